@@ -1,0 +1,90 @@
+//! Blocks: tables of counters that never change once written. The only thing a store keeps of flows.
+//!
+//! A block holds one or more *tables*; a table is all counters of one field in one direction. Which tables a block
+//! holds stands in its key, so that a reader asks only for the blocks that it needs: many small tables share one block
+//! (a quiet prefix costs one row a flush), a large table has blocks of its own.
+
+use std::net::IpAddr;
+
+use flow::Prefix;
+
+use crate::direction::Direction;
+use crate::field::Field;
+use crate::period::Interval;
+
+/// A collector's lasting identity. Blocks of different writers add up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WriterId(pub u64);
+
+/// What a block is: two blocks with equal keys have equal content, so that putting one again is harmless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlockKey {
+    /// The minute, hour, day, month or year that it counts.
+    pub interval: Interval,
+    /// Whose flows.
+    pub sender: IpAddr,
+    /// The monitored prefix.
+    pub prefix: Prefix,
+    /// Who wrote it.
+    pub writer: WriterId,
+    /// The start of the writer that it was written in, from 1; 0 for a block made by rolling up finer ones.
+    pub epoch: u32,
+    /// The number of the flush within the epoch; 0 for a block made by rolling up finer ones.
+    pub sequence: u64,
+    /// Tells apart the blocks that one flush makes of the same interval, sender and prefix.
+    pub part: u16,
+    /// The tables that it holds.
+    pub tables: TableSet,
+}
+
+/// A block as a store keeps it: the content is the encoding that [`encode`](Block) made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// What it is.
+    pub key: BlockKey,
+    /// The encoded tables.
+    pub content: Vec<u8>,
+}
+
+/// A set of tables: one bit for each direction and field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableSet(pub u32);
+
+impl TableSet {
+    /// No table.
+    pub const EMPTY: Self = Self(0);
+    /// All 32 tables.
+    pub const ALL: Self = Self(u32::MAX);
+
+    /// The table of one direction and field.
+    #[must_use]
+    pub const fn of(direction: Direction, field: Field) -> Self {
+        Self(1 << (direction as u32 * 8 + field as u32))
+    }
+
+    /// The tables of one field in all directions.
+    #[must_use]
+    pub const fn of_field(field: Field) -> Self {
+        Self(0x0101_0101 << field as u32)
+    }
+
+    /// The tables that are in either set.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether the sets have a table in common.
+    #[must_use]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The tables in the order of their bits: by direction, then by field.
+    pub fn iter(self) -> impl Iterator<Item = (Direction, Field)> {
+        Direction::ALL
+            .into_iter()
+            .flat_map(|direction| Field::ALL.into_iter().map(move |field| (direction, field)))
+            .filter(move |(direction, field)| self.intersects(Self::of(*direction, *field)))
+    }
+}

@@ -1,0 +1,17 @@
+//! Who is counted where. Pure code: no I/O, no clock, no threads; everything is a function of its arguments.
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | [`field`] | the eight fields that flows are counted by, and the names of counters (`proto:6`) |
+//! | [`direction`] | in, out, in:local, out:local, and which of them a flow has |
+//! | [`prefix_table`] | all monitored prefixes that contain an address |
+//! | [`period`] | minutes, hours, days, months and years as intervals of time |
+//! | [`block`] | immutable tables of counters with an identity, and their encoding |
+//! | [`tally`] | the open minutes: counters that are still being added to |
+//! | [`rollup`] | finer blocks summed into coarser ones |
+//! | [`query`] | the date grammar of the REST interface and which blocks answer it |
+
+pub mod block;
+pub mod direction;
+pub mod field;
+pub mod period;

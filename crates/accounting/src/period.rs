@@ -1,0 +1,225 @@
+//! Minutes, hours, days, months and years (UTC) as intervals of time.
+
+use std::fmt;
+
+use flow::Timestamp;
+use jiff::SignedDuration;
+use jiff::civil::{Date, DateTime};
+
+/// How long an interval is. Ordered from the finest to the coarsest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Period {
+    /// One minute.
+    Minute,
+    /// One hour.
+    Hour,
+    /// One day of UTC.
+    Day,
+    /// One month of UTC.
+    Month,
+    /// One year of UTC.
+    Year,
+}
+
+impl Period {
+    /// All periods, the finest first; `period as usize` indexes it.
+    pub const ALL: [Self; 5] = [Self::Minute, Self::Hour, Self::Day, Self::Month, Self::Year];
+
+    /// The next coarser period, which this one is rolled up into.
+    #[must_use]
+    pub const fn coarser(self) -> Option<Self> {
+        match self {
+            Self::Minute => Some(Self::Hour),
+            Self::Hour => Some(Self::Day),
+            Self::Day => Some(Self::Month),
+            Self::Month => Some(Self::Year),
+            Self::Year => None,
+        }
+    }
+
+    /// The next finer period, which this one is rolled up from.
+    #[must_use]
+    pub const fn finer(self) -> Option<Self> {
+        match self {
+            Self::Minute => None,
+            Self::Hour => Some(Self::Minute),
+            Self::Day => Some(Self::Hour),
+            Self::Month => Some(Self::Day),
+            Self::Year => Some(Self::Month),
+        }
+    }
+
+    /// Lower-case singular name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
+}
+
+/// A whole minute, counted from the Unix epoch. Reaches to the year 10136.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Minute(pub u32);
+
+impl Minute {
+    /// The last minute that belongs to a year of four digits: 9999-12-31 23:59.
+    pub const LAST: Self = Self(4_223_371_679);
+
+    /// The minute that a point in time lies in.
+    #[must_use]
+    pub fn of(time: Timestamp) -> Self {
+        // A u64 of nanoseconds ends in the year 2554: about 307 million minutes.
+        Self(u32::try_from(time.seconds() / 60).unwrap_or(u32::MAX))
+    }
+
+    /// The first moment of the minute.
+    #[must_use]
+    pub fn timestamp(self) -> Timestamp {
+        Timestamp::from_seconds(u64::from(self.0) * 60)
+    }
+}
+
+/// One minute, hour, day, month or year.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Interval {
+    /// How long it is.
+    pub period: Period,
+    /// Its first minute.
+    pub start: Minute,
+}
+
+impl Interval {
+    /// The interval of this period that contains the minute.
+    #[must_use]
+    pub fn containing(period: Period, minute: Minute) -> Self {
+        let date = civil(minute);
+        let start = match period {
+            Period::Minute => minute,
+            Period::Hour => Minute(minute.0 / 60 * 60),
+            Period::Day => Minute(minute.0 / MINUTES_PER_DAY * MINUTES_PER_DAY),
+            Period::Month => minute_of(date.date().first_of_month()),
+            Period::Year => minute_of(date.date().first_of_year()),
+        };
+        Self { period, start }
+    }
+
+    /// The first minute behind this interval, which is the start of the next one.
+    #[must_use]
+    pub fn end(self) -> Minute {
+        let minutes = match self.period {
+            Period::Minute => 1,
+            Period::Hour => 60,
+            Period::Day => MINUTES_PER_DAY,
+            Period::Month => u32::from(civil(self.start).date().days_in_month().unsigned_abs()) * MINUTES_PER_DAY,
+            Period::Year => u32::from(civil(self.start).date().days_in_year().unsigned_abs()) * MINUTES_PER_DAY,
+        };
+        Minute(self.start.0.saturating_add(minutes))
+    }
+
+    /// The interval of the same period that follows this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self { period: self.period, start: self.end() }
+    }
+
+    /// Whether the minute lies in this interval.
+    #[must_use]
+    pub fn contains(self, minute: Minute) -> bool {
+        (self.start..self.end()).contains(&minute)
+    }
+
+    /// The intervals of the next finer period that make up this one, in order. None for a minute.
+    pub fn parts(self) -> impl Iterator<Item = Self> {
+        let first = self.period.finer().map(|period| Self { period, start: self.start });
+        std::iter::successors(first, |part| Some(part.next())).take_while(move |part| part.start < self.end())
+    }
+}
+
+const MINUTES_PER_DAY: u32 = 24 * 60;
+
+/// The civil time (UTC) at which a minute starts; times behind [`Minute::LAST`] count as the last one.
+fn civil(minute: Minute) -> DateTime {
+    EPOCH.saturating_add(SignedDuration::from_secs(i64::from(minute.min(Minute::LAST).0) * 60))
+}
+
+/// The first minute of a day; days before the epoch count as the epoch.
+fn minute_of(date: Date) -> Minute {
+    Minute(u32::try_from(date.duration_since(EPOCH.date()).as_secs() / 60).unwrap_or(0))
+}
+
+const EPOCH: DateTime = jiff::civil::datetime(1970, 1, 1, 0, 0, 0, 0);
+
+/// As the REST interface writes it: `2014`, `2014-02`, `2014-02-02`, `2014-02-02 05`, `2014-02-02 05:01`.
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = civil(self.start);
+        write!(f, "{:04}", at.year())?;
+        if self.period <= Period::Month {
+            write!(f, "-{:02}", at.month())?;
+        }
+        if self.period <= Period::Day {
+            write!(f, "-{:02}", at.day())?;
+        }
+        if self.period <= Period::Hour {
+            write!(f, " {:02}", at.hour())?;
+        }
+        if self.period <= Period::Minute {
+            write!(f, ":{:02}", at.minute())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Minute {
+        Minute::of(Timestamp::from_seconds(seconds))
+    }
+
+    #[test]
+    fn a_moment_lies_in_one_interval_of_each_period() {
+        let minute = at(1_391_317_299); // 2014-02-02 05:01:39
+        let shown: Vec<String> = Period::ALL.iter().map(|p| Interval::containing(*p, minute).to_string()).collect();
+        assert_eq!(shown, ["2014-02-02 05:01", "2014-02-02 05", "2014-02-02", "2014-02", "2014"]);
+    }
+
+    #[test]
+    fn months_and_years_have_their_own_lengths() {
+        let month = |seconds| Interval::containing(Period::Month, at(seconds));
+        assert_eq!(month(1_391_317_299).parts().count(), 28);
+        assert_eq!(month(1_456_704_000).parts().count(), 29); // 2016-02-29
+        let year = Interval::containing(Period::Year, at(1_456_704_000));
+        assert_eq!(year.end().0 - year.start.0, 366 * MINUTES_PER_DAY);
+        assert_eq!(year.next().to_string(), "2017");
+        assert_eq!(year.parts().last().unwrap().to_string(), "2016-12");
+    }
+
+    #[test]
+    fn parts_of_a_day_are_its_hours() {
+        let day = Interval::containing(Period::Day, at(1_391_317_299));
+        let hours: Vec<Interval> = day.parts().collect();
+        assert_eq!(hours.len(), 24);
+        assert_eq!(hours.first().unwrap().start, day.start);
+        assert_eq!(hours.last().unwrap().end(), day.end());
+        assert_eq!(Interval::containing(Period::Minute, Minute(5)).parts().count(), 0);
+    }
+
+    #[test]
+    fn the_ends_of_time_are_harmless() {
+        for minute in [Minute(0), Minute::LAST, Minute(u32::MAX)] {
+            for period in Period::ALL {
+                let interval = Interval::containing(period, minute);
+                assert!(interval.start <= interval.end());
+                assert!(!interval.to_string().is_empty());
+            }
+        }
+        assert_eq!(Interval::containing(Period::Minute, Minute::LAST).to_string(), "9999-12-31 23:59");
+    }
+}

@@ -1,0 +1,1 @@
+//! Capture files to UDP datagrams and back.

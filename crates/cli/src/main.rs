@@ -1,0 +1,2 @@
+//! The netflow command.
+fn main() {}

@@ -1,0 +1,106 @@
+//! A reader over bytes that somebody else sent. Every read says whether the bytes were there; none can panic, and
+//! none reserves memory by a count that was read.
+
+/// A position in a piece of a datagram. All integers are in network byte order.
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor<'a> {
+    rest: &'a [u8],
+    offset: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the start of a UDP payload.
+    #[must_use]
+    pub const fn new(payload: &'a [u8]) -> Self {
+        Self { rest: payload, offset: 0 }
+    }
+
+    /// Octets from the start of the UDP payload.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// What is left.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// How many octets are left.
+    #[must_use]
+    pub const fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Whether nothing is left.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The next octets; `None`, and no move, when fewer are left.
+    pub fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        self.offset += length;
+        Some(taken)
+    }
+
+    /// A cursor over the next octets alone, which keeps counting offsets from the start of the payload.
+    pub fn section(&mut self, length: usize) -> Option<Cursor<'a>> {
+        let offset = self.offset;
+        self.take(length).map(|rest| Cursor { rest, offset })
+    }
+
+    /// Passes over octets.
+    pub fn skip(&mut self, length: usize) -> Option<()> {
+        self.take(length).map(|_| ())
+    }
+
+    /// The next octets as an array.
+    pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
+        self.offset += N;
+        Some(*taken)
+    }
+
+    /// One octet.
+    pub fn u8(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[octet]| octet)
+    }
+
+    /// Two octets.
+    pub fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    /// Four octets.
+    pub fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    /// Eight octets.
+    pub fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_be_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_beyond_the_end_moves_nothing() {
+        let mut cursor = Cursor::new(&[1, 2, 3]);
+        assert_eq!(cursor.u32(), None);
+        assert_eq!(cursor.u16(), Some(0x0102));
+        assert_eq!(cursor.take(2), None);
+        assert_eq!((cursor.offset(), cursor.remaining()), (2, 1));
+        let mut section = cursor.section(1).unwrap();
+        assert_eq!(section.offset(), 2);
+        assert_eq!(section.u8(), Some(3));
+        assert!(section.is_empty() && cursor.is_empty());
+    }
+}

@@ -1,0 +1,142 @@
+//! What comes out: one record of a datagram. Its flow is ready for accounting; its fields are read from the wire only
+//! when somebody asks for them, because `netflow decode` shows all of them and the collector counts eight.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use flow::{FlowRecord, Timestamp};
+
+use crate::datagram::Message;
+
+/// One record, borrowed from the datagram that carried it.
+#[derive(Clone, Copy)]
+pub struct Record<'r> {
+    /// The message that it stood in.
+    pub message: &'r Message,
+    /// What sort of record it is.
+    pub kind: RecordKind,
+    /// The template that described it (v9, IPFIX), the aggregation scheme (v8), or the sample format (sFlow).
+    pub format: Option<u32>,
+    /// What there is to count; `None` for a record that is no flow (options, sFlow counters) or that carries no counter
+    /// to book (firewall and NAT events).
+    pub flow: Option<&'r FlowRecord>,
+    /// Where the fields are; each protocol has its own way to list them.
+    pub content: &'r dyn Fields,
+}
+
+/// What sort of record it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RecordKind {
+    /// A data record: a flow or an event; for sFlow a flow sample.
+    Data,
+    /// An options data record: about the exporter, not about traffic.
+    Options,
+    /// An sFlow counter sample.
+    Counters,
+    /// An sFlow notification of a dropped packet.
+    Drop,
+}
+
+/// Something that can list its fields in the order of the wire.
+pub trait Fields {
+    /// Calls the visitor with each field.
+    fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>));
+}
+
+impl Record<'_> {
+    /// Calls the visitor with each field of the record, in the order of the wire.
+    pub fn fields(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
+        self.content.visit(visitor);
+    }
+}
+
+/// One field of a record.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'r> {
+    /// What it is called.
+    pub name: FieldName,
+    /// Whether it is a scope field of an options record.
+    pub scope: bool,
+    /// What it says.
+    pub value: Value<'r>,
+}
+
+/// What a field is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FieldName {
+    /// An information element that is in the registry.
+    Element(ElementId, &'static str),
+    /// An information element that nobody told us about; shows as `pen.id`.
+    Unknown(ElementId),
+    /// A field of a protocol that has no information elements, by the name that its specification uses.
+    Named(&'static str),
+}
+
+/// The identity of an information element (RFC 7011, section 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ElementId {
+    /// Private Enterprise Number; 0 for IANA's own elements.
+    pub enterprise: u32,
+    /// The element identifier, without the enterprise bit.
+    pub id: u16,
+}
+
+/// What a field says, by the abstract data types of RFC 7012, section 3.1.
+#[derive(Clone, Copy)]
+pub enum Value<'r> {
+    /// unsigned8 to unsigned64, in full width.
+    Unsigned(u64),
+    /// signed8 to signed64.
+    Signed(i64),
+    /// float32 and float64.
+    Float(f64),
+    /// boolean; anything but the wire's 1 and 2 shows as octets instead.
+    Boolean(bool),
+    /// macAddress.
+    Mac([u8; 6]),
+    /// ipv4Address.
+    Ipv4(Ipv4Addr),
+    /// ipv6Address.
+    Ipv6(Ipv6Addr),
+    /// A date and time of any precision.
+    Time(Timestamp),
+    /// string: bytes that should be UTF-8 but may not be.
+    Text(&'r [u8]),
+    /// octetArray, unknown elements, and known ones whose length does not fit their type.
+    Octets(&'r [u8]),
+    /// A list of values or records: structured data (RFC 6313), an AS path, an MPLS stack.
+    List(&'r dyn List),
+}
+
+/// Something that can list its items: each item is a record of its own, a list of a single unnamed value included.
+pub trait List {
+    /// Calls the visitor with the fields of each item.
+    fn visit(&self, visitor: &mut dyn FnMut(&dyn Fields));
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsigned(value) => write!(f, "{value}"),
+            Self::Signed(value) => write!(f, "{value}"),
+            Self::Float(value) => write!(f, "{value}"),
+            Self::Boolean(value) => write!(f, "{value}"),
+            Self::Mac(octets) => write!(f, "{octets:02x?}"),
+            Self::Ipv4(address) => write!(f, "{address}"),
+            Self::Ipv6(address) => write!(f, "{address}"),
+            Self::Time(time) => write!(f, "{time}"),
+            Self::Text(octets) => write!(f, "{:?}", String::from_utf8_lossy(octets)),
+            Self::Octets(octets) => write!(f, "{octets:02x?}"),
+            Self::List(_) => f.write_str("[..]"),
+        }
+    }
+}
+
+impl fmt::Display for FieldName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Element(_, name) | Self::Named(name) => f.write_str(name),
+            Self::Unknown(ElementId { enterprise, id }) => write!(f, "{enterprise}.{id}"),
+        }
+    }
+}
