@@ -1,0 +1,337 @@
+//! Receiving: `recvmmsg` into buffers that are allocated once, with the time and the drop count of each datagram.
+#![expect(unsafe_code, reason = "recvmmsg and poll have no safe wrapper that keeps control messages")]
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::{Duration, SystemTime};
+
+use flow::Timestamp;
+
+use crate::Socket;
+
+/// The longest UDP payload: nothing that arrives is ever cut. Only the pages that datagrams touch become resident.
+const PAYLOAD: usize = 65_535;
+/// Room for SCM_TIMESTAMPNS and SO_RXQ_OVFL.
+const CONTROL: usize = 64;
+
+/// Buffers for one call of `recvmmsg`, reused from call to call.
+pub struct Batch {
+    payloads: Box<[u8]>,
+    controls: Box<[Control]>,
+    addresses: Box<[libc::sockaddr_storage]>,
+    pieces: Box<[libc::iovec]>,
+    headers: Box<[libc::mmsghdr]>,
+    filled: usize,
+    now: Timestamp,
+}
+
+/// Control messages must start aligned for `cmsghdr`.
+#[derive(Clone, Copy)]
+#[repr(align(8))]
+struct Control([u8; CONTROL]);
+
+// SAFETY: the raw pointers in `pieces` and `headers` point into the boxes of the same Batch, which move with it and are
+// only followed by the kernel during `receive`, which borrows the Batch exclusively.
+unsafe impl Send for Batch {}
+
+/// One datagram of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'b> {
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// When the kernel received it.
+    pub received: Timestamp,
+    /// How many datagrams this socket had to drop since it was bound, as far as the kernel said with this one. Wraps
+    /// at 2^32.
+    pub dropped: Option<u32>,
+    /// The UDP payload.
+    pub payload: &'b [u8],
+}
+
+impl Batch {
+    /// Buffers for this many datagrams a call.
+    #[must_use]
+    pub fn new(datagrams: usize) -> Self {
+        // SAFETY: all of these are plain C structs for which all zeroes is a valid value (null pointers, no lengths).
+        let (address, piece, header) = unsafe {
+            (
+                MaybeUninit::<libc::sockaddr_storage>::zeroed().assume_init(),
+                MaybeUninit::<libc::iovec>::zeroed().assume_init(),
+                MaybeUninit::<libc::mmsghdr>::zeroed().assume_init(),
+            )
+        };
+        Self {
+            payloads: vec![0; datagrams * PAYLOAD].into(),
+            controls: vec![Control([0; CONTROL]); datagrams].into(),
+            addresses: vec![address; datagrams].into(),
+            pieces: vec![piece; datagrams].into(),
+            headers: vec![header; datagrams].into(),
+            filled: 0,
+            now: Timestamp::EPOCH,
+        }
+    }
+
+    /// Reads what waits in the socket, at most as many datagrams as the batch has buffers. `Ok(0)` when none waits.
+    ///
+    /// # Errors
+    /// What the kernel says, but for "nothing waits" and "interrupted", which are `Ok(0)`.
+    pub fn receive(&mut self, socket: &Socket) -> io::Result<usize> {
+        self.filled = 0;
+        self.point_headers_at_buffers();
+        // SAFETY: each header points at a payload, a control buffer and an address of this Batch with their true
+        // sizes; the boxes are not touched by anybody else until the call returns.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_fd().as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                self.headers.len() as libc::c_uint,
+                libc::MSG_DONTWAIT as _,
+                std::ptr::null_mut(),
+            )
+        };
+        let Ok(count) = usize::try_from(count) else {
+            let error = io::Error::last_os_error();
+            return match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(0),
+                // An ICMP error for something that was never sent from here: not about receiving.
+                io::ErrorKind::ConnectionRefused => Ok(0),
+                _ => Err(error),
+            };
+        };
+        self.filled = count;
+        self.now = SystemTime::now().into();
+        Ok(count)
+    }
+
+    /// The kernel writes lengths into the headers, so they are set anew before each call.
+    fn point_headers_at_buffers(&mut self) {
+        let payloads = self.payloads.chunks_exact_mut(PAYLOAD);
+        let buffers = payloads.zip(&mut self.controls).zip(&mut self.addresses);
+        for ((header, piece), ((payload, control), address)) in
+            self.headers.iter_mut().zip(&mut self.pieces).zip(buffers)
+        {
+            piece.iov_base = payload.as_mut_ptr().cast();
+            piece.iov_len = payload.len();
+            header.msg_len = 0;
+            header.msg_hdr.msg_name = (&raw mut *address).cast();
+            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            header.msg_hdr.msg_iov = piece;
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
+            header.msg_hdr.msg_controllen = CONTROL as _;
+            header.msg_hdr.msg_flags = 0;
+        }
+    }
+
+    /// The datagrams of the last call, in the order of their arrival.
+    pub fn iter(&self) -> impl Iterator<Item = Received<'_>> {
+        let buffers = self.payloads.chunks_exact(PAYLOAD).zip(&self.addresses);
+        self.headers.iter().zip(buffers).take(self.filled).filter_map(|(header, (payload, address))| {
+            let (received, dropped) = read_control(&header.msg_hdr);
+            Some(Received {
+                source: socket_address(address)?,
+                received: received.unwrap_or(self.now),
+                dropped,
+                payload: payload.get(..header.msg_len as usize)?,
+            })
+        })
+    }
+}
+
+/// The receive time and the drop count that the kernel put beside a datagram.
+fn read_control(header: &libc::msghdr) -> (Option<Timestamp>, Option<u32>) {
+    let (mut received, mut dropped) = (None, None);
+    // SAFETY: the kernel filled msg_control and set msg_controllen to what it filled; CMSG_FIRSTHDR and CMSG_NXTHDR
+    // stay inside that, and each payload is read unaligned, in the size that the kernel documents for its type.
+    unsafe {
+        let mut message = libc::CMSG_FIRSTHDR(header);
+        while let Some(control) = message.as_ref() {
+            match (control.cmsg_level, control.cmsg_type) {
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                    let time = libc::CMSG_DATA(message).cast::<libc::timespec>().read_unaligned();
+                    received = Some(Timestamp::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32));
+                }
+                (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
+                    dropped = Some(libc::CMSG_DATA(message).cast::<u32>().read_unaligned());
+                }
+                _ => {}
+            }
+            message = libc::CMSG_NXTHDR(header, message);
+        }
+    }
+    (received, dropped)
+}
+
+fn socket_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match i32::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the kernel says that it is a sockaddr_in, which is smaller than the storage and aligned no more.
+            let v4 = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in>() };
+            let address = Ipv4Addr::from_bits(u32::from_be(v4.sin_addr.s_addr));
+            Some(SocketAddr::new(IpAddr::V4(address), u16::from_be(v4.sin_port)))
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above, for sockaddr_in6.
+            let v6 = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in6>() };
+            let address = Ipv6Addr::from(v6.sin6_addr.s6_addr);
+            Some(SocketAddr::new(IpAddr::V6(address), u16::from_be(v6.sin6_port)))
+        }
+        _ => None,
+    }
+}
+
+/// The sockets of one thread.
+#[derive(Debug)]
+pub struct SocketSet {
+    sockets: Vec<Socket>,
+    polled: Vec<libc::pollfd>,
+}
+
+// Only the descriptors' numbers are in `polled`; the sockets live as long as they do.
+impl SocketSet {
+    /// These sockets, to be waited for together.
+    #[must_use]
+    pub fn new(sockets: Vec<Socket>) -> Self {
+        let descriptor = |socket: &Socket| socket.as_fd().as_raw_fd();
+        let polled =
+            sockets.iter().map(|s| libc::pollfd { fd: descriptor(s), events: libc::POLLIN, revents: 0 }).collect();
+        Self { sockets, polled }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn sockets(&self) -> &[Socket] {
+        &self.sockets
+    }
+
+    /// Waits until one of the sockets has something to read, or the time is over; gives those that have, with their
+    /// position in the set.
+    ///
+    /// # Errors
+    /// What the kernel says; an interrupting signal ends the wait without one.
+    pub fn wait(&mut self, timeout: Duration) -> io::Result<impl Iterator<Item = (usize, &Socket)>> {
+        let milliseconds = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+        for polled in &mut self.polled {
+            polled.revents = 0;
+        }
+        // SAFETY: the array is as long as is said, and is borrowed exclusively until the call returns.
+        let count = unsafe { libc::poll(self.polled.as_mut_ptr(), self.polled.len() as libc::nfds_t, milliseconds) };
+        if count < 0 {
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+        let ready = self.sockets.iter().zip(&self.polled).enumerate();
+        Ok(ready.filter(|(_, (_, polled))| polled.revents != 0).map(|(index, (socket, _))| (index, socket)))
+    }
+}
+
+/// Asks the kernel for its receive time and drop count with each datagram.
+pub(crate) fn ask_for_times_and_drops(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set_option(socket, libc::SO_TIMESTAMPNS, 1)?;
+    set_option(socket, libc::SO_RXQ_OVFL, 1)
+}
+
+/// Asks for a receive buffer beyond net.core.rmem_max, which root may; nothing changes for others.
+pub(crate) fn raise_receive_buffer(socket: BorrowedFd<'_>, octets: usize) {
+    if let Ok(octets) = libc::c_int::try_from(octets) {
+        let _ = set_option(socket, libc::SO_RCVBUFFORCE, octets);
+    }
+}
+
+fn set_option(socket: BorrowedFd<'_>, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    // SAFETY: these options take an int, which is what they are given with its size.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            option,
+            (&raw const value).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+    use crate::bind;
+
+    fn drain(sockets: Vec<Socket>, batch: &mut Batch, expected: usize) -> Vec<(usize, SocketAddr, Vec<u8>)> {
+        let mut set = SocketSet::new(sockets);
+        let mut got = Vec::new();
+        while got.len() < expected {
+            let before = got.len();
+            for (index, socket) in set.wait(Duration::from_secs(5)).unwrap() {
+                batch.receive(socket).unwrap();
+                got.extend(batch.iter().map(|d| (index, d.source, d.payload.to_vec())));
+            }
+            assert!(got.len() > before, "nothing arrived: {before} of {expected}");
+        }
+        got
+    }
+
+    #[test]
+    fn datagrams_arrive_whole_with_source_and_time() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let sockets = bind(address.parse().unwrap(), 1, 1 << 20).unwrap();
+            let sender = UdpSocket::bind(address).unwrap();
+            let before: Timestamp = SystemTime::now().into();
+            for length in [0, 1, 1464, 40_000] {
+                sender.send_to(&vec![7; length], sockets[0].address()).unwrap();
+            }
+            let mut batch = Batch::new(3);
+            let got = drain(sockets, &mut batch, 4);
+            assert_eq!(got.iter().map(|d| d.2.len()).collect::<Vec<_>>(), [0, 1, 1464, 40_000]);
+            assert!(got.iter().all(|d| d.1 == sender.local_addr().unwrap()));
+            for received in batch.iter().map(|d| d.received) {
+                assert!(received.abs_diff(before) < Duration::from_secs(5), "{received}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_source_address_always_reaches_the_same_thread() {
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), 4, 1 << 20).unwrap();
+        let mut batch = Batch::new(16);
+        let mut thread_of = std::collections::BTreeMap::new();
+        for host in 1..=8u8 {
+            for _ in 0..4 {
+                let sender = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, host), 0)).unwrap();
+                sender.send_to(b"x", sockets[0].address()).unwrap();
+            }
+        }
+        for (index, source, _) in drain(sockets, &mut batch, 32) {
+            assert_eq!(*thread_of.entry(source.ip()).or_insert(index), index, "{source}");
+        }
+        assert_eq!(thread_of.values().collect::<std::collections::BTreeSet<_>>().len(), 4, "all threads are used");
+    }
+
+    #[test]
+    fn the_kernels_drops_are_counted() {
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), 1, 4096).unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sent = 200;
+        for _ in 0..sent {
+            sender.send_to(&[0; 1400], sockets[0].address()).unwrap();
+        }
+        let mut batch = Batch::new(256);
+        let read = batch.receive(&sockets[0]).unwrap();
+        sender.send_to(b"tells", sockets[0].address()).unwrap();
+        assert_eq!(batch.receive(&sockets[0]).unwrap(), 1);
+        assert_eq!(batch.iter().next().unwrap().dropped, Some(sent - read as u32));
+    }
+
+    #[test]
+    fn an_address_in_use_is_refused() {
+        let taken = bind("127.0.0.1:0".parse().unwrap(), 2, 1 << 16).unwrap();
+        let refused = bind(taken[0].address(), 2, 1 << 16).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+    }
+}

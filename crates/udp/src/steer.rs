@@ -1,0 +1,38 @@
+//! Which of the sockets of one address gets a datagram. The kernel's own choice hashes addresses and ports, so that an
+//! exporter that sends from two ports would be spread over two threads, its templates on one and its data on the other.
+#![expect(unsafe_code, reason = "SO_ATTACH_REUSEPORT_CBPF has no safe wrapper")]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Offset of the network header in classic BPF (linux/filter.h: SKF_NET_OFF).
+const NETWORK_HEADER: u32 = -0x0010_0000_i32 as u32;
+/// Offsets of the source address, of its last 32 bits for IPv6 (RFC 791, RFC 8200).
+const IPV4_SOURCE: u32 = 12;
+const IPV6_SOURCE_END: u32 = 8 + 12;
+
+/// Attaches a program to a group of sockets that takes the last 32 bits of the source address modulo their number.
+/// Needs no capability (socket(7), SO_ATTACH_REUSEPORT_CBPF).
+pub(crate) fn by_source_address(socket: BorrowedFd<'_>, ipv6: bool, sockets: usize) -> io::Result<()> {
+    let offset = NETWORK_HEADER + if ipv6 { IPV6_SOURCE_END } else { IPV4_SOURCE };
+    let modulus = u32::try_from(sockets).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let instruction = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let mut program = [
+        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset),
+        instruction(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, modulus),
+        instruction(libc::BPF_RET | libc::BPF_A, 0),
+    ];
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the option takes a sock_fprog, which is what it is given with its size; the kernel copies the program
+    // before the call returns, and both outlive the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            (&raw const program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
