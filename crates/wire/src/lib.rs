@@ -7,7 +7,9 @@
 pub mod cursor;
 pub mod datagram;
 pub mod error;
+pub mod information_element;
 pub mod record;
+pub mod value;
 
 pub use datagram::{Datagram, Message};
 pub use error::{DecodeError, ErrorKind};
