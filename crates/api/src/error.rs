@@ -1,0 +1,101 @@
+//! Errors as a client sees them: one shape, `{"status", "message"}`, with the status name of the original interface.
+//!
+//! A message says what to change. What went wrong inside is logged here and never sent.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use storage::StoreError;
+
+/// Why a request was not answered. The texts are for the client.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The request is not what the route takes; names the field and the right value.
+    BadRequest(String),
+    /// It does not prove that it knows the keys.
+    Unauthorized(&'static str),
+    /// There is no such route or sender.
+    NotFound(String),
+    /// The route exists, but not with this method.
+    MethodNotAllowed,
+    /// The body did not arrive in time.
+    RequestTimeout,
+    /// The body is larger than this many bytes.
+    PayloadTooLarge(usize),
+    /// The store does not answer; the same request may be sent again.
+    Unavailable,
+    /// Anything else; the log has it.
+    Internal,
+}
+
+/// What every error answers. The status is the name of the HTTP status, in capitals.
+#[derive(Serialize)]
+struct Body {
+    status: &'static str,
+    message: String,
+}
+
+/// After how many seconds a client should come back when the store does not answer.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+impl Error {
+    fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "BAD_REQUEST"),
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"),
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, "NOT_FOUND"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
+            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT"),
+            Self::PayloadTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"),
+        }
+    }
+
+    fn message(self) -> String {
+        match self {
+            Self::BadRequest(message) | Self::NotFound(message) => message,
+            Self::Unauthorized(message) => message.to_owned(),
+            Self::MethodNotAllowed => {
+                "this path does not take this method; the Allow header lists those it takes".into()
+            }
+            Self::RequestTimeout => "the body did not arrive in time".into(),
+            Self::PayloadTooLarge(limit) => {
+                format!("the body is larger than {limit} bytes; send it in several requests")
+            }
+            Self::Unavailable => "the store does not answer; send the same request again in a few seconds".into(),
+            Self::Internal => "the request could not be carried out; the log of the collector says why".into(),
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Retry(_) => {
+                tracing::warn!(%error, "a request was not answered");
+                Self::Unavailable
+            }
+            StoreError::Reject(_) | StoreError::Corrupt(_) | StoreError::Config(_) => {
+                tracing::error!(%error, "a request was not answered");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let (code, status) = self.status();
+        let mut response = (code, Json(Body { status, message: self.message() })).into_response();
+        let extra = match code {
+            // RFC 9110, section 11.6.1: a 401 names the scheme that would be accepted.
+            StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("X-Io-Sign"))),
+            StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            _ => None,
+        };
+        response.headers_mut().extend(extra);
+        response
+    }
+}

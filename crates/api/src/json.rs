@@ -1,0 +1,270 @@
+//! Strict reading of JSON bodies: order is kept, a key that stands twice is refused, and every complaint names the
+//! place (`prefixes[1].prefixLen`) and what belongs there. What the values mean is the routes' matter.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use crate::error::Error;
+
+/// A JSON value whose objects keep their order and have each key once.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Json {
+    Null,
+    Boolean(bool),
+    Number(serde_json::Number),
+    Text(String),
+    List(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+/// Where in a document something stands; shows as `prefixes[1].prefixLen`.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    Root,
+    Key(&'a Self, &'a str),
+    Index(&'a Self, usize),
+}
+
+impl Json {
+    /// Reads a whole body; `example` is shown to whoever sent none.
+    pub(crate) fn read(body: &[u8], example: &str) -> Result<Self, Error> {
+        if body.is_empty() {
+            return Err(Error::BadRequest(format!("the body is empty: send {example}")));
+        }
+        serde_json::from_slice(body)
+            .map_err(|error| Error::BadRequest(format!("the body is not JSON as it should be: {error}")))
+    }
+
+    pub(crate) fn object(&self, place: Place<'_>, what: &str) -> Result<&[(String, Self)], Error> {
+        match self {
+            Self::Object(members) => Ok(members),
+            other => Err(place.problem(format_args!("must be {what}, not {other}"))),
+        }
+    }
+
+    pub(crate) fn list(&self, place: Place<'_>, what: &str) -> Result<&[Self], Error> {
+        match self {
+            Self::List(items) => Ok(items),
+            other => Err(place.problem(format_args!("must be {what}, not {other}"))),
+        }
+    }
+
+    pub(crate) fn text(&self, place: Place<'_>, what: &str) -> Result<&str, Error> {
+        match self {
+            Self::Text(text) => Ok(text),
+            other => Err(place.problem(format_args!("must be {what}, not {other}"))),
+        }
+    }
+
+    /// A number that is whole and not negative.
+    pub(crate) fn whole_number(&self, place: Place<'_>, what: &str) -> Result<u64, Error> {
+        let number = if let Self::Number(number) = self { number.as_u64() } else { None };
+        number.ok_or_else(|| place.problem(format_args!("must be {what}, not {self}")))
+    }
+}
+
+/// The values of an object that has exactly these keys, in the order of `keys`.
+pub(crate) fn members<'a, const N: usize>(
+    object: &'a [(String, Json)],
+    place: Place<'_>,
+    keys: [&str; N],
+) -> Result<[&'a Json; N], Error> {
+    for (key, _) in object {
+        known(place, key, &keys)?;
+    }
+    let mut values = [&Json::Null; N];
+    for (value, key) in values.iter_mut().zip(keys) {
+        *value = object
+            .iter()
+            .find_map(|(k, v)| (k == key).then_some(v))
+            .ok_or_else(|| Place::Key(&place, key).problem("is missing"))?;
+    }
+    Ok(values)
+}
+
+/// Refuses a key that is not one of `keys`, naming the nearest of them.
+pub(crate) fn known(place: Place<'_>, key: &str, keys: &[&str]) -> Result<(), Error> {
+    if keys.contains(&key) {
+        return Ok(());
+    }
+    let place = Place::Key(&place, key);
+    let typed = Quoted(key).to_string().to_lowercase();
+    let typed = typed.trim_matches('"');
+    let distance = |known: &&&str| strsim::osa_distance(typed, &known.to_lowercase());
+    Err(match keys.iter().min_by_key(distance).filter(|known| distance(known) <= known.len().div_ceil(2)) {
+        Some(nearest) => place.problem(format_args!("is not a known key: did you mean {nearest}?")),
+        None => place.problem(format_args!("is not a known key: write {}", keys.join(", "))),
+    })
+}
+
+impl Place<'_> {
+    /// A complaint about what stands here.
+    pub(crate) fn problem(self, message: impl fmt::Display) -> Error {
+        Error::BadRequest(format!("{self}: {message}"))
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Root => f.write_str("body"),
+            Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
+            // A key that is not a plain word stands in quotes, as in `["172.16.1.0/24"].minutes`.
+            Self::Key(parent, key) => {
+                let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+                match (parent, plain) {
+                    (Self::Root, true) => f.write_str(key),
+                    (Self::Root, false) => write!(f, "[{}]", Quoted(key)),
+                    (parent, true) => write!(f, "{parent}.{key}"),
+                    (parent, false) => write!(f, "{parent}[{}]", Quoted(key)),
+                }
+            }
+        }
+    }
+}
+
+/// Text as a JSON string, cut when it is long: what strangers send may be quoted, but not by the megabyte.
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const CHARACTERS: usize = 80;
+        match self.0.char_indices().nth(CHARACTERS) {
+            None => write!(f, "{:?}", self.0),
+            Some((end, _)) => write!(f, "{:?}...", self.0.get(..end).unwrap_or_default()),
+        }
+    }
+}
+
+/// As a complaint quotes it: scalars as they are, lists and objects by their kind.
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Boolean(value) => value.fmt(f),
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => Quoted(text).fmt(f),
+            Self::List(_) => f.write_str("a list"),
+            Self::Object(_) => f.write_str("an object"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Boolean(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
+        Ok(Json::Number(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::Number(value.into()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Json, E> {
+        serde_json::Number::from_f64(value).map(Json::Number).ok_or_else(|| E::custom("a number out of range"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
+        Ok(Json::Text(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Json, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = sequence.next_element()? {
+            items.push(item);
+        }
+        Ok(Json::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+        let mut members = Vec::new();
+        let mut keys = std::collections::HashSet::new();
+        while let Some((key, value)) = map.next_entry::<String, Json>()? {
+            if !keys.insert(key.clone()) {
+                return Err(A::Error::custom(format_args!("the key {} stands twice", Quoted(&key))));
+            }
+            members.push((key, value));
+        }
+        Ok(Json::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(result: Result<impl fmt::Debug, Error>) -> String {
+        match result.unwrap_err() {
+            Error::BadRequest(message) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn objects_keep_their_order_and_refuse_a_key_that_stands_twice() {
+        let json = Json::read(br#"{"b":1,"a":[null,true,-1,0.5,"x",{}]}"#, "{}").unwrap();
+        let object = json.object(Place::Root, "an object").unwrap();
+        assert_eq!(object.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["b", "a"]);
+        assert_eq!(object[1].1.list(Place::Root, "a list").unwrap().len(), 6);
+        let twice = message(Json::read(br#"{"a":1,"a":1}"#, "{}"));
+        assert!(twice.contains(r#"the key "a" stands twice at line 1"#), "{twice}");
+    }
+
+    #[test]
+    fn broken_json_is_refused_with_its_place() {
+        assert_eq!(message(Json::read(b"", "[]")), "the body is empty: send []");
+        for broken in ["{", "[1,]", "{\"a\":}", "nul", "1 2", "\u{0}", "\"\\ud800\"", "{'a':1}"] {
+            let message = message(Json::read(broken.as_bytes(), "[]"));
+            assert!(message.contains("line 1"), "{broken}: {message}");
+        }
+        assert!(Json::read(&[b'['; 100_000], "[]").is_err(), "deep nesting must not overflow the stack");
+        assert!(Json::read(b"\"\xff\"", "[]").is_err());
+    }
+
+    #[test]
+    fn complaints_name_the_place_and_what_belongs_there() {
+        let (prefixes, minutes) = (Place::Key(&Place::Root, "prefixes"), Place::Key(&Place::Root, "10.0.0.0/8"));
+        let length = Json::Number(serde_json::Number::from(-1));
+        let at = Place::Index(&prefixes, 1);
+        let refused = length.whole_number(Place::Key(&at, "prefixLen"), "a whole number");
+        assert_eq!(message(refused), "prefixes[1].prefixLen: must be a whole number, not -1");
+        let refused = Json::Null.list(Place::Key(&minutes, "minutes"), "a list of dates");
+        assert_eq!(message(refused), "[\"10.0.0.0/8\"].minutes: must be a list of dates, not null");
+        let list = Json::List(vec![]);
+        assert_eq!(message(list.object(Place::Root, "an object")), "body: must be an object, not a list");
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_known_one() {
+        let keys = ["prefix", "prefixLen"];
+        let refuse = |key| message(known(Place::Root, key, &keys));
+        assert_eq!(refuse("prefixLne"), "prefixLne: is not a known key: did you mean prefixLen?");
+        assert_eq!(refuse("PREFIX"), "PREFIX: is not a known key: did you mean prefix?");
+        assert_eq!(refuse("netmask"), "netmask: is not a known key: write prefix, prefixLen");
+        assert!(known(Place::Root, "prefix", &keys).is_ok());
+        let long = "x".repeat(1 << 20);
+        assert!(refuse(&format!("{long}!")).len() < 300);
+    }
+}

@@ -1,0 +1,145 @@
+//! `/senders`: the registered senders and their monitored prefixes.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use flow::{Prefix, PrefixError};
+use serde::Serialize;
+use storage::{Sender, Store, StoreError};
+
+use super::index;
+use super::{SenderAddress, unknown_sender};
+use crate::Api;
+use crate::error::Error;
+use crate::json::{Json as Document, Place, Quoted, members};
+
+/// A sender as the interface shows it.
+#[derive(Serialize)]
+pub(crate) struct SenderView {
+    ip: IpAddr,
+    /// When its last datagram was received, RFC 3339; null when none was.
+    last: Option<String>,
+    prefixes: Vec<PrefixView>,
+}
+
+#[derive(Serialize)]
+struct PrefixView {
+    prefix: IpAddr,
+    #[serde(rename = "prefixLen")]
+    prefix_len: u8,
+}
+
+impl From<Sender> for SenderView {
+    fn from(sender: Sender) -> Self {
+        let view = |prefix: &Prefix| PrefixView { prefix: prefix.address(), prefix_len: prefix.length() };
+        Self {
+            ip: sender.address,
+            last: sender.last.map(|last| last.to_string()),
+            prefixes: sender.prefixes.iter().map(view).collect(),
+        }
+    }
+}
+
+/// `GET /senders`
+pub(crate) async fn list(State(api): State<Api>) -> Result<Json<Vec<SenderView>>, Error> {
+    let senders = api.store.senders().await?;
+    Ok(Json(senders.into_iter().map(SenderView::from).collect()))
+}
+
+/// `GET /senders/<ip>`
+pub(crate) async fn show(State(api): State<Api>, sender: SenderAddress) -> Result<Json<SenderView>, Error> {
+    stored(&api, sender.0).await
+}
+
+/// `PUT /senders/<ip>`: registers the sender and adds prefixes to those it has.
+pub(crate) async fn add(
+    State(api): State<Api>,
+    SenderAddress(address): SenderAddress,
+    body: Bytes,
+) -> Result<Json<SenderView>, Error> {
+    let prefixes = read_prefixes(&body)?;
+    change(&api, move |store| async move { store.add_prefixes(address, &prefixes).await }).await?;
+    stored(&api, address).await
+}
+
+/// `DELETE /senders/<ip>`: removes the prefixes of the body or, without one, the sender.
+pub(crate) async fn remove(
+    State(api): State<Api>,
+    SenderAddress(address): SenderAddress,
+    body: Bytes,
+) -> Result<Response, Error> {
+    if body.is_empty() {
+        let known = change(&api, move |store| async move { store.remove_sender(address).await }).await?;
+        return if known { Ok(index::show().await.into_response()) } else { Err(unknown_sender(address)) };
+    }
+    let prefixes = read_prefixes(&body)?;
+    let known = change(&api, move |store| async move { store.remove_prefixes(address, &prefixes).await }).await?;
+    if known { Ok(stored(&api, address).await?.into_response()) } else { Err(unknown_sender(address)) }
+}
+
+async fn stored(api: &Api, address: IpAddr) -> Result<Json<SenderView>, Error> {
+    let sender = api.store.sender(address).await?.ok_or_else(|| unknown_sender(address))?;
+    Ok(Json(sender.into()))
+}
+
+/// Changes the senders and rings the bell. In a task of its own, because a client that hangs up must not leave a change
+/// behind that the collector does not hear of.
+async fn change<T, F>(api: &Api, change: impl FnOnce(Arc<dyn Store>) -> F) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, StoreError>> + Send + 'static,
+{
+    let changing = change(Arc::clone(&api.store));
+    let changed = Arc::clone(&api.senders_changed);
+    let task = tokio::spawn(async move {
+        let outcome = changing.await;
+        // What has to be repeated may have been carried out.
+        if matches!(outcome, Ok(_) | Err(StoreError::Retry(_))) {
+            changed.notify_one();
+        }
+        outcome
+    });
+    match task.await {
+        Ok(outcome) => Ok(outcome?),
+        Err(error) => {
+            tracing::error!(%error, "a change of the senders broke off");
+            Err(Error::Internal)
+        }
+    }
+}
+
+const EXAMPLE: &str = r#"{"prefixes":[{"prefix":"172.16.1.0","prefixLen":24}]}"#;
+
+/// All prefixes of a body, or the first thing that is wrong with it.
+fn read_prefixes(body: &[u8]) -> Result<Vec<Prefix>, Error> {
+    let document = Document::read(body, EXAMPLE)?;
+    let object = document.object(Place::Root, &format!("an object such as {EXAMPLE}"))?;
+    let [prefixes] = members(object, Place::Root, ["prefixes"])?;
+    let place = Place::Key(&Place::Root, "prefixes");
+    let prefixes = prefixes.list(place, r#"a list such as [{"prefix":"172.16.1.0","prefixLen":24}]"#)?;
+    prefixes.iter().enumerate().map(|(index, prefix)| read_prefix(prefix, Place::Index(&place, index))).collect()
+}
+
+fn read_prefix(document: &Document, place: Place<'_>) -> Result<Prefix, Error> {
+    let object = document.object(place, r#"an object such as {"prefix":"172.16.1.0","prefixLen":24}"#)?;
+    let [address, length] = members(object, place, ["prefix", "prefixLen"])?;
+    let (address_place, length_place) = (Place::Key(&place, "prefix"), Place::Key(&place, "prefixLen"));
+    let text = address.text(address_place, r#"an address such as "172.16.1.0" or "2001:db8::""#)?;
+    let address: IpAddr = text.parse().map_err(|_| {
+        let hint = if text.contains('/') { ", with the length in prefixLen" } else { "" };
+        address_place.problem(format_args!(
+            r#"{} is not an address: write one such as "172.16.1.0" or "2001:db8::"{hint}"#,
+            Quoted(text)
+        ))
+    })?;
+    let limit = if flow::canonical(address).is_ipv4() { 32 } else { 128 };
+    let length = length.whole_number(length_place, &format!("a whole number from 0 to {limit}"))?;
+    Prefix::new(address, length).map_err(|error| match error {
+        PrefixError::Length { .. } => length_place.problem(error),
+        PrefixError::Form(_) | PrefixError::HostBits { .. } => address_place.problem(error),
+    })
+}

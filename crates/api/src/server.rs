@@ -1,0 +1,105 @@
+//! Connections to requests: accepts, bounds and times out HTTP/1.1 connections, and stops cleanly. What a request
+//! means is the router's matter.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::connections::{Connection, Connections};
+
+/// How many connections are open at most; behind that the one that has waited longest is closed.
+pub const MAX_CONNECTIONS: usize = 512;
+/// How long a client may take for the head of a request, and how long a connection may lie idle between two.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest head of a request, the query with its payload included.
+pub const HEADER_LIMIT_BYTES: usize = 64 * 1024;
+/// How long running requests are waited for at the stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long accepting rests after it failed, which is when the process has no file descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves the router until `shutdown` is ready; then lets running requests end.
+///
+/// # Errors
+/// When the listener is not usable.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    listener.local_addr()?;
+    let connections = Connections::new(MAX_CONNECTIONS);
+    let (stop, stopping) = watch::channel(());
+    let mut running = JoinSet::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+        };
+        while running.try_join_next().is_some() {}
+        match accepted {
+            Ok((stream, _)) => {
+                // Without a place the stream is dropped, which closes it.
+                if let Some(connection) = connections.open() {
+                    running.spawn(run(stream, connection, router.clone(), stopping.clone()));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    drop(stop);
+    if timeout(STOP_TIMEOUT, async { while running.join_next().await.is_some() {} }).await.is_err() {
+        tracing::warn!(requests = running.len(), "requests were cut off at the stop");
+    }
+    Ok(())
+}
+
+async fn run(stream: TcpStream, connection: Connection, router: Router, mut stopping: watch::Receiver<()>) {
+    // Answers are small and written at once: waiting for more to send would only delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY");
+    }
+    let service = Arc::new(TowerToHyperService::new(router));
+    let seat = connection.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(seat.clone());
+        let service = Arc::clone(&service);
+        async move { Ok::<_, Infallible>(service.call(request).await.unwrap_or_else(|never| match never {})) }
+    });
+    let mut http = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_header_size(HEADER_LIMIT_BYTES)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let ended = tokio::select! {
+        ended = &mut http => ended,
+        () = connection.told_to_leave() => return,
+        _ = stopping.changed() => {
+            http.as_mut().graceful_shutdown();
+            http.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
