@@ -9,6 +9,7 @@ pub mod datagram;
 pub mod error;
 pub mod information_element;
 pub mod record;
+pub mod structured_data;
 pub mod value;
 
 pub use datagram::{Datagram, Message};

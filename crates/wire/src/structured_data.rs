@@ -1,0 +1,275 @@
+//! Lists inside a field: basicList, subTemplateList and subTemplateMultiList (RFC 6313, section 4.5).
+//!
+//! **Invariants.** Every item takes at least one octet, so the items of a list are no more than its octets. Lists
+//! inside lists are opened down to [`MAXIMUM_DEPTH`]; deeper ones show as octets. A list that breaks off in the
+//! middle, or whose template is not known, shows as octets as a whole. Nothing is allocated.
+
+use crate::cursor::Cursor;
+use crate::information_element::{DataType, lookup};
+use crate::record::{ElementId, Field, Fields, List, Value};
+use crate::value;
+
+/// How deep lists are opened: a list in a record is at depth 1.
+pub const MAXIMUM_DEPTH: u8 = 4;
+
+/// The field length that stands for one of variable length (RFC 7011, section 7).
+const VARIABLE_LENGTH: u16 = 65535;
+
+/// What is known of the templates of one stream; lists name the template of their records by its id.
+pub trait Templates {
+    /// The template with this id, of the observation domain whose record is read.
+    fn find(&self, template: u16) -> Option<&dyn RecordLayout>;
+}
+
+/// How the records of a template are laid out.
+pub trait RecordLayout {
+    /// The field at this place: its element, and its length in octets or 65535 when that varies. `None` behind the
+    /// last one. Fields of length 0 are left out: a list whose template has one is not opened.
+    fn field(&self, index: usize) -> Option<(ElementId, u16)>;
+}
+
+/// For records that cannot refer to a template.
+#[derive(Clone, Copy, Debug)]
+pub struct NoTemplates;
+
+impl Templates for NoTemplates {
+    fn find(&self, _template: u16) -> Option<&dyn RecordLayout> {
+        None
+    }
+}
+
+/// How the items of a list relate to what the record says (RFC 6313, section 4.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Relation {
+    /// None of the items is a property of the record.
+    NoneOf,
+    /// One of them is.
+    ExactlyOneOf,
+    /// At least one of them is.
+    OneOrMoreOf,
+    /// All of them are.
+    AllOf,
+    /// All of them are, and their order means something.
+    Ordered,
+    /// The exporter does not say, or says something that the registry does not know.
+    Undefined,
+}
+
+impl Relation {
+    const fn from_number(number: u8) -> Self {
+        match number {
+            0 => Self::NoneOf,
+            1 => Self::ExactlyOneOf,
+            2 => Self::OneOrMoreOf,
+            3 => Self::AllOf,
+            4 => Self::Ordered,
+            _ => Self::Undefined,
+        }
+    }
+}
+
+/// Calls the visitor with one field of an IPFIX record, its list opened when it is one.
+pub fn visit_field(
+    element: ElementId,
+    scope: bool,
+    octets: &[u8],
+    templates: &dyn Templates,
+    visitor: &mut dyn FnMut(&Field<'_>),
+) {
+    visit_field_at(1, element, scope, octets, templates, visitor);
+}
+
+/// The same for a field that stands in lists already, or will.
+fn visit_field_at(
+    depth: u8,
+    element: ElementId,
+    scope: bool,
+    octets: &[u8],
+    templates: &dyn Templates,
+    visitor: &mut dyn FnMut(&Field<'_>),
+) {
+    let known = lookup(element);
+    let name = value::name(known, element);
+    if let Some(list) = known.and_then(|known| StructuredList::open(known.data_type, octets, templates, depth)) {
+        visitor(&Field { name, scope, value: Value::List(&list) });
+    } else {
+        let (name, value) = value::decode(element, octets);
+        visitor(&Field { name, scope, value });
+    }
+}
+
+/// A list whose items are known to be whole.
+#[derive(Clone, Copy)]
+pub struct StructuredList<'r> {
+    relation: Relation,
+    content: Content<'r>,
+    octets: &'r [u8],
+    templates: &'r dyn Templates,
+    depth: u8,
+}
+
+/// What the octets behind the head of a list are.
+#[derive(Clone, Copy)]
+enum Content<'r> {
+    /// basicList: values of one element.
+    Values { element: ElementId, length: u16 },
+    /// subTemplateList: records of one template.
+    Records { layout: &'r dyn RecordLayout },
+    /// subTemplateMultiList: groups of records, each group with its template.
+    Groups,
+}
+
+impl<'r> StructuredList<'r> {
+    /// A list of this type; `None` when the type is no list, when it is too deep, or when it cannot be read to its
+    /// end. A list in a record has depth 1.
+    #[must_use]
+    pub fn open(data_type: DataType, octets: &'r [u8], templates: &'r dyn Templates, depth: u8) -> Option<Self> {
+        if depth > MAXIMUM_DEPTH {
+            return None;
+        }
+        let read_head: fn(&mut Cursor<'r>, &'r dyn Templates) -> Option<Content<'r>> = match data_type {
+            DataType::BasicList => |cursor, _| values(cursor),
+            DataType::SubTemplateList => |cursor, templates| records(cursor, templates),
+            DataType::SubTemplateMultiList => |_, _| Some(Content::Groups),
+            _ => return None,
+        };
+        let mut cursor = Cursor::new(octets);
+        let relation = Relation::from_number(cursor.u8()?);
+        let content = read_head(&mut cursor, templates)?;
+        let list = Self { relation, content, octets: cursor.rest(), templates, depth };
+        list.walk(&mut |_| ())?;
+        Some(list)
+    }
+
+    /// How the items relate to the record.
+    #[must_use]
+    pub const fn relation(&self) -> Relation {
+        self.relation
+    }
+
+    /// Calls the visitor with each item; `None` when one is not whole.
+    fn walk(&self, visitor: &mut dyn FnMut(&dyn Fields)) -> Option<()> {
+        let mut cursor = Cursor::new(self.octets);
+        match self.content {
+            Content::Values { element, length } => {
+                while !cursor.is_empty() {
+                    let octets = field(&mut cursor, length)?;
+                    visitor(&SingleValue { list: self, element, octets });
+                }
+            }
+            Content::Records { layout } => self.walk_records(layout, cursor, visitor)?,
+            Content::Groups => {
+                while !cursor.is_empty() {
+                    let layout = self.templates.find(cursor.u16()?)?;
+                    // The length counts its own two octets and those of the template id.
+                    let length = usize::from(cursor.u16()?).checked_sub(4)?;
+                    self.walk_records(layout, cursor.section(length)?, visitor)?;
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn walk_records(
+        &self,
+        layout: &dyn RecordLayout,
+        mut cursor: Cursor<'_>,
+        visitor: &mut dyn FnMut(&dyn Fields),
+    ) -> Option<()> {
+        while !cursor.is_empty() {
+            let start = cursor.rest();
+            walk_record(layout, &mut cursor, &mut |_, _| ())?;
+            let octets = start.get(..start.len() - cursor.remaining())?;
+            if octets.is_empty() {
+                return None;
+            }
+            visitor(&SubRecord { list: self, layout, octets });
+        }
+        Some(())
+    }
+
+    /// A field of one of the items, whose list, if it is one, is one level deeper.
+    fn visit_field(&self, element: ElementId, octets: &[u8], visitor: &mut dyn FnMut(&Field<'_>)) {
+        visit_field_at(self.depth + 1, element, false, octets, self.templates, visitor);
+    }
+}
+
+impl List for StructuredList<'_> {
+    fn visit(&self, visitor: &mut dyn FnMut(&dyn Fields)) {
+        // It was walked to its end when it was opened.
+        let _ = self.walk(visitor);
+    }
+}
+
+/// RFC 6313, section 4.5.1: the element of the values, with the enterprise bit as in a template.
+fn values<'r>(cursor: &mut Cursor<'r>) -> Option<Content<'r>> {
+    const ENTERPRISE_BIT: u16 = 0x8000;
+    let id = cursor.u16()?;
+    let length = cursor.u16()?;
+    let enterprise = if id & ENTERPRISE_BIT == 0 { 0 } else { cursor.u32()? };
+    Some(Content::Values { element: ElementId { enterprise, id: id & !ENTERPRISE_BIT }, length })
+}
+
+/// RFC 6313, section 4.5.2.
+fn records<'r>(cursor: &mut Cursor<'r>, templates: &'r dyn Templates) -> Option<Content<'r>> {
+    Some(Content::Records { layout: templates.find(cursor.u16()?)? })
+}
+
+/// The octets of one field; `None` when they are not all there, or when the field would take none at all.
+fn field<'r>(cursor: &mut Cursor<'r>, length: u16) -> Option<&'r [u8]> {
+    let length = match length {
+        0 => return None,
+        VARIABLE_LENGTH => match cursor.u8()? {
+            255 => usize::from(cursor.u16()?),
+            short => usize::from(short),
+        },
+        fixed => usize::from(fixed),
+    };
+    cursor.take(length)
+}
+
+/// Calls the visitor with the fields of the next record; `None` when they are not all there.
+fn walk_record<'r>(
+    layout: &dyn RecordLayout,
+    cursor: &mut Cursor<'r>,
+    visitor: &mut dyn FnMut(ElementId, &'r [u8]),
+) -> Option<()> {
+    for index in 0.. {
+        let Some((element, length)) = layout.field(index) else { break };
+        visitor(element, field(cursor, length)?);
+    }
+    Some(())
+}
+
+/// An item of a basicList.
+struct SingleValue<'l> {
+    list: &'l StructuredList<'l>,
+    element: ElementId,
+    octets: &'l [u8],
+}
+
+impl Fields for SingleValue<'_> {
+    fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
+        self.list.visit_field(self.element, self.octets, visitor);
+    }
+}
+
+/// An item of a subTemplateList or a subTemplateMultiList.
+struct SubRecord<'l> {
+    list: &'l StructuredList<'l>,
+    layout: &'l dyn RecordLayout,
+    octets: &'l [u8],
+}
+
+impl Fields for SubRecord<'_> {
+    fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
+        let mut cursor = Cursor::new(self.octets);
+        // The record was walked to its end when its list was opened.
+        let _ = walk_record(self.layout, &mut cursor, &mut |element, octets| {
+            self.list.visit_field(element, octets, visitor);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;
