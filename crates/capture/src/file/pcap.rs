@@ -1,0 +1,65 @@
+//! Classic pcap (draft-ietf-opsawg-pcap): a header of 24 octets, then records of 16 octets and a frame each. Both byte
+//! orders, microseconds and nanoseconds.
+
+use flow::Timestamp;
+
+use super::{ByteOrder, FRAME_LIMIT, Frame, Octets, ReadError};
+use crate::error::Damage;
+use crate::link::LinkLayer;
+
+/// What the fraction of a second counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Precision {
+    Microseconds,
+    Nanoseconds,
+}
+
+/// What the magic number says; `None` when it is not one of pcap.
+pub(super) fn recognise(magic: [u8; 4]) -> Option<(ByteOrder, Precision)> {
+    match u32::from_be_bytes(magic) {
+        0xa1b2_c3d4 => Some((ByteOrder::Big, Precision::Microseconds)),
+        0xd4c3_b2a1 => Some((ByteOrder::Little, Precision::Microseconds)),
+        0xa1b2_3c4d => Some((ByteOrder::Big, Precision::Nanoseconds)),
+        0x4d3c_b2a1 => Some((ByteOrder::Little, Precision::Nanoseconds)),
+        _ => None,
+    }
+}
+
+/// A pcap file behind its header.
+pub(super) struct Pcap {
+    order: ByteOrder,
+    precision: Precision,
+    link: LinkLayer,
+}
+
+impl Pcap {
+    /// Reads the header behind the magic number. `Err` of the inner result is a link layer that is not known.
+    pub(super) fn start(
+        octets: &mut Octets,
+        order: ByteOrder,
+        precision: Precision,
+    ) -> Result<Result<Self, u16>, ReadError> {
+        // Version, time zone and accuracy (always 0), snapshot length; then the link type in the low 16 bits.
+        let [_, _, _, _, link] = order.words(&octets.array::<20>()?);
+        let link = (link & 0xffff) as u16;
+        Ok(LinkLayer::from_number(link).map(|link| Self { order, precision, link }).ok_or(link))
+    }
+
+    pub(super) fn next_frame(&self, octets: &mut Octets, buffer: &mut Vec<u8>) -> Result<Option<Frame>, ReadError> {
+        let Some(header) = octets.array_or_end::<16>()? else { return Ok(None) };
+        let [seconds, fraction, length, original_length] = self.order.words(&header);
+        if length > FRAME_LIMIT {
+            return Err(Damage::PacketLength(length).into());
+        }
+        octets.fill(buffer, length)?;
+        let nanoseconds = match self.precision {
+            Precision::Microseconds => fraction.saturating_mul(1000),
+            Precision::Nanoseconds => fraction,
+        };
+        Ok(Some(Frame {
+            received: Timestamp::new(seconds.into(), nanoseconds),
+            link: Some(self.link),
+            original_length,
+        }))
+    }
+}
