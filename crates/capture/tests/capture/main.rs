@@ -1,7 +1,6 @@
 //! Capture files as a whole: those of the corpus, and those built here octet by octet.
 #![cfg(test)]
 
-
 mod building;
 mod corpus;
 mod formats;
