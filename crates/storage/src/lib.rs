@@ -4,7 +4,19 @@
 //! | file | what lives there |
 //! | --- | --- |
 //! | [`store`] | the trait that every store implements |
+//! | [`memory`] | in memory, for tests |
+//! | [`sqlite`] | the embedded store: one file |
+//! | [`state`] | what a collector remembers on its own disk: who it is |
+//!
+//! `tests/contract` holds what every store must do, as tests that run over each of them.
 
+pub mod memory;
+mod selection;
+pub mod sqlite;
+pub mod state;
 pub mod store;
 
+pub use memory::Memory;
+pub use sqlite::Sqlite;
+pub use state::State;
 pub use store::{Retention, Selection, Sender, Store, StoreError, WriterState};

@@ -99,6 +99,13 @@ pub trait Store: Send + Sync {
     /// All blocks that any of the selections names, in no particular order, each once.
     async fn read_blocks(&self, selections: &[Selection]) -> Result<Vec<Block>, StoreError>;
 
+    /// Those of [`read_blocks`](Self::read_blocks) that one writer wrote.
+    async fn read_blocks_of(&self, writer: WriterId, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
+        let mut blocks = self.read_blocks(selections).await?;
+        blocks.retain(|block| block.key.writer == writer);
+        Ok(blocks)
+    }
+
     /// The senders and prefixes for which this writer has blocks of this interval, each once, sorted.
     async fn groups(&self, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError>;
 

@@ -1,0 +1,173 @@
+//! A store in memory: nothing survives the process. For tests and for looking at captures; also the plainest reading
+//! of what [`Store`] asks for, which the others are compared with.
+//!
+//! Layout: blocks by interval, then by sender and prefix, then by key; senders and writers in maps of their own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use accounting::block::{Block, BlockKey, WriterId};
+use accounting::period::{Interval, Minute, Period};
+use async_trait::async_trait;
+use flow::{Prefix, Timestamp};
+
+use crate::selection::merged;
+use crate::{Retention, Selection, Sender, Store, StoreError, WriterState};
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct Memory {
+    kept: Mutex<Kept>,
+}
+
+/// The blocks of an interval, sender and prefix.
+type Group = BTreeMap<BlockKey, Vec<u8>>;
+
+#[derive(Debug, Default)]
+struct Kept {
+    blocks: BTreeMap<Interval, BTreeMap<(IpAddr, Prefix), Group>>,
+    senders: BTreeMap<IpAddr, Registration>,
+    writers: BTreeMap<WriterId, WriterState>,
+}
+
+#[derive(Debug, Default)]
+struct Registration {
+    prefixes: BTreeSet<Prefix>,
+    last: Option<Timestamp>,
+}
+
+impl Registration {
+    fn sender(&self, address: IpAddr) -> Sender {
+        Sender { address, prefixes: self.prefixes.iter().copied().collect(), last: self.last }
+    }
+}
+
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        // No method leaves the maps half changed, so what a panicking thread held is whole.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn selected(&self, selection: Selection) -> impl Iterator<Item = Block> {
+        self.blocks
+            .get(&selection.interval)
+            .and_then(|groups| groups.get(&(selection.sender, selection.prefix)))
+            .into_iter()
+            .flatten()
+            .filter(move |(key, _)| key.tables.intersects(selection.tables))
+            .map(|(key, content)| Block { key: *key, content: content.clone() })
+    }
+
+    /// Keeps the blocks whose keys pass, and no empty maps; returns how many went.
+    fn retain(&mut self, keep: impl Fn(&BlockKey) -> bool) -> u64 {
+        let mut gone = 0;
+        self.blocks.retain(|_, groups| {
+            groups.retain(|_, blocks| {
+                blocks.retain(|key, _| {
+                    let keep = keep(key);
+                    gone += u64::from(!keep);
+                    keep
+                });
+                !blocks.is_empty()
+            });
+            !groups.is_empty()
+        });
+        gone
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn senders(&self) -> Result<Vec<Sender>, StoreError> {
+        Ok(self.lock().senders.iter().map(|(address, registration)| registration.sender(*address)).collect())
+    }
+
+    async fn sender(&self, address: IpAddr) -> Result<Option<Sender>, StoreError> {
+        Ok(self.lock().senders.get(&address).map(|registration| registration.sender(address)))
+    }
+
+    async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
+        self.lock().senders.entry(address).or_default().prefixes.extend(prefixes);
+        Ok(())
+    }
+
+    async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
+        let mut kept = self.lock();
+        let Some(registration) = kept.senders.get_mut(&address) else { return Ok(false) };
+        registration.prefixes.retain(|prefix| !prefixes.contains(prefix));
+        Ok(true)
+    }
+
+    async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
+        Ok(self.lock().senders.remove(&address).is_some())
+    }
+
+    async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
+        let mut kept = self.lock();
+        for (address, time) in last {
+            if let Some(registration) = kept.senders.get_mut(address) {
+                registration.last = registration.last.max(Some(*time));
+            }
+        }
+        Ok(())
+    }
+
+    async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
+        let mut kept = self.lock();
+        for Block { key, content } in blocks {
+            let groups = kept.blocks.entry(key.interval).or_default();
+            groups.entry((key.sender, key.prefix)).or_default().insert(*key, content.clone());
+        }
+        Ok(())
+    }
+
+    async fn read_blocks(&self, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
+        let kept = self.lock();
+        Ok(merged(selections).into_iter().flat_map(|selection| kept.selected(selection)).collect())
+    }
+
+    async fn groups(&self, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
+        let kept = self.lock();
+        let groups = kept.blocks.get(&interval).into_iter().flatten();
+        let of_writer = groups.filter(|(_, blocks)| blocks.keys().any(|key| key.writer == writer));
+        Ok(of_writer.map(|(group, _)| *group).collect())
+    }
+
+    async fn first_interval(
+        &self,
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+    ) -> Result<Option<Interval>, StoreError> {
+        let kept = self.lock();
+        let later = kept.blocks.range(Interval { period, start: from }..);
+        let mut of_period = later.take_while(|(interval, _)| interval.period == period);
+        let found = of_period.find(|(_, groups)| groups.values().flatten().any(|(key, _)| key.writer == writer));
+        Ok(found.map(|(interval, _)| *interval))
+    }
+
+    async fn delete_blocks(&self, keys: &[BlockKey]) -> Result<(), StoreError> {
+        let keys: BTreeSet<&BlockKey> = keys.iter().collect();
+        self.lock().retain(|key| !keys.contains(key));
+        Ok(())
+    }
+
+    async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
+        let Retention { period, before } = retention;
+        let goes =
+            |key: &BlockKey| key.writer == writer && key.interval.period == period && key.interval.start < before;
+        Ok(self.lock().retain(|key| !goes(key)))
+    }
+
+    async fn writers(&self) -> Result<Vec<WriterState>, StoreError> {
+        Ok(self.lock().writers.values().copied().collect())
+    }
+
+    async fn put_writer(&self, state: &WriterState) -> Result<(), StoreError> {
+        self.lock().writers.insert(state.writer, *state);
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! Blocks as rows.
+
+use std::net::IpAddr;
+
+use accounting::block::{Block, BlockKey, TableSet, WriterId};
+use accounting::period::{Interval, Minute, Period};
+use flow::Prefix;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::key::{Numbers, find_series, find_writer};
+use super::registry::parsed;
+use crate::{Retention, Selection, StoreError};
+
+/// How many blocks [`expire`] deletes in one transaction.
+pub(super) const EXPIRED_AT_ONCE: u64 = 10_000;
+
+pub(super) fn put(connection: &Connection, blocks: &[Block]) -> Result<(), StoreError> {
+    let mut numbers = Numbers::new(connection);
+    let mut insert = connection.prepare_cached(
+        "INSERT OR REPLACE INTO block (period, writer, start, series, epoch, sequence, part, tables, content)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?;
+    for Block { key, content } in blocks {
+        insert.execute((
+            key.interval.period as u8,
+            numbers.writer(key.writer)?,
+            key.interval.start.0,
+            numbers.series(key.sender, key.prefix)?,
+            key.epoch,
+            key.sequence.cast_signed(),
+            key.part,
+            key.tables.0,
+            content,
+        ))?;
+    }
+    Ok(())
+}
+
+/// The blocks that the selections name, of one writer or of all of them.
+pub(super) fn read(
+    connection: &Connection,
+    selections: &[Selection],
+    writer: Option<WriterId>,
+) -> Result<Vec<Block>, StoreError> {
+    let writers: Vec<(i64, WriterId)> = connection
+        .prepare_cached("SELECT id, writer FROM writer")?
+        .query_map([], |row| Ok((row.get(0)?, WriterId(row.get::<_, i64>(1)?.cast_unsigned()))))?
+        .filter(|row| row.as_ref().map_or(true, |(_, id)| writer.is_none_or(|writer| writer == *id)))
+        .collect::<Result<_, _>>()?;
+    let mut select = connection.prepare_cached(
+        "SELECT epoch, sequence, part, tables, content FROM block
+         WHERE period = ?1 AND writer = ?2 AND start = ?3 AND series = ?4 AND tables & ?5 != 0",
+    )?;
+    let mut found = Vec::new();
+    for selection in selections {
+        let Some(series) = find_series(connection, selection.sender, selection.prefix)? else { continue };
+        for (id, writer) in &writers {
+            let Interval { period, start } = selection.interval;
+            let rows = select.query_map((period as u8, id, start.0, series, selection.tables.0), |row| {
+                block(row, *selection, *writer)
+            })?;
+            for block in rows {
+                found.push(block?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn block(row: &Row<'_>, selection: Selection, writer: WriterId) -> Result<Block, rusqlite::Error> {
+    let key = BlockKey {
+        interval: selection.interval,
+        sender: selection.sender,
+        prefix: selection.prefix,
+        writer,
+        epoch: row.get(0)?,
+        sequence: row.get::<_, i64>(1)?.cast_unsigned(),
+        part: row.get(2)?,
+        tables: TableSet(row.get(3)?),
+    };
+    Ok(Block { key, content: row.get(4)? })
+}
+
+pub(super) fn groups(
+    connection: &Connection,
+    writer: WriterId,
+    interval: Interval,
+) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
+    let Some(writer) = find_writer(connection, writer)? else { return Ok(Vec::new()) };
+    let mut select = connection.prepare_cached(
+        "SELECT sender, prefix FROM series
+         WHERE id IN (SELECT series FROM block WHERE period = ?1 AND writer = ?2 AND start = ?3)",
+    )?;
+    let mut rows = select.query((interval.period as u8, writer, interval.start.0))?;
+    let mut groups = Vec::new();
+    while let Some(row) = rows.next()? {
+        groups.push((parsed(row, 0)?, parsed(row, 1)?));
+    }
+    // Text sorts otherwise than addresses do.
+    groups.sort_unstable();
+    Ok(groups)
+}
+
+pub(super) fn first_interval(
+    connection: &Connection,
+    writer: WriterId,
+    period: Period,
+    from: Minute,
+) -> Result<Option<Interval>, StoreError> {
+    let Some(writer) = find_writer(connection, writer)? else { return Ok(None) };
+    let mut select = connection.prepare_cached(
+        "SELECT start FROM block WHERE period = ?1 AND writer = ?2 AND start >= ?3 ORDER BY start LIMIT 1",
+    )?;
+    let start = select.query_row((period as u8, writer, from.0), |row| row.get(0)).optional()?;
+    Ok(start.map(|start| Interval { period, start: Minute(start) }))
+}
+
+pub(super) fn delete(connection: &Connection, keys: &[BlockKey]) -> Result<(), StoreError> {
+    let mut delete = connection.prepare_cached(
+        "DELETE FROM block WHERE period = ?1 AND writer = ?2 AND start = ?3 AND series = ?4
+         AND epoch = ?5 AND sequence = ?6 AND part = ?7 AND tables = ?8",
+    )?;
+    for key in keys {
+        let Some(writer) = find_writer(connection, key.writer)? else { continue };
+        let Some(series) = find_series(connection, key.sender, key.prefix)? else { continue };
+        let Interval { period, start } = key.interval;
+        let sequence = key.sequence.cast_signed();
+        delete.execute((period as u8, writer, start.0, series, key.epoch, sequence, key.part, key.tables.0))?;
+    }
+    Ok(())
+}
+
+/// Deletes up to [`EXPIRED_AT_ONCE`] blocks; fewer mean that no more are left.
+pub(super) fn expire(connection: &Connection, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
+    let Some(writer) = find_writer(connection, writer)? else { return Ok(0) };
+    let mut delete = connection.prepare_cached(
+        "DELETE FROM block WHERE (period, writer, start, series, epoch, sequence, part, tables) IN (
+             SELECT period, writer, start, series, epoch, sequence, part, tables FROM block
+             WHERE period = ?1 AND writer = ?2 AND start < ?3 LIMIT ?4)",
+    )?;
+    let gone = delete.execute((retention.period as u8, writer, retention.before.0, EXPIRED_AT_ONCE.cast_signed()))?;
+    Ok(u64::try_from(gone).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,170 @@
+//! The tables, their versions, and how the file is opened.
+//!
+//! `PRAGMA user_version` is the version of the layout: an older one is brought up to date in one transaction, a newer
+//! one is refused untouched. `PRAGMA application_id` tells our files from anybody else's.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use crate::StoreError;
+
+/// `nflw`, as `file` shows it.
+const APPLICATION_ID: i64 = 0x6e66_6c77;
+
+/// How long a statement waits for another process, such as a backup, before it fails.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Statements kept prepared by each connection; there are fewer different ones.
+const STATEMENTS: usize = 32;
+
+/// Element n brings the layout from version n to version n + 1.
+const MIGRATIONS: [&str; 1] = [include_str!("schema_1.sql")];
+
+/// Opens the file for reading and writing, or makes it.
+pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let config = |error: &dyn std::fmt::Display| StoreError::Config(format!("{}: {error}", path.display()));
+    make(path).map_err(|error| config(&error))?;
+    let mut connection = connect(path).map_err(|error| config(&error))?;
+    let found = version(&connection, path)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    // After an unusually large flush or deletion the log shrinks back to this.
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    if found < MIGRATIONS.len() {
+        migrate(&mut connection, path)?;
+    }
+    Ok(connection)
+}
+
+/// Opens another connection to a file that [`open`] has opened; it never writes.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let connection = connect(path)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+/// SQLite gives its other files the mode of the first one.
+fn make(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// The version of the layout that the file has; changes nothing.
+fn version(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let (version, application) = (number("user_version")?, number("application_id")?);
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && (tables, version, application) != (0, 0, 0) {
+        return Err(StoreError::Config(format!("{} is an SQLite file, but no netflow store", path.display())));
+    }
+    match usize::try_from(version) {
+        Ok(version) if version <= MIGRATIONS.len() => Ok(version),
+        _ => Err(StoreError::Config(format!(
+            "{} has layout version {version}; this program knows versions up to {}: start the newer program that wrote it, or give another file",
+            path.display(),
+            MIGRATIONS.len()
+        ))),
+    }
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Read again, now that no other process can be migrating.
+    let found = version(&transaction, path)?;
+    for (version, step) in (1_i64..).zip(MIGRATIONS).skip(found) {
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", version)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn refusal(path: &Path) -> String {
+        match open(path) {
+            Err(StoreError::Config(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_new_file_is_readable_by_its_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let connection = open(&path).unwrap();
+        connection.execute("INSERT INTO series (sender, prefix) VALUES ('a', 'b')", []).unwrap();
+        for file in std::fs::read_dir(folder.path()).unwrap() {
+            let file = file.unwrap();
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
+        }
+    }
+
+    #[test]
+    fn commits_are_synced_to_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open(&folder.path().join("store")).unwrap();
+        let text = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, String>(0)).unwrap();
+        let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(text("journal_mode"), "wal");
+        assert_eq!(number("synchronous"), 2);
+    }
+
+    #[test]
+    fn a_newer_layout_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let message = refusal(&path);
+        assert!(message.contains("version 99") && message.contains("up to 1"), "{message}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_database_of_somebody_else_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("theirs");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE precious (x)").unwrap();
+        let before = std::fs::read(&path).unwrap();
+        assert!(refusal(&path).ends_with("is an SQLite file, but no netflow store"));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        std::fs::write(&path, "not a database at all, but long enough to look like one. ".repeat(100)).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        assert!(matches!(open(&path), Err(StoreError::Corrupt(_))));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing/store");
+        assert!(refusal(&path).contains("missing/store: No such file or directory"));
+    }
+}

@@ -1,0 +1,151 @@
+//! What a collector remembers on its own disk, whatever store it uses: which writer it is, and in which epoch.
+//!
+//! Blocks are told apart by writer, epoch and sequence, so no two processes may ever be the same writer in the same
+//! epoch. The identity is one row of an SQLite file (`sqlite.rs`; with the embedded store it is the store's own file).
+//! The process that has it holds a lock on `<file>.lock` until it ends, however it ends.
+
+use std::collections::hash_map::RandomState;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher, Hasher};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use accounting::block::WriterId;
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::{StoreError, sqlite};
+
+/// The identity of this process as a writer of blocks. Nobody else has it while this value lives.
+#[derive(Debug)]
+pub struct State {
+    connection: Connection,
+    writer: WriterId,
+    /// The lock ends with the file.
+    _lock: File,
+}
+
+impl State {
+    /// Takes the identity that is kept in this file; makes file and identity when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] when another process has it, or when the file cannot be opened.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let lock = lock(path)?;
+        let connection = sqlite::open(path)?;
+        let writer = match find(&connection)? {
+            Some(writer) => writer,
+            None => make(&connection)?,
+        };
+        Ok(Self { connection, writer, _lock: lock })
+    }
+
+    /// Who writes.
+    #[must_use]
+    pub fn writer(&self) -> WriterId {
+        self.writer
+    }
+
+    /// Begins the next epoch, from 1. It is durable when this returns.
+    ///
+    /// # Errors
+    /// When it could not be made durable: then no block may be written.
+    pub fn next_epoch(&mut self) -> Result<u32, StoreError> {
+        self.next_epoch_after(0)
+    }
+
+    /// Begins an epoch that follows the newest one which a store knows of this writer, so that a state file restored
+    /// from a backup does not repeat an epoch.
+    ///
+    /// # Errors
+    /// As [`next_epoch`](Self::next_epoch).
+    pub fn next_epoch_after(&mut self, known: u32) -> Result<u32, StoreError> {
+        let next = "UPDATE identity SET epoch = max(epoch, ?1) + 1 WHERE max(epoch, ?1) < 4294967295 RETURNING epoch";
+        let epoch = self.connection.query_row(next, [known], |row| row.get(0)).optional()?;
+        epoch.ok_or_else(|| StoreError::Config("this writer has used up its epochs: remove its state file".to_owned()))
+    }
+}
+
+fn find(connection: &Connection) -> Result<Option<WriterId>, StoreError> {
+    let found = connection.query_row("SELECT writer FROM identity", [], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(found.map(|writer| WriterId(writer.cast_unsigned())))
+}
+
+fn make(connection: &Connection) -> Result<WriterId, StoreError> {
+    // The standard library seeds its hasher from the system's random numbers, once for each thread.
+    let writer = RandomState::new().build_hasher().finish();
+    connection.execute("INSERT INTO identity VALUES (1, ?1, 0)", [writer.cast_signed()])?;
+    Ok(WriterId(writer))
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let config = |error: std::io::Error| StoreError::Config(format!("{}: {error}", name.display()));
+    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).clone();
+    let mut file = options.open(&name).map_err(config)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::Error(error)) => return Err(config(error)),
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // Who holds it is only for the message: the holder may be about to write it.
+            let _ = file.read_to_string(&mut holder);
+            return Err(StoreError::Config(format!(
+                "{} is in use by another collector{}{}: two of them need two data directories",
+                path.display(),
+                if holder.is_empty() { "" } else { ", " },
+                holder.trim_end()
+            )));
+        }
+    }
+    file.set_len(0).and_then(|()| file.rewind()).map_err(config)?;
+    writeln!(file, "process {}", std::process::id()).map_err(config)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_identity_lasts_and_each_start_begins_an_epoch() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let mut first = State::open(&path).unwrap();
+        let writer = first.writer();
+        assert_eq!(first.next_epoch().unwrap(), 1);
+        drop(first);
+        let mut second = State::open(&path).unwrap();
+        assert_eq!(second.writer(), writer);
+        assert_eq!(second.next_epoch().unwrap(), 2);
+        assert_ne!(State::open(&folder.path().join("other")).unwrap().writer(), writer);
+    }
+
+    #[test]
+    fn an_epoch_that_the_store_has_seen_is_not_begun_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = State::open(&folder.path().join("state")).unwrap();
+        assert_eq!(state.next_epoch_after(7).unwrap(), 8);
+        assert_eq!(state.next_epoch_after(7).unwrap(), 9);
+        assert!(matches!(state.next_epoch_after(u32::MAX), Err(StoreError::Config(_))), "an epoch behind the last one");
+        assert_eq!(state.next_epoch_after(u32::MAX - 1).unwrap(), u32::MAX);
+        assert!(matches!(state.next_epoch(), Err(StoreError::Config(_))));
+    }
+
+    #[test]
+    fn a_second_process_with_the_identity_is_told_who_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let first = State::open(&path).unwrap();
+        let message = match State::open(&path) {
+            Err(StoreError::Config(message)) => message,
+            other => panic!("{other:?}"),
+        };
+        assert!(message.contains(path.to_str().unwrap()), "{message}");
+        assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
+        drop(first);
+        State::open(&path).unwrap();
+    }
+}

@@ -1,0 +1,480 @@
+//! What every store must do, one clause a function. The macro [`contract`] makes a test of each clause for one kind of
+//! store; it takes the name of an `async fn() -> (impl Store, impl Sized)` that gives an empty store and whatever has to
+//! live as long as it.
+//!
+//! What only some stores promise (files, expiry by themselves, recovery) is tested beside their own tests.
+
+#![expect(clippy::expect_used, reason = "inputs of tests that cannot be made are failures")]
+
+use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use accounting::block::{Block, BlockKey, TableSet, WriterId};
+use accounting::direction::Direction;
+use accounting::field::Field;
+use accounting::period::{Interval, Minute, Period};
+use flow::{Prefix, Timestamp};
+use storage::{Retention, Selection, Store, WriterState};
+
+pub(crate) type Outcome = Result<(), Box<dyn Error>>;
+
+macro_rules! contract {
+    ($make:path) => {
+        contract! { $make:
+            prefixes_of_a_sender_add_up
+            senders_are_listed_by_address
+            prefixes_are_taken_away_one_by_one
+            a_sender_is_forgotten_with_its_prefixes
+            the_last_time_of_a_sender_never_goes_back
+            a_block_is_read_as_it_was_put
+            a_block_put_again_is_there_once
+            a_block_put_with_other_content_is_replaced
+            blocks_that_differ_in_any_part_of_the_key_are_different
+            a_selection_names_blocks_exactly
+            a_selection_asks_for_tables
+            overlapping_selections_give_a_block_once
+            nothing_asked_is_nothing_read
+            blocks_of_one_writer_are_read_alone
+            groups_are_those_of_one_writer_and_interval
+            the_first_interval_is_found_from_any_minute
+            deleted_blocks_are_gone_and_no_others
+            expiry_spares_what_is_kept
+            writers_are_remembered_by_their_newest_state
+            many_blocks_are_put_at_once
+            puts_at_the_same_time_all_arrive
+        }
+    };
+    ($make:path: $($clause:ident)+) => {
+        $(
+            #[tokio::test]
+            async fn $clause() {
+                let (store, _keep) = $make().await;
+                clauses::$clause(&store).await.unwrap();
+            }
+        )+
+    };
+}
+
+const ADA: WriterId = WriterId(0xada);
+const BOB: WriterId = WriterId(0xfeed_face_cafe_beef);
+
+fn sender(number: u8) -> IpAddr {
+    Ipv4Addr::new(192, 0, 2, number).into()
+}
+
+fn sender6() -> IpAddr {
+    Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()
+}
+
+fn prefix(number: u8) -> Prefix {
+    Prefix::new(Ipv4Addr::new(172, 16, number, 0).into(), 24).expect("a first address")
+}
+
+fn prefix6() -> Prefix {
+    Prefix::new(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0).into(), 32).expect("a first address")
+}
+
+/// 2026-02-28 23:59 UTC, the last minute of a month.
+const MINUTE: Minute = Minute(29_538_719);
+
+fn minute(after: u32) -> Interval {
+    Interval { period: Period::Minute, start: Minute(MINUTE.0 + after) }
+}
+
+fn all_in() -> TableSet {
+    TableSet::of(Direction::In, Field::All)
+}
+
+/// A block of everything in, for the first sender and prefix.
+fn key() -> BlockKey {
+    BlockKey {
+        interval: minute(0),
+        sender: sender(1),
+        prefix: prefix(1),
+        writer: ADA,
+        epoch: 1,
+        sequence: 1,
+        part: 0,
+        tables: all_in(),
+    }
+}
+
+fn block(key: BlockKey) -> Block {
+    Block { key, content: format!("{key:?}").into_bytes() }
+}
+
+/// Everything that is stored beside the key.
+fn around(key: BlockKey) -> Selection {
+    Selection { interval: key.interval, sender: key.sender, prefix: key.prefix, tables: TableSet::ALL }
+}
+
+fn sorted(mut blocks: Vec<Block>) -> Vec<Block> {
+    blocks.sort_by_key(|block| block.key);
+    blocks
+}
+
+async fn stored(store: &dyn Store, selections: &[Selection]) -> Result<Vec<Block>, Box<dyn Error>> {
+    Ok(sorted(store.read_blocks(selections).await?))
+}
+
+pub(crate) async fn prefixes_of_a_sender_add_up(store: &dyn Store) -> Outcome {
+    assert_eq!(store.sender(sender(1)).await?, None);
+    store.add_prefixes(sender(1), &[prefix(2), prefix(1)]).await?;
+    store.add_prefixes(sender(1), &[prefix6(), prefix(2)]).await?;
+    let found = store.sender(sender(1)).await?.ok_or("not there")?;
+    assert_eq!(found.address, sender(1));
+    assert_eq!(found.prefixes, [prefix(1), prefix(2), prefix6()]);
+    assert_eq!(found.last, None);
+    Ok(())
+}
+
+pub(crate) async fn senders_are_listed_by_address(store: &dyn Store) -> Outcome {
+    assert_eq!(store.senders().await?, []);
+    // As text, 192.0.2.10 comes before 192.0.2.9.
+    for address in [sender6(), sender(10), sender(9)] {
+        store.add_prefixes(address, &[prefix(1)]).await?;
+    }
+    store.add_prefixes(sender(8), &[]).await?;
+    let senders = store.senders().await?;
+    assert_eq!(
+        senders.iter().map(|sender| sender.address).collect::<Vec<_>>(),
+        [sender(8), sender(9), sender(10), sender6()]
+    );
+    for listed in senders {
+        assert_eq!(store.sender(listed.address).await?, Some(listed));
+    }
+    Ok(())
+}
+
+pub(crate) async fn prefixes_are_taken_away_one_by_one(store: &dyn Store) -> Outcome {
+    assert!(!store.remove_prefixes(sender(1), &[prefix(1)]).await?);
+    assert_eq!(store.senders().await?, []);
+    store.add_prefixes(sender(1), &[prefix(1), prefix(2)]).await?;
+    store.add_prefixes(sender(2), &[prefix(1)]).await?;
+    assert!(store.remove_prefixes(sender(1), &[prefix(1), prefix(7)]).await?);
+    assert_eq!(store.sender(sender(1)).await?.ok_or("not there")?.prefixes, [prefix(2)]);
+    assert!(store.remove_prefixes(sender(1), &[prefix(2)]).await?);
+    assert_eq!(store.sender(sender(1)).await?.ok_or("a sender without prefixes stays")?.prefixes, []);
+    assert_eq!(store.sender(sender(2)).await?.ok_or("not there")?.prefixes, [prefix(1)]);
+    Ok(())
+}
+
+pub(crate) async fn a_sender_is_forgotten_with_its_prefixes(store: &dyn Store) -> Outcome {
+    assert!(!store.remove_sender(sender(1)).await?);
+    store.add_prefixes(sender(1), &[prefix(1)]).await?;
+    store.add_prefixes(sender(10), &[prefix(1)]).await?;
+    store.touch_senders(&[(sender(1), Timestamp::from_seconds(5))]).await?;
+    store.put_blocks(&[block(key())]).await?;
+    assert!(store.remove_sender(sender(1)).await?);
+    assert!(!store.remove_sender(sender(1)).await?);
+    assert_eq!(store.sender(sender(1)).await?, None);
+    assert_eq!(store.senders().await?.len(), 1, "the other one stays");
+    assert_eq!(stored(store, &[around(key())]).await?, [block(key())], "what was counted stays");
+    store.add_prefixes(sender(1), &[prefix(2)]).await?;
+    let again = store.sender(sender(1)).await?.ok_or("not there")?;
+    assert_eq!((again.prefixes, again.last), (vec![prefix(2)], None), "it starts anew");
+    Ok(())
+}
+
+pub(crate) async fn the_last_time_of_a_sender_never_goes_back(store: &dyn Store) -> Outcome {
+    let at = |nanoseconds: u64| Timestamp::from_nanoseconds(1_700_000_000_000_000_000 + nanoseconds);
+    store.add_prefixes(sender(1), &[prefix(1)]).await?;
+    store.add_prefixes(sender6(), &[prefix6()]).await?;
+    let last = async |address| Ok::<_, Box<dyn Error>>(store.sender(address).await?.ok_or("not there")?.last);
+    for (touch, expected) in [(at(2_000), at(2_000)), (at(1_000), at(2_000)), (at(9_000), at(9_000))] {
+        store.touch_senders(&[(sender(1), touch), (sender(9), touch)]).await?;
+        assert_eq!(last(sender(1)).await?, Some(expected));
+    }
+    assert_eq!(last(sender6()).await?, None);
+    assert_eq!(store.sender(sender(9)).await?, None, "touching does not register");
+    assert_eq!(store.senders().await?.len(), 2);
+    store.touch_senders(&[]).await?;
+    Ok(())
+}
+
+pub(crate) async fn a_block_is_read_as_it_was_put(store: &dyn Store) -> Outcome {
+    let every_byte: Vec<u8> = (0..=u8::MAX).cycle().take(300_000).collect();
+    let smallest = BlockKey { writer: WriterId(0), epoch: 0, sequence: 0, part: 0, ..key() };
+    let largest = BlockKey {
+        sender: sender6(),
+        prefix: prefix6(),
+        writer: WriterId(u64::MAX),
+        epoch: u32::MAX,
+        sequence: u64::MAX,
+        part: u16::MAX,
+        tables: TableSet::ALL,
+        ..key()
+    };
+    let blocks = [
+        Block { key: smallest, content: Vec::new() },
+        Block { key: key(), content: vec![0] },
+        Block { key: largest, content: every_byte },
+    ];
+    store.put_blocks(&blocks).await?;
+    assert_eq!(stored(store, &[around(key()), around(largest)]).await?, blocks);
+    Ok(())
+}
+
+pub(crate) async fn a_block_put_again_is_there_once(store: &dyn Store) -> Outcome {
+    let blocks = [block(key()), block(BlockKey { sequence: 2, ..key() })];
+    for _ in 0..3 {
+        store.put_blocks(&blocks).await?;
+    }
+    store.put_blocks(&[blocks[1].clone(), blocks[0].clone(), blocks[1].clone()]).await?;
+    assert_eq!(stored(store, &[around(key())]).await?, blocks);
+    Ok(())
+}
+
+pub(crate) async fn a_block_put_with_other_content_is_replaced(store: &dyn Store) -> Outcome {
+    store.put_blocks(&[Block { key: key(), content: b"a longer content than the next one".to_vec() }]).await?;
+    let newer = Block { key: key(), content: b"newer".to_vec() };
+    store.put_blocks(std::slice::from_ref(&newer)).await?;
+    assert_eq!(stored(store, &[around(key())]).await?, [newer]);
+    Ok(())
+}
+
+pub(crate) async fn blocks_that_differ_in_any_part_of_the_key_are_different(store: &dyn Store) -> Outcome {
+    let hour = Interval::containing(Period::Hour, MINUTE);
+    let keys = [
+        key(),
+        BlockKey { interval: minute(1), ..key() },
+        // An hour and a minute that start together.
+        BlockKey { interval: hour, ..key() },
+        BlockKey { interval: Interval { period: Period::Minute, start: hour.start }, ..key() },
+        BlockKey { sender: sender(2), ..key() },
+        BlockKey { prefix: prefix(2), ..key() },
+        // The same first address.
+        BlockKey { prefix: Prefix::new(prefix(1).address(), 25)?, ..key() },
+        BlockKey { writer: BOB, ..key() },
+        BlockKey { epoch: 2, ..key() },
+        BlockKey { sequence: 2, ..key() },
+        BlockKey { part: 1, ..key() },
+        BlockKey { tables: TableSet::ALL, ..key() },
+    ];
+    let blocks = sorted(keys.map(block).to_vec());
+    store.put_blocks(&blocks).await?;
+    assert_eq!(stored(store, &keys.map(around)).await?, blocks);
+    Ok(())
+}
+
+pub(crate) async fn a_selection_names_blocks_exactly(store: &dyn Store) -> Outcome {
+    let keys = [
+        key(),
+        BlockKey { interval: minute(1), ..key() },
+        BlockKey { interval: Interval::containing(Period::Month, MINUTE), ..key() },
+        BlockKey { sender: sender(2), ..key() },
+        BlockKey { prefix: prefix(2), ..key() },
+    ];
+    store.put_blocks(&keys.map(block)).await?;
+    for key in keys {
+        assert_eq!(stored(store, &[around(key)]).await?, [block(key)]);
+    }
+    let nothing = [
+        Selection { interval: minute(2), ..around(key()) },
+        Selection { interval: Interval::containing(Period::Year, MINUTE), ..around(key()) },
+        Selection { sender: sender(3), ..around(key()) },
+        Selection { prefix: Prefix::new(prefix(0).address(), 16)?, ..around(key()) },
+    ];
+    assert_eq!(stored(store, &nothing).await?, []);
+    Ok(())
+}
+
+pub(crate) async fn a_selection_asks_for_tables(store: &dyn Store) -> Outcome {
+    let ports_out = TableSet::of(Direction::OutLocal, Field::DestinationAs);
+    let both = BlockKey { part: 1, tables: all_in().union(ports_out), ..key() };
+    let last = BlockKey { part: 2, tables: ports_out, ..key() };
+    store.put_blocks(&[block(key()), block(both), block(last)]).await?;
+    let asked = |tables| [Selection { tables, ..around(key()) }];
+    assert_eq!(stored(store, &asked(all_in())).await?, [block(key()), block(both)]);
+    assert_eq!(stored(store, &asked(ports_out)).await?, [block(both), block(last)]);
+    assert_eq!(stored(store, &asked(TableSet::of(Direction::Out, Field::All))).await?, []);
+    assert_eq!(stored(store, &asked(TableSet::EMPTY)).await?, []);
+    assert_eq!(stored(store, &asked(TableSet::ALL)).await?.len(), 3);
+    Ok(())
+}
+
+pub(crate) async fn overlapping_selections_give_a_block_once(store: &dyn Store) -> Outcome {
+    let ports = TableSet::of_field(Field::DestinationPort);
+    let both = BlockKey { tables: all_in().union(ports), ..key() };
+    let other = BlockKey { interval: minute(1), ..key() };
+    store.put_blocks(&[block(both), block(other)]).await?;
+    let selections = [
+        Selection { tables: ports, ..around(key()) },
+        around(other),
+        Selection { tables: all_in(), ..around(key()) },
+        around(other),
+    ];
+    assert_eq!(stored(store, &selections).await?, [block(both), block(other)]);
+    Ok(())
+}
+
+pub(crate) async fn nothing_asked_is_nothing_read(store: &dyn Store) -> Outcome {
+    store.put_blocks(&[]).await?;
+    store.put_blocks(&[block(key())]).await?;
+    assert_eq!(store.read_blocks(&[]).await?, []);
+    store.delete_blocks(&[]).await?;
+    assert_eq!(stored(store, &[around(key())]).await?.len(), 1);
+    Ok(())
+}
+
+pub(crate) async fn blocks_of_one_writer_are_read_alone(store: &dyn Store) -> Outcome {
+    let theirs = BlockKey { writer: BOB, ..key() };
+    store.put_blocks(&[block(key()), block(theirs)]).await?;
+    let selections = [around(key()), around(key())];
+    assert_eq!(store.read_blocks_of(ADA, &selections).await?, [block(key())]);
+    assert_eq!(store.read_blocks_of(BOB, &selections).await?, [block(theirs)]);
+    assert_eq!(store.read_blocks_of(WriterId(1), &selections).await?, []);
+    Ok(())
+}
+
+pub(crate) async fn groups_are_those_of_one_writer_and_interval(store: &dyn Store) -> Outcome {
+    assert_eq!(store.groups(ADA, minute(0)).await?, []);
+    let keys = [
+        BlockKey { sender: sender6(), prefix: prefix6(), ..key() },
+        BlockKey { sender: sender(10), ..key() },
+        BlockKey { sender: sender(9), prefix: prefix(2), ..key() },
+        BlockKey { sender: sender(9), ..key() },
+        BlockKey { sender: sender(9), sequence: 2, ..key() },
+        BlockKey { sender: sender(3), interval: minute(1), ..key() },
+        BlockKey { sender: sender(4), interval: Interval::containing(Period::Hour, MINUTE), ..key() },
+        BlockKey { sender: sender(5), writer: BOB, ..key() },
+    ];
+    store.put_blocks(&keys.map(block)).await?;
+    assert_eq!(
+        store.groups(ADA, minute(0)).await?,
+        [(sender(9), prefix(1)), (sender(9), prefix(2)), (sender(10), prefix(1)), (sender6(), prefix6())]
+    );
+    assert_eq!(store.groups(ADA, minute(1)).await?, [(sender(3), prefix(1))]);
+    assert_eq!(store.groups(BOB, minute(0)).await?, [(sender(5), prefix(1))]);
+    assert_eq!(store.groups(BOB, minute(1)).await?, []);
+    Ok(())
+}
+
+pub(crate) async fn the_first_interval_is_found_from_any_minute(store: &dyn Store) -> Outcome {
+    assert_eq!(store.first_interval(ADA, Period::Minute, Minute(0)).await?, None);
+    let [first, second] = [minute(0), minute(100_000)];
+    let hour = Interval::containing(Period::Hour, second.start);
+    let keys = [
+        BlockKey { interval: second, ..key() },
+        BlockKey { interval: first, ..key() },
+        BlockKey { interval: first, sender: sender(2), ..key() },
+        BlockKey { interval: hour, ..key() },
+        BlockKey { interval: minute(5), writer: BOB, ..key() },
+    ];
+    store.put_blocks(&keys.map(block)).await?;
+    for (from, expected) in [
+        (Minute(0), Some(first)),
+        (first.start, Some(first)),
+        (first.end(), Some(second)),
+        (second.start, Some(second)),
+        (second.end(), None),
+        (Minute(u32::MAX), None),
+    ] {
+        assert_eq!(store.first_interval(ADA, Period::Minute, from).await?, expected, "from {from:?}");
+    }
+    assert_eq!(store.first_interval(ADA, Period::Hour, Minute(0)).await?, Some(hour));
+    assert_eq!(store.first_interval(ADA, Period::Day, Minute(0)).await?, None);
+    assert_eq!(store.first_interval(BOB, Period::Minute, Minute(0)).await?, Some(minute(5)));
+    assert_eq!(store.first_interval(BOB, Period::Hour, Minute(0)).await?, None);
+    Ok(())
+}
+
+pub(crate) async fn deleted_blocks_are_gone_and_no_others(store: &dyn Store) -> Outcome {
+    let other = BlockKey { sequence: 2, ..key() };
+    let elsewhere = BlockKey { interval: minute(7), sender: sender(2), ..key() };
+    store.put_blocks(&[block(key()), block(other), block(elsewhere)]).await?;
+    let absent =
+        [BlockKey { writer: BOB, ..key() }, BlockKey { part: 9, ..key() }, BlockKey { tables: TableSet::ALL, ..key() }];
+    store.delete_blocks(&absent).await?;
+    store.delete_blocks(&[key(), key()]).await?;
+    assert_eq!(stored(store, &[around(key()), around(elsewhere)]).await?, [block(other), block(elsewhere)]);
+    assert_eq!(store.groups(ADA, minute(0)).await?, [(sender(1), prefix(1))], "one block of the group is left");
+    store.delete_blocks(&[other]).await?;
+    assert_eq!(stored(store, &[around(key())]).await?, []);
+    assert_eq!(store.groups(ADA, minute(0)).await?, []);
+    assert_eq!(store.first_interval(ADA, Period::Minute, Minute(0)).await?, Some(minute(7)));
+    store.put_blocks(&[block(key())]).await?;
+    assert_eq!(stored(store, &[around(key())]).await?, [block(key())], "a deleted block can be put again");
+    assert_eq!(store.first_interval(ADA, Period::Minute, Minute(0)).await?, Some(minute(0)));
+    Ok(())
+}
+
+/// A store may leave blocks to expire by themselves; what it says that it deleted has to be gone.
+pub(crate) async fn expiry_spares_what_is_kept(store: &dyn Store) -> Outcome {
+    let hour = Interval::containing(Period::Hour, MINUTE);
+    let old = [key(), BlockKey { interval: minute(1), ..key() }];
+    let kept = [
+        BlockKey { interval: minute(2), ..key() },
+        BlockKey { interval: hour, ..key() },
+        BlockKey { writer: BOB, ..key() },
+    ];
+    let everything: Vec<Block> = old.iter().chain(&kept).map(|key| block(*key)).collect();
+    store.put_blocks(&everything).await?;
+    let before = Retention { period: Period::Minute, before: minute(2).start };
+    assert_eq!(store.expire(WriterId(1), before).await?, 0);
+    let gone = store.expire(ADA, before).await?;
+    let left = stored(store, &everything.iter().map(|block| around(block.key)).collect::<Vec<_>>()).await?;
+    for key in kept {
+        assert!(left.contains(&block(key)), "{key:?}");
+    }
+    assert!(gone == 0 || gone == 2, "{gone}");
+    if gone == 2 {
+        assert_eq!(left.len(), kept.len());
+        assert_eq!(store.first_interval(ADA, Period::Minute, Minute(0)).await?, Some(minute(2)));
+        assert_eq!(store.expire(ADA, before).await?, 0);
+    }
+    Ok(())
+}
+
+pub(crate) async fn writers_are_remembered_by_their_newest_state(store: &dyn Store) -> Outcome {
+    assert_eq!(store.writers().await?, []);
+    // A block of a writer that has not said anything yet.
+    store.put_blocks(&[block(BlockKey { writer: WriterId(7), ..key() })]).await?;
+    assert_eq!(store.writers().await?, []);
+    let seen = Timestamp::from_nanoseconds(1_700_000_000_123_456_789);
+    let ada = WriterState { writer: ADA, epoch: 1, seen, rolled_up: [Minute(0); 4] };
+    let bob = WriterState { writer: BOB, epoch: u32::MAX, seen, rolled_up: [4, 3, 2, 1].map(Minute) };
+    store.put_writer(&bob).await?;
+    store.put_writer(&ada).await?;
+    assert_eq!(store.writers().await?, [ada, bob]);
+    let newer = WriterState { epoch: 2, rolled_up: [u32::MAX, 1_000, 100, 10].map(Minute), ..ada };
+    store.put_writer(&newer).await?;
+    store.put_writer(&newer).await?;
+    assert_eq!(store.writers().await?, [newer, bob]);
+    Ok(())
+}
+
+pub(crate) async fn many_blocks_are_put_at_once(store: &dyn Store) -> Outcome {
+    let keys = (0..3_000_u32).map(|number| BlockKey {
+        interval: minute(number % 3),
+        prefix: prefix((number % 200) as u8),
+        sequence: u64::from(number),
+        ..key()
+    });
+    let blocks = sorted(keys.map(block).collect());
+    store.put_blocks(&blocks).await?;
+    let mut selections: Vec<Selection> = blocks.iter().map(|block| around(block.key)).collect();
+    selections.dedup();
+    assert_eq!(stored(store, &selections).await?, blocks);
+    assert_eq!(store.groups(ADA, minute(0)).await?.len(), 200);
+    store.delete_blocks(&blocks.iter().map(|block| block.key).collect::<Vec<_>>()).await?;
+    assert_eq!(stored(store, &selections).await?, []);
+    assert_eq!(store.first_interval(ADA, Period::Minute, Minute(0)).await?, None);
+    Ok(())
+}
+
+pub(crate) async fn puts_at_the_same_time_all_arrive(store: &dyn Store) -> Outcome {
+    let of = |writer| {
+        let keys = (0..50).map(move |sequence| BlockKey { writer: WriterId(writer), sequence, ..key() });
+        keys.map(block).collect::<Vec<_>>()
+    };
+    let put = async |writer| {
+        for block in of(writer) {
+            store.put_blocks(std::slice::from_ref(&block)).await?;
+        }
+        Ok::<_, Box<dyn Error>>(())
+    };
+    tokio::try_join!(put(1), put(2), put(3), put(4))?;
+    assert_eq!(stored(store, &[around(key())]).await?, sorted((1..=4).flat_map(of).collect()));
+    Ok(())
+}
