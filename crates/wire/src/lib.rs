@@ -8,6 +8,7 @@ pub mod cursor;
 pub mod datagram;
 pub mod error;
 pub mod information_element;
+pub mod json;
 pub mod record;
 pub mod structured_data;
 pub mod value;
