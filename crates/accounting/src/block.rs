@@ -3,7 +3,18 @@
 //! A block holds one or more *tables*; a table is all counters of one field in one direction. Which tables a block
 //! holds stands in its key, so that a reader asks only for the blocks that it needs: many small tables share one block
 //! (a quiet prefix costs one row a flush), a large table has blocks of its own.
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | `tables` | decoded blocks, which can be summed |
+//! | `packer` | which tables share a block |
+//! | `encoding` | the bytes of a block |
 
+mod encoding;
+mod packer;
+mod tables;
+
+use std::fmt;
 use std::net::IpAddr;
 
 use flow::Prefix;
@@ -11,6 +22,9 @@ use flow::Prefix;
 use crate::direction::Direction;
 use crate::field::Field;
 use crate::period::Interval;
+
+pub(crate) use packer::Packer;
+pub use tables::Tables;
 
 /// A collector's lasting identity. Blocks of different writers add up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,13 +51,63 @@ pub struct BlockKey {
     pub tables: TableSet,
 }
 
-/// A block as a store keeps it: the content is the encoding that [`encode`](Block) made.
+/// A block as a store keeps it: the content is the encoding that docs/storage.md describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
     /// What it is.
     pub key: BlockKey,
     /// The encoded tables.
     pub content: Vec<u8>,
+}
+
+/// Why a block cannot be read. The others can: report it and serve the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("block of {key}: {fault}")]
+pub struct BlockError {
+    /// Which block.
+    pub key: BlockKey,
+    /// What is wrong with it.
+    pub fault: BlockFault,
+}
+
+/// What is wrong with a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BlockFault {
+    /// Written by a newer program.
+    #[error("its encoding has version {0}, and this program reads version 1 only")]
+    Version(u8),
+    /// It ends too early.
+    #[error("its content ends too early")]
+    Truncated,
+    /// Some of its bytes have changed since it was written.
+    #[error("its checksum does not fit its content")]
+    Checksum,
+    /// It holds other tables than its key says.
+    #[error("its content holds other tables than its key says")]
+    Tables,
+    /// The checksum fits and yet the content is none that could have been written.
+    #[error("its content is malformed")]
+    Malformed,
+    /// It was given as part of an interval that it does not lie in.
+    #[error("it is no part of the interval that is being summed")]
+    Misplaced,
+}
+
+/// In hexadecimal, sixteen digits.
+impl fmt::Display for WriterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// For messages: `minute 2014-02-02 05:01, sender 192.0.2.1, prefix 172.16.1.0/24, writer ..., epoch 3, flush 7, part 0`.
+impl fmt::Display for BlockKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { interval, sender, prefix, writer, epoch, sequence, part, tables: _ } = self;
+        let period = interval.period.name();
+        write!(f, "{period} {interval}, sender {sender}, prefix {prefix}, ")?;
+        write!(f, "writer {writer}, epoch {epoch}, flush {sequence}, part {part}")
+    }
 }
 
 /// A set of tables: one bit for each direction and field.
@@ -88,3 +152,6 @@ impl TableSet {
             .filter(move |(direction, field)| self.intersects(Self::of(*direction, *field)))
     }
 }
+
+#[cfg(test)]
+mod tests;

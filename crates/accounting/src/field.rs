@@ -94,6 +94,12 @@ impl Field {
         }
     }
 
+    /// Whether its values are addresses.
+    #[must_use]
+    pub const fn is_address(self) -> bool {
+        self.largest_number().is_none()
+    }
+
     /// The value that a flow has for this field.
     #[must_use]
     pub fn value_of(self, flow: &FlowRecord) -> Value {

@@ -12,6 +12,14 @@
 //! | [`query`] | the date grammar of the REST interface and which blocks answer it |
 
 pub mod block;
+mod counter_map;
 pub mod direction;
 pub mod field;
 pub mod period;
+pub mod prefix_table;
+pub mod query;
+pub mod rollup;
+#[cfg(test)]
+mod samples;
+mod table;
+pub mod tally;

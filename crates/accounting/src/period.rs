@@ -147,9 +147,14 @@ fn civil(minute: Minute) -> DateTime {
     EPOCH.saturating_add(SignedDuration::from_secs(i64::from(minute.min(Minute::LAST).0) * 60))
 }
 
+/// The minute that a civil time (UTC) lies in; `None` before the epoch.
+pub(crate) fn minute_at(time: DateTime) -> Option<Minute> {
+    u32::try_from(time.duration_since(EPOCH).as_secs().div_euclid(60)).ok().map(Minute)
+}
+
 /// The first minute of a day; days before the epoch count as the epoch.
 fn minute_of(date: Date) -> Minute {
-    Minute(u32::try_from(date.duration_since(EPOCH.date()).as_secs() / 60).unwrap_or(0))
+    minute_at(date.into()).unwrap_or_default()
 }
 
 const EPOCH: DateTime = jiff::civil::datetime(1970, 1, 1, 0, 0, 0, 0);

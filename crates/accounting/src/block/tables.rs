@@ -1,0 +1,154 @@
+//! Decoded blocks: tables that can be summed, looked into and made into blocks again.
+
+use std::net::IpAddr;
+
+use flow::{Counters, Prefix};
+
+use super::packer::Packer;
+use super::{Block, BlockError, BlockKey, TableSet, WriterId, encoding};
+use crate::direction::Direction;
+use crate::field::{Field, Name};
+use crate::period::Interval;
+use crate::table::{Key, Table};
+
+/// The sum of any number of blocks: counters by direction and name.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// In the order of the bits of a [`TableSet`].
+    tables: [Table; TABLES],
+}
+
+const TABLES: usize = Direction::ALL.len() * Field::ALL.len();
+
+impl Tables {
+    /// Nothing counted.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { tables: Default::default() }
+    }
+
+    /// Adds to one counter. A value that is none of its field, such as protocol 256, is added to what is not told apart.
+    pub fn add(&mut self, direction: Direction, name: Name, counters: Counters) {
+        let table = self.table_mut(direction, name.field);
+        match Key::of(name) {
+            Some(key) => {
+                table.add(key, counters);
+            }
+            None => table.add_other(counters),
+        }
+    }
+
+    /// Adds to what is not told apart in a table.
+    pub fn add_other(&mut self, direction: Direction, field: Field, counters: Counters) {
+        self.table_mut(direction, field).add_other(counters);
+    }
+
+    /// Adds the wanted tables of a block.
+    ///
+    /// # Errors
+    /// When the content of the block is damaged or of an unknown version; then nothing of it was added.
+    pub fn merge(&mut self, block: &Block, wanted: TableSet) -> Result<(), BlockError> {
+        let decoded = encoding::decode(&block.content, block.key.tables, wanted);
+        for (direction, field, rows) in decoded.map_err(|fault| BlockError { key: block.key, fault })? {
+            self.table_mut(direction, field).merge(&rows);
+        }
+        Ok(())
+    }
+
+    /// One counter; `None` when it is not there, which does not mean zero where the table is [`truncated`](Self::truncated).
+    #[must_use]
+    pub fn get(&self, direction: Direction, name: Name) -> Option<Counters> {
+        self.table(direction, name.field).get(Key::of(name)?)
+    }
+
+    /// All counters, sorted by field, then by direction, then by value: IPv4 addresses stand before IPv6 addresses.
+    pub fn rows(&self) -> impl Iterator<Item = (Direction, Name, Counters)> + '_ {
+        Field::ALL.into_iter().flat_map(move |field| self.rows_of(field))
+    }
+
+    /// The counters of one field, in the order of [`rows`](Self::rows).
+    pub fn rows_of(&self, field: Field) -> impl Iterator<Item = (Direction, Name, Counters)> + '_ {
+        Direction::ALL.into_iter().flat_map(move |direction| {
+            let mut rows: Vec<(Key, Counters)> = self.table(direction, field).iter().collect();
+            rows.sort_unstable_by_key(|(key, _)| *key);
+            rows.into_iter().map(move |(key, counters)| (direction, Name { field, value: key.value(field) }, counters))
+        })
+    }
+
+    /// What is counted in a table under no name, because a limit folded it.
+    #[must_use]
+    pub fn other(&self, direction: Direction, field: Field) -> Counters {
+        self.table(direction, field).other()
+    }
+
+    /// Whether a limit folded names of a table, so that names may be missing and counters may be too low.
+    #[must_use]
+    pub fn truncated(&self, direction: Direction, field: Field) -> bool {
+        self.table(direction, field).truncated()
+    }
+
+    /// How many counters there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tables.iter().map(Table::len).sum()
+    }
+
+    /// Whether nothing was ever added.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(Table::is_empty)
+    }
+
+    /// Keeps the largest counters of each table by bytes, of equally large ones those of the smallest values, and folds
+    /// the rest into [`other`](Self::other).
+    pub fn fold(&mut self, limit: usize) {
+        for table in &mut self.tables {
+            table.fold(limit);
+        }
+    }
+
+    /// The blocks that hold these tables: equal tables make equal blocks, in the order of their parts. None when
+    /// nothing was added.
+    #[must_use]
+    pub fn blocks(
+        &self,
+        interval: Interval,
+        sender: IpAddr,
+        prefix: Prefix,
+        writer: WriterId,
+        epoch: u32,
+        sequence: u64,
+    ) -> Vec<Block> {
+        let key = BlockKey { interval, sender, prefix, writer, epoch, sequence, part: 0, tables: TableSet::EMPTY };
+        let mut packer = Packer::new(key);
+        for ((direction, field), table) in TableSet::ALL.iter().zip(&self.tables) {
+            packer.push(direction, field, &table.rows());
+        }
+        packer.finish()
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "there is a table for every direction and field")]
+    fn table(&self, direction: Direction, field: Field) -> &Table {
+        &self.tables[direction as usize * Field::ALL.len() + field as usize]
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "there is a table for every direction and field")]
+    fn table_mut(&mut self, direction: Direction, field: Field) -> &mut Table {
+        &mut self.tables[direction as usize * Field::ALL.len() + field as usize]
+    }
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Equal when they hold equal counters, whatever the order in which they were added.
+impl PartialEq for Tables {
+    fn eq(&self, other: &Self) -> bool {
+        self.tables.iter().zip(&other.tables).all(|(table, other)| table.rows() == other.rows())
+    }
+}
+
+impl Eq for Tables {}

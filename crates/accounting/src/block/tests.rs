@@ -1,0 +1,266 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::field::{Name, Value};
+use crate::period::{Minute, Period};
+use crate::samples::{counters, entries, key_of, tables_of};
+use flow::Counters;
+
+fn count(bytes: u64) -> Counters {
+    Counters { bytes, packets: 1, flows: 1 }
+}
+
+fn merged(blocks: &[Block]) -> Tables {
+    let mut tables = Tables::new();
+    for block in blocks {
+        tables.merge(block, TableSet::ALL).unwrap();
+    }
+    tables
+}
+
+/// A table of so many source addresses whose counters grow with the address.
+fn addresses(count: u32) -> Tables {
+    let mut tables = Tables::new();
+    for number in 0..count {
+        let value = Value::Address(std::net::IpAddr::V4((number * 7).into()));
+        let counters = Counters { bytes: u64::from(number) * 1000, packets: u64::from(number), flows: 1 };
+        tables.add(Direction::In, Name { field: Field::SourceAddress, value }, counters);
+    }
+    tables
+}
+
+fn blocks(tables: &Tables) -> Vec<Block> {
+    let key = key_of(Interval { period: Period::Minute, start: Minute(7) });
+    tables.blocks(key.interval, key.sender, key.prefix, key.writer, key.epoch, key.sequence)
+}
+
+#[test]
+fn rows_are_sorted_by_field_then_direction_then_value() {
+    let mut tables = Tables::new();
+    for (direction, name) in [
+        (Direction::Out, "srcip:2001:db8::1"),
+        (Direction::Out, "srcip:192.0.2.1"),
+        (Direction::In, "srcip:192.0.2.9"),
+        (Direction::Out, "all"),
+        (Direction::InLocal, "proto:6"),
+        (Direction::InLocal, "proto:17"),
+    ] {
+        tables.add(direction, name.parse().unwrap(), count(1));
+    }
+    let rows: Vec<String> = tables.rows().map(|(direction, name, _)| format!("{} {name}", direction.name())).collect();
+    let expected = [
+        "out all",
+        "in:local proto:6",
+        "in:local proto:17",
+        "in srcip:192.0.2.9",
+        "out srcip:192.0.2.1",
+        "out srcip:2001:db8::1",
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn folding_keeps_the_largest_and_of_equal_ones_the_smallest_value() {
+    let mut tables = Tables::new();
+    for (name, bytes) in [("srcas:1", 5), ("srcas:2", 9), ("srcas:3", 5), ("srcas:4", 5), ("srcas:5", 1)] {
+        tables.add(Direction::In, name.parse().unwrap(), count(bytes));
+    }
+    tables.fold(5);
+    assert!(!tables.truncated(Direction::In, Field::SourceAs));
+    tables.fold(2);
+    let names: Vec<String> = tables.rows().map(|(_, name, _)| name.to_string()).collect();
+    assert_eq!(names, ["srcas:1", "srcas:2"]);
+    assert!(tables.truncated(Direction::In, Field::SourceAs));
+    assert_eq!(tables.other(Direction::In, Field::SourceAs), Counters { bytes: 11, packets: 3, flows: 3 });
+    assert!(!tables.truncated(Direction::Out, Field::SourceAs));
+}
+
+#[test]
+fn a_value_that_is_none_of_its_field_is_counted_all_the_same() {
+    let mut tables = Tables::new();
+    tables.add(Direction::In, Name { field: Field::Protocol, value: Value::Number(256) }, count(5));
+    assert_eq!(tables.rows().count(), 0);
+    assert_eq!(tables.other(Direction::In, Field::Protocol), count(5));
+    assert_eq!(merged(&blocks(&tables)), tables);
+}
+
+#[test]
+fn nothing_makes_no_block() {
+    assert_eq!(blocks(&Tables::new()), []);
+}
+
+#[test]
+fn small_tables_share_a_block_and_large_ones_have_their_own() {
+    let mut tables = addresses(20_000);
+    tables.add(Direction::In, Name::ALL, count(1));
+    tables.add(Direction::Out, Name::ALL, count(1));
+    let made = blocks(&tables);
+    let sets: Vec<TableSet> = made.iter().map(|block| block.key.tables).collect();
+    let shared = TableSet::of(Direction::In, Field::All).union(TableSet::of(Direction::Out, Field::All));
+    assert_eq!(sets, [shared, TableSet::of(Direction::In, Field::SourceAddress)]);
+    assert_eq!(made.iter().map(|block| block.key.part).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(merged(&made), tables);
+}
+
+#[test]
+fn a_huge_table_is_split_by_ranges_of_its_values() {
+    let mut tables = addresses(150_000);
+    tables.add_other(Direction::In, Field::SourceAddress, count(3));
+    let made = blocks(&tables);
+    assert!(made.len() > 3, "{}", made.len());
+    assert!(made.iter().all(|block| block.content.len() <= 256 * 1024 + 32));
+    assert!(made.iter().zip(0..).all(|(block, part)| block.key.part == part));
+    assert_eq!(merged(&made), tables);
+}
+
+#[test]
+fn only_wanted_tables_are_merged() {
+    let mut tables = Tables::new();
+    tables.add(Direction::In, Name::ALL, count(1));
+    tables.add(Direction::In, "proto:6".parse().unwrap(), count(1));
+    let block = blocks(&tables).remove(0);
+    let mut wanted = Tables::new();
+    wanted.merge(&block, TableSet::of_field(Field::Protocol)).unwrap();
+    assert_eq!(wanted.get(Direction::In, Name::ALL), None);
+    assert_eq!(wanted.get(Direction::In, "proto:6".parse().unwrap()), Some(count(1)));
+}
+
+#[test]
+fn a_damaged_block_is_named_and_nothing_of_it_is_merged() {
+    let good = blocks(&addresses(3)).remove(0);
+    let fault = |change: &dyn Fn(&mut Block)| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        let mut tables = Tables::new();
+        let error = tables.merge(&bad, TableSet::ALL).unwrap_err();
+        assert_eq!(error.key, bad.key);
+        assert!(tables.is_empty());
+        error.fault
+    };
+    assert_eq!(fault(&|block| block.content[0] = 2), BlockFault::Version(2));
+    assert_eq!(fault(&|block| block.content[7] ^= 1), BlockFault::Checksum);
+    assert_eq!(fault(&|block| block.content.clear()), BlockFault::Truncated);
+    assert_eq!(fault(&|block| block.content.truncate(3)), BlockFault::Truncated);
+    assert_eq!(fault(&|block| block.key.tables = TableSet::ALL), BlockFault::Tables);
+    let error = BlockError { key: good.key, fault: BlockFault::Checksum };
+    assert_eq!(
+        error.to_string(),
+        "block of minute 1970-01-01 00:07, sender 192.0.2.1, prefix 10.0.0.0/8, writer 000000000000002a, epoch 3, \
+         flush 9, part 0: its checksum does not fit its content"
+    );
+}
+
+/// Content with a checksum that fits, so that the decoder looks at all of it.
+fn sealed(body: &[u8]) -> Vec<u8> {
+    let mut content = body.to_vec();
+    content.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
+    content
+}
+
+#[test]
+fn counts_and_lengths_beyond_the_content_are_refused_without_reserving() {
+    let set = TableSet::of(Direction::In, Field::SourceAddress);
+    let block = |tail: &[u8]| {
+        let mut body = vec![1];
+        body.extend_from_slice(&set.0.to_le_bytes());
+        body.extend_from_slice(tail);
+        let key = BlockKey { tables: set, ..key_of(Interval { period: Period::Minute, start: Minute(0) }) };
+        Block { key, content: sealed(&body) }
+    };
+    let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
+    let mut table = vec![10, 0];
+    table.extend_from_slice(&huge);
+    for (tail, fault) in [
+        (huge.as_slice(), BlockFault::Truncated),
+        (&table, BlockFault::Truncated),
+        (&[1, 2], BlockFault::Malformed),
+        (&[3, 0, 0, 0, 0], BlockFault::Malformed),
+        (&[4, 0, 0, 0, 0], BlockFault::Malformed),
+        (&[0], BlockFault::Truncated),
+    ] {
+        assert_eq!(Tables::new().merge(&block(tail), TableSet::ALL).unwrap_err().fault, fault, "{tail:?}");
+    }
+    assert_eq!(Tables::new().merge(&block(&[3, 0, 0, 0]), TableSet::ALL), Ok(()));
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_decodes_to_itself(entries in entries(200)) {
+        let tables = tables_of(&entries);
+        let made = blocks(&tables);
+        prop_assert_eq!(&merged(&made), &tables);
+        prop_assert_eq!(blocks(&merged(&made)), made);
+    }
+
+    #[test]
+    fn the_order_of_adding_does_not_show(entries in entries(100)) {
+        let backwards: Vec<_> = entries.iter().rev().copied().collect();
+        prop_assert_eq!(blocks(&tables_of(&entries)), blocks(&tables_of(&backwards)));
+    }
+
+    #[test]
+    fn folding_loses_no_byte(entries in entries(100), limit in 0usize..20) {
+        let mut tables = tables_of(&entries);
+        let before = sums(&tables);
+        tables.fold(limit);
+        prop_assert_eq!(sums(&tables), before);
+        prop_assert_eq!(sums(&merged(&blocks(&tables))), sums(&tables));
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_or_refused(body in prop::collection::vec(any::<u8>(), 0..200), tables in any::<u32>()) {
+        let key = key_of(Interval { period: Period::Minute, start: Minute(0) });
+        let mut headed = vec![1];
+        headed.extend_from_slice(&tables.to_le_bytes());
+        headed.extend_from_slice(&body);
+        let key = BlockKey { tables: TableSet(tables), ..key };
+        for content in [body.clone(), sealed(&body), sealed(&headed)] {
+            let _ = Tables::new().merge(&Block { key, content }, TableSet::ALL);
+        }
+    }
+
+    #[test]
+    fn mutated_content_is_decoded_or_refused(
+        entries in entries(60),
+        mutations in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        for mut block in blocks(&tables_of(&entries)) {
+            let mut body = block.content[..block.content.len() - 4].to_vec();
+            for (at, byte) in &mutations {
+                *at.get_mut(&mut body) = *byte;
+            }
+            body.truncate(cut.map_or(body.len(), |cut| cut.index(body.len())));
+            block.content = sealed(&body);
+            let mut tables = Tables::new();
+            if tables.merge(&block, TableSet::ALL).is_err() {
+                prop_assert!(tables.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn one_changed_bit_is_noticed(entries in entries(20), at in any::<prop::sample::Index>(), bit in 0u8..8) {
+        for mut block in blocks(&tables_of(&entries)) {
+            *at.get_mut(&mut block.content) ^= 1 << bit;
+            prop_assert!(Tables::new().merge(&block, TableSet::ALL).is_err());
+        }
+    }
+
+    #[test]
+    fn large_counters_survive(one in counters(), bytes in any::<u64>()) {
+        let mut tables = Tables::new();
+        tables.add(Direction::In, Name::ALL, Counters { bytes, ..one });
+        prop_assert_eq!(merged(&blocks(&tables)), tables);
+    }
+}
+
+/// For each direction and field the sum of all values and of what was folded.
+fn sums(tables: &Tables) -> Vec<Counters> {
+    let sum = |(direction, field)| {
+        let mut sum = tables.other(direction, field);
+        tables.rows().filter(|(d, name, _)| (*d, name.field) == (direction, field)).for_each(|(_, _, c)| sum.add(c));
+        sum
+    };
+    TableSet::ALL.iter().map(sum).collect()
+}

@@ -1,0 +1,185 @@
+//! A table that is being added to: the counters of one field in one direction, by value.
+//!
+//! IPv4 addresses and numbers have keys of 4 bytes, IPv6 addresses of 16: two maps, so that the common case is small.
+//! What lives here is in memory only; its encoding is in [`block`](crate::block).
+
+use std::cmp::Reverse;
+use std::net::IpAddr;
+
+use flow::{Counters, canonical};
+
+use crate::counter_map::CounterMap;
+use crate::field::{Field, Name, Value};
+
+/// A value as a map key. Ordered as blocks order it: numbers and IPv4 addresses by value, then IPv6 addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    /// A number or an IPv4 address.
+    Short(u32),
+    /// An IPv6 address.
+    Long(u128),
+}
+
+impl Key {
+    /// The key of an address; an IPv4-mapped IPv6 address is the IPv4 address.
+    pub(crate) fn of_address(address: IpAddr) -> Self {
+        match canonical(address) {
+            IpAddr::V4(address) => Self::Short(address.to_bits()),
+            IpAddr::V6(address) => Self::Long(address.to_bits()),
+        }
+    }
+
+    /// The key of a name; `None` when the value is not one of the field.
+    pub(crate) fn of(name: Name) -> Option<Self> {
+        match (name.value, name.field.largest_number()) {
+            (Value::Number(number), Some(largest)) if number <= largest => Some(Self::Short(number)),
+            (Value::Address(address), None) => Some(Self::of_address(address)),
+            _ => None,
+        }
+    }
+
+    /// The value that this key stands for in a field.
+    pub(crate) fn value(self, field: Field) -> Value {
+        match self {
+            Self::Short(bits) if field.is_address() => Value::Address(IpAddr::V4(bits.into())),
+            Self::Short(number) => Value::Number(number),
+            Self::Long(bits) => Value::Address(IpAddr::V6(bits.into())),
+        }
+    }
+}
+
+/// The counters of one table.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Table {
+    short: CounterMap<u32>,
+    long: CounterMap<u128>,
+    other: Counters,
+    truncated: bool,
+}
+
+/// The content of a table in the order of [`Key`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rows {
+    /// Numbers or IPv4 addresses, ascending.
+    pub(crate) short: Vec<(u32, Counters)>,
+    /// IPv6 addresses, ascending.
+    pub(crate) long: Vec<(u128, Counters)>,
+    /// What was folded away.
+    pub(crate) other: Counters,
+    /// Whether something was folded away.
+    pub(crate) truncated: bool,
+}
+
+impl Table {
+    /// Adds to a counter; `true` when the table had not had it before.
+    #[inline]
+    pub(crate) fn add(&mut self, key: Key, counters: Counters) -> bool {
+        match key {
+            Key::Short(key) => self.short.add(key, counters),
+            Key::Long(key) => self.long.add(key, counters),
+        }
+    }
+
+    /// Adds something that has no name (any more).
+    pub(crate) fn add_other(&mut self, counters: Counters) {
+        self.other.add(counters);
+        self.truncated = true;
+    }
+
+    /// Adds all rows of another table.
+    pub(crate) fn merge(&mut self, rows: &Rows) {
+        for (key, counters) in &rows.short {
+            self.short.add(*key, *counters);
+        }
+        for (key, counters) in &rows.long {
+            self.long.add(*key, *counters);
+        }
+        self.other.add(rows.other);
+        self.truncated |= rows.truncated;
+    }
+
+    /// The counters of one value.
+    pub(crate) fn get(&self, key: Key) -> Option<Counters> {
+        match key {
+            Key::Short(key) => self.short.get(key),
+            Key::Long(key) => self.long.get(key),
+        }
+    }
+
+    /// What was folded away.
+    pub(crate) fn other(&self) -> Counters {
+        self.other
+    }
+
+    /// Whether something was folded away.
+    pub(crate) fn truncated(&self) -> bool {
+        self.truncated
+    }
+
+    /// How many values it tells apart.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.short.len() + self.long.len()
+    }
+
+    /// Whether nothing was ever added.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0 && !self.truncated
+    }
+
+    /// Keeps the largest values by bytes, of equally large ones those that come first, and folds the rest into
+    /// `other`. Returns how many were folded.
+    pub(crate) fn fold(&mut self, limit: usize) -> usize {
+        if self.len() <= limit {
+            return 0;
+        }
+        let mut sizes: Vec<_> = self.iter().map(|(key, counters)| (Reverse(counters.bytes), key)).collect();
+        let (_, first_folded, _) = sizes.select_nth_unstable(limit);
+        let first_folded = *first_folded;
+        let mut rest = Counters::ZERO;
+        let mut keeps = |key: Key, counters: &Counters| {
+            let kept = (Reverse(counters.bytes), key) < first_folded;
+            if !kept {
+                rest.add(*counters);
+            }
+            kept
+        };
+        self.short.retain(|key, counters| keeps(Key::Short(key), counters));
+        self.long.retain(|key, counters| keeps(Key::Long(key), counters));
+        self.add_other(rest);
+        sizes.len() - limit
+    }
+
+    /// All counters, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, Counters)> + '_ {
+        let short = self.short.iter().map(|(key, counters)| (Key::Short(key), counters));
+        short.chain(self.long.iter().map(|(key, counters)| (Key::Long(key), counters)))
+    }
+
+    /// Everything, sorted.
+    pub(crate) fn rows(&self) -> Rows {
+        let mut short: Vec<_> = self.short.iter().collect();
+        short.sort_unstable_by_key(|(key, _)| *key);
+        let mut long: Vec<_> = self.long.iter().collect();
+        long.sort_unstable_by_key(|(key, _)| *key);
+        Rows { short, long, other: self.other, truncated: self.truncated }
+    }
+
+    /// Everything, sorted, folded to a limit.
+    pub(crate) fn folded_rows(&self, limit: usize) -> Rows {
+        if self.len() <= limit {
+            return self.rows();
+        }
+        let mut folded = self.clone();
+        folded.fold(limit);
+        folded.rows()
+    }
+
+    /// Forgets everything and keeps room for about as much as there was.
+    pub(crate) fn clear(&mut self) {
+        self.short.clear();
+        self.long.clear();
+        self.other = Counters::ZERO;
+        self.truncated = false;
+    }
+}

@@ -1,0 +1,234 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::block::Tables;
+use crate::field::{Field, Name};
+use crate::samples::{crowded_flow, crowded_prefix};
+
+const WRITER: WriterId = WriterId(1);
+
+fn monitored(prefixes: &[Prefix]) -> Monitored {
+    let prefixes: Vec<_> = prefixes.iter().copied().zip((0..).map(GroupId)).collect();
+    Monitored::new("192.0.2.1".parse().unwrap(), &prefixes)
+}
+
+fn flow(source: &str, destination: &str, bytes: u64) -> FlowRecord {
+    FlowRecord {
+        source: source.parse().unwrap(),
+        destination: destination.parse().unwrap(),
+        forward: Counters { bytes, packets: 1, flows: 1 },
+        ..FlowRecord::empty(flow::Timestamp::EPOCH)
+    }
+}
+
+/// All that the blocks of a tally hold, by interval and prefix.
+fn content(blocks: &[Block]) -> BTreeMap<(Minute, Prefix), Tables> {
+    let mut all: BTreeMap<_, Tables> = BTreeMap::new();
+    for block in blocks {
+        let tables = all.entry((block.key.interval.start, block.key.prefix)).or_default();
+        tables.merge(block, TableSet::ALL).unwrap();
+    }
+    all
+}
+
+/// In every direction the values of each field and what was folded sum up to `all`.
+fn conserved(tables: &Tables) -> bool {
+    TableSet::ALL.iter().all(|(direction, field)| {
+        let mut sum = tables.other(direction, field);
+        tables.rows_of(field).filter(|row| row.0 == direction).for_each(|row| sum.add(row.2));
+        sum == tables.get(direction, Name::ALL).unwrap_or_default()
+    })
+}
+
+/// The rules of accounting word by word, over plain maps.
+fn naive(prefixes: &[Prefix], flows: &[(FlowRecord, u32)], scale: bool) -> BTreeMap<(Minute, Prefix), Tables> {
+    let mut all: BTreeMap<_, Tables> = BTreeMap::new();
+    let mut book = |flow: &FlowRecord, counters: Counters, minute: u32| {
+        let local =
+            prefixes.iter().any(|p| p.contains(flow.source)) && prefixes.iter().any(|p| p.contains(flow.destination));
+        for prefix in prefixes {
+            let ends = [
+                (flow.source, Direction::Out, Direction::OutLocal),
+                (flow.destination, Direction::In, Direction::InLocal),
+            ];
+            for (_, foreign, within) in ends.into_iter().filter(|(end, ..)| prefix.contains(*end)) {
+                let tables = all.entry((Minute(minute), *prefix)).or_default();
+                for field in Field::ALL {
+                    let name = Name { field, value: field.value_of(flow) };
+                    tables.add(if local { within } else { foreign }, name, counters);
+                }
+            }
+        }
+    };
+    for (flow, minute) in flows {
+        let rate = if scale { flow.sampling.rate.max(1) } else { 1 };
+        for (flow, counters) in [(*flow, flow.forward), (reversed(flow), flow.reverse)] {
+            if !counters.is_zero() {
+                book(&flow, counters.scaled(rate).unwrap(), *minute);
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn a_flow_is_counted_by_all_eight_fields_for_its_prefix() {
+    let monitored = monitored(&["10.0.0.0/8".parse().unwrap()]);
+    let mut tally = Tally::new(TallyLimits::default());
+    let record = FlowRecord { protocol: 6, source_port: 443, ..flow("192.0.2.7", "10.1.2.3", 1500) };
+    assert_eq!(tally.book(&monitored, &record, Minute(5), true), FlowFate::Matched);
+    let blocks = tally.blocks(WRITER, 2, 3);
+    assert_eq!(blocks.len(), 1);
+    let key = blocks[0].key;
+    assert_eq!((key.sender, key.epoch, key.sequence, key.part), (monitored.sender(), 2, 3, 0));
+    let tables = content(&blocks).into_values().next().unwrap();
+    let rows: Vec<String> = tables.rows().map(|(d, name, c)| format!("{} {name} {}", d.name(), c.bytes)).collect();
+    assert_eq!(
+        rows,
+        [
+            "in all 1500",
+            "in proto:6 1500",
+            "in srcip:192.0.2.7 1500",
+            "in srcport:443 1500",
+            "in srcas:0 1500",
+            "in dstip:10.1.2.3 1500",
+            "in dstport:0 1500",
+            "in dstas:0 1500"
+        ]
+    );
+}
+
+#[test]
+fn every_flow_has_a_fate_and_what_is_not_matched_leaves_no_trace() {
+    let monitored = monitored(&["10.0.0.0/8".parse().unwrap()]);
+    let mut tally = Tally::new(TallyLimits::default());
+    let mut book = |flow: FlowRecord, scale| tally.book(&monitored, &flow, Minute(5), scale);
+    let huge = FlowRecord {
+        sampling: flow::Sampling { rate: 3, source: flow::SamplingSource::Header },
+        reverse: Counters { bytes: u64::MAX / 2, packets: 1, flows: 1 },
+        ..flow("10.0.0.1", "192.0.2.7", 1)
+    };
+    assert_eq!(book(flow("192.0.2.7", "192.0.2.8", 1), true), FlowFate::Unmatched);
+    assert_eq!(book(FlowRecord { forward: Counters::ZERO, ..flow("10.0.0.1", "10.0.0.2", 1) }, true), FlowFate::Event);
+    assert_eq!(book(huge, true), FlowFate::Overflow);
+    assert!(tally.is_empty());
+    assert_eq!(tally.names(), 0);
+    assert_eq!(tally.blocks(WRITER, 1, 1), []);
+    assert_eq!(tally.book(&monitored, &huge, Minute(5), false), FlowFate::Matched);
+}
+
+#[test]
+fn a_cleared_tally_counts_from_zero() {
+    let monitored = monitored(&["10.0.0.0/8".parse().unwrap(), "10.1.0.0/16".parse().unwrap()]);
+    let mut tally = Tally::new(TallyLimits::default());
+    for round in 0..4 {
+        // The inner prefix is booked for every other time, so that its room is kept, given back and taken again.
+        let destination = if round % 2 == 0 { "10.1.0.1" } else { "10.2.0.1" };
+        for minute in 0..4 {
+            tally.book(&monitored, &flow("192.0.2.7", destination, 1), Minute(round + minute), true);
+        }
+        let mut fresh = Tally::new(TallyLimits::default());
+        for minute in 0..4 {
+            fresh.book(&monitored, &flow("192.0.2.7", destination, 1), Minute(round + minute), true);
+        }
+        assert_eq!(tally.blocks(WRITER, 1, 1), fresh.blocks(WRITER, 1, 1));
+        assert_eq!(tally.names(), fresh.names());
+        tally.clear();
+        assert!(tally.is_empty());
+        assert_eq!(tally.blocks(WRITER, 1, 1), []);
+    }
+}
+
+#[test]
+fn a_table_keeps_its_largest_names_and_all_bytes() {
+    let monitored = monitored(&["10.0.0.0/8".parse().unwrap()]);
+    let limits = TallyLimits { names_per_table: 100, ..TallyLimits::default() };
+    let mut tally = Tally::new(limits);
+    for round in 0..50u32 {
+        for number in 0..100u32 {
+            let source = std::net::Ipv4Addr::from_bits(0xc000_0000 + round * 1000 + number);
+            tally.book(&monitored, &flow(&source.to_string(), "10.0.0.1", 10), Minute(5), true);
+        }
+        for heavy in 1..=10 {
+            tally.book(&monitored, &flow(&format!("203.0.113.{heavy}"), "10.0.0.1", 1000), Minute(5), true);
+        }
+        assert!(tally.names() <= 200 + 6);
+    }
+    assert!(tally.folded() > 4000);
+    let tables = content(&tally.blocks(WRITER, 1, 1)).into_values().next().unwrap();
+    assert!(tables.truncated(Direction::In, Field::SourceAddress));
+    assert!(!tables.truncated(Direction::In, Field::DestinationAddress));
+    assert_eq!(tables.rows_of(Field::SourceAddress).count(), 100);
+    for heavy in 1..=10 {
+        let name = format!("srcip:203.0.113.{heavy}").parse().unwrap();
+        assert_eq!(tables.get(Direction::In, name).unwrap().bytes, 50_000);
+    }
+    assert!(conserved(&tables));
+}
+
+#[test]
+fn when_names_run_out_the_largest_tables_shrink_and_the_small_ones_keep_theirs() {
+    let monitored = monitored(&["10.0.0.0/8".parse().unwrap(), "172.16.0.0/12".parse().unwrap()]);
+    let limits = TallyLimits { names: 1000, ..TallyLimits::default() };
+    let mut tally = Tally::new(limits);
+    tally.book(&monitored, &flow("192.0.2.7", "172.16.0.1", 1), Minute(5), true);
+    for number in 0..5000u32 {
+        let source = std::net::Ipv4Addr::from_bits(0xc000_0000 + number);
+        tally.book(&monitored, &flow(&source.to_string(), "10.0.0.1", 10), Minute(5), true);
+        assert!(tally.names() <= 1000);
+    }
+    let all = content(&tally.blocks(WRITER, 1, 1));
+    assert!(all.values().all(conserved));
+    let quiet = &all[&(Minute(5), "172.16.0.0/12".parse().unwrap())];
+    assert!(TableSet::ALL.iter().all(|(direction, field)| !quiet.truncated(direction, field)));
+}
+
+proptest! {
+    #[test]
+    fn a_tally_is_the_rules_word_by_word(
+        prefixes in prop::collection::btree_set(crowded_prefix(), 0..6),
+        flows in prop::collection::vec((crowded_flow(), 0u32..3), 0..60),
+        scale in any::<bool>(),
+    ) {
+        let prefixes: Vec<Prefix> = prefixes.into_iter().collect();
+        let monitored = monitored(&prefixes);
+        let mut tally = Tally::new(TallyLimits::default());
+        for (flow, minute) in &flows {
+            tally.book(&monitored, flow, Minute(*minute), scale);
+        }
+        let counted = content(&tally.blocks(WRITER, 1, 1));
+        prop_assert!(counted.values().all(conserved));
+        prop_assert_eq!(counted, naive(&prefixes, &flows, scale));
+    }
+
+    #[test]
+    fn limits_cost_names_but_never_a_byte(
+        prefixes in prop::collection::btree_set(crowded_prefix(), 1..4),
+        flows in prop::collection::vec((crowded_flow(), 0u32..2), 0..80),
+        names_per_table in 0usize..6,
+        names in 0usize..60,
+    ) {
+        let prefixes: Vec<Prefix> = prefixes.into_iter().collect();
+        let monitored = monitored(&prefixes);
+        let mut tally = Tally::new(TallyLimits { names_per_table, names });
+        let mut fates = Vec::new();
+        for (flow, minute) in &flows {
+            fates.push(tally.book(&monitored, flow, Minute(*minute), true));
+            prop_assert!(tally.names() <= names);
+        }
+        let blocks = tally.blocks(WRITER, 1, 1);
+        let counted = content(&blocks);
+        prop_assert!(counted.values().all(conserved));
+        let all = |tables: &Tables| Direction::ALL.map(|direction| tables.get(direction, Name::ALL));
+        let expected: Vec<_> = naive(&prefixes, &flows, true).values().map(all).collect();
+        prop_assert_eq!(counted.values().map(all).collect::<Vec<_>>(), expected);
+        // Booking the same again makes the same blocks, although hash seeds differ.
+        let mut again = Tally::new(TallyLimits { names_per_table, names });
+        for (flow, minute) in &flows {
+            again.book(&monitored, flow, Minute(*minute), true);
+        }
+        prop_assert_eq!(again.blocks(WRITER, 1, 1), blocks);
+    }
+}
