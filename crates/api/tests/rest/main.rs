@@ -1,0 +1,18 @@
+//! The REST interface over real HTTP on loopback: every sentence of its description, asked as a client asks.
+//!
+//! `server` starts one over a store in memory; `client` is a client that sees the bytes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper of a test fails the test"
+)]
+
+mod abuse;
+mod client;
+mod credentials;
+mod senders;
+mod server;
+mod transport;

@@ -1,0 +1,116 @@
+//! A server on a free port of the loopback, over a store in memory or over one that is broken.
+
+use std::future::pending;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use accounting::block::{Block, BlockKey, WriterId};
+use accounting::period::{Interval, Minute, Period};
+use api::{Api, Keys, serve};
+use async_trait::async_trait;
+use flow::{Prefix, Timestamp};
+use storage::memory::Memory;
+use storage::{Retention, Selection, Sender, Store, StoreError, WriterState};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+
+pub(crate) const AUTH_KEY: &str = "3f9a4b1e-auth";
+pub(crate) const SIGN_KEY: &str = "c1d2-sign key";
+
+/// A running server; it stops when this is dropped.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) store: Arc<Memory>,
+    pub(crate) senders_changed: Arc<Notify>,
+    pub(crate) runtime: Runtime,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let store = Arc::new(Memory::default());
+        Self::over(Arc::clone(&store) as Arc<dyn Store>, store)
+    }
+
+    /// A server whose store fails like this at every call.
+    pub(crate) fn broken(failure: fn(String) -> StoreError) -> Self {
+        Self::over(Arc::new(Broken(failure)), Arc::default())
+    }
+
+    fn over(served: Arc<dyn Store>, store: Arc<Memory>) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let senders_changed = Arc::new(Notify::new());
+        let keys = Keys::new(AUTH_KEY, SIGN_KEY).unwrap();
+        let router = Api::new(served, keys, Arc::clone(&senders_changed)).router();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(serve(listener, router, pending()));
+        Self { address, store, senders_changed, runtime }
+    }
+
+    /// Whether the bell was rung since the last look.
+    pub(crate) fn was_notified(&self) -> bool {
+        use std::pin::pin;
+        use std::task::{Context, Waker};
+        pin!(self.senders_changed.notified()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    pub(crate) fn touch(&self, sender: &str, at: Timestamp) {
+        self.runtime.block_on(self.store.touch_senders(&[(sender.parse().unwrap(), at)])).unwrap();
+    }
+}
+
+/// A store that fails at every call, with a text that must not reach a client.
+struct Broken(fn(String) -> StoreError);
+
+impl Broken {
+    fn fail<T>(&self) -> Result<T, StoreError> {
+        Err((self.0)("SECRET detail of /var/lib".into()))
+    }
+}
+
+#[async_trait]
+impl Store for Broken {
+    async fn senders(&self) -> Result<Vec<Sender>, StoreError> {
+        self.fail()
+    }
+    async fn sender(&self, _: IpAddr) -> Result<Option<Sender>, StoreError> {
+        self.fail()
+    }
+    async fn add_prefixes(&self, _: IpAddr, _: &[Prefix]) -> Result<(), StoreError> {
+        self.fail()
+    }
+    async fn remove_prefixes(&self, _: IpAddr, _: &[Prefix]) -> Result<bool, StoreError> {
+        self.fail()
+    }
+    async fn remove_sender(&self, _: IpAddr) -> Result<bool, StoreError> {
+        self.fail()
+    }
+    async fn touch_senders(&self, _: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
+        self.fail()
+    }
+    async fn put_blocks(&self, _: &[Block]) -> Result<(), StoreError> {
+        self.fail()
+    }
+    async fn read_blocks(&self, _: &[Selection]) -> Result<Vec<Block>, StoreError> {
+        self.fail()
+    }
+    async fn groups(&self, _: WriterId, _: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
+        self.fail()
+    }
+    async fn first_interval(&self, _: WriterId, _: Period, _: Minute) -> Result<Option<Interval>, StoreError> {
+        self.fail()
+    }
+    async fn delete_blocks(&self, _: &[BlockKey]) -> Result<(), StoreError> {
+        self.fail()
+    }
+    async fn expire(&self, _: WriterId, _: Retention) -> Result<u64, StoreError> {
+        self.fail()
+    }
+    async fn writers(&self) -> Result<Vec<WriterState>, StoreError> {
+        self.fail()
+    }
+    async fn put_writer(&self, _: &WriterState) -> Result<(), StoreError> {
+        self.fail()
+    }
+}

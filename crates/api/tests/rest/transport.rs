@@ -1,0 +1,160 @@
+//! Limits, compression, connections that say too little, and the stop.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use api::{Api, BODY_LIMIT_BYTES, HEADER_LIMIT_BYTES, HEADER_TIMEOUT, Keys, MAX_CONNECTIONS, serve};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::client::{ask, exchange, send, shell, sign};
+use crate::server::{AUTH_KEY, SIGN_KEY, Server};
+
+fn signed() -> String {
+    format!("X-Io-Auth: {AUTH_KEY}\r\nX-Io-Sign: {}\r\n", sign(AUTH_KEY.as_bytes()))
+}
+
+#[test]
+fn a_body_over_the_limit_is_a_413_however_it_is_announced() {
+    let server = Server::start();
+    let put = "PUT /senders/10.0.0.1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+    let announced = format!("{put}{}Content-Length: {}\r\n\r\n", signed(), BODY_LIMIT_BYTES + 1);
+    let message = exchange(server.address, announced.as_bytes()).refusal(413, "PAYLOAD_TOO_LARGE");
+    assert!(message.contains("1048576 bytes"), "{message}");
+
+    let mut chunked = format!("{put}{}Transfer-Encoding: chunked\r\n\r\n", signed()).into_bytes();
+    for _ in 0..=BODY_LIMIT_BYTES / 0x1000 {
+        chunked.extend_from_slice(b"1000\r\n");
+        chunked.extend_from_slice(&[b' '; 0x1000]);
+        chunked.extend_from_slice(b"\r\n");
+    }
+    exchange(server.address, &chunked).refusal(413, "PAYLOAD_TOO_LARGE");
+
+    let fits = format!("{{\"prefixes\":[]}}{}", " ".repeat(BODY_LIMIT_BYTES - 15));
+    assert_eq!(ask(server.address, "PUT", "/senders/10.0.0.1", &fits).status, 200);
+}
+
+#[test]
+fn a_head_over_the_limit_is_a_431() {
+    let server = Server::start();
+    let request = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Io-Auth: {}\r\n", "a".repeat(HEADER_LIMIT_BYTES));
+    assert_eq!(exchange(server.address, request.as_bytes()).status, 431);
+}
+
+#[test]
+fn gzip_when_it_is_asked_for() {
+    let server = Server::start();
+    let prefixes: Vec<String> = (0..200).map(|n| format!(r#"{{"prefix":"10.0.{n}.0","prefixLen":24}}"#)).collect();
+    let plain = ask(server.address, "PUT", "/senders/10.0.0.1", &format!(r#"{{"prefixes":[{}]}}"#, prefixes.join(",")));
+    assert_eq!(plain.header("content-encoding"), None);
+    let script = r#"
+        SIGNED_KEY=$(echo -n "$AUTH_KEY" | openssl dgst -sha256 -hmac "$SIGN_KEY")
+        curl -sS --compressed -w '\n%{size_download} %header{content-encoding}' \
+            -H "X-Io-Auth: $AUTH_KEY" -H "X-Io-Sign: $SIGNED_KEY" "$URL/senders/10.0.0.1"
+    "#;
+    let answer = shell(server.address, script);
+    let (body, facts) = answer.split_once('\n').unwrap();
+    assert_eq!(body, plain.text());
+    let (size, encoding) = facts.split_once(' ').unwrap();
+    assert!(size.parse::<usize>().unwrap() < body.len() / 4, "{facts}");
+    assert_eq!(encoding, "gzip");
+}
+
+#[test]
+fn a_connection_carries_many_requests() {
+    let server = Server::start();
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let mut buffer = [0; 4096];
+    for _ in 0..10 {
+        stream.write_all(format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", signed()).as_bytes()).unwrap();
+        let length = stream.read(&mut buffer).unwrap();
+        assert!(buffer[..length].starts_with(b"HTTP/1.1 200"));
+    }
+}
+
+#[test]
+fn a_head_that_does_not_come_is_cut_off() {
+    let server = Server::start();
+    let started = Instant::now();
+    let mut silent = TcpStream::connect(server.address).unwrap();
+    let mut dripping = TcpStream::connect(server.address).unwrap();
+    dripping.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX-Drip: ").unwrap();
+    let mut idle = TcpStream::connect(server.address).unwrap();
+    idle.write_all(format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", signed()).as_bytes()).unwrap();
+    while dripping.write_all(b"a").is_ok() && started.elapsed() < HEADER_TIMEOUT * 2 {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let elapsed = started.elapsed();
+    assert!(elapsed < HEADER_TIMEOUT + Duration::from_secs(3), "{elapsed:?}");
+    for stream in [&mut silent, &mut idle] {
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).unwrap();
+    }
+}
+
+#[test]
+fn thousands_of_half_open_connections_keep_nobody_out() {
+    const HALF_OPEN: usize = 5_000;
+    let server = Server::start();
+    let mut half_open = Vec::new();
+    for number in 0..HALF_OPEN {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        // One third says nothing, one stops in the head, one in a body that it may not send.
+        let lines = match number % 3 {
+            0 => String::new(),
+            1 => "GET / HTTP/1.1\r\nHost:".to_owned(),
+            _ => format!(
+                "PUT /senders/10.0.0.1 HTTP/1.1\r\nHost: a\r\n{}Content-Length: 9\r\n\r\n",
+                signed().replace("sign", "x")
+            ),
+        };
+        let _ = stream.write_all(lines.as_bytes());
+        half_open.push(stream);
+    }
+    let mut times = Vec::new();
+    for _ in 0..200 {
+        let started = Instant::now();
+        assert_eq!(ask(server.address, "GET", "/senders", "").status, 200);
+        times.push(started.elapsed());
+    }
+    times.sort();
+    println!("with {HALF_OPEN} half-open connections: median {:?}, p99 {:?}", times[100], times[197]);
+    assert!(times[197] < Duration::from_millis(100), "{:?}", times[197]);
+    let open = half_open.iter().filter(|stream| {
+        stream.set_nonblocking(true).unwrap();
+        matches!(stream.peek(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    });
+    assert!(open.count() <= MAX_CONNECTIONS);
+}
+
+#[test]
+fn the_stop_lets_a_running_request_end_and_closes_idle_connections() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let keys = Keys::new(AUTH_KEY, SIGN_KEY).unwrap();
+    let router = Api::new(std::sync::Arc::new(storage::memory::Memory::default()), keys, Default::default()).router();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = runtime.spawn(serve(listener, router, async {
+        let _ = stopped.await;
+    }));
+    let body = br#"{"prefixes":[]}"#;
+    let mut running = TcpStream::connect(address).unwrap();
+    let head =
+        format!("PUT /senders/10.0.0.1 HTTP/1.1\r\nHost: a\r\n{}Content-Length: {}\r\n\r\n", signed(), body.len());
+    running.write_all(head.as_bytes()).unwrap();
+    let _idle = TcpStream::connect(address).unwrap();
+    assert_eq!(send(address, "GET", "/", &signed(), b"").status, 200);
+    stop.send(()).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(TcpStream::connect(address).is_err(), "no new connections");
+    running.write_all(body).unwrap();
+    let mut answer = String::new();
+    running.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let started = Instant::now();
+    runtime.block_on(serving).unwrap().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+}
