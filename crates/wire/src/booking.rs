@@ -1,0 +1,233 @@
+//! Which information elements accounting reads, and which of them it books when a record carries several that say
+//! nearly the same. This table is the only place that decides it; [`crate::plan`] compiles it into each template.
+//!
+//! Rules
+//! - **First of a row wins.** A record is booked from the first element of a row that its template has; elements
+//!   further right are read by nobody. So delta counters (1, 2) win over those after a middlebox (23, 24), over a
+//!   firewall's initiator (231, 298), over running totals (85, 86) and over layer-2 octets (352, 353): none is added to
+//!   another, none overwrites another.
+//! - **The reverse counter is the partner of the forward one**: RFC 5103 reverse elements (PEN 29305) of the same
+//!   number, responder (232, 299) for initiator. A record with an initiator counter that loses its row loses the
+//!   responder too, or its octets would stand in the books twice.
+//! - **Post counters stand in for empty ones**: exporters that count on egress send 1 and 2 as zero beside 23 and 24
+//!   (Juniper SRX); the record is then booked from 23 and 24.
+//! - **The first of repeated elements wins**: it is the outer header (RFC 7011, section 8: the order is that of
+//!   encapsulation).
+//!
+//! What a value means once it is read is decided in [`crate::plan`].
+
+use crate::record::ElementId;
+
+/// Something that accounting needs of a record; its number is the place of the value while a record is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Slot {
+    ForwardBytes,
+    ReverseBytes,
+    ForwardPackets,
+    ReversePackets,
+    PostBytes,
+    PostPackets,
+    Flows,
+    Protocol,
+    SourcePort,
+    DestinationPort,
+    SourceAs,
+    DestinationAs,
+    FirewallEvent,
+    SamplerId,
+    SamplingInterval,
+    RandomInterval,
+    PacketInterval,
+    PacketSpace,
+    SamplingSize,
+    SamplingPopulation,
+    SourceIpv4,
+    DestinationIpv4,
+    SourceIpv6,
+    DestinationIpv6,
+}
+
+impl Slot {
+    /// How many slots hold a number; those after them hold addresses.
+    pub(crate) const NUMBERS: usize = Self::SourceIpv4 as usize;
+    /// How many slots there are.
+    pub(crate) const COUNT: usize = Self::DestinationIpv6 as usize + 1;
+    /// All slots, each at its number.
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::ForwardBytes,
+        Self::ReverseBytes,
+        Self::ForwardPackets,
+        Self::ReversePackets,
+        Self::PostBytes,
+        Self::PostPackets,
+        Self::Flows,
+        Self::Protocol,
+        Self::SourcePort,
+        Self::DestinationPort,
+        Self::SourceAs,
+        Self::DestinationAs,
+        Self::FirewallEvent,
+        Self::SamplerId,
+        Self::SamplingInterval,
+        Self::RandomInterval,
+        Self::PacketInterval,
+        Self::PacketSpace,
+        Self::SamplingSize,
+        Self::SamplingPopulation,
+        Self::SourceIpv4,
+        Self::DestinationIpv4,
+        Self::SourceIpv6,
+        Self::DestinationIpv6,
+    ];
+
+    /// Whether a field of this many octets can be read into the slot: an address has one length, an unsigned integer
+    /// any from 1 to 8 (RFC 7011, section 6.2: reduced-size encoding).
+    pub(crate) const fn accepts(self, length: u16) -> bool {
+        match self {
+            Self::SourceIpv4 | Self::DestinationIpv4 => length == 4,
+            Self::SourceIpv6 | Self::DestinationIpv6 => length == 16,
+            _ => 1 <= length && length <= 8,
+        }
+    }
+}
+
+/// The Private Enterprise Number of reverse elements (RFC 5103, section 6.1).
+const REVERSE: u32 = 29305;
+
+const fn iana(id: u16) -> ElementId {
+    ElementId { enterprise: 0, id }
+}
+
+const fn reverse(id: u16) -> ElementId {
+    ElementId { enterprise: REVERSE, id }
+}
+
+/// A counter and its partner of the other direction: forward, reverse.
+type Pair = (ElementId, ElementId);
+
+/// Octets, the best first.
+pub(crate) const BYTES: &[Pair] = &[
+    (iana(1), reverse(1)),
+    (iana(23), reverse(23)),
+    (iana(231), iana(232)),
+    (iana(85), reverse(85)),
+    (iana(352), reverse(352)),
+    (iana(353), reverse(353)),
+];
+
+/// Packets, the best first.
+pub(crate) const PACKETS: &[Pair] =
+    &[(iana(2), reverse(2)), (iana(24), reverse(24)), (iana(298), iana(299)), (iana(86), reverse(86))];
+
+/// Everything that is no pair of counters: the slot and the elements that fill it, the best first.
+pub(crate) const FIELDS: &[(Slot, &[ElementId])] = &[
+    // Octets and packets after the middlebox, for records whose counters before it are zero.
+    (Slot::PostBytes, &[iana(23)]),
+    (Slot::PostPackets, &[iana(24)]),
+    // deltaFlowCount: a record that aggregates several flows.
+    (Slot::Flows, &[iana(3)]),
+    // protocolIdentifier, else the next header of IPv6.
+    (Slot::Protocol, &[iana(4), iana(193)]),
+    // sourceTransportPort, else udpSourcePort, tcpSourcePort.
+    (Slot::SourcePort, &[iana(7), iana(180), iana(182)]),
+    (Slot::DestinationPort, &[iana(11), iana(181), iana(183)]),
+    (Slot::SourceAs, &[iana(16)]),
+    (Slot::DestinationAs, &[iana(17)]),
+    // firewallEvent, and the element that ASA used before it had a number.
+    (Slot::FirewallEvent, &[iana(233), iana(40005)]),
+    // samplerId, selectorId.
+    (Slot::SamplerId, &[iana(48), iana(302)]),
+    (Slot::SamplingInterval, &[iana(34)]),
+    (Slot::RandomInterval, &[iana(50)]),
+    (Slot::PacketInterval, &[iana(305)]),
+    (Slot::PacketSpace, &[iana(306)]),
+    (Slot::SamplingSize, &[iana(309)]),
+    (Slot::SamplingPopulation, &[iana(310)]),
+    // The address, else the prefix that an aggregating exporter sends in its place.
+    (Slot::SourceIpv4, &[iana(8), iana(44)]),
+    (Slot::DestinationIpv4, &[iana(12), iana(45)]),
+    (Slot::SourceIpv6, &[iana(27), iana(170)]),
+    (Slot::DestinationIpv6, &[iana(28), iana(169)]),
+];
+
+/// For each slot the field of a template that fills it, as a position in the list of fields.
+pub(crate) type Choice = [Option<usize>; Slot::COUNT];
+
+/// Chooses the fields of a template that are booked. `fields` gives the element of each field and its length, where
+/// `None` stands for a variable length.
+pub(crate) fn choose(fields: impl Iterator<Item = (ElementId, Option<u16>)> + Clone) -> Choice {
+    let mut choice = [None; Slot::COUNT];
+    let find = |slot: Slot, wanted: ElementId| {
+        let fits = |length: Option<u16>| length.is_none_or(|length| slot.accepts(length));
+        fields.clone().position(|(element, length)| element == wanted && fits(length))
+    };
+    for &(slot, elements) in FIELDS {
+        set(&mut choice, slot, elements.iter().find_map(|&element| find(slot, element)));
+    }
+    for (forward_slot, reverse_slot, pairs) in
+        [(Slot::ForwardBytes, Slot::ReverseBytes, BYTES), (Slot::ForwardPackets, Slot::ReversePackets, PACKETS)]
+    {
+        let pair = pairs.iter().find_map(|&(forward, reverse)| {
+            let found = (find(forward_slot, forward), find(reverse_slot, reverse));
+            (found != (None, None)).then_some(found)
+        });
+        let (forward, reverse) = pair.unwrap_or_default();
+        set(&mut choice, forward_slot, forward);
+        set(&mut choice, reverse_slot, reverse);
+    }
+    choice
+}
+
+fn set(choice: &mut Choice, slot: Slot, field: Option<usize>) {
+    if let Some(place) = choice.get_mut(slot as usize) {
+        *place = field;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_slot_stands_at_its_number() {
+        for (index, slot) in Slot::ALL.into_iter().enumerate() {
+            assert_eq!(slot as usize, index);
+        }
+    }
+
+    fn chosen(elements: &[ElementId], slot: Slot) -> Option<usize> {
+        choose(elements.iter().map(|&element| (element, Some(4))))[slot as usize]
+    }
+
+    #[test]
+    fn delta_counters_win_over_post_total_and_initiator_counters() {
+        let all = [iana(85), iana(231), iana(23), iana(352), iana(1), reverse(1), iana(232)];
+        assert_eq!(chosen(&all, Slot::ForwardBytes), Some(4));
+        assert_eq!(chosen(&all, Slot::ReverseBytes), Some(5));
+        assert_eq!(chosen(&all, Slot::PostBytes), Some(2));
+        assert_eq!(chosen(&all[..4], Slot::ForwardBytes), Some(2));
+        assert_eq!(chosen(&all[..2], Slot::ForwardBytes), Some(1));
+        assert_eq!(chosen(&all[..1], Slot::ForwardBytes), Some(0));
+    }
+
+    #[test]
+    fn a_responder_counter_goes_with_its_initiator_only() {
+        assert_eq!(chosen(&[iana(231), iana(232)], Slot::ReverseBytes), Some(1));
+        assert_eq!(chosen(&[iana(232)], Slot::ReverseBytes), Some(0));
+        assert_eq!(chosen(&[iana(1), iana(231), iana(232)], Slot::ReverseBytes), None);
+    }
+
+    #[test]
+    fn the_first_of_repeated_elements_wins() {
+        assert_eq!(chosen(&[iana(4), iana(4)], Slot::Protocol), Some(0));
+    }
+
+    #[test]
+    fn a_field_of_an_impossible_length_is_passed_over() {
+        let fields = [(iana(8), Some(50)), (iana(44), Some(4)), (iana(1), Some(9)), (iana(85), None)];
+        let choice = choose(fields.into_iter());
+        assert_eq!(choice[Slot::SourceIpv4 as usize], Some(1));
+        assert_eq!(choice[Slot::ForwardBytes as usize], Some(3));
+    }
+}

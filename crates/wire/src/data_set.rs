@@ -1,0 +1,107 @@
+//! Data sets: records that a template describes (RFC 7011, section 3.4.3; RFC 3954, section 5.3). The same for
+//! NetFlow v9 and IPFIX.
+
+use flow::FlowRecord;
+
+use crate::cursor::Cursor;
+use crate::datagram::Message;
+use crate::decoded::Decoded;
+use crate::error::ErrorKind;
+use crate::plan::Reading;
+use crate::record::{Record, RecordKind};
+use crate::sampling::Samplers;
+use crate::session::Memory;
+use crate::template::{Template, TemplatedRecord};
+use crate::template_store::{Announcement, TemplateKey};
+
+/// How many data records a set held; `None` when its template is missing.
+pub(crate) type Units = Option<u32>;
+
+/// Decodes the content of a data set, or lets it wait for its template.
+pub(crate) fn decode(
+    memory: &mut Memory,
+    message: &Message,
+    id: u16,
+    content: Cursor<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    report: &mut Decoded,
+) -> Units {
+    let Some(template) = memory.templates.find(message, id) else {
+        report.missing_template_sets += 1;
+        report.missing_template_bytes += content.remaining() as u32;
+        if memory.pending.hold(message, id, content.rest()) {
+            report.pending += 1;
+        }
+        return None;
+    };
+    Some(records(template, &mut memory.samplers, message, content, visit, report))
+}
+
+/// Learns a template and decodes the sets that have waited for it.
+pub(crate) fn learn(
+    memory: &mut Memory,
+    message: &Message,
+    announcement: Announcement<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    report: &mut Decoded,
+) -> Result<(), ErrorKind> {
+    memory.templates.learn(message, announcement)?;
+    for held in memory.pending.take(&TemplateKey::of(message, announcement.id)) {
+        let Some(template) = memory.templates.find(&held.message, announcement.id) else { continue };
+        let (data, options) = (report.data, report.options);
+        let content = Cursor::new(&held.octets);
+        records(template, &mut memory.samplers, &held.message, content, visit, report);
+        report.pending_decoded += 1;
+        report.pending_data += report.data - data;
+        report.pending_options += report.options - options;
+    }
+    Ok(())
+}
+
+/// Decodes the records of a set. What is left and is shorter than the shortest record is padding, whatever its
+/// octets are (RFC 7011, section 3.3.1).
+fn records(
+    template: &Template,
+    samplers: &mut Samplers,
+    message: &Message,
+    mut content: Cursor<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    report: &mut Decoded,
+) -> u32 {
+    let plan = template.plan();
+    let kind = template.kind().record_kind();
+    let mut reading = Reading::EMPTY;
+    let mut count = 0;
+    // A template whose fields are all of no length would let a set hold records without end.
+    while plan.minimum_length() > 0 && content.remaining() >= plan.minimum_length() {
+        let (start, octets) = (content.offset(), content.rest());
+        if plan.read(&mut content, &mut reading).is_none() {
+            report.error(start, ErrorKind::TruncatedField);
+            break;
+        }
+        let octets = octets.get(..content.offset() - start).unwrap_or_default();
+        let mut flow: Option<FlowRecord> = None;
+        if kind == RecordKind::Options {
+            samplers.learn(message, plan, &reading);
+        } else if plan.counts() {
+            flow = plan.flow(&reading, message.exported);
+            if let Some(flow) = &mut flow {
+                flow.sampling = samplers.of(message, plan, &reading);
+            }
+        }
+        let content = TemplatedRecord { template, octets };
+        visit(&Record {
+            message,
+            kind,
+            format: Some(u32::from(template.id())),
+            flow: flow.as_ref(),
+            content: &content,
+        });
+        count += 1;
+    }
+    match kind {
+        RecordKind::Options => report.options += count,
+        _ => report.data += count,
+    }
+    count
+}

@@ -1,0 +1,83 @@
+//! What became of one datagram, in numbers: what was read, what was not, and why.
+
+use flow::Protocol;
+
+use crate::error::{DecodeError, ErrorKind};
+use crate::sequence::Arrival;
+
+/// How many errors of one datagram are kept with their place; all are counted.
+const ERRORS_KEPT: usize = 8;
+
+/// What became of one datagram.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decoded {
+    /// The protocol; `None` when it is none that is known.
+    pub protocol: Option<Protocol>,
+    /// Data records that were visited, those out of sets that had waited for this datagram's templates included.
+    pub data: u32,
+    /// Options data records (RFC 7011, section 3.4.2), and for sFlow counter samples.
+    pub options: u32,
+    /// Announcements of data templates.
+    pub templates: u32,
+    /// Announcements of options templates.
+    pub options_templates: u32,
+    /// Template withdrawals (RFC 7011, section 8.1), which have no effect over UDP.
+    pub withdrawals: u32,
+    /// Data sets whose template was not known when they came.
+    pub missing_template_sets: u32,
+    /// Octets in those sets, without the set headers.
+    pub missing_template_bytes: u32,
+    /// Those of the sets that now wait for their template; the others found no room.
+    pub pending: u32,
+    /// Sets of earlier datagrams whose template this one brought, and that were decoded.
+    pub pending_decoded: u32,
+    /// Data records out of those sets; they are in `data` as well.
+    pub pending_data: u32,
+    /// Options data records out of those sets; they are in `options` as well.
+    pub pending_options: u32,
+    /// Sets of earlier datagrams that waited in vain for longer than the limit, or whose room was needed.
+    pub pending_expired: u32,
+    /// How its sequence number stands to what came before; that of the last message where a datagram holds several.
+    pub arrival: Option<Arrival>,
+    /// How many pieces could not be read.
+    pub errors: u32,
+    /// The first of them.
+    pub first_error: Option<DecodeError>,
+    further_errors: [Option<DecodeError>; ERRORS_KEPT - 1],
+}
+
+impl Decoded {
+    /// Notes that a piece of the datagram could not be read.
+    pub fn error(&mut self, offset: usize, kind: ErrorKind) {
+        let error = Some(DecodeError { offset, kind });
+        let place = match self.errors.checked_sub(1) {
+            None => Some(&mut self.first_error),
+            Some(further) => self.further_errors.get_mut(further as usize),
+        };
+        if let Some(place) = place {
+            *place = error;
+        }
+        self.errors = self.errors.saturating_add(1);
+    }
+
+    /// The errors in the order of the datagram; the first eight when there were more.
+    pub fn listed_errors(&self) -> impl Iterator<Item = DecodeError> + '_ {
+        self.first_error.into_iter().chain(self.further_errors.iter().copied().flatten())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_errors_are_counted_and_the_first_ones_listed() {
+        let mut decoded = Decoded::default();
+        for offset in 0..20 {
+            decoded.error(offset, ErrorKind::SetTooLong);
+        }
+        assert_eq!(decoded.errors, 20);
+        assert_eq!(decoded.first_error, Some(DecodeError { offset: 0, kind: ErrorKind::SetTooLong }));
+        assert_eq!(decoded.listed_errors().map(|error| error.offset).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+    }
+}

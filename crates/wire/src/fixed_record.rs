@@ -1,0 +1,111 @@
+//! What the fixed formats (NetFlow v1 to v7) share: a record is a struct, and one table says where its fields are and
+//! which information element each of them is. How a record is booked stands with its struct.
+
+use flow::FlowRecord;
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+use crate::cursor::Cursor;
+use crate::datagram::Message;
+use crate::decoded::Decoded;
+use crate::error::ErrorKind;
+use crate::information_element::DataType;
+use crate::plan::unsigned;
+use crate::record::{ElementId, Field, FieldName, Fields, Record, RecordKind, Value};
+use crate::value;
+
+/// A field of a fixed record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FixedField {
+    /// Octets from the start of the record.
+    pub(crate) offset: usize,
+    /// Octets of the field.
+    pub(crate) length: usize,
+    /// What it is.
+    pub(crate) meaning: Meaning,
+}
+
+/// What a fixed field is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Meaning {
+    /// An information element of IANA's registry.
+    Element(u16),
+    /// An unsigned integer that is no information element.
+    Named(&'static str),
+    /// An IPv4 address that is no information element.
+    Address(&'static str),
+}
+
+/// A record of a fixed format.
+pub(crate) trait FixedRecord: FromBytes + Immutable + KnownLayout + Unaligned {
+    /// Its fields in the order of the wire; padding is left out.
+    const FIELDS: &'static [FixedField];
+
+    /// What there is to count, but for sampling.
+    fn flow(&self, message: &Message) -> FlowRecord;
+}
+
+/// The header of a datagram; `None` when it is shorter.
+pub(crate) fn header<'a, H: FromBytes + Immutable + KnownLayout + Unaligned>(cursor: &mut Cursor<'a>) -> Option<&'a H> {
+    cursor.take(size_of::<H>()).and_then(|octets| H::ref_from_bytes(octets).ok())
+}
+
+/// Makes the table of fields from the names of a struct's members.
+macro_rules! fields {
+    ($record:ident { $($member:ident: $meaning:expr),* $(,)? }) => {
+        &[$($crate::fixed_record::FixedField {
+            offset: ::core::mem::offset_of!($record, $member),
+            length: {
+                // The size of a member, without an instance.
+                const fn size<T>(_: &impl Fn($record) -> T) -> usize {
+                    size_of::<T>()
+                }
+                size(&|record: $record| record.$member)
+            },
+            meaning: $meaning,
+        }),*]
+    };
+}
+pub(crate) use fields;
+
+/// Visits `count` records, or those that are there.
+pub(crate) fn decode<R: FixedRecord>(
+    records: &mut Cursor<'_>,
+    count: u16,
+    message: &Message,
+    sampling: flow::Sampling,
+    visit: &mut impl FnMut(&Record<'_>),
+    report: &mut Decoded,
+) {
+    for _ in 0..count {
+        let offset = records.offset();
+        let Some(octets) = records.take(size_of::<R>()) else {
+            report.error(offset, ErrorKind::TruncatedRecords);
+            return;
+        };
+        let Ok(record) = R::ref_from_bytes(octets) else { return };
+        let flow = FlowRecord { sampling, ..record.flow(message) };
+        let content = FixedFields { octets, fields: R::FIELDS };
+        visit(&Record { message, kind: RecordKind::Data, format: None, flow: Some(&flow), content: &content });
+        report.data += 1;
+    }
+}
+
+/// The octets of one record with the table that describes them.
+struct FixedFields<'r> {
+    octets: &'r [u8],
+    fields: &'static [FixedField],
+}
+
+impl Fields for FixedFields<'_> {
+    fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
+        for field in self.fields {
+            let Some(octets) = self.octets.get(field.offset..field.offset + field.length) else { continue };
+            let (name, value) = match field.meaning {
+                Meaning::Element(id) => value::decode(ElementId { enterprise: 0, id }, octets),
+                Meaning::Address(name) => (FieldName::Named(name), value::typed(DataType::Ipv4Address, octets)),
+                Meaning::Named(name) => (FieldName::Named(name), Value::Unsigned(unsigned(octets))),
+            };
+            visitor(&Field { name, scope: false, value });
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! IPFIX over UDP (RFC 7011). Withdrawals are counted and have no effect, as section 8.4 says of UDP.
+
+use flow::{Protocol, Timestamp};
+use zerocopy::byteorder::network_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::cursor::Cursor;
+use crate::data_set;
+use crate::datagram::{Datagram, Message};
+use crate::decoded::Decoded;
+use crate::error::ErrorKind;
+use crate::fixed_record::header;
+use crate::record::{ElementId, Record};
+use crate::session::Memory;
+use crate::set;
+use crate::template::{FIRST_TEMPLATE_ID, FieldSpecifier, TemplateKind};
+use crate::template_store::Announcement;
+
+/// Version number in the message header.
+pub const VERSION: u16 = 10;
+/// Id of a set of templates.
+pub const TEMPLATE_SET: u16 = 2;
+/// Id of a set of options templates.
+pub const OPTIONS_TEMPLATE_SET: u16 = 3;
+/// Bit of an element identifier that says that an enterprise number follows.
+pub const ENTERPRISE_BIT: u16 = 0x8000;
+
+/// The message header (RFC 7011, section 3.1).
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Header {
+    /// 10.
+    pub version: U16,
+    /// Octets of the message, this header included.
+    pub length: U16,
+    /// Seconds since 1970.
+    pub export_seconds: U32,
+    /// Data records sent in this observation domain before this message, modulo 2^32.
+    pub sequence: U32,
+    /// Observation domain.
+    pub domain: U32,
+}
+const _: () = assert!(size_of::<Header>() == 16);
+
+impl Header {
+    fn message(&self, datagram: &Datagram<'_>) -> Message {
+        Message {
+            protocol: Protocol::Ipfix,
+            exporter: datagram.exporter,
+            received: datagram.received,
+            exported: Timestamp::from_seconds(u64::from(self.export_seconds.get())),
+            domain: self.domain.get(),
+            sequence: self.sequence.get(),
+            uptime: None,
+        }
+    }
+}
+
+/// Decodes the messages of a datagram; some exporters put several into one.
+pub(crate) fn decode(
+    memory: &mut Memory,
+    datagram: &Datagram<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    report: &mut Decoded,
+) {
+    report.protocol = Some(Protocol::Ipfix);
+    let mut cursor = Cursor::new(datagram.payload);
+    loop {
+        let offset = cursor.offset();
+        let Some(header) = header::<Header>(&mut cursor) else {
+            if offset == 0 {
+                report.error(offset, ErrorKind::TruncatedHeader);
+            }
+            return;
+        };
+        if header.version.get() != VERSION {
+            // Something else than a message behind the last one: padding or a trailer.
+            return;
+        }
+        let message = header.message(datagram);
+        let length = usize::from(header.length.get()).checked_sub(size_of::<Header>());
+        let Some(sets) = length.and_then(|length| cursor.section(length)) else {
+            memory.note_arrival(&message, Some(0), report);
+            report.error(offset, ErrorKind::MessageTooLong);
+            return;
+        };
+        let units = message_sets(memory, &message, sets, visit, report);
+        memory.note_arrival(&message, units, report);
+    }
+}
+
+/// Decodes the sets of a message; returns its data records, `None` when it holds sets without template.
+fn message_sets(
+    memory: &mut Memory,
+    message: &Message,
+    mut sets: Cursor<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    report: &mut Decoded,
+) -> data_set::Units {
+    let mut units = Some(0_u32);
+    while let Some((id, content)) = set::next(&mut sets, report) {
+        match id {
+            TEMPLATE_SET => templates(memory, message, content, false, visit, report),
+            OPTIONS_TEMPLATE_SET => templates(memory, message, content, true, visit, report),
+            FIRST_TEMPLATE_ID.. => {
+                let records = data_set::decode(memory, message, id, content, visit, report);
+                units = units.zip(records).map(|(units, records)| units.saturating_add(records));
+            }
+            // Reserved (RFC 7011, section 3.3.2).
+            _ => {}
+        }
+    }
+    units
+}
+
+fn templates(
+    memory: &mut Memory,
+    message: &Message,
+    mut set: Cursor<'_>,
+    options: bool,
+    visit: &mut impl FnMut(&Record<'_>),
+    report: &mut Decoded,
+) {
+    while set.remaining() >= 4 && !set::is_zero(set.rest()) {
+        let offset = set.offset();
+        let (Some(id), Some(count)) = (set.u16(), set.u16()) else { return };
+        if count == 0 {
+            report.withdrawals += 1;
+            continue;
+        }
+        let kind = if options {
+            set.u16().map(|scope_fields| TemplateKind::Options { scope_fields })
+        } else {
+            Some(TemplateKind::Data)
+        };
+        let mut fields = memory.lend_fields();
+        let complete = kind.filter(|_| specifiers(&mut set, count, &mut fields).is_some());
+        let announced = match complete {
+            Some(kind) => data_set::learn(memory, message, Announcement { id, kind, fields: &fields }, visit, report),
+            None => Err(ErrorKind::TruncatedTemplate),
+        };
+        memory.return_fields(fields);
+        match announced {
+            Ok(()) if options => report.options_templates += 1,
+            Ok(()) => report.templates += 1,
+            Err(kind) => report.error(offset, kind),
+        }
+        if complete.is_none() {
+            return;
+        }
+    }
+}
+
+/// Reads field specifiers (RFC 7011, section 3.2); `None` when the set ends before they do.
+pub(crate) fn specifiers(octets: &mut Cursor<'_>, count: u16, fields: &mut Vec<FieldSpecifier>) -> Option<()> {
+    for _ in 0..count {
+        let (id, length) = (octets.u16()?, octets.u16()?);
+        let enterprise = if id & ENTERPRISE_BIT == 0 { 0 } else { octets.u32()? };
+        fields.push(FieldSpecifier { element: ElementId { enterprise, id: id & !ENTERPRISE_BIT }, length });
+    }
+    Some(())
+}

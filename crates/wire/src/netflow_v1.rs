@@ -1,0 +1,121 @@
+//! NetFlow version 1 (Cisco, "NetFlow Export Datagram Format", table B-1 and B-2). Fixed records of 48 octets, no
+//! sequence numbers. The limit of 24 records a datagram is not kept by exporters, and not asked for here.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use flow::{Counters, FlowRecord, Protocol, Sampling, Timestamp};
+use zerocopy::byteorder::network_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::cursor::Cursor;
+use crate::datagram::{Datagram, Message};
+use crate::decoded::Decoded;
+use crate::error::ErrorKind;
+use crate::fixed_record::{self, FixedField, FixedRecord, Meaning::Element, fields};
+use crate::record::Record as Visited;
+
+/// The header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Header {
+    /// 1.
+    pub version: U16,
+    /// Records in the datagram.
+    pub count: U16,
+    /// Milliseconds since the exporter started.
+    pub uptime: U32,
+    /// Seconds since 1970.
+    pub unix_seconds: U32,
+    /// Nanoseconds beyond the seconds.
+    pub unix_nanoseconds: U32,
+}
+const _: () = assert!(size_of::<Header>() == 16);
+
+/// A flow record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Record {
+    /// Source address.
+    pub source: [u8; 4],
+    /// Destination address.
+    pub destination: [u8; 4],
+    /// Next router.
+    pub next_hop: [u8; 4],
+    /// ifIndex that the flow came in by.
+    pub input: U16,
+    /// ifIndex that the flow went out by.
+    pub output: U16,
+    /// Packets.
+    pub packets: U32,
+    /// Octets at layer 3.
+    pub octets: U32,
+    /// System uptime at the first packet, milliseconds.
+    pub first: U32,
+    /// System uptime at the last packet, milliseconds.
+    pub last: U32,
+    /// Source port.
+    pub source_port: U16,
+    /// Destination port; type and code for ICMP.
+    pub destination_port: U16,
+    /// Unused.
+    pub padding: U16,
+    /// IP protocol.
+    pub protocol: u8,
+    /// Type of service.
+    pub type_of_service: u8,
+    /// TCP flags of all packets.
+    pub tcp_flags: u8,
+    /// TCP retransmissions and unused octets.
+    pub trailer: [u8; 7],
+}
+const _: () = assert!(size_of::<Record>() == 48);
+
+impl FixedRecord for Record {
+    const FIELDS: &'static [FixedField] = fields!(Record {
+        source: Element(8),
+        destination: Element(12),
+        next_hop: Element(15),
+        input: Element(10),
+        output: Element(14),
+        packets: Element(2),
+        octets: Element(1),
+        first: Element(22),
+        last: Element(21),
+        source_port: Element(7),
+        destination_port: Element(11),
+        protocol: Element(4),
+        type_of_service: Element(5),
+        tcp_flags: Element(6),
+    });
+
+    fn flow(&self, message: &Message) -> FlowRecord {
+        FlowRecord {
+            source: IpAddr::V4(Ipv4Addr::from(self.source)),
+            destination: IpAddr::V4(Ipv4Addr::from(self.destination)),
+            protocol: self.protocol,
+            source_port: self.source_port.get(),
+            destination_port: self.destination_port.get(),
+            forward: Counters { bytes: u64::from(self.octets.get()), packets: u64::from(self.packets.get()), flows: 1 },
+            ..FlowRecord::empty(message.exported)
+        }
+    }
+}
+
+pub(crate) fn decode(datagram: &Datagram<'_>, visit: &mut impl FnMut(&Visited<'_>), report: &mut Decoded) {
+    report.protocol = Some(Protocol::NetflowV1);
+    let mut cursor = Cursor::new(datagram.payload);
+    let Some(header) = fixed_record::header::<Header>(&mut cursor) else {
+        report.error(0, ErrorKind::TruncatedHeader);
+        return;
+    };
+    let message = Message {
+        protocol: Protocol::NetflowV1,
+        exporter: datagram.exporter,
+        received: datagram.received,
+        exported: Timestamp::new(u64::from(header.unix_seconds.get()), header.unix_nanoseconds.get()),
+        domain: 0,
+        sequence: 0,
+        uptime: Some(header.uptime.get()),
+    };
+    fixed_record::decode::<Record>(&mut cursor, header.count.get(), &message, Sampling::NONE, visit, report);
+}

@@ -1,0 +1,151 @@
+//! NetFlow version 7 (Catalyst 5000; Cisco, "NetFlow Export Datagram Format", table B-5 and B-6). Fixed records of 52
+//! octets. Flags of a record tell which of its fields mean nothing; such fields are zero, and are shown as they are.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use flow::{Counters, FlowRecord, Protocol, Sampling, Timestamp};
+use zerocopy::byteorder::network_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::cursor::Cursor;
+use crate::datagram::{Datagram, Message};
+use crate::decoded::Decoded;
+use crate::error::ErrorKind;
+use crate::fixed_record::{self, FixedField, FixedRecord, Meaning::Address, Meaning::Element, Meaning::Named, fields};
+use crate::record::Record as Visited;
+use crate::session::Memory;
+
+/// The header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Header {
+    /// 7.
+    pub version: U16,
+    /// Records in the datagram.
+    pub count: U16,
+    /// Milliseconds since the exporter started.
+    pub uptime: U32,
+    /// Seconds since 1970.
+    pub unix_seconds: U32,
+    /// Nanoseconds beyond the seconds.
+    pub unix_nanoseconds: U32,
+    /// Flow records sent before this datagram.
+    pub sequence: U32,
+    /// Unused.
+    pub reserved: U32,
+}
+const _: () = assert!(size_of::<Header>() == 24);
+
+/// A flow record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Record {
+    /// Source address; zero for destination-only flows.
+    pub source: [u8; 4],
+    /// Destination address.
+    pub destination: [u8; 4],
+    /// Next router.
+    pub next_hop: [u8; 4],
+    /// ifIndex that the flow came in by.
+    pub input: U16,
+    /// ifIndex that the flow went out by.
+    pub output: U16,
+    /// Packets.
+    pub packets: U32,
+    /// Octets at layer 3.
+    pub octets: U32,
+    /// System uptime at the first packet, milliseconds.
+    pub first: U32,
+    /// System uptime at the last packet, milliseconds.
+    pub last: U32,
+    /// Source port.
+    pub source_port: U16,
+    /// Destination port; type and code for ICMP.
+    pub destination_port: U16,
+    /// Which fields mean nothing.
+    pub invalid_fields: u8,
+    /// TCP flags of all packets.
+    pub tcp_flags: u8,
+    /// IP protocol.
+    pub protocol: u8,
+    /// Type of service.
+    pub type_of_service: u8,
+    /// AS of the source.
+    pub source_as: U16,
+    /// AS of the destination.
+    pub destination_as: U16,
+    /// Prefix length of the source.
+    pub source_prefix_length: u8,
+    /// Prefix length of the destination.
+    pub destination_prefix_length: u8,
+    /// More of which fields mean nothing.
+    pub further_invalid_fields: U16,
+    /// The router whose traffic the switch carries past it.
+    pub bypassed_router: [u8; 4],
+}
+const _: () = assert!(size_of::<Record>() == 52);
+
+impl FixedRecord for Record {
+    const FIELDS: &'static [FixedField] = fields!(Record {
+        source: Element(8),
+        destination: Element(12),
+        next_hop: Element(15),
+        input: Element(10),
+        output: Element(14),
+        packets: Element(2),
+        octets: Element(1),
+        first: Element(22),
+        last: Element(21),
+        source_port: Element(7),
+        destination_port: Element(11),
+        invalid_fields: Named("flags"),
+        tcp_flags: Element(6),
+        protocol: Element(4),
+        type_of_service: Element(5),
+        source_as: Element(16),
+        destination_as: Element(17),
+        source_prefix_length: Element(9),
+        destination_prefix_length: Element(13),
+        further_invalid_fields: Named("flags2"),
+        bypassed_router: Address("router_sc"),
+    });
+
+    fn flow(&self, message: &Message) -> FlowRecord {
+        FlowRecord {
+            source: IpAddr::V4(Ipv4Addr::from(self.source)),
+            destination: IpAddr::V4(Ipv4Addr::from(self.destination)),
+            protocol: self.protocol,
+            source_port: self.source_port.get(),
+            destination_port: self.destination_port.get(),
+            source_as: u32::from(self.source_as.get()),
+            destination_as: u32::from(self.destination_as.get()),
+            forward: Counters { bytes: u64::from(self.octets.get()), packets: u64::from(self.packets.get()), flows: 1 },
+            ..FlowRecord::empty(message.exported)
+        }
+    }
+}
+
+pub(crate) fn decode(
+    memory: &mut Memory,
+    datagram: &Datagram<'_>,
+    visit: &mut impl FnMut(&Visited<'_>),
+    report: &mut Decoded,
+) {
+    report.protocol = Some(Protocol::NetflowV7);
+    let mut cursor = Cursor::new(datagram.payload);
+    let Some(header) = fixed_record::header::<Header>(&mut cursor) else {
+        report.error(0, ErrorKind::TruncatedHeader);
+        return;
+    };
+    let message = Message {
+        protocol: Protocol::NetflowV7,
+        exporter: datagram.exporter,
+        received: datagram.received,
+        exported: Timestamp::new(u64::from(header.unix_seconds.get()), header.unix_nanoseconds.get()),
+        domain: 0,
+        sequence: header.sequence.get(),
+        uptime: Some(header.uptime.get()),
+    };
+    fixed_record::decode::<Record>(&mut cursor, header.count.get(), &message, Sampling::NONE, visit, report);
+    memory.note_arrival(&message, Some(report.data), report);
+}

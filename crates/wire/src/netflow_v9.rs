@@ -1,0 +1,157 @@
+//! NetFlow version 9 (RFC 3954). Field types are those of IPFIX up to 127; see [`crate::information_element`] for the
+//! rest.
+//!
+//! The count in the header is a hint that is often wrong (softflowd, FortiGate and nProbe count otherwise): flow sets
+//! are walked by their lengths, and the count is not looked at.
+
+use flow::{Protocol, Timestamp};
+use zerocopy::byteorder::network_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::cursor::Cursor;
+use crate::data_set;
+use crate::datagram::{Datagram, Message};
+use crate::decoded::Decoded;
+use crate::error::ErrorKind;
+use crate::fixed_record::header;
+use crate::record::{ElementId, Record};
+use crate::session::Memory;
+use crate::set;
+use crate::template::{FIRST_TEMPLATE_ID, FieldSpecifier, TemplateKind};
+use crate::template_store::Announcement;
+
+/// Id of a flow set of templates.
+pub const TEMPLATE_SET: u16 = 0;
+/// Id of a flow set of options templates.
+pub const OPTIONS_TEMPLATE_SET: u16 = 1;
+/// Octets of a field specifier.
+const SPECIFIER_LENGTH: usize = 4;
+
+/// The header of an export packet (RFC 3954, section 5.1).
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Header {
+    /// 9.
+    pub version: U16,
+    /// Records of all kinds in the packet; a hint.
+    pub count: U16,
+    /// Milliseconds since the exporter started.
+    pub uptime: U32,
+    /// Seconds since 1970.
+    pub unix_seconds: U32,
+    /// Counts export packets.
+    pub sequence: U32,
+    /// The exporter's observation domain.
+    pub source_id: U32,
+}
+const _: () = assert!(size_of::<Header>() == 20);
+
+impl Header {
+    fn message(&self, datagram: &Datagram<'_>) -> Message {
+        Message {
+            protocol: Protocol::NetflowV9,
+            exporter: datagram.exporter,
+            received: datagram.received,
+            exported: Timestamp::from_seconds(u64::from(self.unix_seconds.get())),
+            domain: self.source_id.get(),
+            sequence: self.sequence.get(),
+            uptime: Some(self.uptime.get()),
+        }
+    }
+}
+
+pub(crate) fn decode(
+    memory: &mut Memory,
+    datagram: &Datagram<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    report: &mut Decoded,
+) {
+    report.protocol = Some(Protocol::NetflowV9);
+    let mut cursor = Cursor::new(datagram.payload);
+    let Some(header) = header::<Header>(&mut cursor) else {
+        report.error(0, ErrorKind::TruncatedHeader);
+        return;
+    };
+    let message = header.message(datagram);
+    memory.note_arrival(&message, Some(1), report);
+    while let Some((id, content)) = set::next(&mut cursor, report) {
+        match id {
+            TEMPLATE_SET => templates(memory, &message, content, visit, report),
+            OPTIONS_TEMPLATE_SET => options_templates(memory, &message, content, visit, report),
+            FIRST_TEMPLATE_ID.. => {
+                data_set::decode(memory, &message, id, content, visit, report);
+            }
+            // Reserved (RFC 3954, section 5.2).
+            _ => {}
+        }
+    }
+}
+
+fn templates(
+    memory: &mut Memory,
+    message: &Message,
+    mut set: Cursor<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    report: &mut Decoded,
+) {
+    while set.remaining() >= 4 && !set::is_zero(set.rest()) {
+        let offset = set.offset();
+        let (Some(id), Some(count)) = (set.u16(), set.u16()) else { return };
+        let Some(mut fields) = set.section(usize::from(count) * SPECIFIER_LENGTH) else {
+            report.error(offset, ErrorKind::TruncatedTemplate);
+            return;
+        };
+        let announced = announce(memory, message, id, TemplateKind::Data, &mut fields, visit, report);
+        match announced {
+            Ok(()) => report.templates += 1,
+            Err(kind) => report.error(offset, kind),
+        }
+    }
+}
+
+/// Options templates give the lengths of their field lists in octets, where templates give counts (section 6.1).
+fn options_templates(
+    memory: &mut Memory,
+    message: &Message,
+    mut set: Cursor<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    report: &mut Decoded,
+) {
+    while set.remaining() >= 6 && !set::is_zero(set.rest()) {
+        let offset = set.offset();
+        let (Some(id), Some(scope), Some(options)) = (set.u16(), set.u16(), set.u16()) else { return };
+        let (scope, options) = (usize::from(scope), usize::from(options));
+        if !scope.is_multiple_of(SPECIFIER_LENGTH) || !options.is_multiple_of(SPECIFIER_LENGTH) {
+            // Where the next template starts is not known either.
+            report.error(offset, ErrorKind::BadTemplate);
+            return;
+        }
+        let Some(mut fields) = set.section(scope + options) else {
+            report.error(offset, ErrorKind::TruncatedTemplate);
+            return;
+        };
+        let kind = TemplateKind::Options { scope_fields: (scope / SPECIFIER_LENGTH) as u16 };
+        match announce(memory, message, id, kind, &mut fields, visit, report) {
+            Ok(()) => report.options_templates += 1,
+            Err(kind) => report.error(offset, kind),
+        }
+    }
+}
+
+fn announce(
+    memory: &mut Memory,
+    message: &Message,
+    id: u16,
+    kind: TemplateKind,
+    specifiers: &mut Cursor<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    report: &mut Decoded,
+) -> Result<(), ErrorKind> {
+    let mut fields = memory.lend_fields();
+    while let (Some(id), Some(length)) = (specifiers.u16(), specifiers.u16()) {
+        fields.push(FieldSpecifier { element: ElementId { enterprise: 0, id }, length });
+    }
+    let announced = data_set::learn(memory, message, Announcement { id, kind, fields: &fields }, visit, report);
+    memory.return_fields(fields);
+    announced
+}

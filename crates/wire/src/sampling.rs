@@ -1,0 +1,87 @@
+//! Sampling rates that exporters tell in options data: which sampler looks at one of how many packets.
+//!
+//! The rate of a flow is the first of these that is known (the operator's override comes before, in accounting):
+//! what the record itself says, what options data say of the sampler that the record names, what options data say of
+//! its observation domain, what the header of the datagram says. A rate of zero says nothing.
+
+use flow::{Protocol, Sampling, SamplingSource};
+use hashbrown::HashMap;
+
+use crate::booking::Slot;
+use crate::datagram::Message;
+use crate::plan::{Plan, Reading};
+
+/// How many samplers are kept for one exporter address; routers have one for each line card or interface.
+const SAMPLERS_KEPT: usize = 4096;
+
+/// What a sampler belongs to: protocol and observation domain.
+type Domain = (Protocol, u32);
+
+/// The samplers of one exporter address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Samplers {
+    /// By domain and samplerId or selectorId.
+    named: HashMap<(Domain, u64), u32>,
+    /// The rate of domains whose options data name no sampler.
+    unnamed: HashMap<Domain, u32>,
+    /// The only named sampler of a domain, or `None` when there are several that differ.
+    only: HashMap<Domain, Option<u32>>,
+}
+
+impl Samplers {
+    /// Learns from an options data record, if it says anything about sampling.
+    pub(crate) fn learn(&mut self, message: &Message, plan: &Plan, reading: &Reading) {
+        let Some(rate) = told(reading) else { return };
+        let domain = (message.protocol, message.domain);
+        if self.named.len() + self.unnamed.len() >= SAMPLERS_KEPT {
+            return;
+        }
+        if plan.fills(Slot::SamplerId) {
+            self.named.insert((domain, reading.number(Slot::SamplerId)), rate);
+            self.note_only(domain);
+        } else {
+            self.unnamed.insert(domain, rate);
+        }
+    }
+
+    /// The rate of a flow record.
+    pub(crate) fn of(&self, message: &Message, plan: &Plan, reading: &Reading) -> Sampling {
+        if let Some(rate) = told(reading) {
+            return Sampling { rate, source: SamplingSource::Record };
+        }
+        let domain = (message.protocol, message.domain);
+        let learnt = if plan.fills(Slot::SamplerId) {
+            let named = self.named.get(&(domain, reading.number(Slot::SamplerId)));
+            named.or_else(|| self.unnamed.get(&domain)).copied()
+        } else {
+            self.of_domain(domain)
+        };
+        learnt.map_or(Sampling::NONE, |rate| Sampling { rate, source: SamplingSource::Options })
+    }
+
+    /// The rate of records that name no sampler: that of the domain, or of its only sampler.
+    fn of_domain(&self, domain: Domain) -> Option<u32> {
+        self.unnamed.get(&domain).copied().or_else(|| self.only.get(&domain).copied().flatten())
+    }
+
+    fn note_only(&mut self, domain: Domain) {
+        let mut rates = self.named.iter().filter(|((of, _), _)| *of == domain).map(|(_, &rate)| rate);
+        let first = rates.next();
+        let only = first.filter(|first| rates.all(|rate| rate == *first));
+        self.only.insert(domain, only);
+    }
+}
+
+/// What a record says itself about the rate of sampling.
+fn told(reading: &Reading) -> Option<u32> {
+    let number = |slot| reading.number(slot);
+    let plain = [Slot::RandomInterval, Slot::SamplingInterval].into_iter().map(number).find(|&interval| interval > 0);
+    // samplingPacketInterval packets are taken, samplingPacketSpace packets are left out (RFC 5477, section 8.2).
+    let systematic = (number(Slot::PacketInterval) > 0)
+        .then(|| number(Slot::PacketInterval).saturating_add(number(Slot::PacketSpace)) / number(Slot::PacketInterval));
+    // samplingSize packets out of samplingPopulation are taken.
+    let random = (number(Slot::SamplingSize) > 0)
+        .then(|| number(Slot::SamplingPopulation) / number(Slot::SamplingSize))
+        .filter(|&rate| rate > 0);
+    plain.or(systematic).or(random).and_then(|rate| u32::try_from(rate).ok())
+}

@@ -1,0 +1,172 @@
+//! Sequence numbers: was anything lost on the way? Each export stream counts in the unit of its protocol.
+//!
+//! | protocol | what the number counts |
+//! | --- | --- |
+//! | NetFlow v5, v6, v7, v8 | flow records sent before this datagram |
+//! | NetFlow v9 (RFC 3954, section 5.1) | datagrams |
+//! | IPFIX (RFC 7011, section 3.1) | data records sent before this message, options data records included |
+//! | sFlow v2, v4, v5 | datagrams of the sub-agent |
+//!
+//! A verdict is a hint, not an alarm: several exporters count otherwise than their protocol says. Nothing is dropped
+//! for its number.
+
+use std::net::IpAddr;
+
+use flow::Protocol;
+use hashbrown::HashMap;
+
+/// What counts on its own: one export stream of an exporter address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamKey {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// Observation domain, source id, engine or sub-agent, as in [`crate::Message::domain`].
+    pub domain: u32,
+    /// The agent address of an sFlow stream.
+    pub agent: Option<IpAddr>,
+}
+
+/// What is known of the sequence numbers of one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Datagrams (IPFIX: messages) that had a number.
+    pub datagrams: u64,
+    /// The first number.
+    pub first: u32,
+    /// The last number.
+    pub last: u32,
+    /// How often a number was not the one that the datagram before it promised.
+    pub breaks: u64,
+    /// The number that the next datagram should have; unknown after records that could not be counted.
+    next: Option<u32>,
+    /// The furthest number that was promised: what comes before it is late, not lost.
+    front: u32,
+}
+
+/// How a datagram stands to those that came before it in its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Nothing came before it, or what came before could not be counted.
+    First,
+    /// It is the next one.
+    InOrder,
+    /// So many units of the protocol are missing before it.
+    Lost(u32),
+    /// It is the same as the one before it.
+    Duplicate,
+    /// It is older than what came before it.
+    Late,
+    /// The number is far off: the exporter has started again.
+    Restarted,
+}
+
+/// A step back by more than this, or forward by more than this, is a restart and not a loss.
+const LARGEST_GAP: u32 = 1 << 20;
+/// A step back by no more than this many units is a late datagram: reordering on a network spans few datagrams.
+const LARGEST_DELAY: u32 = 4096;
+
+/// The sequence numbers of one exporter address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sequences {
+    streams: HashMap<StreamKey, Stream>,
+}
+
+impl Sequences {
+    /// Notes the number of a datagram, and how many units it holds; `None` when they could not be counted. `limit` is
+    /// how many streams are kept; those beyond are not followed.
+    pub(crate) fn note(&mut self, key: StreamKey, number: u32, units: Option<u32>, limit: usize) -> Arrival {
+        let next = units.map(|units| number.wrapping_add(units));
+        let Some(stream) = self.streams.get_mut(&key) else {
+            if self.streams.len() < limit {
+                let front = next.unwrap_or(number);
+                let first = Stream { datagrams: 1, first: number, last: number, breaks: 0, next, front };
+                self.streams.insert(key, first);
+            }
+            return Arrival::First;
+        };
+        stream.note(number, next)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&StreamKey, &Stream)> {
+        self.streams.iter()
+    }
+}
+
+impl Stream {
+    fn note(&mut self, number: u32, next: Option<u32>) -> Arrival {
+        let Some(expected) = self.next else {
+            self.datagrams += 1;
+            self.last = number;
+            self.next = next;
+            self.front = next.unwrap_or(number);
+            return Arrival::First;
+        };
+        let ahead = number.wrapping_sub(self.front);
+        let behind = self.front.wrapping_sub(number);
+        let arrival = if number == self.front {
+            Arrival::InOrder
+        } else if number == self.last && expected != self.last {
+            Arrival::Duplicate
+        } else if ahead <= LARGEST_GAP {
+            Arrival::Lost(ahead)
+        } else if behind <= LARGEST_DELAY {
+            Arrival::Late
+        } else {
+            Arrival::Restarted
+        };
+        self.breaks += u64::from(number != expected);
+        self.datagrams += 1;
+        self.last = number;
+        self.next = next;
+        if !matches!(arrival, Arrival::Duplicate | Arrival::Late) {
+            self.front = next.unwrap_or(number);
+        }
+        arrival
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: StreamKey = StreamKey { protocol: Protocol::NetflowV5, domain: 0, agent: None };
+
+    fn arrivals(numbers: &[(u32, u32)]) -> Vec<Arrival> {
+        let mut sequences = Sequences::default();
+        numbers.iter().map(|&(number, units)| sequences.note(KEY, number, Some(units), 4)).collect()
+    }
+
+    #[test]
+    fn loss_delay_repetition_and_restart_are_told_apart() {
+        use Arrival::{Duplicate, First, InOrder, Late, Lost, Restarted};
+        let numbers = [
+            (100_000, 30),
+            (100_030, 30),
+            (100_090, 10),
+            (100_060, 30),
+            (100_100, 5),
+            (100_100, 5),
+            (100_105, 5),
+            (0, 30),
+            (30, 30),
+        ];
+        assert_eq!(
+            arrivals(&numbers),
+            [First, InOrder, Lost(30), Late, InOrder, Duplicate, InOrder, Restarted, InOrder]
+        );
+    }
+
+    #[test]
+    fn numbers_wrap_around() {
+        assert_eq!(arrivals(&[(u32::MAX - 9, 30), (20, 30), (50, 1)])[1..], [Arrival::InOrder, Arrival::InOrder]);
+    }
+
+    #[test]
+    fn streams_beyond_the_limit_are_not_followed() {
+        let mut sequences = Sequences::default();
+        for domain in 0..10 {
+            sequences.note(StreamKey { domain, ..KEY }, 0, Some(1), 4);
+        }
+        assert_eq!(sequences.iter().count(), 4);
+    }
+}

@@ -1,0 +1,176 @@
+//! Templates: the layout of data records, announced by the exporter (RFC 7011, section 3.4; RFC 3954, section 5.2).
+//!
+//! A template keeps its fields for listing and its [`Plan`] for accounting. How it looks on the wire is the business
+//! of [`crate::netflow_v9`] and [`crate::ipfix`]; where it is kept, of [`crate::template_store`].
+
+use crate::cursor::Cursor;
+use crate::error::ErrorKind;
+use crate::plan::{Plan, variable};
+use crate::record::{ElementId, Field, FieldName, Fields, RecordKind, Value};
+use crate::value;
+
+/// The length of a field that says in each record how long it is.
+pub const VARIABLE_LENGTH: u16 = u16::MAX;
+
+/// The smallest template id; those below are the ids of sets that hold no data records.
+pub const FIRST_TEMPLATE_ID: u16 = 256;
+
+/// One field of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FieldSpecifier {
+    /// The information element; for the scope of a v9 options template, the scope type.
+    pub element: ElementId,
+    /// Octets; [`VARIABLE_LENGTH`] when each record says.
+    pub length: u16,
+}
+
+impl FieldSpecifier {
+    /// A field of IANA's registry.
+    #[must_use]
+    pub const fn iana(id: u16, length: u16) -> Self {
+        Self { element: ElementId { enterprise: 0, id }, length }
+    }
+
+    /// The length, when it is the same in each record.
+    #[must_use]
+    pub const fn fixed_length(&self) -> Option<u16> {
+        if self.length == VARIABLE_LENGTH { None } else { Some(self.length) }
+    }
+}
+
+/// Which records a template describes, and by whose numbers its fields go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TemplateKind {
+    /// Data records.
+    Data,
+    /// Options data records, the first fields of which are their scope.
+    Options {
+        /// How many fields are scope fields.
+        scope_fields: u16,
+    },
+}
+
+impl TemplateKind {
+    pub(crate) const fn scope_fields(self) -> usize {
+        match self {
+            Self::Data => 0,
+            Self::Options { scope_fields } => scope_fields as usize,
+        }
+    }
+
+    pub(crate) const fn record_kind(self) -> RecordKind {
+        match self {
+            Self::Data => RecordKind::Data,
+            Self::Options { .. } => RecordKind::Options,
+        }
+    }
+}
+
+/// By whose numbers the fields of a template go: NetFlow v9 has its own for scopes and some field types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Numbering {
+    /// RFC 3954, sections 6.1 and 8.
+    NetflowV9,
+    /// IANA's registry and private enterprise numbers.
+    Ipfix,
+}
+
+/// A template, ready to read records with.
+#[derive(Clone, Debug)]
+pub struct Template {
+    id: u16,
+    kind: TemplateKind,
+    numbering: Numbering,
+    fields: Box<[FieldSpecifier]>,
+    plan: Plan,
+}
+
+impl Template {
+    /// Compiles what an exporter announced.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadTemplate`] when the id is below 256, there is no field, the scope is larger than the record, or
+    /// no record could be as long as the fields sum to.
+    pub fn compile(
+        id: u16,
+        kind: TemplateKind,
+        numbering: Numbering,
+        fields: &[FieldSpecifier],
+    ) -> Result<Self, ErrorKind> {
+        if id < FIRST_TEMPLATE_ID || fields.is_empty() || kind.scope_fields() > fields.len() {
+            return Err(ErrorKind::BadTemplate);
+        }
+        let unbooked = if numbering == Numbering::NetflowV9 { kind.scope_fields() } else { 0 };
+        let plan = Plan::compile(fields, unbooked).ok_or(ErrorKind::BadTemplate)?;
+        Ok(Self { id, kind, numbering, fields: fields.into(), plan })
+    }
+
+    /// The template id.
+    #[must_use]
+    pub const fn id(&self) -> u16 {
+        self.id
+    }
+
+    /// Which records it describes.
+    #[must_use]
+    pub const fn kind(&self) -> TemplateKind {
+        self.kind
+    }
+
+    /// The fields in the order of the wire, scope fields first.
+    #[must_use]
+    pub fn fields(&self) -> &[FieldSpecifier] {
+        &self.fields
+    }
+
+    pub(crate) const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// The octets of one record with the template that describes them.
+pub(crate) struct TemplatedRecord<'r> {
+    pub(crate) template: &'r Template,
+    pub(crate) octets: &'r [u8],
+}
+
+impl Fields for TemplatedRecord<'_> {
+    fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
+        let mut cursor = Cursor::new(self.octets);
+        let scope_fields = self.template.kind.scope_fields();
+        for (index, specifier) in self.template.fields.iter().enumerate() {
+            let octets = match specifier.fixed_length() {
+                // A field of no length says nothing; Juniper announces such for what it cannot report.
+                Some(0) => continue,
+                Some(length) => cursor.take(usize::from(length)),
+                None => variable(&mut cursor),
+            };
+            let Some(octets) = octets else { return };
+            let scope = index < scope_fields;
+            let (name, value) = match (self.template.numbering, scope) {
+                (Numbering::Ipfix, _) => value::decode(specifier.element, octets),
+                (Numbering::NetflowV9, false) => value::decode_v9(specifier.element.id, octets),
+                (Numbering::NetflowV9, true) => scope_field(specifier.element, octets),
+            };
+            visitor(&Field { name, scope, value });
+        }
+    }
+}
+
+/// A scope field of NetFlow v9 (RFC 3954, section 6.1), whose types are no information elements. Its content is a
+/// number where it is short enough: an interface index, a template id, a line card.
+fn scope_field(element: ElementId, octets: &[u8]) -> (FieldName, Value<'_>) {
+    let name = match element.id {
+        1 => FieldName::Named("scopeSystem"),
+        2 => FieldName::Named("scopeInterface"),
+        3 => FieldName::Named("scopeLineCard"),
+        4 => FieldName::Named("scopeCache"),
+        5 => FieldName::Named("scopeTemplate"),
+        _ => FieldName::Unknown(element),
+    };
+    let value = match octets.len() {
+        1..=8 => Value::Unsigned(crate::plan::unsigned(octets)),
+        _ => Value::Octets(octets),
+    };
+    (name, value)
+}

@@ -1,0 +1,222 @@
+//! The templates of one exporter address.
+//!
+//! A template belongs to a protocol and an observation domain; data and options templates share one space of ids
+//! (RFC 7011, section 3.4.1). The source port is a preference only: two exporters behind one address may use the same
+//! ids for different things, so the template learnt from the port of the data wins; but routers exist that send
+//! templates from one port and data from another, so otherwise the newest one of the domain serves.
+//!
+//! **Invariant:** a new announcement of an id replaces the old one at once, also within a datagram; one that changes
+//! nothing allocates nothing. However much is announced, no more is kept than [`TemplateLimits`] says.
+
+use std::time::Duration;
+
+use flow::{Protocol, Timestamp};
+use hashbrown::HashMap;
+
+use crate::datagram::Message;
+use crate::error::ErrorKind;
+use crate::template::{FieldSpecifier, Numbering, Template, TemplateKind};
+
+/// How much of what strangers announce is kept for one exporter address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TemplateLimits {
+    /// Templates.
+    pub templates: usize,
+    /// Fields of all templates together.
+    pub fields: usize,
+    /// Observation domains.
+    pub domains: usize,
+    /// When something of the above is exceeded, templates that were not announced again for so long make room.
+    pub stale_after: Duration,
+}
+
+impl Default for TemplateLimits {
+    /// 2048 templates with 32 fields on average, 256 domains; stale after an hour, twice the longest usual refresh.
+    fn default() -> Self {
+        Self { templates: 2048, fields: 65_536, domains: 256, stale_after: Duration::from_secs(3600) }
+    }
+}
+
+/// How many source ports are told apart for one id; an exporter that changes its port at each start uses few at once.
+const PORTS_KEPT: usize = 8;
+
+/// What a template belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct TemplateKey {
+    pub(crate) protocol: Protocol,
+    pub(crate) domain: u32,
+    pub(crate) id: u16,
+}
+
+impl TemplateKey {
+    pub(crate) const fn of(message: &Message, id: u16) -> Self {
+        Self { protocol: message.protocol, domain: message.domain, id }
+    }
+}
+
+/// What an announcement says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Announcement<'a> {
+    pub(crate) id: u16,
+    pub(crate) kind: TemplateKind,
+    pub(crate) fields: &'a [FieldSpecifier],
+}
+
+#[derive(Clone, Debug)]
+struct Learnt {
+    port: u16,
+    /// Counts announcements: the highest is the newest.
+    order: u64,
+    announced: Timestamp,
+    template: Template,
+}
+
+/// A template with what it belongs to, for listing and for keeping over a restart.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownTemplate<'s> {
+    /// The protocol: NetFlow v9 or IPFIX.
+    pub protocol: Protocol,
+    /// The observation domain or source id.
+    pub domain: u32,
+    /// The UDP port that it was announced from.
+    pub port: u16,
+    /// When it was announced last.
+    pub announced: Timestamp,
+    /// The template itself.
+    pub template: &'s Template,
+}
+
+/// The templates of one exporter address.
+#[derive(Clone, Debug)]
+pub(crate) struct TemplateStore {
+    limits: TemplateLimits,
+    by_key: HashMap<TemplateKey, Vec<Learnt>>,
+    /// How many templates each domain has.
+    domains: HashMap<(Protocol, u32), usize>,
+    templates: usize,
+    fields: usize,
+    announcements: u64,
+    /// When stale templates were last looked for, so that a flood of announcements does not make a flood of searches.
+    swept: Timestamp,
+}
+
+impl TemplateStore {
+    pub(crate) fn new(limits: TemplateLimits) -> Self {
+        Self {
+            limits,
+            by_key: HashMap::new(),
+            domains: HashMap::new(),
+            templates: 0,
+            fields: 0,
+            announcements: 0,
+            swept: Timestamp::EPOCH,
+        }
+    }
+
+    /// The template that describes the data sets of this id in this message.
+    pub(crate) fn find(&self, message: &Message, id: u16) -> Option<&Template> {
+        let learnt = self.by_key.get(&TemplateKey::of(message, id))?;
+        let same_port = learnt.iter().find(|learnt| learnt.port == message.exporter.port);
+        same_port.or_else(|| learnt.iter().max_by_key(|learnt| learnt.order)).map(|learnt| &learnt.template)
+    }
+
+    /// Learns what a message announces.
+    pub(crate) fn learn(&mut self, message: &Message, announcement: Announcement<'_>) -> Result<(), ErrorKind> {
+        let Announcement { id, kind, fields } = announcement;
+        let key = TemplateKey::of(message, id);
+        let port = message.exporter.port;
+        self.announcements += 1;
+        let order = self.announcements;
+        let known = self.by_key.get_mut(&key).and_then(|learnt| learnt.iter_mut().find(|learnt| learnt.port == port));
+        if let Some(known) = known
+            && known.template.kind() == kind
+            && known.template.fields() == fields
+        {
+            known.order = order;
+            known.announced = message.received;
+            return Ok(());
+        }
+        let numbering = if message.protocol == Protocol::NetflowV9 { Numbering::NetflowV9 } else { Numbering::Ipfix };
+        let template = Template::compile(id, kind, numbering, fields)?;
+        self.forget(&key, |learnt| learnt.port == port);
+        if self.by_key.get(&key).is_some_and(|learnt| learnt.len() >= PORTS_KEPT) {
+            let oldest = self.by_key.get(&key).into_iter().flatten().map(|learnt| learnt.order).min();
+            self.forget(&key, |learnt| Some(learnt.order) == oldest);
+        }
+        self.make_room(&key, fields.len(), message.received)?;
+        self.templates += 1;
+        self.fields += fields.len();
+        *self.domains.entry((key.protocol, key.domain)).or_default() += 1;
+        self.by_key.entry(key).or_default().push(Learnt { port, order, announced: message.received, template });
+        Ok(())
+    }
+
+    /// All templates, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = KnownTemplate<'_>> {
+        self.by_key.iter().flat_map(|(key, learnt)| {
+            learnt.iter().map(|learnt| KnownTemplate {
+                protocol: key.protocol,
+                domain: key.domain,
+                port: learnt.port,
+                announced: learnt.announced,
+                template: &learnt.template,
+            })
+        })
+    }
+
+    /// Forgets all templates of a domain that were announced from a port: the exporter has started again.
+    pub(crate) fn forget_domain(&mut self, protocol: Protocol, domain: u32, port: u16) {
+        let of_domain = |key: &&TemplateKey| key.protocol == protocol && key.domain == domain;
+        let keys: Vec<_> = self.by_key.keys().filter(of_domain).copied().collect();
+        for key in keys {
+            self.forget(&key, |learnt| learnt.port == port);
+        }
+    }
+
+    fn make_room(&mut self, key: &TemplateKey, fields: usize, now: Timestamp) -> Result<(), ErrorKind> {
+        if self.fits(key, fields) {
+            return Ok(());
+        }
+        if now.saturating_sub(self.limits.stale_after / 16) > self.swept {
+            self.swept = now;
+            let stale = now.saturating_sub(self.limits.stale_after);
+            let keys: Vec<_> = self.by_key.keys().copied().collect();
+            for key in keys {
+                self.forget(&key, |learnt| learnt.announced < stale);
+            }
+        }
+        if self.fits(key, fields) { Ok(()) } else { Err(ErrorKind::TooManyTemplates) }
+    }
+
+    fn fits(&self, key: &TemplateKey, fields: usize) -> bool {
+        let known_domain = self.domains.contains_key(&(key.protocol, key.domain));
+        self.templates < self.limits.templates
+            && self.fields.saturating_add(fields) <= self.limits.fields
+            && (known_domain || self.domains.len() < self.limits.domains)
+    }
+
+    /// Drops what is to be forgotten under a key and keeps the sums true.
+    fn forget(&mut self, key: &TemplateKey, forget: impl Fn(&Learnt) -> bool) {
+        let Some(learnt) = self.by_key.get_mut(key) else { return };
+        let before = learnt.len();
+        let mut fields = 0;
+        learnt.retain(|learnt| {
+            let keep = !forget(learnt);
+            fields += if keep { 0 } else { learnt.template.fields().len() };
+            keep
+        });
+        let forgotten = before - learnt.len();
+        if learnt.is_empty() {
+            self.by_key.remove(key);
+        }
+        self.templates -= forgotten;
+        self.fields -= fields;
+        let domain = (key.protocol, key.domain);
+        if let Some(count) = self.domains.get_mut(&domain) {
+            *count -= forgotten;
+            if *count == 0 {
+                self.domains.remove(&domain);
+            }
+        }
+    }
+}
