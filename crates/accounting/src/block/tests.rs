@@ -264,3 +264,32 @@ fn sums(tables: &Tables) -> Vec<Counters> {
     };
     TableSet::ALL.iter().map(sum).collect()
 }
+
+/// The bytes of the worked example in docs/storage.md: what stands before `#` in its block marked `hex`.
+fn documented_example() -> Vec<u8> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/storage.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let example = document.split("```hex\n").nth(1).unwrap().split("```").next().unwrap();
+    let digits = example.lines().flat_map(|line| line.split('#').next().unwrap().split_whitespace());
+    digits.map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+}
+
+#[test]
+fn the_worked_example_of_the_documentation_is_what_is_written() {
+    let mut tables = Tables::new();
+    for (name, bytes, packets, flows) in [
+        ("all", 1800, 5, 4),
+        ("proto:6", 1400, 3, 2),
+        ("proto:17", 400, 2, 2),
+        ("srcip:192.0.2.1", 1000, 1, 1),
+        ("srcip:192.0.2.9", 300, 1, 1),
+        ("srcip:2001:db8::1", 400, 2, 1),
+    ] {
+        tables.add(Direction::In, name.parse().unwrap(), Counters { bytes, packets, flows });
+    }
+    tables.add_other(Direction::In, Field::SourceAddress, Counters { bytes: 100, packets: 1, flows: 1 });
+    let made = blocks(&tables);
+    assert_eq!(made.len(), 1);
+    assert_eq!(made[0].content, documented_example(), "{:02x?}", made[0].content);
+    assert_eq!(made[0].key.tables, TableSet(0b111));
+}
