@@ -1,0 +1,153 @@
+//! The head of a packet that an exporter copied: sFlow raw headers, IPFIX `dataLinkFrameSection` (315) and
+//! `ipHeaderPacketSection` (313). Cut short is the normal case: whatever could be read before the cut is kept.
+//!
+//! A tunnel is opened once: the outer headers are what the network carried and what is accounted, the inner ones are
+//! for showing. Opened are GRE (with Ethernet, IP or MPLS inside), IP in IP, Ethernet in IP, VXLAN, GENEVE and GTP-U.
+//! Not looked at: checksums, IPv4 options, encrypted payloads, Ethernet inside MPLS pseudowires.
+//!
+//! The link layer is in `sampled_packet/link.rs`, IP and what is above in `sampled_packet/network.rs`, tunnels in
+//! `sampled_packet/tunnel.rs`.
+
+mod fields;
+mod link;
+mod network;
+mod tunnel;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+use flow::FlowRecord;
+
+use crate::cursor::Cursor;
+
+/// What the first octet of a sampled packet belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LinkType {
+    /// Ethernet, from the destination address on (IEEE 802.3).
+    Ethernet,
+    /// Token bus (IEEE 802.4).
+    TokenBus,
+    /// Token ring (IEEE 802.5).
+    TokenRing,
+    /// FDDI.
+    Fddi,
+    /// Frame relay (RFC 2427, and Cisco's own encapsulation).
+    FrameRelay,
+    /// PPP (RFC 1661), with or without HDLC-like framing (RFC 1662), and Cisco's HDLC.
+    Ppp,
+    /// LLC/SNAP without a link header before it, as in AAL5 (RFC 2684).
+    Llc,
+    /// IEEE 802.11, from the frame control field on.
+    Wireless,
+    /// An MPLS label stack (RFC 3032).
+    Mpls,
+    /// IPv4 or IPv6, by its version field.
+    Ip,
+}
+
+/// The headers of a sampled packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SampledPacket {
+    /// The headers that the network carried it by.
+    pub outer: Headers,
+    /// The headers of the packet inside, when the outer ones end in a tunnel that could be opened.
+    pub inner: Option<Headers>,
+}
+
+/// The headers of one packet, from the link layer to the transport layer: those that were there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// Addresses of the link layer.
+    pub link: Option<LinkAddresses>,
+    /// VLAN id of the outermost tag (12 bits).
+    pub vlan: Option<u16>,
+    /// VLAN id of the second tag.
+    pub inner_vlan: Option<u16>,
+    /// EtherType behind tags and LLC/SNAP; for MPLS that of MPLS.
+    pub ether_type: Option<u16>,
+    /// Uppermost MPLS label (20 bits).
+    pub mpls_label: Option<u32>,
+    /// The IP header.
+    pub ip: Option<IpHeader>,
+    /// Source and destination port of TCP, UDP, UDP-Lite, SCTP or DCCP; not those of a fragment that has no transport
+    /// header.
+    pub ports: Option<(u16, u16)>,
+    /// The low eight TCP flags.
+    pub tcp_flags: Option<u8>,
+    /// Type and code of ICMP or ICMPv6.
+    pub icmp: Option<(u8, u8)>,
+}
+
+/// MAC addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkAddresses {
+    /// Who sent the frame on this link.
+    pub source: [u8; 6],
+    /// Who is to receive it on this link.
+    pub destination: [u8; 6],
+}
+
+/// An IPv4 or IPv6 header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpHeader {
+    /// Source address.
+    pub source: IpAddr,
+    /// Destination address.
+    pub destination: IpAddr,
+    /// IPv4 protocol field, or IPv6 next header behind the extension headers; the number of an extension header when
+    /// the packet is cut inside it.
+    pub protocol: u8,
+    /// Octets with the IP header; 0 where the sender left it to its network card.
+    pub total_length: u32,
+    /// IPv4 type of service or IPv6 traffic class.
+    pub traffic_class: u8,
+    /// IPv4 time to live or IPv6 hop limit.
+    pub hop_limit: u8,
+    /// Offset of this fragment in units of eight octets; 0 for whole packets and first fragments.
+    pub fragment_offset: u16,
+}
+
+/// What a tunnel carries: a packet whose headers are yet to be read.
+#[derive(Clone, Copy, Debug)]
+enum Inside<'a> {
+    Link(LinkType, Cursor<'a>),
+    EtherType(u16, Cursor<'a>),
+}
+
+impl SampledPacket {
+    /// Reads the headers. Never fails: of octets that make no sense nothing is read.
+    #[must_use]
+    pub fn parse(link: LinkType, octets: &[u8]) -> Self {
+        let mut outer = Headers::default();
+        let inner = outer.read(Inside::Link(link, Cursor::new(octets))).map(|inside| {
+            let mut inner = Headers::default();
+            // A tunnel within the tunnel stays closed.
+            let _ = inner.read(inside);
+            inner
+        });
+        Self { outer, inner }
+    }
+
+    /// Puts addresses, protocol and ports of the outer headers into a flow record. Says whether there was an IP header;
+    /// without one the flow record stays as it is.
+    pub fn fill(&self, flow: &mut FlowRecord) -> bool {
+        let Some(ip) = self.outer.ip else { return false };
+        flow.source = ip.source;
+        flow.destination = ip.destination;
+        flow.protocol = ip.protocol;
+        (flow.source_port, flow.destination_port) = self.outer.ports.unwrap_or_default();
+        true
+    }
+}
+
+impl Headers {
+    /// Reads headers until the end of the octets, a transport header or a tunnel, whose content is returned.
+    fn read<'a>(&mut self, inside: Inside<'a>) -> Option<Inside<'a>> {
+        match inside {
+            Inside::Link(link, octets) => self.read_link(link, octets),
+            Inside::EtherType(ether_type, octets) => self.read_ether_type(ether_type, octets),
+        }
+    }
+}

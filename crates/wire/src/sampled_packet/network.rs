@@ -1,0 +1,174 @@
+//! IPv4 (RFC 791) and IPv6 (RFC 8200) with its extension headers, and the first octets of the transport header.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::{Headers, Inside, IpHeader};
+use crate::cursor::Cursor;
+
+/// IANA protocol numbers that are looked into.
+pub(super) mod protocol {
+    pub(in super::super) const HOP_BY_HOP: u8 = 0;
+    pub(in super::super) const ICMP: u8 = 1;
+    pub(in super::super) const IPV4: u8 = 4;
+    pub(in super::super) const TCP: u8 = 6;
+    pub(in super::super) const UDP: u8 = 17;
+    pub(in super::super) const DCCP: u8 = 33;
+    pub(in super::super) const IPV6: u8 = 41;
+    pub(in super::super) const ROUTING: u8 = 43;
+    pub(in super::super) const FRAGMENT: u8 = 44;
+    pub(in super::super) const GRE: u8 = 47;
+    pub(in super::super) const AUTHENTICATION: u8 = 51;
+    pub(in super::super) const ICMPV6: u8 = 58;
+    pub(in super::super) const DESTINATION_OPTIONS: u8 = 60;
+    pub(in super::super) const ETHERNET_IN_IP: u8 = 97;
+    pub(in super::super) const SCTP: u8 = 132;
+    pub(in super::super) const MOBILITY: u8 = 135;
+    pub(in super::super) const UDP_LITE: u8 = 136;
+    pub(in super::super) const MPLS_IN_IP: u8 = 137;
+    pub(in super::super) const HOST_IDENTITY: u8 = 139;
+    pub(in super::super) const SHIM6: u8 = 140;
+}
+
+/// More extension headers than any packet needs: a chain that is longer is not read further.
+const MAXIMUM_EXTENSIONS: usize = 16;
+
+impl Headers {
+    /// IPv4 or IPv6, by the version field.
+    pub(super) fn read_ip<'a>(&mut self, octets: Cursor<'a>) -> Option<Inside<'a>> {
+        match octets.rest().first()? >> 4 {
+            4 => self.read_ipv4(octets),
+            6 => self.read_ipv6(octets),
+            _ => None,
+        }
+    }
+
+    fn read_ipv4<'a>(&mut self, mut octets: Cursor<'a>) -> Option<Inside<'a>> {
+        let fixed = octets.array::<20>()?;
+        let [version_and_length, traffic_class, l0, l1, _, _, f0, f1, hop_limit, protocol, _, _, rest @ ..] = fixed;
+        let [s0, s1, s2, s3, d0, d1, d2, d3] = rest;
+        let header_length = usize::from(version_and_length & 0x0f) * 4;
+        let options = header_length.checked_sub(fixed.len())?;
+        let total_length = u16::from_be_bytes([l0, l1]);
+        let fragment_offset = u16::from_be_bytes([f0, f1]) & 0x1fff;
+        self.ip = Some(IpHeader {
+            source: Ipv4Addr::new(s0, s1, s2, s3).into(),
+            destination: Ipv4Addr::new(d0, d1, d2, d3).into(),
+            protocol,
+            total_length: total_length.into(),
+            traffic_class,
+            hop_limit,
+            fragment_offset,
+        });
+        octets.skip(options)?;
+        if fragment_offset != 0 {
+            return None;
+        }
+        // Link padding behind the packet is not part of it.
+        let payload = usize::from(total_length).checked_sub(header_length);
+        self.read_transport(protocol, shortened(octets, payload))
+    }
+
+    fn read_ipv6<'a>(&mut self, mut octets: Cursor<'a>) -> Option<Inside<'a>> {
+        let [version, class, _, _, l0, l1, next, hop_limit] = octets.array::<8>()?;
+        let source = Ipv6Addr::from(octets.array::<16>()?);
+        let destination = Ipv6Addr::from(octets.array::<16>()?);
+        let payload_length = u16::from_be_bytes([l0, l1]);
+        self.ip = Some(IpHeader {
+            source: source.into(),
+            destination: destination.into(),
+            protocol: next,
+            total_length: u32::from(payload_length) + 40,
+            traffic_class: version << 4 | class >> 4,
+            hop_limit,
+            fragment_offset: 0,
+        });
+        // A payload length of 0 is that of a jumbogram, whose length is in an option (RFC 2675).
+        let payload = (payload_length != 0).then_some(usize::from(payload_length));
+        self.read_extensions(next, shortened(octets, payload))
+    }
+
+    fn read_extensions<'a>(&mut self, first: u8, mut octets: Cursor<'a>) -> Option<Inside<'a>> {
+        let mut next = first;
+        for _ in 0..MAXIMUM_EXTENSIONS {
+            if !is_extension(next) {
+                return self.read_transport(next, octets);
+            }
+            let [following, length] = octets.array::<2>()?;
+            match next {
+                protocol::FRAGMENT => {
+                    let offset = octets.u16()? >> 3;
+                    octets.skip(4)?;
+                    if let Some(ip) = &mut self.ip {
+                        ip.protocol = following;
+                        ip.fragment_offset = offset;
+                    }
+                    if offset != 0 {
+                        return None;
+                    }
+                }
+                // In units of four octets, less two units (RFC 4302, section 2.2).
+                protocol::AUTHENTICATION => octets.skip((usize::from(length) + 2) * 4 - 2)?,
+                _ => octets.skip((usize::from(length) + 1) * 8 - 2)?,
+            }
+            if let Some(ip) = &mut self.ip {
+                ip.protocol = following;
+            }
+            next = following;
+        }
+        None
+    }
+
+    fn read_transport<'a>(&mut self, number: u8, mut octets: Cursor<'a>) -> Option<Inside<'a>> {
+        match number {
+            protocol::TCP => {
+                self.read_ports(&mut octets)?;
+                // Sequence and acknowledgement number, data offset.
+                octets.skip(9)?;
+                self.tcp_flags = Some(octets.u8()?);
+                None
+            }
+            protocol::UDP => {
+                let (_, destination) = self.read_ports(&mut octets)?;
+                octets.skip(4)?;
+                self.open_udp(destination, octets)
+            }
+            protocol::UDP_LITE | protocol::SCTP | protocol::DCCP => {
+                self.read_ports(&mut octets)?;
+                None
+            }
+            protocol::ICMP | protocol::ICMPV6 => {
+                let [kind, code] = octets.array()?;
+                self.icmp = Some((kind, code));
+                None
+            }
+            _ => self.open_ip(number, octets),
+        }
+    }
+
+    fn read_ports(&mut self, octets: &mut Cursor<'_>) -> Option<(u16, u16)> {
+        let [s0, s1, d0, d1] = octets.array()?;
+        let ports = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
+        self.ports = Some(ports);
+        Some(ports)
+    }
+}
+
+/// The octets up to a length, where there is one and it is less than what is there.
+fn shortened(mut octets: Cursor<'_>, length: Option<usize>) -> Cursor<'_> {
+    length.and_then(|length| octets.section(length)).unwrap_or(octets)
+}
+
+/// RFC 7045, section 4; encryption ends the chain.
+const fn is_extension(number: u8) -> bool {
+    matches!(
+        number,
+        protocol::HOP_BY_HOP
+            | protocol::ROUTING
+            | protocol::FRAGMENT
+            | protocol::AUTHENTICATION
+            | protocol::DESTINATION_OPTIONS
+            | protocol::MOBILITY
+            | protocol::HOST_IDENTITY
+            | protocol::SHIM6
+    )
+}

@@ -1,0 +1,111 @@
+//! From a tunnel header to the packet inside.
+
+use super::link::ether_type;
+use super::network::protocol;
+use super::{Headers, Inside, LinkType};
+use crate::cursor::Cursor;
+
+/// UDP destination ports of tunnels (IANA service names, and the port that Linux used for VXLAN before there was one).
+mod port {
+    pub(super) const GTP_U: u16 = 2152;
+    pub(super) const VXLAN: u16 = 4789;
+    pub(super) const VXLAN_LINUX: u16 = 8472;
+    pub(super) const GENEVE: u16 = 6081;
+    pub(super) const MPLS: u16 = 6635;
+}
+
+impl Headers {
+    /// What an IP protocol number says to be inside.
+    pub(super) fn open_ip<'a>(&self, number: u8, mut octets: Cursor<'a>) -> Option<Inside<'a>> {
+        match number {
+            protocol::IPV4 | protocol::IPV6 => Some(Inside::Link(LinkType::Ip, octets)),
+            protocol::MPLS_IN_IP => Some(Inside::Link(LinkType::Mpls, octets)),
+            protocol::GRE => open_gre(octets),
+            protocol::ETHERNET_IN_IP => {
+                // Version 3 in the highest nibble (RFC 3378).
+                (octets.u16()? >> 12 == 3).then_some(Inside::Link(LinkType::Ethernet, octets))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a UDP destination port says to be inside.
+    pub(super) fn open_udp<'a>(&self, destination: u16, octets: Cursor<'a>) -> Option<Inside<'a>> {
+        match destination {
+            port::VXLAN | port::VXLAN_LINUX => open_vxlan(octets),
+            port::GENEVE => open_geneve(octets),
+            port::GTP_U => open_gtp_u(octets),
+            port::MPLS => Some(Inside::Link(LinkType::Mpls, octets)),
+            _ => None,
+        }
+    }
+}
+
+/// RFC 2784 and RFC 2890: flags, protocol, then four octets for each of checksum, key and sequence number.
+fn open_gre(mut octets: Cursor<'_>) -> Option<Inside<'_>> {
+    let flags = octets.u16()?;
+    let carried = octets.u16()?;
+    let version = flags & 0x7;
+    // The routing flag of RFC 1701 has a list of its own behind it, which nobody sends; version 1 is PPTP.
+    if version != 0 || flags & 0x4000 != 0 {
+        return None;
+    }
+    let optional = [0x8000, 0x2000, 0x1000].into_iter().filter(|flag| flags & flag != 0).count();
+    octets.skip(optional * 4)?;
+    inside_ether_type(carried, octets)
+}
+
+/// RFC 7348: flags with the I bit, reserved, network identifier, reserved.
+fn open_vxlan(mut octets: Cursor<'_>) -> Option<Inside<'_>> {
+    let [flags, ..] = octets.array::<8>()?;
+    (flags & 0x08 != 0).then_some(Inside::Link(LinkType::Ethernet, octets))
+}
+
+/// RFC 8926: version and length of the options, flags, protocol, network identifier, options.
+fn open_geneve(mut octets: Cursor<'_>) -> Option<Inside<'_>> {
+    let [version_and_length, _, p0, p1, ..] = octets.array::<8>()?;
+    if version_and_length >> 6 != 0 {
+        return None;
+    }
+    octets.skip(usize::from(version_and_length & 0x3f) * 4)?;
+    inside_ether_type(u16::from_be_bytes([p0, p1]), octets)
+}
+
+/// 3GPP TS 29.281, section 5: version 1, protocol type GTP, message type 255 carries a user packet. Sequence number,
+/// N-PDU number and extension header type are there together or not at all.
+fn open_gtp_u(mut octets: Cursor<'_>) -> Option<Inside<'_>> {
+    const USER_PACKET: u8 = 255;
+    /// More extension headers than are defined.
+    const MAXIMUM_EXTENSIONS: usize = 8;
+    let [flags, USER_PACKET, ..] = octets.array::<8>()? else { return None };
+    if flags >> 4 != 0b0011 {
+        return None;
+    }
+    if flags & 0x07 != 0 {
+        let [_, _, _, mut extension] = octets.array::<4>()?;
+        if flags & 0x04 == 0 {
+            extension = 0;
+        }
+        for _ in 0..MAXIMUM_EXTENSIONS {
+            if extension == 0 {
+                break;
+            }
+            // Length in units of four octets, the content, and the type of the next one in the last octet.
+            let length = usize::from(octets.u8()?) * 4;
+            octets.skip(length.checked_sub(2)?)?;
+            extension = octets.u8()?;
+        }
+        if extension != 0 {
+            return None;
+        }
+    }
+    Some(Inside::Link(LinkType::Ip, octets))
+}
+
+fn inside_ether_type(carried: u16, octets: Cursor<'_>) -> Option<Inside<'_>> {
+    match carried {
+        ether_type::TRANSPARENT_ETHERNET => Some(Inside::Link(LinkType::Ethernet, octets)),
+        value if value < ether_type::SMALLEST => None,
+        value => Some(Inside::EtherType(value, octets)),
+    }
+}

@@ -1,0 +1,176 @@
+//! From the structures of a flow sample to its flow record. Several of them may tell of the same packet; the sampled
+//! header knows best, because the agent did not interpret it.
+
+use std::net::IpAddr;
+
+use flow::{Counters, FlowRecord, Sampling, SamplingSource, Timestamp};
+
+use super::structure;
+use crate::cursor::Cursor;
+use crate::sampled_packet::{LinkType, SampledPacket};
+
+/// A flow record in the making. Where octets are missing, what was read before is kept.
+pub(super) struct Packet {
+    flow: FlowRecord,
+    length_from: Witness,
+    addresses_from: Witness,
+}
+
+/// Which structure a fact was taken from, the least trusted first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Witness {
+    None,
+    /// sampled_ipv4, sampled_ipv6: without the link header.
+    Network,
+    /// sampled_ethernet.
+    Link,
+    /// sampled_header.
+    Header,
+}
+
+/// Whether a sampled header says how many octets were stripped (version 5 does).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stripped {
+    Said,
+    Unsaid,
+}
+
+/// How the AS path stands in an extended_gateway.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gateway {
+    /// Version 2: AS numbers.
+    Flat,
+    /// Version 4: segments, each a set or a sequence.
+    Segments,
+    /// Version 5: the next hop stands before all.
+    NextHopAndSegments,
+}
+
+impl Packet {
+    /// One packet of so many; a rate of 0 says no more than 1 does.
+    pub(super) fn new(exported: Timestamp, rate: u32) -> Self {
+        let mut flow = FlowRecord::empty(exported);
+        flow.forward = Counters { bytes: 0, packets: 1, flows: 1 };
+        flow.sampling = Sampling { rate: rate.max(1), source: SamplingSource::Record };
+        Self { flow, length_from: Witness::None, addresses_from: Witness::None }
+    }
+
+    pub(super) fn into_flow(self) -> FlowRecord {
+        self.flow
+    }
+
+    /// sampled_header.
+    pub(super) fn header(&mut self, octets: &mut Cursor<'_>, stripped: Stripped) -> Option<()> {
+        let link = link_type(octets.u32()?);
+        let frame_length = octets.u32()?;
+        self.length(Witness::Header, frame_length);
+        if stripped == Stripped::Said {
+            octets.skip(4)?;
+        }
+        let length = structure::length(octets)?;
+        let header = structure::opaque(octets, length)?;
+        if self.addresses_from < Witness::Header
+            && let Some(link) = link
+            && SampledPacket::parse(link, header).fill(&mut self.flow)
+        {
+            self.addresses_from = Witness::Header;
+        }
+        Some(())
+    }
+
+    /// sampled_ethernet.
+    pub(super) fn ethernet(&mut self, octets: &mut Cursor<'_>) -> Option<()> {
+        let length = octets.u32()?;
+        self.length(Witness::Link, length);
+        Some(())
+    }
+
+    /// sampled_ipv4.
+    pub(super) fn ipv4(&mut self, octets: &mut Cursor<'_>) -> Option<()> {
+        self.network::<4>(octets)
+    }
+
+    /// sampled_ipv6.
+    pub(super) fn ipv6(&mut self, octets: &mut Cursor<'_>) -> Option<()> {
+        self.network::<16>(octets)
+    }
+
+    fn network<const N: usize>(&mut self, octets: &mut Cursor<'_>) -> Option<()>
+    where
+        IpAddr: From<[u8; N]>,
+    {
+        let length = octets.u32()?;
+        let protocol = octets.u32()?;
+        let source = IpAddr::from(octets.array::<N>()?);
+        let destination = IpAddr::from(octets.array::<N>()?);
+        let [source_port, destination_port, _tcp_flags, _class] =
+            [octets.u32()?, octets.u32()?, octets.u32()?, octets.u32()?];
+        self.length(Witness::Network, length);
+        if self.addresses_from < Witness::Network {
+            self.addresses_from = Witness::Network;
+            // Numbers of eight and sixteen bits in words: what does not fit is no such number.
+            self.flow.source = source;
+            self.flow.destination = destination;
+            self.flow.protocol = u8::try_from(protocol).unwrap_or_default();
+            self.flow.source_port = u16::try_from(source_port).unwrap_or_default();
+            self.flow.destination_port = u16::try_from(destination_port).unwrap_or_default();
+        }
+        Some(())
+    }
+
+    /// extended_gateway: the AS of the source, and the last one of the path to the destination. A path of no AS leads to
+    /// the agent's own, which the flow record then does not carry.
+    pub(super) fn gateway(&mut self, octets: &mut Cursor<'_>, form: Gateway) -> Option<()> {
+        if form == Gateway::NextHopAndSegments {
+            structure::address(octets)?;
+        }
+        let _own = octets.u32()?;
+        self.flow.source_as = octets.u32()?;
+        let _source_peer = octets.u32()?;
+        let count = octets.u32()?;
+        if form == Gateway::Flat {
+            return self.path(octets, count);
+        }
+        for _ in 0..count {
+            let _set_or_sequence = octets.u32()?;
+            let length = octets.u32()?;
+            self.path(octets, length)?;
+        }
+        Some(())
+    }
+
+    fn path(&mut self, octets: &mut Cursor<'_>, count: u32) -> Option<()> {
+        for _ in 0..count {
+            self.flow.destination_as = octets.u32()?;
+        }
+        Some(())
+    }
+
+    fn length(&mut self, witness: Witness, octets: u32) {
+        if self.length_from < witness {
+            self.length_from = witness;
+            self.flow.forward.bytes = octets.into();
+        }
+    }
+}
+
+/// header_protocol: `None` for X.25 and SMDS, whose headers nobody samples any more, and numbers that are not assigned.
+pub(super) const fn link_type(header_protocol: u32) -> Option<LinkType> {
+    match header_protocol {
+        // A subframe of an 802.11 A-MSDU is addressed like Ethernet, with a length where the EtherType is.
+        1 | 17 => Some(LinkType::Ethernet),
+        2 => Some(LinkType::TokenBus),
+        3 => Some(LinkType::TokenRing),
+        4 => Some(LinkType::Fddi),
+        5 => Some(LinkType::FrameRelay),
+        // PPP, and PPP over SONET.
+        7 | 14 => Some(LinkType::Ppp),
+        9 => Some(LinkType::Llc),
+        // IP over AAL5, IPv4, IPv6.
+        10..=12 => Some(LinkType::Ip),
+        13 => Some(LinkType::Mpls),
+        // MAC frames, alone or aggregated.
+        15 | 16 => Some(LinkType::Wireless),
+        _ => None,
+    }
+}

@@ -1,0 +1,243 @@
+//! How a declared structure is read from XDR (RFC 4506) and shown as fields. A structure is a table of rows; a row that
+//! reaches beyond the octets shows what is left as octets and ends the structure, and octets behind the last row, which
+//! a later revision may have added, are passed over.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::cursor::Cursor;
+use crate::record::{ElementId, Field, FieldName, Fields, List, Value};
+
+/// A structure of the sFlow specifications.
+pub(super) struct Structure {
+    /// Its data format: 20 bits of enterprise, of which 0 is sFlow's own, and 12 bits of format.
+    pub(super) format: u32,
+    /// What it is made of.
+    pub(super) rows: &'static [Row],
+}
+
+/// A member of a structure.
+pub(super) struct Row {
+    /// `structure.member`, as the specification names both.
+    pub(super) name: &'static str,
+    /// How it is encoded.
+    pub(super) kind: Kind,
+}
+
+/// How a member is encoded.
+pub(super) enum Kind {
+    /// unsigned int, enumerations included.
+    Unsigned,
+    /// The so many upper bits of a word, whose lower bits are the next row.
+    Upper(u32),
+    /// The so many lower bits of a word.
+    Lower(u32),
+    /// int.
+    Signed,
+    /// unsigned hyper.
+    UnsignedHyper,
+    /// float.
+    Float,
+    /// Six octets and two that fill the word.
+    Mac,
+    /// ip_v4: four octets.
+    Ipv4,
+    /// ip_v6: sixteen octets.
+    Ipv6,
+    /// A union of no address, ip_v4 and ip_v6.
+    Address,
+    /// opaque of fixed length.
+    Fixed(usize),
+    /// opaque of variable length.
+    Opaque,
+    /// string.
+    Text,
+    /// An array of variable length.
+    Array(&'static [Row]),
+}
+
+/// Declares the members of a structure: `name { member: Kind, ... }`.
+macro_rules! rows {
+    ($structure:ident { $($member:ident: $kind:expr),* $(,)? }) => {
+        &[$($crate::sflow::structure::Row {
+            name: concat!(stringify!($structure), ".", stringify!($member)),
+            kind: $kind,
+        }),*]
+    };
+}
+
+/// Declares structures: `format name { member: Kind, ... }`.
+macro_rules! structures {
+    ($($format:tt $structure:ident { $($members:tt)* })*) => {
+        &[$($crate::sflow::structure::Structure {
+            format: $format,
+            rows: $crate::sflow::structure::rows! { $structure { $($members)* } },
+        }),*]
+    };
+}
+
+/// Declares the items of an array: `member: Kind, ...`.
+macro_rules! items {
+    ($($member:ident: $kind:expr),* $(,)?) => {
+        $crate::sflow::structure::Kind::Array(&[$($crate::sflow::structure::Row {
+            name: stringify!($member),
+            kind: $kind,
+        }),*])
+    };
+}
+pub(super) use {items, rows, structures};
+
+/// The structure of a format, if it is declared in the table, which is sorted by format.
+pub(super) fn find(table: &'static [Structure], format: u32) -> Option<&'static Structure> {
+    let index = table.binary_search_by_key(&format, |structure| structure.format).ok()?;
+    table.get(index)
+}
+
+/// Shows a structure; one that is not declared is shown as its octets under `enterprise.format`.
+pub(super) fn show(
+    table: &'static [Structure],
+    format: u32,
+    mut octets: Cursor<'_>,
+    visitor: &mut dyn FnMut(&Field<'_>),
+) {
+    match find(table, format) {
+        Some(structure) => {
+            let _ = read(structure.rows, &mut octets, visitor);
+        }
+        None => visitor(&Field {
+            name: FieldName::Unknown(ElementId { enterprise: format >> 12, id: (format & 0xfff) as u16 }),
+            scope: false,
+            value: Value::Octets(octets.rest()),
+        }),
+    }
+}
+
+/// Calls the visitor with each member; `None` when the octets end before the rows do.
+pub(super) fn read(rows: &'static [Row], octets: &mut Cursor<'_>, visitor: &mut dyn FnMut(&Field<'_>)) -> Option<()> {
+    for row in rows {
+        let before = *octets;
+        let whole = match &row.kind {
+            Kind::Array(rows) => Array::read(rows, octets).map(|array| visitor(&named(row.name, Value::List(&array)))),
+            kind => scalar(kind, octets).map(|value| visitor(&named(row.name, value))),
+        };
+        if whole.is_none() {
+            if !before.is_empty() {
+                visitor(&named(row.name, Value::Octets(before.rest())));
+            }
+            return None;
+        }
+    }
+    Some(())
+}
+
+/// A field by the name that its specification uses.
+pub(super) fn named<'a>(name: &'static str, value: Value<'a>) -> Field<'a> {
+    Field { name: FieldName::Named(name), scope: false, value }
+}
+
+fn scalar<'a>(kind: &Kind, octets: &mut Cursor<'a>) -> Option<Value<'a>> {
+    Some(match kind {
+        Kind::Unsigned => Value::Unsigned(octets.u32()?.into()),
+        Kind::Upper(bits) => {
+            let mut word = *octets;
+            Value::Unsigned((word.u32()? >> (u32::BITS - bits)).into())
+        }
+        Kind::Lower(bits) => Value::Unsigned((octets.u32()? & ((1 << bits) - 1)).into()),
+        Kind::Signed => Value::Signed(octets.u32()?.cast_signed().into()),
+        Kind::UnsignedHyper => Value::Unsigned(octets.u64()?),
+        Kind::Float => Value::Float(f32::from_bits(octets.u32()?).into()),
+        Kind::Mac => {
+            let [a, b, c, d, e, f, _, _] = octets.array()?;
+            Value::Mac([a, b, c, d, e, f])
+        }
+        Kind::Ipv4 => Value::Ipv4(Ipv4Addr::from(octets.array::<4>()?)),
+        Kind::Ipv6 => Value::Ipv6(Ipv6Addr::from(octets.array::<16>()?)),
+        Kind::Address => address_value(address(octets)?),
+        Kind::Fixed(length) => Value::Octets(opaque(octets, *length)?),
+        Kind::Opaque => {
+            let length = length(octets)?;
+            Value::Octets(opaque(octets, length)?)
+        }
+        Kind::Text => {
+            let length = length(octets)?;
+            Value::Text(opaque(octets, length)?)
+        }
+        // Read by its caller, which can lend it out.
+        Kind::Array(_) => return None,
+    })
+}
+
+/// Opaque data: filled up to whole words (RFC 4506, section 4.9); some agents leave that out at the end of a record.
+pub(super) fn opaque<'a>(octets: &mut Cursor<'a>, length: usize) -> Option<&'a [u8]> {
+    let data = octets.take(length)?;
+    let fill = length.wrapping_neg() % 4;
+    let _ = octets.skip(fill.min(octets.remaining()));
+    Some(data)
+}
+
+/// A length that may lie beyond the octets, but then nothing is read.
+pub(super) fn length(octets: &mut Cursor<'_>) -> Option<usize> {
+    usize::try_from(octets.u32()?).ok()
+}
+
+/// An address union: type 0 is an unknown address, which carries nothing.
+pub(super) fn address(octets: &mut Cursor<'_>) -> Option<Option<IpAddr>> {
+    Some(match octets.u32()? {
+        0 => None,
+        1 => Some(IpAddr::from(octets.array::<4>()?)),
+        2 => Some(IpAddr::from(octets.array::<16>()?)),
+        _ => return None,
+    })
+}
+
+/// The value of an address; an unknown one is `0.0.0.0`.
+pub(super) fn address_value(address: Option<IpAddr>) -> Value<'static> {
+    match address {
+        None => Value::Ipv4(Ipv4Addr::UNSPECIFIED),
+        Some(IpAddr::V4(address)) => Value::Ipv4(address),
+        Some(IpAddr::V6(address)) => Value::Ipv6(address),
+    }
+}
+
+/// An array whose items are read when somebody asks.
+struct Array<'a> {
+    rows: &'static [Row],
+    items: Cursor<'a>,
+    count: u32,
+}
+
+/// An item of an array.
+struct Item<'a> {
+    rows: &'static [Row],
+    octets: Cursor<'a>,
+}
+
+impl<'a> Array<'a> {
+    /// Takes an array off the octets. The count is only believed as far as there are octets, and each item takes some.
+    fn read(rows: &'static [Row], octets: &mut Cursor<'a>) -> Option<Self> {
+        let count = octets.u32()?;
+        let items = *octets;
+        for _ in 0..count {
+            read(rows, octets, &mut |_| ())?;
+        }
+        Some(Self { rows, items, count })
+    }
+}
+
+impl List for Array<'_> {
+    fn visit(&self, visitor: &mut dyn FnMut(&dyn Fields)) {
+        let mut items = self.items;
+        for _ in 0..self.count {
+            visitor(&Item { rows: self.rows, octets: items });
+            if read(self.rows, &mut items, &mut |_| ()).is_none() {
+                return;
+            }
+        }
+    }
+}
+
+impl Fields for Item<'_> {
+    fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
+        let mut octets = self.octets;
+        let _ = read(self.rows, &mut octets, visitor);
+    }
+}

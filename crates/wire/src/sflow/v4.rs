@@ -1,0 +1,219 @@
+//! sFlow versions 4 (RFC 3176) and 2. Their samples do not say how long they are: behind one that cannot be understood
+//! nothing can be found, so the rest of the datagram is given up.
+//!
+//! Version 2 differs in the AS path, which has no segments, and in the gateway, which has no communities.
+
+use flow::Protocol;
+
+use super::packet::{Gateway, Packet, Stripped, link_type};
+use super::structure::{self, Kind, Row, Structure, rows};
+use super::{Counted, DataSource, Header, SequenceNumber, counter_data, flow_data};
+use crate::cursor::Cursor;
+use crate::decoded::Decoded;
+use crate::error::ErrorKind;
+use crate::record::{Field, Fields, Record, RecordKind};
+use crate::sampled_packet::SampledPacket;
+
+const FLOW_SAMPLE: u32 = 1;
+const COUNTERS_SAMPLE: u32 = 2;
+
+pub(super) fn decode(
+    header: &Header,
+    mut octets: Cursor<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    count: &mut impl FnMut(&SequenceNumber),
+    report: &mut Decoded,
+) {
+    for _ in 0..header.samples {
+        if octets.is_empty() {
+            return report.error(octets.offset(), ErrorKind::TruncatedRecords);
+        }
+        let offset = octets.offset();
+        let read = match octets.u32() {
+            Some(FLOW_SAMPLE) => read_flow_sample(header, &mut octets, visit, count),
+            Some(COUNTERS_SAMPLE) => read_counters_sample(header, &mut octets, visit, count),
+            Some(_) => Err(ErrorKind::UnknownFormat),
+            None => Err(ErrorKind::TruncatedSample),
+        };
+        match read {
+            Ok(RecordKind::Data) => report.data += 1,
+            Ok(_) => report.options += 1,
+            Err(kind) => return report.error(offset, kind),
+        }
+    }
+}
+
+/// How the packet of a flow sample is told (packet_information_type).
+const HEADER: u32 = 1;
+const IPV4: u32 = 2;
+const IPV6: u32 = 3;
+
+/// What more is told of it (extended_information_type).
+const GATEWAY: u32 = 3;
+
+const FLOW_SAMPLE_HEAD: &[Row] = rows! { flow_sample {
+    sequence_number: Kind::Unsigned,
+    source_id_type: Kind::Upper(8),
+    source_id_index: Kind::Lower(24),
+    sampling_rate: Kind::Unsigned,
+    sample_pool: Kind::Unsigned,
+    drops: Kind::Unsigned,
+    input: Kind::Unsigned,
+    output_format: Kind::Upper(2),
+    output_value: Kind::Lower(30),
+} };
+
+const COUNTERS_SAMPLE_HEAD: &[Row] = rows! { counters_sample {
+    sequence_number: Kind::Unsigned,
+    source_id_type: Kind::Upper(8),
+    source_id_index: Kind::Lower(24),
+    sampling_interval: Kind::Unsigned,
+} };
+
+/// The structures of what more is told, by version.
+fn extended_data(protocol: Protocol) -> &'static [Structure] {
+    if protocol == Protocol::SflowV2 { flow_data::EXTENDED_V2 } else { flow_data::EXTENDED_V4 }
+}
+
+fn read_flow_sample(
+    header: &Header,
+    octets: &mut Cursor<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    count: &mut impl FnMut(&SequenceNumber),
+) -> Result<RecordKind, ErrorKind> {
+    let start = *octets;
+    let head = |octets: &mut Cursor<'_>| {
+        let number = octets.u32()?;
+        let source = DataSource::compact(octets)?;
+        let rate = octets.u32()?;
+        octets.skip(16)?;
+        Some((number, source, rate))
+    };
+    let (number, source, rate) = head(octets).ok_or(ErrorKind::TruncatedSample)?;
+    let mut packet = Packet::new(header.message.exported, rate);
+    let told = match octets.u32().ok_or(ErrorKind::TruncatedSample)? {
+        HEADER => packet.header(octets, Stripped::Unsaid),
+        IPV4 => packet.ipv4(octets),
+        IPV6 => packet.ipv6(octets),
+        _ => return Err(ErrorKind::UnknownFormat),
+    };
+    told.ok_or(ErrorKind::TruncatedSample)?;
+
+    let extended = octets.u32().ok_or(ErrorKind::TruncatedSample)?;
+    for _ in 0..extended {
+        let format = octets.u32().ok_or(ErrorKind::TruncatedSample)?;
+        let structure =
+            structure::find(extended_data(header.message.protocol), format).ok_or(ErrorKind::UnknownFormat)?;
+        if format == GATEWAY {
+            let form = if header.message.protocol == Protocol::SflowV2 { Gateway::Flat } else { Gateway::Segments };
+            let mut gateway = *octets;
+            packet.gateway(&mut gateway, form).ok_or(ErrorKind::TruncatedSample)?;
+        }
+        structure::read(structure.rows, octets, &mut |_| ()).ok_or(ErrorKind::TruncatedSample)?;
+    }
+    count(&header.sequence_number(Counted::FlowSamples(source), number));
+    visit(&Record {
+        message: &header.message,
+        kind: RecordKind::Data,
+        format: Some(FLOW_SAMPLE),
+        flow: Some(&packet.into_flow()),
+        content: &FlowSample { header, octets: start },
+    });
+    Ok(RecordKind::Data)
+}
+
+fn read_counters_sample(
+    header: &Header,
+    octets: &mut Cursor<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    count: &mut impl FnMut(&SequenceNumber),
+) -> Result<RecordKind, ErrorKind> {
+    let start = *octets;
+    let head = |octets: &mut Cursor<'_>| {
+        let number = octets.u32()?;
+        let source = DataSource::compact(octets)?;
+        octets.skip(4)?;
+        Some((number, source, octets.u32()?))
+    };
+    let (number, source, version) = head(octets).ok_or(ErrorKind::TruncatedSample)?;
+    let structures = counters(version).ok_or(ErrorKind::UnknownFormat)?;
+    for structure in structures {
+        structure::read(structure.rows, octets, &mut |_| ()).ok_or(ErrorKind::TruncatedSample)?;
+    }
+    count(&header.sequence_number(Counted::CounterSamples(source), number));
+    visit(&Record {
+        message: &header.message,
+        kind: RecordKind::Counters,
+        format: Some(COUNTERS_SAMPLE),
+        flow: None,
+        content: &CountersSample { header, octets: start },
+    });
+    Ok(RecordKind::Counters)
+}
+
+/// The structures of a counters_version: that of a medium stands behind the one that all interfaces have.
+fn counters(version: u32) -> Option<impl Iterator<Item = &'static Structure>> {
+    let formats = usize::try_from(version).ok().and_then(|version| counter_data::V4.get(version))?;
+    (!formats.is_empty()).then(|| formats.iter().filter_map(|format| structure::find(counter_data::V5, *format)))
+}
+
+/// A flow sample that is shown; it was read before, so that it is known to be whole.
+struct FlowSample<'a> {
+    header: &'a Header,
+    octets: Cursor<'a>,
+}
+
+impl FlowSample<'_> {
+    fn show(&self, visitor: &mut dyn FnMut(&Field<'_>)) -> Option<()> {
+        self.header.show(visitor);
+        let mut octets = self.octets;
+        structure::read(FLOW_SAMPLE_HEAD, &mut octets, visitor)?;
+        let packet = structure::find(flow_data::PACKET_V4, octets.u32()?)?;
+        let mut header = octets;
+        structure::read(packet.rows, &mut octets, visitor)?;
+        if packet.format == HEADER {
+            let link = link_type(header.u32()?);
+            header.skip(4)?;
+            let length = structure::length(&mut header)?;
+            let header = structure::opaque(&mut header, length)?;
+            if let Some(link) = link {
+                SampledPacket::parse(link, header).visit(visitor);
+            }
+        }
+        for _ in 0..octets.u32()? {
+            let structure = structure::find(extended_data(self.header.message.protocol), octets.u32()?)?;
+            structure::read(structure.rows, &mut octets, visitor)?;
+        }
+        Some(())
+    }
+}
+
+impl Fields for FlowSample<'_> {
+    fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
+        let _ = self.show(visitor);
+    }
+}
+
+/// A counter sample that is shown; it was read before, so that it is known to be whole.
+struct CountersSample<'a> {
+    header: &'a Header,
+    octets: Cursor<'a>,
+}
+
+impl CountersSample<'_> {
+    fn show(&self, visitor: &mut dyn FnMut(&Field<'_>)) -> Option<()> {
+        self.header.show(visitor);
+        let mut octets = self.octets;
+        structure::read(COUNTERS_SAMPLE_HEAD, &mut octets, visitor)?;
+        for structure in counters(octets.u32()?)? {
+            structure::read(structure.rows, &mut octets, visitor)?;
+        }
+        Some(())
+    }
+}
+
+impl Fields for CountersSample<'_> {
+    fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
+        let _ = self.show(visitor);
+    }
+}

@@ -1,0 +1,281 @@
+//! sFlow version 5: samples and records that say their format and length, so that what is not known is passed over.
+
+use super::packet::{Gateway, Packet, Stripped, link_type};
+use super::structure::{self, Kind, Row, Structure, rows};
+use super::{Counted, DataSource, Header, SequenceNumber, counter_data, flow_data};
+use crate::cursor::Cursor;
+use crate::decoded::Decoded;
+use crate::error::ErrorKind;
+use crate::record::{Field, Fields, Record, RecordKind};
+use crate::sampled_packet::SampledPacket;
+
+/// Samples whose format is not known are shown as their octets; one that reaches beyond the datagram ends it.
+pub(super) fn decode(
+    header: &Header,
+    mut octets: Cursor<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    count: &mut impl FnMut(&SequenceNumber),
+    report: &mut Decoded,
+) {
+    for _ in 0..header.samples {
+        if octets.is_empty() {
+            return report.error(octets.offset(), ErrorKind::TruncatedRecords);
+        }
+        let offset = octets.offset();
+        let Some((format, sample)) = take(&mut octets) else {
+            return report.error(offset, ErrorKind::TruncatedSample);
+        };
+        let Some(shape) = SHAPES.iter().find(|shape| shape.format == format) else {
+            show_unknown(header, format, sample, visit, report);
+            continue;
+        };
+        if read_sample(header, shape, sample, visit, count, report).is_none() {
+            report.error(offset, ErrorKind::TruncatedSample);
+        }
+    }
+}
+
+/// Takes a sample or record off the octets: its data format, and the octets that it says are its own.
+fn take<'a>(octets: &mut Cursor<'a>) -> Option<(u32, Cursor<'a>)> {
+    let format = octets.u32()?;
+    let length = structure::length(octets)?;
+    Some((format, octets.section(length)?))
+}
+
+/// How the samples of a format are built: a head, then records, of which the head says how many.
+struct Shape {
+    /// The data format of the sample.
+    format: u32,
+    kind: RecordKind,
+    source: fn(&mut Cursor<'_>) -> Option<DataSource>,
+    counted: fn(DataSource) -> Counted,
+    /// The head as it is shown.
+    head: &'static [Row],
+    /// Octets of the head behind the data source, for flow samples behind the rate.
+    rest_of_head: usize,
+    /// The structures of its records.
+    records: &'static [Structure],
+}
+
+/// One row for each sample format, and the expanded form beside the compact one: it spends whole words on the parts of a
+/// data source or interface.
+const SHAPES: &[Shape] = &[
+    Shape {
+        format: 1,
+        kind: RecordKind::Data,
+        source: DataSource::compact,
+        counted: Counted::FlowSamples,
+        head: rows! { flow_sample {
+            sequence_number: Kind::Unsigned,
+            source_id_type: Kind::Upper(8),
+            source_id_index: Kind::Lower(24),
+            sampling_rate: Kind::Unsigned,
+            sample_pool: Kind::Unsigned,
+            drops: Kind::Unsigned,
+            input_format: Kind::Upper(2),
+            input_value: Kind::Lower(30),
+            output_format: Kind::Upper(2),
+            output_value: Kind::Lower(30),
+        } },
+        rest_of_head: 16,
+        records: flow_data::V5,
+    },
+    Shape {
+        format: 3,
+        kind: RecordKind::Data,
+        source: DataSource::expanded,
+        counted: Counted::FlowSamples,
+        head: rows! { flow_sample {
+            sequence_number: Kind::Unsigned,
+            source_id_type: Kind::Unsigned,
+            source_id_index: Kind::Unsigned,
+            sampling_rate: Kind::Unsigned,
+            sample_pool: Kind::Unsigned,
+            drops: Kind::Unsigned,
+            input_format: Kind::Unsigned,
+            input_value: Kind::Unsigned,
+            output_format: Kind::Unsigned,
+            output_value: Kind::Unsigned,
+        } },
+        rest_of_head: 24,
+        records: flow_data::V5,
+    },
+    Shape {
+        format: 2,
+        kind: RecordKind::Counters,
+        source: DataSource::compact,
+        counted: Counted::CounterSamples,
+        head: rows! { counters_sample {
+            sequence_number: Kind::Unsigned,
+            source_id_type: Kind::Upper(8),
+            source_id_index: Kind::Lower(24),
+        } },
+        rest_of_head: 0,
+        records: counter_data::V5,
+    },
+    Shape {
+        format: 4,
+        kind: RecordKind::Counters,
+        source: DataSource::expanded,
+        counted: Counted::CounterSamples,
+        head: rows! { counters_sample {
+            sequence_number: Kind::Unsigned,
+            source_id_type: Kind::Unsigned,
+            source_id_index: Kind::Unsigned,
+        } },
+        rest_of_head: 0,
+        records: counter_data::V5,
+    },
+    Shape {
+        format: 5,
+        kind: RecordKind::Drop,
+        source: DataSource::expanded,
+        counted: Counted::Drops,
+        head: rows! { discarded_packet {
+            sequence_number: Kind::Unsigned,
+            source_id_type: Kind::Unsigned,
+            source_id_index: Kind::Unsigned,
+            drops: Kind::Unsigned,
+            inputifindex: Kind::Unsigned,
+            outputifindex: Kind::Unsigned,
+            reason: Kind::Unsigned,
+        } },
+        rest_of_head: 16,
+        records: flow_data::V5,
+    },
+];
+
+/// A sample of a format that only its vendor knows.
+fn show_unknown(
+    header: &Header,
+    format: u32,
+    octets: Cursor<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    report: &mut Decoded,
+) {
+    report.options += 1;
+    visit(&Record {
+        message: &header.message,
+        kind: RecordKind::Options,
+        format: Some(format),
+        flow: None,
+        content: &UnknownSample { header, format, octets },
+    });
+}
+
+/// `None` when the sample ends within its head; a sample that ends within its records is reported and kept.
+fn read_sample(
+    header: &Header,
+    shape: &Shape,
+    sample: Cursor<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    count: &mut impl FnMut(&SequenceNumber),
+    report: &mut Decoded,
+) -> Option<()> {
+    let mut octets = sample;
+    let number = octets.u32()?;
+    let source = (shape.source)(&mut octets)?;
+    let rate = if shape.kind == RecordKind::Data { octets.u32()? } else { 0 };
+    octets.skip(shape.rest_of_head)?;
+    let records = Records { count: octets.u32()?, octets };
+    count(&header.sequence_number((shape.counted)(source), number));
+
+    let mut packet = Packet::new(header.message.exported, rate);
+    let is_flow = shape.kind == RecordKind::Data;
+    let whole = records.each(|format, record| {
+        if is_flow {
+            // A record that ends early has told what it could.
+            let _ = read_flow_record(&mut packet, format, record);
+        }
+    });
+    if let Err(offset) = whole {
+        report.error(offset, ErrorKind::TruncatedSample);
+    }
+    let flow = packet.into_flow();
+    *if is_flow { &mut report.data } else { &mut report.options } += 1;
+    visit(&Record {
+        message: &header.message,
+        kind: shape.kind,
+        format: Some(shape.format),
+        flow: is_flow.then_some(&flow),
+        content: &Sample { header, shape, octets: sample },
+    });
+    Some(())
+}
+
+/// The records of which accounting takes something.
+fn read_flow_record(packet: &mut Packet, format: u32, mut record: Cursor<'_>) -> Option<()> {
+    match format {
+        flow_data::SAMPLED_HEADER => packet.header(&mut record, Stripped::Said),
+        flow_data::SAMPLED_ETHERNET => packet.ethernet(&mut record),
+        flow_data::SAMPLED_IPV4 => packet.ipv4(&mut record),
+        flow_data::SAMPLED_IPV6 => packet.ipv6(&mut record),
+        flow_data::EXTENDED_GATEWAY => packet.gateway(&mut record, Gateway::NextHopAndSegments),
+        _ => Some(()),
+    }
+}
+
+/// The records of a sample.
+struct Records<'a> {
+    count: u32,
+    octets: Cursor<'a>,
+}
+
+impl<'a> Records<'a> {
+    /// Calls the visitor with each record; the offset of the first one that is not wholly there, if any.
+    fn each(&self, mut visitor: impl FnMut(u32, Cursor<'a>)) -> Result<(), usize> {
+        let mut octets = self.octets;
+        for _ in 0..self.count {
+            let offset = octets.offset();
+            let (format, record) = take(&mut octets).ok_or(offset)?;
+            visitor(format, record);
+        }
+        Ok(())
+    }
+}
+
+/// A sample that is shown.
+struct Sample<'a> {
+    header: &'a Header,
+    shape: &'a Shape,
+    octets: Cursor<'a>,
+}
+
+impl Fields for Sample<'_> {
+    fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
+        self.header.show(visitor);
+        let mut octets = self.octets;
+        let Some(()) = structure::read(self.shape.head, &mut octets, visitor) else { return };
+        let Some(count) = octets.u32() else { return };
+        // Where they end early was reported when the sample was read.
+        let _ = Records { count, octets }.each(|format, record| {
+            structure::show(self.shape.records, format, record, visitor);
+            if self.shape.kind != RecordKind::Counters && format == flow_data::SAMPLED_HEADER {
+                let _ = show_header(record, visitor);
+            }
+        });
+    }
+}
+
+/// A sample of a format that is not known, shown.
+struct UnknownSample<'a> {
+    header: &'a Header,
+    format: u32,
+    octets: Cursor<'a>,
+}
+
+impl Fields for UnknownSample<'_> {
+    fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
+        self.header.show(visitor);
+        structure::show(&[], self.format, self.octets, visitor);
+    }
+}
+
+/// What the octets of a sampled header say, behind these octets.
+fn show_header(mut record: Cursor<'_>, visitor: &mut dyn FnMut(&Field<'_>)) -> Option<()> {
+    let link = link_type(record.u32()?)?;
+    record.skip(8)?;
+    let length = structure::length(&mut record)?;
+    SampledPacket::parse(link, structure::opaque(&mut record, length)?).visit(visitor);
+    Some(())
+}
