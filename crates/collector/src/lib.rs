@@ -1,1 +1,23 @@
-//! collector
+//! From sockets to blocks: the six steps of a datagram.
+//!
+//! | step | file | what happens |
+//! | --- | --- | --- |
+//! | 1 receive | `receiver` | threads that read sockets in batches and drive one shard each |
+//! | 2 admit | [`admission`] | which senders are registered, as an immutable snapshot |
+//! | 3-5 decode, attribute, tally | [`shard`] | **the loop**: no lock, no allocation, no clock, no I/O |
+//! | 6 commit | [`flusher`] | tallies become numbered blocks in the store; roll-up; retention |
+//!
+//! [`start`](start()) puts the pieces together for sockets, [`replay`] for captures; [`status`] counts what became of
+//! everything.
+//!
+//! **Invariant:** a shard never waits for a store and never reads a clock; it is driven alike by sockets and captures.
+
+pub mod admission;
+pub mod flusher;
+mod receiver;
+pub mod replay;
+pub mod shard;
+mod start;
+pub mod status;
+
+pub use start::{Collector, Settings, StartError, start};

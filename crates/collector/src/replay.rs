@@ -1,0 +1,95 @@
+//! Captures through the very loop that sockets drive, with the times and sources of the capture.
+//!
+//! A replay is a writer of its own, named by what it replays. So replaying the same capture again replaces what it
+//! counted before instead of adding to it, and never meets the blocks of a collector that is running meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use accounting::block::WriterId;
+use accounting::period::{Minute, Period};
+use accounting::tally::{Tally, TallyLimits};
+use flow::Timestamp;
+use storage::{Retention, Store, StoreError, WriterState};
+use wire::Datagram;
+
+use crate::admission::Admission;
+use crate::flusher::{Flusher, Keep};
+use crate::shard::{Rules, Shard};
+use crate::status::{Counts, Status};
+
+/// A replay that is under way.
+pub struct Replay {
+    shard: Shard,
+    flusher: Flusher,
+    flush_interval: Duration,
+    flushed_at: Option<Timestamp>,
+    limits: TallyLimits,
+    /// Used in turn with the shard's; `None` after a flush that failed.
+    empty: Option<Tally>,
+}
+
+impl Replay {
+    /// Begins to replay into a store. What the same writer replayed before is forgotten first.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn begin(
+        store: Arc<dyn Store>,
+        writer: WriterId,
+        rules: Rules,
+        flush_interval: Duration,
+        keep: Keep,
+    ) -> Result<Self, StoreError> {
+        let state = WriterState::new(writer, 1, Timestamp::EPOCH);
+        // A store lets go only of what is rolled up. Everything counts as that until it is gone.
+        store.put_writer(&WriterState { rolled_up: [Minute(u32::MAX); 4], ..state }).await?;
+        for period in Period::ALL {
+            store.expire(writer, Retention { period, before: Minute(u32::MAX) }).await?;
+        }
+        store.put_writer(&state).await?;
+        let shard = Shard::new(rules, Admission::load(store.as_ref()).await?.admitted());
+        let flusher = Flusher::new(store, state, keep, Status::new(0));
+        Ok(Self {
+            shard,
+            flusher,
+            flush_interval,
+            flushed_at: None,
+            empty: Some(Tally::new(rules.tally)),
+            limits: rules.tally,
+        })
+    }
+
+    /// Takes the next datagram of the capture; flushes when the capture's clock says that it is time.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn take(&mut self, datagram: &Datagram<'_>) -> Result<(), StoreError> {
+        let flushed_at = *self.flushed_at.get_or_insert(datagram.received);
+        if datagram.received.abs_diff(flushed_at) >= self.flush_interval {
+            self.flushed_at = Some(datagram.received);
+            self.flush().await?;
+        }
+        self.shard.take(datagram);
+        Ok(())
+    }
+
+    /// Stores the rest, rolls up the periods that are over, and says what became of everything.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn finish(mut self, now: Timestamp) -> Result<Counts, StoreError> {
+        self.flush().await?;
+        self.flusher.maintain(now).await?;
+        Ok(*self.shard.counts())
+    }
+
+    async fn flush(&mut self) -> Result<(), StoreError> {
+        let empty = self.empty.take().unwrap_or_else(|| Tally::new(self.limits));
+        let mut sealed = self.shard.seal(empty);
+        self.flusher.flush(&sealed, || true).await?;
+        sealed.tally.clear();
+        self.empty = Some(sealed.tally);
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! The loop: one datagram after the other is admitted, decoded, attributed and tallied, to completion, on one thread.
+//!
+//! Datagrams and their times are arguments. A socket, a capture file and a simulation drive the very same code, and the
+//! same datagrams in the same order always make the same blocks.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use accounting::period::Minute;
+use accounting::tally::{Monitored, Tally, TallyLimits};
+use arc_swap::cache::Cache;
+use flow::{DatagramFate, FlowFate, FlowRecord, Timestamp};
+use wire::{Datagram, Decoded, Message, Record, RecordKind, Session, SessionLimits};
+
+use crate::admission::{Admitted, Snapshot};
+use crate::status::Counts;
+
+/// What an operator can say about how flows are counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Whether counters are multiplied by the sampling rate.
+    pub scale_samples: bool,
+    /// How far an export time may be from the receive time; beyond that the receive time stands for it.
+    pub clock_limit: Duration,
+    /// Bounds of what is remembered about one exporter.
+    pub session: SessionLimits,
+    /// Bounds of the open counters.
+    pub tally: TallyLimits,
+}
+
+/// One thread's share of the work: its exporters and its open counters.
+pub struct Shard {
+    rules: Rules,
+    admitted: Cache<Admitted, Arc<Snapshot>>,
+    exporters: HashMap<IpAddr, Exporter>,
+    tally: Tally,
+    counts: Counts,
+}
+
+/// What a shard remembers about one registered sender.
+struct Exporter {
+    session: Session,
+    last: Timestamp,
+    heard_since_seal: bool,
+}
+
+/// A tally that will not change any more, on its way to the store.
+pub struct Sealed {
+    /// The counters.
+    pub tally: Tally,
+    /// The senders that were heard since the last one, and when last.
+    pub heard: Vec<(IpAddr, Timestamp)>,
+}
+
+impl Shard {
+    /// A shard that has seen nothing.
+    #[must_use]
+    pub fn new(rules: Rules, admitted: Admitted) -> Self {
+        Self {
+            rules,
+            admitted: Cache::new(admitted),
+            exporters: HashMap::new(),
+            tally: Tally::new(rules.tally),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes one datagram through admission, decoding, attribution and tally.
+    pub fn take(&mut self, datagram: &Datagram<'_>) {
+        let Self { rules, admitted, exporters, tally, counts } = self;
+        let address = datagram.exporter.address;
+        let Some(monitored) = admitted.load().get(&address) else {
+            counts.datagrams[DatagramFate::Unauthorised] += 1;
+            return;
+        };
+        let exporter = exporters.entry(address).or_insert_with(|| Exporter::new(rules.session));
+        exporter.hear(datagram.received);
+        let decoded = exporter.session.decode(datagram, &mut |record| count(record, monitored, rules, tally, counts));
+        counts.datagrams[datagram_fate(&decoded)] += 1;
+        counts.note(&decoded);
+    }
+
+    /// Gives away what was counted and goes on with an empty tally.
+    pub fn seal(&mut self, empty: Tally) -> Sealed {
+        let snapshot = Arc::clone(self.admitted.load());
+        self.exporters.retain(|address, _| snapshot.contains_key(address));
+        let heard =
+            self.exporters.iter_mut().filter(|(_, exporter)| exporter.heard_since_seal).map(|(address, exporter)| {
+                exporter.heard_since_seal = false;
+                (*address, exporter.last)
+            });
+        let mut heard: Vec<_> = heard.collect();
+        heard.sort_unstable();
+        Sealed { heard, tally: std::mem::replace(&mut self.tally, empty) }
+    }
+
+    /// What became of everything so far.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Adds datagrams that the kernel had to drop before this shard could read them.
+    pub fn dropped(&mut self, datagrams: u64) {
+        self.counts.kernel_drops += datagrams;
+    }
+}
+
+/// Books one record under all prefixes of its sender, or says why not.
+fn count(record: &Record<'_>, monitored: &Monitored, rules: &Rules, tally: &mut Tally, counts: &mut Counts) {
+    let fate = match (record.kind, record.flow) {
+        (_, Some(flow)) => {
+            let (minute, clamped) = minute_of(flow, record.message, rules.clock_limit);
+            counts.time_clamped += u64::from(clamped);
+            tally.book(monitored, flow, minute, rules.scale_samples)
+        }
+        (RecordKind::Data, None) => FlowFate::Event,
+        (RecordKind::Options | RecordKind::Counters | RecordKind::Drop, None) => return,
+    };
+    counts.flows[fate] += 1;
+}
+
+/// The minute that a flow counts in: that of its export time, unless the exporter's clock is too far off.
+fn minute_of(flow: &FlowRecord, message: &Message, limit: Duration) -> (Minute, bool) {
+    let clamped = flow.exported.abs_diff(message.received) > limit;
+    (Minute::of(if clamped { message.received } else { flow.exported }), clamped)
+}
+
+fn datagram_fate(decoded: &Decoded) -> DatagramFate {
+    match (decoded.protocol, decoded.first_error) {
+        (None, _) => DatagramFate::UnknownVersion,
+        (Some(_), Some(_)) => DatagramFate::Damaged,
+        (Some(_), None) => DatagramFate::Decoded,
+    }
+}
+
+impl Exporter {
+    fn new(limits: SessionLimits) -> Self {
+        Self { session: Session::new(limits), last: Timestamp::EPOCH, heard_since_seal: false }
+    }
+
+    fn hear(&mut self, at: Timestamp) {
+        self.last = self.last.max(at);
+        self.heard_since_seal = true;
+    }
+}

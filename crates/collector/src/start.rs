@@ -1,0 +1,254 @@
+//! Puts the pieces together: sockets and threads, the flusher, the table of senders; and takes them down again in the
+//! order that loses nothing.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use accounting::period::Minute;
+use accounting::tally::Tally;
+use flow::Timestamp;
+use storage::{Store, StoreError, WriterState};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle as Task;
+use udp::{Socket, SocketSet};
+
+use crate::admission::Admission;
+use crate::flusher::{Flusher, Keep};
+use crate::receiver::ReceiverThread;
+use crate::shard::{Rules, Sealed, Shard};
+use crate::status::Status;
+
+/// How long a stopping collector goes on trying to store its last flush.
+const LAST_TRIES: Duration = Duration::from_secs(10);
+/// How often the flusher looks whether a period is over.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What a collector is told at its start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to receive; any protocol at any of them.
+    pub listen: Vec<SocketAddr>,
+    /// How many threads receive and count.
+    pub threads: usize,
+    /// Octets of receive buffer to ask for, for each socket.
+    pub receive_buffer: usize,
+    /// How often what was counted is stored.
+    pub flush_interval: Duration,
+    /// How flows are counted.
+    pub rules: Rules,
+    /// How long blocks are kept.
+    pub keep: Keep,
+}
+
+/// Why a collector could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address could not be bound.
+    #[error("cannot receive at {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the kernel says.
+        error: io::Error,
+    },
+    /// There is no address to receive at.
+    #[error("no address to receive at: netflow.listen and sflow.listen are both empty")]
+    NoAddress,
+    /// A thread could not be made.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A running collector.
+pub struct Collector {
+    status: Status,
+    addresses: Vec<SocketAddr>,
+    stop: Arc<AtomicBool>,
+    receivers: Vec<JoinHandle<()>>,
+    flusher: JoinHandle<Result<(), StoreError>>,
+    admission: Task<()>,
+}
+
+/// Starts to receive and to count. `writer` is this collector's identity with the epoch of this start; `changed` is
+/// notified when a sender was registered, changed or removed.
+///
+/// # Errors
+/// When an address cannot be bound, or the store cannot be read.
+pub async fn start(
+    settings: Settings,
+    store: Arc<dyn Store>,
+    writer: WriterState,
+    changed: Arc<Notify>,
+) -> Result<Collector, StartError> {
+    let admission = Admission::load(store.as_ref()).await?;
+    let sockets = listen(&settings)?;
+    let mut addresses: Vec<SocketAddr> = sockets.iter().flatten().map(Socket::address).collect();
+    addresses.dedup();
+    let status = Status::new(settings.threads);
+    let stop = Arc::new(AtomicBool::new(false));
+    let (to_flusher, sealed) = sync_channel(settings.threads);
+    let mut empties = Vec::new();
+    let mut receivers = Vec::new();
+    for ((number, sockets), published) in
+        per_thread(sockets, settings.threads).into_iter().enumerate().zip(status.shards())
+    {
+        let (to_receiver, empty) = channel();
+        let _ = to_receiver.send(Tally::new(settings.rules.tally));
+        empties.push(to_receiver);
+        let thread = ReceiverThread {
+            number,
+            shard: Shard::new(settings.rules, admission.admitted()),
+            sockets: SocketSet::new(sockets),
+            flush_interval: settings.flush_interval,
+            published,
+            sealed: to_flusher.clone(),
+            empty,
+            stop: Arc::clone(&stop),
+        };
+        let name = format!("receiver-{number}");
+        receivers.push(std::thread::Builder::new().name(name).spawn(|| thread.run()).map_err(StartError::Thread)?);
+    }
+    let flusher = FlusherThread {
+        flusher: Flusher::new(Arc::clone(&store), writer, settings.keep, status.clone()),
+        sealed,
+        empties,
+        stop: Arc::clone(&stop),
+        runtime: Handle::current(),
+    };
+    let flusher =
+        std::thread::Builder::new().name("flusher".into()).spawn(|| flusher.run()).map_err(StartError::Thread)?;
+    let admission = tokio::spawn(admission.keep_fresh(store, changed));
+    Ok(Collector { status, addresses, stop, receivers, flusher, admission })
+}
+
+impl Collector {
+    /// Where it receives, with the ports that the kernel chose where 0 was asked for.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What became of everything so far.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.clone()
+    }
+
+    /// Stops receiving, reads what the kernel already has, and comes back when all of it is stored.
+    ///
+    /// # Errors
+    /// What the store said, when the last flush could not be stored in time.
+    pub async fn stop(self) -> Result<(), StoreError> {
+        let Self { stop, receivers, flusher, admission, .. } = self;
+        admission.abort();
+        stop.store(true, Ordering::Relaxed);
+        let died = |_| StoreError::Corrupt("a thread of the collector died; the log says why".into());
+        let joined = tokio::task::spawn_blocking(move || {
+            for receiver in receivers {
+                receiver.join().map_err(died)?;
+            }
+            flusher.join().map_err(died)?
+        });
+        joined.await.map_err(|error| StoreError::Corrupt(error.to_string()))?
+    }
+}
+
+/// The sockets of each address, one for each thread.
+fn listen(settings: &Settings) -> Result<Vec<Vec<Socket>>, StartError> {
+    let mut bound = Vec::new();
+    for address in &settings.listen {
+        match udp::bind(*address, settings.threads, settings.receive_buffer) {
+            Ok(sockets) => bound.push(sockets),
+            // A host without IPv6 has no [::] to bind; its IPv4 addresses serve it well.
+            Err(error)
+                if lacks_family(&error) && settings.listen.iter().any(SocketAddr::is_ipv4) && address.is_ipv6() =>
+            {
+                tracing::warn!(%address, %error, "this host has no IPv6; not receiving there");
+            }
+            Err(error) => return Err(StartError::Listen { address: *address, error }),
+        }
+    }
+    let granted = bound.iter().flatten().map(Socket::receive_buffer).min().ok_or(StartError::NoAddress)?;
+    if granted < settings.receive_buffer {
+        tracing::warn!(
+            granted,
+            asked = settings.receive_buffer,
+            "the kernel caps the receive buffer, so that bursts may be dropped; mend it with: sysctl -w net.core.rmem_max={}",
+            settings.receive_buffer
+        );
+    }
+    Ok(bound)
+}
+
+fn lacks_family(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
+        || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+}
+
+/// From the sockets of each address to the sockets of each thread.
+fn per_thread(by_address: Vec<Vec<Socket>>, threads: usize) -> Vec<Vec<Socket>> {
+    let mut by_thread: Vec<Vec<Socket>> = (0..threads).map(|_| Vec::new()).collect();
+    for sockets in by_address {
+        for (thread, socket) in by_thread.iter_mut().zip(sockets) {
+            thread.push(socket);
+        }
+    }
+    by_thread
+}
+
+/// The thread between the shards and the store.
+struct FlusherThread {
+    flusher: Flusher,
+    sealed: Receiver<(usize, Sealed)>,
+    empties: Vec<Sender<Tally>>,
+    stop: Arc<AtomicBool>,
+    runtime: Handle,
+}
+
+impl FlusherThread {
+    /// Flushes what comes until all receivers are gone; the first flush that had to be given up is the error.
+    fn run(mut self) -> Result<(), StoreError> {
+        let mut outcome = Ok(());
+        let mut maintained = Minute(0);
+        loop {
+            match self.sealed.recv_timeout(LOOK) {
+                Ok((receiver, sealed)) => outcome = outcome.and(self.flush(sealed, receiver)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return outcome,
+            }
+            let now = Timestamp::from(SystemTime::now());
+            if Minute::of(now) != maintained && !self.stop.load(Ordering::Relaxed) {
+                maintained = Minute::of(now);
+                if let Err(error) = self.runtime.block_on(self.flusher.maintain(now)) {
+                    tracing::error!(%error, "roll-up and retention did not finish; the next minute goes on from there");
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self, mut sealed: Sealed, receiver: usize) -> Result<(), StoreError> {
+        let stop = Arc::clone(&self.stop);
+        let mut stopping_since = None;
+        let give_up =
+            || stop.load(Ordering::Relaxed) && stopping_since.get_or_insert_with(Instant::now).elapsed() > LAST_TRIES;
+        let outcome = self.runtime.block_on(self.flusher.flush(&sealed, give_up));
+        if let Err(error) = &outcome {
+            tracing::error!(%error, "stopping although a flush could not be stored: what it counted is lost");
+        }
+        sealed.tally.clear();
+        if let Some(empty) = self.empties.get(receiver) {
+            // Fails only when the receiver is gone already.
+            let _ = empty.send(sealed.tally);
+        }
+        outcome
+    }
+}

@@ -1,0 +1,151 @@
+//! What became of everything: the counts of shards and flusher, and the status line.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use flow::{DatagramFate, FlowFate, Tallied};
+use wire::Decoded;
+
+/// What became of the datagrams and flows of a shard, or of all shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Datagrams that were read.
+    pub datagrams: Tallied<DatagramFate>,
+    /// Data records that were decoded.
+    pub flows: Tallied<FlowFate>,
+    /// Options data records.
+    pub options: u64,
+    /// Template announcements, options templates included.
+    pub templates: u64,
+    /// Data sets whose template was not known when they came.
+    pub missing_template_sets: u64,
+    /// Pieces of datagrams that could not be decoded.
+    pub decode_errors: u64,
+    /// Flows whose export time was too far from their receive time, which was taken instead.
+    pub time_clamped: u64,
+    /// Datagrams that the kernel dropped because its receive buffer was full.
+    pub kernel_drops: u64,
+}
+
+impl Counts {
+    /// Adds what came of one datagram, its flows apart: those were counted one by one.
+    pub fn note(&mut self, decoded: &Decoded) {
+        self.options += u64::from(decoded.options);
+        self.templates += u64::from(decoded.templates) + u64::from(decoded.options_templates);
+        self.missing_template_sets += u64::from(decoded.missing_template_sets);
+        self.decode_errors += u64::from(decoded.errors);
+    }
+
+    /// Adds the counts of another shard.
+    pub fn merge(&mut self, other: &Self) {
+        self.datagrams.merge(&other.datagrams);
+        self.flows.merge(&other.flows);
+        self.options += other.options;
+        self.templates += other.templates;
+        self.missing_template_sets += other.missing_template_sets;
+        self.decode_errors += other.decode_errors;
+        self.time_clamped += other.time_clamped;
+        self.kernel_drops += other.kernel_drops;
+    }
+}
+
+/// The status line of the log.
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "datagrams {} flows {} templates {} unauthorised {} unmatched {} events {} without_template {} errors {} clamped {} drops {}",
+            self.datagrams.total(),
+            self.flows.total(),
+            self.templates,
+            self.datagrams[DatagramFate::Unauthorised],
+            self.flows[FlowFate::Unmatched],
+            self.flows[FlowFate::Event],
+            self.missing_template_sets,
+            self.decode_errors,
+            self.time_clamped,
+            self.kernel_drops,
+        )
+    }
+}
+
+/// What the flusher has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlushCounts {
+    /// Flushes that are in the store.
+    pub flushes: u64,
+    /// Blocks that are in the store.
+    pub blocks: u64,
+    /// Times that the store had to be asked again.
+    pub retries: u64,
+    /// Names that did not fit the limit and were added to `other`.
+    pub folded: u64,
+}
+
+/// The counts of a running collector, readable at any time. A shard publishes its own after each batch.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    shards: Vec<Arc<Mutex<Counts>>>,
+    flusher: Arc<Mutex<FlushCounts>>,
+}
+
+impl Status {
+    /// Of a collector with this many shards.
+    #[must_use]
+    pub fn new(shards: usize) -> Self {
+        Self { shards: (0..shards).map(|_| Arc::default()).collect(), flusher: Arc::default() }
+    }
+
+    /// The places that the shards publish to, in their order.
+    pub(crate) fn shards(&self) -> impl Iterator<Item = Arc<Mutex<Counts>>> + '_ {
+        self.shards.iter().map(Arc::clone)
+    }
+
+    /// What became of everything, over all shards.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        for shard in &self.shards {
+            sum.merge(&locked(shard));
+        }
+        sum
+    }
+
+    /// What the flusher has done.
+    #[must_use]
+    pub fn flushes(&self) -> FlushCounts {
+        *locked(&self.flusher)
+    }
+
+    /// Adds to what the flusher has done.
+    pub(crate) fn flushed(&self, add: impl FnOnce(&mut FlushCounts)) {
+        add(&mut locked(&self.flusher));
+    }
+}
+
+/// Plain counts stay true even when a thread died between two of them.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_line_sums_all_shards() {
+        let status = Status::new(2);
+        for shard in status.shards() {
+            let mut counts = locked(&shard);
+            counts.datagrams[DatagramFate::Decoded] += 2;
+            counts.datagrams[DatagramFate::Unauthorised] += 1;
+            counts.flows[FlowFate::Matched] += 40;
+            counts.flows[FlowFate::Unmatched] += 5;
+            counts.kernel_drops += 3;
+        }
+        assert_eq!(
+            status.counts().to_string(),
+            "datagrams 6 flows 90 templates 0 unauthorised 2 unmatched 10 events 0 without_template 0 errors 0 clamped 0 drops 6"
+        );
+    }
+}
