@@ -8,7 +8,7 @@
 //! | `pen` | Private Enterprise Number; 0 is IANA; `v9` for field types that exist in NetFlow v9 alone |
 //! | `id` | element id without the enterprise bit; for `v9` the whole field type |
 //! | `name`, `type`, `semantics`, `units` | as in IANA's registry (RFC 7012, RFC 5610) |
-//! | `source` | who publishes the fact: IANA, or the vendor, or the collector whose list follows the vendor's |
+//! | `source` | who publishes the fact: IANA, or the vendor, in its documents or in the exporter that it sends with |
 //! | `reference` | RFCs that define the element, separated by spaces |
 
 use std::collections::BTreeMap;
@@ -25,18 +25,28 @@ const TABLES: &[(&str, &str, &str)] = &[
     ("9", "cisco", "Cisco"),
     ("637", "nokia", "Nokia, formerly Alcatel-Lucent"),
     ("2011", "huawei", "Huawei"),
+    ("2636", "juniper", "Juniper Networks"),
+    ("3054", "ixia", "Ixia"),
     ("5951", "netscaler", "NetScaler"),
     ("6871", "cert", "CERT, as YAF sends them"),
-    ("6876", "vmware", "VMware"),
+    ("6876", "vmware", "VMware, and Open vSwitch under its number"),
     ("8057", "cesnet", "CESNET"),
+    ("15397", "procera", "Procera Networks"),
     ("16982", "masaryk_university", "Masaryk University"),
+    ("26866", "gigamon", "Gigamon"),
+    ("35632", "ntop", "ntop, by the labels of nProbe"),
     ("39499", "flowmon", "Flowmon Networks"),
+    ("41916", "viptela", "Viptela"),
 ];
 
 /// RFC 5103, section 6.1: the enterprise of the reverse of IANA's elements.
 const REVERSE: &str = "29305";
 
-/// `row(id, "name", type, semantics, units)` must fit a line of rustfmt.toml, or rustfmt would break it up.
+/// CERT numbers the reverse of its own elements by setting this bit, as RFC 5103, section 6.2, suggests.
+const CERT: &str = "6871";
+const CERT_REVERSE_BIT: u16 = 0x4000;
+
+/// As in rustfmt.toml. Rows are kept from rustfmt, which would put a table of one row on one line with its head.
 const LINE_WIDTH: usize = 120;
 
 /// One line of the CSV file.
@@ -76,6 +86,10 @@ fn tables() -> Result<Vec<(PathBuf, String)>> {
     let mut files = Vec::new();
     if let Some(iana) = elements.get("0") {
         files.push((directory.join("reverse.rs"), render(REVERSE, "the reverse of IANA's", &reverse(iana))?));
+    }
+    if let Some(cert) = elements.get_mut(CERT) {
+        let reversible: Vec<Element> = cert.iter().filter(|element| !is_reverse(element)).cloned().collect();
+        cert.extend(reverse(&reversible).into_iter().map(|row| Element { id: row.id | CERT_REVERSE_BIT, ..row }));
     }
     for (enterprise, file, whose) in TABLES {
         let rows = elements.remove(*enterprise).with_context(|| format!("no element of {enterprise}"))?;
@@ -138,6 +152,11 @@ fn reverse(elements: &[Element]) -> Vec<Element> {
         .collect()
 }
 
+/// Whether an element is the reverse of another under a number of its own, as CERT's first ones were.
+fn is_reverse(element: &Element) -> bool {
+    element.name.starts_with("reverse") || element.name.starts_with("obsoleteReverse")
+}
+
 /// One Rust file.
 fn render(enterprise: &str, whose: &str, elements: &[Element]) -> Result<String> {
     // Field types of NetFlow v9 have no enterprise.
@@ -152,6 +171,7 @@ fn render(enterprise: &str, whose: &str, elements: &[Element]) -> Result<String>
              InformationElement::new({number}, id, name, t, s, u)\n\
          }}\n\
          \n\
+         #[rustfmt::skip]\n\
          pub(super) static ELEMENTS: &[InformationElement] = &[\n"
     );
     for Element { id, name, data_type, semantics, units } in elements {

@@ -9,13 +9,19 @@ mod cert;
 mod cesnet;
 mod cisco;
 mod flowmon;
+mod gigamon;
 mod huawei;
 mod iana;
+mod ixia;
+mod juniper;
 mod masaryk_university;
 mod netflow_v9;
 mod netscaler;
 mod nokia;
+mod ntop;
+mod procera;
 mod reverse;
+mod viptela;
 mod vmware;
 
 use crate::record::ElementId;
@@ -165,13 +171,19 @@ pub fn lookup(element: ElementId) -> Option<&'static InformationElement> {
         CISCO => cisco::ELEMENTS,
         637 => nokia::ELEMENTS,
         2011 => huawei::ELEMENTS,
+        2636 => juniper::ELEMENTS,
+        3054 => ixia::ELEMENTS,
         5951 => netscaler::ELEMENTS,
         6871 => cert::ELEMENTS,
         6876 => vmware::ELEMENTS,
         8057 => cesnet::ELEMENTS,
+        15397 => procera::ELEMENTS,
         16982 => masaryk_university::ELEMENTS,
+        26866 => gigamon::ELEMENTS,
         REVERSE => reverse::ELEMENTS,
+        NTOP => ntop::ELEMENTS,
         39499 => flowmon::ELEMENTS,
+        41916 => viptela::ELEMENTS,
         _ => return None,
     };
     search(table, element.id)

@@ -7,6 +7,7 @@ const fn row(id: u16, name: &'static str, t: DataType, s: Semantics, u: Units) -
     InformationElement::new(8057, id, name, t, s, u)
 }
 
+#[rustfmt::skip]
 pub(super) static ELEMENTS: &[InformationElement] = &[
     row(1, "DNSRCode", Unsigned8, Default, None),
     row(2, "DNSName", String, Default, None),

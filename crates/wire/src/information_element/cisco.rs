@@ -7,6 +7,7 @@ const fn row(id: u16, name: &'static str, t: DataType, s: Semantics, u: Units) -
     InformationElement::new(9, id, name, t, s, u)
 }
 
+#[rustfmt::skip]
 pub(super) static ELEMENTS: &[InformationElement] = &[
     row(4315, "tcpWindowSizeMin", Unsigned32, Identifier, Octets),
     row(4316, "tcpWindowSizeMax", Unsigned32, Identifier, Octets),

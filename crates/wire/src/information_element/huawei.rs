@@ -7,6 +7,7 @@ const fn row(id: u16, name: &'static str, t: DataType, s: Semantics, u: Units) -
     InformationElement::new(2011, id, name, t, s, u)
 }
 
+#[rustfmt::skip]
 pub(super) static ELEMENTS: &[InformationElement] = &[
     row(1, "ingressGponGemPortId", Unsigned16, Identifier, None),
     row(2, "egressGponGemPortId", Unsigned16, Identifier, None),

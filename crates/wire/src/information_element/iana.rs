@@ -7,6 +7,7 @@ const fn row(id: u16, name: &'static str, t: DataType, s: Semantics, u: Units) -
     InformationElement::new(0, id, name, t, s, u)
 }
 
+#[rustfmt::skip]
 pub(super) static ELEMENTS: &[InformationElement] = &[
     row(1, "octetDeltaCount", Unsigned64, DeltaCounter, Octets),
     row(2, "packetDeltaCount", Unsigned64, DeltaCounter, Packets),

@@ -7,6 +7,7 @@ const fn row(id: u16, name: &'static str, t: DataType, s: Semantics, u: Units) -
     InformationElement::new(0, id, name, t, s, u)
 }
 
+#[rustfmt::skip]
 pub(super) static ELEMENTS: &[InformationElement] = &[
     row(6660, "EkinopsTcpConnectionSetupTime", Unsigned32, Default, None),
     row(6661, "EkinopsTcpServerResponseTime", Unsigned32, Default, None),
@@ -41,6 +42,11 @@ pub(super) static ELEMENTS: &[InformationElement] = &[
     row(37086, "tcpMaximumSegmentSize", Unsigned16, Identifier, Octets),
     row(37092, "tcpWindowSizeSum", Unsigned64, Identifier, Octets),
     row(40000, "userName", String, Default, None),
+    row(40001, "postNATSourceIPv4Address", Ipv4Address, Identifier, None),
+    row(40002, "postNATDestinationIPv4Address", Ipv4Address, Identifier, None),
+    row(40003, "postNAPTSourceTransportPort", Unsigned16, Identifier, None),
+    row(40004, "postNAPTDestinationTransportPort", Unsigned16, Identifier, None),
+    row(40005, "firewallEvent", Unsigned8, Identifier, None),
     row(41000, "classHierarchy", OctetArray, Identifier, None),
     row(42020, "servicesWaasSegment", Unsigned8, Identifier, None),
     row(42021, "servicesWaasPassThroughReason", Unsigned8, Identifier, None),
@@ -85,4 +91,6 @@ pub(super) static ELEMENTS: &[InformationElement] = &[
     row(45008, "clientTransportPort", Unsigned16, Identifier, None),
     row(45009, "serverTransportPort", Unsigned16, Identifier, None),
     row(45010, "connectionId", Unsigned32, Identifier, None),
+    row(56701, "App-ID", String, Default, None),
+    row(56702, "User-ID", String, Default, None),
 ];

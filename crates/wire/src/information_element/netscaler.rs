@@ -7,6 +7,7 @@ const fn row(id: u16, name: &'static str, t: DataType, s: Semantics, u: Units) -
     InformationElement::new(5951, id, name, t, s, u)
 }
 
+#[rustfmt::skip]
 pub(super) static ELEMENTS: &[InformationElement] = &[
     row(128, "roundTripTime", Unsigned32, Quantity, Milliseconds),
     row(129, "transactionId", Unsigned32, Identifier, None),

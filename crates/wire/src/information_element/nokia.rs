@@ -7,6 +7,7 @@ const fn row(id: u16, name: &'static str, t: DataType, s: Semantics, u: Units) -
     InformationElement::new(637, id, name, t, s, u)
 }
 
+#[rustfmt::skip]
 pub(super) static ELEMENTS: &[InformationElement] = &[
     row(91, "aluInsideServiceId", Unsigned16, Identifier, Octets),
     row(92, "aluOutsideServiceId", Unsigned16, Identifier, None),

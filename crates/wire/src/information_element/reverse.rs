@@ -7,6 +7,7 @@ const fn row(id: u16, name: &'static str, t: DataType, s: Semantics, u: Units) -
     InformationElement::new(29305, id, name, t, s, u)
 }
 
+#[rustfmt::skip]
 pub(super) static ELEMENTS: &[InformationElement] = &[
     row(1, "reverseOctetDeltaCount", Unsigned64, DeltaCounter, Octets),
     row(2, "reversePacketDeltaCount", Unsigned64, DeltaCounter, Packets),

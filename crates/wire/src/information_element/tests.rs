@@ -36,6 +36,14 @@ fn every_element_of_iana_has_a_reverse() {
 }
 
 #[test]
+fn elements_of_cert_have_their_reverse_under_bit_14() {
+    let name = |id| lookup(ElementId { enterprise: 6871, id }).map(|element| element.name);
+    assert_eq!(name(40), Some("flowAttributes"));
+    assert_eq!(name(16424), Some("reverseFlowAttributes"));
+    assert_eq!(name(16400), None, "an obsolete reverse element has no reverse");
+}
+
+#[test]
 fn ids_that_nobody_assigned_are_not_found() {
     for (enterprise, id) in [(0, 0), (0, 65535), (0, IANA_IDS as u16), (9, 1), (4_000_000_000, 1)] {
         assert_eq!(lookup(ElementId { enterprise, id }), None, "{enterprise}.{id}");
@@ -43,12 +51,15 @@ fn ids_that_nobody_assigned_are_not_found() {
 }
 
 #[test]
-fn netflow_v9_knows_its_own_types_and_those_of_iana_and_cisco() {
+fn netflow_v9_knows_its_own_types_and_those_of_iana_ntop_and_cisco() {
     let name = |field_type| lookup_v9(field_type).map(|element| (element.id.enterprise, element.name));
     assert_eq!(name(1), Some((0, "octetDeltaCount")));
     assert_eq!(name(21), Some((0, "flowEndSysUpTime")));
     assert_eq!(name(33002), Some((0, "firewallEventExtended")));
     assert_eq!(name(0x8000 + 12235), Some((9, "appHTTPHost")));
+    assert_eq!(name(57472 + 123), Some((NTOP, "CLIENT_NW_LATENCY_MS")));
+    assert_eq!(name(40005), Some((0, "firewallEvent")));
+    assert_eq!(name(56702), Some((0, "User-ID")));
     assert_eq!(name(0x8000), None);
     assert_eq!(lookup(ElementId { enterprise: 0, id: 33002 }), None, "a v9 type must not be taken for IPFIX");
 }
