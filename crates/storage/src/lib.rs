@@ -6,17 +6,25 @@
 //! | [`store`] | the trait that every store implements |
 //! | [`memory`] | in memory, for tests |
 //! | [`sqlite`] | the embedded store: one file |
+//! | [`totals`] | what all writers counted in an interval, whatever is rolled up already |
+//! | [`roll_up`] | sums a writer's finished periods into coarser blocks |
+//! | [`faulty`] | a store that breaks on purpose, for tests |
 //! | [`state`] | what a collector remembers on its own disk: who it is |
 //!
 //! `tests/contract` holds what every store must do, as tests that run over each of them.
 
+pub mod faulty;
 pub mod memory;
+pub mod roll_up;
 mod selection;
 pub mod sqlite;
 pub mod state;
 pub mod store;
+pub mod totals;
 
+pub use faulty::Faulty;
 pub use memory::Memory;
 pub use sqlite::Sqlite;
 pub use state::State;
 pub use store::{Retention, Selection, Sender, Store, StoreError, WriterState};
+pub use totals::{Totals, totals, totals_many};

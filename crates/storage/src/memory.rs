@@ -156,10 +156,11 @@ impl Store for Memory {
     }
 
     async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
-        let Retention { period, before } = retention;
+        let mut kept = self.lock();
+        let Retention { period, before } = retention.bounded(kept.writers.get(&writer));
         let goes =
             |key: &BlockKey| key.writer == writer && key.interval.period == period && key.interval.start < before;
-        Ok(self.lock().retain(|key| !goes(key)))
+        Ok(kept.retain(|key| !goes(key)))
     }
 
     async fn writers(&self) -> Result<Vec<WriterState>, StoreError> {

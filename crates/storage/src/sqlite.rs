@@ -168,6 +168,16 @@ impl Store for Sqlite {
         self.read(move |connection| blocks::first_interval(connection, writer, period, from)).await
     }
 
+    async fn intervals(
+        &self,
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+        before: Minute,
+    ) -> Result<Vec<Interval>, StoreError> {
+        self.read(move |connection| blocks::intervals(connection, writer, period, from, before)).await
+    }
+
     async fn delete_blocks(&self, keys: &[BlockKey]) -> Result<(), StoreError> {
         let keys = keys.to_vec();
         self.write(move |connection| blocks::delete(connection, &keys)).await

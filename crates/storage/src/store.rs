@@ -71,6 +71,30 @@ pub struct Retention {
     pub before: Minute,
 }
 
+impl WriterState {
+    /// A writer that has written nothing yet.
+    #[must_use]
+    pub fn new(writer: WriterId, epoch: u32, seen: Timestamp) -> Self {
+        Self { writer, epoch, seen, rolled_up: [Minute(0); 4] }
+    }
+
+    /// All blocks of this period that start before this minute are rolled up; `None` for years, which never are.
+    #[must_use]
+    pub fn rolled_up(&self, period: Period) -> Option<Minute> {
+        self.rolled_up.get(period as usize).copied()
+    }
+}
+
+impl Retention {
+    /// What may go of the blocks of a writer: nothing that is not rolled up, and nothing of a writer that is not known.
+    /// Years are never rolled up and may go.
+    #[must_use]
+    pub fn bounded(self, writer: Option<&WriterState>) -> Self {
+        let rolled_up = writer.map_or(Some(Minute(0)), |state| state.rolled_up(self.period));
+        Self { before: rolled_up.map_or(self.before, |rolled_up| self.before.min(rolled_up)), ..self }
+    }
+}
+
 /// What every store does. All of it may be repeated without harm.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -93,7 +117,9 @@ pub trait Store: Send + Sync {
     /// sender that is not registered is ignored.
     async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError>;
 
-    /// Puts blocks; one whose key is there already replaces it. When this returns `Ok`, all of them are durable.
+    /// Puts blocks; one whose key is there already replaces it. When this returns `Ok`, all of them are durable. A writer
+    /// says who it is ([`put_writer`](Self::put_writer)) before it puts its first block: queries ask for the blocks of
+    /// known writers.
     async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError>;
 
     /// All blocks that any of the selections names, in no particular order, each once.
@@ -117,11 +143,33 @@ pub trait Store: Send + Sync {
         from: Minute,
     ) -> Result<Option<Interval>, StoreError>;
 
+    /// All intervals of this period that start at or behind `from` and before `before`, for which this writer has
+    /// blocks; in the order of time.
+    async fn intervals(
+        &self,
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+        before: Minute,
+    ) -> Result<Vec<Interval>, StoreError> {
+        let mut found = Vec::new();
+        let mut from = from;
+        while let Some(interval) = self.first_interval(writer, period, from).await? {
+            if interval.start >= before {
+                break;
+            }
+            found.push(interval);
+            from = interval.end();
+        }
+        Ok(found)
+    }
+
     /// Deletes blocks; those that are not there are ignored.
     async fn delete_blocks(&self, keys: &[BlockKey]) -> Result<(), StoreError>;
 
-    /// Deletes all blocks of a writer and period that start before a minute; returns how many went. A store that lets
-    /// blocks expire by itself may keep them until they do.
+    /// Deletes all blocks of a writer and period that start before a minute; returns how many went. Blocks that are not
+    /// rolled up yet, as far as the store remembers of the writer, stay however old they are. A store that lets blocks
+    /// expire by itself may keep them until they do.
     async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError>;
 
     /// All writers that were ever here, sorted.

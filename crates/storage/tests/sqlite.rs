@@ -103,6 +103,9 @@ mod clauses_of_files {
         let store = Sqlite::open(&folder.path().join("store")).unwrap();
         let many: Vec<Block> = (0..25_000).map(|sequence| Block { content: vec![1], ..block(sequence) }).collect();
         store.put_blocks(&many).await.unwrap();
+        let mut state = storage::WriterState::new(WriterId(9), 1, flow::Timestamp::EPOCH);
+        state.rolled_up[0] = Minute(u32::MAX);
+        store.put_writer(&state).await.unwrap();
         let retention = storage::Retention { period: Period::Minute, before: Minute(29_538_720) };
         assert_eq!(store.expire(WriterId(9), retention).await.unwrap(), 25_000);
         assert_eq!(store.read_blocks(&[around(&block(1))]).await.unwrap(), []);

@@ -115,6 +115,27 @@ pub(super) fn first_interval(
     Ok(start.map(|start| Interval { period, start: Minute(start) }))
 }
 
+pub(super) fn intervals(
+    connection: &Connection,
+    writer: WriterId,
+    period: Period,
+    from: Minute,
+    before: Minute,
+) -> Result<Vec<Interval>, StoreError> {
+    let Some(writer) = find_writer(connection, writer)? else { return Ok(Vec::new()) };
+    // One step to the next start for each start: DISTINCT would visit every row.
+    let mut select = connection.prepare_cached(
+        "WITH RECURSIVE starts (start) AS (
+             SELECT min(start) FROM block WHERE period = ?1 AND writer = ?2 AND start >= ?3
+             UNION ALL
+             SELECT (SELECT min(block.start) FROM block WHERE period = ?1 AND writer = ?2 AND block.start > starts.start)
+             FROM starts WHERE starts.start < ?4)
+         SELECT start FROM starts WHERE start < ?4",
+    )?;
+    let starts = select.query_map((period as u8, writer, from.0, before.0), |row| row.get(0))?;
+    Ok(starts.map(|start| Ok(Interval { period, start: Minute(start?) })).collect::<Result<_, rusqlite::Error>>()?)
+}
+
 pub(super) fn delete(connection: &Connection, keys: &[BlockKey]) -> Result<(), StoreError> {
     let mut delete = connection.prepare_cached(
         "DELETE FROM block WHERE period = ?1 AND writer = ?2 AND start = ?3 AND series = ?4
@@ -132,6 +153,8 @@ pub(super) fn delete(connection: &Connection, keys: &[BlockKey]) -> Result<(), S
 
 /// Deletes up to [`EXPIRED_AT_ONCE`] blocks; fewer mean that no more are left.
 pub(super) fn expire(connection: &Connection, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
+    let known = super::registry::writers(connection)?;
+    let retention = retention.bounded(known.iter().find(|state| state.writer == writer));
     let Some(writer) = find_writer(connection, writer)? else { return Ok(0) };
     let mut delete = connection.prepare_cached(
         "DELETE FROM block WHERE (period, writer, start, series, epoch, sequence, part, tables) IN (

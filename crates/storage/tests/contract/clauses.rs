@@ -37,8 +37,10 @@ macro_rules! contract {
             blocks_of_one_writer_are_read_alone
             groups_are_those_of_one_writer_and_interval
             the_first_interval_is_found_from_any_minute
+            intervals_are_listed_between_two_minutes
             deleted_blocks_are_gone_and_no_others
             expiry_spares_what_is_kept
+            expiry_spares_what_is_not_rolled_up
             writers_are_remembered_by_their_newest_state
             many_blocks_are_put_at_once
             puts_at_the_same_time_all_arrive
@@ -410,6 +412,9 @@ pub(crate) async fn expiry_spares_what_is_kept(store: &dyn Store) -> Outcome {
     ];
     let everything: Vec<Block> = old.iter().chain(&kept).map(|key| block(*key)).collect();
     store.put_blocks(&everything).await?;
+    for writer in [ADA, BOB, WriterId(1)] {
+        store.put_writer(&rolled_up(writer, [Minute(u32::MAX); 4])).await?;
+    }
     let before = Retention { period: Period::Minute, before: minute(2).start };
     assert_eq!(store.expire(WriterId(1), before).await?, 0);
     let gone = store.expire(ADA, before).await?;
@@ -423,6 +428,48 @@ pub(crate) async fn expiry_spares_what_is_kept(store: &dyn Store) -> Outcome {
         assert_eq!(store.first_interval(ADA, Period::Minute, Minute(0)).await?, Some(minute(2)));
         assert_eq!(store.expire(ADA, before).await?, 0);
     }
+    Ok(())
+}
+
+pub(crate) async fn expiry_spares_what_is_not_rolled_up(store: &dyn Store) -> Outcome {
+    let year = Interval::containing(Period::Year, MINUTE);
+    let keys = [key(), BlockKey { interval: minute(1), ..key() }, BlockKey { interval: year, ..key() }];
+    store.put_blocks(&keys.map(block)).await?;
+    let everything = |period| Retention { period, before: Minute(u32::MAX) };
+    let left = async || stored(store, &keys.map(around)).await;
+    assert_eq!(store.expire(ADA, everything(Period::Minute)).await?, 0, "a writer that never said what is rolled up");
+    store.put_writer(&rolled_up(ADA, [minute(0).start, minute(9).start, minute(9).start, minute(9).start])).await?;
+    assert_eq!(store.expire(ADA, everything(Period::Minute)).await?, 0);
+    assert_eq!(left().await?.len(), 3);
+    store.put_writer(&rolled_up(ADA, [minute(1).start, Minute(0), Minute(0), Minute(0)])).await?;
+    if store.expire(ADA, everything(Period::Minute)).await? > 0 {
+        assert_eq!(left().await?, [block(keys[1]), block(keys[2])]);
+        assert_eq!(store.expire(ADA, everything(Period::Year)).await?, 1, "years are never rolled up");
+    }
+    Ok(())
+}
+
+fn rolled_up(writer: WriterId, rolled_up: [Minute; 4]) -> WriterState {
+    WriterState { rolled_up, ..WriterState::new(writer, 1, Timestamp::from_seconds(1_700_000_000)) }
+}
+
+pub(crate) async fn intervals_are_listed_between_two_minutes(store: &dyn Store) -> Outcome {
+    let hour = Interval::containing(Period::Hour, MINUTE);
+    let mut keys: Vec<BlockKey> =
+        [9, 3, 100_000, 4].map(|after| BlockKey { interval: minute(after), ..key() }).to_vec();
+    keys.push(BlockKey { interval: minute(3), sender: sender(2), ..key() });
+    keys.push(BlockKey { interval: minute(5), writer: BOB, ..key() });
+    keys.push(BlockKey { interval: hour, ..key() });
+    store.put_blocks(&keys.into_iter().map(block).collect::<Vec<_>>()).await?;
+    let listed = async |from, before| store.intervals(ADA, Period::Minute, from, before).await;
+    let all = [3, 4, 9, 100_000].map(minute);
+    assert_eq!(listed(Minute(0), Minute(u32::MAX)).await?, all);
+    assert_eq!(listed(minute(3).start, minute(9).start).await?, all[..2]);
+    assert_eq!(listed(minute(4).start, minute(10).start).await?, all[1..3]);
+    assert_eq!(listed(minute(10).start, minute(20).start).await?, []);
+    assert_eq!(listed(minute(9).start, minute(3).start).await?, []);
+    assert_eq!(store.intervals(ADA, Period::Hour, Minute(0), Minute(u32::MAX)).await?, [hour]);
+    assert_eq!(store.intervals(WriterId(1), Period::Minute, Minute(0), Minute(u32::MAX)).await?, []);
     Ok(())
 }
 

@@ -1,0 +1,144 @@
+//! A store that breaks on purpose: calls fail when a test says so, before or after they were carried out, as a network
+//! does that loses a request or an acknowledgement.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use accounting::block::{Block, BlockKey, WriterId};
+use accounting::period::{Interval, Minute, Period};
+use async_trait::async_trait;
+use flow::{Prefix, Timestamp};
+
+use crate::{Retention, Selection, Sender, Store, StoreError, WriterState};
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It does what it should.
+    None,
+    /// It fails and nothing has happened.
+    Before,
+    /// It fails although it was carried out.
+    After,
+}
+
+/// A store around another one whose calls fail as planned.
+#[derive(Debug)]
+pub struct Faulty<S> {
+    store: S,
+    plan: Mutex<VecDeque<Fault>>,
+}
+
+impl<S: Store> Faulty<S> {
+    /// A store whose calls do not fail until [`plan`](Self::plan) says so.
+    pub fn new(store: S) -> Self {
+        Self { store, plan: Mutex::default() }
+    }
+
+    /// What becomes of the next calls, one after the other, in place of what was planned before. Calls behind the plan
+    /// do not fail.
+    pub fn plan(&self, faults: impl IntoIterator<Item = Fault>) {
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = faults.into_iter().collect();
+    }
+
+    /// The store itself, which never fails.
+    pub fn inner(&self) -> &S {
+        &self.store
+    }
+
+    async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
+        let fault = self.plan.lock().unwrap_or_else(PoisonError::into_inner).pop_front().unwrap_or(Fault::None);
+        match fault {
+            Fault::None => call.await,
+            Fault::Before => Err(StoreError::Retry("the request was lost on purpose".to_owned())),
+            Fault::After => {
+                call.await?;
+                Err(StoreError::Retry("the acknowledgement was lost on purpose".to_owned()))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl<S: Store> Store for Faulty<S> {
+    async fn senders(&self) -> Result<Vec<Sender>, StoreError> {
+        self.call(self.store.senders()).await
+    }
+
+    async fn sender(&self, address: IpAddr) -> Result<Option<Sender>, StoreError> {
+        self.call(self.store.sender(address)).await
+    }
+
+    async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
+        self.call(self.store.add_prefixes(address, prefixes)).await
+    }
+
+    async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
+        self.call(self.store.remove_prefixes(address, prefixes)).await
+    }
+
+    async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
+        self.call(self.store.remove_sender(address)).await
+    }
+
+    async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
+        self.call(self.store.touch_senders(last)).await
+    }
+
+    async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
+        // A store may carry out half of a put.
+        let (first, second) = blocks.split_at(blocks.len() / 2);
+        self.call(self.store.put_blocks(first)).await?;
+        self.call(self.store.put_blocks(second)).await
+    }
+
+    async fn read_blocks(&self, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
+        self.call(self.store.read_blocks(selections)).await
+    }
+
+    async fn read_blocks_of(&self, writer: WriterId, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
+        self.call(self.store.read_blocks_of(writer, selections)).await
+    }
+
+    async fn groups(&self, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
+        self.call(self.store.groups(writer, interval)).await
+    }
+
+    async fn first_interval(
+        &self,
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+    ) -> Result<Option<Interval>, StoreError> {
+        self.call(self.store.first_interval(writer, period, from)).await
+    }
+
+    async fn intervals(
+        &self,
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+        before: Minute,
+    ) -> Result<Vec<Interval>, StoreError> {
+        self.call(self.store.intervals(writer, period, from, before)).await
+    }
+
+    async fn delete_blocks(&self, keys: &[BlockKey]) -> Result<(), StoreError> {
+        let (first, second) = keys.split_at(keys.len() / 2);
+        self.call(self.store.delete_blocks(first)).await?;
+        self.call(self.store.delete_blocks(second)).await
+    }
+
+    async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
+        self.call(self.store.expire(writer, retention)).await
+    }
+
+    async fn writers(&self) -> Result<Vec<WriterState>, StoreError> {
+        self.call(self.store.writers()).await
+    }
+
+    async fn put_writer(&self, state: &WriterState) -> Result<(), StoreError> {
+        self.call(self.store.put_writer(state)).await
+    }
+}
