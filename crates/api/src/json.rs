@@ -70,8 +70,8 @@ pub(crate) fn members<'a, const N: usize>(
     place: Place<'_>,
     keys: [&str; N],
 ) -> Result<[&'a Json; N], Error> {
-    for (key, _) in object {
-        known(place, key, &keys)?;
+    if let Some((key, _)) = object.iter().find(|(key, _)| !keys.contains(&key.as_str())) {
+        return Err(unknown_key(place, key, &keys));
     }
     let mut values = [&Json::Null; N];
     for (value, key) in values.iter_mut().zip(keys) {
@@ -83,25 +83,31 @@ pub(crate) fn members<'a, const N: usize>(
     Ok(values)
 }
 
-/// Refuses a key that is not one of `keys`, naming the nearest of them.
-pub(crate) fn known(place: Place<'_>, key: &str, keys: &[&str]) -> Result<(), Error> {
-    if keys.contains(&key) {
-        return Ok(());
-    }
+/// A complaint about a key that is not one of `keys`, naming the nearest of them.
+pub(crate) fn unknown_key(place: Place<'_>, key: &str, keys: &[&str]) -> Error {
     let place = Place::Key(&place, key);
-    let typed = Quoted(key).to_string().to_lowercase();
-    let typed = typed.trim_matches('"');
-    let distance = |known: &&&str| strsim::osa_distance(typed, &known.to_lowercase());
-    Err(match keys.iter().min_by_key(distance).filter(|known| distance(known) <= known.len().div_ceil(2)) {
+    let typed: String = key.chars().take(QUOTED_CHARACTERS).collect::<String>().to_lowercase();
+    let distance = |known: &&&str| strsim::osa_distance(&typed, &known.to_lowercase());
+    match keys.iter().min_by_key(distance).filter(|known| distance(known) <= known.len().div_ceil(2)) {
         Some(nearest) => place.problem(format_args!("is not a known key: did you mean {nearest}?")),
         None => place.problem(format_args!("is not a known key: write {}", keys.join(", "))),
-    })
+    }
 }
+
+/// How much of a text is quoted: what strangers send comes back to them, but not by the megabyte.
+const QUOTED_CHARACTERS: usize = 80;
+/// How long a complaint may be.
+const PROBLEM_CHARACTERS: usize = 600;
 
 impl Place<'_> {
     /// A complaint about what stands here.
     pub(crate) fn problem(self, message: impl fmt::Display) -> Error {
-        Error::BadRequest(format!("{self}: {message}"))
+        let mut text = format!("{self}: {message}");
+        if let Some((end, _)) = text.char_indices().nth(PROBLEM_CHARACTERS) {
+            text.truncate(end);
+            text.push_str("...");
+        }
+        Error::BadRequest(text)
     }
 }
 
@@ -124,13 +130,12 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Text as a JSON string, cut when it is long: what strangers send may be quoted, but not by the megabyte.
+/// Text in quotes, cut when it is long.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const CHARACTERS: usize = 80;
-        match self.0.char_indices().nth(CHARACTERS) {
+        match self.0.char_indices().nth(QUOTED_CHARACTERS) {
             None => write!(f, "{:?}", self.0),
             Some((end, _)) => write!(f, "{:?}...", self.0.get(..end).unwrap_or_default()),
         }
@@ -259,12 +264,11 @@ mod tests {
     #[test]
     fn an_unknown_key_names_the_nearest_known_one() {
         let keys = ["prefix", "prefixLen"];
-        let refuse = |key| message(known(Place::Root, key, &keys));
+        let refuse = |key| message(Err::<(), _>(unknown_key(Place::Root, key, &keys)));
         assert_eq!(refuse("prefixLne"), "prefixLne: is not a known key: did you mean prefixLen?");
         assert_eq!(refuse("PREFIX"), "PREFIX: is not a known key: did you mean prefix?");
         assert_eq!(refuse("netmask"), "netmask: is not a known key: write prefix, prefixLen");
-        assert!(known(Place::Root, "prefix", &keys).is_ok());
         let long = "x".repeat(1 << 20);
-        assert!(refuse(&format!("{long}!")).len() < 300);
+        assert!(refuse(&long).len() <= PROBLEM_CHARACTERS + 3);
     }
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{get, post};
 use storage::Store;
 use tokio::sync::Notify;
 use tower_http::compression::CompressionLayer;
@@ -31,7 +31,7 @@ use tower_http::compression::CompressionLayer;
 pub use auth::{EmptyKey, Keys};
 pub use server::{HEADER_LIMIT_BYTES, HEADER_TIMEOUT, MAX_CONNECTIONS, serve};
 
-use routes::{index, senders};
+use routes::{index, senders, stats};
 
 /// The largest body of a request; enough for about 20,000 prefixes.
 pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
@@ -61,6 +61,7 @@ impl Api {
             .route("/", get(index::show))
             .route("/senders", get(senders::list))
             .route("/senders/{sender}", get(senders::show).put(senders::add).delete(senders::remove))
+            .route("/stats/{sender}", post(stats::answer))
             .fallback(routes::unknown_path)
             .method_not_allowed_fallback(routes::other_method)
             // `auth` bounds the body.

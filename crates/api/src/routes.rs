@@ -2,6 +2,7 @@
 
 pub(crate) mod index;
 pub(crate) mod senders;
+pub(crate) mod stats;
 
 use std::net::IpAddr;
 

@@ -13,6 +13,8 @@
 mod abuse;
 mod client;
 mod credentials;
+mod document;
 mod senders;
 mod server;
+mod stats;
 mod transport;

@@ -196,6 +196,7 @@ fn unknown_paths_and_methods_say_what_there_is() {
     for (method, path, allow) in [
         ("PATCH", "/senders/10.0.0.1", "GET,HEAD,PUT,DELETE"),
         ("POST", "/senders", "GET,HEAD"),
+        ("GET", "/stats/10.0.0.1", "POST"),
         ("TRACE", "/", "GET,HEAD"),
     ] {
         let answer = ask(server.address, method, path, "");
@@ -230,6 +231,7 @@ fn a_store_that_is_away_is_a_503_and_a_broken_one_a_500_without_internals() {
             ("PUT", "/senders/10.0.0.1", r#"{"prefixes":[]}"#),
             ("DELETE", "/senders/10.0.0.1", r#"{"prefixes":[]}"#),
             ("DELETE", "/senders/10.0.0.1", ""),
+            ("POST", "/stats/10.0.0.1", "{}"),
         ] {
             let answer = ask(server.address, method, path, sent);
             let message = answer.refusal(code, status);

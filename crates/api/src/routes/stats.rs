@@ -1,0 +1,208 @@
+//! `POST /stats/<ip>`: totals of the prefixes, dates and names that are asked for, in the order and spelling in which
+//! they are asked. How an interval is summed is [`storage::totals`]' matter.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use accounting::block::{TableSet, Tables};
+use accounting::direction::Direction;
+use accounting::field::{Name, NameError};
+use accounting::period::{Interval, Period};
+use accounting::query::parse_interval;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use flow::{Counters, Prefix, PrefixError};
+use serde::ser::{Serialize, Serializer};
+use storage::Selection;
+use storage::totals::totals_many;
+
+use super::{SenderAddress, unknown_sender};
+use crate::Api;
+use crate::error::Error;
+use crate::json::{Json as Document, Place, Quoted, unknown_key};
+
+/// An object that is written in this order.
+struct Ordered<T>(Vec<(String, T)>);
+
+impl<T: Serialize> Serialize for Ordered<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+/// Prefixes, periods, dates and counters, as they were asked for.
+type Answer = Ordered<Ordered<Vec<Ordered<Vec<Counted>>>>>;
+
+/// One counter as the interface shows it.
+#[derive(serde::Serialize)]
+struct Counted {
+    name: String,
+    direction: &'static str,
+    bytes: u64,
+    pkts: u64,
+    flows: u64,
+}
+
+/// What is asked about one prefix; texts are kept as they were written.
+struct Question {
+    text: String,
+    prefix: Prefix,
+    periods: Vec<(String, Vec<Date>)>,
+}
+
+/// One date, and the names that are asked for.
+struct Date {
+    text: String,
+    interval: Interval,
+    names: Vec<(String, Name)>,
+}
+
+/// In the answer when some blocks could not be read: how many. The totals lack what they hold.
+const DAMAGED: HeaderName = HeaderName::from_static("x-io-damaged-blocks");
+
+/// How many dates are read at a time: the tables of more are never in memory together.
+const DATES_AT_ONCE: usize = 16;
+
+/// `POST /stats/<ip>`
+pub(crate) async fn answer(
+    State(api): State<Api>,
+    SenderAddress(sender): SenderAddress,
+    body: Bytes,
+) -> Result<Response, Error> {
+    let questions = read_questions(&body)?;
+    if api.store.sender(sender).await?.is_none() {
+        return Err(unknown_sender(sender));
+    }
+    let mut dates = Vec::new();
+    for question in &questions {
+        dates.extend(question.periods.iter().flat_map(|(_, dates)| dates).map(|date| (question.prefix, date)));
+    }
+    let mut answers = Vec::with_capacity(dates.len());
+    let mut damaged = HashSet::new();
+    for dates in dates.chunks(DATES_AT_ONCE) {
+        let selections: Vec<_> = dates.iter().map(|(prefix, date)| date.selection(sender, *prefix)).collect();
+        for ((_, date), totals) in dates.iter().zip(totals_many(api.store.as_ref(), &selections).await?) {
+            answers.push(counted(&totals.tables, &date.names));
+            for error in totals.damaged {
+                if damaged.insert(error.key) {
+                    tracing::error!(%error, "totals lack a damaged block");
+                }
+            }
+        }
+    }
+    let mut response = Json(arrange(questions, answers)).into_response();
+    if !damaged.is_empty() {
+        response.headers_mut().insert(DAMAGED, HeaderValue::from(damaged.len()));
+    }
+    Ok(response)
+}
+
+/// The answers, which are in the order of the dates, under what was asked.
+fn arrange(questions: Vec<Question>, answers: Vec<Vec<Counted>>) -> Answer {
+    let mut answers = answers.into_iter();
+    let mut of_date = |date: Date| Ordered(vec![(date.text, answers.next().unwrap_or_default())]);
+    let mut of_period = |(key, dates): (String, Vec<Date>)| (key, dates.into_iter().map(&mut of_date).collect());
+    let of_prefix = |question: Question| {
+        let periods = question.periods.into_iter().map(&mut of_period).collect();
+        (question.text, Ordered(periods))
+    };
+    Ordered(questions.into_iter().map(of_prefix).collect())
+}
+
+impl Date {
+    fn selection(&self, sender: IpAddr, prefix: Prefix) -> Selection {
+        let tables = self.names.iter().map(|(_, name)| TableSet::of_field(name.field));
+        Selection { interval: self.interval, sender, prefix, tables: tables.fold(TableSet::EMPTY, TableSet::union) }
+    }
+}
+
+/// The counters of these names, in this order, each in every direction that it was seen in.
+fn counted(tables: &Tables, names: &[(String, Name)]) -> Vec<Counted> {
+    let mut counted = Vec::new();
+    for (text, name) in names {
+        for direction in Direction::ALL {
+            if let Some(Counters { bytes, packets: pkts, flows }) = tables.get(direction, *name) {
+                counted.push(Counted { name: text.clone(), direction: direction.name(), bytes, pkts, flows });
+            }
+        }
+    }
+    counted
+}
+
+const EXAMPLE: &str = r#"{"172.16.1.0/24":{"days":["2014-02-02"]}}"#;
+
+/// The keys of a prefix, and how the dates under them look.
+const PERIODS: [(&str, Period, &str); 5] = [
+    ("years", Period::Year, "2013"),
+    ("months", Period::Month, "2013-01"),
+    ("days", Period::Day, "2014-02-02"),
+    ("hours", Period::Hour, "2014-02-02 05"),
+    ("minutes", Period::Minute, "2014-02-02 05:00"),
+];
+
+fn read_questions(body: &[u8]) -> Result<Vec<Question>, Error> {
+    let document = Document::read(body, EXAMPLE)?;
+    let prefixes = document.object(Place::Root, &format!("an object such as {EXAMPLE}"))?;
+    prefixes.iter().map(|(text, periods)| read_question(text, periods)).collect()
+}
+
+fn read_question(text: &str, periods: &Document) -> Result<Question, Error> {
+    let place = Place::Key(&Place::Root, text);
+    let prefix = text.parse().map_err(|error: PrefixError| place.problem(error))?;
+    let periods = periods.object(place, r#"an object such as {"days":["2014-02-02"]}"#)?;
+    let periods = periods.iter().map(|(key, dates)| Ok((key.clone(), read_period(key, dates, place)?)));
+    Ok(Question { text: text.to_owned(), prefix, periods: periods.collect::<Result<_, Error>>()? })
+}
+
+fn read_period(key: &str, dates: &Document, place: Place<'_>) -> Result<Vec<Date>, Error> {
+    let Some((_, period, example)) = PERIODS.into_iter().find(|(name, ..)| *name == key) else {
+        return Err(unknown_key(place, key, &PERIODS.map(|(name, ..)| name)));
+    };
+    let place = Place::Key(&place, key);
+    let dates = dates.list(place, &format!("a list of dates such as [{example:?}]"))?;
+    let mut read = Vec::with_capacity(dates.len());
+    for (index, date) in dates.iter().enumerate() {
+        let place = Place::Index(&place, index);
+        match date {
+            // A bare date asks for everything.
+            Document::Text(text) => read.push(read_date(period, text, place, vec![("all".into(), Name::ALL)])?),
+            Document::Object(members) if !members.is_empty() => {
+                for (text, names) in members {
+                    let place = Place::Key(&place, text);
+                    read.push(read_date(period, text, place, read_names(names, place)?)?);
+                }
+            }
+            other => {
+                let what = format!(
+                    r#"a date such as {example:?}, or one with names such as {{{example:?}:["all","proto:6"]}}"#
+                );
+                return Err(place.problem(format_args!("must be {what}, not {other}")));
+            }
+        }
+    }
+    Ok(read)
+}
+
+fn read_date(period: Period, text: &str, place: Place<'_>, names: Vec<(String, Name)>) -> Result<Date, Error> {
+    let interval = parse_interval(period, text).map_err(|error| place.problem(error))?;
+    Ok(Date { text: text.to_owned(), interval, names })
+}
+
+fn read_names(names: &Document, place: Place<'_>) -> Result<Vec<(String, Name)>, Error> {
+    let names = names.list(place, r#"a list of names such as ["all","proto:6"]"#)?;
+    let mut seen = HashSet::with_capacity(names.len());
+    let mut read = Vec::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        let place = Place::Index(&place, index);
+        let text = name.text(place, r#"a name such as "all" or "proto:6""#)?;
+        let name: Name = text.parse().map_err(|error: NameError| place.problem(error))?;
+        if !seen.insert(name) {
+            return Err(place.problem(format_args!("{} is asked for twice", Quoted(text))));
+        }
+        read.push((text.to_owned(), name));
+    }
+    Ok(read)
+}

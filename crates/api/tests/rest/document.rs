@@ -1,0 +1,60 @@
+//! docs/rest.md: its examples are run as they stand, and answer what stands below them.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::client::shell;
+use crate::server::{AUTH_KEY, SIGN_KEY, Server};
+use crate::stats::count_the_example;
+
+/// The fenced blocks of a document: language and text.
+fn blocks(document: &str) -> Vec<(&str, &str)> {
+    let mut blocks = Vec::new();
+    let mut rest = document;
+    while let Some((_, opened)) = rest.split_once("\n```") {
+        let (language, opened) = opened.split_once('\n').unwrap();
+        let (text, closed) = opened.split_once("```\n").unwrap();
+        blocks.push((language, text));
+        rest = closed;
+    }
+    blocks
+}
+
+#[test]
+fn the_examples_of_the_document_work_as_written() {
+    let server = Server::start();
+    count_the_example(&server);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rest.md");
+    let document = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let blocks = blocks(&document);
+
+    let keys = format!("NETFLOW__ADMIN__AUTH_KEY='{AUTH_KEY}'; NETFLOW__ADMIN__SIGN_KEY='{SIGN_KEY}'\n");
+    let mut script = String::new();
+    let mut expected = Vec::new();
+    for pair in blocks.windows(2).chain([[("", ""); 2].as_slice()]) {
+        let [(language, text), (next, answer)] = pair else { unreachable!() };
+        if *language != "sh" {
+            continue;
+        }
+        let text = text
+            .replace(". data/keys\n", &keys)
+            .replace("http://127.0.0.1:8080", &format!("http://{}", server.address));
+        script.push_str(&text);
+        if *next == "json" {
+            script.push_str("printf '\\0'\n");
+            expected.push((text, *answer));
+        }
+    }
+    assert!(expected.len() >= 8, "the document has lost its examples");
+    let answers = shell(server.address, &script);
+    for ((example, expected), answer) in expected.iter().zip(answers.split('\0')) {
+        let read = |text: &str| {
+            serde_json::from_str::<Value>(text).unwrap_or_else(|error| panic!("{error}: {text}\n{example}"))
+        };
+        assert_eq!(read(answer), read(expected), "{example}");
+        // The order of keys matters to the eye: what is shown is what comes, but for the white space.
+        let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().concat();
+        assert_eq!(plain(answer), plain(expected), "{example}");
+    }
+}

@@ -1,0 +1,273 @@
+//! `/stats`: what is asked, in the order and spelling in which it is asked, and the very numbers that were stored.
+
+use std::net::IpAddr;
+
+use accounting::block::{Tables, WriterId};
+use accounting::direction::Direction::{self, In, InLocal, Out, OutLocal};
+use accounting::period::{Interval, Minute, Period};
+use accounting::query::parse_interval;
+use flow::{Counters, Timestamp};
+use serde_json::{Value, json};
+use storage::{Store, WriterState};
+
+use crate::client::{Answer, ask};
+use crate::server::Server;
+
+const SENDER: &str = "172.16.1.1";
+const WRITER: WriterId = WriterId(7);
+
+/// Stores what was counted in an interval: names with their directions, flows and bytes; ten flows' packets.
+fn count(server: &Server, writer: WriterId, interval: Interval, prefix: &str, rows: &[(Direction, &str, u64, u64)]) {
+    let mut tables = Tables::new();
+    for (direction, name, flows, bytes) in rows {
+        let counters = Counters { bytes: *bytes, packets: bytes / 100, flows: *flows };
+        tables.add(*direction, name.parse().unwrap(), counters);
+    }
+    let sender: IpAddr = SENDER.parse().unwrap();
+    let blocks = tables.blocks(interval, sender, prefix.parse().unwrap(), writer, 1, u64::from(interval.start.0));
+    let state = WriterState { writer, epoch: 1, seen: Timestamp::EPOCH, rolled_up: [Minute(0); 4] };
+    server.runtime.block_on(async {
+        server.store.put_writer(&state).await.unwrap();
+        server.store.put_blocks(&blocks).await.unwrap();
+    });
+}
+
+fn minute(text: &str) -> Interval {
+    parse_interval(Period::Minute, text).unwrap()
+}
+
+fn register(server: &Server) {
+    assert_eq!(ask(server.address, "PUT", &format!("/senders/{SENDER}"), r#"{"prefixes":[]}"#).status, 200);
+}
+
+/// What the examples of docs/rest.md answer.
+pub(crate) fn count_the_example(server: &Server) {
+    let all_tcp = |flows: u64| [(In, "all", flows, flows * 1000), (In, "proto:6", flows, flows * 1000)];
+    count(server, WRITER, minute("2014-02-02 05:00"), "172.16.1.0/24", &all_tcp(4));
+    let out = [(Out, "all", 1, 900), (Out, "proto:17", 1, 900), (Out, "dstas:34868", 1, 900)];
+    count(server, WRITER, minute("2014-02-02 05:01"), "172.16.1.0/24", &[&all_tcp(3)[..], &out].concat());
+}
+
+fn stats(server: &Server, question: &str) -> Answer {
+    ask(server.address, "POST", &format!("/stats/{SENDER}"), question)
+}
+
+fn entry(name: &str, direction: &str, flows: u64, bytes: u64) -> Value {
+    json!({"name": name, "direction": direction, "bytes": bytes, "pkts": bytes / 100, "flows": flows})
+}
+
+#[test]
+fn an_answer_is_in_the_order_and_spelling_of_its_question() {
+    let server = Server::start();
+    register(&server);
+    count_the_example(&server);
+    let question = r#"{"2001:DB8::/32":{"days":["2014-02-02"]},"172.16.1.0/24":{
+        "minutes":["2014-02-02 05:01",{"2014-02-02 05:00":["proto:6","all","proto:17"]},"2014-02-02 05:02"],
+        "years":["2014","2013"],"hours":[]}}"#;
+    let entry = |name: &str, direction: &str, flows: u64, bytes: u64| {
+        let pkts = bytes / 100;
+        format!(r#"{{"name":"{name}","direction":"{direction}","bytes":{bytes},"pkts":{pkts},"flows":{flows}}}"#)
+    };
+    let expected = [
+        r#"{"2001:DB8::/32":{"days":[{"2014-02-02":[]}]},"172.16.1.0/24":{"minutes":[{"2014-02-02 05:01":["#,
+        &entry("all", "in", 3, 3000),
+        ",",
+        &entry("all", "out", 1, 900),
+        r#"]},{"2014-02-02 05:00":["#,
+        &entry("proto:6", "in", 4, 4000),
+        ",",
+        &entry("all", "in", 4, 4000),
+        r#"]},{"2014-02-02 05:02":[]}],"years":[{"2014":["#,
+        &entry("all", "in", 7, 7000),
+        ",",
+        &entry("all", "out", 1, 900),
+        r#"]},{"2013":[]}],"hours":[]}}"#,
+    ];
+    assert_eq!(stats(&server, question).text(), expected.concat());
+}
+
+#[test]
+fn each_direction_has_an_entry_of_its_own_and_names_are_of_any_field() {
+    let server = Server::start();
+    register(&server);
+    let rows = [
+        (OutLocal, "all", 1, 100),
+        (InLocal, "all", 2, 200),
+        (Out, "all", 3, 300),
+        (In, "all", 4, 400),
+        (In, "srcip:192.0.2.1", 5, 500),
+        (Out, "dstip:2001:db8::1", 6, 600),
+        (In, "srcport:443", 7, 700),
+        (In, "dstport:65535", 8, 800),
+        (In, "srcas:4294967295", 9, 900),
+        (In, "dstas:0", u64::MAX, u64::MAX),
+    ];
+    let at = minute("2026-11-23 10:00");
+    count(&server, WRITER, at, "0.0.0.0/0", &rows);
+    let question = json!({"0.0.0.0/0": {"minutes": [{"2026-11-23 10:00": [
+        "all", "srcip:192.0.2.1", "dstip:2001:DB8::1", "srcport:443", "dstport:65535", "srcas:4294967295", "dstas:0",
+        "srcip:192.0.2.2", "dstas:1"
+    ]}]}});
+    let expected = json!([
+        entry("all", "in", 4, 400),
+        entry("all", "out", 3, 300),
+        entry("all", "in:local", 2, 200),
+        entry("all", "out:local", 1, 100),
+        entry("srcip:192.0.2.1", "in", 5, 500),
+        entry("dstip:2001:DB8::1", "out", 6, 600),
+        entry("srcport:443", "in", 7, 700),
+        entry("dstport:65535", "in", 8, 800),
+        entry("srcas:4294967295", "in", 9, 900),
+        entry("dstas:0", "in", u64::MAX, u64::MAX),
+    ]);
+    let answer = stats(&server, &question.to_string()).json();
+    assert_eq!(answer["0.0.0.0/0"]["minutes"][0]["2026-11-23 10:00"], expected);
+}
+
+#[test]
+fn coarser_dates_sum_minutes_and_writers() {
+    let server = Server::start();
+    register(&server);
+    for (writer, text) in [
+        (1, "2013-12-31 23:59"),
+        (1, "2014-01-31 23:59"),
+        (2, "2014-02-02 04:59"),
+        (1, "2014-02-02 05:00"),
+        (2, "2014-02-02 05:59"),
+        (2, "2014-02-03 00:00"),
+    ] {
+        count(&server, WriterId(writer), minute(text), "10.0.0.0/8", &[(In, "all", 1, 100)]);
+    }
+    for (period, date, flows) in [
+        ("years", "2014", 5),
+        ("months", "2014-02", 4),
+        ("days", "2014-02-02", 3),
+        ("hours", "2014-02-02 05", 2),
+        ("minutes", "2014-02-02 05:59", 1),
+    ] {
+        let answer = stats(&server, &format!(r#"{{"10.0.0.0/8":{{"{period}":["{date}"]}}}}"#)).json();
+        assert_eq!(answer["10.0.0.0/8"][period][0][date], json!([entry("all", "in", flows, flows * 100)]), "{date}");
+    }
+}
+
+#[test]
+fn dates_may_stand_again_and_several_in_one_object() {
+    let server = Server::start();
+    register(&server);
+    count_the_example(&server);
+    let question =
+        r#"{"172.16.1.0/24":{"minutes":["2014-02-02 05:00",{"2014-02-02 05:00":["all"],"2014-02-02 05:09":[]}]}}"#;
+    let all = json!([entry("all", "in", 4, 4000)]);
+    let expected = json!([{"2014-02-02 05:00": all}, {"2014-02-02 05:00": all}, {"2014-02-02 05:09": []}]);
+    assert_eq!(stats(&server, question).json()["172.16.1.0/24"]["minutes"], expected);
+    assert_eq!(stats(&server, "{}").text(), "{}");
+    assert_eq!(stats(&server, r#"{"172.16.1.0/24":{}}"#).text(), r#"{"172.16.1.0/24":{}}"#);
+}
+
+#[test]
+fn many_dates_are_answered_in_their_order() {
+    let server = Server::start();
+    register(&server);
+    let first = minute("2014-02-02 05:00").start;
+    let texts: Vec<String> =
+        (0..120).rev().map(|n| Interval { period: Period::Minute, start: Minute(first.0 + n) }.to_string()).collect();
+    for (number, text) in texts.iter().enumerate() {
+        count(&server, WRITER, minute(text), "10.0.0.0/8", &[(In, "all", number as u64 + 1, 100)]);
+    }
+    let answer = stats(&server, &json!({"10.0.0.0/8": {"minutes": texts}}).to_string()).json();
+    for (number, text) in texts.iter().enumerate() {
+        let expected = json!({text.as_str(): [entry("all", "in", number as u64 + 1, 100)]});
+        assert_eq!(answer["10.0.0.0/8"]["minutes"][number], expected);
+    }
+}
+
+#[test]
+fn a_sender_that_is_not_registered_is_a_404() {
+    let server = Server::start();
+    count_the_example(&server);
+    let message = stats(&server, r#"{"172.16.1.0/24":{"years":["2014"]}}"#).refusal(404, "NOT_FOUND");
+    assert_eq!(message, "172.16.1.1 is not a registered sender: PUT /senders/172.16.1.1 registers it");
+}
+
+#[test]
+fn a_wrong_question_is_refused_with_its_place_and_the_right_form() {
+    let server = Server::start();
+    register(&server);
+    let at = r#"["10.0.0.0/8"]"#;
+    for (question, expected) in [
+        ("", r#"the body is empty: send {"172.16.1.0/24":{"days":["2014-02-02"]}}"#.to_owned()),
+        ("[]", r#"body: must be an object such as {"172.16.1.0/24":{"days":["2014-02-02"]}}, not a list"#.into()),
+        (
+            r#"{"10.0.0.1/8":{}}"#,
+            r#"["10.0.0.1/8"]: 10.0.0.1 is not the first address of its /8: did you mean 10.0.0.0/8?"#.into(),
+        ),
+        (r#"{"10.0.0.0":{}}"#, r#"["10.0.0.0"]: '10.0.0.0' is not a prefix: write <address>/<length>"#.into()),
+        (r#"{"10.0.0.0/8":{},"10.0.0.0/8":{}}"#, r#"the key "10.0.0.0/8" stands twice"#.into()),
+        (r#"{"10.0.0.0/8":[]}"#, format!(r#"{at}: must be an object such as {{"days":["2014-02-02"]}}, not a list"#)),
+        (r#"{"10.0.0.0/8":{"day":[]}}"#, format!("{at}.day: is not a known key: did you mean days?")),
+        (r#"{"10.0.0.0/8":{"weeks":[]}}"#, format!("{at}.weeks: is not a known key: ")),
+        (
+            r#"{"10.0.0.0/8":{"days":"2014-02-02"}}"#,
+            format!(r#"{at}.days: must be a list of dates such as ["2014-02-02"], not "2014-02-02""#),
+        ),
+        (
+            r#"{"10.0.0.0/8":{"years":[2014]}}"#,
+            format!(
+                r#"{at}.years[0]: must be a date such as "2013", or one with names such as {{"2013":["all","proto:6"]}}, not 2014"#
+            ),
+        ),
+        (r#"{"10.0.0.0/8":{"years":[{}]}}"#, format!(r#"{at}.years[0]: must be a date such as "2013""#)),
+        (
+            r#"{"10.0.0.0/8":{"months":["2013-01","2013-13"]}}"#,
+            format!("{at}.months[1]: '2013-13' names no month: write YYYY-MM"),
+        ),
+        (r#"{"10.0.0.0/8":{"hours":["2014-02-02T05"]}}"#, format!("{at}.hours[0]: '2014-02-02T05' names no hour")),
+        (
+            r#"{"10.0.0.0/8":{"minutes":[{"2014-02-30 00:00":["all"]}]}}"#,
+            format!(r#"{at}.minutes[0]["2014-02-30 00:00"]: '2014-02-30 00:00' names no minute"#),
+        ),
+        (
+            r#"{"10.0.0.0/8":{"years":[{"2014":"all"}]}}"#,
+            format!(r#"{at}.years[0].2014: must be a list of names such as ["all","proto:6"], not "all""#),
+        ),
+        (r#"{"10.0.0.0/8":{"years":[{"2014":["all",6]}]}}"#, format!("{at}.years[0].2014[1]: must be a name such as")),
+        (
+            r#"{"10.0.0.0/8":{"years":[{"2014":["proto"]}]}}"#,
+            format!("{at}.years[0].2014[0]: 'proto' is not a name: write all, or one of proto, srcip"),
+        ),
+        (
+            r#"{"10.0.0.0/8":{"years":[{"2014":["proto:tcp"]}]}}"#,
+            format!("{at}.years[0].2014[0]: 'proto:tcp' is not a name"),
+        ),
+        (
+            r#"{"10.0.0.0/8":{"years":[{"2014":["all","all"]}]}}"#,
+            format!(r#"{at}.years[0].2014[1]: "all" is asked for twice"#),
+        ),
+    ] {
+        let message = stats(&server, question).refusal(400, "BAD_REQUEST");
+        assert!(message.contains(&expected), "{question}\n{message}\n{expected}");
+    }
+    let long = format!(r#"{{"10.0.0.0/8":{{"years":["{}"]}}}}"#, "x".repeat(500_000));
+    assert!(stats(&server, &long).refusal(400, "BAD_REQUEST").len() < 1_000);
+}
+
+#[test]
+fn a_damaged_block_is_counted_in_a_header_and_the_rest_is_served() {
+    let server = Server::start();
+    register(&server);
+    count_the_example(&server);
+    let question = r#"{"172.16.1.0/24":{"days":["2014-02-02"],"minutes":["2014-02-02 05:00","2014-02-02 05:01"]}}"#;
+    assert_eq!(stats(&server, question).header("x-io-damaged-blocks"), None);
+    let at = minute("2014-02-02 05:00");
+    let (sender, prefix) = (SENDER.parse().unwrap(), "172.16.1.0/24".parse().unwrap());
+    let selection = storage::Selection { interval: at, sender, prefix, tables: accounting::block::TableSet::ALL };
+    server.runtime.block_on(async {
+        let mut blocks = server.store.read_blocks(&[selection]).await.unwrap();
+        assert_eq!(blocks.len(), 1);
+        *blocks[0].content.last_mut().unwrap() ^= 1;
+        server.store.put_blocks(&blocks).await.unwrap();
+    });
+    let answer = stats(&server, question);
+    assert_eq!(answer.header("x-io-damaged-blocks"), Some("1"));
+    assert_eq!(answer.json()["172.16.1.0/24"]["days"][0]["2014-02-02"][0], entry("all", "in", 3, 3000));
+}
