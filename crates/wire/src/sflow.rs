@@ -75,7 +75,7 @@ pub struct SequenceNumber {
 }
 
 /// What a sequence number counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Counted {
     /// The datagrams of a sub-agent.
     Datagrams,
@@ -88,7 +88,7 @@ pub enum Counted {
 }
 
 /// What samples are taken of (SFLOW-MIB, `SFlowDataSource`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DataSource {
     /// 0 interface, 1 VLAN, 2 physical entity, 3 logical entity.
     pub kind: u32,
