@@ -11,7 +11,7 @@ use accounting::period::{Minute, Period};
 use accounting::tally::{Tally, TallyLimits};
 use flow::Timestamp;
 use storage::{Retention, Store, StoreError, WriterState};
-use wire::Datagram;
+use wire::{Datagram, PendingBudget};
 
 use crate::admission::Admission;
 use crate::flusher::{Flusher, Keep};
@@ -48,7 +48,7 @@ impl Replay {
             store.expire(writer, Retention { period, before: Minute(u32::MAX) }).await?;
         }
         store.put_writer(&state).await?;
-        let shard = Shard::new(rules, Admission::load(store.as_ref()).await?.admitted());
+        let shard = Shard::new(rules, Admission::load(store.as_ref()).await?.admitted(), PendingBudget::default());
         let flusher = Flusher::new(store, state, keep, Status::new(0));
         Ok(Self {
             shard,

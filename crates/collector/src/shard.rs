@@ -12,7 +12,7 @@ use accounting::period::Minute;
 use accounting::tally::{Monitored, Tally, TallyLimits};
 use arc_swap::cache::Cache;
 use flow::{DatagramFate, FlowFate, FlowRecord, Timestamp};
-use wire::{Datagram, Decoded, Message, Record, RecordKind, Session, SessionLimits};
+use wire::{Datagram, Decoded, Message, PendingBudget, Record, RecordKind, Session, SessionLimits};
 
 use crate::admission::{Admitted, Snapshot};
 use crate::status::Counts;
@@ -33,6 +33,7 @@ pub struct Rules {
 /// One thread's share of the work: its exporters and its open counters.
 pub struct Shard {
     rules: Rules,
+    waiting: PendingBudget,
     admitted: Cache<Admitted, Arc<Snapshot>>,
     exporters: HashMap<IpAddr, Exporter>,
     tally: Tally,
@@ -55,11 +56,12 @@ pub struct Sealed {
 }
 
 impl Shard {
-    /// A shard that has seen nothing.
+    /// A shard that has seen nothing. All shards of a process share one budget for data that wait for a template.
     #[must_use]
-    pub fn new(rules: Rules, admitted: Admitted) -> Self {
+    pub fn new(rules: Rules, admitted: Admitted, waiting: PendingBudget) -> Self {
         Self {
             rules,
+            waiting,
             admitted: Cache::new(admitted),
             exporters: HashMap::new(),
             tally: Tally::new(rules.tally),
@@ -69,13 +71,13 @@ impl Shard {
 
     /// Takes one datagram through admission, decoding, attribution and tally.
     pub fn take(&mut self, datagram: &Datagram<'_>) {
-        let Self { rules, admitted, exporters, tally, counts } = self;
+        let Self { rules, waiting, admitted, exporters, tally, counts } = self;
         let address = datagram.exporter.address;
         let Some(monitored) = admitted.load().get(&address) else {
             counts.datagrams[DatagramFate::Unauthorised] += 1;
             return;
         };
-        let exporter = exporters.entry(address).or_insert_with(|| Exporter::new(rules.session));
+        let exporter = exporters.entry(address).or_insert_with(|| Exporter::new(rules.session, waiting));
         exporter.hear(datagram.received);
         let decoded = exporter.session.decode(datagram, &mut |record| count(record, monitored, rules, tally, counts));
         counts.datagrams[datagram_fate(&decoded)] += 1;
@@ -137,8 +139,8 @@ fn datagram_fate(decoded: &Decoded) -> DatagramFate {
 }
 
 impl Exporter {
-    fn new(limits: SessionLimits) -> Self {
-        Self { session: Session::new(limits), last: Timestamp::EPOCH, heard_since_seal: false }
+    fn new(limits: SessionLimits, waiting: &PendingBudget) -> Self {
+        Self { session: Session::with_budget(limits, waiting.clone()), last: Timestamp::EPOCH, heard_since_seal: false }
     }
 
     fn hear(&mut self, at: Timestamp) {

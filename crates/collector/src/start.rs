@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle as Task;
 use udp::{Socket, SocketSet};
+use wire::PendingBudget;
 
 use crate::admission::Admission;
 use crate::flusher::{Flusher, Keep};
@@ -96,6 +97,7 @@ pub async fn start(
     let status = Status::new(settings.threads);
     let stop = Arc::new(AtomicBool::new(false));
     let (to_flusher, sealed) = sync_channel(settings.threads);
+    let waiting = PendingBudget::default();
     let mut empties = Vec::new();
     let mut receivers = Vec::new();
     for ((number, sockets), published) in
@@ -106,7 +108,7 @@ pub async fn start(
         empties.push(to_receiver);
         let thread = ReceiverThread {
             number,
-            shard: Shard::new(settings.rules, admission.admitted()),
+            shard: Shard::new(settings.rules, admission.admitted(), waiting.clone()),
             sockets: SocketSet::new(sockets),
             flush_interval: settings.flush_interval,
             published,

@@ -1,0 +1,282 @@
+//! Real datagrams over loopback into a running collector, with the memory store: what was sent is what is counted.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use accounting::block::{TableSet, WriterId};
+use accounting::direction::Direction;
+use accounting::field::Name;
+use accounting::period::{Interval, Minute, Period};
+use accounting::tally::TallyLimits;
+use collector::flusher::Keep;
+use collector::replay::Replay;
+use collector::shard::Rules;
+use collector::status::{Counts, Status};
+use collector::{Collector, Settings, StartError, start};
+use flow::{Counters, DatagramFate, Exporter, FlowFate, Prefix, Timestamp};
+use storage::memory::Memory;
+use storage::totals::totals;
+use storage::{Store, WriterState};
+use tokio::sync::Notify;
+use wire::netflow_v5::{Header, Record};
+use wire::{Datagram, SessionLimits};
+use zerocopy::IntoBytes;
+
+const MONITORED: &str = "192.0.2.0/24";
+
+fn rules() -> Rules {
+    Rules {
+        scale_samples: true,
+        clock_limit: Duration::from_secs(600),
+        session: SessionLimits::default(),
+        tally: TallyLimits::default(),
+    }
+}
+
+fn settings(listen: &[&str]) -> Settings {
+    Settings {
+        listen: listen.iter().map(|address| address.parse().unwrap()).collect(),
+        threads: 2,
+        receive_buffer: 1 << 20,
+        flush_interval: Duration::from_millis(50),
+        rules: rules(),
+        keep: Keep::default(),
+    }
+}
+
+/// A v5 datagram of one record: 100 octets in 2 packets from the world to the monitored prefix.
+fn datagram(exported: Timestamp) -> Vec<u8> {
+    let header = Header {
+        version: 5.into(),
+        count: 1.into(),
+        unix_seconds: u32::try_from(exported.seconds()).unwrap().into(),
+        ..Header::default()
+    };
+    let record = Record {
+        source: [198, 51, 100, 1],
+        destination: [192, 0, 2, 1],
+        protocol: 6,
+        octets: 100.into(),
+        packets: 2.into(),
+        ..Record::default()
+    };
+    [header.as_bytes(), record.as_bytes()].concat()
+}
+
+fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+struct Bench {
+    store: Arc<Memory>,
+    changed: Arc<Notify>,
+    collector: Collector,
+}
+
+impl Bench {
+    async fn start(listen: &[&str], senders: &[IpAddr]) -> Self {
+        let (store, changed) = (Arc::new(Memory::default()), Arc::new(Notify::new()));
+        let writer = WriterState::new(WriterId(1), 1, now());
+        store.put_writer(&writer).await.unwrap();
+        for sender in senders {
+            store.add_prefixes(*sender, &[MONITORED.parse().unwrap()]).await.unwrap();
+        }
+        let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
+        let collector = start(settings(listen), shared, writer, Arc::clone(&changed)).await.unwrap();
+        Self { store, changed, collector }
+    }
+
+    /// What was counted for a sender this year.
+    async fn counted(&self, sender: IpAddr) -> Counters {
+        counted(self.store.as_ref(), sender).await
+    }
+
+    /// Waits until the counts are as they should be.
+    async fn until(&self, what: impl Fn(&Counts) -> bool) {
+        let status = self.collector.status();
+        let end = Instant::now() + Duration::from_secs(20);
+        while !what(&status.counts()) {
+            assert!(Instant::now() < end, "{}", status.counts());
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+async fn counted(store: &dyn Store, sender: IpAddr) -> Counters {
+    let year = Interval::containing(Period::Year, Minute::of(now()));
+    let prefix: Prefix = MONITORED.parse().unwrap();
+    let totals = totals(store, sender, prefix, year, TableSet::ALL).await.unwrap();
+    assert!(totals.damaged.is_empty());
+    totals.tables.get(Direction::In, Name::ALL).unwrap_or_default()
+}
+
+/// A socket of this loopback address.
+fn exporter(address: IpAddr) -> UdpSocket {
+    UdpSocket::bind(SocketAddr::new(address, 0)).unwrap()
+}
+
+fn flushes(status: &Status) -> u64 {
+    status.flushes().flushes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_is_stored_when_it_stops() {
+    let senders = [IpAddr::from(Ipv4Addr::new(127, 0, 0, 1)), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])];
+    let bench = Bench::start(&["127.0.0.1:0", "[::1]:0"], &senders).await;
+    let addresses = bench.collector.addresses().to_vec();
+    assert_eq!(addresses.len(), 2);
+    let sent = 500;
+    for (sender, address) in senders.iter().zip(&addresses) {
+        let socket = exporter(*sender);
+        for _ in 0..sent {
+            socket.send_to(&datagram(now()), address).unwrap();
+        }
+    }
+    // Told to stop while datagrams still wait in the kernel.
+    let status = bench.collector.status();
+    bench.collector.stop().await.unwrap();
+    assert_eq!(status.counts().datagrams[DatagramFate::Decoded] + status.counts().kernel_drops, 2 * sent);
+    assert_eq!(status.counts().kernel_drops, 0);
+    for sender in senders {
+        let expected = Counters { bytes: 100 * sent, packets: 2 * sent, flows: sent };
+        assert_eq!(counted(bench.store.as_ref(), sender).await, expected);
+        assert!(bench.store.sender(sender).await.unwrap().unwrap().last.is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_is_admitted_as_soon_as_it_is_registered() {
+    let bench = Bench::start(&["127.0.0.1:0"], &[]).await;
+    let sender = IpAddr::from(Ipv4Addr::new(127, 0, 0, 9));
+    let (socket, to) = (exporter(sender), bench.collector.addresses()[0]);
+    socket.send_to(&datagram(now()), to).unwrap();
+    bench.until(|counts| counts.datagrams[DatagramFate::Unauthorised] == 1).await;
+
+    bench.store.add_prefixes(sender, &[MONITORED.parse().unwrap()]).await.unwrap();
+    bench.changed.notify_one();
+    let end = Instant::now() + Duration::from_secs(3);
+    while bench.collector.status().counts().datagrams[DatagramFate::Decoded] == 0 {
+        assert!(Instant::now() < end, "still not admitted");
+        socket.send_to(&datagram(now()), to).unwrap();
+        tokio::task::yield_now().await;
+    }
+
+    bench.store.remove_sender(sender).await.unwrap();
+    bench.changed.notify_one();
+    let before = bench.collector.status().counts().datagrams[DatagramFate::Unauthorised];
+    let end = Instant::now() + Duration::from_secs(3);
+    while bench.collector.status().counts().datagrams[DatagramFate::Unauthorised] < before + 2 {
+        assert!(Instant::now() < end, "still admitted");
+        socket.send_to(&datagram(now()), to).unwrap();
+        tokio::task::yield_now().await;
+    }
+    let decoded = bench.collector.status().counts().datagrams[DatagramFate::Decoded];
+    let store = Arc::clone(&bench.store);
+    bench.collector.stop().await.unwrap();
+    assert_eq!(counted(store.as_ref(), sender).await.flows, decoded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flushes_come_while_it_runs_and_every_datagram_has_a_fate() {
+    let sender = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let bench = Bench::start(&["127.0.0.1:0"], &[sender]).await;
+    let (socket, to) = (exporter(sender), bench.collector.addresses()[0]);
+    let mut cut = datagram(now());
+    cut.truncate(40);
+    let mut elsewhere = datagram(now());
+    elsewhere[24 + 4] = 10;
+    for payload in [&datagram(now())[..], &cut, b"no export", b"", &elsewhere] {
+        socket.send_to(payload, to).unwrap();
+    }
+    bench.until(|counts| counts.datagrams.total() == 5).await;
+    let counts = bench.collector.status().counts();
+    assert_eq!(counts.datagrams[DatagramFate::Decoded], 2);
+    assert_eq!(counts.datagrams[DatagramFate::Damaged] + counts.datagrams[DatagramFate::UnknownVersion], 3);
+    assert_eq!(counts.flows[FlowFate::Matched], 1);
+    assert_eq!(counts.flows[FlowFate::Unmatched], 1);
+    let status = bench.collector.status();
+    let end = Instant::now() + Duration::from_secs(20);
+    while bench.counted(sender).await.flows < 1 {
+        assert!(Instant::now() < end, "not flushed: {:?}", status.flushes());
+        tokio::task::yield_now().await;
+    }
+    assert!(flushes(&status) > 0);
+    bench.collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_in_use_is_an_error_that_names_it() {
+    let first = Bench::start(&["127.0.0.1:0"], &[]).await;
+    let taken = first.collector.addresses()[0].to_string();
+    let store: Arc<dyn Store> = Arc::new(Memory::default());
+    let writer = WriterState::new(WriterId(2), 1, now());
+    let Err(error) = start(settings(&[&taken]), store, writer, Arc::default()).await else { panic!("bound twice") };
+    assert!(matches!(error, StartError::Listen { .. }));
+    assert!(error.to_string().contains(&taken), "{error}");
+    first.collector.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_beyond_the_limit_does_not_choose_the_minute() {
+    let store = Arc::new(Memory::default());
+    let sender = IpAddr::from(Ipv4Addr::LOCALHOST);
+    store.add_prefixes(sender, &[MONITORED.parse().unwrap()]).await.unwrap();
+    let received = Timestamp::from_seconds(1_391_317_260); // 2014-02-02 05:01
+    let mut replay = begin(&store).await;
+    for seconds_off in [0_u64, 600, 601, 1_000_000_000] {
+        let payload = datagram(Timestamp::from_seconds(received.seconds() - seconds_off));
+        replay.take(&Datagram { exporter: Exporter::new(sender, 1), received, payload: &payload }).await.unwrap();
+    }
+    let counts = replay.finish(received).await.unwrap();
+    assert_eq!(counts.time_clamped, 2);
+    let flows_in = async |minute: &str| {
+        let minute = accounting::query::parse_interval(Period::Minute, minute).unwrap();
+        let totals = totals(store.as_ref(), sender, MONITORED.parse().unwrap(), minute, TableSet::ALL).await.unwrap();
+        totals.tables.get(Direction::In, Name::ALL).unwrap_or_default().flows
+    };
+    assert_eq!(flows_in("2014-02-02 05:01").await, 3);
+    assert_eq!(flows_in("2014-02-02 04:51").await, 1);
+}
+
+#[tokio::test]
+async fn replaying_again_replaces_and_two_stores_get_the_same_blocks() {
+    let sender = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let begun = Timestamp::from_seconds(1_391_317_260);
+    let stores = [Arc::new(Memory::default()), Arc::new(Memory::default())];
+    let mut blocks = Vec::new();
+    for (store, times) in stores.iter().zip([1, 2]) {
+        store.add_prefixes(sender, &[MONITORED.parse().unwrap()]).await.unwrap();
+        for _ in 0..times {
+            let mut replay = begin(store).await;
+            for second in 0..7200 {
+                let received = Timestamp::from_seconds(begun.seconds() + second);
+                let payload = datagram(received);
+                let exporter = Exporter::new(sender, 1);
+                replay.take(&Datagram { exporter, received, payload: &payload }).await.unwrap();
+            }
+            replay.finish(Timestamp::from_seconds(begun.seconds() + 86_400 * 400)).await.unwrap();
+        }
+        let mut all = Vec::new();
+        for period in Period::ALL {
+            for interval in store.intervals(WriterId(7), period, Minute(0), Minute(u32::MAX)).await.unwrap() {
+                let prefix = MONITORED.parse().unwrap();
+                let selection = storage::Selection { interval, sender, prefix, tables: TableSet::ALL };
+                all.extend(store.read_blocks(&[selection]).await.unwrap());
+            }
+        }
+        all.sort_by_key(|block| block.key);
+        blocks.push(all);
+    }
+    assert!(blocks[0].iter().any(|block| block.key.interval.period == Period::Year));
+    assert_eq!(blocks[0], blocks[1]);
+    let year = accounting::query::parse_interval(Period::Year, "2014").unwrap();
+    let totals = totals(stores[1].as_ref(), sender, MONITORED.parse().unwrap(), year, TableSet::ALL).await.unwrap();
+    let expected = Counters { bytes: 720_000, packets: 14_400, flows: 7200 };
+    assert_eq!(totals.tables.get(Direction::In, Name::ALL), Some(expected));
+}
+
+async fn begin(store: &Arc<Memory>) -> Replay {
+    let shared: Arc<dyn Store> = Arc::<Memory>::clone(store);
+    Replay::begin(shared, WriterId(7), rules(), Duration::from_secs(10), Keep::default()).await.unwrap()
+}
