@@ -1,4 +1,5 @@
 //! Real datagrams over loopback into a running collector, with the memory store: what was sent is what is counted.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
