@@ -2,7 +2,7 @@
 //! means is the router's matter.
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HEADER_LIMIT_BYTES: usize = 64 * 1024;
 /// How long running requests are waited for at the stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long accepting rests after it failed, which is when the process has no file descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long accepting rests when the process has no file descriptor or no memory left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Serves the router until `shutdown` is ready; then lets running requests end.
 ///
@@ -58,8 +58,10 @@ pub async fn serve(
                     running.spawn(run(stream, connection, router.clone(), stopping.clone()));
                 }
             }
+            // The client gave up before it was its turn.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
             Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
+                tracing::warn!(%error, "no connection can be accepted");
                 sleep(ACCEPT_PAUSE).await;
             }
         }

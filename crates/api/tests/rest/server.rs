@@ -3,14 +3,14 @@
 use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use api::{Api, Keys, serve};
 use async_trait::async_trait;
 use flow::{Prefix, Timestamp};
-use storage::memory::Memory;
-use storage::{Retention, Selection, Sender, Store, StoreError, WriterState};
+use storage::{Memory, Retention, Selection, Sender, Store, StoreError, WriterState};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
@@ -34,7 +34,7 @@ impl Server {
 
     /// A server whose store fails like this at every call.
     pub(crate) fn broken(failure: fn(String) -> StoreError) -> Self {
-        Self::over(Arc::new(Broken(failure)), Arc::default())
+        Self::over(Arc::new(Broken { failure, after: Duration::ZERO }), Arc::default())
     }
 
     fn over(served: Arc<dyn Store>, store: Arc<Memory>) -> Self {
@@ -61,56 +61,60 @@ impl Server {
 }
 
 /// A store that fails at every call, with a text that must not reach a client.
-struct Broken(fn(String) -> StoreError);
+pub(crate) struct Broken {
+    pub(crate) failure: fn(String) -> StoreError,
+    pub(crate) after: Duration,
+}
 
 impl Broken {
-    fn fail<T>(&self) -> Result<T, StoreError> {
-        Err((self.0)("SECRET detail of /var/lib".into()))
+    async fn fail<T>(&self) -> Result<T, StoreError> {
+        tokio::time::sleep(self.after).await;
+        Err((self.failure)("SECRET detail of /var/lib".into()))
     }
 }
 
 #[async_trait]
 impl Store for Broken {
     async fn senders(&self) -> Result<Vec<Sender>, StoreError> {
-        self.fail()
+        self.fail().await
     }
     async fn sender(&self, _: IpAddr) -> Result<Option<Sender>, StoreError> {
-        self.fail()
+        self.fail().await
     }
     async fn add_prefixes(&self, _: IpAddr, _: &[Prefix]) -> Result<(), StoreError> {
-        self.fail()
+        self.fail().await
     }
     async fn remove_prefixes(&self, _: IpAddr, _: &[Prefix]) -> Result<bool, StoreError> {
-        self.fail()
+        self.fail().await
     }
     async fn remove_sender(&self, _: IpAddr) -> Result<bool, StoreError> {
-        self.fail()
+        self.fail().await
     }
     async fn touch_senders(&self, _: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
-        self.fail()
+        self.fail().await
     }
     async fn put_blocks(&self, _: &[Block]) -> Result<(), StoreError> {
-        self.fail()
+        self.fail().await
     }
     async fn read_blocks(&self, _: &[Selection]) -> Result<Vec<Block>, StoreError> {
-        self.fail()
+        self.fail().await
     }
     async fn groups(&self, _: WriterId, _: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
-        self.fail()
+        self.fail().await
     }
     async fn first_interval(&self, _: WriterId, _: Period, _: Minute) -> Result<Option<Interval>, StoreError> {
-        self.fail()
+        self.fail().await
     }
     async fn delete_blocks(&self, _: &[BlockKey]) -> Result<(), StoreError> {
-        self.fail()
+        self.fail().await
     }
     async fn expire(&self, _: WriterId, _: Retention) -> Result<u64, StoreError> {
-        self.fail()
+        self.fail().await
     }
     async fn writers(&self) -> Result<Vec<WriterState>, StoreError> {
-        self.fail()
+        self.fail().await
     }
     async fn put_writer(&self, _: &WriterState) -> Result<(), StoreError> {
-        self.fail()
+        self.fail().await
     }
 }
