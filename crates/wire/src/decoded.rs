@@ -37,7 +37,9 @@ pub struct Decoded {
     pub pending_options: u32,
     /// Sets of earlier datagrams that waited in vain for longer than the limit, or whose room was needed.
     pub pending_expired: u32,
-    /// How its sequence number stands to what came before; that of the last message where a datagram holds several.
+    /// Octets behind the end that an IPFIX message says it has.
+    pub trailing_bytes: u32,
+    /// How its sequence number stands to what came before.
     pub arrival: Option<Arrival>,
     /// How many pieces could not be read.
     pub errors: u32,

@@ -24,6 +24,8 @@ pub enum ErrorKind {
     SetTooShort,
     /// A set says that it is longer than what is left of the message.
     SetTooLong,
+    /// The message says that it is shorter than its own header.
+    MessageTooShort,
     /// The message says that it is longer than the datagram.
     MessageTooLong,
     /// A template set ends in the middle of a template.
@@ -50,6 +52,7 @@ impl ErrorKind {
             Self::TruncatedRecords => "truncated_records",
             Self::SetTooShort => "set_too_short",
             Self::SetTooLong => "set_too_long",
+            Self::MessageTooShort => "message_too_short",
             Self::MessageTooLong => "message_too_long",
             Self::TruncatedTemplate => "truncated_template",
             Self::BadTemplate => "bad_template",

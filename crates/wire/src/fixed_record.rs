@@ -33,6 +33,8 @@ pub(crate) enum Meaning {
     Named(&'static str),
     /// An IPv4 address that is no information element.
     Address(&'static str),
+    /// Padding; not shown.
+    Unused,
 }
 
 /// A record of a fixed format.
@@ -91,9 +93,9 @@ pub(crate) fn decode<R: FixedRecord>(
 }
 
 /// The octets of one record with the table that describes them.
-struct FixedFields<'r> {
-    octets: &'r [u8],
-    fields: &'static [FixedField],
+pub(crate) struct FixedFields<'r> {
+    pub(crate) octets: &'r [u8],
+    pub(crate) fields: &'static [FixedField],
 }
 
 impl Fields for FixedFields<'_> {
@@ -103,6 +105,7 @@ impl Fields for FixedFields<'_> {
             let (name, value) = match field.meaning {
                 Meaning::Element(id) => value::decode(ElementId { enterprise: 0, id }, octets),
                 Meaning::Address(name) => (FieldName::Named(name), value::typed(DataType::Ipv4Address, octets)),
+                Meaning::Unused => continue,
                 Meaning::Named(name) => (FieldName::Named(name), Value::Unsigned(unsigned(octets))),
             };
             visitor(&Field { name, scope: false, value });

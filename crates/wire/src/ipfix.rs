@@ -16,8 +16,6 @@ use crate::set;
 use crate::template::{FIRST_TEMPLATE_ID, FieldSpecifier, TemplateKind};
 use crate::template_store::Announcement;
 
-/// Version number in the message header.
-pub const VERSION: u16 = 10;
 /// Id of a set of templates.
 pub const TEMPLATE_SET: u16 = 2;
 /// Id of a set of options templates.
@@ -56,7 +54,7 @@ impl Header {
     }
 }
 
-/// Decodes the messages of a datagram; some exporters put several into one.
+/// Decodes the message of a datagram. A datagram carries one message; octets behind it are counted and not looked at.
 pub(crate) fn decode(
     memory: &mut Memory,
     datagram: &Datagram<'_>,
@@ -65,28 +63,21 @@ pub(crate) fn decode(
 ) {
     report.protocol = Some(Protocol::Ipfix);
     let mut cursor = Cursor::new(datagram.payload);
-    loop {
-        let offset = cursor.offset();
-        let Some(header) = header::<Header>(&mut cursor) else {
-            if offset == 0 {
-                report.error(offset, ErrorKind::TruncatedHeader);
-            }
-            return;
-        };
-        if header.version.get() != VERSION {
-            // Something else than a message behind the last one: padding or a trailer.
-            return;
-        }
-        let message = header.message(datagram);
-        let length = usize::from(header.length.get()).checked_sub(size_of::<Header>());
-        let Some(sets) = length.and_then(|length| cursor.section(length)) else {
-            memory.note_arrival(&message, Some(0), report);
-            report.error(offset, ErrorKind::MessageTooLong);
-            return;
-        };
-        let units = message_sets(memory, &message, sets, visit, report);
-        memory.note_arrival(&message, units, report);
-    }
+    let Some(header) = header::<Header>(&mut cursor) else {
+        report.error(0, ErrorKind::TruncatedHeader);
+        return;
+    };
+    let message = header.message(datagram);
+    let length = usize::from(header.length.get());
+    let Some(sets) = length.checked_sub(size_of::<Header>()).and_then(|content| cursor.section(content)) else {
+        memory.note_arrival(&message, Some(0), report);
+        let short = length < size_of::<Header>();
+        report.error(0, if short { ErrorKind::MessageTooShort } else { ErrorKind::MessageTooLong });
+        return;
+    };
+    report.trailing_bytes = cursor.remaining() as u32;
+    let units = message_sets(memory, &message, sets, visit, report);
+    memory.note_arrival(&message, units, report);
 }
 
 /// Decodes the sets of a message; returns its data records, `None` when it holds sets without template.

@@ -73,6 +73,7 @@ pub(crate) fn decode(
         return;
     };
     let message = header.message(datagram);
+    memory.note_restart(&message);
     memory.note_arrival(&message, Some(1), report);
     while let Some((id, content)) = set::next(&mut cursor, report) {
         match id {

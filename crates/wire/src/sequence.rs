@@ -5,7 +5,7 @@
 //! | NetFlow v5, v6, v7, v8 | flow records sent before this datagram |
 //! | NetFlow v9 (RFC 3954, section 5.1) | datagrams |
 //! | IPFIX (RFC 7011, section 3.1) | data records sent before this message, options data records included |
-//! | sFlow v2, v4, v5 | datagrams of the sub-agent |
+//! | sFlow v2, v4, v5 | datagrams of the sub-agent; samples of each source on their own |
 //!
 //! A verdict is a hint, not an alarm: several exporters count otherwise than their protocol says. Nothing is dropped
 //! for its number.
@@ -15,8 +15,11 @@ use std::net::IpAddr;
 use flow::Protocol;
 use hashbrown::HashMap;
 
+use crate::datagram::Message;
+use crate::sflow::{Counted, SequenceNumber};
+
 /// What counts on its own: one export stream of an exporter address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StreamKey {
     /// The protocol.
     pub protocol: Protocol,
@@ -24,6 +27,21 @@ pub struct StreamKey {
     pub domain: u32,
     /// The agent address of an sFlow stream.
     pub agent: Option<IpAddr>,
+    /// For the samples of one sFlow source: which. `None` for everything that is numbered by the datagram.
+    pub samples: Option<Counted>,
+}
+
+impl StreamKey {
+    /// The stream that a message belongs to.
+    pub(crate) const fn of(message: &Message) -> Self {
+        Self { protocol: message.protocol, domain: message.domain, agent: None, samples: None }
+    }
+
+    /// The stream that a number in an sFlow datagram belongs to.
+    pub(crate) fn of_sflow(protocol: Protocol, number: &SequenceNumber) -> Self {
+        let samples = Some(number.of).filter(|&of| of != Counted::Datagrams);
+        Self { protocol, domain: number.sub_agent, agent: Some(number.agent), samples }
+    }
 }
 
 /// What is known of the sequence numbers of one stream.
@@ -37,6 +55,14 @@ pub struct Stream {
     pub last: u32,
     /// How often a number was not the one that the datagram before it promised.
     pub breaks: u64,
+    /// Units that are missing, in the unit of the protocol; less those that came late.
+    pub lost: u64,
+    /// Datagrams that came twice in a row.
+    pub duplicates: u64,
+    /// Datagrams that came after later ones.
+    pub late: u64,
+    /// How often the exporter has started again.
+    pub restarts: u64,
     /// The number that the next datagram should have; unknown after records that could not be counted.
     next: Option<u32>,
     /// The furthest number that was promised: what comes before it is late, not lost.
@@ -79,8 +105,7 @@ impl Sequences {
         let Some(stream) = self.streams.get_mut(&key) else {
             if self.streams.len() < limit {
                 let front = next.unwrap_or(number);
-                let first = Stream { datagrams: 1, first: number, last: number, breaks: 0, next, front };
-                self.streams.insert(key, first);
+                self.streams.insert(key, Stream::starting(number, next, front));
             }
             return Arrival::First;
         };
@@ -93,6 +118,21 @@ impl Sequences {
 }
 
 impl Stream {
+    const fn starting(number: u32, next: Option<u32>, front: u32) -> Self {
+        Self {
+            datagrams: 1,
+            first: number,
+            last: number,
+            breaks: 0,
+            lost: 0,
+            duplicates: 0,
+            late: 0,
+            restarts: 0,
+            next,
+            front,
+        }
+    }
+
     fn note(&mut self, number: u32, next: Option<u32>) -> Arrival {
         let Some(expected) = self.next else {
             self.datagrams += 1;
@@ -103,6 +143,7 @@ impl Stream {
         };
         let ahead = number.wrapping_sub(self.front);
         let behind = self.front.wrapping_sub(number);
+        let units = u64::from(next.map_or(0, |next| next.wrapping_sub(number)));
         let arrival = if number == self.front {
             Arrival::InOrder
         } else if number == self.last && expected != self.last {
@@ -114,6 +155,16 @@ impl Stream {
         } else {
             Arrival::Restarted
         };
+        match arrival {
+            Arrival::First | Arrival::InOrder => {}
+            Arrival::Lost(units) => self.lost += u64::from(units),
+            Arrival::Duplicate => self.duplicates += 1,
+            Arrival::Late => {
+                self.late += 1;
+                self.lost = self.lost.saturating_sub(units);
+            }
+            Arrival::Restarted => self.restarts += 1,
+        }
         self.breaks += u64::from(number != expected);
         self.datagrams += 1;
         self.last = number;
@@ -129,7 +180,7 @@ impl Stream {
 mod tests {
     use super::*;
 
-    const KEY: StreamKey = StreamKey { protocol: Protocol::NetflowV5, domain: 0, agent: None };
+    const KEY: StreamKey = StreamKey { protocol: Protocol::NetflowV5, domain: 0, agent: None, samples: None };
 
     fn arrivals(numbers: &[(u32, u32)]) -> Vec<Arrival> {
         let mut sequences = Sequences::default();
@@ -154,6 +205,12 @@ mod tests {
             arrivals(&numbers),
             [First, InOrder, Lost(30), Late, InOrder, Duplicate, InOrder, Restarted, InOrder]
         );
+        let mut sequences = Sequences::default();
+        for (number, units) in numbers {
+            sequences.note(KEY, number, Some(units), 4);
+        }
+        let (_, stream) = sequences.iter().next().unwrap();
+        assert_eq!((stream.lost, stream.late, stream.duplicates, stream.restarts), (0, 1, 1, 1));
     }
 
     #[test]

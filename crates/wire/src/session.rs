@@ -3,16 +3,24 @@
 //! The version is known by content, on any port: one port takes all protocols. The files of the protocols do the
 //! rest.
 
+use flow::Protocol;
+
 use crate::datagram::{Datagram, Message};
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
 use crate::pending::{Pending, PendingBudget, PendingLimits};
 use crate::record::Record;
+use crate::restart::Restarts;
 use crate::sampling::Samplers;
 use crate::sequence::{Sequences, Stream, StreamKey};
+use crate::sflow::{self, Counted, SequenceNumber};
 use crate::template::FieldSpecifier;
 use crate::template_store::{KnownTemplate, TemplateLimits, TemplateStore};
-use crate::{ipfix, netflow_v1, netflow_v5, netflow_v6, netflow_v7, netflow_v9};
+use crate::{ipfix, netflow_v1, netflow_v5, netflow_v6, netflow_v7, netflow_v8, netflow_v9};
+
+/// How many export streams are followed for one exporter address: domains, or the sources of an sFlow agent, of which
+/// a large switch has two for each interface.
+const STREAMS_KEPT: usize = 4096;
 
 /// Bounds on what one exporter address can make us remember.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +44,7 @@ pub(crate) struct Memory {
     pub(crate) samplers: Samplers,
     pub(crate) pending: Pending,
     sequences: Sequences,
-    streams_kept: usize,
+    restarts: Restarts,
     /// Room for the fields of a template that is being read, kept so that announcements allocate nothing.
     fields: Vec<FieldSpecifier>,
 }
@@ -45,8 +53,33 @@ impl Memory {
     /// Notes the sequence number of a message that holds so many units of its protocol; `None` when they could not
     /// be counted.
     pub(crate) fn note_arrival(&mut self, message: &Message, units: Option<u32>, report: &mut Decoded) {
-        let key = StreamKey { protocol: message.protocol, domain: message.domain, agent: None };
-        report.arrival = Some(self.sequences.note(key, message.sequence, units, self.streams_kept));
+        let key = StreamKey::of(message);
+        report.arrival = Some(self.sequences.note(key, message.sequence, units, STREAMS_KEPT));
+    }
+
+    /// Forgets the templates of a process that has started again.
+    pub(crate) fn note_restart(&mut self, message: &Message) {
+        if self.restarts.note(message) {
+            self.templates.forget_domain(message.protocol, message.domain, message.exporter.port);
+        }
+    }
+
+    fn decode_sflow(&mut self, datagram: &Datagram<'_>, visit: &mut impl FnMut(&Record<'_>), report: &mut Decoded) {
+        let protocol = match *datagram.payload {
+            [_, _, _, 2, ..] => Protocol::SflowV2,
+            [_, _, _, 4, ..] => Protocol::SflowV4,
+            [..] => Protocol::SflowV5,
+        };
+        let mut arrival = None;
+        let mut count = |number: &SequenceNumber| {
+            let key = StreamKey::of_sflow(protocol, number);
+            let noted = self.sequences.note(key, number.number, Some(1), STREAMS_KEPT);
+            if number.of == Counted::Datagrams {
+                arrival = Some(noted);
+            }
+        };
+        sflow::decode(datagram, visit, &mut count, report);
+        report.arrival = arrival;
     }
 
     /// An empty list to read the fields of a template into; give it back afterwards.
@@ -77,7 +110,7 @@ impl Session {
                 samplers: Samplers::default(),
                 pending: Pending::new(limits.pending, budget),
                 sequences: Sequences::default(),
-                streams_kept: limits.templates.domains,
+                restarts: Restarts::default(),
                 fields: Vec::new(),
             },
         }
@@ -90,10 +123,12 @@ impl Session {
         let memory = &mut self.memory;
         report.pending_expired = memory.pending.expire(datagram.received);
         match *datagram.payload {
+            _ if sflow::is_sflow(datagram.payload) => memory.decode_sflow(datagram, visit, &mut report),
             [0, 1, ..] => netflow_v1::decode(datagram, visit, &mut report),
             [0, 5, ..] => netflow_v5::decode(memory, datagram, visit, &mut report),
             [0, 6, ..] => netflow_v6::decode(memory, datagram, visit, &mut report),
             [0, 7, ..] => netflow_v7::decode(memory, datagram, visit, &mut report),
+            [0, 8, ..] => netflow_v8::decode(memory, datagram, visit, &mut report),
             [0, 9, ..] => netflow_v9::decode(memory, datagram, visit, &mut report),
             [0, 10, ..] => ipfix::decode(memory, datagram, visit, &mut report),
             [_, _, ..] => report.error(0, ErrorKind::UnknownVersion),

@@ -1,0 +1,293 @@
+//! NetFlow version 8, router-based aggregation (Cisco, "NetFlow Export Datagram Format", tables B-7 to B-20): fourteen
+//! schemes, each a fixed record, all of them rows of [`SCHEMES`].
+//!
+//! Schemes 1 to 5 and 9 to 14 are made by routers and count flows; 6 to 8 are made by the Catalyst 6500 and do not.
+//! A record without an address has `0.0.0.0` for accounting, one without a source a zero source: it counts where a
+//! monitored prefix contains that.
+
+use std::sync::LazyLock;
+
+use flow::{Protocol, Timestamp};
+use zerocopy::byteorder::network_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::cursor::Cursor;
+use crate::datagram::{Datagram, Message};
+use crate::decoded::Decoded;
+use crate::error::ErrorKind;
+use crate::fixed_record::Meaning::{self, Address, Element, Named, Unused};
+use crate::fixed_record::{self, FixedField, FixedFields};
+use crate::plan::{Plan, Reading};
+use crate::record::{ElementId, Record, RecordKind};
+use crate::session::Memory;
+use crate::template::FieldSpecifier;
+
+/// The header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Header {
+    /// 8.
+    pub version: U16,
+    /// Records in the datagram.
+    pub count: U16,
+    /// Milliseconds since the exporter started.
+    pub uptime: U32,
+    /// Seconds since 1970.
+    pub unix_seconds: U32,
+    /// Nanoseconds beyond the seconds.
+    pub unix_nanoseconds: U32,
+    /// Records sent before this datagram.
+    pub sequence: U32,
+    /// Type of the flow switching engine.
+    pub engine_type: u8,
+    /// Slot number of the flow switching engine.
+    pub engine_id: u8,
+    /// Aggregation scheme, 1 to 14.
+    pub aggregation: u8,
+    /// Version of the scheme: 2.
+    pub aggregation_version: u8,
+    /// Unused.
+    pub reserved: U32,
+}
+const _: () = assert!(size_of::<Header>() == 28);
+
+/// A field of a scheme: what it is, and its octets.
+type Row = (Meaning, usize);
+
+const FLOWS: Row = (Element(3), 4);
+const PACKETS: Row = (Element(2), 4);
+const OCTETS: Row = (Element(1), 4);
+const FIRST: Row = (Element(22), 4);
+const LAST: Row = (Element(21), 4);
+const SOURCE: Row = (Element(8), 4);
+const DESTINATION: Row = (Element(12), 4);
+const SOURCE_PREFIX: Row = (Element(44), 4);
+const DESTINATION_PREFIX: Row = (Element(45), 4);
+const SOURCE_LENGTH: Row = (Element(9), 1);
+const DESTINATION_LENGTH: Row = (Element(13), 1);
+const SOURCE_PORT: Row = (Element(7), 2);
+const DESTINATION_PORT: Row = (Element(11), 2);
+const SOURCE_AS: Row = (Element(16), 2);
+const DESTINATION_AS: Row = (Element(17), 2);
+const INPUT: Row = (Element(10), 2);
+const OUTPUT: Row = (Element(14), 2);
+const PROTOCOL: Row = (Element(4), 1);
+const TYPE_OF_SERVICE: Row = (Element(5), 1);
+const MARKED_TYPE_OF_SERVICE: Row = (Named("marked_tos"), 1);
+const EXTRA_PACKETS: Row = (Named("extra_pkts"), 4);
+const BYPASSED_ROUTER: Row = (Address("router_sc"), 4);
+const PAD_1: Row = (Unused, 1);
+const PAD_2: Row = (Unused, 2);
+const PAD_3: Row = (Unused, 3);
+
+/// Counters and times of the schemes of routers, and of the Catalyst 6500.
+const ROUTER: &[Row] = &[FLOWS, PACKETS, OCTETS, FIRST, LAST];
+const CATALYST: &[Row] = &[PACKETS, OCTETS, FIRST, LAST];
+
+/// The layout of an aggregation scheme: the three lists one after another.
+struct Scheme {
+    before: &'static [Row],
+    counters: &'static [Row],
+    after: &'static [Row],
+}
+
+/// A scheme whose records begin with the counters of a router.
+const fn router(after: &'static [Row]) -> Scheme {
+    Scheme { before: &[], counters: ROUTER, after }
+}
+
+/// A scheme whose records begin with what the Catalyst 6500 aggregates by.
+const fn catalyst(before: &'static [Row], after: &'static [Row]) -> Scheme {
+    Scheme { before, counters: CATALYST, after }
+}
+
+/// The aggregation schemes, from 1 on.
+const SCHEMES: [Scheme; 14] = [
+    // 1: AS
+    router(&[SOURCE_AS, DESTINATION_AS, INPUT, OUTPUT]),
+    // 2: protocol and port
+    router(&[PROTOCOL, PAD_3, SOURCE_PORT, DESTINATION_PORT]),
+    // 3: source prefix
+    router(&[SOURCE_PREFIX, SOURCE_LENGTH, PAD_1, SOURCE_AS, INPUT, PAD_2]),
+    // 4: destination prefix
+    router(&[DESTINATION_PREFIX, DESTINATION_LENGTH, PAD_1, DESTINATION_AS, OUTPUT, PAD_2]),
+    // 5: prefix
+    router(&[
+        SOURCE_PREFIX,
+        DESTINATION_PREFIX,
+        DESTINATION_LENGTH,
+        SOURCE_LENGTH,
+        PAD_2,
+        SOURCE_AS,
+        DESTINATION_AS,
+        INPUT,
+        OUTPUT,
+    ]),
+    // 6: destination only
+    catalyst(&[DESTINATION], &[OUTPUT, TYPE_OF_SERVICE, MARKED_TYPE_OF_SERVICE, EXTRA_PACKETS, BYPASSED_ROUTER]),
+    // 7: source and destination
+    catalyst(
+        &[DESTINATION, SOURCE],
+        &[OUTPUT, INPUT, TYPE_OF_SERVICE, MARKED_TYPE_OF_SERVICE, PAD_2, EXTRA_PACKETS, BYPASSED_ROUTER],
+    ),
+    // 8: full flow
+    catalyst(
+        &[DESTINATION, SOURCE, DESTINATION_PORT, SOURCE_PORT],
+        &[OUTPUT, INPUT, TYPE_OF_SERVICE, PROTOCOL, MARKED_TYPE_OF_SERVICE, PAD_1, EXTRA_PACKETS, BYPASSED_ROUTER],
+    ),
+    // 9: AS and ToS
+    router(&[SOURCE_AS, DESTINATION_AS, INPUT, OUTPUT, TYPE_OF_SERVICE, PAD_3]),
+    // 10: protocol, port and ToS
+    router(&[PROTOCOL, TYPE_OF_SERVICE, PAD_2, SOURCE_PORT, DESTINATION_PORT, INPUT, OUTPUT]),
+    // 11: source prefix and ToS
+    router(&[SOURCE_PREFIX, SOURCE_LENGTH, TYPE_OF_SERVICE, SOURCE_AS, INPUT, PAD_2]),
+    // 12: destination prefix and ToS
+    router(&[DESTINATION_PREFIX, DESTINATION_LENGTH, TYPE_OF_SERVICE, DESTINATION_AS, OUTPUT, PAD_2]),
+    // 13: prefix and ToS
+    router(&[
+        SOURCE_PREFIX,
+        DESTINATION_PREFIX,
+        DESTINATION_LENGTH,
+        SOURCE_LENGTH,
+        TYPE_OF_SERVICE,
+        PAD_1,
+        SOURCE_AS,
+        DESTINATION_AS,
+        INPUT,
+        OUTPUT,
+    ]),
+    // 14: prefix, port and ToS
+    router(&[
+        SOURCE_PREFIX,
+        DESTINATION_PREFIX,
+        DESTINATION_LENGTH,
+        SOURCE_LENGTH,
+        TYPE_OF_SERVICE,
+        PROTOCOL,
+        SOURCE_PORT,
+        DESTINATION_PORT,
+        INPUT,
+        OUTPUT,
+    ]),
+];
+
+/// A scheme, ready to read records with.
+struct Compiled {
+    fields: Vec<FixedField>,
+    plan: Plan,
+}
+
+impl Compiled {
+    fn new(scheme: &Scheme) -> Option<Self> {
+        let rows = || [scheme.before, scheme.counters, scheme.after].into_iter().flatten().copied();
+        let specifiers: Vec<_> = rows().map(specifier).collect();
+        let mut offset = 0;
+        let mut fields = Vec::new();
+        for (meaning, length) in rows() {
+            fields.push(FixedField { offset, length, meaning });
+            offset += length;
+        }
+        Some(Self { fields, plan: Plan::compile(&specifiers, 0)? })
+    }
+}
+
+/// A row as the field of a template; what is no information element is booked by nobody.
+fn specifier((meaning, length): Row) -> FieldSpecifier {
+    const NO_ELEMENT: ElementId = ElementId { enterprise: u32::MAX, id: 0 };
+    let element = match meaning {
+        Element(id) => ElementId { enterprise: 0, id },
+        Named(_) | Address(_) | Unused => NO_ELEMENT,
+    };
+    FieldSpecifier { element, length: length as u16 }
+}
+
+static COMPILED: LazyLock<[Option<Compiled>; SCHEMES.len()]> = LazyLock::new(|| SCHEMES.each_ref().map(Compiled::new));
+
+fn scheme(number: u8) -> Option<&'static Compiled> {
+    let index = usize::from(number).checked_sub(1)?;
+    COMPILED.get(index)?.as_ref()
+}
+
+/// Octets of a record of a scheme; `None` when there is no such scheme.
+#[must_use]
+pub fn record_length(aggregation: u8) -> Option<usize> {
+    scheme(aggregation).map(|scheme| scheme.plan.minimum_length())
+}
+
+/// The octets of a record of a scheme, for encoding: `value` says what each information element is, all that is none
+/// of them is zero. Empty when there is no such scheme.
+#[must_use]
+pub fn record(aggregation: u8, value: impl Fn(u16) -> u64) -> Vec<u8> {
+    let mut octets = Vec::new();
+    for field in scheme(aggregation).into_iter().flat_map(|scheme| &scheme.fields) {
+        let number = if let Element(id) = field.meaning { value(id) } else { 0 };
+        octets.extend(number.to_be_bytes().iter().skip(size_of::<u64>() - field.length));
+    }
+    octets
+}
+
+pub(crate) fn decode(
+    memory: &mut Memory,
+    datagram: &Datagram<'_>,
+    visit: &mut impl FnMut(&Record<'_>),
+    report: &mut Decoded,
+) {
+    report.protocol = Some(Protocol::NetflowV8);
+    let mut cursor = Cursor::new(datagram.payload);
+    let Some(header) = fixed_record::header::<Header>(&mut cursor) else {
+        report.error(0, ErrorKind::TruncatedHeader);
+        return;
+    };
+    let message = Message {
+        protocol: Protocol::NetflowV8,
+        exporter: datagram.exporter,
+        received: datagram.received,
+        exported: Timestamp::new(u64::from(header.unix_seconds.get()), header.unix_nanoseconds.get()),
+        domain: u32::from(header.engine_type) << 8 | u32::from(header.engine_id),
+        sequence: header.sequence.get(),
+        uptime: Some(header.uptime.get()),
+    };
+    match scheme(header.aggregation) {
+        Some(scheme) => records(scheme, header, &mut cursor, &message, visit, report),
+        None => report.error(size_of::<Header>() - 6, ErrorKind::UnknownFormat),
+    }
+    memory.note_arrival(&message, Some(u32::from(header.count.get())), report);
+}
+
+fn records(
+    scheme: &'static Compiled,
+    header: &Header,
+    cursor: &mut Cursor<'_>,
+    message: &Message,
+    visit: &mut impl FnMut(&Record<'_>),
+    report: &mut Decoded,
+) {
+    let mut reading = Reading::EMPTY;
+    for _ in 0..header.count.get() {
+        let offset = cursor.offset();
+        let Some(mut record) = cursor.section(scheme.plan.minimum_length()) else {
+            report.error(offset, ErrorKind::TruncatedRecords);
+            return;
+        };
+        let content = FixedFields { octets: record.rest(), fields: &scheme.fields };
+        if scheme.plan.read(&mut record, &mut reading).is_none() {
+            return;
+        }
+        let flow = scheme.plan.flow(&reading, message.exported);
+        let format = Some(u32::from(header.aggregation));
+        visit(&Record { message, kind: RecordKind::Data, format, flow: flow.as_ref(), content: &content });
+        report.data += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scheme_has_the_length_that_cisco_documents() {
+        let lengths: Vec<_> = (1..=14).map(|number| record_length(number).unwrap()).collect();
+        assert_eq!(lengths, [28, 28, 32, 32, 40, 32, 40, 44, 32, 32, 32, 32, 40, 40]);
+        assert_eq!((record_length(0), record_length(15)), (None, None));
+    }
+}
