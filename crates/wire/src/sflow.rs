@@ -20,8 +20,6 @@ mod structure;
 mod v4;
 mod v5;
 
-#[cfg(test)]
-mod tests;
 
 use std::net::IpAddr;
 

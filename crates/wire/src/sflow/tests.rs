@@ -1,1 +1,0 @@
-//! Tests of what is not in a file of its own.
