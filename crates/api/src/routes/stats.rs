@@ -1,5 +1,5 @@
 //! `POST /stats/<ip>`: totals of the prefixes, dates and names that are asked for, in the order and spelling in which
-//! they are asked. How an interval is summed is [`storage::totals`]' matter.
+//! they are asked. How an interval is summed is [`totals_many`]'s matter.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
