@@ -8,8 +8,8 @@ use flow::{Exporter, Timestamp};
 use wire::sflow::{self, encode};
 use wire::{Datagram, Decoded};
 
-/// As many samples as fit a datagram of 1500 octets.
-const SAMPLES: u32 = 14;
+/// As many samples as fit a packet of 1500 octets.
+const SAMPLES: u32 = 13;
 
 fn datagram() -> Vec<u8> {
     let header =
@@ -25,9 +25,7 @@ fn datagram() -> Vec<u8> {
             frame_length: 1518,
         })
         .collect();
-    let mut buffer = Vec::new();
-    encode::sflow_v5(&mut buffer, &header, &samples);
-    buffer
+    encode::sflow_v5(&header, &samples)
 }
 
 fn decode(criterion: &mut Criterion) {

@@ -109,19 +109,33 @@ pub struct IpHeader {
     pub fragment_offset: u16,
 }
 
-/// What a tunnel carries: a packet whose headers are yet to be read.
+/// A header that is yet to be read, with all that is behind it.
 #[derive(Clone, Copy, Debug)]
-enum Inside<'a> {
+enum Layer<'a> {
+    /// What starts like this link.
     Link(LinkType, Cursor<'a>),
+    /// What this EtherType announces.
     EtherType(u16, Cursor<'a>),
 }
+
+/// What is behind a header.
+#[derive(Clone, Copy, Debug)]
+enum Next<'a> {
+    /// A further header of the same packet.
+    Header(Layer<'a>),
+    /// A packet in a tunnel.
+    Inside(Layer<'a>),
+}
+
+/// More headers than any network stacks, tags counted one by one: a packet with more is not read further.
+const MAXIMUM_HEADERS: usize = 16;
 
 impl SampledPacket {
     /// Reads the headers. Never fails: of octets that make no sense nothing is read.
     #[must_use]
     pub fn parse(link: LinkType, octets: &[u8]) -> Self {
         let mut outer = Headers::default();
-        let inner = outer.read(Inside::Link(link, Cursor::new(octets))).map(|inside| {
+        let inner = outer.read(Layer::Link(link, Cursor::new(octets))).map(|inside| {
             let mut inner = Headers::default();
             // A tunnel within the tunnel stays closed.
             let _ = inner.read(inside);
@@ -143,11 +157,19 @@ impl SampledPacket {
 }
 
 impl Headers {
-    /// Reads headers until the end of the octets, a transport header or a tunnel, whose content is returned.
-    fn read<'a>(&mut self, inside: Inside<'a>) -> Option<Inside<'a>> {
-        match inside {
-            Inside::Link(link, octets) => self.read_link(link, octets),
-            Inside::EtherType(ether_type, octets) => self.read_ether_type(ether_type, octets),
+    /// Reads headers up to the transport header or a tunnel, and says what is in the tunnel.
+    fn read<'a>(&mut self, first: Layer<'a>) -> Option<Layer<'a>> {
+        let mut layer = first;
+        for _ in 0..MAXIMUM_HEADERS {
+            let next = match layer {
+                Layer::Link(link, octets) => self.read_link(link, octets),
+                Layer::EtherType(ether_type, octets) => self.read_ether_type(ether_type, octets),
+            };
+            match next? {
+                Next::Header(header) => layer = header,
+                Next::Inside(inside) => return Some(inside),
+            }
         }
+        None
     }
 }

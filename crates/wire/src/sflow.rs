@@ -20,7 +20,6 @@ mod structure;
 mod v4;
 mod v5;
 
-
 use std::net::IpAddr;
 
 use flow::Protocol;

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Headers, Inside, IpHeader};
+use super::{Headers, IpHeader, MAXIMUM_HEADERS, Next, tunnel};
 use crate::cursor::Cursor;
 
 /// IANA protocol numbers that are looked into.
@@ -29,12 +29,9 @@ pub(super) mod protocol {
     pub(in super::super) const SHIM6: u8 = 140;
 }
 
-/// More extension headers than any packet needs: a chain that is longer is not read further.
-const MAXIMUM_EXTENSIONS: usize = 16;
-
 impl Headers {
     /// IPv4 or IPv6, by the version field.
-    pub(super) fn read_ip<'a>(&mut self, octets: Cursor<'a>) -> Option<Inside<'a>> {
+    pub(super) fn read_ip<'a>(&mut self, octets: Cursor<'a>) -> Option<Next<'a>> {
         match octets.rest().first()? >> 4 {
             4 => self.read_ipv4(octets),
             6 => self.read_ipv6(octets),
@@ -42,10 +39,13 @@ impl Headers {
         }
     }
 
-    fn read_ipv4<'a>(&mut self, mut octets: Cursor<'a>) -> Option<Inside<'a>> {
+    pub(super) fn read_ipv4<'a>(&mut self, mut octets: Cursor<'a>) -> Option<Next<'a>> {
         let fixed = octets.array::<20>()?;
         let [version_and_length, traffic_class, l0, l1, _, _, f0, f1, hop_limit, protocol, _, _, rest @ ..] = fixed;
         let [s0, s1, s2, s3, d0, d1, d2, d3] = rest;
+        if version_and_length >> 4 != 4 {
+            return None;
+        }
         let header_length = usize::from(version_and_length & 0x0f) * 4;
         let options = header_length.checked_sub(fixed.len())?;
         let total_length = u16::from_be_bytes([l0, l1]);
@@ -68,8 +68,11 @@ impl Headers {
         self.read_transport(protocol, shortened(octets, payload))
     }
 
-    fn read_ipv6<'a>(&mut self, mut octets: Cursor<'a>) -> Option<Inside<'a>> {
+    pub(super) fn read_ipv6<'a>(&mut self, mut octets: Cursor<'a>) -> Option<Next<'a>> {
         let [version, class, _, _, l0, l1, next, hop_limit] = octets.array::<8>()?;
+        if version >> 4 != 6 {
+            return None;
+        }
         let source = Ipv6Addr::from(octets.array::<16>()?);
         let destination = Ipv6Addr::from(octets.array::<16>()?);
         let payload_length = u16::from_be_bytes([l0, l1]);
@@ -87,9 +90,9 @@ impl Headers {
         self.read_extensions(next, shortened(octets, payload))
     }
 
-    fn read_extensions<'a>(&mut self, first: u8, mut octets: Cursor<'a>) -> Option<Inside<'a>> {
+    fn read_extensions<'a>(&mut self, first: u8, mut octets: Cursor<'a>) -> Option<Next<'a>> {
         let mut next = first;
-        for _ in 0..MAXIMUM_EXTENSIONS {
+        for _ in 0..MAXIMUM_HEADERS {
             if !is_extension(next) {
                 return self.read_transport(next, octets);
             }
@@ -118,7 +121,7 @@ impl Headers {
         None
     }
 
-    fn read_transport<'a>(&mut self, number: u8, mut octets: Cursor<'a>) -> Option<Inside<'a>> {
+    fn read_transport<'a>(&mut self, number: u8, mut octets: Cursor<'a>) -> Option<Next<'a>> {
         match number {
             protocol::TCP => {
                 self.read_ports(&mut octets)?;
@@ -130,7 +133,7 @@ impl Headers {
             protocol::UDP => {
                 let (_, destination) = self.read_ports(&mut octets)?;
                 octets.skip(4)?;
-                self.open_udp(destination, octets)
+                tunnel::open_udp(destination, octets)
             }
             protocol::UDP_LITE | protocol::SCTP | protocol::DCCP => {
                 self.read_ports(&mut octets)?;
@@ -141,7 +144,7 @@ impl Headers {
                 self.icmp = Some((kind, code));
                 None
             }
-            _ => self.open_ip(number, octets),
+            _ => tunnel::open_ip(number, octets),
         }
     }
 

@@ -123,6 +123,12 @@ fn a_stack_of_tags_or_labels_without_end_is_given_up() {
     assert_eq!(parse(&ethernet(0x8847, &labels)).outer.ip, None);
     let extensions = [0, 0, 0, 0, 0, 0, 0, 0].repeat(300);
     assert_eq!(parse(&ethernet(0x86dd, &ipv6(0, &extensions))).outer.ports, None);
+    // PPPoE, Cisco HDLC, PPPoE...: each a header of its own, ten octets long.
+    let sessions = [0x11, 0, 0, 0, 0, 0, 0x0f, 0x00, 0x88, 0x64].repeat(6_500);
+    assert_eq!(parse(&ethernet(0x8864, &sessions)).outer.ip, None);
+    // LLC, tag, LLC...
+    let frames = [0xaa, 0xaa, 3, 0, 0, 0, 0x81, 0x00, 0, 1, 0, 60].repeat(5_400);
+    assert_eq!(parse(&ethernet(60, &frames)).outer.ip, None);
 }
 
 #[test]

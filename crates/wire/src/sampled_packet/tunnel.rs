@@ -2,7 +2,7 @@
 
 use super::link::ether_type;
 use super::network::protocol;
-use super::{Headers, Inside, LinkType};
+use super::{Layer, LinkType, Next};
 use crate::cursor::Cursor;
 
 /// UDP destination ports of tunnels (IANA service names, and the port that Linux used for VXLAN before there was one).
@@ -14,35 +14,33 @@ mod port {
     pub(super) const MPLS: u16 = 6635;
 }
 
-impl Headers {
-    /// What an IP protocol number says to be inside.
-    pub(super) fn open_ip<'a>(&self, number: u8, mut octets: Cursor<'a>) -> Option<Inside<'a>> {
-        match number {
-            protocol::IPV4 | protocol::IPV6 => Some(Inside::Link(LinkType::Ip, octets)),
-            protocol::MPLS_IN_IP => Some(Inside::Link(LinkType::Mpls, octets)),
-            protocol::GRE => open_gre(octets),
-            protocol::ETHERNET_IN_IP => {
-                // Version 3 in the highest nibble (RFC 3378).
-                (octets.u16()? >> 12 == 3).then_some(Inside::Link(LinkType::Ethernet, octets))
-            }
-            _ => None,
+/// What an IP protocol number says to be inside.
+pub(super) fn open_ip(number: u8, mut octets: Cursor<'_>) -> Option<Next<'_>> {
+    match number {
+        protocol::IPV4 | protocol::IPV6 => Some(Next::Inside(Layer::Link(LinkType::Ip, octets))),
+        protocol::MPLS_IN_IP => Some(Next::Inside(Layer::Link(LinkType::Mpls, octets))),
+        protocol::GRE => open_gre(octets),
+        // Version 3 in the highest nibble (RFC 3378).
+        protocol::ETHERNET_IN_IP => {
+            (octets.u16()? >> 12 == 3).then_some(Next::Inside(Layer::Link(LinkType::Ethernet, octets)))
         }
+        _ => None,
     }
+}
 
-    /// What a UDP destination port says to be inside.
-    pub(super) fn open_udp<'a>(&self, destination: u16, octets: Cursor<'a>) -> Option<Inside<'a>> {
-        match destination {
-            port::VXLAN | port::VXLAN_LINUX => open_vxlan(octets),
-            port::GENEVE => open_geneve(octets),
-            port::GTP_U => open_gtp_u(octets),
-            port::MPLS => Some(Inside::Link(LinkType::Mpls, octets)),
-            _ => None,
-        }
+/// What a UDP destination port says to be inside.
+pub(super) fn open_udp(destination: u16, octets: Cursor<'_>) -> Option<Next<'_>> {
+    match destination {
+        port::VXLAN | port::VXLAN_LINUX => open_vxlan(octets),
+        port::GENEVE => open_geneve(octets),
+        port::GTP_U => open_gtp_u(octets),
+        port::MPLS => Some(Next::Inside(Layer::Link(LinkType::Mpls, octets))),
+        _ => None,
     }
 }
 
 /// RFC 2784 and RFC 2890: flags, protocol, then four octets for each of checksum, key and sequence number.
-fn open_gre(mut octets: Cursor<'_>) -> Option<Inside<'_>> {
+fn open_gre(mut octets: Cursor<'_>) -> Option<Next<'_>> {
     let flags = octets.u16()?;
     let carried = octets.u16()?;
     let version = flags & 0x7;
@@ -56,13 +54,13 @@ fn open_gre(mut octets: Cursor<'_>) -> Option<Inside<'_>> {
 }
 
 /// RFC 7348: flags with the I bit, reserved, network identifier, reserved.
-fn open_vxlan(mut octets: Cursor<'_>) -> Option<Inside<'_>> {
+fn open_vxlan(mut octets: Cursor<'_>) -> Option<Next<'_>> {
     let [flags, ..] = octets.array::<8>()?;
-    (flags & 0x08 != 0).then_some(Inside::Link(LinkType::Ethernet, octets))
+    (flags & 0x08 != 0).then_some(Next::Inside(Layer::Link(LinkType::Ethernet, octets)))
 }
 
 /// RFC 8926: version and length of the options, flags, protocol, network identifier, options.
-fn open_geneve(mut octets: Cursor<'_>) -> Option<Inside<'_>> {
+fn open_geneve(mut octets: Cursor<'_>) -> Option<Next<'_>> {
     let [version_and_length, _, p0, p1, ..] = octets.array::<8>()?;
     if version_and_length >> 6 != 0 {
         return None;
@@ -73,7 +71,7 @@ fn open_geneve(mut octets: Cursor<'_>) -> Option<Inside<'_>> {
 
 /// 3GPP TS 29.281, section 5: version 1, protocol type GTP, message type 255 carries a user packet. Sequence number,
 /// N-PDU number and extension header type are there together or not at all.
-fn open_gtp_u(mut octets: Cursor<'_>) -> Option<Inside<'_>> {
+fn open_gtp_u(mut octets: Cursor<'_>) -> Option<Next<'_>> {
     const USER_PACKET: u8 = 255;
     /// More extension headers than are defined.
     const MAXIMUM_EXTENSIONS: usize = 8;
@@ -99,13 +97,13 @@ fn open_gtp_u(mut octets: Cursor<'_>) -> Option<Inside<'_>> {
             return None;
         }
     }
-    Some(Inside::Link(LinkType::Ip, octets))
+    Some(Next::Inside(Layer::Link(LinkType::Ip, octets)))
 }
 
-fn inside_ether_type(carried: u16, octets: Cursor<'_>) -> Option<Inside<'_>> {
+fn inside_ether_type(carried: u16, octets: Cursor<'_>) -> Option<Next<'_>> {
     match carried {
-        ether_type::TRANSPARENT_ETHERNET => Some(Inside::Link(LinkType::Ethernet, octets)),
+        ether_type::TRANSPARENT_ETHERNET => Some(Next::Inside(Layer::Link(LinkType::Ethernet, octets))),
         value if value < ether_type::SMALLEST => None,
-        value => Some(Inside::EtherType(value, octets)),
+        value => Some(Next::Inside(Layer::EtherType(value, octets))),
     }
 }

@@ -44,24 +44,27 @@ const IPV4_LENGTH: u16 = 20;
 /// Octets of the Ethernet, IPv4 and UDP headers.
 const HEADER_LENGTH: u32 = 42;
 
-/// Appends a datagram of these samples to the buffer.
-pub fn sflow_v5(buffer: &mut Vec<u8>, header: &DatagramHeader, samples: &[FlowSample]) {
-    put(buffer, &[5]);
+/// A datagram of these samples; 13 of them fit a packet of 1500 octets.
+#[must_use]
+pub fn sflow_v5(header: &DatagramHeader, samples: &[FlowSample]) -> Vec<u8> {
+    let mut buffer = Vec::new();
+    put(&mut buffer, &[5]);
     match header.agent {
         IpAddr::V4(address) => {
-            put(buffer, &[1]);
+            put(&mut buffer, &[1]);
             buffer.extend(address.octets());
         }
         IpAddr::V6(address) => {
-            put(buffer, &[2]);
+            put(&mut buffer, &[2]);
             buffer.extend(address.octets());
         }
     }
     let count = u32::try_from(samples.len()).unwrap_or(u32::MAX);
-    put(buffer, &[header.sub_agent, header.sequence, header.uptime, count]);
+    put(&mut buffer, &[header.sub_agent, header.sequence, header.uptime, count]);
     for sample in samples {
-        put_sample(buffer, sample);
+        put_sample(&mut buffer, sample);
     }
+    buffer
 }
 
 fn put_sample(buffer: &mut Vec<u8>, sample: &FlowSample) {

@@ -241,3 +241,73 @@ impl Fields for Item<'_> {
         let _ = read(self.rows, &mut octets, visitor);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::super::{counter_data, flow_data};
+    use super::*;
+
+    const TABLES: [&[Structure]; 5] =
+        [flow_data::V5, flow_data::PACKET_V4, flow_data::EXTENDED_V4, flow_data::EXTENDED_V2, counter_data::V5];
+
+    /// Octets that a structure could be: every number 1, every string and array of one item.
+    fn example(rows: &[Row], octets: &mut Vec<u8>) {
+        for row in rows {
+            match &row.kind {
+                Kind::Upper(_) => {}
+                Kind::Unsigned | Kind::Lower(_) | Kind::Signed | Kind::Float => octets.extend(1_u32.to_be_bytes()),
+                Kind::UnsignedHyper | Kind::Mac => octets.extend(1_u64.to_be_bytes()),
+                Kind::Ipv4 => octets.extend([192, 0, 2, 1]),
+                Kind::Ipv6 => octets.extend(Ipv6Addr::LOCALHOST.octets()),
+                Kind::Address => octets.extend([0, 0, 0, 1, 192, 0, 2, 1]),
+                Kind::Fixed(length) => octets.extend(vec![7; length.next_multiple_of(4)]),
+                Kind::Opaque | Kind::Text => octets.extend([0, 0, 0, 1, b'x', 0, 0, 0]),
+                Kind::Array(rows) => {
+                    octets.extend(1_u32.to_be_bytes());
+                    example(rows, octets);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_structure_is_found_by_its_format_and_read_to_its_last_octet() {
+        for table in TABLES {
+            for structure in table {
+                let found = find(table, structure.format).unwrap();
+                let mut octets = Vec::new();
+                example(found.rows, &mut octets);
+                let (mut shown, mut cursor) = (Vec::new(), Cursor::new(&octets));
+                read(found.rows, &mut cursor, &mut |field| shown.push(field.name)).unwrap();
+                assert!(cursor.is_empty(), "{}", structure.rows[0].name);
+                let names: Vec<_> = structure.rows.iter().map(|row| FieldName::Named(row.name)).collect();
+                assert_eq!(shown, names);
+                // Cut anywhere, it says so and shows what is left as octets.
+                for length in 0..octets.len() - 3 {
+                    let mut cursor = Cursor::new(&octets[..length]);
+                    assert_eq!(read(found.rows, &mut cursor, &mut |_| ()), None, "{} {length}", structure.rows[0].name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_format_and_no_name_stands_twice_in_a_table() {
+        for table in TABLES {
+            assert!(table.is_sorted_by(|left, right| left.format < right.format));
+            let mut names = HashSet::new();
+            for row in table.iter().flat_map(|structure| structure.rows) {
+                assert!(names.insert(row.name), "{}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn counters_of_versions_2_and_4_are_made_of_declared_structures() {
+        for format in counter_data::V4.iter().copied().flatten() {
+            assert!(find(counter_data::V5, *format).is_some(), "{format}");
+        }
+    }
+}

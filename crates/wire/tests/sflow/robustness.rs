@@ -37,8 +37,7 @@ fn datagrams() -> Vec<Vec<u8>> {
         destination: DESTINATION,
         frame_length: 1518,
     };
-    let mut encoded = Vec::new();
-    encode::sflow_v5(&mut encoded, &header, &[sample; 10]);
+    let encoded = encode::sflow_v5(&header, &[sample; 10]);
     let mut datagrams = vec![
         encoded,
         version_4::datagram(2, 1, &version_4::full_flow_sample(2)),

@@ -376,8 +376,7 @@ proptest! {
                 frame_length,
             })
             .collect();
-        let mut datagram = Vec::new();
-        encode::sflow_v5(&mut datagram, &header, &samples);
+        let datagram = encode::sflow_v5(&header, &samples);
         let decoding = decode(&datagram);
         prop_assert_eq!(decoding.report.errors, 0);
         prop_assert_eq!(decoding.records.len(), samples.len());

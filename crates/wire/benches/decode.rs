@@ -1,0 +1,121 @@
+//! Time to decode one record of each NetFlow protocol and of IPFIX, template look-up included, in datagrams of the size
+//! that exporters send: as many records as fit 1400 octets.
+#![expect(clippy::unwrap_used, reason = "a bench may fail")]
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use flow::{Exporter, Timestamp};
+use wire::encode::{self, TemplateSpec};
+use wire::{
+    Datagram, FieldSpecifier, Session, SessionLimits, VARIABLE_LENGTH, ipfix, netflow_v1, netflow_v5, netflow_v7,
+    netflow_v8, netflow_v9,
+};
+
+/// The twenty fields of a flow as a router of an Internet provider exports them.
+fn twenty_fields() -> Vec<FieldSpecifier> {
+    [
+        (8, 4),
+        (12, 4),
+        (15, 4),
+        (10, 4),
+        (14, 4),
+        (2, 4),
+        (1, 4),
+        (22, 4),
+        (21, 4),
+        (7, 2),
+        (11, 2),
+        (6, 1),
+        (4, 1),
+        (5, 1),
+        (16, 4),
+        (17, 4),
+        (9, 1),
+        (13, 1),
+        (61, 1),
+        (48, 2),
+    ]
+    .into_iter()
+    .map(|(id, length)| FieldSpecifier::iana(id, length))
+    .collect()
+}
+
+/// A record of a template whose fields all hold small numbers.
+fn record(template: &TemplateSpec) -> Vec<u8> {
+    let fields: Vec<Vec<u8>> = template
+        .fields
+        .iter()
+        .map(|field| (1..=field.fixed_length().unwrap_or(5)).map(|octet| octet as u8).collect())
+        .collect();
+    template.record(&fields.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+/// A name, the datagrams that come before, the datagram to measure, and how many records it holds.
+struct Case {
+    name: &'static str,
+    before: Vec<Vec<u8>>,
+    datagram: Vec<u8>,
+    records: usize,
+}
+
+fn cases() -> Vec<Case> {
+    let fixed = |name, datagram, records| Case { name, before: Vec::new(), datagram, records };
+    let v8_header = netflow_v8::Header { aggregation: 14, ..Default::default() };
+    let v8_record = netflow_v8::record(14, u64::from);
+    let data = TemplateSpec::data(256, twenty_fields());
+    let mut with_name = twenty_fields();
+    with_name.insert(10, FieldSpecifier::iana(96, VARIABLE_LENGTH));
+    let variable = TemplateSpec::data(257, with_name);
+    let records = 24;
+    let v9 = |template: &TemplateSpec| {
+        let packet = || encode::NetflowV9::new(netflow_v9::Header::default());
+        let announcement = packet().template(template).finish();
+        (announcement, packet().data(template, &vec![record(template); records]).finish())
+    };
+    let ipfix = |template: &TemplateSpec| {
+        let message = || encode::Ipfix::new(ipfix::Header::default());
+        let announcement = message().template(template).finish();
+        (announcement, message().data(template, &vec![record(template); records]).finish())
+    };
+    let templated = |name, (announcement, datagram)| Case { name, before: vec![announcement], datagram, records };
+    vec![
+        fixed("netflow-v1", encode::netflow_v1(&Default::default(), &[netflow_v1::Record::default(); 24]), 24),
+        fixed("netflow-v5", encode::netflow_v5(&Default::default(), &[netflow_v5::Record::default(); 28]), 28),
+        fixed("netflow-v7", encode::netflow_v7(&Default::default(), &[netflow_v7::Record::default(); 26]), 26),
+        fixed("netflow-v8 prefix-port", encode::netflow_v8(&v8_header, &vec![v8_record; 34]), 34),
+        templated("netflow-v9 20 fields", v9(&data)),
+        templated("ipfix 20 fields", ipfix(&data)),
+        templated("ipfix 20 fields and a string", ipfix(&variable)),
+    ]
+}
+
+fn decode(criterion: &mut Criterion) {
+    let exporter = Exporter::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2055);
+    let mut group = criterion.benchmark_group("record");
+    for case in cases() {
+        let mut session = Session::new(SessionLimits::default());
+        let datagram = |payload| Datagram { exporter, received: Timestamp::from_seconds(1), payload };
+        for payload in &case.before {
+            session.decode(&datagram(payload), &mut |_| {});
+        }
+        group.throughput(Throughput::Elements(u64::try_from(case.records).unwrap()));
+        group.bench_function(case.name, |bencher| {
+            bencher.iter(|| {
+                let mut bytes = 0;
+                let decoded = session.decode(black_box(&datagram(&case.datagram)), &mut |record| {
+                    let flow = record.flow.unwrap();
+                    bytes += flow.forward.bytes;
+                    black_box(flow);
+                });
+                assert_eq!(usize::try_from(decoded.data).unwrap(), case.records, "{}", case.name);
+                bytes
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decode);
+criterion_main!(benches);
