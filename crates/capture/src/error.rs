@@ -6,7 +6,10 @@ use std::io;
 /// Why a capture file cannot be read, or not any further.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
-    /// The operating system refuses.
+    /// The file cannot be opened.
+    #[error("cannot open it: {0}")]
+    Open(#[source] io::Error),
+    /// The operating system refuses to read on.
     #[error("cannot read at octet {offset}: {source}")]
     Io {
         /// Octets from the start of the file.

@@ -88,7 +88,7 @@ impl Capture {
     /// # Errors
     /// When the file cannot be opened or is no capture that can be read.
     pub fn open(path: &Path) -> Result<Self, CaptureError> {
-        let file = fs::File::open(path).map_err(|source| CaptureError::Io { offset: 0, source })?;
+        let file = fs::File::open(path).map_err(CaptureError::Open)?;
         Self::from_reader(file)
     }
 

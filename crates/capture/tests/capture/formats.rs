@@ -173,5 +173,5 @@ fn what_is_no_capture_is_named() {
     );
     assert!(message(&pcap(147, &[])).starts_with("link layer type 147 is not known: Ethernet (1)"));
     let missing = Capture::open("no/such/file.pcap".as_ref()).err().unwrap();
-    assert!(missing.to_string().starts_with("cannot read at octet 0: "), "{missing}");
+    assert!(missing.to_string().starts_with("cannot open it: "), "{missing}");
 }
