@@ -1,0 +1,242 @@
+//! The totals of `netflow decode --summary`: what was decoded, what was not, and what the sequence numbers say.
+//! Counters are as they stand on the wire, not multiplied by any sampling rate, each under its own name.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use flow::Protocol;
+use serde::Serialize;
+use wire::information_element::{self, Semantics};
+use wire::{Datagram, Decoded, ElementId, Field, FieldName, Record, RecordKind, Session, Stream, StreamKey, Value};
+
+/// So many errors are listed; all are counted.
+const MALFORMED_LISTED: usize = 1000;
+const OCTET_DELTA_COUNT: ElementId = ElementId { enterprise: 0, id: 1 };
+const PACKET_DELTA_COUNT: ElementId = ElementId { enterprise: 0, id: 2 };
+
+/// What `--summary` prints.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Summary {
+    datagrams: Datagrams,
+    /// Datagrams by exporter address.
+    exporters: BTreeMap<IpAddr, u64>,
+    templates: Templates,
+    records: Records,
+    sum: Sum,
+    /// Every counter of the data records, by name and number of its information element.
+    sums_by_field: BTreeMap<String, FieldSum>,
+    #[serde(skip_serializing_if = "Sflow::is_empty")]
+    sflow: Sflow,
+    missing_template: MissingTemplate,
+    /// How many pieces of datagrams could not be read; the first of them are in `malformed`.
+    malformed_total: u64,
+    malformed: Vec<Malformed>,
+    /// By exporter address and what numbers on its own there.
+    sequence: BTreeMap<String, Sequence>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Datagrams {
+    total: u64,
+    /// The version number, or `sflow` and its version; `short` when there is none.
+    by_version: BTreeMap<String, u64>,
+}
+
+/// Announcements, repeated ones included.
+#[derive(Debug, Default, Serialize)]
+struct Templates {
+    data_announced: u64,
+    options_announced: u64,
+    withdrawals: u64,
+}
+
+/// Data records. Samples of sFlow are in [`Sflow`].
+#[derive(Debug, Default, Serialize)]
+struct Records {
+    data: u64,
+    options: u64,
+    /// Data records with both octetDeltaCount and packetDeltaCount.
+    data_with_bytes_and_packets: u64,
+}
+
+/// octetDeltaCount and packetDeltaCount of the data records.
+#[derive(Debug, Default, Serialize)]
+struct Sum {
+    octets: u64,
+    packets: u64,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct FieldSum {
+    records: u64,
+    sum: u64,
+}
+
+#[derive(Debug, Default, PartialEq, Serialize)]
+struct Sflow {
+    flow_samples: u64,
+    counter_samples: u64,
+    dropped_packets: u64,
+    /// Lengths of the sampled frames that have a flow.
+    sum_frame_length: u64,
+    /// The same, each multiplied by its sampling rate.
+    sum_frame_length_x_rate: u64,
+}
+
+impl Sflow {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Data sets that came before their template.
+#[derive(Debug, Default, Serialize)]
+struct MissingTemplate {
+    sets: u64,
+    bytes: u64,
+    /// Those of them that were decoded when their template came; `records` and `sum` include what was in them.
+    decoded_later: u64,
+    data_decoded_later: u64,
+    options_decoded_later: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Malformed {
+    /// The number of the datagram, from 1.
+    datagram: u64,
+    /// Octets from the start of its payload.
+    offset: usize,
+    reason: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Sequence {
+    datagrams: u64,
+    first: u32,
+    last: u32,
+    breaks: u64,
+}
+
+impl Summary {
+    pub(super) fn add_datagram(&mut self, datagram: &Datagram<'_>, decoded: &Decoded) {
+        self.datagrams.total += 1;
+        *self.datagrams.by_version.entry(version(datagram.payload)).or_default() += 1;
+        *self.exporters.entry(datagram.exporter.address).or_default() += 1;
+        self.templates.data_announced += u64::from(decoded.templates);
+        self.templates.options_announced += u64::from(decoded.options_templates);
+        self.templates.withdrawals += u64::from(decoded.withdrawals);
+        self.missing_template.sets += u64::from(decoded.missing_template_sets);
+        self.missing_template.bytes += u64::from(decoded.missing_template_bytes);
+        self.missing_template.decoded_later += u64::from(decoded.pending_decoded);
+        self.missing_template.data_decoded_later += u64::from(decoded.pending_data);
+        self.missing_template.options_decoded_later += u64::from(decoded.pending_options);
+        self.malformed_total += u64::from(decoded.errors);
+        for error in decoded.listed_errors() {
+            if self.malformed.len() < MALFORMED_LISTED {
+                let (offset, reason) = (error.offset, error.kind.name());
+                self.malformed.push(Malformed { datagram: self.datagrams.total, offset, reason });
+            }
+        }
+    }
+
+    pub(super) fn add_record(&mut self, record: &Record<'_>) {
+        match (record.kind, record.message.protocol) {
+            (RecordKind::Options, _) => self.records.options += 1,
+            (RecordKind::Counters, _) => self.sflow.counter_samples += 1,
+            (RecordKind::Drop, _) => self.sflow.dropped_packets += 1,
+            (RecordKind::Data, Protocol::SflowV2 | Protocol::SflowV4 | Protocol::SflowV5) => self.add_sample(record),
+            (RecordKind::Data, _) => self.add_data(record),
+        }
+    }
+
+    fn add_sample(&mut self, record: &Record<'_>) {
+        self.sflow.flow_samples += 1;
+        if let Some(flow) = record.flow {
+            let bytes = flow.forward.bytes;
+            let scaled = bytes.saturating_mul(flow.sampling.rate.into());
+            self.sflow.sum_frame_length = self.sflow.sum_frame_length.saturating_add(bytes);
+            self.sflow.sum_frame_length_x_rate = self.sflow.sum_frame_length_x_rate.saturating_add(scaled);
+        }
+    }
+
+    fn add_data(&mut self, record: &Record<'_>) {
+        self.records.data += 1;
+        let (mut octets, mut packets) = (None, None);
+        record.fields(&mut |field| {
+            let Some((element, name, count)) = counter(field) else { return };
+            match element {
+                OCTET_DELTA_COUNT => octets = Some(count),
+                PACKET_DELTA_COUNT => packets = Some(count),
+                _ => {}
+            }
+            let field = self.sums_by_field.entry(label(element, name)).or_default();
+            field.records += 1;
+            field.sum = field.sum.saturating_add(count);
+        });
+        self.records.data_with_bytes_and_packets += u64::from(octets.is_some() && packets.is_some());
+        self.sum.octets = self.sum.octets.saturating_add(octets.unwrap_or(0));
+        self.sum.packets = self.sum.packets.saturating_add(packets.unwrap_or(0));
+    }
+
+    /// The whole, with what the exporters' sessions know.
+    pub(super) fn finish<'s>(mut self, sessions: impl Iterator<Item = (IpAddr, &'s Session)>) -> Self {
+        for (address, session) in sessions {
+            for (key, stream) in session.streams().filter(|(key, _)| key.samples.is_none()) {
+                let Stream { datagrams, first, last, breaks, .. } = *stream;
+                self.sequence.insert(stream_name(address, key), Sequence { datagrams, first, last, breaks });
+            }
+        }
+        self
+    }
+
+    /// What could not be decoded, in words; `None` when all was.
+    pub(super) fn losses(&self) -> Option<String> {
+        let missing = self.missing_template.sets.saturating_sub(self.missing_template.decoded_later);
+        let losses = [
+            (self.malformed_total, "pieces of datagrams that could not be read"),
+            (missing, "data sets without a template"),
+        ];
+        let losses: Vec<String> =
+            losses.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{what}: {count}")).collect();
+        (!losses.is_empty()).then(|| losses.join(", "))
+    }
+}
+
+/// By the payload alone, so that a datagram counts for its version even when nothing else of it can be read.
+fn version(payload: &[u8]) -> String {
+    match *payload {
+        [0, 0, 0, version @ (2 | 4 | 5), ..] => format!("sflow{version}"),
+        [high, low, ..] => u16::from_be_bytes([high, low]).to_string(),
+        [..] => "short".to_owned(),
+    }
+}
+
+/// The element, name and value of a field that counts something.
+fn counter(field: &Field<'_>) -> Option<(ElementId, &'static str, u64)> {
+    let (FieldName::Element(element, name), Value::Unsigned(count)) = (field.name, field.value) else { return None };
+    let semantics = information_element::lookup(element)?.semantics;
+    matches!(semantics, Semantics::DeltaCounter | Semantics::TotalCounter).then_some((element, name, count))
+}
+
+fn label(element: ElementId, name: &str) -> String {
+    match element {
+        ElementId { enterprise: 0, id } => format!("{name} ({id})"),
+        ElementId { enterprise, id } => format!("{name} ({enterprise}/{id})"),
+    }
+}
+
+fn stream_name(exporter: IpAddr, key: &StreamKey) -> String {
+    let domain = key.domain;
+    match (key.protocol, key.agent) {
+        (Protocol::Ipfix, _) => format!("{exporter} ipfix domain {domain}"),
+        (Protocol::NetflowV9, _) => format!("{exporter} v9 source {domain}"),
+        (Protocol::NetflowV7, _) => format!("{exporter} v7"),
+        (Protocol::NetflowV1, _) => format!("{exporter} v1"),
+        (Protocol::NetflowV5, _) => format!("{exporter} v5 engine {}/{}", domain >> 8, domain & 0xff),
+        (Protocol::NetflowV6, _) => format!("{exporter} v6 engine {}/{}", domain >> 8, domain & 0xff),
+        (Protocol::NetflowV8, _) => format!("{exporter} v8 engine {}/{}", domain >> 8, domain & 0xff),
+        (Protocol::SflowV2 | Protocol::SflowV4 | Protocol::SflowV5, agent) => {
+            format!("{exporter} sflow agent {}/{domain}", agent.unwrap_or(exporter))
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What an operator can say: one file in TOML, and the environment, which wins. The names are those of the original
+//! where it had them. `packaging/netflow.toml` in the repository shows every key with its default.
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | `config/key.rs` | every key: its name, how its value is read, where it goes; the nearest name to a wrong one |
+//! | `config/value.rs` | values as a file or a variable holds them, and how they become addresses, numbers, lists |
+//! | `config/unit.rs` | durations and sizes: `10s`, `7d`, `8MiB` |
+//! | `config/source.rs` | a file or the environment to keys with values |
+//! | `config/error.rs` | everything that is wrong, each with its place |
+
+mod error;
+mod key;
+mod source;
+mod unit;
+mod value;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use error::ConfigError;
+
+/// The file that is read when none is named and it is there.
+pub(crate) const DEFAULT_FILE: &str = "/etc/netflow/netflow.toml";
+
+const SECOND: u64 = 1;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+const YEAR: u64 = 365 * DAY;
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// `server`
+    pub(crate) server: Server,
+    /// `admin`
+    pub(crate) admin: Admin,
+    /// `http`
+    pub(crate) http: Http,
+    /// `netflow`
+    pub(crate) netflow: Netflow,
+    /// `sflow`
+    pub(crate) sflow: Sflow,
+    /// `retention`
+    pub(crate) retention: Retention,
+    /// `storage`: where senders and blocks are kept.
+    pub(crate) storage: Storage,
+    /// `dataDir`: the directory of everything that is kept on disk; made when it is not there.
+    pub(crate) data_dir: PathBuf,
+    /// `flushInterval`: how often what was counted is stored.
+    pub(crate) flush_interval: Duration,
+    /// `clockLimit`: how far a datagram's own time may be from the time it was received.
+    pub(crate) clock_limit: Duration,
+}
+
+/// The process as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Server {
+    /// `cores`: how many threads receive and count; `None` (0 in the file) for one on each core of the machine.
+    pub(crate) cores: Option<NonZero<usize>>,
+    /// `statuslog`: how often a line of totals is logged; `None` ("never" in the file) for not at all.
+    pub(crate) statuslog: Option<Duration>,
+    /// `receiveBuffer`: octets that the kernel is asked to buffer for each socket.
+    pub(crate) receive_buffer: usize,
+}
+
+/// Who may use the REST interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Admin {
+    /// `authKey`; `None` (empty in the file) for one made at random.
+    pub(crate) auth_key: Option<Secret>,
+    /// `signKey`; `None` (empty in the file) for one made at random.
+    pub(crate) sign_key: Option<Secret>,
+}
+
+/// The REST interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Http {
+    /// `listen`: where it is served.
+    pub(crate) listen: SocketAddr,
+}
+
+/// NetFlow and IPFIX.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Netflow {
+    /// `listen`: where datagrams are received.
+    pub(crate) listen: Vec<SocketAddr>,
+    /// `calculateSamples`: whether sampled bytes and packets are multiplied by the sampling rate.
+    pub(crate) calculate_samples: bool,
+}
+
+/// sFlow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sflow {
+    /// `listen`: where datagrams are received.
+    pub(crate) listen: Vec<SocketAddr>,
+}
+
+/// How long counters of each period are kept; `None` ("forever" in the file) for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Retention {
+    /// `minutes`
+    pub(crate) minutes: Option<Duration>,
+    /// `hours`
+    pub(crate) hours: Option<Duration>,
+    /// `days`
+    pub(crate) days: Option<Duration>,
+    /// `months`
+    pub(crate) months: Option<Duration>,
+    /// `years`
+    pub(crate) years: Option<Duration>,
+}
+
+/// Where senders and blocks are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Storage {
+    /// A SQLite file in the data directory.
+    Sqlite,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server: Server {
+                cores: None,
+                statuslog: Some(Duration::from_secs(10 * SECOND)),
+                receive_buffer: 8 * 1024 * 1024,
+            },
+            admin: Admin::default(),
+            http: Http { listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080) },
+            netflow: Netflow { listen: everywhere(2055), calculate_samples: true },
+            sflow: Sflow { listen: everywhere(6343) },
+            retention: Retention {
+                minutes: Some(Duration::from_secs(7 * DAY)),
+                hours: Some(Duration::from_secs(90 * DAY)),
+                days: Some(Duration::from_secs(5 * YEAR)),
+                months: None,
+                years: None,
+            },
+            storage: Storage::Sqlite,
+            data_dir: PathBuf::from("data"),
+            flush_interval: Duration::from_secs(10 * SECOND),
+            clock_limit: Duration::from_secs(10 * MINUTE),
+        }
+    }
+}
+
+fn everywhere(port: u16) -> Vec<SocketAddr> {
+    [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)]
+        .map(|address| SocketAddr::new(address, port))
+        .to_vec()
+}
+
+/// Settings, and where they came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    /// The settings.
+    pub(crate) config: Config,
+    /// The file that was read, if any.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads the named file, or [`DEFAULT_FILE`] when none is named and it is there; then the environment, whose
+    /// variables are described at [`key::environment_name`].
+    ///
+    /// # Errors
+    /// Everything that is wrong in the file and the environment, at once.
+    pub(crate) fn load(
+        path: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Loaded, ConfigError> {
+        let file = path.map(Path::to_owned).or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
+        let mut problems = Vec::new();
+        let mut config = Self::default();
+        if let Some(path) = &file {
+            let text = fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
+            source::apply_file(path, &text, &mut config, &mut problems);
+        }
+        source::apply_environment(environment, &mut config, &mut problems);
+        if problems.is_empty() { Ok(Loaded { config, file }) } else { Err(ConfigError::new(problems)) }
+    }
+}
+
+/// Text that never shows in debug output.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, for who has to compare or sign with it.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests;

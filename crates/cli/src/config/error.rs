@@ -1,0 +1,68 @@
+//! What is wrong with the configuration, each thing with its place, shown in the file's own line where that cannot give
+//! a key away.
+
+use std::fmt::{self, Write};
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+
+/// Everything that is wrong, in the order of the file and then of the environment.
+#[derive(Debug)]
+pub(crate) struct ConfigError(Vec<Problem>);
+
+/// One thing that is wrong, as it is shown.
+#[derive(Debug)]
+pub(super) struct Problem(String);
+
+impl ConfigError {
+    pub(super) fn new(problems: Vec<Problem>) -> Self {
+        Self(problems)
+    }
+
+    pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        let reason = match error.kind() {
+            io::ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
+            _ => error.to_string(),
+        };
+        Self(vec![Problem(format!("cannot read {}: {reason}", path.display()))])
+    }
+}
+
+impl Problem {
+    /// In a file, at these octets of its text.
+    pub(super) fn in_file(path: &Path, text: &str, place: Range<usize>, message: &str) -> Self {
+        let before = text.get(..place.start).unwrap_or(text);
+        let number = before.matches('\n').count() + 1;
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        let line = text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
+        let indent = text.get(start..place.start).unwrap_or_default().chars().count();
+        let mut shown = format!("{}:{number}:{}: {message}", path.display(), indent + 1);
+        // The line of a key must not end up in a log.
+        if !line.to_lowercase().contains("key") && !message.contains("admin.") {
+            let marked = text.get(place).unwrap_or_default().lines().next().unwrap_or_default();
+            let marks = "^".repeat(marked.chars().count().max(1));
+            let margin = " ".repeat(number.to_string().len());
+            let _ = write!(shown, "\n{number} | {line}\n{margin} | {}{marks}", " ".repeat(indent));
+        }
+        Self(shown)
+    }
+
+    /// In a variable of the environment.
+    pub(super) fn in_environment(message: String) -> Self {
+        Self(message)
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, problem) in self.0.iter().enumerate() {
+            if number > 0 {
+                f.write_char('\n')?;
+            }
+            f.write_str(&problem.0)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -1,0 +1,113 @@
+//! Where settings come from: the text of a file, and the variables of the environment. Both become keys with values,
+//! which are then read the same way.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Config;
+use super::error::Problem;
+use super::key::{self, ENVIRONMENT_PREFIX, Setter};
+use super::value::{Content, Value};
+
+/// Puts all settings of a file into the configuration, and what is wrong with them into the list.
+pub(super) fn apply_file(path: &Path, text: &str, config: &mut Config, problems: &mut Vec<Problem>) {
+    let mut file = FileSettings { path, text, settings: Vec::new(), problems };
+    file.read();
+    for Setting { key, set, value } in file.settings {
+        if let Err(misfit) = set(config, &value) {
+            let message = format!("{key} {}", misfit.message);
+            problems.push(Problem::in_file(path, text, misfit.place, &message));
+        }
+    }
+}
+
+/// Puts all variables that start with `NETFLOW__` into the configuration, and what is wrong with them into the list.
+pub(super) fn apply_environment(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    config: &mut Config,
+    problems: &mut Vec<Problem>,
+) {
+    let mut variables: Vec<(String, OsString)> = environment
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX))
+        .collect();
+    variables.sort();
+    for (name, value) in variables {
+        if let Err(message) = apply_variable(&name, value, config) {
+            problems.push(Problem::in_environment(message));
+        }
+    }
+}
+
+fn apply_variable(name: &str, value: OsString, config: &mut Config) -> Result<(), String> {
+    let set =
+        key::find_variable(name).ok_or_else(|| format!("unknown variable {name}{}", key::variable_suggestion(name)))?;
+    let text = value.into_string().map_err(|_| format!("{name} is not text in UTF-8"))?;
+    let place = 0..text.len();
+    set(config, &Value { content: Content::Variable(text), place })
+        .map_err(|misfit| format!("{name} {}", misfit.message))
+}
+
+struct Setting {
+    key: String,
+    set: Setter,
+    value: Value,
+}
+
+/// The way through the tables of a file.
+struct FileSettings<'a> {
+    path: &'a Path,
+    text: &'a str,
+    settings: Vec<Setting>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl FileSettings<'_> {
+    fn read(&mut self) {
+        match DeTable::parse(self.text) {
+            Ok(table) => self.walk("", table.get_ref()),
+            Err(error) => {
+                let place = error.span().unwrap_or_default();
+                self.problems.push(Problem::in_file(self.path, self.text, place, error.message()));
+            }
+        }
+    }
+
+    /// No deeper than keys go, so that a file cannot make it recurse far.
+    fn walk(&mut self, section: &str, table: &DeTable<'_>) {
+        for (name, value) in table {
+            let key =
+                if section.is_empty() { name.get_ref().to_string() } else { format!("{section}.{}", name.get_ref()) };
+            let problem = match (key::find(&key), value.get_ref()) {
+                (Some(set), _) => {
+                    self.settings.push(Setting { key, set, value: value_of(value) });
+                    continue;
+                }
+                (None, DeValue::Table(inner)) if key::is_section(&key) => {
+                    self.walk(&key, inner);
+                    continue;
+                }
+                (None, _) if key::is_section(&key) => format!("{key} is a section: write [{key}] and its keys below"),
+                (None, _) => format!("unknown key '{key}'{}", key::suggestion(&key)),
+            };
+            self.problems.push(Problem::in_file(self.path, self.text, name.span(), &problem));
+        }
+    }
+}
+
+fn value_of(value: &Spanned<DeValue<'_>>) -> Value {
+    let content = match value.get_ref() {
+        DeValue::String(text) => Content::Text(text.to_string()),
+        DeValue::Integer(number) => Content::Number(i64::from_str_radix(number.as_str(), number.radix()).ok()),
+        DeValue::Boolean(value) => Content::Boolean(*value),
+        DeValue::Array(items) => Content::List(items.iter().map(value_of).collect()),
+        DeValue::Float(_) => Content::Other("a fraction"),
+        DeValue::Datetime(_) => Content::Other("a date"),
+        DeValue::Table(_) => Content::Other("a table"),
+    };
+    Value { content, place: value.span() }
+}

@@ -1,0 +1,229 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+/// What a file with this text, and these variables, make of the defaults.
+fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("netflow.toml");
+    fs::write(&path, text).unwrap();
+    let environment = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    match Config::load(Some(&path), environment) {
+        Ok(loaded) => {
+            assert_eq!(loaded.file.as_deref(), Some(path.as_path()));
+            Ok(loaded.config)
+        }
+        Err(error) => Err(error.to_string().replace(&format!("{}/", folder.path().display()), "")),
+    }
+}
+
+fn reference() -> String {
+    fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/netflow.toml")).unwrap()
+}
+
+/// The reference file with every setting in force: `#key = value` without the `#`.
+fn uncommented() -> String {
+    let line = |line: &str| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|letter: char| letter.is_ascii_alphabetic()) => setting.to_owned() + "\n",
+        _ => line.to_owned() + "\n",
+    };
+    reference().lines().map(line).collect()
+}
+
+#[test]
+fn the_reference_file_holds_every_key_with_its_default() {
+    assert_eq!(load(&reference(), &[]).unwrap(), Config::default());
+    assert_eq!(load(&uncommented(), &[]).unwrap(), Config::default());
+    let text = uncommented();
+    let table: toml::Table = text.parse().unwrap();
+    let mut written = BTreeSet::new();
+    for (name, value) in &table {
+        match value.as_table() {
+            Some(section) => written.extend(section.keys().map(|key| format!("{name}.{key}"))),
+            None => _ = written.insert(name.clone()),
+        }
+    }
+    let known: BTreeSet<String> = key::KEYS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(written, known);
+}
+
+#[test]
+fn the_reference_file_tells_the_variables_as_they_are() {
+    let reference = reference();
+    let examples: Vec<(&str, &str)> =
+        reference.lines().filter_map(|line| line.split_once("NETFLOW__")?.1.split_once('=')).collect();
+    assert_eq!(examples.len(), 4);
+    let named: Vec<String> = examples.iter().map(|(name, _)| format!("NETFLOW__{name}")).collect();
+    let variables: Vec<(&str, &str)> =
+        named.iter().zip(&examples).map(|(name, (_, value))| (name.as_str(), *value)).collect();
+    let config = load("", &variables).unwrap();
+    assert_eq!(config.data_dir, PathBuf::from("/var/lib/netflow"));
+    assert_eq!(config.netflow.listen[1].to_string(), "[2001:db8::1]:2055");
+    assert!(!config.netflow.calculate_samples);
+}
+
+#[test]
+fn every_key_can_be_set_in_the_file_and_in_the_environment() {
+    let changed = [
+        ("storage", "\"sqlite\"", "sqlite"),
+        ("dataDir", "\"/x\"", "/x"),
+        ("flushInterval", "\"1s\"", "1s"),
+        ("clockLimit", "\"1h\"", "1h"),
+        ("server.cores", "2", "2"),
+        ("server.statuslog", "\"never\"", "never"),
+        ("server.receiveBuffer", "\"1MiB\"", "1MiB"),
+        ("admin.authKey", "\"a\"", "a"),
+        ("admin.signKey", "\"s\"", "s"),
+        ("http.listen", "\"[::1]:1\"", "[::1]:1"),
+        ("netflow.listen", "[\"192.0.2.1:1\", \"[::1]:2\"]", "192.0.2.1:1, [::1]:2"),
+        ("netflow.calculateSamples", "false", "false"),
+        ("sflow.listen", "[]", ""),
+        ("retention.minutes", "\"forever\"", "forever"),
+        ("retention.hours", "\"2d\"", "2d"),
+        ("retention.days", "\"40d\"", "40d"),
+        ("retention.months", "\"2y\"", "2y"),
+        ("retention.years", "\"3y\"", "3y"),
+    ];
+    assert_eq!(changed.len(), key::KEYS.len());
+    for (key, in_file, in_environment) in changed {
+        let from_file = load(&format!("{key} = {in_file}"), &[]).unwrap();
+        let variable = key::environment_name(key);
+        let from_environment = load("", &[(&variable, in_environment)]).unwrap();
+        assert_eq!(from_file, from_environment, "{key}");
+        // There is but one storage.
+        assert_eq!(from_file == Config::default(), key == "storage", "{key}");
+    }
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_other_variables_are_left_alone() {
+    let variables = [("NETFLOW__SERVER__CORES", "3"), ("NETFLOW_SERVICE_HOST", "10.0.0.1"), ("HOME", "/")];
+    assert_eq!(load("server.cores = 2", &variables).unwrap().server.cores, NonZero::new(3));
+}
+
+#[test]
+fn an_unknown_key_is_an_error_that_names_file_line_and_nearest_key() {
+    let text = "dataDir = \"x\"\n[netflow]\n  lisen = [\"0.0.0.0:2055\"]\n";
+    assert_eq!(
+        load(text, &[]).unwrap_err(),
+        "netflow.toml:3:3: unknown key 'netflow.lisen'; did you mean 'netflow.listen'?\n\
+         3 |   lisen = [\"0.0.0.0:2055\"]\n  \
+           |   ^^^^^"
+    );
+}
+
+#[test]
+fn the_nearest_key_is_found_over_case_and_section() {
+    let nearest = |key: &str| {
+        let message = load(&format!("{key} = 1"), &[]).unwrap_err();
+        message.split_once("; ").unwrap().1.lines().next().unwrap().to_owned()
+    };
+    for (wrong, right) in [
+        ("netflow.calculatesamples", "netflow.calculateSamples"),
+        ("netflow.calculate_samples", "netflow.calculateSamples"),
+        ("http.cores", "server.cores"),
+        ("datadir", "dataDir"),
+        ("server.dataDir", "dataDir"),
+        ("authKey", "admin.authKey"),
+        ("retention.minute", "retention.minutes"),
+        ("flush_interval", "flushInterval"),
+    ] {
+        assert_eq!(nearest(wrong), format!("did you mean '{right}'?"), "{wrong}");
+    }
+    assert_eq!(nearest("retention.weeks"), "the keys of [retention] are minutes, hours, days, months, years");
+    assert_eq!(
+        nearest("colour"),
+        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [admin], [http], [netflow], \
+         [sflow], [retention]"
+    );
+}
+
+#[test]
+fn an_unknown_variable_is_an_error_that_names_the_nearest() {
+    assert_eq!(
+        load("", &[("NETFLOW__NETFLOW__CALCULATESAMPLES", "true")]).unwrap_err(),
+        "unknown variable NETFLOW__NETFLOW__CALCULATESAMPLES; did you mean NETFLOW__NETFLOW__CALCULATE_SAMPLES?"
+    );
+    assert_eq!(
+        load("", &[("NETFLOW__X", "true")]).unwrap_err(),
+        "unknown variable NETFLOW__X; a key such as http.listen is NETFLOW__HTTP__LISTEN"
+    );
+}
+
+#[test]
+fn a_bad_value_is_an_error_that_says_what_is_right() {
+    let message = |text: &str| load(text, &[]).unwrap_err().lines().next().unwrap().to_owned();
+    for (text, expected) in [
+        (
+            "http.listen = \"localhost\"",
+            "1:15: http.listen is \"localhost\"; it has to be <address>:<port>, such as \"0.0.0.0:2055\" or \"[::]:2055\"",
+        ),
+        (
+            "netflow.listen = [\"0.0.0.0:1\", \"::1\"]",
+            "1:32: netflow.listen is \"::1\"; it has to be <address>:<port>, such as \"[::1]:2055\"",
+        ),
+        ("netflow.listen = \"0.0.0.0:1\"", "1:18: netflow.listen is text; it has to be a list in brackets"),
+        ("flushInterval = \"0s\"", "1:17: flushInterval is out of range: it is 1s to 5m"),
+        (
+            "flushInterval = 10",
+            "1:17: flushInterval is a number; it has to be a whole number and a unit of s, m, h, d or y (365 d), such as \"10s\"",
+        ),
+        ("retention.minutes = \"10m\"", "1:21: retention.minutes is out of range: it is 1h to 100y; or \"forever\""),
+        ("server.cores = -1", "1:16: server.cores is out of range: it is 0 to 1024"),
+        ("server.cores = 99999999999999999999", "1:16: server.cores is out of range: it is 0 to 1024"),
+        ("server.cores = 1.5", "1:16: server.cores is a fraction; it has to be a whole number"),
+        ("netflow.calculateSamples = \"yes\"", "1:28: netflow.calculateSamples is text; it has to be true or false"),
+        ("storage = \"redis\"", "1:11: storage is \"redis\"; it has to be \"sqlite\""),
+        ("dataDir = \"\"", "1:11: dataDir is empty"),
+        ("server = 1", "1:1: server is a section: write [server] and its keys below"),
+        ("[storage]\nx = 1", "1:1: storage is a table; it has to be text in quotes"),
+        (
+            "server.receiveBuffer = \"8\"",
+            "1:24: server.receiveBuffer is \"8\"; it has to be a whole number and a unit of KiB, MiB or GiB, such as \"8MiB\"",
+        ),
+    ] {
+        assert_eq!(message(text), format!("netflow.toml:{expected}"));
+    }
+    let in_environment = load("", &[("NETFLOW__SFLOW__LISTEN", "0.0.0.0:6343,here")]).unwrap_err();
+    assert!(in_environment.starts_with("NETFLOW__SFLOW__LISTEN is \"here\"; it has to be"), "{in_environment}");
+    let cores = load("", &[("NETFLOW__SERVER__CORES", "two")]).unwrap_err();
+    assert_eq!(cores, "NETFLOW__SERVER__CORES is text; it has to be a whole number");
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let message = load("clockLimit = 1\nhttp.liste = 1\n", &[("NETFLOW__X", "")]).unwrap_err();
+    assert_eq!(message.matches("netflow.toml:").count(), 2, "{message}");
+    assert!(message.contains("NETFLOW__X"));
+}
+
+#[test]
+fn broken_toml_is_an_error_with_its_place() {
+    let message = load("dataDir = \"x\"\n[http\nlisten = 1\n", &[]).unwrap_err();
+    assert!(message.starts_with("netflow.toml:2:6: "), "{message}");
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("none.toml");
+    let error = Config::load(Some(&missing), []).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("cannot read {}: ", missing.display())), "{error}");
+}
+
+#[test]
+fn keys_show_neither_in_debug_output_nor_in_errors() {
+    let config = load("admin.authKey = \"geheim\"\n[admin]\nsignKey = \"geheim\"", &[]);
+    let message = config.unwrap_err();
+    assert!(!message.contains("geheim"), "{message}");
+    for text in [
+        "admin.authKey = 'geheim",
+        "admin.authKey = ['geheim']",
+        "admin.authkey = 'geheim'",
+        "[admin]\nsignKey = geheim",
+        "[admin]\nsecret = \"geheim\"",
+    ] {
+        let message = load(text, &[]).unwrap_err();
+        assert!(!message.contains("geheim"), "{message}");
+    }
+    let config = load("[admin]\nauthKey = \"geheim\"\nsignKey = \"geheim\"", &[]).unwrap();
+    assert_eq!(config.admin.auth_key.as_ref().unwrap().expose(), "geheim");
+    let shown = format!("{config:?} {config:#?}");
+    assert!(!shown.contains("geheim") && shown.contains("hidden"), "{shown}");
+}

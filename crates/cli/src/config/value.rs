@@ -1,0 +1,170 @@
+//! Values as a file or a variable of the environment holds them, and how they become what a key needs. In a variable
+//! everything is text: numbers and booleans are read from it, and the items of a list are separated by commas.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
+
+use super::unit;
+
+/// A value and its place: octets of the file or variable.
+#[derive(Clone, Debug)]
+pub(super) struct Value {
+    pub(super) content: Content,
+    pub(super) place: Range<usize>,
+}
+
+/// What a value is.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Text(String),
+    /// `None` when it does not fit 64 bits.
+    Number(Option<i64>),
+    Boolean(bool),
+    List(Vec<Value>),
+    /// A variable of the environment.
+    Variable(String),
+    /// What no key takes: a fraction, a date, a table.
+    Other(&'static str),
+}
+
+/// Why a value is not what its key needs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Misfit {
+    pub(super) place: Range<usize>,
+    pub(super) message: String,
+}
+
+impl Value {
+    fn misfit(&self, message: impl Into<String>) -> Misfit {
+        Misfit { place: self.place.clone(), message: message.into() }
+    }
+
+    /// Never shows the value, because it may be a secret in the wrong place.
+    fn wrong_type(&self, needed: &str) -> Misfit {
+        let given = match &self.content {
+            Content::Text(_) | Content::Variable(_) => "text",
+            Content::Number(_) => "a number",
+            Content::Boolean(_) => "true or false",
+            Content::List(_) => "a list",
+            Content::Other(name) => name,
+        };
+        self.misfit(format!("is {given}; it has to be {needed}"))
+    }
+
+    /// Any text.
+    pub(super) fn text(&self) -> Result<&str, Misfit> {
+        match &self.content {
+            Content::Text(text) | Content::Variable(text) => Ok(text),
+            _ => Err(self.wrong_type("text in quotes")),
+        }
+    }
+
+    /// Text that is not empty.
+    pub(super) fn filled_text(&self) -> Result<&str, Misfit> {
+        match self.text()? {
+            "" => Err(self.misfit("is empty")),
+            text => Ok(text),
+        }
+    }
+
+    /// One of several names.
+    pub(super) fn one_of<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, Misfit> {
+        let text = self.text()?;
+        choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice).ok_or_else(|| {
+            let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+            self.misfit(format!("is \"{text}\"; it has to be {}", names.join(" or ")))
+        })
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&self) -> Result<bool, Misfit> {
+        match &self.content {
+            Content::Boolean(value) => Ok(*value),
+            Content::Variable(text) if text == "true" => Ok(true),
+            Content::Variable(text) if text == "false" => Ok(false),
+            _ => Err(self.wrong_type("true or false")),
+        }
+    }
+
+    /// A whole number within a range.
+    pub(super) fn whole_number(&self, range: RangeInclusive<usize>) -> Result<usize, Misfit> {
+        let number = match &self.content {
+            Content::Number(number) => *number,
+            Content::Variable(text) => Some(text.trim().parse().map_err(|_| self.wrong_type("a whole number"))?),
+            _ => return Err(self.wrong_type("a whole number")),
+        };
+        number
+            .and_then(|number| usize::try_from(number).ok())
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| self.misfit(format!("is out of range: it is {} to {}", range.start(), range.end())))
+    }
+
+    /// A duration within a range.
+    pub(super) fn duration(&self, range: &RangeInclusive<Duration>) -> Result<Duration, Misfit> {
+        self.measure(unit::parse_duration, unit::show_duration, unit::DURATION_FORM, range)
+    }
+
+    /// A duration within a range, or the word that stands for none.
+    pub(super) fn duration_or(&self, none: &str, range: &RangeInclusive<Duration>) -> Result<Option<Duration>, Misfit> {
+        match &self.content {
+            Content::Text(text) | Content::Variable(text) if text == none => Ok(None),
+            _ => self
+                .duration(range)
+                .map(Some)
+                .map_err(|misfit| Misfit { message: format!("{}; or \"{none}\"", misfit.message), ..misfit }),
+        }
+    }
+
+    /// A size in octets within a range.
+    pub(super) fn size(&self, range: &RangeInclusive<usize>) -> Result<usize, Misfit> {
+        self.measure(unit::parse_size, unit::show_size, unit::SIZE_FORM, range)
+    }
+
+    fn measure<T: PartialOrd + Copy>(
+        &self,
+        parse: fn(&str) -> Option<T>,
+        show: fn(T) -> String,
+        form: &str,
+        range: &RangeInclusive<T>,
+    ) -> Result<T, Misfit> {
+        let text = match &self.content {
+            Content::Text(text) | Content::Variable(text) => text,
+            _ => return Err(self.wrong_type(form)),
+        };
+        let value = parse(text).ok_or_else(|| self.misfit(format!("is \"{text}\"; it has to be {form}")))?;
+        if range.contains(&value) {
+            return Ok(value);
+        }
+        let (least, most) = (show(*range.start()), show(*range.end()));
+        Err(self.misfit(format!("is out of range: it is {least} to {most}")))
+    }
+
+    /// An address with a port.
+    pub(super) fn address(&self) -> Result<SocketAddr, Misfit> {
+        let text = self.text()?;
+        text.trim().parse().map_err(|_| {
+            let form = "it has to be <address>:<port>";
+            // The commonest slip is a missing port, the next one missing brackets: both are an address alone.
+            self.misfit(match text.trim().parse::<IpAddr>() {
+                Ok(IpAddr::V4(address)) => format!("is \"{text}\"; {form}, such as \"{address}:2055\""),
+                Ok(IpAddr::V6(address)) => format!("is \"{text}\"; {form}, such as \"[{address}]:2055\""),
+                Err(_) => format!("is \"{text}\"; {form}, such as \"0.0.0.0:2055\" or \"[::]:2055\""),
+            })
+        })
+    }
+
+    /// A list, each item read on its own.
+    pub(super) fn list<T>(&self, read: impl Fn(&Value) -> Result<T, Misfit>) -> Result<Vec<T>, Misfit> {
+        match &self.content {
+            Content::List(items) => items.iter().map(read).collect(),
+            Content::Variable(text) if text.trim().is_empty() => Ok(Vec::new()),
+            Content::Variable(text) => {
+                let item =
+                    |text: &str| Value { content: Content::Variable(text.to_owned()), place: self.place.clone() };
+                text.split(',').map(|text| read(&item(text))).collect()
+            }
+            _ => Err(self.wrong_type("a list in brackets")),
+        }
+    }
+}

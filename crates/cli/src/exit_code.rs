@@ -1,0 +1,66 @@
+//! What the process tells the shell that started it. Each code is one decision of whoever runs it.
+
+use std::process;
+
+/// Why the process ended. 2, the command line is wrong, is clap's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExitCode {
+    /// All was done, or whoever read the output had enough of it.
+    Success = 0,
+    /// Something else went wrong.
+    Failure = 1,
+    /// The configuration is wrong.
+    Config = 3,
+    /// An input file could not be read, or not to its end.
+    Input = 4,
+    /// The data directory or the store cannot be used.
+    Store = 5,
+    /// An address cannot be listened at.
+    Listen = 6,
+}
+
+/// The list for `netflow --help`.
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0  all was done
+  1  something else went wrong
+  2  the command line is wrong
+  3  the configuration is wrong
+  4  an input file could not be read, or not to its end
+  5  the data directory or the store cannot be used
+  6  an address cannot be listened at";
+
+/// Why a command could not do what it should.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What the shell is told.
+    pub(crate) code: ExitCode,
+    /// What the operator is told.
+    pub(crate) error: anyhow::Error,
+}
+
+impl ExitCode {
+    /// Turns an error into a failure with this code: `result.map_err(ExitCode::Store.because())`.
+    pub(crate) fn because<E: Into<anyhow::Error>>(self) -> impl FnOnce(E) -> Failure {
+        move |error| Failure { code: self, error: error.into() }
+    }
+}
+
+impl From<ExitCode> for process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_lists_every_code() {
+        use ExitCode::{Config, Failure, Input, Listen, Store, Success};
+        let ours = [Success, Failure, Config, Input, Store, Listen].map(|code| code as u8);
+        let listed = HELP.lines().skip(1).map(|line| line.trim_start().as_bytes()[0] - b'0');
+        assert_eq!(listed.filter(|code| *code != 2).collect::<Vec<_>>(), ours);
+    }
+}

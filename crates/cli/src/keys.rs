@@ -1,0 +1,253 @@
+//! The keys of the REST interface: those that are configured, and for those that are not, random ones that are made once
+//! and kept in the data directory.
+//!
+//! The file is called `keys`, is readable by its owner alone, and holds both keys in a form that is TOML, as the
+//! configuration, and a shell's assignments as well, so that a script can sign with them:
+//! ```toml
+//! authKey="64 hexadecimal digits"
+//! signKey="64 hexadecimal digits"
+//! ```
+//! It appears whole or not at all: it is written and synced under another name and then linked to its own, which fails
+//! when it is there already. So two processes that start at once end up with the same keys.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::config::{Admin, Secret};
+
+const FILE_NAME: &str = "keys";
+const AUTH_KEY: &str = "authKey";
+const SIGN_KEY: &str = "signKey";
+const KEY_OCTETS: usize = 32;
+
+/// The keys of the REST interface, and where they are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Keys {
+    /// What requests carry.
+    pub(crate) auth: Secret,
+    /// What requests are signed with.
+    pub(crate) sign: Secret,
+    /// Where to look them up.
+    pub(crate) place: Place,
+}
+
+/// Where to look keys up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Both are configured.
+    Configuration,
+    /// Those that are not configured are in this file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Whether it was made just now.
+        made: bool,
+    },
+}
+
+/// Why there are no keys.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeysError {
+    /// The operating system refuses.
+    #[error("cannot {action} {path}: {error}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// Others than the owner can read the file.
+    #[error("the keys in {0} can be read by others: run chmod 600 {0}")]
+    Exposed(PathBuf),
+    /// The file does not hold two keys. Says nothing of what it holds.
+    #[error("{0} is damaged: put authKey=\"...\" and signKey=\"...\" into it, or delete it to get new keys")]
+    Damaged(PathBuf),
+    /// The operating system has no random numbers.
+    #[error("cannot make random keys: {0}")]
+    Random(getrandom::Error),
+}
+
+impl Keys {
+    /// The configured keys; random ones, kept in the data directory, for those that are not.
+    ///
+    /// # Errors
+    /// When the file of keys cannot be read or made, is damaged, or can be read by others.
+    pub(crate) fn load(admin: &Admin, data_dir: &Path) -> Result<Self, KeysError> {
+        if let (Some(auth), Some(sign)) = (&admin.auth_key, &admin.sign_key) {
+            return Ok(Self { auth: auth.clone(), sign: sign.clone(), place: Place::Configuration });
+        }
+        let path = data_dir.join(FILE_NAME);
+        let (kept, made) = match read(&path)? {
+            Some(kept) => (kept, false),
+            None => make(data_dir, &path)?,
+        };
+        Ok(Self {
+            auth: admin.auth_key.clone().unwrap_or(kept.auth),
+            sign: admin.sign_key.clone().unwrap_or(kept.sign),
+            place: Place::File { path, made },
+        })
+    }
+}
+
+/// The keys of a file.
+struct Kept {
+    auth: Secret,
+    sign: Secret,
+}
+
+fn failed<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> KeysError + use<'a> {
+    move |error| KeysError::Io { action, path: path.to_owned(), error }
+}
+
+/// `None` when there is no file.
+fn read(path: &Path) -> Result<Option<Kept>, KeysError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("read", path)(error)),
+    };
+    if file.metadata().map_err(failed("read", path))?.mode() & 0o077 != 0 {
+        return Err(KeysError::Exposed(path.to_owned()));
+    }
+    let text = io::read_to_string(file).map_err(failed("read", path))?;
+    parse(&text).map(Some).ok_or_else(|| KeysError::Damaged(path.to_owned()))
+}
+
+fn parse(text: &str) -> Option<Kept> {
+    let table: toml::Table = text.parse().ok()?;
+    let key = |name| table.get(name)?.as_str().filter(|key| !key.is_empty()).map(|key| Secret::new(key.to_owned()));
+    Some(Kept { auth: key(AUTH_KEY)?, sign: key(SIGN_KEY)? })
+}
+
+/// Makes the file; reads it instead when another process was faster.
+fn make(data_dir: &Path, path: &Path) -> Result<(Kept, bool), KeysError> {
+    DirBuilder::new().recursive(true).mode(0o750).create(data_dir).map_err(failed("make", data_dir))?;
+    let kept = Kept { auth: random()?, sign: random()? };
+    let text = format!(
+        "# The keys of the REST interface, made at random because none were configured.\n\
+         {AUTH_KEY}=\"{}\"\n{SIGN_KEY}=\"{}\"\n",
+        kept.auth.expose(),
+        kept.sign.expose()
+    );
+    let draft = data_dir.join(format!("{FILE_NAME}.{}.new", std::process::id()));
+    let made = write(&draft, &text).map_err(failed("write", &draft)).and_then(|()| link(&draft, path, data_dir));
+    // What is left of a draft is in nobody's way, but holds keys.
+    let _ = fs::remove_file(&draft);
+    if made? {
+        return Ok((kept, true));
+    }
+    match read(path)? {
+        Some(kept) => Ok((kept, false)),
+        None => Err(KeysError::Damaged(path.to_owned())),
+    }
+}
+
+fn write(draft: &Path, text: &str) -> io::Result<()> {
+    // A draft of an earlier process with this number would keep its own mode.
+    let _ = fs::remove_file(draft);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Whether the draft became the file; `false` when there is one.
+fn link(draft: &Path, path: &Path, data_dir: &Path) -> Result<bool, KeysError> {
+    match fs::hard_link(draft, path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        Err(error) => return Err(failed("make", path)(error)),
+    }
+    File::open(data_dir).and_then(|directory| directory.sync_all()).map_err(failed("sync", data_dir))?;
+    Ok(true)
+}
+
+fn random() -> Result<Secret, KeysError> {
+    let mut octets = [0; KEY_OCTETS];
+    getrandom::fill(&mut octets).map_err(KeysError::Random)?;
+    Ok(Secret::new(octets.iter().map(|octet| format!("{octet:02x}")).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn secret(text: &str) -> Option<Secret> {
+        Some(Secret::new(text.to_owned()))
+    }
+
+    #[test]
+    fn random_keys_are_made_once_and_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("some/where");
+        let first = Keys::load(&Admin::default(), &data_dir).unwrap();
+        let path = data_dir.join("keys");
+        assert_eq!(first.place, Place::File { path: path.clone(), made: true });
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        for key in [&first.auth, &first.sign] {
+            assert_eq!(key.expose().len(), 64);
+            assert!(key.expose().bytes().all(|digit| digit.is_ascii_hexdigit()));
+        }
+        assert_ne!(first.auth, first.sign);
+        let second = Keys::load(&Admin::default(), &data_dir).unwrap();
+        assert_eq!((&second.auth, &second.sign), (&first.auth, &first.sign));
+        assert_eq!(second.place, Place::File { path, made: false });
+        let left: Vec<_> = fs::read_dir(&data_dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["keys"]);
+    }
+
+    #[test]
+    fn configured_keys_need_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let both = Admin { auth_key: secret("a"), sign_key: secret("s") };
+        let keys = Keys::load(&both, folder.path()).unwrap();
+        assert_eq!((keys.auth.expose(), keys.sign.expose(), keys.place), ("a", "s", Place::Configuration));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let one = Admin { auth_key: secret("a"), sign_key: None };
+        let keys = Keys::load(&one, folder.path()).unwrap();
+        assert_eq!((keys.auth.expose(), keys.sign.expose().len()), ("a", 64));
+    }
+
+    #[test]
+    fn a_process_that_comes_second_takes_the_keys_of_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let first = Keys::load(&Admin::default(), folder.path()).unwrap();
+        let (kept, made) = make(folder.path(), &path).unwrap();
+        assert_eq!((kept.auth, made), (first.auth, false));
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused_with_the_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        Keys::load(&Admin::default(), folder.path()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let message = Keys::load(&Admin::default(), folder.path()).unwrap_err().to_string();
+        assert!(message.ends_with(&format!("run chmod 600 {}", path.display())), "{message}");
+    }
+
+    #[test]
+    fn keys_show_neither_in_errors_nor_in_debug_output() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        for damaged in ["authKey = \"geheim\"", "authKey = geheim", "authKey = \"geheim\"\nsignKey = \"\"", ""] {
+            let _ = fs::remove_file(&path);
+            write(&path, damaged).unwrap();
+            let error = Keys::load(&Admin::default(), folder.path()).unwrap_err();
+            assert!(matches!(error, KeysError::Damaged(_)), "{error}");
+            assert!(!format!("{error} {error:?}").contains("geheim"));
+        }
+        let keys = Keys {
+            auth: Secret::new("geheim".into()),
+            sign: Secret::new("geheim".into()),
+            place: Place::Configuration,
+        };
+        assert!(!format!("{keys:?}").contains("geheim"));
+    }
+}

@@ -1,0 +1,158 @@
+//! `netflow decode` as the shell sees it: output, messages and exit codes.
+#![cfg(test)]
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use capture::Writer;
+use flow::Timestamp;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A NetFlow v5 datagram with so many records of one packet and 100 octets each.
+fn netflow_v5(records: u16) -> Vec<u8> {
+    let mut datagram = [5_u16, records].map(u16::to_be_bytes).concat();
+    datagram.resize(24, 0);
+    for _ in 0..records {
+        let mut record = [0; 48];
+        record[..8].copy_from_slice(&[192, 0, 2, 7, 198, 51, 100, 9]);
+        record[19] = 1;
+        record[23] = 100;
+        datagram.extend(record);
+    }
+    datagram
+}
+
+/// A capture of datagrams, each sent to a port.
+fn capture(folder: &TempDir, name: &str, datagrams: &[(u16, Vec<u8>)]) -> PathBuf {
+    let path = folder.path().join(name);
+    let mut writer = Writer::new(File::create(&path).unwrap()).unwrap();
+    for (port, payload) in datagrams {
+        let (source, destination): (SocketAddr, _) =
+            ("192.0.2.1:4444".parse().unwrap(), ([192, 0, 2, 2], *port).into());
+        writer.write(Timestamp::from_seconds(1_391_317_260), source, destination, payload).unwrap();
+    }
+    path
+}
+
+fn decode(arguments: &[&str], files: &[&Path]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_netflow")).arg("decode").args(arguments).args(files).output().unwrap()
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn each_record_is_a_line_of_json() {
+    let folder = TempDir::new().unwrap();
+    let file = capture(&folder, "a.pcap", &[(2055, netflow_v5(2)), (9995, netflow_v5(1))]);
+    let output = decode(&[], &[&file]);
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+    let records = lines(&output);
+    assert_eq!(records.len(), 3);
+    assert_eq!(records[0]["protocol"], "netflow-v5");
+    assert_eq!(records[0]["exporter"], "192.0.2.1");
+    assert_eq!(records[0]["received"], "2014-02-02T05:01:00Z");
+    assert_eq!(records[0]["flow"]["bytes"], 100);
+}
+
+#[test]
+fn ports_choose_and_files_add_up() {
+    let folder = TempDir::new().unwrap();
+    let first = capture(&folder, "a.pcap", &[(2055, netflow_v5(2)), (9995, netflow_v5(1)), (53, vec![1; 40])]);
+    let second = capture(&folder, "b.pcap", &[(9995, netflow_v5(4))]);
+    assert_eq!(lines(&decode(&["--port", "9995"], &[&first])).len(), 1);
+    let output = decode(&["--summary", "--port", "9995", "--port", "2055"], &[&first, &second]);
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["datagrams"]["total"], 3);
+    assert_eq!(summary["datagrams"]["by_version"]["5"], 3);
+    assert_eq!(summary["records"]["data"], 7);
+    assert_eq!((&summary["sum"]["octets"], &summary["sum"]["packets"]), (&700.into(), &7.into()));
+}
+
+#[test]
+fn a_dash_is_standard_input() {
+    let folder = TempDir::new().unwrap();
+    let file = capture(&folder, "a.pcap", &[(2055, netflow_v5(2))]);
+    let command = Command::new(env!("CARGO_BIN_EXE_netflow"))
+        .args(["decode", "-"])
+        .stdin(File::open(file).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(lines(&command).len(), 2);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_costs_none_of_the_others() {
+    let folder = TempDir::new().unwrap();
+    let whole = capture(&folder, "a.pcap", &[(2055, netflow_v5(1)), (2055, netflow_v5(1))]);
+    let cut = folder.path().join("cut.pcap");
+    let octets = fs::read(&whole).unwrap();
+    fs::write(&cut, &octets[..octets.len() - 1]).unwrap();
+    let missing = folder.path().join("missing.pcap");
+    let output = decode(&[], &[&missing, &cut, &whole]);
+    assert_eq!(output.status.code(), Some(4));
+    assert_eq!(lines(&output).len(), 3);
+    let messages = String::from_utf8(output.stderr).unwrap();
+    let messages: Vec<&str> = messages.lines().collect();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages[0].starts_with(&format!("netflow: {}: cannot open it: ", missing.display())), "{messages:?}");
+    assert!(messages[1].contains("cut.pcap: damaged at octet 140, behind packet 1: the file ends"), "{messages:?}");
+}
+
+#[test]
+fn what_could_not_be_decoded_is_told() {
+    let folder = TempDir::new().unwrap();
+    let cut: Vec<u8> = netflow_v5(2)[..100].to_vec();
+    let file = capture(&folder, "a.pcap", &[(2055, cut)]);
+    let output = decode(&[], &[&file]);
+    assert_eq!((output.status.code(), lines(&output).len()), (Some(0), 1));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(message, "netflow: pieces of datagrams that could not be read: 1; --summary tells which\n");
+    let summary: Value = serde_json::from_slice(&decode(&["--summary"], &[&file]).stdout).unwrap();
+    assert_eq!(summary["malformed"][0]["datagram"], 1);
+    assert_eq!(summary["malformed"][0]["reason"], "truncated_records");
+    let empty = capture(&folder, "empty.pcap", &[]);
+    let output = decode(&[], &[&empty]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8(output.stderr).unwrap().ends_with("empty.pcap: no UDP datagrams in it\n"));
+}
+
+#[test]
+fn a_reader_that_has_enough_ends_it_quietly() {
+    let folder = TempDir::new().unwrap();
+    let many: Vec<_> = (0..500).map(|_| (2055, netflow_v5(30))).collect();
+    let file = capture(&folder, "a.pcap", &many);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_netflow"))
+        .arg("decode")
+        .arg(file)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 10];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let mut messages = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut messages).unwrap();
+    assert_eq!((child.wait().unwrap().code(), messages.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let folder = TempDir::new().unwrap();
+    let file = capture(&folder, "a.pcap", &[(2055, netflow_v5(2))]);
+    let Ok(full) = File::options().write(true).open("/dev/full") else { return };
+    let output = Command::new(env!("CARGO_BIN_EXE_netflow")).arg("decode").arg(file).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_wrong_command_line_is_told_from_all_else() {
+    assert_eq!(decode(&[], &[]).status.code(), Some(2));
+    assert_eq!(decode(&["--port", "70000"], &[Path::new("x")]).status.code(), Some(2));
+}
