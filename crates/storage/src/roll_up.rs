@@ -137,3 +137,6 @@ async fn sum_groups(
     store.put_blocks(&summed.blocks).await?;
     Ok(finer.iter().map(|block: &Block| block.content.len()).sum())
 }
+
+#[cfg(test)]
+mod tests;
