@@ -1,5 +1,5 @@
 //! IP fragments put together (RFC 791, section 3.2; RFC 8200, section 4.5). Whatever strangers send, what is kept is
-//! bounded in packets, octets and age. Fragments that overlap make the whole packet refused (RFC 5722), in IPv4 as well:
+//! bounded in packets, octets and age. Fragments that overlap make the whole packet refused (RFC 5722), in IPv4 too:
 //! only an attacker sends them, and what they mean differs by system.
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,5 +1,5 @@
-//! Datagrams to a capture file: classic pcap in nanoseconds, each frame a raw IP packet with its checksums filled in, so
-//! that every tool that reads captures reads it. Does not sync and does not buffer: what it is given does.
+//! Datagrams to a capture file: classic pcap in nanoseconds, each frame a raw IP packet with its checksums filled in,
+//! so that any tool that reads captures reads it. Does not sync and does not buffer: what it is given does.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -35,8 +35,8 @@ impl<W: Write> Writer<W> {
         Ok(Self { output, record: Vec::new() })
     }
 
-    /// Appends a datagram and returns how many octets the file grew by. The destination may be an unspecified address of
-    /// either family; it becomes that of the source's family.
+    /// Appends a datagram and returns how many octets the file grew by. The destination may be an unspecified address
+    /// of either family; it becomes that of the source's family.
     ///
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`], with nothing written, when the addresses are of different families, the payload

@@ -1,5 +1,5 @@
-//! The keys of the REST interface: those that are configured, and for those that are not, random ones that are made once
-//! and kept in the data directory.
+//! The keys of the REST interface: those that are configured, and for those that are not, random ones that are made
+//! once and kept in the data directory.
 //!
 //! The file is called `keys`, is readable by its owner alone, and holds both keys in a form that is TOML, as the
 //! configuration, and a shell's assignments as well, so that a script can sign with them:

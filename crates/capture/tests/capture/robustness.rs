@@ -45,7 +45,10 @@ proptest! {
     }
 
     #[test]
-    fn random_octets_behind_a_header_never_panic(link in select(vec![0, 1, 12, 101, 113, 276]), octets in vec(any::<u8>(), 0..2000)) {
+    fn random_octets_behind_a_header_never_panic(
+        link in select(vec![0, 1, 12, 101, 113, 276]),
+        octets in vec(any::<u8>(), 0..2000),
+    ) {
         assert_balanced(pcap(link, std::slice::from_ref(&octets)))?;
         assert_balanced([pcap(link, &[]), octets.clone()].concat())?;
         assert_balanced([section(Order::Big), octets].concat())?;

@@ -1,5 +1,5 @@
-//! `netflow decode`: the flow records of capture files, decoded as the collector decodes them, one line of JSON for each
-//! or one object of totals. Nothing is stored or counted, and senders need not be registered.
+//! `netflow decode`: the flow records of capture files, decoded as the collector decodes them, one line of JSON for
+//! each or one object of totals. Nothing is stored or counted, and senders need not be registered.
 
 mod summary;
 

@@ -118,7 +118,9 @@ pub(super) fn suggestion(path: &str) -> String {
     match beside {
         Some(section) => format!("; the keys of [{section}] are {}", names.join(", ")),
         None => {
-            let sections = ["server", "admin", "http", "netflow", "sflow", "retention"].map(|name| format!("[{name}]"));
+            let mut sections: Vec<String> =
+                KEYS.iter().filter_map(|(name, _)| section(name)).map(|name| format!("[{name}]")).collect();
+            sections.dedup();
             format!("; there are {}, and the sections {}", names.join(", "), sections.join(", "))
         }
     }
