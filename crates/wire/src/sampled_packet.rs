@@ -143,20 +143,28 @@ impl SampledPacket {
         });
         Self { outer, inner }
     }
-
-    /// Puts addresses, protocol and ports of the outer headers into a flow record. Says whether there was an IP header;
-    /// without one the flow record stays as it is.
-    pub fn fill(&self, flow: &mut FlowRecord) -> bool {
-        let Some(ip) = self.outer.ip else { return false };
-        flow.source = ip.source;
-        flow.destination = ip.destination;
-        flow.protocol = ip.protocol;
-        (flow.source_port, flow.destination_port) = self.outer.ports.unwrap_or_default();
-        true
-    }
 }
 
 impl Headers {
+    /// Reads the outer headers alone, which is all that accounting needs.
+    #[must_use]
+    pub fn parse(link: LinkType, octets: &[u8]) -> Self {
+        let mut outer = Self::default();
+        let _ = outer.read(Layer::Link(link, Cursor::new(octets)));
+        outer
+    }
+
+    /// Puts addresses, protocol and ports into a flow record. Says whether there was an IP header; without one the flow
+    /// record stays as it is.
+    pub fn fill(&self, flow: &mut FlowRecord) -> bool {
+        let Some(ip) = self.ip else { return false };
+        flow.source = ip.source;
+        flow.destination = ip.destination;
+        flow.protocol = ip.protocol;
+        (flow.source_port, flow.destination_port) = self.ports.unwrap_or_default();
+        true
+    }
+
     /// Reads headers up to the transport header or a tunnel, and says what is in the tunnel.
     fn read<'a>(&mut self, first: Layer<'a>) -> Option<Layer<'a>> {
         let mut layer = first;

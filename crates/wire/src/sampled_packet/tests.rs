@@ -318,7 +318,7 @@ fn a_tunnel_within_a_tunnel_stays_closed_whatever_the_depth() {
 fn the_outer_headers_are_accounted() {
     let mut flow = FlowRecord::empty(Timestamp::EPOCH);
     let vxlan = joined(&[&[0x08, 0, 0, 0, 0, 0, 42, 0], &ethernet(0x86dd, &inside())]);
-    assert!(parse(&ethernet(0x0800, &ipv4(17, &udp(4789, &vxlan)))).fill(&mut flow));
+    assert!(Headers::parse(LinkType::Ethernet, &ethernet(0x0800, &ipv4(17, &udp(4789, &vxlan)))).fill(&mut flow));
     let mut expected = FlowRecord::empty(Timestamp::EPOCH);
     expected.source = SOURCE.into();
     expected.destination = DESTINATION.into();
@@ -326,6 +326,6 @@ fn the_outer_headers_are_accounted() {
     (expected.source_port, expected.destination_port) = (40_000, 4789);
     assert_eq!(flow, expected);
 
-    assert!(!parse(&ethernet(0x0806, &[0; 28])).fill(&mut flow));
+    assert!(!parse(&ethernet(0x0806, &[0; 28])).outer.fill(&mut flow));
     assert_eq!(flow, expected);
 }

@@ -64,7 +64,7 @@ pub(super) const V5: &[Structure] = structures! {
         lanes: items! { index: Unsigned, tx_bias_current: Unsigned, tx_power: Unsigned, tx_power_min: Unsigned, tx_power_max: Unsigned, tx_wavelength: Unsigned, rx_power: Unsigned, rx_power_min: Unsigned, rx_power_max: Unsigned, rx_wavelength: Unsigned },
     }
     1001 processor {
-        cpu_5s: Unsigned, cpu_1m: Unsigned, cpu_5m: Unsigned, total_memory: UnsignedHyper, free_memory: UnsignedHyper,
+        cpu_5s: Signed, cpu_1m: Signed, cpu_5m: Signed, total_memory: UnsignedHyper, free_memory: UnsignedHyper,
     }
     1002 radio_utilization { elapsed_time: Unsigned, on_channel_time: Unsigned, on_channel_busy_time: Unsigned }
     1004 of_port { datapath_id: UnsignedHyper, port_no: Unsigned }
@@ -84,7 +84,7 @@ pub(super) const V5: &[Structure] = structures! {
         page_out: Unsigned, swap_in: Unsigned, swap_out: Unsigned,
     }
     2005 host_disk_io {
-        disk_total: UnsignedHyper, disk_free: UnsignedHyper, part_max_used: Unsigned, reads: Unsigned,
+        disk_total: UnsignedHyper, disk_free: UnsignedHyper, part_max_used: Signed, reads: Unsigned,
         bytes_read: UnsignedHyper, read_time: Unsigned, writes: Unsigned, bytes_written: UnsignedHyper,
         write_time: Unsigned,
     }

@@ -7,7 +7,7 @@ use flow::{Counters, FlowRecord, Sampling, SamplingSource, Timestamp};
 
 use super::structure;
 use crate::cursor::Cursor;
-use crate::sampled_packet::{LinkType, SampledPacket};
+use crate::sampled_packet::{Headers, LinkType};
 
 /// A flow record in the making. Where octets are missing, what was read before is kept.
 pub(super) struct Packet {
@@ -71,7 +71,7 @@ impl Packet {
         let header = structure::opaque(octets, length)?;
         if self.addresses_from < Witness::Header
             && let Some(link) = link
-            && SampledPacket::parse(link, header).fill(&mut self.flow)
+            && Headers::parse(link, header).fill(&mut self.flow)
         {
             self.addresses_from = Witness::Header;
         }
