@@ -81,6 +81,16 @@ impl Slot {
         Self::DestinationIpv6,
     ];
 
+    /// Whether the slot holds an address and not a number.
+    pub(crate) const fn is_address(self) -> bool {
+        self as usize >= Self::NUMBERS
+    }
+
+    /// Octets of the address that the slot holds.
+    pub(crate) const fn address_length(self) -> usize {
+        if matches!(self, Self::SourceIpv4 | Self::DestinationIpv4) { 4 } else { 16 }
+    }
+
     /// Whether a field of this many octets can be read into the slot: an address has one length, an unsigned integer
     /// any from 1 to 8 (RFC 7011, section 6.2: reduced-size encoding).
     pub(crate) const fn accepts(self, length: u16) -> bool {

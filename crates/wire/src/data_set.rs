@@ -71,6 +71,7 @@ fn records(
     let plan = template.plan();
     let kind = template.kind().record_kind();
     let mut reading = Reading::EMPTY;
+    let mut memo = None;
     let mut count = 0;
     // A template whose fields are all of no length would let a set hold records without end.
     while plan.minimum_length() > 0 && content.remaining() >= plan.minimum_length() {
@@ -86,7 +87,7 @@ fn records(
         } else if plan.counts() {
             flow = plan.flow(&reading, message.exported);
             if let Some(flow) = &mut flow {
-                flow.sampling = samplers.of(message, plan, &reading);
+                flow.sampling = samplers.of(message, plan, &reading, &mut memo);
             }
         }
         let content = TemplatedRecord { template, octets };

@@ -26,7 +26,8 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug)]
 struct Segment {
     length: u16,
-    reads: Box<[Read]>,
+    numbers: Box<[Number]>,
+    addresses: Box<[Address]>,
     tail: Tail,
 }
 
@@ -41,16 +42,27 @@ enum Tail {
     Booked(Slot),
 }
 
-/// One field to read.
+/// An unsigned integer to read.
 #[derive(Clone, Copy, Debug)]
-struct Read {
+struct Number {
     /// Octets from the start of the segment.
     offset: u16,
-    length: u16,
+    /// 1 to 8 octets.
+    length: u8,
+    /// The bits that eight octets from the offset have too many.
+    shift: u8,
     slot: Slot,
 }
 
-/// The values of one record, as the plan found them.
+/// An address to read.
+#[derive(Clone, Copy, Debug)]
+struct Address {
+    /// Octets from the start of the segment.
+    offset: u16,
+    slot: Slot,
+}
+
+/// The values of one record, as the plan found them. Numbers of slots that the plan does not fill stay 0.
 #[derive(Clone, Debug)]
 pub(crate) struct Reading {
     numbers: [u64; Slot::NUMBERS],
@@ -68,46 +80,62 @@ impl Reading {
         self.numbers.get(slot as usize).copied().unwrap_or_default()
     }
 
-    fn fill(&mut self, slot: Slot, octets: &[u8]) {
-        match slot {
-            Slot::SourceIpv4 => fill_ipv4(&mut self.source, octets),
-            Slot::DestinationIpv4 => fill_ipv4(&mut self.destination, octets),
-            Slot::SourceIpv6 => fill_ipv6(&mut self.source, octets),
-            Slot::DestinationIpv6 => fill_ipv6(&mut self.destination, octets),
-            number => {
-                if let Some(place) = self.numbers.get_mut(number as usize) {
-                    *place = unsigned(octets);
-                }
-            }
+    fn set_number(&mut self, slot: Slot, number: u64) {
+        if let Some(place) = self.numbers.get_mut(slot as usize) {
+            *place = number;
         }
     }
-}
 
-/// An IPv4 address that says something wins over IPv6: dual-stack templates fill the unused family with zeros.
-fn fill_ipv4(address: &mut IpAddr, octets: &[u8]) {
-    if let Ok(octets) = <[u8; 4]>::try_from(octets)
-        && octets != [0; 4]
-    {
-        *address = IpAddr::V4(Ipv4Addr::from(octets));
+    /// An IPv4 address that says something wins over IPv6: dual-stack templates fill the unused family with zeros.
+    fn set_address(&mut self, slot: Slot, octets: &[u8]) {
+        let address = match slot {
+            Slot::SourceIpv4 | Slot::SourceIpv6 => &mut self.source,
+            _ => &mut self.destination,
+        };
+        if let Ok(ipv4) = <[u8; 4]>::try_from(octets) {
+            if ipv4 != [0; 4] {
+                *address = IpAddr::V4(Ipv4Addr::from(ipv4));
+            }
+        } else if let Ok(ipv6) = <[u8; 16]>::try_from(octets)
+            && *address == NO_ADDRESS
+        {
+            *address = IpAddr::V6(Ipv6Addr::from(ipv6));
+        }
     }
-}
 
-fn fill_ipv6(address: &mut IpAddr, octets: &[u8]) {
-    if let Ok(octets) = <[u8; 16]>::try_from(octets)
-        && *address == NO_ADDRESS
-    {
-        *address = IpAddr::V6(Ipv6Addr::from(octets));
+    /// Fills a slot from a field whose length is known only now; one that does not fit says nothing.
+    fn set(&mut self, slot: Slot, octets: &[u8]) {
+        let fits = u16::try_from(octets.len()).is_ok_and(|length| slot.accepts(length));
+        if slot.is_address() {
+            if fits {
+                self.set_address(slot, octets);
+            }
+        } else {
+            self.set_number(slot, if fits { unsigned(octets) } else { 0 });
+        }
     }
 }
 
 /// An unsigned integer of up to eight octets (RFC 7011, section 6.2: any length up to that of the type).
 pub(crate) fn unsigned(octets: &[u8]) -> u64 {
-    match *octets {
-        [a] => u64::from(a),
-        [a, b] => u64::from(u16::from_be_bytes([a, b])),
-        [a, b, c, d] => u64::from(u32::from_be_bytes([a, b, c, d])),
-        [a, b, c, d, e, f, g, h] => u64::from_be_bytes([a, b, c, d, e, f, g, h]),
-        _ => octets.iter().fold(0, |number, &octet| number << 8 | u64::from(octet)),
+    octets.iter().fold(0, |number, &octet| number << 8 | u64::from(octet))
+}
+
+impl Number {
+    /// `None` when the length is not one that a number can have.
+    fn new(offset: u16, length: u16, slot: Slot) -> Option<Self> {
+        let length = u8::try_from(length).ok().filter(|length| (1..=8).contains(length))?;
+        Some(Self { offset, length, shift: 64 - 8 * length, slot })
+    }
+
+    /// The value, read from octets that begin with the segment and reach beyond it as far as the set does: eight
+    /// octets at once are read and what belongs to the next fields is shifted out, which needs no case for each length.
+    fn value(self, octets: &[u8]) -> u64 {
+        let start = usize::from(self.offset);
+        match octets.get(start..start + 8).and_then(|eight| <[u8; 8]>::try_from(eight).ok()) {
+            Some(eight) => u64::from_be_bytes(eight) >> self.shift,
+            None => unsigned(octets.get(start..start + usize::from(self.length)).unwrap_or_default()),
+        }
     }
 }
 
@@ -124,7 +152,7 @@ impl Plan {
         let mut filled = 0;
         let mut minimum_length = 0_u16;
         let mut segments = Vec::new();
-        let mut reads = Vec::new();
+        let (mut numbers, mut addresses) = (Vec::new(), Vec::new());
         let mut length = 0_u16;
         let mut slots = slots.into_iter().peekable();
         for (index, field) in fields.iter().enumerate() {
@@ -134,20 +162,23 @@ impl Plan {
                 filled |= 1 << slot as u32;
                 if variable {
                     tail = Tail::Booked(slot);
+                } else if slot.is_address() {
+                    addresses.push(Address { offset: length, slot });
                 } else {
-                    reads.push(Read { offset: length, length: field.length, slot });
+                    numbers.push(Number::new(length, field.length, slot)?);
                 }
             }
             if variable {
                 minimum_length = minimum_length.checked_add(1)?;
-                segments.push(Segment { length, reads: std::mem::take(&mut reads).into(), tail });
+                let (numbers, addresses) = (std::mem::take(&mut numbers), std::mem::take(&mut addresses));
+                segments.push(Segment { length, numbers: numbers.into(), addresses: addresses.into(), tail });
                 length = 0;
             } else {
                 minimum_length = minimum_length.checked_add(field.length)?;
                 length = length.checked_add(field.length)?;
             }
         }
-        segments.push(Segment { length, reads: reads.into(), tail: Tail::End });
+        segments.push(Segment { length, numbers: numbers.into(), addresses: addresses.into(), tail: Tail::End });
         Some(Self { segments: segments.into(), minimum_length, filled })
     }
 
@@ -161,6 +192,14 @@ impl Plan {
         self.filled & (1 << slot as u32) != 0
     }
 
+    /// Whether records say themselves how they were sampled.
+    pub(crate) const fn tells_sampling(&self) -> bool {
+        self.fills(Slot::SamplingInterval)
+            || self.fills(Slot::RandomInterval)
+            || self.fills(Slot::PacketInterval)
+            || self.fills(Slot::SamplingSize)
+    }
+
     /// Whether the template carries anything to count.
     pub(crate) const fn counts(&self) -> bool {
         self.fills(Slot::ForwardBytes)
@@ -169,28 +208,28 @@ impl Plan {
             || self.fills(Slot::ReversePackets)
     }
 
-    /// Reads one record and moves behind it. `None`, and nothing to rely on, when it reaches beyond the set.
+    /// Reads one record and moves behind it. `None`, and nothing to rely on, when it reaches beyond the set. All
+    /// records that are read into one `Reading` must be of one plan.
     pub(crate) fn read(&self, cursor: &mut Cursor<'_>, reading: &mut Reading) -> Option<()> {
-        *reading = Reading::EMPTY;
+        reading.source = NO_ADDRESS;
+        reading.destination = NO_ADDRESS;
         for segment in &self.segments {
+            let to_end = cursor.rest();
             let octets = cursor.take(usize::from(segment.length))?;
-            for read in &segment.reads {
-                let start = usize::from(read.offset);
-                if let Some(field) = octets.get(start..start + usize::from(read.length)) {
-                    reading.fill(read.slot, field);
-                }
+            for number in &segment.numbers {
+                reading.set_number(number.slot, number.value(to_end));
+            }
+            for address in &segment.addresses {
+                let start = usize::from(address.offset);
+                let octets = octets.get(start..start + address.slot.address_length());
+                reading.set_address(address.slot, octets.unwrap_or_default());
             }
             match segment.tail {
                 Tail::End => {}
                 Tail::Skipped => {
                     variable(cursor)?;
                 }
-                Tail::Booked(slot) => {
-                    let field = variable(cursor)?;
-                    if u16::try_from(field.len()).is_ok_and(|length| slot.accepts(length)) {
-                        reading.fill(slot, field);
-                    }
-                }
+                Tail::Booked(slot) => reading.set(slot, variable(cursor)?),
             }
         }
         Some(())

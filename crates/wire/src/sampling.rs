@@ -17,6 +17,13 @@ const SAMPLERS_KEPT: usize = 4096;
 /// What a sampler belongs to: protocol and observation domain.
 type Domain = (Protocol, u32);
 
+/// What was found for a sampler, so that the records of one set look it up once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memo {
+    sampler: u64,
+    sampling: Sampling,
+}
+
 /// The samplers of one exporter address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Samplers {
@@ -44,19 +51,28 @@ impl Samplers {
         }
     }
 
-    /// The rate of a flow record.
-    pub(crate) fn of(&self, message: &Message, plan: &Plan, reading: &Reading) -> Sampling {
-        if let Some(rate) = told(reading) {
+    /// The rate of a flow record. `memo` is the answer for the last record of the same set.
+    pub(crate) fn of(&self, message: &Message, plan: &Plan, reading: &Reading, memo: &mut Option<Memo>) -> Sampling {
+        if plan.tells_sampling()
+            && let Some(rate) = told(reading)
+        {
             return Sampling { rate, source: SamplingSource::Record };
+        }
+        let sampler = reading.number(Slot::SamplerId);
+        if let Some(memo) = memo
+            && memo.sampler == sampler
+        {
+            return memo.sampling;
         }
         let domain = (message.protocol, message.domain);
         let learnt = if plan.fills(Slot::SamplerId) {
-            let named = self.named.get(&(domain, reading.number(Slot::SamplerId)));
-            named.or_else(|| self.unnamed.get(&domain)).copied()
+            self.named.get(&(domain, sampler)).or_else(|| self.unnamed.get(&domain)).copied()
         } else {
             self.of_domain(domain)
         };
-        learnt.map_or(Sampling::NONE, |rate| Sampling { rate, source: SamplingSource::Options })
+        let sampling = learnt.map_or(Sampling::NONE, |rate| Sampling { rate, source: SamplingSource::Options });
+        *memo = Some(Memo { sampler, sampling });
+        sampling
     }
 
     /// The rate of records that name no sampler: that of the domain, or of its only sampler.
