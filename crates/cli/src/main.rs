@@ -2,31 +2,37 @@
 //! variant in [`commands::Command`].
 
 mod commands;
-#[cfg_attr(not(test), expect(dead_code, reason = "read by the commands that collect"))]
 mod config;
-#[cfg_attr(not(test), expect(dead_code, reason = "some are for the commands that collect"))]
+mod embedded;
 mod exit_code;
-#[cfg_attr(not(test), expect(dead_code, reason = "read by the commands that collect"))]
 mod keys;
 
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::process;
 
 use clap::Parser;
 use commands::Command;
 use exit_code::Failure;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Counts the flows that routers report.
 ///
 /// Receives NetFlow, IPFIX and sFlow, and answers how many bytes, packets and flows each monitored prefix had.
 #[derive(Debug, Parser)]
-#[command(name = "netflow", version, after_help = exit_code::HELP, arg_required_else_help = true)]
+#[command(name = "netflow", version, after_help = exit_code::HELP)]
 struct Arguments {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 fn main() -> process::ExitCode {
-    let code = match Arguments::parse().command.run() {
+    let Arguments { config, command } = Arguments::parse();
+    log_to_standard_error();
+    let code = match command.unwrap_or(Command::Serve).run(config.as_deref()) {
         Ok(code) => code,
         Err(Failure { code, error }) => {
             eprintln!("netflow: {error:#}");
@@ -34,4 +40,12 @@ fn main() -> process::ExitCode {
         }
     };
     code.into()
+}
+
+/// Lines of what happens, for people and for journald. RUST_LOG chooses which.
+fn log_to_standard_error() {
+    let level =
+        tracing_subscriber::EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    let ansi = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(level).with_writer(io::stderr).with_ansi(ansi).with_target(false).init();
 }

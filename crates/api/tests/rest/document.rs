@@ -29,7 +29,7 @@ fn the_examples_of_the_document_work_as_written() {
     let document = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let blocks = blocks(&document);
 
-    let keys = format!("NETFLOW__ADMIN__AUTH_KEY='{AUTH_KEY}'; NETFLOW__ADMIN__SIGN_KEY='{SIGN_KEY}'\n");
+    let keys = format!("authKey='{AUTH_KEY}'; signKey='{SIGN_KEY}'\n");
     let mut script = String::new();
     let mut expected = Vec::new();
     for pair in blocks.windows(2).chain([[("", ""); 2].as_slice()]) {

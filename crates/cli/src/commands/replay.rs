@@ -1,0 +1,78 @@
+//! `netflow replay`: captures of export datagrams into the configured store, with the times and sources of the capture.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use accounting::block::WriterId;
+use anyhow::Context;
+use capture::Capture;
+use collector::replay::Replay;
+use sha2::{Digest, Sha256};
+use tokio::runtime::Runtime;
+use wire::Datagram;
+
+use crate::config::Loaded;
+use crate::embedded;
+use crate::exit_code::{ExitCode, Failure};
+
+/// The captures to replay.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// pcap or pcapng files, replayed one after the other as one writer
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// Replays all files; prints what became of their datagrams.
+pub(crate) fn run(loaded: Loaded, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let config = loaded.config;
+    embedded::make_directory(&config.data_dir).map_err(ExitCode::Store.because())?;
+    let store = embedded::open(&config).map_err(ExitCode::Store.because())?;
+    let writer = identity(&arguments.files).map_err(ExitCode::Input.because())?;
+    let runtime = Runtime::new().map_err(ExitCode::Failure.because())?;
+    runtime.block_on(async {
+        let begun = Replay::begin(store, writer, config.rules(), config.flush_interval, config.keep()).await;
+        let mut replay = begun.map_err(ExitCode::Store.because())?;
+        let read = replay_files(&mut replay, &arguments.files).await;
+        // What could be read of a damaged file is counted all the same.
+        let counts = replay.finish(SystemTime::now().into()).await.map_err(ExitCode::Store.because())?;
+        println!("{counts}");
+        read
+    })?;
+    Ok(ExitCode::Success)
+}
+
+async fn replay_files(replay: &mut Replay, files: &[PathBuf]) -> Result<(), Failure> {
+    for path in files {
+        replay_file(replay, path).await?;
+    }
+    Ok(())
+}
+
+async fn replay_file(replay: &mut Replay, path: &Path) -> Result<(), Failure> {
+    let unreadable = || format!("{}: what stands before this is counted", path.display());
+    let mut capture = Capture::open(path).with_context(unreadable).map_err(ExitCode::Input.because())?;
+    while let Some(udp) = capture.next().with_context(unreadable).map_err(ExitCode::Input.because())? {
+        let datagram = Datagram { exporter: udp.source.into(), received: udp.received, payload: udp.payload };
+        replay.take(&datagram).await.map_err(ExitCode::Store.because())?;
+    }
+    Ok(())
+}
+
+/// A writer named by what the files hold, so that replaying them again replaces what they counted.
+fn identity(files: &[PathBuf]) -> anyhow::Result<WriterId> {
+    let mut hash = Sha256::new();
+    let mut octets = vec![0; 64 * 1024];
+    for path in files {
+        let unreadable = || format!("cannot read {}", path.display());
+        let mut file = File::open(path).with_context(unreadable)?;
+        while let Some(read) = Some(file.read(&mut octets).with_context(unreadable)?).filter(|read| *read > 0) {
+            hash.update(octets.get(..read).unwrap_or_default());
+        }
+    }
+    let mut first = [0; 8];
+    first.iter_mut().zip(hash.finalize()).for_each(|(first, octet)| *first = octet);
+    Ok(WriterId(u64::from_be_bytes(first)))
+}

@@ -1,0 +1,146 @@
+//! `netflow serve`: receives, counts, and serves the REST interface until it is told to stop.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use api::Api;
+use collector::status::Status;
+use collector::{Settings, StartError};
+use storage::state::State;
+use storage::{Store, StoreError, WriterState};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, oneshot};
+
+use crate::config::{Config, Loaded};
+use crate::embedded;
+use crate::exit_code::{ExitCode, Failure};
+use crate::keys::{Keys, Place};
+
+/// Runs until SIGTERM or SIGINT; comes back when everything that was received is stored.
+pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
+    let Loaded { config, file } = loaded;
+    match file {
+        Some(file) => tracing::info!("configuration read from {}", file.display()),
+        None => tracing::info!("no configuration file: defaults and environment"),
+    }
+    embedded::make_directory(&config.data_dir).map_err(ExitCode::Store.because())?;
+    let runtime = Runtime::new().map_err(ExitCode::Failure.because())?;
+    runtime.block_on(serve(&config))?;
+    Ok(ExitCode::Success)
+}
+
+async fn serve(config: &Config) -> Result<(), Failure> {
+    let keys = keys(config)?;
+    // The identity first: a second collector on the same directory must not touch anything.
+    let mut identity = State::open(&embedded::path(config)).map_err(ExitCode::Store.because())?;
+    let store = embedded::open(config).map_err(ExitCode::Store.because())?;
+    let writer = begin_epoch(&mut identity, store.as_ref()).await.map_err(ExitCode::Store.because())?;
+    let mut stop = StopSignals::watch().map_err(ExitCode::Failure.because())?;
+
+    let listener = TcpListener::bind(config.http.listen)
+        .await
+        .with_context(|| format!("cannot serve the REST interface at {} (http.listen)", config.http.listen))
+        .map_err(ExitCode::Listen.because())?;
+    let serving = listener.local_addr().map_err(ExitCode::Listen.because())?;
+    let senders_changed = Arc::new(Notify::new());
+    let collector = collector::start(settings(config), Arc::clone(&store), writer, Arc::clone(&senders_changed))
+        .await
+        .map_err(start_failure)?;
+    for address in collector.addresses() {
+        tracing::info!("receiving at {address}");
+    }
+    tracing::info!("serving http://{serving}");
+    let (end_server, server_ends) = oneshot::channel::<()>();
+    let router = Api::new(store, keys, senders_changed).router();
+    let server = tokio::spawn(api::serve(listener, router, async { drop(server_ends.await) }));
+    let status_log = config.server.statuslog.map(|interval| tokio::spawn(log_status(collector.status(), interval)));
+
+    stop.arrived().await;
+    tracing::info!("stopping: storing what was received");
+    if let Some(task) = status_log {
+        task.abort();
+    }
+    let status = collector.status();
+    let stored = collector.stop().await;
+    tracing::info!("{}", status.counts());
+    drop(end_server);
+    if let Ok(Err(error)) = server.await {
+        tracing::warn!(%error, "the REST interface ended with an error");
+    }
+    stored.map_err(ExitCode::Store.because())
+}
+
+/// The keys of the REST interface; says where they are, never what.
+fn keys(config: &Config) -> Result<api::Keys, Failure> {
+    let keys = Keys::load(&config.admin, &config.data_dir).map_err(ExitCode::Store.because())?;
+    match &keys.place {
+        Place::Configuration => tracing::info!("the keys of the REST interface are configured"),
+        Place::File { path, made: false } => tracing::info!("the keys of the REST interface are in {}", path.display()),
+        Place::File { path, made: true } => {
+            tracing::info!("made keys for the REST interface; they are in {}", path.display());
+        }
+    }
+    api::Keys::new(keys.auth.expose(), keys.sign.expose()).map_err(ExitCode::Config.because())
+}
+
+fn start_failure(error: StartError) -> Failure {
+    let code = match &error {
+        StartError::Listen { .. } | StartError::NoAddress => ExitCode::Listen,
+        StartError::Store(_) => ExitCode::Store,
+        StartError::Thread(_) => ExitCode::Failure,
+    };
+    Failure { code, error: error.into() }
+}
+
+/// This collector's identity, with the epoch of this start.
+async fn begin_epoch(identity: &mut State, store: &dyn Store) -> Result<WriterState, StoreError> {
+    let writer = identity.writer();
+    let known = store.writers().await?.into_iter().find(|state| state.writer == writer);
+    let known = known.unwrap_or_else(|| WriterState::new(writer, 0, SystemTime::now().into()));
+    let state = WriterState { epoch: identity.next_epoch_after(known.epoch)?, ..known };
+    store.put_writer(&state).await?;
+    Ok(state)
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        listen: config.netflow.listen.iter().chain(&config.sflow.listen).copied().collect(),
+        threads: config.threads(),
+        receive_buffer: config.server.receive_buffer,
+        flush_interval: config.flush_interval,
+        rules: config.rules(),
+        keep: config.keep(),
+    }
+}
+
+/// The line of totals, as often as was asked for.
+async fn log_status(status: Status, interval: Duration) {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        tracing::info!("{}", status.counts());
+    }
+}
+
+/// SIGTERM (systemd, kill) and SIGINT (a terminal).
+struct StopSignals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    fn watch() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn arrived(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The real program on free ports, spoken to as the README tells its readers to.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up on it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running `netflow serve` with a data directory of its own, ended when it goes out of scope.
+pub(crate) struct Collector {
+    child: Child,
+    directory: TempDir,
+    log: Receiver<String>,
+    pub(crate) receiving: SocketAddr,
+    pub(crate) serving: SocketAddr,
+}
+
+impl Collector {
+    /// Starts it in a new directory.
+    pub(crate) fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap())
+    }
+
+    /// Starts it in a directory that an earlier one may have used.
+    pub(crate) fn start_in(directory: TempDir) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_netflow"))
+            .current_dir(directory.path())
+            .env("NETFLOW__NETFLOW__LISTEN", "127.0.0.1:0")
+            .env("NETFLOW__SFLOW__LISTEN", "")
+            .env("NETFLOW__HTTP__LISTEN", "127.0.0.1:0")
+            .env("NETFLOW__FLUSH_INTERVAL", "1s")
+            .env("NETFLOW__SERVER__STATUSLOG", "1s")
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (sender, log) = channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let wait_for = |what: &str| address_behind(&log, what);
+        let (receiving, serving) = (wait_for("receiving at "), wait_for("serving http://"));
+        Self { child, directory, log, receiving, serving }
+    }
+
+    /// Its data directory.
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What it has said since it started.
+    pub(crate) fn log(&self) -> String {
+        self.log.try_iter().collect::<Vec<_>>().join("\n")
+    }
+
+    /// Ends it as systemd does, and waits until it is gone; gives its directory, for another, and what it said.
+    pub(crate) fn terminate(mut self) -> (TempDir, String) {
+        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        let status = self.child.wait().unwrap();
+        // The thread that reads the log ends with the process.
+        let log = self.log.iter().collect::<Vec<_>>().join("\n");
+        assert!(status.success(), "{status}\n{log}");
+        (std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap()), log)
+    }
+
+    /// Runs lines of the README as written, but for ports; its function for signed requests is there.
+    pub(crate) fn shell(&self, lines: &str) -> String {
+        let script = format!("{}\n{lines}", shell_block(". data/keys"))
+            .replace("127.0.0.1:2055", &self.receiving.to_string())
+            .replace("127.0.0.1:8080", &self.serving.to_string());
+        let output = Command::new("sh").arg("-euc").arg(&script).current_dir(self.path()).output().unwrap();
+        assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Asks the REST interface with the README's function.
+    pub(crate) fn rest(&self, method: &str, path: &str, body: &str) -> Value {
+        let answer = self.shell(&format!("netflow {method} {path} '{body}'"));
+        serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn address_behind(log: &Receiver<String>, what: &str) -> SocketAddr {
+    let end = Instant::now() + PATIENCE;
+    let mut seen = Vec::new();
+    while let Ok(line) = log.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        if let Some((_, rest)) = line.split_once(what) {
+            let address = rest.split_whitespace().next().unwrap();
+            return address.parse().unwrap();
+        }
+        seen.push(line);
+    }
+    panic!("the collector did not say '{what}':\n{}", seen.join("\n"));
+}
+
+/// The README of this repository.
+pub(crate) fn readme() -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    fs::read_to_string(path).unwrap()
+}
+
+/// The blocks of shell lines of the README, in their order.
+pub(crate) fn shell_blocks() -> Vec<String> {
+    let readme = readme();
+    let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("\n```"));
+    blocks.map(|(block, _)| block.to_owned()).collect()
+}
+
+/// The block that starts like this.
+pub(crate) fn shell_block(start: &str) -> String {
+    let block = shell_blocks().into_iter().find(|block| block.starts_with(start));
+    block.unwrap_or_else(|| panic!("the README has no lines that start with '{start}'"))
+}

@@ -1,0 +1,250 @@
+//! The main job, from outside: the real program, real exporters over real UDP, the README's own lines.
+//!
+//! softflowd and pmacctd (nfprobe) watch the same traffic; what the collector answers is compared with what tshark
+//! counts in that traffic, to the byte, the packet and the flow.
+//!
+//! Where an exporter itself is not exact: neither knows AS numbers, so all traffic is under `srcas:0` and `dstas:0`.
+//! v1 and v5 cannot carry IPv6, so the traffic that they watch has none. The traffic has no ICMP, whose type and code
+//! exporters put into the ports each in its own way, and no FIN or RST, after which softflowd begins a new flow for
+//! the same five-tuple; so there are exactly as many flows as five-tuples.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod collector;
+mod traffic;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::UdpSocket;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime};
+
+use collector::{Collector, PATIENCE, shell_block};
+use flow::Counters;
+use serde_json::{Value, json};
+use traffic::{PREFIXES, Totals};
+use wire::netflow_v5::{Header, Record};
+use zerocopy::IntoBytes;
+
+/// What makes an exporter of this name and version send what it saw in a capture of traffic.
+fn export(collector: &Collector, exporter: &str, version: u8) {
+    let directory = collector.path();
+    let mut command = match exporter {
+        "softflowd" => {
+            // The README's line; -p and -c keep several at a time out of each other's way.
+            let line = shell_block("softflowd").replace("-v 9", &format!("-v {version} -p pid -c control"));
+            collector.shell(&line);
+            return;
+        }
+        "pmacctd" => {
+            let settings = format!(
+                "daemonize: false\npcap_savefile: traffic.pcap\nplugins: nfprobe\naggregate: src_host, dst_host, src_port, dst_port, proto\n\
+                 nfprobe_receiver: {}\nnfprobe_version: {version}\n",
+                collector.receiving
+            );
+            fs::write(directory.join("pmacctd.conf"), settings).unwrap();
+            let mut command = Command::new("pmacctd");
+            command.args(["-f", "pmacctd.conf"]);
+            command
+        }
+        other => panic!("no exporter {other}"),
+    };
+    let output = command.current_dir(directory).output().expect("installed by `make test`");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Everything that was counted this year, for all names that are expected.
+fn answered(collector: &Collector, expected: &Totals) -> Totals {
+    let year = collector.shell("date -u +%Y").trim().to_owned();
+    let mut names = BTreeMap::<&str, Vec<&str>>::new();
+    for (prefix, _, name) in expected.keys() {
+        names.entry(prefix).or_default().push(name);
+    }
+    let mut question = serde_json::Map::new();
+    for (prefix, mut names) in names {
+        names.dedup();
+        names.sort_unstable();
+        names.dedup();
+        question.insert(prefix.into(), json!({ "years": [{ &year: names }] }));
+    }
+    let answer = collector.rest("POST", "/stats/127.0.0.1", &Value::Object(question).to_string());
+    let mut totals = Totals::new();
+    for (prefix, periods) in answer.as_object().unwrap() {
+        for row in periods["years"][0][&year].as_array().unwrap_or_else(|| panic!("{answer}")) {
+            let text = |key: &str| row[key].as_str().unwrap().to_owned();
+            let number = |key: &str| row[key].as_u64().unwrap();
+            let counters = Counters { bytes: number("bytes"), packets: number("pkts"), flows: number("flows") };
+            totals.insert((prefix.clone(), text("direction"), text("name")), counters);
+        }
+    }
+    totals
+}
+
+/// Asks until as many flows are counted as are expected, or patience ends.
+fn answered_in_time(collector: &Collector, expected: &Totals) -> Totals {
+    let flows = |totals: &Totals| totals.iter().filter(|(key, _)| key.2 == "all").map(|(_, c)| c.flows).sum::<u64>();
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let totals = answered(collector, expected);
+        if flows(&totals) >= flows(expected) || Instant::now() > end {
+            return totals;
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn register(collector: &Collector) {
+    collector.shell(&shell_block("netflow PUT"));
+    let prefixes: Vec<Value> = PREFIXES[1..]
+        .iter()
+        .map(|prefix| prefix.split_once('/').unwrap())
+        .map(|(address, length)| json!({ "prefix": address, "prefixLen": length.parse::<u8>().unwrap() }))
+        .collect();
+    collector.rest("PUT", "/senders/127.0.0.1", &json!({ "prefixes": prefixes }).to_string());
+}
+
+fn totals_are_exact(exporter: &str, version: u8) {
+    let collector = Collector::start();
+    register(&collector);
+    let capture = collector.path().join("traffic.pcap");
+    traffic::write(&capture, version >= 9);
+    let expected = traffic::expected(&capture);
+    export(&collector, exporter, version);
+    let answered = answered_in_time(&collector, &expected);
+    let wrong = expected.iter().find(|(key, counters)| answered.get(key) != Some(counters));
+    if let Some((key, counters)) = wrong {
+        panic!("{key:?} is {:?}, not {counters:?}\n{}", answered.get(key), collector.log());
+    }
+    assert_eq!(answered.len(), expected.len());
+    collector.terminate();
+}
+
+#[test]
+fn softflowd_netflow_v1_is_counted_exactly() {
+    totals_are_exact("softflowd", 1);
+}
+
+#[test]
+fn softflowd_netflow_v5_is_counted_exactly() {
+    totals_are_exact("softflowd", 5);
+}
+
+#[test]
+fn softflowd_netflow_v9_is_counted_exactly() {
+    totals_are_exact("softflowd", 9);
+}
+
+#[test]
+fn softflowd_ipfix_is_counted_exactly() {
+    totals_are_exact("softflowd", 10);
+}
+
+#[test]
+fn pmacctd_netflow_v5_is_counted_exactly() {
+    totals_are_exact("pmacctd", 5);
+}
+
+#[test]
+fn pmacctd_netflow_v9_is_counted_exactly() {
+    totals_are_exact("pmacctd", 9);
+}
+
+#[test]
+fn pmacctd_ipfix_is_counted_exactly() {
+    totals_are_exact("pmacctd", 10);
+}
+
+#[test]
+fn the_readme_answers_what_it_says() {
+    let collector = Collector::start();
+    let answer = collector.shell(&shell_block("netflow PUT"));
+    assert!(answer.is_empty() || serde_json::from_str::<Value>(&answer).is_ok(), "{answer}");
+    traffic::write(&collector.path().join("traffic.pcap"), false);
+    collector.shell(&shell_block("softflowd"));
+    let end = Instant::now() + PATIENCE;
+    let days = loop {
+        let answer: Value = serde_json::from_str(&collector.shell(&shell_block("netflow POST"))).unwrap();
+        let days =
+            answer["192.0.2.0/24"]["days"][0].as_object().unwrap().values().next().unwrap().as_array().unwrap().clone();
+        if !days.is_empty() {
+            break days;
+        }
+        assert!(Instant::now() < end, "nothing was counted");
+    };
+    assert_eq!(days[0]["name"], "all");
+    assert!(days[0]["bytes"].as_u64().unwrap() > 0);
+}
+
+/// A v5 datagram of thirty flows into the first monitored prefix, 100 octets and 2 packets each.
+fn thirty_flows() -> Vec<u8> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let seconds = u32::try_from(now).unwrap();
+    let header = Header { version: 5.into(), count: 30.into(), unix_seconds: seconds.into(), ..Header::default() };
+    let record = Record {
+        source: [198, 51, 100, 1],
+        destination: [192, 0, 2, 1],
+        octets: 100.into(),
+        packets: 2.into(),
+        ..Record::default()
+    };
+    [header.as_bytes(), &record.as_bytes().repeat(30)].concat()
+}
+
+/// What the last status line says was counted.
+fn flows_read(log: &str) -> u64 {
+    let (_, behind) = log.rsplit_once(" flows ").expect("a status line");
+    behind.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn terminated_in_the_middle_of_a_load_it_loses_nothing_that_it_read() {
+    let mut collector = Collector::start();
+    register(&collector);
+    let mut read = 0;
+    for _ in 0..3 {
+        let (done, socket, to) = (AtomicBool::new(false), UdpSocket::bind("127.0.0.1:0").unwrap(), collector.receiving);
+        let (directory, log) = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    // Refused once the collector is gone.
+                    let _ = socket.send_to(&thirty_flows(), to);
+                }
+            });
+            let begun = Instant::now();
+            while begun.elapsed().as_millis() < 1500 {
+                std::thread::yield_now();
+            }
+            let ended = collector.terminate();
+            done.store(true, Ordering::Relaxed);
+            ended
+        });
+        let flows = flows_read(&log);
+        assert!(flows > 30_000, "there was no load: {log}");
+        read += flows;
+        collector = Collector::start_in(directory);
+    }
+    let key = (PREFIXES[0].to_owned(), "in".to_owned(), "all".to_owned());
+    let expected = Counters { bytes: 100 * read, packets: 2 * read, flows: read };
+    let answered = answered(&collector, &Totals::from([(key.clone(), expected)]));
+    assert_eq!(answered.get(&key), Some(&expected));
+}
+
+#[test]
+fn a_second_collector_on_the_same_data_is_refused() {
+    let first = Collector::start();
+    let output = Command::new(env!("CARGO_BIN_EXE_netflow"))
+        .current_dir(first.path())
+        .env("NETFLOW__NETFLOW__LISTEN", "127.0.0.1:0")
+        .env("NETFLOW__HTTP__LISTEN", "127.0.0.1:0")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("in use by another collector"), "{said}");
+}
