@@ -22,7 +22,7 @@ mod v5;
 
 use std::net::IpAddr;
 
-use flow::Protocol;
+use flow::{Protocol, canonical};
 
 use crate::cursor::Cursor;
 use crate::datagram::{Datagram, Message};
@@ -108,7 +108,7 @@ impl DataSource {
 /// The header of a datagram.
 struct Header {
     message: Message,
-    /// The agent by its own account.
+    /// The agent by its own account; `None` when it says that it has no address.
     agent: Option<IpAddr>,
     /// How many samples follow, as it says.
     samples: u32,
@@ -141,7 +141,7 @@ impl Header {
             sequence,
             uptime,
         };
-        Ok(Self { message, agent, samples: word()? })
+        Ok(Self { message, agent: agent.map(canonical), samples: word()? })
     }
 
     fn sequence_number(&self, of: Counted, number: u32) -> SequenceNumber {

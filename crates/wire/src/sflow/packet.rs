@@ -7,7 +7,8 @@ use flow::{Counters, FlowRecord, Sampling, SamplingSource, Timestamp};
 
 use super::structure;
 use crate::cursor::Cursor;
-use crate::sampled_packet::{Headers, LinkType};
+use crate::record::{Field, Fields};
+use crate::sampled_packet::{Headers, LinkType, SampledPacket};
 
 /// A flow record in the making. Where octets are missing, what was read before is kept.
 pub(super) struct Packet {
@@ -154,8 +155,24 @@ impl Packet {
     }
 }
 
+/// Shows what the octets of a sampled_header say, which is behind them.
+pub(super) fn show_header(
+    octets: &mut Cursor<'_>,
+    stripped: Stripped,
+    visitor: &mut dyn FnMut(&Field<'_>),
+) -> Option<()> {
+    let link = link_type(octets.u32()?)?;
+    let _frame_length = octets.u32()?;
+    if stripped == Stripped::Said {
+        octets.skip(4)?;
+    }
+    let length = structure::length(octets)?;
+    SampledPacket::parse(link, structure::opaque(octets, length)?).visit(visitor);
+    Some(())
+}
+
 /// header_protocol: `None` for X.25 and SMDS, whose headers nobody samples any more, and numbers that are not assigned.
-pub(super) const fn link_type(header_protocol: u32) -> Option<LinkType> {
+const fn link_type(header_protocol: u32) -> Option<LinkType> {
     match header_protocol {
         // A subframe of an 802.11 A-MSDU is addressed like Ethernet, with a length where the EtherType is.
         1 | 17 => Some(LinkType::Ethernet),

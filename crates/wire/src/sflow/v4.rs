@@ -5,14 +5,13 @@
 
 use flow::Protocol;
 
-use super::packet::{Gateway, Packet, Stripped, link_type};
+use super::packet::{Gateway, Packet, Stripped, show_header};
 use super::structure::{self, Kind, Row, Structure, rows};
 use super::{Counted, DataSource, Header, SequenceNumber, counter_data, flow_data};
 use crate::cursor::Cursor;
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
 use crate::record::{Field, Fields, Record, RecordKind};
-use crate::sampled_packet::SampledPacket;
 
 const FLOW_SAMPLE: u32 = 1;
 const COUNTERS_SAMPLE: u32 = 2;
@@ -30,15 +29,13 @@ pub(super) fn decode(
         }
         let offset = octets.offset();
         let read = match octets.u32() {
-            Some(FLOW_SAMPLE) => read_flow_sample(header, &mut octets, visit, count),
-            Some(COUNTERS_SAMPLE) => read_counters_sample(header, &mut octets, visit, count),
+            Some(FLOW_SAMPLE) => read_flow_sample(header, &mut octets, visit, count, report),
+            Some(COUNTERS_SAMPLE) => read_counters_sample(header, &mut octets, visit, count, report),
             Some(_) => Err(ErrorKind::UnknownFormat),
             None => Err(ErrorKind::TruncatedSample),
         };
-        match read {
-            Ok(RecordKind::Data) => report.data += 1,
-            Ok(_) => report.options += 1,
-            Err(kind) => return report.error(offset, kind),
+        if let Err(kind) = read {
+            return report.error(offset, kind);
         }
     }
 }
@@ -75,43 +72,30 @@ fn extended_data(protocol: Protocol) -> &'static [Structure] {
     if protocol == Protocol::SflowV2 { flow_data::EXTENDED_V2 } else { flow_data::EXTENDED_V4 }
 }
 
+/// A sample whose packet was read is a flow, even when what more is told of it cannot be read.
 fn read_flow_sample(
     header: &Header,
     octets: &mut Cursor<'_>,
     visit: &mut impl FnMut(&Record<'_>),
     count: &mut impl FnMut(&SequenceNumber),
-) -> Result<RecordKind, ErrorKind> {
+    report: &mut Decoded,
+) -> Result<(), ErrorKind> {
     let start = *octets;
-    let head = |octets: &mut Cursor<'_>| {
-        let number = octets.u32()?;
-        let source = DataSource::compact(octets)?;
-        let rate = octets.u32()?;
-        octets.skip(16)?;
-        Some((number, source, rate))
-    };
-    let (number, source, rate) = head(octets).ok_or(ErrorKind::TruncatedSample)?;
+    let number = whole(octets.u32())?;
+    let source = whole(DataSource::compact(octets))?;
+    let rate = whole(octets.u32())?;
+    // Sample pool, drops, input and output.
+    whole(octets.skip(16))?;
     let mut packet = Packet::new(header.message.exported, rate);
-    let told = match octets.u32().ok_or(ErrorKind::TruncatedSample)? {
+    whole(match whole(octets.u32())? {
         HEADER => packet.header(octets, Stripped::Unsaid),
         IPV4 => packet.ipv4(octets),
         IPV6 => packet.ipv6(octets),
         _ => return Err(ErrorKind::UnknownFormat),
-    };
-    told.ok_or(ErrorKind::TruncatedSample)?;
-
-    let extended = octets.u32().ok_or(ErrorKind::TruncatedSample)?;
-    for _ in 0..extended {
-        let format = octets.u32().ok_or(ErrorKind::TruncatedSample)?;
-        let structure =
-            structure::find(extended_data(header.message.protocol), format).ok_or(ErrorKind::UnknownFormat)?;
-        if format == GATEWAY {
-            let form = if header.message.protocol == Protocol::SflowV2 { Gateway::Flat } else { Gateway::Segments };
-            let mut gateway = *octets;
-            packet.gateway(&mut gateway, form).ok_or(ErrorKind::TruncatedSample)?;
-        }
-        structure::read(structure.rows, octets, &mut |_| ()).ok_or(ErrorKind::TruncatedSample)?;
-    }
+    })?;
+    let extended = read_extended_data(header.message.protocol, octets, &mut packet);
     count(&header.sequence_number(Counted::FlowSamples(source), number));
+    report.data += 1;
     visit(&Record {
         message: &header.message,
         kind: RecordKind::Data,
@@ -119,7 +103,21 @@ fn read_flow_sample(
         flow: Some(&packet.into_flow()),
         content: &FlowSample { header, octets: start },
     });
-    Ok(RecordKind::Data)
+    extended
+}
+
+fn read_extended_data(protocol: Protocol, octets: &mut Cursor<'_>, packet: &mut Packet) -> Result<(), ErrorKind> {
+    for _ in 0..whole(octets.u32())? {
+        let format = whole(octets.u32())?;
+        let structure = structure::find(extended_data(protocol), format).ok_or(ErrorKind::UnknownFormat)?;
+        if format == GATEWAY {
+            let form = if protocol == Protocol::SflowV2 { Gateway::Flat } else { Gateway::Segments };
+            let mut gateway = *octets;
+            whole(packet.gateway(&mut gateway, form))?;
+        }
+        whole(structure::read(structure.rows, octets, &mut |_| ()))?;
+    }
+    Ok(())
 }
 
 fn read_counters_sample(
@@ -127,20 +125,19 @@ fn read_counters_sample(
     octets: &mut Cursor<'_>,
     visit: &mut impl FnMut(&Record<'_>),
     count: &mut impl FnMut(&SequenceNumber),
-) -> Result<RecordKind, ErrorKind> {
+    report: &mut Decoded,
+) -> Result<(), ErrorKind> {
     let start = *octets;
-    let head = |octets: &mut Cursor<'_>| {
-        let number = octets.u32()?;
-        let source = DataSource::compact(octets)?;
-        octets.skip(4)?;
-        Some((number, source, octets.u32()?))
-    };
-    let (number, source, version) = head(octets).ok_or(ErrorKind::TruncatedSample)?;
+    let number = whole(octets.u32())?;
+    let source = whole(DataSource::compact(octets))?;
+    let _sampling_interval = whole(octets.u32())?;
+    let version = whole(octets.u32())?;
     let structures = counters(version).ok_or(ErrorKind::UnknownFormat)?;
     for structure in structures {
-        structure::read(structure.rows, octets, &mut |_| ()).ok_or(ErrorKind::TruncatedSample)?;
+        whole(structure::read(structure.rows, octets, &mut |_| ()))?;
     }
     count(&header.sequence_number(Counted::CounterSamples(source), number));
+    report.options += 1;
     visit(&Record {
         message: &header.message,
         kind: RecordKind::Counters,
@@ -148,7 +145,12 @@ fn read_counters_sample(
         flow: None,
         content: &CountersSample { header, octets: start },
     });
-    Ok(RecordKind::Counters)
+    Ok(())
+}
+
+/// What was read, unless the datagram ended before it did.
+fn whole<T>(read: Option<T>) -> Result<T, ErrorKind> {
+    read.ok_or(ErrorKind::TruncatedSample)
 }
 
 /// The structures of a counters_version: that of a medium stands behind the one that all interfaces have.
@@ -157,7 +159,7 @@ fn counters(version: u32) -> Option<impl Iterator<Item = &'static Structure>> {
     (!formats.is_empty()).then(|| formats.iter().filter_map(|format| structure::find(counter_data::V5, *format)))
 }
 
-/// A flow sample that is shown; it was read before, so that it is known to be whole.
+/// A flow sample that is shown, as far as it was read.
 struct FlowSample<'a> {
     header: &'a Header,
     octets: Cursor<'a>,
@@ -172,13 +174,7 @@ impl FlowSample<'_> {
         let mut header = octets;
         structure::read(packet.rows, &mut octets, visitor)?;
         if packet.format == HEADER {
-            let link = link_type(header.u32()?);
-            header.skip(4)?;
-            let length = structure::length(&mut header)?;
-            let header = structure::opaque(&mut header, length)?;
-            if let Some(link) = link {
-                SampledPacket::parse(link, header).visit(visitor);
-            }
+            let _ = show_header(&mut header, Stripped::Unsaid, visitor);
         }
         for _ in 0..octets.u32()? {
             let structure = structure::find(extended_data(self.header.message.protocol), octets.u32()?)?;

@@ -1,13 +1,12 @@
 //! sFlow version 5: samples and records that say their format and length, so that what is not known is passed over.
 
-use super::packet::{Gateway, Packet, Stripped, link_type};
+use super::packet::{Gateway, Packet, Stripped, show_header};
 use super::structure::{self, Kind, Row, Structure, rows};
 use super::{Counted, DataSource, Header, SequenceNumber, counter_data, flow_data};
 use crate::cursor::Cursor;
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
 use crate::record::{Field, Fields, Record, RecordKind};
-use crate::sampled_packet::SampledPacket;
 
 /// Samples whose format is not known are shown as their octets; one that reaches beyond the datagram ends it.
 pub(super) fn decode(
@@ -251,7 +250,8 @@ impl Fields for Sample<'_> {
         let _ = Records { count, octets }.each(|format, record| {
             structure::show(self.shape.records, format, record, visitor);
             if self.shape.kind != RecordKind::Counters && format == flow_data::SAMPLED_HEADER {
-                let _ = show_header(record, visitor);
+                let mut header = record;
+                let _ = show_header(&mut header, Stripped::Said, visitor);
             }
         });
     }
@@ -269,13 +269,4 @@ impl Fields for UnknownSample<'_> {
         self.header.show(visitor);
         structure::show(&[], self.format, self.octets, visitor);
     }
-}
-
-/// What the octets of a sampled header say, behind these octets.
-fn show_header(mut record: Cursor<'_>, visitor: &mut dyn FnMut(&Field<'_>)) -> Option<()> {
-    let link = link_type(record.u32()?)?;
-    record.skip(8)?;
-    let length = structure::length(&mut record)?;
-    SampledPacket::parse(link, structure::opaque(&mut record, length)?).visit(visitor);
-    Some(())
 }

@@ -150,7 +150,6 @@ fn behind_what_is_not_known_nothing_can_be_found() {
     for unknown in [
         Xdr::default().words(&[9, 0, 0]),
         flow_sample().words(&[7]),
-        flow_sample().words(&[1, 1, 118]).opaque(&frame()).words(&[1, 99]),
         Xdr::default().words(&[2, 4, 6, 30, 8]),
         Xdr::default().words(&[2, 4, 6, 30, 0]),
     ] {
@@ -159,21 +158,40 @@ fn behind_what_is_not_known_nothing_can_be_found() {
         let error = DecodeError { offset, kind: ErrorKind::UnknownFormat };
         assert_eq!((decoding.report.errors, decoding.report.first_error), (1, Some(error)));
     }
-    // A URL is not known before version 3.
-    let url = flow_sample().words(&[1, 1, 118]).opaque(&frame()).words(&[1, 5, 1]).opaque(b"x");
-    assert_eq!(decode(&datagram(2, 1, &url)).report.first_error.unwrap().kind, ErrorKind::UnknownFormat);
 }
 
 #[test]
-fn a_datagram_that_is_cut_keeps_the_samples_before_the_cut() {
+fn a_packet_that_was_read_counts_whatever_is_told_behind_it() {
+    // A URL is not known before version 3.
+    let packet = flow_sample().words(&[1, 1, 118]).opaque(&frame());
+    let url = packet.clone().words(&[2, 1, 100, 0, 200, 5, 5, 1]).opaque(b"x");
+    let cut = packet.words(&[1, 1, 100]);
+    for (told, kind) in [(url, ErrorKind::UnknownFormat), (cut, ErrorKind::TruncatedSample)] {
+        let decoding = decode(&datagram(2, 1, &told));
+        let error = DecodeError { offset: 24, kind };
+        assert_eq!((decoding.report.data, decoding.report.first_error), (1, Some(error)));
+        let record = &decoding.records[0];
+        assert_eq!(record.flow.unwrap().forward, expected().forward);
+        assert_eq!(record.flow.unwrap().source, expected().source);
+        assert_eq!(record.field("extended_switch.src_vlan"), "100");
+    }
+}
+
+#[test]
+fn a_datagram_that_is_cut_keeps_the_packets_before_the_cut() {
+    // Sample type, the head of the sample, how the packet is told, and the sampled header.
+    let packet = 4 + 28 + 4 + 12 + frame().len().next_multiple_of(4);
     for version in [2, 4] {
         let sample = full_flow_sample(version);
-        let whole = datagram(version, 2, &sample.clone().octets(&sample.0));
-        for length in 24..whole.len() - 1 {
-            let decoding = decode(&whole[..length]);
-            // The octet that fills up the last string may be missing: it says nothing.
-            assert_eq!(decoding.records.len(), usize::from(length + 1 >= 24 + sample.0.len()), "{length}");
+        let datagram = datagram(version, 2, &sample.clone().octets(&sample.0));
+        let (first, second) = (24, 24 + sample.0.len());
+        // The octets that fill up the last word of a header or string may be missing: they say nothing.
+        for length in 24..datagram.len() - 1 {
+            let decoding = decode(&datagram[..length]);
+            let kept = [first, second].iter().filter(|start| length + 2 >= *start + packet).count();
+            assert_eq!(decoding.records.len(), kept, "{length}");
             assert_eq!(decoding.report.errors, 1, "{length}");
+            assert!(decoding.records.iter().all(|record| record.flow.unwrap().forward == expected().forward));
         }
     }
 }

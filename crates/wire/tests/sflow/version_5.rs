@@ -381,7 +381,7 @@ proptest! {
         prop_assert_eq!(decoding.report.errors, 0);
         prop_assert_eq!(decoding.records.len(), samples.len());
         let number = decoding.numbers[0];
-        prop_assert_eq!((number.agent, number.sub_agent, number.number), (agent, sub_agent, sequence));
+        prop_assert_eq!((number.agent, number.sub_agent, number.number), (flow::canonical(agent), sub_agent, sequence));
         for (record, sample) in decoding.records.iter().zip(&samples) {
             let flow = record.flow.unwrap();
             prop_assert_eq!((flow.source, flow.source_port), ((*sample.source.ip()).into(), sample.source.port()));
