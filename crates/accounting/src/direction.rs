@@ -38,6 +38,7 @@ impl Direction {
 ///
 /// When both ends are in monitored prefixes, the flow is local for all of them, the prefixes that contain both ends
 /// included: they see it leave and arrive.
+#[inline]
 pub fn attribute(
     table: &PrefixTable,
     source: IpAddr,

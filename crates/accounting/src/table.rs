@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use flow::{Counters, canonical};
 
-use crate::counter_map::CounterMap;
+use crate::counter_map::{CounterMap, MapKey, Seed};
 use crate::field::{Field, Name, Value};
 
 /// A value as a map key. Ordered as blocks order it: numbers and IPv4 addresses by value, then IPv6 addresses.
@@ -38,6 +38,16 @@ impl Key {
         }
     }
 
+    /// With its hash, which can be used for all tables.
+    #[inline]
+    pub(crate) fn hashed(self, seed: Seed) -> HashedKey {
+        let hash = match self {
+            Self::Short(key) => key.hash(seed),
+            Self::Long(key) => key.hash(seed),
+        };
+        HashedKey { key: self, hash }
+    }
+
     /// The value that this key stands for in a field.
     pub(crate) fn value(self, field: Field) -> Value {
         match self {
@@ -45,6 +55,27 @@ impl Key {
             Self::Short(number) => Value::Number(number),
             Self::Long(bits) => Value::Address(IpAddr::V6(bits.into())),
         }
+    }
+}
+
+/// A key with its hash.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HashedKey {
+    key: Key,
+    hash: usize,
+}
+
+/// A number with its hash.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HashedNumber {
+    number: u32,
+    hash: usize,
+}
+
+impl HashedNumber {
+    #[inline]
+    pub(crate) fn new(number: u32, seed: Seed) -> Self {
+        Self { number, hash: number.hash(seed) }
     }
 }
 
@@ -73,11 +104,17 @@ pub(crate) struct Rows {
 impl Table {
     /// Adds to a counter; `true` when the table had not had it before.
     #[inline]
-    pub(crate) fn add(&mut self, key: Key, counters: Counters) -> bool {
+    pub(crate) fn add(&mut self, HashedKey { key, hash }: HashedKey, counters: Counters) -> bool {
         match key {
-            Key::Short(key) => self.short.add(key, counters),
-            Key::Long(key) => self.long.add(key, counters),
+            Key::Short(key) => self.short.add(key, hash, counters),
+            Key::Long(key) => self.long.add(key, hash, counters),
         }
+    }
+
+    /// Adds to the counter of a number; `true` when the table had not had it before.
+    #[inline]
+    pub(crate) fn add_number(&mut self, HashedNumber { number, hash }: HashedNumber, counters: Counters) -> bool {
+        self.short.add(number, hash, counters)
     }
 
     /// Adds something that has no name (any more).
@@ -88,11 +125,12 @@ impl Table {
 
     /// Adds all rows of another table.
     pub(crate) fn merge(&mut self, rows: &Rows) {
+        let seed = Seed::of_process();
         for (key, counters) in &rows.short {
-            self.short.add(*key, *counters);
+            self.short.add(*key, key.hash(seed), *counters);
         }
         for (key, counters) in &rows.long {
-            self.long.add(*key, *counters);
+            self.long.add(*key, key.hash(seed), *counters);
         }
         self.other.add(rows.other);
         self.truncated |= rows.truncated;
@@ -100,9 +138,10 @@ impl Table {
 
     /// The counters of one value.
     pub(crate) fn get(&self, key: Key) -> Option<Counters> {
+        let HashedKey { key, hash } = key.hashed(Seed::of_process());
         match key {
-            Key::Short(key) => self.short.get(key),
-            Key::Long(key) => self.long.get(key),
+            Key::Short(key) => self.short.get(key, hash),
+            Key::Long(key) => self.long.get(key, hash),
         }
     }
 
@@ -130,15 +169,20 @@ impl Table {
     /// Keeps the largest values by bytes, of equally large ones those that come first, and folds the rest into
     /// `other`. Returns how many were folded.
     pub(crate) fn fold(&mut self, limit: usize) -> usize {
-        if self.len() <= limit {
+        let folded = self.len().saturating_sub(limit);
+        if folded == 0 {
             return 0;
         }
-        let mut sizes: Vec<_> = self.iter().map(|(key, counters)| (Reverse(counters.bytes), key)).collect();
-        let (_, first_folded, _) = sizes.select_nth_unstable(limit);
-        let first_folded = *first_folded;
+        // The size of the largest one that goes; all larger ones stay, and as many of the same size as there is room.
+        let mut sizes: Vec<u64> = self.iter().map(|(_, counters)| counters.bytes).collect();
+        let (larger, size, _) = sizes.select_nth_unstable_by_key(limit, |bytes| Reverse(*bytes));
+        let size = *size;
+        let room = limit - larger.iter().filter(|bytes| **bytes > size).count();
+        let mut equal: Vec<Key> = self.iter().filter(|(_, c)| c.bytes == size).map(|(key, _)| key).collect();
+        let first_folded = *equal.select_nth_unstable(room).1;
         let mut rest = Counters::ZERO;
         let mut keeps = |key: Key, counters: &Counters| {
-            let kept = (Reverse(counters.bytes), key) < first_folded;
+            let kept = counters.bytes > size || counters.bytes == size && key < first_folded;
             if !kept {
                 rest.add(*counters);
             }
@@ -147,7 +191,7 @@ impl Table {
         self.short.retain(|key, counters| keeps(Key::Short(key), counters));
         self.long.retain(|key, counters| keeps(Key::Long(key), counters));
         self.add_other(rest);
-        sizes.len() - limit
+        folded
     }
 
     /// All counters, in no particular order.

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use flow::{Counters, FlowFate, FlowRecord, Prefix};
 
 use crate::block::{Block, BlockKey, TableSet, WriterId};
+use crate::counter_map::Seed;
 use crate::direction::{Direction, attribute};
 use crate::period::{Interval, Minute, Period};
 use crate::prefix_table::PrefixTable;
@@ -87,13 +88,22 @@ pub struct Tally {
     idle: Vec<GroupId>,
     names: usize,
     folded: u64,
+    seed: Seed,
 }
 
 impl Tally {
     /// A tally of nothing.
     #[must_use]
     pub fn new(limits: TallyLimits) -> Self {
-        Self { limits, groups: Vec::new(), active: Vec::new(), idle: Vec::new(), names: 0, folded: 0 }
+        Self {
+            limits,
+            groups: Vec::new(),
+            active: Vec::new(),
+            idle: Vec::new(),
+            names: 0,
+            folded: 0,
+            seed: Seed::of_process(),
+        }
     }
 
     /// Books a flow in this minute for every prefix and direction that it has, in both directions when it is a biflow;
@@ -119,7 +129,7 @@ impl Tally {
     /// Books one way of a flow; `false` when no prefix contains its source or destination.
     #[inline]
     fn book_way(&mut self, monitored: &Monitored, flow: &FlowRecord, minute: Minute, counters: Counters) -> bool {
-        let booking = Booking::new(flow, minute, counters);
+        let booking = Booking::new(flow, minute, counters, self.seed);
         attribute(&monitored.table, flow.source, flow.destination, &mut |index, direction| {
             if let Some((prefix, id)) = monitored.prefixes.get(index as usize) {
                 self.add(*id, (monitored.sender, *prefix), direction, &booking);

@@ -5,38 +5,39 @@ use std::net::IpAddr;
 use flow::{Counters, FlowRecord, Prefix};
 
 use crate::block::{Block, BlockKey, Packer};
+use crate::counter_map::Seed;
 use crate::direction::Direction;
 use crate::field::Field;
 use crate::period::Minute;
-use crate::table::{Key, Rows, Table};
+use crate::table::{HashedKey, HashedNumber, Key, Rows, Table};
 
 /// What one way of a flow is booked as: the same for every prefix and direction that it has.
 pub(super) struct Booking {
     pub(super) minute: Minute,
     counters: Counters,
-    protocol: u32,
-    source: Key,
-    source_port: u32,
-    source_as: u32,
-    destination: Key,
-    destination_port: u32,
-    destination_as: u32,
+    protocol: HashedNumber,
+    source: HashedKey,
+    source_port: HashedNumber,
+    source_as: HashedNumber,
+    destination: HashedKey,
+    destination_port: HashedNumber,
+    destination_as: HashedNumber,
 }
 
 impl Booking {
     /// The way from source to destination.
     #[inline]
-    pub(super) fn new(flow: &FlowRecord, minute: Minute, counters: Counters) -> Self {
+    pub(super) fn new(flow: &FlowRecord, minute: Minute, counters: Counters, seed: Seed) -> Self {
         Self {
             minute,
             counters,
-            protocol: flow.protocol.into(),
-            source: Key::of_address(flow.source),
-            source_port: flow.source_port.into(),
-            source_as: flow.source_as,
-            destination: Key::of_address(flow.destination),
-            destination_port: flow.destination_port.into(),
-            destination_as: flow.destination_as,
+            protocol: HashedNumber::new(flow.protocol.into(), seed),
+            source: Key::of_address(flow.source).hashed(seed),
+            source_port: HashedNumber::new(flow.source_port.into(), seed),
+            source_as: HashedNumber::new(flow.source_as, seed),
+            destination: Key::of_address(flow.destination).hashed(seed),
+            destination_port: HashedNumber::new(flow.destination_port.into(), seed),
+            destination_as: HashedNumber::new(flow.destination_as, seed),
         }
     }
 }
@@ -164,16 +165,17 @@ impl DirectionTables {
         self.all.add(counters);
         let [protocol, source, source_port, source_as, destination, destination_port, destination_as] =
             &mut self.tables;
-        usize::from(protocol.add(Key::Short(booking.protocol), counters))
+        usize::from(protocol.add_number(booking.protocol, counters))
             + usize::from(source.add(booking.source, counters))
-            + usize::from(source_port.add(Key::Short(booking.source_port), counters))
-            + usize::from(source_as.add(Key::Short(booking.source_as), counters))
+            + usize::from(source_port.add_number(booking.source_port, counters))
+            + usize::from(source_as.add_number(booking.source_as, counters))
             + usize::from(destination.add(booking.destination, counters))
-            + usize::from(destination_port.add(Key::Short(booking.destination_port), counters))
-            + usize::from(destination_as.add(Key::Short(booking.destination_as), counters))
+            + usize::from(destination_port.add_number(booking.destination_port, counters))
+            + usize::from(destination_as.add_number(booking.destination_as, counters))
     }
 
     /// Prunes tables that have more than twice as many names as the limit; returns how many names were folded.
+    #[inline(never)]
     pub(super) fn prune(&mut self, limit: usize) -> usize {
         let overfull = self.tables.iter_mut().filter(|table| table.len() > limit.saturating_mul(2));
         overfull.map(|table| table.fold(limit)).sum()
