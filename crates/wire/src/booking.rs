@@ -175,9 +175,11 @@ pub(crate) fn choose(fields: impl Iterator<Item = (ElementId, Option<u16>)> + Cl
     for &(slot, elements) in FIELDS {
         set(&mut choice, slot, elements.iter().find_map(|&element| find(slot, element)));
     }
-    for (forward_slot, reverse_slot, pairs) in
-        [(Slot::ForwardBytes, Slot::ReverseBytes, BYTES), (Slot::ForwardPackets, Slot::ReversePackets, PACKETS)]
-    {
+    for (forward_slot, reverse_slot, post_slot, pairs) in [
+        (Slot::ForwardBytes, Slot::ReverseBytes, Slot::PostBytes, BYTES),
+        (Slot::ForwardPackets, Slot::ReversePackets, Slot::PostPackets, PACKETS),
+    ] {
+        let post = choice.get(post_slot as usize).copied().flatten();
         let pair = pairs.iter().find_map(|&(forward, reverse)| {
             let found = (find(forward_slot, forward), find(reverse_slot, reverse));
             (found != (None, None)).then_some(found)
@@ -185,6 +187,10 @@ pub(crate) fn choose(fields: impl Iterator<Item = (ElementId, Option<u16>)> + Cl
         let (forward, reverse) = pair.unwrap_or_default();
         set(&mut choice, forward_slot, forward);
         set(&mut choice, reverse_slot, reverse);
+        // A field fills one slot: a post counter that is booked anyway cannot stand in for anything.
+        if post.is_some() && post == forward {
+            set(&mut choice, post_slot, None);
+        }
     }
     choice
 }
@@ -226,6 +232,13 @@ mod tests {
         assert_eq!(chosen(&[iana(231), iana(232)], Slot::ReverseBytes), Some(1));
         assert_eq!(chosen(&[iana(232)], Slot::ReverseBytes), Some(0));
         assert_eq!(chosen(&[iana(1), iana(231), iana(232)], Slot::ReverseBytes), None);
+    }
+
+    #[test]
+    fn a_field_fills_one_slot_only() {
+        let fields = [iana(24), iana(1)];
+        assert_eq!(chosen(&fields, Slot::ForwardPackets), Some(0));
+        assert_eq!(chosen(&fields, Slot::PostPackets), None);
     }
 
     #[test]

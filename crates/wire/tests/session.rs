@@ -1,6 +1,6 @@
 //! What a session promises about templates, waiting sets, samplers and damaged datagrams, one promise a test. Named
 //! after the worst things that exporters and other decoders do.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![expect(clippy::indexing_slicing, reason = "a test")]
 
 use std::time::Duration;
 
