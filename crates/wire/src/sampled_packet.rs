@@ -105,6 +105,11 @@ pub struct IpHeader {
     pub traffic_class: u8,
     /// IPv4 time to live or IPv6 hop limit.
     pub hop_limit: u8,
+    /// IPv6 flow label (20 bits).
+    pub flow_label: Option<u32>,
+    /// What the fragments of one packet have in common: IPv4 identification (16 bits), or that of the IPv6 fragment
+    /// header (32 bits).
+    pub identification: Option<u32>,
     /// Offset of this fragment in units of eight octets; 0 for whole packets and first fragments.
     pub fragment_offset: u16,
 }

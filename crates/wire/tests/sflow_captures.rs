@@ -42,6 +42,68 @@ fn every_sflow_capture_gives_what_its_expectation_says() {
     assert!(compared >= 28, "only {compared} of 28 sFlow captures are there");
 }
 
+/// Fields of Akvorado's flows and of ours, for those that are told in the same words.
+const AKVORADO: [(&str, &str); 16] = [
+    ("SamplingRate", "flow_sample.sampling_rate"),
+    ("ExporterAddress", "agent_address"),
+    ("SrcAddr", "packet.source_address"),
+    ("DstAddr", "packet.destination_address"),
+    ("SrcPort", "packet.source_port"),
+    ("DstPort", "packet.destination_port"),
+    ("Bytes", "packet.total_length"),
+    ("IPTTL", "packet.hop_limit"),
+    ("IPTos", "packet.traffic_class"),
+    ("IPFragmentID", "packet.identification"),
+    ("IPv6FlowLabel", "packet.flow_label"),
+    ("TCPFlags", "packet.tcp_flags"),
+    ("NextHop", "extended_router.nexthop"),
+    ("SrcNetMask", "extended_router.src_mask_len"),
+    ("DstNetMask", "extended_router.dst_mask_len"),
+    ("ICMPv4Type", "packet.icmp_type"),
+];
+
+#[test]
+fn akvorado_sees_the_same_in_its_captures() {
+    let Some(corpus) = corpus() else { return };
+    let mut compared = 0;
+    for (path, expected) in expectations(&corpus) {
+        let goldens = expected["golden"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+        for golden in goldens.filter(|name| name.ends_with(".golden.akvorado.json")) {
+            let golden: Json = serde_json::from_slice(&fs::read(path.with_file_name(golden)).unwrap()).unwrap();
+            let flows = golden["tests"][0]["flows"].as_array().unwrap();
+            let decoded = Summary::of(&path.with_file_name(expected["capture"].as_str().unwrap()));
+            for ((flow, fields), said) in decoded.data.iter().zip(flows) {
+                compare_with_akvorado(flow, &fields.iter().cloned().collect(), said);
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 11);
+}
+
+fn compare_with_akvorado(flow: &FlowRecord, fields: &BTreeMap<String, Json>, said: &Json) {
+    for (theirs, ours) in AKVORADO {
+        if let Some(value) = said.get(theirs) {
+            assert_eq!(fields.get(ours), Some(value), "{theirs} of {said}");
+        }
+    }
+    for (theirs, ours) in [("InIf", "flow_sample.input_value"), ("OutIf", "flow_sample.output_value")] {
+        // Interfaces of the agent itself are 0 there.
+        let interface = fields[ours].as_u64().filter(|&interface| interface != 0x3fff_ffff).unwrap_or_default();
+        assert_eq!(said.get(theirs).and_then(Json::as_u64).unwrap_or_default(), interface, "{theirs} of {said}");
+    }
+    let number = |name: &str| said.get(name).and_then(Json::as_u64).unwrap_or_default();
+    assert_eq!((flow.source_as.into(), flow.destination_as.into()), (number("SrcAS"), number("DstAS")), "{said}");
+    for (theirs, ours) in [("SrcMAC", "packet.source_mac"), ("DstMAC", "packet.destination_mac")] {
+        let octets = number(theirs).to_be_bytes();
+        assert!(number(theirs) == 0 || fields[ours] == json!(format!("{:02x?}", &octets[2..])), "{theirs} of {said}");
+    }
+    if let Some(path) = said.get("DstASPath") {
+        let path = path.as_str().unwrap().trim_start_matches("[]uint32{").trim_end_matches('}');
+        assert_eq!(path.rsplit(", ").next().unwrap(), flow.destination_as.to_string());
+    }
+}
+
 fn corpus() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/captures");
     let corpus = std::env::var_os("NETFLOW_CORPUS").map_or(beside, PathBuf::from);
@@ -82,6 +144,8 @@ struct Summary {
     rate: u64,
     scaled: u64,
     flows: Vec<Json>,
+    /// Flow records with all their fields.
+    data: Vec<(FlowRecord, Vec<(String, Json)>)>,
     damaged: usize,
     numbers: BTreeMap<String, Json>,
     next: BTreeMap<String, u32>,
@@ -198,6 +262,7 @@ impl Summary {
     }
 
     fn flow(&mut self, flow: &FlowRecord, fields: &[(String, Json)]) {
+        self.data.push((*flow, fields.to_vec()));
         let mut said = named(fields, "flow");
         let frame_length = said.get("frame_length").and_then(Json::as_u64).unwrap_or_default();
         let rate = said["rate"].as_u64().unwrap();
@@ -210,7 +275,9 @@ impl Summary {
         let length = said.get("eth_len").and_then(Json::as_u64).unwrap_or(frame_length);
         assert_eq!((flow.forward.bytes, flow.forward.packets, flow.forward.flows), (length, 1, 1));
         assert_eq!((u64::from(flow.sampling.rate), flow.sampling.source), (rate, SamplingSource::Record));
-        assert_eq!(u64::from(flow.source_as), said.get("src_as").and_then(Json::as_u64).unwrap_or_default());
+        let said_as = |name| said.get(name).and_then(Json::as_u64).unwrap_or_default();
+        let source_as = if said_as("src_as") == 0 { said_as("as") } else { said_as("src_as") };
+        assert_eq!(u64::from(flow.source_as), source_as);
         if flow.source != IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
             self.with_address += 1;
             said.insert("src".to_owned(), json!(flow.source.to_string()));

@@ -5,89 +5,69 @@ use std::net::IpAddr;
 use super::{Headers, SampledPacket};
 use crate::record::{Field, FieldName, Fields, Value};
 
-/// What the fields of the headers are called: `prefix.member`.
-struct Names {
-    destination_mac: &'static str,
-    source_mac: &'static str,
-    vlan: &'static str,
-    inner_vlan: &'static str,
-    ether_type: &'static str,
-    mpls_label: &'static str,
-    source_address: &'static str,
-    destination_address: &'static str,
-    protocol: &'static str,
-    total_length: &'static str,
-    traffic_class: &'static str,
-    hop_limit: &'static str,
-    fragment_offset: &'static str,
-    source_port: &'static str,
-    destination_port: &'static str,
-    tcp_flags: &'static str,
-    icmp_type: &'static str,
-    icmp_code: &'static str,
-}
-
+/// What the fields of the headers are called, in their order.
 macro_rules! names {
     ($prefix:literal: $($member:ident)*) => {
-        Names { $($member: concat!($prefix, ".", stringify!($member))),* }
+        [$(concat!($prefix, ".", stringify!($member))),*]
     };
     ($prefix:literal) => {
-        names!($prefix: destination_mac source_mac vlan inner_vlan ether_type mpls_label source_address
-            destination_address protocol total_length traffic_class hop_limit fragment_offset source_port
-            destination_port tcp_flags icmp_type icmp_code)
+        names!($prefix: destination_mac source_mac vlan inner_vlan ether_type mpls_label
+            source_address destination_address protocol total_length traffic_class hop_limit flow_label
+            identification fragment_offset source_port destination_port tcp_flags icmp_type icmp_code)
     };
 }
 
-const OUTER: Names = names!("packet");
-const INNER: Names = names!("inner_packet");
+const OUTER: [&str; FIELDS] = names!("packet");
+const INNER: [&str; FIELDS] = names!("inner_packet");
+const FIELDS: usize = 20;
 
 impl Fields for SampledPacket {
     fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
-        self.outer.show(&OUTER, visitor);
+        show(&OUTER, &self.outer, visitor);
         if let Some(inner) = &self.inner {
-            inner.show(&INNER, visitor);
+            show(&INNER, inner, visitor);
         }
     }
 }
 
-impl Headers {
-    fn show(&self, names: &Names, visitor: &mut dyn FnMut(&Field<'_>)) {
-        let mut field = |name, value| visitor(&Field { name: FieldName::Named(name), scope: false, value });
-        if let Some(link) = self.link {
-            field(names.destination_mac, Value::Mac(link.destination));
-            field(names.source_mac, Value::Mac(link.source));
+/// Calls the visitor with each field that the headers have.
+fn show(names: &[&'static str; FIELDS], headers: &Headers, visitor: &mut dyn FnMut(&Field<'_>)) {
+    for (name, value) in names.iter().zip(values(headers)) {
+        if let Some(value) = value {
+            visitor(&Field { name: FieldName::Named(name), scope: false, value });
         }
-        let mut number = |name, value: Option<u32>| {
-            if let Some(value) = value {
-                field(name, Value::Unsigned(value.into()));
-            }
-        };
-        number(names.vlan, self.vlan.map(u32::from));
-        number(names.inner_vlan, self.inner_vlan.map(u32::from));
-        number(names.ether_type, self.ether_type.map(u32::from));
-        number(names.mpls_label, self.mpls_label);
-        if let Some(ip) = self.ip {
-            field(names.source_address, address(ip.source));
-            field(names.destination_address, address(ip.destination));
-        }
-        let mut number = |name, value: Option<u32>| {
-            if let Some(value) = value {
-                field(name, Value::Unsigned(value.into()));
-            }
-        };
-        if let Some(ip) = self.ip {
-            number(names.protocol, Some(ip.protocol.into()));
-            number(names.total_length, Some(ip.total_length));
-            number(names.traffic_class, Some(ip.traffic_class.into()));
-            number(names.hop_limit, Some(ip.hop_limit.into()));
-            number(names.fragment_offset, Some(ip.fragment_offset.into()));
-        }
-        number(names.source_port, self.ports.map(|(source, _)| source.into()));
-        number(names.destination_port, self.ports.map(|(_, destination)| destination.into()));
-        number(names.tcp_flags, self.tcp_flags.map(u32::from));
-        number(names.icmp_type, self.icmp.map(|(kind, _)| kind.into()));
-        number(names.icmp_code, self.icmp.map(|(_, code)| code.into()));
     }
+}
+
+/// The values in the order of the names.
+fn values(headers: &Headers) -> [Option<Value<'static>>; FIELDS] {
+    let Headers { link, ip, ports, icmp, .. } = headers;
+    [
+        link.map(|link| Value::Mac(link.destination)),
+        link.map(|link| Value::Mac(link.source)),
+        number(headers.vlan),
+        number(headers.inner_vlan),
+        number(headers.ether_type),
+        number(headers.mpls_label),
+        ip.map(|ip| address(ip.source)),
+        ip.map(|ip| address(ip.destination)),
+        number(ip.map(|ip| ip.protocol)),
+        number(ip.map(|ip| ip.total_length)),
+        number(ip.map(|ip| ip.traffic_class)),
+        number(ip.map(|ip| ip.hop_limit)),
+        number(ip.and_then(|ip| ip.flow_label)),
+        number(ip.and_then(|ip| ip.identification)),
+        number(ip.map(|ip| ip.fragment_offset)),
+        number(ports.map(|(source, _)| source)),
+        number(ports.map(|(_, destination)| destination)),
+        number(headers.tcp_flags),
+        number(icmp.map(|(kind, _)| kind)),
+        number(icmp.map(|(_, code)| code)),
+    ]
+}
+
+fn number(value: Option<impl Into<u64>>) -> Option<Value<'static>> {
+    value.map(|value| Value::Unsigned(value.into()))
 }
 
 fn address(address: IpAddr) -> Value<'static> {

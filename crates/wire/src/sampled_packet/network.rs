@@ -41,7 +41,7 @@ impl Headers {
 
     pub(super) fn read_ipv4<'a>(&mut self, mut octets: Cursor<'a>) -> Option<Next<'a>> {
         let fixed = octets.array::<20>()?;
-        let [version_and_length, traffic_class, l0, l1, _, _, f0, f1, hop_limit, protocol, _, _, rest @ ..] = fixed;
+        let [version_and_length, traffic_class, l0, l1, i0, i1, f0, f1, hop_limit, protocol, _, _, rest @ ..] = fixed;
         let [s0, s1, s2, s3, d0, d1, d2, d3] = rest;
         if version_and_length >> 4 != 4 {
             return None;
@@ -57,6 +57,8 @@ impl Headers {
             total_length: total_length.into(),
             traffic_class,
             hop_limit,
+            flow_label: None,
+            identification: Some(u16::from_be_bytes([i0, i1]).into()),
             fragment_offset,
         });
         octets.skip(options)?;
@@ -69,7 +71,7 @@ impl Headers {
     }
 
     pub(super) fn read_ipv6<'a>(&mut self, mut octets: Cursor<'a>) -> Option<Next<'a>> {
-        let [version, class, _, _, l0, l1, next, hop_limit] = octets.array::<8>()?;
+        let [version, class, f0, f1, l0, l1, next, hop_limit] = octets.array::<8>()?;
         if version >> 4 != 6 {
             return None;
         }
@@ -83,6 +85,8 @@ impl Headers {
             total_length: u32::from(payload_length) + 40,
             traffic_class: version << 4 | class >> 4,
             hop_limit,
+            flow_label: Some(u32::from_be_bytes([0, class & 0x0f, f0, f1])),
+            identification: None,
             fragment_offset: 0,
         });
         // A payload length of 0 is that of a jumbogram, whose length is in an option (RFC 2675).
@@ -100,9 +104,10 @@ impl Headers {
             match next {
                 protocol::FRAGMENT => {
                     let offset = octets.u16()? >> 3;
-                    octets.skip(4)?;
+                    let identification = octets.u32()?;
                     if let Some(ip) = &mut self.ip {
                         ip.protocol = following;
+                        ip.identification = Some(identification);
                         ip.fragment_offset = offset;
                     }
                     if offset != 0 {

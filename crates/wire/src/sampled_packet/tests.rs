@@ -35,7 +35,7 @@ fn ipv4(protocol: u8, payload: &[u8]) -> Vec<u8> {
 
 fn ipv6(next: u8, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
-    let head = [0x62, 0xa0, 0, 0, length[0], length[1], next, 61];
+    let head = [0x62, 0xa1, 0x23, 0x45, length[0], length[1], next, 61];
     joined(&[&head, &SOURCE_6.octets(), &DESTINATION_6.octets(), payload])
 }
 
@@ -75,6 +75,8 @@ fn an_ethernet_frame_is_read_from_its_addresses_to_its_ports() {
                 total_length: 40,
                 traffic_class: 0x10,
                 hop_limit: 64,
+                flow_label: None,
+                identification: Some(7),
                 fragment_offset: 0,
             }),
             ports: Some((40_000, 443)),
@@ -165,12 +167,14 @@ fn only_the_first_fragment_has_ports() {
     assert_eq!(first.ports, Some((40_000, 53)));
     let later = SampledPacket::parse(LinkType::Ip, &ipv4_fragment(17, 0x2001, &udp(53, &[]))).outer;
     assert_eq!((later.ports, later.ip.unwrap().protocol, later.ip.unwrap().fragment_offset), (None, 17, 1));
+    assert_eq!((later.ip.unwrap().identification, later.ip.unwrap().flow_label), (Some(7), None));
 
     let first = ipv6(44, &joined(&[&[17, 0, 0, 1, 0, 0, 0, 9], &udp(53, &[])]));
     assert_eq!(SampledPacket::parse(LinkType::Ip, &first).outer.ports, Some((40_000, 53)));
     let later = ipv6(44, &joined(&[&[17, 0, 0, 0x08, 0, 0, 0, 9], &udp(53, &[])]));
     let headers = SampledPacket::parse(LinkType::Ip, &later).outer;
     assert_eq!((headers.ports, headers.ip.unwrap().protocol, headers.ip.unwrap().fragment_offset), (None, 17, 1));
+    assert_eq!((headers.ip.unwrap().identification, headers.ip.unwrap().flow_label), (Some(9), Some(0x1_2345)));
 }
 
 #[test]

@@ -119,15 +119,18 @@ impl Packet {
         Some(())
     }
 
-    /// extended_gateway: the AS of the source, and the last one of the path to the destination. A path of no AS leads to
-    /// the agent's own, which the flow record then does not carry.
+    /// extended_gateway: the AS of the source, and the last one of the path to the destination. Where the agent has 0 for
+    /// a source, or a path of no AS, the address is in the agent's own AS (routes inside an AS have no path: RFC 4271,
+    /// section 5.1.2).
     pub(super) fn gateway(&mut self, octets: &mut Cursor<'_>, form: Gateway) -> Option<()> {
         if form == Gateway::NextHopAndSegments {
             structure::address(octets)?;
         }
-        let _own = octets.u32()?;
-        self.flow.source_as = octets.u32()?;
+        let own = octets.u32()?;
+        let source = octets.u32()?;
         let _source_peer = octets.u32()?;
+        self.flow.source_as = if source == 0 { own } else { source };
+        self.flow.destination_as = own;
         let count = octets.u32()?;
         if form == Gateway::Flat {
             return self.path(octets, count);

@@ -66,7 +66,7 @@ pub(crate) fn flow_sample(count: u32, records: &Xdr) -> Xdr {
 
 /// The head of an Ethernet frame with IPv4 and UDP from `SOURCE` to `DESTINATION`.
 pub(crate) fn frame() -> Vec<u8> {
-    let ip = [0x45, 0, 0, 100, 0, 0, 0, 0, 64, 17, 0, 0];
+    let ip = [0x45, 0, 0, 100, 0, 7, 0, 0, 64, 17, 0, 0];
     let ports = [SOURCE.port(), DESTINATION.port(), 80, 0].map(u16::to_be_bytes);
     let macs = [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0x00];
     [&macs[..], &ip, &SOURCE.ip().octets(), &DESTINATION.ip().octets(), ports.as_flattened()].concat()

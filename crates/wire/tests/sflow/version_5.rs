@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
-use flow::{Counters, FlowRecord, Protocol, Sampling, SamplingSource, Timestamp};
+use flow::{Counters, Exporter, FlowRecord, Protocol, Sampling, SamplingSource, Timestamp};
 use proptest::prelude::*;
 use wire::sflow::{Counted, DataSource, SequenceNumber, encode};
-use wire::{DecodeError, ErrorKind, RecordKind};
+use wire::{Datagram, DecodeError, ErrorKind, RecordKind, Session, SessionLimits};
 
 use crate::datagrams::{AGENT, DESTINATION, SOURCE, Xdr, decode, flow_sample, frame, version_5};
 
@@ -69,6 +69,24 @@ fn header_and_sequence_numbers_come_out() {
 }
 
 #[test]
+fn a_session_takes_sflow_on_any_port_and_notices_lost_samples() {
+    let mut session = Session::new(SessionLimits::default());
+    for (port, number) in [(40_000, 9_u32), (2055, 12), (4739, 13)] {
+        let sample = Xdr::default().words(&[number, 5, 1000, 0, 0, 0, 0, 1]).record(1, &sampled_header());
+        let payload = version_5(1, &Xdr::default().record(1, &sample));
+        let exporter = Exporter::new(AGENT, port);
+        let datagram = Datagram { exporter, received: Timestamp::from_seconds(1), payload: &payload };
+        let mut bytes = 0;
+        let report = session.decode(&datagram, &mut |record| bytes += record.flow.unwrap().forward.bytes);
+        assert_eq!((report.data, report.errors, bytes), (1, 0, 118));
+    }
+    let of = Counted::FlowSamples(DataSource { kind: 0, index: 5 });
+    let (key, stream) = session.streams().find(|(key, _)| key.samples == Some(of)).unwrap();
+    assert_eq!((key.protocol, key.agent, key.domain), (Protocol::SflowV5, Some(AGENT), 3));
+    assert_eq!((stream.first, stream.last, stream.lost), (9, 13, 2));
+}
+
+#[test]
 fn an_expanded_sample_says_the_same_as_a_compact_one() {
     let records = Xdr::default().record(1, &sampled_header());
     let compact = Xdr::default().record(1, &flow_sample(1, &records));
@@ -113,9 +131,12 @@ fn the_sampled_header_is_believed_before_what_the_agent_made_of_it() {
 }
 
 #[test]
-fn a_path_of_no_as_leaves_the_destination_as_out() {
-    let flow = flow(&[(1, sampled_header()), (1003, gateway(&[]))]);
-    assert_eq!((flow.source_as, flow.destination_as), (64_501, 0));
+fn where_no_as_is_said_it_is_the_agents_own() {
+    let seen = flow(&[(1, sampled_header()), (1003, gateway(&[]))]);
+    assert_eq!((seen.source_as, seen.destination_as), (64_501, 64_500));
+    let local = Xdr::default().words(&[0, 64_500, 0, 0, 1, 2, 1, 64_511, 0, 0]);
+    let seen = flow(&[(1, sampled_header()), (1003, local)]);
+    assert_eq!((seen.source_as, seen.destination_as), (64_500, 64_511));
 }
 
 #[test]
@@ -175,6 +196,7 @@ fn fields_show_in_the_order_of_the_wire_and_by_the_names_of_the_specification() 
             "packet.total_length 100",
             "packet.traffic_class 0",
             "packet.hop_limit 64",
+            "packet.identification 7",
             "packet.fragment_offset 0",
             "packet.source_port 40000",
             "packet.destination_port 53",
