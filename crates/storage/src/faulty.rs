@@ -86,6 +86,14 @@ impl<S: Store> Store for Faulty<S> {
         self.call(self.store.touch_senders(last)).await
     }
 
+    async fn put_templates(&self, address: IpAddr, announcements: &[u8]) -> Result<(), StoreError> {
+        self.call(self.store.put_templates(address, announcements)).await
+    }
+
+    async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
+        self.call(self.store.templates()).await
+    }
+
     async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
         // A store may carry out half of a put.
         let (first, second) = blocks.split_at(blocks.len() / 2);

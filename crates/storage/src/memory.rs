@@ -35,6 +35,7 @@ struct Kept {
 struct Registration {
     prefixes: BTreeSet<Prefix>,
     last: Option<Timestamp>,
+    announcements: Option<Vec<u8>>,
 }
 
 impl Registration {
@@ -113,6 +114,21 @@ impl Store for Memory {
             }
         }
         Ok(())
+    }
+
+    async fn put_templates(&self, address: IpAddr, announcements: &[u8]) -> Result<(), StoreError> {
+        if let Some(registration) = self.lock().senders.get_mut(&address) {
+            registration.announcements = Some(announcements.to_vec());
+        }
+        Ok(())
+    }
+
+    async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
+        let kept = self.lock();
+        let known = |(address, registration): (&IpAddr, &Registration)| {
+            registration.announcements.clone().map(|announcements| (*address, announcements))
+        };
+        Ok(kept.senders.iter().filter_map(known).collect())
     }
 
     async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {

@@ -4,8 +4,8 @@
 //! series, epoch, sequence, part and tables. The newest rows of a writer stand at the end of its range, so a flush
 //! appends; everything that is asked of blocks is one short range of it. `series` gives a sender and prefix a small
 //! number, `writer` does so for a writer and keeps its state; rows of both are never deleted. `sender` and
-//! `sender_prefix` are the registrations, `identity` is the writer that this file belongs to (`state.rs`). The view
-//! `blocks` shows all of it with times and addresses that people can read.
+//! `sender_prefix` are the registrations, `sender_templates` is what senders have announced, `identity` is the writer that
+//! this file belongs to (`state.rs`). The view `blocks` shows all of it with times and addresses that people can read.
 //!
 //! The file is in WAL mode with `synchronous = FULL`: a commit is on disk before it is acknowledged. One connection
 //! writes, each call in one transaction; up to [`READERS`] others read, each call from one snapshot, and neither waits
@@ -138,6 +138,15 @@ impl Store for Sqlite {
     async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
         let last = last.to_vec();
         self.write(move |connection| registry::touch_senders(connection, &last)).await
+    }
+
+    async fn put_templates(&self, address: IpAddr, announcements: &[u8]) -> Result<(), StoreError> {
+        let announcements = announcements.to_vec();
+        self.write(move |connection| registry::put_templates(connection, address, &announcements)).await
+    }
+
+    async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
+        self.read(registry::templates).await
     }
 
     async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {

@@ -117,6 +117,13 @@ pub trait Store: Send + Sync {
     /// sender that is not registered is ignored.
     async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError>;
 
+    /// Remembers what this sender has announced (templates, samplers), in the encoding of `wire`, in place of what was
+    /// remembered of it before. A store may ignore it for a sender that is not registered.
+    async fn put_templates(&self, address: IpAddr, announcements: &[u8]) -> Result<(), StoreError>;
+
+    /// What senders have announced, in no particular order. Removing a sender removes it too.
+    async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError>;
+
     /// Puts blocks; one whose key is there already replaces it. When this returns `Ok`, all of them are durable. A writer
     /// says who it is ([`put_writer`](Self::put_writer)) before it puts its first block: queries ask for the blocks of
     /// known writers.

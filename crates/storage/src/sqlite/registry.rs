@@ -1,4 +1,4 @@
-//! Senders and writers as rows.
+//! Senders, their templates, and writers as rows.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -65,6 +65,7 @@ pub(super) fn remove_prefixes(
 pub(super) fn remove_sender(connection: &Connection, address: IpAddr) -> Result<bool, StoreError> {
     let address = address.to_string();
     connection.prepare_cached("DELETE FROM sender_prefix WHERE address = ?1")?.execute([&address])?;
+    connection.prepare_cached("DELETE FROM sender_templates WHERE address = ?1")?.execute([&address])?;
     Ok(connection.prepare_cached("DELETE FROM sender WHERE address = ?1")?.execute([&address])? > 0)
 }
 
@@ -76,6 +77,23 @@ pub(super) fn touch_senders(connection: &Connection, last: &[(IpAddr, Timestamp)
         update.execute((address.to_string(), nanoseconds(*time)))?;
     }
     Ok(())
+}
+
+pub(super) fn put_templates(connection: &Connection, address: IpAddr, announcements: &[u8]) -> Result<(), StoreError> {
+    let mut replace = connection
+        .prepare_cached("INSERT OR REPLACE INTO sender_templates SELECT address, ?2 FROM sender WHERE address = ?1")?;
+    replace.execute((address.to_string(), announcements))?;
+    Ok(())
+}
+
+pub(super) fn templates(connection: &Connection) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT address, announcements FROM sender_templates")?;
+    let mut rows = select.query([])?;
+    let mut templates = Vec::new();
+    while let Some(row) = rows.next()? {
+        templates.push((parsed(row, 0)?, row.get(1)?));
+    }
+    Ok(templates)
 }
 
 pub(super) fn writers(connection: &Connection) -> Result<Vec<WriterState>, StoreError> {

@@ -45,6 +45,12 @@ CREATE TABLE sender_prefix (
     PRIMARY KEY (address, prefix)
 ) STRICT, WITHOUT ROWID;
 
+-- What a sender has announced, as docs/storage.md describes it.
+CREATE TABLE sender_templates (
+    address TEXT PRIMARY KEY,
+    announcements BLOB NOT NULL
+) STRICT;
+
 -- The writer that this file belongs to: one row.
 CREATE TABLE identity (
     only_one INTEGER PRIMARY KEY CHECK (only_one = 1),

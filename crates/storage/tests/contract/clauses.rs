@@ -26,6 +26,7 @@ macro_rules! contract {
             prefixes_are_taken_away_one_by_one
             a_sender_is_forgotten_with_its_prefixes
             the_last_time_of_a_sender_never_goes_back
+            templates_are_remembered_until_others_come_or_the_sender_goes
             a_block_is_read_as_it_was_put
             a_block_put_again_is_there_once
             a_block_put_with_other_content_is_replaced
@@ -191,6 +192,32 @@ pub(crate) async fn the_last_time_of_a_sender_never_goes_back(store: &dyn Store)
     assert_eq!(store.sender(sender(9)).await?, None, "touching does not register");
     assert_eq!(store.senders().await?.len(), 2);
     store.touch_senders(&[]).await?;
+    Ok(())
+}
+
+pub(crate) async fn templates_are_remembered_until_others_come_or_the_sender_goes(store: &dyn Store) -> Outcome {
+    let known = async || {
+        let mut known = store.templates().await?;
+        known.sort();
+        Ok::<_, Box<dyn Error>>(known)
+    };
+    assert_eq!(known().await?, []);
+    for address in [sender(1), sender(10), sender6()] {
+        store.add_prefixes(address, &[prefix(1)]).await?;
+    }
+    let every_byte: Vec<u8> = (0..=u8::MAX).cycle().take(700_000).collect();
+    store.put_templates(sender(1), b"longer than what comes later").await?;
+    store.put_templates(sender6(), &every_byte).await?;
+    store.put_templates(sender(10), &[]).await?;
+    store.put_templates(sender(1), &[0, 255]).await?;
+    store.put_templates(sender(1), &[0, 255]).await?;
+    store.touch_senders(&[(sender(1), Timestamp::from_seconds(5))]).await?;
+    assert_eq!(known().await?, [(sender(1), vec![0, 255]), (sender(10), vec![]), (sender6(), every_byte)]);
+    assert_eq!(store.senders().await?.len(), 3);
+    assert!(store.remove_sender(sender(1)).await? && store.remove_sender(sender6()).await?);
+    assert_eq!(known().await?, [(sender(10), vec![])]);
+    store.add_prefixes(sender(1), &[prefix(1)]).await?;
+    assert_eq!(known().await?, [(sender(10), vec![])], "a sender that comes again starts anew");
     Ok(())
 }
 
