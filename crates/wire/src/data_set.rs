@@ -48,12 +48,10 @@ pub(crate) fn learn(
     memory.templates.learn(message, announcement)?;
     for held in memory.pending.take(&TemplateKey::of(message, announcement.id)) {
         let Some(template) = memory.templates.find(&held.message, announcement.id) else { continue };
-        let (data, options) = (report.data, report.options);
+        let mut late = Decoded::default();
         let content = Cursor::new(&held.octets);
-        records(template, &mut memory.samplers, &held.message, content, visit, report);
-        report.pending_decoded += 1;
-        report.pending_data += report.data - data;
-        report.pending_options += report.options - options;
+        records(template, &mut memory.samplers, &held.message, content, visit, &mut late);
+        report.add_pending(&late, announcement.offset);
     }
     Ok(())
 }

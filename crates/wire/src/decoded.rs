@@ -62,6 +62,19 @@ impl Decoded {
         self.errors = self.errors.saturating_add(1);
     }
 
+    /// Adds what became of a set that has waited. Its errors are told at the place of the template that it waited for,
+    /// because the datagram that it came in is gone.
+    pub(crate) fn add_pending(&mut self, set: &Self, template_offset: usize) {
+        self.data += set.data;
+        self.options += set.options;
+        self.pending_decoded += 1;
+        self.pending_data += set.data;
+        self.pending_options += set.options;
+        for error in set.listed_errors() {
+            self.error(template_offset, error.kind);
+        }
+    }
+
     /// The errors in the order of the datagram; the first eight when there were more.
     pub fn listed_errors(&self) -> impl Iterator<Item = DecodeError> + '_ {
         self.first_error.into_iter().chain(self.further_errors.iter().copied().flatten())

@@ -127,7 +127,9 @@ fn templates(
         let mut fields = memory.lend_fields();
         let complete = kind.filter(|_| specifiers(&mut set, count, &mut fields).is_some());
         let announced = match complete {
-            Some(kind) => data_set::learn(memory, message, Announcement { id, kind, fields: &fields }, visit, report),
+            Some(kind) => {
+                data_set::learn(memory, message, Announcement { id, kind, fields: &fields, offset }, visit, report)
+            }
             None => Err(ErrorKind::TruncatedTemplate),
         };
         memory.return_fields(fields);

@@ -148,11 +148,12 @@ fn announce(
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) -> Result<(), ErrorKind> {
+    let offset = specifiers.offset();
     let mut fields = memory.lend_fields();
     while let (Some(id), Some(length)) = (specifiers.u16(), specifiers.u16()) {
         fields.push(FieldSpecifier { element: ElementId { enterprise: 0, id }, length });
     }
-    let announced = data_set::learn(memory, message, Announcement { id, kind, fields: &fields }, visit, report);
+    let announced = data_set::learn(memory, message, Announcement { id, kind, fields: &fields, offset }, visit, report);
     memory.return_fields(fields);
     announced
 }

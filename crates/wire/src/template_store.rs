@@ -60,6 +60,8 @@ pub(crate) struct Announcement<'a> {
     pub(crate) id: u16,
     pub(crate) kind: TemplateKind,
     pub(crate) fields: &'a [FieldSpecifier],
+    /// Where it stands in the datagram.
+    pub(crate) offset: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -122,7 +124,7 @@ impl TemplateStore {
 
     /// Learns what a message announces.
     pub(crate) fn learn(&mut self, message: &Message, announcement: Announcement<'_>) -> Result<(), ErrorKind> {
-        let Announcement { id, kind, fields } = announcement;
+        let Announcement { id, kind, fields, .. } = announcement;
         let key = TemplateKey::of(message, id);
         let port = message.exporter.port;
         self.announcements += 1;
