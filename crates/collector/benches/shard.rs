@@ -1,0 +1,198 @@
+//! The way of a datagram through a shard, without sockets and without a store: admit, decode, attribute, tally.
+//! Fifty thousand distinct addresses, three monitored prefixes of which each flow is in two, eight fields.
+#![expect(clippy::unwrap_used, reason = "a bench may fail")]
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use accounting::tally::{GroupId, Monitored, TallyLimits};
+use arc_swap::ArcSwap;
+use collector::shard::{Rules, Shard};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use flow::{Exporter, Prefix, Timestamp};
+use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
+use wire::{Datagram, FieldSpecifier, PendingBudget, SessionLimits};
+
+/// Distinct addresses on the monitored side, and on the other.
+const HOSTS: u32 = 50_000;
+const DATAGRAMS: u32 = 4096;
+const SECOND: u32 = 1_800_000_000;
+
+/// What differs from flow to flow. A plain generator, so that each run sees the same flows.
+struct Flows(u64);
+
+#[derive(Clone, Copy)]
+struct Flow {
+    source: u32,
+    destination: u32,
+    source_port: u16,
+    destination_port: u16,
+    protocol: u8,
+    octets: u32,
+    packets: u32,
+}
+
+impl Flows {
+    fn next(&mut self) -> Flow {
+        let mut random = |below: u32| {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((self.0 >> 33) % u64::from(below)) as u32
+        };
+        let inside = u32::from(Ipv4Addr::new(10, 0, 0, 0)) + random(HOSTS);
+        let outside = u32::from(Ipv4Addr::new(172, 16, 0, 0)) + random(HOSTS);
+        let (source, destination) = if random(2) == 0 { (inside, outside) } else { (outside, inside) };
+        Flow {
+            source,
+            destination,
+            source_port: 1024 + random(30_000) as u16,
+            destination_port: [443, 80, 53, 22][random(4) as usize],
+            protocol: [6, 17][random(2) as usize],
+            octets: 40 + random(1_000_000),
+            packets: 1 + random(1000),
+        }
+    }
+}
+
+fn v5(flows: &mut Flows) -> Vec<Vec<u8>> {
+    let datagram = |sequence: u32| {
+        let header = wire::netflow_v5::Header {
+            unix_seconds: SECOND.into(),
+            sequence: (sequence * 30).into(),
+            ..Default::default()
+        };
+        let records = std::iter::repeat_with(|| flows.next()).take(30).map(|flow| wire::netflow_v5::Record {
+            source: flow.source.to_be_bytes(),
+            destination: flow.destination.to_be_bytes(),
+            octets: flow.octets.into(),
+            packets: flow.packets.into(),
+            source_port: flow.source_port.into(),
+            destination_port: flow.destination_port.into(),
+            protocol: flow.protocol,
+            source_as: 64_500.into(),
+            destination_as: 64_501.into(),
+            ..Default::default()
+        });
+        encode::netflow_v5(&header, &records.collect::<Vec<_>>())
+    };
+    (0..DATAGRAMS).map(datagram).collect()
+}
+
+/// Eighteen fields, as routers send them.
+fn template() -> TemplateSpec {
+    let fields = [
+        (8, 4),
+        (12, 4),
+        (15, 4),
+        (10, 4),
+        (14, 4),
+        (2, 4),
+        (1, 4),
+        (22, 4),
+        (21, 4),
+        (7, 2),
+        (11, 2),
+        (6, 1),
+        (4, 1),
+        (5, 1),
+        (16, 4),
+        (17, 4),
+        (9, 1),
+        (13, 1),
+    ];
+    TemplateSpec::data(256, fields.map(|(id, length)| FieldSpecifier::iana(id, length)))
+}
+
+fn record(template: &TemplateSpec, flow: Flow) -> Vec<u8> {
+    let zero = [0; 4];
+    template.record(&[
+        &flow.source.to_be_bytes(),
+        &flow.destination.to_be_bytes(),
+        &zero,
+        &zero,
+        &zero,
+        &flow.packets.to_be_bytes(),
+        &flow.octets.to_be_bytes(),
+        &zero,
+        &zero,
+        &flow.source_port.to_be_bytes(),
+        &flow.destination_port.to_be_bytes(),
+        &[0x18],
+        &[flow.protocol],
+        &[0],
+        &64_500_u32.to_be_bytes(),
+        &64_501_u32.to_be_bytes(),
+        &[24],
+        &[24],
+    ])
+}
+
+/// The template stands in the first datagram alone.
+fn v9(flows: &mut Flows) -> Vec<Vec<u8>> {
+    let template = template();
+    let datagram = |sequence: u32| {
+        let header =
+            wire::netflow_v9::Header { unix_seconds: SECOND.into(), sequence: sequence.into(), ..Default::default() };
+        let packet = NetflowV9::new(header);
+        let packet = if sequence == 0 { packet.template(&template) } else { packet };
+        packet.data(&template, &records(&template, flows)).finish()
+    };
+    (0..DATAGRAMS).map(datagram).collect()
+}
+
+fn ipfix(flows: &mut Flows) -> Vec<Vec<u8>> {
+    let template = template();
+    let datagram = |number: u32| {
+        let header =
+            wire::ipfix::Header { export_seconds: SECOND.into(), sequence: (number * 24).into(), ..Default::default() };
+        let message = Ipfix::new(header);
+        let message = if number == 0 { message.template(&template) } else { message };
+        message.data(&template, &records(&template, flows)).finish()
+    };
+    (0..DATAGRAMS).map(datagram).collect()
+}
+
+fn records(template: &TemplateSpec, flows: &mut Flows) -> Vec<Vec<u8>> {
+    std::iter::repeat_with(|| record(template, flows.next())).take(24).collect()
+}
+
+fn shard() -> Shard {
+    let sender = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let prefixes: [Prefix; 3] = ["10.0.0.0/8", "10.0.0.0/12", "192.0.2.0/24"].map(|prefix| prefix.parse().unwrap());
+    let groups: Vec<_> = prefixes.into_iter().zip((0..).map(GroupId)).collect();
+    let monitored = Arc::new(Monitored::new(sender, &groups));
+    let rules = Rules {
+        scale_samples: true,
+        clock_limit: Duration::from_secs(600),
+        session: SessionLimits::default(),
+        tally: TallyLimits::default(),
+    };
+    let admitted = Arc::new(ArcSwap::from_pointee(HashMap::from([(sender, monitored)])));
+    Shard::new(rules, admitted, PendingBudget::default())
+}
+
+fn shard_loop(criterion: &mut Criterion) {
+    let mut flows = Flows(1);
+    let loads = [("v5", 30_u64, v5(&mut flows)), ("v9", 24, v9(&mut flows)), ("ipfix", 24, ipfix(&mut flows))];
+    let exporter = Exporter::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2055);
+    let received = Timestamp::from_seconds(u64::from(SECOND));
+    let mut group = criterion.benchmark_group("shard");
+    for (name, flows, datagrams) in &loads {
+        group.throughput(Throughput::Elements(*flows));
+        let mut shard = shard();
+        let mut next = datagrams.iter().cycle();
+        group.bench_function(*name, |bencher| {
+            bencher.iter(|| {
+                let payload = next.next().unwrap();
+                shard.take(black_box(&Datagram { exporter, received, payload }));
+            });
+        });
+        println!("{name}: {}", shard.counts());
+    }
+    group.finish();
+}
+
+criterion_group!(benches, shard_loop);
+criterion_main!(benches);
