@@ -6,6 +6,7 @@
 //! | [`store`] | the trait that every store implements |
 //! | [`memory`] | in memory, for tests |
 //! | [`sqlite`] | the embedded store: one file |
+//! | [`redis`] | Redis: one server, a cluster or sentinels |
 //! | [`totals`] | what all writers counted in an interval, whatever is rolled up already |
 //! | [`roll_up`] | sums a writer's finished periods into coarser blocks |
 //! | [`faulty`] | a store that breaks on purpose, for tests |
@@ -15,6 +16,8 @@
 
 pub mod faulty;
 pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod roll_up;
 mod selection;
 pub mod sqlite;

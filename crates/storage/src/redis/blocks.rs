@@ -1,0 +1,184 @@
+//! Blocks as fields of hashes, and the sets that list them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use accounting::block::{Block, BlockKey, TableSet, WriterId};
+use accounting::period::{Interval, Minute, Period};
+use flow::{Prefix, Timestamp};
+use redis::Pipeline;
+
+use super::key::{self, Place};
+use super::{Redis, SPARE};
+use crate::{Retention, Selection, StoreError};
+
+impl Redis {
+    pub(super) async fn put(&self, blocks: &[Block]) -> Result<(), StoreError> {
+        let mut places: BTreeMap<Place, Vec<&Block>> = BTreeMap::new();
+        let mut groups: BTreeMap<(WriterId, Interval), BTreeSet<String>> = BTreeMap::new();
+        for block in blocks {
+            let place = Place::of(&block.key);
+            groups.entry((block.key.writer, block.key.interval)).or_default().insert(place.group());
+            places.entry(place).or_default().push(block);
+        }
+        // What lists a block is there before the block: one that is not listed would never be rolled up.
+        let mut lists = Vec::new();
+        for ((writer, interval), groups) in groups {
+            let start = interval.start.0;
+            let mut pipeline = Pipeline::new();
+            pipeline.cmd("ZADD").arg(key::intervals(&self.namespace, writer, interval.period)).arg(start).arg(start);
+            lists.push(pipeline);
+            let name = key::groups(&self.namespace, writer, interval);
+            let mut pipeline = Pipeline::new();
+            pipeline.cmd("SADD").arg(&name).arg(groups.into_iter().collect::<Vec<_>>());
+            self.expire_at(&mut pipeline, &name, interval);
+            lists.push(pipeline);
+        }
+        self.link.run(lists).await?;
+        let puts = places.into_iter().map(|(place, blocks)| {
+            let name = place.name(&self.namespace);
+            let mut pipeline = Pipeline::new();
+            let put = pipeline.cmd("HSET").arg(&name);
+            for block in blocks {
+                put.arg(key::field(&block.key)).arg(block.content.as_slice());
+            }
+            self.expire_at(&mut pipeline, &name, place.interval);
+            pipeline
+        });
+        self.link.run(puts.collect()).await
+    }
+
+    fn expire_at(&self, pipeline: &mut Pipeline, name: &str, interval: Interval) {
+        if let Some(Some(keep)) = self.keep.get(interval.period as usize) {
+            let end: Timestamp = interval.end().timestamp();
+            pipeline.cmd("EXPIREAT").arg(name).arg(end.saturating_add(*keep).saturating_add(SPARE).seconds());
+        }
+    }
+
+    pub(super) async fn read(
+        &self,
+        selections: &[Selection],
+        writer: Option<WriterId>,
+    ) -> Result<Vec<Block>, StoreError> {
+        let read = self.link.each(selections.to_vec(), |selection| self.read_place(selection, writer)).await?;
+        Ok(read.into_iter().flatten().collect())
+    }
+
+    async fn read_place(&self, selection: Selection, writer: Option<WriterId>) -> Result<Vec<Block>, StoreError> {
+        let Selection { interval, sender, prefix, tables } = selection;
+        let place = Place { interval, sender, prefix };
+        let name = place.name(&self.namespace);
+        if tables == TableSet::ALL && writer.is_none() {
+            let all: Vec<(Vec<u8>, Vec<u8>)> = self.link.command(redis::cmd("HGETALL").arg(name)).await?;
+            let block = |(field, content): (Vec<u8>, _)| Ok(Block { key: key::parse_field(place, &field)?, content });
+            return all.into_iter().map(block).collect();
+        }
+        let mut keys = self.keys(place).await?;
+        keys.retain(|key| key.tables.intersects(tables) && writer.is_none_or(|writer| key.writer == writer));
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let fields: Vec<Vec<u8>> = keys.iter().map(key::field).collect();
+        let contents: Vec<Option<Vec<u8>>> = self.link.command(redis::cmd("HMGET").arg(name).arg(fields)).await?;
+        // One that was deleted since is not there.
+        let blocks = keys.into_iter().zip(contents);
+        Ok(blocks.filter_map(|(key, content)| Some(Block { key, content: content? })).collect())
+    }
+
+    /// The keys of all blocks in a place.
+    async fn keys(&self, place: Place) -> Result<Vec<BlockKey>, StoreError> {
+        let fields: Vec<Vec<u8>> = self.link.command(redis::cmd("HKEYS").arg(place.name(&self.namespace))).await?;
+        fields.iter().map(|field| key::parse_field(place, field)).collect()
+    }
+
+    pub(super) async fn groups_of(
+        &self,
+        writer: WriterId,
+        interval: Interval,
+    ) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
+        let name = key::groups(&self.namespace, writer, interval);
+        let members: Vec<String> = self.link.command(redis::cmd("SMEMBERS").arg(name)).await?;
+        let mut groups = members.iter().map(|member| key::parse_group(member)).collect::<Result<Vec<_>, _>>()?;
+        groups.sort_unstable();
+        Ok(groups)
+    }
+
+    /// The intervals that start at or behind `from`, before `before`, at most so many.
+    pub(super) async fn intervals_of(
+        &self,
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+        before: Option<Minute>,
+        limit: Option<u32>,
+    ) -> Result<Vec<Interval>, StoreError> {
+        let mut command = redis::cmd("ZRANGEBYSCORE");
+        command.arg(key::intervals(&self.namespace, writer, period)).arg(from.0);
+        match before {
+            Some(before) => command.arg(format!("({}", before.0)),
+            None => command.arg("+inf"),
+        };
+        if let Some(limit) = limit {
+            command.arg("LIMIT").arg(0).arg(limit);
+        }
+        let starts: Vec<u32> = self.link.command(&command).await?;
+        Ok(starts.into_iter().map(|start| Interval { period, start: Minute(start) }).collect())
+    }
+
+    pub(super) async fn delete(&self, keys: &[BlockKey]) -> Result<(), StoreError> {
+        let mut places: BTreeMap<Place, Vec<BlockKey>> = BTreeMap::new();
+        for key in keys {
+            places.entry(Place::of(key)).or_default().push(*key);
+        }
+        let emptied = self.link.each(places, |(place, keys)| self.delete_in(place, keys)).await?;
+        let mut groups: BTreeMap<(WriterId, Interval), Vec<String>> = BTreeMap::new();
+        for (writer, place) in emptied.into_iter().flatten() {
+            groups.entry((writer, place.interval)).or_default().push(place.group());
+        }
+        self.link.each(groups, |((writer, interval), groups)| self.unlist(writer, interval, groups)).await?;
+        Ok(())
+    }
+
+    /// Deletes blocks of one place; returns the writers that have none left there.
+    async fn delete_in(&self, place: Place, keys: Vec<BlockKey>) -> Result<Vec<(WriterId, Place)>, StoreError> {
+        let fields: Vec<Vec<u8>> = keys.iter().map(key::field).collect();
+        let name = place.name(&self.namespace);
+        self.link.command::<()>(redis::cmd("HDEL").arg(name).arg(fields)).await?;
+        let left: BTreeSet<WriterId> = self.keys(place).await?.into_iter().map(|key| key.writer).collect();
+        let writers: BTreeSet<WriterId> = keys.into_iter().map(|key| key.writer).collect();
+        Ok(writers.difference(&left).map(|writer| (*writer, place)).collect())
+    }
+
+    /// Takes groups of a writer from the lists, and the interval when none is left.
+    async fn unlist(&self, writer: WriterId, interval: Interval, groups: Vec<String>) -> Result<(), StoreError> {
+        let name = key::groups(&self.namespace, writer, interval);
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("SREM").arg(&name).arg(groups).ignore();
+        pipeline.cmd("EXISTS").arg(&name);
+        let (left,): (bool,) = self.link.pipeline(&pipeline).await?;
+        if !left {
+            let name = key::intervals(&self.namespace, writer, interval.period);
+            self.link.command::<()>(redis::cmd("ZREM").arg(name).arg(interval.start.0)).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn delete_before(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
+        let Retention { period, before } = retention;
+        let mut gone = 0;
+        for interval in self.intervals_of(writer, period, Minute(0), Some(before), None).await? {
+            let groups = self.groups_of(writer, interval).await?;
+            let keys = self
+                .link
+                .each(groups.clone(), |(sender, prefix)| self.keys(Place { interval, sender, prefix }))
+                .await?;
+            let keys: Vec<BlockKey> = keys.into_iter().flatten().filter(|key| key.writer == writer).collect();
+            self.delete(&keys).await?;
+            gone += keys.len() as u64;
+            // Also where the blocks had expired by themselves.
+            let rest = groups.into_iter().map(|(sender, prefix)| Place { interval, sender, prefix }.group()).collect();
+            self.unlist(writer, interval, rest).await?;
+        }
+        Ok(gone)
+    }
+}

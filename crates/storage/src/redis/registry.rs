@@ -1,0 +1,146 @@
+//! Senders and writers as hashes.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use accounting::block::WriterId;
+use accounting::period::Minute;
+use flow::{Prefix, Timestamp};
+use redis::Pipeline;
+
+use super::Redis;
+use super::key::parse_group;
+use crate::{Sender, StoreError, WriterState};
+
+/// Times have twenty digits, so that they compare as text; a sender without one has none.
+const TOUCH: &str = "
+for i = 1, #ARGV, 2 do
+    local last = redis.call('HGET', KEYS[1], ARGV[i])
+    if last and last < ARGV[i + 1] then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+end";
+
+const FORGET: &str = "
+local start = ARGV[1] .. ' '
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if string.sub(field, 1, #start) == start then redis.call('HDEL', KEYS[1], field) end
+end
+return redis.call('HDEL', KEYS[1], ARGV[1])";
+
+impl Redis {
+    fn senders_key(&self) -> String {
+        format!("{}:senders", self.namespace)
+    }
+
+    fn templates_key(&self) -> String {
+        format!("{}:templates", self.namespace)
+    }
+
+    fn writers_key(&self) -> String {
+        format!("{}:writers", self.namespace)
+    }
+
+    pub(super) async fn all_senders(&self) -> Result<Vec<Sender>, StoreError> {
+        let fields: BTreeMap<String, String> = self.link.command(redis::cmd("HGETALL").arg(self.senders_key())).await?;
+        let mut senders: BTreeMap<IpAddr, Sender> = BTreeMap::new();
+        // A sender sorts before its prefixes; prefixes without a sender are left from a removal that met an addition.
+        for (field, value) in fields {
+            if field.contains(' ') {
+                let (address, prefix) = parse_group(&field)?;
+                if let Some(sender) = senders.get_mut(&address) {
+                    sender.prefixes.push(prefix);
+                }
+            } else {
+                let address = field.parse().map_err(|_| StoreError::Corrupt(format!("'{field}' is no address")))?;
+                let last = value.parse().ok().map(Timestamp::from_nanoseconds);
+                senders.insert(address, Sender { address, prefixes: Vec::new(), last });
+            }
+        }
+        let mut senders: Vec<Sender> = senders.into_values().collect();
+        for sender in &mut senders {
+            sender.prefixes.sort_unstable();
+        }
+        Ok(senders)
+    }
+
+    pub(super) async fn register(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
+        let name = self.senders_key();
+        let mut pipeline = Pipeline::new();
+        pipeline.atomic();
+        pipeline.cmd("HSETNX").arg(&name).arg(address.to_string()).arg("");
+        for prefix in prefixes {
+            pipeline.cmd("HSET").arg(&name).arg(format!("{address} {prefix}")).arg("");
+        }
+        self.link.pipeline(&pipeline).await
+    }
+
+    pub(super) async fn unregister(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
+        let name = self.senders_key();
+        let mut pipeline = Pipeline::new();
+        pipeline.atomic();
+        for prefix in prefixes {
+            pipeline.cmd("HDEL").arg(&name).arg(format!("{address} {prefix}")).ignore();
+        }
+        pipeline.cmd("HEXISTS").arg(&name).arg(address.to_string());
+        let (there,): (bool,) = self.link.pipeline(&pipeline).await?;
+        Ok(there)
+    }
+
+    pub(super) async fn forget(&self, address: IpAddr) -> Result<bool, StoreError> {
+        let templates = self.templates_key();
+        let () = self.link.command(redis::cmd("HDEL").arg(templates).arg(address.to_string())).await?;
+        let name = self.senders_key();
+        self.link.command(redis::cmd("EVAL").arg(FORGET).arg(1).arg(name).arg(address.to_string())).await
+    }
+
+    pub(super) async fn touch(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
+        if last.is_empty() {
+            return Ok(());
+        }
+        let mut command = redis::cmd("EVAL");
+        command.arg(TOUCH).arg(1).arg(self.senders_key());
+        for (address, time) in last {
+            command.arg(address.to_string()).arg(format!("{:020}", time.nanoseconds()));
+        }
+        self.link.command(&command).await
+    }
+
+    pub(super) async fn remember_templates(&self, address: IpAddr, announcements: &[u8]) -> Result<(), StoreError> {
+        let name = self.templates_key();
+        self.link.command(redis::cmd("HSET").arg(name).arg(address.to_string()).arg(announcements)).await
+    }
+
+    pub(super) async fn known_templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
+        let name = self.templates_key();
+        let fields: BTreeMap<String, Vec<u8>> = self.link.command(redis::cmd("HGETALL").arg(name)).await?;
+        let parse = |(address, announcements): (String, Vec<u8>)| match address.parse() {
+            Ok(address) => Ok((address, announcements)),
+            Err(_) => Err(StoreError::Corrupt(format!("'{address}' is no address"))),
+        };
+        fields.into_iter().map(parse).collect()
+    }
+
+    pub(super) async fn known_writers(&self) -> Result<Vec<WriterState>, StoreError> {
+        let fields: BTreeMap<String, String> = self.link.command(redis::cmd("HGETALL").arg(self.writers_key())).await?;
+        // Sixteen digits sort as the numbers do.
+        fields.iter().map(|(writer, state)| parse_writer(writer, state)).collect()
+    }
+
+    pub(super) async fn remember_writer(&self, state: &WriterState) -> Result<(), StoreError> {
+        let [minutes, hours, days, months] = state.rolled_up.map(|minute| minute.0);
+        let value = format!("{} {} {minutes} {hours} {days} {months}", state.epoch, state.seen.nanoseconds());
+        let name = self.writers_key();
+        self.link.command(redis::cmd("HSET").arg(name).arg(state.writer.to_string()).arg(value)).await
+    }
+}
+
+fn parse_writer(writer: &str, state: &str) -> Result<WriterState, StoreError> {
+    let parse = || {
+        let writer = WriterId(u64::from_str_radix(writer, 16).ok()?);
+        let mut numbers = state.split(' ');
+        let epoch = numbers.next()?.parse().ok()?;
+        let seen = Timestamp::from_nanoseconds(numbers.next()?.parse().ok()?);
+        let mut minute = || Some(Minute(numbers.next()?.parse().ok()?));
+        Some(WriterState { writer, epoch, seen, rolled_up: [minute()?, minute()?, minute()?, minute()?] })
+    };
+    parse().ok_or_else(|| StoreError::Corrupt(format!("'{state}' is no state of writer {writer}")))
+}

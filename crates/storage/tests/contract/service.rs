@@ -1,0 +1,75 @@
+//! Starts real servers for tests by the scripts of `tests/services`: on free ports, with an empty folder, ending with
+//! this process. A server that cannot be started fails the test: nothing is skipped.
+
+#![expect(clippy::panic, clippy::expect_used, reason = "tests may panic")]
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A server or a small cluster of them.
+#[derive(Debug)]
+pub(crate) struct Service {
+    script: &'static str,
+    environment: Vec<(String, String)>,
+    folder: PathBuf,
+    /// `host:port` of each server.
+    pub(crate) hosts: Vec<String>,
+}
+
+impl Service {
+    /// Starts `<kind>.sh` with these settings (names without the kind in front) and the given number of servers, and
+    /// waits until it answers.
+    pub(crate) fn start(kind: &'static str, servers: u16, settings: &[(&str, &str)]) -> Self {
+        let port = free_ports(servers);
+        let upper = kind.to_uppercase();
+        let mut environment = vec![(format!("{upper}_PORT"), port.to_string())];
+        environment.extend(settings.iter().map(|(name, value)| (format!("{upper}_{name}"), (*value).to_owned())));
+        let folder = std::env::temp_dir().join(format!("netflow-services/{kind}-{port}"));
+        environment.push((format!("{upper}_DIR"), folder.display().to_string()));
+        environment.push(("SERVICE_OWNER".to_owned(), std::process::id().to_string()));
+        let mut service = Self { script: kind, environment, folder, hosts: Vec::new() };
+        let addresses = service.run(&["start"]);
+        service.hosts = addresses.trim().split(',').map(|url| host(url).to_owned()).collect();
+        service
+    }
+
+    /// Where its configuration, data and logs are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Runs another verb of the script, such as `["kill", "1"]`; returns what it printed.
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        let script =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/services").join(format!("{}.sh", self.script));
+        let mut command = Command::new(&script);
+        command.args(arguments).envs(self.environment.iter().cloned()).stdin(Stdio::null()).stderr(Stdio::inherit());
+        let output = command.output().unwrap_or_else(|error| panic!("{}: {error}", script.display()));
+        assert!(output.status.success(), "{} {arguments:?} failed: the message is above", script.display());
+        String::from_utf8(output.stdout).expect("addresses are text")
+    }
+}
+
+/// The host and port of `redis://:password@host:port` or of `host:port`.
+fn host(url: &str) -> &str {
+    url.rsplit(['/', '@']).next().unwrap_or(url)
+}
+
+/// The first of some ports in a row that are free, as are those 1000 above them and 2042 below, where the servers talk
+/// to each other.
+fn free_ports(count: u16) -> u16 {
+    // Services that start at the same time look in different places.
+    static STARTED: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(41) + STARTED.fetch_add(1, Ordering::Relaxed) * 7;
+    let places = (0..2_000).map(|step| (begin + step) % 2_000 * 16);
+    let candidates = places.map(|place| 20_000 + u16::try_from(place).expect("below 32,000"));
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    candidates
+        .into_iter()
+        .find(|port| {
+            (0..count).all(|number| [0, 1_000, -2_042].iter().all(|far| free(port.wrapping_add_signed(*far) + number)))
+        })
+        .expect("free ports")
+}

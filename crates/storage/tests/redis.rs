@@ -1,0 +1,226 @@
+//! The contract over Redis: one server, a cluster of three masters, and a master found through a sentinel; and what
+//! only a server can do. The servers are Debian's, started here.
+
+#![cfg(feature = "redis")]
+#![expect(clippy::expect_used, reason = "tests may panic")]
+
+#[macro_use]
+#[path = "contract/clauses.rs"]
+mod clauses;
+#[path = "contract/service.rs"]
+mod service;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use accounting::block::{Block, BlockKey, TableSet, WriterId};
+use accounting::period::{Interval, Minute, Period};
+use flow::{Prefix, Timestamp};
+use service::Service;
+use storage::redis::{Redis, RedisSettings, SPARE};
+use storage::{Selection, Store, StoreError};
+
+/// A namespace of its own for each store.
+fn settings(service: &Service) -> RedisSettings {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let namespace = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    RedisSettings { hosts: service.hosts.clone(), namespace, ..RedisSettings::default() }
+}
+
+fn open(service: &Service) -> Redis {
+    Redis::open(settings(service)).expect("good settings")
+}
+
+mod server {
+    use super::*;
+
+    static SERVER: LazyLock<Service> = LazyLock::new(|| Service::start("redis", 1, &[]));
+
+    async fn empty() -> (Redis, ()) {
+        (open(&SERVER), ())
+    }
+
+    contract!(empty);
+}
+
+mod cluster {
+    use super::*;
+
+    static CLUSTER: LazyLock<Service> = LazyLock::new(|| Service::start("redis", 3, &[("MODE", "cluster")]));
+
+    async fn empty() -> (Redis, ()) {
+        (open(&CLUSTER), ())
+    }
+
+    contract!(empty);
+}
+
+mod sentinel {
+    use super::*;
+
+    static SENTINEL: LazyLock<Service> = LazyLock::new(|| Service::start("redis", 3, &[("MODE", "sentinel")]));
+
+    async fn empty() -> (Redis, ()) {
+        (open(&SENTINEL), ())
+    }
+
+    contract!(empty);
+}
+
+/// 2026-11-01 00:00 UTC.
+const START: Minute = Minute(29_891_520);
+
+fn block(sequence: u64) -> Block {
+    let sender = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    let prefix = Prefix::new(Ipv4Addr::new(172, 16, 0, 0).into(), 16).expect("a first address");
+    let interval = Interval { period: Period::Minute, start: START };
+    let (writer, tables) = (WriterId(9), TableSet::ALL);
+    let key = BlockKey { interval, sender, prefix, writer, epoch: 1, sequence, part: 0, tables };
+    Block { key, content: vec![7; 1_000] }
+}
+
+async fn stored(store: &dyn Store) -> Result<Vec<u64>, StoreError> {
+    let BlockKey { interval, sender, prefix, tables, .. } = block(0).key;
+    let blocks = store.read_blocks(&[Selection { interval, sender, prefix, tables }]).await?;
+    let mut sequences: Vec<u64> = blocks.into_iter().map(|block| block.key.sequence).collect();
+    sequences.sort_unstable();
+    Ok(sequences)
+}
+
+/// Puts until it works, as a flusher does; fails after half a minute.
+async fn put_until_it_works(store: &dyn Store, sequence: u64) {
+    let since = Instant::now();
+    while let Err(error) = store.put_blocks(&[block(sequence)]).await {
+        assert!(matches!(error, StoreError::Retry(_)), "{error:?}");
+        assert!(since.elapsed() < Duration::from_secs(30), "{error}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_was_killed_is_found_again_when_it_is_back() {
+    let server = Service::start("redis", 1, &[("SYNC", "always")]);
+    let store = open(&server);
+    store.put_blocks(&[block(1)]).await.unwrap();
+    server.run(&["kill", "1"]);
+    assert!(matches!(store.put_blocks(&[block(2)]).await, Err(StoreError::Retry(_))));
+    assert!(matches!(stored(&store).await, Err(StoreError::Retry(_))));
+    server.run(&["start", "1"]);
+    put_until_it_works(&store, 2).await;
+    assert_eq!(stored(&store).await.unwrap(), [1, 2]);
+    server.run(&["clean"]);
+}
+
+#[tokio::test]
+async fn a_store_can_be_opened_while_its_server_is_away() {
+    let server = Service::start("redis", 1, &[]);
+    server.run(&["stop"]);
+    let store = open(&server);
+    assert!(matches!(store.put_blocks(&[block(1)]).await, Err(StoreError::Retry(_))));
+    server.run(&["start"]);
+    put_until_it_works(&store, 1).await;
+    assert_eq!(stored(&store).await.unwrap(), [1]);
+    server.run(&["clean"]);
+}
+
+#[tokio::test]
+async fn when_the_master_dies_the_sentinels_name_another() {
+    let service = Service::start("redis", 3, &[("MODE", "sentinel")]);
+    let store = open(&service);
+    store.put_blocks(&[block(1)]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    service.run(&["kill", "1"]);
+    put_until_it_works(&store, 2).await;
+    // What the replica may have missed is put again by the spool.
+    put_until_it_works(&store, 1).await;
+    assert_eq!(stored(&store).await.unwrap(), [1, 2]);
+    service.run(&["clean"]);
+}
+
+#[tokio::test]
+async fn when_a_master_of_a_cluster_dies_its_replica_takes_over() {
+    let service = Service::start("redis", 6, &[("MODE", "cluster"), ("REPLICAS", "1")]);
+    let store = open(&service);
+    store.put_blocks(&[block(1)]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for master in ["1", "2"] {
+        service.run(&["kill", master]);
+        let more = 1 + master.parse::<u64>().expect("a number");
+        put_until_it_works(&store, more).await;
+    }
+    assert_eq!(stored(&store).await.unwrap(), [1, 2, 3]);
+    service.run(&["clean"]);
+}
+
+#[tokio::test]
+async fn a_password_is_given_and_a_wrong_one_is_the_operators_affair() {
+    let server = Service::start("redis", 1, &[("PASSWORD", "secret")]);
+    let with = |password: Option<&str>| {
+        Redis::open(RedisSettings { password: password.map(str::to_owned), ..settings(&server) })
+            .expect("good settings")
+    };
+    let store = with(Some("secret"));
+    store.put_blocks(&[block(1)]).await.unwrap();
+    assert_eq!(stored(&store).await.unwrap(), [1]);
+    for wrong in [None, Some("wrong")] {
+        let error = stored(&with(wrong)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Config(_)), "{error:?}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+    server.run(&["clean"]);
+}
+
+#[tokio::test]
+async fn an_encrypted_connection_checks_the_certificate_of_the_server() {
+    let server = Service::start("redis", 1, &[("TLS", "yes")]);
+    let authority = server.folder().join("tls/ca.pem");
+    let with =
+        |tls, authority| Redis::open(RedisSettings { tls, authority, ..settings(&server) }).expect("good settings");
+    let store = with(true, Some(authority));
+    store.put_blocks(&[block(1)]).await.unwrap();
+    assert_eq!(stored(&store).await.unwrap(), [1]);
+    assert!(stored(&with(true, None)).await.is_err(), "the system does not know this authority");
+    assert!(stored(&with(false, None)).await.is_err(), "the server speaks TLS only");
+    server.run(&["clean"]);
+}
+
+#[tokio::test]
+async fn keys_of_blocks_expire_when_nobody_deletes_them() {
+    let server = Service::start("redis", 1, &[]);
+    let mut settings = settings(&server);
+    let keep = Duration::from_secs(100 * 365 * 24 * 3600);
+    settings.keep[Period::Minute as usize] = Some(keep);
+    let namespace = settings.namespace.clone();
+    let store = Redis::open(settings).expect("good settings");
+    let mut hour = block(1);
+    hour.key.interval.period = Period::Hour;
+    store.put_blocks(&[block(1), hour]).await.unwrap();
+    let client = redis::Client::open(format!("redis://{}/", server.hosts[0])).expect("an address");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
+    let mut expiry = async |key: String| {
+        redis::cmd("EXPIRETIME").arg(key).query_async::<i64>(&mut connection).await.expect("an answer")
+    };
+    let due = Minute(START.0 + 1).timestamp().saturating_add(keep).saturating_add(SPARE);
+    let due = i64::try_from(due.min(Timestamp::from_seconds(u64::MAX)).seconds()).expect("a time");
+    let place = |period| format!("{namespace}:block:{{192.0.2.1 172.16.0.0/16 {period} {}}}", START.0);
+    assert_eq!(expiry(place("minute")).await, due);
+    assert_eq!(expiry(format!("{namespace}:groups:{{0000000000000009 minute {}}}", START.0)).await, due);
+    assert_eq!(expiry(place("hour")).await, -1, "hours are kept for ever");
+    server.run(&["clean"]);
+}
+
+#[test]
+fn settings_that_cannot_be_meant_are_refused() {
+    let refused = |settings| match Redis::open(settings) {
+        Err(StoreError::Config(message)) => message,
+        other => panic!("{other:?}"),
+    };
+    let none = RedisSettings { hosts: Vec::new(), ..RedisSettings::default() };
+    assert_eq!(refused(none), "redis.hosts names no host");
+    let url = RedisSettings { hosts: vec!["redis://localhost".to_owned()], ..RedisSettings::default() };
+    assert!(refused(url).contains("'redis://localhost' in redis.hosts"));
+    let missing = RedisSettings { authority: Some("/nowhere/ca.pem".into()), ..RedisSettings::default() };
+    assert!(refused(missing).starts_with("/nowhere/ca.pem: "));
+}
