@@ -38,7 +38,8 @@ fn blocks(tables: &Tables, minute: u32) -> Vec<Block> {
 
 fn one_minute(c: &mut Criterion) {
     const NAMES: u64 = 10_000;
-    let kinds: [(&str, Field, fn(u64) -> Value); 3] = [
+    type Kind = (&'static str, Field, fn(u64) -> Value);
+    let kinds: [Kind; 3] = [
         ("IPv4", Field::SourceAddress, |random| Value::Address(Ipv4Addr::from_bits(random as u32).into())),
         ("IPv6", Field::SourceAddress, |random| {
             Value::Address(Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(random)).into())

@@ -107,13 +107,13 @@ fn book(c: &mut Criterion) {
     let unlimited = TallyLimits { names_per_table: usize::MAX / 2, names: usize::MAX };
     for (prefixes, name) in [(one, "1 prefix"), (apart, "3 prefixes apart"), (nested, "3 prefixes nested")] {
         for addresses in [1_000, 50_000, 1_000_000] {
-            let flows = flows(addresses);
-            let monitored = monitored(prefixes);
             for (limits, limited) in [(TallyLimits::default(), "limited"), (unlimited, "unlimited")] {
-                // The room is there from the flush before, as it is in the collector.
-                let mut tally = Tally::new(limits);
-                book_all(&mut tally, &monitored, &flows);
                 group.bench_function(format!("{name}/{addresses} addresses/{limited}"), |b| {
+                    let flows = flows(addresses);
+                    let monitored = monitored(prefixes);
+                    // The room is there from the flush before, as it is in the collector.
+                    let mut tally = Tally::new(limits);
+                    book_all(&mut tally, &monitored, &flows);
                     b.iter(|| {
                         tally.clear();
                         book_all(&mut tally, &monitored, &flows);

@@ -56,6 +56,33 @@ fn folded_product(a: u64, b: u64) -> usize {
     (product as u64 ^ (product >> 64) as u64) as usize
 }
 
+/// What is added to a counter, prepared once for all tables that it is added to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Amount {
+    counters: Counters,
+    packets: u32,
+    /// As in a slot, save that the bit [`TAKEN`] is clear; or [`Amount::NEVER_FITS`].
+    rest: u64,
+}
+
+impl Amount {
+    /// Carries when it is added to any slot that is taken.
+    const NEVER_FITS: u64 = u64::MAX;
+
+    pub(crate) fn new(counters: Counters) -> Self {
+        match u32::try_from(counters.packets) {
+            Ok(packets) if counters.bytes <= MOST_BYTES && counters.flows <= MOST_FLOWS => {
+                Self { counters, packets, rest: counters.flows << FLOWS_SHIFT | counters.bytes << BYTES_SHIFT }
+            }
+            _ => Self { counters, packets: 0, rest: Self::NEVER_FITS },
+        }
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
 /// Counters by value.
 #[derive(Clone, Debug)]
 pub(crate) struct CounterMap<K> {
@@ -110,16 +137,31 @@ impl<K: MapKey> Bucket<K> {
         Counters { bytes, packets: self.packets[slot % SLOTS].into(), flows: rest >> FLOWS_SHIFT }
     }
 
-    /// Puts counters into a slot; `false` when they do not fit.
+    /// Adds to a slot that is taken; `false` when the sum does not fit, and then nothing is added.
     #[inline(always)]
-    fn put(&mut self, slot: usize, counters: Counters) -> bool {
-        let Ok(packets) = u32::try_from(counters.packets) else { return false };
-        if counters.bytes > MOST_BYTES || counters.flows > MOST_FLOWS {
+    fn add(&mut self, slot: usize, amount: &Amount) -> bool {
+        let rest = &mut self.rest[slot % SLOTS];
+        let packets = &mut self.packets[slot % SLOTS];
+        let (sum, flows_carry) = rest.overflowing_add(amount.rest);
+        // The lowest bit of flows differs from what its addends make of it when bytes have carried into it.
+        let bytes_carry = (sum ^ *rest ^ amount.rest) >> FLOWS_SHIFT & 1 != 0;
+        let (packets_sum, packets_carry) = packets.overflowing_add(amount.packets);
+        if flows_carry | bytes_carry | packets_carry {
             return false;
         }
-        self.packets[slot % SLOTS] = packets;
-        self.rest[slot % SLOTS] = counters.flows << FLOWS_SHIFT | counters.bytes << BYTES_SHIFT | TAKEN;
+        *rest = sum;
+        *packets = packets_sum;
         true
+    }
+
+    /// Sets a slot that is taken to zero; returns what it had with what did not fit it.
+    #[cold]
+    fn empty(&mut self, slot: usize, more: Counters) -> Counters {
+        let mut sum = self.counters(slot);
+        sum.add(more);
+        self.rest[slot % SLOTS] = TAKEN;
+        self.packets[slot % SLOTS] = 0;
+        sum
     }
 
     /// Takes the first slot that is not taken; `None` when all are.
@@ -147,15 +189,13 @@ impl<K> Default for CounterMap<K> {
 impl<K: MapKey> CounterMap<K> {
     /// Adds to the counters of a key with this hash; `true` when they are new.
     #[inline(always)]
-    pub(crate) fn add(&mut self, key: K, hash: usize, counters: Counters) -> bool {
+    pub(crate) fn add(&mut self, key: K, hash: usize, amount: &Amount) -> bool {
         let mask = self.buckets.len().wrapping_sub(1);
         let mut at = hash & mask;
         while let Some(bucket) = self.buckets.get_mut(at) {
             if let Some(slot) = bucket.find(key) {
-                let mut sum = bucket.counters(slot);
-                sum.add(counters);
-                if !bucket.put(slot, sum) {
-                    bucket.put(slot, Counters::ZERO);
+                if !bucket.add(slot, amount) {
+                    let sum = bucket.empty(slot, amount.counters);
                     self.widen(key, sum);
                 }
                 return false;
@@ -165,22 +205,23 @@ impl<K: MapKey> CounterMap<K> {
             }
             at = (at + 1) & mask;
         }
-        self.insert(key, hash, counters);
+        self.insert(key, hash, amount);
         true
     }
 
+    /// Adds what does not fit its slot.
     #[cold]
     fn widen(&mut self, key: K, counters: Counters) {
         self.wide.entry(key).or_default().add(counters);
     }
 
     #[inline(never)]
-    fn insert(&mut self, key: K, hash: usize, counters: Counters) {
+    fn insert(&mut self, key: K, hash: usize, amount: &Amount) {
         if (self.len + 1) * 4 > self.buckets.len() * SLOTS * 3 {
             self.grow();
         }
         self.len += 1;
-        self.place(key, hash, counters);
+        self.place(key, hash, amount);
     }
 
     #[cold]
@@ -189,19 +230,19 @@ impl<K: MapKey> CounterMap<K> {
         let grown = vec![Bucket::default(); (self.buckets.len() * 2).max(1)];
         for bucket in std::mem::replace(&mut self.buckets, grown) {
             for (key, counters) in bucket.taken() {
-                self.place(key, key.hash(seed), counters);
+                self.place(key, key.hash(seed), &Amount::new(counters));
             }
         }
     }
 
     /// Gives a key that has none a slot. There is always one.
-    fn place(&mut self, key: K, hash: usize, counters: Counters) {
+    fn place(&mut self, key: K, hash: usize, amount: &Amount) {
         let mask = self.buckets.len().wrapping_sub(1);
         let mut at = hash & mask;
         while let Some(bucket) = self.buckets.get_mut(at) {
             if let Some(slot) = bucket.take(key) {
-                if !bucket.put(slot, counters) {
-                    self.widen(key, counters);
+                if !bucket.add(slot, amount) {
+                    self.widen(key, amount.counters);
                 }
                 return;
             }
@@ -251,7 +292,7 @@ impl<K: MapKey> CounterMap<K> {
         self.forget();
         self.len = kept.len();
         for (key, counters) in kept {
-            self.place(key, key.hash(seed), counters);
+            self.place(key, key.hash(seed), &Amount::new(counters));
         }
     }
 
@@ -289,7 +330,7 @@ mod tests {
     }
 
     fn add<K: MapKey>(map: &mut CounterMap<K>, key: K, counters: Counters) -> bool {
-        map.add(key, key.hash(Seed::of_process()), counters)
+        map.add(key, key.hash(Seed::of_process()), &Amount::new(counters))
     }
 
     fn get<K: MapKey>(map: &CounterMap<K>, key: K) -> Option<Counters> {

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use flow::{Counters, canonical};
 
-use crate::counter_map::{CounterMap, MapKey, Seed};
+use crate::counter_map::{Amount, CounterMap, MapKey, Seed};
 use crate::field::{Field, Name, Value};
 
 /// A value as a map key. Ordered as blocks order it: numbers and IPv4 addresses by value, then IPv6 addresses.
@@ -104,17 +104,17 @@ pub(crate) struct Rows {
 impl Table {
     /// Adds to a counter; `true` when the table had not had it before.
     #[inline]
-    pub(crate) fn add(&mut self, HashedKey { key, hash }: HashedKey, counters: Counters) -> bool {
+    pub(crate) fn add(&mut self, HashedKey { key, hash }: HashedKey, amount: &Amount) -> bool {
         match key {
-            Key::Short(key) => self.short.add(key, hash, counters),
-            Key::Long(key) => self.long.add(key, hash, counters),
+            Key::Short(key) => self.short.add(key, hash, amount),
+            Key::Long(key) => self.long.add(key, hash, amount),
         }
     }
 
     /// Adds to the counter of a number; `true` when the table had not had it before.
     #[inline]
-    pub(crate) fn add_number(&mut self, HashedNumber { number, hash }: HashedNumber, counters: Counters) -> bool {
-        self.short.add(number, hash, counters)
+    pub(crate) fn add_number(&mut self, HashedNumber { number, hash }: HashedNumber, amount: &Amount) -> bool {
+        self.short.add(number, hash, amount)
     }
 
     /// Adds something that has no name (any more).
@@ -127,10 +127,10 @@ impl Table {
     pub(crate) fn merge(&mut self, rows: &Rows) {
         let seed = Seed::of_process();
         for (key, counters) in &rows.short {
-            self.short.add(*key, key.hash(seed), *counters);
+            self.short.add(*key, key.hash(seed), &Amount::new(*counters));
         }
         for (key, counters) in &rows.long {
-            self.long.add(*key, key.hash(seed), *counters);
+            self.long.add(*key, key.hash(seed), &Amount::new(*counters));
         }
         self.other.add(rows.other);
         self.truncated |= rows.truncated;

@@ -141,7 +141,7 @@ impl Tally {
     fn add(&mut self, id: GroupId, (sender, prefix): (IpAddr, Prefix), direction: Direction, booking: &Booking) {
         let place = id.0 as usize;
         if place >= self.groups.len() {
-            self.groups.resize_with(place + 1, Group::default);
+            self.make_room(place);
         }
         let Some(group) = self.groups.get_mut(place) else { return };
         if group.is_idle() {
@@ -158,6 +158,11 @@ impl Tally {
                 self.shrink();
             }
         }
+    }
+
+    #[cold]
+    fn make_room(&mut self, place: usize) {
+        self.groups.resize_with(place + 1, Group::default);
     }
 
     /// Halves the names of all tables together by making the largest tables smaller.

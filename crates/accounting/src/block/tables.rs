@@ -6,7 +6,7 @@ use flow::{Counters, Prefix};
 
 use super::packer::Packer;
 use super::{Block, BlockError, BlockKey, TableSet, WriterId, encoding};
-use crate::counter_map::Seed;
+use crate::counter_map::{Amount, Seed};
 use crate::direction::Direction;
 use crate::field::{Field, Name};
 use crate::period::Interval;
@@ -33,7 +33,7 @@ impl Tables {
         let table = self.table_mut(direction, name.field);
         match Key::of(name) {
             Some(key) => {
-                table.add(key.hashed(Seed::of_process()), counters);
+                table.add(key.hashed(Seed::of_process()), &Amount::new(counters));
             }
             None => table.add_other(counters),
         }

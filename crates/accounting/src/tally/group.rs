@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use flow::{Counters, FlowRecord, Prefix};
 
 use crate::block::{Block, BlockKey, Packer};
-use crate::counter_map::Seed;
+use crate::counter_map::{Amount, Seed};
 use crate::direction::Direction;
 use crate::field::Field;
 use crate::period::Minute;
@@ -14,7 +14,7 @@ use crate::table::{HashedKey, HashedNumber, Key, Rows, Table};
 /// What one way of a flow is booked as: the same for every prefix and direction that it has.
 pub(super) struct Booking {
     pub(super) minute: Minute,
-    counters: Counters,
+    amount: Amount,
     protocol: HashedNumber,
     source: HashedKey,
     source_port: HashedNumber,
@@ -30,7 +30,7 @@ impl Booking {
     pub(super) fn new(flow: &FlowRecord, minute: Minute, counters: Counters, seed: Seed) -> Self {
         Self {
             minute,
-            counters,
+            amount: Amount::new(counters),
             protocol: HashedNumber::new(flow.protocol.into(), seed),
             source: Key::of_address(flow.source).hashed(seed),
             source_port: HashedNumber::new(flow.source_port.into(), seed),
@@ -133,7 +133,7 @@ impl OpenMinute {
     #[inline]
     #[expect(clippy::indexing_slicing, reason = "there is a place for each of the four directions")]
     pub(super) fn direction(&mut self, direction: Direction) -> &mut DirectionTables {
-        self.directions[direction as usize].get_or_insert_default()
+        self.directions[direction as usize].get_or_insert_with(DirectionTables::boxed)
     }
 
     /// The blocks of this minute; tables are folded to the limit of names.
@@ -158,20 +158,26 @@ pub(super) struct DirectionTables {
 }
 
 impl DirectionTables {
+    #[cold]
+    #[inline(never)]
+    fn boxed() -> Box<Self> {
+        Box::default()
+    }
+
     /// Adds to the eight counters that a booking has; returns how many of them are new.
     #[inline]
     pub(super) fn add(&mut self, booking: &Booking) -> usize {
-        let counters = booking.counters;
-        self.all.add(counters);
+        let amount = &booking.amount;
+        self.all.add(amount.counters());
         let [protocol, source, source_port, source_as, destination, destination_port, destination_as] =
             &mut self.tables;
-        usize::from(protocol.add_number(booking.protocol, counters))
-            + usize::from(source.add(booking.source, counters))
-            + usize::from(source_port.add_number(booking.source_port, counters))
-            + usize::from(source_as.add_number(booking.source_as, counters))
-            + usize::from(destination.add(booking.destination, counters))
-            + usize::from(destination_port.add_number(booking.destination_port, counters))
-            + usize::from(destination_as.add_number(booking.destination_as, counters))
+        usize::from(protocol.add_number(booking.protocol, amount))
+            + usize::from(source.add(booking.source, amount))
+            + usize::from(source_port.add_number(booking.source_port, amount))
+            + usize::from(source_as.add_number(booking.source_as, amount))
+            + usize::from(destination.add(booking.destination, amount))
+            + usize::from(destination_port.add_number(booking.destination_port, amount))
+            + usize::from(destination_as.add_number(booking.destination_as, amount))
     }
 
     /// Prunes tables that have more than twice as many names as the limit; returns how many names were folded.
