@@ -4,6 +4,7 @@
 //! numbers); each record comes out through a closure, as it is met. Decoding never fails as a whole: it returns what
 //! it could not read beside the records that it could.
 
+mod announcements;
 mod booking;
 pub mod cursor;
 mod data_set;
@@ -36,6 +37,7 @@ mod template;
 mod template_store;
 pub mod value;
 
+pub use announcements::AnnouncementsError;
 pub use datagram::{Datagram, Message};
 pub use decoded::Decoded;
 pub use error::{DecodeError, ErrorKind};

@@ -6,6 +6,11 @@
 //! overtake each other. IPFIX has no uptime and gives no sign. Processes behind one address are told apart by their
 //! port; otherwise two of them would look like one that starts again and again.
 
+//!
+//! After a restart of the collector the sequence number that is remembered may be an old one. Then the sign is that the
+//! exporter started after the last of its messages that is remembered: it was another process that announced.
+
+use flow::Timestamp;
 use hashbrown::HashMap;
 
 use crate::datagram::Message;
@@ -17,10 +22,38 @@ const PROCESSES_KEPT: usize = 256;
 /// seconds, and clocks drift.
 const TOLERANCE_MILLISECONDS: u64 = 10_000;
 
-/// Sequence number and time of the start, in milliseconds, of each exporting process: domain and port.
+/// The last message of an exporting process.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Last {
+    pub(crate) sequence: u32,
+    pub(crate) exported: Timestamp,
+    /// Milliseconds.
+    pub(crate) uptime: u32,
+    /// Whether this collector has started again since.
+    remembered: bool,
+}
+
+impl Last {
+    /// When the process started, in milliseconds.
+    fn start(&self) -> u64 {
+        self.exported.milliseconds().saturating_sub(u64::from(self.uptime))
+    }
+
+    /// Whether this message comes from a process that started after the one that sent the last message.
+    fn is_of_successor(&self, last: &Self) -> bool {
+        if last.remembered {
+            return self.start().saturating_sub(last.exported.milliseconds()) > TOLERANCE_MILLISECONDS;
+        }
+        let back = last.sequence.wrapping_sub(self.sequence);
+        let stepped_back = back > 0 && back < u32::MAX / 2;
+        stepped_back && self.start().saturating_sub(last.start()) > TOLERANCE_MILLISECONDS
+    }
+}
+
+/// The last message of each exporting process: domain and port.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Restarts {
-    processes: HashMap<(u32, u16), (u32, u64)>,
+    processes: HashMap<(u32, u16), Last>,
 }
 
 impl Restarts {
@@ -28,18 +61,28 @@ impl Restarts {
     pub(crate) fn note(&mut self, message: &Message) -> bool {
         let Some(uptime) = message.uptime else { return false };
         let process = (message.domain, message.exporter.port);
-        let start = message.exported.milliseconds().saturating_sub(u64::from(uptime));
-        let now = (message.sequence, start);
+        let now = Last { sequence: message.sequence, exported: message.exported, uptime, remembered: false };
         if let Some(last) = self.processes.get_mut(&process) {
-            let (last_sequence, last_start) = std::mem::replace(last, now);
-            let back = last_sequence.wrapping_sub(message.sequence);
-            let stepped_back = back > 0 && back < u32::MAX / 2;
-            return stepped_back && start.saturating_sub(last_start) > TOLERANCE_MILLISECONDS;
+            return now.is_of_successor(&std::mem::replace(last, now));
         }
         if self.processes.len() < PROCESSES_KEPT {
             self.processes.insert(process, now);
         }
         false
+    }
+
+    /// The last message of a process.
+    pub(crate) fn last(&self, domain: u32, port: u16) -> Option<Last> {
+        self.processes.get(&(domain, port)).copied()
+    }
+
+    /// The collector has started again since the messages that were noted. One that does not say when it was sent is
+    /// not worth remembering.
+    pub(crate) fn remember(&mut self) {
+        self.processes.retain(|_, last| {
+            last.remembered = true;
+            last.exported > Timestamp::EPOCH
+        });
     }
 }
 
@@ -71,5 +114,32 @@ mod tests {
         assert!(!note(1, 1, 1_000_080, 20), "the sequence started again, the process did not");
         assert!(note(1, 0, 1_000_200, 6));
         assert!(!note(1, 1, 1_000_210, 16));
+    }
+
+    #[test]
+    fn what_was_remembered_is_of_another_process_when_the_exporter_started_after_it() {
+        let message = |sequence, exported_seconds, uptime_seconds: u32| Message {
+            protocol: Protocol::NetflowV9,
+            exporter: Exporter::new([192, 0, 2, 1].into(), 1),
+            received: Timestamp::EPOCH,
+            exported: Timestamp::from_seconds(exported_seconds),
+            domain: 0,
+            sequence,
+            uptime: Some(uptime_seconds * 1000),
+        };
+        let mut remembered = Restarts::default();
+        remembered.note(&message(500, 1_000_000, 90_000));
+        remembered.remember();
+        let says = |next: &Message| remembered.clone().note(next);
+        assert!(!says(&message(90_000, 2_000_000, 1_090_000)), "the same process, long after");
+        assert!(!says(&message(90_000, 2_000_000, 1_089_000)), "its clocks have drifted apart");
+        assert!(!says(&message(7, 1_000_005, 0)), "clocks are not exact to the second");
+        assert!(says(&message(700, 1_000_300, 200)), "it has sent more since than before");
+        let mut again = remembered.clone();
+        assert!(!again.note(&message(600, 1_000_100, 90_100)));
+        assert!(
+            !again.note(&message(601, 1_200_000, 5)),
+            "from the first message on, the sequence has to step back too"
+        );
     }
 }

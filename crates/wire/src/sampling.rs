@@ -33,22 +33,54 @@ pub(crate) struct Samplers {
     unnamed: HashMap<Domain, u32>,
     /// The only named sampler of a domain, or `None` when there are several that differ.
     only: HashMap<Domain, Option<u32>>,
+    /// How often something of the above has changed.
+    changes: u64,
 }
 
 impl Samplers {
     /// Learns from an options data record, if it says anything about sampling.
     pub(crate) fn learn(&mut self, message: &Message, plan: &Plan, reading: &Reading) {
         let Some(rate) = told(reading) else { return };
-        let domain = (message.protocol, message.domain);
-        if self.named.len() + self.unnamed.len() >= SAMPLERS_KEPT {
+        let sampler = plan.fills(Slot::SamplerId).then(|| reading.number(Slot::SamplerId));
+        self.set((message.protocol, message.domain), sampler, rate);
+    }
+
+    /// Notes the rate of a sampler, or of a domain as a whole.
+    pub(crate) fn set(&mut self, domain: Domain, sampler: Option<u64>, rate: u32) {
+        let known = match sampler {
+            Some(sampler) => self.named.get(&(domain, sampler)),
+            None => self.unnamed.get(&domain),
+        };
+        let (known, full) = (known.copied(), self.named.len() + self.unnamed.len() >= SAMPLERS_KEPT);
+        if known == Some(rate) || (known.is_none() && full) {
             return;
         }
-        if plan.fills(Slot::SamplerId) {
-            self.named.insert((domain, reading.number(Slot::SamplerId)), rate);
+        self.changes += 1;
+        let Some(sampler) = sampler else {
+            self.unnamed.insert(domain, rate);
+            return;
+        };
+        self.named.insert((domain, sampler), rate);
+        if known.is_some() {
             self.note_only(domain);
         } else {
-            self.unnamed.insert(domain, rate);
+            let only = self.only.entry(domain).or_insert(Some(rate));
+            *only = only.filter(|only| *only == rate);
         }
+    }
+
+    /// All rates: domain, sampler if it is not that of the domain, rate.
+    pub(crate) fn sorted(&self) -> Vec<(Domain, Option<u64>, u32)> {
+        let named = self.named.iter().map(|((domain, sampler), rate)| (*domain, Some(*sampler), *rate));
+        let unnamed = self.unnamed.iter().map(|(domain, rate)| (*domain, None, *rate));
+        let mut sorted: Vec<_> = named.chain(unnamed).collect();
+        sorted.sort_unstable();
+        sorted
+    }
+
+    /// How often a rate has changed.
+    pub(crate) const fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The rate of a flow record. `memo` is the answer for the last record of the same set.

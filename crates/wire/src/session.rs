@@ -5,6 +5,7 @@
 
 use flow::Protocol;
 
+use crate::announcements::{self, AnnouncementsError};
 use crate::datagram::{Datagram, Message};
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
@@ -34,7 +35,7 @@ pub struct SessionLimits {
 /// Everything that decoding must remember about one exporter address (all ports, all protocols, all domains).
 #[derive(Debug)]
 pub struct Session {
-    memory: Memory,
+    pub(crate) memory: Memory,
 }
 
 /// The parts of a session, open to the files of the protocols.
@@ -44,7 +45,7 @@ pub(crate) struct Memory {
     pub(crate) samplers: Samplers,
     pub(crate) pending: Pending,
     sequences: Sequences,
-    restarts: Restarts,
+    pub(crate) restarts: Restarts,
     /// Room for the fields of a template that is being read, kept so that announcements allocate nothing.
     fields: Vec<FieldSpecifier>,
 }
@@ -140,6 +141,38 @@ impl Session {
     /// The templates that are known, in no particular order.
     pub fn templates(&self) -> impl Iterator<Item = KnownTemplate<'_>> {
         self.memory.templates.iter()
+    }
+
+    /// The templates and sampling rates that are known, to be kept until a later session of the same exporter address
+    /// [learns](Self::learn) them: then data can be read at once, although exporters announce only every few minutes.
+    #[must_use]
+    pub fn announcements(&self) -> Vec<u8> {
+        announcements::encode(&self.memory)
+    }
+
+    /// Changes whenever what the exporter has announced is not what it was before. Announcements that repeat what is
+    /// known do not count; so as long as this stays the same, [`announcements`](Self::announcements) need not be kept
+    /// again.
+    #[must_use]
+    pub fn announcements_changed(&self) -> u64 {
+        self.memory.templates.changes() + self.memory.samplers.changes()
+    }
+
+    /// Learns what [`announcements`](Self::announcements) of an earlier session said, in place of what this one knows;
+    /// says how many templates that are. A restart of the exporter meanwhile is noticed as far as it can be: templates of
+    /// NetFlow v9 are forgotten when their exporter turns out to have started after it announced them.
+    ///
+    /// # Errors
+    /// When the octets are not as they were. Then nothing is learnt.
+    pub fn learn(&mut self, announcements: &[u8]) -> Result<usize, AnnouncementsError> {
+        let limits = SessionLimits { templates: self.memory.templates.limits(), ..Default::default() };
+        let mut learnt = Self::new(limits);
+        announcements::decode(announcements, &mut learnt)?;
+        let Memory { templates, samplers, restarts, .. } = learnt.memory;
+        self.memory.templates = templates;
+        self.memory.samplers = samplers;
+        self.memory.restarts = restarts;
+        Ok(self.memory.templates.len())
     }
 
     /// The export streams that have sent sequence numbers, in no particular order.

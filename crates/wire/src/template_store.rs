@@ -98,6 +98,8 @@ pub(crate) struct TemplateStore {
     templates: usize,
     fields: usize,
     announcements: u64,
+    /// How often what is known has changed.
+    changes: u64,
     /// When stale templates were last looked for, so that a flood of announcements does not make a flood of searches.
     swept: Timestamp,
 }
@@ -111,6 +113,7 @@ impl TemplateStore {
             templates: 0,
             fields: 0,
             announcements: 0,
+            changes: 0,
             swept: Timestamp::EPOCH,
         }
     }
@@ -146,6 +149,7 @@ impl TemplateStore {
             self.forget(&key, |learnt| Some(learnt.order) == oldest);
         }
         self.make_room(&key, fields.len(), message.received)?;
+        self.changes += 1;
         self.templates += 1;
         self.fields += fields.len();
         *self.domains.entry((key.protocol, key.domain)).or_default() += 1;
@@ -155,15 +159,43 @@ impl TemplateStore {
 
     /// All templates, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = KnownTemplate<'_>> {
+        self.numbered().map(|(_, known)| known)
+    }
+
+    /// All templates in the order in which they were announced last.
+    pub(crate) fn oldest_first(&self) -> impl Iterator<Item = KnownTemplate<'_>> {
+        let mut numbered: Vec<_> = self.numbered().collect();
+        numbered.sort_unstable_by_key(|(order, _)| *order);
+        numbered.into_iter().map(|(_, known)| known)
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = (u64, KnownTemplate<'_>)> {
         self.by_key.iter().flat_map(|(key, learnt)| {
-            learnt.iter().map(|learnt| KnownTemplate {
-                protocol: key.protocol,
-                domain: key.domain,
-                port: learnt.port,
-                announced: learnt.announced,
-                template: &learnt.template,
+            learnt.iter().map(|learnt| {
+                let known = KnownTemplate {
+                    protocol: key.protocol,
+                    domain: key.domain,
+                    port: learnt.port,
+                    announced: learnt.announced,
+                    template: &learnt.template,
+                };
+                (learnt.order, known)
             })
         })
+    }
+
+    /// How many templates are known.
+    pub(crate) const fn len(&self) -> usize {
+        self.templates
+    }
+
+    /// How often what is known has changed; announcements that say nothing new do not count.
+    pub(crate) const fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    pub(crate) const fn limits(&self) -> TemplateLimits {
+        self.limits
     }
 
     /// Forgets all templates of a domain that were announced from a port: the exporter has started again.
@@ -211,6 +243,7 @@ impl TemplateStore {
         if learnt.is_empty() {
             self.by_key.remove(key);
         }
+        self.changes += forgotten as u64;
         self.templates -= forgotten;
         self.fields -= fields;
         let domain = (key.protocol, key.domain);

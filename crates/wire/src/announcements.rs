@@ -1,0 +1,143 @@
+//! What an exporter has announced, as octets that outlive the process: its templates, and the sampling rates that its
+//! options data told. Where the octets are kept, and for how long, is not known here.
+//!
+//! `docs/storage.md` has the layout to the byte. A template is kept as the export message that announces it, so what
+//! reads it again is the decoder of its protocol, within the limits of the session. The header of a NetFlow v9 message
+//! is that of the last one of its exporting process, by which a later restart of the exporter is known.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use flow::{Exporter, Protocol, Timestamp};
+
+use crate::cursor::Cursor;
+use crate::datagram::Datagram;
+use crate::encode::{Ipfix, NetflowV9, TemplateSpec};
+use crate::error::ErrorKind;
+use crate::restart::Restarts;
+use crate::session::{Memory, Session};
+use crate::template_store::KnownTemplate;
+use crate::{ipfix, netflow_v9};
+
+/// Version of the layout; the first octet.
+const VERSION: u8 = 1;
+/// Octets of the CRC-32 at the end.
+const CHECKSUM_LENGTH: usize = 4;
+
+/// First octet of a template.
+const TEMPLATE: u8 = 1;
+/// First octet of the rate of a sampler.
+const SAMPLER: u8 = 2;
+/// First octet of the rate of an observation domain.
+const DOMAIN: u8 = 3;
+
+/// Why announcements cannot be learnt. None of them is then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnnouncementsError {
+    /// They are in a layout that this program does not know.
+    #[error("announcements of version {0}; this program knows version {VERSION}")]
+    UnknownVersion(u8),
+    /// They are cut, or octets of them have changed.
+    #[error("announcements whose checksum is wrong")]
+    Checksum,
+    /// What begins at this octet is no announcement.
+    #[error("no announcement at octet {0}")]
+    Damaged(usize),
+}
+
+/// Everything that a session has been told by its exporter.
+pub(crate) fn encode(memory: &Memory) -> Vec<u8> {
+    let mut octets = vec![VERSION];
+    for known in memory.templates.oldest_first() {
+        let message = message(&known, &memory.restarts);
+        // None that came in a UDP datagram is longer.
+        let Ok(length) = u16::try_from(message.len()) else { continue };
+        octets.push(TEMPLATE);
+        octets.extend_from_slice(&known.announced.nanoseconds().to_be_bytes());
+        octets.extend_from_slice(&known.port.to_be_bytes());
+        octets.extend_from_slice(&length.to_be_bytes());
+        octets.extend_from_slice(&message);
+    }
+    for ((protocol, domain), sampler, rate) in memory.samplers.sorted() {
+        octets.push(if sampler.is_some() { SAMPLER } else { DOMAIN });
+        octets.push(if protocol == Protocol::NetflowV9 { 9 } else { 10 });
+        octets.extend_from_slice(&domain.to_be_bytes());
+        octets.extend(sampler.into_iter().flat_map(u64::to_be_bytes));
+        octets.extend_from_slice(&rate.to_be_bytes());
+    }
+    let checksum = crc32fast::hash(&octets);
+    octets.extend_from_slice(&checksum.to_be_bytes());
+    octets
+}
+
+/// The message that announces a template.
+fn message(known: &KnownTemplate<'_>, restarts: &Restarts) -> Vec<u8> {
+    let (id, kind) = (known.template.id(), known.template.kind());
+    let template = TemplateSpec { id, kind, fields: known.template.fields().to_vec() };
+    if known.protocol == Protocol::NetflowV9 {
+        let last = restarts.last(known.domain, known.port).unwrap_or_default();
+        let header = netflow_v9::Header {
+            source_id: known.domain.into(),
+            sequence: last.sequence.into(),
+            unix_seconds: u32::try_from(last.exported.seconds()).unwrap_or_default().into(),
+            uptime: last.uptime.into(),
+            ..Default::default()
+        };
+        NetflowV9::new(header).template(&template).finish()
+    } else {
+        let header = ipfix::Header { domain: known.domain.into(), ..Default::default() };
+        Ipfix::new(header).template(&template).finish()
+    }
+}
+
+/// Tells a session that knows nothing yet what [`encode`] wrote.
+///
+/// # Errors
+/// When the octets are not as they were written; what the session knows then is not to be used.
+pub(crate) fn decode(octets: &[u8], session: &mut Session) -> Result<(), AnnouncementsError> {
+    let (content, checksum) = octets.split_last_chunk::<CHECKSUM_LENGTH>().ok_or(AnnouncementsError::Checksum)?;
+    if crc32fast::hash(content) != u32::from_be_bytes(*checksum) {
+        return Err(AnnouncementsError::Checksum);
+    }
+    let mut cursor = Cursor::new(content);
+    match cursor.u8() {
+        Some(VERSION) => {}
+        version => return Err(version.map_or(AnnouncementsError::Checksum, AnnouncementsError::UnknownVersion)),
+    }
+    while !cursor.is_empty() {
+        let offset = cursor.offset();
+        announcement(&mut cursor, session).ok_or(AnnouncementsError::Damaged(offset))?;
+    }
+    session.memory.restarts.remember();
+    Ok(())
+}
+
+fn announcement(octets: &mut Cursor<'_>, session: &mut Session) -> Option<()> {
+    match octets.u8()? {
+        TEMPLATE => {
+            let received = Timestamp::from_nanoseconds(octets.u64()?);
+            let exporter = Exporter::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), octets.u16()?);
+            let length = octets.u16()?;
+            let payload = octets.take(usize::from(length))?;
+            let decoded = session.decode(&Datagram { exporter, received, payload }, &mut |_| {});
+            let learnt = decoded.templates + decoded.options_templates == 1;
+            // No damage: what fits is learnt.
+            let refused = decoded.first_error.is_some_and(|error| error.kind == ErrorKind::TooManyTemplates);
+            (learnt || refused).then_some(())
+        }
+        kind @ (SAMPLER | DOMAIN) => {
+            let protocol = match octets.u8()? {
+                9 => Protocol::NetflowV9,
+                10 => Protocol::Ipfix,
+                _ => return None,
+            };
+            let domain = octets.u32()?;
+            let sampler = if kind == SAMPLER { Some(octets.u64()?) } else { None };
+            session.memory.samplers.set((protocol, domain), sampler, octets.u32()?);
+            Some(())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
