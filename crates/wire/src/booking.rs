@@ -11,6 +11,8 @@
 //!   responder too, or its octets would stand in the books twice.
 //! - **Post counters stand in for empty ones**: exporters that count on egress send 1 and 2 as zero beside 23 and 24
 //!   (Juniper SRX); the record is then booked from 23 and 24.
+//! - **A sampled packet is a flow of one packet** when the record that carries its head has no counter: its octets are
+//!   the total length in its IP header. Beside counters the head is not looked at.
 //! - **The first of repeated elements wins**: it is the outer header (RFC 7011, section 8: the order is that of
 //!   encapsulation).
 //!
@@ -46,13 +48,15 @@ pub(crate) enum Slot {
     DestinationIpv4,
     SourceIpv6,
     DestinationIpv6,
+    FrameSection,
+    PacketSection,
 }
 
 impl Slot {
-    /// How many slots hold a number; those after them hold addresses.
+    /// How many slots hold a number; those after them hold addresses and sections of packets.
     pub(crate) const NUMBERS: usize = Self::SourceIpv4 as usize;
     /// How many slots there are.
-    pub(crate) const COUNT: usize = Self::DestinationIpv6 as usize + 1;
+    pub(crate) const COUNT: usize = Self::PacketSection as usize + 1;
     /// All slots, each at its number.
     pub(crate) const ALL: [Self; Self::COUNT] = [
         Self::ForwardBytes,
@@ -79,11 +83,18 @@ impl Slot {
         Self::DestinationIpv4,
         Self::SourceIpv6,
         Self::DestinationIpv6,
+        Self::FrameSection,
+        Self::PacketSection,
     ];
 
     /// Whether the slot holds an address and not a number.
     pub(crate) const fn is_address(self) -> bool {
-        self as usize >= Self::NUMBERS
+        self as usize >= Self::NUMBERS && !self.is_section()
+    }
+
+    /// Whether the slot holds the head of a packet.
+    pub(crate) const fn is_section(self) -> bool {
+        matches!(self, Self::FrameSection | Self::PacketSection)
     }
 
     /// Octets of the address that the slot holds.
@@ -97,6 +108,7 @@ impl Slot {
         match self {
             Self::SourceIpv4 | Self::DestinationIpv4 => length == 4,
             Self::SourceIpv6 | Self::DestinationIpv6 => length == 16,
+            Self::FrameSection | Self::PacketSection => length > 0,
             _ => 1 <= length && length <= 8,
         }
     }
@@ -159,6 +171,10 @@ pub(crate) const FIELDS: &[(Slot, &[ElementId])] = &[
     (Slot::DestinationIpv4, &[iana(12), iana(45)]),
     (Slot::SourceIpv6, &[iana(27), iana(170)]),
     (Slot::DestinationIpv6, &[iana(28), iana(169)]),
+    // dataLinkFrameSection, and what Cisco's NetFlow-Lite sent before it (layer2packetSectionData).
+    (Slot::FrameSection, &[iana(315), iana(104)]),
+    // ipHeaderPacketSection.
+    (Slot::PacketSection, &[iana(313)]),
 ];
 
 /// For each slot the field of a template that fills it, as a position in the list of fields.

@@ -1,8 +1,6 @@
 //! Data sets: records that a template describes (RFC 7011, section 3.4.3; RFC 3954, section 5.3). The same for
 //! NetFlow v9 and IPFIX.
 
-use flow::FlowRecord;
-
 use crate::cursor::Cursor;
 use crate::datagram::Message;
 use crate::decoded::Decoded;
@@ -12,7 +10,7 @@ use crate::record::{Record, RecordKind};
 use crate::sampling::Samplers;
 use crate::session::Memory;
 use crate::template::{Template, TemplatedRecord};
-use crate::template_store::{Announcement, TemplateKey};
+use crate::template_store::{Announcement, TemplateKey, TemplateStore};
 
 /// How many data records a set held; `None` when its template is missing.
 pub(crate) type Units = Option<u32>;
@@ -34,7 +32,7 @@ pub(crate) fn decode(
         }
         return None;
     };
-    Some(records(template, &mut memory.samplers, message, content, visit, report))
+    Some(records(template, &memory.templates, &mut memory.samplers, message, content, visit, report))
 }
 
 /// Learns a template and decodes the sets that have waited for it.
@@ -50,7 +48,7 @@ pub(crate) fn learn(
         let Some(template) = memory.templates.find(&held.message, announcement.id) else { continue };
         let mut late = Decoded::default();
         let content = Cursor::new(&held.octets);
-        records(template, &mut memory.samplers, &held.message, content, visit, &mut late);
+        records(template, &memory.templates, &mut memory.samplers, &held.message, content, visit, &mut late);
         report.add_pending(&late, announcement.offset);
     }
     Ok(())
@@ -60,6 +58,7 @@ pub(crate) fn learn(
 /// octets are (RFC 7011, section 3.3.1).
 fn records(
     template: &Template,
+    templates: &TemplateStore,
     samplers: &mut Samplers,
     message: &Message,
     mut content: Cursor<'_>,
@@ -79,16 +78,19 @@ fn records(
             break;
         }
         let octets = octets.get(..content.offset() - start).unwrap_or_default();
-        let mut flow: Option<FlowRecord> = None;
-        if kind == RecordKind::Options {
-            samplers.learn(message, plan, &reading);
-        } else if plan.counts() {
-            flow = plan.flow(&reading, message.exported);
-            if let Some(flow) = &mut flow {
-                flow.sampling = samplers.of(message, plan, &reading, &mut memo);
+        let mut flow = match kind {
+            RecordKind::Options => {
+                samplers.learn(message, plan, &reading);
+                None
             }
+            _ if plan.counts() => plan.flow(&reading, message.exported),
+            _ if plan.samples() => plan.sampled_flow(&reading, octets, message.exported),
+            _ => None,
+        };
+        if let Some(flow) = &mut flow {
+            flow.sampling = samplers.of(message, plan, &reading, &mut memo);
         }
-        let content = TemplatedRecord { template, octets };
+        let content = TemplatedRecord { template, octets, templates, message };
         visit(&Record {
             message,
             kind,

@@ -10,6 +10,7 @@ use flow::{Counters, FlowRecord, Timestamp};
 
 use crate::booking::{self, Slot};
 use crate::cursor::Cursor;
+use crate::sampled_packet::{Headers, LinkType};
 use crate::template::{FieldSpecifier, VARIABLE_LENGTH};
 
 /// A compiled template.
@@ -23,18 +24,35 @@ pub(crate) struct Plan {
 }
 
 /// Fields of fixed length, and the variable-length field behind them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Segment {
     length: u16,
-    numbers: Box<[Number]>,
-    addresses: Box<[Address]>,
+    numbers: Vec<Number>,
+    addresses: Vec<Address>,
+    section: Option<Section>,
     tail: Tail,
 }
 
+impl Segment {
+    /// Notes that a slot is filled by the field that comes next. `None` when it cannot be.
+    fn book(&mut self, slot: Slot, length: u16) -> Option<()> {
+        let offset = self.length;
+        if slot.is_section() {
+            self.section = Some(Section { offset: offset.into(), length: length.into(), slot });
+        } else if slot.is_address() {
+            self.addresses.push(Address { offset, slot });
+        } else {
+            self.numbers.push(Number::new(offset, length, slot)?);
+        }
+        Some(())
+    }
+}
+
 /// What ends a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Tail {
     /// The end of the record.
+    #[default]
     End,
     /// A variable-length field that nobody books.
     Skipped,
@@ -62,18 +80,29 @@ struct Address {
     slot: Slot,
 }
 
+/// The head of a sampled packet.
+#[derive(Clone, Copy, Debug)]
+struct Section {
+    /// Octets from the start of the segment, or of the record once it is read.
+    offset: usize,
+    length: usize,
+    slot: Slot,
+}
+
 /// The values of one record, as the plan found them. Numbers of slots that the plan does not fill stay 0.
 #[derive(Clone, Debug)]
 pub(crate) struct Reading {
     numbers: [u64; Slot::NUMBERS],
     source: IpAddr,
     destination: IpAddr,
+    section: Option<Section>,
 }
 
 const NO_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 impl Reading {
-    pub(crate) const EMPTY: Self = Self { numbers: [0; Slot::NUMBERS], source: NO_ADDRESS, destination: NO_ADDRESS };
+    pub(crate) const EMPTY: Self =
+        Self { numbers: [0; Slot::NUMBERS], source: NO_ADDRESS, destination: NO_ADDRESS, section: None };
 
     /// The number in a slot; 0 when nothing filled it.
     pub(crate) fn number(&self, slot: Slot) -> u64 {
@@ -103,10 +132,13 @@ impl Reading {
         }
     }
 
-    /// Fills a slot from a field whose length is known only now; one that does not fit says nothing.
-    fn set(&mut self, slot: Slot, octets: &[u8]) {
+    /// Fills a slot from a field whose length is known only now; one that does not fit says nothing. `offset` is where
+    /// it stands in the record.
+    fn set(&mut self, slot: Slot, octets: &[u8], offset: usize) {
         let fits = u16::try_from(octets.len()).is_ok_and(|length| slot.accepts(length));
-        if slot.is_address() {
+        if slot.is_section() {
+            self.section = fits.then_some(Section { offset, length: octets.len(), slot });
+        } else if slot.is_address() {
             if fits {
                 self.set_address(slot, octets);
             }
@@ -152,33 +184,24 @@ impl Plan {
         let mut filled = 0;
         let mut minimum_length = 0_u16;
         let mut segments = Vec::new();
-        let (mut numbers, mut addresses) = (Vec::new(), Vec::new());
-        let mut length = 0_u16;
+        let mut segment = Segment::default();
         let mut slots = slots.into_iter().peekable();
         for (index, field) in fields.iter().enumerate() {
-            let variable = field.length == VARIABLE_LENGTH;
-            let mut tail = Tail::Skipped;
-            while let Some((_, slot)) = slots.next_if(|&(place, _)| place == index) {
-                filled |= 1 << slot as u32;
-                if variable {
-                    tail = Tail::Booked(slot);
-                } else if slot.is_address() {
-                    addresses.push(Address { offset: length, slot });
-                } else {
-                    numbers.push(Number::new(length, field.length, slot)?);
-                }
-            }
-            if variable {
+            let slot = slots.next_if(|&(place, _)| place == index).map(|(_, slot)| slot);
+            filled |= slot.map_or(0, |slot| 1 << slot as u32);
+            if field.length == VARIABLE_LENGTH {
                 minimum_length = minimum_length.checked_add(1)?;
-                let (numbers, addresses) = (std::mem::take(&mut numbers), std::mem::take(&mut addresses));
-                segments.push(Segment { length, numbers: numbers.into(), addresses: addresses.into(), tail });
-                length = 0;
+                segment.tail = slot.map_or(Tail::Skipped, Tail::Booked);
+                segments.push(std::mem::take(&mut segment));
             } else {
+                if let Some(slot) = slot {
+                    segment.book(slot, field.length)?;
+                }
                 minimum_length = minimum_length.checked_add(field.length)?;
-                length = length.checked_add(field.length)?;
+                segment.length = segment.length.checked_add(field.length)?;
             }
         }
-        segments.push(Segment { length, numbers: numbers.into(), addresses: addresses.into(), tail: Tail::End });
+        segments.push(segment);
         Some(Self { segments: segments.into(), minimum_length, filled })
     }
 
@@ -200,6 +223,11 @@ impl Plan {
             || self.fills(Slot::SamplingSize)
     }
 
+    /// Whether the template carries the head of a packet.
+    pub(crate) const fn samples(&self) -> bool {
+        self.fills(Slot::FrameSection) || self.fills(Slot::PacketSection)
+    }
+
     /// Whether the template carries anything to count.
     pub(crate) const fn counts(&self) -> bool {
         self.fills(Slot::ForwardBytes)
@@ -211,10 +239,13 @@ impl Plan {
     /// Reads one record and moves behind it. `None`, and nothing to rely on, when it reaches beyond the set. All
     /// records that are read into one `Reading` must be of one plan.
     pub(crate) fn read(&self, cursor: &mut Cursor<'_>, reading: &mut Reading) -> Option<()> {
+        let record = cursor.offset();
         reading.source = NO_ADDRESS;
         reading.destination = NO_ADDRESS;
+        reading.section = None;
         for segment in &self.segments {
             let to_end = cursor.rest();
+            let start = cursor.offset() - record;
             let octets = cursor.take(usize::from(segment.length))?;
             for number in &segment.numbers {
                 reading.set_number(number.slot, number.value(to_end));
@@ -224,15 +255,35 @@ impl Plan {
                 let octets = octets.get(start..start + address.slot.address_length());
                 reading.set_address(address.slot, octets.unwrap_or_default());
             }
+            if let Some(section) = segment.section {
+                reading.section = Some(Section { offset: start + section.offset, ..section });
+            }
             match segment.tail {
                 Tail::End => {}
                 Tail::Skipped => {
                     variable(cursor)?;
                 }
-                Tail::Booked(slot) => reading.set(slot, variable(cursor)?),
+                Tail::Booked(slot) => {
+                    let octets = variable(cursor)?;
+                    let offset = cursor.offset() - record - octets.len();
+                    reading.set(slot, octets, offset);
+                }
             }
         }
         Some(())
+    }
+
+    /// The flow of the packet whose head a record carries, for templates that count nothing; `None` when there is no
+    /// IP header to be seen. `record` is the octets that were read last.
+    pub(crate) fn sampled_flow(&self, reading: &Reading, record: &[u8], exported: Timestamp) -> Option<FlowRecord> {
+        let Section { offset, length, slot } = reading.section?;
+        let octets = record.get(offset..offset + length)?;
+        let link = if slot == Slot::FrameSection { LinkType::Ethernet } else { LinkType::Ip };
+        let headers = Headers::parse(link, octets);
+        let bytes = headers.ip.map(|ip| u64::from(ip.total_length))?;
+        let mut flow = FlowRecord::empty(exported);
+        flow.forward = Counters { bytes, packets: 1, flows: 1 };
+        headers.fill(&mut flow).then_some(flow)
     }
 
     /// The flow that a record reports; `None` when it carries no counter to book, or is an event without new bytes.

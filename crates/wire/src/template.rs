@@ -4,9 +4,12 @@
 //! of [`crate::netflow_v9`] and [`crate::ipfix`]; where it is kept, of [`crate::template_store`].
 
 use crate::cursor::Cursor;
+use crate::datagram::Message;
 use crate::error::ErrorKind;
 use crate::plan::{Plan, variable};
 use crate::record::{ElementId, Field, FieldName, Fields, RecordKind, Value};
+use crate::structured_data::{self, RecordLayout};
+use crate::template_store::TemplateStore;
 use crate::value;
 
 /// The length of a field that says in each record how long it is.
@@ -128,10 +131,25 @@ impl Template {
     }
 }
 
+impl RecordLayout for Template {
+    fn field(&self, index: usize) -> Option<(ElementId, u16)> {
+        self.fields.get(index).map(|field| (field.element, field.length))
+    }
+}
+
 /// The octets of one record with the template that describes them.
 pub(crate) struct TemplatedRecord<'r> {
     pub(crate) template: &'r Template,
     pub(crate) octets: &'r [u8],
+    /// Where lists in the record find the templates of their items.
+    pub(crate) templates: &'r TemplateStore,
+    pub(crate) message: &'r Message,
+}
+
+impl structured_data::Templates for TemplatedRecord<'_> {
+    fn find(&self, template: u16) -> Option<&dyn RecordLayout> {
+        self.templates.find(self.message, template).map(|template| template as &dyn RecordLayout)
+    }
 }
 
 impl Fields for TemplatedRecord<'_> {
@@ -148,7 +166,10 @@ impl Fields for TemplatedRecord<'_> {
             let Some(octets) = octets else { return };
             let scope = index < scope_fields;
             let (name, value) = match (self.template.numbering, scope) {
-                (Numbering::Ipfix, _) => value::decode(specifier.element, octets),
+                (Numbering::Ipfix, _) => {
+                    structured_data::visit_field(specifier.element, scope, octets, self, visitor);
+                    continue;
+                }
                 (Numbering::NetflowV9, false) => value::decode_v9(specifier.element.id, octets),
                 (Numbering::NetflowV9, true) => scope_field(specifier.element, octets),
             };

@@ -132,7 +132,9 @@ impl TemplateStore {
         let port = message.exporter.port;
         self.announcements += 1;
         let order = self.announcements;
-        let known = self.by_key.get_mut(&key).and_then(|learnt| learnt.iter_mut().find(|learnt| learnt.port == port));
+        let same_port = |learnt: &Learnt| learnt.port == port;
+        let known = self.by_key.get_mut(&key).and_then(|learnt| learnt.iter_mut().find(|learnt| same_port(learnt)));
+        let is_new = known.is_none();
         if let Some(known) = known
             && known.template.kind() == kind
             && known.template.fields() == fields
@@ -141,14 +143,18 @@ impl TemplateStore {
             known.announced = message.received;
             return Ok(());
         }
+        // Before the labour of compiling: a flood of templates finds no room.
+        if is_new {
+            self.make_room(&key, fields.len(), message.received)?;
+        }
         let numbering = if message.protocol == Protocol::NetflowV9 { Numbering::NetflowV9 } else { Numbering::Ipfix };
         let template = Template::compile(id, kind, numbering, fields)?;
-        self.forget(&key, |learnt| learnt.port == port);
-        if self.by_key.get(&key).is_some_and(|learnt| learnt.len() >= PORTS_KEPT) {
-            let oldest = self.by_key.get(&key).into_iter().flatten().map(|learnt| learnt.order).min();
-            self.forget(&key, |learnt| Some(learnt.order) == oldest);
+        if is_new {
+            self.forget_oldest_port(&key);
+        } else {
+            self.forget(&key, same_port);
+            self.make_room(&key, fields.len(), message.received)?;
         }
-        self.make_room(&key, fields.len(), message.received)?;
         self.changes += 1;
         self.templates += 1;
         self.fields += fields.len();
@@ -204,6 +210,16 @@ impl TemplateStore {
         let keys: Vec<_> = self.by_key.keys().filter(of_domain).copied().collect();
         for key in keys {
             self.forget(&key, |learnt| learnt.port == port);
+        }
+    }
+
+    /// Keeps the ports of an id few.
+    fn forget_oldest_port(&mut self, key: &TemplateKey) {
+        if let Some(learnt) = self.by_key.get(key)
+            && learnt.len() >= PORTS_KEPT
+        {
+            let oldest = learnt.iter().map(|learnt| learnt.order).min();
+            self.forget(key, |learnt| Some(learnt.order) == oldest);
         }
     }
 

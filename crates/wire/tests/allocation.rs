@@ -23,7 +23,7 @@ fn datagrams() -> Vec<(&'static str, Vec<u8>)> {
     let v9 = NetflowV9::new(netflow_v9::Header::default())
         .template(&data)
         .template(&options)
-        .data(&options, &[options_record.clone()])
+        .data(&options, std::slice::from_ref(&options_record))
         .data(&data, &vec![data_record.clone(); 20]);
     let ipfix = Ipfix::new(ipfix::Header::default())
         .template(&data)

@@ -106,11 +106,10 @@ fn damage(random: &mut Random, payloads: &[Vec<u8>]) -> Vec<u8> {
     payload
 }
 
-/// Decodes and looks at everything that there is to see; says how long it took.
-fn decode(session: &mut Session, second: u64, payload: &[u8]) -> Duration {
+/// Decodes and looks at everything that there is to see.
+fn decode_and_list(session: &mut Session, second: u64, payload: &[u8]) {
     let exporter = Exporter::new([192, 0, 2, 1].into(), (second % 3) as u16);
     let datagram = Datagram { exporter, received: Timestamp::from_seconds(second), payload };
-    let start = Instant::now();
     let mut seen = 0;
     let mut visited = 0;
     let decoded = session.decode(&datagram, &mut |record| {
@@ -120,7 +119,6 @@ fn decode(session: &mut Session, second: u64, payload: &[u8]) -> Duration {
     assert!(decoded.data + decoded.options <= visited);
     assert_eq!(decoded.errors > 0, decoded.first_error.is_some());
     assert!(decoded.listed_errors().all(|error| error.offset <= payload.len()));
-    start.elapsed()
 }
 
 #[test]
@@ -133,7 +131,9 @@ fn damaged_datagrams_neither_panic_nor_take_long_nor_fill_the_memory() {
         let mut session = Session::new(limits);
         for second in 0..1000 {
             let payload = damage(&mut random, &payloads);
-            let took = decode(&mut session, 1_000_000 + second, &payload);
+            let start = Instant::now();
+            decode_and_list(&mut session, 1_000_000 + second, &payload);
+            let took = start.elapsed();
             assert!(took < PATIENCE, "seed {seed}, datagram {second}: {took:?}");
         }
         assert!(session.templates().count() <= limits.templates.templates);
@@ -176,14 +176,18 @@ fn the_most_laborious_datagrams_take_no_longer_than_their_octets_are_worth() {
         ("records of empty variable fields", largest(257, &vec![0; 65_000])),
         ("empty sets", largest(256, &[])),
         ("sets without template", largest(9999, &[1])),
-        ("withdrawals", largest(2, &vec![1, 0, 0, 0].repeat(16_000))),
+        ("withdrawals", largest(2, &[1, 0, 0, 0].repeat(16_000))),
     ];
     let mut session = Session::new(SessionLimits::default());
     for round in 0..3 {
         for (name, payload) in &cases {
-            let took = decode(&mut session, 1_000_000 + round * 1000, payload);
-            println!("{name}: {took:?}");
-            assert!(took < PATIENCE * 4, "{name}: {took:?}");
+            let exporter = Exporter::new([192, 0, 2, 1].into(), 1);
+            let datagram = Datagram { exporter, received: Timestamp::from_seconds(1_000_000 + round * 1000), payload };
+            let start = Instant::now();
+            let decoded = session.decode(&datagram, &mut |_| {});
+            let took = start.elapsed();
+            println!("{name}: {took:?}, {} records", decoded.data);
+            assert!(took < PATIENCE, "{name}: {took:?}");
         }
     }
 }

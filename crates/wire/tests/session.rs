@@ -8,7 +8,7 @@ use flow::{Counters, Exporter, FlowRecord, SamplingSource, Timestamp};
 use wire::encode::{Ipfix, NetflowV9, TemplateSpec};
 use wire::{
     Datagram, Decoded, ElementId, ErrorKind, FieldSpecifier, PendingBudget, PendingLimits, RecordKind, Session,
-    SessionLimits, TemplateLimits, VARIABLE_LENGTH, encode, ipfix, netflow_v5, netflow_v9,
+    SessionLimits, TemplateLimits, VARIABLE_LENGTH, Value, encode, ipfix, netflow_v5, netflow_v9,
 };
 
 /// An exporter address with one session, and what it has decoded.
@@ -400,6 +400,55 @@ fn a_record_may_aggregate_many_flows() {
     let mut exchange = Exchange::new();
     exchange.send(&v9().template(&template).data(&template, &[numbers(&template, &[12, 100])]).finish());
     assert_eq!(exchange.flows[0].forward.flows, 12);
+}
+
+#[test]
+fn lists_in_a_record_are_opened_with_the_templates_of_its_domain() {
+    let inner = TemplateSpec { id: 400, ..packets_and_bytes() };
+    let outer = TemplateSpec::data(401, [iana(292, VARIABLE_LENGTH), iana(1, 4)]);
+    let items = [[1, 60], [2, 3000]].map(|values| numbers(&inner, &values)).concat();
+    // RFC 6313, section 4.5.2: semantic (3, all of), template id, records.
+    let list = [&[3][..], &400_u16.to_be_bytes(), &items].concat();
+    let message = message().template(&inner).template(&outer).data(&outer, &[outer.record(&[&list, &[0, 0, 0, 5]])]);
+    let payload = message.finish();
+    let exporter = Exporter::new([192, 0, 2, 1].into(), 1);
+    let mut lines = Vec::new();
+    let datagram = Datagram { exporter, received: Timestamp::from_seconds(1), payload: &payload };
+    Session::new(SessionLimits::default()).decode(&datagram, &mut |record| {
+        record.fields(&mut |field| match field.value {
+            Value::List(list) => list.visit(&mut |item| {
+                item.visit(&mut |field| lines.push(format!("- {} {:?}", field.name, field.value)));
+            }),
+            value => lines.push(format!("{} {value:?}", field.name)),
+        });
+    });
+    let expected = [
+        "- packetDeltaCount 1",
+        "- octetDeltaCount 60",
+        "- packetDeltaCount 2",
+        "- octetDeltaCount 3000",
+        "octetDeltaCount 5",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_sampled_packet_is_a_flow_of_one_packet_unless_the_record_counts() {
+    let ip = [&[0x45, 0, 0x05, 0xdc, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2][..], &[0, 53, 0, 99]].concat();
+    let sampled = TemplateSpec::data(256, [iana(313, 24), iana(48, 1)]);
+    let counted = TemplateSpec::data(257, [iana(1, 4), iana(313, VARIABLE_LENGTH)]);
+    let mut exchange = Exchange::new();
+    let datagram = message()
+        .template(&sampled)
+        .data(&sampled, &[sampled.record(&[&ip, &[1]])])
+        .template(&counted)
+        .data(&counted, &[counted.record(&[&[0, 0, 0, 7], &ip])])
+        .finish();
+    exchange.send(&datagram);
+    let flow = exchange.flows[0];
+    assert_eq!((flow.source.to_string().as_str(), flow.source_port, flow.destination_port), ("10.0.0.1", 53, 99));
+    assert_eq!(flow.forward, Counters { bytes: 1500, packets: 1, flows: 1 });
+    assert_eq!(exchange.flows[1].forward.bytes, 7);
 }
 
 #[test]
