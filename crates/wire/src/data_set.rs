@@ -7,7 +7,7 @@ use crate::decoded::Decoded;
 use crate::error::ErrorKind;
 use crate::plan::Reading;
 use crate::record::{Record, RecordKind};
-use crate::sampling::Samplers;
+use crate::sampling::{OfSet, Samplers};
 use crate::session::Memory;
 use crate::template::{Template, TemplatedRecord};
 use crate::template_store::{Announcement, TemplateKey, TemplateStore};
@@ -68,7 +68,7 @@ fn records(
     let plan = template.plan();
     let kind = template.kind().record_kind();
     let mut reading = Reading::EMPTY;
-    let mut memo = None;
+    let mut rates = OfSet::default();
     let mut count = 0;
     // A template whose fields are all of no length would let a set hold records without end.
     while plan.minimum_length() > 0 && content.remaining() >= plan.minimum_length() {
@@ -88,7 +88,7 @@ fn records(
             _ => None,
         };
         if let Some(flow) = &mut flow {
-            flow.sampling = samplers.of(message, plan, &reading, &mut memo);
+            flow.sampling = samplers.of(message, plan, &reading, &mut rates);
         }
         let content = TemplatedRecord { template, octets, templates, message };
         visit(&Record {
@@ -100,6 +100,7 @@ fn records(
         });
         count += 1;
     }
+    report.corrected_rates += rates.corrected;
     match kind {
         RecordKind::Options => report.options += count,
         _ => report.data += count,

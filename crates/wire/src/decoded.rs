@@ -37,6 +37,8 @@ pub struct Decoded {
     pub pending_options: u32,
     /// Sets of earlier datagrams that waited in vain for longer than the limit, or whose room was needed.
     pub pending_expired: u32,
+    /// Records whose sampling rate came in the wrong byte order (MikroTik) and was corrected.
+    pub corrected_rates: u32,
     /// Octets behind the end that an IPFIX message says it has.
     pub trailing_bytes: u32,
     /// How its sequence number stands to what came before.
@@ -70,6 +72,7 @@ impl Decoded {
         self.pending_decoded += 1;
         self.pending_data += set.data;
         self.pending_options += set.options;
+        self.corrected_rates += set.corrected_rates;
         for error in set.listed_errors() {
             self.error(template_offset, error.kind);
         }

@@ -17,11 +17,13 @@ const SAMPLERS_KEPT: usize = 4096;
 /// What a sampler belongs to: protocol and observation domain.
 type Domain = (Protocol, u32);
 
-/// What was found for a sampler, so that the records of one set look it up once.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Memo {
-    sampler: u64,
-    sampling: Sampling,
+/// What the records of one set have in common.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OfSet {
+    /// The sampler of the last record and what was found for it, so that it is looked up once.
+    last: Option<(u64, Sampling)>,
+    /// Rates that came in the wrong byte order.
+    pub(crate) corrected: u32,
 }
 
 /// The samplers of one exporter address.
@@ -83,18 +85,20 @@ impl Samplers {
         self.changes
     }
 
-    /// The rate of a flow record. `memo` is the answer for the last record of the same set.
-    pub(crate) fn of(&self, message: &Message, plan: &Plan, reading: &Reading, memo: &mut Option<Memo>) -> Sampling {
+    /// The rate of a flow record.
+    pub(crate) fn of(&self, message: &Message, plan: &Plan, reading: &Reading, set: &mut OfSet) -> Sampling {
         if plan.tells_sampling()
-            && let Some(rate) = told(reading)
+            && let Some(told) = told(reading)
         {
+            let rate = in_network_order(told);
+            set.corrected += u32::from(rate != told);
             return Sampling { rate, source: SamplingSource::Record };
         }
         let sampler = reading.number(Slot::SamplerId);
-        if let Some(memo) = memo
-            && memo.sampler == sampler
+        if let Some((last, sampling)) = set.last
+            && last == sampler
         {
-            return memo.sampling;
+            return sampling;
         }
         let domain = (message.protocol, message.domain);
         let learnt = if plan.fills(Slot::SamplerId) {
@@ -103,7 +107,7 @@ impl Samplers {
             self.of_domain(domain)
         };
         let sampling = learnt.map_or(Sampling::NONE, |rate| Sampling { rate, source: SamplingSource::Options });
-        *memo = Some(Memo { sampler, sampling });
+        set.last = Some((sampler, sampling));
         sampling
     }
 
@@ -120,6 +124,13 @@ impl Samplers {
     }
 }
 
+/// RouterOS tells the rate in each data record, in little-endian order: 100 comes as 100 x 2^24. A rate beyond 2^17
+/// whose low sixteen bits are zero is taken for such a one, because nobody samples one of a hundred thousand packets by
+/// a power of two. RouterOS's 256 comes as 65536 and is left as it is: others could mean that.
+const fn in_network_order(rate: u32) -> u32 {
+    if rate >= 1 << 17 && rate.trailing_zeros() >= 16 { rate.swap_bytes() } else { rate }
+}
+
 /// What a record says itself about the rate of sampling.
 fn told(reading: &Reading) -> Option<u32> {
     let number = |slot| reading.number(slot);
@@ -132,4 +143,20 @@ fn told(reading: &Reading) -> Option<u32> {
         .then(|| number(Slot::SamplingPopulation) / number(Slot::SamplingSize))
         .filter(|&rate| rate > 0);
     plain.or(systematic).or(random).and_then(|rate| u32::try_from(rate).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_in_little_endian_order_is_known_by_its_size() {
+        for rate in [1_u32, 2, 64, 100, 255, 257, 512, 1000, 2222, 65_535] {
+            assert_eq!(in_network_order(rate.swap_bytes()), rate);
+            assert_eq!(in_network_order(rate), rate);
+        }
+        for rate in [0, 65_536, 100_000, 1_000_000, u32::MAX] {
+            assert_eq!(in_network_order(rate), rate);
+        }
+    }
 }

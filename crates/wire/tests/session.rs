@@ -344,6 +344,16 @@ fn a_rate_of_the_domain_holds_for_records_that_name_no_sampler_and_the_record_it
 }
 
 #[test]
+fn a_rate_that_routeros_tells_in_the_wrong_byte_order_is_corrected_and_reported() {
+    let template = TemplateSpec::data(256, [iana(1, 4), iana(34, 4)]);
+    let mut exchange = Exchange::new();
+    let records = [[5, 0xae08_0000], [5, 2048]].map(|values| numbers(&template, &values));
+    let decoded = exchange.send(&v9().template(&template).data(&template, &records).finish());
+    let rates: Vec<_> = exchange.flows.iter().map(|flow| flow.sampling.rate).collect();
+    assert_eq!((rates, decoded.corrected_rates), (vec![2222, 2048], 1));
+}
+
+#[test]
 fn the_header_of_version_5_tells_the_rate_in_its_low_fourteen_bits() {
     let mut exchange = Exchange::new();
     for (field, rate) in [(0x4000 | 100, 100), (512, 512), (0x8000, 1), (0, 1)] {
