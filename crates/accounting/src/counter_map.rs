@@ -61,7 +61,7 @@ fn folded_product(a: u64, b: u64) -> usize {
 pub(crate) struct Amount {
     counters: Counters,
     packets: u32,
-    /// As in a slot, save that the bit [`TAKEN`] is clear; or [`Amount::NEVER_FITS`].
+    /// As in a slot, save that [`TAKEN`] and [`WIDE`] are clear; or [`Amount::NEVER_FITS`].
     rest: u64,
 }
 
@@ -101,13 +101,14 @@ const SLOTS: usize = 4;
 struct Bucket<K> {
     keys: [K; SLOTS],
     packets: [u32; SLOTS],
-    /// From the lowest bit: whether the slot is taken; bytes; flows.
+    /// From the lowest bit: whether the slot is taken, whether its key has wide counters too, bytes, flows.
     rest: [u64; SLOTS],
 }
 
 const TAKEN: u64 = 1;
-const BYTES_SHIFT: u32 = 1;
-const BYTES_BITS: u32 = 47;
+const WIDE: u64 = 2;
+const BYTES_SHIFT: u32 = 2;
+const BYTES_BITS: u32 = 46;
 const FLOWS_SHIFT: u32 = BYTES_SHIFT + BYTES_BITS;
 const MOST_BYTES: u64 = (1 << BYTES_BITS) - 1;
 const MOST_FLOWS: u64 = u64::MAX >> FLOWS_SHIFT;
@@ -154,29 +155,26 @@ impl<K: MapKey> Bucket<K> {
         true
     }
 
-    /// Sets a slot that is taken to zero; returns what it had with what did not fit it.
-    #[cold]
-    fn empty(&mut self, slot: usize, more: Counters) -> Counters {
-        let mut sum = self.counters(slot);
-        sum.add(more);
-        self.rest[slot % SLOTS] = TAKEN;
+    /// Sets a slot that is taken to zero and notes that its key has wide counters; returns what was in it.
+    fn empty(&mut self, slot: usize) -> Counters {
+        let counters = self.counters(slot);
+        self.rest[slot % SLOTS] = TAKEN | WIDE;
         self.packets[slot % SLOTS] = 0;
-        sum
+        counters
     }
 
-    /// Takes the first slot that is not taken; `None` when all are.
+    /// Takes the first slot that is not taken, with counters as they stand in a slot; `false` when all are taken.
     #[inline]
-    fn take(&mut self, key: K) -> Option<usize> {
-        let slot = self.rest.iter().position(|rest| rest & TAKEN == 0)?;
+    fn take(&mut self, key: K, packets: u32, rest: u64) -> bool {
+        let Some(slot) = self.rest.iter().position(|rest| rest & TAKEN == 0) else { return false };
         self.keys[slot] = key;
-        self.rest[slot] = TAKEN;
-        self.packets[slot] = 0;
-        Some(slot)
+        self.packets[slot] = packets;
+        self.rest[slot] = rest;
+        true
     }
 
-    fn taken(&self) -> impl Iterator<Item = (K, Counters)> + '_ {
-        let slots = (0..SLOTS).take_while(|slot| self.rest[*slot] & TAKEN != 0);
-        slots.map(|slot| (self.keys[slot], self.counters(slot)))
+    fn taken(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..SLOTS).take_while(|slot| self.rest[*slot] & TAKEN != 0)
     }
 }
 
@@ -195,8 +193,8 @@ impl<K: MapKey> CounterMap<K> {
         while let Some(bucket) = self.buckets.get_mut(at) {
             if let Some(slot) = bucket.find(key) {
                 if !bucket.add(slot, amount) {
-                    let sum = bucket.empty(slot, amount.counters);
-                    self.widen(key, sum);
+                    let narrow = bucket.empty(slot);
+                    self.widen(key, narrow, amount.counters);
                 }
                 return false;
             }
@@ -209,44 +207,59 @@ impl<K: MapKey> CounterMap<K> {
         true
     }
 
-    /// Adds what does not fit its slot.
+    /// Adds what was in a slot and what did not fit it.
     #[cold]
-    fn widen(&mut self, key: K, counters: Counters) {
-        self.wide.entry(key).or_default().add(counters);
+    fn widen(&mut self, key: K, narrow: Counters, more: Counters) {
+        let wide = self.wide.entry(key).or_default();
+        wide.add(narrow);
+        wide.add(more);
     }
 
     #[inline(never)]
     fn insert(&mut self, key: K, hash: usize, amount: &Amount) {
         if (self.len + 1) * 4 > self.buckets.len() * SLOTS * 3 {
-            self.grow();
+            let buckets = (self.buckets.len() * 2).max(1);
+            self.rebuild(buckets, |_, _| true);
         }
         self.len += 1;
-        self.place(key, hash, amount);
-    }
-
-    #[cold]
-    fn grow(&mut self) {
-        let seed = Seed::of_process();
-        let grown = vec![Bucket::default(); (self.buckets.len() * 2).max(1)];
-        for bucket in std::mem::replace(&mut self.buckets, grown) {
-            for (key, counters) in bucket.taken() {
-                self.place(key, key.hash(seed), &Amount::new(counters));
-            }
+        if amount.rest == Amount::NEVER_FITS {
+            self.widen(key, Counters::ZERO, amount.counters);
+            self.place(key, hash, 0, TAKEN | WIDE);
+        } else {
+            self.place(key, hash, amount.packets, TAKEN | amount.rest);
         }
     }
 
     /// Gives a key that has none a slot. There is always one.
-    fn place(&mut self, key: K, hash: usize, amount: &Amount) {
+    #[inline]
+    fn place(&mut self, key: K, hash: usize, packets: u32, rest: u64) {
         let mask = self.buckets.len().wrapping_sub(1);
         let mut at = hash & mask;
         while let Some(bucket) = self.buckets.get_mut(at) {
-            if let Some(slot) = bucket.take(key) {
-                if !bucket.add(slot, amount) {
-                    self.widen(key, amount.counters);
-                }
+            if bucket.take(key, packets, rest) {
                 return;
             }
             at = (at + 1) & mask;
+        }
+    }
+
+    /// Moves all that is kept into so many new buckets.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "slots that are taken are slots")]
+    fn rebuild(&mut self, buckets: usize, mut keeps: impl FnMut(K, &Counters) -> bool) {
+        let seed = Seed::of_process();
+        let old = std::mem::replace(&mut self.buckets, vec![Bucket::default(); buckets]);
+        self.len = 0;
+        for bucket in &old {
+            for slot in bucket.taken() {
+                let key = bucket.keys[slot];
+                if keeps(key, &self.whole(bucket, slot)) {
+                    self.len += 1;
+                    self.place(key, key.hash(seed), bucket.packets[slot], bucket.rest[slot]);
+                } else if bucket.rest[slot] & WIDE != 0 {
+                    self.wide.remove(&key);
+                }
+            }
         }
     }
 
@@ -256,7 +269,7 @@ impl<K: MapKey> CounterMap<K> {
         let mut at = hash & mask;
         while let Some(bucket) = self.buckets.get(at) {
             if let Some(slot) = bucket.find(key) {
-                return Some(self.whole(key, bucket.counters(slot)));
+                return Some(self.whole(bucket, slot));
             }
             if !bucket.is_full() {
                 break;
@@ -266,10 +279,13 @@ impl<K: MapKey> CounterMap<K> {
         None
     }
 
-    /// With what did not fit the slot.
-    fn whole(&self, key: K, mut counters: Counters) -> Counters {
-        if !self.wide.is_empty() {
-            counters.add(self.wide.get(&key).copied().unwrap_or_default());
+    /// What is counted for the key of a slot that is taken.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "slots that are taken are slots")]
+    fn whole(&self, bucket: &Bucket<K>, slot: usize) -> Counters {
+        let mut counters = bucket.counters(slot);
+        if bucket.rest[slot % SLOTS] & WIDE != 0 {
+            counters.add(self.wide.get(&bucket.keys[slot % SLOTS]).copied().unwrap_or_default());
         }
         counters
     }
@@ -279,21 +295,21 @@ impl<K: MapKey> CounterMap<K> {
         self.len
     }
 
-    /// In no particular order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (K, Counters)> + '_ {
-        let taken = self.buckets.iter().flat_map(Bucket::taken);
-        taken.map(|(key, counters)| (key, self.whole(key, counters)))
+    /// Visits all counters, in no particular order.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "slots that are taken are slots")]
+    pub(crate) fn each(&self, mut visit: impl FnMut(K, Counters)) {
+        for bucket in &self.buckets {
+            for slot in bucket.taken() {
+                visit(bucket.keys[slot], self.whole(bucket, slot));
+            }
+        }
     }
 
     /// Forgets those for which `keeps` is false.
-    pub(crate) fn retain(&mut self, mut keeps: impl FnMut(K, &Counters) -> bool) {
-        let seed = Seed::of_process();
-        let kept: Vec<(K, Counters)> = self.iter().filter(|(key, counters)| keeps(*key, counters)).collect();
-        self.forget();
-        self.len = kept.len();
-        for (key, counters) in kept {
-            self.place(key, key.hash(seed), &Amount::new(counters));
-        }
+    #[inline]
+    pub(crate) fn retain(&mut self, keeps: impl FnMut(K, &Counters) -> bool) {
+        self.rebuild(self.buckets.len(), keeps);
     }
 
     /// Forgets all. Keeps its room, unless little of it was used.
@@ -301,10 +317,6 @@ impl<K: MapKey> CounterMap<K> {
         if self.buckets.len() * SLOTS > 8 * self.len.max(SLOTS) {
             self.buckets = Vec::new();
         }
-        self.forget();
-    }
-
-    fn forget(&mut self) {
         self.buckets.fill(Bucket::default());
         self.wide.clear();
         self.len = 0;
@@ -320,7 +332,8 @@ mod tests {
     use super::*;
 
     fn sorted(map: &CounterMap<u32>) -> Vec<(u32, Counters)> {
-        let mut rows: Vec<_> = map.iter().collect();
+        let mut rows = Vec::new();
+        map.each(|key, counters| rows.push((key, counters)));
         rows.sort_unstable_by_key(|(key, _)| *key);
         rows
     }
@@ -363,11 +376,10 @@ mod tests {
                 assert!(add(&mut map, number.wrapping_mul(step), count(1)));
             }
             let mask = map.buckets.len() - 1;
-            let displaced = map
-                .buckets
-                .iter()
-                .enumerate()
-                .flat_map(|(at, bucket)| bucket.taken().filter(move |(key, _)| key.hash(seed) & mask != at));
+            let displaced =
+                map.buckets.iter().enumerate().flat_map(|(at, bucket)| {
+                    bucket.taken().filter(move |slot| bucket.keys[*slot].hash(seed) & mask != at)
+                });
             assert_eq!(mask, 4095);
             let displaced = displaced.count();
             assert!(displaced < 12_000 / 2, "{displaced} of 12000 are not where they belong, step {step}");

@@ -174,11 +174,17 @@ impl Table {
             return 0;
         }
         // The size of the largest one that goes; all larger ones stay, and as many of the same size as there is room.
-        let mut sizes: Vec<u64> = self.iter().map(|(_, counters)| counters.bytes).collect();
+        let mut sizes = Vec::with_capacity(self.len());
+        self.each(|_, counters| sizes.push(counters.bytes));
         let (larger, size, _) = sizes.select_nth_unstable_by_key(limit, |bytes| Reverse(*bytes));
         let size = *size;
         let room = limit - larger.iter().filter(|bytes| **bytes > size).count();
-        let mut equal: Vec<Key> = self.iter().filter(|(_, c)| c.bytes == size).map(|(key, _)| key).collect();
+        let mut equal = Vec::new();
+        self.each(|key, counters| {
+            if counters.bytes == size {
+                equal.push(key);
+            }
+        });
         let first_folded = *equal.select_nth_unstable(room).1;
         let mut rest = Counters::ZERO;
         let mut keeps = |key: Key, counters: &Counters| {
@@ -194,19 +200,16 @@ impl Table {
         folded
     }
 
-    /// All counters, in no particular order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, Counters)> + '_ {
-        let short = self.short.iter().map(|(key, counters)| (Key::Short(key), counters));
-        short.chain(self.long.iter().map(|(key, counters)| (Key::Long(key), counters)))
+    /// Visits all counters, in no particular order.
+    #[inline]
+    pub(crate) fn each(&self, mut visit: impl FnMut(Key, Counters)) {
+        self.short.each(|key, counters| visit(Key::Short(key), counters));
+        self.long.each(|key, counters| visit(Key::Long(key), counters));
     }
 
     /// Everything, sorted.
     pub(crate) fn rows(&self) -> Rows {
-        let mut short: Vec<_> = self.short.iter().collect();
-        short.sort_unstable_by_key(|(key, _)| *key);
-        let mut long: Vec<_> = self.long.iter().collect();
-        long.sort_unstable_by_key(|(key, _)| *key);
-        Rows { short, long, other: self.other, truncated: self.truncated }
+        Rows { short: sorted(&self.short), long: sorted(&self.long), other: self.other, truncated: self.truncated }
     }
 
     /// Everything, sorted, folded to a limit.
@@ -226,4 +229,11 @@ impl Table {
         self.other = Counters::ZERO;
         self.truncated = false;
     }
+}
+
+fn sorted<K: MapKey>(map: &CounterMap<K>) -> Vec<(K, Counters)> {
+    let mut rows = Vec::with_capacity(map.len());
+    map.each(|key, counters| rows.push((key, counters)));
+    rows.sort_unstable_by_key(|(key, _)| *key);
+    rows
 }

@@ -3,7 +3,7 @@
 //! One shard owns one tally; nothing here is shared, locked or sent. In the steady state nothing is allocated either:
 //! [`Tally::clear`] keeps the room that the last minutes needed.
 //!
-//! Memory is bounded by names. A table that has twice as many as it may is pruned to its largest; when all tables
+//! Memory is bounded by names. A table that has four times as many as it may is pruned to its largest; when all tables
 //! together have too many, the largest tables shrink first, so that an attack on one prefix does not cost the names of
 //! the others. What is pruned goes into the `other` of its table: sums stay exact.
 
@@ -64,9 +64,9 @@ impl Monitored {
 /// How many names a tally may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TallyLimits {
-    /// In the table of a block, for one minute, direction and field. While it is open it may have twice as many.
+    /// In the table of a block, for one minute, direction and field. While it is open it may have four times as many.
     pub names_per_table: usize,
-    /// In all tables of the tally together. A name takes 32 to 110 bytes.
+    /// In all tables of the tally together. A name takes 20 to 90 bytes.
     pub names: usize,
 }
 

@@ -70,7 +70,8 @@ impl Tables {
     /// The counters of one field, in the order of [`rows`](Self::rows).
     pub fn rows_of(&self, field: Field) -> impl Iterator<Item = (Direction, Name, Counters)> + '_ {
         Direction::ALL.into_iter().flat_map(move |direction| {
-            let mut rows: Vec<(Key, Counters)> = self.table(direction, field).iter().collect();
+            let mut rows = Vec::new();
+            self.table(direction, field).each(|key, counters| rows.push((key, counters)));
             rows.sort_unstable_by_key(|(key, _)| *key);
             rows.into_iter().map(move |(key, counters)| (direction, Name { field, value: key.value(field) }, counters))
         })

@@ -179,7 +179,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn every_period_adds_up_whatever_the_order_of_flushes_late_flows_and_roll_ups(

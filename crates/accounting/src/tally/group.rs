@@ -50,6 +50,10 @@ pub(super) struct Group {
     used: usize,
 }
 
+/// How many times the limit of names a table may have before it is pruned to the limit. More would take more memory and
+/// caches, less would prune more often, and lose a name more often that would have become a large one.
+const OPEN_NAMES: usize = 4;
+
 /// How many minutes a group keeps the room of: usually one is open, around the end of a minute two are.
 const SPARE_MINUTES: usize = 2;
 
@@ -180,10 +184,10 @@ impl DirectionTables {
             + usize::from(destination_as.add_number(booking.destination_as, amount))
     }
 
-    /// Prunes tables that have more than twice as many names as the limit; returns how many names were folded.
+    /// Prunes tables that have many more names than the limit; returns how many names were folded.
     #[inline(never)]
     pub(super) fn prune(&mut self, limit: usize) -> usize {
-        let overfull = self.tables.iter_mut().filter(|table| table.len() > limit.saturating_mul(2));
+        let overfull = self.tables.iter_mut().filter(|table| table.len() > limit.saturating_mul(OPEN_NAMES));
         overfull.map(|table| table.fold(limit)).sum()
     }
 

@@ -154,7 +154,7 @@ fn a_table_keeps_its_largest_names_and_all_bytes() {
         for heavy in 1..=10 {
             tally.book(&monitored, &flow(&format!("203.0.113.{heavy}"), "10.0.0.1", 1000), Minute(5), true);
         }
-        assert!(tally.names() <= 200 + 6);
+        assert!(tally.names() <= 400 + 6);
     }
     assert!(tally.folded() > 4000);
     let tables = content(&tally.blocks(WRITER, 1, 1)).into_values().next().unwrap();
