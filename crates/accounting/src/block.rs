@@ -8,10 +8,12 @@
 //! | --- | --- |
 //! | `tables` | decoded blocks, which can be summed |
 //! | `packer` | which tables share a block |
+//! | `sums` | what tables add up to, without their names |
 //! | `encoding` | the bytes of a block |
 
 mod encoding;
 mod packer;
+mod sums;
 mod tables;
 
 use std::fmt;
@@ -24,6 +26,7 @@ use crate::field::Field;
 use crate::period::Interval;
 
 pub(crate) use packer::Packer;
+pub use sums::{Fingerprint, Sums, TableSum};
 pub use tables::Tables;
 
 /// A collector's lasting identity. Blocks of different writers add up.

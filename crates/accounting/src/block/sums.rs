@@ -1,0 +1,214 @@
+//! What the tables of blocks add up to, without keeping their names: enough to tell whether blocks hold together, in
+//! memory that does not grow with what they hold.
+
+use std::collections::BTreeMap;
+
+use flow::Counters;
+
+use super::{Block, BlockError, TableSet, encoding};
+use crate::direction::Direction;
+use crate::field::Field;
+use crate::table::Rows;
+
+/// The sums of any number of blocks, by table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    tables: BTreeMap<(Direction, Field), TableSum>,
+}
+
+/// What a table adds up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableSum {
+    /// All values together with what was folded away.
+    pub counters: Counters,
+    /// How many counters were read for it: a name that stands in several blocks counts in each of them.
+    pub rows: u64,
+    /// Whether a limit folded names of it.
+    pub truncated: bool,
+    /// The same for the same counters under the same names, however they are spread over blocks; what was folded away
+    /// is not in it.
+    pub fingerprint: Fingerprint,
+}
+
+/// The sum over all names of a hash of the name times its counters, so that fingerprints add up as counters do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fingerprint(u64);
+
+impl Sums {
+    /// Adds all tables of a block.
+    ///
+    /// # Errors
+    /// When the content of the block is damaged or of an unknown version; then nothing of it was added.
+    pub fn merge(&mut self, block: &Block) -> Result<(), BlockError> {
+        let decoded = encoding::decode(&block.content, block.key.tables, TableSet::ALL);
+        for (direction, field, rows) in decoded.map_err(|fault| BlockError { key: block.key, fault })? {
+            self.tables.entry((direction, field)).or_default().add(TableSum::of(&rows));
+        }
+        Ok(())
+    }
+
+    /// Adds other sums.
+    pub fn add(&mut self, other: &Self) {
+        for (table, sum) in &other.tables {
+            self.tables.entry(*table).or_default().add(*sum);
+        }
+    }
+
+    /// What one table adds up to; nothing when no block has it.
+    #[must_use]
+    pub fn table(&self, direction: Direction, field: Field) -> TableSum {
+        self.tables.get(&(direction, field)).copied().unwrap_or_default()
+    }
+
+    /// How many counters were read.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.tables.values().map(|table| table.rows).sum()
+    }
+}
+
+impl TableSum {
+    fn of(rows: &Rows) -> Self {
+        let mut sum = Self { counters: rows.other, truncated: rows.truncated, ..Self::default() };
+        let short = rows.short.iter().map(|(value, counters)| (u128::from(*value), *counters));
+        // An IPv6 address differs from every number and IPv4 address in its upper half, but for a few reserved ones.
+        for (value, counters) in short.chain(rows.long.iter().copied()) {
+            sum.counters.add(counters);
+            sum.rows += 1;
+            sum.fingerprint.count(value, counters);
+        }
+        sum
+    }
+
+    fn add(&mut self, other: Self) {
+        self.counters.add(other.counters);
+        self.rows += other.rows;
+        self.truncated |= other.truncated;
+        self.fingerprint.0 = self.fingerprint.0.wrapping_add(other.fingerprint.0);
+    }
+}
+
+impl Fingerprint {
+    fn count(&mut self, value: u128, counters: Counters) {
+        // Different odd factors, so that bytes, packets and flows that change places make a difference.
+        let counted = (counters.bytes.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+            .wrapping_add(counters.packets.wrapping_mul(0xc2b2_ae3d_27d4_eb4f))
+            .wrapping_add(counters.flows.wrapping_mul(0x1656_67b1_9e37_79f9));
+        self.0 = self.0.wrapping_add(hash(value).wrapping_mul(counted));
+    }
+}
+
+/// Spreads a value over 64 bits; odd, because an even factor would forget the highest bits of what it is multiplied with.
+fn hash(value: u128) -> u64 {
+    let spread = |number: u64| {
+        let number = (number ^ (number >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        (number ^ (number >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
+    };
+    spread(spread((value >> 64) as u64).wrapping_add(value as u64).wrapping_add(0x9e37_79b9_7f4a_7c15)) | 1
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::block::{Tables, WriterId};
+    use crate::field::{Name, Value};
+    use crate::period::{Interval, Minute, Period};
+
+    type Row = (Direction, Name, Counters);
+
+    fn blocks(rows: &[Row], sequence: u64) -> Vec<Block> {
+        let mut tables = Tables::new();
+        for (direction, name, counters) in rows {
+            tables.add(*direction, *name, *counters);
+        }
+        let interval = Interval { period: Period::Minute, start: Minute(1) };
+        let sender = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+        tables.blocks(interval, sender, "10.0.0.0/8".parse().unwrap(), WriterId(1), 1, sequence)
+    }
+
+    fn sums(blocks: &[Block]) -> Sums {
+        let mut sums = Sums::default();
+        blocks.iter().for_each(|block| sums.merge(block).unwrap());
+        sums
+    }
+
+    /// Without the number of rows, which depends on how names are spread.
+    fn totals(sums: &Sums) -> Vec<(Counters, bool, Fingerprint)> {
+        sums.tables.values().map(|table| (table.counters, table.truncated, table.fingerprint)).collect()
+    }
+
+    fn row() -> impl Strategy<Value = Row> {
+        let name = prop_oneof![
+            Just(Name::ALL),
+            (0..300_u32).prop_map(|port| Name { field: Field::SourcePort, value: Value::Number(port) }),
+            any::<[u8; 4]>()
+                .prop_map(|octets| Name { field: Field::SourceAddress, value: Value::Address(IpAddr::from(octets)) }),
+            any::<[u8; 16]>()
+                .prop_map(|octets| Name { field: Field::SourceAddress, value: Value::Address(IpAddr::from(octets)) }),
+        ];
+        let counters = (0..u64::from(u32::MAX), 1..1000_u64, 1..5_u64);
+        let counters = counters.prop_map(|(bytes, packets, flows)| Counters { bytes, packets, flows });
+        (prop::sample::select(&Direction::ALL[..]), name, counters)
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_add_up_to_the_same_however_rows_are_spread_over_them(
+            rows in prop::collection::vec(row(), 1..200),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let (first, second) = rows.split_at(cut.index(rows.len()));
+            let whole = sums(&blocks(&rows, 1));
+            let mut spread = sums(&blocks(first, 1));
+            spread.add(&sums(&blocks(second, 2)));
+            prop_assert_eq!(totals(&whole), totals(&spread));
+        }
+
+        #[test]
+        fn a_counter_under_another_name_changes_the_fingerprint(
+            rows in prop::collection::vec(row(), 1..50),
+            changed in any::<prop::sample::Index>(),
+            port in 300..400_u32,
+        ) {
+            let mut renamed = rows.clone();
+            let row = &mut renamed[changed.index(rows.len())];
+            row.1 = match row.1.field {
+                Field::SourceAddress => {
+                    Name { field: Field::SourceAddress, value: Value::Address("2001:db8:ffff::1".parse().unwrap()) }
+                }
+                _ => Name { field: Field::SourcePort, value: Value::Number(port) },
+            };
+            prop_assert_ne!(totals(&sums(&blocks(&rows, 1))), totals(&sums(&blocks(&renamed, 1))));
+        }
+    }
+
+    #[test]
+    fn what_was_folded_away_is_in_the_counters_and_not_in_the_fingerprint() {
+        let one = Counters { bytes: 10, packets: 2, flows: 1 };
+        let mut tables = Tables::new();
+        tables.add(Direction::Out, Name { field: Field::Protocol, value: Value::Number(6) }, one);
+        let key = blocks(&[(Direction::In, Name::ALL, one)], 1)[0].key;
+        let plain = sums(&tables.blocks(key.interval, key.sender, key.prefix, key.writer, 1, 1));
+        tables.add_other(Direction::Out, Field::Protocol, one);
+        let folded = sums(&tables.blocks(key.interval, key.sender, key.prefix, key.writer, 1, 1));
+        let (plain, folded) =
+            (plain.table(Direction::Out, Field::Protocol), folded.table(Direction::Out, Field::Protocol));
+        assert_eq!(folded.counters, Counters { bytes: 20, packets: 4, flows: 2 });
+        assert_eq!((plain.truncated, folded.truncated), (false, true));
+        assert_eq!((plain.fingerprint, plain.rows), (folded.fingerprint, folded.rows));
+    }
+
+    #[test]
+    fn nothing_of_a_damaged_block_is_added() {
+        let mut damaged = blocks(&[(Direction::In, Name::ALL, Counters { bytes: 1, packets: 1, flows: 1 })], 1);
+        let last = damaged[0].content.len() - 1;
+        damaged[0].content[last] ^= 1;
+        let mut sums = Sums::default();
+        assert_eq!(sums.merge(&damaged[0]).unwrap_err().key, damaged[0].key);
+        assert_eq!(sums, Sums::default());
+    }
+}
