@@ -19,6 +19,7 @@
 //! What a value means once it is read is decided in [`crate::plan`].
 
 use crate::record::ElementId;
+use crate::sampled_packet::LinkType;
 
 /// Something that accounting needs of a record; its number is the place of the value while a record is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,11 +172,22 @@ pub(crate) const FIELDS: &[(Slot, &[ElementId])] = &[
     (Slot::DestinationIpv4, &[iana(12), iana(45)]),
     (Slot::SourceIpv6, &[iana(27), iana(170)]),
     (Slot::DestinationIpv6, &[iana(28), iana(169)]),
-    // dataLinkFrameSection, and what Cisco's NetFlow-Lite sent before it (layer2packetSectionData).
-    (Slot::FrameSection, &[iana(315), iana(104)]),
-    // ipHeaderPacketSection.
-    (Slot::PacketSection, &[iana(313)]),
+    (Slot::FrameSection, FRAME_SECTIONS),
+    (Slot::PacketSection, PACKET_SECTIONS),
 ];
+
+/// dataLinkFrameSection, and what Cisco's NetFlow-Lite sent before it (layer2packetSectionData).
+const FRAME_SECTIONS: &[ElementId] = &[iana(315), iana(104)];
+
+/// ipHeaderPacketSection.
+const PACKET_SECTIONS: &[ElementId] = &[iana(313)];
+
+/// What the head of a packet begins with, if the element holds one.
+pub(crate) fn section_link(element: ElementId) -> Option<LinkType> {
+    let is_one_of = |sections: &[ElementId]| sections.contains(&element);
+    let packet = is_one_of(PACKET_SECTIONS).then_some(LinkType::Ip);
+    packet.or_else(|| is_one_of(FRAME_SECTIONS).then_some(LinkType::Ethernet))
+}
 
 /// For each slot the field of a template that fills it, as a position in the list of fields.
 pub(crate) type Choice = [Option<usize>; Slot::COUNT];
@@ -268,5 +280,13 @@ mod tests {
         let choice = choose(fields.into_iter());
         assert_eq!(choice[Slot::SourceIpv4 as usize], Some(1));
         assert_eq!(choice[Slot::ForwardBytes as usize], Some(3));
+    }
+
+    #[test]
+    fn heads_of_packets_are_told_by_their_elements() {
+        assert_eq!(section_link(iana(315)), Some(LinkType::Ethernet));
+        assert_eq!(section_link(iana(104)), Some(LinkType::Ethernet));
+        assert_eq!(section_link(iana(313)), Some(LinkType::Ip));
+        assert_eq!(section_link(ElementId { enterprise: 9, id: 315 }), None);
     }
 }

@@ -3,11 +3,13 @@
 //! A template keeps its fields for listing and its [`Plan`] for accounting. How it looks on the wire is the business
 //! of [`crate::netflow_v9`] and [`crate::ipfix`]; where it is kept, of [`crate::template_store`].
 
+use crate::booking;
 use crate::cursor::Cursor;
 use crate::datagram::Message;
 use crate::error::ErrorKind;
 use crate::plan::{Plan, variable};
 use crate::record::{ElementId, Field, FieldName, Fields, RecordKind, Value};
+use crate::sampled_packet::SampledPacket;
 use crate::structured_data::{self, RecordLayout};
 use crate::template_store::TemplateStore;
 use crate::value;
@@ -168,13 +170,22 @@ impl Fields for TemplatedRecord<'_> {
             let (name, value) = match (self.template.numbering, scope) {
                 (Numbering::Ipfix, _) => {
                     structured_data::visit_field(specifier.element, scope, octets, self, visitor);
+                    show_section(specifier.element, octets, visitor);
                     continue;
                 }
                 (Numbering::NetflowV9, false) => value::decode_v9(specifier.element.id, octets),
                 (Numbering::NetflowV9, true) => scope_field(specifier.element, octets),
             };
             visitor(&Field { name, scope, value });
+            show_section(specifier.element, octets, visitor);
         }
+    }
+}
+
+/// Shows what the head of a sampled packet says, behind its octets, as it is done for sFlow.
+fn show_section(element: ElementId, octets: &[u8], visitor: &mut dyn FnMut(&Field<'_>)) {
+    if let Some(link) = booking::section_link(element) {
+        SampledPacket::parse(link, octets).visit(visitor);
     }
 }
 
