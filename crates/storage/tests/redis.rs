@@ -175,7 +175,7 @@ async fn a_password_is_given_and_a_wrong_one_is_the_operators_affair() {
 #[tokio::test]
 async fn an_encrypted_connection_checks_the_certificate_of_the_server() {
     let server = Service::start("redis", 1, &[("TLS", "yes")]);
-    let authority = server.folder().join("tls/ca.pem");
+    let authority = server.folder.join("tls/ca.pem");
     let with =
         |tls, authority| Redis::open(RedisSettings { tls, authority, ..settings(&server) }).expect("good settings");
     let store = with(true, Some(authority));

@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub(crate) struct Service {
     script: &'static str,
     environment: Vec<(String, String)>,
-    folder: PathBuf,
+    /// Where its configuration, data and logs are; empty until it was started.
+    pub(crate) folder: PathBuf,
     /// `host:port` of each server.
     pub(crate) hosts: Vec<String>,
 }
@@ -35,11 +36,6 @@ impl Service {
         service
     }
 
-    /// Where its configuration, data and logs are.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// Runs another verb of the script, such as `["kill", "1"]`; returns what it printed.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let script =
@@ -47,7 +43,12 @@ impl Service {
         let mut command = Command::new(&script);
         command.args(arguments).envs(self.environment.iter().cloned()).stdin(Stdio::null()).stderr(Stdio::inherit());
         let output = command.output().unwrap_or_else(|error| panic!("{}: {error}", script.display()));
-        assert!(output.status.success(), "{} {arguments:?} failed: the message is above", script.display());
+        assert!(
+            output.status.success(),
+            "{} {arguments:?} failed in {}: the message is above",
+            script.display(),
+            self.folder.display()
+        );
         String::from_utf8(output.stdout).expect("addresses are text")
     }
 }

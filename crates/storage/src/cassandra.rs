@@ -1,0 +1,191 @@
+//! Cassandra 5, or ScyllaDB as far as its CQL is the same, as a store.
+//!
+//! Layout (`cassandra/schema.rs` has it as CQL; keyspace and tables are made at the first connection):
+//! - `block_minute`, `block_hour`, `block_day`, `block_month`, `block_year`: one row for each block, in partitions by
+//!   sender, prefix and start; clustered by writer, epoch, sequence, part and tables. A table for each period, because
+//!   each has its own life time and so its own compaction windows.
+//! - `interval`: the starts for which a writer has blocks, a partition for each writer and period.
+//! - `series`: the senders and prefixes for which a writer has blocks, a partition for each writer, period and start.
+//! - `sender` (with its prefixes and what it has announced), `writer`: each in one partition.
+//!
+//! Every statement is prepared and idempotent, and goes to a replica of its partition. Reads and writes are done at
+//! LOCAL_QUORUM, so that a read sees every acknowledged write. Write times come from the client and only grow, so that a
+//! block put again after its deletion stays.
+//!
+//! Old blocks are not deleted: rows are written with a time to live, [`SPARE`] longer than the retention, and go with
+//! their whole compaction window. A writer that is rolled up by nobody for so long loses what is not.
+
+mod blocks;
+mod connection;
+mod registry;
+mod schema;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use accounting::block::{Block, BlockKey, WriterId};
+use accounting::period::{Interval, Minute, Period};
+use async_trait::async_trait;
+use flow::{Prefix, Timestamp};
+
+use self::connection::Link;
+use crate::selection::merged;
+use crate::{Retention, Selection, Sender, Store, StoreError, WriterState};
+
+/// How much longer than configured blocks live: time to roll them up.
+pub const SPARE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How to reach a cluster.
+#[derive(Clone)]
+pub struct CassandraSettings {
+    /// `host` or `host:port` (9042 unless given) of some nodes; the others are found by them.
+    pub hosts: Vec<String>,
+    /// User, where there is one.
+    pub username: Option<String>,
+    /// Password of the user.
+    pub password: Option<String>,
+    /// The keyspace: letters, digits and underscores.
+    pub keyspace: String,
+    /// What follows `CREATE KEYSPACE <name>` when it is not there yet: replication.
+    pub keyspace_config: String,
+    /// The data centre to ask, where there are several.
+    pub datacenter: Option<String>,
+    /// Encrypt, and check the certificates of the nodes (cargo feature `cassandra-tls`).
+    pub tls: bool,
+    /// PEM file of the authority to check them against; needed for TLS.
+    pub authority: Option<PathBuf>,
+    /// How long blocks are kept, by `period as usize`; `None` is for ever.
+    pub keep: [Option<Duration>; 5],
+}
+
+impl Default for CassandraSettings {
+    /// One replica in keyspace `netflow` at `localhost`, kept for ever.
+    fn default() -> Self {
+        Self {
+            hosts: vec!["localhost".to_owned()],
+            username: None,
+            password: None,
+            keyspace: "netflow".to_owned(),
+            keyspace_config: "WITH REPLICATION = {'class': 'NetworkTopologyStrategy', 'replication_factor': 1}"
+                .to_owned(),
+            datacenter: None,
+            tls: false,
+            authority: None,
+            keep: [None; 5],
+        }
+    }
+}
+
+/// A store in Cassandra.
+#[derive(Debug)]
+pub struct Cassandra {
+    link: Link,
+    keep: [Option<Duration>; 5],
+}
+
+impl Cassandra {
+    /// A store that connects when it is first used, and again whenever connections are lost.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] when the settings cannot be meant.
+    pub fn open(settings: CassandraSettings) -> Result<Self, StoreError> {
+        let keep = settings.keep;
+        Ok(Self { link: Link::new(settings)?, keep })
+    }
+}
+
+#[async_trait]
+impl Store for Cassandra {
+    async fn senders(&self) -> Result<Vec<Sender>, StoreError> {
+        self.all_senders().await
+    }
+
+    async fn sender(&self, address: IpAddr) -> Result<Option<Sender>, StoreError> {
+        self.one_sender(address).await
+    }
+
+    async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
+        self.register(address, prefixes).await
+    }
+
+    async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
+        self.unregister(address, prefixes).await
+    }
+
+    async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
+        self.forget(address).await
+    }
+
+    async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
+        self.touch(last).await
+    }
+
+    async fn put_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
+        self.remember_templates(announced).await
+    }
+
+    async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
+        self.known_templates().await
+    }
+
+    async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
+        self.put(blocks).await
+    }
+
+    async fn read_blocks(&self, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
+        self.read(merged(selections), None).await
+    }
+
+    async fn read_blocks_of(&self, writer: WriterId, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
+        self.read(merged(selections), Some(writer)).await
+    }
+
+    async fn groups(&self, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
+        self.groups_of(writer, interval).await
+    }
+
+    async fn first_interval(
+        &self,
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+    ) -> Result<Option<Interval>, StoreError> {
+        self.first_of(writer, period, from).await
+    }
+
+    async fn intervals(
+        &self,
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+        before: Minute,
+    ) -> Result<Vec<Interval>, StoreError> {
+        self.intervals_of(writer, period, from, before).await
+    }
+
+    async fn delete_blocks(&self, keys: &[BlockKey]) -> Result<(), StoreError> {
+        self.delete(keys).await
+    }
+
+    /// Nothing: blocks expire by themselves.
+    async fn expire(&self, _writer: WriterId, _retention: Retention) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn writers(&self) -> Result<Vec<WriterState>, StoreError> {
+        self.known_writers().await
+    }
+
+    async fn put_writer(&self, state: &WriterState) -> Result<(), StoreError> {
+        self.remember_writer(state).await
+    }
+}
+
+impl std::fmt::Debug for CassandraSettings {
+    /// Without the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("CassandraSettings");
+        shown.field("hosts", &self.hosts).field("keyspace", &self.keyspace).finish_non_exhaustive()
+    }
+}

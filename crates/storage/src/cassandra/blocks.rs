@@ -1,0 +1,250 @@
+//! Blocks as rows, and the rows that list them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use accounting::block::{Block, BlockKey, TableSet, WriterId};
+use accounting::period::{Interval, Minute, Period};
+use flow::{Prefix, Timestamp};
+
+use super::registry::parsed;
+use super::schema::{BlockStatements, Statements};
+use super::{Cassandra, SPARE};
+use crate::{Selection, StoreError};
+
+/// The longest time to live that there is: 20 years. What is kept longer is kept for ever.
+const LONGEST_SECONDS: u64 = 20 * 365 * 24 * 3600;
+
+/// The shortest one: a block that comes after its time is still there while its roll-up is under way.
+const SHORTEST_SECONDS: u64 = 24 * 3600;
+
+/// How many blocks are asked for by their keys in one statement.
+const KEYS_AT_ONCE: usize = 50;
+
+/// Writer, epoch, sequence, part and tables of a block.
+type Clustering = (i64, i64, i64, i32, i64);
+
+/// Where the blocks of an interval, sender and prefix are.
+type Place = (Interval, IpAddr, Prefix);
+
+fn clustering(key: &BlockKey) -> Clustering {
+    (key.writer.0.cast_signed(), key.epoch.into(), key.sequence.cast_signed(), key.part.into(), key.tables.0.into())
+}
+
+fn key_of((interval, sender, prefix): Place, row: Clustering) -> Result<BlockKey, StoreError> {
+    let (writer, epoch, sequence, part, tables) = row;
+    let parse = || {
+        Some(BlockKey {
+            interval,
+            sender,
+            prefix,
+            writer: WriterId(writer.cast_unsigned()),
+            epoch: epoch.try_into().ok()?,
+            sequence: sequence.cast_unsigned(),
+            part: part.try_into().ok()?,
+            tables: TableSet(tables.try_into().ok()?),
+        })
+    };
+    parse().ok_or_else(|| StoreError::Corrupt(format!("{row:?} is no key of a block")))
+}
+
+fn statements_of(statements: &Statements, period: Period) -> &BlockStatements {
+    let [minutes, hours, days, months, years] = &statements.blocks;
+    match period {
+        Period::Minute => minutes,
+        Period::Hour => hours,
+        Period::Day => days,
+        Period::Month => months,
+        Period::Year => years,
+    }
+}
+
+fn period_number(period: Period) -> i8 {
+    period as i8
+}
+
+impl Cassandra {
+    pub(super) async fn put(&self, blocks: &[Block]) -> Result<(), StoreError> {
+        let statements = self.link.statements().await?;
+        let now = Timestamp::from(SystemTime::now());
+        let series: BTreeSet<(WriterId, Place)> =
+            blocks.iter().map(|Block { key, .. }| (key.writer, place(key))).collect();
+        let intervals: BTreeSet<(WriterId, Interval)> =
+            series.iter().map(|(writer, (interval, _, _))| (*writer, *interval)).collect();
+        // What lists a block is there before the block: one that is not listed would never be rolled up.
+        let lists = self.link.each(intervals, |(writer, interval)| async move {
+            let Interval { period, start } = interval;
+            let row = (writer.0.cast_signed(), period_number(period), i64::from(start.0), self.life(interval, now));
+            self.link.execute(&statements.put_interval, row).await
+        });
+        lists.await?;
+        let lists = self.link.each(series, |(writer, (interval, sender, prefix))| async move {
+            let Interval { period, start } = interval;
+            let (sender, prefix) = (sender.to_string(), prefix.to_string());
+            let life = self.life(interval, now);
+            let row = (writer.0.cast_signed(), period_number(period), i64::from(start.0), sender, prefix, life);
+            self.link.execute(&statements.put_series, row).await
+        });
+        lists.await?;
+        let puts = self.link.each(0..blocks.len(), |number| async move {
+            let Some(Block { key, content }) = blocks.get(number) else { return Ok(()) };
+            let (writer, epoch, sequence, part, tables) = clustering(key);
+            let (sender, prefix) = (key.sender.to_string(), key.prefix.to_string());
+            let (start, life) = (i64::from(key.interval.start.0), self.life(key.interval, now));
+            let row = (sender, prefix, start, writer, epoch, sequence, part, tables, content.as_slice(), life);
+            self.link.execute(&statements_of(statements, key.interval.period).put, row).await
+        });
+        puts.await?;
+        Ok(())
+    }
+
+    /// Seconds that a row of this interval lives from now on; 0 is for ever.
+    fn life(&self, interval: Interval, now: Timestamp) -> i32 {
+        let Some(Some(keep)) = self.keep.get(interval.period as usize) else { return 0 };
+        let end = interval.end().timestamp().saturating_add(*keep).saturating_add(SPARE);
+        let seconds = end.seconds().saturating_sub(now.seconds()).max(SHORTEST_SECONDS);
+        if seconds > LONGEST_SECONDS { 0 } else { i32::try_from(seconds).unwrap_or(0) }
+    }
+
+    pub(super) async fn read(
+        &self,
+        selections: Vec<Selection>,
+        writer: Option<WriterId>,
+    ) -> Result<Vec<Block>, StoreError> {
+        let read = self.link.each(selections, |selection| self.read_place(selection, writer)).await?;
+        Ok(read.into_iter().flatten().collect())
+    }
+
+    async fn read_place(&self, selection: Selection, writer: Option<WriterId>) -> Result<Vec<Block>, StoreError> {
+        let place = (selection.interval, selection.sender, selection.prefix);
+        let statements = statements_of(self.link.statements().await?, selection.interval.period);
+        let (sender, prefix, start) = bound(place);
+        let rows: Vec<(i64, i64, i64, i32, i64, Vec<u8>)> = match (selection.tables, writer) {
+            (TableSet::ALL, None) => self.link.rows(&statements.read, (sender, prefix, start)).await?,
+            (TableSet::ALL, Some(writer)) => {
+                let row = (sender, prefix, start, writer.0.cast_signed());
+                self.link.rows(&statements.read_of_writer, row).await?
+            }
+            // The keys first: contents that are not asked for stay where they are.
+            (tables, writer) => {
+                let mut keys = self.keys(place).await?;
+                keys.retain(|key| key.tables.intersects(tables) && writer.is_none_or(|writer| key.writer == writer));
+                let mut rows = Vec::new();
+                for some in keys.chunks(KEYS_AT_ONCE) {
+                    let some: Vec<Clustering> = some.iter().map(clustering).collect();
+                    let row = (&sender, &prefix, start, some);
+                    rows.extend(self.link.rows(&statements.read_some, row).await?);
+                }
+                rows
+            }
+        };
+        let block = |(writer, epoch, sequence, part, tables, content)| {
+            Ok(Block { key: key_of(place, (writer, epoch, sequence, part, tables))?, content })
+        };
+        rows.into_iter().map(block).collect()
+    }
+
+    /// The keys of all blocks in a place.
+    async fn keys(&self, place: Place) -> Result<Vec<BlockKey>, StoreError> {
+        let statements = statements_of(self.link.statements().await?, place.0.period);
+        let rows: Vec<Clustering> = self.link.rows(&statements.keys, bound(place)).await?;
+        rows.into_iter().map(|row| key_of(place, row)).collect()
+    }
+
+    pub(super) async fn groups_of(
+        &self,
+        writer: WriterId,
+        Interval { period, start }: Interval,
+    ) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
+        let statements = self.link.statements().await?;
+        let row = (writer.0.cast_signed(), period_number(period), i64::from(start.0));
+        let rows: Vec<(String, String)> = self.link.rows(&statements.series, row).await?;
+        let groups = rows.iter().map(|(sender, prefix)| Ok((parsed(sender)?, parsed(prefix)?)));
+        let mut groups = groups.collect::<Result<Vec<_>, StoreError>>()?;
+        groups.sort_unstable();
+        Ok(groups)
+    }
+
+    pub(super) async fn first_of(
+        &self,
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+    ) -> Result<Option<Interval>, StoreError> {
+        let statements = self.link.statements().await?;
+        let row = (writer.0.cast_signed(), period_number(period), i64::from(from.0));
+        let rows: Vec<(i64,)> = self.link.rows(&statements.first_interval, row).await?;
+        rows.first().map(|(start,)| interval(period, *start)).transpose()
+    }
+
+    pub(super) async fn intervals_of(
+        &self,
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+        before: Minute,
+    ) -> Result<Vec<Interval>, StoreError> {
+        if from >= before {
+            return Ok(Vec::new());
+        }
+        let statements = self.link.statements().await?;
+        let row = (writer.0.cast_signed(), period_number(period), i64::from(from.0), i64::from(before.0));
+        let rows: Vec<(i64,)> = self.link.rows(&statements.intervals, row).await?;
+        rows.into_iter().map(|(start,)| interval(period, start)).collect()
+    }
+
+    pub(super) async fn delete(&self, keys: &[BlockKey]) -> Result<(), StoreError> {
+        let statements = self.link.statements().await?;
+        let deleted = self.link.each(keys.to_vec(), |key| async move {
+            let (sender, prefix, start) = bound(place(&key));
+            let (writer, epoch, sequence, part, tables) = clustering(&key);
+            let row = (sender, prefix, start, writer, epoch, sequence, part, tables);
+            self.link.execute(&statements_of(statements, key.interval.period).delete, row).await
+        });
+        deleted.await?;
+        let touched: BTreeSet<(WriterId, Place)> = keys.iter().map(|key| (key.writer, place(key))).collect();
+        let emptied = self.link.each(touched, |(writer, place)| self.unlist_group(writer, place));
+        let emptied: BTreeMap<(WriterId, Interval), ()> =
+            emptied.await?.into_iter().flatten().map(|interval| (interval, ())).collect();
+        let unlisted = self.link.each(emptied, |((writer, interval), ())| async move {
+            let row = (writer.0.cast_signed(), period_number(interval.period), i64::from(interval.start.0));
+            let left: Vec<(String,)> = self.link.rows(&statements.any_series, row).await?;
+            if left.is_empty() {
+                self.link.execute(&statements.delete_interval, row).await?;
+            }
+            Ok(())
+        });
+        unlisted.await?;
+        Ok(())
+    }
+
+    /// Takes a group from the list when the writer has no blocks left there; then the interval may be empty too.
+    async fn unlist_group(&self, writer: WriterId, place: Place) -> Result<Option<(WriterId, Interval)>, StoreError> {
+        let statements = self.link.statements().await?;
+        let (sender, prefix, start) = bound(place);
+        let number = writer.0.cast_signed();
+        let any = &statements_of(statements, place.0.period).any_of_writer;
+        let left: Vec<(i64,)> = self.link.rows(any, (&sender, &prefix, start, number)).await?;
+        if !left.is_empty() {
+            return Ok(None);
+        }
+        let row = (number, period_number(place.0.period), start, &sender, &prefix);
+        self.link.execute(&statements.delete_series, row).await?;
+        Ok(Some((writer, place.0)))
+    }
+}
+
+fn place(key: &BlockKey) -> Place {
+    (key.interval, key.sender, key.prefix)
+}
+
+/// A place as the values of a statement.
+fn bound((interval, sender, prefix): Place) -> (String, String, i64) {
+    (sender.to_string(), prefix.to_string(), interval.start.0.into())
+}
+
+fn interval(period: Period, start: i64) -> Result<Interval, StoreError> {
+    let start = start.try_into().map_err(|_| StoreError::Corrupt(format!("{start} is no minute")))?;
+    Ok(Interval { period, start: Minute(start) })
+}

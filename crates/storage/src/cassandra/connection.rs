@@ -1,0 +1,168 @@
+//! The session: made at the first use, with keyspace, tables and statements.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use scylla::client::execution_profile::ExecutionProfile;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::deserialize::row::DeserializeRow;
+use scylla::errors::{DbError, RequestAttemptError};
+use scylla::policies::load_balancing::DefaultPolicy;
+use scylla::policies::timestamp_generator::MonotonicTimestampGenerator;
+use scylla::serialize::row::SerializeRow;
+use scylla::statement::Consistency;
+use scylla::statement::prepared::PreparedStatement;
+use tokio::sync::OnceCell;
+
+use super::CassandraSettings;
+use super::schema::{self, Statements};
+use crate::StoreError;
+
+const CONNECT: Duration = Duration::from_secs(5);
+const RESPOND: Duration = Duration::from_secs(15);
+
+/// How many requests are on their way at the same time.
+const UNDER_WAY: usize = 128;
+
+pub(super) struct Link {
+    settings: CassandraSettings,
+    made: OnceCell<(Session, Statements)>,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    pub(super) fn new(settings: CassandraSettings) -> Result<Self, StoreError> {
+        if settings.hosts.is_empty() {
+            return Err(StoreError::Config("cassandra.hosts names no host".to_owned()));
+        }
+        let name = settings.keyspace.as_bytes();
+        let fits = name.first().is_some_and(u8::is_ascii_alphabetic)
+            && name.len() <= 48
+            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+        if !fits {
+            return Err(StoreError::Config(format!(
+                "'{}' is no name for cassandra.keyspace: a letter, then up to 47 letters, digits and underscores",
+                settings.keyspace
+            )));
+        }
+        if settings.tls && cfg!(not(feature = "cassandra-tls")) {
+            return Err(StoreError::Config(
+                "this program was built without TLS for Cassandra (cargo feature cassandra-tls)".to_owned(),
+            ));
+        }
+        Ok(Self { settings, made: OnceCell::new() })
+    }
+
+    pub(super) async fn statements(&self) -> Result<&Statements, StoreError> {
+        Ok(&self.made().await?.1)
+    }
+
+    /// A statement whose rows, if any, are of no interest.
+    pub(super) async fn execute(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<(), StoreError> {
+        self.made().await?.0.execute_unpaged(statement, values).await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// All rows of a statement, page by page.
+    pub(super) async fn rows<R>(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<Vec<R>, StoreError>
+    where
+        R: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata> + 'static,
+    {
+        let pager = self.made().await?.0.execute_iter(statement.clone(), values).await.map_err(failed)?;
+        pager.rows_stream::<R>().map_err(failed)?.try_collect().await.map_err(failed)
+    }
+
+    /// Something for each of many items, in their order, many at a time.
+    pub(super) async fn each<I, T, F>(&self, items: I, ask: impl FnMut(I::Item) -> F) -> Result<Vec<T>, StoreError>
+    where
+        I: IntoIterator,
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        stream::iter(items).map(ask).buffered(UNDER_WAY).try_collect().await
+    }
+
+    async fn made(&self) -> Result<&(Session, Statements), StoreError> {
+        self.made.get_or_try_init(|| self.make()).await
+    }
+
+    async fn make(&self) -> Result<(Session, Statements), StoreError> {
+        let CassandraSettings { hosts, keyspace, keyspace_config, .. } = &self.settings;
+        let mut policy = DefaultPolicy::builder().token_aware(true);
+        if let Some(datacenter) = &self.settings.datacenter {
+            policy = policy.prefer_datacenter(datacenter.clone()).permit_dc_failover(true);
+        }
+        let profile = ExecutionProfile::builder()
+            .consistency(Consistency::LocalQuorum)
+            .request_timeout(Some(RESPOND))
+            .load_balancing_policy(policy.build())
+            .build();
+        let mut builder = SessionBuilder::new()
+            .known_nodes(hosts)
+            .connection_timeout(CONNECT)
+            .schema_agreement_interval(Duration::from_millis(50))
+            .timestamp_generator(Arc::new(MonotonicTimestampGenerator::new()))
+            .default_execution_profile_handle(profile.into_handle());
+        if let Some(username) = &self.settings.username {
+            builder = builder.user(username, self.settings.password.as_deref().unwrap_or_default());
+        }
+        #[cfg(feature = "cassandra-tls")]
+        if self.settings.tls {
+            builder = builder.tls_context(Some(super::tls::context(self.settings.authority.as_deref())?));
+        }
+        let session = builder.build().await.map_err(failed)?;
+        schema::make(&session, keyspace, keyspace_config).await?;
+        let statements = Statements::prepare(&session, keyspace).await?;
+        Ok((session, statements))
+    }
+}
+
+/// What an error means to the caller: what the server calls our mistake is the operator's affair, everything else
+/// passes.
+pub(super) fn failed(error: impl Error + 'static) -> StoreError {
+    let mut message = error.to_string();
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(found) = cause {
+        let text = found.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        if let Some(RequestAttemptError::DbError(kind, _)) = found.downcast_ref()
+            && is_ours(kind)
+        {
+            return StoreError::Config(message);
+        }
+        cause = found.source();
+    }
+    // Logins are refused while a connection is set up, and all that is left of the reason is its text.
+    if message.contains("AuthenticationError") || message.contains("Authentication failed") {
+        return StoreError::Config(message);
+    }
+    StoreError::Retry(message)
+}
+
+fn is_ours(error: &DbError) -> bool {
+    matches!(
+        error,
+        DbError::SyntaxError
+            | DbError::Invalid
+            | DbError::ConfigError
+            | DbError::Unauthorized
+            | DbError::AuthenticationError
+    )
+}
