@@ -1,5 +1,5 @@
 //! NetFlow version 8, router-based aggregation (Cisco, "NetFlow Export Datagram Format", tables B-7 to B-20): fourteen
-//! schemes, each a fixed record, all of them rows of [`SCHEMES`].
+//! schemes, each a fixed record, all of them rows of `SCHEMES`.
 //!
 //! Schemes 1 to 5 and 9 to 14 are made by routers and count flows; 6 to 8 are made by the Catalyst 6500 and do not.
 //! A record without an address has `0.0.0.0` for accounting, one without a source a zero source: it counts where a
