@@ -3,6 +3,8 @@
 //! One flusher writes for one writer. It does one thing after the other, so a late flow is never booked while the
 //! period that it belongs to is being rolled up.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use crate::status::Status;
 const GRACE_MINUTES: u32 = 2;
 /// The longest pause between two tries at a store that does not answer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Of how many senders announcements are stored at once: usually a hundred kilobytes, megabytes at worst.
+const ANNOUNCED_AT_ONCE: usize = 64;
 
 /// How long blocks are kept, for each period that has an end; `None` is for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,13 +38,15 @@ pub struct Flusher {
     keep: Keep,
     status: Status,
     sequence: u64,
+    /// What senders have announced and the store has not taken yet.
+    announced: BTreeMap<IpAddr, Vec<u8>>,
 }
 
 impl Flusher {
     /// A flusher for one writer; `state` is that of the store, with the epoch of this start.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, state: WriterState, keep: Keep, status: Status) -> Self {
-        Self { store, state, keep, status, sequence: 0 }
+        Self { store, state, keep, status, sequence: 0, announced: BTreeMap::new() }
     }
 
     /// Puts everything that was sealed, as the next numbered flush. Comes back when it is durable; a store that does
@@ -59,12 +65,42 @@ impl Flusher {
         if let Err(error) = self.store.touch_senders(&sealed.heard).await {
             tracing::debug!(%error, "the times of the last datagrams were not stored");
         }
+        self.remember(&sealed.announced).await;
         self.status.flushed(|counts| {
             counts.flushes += 1;
             counts.blocks += blocks.len() as u64;
             counts.folded += sealed.tally.folded();
         });
         Ok(())
+    }
+
+    /// Of how many senders the store has not taken yet what they announced.
+    #[must_use]
+    pub fn unremembered(&self) -> usize {
+        self.announced.len()
+    }
+
+    /// Stores what senders have announced. Of no weight for the totals either; but it may not be said again for long, so
+    /// what the store does not take is put with the next flush.
+    async fn remember(&mut self, announced: &[(IpAddr, Vec<u8>)]) {
+        self.announced.extend(announced.iter().cloned());
+        while !self.announced.is_empty() {
+            let some = self.announced.iter().take(ANNOUNCED_AT_ONCE);
+            let some: Vec<_> = some.map(|(sender, announced)| (*sender, announced.clone())).collect();
+            match self.store.put_templates(&some).await {
+                Ok(()) => {}
+                Err(error @ StoreError::Reject(_)) => {
+                    tracing::warn!(%error, senders = some.len(), "templates are not kept: data wait for the next ones after a restart");
+                }
+                Err(error) => {
+                    tracing::debug!(%error, senders = self.announced.len(), "templates are not kept yet");
+                    return;
+                }
+            }
+            for (sender, _) in &some {
+                self.announced.remove(sender);
+            }
+        }
     }
 
     async fn put(&self, blocks: &[Block], give_up: &mut impl FnMut() -> bool) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@
 //! | 3-5 decode, attribute, tally | [`shard`] | **the loop**: no lock, no allocation, no clock, no I/O |
 //! | 6 commit | [`flusher`] | tallies become numbered blocks in the store; roll-up; retention |
 //!
+//! What senders announced before a restart comes back from [`remembered`].
 //! [`start`](start()) puts the pieces together for sockets, [`replay`] for captures; [`status`] counts what became of
 //! everything.
 //!
@@ -15,6 +16,7 @@
 pub mod admission;
 pub mod flusher;
 mod receiver;
+pub mod remembered;
 pub mod replay;
 pub mod shard;
 mod start;

@@ -15,6 +15,7 @@ use flow::{DatagramFate, FlowFate, FlowRecord, Timestamp};
 use wire::{Datagram, Decoded, Message, PendingBudget, Record, RecordKind, Session, SessionLimits};
 
 use crate::admission::{Admitted, Snapshot};
+use crate::remembered::Remembered;
 use crate::status::Counts;
 
 /// What an operator can say about how flows are counted.
@@ -34,6 +35,8 @@ pub struct Rules {
 pub struct Shard {
     rules: Rules,
     waiting: PendingBudget,
+    /// `None` in a replay, which is to come out the same whatever was received before.
+    remembered: Option<Remembered>,
     admitted: Cache<Admitted, Arc<Snapshot>>,
     exporters: HashMap<IpAddr, Exporter>,
     tally: Tally,
@@ -45,6 +48,8 @@ struct Exporter {
     session: Session,
     last: Timestamp,
     heard_since_seal: bool,
+    /// [`Session::announcements_changed`] when its announcements were last given away.
+    announced: u64,
 }
 
 /// A tally that will not change any more, on its way to the store.
@@ -53,6 +58,8 @@ pub struct Sealed {
     pub tally: Tally,
     /// The senders that were heard since the last one, and when last.
     pub heard: Vec<(IpAddr, Timestamp)>,
+    /// What senders have announced, of those that announced anything new since the last one.
+    pub announced: Vec<(IpAddr, Vec<u8>)>,
 }
 
 impl Shard {
@@ -62,6 +69,7 @@ impl Shard {
         Self {
             rules,
             waiting,
+            remembered: None,
             admitted: Cache::new(admitted),
             exporters: HashMap::new(),
             tally: Tally::new(rules.tally),
@@ -69,15 +77,24 @@ impl Shard {
         }
     }
 
+    /// Goes on with what senders announced before, and gives away what they announce.
+    #[must_use]
+    pub fn remembering(self, remembered: Remembered) -> Self {
+        Self { remembered: Some(remembered), ..self }
+    }
+
     /// Takes one datagram through admission, decoding, attribution and tally.
     pub fn take(&mut self, datagram: &Datagram<'_>) {
-        let Self { rules, waiting, admitted, exporters, tally, counts } = self;
+        let Self { rules, waiting, remembered, admitted, exporters, tally, counts } = self;
         let address = datagram.exporter.address;
         let Some(monitored) = admitted.load().get(&address) else {
             counts.datagrams[DatagramFate::Unauthorised] += 1;
             return;
         };
-        let exporter = exporters.entry(address).or_insert_with(|| Exporter::new(rules.session, waiting));
+        let exporter = exporters.entry(address).or_insert_with(|| {
+            let remembered = remembered.as_ref().and_then(|remembered| remembered.take(address));
+            Exporter::new(remembered.unwrap_or_else(|| Session::with_budget(rules.session, waiting.clone())))
+        });
         exporter.hear(datagram.received);
         let decoded = exporter.session.decode(datagram, &mut |record| count(record, monitored, rules, tally, counts));
         counts.datagrams[datagram_fate(&decoded)] += 1;
@@ -95,7 +112,18 @@ impl Shard {
             });
         let mut heard: Vec<_> = heard.collect();
         heard.sort_unstable();
-        Sealed { heard, tally: std::mem::replace(&mut self.tally, empty) }
+        let announced = if self.remembered.is_some() { self.announced() } else { Vec::new() };
+        Sealed { heard, announced, tally: std::mem::replace(&mut self.tally, empty) }
+    }
+
+    /// What senders have announced, of those that announced anything new.
+    fn announced(&mut self) -> Vec<(IpAddr, Vec<u8>)> {
+        let changed = self.exporters.iter_mut().filter_map(|(address, exporter)| {
+            let now = exporter.session.announcements_changed();
+            let before = std::mem::replace(&mut exporter.announced, now);
+            (now != before).then(|| (*address, exporter.session.announcements()))
+        });
+        changed.collect()
     }
 
     /// What became of everything so far.
@@ -139,8 +167,9 @@ fn datagram_fate(decoded: &Decoded) -> DatagramFate {
 }
 
 impl Exporter {
-    fn new(limits: SessionLimits, waiting: &PendingBudget) -> Self {
-        Self { session: Session::with_budget(limits, waiting.clone()), last: Timestamp::EPOCH, heard_since_seal: false }
+    fn new(session: Session) -> Self {
+        let announced = session.announcements_changed();
+        Self { session, last: Timestamp::EPOCH, heard_since_seal: false, announced }
     }
 
     fn hear(&mut self, at: Timestamp) {

@@ -22,6 +22,7 @@ use wire::PendingBudget;
 use crate::admission::Admission;
 use crate::flusher::{Flusher, Keep};
 use crate::receiver::ReceiverThread;
+use crate::remembered::Remembered;
 use crate::shard::{Rules, Sealed, Shard};
 use crate::status::Status;
 
@@ -98,6 +99,7 @@ pub async fn start(
     let stop = Arc::new(AtomicBool::new(false));
     let (to_flusher, sealed) = sync_channel(settings.threads);
     let waiting = PendingBudget::default();
+    let remembered = Remembered::load(store.as_ref(), settings.rules.session, &waiting).await;
     let mut empties = Vec::new();
     let mut receivers = Vec::new();
     for ((number, sockets), published) in
@@ -108,7 +110,7 @@ pub async fn start(
         empties.push(to_receiver);
         let thread = ReceiverThread {
             number,
-            shard: Shard::new(settings.rules, admission.admitted(), waiting.clone()),
+            shard: Shard::new(settings.rules, admission.admitted(), waiting.clone()).remembering(remembered.clone()),
             sockets: SocketSet::new(sockets),
             flush_interval: settings.flush_interval,
             published,
@@ -225,7 +227,7 @@ impl FlusherThread {
             match self.sealed.recv_timeout(LOOK) {
                 Ok((receiver, sealed)) => outcome = outcome.and(self.flush(sealed, receiver)),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return outcome,
+                Err(RecvTimeoutError::Disconnected) => break,
             }
             let now = Timestamp::from(SystemTime::now());
             if Minute::of(now) != maintained && !self.stop.load(Ordering::Relaxed) {
@@ -235,6 +237,14 @@ impl FlusherThread {
                 }
             }
         }
+        let senders = self.flusher.unremembered();
+        if senders > 0 {
+            tracing::warn!(
+                senders,
+                "stopping although templates could not be kept: after a start, data wait for the next ones"
+            );
+        }
+        outcome
     }
 
     fn flush(&mut self, mut sealed: Sealed, receiver: usize) -> Result<(), StoreError> {

@@ -86,8 +86,8 @@ impl<S: Store> Store for Faulty<S> {
         self.call(self.store.touch_senders(last)).await
     }
 
-    async fn put_templates(&self, address: IpAddr, announcements: &[u8]) -> Result<(), StoreError> {
-        self.call(self.store.put_templates(address, announcements)).await
+    async fn put_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
+        self.call(self.store.put_templates(announced)).await
     }
 
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {

@@ -116,9 +116,12 @@ impl Store for Memory {
         Ok(())
     }
 
-    async fn put_templates(&self, address: IpAddr, announcements: &[u8]) -> Result<(), StoreError> {
-        if let Some(registration) = self.lock().senders.get_mut(&address) {
-            registration.announcements = Some(announcements.to_vec());
+    async fn put_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
+        let mut kept = self.lock();
+        for (address, announcements) in announced {
+            if let Some(registration) = kept.senders.get_mut(address) {
+                registration.announcements = Some(announcements.clone());
+            }
         }
         Ok(())
     }

@@ -124,8 +124,8 @@ impl Store for Redis {
         self.touch(last).await
     }
 
-    async fn put_templates(&self, address: IpAddr, announcements: &[u8]) -> Result<(), StoreError> {
-        self.remember_templates(address, announcements).await
+    async fn put_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
+        self.remember_templates(announced).await
     }
 
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {

@@ -140,9 +140,9 @@ impl Store for Sqlite {
         self.write(move |connection| registry::touch_senders(connection, &last)).await
     }
 
-    async fn put_templates(&self, address: IpAddr, announcements: &[u8]) -> Result<(), StoreError> {
-        let announcements = announcements.to_vec();
-        self.write(move |connection| registry::put_templates(connection, address, &announcements)).await
+    async fn put_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
+        let announced = announced.to_vec();
+        self.write(move |connection| registry::put_templates(connection, &announced)).await
     }
 
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {

@@ -117,9 +117,9 @@ pub trait Store: Send + Sync {
     /// sender that is not registered is ignored.
     async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError>;
 
-    /// Remembers what this sender has announced (templates, samplers), in the encoding of `wire`, in place of what was
-    /// remembered of it before. A store may ignore it for a sender that is not registered.
-    async fn put_templates(&self, address: IpAddr, announcements: &[u8]) -> Result<(), StoreError>;
+    /// Remembers what senders have announced (templates, sampling rates), in the encoding of `wire`, in place of what was
+    /// remembered of each before. A store may ignore senders that are not registered.
+    async fn put_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError>;
 
     /// What senders have announced, in no particular order. Removing a sender removes it too.
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError>;

@@ -93,7 +93,7 @@ impl Store for Broken {
     async fn touch_senders(&self, _: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
         self.fail().await
     }
-    async fn put_templates(&self, _: IpAddr, _: &[u8]) -> Result<(), StoreError> {
+    async fn put_templates(&self, _: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
         self.fail().await
     }
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {

@@ -23,13 +23,15 @@ use std::fs;
 use std::net::UdpSocket;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use collector::{Collector, PATIENCE, shell_block};
 use flow::Counters;
 use serde_json::{Value, json};
 use traffic::{PREFIXES, Totals};
+use wire::encode::{NetflowV9, TemplateSpec};
 use wire::netflow_v5::{Header, Record};
+use wire::{FieldSpecifier, netflow_v9};
 use zerocopy::IntoBytes;
 
 /// What makes an exporter of this name and version send what it saw in a capture of traffic.
@@ -233,6 +235,31 @@ fn terminated_in_the_middle_of_a_load_it_loses_nothing_that_it_read() {
     let expected = Counters { bytes: 100 * read, packets: 2 * read, flows: read };
     let answered = answered(&collector, &Totals::from([(key.clone(), expected)]));
     assert_eq!(answered.get(&key), Some(&expected));
+}
+
+#[test]
+fn a_template_that_came_before_a_restart_reads_what_comes_after_it() {
+    let template = TemplateSpec::data(256, [12, 2, 1].map(|element| FieldSpecifier::iana(element, 4)));
+    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let unix_seconds = u32::try_from(seconds).unwrap().into();
+    let packet = || NetflowV9::new(netflow_v9::Header { unix_seconds, ..Default::default() });
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let first = Collector::start();
+    register(&first);
+    let end = Instant::now() + PATIENCE;
+    // Until a status line says so: the first one may come before the sender is admitted.
+    while !first.log().lines().any(|line| line.contains(" templates ") && !line.contains(" templates 0 ")) {
+        assert!(Instant::now() < end, "the template did not arrive");
+        socket.send_to(&packet().template(&template).finish(), first.receiving).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let (directory, _) = first.terminate();
+    let second = Collector::start_in(directory);
+    let record = [[192, 0, 2, 1], [0, 0, 0, 2], [0, 0, 0, 100]].concat();
+    socket.send_to(&packet().data(&template, &[record]).finish(), second.receiving).unwrap();
+    let key = (PREFIXES[0].to_owned(), "in".to_owned(), "all".to_owned());
+    let expected = Totals::from([(key, Counters { bytes: 100, packets: 2, flows: 1 })]);
+    assert_eq!(answered_in_time(&second, &expected), expected, "{}", second.log());
 }
 
 #[test]

@@ -104,9 +104,16 @@ impl Redis {
         self.link.command(&command).await
     }
 
-    pub(super) async fn remember_templates(&self, address: IpAddr, announcements: &[u8]) -> Result<(), StoreError> {
-        let name = self.templates_key();
-        self.link.command(redis::cmd("HSET").arg(name).arg(address.to_string()).arg(announcements)).await
+    pub(super) async fn remember_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
+        if announced.is_empty() {
+            return Ok(());
+        }
+        let mut command = redis::cmd("HSET");
+        command.arg(self.templates_key());
+        for (address, announcements) in announced {
+            command.arg(address.to_string()).arg(announcements.as_slice());
+        }
+        self.link.command(&command).await
     }
 
     pub(super) async fn known_templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {

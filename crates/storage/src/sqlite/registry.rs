@@ -79,10 +79,12 @@ pub(super) fn touch_senders(connection: &Connection, last: &[(IpAddr, Timestamp)
     Ok(())
 }
 
-pub(super) fn put_templates(connection: &Connection, address: IpAddr, announcements: &[u8]) -> Result<(), StoreError> {
+pub(super) fn put_templates(connection: &Connection, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
     let mut replace = connection
         .prepare_cached("INSERT OR REPLACE INTO sender_templates SELECT address, ?2 FROM sender WHERE address = ?1")?;
-    replace.execute((address.to_string(), announcements))?;
+    for (address, announcements) in announced {
+        replace.execute((address.to_string(), announcements))?;
+    }
     Ok(())
 }
 

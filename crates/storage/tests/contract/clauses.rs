@@ -206,11 +206,12 @@ pub(crate) async fn templates_are_remembered_until_others_come_or_the_sender_goe
         store.add_prefixes(address, &[prefix(1)]).await?;
     }
     let every_byte: Vec<u8> = (0..=u8::MAX).cycle().take(700_000).collect();
-    store.put_templates(sender(1), b"longer than what comes later").await?;
-    store.put_templates(sender6(), &every_byte).await?;
-    store.put_templates(sender(10), &[]).await?;
-    store.put_templates(sender(1), &[0, 255]).await?;
-    store.put_templates(sender(1), &[0, 255]).await?;
+    let longer = b"longer than what comes later".to_vec();
+    store.put_templates(&[(sender(1), longer), (sender6(), every_byte.clone()), (sender(10), vec![])]).await?;
+    for _ in 0..2 {
+        store.put_templates(&[(sender(1), vec![0, 255])]).await?;
+    }
+    store.put_templates(&[]).await?;
     store.touch_senders(&[(sender(1), Timestamp::from_seconds(5))]).await?;
     assert_eq!(known().await?, [(sender(1), vec![0, 255]), (sender(10), vec![]), (sender6(), every_byte)]);
     assert_eq!(store.senders().await?.len(), 3);

@@ -1,0 +1,174 @@
+//! What senders announce outlives the collector: data are read at once after a restart, whatever the store did.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use accounting::block::WriterId;
+use accounting::tally::{Tally, TallyLimits};
+use collector::flusher::{Flusher, Keep};
+use collector::replay::Replay;
+use collector::shard::{Rules, Sealed};
+use collector::status::{Counts, Status};
+use collector::{Collector, Settings, start};
+use flow::{Exporter, FlowFate, Timestamp};
+use storage::faulty::Fault;
+use storage::{Faulty, Memory, Store, WriterState};
+use wire::encode::{NetflowV9, TemplateSpec};
+use wire::{Datagram, FieldSpecifier, Session, SessionLimits, netflow_v9};
+
+const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+fn rules() -> Rules {
+    Rules {
+        scale_samples: true,
+        clock_limit: Duration::from_secs(600),
+        session: SessionLimits::default(),
+        tally: TallyLimits::default(),
+    }
+}
+
+fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+fn packet() -> NetflowV9 {
+    let unix_seconds = u32::try_from(now().seconds()).unwrap().into();
+    NetflowV9::new(netflow_v9::Header { unix_seconds, uptime: 3_600_000.into(), ..Default::default() })
+}
+
+/// Destination address and bytes.
+fn template() -> TemplateSpec {
+    TemplateSpec::data(256, [FieldSpecifier::iana(12, 4), FieldSpecifier::iana(1, 4)])
+}
+
+fn data() -> Vec<u8> {
+    packet().data(&template(), &[vec![192, 0, 2, 1, 0, 0, 0, 100]]).finish()
+}
+
+async fn store() -> Arc<Memory> {
+    let store = Arc::new(Memory::default());
+    store.add_prefixes(SENDER, &["192.0.2.0/24".parse().unwrap()]).await.unwrap();
+    store
+}
+
+async fn started(store: &Arc<Memory>, epoch: u32) -> Collector {
+    let settings = Settings {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        threads: 2,
+        receive_buffer: 1 << 20,
+        flush_interval: Duration::from_millis(50),
+        rules: rules(),
+        keep: Keep::default(),
+    };
+    let writer = WriterState::new(WriterId(1), epoch, now());
+    store.put_writer(&writer).await.unwrap();
+    start(settings, Arc::<Memory>::clone(store), writer, Arc::default()).await.unwrap()
+}
+
+/// Sends from a port of its own, so that the templates of an earlier one have to do.
+fn send(collector: &Collector, payload: &[u8]) {
+    let socket = UdpSocket::bind((SENDER, 0)).unwrap();
+    socket.send_to(payload, collector.addresses().first().unwrap()).unwrap();
+}
+
+async fn until(collector: &Collector, what: impl Fn(&Counts) -> bool) {
+    let status = collector.status();
+    let end = Instant::now() + Duration::from_secs(20);
+    while !what(&status.counts()) {
+        assert!(Instant::now() < end, "{}", status.counts());
+        tokio::task::yield_now().await;
+    }
+}
+
+/// How many templates the store keeps, all of which can be learnt again.
+async fn kept(store: &dyn Store) -> Vec<usize> {
+    let learn = |(_, announced): (IpAddr, Vec<u8>)| Session::new(SessionLimits::default()).learn(&announced).unwrap();
+    store.templates().await.unwrap().into_iter().map(learn).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_starts_again_reads_data_at_once() {
+    let store = store().await;
+    let first = started(&store, 1).await;
+    send(&first, &packet().template(&template()).finish());
+    until(&first, |counts| counts.templates == 1).await;
+    first.stop().await.unwrap();
+    assert_eq!(kept(store.as_ref()).await, [1]);
+
+    let second = started(&store, 2).await;
+    send(&second, &data());
+    until(&second, |counts| counts.flows[FlowFate::Matched] == 1).await;
+    assert_eq!(second.status().counts().missing_template_sets, 0);
+    second.stop().await.unwrap();
+    assert_eq!(kept(store.as_ref()).await, [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_damaged_is_left_aside_and_replaced_by_the_next_announcement() {
+    let store = store().await;
+    store.put_templates(&[(SENDER, b"damaged".to_vec())]).await.unwrap();
+    let collector = started(&store, 1).await;
+    send(&collector, &data());
+    until(&collector, |counts| counts.missing_template_sets == 1).await;
+    assert_eq!(store.templates().await.unwrap(), [(SENDER, b"damaged".to_vec())], "nothing better is known");
+    send(&collector, &packet().template(&template()).finish());
+    until(&collector, |counts| counts.flows[FlowFate::Matched] == 1).await;
+    collector.stop().await.unwrap();
+    assert_eq!(kept(store.as_ref()).await, [1]);
+}
+
+#[tokio::test]
+async fn what_the_store_does_not_take_is_put_with_the_next_flush() {
+    let store = Arc::new(Faulty::new(Memory::default()));
+    let others: Vec<IpAddr> = (0..200).map(|number| Ipv4Addr::new(10, 0, 0, number).into()).collect();
+    for sender in &others {
+        store.add_prefixes(*sender, &[]).await.unwrap();
+    }
+    let writer = WriterState::new(WriterId(1), 1, now());
+    let mut flusher = Flusher::new(Arc::<Faulty<Memory>>::clone(&store), writer, Keep::default(), Status::new(0));
+    let sealed = |announced: Vec<(IpAddr, Vec<u8>)>| Sealed {
+        tally: Tally::new(TallyLimits::default()),
+        heard: Vec::new(),
+        announced,
+    };
+    let all: Vec<_> = others.iter().map(|sender| (*sender, vec![1])).collect();
+    // A flush without blocks touches the senders and then puts the announcements.
+    store.plan([Fault::None, Fault::None, Fault::Before]);
+    flusher.flush(&sealed(all), || true).await.unwrap();
+    let left = flusher.unremembered();
+    assert!(left > 0 && left + store.inner().templates().await.unwrap().len() == others.len(), "{left}");
+    let last = *others.last().unwrap();
+    store.plan([Fault::None, Fault::Before]);
+    flusher.flush(&sealed(vec![(last, vec![2])]), || true).await.unwrap();
+    assert_eq!(flusher.unremembered(), left, "newer announcements take the place of older ones");
+    flusher.flush(&sealed(Vec::new()), || true).await.unwrap();
+    assert_eq!(flusher.unremembered(), 0);
+    let mut kept = store.templates().await.unwrap();
+    kept.sort();
+    assert_eq!(kept.iter().map(|(sender, _)| *sender).collect::<Vec<_>>(), others);
+    assert_eq!(kept.pop(), Some((last, vec![2])));
+}
+
+#[tokio::test]
+async fn a_replay_neither_uses_nor_changes_what_is_kept() {
+    let store = store().await;
+    let first = started(&store, 1).await;
+    send(&first, &packet().template(&template()).finish());
+    until(&first, |counts| counts.templates == 1).await;
+    first.stop().await.unwrap();
+    let before = store.templates().await.unwrap();
+
+    let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
+    let mut replay =
+        Replay::begin(shared, WriterId(7), rules(), Duration::from_secs(10), Keep::default()).await.unwrap();
+    let other = TemplateSpec::data(300, [FieldSpecifier::iana(1, 4)]);
+    for payload in [data(), packet().template(&other).finish()] {
+        let datagram = Datagram { exporter: Exporter::new(SENDER, 9), received: now(), payload: &payload };
+        replay.take(&datagram).await.unwrap();
+    }
+    let counts = replay.finish(now()).await.unwrap();
+    assert_eq!((counts.missing_template_sets, counts.templates, counts.flows.total()), (1, 1, 0));
+    assert_eq!(store.templates().await.unwrap(), before);
+}
