@@ -18,6 +18,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Collector {
     child: Child,
     directory: TempDir,
+    /// What it said until it was ready.
+    said: Vec<String>,
     log: Receiver<String>,
     pub(crate) receiving: SocketAddr,
     pub(crate) serving: SocketAddr,
@@ -45,9 +47,10 @@ impl Collector {
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, log) = channel();
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let wait_for = |what: &str| address_behind(&log, what);
+        let mut said = Vec::new();
+        let mut wait_for = |what: &str| address_behind(&log, what, &mut said);
         let (receiving, serving) = (wait_for("receiving at "), wait_for("serving http://"));
-        Self { child, directory, log, receiving, serving }
+        Self { child, directory, said, log, receiving, serving }
     }
 
     /// Its data directory.
@@ -55,7 +58,12 @@ impl Collector {
         self.directory.path()
     }
 
-    /// What it has said since it started.
+    /// What it said until it was ready.
+    pub(crate) fn said(&self) -> String {
+        self.said.join("\n")
+    }
+
+    /// What it has said since.
     pub(crate) fn log(&self) -> String {
         self.log.try_iter().collect::<Vec<_>>().join("\n")
     }
@@ -95,17 +103,16 @@ impl Drop for Collector {
     }
 }
 
-fn address_behind(log: &Receiver<String>, what: &str) -> SocketAddr {
+fn address_behind(log: &Receiver<String>, what: &str, said: &mut Vec<String>) -> SocketAddr {
     let end = Instant::now() + PATIENCE;
-    let mut seen = Vec::new();
     while let Ok(line) = log.recv_timeout(end.saturating_duration_since(Instant::now())) {
         if let Some((_, rest)) = line.split_once(what) {
             let address = rest.split_whitespace().next().unwrap();
             return address.parse().unwrap();
         }
-        seen.push(line);
+        said.push(line);
     }
-    panic!("the collector did not say '{what}':\n{}", seen.join("\n"));
+    panic!("the collector did not say '{what}':\n{}", said.join("\n"));
 }
 
 /// The README of this repository.

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant, SystemTime};
 use collector::{Collector, PATIENCE, shell_block};
 use flow::Counters;
 use serde_json::{Value, json};
+use storage::{Sqlite, Store};
 use traffic::{PREFIXES, Totals};
 use wire::encode::{NetflowV9, TemplateSpec};
 use wire::netflow_v5::{Header, Record};
@@ -260,6 +261,21 @@ fn a_template_that_came_before_a_restart_reads_what_comes_after_it() {
     let key = (PREFIXES[0].to_owned(), "in".to_owned(), "all".to_owned());
     let expected = Totals::from([(key, Counters { bytes: 100, packets: 2, flows: 1 })]);
     assert_eq!(answered_in_time(&second, &expected), expected, "{}", second.log());
+}
+
+#[test]
+fn templates_that_are_kept_damaged_are_reported() {
+    let first = Collector::start();
+    register(&first);
+    let (directory, _) = first.terminate();
+    let store = Sqlite::open(&directory.path().join("data/netflow.sqlite")).unwrap();
+    let sender = "127.0.0.1".parse().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(store.put_templates(&[(sender, b"damaged".to_vec())])).unwrap();
+    drop(store);
+    let second = Collector::start_in(directory);
+    let report = second.said().lines().find(|line| line.contains("damaged")).map(str::to_owned).unwrap();
+    assert!(report.contains("127.0.0.1") && report.contains("checksum"), "{report}");
 }
 
 #[test]

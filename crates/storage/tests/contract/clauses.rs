@@ -219,6 +219,9 @@ pub(crate) async fn templates_are_remembered_until_others_come_or_the_sender_goe
     assert_eq!(known().await?, [(sender(10), vec![])]);
     store.add_prefixes(sender(1), &[prefix(1)]).await?;
     assert_eq!(known().await?, [(sender(10), vec![])], "a sender that comes again starts anew");
+    store.put_templates(&[(sender(9), vec![1])]).await?;
+    assert_eq!(store.sender(sender(9)).await?, None, "announcing does not register");
+    assert_eq!(store.senders().await?.len(), 2);
     Ok(())
 }
 
