@@ -9,16 +9,25 @@
 //! | [`redis`] | Redis: one server, a cluster or sentinels |
 //! | [`totals`] | what all writers counted in an interval, whatever is rolled up already |
 //! | [`roll_up`] | sums a writer's finished periods into coarser blocks |
+//! | [`check`] | whether everything that is stored holds together |
+//! | [`copy`] | everything of one store into another |
+//! | [`export`] | what was counted, as rows |
 //! | [`faulty`] | a store that breaks on purpose, for tests |
 //! | [`state`] | what a collector remembers on its own disk: who it is |
 //!
 //! `tests/contract` holds what every store must do, as tests that run over each of them.
 
+mod batches;
+pub mod check;
+pub mod copy;
+pub mod export;
 pub mod faulty;
 pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod roll_up;
+#[cfg(test)]
+mod sample;
 mod selection;
 pub mod sqlite;
 pub mod state;

@@ -61,6 +61,19 @@ impl Sqlite {
         })
     }
 
+    /// Opens a file that is there, without ever writing to it; others may write to it meanwhile. What would write fails.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`StoreError::Config`] also when the file has the layout of an older program.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self {
+            path: path.to_owned(),
+            writer: Arc::new(Mutex::new(schema::open_read_only(path)?)),
+            readers: Arc::default(),
+            reading: Semaphore::new(READERS),
+        })
+    }
+
     /// Runs the work in one transaction; it is durable when this returns `Ok`.
     async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
     where

@@ -107,7 +107,11 @@ impl Plan {
 
 /// The intervals whose blocks of this writer make up an interval: coarse ones as far as it has rolled up, behind that
 /// the minutes that there are. Minutes that do not exist are not asked for: an open year has half a million of them.
-async fn cover(store: &dyn Store, state: &WriterState, interval: Interval) -> Result<Vec<Interval>, StoreError> {
+pub(crate) async fn cover(
+    store: &dyn Store,
+    state: &WriterState,
+    interval: Interval,
+) -> Result<Vec<Interval>, StoreError> {
     if interval.period == Period::Minute {
         return Ok(vec![interval]);
     }

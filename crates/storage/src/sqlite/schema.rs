@@ -49,6 +49,20 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Opens a file that must be there and up to date; the connection never writes.
+pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
+    let config = |error: &dyn std::fmt::Display| StoreError::Config(format!("{}: {error}", path.display()));
+    // SQLite's own message does not say why a file cannot be opened.
+    std::fs::metadata(path).map_err(|error| config(&error))?;
+    let connection = open_reader(path)?;
+    match version(&connection, path)? {
+        found if found < MIGRATIONS.len() => {
+            Err(config(&format_args!("it has the layout of an older program: start the collector on it once")))
+        }
+        _ => Ok(connection),
+    }
+}
+
 /// SQLite gives its other files the mode of the first one.
 fn make(path: &Path) -> std::io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
@@ -159,6 +173,26 @@ mod tests {
         let before = std::fs::read(&path).unwrap();
         assert!(matches!(open(&path), Err(StoreError::Corrupt(_))));
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_file_is_opened_read_only_when_it_is_there_and_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let refusal = |path: &Path| match open_read_only(path) {
+            Err(StoreError::Config(message)) => message,
+            other => panic!("{other:?}"),
+        };
+        assert!(refusal(&path).ends_with("store: No such file or directory (os error 2)"), "{}", refusal(&path));
+        assert!(!path.exists(), "it was made");
+        std::fs::write(&path, "").unwrap();
+        assert!(refusal(&path).contains("older program"), "{}", refusal(&path));
+        let writing = open(&path).unwrap();
+        let reading = open_read_only(&path).unwrap();
+        let insert = "INSERT INTO series (sender, prefix) VALUES ('a', 'b')";
+        assert!(reading.execute(insert, []).is_err());
+        writing.execute(insert, []).unwrap();
+        assert_eq!(reading.query_row("SELECT count(*) FROM series", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
     }
 
     #[test]

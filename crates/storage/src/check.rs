@@ -1,0 +1,471 @@
+//! Whether everything that is stored holds together: each block can be read; in each flush the values of every field add
+//! up to `all`; each coarser interval adds up to its finer ones, where both are kept.
+//!
+//! Blocks are read once, batch by batch, in the order of writers, periods and time; of a coarser interval only the sums
+//! of its groups are kept until it is compared. What does not hold is looked at again before it is reported, because
+//! collectors go on writing meanwhile: a flush may be half put, a late flow may be at its minute but not at its hour yet.
+//!
+//! What cannot be judged is not reported:
+//! - Coarse blocks behind the writer's watermark count for nobody (`roll_up.rs`); they only have to be readable.
+//! - Where retention has begun to delete the finer blocks of an interval, they may not add up to more than the coarser
+//!   ones, and that is all that can be said; where it has deleted the coarser ones, nothing can. Retention deletes in
+//!   the order of time, so all of an interval is there when an earlier one of the same period still is.
+//! - Names are compared only where no limit folded any.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use accounting::block::{Block, BlockError, Sums, TableSum, WriterId};
+use accounting::direction::Direction;
+use accounting::field::Field;
+use accounting::period::{Interval, Minute, Period};
+use flow::Counters;
+
+use crate::batches::{Batches, Group, read};
+use crate::{Store, StoreError, WriterState};
+
+/// How often something that does not hold is looked at before it is reported.
+const LOOKS: u32 = 3;
+/// How long to wait between two looks: a put is through after that.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+
+/// What has been looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Writers.
+    pub writers: u64,
+    /// Groups: all blocks of a writer, interval, sender and prefix.
+    pub groups: u64,
+    /// Groups of a coarser interval that were compared with the finer ones.
+    pub compared: u64,
+    /// Blocks, the damaged ones included.
+    pub blocks: u64,
+    /// Counters with a name, in all blocks.
+    pub names: u64,
+    /// Octets of all blocks.
+    pub octets: u64,
+    /// What does not hold.
+    pub violations: u64,
+}
+
+/// Something that does not hold. Shows as one line for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// A block that cannot be read.
+    Damaged(BlockError),
+    /// The values of a field do not add up to `all` in one flush or roll-up.
+    Unbalanced {
+        /// Where.
+        place: Place,
+        /// The epoch and the sequence of the flush; both 0 for a roll-up.
+        flush: (u32, u64),
+        /// The direction.
+        direction: Direction,
+        /// The field.
+        field: Field,
+        /// What its values and what was folded add up to.
+        values: Counters,
+        /// What `all` counts.
+        all: Counters,
+    },
+    /// A coarser interval does not add up to its finer ones.
+    Summed {
+        /// Where, of the coarser interval.
+        place: Place,
+        /// The direction.
+        direction: Direction,
+        /// The field.
+        field: Field,
+        /// What the coarser interval counts.
+        coarse: Counters,
+        /// What its finer ones add up to.
+        finer: Counters,
+    },
+    /// The totals of a coarser interval are those of its finer ones, but not all under the same names.
+    Names {
+        /// Where, of the coarser interval.
+        place: Place,
+        /// The direction.
+        direction: Direction,
+        /// The field.
+        field: Field,
+    },
+}
+
+/// All blocks of a writer, interval, sender and prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The writer.
+    pub writer: WriterId,
+    /// The interval.
+    pub interval: Interval,
+    /// The sender and its prefix.
+    pub group: (std::net::IpAddr, flow::Prefix),
+}
+
+/// What a check tells while it goes on.
+#[derive(Clone, Debug)]
+pub enum CheckEvent {
+    /// Something does not hold.
+    Violation(Violation),
+    /// It has come to these blocks.
+    Reached(WriterId, Interval, Checked),
+}
+
+/// Checks the whole store. Whoever listens may end it early.
+///
+/// # Errors
+/// When the store cannot be read. What is stored wrongly is no error: it is told.
+pub async fn check(
+    store: &dyn Store,
+    tell: &mut dyn FnMut(CheckEvent) -> ControlFlow<()>,
+) -> Result<Checked, StoreError> {
+    let mut check = Check { store, tell, checked: Checked::default(), stopped: false };
+    for state in store.writers().await? {
+        check.checked.writers += 1;
+        for period in Period::ALL {
+            check.walk(&state, period).await?;
+        }
+    }
+    Ok(check.checked)
+}
+
+struct Check<'c> {
+    store: &'c dyn Store,
+    tell: &'c mut dyn FnMut(CheckEvent) -> ControlFlow<()>,
+    checked: Checked,
+    /// Whoever listened has heard enough.
+    stopped: bool,
+}
+
+/// What retention has left of a rolled-up interval, as far as can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// The coarser blocks, and all finer ones.
+    Both,
+    /// The coarser blocks; finer ones may be gone.
+    CoarseAndSomeFiner,
+    /// The coarser blocks may be gone.
+    FinerOnly,
+}
+
+/// What the groups of some intervals add up to; `None` where a damaged block hides it.
+type GroupSums = BTreeMap<Group, Option<Sums>>;
+
+impl Check<'_> {
+    /// All blocks of a period, and how they add up to the next coarser one.
+    async fn walk(&mut self, state: &WriterState, period: Period) -> Result<(), StoreError> {
+        let mut from = Minute(0);
+        while let Some(span) = self.next_span(state.writer, period, from).await? {
+            if span.end() <= from {
+                break;
+            }
+            let mut sums = GroupSums::new();
+            for interval in self.store.intervals(state.writer, period, span.start, span.end()).await? {
+                self.look_through(state, interval, &mut sums).await?;
+                if self.stopped {
+                    return Ok(());
+                }
+            }
+            if is_summed(state, span) && span.period != period {
+                self.compare(state.writer, span, sums).await?;
+            }
+            from = span.end();
+        }
+        Ok(())
+    }
+
+    /// The next interval of the coarser period that has blocks, coarse or finer ones; years have no coarser period.
+    async fn next_span(&self, writer: WriterId, period: Period, from: Minute) -> Result<Option<Interval>, StoreError> {
+        let finer = self.store.first_interval(writer, period, from).await?;
+        let Some(coarser) = period.coarser() else { return Ok(finer) };
+        let finer = finer.map(|interval| Interval::containing(coarser, interval.start));
+        let coarse = self.store.first_interval(writer, coarser, from).await?;
+        Ok(finer.into_iter().chain(coarse).min())
+    }
+
+    /// Reads all blocks of an interval, and adds what they count to the sums of their groups.
+    async fn look_through(
+        &mut self,
+        state: &WriterState,
+        interval: Interval,
+        sums: &mut GroupSums,
+    ) -> Result<(), StoreError> {
+        let writer = state.writer;
+        let judged = is_summed(state, interval);
+        let mut batches = Batches::of(self.store, writer, interval).await?;
+        while let Some(batch) = batches.next(self.store).await? {
+            for (group, blocks) in batch {
+                let place = Place { writer, interval, group };
+                let look = if judged { self.settled_look(place, &blocks).await? } else { Look::unjudged(&blocks) };
+                self.checked.groups += 1;
+                self.checked.blocks += look.blocks;
+                self.checked.octets += look.octets;
+                self.checked.names += look.names;
+                look.violations.into_iter().for_each(|violation| self.report(violation));
+                match (sums.entry(group).or_insert_with(|| Some(Sums::default())), look.sums) {
+                    (Some(sum), Some(more)) => sum.add(&more),
+                    (sum, _) => *sum = None,
+                }
+            }
+            self.reach(writer, interval);
+            if self.stopped {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A look at a group, again and again while something does not hold.
+    async fn settled_look(&self, place: Place, blocks: &[Block]) -> Result<Look, StoreError> {
+        let mut look = Look::judged(place, blocks);
+        for _ in 1..LOOKS {
+            // What is damaged stays so.
+            if look.violations.iter().all(|violation| matches!(violation, Violation::Damaged(_))) {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            let blocks = read(self.store, place.writer, place.interval, &[place.group]).await?;
+            look = Look::judged(place, &blocks);
+        }
+        Ok(look)
+    }
+
+    /// Whether a rolled-up interval adds up to its finer ones.
+    async fn compare(&mut self, writer: WriterId, span: Interval, finer: GroupSums) -> Result<(), StoreError> {
+        let kept = self.kept(writer, span).await?;
+        // Without a finer block there is nothing to compare with, unless there should be some.
+        if kept == Kept::FinerOnly || (kept == Kept::CoarseAndSomeFiner && finer.is_empty()) {
+            return Ok(());
+        }
+        let groups: BTreeSet<Group> =
+            self.store.groups(writer, span).await?.into_iter().chain(finer.keys().copied()).collect();
+        let mut batches = Batches::of_groups(writer, span, groups.into_iter().collect());
+        while let Some(batch) = batches.next(self.store).await? {
+            for (group, blocks) in batch {
+                let place = Place { writer, interval: span, group };
+                let empty = Some(Sums::default());
+                let (Some(finer), Some(coarse)) = (finer.get(&group).unwrap_or(&empty), Look::unjudged(&blocks).sums)
+                else {
+                    continue;
+                };
+                self.checked.compared += 1;
+                let mut violations = differences(place, &coarse, finer, kept);
+                if !violations.is_empty() {
+                    violations = self.compare_again(place).await?;
+                }
+                violations.into_iter().for_each(|violation| self.report(violation));
+            }
+            self.reach(writer, span);
+            if self.stopped {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one group of an interval and its finer ones anew, until they add up or have been looked at often enough.
+    async fn compare_again(&self, place: Place) -> Result<Vec<Violation>, StoreError> {
+        let Place { writer, interval, group } = place;
+        let Some(period) = interval.period.finer() else { return Ok(Vec::new()) };
+        let mut violations = Vec::new();
+        for _ in 1..LOOKS {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            let coarse = Look::unjudged(&read(self.store, writer, interval, &[group]).await?);
+            let mut sums = Some(Sums::default());
+            for part in self.store.intervals(writer, period, interval.start, interval.end()).await? {
+                let finer = Look::unjudged(&read(self.store, writer, part, &[group]).await?);
+                sums = sums.zip(finer.sums).map(|(mut sums, more)| {
+                    sums.add(&more);
+                    sums
+                });
+            }
+            let (Some(coarse), Some(finer)) = (coarse.sums, sums) else { return Ok(Vec::new()) };
+            // Last, because retention may have begun with this interval meanwhile.
+            violations = differences(place, &coarse, &finer, self.kept(writer, interval).await?);
+            if violations.is_empty() {
+                break;
+            }
+        }
+        Ok(violations)
+    }
+
+    /// What retention has left of a rolled-up interval.
+    async fn kept(&self, writer: WriterId, span: Interval) -> Result<Kept, StoreError> {
+        let first = self.store.first_interval(writer, span.period, Minute(0)).await?;
+        if first.is_none_or(|first| first.start > span.start) {
+            return Ok(Kept::FinerOnly);
+        }
+        let Some(period) = span.period.finer() else { return Ok(Kept::CoarseAndSomeFiner) };
+        let first = self.store.first_interval(writer, period, Minute(0)).await?;
+        Ok(if first.is_some_and(|first| first.start < span.start) { Kept::Both } else { Kept::CoarseAndSomeFiner })
+    }
+
+    fn report(&mut self, violation: Violation) {
+        self.checked.violations += 1;
+        self.stopped |= (self.tell)(CheckEvent::Violation(violation)).is_break();
+    }
+
+    fn reach(&mut self, writer: WriterId, interval: Interval) {
+        self.stopped |= (self.tell)(CheckEvent::Reached(writer, interval, self.checked)).is_break();
+    }
+}
+
+/// Whether the blocks of an interval count for readers: minutes do, and what the watermark has passed.
+pub(crate) fn is_summed(state: &WriterState, interval: Interval) -> bool {
+    let watermark = interval.period.finer().and_then(|finer| state.rolled_up(finer));
+    watermark.is_none_or(|watermark| interval.end() <= watermark)
+}
+
+/// What was found in the blocks of one group.
+#[derive(Default)]
+struct Look {
+    blocks: u64,
+    octets: u64,
+    names: u64,
+    violations: Vec<Violation>,
+    /// `None` when a block is damaged.
+    sums: Option<Sums>,
+}
+
+impl Look {
+    /// All that can be wrong.
+    fn judged(place: Place, blocks: &[Block]) -> Self {
+        let (mut look, flushes) = Self::begin(blocks);
+        for (flush, sums) in &flushes {
+            look.violations.extend(sums.iter().flat_map(|sums| imbalances(place, *flush, sums)));
+        }
+        look
+    }
+
+    /// Damage alone.
+    fn unjudged(blocks: &[Block]) -> Self {
+        Self::begin(blocks).0
+    }
+
+    /// What blocks hold, and what each flush adds up to.
+    fn begin(blocks: &[Block]) -> (Self, BTreeMap<(u32, u64), Option<Sums>>) {
+        let mut look = Self { sums: Some(Sums::default()), ..Self::default() };
+        let mut flushes: BTreeMap<(u32, u64), Option<Sums>> = BTreeMap::new();
+        for block in blocks {
+            look.blocks += 1;
+            look.octets += block.content.len() as u64;
+            let flush = (block.key.epoch, block.key.sequence);
+            let flush = flushes.entry(flush).or_insert_with(|| Some(Sums::default()));
+            let mut sums = Sums::default();
+            match sums.merge(block) {
+                Ok(()) => {
+                    look.names += sums.rows();
+                    for whole in [flush, &mut look.sums] {
+                        whole.iter_mut().for_each(|whole| whole.add(&sums));
+                    }
+                }
+                Err(error) => {
+                    look.violations.push(Violation::Damaged(error));
+                    (*flush, look.sums) = (None, None);
+                }
+            }
+        }
+        (look, flushes)
+    }
+}
+
+/// The fields of a flush whose values do not add up to `all`.
+fn imbalances(place: Place, flush: (u32, u64), sums: &Sums) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for direction in Direction::ALL {
+        let all = sums.table(direction, Field::All).counters;
+        for field in Field::ALL {
+            let values = sums.table(direction, field).counters;
+            if values != all {
+                found.push(Violation::Unbalanced { place, flush, direction, field, values, all });
+            }
+        }
+    }
+    found
+}
+
+/// The tables of a coarser interval that do not add up to the finer ones. Where `all` does not, nothing else can, and it
+/// alone is told. When not all finer blocks are there any more, they may count less.
+fn differences(place: Place, coarse: &Sums, finer: &Sums, kept: Kept) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for direction in Direction::ALL {
+        for field in Field::ALL {
+            let (coarse, finer) = (coarse.table(direction, field), finer.table(direction, field));
+            let fits = match kept {
+                Kept::Both => coarse.counters == finer.counters,
+                Kept::CoarseAndSomeFiner => covers(coarse.counters, finer.counters),
+                Kept::FinerOnly => true,
+            };
+            if !fits {
+                let (coarse, finer) = (coarse.counters, finer.counters);
+                found.push(Violation::Summed { place, direction, field, coarse, finer });
+                if field == Field::All {
+                    break;
+                }
+            } else if kept == Kept::Both && !same_names(coarse, finer) {
+                found.push(Violation::Names { place, direction, field });
+            }
+        }
+    }
+    found
+}
+
+fn covers(coarse: Counters, finer: Counters) -> bool {
+    coarse.bytes >= finer.bytes && coarse.packets >= finer.packets && coarse.flows >= finer.flows
+}
+
+/// A limit that folded names of the finer blocks shows in the coarser ones too.
+fn same_names(coarse: TableSum, finer: TableSum) -> bool {
+    coarse.truncated || (!finer.truncated && coarse.fingerprint == finer.fingerprint)
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { writer, interval, group: (sender, prefix) } = self;
+        write!(f, "{} {interval}, sender {sender}, prefix {prefix}, writer {writer}", interval.period.name())
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged(error) => error.fmt(f),
+            Self::Unbalanced { place, flush: (epoch, sequence), direction, field, values, all } => {
+                write!(
+                    f,
+                    "{place}, epoch {epoch}, flush {sequence}: {} {} adds up to ",
+                    direction.name(),
+                    field.name()
+                )?;
+                write!(f, "{}, but all is {}", Shown(values), Shown(all))
+            }
+            Self::Summed { place, direction, field, coarse, finer } => {
+                write!(f, "{place}: {} {} is {}, ", direction.name(), field.name(), Shown(coarse))?;
+                write!(f, "but its {}s add up to {}", finer_name(place), Shown(finer))
+            }
+            Self::Names { place, direction, field } => {
+                write!(f, "{place}: {} {} adds up, ", direction.name(), field.name())?;
+                write!(f, "but not all of it stands under the names that its {}s have", finer_name(place))
+            }
+        }
+    }
+}
+
+fn finer_name(place: &Place) -> &'static str {
+    place.interval.period.finer().map_or("part", Period::name)
+}
+
+struct Shown<'c>(&'c Counters);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counters { bytes, packets, flows } = self.0;
+        write!(f, "{bytes} bytes, {packets} packets, {flows} flows")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! What was counted, as rows: for each interval of a period, sender and prefix the counters of all writers together,
+//! whatever is rolled up already. One sender's prefix of one interval is in memory at a time.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use accounting::block::TableSet;
+use accounting::direction::Direction;
+use accounting::field::{Field, Name};
+use accounting::period::{Interval, Minute, Period};
+use flow::{Counters, Prefix};
+
+use crate::batches::Group;
+use crate::totals::cover;
+use crate::{Store, StoreError, Totals, totals};
+
+/// What is to be exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Intervals of this period.
+    pub period: Period,
+    /// They start at or behind this minute,
+    pub from: Minute,
+    /// and before this one.
+    pub before: Minute,
+    /// Of this sender alone.
+    pub sender: Option<IpAddr>,
+    /// Of exactly this prefix alone.
+    pub prefix: Option<Prefix>,
+}
+
+/// What one prefix of a sender counted in an interval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// The interval.
+    pub interval: Interval,
+    /// The sender.
+    pub sender: IpAddr,
+    /// Its prefix.
+    pub prefix: Prefix,
+    /// What was counted, and which blocks could not be read.
+    pub totals: Totals,
+}
+
+/// One counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExportedRow {
+    /// The direction.
+    pub direction: Direction,
+    /// Its name.
+    pub name: RowName,
+    /// What it counts.
+    pub counters: Counters,
+}
+
+/// What a row counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowName {
+    /// One name.
+    Name(Name),
+    /// What a limit folded away of a field: it shows as `srcip:other`, which is no name.
+    Other(Field),
+}
+
+/// An export that is under way.
+pub struct Export<'s> {
+    store: &'s dyn Store,
+    request: Request,
+    /// Intervals from here on are still to come,
+    from: Minute,
+    /// and these groups of the one before it.
+    groups: Option<(Interval, std::vec::IntoIter<Group>)>,
+}
+
+impl<'s> Export<'s> {
+    /// Nothing is read before it is asked for.
+    pub fn new(store: &'s dyn Store, request: Request) -> Self {
+        Self { store, request, from: request.from, groups: None }
+    }
+
+    /// What comes next, in the order of intervals, then of senders and prefixes; `None` behind the last one.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn next(&mut self) -> Result<Option<Exported>, StoreError> {
+        loop {
+            if let Some((interval, groups)) = &mut self.groups
+                && let Some((sender, prefix)) = groups.next()
+            {
+                let interval = *interval;
+                let totals = totals(self.store, sender, prefix, interval, TableSet::ALL).await?;
+                if totals.tables.is_empty() && totals.damaged.is_empty() {
+                    continue;
+                }
+                return Ok(Some(Exported { interval, sender, prefix, totals }));
+            }
+            let Some(interval) = self.next_interval().await? else { return Ok(None) };
+            self.from = interval.end();
+            self.groups = Some((interval, self.groups_of(interval).await?.into_iter()));
+        }
+    }
+
+    /// The next interval in which anything may have been counted.
+    async fn next_interval(&self) -> Result<Option<Interval>, StoreError> {
+        let Request { period, before, .. } = self.request;
+        // The interval that contains the minute may have started before it.
+        let at = Interval::containing(period, self.from);
+        let from = if at.start < self.from { at.end() } else { at.start };
+        let mut next: Option<Interval> = None;
+        for state in self.store.writers().await? {
+            for finer in Period::ALL.into_iter().filter(|finer| *finer <= period) {
+                let first = self.store.first_interval(state.writer, finer, from).await?;
+                let first = first.map(|first| Interval::containing(period, first.start));
+                next = next.into_iter().chain(first).min();
+            }
+        }
+        Ok(next.filter(|next| next.start >= from && next.start < before))
+    }
+
+    /// The groups that anybody counted for in an interval.
+    async fn groups_of(&self, interval: Interval) -> Result<Vec<Group>, StoreError> {
+        let mut groups: BTreeSet<Group> = BTreeSet::new();
+        for state in self.store.writers().await? {
+            for part in cover(self.store, &state, interval).await? {
+                groups.extend(self.store.groups(state.writer, part).await?);
+            }
+        }
+        let Request { sender, prefix, .. } = self.request;
+        let wanted =
+            |group: &Group| sender.is_none_or(|only| group.0 == only) && prefix.is_none_or(|only| group.1 == only);
+        Ok(groups.into_iter().filter(wanted).collect())
+    }
+}
+
+impl Exported {
+    /// Its counters: by field, then by direction and value, and behind the values of a field what was folded of it.
+    pub fn rows(&self) -> impl Iterator<Item = ExportedRow> + '_ {
+        let tables = &self.totals.tables;
+        Field::ALL.into_iter().flat_map(move |field| {
+            let names = tables.rows_of(field);
+            let names =
+                names.map(|(direction, name, counters)| ExportedRow { direction, name: RowName::Name(name), counters });
+            let folded = Direction::ALL.into_iter().filter(move |direction| tables.truncated(*direction, field));
+            names.chain(folded.map(move |direction| ExportedRow {
+                direction,
+                name: RowName::Other(field),
+                counters: tables.other(direction, field),
+            }))
+        })
+    }
+}
+
+impl fmt::Display for RowName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt(f),
+            Self::Other(field) => write!(f, "{}:other", field.name()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
