@@ -95,6 +95,20 @@ signal() {
   rm -f "$1/pid"
 }
 
+# An authority and a certificate for localhost, 127.0.0.1 and 127.0.0.2, once: DIR/tls/ca.pem, server.pem, server.key.
+certificates() {
+  local d=$DIR/tls
+  [ ! -f "$d/server.pem" ] || return 0
+  need openssl "Debian package openssl"
+  mkdir -p "$d"
+  {
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout "$d/ca.key" -out "$d/ca.pem" &&
+    openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout "$d/server.key" -out "$d/server.csr" &&
+    openssl x509 -req -in "$d/server.csr" -CA "$d/ca.pem" -CAkey "$d/ca.key" -CAcreateserial -days 2 -out "$d/server.pem" \
+      -extfile <(echo 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:127.0.0.2')
+  } >"$d/log" 2>&1 || { tail -5 "$d/log" >&2; die "could not make certificates"; }
+}
+
 port_open() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
 port_free() {
   local i

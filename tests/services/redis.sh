@@ -45,20 +45,6 @@ CLI_TLS=()
 cli() { local n=$1; shift; timeout 10 "$CLI" -h 127.0.0.1 -p "$(port "$n")" "${CLI_TLS[@]}" "$@" 2>&1; }
 is_sentinel() { [ "$MODE" = sentinel ] && [ "$1" = "$NODES" ]; }
 
-# An authority and a certificate for localhost and 127.0.0.1, once.
-certificates() {
-  local d=$DIR/tls
-  [ ! -f "$d/server.pem" ] || return 0
-  need openssl "Debian package openssl"
-  mkdir -p "$d"
-  {
-    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout "$d/ca.key" -out "$d/ca.pem" &&
-    openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout "$d/server.key" -out "$d/server.csr" &&
-    openssl x509 -req -in "$d/server.csr" -CA "$d/ca.pem" -CAkey "$d/ca.key" -CAcreateserial -days 2 -out "$d/server.pem" \
-      -extfile <(echo 'subjectAltName=DNS:localhost,IP:127.0.0.1')
-  } >"$d/log" 2>&1 || { tail -5 "$d/log" >&2; die "could not make certificates"; }
-}
-
 conf() { # NODE
   local d=$DIR/n$1
   mkdir -p "$d"

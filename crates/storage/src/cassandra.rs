@@ -19,6 +19,8 @@ mod blocks;
 mod connection;
 mod registry;
 mod schema;
+#[cfg(feature = "cassandra-tls")]
+mod tls;
 
 use std::net::IpAddr;
 use std::path::PathBuf;

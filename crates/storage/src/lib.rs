@@ -7,6 +7,7 @@
 //! | [`memory`] | in memory, for tests |
 //! | [`sqlite`] | the embedded store: one file |
 //! | [`redis`] | Redis: one server, a cluster or sentinels |
+//! | [`cassandra`] | Cassandra, or ScyllaDB |
 //! | [`totals`] | what all writers counted in an interval, whatever is rolled up already |
 //! | [`roll_up`] | sums a writer's finished periods into coarser blocks |
 //! | [`check`] | whether everything that is stored holds together |
@@ -18,6 +19,8 @@
 //! `tests/contract` holds what every store must do, as tests that run over each of them.
 
 mod batches;
+#[cfg(feature = "cassandra")]
+pub mod cassandra;
 pub mod check;
 pub mod copy;
 pub mod export;

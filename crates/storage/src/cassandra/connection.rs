@@ -29,6 +29,8 @@ const UNDER_WAY: usize = 128;
 
 pub(super) struct Link {
     settings: CassandraSettings,
+    #[cfg(feature = "cassandra-tls")]
+    tls: Option<Arc<rustls::ClientConfig>>,
     made: OnceCell<(Session, Statements)>,
 }
 
@@ -58,7 +60,22 @@ impl Link {
                 "this program was built without TLS for Cassandra (cargo feature cassandra-tls)".to_owned(),
             ));
         }
-        Ok(Self { settings, made: OnceCell::new() })
+        #[cfg(feature = "cassandra-tls")]
+        let tls = match (&settings.authority, settings.tls) {
+            (_, false) => None,
+            (Some(authority), true) => Some(super::tls::configuration(authority)?),
+            (None, true) => {
+                return Err(StoreError::Config(
+                    "TLS for Cassandra needs the certificate of its authority: set cassandra.authority".to_owned(),
+                ));
+            }
+        };
+        Ok(Self {
+            settings,
+            #[cfg(feature = "cassandra-tls")]
+            tls,
+            made: OnceCell::new(),
+        })
     }
 
     pub(super) async fn statements(&self) -> Result<&Statements, StoreError> {
@@ -122,8 +139,8 @@ impl Link {
             builder = builder.user(username, self.settings.password.as_deref().unwrap_or_default());
         }
         #[cfg(feature = "cassandra-tls")]
-        if self.settings.tls {
-            builder = builder.tls_context(Some(super::tls::context(self.settings.authority.as_deref())?));
+        {
+            builder = builder.tls_context(self.tls.clone());
         }
         let session = builder.build().await.map_err(failed)?;
         schema::make(&session, keyspace, keyspace_config).await?;

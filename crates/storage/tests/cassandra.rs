@@ -1,0 +1,184 @@
+//! The contract over Cassandra, and what only a cluster can do. The server is Cassandra 5.0 from its Maven artefacts,
+//! started here.
+
+#![cfg(feature = "cassandra")]
+#![expect(clippy::expect_used, reason = "tests may panic")]
+
+#[macro_use]
+#[path = "contract/clauses.rs"]
+mod clauses;
+#[path = "contract/service.rs"]
+mod service;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use accounting::block::{Block, BlockKey, TableSet, WriterId};
+use accounting::period::{Interval, Minute, Period};
+use flow::Prefix;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use service::Service;
+use storage::cassandra::{Cassandra, CassandraSettings, SPARE};
+use storage::{Selection, Store, StoreError};
+use tokio::sync::{Mutex, MutexGuard};
+
+static SERVER: LazyLock<Service> =
+    LazyLock::new(|| Service::start("cassandra", 1, &[("YAML", "auto_snapshot: false"), ("SYNC", "periodic")]));
+
+/// Making tables takes longer than a test, so that one test after the other uses the same, empty ones.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+fn settings(service: &Service) -> CassandraSettings {
+    CassandraSettings { hosts: service.hosts.clone(), ..CassandraSettings::default() }
+}
+
+fn open(settings: CassandraSettings) -> Cassandra {
+    Cassandra::open(settings).expect("good settings")
+}
+
+async fn session(service: &Service) -> Session {
+    SessionBuilder::new().known_nodes(&service.hosts).build().await.expect("a session")
+}
+
+async fn empty() -> (Cassandra, MutexGuard<'static, ()>) {
+    let turn = TURN.lock().await;
+    let store = open(settings(&SERVER));
+    // Makes the tables.
+    store.writers().await.expect("a server");
+    let session = session(&SERVER).await;
+    let blocks = Period::ALL.map(|period| format!("block_{}", period.name()));
+    for table in blocks.iter().map(String::as_str).chain(["interval", "series", "sender", "writer"]) {
+        let some =
+            session.query_unpaged(format!("SELECT * FROM netflow.{table} LIMIT 1"), ()).await.expect("an answer");
+        if some.into_rows_result().expect("rows").rows_num() > 0 {
+            session.query_unpaged(format!("TRUNCATE netflow.{table}"), ()).await.expect("an empty table");
+        }
+    }
+    (store, turn)
+}
+
+contract!(empty);
+
+/// 2026-11-01 00:00 UTC.
+const START: Minute = Minute(29_891_520);
+
+fn block(sequence: u64) -> Block {
+    let sender = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    let prefix = Prefix::new(Ipv4Addr::new(172, 16, 0, 0).into(), 16).expect("a first address");
+    let interval = Interval { period: Period::Minute, start: START };
+    let (writer, tables) = (WriterId(9), TableSet::ALL);
+    let key = BlockKey { interval, sender, prefix, writer, epoch: 1, sequence, part: 0, tables };
+    Block { key, content: vec![7; 1_000] }
+}
+
+async fn stored(store: &dyn Store) -> Result<Vec<u64>, StoreError> {
+    let BlockKey { interval, sender, prefix, tables, .. } = block(0).key;
+    let blocks = store.read_blocks(&[Selection { interval, sender, prefix, tables }]).await?;
+    Ok(blocks.into_iter().map(|block| block.key.sequence).collect())
+}
+
+/// Puts until it works, as a flusher does; fails after a minute.
+async fn put_until_it_works(store: &dyn Store, sequence: u64) {
+    let since = Instant::now();
+    while let Err(error) = store.put_blocks(&[block(sequence)]).await {
+        assert!(matches!(error, StoreError::Retry(_)), "{error:?}");
+        assert!(since.elapsed() < Duration::from_secs(60), "{error}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test]
+async fn rows_live_as_long_as_configured_and_spare_time() {
+    let (_, _turn) = empty().await;
+    let mut settings = settings(&SERVER);
+    let keep = Duration::from_secs(5 * 365 * 24 * 3600);
+    settings.keep[Period::Minute as usize] = Some(keep);
+    // No more than an hour ago has ended when this runs.
+    settings.keep[Period::Hour as usize] = Some(Duration::from_secs(1));
+    let store = open(settings);
+    let mut hour = block(1);
+    hour.key.interval = Interval { period: Period::Hour, start: Minute(60) };
+    let mut day = block(1);
+    day.key.interval.period = Period::Day;
+    store.put_blocks(&[block(1), hour, day]).await.unwrap();
+    let session = session(&SERVER).await;
+    let life = async |period: &str| {
+        let select = format!("SELECT TTL(content) FROM netflow.block_{period}");
+        let rows = session.query_unpaged(select, ()).await.expect("an answer").into_rows_result().expect("rows");
+        let (life,) = rows.first_row::<(Option<i32>,)>().expect("a row");
+        life.map(|seconds| u64::try_from(seconds).expect("a life time"))
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let due = Duration::from_secs(u64::from(START.0 + 1) * 60) + keep + SPARE - now;
+    let minute = life("minute").await.expect("an end");
+    assert!(minute.abs_diff(due.as_secs()) < 60, "{minute} instead of {due:?}");
+    let hour = life("hour").await.expect("an end");
+    assert!((86_000..=86_400).contains(&hour), "a block that comes late lives for a day: {hour}");
+    assert_eq!(life("day").await, None, "days are kept for ever");
+}
+
+#[tokio::test]
+async fn a_password_is_given_and_a_wrong_one_is_the_operators_affair() {
+    let server = Service::start("cassandra", 1, &[("AUTH", "password")]);
+    let with = |password: &str| {
+        let login = (Some("cassandra".to_owned()), Some(password.to_owned()));
+        open(CassandraSettings { username: login.0, password: login.1, ..settings(&server) })
+    };
+    let error = stored(&with("wrong")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Config(_)), "{error:?}");
+    let store = with("cassandra");
+    store.put_blocks(&[block(1)]).await.unwrap();
+    // What was acknowledged survives a kill, and the session finds the server again.
+    server.run(&["kill", "1"]);
+    assert!(matches!(store.put_blocks(&[block(2)]).await, Err(StoreError::Retry(_))));
+    server.run(&["start"]);
+    put_until_it_works(&store, 2).await;
+    assert_eq!(stored(&store).await.unwrap(), [1, 2]);
+    server.run(&["clean"]);
+}
+
+#[tokio::test]
+async fn a_ring_is_exact_after_one_of_two_nodes_was_killed() {
+    let ring = Service::start("cassandra", 2, &[("NODES", "2")]);
+    let keyspace_config = "WITH REPLICATION = {'class': 'SimpleStrategy', 'replication_factor': 2}".to_owned();
+    let store = open(CassandraSettings { keyspace_config, ..settings(&ring) });
+    store.put_blocks(&[block(1)]).await.unwrap();
+    ring.run(&["kill", "2"]);
+    // Two of two are a quorum: neither can be done, and the first may or may not have been done by one node.
+    assert!(matches!(store.put_blocks(&[block(2)]).await, Err(StoreError::Retry(_))));
+    assert!(matches!(stored(&store).await, Err(StoreError::Retry(_))));
+    ring.run(&["start"]);
+    put_until_it_works(&store, 2).await;
+    assert_eq!(stored(&store).await.unwrap(), [1, 2]);
+    ring.run(&["clean"]);
+}
+
+#[cfg(feature = "cassandra-tls")]
+#[tokio::test]
+async fn an_encrypted_connection_checks_the_certificates_of_the_nodes() {
+    let server = Service::start("cassandra", 1, &[("TLS", "yes")]);
+    let authority = Some(server.folder.join("tls/ca.pem"));
+    let store = open(CassandraSettings { tls: true, authority, ..settings(&server) });
+    store.put_blocks(&[block(1)]).await.unwrap();
+    assert_eq!(stored(&store).await.unwrap(), [1]);
+    // The certificate of the server is no authority.
+    let authority = Some(server.folder.join("tls/server.pem"));
+    assert!(stored(&open(CassandraSettings { tls: true, authority, ..settings(&server) })).await.is_err());
+    server.run(&["clean"]);
+}
+
+#[test]
+fn settings_that_cannot_be_meant_are_refused() {
+    let refused = |settings| match Cassandra::open(settings) {
+        Err(StoreError::Config(message)) => message,
+        other => panic!("{other:?}"),
+    };
+    let none = CassandraSettings { hosts: Vec::new(), ..CassandraSettings::default() };
+    assert_eq!(refused(none), "cassandra.hosts names no host");
+    for name in ["", "1netflow", "net-flow", "a b", "x; DROP KEYSPACE y", "äther", &"n".repeat(49)] {
+        let settings = CassandraSettings { keyspace: name.to_owned(), ..CassandraSettings::default() };
+        assert!(refused(settings).starts_with(&format!("'{name}' is no name for cassandra.keyspace")));
+    }
+}
