@@ -51,6 +51,12 @@ pub(crate) struct Config {
     pub(crate) retention: Retention,
     /// `storage`: where senders and blocks are kept.
     pub(crate) storage: Storage,
+    /// `redis`
+    pub(crate) redis: Redis,
+    /// `cassandra`
+    pub(crate) cassandra: Cassandra,
+    /// `spool`
+    pub(crate) spool: Spool,
     /// `dataDir`: the directory of everything that is kept on disk; made when it is not there.
     pub(crate) data_dir: PathBuf,
     /// `flushInterval`: how often what was counted is stored.
@@ -122,6 +128,58 @@ pub(crate) struct Retention {
 pub(crate) enum Storage {
     /// A SQLite file in the data directory.
     Sqlite,
+    /// The servers of `redis`.
+    Redis,
+    /// The nodes of `cassandra`.
+    Cassandra,
+}
+
+/// How to reach Redis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Redis {
+    /// `hosts`: the server, nodes of the cluster, or sentinels, each `host` or `host:port`.
+    pub(crate) hosts: Vec<String>,
+    /// `master`: the name of the master that sentinels watch; `None` (empty in the file) where they watch only one.
+    pub(crate) master: Option<String>,
+    /// `user` and so on
+    pub(crate) access: Access,
+    /// `namespace`: the first part of all keys.
+    pub(crate) namespace: String,
+}
+
+/// How to reach Cassandra.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cassandra {
+    /// `hosts`: some nodes, each `host` or `host:port`.
+    pub(crate) hosts: Vec<String>,
+    /// `datacenter`: the one to ask; `None` (empty in the file) where there is only one.
+    pub(crate) datacenter: Option<String>,
+    /// `user` and so on
+    pub(crate) access: Access,
+    /// `keyspace`: made at start when it is not there.
+    pub(crate) keyspace: String,
+    /// `keyspaceConfig`: its replication, when it has to be made.
+    pub(crate) keyspace_config: String,
+}
+
+/// What a store on the network wants to see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Access {
+    /// `user`; `None` (empty in the file) where there is none.
+    pub(crate) user: Option<String>,
+    /// `password`; `None` (empty in the file) where there is none.
+    pub(crate) password: Option<Secret>,
+    /// `tls`: whether to encrypt, and to check certificates.
+    pub(crate) tls: bool,
+    /// `tlsAuthority`: who has signed the certificates, a PEM file; `None` (empty in the file) for the system's own.
+    pub(crate) tls_authority: Option<PathBuf>,
+}
+
+/// Flushes on their way to a store on the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Spool {
+    /// `maxBytes`: how many octets of them may wait on disk.
+    pub(crate) max_bytes: usize,
 }
 
 impl Default for Config {
@@ -144,6 +202,21 @@ impl Default for Config {
                 years: None,
             },
             storage: Storage::Sqlite,
+            redis: Redis {
+                hosts: vec!["localhost:6379".to_owned()],
+                master: None,
+                access: Access::default(),
+                namespace: "netflow".to_owned(),
+            },
+            cassandra: Cassandra {
+                hosts: vec!["localhost:9042".to_owned()],
+                datacenter: None,
+                access: Access::default(),
+                keyspace: "netflow".to_owned(),
+                keyspace_config: "WITH REPLICATION = {'class': 'NetworkTopologyStrategy', 'replication_factor': 1}"
+                    .to_owned(),
+            },
+            spool: Spool { max_bytes: 2 * 1024 * 1024 * 1024 },
             data_dir: PathBuf::from("data"),
             flush_interval: Duration::from_secs(10 * SECOND),
             clock_limit: Duration::from_secs(10 * MINUTE),

@@ -1,5 +1,7 @@
-//! The embedded store: one SQLite file under the data directory, and what of the configuration the commands that fill
-//! it have in common.
+//! The store that is configured, and what of the configuration the commands that fill it have in common.
+//!
+//! Whatever the store, there is one SQLite file under the data directory: it is the embedded store, and it is where a
+//! collector remembers who it is and what a store on the network has not accepted yet.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -7,9 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
+use accounting::block::WriterId;
 use anyhow::Context;
 use collector::flusher::Keep;
 use collector::shard::Rules;
+use storage::cassandra::{Cassandra, CassandraSettings};
+use storage::redis::{Redis, RedisSettings};
+use storage::spool::Spool;
 use storage::sqlite::Sqlite;
 use storage::{Store, StoreError};
 
@@ -36,6 +42,50 @@ pub(crate) fn path(config: &Config) -> PathBuf {
 pub(crate) fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     match config.storage {
         Storage::Sqlite => Ok(Arc::new(Sqlite::open(&path(config))?)),
+        Storage::Redis => Ok(Arc::new(Redis::open(redis_settings(config))?)),
+        Storage::Cassandra => Ok(Arc::new(Cassandra::open(cassandra_settings(config))?)),
+    }
+}
+
+/// Where flushes wait for a store that is not on this machine's disk; `None` for the embedded store, which needs none.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub(crate) fn spool(config: &Config, writer: WriterId) -> Result<Option<Spool>, StoreError> {
+    match config.storage {
+        Storage::Sqlite => Ok(None),
+        Storage::Redis | Storage::Cassandra => {
+            Spool::open(&path(config), writer, config.spool.max_bytes as u64).map(Some)
+        }
+    }
+}
+
+fn redis_settings(config: &Config) -> RedisSettings {
+    let Config { redis, .. } = config;
+    RedisSettings {
+        hosts: redis.hosts.clone(),
+        username: redis.access.user.clone(),
+        password: redis.access.password.as_ref().map(|password| password.expose().to_owned()),
+        tls: redis.access.tls,
+        authority: redis.access.tls_authority.clone(),
+        master: redis.master.clone(),
+        namespace: redis.namespace.clone(),
+        keep: config.keep().periods,
+    }
+}
+
+fn cassandra_settings(config: &Config) -> CassandraSettings {
+    let Config { cassandra, .. } = config;
+    CassandraSettings {
+        hosts: cassandra.hosts.clone(),
+        username: cassandra.access.user.clone(),
+        password: cassandra.access.password.as_ref().map(|password| password.expose().to_owned()),
+        keyspace: cassandra.keyspace.clone(),
+        keyspace_config: cassandra.keyspace_config.clone(),
+        datacenter: cassandra.datacenter.clone(),
+        tls: cassandra.access.tls,
+        authority: cassandra.access.tls_authority.clone(),
+        keep: config.keep().periods,
     }
 }
 

@@ -1,7 +1,8 @@
 //! Tallies become numbered, immutable blocks in the store; finished periods are rolled up; old ones expire.
 //!
 //! One flusher writes for one writer. It does one thing after the other, so a late flow is never booked while the
-//! period that it belongs to is being rolled up.
+//! period that it belongs to is being rolled up. A store on the network gets its flushes over a spool on this machine's
+//! disk, in their order; while some wait there, nothing is rolled up.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,6 +13,7 @@ use accounting::block::Block;
 use accounting::period::{Minute, Period};
 use accounting::rollup;
 use flow::Timestamp;
+use storage::spool::{FlushNumber, Spool, SpoolError};
 use storage::{Retention, Store, StoreError, WriterState};
 
 use crate::shard::Sealed;
@@ -19,8 +21,9 @@ use crate::status::Status;
 
 /// How long a period must be over before it is rolled up: flows of its last moments are still on their way.
 const GRACE_MINUTES: u32 = 2;
-/// The longest pause between two tries at a store that does not answer.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The first and the longest pause between two tries at a store that does not answer.
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Of how many senders announcements are stored at once: usually a hundred kilobytes, megabytes at worst.
 const ANNOUNCED_AT_ONCE: usize = 64;
 
@@ -38,6 +41,8 @@ pub struct Flusher {
     keep: Keep,
     status: Status,
     sequence: u64,
+    /// `None` for a store on this machine's disk.
+    spool: Option<Spool>,
     /// What senders have announced and the store has not taken yet.
     announced: BTreeMap<IpAddr, Vec<u8>>,
 }
@@ -46,14 +51,26 @@ impl Flusher {
     /// A flusher for one writer; `state` is that of the store, with the epoch of this start.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, state: WriterState, keep: Keep, status: Status) -> Self {
-        Self { store, state, keep, status, sequence: 0, announced: BTreeMap::new() }
+        Self { store, state, keep, status, sequence: 0, spool: None, announced: BTreeMap::new() }
     }
 
-    /// Puts everything that was sealed, as the next numbered flush. Comes back when it is durable; a store that does
-    /// not answer is asked again, for as long as `give_up` does not say otherwise.
+    /// The same, by way of a spool.
+    #[must_use]
+    pub fn over(self, spool: Option<Spool>) -> Self {
+        Self { spool, ..self }
+    }
+
+    /// How many flushes wait for the store.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.spool.as_ref().map_or(0, Spool::waiting)
+    }
+
+    /// Puts everything that was sealed, as the next numbered flush, into the spool or else into the store. Comes back
+    /// when it is durable; what does not take it is asked again, for as long as `give_up` does not say otherwise.
     ///
     /// # Errors
-    /// What the store said last, when `give_up` ended the trying. Nothing is half-done: putting again is harmless.
+    /// What was said last, when `give_up` ended the trying. Nothing is half-done: putting again is harmless.
     pub async fn flush(&mut self, sealed: &Sealed, mut give_up: impl FnMut() -> bool) -> Result<(), StoreError> {
         let mut blocks = sealed.tally.blocks(self.state.writer, self.state.epoch, self.sequence + 1);
         let late =
@@ -61,11 +78,15 @@ impl Flusher {
         blocks.extend(late);
         self.put(&blocks, &mut give_up).await?;
         self.sequence += 1;
-        // Of no weight for the totals: the next flush says it again.
-        if let Err(error) = self.store.touch_senders(&sealed.heard).await {
-            tracing::debug!(%error, "the times of the last datagrams were not stored");
+        self.announced.extend(sealed.announced.iter().cloned());
+        // A store that is away is not asked for what can wait.
+        if self.waiting() <= 1 {
+            // Of no weight for the totals: the next flush says it again.
+            if let Err(error) = self.store.touch_senders(&sealed.heard).await {
+                tracing::debug!(%error, "the times of the last datagrams were not stored");
+            }
+            self.remember().await;
         }
-        self.remember(&sealed.announced).await;
         self.status.flushed(|counts| {
             counts.flushes += 1;
             counts.blocks += blocks.len() as u64;
@@ -82,8 +103,7 @@ impl Flusher {
 
     /// Stores what senders have announced. Of no weight for the totals either; but it may not be said again for long, so
     /// what the store does not take is put with the next flush.
-    async fn remember(&mut self, announced: &[(IpAddr, Vec<u8>)]) {
-        self.announced.extend(announced.iter().cloned());
+    async fn remember(&mut self) {
         while !self.announced.is_empty() {
             let some = self.announced.iter().take(ANNOUNCED_AT_ONCE);
             let some: Vec<_> = some.map(|(sender, announced)| (*sender, announced.clone())).collect();
@@ -103,13 +123,13 @@ impl Flusher {
         }
     }
 
-    async fn put(&self, blocks: &[Block], give_up: &mut impl FnMut() -> bool) -> Result<(), StoreError> {
-        let mut pause = Duration::from_millis(100);
+    async fn put(&mut self, blocks: &[Block], give_up: &mut impl FnMut() -> bool) -> Result<(), StoreError> {
+        let mut pause = FIRST_PAUSE;
         if blocks.is_empty() {
             return Ok(());
         }
         loop {
-            match self.store.put_blocks(blocks).await {
+            match self.put_once(blocks).await {
                 Ok(()) => return Ok(()),
                 Err(error) if give_up() => return Err(error),
                 Err(error) => {
@@ -122,11 +142,39 @@ impl Flusher {
         }
     }
 
+    async fn put_once(&mut self, blocks: &[Block]) -> Result<(), StoreError> {
+        let Some(spool) = &mut self.spool else { return self.store.put_blocks(blocks).await };
+        let number = FlushNumber { epoch: self.state.epoch, sequence: self.sequence + 1 };
+        match spool.push(number, blocks) {
+            Ok(()) => Ok(()),
+            Err(SpoolError::Store(error)) => Err(error),
+            Err(full @ SpoolError::Full { .. }) => {
+                self.drain_one().await?;
+                Err(StoreError::Reject(full.to_string()))
+            }
+        }
+    }
+
+    /// Puts the flush that has waited longest into the store; `false` when none waits.
+    ///
+    /// # Errors
+    /// When the store does not take it: it goes on waiting.
+    pub async fn drain_one(&mut self) -> Result<bool, StoreError> {
+        let Some(spool) = &mut self.spool else { return Ok(false) };
+        let Some((number, blocks)) = spool.oldest()? else { return Ok(false) };
+        self.store.put_blocks(&blocks).await?;
+        spool.remove(number)?;
+        Ok(true)
+    }
+
     /// Rolls up the periods that are over and lets go of what is kept no longer.
     ///
     /// # Errors
     /// When the store does not answer: what was done stays done, the next call goes on from there.
     pub async fn maintain(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if self.waiting() > 0 {
+            return Ok(());
+        }
         let until = Minute(Minute::of(now).0.saturating_sub(GRACE_MINUTES));
         self.state.seen = now;
         self.state = storage::roll_up::advance(self.store.as_ref(), self.state, until).await?;

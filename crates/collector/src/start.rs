@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use accounting::period::Minute;
 use accounting::tally::Tally;
 use flow::Timestamp;
+use storage::spool::Spool;
 use storage::{Store, StoreError, WriterState};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -20,7 +21,7 @@ use udp::{Socket, SocketSet};
 use wire::PendingBudget;
 
 use crate::admission::Admission;
-use crate::flusher::{Flusher, Keep};
+use crate::flusher::{FIRST_PAUSE, Flusher, Keep, LONGEST_PAUSE};
 use crate::receiver::ReceiverThread;
 use crate::remembered::Remembered;
 use crate::shard::{Rules, Sealed, Shard};
@@ -80,14 +81,16 @@ pub struct Collector {
     admission: Task<()>,
 }
 
-/// Starts to receive and to count. `writer` is this collector's identity with the epoch of this start; `changed` is
-/// notified when a sender was registered, changed or removed.
+/// Starts to receive and to count. `spool` is where flushes wait for a store that is not on this machine's disk;
+/// `writer` is this collector's identity with the epoch of this start; `changed` is notified when a sender was
+/// registered, changed or removed.
 ///
 /// # Errors
 /// When an address cannot be bound, or the store cannot be read.
 pub async fn start(
     settings: Settings,
     store: Arc<dyn Store>,
+    spool: Option<Spool>,
     writer: WriterState,
     changed: Arc<Notify>,
 ) -> Result<Collector, StartError> {
@@ -122,11 +125,12 @@ pub async fn start(
         receivers.push(std::thread::Builder::new().name(name).spawn(|| thread.run()).map_err(StartError::Thread)?);
     }
     let flusher = FlusherThread {
-        flusher: Flusher::new(Arc::clone(&store), writer, settings.keep, status.clone()),
+        flusher: Flusher::new(Arc::clone(&store), writer, settings.keep, status.clone()).over(spool),
         sealed,
         empties,
         stop: Arc::clone(&stop),
         runtime: Handle::current(),
+        tries: Tries::now(),
     };
     let flusher =
         std::thread::Builder::new().name("flusher".into()).spawn(|| flusher.run()).map_err(StartError::Thread)?;
@@ -216,6 +220,13 @@ struct FlusherThread {
     empties: Vec<Sender<Tally>>,
     stop: Arc<AtomicBool>,
     runtime: Handle,
+    tries: Tries,
+}
+
+/// When to try again at a store that did not take what waits in the spool.
+struct Tries {
+    next: Instant,
+    pause: Duration,
 }
 
 impl FlusherThread {
@@ -224,10 +235,15 @@ impl FlusherThread {
         let mut outcome = Ok(());
         let mut maintained = Minute(0);
         loop {
-            match self.sealed.recv_timeout(LOOK) {
+            let until_next_try = self.tries.next.saturating_duration_since(Instant::now());
+            let nap = if self.flusher.waiting() > 0 { until_next_try.min(LOOK) } else { LOOK };
+            match self.sealed.recv_timeout(nap) {
                 Ok((receiver, sealed)) => outcome = outcome.and(self.flush(sealed, receiver)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.flusher.waiting() > 0 && self.tries.next <= Instant::now() {
+                self.drain_one();
             }
             let now = Timestamp::from(SystemTime::now());
             if Minute::of(now) != maintained && !self.stop.load(Ordering::Relaxed) {
@@ -237,14 +253,30 @@ impl FlusherThread {
                 }
             }
         }
-        let senders = self.flusher.unremembered();
-        if senders > 0 {
-            tracing::warn!(
-                senders,
-                "stopping although templates could not be kept: after a start, data wait for the next ones"
-            );
-        }
+        while self.flusher.waiting() > 0 && self.drain_one() {}
+        self.say_what_is_left();
         outcome
+    }
+
+    /// One try at the flush that has waited longest; says whether the store took it.
+    fn drain_one(&mut self) -> bool {
+        match self.runtime.block_on(self.flusher.drain_one()) {
+            Ok(_) => {
+                if self.tries.pause > FIRST_PAUSE {
+                    tracing::info!(flushes = self.flusher.waiting(), "the store takes flushes again; still waiting");
+                }
+                self.tries = Tries::now();
+                true
+            }
+            Err(error) => {
+                if self.tries.pause == FIRST_PAUSE {
+                    let waiting = self.flusher.waiting();
+                    tracing::error!(%error, waiting, "the store does not take flushes; they wait on disk");
+                }
+                self.tries = self.tries.later();
+                false
+            }
+        }
     }
 
     fn flush(&mut self, mut sealed: Sealed, receiver: usize) -> Result<(), StoreError> {
@@ -262,5 +294,29 @@ impl FlusherThread {
             let _ = empty.send(sealed.tally);
         }
         outcome
+    }
+
+    fn say_what_is_left(&self) {
+        let flushes = self.flusher.waiting();
+        if flushes > 0 {
+            tracing::warn!(flushes, "stopping while flushes wait on disk for the store; the next start puts them");
+        }
+        let senders = self.flusher.unremembered();
+        if senders > 0 {
+            tracing::warn!(
+                senders,
+                "stopping although templates could not be kept: after a start, data wait for the next ones"
+            );
+        }
+    }
+}
+
+impl Tries {
+    fn now() -> Self {
+        Self { next: Instant::now(), pause: FIRST_PAUSE }
+    }
+
+    fn later(&self) -> Self {
+        Self { next: Instant::now() + self.pause, pause: (self.pause * 2).min(LONGEST_PAUSE) }
     }
 }

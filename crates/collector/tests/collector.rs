@@ -84,7 +84,7 @@ impl Bench {
             store.add_prefixes(*sender, &[MONITORED.parse().unwrap()]).await.unwrap();
         }
         let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
-        let collector = start(settings(listen), shared, writer, Arc::clone(&changed)).await.unwrap();
+        let collector = start(settings(listen), shared, None, writer, Arc::clone(&changed)).await.unwrap();
         Self { store, changed, collector }
     }
 
@@ -212,7 +212,9 @@ async fn an_address_in_use_is_an_error_that_names_it() {
     let taken = first.collector.addresses()[0].to_string();
     let store: Arc<dyn Store> = Arc::new(Memory::default());
     let writer = WriterState::new(WriterId(2), 1, now());
-    let Err(error) = start(settings(&[&taken]), store, writer, Arc::default()).await else { panic!("bound twice") };
+    let Err(error) = start(settings(&[&taken]), store, None, writer, Arc::default()).await else {
+        panic!("bound twice")
+    };
     assert!(matches!(error, StartError::Listen { .. }));
     assert!(error.to_string().contains(&taken), "{error}");
     first.collector.stop().await.unwrap();

@@ -64,7 +64,7 @@ async fn started(store: &Arc<Memory>, epoch: u32) -> Collector {
     };
     let writer = WriterState::new(WriterId(1), epoch, now());
     store.put_writer(&writer).await.unwrap();
-    start(settings, Arc::<Memory>::clone(store), writer, Arc::default()).await.unwrap()
+    start(settings, Arc::<Memory>::clone(store), None, writer, Arc::default()).await.unwrap()
 }
 
 /// Sends from a port of its own, so that the templates of an earlier one have to do.

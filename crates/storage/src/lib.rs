@@ -15,6 +15,7 @@
 //! | [`export`] | what was counted, as rows |
 //! | [`faulty`] | a store that breaks on purpose, for tests |
 //! | [`state`] | what a collector remembers on its own disk: who it is |
+//! | [`spool`] | and the flushes that a store on the network has not accepted yet |
 //!
 //! `tests/contract` holds what every store must do, as tests that run over each of them.
 
@@ -32,6 +33,7 @@ pub mod roll_up;
 #[cfg(test)]
 mod sample;
 mod selection;
+pub mod spool;
 pub mod sqlite;
 pub mod state;
 pub mod store;

@@ -46,9 +46,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         .map_err(ExitCode::Listen.because())?;
     let serving = listener.local_addr().map_err(ExitCode::Listen.because())?;
     let senders_changed = Arc::new(Notify::new());
-    let collector = collector::start(settings(config), Arc::clone(&store), writer, Arc::clone(&senders_changed))
-        .await
-        .map_err(start_failure)?;
+    let spool = embedded::spool(config, writer.writer).map_err(ExitCode::Store.because())?;
+    let changed = Arc::clone(&senders_changed);
+    let collector =
+        collector::start(settings(config), Arc::clone(&store), spool, writer, changed).await.map_err(start_failure)?;
     for address in collector.addresses() {
         tracing::info!("receiving at {address}");
     }

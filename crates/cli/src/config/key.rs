@@ -20,6 +20,22 @@ pub(super) const KEYS: &[(&str, Setter)] = &[
     ("dataDir", |config, value| put(&mut config.data_dir, value.filled_text().map(PathBuf::from))),
     ("flushInterval", |config, value| put(&mut config.flush_interval, value.duration(&FLUSH_INTERVALS))),
     ("clockLimit", |config, value| put(&mut config.clock_limit, value.duration(&CLOCK_LIMITS))),
+    ("redis.hosts", |config, value| put(&mut config.redis.hosts, hosts(value))),
+    ("redis.master", |config, value| put(&mut config.redis.master, text_or_none(value))),
+    ("redis.user", |config, value| put(&mut config.redis.access.user, text_or_none(value))),
+    ("redis.password", |config, value| put(&mut config.redis.access.password, secret(value))),
+    ("redis.tls", |config, value| put(&mut config.redis.access.tls, value.boolean())),
+    ("redis.tlsAuthority", |config, value| put(&mut config.redis.access.tls_authority, path_or_none(value))),
+    ("redis.namespace", |config, value| put(&mut config.redis.namespace, value.filled_text().map(str::to_owned))),
+    ("cassandra.hosts", |config, value| put(&mut config.cassandra.hosts, hosts(value))),
+    ("cassandra.datacenter", |config, value| put(&mut config.cassandra.datacenter, text_or_none(value))),
+    ("cassandra.user", |config, value| put(&mut config.cassandra.access.user, text_or_none(value))),
+    ("cassandra.password", |config, value| put(&mut config.cassandra.access.password, secret(value))),
+    ("cassandra.tls", |config, value| put(&mut config.cassandra.access.tls, value.boolean())),
+    ("cassandra.tlsAuthority", |config, value| put(&mut config.cassandra.access.tls_authority, path_or_none(value))),
+    ("cassandra.keyspace", |config, value| put(&mut config.cassandra.keyspace, value.filled_text().map(str::to_owned))),
+    ("cassandra.keyspaceConfig", |config, value| put(&mut config.cassandra.keyspace_config, value.filled_text().map(str::to_owned))),
+    ("spool.maxBytes", |config, value| put(&mut config.spool.max_bytes, value.size(&SPOOLS))),
     ("server.cores", |config, value| put(&mut config.server.cores, value.whole_number(0..=1024).map(NonZero::new))),
     ("server.statuslog", |config, value| put(&mut config.server.statuslog, value.duration_or("never", &STATUS_INTERVALS))),
     ("server.receiveBuffer", |config, value| put(&mut config.server.receive_buffer, value.size(&RECEIVE_BUFFERS))),
@@ -36,7 +52,9 @@ pub(super) const KEYS: &[(&str, Setter)] = &[
     ("retention.years", |config, value| put(&mut config.retention.years, age(value, 366 * DAY))),
 ];
 
-const STORAGES: &[(&str, Storage)] = &[("sqlite", Storage::Sqlite)];
+const STORAGES: &[(&str, Storage)] =
+    &[("sqlite", Storage::Sqlite), ("redis", Storage::Redis), ("cassandra", Storage::Cassandra)];
+const SPOOLS: RangeInclusive<usize> = 1024 * 1024..=1024 * 1024 * 1024 * 1024;
 const FLUSH_INTERVALS: RangeInclusive<Duration> = seconds(SECOND, 5 * MINUTE);
 const CLOCK_LIMITS: RangeInclusive<Duration> = seconds(SECOND, 366 * DAY);
 const STATUS_INTERVALS: RangeInclusive<Duration> = seconds(SECOND, DAY);
@@ -58,6 +76,19 @@ fn age(value: &Value, least_seconds: u64) -> Result<Option<Duration>, Misfit> {
 fn secret(value: &Value) -> Result<Option<Secret>, Misfit> {
     let text = value.text()?;
     Ok((!text.is_empty()).then(|| Secret::new(text.to_owned())))
+}
+
+fn hosts(value: &Value) -> Result<Vec<String>, Misfit> {
+    value.list(|host| host.filled_text().map(str::to_owned))
+}
+
+fn text_or_none(value: &Value) -> Result<Option<String>, Misfit> {
+    let text = value.text()?;
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+fn path_or_none(value: &Value) -> Result<Option<PathBuf>, Misfit> {
+    text_or_none(value).map(|path| path.map(PathBuf::from))
 }
 
 /// The setter of a key.

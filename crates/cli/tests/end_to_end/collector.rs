@@ -33,6 +33,16 @@ impl Collector {
 
     /// Starts it in a directory that an earlier one may have used.
     pub(crate) fn start_in(directory: TempDir) -> Self {
+        Self::start_in_with(directory, &[])
+    }
+
+    /// Starts it in a new directory with settings from the environment.
+    pub(crate) fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_in_with(tempfile::tempdir().unwrap(), settings)
+    }
+
+    /// Starts it in a directory with settings from the environment.
+    pub(crate) fn start_in_with(directory: TempDir, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_netflow"))
             .current_dir(directory.path())
             .env("NETFLOW__NETFLOW__LISTEN", "127.0.0.1:0")
@@ -40,6 +50,7 @@ impl Collector {
             .env("NETFLOW__HTTP__LISTEN", "127.0.0.1:0")
             .env("NETFLOW__FLUSH_INTERVAL", "1s")
             .env("NETFLOW__SERVER__STATUSLOG", "1s")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -16,6 +16,9 @@
 )]
 
 mod collector;
+#[path = "../../../storage/tests/contract/service.rs"]
+mod service;
+mod stores;
 mod traffic;
 
 use std::collections::BTreeMap;

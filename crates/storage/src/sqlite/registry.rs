@@ -128,7 +128,7 @@ pub(super) fn put_writer(connection: &Connection, state: &WriterState) -> Result
 }
 
 /// A column that holds the text of an address or prefix.
-pub(super) fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> Result<T, StoreError> {
+pub(crate) fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> Result<T, StoreError> {
     let text: String = row.get(column)?;
     text.parse().map_err(|_| StoreError::Corrupt(format!("'{text}' is no address or prefix")))
 }

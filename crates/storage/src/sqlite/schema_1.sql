@@ -58,6 +58,27 @@ CREATE TABLE identity (
     epoch INTEGER NOT NULL
 ) STRICT;
 
+-- Flushes on their way to a store on the network (spool.rs).
+CREATE TABLE spool_flush (
+    epoch INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (epoch, sequence)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE spool_block (
+    epoch INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    period INTEGER NOT NULL,
+    start INTEGER NOT NULL,
+    sender TEXT NOT NULL,
+    prefix TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    tables INTEGER NOT NULL,
+    content BLOB NOT NULL
+) STRICT;
+CREATE INDEX spool_block_of_flush ON spool_block (epoch, sequence);
+
 CREATE VIEW blocks AS
 SELECT
     CASE block.period WHEN 0 THEN 'minute' WHEN 1 THEN 'hour' WHEN 2 THEN 'day' WHEN 3 THEN 'month' ELSE 'year' END AS period,
