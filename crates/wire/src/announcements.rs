@@ -15,6 +15,7 @@ use crate::encode::{Ipfix, NetflowV9, TemplateSpec};
 use crate::error::ErrorKind;
 use crate::restart::Restarts;
 use crate::session::{Memory, Session};
+use crate::template::FieldSpecifier;
 use crate::template_store::KnownTemplate;
 use crate::{ipfix, netflow_v9};
 
@@ -22,6 +23,9 @@ use crate::{ipfix, netflow_v9};
 const VERSION: u8 = 1;
 /// Octets of the CRC-32 at the end.
 const CHECKSUM_LENGTH: usize = 4;
+
+/// Information element paddingOctets.
+const PADDING_OCTETS: u16 = 210;
 
 /// First octet of a template.
 const TEMPLATE: u8 = 1;
@@ -72,7 +76,12 @@ pub(crate) fn encode(memory: &Memory) -> Vec<u8> {
 /// The message that announces a template.
 fn message(known: &KnownTemplate<'_>, restarts: &Restarts) -> Vec<u8> {
     let (id, kind) = (known.template.id(), known.template.kind());
-    let template = TemplateSpec { id, kind, fields: known.template.fields().to_vec() };
+    let mut fields = known.template.fields().to_vec();
+    if fields.is_empty() {
+        // All its fields were of no length, and none of them is remembered; an announcement has one at least.
+        fields.push(FieldSpecifier::iana(PADDING_OCTETS, 0));
+    }
+    let template = TemplateSpec { id, kind, fields };
     if known.protocol == Protocol::NetflowV9 {
         let last = restarts.last(known.domain, known.port).unwrap_or_default();
         let header = netflow_v9::Header {

@@ -112,7 +112,8 @@ fn templates(
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) {
-    while set.remaining() >= 4 && !set::is_zero(set.rest()) {
+    let padding = set::padding(&set);
+    while set::has_template(&set, padding) {
         let offset = set.offset();
         let (Some(id), Some(count)) = (set.u16(), set.u16()) else { return };
         if count == 0 {

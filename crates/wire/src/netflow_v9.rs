@@ -95,7 +95,8 @@ fn templates(
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) {
-    while set.remaining() >= 4 && !set::is_zero(set.rest()) {
+    let padding = set::padding(&set);
+    while set::has_template(&set, padding) {
         let offset = set.offset();
         let (Some(id), Some(count)) = (set.u16(), set.u16()) else { return };
         let Some(mut fields) = set.section(usize::from(count) * SPECIFIER_LENGTH) else {
@@ -118,7 +119,8 @@ fn options_templates(
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) {
-    while set.remaining() >= 6 && !set::is_zero(set.rest()) {
+    let padding = set::padding(&set);
+    while set::has_template(&set, padding) {
         let offset = set.offset();
         let (Some(id), Some(scope), Some(options)) = (set.u16(), set.u16(), set.u16()) else { return };
         let (scope, options) = (usize::from(scope), usize::from(options));

@@ -14,8 +14,9 @@ use hashbrown::HashMap;
 use crate::datagram::Message;
 use crate::template_store::TemplateKey;
 
-/// Octets that a waiting set is charged beyond its content: what it takes to keep it.
-const OVERHEAD: usize = size_of::<Held>() + 32;
+/// Octets that a waiting set is charged beyond its content: what it takes to keep it. Queues and tables double their
+/// room when it is used up, and are there twice while they do.
+const OVERHEAD: usize = 3 * size_of::<Held>() + 32;
 
 /// Octets that may wait in all sessions that share the budget together.
 #[derive(Clone, Debug)]
@@ -102,7 +103,7 @@ impl Pending {
         }
         self.octets += charge;
         let held = Held { message: *message, octets: content.into() };
-        self.sets.entry(TemplateKey::of(message, id)).or_default().push_back(held);
+        self.sets.entry(TemplateKey::of(message, id)).or_insert_with(|| VecDeque::with_capacity(1)).push_back(held);
         true
     }
 

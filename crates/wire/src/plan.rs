@@ -23,26 +23,34 @@ pub(crate) struct Plan {
     filled: u32,
 }
 
-/// Fields of fixed length, and the variable-length field behind them.
+/// Fields of fixed length, and the variable-length field behind them. A template may have as many of these as it has
+/// fields, few of which are booked.
 #[derive(Clone, Debug, Default)]
 struct Segment {
     length: u16,
+    reads: Option<Box<Reads>>,
+    tail: Tail,
+}
+
+/// What is read of the fields of fixed length in a segment.
+#[derive(Clone, Debug, Default)]
+struct Reads {
     numbers: Vec<Number>,
     addresses: Vec<Address>,
     section: Option<Section>,
-    tail: Tail,
 }
 
 impl Segment {
     /// Notes that a slot is filled by the field that comes next. `None` when it cannot be.
     fn book(&mut self, slot: Slot, length: u16) -> Option<()> {
         let offset = self.length;
+        let reads = self.reads.get_or_insert_default();
         if slot.is_section() {
-            self.section = Some(Section { offset: offset.into(), length: length.into(), slot });
+            reads.section = Some(Section { offset: offset.into(), length: length.into(), slot });
         } else if slot.is_address() {
-            self.addresses.push(Address { offset, slot });
+            reads.addresses.push(Address { offset, slot });
         } else {
-            self.numbers.push(Number::new(offset, length, slot)?);
+            reads.numbers.push(Number::new(offset, length, slot)?);
         }
         Some(())
     }
@@ -247,16 +255,18 @@ impl Plan {
             let to_end = cursor.rest();
             let start = cursor.offset() - record;
             let octets = cursor.take(usize::from(segment.length))?;
-            for number in &segment.numbers {
-                reading.set_number(number.slot, number.value(to_end));
-            }
-            for address in &segment.addresses {
-                let start = usize::from(address.offset);
-                let octets = octets.get(start..start + address.slot.address_length());
-                reading.set_address(address.slot, octets.unwrap_or_default());
-            }
-            if let Some(section) = segment.section {
-                reading.section = Some(Section { offset: start + section.offset, ..section });
+            if let Some(reads) = &segment.reads {
+                for number in &reads.numbers {
+                    reading.set_number(number.slot, number.value(to_end));
+                }
+                for address in &reads.addresses {
+                    let start = usize::from(address.offset);
+                    let octets = octets.get(start..start + address.slot.address_length());
+                    reading.set_address(address.slot, octets.unwrap_or_default());
+                }
+                if let Some(section) = reads.section {
+                    reading.section = Some(Section { offset: start + section.offset, ..section });
+                }
             }
             match segment.tail {
                 Tail::End => {}

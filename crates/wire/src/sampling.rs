@@ -4,6 +4,8 @@
 //! what the record itself says, what options data say of the sampler that the record names, what options data say of
 //! its observation domain, what the header of the datagram says. A rate of zero says nothing.
 
+use std::collections::{BTreeMap, btree_map};
+
 use flow::{Protocol, Sampling, SamplingSource};
 use hashbrown::HashMap;
 
@@ -33,8 +35,8 @@ pub(crate) struct Samplers {
     named: HashMap<(Domain, u64), u32>,
     /// The rate of domains whose options data name no sampler.
     unnamed: HashMap<Domain, u32>,
-    /// The only named sampler of a domain, or `None` when there are several that differ.
-    only: HashMap<Domain, Option<u32>>,
+    /// How many of the named samplers of a domain have each rate.
+    rates: HashMap<Domain, BTreeMap<u32, u32>>,
     /// How often something of the above has changed.
     changes: u64,
 }
@@ -63,11 +65,15 @@ impl Samplers {
             return;
         };
         self.named.insert((domain, sampler), rate);
-        if known.is_some() {
-            self.note_only(domain);
-        } else {
-            let only = self.only.entry(domain).or_insert(Some(rate));
-            *only = only.filter(|only| *only == rate);
+        let rates = self.rates.entry(domain).or_default();
+        *rates.entry(rate).or_default() += 1;
+        if let Some(before) = known
+            && let btree_map::Entry::Occupied(mut samplers) = rates.entry(before)
+        {
+            *samplers.get_mut() -= 1;
+            if *samplers.get() == 0 {
+                samplers.remove();
+            }
         }
     }
 
@@ -111,16 +117,10 @@ impl Samplers {
         sampling
     }
 
-    /// The rate of records that name no sampler: that of the domain, or of its only sampler.
+    /// The rate of records that name no sampler: that of the domain, or the one that all its samplers have.
     fn of_domain(&self, domain: Domain) -> Option<u32> {
-        self.unnamed.get(&domain).copied().or_else(|| self.only.get(&domain).copied().flatten())
-    }
-
-    fn note_only(&mut self, domain: Domain) {
-        let mut rates = self.named.iter().filter(|((of, _), _)| *of == domain).map(|(_, &rate)| rate);
-        let first = rates.next();
-        let only = first.filter(|first| rates.all(|rate| rate == *first));
-        self.only.insert(domain, only);
+        let of_all = || self.rates.get(&domain).filter(|rates| rates.len() == 1).and_then(|rates| rates.keys().next());
+        self.unnamed.get(&domain).or_else(of_all).copied()
     }
 }
 

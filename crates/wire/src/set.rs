@@ -32,6 +32,17 @@ pub(crate) fn next<'a>(message: &mut Cursor<'a>, report: &mut Decoded) -> Option
     content.map(|content| (id, content))
 }
 
+/// Whether there are templates left in a set, and not only padding. Where the padding begins is found once, by
+/// [`padding`], because a set may hide much of it before its last octet.
+pub(crate) fn has_template(set: &Cursor<'_>, padding: usize) -> bool {
+    set.remaining() >= HEADER_LENGTH && set.offset() < padding
+}
+
+/// The offset behind the last octet that is not zero.
+pub(crate) fn padding(set: &Cursor<'_>) -> usize {
+    set.offset() + set.rest().iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1)
+}
+
 /// Whether there is nothing but padding.
 pub(crate) fn is_zero(octets: &[u8]) -> bool {
     octets.iter().all(|&octet| octet == 0)

@@ -63,12 +63,28 @@ impl TemplateKind {
         }
     }
 
+    /// The same with the scope counted in those of the fields that have content.
+    fn with_content(self, fields: &[FieldSpecifier]) -> Self {
+        match self {
+            Self::Data => Self::Data,
+            Self::Options { .. } => {
+                let scope = fields.get(..self.scope_fields()).unwrap_or(fields);
+                Self::Options { scope_fields: with_content(scope).count() as u16 }
+            }
+        }
+    }
+
     pub(crate) const fn record_kind(self) -> RecordKind {
         match self {
             Self::Data => RecordKind::Data,
             Self::Options { .. } => RecordKind::Options,
         }
     }
+}
+
+/// The fields that have content. One of no length says nothing; Juniper announces such for what it cannot report.
+pub(crate) fn with_content(fields: &[FieldSpecifier]) -> impl Iterator<Item = FieldSpecifier> + '_ {
+    fields.iter().copied().filter(|field| field.length > 0)
 }
 
 /// By whose numbers the fields of a template go: NetFlow v9 has its own for scopes and some field types.
@@ -91,7 +107,8 @@ pub struct Template {
 }
 
 impl Template {
-    /// Compiles what an exporter announced.
+    /// Compiles what an exporter announced. Fields of no length are left out; no record is of a template that has no
+    /// others.
     ///
     /// # Errors
     /// [`ErrorKind::BadTemplate`] when the id is below 256, there is no field, the scope is larger than the record, or
@@ -105,9 +122,16 @@ impl Template {
         if id < FIRST_TEMPLATE_ID || fields.is_empty() || kind.scope_fields() > fields.len() {
             return Err(ErrorKind::BadTemplate);
         }
+        let kind = kind.with_content(fields);
+        let fields: Box<[_]> = with_content(fields).collect();
         let unbooked = if numbering == Numbering::NetflowV9 { kind.scope_fields() } else { 0 };
-        let plan = Plan::compile(fields, unbooked).ok_or(ErrorKind::BadTemplate)?;
-        Ok(Self { id, kind, numbering, fields: fields.into(), plan })
+        let plan = Plan::compile(&fields, unbooked).ok_or(ErrorKind::BadTemplate)?;
+        Ok(Self { id, kind, numbering, fields, plan })
+    }
+
+    /// Whether an announcement says nothing but what is known.
+    pub(crate) fn is_announced_by(&self, kind: TemplateKind, fields: &[FieldSpecifier]) -> bool {
+        self.kind == kind.with_content(fields) && with_content(fields).eq(self.fields.iter().copied())
     }
 
     /// The template id.
@@ -122,7 +146,7 @@ impl Template {
         self.kind
     }
 
-    /// The fields in the order of the wire, scope fields first.
+    /// The fields that have content in the order of the wire, scope fields first.
     #[must_use]
     pub fn fields(&self) -> &[FieldSpecifier] {
         &self.fields
@@ -160,8 +184,6 @@ impl Fields for TemplatedRecord<'_> {
         let scope_fields = self.template.kind.scope_fields();
         for (index, specifier) in self.template.fields.iter().enumerate() {
             let octets = match specifier.fixed_length() {
-                // A field of no length says nothing; Juniper announces such for what it cannot report.
-                Some(0) => continue,
                 Some(length) => cursor.take(usize::from(length)),
                 None => variable(&mut cursor),
             };

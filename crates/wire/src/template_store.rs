@@ -15,7 +15,7 @@ use hashbrown::HashMap;
 
 use crate::datagram::Message;
 use crate::error::ErrorKind;
-use crate::template::{FieldSpecifier, Numbering, Template, TemplateKind};
+use crate::template::{FieldSpecifier, Numbering, Template, TemplateKind, with_content};
 
 /// How much of what strangers announce is kept for one exporter address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,31 +133,36 @@ impl TemplateStore {
         self.announcements += 1;
         let order = self.announcements;
         let same_port = |learnt: &Learnt| learnt.port == port;
-        let known = self.by_key.get_mut(&key).and_then(|learnt| learnt.iter_mut().find(|learnt| same_port(learnt)));
-        let is_new = known.is_none();
-        if let Some(known) = known
-            && known.template.kind() == kind
-            && known.template.fields() == fields
-        {
-            known.order = order;
-            known.announced = message.received;
-            return Ok(());
-        }
-        // Before the labour of compiling: a flood of templates finds no room.
-        if is_new {
-            self.make_room(&key, fields.len(), message.received)?;
-        }
         let numbering = if message.protocol == Protocol::NetflowV9 { Numbering::NetflowV9 } else { Numbering::Ipfix };
-        let template = Template::compile(id, kind, numbering, fields)?;
-        if is_new {
-            self.forget_oldest_port(&key);
-        } else {
+        let known = self.by_key.get_mut(&key).and_then(|learnt| learnt.iter_mut().find(|learnt| same_port(learnt)));
+        let template = if let Some(known) = known {
+            if known.template.is_announced_by(kind, fields) {
+                known.order = order;
+                known.announced = message.received;
+                return Ok(());
+            }
+            let template = Template::compile(id, kind, numbering, fields)?;
+            let others = self.fields - known.template.fields().len();
+            if others + template.fields().len() <= self.limits.fields {
+                self.fields = others + template.fields().len();
+                self.changes += 1;
+                *known = Learnt { port, order, announced: message.received, template };
+                return Ok(());
+            }
+            // What it was is not true any more, whether there is room for what it is or not.
             self.forget(&key, same_port);
-            self.make_room(&key, fields.len(), message.received)?;
-        }
+            self.make_room(&key, template.fields().len(), message.received)?;
+            template
+        } else {
+            // Before the labour of compiling: a flood of templates finds no room.
+            self.make_room(&key, with_content(fields).count(), message.received)?;
+            let template = Template::compile(id, kind, numbering, fields)?;
+            self.forget_oldest_port(&key);
+            template
+        };
         self.changes += 1;
         self.templates += 1;
-        self.fields += fields.len();
+        self.fields += template.fields().len();
         *self.domains.entry((key.protocol, key.domain)).or_default() += 1;
         self.by_key.entry(key).or_default().push(Learnt { port, order, announced: message.received, template });
         Ok(())

@@ -241,13 +241,22 @@ fn a_session_with_tighter_limits_learns_what_fits() {
 
 #[test]
 fn a_template_of_the_longest_datagram_survives() {
-    let longest = TemplateSpec::data(256, vec![iana(1, 0); 16_370]);
+    let longest = TemplateSpec::data(256, vec![iana(1, 1); 16_370]);
     let datagram = v9(NOW, 9).template(&longest).finish();
     assert!(datagram.len() > 65_500 && datagram.len() <= 65_527);
     let mut before = new();
     let (decoded, _) = send(&mut before, 1, &datagram);
     assert_eq!(decoded.templates, 1);
     assert_eq!(new().learn(&before.announcements()), Ok(1));
+}
+
+#[test]
+fn a_template_of_no_content_survives_and_harms_no_other() {
+    let (nothing, good) = (TemplateSpec::data(256, [iana(1, 0)]), TemplateSpec::data(257, [iana(1, 4)]));
+    let mut before = new();
+    let (decoded, _) = send(&mut before, 1, &v9(NOW, 9).template(&nothing).template(&good).finish());
+    assert_eq!(decoded.templates, 2);
+    assert_eq!(new().learn(&before.announcements()), Ok(2));
 }
 
 #[test]
