@@ -13,11 +13,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
-use accounting::block::{Block, BlockKey, TableSet};
+use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use accounting::rollup::roll_up;
-use flow::Prefix;
+use flow::{Prefix, Timestamp};
 
 use crate::{Selection, Store, StoreError, WriterState};
 
@@ -52,6 +53,37 @@ pub async fn advance(store: &dyn Store, state: WriterState, until: Minute) -> Re
         Err(error) if moved == state => Err(error),
         _ => Ok(moved),
     }
+}
+
+/// Rolls up for the writers that were not seen for `gone_after`, and returns their states; to be called by every
+/// collector of a store now and then. Only the one with the smallest identity of those that are there does it.
+///
+/// `gone_after` has to be far longer than a collector goes without [`Store::put_writer`] while it can reach the store, and
+/// the same for all collectors. A collector that could not reach the store for half as long reads its state from the
+/// store before it flushes again: how far it is rolled up may have been moved by another one.
+///
+/// # Errors
+/// When the store cannot be read, or nothing was achieved for one of them; the next call goes on from there.
+pub async fn advance_gone(
+    store: &dyn Store,
+    own: WriterId,
+    now: Timestamp,
+    gone_after: Duration,
+    until: Minute,
+) -> Result<Vec<WriterState>, StoreError> {
+    let is_gone = |state: &WriterState| state.writer != own && state.seen.saturating_add(gone_after) < now;
+    let (gone, present): (Vec<_>, Vec<_>) = store.writers().await?.into_iter().partition(is_gone);
+    if present.iter().any(|state| state.writer < own) {
+        return Ok(Vec::new());
+    }
+    let ended = Interval::containing(Period::Hour, until).start;
+    let mut moved = Vec::new();
+    for state in gone {
+        // Once an hour there may be something to do.
+        let idle = state.rolled_up(Period::Minute).is_some_and(|reached| reached >= ended);
+        moved.push(if idle { state } else { advance(store, state, until).await? });
+    }
+    Ok(moved)
 }
 
 /// Rolls up into all intervals of the coarser period that end at or before `ended`.

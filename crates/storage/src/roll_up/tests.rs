@@ -229,3 +229,33 @@ async fn a_damaged_block_is_left_out_and_stops_nothing() {
     advance(&store, state(), minute("2027-05-01 11:00")).await.unwrap();
     assert_eq!(bytes(&store, hour).await, 100);
 }
+
+#[tokio::test]
+async fn one_of_those_that_are_left_rolls_up_for_one_that_is_gone() {
+    let store = filled(&["2027-05-01 10:30"]).await;
+    let day = Duration::from_secs(24 * 3600);
+    let now = minute("2027-05-03 12:00").timestamp();
+    let seen =
+        |writer, seconds| WriterState::new(WriterId(writer), 1, now.saturating_sub(Duration::from_secs(seconds)));
+    let gone = WriterState { writer: ADA, ..seen(ADA.0, 30 * 3600) };
+    for state in [gone, seen(1, 30 * 3600), seen(2, 60), seen(3, 60)] {
+        store.put_writer(&state).await.unwrap();
+    }
+    let until = minute("2027-05-03 11:58");
+    let by = |own| advance_gone(&store, WriterId(own), now, day, until);
+    assert_eq!(by(3).await.unwrap(), [], "writer 2 is there");
+    let moved = by(2).await.unwrap();
+    assert_eq!(moved.iter().map(|state| state.writer).collect::<Vec<_>>(), [WriterId(1), ADA]);
+    for state in &moved {
+        assert_eq!(state.rolled_up(Period::Minute), Some(minute("2027-05-03 11:00")));
+        assert_eq!(state.rolled_up(Period::Hour), Some(minute("2027-05-03 00:00")));
+        assert_eq!(state.seen, gone.seen, "it was not seen again");
+    }
+    let may = parse_interval(Period::Month, "2027-05").unwrap();
+    assert_eq!(bytes(&store, may).await, 100);
+    assert_eq!(kept(&store, parse_interval(Period::Day, "2027-05-01").unwrap()).await.len(), 1);
+    assert_eq!(by(2).await.unwrap(), moved, "once an hour is enough");
+    assert!(
+        !store.writers().await.unwrap().iter().any(|state| state.writer == WriterId(2) && state.rolled_up[0].0 > 0)
+    );
+}
