@@ -12,16 +12,19 @@
 //!   the order of time, so all of an interval is there when an earlier one of the same period still is.
 //! - Names are compared only where no limit folded any.
 
+mod violation;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use accounting::block::{Block, BlockError, Sums, TableSum, WriterId};
+use accounting::block::{Block, Sums, TableSum, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Field;
 use accounting::period::{Interval, Minute, Period};
 use flow::Counters;
+
+pub use violation::{Place, Violation};
 
 use crate::batches::{Batches, Group, read};
 use crate::{Store, StoreError, WriterState};
@@ -48,61 +51,6 @@ pub struct Checked {
     pub octets: u64,
     /// What does not hold.
     pub violations: u64,
-}
-
-/// Something that does not hold. Shows as one line for the operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Violation {
-    /// A block that cannot be read.
-    Damaged(BlockError),
-    /// The values of a field do not add up to `all` in one flush or roll-up.
-    Unbalanced {
-        /// Where.
-        place: Place,
-        /// The epoch and the sequence of the flush; both 0 for a roll-up.
-        flush: (u32, u64),
-        /// The direction.
-        direction: Direction,
-        /// The field.
-        field: Field,
-        /// What its values and what was folded add up to.
-        values: Counters,
-        /// What `all` counts.
-        all: Counters,
-    },
-    /// A coarser interval does not add up to its finer ones.
-    Summed {
-        /// Where, of the coarser interval.
-        place: Place,
-        /// The direction.
-        direction: Direction,
-        /// The field.
-        field: Field,
-        /// What the coarser interval counts.
-        coarse: Counters,
-        /// What its finer ones add up to.
-        finer: Counters,
-    },
-    /// The totals of a coarser interval are those of its finer ones, but not all under the same names.
-    Names {
-        /// Where, of the coarser interval.
-        place: Place,
-        /// The direction.
-        direction: Direction,
-        /// The field.
-        field: Field,
-    },
-}
-
-/// All blocks of a writer, interval, sender and prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The writer.
-    pub writer: WriterId,
-    /// The interval.
-    pub interval: Interval,
-    /// The sender and its prefix.
-    pub group: (std::net::IpAddr, flow::Prefix),
 }
 
 /// What a check tells while it goes on.
@@ -420,51 +368,6 @@ fn covers(coarse: Counters, finer: Counters) -> bool {
 /// A limit that folded names of the finer blocks shows in the coarser ones too.
 fn same_names(coarse: TableSum, finer: TableSum) -> bool {
     coarse.truncated || (!finer.truncated && coarse.fingerprint == finer.fingerprint)
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { writer, interval, group: (sender, prefix) } = self;
-        write!(f, "{} {interval}, sender {sender}, prefix {prefix}, writer {writer}", interval.period.name())
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Damaged(error) => error.fmt(f),
-            Self::Unbalanced { place, flush: (epoch, sequence), direction, field, values, all } => {
-                write!(
-                    f,
-                    "{place}, epoch {epoch}, flush {sequence}: {} {} adds up to ",
-                    direction.name(),
-                    field.name()
-                )?;
-                write!(f, "{}, but all is {}", Shown(values), Shown(all))
-            }
-            Self::Summed { place, direction, field, coarse, finer } => {
-                write!(f, "{place}: {} {} is {}, ", direction.name(), field.name(), Shown(coarse))?;
-                write!(f, "but its {}s add up to {}", finer_name(place), Shown(finer))
-            }
-            Self::Names { place, direction, field } => {
-                write!(f, "{place}: {} {} adds up, ", direction.name(), field.name())?;
-                write!(f, "but not all of it stands under the names that its {}s have", finer_name(place))
-            }
-        }
-    }
-}
-
-fn finer_name(place: &Place) -> &'static str {
-    place.interval.period.finer().map_or("part", Period::name)
-}
-
-struct Shown<'c>(&'c Counters);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counters { bytes, packets, flows } = self.0;
-        write!(f, "{bytes} bytes, {packets} packets, {flows} flows")
-    }
 }
 
 #[cfg(test)]

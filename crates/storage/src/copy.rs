@@ -5,21 +5,24 @@
 //! same of each writer as the source did when the copying began; what is stored in the source meanwhile is taken over by
 //! the next copy.
 //!
-//! - Coarse blocks behind the source's watermark count for nobody (`roll_up.rs`) and are not copied. Those that the
-//!   target has where its own watermark has not been are deleted: the one that is copied would make them count.
-//! - A writer of which the target knows more than the source, because it has gone on there, is left alone: its totals
-//!   there are made of blocks that the source does not have, and taking back its watermarks could hide them.
-//! - A block that differs in the two stores (equal keys mean equal content, so one of them is damaged) is put unless the
-//!   source's is the damaged one.
+//! - Coarse blocks behind the source's watermark count for nobody (`roll_up.rs`) and are not copied. Those that only the
+//!   target has are deleted where its own watermark has not been, because the one that is copied would make them count;
+//!   and where they are sums that another collector has made there of what was copied by then.
+//! - A writer of which the target knows more than the source, because it has gone on or was rolled up further there, is
+//!   left alone: its totals there are made of blocks that the source does not have, and taking back its watermarks could
+//!   hide them.
+//! - A block that differs in the two stores is put unless it is damaged in the source.
+//!
+//! [`repair`] puts back single blocks from an older copy, and changes nothing else.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
 use accounting::block::{Block, BlockKey, Sums, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use flow::Timestamp;
 
-use crate::batches::{Batches, read};
+use crate::batches::{Batches, Group, read};
 use crate::check::is_summed;
 use crate::{Store, StoreError, WriterState};
 
@@ -51,6 +54,25 @@ pub struct Copied {
     pub ahead: Vec<WriterId>,
 }
 
+/// Puts blocks that cannot be read in the target in place again, where the source has them whole. `reached` is told as by
+/// [`copy`]. Nothing else is changed: whatever the target has gone on with since the source was copied from it stays.
+///
+/// # Errors
+/// When one of the stores fails: what was put back stays, the next call goes on.
+pub async fn repair(
+    source: &dyn Store,
+    target: &dyn Store,
+    reached: &mut dyn FnMut(WriterId, Interval, &Copied),
+) -> Result<Copied, StoreError> {
+    let mut copy = Copy::new(source, target, reached);
+    copy.repairs = true;
+    for state in source.writers().await? {
+        copy.blocks(&state, &state).await?;
+        copy.copied.writers += 1;
+    }
+    Ok(copy.copied)
+}
+
 /// Copies everything. `reached` is told what was copied so far, and which interval of which writer is being copied.
 ///
 /// # Errors
@@ -60,7 +82,7 @@ pub async fn copy(
     target: &dyn Store,
     reached: &mut dyn FnMut(WriterId, Interval, &Copied),
 ) -> Result<Copied, StoreError> {
-    let mut copy = Copy { source, target, reached, copied: Copied::default(), pending: Vec::new(), pending_octets: 0 };
+    let mut copy = Copy::new(source, target, reached);
     copy.senders().await?;
     // Before any block is read: what moves meanwhile is for the next copy.
     let known: HashMap<WriterId, WriterState> =
@@ -75,13 +97,24 @@ struct Copy<'c> {
     source: &'c dyn Store,
     target: &'c dyn Store,
     reached: &'c mut dyn FnMut(WriterId, Interval, &Copied),
+    /// Only what is damaged in the target is copied.
+    repairs: bool,
     copied: Copied,
     /// Blocks that are to be put.
     pending: Vec<Block>,
     pending_octets: usize,
 }
 
-impl Copy<'_> {
+impl<'c> Copy<'c> {
+    fn new(
+        source: &'c dyn Store,
+        target: &'c dyn Store,
+        reached: &'c mut dyn FnMut(WriterId, Interval, &Copied),
+    ) -> Self {
+        let (copied, pending) = (Copied::default(), Vec::new());
+        Self { source, target, reached, repairs: false, copied, pending, pending_octets: 0 }
+    }
+
     async fn senders(&mut self) -> Result<(), StoreError> {
         let senders = self.source.senders().await?;
         for sender in &senders {
@@ -108,13 +141,21 @@ impl Copy<'_> {
         let seen = Timestamp::from(SystemTime::now());
         let begun = known.copied().unwrap_or(WriterState::new(state.writer, state.epoch, seen));
         self.target.put_writer(&WriterState { seen, ..begun }).await?;
+        self.blocks(state, &begun).await?;
+        self.target.put_writer(state).await?;
+        self.copied.writers += 1;
+        Ok(())
+    }
+
+    /// Copies the blocks of a writer that count. `known` is what the target has of the writer.
+    async fn blocks(&mut self, state: &WriterState, known: &WriterState) -> Result<(), StoreError> {
         for period in Period::ALL {
             let mut from = Minute(0);
             while let Some(first) = self.source.first_interval(state.writer, period, from).await? {
                 let before = Minute(first.start.0.saturating_add(LISTED_MINUTES)).max(first.end());
                 for interval in self.source.intervals(state.writer, period, first.start, before).await? {
                     if is_summed(state, interval) {
-                        self.interval(interval, &begun).await?;
+                        self.interval(interval, known).await?;
                     }
                 }
                 if before <= from {
@@ -123,49 +164,58 @@ impl Copy<'_> {
                 from = before;
             }
         }
-        self.put().await?;
-        self.target.put_writer(state).await?;
-        self.copied.writers += 1;
-        Ok(())
+        self.put().await
     }
 
     /// Copies all blocks of a writer's interval. `known` is what the target has of the writer.
     async fn interval(&mut self, interval: Interval, known: &WriterState) -> Result<(), StoreError> {
         let writer = known.writer;
+        let counted = is_summed(known, interval);
         let there = self.target.groups(writer, interval).await?;
-        if !is_summed(known, interval) {
-            self.delete_foreign(interval, known).await?;
+        let mut groups = self.source.groups(writer, interval).await?;
+        if !counted {
+            groups.extend(&there);
+            groups.sort_unstable();
+            groups.dedup();
         }
-        let mut batches = Batches::of(self.source, writer, interval).await?;
+        let mut batches = Batches::of_groups(writer, interval, groups);
         while let Some(batch) = batches.next(self.source).await? {
             let common: Vec<_> = batch.keys().filter(|group| there.binary_search(group).is_ok()).copied().collect();
             let found =
                 if common.is_empty() { Vec::new() } else { read(self.target, writer, interval, &common).await? };
-            let found: HashMap<BlockKey, Vec<u8>> = found.into_iter().map(|block| (block.key, block.content)).collect();
+            let mut found: HashMap<BlockKey, Vec<u8>> =
+                found.into_iter().map(|block| (block.key, block.content)).collect();
+            let mut summed: HashSet<Group> = HashSet::new();
             for block in batch.into_values().flatten() {
-                match found.get(&block.key) {
-                    Some(content) if *content == block.content || !is_readable(&block) => self.copied.present += 1,
-                    _ => self.push(block).await?,
+                if block.key.epoch == 0 {
+                    summed.insert((block.key.sender, block.key.prefix));
                 }
+                let there = found.remove(&block.key).map(|content| Block { content, ..block });
+                if self.is_wanted(&block, there.as_ref()) {
+                    self.push(block).await?;
+                } else if there.is_some() {
+                    self.copied.present += 1;
+                }
+            }
+            // What is left is in the target alone. Where it does not count yet it would from now on; and of a group there
+            // is one sum, which another collector may have made of other blocks.
+            let again = |key: &BlockKey| key.epoch == 0 && summed.contains(&(key.sender, key.prefix));
+            let foreign: Vec<BlockKey> = found.into_keys().filter(|key| !counted || again(key)).collect();
+            if !foreign.is_empty() && !self.repairs {
+                self.target.delete_blocks(&foreign).await?;
             }
             (self.reached)(writer, interval, &self.copied);
         }
         Ok(())
     }
 
-    /// Deletes coarse blocks of the target that the source does not have, where the target's watermark has not been.
-    async fn delete_foreign(&self, interval: Interval, known: &WriterState) -> Result<(), StoreError> {
-        let mut batches = Batches::of(self.target, known.writer, interval).await?;
-        while let Some(batch) = batches.next(self.target).await? {
-            let groups: Vec<_> = batch.keys().copied().collect();
-            let ours = read(self.source, known.writer, interval, &groups).await?;
-            let theirs = batch.values().flatten().map(|block| block.key);
-            let foreign: Vec<BlockKey> = theirs.filter(|key| ours.iter().all(|block| block.key != *key)).collect();
-            if !foreign.is_empty() {
-                self.target.delete_blocks(&foreign).await?;
-            }
+    /// Whether a block of the source has to be put, when the target has this one under its key.
+    fn is_wanted(&self, block: &Block, there: Option<&Block>) -> bool {
+        match there {
+            None => !self.repairs,
+            Some(there) if there.content == block.content || !is_readable(block) => false,
+            Some(there) => !self.repairs || !is_readable(there),
         }
-        Ok(())
     }
 
     async fn push(&mut self, block: Block) -> Result<(), StoreError> {

@@ -64,6 +64,22 @@ pub(crate) fn tables(seed: u32) -> Tables {
     tables
 }
 
+/// Flows of so many AS that their table has blocks of its own.
+pub(crate) fn many_names() -> Tables {
+    let mut tables = Tables::new();
+    for number in 0..20_000 {
+        for field in Field::ALL {
+            let value = match field {
+                Field::SourceAddress | Field::DestinationAddress => Value::Address([10, 0, 0, 1].into()),
+                Field::SourceAs => Value::Number(number * 1000),
+                _ => Value::Number(0),
+            };
+            tables.add(Direction::In, Name { field, value }, Counters { bytes: 5, packets: 2, flows: 1 });
+        }
+    }
+    tables
+}
+
 /// The blocks of one flush in one minute, for all groups.
 pub(crate) fn flush(writer: WriterId, sequence: u64, at: &str) -> Vec<Block> {
     let groups = groups().into_iter().zip(1..);

@@ -1,11 +1,11 @@
 //! Planted faults: each is found, named, and the only one that is reported.
 
-use accounting::block::{BlockFault, BlockKey, TableSet, Tables};
+use accounting::block::{BlockError, BlockFault, BlockKey, TableSet, Tables};
 use accounting::field::{Name, Value};
 use accounting::query::parse_interval;
 
 use super::*;
-use crate::sample::{ADA, BOB, blocks, fill, flush, groups, minute};
+use crate::sample::{ADA, BOB, blocks, fill, groups, many_names, minute};
 use crate::{Memory, Retention};
 
 async fn filled() -> Memory {
@@ -182,16 +182,8 @@ async fn a_missing_coarser_block_is_found_even_in_the_first_interval_that_is_kep
 #[tokio::test]
 async fn a_block_that_belongs_to_a_flush_of_several_is_missed() {
     let store = filled().await;
-    let one = changed(&flush(BOB, 9, "2028-01-01 01:07")[..1], |tables| {
-        // Large enough for blocks of its own.
-        for value in 0..20_000 {
-            tables.add(Direction::In, Name { field: Field::SourceAs, value: Value::Number(value * 1000) }, MORE);
-            for field in Field::ALL.into_iter().filter(|field| *field != Field::SourceAs) {
-                let value = if field.is_address() { Value::Address([10, 0, 0, 1].into()) } else { Value::Number(0) };
-                tables.add(Direction::In, Name { field, value }, MORE);
-            }
-        }
-    });
+    let (sender, prefix) = groups()[0];
+    let one = many_names().blocks(minute("2028-01-01 01:07"), sender, prefix, BOB, 3, 9);
     assert!(one.len() > 1);
     store.put_blocks(&one).await.unwrap();
     assert_eq!(checked(&store).await.0, []);

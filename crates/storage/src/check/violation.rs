@@ -1,0 +1,110 @@
+//! What does not hold, in words for an operator.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use accounting::block::{BlockError, WriterId};
+use accounting::direction::Direction;
+use accounting::field::Field;
+use accounting::period::{Interval, Period};
+use flow::{Counters, Prefix};
+
+/// Something that does not hold. Shows as one line for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// A block that cannot be read.
+    Damaged(BlockError),
+    /// The values of a field do not add up to `all` in one flush or roll-up.
+    Unbalanced {
+        /// Where.
+        place: Place,
+        /// The epoch and the sequence of the flush; both 0 for a roll-up.
+        flush: (u32, u64),
+        /// The direction.
+        direction: Direction,
+        /// The field.
+        field: Field,
+        /// What its values and what was folded add up to.
+        values: Counters,
+        /// What `all` counts.
+        all: Counters,
+    },
+    /// A coarser interval does not add up to its finer ones.
+    Summed {
+        /// Where, of the coarser interval.
+        place: Place,
+        /// The direction.
+        direction: Direction,
+        /// The field.
+        field: Field,
+        /// What the coarser interval counts.
+        coarse: Counters,
+        /// What its finer ones add up to.
+        finer: Counters,
+    },
+    /// The totals of a coarser interval are those of its finer ones, but not all under the same names.
+    Names {
+        /// Where, of the coarser interval.
+        place: Place,
+        /// The direction.
+        direction: Direction,
+        /// The field.
+        field: Field,
+    },
+}
+
+/// All blocks of a writer, interval, sender and prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The writer.
+    pub writer: WriterId,
+    /// The interval.
+    pub interval: Interval,
+    /// The sender and its prefix.
+    pub group: (IpAddr, Prefix),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { writer, interval, group: (sender, prefix) } = self;
+        write!(f, "{} {interval}, sender {sender}, prefix {prefix}, writer {writer}", interval.period.name())
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged(error) => error.fmt(f),
+            Self::Unbalanced { place, flush: (epoch, sequence), direction, field, values, all } => {
+                write!(
+                    f,
+                    "{place}, epoch {epoch}, flush {sequence}: {} {} adds up to ",
+                    direction.name(),
+                    field.name()
+                )?;
+                write!(f, "{}, but all is {}", Shown(values), Shown(all))
+            }
+            Self::Summed { place, direction, field, coarse, finer } => {
+                write!(f, "{place}: {} {} is {}, ", direction.name(), field.name(), Shown(coarse))?;
+                write!(f, "but its {}s add up to {}", finer_name(place), Shown(finer))
+            }
+            Self::Names { place, direction, field } => {
+                write!(f, "{place}: {} {} adds up, ", direction.name(), field.name())?;
+                write!(f, "but not all of it stands under the names that its {}s have", finer_name(place))
+            }
+        }
+    }
+}
+
+fn finer_name(place: &Place) -> &'static str {
+    place.interval.period.finer().map_or("part", Period::name)
+}
+
+struct Shown<'c>(&'c Counters);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counters { bytes, packets, flows } = self.0;
+        write!(f, "{bytes} bytes, {packets} packets, {flows} flows")
+    }
+}
