@@ -24,6 +24,7 @@ mod traffic;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::UdpSocket;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -189,8 +190,11 @@ fn the_readme_answers_what_it_says() {
 
 /// A v5 datagram of thirty flows into the first monitored prefix, 100 octets and 2 packets each.
 fn thirty_flows() -> Vec<u8> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let seconds = u32::try_from(now).unwrap();
+    thirty_flows_at(SystemTime::now())
+}
+
+fn thirty_flows_at(time: SystemTime) -> Vec<u8> {
+    let seconds = u32::try_from(time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()).unwrap();
     let header = Header { version: 5.into(), count: 30.into(), unix_seconds: seconds.into(), ..Header::default() };
     let record = Record {
         source: [198, 51, 100, 1],
@@ -293,4 +297,51 @@ fn a_second_collector_on_the_same_data_is_refused() {
     assert_eq!(output.status.code(), Some(5));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("in use by another collector"), "{said}");
+}
+
+/// Everything that is in a store's table of blocks, as sqlite3 prints it.
+fn blocks(data: &Path) -> String {
+    let select = "SELECT period, start, sender, prefix, writer, epoch, sequence, part, tables, hex(content)
+                  FROM block JOIN series ON series.id = block.series ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9";
+    let output = Command::new("sqlite3").arg(data.join("netflow.sqlite")).arg(select).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_capture_replayed_into_two_fresh_stores_makes_the_same_blocks() {
+    let capture = tempfile::NamedTempFile::new().unwrap();
+    let mut writer = capture::write::Writer::new(fs::File::create(capture.path()).unwrap()).unwrap();
+    let (exporter, here) = ("127.0.0.1:40000".parse().unwrap(), "127.0.0.1:2055".parse().unwrap());
+    let now = SystemTime::now();
+    let sent = 200;
+    for second in 0..sent {
+        let at = now - Duration::from_secs(7200 - 30 * second);
+        writer.write(at.into(), exporter, here, &thirty_flows_at(at)).unwrap();
+    }
+    drop(writer);
+    let replayed = [1, 2].map(|times| {
+        let collector = Collector::start();
+        register(&collector);
+        let (directory, _) = collector.terminate();
+        for _ in 0..times {
+            let replay = Command::new(env!("CARGO_BIN_EXE_netflow"))
+                .current_dir(directory.path())
+                .arg("replay")
+                .arg(capture.path())
+                .output()
+                .unwrap();
+            let said = String::from_utf8(replay.stdout).unwrap();
+            assert!(said.starts_with(&format!("datagrams {sent} flows {} ", sent * 30)), "{said}");
+        }
+        let blocks = blocks(&directory.path().join("data"));
+        let collector = Collector::start_in(directory);
+        let key = (PREFIXES[0].to_owned(), "in".to_owned(), "all".to_owned());
+        let expected = Counters { bytes: 3000 * sent, packets: 60 * sent, flows: 30 * sent };
+        let answered = answered(&collector, &Totals::from([(key.clone(), expected)]));
+        assert_eq!(answered.get(&key), Some(&expected));
+        blocks
+    });
+    assert!(replayed[0].lines().count() > 100);
+    assert_eq!(replayed[0], replayed[1]);
 }

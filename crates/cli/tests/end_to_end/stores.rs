@@ -40,12 +40,12 @@ fn generate(to: SocketAddr, stop: &AtomicBool, sent: &AtomicU64) {
     }
 }
 
-/// What is counted for the README's prefix today, or what the collector says instead.
-fn today(collector: &Collector) -> Result<[u64; 3], Value> {
-    let day = collector.shell("date -u +%F");
-    let day = day.trim();
-    let answer = collector.rest("POST", "/stats/127.0.0.1", &format!(r#"{{"192.0.2.0/24":{{"days":["{day}"]}}}}"#));
-    let Some(rows) = answer["192.0.2.0/24"]["days"][0][day].as_array() else { return Err(answer) };
+/// What is counted for the README's prefix this year, or what the collector says instead.
+fn this_year(collector: &Collector) -> Result<[u64; 3], Value> {
+    let year = collector.shell("date -u +%Y");
+    let year = year.trim();
+    let answer = collector.rest("POST", "/stats/127.0.0.1", &format!(r#"{{"192.0.2.0/24":{{"years":["{year}"]}}}}"#));
+    let Some(rows) = answer["192.0.2.0/24"]["years"][0][year].as_array() else { return Err(answer) };
     let sum = |key: &str| rows.iter().map(|row| row[key].as_u64().unwrap()).sum();
     Ok(["bytes", "pkts", "flows"].map(sum))
 }
@@ -66,7 +66,7 @@ fn nothing_is_lost(settings: &[(&str, &str)], disturb: impl FnOnce(&Collector)) 
     let expected = [100 * flows, 2 * flows, flows];
     let end = Instant::now() + PATIENCE;
     loop {
-        let answer = today(&collector);
+        let answer = this_year(&collector);
         match &answer {
             Ok(counted) if *counted == expected => break,
             _ => assert!(Instant::now() < end, "{answer:?} of {expected:?}\n{}", collector.log()),
@@ -92,7 +92,7 @@ fn redis_that_stands_still_or_is_killed_costs_nothing() {
         redis.run(&["resume", "1"]);
         wait(Duration::from_secs(1));
         redis.run(&["kill", "1"]);
-        let refused = today(collector).expect_err("there is no store");
+        let refused = this_year(collector).expect_err("there is no store");
         assert_eq!(refused["status"], "SERVICE_UNAVAILABLE", "{refused}");
         assert_eq!(collector.rest("GET", "/", "")["status"], "OK");
         wait(Duration::from_secs(3));
@@ -120,7 +120,7 @@ fn flushes_that_wait_outlive_the_collector() {
     redis.run(&["start"]);
     let collector = Collector::start_in_with(directory, &settings);
     let end = Instant::now() + PATIENCE;
-    while today(&collector) != Ok([100 * flows, 2 * flows, flows]) {
-        assert!(Instant::now() < end, "{:?} of {flows}\n{}", today(&collector), collector.log());
+    while this_year(&collector) != Ok([100 * flows, 2 * flows, flows]) {
+        assert!(Instant::now() < end, "{:?} of {flows}\n{}", this_year(&collector), collector.log());
     }
 }
