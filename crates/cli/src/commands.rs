@@ -3,6 +3,7 @@
 pub(crate) mod decode;
 pub(crate) mod replay;
 pub(crate) mod serve;
+pub(crate) mod store;
 
 use std::path::Path;
 
@@ -20,6 +21,9 @@ pub(crate) enum Command {
     Replay(replay::Arguments),
     /// Shows the flow records of capture files
     Decode(decode::Arguments),
+    /// Checks, copies or exports everything that is stored
+    #[command(subcommand)]
+    Store(store::Command),
 }
 
 impl Command {
@@ -29,6 +33,7 @@ impl Command {
             Self::Serve => serve::run(load(config)?),
             Self::Replay(arguments) => replay::run(load(config)?, &arguments),
             Self::Decode(arguments) => decode::run(&arguments),
+            Self::Store(command) => command.run(&load(config)?),
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum ExitCode {
     Store = 5,
     /// An address cannot be listened at.
     Listen = 6,
+    /// What is stored is damaged or does not add up.
+    Damage = 7,
 }
 
 /// The list for `netflow --help`.
@@ -28,7 +30,8 @@ Exit codes:
   3  the configuration is wrong
   4  an input file could not be read, or not to its end
   5  the data directory or the store cannot be used
-  6  an address cannot be listened at";
+  6  an address cannot be listened at
+  7  what is stored is damaged or does not add up";
 
 /// Why a command could not do what it should.
 #[derive(Debug)]
@@ -58,8 +61,8 @@ mod tests {
 
     #[test]
     fn the_help_lists_every_code() {
-        use ExitCode::{Config, Failure, Input, Listen, Store, Success};
-        let ours = [Success, Failure, Config, Input, Store, Listen].map(|code| code as u8);
+        use ExitCode::{Config, Damage, Failure, Input, Listen, Store, Success};
+        let ours = [Success, Failure, Config, Input, Store, Listen, Damage].map(|code| code as u8);
         let listed = HELP.lines().skip(1).map(|line| line.trim_start().as_bytes()[0] - b'0');
         assert_eq!(listed.filter(|code| *code != 2).collect::<Vec<_>>(), ours);
     }

@@ -1,0 +1,65 @@
+//! `netflow store check`: whether everything that is stored holds together.
+
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+
+use clap::Args;
+use storage::check::{CheckEvent, Checked, check};
+
+use super::address::{self, Address};
+use super::progress::Progress;
+use crate::config::Config;
+use crate::exit_code::{ExitCode, Failure};
+
+/// What can be said behind `netflow store check`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The store to check [default: the configured one]
+    #[arg(long, value_name = "STORE", long_help = format!("The store to check [default: the configured one]\n\n{}", address::HELP))]
+    store: Option<Address>,
+}
+
+/// Prints a line for each thing that does not hold, then the summary.
+pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let address = arguments.store.clone().unwrap_or_else(|| Address::configured(config));
+    let store = address.open_to_read(config).map_err(ExitCode::Store.because())?;
+    let mut output = Output { progress: Progress::new(), written: Ok(()) };
+    let checked = check(store.as_ref(), &mut |event| output.tell(event)).await.map_err(ExitCode::Store.because())?;
+    output.progress.clear();
+    match output.written.and_then(|()| print(&checked)) {
+        Ok(()) if checked.violations > 0 => Ok(ExitCode::Damage),
+        // Whoever reads the output, such as `head`, has enough of it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::Success),
+        written => written.map(|()| ExitCode::Success).map_err(ExitCode::Failure.because()),
+    }
+}
+
+struct Output {
+    progress: Progress,
+    written: io::Result<()>,
+}
+
+impl Output {
+    fn tell(&mut self, event: CheckEvent) -> ControlFlow<()> {
+        match event {
+            CheckEvent::Reached(writer, interval, checked) => self.progress.show(|| {
+                let period = interval.period.name();
+                format!("{} blocks checked, {period} {interval} of writer {writer}", checked.blocks)
+            }),
+            CheckEvent::Violation(violation) => {
+                self.progress.clear();
+                self.written = writeln!(io::stdout(), "{violation}");
+            }
+        }
+        if self.written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+}
+
+fn print(checked: &Checked) -> io::Result<()> {
+    let Checked { writers, groups, compared, blocks, names, octets, violations } = checked;
+    writeln!(
+        io::stdout(),
+        "checked {blocks} blocks ({octets} bytes, {names} names) in {groups} groups of {writers} writers, \
+         compared {compared} groups with their finer parts: {violations} violations"
+    )
+}

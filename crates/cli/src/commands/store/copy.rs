@@ -1,0 +1,65 @@
+//! `netflow store copy`: everything of one store into another.
+
+use accounting::block::WriterId;
+use accounting::period::Interval;
+use anyhow::anyhow;
+use clap::Args;
+use storage::copy::{Copied, copy, repair};
+
+use super::address::{self, Address};
+use super::progress::Progress;
+use crate::config::Config;
+use crate::exit_code::{ExitCode, Failure};
+
+/// What can be said behind `netflow store copy`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The store to copy [default: the configured one]
+    #[arg(long, value_name = "STORE", long_help = format!("The store to copy [default: the configured one]\n\n{}", address::HELP))]
+    from: Option<Address>,
+
+    /// The store to copy into; a file is made when it is not there
+    #[arg(long, value_name = "STORE")]
+    to: Address,
+
+    /// Only put back blocks that are damaged in the target, from an older copy of it
+    #[arg(long)]
+    repair: bool,
+}
+
+/// Copies, and prints what was copied.
+pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let from = arguments.from.clone().unwrap_or_else(|| Address::configured(config));
+    if from.is(&arguments.to, config) {
+        return Err(ExitCode::Store.because()(anyhow!("a store cannot be copied into itself")));
+    }
+    let source = from.open_to_read(config).map_err(ExitCode::Store.because())?;
+    let target = arguments.to.open_to_write(config).map_err(ExitCode::Store.because())?;
+    let (source, target) = (source.as_ref(), target.as_ref());
+    let mut progress = Progress::new();
+    let mut reached = |writer: WriterId, interval: Interval, copied: &Copied| {
+        progress.show(|| {
+            let done = copied.blocks + copied.present;
+            format!("{done} blocks copied, {} {interval} of writer {writer}", interval.period.name())
+        });
+    };
+    let copied = match arguments.repair {
+        false => copy(source, target, &mut reached).await,
+        true => repair(source, target, &mut reached).await,
+    };
+    progress.clear();
+    let interrupted = |error| anyhow!("{error}; the same command goes on from here");
+    let Copied { senders, announced, writers, blocks, octets, present, ahead } =
+        copied.map_err(interrupted).map_err(ExitCode::Store.because())?;
+    println!(
+        "copied {blocks} blocks ({octets} bytes) of {writers} writers, {present} more were there; \
+         {senders} senders, templates of {announced}"
+    );
+    for writer in &ahead {
+        eprintln!(
+            "netflow: writer {writer} was left alone: the target knows more of it than the source, because it has gone \
+             on or was rolled up there; copy into another store, or the other way round"
+        );
+    }
+    Ok(if ahead.is_empty() { ExitCode::Success } else { ExitCode::Store })
+}

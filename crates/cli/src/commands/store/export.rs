@@ -1,0 +1,175 @@
+//! `netflow store export`: what was counted, as lines of CSV or JSON.
+
+use std::io::{self, BufWriter, Write};
+use std::net::IpAddr;
+
+use accounting::period::{Interval, Minute, Period};
+use accounting::query::parse_interval;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+use flow::{Prefix, canonical};
+use serde::Serialize;
+use storage::export::{Export, Exported, ExportedRow, Request};
+use storage::{Store, StoreError};
+
+use super::address::{self, Address};
+use super::progress::Progress;
+use crate::config::Config;
+use crate::exit_code::{ExitCode, Failure};
+
+/// What can be said behind `netflow store export`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// How long the intervals are that are counted
+    #[arg(long, default_value = "day", value_parser = period())]
+    period: Period,
+
+    /// Only of this sender
+    #[arg(long, value_name = "IP")]
+    sender: Option<IpAddr>,
+
+    /// Only of exactly this prefix
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<Prefix>,
+
+    /// Only intervals that begin with this date or behind it, such as 2026, 2026-03, 2026-03-05 or "2026-03-05 14:30"
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    from: Option<Interval>,
+
+    /// Only intervals that begin before the end of this date
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    to: Option<Interval>,
+
+    /// How lines are written
+    #[arg(long, value_enum, default_value_t = Format::Csv)]
+    format: Format,
+
+    /// The store to read [default: the configured one]
+    #[arg(long, value_name = "STORE", long_help = format!("The store to read [default: the configured one]\n\n{}", address::HELP))]
+    store: Option<Address>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// Values between commas, under a line of names
+    Csv,
+    /// An object of JSON
+    Jsonl,
+}
+
+fn period() -> impl TypedValueParser<Value = Period> {
+    PossibleValuesParser::new(Period::ALL.map(Period::name))
+        .map(|name| Period::ALL.into_iter().find(|period| period.name() == name).unwrap_or(Period::Day))
+}
+
+/// A date of any period.
+fn date(text: &str) -> Result<Interval, String> {
+    let found = Period::ALL.into_iter().find_map(|period| parse_interval(period, text).ok());
+    found.ok_or_else(|| "write YYYY, YYYY-MM, YYYY-MM-DD, \"YYYY-MM-DD hh\" or \"YYYY-MM-DD hh:mm\" (UTC)".to_owned())
+}
+
+/// Prints all lines.
+pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let address = arguments.store.clone().unwrap_or_else(|| Address::configured(config));
+    let store = address.open_to_read(config).map_err(ExitCode::Store.because())?;
+    let output = BufWriter::with_capacity(64 * 1024, io::stdout());
+    match export(store.as_ref(), arguments, output).await {
+        Ok(0) => Ok(ExitCode::Success),
+        Ok(_) => Ok(ExitCode::Damage),
+        // Whoever reads the output, such as `head`, has enough of it.
+        Err(ExportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::Success),
+        Err(ExportError::Output(error)) => Err(ExitCode::Failure.because()(error)),
+        Err(ExportError::Store(error)) => Err(ExitCode::Store.because()(error)),
+    }
+}
+
+/// Writes all lines; returns how many blocks could not be read.
+async fn export(store: &dyn Store, arguments: &Arguments, mut output: impl Write) -> Result<usize, ExportError> {
+    let request = Request {
+        period: arguments.period,
+        from: arguments.from.map_or(Minute(0), |date| date.start),
+        before: arguments.to.map_or(Minute(u32::MAX), Interval::end),
+        sender: arguments.sender.map(canonical),
+        prefix: arguments.prefix,
+    };
+    let mut progress = Progress::new();
+    let mut damaged = 0;
+    if matches!(arguments.format, Format::Csv) {
+        writeln!(output, "start,sender,prefix,direction,name,bytes,packets,flows")?;
+    }
+    let mut export = Export::new(store, request);
+    while let Some(exported) = export.next().await? {
+        for error in &exported.totals.damaged {
+            progress.clear();
+            eprintln!("netflow: left out: {error}");
+            damaged += 1;
+        }
+        for row in exported.rows() {
+            write(&mut output, arguments.format, &Line::new(&exported, &row))?;
+        }
+        progress.show(|| format!("{} {} exported", exported.interval.period.name(), exported.interval));
+    }
+    output.flush()?;
+    Ok(damaged)
+}
+
+/// One line; the keys of the JSON object are the names of the columns.
+#[derive(Serialize)]
+struct Line {
+    /// When the interval begins.
+    start: String,
+    sender: IpAddr,
+    prefix: String,
+    direction: &'static str,
+    name: String,
+    bytes: u64,
+    packets: u64,
+    flows: u64,
+}
+
+impl Line {
+    fn new(exported: &Exported, row: &ExportedRow) -> Self {
+        Self {
+            start: exported.interval.start.timestamp().to_string(),
+            sender: exported.sender,
+            prefix: exported.prefix.to_string(),
+            direction: row.direction.name(),
+            name: row.name.to_string(),
+            bytes: row.counters.bytes,
+            packets: row.counters.packets,
+            flows: row.counters.flows,
+        }
+    }
+}
+
+fn write(output: &mut impl Write, format: Format, line: &Line) -> io::Result<()> {
+    match format {
+        // No value has a comma, a quote or a line end in it.
+        Format::Csv => {
+            let Line { start, sender, prefix, direction, name, bytes, packets, flows } = line;
+            writeln!(output, "{start},{sender},{prefix},{direction},{name},{bytes},{packets},{flows}")
+        }
+        Format::Jsonl => {
+            serde_json::to_writer(&mut *output, line)?;
+            writeln!(output)
+        }
+    }
+}
+
+/// Why an export ended early.
+enum ExportError {
+    Store(StoreError),
+    Output(io::Error),
+}
+
+impl From<StoreError> for ExportError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<io::Error> for ExportError {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}

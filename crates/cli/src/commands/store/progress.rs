@@ -1,0 +1,51 @@
+//! How far a long command has come: one line on standard error that is written over again and again, when that is a
+//! terminal and the command takes longer than a moment.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// What is done faster needs no progress.
+const MOMENT: Duration = Duration::from_secs(1);
+/// How often the line is written.
+const BETWEEN_LINES: Duration = Duration::from_millis(100);
+/// A longer line would wrap in a terminal of the usual width, and could not be written over.
+const WIDTH: usize = 79;
+
+/// The line; it is gone when this is.
+pub(super) struct Progress {
+    /// `None` when nobody would see it.
+    next: Option<Instant>,
+    shown: bool,
+}
+
+impl Progress {
+    /// Nothing is shown yet.
+    pub(super) fn new() -> Self {
+        Self { next: io::stderr().is_terminal().then(|| Instant::now() + MOMENT), shown: false }
+    }
+
+    /// Shows a line, when it is time for one.
+    pub(super) fn show(&mut self, line: impl FnOnce() -> String) {
+        if self.next.is_some_and(|next| Instant::now() >= next) {
+            let line: String = line().chars().take(WIDTH).collect();
+            // Progress that cannot be written is no reason to stop.
+            let _ = write!(io::stderr(), "\r\x1b[K{line}");
+            self.shown = true;
+            self.next = Some(Instant::now() + BETWEEN_LINES);
+        }
+    }
+
+    /// Makes room for something else on the terminal.
+    pub(super) fn clear(&mut self) {
+        if self.shown {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+            self.shown = false;
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
