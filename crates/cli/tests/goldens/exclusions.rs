@@ -27,7 +27,7 @@ const BGP_OF_PMACCT: &[&str] = &["/400-", "/401-", "/500-", "/501-"];
 pub(crate) static EXCLUSIONS: &[Exclusion] = &[
     row(Akvorado, "ExporterAddress", NETFLOW_OF_AKVORADO, "the test hands the datagrams in with an address of its own"),
     row(Akvorado, "NextHop", &["ipfix-physicalinterfaces"], "both next hops are unspecified: akvorado shows that of IPv6, we compare that of IPv4"),
-    row(Akvorado, "OutIf", &["sflow-local-interface"], "akvorado writes 0 for 0x3fffffff, the agent itself (sFlow v5, 5.3); we show what was sent"),
+    row(Akvorado, "OutIf", &["sflow-local-interface"], "akvorado writes 0 for 0x3fffffff, the agent itself (sFlow v5, definition of interface); we show what was sent"),
     row(Akvorado, "SamplingRate", &["ipfix-srv6"], "0 is akvorado's word for a rate that is not known; ours is 1"),
     row(Akvorado, "TimeReceived", &[], "a word that stands for the time of the test"),
 
