@@ -11,6 +11,7 @@ use crate::sampling::{OfSet, Samplers};
 use crate::session::Memory;
 use crate::template::{Template, TemplatedRecord};
 use crate::template_store::{Announcement, TemplateKey, TemplateStore};
+use crate::type_information::TypeInformation;
 
 /// How many data records a set held; `None` when its template is missing.
 pub(crate) type Units = Option<u32>;
@@ -32,7 +33,8 @@ pub(crate) fn decode(
         }
         return None;
     };
-    Some(records(template, &memory.templates, &mut memory.samplers, message, content, visit, report))
+    let mut told = Told { samplers: &mut memory.samplers, types: &mut memory.types };
+    Some(records(template, &memory.templates, &mut told, message, content, visit, report))
 }
 
 /// Learns a template and decodes the sets that have waited for it.
@@ -48,10 +50,17 @@ pub(crate) fn learn(
         let Some(template) = memory.templates.find(&held.message, announcement.id) else { continue };
         let mut late = Decoded::default();
         let content = Cursor::new(&held.octets);
-        records(template, &memory.templates, &mut memory.samplers, &held.message, content, visit, &mut late);
+        let mut told = Told { samplers: &mut memory.samplers, types: &mut memory.types };
+        records(template, &memory.templates, &mut told, &held.message, content, visit, &mut late);
         report.add_pending(&late, announcement.offset);
     }
     Ok(())
+}
+
+/// What options data tell of data records.
+struct Told<'m> {
+    samplers: &'m mut Samplers,
+    types: &'m mut TypeInformation,
 }
 
 /// Decodes the records of a set. What is left and is shorter than the shortest record is padding, whatever its
@@ -59,7 +68,7 @@ pub(crate) fn learn(
 fn records(
     template: &Template,
     templates: &TemplateStore,
-    samplers: &mut Samplers,
+    told: &mut Told<'_>,
     message: &Message,
     mut content: Cursor<'_>,
     visit: &mut impl FnMut(&Record<'_>),
@@ -80,7 +89,8 @@ fn records(
         let octets = octets.get(..content.offset() - start).unwrap_or_default();
         let mut flow = match kind {
             RecordKind::Options => {
-                samplers.learn(message, plan, &reading);
+                told.samplers.learn(message, plan, &reading);
+                told.types.learn(template, octets);
                 None
             }
             _ if plan.counts() => plan.flow(&reading, message.exported),
@@ -88,9 +98,9 @@ fn records(
             _ => None,
         };
         if let Some(flow) = &mut flow {
-            flow.sampling = samplers.of(message, plan, &reading, &mut rates);
+            flow.sampling = told.samplers.of(message, plan, &reading, &mut rates);
         }
-        let content = TemplatedRecord { template, octets, templates, message };
+        let content = TemplatedRecord { template, octets, templates, types: told.types, message };
         visit(&Record {
             message,
             kind,

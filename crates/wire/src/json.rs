@@ -94,7 +94,8 @@ impl<'o> Object<'o> {
         Self { out, empty: true }
     }
 
-    /// Where the value of this key has to be written. Keys are ours, or names of the registry: nothing to escape.
+    /// Where the value of this key has to be written. Keys are ours, names of the registry, or told in plain
+    /// letters: nothing to escape.
     fn value(&mut self, key: impl Display) -> &mut String {
         if !self.empty {
             self.out.push(',');
@@ -137,15 +138,36 @@ struct Grouped {
 /// A name and where its values are.
 struct Name {
     scope: bool,
-    name: FieldName,
+    key: Key,
     values: Vec<Range<usize>>,
 }
 
 /// What makes two names one key of the object: elements of two enterprises may have the same name.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum Key {
     Text(&'static str),
+    Learnt(Box<str>),
     Number(ElementId),
+}
+
+impl Key {
+    fn of(name: FieldName<'_>) -> Self {
+        match name {
+            FieldName::Element(_, text) | FieldName::Named(text) => Self::Text(text),
+            FieldName::Learnt(_, text) => Self::Learnt(text.into()),
+            FieldName::Unknown(element) => Self::Number(element),
+        }
+    }
+}
+
+impl Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Learnt(text) => f.write_str(text),
+            Self::Number(element) => FieldName::Unknown(*element).fmt(f),
+        }
+    }
 }
 
 impl Grouped {
@@ -159,11 +181,8 @@ impl Grouped {
         let start = self.json.len();
         write_value(&field.value, &mut self.json);
         let range = start..self.json.len();
-        let key = match field.name {
-            FieldName::Element(_, text) | FieldName::Named(text) => Key::Text(text),
-            FieldName::Unknown(element) => Key::Number(element),
-        };
-        match self.by_name.entry((field.scope, key)) {
+        let key = Key::of(field.name);
+        match self.by_name.entry((field.scope, key.clone())) {
             Entry::Occupied(place) => {
                 if let Some(name) = self.names.get_mut(*place.get()) {
                     name.values.push(range);
@@ -171,7 +190,7 @@ impl Grouped {
             }
             Entry::Vacant(place) => {
                 place.insert(self.names.len());
-                self.names.push(Name { scope: field.scope, name: field.name, values: vec![range] });
+                self.names.push(Name { scope: field.scope, key, values: vec![range] });
             }
         }
     }
@@ -182,8 +201,8 @@ impl Grouped {
 
     fn write(&self, scope: bool, out: &mut String) {
         let mut object = Object::open(out);
-        for Name { name, values, .. } in self.names.iter().filter(|name| name.scope == scope) {
-            let out = object.value(name);
+        for Name { key, values, .. } in self.names.iter().filter(|name| name.scope == scope) {
+            let out = object.value(key);
             let texts = values.iter().filter_map(|range| self.json.get(range.clone()));
             if values.len() == 1 {
                 out.extend(texts);

@@ -16,6 +16,7 @@
 //! | `booking` | **the rule table**: which element of a record is booked when several say nearly the same |
 //! | `plan` | a template compiled by that table; reading a record for accounting |
 //! | `sampling`, `sequence`, `restart` | sampling rates told by options, losses by sequence numbers, exporters that start again |
+//! | `type_information` | names and types of elements that exporters tell (RFC 5610) |
 //! | `pending` | data sets that wait for their template |
 //! | `announcements` | what an exporter has announced, as octets that outlive the process |
 //! | [`information_element`], [`value`], [`structured_data`] | the registry, from octets to values, lists inside fields |
@@ -57,6 +58,7 @@ pub mod sflow;
 pub mod structured_data;
 mod template;
 mod template_store;
+mod type_information;
 pub mod value;
 
 pub use announcements::AnnouncementsError;

@@ -54,7 +54,7 @@ impl Record<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct Field<'r> {
     /// What it is called.
-    pub name: FieldName,
+    pub name: FieldName<'r>,
     /// Whether it is a scope field of an options record.
     pub scope: bool,
     /// What it says.
@@ -63,9 +63,12 @@ pub struct Field<'r> {
 
 /// What a field is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FieldName {
+pub enum FieldName<'r> {
     /// An information element that is in the registry.
     Element(ElementId, &'static str),
+    /// An information element that is in no registry, by the name that the exporter has told (RFC 5610): letters, digits,
+    /// `_`, `-` and `.`.
+    Learnt(ElementId, &'r str),
     /// An information element that nobody told us about; shows as `pen.id`.
     Unknown(ElementId),
     /// A field of a protocol that has no information elements, by the name that its specification uses.
@@ -132,10 +135,11 @@ impl fmt::Debug for Value<'_> {
     }
 }
 
-impl fmt::Display for FieldName {
+impl fmt::Display for FieldName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Element(_, name) | Self::Named(name) => f.write_str(name),
+            Self::Learnt(_, name) => f.write_str(name),
             Self::Unknown(ElementId { enterprise, id }) => write!(f, "{enterprise}.{id}"),
         }
     }

@@ -17,6 +17,7 @@ use crate::sequence::{Sequences, Stream, StreamKey};
 use crate::sflow::{self, Counted, SequenceNumber};
 use crate::template::FieldSpecifier;
 use crate::template_store::{KnownTemplate, TemplateLimits, TemplateStore};
+use crate::type_information::TypeInformation;
 use crate::{ipfix, netflow_v1, netflow_v5, netflow_v6, netflow_v7, netflow_v8, netflow_v9};
 
 /// How many export streams are followed for one exporter address: domains, or the sources of an sFlow agent, of which
@@ -43,6 +44,7 @@ pub struct Session {
 pub(crate) struct Memory {
     pub(crate) templates: TemplateStore,
     pub(crate) samplers: Samplers,
+    pub(crate) types: TypeInformation,
     pub(crate) pending: Pending,
     sequences: Sequences,
     pub(crate) restarts: Restarts,
@@ -109,6 +111,7 @@ impl Session {
             memory: Memory {
                 templates: TemplateStore::new(limits.templates),
                 samplers: Samplers::default(),
+                types: TypeInformation::default(),
                 pending: Pending::new(limits.pending, budget),
                 sequences: Sequences::default(),
                 restarts: Restarts::default(),

@@ -6,7 +6,8 @@
 
 use crate::cursor::Cursor;
 use crate::information_element::{DataType, lookup};
-use crate::record::{ElementId, Field, Fields, List, Value};
+use crate::record::{ElementId, Field, FieldName, Fields, List, Value};
+pub use crate::type_information::Description;
 use crate::value;
 
 /// How deep lists are opened: a list in a record is at depth 1.
@@ -19,6 +20,12 @@ const VARIABLE_LENGTH: u16 = 65535;
 pub trait Templates {
     /// The template with this id, of the observation domain whose record is read.
     fn find(&self, template: u16) -> Option<&dyn RecordLayout>;
+
+    /// What the exporter has told about an element that is in no registry.
+    fn describe(&self, element: ElementId) -> Option<Description<'_>> {
+        let _ = element;
+        None
+    }
 }
 
 /// How the records of a template are laid out.
@@ -88,13 +95,17 @@ fn visit_field_at(
     templates: &dyn Templates,
     visitor: &mut dyn FnMut(&Field<'_>),
 ) {
-    let known = lookup(element);
-    let name = value::name(known, element);
-    if let Some(list) = known.and_then(|known| StructuredList::open(known.data_type, octets, templates, depth)) {
+    let (name, data_type) = if let Some(known) = lookup(element) {
+        (FieldName::Element(known.id, known.name), known.data_type)
+    } else if let Some(told) = templates.describe(element) {
+        (FieldName::Learnt(element, told.name), told.data_type)
+    } else {
+        (FieldName::Unknown(element), DataType::OctetArray)
+    };
+    if let Some(list) = StructuredList::open(data_type, octets, templates, depth) {
         visitor(&Field { name, scope, value: Value::List(&list) });
     } else {
-        let (name, value) = value::decode(element, octets);
-        visitor(&Field { name, scope, value });
+        visitor(&Field { name, scope, value: value::typed(data_type, octets) });
     }
 }
 

@@ -12,6 +12,7 @@ use crate::record::{ElementId, Field, FieldName, Fields, RecordKind, Value};
 use crate::sampled_packet::SampledPacket;
 use crate::structured_data::{self, RecordLayout};
 use crate::template_store::TemplateStore;
+use crate::type_information::{self, Description, TypeInformation};
 use crate::value;
 
 /// The length of a field that says in each record how long it is.
@@ -104,6 +105,8 @@ pub struct Template {
     numbering: Numbering,
     fields: Box<[FieldSpecifier]>,
     plan: Plan,
+    /// Whether its records tell about information elements.
+    tells_types: bool,
 }
 
 impl Template {
@@ -126,7 +129,8 @@ impl Template {
         let fields: Box<[_]> = with_content(fields).collect();
         let unbooked = if numbering == Numbering::NetflowV9 { kind.scope_fields() } else { 0 };
         let plan = Plan::compile(&fields, unbooked).ok_or(ErrorKind::BadTemplate)?;
-        Ok(Self { id, kind, numbering, fields, plan })
+        let tells_types = type_information::is_told_by(kind, numbering, &fields);
+        Ok(Self { id, kind, numbering, fields, plan, tells_types })
     }
 
     /// Whether an announcement says nothing but what is known.
@@ -155,6 +159,24 @@ impl Template {
     pub(crate) const fn plan(&self) -> &Plan {
         &self.plan
     }
+
+    /// Whether its records tell about information elements.
+    pub(crate) const fn tells_types(&self) -> bool {
+        self.tells_types
+    }
+
+    /// Calls the visitor with each field of a record: its position, what the template says, and its octets.
+    pub(crate) fn each_field<'r>(&self, record: &'r [u8], visitor: &mut impl FnMut(usize, &FieldSpecifier, &'r [u8])) {
+        let mut cursor = Cursor::new(record);
+        for (index, specifier) in self.fields.iter().enumerate() {
+            let octets = match specifier.fixed_length() {
+                Some(length) => cursor.take(usize::from(length)),
+                None => variable(&mut cursor),
+            };
+            let Some(octets) = octets else { return };
+            visitor(index, specifier, octets);
+        }
+    }
 }
 
 impl RecordLayout for Template {
@@ -169,6 +191,8 @@ pub(crate) struct TemplatedRecord<'r> {
     pub(crate) octets: &'r [u8],
     /// Where lists in the record find the templates of their items.
     pub(crate) templates: &'r TemplateStore,
+    /// What the exporter has told about elements that are in no registry.
+    pub(crate) types: &'r TypeInformation,
     pub(crate) message: &'r Message,
 }
 
@@ -176,31 +200,25 @@ impl structured_data::Templates for TemplatedRecord<'_> {
     fn find(&self, template: u16) -> Option<&dyn RecordLayout> {
         self.templates.find(self.message, template).map(|template| template as &dyn RecordLayout)
     }
+
+    fn describe(&self, element: ElementId) -> Option<Description<'_>> {
+        self.types.find(element)
+    }
 }
 
 impl Fields for TemplatedRecord<'_> {
     fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
-        let mut cursor = Cursor::new(self.octets);
         let scope_fields = self.template.kind.scope_fields();
-        for (index, specifier) in self.template.fields.iter().enumerate() {
-            let octets = match specifier.fixed_length() {
-                Some(length) => cursor.take(usize::from(length)),
-                None => variable(&mut cursor),
-            };
-            let Some(octets) = octets else { return };
+        self.template.each_field(self.octets, &mut |index, &FieldSpecifier { element, .. }, octets| {
             let scope = index < scope_fields;
-            let (name, value) = match (self.template.numbering, scope) {
-                (Numbering::Ipfix, _) => {
-                    structured_data::visit_field(specifier.element, scope, octets, self, visitor);
-                    show_section(specifier.element, octets, visitor);
-                    continue;
-                }
-                (Numbering::NetflowV9, false) => value::decode_v9(specifier.element.id, octets),
-                (Numbering::NetflowV9, true) => scope_field(specifier.element, octets),
-            };
-            visitor(&Field { name, scope, value });
-            show_section(specifier.element, octets, visitor);
-        }
+            let show_v9 = |(name, value), visitor: &mut dyn FnMut(&Field<'_>)| visitor(&Field { name, scope, value });
+            match (self.template.numbering, scope) {
+                (Numbering::Ipfix, _) => structured_data::visit_field(element, scope, octets, self, visitor),
+                (Numbering::NetflowV9, false) => show_v9(value::decode_v9(element.id, octets), visitor),
+                (Numbering::NetflowV9, true) => show_v9(scope_field(element, octets), visitor),
+            }
+            show_section(element, octets, visitor);
+        });
     }
 }
 
@@ -213,7 +231,7 @@ fn show_section(element: ElementId, octets: &[u8], visitor: &mut dyn FnMut(&Fiel
 
 /// A scope field of NetFlow v9 (RFC 3954, section 6.1), whose types are no information elements. Its content is a
 /// number where it is short enough: an interface index, a template id, a line card.
-fn scope_field(element: ElementId, octets: &[u8]) -> (FieldName, Value<'_>) {
+fn scope_field(element: ElementId, octets: &[u8]) -> (FieldName<'static>, Value<'_>) {
     let name = match element.id {
         1 => FieldName::Named("scopeSystem"),
         2 => FieldName::Named("scopeInterface"),

@@ -13,19 +13,19 @@ use crate::record::{ElementId, FieldName, Value};
 /// Name and value of a field of an IPFIX record. Elements that are not in the registry, known ones whose length does
 /// not fit their type, and lists are octets.
 #[must_use]
-pub fn decode(element: ElementId, octets: &[u8]) -> (FieldName, Value<'_>) {
+pub fn decode(element: ElementId, octets: &[u8]) -> (FieldName<'static>, Value<'_>) {
     describe(lookup(element), element, octets)
 }
 
 /// The same for a field type of NetFlow v9, which resolves by v9's own rules.
 #[must_use]
-pub fn decode_v9(field_type: u16, octets: &[u8]) -> (FieldName, Value<'_>) {
+pub fn decode_v9(field_type: u16, octets: &[u8]) -> (FieldName<'static>, Value<'_>) {
     describe(lookup_v9(field_type), ElementId { enterprise: 0, id: field_type }, octets)
 }
 
 /// The name of a field whose element has been looked up.
 #[must_use]
-pub fn name(known: Option<&'static InformationElement>, element: ElementId) -> FieldName {
+pub fn name(known: Option<&'static InformationElement>, element: ElementId) -> FieldName<'static> {
     known.map_or(FieldName::Unknown(element), |known| FieldName::Element(known.id, known.name))
 }
 
@@ -33,7 +33,7 @@ fn describe<'r>(
     known: Option<&'static InformationElement>,
     element: ElementId,
     octets: &'r [u8],
-) -> (FieldName, Value<'r>) {
+) -> (FieldName<'static>, Value<'r>) {
     (name(known, element), known.map_or(Value::Octets(octets), |known| typed(known.data_type, octets)))
 }
 

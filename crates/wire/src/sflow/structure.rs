@@ -280,9 +280,9 @@ mod tests {
                 let mut octets = Vec::new();
                 example(found.rows, &mut octets);
                 let (mut shown, mut cursor) = (Vec::new(), Cursor::new(&octets));
-                read(found.rows, &mut cursor, &mut |field| shown.push(field.name)).unwrap();
+                read(found.rows, &mut cursor, &mut |field| shown.push(field.name.to_string())).unwrap();
                 assert!(cursor.is_empty(), "{}", structure.rows[0].name);
-                let names: Vec<_> = structure.rows.iter().map(|row| FieldName::Named(row.name)).collect();
+                let names: Vec<_> = structure.rows.iter().map(|row| row.name).collect();
                 assert_eq!(shown, names);
                 // Cut anywhere, it says so and shows what is left as octets.
                 for length in 0..octets.len() - 3 {

@@ -293,8 +293,8 @@ pub fn sampled_packet(input: &[u8]) {
         assert!(vlan < 1 << 12);
     }
     let mut names = Vec::new();
-    wire::record::Fields::visit(&packet, &mut |field| names.push(field.name));
-    names.sort_unstable_by_key(ToString::to_string);
+    wire::record::Fields::visit(&packet, &mut |field| names.push(field.name.to_string()));
+    names.sort_unstable();
     assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "a header is shown once");
     let mut flow = flow::FlowRecord::empty(Timestamp::EPOCH);
     assert_eq!(outer.fill(&mut flow), outer.ip.is_some());

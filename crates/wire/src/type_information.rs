@@ -1,0 +1,104 @@
+//! What exporters tell about information elements of their own (RFC 5610): name and type, in options data whose scope is
+//! enterprise and number. They name and type fields that no registry knows; what the registry says is never overruled.
+//!
+//! Only names that need no care wherever they are shown are learnt: letters, digits, `_`, `-` and `.`, letters first.
+//! RFC 7012, section 2.1, asks for no less. Semantics, units and ranges are shown with the record and not learnt.
+
+use hashbrown::HashMap;
+
+use crate::information_element::{DataType, lookup};
+use crate::plan::unsigned;
+use crate::record::ElementId;
+use crate::template::{FieldSpecifier, Numbering, Template, TemplateKind};
+
+/// How many elements of one exporter address are remembered.
+const ELEMENTS_KEPT: usize = 1024;
+/// The longest name that is remembered, in octets.
+const LONGEST_NAME: usize = 255;
+
+const INFORMATION_ELEMENT_ID: ElementId = iana(303);
+const INFORMATION_ELEMENT_DATA_TYPE: ElementId = iana(339);
+const INFORMATION_ELEMENT_NAME: ElementId = iana(341);
+const PRIVATE_ENTERPRISE_NUMBER: ElementId = iana(346);
+
+const fn iana(id: u16) -> ElementId {
+    ElementId { enterprise: 0, id }
+}
+
+/// What an exporter has told about one element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Description<'r> {
+    /// Its name.
+    pub name: &'r str,
+    /// How its value is encoded; octets when the exporter says nothing that is known.
+    pub data_type: DataType,
+}
+
+/// Whether the records of a template tell about elements.
+pub(crate) fn is_told_by(kind: TemplateKind, numbering: Numbering, fields: &[FieldSpecifier]) -> bool {
+    let holds = |element| fields.iter().any(|field| field.element == element);
+    kind != TemplateKind::Data
+        && numbering == Numbering::Ipfix
+        && [PRIVATE_ENTERPRISE_NUMBER, INFORMATION_ELEMENT_ID, INFORMATION_ELEMENT_NAME].into_iter().all(holds)
+}
+
+/// The elements of one exporter address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TypeInformation {
+    elements: HashMap<ElementId, (Box<str>, DataType)>,
+}
+
+impl TypeInformation {
+    /// Learns from an options data record, if its template is one that tells about elements.
+    pub(crate) fn learn(&mut self, template: &Template, record: &[u8]) {
+        if !template.tells_types() {
+            return;
+        }
+        let (mut enterprise, mut id, mut data_type, mut name) = (0, 0, DataType::OctetArray, None);
+        template.each_field(record, &mut |_, specifier, octets| match specifier.element {
+            PRIVATE_ENTERPRISE_NUMBER => enterprise = u32::try_from(unsigned(octets)).unwrap_or_default(),
+            // Some send it with the enterprise bit that it has in a template.
+            INFORMATION_ELEMENT_ID => id = unsigned(octets) as u16 & !crate::ipfix::ENTERPRISE_BIT,
+            INFORMATION_ELEMENT_DATA_TYPE => {
+                let told = u8::try_from(unsigned(octets)).ok().and_then(DataType::from_number);
+                data_type = told.unwrap_or(DataType::OctetArray);
+            }
+            INFORMATION_ELEMENT_NAME => name = plain_name(octets),
+            _ => {}
+        });
+        if let Some(name) = name {
+            self.note(ElementId { enterprise, id }, name, data_type);
+        }
+    }
+
+    fn note(&mut self, element: ElementId, name: &str, data_type: DataType) {
+        if element.enterprise == 0 || lookup(element).is_some() {
+            return;
+        }
+        let full = self.elements.len() >= ELEMENTS_KEPT;
+        if let Some((known_name, known_type)) = self.elements.get_mut(&element) {
+            *known_type = data_type;
+            if **known_name != *name {
+                *known_name = name.into();
+            }
+        } else if !full {
+            self.elements.insert(element, (name.into(), data_type));
+        }
+    }
+
+    /// What was told about an element.
+    pub(crate) fn find(&self, element: ElementId) -> Option<Description<'_>> {
+        self.elements.get(&element).map(|(name, data_type)| Description { name, data_type: *data_type })
+    }
+}
+
+/// A name that may be shown as it is. Exporters fill fixed lengths up with NULs.
+fn plain_name(octets: &[u8]) -> Option<&str> {
+    let name = std::str::from_utf8(octets).ok()?.trim_end_matches('\0');
+    let plain = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-' | b'.');
+    let starts = name.starts_with(|first: char| first.is_ascii_alphabetic());
+    (starts && name.len() <= LONGEST_NAME && name.bytes().all(plain)).then_some(name)
+}
+
+#[cfg(test)]
+mod tests;
