@@ -99,6 +99,11 @@ pub(crate) struct Netflow {
     pub(crate) listen: Vec<SocketAddr>,
     /// `calculateSamples`: whether sampled bytes and packets are multiplied by the sampling rate.
     pub(crate) calculate_samples: bool,
+    /// `templateLifetime`: how long a template holds that is not announced again; `None` ("forever" in the file) until
+    /// the exporter starts again.
+    pub(crate) template_lifetime: Option<Duration>,
+    /// `templateWait`: how long data wait for their template.
+    pub(crate) template_wait: Duration,
 }
 
 /// sFlow.
@@ -192,7 +197,12 @@ impl Default for Config {
             },
             admin: Admin::default(),
             http: Http { listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080) },
-            netflow: Netflow { listen: everywhere(2055), calculate_samples: true },
+            netflow: Netflow {
+                listen: everywhere(2055),
+                calculate_samples: true,
+                template_lifetime: None,
+                template_wait: Duration::from_secs(30 * MINUTE),
+            },
             sflow: Sflow { listen: everywhere(6343) },
             retention: Retention {
                 minutes: Some(Duration::from_secs(7 * DAY)),

@@ -18,6 +18,7 @@ use storage::redis::{Redis, RedisSettings};
 use storage::spool::Spool;
 use storage::sqlite::Sqlite;
 use storage::{Store, StoreError};
+use wire::{PendingLimits, SessionLimits, TemplateLimits};
 
 use crate::config::{Config, Storage};
 
@@ -95,7 +96,10 @@ impl Config {
         Rules {
             scale_samples: self.netflow.calculate_samples,
             clock_limit: self.clock_limit,
-            session: wire::SessionLimits::default(),
+            session: SessionLimits {
+                templates: TemplateLimits { lifetime: self.netflow.template_lifetime, ..TemplateLimits::default() },
+                pending: PendingLimits { age: self.netflow.template_wait, ..PendingLimits::default() },
+            },
             tally: accounting::tally::TallyLimits::default(),
         }
     }

@@ -1,6 +1,6 @@
 //! The way of a datagram through a shard, without sockets and without a store: admit, decode, attribute, tally.
 //! Fifty thousand distinct addresses, three monitored prefixes of which each flow is in two, eight fields.
-#![expect(clippy::unwrap_used, reason = "a bench may fail")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench may fail")]
 
 use std::collections::HashMap;
 use std::hint::black_box;

@@ -106,8 +106,6 @@ impl Sampling {
 /// Where a sampling rate was learnt, the strongest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SamplingSource {
-    /// The operator set it for this sender.
-    Operator,
     /// The record itself carries it.
     Record,
     /// Options data of the exporter describe the sampler.
@@ -123,7 +121,6 @@ impl SamplingSource {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Operator => "operator",
             Self::Record => "record",
             Self::Options => "options",
             Self::Header => "header",

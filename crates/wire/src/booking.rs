@@ -45,6 +45,7 @@ pub(crate) enum Slot {
     PacketSpace,
     SamplingSize,
     SamplingPopulation,
+    SamplingProbability,
     SourceIpv4,
     DestinationIpv4,
     SourceIpv6,
@@ -80,6 +81,7 @@ impl Slot {
         Self::PacketSpace,
         Self::SamplingSize,
         Self::SamplingPopulation,
+        Self::SamplingProbability,
         Self::SourceIpv4,
         Self::DestinationIpv4,
         Self::SourceIpv6,
@@ -167,6 +169,7 @@ pub(crate) const FIELDS: &[(Slot, &[ElementId])] = &[
     (Slot::PacketSpace, &[iana(306)]),
     (Slot::SamplingSize, &[iana(309)]),
     (Slot::SamplingPopulation, &[iana(310)]),
+    (Slot::SamplingProbability, &[iana(311)]),
     // The address, else the prefix that an aggregating exporter sends in its place.
     (Slot::SourceIpv4, &[iana(8), iana(44)]),
     (Slot::DestinationIpv4, &[iana(12), iana(45)]),

@@ -229,6 +229,7 @@ impl Plan {
             || self.fills(Slot::RandomInterval)
             || self.fills(Slot::PacketInterval)
             || self.fills(Slot::SamplingSize)
+            || self.fills(Slot::SamplingProbability)
     }
 
     /// Whether the template carries the head of a packet.

@@ -1,7 +1,6 @@
 //! Sampling rates that exporters tell in options data: which sampler looks at one of how many packets.
 //!
-//! The rate of a flow is the first of these that is known (the operator's override comes before, in accounting):
-//! what the record itself says, what options data say of the sampler that the record names, what options data say of
+//! The rate of a flow is the first of these that is known: what the record itself says, what options data say of the sampler that the record names, what options data say of
 //! its observation domain, what the header of the datagram says. A rate of zero says nothing.
 
 use std::collections::{BTreeMap, btree_map};
@@ -142,12 +141,31 @@ fn told(reading: &Reading) -> Option<u32> {
     let random = (number(Slot::SamplingSize) > 0)
         .then(|| number(Slot::SamplingPopulation) / number(Slot::SamplingSize))
         .filter(|&rate| rate > 0);
-    plain.or(systematic).or(random).and_then(|rate| u32::try_from(rate).ok())
+    let uniform = || rate_of_probability(number(Slot::SamplingProbability));
+    plain.or(systematic).or(random).and_then(|rate| u32::try_from(rate).ok()).or_else(uniform)
+}
+
+/// The rate that a samplingProbability means (RFC 5477, section 8.2.8): a float64, or a float32 where the exporter uses
+/// reduced-size encoding. The bits of a float64 that is a probability worth sampling by are never below 2^32.
+fn rate_of_probability(bits: u64) -> Option<u32> {
+    let probability = u32::try_from(bits).map_or(f64::from_bits(bits), |bits| f64::from(f32::from_bits(bits)));
+    let rate = (1.0 / probability).round();
+    (1.0..=f64::from(u32::MAX)).contains(&rate).then_some(rate as u32)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_probability_means_the_rate_that_it_is_one_of() {
+        let of = |probability: f64| rate_of_probability(probability.to_bits());
+        assert_eq!([of(1.0), of(0.5), of(0.001), of(1.0 / 3.0)], [Some(1), Some(2), Some(1000), Some(3)]);
+        assert_eq!(rate_of_probability(u64::from(0.01_f32.to_bits())), Some(100));
+        for nonsense in [0.0, -0.5, 3.0, 1e-12, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(of(nonsense), None, "{nonsense}");
+        }
+    }
 
     #[test]
     fn a_rate_in_little_endian_order_is_known_by_its_size() {

@@ -28,12 +28,22 @@ pub struct TemplateLimits {
     pub domains: usize,
     /// When something of the above is exceeded, templates that were not announced again for so long make room.
     pub stale_after: Duration,
+    /// A template that was not announced again for so long is not used any more (RFC 7011, section 8.4); `None` when
+    /// templates hold until the exporter starts again.
+    pub lifetime: Option<Duration>,
+}
+
+impl TemplateLimits {
+    fn lives(&self, announced: Timestamp, now: Timestamp) -> bool {
+        self.lifetime.is_none_or(|lifetime| now <= announced.saturating_add(lifetime))
+    }
 }
 
 impl Default for TemplateLimits {
-    /// 2048 templates with 32 fields on average, 256 domains; stale after an hour, twice the longest usual refresh.
+    /// 2048 templates with 32 fields on average, 256 domains; stale after an hour, twice the longest usual refresh; no
+    /// lifetime.
     fn default() -> Self {
-        Self { templates: 2048, fields: 65_536, domains: 256, stale_after: Duration::from_secs(3600) }
+        Self { templates: 2048, fields: 65_536, domains: 256, stale_after: Duration::from_secs(3600), lifetime: None }
     }
 }
 
@@ -121,8 +131,10 @@ impl TemplateStore {
     /// The template that describes the data sets of this id in this message.
     pub(crate) fn find(&self, message: &Message, id: u16) -> Option<&Template> {
         let learnt = self.by_key.get(&TemplateKey::of(message, id))?;
-        let same_port = learnt.iter().find(|learnt| learnt.port == message.exporter.port);
-        same_port.or_else(|| learnt.iter().max_by_key(|learnt| learnt.order)).map(|learnt| &learnt.template)
+        let lives = |learnt: &&Learnt| self.limits.lives(learnt.announced, message.received);
+        let same_port = learnt.iter().filter(lives).find(|learnt| learnt.port == message.exporter.port);
+        let newest = || learnt.iter().filter(lives).max_by_key(|learnt| learnt.order);
+        same_port.or_else(newest).map(|learnt| &learnt.template)
     }
 
     /// Learns what a message announces.

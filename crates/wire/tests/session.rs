@@ -278,7 +278,13 @@ fn waiting_sets_expire_and_give_their_room_back() {
 
 #[test]
 fn no_more_templates_are_kept_than_the_limits_say_and_stale_ones_make_room() {
-    let limits = TemplateLimits { templates: 10, fields: 100, domains: 3, stale_after: Duration::from_secs(600) };
+    let limits = TemplateLimits {
+        templates: 10,
+        fields: 100,
+        domains: 3,
+        stale_after: Duration::from_secs(600),
+        lifetime: None,
+    };
     let mut exchange = Exchange::with(SessionLimits { templates: limits, ..Default::default() });
     let mut refused = 0;
     for id in 256..276 {
@@ -292,6 +298,27 @@ fn no_more_templates_are_kept_than_the_limits_say_and_stale_ones_make_room() {
     assert_eq!(exchange.session.templates().count(), 1);
     let refused: u32 = (0..5).map(|domain| exchange.send(&v9_of(domain).template(&bytes_only()).finish()).errors).sum();
     assert_eq!(refused, 2);
+}
+
+#[test]
+fn a_template_beyond_its_lifetime_is_not_used() {
+    let limits = TemplateLimits { lifetime: Some(Duration::from_secs(600)), ..Default::default() };
+    for announcement in [v9().template(&bytes_only()).finish(), message().template(&bytes_only()).finish()] {
+        let mut exchange = Exchange::with(SessionLimits { templates: limits, ..Default::default() });
+        let record = [numbers(&bytes_only(), &[1])];
+        let data = match announcement[1] {
+            9 => v9().data(&bytes_only(), &record).finish(),
+            _ => message().data(&bytes_only(), &record).finish(),
+        };
+        exchange.send(&announcement);
+        exchange.now += 600;
+        assert_eq!(exchange.send(&data).data, 1);
+        exchange.now += 1;
+        let late = exchange.send(&data);
+        assert_eq!((late.data, late.pending), (0, 1));
+        assert_eq!(exchange.send(&announcement).data, 1, "announced again, it reads what waits");
+        assert_eq!(exchange.send(&data).data, 1);
+    }
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub(super) const KEYS: &[(&str, Setter)] = &[
     ("http.listen", |config, value| put(&mut config.http.listen, value.address())),
     ("netflow.listen", |config, value| put(&mut config.netflow.listen, value.list(Value::address))),
     ("netflow.calculateSamples", |config, value| put(&mut config.netflow.calculate_samples, value.boolean())),
+    ("netflow.templateLifetime", |config, value| put(&mut config.netflow.template_lifetime, value.duration_or("forever", &TEMPLATE_TIMES))),
+    ("netflow.templateWait", |config, value| put(&mut config.netflow.template_wait, value.duration(&TEMPLATE_TIMES))),
     ("sflow.listen", |config, value| put(&mut config.sflow.listen, value.list(Value::address))),
     ("retention.minutes", |config, value| put(&mut config.retention.minutes, age(value, HOUR))),
     ("retention.hours", |config, value| put(&mut config.retention.hours, age(value, DAY))),
@@ -58,6 +60,7 @@ const SPOOLS: RangeInclusive<usize> = 1024 * 1024..=1024 * 1024 * 1024 * 1024;
 const FLUSH_INTERVALS: RangeInclusive<Duration> = seconds(SECOND, 5 * MINUTE);
 const CLOCK_LIMITS: RangeInclusive<Duration> = seconds(SECOND, 366 * DAY);
 const STATUS_INTERVALS: RangeInclusive<Duration> = seconds(SECOND, DAY);
+const TEMPLATE_TIMES: RangeInclusive<Duration> = seconds(SECOND, 366 * DAY);
 const RECEIVE_BUFFERS: RangeInclusive<usize> = 64 * 1024..=1024 * 1024 * 1024;
 
 const fn seconds(from: u64, to: u64) -> RangeInclusive<Duration> {

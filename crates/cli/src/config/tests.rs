@@ -77,6 +77,8 @@ fn every_key_can_be_set_in_the_file_and_in_the_environment() {
         ("http.listen", "\"[::1]:1\"", "[::1]:1"),
         ("netflow.listen", "[\"192.0.2.1:1\", \"[::1]:2\"]", "192.0.2.1:1, [::1]:2"),
         ("netflow.calculateSamples", "false", "false"),
+        ("netflow.templateLifetime", "\"1d\"", "1d"),
+        ("netflow.templateWait", "\"1h\"", "1h"),
         ("sflow.listen", "[]", ""),
         ("retention.minutes", "\"forever\"", "forever"),
         ("retention.hours", "\"2d\"", "2d"),

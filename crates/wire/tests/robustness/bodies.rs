@@ -126,7 +126,13 @@ pub fn input<'a>(steps: impl IntoIterator<Item = Step<'a>>) -> Vec<u8> {
 
 /// Small enough that an input of some kilobytes meets them.
 const LIMITS: SessionLimits = SessionLimits {
-    templates: TemplateLimits { templates: 32, fields: 2048, domains: 4, stale_after: Duration::from_secs(3600) },
+    templates: TemplateLimits {
+        templates: 32,
+        fields: 2048,
+        domains: 4,
+        stale_after: Duration::from_secs(3600),
+        lifetime: None,
+    },
     pending: PendingLimits { octets: 16 << 10, age: Duration::from_secs(30 * 60) },
 };
 
