@@ -3,9 +3,9 @@
 
 mod commands;
 mod config;
-mod embedded;
 mod exit_code;
 mod keys;
+mod store;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;

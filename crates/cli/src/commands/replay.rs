@@ -14,8 +14,8 @@ use tokio::runtime::Runtime;
 use wire::Datagram;
 
 use crate::config::Loaded;
-use crate::embedded;
 use crate::exit_code::{ExitCode, Failure};
+use crate::store;
 
 /// The captures to replay.
 #[derive(clap::Args, Debug)]
@@ -28,8 +28,8 @@ pub(crate) struct Arguments {
 /// Replays all files; prints what became of their datagrams.
 pub(crate) fn run(loaded: Loaded, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let config = loaded.config;
-    embedded::make_directory(&config.data_dir).map_err(ExitCode::Store.because())?;
-    let store = embedded::open(&config).map_err(ExitCode::Store.because())?;
+    store::make_directory(&config.data_dir).map_err(ExitCode::Store.because())?;
+    let store = store::open(&config).map_err(ExitCode::Store.because())?;
     let writer = identity(&arguments.files).map_err(ExitCode::Input.because())?;
     let runtime = Runtime::new().map_err(ExitCode::Failure.because())?;
     runtime.block_on(async {

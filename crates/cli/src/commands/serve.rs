@@ -15,9 +15,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
 
 use crate::config::{Config, Loaded};
-use crate::embedded;
 use crate::exit_code::{ExitCode, Failure};
 use crate::keys::{Keys, Place};
+use crate::store;
 
 /// Runs until SIGTERM or SIGINT; comes back when everything that was received is stored.
 pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
@@ -26,7 +26,7 @@ pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
         Some(file) => tracing::info!("configuration read from {}", file.display()),
         None => tracing::info!("no configuration file: defaults and environment"),
     }
-    embedded::make_directory(&config.data_dir).map_err(ExitCode::Store.because())?;
+    store::make_directory(&config.data_dir).map_err(ExitCode::Store.because())?;
     let runtime = Runtime::new().map_err(ExitCode::Failure.because())?;
     runtime.block_on(serve(&config))?;
     Ok(ExitCode::Success)
@@ -35,8 +35,8 @@ pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
 async fn serve(config: &Config) -> Result<(), Failure> {
     let keys = keys(config)?;
     // The identity first: a second collector on the same directory must not touch anything.
-    let mut identity = State::open(&embedded::path(config)).map_err(ExitCode::Store.because())?;
-    let store = embedded::open(config).map_err(ExitCode::Store.because())?;
+    let mut identity = State::open(&store::path(config)).map_err(ExitCode::Store.because())?;
+    let store = store::open(config).map_err(ExitCode::Store.because())?;
     let writer = begin_epoch(&mut identity, store.as_ref()).await.map_err(ExitCode::Store.because())?;
     let mut stop = StopSignals::watch().map_err(ExitCode::Failure.because())?;
 
@@ -46,7 +46,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         .map_err(ExitCode::Listen.because())?;
     let serving = listener.local_addr().map_err(ExitCode::Listen.because())?;
     let senders_changed = Arc::new(Notify::new());
-    let spool = embedded::spool(config, writer.writer).map_err(ExitCode::Store.because())?;
+    let spool = store::spool(config, writer.writer).map_err(ExitCode::Store.because())?;
     let changed = Arc::clone(&senders_changed);
     let collector =
         collector::start(settings(config), Arc::clone(&store), spool, writer, changed).await.map_err(start_failure)?;
