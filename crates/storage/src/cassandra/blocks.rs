@@ -22,6 +22,9 @@ const SHORTEST_SECONDS: u64 = 24 * 3600;
 /// How many blocks are asked for by their keys in one statement.
 const KEYS_AT_ONCE: usize = 50;
 
+/// How many groups are listed in one statement: less than the 5 KiB at which a server warns.
+const SERIES_AT_ONCE: usize = 40;
+
 /// Writer, epoch, sequence, part and tables of a block.
 type Clustering = (i64, i64, i64, i32, i64);
 
@@ -79,12 +82,22 @@ impl Cassandra {
             self.link.execute(&statements.put_interval, row).await
         });
         lists.await?;
-        let lists = self.link.each(series, |(writer, (interval, sender, prefix))| async move {
-            let Interval { period, start } = interval;
-            let (sender, prefix) = (sender.to_string(), prefix.to_string());
-            let life = self.life(interval, now);
-            let row = (writer.0.cast_signed(), period_number(period), i64::from(start.0), sender, prefix, life);
-            self.link.execute(&statements.put_series, row).await
+        // All groups of an interval are in one partition.
+        let series: Vec<(WriterId, Place)> = series.into_iter().collect();
+        let together = |one: &(WriterId, Place), other: &(WriterId, Place)| (one.0, one.1.0) == (other.0, other.1.0);
+        let batches: Vec<Vec<(WriterId, Place)>> = series
+            .chunk_by(together)
+            .flat_map(|partition| partition.chunks(SERIES_AT_ONCE))
+            .map(<[(WriterId, Place)]>::to_vec)
+            .collect();
+        let lists = self.link.each(batches, |batch| async move {
+            let row = |(writer, (interval, sender, prefix)): (WriterId, Place)| {
+                let Interval { period, start } = interval;
+                let (sender, prefix) = (sender.to_string(), prefix.to_string());
+                let life = self.life(interval, now);
+                (writer.0.cast_signed(), period_number(period), i64::from(start.0), sender, prefix, life)
+            };
+            self.link.execute_batch(&statements.put_series, batch.into_iter().map(row).collect()).await
         });
         lists.await?;
         let puts = self.link.each(0..blocks.len(), |number| async move {

@@ -14,6 +14,7 @@ use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::timestamp_generator::MonotonicTimestampGenerator;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::Consistency;
+use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 use tokio::sync::OnceCell;
 
@@ -89,6 +90,19 @@ impl Link {
         values: impl SerializeRow,
     ) -> Result<(), StoreError> {
         self.made().await?.0.execute_unpaged(statement, values).await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// One statement with many values, all for the same partition, as one request.
+    pub(super) async fn execute_batch<R: SerializeRow>(
+        &self,
+        statement: &PreparedStatement,
+        rows: Vec<R>,
+    ) -> Result<(), StoreError> {
+        let statements = vec![BatchStatement::PreparedStatement(statement.clone()); rows.len()];
+        let mut batch = Batch::new_with_statements(BatchType::Unlogged, statements);
+        batch.set_is_idempotent(true);
+        self.made().await?.0.batch(&batch, rows).await.map_err(failed)?;
         Ok(())
     }
 

@@ -1,0 +1,256 @@
+//! Blocks and names written per second, octets per name, and the time that queries take, for each kind of store.
+//!
+//! `cargo bench -p storage` measures SQLite, a table with one row for each name beside it, Redis and Cassandra (real
+//! servers, started here); `--no-default-features` leaves out the servers, `-- sqlite` the others. Flushes are made like
+//! those of a collector: each is put as one, and comes back when it is durable. Times are the best of several runs.
+
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench that cannot go on has failed")]
+
+#[cfg(any(feature = "redis", feature = "cassandra"))]
+#[path = "../tests/contract/service.rs"]
+mod service;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use accounting::block::{Block, TableSet, Tables, WriterId};
+use accounting::direction::Direction;
+use accounting::field::{Field, Name, Value};
+use accounting::period::{Interval, Minute, Period};
+use flow::{Counters, Prefix, Timestamp};
+use storage::roll_up::advance;
+use storage::{Selection, Sqlite, Store, WriterState, totals_many};
+
+/// 2026-11-02 00:00 UTC.
+const BEGIN: Minute = Minute(29_892_960);
+const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+const WRITER: WriterId = WriterId(1);
+
+/// How many busy prefixes there are, how many flows each has in a minute, and for how many minutes.
+const BUSY: u32 = 10;
+const BUSY_FLOWS: u32 = 4_000;
+const MINUTES: u32 = 60;
+/// How many quiet prefixes there are, with this many flows in a flush.
+const QUIET: u32 = 10_000;
+const QUIET_FLOWS: u32 = 4;
+
+fn prefix(number: u32) -> Prefix {
+    Prefix::new(Ipv4Addr::from(0x0a00_0000 + (number << 8)).into(), 24).expect("a first address")
+}
+
+/// A flush's tables of one prefix with flows of different addresses; deterministic, unlike those of the next seed.
+fn tables(flows: u32, seed: u32) -> Tables {
+    let mut tables = Tables::new();
+    for number in 0..flows {
+        let mixed = (number + seed.wrapping_mul(7_919)).wrapping_mul(2_654_435_761);
+        let counters = Counters { bytes: u64::from(mixed % 1_000_000), packets: u64::from(mixed % 900 + 1), flows: 1 };
+        let direction = if mixed.is_multiple_of(2) { Direction::In } else { Direction::Out };
+        for field in Field::ALL {
+            let value = match field {
+                Field::All => Value::Number(0),
+                Field::Protocol => Value::Number(if mixed.is_multiple_of(5) { 17 } else { 6 }),
+                Field::SourceAddress | Field::DestinationAddress => Value::Address(Ipv4Addr::from(mixed).into()),
+                Field::SourcePort => Value::Number(mixed % 60_000),
+                Field::DestinationPort => Value::Number([443, 80, 53, 22][(mixed % 4) as usize]),
+                Field::SourceAs | Field::DestinationAs => Value::Number(mixed % 2_000),
+            };
+            tables.add(direction, Name { field, value }, counters);
+        }
+    }
+    tables
+}
+
+/// One flush and how many names it holds.
+struct Flush {
+    blocks: Vec<Block>,
+    names: usize,
+}
+
+fn flush(prefixes: u32, flows: u32, minute: u32, sequence: u64) -> Flush {
+    let interval = Interval { period: Period::Minute, start: Minute(BEGIN.0 + minute) };
+    let mut flush = Flush { blocks: Vec::new(), names: 0 };
+    for number in 0..prefixes {
+        let tables = tables(flows, number * 100_000 + u32::try_from(sequence).expect("few flushes"));
+        flush.names += tables.len();
+        flush.blocks.extend(tables.blocks(interval, SENDER, prefix(number), WRITER, 1, sequence));
+    }
+    flush
+}
+
+/// Puts flushes one after the other; prints blocks and names for each second.
+async fn put(store: &dyn Store, what: &str, flushes: &[Flush]) {
+    let since = Instant::now();
+    let mut slowest = Duration::ZERO;
+    for flush in flushes {
+        let since = Instant::now();
+        store.put_blocks(&flush.blocks).await.expect("a put");
+        slowest = slowest.max(since.elapsed());
+    }
+    let took = since.elapsed().as_secs_f64();
+    let blocks: usize = flushes.iter().map(|flush| flush.blocks.len()).sum();
+    let names: usize = flushes.iter().map(|flush| flush.names).sum();
+    let octets: usize = flushes.iter().flat_map(|flush| &flush.blocks).map(|block| block.content.len()).sum();
+    println!(
+        "  {what}: {blocks} blocks, {names} names, {:.1} octets a name; {:.0} blocks/s, {:.0} names/s, slowest flush {:.0} ms",
+        octets as f64 / names as f64,
+        blocks as f64 / took,
+        names as f64 / took,
+        slowest.as_secs_f64() * 1e3
+    );
+}
+
+/// Asks for some intervals in a row and looks for the largest names in them all together; prints the best time.
+async fn ask(store: &dyn Store, what: &str, period: Period, count: usize, tables: TableSet) {
+    let intervals = std::iter::successors(Some(Interval::containing(period, BEGIN)), |last| Some(last.next()));
+    let question = |interval| Selection { interval, sender: SENDER, prefix: prefix(3), tables };
+    let questions: Vec<Selection> = intervals.take(count).map(question).collect();
+    let mut best = Duration::MAX;
+    let mut names = 0;
+    for _ in 0..5 {
+        let since = Instant::now();
+        let answers = totals_many(store, &questions).await.expect("answers");
+        let mut sums: BTreeMap<Name, u64> = BTreeMap::new();
+        for (_, name, counters) in answers.iter().flat_map(|answer| answer.tables.rows()) {
+            *sums.entry(name).or_default() += counters.bytes;
+        }
+        let mut largest: Vec<u64> = sums.into_values().collect();
+        largest.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
+        names = largest.len();
+        best = best.min(since.elapsed());
+    }
+    println!("  {what}: {:.2} ms ({names} names)", best.as_secs_f64() * 1e3);
+}
+
+async fn measure(store: &dyn Store, kind: &str, busy: &[Flush], quiet: &[Flush]) {
+    println!("{kind}");
+    let state = WriterState::new(WRITER, 1, Timestamp::EPOCH);
+    store.put_writer(&state).await.expect("a writer");
+    put(store, "busy prefixes", busy).await;
+    put(store, "quiet prefixes", quiet).await;
+    ask(store, "everything of one minute", Period::Minute, 1, TableSet::of_field(Field::All)).await;
+    ask(store, "all names of an open day", Period::Day, 1, TableSet::ALL).await;
+    ask(
+        store,
+        "destinations over an hour of minutes",
+        Period::Minute,
+        60,
+        TableSet::of_field(Field::DestinationAddress),
+    )
+    .await;
+    let since = Instant::now();
+    let state = advance(store, state, Minute(BEGIN.0 + 60)).await.expect("a roll-up");
+    println!("  rolling up an hour of all prefixes: {:.0} ms", since.elapsed().as_secs_f64() * 1e3);
+    assert_eq!(state.rolled_up(Period::Minute), Some(Minute(BEGIN.0 + 60)));
+    ask(store, "all names of a rolled-up hour", Period::Hour, 1, TableSet::ALL).await;
+    ask(store, "ports of an open year", Period::Year, 1, TableSet::of_field(Field::DestinationPort)).await;
+}
+
+async fn measure_sqlite(busy: &[Flush], quiet: &[Flush]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("store");
+    let store = Sqlite::open(&path).expect("a store");
+    measure(&store, "SQLite", busy, quiet).await;
+    println!("  size: {:.1} MiB", mebibytes(&path));
+    let path = folder.path().join("rows");
+    rows(&path, busy);
+}
+
+fn mebibytes(path: &Path) -> f64 {
+    std::fs::metadata(path).map_or(0.0, |file| file.len() as f64 / f64::from(1 << 20))
+}
+
+/// The same names as rows of a table, as most collectors keep them; without what tells two writers apart.
+fn rows(path: &Path, busy: &[Flush]) {
+    println!("SQLite, one row for each name");
+    let mut connection = rusqlite::Connection::open(path).expect("a database");
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = wal; PRAGMA synchronous = full; PRAGMA cache_size = -16384;
+             CREATE TABLE counter (start, prefix, direction, field, value, bytes, packets, flows,
+             PRIMARY KEY (start, prefix, field, direction, value)) WITHOUT ROWID;",
+        )
+        .expect("a table");
+    let mut took = Duration::ZERO;
+    let mut names = 0;
+    for flush in busy {
+        let decoded: Vec<(Block, Tables)> = flush.blocks.iter().map(|block| (block.clone(), decoded(block))).collect();
+        let since = Instant::now();
+        let transaction = connection.transaction().expect("a transaction");
+        {
+            let sql = "INSERT OR REPLACE INTO counter VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+            let mut insert = transaction.prepare_cached(sql).expect("a statement");
+            for (block, tables) in &decoded {
+                let prefix = match block.key.prefix.address() {
+                    IpAddr::V4(address) => address.to_bits(),
+                    IpAddr::V6(_) => 0,
+                };
+                for (direction, name, counters) in tables.rows() {
+                    let value = match name.value {
+                        Value::Number(number) => number,
+                        Value::Address(IpAddr::V4(address)) => address.to_bits(),
+                        Value::Address(IpAddr::V6(_)) => 0,
+                    };
+                    let (bytes, packets, flows) =
+                        (counters.bytes.cast_signed(), counters.packets.cast_signed(), counters.flows.cast_signed());
+                    let start = block.key.interval.start.0;
+                    let row = (start, prefix, direction as u8, name.field as u8, value, bytes, packets, flows);
+                    insert.execute(row).expect("a row");
+                    names += 1;
+                }
+            }
+        }
+        transaction.commit().expect("a commit");
+        took += since.elapsed();
+    }
+    println!("  busy prefixes: {names} names; {:.0} names/s", f64::from(names) / took.as_secs_f64());
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        let since = Instant::now();
+        let sql = "SELECT value, sum(bytes) FROM counter WHERE start BETWEEN ?1 AND ?2 AND prefix = ?3 AND field = ?4
+                   GROUP BY value ORDER BY 2 DESC LIMIT 10";
+        let mut top = connection.prepare_cached(sql).expect("a statement");
+        let field = Field::DestinationAddress as u8;
+        let range = (BEGIN.0, BEGIN.0 + 59, 0x0a00_0300_u32, field);
+        let found = top.query_map(range, |row| row.get::<_, i64>(1)).expect("an answer").count();
+        assert_eq!(found, 10);
+        best = best.min(since.elapsed());
+    }
+    println!("  destinations over an hour of minutes: {:.2} ms", best.as_secs_f64() * 1e3);
+    println!("  size: {:.1} MiB", mebibytes(path));
+}
+
+fn decoded(block: &Block) -> Tables {
+    let mut tables = Tables::new();
+    tables.merge(block, TableSet::ALL).expect("a whole block");
+    tables
+}
+
+#[tokio::main]
+async fn main() {
+    let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |kind: &str| only.is_empty() || only.iter().any(|name| name == kind);
+    let busy: Vec<Flush> =
+        (0..MINUTES).zip(1..).map(|(minute, sequence)| flush(BUSY, BUSY_FLOWS, minute, sequence)).collect();
+    let quiet: Vec<Flush> = (1_001..=1_006).map(|sequence| flush(QUIET, QUIET_FLOWS, 0, sequence)).collect();
+    if wanted("sqlite") {
+        measure_sqlite(&busy, &quiet).await;
+    }
+    #[cfg(feature = "redis")]
+    if wanted("redis") {
+        let server = service::Service::start("redis", 1, &[("SYNC", "always")]);
+        let settings = storage::redis::RedisSettings { hosts: server.hosts.clone(), ..Default::default() };
+        let store = storage::redis::Redis::open(settings).expect("good settings");
+        measure(&store, "Redis, every write synced", &busy, &quiet).await;
+        server.run(&["clean"]);
+    }
+    #[cfg(feature = "cassandra")]
+    if wanted("cassandra") {
+        let server = service::Service::start("cassandra", 1, &[("JIT", "full"), ("HEAP", "1g")]);
+        let settings = storage::cassandra::CassandraSettings { hosts: server.hosts.clone(), ..Default::default() };
+        let store = storage::cassandra::Cassandra::open(settings).expect("good settings");
+        measure(&store, "Cassandra, one node, every write synced", &busy, &quiet).await;
+        server.run(&["clean"]);
+    }
+}
