@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use accounting::block::Block;
+use accounting::block::{Block, WriterId};
 use accounting::period::{Minute, Period};
 use accounting::rollup;
 use flow::Timestamp;
@@ -19,6 +19,8 @@ use storage::{Retention, Store, StoreError, WriterState};
 use crate::shard::Sealed;
 use crate::status::Status;
 
+/// After how long without a sign of life a writer's periods are rolled up by others.
+const GONE_AFTER: Duration = Duration::from_secs(3600);
 /// How long a period must be over before it is rolled up: flows of its last moments are still on their way.
 const GRACE_MINUTES: u32 = 2;
 /// The first and the longest pause between two tries at a store that does not answer.
@@ -71,12 +73,14 @@ impl Flusher {
     ///
     /// # Errors
     /// What was said last, when `give_up` ended the trying. Nothing is half-done: putting again is harmless.
-    pub async fn flush(&mut self, sealed: &Sealed, mut give_up: impl FnMut() -> bool) -> Result<(), StoreError> {
-        let mut blocks = sealed.tally.blocks(self.state.writer, self.state.epoch, self.sequence + 1);
-        let late =
-            rollup::lift(&blocks, &self.state.rolled_up).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        blocks.extend(late);
-        self.put(&blocks, &mut give_up).await?;
+    pub async fn flush(
+        &mut self,
+        sealed: &Sealed,
+        now: Timestamp,
+        mut give_up: impl FnMut() -> bool,
+    ) -> Result<(), StoreError> {
+        let blocks = sealed.tally.blocks(self.state.writer, self.state.epoch, self.sequence + 1);
+        self.put(&blocks, now, &mut give_up).await?;
         self.sequence += 1;
         self.announced.extend(sealed.announced.iter().cloned());
         // A store that is away is not asked for what can wait.
@@ -123,13 +127,18 @@ impl Flusher {
         }
     }
 
-    async fn put(&mut self, blocks: &[Block], give_up: &mut impl FnMut() -> bool) -> Result<(), StoreError> {
+    async fn put(
+        &mut self,
+        blocks: &[Block],
+        now: Timestamp,
+        give_up: &mut impl FnMut() -> bool,
+    ) -> Result<(), StoreError> {
         let mut pause = FIRST_PAUSE;
         if blocks.is_empty() {
             return Ok(());
         }
         loop {
-            match self.put_once(blocks).await {
+            match self.put_once(blocks, now).await {
                 Ok(()) => return Ok(()),
                 Err(error) if give_up() => return Err(error),
                 Err(error) => {
@@ -142,32 +151,56 @@ impl Flusher {
         }
     }
 
-    async fn put_once(&mut self, blocks: &[Block]) -> Result<(), StoreError> {
-        let Some(spool) = &mut self.spool else { return self.store.put_blocks(blocks).await };
+    async fn put_once(&mut self, blocks: &[Block], now: Timestamp) -> Result<(), StoreError> {
+        let Some(spool) = &mut self.spool else { return self.put_into_store(blocks).await };
         let number = FlushNumber { epoch: self.state.epoch, sequence: self.sequence + 1 };
         match spool.push(number, blocks) {
             Ok(()) => Ok(()),
             Err(SpoolError::Store(error)) => Err(error),
             Err(full @ SpoolError::Full { .. }) => {
-                self.drain_one().await?;
+                self.drain_one(now).await?;
                 Err(StoreError::Reject(full.to_string()))
             }
         }
+    }
+
+    /// Puts the minutes of a flush into the store, and those that come late at every coarser period too that is rolled up.
+    async fn put_into_store(&self, minutes: &[Block]) -> Result<(), StoreError> {
+        let late =
+            rollup::lift(minutes, &self.state.rolled_up).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        if late.is_empty() {
+            return self.store.put_blocks(minutes).await;
+        }
+        self.store.put_blocks(&[minutes, &late].concat()).await
     }
 
     /// Puts the flush that has waited longest into the store; `false` when none waits.
     ///
     /// # Errors
     /// When the store does not take it: it goes on waiting.
-    pub async fn drain_one(&mut self) -> Result<bool, StoreError> {
-        let Some(spool) = &mut self.spool else { return Ok(false) };
-        let Some((number, blocks)) = spool.oldest()? else { return Ok(false) };
-        self.store.put_blocks(&blocks).await?;
-        spool.remove(number)?;
+    pub async fn drain_one(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+        let Some((number, minutes)) = self.spool.as_ref().map_or(Ok(None), Spool::oldest)? else { return Ok(false) };
+        if self.state.seen.abs_diff(now) > GONE_AFTER / 2 {
+            self.see_how_far_rolled_up(now).await?;
+        }
+        self.put_into_store(&minutes).await?;
+        if let Some(spool) = &mut self.spool {
+            spool.remove(number)?;
+        }
         Ok(true)
     }
 
-    /// Rolls up the periods that are over and lets go of what is kept no longer.
+    /// Another collector may have taken this one for gone, and rolled up for it, while it could not reach the store.
+    async fn see_how_far_rolled_up(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let writers = self.store.writers().await?;
+        if let Some(known) = writers.into_iter().find(|known| known.writer == self.state.writer) {
+            self.state.rolled_up = known.rolled_up;
+        }
+        self.state.seen = now;
+        self.store.put_writer(&self.state).await
+    }
+
+    /// Rolls up the periods that are over, of this writer and of those that are gone, and lets go of what is kept no longer.
     ///
     /// # Errors
     /// When the store does not answer: what was done stays done, the next call goes on from there.
@@ -176,12 +209,22 @@ impl Flusher {
             return Ok(());
         }
         let until = Minute(Minute::of(now).0.saturating_sub(GRACE_MINUTES));
-        self.state.seen = now;
-        self.state = storage::roll_up::advance(self.store.as_ref(), self.state, until).await?;
+        self.state =
+            storage::roll_up::advance(self.store.as_ref(), WriterState { seen: now, ..self.state }, until).await?;
+        self.expire(self.state.writer, now).await?;
+        let own = self.state.writer;
+        for gone in storage::roll_up::advance_gone(self.store.as_ref(), own, now, GONE_AFTER, until).await? {
+            self.expire(gone.writer, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of the blocks of a writer that are kept no longer.
+    async fn expire(&self, writer: WriterId, now: Timestamp) -> Result<(), StoreError> {
         for period in Period::ALL {
             let Some(Some(keep)) = self.keep.periods.get(period as usize).copied() else { continue };
             let before = Minute::of(now.saturating_sub(keep));
-            let gone = self.store.expire(self.state.writer, Retention { period, before }).await?;
+            let gone = self.store.expire(writer, Retention { period, before }).await?;
             if gone > 0 {
                 tracing::info!(period = period.name(), blocks = gone, "retention: blocks deleted");
             }

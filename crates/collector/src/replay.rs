@@ -41,7 +41,8 @@ impl Replay {
         flush_interval: Duration,
         keep: Keep,
     ) -> Result<Self, StoreError> {
-        let state = WriterState::new(writer, 1, Timestamp::EPOCH);
+        // Never gone while it is under way: nobody else may roll up for it. One that is broken off is replayed again.
+        let state = WriterState::new(writer, 1, Timestamp::from_nanoseconds(u64::MAX));
         // A store lets go only of what is rolled up. Everything counts as that until it is gone.
         store.put_writer(&WriterState { rolled_up: [Minute(u32::MAX); 4], ..state }).await?;
         for period in Period::ALL {
@@ -87,7 +88,7 @@ impl Replay {
     async fn flush(&mut self) -> Result<(), StoreError> {
         let empty = self.empty.take().unwrap_or_else(|| Tally::new(self.limits));
         let mut sealed = self.shard.seal(empty);
-        self.flusher.flush(&sealed, || true).await?;
+        self.flusher.flush(&sealed, self.flushed_at.unwrap_or_default(), || true).await?;
         sealed.tally.clear();
         self.empty = Some(sealed.tally);
         Ok(())

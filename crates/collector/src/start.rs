@@ -260,7 +260,7 @@ impl FlusherThread {
 
     /// One try at the flush that has waited longest; says whether the store took it.
     fn drain_one(&mut self) -> bool {
-        match self.runtime.block_on(self.flusher.drain_one()) {
+        match self.runtime.block_on(self.flusher.drain_one(SystemTime::now().into())) {
             Ok(_) => {
                 if self.tries.pause > FIRST_PAUSE {
                     tracing::info!(flushes = self.flusher.waiting(), "the store takes flushes again; still waiting");
@@ -284,7 +284,7 @@ impl FlusherThread {
         let mut stopping_since = None;
         let give_up =
             || stop.load(Ordering::Relaxed) && stopping_since.get_or_insert_with(Instant::now).elapsed() > LAST_TRIES;
-        let outcome = self.runtime.block_on(self.flusher.flush(&sealed, give_up));
+        let outcome = self.runtime.block_on(self.flusher.flush(&sealed, SystemTime::now().into(), give_up));
         if let Err(error) = &outcome {
             tracing::error!(%error, "stopping although a flush could not be stored: what it counted is lost");
         }

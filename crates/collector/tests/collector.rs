@@ -9,19 +9,21 @@ use accounting::block::{TableSet, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::{Interval, Minute, Period};
-use accounting::tally::TallyLimits;
-use collector::flusher::Keep;
+use accounting::tally::{Tally, TallyLimits};
+use collector::admission::Admission;
+use collector::flusher::{Flusher, Keep};
 use collector::replay::Replay;
-use collector::shard::Rules;
+use collector::shard::{Rules, Shard};
 use collector::status::{Counts, Status};
 use collector::{Collector, Settings, StartError, start};
 use flow::{Counters, DatagramFate, Exporter, FlowFate, Prefix, Timestamp};
 use storage::memory::Memory;
+use storage::spool::Spool;
 use storage::totals::totals;
 use storage::{Store, WriterState};
 use tokio::sync::Notify;
 use wire::netflow_v5::{Header, Record};
-use wire::{Datagram, SessionLimits};
+use wire::{Datagram, PendingBudget, SessionLimits};
 use zerocopy::IntoBytes;
 
 const MONITORED: &str = "192.0.2.0/24";
@@ -282,4 +284,56 @@ async fn replaying_again_replaces_and_two_stores_get_the_same_blocks() {
 async fn begin(store: &Arc<Memory>) -> Replay {
     let shared: Arc<dyn Store> = Arc::<Memory>::clone(store);
     Replay::begin(shared, WriterId(7), rules(), Duration::from_secs(10), Keep::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_flush_that_waited_while_another_rolled_up_for_its_writer_is_in_every_period() {
+    let folder = tempfile::tempdir().unwrap();
+    let (writer, sender) = (WriterId(3), IpAddr::from(Ipv4Addr::LOCALHOST));
+    let store = Arc::new(Memory::default());
+    store.add_prefixes(sender, &[MONITORED.parse().unwrap()]).await.unwrap();
+    let begun = Timestamp::from_seconds(1_391_317_260); // 2014-02-02 05:01
+    let state = WriterState::new(writer, 1, begun);
+    store.put_writer(&state).await.unwrap();
+    let spool = Spool::open(&folder.path().join("state"), writer, 1 << 20).unwrap();
+    let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
+    let mut flusher = Flusher::new(Arc::clone(&shared), state, Keep::default(), Status::new(0)).over(Some(spool));
+    let mut shard =
+        Shard::new(rules(), Admission::load(store.as_ref()).await.unwrap().admitted(), PendingBudget::default());
+    let mut count = |flows: u64| {
+        let payload = datagram(begun);
+        for _ in 0..flows {
+            shard.take(&Datagram { exporter: Exporter::new(sender, 1), received: begun, payload: &payload });
+        }
+        shard.seal(Tally::new(TallyLimits::default()))
+    };
+    flusher.flush(&count(5), begun, || true).await.unwrap();
+    assert!(flusher.drain_one(begun).await.unwrap());
+    flusher.flush(&count(7), begun, || true).await.unwrap();
+    assert_eq!(flusher.waiting(), 1);
+
+    // For two months the store is out of its reach; another collector rolls up what it has of this writer.
+    let later = begun.saturating_add(Duration::from_secs(60 * 86_400));
+    let others = WriterState::new(WriterId(1), 1, later);
+    store.put_writer(&others).await.unwrap();
+    let mut other = Flusher::new(shared, others, Keep::default(), Status::new(0));
+    other.maintain(later).await.unwrap();
+    assert!(
+        store.writers().await.unwrap().iter().all(|state| state.rolled_up[Period::Day as usize] > Minute::of(begun))
+    );
+
+    flusher.maintain(later).await.unwrap();
+    assert!(flusher.drain_one(later).await.unwrap());
+    flusher.maintain(later).await.unwrap();
+    for (period, text) in [
+        (Period::Minute, "2014-02-02 05:01"),
+        (Period::Hour, "2014-02-02 05"),
+        (Period::Day, "2014-02-02"),
+        (Period::Month, "2014-02"),
+        (Period::Year, "2014"),
+    ] {
+        let interval = accounting::query::parse_interval(period, text).unwrap();
+        let totals = totals(store.as_ref(), sender, MONITORED.parse().unwrap(), interval, TableSet::ALL).await.unwrap();
+        assert_eq!(totals.tables.get(Direction::In, Name::ALL).unwrap_or_default().flows, 12, "{text}");
+    }
 }

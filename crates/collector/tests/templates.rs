@@ -136,14 +136,14 @@ async fn what_the_store_does_not_take_is_put_with_the_next_flush() {
     let all: Vec<_> = others.iter().map(|sender| (*sender, vec![1])).collect();
     // A flush without blocks touches the senders and then puts the announcements.
     store.plan([Fault::None, Fault::None, Fault::Before]);
-    flusher.flush(&sealed(all), || true).await.unwrap();
+    flusher.flush(&sealed(all), Timestamp::EPOCH, || true).await.unwrap();
     let left = flusher.unremembered();
     assert!(left > 0 && left + store.inner().templates().await.unwrap().len() == others.len(), "{left}");
     let last = *others.last().unwrap();
     store.plan([Fault::None, Fault::Before]);
-    flusher.flush(&sealed(vec![(last, vec![2])]), || true).await.unwrap();
+    flusher.flush(&sealed(vec![(last, vec![2])]), Timestamp::EPOCH, || true).await.unwrap();
     assert_eq!(flusher.unremembered(), left, "newer announcements take the place of older ones");
-    flusher.flush(&sealed(Vec::new()), || true).await.unwrap();
+    flusher.flush(&sealed(Vec::new()), Timestamp::EPOCH, || true).await.unwrap();
     assert_eq!(flusher.unremembered(), 0);
     let mut kept = store.templates().await.unwrap();
     kept.sort();

@@ -100,8 +100,9 @@ fn start_failure(error: StartError) -> Failure {
 async fn begin_epoch(identity: &mut State, store: &dyn Store) -> Result<WriterState, StoreError> {
     let writer = identity.writer();
     let known = store.writers().await?.into_iter().find(|state| state.writer == writer);
-    let known = known.unwrap_or_else(|| WriterState::new(writer, 0, SystemTime::now().into()));
-    let state = WriterState { epoch: identity.next_epoch_after(known.epoch)?, ..known };
+    let seen = SystemTime::now().into();
+    let known = known.unwrap_or_else(|| WriterState::new(writer, 0, seen));
+    let state = WriterState { epoch: identity.next_epoch_after(known.epoch)?, seen, ..known };
     store.put_writer(&state).await?;
     Ok(state)
 }
