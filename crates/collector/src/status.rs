@@ -19,6 +19,14 @@ pub struct Counts {
     pub templates: u64,
     /// Data sets whose template was not known when they came.
     pub missing_template_sets: u64,
+    /// Those of them that were kept until their template comes.
+    pub pending: u64,
+    /// Kept sets whose template came.
+    pub pending_decoded: u64,
+    /// Kept sets that waited in vain, or had to make room.
+    pub pending_expired: u64,
+    /// Sampling rates that came in the wrong byte order, as RouterOS sends them, and were corrected.
+    pub corrected_rates: u64,
     /// Pieces of datagrams that could not be decoded.
     pub decode_errors: u64,
     /// Flows whose export time was too far from their receive time, which was taken instead.
@@ -33,6 +41,10 @@ impl Counts {
         self.options += u64::from(decoded.options);
         self.templates += u64::from(decoded.templates) + u64::from(decoded.options_templates);
         self.missing_template_sets += u64::from(decoded.missing_template_sets);
+        self.pending += u64::from(decoded.pending);
+        self.pending_decoded += u64::from(decoded.pending_decoded);
+        self.pending_expired += u64::from(decoded.pending_expired);
+        self.corrected_rates += u64::from(decoded.corrected_rates);
         self.decode_errors += u64::from(decoded.errors);
     }
 
@@ -43,6 +55,10 @@ impl Counts {
         self.options += other.options;
         self.templates += other.templates;
         self.missing_template_sets += other.missing_template_sets;
+        self.pending += other.pending;
+        self.pending_decoded += other.pending_decoded;
+        self.pending_expired += other.pending_expired;
+        self.corrected_rates += other.corrected_rates;
         self.decode_errors += other.decode_errors;
         self.time_clamped += other.time_clamped;
         self.kernel_drops += other.kernel_drops;
@@ -52,20 +68,27 @@ impl Counts {
 /// The status line of the log.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "datagrams {} flows {} templates {} unauthorised {} unmatched {} events {} without_template {} errors {} clamped {} drops {}",
-            self.datagrams.total(),
-            self.flows.total(),
-            self.templates,
-            self.datagrams[DatagramFate::Unauthorised],
-            self.flows[FlowFate::Unmatched],
-            self.flows[FlowFate::Event],
-            self.missing_template_sets,
-            self.decode_errors,
-            self.time_clamped,
-            self.kernel_drops,
-        )
+        let counts = [
+            ("datagrams", self.datagrams.total()),
+            ("flows", self.flows.total()),
+            ("templates", self.templates),
+            ("unauthorised", self.datagrams[DatagramFate::Unauthorised]),
+            ("unmatched", self.flows[FlowFate::Unmatched]),
+            ("events", self.flows[FlowFate::Event]),
+            ("without_template", self.missing_template_sets),
+            ("pending", self.pending),
+            ("pending_decoded", self.pending_decoded),
+            ("pending_expired", self.pending_expired),
+            ("corrected_rates", self.corrected_rates),
+            ("errors", self.decode_errors),
+            ("clamped", self.time_clamped),
+            ("drops", self.kernel_drops),
+        ];
+        for (position, (name, count)) in counts.iter().enumerate() {
+            let space = if position == 0 { "" } else { " " };
+            write!(f, "{space}{name} {count}")?;
+        }
+        Ok(())
     }
 }
 
@@ -145,7 +168,7 @@ mod tests {
         }
         assert_eq!(
             status.counts().to_string(),
-            "datagrams 6 flows 90 templates 0 unauthorised 2 unmatched 10 events 0 without_template 0 errors 0 clamped 0 drops 6"
+            "datagrams 6 flows 90 templates 0 unauthorised 2 unmatched 10 events 0 without_template 0 pending 0 pending_decoded 0 pending_expired 0 corrected_rates 0 errors 0 clamped 0 drops 6"
         );
     }
 }
