@@ -17,6 +17,9 @@ use crate::template::{FieldSpecifier, VARIABLE_LENGTH};
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     segments: Box<[Segment]>,
+    /// What is read of all segments, in their order.
+    numbers: Box<[Number]>,
+    addresses: Box<[Address]>,
     /// The shortest record that the template allows, in octets; 0 when it has no content at all.
     minimum_length: u16,
     /// The slots that are filled, one bit each.
@@ -24,33 +27,37 @@ pub(crate) struct Plan {
 }
 
 /// Fields of fixed length, and the variable-length field behind them. A template may have as many of these as it has
-/// fields, few of which are booked.
+/// fields, few of which are booked: hence it is small.
 #[derive(Clone, Debug, Default)]
 struct Segment {
     length: u16,
-    reads: Option<Box<Reads>>,
+    /// How many of the plan's numbers are of this segment.
+    numbers: u8,
+    /// How many of the plan's addresses are.
+    addresses: u8,
+    section: Option<Box<Section>>,
     tail: Tail,
 }
 
-/// What is read of the fields of fixed length in a segment.
-#[derive(Clone, Debug, Default)]
+/// What is to be read, while a plan is being compiled.
+#[derive(Default)]
 struct Reads {
     numbers: Vec<Number>,
     addresses: Vec<Address>,
-    section: Option<Section>,
 }
 
-impl Segment {
-    /// Notes that a slot is filled by the field that comes next. `None` when it cannot be.
-    fn book(&mut self, slot: Slot, length: u16) -> Option<()> {
-        let offset = self.length;
-        let reads = self.reads.get_or_insert_default();
+impl Reads {
+    /// Notes that a slot is filled by the field that comes next in a segment. `None` when it cannot be.
+    fn book(&mut self, segment: &mut Segment, slot: Slot, length: u16) -> Option<()> {
+        let offset = segment.length;
         if slot.is_section() {
-            reads.section = Some(Section { offset: offset.into(), length: length.into(), slot });
+            segment.section = Some(Box::new(Section { offset: offset.into(), length: length.into(), slot }));
         } else if slot.is_address() {
-            reads.addresses.push(Address { offset, slot });
+            self.addresses.push(Address { offset, slot });
+            segment.addresses += 1;
         } else {
-            reads.numbers.push(Number::new(offset, length, slot)?);
+            self.numbers.push(Number::new(offset, length, slot)?);
+            segment.numbers += 1;
         }
         Some(())
     }
@@ -193,6 +200,7 @@ impl Plan {
         let mut minimum_length = 0_u16;
         let mut segments = Vec::new();
         let mut segment = Segment::default();
+        let mut reads = Reads::default();
         let mut slots = slots.into_iter().peekable();
         for (index, field) in fields.iter().enumerate() {
             let slot = slots.next_if(|&(place, _)| place == index).map(|(_, slot)| slot);
@@ -203,14 +211,21 @@ impl Plan {
                 segments.push(std::mem::take(&mut segment));
             } else {
                 if let Some(slot) = slot {
-                    segment.book(slot, field.length)?;
+                    reads.book(&mut segment, slot, field.length)?;
                 }
                 minimum_length = minimum_length.checked_add(field.length)?;
                 segment.length = segment.length.checked_add(field.length)?;
             }
         }
         segments.push(segment);
-        Some(Self { segments: segments.into(), minimum_length, filled })
+        let Reads { numbers, addresses } = reads;
+        Some(Self {
+            segments: segments.into(),
+            numbers: numbers.into(),
+            addresses: addresses.into(),
+            minimum_length,
+            filled,
+        })
     }
 
     /// The shortest record that the template allows, in octets; 0 when no record has any content.
@@ -252,22 +267,21 @@ impl Plan {
         reading.source = NO_ADDRESS;
         reading.destination = NO_ADDRESS;
         reading.section = None;
+        let (mut numbers, mut addresses) = (&*self.numbers, &*self.addresses);
         for segment in &self.segments {
             let to_end = cursor.rest();
             let start = cursor.offset() - record;
             let octets = cursor.take(usize::from(segment.length))?;
-            if let Some(reads) = &segment.reads {
-                for number in &reads.numbers {
-                    reading.set_number(number.slot, number.value(to_end));
-                }
-                for address in &reads.addresses {
-                    let start = usize::from(address.offset);
-                    let octets = octets.get(start..start + address.slot.address_length());
-                    reading.set_address(address.slot, octets.unwrap_or_default());
-                }
-                if let Some(section) = reads.section {
-                    reading.section = Some(Section { offset: start + section.offset, ..section });
-                }
+            for number in numbers.split_off(..usize::from(segment.numbers)).unwrap_or_default() {
+                reading.set_number(number.slot, number.value(to_end));
+            }
+            for address in addresses.split_off(..usize::from(segment.addresses)).unwrap_or_default() {
+                let start = usize::from(address.offset);
+                let octets = octets.get(start..start + address.slot.address_length());
+                reading.set_address(address.slot, octets.unwrap_or_default());
+            }
+            if let Some(section) = &segment.section {
+                reading.section = Some(Section { offset: start + section.offset, ..**section });
             }
             match segment.tail {
                 Tail::End => {}

@@ -176,7 +176,13 @@ impl TemplateStore {
         self.templates += 1;
         self.fields += template.fields().len();
         *self.domains.entry((key.protocol, key.domain)).or_default() += 1;
-        self.by_key.entry(key).or_default().push(Learnt { port, order, announced: message.received, template });
+        // Nearly every id is announced from one port.
+        self.by_key.entry(key).or_insert_with(|| Vec::with_capacity(1)).push(Learnt {
+            port,
+            order,
+            announced: message.received,
+            template,
+        });
         Ok(())
     }
 
