@@ -15,7 +15,7 @@ run:
 	cargo run --release -- serve
 
 test: test-packages
-	cargo test --workspace
+	ulimit -S -n 16384; cargo test --workspace
 
 lint: $(DENY)
 	cargo fmt --all --check

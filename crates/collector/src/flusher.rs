@@ -79,9 +79,10 @@ impl Flusher {
         now: Timestamp,
         mut give_up: impl FnMut() -> bool,
     ) -> Result<(), StoreError> {
-        let blocks = sealed.tally.blocks(self.state.writer, self.state.epoch, self.sequence + 1);
-        self.put(&blocks, now, &mut give_up).await?;
+        // A number is never used again, not even after giving up: the store may have taken what it did not answer to.
         self.sequence += 1;
+        let blocks = sealed.tally.blocks(self.state.writer, self.state.epoch, self.sequence);
+        self.put(&blocks, now, &mut give_up).await?;
         self.announced.extend(sealed.announced.iter().cloned());
         // A store that is away is not asked for what can wait.
         if self.waiting() <= 1 {
@@ -153,7 +154,7 @@ impl Flusher {
 
     async fn put_once(&mut self, blocks: &[Block], now: Timestamp) -> Result<(), StoreError> {
         let Some(spool) = &mut self.spool else { return self.put_into_store(blocks).await };
-        let number = FlushNumber { epoch: self.state.epoch, sequence: self.sequence + 1 };
+        let number = FlushNumber { epoch: self.state.epoch, sequence: self.sequence };
         match spool.push(number, blocks) {
             Ok(()) => Ok(()),
             Err(SpoolError::Store(error)) => Err(error),

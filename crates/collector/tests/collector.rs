@@ -17,6 +17,7 @@ use collector::shard::{Rules, Shard};
 use collector::status::{Counts, Status};
 use collector::{Collector, Settings, StartError, start};
 use flow::{Counters, DatagramFate, Exporter, FlowFate, Prefix, Timestamp};
+use storage::faulty::{Fault, Faulty};
 use storage::memory::Memory;
 use storage::spool::Spool;
 use storage::totals::totals;
@@ -284,6 +285,32 @@ async fn replaying_again_replaces_and_two_stores_get_the_same_blocks() {
 async fn begin(store: &Arc<Memory>) -> Replay {
     let shared: Arc<dyn Store> = Arc::<Memory>::clone(store);
     Replay::begin(shared, WriterId(7), rules(), Duration::from_secs(10), Keep::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_store_took_without_an_answer_is_not_overwritten_by_the_next_flush() {
+    let sender = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let store = Arc::new(Faulty::new(Memory::default()));
+    store.add_prefixes(sender, &[MONITORED.parse().unwrap()]).await.unwrap();
+    let state = WriterState::new(WriterId(3), 1, now());
+    store.put_writer(&state).await.unwrap();
+    let shared: Arc<dyn Store> = Arc::<Faulty<Memory>>::clone(&store);
+    let mut flusher = Flusher::new(shared, state, Keep::default(), Status::new(0));
+    let admitted = Admission::load(store.as_ref()).await.unwrap().admitted();
+    let mut shard = Shard::new(rules(), admitted, PendingBudget::default());
+    let at = now();
+    let mut count = |flows: u64| {
+        for _ in 0..flows {
+            let payload = datagram(at);
+            shard.take(&Datagram { exporter: Exporter::new(sender, 1), received: at, payload: &payload });
+        }
+        shard.seal(Tally::new(TallyLimits::default()))
+    };
+    // The store carries out a put in two halves; of one block the first is empty.
+    store.plan([Fault::None, Fault::After]);
+    flusher.flush(&count(5), at, || true).await.unwrap_err();
+    flusher.flush(&count(7), at, || true).await.unwrap();
+    assert_eq!(counted(store.as_ref(), sender).await.flows, 12);
 }
 
 #[tokio::test]

@@ -133,7 +133,7 @@ async fn when_the_master_dies_the_sentinels_name_another() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     service.run(&["kill", "1"]);
     put_until_it_works(&store, 2).await;
-    // What the replica may have missed is put again by the spool.
+    // What the replica may have missed has to be put again.
     put_until_it_works(&store, 1).await;
     assert_eq!(stored(&store).await.unwrap(), [1, 2]);
     service.run(&["clean"]);
