@@ -1,0 +1,238 @@
+//! One datagram after the other. Data datagrams are dealt out to the streams (exporter and source port) in turn, and
+//! everything about the n-th of them follows from n: its stream, its sequence number, whether a template goes before it.
+
+use std::net::Ipv4Addr;
+
+use accounting::field::Name;
+use flow::{Counters, FlowRecord, Prefix, Protocol, Timestamp};
+
+use crate::datagram::{self, Encoder, Stamp};
+use crate::load::{Load, LoadError};
+use crate::totals::{Names, Totals, add_names, times_counters};
+use crate::traffic::Flows;
+
+/// So many datagrams are held when each is made anew: as many as are ever wanted at once.
+const HELD_ANEW: usize = 64;
+/// What exporters say to have been up for at the start, so that flows lie before their export. Milliseconds.
+const UPTIME: u64 = 3_600_000;
+
+/// Makes the datagrams of a load, one after the other, and counts them.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    load: Load,
+    encoder: Encoder,
+    flows: Flows,
+    flows_per_datagram: u16,
+    /// A multiple of the number of streams, so that each is always of the same stream.
+    held: Vec<Held>,
+    /// Data datagrams that were made; the next one's number.
+    made: u64,
+    batch: Vec<Picked>,
+    templates: Vec<Vec<u8>>,
+    begun: Option<Timestamp>,
+    totals: Totals,
+}
+
+/// A data datagram that is sent again and again.
+#[derive(Clone, Debug, Default)]
+struct Held {
+    payload: Vec<u8>,
+    counters: Counters,
+}
+
+/// A datagram of the current batch.
+#[derive(Clone, Copy, Debug)]
+struct Picked {
+    stream: Stream,
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Held(usize),
+    Template(usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    exporter: u32,
+    port: u16,
+}
+
+/// A datagram that is to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Generated<'g> {
+    /// Which exporter it comes from, from 0.
+    pub exporter: u32,
+    /// The exporter's address; `None` when the kernel chooses.
+    pub source: Option<Ipv4Addr>,
+    /// Which of the exporter's source ports, from 0.
+    pub port: u16,
+    /// The UDP payload.
+    pub payload: &'g [u8],
+}
+
+impl Generator {
+    /// A generator that has made nothing yet; what is sent repeatedly is made here.
+    ///
+    /// # Errors
+    /// When the load cannot be.
+    pub fn new(load: Load) -> Result<Self, LoadError> {
+        load.check()?;
+        let streams = load.exporters as usize * usize::from(load.ports);
+        let flows_per_datagram = datagram::flows(&load);
+        let wanted = match load.repeat {
+            Some(flows) => flows.div_ceil(flows_per_datagram.into()) as usize,
+            None => HELD_ANEW,
+        };
+        let mut generator = Self {
+            encoder: Encoder::new(&load),
+            flows: Flows::new(&load.traffic, load.protocol, load.seed),
+            flows_per_datagram,
+            held: Vec::new(),
+            made: 0,
+            batch: Vec::new(),
+            templates: Vec::new(),
+            begun: None,
+            totals: Totals { exporters: vec![Counters::ZERO; load.exporters as usize], ..Totals::default() },
+            load,
+        };
+        let held = wanted.next_multiple_of(streams);
+        generator.held = if generator.load.repeat.is_some() {
+            (0..held).map(|number| generator.make(number as u64)).collect()
+        } else {
+            vec![Held::default(); held]
+        };
+        Ok(generator)
+    }
+
+    /// What it makes.
+    #[must_use]
+    pub const fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// How many flows each data datagram has.
+    #[must_use]
+    pub const fn flows_per_datagram(&self) -> u16 {
+        self.flows_per_datagram
+    }
+
+    /// What all batches so far add up to.
+    #[must_use]
+    pub const fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// The next datagrams, exported now: at least one data datagram and at most this many, with templates before those
+    /// whose stream is due for them.
+    pub fn batch(&mut self, now: Timestamp, most: usize) -> impl Iterator<Item = Generated<'_>> {
+        self.batch.clear();
+        self.templates.clear();
+        let start = (self.made % self.held.len() as u64) as usize;
+        // Each datagram at most once, since it is stamped in place.
+        let end = self.held.len().min(start + most.max(1));
+        for index in start..end {
+            self.pick(index, now);
+        }
+        self.batch.iter().filter_map(|picked| {
+            let payload = match picked.place {
+                Place::Held(index) => &self.held.get(index)?.payload,
+                Place::Template(index) => self.templates.get(index)?,
+            };
+            let Stream { exporter, port } = picked.stream;
+            Some(Generated { exporter, source: self.load.source(exporter), port, payload })
+        })
+    }
+
+    /// What has to be counted under each name for these monitored prefixes, of the names that are wanted: the traffic
+    /// is made once more and added up.
+    pub fn names(&self, prefixes: &[Prefix], wanted: &mut dyn FnMut(&Name) -> bool) -> Names {
+        let mut flows = Flows::new(&self.load.traffic, self.load.protocol, self.load.seed);
+        let mut names = Names::new();
+        let held = self.held.len() as u64;
+        let distinct = if self.load.repeat.is_some() { self.made.min(held) } else { self.made };
+        for number in 0..distinct {
+            let times = match self.load.repeat {
+                Some(_) => self.made / held + u64::from(number < self.made % held),
+                None => 1,
+            };
+            let exporter = self.stream(number).exporter;
+            for _ in 0..self.flows_per_datagram {
+                add_names(&mut names, exporter, &flows.next(), times, prefixes, wanted);
+            }
+        }
+        names
+    }
+
+    fn stream(&self, number: u64) -> Stream {
+        let (exporters, ports) = (u64::from(self.load.exporters), u64::from(self.load.ports));
+        Stream { exporter: (number % exporters) as u32, port: (number / exporters % ports) as u16 }
+    }
+
+    fn make(&mut self, number: u64) -> Held {
+        let flows: Vec<FlowRecord> = (0..self.flows_per_datagram).map(|_| self.flows.next()).collect();
+        let mut counters = Counters::ZERO;
+        flows.iter().for_each(|flow| counters.add(times_counters(flow, 1)));
+        let Stream { exporter, port } = self.stream(number);
+        let agent = self.load.source(exporter).unwrap_or(Ipv4Addr::LOCALHOST);
+        Held { payload: self.encoder.data(&flows, port, agent), counters }
+    }
+
+    /// Adds the next data datagram to the batch, and before it a template if one is due.
+    fn pick(&mut self, index: usize, now: Timestamp) {
+        if self.load.repeat.is_none() {
+            let made = self.make(self.made);
+            if let Some(held) = self.held.get_mut(index) {
+                *held = made;
+            }
+        }
+        let stream = self.stream(self.made);
+        let streams = u64::from(self.load.exporters) * u64::from(self.load.ports);
+        // How many data datagrams the stream had before.
+        let before = self.made / streams;
+        let interval = u64::from(self.load.template_interval);
+        let due = before.is_multiple_of(interval);
+        let templates_before = before.div_ceil(interval);
+        if due {
+            self.pick_template(stream, now, before, templates_before);
+        }
+        let sequence = match self.load.protocol {
+            Protocol::NetflowV9 => before + templates_before + u64::from(due),
+            Protocol::SflowV5 => before,
+            _ => before * u64::from(self.flows_per_datagram),
+        };
+        let stamp = self.stamp(now, sequence);
+        if let Some(held) = self.held.get_mut(index) {
+            self.encoder.stamp(&mut held.payload, stamp);
+            self.totals.all.add(held.counters);
+            if let Some(exporter) = self.totals.exporters.get_mut(stream.exporter as usize) {
+                exporter.add(held.counters);
+            }
+        }
+        self.totals.datagrams += 1;
+        self.batch.push(Picked { stream, place: Place::Held(index) });
+        self.made += 1;
+    }
+
+    fn pick_template(&mut self, stream: Stream, now: Timestamp, before: u64, templates_before: u64) {
+        let Some(mut payload) = self.encoder.templates(stream.port) else { return };
+        let sequence = match self.load.protocol {
+            Protocol::NetflowV9 => before + templates_before,
+            _ => before * u64::from(self.flows_per_datagram),
+        };
+        let stamp = self.stamp(now, sequence);
+        self.encoder.stamp(&mut payload, stamp);
+        self.totals.datagrams += 1;
+        self.totals.templates += 1;
+        self.batch.push(Picked { stream, place: Place::Template(self.templates.len()) });
+        self.templates.push(payload);
+    }
+
+    /// Sequence numbers and uptimes wrap, as those of exporters do.
+    fn stamp(&mut self, now: Timestamp, sequence: u64) -> Stamp {
+        let begun = *self.begun.get_or_insert(now);
+        let uptime = now.milliseconds().saturating_sub(begun.milliseconds()) + UPTIME;
+        Stamp { seconds: now.seconds() as u32, uptime: uptime as u32, sequence: sequence as u32 }
+    }
+}

@@ -1,0 +1,180 @@
+//! What is to be sent, and why something cannot be.
+
+use std::net::Ipv4Addr;
+
+use flow::Protocol;
+
+use crate::datagram;
+use crate::traffic::Traffic;
+
+/// What is to be sent. Public fields with defaults: change what matters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// NetFlow v5, v9, IPFIX or sFlow v5.
+    pub protocol: Protocol,
+    /// Where all random numbers come from.
+    pub seed: u64,
+    /// How many exporters there are, each with an address of its own.
+    pub exporters: u32,
+    /// The address of the first exporter; the others have those that follow. `None` leaves it to the kernel, which is
+    /// possible for one exporter only.
+    pub first_source: Option<Ipv4Addr>,
+    /// From how many source ports each exporter sends. Each port is an observation domain with its own sequence.
+    pub ports: u16,
+    /// How many flows a datagram has; `None` for as many as fit a packet of 1500 octets, but at most 30.
+    pub flows_per_datagram: Option<u16>,
+    /// How many data datagrams of a stream follow a template until it is sent again.
+    pub template_interval: u32,
+    /// After how many flows the same ones come again, rounded to whole datagrams. This is how it is fast: datagrams are
+    /// made once and sent many times. `None` makes each datagram anew.
+    pub repeat: Option<u32>,
+    /// What the flows are like.
+    pub traffic: Traffic,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::NetflowV9,
+            seed: 1,
+            exporters: 1,
+            first_source: None,
+            ports: 1,
+            flows_per_datagram: None,
+            template_interval: 1000,
+            repeat: Some(100_000),
+            traffic: Traffic::default(),
+        }
+    }
+}
+
+/// Why a load cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The protocol has no generator.
+    #[error("{0} cannot be generated: choose netflow-v5, netflow-v9, ipfix or sflow-v5")]
+    Protocol(Protocol),
+    /// Something that has to be there is not.
+    #[error("there must be at least one of: {0}")]
+    None(&'static str),
+    /// The protocol cannot carry IPv6 here.
+    #[error("{0} is generated without IPv6: choose netflow-v9 or ipfix, or no IPv6")]
+    Ipv6(Protocol),
+    /// A share is no share.
+    #[error("{0} percent is more than all")]
+    Percent(u8),
+    /// More flows than fit a datagram.
+    #[error("{flows} flows do not fit a datagram: at most {limit} do")]
+    FlowsPerDatagram {
+        /// What was asked for.
+        flows: u16,
+        /// What fits.
+        limit: u16,
+    },
+    /// Several exporters on the address that the kernel chooses.
+    #[error("{0} exporters need an address each: say which is the first")]
+    FirstSource(u32),
+    /// The addresses of the exporters reach beyond 255.255.255.255, or are more than can be numbered.
+    #[error("there are no {exporters} addresses of exporters from {first} on")]
+    Exporters {
+        /// How many were asked for.
+        exporters: u32,
+        /// The first address.
+        first: Ipv4Addr,
+    },
+    /// More exporters times ports than are held at a time.
+    #[error("{0} streams (exporters times ports) are too many: at most {MOST_STREAMS} are possible")]
+    Streams(u64),
+}
+
+/// Each stream has a datagram in memory.
+const MOST_STREAMS: u64 = 1 << 20;
+
+impl Load {
+    /// The address of an exporter; `None` when the kernel chooses.
+    #[must_use]
+    pub fn source(&self, exporter: u32) -> Option<Ipv4Addr> {
+        self.first_source.map(|first| Ipv4Addr::from_bits(first.to_bits().wrapping_add(exporter)))
+    }
+
+    /// Says what is wrong with it.
+    pub(crate) fn check(&self) -> Result<(), LoadError> {
+        let Traffic { addresses, client_ports, autonomous_systems, protocols, prefixes, .. } = &self.traffic;
+        let needed = [
+            ("exporters", self.exporters == 0),
+            ("ports of an exporter", self.ports == 0),
+            ("data datagrams between templates", self.template_interval == 0),
+            ("flows until they repeat", self.repeat == Some(0)),
+            ("flows in a datagram", self.flows_per_datagram == Some(0)),
+            ("addresses", *addresses == 0),
+            ("client ports", *client_ports == 0),
+            ("autonomous systems", *autonomous_systems == 0),
+            ("protocols", protocols.is_empty()),
+            ("prefixes of IPv4", self.traffic.ipv6_percent < 100 && !prefixes.iter().any(|p| p.address().is_ipv4())),
+            ("prefixes of IPv6", self.traffic.ipv6_percent > 0 && !prefixes.iter().any(|p| p.address().is_ipv6())),
+        ];
+        if let Some((what, _)) = needed.iter().find(|(_, missing)| *missing) {
+            return Err(LoadError::None(what));
+        }
+        let limit = datagram::most_flows(self).ok_or(LoadError::Protocol(self.protocol))?;
+        if let Some(flows) = self.flows_per_datagram.filter(|flows| *flows > limit) {
+            return Err(LoadError::FlowsPerDatagram { flows, limit });
+        }
+        if self.traffic.ipv6_percent > 0 && !self.protocol.has_templates() {
+            return Err(LoadError::Ipv6(self.protocol));
+        }
+        let Traffic { ipv6_percent, local_percent, random_percent, .. } = self.traffic;
+        if let Some(percent) = [ipv6_percent, local_percent, random_percent].into_iter().find(|percent| *percent > 100)
+        {
+            return Err(LoadError::Percent(percent));
+        }
+        self.check_streams()
+    }
+
+    fn check_streams(&self) -> Result<(), LoadError> {
+        match self.first_source {
+            None if self.exporters > 1 => return Err(LoadError::FirstSource(self.exporters)),
+            Some(first) if first.to_bits().checked_add(self.exporters - 1).is_none() => {
+                return Err(LoadError::Exporters { exporters: self.exporters, first });
+            }
+            _ => {}
+        }
+        let streams = u64::from(self.exporters) * u64::from(self.ports);
+        if streams > MOST_STREAMS { Err(LoadError::Streams(streams)) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_is_told() {
+        let told = |change: fn(&mut Load)| {
+            let mut load = Load::default();
+            change(&mut load);
+            load.check().unwrap_err().to_string()
+        };
+        assert_eq!(Load::default().check(), Ok(()));
+        assert!(told(|load| load.protocol = Protocol::NetflowV8).contains("netflow-v8"));
+        assert!(told(|load| load.exporters = 0).contains("exporters"));
+        assert!(told(|load| load.exporters = 2).contains("first"));
+        assert!(told(|load| load.traffic.prefixes.clear()).contains("prefixes of IPv4"));
+        assert!(told(|load| load.traffic.local_percent = 101).contains("101"));
+        let told_of_v5 = told(|load| {
+            load.protocol = Protocol::NetflowV5;
+            load.flows_per_datagram = Some(31);
+        });
+        assert!(told_of_v5.contains("30"), "{told_of_v5}");
+        let told_of_ipv6 = told(|load| {
+            load.protocol = Protocol::SflowV5;
+            load.traffic.ipv6_percent = 1;
+        });
+        assert!(told_of_ipv6.contains("IPv6"), "{told_of_ipv6}");
+        let told_of_the_end = told(|load| {
+            load.first_source = Some(Ipv4Addr::BROADCAST);
+            load.exporters = 2;
+        });
+        assert!(told_of_the_end.contains("255.255.255.255"), "{told_of_the_end}");
+    }
+}

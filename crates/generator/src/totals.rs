@@ -1,0 +1,70 @@
+//! What was sent: in all, by exporter, and by the names that a collector counts under.
+
+use std::collections::HashMap;
+
+use accounting::direction::Direction;
+use accounting::field::{Field, Name};
+use flow::{Counters, FlowRecord, Prefix};
+
+/// What was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Datagrams, with those that carry nothing but templates.
+    pub datagrams: u64,
+    /// Of these, those that carry nothing but templates.
+    pub templates: u64,
+    /// Bytes, packets and flows; multiplied by the sampling rate where there is one.
+    pub all: Counters,
+    /// The same for each exporter, in their order.
+    pub exporters: Vec<Counters>,
+}
+
+/// A counter of a collector: the exporter's number, a prefix, a direction and a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NameKey {
+    /// Which exporter, from 0.
+    pub exporter: u32,
+    /// The monitored prefix.
+    pub prefix: Prefix,
+    /// The direction, seen from it.
+    pub direction: Direction,
+    /// The name.
+    pub name: Name,
+}
+
+/// What has to be counted under each name.
+pub type Names = HashMap<NameKey, Counters>;
+
+/// Adds what a flow that was sent so many times has to be counted under. The rule of attribution is written here once
+/// more, on purpose: it is what collectors are compared with.
+pub(crate) fn add_names(
+    names: &mut Names,
+    exporter: u32,
+    flow: &FlowRecord,
+    times: u64,
+    prefixes: &[Prefix],
+    wanted: &mut dyn FnMut(&Name) -> bool,
+) {
+    let counters = times_counters(flow, times);
+    let holds = |address| prefixes.iter().copied().filter(move |prefix| prefix.contains(address));
+    let local = holds(flow.source).next().is_some() && holds(flow.destination).next().is_some();
+    let (outwards, inwards) =
+        if local { (Direction::OutLocal, Direction::InLocal) } else { (Direction::Out, Direction::In) };
+    let out = holds(flow.source).map(|prefix| (prefix, outwards));
+    let into = holds(flow.destination).map(|prefix| (prefix, inwards));
+    for field in Field::ALL {
+        let name = Name { field, value: field.value_of(flow) };
+        if wanted(&name) {
+            for (prefix, direction) in out.clone().chain(into.clone()) {
+                names.entry(NameKey { exporter, prefix, direction, name }).or_default().add(counters);
+            }
+        }
+    }
+}
+
+/// What a flow that was sent so many times adds up to.
+pub(crate) fn times_counters(flow: &FlowRecord, times: u64) -> Counters {
+    let rate = u64::from(flow.sampling.rate);
+    let Counters { bytes, packets, flows } = flow.forward;
+    Counters { bytes: bytes * rate * times, packets: packets * rate * times, flows: flows * times }
+}

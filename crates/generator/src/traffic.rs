@@ -1,0 +1,263 @@
+//! Made-up flows. One end of each is in a prefix, the other outside or, for a share of them, in a prefix too.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use flow::{Counters, FlowRecord, Prefix, Protocol, Sampling, SamplingSource, Timestamp};
+
+use crate::random::Random;
+
+/// What flows are like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// Where one end of each flow is. Addresses are dealt out to them in turn.
+    pub prefixes: Vec<Prefix>,
+    /// How many distinct addresses each side has: inside the prefixes, and outside. Fewer where a prefix is smaller.
+    pub addresses: u32,
+    /// How many distinct ports clients use.
+    pub client_ports: u16,
+    /// How many autonomous systems the outside has.
+    pub autonomous_systems: u16,
+    /// IP protocols, each as likely. sFlow samples are of UDP whatever stands here.
+    pub protocols: Vec<u8>,
+    /// How many of a hundred flows are of IPv6.
+    pub ipv6_percent: u8,
+    /// How many of a hundred flows have both ends in the prefixes.
+    pub local_percent: u8,
+    /// How many of a hundred flows come from any address at all and use any port, as in an attack; see
+    /// [`Traffic::is_random`].
+    pub random_percent: u8,
+    /// How addresses are chosen.
+    pub popularity: Popularity,
+}
+
+/// How likely each address is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Popularity {
+    /// All the same, which is the hardest on caches.
+    #[default]
+    Even,
+    /// As in real traffic, a few have most of it: each doubling of the rank has the same share.
+    Zipf,
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self {
+            prefixes: [(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8), (IpAddr::V6(INSIDE_IPV6), 32)]
+                .into_iter()
+                .filter_map(|(address, length)| Prefix::new(address, length).ok())
+                .collect(),
+            addresses: 1000,
+            client_ports: 28_000,
+            autonomous_systems: 500,
+            protocols: vec![6, 17],
+            ipv6_percent: 0,
+            local_percent: 0,
+            random_percent: 0,
+            popularity: Popularity::Even,
+        }
+    }
+}
+
+/// The prefix of IPv6 that monitored addresses are in by default.
+const INSIDE_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0);
+/// Where the other end is: private addresses (RFC 1918), documentation (RFC 9637).
+const OUTSIDE: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 0);
+const OUTSIDE_IPV6: Ipv6Addr = Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0);
+/// Random sources are in 64.0.0.0/3, where no private or documentation prefix is, and in 3ffe::/16.
+const RANDOM: u32 = Ipv4Addr::new(64, 0, 0, 0).to_bits();
+const RANDOM_COUNT: u32 = 1 << 29;
+const RANDOM_IPV6: u16 = 0x3ffe;
+
+const SERVER_PORTS: [u16; 4] = [443, 80, 53, 22];
+const FIRST_CLIENT_PORT: u16 = 1024;
+/// The AS of the prefixes; those of the outside count from 1.
+const INSIDE_AS: u32 = 64_500;
+/// Octets of a sampled frame with the headers that an sFlow sample of the encoder has.
+const FRAME_LENGTHS: (u32, u32) = (64, 1518);
+/// One of so many packets is sampled.
+pub(crate) const SFLOW_SAMPLING_RATE: u32 = 256;
+const UDP: u8 = 17;
+
+impl Traffic {
+    /// Whether an address is one of those that flows come from at random, each but a few times.
+    #[must_use]
+    pub fn is_random(address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => (RANDOM..RANDOM + RANDOM_COUNT).contains(&address.to_bits()),
+            IpAddr::V6(address) => address.segments().first() == Some(&RANDOM_IPV6),
+        }
+    }
+}
+
+/// One flow after the other. The same seed makes the same ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Flows {
+    random: Random,
+    traffic: Traffic,
+    sampled: bool,
+    inside_ipv4: Vec<Prefix>,
+    inside_ipv6: Vec<Prefix>,
+}
+
+impl Flows {
+    pub(crate) fn new(traffic: &Traffic, protocol: Protocol, seed: u64) -> Self {
+        let (inside_ipv4, inside_ipv6) = traffic.prefixes.iter().partition(|prefix| prefix.address().is_ipv4());
+        let sampled = protocol == Protocol::SflowV5;
+        Self { random: Random::new(seed), traffic: traffic.clone(), sampled, inside_ipv4, inside_ipv6 }
+    }
+
+    /// The next flow. Its time is nobody's business.
+    pub(crate) fn next(&mut self) -> FlowRecord {
+        let ipv6 = self.random.percent(self.traffic.ipv6_percent);
+        let (inside, inside_as) = self.inside(ipv6);
+        let attack = self.random.percent(self.traffic.random_percent);
+        let (other, other_as) = if attack {
+            (self.anywhere(ipv6), 0)
+        } else if self.random.percent(self.traffic.local_percent) {
+            self.inside(ipv6)
+        } else {
+            self.outside(ipv6)
+        };
+        let server = SERVER_PORTS.get(self.random.below(4) as usize).copied().unwrap_or_default();
+        let client = if attack {
+            self.random.below(1 << 16) as u16
+        } else {
+            FIRST_CLIENT_PORT.wrapping_add(self.random.below(self.traffic.client_ports.into()) as u16)
+        };
+        let counted = self.counted();
+        let record = FlowRecord {
+            source: other,
+            destination: inside,
+            // A sampled header knows no routes.
+            source_as: if self.sampled { 0 } else { other_as },
+            destination_as: if self.sampled { 0 } else { inside_as },
+            source_port: client,
+            destination_port: server,
+            ..counted
+        };
+        // Attacks only come in.
+        if attack || self.random.below(2) == 0 { record } else { reversed(record) }
+    }
+
+    fn counted(&mut self) -> FlowRecord {
+        let empty = FlowRecord::empty(Timestamp::EPOCH);
+        if self.sampled {
+            let (shortest, longest) = FRAME_LENGTHS;
+            let bytes = u64::from(shortest + self.random.below(longest - shortest + 1));
+            let sampling = Sampling { rate: SFLOW_SAMPLING_RATE, source: SamplingSource::Record };
+            return FlowRecord { protocol: UDP, forward: Counters { bytes, packets: 1, flows: 1 }, sampling, ..empty };
+        }
+        let protocols = &self.traffic.protocols;
+        let protocol = protocols.get(self.random.below(protocols.len() as u32) as usize).copied().unwrap_or(UDP);
+        let packets = u64::from(1 + self.random.below(1000));
+        let bytes = packets * u64::from(40 + self.random.below(1461));
+        FlowRecord { protocol, forward: Counters { bytes, packets, flows: 1 }, ..empty }
+    }
+
+    fn index(&mut self) -> u32 {
+        match self.traffic.popularity {
+            Popularity::Even => self.random.below(self.traffic.addresses),
+            Popularity::Zipf => self.random.rank(self.traffic.addresses),
+        }
+    }
+
+    fn inside(&mut self, ipv6: bool) -> (IpAddr, u32) {
+        let index = self.index();
+        let prefixes = if ipv6 { &self.inside_ipv6 } else { &self.inside_ipv4 };
+        let count = prefixes.len().max(1);
+        let prefix = prefixes.get(index as usize % count);
+        (prefix.map_or(IpAddr::V4(OUTSIDE), |prefix| host(prefix, index / count as u32)), INSIDE_AS)
+    }
+
+    fn outside(&mut self, ipv6: bool) -> (IpAddr, u32) {
+        let index = self.index();
+        let address = if ipv6 {
+            IpAddr::V6(Ipv6Addr::from_bits(OUTSIDE_IPV6.to_bits() + u128::from(index)))
+        } else {
+            IpAddr::V4(Ipv4Addr::from_bits(OUTSIDE.to_bits() + index % (1 << 20)))
+        };
+        (address, 1 + index % u32::from(self.traffic.autonomous_systems))
+    }
+
+    fn anywhere(&mut self, ipv6: bool) -> IpAddr {
+        if ipv6 {
+            let [a, b, c, d, ..] = self.random.next().to_be_bytes().map(u16::from);
+            IpAddr::V6(Ipv6Addr::new(RANDOM_IPV6, a, b, c, d, 0, 0, 1))
+        } else {
+            IpAddr::V4(Ipv4Addr::from_bits(RANDOM + self.random.below(RANDOM_COUNT)))
+        }
+    }
+}
+
+/// The address of this number in a prefix, from the start again behind its end.
+fn host(prefix: &Prefix, index: u32) -> IpAddr {
+    match prefix.address() {
+        IpAddr::V4(first) => {
+            let room = 1_u64 << (32 - u32::from(prefix.length()).min(32));
+            IpAddr::V4(Ipv4Addr::from_bits(first.to_bits() | (u64::from(index) % room) as u32))
+        }
+        IpAddr::V6(first) => {
+            let bits = 128 - u32::from(prefix.length()).min(128);
+            let mask = if bits >= 32 { u32::MAX } else { (1 << bits) - 1 };
+            IpAddr::V6(Ipv6Addr::from_bits(first.to_bits() | u128::from(index & mask)))
+        }
+    }
+}
+
+/// The flow that answers it.
+fn reversed(flow: FlowRecord) -> FlowRecord {
+    FlowRecord {
+        source: flow.destination,
+        destination: flow.source,
+        source_port: flow.destination_port,
+        destination_port: flow.source_port,
+        source_as: flow.destination_as,
+        destination_as: flow.source_as,
+        ..flow
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn flows(traffic: &Traffic) -> Vec<FlowRecord> {
+        let mut flows = Flows::new(traffic, Protocol::NetflowV9, 7);
+        (0..20_000).map(|_| flows.next()).collect()
+    }
+
+    #[test]
+    fn addresses_fall_into_the_prefixes_and_are_as_many_as_asked_for() {
+        let prefixes: Vec<Prefix> =
+            ["192.0.2.0/25", "198.51.100.0/24", "2001:db8::/120"].map(|prefix| prefix.parse().unwrap()).into();
+        let traffic = Traffic { prefixes: prefixes.clone(), addresses: 100, ipv6_percent: 30, ..Traffic::default() };
+        let made = flows(&traffic);
+        let within = |address| prefixes.iter().any(|prefix| prefix.contains(address));
+        assert!(made.iter().all(|flow| within(flow.source) != within(flow.destination)));
+        let distinct: HashSet<_> = made.iter().map(|flow| flow.source).collect();
+        // Of each family a hundred inside and a hundred outside.
+        assert_eq!(distinct.len(), 400);
+        assert!(distinct.iter().all(|address| !Traffic::is_random(*address)));
+        let ipv6 = made.iter().filter(|flow| flow.source.is_ipv6()).count();
+        assert!((5_500..6_500).contains(&ipv6), "{ipv6}");
+    }
+
+    #[test]
+    fn shares_are_kept() {
+        let inside: Prefix = "10.0.0.0/8".parse().unwrap();
+        let made = flows(&Traffic { local_percent: 20, random_percent: 50, ..Traffic::default() });
+        let random = made.iter().filter(|flow| Traffic::is_random(flow.source)).count();
+        assert!((9_500..10_500).contains(&random), "{random}");
+        let local =
+            made.iter().filter(|flow| inside.contains(flow.source) && inside.contains(flow.destination)).count();
+        assert!((1_700..2_300).contains(&local), "{local}");
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_flows() {
+        assert_eq!(flows(&Traffic::default()), flows(&Traffic::default()));
+    }
+}

@@ -1,0 +1,87 @@
+//! Datagrams onto the network at a rate. Between datagrams that are due the thread sleeps; it spins only when it is to
+//! send as fast as it can, and then in the kernel.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use udp::{Outgoing, Sender};
+
+use crate::generator::Generator;
+use crate::totals::Totals;
+
+/// Datagrams a system call.
+const BATCH: usize = 64;
+/// Sleeps are no shorter, so that a low rate costs no system call for each datagram.
+const SHORTEST_NAP: Duration = Duration::from_millis(1);
+/// And no longer, so that whoever wants it to stop need not wait.
+const LONGEST_NAP: Duration = Duration::from_millis(50);
+
+/// How fast, and for how long. Without an end it goes on until it is told to stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Flows a second; `None` for as many as can be sent.
+    pub rate: Option<u64>,
+    /// Ends after this many flows, rounded up to whole datagrams.
+    pub flows: Option<u64>,
+    /// Ends after this time.
+    pub duration: Option<Duration>,
+}
+
+/// Sends what a generator makes. Tells what was sent so far now and then, and stops when the answer is to break.
+///
+/// # Errors
+/// When there is no way to the destination, or an exporter's address is none of this machine's.
+pub fn transmit(
+    generator: &mut Generator,
+    destination: SocketAddr,
+    pace: Pace,
+    proceed: &mut dyn FnMut(&Totals) -> ControlFlow<()>,
+) -> io::Result<()> {
+    let ports = 0..generator.load().ports;
+    let senders = ports.map(|_| Sender::new(destination)).collect::<io::Result<Vec<_>>>()?;
+    let flows_per_datagram = u64::from(generator.flows_per_datagram());
+    let before = generator.totals().all.flows;
+    let begun = Instant::now();
+    loop {
+        let elapsed = begun.elapsed();
+        let sent = generator.totals().all.flows - before;
+        let ended = pace.duration.is_some_and(|duration| elapsed >= duration)
+            || pace.flows.is_some_and(|flows| sent >= flows)
+            || proceed(generator.totals()).is_break();
+        if ended {
+            return Ok(());
+        }
+        let left = pace.flows.map_or(BATCH as u64, |flows| (flows - sent).div_ceil(flows_per_datagram));
+        let due = match pace.rate {
+            Some(rate) => {
+                let due = u64::try_from(elapsed.as_nanos() * u128::from(rate) / 1_000_000_000).unwrap_or(u64::MAX);
+                due.saturating_sub(sent) / flows_per_datagram
+            }
+            None => u64::MAX,
+        };
+        match left.min(due).min(BATCH as u64) as usize {
+            0 => thread::sleep(until_due(pace, sent + flows_per_datagram, elapsed)),
+            datagrams => send(generator, &senders, datagrams)?,
+        }
+    }
+}
+
+/// How long it is until so many flows are due.
+fn until_due(pace: Pace, flows: u64, elapsed: Duration) -> Duration {
+    let rate = u128::from(pace.rate.unwrap_or(u64::MAX).max(1));
+    let at = u64::try_from(u128::from(flows) * 1_000_000_000 / rate).unwrap_or(u64::MAX);
+    Duration::from_nanos(at).saturating_sub(elapsed).clamp(SHORTEST_NAP, LONGEST_NAP)
+}
+
+fn send(generator: &mut Generator, senders: &[Sender], datagrams: usize) -> io::Result<()> {
+    let mut outgoing = vec![Vec::with_capacity(datagrams); senders.len()];
+    for datagram in generator.batch(SystemTime::now().into(), datagrams) {
+        if let Some(outgoing) = outgoing.get_mut(usize::from(datagram.port)) {
+            outgoing.push(Outgoing { source: datagram.source, payload: datagram.payload });
+        }
+    }
+    senders.iter().zip(&outgoing).try_for_each(|(sender, outgoing)| sender.send(outgoing))
+}
