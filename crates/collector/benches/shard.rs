@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use accounting::tally::{GroupId, Monitored, TallyLimits};
 use arc_swap::ArcSwap;
+use collector::exporters::Exporters;
 use collector::shard::{Rules, Shard};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flow::{Exporter, Prefix, Timestamp};
@@ -170,7 +171,7 @@ fn shard() -> Shard {
         tally: TallyLimits::default(),
     };
     let admitted = Arc::new(ArcSwap::from_pointee(HashMap::from([(sender, monitored)])));
-    Shard::new(rules, admitted, PendingBudget::default())
+    Shard::new(rules, admitted, Exporters::new(rules.session, PendingBudget::default()))
 }
 
 fn shard_loop(criterion: &mut Criterion) {

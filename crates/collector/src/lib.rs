@@ -4,16 +4,17 @@
 //! | --- | --- | --- |
 //! | 1 receive | `receiver` | threads that read sockets in batches and drive one shard each |
 //! | 2 admit | [`admission`] | which senders are registered, as an immutable snapshot |
-//! | 3-5 decode, attribute, tally | [`shard`] | **the loop**: no lock, no allocation, no clock, no I/O |
+//! | 3-5 decode, attribute, tally | [`shard`] | **the loop**: no allocation, no clock, no I/O |
 //! | 6 commit | [`flusher`] | tallies become numbered blocks in the store; roll-up; retention |
 //!
-//! What senders announced before a restart comes back from [`remembered`].
+//! What all shards know of each exporter is in [`exporters`]. What senders announced before a restart comes back from [`remembered`].
 //! [`start`](start()) puts the pieces together for sockets, [`replay`] for captures; [`status`] counts what became of
 //! everything.
 //!
 //! **Invariant:** a shard never waits for a store and never reads a clock; it is driven alike by sockets and captures.
 
 pub mod admission;
+pub mod exporters;
 pub mod flusher;
 mod receiver;
 pub mod remembered;

@@ -5,42 +5,25 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
 
 use storage::Store;
 use wire::{PendingBudget, Session, SessionLimits};
 
-use crate::status::locked;
-
-/// The sessions that no shard has taken yet; a shard takes one at the first datagram of its sender.
-#[derive(Clone, Debug, Default)]
-pub struct Remembered {
-    sessions: Arc<Mutex<HashMap<IpAddr, Session>>>,
-}
-
-impl Remembered {
-    /// Reads what is kept. The store's failure is reported and costs only that nothing is remembered.
-    pub async fn load(store: &dyn Store, limits: SessionLimits, waiting: &PendingBudget) -> Self {
-        let kept = store.templates().await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "cannot read the templates that are kept; data wait for the next ones");
-            Vec::new()
-        });
-        let mut sessions = HashMap::new();
-        for (sender, announcements) in kept {
-            let mut session = Session::with_budget(limits, waiting.clone());
-            match session.learn(&announcements) {
-                Ok(_) => drop(sessions.insert(sender, session)),
-                Err(error) => {
-                    tracing::warn!(%sender, %error, "the templates that are kept of a sender are damaged; its data wait for the next ones");
-                }
+/// Reads what is kept. The store's failure is reported and costs only that nothing is remembered.
+pub async fn load(store: &dyn Store, limits: SessionLimits, waiting: &PendingBudget) -> HashMap<IpAddr, Session> {
+    let kept = store.templates().await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "cannot read the templates that are kept; data wait for the next ones");
+        Vec::new()
+    });
+    let mut sessions = HashMap::new();
+    for (sender, announcements) in kept {
+        let mut session = Session::with_budget(limits, waiting.clone());
+        match session.learn(&announcements) {
+            Ok(_) => drop(sessions.insert(sender, session)),
+            Err(error) => {
+                tracing::warn!(%sender, %error, "the templates that are kept of a sender are damaged; its data wait for the next ones");
             }
         }
-        Self { sessions: Arc::new(Mutex::new(sessions)) }
     }
-
-    /// The session of this sender, once.
-    #[must_use]
-    pub fn take(&self, sender: IpAddr) -> Option<Session> {
-        locked(&self.sessions).remove(&sender)
-    }
+    sessions
 }

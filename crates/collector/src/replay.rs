@@ -14,6 +14,7 @@ use storage::{Retention, Store, StoreError, WriterState};
 use wire::{Datagram, PendingBudget};
 
 use crate::admission::Admission;
+use crate::exporters::Exporters;
 use crate::flusher::{Flusher, Keep};
 use crate::shard::{Rules, Shard};
 use crate::status::{Counts, Status};
@@ -21,6 +22,7 @@ use crate::status::{Counts, Status};
 /// A replay that is under way.
 pub struct Replay {
     shard: Shard,
+    exporters: Exporters,
     flusher: Flusher,
     flush_interval: Duration,
     flushed_at: Option<Timestamp>,
@@ -49,10 +51,12 @@ impl Replay {
             store.expire(writer, Retention { period, before: Minute(u32::MAX) }).await?;
         }
         store.put_writer(&state).await?;
-        let shard = Shard::new(rules, Admission::load(store.as_ref()).await?.admitted(), PendingBudget::default());
+        let exporters = Exporters::new(rules.session, PendingBudget::default());
+        let shard = Shard::new(rules, Admission::load(store.as_ref()).await?.admitted(), exporters.clone());
         let flusher = Flusher::new(store, state, keep, Status::new(0));
         Ok(Self {
             shard,
+            exporters,
             flusher,
             flush_interval,
             flushed_at: None,
@@ -88,6 +92,7 @@ impl Replay {
     async fn flush(&mut self) -> Result<(), StoreError> {
         let empty = self.empty.take().unwrap_or_else(|| Tally::new(self.limits));
         let mut sealed = self.shard.seal(empty);
+        self.exporters.tell(&mut sealed);
         self.flusher.flush(&sealed, self.flushed_at.unwrap_or_default(), || true).await?;
         sealed.tally.clear();
         self.empty = Some(sealed.tally);

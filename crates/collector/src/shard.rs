@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::period::Minute;
-use accounting::tally::{Monitored, Tally, TallyLimits};
+use accounting::tally::{Tally, TallyLimits};
 use arc_swap::cache::Cache;
-use flow::{DatagramFate, FlowFate, FlowRecord, Timestamp};
-use wire::{Datagram, Decoded, Message, PendingBudget, Record, RecordKind, Session, SessionLimits};
+use flow::{DatagramFate, FlowFate, FlowRecord, Tallied, Timestamp};
+use wire::{Datagram, Message, Record, RecordKind, SessionLimits};
 
 use crate::admission::{Admitted, Snapshot};
-use crate::remembered::Remembered;
+use crate::exporters::{Exporter, Exporters};
 use crate::status::Counts;
 
 /// What an operator can say about how flows are counted.
@@ -31,99 +31,91 @@ pub struct Rules {
     pub tally: TallyLimits,
 }
 
-/// One thread's share of the work: its exporters and its open counters.
+/// One thread's share of the work: its open counters.
 pub struct Shard {
     rules: Rules,
-    waiting: PendingBudget,
-    /// `None` in a replay, which is to come out the same whatever was received before.
-    remembered: Option<Remembered>,
     admitted: Cache<Admitted, Arc<Snapshot>>,
-    exporters: HashMap<IpAddr, Exporter>,
+    exporters: Exporters,
+    /// The exporters that this shard has met.
+    met: HashMap<IpAddr, Arc<Exporter>>,
+    /// The flows of one datagram, from decoding to attribution.
+    flows: Vec<(FlowRecord, Minute)>,
     tally: Tally,
     counts: Counts,
-}
-
-/// What a shard remembers about one registered sender.
-struct Exporter {
-    session: Session,
-    last: Timestamp,
-    heard_since_seal: bool,
-    /// [`Session::announcements_changed`] when its announcements were last given away.
-    announced: u64,
 }
 
 /// A tally that will not change any more, on its way to the store.
 pub struct Sealed {
     /// The counters.
     pub tally: Tally,
-    /// The senders that were heard since the last one, and when last.
+    /// The senders that were heard since the last flush, and when last.
     pub heard: Vec<(IpAddr, Timestamp)>,
-    /// What senders have announced, of those that announced anything new since the last one.
+    /// What senders have announced, of those that announced anything new since the last flush.
     pub announced: Vec<(IpAddr, Vec<u8>)>,
 }
 
-impl Shard {
-    /// A shard that has seen nothing. All shards of a process share one budget for data that wait for a template.
+impl Sealed {
+    /// A tally alone.
     #[must_use]
-    pub fn new(rules: Rules, admitted: Admitted, waiting: PendingBudget) -> Self {
+    pub const fn new(tally: Tally) -> Self {
+        Self { tally, heard: Vec::new(), announced: Vec::new() }
+    }
+}
+
+impl Shard {
+    /// A shard that has seen nothing. All shards of a process share one table of exporters.
+    #[must_use]
+    pub fn new(rules: Rules, admitted: Admitted, exporters: Exporters) -> Self {
         Self {
             rules,
-            waiting,
-            remembered: None,
             admitted: Cache::new(admitted),
-            exporters: HashMap::new(),
+            exporters,
+            met: HashMap::new(),
+            flows: Vec::new(),
             tally: Tally::new(rules.tally),
             counts: Counts::default(),
         }
     }
 
-    /// Goes on with what senders announced before, and gives away what they announce.
-    #[must_use]
-    pub fn remembering(self, remembered: Remembered) -> Self {
-        Self { remembered: Some(remembered), ..self }
-    }
-
     /// Takes one datagram through admission, decoding, attribution and tally.
     pub fn take(&mut self, datagram: &Datagram<'_>) {
-        let Self { rules, waiting, remembered, admitted, exporters, tally, counts } = self;
+        let Self { rules, admitted, exporters, met, flows, tally, counts } = self;
         let address = datagram.exporter.address;
         let Some(monitored) = admitted.load().get(&address) else {
             counts.datagrams[DatagramFate::Unauthorised] += 1;
             return;
         };
-        let exporter = exporters.entry(address).or_insert_with(|| {
-            let remembered = remembered.as_ref().and_then(|remembered| remembered.take(address));
-            Exporter::new(remembered.unwrap_or_else(|| Session::with_budget(rules.session, waiting.clone())))
-        });
-        exporter.hear(datagram.received);
-        let decoded = exporter.session.decode(datagram, &mut |record| count(record, monitored, rules, tally, counts));
-        counts.datagrams[datagram_fate(&decoded)] += 1;
+        let exporter = met.entry(address).or_insert_with(|| exporters.meet(address));
+        let mut fates = Tallied::default();
+        flows.clear();
+        let mut visit = |record: &Record<'_>| collect(record, rules, flows, &mut fates, counts);
+        let decoded = match exporter.decode(datagram, &mut visit) {
+            Some(decoded) => Some(decoded),
+            // It was removed, and registered anew before this shard noticed.
+            None => {
+                *exporter = exporters.meet(address);
+                exporter.decode(datagram, &mut visit)
+            }
+        };
+        let Some((fate, decoded)) = decoded else {
+            counts.datagrams[DatagramFate::Unauthorised] += 1;
+            return;
+        };
+        for (flow, minute) in &*flows {
+            fates[tally.book(monitored, flow, *minute, rules.scale_samples)] += 1;
+        }
+        exporter.note(&fates);
+        counts.flows.merge(&fates);
+        counts.datagrams[fate] += 1;
         counts.note(&decoded);
     }
 
     /// Gives away what was counted and goes on with an empty tally.
     pub fn seal(&mut self, empty: Tally) -> Sealed {
         let snapshot = Arc::clone(self.admitted.load());
-        self.exporters.retain(|address, _| snapshot.contains_key(address));
-        let heard =
-            self.exporters.iter_mut().filter(|(_, exporter)| exporter.heard_since_seal).map(|(address, exporter)| {
-                exporter.heard_since_seal = false;
-                (*address, exporter.last)
-            });
-        let mut heard: Vec<_> = heard.collect();
-        heard.sort_unstable();
-        let announced = if self.remembered.is_some() { self.announced() } else { Vec::new() };
-        Sealed { heard, announced, tally: std::mem::replace(&mut self.tally, empty) }
-    }
-
-    /// What senders have announced, of those that announced anything new.
-    fn announced(&mut self) -> Vec<(IpAddr, Vec<u8>)> {
-        let changed = self.exporters.iter_mut().filter_map(|(address, exporter)| {
-            let now = exporter.session.announcements_changed();
-            let before = std::mem::replace(&mut exporter.announced, now);
-            (now != before).then(|| (*address, exporter.session.announcements()))
-        });
-        changed.collect()
+        self.met.retain(|address, _| snapshot.contains_key(address));
+        self.exporters.retain(|address| snapshot.contains_key(address));
+        Sealed::new(std::mem::replace(&mut self.tally, empty))
     }
 
     /// What became of everything so far.
@@ -138,42 +130,27 @@ impl Shard {
     }
 }
 
-/// Books one record under all prefixes of its sender, or says why not.
-fn count(record: &Record<'_>, monitored: &Monitored, rules: &Rules, tally: &mut Tally, counts: &mut Counts) {
-    let fate = match (record.kind, record.flow) {
+/// Keeps the flow of a record with the minute that it counts in, or says why there is none.
+fn collect(
+    record: &Record<'_>,
+    rules: &Rules,
+    flows: &mut Vec<(FlowRecord, Minute)>,
+    fates: &mut Tallied<FlowFate>,
+    counts: &mut Counts,
+) {
+    match (record.kind, record.flow) {
         (_, Some(flow)) => {
             let (minute, clamped) = minute_of(flow, record.message, rules.clock_limit);
             counts.time_clamped += u64::from(clamped);
-            tally.book(monitored, flow, minute, rules.scale_samples)
+            flows.push((*flow, minute));
         }
-        (RecordKind::Data, None) => FlowFate::Event,
-        (RecordKind::Options | RecordKind::Counters | RecordKind::Drop, None) => return,
-    };
-    counts.flows[fate] += 1;
+        (RecordKind::Data, None) => fates[FlowFate::Event] += 1,
+        (RecordKind::Options | RecordKind::Counters | RecordKind::Drop, None) => {}
+    }
 }
 
 /// The minute that a flow counts in: that of its export time, unless the exporter's clock is too far off.
 fn minute_of(flow: &FlowRecord, message: &Message, limit: Duration) -> (Minute, bool) {
     let clamped = flow.exported.abs_diff(message.received) > limit;
     (Minute::of(if clamped { message.received } else { flow.exported }), clamped)
-}
-
-fn datagram_fate(decoded: &Decoded) -> DatagramFate {
-    match (decoded.protocol, decoded.first_error) {
-        (None, _) => DatagramFate::UnknownVersion,
-        (Some(_), Some(_)) => DatagramFate::Damaged,
-        (Some(_), None) => DatagramFate::Decoded,
-    }
-}
-
-impl Exporter {
-    fn new(session: Session) -> Self {
-        let announced = session.announcements_changed();
-        Self { session, last: Timestamp::EPOCH, heard_since_seal: false, announced }
-    }
-
-    fn hear(&mut self, at: Timestamp) {
-        self.last = self.last.max(at);
-        self.heard_since_seal = true;
-    }
 }

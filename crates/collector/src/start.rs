@@ -21,9 +21,10 @@ use udp::{Socket, SocketSet};
 use wire::PendingBudget;
 
 use crate::admission::Admission;
+use crate::exporters::Exporters;
 use crate::flusher::{FIRST_PAUSE, Flusher, Keep, LONGEST_PAUSE};
 use crate::receiver::ReceiverThread;
-use crate::remembered::Remembered;
+use crate::remembered;
 use crate::shard::{Rules, Sealed, Shard};
 use crate::status::Status;
 
@@ -74,6 +75,7 @@ pub enum StartError {
 /// A running collector.
 pub struct Collector {
     status: Status,
+    exporters: Exporters,
     addresses: Vec<SocketAddr>,
     stop: Arc<AtomicBool>,
     receivers: Vec<JoinHandle<()>>,
@@ -102,7 +104,8 @@ pub async fn start(
     let stop = Arc::new(AtomicBool::new(false));
     let (to_flusher, sealed) = sync_channel(settings.threads);
     let waiting = PendingBudget::default();
-    let remembered = Remembered::load(store.as_ref(), settings.rules.session, &waiting).await;
+    let remembered = remembered::load(store.as_ref(), settings.rules.session, &waiting).await;
+    let exporters = Exporters::new(settings.rules.session, waiting).remembering(remembered);
     let mut empties = Vec::new();
     let mut receivers = Vec::new();
     for ((number, sockets), published) in
@@ -113,7 +116,7 @@ pub async fn start(
         empties.push(to_receiver);
         let thread = ReceiverThread {
             number,
-            shard: Shard::new(settings.rules, admission.admitted(), waiting.clone()).remembering(remembered.clone()),
+            shard: Shard::new(settings.rules, admission.admitted(), exporters.clone()),
             sockets: SocketSet::new(sockets),
             flush_interval: settings.flush_interval,
             published,
@@ -126,6 +129,7 @@ pub async fn start(
     }
     let flusher = FlusherThread {
         flusher: Flusher::new(Arc::clone(&store), writer, settings.keep, status.clone()).over(spool),
+        exporters: exporters.clone(),
         sealed,
         empties,
         stop: Arc::clone(&stop),
@@ -135,7 +139,7 @@ pub async fn start(
     let flusher =
         std::thread::Builder::new().name("flusher".into()).spawn(|| flusher.run()).map_err(StartError::Thread)?;
     let admission = tokio::spawn(admission.keep_fresh(store, changed));
-    Ok(Collector { status, addresses, stop, receivers, flusher, admission })
+    Ok(Collector { status, exporters, addresses, stop, receivers, flusher, admission })
 }
 
 impl Collector {
@@ -149,6 +153,12 @@ impl Collector {
     #[must_use]
     pub fn status(&self) -> Status {
         self.status.clone()
+    }
+
+    /// What is known of each exporter.
+    #[must_use]
+    pub fn exporters(&self) -> Exporters {
+        self.exporters.clone()
     }
 
     /// Stops receiving, reads what the kernel already has, and comes back when all of it is stored.
@@ -216,6 +226,7 @@ fn per_thread(by_address: Vec<Vec<Socket>>, threads: usize) -> Vec<Vec<Socket>> 
 /// The thread between the shards and the store.
 struct FlusherThread {
     flusher: Flusher,
+    exporters: Exporters,
     sealed: Receiver<(usize, Sealed)>,
     empties: Vec<Sender<Tally>>,
     stop: Arc<AtomicBool>,
@@ -280,6 +291,7 @@ impl FlusherThread {
     }
 
     fn flush(&mut self, mut sealed: Sealed, receiver: usize) -> Result<(), StoreError> {
+        self.exporters.tell(&mut sealed);
         let stop = Arc::clone(&self.stop);
         let mut stopping_since = None;
         let give_up =

@@ -11,6 +11,7 @@ use accounting::field::Name;
 use accounting::period::{Interval, Minute, Period};
 use accounting::tally::{Tally, TallyLimits};
 use collector::admission::Admission;
+use collector::exporters::Exporters;
 use collector::flusher::{Flusher, Keep};
 use collector::replay::Replay;
 use collector::shard::{Rules, Shard};
@@ -36,6 +37,10 @@ fn rules() -> Rules {
         session: SessionLimits::default(),
         tally: TallyLimits::default(),
     }
+}
+
+fn exporters() -> Exporters {
+    Exporters::new(SessionLimits::default(), PendingBudget::default())
 }
 
 fn settings(listen: &[&str]) -> Settings {
@@ -297,7 +302,7 @@ async fn what_a_store_took_without_an_answer_is_not_overwritten_by_the_next_flus
     let shared: Arc<dyn Store> = Arc::<Faulty<Memory>>::clone(&store);
     let mut flusher = Flusher::new(shared, state, Keep::default(), Status::new(0));
     let admitted = Admission::load(store.as_ref()).await.unwrap().admitted();
-    let mut shard = Shard::new(rules(), admitted, PendingBudget::default());
+    let mut shard = Shard::new(rules(), admitted, exporters());
     let at = now();
     let mut count = |flows: u64| {
         for _ in 0..flows {
@@ -325,8 +330,7 @@ async fn a_flush_that_waited_while_another_rolled_up_for_its_writer_is_in_every_
     let spool = Spool::open(&folder.path().join("state"), writer, 1 << 20).unwrap();
     let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
     let mut flusher = Flusher::new(Arc::clone(&shared), state, Keep::default(), Status::new(0)).over(Some(spool));
-    let mut shard =
-        Shard::new(rules(), Admission::load(store.as_ref()).await.unwrap().admitted(), PendingBudget::default());
+    let mut shard = Shard::new(rules(), Admission::load(store.as_ref()).await.unwrap().admitted(), exporters());
     let mut count = |flows: u64| {
         let payload = datagram(begun);
         for _ in 0..flows {

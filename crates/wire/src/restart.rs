@@ -14,6 +14,7 @@ use flow::Timestamp;
 use hashbrown::HashMap;
 
 use crate::datagram::Message;
+use crate::sequence::is_overtaken;
 
 /// How many processes of one exporter address are watched.
 const PROCESSES_KEPT: usize = 256;
@@ -29,6 +30,7 @@ pub(crate) struct Last {
     pub(crate) exported: Timestamp,
     /// Milliseconds.
     pub(crate) uptime: u32,
+    received: Timestamp,
     /// Whether this collector has started again since.
     remembered: bool,
 }
@@ -61,8 +63,18 @@ impl Restarts {
     pub(crate) fn note(&mut self, message: &Message) -> bool {
         let Some(uptime) = message.uptime else { return false };
         let process = (message.domain, message.exporter.port);
-        let now = Last { sequence: message.sequence, exported: message.exported, uptime, remembered: false };
+        let now = Last {
+            sequence: message.sequence,
+            exported: message.exported,
+            uptime,
+            received: message.received,
+            remembered: false,
+        };
         if let Some(last) = self.processes.get_mut(&process) {
+            // Another thread was quicker with a later one: what this one says has been overtaken.
+            if is_overtaken(message.received, last.received) {
+                return false;
+            }
             return now.is_of_successor(&std::mem::replace(last, now));
         }
         if self.processes.len() < PROCESSES_KEPT {
@@ -141,5 +153,22 @@ mod tests {
             !again.note(&message(601, 1_200_000, 5)),
             "from the first message on, the sequence has to step back too"
         );
+    }
+
+    #[test]
+    fn what_was_overtaken_by_the_new_process_is_no_second_restart() {
+        let message = |received: u64, sequence, uptime_seconds: u32| Message {
+            protocol: Protocol::NetflowV9,
+            exporter: Exporter::new([192, 0, 2, 1].into(), 1),
+            received: Timestamp::from_nanoseconds(1_000_000_000_000 + received),
+            exported: Timestamp::from_seconds(1000),
+            domain: 0,
+            sequence,
+            uptime: Some(uptime_seconds * 1000),
+        };
+        let mut restarts = Restarts::default();
+        let says = [(1, 500, 900), (3, 0, 0), (2, 501, 900), (4, 1, 0), (5, 2, 0)]
+            .map(|(received, sequence, uptime)| restarts.note(&message(received, sequence, uptime)));
+        assert_eq!(says, [false, true, false, false, false]);
     }
 }

@@ -11,8 +11,9 @@
 //! for its number.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use flow::Protocol;
+use flow::{Protocol, Timestamp};
 use hashbrown::HashMap;
 
 use crate::datagram::Message;
@@ -67,6 +68,8 @@ pub struct Stream {
     next: Option<u32>,
     /// The furthest number that was promised: what comes before it is late, not lost.
     front: u32,
+    /// When the datagram was received that promised it.
+    front_received: Timestamp,
 }
 
 /// How a datagram stands to those that came before it in its stream.
@@ -90,6 +93,15 @@ pub enum Arrival {
 const LARGEST_GAP: u32 = 1 << 20;
 /// A step back by no more than this many units is a late datagram: reordering on a network spans few datagrams.
 const LARGEST_DELAY: u32 = 4096;
+/// Threads that decode the datagrams of one exporter overtake each other by thousands of datagrams when one of them has
+/// to wait. A datagram that was received before the furthest one is late, however far it steps back, unless it was so
+/// long before that the clock must have been set.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Whether a datagram is decoded after one that was received after it.
+pub(crate) fn is_overtaken(received: Timestamp, before: Timestamp) -> bool {
+    received < before && received.abs_diff(before) <= LONGEST_WAIT
+}
 
 /// The sequence numbers of one exporter address.
 #[derive(Clone, Debug, Default)]
@@ -100,16 +112,23 @@ pub(crate) struct Sequences {
 impl Sequences {
     /// Notes the number of a datagram, and how many units it holds; `None` when they could not be counted. `limit` is
     /// how many streams are kept; those beyond are not followed.
-    pub(crate) fn note(&mut self, key: StreamKey, number: u32, units: Option<u32>, limit: usize) -> Arrival {
+    pub(crate) fn note(
+        &mut self,
+        key: StreamKey,
+        number: u32,
+        units: Option<u32>,
+        received: Timestamp,
+        limit: usize,
+    ) -> Arrival {
         let next = units.map(|units| number.wrapping_add(units));
         let Some(stream) = self.streams.get_mut(&key) else {
             if self.streams.len() < limit {
                 let front = next.unwrap_or(number);
-                self.streams.insert(key, Stream::starting(number, next, front));
+                self.streams.insert(key, Stream::starting(number, next, front, received));
             }
             return Arrival::First;
         };
-        stream.note(number, next)
+        stream.note(number, next, received)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&StreamKey, &Stream)> {
@@ -118,7 +137,7 @@ impl Sequences {
 }
 
 impl Stream {
-    const fn starting(number: u32, next: Option<u32>, front: u32) -> Self {
+    const fn starting(number: u32, next: Option<u32>, front: u32, front_received: Timestamp) -> Self {
         Self {
             datagrams: 1,
             first: number,
@@ -130,15 +149,17 @@ impl Stream {
             restarts: 0,
             next,
             front,
+            front_received,
         }
     }
 
-    fn note(&mut self, number: u32, next: Option<u32>) -> Arrival {
+    fn note(&mut self, number: u32, next: Option<u32>, received: Timestamp) -> Arrival {
         let Some(expected) = self.next else {
             self.datagrams += 1;
             self.last = number;
             self.next = next;
             self.front = next.unwrap_or(number);
+            self.front_received = received;
             return Arrival::First;
         };
         let ahead = number.wrapping_sub(self.front);
@@ -150,7 +171,7 @@ impl Stream {
             Arrival::Duplicate
         } else if ahead <= LARGEST_GAP {
             Arrival::Lost(ahead)
-        } else if behind <= LARGEST_DELAY {
+        } else if behind <= LARGEST_DELAY || (behind <= LARGEST_GAP && is_overtaken(received, self.front_received)) {
             Arrival::Late
         } else {
             Arrival::Restarted
@@ -171,6 +192,7 @@ impl Stream {
         self.next = next;
         if !matches!(arrival, Arrival::Duplicate | Arrival::Late) {
             self.front = next.unwrap_or(number);
+            self.front_received = received;
         }
         arrival
     }
@@ -184,7 +206,7 @@ mod tests {
 
     fn arrivals(numbers: &[(u32, u32)]) -> Vec<Arrival> {
         let mut sequences = Sequences::default();
-        numbers.iter().map(|&(number, units)| sequences.note(KEY, number, Some(units), 4)).collect()
+        numbers.iter().map(|&(number, units)| sequences.note(KEY, number, Some(units), Timestamp::EPOCH, 4)).collect()
     }
 
     #[test]
@@ -207,10 +229,30 @@ mod tests {
         );
         let mut sequences = Sequences::default();
         for (number, units) in numbers {
-            sequences.note(KEY, number, Some(units), 4);
+            sequences.note(KEY, number, Some(units), Timestamp::EPOCH, 4);
         }
         let (_, stream) = sequences.iter().next().unwrap();
         assert_eq!((stream.lost, stream.late, stream.duplicates, stream.restarts), (0, 1, 1, 1));
+    }
+
+    #[test]
+    fn threads_that_overtake_each_other_lose_nothing() {
+        let mut sequences = Sequences::default();
+        let mut note = |datagram: u32| {
+            let received = Timestamp::from_nanoseconds(1_000_000 + u64::from(datagram));
+            sequences.note(KEY, datagram * 30, Some(30), received, 4)
+        };
+        // One thread has to wait with every other datagram while the other goes on.
+        note(0);
+        for datagram in (2..=20_000).step_by(2) {
+            assert_eq!(note(datagram), Arrival::Lost(30));
+        }
+        for datagram in (1..20_000).step_by(2) {
+            assert_eq!(note(datagram), Arrival::Late);
+        }
+        assert_eq!(note(20_001), Arrival::InOrder);
+        let (_, stream) = sequences.iter().next().unwrap();
+        assert_eq!((stream.lost, stream.restarts, stream.datagrams), (0, 0, 20_002));
     }
 
     #[test]
@@ -222,7 +264,7 @@ mod tests {
     fn streams_beyond_the_limit_are_not_followed() {
         let mut sequences = Sequences::default();
         for domain in 0..10 {
-            sequences.note(StreamKey { domain, ..KEY }, 0, Some(1), 4);
+            sequences.note(StreamKey { domain, ..KEY }, 0, Some(1), Timestamp::EPOCH, 4);
         }
         assert_eq!(sequences.iter().count(), 4);
     }

@@ -57,7 +57,7 @@ impl Memory {
     /// be counted.
     pub(crate) fn note_arrival(&mut self, message: &Message, units: Option<u32>, report: &mut Decoded) {
         let key = StreamKey::of(message);
-        report.arrival = Some(self.sequences.note(key, message.sequence, units, STREAMS_KEPT));
+        report.arrival = Some(self.sequences.note(key, message.sequence, units, message.received, STREAMS_KEPT));
     }
 
     /// Forgets the templates of a process that has started again.
@@ -76,7 +76,7 @@ impl Memory {
         let mut arrival = None;
         let mut count = |number: &SequenceNumber| {
             let key = StreamKey::of_sflow(protocol, number);
-            let noted = self.sequences.note(key, number.number, Some(1), STREAMS_KEPT);
+            let noted = self.sequences.note(key, number.number, Some(1), datagram.received, STREAMS_KEPT);
             if number.of == Counted::Datagrams {
                 arrival = Some(noted);
             }

@@ -1,0 +1,210 @@
+//! The exporters that are registered: one table for all shards, with what decoding remembers of each.
+//!
+//! Templates, sampling rates, sequence numbers and waiting data belong to the exporter, not to the thread that its
+//! datagrams happen to reach. A shard holds an exporter's lock while it decodes one of its datagrams and no longer:
+//! attribution and tally, most of the work, are done outside of it. Each shard keeps the exporters that it has met, so
+//! the table itself is locked only at the first datagram.
+//!
+//! Everything that is told about exporters is read here: [`Exporters::all`], [`Exporters::inspect`]. Counting happens in
+//! [`shard`](crate::shard).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use flow::{DatagramFate, Fate, FlowFate, Protocol, Tallied, Timestamp};
+use wire::{Datagram, Decoded, PendingBudget, Record, Session, SessionLimits};
+
+use crate::shard::Sealed;
+use crate::status::{Counts, locked};
+
+/// The table, shared by all shards and by whoever tells about it.
+#[derive(Clone, Debug)]
+pub struct Exporters {
+    limits: SessionLimits,
+    waiting: PendingBudget,
+    /// Whether what exporters announce is given away, to be kept over a restart.
+    announcing: bool,
+    known: Arc<Mutex<HashMap<IpAddr, Arc<Exporter>>>>,
+}
+
+/// One registered exporter.
+#[derive(Debug)]
+pub(crate) struct Exporter {
+    memory: Mutex<Memory>,
+    /// By [`FlowFate`]: counted by shards after they have let go of the lock.
+    flows: [AtomicU64; FlowFate::ALL.len()],
+}
+
+/// What only the holder of the lock may see.
+#[derive(Debug)]
+struct Memory {
+    session: Session,
+    heard: Heard,
+    since_told: bool,
+    /// [`Session::announcements_changed`] when its announcements were last given away.
+    announced: u64,
+    /// Taken out of the table: nothing may be added any more.
+    gone: bool,
+}
+
+/// What came from one exporter since the start, but for its flows' fates.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    counts: Counts,
+    /// By `protocol as usize`.
+    protocols: [u64; Protocol::ALL.len()],
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+}
+
+/// What is known of one exporter.
+#[derive(Clone, Debug)]
+pub struct ExporterStatus {
+    /// The address that it sends from.
+    pub address: IpAddr,
+    /// What became of its datagrams and flows since the start; the kernel's drops are not told apart by exporter.
+    pub counts: Counts,
+    /// The protocols that it speaks, with its datagrams of each since the start.
+    pub protocols: Vec<(Protocol, u64)>,
+    /// When it was first heard since the start.
+    pub first: Option<Timestamp>,
+    /// When it was last heard since the start.
+    pub last: Option<Timestamp>,
+}
+
+impl Exporters {
+    /// A table of nobody. Sessions share the budget for data that wait for a template.
+    #[must_use]
+    pub fn new(limits: SessionLimits, waiting: PendingBudget) -> Self {
+        Self { limits, waiting, announcing: false, known: Arc::default() }
+    }
+
+    /// Goes on with what exporters announced before, and gives away what they announce.
+    #[must_use]
+    pub fn remembering(self, sessions: HashMap<IpAddr, Session>) -> Self {
+        let known = sessions.into_iter().map(|(address, session)| (address, Arc::new(Exporter::new(session))));
+        Self { announcing: true, known: Arc::new(Mutex::new(known.collect())), ..self }
+    }
+
+    /// The exporter of this address, known from now on.
+    pub(crate) fn meet(&self, address: IpAddr) -> Arc<Exporter> {
+        let new = || Arc::new(Exporter::new(Session::with_budget(self.limits, self.waiting.clone())));
+        Arc::clone(locked(&self.known).entry(address).or_insert_with(new))
+    }
+
+    /// Forgets those that are registered no longer.
+    pub(crate) fn retain(&self, registered: impl Fn(&IpAddr) -> bool) {
+        locked(&self.known).retain(|address, exporter| {
+            let stays = registered(address);
+            if !stays {
+                locked(&exporter.memory).gone = true;
+            }
+            stays
+        });
+    }
+
+    /// Adds to a sealed tally who was heard since this was last asked, and what they have announced.
+    pub(crate) fn tell(&self, sealed: &mut Sealed) {
+        for (address, exporter) in self.sorted() {
+            let mut memory = locked(&exporter.memory);
+            if std::mem::take(&mut memory.since_told)
+                && let Some(last) = memory.heard.last
+            {
+                sealed.heard.push((address, last));
+            }
+            let now = memory.session.announcements_changed();
+            let before = std::mem::replace(&mut memory.announced, now);
+            if self.announcing && now != before {
+                sealed.announced.push((address, memory.session.announcements()));
+            }
+        }
+    }
+
+    /// What is known of each exporter, by address.
+    #[must_use]
+    pub fn all(&self) -> Vec<ExporterStatus> {
+        self.sorted().into_iter().map(|(address, exporter)| exporter.status(address)).collect()
+    }
+
+    /// Looks at one exporter and at what decoding remembers of it (templates, sampling rates, streams of sequence
+    /// numbers, data that wait). Its datagrams wait meanwhile: `look` has to be quick. `None` when it is not known.
+    pub fn inspect<T>(&self, address: IpAddr, look: impl FnOnce(&ExporterStatus, &Session) -> T) -> Option<T> {
+        let exporter = locked(&self.known).get(&address).map(Arc::clone)?;
+        let status = exporter.status(address);
+        let memory = locked(&exporter.memory);
+        Some(look(&status, &memory.session))
+    }
+
+    /// The shards are not kept waiting while the list is looked at.
+    fn sorted(&self) -> Vec<(IpAddr, Arc<Exporter>)> {
+        let known = locked(&self.known);
+        let mut sorted: Vec<_> = known.iter().map(|(address, exporter)| (*address, Arc::clone(exporter))).collect();
+        drop(known);
+        sorted.sort_unstable_by_key(|(address, _)| *address);
+        sorted
+    }
+}
+
+impl Exporter {
+    fn new(session: Session) -> Self {
+        let announced = session.announcements_changed();
+        let memory = Memory { session, heard: Heard::default(), since_told: false, announced, gone: false };
+        Self { memory: Mutex::new(memory), flows: Default::default() }
+    }
+
+    /// Decodes one of its datagrams; `None` when the exporter is registered no longer.
+    pub(crate) fn decode(
+        &self,
+        datagram: &Datagram<'_>,
+        visit: &mut impl FnMut(&Record<'_>),
+    ) -> Option<(DatagramFate, Decoded)> {
+        let mut memory = locked(&self.memory);
+        if memory.gone {
+            return None;
+        }
+        let decoded = memory.session.decode(datagram, visit);
+        let fate = fate(&decoded);
+        memory.since_told = true;
+        memory.heard.note(datagram.received, fate, &decoded);
+        Some((fate, decoded))
+    }
+
+    /// Adds what became of flows.
+    pub(crate) fn note(&self, flows: &Tallied<FlowFate>) {
+        for ((_, more), count) in flows.iter().zip(&self.flows).filter(|((_, more), _)| *more > 0) {
+            count.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+
+    fn status(&self, address: IpAddr) -> ExporterStatus {
+        let heard = locked(&self.memory).heard;
+        let Heard { mut counts, protocols, first, last } = heard;
+        for (fate, count) in FlowFate::ALL.iter().zip(&self.flows) {
+            counts.flows[*fate] = count.load(Ordering::Relaxed);
+        }
+        let spoken = Protocol::ALL.into_iter().zip(protocols).filter(|(_, datagrams)| *datagrams > 0);
+        ExporterStatus { address, counts, protocols: spoken.collect(), first, last }
+    }
+}
+
+impl Heard {
+    fn note(&mut self, at: Timestamp, fate: DatagramFate, decoded: &Decoded) {
+        self.counts.datagrams[fate] += 1;
+        self.counts.note(decoded);
+        self.first.get_or_insert(at);
+        self.last = self.last.max(Some(at));
+        if let Some(count) = decoded.protocol.and_then(|protocol| self.protocols.get_mut(protocol as usize)) {
+            *count += 1;
+        }
+    }
+}
+
+fn fate(decoded: &Decoded) -> DatagramFate {
+    match (decoded.protocol, decoded.first_error) {
+        (None, _) => DatagramFate::UnknownVersion,
+        (Some(_), Some(_)) => DatagramFate::Damaged,
+        (Some(_), None) => DatagramFate::Decoded,
+    }
+}

@@ -1,0 +1,114 @@
+//! What is known of an exporter is one thing for all shards, wherever its datagrams land.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use accounting::tally::{GroupId, Monitored, Tally, TallyLimits};
+use arc_swap::ArcSwap;
+use collector::admission::Admitted;
+use collector::exporters::Exporters;
+use collector::shard::{Rules, Shard};
+use flow::{DatagramFate, Exporter, FlowFate, Protocol, Timestamp};
+use wire::encode::{NetflowV9, TemplateSpec};
+use wire::{Datagram, FieldSpecifier, PendingBudget, SessionLimits, netflow_v9};
+
+const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const NOW: u32 = 1_800_000_000;
+
+fn rules() -> Rules {
+    Rules {
+        scale_samples: true,
+        clock_limit: Duration::from_secs(600),
+        session: SessionLimits::default(),
+        tally: TallyLimits::default(),
+    }
+}
+
+fn admitted(registered: bool) -> Admitted {
+    let monitored = Monitored::new(SENDER, &[("192.0.2.0/24".parse().unwrap(), GroupId(0))]);
+    let senders = registered.then(|| (SENDER, Arc::new(monitored)));
+    Arc::new(ArcSwap::from_pointee(HashMap::from_iter(senders)))
+}
+
+fn exporters() -> Exporters {
+    Exporters::new(SessionLimits::default(), PendingBudget::default())
+}
+
+/// Destination address and bytes.
+fn template() -> TemplateSpec {
+    TemplateSpec::data(256, [FieldSpecifier::iana(12, 4), FieldSpecifier::iana(1, 4)])
+}
+
+fn packet(sequence: u32) -> NetflowV9 {
+    NetflowV9::new(netflow_v9::Header {
+        unix_seconds: NOW.into(),
+        uptime: 3_600_000.into(),
+        sequence: sequence.into(),
+        ..Default::default()
+    })
+}
+
+/// A datagram of one flow of 100 octets.
+fn data(sequence: u32) -> Vec<u8> {
+    packet(sequence).data(&template(), &[vec![192, 0, 2, 1, 0, 0, 0, 100]]).finish()
+}
+
+fn take(shard: &mut Shard, number: u32, payload: &[u8]) {
+    let received = Timestamp::new(NOW.into(), number);
+    shard.take(&Datagram { exporter: Exporter::new(SENDER, 2055), received, payload });
+}
+
+#[test]
+fn shards_share_templates_and_sequence_numbers_and_flows_are_in_the_sum_of_their_tallies() {
+    let (admitted, exporters) = (admitted(true), exporters());
+    let mut shards: Vec<Shard> =
+        (0..3).map(|_| Shard::new(rules(), Arc::clone(&admitted), exporters.clone())).collect();
+    // Data before their template, in another shard than the template.
+    take(&mut shards[0], 0, &data(0));
+    take(&mut shards[1], 1, &packet(1).template(&template()).finish());
+    for number in 2..100 {
+        take(&mut shards[number as usize % 3], number, &data(number));
+    }
+    let flows: Vec<u64> = shards.iter().map(|shard| shard.counts().flows[FlowFate::Matched]).collect();
+    assert_eq!(flows.iter().sum::<u64>(), 99);
+    assert!(flows.iter().all(|flows| *flows > 0), "{flows:?}");
+    let known = exporters.all();
+    assert_eq!(known.len(), 1);
+    let known = known.first().unwrap();
+    assert_eq!((known.address, known.protocols.as_slice()), (SENDER, [(Protocol::NetflowV9, 100)].as_slice()));
+    assert_eq!(known.counts.datagrams[DatagramFate::Decoded], 100);
+    assert_eq!(known.counts.flows[FlowFate::Matched], 99);
+    assert_eq!((known.counts.pending, known.counts.pending_decoded), (1, 1));
+    assert_eq!(known.first, Some(Timestamp::new(NOW.into(), 0)));
+    assert_eq!(known.last, Some(Timestamp::new(NOW.into(), 99)));
+    let (templates, lost) = exporters
+        .inspect(SENDER, |_, session| {
+            (session.templates().count(), session.streams().map(|(_, stream)| stream.lost).sum::<u64>())
+        })
+        .unwrap();
+    assert_eq!((templates, lost), (1, 0));
+}
+
+#[test]
+fn an_exporter_that_was_removed_and_registered_again_is_one_for_all_shards() {
+    let (admitted, exporters) = (admitted(true), exporters());
+    let mut shards: Vec<Shard> =
+        (0..2).map(|_| Shard::new(rules(), Arc::clone(&admitted), exporters.clone())).collect();
+    take(&mut shards[0], 0, &packet(0).template(&template()).finish());
+    take(&mut shards[1], 1, &data(1));
+    admitted.store(self::admitted(false).load_full());
+    drop(shards[0].seal(Tally::new(TallyLimits::default())));
+    assert!(exporters.all().is_empty());
+    take(&mut shards[1], 2, &data(2));
+    assert_eq!(shards[1].counts().datagrams[DatagramFate::Unauthorised], 1);
+    admitted.store(self::admitted(true).load_full());
+    // The other shard has not noticed anything: it must not decode with what was forgotten.
+    take(&mut shards[1], 3, &data(3));
+    assert_eq!(shards[1].counts().missing_template_sets, 1);
+    take(&mut shards[0], 4, &packet(4).template(&template()).finish());
+    assert_eq!(shards[0].counts().pending_decoded, 1);
+    assert_eq!(exporters.all().first().unwrap().counts.datagrams.total(), 2);
+}
