@@ -10,7 +10,7 @@ use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 
-use crate::sqlite::parsed;
+use crate::sqlite::{note_durable, parsed};
 use crate::{StoreError, sqlite};
 
 /// The flushes of one collector on their way to its store.
@@ -113,6 +113,7 @@ impl Spool {
                 ))?;
             }
         }
+        note_durable(&transaction, self.writer, number)?;
         transaction.commit()?;
         Ok(())
     }

@@ -28,7 +28,7 @@ use flow::{Prefix, Timestamp};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
-pub(crate) use registry::parsed;
+pub(crate) use registry::{note_durable, parsed};
 pub(crate) use schema::open;
 
 use crate::selection::merged;

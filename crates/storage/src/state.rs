@@ -12,8 +12,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use accounting::block::WriterId;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
+use crate::spool::FlushNumber;
 use crate::{StoreError, sqlite};
 
 /// The identity of this process as a writer of blocks. Nobody else has it while this value lives.
@@ -46,6 +47,19 @@ impl State {
         self.writer
     }
 
+    /// The newest flush of this writer that is durable on this machine: in the spool, or in the embedded store. It was
+    /// written down in the very transaction that made the flush durable. Flushes come in the order of their numbers, so
+    /// all before it were durable as well, but for one that was given up; one without blocks leaves no number.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn durable(&self) -> Result<Option<FlushNumber>, StoreError> {
+        let select = "SELECT durable_epoch, durable_sequence FROM identity WHERE durable_epoch > 0";
+        let number =
+            |row: &Row<'_>| Ok(FlushNumber { epoch: row.get(0)?, sequence: row.get::<_, i64>(1)?.cast_unsigned() });
+        Ok(self.connection.query_row(select, [], number).optional()?)
+    }
+
     /// Begins the next epoch, from 1. It is durable when this returns.
     ///
     /// # Errors
@@ -74,7 +88,7 @@ fn find(connection: &Connection) -> Result<Option<WriterId>, StoreError> {
 fn make(connection: &Connection) -> Result<WriterId, StoreError> {
     // The standard library seeds its hasher from the system's random numbers, once for each thread.
     let writer = RandomState::new().build_hasher().finish();
-    connection.execute("INSERT INTO identity VALUES (1, ?1, 0)", [writer.cast_signed()])?;
+    connection.execute("INSERT INTO identity (only_one, writer, epoch) VALUES (1, ?1, 0)", [writer.cast_signed()])?;
     Ok(WriterId(writer))
 }
 

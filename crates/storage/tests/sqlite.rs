@@ -22,6 +22,7 @@ mod clauses_of_files {
     use accounting::block::{Block, BlockKey, TableSet, WriterId};
     use accounting::period::{Interval, Minute, Period};
     use flow::Prefix;
+    use storage::spool::{FlushNumber, Spool};
     use storage::{Selection, Sqlite, State, Store};
 
     fn block(sequence: u64) -> Block {
@@ -66,6 +67,30 @@ mod clauses_of_files {
         assert_eq!(state.next_epoch().unwrap(), 1);
         store.put_blocks(&[block(1)]).await.unwrap();
         assert_eq!(state.next_epoch().unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_newest_durable_flush_is_known_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let store = Sqlite::open(&path).unwrap();
+        let state = State::open(&path).unwrap();
+        let writer = state.writer();
+        assert_eq!(state.durable().unwrap(), None);
+        let of = |epoch, sequence| {
+            let mut block = block(sequence);
+            (block.key.writer, block.key.epoch) = (writer, epoch);
+            block
+        };
+        // A put of several flushes, one that comes again, sums, and blocks of others.
+        store.put_blocks(&[of(1, 3), of(1, 4)]).await.unwrap();
+        store.put_blocks(&[of(1, 2)]).await.unwrap();
+        store.put_blocks(&[of(0, 0), block(9)]).await.unwrap();
+        assert_eq!(state.durable().unwrap(), Some(FlushNumber { epoch: 1, sequence: 4 }));
+        let number = FlushNumber { epoch: 2, sequence: 1 };
+        Spool::open(&path, writer, 1 << 20).unwrap().push(number, &[of(2, 1)]).unwrap();
+        drop(state);
+        assert_eq!(State::open(&path).unwrap().durable().unwrap(), Some(number));
     }
 
     #[tokio::test]

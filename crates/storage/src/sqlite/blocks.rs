@@ -1,5 +1,6 @@
 //! Blocks as rows.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
@@ -8,7 +9,8 @@ use flow::Prefix;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::key::{Numbers, find_series, find_writer};
-use super::registry::parsed;
+use super::registry::{note_durable, parsed};
+use crate::spool::FlushNumber;
 use crate::{Retention, Selection, StoreError};
 
 /// How many blocks [`expire`] deletes in one transaction.
@@ -20,7 +22,10 @@ pub(super) fn put(connection: &Connection, blocks: &[Block]) -> Result<(), Store
         "INSERT OR REPLACE INTO block (period, writer, start, series, epoch, sequence, part, tables, content)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
+    let mut newest: BTreeMap<WriterId, FlushNumber> = BTreeMap::new();
     for Block { key, content } in blocks {
+        let number = FlushNumber { epoch: key.epoch, sequence: key.sequence };
+        newest.entry(key.writer).and_modify(|newest| *newest = number.max(*newest)).or_insert(number);
         insert.execute((
             key.interval.period as u8,
             numbers.writer(key.writer)?,
@@ -32,6 +37,9 @@ pub(super) fn put(connection: &Connection, blocks: &[Block]) -> Result<(), Store
             key.tables.0,
             content,
         ))?;
+    }
+    for (writer, number) in newest {
+        note_durable(connection, writer, number)?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use flow::{Prefix, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::key::Numbers;
+use crate::spool::FlushNumber;
 use crate::{Sender, StoreError, WriterState};
 
 pub(super) fn senders(connection: &Connection) -> Result<Vec<Sender>, StoreError> {
@@ -124,6 +125,17 @@ pub(super) fn put_writer(connection: &Connection, state: &WriterState) -> Result
          days_rolled_up = ?6, months_rolled_up = ?7 WHERE id = ?1",
     )?;
     update.execute((id, state.epoch, nanoseconds(state.seen), minutes, hours, days, months))?;
+    Ok(())
+}
+
+/// Writes down that a flush of the writer that this file belongs to is durable with this transaction. Flushes of others
+/// leave nothing.
+pub(crate) fn note_durable(connection: &Connection, writer: WriterId, number: FlushNumber) -> Result<(), StoreError> {
+    let mut update = connection.prepare_cached(
+        "UPDATE identity SET durable_epoch = ?2, durable_sequence = ?3
+         WHERE writer = ?1 AND (durable_epoch, durable_sequence) < (?2, ?3)",
+    )?;
+    update.execute((writer.0.cast_signed(), number.epoch, number.sequence.cast_signed()))?;
     Ok(())
 }
 
