@@ -10,6 +10,7 @@
 //! | [`tally`] | the open minutes: counters that are still being added to |
 //! | [`rollup`] | finer blocks summed into coarser ones |
 //! | [`query`] | the date grammar of the REST interface and which blocks answer it |
+//! | [`range`] | any stretch of time, and the fewest intervals that it is made of |
 
 pub mod block;
 mod counter_map;
@@ -18,6 +19,7 @@ pub mod field;
 pub mod period;
 pub mod prefix_table;
 pub mod query;
+pub mod range;
 pub mod rollup;
 #[cfg(test)]
 mod samples;

@@ -44,4 +44,4 @@ pub use memory::Memory;
 pub use sqlite::Sqlite;
 pub use state::State;
 pub use store::{Retention, Selection, Sender, Store, StoreError, WriterState};
-pub use totals::{Totals, totals, totals_many};
+pub use totals::{Totals, totals, totals_in_range, totals_many};

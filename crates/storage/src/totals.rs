@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use accounting::block::{Block, BlockError, TableSet, Tables, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use accounting::query::covering_before;
+use accounting::range::Range;
 use flow::Prefix;
 
 use crate::selection::merged;
@@ -44,26 +45,63 @@ pub async fn totals(
     Ok(answers.pop().unwrap_or_default())
 }
 
+/// What was counted for a sender's prefix in any stretch of time, read from the coarsest blocks that make it up.
+///
+/// # Errors
+/// As [`totals`].
+pub async fn totals_in_range(
+    store: &dyn Store,
+    sender: IpAddr,
+    prefix: Prefix,
+    range: Range,
+    tables: TableSet,
+) -> Result<Totals, StoreError> {
+    let parts: Vec<_> =
+        range.cover().into_iter().map(|interval| Selection { interval, sender, prefix, tables }).collect();
+    let mut sum = Totals::default();
+    read(store, &parts, |_, block, tables| sum.add(block, tables)).await?;
+    Ok(sum)
+}
+
 /// What was counted for each of the questions, in their order. All of them are answered from the same reads.
 ///
 /// # Errors
 /// As [`totals`].
 pub async fn totals_many(store: &dyn Store, questions: &[Selection]) -> Result<Vec<Totals>, StoreError> {
-    let plan = Plan::make(store, questions).await?;
     let mut answers = vec![Totals::default(); questions.len()];
+    read(store, questions, |number, block, tables| {
+        if let Some(answer) = answers.get_mut(number) {
+            answer.add(block, tables);
+        }
+    })
+    .await?;
+    Ok(answers)
+}
+
+/// Gives each block that counts for a question to `add`, with the number of the question and the tables it asks for.
+async fn read(
+    store: &dyn Store,
+    questions: &[Selection],
+    mut add: impl FnMut(usize, &Block, TableSet) + Send,
+) -> Result<(), StoreError> {
+    let plan = Plan::make(store, questions).await?;
     for selections in plan.selections.chunks(SELECTIONS_AT_ONCE) {
         for block in store.read_blocks(selections).await? {
             for number in plan.questions_for(&block) {
-                let (Some(question), Some(answer)) = (questions.get(*number), answers.get_mut(*number)) else {
-                    continue;
-                };
+                let Some(question) = questions.get(*number) else { continue };
                 if block.key.tables.intersects(question.tables) {
-                    answer.damaged.extend(answer.tables.merge(&block, question.tables).err());
+                    add(*number, &block, question.tables);
                 }
             }
         }
     }
-    Ok(answers)
+    Ok(())
+}
+
+impl Totals {
+    fn add(&mut self, block: &Block, tables: TableSet) {
+        self.damaged.extend(self.tables.merge(block, tables).err());
+    }
 }
 
 /// Where a block counts: blocks of a writer at an interval, for a sender and prefix.
@@ -123,3 +161,6 @@ pub(crate) async fn cover(
     }
     Ok(cover)
 }
+
+#[cfg(test)]
+mod tests;
