@@ -23,6 +23,8 @@ pub(crate) enum Error {
     RequestTimeout,
     /// The body is larger than this many bytes.
     PayloadTooLarge(usize),
+    /// It would cost too much, or asks for more than is kept; says what to ask instead.
+    TooMuch(String),
     /// The store does not answer; the same request may be sent again.
     Unavailable,
     /// Anything else; the log has it.
@@ -48,6 +50,7 @@ impl Error {
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT"),
             Self::PayloadTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
+            Self::TooMuch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "UNPROCESSABLE_ENTITY"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"),
         }
@@ -55,7 +58,7 @@ impl Error {
 
     fn message(self) -> String {
         match self {
-            Self::BadRequest(message) | Self::NotFound(message) => message,
+            Self::BadRequest(message) | Self::NotFound(message) | Self::TooMuch(message) => message,
             Self::Unauthorized(message) => message.to_owned(),
             Self::MethodNotAllowed => {
                 "this path does not take this method; the Allow header lists those it takes".into()

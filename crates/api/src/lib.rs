@@ -6,6 +6,7 @@
 //! | `routes/` | one file for each kind of thing that can be asked for |
 //! | `auth` | who may ask: keys and signatures; reads the body |
 //! | `json` | strict reading of bodies: every complaint names its place |
+//! | `parameters` | strict reading of queries |
 //! | `error` | errors as a client sees them |
 //! | `server` | connections: bounds, timeouts, stop |
 //! | `connections` | which connection gives way when too many are open |
@@ -14,6 +15,7 @@ mod auth;
 mod connections;
 mod error;
 mod json;
+mod parameters;
 mod routes;
 mod server;
 
@@ -31,7 +33,7 @@ use tower_http::compression::CompressionLayer;
 pub use auth::{EmptyKey, Keys};
 pub use server::{HEADER_LIMIT_BYTES, HEADER_TIMEOUT, MAX_CONNECTIONS, serve};
 
-use routes::{index, senders, stats};
+use routes::{billing, index, senders, series, stats, top};
 
 /// The largest body of a request; enough for about 20,000 prefixes.
 pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
@@ -46,13 +48,21 @@ pub struct Api {
     store: Arc<dyn Store>,
     keys: Arc<Keys>,
     senders_changed: Arc<Notify>,
+    /// How long counters are kept, by `period as usize`; `None` for ever.
+    keep: [Option<Duration>; 5],
 }
 
 impl Api {
     /// An interface to this store for whoever has these keys. `senders_changed` is notified after every change of the
     /// registered senders.
     pub fn new(store: Arc<dyn Store>, keys: Keys, senders_changed: Arc<Notify>) -> Self {
-        Self { store, keys: Arc::new(keys), senders_changed }
+        Self { store, keys: Arc::new(keys), senders_changed, keep: [None; 5] }
+    }
+
+    /// Says how long counters are kept, by `period as usize`: what may have expired is not summed.
+    #[must_use]
+    pub fn keeping(self, keep: [Option<Duration>; 5]) -> Self {
+        Self { keep, ..self }
     }
 
     /// The routes, to be served with [`serve`].
@@ -62,6 +72,9 @@ impl Api {
             .route("/senders", get(senders::list))
             .route("/senders/{sender}", get(senders::show).put(senders::add).delete(senders::remove))
             .route("/stats/{sender}", post(stats::answer))
+            .route("/top/{sender}", get(top::show))
+            .route("/series/{sender}", get(series::show))
+            .route("/billing/{sender}", get(billing::show))
             .fallback(routes::unknown_path)
             .method_not_allowed_fallback(routes::other_method)
             // `auth` bounds the body.

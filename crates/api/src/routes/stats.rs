@@ -9,29 +9,17 @@ use accounting::direction::Direction;
 use accounting::field::{Name, NameError};
 use accounting::period::{Interval, Period};
 use accounting::query::parse_interval;
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use flow::{Counters, Prefix, PrefixError};
-use serde::ser::{Serialize, Serializer};
 use storage::Selection;
 use storage::totals::totals_many;
 
-use super::{SenderAddress, unknown_sender};
+use super::{Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
 use crate::json::{Json as Document, Place, Quoted, unknown_key};
-
-/// An object that is written in this order.
-struct Ordered<T>(Vec<(String, T)>);
-
-impl<T: Serialize> Serialize for Ordered<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
-    }
-}
 
 /// Prefixes, periods, dates and counters, as they were asked for.
 type Answer = Ordered<Ordered<Vec<Ordered<Vec<Counted>>>>>;
@@ -60,9 +48,6 @@ struct Date {
     names: Vec<(String, Name)>,
 }
 
-/// In the answer when some blocks could not be read: how many. The totals lack what they hold.
-const DAMAGED: HeaderName = HeaderName::from_static("x-io-damaged-blocks");
-
 /// How many dates are read at a time: the tables of more are never in memory together.
 const DATES_AT_ONCE: usize = 16;
 
@@ -73,31 +58,21 @@ pub(crate) async fn answer(
     body: Bytes,
 ) -> Result<Response, Error> {
     let questions = read_questions(&body)?;
-    if api.store.sender(sender).await?.is_none() {
-        return Err(unknown_sender(sender));
-    }
+    api.registered(sender).await?;
     let mut dates = Vec::new();
     for question in &questions {
         dates.extend(question.periods.iter().flat_map(|(_, dates)| dates).map(|date| (question.prefix, date)));
     }
     let mut answers = Vec::with_capacity(dates.len());
-    let mut damaged = HashSet::new();
+    let mut damaged = Vec::new();
     for dates in dates.chunks(DATES_AT_ONCE) {
         let selections: Vec<_> = dates.iter().map(|(prefix, date)| date.selection(sender, *prefix)).collect();
         for ((_, date), totals) in dates.iter().zip(totals_many(api.store.as_ref(), &selections).await?) {
             answers.push(counted(&totals.tables, &date.names));
-            for error in totals.damaged {
-                if damaged.insert(error.key) {
-                    tracing::error!(%error, "totals lack a damaged block");
-                }
-            }
+            damaged.extend(totals.damaged);
         }
     }
-    let mut response = Json(arrange(questions, answers)).into_response();
-    if !damaged.is_empty() {
-        response.headers_mut().insert(DAMAGED, HeaderValue::from(damaged.len()));
-    }
-    Ok(response)
+    Ok(damage_noted(arrange(questions, answers), damaged))
 }
 
 /// The answers, which are in the order of the dates, under what was asked.

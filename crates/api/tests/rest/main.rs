@@ -11,9 +11,11 @@
 )]
 
 mod abuse;
+mod billing;
 mod client;
 mod credentials;
 mod document;
+mod ranges;
 mod senders;
 mod server;
 mod stats;

@@ -37,11 +37,21 @@ impl Server {
         Self::over(Arc::new(Broken { failure, after: Duration::ZERO }), Arc::default())
     }
 
+    /// A server that has been told how long counters are kept, by `period as usize`.
+    pub(crate) fn keeping(keep: [Option<Duration>; 5]) -> Self {
+        let store = Arc::new(Memory::default());
+        Self::run(Arc::clone(&store) as Arc<dyn Store>, store, |api| api.keeping(keep))
+    }
+
     fn over(served: Arc<dyn Store>, store: Arc<Memory>) -> Self {
+        Self::run(served, store, |api| api)
+    }
+
+    fn run(served: Arc<dyn Store>, store: Arc<Memory>, with: impl FnOnce(Api) -> Api) -> Self {
         let runtime = Runtime::new().unwrap();
         let senders_changed = Arc::new(Notify::new());
         let keys = Keys::new(AUTH_KEY, SIGN_KEY).unwrap();
-        let router = Api::new(served, keys, Arc::clone(&senders_changed)).router();
+        let router = with(Api::new(served, keys, Arc::clone(&senders_changed))).router();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         runtime.spawn(serve(listener, router, pending()));

@@ -13,11 +13,17 @@ use storage::{Store, WriterState};
 use crate::client::{Answer, ask};
 use crate::server::Server;
 
-const SENDER: &str = "172.16.1.1";
-const WRITER: WriterId = WriterId(7);
+pub(crate) const SENDER: &str = "172.16.1.1";
+pub(crate) const WRITER: WriterId = WriterId(7);
 
 /// Stores what was counted in an interval: names with their directions, flows and bytes; ten flows' packets.
-fn count(server: &Server, writer: WriterId, interval: Interval, prefix: &str, rows: &[(Direction, &str, u64, u64)]) {
+pub(crate) fn count(
+    server: &Server,
+    writer: WriterId,
+    interval: Interval,
+    prefix: &str,
+    rows: &[(Direction, &str, u64, u64)],
+) {
     let mut tables = Tables::new();
     for (direction, name, flows, bytes) in rows {
         let counters = Counters { bytes: *bytes, packets: bytes / 100, flows: *flows };
@@ -32,11 +38,11 @@ fn count(server: &Server, writer: WriterId, interval: Interval, prefix: &str, ro
     });
 }
 
-fn minute(text: &str) -> Interval {
+pub(crate) fn minute(text: &str) -> Interval {
     parse_interval(Period::Minute, text).unwrap()
 }
 
-fn register(server: &Server) {
+pub(crate) fn register(server: &Server) {
     assert_eq!(ask(server.address, "PUT", &format!("/senders/{SENDER}"), r#"{"prefixes":[]}"#).status, 200);
 }
 

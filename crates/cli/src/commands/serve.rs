@@ -55,7 +55,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     }
     tracing::info!("serving http://{serving}");
     let (end_server, server_ends) = oneshot::channel::<()>();
-    let router = Api::new(store, keys, senders_changed).router();
+    let router = Api::new(store, keys, senders_changed).keeping(config.keep().periods).router();
     let server = tokio::spawn(api::serve(listener, router, async { drop(server_ends.await) }));
     let status_log = config.server.statuslog.map(|interval| tokio::spawn(log_status(collector.status(), interval)));
 

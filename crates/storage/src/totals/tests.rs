@@ -25,9 +25,8 @@ async fn minute_by_minute(store: &dyn Store, sender: IpAddr, prefix: Prefix, ran
 
 /// A minute near the ends of hours, days, months and years, where covers change.
 fn edge() -> impl Strategy<Value = Minute> {
-    (prop::sample::select(&MINUTES[..]), prop_oneof![-70i64..70, -50_000i64..50_000]).prop_map(|(text, offset)| {
-        Minute(u32::try_from(i64::from(minute(text).start.0) + offset).unwrap())
-    })
+    (prop::sample::select(&MINUTES[..]), prop_oneof![-70i64..70, -50_000i64..50_000])
+        .prop_map(|(text, offset)| Minute(u32::try_from(i64::from(minute(text).start.0) + offset).unwrap()))
 }
 
 #[test]

@@ -1,0 +1,117 @@
+//! Strict reading of what stands behind the `?` of a path: a parameter that is unknown, stands twice or cannot be read is
+//! refused with its name and what belongs there. An empty one counts as absent.
+
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use accounting::direction::Direction;
+use accounting::period::Minute;
+use accounting::range::{Range, parse_moment};
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use flow::Prefix;
+
+use crate::Api;
+use crate::error::Error;
+use crate::json::{Place, Quoted, unknown_key};
+
+/// The parameters of a query.
+pub(crate) struct Parameters(Vec<(String, String)>);
+
+/// Those of every request: the credentials (`auth`).
+const CREDENTIALS: [&str; 3] = ["auth", "sign", "payload"];
+
+impl FromRequestParts<Api> for Parameters {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Error> {
+        let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|_| Error::BadRequest("what stands behind the ? of the path is no query".into()))?;
+        Ok(Self(query.0))
+    }
+}
+
+impl Parameters {
+    /// Refuses all parameters but these.
+    pub(crate) fn only(&self, known: &[&str]) -> Result<(), Error> {
+        for (index, (name, _)) in self.0.iter().enumerate() {
+            if CREDENTIALS.contains(&name.as_str()) {
+                continue;
+            }
+            if !known.contains(&name.as_str()) {
+                return Err(unknown_key(Place::Root, name, known));
+            }
+            if self.0.iter().take(index).any(|(other, _)| other == name) {
+                return Err(problem(name, "stands twice"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The text of a parameter.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find_map(|(key, value)| (key == name && !value.is_empty()).then_some(value.as_str()))
+    }
+
+    /// A parameter of any type that says itself what is wrong with a text.
+    pub(crate) fn read<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<Option<T>, Error> {
+        self.text(name).map(|text| text.parse().map_err(|error| problem(name, error))).transpose()
+    }
+
+    /// The prefix, which always has to be there.
+    pub(crate) fn prefix(&self) -> Result<Prefix, Error> {
+        self.read("prefix")?.ok_or_else(|| problem("prefix", "is missing: add prefix=172.16.1.0/24 to the query"))
+    }
+
+    /// One of several words; `None` when it is absent.
+    pub(crate) fn one_of<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Error> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let found = words.iter().find_map(|(word, meaning)| (*word == text).then_some(*meaning));
+        found.map(Some).ok_or_else(|| {
+            let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            problem(name, format_args!("must be one of {}, not {}", words.join(", "), Quoted(text)))
+        })
+    }
+
+    /// The direction; `None` when it is absent.
+    pub(crate) fn direction(&self) -> Result<Option<Direction>, Error> {
+        self.one_of("direction", &Direction::ALL.map(|direction| (direction.name(), direction)))
+    }
+
+    /// A whole number from 1 to a limit; `default` when it is absent.
+    pub(crate) fn count(&self, name: &str, default: usize, limit: usize) -> Result<usize, Error> {
+        let Some(text) = self.text(name) else { return Ok(default) };
+        let number = text.parse().ok().filter(|number| (1..=limit).contains(number));
+        number.ok_or_else(|| {
+            problem(name, format_args!("must be a whole number from 1 to {limit}, not {}", Quoted(text)))
+        })
+    }
+
+    /// `from` and `to`; when `to` is absent, up to and with the minute that is running, and when `from` is absent, from so
+    /// many minutes before.
+    pub(crate) fn range(&self, default_minutes: u32) -> Result<Range, Error> {
+        let moment = |name| {
+            let read = |text| parse_moment(text).map_err(|error| problem(name, error));
+            self.text(name).map(read).transpose()
+        };
+        let to = match moment("to")? {
+            Some(to) => to,
+            None => Minute(now().0.saturating_add(1)),
+        };
+        let from = moment("from")?.unwrap_or(Minute(to.0.saturating_sub(default_minutes)));
+        if from >= to {
+            return Err(problem("from", format_args!("must lie before to, which is {}", to.timestamp())));
+        }
+        Ok(Range { from, to })
+    }
+}
+
+/// The minute that is running.
+pub(crate) fn now() -> Minute {
+    Minute::of(SystemTime::now().into())
+}
+
+/// A complaint about a parameter.
+pub(crate) fn problem(name: &str, message: impl std::fmt::Display) -> Error {
+    Place::Key(&Place::Root, name).problem(message)
+}

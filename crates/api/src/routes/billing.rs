@@ -1,0 +1,222 @@
+//! `GET /billing/<sender>`: what a prefix used in a month: totals, average, and the 95th percentile of the rates of
+//! 5 minutes, in and out, with how much of the month that percentile knows.
+
+use accounting::block::TableSet;
+use accounting::direction::Direction;
+use accounting::field::{Field, Name};
+use accounting::period::{Interval, Minute, Period};
+use accounting::query::parse_interval;
+use accounting::range::Range;
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use storage::{Selection, totals_many};
+
+use super::{CountersView, SenderAddress, damage_noted};
+use crate::Api;
+use crate::error::Error;
+use crate::parameters::{Parameters, now, problem};
+
+/// What a prefix used in a month.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Billing {
+    sender: String,
+    prefix: String,
+    month: String,
+    /// Whether the month is over.
+    complete: bool,
+    r#in: Usage,
+    out: Usage,
+    samples: SamplesView,
+    /// How it was computed.
+    method: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Usage {
+    #[serde(flatten)]
+    total: CountersView,
+    /// Over the month, or over what has passed of it.
+    average_bits_per_second: u64,
+    /// Null when there is no sample.
+    percentile95_bits_per_second: Option<u64>,
+}
+
+/// Which stretches of 5 minutes the percentile is made of.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SamplesView {
+    seconds: u32,
+    from: String,
+    to: String,
+    /// How many there are.
+    count: usize,
+    /// In how many of them nothing was stored; they count as 0.
+    empty: usize,
+    /// How many a whole month, or what has passed of it, would have.
+    expected: u32,
+}
+
+/// How long a sample is.
+const SAMPLE_MINUTES: u32 = 5;
+/// How many samples are read at a time.
+const SAMPLES_AT_ONCE: usize = 48;
+/// Local traffic never leaves: it is not billed.
+const DIRECTIONS: [Direction; 2] = [Direction::In, Direction::Out];
+
+/// `GET /billing/<sender>`
+pub(crate) async fn show(
+    State(api): State<Api>,
+    SenderAddress(sender): SenderAddress,
+    parameters: Parameters,
+) -> Result<Response, Error> {
+    parameters.only(&["prefix", "month"])?;
+    let prefix = parameters.prefix()?;
+    let now = now();
+    let month = match parameters.text("month") {
+        Some(text) => parse_interval(Period::Month, text).map_err(|error| problem("month", error))?,
+        None => Interval::containing(Period::Month, now),
+    };
+    if month.start > now {
+        return Err(problem("month", format_args!("{month} has not begun")));
+    }
+    let known = api.registered(sender).await?;
+    let selection = |interval| Selection { interval, sender, prefix, tables: TableSet::of_field(Field::All) };
+    let mut damaged = Vec::new();
+    let mut total = totals_many(api.store.as_ref(), &[selection(month)]).await?.pop().unwrap_or_default();
+    damaged.append(&mut total.damaged);
+    if total.tables.is_empty() {
+        known.monitors(prefix)?;
+    }
+
+    let passed = Range { from: month.start, to: month.end().min(now) };
+    let sampled = sampled(passed, api.kept_since(Period::Minute, now));
+    let mut samples = Samples::default();
+    let starts: Vec<u32> = (sampled.from.0..sampled.to.0).step_by(SAMPLE_MINUTES as usize).collect();
+    for starts in starts.chunks(SAMPLES_AT_ONCE) {
+        let minutes: Vec<_> = starts
+            .iter()
+            .flat_map(|start| *start..start + SAMPLE_MINUTES)
+            .map(|minute| selection(Interval { period: Period::Minute, start: Minute(minute) }))
+            .collect();
+        let mut answers = totals_many(api.store.as_ref(), &minutes).await?;
+        for minutes in answers.chunks(SAMPLE_MINUTES as usize) {
+            samples.add(minutes.iter().map(|minute| &minute.tables));
+        }
+        answers.iter_mut().for_each(|answer| damaged.append(&mut answer.damaged));
+    }
+
+    let usage = |direction, rates: &mut Vec<u64>| {
+        let total = total.tables.get(direction, Name::ALL).unwrap_or_default();
+        Usage {
+            total: total.into(),
+            average_bits_per_second: bits_per_second(total.bytes, passed.minutes().max(1)),
+            percentile95_bits_per_second: percentile_95(rates),
+        }
+    };
+    let [incoming, outgoing] = &mut samples.rates;
+    let billing = Billing {
+        sender: sender.to_string(),
+        prefix: prefix.to_string(),
+        month: month.to_string(),
+        complete: month.end() <= now,
+        r#in: usage(Direction::In, incoming),
+        out: usage(Direction::Out, outgoing),
+        samples: SamplesView {
+            seconds: SAMPLE_MINUTES * 60,
+            from: sampled.from.timestamp().to_string(),
+            to: sampled.to.timestamp().to_string(),
+            count: starts.len(),
+            empty: samples.empty,
+            expected: passed.minutes() / SAMPLE_MINUTES,
+        },
+        method: method(passed, sampled),
+    };
+    Ok(damage_noted(billing, damaged))
+}
+
+/// The whole samples of a stretch of time of which all minutes are kept.
+fn sampled(passed: Range, kept_since: Minute) -> Range {
+    let from = passed.from.max(kept_since).0.next_multiple_of(SAMPLE_MINUTES);
+    let to = passed.to.0 / SAMPLE_MINUTES * SAMPLE_MINUTES;
+    Range { from: Minute(from.min(to)), to: Minute(to) }
+}
+
+/// The rates of samples, in and out.
+#[derive(Default)]
+struct Samples {
+    rates: [Vec<u64>; 2],
+    empty: usize,
+}
+
+impl Samples {
+    /// Adds the sample that these minutes make up.
+    fn add<'a>(&mut self, minutes: impl Iterator<Item = &'a accounting::block::Tables> + Clone) {
+        self.empty += usize::from(minutes.clone().all(accounting::block::Tables::is_empty));
+        for (direction, rates) in DIRECTIONS.into_iter().zip(&mut self.rates) {
+            let bytes = minutes.clone().filter_map(|minute| minute.get(direction, Name::ALL));
+            let bytes = bytes.fold(0_u64, |sum, counters| sum.saturating_add(counters.bytes));
+            rates.push(bits_per_second(bytes, SAMPLE_MINUTES));
+        }
+    }
+}
+
+/// Rounded down.
+fn bits_per_second(bytes: u64, minutes: u32) -> u64 {
+    let rate = u128::from(bytes) * 8 / (u128::from(minutes) * 60);
+    u64::try_from(rate).unwrap_or(u64::MAX)
+}
+
+/// The smallest rate that at least 95 of 100 rates do not exceed (nearest rank).
+fn percentile_95(rates: &mut [u64]) -> Option<u64> {
+    let rank = (rates.len() * 95).div_ceil(100);
+    let index = rank.checked_sub(1)?;
+    let (_, rate, _) = rates.select_nth_unstable(index);
+    Some(*rate)
+}
+
+fn method(passed: Range, sampled: Range) -> String {
+    let mut method = "traffic between the prefix and what is not monitored; average: total over the time passed; 95th \
+        percentile: nearest rank of the mean rates of 5 minutes, those in which nothing was stored counting as 0"
+        .to_owned();
+    if sampled.from.0 >= passed.from.0 + SAMPLE_MINUTES {
+        method.push_str("; only the samples whose minutes are still kept (retention.minutes)");
+    }
+    method
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_percentile_leaves_out_the_largest_twentieth() {
+        assert_eq!(percentile_95(&mut []), None);
+        assert_eq!(percentile_95(&mut [7]), Some(7));
+        let mut hundred: Vec<u64> = (1..=100).rev().collect();
+        assert_eq!(percentile_95(&mut hundred), Some(95));
+        let mut twenty: Vec<u64> = (1..=20).collect();
+        assert_eq!(percentile_95(&mut twenty), Some(19));
+        let mut nineteen: Vec<u64> = (1..=19).collect();
+        assert_eq!(percentile_95(&mut nineteen), Some(19));
+    }
+
+    #[test]
+    fn rates_do_not_overflow() {
+        assert_eq!(bits_per_second(u64::MAX, 1), 2_459_565_876_494_606_882);
+        assert_eq!(bits_per_second(75, 10), 1);
+        assert_eq!(bits_per_second(74, 10), 0);
+    }
+
+    #[test]
+    fn samples_are_whole_and_kept() {
+        let range = |from, to| Range { from: Minute(from), to: Minute(to) };
+        assert_eq!(sampled(range(100, 204), Minute(0)), range(100, 200));
+        assert_eq!(sampled(range(100, 204), Minute(161)), range(165, 200));
+        assert_eq!(sampled(range(100, 204), Minute(1000)).minutes(), 0);
+        assert!(!method(range(100, 204), range(100, 200)).contains("still kept"));
+        assert!(method(range(100, 204), range(165, 200)).contains("still kept"));
+    }
+}

@@ -1,0 +1,155 @@
+//! `GET /series/<sender>`: one name over time, in whole minutes, hours, days or months. Where nothing is stored there is a
+//! gap, not a zero.
+
+use accounting::block::{TableSet, Tables};
+use accounting::direction::Direction;
+use accounting::field::{Field, Name};
+use accounting::period::{Interval, Period};
+use accounting::range::Range;
+use axum::extract::State;
+use axum::response::Response;
+use flow::Prefix;
+use serde::Serialize;
+use storage::{Selection, totals_many};
+
+use super::{CountersView, Ordered, SenderAddress, damage_noted};
+use crate::Api;
+use crate::error::Error;
+use crate::parameters::Parameters;
+
+/// One name over time.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Series {
+    sender: String,
+    prefix: String,
+    name: String,
+    step: &'static str,
+    /// The start of the first step.
+    from: String,
+    /// The end of the last step.
+    to: String,
+    points: Vec<Point>,
+}
+
+#[derive(Serialize)]
+struct Point {
+    /// When the step starts.
+    start: String,
+    /// What was counted, by direction; null when nothing is stored of this step.
+    counters: Option<Ordered<Counted>>,
+}
+
+#[derive(Serialize)]
+struct Counted {
+    #[serde(flatten)]
+    counters: CountersView,
+    /// There, and true, when a limit folded names, so that this one may be too low.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
+}
+
+const STEPS: [(&str, Period); 4] =
+    [("minute", Period::Minute), ("hour", Period::Hour), ("day", Period::Day), ("month", Period::Month)];
+/// The last day, when nothing is said.
+const DEFAULT_MINUTES: u32 = 24 * 60;
+/// How many steps are answered at once: a week of minutes, and for names that stand in large tables a day.
+const MOST_STEPS: usize = 7 * 24 * 60 + 1;
+const MOST_STEPS_OF_LARGE_TABLES: usize = 24 * 60 + 1;
+/// How many steps are read at a time: the tables of more are never in memory together.
+const STEPS_AT_ONCE: usize = 60;
+
+/// What is asked for.
+struct Question {
+    prefix: Prefix,
+    name: Name,
+    directions: Vec<Direction>,
+    step: Period,
+    steps: Vec<Interval>,
+}
+
+impl Question {
+    fn read(parameters: &Parameters) -> Result<Self, Error> {
+        parameters.only(&["prefix", "name", "direction", "from", "to", "step"])?;
+        let name = parameters.read("name")?.unwrap_or(Name::ALL);
+        let step = parameters.one_of("step", &STEPS)?.unwrap_or(Period::Hour);
+        let range = parameters.range(DEFAULT_MINUTES)?;
+        let most = match name.field {
+            Field::All | Field::Protocol => MOST_STEPS,
+            _ => MOST_STEPS_OF_LARGE_TABLES,
+        };
+        Ok(Self {
+            prefix: parameters.prefix()?,
+            name,
+            directions: parameters.direction()?.map_or_else(|| Direction::ALL.to_vec(), |one| vec![one]),
+            step,
+            steps: steps(range, step, most)?,
+        })
+    }
+
+    /// With the counters of everything, which tell what was counted as nothing from what is not there.
+    fn tables(&self) -> TableSet {
+        TableSet::of_field(self.name.field).union(TableSet::of_field(Field::All))
+    }
+
+    fn point(&self, step: Interval, tables: &Tables) -> Point {
+        let counted = |direction: Direction| {
+            let counters = tables.get(direction, self.name).unwrap_or_default().into();
+            let truncated = tables.truncated(direction, self.name.field);
+            (direction.name().to_owned(), Counted { counters, truncated })
+        };
+        let counters = (!tables.is_empty()).then(|| Ordered(self.directions.iter().copied().map(counted).collect()));
+        Point { start: step.start.timestamp().to_string(), counters }
+    }
+}
+
+/// The steps of a range, when they are not too many.
+fn steps(range: Range, step: Period, most: usize) -> Result<Vec<Interval>, Error> {
+    let steps: Vec<_> = range.steps(step).take(most + 1).collect();
+    if steps.len() > most {
+        let instead = match step.coarser() {
+            Some(coarser) if coarser < Period::Year => format!("step={}, or a shorter range", coarser.name()),
+            _ => "a shorter range".to_owned(),
+        };
+        let name = step.name();
+        return Err(Error::TooMuch(format!(
+            "at most {most} {name}s of this name are answered at once: ask for {instead}"
+        )));
+    }
+    Ok(steps)
+}
+
+/// `GET /series/<sender>`
+pub(crate) async fn show(
+    State(api): State<Api>,
+    SenderAddress(sender): SenderAddress,
+    parameters: Parameters,
+) -> Result<Response, Error> {
+    let question = Question::read(&parameters)?;
+    let known = api.registered(sender).await?;
+    let (prefix, tables) = (question.prefix, question.tables());
+    let mut points = Vec::with_capacity(question.steps.len());
+    let mut damaged = Vec::new();
+    for steps in question.steps.chunks(STEPS_AT_ONCE) {
+        let selections: Vec<_> =
+            steps.iter().map(|interval| Selection { interval: *interval, sender, prefix, tables }).collect();
+        for (step, totals) in steps.iter().zip(totals_many(api.store.as_ref(), &selections).await?) {
+            points.push(question.point(*step, &totals.tables));
+            damaged.extend(totals.damaged);
+        }
+    }
+    if points.iter().all(|point| point.counters.is_none()) {
+        known.monitors(prefix)?;
+    }
+    let at = |minute: Option<accounting::period::Minute>| minute.unwrap_or_default().timestamp().to_string();
+    let series = Series {
+        sender: sender.to_string(),
+        prefix: prefix.to_string(),
+        name: question.name.to_string(),
+        step: question.step.name(),
+        from: at(question.steps.first().map(|step| step.start)),
+        to: at(question.steps.last().map(|step| step.end())),
+        points,
+    };
+    Ok(damage_noted(series, damaged))
+}

@@ -1,0 +1,159 @@
+//! `GET /top/<sender>`: the largest values of a field in any stretch of time, with what is behind them, so that the list
+//! adds up.
+
+use accounting::block::{TableSet, Tables};
+use accounting::direction::Direction;
+use accounting::field::{Field, Name};
+use accounting::range::Range;
+use axum::extract::State;
+use axum::response::Response;
+use flow::{Counters, Prefix};
+use serde::Serialize;
+use storage::totals_in_range;
+
+use super::{CountersView, SenderAddress, damage_noted};
+use crate::Api;
+use crate::error::Error;
+use crate::parameters::Parameters;
+
+/// The largest values of a field.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Top {
+    sender: String,
+    prefix: String,
+    direction: &'static str,
+    field: &'static str,
+    /// Which counter they are sorted by.
+    by: &'static str,
+    from: String,
+    to: String,
+    /// Everything that was counted: the sum of `rows`, `rest` and `other`.
+    total: CountersView,
+    rows: Vec<Row>,
+    /// The values that are told apart but not listed.
+    rest: Rest,
+    /// What is not told apart, because there were too many values.
+    other: CountersView,
+    /// Whether `other` holds something: then values may be missing and counters may be too low.
+    truncated: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    #[serde(flatten)]
+    counters: CountersView,
+}
+
+#[derive(Serialize)]
+struct Rest {
+    /// How many values.
+    names: usize,
+    #[serde(flatten)]
+    counters: CountersView,
+}
+
+/// Which counter decides.
+#[derive(Clone, Copy)]
+enum Measure {
+    Bytes,
+    Packets,
+    Flows,
+}
+
+const MEASURES: [(&str, Measure); 3] =
+    [("bytes", Measure::Bytes), ("pkts", Measure::Packets), ("flows", Measure::Flows)];
+/// How many values are listed when nothing is said, and at most.
+const ROWS: usize = 20;
+const MOST_ROWS: usize = 1000;
+/// The last hour, when nothing is said.
+const DEFAULT_MINUTES: u32 = 60;
+
+/// What is asked for.
+struct Question {
+    prefix: Prefix,
+    field: Field,
+    direction: Direction,
+    range: Range,
+    rows: usize,
+    by: (&'static str, Measure),
+}
+
+impl Question {
+    fn read(parameters: &Parameters) -> Result<Self, Error> {
+        parameters.only(&["prefix", "field", "direction", "from", "to", "n", "by"])?;
+        let fields = Field::ALL.map(|field| (field.name(), field));
+        let measures = MEASURES.map(|(word, measure)| (word, (word, measure)));
+        let [bytes, ..] = MEASURES;
+        Ok(Self {
+            prefix: parameters.prefix()?,
+            field: parameters.one_of("field", fields.get(1..).unwrap_or_default())?.unwrap_or(Field::SourceAddress),
+            direction: parameters.direction()?.unwrap_or(Direction::In),
+            range: parameters.range(DEFAULT_MINUTES)?,
+            rows: parameters.count("n", ROWS, MOST_ROWS)?,
+            by: parameters.one_of("by", &measures)?.unwrap_or(bytes),
+        })
+    }
+}
+
+/// `GET /top/<sender>`
+pub(crate) async fn show(
+    State(api): State<Api>,
+    SenderAddress(sender): SenderAddress,
+    parameters: Parameters,
+) -> Result<Response, Error> {
+    let question = Question::read(&parameters)?;
+    let known = api.registered(sender).await?;
+    api.refuse_expired(question.range)?;
+    // With everything of all directions, which tells what was counted as nothing from what is not there.
+    let tables = TableSet::of(question.direction, question.field).union(TableSet::of_field(Field::All));
+    let totals = totals_in_range(api.store.as_ref(), sender, question.prefix, question.range, tables).await?;
+    if totals.tables.is_empty() {
+        known.monitors(question.prefix)?;
+    }
+    Ok(damage_noted(question.answer(sender.to_string(), &totals.tables), totals.damaged))
+}
+
+impl Question {
+    fn answer(&self, sender: String, tables: &Tables) -> Top {
+        let (by, measure) = self.by;
+        let mut rows: Vec<(Name, Counters)> = tables
+            .rows_of(self.field)
+            .filter(|(direction, ..)| *direction == self.direction)
+            .map(|(_, name, counters)| (name, counters))
+            .collect();
+        // Stable: equal ones stay in the order of their values.
+        rows.sort_by_key(|(_, counters)| std::cmp::Reverse(measure.of(counters)));
+        let rest = rows.split_off(self.rows.min(rows.len()));
+        let mut behind = Counters::ZERO;
+        rest.iter().for_each(|(_, counters)| behind.add(*counters));
+        Top {
+            sender,
+            prefix: self.prefix.to_string(),
+            direction: self.direction.name(),
+            field: self.field.name(),
+            by,
+            from: self.range.from.timestamp().to_string(),
+            to: self.range.to.timestamp().to_string(),
+            total: tables.get(self.direction, Name::ALL).unwrap_or_default().into(),
+            rows: rows
+                .into_iter()
+                .map(|(name, counters)| Row { name: name.to_string(), counters: counters.into() })
+                .collect(),
+            rest: Rest { names: rest.len(), counters: behind.into() },
+            other: tables.other(self.direction, self.field).into(),
+            truncated: tables.truncated(self.direction, self.field),
+        }
+    }
+}
+
+impl Measure {
+    fn of(self, counters: &Counters) -> u64 {
+        match self {
+            Self::Bytes => counters.bytes,
+            Self::Packets => counters.packets,
+            Self::Flows => counters.flows,
+        }
+    }
+}

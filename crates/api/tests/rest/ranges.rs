@@ -1,0 +1,230 @@
+//! `/top` and `/series`: any stretch of time, what adds up, what is a gap, and what is too much.
+
+use std::time::{Duration, SystemTime};
+
+use accounting::block::Tables;
+use accounting::direction::Direction::{In, InLocal, Out};
+use accounting::field::Field;
+use accounting::period::{Interval, Minute, Period};
+use flow::{Counters, Timestamp};
+use serde_json::{Value, json};
+use storage::{Store, WriterState};
+
+use crate::client::{Answer, ask};
+use crate::server::Server;
+use crate::stats::{SENDER, WRITER, count, minute, register};
+
+const PREFIX: &str = "10.0.0.0/8";
+
+fn get(server: &Server, path: &str) -> Answer {
+    ask(server.address, "GET", path, "")
+}
+
+fn top(server: &Server, parameters: &str) -> Value {
+    let answer = get(server, &format!("/top/{SENDER}?prefix={PREFIX}&{parameters}"));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+fn series(server: &Server, parameters: &str) -> Value {
+    let answer = get(server, &format!("/series/{SENDER}?prefix={PREFIX}&{parameters}"));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+fn counters(flows: u64, bytes: u64) -> Value {
+    json!({"bytes": bytes, "pkts": bytes / 100, "flows": flows})
+}
+
+/// Four addresses in two minutes, over the end of an hour.
+fn talkers() -> Server {
+    let server = Server::start();
+    register(&server);
+    let rows = [
+        (In, "all", 9, 1000),
+        (In, "srcip:192.0.2.1", 1, 500),
+        (In, "srcip:192.0.2.2", 5, 300),
+        (In, "srcip:192.0.2.3", 3, 200),
+        (Out, "all", 1, 700),
+        (Out, "srcip:10.0.0.1", 1, 700),
+    ];
+    count(&server, WRITER, minute("2026-03-01 10:59"), PREFIX, &rows);
+    let rows = [(In, "all", 2, 1100), (In, "srcip:2001:db8::1", 1, 400), (In, "srcip:192.0.2.3", 1, 700)];
+    count(&server, WRITER, minute("2026-03-01 11:00"), PREFIX, &rows);
+    server
+}
+
+const BOTH: &str = "from=2026-03-01T10:59Z&to=2026-03-01T11:01Z";
+
+#[test]
+fn the_largest_come_first_and_the_list_adds_up() {
+    let server = talkers();
+    let row =
+        |name: &str, flows: u64, bytes: u64| json!({"name": name, "bytes": bytes, "pkts": bytes / 100, "flows": flows});
+    let expected = json!({
+        "sender": SENDER, "prefix": PREFIX, "direction": "in", "field": "srcip", "by": "bytes",
+        "from": "2026-03-01T10:59:00Z", "to": "2026-03-01T11:01:00Z",
+        "total": counters(11, 2100),
+        "rows": [row("srcip:192.0.2.3", 4, 900), row("srcip:192.0.2.1", 1, 500)],
+        "rest": {"names": 2, "bytes": 700, "pkts": 7, "flows": 6},
+        "other": counters(0, 0), "truncated": false
+    });
+    assert_eq!(top(&server, &format!("{BOTH}&n=2")), expected);
+    let by_flows = top(&server, &format!("{BOTH}&by=flows"));
+    assert_eq!(by_flows["rows"][0], row("srcip:192.0.2.2", 5, 300));
+    assert_eq!(by_flows["rest"]["names"], 0);
+    let first_minute = top(&server, "from=2026-03-01T10:59Z&to=2026-03-01T11:00Z&by=pkts&direction=out");
+    assert_eq!(first_minute["rows"], json!([row("srcip:10.0.0.1", 1, 700)]));
+    assert_eq!(first_minute["total"], counters(1, 700));
+    let nothing = top(&server, &format!("{BOTH}&direction=in:local"));
+    assert_eq!((&nothing["total"], &nothing["rows"]), (&counters(0, 0), &json!([])));
+}
+
+#[test]
+fn what_a_limit_folded_is_shown() {
+    let server = Server::start();
+    register(&server);
+    let mut tables = Tables::new();
+    let counted = Counters { bytes: 300, packets: 3, flows: 3 };
+    let other = Counters { bytes: 200, packets: 2, flows: 2 };
+    tables.add(In, "all".parse().unwrap(), counted);
+    tables.add(In, "srcip:192.0.2.1".parse().unwrap(), Counters { bytes: 100, packets: 1, flows: 1 });
+    tables.add_other(In, Field::SourceAddress, other);
+    let at = minute("2026-03-01 10:59");
+    let blocks = tables.blocks(at, SENDER.parse().unwrap(), PREFIX.parse().unwrap(), WRITER, 1, 1);
+    server.runtime.block_on(async {
+        server.store.put_writer(&WriterState::new(WRITER, 1, Timestamp::EPOCH)).await.unwrap();
+        server.store.put_blocks(&blocks).await.unwrap();
+    });
+    let answer = top(&server, BOTH);
+    assert_eq!((&answer["other"], &answer["truncated"]), (&counters(2, 200), &json!(true)));
+    let answer = series(&server, &format!("{BOTH}&step=minute&name=srcip:192.0.2.9&direction=in"));
+    let point = &answer["points"][0]["counters"]["in"];
+    assert_eq!(point, &json!({"bytes": 0, "pkts": 0, "flows": 0, "truncated": true}));
+}
+
+#[test]
+fn a_gap_is_no_zero() {
+    let server = talkers();
+    let answer = series(&server, "from=2026-03-01T10:58&to=2026-03-01T11:01&step=minute&name=srcip:192.0.2.1");
+    let zero = counters(0, 0);
+    let expected = json!({
+        "sender": SENDER, "prefix": PREFIX, "name": "srcip:192.0.2.1", "step": "minute",
+        "from": "2026-03-01T10:58:00Z", "to": "2026-03-01T11:01:00Z",
+        "points": [
+            {"start": "2026-03-01T10:58:00Z", "counters": null},
+            {"start": "2026-03-01T10:59:00Z", "counters":
+                {"in": counters(1, 500), "out": zero, "in:local": zero, "out:local": zero}},
+            {"start": "2026-03-01T11:00:00Z", "counters":
+                {"in": zero, "out": zero, "in:local": zero, "out:local": zero}},
+        ]
+    });
+    assert_eq!(answer, expected);
+}
+
+#[test]
+fn steps_are_whole_and_sum_what_is_finer() {
+    let server = talkers();
+    count(&server, WRITER, minute("2026-02-28 00:00"), PREFIX, &[(In, "all", 1, 100), (InLocal, "all", 1, 100)]);
+    let of = |step: &str| {
+        let answer = series(&server, &format!("from=2026-02-28&to=2026-03-01T11:01&step={step}&direction=in"));
+        let points = answer["points"].as_array().unwrap();
+        let bytes = |point: &Value| point["counters"]["in"]["bytes"].as_u64();
+        (points.len(), points.iter().filter_map(bytes).collect::<Vec<_>>())
+    };
+    assert_eq!(of("minute"), (24 * 60 + 11 * 60 + 1, vec![100, 1000, 1100]));
+    assert_eq!(of("hour"), (24 + 12, vec![100, 1000, 1100]));
+    assert_eq!(of("day"), (2, vec![100, 2100]));
+    assert_eq!(of("month"), (2, vec![100, 2100]));
+}
+
+#[test]
+fn without_times_it_is_about_now() {
+    let server = Server::start();
+    register(&server);
+    let now = Minute::of(SystemTime::now().into());
+    count(
+        &server,
+        WRITER,
+        Interval { period: Period::Minute, start: now },
+        PREFIX,
+        &[(In, "all", 1, 100), (In, "srcip:192.0.2.1", 1, 100)],
+    );
+    assert_eq!(top(&server, "from=&to=")["rows"][0]["name"], "srcip:192.0.2.1");
+    let points = series(&server, "step=")["points"].as_array().unwrap().clone();
+    assert_eq!(points.last().unwrap()["counters"]["in"], counters(1, 100));
+    assert_eq!(points.len(), 25);
+}
+
+#[test]
+fn too_many_steps_are_a_422_that_says_what_to_ask_instead() {
+    let server = talkers();
+    let refuse = |parameters: &str| {
+        get(&server, &format!("/series/{SENDER}?prefix={PREFIX}&{parameters}")).refusal(422, "UNPROCESSABLE_ENTITY")
+    };
+    let minutes = "from=2026-01-01&to=2026-03-01&step=minute";
+    let message = refuse(minutes);
+    assert_eq!(
+        message,
+        "at most 10081 minutes of this name are answered at once: ask for step=hour, or a shorter range"
+    );
+    assert!(refuse(&format!("{minutes}&name=srcip:192.0.2.1")).contains("at most 1441 minutes"));
+    let message = refuse("from=1970-01-01&to=9999-12-31&step=month");
+    assert!(message.contains("at most 10081 months") && message.ends_with("ask for a shorter range"), "{message}");
+}
+
+#[test]
+fn a_range_that_cuts_through_what_is_kept_as_a_whole_is_a_422() {
+    let mut keep = [None; 5];
+    keep[Period::Minute as usize] = Some(Duration::from_secs(7 * 24 * 3600));
+    let server = Server::keeping(keep);
+    register(&server);
+    count(&server, WRITER, minute("2026-03-01 10:59"), PREFIX, &[(In, "all", 1, 100)]);
+    let refused = get(&server, &format!("/top/{SENDER}?prefix={PREFIX}&{BOTH}"));
+    let message = refused.refusal(422, "UNPROCESSABLE_ENTITY");
+    assert!(message.starts_with("minutes are kept since 20"), "{message}");
+    assert!(message.contains("let from and to be the start of some hour"), "{message}");
+    assert_eq!(top(&server, "from=2026-03-01T10:00&to=2026-03-01T12:00")["total"], counters(1, 100));
+}
+
+#[test]
+fn a_prefix_of_which_nothing_is_stored_is_a_404_unless_it_is_monitored() {
+    let server = talkers();
+    for route in ["top", "series", "billing"] {
+        let path = format!("/{route}/{SENDER}?prefix=10.0.0.0/9");
+        let message = get(&server, &path).refusal(404, "NOT_FOUND");
+        assert!(message.starts_with("10.0.0.0/9 is not a monitored prefix of 172.16.1.1"), "{message}");
+        let added = r#"{"prefixes":[{"prefix":"10.0.0.0","prefixLen":9}]}"#;
+        ask(server.address, "PUT", &format!("/senders/{SENDER}"), added);
+        assert_eq!(get(&server, &path).status, 200);
+        assert_eq!(ask(server.address, "DELETE", &format!("/senders/{SENDER}"), added).status, 200);
+        let message = get(&server, &format!("/{route}/192.0.2.77?prefix={PREFIX}")).refusal(404, "NOT_FOUND");
+        assert!(message.contains("192.0.2.77 is not a registered sender"), "{message}");
+    }
+}
+
+#[test]
+fn a_wrong_question_is_refused_with_its_parameter_and_the_right_form() {
+    let server = talkers();
+    for (question, expected) in [
+        ("top/172.16.1.1", "prefix: is missing: add prefix=172.16.1.0/24 to the query"),
+        ("top/172.16.1.1?prefix=10.0.0.1/8", "prefix: 10.0.0.1 is not the first address of its /8"),
+        ("top/172.16.1.1?prefx=10.0.0.0/8", "prefx: is not a known key: did you mean prefix?"),
+        ("top/172.16.1.1?prefix=10.0.0.0/8&prefix=10.0.0.0/8", "prefix: stands twice"),
+        ("top/172.16.1.1?prefix=10.0.0.0/8&field=all", "field: must be one of proto, srcip, srcport"),
+        ("top/172.16.1.1?prefix=10.0.0.0/8&direction=both", "direction: must be one of in, out, in:local, out:local"),
+        ("top/172.16.1.1?prefix=10.0.0.0/8&n=0", "n: must be a whole number from 1 to 1000, not \"0\""),
+        ("top/172.16.1.1?prefix=10.0.0.0/8&n=1001", "n: must be a whole number from 1 to 1000"),
+        ("top/172.16.1.1?prefix=10.0.0.0/8&by=size", "by: must be one of bytes, pkts, flows, not \"size\""),
+        ("top/172.16.1.1?prefix=10.0.0.0/8&from=noon", "from: 'noon' is no time: write 2026-11-23T05:01Z"),
+        ("top/172.16.1.1?prefix=10.0.0.0/8&from=2026-03-01&to=2026-03-01", "from: must lie before to"),
+        ("series/172.16.1.1?prefix=10.0.0.0/8&step=week", "step: must be one of minute, hour, day, month"),
+        ("series/172.16.1.1?prefix=10.0.0.0/8&name=proto:tcp", "name: 'proto:tcp' is not a name"),
+        ("billing/172.16.1.1?prefix=10.0.0.0/8&month=2026", "month: '2026' names no month: write YYYY-MM"),
+        ("billing/172.16.1.1?prefix=10.0.0.0/8&month=9999-01", "month: 9999-01 has not begun"),
+        ("top/router?prefix=10.0.0.0/8", "\"router\" in the path is not an IP address"),
+    ] {
+        let message = get(&server, &format!("/{question}")).refusal(400, "BAD_REQUEST");
+        assert!(message.contains(expected), "{question}\n{message}\n{expected}");
+    }
+}
