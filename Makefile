@@ -36,6 +36,9 @@ bench: test-packages
 # Writes the checked-in tables anew from their sources: look at the difference before you commit it.
 bless:
 	cargo run -q -p xtask -- elements
+	cargo run -q -- package-files target/package-files
+	cp target/package-files/netflow.toml packaging/
+	cp target/package-files/configuration.md docs/
 
 FUZZ_SECONDS ?= 1200
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))

@@ -1,6 +1,9 @@
 //! One file and one variant for each command.
 
+pub(crate) mod check_config;
+pub(crate) mod config;
 pub(crate) mod decode;
+pub(crate) mod package_files;
 pub(crate) mod replay;
 pub(crate) mod serve;
 pub(crate) mod store;
@@ -24,6 +27,13 @@ pub(crate) enum Command {
     /// Checks, copies or exports everything that is stored
     #[command(subcommand)]
     Store(store::Command),
+    /// Shows all settings and where each is from
+    Config(config::Arguments),
+    /// Tells whether the configuration is right and can be used, without starting
+    CheckConfig,
+    /// Writes man pages, completions and the reference of the configuration
+    #[command(hide = true)]
+    PackageFiles(package_files::Arguments),
 }
 
 impl Command {
@@ -34,6 +44,9 @@ impl Command {
             Self::Replay(arguments) => replay::run(load(config)?, &arguments),
             Self::Decode(arguments) => decode::run(&arguments),
             Self::Store(command) => command.run(&load(config)?),
+            Self::Config(arguments) => config::run(&load(config)?, &arguments),
+            Self::CheckConfig => check_config::run(&load(config)?),
+            Self::PackageFiles(arguments) => package_files::run(&arguments),
         }
     }
 }

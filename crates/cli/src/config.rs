@@ -1,16 +1,22 @@
 //! What an operator can say: one file in TOML, and the environment, which wins. The names are those of the original
-//! where it had them. `packaging/netflow.toml` in the repository shows every key with its default.
+//! where it had them. `packaging/netflow.toml` and `docs/configuration.md` are written from the table of all keys.
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `config/key.rs` | every key: its name, how its value is read, where it goes; the nearest name to a wrong one |
+//! | `config/reference.rs` | every key in one table: its name, where it goes, what it does |
+//! | `config/key.rs` | what a key is, how it is found; the nearest name to a wrong one |
+//! | `config/place.rs` | the kinds of values: how each is read, written and told |
+//! | `config/document.rs` | the table as a commented file, as Markdown and as a man page |
 //! | `config/value.rs` | values as a file or a variable holds them, and how they become addresses, numbers, lists |
 //! | `config/unit.rs` | durations and sizes: `10s`, `7d`, `8MiB` |
 //! | `config/source.rs` | a file or the environment to keys with values |
 //! | `config/error.rs` | everything that is wrong, each with its place |
 
+pub(crate) mod document;
 mod error;
 mod key;
+mod place;
+mod reference;
 mod source;
 mod unit;
 mod value;
@@ -24,6 +30,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use error::ConfigError;
+pub(crate) use key::Key;
+pub(crate) use reference::KEYS;
+pub(crate) use source::{Origin, Origins};
 
 /// The file that is read when none is named and it is there.
 pub(crate) const DEFAULT_FILE: &str = "/etc/netflow/netflow.toml";
@@ -247,11 +256,13 @@ pub(crate) struct Loaded {
     pub(crate) config: Config,
     /// The file that was read, if any.
     pub(crate) file: Option<PathBuf>,
+    /// Where each setting is from.
+    pub(crate) origins: Origins,
 }
 
 impl Config {
     /// Reads the named file, or [`DEFAULT_FILE`] when none is named and it is there; then the environment, whose
-    /// variables are described at [`key::environment_name`].
+    /// variables are described at [`key::Key::variable`].
     ///
     /// # Errors
     /// Everything that is wrong in the file and the environment, at once.
@@ -261,13 +272,13 @@ impl Config {
     ) -> Result<Loaded, ConfigError> {
         let file = path.map(Path::to_owned).or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
         let mut problems = Vec::new();
-        let mut config = Self::default();
+        let (mut config, mut origins) = (Self::default(), Origins::new());
         if let Some(path) = &file {
             let text = fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
-            source::apply_file(path, &text, &mut config, &mut problems);
+            source::apply_file(path, &text, &mut config, &mut origins, &mut problems);
         }
-        source::apply_environment(environment, &mut config, &mut problems);
-        if problems.is_empty() { Ok(Loaded { config, file }) } else { Err(ConfigError::new(problems)) }
+        source::apply_environment(environment, &mut config, &mut origins, &mut problems);
+        if problems.is_empty() { Ok(Loaded { config, file, origins }) } else { Err(ConfigError::new(problems)) }
     }
 }
 

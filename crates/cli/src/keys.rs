@@ -93,6 +93,20 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// Where the keys are, without making any; `None` when [`load`](Self::load) would make them.
+    ///
+    /// # Errors
+    /// When the file of keys cannot be read, is damaged, or can be read by others.
+    pub(crate) fn look_up(admin: &Admin, data_dir: &Path) -> Result<Option<Place>, KeysError> {
+        if admin.auth_key.is_some() && admin.sign_key.is_some() {
+            return Ok(Some(Place::Configuration));
+        }
+        let path = data_dir.join(FILE_NAME);
+        Ok(read(&path)?.map(|_| Place::File { path, made: false }))
+    }
+}
+
 /// The keys of a file.
 struct Kept {
     auth: Secret,

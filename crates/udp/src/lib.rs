@@ -18,4 +18,4 @@ mod steer;
 
 pub use receive::{Batch, Received, SocketSet};
 pub use send::{Outgoing, Sender};
-pub use socket::{Socket, bind};
+pub use socket::{Socket, bind, try_bind};

@@ -45,7 +45,7 @@ impl AsFd for Socket {
 pub fn bind(address: SocketAddr, threads: usize, receive_buffer: usize) -> io::Result<Vec<Socket>> {
     // Without SO_REUSEPORT: fails when somebody else is there, whoever set what options.
     if address.port() != 0 {
-        drop(open(address, false)?);
+        try_bind(address)?;
     }
     let first = bind_one(address, receive_buffer)?;
     let address = first.address;
@@ -57,6 +57,14 @@ pub fn bind(address: SocketAddr, threads: usize, receive_buffer: usize) -> io::R
         sockets.push(bind_one(address, receive_buffer)?);
     }
     Ok(sockets)
+}
+
+/// Whether an address could be bound now; it is not kept.
+///
+/// # Errors
+/// When it cannot be bound.
+pub fn try_bind(address: SocketAddr) -> io::Result<()> {
+    open(address, false).map(drop)
 }
 
 fn bind_one(address: SocketAddr, receive_buffer: usize) -> io::Result<Socket> {

@@ -21,7 +21,7 @@ use crate::store;
 
 /// Runs until SIGTERM or SIGINT; comes back when everything that was received is stored.
 pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
-    let Loaded { config, file } = loaded;
+    let Loaded { config, file, .. } = loaded;
     match file {
         Some(file) => tracing::info!("configuration read from {}", file.display()),
         None => tracing::info!("no configuration file: defaults and environment"),

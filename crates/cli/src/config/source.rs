@@ -1,6 +1,7 @@
 //! Where settings come from: the text of a file, and the variables of the environment. Both become keys with values,
 //! which are then read the same way.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -9,16 +10,36 @@ use toml::de::{DeTable, DeValue};
 
 use super::Config;
 use super::error::Problem;
-use super::key::{self, ENVIRONMENT_PREFIX, Setter};
+use super::key::{self, ENVIRONMENT_PREFIX, Key};
 use super::value::{Content, Value};
 
+/// Where the value of a key is from, when it is not the default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This line of the file, from 1.
+    Line(usize),
+    /// The key's variable of the environment.
+    Environment,
+}
+
+/// The origins of all keys that do not have their defaults, by name.
+pub(crate) type Origins = BTreeMap<&'static str, Origin>;
+
 /// Puts all settings of a file into the configuration, and what is wrong with them into the list.
-pub(super) fn apply_file(path: &Path, text: &str, config: &mut Config, problems: &mut Vec<Problem>) {
+pub(super) fn apply_file(
+    path: &Path,
+    text: &str,
+    config: &mut Config,
+    origins: &mut Origins,
+    problems: &mut Vec<Problem>,
+) {
     let mut file = FileSettings { path, text, settings: Vec::new(), problems };
     file.read();
-    for Setting { key, set, value } in file.settings {
-        if let Err(misfit) = set(config, &value) {
-            let message = format!("{key} {}", misfit.message);
+    for (key, value) in file.settings {
+        let line = text.get(..value.place.start).unwrap_or_default().matches('\n').count() + 1;
+        origins.insert(key.name, Origin::Line(line));
+        if let Err(misfit) = (key.place)(config).read(&value) {
+            let message = format!("{} {}", key.name, misfit.message);
             problems.push(Problem::in_file(path, text, misfit.place, &message));
         }
     }
@@ -28,6 +49,7 @@ pub(super) fn apply_file(path: &Path, text: &str, config: &mut Config, problems:
 pub(super) fn apply_environment(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     config: &mut Config,
+    origins: &mut Origins,
     problems: &mut Vec<Problem>,
 ) {
     let mut variables: Vec<(String, OsString)> = environment
@@ -37,32 +59,28 @@ pub(super) fn apply_environment(
         .collect();
     variables.sort();
     for (name, value) in variables {
-        if let Err(message) = apply_variable(&name, value, config) {
+        if let Err(message) = apply_variable(&name, value, config, origins) {
             problems.push(Problem::in_environment(message));
         }
     }
 }
 
-fn apply_variable(name: &str, value: OsString, config: &mut Config) -> Result<(), String> {
-    let set =
+fn apply_variable(name: &str, value: OsString, config: &mut Config, origins: &mut Origins) -> Result<(), String> {
+    let key =
         key::find_variable(name).ok_or_else(|| format!("unknown variable {name}{}", key::variable_suggestion(name)))?;
     let text = value.into_string().map_err(|_| format!("{name} is not text in UTF-8"))?;
     let place = 0..text.len();
-    set(config, &Value { content: Content::Variable(text), place })
+    origins.insert(key.name, Origin::Environment);
+    (key.place)(config)
+        .read(&Value { content: Content::Variable(text), place })
         .map_err(|misfit| format!("{name} {}", misfit.message))
-}
-
-struct Setting {
-    key: String,
-    set: Setter,
-    value: Value,
 }
 
 /// The way through the tables of a file.
 struct FileSettings<'a> {
     path: &'a Path,
     text: &'a str,
-    settings: Vec<Setting>,
+    settings: Vec<(&'static Key, Value)>,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -80,19 +98,21 @@ impl FileSettings<'_> {
     /// No deeper than keys go, so that a file cannot make it recurse far.
     fn walk(&mut self, section: &str, table: &DeTable<'_>) {
         for (name, value) in table {
-            let key =
+            let path =
                 if section.is_empty() { name.get_ref().to_string() } else { format!("{section}.{}", name.get_ref()) };
-            let problem = match (key::find(&key), value.get_ref()) {
-                (Some(set), _) => {
-                    self.settings.push(Setting { key, set, value: value_of(value) });
+            let problem = match (key::find(&path), value.get_ref()) {
+                (Some(key), _) => {
+                    self.settings.push((key, value_of(value)));
                     continue;
                 }
-                (None, DeValue::Table(inner)) if key::is_section(&key) => {
-                    self.walk(&key, inner);
+                (None, DeValue::Table(inner)) if key::is_section(&path) => {
+                    self.walk(&path, inner);
                     continue;
                 }
-                (None, _) if key::is_section(&key) => format!("{key} is a section: write [{key}] and its keys below"),
-                (None, _) => format!("unknown key '{key}'{}", key::suggestion(&key)),
+                (None, _) if key::is_section(&path) => {
+                    format!("{path} is a section: write [{path}] and its keys below")
+                }
+                (None, _) => format!("unknown key '{path}'{}", key::suggestion(&path)),
             };
             self.problems.push(Problem::in_file(self.path, self.text, name.span(), &problem));
         }

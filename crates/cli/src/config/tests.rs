@@ -43,7 +43,7 @@ fn the_reference_file_holds_every_key_with_its_default() {
             None => _ = written.insert(name.clone()),
         }
     }
-    let known: BTreeSet<String> = key::KEYS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let known: BTreeSet<String> = KEYS.iter().map(|key| key.name.to_owned()).collect();
     assert_eq!(written, known);
 }
 
@@ -102,10 +102,10 @@ fn every_key_can_be_set_in_the_file_and_in_the_environment() {
         ("cassandra.keyspaceConfig", "\"WITH x\"", "WITH x"),
         ("spool.maxBytes", "\"1GiB\"", "1GiB"),
     ];
-    assert_eq!(changed.len(), key::KEYS.len());
+    assert_eq!(changed.len(), KEYS.len());
     for (key, in_file, in_environment) in changed {
         let from_file = load(&format!("{key} = {in_file}"), &[]).unwrap();
-        let variable = key::environment_name(key);
+        let variable = key::find(key).unwrap().variable();
         let from_environment = load("", &[(&variable, in_environment)]).unwrap();
         assert_eq!(from_file, from_environment, "{key}");
         assert_ne!(from_file, Config::default(), "{key}");
@@ -116,6 +116,32 @@ fn every_key_can_be_set_in_the_file_and_in_the_environment() {
 fn the_environment_wins_over_the_file_and_other_variables_are_left_alone() {
     let variables = [("NETFLOW__SERVER__CORES", "3"), ("NETFLOW_SERVICE_HOST", "10.0.0.1"), ("HOME", "/")];
     assert_eq!(load("server.cores = 2", &variables).unwrap().server.cores, NonZero::new(3));
+}
+
+#[test]
+fn every_setting_tells_where_it_is_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("netflow.toml");
+    fs::write(&path, "dataDir = \"x\"\n\n[server]\ncores = 2\nstatuslog = \"1m\"\n").unwrap();
+    let variables = [("NETFLOW__SERVER__STATUSLOG".into(), "2m".into())];
+    let Loaded { config, origins, .. } = Config::load(Some(&path), variables).unwrap();
+    let expected =
+        [("dataDir", Origin::Line(1)), ("server.cores", Origin::Line(4)), ("server.statuslog", Origin::Environment)];
+    assert_eq!(origins, Origins::from(expected));
+    assert_eq!(key::find("server.statuslog").unwrap().literal(&config).unwrap(), "\"2m\"");
+}
+
+#[test]
+fn what_a_key_says_of_its_value_is_read_back_as_the_same() {
+    let config =
+        load(&uncommented().replace("cores = 0", "cores = 3").replace("tls = false", "tls = true"), &[]).unwrap();
+    for key in KEYS {
+        let text = format!("{} = {}", key.name, key.literal(&config).unwrap());
+        let read = load(&text, &[]).unwrap();
+        assert_eq!(key.literal(&read), key.literal(&config), "{text}");
+    }
+    let secret = load("admin.signKey = \"geheim\"", &[]).unwrap();
+    assert_eq!(key::find("admin.signKey").unwrap().literal(&secret), None);
 }
 
 #[test]
@@ -150,8 +176,8 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(nearest("retention.weeks"), "the keys of [retention] are minutes, hours, days, months, years");
     assert_eq!(
         nearest("colour"),
-        "there are storage, dataDir, flushInterval, clockLimit, and the sections [redis], [cassandra], [spool], [server], \
-         [admin], [http], [netflow], [sflow], [retention]"
+        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [admin], [http], [netflow], \
+         [sflow], [retention], [redis], [cassandra], [spool]"
     );
 }
 

@@ -9,7 +9,7 @@ use super::unit;
 
 /// A value and its place: octets of the file or variable.
 #[derive(Clone, Debug)]
-pub(super) struct Value {
+pub(crate) struct Value {
     pub(super) content: Content,
     pub(super) place: Range<usize>,
 }
@@ -30,9 +30,14 @@ pub(super) enum Content {
 
 /// Why a value is not what its key needs.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Misfit {
+pub(crate) struct Misfit {
     pub(super) place: Range<usize>,
     pub(super) message: String,
+}
+
+/// Words to choose from: `"a" or "b"`.
+pub(super) fn alternatives(words: &[&str]) -> String {
+    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ")
 }
 
 impl Value {
@@ -68,12 +73,18 @@ impl Value {
         }
     }
 
+    /// Any text; `None` when it is empty.
+    pub(super) fn text_or_none(&self) -> Result<Option<String>, Misfit> {
+        let text = self.text()?;
+        Ok((!text.is_empty()).then(|| text.to_owned()))
+    }
+
     /// One of several names.
     pub(super) fn one_of<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, Misfit> {
         let text = self.text()?;
         choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice).ok_or_else(|| {
-            let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-            self.misfit(format!("is \"{text}\"; it has to be {}", names.join(" or ")))
+            let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+            self.misfit(format!("is \"{text}\"; it has to be {}", alternatives(&names)))
         })
     }
 

@@ -1,0 +1,68 @@
+//! `netflow config`: the settings that are in force, and where each is from. Secrets are never shown.
+
+use std::io::{self, Write};
+
+use serde_json::{Map, Value, json};
+
+use crate::config::{KEYS, Key, Loaded, Origin};
+use crate::exit_code::{ExitCode, Failure};
+
+/// How to show them.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// One JSON object: of each key its value, where it is from, and its default
+    #[arg(long)]
+    json: bool,
+    /// Only what is not the default
+    #[arg(long)]
+    changed: bool,
+}
+
+/// What stands for a secret that there is.
+const HIDDEN: &str = "(hidden)";
+
+/// Prints one line of TOML for each setting, with its origin behind it; or JSON.
+pub(crate) fn run(loaded: &Loaded, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let keys: Vec<&Key> =
+        KEYS.iter().filter(|key| !arguments.changed || loaded.origins.contains_key(key.name)).collect();
+    let text = if arguments.json { as_json(loaded, &keys) } else { as_toml(loaded, &keys) };
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever reads has had enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::Success),
+        result => result.map(|()| ExitCode::Success).map_err(ExitCode::Failure.because()),
+    }
+}
+
+fn as_toml(loaded: &Loaded, keys: &[&Key]) -> String {
+    let setting = |key: &Key| format!("{} = {}", key.name, key.literal(&loaded.config).as_deref().unwrap_or(HIDDEN));
+    let settings: Vec<String> = keys.iter().map(|key| setting(key)).collect();
+    // One long value does not push all origins out of sight.
+    let width = settings.iter().map(|text| text.chars().count()).filter(|width| *width <= 60).max().unwrap_or(0);
+    keys.iter().zip(&settings).map(|(key, setting)| format!("{setting:width$}  # {}\n", origin(loaded, key))).collect()
+}
+
+fn as_json(loaded: &Loaded, keys: &[&Key]) -> String {
+    let value = |literal: Option<String>| match literal {
+        // Every literal of ours is JSON as well.
+        Some(literal) => serde_json::from_str(&literal).unwrap_or(Value::String(literal)),
+        None => HIDDEN.into(),
+    };
+    let entry = |key: &&Key| {
+        let shown = json!({
+            "value": value(key.literal(&loaded.config)),
+            "origin": origin(loaded, key),
+            "default": value(key.default()),
+        });
+        (key.name.to_owned(), shown)
+    };
+    format!("{:#}\n", Value::Object(keys.iter().map(entry).collect::<Map<_, _>>()))
+}
+
+fn origin(loaded: &Loaded, key: &Key) -> String {
+    match (loaded.origins.get(key.name), &loaded.file) {
+        (Some(Origin::Environment), _) => key.variable(),
+        (Some(Origin::Line(line)), Some(file)) => format!("{}:{line}", file.display()),
+        (Some(Origin::Line(line)), None) => format!("line {line}"),
+        (None, _) => "default".to_owned(),
+    }
+}

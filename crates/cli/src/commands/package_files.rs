@@ -1,0 +1,45 @@
+//! `netflow package-files`, which no help lists: writes what is made from the program's own definitions, for packages and
+//! for `make bless`. Man pages and completions come from the command line's definition, the reference of the
+//! configuration from its table.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::config::document;
+use crate::exit_code::{ExitCode, Failure};
+
+/// Where to write.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// A directory; made when it is not there
+    directory: PathBuf,
+}
+
+/// Writes `netflow.toml`, `configuration.md`, `man/` and `completions/`.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    write(&arguments.directory).map_err(ExitCode::Failure.because())?;
+    Ok(ExitCode::Success)
+}
+
+fn write(directory: &Path) -> anyhow::Result<()> {
+    let (manuals, completions) = (directory.join("man"), directory.join("completions"));
+    for made in [&manuals, &completions] {
+        fs::create_dir_all(made).with_context(|| made.display().to_string())?;
+    }
+    for (path, text) in [
+        (directory.join("netflow.toml"), document::toml()),
+        (directory.join("configuration.md"), document::markdown()),
+        (manuals.join("netflow.toml.5"), document::man()),
+    ] {
+        fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        clap_complete::generate_to(shell, &mut crate::Arguments::command(), "netflow", &completions)?;
+    }
+    clap_mangen::generate_to(crate::Arguments::command(), &manuals)?;
+    Ok(())
+}

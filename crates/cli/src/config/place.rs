@@ -1,0 +1,147 @@
+//! Where the value of a key stands in the configuration, and which values fit: how one is read, how it is written, how
+//! what fits is told. A new key is a row in [`super::reference`]; only a new kind of value needs a line here.
+
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::value::{Misfit, Value};
+use super::{Secret, unit};
+
+/// A value of the configuration, to be read into or shown.
+pub(crate) enum Place<'a> {
+    /// One of several words.
+    Choice(&'a mut dyn Choice),
+    /// `true` or `false`.
+    Switch(&'a mut bool),
+    /// A whole number; 0 is `None`.
+    Count(&'a mut Option<NonZero<usize>>, RangeInclusive<usize>),
+    /// A time, such as `10s`.
+    Duration(&'a mut Duration, RangeInclusive<Duration>),
+    /// A time, or the word that stands for `None`.
+    DurationOr(&'a mut Option<Duration>, &'static str, RangeInclusive<Duration>),
+    /// Octets, such as `8MiB`.
+    Size(&'a mut usize, RangeInclusive<usize>),
+    /// Text that is not empty.
+    Text(&'a mut String),
+    /// Text; empty is `None`.
+    TextOrNone(&'a mut Option<String>),
+    /// Text that is never shown; empty is `None`.
+    Secret(&'a mut Option<Secret>),
+    /// A file or directory.
+    Path(&'a mut PathBuf),
+    /// A file or directory; empty is `None`.
+    PathOrNone(&'a mut Option<PathBuf>),
+    /// An address with a port.
+    Address(&'a mut SocketAddr),
+    /// Addresses with ports; there may be none.
+    Addresses(&'a mut Vec<SocketAddr>),
+    /// Names or addresses, each with or without a port.
+    Hosts(&'a mut Vec<String>),
+}
+
+impl Place<'_> {
+    /// Puts a value here.
+    ///
+    /// # Errors
+    /// Why it does not fit; then nothing has changed.
+    pub(super) fn read(self, value: &Value) -> Result<(), Misfit> {
+        match self {
+            Self::Choice(place) => place.choose(value),
+            Self::Switch(place) => put(place, value.boolean()),
+            Self::Count(place, range) => put(place, value.whole_number(range).map(NonZero::new)),
+            Self::Duration(place, range) => put(place, value.duration(&range)),
+            Self::DurationOr(place, none, range) => put(place, value.duration_or(none, &range)),
+            Self::Size(place, range) => put(place, value.size(&range)),
+            Self::Text(place) => put(place, value.filled_text().map(str::to_owned)),
+            Self::TextOrNone(place) => put(place, value.text_or_none()),
+            Self::Secret(place) => put(place, value.text_or_none().map(|text| text.map(Secret::new))),
+            Self::Path(place) => put(place, value.filled_text().map(PathBuf::from)),
+            Self::PathOrNone(place) => put(place, value.text_or_none().map(|text| text.map(PathBuf::from))),
+            Self::Address(place) => put(place, value.address()),
+            Self::Addresses(place) => put(place, value.list(Value::address)),
+            Self::Hosts(place) => put(place, value.list(|host| host.filled_text().map(str::to_owned))),
+        }
+    }
+
+    /// What stands here, as a file would say it, which is also JSON; `None` for a secret that there is.
+    pub(super) fn literal(&self) -> Option<String> {
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let list = |items: Vec<String>| format!("[{}]", items.join(", "));
+        Some(match self {
+            Self::Choice(place) => quoted(place.chosen()),
+            Self::Switch(place) => place.to_string(),
+            Self::Count(place, _) => place.map_or(0, NonZero::get).to_string(),
+            Self::Duration(place, _) => quoted(&unit::show_duration(**place)),
+            Self::DurationOr(place, none, _) => quoted(&place.map_or_else(|| (*none).to_owned(), unit::show_duration)),
+            Self::Size(place, _) => quoted(&unit::show_size(**place)),
+            Self::Text(place) => quoted(place),
+            Self::TextOrNone(place) => quoted(place.as_deref().unwrap_or_default()),
+            Self::Secret(place) => place.is_none().then(|| quoted(""))?,
+            Self::Path(place) => quoted(&place.to_string_lossy()),
+            Self::PathOrNone(place) => quoted(&place.as_deref().unwrap_or("".as_ref()).to_string_lossy()),
+            Self::Address(place) => quoted(&place.to_string()),
+            Self::Addresses(place) => list(place.iter().map(|address| quoted(&address.to_string())).collect()),
+            Self::Hosts(place) => list(place.iter().map(|host| quoted(host)).collect()),
+        })
+    }
+
+    /// Which values fit, for who reads the reference.
+    pub(super) fn form(&self) -> String {
+        let range = |least: String, most: String| format!("{least} to {most}");
+        let times = |times: &RangeInclusive<Duration>| {
+            range(unit::show_duration(*times.start()), unit::show_duration(*times.end()))
+        };
+        match self {
+            Self::Choice(place) => super::value::alternatives(&place.names()),
+            Self::Switch(_) => "true or false".to_owned(),
+            Self::Count(_, counts) => range(counts.start().to_string(), counts.end().to_string()),
+            Self::Duration(_, range) => times(range),
+            Self::DurationOr(_, none, range) => format!("{}, or \"{none}\"", times(range)),
+            Self::Size(_, sizes) => range(unit::show_size(*sizes.start()), unit::show_size(*sizes.end())),
+            Self::Text(_) => "text".to_owned(),
+            Self::TextOrNone(_) | Self::Secret(_) => "text, or \"\" for none".to_owned(),
+            Self::Path(_) => "a path".to_owned(),
+            Self::PathOrNone(_) => "a path, or \"\" for none".to_owned(),
+            Self::Address(_) => "<address>:<port>".to_owned(),
+            Self::Addresses(_) => "a list of <address>:<port>; [] for nowhere".to_owned(),
+            Self::Hosts(_) => "a list of <host> or <host>:<port>".to_owned(),
+        }
+    }
+}
+
+fn put<T>(place: &mut T, value: Result<T, Misfit>) -> Result<(), Misfit> {
+    value.map(|value| *place = value)
+}
+
+/// A value that is one of several words. An enumeration has it from its [`Words`].
+pub(crate) trait Choice {
+    /// The words that there are.
+    fn names(&self) -> Vec<&'static str>;
+    /// The word for what stands here.
+    fn chosen(&self) -> &'static str;
+    /// Takes one of the words.
+    fn choose(&mut self, value: &Value) -> Result<(), Misfit>;
+}
+
+/// The words of an enumeration.
+pub(super) trait Words: Copy + PartialEq + 'static {
+    /// Each word and what it stands for.
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+impl<T: Words> Choice for T {
+    fn names(&self) -> Vec<&'static str> {
+        T::WORDS.iter().map(|(name, _)| *name).collect()
+    }
+
+    fn chosen(&self) -> &'static str {
+        T::WORDS.iter().find(|(_, choice)| choice == self).map_or("", |(name, _)| name)
+    }
+
+    fn choose(&mut self, value: &Value) -> Result<(), Misfit> {
+        put(self, value.one_of(T::WORDS))
+    }
+}

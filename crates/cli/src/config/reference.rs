@@ -1,0 +1,125 @@
+//! Every key in one table: a key that is not here does not exist, neither in the file nor in the environment, and what
+//! is told of it anywhere stands here. A new key is one row. After a change `make bless` writes
+//! `packaging/netflow.toml` and `docs/configuration.md` anew.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::key::Key;
+use super::place::{Place, Words};
+use super::{Config, DAY, HOUR, MINUTE, SECOND, Storage, YEAR};
+
+impl Words for Storage {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("sqlite", Self::Sqlite), ("redis", Self::Redis), ("cassandra", Self::Cassandra)];
+}
+
+const TEMPLATE_TIMES: RangeInclusive<Duration> = seconds(SECOND, 366 * DAY);
+const MIB: usize = 1024 * 1024;
+const GIB: usize = 1024 * MIB;
+
+const fn seconds(from: u64, to: u64) -> RangeInclusive<Duration> {
+    Duration::from_secs(from)..=Duration::from_secs(to)
+}
+
+/// How long something is kept: at least until the next coarser period that it is summed into has ended.
+fn age(place: &mut Option<Duration>, least_seconds: u64) -> Place<'_> {
+    Place::DurationOr(place, "forever", seconds(least_seconds, 100 * YEAR))
+}
+
+const fn key(name: &'static str, place: fn(&mut Config) -> Place<'_>, text: &'static str) -> Key {
+    Key { name, place, text }
+}
+
+/// Each section and what it is about.
+pub(super) const SECTIONS: &[(&str, &str)] = &[
+    ("server", "The process as a whole."),
+    ("admin", "Who may use the REST interface. Requests carry the authKey and are signed with the signKey."),
+    ("http", "The REST interface."),
+    ("netflow", "NetFlow and IPFIX."),
+    ("sflow", "sFlow."),
+    (
+        "retention",
+        "How long counters are kept for each minute, hour, day, month and year. Each is summed into the next before it goes, so it is kept at least until the next has ended.",
+    ),
+    ("redis", "How to reach Redis, where it is the storage."),
+    ("cassandra", "How to reach Cassandra, where it is the storage."),
+    ("spool", "What was counted and waits for a store on the network that does not answer."),
+];
+
+/// All keys in the order of the reference; those of a section stand together.
+#[rustfmt::skip]
+pub(crate) const KEYS: &[Key] = &[
+    key("storage", |config| Place::Choice(&mut config.storage),
+        "Where registered senders and counters are kept: \"sqlite\" is a file in dataDir; \"redis\" and \"cassandra\" are servers that several collectors can share, see [redis] and [cassandra]."),
+    key("dataDir", |config| Place::Path(&mut config.data_dir),
+        "The directory of everything that is kept on disk; made when it is not there. A relative path starts at the directory that netflow is started in. Installed as a service, netflow gets /var/lib/netflow."),
+    key("flushInterval", |config| Place::Duration(&mut config.flush_interval, seconds(SECOND, 5 * MINUTE)),
+        "How often what was counted is stored. A crash loses at most what was counted since."),
+    key("clockLimit", |config| Place::Duration(&mut config.clock_limit, seconds(SECOND, 366 * DAY)),
+        "How far the time that an exporter writes into a datagram may be from the time it was received. Flows of a datagram that is further off are counted at the time it was received."),
+    key("server.cores", |config| Place::Count(&mut config.server.cores, 0..=1024),
+        "How many threads receive and count; 0 is one for each core of the machine."),
+    key("server.statuslog", |config| Place::DurationOr(&mut config.server.statuslog, "never", seconds(SECOND, DAY)),
+        "How often a line of totals is logged."),
+    key("server.receiveBuffer", |config| Place::Size(&mut config.server.receive_buffer, 64 * 1024..=GIB),
+        "How much the kernel is asked to buffer for each receiving socket. It gives no more than net.core.rmem_max allows."),
+    key("admin.authKey", |config| Place::Secret(&mut config.admin.auth_key),
+        "The key that requests carry. An empty one is made at random at the first start and kept in the file \"keys\" in dataDir."),
+    key("admin.signKey", |config| Place::Secret(&mut config.admin.sign_key),
+        "The key that requests are signed with; likewise."),
+    key("http.listen", |config| Place::Address(&mut config.http.listen),
+        "Where the REST interface is served. Requests are signed, not encrypted: put a proxy with TLS before it when it has to be reachable from elsewhere."),
+    key("netflow.listen", |config| Place::Addresses(&mut config.netflow.listen),
+        "Where NetFlow and IPFIX datagrams are received."),
+    key("netflow.calculateSamples", |config| Place::Switch(&mut config.netflow.calculate_samples),
+        "Whether the bytes and packets of sampled flows are multiplied by the sampling rate."),
+    key("netflow.templateLifetime", |config| Place::DurationOr(&mut config.netflow.template_lifetime, "forever", TEMPLATE_TIMES),
+        "How long a template of NetFlow v9 or IPFIX holds when it is not announced again; \"forever\" is until the router starts again. Routers repeat them every few minutes."),
+    key("netflow.templateWait", |config| Place::Duration(&mut config.netflow.template_wait, TEMPLATE_TIMES),
+        "How long data wait for their template. They are counted for the time when they were received."),
+    key("sflow.listen", |config| Place::Addresses(&mut config.sflow.listen),
+        "Where sFlow datagrams are received."),
+    key("retention.minutes", |config| age(&mut config.retention.minutes, HOUR),
+        "How long counters of minutes are kept."),
+    key("retention.hours", |config| age(&mut config.retention.hours, DAY),
+        "How long counters of hours are kept."),
+    key("retention.days", |config| age(&mut config.retention.days, 31 * DAY),
+        "How long counters of days are kept."),
+    key("retention.months", |config| age(&mut config.retention.months, 366 * DAY),
+        "How long counters of months are kept."),
+    key("retention.years", |config| age(&mut config.retention.years, 366 * DAY),
+        "How long counters of years are kept."),
+    key("redis.hosts", |config| Place::Hosts(&mut config.redis.hosts),
+        "The server, or nodes of a cluster, or sentinels; the server itself says which it is."),
+    key("redis.master", |config| Place::TextOrNone(&mut config.redis.master),
+        "The name of the master, where sentinels watch over several."),
+    key("redis.user", |config| Place::TextOrNone(&mut config.redis.access.user),
+        "The user, where the servers ask for one."),
+    key("redis.password", |config| Place::Secret(&mut config.redis.access.password),
+        "The password, where the servers ask for one."),
+    key("redis.tls", |config| Place::Switch(&mut config.redis.access.tls),
+        "Whether to encrypt, and to check the servers' certificates."),
+    key("redis.tlsAuthority", |config| Place::PathOrNone(&mut config.redis.access.tls_authority),
+        "A PEM file of who signed the certificates; without it, the system's own."),
+    key("redis.namespace", |config| Place::Text(&mut config.redis.namespace),
+        "The first part of all keys in Redis."),
+    key("cassandra.hosts", |config| Place::Hosts(&mut config.cassandra.hosts),
+        "Some nodes of the cluster; the others are found through them."),
+    key("cassandra.datacenter", |config| Place::TextOrNone(&mut config.cassandra.datacenter),
+        "The data centre to ask, where there are several."),
+    key("cassandra.user", |config| Place::TextOrNone(&mut config.cassandra.access.user),
+        "The user, where the nodes ask for one."),
+    key("cassandra.password", |config| Place::Secret(&mut config.cassandra.access.password),
+        "The password, where the nodes ask for one."),
+    key("cassandra.tls", |config| Place::Switch(&mut config.cassandra.access.tls),
+        "Whether to encrypt, and to check the nodes' certificates."),
+    key("cassandra.tlsAuthority", |config| Place::PathOrNone(&mut config.cassandra.access.tls_authority),
+        "A PEM file of who signed the certificates; without it, the system's own."),
+    key("cassandra.keyspace", |config| Place::Text(&mut config.cassandra.keyspace),
+        "The keyspace; made at start when it is not there."),
+    key("cassandra.keyspaceConfig", |config| Place::Text(&mut config.cassandra.keyspace_config),
+        "The replication of a keyspace that has to be made."),
+    key("spool.maxBytes", |config| Place::Size(&mut config.spool.max_bytes, MIB..=1024 * GIB),
+        "How much may wait on disk. When it is full, counting goes on in memory with fewer names."),
+];

@@ -1,0 +1,181 @@
+//! `netflow check-config` and `netflow config`, from outside: what stops a start is found before it.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// The command in a directory, with settings that suit any machine.
+fn netflow(directory: &Path, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
+    command
+        .current_dir(directory)
+        .env("NETFLOW__NETFLOW__LISTEN", "127.0.0.1:0")
+        .env("NETFLOW__SFLOW__LISTEN", "")
+        .env("NETFLOW__HTTP__LISTEN", "127.0.0.1:0")
+        .envs(settings.iter().copied());
+    command
+}
+
+/// What it prints, and its exit code.
+fn run(mut command: Command) -> (String, i32) {
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (text, output.status.code().unwrap())
+}
+
+fn check(directory: &Path, settings: &[(&str, &str)]) -> (String, i32) {
+    let mut command = netflow(directory, settings);
+    command.arg("check-config");
+    run(command)
+}
+
+fn fault(text: &str) -> &str {
+    text.lines().find_map(|line| line.strip_prefix("FAULT ")).unwrap_or_else(|| panic!("no fault: {text}"))
+}
+
+#[test]
+fn a_good_configuration_is_good_and_nothing_is_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (text, code) = check(folder.path(), &[]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("ok    dataDir: data will be made at the start"), "{text}");
+    assert!(text.contains("ok    keys: they will be made at the start"), "{text}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_wrong_key_is_told_with_its_line_and_the_nearest() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("n.toml"), "[http]\nlisen = \"127.0.0.1:0\"\n").unwrap();
+    let mut command = netflow(folder.path(), &[]);
+    command.args(["check-config", "--config", "n.toml"]);
+    let (text, code) = run(command);
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("n.toml:2:1: unknown key 'http.lisen'; did you mean 'http.listen'?"), "{text}");
+}
+
+#[test]
+fn an_address_in_use_is_told_with_who_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    for (variable, key, address) in [
+        ("NETFLOW__SFLOW__LISTEN", "sflow.listen", socket.local_addr().unwrap()),
+        ("NETFLOW__HTTP__LISTEN", "http.listen", listener.local_addr().unwrap()),
+    ] {
+        let (text, code) = check(folder.path(), &[(variable, &address.to_string())]);
+        assert_eq!(code, 6, "{text}");
+        let expected = format!("{key}: {address} is in use by ");
+        assert!(fault(&text).starts_with(&expected), "{text}");
+        assert!(fault(&text).ends_with(&format!("(process {})", std::process::id())), "{text}");
+    }
+    // An address that no interface has (RFC 5737).
+    let (text, code) = check(folder.path(), &[("NETFLOW__NETFLOW__LISTEN", "203.0.113.1:2055")]);
+    assert!(code == 6 && fault(&text).starts_with("netflow.listen: 203.0.113.1:2055: "), "{text}");
+    let (text, code) = check(folder.path(), &[("NETFLOW__NETFLOW__LISTEN", "")]);
+    assert!(code == 6 && fault(&text).contains("both empty"), "{text}");
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_used_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    let (text, code) = check(folder.path(), &[("NETFLOW__DATA_DIR", "file/below")]);
+    assert!(code == 5 && fault(&text).starts_with("dataDir: file/below: "), "{text}");
+    fs::create_dir(folder.path().join("data")).unwrap();
+    let keys = folder.path().join("data/keys");
+    fs::write(&keys, "authKey=\"a\"\nsignKey=\"s\"\n").unwrap();
+    fs::set_permissions(&keys, Permissions::from_mode(0o644)).unwrap();
+    let (text, code) = check(folder.path(), &[]);
+    assert!(code == 5 && fault(&text).contains("can be read by others"), "{text}");
+    fs::set_permissions(&keys, Permissions::from_mode(0o600)).unwrap();
+    let (text, code) = check(folder.path(), &[]);
+    assert!(code == 0 && text.contains("ok    keys: they are in data/keys"), "{text}");
+}
+
+#[test]
+fn secrets_in_a_file_that_everybody_can_read_are_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("n.toml");
+    fs::write(&file, "[redis]\npassword = \"geheim\"\n").unwrap();
+    for (mode, noted) in [(0o644, true), (0o640, false)] {
+        fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        let mut command = netflow(folder.path(), &[]);
+        command.args(["check-config", "--config", "n.toml"]);
+        let (text, code) = run(command);
+        assert_eq!(code, 0, "{text}");
+        assert_eq!(text.contains("note  everybody can read redis.password"), noted, "{text}");
+        assert!(!text.contains("geheim"), "{text}");
+    }
+}
+
+#[test]
+fn a_store_that_nobody_serves_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let (text, code) = check(folder.path(), &[("NETFLOW__STORAGE", "redis"), ("NETFLOW__REDIS__HOSTS", &free)]);
+    assert!(code == 5 && fault(&text).starts_with("redis.hosts: none can be reached"), "{text}");
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hosts = format!("{free},{}", server.local_addr().unwrap());
+    let (text, code) = check(folder.path(), &[("NETFLOW__STORAGE", "redis"), ("NETFLOW__REDIS__HOSTS", &hosts)]);
+    assert!(code == 0 && text.contains("note  redis.hosts: some cannot be reached"), "{text}");
+}
+
+#[test]
+fn a_collector_that_runs_is_known_as_the_one_that_has_the_addresses() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = netflow(folder.path(), &[]).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut addresses = lines.filter_map(|line| {
+        let (_, address) = line.split_once("receiving at ").or_else(|| line.split_once("serving http://"))?;
+        Some(address.split_whitespace().next().unwrap().to_owned())
+    });
+    let (receiving, serving) = (addresses.next().unwrap(), addresses.next().unwrap());
+    let (text, code) =
+        check(folder.path(), &[("NETFLOW__NETFLOW__LISTEN", &receiving), ("NETFLOW__HTTP__LISTEN", &serving)]);
+    let id = child.id();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains(&format!("note  a collector runs on this dataDir (process {id})")), "{text}");
+    let own = format!("belongs to the collector that runs (process {id})");
+    assert_eq!(text.matches(&own).count(), 2, "{text}");
+    // What was left behind by a process that is gone misleads nobody.
+    let (text, code) = check(folder.path(), &[("NETFLOW__NETFLOW__LISTEN", &receiving)]);
+    assert!(code == 0 && !text.contains("a collector runs"), "{text}");
+}
+
+#[test]
+fn all_settings_are_shown_with_their_origins_but_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("n.toml"), "[admin]\nauthKey = \"geheim\"\n").unwrap();
+    let show = |more: &[&str]| {
+        let mut command = netflow(folder.path(), &[]);
+        command.args(["config", "--config", "n.toml"]).args(more);
+        let (text, code) = run(command);
+        assert!(code == 0 && !text.contains("geheim"), "{text}");
+        text
+    };
+    let text = show(&[]);
+    let origin = |key: &str| {
+        let line = text.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
+        let (setting, origin) = line.rsplit_once("# ").unwrap();
+        (setting.trim_end().to_owned(), origin.to_owned())
+    };
+    assert_eq!(origin("admin.authKey"), ("admin.authKey = (hidden)".to_owned(), "n.toml:2".to_owned()));
+    assert_eq!(origin("flushInterval"), ("flushInterval = \"10s\"".to_owned(), "default".to_owned()));
+    assert_eq!(origin("sflow.listen"), ("sflow.listen = []".to_owned(), "NETFLOW__SFLOW__LISTEN".to_owned()));
+    assert_eq!(show(&["--changed"]).lines().count(), 4);
+    let json: Value = serde_json::from_str(&show(&["--json"])).unwrap();
+    assert_eq!(json["admin.authKey"]["value"], "(hidden)");
+    assert_eq!(json["netflow.listen"]["value"][0], "127.0.0.1:0");
+    assert_eq!(json["netflow.listen"]["default"][1], "[::]:2055");
+    assert_eq!(json["server.cores"]["origin"], "default");
+    assert_eq!(json.as_object().unwrap().len(), text.lines().count());
+}
