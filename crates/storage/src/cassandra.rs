@@ -143,6 +143,10 @@ impl Store for Cassandra {
         self.read(merged(selections), Some(writer)).await
     }
 
+    async fn missing(&self, keys: &[BlockKey]) -> Result<Vec<BlockKey>, StoreError> {
+        self.absent(keys).await
+    }
+
     async fn groups(&self, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
         self.groups_of(writer, interval).await
     }

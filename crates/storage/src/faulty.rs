@@ -109,6 +109,10 @@ impl<S: Store> Store for Faulty<S> {
         self.call(self.store.read_blocks_of(writer, selections)).await
     }
 
+    async fn missing(&self, keys: &[BlockKey]) -> Result<Vec<BlockKey>, StoreError> {
+        self.call(self.store.missing(keys)).await
+    }
+
     async fn groups(&self, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
         self.call(self.store.groups(writer, interval)).await
     }

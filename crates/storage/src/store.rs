@@ -1,5 +1,6 @@
 //! The trait that every store implements, small enough to break on purpose in tests.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
@@ -137,6 +138,19 @@ pub trait Store: Send + Sync {
         let mut blocks = self.read_blocks(selections).await?;
         blocks.retain(|block| block.key.writer == writer);
         Ok(blocks)
+    }
+
+    /// Those of these blocks that are not here, in the order given. A store that can tell without reading contents does.
+    async fn missing(&self, keys: &[BlockKey]) -> Result<Vec<BlockKey>, StoreError> {
+        let mut selections: BTreeMap<WriterId, Vec<Selection>> = BTreeMap::new();
+        for BlockKey { interval, sender, prefix, writer, tables, .. } in keys.iter().copied() {
+            selections.entry(writer).or_default().push(Selection { interval, sender, prefix, tables });
+        }
+        let mut found = BTreeSet::new();
+        for (writer, selections) in selections {
+            found.extend(self.read_blocks_of(writer, &selections).await?.into_iter().map(|block| block.key));
+        }
+        Ok(keys.iter().copied().filter(|key| !found.contains(key)).collect())
     }
 
     /// The senders and prefixes for which this writer has blocks of this interval, each once, sorted.

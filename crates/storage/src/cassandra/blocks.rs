@@ -165,6 +165,28 @@ impl Cassandra {
         rows.into_iter().map(|row| key_of(place, row)).collect()
     }
 
+    /// Those of these blocks that are not there.
+    pub(super) async fn absent(&self, keys: &[BlockKey]) -> Result<Vec<BlockKey>, StoreError> {
+        let statements = self.link.statements().await?;
+        let mut places: BTreeMap<Place, Vec<Clustering>> = BTreeMap::new();
+        for key in keys {
+            places.entry(place(key)).or_default().push(clustering(key));
+        }
+        let some: Vec<(Place, Vec<Clustering>)> = places
+            .iter()
+            .flat_map(|(place, keys)| keys.chunks(KEYS_AT_ONCE).map(|keys| (*place, keys.to_vec())))
+            .collect();
+        let found = self.link.each(some, |(place, keys)| async move {
+            let (sender, prefix, start) = bound(place);
+            let row = (&sender, &prefix, start, keys);
+            let rows: Vec<Clustering> =
+                self.link.rows(&statements_of(statements, place.0.period).some_keys, row).await?;
+            rows.into_iter().map(|row| key_of(place, row)).collect::<Result<Vec<_>, _>>()
+        });
+        let found: BTreeSet<BlockKey> = found.await?.into_iter().flatten().collect();
+        Ok(keys.iter().copied().filter(|key| !found.contains(key)).collect())
+    }
+
     pub(super) async fn groups_of(
         &self,
         writer: WriterId,

@@ -93,6 +93,7 @@ pub(super) struct BlockStatements {
     pub(super) read_of_writer: PreparedStatement,
     pub(super) keys: PreparedStatement,
     pub(super) read_some: PreparedStatement,
+    pub(super) some_keys: PreparedStatement,
     pub(super) delete: PreparedStatement,
     pub(super) any_of_writer: PreparedStatement,
 }
@@ -201,6 +202,7 @@ impl BlockStatements {
             read_of_writer: of(format!("SELECT {KEY}, content FROM {table} WHERE {PLACE} AND writer = ?")).await?,
             keys: of(format!("SELECT {KEY} FROM {table} WHERE {PLACE}")).await?,
             read_some: of(format!("SELECT {KEY}, content FROM {table} WHERE {PLACE} AND ({KEY}) IN ?")).await?,
+            some_keys: of(format!("SELECT {KEY} FROM {table} WHERE {PLACE} AND ({KEY}) IN ?")).await?,
             delete: of(format!(
                 "DELETE FROM {table} WHERE {PLACE} AND writer = ? AND epoch = ? AND sequence = ? AND part = ? AND tables = ?"
             ))

@@ -91,6 +91,25 @@ impl Redis {
         fields.iter().map(|field| key::parse_field(place, field)).collect()
     }
 
+    /// Those of these blocks that are not there. Lists are written before blocks, so a block that is there is listed.
+    pub(super) async fn absent(&self, keys: &[BlockKey]) -> Result<Vec<BlockKey>, StoreError> {
+        let mut places: BTreeMap<Place, Vec<BlockKey>> = BTreeMap::new();
+        for key in keys {
+            places.entry(Place::of(key)).or_default().push(*key);
+        }
+        let found = self.link.each(places, |(place, keys)| async move {
+            let name = place.name(&self.namespace);
+            let mut pipeline = Pipeline::new();
+            for key in &keys {
+                pipeline.cmd("HEXISTS").arg(&name).arg(key::field(key));
+            }
+            let found: Vec<bool> = self.link.pipeline(&pipeline).await?;
+            Ok(keys.into_iter().zip(found).filter_map(|(key, found)| found.then_some(key)).collect::<Vec<_>>())
+        });
+        let found: BTreeSet<BlockKey> = found.await?.into_iter().flatten().collect();
+        Ok(keys.iter().copied().filter(|key| !found.contains(key)).collect())
+    }
+
     pub(super) async fn groups_of(
         &self,
         writer: WriterId,

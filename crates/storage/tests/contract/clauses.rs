@@ -40,6 +40,7 @@ macro_rules! contract {
             overlapping_selections_give_a_block_once
             nothing_asked_is_nothing_read
             blocks_of_one_writer_are_read_alone
+            what_is_missing_is_told_by_its_whole_key
             groups_are_those_of_one_writer_and_interval
             the_first_interval_is_found_from_any_minute
             intervals_are_listed_between_two_minutes
@@ -362,6 +363,34 @@ pub(crate) async fn blocks_of_one_writer_are_read_alone(store: &dyn Store) -> Ou
     assert_eq!(store.read_blocks_of(ADA, &selections).await?, [block(key())]);
     assert_eq!(store.read_blocks_of(BOB, &selections).await?, [block(theirs)]);
     assert_eq!(store.read_blocks_of(WriterId(1), &selections).await?, []);
+    Ok(())
+}
+
+pub(crate) async fn what_is_missing_is_told_by_its_whole_key(store: &dyn Store) -> Outcome {
+    assert_eq!(store.missing(&[]).await?, []);
+    assert_eq!(store.missing(&[key()]).await?, [key()]);
+    // More than a store asks for at once, in two places.
+    let there: Vec<BlockKey> =
+        (0..120).map(|sequence| BlockKey { interval: minute((sequence % 2) as u32), sequence, ..key() }).collect();
+    store.put_blocks(&there.iter().copied().map(block).collect::<Vec<_>>()).await?;
+    assert_eq!(store.missing(&there).await?, []);
+    let at = |number: usize| there.get(number).copied().ok_or("120 keys");
+    let (near, far) = (at(7)?, at(100)?);
+    let absent = [
+        BlockKey { interval: minute(2), ..near },
+        BlockKey { interval: Interval::containing(Period::Hour, near.interval.start), ..near },
+        BlockKey { sender: sender(2), ..near },
+        BlockKey { prefix: prefix(2), ..near },
+        BlockKey { writer: BOB, ..near },
+        BlockKey { epoch: 2, ..near },
+        BlockKey { sequence: 1_000, ..near },
+        BlockKey { part: 1, ..near },
+        BlockKey { tables: TableSet::of(Direction::Out, Field::All), ..near },
+    ];
+    let asked = [&[near], &absent[..], &[far]].concat();
+    assert_eq!(store.missing(&asked).await?, absent);
+    store.delete_blocks(&[near]).await?;
+    assert_eq!(store.missing(&asked).await?, [&[near], &absent[..]].concat());
     Ok(())
 }
 
