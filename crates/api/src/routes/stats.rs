@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use accounting::block::{TableSet, Tables};
 use accounting::direction::Direction;
-use accounting::field::{Name, NameError};
+use accounting::field::{Field, Name, NameError};
 use accounting::period::{Interval, Period};
 use accounting::query::parse_interval;
 use axum::body::Bytes;
@@ -32,6 +32,9 @@ struct Counted {
     bytes: u64,
     pkts: u64,
     flows: u64,
+    /// A limit has folded names of this field and direction: the counter may be too low. Shown only when it is so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
 }
 
 /// What is asked about one prefix; texts are kept as they were written.
@@ -94,14 +97,31 @@ impl Date {
     }
 }
 
-/// The counters of these names, in this order, each in every direction that it was seen in.
+/// The counters of these names, in this order, each in every direction that it was seen in; and behind them, for each
+/// of their fields, what a limit has folded.
 fn counted(tables: &Tables, names: &[(String, Name)]) -> Vec<Counted> {
     let mut counted = Vec::new();
+    let mut push = |name: String, field, direction: Direction, counters| {
+        let Counters { bytes, packets: pkts, flows } = counters;
+        let truncated = tables.truncated(direction, field);
+        counted.push(Counted { name, direction: direction.name(), bytes, pkts, flows, truncated });
+    };
     for (text, name) in names {
         for direction in Direction::ALL {
-            if let Some(Counters { bytes, packets: pkts, flows }) = tables.get(direction, *name) {
-                counted.push(Counted { name: text.clone(), direction: direction.name(), bytes, pkts, flows });
+            if let Some(counters) = tables.get(direction, *name) {
+                push(text.clone(), name.field, direction, counters);
             }
+        }
+    }
+    let mut fields: Vec<Field> = Vec::new();
+    for (_, Name { field, .. }) in names {
+        if !fields.contains(field) {
+            fields.push(*field);
+        }
+    }
+    for field in fields {
+        for direction in Direction::ALL.into_iter().filter(|direction| tables.truncated(*direction, field)) {
+            push(format!("{}:other", field.name()), field, direction, tables.other(direction, field));
         }
     }
     counted

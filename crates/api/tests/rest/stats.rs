@@ -277,3 +277,35 @@ fn a_damaged_block_is_counted_in_a_header_and_the_rest_is_served() {
     assert_eq!(answer.header("x-io-damaged-blocks"), Some("1"));
     assert_eq!(answer.json()["172.16.1.0/24"]["days"][0]["2014-02-02"][0], entry("all", "in", 3, 3000));
 }
+
+#[test]
+fn what_a_limit_folded_is_shown_where_it_was_folded() {
+    let server = Server::start();
+    register(&server);
+    let mut tables = Tables::new();
+    for (name, bytes) in [("all", 700), ("srcip:192.0.2.1", 400), ("srcip:192.0.2.2", 300), ("proto:6", 700)] {
+        tables.add(In, name.parse().unwrap(), Counters { bytes, packets: bytes / 100, flows: 1 });
+    }
+    tables.fold(1);
+    let at = minute("2014-02-02 05:00");
+    let prefix = "172.16.1.0/24".parse().unwrap();
+    let blocks = tables.blocks(at, SENDER.parse().unwrap(), prefix, WRITER, 1, 1);
+    server.runtime.block_on(async {
+        server.store.put_writer(&WriterState::new(WRITER, 1, Timestamp::EPOCH)).await.unwrap();
+        server.store.put_blocks(&blocks).await.unwrap();
+    });
+    let question = r#"{"172.16.1.0/24":{"minutes":[
+        {"2014-02-02 05:00":["srcip:192.0.2.2","all","srcip:192.0.2.1","proto:6"]}]}}"#;
+    let folded = |mut entry: Value| {
+        entry["truncated"] = json!(true);
+        entry
+    };
+    let expected = json!([
+        entry("all", "in", 1, 700),
+        folded(entry("srcip:192.0.2.1", "in", 1, 400)),
+        entry("proto:6", "in", 1, 700),
+        folded(entry("srcip:other", "in", 1, 300)),
+    ]);
+    let answer = stats(&server, question);
+    assert_eq!(answer.json()["172.16.1.0/24"]["minutes"][0]["2014-02-02 05:00"], expected);
+}
