@@ -14,7 +14,13 @@ pub(crate) enum Error {
     /// The request is not what the route takes; names the field and the right value.
     BadRequest(String),
     /// It does not prove that it knows the keys.
-    Unauthorized(&'static str),
+    Unauthorized(String),
+    /// It has failed to too often.
+    TooManyFailures,
+    /// So many requests were signed within the window that the next one cannot be told from a repeated one.
+    TooManyRequests,
+    /// Its key is not good for this.
+    Forbidden(String),
     /// There is no such route or sender.
     NotFound(String),
     /// The route exists, but not with this method.
@@ -38,7 +44,7 @@ struct Body {
     message: String,
 }
 
-/// After how many seconds a client should come back when the store does not answer.
+/// After how many seconds a client should come back when the store does not answer, or when it asked too often.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 impl Error {
@@ -46,6 +52,8 @@ impl Error {
         match self {
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "BAD_REQUEST"),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"),
+            Self::TooManyFailures | Self::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "FORBIDDEN"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "NOT_FOUND"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT"),
@@ -58,8 +66,17 @@ impl Error {
 
     fn message(self) -> String {
         match self {
-            Self::BadRequest(message) | Self::NotFound(message) | Self::TooMuch(message) => message,
-            Self::Unauthorized(message) => message.to_owned(),
+            Self::BadRequest(message)
+            | Self::Unauthorized(message)
+            | Self::Forbidden(message)
+            | Self::NotFound(message)
+            | Self::TooMuch(message) => message,
+            Self::TooManyFailures => {
+                "too many requests of this client were not signed as they should be; good ones are let through".into()
+            }
+            Self::TooManyRequests => {
+                "too many requests were signed within the last minutes; send it again later".into()
+            }
             Self::MethodNotAllowed => {
                 "this path does not take this method; the Allow header lists those it takes".into()
             }
@@ -95,7 +112,9 @@ impl IntoResponse for Error {
         let extra = match code {
             // RFC 9110, section 11.6.1: a 401 names the scheme that would be accepted.
             StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("X-Io-Sign"))),
-            StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                Some((header::RETRY_AFTER, RETRY_AFTER_SECONDS))
+            }
             _ => None,
         };
         response.headers_mut().extend(extra);

@@ -1,10 +1,12 @@
-//! The REST interface. It knows the store, and one bell to ring when the senders changed; never a socket of the
-//! collector or a shard.
+//! The REST interface. It knows the store, a read-only view of the collector, and one bell to ring when the senders
+//! changed; never a socket of the collector or a shard.
 //!
 //! | file | what lives there |
 //! | --- | --- |
 //! | `routes/` | one file for each kind of thing that can be asked for |
 //! | `auth` | who may ask: keys and signatures; reads the body |
+//! | [`watch`] | what it shows of the collector: a trait that the collector's side implements |
+//! | `metrics` | the same, as Prometheus reads it |
 //! | `json` | strict reading of bodies: every complaint names its place |
 //! | `parameters` | strict reading of queries |
 //! | `error` | errors as a client sees them |
@@ -15,10 +17,14 @@ mod auth;
 mod connections;
 mod error;
 mod json;
+mod metrics;
 mod parameters;
 mod routes;
 mod server;
+pub mod watch;
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,10 +36,11 @@ use storage::Store;
 use tokio::sync::Notify;
 use tower_http::compression::CompressionLayer;
 
-pub use auth::{EmptyKey, Keys};
+pub use auth::{EmptyKey, Key, Keys, Role, Signatures, sign};
 pub use server::{HEADER_LIMIT_BYTES, HEADER_TIMEOUT, MAX_CONNECTIONS, serve};
 
-use routes::{billing, index, senders, series, stats, top};
+use routes::{billing, health, index, senders, series, stats, status, top};
+use watch::Watch;
 
 /// The largest body of a request; enough for about 20,000 prefixes.
 pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
@@ -50,19 +57,51 @@ pub struct Api {
     senders_changed: Arc<Notify>,
     /// How long counters are kept, by `period as usize`; `None` for ever.
     keep: [Option<Duration>; 5],
+    /// What was there of requests before.
+    memory: Arc<auth::Memory>,
+    /// The collector that it belongs to, if it belongs to a running one.
+    watch: Option<Arc<dyn Watch>>,
+    /// Whether `/metrics` asks for no credentials.
+    open_metrics: bool,
 }
 
 impl Api {
     /// An interface to this store for whoever has these keys. `senders_changed` is notified after every change of the
     /// registered senders.
     pub fn new(store: Arc<dyn Store>, keys: Keys, senders_changed: Arc<Notify>) -> Self {
-        Self { store, keys: Arc::new(keys), senders_changed, keep: [None; 5] }
+        let (keys, memory) = (Arc::new(keys), Arc::default());
+        Self { store, keys, senders_changed, keep: [None; 5], memory, watch: None, open_metrics: true }
     }
 
     /// Says how long counters are kept, by `period as usize`: what may have expired is not summed.
     #[must_use]
     pub fn keeping(self, keep: [Option<Duration>; 5]) -> Self {
         Self { keep, ..self }
+    }
+
+    /// Remembers in a file which signed requests were there, so that none is accepted again after a restart.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn remembering(self, path: &Path) -> io::Result<Self> {
+        Ok(Self { memory: Arc::new(auth::Memory::kept_in(path)?), ..self })
+    }
+
+    /// Shows the collector that it belongs to.
+    #[must_use]
+    pub fn watching(self, watch: Arc<dyn Watch>) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    /// Asks for credentials at `/metrics` too.
+    #[must_use]
+    pub fn with_signed_metrics(self) -> Self {
+        Self { open_metrics: false, ..self }
+    }
+
+    /// Whether a path asks for no credentials.
+    fn is_public(&self, path: &str) -> bool {
+        matches!(path, "/healthz" | "/readyz") || self.open_metrics && path == "/metrics"
     }
 
     /// The routes, to be served with [`serve`].
@@ -75,6 +114,13 @@ impl Api {
             .route("/top/{sender}", get(top::show))
             .route("/series/{sender}", get(series::show))
             .route("/billing/{sender}", get(billing::show))
+            .route("/status", get(status::show))
+            .route("/exporters", get(status::exporters))
+            .route("/exporters/{sender}", get(status::exporter))
+            .route("/unknown", get(status::unknown))
+            .route("/healthz", get(health::alive))
+            .route("/readyz", get(health::ready))
+            .route("/metrics", get(health::metrics))
             .fallback(routes::unknown_path)
             .method_not_allowed_fallback(routes::other_method)
             // `auth` bounds the body.

@@ -1,10 +1,12 @@
 //! The routes: one file for each kind of thing that can be asked for, and here what they share.
 
 pub(crate) mod billing;
+pub(crate) mod health;
 pub(crate) mod index;
 pub(crate) mod senders;
 pub(crate) mod series;
 pub(crate) mod stats;
+pub(crate) mod status;
 pub(crate) mod top;
 
 use std::collections::HashSet;
@@ -31,7 +33,8 @@ use crate::parameters::now;
 pub(crate) async fn unknown_path(uri: Uri) -> Error {
     Error::NotFound(format!(
         "there is nothing at {}: the paths are /, /senders, /senders/<address>, and /stats/<address>, /top/<address>, \
-         /series/<address> and /billing/<address>",
+         /series/<address>, /billing/<address>, /status, /exporters, /exporters/<address>, /unknown, /healthz, /readyz \
+         and /metrics",
         Quoted(uri.path())
     ))
 }

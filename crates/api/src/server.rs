@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::auth::Client;
 use crate::connections::{Connection, Connections};
 
 /// How many connections are open at most; behind that the one that has waited longest is closed.
@@ -52,10 +53,11 @@ pub async fn serve(
         };
         while running.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, client)) => {
                 // Without a place the stream is dropped, which closes it.
                 if let Some(connection) = connections.open() {
-                    running.spawn(run(stream, connection, router.clone(), stopping.clone()));
+                    let client = Client(client.ip());
+                    running.spawn(run(stream, client, connection, router.clone(), stopping.clone()));
                 }
             }
             // The client gave up before it was its turn.
@@ -74,7 +76,13 @@ pub async fn serve(
     Ok(())
 }
 
-async fn run(stream: TcpStream, connection: Connection, router: Router, mut stopping: watch::Receiver<()>) {
+async fn run(
+    stream: TcpStream,
+    client: Client,
+    connection: Connection,
+    router: Router,
+    mut stopping: watch::Receiver<()>,
+) {
     // Answers are small and written at once: waiting for more to send would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
@@ -83,6 +91,7 @@ async fn run(stream: TcpStream, connection: Connection, router: Router, mut stop
     let seat = connection.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(seat.clone());
+        request.extensions_mut().insert(client);
         let service = Arc::clone(&service);
         async move { Ok::<_, Infallible>(service.call(request).await.unwrap_or_else(|never| match never {})) }
     });

@@ -4,10 +4,10 @@ use crate::client::{ask, send, sign};
 use crate::server::{AUTH_KEY, Server};
 
 /// Numbers that are the same in every run (Marsaglia, xorshift64).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

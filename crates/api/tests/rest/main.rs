@@ -18,5 +18,7 @@ mod document;
 mod ranges;
 mod senders;
 mod server;
+mod signatures;
 mod stats;
+mod status;
 mod transport;

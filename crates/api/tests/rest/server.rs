@@ -18,6 +18,11 @@ use tokio::sync::Notify;
 pub(crate) const AUTH_KEY: &str = "3f9a4b1e-auth";
 pub(crate) const SIGN_KEY: &str = "c1d2-sign key";
 
+/// The keys of all tests.
+pub(crate) fn keys() -> Keys {
+    Keys::new(AUTH_KEY, SIGN_KEY).unwrap()
+}
+
 /// A running server; it stops when this is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -40,17 +45,27 @@ impl Server {
     /// A server that has been told how long counters are kept, by `period as usize`.
     pub(crate) fn keeping(keep: [Option<Duration>; 5]) -> Self {
         let store = Arc::new(Memory::default());
-        Self::run(Arc::clone(&store) as Arc<dyn Store>, store, |api| api.keeping(keep))
+        Self::run(Arc::clone(&store) as Arc<dyn Store>, store, keys(), |api| api.keeping(keep))
+    }
+
+    /// A server with other keys, and with whatever else is set.
+    pub(crate) fn with(keys: Keys, with: impl FnOnce(Api) -> Api) -> Self {
+        let store = Arc::new(Memory::default());
+        Self::run(Arc::clone(&store) as Arc<dyn Store>, store, keys, with)
+    }
+
+    /// A server whose store fails like this at every call, and with whatever else is set.
+    pub(crate) fn broken_with(failure: fn(String) -> StoreError, with: impl FnOnce(Api) -> Api) -> Self {
+        Self::run(Arc::new(Broken { failure, after: Duration::ZERO }), Arc::default(), keys(), with)
     }
 
     fn over(served: Arc<dyn Store>, store: Arc<Memory>) -> Self {
-        Self::run(served, store, |api| api)
+        Self::run(served, store, keys(), |api| api)
     }
 
-    fn run(served: Arc<dyn Store>, store: Arc<Memory>, with: impl FnOnce(Api) -> Api) -> Self {
+    fn run(served: Arc<dyn Store>, store: Arc<Memory>, keys: Keys, with: impl FnOnce(Api) -> Api) -> Self {
         let runtime = Runtime::new().unwrap();
         let senders_changed = Arc::new(Notify::new());
-        let keys = Keys::new(AUTH_KEY, SIGN_KEY).unwrap();
         let router = with(Api::new(served, keys, Arc::clone(&senders_changed))).router();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();

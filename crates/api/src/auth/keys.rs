@@ -1,0 +1,222 @@
+//! Who may ask for what: named keys, each with a role and, when it is limited, the senders that it may ask about.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use axum::http::Method;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+
+use super::signature::Signature;
+use crate::error::Error;
+
+/// What a key may do. Each may do what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Ask.
+    Read,
+    /// Register senders, and add and remove their prefixes.
+    Write,
+    /// Remove senders.
+    Admin,
+}
+
+impl Role {
+    /// All roles, the least first.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+
+    /// As settings write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A pair of keys, and what it is good for. It shows neither in debug output nor in logs.
+#[derive(Clone)]
+pub struct Key {
+    name: String,
+    auth_key: Box<[u8]>,
+    /// The HMAC of the authKey: what most requests of version 1 carry.
+    pub(super) signed_auth_key: Signature,
+    /// The signKey, ready to sign.
+    pub(super) sign: Hmac<Sha256>,
+    role: Role,
+    /// `None` for all.
+    senders: Option<Vec<IpAddr>>,
+}
+
+/// A key that protects nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is empty")]
+pub struct EmptyKey(pub String);
+
+impl Key {
+    /// A key that may do everything.
+    ///
+    /// # Errors
+    /// When the authKey or the signKey is empty.
+    pub fn new(name: &str, auth_key: &str, sign_key: &str) -> Result<Self, EmptyKey> {
+        let empty = |key: &str| EmptyKey(format!("{name}.{key}"));
+        if auth_key.is_empty() {
+            return Err(empty("authKey"));
+        }
+        if sign_key.is_empty() {
+            return Err(empty("signKey"));
+        }
+        // HMAC takes keys of any length; the error type is for other MACs.
+        let sign = Hmac::<Sha256>::new_from_slice(sign_key.as_bytes()).map_err(|_| empty("signKey"))?;
+        let signed_auth_key = sign.clone().chain_update(auth_key).finalize().into_bytes().into();
+        let auth_key = auth_key.as_bytes().into();
+        Ok(Self { name: name.to_owned(), auth_key, signed_auth_key, sign, role: Role::Admin, senders: None })
+    }
+
+    /// The same, for less.
+    #[must_use]
+    pub fn limited(self, role: Role, senders: Option<Vec<IpAddr>>) -> Self {
+        Self { role, senders, ..self }
+    }
+
+    /// What the log calls it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it knows itself by.
+    pub(super) fn auth_key(&self) -> &[u8] {
+        &self.auth_key
+    }
+
+    /// Refuses what the key is not good for.
+    pub(crate) fn permit(&self, method: &Method, path: &str, removes_sender: bool) -> Result<(), Error> {
+        let needed = match *method {
+            Method::GET | Method::HEAD | Method::OPTIONS => Role::Read,
+            Method::POST if path.starts_with("/stats/") => Role::Read,
+            Method::DELETE if removes_sender => Role::Admin,
+            _ => Role::Write,
+        };
+        if self.role < needed {
+            return Err(Error::Forbidden(format!(
+                "this needs a key with the role {}, and the one that signed has the role {}",
+                needed.name(),
+                self.role.name()
+            )));
+        }
+        let Some(senders) = &self.senders else { return Ok(()) };
+        let asked = path.trim_start_matches('/').split_once('/').and_then(|(_, sender)| sender.parse().ok());
+        if path == "/" || asked.is_some_and(|sender| senders.contains(&flow::canonical(sender))) {
+            return Ok(());
+        }
+        let senders: Vec<_> = senders.iter().map(ToString::to_string).collect();
+        Err(Error::Forbidden(format!("the key that signed is good for these senders only: {}", senders.join(", "))))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({}, hidden)", self.name)
+    }
+}
+
+/// Which signatures are accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Signatures {
+    /// Both versions.
+    #[default]
+    Compat,
+    /// Version 1 only for requests that change nothing.
+    CompatRead,
+    /// Version 2 only.
+    Strict,
+}
+
+/// The keys of the interface.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    keys: Vec<Key>,
+    pub(super) signatures: Signatures,
+}
+
+impl Keys {
+    /// One key that may do everything, with signatures of both versions.
+    ///
+    /// # Errors
+    /// When the authKey or the signKey is empty.
+    pub fn new(auth_key: &str, sign_key: &str) -> Result<Self, EmptyKey> {
+        Ok(Self { keys: vec![Key::new("admin", auth_key, sign_key)?], signatures: Signatures::default() })
+    }
+
+    /// With more keys.
+    #[must_use]
+    pub fn with(mut self, keys: impl IntoIterator<Item = Key>) -> Self {
+        self.keys.extend(keys);
+        self
+    }
+
+    /// With other signatures.
+    #[must_use]
+    pub fn accepting(self, signatures: Signatures) -> Self {
+        Self { signatures, ..self }
+    }
+
+    /// The key with this authKey, and whether there is one: when there is none it is another key, for the same work. How
+    /// long it takes tells nothing of the content of any key.
+    pub(super) fn find(&self, auth_key: &[u8]) -> Option<(&Key, Choice)> {
+        let (mut found, mut known) = (0, Choice::from(0));
+        for (index, key) in (0_u32..).zip(&self.keys) {
+            let equal = key.auth_key.ct_eq(auth_key);
+            found.conditional_assign(&index, equal);
+            known |= equal;
+        }
+        self.keys.get(found as usize).map(|key| (key, known))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_do_not_show_and_are_not_empty() {
+        assert_eq!(format!("{:?}", Key::new("grafana", "auth", "sign").unwrap()), "Key(grafana, hidden)");
+        assert_eq!(Keys::new("", "sign").unwrap_err().to_string(), "admin.authKey is empty");
+        assert_eq!(Keys::new("auth", "").unwrap_err().to_string(), "admin.signKey is empty");
+    }
+
+    #[test]
+    fn roles_and_senders_limit_what_a_key_is_good_for() {
+        let key = |role, senders: Option<&str>| {
+            let senders = senders.map(|sender| vec![sender.parse().unwrap()]);
+            Key::new("k", "a", "s").unwrap().limited(role, senders)
+        };
+        let may = |key: &Key, method, path, removes| key.permit(&method, path, removes).is_ok();
+        let (get, put, post, delete) = (Method::GET, Method::PUT, Method::POST, Method::DELETE);
+        for (role, expected) in [
+            (Role::Read, [true, true, false, false, false]),
+            (Role::Write, [true, true, true, true, false]),
+            (Role::Admin, [true; 5]),
+        ] {
+            let key = key(role, None);
+            let allowed = [
+                may(&key, get.clone(), "/senders", false),
+                may(&key, post.clone(), "/stats/10.0.0.1", false),
+                may(&key, put.clone(), "/senders/10.0.0.1", false),
+                may(&key, delete.clone(), "/senders/10.0.0.1", false),
+                may(&key, delete.clone(), "/senders/10.0.0.1", true),
+            ];
+            assert_eq!(allowed, expected, "{role:?}");
+        }
+        let limited = key(Role::Admin, Some("10.0.0.1"));
+        for path in ["/", "/senders/10.0.0.1", "/top/10.0.0.1", "/series/::ffff:10.0.0.1"] {
+            assert!(may(&limited, get.clone(), path, false), "{path}");
+        }
+        for path in ["/senders", "/senders/10.0.0.2", "/unknown", "/status", "/top/10.0.0.1/x", "//10.0.0.2"] {
+            assert!(!may(&limited, get.clone(), path, false), "{path}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Which signed requests were there already: the nonces of version 2, for as long as their time lets them in.
+//!
+//! Only good signatures get here, so strangers cannot fill the table. The nonces outlive a restart in a file: to refuse
+//! what is dated before the start would not do, because a request may be dated ahead of the clock and come again after
+//! it. The file is a list of records of 24 octets (8 of expiry in seconds since 1970, big-endian; the first 16 of the
+//! SHA-256 of key and nonce) that is written anew when it has grown to twice the table. It is not synced: a crash of the
+//! process loses nothing, a crash of the machine may let a request of the last minutes in once more.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+/// How far the time of a request may be from the clock.
+pub(super) const WINDOW_SECONDS: u64 = 300;
+/// How many nonces are remembered: requests of version 2 in twice the window.
+const LIMIT: usize = 1 << 17;
+const RECORD: usize = 24;
+
+type Mark = [u8; 16];
+
+/// The nonces that were used.
+#[derive(Debug, Default)]
+pub(super) struct Nonces(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    /// With the second behind which the time of the request is refused anyway.
+    used: HashMap<Mark, u64>,
+    journal: Option<Journal>,
+}
+
+#[derive(Debug)]
+struct Journal {
+    path: PathBuf,
+    file: File,
+    records: usize,
+}
+
+/// What became of a nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It is new, and remembered now.
+    First,
+    /// It was used already.
+    Again,
+    /// So many are remembered that there is no room for it.
+    Full,
+}
+
+impl Nonces {
+    /// Remembers them in a file, with what it holds from before.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub(super) fn kept_in(path: &Path, now: u64) -> io::Result<Self> {
+        let used = match File::open(path) {
+            Ok(file) => read(file, now)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => HashMap::new(),
+            Err(error) => return Err(error),
+        };
+        let journal = Some(Journal::write(path, &used)?);
+        Ok(Self(Mutex::new(Table { used, journal })))
+    }
+
+    /// Uses a nonce of a key for a request of this time.
+    pub(super) fn take(&self, auth_key: &[u8], nonce: &str, seconds: u64, now: u64) -> Use {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mark = mark(auth_key, nonce);
+        if table.used.len() >= LIMIT {
+            table.used.retain(|_, until| *until >= now);
+        }
+        if table.used.get(&mark).is_some_and(|until| *until >= now) {
+            return Use::Again;
+        }
+        if table.used.len() >= LIMIT {
+            return Use::Full;
+        }
+        let until = seconds.saturating_add(WINDOW_SECONDS);
+        table.used.insert(mark, until);
+        if let Err(error) = table.note(mark, until, now) {
+            tracing::error!(%error, "nonces are not kept: until they are, requests may be repeated after a restart");
+        }
+        Use::First
+    }
+}
+
+impl Table {
+    fn note(&mut self, mark: Mark, until: u64, now: u64) -> io::Result<()> {
+        let Self { used, journal } = self;
+        let Some(journal) = journal else { return Ok(()) };
+        journal.file.write_all(&record(mark, until))?;
+        journal.records += 1;
+        if journal.records >= 2 * LIMIT {
+            used.retain(|_, until| *until >= now);
+            *journal = Journal::write(&journal.path, used)?;
+        }
+        Ok(())
+    }
+}
+
+impl Journal {
+    /// Writes the file anew, under another name first.
+    fn write(path: &Path, used: &HashMap<Mark, u64>) -> io::Result<Self> {
+        let draft = path.with_extension("new");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        let records: Vec<u8> = used.iter().flat_map(|(mark, until)| record(*mark, *until)).collect();
+        file.write_all(&records)?;
+        fs::rename(&draft, path)?;
+        Ok(Self { path: path.to_owned(), file, records: used.len() })
+    }
+}
+
+fn mark(auth_key: &[u8], nonce: &str) -> Mark {
+    let digest = Sha256::new().chain_update(auth_key).chain_update([b'\n']).chain_update(nonce).finalize();
+    let mut mark = Mark::default();
+    mark.iter_mut().zip(digest).for_each(|(mark, octet)| *mark = octet);
+    mark
+}
+
+fn record(mark: Mark, until: u64) -> [u8; RECORD] {
+    let mut record = [0; RECORD];
+    record.iter_mut().zip(until.to_be_bytes().into_iter().chain(mark)).for_each(|(to, octet)| *to = octet);
+    record
+}
+
+/// What is left of a torn record at the end is ignored.
+fn read(file: File, now: u64) -> io::Result<HashMap<Mark, u64>> {
+    let mut bytes = Vec::new();
+    file.take((3 * LIMIT * RECORD) as u64).read_to_end(&mut bytes)?;
+    let mut used = HashMap::new();
+    for record in bytes.as_chunks::<RECORD>().0 {
+        let Some((until, mark)) = record.split_first_chunk::<8>() else { continue };
+        let (until, Ok(mark)) = (u64::from_be_bytes(*until), Mark::try_from(mark)) else { continue };
+        if until >= now {
+            used.insert(mark, until);
+        }
+    }
+    Ok(used)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    #[test]
+    fn a_nonce_counts_once_for_each_key() {
+        let nonces = Nonces::default();
+        assert_eq!(nonces.take(b"a", "nonce", NOW, NOW), Use::First);
+        assert_eq!(nonces.take(b"a", "nonce", NOW + 1, NOW + 600), Use::First, "its time has passed");
+        assert_eq!(nonces.take(b"a", "nonce", NOW + 1, NOW + 2), Use::Again);
+        assert_eq!(nonces.take(b"b", "nonce", NOW, NOW), Use::First);
+    }
+
+    #[test]
+    fn nonces_outlive_a_restart_and_a_torn_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nonces");
+        let first = Nonces::kept_in(&path, NOW).unwrap();
+        // Dated ahead of the clock.
+        assert_eq!(first.take(b"a", "ahead", NOW + 300, NOW), Use::First);
+        assert_eq!(first.take(b"a", "late", NOW - 300, NOW), Use::First);
+        drop(first);
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(&[0xff; 11]).unwrap();
+        let second = Nonces::kept_in(&path, NOW + 1).unwrap();
+        assert_eq!(second.take(b"a", "ahead", NOW + 300, NOW + 1), Use::Again);
+        assert_eq!(second.take(b"a", "new", NOW, NOW + 1), Use::First);
+        assert_eq!(fs::metadata(&path).unwrap().len(), 2 * RECORD as u64, "what has expired is gone");
+        drop(second);
+        let third = Nonces::kept_in(&path, NOW + 2).unwrap();
+        assert_eq!(third.take(b"a", "new", NOW, NOW + 2), Use::Again);
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_makes_room_when_times_pass() {
+        let nonces = Nonces::default();
+        for number in 0..LIMIT {
+            assert_eq!(nonces.take(b"a", &number.to_string(), NOW, NOW), Use::First);
+        }
+        assert_eq!(nonces.take(b"a", "one more", NOW, NOW), Use::Full);
+        assert_eq!(nonces.take(b"a", "0", NOW, NOW), Use::Again);
+        assert_eq!(nonces.take(b"a", "one more", NOW + 301, NOW + 301), Use::First);
+    }
+}

@@ -1,0 +1,184 @@
+//! `GET /status`, `/exporters`, `/exporters/<address>` and `/unknown`: the collector itself, and who sends to it.
+
+use axum::Json;
+use axum::extract::State;
+use flow::Timestamp;
+use serde::Serialize;
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use super::{Ordered, SenderAddress};
+use crate::Api;
+use crate::error::Error;
+use crate::parameters::Parameters;
+use crate::watch::{Counter, Exporter, Gauge, Rates, Unknown, Watch};
+
+/// The collector as a whole.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StatusView {
+    version: &'static str,
+    started: String,
+    uptime_seconds: u64,
+    store: StoreView,
+    /// Since the start.
+    counters: Ordered<CounterView>,
+    /// Just now.
+    gauges: Ordered<GaugeView>,
+}
+
+#[derive(Serialize)]
+struct StoreView {
+    reachable: bool,
+    /// How long it took to answer a small question just now.
+    milliseconds: Option<u64>,
+}
+
+/// One number, or one for each label.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum CounterView {
+    One(u64),
+    ByLabel(Ordered<u64>),
+}
+
+#[derive(Serialize)]
+struct GaugeView {
+    value: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<f64>,
+}
+
+fn counters(counters: &[Counter]) -> Ordered<CounterView> {
+    let view = |counter: &Counter| {
+        let view = match counter.values.as_slice() {
+            [(None, value)] => CounterView::One(*value),
+            values => {
+                let labelled = |(label, value): &(Option<(&str, &str)>, u64)| {
+                    (label.map_or_else(String::new, |(_, label)| label.to_owned()), *value)
+                };
+                CounterView::ByLabel(Ordered(values.iter().map(labelled).collect()))
+            }
+        };
+        (counter.name.to_owned(), view)
+    };
+    Ordered(counters.iter().map(view).collect())
+}
+
+impl Api {
+    /// The collector, if this interface belongs to a running one.
+    fn watched(&self) -> Result<&dyn Watch, Error> {
+        let none = || Error::NotFound("no collector runs here: this interface only reads a store".into());
+        self.watch.as_deref().ok_or_else(none)
+    }
+}
+
+/// `GET /status`
+pub(crate) async fn show(State(api): State<Api>, parameters: Parameters) -> Result<Json<StatusView>, Error> {
+    parameters.only(&[])?;
+    let status = api.watched()?.status();
+    let latency = api.store_latency().await;
+    let now = Timestamp::from(SystemTime::now());
+    let gauge = |gauge: &Gauge| (gauge.name.to_owned(), GaugeView { value: gauge.value, limit: gauge.limit });
+    Ok(Json(StatusView {
+        version: env!("CARGO_PKG_VERSION"),
+        started: status.started.to_string(),
+        uptime_seconds: now.seconds().saturating_sub(status.started.seconds()),
+        store: StoreView {
+            reachable: latency.is_some(),
+            milliseconds: latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
+        },
+        counters: counters(&status.counters),
+        gauges: Ordered(status.gauges.iter().map(gauge).collect()),
+    }))
+}
+
+/// What came from one exporter since the collector started.
+#[derive(Serialize)]
+pub(crate) struct ExporterView {
+    address: IpAddr,
+    /// Datagrams by protocol.
+    protocols: Ordered<u64>,
+    first: Option<String>,
+    last: Option<String>,
+    /// Null until they are known, some seconds after the start.
+    rates: Option<Rates>,
+    counters: Ordered<CounterView>,
+}
+
+impl From<Exporter> for ExporterView {
+    fn from(exporter: Exporter) -> Self {
+        let protocols = exporter.protocols.iter().map(|(name, datagrams)| ((*name).to_owned(), *datagrams)).collect();
+        Self {
+            address: exporter.address,
+            protocols: Ordered(protocols),
+            first: exporter.first.map(|first| first.to_string()),
+            last: exporter.last.map(|last| last.to_string()),
+            rates: exporter.rates,
+            counters: counters(&exporter.counters),
+        }
+    }
+}
+
+/// `GET /exporters`
+pub(crate) async fn exporters(
+    State(api): State<Api>,
+    parameters: Parameters,
+) -> Result<Json<Vec<ExporterView>>, Error> {
+    parameters.only(&[])?;
+    Ok(Json(api.watched()?.exporters().into_iter().map(ExporterView::from).collect()))
+}
+
+/// `GET /exporters/<address>`
+pub(crate) async fn exporter(
+    State(api): State<Api>,
+    SenderAddress(address): SenderAddress,
+    parameters: Parameters,
+) -> Result<Json<ExporterView>, Error> {
+    parameters.only(&[])?;
+    let exporter = api.watched()?.exporter(address).ok_or_else(|| {
+        Error::NotFound(format!(
+            "nothing has come from {address} since the collector started, or it is not registered: see /unknown"
+        ))
+    })?;
+    Ok(Json(exporter.into()))
+}
+
+/// An address that sends without being registered.
+#[derive(Serialize)]
+pub(crate) struct UnknownView {
+    address: IpAddr,
+    datagrams: u64,
+    last: String,
+    protocol: Option<&'static str>,
+    /// What registers it.
+    register: Register,
+}
+
+#[derive(Serialize)]
+struct Register {
+    command: String,
+    curl: String,
+}
+
+impl From<Unknown> for UnknownView {
+    fn from(Unknown { address, datagrams, last, protocol }: Unknown) -> Self {
+        // What it should be counted for is not known: everything is a beginning.
+        let (any, length) = (if address.is_ipv4() { "0.0.0.0" } else { "::" }, 0);
+        let body = format!(r#"{{"prefixes":[{{"prefix":"{any}","prefixLen":{length}}}]}}"#);
+        let register = Register {
+            command: format!("netflow senders add {address} {any}/{length}"),
+            curl: format!(
+                "curl -X PUT -H \"X-Io-Auth: $authKey\" -H \"X-Io-Sign: $(printf %s \"$authKey\" | openssl dgst -sha256 \
+                 -hmac \"$signKey\")\" -d '{body}' \"$URL/senders/{address}\""
+            ),
+        };
+        Self { address, datagrams, last: last.to_string(), protocol, register }
+    }
+}
+
+/// `GET /unknown`
+pub(crate) async fn unknown(State(api): State<Api>, parameters: Parameters) -> Result<Json<Vec<UnknownView>>, Error> {
+    parameters.only(&[])?;
+    Ok(Json(api.watched()?.unknown().into_iter().map(UnknownView::from).collect()))
+}

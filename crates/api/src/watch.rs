@@ -1,0 +1,123 @@
+//! What the interface shows of the collector that it belongs to: plain numbers, as they are at the moment of asking. Who
+//! counts them is the collector's matter, and reads no clock and waits for nobody because of a question.
+
+use std::fmt::Debug;
+use std::net::IpAddr;
+
+use flow::Timestamp;
+use serde::Serialize;
+
+/// A read-only view of a running collector.
+pub trait Watch: Debug + Send + Sync {
+    /// The collector as a whole.
+    fn status(&self) -> Status;
+
+    /// The exporters that it has heard of since it started, by address.
+    fn exporters(&self) -> Vec<Exporter>;
+
+    /// One of them.
+    fn exporter(&self, address: IpAddr) -> Option<Exporter> {
+        self.exporters().into_iter().find(|exporter| exporter.address == address)
+    }
+
+    /// Who sends without being registered, the busiest first.
+    fn unknown(&self) -> Vec<Unknown>;
+}
+
+/// The collector as a whole.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// When it started.
+    pub started: Timestamp,
+    /// What it has counted since.
+    pub counters: Vec<Counter>,
+    /// What it holds just now.
+    pub gauges: Vec<Gauge>,
+}
+
+/// Something that is counted, and only grows.
+#[derive(Clone, Debug)]
+pub struct Counter {
+    /// By Prometheus' convention, without `netflow_` and `_total`, such as `datagrams`.
+    pub name: &'static str,
+    /// What is counted.
+    pub help: &'static str,
+    /// How many, each with the label that tells it apart (`("fate", "decoded")`); one without a label, if it has none.
+    pub values: Vec<(Option<(&'static str, &'static str)>, u64)>,
+}
+
+/// Something that grows and shrinks.
+#[derive(Clone, Copy, Debug)]
+pub struct Gauge {
+    /// By Prometheus' convention, with its unit last, such as `spool_bytes`.
+    pub name: &'static str,
+    /// What is measured.
+    pub help: &'static str,
+    /// How much it is.
+    pub value: f64,
+    /// How much it may be.
+    pub limit: Option<f64>,
+}
+
+impl Status {
+    /// A gauge by its name.
+    #[must_use]
+    pub fn gauge(&self, name: &str) -> Option<&Gauge> {
+        self.gauges.iter().find(|gauge| gauge.name == name)
+    }
+}
+
+impl Counter {
+    /// One that has no label.
+    #[must_use]
+    pub fn plain(name: &'static str, help: &'static str, value: u64) -> Self {
+        Self { name, help, values: vec![(None, value)] }
+    }
+
+    /// One with a value for each fate.
+    #[must_use]
+    pub fn fates<F: flow::Fate>(name: &'static str, help: &'static str, tallied: &flow::Tallied<F>) -> Self {
+        let values = tallied.iter().map(|(fate, count)| (Some(("fate", fate.name())), count)).collect();
+        Self { name, help, values }
+    }
+}
+
+/// What came from one exporter since the collector started.
+#[derive(Clone, Debug)]
+pub struct Exporter {
+    /// The address that it sends from.
+    pub address: IpAddr,
+    /// The protocols that it speaks, with the datagrams of each.
+    pub protocols: Vec<(&'static str, u64)>,
+    /// When it was first heard.
+    pub first: Option<Timestamp>,
+    /// When it was last heard.
+    pub last: Option<Timestamp>,
+    /// What was counted; at least `datagrams` and `flows`.
+    pub counters: Vec<Counter>,
+    /// Datagrams and flows a second, of the last seconds; `None` until they are known.
+    pub rates: Option<Rates>,
+}
+
+/// How much comes just now.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rates {
+    /// Datagrams a second.
+    pub datagrams_per_second: f64,
+    /// Flows a second.
+    pub flows_per_second: f64,
+}
+
+/// An address that sends without being registered.
+#[derive(Clone, Debug)]
+pub struct Unknown {
+    /// Where it sends from.
+    pub address: IpAddr,
+    /// Datagrams since it was first noticed.
+    pub datagrams: u64,
+    /// When it was last heard.
+    pub last: Timestamp,
+    /// What the first octets of its last datagram look like; `None` when like nothing that is known.
+    pub protocol: Option<&'static str>,
+}

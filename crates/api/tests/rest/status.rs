@@ -1,0 +1,174 @@
+//! The collector as the interface shows it: over a collector that is made up.
+
+use std::process::{Command, Stdio};
+
+use api::watch::{Counter, Exporter, Gauge, Rates, Status, Unknown, Watch};
+use flow::{DatagramFate, FlowFate, Tallied, Timestamp};
+use serde_json::json;
+use storage::StoreError;
+
+use crate::client::{ask, send};
+use crate::server::{Server, keys};
+
+/// A collector with one exporter and one stranger.
+#[derive(Debug)]
+struct MadeUp {
+    spooled: f64,
+}
+
+const STARTED: Timestamp = Timestamp::from_seconds(1_764_086_400);
+
+impl Watch for MadeUp {
+    fn status(&self) -> Status {
+        Status {
+            started: STARTED,
+            counters: counters(),
+            gauges: vec![Gauge {
+                name: "spool_bytes",
+                help: "What waits for the store",
+                value: self.spooled,
+                limit: Some(100.0),
+            }],
+        }
+    }
+
+    fn exporters(&self) -> Vec<Exporter> {
+        vec![Exporter {
+            address: "192.0.2.1".parse().unwrap(),
+            protocols: vec![("netflow-v9", 7)],
+            first: Some(STARTED),
+            last: None,
+            counters: counters(),
+            rates: Some(Rates { datagrams_per_second: 0.5, flows_per_second: 15.0 }),
+        }]
+    }
+
+    fn unknown(&self) -> Vec<Unknown> {
+        let address = "2001:db8::1".parse().unwrap();
+        vec![Unknown { address, datagrams: 3, last: STARTED, protocol: Some("ipfix") }]
+    }
+}
+
+fn counters() -> Vec<Counter> {
+    let mut datagrams = Tallied::<DatagramFate>::default();
+    datagrams[DatagramFate::Decoded] = 7;
+    let mut flows = Tallied::<FlowFate>::default();
+    flows[FlowFate::Matched] = 210;
+    vec![
+        Counter::fates("datagrams", "Datagrams that were read", &datagrams),
+        Counter::fates("flows", "Flow records that were decoded", &flows),
+        Counter::plain("kernel_drops", "Datagrams that the kernel dropped", 2),
+    ]
+}
+
+fn watched(spooled: f64) -> Server {
+    Server::with(keys(), |api| api.watching(std::sync::Arc::new(MadeUp { spooled })))
+}
+
+#[test]
+fn the_status_has_all_counters_and_gauges() {
+    let server = watched(12.0);
+    let status = ask(server.address, "GET", "/status", "").json();
+    assert_eq!(status["started"], STARTED.to_string());
+    assert!(status["uptimeSeconds"].as_u64().unwrap() > 0);
+    assert_eq!(status["store"]["reachable"], true);
+    assert_eq!(
+        status["counters"]["datagrams"],
+        json!({"decoded": 7, "damaged": 0, "unknown_version": 0, "unauthorised": 0})
+    );
+    assert_eq!(status["counters"]["kernel_drops"], 2);
+    assert_eq!(status["gauges"]["spool_bytes"], json!({"value": 12.0, "limit": 100.0}));
+    ask(server.address, "GET", "/status?verbose=1", "").refusal(400, "BAD_REQUEST");
+}
+
+#[test]
+fn exporters_are_shown_with_what_came_from_them() {
+    let server = watched(0.0);
+    let all = ask(server.address, "GET", "/exporters", "").json();
+    let one = ask(server.address, "GET", "/exporters/::ffff:192.0.2.1", "").json();
+    assert_eq!(all, json!([one]));
+    assert_eq!(one["protocols"], json!({"netflow-v9": 7}));
+    assert_eq!((&one["first"], &one["last"]), (&json!(STARTED.to_string()), &json!(null)));
+    assert_eq!(one["rates"], json!({"datagramsPerSecond": 0.5, "flowsPerSecond": 15.0}));
+    assert_eq!(one["counters"]["flows"]["matched"], 210);
+    let message = ask(server.address, "GET", "/exporters/192.0.2.2", "").refusal(404, "NOT_FOUND");
+    assert!(message.starts_with("nothing has come from 192.0.2.2"), "{message}");
+}
+
+#[test]
+fn strangers_are_shown_with_the_lines_that_register_them() {
+    let server = watched(0.0);
+    let unknown = ask(server.address, "GET", "/unknown", "").json();
+    assert_eq!(unknown[0]["address"], "2001:db8::1");
+    assert_eq!((&unknown[0]["datagrams"], &unknown[0]["protocol"]), (&json!(3), &json!("ipfix")));
+    assert_eq!(unknown[0]["register"]["command"], "netflow senders add 2001:db8::1 ::/0");
+    let curl = unknown[0]["register"]["curl"].as_str().unwrap();
+    let script = format!("authKey=$AUTH_KEY signKey=$SIGN_KEY\n{}", curl.replace("curl ", "curl -sS "));
+    let answer = crate::client::shell(server.address, &script);
+    assert_eq!(answer, r#"{"ip":"2001:db8::1","last":null,"prefixes":[{"prefix":"::","prefixLen":0}]}"#);
+}
+
+#[test]
+fn without_a_collector_there_is_none_to_show() {
+    let server = Server::start();
+    for path in ["/status", "/exporters", "/exporters/192.0.2.1", "/unknown"] {
+        let message = ask(server.address, "GET", path, "").refusal(404, "NOT_FOUND");
+        assert!(message.starts_with("no collector runs here"), "{message}");
+    }
+}
+
+#[test]
+fn health_asks_for_no_credentials_and_says_why_it_is_not_ready() {
+    let open = |server: &Server, path: &str| send(server.address, "GET", path, "", b"");
+    let server = watched(98.0);
+    assert_eq!(open(&server, "/healthz").text(), r#"{"status":"OK"}"#);
+    assert_eq!(open(&server, "/readyz").json(), json!({"status": "OK", "reasons": []}));
+    let full = open(&watched(99.5), "/readyz");
+    assert_eq!(full.status, 503);
+    assert!(full.json()["reasons"][0].as_str().unwrap().starts_with("the spool is full"), "{full:?}");
+    let broken = Server::broken_with(StoreError::Retry, |api| api);
+    assert_eq!(open(&broken, "/healthz").status, 200);
+    assert_eq!(open(&broken, "/readyz").json()["reasons"], json!(["the store does not answer"]));
+    assert_eq!(send(server.address, "PUT", "/healthz", "", b"").status, 405);
+    for path in ["/healthz/", "/healthz/x", "//metrics", "/metricsx", "/status"] {
+        assert_eq!(open(&server, path).status, 401, "{path}");
+    }
+}
+
+#[test]
+fn metrics_are_as_prometheus_wants_them() {
+    let server = watched(12.0);
+    let answer = send(server.address, "GET", "/metrics", "", b"");
+    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let text = answer.text();
+    for line in [
+        "# TYPE netflow_datagrams_total counter",
+        r#"netflow_datagrams_total{fate="decoded"} 7"#,
+        r#"netflow_exporter_flows_total{exporter="192.0.2.1",fate="matched"} 210"#,
+        "netflow_kernel_drops_total 2",
+        "netflow_spool_bytes 12.0",
+        "netflow_spool_bytes_limit 100.0",
+        "netflow_store_reachable 1.0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool, of the package prometheus: `make test` installs it");
+    std::io::Write::write_all(&mut promtool.stdin.take().unwrap(), text.as_bytes()).unwrap();
+    let said = promtool.wait_with_output().unwrap();
+    let said = [said.stdout, said.stderr].concat();
+    assert_eq!(String::from_utf8_lossy(&said), "", "{text}");
+}
+
+#[test]
+fn metrics_may_ask_for_credentials_too() {
+    let server = Server::with(keys(), |api| api.with_signed_metrics());
+    assert_eq!(send(server.address, "GET", "/metrics", "", b"").status, 401);
+    assert_eq!(ask(server.address, "GET", "/metrics", "").status, 200);
+    assert_eq!(send(server.address, "GET", "/healthz", "", b"").status, 200);
+}
