@@ -15,13 +15,11 @@ pub trait Watch: Debug + Send + Sync {
     /// The exporters that it has heard of since it started, by address.
     fn exporters(&self) -> Vec<Exporter>;
 
-    /// One of them.
-    fn exporter(&self, address: IpAddr) -> Option<Exporter> {
-        self.exporters().into_iter().find(|exporter| exporter.address == address)
-    }
+    /// One of them, with what decoding remembers of it.
+    fn exporter(&self, address: IpAddr) -> Option<(Exporter, Detail)>;
 
-    /// Who sends without being registered, the busiest first.
-    fn unknown(&self) -> Vec<Unknown>;
+    /// Who sends without being registered, the busiest first; `None` when that is not told apart.
+    fn unknown(&self) -> Option<Vec<Unknown>>;
 }
 
 /// The collector as a whole.
@@ -120,4 +118,63 @@ pub struct Unknown {
     pub last: Timestamp,
     /// What the first octets of its last datagram look like; `None` when like nothing that is known.
     pub protocol: Option<&'static str>,
+}
+
+/// What decoding remembers of an exporter.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Detail {
+    /// The templates that it has announced.
+    pub templates: Vec<Template>,
+    /// Its streams of numbered datagrams.
+    pub streams: Vec<Stream>,
+    /// How many data sets wait for their template.
+    pub pending_sets: usize,
+}
+
+/// A template of NetFlow v9 or IPFIX.
+#[derive(Clone, Debug, Serialize)]
+pub struct Template {
+    /// The protocol.
+    pub protocol: &'static str,
+    /// The observation domain or source id.
+    pub domain: u32,
+    /// The port that it was announced from.
+    pub port: u16,
+    /// Its id.
+    pub id: u16,
+    /// When it was announced last, RFC 3339.
+    pub announced: String,
+    /// What its records consist of.
+    pub fields: Vec<TemplateField>,
+}
+
+/// A field of a template.
+#[derive(Clone, Debug, Serialize)]
+pub struct TemplateField {
+    /// The information element.
+    pub name: String,
+    /// Octets; 65535 when each record says it.
+    pub length: u16,
+}
+
+/// What the sequence numbers of a stream tell. The unit of what is lost is that of the protocol: datagrams or records.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stream {
+    /// The protocol.
+    pub protocol: &'static str,
+    /// The observation domain, source id, engine or sub-agent.
+    pub domain: u32,
+    /// The agent address of an sFlow stream.
+    pub agent: Option<IpAddr>,
+    /// How many datagrams had a number.
+    pub datagrams: u64,
+    /// What never came.
+    pub lost: u64,
+    /// Datagrams that came twice in a row.
+    pub duplicates: u64,
+    /// Datagrams that came after later ones.
+    pub late: u64,
+    /// How often the exporter started again.
+    pub restarts: u64,
 }

@@ -1,5 +1,6 @@
 //! One file and one variant for each command.
 
+pub(crate) mod ask;
 pub(crate) mod check_config;
 pub(crate) mod config;
 pub(crate) mod decode;
@@ -34,6 +35,18 @@ pub(crate) enum Command {
     /// Writes man pages, completions and the reference of the configuration
     #[command(hide = true)]
     PackageFiles(package_files::Arguments),
+    /// Lists, registers and removes senders of a running collector
+    Senders(ask::senders::Arguments),
+    /// Asks a running collector for totals of years, months, days, hours or minutes
+    Stats(ask::stats::Arguments),
+    /// Asks a running collector for the largest addresses, ports, AS or protocols
+    Top(ask::top::Arguments),
+    /// Asks a running collector how one name went over time
+    Series(ask::series::Arguments),
+    /// Asks a running collector what a prefix used in a month
+    Billing(ask::billing::Arguments),
+    /// Sends a signed request to a running collector
+    Curl(ask::curl::Arguments),
 }
 
 impl Command {
@@ -47,6 +60,12 @@ impl Command {
             Self::Config(arguments) => config::run(&load(config)?, &arguments),
             Self::CheckConfig => check_config::run(&load(config)?),
             Self::PackageFiles(arguments) => package_files::run(&arguments),
+            Self::Senders(arguments) => ask::senders::run(&load(config)?.config, arguments),
+            Self::Stats(arguments) => ask::stats::run(&load(config)?.config, arguments),
+            Self::Top(arguments) => ask::top::run(&load(config)?.config, arguments),
+            Self::Series(arguments) => ask::series::run(&load(config)?.config, arguments),
+            Self::Billing(arguments) => ask::billing::run(&load(config)?.config, arguments),
+            Self::Curl(arguments) => ask::curl::run(&load(config)?.config, arguments),
         }
     }
 }

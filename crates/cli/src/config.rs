@@ -29,6 +29,7 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use api::Signatures;
 pub(crate) use error::ConfigError;
 pub(crate) use key::Key;
 pub(crate) use reference::KEYS;
@@ -86,12 +87,18 @@ pub(crate) struct Server {
 }
 
 /// Who may use the REST interface.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Admin {
     /// `authKey`; `None` (empty in the file) for one made at random.
     pub(crate) auth_key: Option<Secret>,
     /// `signKey`; `None` (empty in the file) for one made at random.
     pub(crate) sign_key: Option<Secret>,
+    /// `keysFile`: more keys, with names and roles; `None` (empty in the file) for none.
+    pub(crate) keys_file: Option<PathBuf>,
+    /// `signature`: which signatures are good.
+    pub(crate) signature: Signatures,
+    /// `openMetrics`: whether `/metrics` asks for no credentials.
+    pub(crate) open_metrics: bool,
 }
 
 /// The REST interface.
@@ -196,6 +203,13 @@ pub(crate) struct Spool {
     pub(crate) max_bytes: usize,
 }
 
+impl Default for Admin {
+    fn default() -> Self {
+        let signature = Signatures::Compat;
+        Self { auth_key: None, sign_key: None, keys_file: None, signature, open_metrics: true }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -279,6 +293,19 @@ impl Config {
         }
         source::apply_environment(environment, &mut config, &mut origins, &mut problems);
         if problems.is_empty() { Ok(Loaded { config, file, origins }) } else { Err(ConfigError::new(problems)) }
+    }
+}
+
+impl Config {
+    /// Where a collector with this configuration serves its REST interface, seen from its own machine.
+    pub(crate) fn url(&self) -> String {
+        let mut address = self.http.listen;
+        if address.ip().is_unspecified() {
+            let loopback: IpAddr =
+                if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+            address.set_ip(loopback);
+        }
+        format!("http://{address}")
     }
 }
 

@@ -19,6 +19,10 @@ pub(crate) enum ExitCode {
     Listen = 6,
     /// What is stored is damaged or does not add up.
     Damage = 7,
+    /// A running collector does not answer.
+    Unreachable = 8,
+    /// A running collector refuses what it was asked.
+    Refused = 9,
 }
 
 /// The list for `netflow --help`.
@@ -31,7 +35,9 @@ Exit codes:
   4  an input file could not be read, or not to its end
   5  the data directory or the store cannot be used
   6  an address cannot be listened at
-  7  what is stored is damaged or does not add up";
+  7  what is stored is damaged or does not add up
+  8  the collector that was asked does not answer
+  9  the collector that was asked refuses";
 
 /// Why a command could not do what it should.
 #[derive(Debug)]
@@ -61,8 +67,9 @@ mod tests {
 
     #[test]
     fn the_help_lists_every_code() {
-        use ExitCode::{Config, Damage, Failure, Input, Listen, Store, Success};
-        let ours = [Success, Failure, Config, Input, Store, Listen, Damage].map(|code| code as u8);
+        use ExitCode::{Config, Damage, Failure, Input, Listen, Refused, Store, Success, Unreachable};
+        let ours =
+            [Success, Failure, Config, Input, Store, Listen, Damage, Unreachable, Refused].map(|code| code as u8);
         let listed = HELP.lines().skip(1).map(|line| line.trim_start().as_bytes()[0] - b'0');
         assert_eq!(listed.filter(|code| *code != 2).collect::<Vec<_>>(), ours);
     }

@@ -15,6 +15,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+mod named;
+
+pub(crate) use named::named;
+
 use crate::config::{Admin, Secret};
 
 const FILE_NAME: &str = "keys";
@@ -66,6 +70,14 @@ pub(crate) enum KeysError {
     /// The file does not hold two keys. Says nothing of what it holds.
     #[error("{0} is damaged: put authKey=\"...\" and signKey=\"...\" into it, or delete it to get new keys")]
     Damaged(PathBuf),
+    /// A file of named keys says something else.
+    #[error("{path}: {message}")]
+    Named {
+        /// The file.
+        path: PathBuf,
+        /// Which key, and what is wrong with it; nothing of what it holds.
+        message: String,
+    },
     /// The operating system has no random numbers.
     #[error("cannot make random keys: {0}")]
     Random(getrandom::Error),
@@ -117,8 +129,29 @@ fn failed<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Key
     move |error| KeysError::Io { action, path: path.to_owned(), error }
 }
 
+/// The authKey and the signKey of a file; `None` when there is no file.
+///
+/// # Errors
+/// When it cannot be read, is damaged, or can be read by others.
+pub(crate) fn read_pair(path: &Path) -> Result<Option<(Secret, Secret)>, KeysError> {
+    Ok(read(path)?.map(|Kept { auth, sign }| (auth, sign)))
+}
+
+/// The keys that a collector with this configuration uses; `None` when it has not made any yet.
+///
+/// # Errors
+/// As [`read_pair`].
+pub(crate) fn find(admin: &Admin, data_dir: &Path) -> Result<Option<(Secret, Secret)>, KeysError> {
+    if let (Some(auth), Some(sign)) = (&admin.auth_key, &admin.sign_key) {
+        return Ok(Some((auth.clone(), sign.clone())));
+    }
+    let kept = read_pair(&data_dir.join(FILE_NAME))?;
+    let configured = |key: &Option<Secret>, kept| key.clone().unwrap_or(kept);
+    Ok(kept.map(|(auth, sign)| (configured(&admin.auth_key, auth), configured(&admin.sign_key, sign))))
+}
+
 /// `None` when there is no file.
-fn read(path: &Path) -> Result<Option<Kept>, KeysError> {
+fn read_text(path: &Path) -> Result<Option<String>, KeysError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -127,7 +160,12 @@ fn read(path: &Path) -> Result<Option<Kept>, KeysError> {
     if file.metadata().map_err(failed("read", path))?.mode() & 0o077 != 0 {
         return Err(KeysError::Exposed(path.to_owned()));
     }
-    let text = io::read_to_string(file).map_err(failed("read", path))?;
+    io::read_to_string(file).map(Some).map_err(failed("read", path))
+}
+
+/// `None` when there is no file.
+fn read(path: &Path) -> Result<Option<Kept>, KeysError> {
+    let Some(text) = read_text(path)? else { return Ok(None) };
     parse(&text).map(Some).ok_or_else(|| KeysError::Damaged(path.to_owned()))
 }
 
@@ -218,11 +256,11 @@ mod tests {
     #[test]
     fn configured_keys_need_no_file() {
         let folder = tempfile::tempdir().unwrap();
-        let both = Admin { auth_key: secret("a"), sign_key: secret("s") };
+        let both = Admin { auth_key: secret("a"), sign_key: secret("s"), ..Admin::default() };
         let keys = Keys::load(&both, folder.path()).unwrap();
         assert_eq!((keys.auth.expose(), keys.sign.expose(), keys.place), ("a", "s", Place::Configuration));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        let one = Admin { auth_key: secret("a"), sign_key: None };
+        let one = Admin { auth_key: secret("a"), ..Admin::default() };
         let keys = Keys::load(&one, folder.path()).unwrap();
         assert_eq!((keys.auth.expose(), keys.sign.expose().len()), ("a", 64));
     }

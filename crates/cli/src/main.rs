@@ -1,11 +1,13 @@
 //! The netflow command: what the shell says, and which command does it. Each command has its file in `commands/` and its
 //! variant in [`commands::Command`].
 
+mod client;
 mod commands;
 mod config;
 mod exit_code;
 mod keys;
 mod store;
+mod table;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;

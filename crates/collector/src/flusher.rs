@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use accounting::block::{Block, WriterId};
 use accounting::period::{Minute, Period};
@@ -59,7 +59,9 @@ impl Flusher {
     /// The same, by way of a spool.
     #[must_use]
     pub fn over(self, spool: Option<Spool>) -> Self {
-        Self { spool, ..self }
+        let flusher = Self { spool, ..self };
+        flusher.note_spool();
+        flusher
     }
 
     /// How many flushes wait for the store.
@@ -82,7 +84,9 @@ impl Flusher {
         // A number is never used again, not even after giving up: the store may have taken what it did not answer to.
         self.sequence += 1;
         let blocks = sealed.tally.blocks(self.state.writer, self.state.epoch, self.sequence);
+        let begun = Instant::now();
         self.put(&blocks, now, &mut give_up).await?;
+        let took = begun.elapsed();
         self.announced.extend(sealed.announced.iter().cloned());
         // A store that is away is not asked for what can wait.
         if self.waiting() <= 1 {
@@ -96,8 +100,16 @@ impl Flusher {
             counts.flushes += 1;
             counts.blocks += blocks.len() as u64;
             counts.folded += sealed.tally.folded();
+            counts.last_took = took;
         });
+        self.note_spool();
         Ok(())
+    }
+
+    /// Shows what waits.
+    fn note_spool(&self) {
+        let Some(spool) = &self.spool else { return };
+        self.status.flushed(|counts| (counts.waiting, counts.waiting_bytes) = (spool.waiting(), spool.bytes()));
     }
 
     /// Of how many senders the store has not taken yet what they announced.
@@ -188,6 +200,7 @@ impl Flusher {
         if let Some(spool) = &mut self.spool {
             spool.remove(number)?;
         }
+        self.note_spool();
         Ok(true)
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use flow::{DatagramFate, FlowFate, Tallied};
 use wire::Decoded;
@@ -103,6 +104,12 @@ pub struct FlushCounts {
     pub retries: u64,
     /// Names that did not fit the limit and were added to `other`.
     pub folded: u64,
+    /// Flushes that wait in the spool just now.
+    pub waiting: u64,
+    /// Octets that wait in the spool just now.
+    pub waiting_bytes: u64,
+    /// How long the last flush took to become durable.
+    pub last_took: Duration,
 }
 
 /// The counts of a running collector, readable at any time. A shard publishes its own after each batch.

@@ -11,7 +11,7 @@ use super::{Ordered, SenderAddress};
 use crate::Api;
 use crate::error::Error;
 use crate::parameters::Parameters;
-use crate::watch::{Counter, Exporter, Gauge, Rates, Unknown, Watch};
+use crate::watch::{Counter, Detail, Exporter, Gauge, Rates, Unknown, Watch};
 
 /// The collector as a whole.
 #[derive(Serialize)]
@@ -120,6 +120,15 @@ impl From<Exporter> for ExporterView {
     }
 }
 
+/// One exporter with what decoding remembers of it.
+#[derive(Serialize)]
+pub(crate) struct DetailedView {
+    #[serde(flatten)]
+    exporter: ExporterView,
+    #[serde(flatten)]
+    detail: Detail,
+}
+
 /// `GET /exporters`
 pub(crate) async fn exporters(
     State(api): State<Api>,
@@ -134,14 +143,14 @@ pub(crate) async fn exporter(
     State(api): State<Api>,
     SenderAddress(address): SenderAddress,
     parameters: Parameters,
-) -> Result<Json<ExporterView>, Error> {
+) -> Result<Json<DetailedView>, Error> {
     parameters.only(&[])?;
-    let exporter = api.watched()?.exporter(address).ok_or_else(|| {
+    let (exporter, detail) = api.watched()?.exporter(address).ok_or_else(|| {
         Error::NotFound(format!(
             "nothing has come from {address} since the collector started, or it is not registered: see /unknown"
         ))
     })?;
-    Ok(Json(exporter.into()))
+    Ok(Json(DetailedView { exporter: exporter.into(), detail }))
 }
 
 /// An address that sends without being registered.
@@ -180,5 +189,7 @@ impl From<Unknown> for UnknownView {
 /// `GET /unknown`
 pub(crate) async fn unknown(State(api): State<Api>, parameters: Parameters) -> Result<Json<Vec<UnknownView>>, Error> {
     parameters.only(&[])?;
-    Ok(Json(api.watched()?.unknown().into_iter().map(UnknownView::from).collect()))
+    let none = || Error::NotFound("this collector does not tell apart who sends without being registered".into());
+    let unknown = api.watched()?.unknown().ok_or_else(none)?;
+    Ok(Json(unknown.into_iter().map(UnknownView::from).collect()))
 }

@@ -2,7 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use api::watch::{Counter, Exporter, Gauge, Rates, Status, Unknown, Watch};
+use std::net::IpAddr;
+
+use api::watch::{Counter, Detail, Exporter, Gauge, Rates, Status, Unknown, Watch};
 use flow::{DatagramFate, FlowFate, Tallied, Timestamp};
 use serde_json::json;
 use storage::StoreError;
@@ -43,9 +45,14 @@ impl Watch for MadeUp {
         }]
     }
 
-    fn unknown(&self) -> Vec<Unknown> {
+    fn exporter(&self, address: IpAddr) -> Option<(Exporter, Detail)> {
+        let exporter = self.exporters().into_iter().find(|exporter| exporter.address == address)?;
+        Some((exporter, Detail { templates: Vec::new(), streams: Vec::new(), pending_sets: 4 }))
+    }
+
+    fn unknown(&self) -> Option<Vec<Unknown>> {
         let address = "2001:db8::1".parse().unwrap();
-        vec![Unknown { address, datagrams: 3, last: STARTED, protocol: Some("ipfix") }]
+        Some(vec![Unknown { address, datagrams: 3, last: STARTED, protocol: Some("ipfix") }])
     }
 }
 
@@ -85,7 +92,10 @@ fn the_status_has_all_counters_and_gauges() {
 fn exporters_are_shown_with_what_came_from_them() {
     let server = watched(0.0);
     let all = ask(server.address, "GET", "/exporters", "").json();
-    let one = ask(server.address, "GET", "/exporters/::ffff:192.0.2.1", "").json();
+    let mut one = ask(server.address, "GET", "/exporters/::ffff:192.0.2.1", "").json();
+    for (name, expected) in [("templates", json!([])), ("streams", json!([])), ("pendingSets", json!(4))] {
+        assert_eq!(one.as_object_mut().unwrap().remove(name), Some(expected), "{name}");
+    }
     assert_eq!(all, json!([one]));
     assert_eq!(one["protocols"], json!({"netflow-v9": 7}));
     assert_eq!((&one["first"], &one["last"]), (&json!(STARTED.to_string()), &json!(null)));

@@ -1,10 +1,12 @@
 //! `netflow serve`: receives, counts, and serves the REST interface until it is told to stop.
 
+mod watched;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
-use api::Api;
+use api::{Api, Signatures};
 use collector::status::Status;
 use collector::{Settings, StartError};
 use storage::state::State;
@@ -14,9 +16,9 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
 
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, Storage};
 use crate::exit_code::{ExitCode, Failure};
-use crate::keys::{Keys, Place};
+use crate::keys::{self, Keys, Place};
 use crate::store;
 
 /// Runs until SIGTERM or SIGINT; comes back when everything that was received is stored.
@@ -55,12 +57,16 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     }
     tracing::info!("serving http://{serving}");
     let (end_server, server_ends) = oneshot::channel::<()>();
-    let router = Api::new(store, keys, senders_changed).keeping(config.keep().periods).router();
+    let watched = Arc::new(watched::Watched::new(&collector, spool_limit(config)));
+    let sampling = Arc::clone(&watched);
+    let sampling = tokio::spawn(async move { sampling.keep_sampling().await });
+    let router = interface(config, store, keys, senders_changed)?.watching(watched).router();
     let server = tokio::spawn(api::serve(listener, router, async { drop(server_ends.await) }));
     let status_log = config.server.statuslog.map(|interval| tokio::spawn(log_status(collector.status(), interval)));
 
     stop.arrived().await;
     tracing::info!("stopping: storing what was received");
+    sampling.abort();
     if let Some(task) = status_log {
         task.abort();
     }
@@ -84,7 +90,40 @@ fn keys(config: &Config) -> Result<api::Keys, Failure> {
             tracing::info!("made keys for the REST interface; they are in {}", path.display());
         }
     }
-    api::Keys::new(keys.auth.expose(), keys.sign.expose()).map_err(ExitCode::Config.because())
+    let more = match &config.admin.keys_file {
+        Some(path) => keys::named(path).map_err(ExitCode::Config.because())?,
+        None => Vec::new(),
+    };
+    if config.admin.signature != Signatures::Strict && !config.http.listen.ip().is_loopback() {
+        tracing::warn!(
+            "requests may be signed as the original did, and come over the network at {}: who reads one can send others \
+             like it; set admin.signature = \"strict\", or let a proxy with TLS stand before it",
+            config.http.listen
+        );
+    }
+    let keys = api::Keys::new(keys.auth.expose(), keys.sign.expose()).map_err(ExitCode::Config.because())?;
+    Ok(keys.with(more).accepting(config.admin.signature))
+}
+
+/// The REST interface as it is configured.
+fn interface(
+    config: &Config,
+    store: Arc<dyn Store>,
+    keys: api::Keys,
+    senders_changed: Arc<Notify>,
+) -> Result<Api, Failure> {
+    let nonces = config.data_dir.join("nonces");
+    let interface = Api::new(store, keys, senders_changed)
+        .keeping(config.keep().periods)
+        .remembering(&nonces)
+        .with_context(|| format!("cannot remember requests in {}", nonces.display()))
+        .map_err(ExitCode::Store.because())?;
+    Ok(if config.admin.open_metrics { interface } else { interface.with_signed_metrics() })
+}
+
+/// How much may wait for the store; `None` for the embedded one, which is never waited for.
+fn spool_limit(config: &Config) -> Option<usize> {
+    (config.storage != Storage::Sqlite).then_some(config.spool.max_bytes)
 }
 
 fn start_failure(error: StartError) -> Failure {

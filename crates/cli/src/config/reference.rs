@@ -5,9 +5,16 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use api::Signatures;
+
 use super::key::Key;
 use super::place::{Place, Words};
 use super::{Config, DAY, HOUR, MINUTE, SECOND, Storage, YEAR};
+
+impl Words for Signatures {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("compat", Self::Compat), ("compat-read", Self::CompatRead), ("strict", Self::Strict)];
+}
 
 impl Words for Storage {
     const WORDS: &'static [(&'static str, Self)] =
@@ -68,6 +75,12 @@ pub(crate) const KEYS: &[Key] = &[
         "The key that requests carry. An empty one is made at random at the first start and kept in the file \"keys\" in dataDir."),
     key("admin.signKey", |config| Place::Secret(&mut config.admin.sign_key),
         "The key that requests are signed with; likewise."),
+    key("admin.keysFile", |config| Place::PathOrNone(&mut config.admin.keys_file),
+        "A file with more keys, each with a name and a role, that only its owner may read; docs/rest.md shows one."),
+    key("admin.signature", |config| Place::Choice(&mut config.admin.signature),
+        "Which signatures of requests are good: \"compat\" is both versions, the original's too; \"compat-read\" takes the original's for requests that change nothing; \"strict\" takes version 2 only, which nobody who reads it can send again."),
+    key("admin.openMetrics", |config| Place::Switch(&mut config.admin.open_metrics),
+        "Whether /metrics answers without credentials, as Prometheus likes it. It shows counts and the addresses of exporters."),
     key("http.listen", |config| Place::Address(&mut config.http.listen),
         "Where the REST interface is served. Requests are signed, not encrypted: put a proxy with TLS before it when it has to be reachable from elsewhere."),
     key("netflow.listen", |config| Place::Addresses(&mut config.netflow.listen),

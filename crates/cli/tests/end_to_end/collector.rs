@@ -100,6 +100,20 @@ impl Collector {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Runs another netflow command beside it, with its data directory, so with its keys: what it printed, what it said,
+    /// and its exit code.
+    pub(crate) fn command(&self, arguments: &[&str]) -> (String, String, Option<i32>) {
+        let output = Command::new(env!("CARGO_BIN_EXE_netflow"))
+            .args(arguments)
+            .current_dir(self.path())
+            .env("NETFLOW_URL", format!("http://{}", self.serving))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (text(output.stdout), text(output.stderr), output.status.code())
+    }
+
     /// Asks the REST interface with the README's function.
     pub(crate) fn rest(&self, method: &str, path: &str, body: &str) -> Value {
         let answer = self.shell(&format!("netflow {method} {path} '{body}'"));

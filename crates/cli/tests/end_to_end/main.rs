@@ -16,6 +16,7 @@
 )]
 
 mod collector;
+mod commands;
 #[path = "../../../storage/tests/contract/service.rs"]
 mod service;
 mod stores;

@@ -1,0 +1,215 @@
+//! The REST interface of a running collector, as the commands ask it: where it is, with which keys, and what a refusal
+//! means. Requests are signed whole (version 2). Keys come from the environment, a file or the configuration, never from
+//! the command line, where others could see them.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, anyhow, bail};
+use serde_json::Value;
+use ureq::Agent;
+use ureq::http::Request;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use crate::config::{Config, Secret};
+use crate::exit_code::{ExitCode, Failure};
+use crate::keys;
+
+/// Which collector to ask.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Connection {
+    /// Where the collector serves its REST interface [default: http.listen of the configuration]
+    #[arg(long, env = "NETFLOW_URL", value_name = "URL", global = true, help_heading = "Connection")]
+    url: Option<String>,
+    /// A file with authKey and signKey; without it NETFLOW_AUTH_KEY and NETFLOW_SIGN_KEY, then the configuration count
+    #[arg(long, env = "NETFLOW_KEYS", value_name = "FILE", global = true, help_heading = "Connection")]
+    keys: Option<PathBuf>,
+    /// Who signed the certificate of the collector: a PEM file [default: those that the system trusts]
+    #[arg(long, env = "NETFLOW_CA", value_name = "FILE", global = true, help_heading = "Connection")]
+    ca: Option<PathBuf>,
+}
+
+/// How long an answer may take: longer than the collector lets it take.
+const TIMEOUT: Duration = Duration::from_secs(75);
+/// The largest answer.
+const ANSWER_LIMIT_BYTES: u64 = 256 * 1024 * 1024;
+
+/// A collector that can be asked.
+pub(crate) struct Client {
+    agent: Agent,
+    url: String,
+    auth_key: Secret,
+    sign_key: Secret,
+}
+
+/// An answer as it came.
+pub(crate) struct Answer {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The content.
+    pub(crate) body: String,
+}
+
+impl Client {
+    /// The collector of these options; what they do not say, the configuration does.
+    ///
+    /// # Errors
+    /// When there are no keys, or a file cannot be read.
+    pub(crate) fn new(connection: &Connection, config: &Config) -> Result<Self, Failure> {
+        let (auth_key, sign_key) = keys_of(connection, config).map_err(ExitCode::Config.because())?;
+        let url = match &connection.url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => config.url(),
+        };
+        let mut settings =
+            Agent::config_builder().timeout_global(Some(TIMEOUT)).http_status_as_error(false).max_redirects(0);
+        settings = settings.allow_non_standard_methods(true).user_agent(concat!("netflow/", env!("CARGO_PKG_VERSION")));
+        if url.starts_with("https:") {
+            settings = settings.tls_config(tls(connection.ca.as_deref()).map_err(ExitCode::Config.because())?);
+        }
+        Ok(Self { agent: settings.build().into(), url, auth_key, sign_key })
+    }
+
+    /// What the collector answers.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub(crate) fn exchange(&self, method: &str, target: &str, body: &str) -> Result<Answer, Failure> {
+        self.try_exchange(method, target, body).map_err(ExitCode::Unreachable.because())
+    }
+
+    fn try_exchange(&self, method: &str, target: &str, body: &str) -> anyhow::Result<Answer> {
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|error| anyhow!("no random numbers: {error}"))?;
+        let nonce: String = nonce.iter().map(|octet| format!("{octet:02x}")).collect();
+        let signature = api::sign(self.sign_key.expose(), method, target, seconds, &nonce, body.as_bytes());
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{target}", self.url))
+            .header("X-Io-Auth", self.auth_key.expose())
+            .header("X-Io-Sign", signature);
+        let unreachable = || format!("cannot ask the collector at {}", self.url);
+        let response = if body.is_empty() {
+            self.agent.run(request.body(()).with_context(unreachable)?)
+        } else {
+            self.agent.run(request.body(body.as_bytes()).with_context(unreachable)?)
+        };
+        let mut response = response.with_context(unreachable)?;
+        let status = response.status().as_u16();
+        let content = response.body_mut().with_config().limit(ANSWER_LIMIT_BYTES).read_to_string();
+        Ok(Answer { status, body: content.with_context(unreachable)? })
+    }
+
+    /// The JSON of an answer.
+    ///
+    /// # Errors
+    /// When the collector cannot be reached, refuses, or answers something else.
+    pub(crate) fn ask(&self, method: &str, target: &str, body: &str) -> Result<Value, Failure> {
+        let answer = self.exchange(method, target, body)?;
+        answer.refusal()?;
+        serde_json::from_str(&answer.body)
+            .with_context(|| format!("what answers at {} is no collector", self.url))
+            .map_err(ExitCode::Unreachable.because())
+    }
+}
+
+impl Answer {
+    /// An error that says what the collector said, when it refused.
+    pub(crate) fn refusal(&self) -> Result<(), Failure> {
+        if self.status < 300 {
+            return Ok(());
+        }
+        let said = serde_json::from_str::<Value>(&self.body).ok();
+        let said = said.as_ref().and_then(|body| body.get("message")?.as_str());
+        let error = anyhow!("the collector refuses ({}): {}", self.status, said.unwrap_or("it does not say why"));
+        let code = if self.status >= 500 { ExitCode::Unreachable } else { ExitCode::Refused };
+        Err(Failure { code, error })
+    }
+}
+
+/// A path with its query: values are escaped, those that are absent left out.
+pub(crate) fn target(path: &str, parameters: &[(&str, Option<String>)]) -> String {
+    let mut target = path.to_owned();
+    let mut separator = '?';
+    for (name, value) in parameters {
+        let Some(value) = value else { continue };
+        target.push(separator);
+        target.push_str(name);
+        target.push('=');
+        for octet in value.bytes() {
+            match octet {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'/' => {
+                    target.push(char::from(octet));
+                }
+                _ => target.push_str(&format!("%{octet:02X}")),
+            }
+        }
+        separator = '&';
+    }
+    target
+}
+
+fn keys_of(connection: &Connection, config: &Config) -> anyhow::Result<(Secret, Secret)> {
+    if let Some(path) = &connection.keys {
+        let kept = keys::read_pair(path)?;
+        return kept.ok_or_else(|| anyhow!("there are no keys: {} is not there", path.display()));
+    }
+    let variable = |name| env::var(name).ok().filter(|key| !key.is_empty()).map(Secret::new);
+    match (variable("NETFLOW_AUTH_KEY"), variable("NETFLOW_SIGN_KEY")) {
+        (Some(auth), Some(sign)) => return Ok((auth, sign)),
+        (None, None) => {}
+        _ => bail!("NETFLOW_AUTH_KEY and NETFLOW_SIGN_KEY belong together: set both or none"),
+    }
+    if let Some(found) = keys::find(&config.admin, &config.data_dir)? {
+        return Ok(found);
+    }
+    bail!(
+        "there are no keys: set NETFLOW_AUTH_KEY and NETFLOW_SIGN_KEY, or name a file that holds them with --keys, or the \
+         collector's configuration with --config (its dataDir is {})",
+        config.data_dir.display()
+    )
+}
+
+fn tls(authority: Option<&Path>) -> anyhow::Result<TlsConfig> {
+    let certificates: Vec<Certificate<'static>> = match authority {
+        Some(path) => {
+            let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let items: Vec<_> =
+                parse_pem(&pem).collect::<Result<_, _>>().with_context(|| format!("{} is no PEM", path.display()))?;
+            let certificate =
+                |item| if let PemItem::Certificate(certificate) = item { Some(certificate) } else { None };
+            items.into_iter().filter_map(certificate).collect()
+        }
+        None => rustls_native_certs::load_native_certs()
+            .certs
+            .iter()
+            .map(|certificate| Certificate::from_der(certificate).to_owned())
+            .collect(),
+    };
+    Ok(TlsConfig::builder()
+        .root_certs(RootCerts::Specific(Arc::new(certificates)))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_a_query_are_escaped_and_absent_ones_left_out() {
+        let parameters = [
+            ("prefix", Some("2001:db8::/32".to_owned())),
+            ("from", None),
+            ("to", Some("2026-11-23 10:00&n=1".to_owned())),
+        ];
+        assert_eq!(
+            target("/top/10.0.0.1", &parameters),
+            "/top/10.0.0.1?prefix=2001:db8::/32&to=2026-11-23%2010:00%26n%3D1"
+        );
+        assert_eq!(target("/senders", &[]), "/senders");
+    }
+}

@@ -1,0 +1,49 @@
+//! The commands that ask a running collector over its REST interface, and what they have in common.
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | `ask/senders.rs` | who is registered |
+//! | `ask/stats.rs` | totals of dates |
+//! | `ask/top.rs` | the largest values of a field |
+//! | `ask/series.rs` | one name over time |
+//! | `ask/billing.rs` | what a prefix used in a month |
+//! | `ask/curl.rs` | any request, signed |
+#![expect(clippy::indexing_slicing, reason = "what is not there in a JSON value indexes to null")]
+
+pub(crate) mod billing;
+pub(crate) mod curl;
+pub(crate) mod senders;
+pub(crate) mod series;
+pub(crate) mod stats;
+pub(crate) mod top;
+
+use std::io::{self, ErrorKind, Write};
+
+use serde_json::Value;
+
+use crate::exit_code::{ExitCode, Failure};
+use crate::table::{Cell, Format, Table};
+
+/// Prints an answer as it was asked for.
+fn print(format: Format, answer: &Value, table: impl FnOnce(&Value) -> Table) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let written = if format.json { writeln!(out, "{answer}") } else { table(answer).write(format.csv, &mut out) };
+    match written {
+        // Whoever reads it had enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(ExitCode::Failure.because()(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The three cells of counters.
+fn counters(of: &Value) -> [Cell; 3] {
+    [Cell::Bytes(number(&of["bytes"])), Cell::Count(number(&of["pkts"])), Cell::Count(number(&of["flows"]))]
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_default()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

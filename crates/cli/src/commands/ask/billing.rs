@@ -1,0 +1,65 @@
+//! `netflow billing`: what a prefix used in a month.
+
+use std::net::IpAddr;
+
+use flow::Prefix;
+use serde_json::Value;
+
+use super::{number, print, text};
+use crate::client::{Client, Connection, target};
+use crate::config::Config;
+use crate::exit_code::{ExitCode, Failure};
+use crate::table::{Cell, Format, Table};
+
+/// What to ask for.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  netflow billing 192.0.2.1 172.16.1.0/24
+  netflow billing 192.0.2.1 172.16.1.0/24 --month 2026-10 --csv")]
+pub(crate) struct Arguments {
+    /// The sender, by its address
+    sender: IpAddr,
+    /// One of its prefixes
+    prefix: Prefix,
+    /// The month, such as 2026-10 [default: the one that is running]
+    #[arg(long)]
+    month: Option<String>,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Asks and prints.
+pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+    let Arguments { sender, prefix, month, format, connection } = arguments;
+    let client = Client::new(&connection, config)?;
+    let parameters = [("prefix", Some(prefix.to_string())), ("month", month)];
+    let answer = client.ask("GET", &target(&format!("/billing/{sender}"), &parameters), "")?;
+    print(format, &answer, table)?;
+    if !format.json && !format.csv {
+        let samples = &answer["samples"];
+        let (count, expected) = (number(&samples["count"]), number(&samples["expected"]));
+        println!("\n{count} of {expected} samples of 5 minutes\n{}", text(&answer["method"]));
+    }
+    Ok(ExitCode::Success)
+}
+
+fn table(answer: &Value) -> Table {
+    let mut table = Table::new(&["month", "direction", "bytes", "pkts", "flows", "average", "95th percentile"]);
+    for direction in ["in", "out"] {
+        let usage = &answer[direction];
+        let percentile = usage["percentile95BitsPerSecond"].as_u64();
+        table.push(vec![
+            Cell::Text(text(&answer["month"])),
+            Cell::Text(direction.to_owned()),
+            Cell::Bytes(number(&usage["bytes"])),
+            Cell::Count(number(&usage["pkts"])),
+            Cell::Count(number(&usage["flows"])),
+            Cell::BitsPerSecond(number(&usage["averageBitsPerSecond"])),
+            percentile.map_or(Cell::Gap, Cell::BitsPerSecond),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,48 @@
+//! `netflow curl`: any request to the REST interface, signed.
+
+use std::io::{self, Read, Write};
+
+use crate::client::{Client, Connection};
+use crate::config::Config;
+use crate::exit_code::{ExitCode, Failure};
+
+/// The request.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  netflow curl GET /status
+  netflow curl PUT /senders/192.0.2.1 '{\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}'
+  netflow curl POST /stats/192.0.2.1 - < question.json")]
+pub(crate) struct Arguments {
+    /// The method, such as GET
+    #[arg(value_parser = ["GET", "PUT", "POST", "DELETE"], ignore_case = true)]
+    method: String,
+    /// The path with its query
+    path: String,
+    /// The body; - reads it from standard input
+    body: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Sends it and prints what comes back, also when that is a refusal.
+pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+    let Arguments { method, path, body, connection } = arguments;
+    let body = match body.as_deref() {
+        None => String::new(),
+        Some("-") => {
+            let mut body = String::new();
+            io::stdin().read_to_string(&mut body).map_err(ExitCode::Input.because())?;
+            body
+        }
+        Some(body) => body.to_owned(),
+    };
+    let path = if path.starts_with('/') { path } else { format!("/{path}") };
+    let answer = Client::new(&connection, config)?.exchange(&method.to_uppercase(), &path, &body)?;
+    if answer.status < 300 {
+        // A pipe that is closed has had enough.
+        let _ = writeln!(io::stdout(), "{}", answer.body.trim_end());
+    }
+    answer.refusal()?;
+    Ok(ExitCode::Success)
+}

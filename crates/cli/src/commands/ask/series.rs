@@ -1,0 +1,113 @@
+//! `netflow series`: one name over time.
+
+use std::net::IpAddr;
+
+use flow::Prefix;
+use serde_json::Value;
+
+use super::{counters, number, print, text};
+use crate::client::{Client, Connection, target};
+use crate::config::Config;
+use crate::exit_code::{ExitCode, Failure};
+use crate::table::{Cell, Format, Table, scaled, sparkline};
+
+/// What to ask for.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  netflow series 192.0.2.1 172.16.1.0/24
+  netflow series 192.0.2.1 172.16.1.0/24 --name proto:17 --step minute --from 2026-11-23T05:00Z --to 2026-11-23T06:00Z
+  netflow series 192.0.2.1 172.16.1.0/24 --step month --from 2026-01-01 --csv")]
+pub(crate) struct Arguments {
+    /// The sender, by its address
+    sender: IpAddr,
+    /// One of its prefixes
+    prefix: Prefix,
+    /// What to count, such as all, proto:6 or srcip:192.0.2.1
+    #[arg(long, default_value = "all")]
+    name: String,
+    /// One direction [default: all four]
+    #[arg(long, value_parser = ["in", "out", "in:local", "out:local"])]
+    direction: Option<String>,
+    /// From the step that holds this time on, UTC, such as 2026-11-23T05:01Z or 2026-11-23 [default: a day ago]
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Up to the step that holds the minute before this time [default: now]
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// How long a step is
+    #[arg(long, default_value = "hour", value_parser = ["minute", "hour", "day", "month"])]
+    step: String,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Asks and prints.
+pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+    let Arguments { sender, prefix, name, direction, from, to, step, format, connection } = arguments;
+    let parameters = [
+        ("prefix", Some(prefix.to_string())),
+        ("name", Some(name)),
+        ("direction", direction),
+        ("from", from),
+        ("to", to),
+        ("step", Some(step)),
+    ];
+    let client = Client::new(&connection, config)?;
+    let answer = client.ask("GET", &target(&format!("/series/{sender}"), &parameters), "")?;
+    print(format, &answer, table)?;
+    if !format.json && !format.csv {
+        print!("{}", course(&answer));
+    }
+    Ok(ExitCode::Success)
+}
+
+/// The directions of an answer, in its order; none when all of it is a gap.
+fn directions(answer: &Value) -> Vec<&str> {
+    let points = answer["points"].as_array().into_iter().flatten();
+    let counted = points.filter_map(|point| point["counters"].as_object()).next();
+    // The order of the interface; a map sorts by name.
+    let all = ["in", "out", "in:local", "out:local"];
+    all.into_iter().filter(|direction| counted.is_some_and(|counted| counted.contains_key(*direction))).collect()
+}
+
+fn table(answer: &Value) -> Table {
+    let mut table = Table::new(&["start", "direction", "bytes", "pkts", "flows"]);
+    for point in answer["points"].as_array().into_iter().flatten() {
+        let start = text(&point["start"]);
+        if point["counters"].is_null() {
+            table.push(vec![Cell::Text(start), Cell::Text(String::new()), Cell::Gap, Cell::Gap, Cell::Gap]);
+            continue;
+        }
+        for direction in directions(answer) {
+            let of = &point["counters"][direction];
+            // Local traffic is rare: a line of it only where there is some.
+            if direction.ends_with("local") && number(&of["flows"]) == 0 {
+                continue;
+            }
+            let mut row = vec![Cell::Text(start.clone()), Cell::Text(direction.to_owned())];
+            row.extend(counters(of));
+            table.push(row);
+        }
+    }
+    table
+}
+
+/// A line for each direction that shows how its bytes went.
+fn course(answer: &Value) -> String {
+    let points = answer["points"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut lines = String::new();
+    for direction in directions(answer) {
+        let bytes: Vec<_> = points.iter().map(|point| point["counters"][direction]["bytes"].as_u64()).collect();
+        let most = bytes.iter().flatten().copied().max().unwrap_or(0);
+        if most > 0 {
+            lines.push_str(&format!("\n{direction:9} {}  most {}", sparkline(&bytes), scaled(most, "B")));
+        }
+    }
+    if !lines.is_empty() {
+        lines.push('\n');
+    }
+    lines
+}

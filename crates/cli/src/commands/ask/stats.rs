@@ -1,0 +1,77 @@
+//! `netflow stats`: totals of one date, or of several.
+
+use std::net::IpAddr;
+
+use flow::Prefix;
+use serde_json::{Value, json};
+
+use super::{counters, print, text};
+use crate::client::{Client, Connection};
+use crate::config::Config;
+use crate::exit_code::{ExitCode, Failure};
+use crate::table::{Cell, Format, Table};
+
+/// What to ask for.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  netflow stats 192.0.2.1 172.16.1.0/24 2026
+  netflow stats 192.0.2.1 172.16.1.0/24 2026-10 2026-11 --name all --name proto:6
+  netflow stats 192.0.2.1 172.16.1.0/24 '2026-11-23 05' '2026-11-23 05:01'")]
+pub(crate) struct Arguments {
+    /// The sender, by its address
+    sender: IpAddr,
+    /// One of its prefixes
+    prefix: Prefix,
+    /// A year, month, day, hour or minute (UTC): 2026, 2026-11, 2026-11-23, '2026-11-23 05', '2026-11-23 05:01'
+    #[arg(required = true, value_name = "DATE")]
+    dates: Vec<String>,
+    /// What to count, such as all, proto:6 or srcip:192.0.2.1; may stand several times
+    #[arg(long = "name", default_value = "all", value_name = "NAME")]
+    names: Vec<String>,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Asks and prints.
+pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+    let Arguments { sender, prefix, dates, names, format, connection } = arguments;
+    let mut periods = serde_json::Map::new();
+    for date in dates {
+        // The form tells the period; what is no date at all the collector refuses with the right form.
+        let period = match date.len() {
+            0..=4 => "years",
+            5..=7 => "months",
+            8..=10 => "days",
+            11..=13 => "hours",
+            _ => "minutes",
+        };
+        let asked = periods.entry(period).or_insert_with(|| json!([]));
+        if let Value::Array(asked) = asked {
+            asked.push(json!({ date: names }));
+        }
+    }
+    let question = json!({ prefix.to_string(): periods });
+    let client = Client::new(&connection, config)?;
+    let body = serde_json::to_string(&question).map_err(ExitCode::Failure.because())?;
+    let answer = client.ask("POST", &format!("/stats/{sender}"), &body)?;
+    print(format, &answer, table)?;
+    Ok(ExitCode::Success)
+}
+
+fn table(answer: &Value) -> Table {
+    let mut table = Table::new(&["date", "name", "direction", "bytes", "pkts", "flows"]);
+    let periods = answer.as_object().into_iter().flatten().flat_map(|(_, periods)| periods.as_object());
+    let dates = periods.flatten().flat_map(|(_, dates)| dates.as_array().into_iter().flatten());
+    for (date, rows) in dates.filter_map(Value::as_object).flatten() {
+        for row in rows.as_array().into_iter().flatten() {
+            let mut cells =
+                vec![Cell::Text(date.clone()), Cell::Text(text(&row["name"])), Cell::Text(text(&row["direction"]))];
+            cells.extend(counters(row));
+            table.push(cells);
+        }
+    }
+    table
+}

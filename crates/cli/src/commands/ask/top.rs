@@ -1,0 +1,89 @@
+//! `netflow top`: the largest values of a field.
+
+use std::net::IpAddr;
+
+use flow::Prefix;
+use serde_json::Value;
+
+use super::{counters, number, print, text};
+use crate::client::{Client, Connection, target};
+use crate::config::Config;
+use crate::exit_code::{ExitCode, Failure};
+use crate::table::{Cell, Format, Table};
+
+/// What to ask for.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  netflow top 192.0.2.1 172.16.1.0/24
+  netflow top 192.0.2.1 172.16.1.0/24 --field dstport --direction out --by flows -n 5
+  netflow top 192.0.2.1 172.16.1.0/24 --from 2026-11-23 --to 2026-11-24 --csv")]
+pub(crate) struct Arguments {
+    /// The sender, by its address
+    sender: IpAddr,
+    /// One of its prefixes
+    prefix: Prefix,
+    /// What flows are told apart by
+    #[arg(long, default_value = "srcip", value_parser = ["proto", "srcip", "srcport", "srcas", "dstip", "dstport", "dstas"])]
+    field: String,
+    /// Where they go, seen from the prefix
+    #[arg(long, default_value = "in", value_parser = ["in", "out", "in:local", "out:local"])]
+    direction: String,
+    /// From this time on, UTC, such as 2026-11-23T05:01Z or 2026-11-23 [default: an hour ago]
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Before this time [default: now]
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// How many, 1 to 1000
+    #[arg(short, long, default_value_t = 20, value_name = "N")]
+    number: u32,
+    /// What decides
+    #[arg(long, default_value = "bytes", value_parser = ["bytes", "pkts", "flows"])]
+    by: String,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Asks and prints.
+pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+    let Arguments { sender, prefix, field, direction, from, to, number, by, format, connection } = arguments;
+    let parameters = [
+        ("prefix", Some(prefix.to_string())),
+        ("field", Some(field)),
+        ("direction", Some(direction)),
+        ("from", from),
+        ("to", to),
+        ("n", Some(number.to_string())),
+        ("by", Some(by)),
+    ];
+    let client = Client::new(&connection, config)?;
+    let answer = client.ask("GET", &target(&format!("/top/{sender}"), &parameters), "")?;
+    print(format, &answer, |answer| table(answer, format.csv))?;
+    Ok(ExitCode::Success)
+}
+
+fn table(answer: &Value, csv: bool) -> Table {
+    let mut table = Table::new(&["name", "bytes", "pkts", "flows"]);
+    let rows = answer["rows"].as_array().into_iter().flatten();
+    let mut push = |name: String, of: &Value| {
+        let mut row = vec![Cell::Text(name)];
+        row.extend(counters(of));
+        table.push(row);
+    };
+    rows.for_each(|row| push(text(&row["name"]), row));
+    // The list adds up for people; programs have the rows alone.
+    if !csv {
+        let rest = number(&answer["rest"]["names"]);
+        if rest > 0 {
+            push(format!("{rest} more"), &answer["rest"]);
+        }
+        if answer["truncated"] == true {
+            push("not told apart".to_owned(), &answer["other"]);
+        }
+        push("total".to_owned(), &answer["total"]);
+    }
+    table
+}

@@ -1,0 +1,232 @@
+//! The running collector as the REST interface shows it: the collector's own counts under the names that they have there.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use api::watch::{Counter, Detail, Exporter, Gauge, Rates, Status, Stream, Template, TemplateField, Unknown, Watch};
+use collector::Collector;
+use collector::exporters::{ExporterStatus, Exporters};
+use collector::status::{self, Counts, FlushCounts};
+use flow::{DatagramFate, FlowFate, Timestamp};
+use wire::{FieldSpecifier, Session};
+
+/// How long rates are taken over.
+const RATE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A running collector.
+#[derive(Debug)]
+pub(super) struct Watched {
+    started: Timestamp,
+    status: status::Status,
+    exporters: Exporters,
+    /// How many octets may wait for a store on the network; `None` for the embedded store.
+    spool_limit: Option<usize>,
+    rates: Mutex<Sampled>,
+}
+
+/// What exporters had sent when it was last looked, and how much it was since the time before.
+#[derive(Debug, Default)]
+struct Sampled {
+    at: Option<Instant>,
+    /// Datagrams and flows.
+    sent: HashMap<IpAddr, (u64, u64)>,
+    rates: HashMap<IpAddr, Rates>,
+}
+
+impl Watched {
+    pub(super) fn new(collector: &Collector, spool_limit: Option<usize>) -> Self {
+        Self {
+            started: SystemTime::now().into(),
+            status: collector.status(),
+            exporters: collector.exporters(),
+            spool_limit,
+            rates: Mutex::default(),
+        }
+    }
+
+    /// Takes rates for as long as it is let.
+    pub(super) async fn keep_sampling(&self) {
+        let mut ticks = tokio::time::interval(RATE_INTERVAL);
+        loop {
+            ticks.tick().await;
+            let exporters = self.exporters.all();
+            self.rates.lock().unwrap_or_else(PoisonError::into_inner).sample(&exporters, Instant::now());
+        }
+    }
+
+    fn exporter_of(&self, status: ExporterStatus) -> Exporter {
+        let rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner).rates.get(&status.address).copied();
+        Exporter {
+            address: status.address,
+            protocols: status.protocols.iter().map(|(protocol, datagrams)| (protocol.name(), *datagrams)).collect(),
+            first: status.first,
+            last: status.last,
+            counters: counters(&status.counts),
+            rates,
+        }
+    }
+}
+
+impl Sampled {
+    fn sample(&mut self, exporters: &[ExporterStatus], now: Instant) {
+        let sent = |exporter: &ExporterStatus| (exporter.counts.datagrams.total(), exporter.counts.flows.total());
+        let sent: HashMap<_, _> = exporters.iter().map(|exporter| (exporter.address, sent(exporter))).collect();
+        if let Some(before) = self.at.replace(now) {
+            let seconds = now.saturating_duration_since(before).as_secs_f64();
+            let rate = |(address, (datagrams, flows)): (&IpAddr, &(u64, u64))| {
+                let (had_datagrams, had_flows) = self.sent.get(address).copied().unwrap_or_default();
+                let rates = Rates {
+                    datagrams_per_second: per_second(datagrams.saturating_sub(had_datagrams), seconds),
+                    flows_per_second: per_second(flows.saturating_sub(had_flows), seconds),
+                };
+                (*address, rates)
+            };
+            self.rates = sent.iter().map(rate).collect();
+        }
+        self.sent = sent;
+    }
+}
+
+/// To a tenth.
+#[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]
+fn per_second(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { (count as f64 / seconds * 10.0).round() / 10.0 } else { 0.0 }
+}
+
+impl Watch for Watched {
+    fn status(&self) -> Status {
+        let (counts, flushes) = (self.status.counts(), self.status.flushes());
+        let mut all = counters(&counts);
+        all.push(Counter::plain("kernel_drops", "Datagrams that the kernel dropped", counts.kernel_drops));
+        all.extend(flush_counters(&flushes));
+        Status { started: self.started, counters: all, gauges: self.gauges(&flushes) }
+    }
+
+    fn exporters(&self) -> Vec<Exporter> {
+        self.exporters.all().into_iter().map(|status| self.exporter_of(status)).collect()
+    }
+
+    fn exporter(&self, address: IpAddr) -> Option<(Exporter, Detail)> {
+        let found = self.exporters.inspect(address, |status, session| (status.clone(), detail(session)));
+        found.map(|(status, detail)| (self.exporter_of(status), detail))
+    }
+
+    fn unknown(&self) -> Option<Vec<Unknown>> {
+        None
+    }
+}
+
+impl Watched {
+    #[expect(clippy::cast_precision_loss, reason = "what is measured fits 53 bits")]
+    fn gauges(&self, flushes: &FlushCounts) -> Vec<Gauge> {
+        let gauge = |name, help, value: f64, limit| Gauge { name, help, value, limit };
+        let mut gauges = vec![
+            gauge("exporters", "Registered exporters that are known", self.exporters.all().len() as f64, None),
+            gauge("last_flush_seconds", "How long the last flush took", flushes.last_took.as_secs_f64(), None),
+        ];
+        if let Some(limit) = self.spool_limit {
+            let (waiting, bytes) = (flushes.waiting as f64, flushes.waiting_bytes as f64);
+            gauges.push(gauge("spool_flushes", "Flushes that wait on disk for the store", waiting, None));
+            gauges.push(gauge("spool_bytes", "How much waits on disk for the store", bytes, Some(limit as f64)));
+        }
+        gauges
+    }
+}
+
+/// What is counted of all exporters together, and of each.
+fn counters(counts: &Counts) -> Vec<Counter> {
+    let plain = Counter::plain;
+    vec![
+        Counter::fates::<DatagramFate>(
+            "datagrams",
+            "Datagrams that were read, by what became of them",
+            &counts.datagrams,
+        ),
+        Counter::fates::<FlowFate>("flows", "Flow records that were decoded, by what became of them", &counts.flows),
+        plain("options_records", "Options data records", counts.options),
+        plain("templates", "Template announcements", counts.templates),
+        plain(
+            "missing_template_sets",
+            "Data sets whose template was not known when they came",
+            counts.missing_template_sets,
+        ),
+        plain("pending_sets", "Data sets that were kept until their template comes", counts.pending),
+        plain("pending_decoded_sets", "Kept data sets whose template came", counts.pending_decoded),
+        plain("pending_expired_sets", "Kept data sets that waited in vain or had to make room", counts.pending_expired),
+        plain("corrected_sampling_rates", "Sampling rates that came in the wrong byte order", counts.corrected_rates),
+        plain("decode_errors", "Pieces of datagrams that could not be decoded", counts.decode_errors),
+        plain("clamped_flows", "Flows whose time was too far from the clock", counts.time_clamped),
+    ]
+}
+
+fn flush_counters(flushes: &FlushCounts) -> [Counter; 4] {
+    [
+        Counter::plain("flushes", "Flushes that are durable", flushes.flushes),
+        Counter::plain("blocks", "Blocks that are durable", flushes.blocks),
+        Counter::plain("flush_retries", "Times that a flush had to be tried again", flushes.retries),
+        Counter::plain("folded_names", "Names that did not fit a limit and were added to other", flushes.folded),
+    ]
+}
+
+/// What decoding remembers of an exporter.
+fn detail(session: &Session) -> Detail {
+    let mut templates: Vec<_> = session
+        .templates()
+        .map(|known| Template {
+            protocol: known.protocol.name(),
+            domain: known.domain,
+            port: known.port,
+            id: known.template.id(),
+            announced: known.announced.to_string(),
+            fields: known.template.fields().iter().map(field).collect(),
+        })
+        .collect();
+    templates.sort_by_key(|template| (template.protocol, template.domain, template.port, template.id));
+    let mut streams: Vec<_> = session
+        .streams()
+        .map(|(key, stream)| Stream {
+            protocol: key.protocol.name(),
+            domain: key.domain,
+            agent: key.agent,
+            datagrams: stream.datagrams,
+            lost: stream.lost,
+            duplicates: stream.duplicates,
+            late: stream.late,
+            restarts: stream.restarts,
+        })
+        .collect();
+    streams.sort_by_key(|stream| (stream.protocol, stream.agent, stream.domain));
+    Detail { templates, streams, pending_sets: session.pending() }
+}
+
+fn field(specifier: &FieldSpecifier) -> TemplateField {
+    let name = wire::information_element::lookup(specifier.element)
+        .map_or_else(|| format!("{:?}", specifier.element), |element| element.name.to_owned());
+    TemplateField { name, length: specifier.length }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_of_what_came_between_two_looks() {
+        let exporter = |datagrams, flows| {
+            let mut counts = Counts::default();
+            counts.datagrams[DatagramFate::Decoded] = datagrams;
+            counts.flows[FlowFate::Matched] = flows;
+            let address = "192.0.2.1".parse().unwrap();
+            ExporterStatus { address, counts, protocols: Vec::new(), first: None, last: None }
+        };
+        let (mut sampled, start) = (Sampled::default(), Instant::now());
+        sampled.sample(&[exporter(100, 3000)], start);
+        assert!(sampled.rates.is_empty());
+        sampled.sample(&[exporter(105, 3150)], start + Duration::from_secs(10));
+        let expected = Rates { datagrams_per_second: 0.5, flows_per_second: 15.0 };
+        assert_eq!(sampled.rates.get(&exporter(0, 0).address), Some(&expected));
+        sampled.sample(&[], start + Duration::from_secs(20));
+        assert!(sampled.rates.is_empty());
+    }
+}

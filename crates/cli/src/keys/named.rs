@@ -1,0 +1,94 @@
+//! The file of named keys (`admin.keysFile`): a table for each key, readable by its owner alone.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use api::{Key, Role};
+use serde::Deserialize;
+
+use super::{KeysError, read_text};
+
+/// A key as the file has it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Entry {
+    auth_key: String,
+    sign_key: String,
+    role: String,
+    senders: Option<Vec<IpAddr>>,
+}
+
+/// All keys of the file.
+///
+/// # Errors
+/// When it is not there, can be read by others, or says something that is no key. No message shows a key.
+pub(crate) fn named(path: &Path) -> Result<Vec<Key>, KeysError> {
+    let wrong = |message: String| KeysError::Named { path: path.to_owned(), message };
+    let text = read_text(path)?.ok_or_else(|| wrong("is not there (admin.keysFile)".to_owned()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.lines().count());
+        wrong(format!("is no TOML near line {line}"))
+    })?;
+    table
+        .into_iter()
+        .map(|(name, value)| read_key(&name, value).map_err(|message| wrong(format!("[{name}] {message}"))))
+        .collect()
+}
+
+fn read_key(name: &str, value: toml::Value) -> Result<Key, String> {
+    const FORM: &str = "needs authKey, signKey and role as texts, and may have senders as a list of addresses";
+    let entry: Entry = value.try_into().map_err(|error: toml::de::Error| {
+        // Other messages quote the value.
+        let names_a_field = ["missing field", "unknown field"].iter().any(|start| error.message().starts_with(start));
+        if names_a_field { error.message().to_owned() } else { FORM.to_owned() }
+    })?;
+    let role = Role::ALL
+        .into_iter()
+        .find(|role| role.name() == entry.role)
+        .ok_or_else(|| format!("role has to be {}", Role::ALL.map(Role::name).join(", or ")))?;
+    let key = Key::new(name, &entry.auth_key, &entry.sign_key).map_err(|error| error.to_string())?;
+    let senders = entry.senders.map(|senders| senders.into_iter().map(flow::canonical).collect());
+    Ok(key.limited(role, senders))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<Key>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.toml");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        named(&path).map_err(|error| error.to_string().replace(&format!("{}: ", path.display()), ""))
+    }
+
+    #[test]
+    fn keys_have_names_roles_and_senders() {
+        let text = "[grafana]\nauthKey='a'\nsignKey='b'\nrole='read'\nsenders=['::ffff:192.0.2.1']\n\
+            [new]\nauthKey='c'\nsignKey='d'\nrole='admin'\n";
+        assert_eq!(read(text).unwrap().len(), 2);
+        assert_eq!(read("").unwrap().len(), 0);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_the_keys() {
+        for (text, expected) in [
+            ("[k]\nauthKey='SECRET'\nsignKey='SECRET'\nrole='root'", "[k] role has to be read, or write, or admin"),
+            ("[k]\nauthKey='SECRET'\nrole='read'", "[k] missing field `signKey`"),
+            ("[k]\nauthKey='SECRET'\nsignKey=''\nrole='read'", "[k] k.signKey is empty"),
+            ("[k]\nauthKey='SECRET'\nsignKey='SECRET'\nrole='read'\nsender=1", "unknown field `sender`"),
+            ("[k]\nauthKey='SECRET", "is no TOML near line 2"),
+            ("authKey='SECRET'", "[authKey] needs authKey, signKey and role as texts"),
+            ("[k]\nauthKey='a'\nsignKey='b'\nrole='read'\nsenders=['SECRET']", "senders as a list of addresses"),
+        ] {
+            let message = read(text).unwrap_err();
+            assert!(message.contains(expected) && !message.contains("SECRET"), "{text}\n{message}");
+        }
+        let missing = named(Path::new("/nowhere/keys.toml")).unwrap_err().to_string();
+        assert_eq!(missing, "/nowhere/keys.toml: is not there (admin.keysFile)");
+    }
+}

@@ -1,0 +1,154 @@
+//! The commands that ask a running collector, over everything: real flows, the real program, real signatures.
+
+use std::net::UdpSocket;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::collector::{Collector, PATIENCE, shell_block};
+use crate::thirty_flows;
+
+/// What a command prints that has to work.
+fn run(collector: &Collector, arguments: &[&str]) -> String {
+    let (printed, said, code) = collector.command(arguments);
+    assert_eq!((code, said.as_str()), (Some(0), ""), "{arguments:?}\n{printed}");
+    printed
+}
+
+/// Registers the sender with the command and waits until thirty flows of it are stored.
+fn counted() -> Collector {
+    let collector = Collector::start();
+    let added = run(&collector, &["senders", "add", "127.0.0.1", "192.0.2.0/24", "2001:db8::/32"]);
+    assert!(added.contains("127.0.0.1  never          192.0.2.0/24\n"), "{added}");
+    let (socket, end) = (UdpSocket::bind("127.0.0.1:0").unwrap(), Instant::now() + PATIENCE);
+    // The collector learns of the sender a moment later: what comes before is not counted.
+    loop {
+        socket.send_to(&thirty_flows(), collector.receiving).unwrap();
+        let status: Value = serde_json::from_str(&run(&collector, &["curl", "GET", "/status"])).unwrap();
+        if status["counters"]["flows"]["matched"].as_u64().unwrap() > 0 {
+            break;
+        }
+        assert!(Instant::now() < end, "{status}");
+    }
+    while run(&collector, &["top", "127.0.0.1", "192.0.2.0/24", "--csv"]).lines().count() < 2 {
+        assert!(Instant::now() < end, "{}", collector.log());
+    }
+    collector
+}
+
+#[test]
+fn commands_show_what_was_counted_and_agree_with_each_other() {
+    let collector = counted();
+    let prefix = "192.0.2.0/24";
+    let top = run(&collector, &["top", "127.0.0.1", prefix, "--csv"]);
+    let row: Vec<&str> = top.lines().nth(1).unwrap().split(',').collect();
+    assert_eq!(row[0], "srcip:198.51.100.1");
+    let flows: u64 = row[3].parse().unwrap();
+    assert!(flows >= 30 && flows.is_multiple_of(30), "{top}");
+    assert_eq!((row[1], row[2]), (&*(flows * 100).to_string(), &*(flows * 2).to_string()));
+
+    let shown = run(&collector, &["top", "127.0.0.1", prefix, "--field", "dstip"]);
+    assert!(shown.starts_with("name "), "{shown}");
+    assert!(shown.contains("dstip:192.0.2.1") && shown.contains("\ntotal "), "{shown}");
+
+    let year = collector.shell("date -u +%Y").trim().to_owned();
+    let stats = run(&collector, &["stats", "127.0.0.1", prefix, &year, "--csv"]);
+    assert_eq!(stats, format!("date,name,direction,bytes,pkts,flows\n{year},all,in,{},{},{flows}\n", row[1], row[2]));
+
+    let series = run(&collector, &["series", "127.0.0.1", prefix, "--direction", "in", "--json"]);
+    let series: Value = serde_json::from_str(&series).unwrap();
+    let points = series["points"].as_array().unwrap();
+    let counted: u64 = points.iter().filter_map(|point| point["counters"]["in"]["flows"].as_u64()).sum();
+    assert_eq!((counted, points.len()), (flows, 25));
+    let shown = run(&collector, &["series", "127.0.0.1", prefix]);
+    assert!(shown.contains('█') && shown.contains("\nin "), "{shown}");
+
+    let billing = run(&collector, &["billing", "127.0.0.1", prefix]);
+    assert!(billing.starts_with("month    direction") && billing.contains("nearest rank"), "{billing}");
+    let senders = run(&collector, &["senders", "--url", &format!("http://{}", collector.serving)]);
+    assert!(senders.contains("2001:db8::/32") && !senders.contains("never"), "{senders}");
+    collector.terminate();
+}
+
+#[test]
+fn the_collector_tells_of_itself_and_its_exporters() {
+    let collector = counted();
+    let get = |path: &str| serde_json::from_str::<Value>(&run(&collector, &["curl", "GET", path])).unwrap();
+    let exporter = get("/exporters/127.0.0.1");
+    assert_eq!(exporter["protocols"].as_object().unwrap().keys().collect::<Vec<_>>(), ["netflow-v5"]);
+    assert!(exporter["counters"]["flows"]["matched"].as_u64().unwrap() >= 30, "{exporter}");
+    assert_eq!(exporter["streams"][0]["protocol"], "netflow-v5");
+    assert_eq!(get("/exporters")[0]["address"], "127.0.0.1");
+    let metrics = collector.shell("curl -sS http://127.0.0.1:8080/metrics http://127.0.0.1:8080/readyz");
+    assert!(metrics.contains(r#"netflow_exporter_flows_total{exporter="127.0.0.1",fate="matched"}"#), "{metrics}");
+    assert!(metrics.contains("netflow_flushes_total ") && metrics.ends_with(r#"{"status":"OK","reasons":[]}"#));
+    collector.terminate();
+}
+
+#[test]
+fn exit_codes_tell_why_a_command_did_not_do_it() {
+    let collector = Collector::start();
+    let (printed, said, code) = collector.command(&["top", "192.0.2.77", "10.0.0.0/8"]);
+    assert_eq!((printed.as_str(), code), ("", Some(9)));
+    assert!(said.contains("the collector refuses (404): 192.0.2.77 is not a registered sender"), "{said}");
+    let (_, said, code) = collector.command(&["senders", "--url", "http://127.0.0.1:1"]);
+    assert_eq!(code, Some(8));
+    assert!(said.contains("cannot ask the collector at http://127.0.0.1:1"), "{said}");
+    let (_, said, code) = collector.command(&["senders", "--keys", "nowhere"]);
+    assert_eq!(code, Some(3));
+    assert!(said.contains("there are no keys: nowhere is not there"), "{said}");
+    let (_, said, code) = collector.command(&["senders", "add", "192.0.2.1", "10.0.0.1/8"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("did you mean 10.0.0.0/8?"), "{said}");
+    let added = run(&collector, &["curl", "put", "senders/192.0.2.1", r#"{"prefixes":[]}"#]);
+    assert_eq!(
+        serde_json::from_str::<Value>(&added).unwrap(),
+        json!({"ip": "192.0.2.1", "last": null, "prefixes": []})
+    );
+    assert_eq!(
+        run(&collector, &["senders", "remove", "192.0.2.1", "--entirely"]),
+        "192.0.2.1 is removed; what was counted stays\n"
+    );
+    collector.terminate();
+}
+
+#[test]
+fn keys_with_roles_come_from_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("more.toml");
+    std::fs::write(&file, "[reader]\nauthKey = \"r\"\nsignKey = \"s\"\nrole = \"read\"\n").unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let settings = [("NETFLOW__ADMIN__KEYS_FILE", "more.toml"), ("NETFLOW__ADMIN__SIGNATURE", "strict")];
+    let collector = Collector::start_in_with(directory, &settings);
+    std::fs::write(collector.path().join("reader"), "authKey=\"r\"\nsignKey=\"s\"\n").unwrap();
+    std::fs::set_permissions(collector.path().join("reader"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
+    run(&collector, &["senders", "add", "192.0.2.1", "10.0.0.0/8"]);
+    run(&collector, &["senders", "--keys", "reader"]);
+    let (_, said, code) = collector.command(&["senders", "add", "192.0.2.1", "11.0.0.0/8", "--keys", "reader"]);
+    assert_eq!(code, Some(9));
+    assert!(said.contains("this needs a key with the role write"), "{said}");
+    // The README's function signs as the original did.
+    let refused = collector.rest("GET", "/senders", "");
+    assert_eq!(refused["status"], "UNAUTHORIZED");
+    collector.terminate();
+}
+
+#[test]
+fn the_commands_of_the_readme_run_as_written() {
+    let collector = counted();
+    let lines = shell_block("netflow senders add");
+    assert!(lines.lines().count() >= 7, "the README has lost its commands");
+    for line in lines.lines() {
+        // In the README the program is on the path and the collector at its default address.
+        let script = format!(
+            "netflow() {{ NETFLOW_URL=http://{} {} \"$@\"; }}\n{line}",
+            collector.serving,
+            env!("CARGO_BIN_EXE_netflow")
+        );
+        let output =
+            std::process::Command::new("sh").args(["-euc", &script]).current_dir(collector.path()).output().unwrap();
+        assert!(output.status.success() && !output.stdout.is_empty(), "{line}\n{output:?}");
+    }
+    collector.terminate();
+}
