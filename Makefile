@@ -29,7 +29,7 @@ $(DENY): | test-packages
 
 # Micro benches, kept short; then all collectors side by side, some ten minutes for each protocol.
 bench: test-packages
-	cargo bench --workspace --bench '*' -- --warm-up-time 1 --measurement-time 2
+	cargo bench --workspace --bench '*' -- --warm-up-time=1 --measurement-time=2
 	cargo build --release -p cli -p bench
 	target/release/bench compare
 

@@ -4,8 +4,13 @@ pub(crate) mod ask;
 pub(crate) mod check_config;
 pub(crate) mod config;
 pub(crate) mod decode;
+mod destination;
+pub(crate) mod generate;
+mod interrupt;
 pub(crate) mod package_files;
+mod progress;
 pub(crate) mod replay;
+pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod store;
 
@@ -25,6 +30,12 @@ pub(crate) enum Command {
     Replay(replay::Arguments),
     /// Shows the flow records of capture files
     Decode(decode::Arguments),
+    /// Sends made-up flows to a collector, and tells exactly what was sent
+    #[command(after_help = generate::EXAMPLES)]
+    Generate(Box<generate::Arguments>),
+    /// Sends the datagrams of capture files to a collector
+    #[command(after_help = send::EXAMPLES)]
+    Send(send::Arguments),
     /// Checks, copies or exports everything that is stored
     #[command(subcommand)]
     Store(store::Command),
@@ -56,6 +67,8 @@ impl Command {
             Self::Serve => serve::run(load(config)?),
             Self::Replay(arguments) => replay::run(load(config)?, &arguments),
             Self::Decode(arguments) => decode::run(&arguments),
+            Self::Generate(arguments) => generate::run(&arguments),
+            Self::Send(arguments) => send::run(&arguments),
             Self::Store(command) => command.run(&load(config)?),
             Self::Config(arguments) => config::run(&load(config)?, &arguments),
             Self::CheckConfig => check_config::run(&load(config)?),

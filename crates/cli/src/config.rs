@@ -18,7 +18,7 @@ mod key;
 mod place;
 mod reference;
 mod source;
-mod unit;
+pub(crate) mod unit;
 mod value;
 
 use std::ffi::OsString;

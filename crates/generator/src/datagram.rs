@@ -15,7 +15,7 @@ use crate::traffic::SFLOW_SAMPLING_RATE;
 const PAYLOAD: usize = 1472;
 /// Octets of the longest UDP payload of IPv4.
 const LONGEST_PAYLOAD: usize = 65_507;
-/// Octets that all headers of a datagram have together, at most: message, two sets, padding.
+/// Octets that all headers of a datagram with sets have together, at most: message, two sets, padding.
 const HEADERS: usize = 36;
 /// More records than this a v5 datagram must not have.
 const MOST_OF_V5: u16 = 30;
@@ -71,16 +71,16 @@ pub(crate) fn flows(load: &Load) -> u16 {
 }
 
 fn fitting(load: &Load, payload: usize) -> Option<u16> {
-    let record = match load.protocol {
-        Protocol::NetflowV5 => size_of::<netflow_v5::Record>(),
+    let (headers, record) = match load.protocol {
+        Protocol::NetflowV5 => (size_of::<netflow_v5::Header>(), size_of::<netflow_v5::Record>()),
         Protocol::NetflowV9 | Protocol::Ipfix => {
             let fields = if load.traffic.ipv6_percent > 0 { IPV6_FIELDS } else { IPV4_FIELDS };
-            fields.iter().map(|(_, length)| usize::from(*length)).sum()
+            (HEADERS, fields.iter().map(|(_, length)| usize::from(*length)).sum())
         }
-        Protocol::SflowV5 => SAMPLE_LENGTH,
+        Protocol::SflowV5 => (SFLOW_HEADER_LENGTH, SAMPLE_LENGTH),
         _ => return None,
     };
-    u16::try_from((payload - HEADERS) / record).ok()
+    u16::try_from((payload - headers) / record).ok()
 }
 
 /// Makes datagrams of one load.

@@ -7,13 +7,11 @@
 //! | `store/copy.rs` | everything from one store into another |
 //! | `store/export.rs` | what was counted, as lines |
 //! | `store/address.rs` | which store is meant |
-//! | `store/progress.rs` | how far it has come, on a terminal |
 
 mod address;
 mod check;
 mod copy;
 mod export;
-mod progress;
 
 use clap::Subcommand;
 use tokio::runtime::Runtime;

@@ -8,7 +8,7 @@ const DURATIONS: [(&str, u64); 5] = [("y", YEAR), ("d", DAY), ("h", HOUR), ("m",
 const SIZES: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
 /// What durations look like, for a message.
-pub(super) const DURATION_FORM: &str = "a whole number and a unit of s, m, h, d or y (365 d), such as \"10s\"";
+pub(crate) const DURATION_FORM: &str = "a whole number and a unit of s, m, h, d or y (365 d), such as \"10s\"";
 /// What sizes look like, for a message.
 pub(super) const SIZE_FORM: &str = "a whole number and a unit of KiB, MiB or GiB, such as \"8MiB\"";
 
@@ -27,7 +27,7 @@ fn show(value: u64, units: &[(&str, u64)], smallest: &str) -> String {
 }
 
 /// `10s` as a duration.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     parse(text, &DURATIONS).map(Duration::from_secs)
 }
 

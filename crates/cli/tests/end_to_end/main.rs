@@ -17,6 +17,7 @@
 
 mod collector;
 mod commands;
+mod generated;
 #[path = "../../../storage/tests/contract/service.rs"]
 mod service;
 mod stores;

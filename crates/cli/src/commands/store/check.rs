@@ -7,7 +7,7 @@ use clap::Args;
 use storage::check::{CheckEvent, Checked, check};
 
 use super::address::{self, Address};
-use super::progress::Progress;
+use crate::commands::progress::Progress;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
 

@@ -7,7 +7,7 @@ use clap::Args;
 use storage::copy::{Copied, copy, repair};
 
 use super::address::{self, Address};
-use super::progress::Progress;
+use crate::commands::progress::Progress;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
 

@@ -13,7 +13,7 @@ use storage::export::{Export, Exported, ExportedRow, Request};
 use storage::{Store, StoreError};
 
 use super::address::{self, Address};
-use super::progress::Progress;
+use crate::commands::progress::Progress;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
 

@@ -12,7 +12,7 @@ const BETWEEN_LINES: Duration = Duration::from_millis(100);
 const WIDTH: usize = 79;
 
 /// The line; it is gone when this is.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// `None` when nobody would see it.
     next: Option<Instant>,
     shown: bool,
@@ -20,12 +20,12 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Nothing is shown yet.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { next: io::stderr().is_terminal().then(|| Instant::now() + MOMENT), shown: false }
     }
 
     /// Shows a line, when it is time for one.
-    pub(super) fn show(&mut self, line: impl FnOnce() -> String) {
+    pub(crate) fn show(&mut self, line: impl FnOnce() -> String) {
         if self.next.is_some_and(|next| Instant::now() >= next) {
             let line: String = line().chars().take(WIDTH).collect();
             // Progress that cannot be written is no reason to stop.
@@ -36,7 +36,7 @@ impl Progress {
     }
 
     /// Makes room for something else on the terminal.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         if self.shown {
             let _ = write!(io::stderr(), "\r\x1b[K");
             self.shown = false;

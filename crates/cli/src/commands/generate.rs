@@ -1,0 +1,194 @@
+//! `netflow generate`: a load of made-up flows, whose exact totals are printed. What the flows are like and how they are
+//! sent is the matter of the `generator` crate; here is what can be asked for, and how it reads.
+
+mod report;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use flow::{Prefix, Protocol};
+use generator::{Generator, Load, Pace, Popularity, Traffic, transmit};
+
+use super::destination;
+use super::interrupt::Interrupt;
+use super::progress::Progress;
+use crate::config::unit::{DURATION_FORM, parse_duration};
+use crate::exit_code::{ExitCode, Failure};
+
+/// For the help.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  A thousand flows a second of NetFlow v9, until Ctrl-C:
+    netflow generate --to 127.0.0.1:2055
+  As fast as it goes for ten seconds, of IPFIX with a third of IPv6:
+    netflow generate --protocol ipfix --ipv6 33 --rate max --duration 10s
+  A hundred routers, 127.0.0.1 to 127.0.0.100, a million flows, and what each sent as JSON:
+    netflow generate --exporters 100 --rate 50000 --flows 1000000 --json";
+
+/// What can be said behind `netflow generate`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Where to send to
+    #[arg(long, value_name = "HOST:PORT", value_parser = destination::parse, default_value = "127.0.0.1:2055")]
+    to: SocketAddr,
+    /// The export protocol
+    #[arg(long, value_enum, default_value_t = Version::V9)]
+    protocol: Version,
+    /// Flows a second, or max for as many as can be sent
+    #[arg(long, value_parser = parse_rate, default_value = "1000")]
+    rate: Rate,
+    /// End after this many flows, rounded up to whole datagrams
+    #[arg(long)]
+    flows: Option<u64>,
+    /// End after this time, such as 10s or 5m
+    #[arg(long, value_parser = read_duration)]
+    duration: Option<Duration>,
+    /// Print one JSON object instead of text, with the totals of each exporter
+    #[arg(long)]
+    json: bool,
+    /// Tell in the JSON what has to be counted for this monitored prefix under each name; may be repeated
+    #[arg(long, value_name = "PREFIX", requires = "json")]
+    names: Vec<Prefix>,
+
+    /// How many exporters there are
+    #[arg(long, default_value_t = 1, help_heading = "Exporters")]
+    exporters: u32,
+    /// The source address of the first exporter, which this machine must have; the others have those that follow
+    /// [default: the kernel's choice; 127.0.0.1 when there are several]
+    #[arg(long, value_name = "ADDRESS", help_heading = "Exporters")]
+    source: Option<Ipv4Addr>,
+    /// From how many ports each exporter sends, each an observation domain of its own
+    #[arg(long, default_value_t = 1, help_heading = "Exporters")]
+    ports: u16,
+    /// Flows in each datagram [default: as many as fit 1500 bytes, at most 30]
+    #[arg(long, help_heading = "Exporters")]
+    flows_per_datagram: Option<u16>,
+    /// Data datagrams of an exporter's port until it repeats its templates
+    #[arg(long, default_value_t = 1000, help_heading = "Exporters")]
+    template_interval: u32,
+
+    /// A prefix that one end of each flow is in; may be repeated [default: 10.0.0.0/8, 2001:db8::/32]
+    #[arg(long, value_name = "PREFIX", help_heading = "Flows")]
+    prefix: Vec<Prefix>,
+    /// Distinct addresses inside the prefixes, and as many outside, of each family
+    #[arg(long, default_value_t = 1000, help_heading = "Flows")]
+    addresses: u32,
+    /// Distinct ports of clients
+    #[arg(long, default_value_t = 28_000, help_heading = "Flows")]
+    client_ports: u16,
+    /// Distinct autonomous systems outside
+    #[arg(long, default_value_t = 500, help_heading = "Flows")]
+    as_numbers: u16,
+    /// IP protocols by their numbers, each as likely
+    #[arg(long, value_delimiter = ',', default_value = "6,17", help_heading = "Flows")]
+    ip_protocols: Vec<u8>,
+    /// Share of IPv6
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, help_heading = "Flows")]
+    ipv6: u8,
+    /// Share of flows with both ends in the prefixes
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, help_heading = "Flows")]
+    local: u8,
+    /// Share of flows that come from random addresses and ports, as in an attack
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, help_heading = "Flows")]
+    random: u8,
+    /// A few addresses have most of the flows, as in real traffic; otherwise all have as many
+    #[arg(long, help_heading = "Flows")]
+    zipf: bool,
+    /// After how many flows the same ones come again; 0 for never, which is slower
+    #[arg(long, default_value_t = 100_000, help_heading = "Flows")]
+    repeat: u32,
+    /// The same seed makes the same flows
+    #[arg(long, default_value_t = 1, help_heading = "Flows")]
+    seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Version {
+    /// NetFlow v5
+    V5,
+    /// NetFlow v9
+    V9,
+    /// IPFIX
+    Ipfix,
+    /// sFlow v5, one sampled packet a flow
+    Sflow,
+}
+
+/// Flows a second; `None` for as many as can be sent. Not an `Option` itself, which clap takes for a missing argument.
+#[derive(Clone, Copy, Debug)]
+struct Rate(Option<u64>);
+
+fn parse_rate(text: &str) -> Result<Rate, String> {
+    if text == "max" {
+        return Ok(Rate(None));
+    }
+    let rate = text.parse().ok().filter(|rate| *rate > 0);
+    rate.map(|rate| Rate(Some(rate))).ok_or_else(|| "write a whole number from 1 on, or max".into())
+}
+
+fn read_duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| format!("write {DURATION_FORM}"))
+}
+
+impl Arguments {
+    fn load(&self) -> Load {
+        let mut traffic = Traffic {
+            addresses: self.addresses,
+            client_ports: self.client_ports,
+            autonomous_systems: self.as_numbers,
+            protocols: self.ip_protocols.clone(),
+            ipv6_percent: self.ipv6,
+            local_percent: self.local,
+            random_percent: self.random,
+            popularity: if self.zipf { Popularity::Zipf } else { Popularity::Even },
+            ..Traffic::default()
+        };
+        if !self.prefix.is_empty() {
+            traffic.prefixes.clone_from(&self.prefix);
+        }
+        let several = (self.exporters > 1).then_some(Ipv4Addr::LOCALHOST);
+        // No more is made than is sent.
+        let most = self.flows.and_then(|flows| u32::try_from(flows).ok()).unwrap_or(u32::MAX);
+        Load {
+            protocol: match self.protocol {
+                Version::V5 => Protocol::NetflowV5,
+                Version::V9 => Protocol::NetflowV9,
+                Version::Ipfix => Protocol::Ipfix,
+                Version::Sflow => Protocol::SflowV5,
+            },
+            seed: self.seed,
+            exporters: self.exporters,
+            first_source: self.source.or(several),
+            ports: self.ports,
+            flows_per_datagram: self.flows_per_datagram,
+            template_interval: self.template_interval,
+            repeat: (self.repeat > 0).then_some(self.repeat.min(most.max(1))),
+            traffic,
+        }
+    }
+}
+
+/// Sends until the end or Ctrl-C, then tells what was sent.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let mut generator = Generator::new(arguments.load()).map_err(ExitCode::Failure.because())?;
+    let interrupt = Interrupt::watch().map_err(ExitCode::Failure.because())?;
+    let pace = Pace { rate: arguments.rate.0, flows: arguments.flows, duration: arguments.duration };
+    let mut progress = Progress::new();
+    let begun = Instant::now();
+    transmit(&mut generator, arguments.to, pace, &mut |totals| {
+        progress.show(|| {
+            let flows = totals.all.flows;
+            format!("{flows} flows sent, {:.0} a second", flows as f64 / begun.elapsed().as_secs_f64())
+        });
+        if interrupt.came() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .with_context(|| format!("cannot send to {}", arguments.to))
+    .map_err(ExitCode::Failure.because())?;
+    progress.clear();
+    let sent = report::Sent { generator: &generator, seconds: begun.elapsed().as_secs_f64(), to: arguments.to };
+    let written = if arguments.json { sent.write_json(&arguments.names) } else { sent.write_text() };
+    written.map(|()| ExitCode::Success).map_err(ExitCode::Failure.because())
+}

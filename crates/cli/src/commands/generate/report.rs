@@ -1,0 +1,130 @@
+//! What was sent, as text or as JSON. Keys are those of the REST interface.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use flow::{Counters, Prefix};
+use generator::Generator;
+use serde::Serialize;
+
+/// Text has a line for each exporter, but not for more than these.
+const EXPORTERS_SHOWN: usize = 20;
+
+/// A load that was sent.
+pub(super) struct Sent<'a> {
+    pub(super) generator: &'a Generator,
+    pub(super) seconds: f64,
+    pub(super) to: SocketAddr,
+}
+
+#[derive(Serialize)]
+struct Report {
+    datagrams: u64,
+    /// Of these, those that hold nothing but templates.
+    templates: u64,
+    #[serde(flatten)]
+    all: Counted,
+    seconds: f64,
+    exporters: Vec<Exporter>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    names: Vec<Named>,
+}
+
+#[derive(Serialize)]
+struct Counted {
+    bytes: u64,
+    pkts: u64,
+    flows: u64,
+}
+
+#[derive(Serialize)]
+struct Exporter {
+    ip: IpAddr,
+    #[serde(flatten)]
+    counted: Counted,
+}
+
+#[derive(Serialize)]
+struct Named {
+    sender: IpAddr,
+    prefix: String,
+    direction: &'static str,
+    name: String,
+    #[serde(flatten)]
+    counted: Counted,
+}
+
+impl From<Counters> for Counted {
+    fn from(Counters { bytes, packets, flows }: Counters) -> Self {
+        Self { bytes, pkts: packets, flows }
+    }
+}
+
+impl Sent<'_> {
+    /// One line for all, and one for each exporter when there are several.
+    pub(super) fn write_text(&self) -> io::Result<()> {
+        let totals = self.generator.totals();
+        let mut output = io::stdout().lock();
+        let Counters { bytes, packets, flows } = totals.all;
+        let rate = if self.seconds > 0.0 { flows as f64 / self.seconds } else { 0.0 };
+        writeln!(
+            output,
+            "sent {flows} flows, {packets} packets, {bytes} bytes in {} datagrams ({} of templates) to {} in {:.1} s: \
+             {rate:.0} flows/s",
+            totals.datagrams, totals.templates, self.to, self.seconds
+        )?;
+        for (number, counters) in (0..).zip(&totals.exporters).take(EXPORTERS_SHOWN) {
+            let Counters { bytes, packets, flows } = counters;
+            writeln!(output, "  from {}: {flows} flows, {packets} packets, {bytes} bytes", self.address(number)?)?;
+        }
+        match totals.exporters.len().checked_sub(EXPORTERS_SHOWN) {
+            None | Some(0) => Ok(()),
+            Some(more) => writeln!(output, "  and from {more} more; --json tells all"),
+        }
+    }
+
+    /// One object, with what has to be counted under each name of these prefixes.
+    pub(super) fn write_json(&self, prefixes: &[Prefix]) -> io::Result<()> {
+        let totals = self.generator.totals();
+        let numbered = (0..).zip(&totals.exporters);
+        let exporters = numbered
+            .map(|(number, counters)| Ok(Exporter { ip: self.address(number)?, counted: (*counters).into() }))
+            .collect::<io::Result<_>>()?;
+        let mut names: Vec<_> = if prefixes.is_empty() {
+            Vec::new()
+        } else {
+            self.generator.names(prefixes, &mut |_| true).into_iter().collect()
+        };
+        names.sort_unstable_by_key(|(key, _)| *key);
+        let names = names.into_iter().map(|(key, counters)| {
+            Ok(Named {
+                sender: self.address(key.exporter)?,
+                prefix: key.prefix.to_string(),
+                direction: key.direction.name(),
+                name: key.name.to_string(),
+                counted: counters.into(),
+            })
+        });
+        let report = Report {
+            datagrams: totals.datagrams,
+            templates: totals.templates,
+            all: totals.all.into(),
+            seconds: self.seconds,
+            exporters,
+            names: names.collect::<io::Result<_>>()?,
+        };
+        let mut output = io::stdout().lock();
+        serde_json::to_writer_pretty(&mut output, &report)?;
+        writeln!(output)
+    }
+
+    /// The address of an exporter; what the kernel chose, it would choose again.
+    fn address(&self, exporter: u32) -> io::Result<IpAddr> {
+        if let Some(source) = self.generator.load().source(exporter) {
+            return Ok(source.into());
+        }
+        let socket = UdpSocket::bind(if self.to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
+        socket.connect(self.to)?;
+        Ok(socket.local_addr()?.ip())
+    }
+}

@@ -1,0 +1,160 @@
+//! `netflow send`: the datagrams of captures, sent again to a collector. Payloads go out as they are; the source
+//! addresses cannot, so that each exporter of the captures gets a port of this machine, and it is told which.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use capture::{Capture, UdpDatagram};
+use clap::Args;
+use flow::Timestamp;
+use udp::{Outgoing, Sender};
+
+use super::destination;
+use super::interrupt::Interrupt;
+use super::progress::Progress;
+use crate::exit_code::{ExitCode, Failure};
+
+/// For the help.
+pub(crate) const EXAMPLES: &str = "\
+A capture is sent from this machine's own address: register that one. Times in the datagrams stay as they are; a
+collector counts what is too old in the minute in which it is received.
+
+Examples:
+  As fast as possible, only what was sent to port 2055:
+    netflow send capture.pcap --to 127.0.0.1:2055 --port 2055
+  With the gaps of the capture:
+    netflow send capture.pcap --to collector.example:2055 --realtime
+  A hundred datagrams a second:
+    netflow send capture.pcap --to 127.0.0.1:2055 --rate 100";
+
+/// So many exporters of captures have a port each; those beyond share one.
+const PORTS: usize = 512;
+/// The longest sleep, so that Ctrl-C need not wait.
+const LONGEST_NAP: Duration = Duration::from_millis(50);
+
+/// What can be said behind `netflow send`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Capture files, pcap or pcapng, one after the other; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Where to send to
+    #[arg(long, value_name = "HOST:PORT", value_parser = destination::parse)]
+    to: SocketAddr,
+    /// Send only datagrams that were captured to this UDP port; may be repeated [default: every port]
+    #[arg(long = "port", value_name = "PORT")]
+    ports: Vec<u16>,
+    /// Datagrams a second [default: as fast as possible]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "realtime")]
+    rate: Option<u32>,
+    /// Keep the gaps between datagrams as they were captured
+    #[arg(long)]
+    realtime: bool,
+}
+
+/// Sends all files, until the end or Ctrl-C, and tells from where.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let mut transmission = Transmission {
+        arguments,
+        interrupt: Interrupt::watch().map_err(ExitCode::Failure.because())?,
+        progress: Progress::new(),
+        sources: HashMap::new(),
+        senders: Vec::new(),
+        begun: Instant::now(),
+        first: None,
+        datagrams: 0,
+    };
+    let sent = arguments.files.iter().try_for_each(|path| transmission.send_file(path));
+    transmission.progress.clear();
+    transmission.tell().map_err(ExitCode::Failure.because())?;
+    sent.map(|()| ExitCode::Success)
+}
+
+struct Transmission<'a> {
+    arguments: &'a Arguments,
+    interrupt: Interrupt,
+    progress: Progress,
+    /// Which sender speaks for an exporter of the captures, and how many datagrams it has sent for it.
+    sources: HashMap<SocketAddr, (usize, u64)>,
+    senders: Vec<Sender>,
+    begun: Instant,
+    /// When the first datagram was captured.
+    first: Option<Timestamp>,
+    datagrams: u64,
+}
+
+impl Transmission<'_> {
+    fn send_file(&mut self, path: &Path) -> Result<(), Failure> {
+        let unreadable = || format!("{}: what stands before this was sent", path.display());
+        let capture = if path == Path::new("-") { Capture::from_reader(io::stdin()) } else { Capture::open(path) };
+        let mut capture = capture.with_context(|| path.display().to_string()).map_err(ExitCode::Input.because())?;
+        while let Some(datagram) = capture.next().with_context(unreadable).map_err(ExitCode::Input.because())? {
+            let ports = &self.arguments.ports;
+            if !ports.is_empty() && !ports.contains(&datagram.destination.port()) {
+                continue;
+            }
+            self.wait_until_due(datagram.received);
+            if self.interrupt.came() {
+                break;
+            }
+            self.send(&datagram)
+                .with_context(|| format!("cannot send to {}", self.arguments.to))
+                .map_err(ExitCode::Failure.because())?;
+        }
+        Ok(())
+    }
+
+    /// Sleeps until the next datagram is due, or a signal has come.
+    fn wait_until_due(&mut self, captured: Timestamp) {
+        let first = *self.first.get_or_insert(captured);
+        let due = match self.arguments.rate {
+            Some(rate) => Duration::from_secs_f64(self.datagrams as f64 / f64::from(rate)),
+            None if self.arguments.realtime => {
+                Duration::from_nanos(captured.nanoseconds().saturating_sub(first.nanoseconds()))
+            }
+            None => Duration::ZERO,
+        };
+        while let Some(left) = due.checked_sub(self.begun.elapsed()).filter(|left| !left.is_zero()) {
+            if self.interrupt.came() {
+                return;
+            }
+            self.progress.show(|| format!("{} datagrams sent", self.datagrams));
+            thread::sleep(left.min(LONGEST_NAP));
+        }
+    }
+
+    fn send(&mut self, datagram: &UdpDatagram<'_>) -> io::Result<()> {
+        if !self.sources.contains_key(&datagram.source) && self.senders.len() < PORTS {
+            self.senders.push(Sender::new(self.arguments.to)?);
+        }
+        let newest = self.senders.len().saturating_sub(1);
+        let (sender, count) = self.sources.entry(datagram.source).or_insert((newest, 0));
+        *count += 1;
+        self.datagrams += 1;
+        self.progress.show(|| format!("{} datagrams sent", self.datagrams));
+        let outgoing = Outgoing { source: None, payload: datagram.payload };
+        self.senders.get(*sender).map_or(Ok(()), |sender| sender.send(&[outgoing]))
+    }
+
+    fn tell(&self) -> io::Result<()> {
+        println!(
+            "sent {} datagrams to {} in {:.1} s",
+            self.datagrams,
+            self.arguments.to,
+            self.begun.elapsed().as_secs_f64()
+        );
+        let mut sources: Vec<_> = self.sources.iter().collect();
+        sources.sort_unstable();
+        for (source, (sender, count)) in sources {
+            if let Some(sender) = self.senders.get(*sender) {
+                println!("  {count} of {source} from {}", sender.address()?);
+            }
+        }
+        Ok(())
+    }
+}
