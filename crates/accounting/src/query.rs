@@ -90,7 +90,8 @@ fn cover_into(interval: Interval, rolled_up: &[Minute; 4], before: Minute, cover
 }
 
 /// Whether the finer blocks of an interval are summed into blocks of it. Minutes are what everything is summed from.
-pub(crate) fn is_rolled_up(interval: Interval, rolled_up: &[Minute; 4]) -> bool {
+#[must_use]
+pub fn is_rolled_up(interval: Interval, rolled_up: &[Minute; 4]) -> bool {
     match interval.period.finer() {
         None => true,
         Some(finer) => rolled_up.get(finer as usize).is_some_and(|until| interval.end() <= *until),

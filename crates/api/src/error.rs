@@ -97,7 +97,7 @@ impl From<StoreError> for Error {
                 tracing::warn!(%error, "a request was not answered");
                 Self::Unavailable
             }
-            StoreError::Reject(_) | StoreError::Corrupt(_) | StoreError::Config(_) => {
+            StoreError::Reject(_) | StoreError::Corrupt(_) | StoreError::Superseded(_) | StoreError::Config(_) => {
                 tracing::error!(%error, "a request was not answered");
                 Self::Internal
             }

@@ -23,6 +23,8 @@ pub(crate) enum ExitCode {
     Unreachable = 8,
     /// A running collector refuses what it was asked.
     Refused = 9,
+    /// Another process with this collector's identity has started on the store.
+    Superseded = 10,
 }
 
 /// The list for `netflow --help`.
@@ -37,7 +39,8 @@ Exit codes:
   6  an address cannot be listened at
   7  what is stored is damaged or does not add up
   8  the collector that was asked does not answer
-  9  the collector that was asked refuses";
+  9  the collector that was asked refuses
+  10 another process with this collector's identity has started on the store";
 
 /// Why a command could not do what it should.
 #[derive(Debug)]
@@ -67,10 +70,11 @@ mod tests {
 
     #[test]
     fn the_help_lists_every_code() {
-        use ExitCode::{Config, Damage, Failure, Input, Listen, Refused, Store, Success, Unreachable};
-        let ours =
-            [Success, Failure, Config, Input, Store, Listen, Damage, Unreachable, Refused].map(|code| code as u8);
-        let listed = HELP.lines().skip(1).map(|line| line.trim_start().as_bytes()[0] - b'0');
+        use ExitCode::{Config, Damage, Failure, Input, Listen, Refused, Store, Success, Superseded, Unreachable};
+        let ours = [Success, Failure, Config, Input, Store, Listen, Damage, Unreachable, Refused, Superseded]
+            .map(|code| code as u8);
+        let code = |line: &str| line.split_whitespace().next().unwrap().parse::<u8>().unwrap();
+        let listed = HELP.lines().skip(1).map(code);
         assert_eq!(listed.filter(|code| *code != 2).collect::<Vec<_>>(), ours);
     }
 }

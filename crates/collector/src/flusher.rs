@@ -2,25 +2,39 @@
 //!
 //! One flusher writes for one writer. It does one thing after the other, so a late flow is never booked while the
 //! period that it belongs to is being rolled up. A store on the network gets its flushes over a spool on this machine's
-//! disk, in their order; while some wait there, nothing is rolled up.
+//! disk, in their order; while some wait there, nothing is rolled up. What it has accepted is looked for once more
+//! (`flusher/held.rs`).
+//!
+//! Which coarser blocks a flush has is decided once, when it goes into the spool, by how far this writer is rolled up, and
+//! it is put exactly so. Only when another collector has rolled up for this writer since is it decided again: what of it
+//! the store has was counted by that roll-up, what is missing is lifted into what is rolled up now.
+
+mod held;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use accounting::block::{Block, WriterId};
-use accounting::period::{Minute, Period};
+use accounting::block::{Block, BlockKey, WriterId};
+use accounting::period::{Interval, Minute, Period};
+use accounting::query::is_rolled_up;
 use accounting::rollup;
 use flow::Timestamp;
-use storage::spool::{FlushNumber, Spool, SpoolError};
+use storage::roll_up::{Course, advance_by, advance_gone};
+use storage::spool::{Flush, FlushNumber, Spool, SpoolError};
 use storage::{Retention, Store, StoreError, WriterState};
 
+use self::held::Held;
 use crate::shard::Sealed;
 use crate::status::Status;
 
 /// After how long without a sign of life a writer's periods are rolled up by others.
 const GONE_AFTER: Duration = Duration::from_secs(3600);
+/// How old what is known of the own state in the store may be when something is put.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// About how many coarse blocks are put between two looks at flushes, and held.
+const MOST_SUMS: usize = 50_000;
 /// How long a period must be over before it is rolled up: flows of its last moments are still on their way.
 const GRACE_MINUTES: u32 = 2;
 /// The first and the longest pause between two tries at a store that does not answer.
@@ -36,6 +50,14 @@ pub struct Keep {
     pub periods: [Option<Duration>; 5],
 }
 
+impl Keep {
+    /// Whether retention may take away blocks of this interval by now.
+    fn may_go(&self, interval: Interval, now: Timestamp) -> bool {
+        let keep = self.periods.get(interval.period as usize).copied().flatten();
+        keep.is_some_and(|keep| interval.start < Minute::of(now.saturating_sub(keep)))
+    }
+}
+
 /// Writes what shards have counted.
 pub struct Flusher {
     store: Arc<dyn Store>,
@@ -45,6 +67,17 @@ pub struct Flusher {
     sequence: u64,
     /// `None` for a store on this machine's disk.
     spool: Option<Spool>,
+    held: Held,
+    /// The store has the state as it is here.
+    said: bool,
+    /// The state went back on purpose: what the store says is not to be believed until it has been told.
+    taken_back: bool,
+    /// When the own state was read from the store last.
+    looked: Timestamp,
+    /// Another process with this identity has started.
+    is_superseded: bool,
+    /// The newest time at which this process said that it is there.
+    seen: Timestamp,
     /// What senders have announced and the store has not taken yet.
     announced: BTreeMap<IpAddr, Vec<u8>>,
 }
@@ -53,15 +86,48 @@ impl Flusher {
     /// A flusher for one writer; `state` is that of the store, with the epoch of this start.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, state: WriterState, keep: Keep, status: Status) -> Self {
-        Self { store, state, keep, status, sequence: 0, spool: None, announced: BTreeMap::new() }
+        Self {
+            store,
+            state,
+            keep,
+            status,
+            sequence: 0,
+            spool: None,
+            held: Held::default(),
+            said: true,
+            taken_back: false,
+            looked: Timestamp::EPOCH,
+            is_superseded: false,
+            seen: state.seen,
+            announced: BTreeMap::new(),
+        }
     }
 
     /// The same, by way of a spool.
-    #[must_use]
-    pub fn over(self, spool: Option<Spool>) -> Self {
-        let flusher = Self { spool, ..self };
+    ///
+    /// # Errors
+    /// When the spool cannot be read.
+    pub fn over(self, spool: Option<Spool>) -> Result<Self, StoreError> {
+        let held = spool.as_ref().map_or_else(|| Ok(Held::default()), Held::of)?;
+        let flusher = Self { spool, held, ..self };
         flusher.note_spool();
-        flusher
+        Ok(flusher)
+    }
+
+    /// Whether another process with this identity has started on the store. Then nothing is put any more.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        self.is_superseded
+    }
+
+    /// What is said then.
+    #[must_use]
+    pub fn superseded(&self) -> StoreError {
+        StoreError::Superseded(format!(
+            "another process with the identity of this one (writer {}) has started on the store: was the data directory \
+             copied? Each collector needs its own",
+            self.state.writer
+        ))
     }
 
     /// How many flushes wait for the store.
@@ -109,7 +175,7 @@ impl Flusher {
     /// Shows what waits.
     fn note_spool(&self) {
         let Some(spool) = &self.spool else { return };
-        self.status.flushed(|counts| (counts.waiting, counts.waiting_bytes) = (spool.waiting(), spool.bytes()));
+        self.status.flushed(|counts| (counts.waiting, counts.waiting_bytes) = (spool.waiting(), spool.waiting_bytes()));
     }
 
     /// Of how many senders the store has not taken yet what they announced.
@@ -164,70 +230,181 @@ impl Flusher {
         }
     }
 
-    async fn put_once(&mut self, blocks: &[Block], now: Timestamp) -> Result<(), StoreError> {
-        let Some(spool) = &mut self.spool else { return self.put_into_store(blocks).await };
+    async fn put_once(&mut self, minutes: &[Block], now: Timestamp) -> Result<(), StoreError> {
+        let late = rollup::lift(minutes, &self.state.rolled_up);
+        let late = late.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let blocks = [minutes, &late].concat();
+        let Some(spool) = &mut self.spool else { return self.store.put_blocks(&blocks).await };
         let number = FlushNumber { epoch: self.state.epoch, sequence: self.sequence };
-        match spool.push(number, blocks) {
+        match spool.push(&Flush { number, decided: self.state.rolled_up, blocks }) {
             Ok(()) => Ok(()),
             Err(SpoolError::Store(error)) => Err(error),
             Err(full @ SpoolError::Full { .. }) => {
+                // What was accepted makes room first.
+                self.see_again(now, true).await?;
                 self.drain_one(now).await?;
                 Err(StoreError::Reject(full.to_string()))
             }
         }
     }
 
-    /// Puts the minutes of a flush into the store, and those that come late at every coarser period too that is rolled up.
-    async fn put_into_store(&self, minutes: &[Block]) -> Result<(), StoreError> {
-        let late =
-            rollup::lift(minutes, &self.state.rolled_up).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        if late.is_empty() {
-            return self.store.put_blocks(minutes).await;
-        }
-        self.store.put_blocks(&[minutes, &late].concat()).await
-    }
-
     /// Puts the flush that has waited longest into the store; `false` when none waits.
     ///
     /// # Errors
-    /// When the store does not take it: it goes on waiting.
+    /// When the store does not take it: it goes on waiting. [`StoreError::Superseded`] when another process with this
+    /// identity has started: nothing more may be put.
     pub async fn drain_one(&mut self, now: Timestamp) -> Result<bool, StoreError> {
-        let Some((number, minutes)) = self.spool.as_ref().map_or(Ok(None), Spool::oldest)? else { return Ok(false) };
-        if self.state.seen.abs_diff(now) > GONE_AFTER / 2 {
-            self.see_how_far_rolled_up(now).await?;
+        let Some(flush) = self.spool.as_ref().map_or(Ok(None), Spool::oldest)? else { return Ok(false) };
+        if let Err(error) = self.put_waiting(flush, now).await {
+            self.held.doubt();
+            return Err(error);
         }
-        self.put_into_store(&minutes).await?;
-        if let Some(spool) = &mut self.spool {
-            spool.remove(number)?;
+        // Of no weight for the flush that was just accepted: the next one looks again.
+        if let Err(error) = self.see_again(now, false).await {
+            tracing::debug!(%error, "what the store has accepted could not be looked for");
+            self.held.doubt();
         }
         self.note_spool();
         Ok(true)
     }
 
-    /// Another collector may have taken this one for gone, and rolled up for it, while it could not reach the store.
-    async fn see_how_far_rolled_up(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let writers = self.store.writers().await?;
-        if let Some(known) = writers.into_iter().find(|known| known.writer == self.state.writer) {
-            self.state.rolled_up = known.rolled_up;
+    async fn put_waiting(&mut self, mut flush: Flush, now: Timestamp) -> Result<(), StoreError> {
+        self.look(now).await?;
+        self.settle(&mut flush, |_| false).await?;
+        self.store.put_blocks(&flush.blocks).await?;
+        if let Some(spool) = &mut self.spool {
+            spool.accept(flush.number)?;
         }
-        self.state.seen = now;
-        self.store.put_writer(&self.state).await
+        self.held.hold(&flush, now);
+        Ok(())
     }
 
-    /// Rolls up the periods that are over, of this writer and of those that are gone, and lets go of what is kept no longer.
+    /// Reads what the store knows of this writer, when that was not done lately: another collector may have taken it for
+    /// gone and rolled up for it, another process may have its identity, or the store may have lost what it was told.
+    async fn look(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if self.is_superseded {
+            return Err(self.superseded());
+        }
+        if self.looked.abs_diff(now) < LOOK_AGAIN && self.said {
+            return Ok(());
+        }
+        let known = self.known(self.state.writer).await?;
+        if let Some(known) = known {
+            if (known.epoch, known.seen) > (self.state.epoch, self.seen) {
+                self.is_superseded = true;
+            }
+            if self.is_superseded {
+                return Err(self.superseded());
+            }
+            for (own, known) in self.state.rolled_up.iter_mut().zip(known.rolled_up) {
+                // Where the store has forgotten what it was told, it may have lost what was rolled up as well.
+                let forgotten = self.said && known < *own;
+                if forgotten || (known > *own && !self.taken_back) {
+                    *own = known;
+                }
+            }
+        }
+        self.said &=
+            known.is_some_and(|known| (known.epoch, known.rolled_up) == (self.state.epoch, self.state.rolled_up));
+        if self.state.seen.abs_diff(now) > GONE_AFTER / 2 {
+            self.state.seen = now;
+            self.said = false;
+        }
+        self.say().await?;
+        self.looked = now;
+        Ok(())
+    }
+
+    /// Tells the store how far this writer is rolled up, unless it knows. Nothing is decided by what it does not know.
+    async fn say(&mut self) -> Result<(), StoreError> {
+        if !self.said {
+            self.seen = self.seen.max(self.state.seen);
+            self.store.put_writer(&self.state).await?;
+            self.said = true;
+            self.taken_back = false;
+        }
+        Ok(())
+    }
+
+    /// Brings the coarser blocks of a flush in line with how far this writer is rolled up now, should that have been
+    /// changed by others than itself since they were decided; in the spool first. Blocks of intervals that were `taken` away
+    /// by retention were there.
+    async fn settle(&mut self, flush: &mut Flush, taken: impl Fn(Interval) -> bool) -> Result<(), StoreError> {
+        let now = self.state.rolled_up;
+        if flush.decided == now {
+            return Ok(());
+        }
+        let before = flush.blocks.len();
+        flush.blocks.retain(|block| is_rolled_up(block.key.interval, &now));
+        let newly = |key: &BlockKey| {
+            let coarser =
+                key.interval.period.coarser().map(|coarser| Interval::containing(coarser, key.interval.start));
+            coarser.is_some_and(|coarser| !is_rolled_up(coarser, &flush.decided) && is_rolled_up(coarser, &now))
+        };
+        let reached: Vec<BlockKey> = flush.blocks.iter().map(|block| block.key).filter(newly).collect();
+        if reached.is_empty() && flush.blocks.len() == before {
+            return Ok(());
+        }
+        let mut uncounted = self.store.missing(&reached).await?;
+        uncounted.retain(|key| !taken(key.interval));
+        let uncounted: Vec<Block> =
+            flush.blocks.iter().filter(|block| uncounted.contains(&block.key)).cloned().collect();
+        let late = rollup::lift(&uncounted, &now).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        flush.blocks.extend(late);
+        flush.decided = now;
+        self.spool.as_mut().map_or(Ok(()), |spool| spool.decide(flush))
+    }
+
+    /// Rolls up the periods that are over, of this writer and of those that are gone, and lets go of what is kept no
+    /// longer. An interval that held flushes have blocks of is left for later.
     ///
     /// # Errors
-    /// When the store does not answer: what was done stays done, the next call goes on from there.
+    /// When the store does not answer: what was done stays done, the next call goes on from there. As
+    /// [`drain_one`](Self::drain_one) when this process was superseded.
     pub async fn maintain(&mut self, now: Timestamp) -> Result<(), StoreError> {
         if self.waiting() > 0 {
             return Ok(());
         }
+        let outcome = self.maintain_all(now).await;
+        if outcome.is_err() {
+            self.held.doubt();
+        }
+        outcome
+    }
+
+    async fn maintain_all(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if self.spool.is_some() {
+            self.looked = Timestamp::EPOCH;
+            self.look(now).await?;
+            self.see_again(now, false).await?;
+        }
         let until = Minute(Minute::of(now).0.saturating_sub(GRACE_MINUTES));
-        self.state =
-            storage::roll_up::advance(self.store.as_ref(), WriterState { seen: now, ..self.state }, until).await?;
+        self.state.seen = now;
+        self.seen = self.seen.max(now);
+        self.said = false;
+        let mut course = Course { spared: self.held.intervals(), ..Course::default() };
+        if self.spool.is_some() {
+            course.most_blocks = MOST_SUMS;
+        }
+        let outcome = advance_by(self.store.as_ref(), &mut self.state, until, &mut course).await;
+        self.said = outcome.is_ok();
+        let mut summed = course.summed;
+        let gone = match outcome {
+            Ok(()) => {
+                let own = self.state.writer;
+                advance_gone(self.store.as_ref(), own, now, GONE_AFTER, until, &mut summed).await
+            }
+            Err(error) => Err(error),
+        };
+        if self.spool.is_some() {
+            self.held.hold_sums(summed, now);
+        }
+        // What a roll-up that is lost again was made from must still be there.
+        if self.held.has_sums() {
+            return gone.map(drop);
+        }
         self.expire(self.state.writer, now).await?;
-        let own = self.state.writer;
-        for gone in storage::roll_up::advance_gone(self.store.as_ref(), own, now, GONE_AFTER, until).await? {
+        for gone in gone? {
             self.expire(gone.writer, now).await?;
         }
         Ok(())

@@ -80,6 +80,7 @@ pub struct Collector {
     stop: Arc<AtomicBool>,
     receivers: Vec<JoinHandle<()>>,
     flusher: JoinHandle<Result<(), StoreError>>,
+    superseded: Arc<Notify>,
     admission: Task<()>,
 }
 
@@ -127,19 +128,21 @@ pub async fn start(
         let name = format!("receiver-{number}");
         receivers.push(std::thread::Builder::new().name(name).spawn(|| thread.run()).map_err(StartError::Thread)?);
     }
+    let superseded = Arc::new(Notify::new());
     let flusher = FlusherThread {
-        flusher: Flusher::new(Arc::clone(&store), writer, settings.keep, status.clone()).over(spool),
+        flusher: Flusher::new(Arc::clone(&store), writer, settings.keep, status.clone()).over(spool)?,
         exporters: exporters.clone(),
         sealed,
         empties,
         stop: Arc::clone(&stop),
         runtime: Handle::current(),
         tries: Tries::now(),
+        superseded: Arc::clone(&superseded),
     };
     let flusher =
         std::thread::Builder::new().name("flusher".into()).spawn(|| flusher.run()).map_err(StartError::Thread)?;
     let admission = tokio::spawn(admission.keep_fresh(store, changed));
-    Ok(Collector { status, exporters, addresses, stop, receivers, flusher, admission })
+    Ok(Collector { status, exporters, addresses, stop, receivers, flusher, superseded, admission })
 }
 
 impl Collector {
@@ -161,10 +164,16 @@ impl Collector {
         self.exporters.clone()
     }
 
+    /// Comes back when another process with this collector's identity has started on the store: this one stores nothing
+    /// more, and is to be stopped.
+    pub async fn superseded(&self) {
+        self.superseded.notified().await;
+    }
+
     /// Stops receiving, reads what the kernel already has, and comes back when all of it is stored.
     ///
     /// # Errors
-    /// What the store said, when the last flush could not be stored in time.
+    /// What the store said, when the last flush could not be stored in time; [`StoreError::Superseded`].
     pub async fn stop(self) -> Result<(), StoreError> {
         let Self { stop, receivers, flusher, admission, .. } = self;
         admission.abort();
@@ -232,6 +241,7 @@ struct FlusherThread {
     stop: Arc<AtomicBool>,
     runtime: Handle,
     tries: Tries,
+    superseded: Arc<Notify>,
 }
 
 /// When to try again at a store that did not take what waits in the spool.
@@ -253,6 +263,9 @@ impl FlusherThread {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            if outcome.is_ok() && self.flusher.is_superseded() {
+                outcome = self.give_way();
+            }
             if self.flusher.waiting() > 0 && self.tries.next <= Instant::now() {
                 self.drain_one();
             }
@@ -267,6 +280,14 @@ impl FlusherThread {
         while self.flusher.waiting() > 0 && self.drain_one() {}
         self.say_what_is_left();
         outcome
+    }
+
+    /// Another process has this one's identity: nothing is put any more, what comes until the end goes into the spool.
+    fn give_way(&self) -> Result<(), StoreError> {
+        let error = self.flusher.superseded();
+        tracing::error!(%error, waiting = self.flusher.waiting(), "stopping; what waits stays on disk");
+        self.superseded.notify_one();
+        Err(error)
     }
 
     /// One try at the flush that has waited longest; says whether the store took it.

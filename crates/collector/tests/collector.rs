@@ -329,7 +329,8 @@ async fn a_flush_that_waited_while_another_rolled_up_for_its_writer_is_in_every_
     store.put_writer(&state).await.unwrap();
     let spool = Spool::open(&folder.path().join("state"), writer, 1 << 20).unwrap();
     let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
-    let mut flusher = Flusher::new(Arc::clone(&shared), state, Keep::default(), Status::new(0)).over(Some(spool));
+    let mut flusher =
+        Flusher::new(Arc::clone(&shared), state, Keep::default(), Status::new(0)).over(Some(spool)).unwrap();
     let mut shard = Shard::new(rules(), Admission::load(store.as_ref()).await.unwrap().admitted(), exporters());
     let mut count = |flows: u64| {
         let payload = datagram(begun);

@@ -24,14 +24,14 @@ pub struct Memory {
 /// The blocks of an interval, sender and prefix.
 type Group = BTreeMap<BlockKey, Vec<u8>>;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Kept {
     blocks: BTreeMap<Interval, BTreeMap<(IpAddr, Prefix), Group>>,
     senders: BTreeMap<IpAddr, Registration>,
     writers: BTreeMap<WriterId, WriterState>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Registration {
     prefixes: BTreeSet<Prefix>,
     last: Option<Timestamp>,
@@ -45,6 +45,18 @@ impl Registration {
 }
 
 impl Memory {
+    /// A copy of everything, as a replica has it.
+    #[must_use]
+    pub fn replica(&self) -> Self {
+        Self { kept: Mutex::new(self.lock().clone()) }
+    }
+
+    /// Goes on with what a replica has: what came since it was made is lost.
+    pub fn fail_over_to(&self, replica: &Self) {
+        let kept = replica.lock().clone();
+        *self.lock() = kept;
+    }
+
     fn lock(&self) -> MutexGuard<'_, Kept> {
         // No method leaves the maps half changed, so what a panicking thread held is whole.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)

@@ -16,7 +16,7 @@
 //! Starts and watermarks are minutes since 1970, writers sixteen hexadecimal digits.
 //!
 //! A put is plain `HSET`s, repeated as often as needed. Redis answers before a disk or a replica has it (unless
-//! configured otherwise): a failover loses what it had accepted a moment before, and nobody puts that again. Old blocks
+//! configured otherwise): a failover loses what it had accepted a moment before; the collector puts that again. Old blocks
 //! are deleted by [`Store::expire`] when they are rolled up; where a retention is configured, their keys also expire by
 //! themselves [`SPARE`] later, should no collector be left to do it.
 

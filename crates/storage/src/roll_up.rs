@@ -28,6 +28,38 @@ const OCTETS_AT_ONCE: usize = 8 << 20;
 /// The most groups that are read together.
 const GROUPS_AT_ONCE: usize = 256;
 
+/// What a roll-up has put for one interval. When some of it is missing later, the store has lost what it accepted:
+/// [`take_back`] the interval, and it is summed again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summed {
+    /// Whose blocks were summed.
+    pub writer: WriterId,
+    /// The coarser interval.
+    pub interval: Interval,
+    /// The blocks that were put.
+    pub keys: Vec<BlockKey>,
+}
+
+/// How a roll-up goes about it, and what it has put.
+#[derive(Debug)]
+pub struct Course {
+    /// Nothing is summed that these intervals are a part of: blocks of them may have to be put again.
+    pub spared: BTreeSet<Interval>,
+    /// Whether the writer is somebody else's: then it stops when that one is seen again.
+    pub for_another: bool,
+    /// It ends early when it has put about so many blocks; the next one goes on from there.
+    pub most_blocks: usize,
+    /// What was put.
+    pub summed: Vec<Summed>,
+}
+
+impl Default for Course {
+    /// Everything that is over, of the caller's own writer.
+    fn default() -> Self {
+        Self { spared: BTreeSet::new(), for_another: false, most_blocks: usize::MAX, summed: Vec::new() }
+    }
+}
+
 /// Puts the writer's state, then rolls up everything of it that ended at or before `until`, and returns how far it
 /// came. `until` is a few minutes before now, when the last flows of a period have been flushed; all flushes of the
 /// writer have to be in the store (or are late ones, lifted by the returned state).
@@ -37,21 +69,44 @@ const GROUPS_AT_ONCE: usize = 256;
 /// # Errors
 /// When nothing was achieved; the state given still holds. What stops it later on shows at the next call.
 pub async fn advance(store: &dyn Store, state: WriterState, until: Minute) -> Result<WriterState, StoreError> {
-    store.put_writer(&state).await?;
     let mut moved = state;
-    let mut outcome = Ok(());
+    match advance_by(store, &mut moved, until, &mut Course::default()).await {
+        Err(error) if moved == state => Err(error),
+        _ => Ok(moved),
+    }
+}
+
+/// The same, with a course; the state moves as far as it comes.
+///
+/// # Errors
+/// What stopped it. Then the store may not know how far the state has moved: put it before anything is decided by it.
+pub async fn advance_by(
+    store: &dyn Store,
+    state: &mut WriterState,
+    until: Minute,
+    course: &mut Course,
+) -> Result<(), StoreError> {
+    if !course.for_another {
+        store.put_writer(state).await?;
+    }
     let mut ended = until;
     for period in Period::ALL {
         let Some(coarser) = period.coarser() else { break };
-        outcome = advance_period(store, &mut moved, coarser, ended).await;
-        if outcome.is_err() {
-            break;
-        }
-        ended = moved.rolled_up(period).unwrap_or(ended);
+        advance_period(store, state, coarser, ended, course).await?;
+        ended = state.rolled_up(period).unwrap_or(ended);
     }
-    match outcome {
-        Err(error) if moved == state => Err(error),
-        _ => Ok(moved),
+    Ok(())
+}
+
+/// Takes back that an interval, and with it every coarser one around it, is rolled up: what counts again are the finer
+/// blocks, and the next roll-up sums them anew. They are still there when retention has not come by since.
+pub fn take_back(state: &mut WriterState, interval: Interval) {
+    for coarser in Period::ALL.into_iter().filter(|period| *period >= interval.period) {
+        let around = Interval::containing(coarser, interval.start);
+        let watermark = coarser.finer().and_then(|finer| state.rolled_up.get_mut(finer as usize));
+        if let Some(watermark) = watermark {
+            *watermark = around.start.min(*watermark);
+        }
     }
 }
 
@@ -70,6 +125,7 @@ pub async fn advance_gone(
     now: Timestamp,
     gone_after: Duration,
     until: Minute,
+    summed: &mut Vec<Summed>,
 ) -> Result<Vec<WriterState>, StoreError> {
     let is_gone = |state: &WriterState| state.writer != own && state.seen.saturating_add(gone_after) < now;
     let (gone, present): (Vec<_>, Vec<_>) = store.writers().await?.into_iter().partition(is_gone);
@@ -80,10 +136,16 @@ pub async fn advance_gone(
     }
     let ended = Interval::containing(Period::Hour, until).start;
     let mut moved = Vec::new();
-    for state in gone {
+    for mut state in gone {
         // Once an hour there may be something to do.
         let idle = state.rolled_up(Period::Minute).is_some_and(|reached| reached >= ended);
-        moved.push(if idle { state } else { advance(store, state, until).await? });
+        if !idle {
+            let mut course = Course { for_another: true, ..Course::default() };
+            let outcome = advance_by(store, &mut state, until, &mut course).await;
+            summed.append(&mut course.summed);
+            outcome?;
+        }
+        moved.push(state);
     }
     Ok(moved)
 }
@@ -94,35 +156,56 @@ async fn advance_period(
     state: &mut WriterState,
     coarser: Period,
     ended: Minute,
+    course: &mut Course,
 ) -> Result<(), StoreError> {
     let Some(period) = coarser.finer() else { return Ok(()) };
-    loop {
+    let Some(begun) = state.rolled_up(period) else { return Ok(()) };
+    let spared = course.spared.iter().filter(|part| part.period == period && part.start >= begun);
+    let ended = spared.map(|part| part.start).chain([ended]).min().unwrap_or(ended);
+    let mut left = course.most_blocks.saturating_sub(course.summed.iter().map(|summed| summed.keys.len()).sum());
+    while left > 0 {
         let Some(watermark) = state.rolled_up(period) else { return Ok(()) };
         // Time without blocks is passed over in one step.
         let next = store.first_interval(state.writer, period, watermark).await?;
         let next = next.map(|block| Interval::containing(coarser, block.start)).filter(|next| next.end() <= ended);
         let reached = match next {
             Some(next) => {
-                sum(store, state, next).await?;
+                let keys = sum(store, state, next).await?;
+                left = left.saturating_sub(keys.len());
+                course.summed.push(Summed { writer: state.writer, interval: next, keys });
                 next.end()
             }
             None => Interval::containing(coarser, ended).start,
         };
         if reached > watermark {
+            if course.for_another {
+                see_that_it_is_gone(store, state).await?;
+            }
             if let Some(watermark) = state.rolled_up.get_mut(period as usize) {
                 *watermark = reached;
             }
             store.put_writer(state).await?;
         }
         if next.is_none() {
-            return Ok(());
+            break;
         }
+    }
+    Ok(())
+}
+
+/// Who comes back while another rolls up for it goes on from what the store had told it.
+async fn see_that_it_is_gone(store: &dyn Store, state: &WriterState) -> Result<(), StoreError> {
+    let known = store.writers().await?.into_iter().find(|known| known.writer == state.writer);
+    match known {
+        Some(known) if known == *state => Ok(()),
+        _ => Err(StoreError::Retry(format!("writer {} is back: it rolls up for itself", state.writer))),
     }
 }
 
-/// Puts the coarse blocks of one interval in place of whatever coarse blocks are there.
-async fn sum(store: &dyn Store, state: &WriterState, interval: Interval) -> Result<(), StoreError> {
-    let Some(period) = interval.period.finer() else { return Ok(()) };
+/// Puts the coarse blocks of one interval in place of whatever coarse blocks are there; returns their keys.
+async fn sum(store: &dyn Store, state: &WriterState, interval: Interval) -> Result<Vec<BlockKey>, StoreError> {
+    let mut keys = Vec::new();
+    let Some(period) = interval.period.finer() else { return Ok(keys) };
     let mut groups: BTreeMap<(IpAddr, Prefix), Vec<Interval>> = BTreeMap::new();
     for part in store.intervals(state.writer, period, interval.start, interval.end()).await? {
         for group in store.groups(state.writer, part).await? {
@@ -137,11 +220,11 @@ async fn sum(store: &dyn Store, state: &WriterState, interval: Interval) -> Resu
     let mut at_once = 1;
     while !rest.is_empty() {
         let (now, later) = rest.split_at(at_once.min(rest.len()));
-        let octets = sum_groups(store, state, interval, now).await?;
+        let octets = sum_groups(store, state, interval, now, &mut keys).await?;
         at_once = if octets < OCTETS_AT_ONCE / 2 { (at_once * 2).min(GROUPS_AT_ONCE) } else { (at_once / 2).max(1) };
         rest = later;
     }
-    Ok(())
+    Ok(keys)
 }
 
 /// Puts the coarse blocks of some groups; returns how many octets of finer blocks they were made from.
@@ -150,6 +233,7 @@ async fn sum_groups(
     state: &WriterState,
     interval: Interval,
     groups: &[((IpAddr, Prefix), Vec<Interval>)],
+    keys: &mut Vec<BlockKey>,
 ) -> Result<usize, StoreError> {
     let select =
         |interval, (sender, prefix): (IpAddr, Prefix)| Selection { interval, sender, prefix, tables: TableSet::ALL };
@@ -169,6 +253,7 @@ async fn sum_groups(
         store.delete_blocks(&stale).await?;
     }
     store.put_blocks(&summed.blocks).await?;
+    keys.extend(fresh);
     Ok(finer.iter().map(|block: &Block| block.content.len()).sum())
 }
 

@@ -1,9 +1,14 @@
 //! Flushes that a store on the network has not accepted yet wait here, on the collector's own disk, in the order in which
-//! they were made. The spool is two tables of the state file (`sqlite/schema_1.sql`).
+//! they were made; those that it has accepted stay until they were seen there again, since a store may lose what it
+//! accepted a moment ago. The spool is two tables of the state file (`sqlite/schema_1.sql`, `schema_2.sql`).
 //!
-//! **Invariant:** nothing is rolled up while a flush waits here. Its late blocks were made for what was rolled up when it
-//! was pushed, and its minutes would be missing in the sum.
+//! A flush is kept with all its blocks, those of coarser periods included, and with how far its writer was rolled up when
+//! these were decided. It is put exactly so until it is accepted, whatever is rolled up meanwhile; a change of the
+//! decision is written here first.
+//!
+//! **Invariant:** nothing is rolled up while a flush waits here: its minutes would be missing in the sum.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
@@ -20,6 +25,8 @@ pub struct Spool {
     writer: WriterId,
     limit_bytes: u64,
     bytes: u64,
+    /// Those of them that are of accepted flushes.
+    accepted_bytes: u64,
     waiting: u64,
 }
 
@@ -39,6 +46,17 @@ pub enum SpoolError {
     Store(#[from] StoreError),
 }
 
+/// A flush with all its blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flush {
+    /// Which.
+    pub number: FlushNumber,
+    /// How far the writer was rolled up when it was decided which coarser blocks the flush has.
+    pub decided: [Minute; 4],
+    /// Its minutes, and a block for each coarser interval that is rolled up over them.
+    pub blocks: Vec<Block>,
+}
+
 /// A flush by the numbers in the keys of its blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FlushNumber {
@@ -55,11 +73,12 @@ impl Spool {
     /// When the file cannot be opened.
     pub fn open(path: &Path, writer: WriterId, limit_bytes: u64) -> Result<Self, StoreError> {
         let connection = sqlite::open(path)?;
-        let (bytes, waiting) =
-            connection.query_row("SELECT coalesce(sum(bytes), 0), count(*) FROM spool_flush", [], |row| {
-                Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()))
-            })?;
-        Ok(Self { connection, writer, limit_bytes, bytes, waiting })
+        let count = "SELECT coalesce(sum(bytes), 0), coalesce(sum(bytes) FILTER (WHERE accepted), 0),
+             count(*) FILTER (WHERE NOT accepted) FROM spool_flush";
+        let number = |row: &Row<'_>, column| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)?.cast_unsigned());
+        let (bytes, accepted_bytes, waiting) =
+            connection.query_row(count, [], |row| Ok((number(row, 0)?, number(row, 1)?, number(row, 2)?)))?;
+        Ok(Self { connection, writer, limit_bytes, bytes, accepted_bytes, waiting })
     }
 
     /// How many flushes wait to be accepted.
@@ -68,88 +87,156 @@ impl Spool {
         self.waiting
     }
 
-    /// Octets of content that wait.
+    /// Octets of content that are kept, of flushes that were accepted too.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Keeps a flush until it is accepted. It is on disk when this returns.
+    /// Octets of content that wait.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> u64 {
+        self.bytes.saturating_sub(self.accepted_bytes)
+    }
+
+    /// Keeps a flush. It is on disk when this returns.
     ///
     /// # Errors
     /// When the spool is full or the disk refuses: nothing is kept then.
-    pub fn push(&mut self, number: FlushNumber, blocks: &[Block]) -> Result<(), SpoolError> {
-        let bytes: u64 = blocks.iter().map(|block| block.content.len() as u64).sum();
+    pub fn push(&mut self, flush: &Flush) -> Result<(), SpoolError> {
+        let bytes = octets(&flush.blocks);
         if self.bytes + bytes > self.limit_bytes {
             return Err(SpoolError::Full { bytes: self.bytes, limit_bytes: self.limit_bytes });
         }
-        self.insert(number, bytes, blocks)?;
+        self.insert(flush, bytes)?;
         self.bytes += bytes;
         self.waiting += 1;
         Ok(())
     }
 
-    fn insert(&mut self, number: FlushNumber, bytes: u64, blocks: &[Block]) -> Result<(), StoreError> {
+    fn insert(&mut self, flush: &Flush, bytes: u64) -> Result<(), StoreError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (epoch, sequence) = columns(flush.number);
+        let [minutes, hours, days, months] = flush.decided.map(|minute| minute.0);
         transaction
-            .prepare_cached("INSERT INTO spool_flush (epoch, sequence, bytes) VALUES (?1, ?2, ?3)")?
-            .execute((number.epoch, number.sequence.cast_signed(), bytes.cast_signed()))?;
-        {
-            let mut insert = transaction.prepare_cached(
-                "INSERT INTO spool_block (epoch, sequence, period, start, sender, prefix, part, tables, content)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?;
-            for Block { key, content } in blocks {
-                insert.execute((
-                    number.epoch,
-                    number.sequence.cast_signed(),
-                    key.interval.period as u8,
-                    key.interval.start.0,
-                    key.sender.to_string(),
-                    key.prefix.to_string(),
-                    key.part,
-                    key.tables.0,
-                    content,
-                ))?;
-            }
-        }
-        note_durable(&transaction, self.writer, number)?;
+            .prepare_cached(
+                "INSERT INTO spool_flush (epoch, sequence, bytes, minutes_rolled_up, hours_rolled_up, days_rolled_up,
+                 months_rolled_up) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute((epoch, sequence, bytes.cast_signed(), minutes, hours, days, months))?;
+        insert_blocks(&transaction, flush)?;
+        note_durable(&transaction, self.writer, flush.number)?;
         transaction.commit()?;
         Ok(())
     }
 
-    /// The flush that has waited longest, with its blocks.
+    /// Replaces what was decided of a flush: its blocks, and how far the writer was rolled up. There is always room for it.
+    ///
+    /// # Errors
+    /// When the disk refuses: then the former decision stands.
+    pub fn decide(&mut self, flush: &Flush) -> Result<(), StoreError> {
+        let bytes = octets(&flush.blocks);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (epoch, sequence) = columns(flush.number);
+        let of_flush = "SELECT bytes, accepted FROM spool_flush WHERE epoch = ?1 AND sequence = ?2";
+        let (before, accepted): (i64, bool) =
+            transaction.query_row(of_flush, (epoch, sequence), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let [minutes, hours, days, months] = flush.decided.map(|minute| minute.0);
+        transaction.execute(
+            "UPDATE spool_flush SET bytes = ?3, minutes_rolled_up = ?4, hours_rolled_up = ?5, days_rolled_up = ?6,
+             months_rolled_up = ?7 WHERE epoch = ?1 AND sequence = ?2",
+            (epoch, sequence, bytes.cast_signed(), minutes, hours, days, months),
+        )?;
+        transaction.execute("DELETE FROM spool_block WHERE epoch = ?1 AND sequence = ?2", (epoch, sequence))?;
+        insert_blocks(&transaction, flush)?;
+        transaction.commit()?;
+        self.bytes = self.bytes.saturating_sub(before.cast_unsigned()) + bytes;
+        if accepted {
+            self.accepted_bytes = self.accepted_bytes.saturating_sub(before.cast_unsigned()) + bytes;
+        }
+        Ok(())
+    }
+
+    /// The flush that has waited longest.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn oldest(&self) -> Result<Option<(FlushNumber, Vec<Block>)>, StoreError> {
+    pub fn oldest(&self) -> Result<Option<Flush>, StoreError> {
         let number = self
             .connection
-            .prepare_cached("SELECT epoch, sequence FROM spool_flush ORDER BY epoch, sequence LIMIT 1")?
-            .query_row([], |row| {
-                Ok(FlushNumber { epoch: row.get(0)?, sequence: row.get::<_, i64>(1)?.cast_unsigned() })
+            .prepare_cached(
+                "SELECT epoch, sequence FROM spool_flush WHERE accepted = 0 ORDER BY epoch, sequence LIMIT 1",
+            )?
+            .query_row([], numbers)
+            .optional()?;
+        number.map_or(Ok(None), |number| self.read(number))
+    }
+
+    /// One flush, whether it waits or was accepted.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read(&self, number: FlushNumber) -> Result<Option<Flush>, StoreError> {
+        let decided = self
+            .connection
+            .prepare_cached(
+                "SELECT minutes_rolled_up, hours_rolled_up, days_rolled_up, months_rolled_up FROM spool_flush
+                 WHERE epoch = ?1 AND sequence = ?2",
+            )?
+            .query_row(columns(number), |row| {
+                Ok([Minute(row.get(0)?), Minute(row.get(1)?), Minute(row.get(2)?), Minute(row.get(3)?)])
             })
             .optional()?;
-        let Some(number) = number else { return Ok(None) };
+        let Some(decided) = decided else { return Ok(None) };
         let mut select = self.connection.prepare_cached(
             "SELECT period, start, sender, prefix, part, tables, content FROM spool_block
              WHERE epoch = ?1 AND sequence = ?2 ORDER BY rowid",
         )?;
-        let mut rows = select.query((number.epoch, number.sequence.cast_signed()))?;
+        let mut rows = select.query(columns(number))?;
         let mut blocks = Vec::new();
         while let Some(row) = rows.next()? {
             blocks.push(self.block(number, row)?);
         }
-        Ok(Some((number, blocks)))
+        Ok(Some(Flush { number, decided, blocks }))
+    }
+
+    /// The flushes that the store has accepted, with the intervals of their blocks; in their order.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn accepted(&self) -> Result<Vec<(FlushNumber, BTreeSet<Interval>)>, StoreError> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT DISTINCT epoch, sequence, period, start FROM spool_flush JOIN spool_block USING (epoch, sequence)
+             WHERE accepted = 1 ORDER BY epoch, sequence",
+        )?;
+        let mut rows = select.query([])?;
+        let mut accepted: BTreeMap<FlushNumber, BTreeSet<Interval>> = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let interval = Interval { period: period(row.get(2)?)?, start: Minute(row.get(3)?) };
+            accepted.entry(numbers(row)?).or_default().insert(interval);
+        }
+        Ok(accepted.into_iter().collect())
+    }
+
+    /// Remembers that the store has accepted a flush: it waits no longer, but stays until it is removed.
+    ///
+    /// # Errors
+    /// When the file cannot be written: then the flush is put once more, which is harmless.
+    pub fn accept(&mut self, number: FlushNumber) -> Result<(), StoreError> {
+        let update =
+            "UPDATE spool_flush SET accepted = 1 WHERE epoch = ?1 AND sequence = ?2 AND accepted = 0 RETURNING bytes";
+        let mut update = self.connection.prepare_cached(update)?;
+        let bytes: Option<i64> = update.query_row(columns(number), |row| row.get(0)).optional()?;
+        if let Some(bytes) = bytes {
+            self.waiting = self.waiting.saturating_sub(1);
+            self.accepted_bytes += bytes.cast_unsigned();
+        }
+        Ok(())
     }
 
     fn block(&self, number: FlushNumber, row: &Row<'_>) -> Result<Block, StoreError> {
-        let period = row.get::<_, u8>(0)?;
-        let period = Period::ALL
-            .get(usize::from(period))
-            .ok_or_else(|| StoreError::Corrupt(format!("spool: period {period}")))?;
         let key = BlockKey {
-            interval: Interval { period: *period, start: Minute(row.get(1)?) },
+            interval: Interval { period: period(row.get(0)?)?, start: Minute(row.get(1)?) },
             sender: parsed(row, 2)?,
             prefix: parsed(row, 3)?,
             writer: self.writer,
@@ -161,23 +248,68 @@ impl Spool {
         Ok(Block { key, content: row.get(6)? })
     }
 
-    /// Lets go of a flush that the store has accepted.
+    /// Lets go of a flush that the store has.
     ///
     /// # Errors
-    /// When the file cannot be written: then the flush is put once more, which is harmless.
+    /// When the file cannot be written: then the flush stays.
     pub fn remove(&mut self, number: FlushNumber) -> Result<(), StoreError> {
-        let of_flush = (number.epoch, number.sequence.cast_signed());
+        let of_flush = columns(number);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let delete = "DELETE FROM spool_flush WHERE epoch = ?1 AND sequence = ?2 RETURNING bytes";
-        let removed: Option<i64> = transaction.query_row(delete, of_flush, |row| row.get(0)).optional()?;
+        let delete = "DELETE FROM spool_flush WHERE epoch = ?1 AND sequence = ?2 RETURNING bytes, accepted";
+        let removed: Option<(i64, bool)> =
+            transaction.query_row(delete, of_flush, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         transaction.execute("DELETE FROM spool_block WHERE epoch = ?1 AND sequence = ?2", of_flush)?;
         transaction.commit()?;
-        if let Some(bytes) = removed {
-            self.bytes = self.bytes.saturating_sub(bytes.cast_unsigned());
-            self.waiting = self.waiting.saturating_sub(1);
+        if let Some((bytes, accepted)) = removed {
+            let bytes = bytes.cast_unsigned();
+            self.bytes = self.bytes.saturating_sub(bytes);
+            match accepted {
+                true => self.accepted_bytes = self.accepted_bytes.saturating_sub(bytes),
+                false => self.waiting = self.waiting.saturating_sub(1),
+            }
         }
         Ok(())
     }
+}
+
+fn octets(blocks: &[Block]) -> u64 {
+    blocks.iter().map(|block| block.content.len() as u64).sum()
+}
+
+/// The numbers of a flush as SQLite keeps them.
+fn columns(number: FlushNumber) -> (u32, i64) {
+    (number.epoch, number.sequence.cast_signed())
+}
+
+fn numbers(row: &Row<'_>) -> Result<FlushNumber, rusqlite::Error> {
+    Ok(FlushNumber { epoch: row.get(0)?, sequence: row.get::<_, i64>(1)?.cast_unsigned() })
+}
+
+fn period(number: u8) -> Result<Period, StoreError> {
+    let period = Period::ALL.get(usize::from(number)).copied();
+    period.ok_or_else(|| StoreError::Corrupt(format!("spool: period {number}")))
+}
+
+fn insert_blocks(connection: &Connection, flush: &Flush) -> Result<(), StoreError> {
+    let (epoch, sequence) = columns(flush.number);
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO spool_block (epoch, sequence, period, start, sender, prefix, part, tables, content)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?;
+    for Block { key, content } in &flush.blocks {
+        insert.execute((
+            epoch,
+            sequence,
+            key.interval.period as u8,
+            key.interval.start.0,
+            key.sender.to_string(),
+            key.prefix.to_string(),
+            key.part,
+            key.tables.0,
+            content,
+        ))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -206,13 +338,18 @@ mod tests {
         Block { key, content: vec![part as u8; 100] }
     }
 
+    fn flush(number: FlushNumber, blocks: u16) -> Flush {
+        let blocks = (0..blocks).map(|part| block(number, part)).collect();
+        Flush { number, decided: [4, 3, 2, 1].map(Minute), blocks }
+    }
+
     fn open(folder: &tempfile::TempDir) -> Spool {
         Spool::open(&folder.path().join("state"), WRITER, 1000).unwrap()
     }
 
     fn push(spool: &mut Spool, sequence: u64, blocks: u16) -> Result<(), SpoolError> {
         let number = number(sequence);
-        spool.push(number, &(0..blocks).map(|part| block(number, part)).collect::<Vec<_>>())
+        spool.push(&flush(number, blocks))
     }
 
     #[test]
@@ -224,12 +361,10 @@ mod tests {
         drop(spool);
         let mut spool = open(&folder);
         assert_eq!((spool.waiting(), spool.bytes()), (2, 400));
-        assert_eq!(spool.oldest().unwrap(), Some((number(2), vec![block(number(2), 0)])));
+        assert_eq!(spool.oldest().unwrap(), Some(flush(number(2), 1)));
         spool.remove(number(2)).unwrap();
         spool.remove(number(2)).unwrap();
-        let (oldest, blocks) = spool.oldest().unwrap().unwrap();
-        assert_eq!((oldest, blocks.len(), spool.bytes()), (number(10), 3, 300));
-        assert_eq!(blocks[2], block(number(10), 2));
+        assert_eq!((spool.oldest().unwrap(), spool.bytes()), (Some(flush(number(10), 3)), 300));
         spool.remove(number(10)).unwrap();
         assert_eq!(spool.oldest().unwrap(), None);
         assert_eq!((open(&folder).waiting(), open(&folder).bytes()), (0, 0));
@@ -246,6 +381,39 @@ mod tests {
         push(&mut spool, 3, 4).unwrap();
         spool.remove(number(1)).unwrap();
         push(&mut spool, 4, 6).unwrap();
-        assert_eq!(spool.oldest().unwrap().unwrap().0, number(3));
+        assert_eq!(spool.oldest().unwrap().unwrap().number, number(3));
+    }
+
+    #[test]
+    fn what_was_accepted_stays_until_it_is_removed_and_takes_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = open(&folder);
+        push(&mut spool, 1, 5).unwrap();
+        push(&mut spool, 2, 4).unwrap();
+        spool.accept(number(1)).unwrap();
+        spool.accept(number(1)).unwrap();
+        drop(spool);
+        let mut spool = open(&folder);
+        assert_eq!((spool.waiting(), spool.bytes(), spool.waiting_bytes()), (1, 900, 400));
+        assert_eq!(spool.oldest().unwrap(), Some(flush(number(2), 4)));
+        let interval = block(number(1), 0).key.interval;
+        assert_eq!(spool.accepted().unwrap(), [(number(1), BTreeSet::from([interval]))]);
+        assert_eq!(spool.read(number(1)).unwrap(), Some(flush(number(1), 5)));
+        assert!(matches!(push(&mut spool, 3, 2), Err(SpoolError::Full { .. })));
+        spool.remove(number(1)).unwrap();
+        assert_eq!((spool.waiting(), spool.bytes(), spool.accepted().unwrap()), (1, 400, vec![]));
+        assert_eq!(spool.read(number(1)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_decision_is_replaced_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = open(&folder);
+        push(&mut spool, 1, 2).unwrap();
+        let other = Flush { decided: [9, 8, 7, 6].map(Minute), ..flush(number(1), 3) };
+        spool.decide(&other).unwrap();
+        assert_eq!((spool.oldest().unwrap(), spool.bytes()), (Some(other.clone()), 300));
+        drop(spool);
+        assert_eq!((open(&folder).oldest().unwrap(), open(&folder).bytes()), (Some(other), 300));
     }
 }

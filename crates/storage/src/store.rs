@@ -20,6 +20,9 @@ pub enum StoreError {
     /// What the store holds is damaged: report it, serve the rest.
     #[error("damaged: {0}")]
     Corrupt(String),
+    /// Another process with this identity has started after this one: stop.
+    #[error("{0}")]
+    Superseded(String),
     /// The settings are wrong: tell the operator, do not start.
     #[error("{0}")]
     Config(String),

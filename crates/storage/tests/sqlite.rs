@@ -22,7 +22,7 @@ mod clauses_of_files {
     use accounting::block::{Block, BlockKey, TableSet, WriterId};
     use accounting::period::{Interval, Minute, Period};
     use flow::Prefix;
-    use storage::spool::{FlushNumber, Spool};
+    use storage::spool::{Flush, FlushNumber, Spool};
     use storage::{Selection, Sqlite, State, Store};
 
     fn block(sequence: u64) -> Block {
@@ -88,7 +88,8 @@ mod clauses_of_files {
         store.put_blocks(&[of(0, 0), block(9)]).await.unwrap();
         assert_eq!(state.durable().unwrap(), Some(FlushNumber { epoch: 1, sequence: 4 }));
         let number = FlushNumber { epoch: 2, sequence: 1 };
-        Spool::open(&path, writer, 1 << 20).unwrap().push(number, &[of(2, 1)]).unwrap();
+        let flush = Flush { number, decided: [Minute(0); 4], blocks: vec![of(2, 1)] };
+        Spool::open(&path, writer, 1 << 20).unwrap().push(&flush).unwrap();
         drop(state);
         assert_eq!(State::open(&path).unwrap().durable().unwrap(), Some(number));
     }

@@ -64,7 +64,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let server = tokio::spawn(api::serve(listener, router, async { drop(server_ends.await) }));
     let status_log = config.server.statuslog.map(|interval| tokio::spawn(log_status(collector.status(), interval)));
 
-    stop.arrived().await;
+    tokio::select! {
+        () = stop.arrived() => {}
+        () = collector.superseded() => {}
+    }
     tracing::info!("stopping: storing what was received");
     sampling.abort();
     if let Some(task) = status_log {
@@ -77,7 +80,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     if let Ok(Err(error)) = server.await {
         tracing::warn!(%error, "the REST interface ended with an error");
     }
-    stored.map_err(ExitCode::Store.because())
+    stored.map_err(|error| match error {
+        StoreError::Superseded(_) => ExitCode::Superseded.because()(error),
+        _ => ExitCode::Store.because()(error),
+    })
 }
 
 /// The keys of the REST interface; says where they are, never what.

@@ -242,7 +242,7 @@ async fn one_of_those_that_are_left_rolls_up_for_one_that_is_gone() {
         store.put_writer(&state).await.unwrap();
     }
     let until = minute("2027-05-03 11:58");
-    let by = |own| advance_gone(&store, WriterId(own), now, day, until);
+    let by = async |own| advance_gone(&store, WriterId(own), now, day, until, &mut Vec::new()).await;
     assert_eq!(by(3).await.unwrap(), [], "writer 2 is there");
     let moved = by(2).await.unwrap();
     assert_eq!(moved.iter().map(|state| state.writer).collect::<Vec<_>>(), [WriterId(1), ADA]);
@@ -258,4 +258,62 @@ async fn one_of_those_that_are_left_rolls_up_for_one_that_is_gone() {
     assert!(
         !store.writers().await.unwrap().iter().any(|state| state.writer == WriterId(2) && state.rolled_up[0].0 > 0)
     );
+}
+
+#[tokio::test]
+async fn what_is_spared_is_rolled_up_when_it_no_longer_is() {
+    let minutes = ["2027-12-31 21:59", "2027-12-31 22:10", "2027-12-31 23:59"];
+    let store = filled(&minutes).await;
+    let until = minute("2028-01-01 01:00");
+    let spared = BTreeSet::from([Interval { period: Period::Minute, start: minute("2027-12-31 22:40") }]);
+    let mut moved = state();
+    let mut course = Course { spared, ..Course::default() };
+    advance_by(&store, &mut moved, until, &mut course).await.unwrap();
+    assert_eq!(moved.rolled_up(Period::Minute), Some(minute("2027-12-31 22:00")));
+    assert_eq!(course.summed.iter().map(|summed| summed.interval.to_string()).collect::<Vec<_>>(), ["2027-12-31 21"]);
+    let mut course = Course { spared: BTreeSet::new(), ..course };
+    advance_by(&store, &mut moved, until, &mut course).await.unwrap();
+    assert_eq!(moved.rolled_up(Period::Month), Some(minute("2028-01-01 00:00")));
+    assert_eq!(bytes(&store, parse_interval(Period::Year, "2027").unwrap()).await, 300);
+    let keys: Vec<BlockKey> = course.summed.iter().flat_map(|summed| summed.keys.clone()).collect();
+    assert_eq!((keys.len(), store.missing(&keys).await.unwrap()), (6, vec![]));
+}
+
+#[tokio::test]
+async fn an_interval_that_is_taken_back_is_summed_again_with_all_around_it() {
+    let minutes = ["2027-12-31 21:59", "2027-12-31 22:10", "2027-12-31 23:59"];
+    let store = filled(&minutes).await;
+    let until = minute("2028-01-01 01:00");
+    let mut moved = advance(&store, state(), until).await.unwrap();
+    let hour = parse_interval(Period::Hour, "2027-12-31 22").unwrap();
+    let year = parse_interval(Period::Year, "2027").unwrap();
+    for lost in [hour, year] {
+        let keys: Vec<BlockKey> = kept(&store, lost).await.into_iter().map(|block| block.key).collect();
+        store.delete_blocks(&keys).await.unwrap();
+        assert!(bytes(&store, lost).await == 0);
+        take_back(&mut moved, lost);
+        store.put_writer(&moved).await.unwrap();
+        assert_eq!((bytes(&store, year).await, bytes(&store, lost).await > 0), (300, true));
+        moved = advance(&store, moved, until).await.unwrap();
+        assert_eq!(moved.rolled_up(Period::Month), Some(minute("2028-01-01 00:00")));
+        assert_eq!((bytes(&store, year).await, kept(&store, year).await.len()), (300, 1));
+    }
+}
+
+#[tokio::test]
+async fn who_comes_back_is_left_to_itself() {
+    let store = filled(&["2027-05-01 10:30"]).await;
+    let mut known = state();
+    let mut course = Course { for_another: true, ..Course::default() };
+    // It says that it is there after the other has read its state.
+    let back = WriterState { seen: Timestamp::from_seconds(7), ..state() };
+    let until = minute("2027-05-01 11:00");
+    store.put_writer(&known).await.unwrap();
+    sum(&store, &known, Interval::containing(Period::Hour, minute("2027-05-01 10:30"))).await.unwrap();
+    store.put_writer(&back).await.unwrap();
+    assert!(see_that_it_is_gone(&store, &known).await.is_err());
+    assert_eq!(store.writers().await.unwrap(), [back]);
+    store.put_writer(&known).await.unwrap();
+    advance_by(&store, &mut known, until, &mut course).await.unwrap();
+    assert_eq!(known.rolled_up(Period::Minute), Some(minute("2027-05-01 11:00")));
 }
