@@ -38,7 +38,7 @@ bless:
 	cargo run -q -p xtask -- elements
 	cargo run -q -- package-files target/package-files
 	cp target/package-files/netflow.toml packaging/
-	cp target/package-files/configuration.md docs/
+	cp target/package-files/configuration.md target/package-files/openapi.json docs/
 
 FUZZ_SECONDS ?= 1200
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))

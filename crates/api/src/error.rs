@@ -38,8 +38,9 @@ pub(crate) enum Error {
 }
 
 /// What every error answers. The status is the name of the HTTP status, in capitals.
-#[derive(Serialize)]
-struct Body {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Body {
     status: &'static str,
     message: String,
 }

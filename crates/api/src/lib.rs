@@ -9,6 +9,7 @@
 //! | `metrics` | the same, as Prometheus reads it |
 //! | `json` | strict reading of bodies: every complaint names its place |
 //! | `parameters` | strict reading of queries |
+//! | `openapi` | the interface as OpenAPI 3.1 describes it |
 //! | `error` | errors as a client sees them |
 //! | `server` | connections: bounds, timeouts, stop |
 //! | `connections` | which connection gives way when too many are open |
@@ -18,6 +19,7 @@ mod connections;
 mod error;
 mod json;
 mod metrics;
+mod openapi;
 mod parameters;
 mod routes;
 mod server;
@@ -37,6 +39,7 @@ use tokio::sync::Notify;
 use tower_http::compression::CompressionLayer;
 
 pub use auth::{EmptyKey, Key, Keys, Role, Signatures, sign};
+pub use openapi::openapi;
 pub use server::{HEADER_LIMIT_BYTES, HEADER_TIMEOUT, MAX_CONNECTIONS, serve};
 
 use routes::{billing, health, index, senders, series, stats, status, top};
@@ -118,6 +121,7 @@ impl Api {
             .route("/exporters", get(status::exporters))
             .route("/exporters/{sender}", get(status::exporter))
             .route("/unknown", get(status::unknown))
+            .route("/openapi.json", get(openapi::show))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(health::metrics))

@@ -33,8 +33,8 @@ use crate::parameters::now;
 pub(crate) async fn unknown_path(uri: Uri) -> Error {
     Error::NotFound(format!(
         "there is nothing at {}: the paths are /, /senders, /senders/<address>, and /stats/<address>, /top/<address>, \
-         /series/<address>, /billing/<address>, /status, /exporters, /exporters/<address>, /unknown, /healthz, /readyz \
-         and /metrics",
+         /series/<address>, /billing/<address>, /status, /exporters, /exporters/<address>, /unknown, /openapi.json, \
+         /healthz, /readyz and /metrics",
         Quoted(uri.path())
     ))
 }
@@ -73,7 +73,7 @@ pub(crate) fn unknown_sender(address: IpAddr) -> Error {
 }
 
 /// Bytes, packets and flows as the interface shows them.
-#[derive(Clone, Copy, serde::Serialize)]
+#[derive(Clone, Copy, serde::Serialize, utoipa::ToSchema)]
 pub(crate) struct CountersView {
     bytes: u64,
     pkts: u64,

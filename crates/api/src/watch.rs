@@ -98,7 +98,7 @@ pub struct Exporter {
 }
 
 /// How much comes just now.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rates {
     /// Datagrams a second.
@@ -121,7 +121,7 @@ pub struct Unknown {
 }
 
 /// What decoding remembers of an exporter.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Detail {
     /// The templates that it has announced.
@@ -133,7 +133,7 @@ pub struct Detail {
 }
 
 /// A template of NetFlow v9 or IPFIX.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Template {
     /// The protocol.
     pub protocol: &'static str,
@@ -150,7 +150,7 @@ pub struct Template {
 }
 
 /// A field of a template.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct TemplateField {
     /// The information element.
     pub name: String,
@@ -159,13 +159,14 @@ pub struct TemplateField {
 }
 
 /// What the sequence numbers of a stream tell. The unit of what is lost is that of the protocol: datagrams or records.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Stream {
     /// The protocol.
     pub protocol: &'static str,
     /// The observation domain, source id, engine or sub-agent.
     pub domain: u32,
     /// The agent address of an sFlow stream.
+    #[schema(value_type = Option<String>)]
     pub agent: Option<IpAddr>,
     /// How many datagrams had a number.
     pub datagrams: u64,

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::parameters::{Parameters, now, problem};
 
 /// What a prefix used in a month.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Billing {
     sender: String,
@@ -33,7 +33,7 @@ pub(crate) struct Billing {
     method: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Usage {
     #[serde(flatten)]
@@ -45,7 +45,7 @@ struct Usage {
 }
 
 /// Which stretches of 5 minutes the percentile is made of.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct SamplesView {
     seconds: u32,
@@ -67,6 +67,17 @@ const SAMPLES_AT_ONCE: usize = 48;
 const DIRECTIONS: [Direction; 2] = [Direction::In, Direction::Out];
 
 /// `GET /billing/<sender>`
+#[utoipa::path(
+    get,
+    path = "/billing/{sender}",
+    operation_id = "billing",
+    params(
+        ("sender" = String, Path, description = "The address of the sender"),
+        ("prefix" = String, Query, description = "One of its prefixes, such as 172.16.1.0/24"),
+        ("month" = Option<String>, Query, description = "Such as 2026-11")
+    ),
+    responses((status = 200, description = "What the prefix used in the month", body = Billing), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn show(
     State(api): State<Api>,
     SenderAddress(sender): SenderAddress,

@@ -19,12 +19,19 @@ use crate::metrics;
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `GET /healthz`: the process answers.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "alive",
+    security(()),
+    responses((status = 200, description = "The process answers", body = index::Index), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn alive() -> Json<index::Index> {
     index::show().await
 }
 
 /// What a readiness check finds.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Ready {
     status: &'static str,
@@ -33,6 +40,14 @@ struct Ready {
 }
 
 /// `GET /readyz`: what is received now will be stored and can be asked for.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "ready",
+    security(()),
+    responses((status = 200, description = "What is received will be stored", body = Ready),
+        (status = 503, description = "It may not, for these reasons", body = Ready), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn ready(State(api): State<Api>) -> Response {
     let mut reasons = Vec::new();
     if api.store_latency().await.is_none() {
@@ -56,6 +71,13 @@ fn spool_is_full(status: &crate::watch::Status) -> bool {
 }
 
 /// `GET /metrics`: everything that is counted, as Prometheus reads it.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    security(()),
+    responses((status = 200, description = "Everything that is counted, as Prometheus reads it", body = String, content_type = "text/plain"), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn metrics(State(api): State<Api>) -> Result<Response, Error> {
     const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     let text = metrics::encode(&api, api.store_latency().await)?;

@@ -3,11 +3,19 @@
 use axum::Json;
 use serde::Serialize;
 
-#[derive(Serialize)]
+/// That all is well.
+#[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Index {
     status: &'static str,
 }
 
+/// `GET /`: whether the keys are right.
+#[utoipa::path(
+    get,
+    path = "/",
+    operation_id = "index",
+    responses((status = 200, description = "They are", body = Index), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn show() -> Json<Index> {
     Json(Index { status: "OK" })
 }

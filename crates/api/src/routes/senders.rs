@@ -18,16 +18,18 @@ use crate::error::Error;
 use crate::json::{Json as Document, Place, Quoted, members};
 
 /// A sender as the interface shows it.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct SenderView {
+    #[schema(value_type = String)]
     ip: IpAddr,
     /// When its last datagram was received, RFC 3339; null when none was.
     last: Option<String>,
     prefixes: Vec<PrefixView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct PrefixView {
+    #[schema(value_type = String)]
     prefix: IpAddr,
     #[serde(rename = "prefixLen")]
     prefix_len: u8,
@@ -45,17 +47,42 @@ impl From<Sender> for SenderView {
 }
 
 /// `GET /senders`
+#[utoipa::path(
+    get,
+    path = "/senders",
+    operation_id = "senders",
+    responses((status = 200, description = "All senders", body = [SenderView]), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn list(State(api): State<Api>) -> Result<Json<Vec<SenderView>>, Error> {
     let senders = api.store.senders().await?;
     Ok(Json(senders.into_iter().map(SenderView::from).collect()))
 }
 
 /// `GET /senders/<ip>`
+#[utoipa::path(
+    get,
+    path = "/senders/{sender}",
+    operation_id = "sender",
+    params(
+        ("sender" = String, Path, description = "The address of the sender")
+    ),
+    responses((status = 200, description = "The sender", body = SenderView), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn show(State(api): State<Api>, sender: SenderAddress) -> Result<Json<SenderView>, Error> {
     stored(&api, sender.0).await
 }
 
 /// `PUT /senders/<ip>`: registers the sender and adds prefixes to those it has.
+#[utoipa::path(
+    put,
+    path = "/senders/{sender}",
+    operation_id = "add_prefixes",
+    params(
+        ("sender" = String, Path, description = "The address of the sender")
+    ),
+    request_body(content = Object, description = "{\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}", content_type = "application/json"),
+    responses((status = 200, description = "The sender as it is now", body = SenderView), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn add(
     State(api): State<Api>,
     SenderAddress(address): SenderAddress,
@@ -67,6 +94,16 @@ pub(crate) async fn add(
 }
 
 /// `DELETE /senders/<ip>`: removes the prefixes of the body or, without one, the sender.
+#[utoipa::path(
+    delete,
+    path = "/senders/{sender}",
+    operation_id = "remove_prefixes",
+    params(
+        ("sender" = String, Path, description = "The address of the sender")
+    ),
+    request_body(content = Option<Object>, description = "{\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}", content_type = "application/json"),
+    responses((status = 200, description = "The sender as it is now, or OK when it is gone", body = SenderView), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn remove(
     State(api): State<Api>,
     SenderAddress(address): SenderAddress,

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::parameters::Parameters;
 
 /// One name over time.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Series {
     sender: String,
@@ -32,15 +32,16 @@ pub(crate) struct Series {
     points: Vec<Point>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Point {
     /// When the step starts.
     start: String,
     /// What was counted, by direction; null when nothing is stored of this step.
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Counted>>)]
     counters: Option<Ordered<Counted>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Counted {
     #[serde(flatten)]
     counters: CountersView,
@@ -120,6 +121,21 @@ fn steps(range: Range, step: Period, most: usize) -> Result<Vec<Interval>, Error
 }
 
 /// `GET /series/<sender>`
+#[utoipa::path(
+    get,
+    path = "/series/{sender}",
+    operation_id = "series",
+    params(
+        ("sender" = String, Path, description = "The address of the sender"),
+        ("prefix" = String, Query, description = "One of its prefixes, such as 172.16.1.0/24"),
+        ("name" = Option<String>, Query, description = "all, proto:6, srcip:192.0.2.1, ..."),
+        ("direction" = Option<String>, Query, description = "in, out, in:local or out:local"),
+        ("from" = Option<String>, Query, description = "The first minute, UTC, such as 2026-11-23T05:01Z or 2026-11-23"),
+        ("to" = Option<String>, Query, description = "The first minute behind it"),
+        ("step" = Option<String>, Query, description = "minute, hour, day or month")
+    ),
+    responses((status = 200, description = "A point for each step; null counters are a gap", body = Series), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn show(
     State(api): State<Api>,
     SenderAddress(sender): SenderAddress,

@@ -55,6 +55,16 @@ struct Date {
 const DATES_AT_ONCE: usize = 16;
 
 /// `POST /stats/<ip>`
+#[utoipa::path(
+    post,
+    path = "/stats/{sender}",
+    operation_id = "stats",
+    params(
+        ("sender" = String, Path, description = "The address of the sender")
+    ),
+    request_body(content = Object, description = "Dates by period, under prefixes: {\"172.16.1.0/24\":{\"days\":[\"2014-02-02\"]}}", content_type = "application/json"),
+    responses((status = 200, description = "What was asked, in the same order", body = Object), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn answer(
     State(api): State<Api>,
     SenderAddress(sender): SenderAddress,

@@ -14,7 +14,7 @@ use crate::parameters::Parameters;
 use crate::watch::{Counter, Detail, Exporter, Gauge, Rates, Unknown, Watch};
 
 /// The collector as a whole.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct StatusView {
     version: &'static str,
@@ -22,12 +22,14 @@ pub(crate) struct StatusView {
     uptime_seconds: u64,
     store: StoreView,
     /// Since the start.
+    #[schema(value_type = Object)]
     counters: Ordered<CounterView>,
     /// Just now.
+    #[schema(value_type = Object)]
     gauges: Ordered<GaugeView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct StoreView {
     reachable: bool,
     /// How long it took to answer a small question just now.
@@ -42,7 +44,7 @@ pub(crate) enum CounterView {
     ByLabel(Ordered<u64>),
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct GaugeView {
     value: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +76,12 @@ impl Api {
 }
 
 /// `GET /status`
+#[utoipa::path(
+    get,
+    path = "/status",
+    operation_id = "status",
+    responses((status = 200, description = "The collector as a whole", body = StatusView), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn show(State(api): State<Api>, parameters: Parameters) -> Result<Json<StatusView>, Error> {
     parameters.only(&[])?;
     let status = api.watched()?.status();
@@ -94,15 +102,18 @@ pub(crate) async fn show(State(api): State<Api>, parameters: Parameters) -> Resu
 }
 
 /// What came from one exporter since the collector started.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct ExporterView {
+    #[schema(value_type = String)]
     address: IpAddr,
     /// Datagrams by protocol.
+    #[schema(value_type = std::collections::BTreeMap<String, u64>)]
     protocols: Ordered<u64>,
     first: Option<String>,
     last: Option<String>,
     /// Null until they are known, some seconds after the start.
     rates: Option<Rates>,
+    #[schema(value_type = Object)]
     counters: Ordered<CounterView>,
 }
 
@@ -121,7 +132,7 @@ impl From<Exporter> for ExporterView {
 }
 
 /// One exporter with what decoding remembers of it.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct DetailedView {
     #[serde(flatten)]
     exporter: ExporterView,
@@ -130,6 +141,12 @@ pub(crate) struct DetailedView {
 }
 
 /// `GET /exporters`
+#[utoipa::path(
+    get,
+    path = "/exporters",
+    operation_id = "exporters",
+    responses((status = 200, description = "What came from each exporter", body = [ExporterView]), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn exporters(
     State(api): State<Api>,
     parameters: Parameters,
@@ -139,6 +156,15 @@ pub(crate) async fn exporters(
 }
 
 /// `GET /exporters/<address>`
+#[utoipa::path(
+    get,
+    path = "/exporters/{sender}",
+    operation_id = "exporter",
+    params(
+        ("sender" = String, Path, description = "The address of the sender")
+    ),
+    responses((status = 200, description = "What came from one, and what decoding remembers of it", body = DetailedView), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn exporter(
     State(api): State<Api>,
     SenderAddress(address): SenderAddress,
@@ -154,8 +180,9 @@ pub(crate) async fn exporter(
 }
 
 /// An address that sends without being registered.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct UnknownView {
+    #[schema(value_type = String)]
     address: IpAddr,
     datagrams: u64,
     last: String,
@@ -164,7 +191,7 @@ pub(crate) struct UnknownView {
     register: Register,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Register {
     command: String,
     curl: String,
@@ -187,6 +214,12 @@ impl From<Unknown> for UnknownView {
 }
 
 /// `GET /unknown`
+#[utoipa::path(
+    get,
+    path = "/unknown",
+    operation_id = "unknown",
+    responses((status = 200, description = "Who sends without being registered", body = [UnknownView]), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn unknown(State(api): State<Api>, parameters: Parameters) -> Result<Json<Vec<UnknownView>>, Error> {
     parameters.only(&[])?;
     let none = || Error::NotFound("this collector does not tell apart who sends without being registered".into());

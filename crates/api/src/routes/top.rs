@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::parameters::Parameters;
 
 /// The largest values of a field.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Top {
     sender: String,
@@ -39,14 +39,14 @@ pub(crate) struct Top {
     truncated: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Row {
     name: String,
     #[serde(flatten)]
     counters: CountersView,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Rest {
     /// How many values.
     names: usize,
@@ -98,6 +98,22 @@ impl Question {
 }
 
 /// `GET /top/<sender>`
+#[utoipa::path(
+    get,
+    path = "/top/{sender}",
+    operation_id = "top",
+    params(
+        ("sender" = String, Path, description = "The address of the sender"),
+        ("prefix" = String, Query, description = "One of its prefixes, such as 172.16.1.0/24"),
+        ("field" = Option<String>, Query, description = "proto, srcip, srcport, srcas, dstip, dstport or dstas"),
+        ("direction" = Option<String>, Query, description = "in, out, in:local or out:local"),
+        ("from" = Option<String>, Query, description = "The first minute, UTC, such as 2026-11-23T05:01Z or 2026-11-23"),
+        ("to" = Option<String>, Query, description = "The first minute behind it"),
+        ("n" = Option<u32>, Query, description = "How many, 1 to 1000"),
+        ("by" = Option<String>, Query, description = "bytes, pkts or flows")
+    ),
+    responses((status = 200, description = "The largest values, and what is behind them", body = Top), (status = "default", description = "Anything else", body = crate::error::Body))
+)]
 pub(crate) async fn show(
     State(api): State<Api>,
     SenderAddress(sender): SenderAddress,

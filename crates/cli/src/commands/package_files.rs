@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     directory: PathBuf,
 }
 
-/// Writes `netflow.toml`, `configuration.md`, `man/` and `completions/`.
+/// Writes `netflow.toml`, `configuration.md`, `openapi.json`, `man/` and `completions/`.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     write(&arguments.directory).map_err(ExitCode::Failure.because())?;
     Ok(ExitCode::Success)
@@ -33,6 +33,7 @@ fn write(directory: &Path) -> anyhow::Result<()> {
     for (path, text) in [
         (directory.join("netflow.toml"), document::toml()),
         (directory.join("configuration.md"), document::markdown()),
+        (directory.join("openapi.json"), api::openapi().unwrap_or_default()),
         (manuals.join("netflow.toml.5"), document::man()),
     ] {
         fs::write(&path, text).with_context(|| path.display().to_string())?;

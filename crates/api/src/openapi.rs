@@ -1,0 +1,62 @@
+//! The interface as OpenAPI 3.1 describes it, made from the routes themselves. `docs/openapi.json` is a copy that a test
+//! compares, so that a route that changes shows in a review.
+
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use crate::error::Error;
+use crate::routes::{billing, health, index, senders, series, stats, status, top};
+
+/// All routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "netflow", description = "What the counters of a flow collector know. docs/rest.md tells it in words."),
+    paths(
+        index::show, senders::list, senders::show, senders::add, senders::remove, stats::answer, top::show, series::show,
+        billing::show, status::show, status::exporters, status::exporter, status::unknown, health::alive, health::ready,
+        health::metrics
+    ),
+    modifiers(&Signed)
+)]
+struct Document;
+
+/// Both headers belong to every request that does not say otherwise.
+struct Signed;
+
+impl Modify for Signed {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        for (name, header) in [("authKey", "X-Io-Auth"), ("signature", "X-Io-Sign")] {
+            components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(header))));
+        }
+        let none: [&str; 0] = [];
+        document.security = Some(vec![SecurityRequirement::new("authKey", none).add("signature", none)]);
+    }
+}
+
+/// The document as JSON; `None` when it cannot be written, which a test excludes.
+#[must_use]
+pub fn openapi() -> Option<String> {
+    Document::openapi().to_pretty_json().ok().map(|text| text + "\n")
+}
+
+/// `GET /openapi.json`
+pub(crate) async fn show() -> Result<Response, Error> {
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    let text = openapi().ok_or(Error::Internal)?;
+    Ok(([(header::CONTENT_TYPE, JSON)], text).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copy_in_the_repository_is_what_the_routes_say() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+        let copy = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(copy == openapi().unwrap(), "docs/openapi.json is not what the routes say: run `make bless`");
+    }
+}
