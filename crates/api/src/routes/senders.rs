@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use flow::{Prefix, PrefixError};
 use serde::Serialize;
 use storage::{Sender, Store, StoreError};
@@ -64,7 +63,7 @@ pub(crate) async fn list(State(api): State<Api>) -> Result<Json<Vec<SenderView>>
     path = "/senders/{sender}",
     operation_id = "sender",
     params(
-        ("sender" = String, Path, description = "The address of the sender")
+        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1")
     ),
     responses((status = 200, description = "The sender", body = SenderView), (status = "default", description = "Anything else", body = crate::error::Body))
 )]
@@ -78,7 +77,7 @@ pub(crate) async fn show(State(api): State<Api>, sender: SenderAddress) -> Resul
     path = "/senders/{sender}",
     operation_id = "add_prefixes",
     params(
-        ("sender" = String, Path, description = "The address of the sender")
+        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1")
     ),
     request_body(content = Object, description = "{\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}", content_type = "application/json"),
     responses((status = 200, description = "The sender as it is now", body = SenderView), (status = "default", description = "Anything else", body = crate::error::Body))
@@ -93,29 +92,44 @@ pub(crate) async fn add(
     stored(&api, address).await
 }
 
+/// What is left of a sender.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Remaining {
+    /// The sender without some of its prefixes.
+    Sender(SenderView),
+    /// Nothing.
+    Nothing(index::Index),
+}
+
 /// `DELETE /senders/<ip>`: removes the prefixes of the body or, without one, the sender.
 #[utoipa::path(
     delete,
     path = "/senders/{sender}",
     operation_id = "remove_prefixes",
     params(
-        ("sender" = String, Path, description = "The address of the sender")
+        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1")
     ),
     request_body(content = Option<Object>, description = "{\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}", content_type = "application/json"),
-    responses((status = 200, description = "The sender as it is now, or OK when it is gone", body = SenderView), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "The sender as it is now, or OK when it is gone", body = Remaining), (status = "default", description = "Anything else", body = crate::error::Body))
 )]
 pub(crate) async fn remove(
     State(api): State<Api>,
     SenderAddress(address): SenderAddress,
     body: Bytes,
-) -> Result<Response, Error> {
+) -> Result<Json<Remaining>, Error> {
     if body.is_empty() {
         let known = change(&api, move |store| async move { store.remove_sender(address).await }).await?;
-        return if known { Ok(index::show().await.into_response()) } else { Err(unknown_sender(address)) };
+        let Json(done) = index::show().await;
+        return if known { Ok(Json(Remaining::Nothing(done))) } else { Err(unknown_sender(address)) };
     }
     let prefixes = read_prefixes(&body)?;
     let known = change(&api, move |store| async move { store.remove_prefixes(address, &prefixes).await }).await?;
-    if known { Ok(stored(&api, address).await?.into_response()) } else { Err(unknown_sender(address)) }
+    if !known {
+        return Err(unknown_sender(address));
+    }
+    let Json(sender) = stored(&api, address).await?;
+    Ok(Json(Remaining::Sender(sender)))
 }
 
 async fn stored(api: &Api, address: IpAddr) -> Result<Json<SenderView>, Error> {

@@ -126,8 +126,8 @@ fn steps(range: Range, step: Period, most: usize) -> Result<Vec<Interval>, Error
     path = "/series/{sender}",
     operation_id = "series",
     params(
-        ("sender" = String, Path, description = "The address of the sender"),
-        ("prefix" = String, Query, description = "One of its prefixes, such as 172.16.1.0/24"),
+        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1"),
+        ("prefix" = String, Query, description = "One of its prefixes", example = "172.16.1.0/24"),
         ("name" = Option<String>, Query, description = "all, proto:6, srcip:192.0.2.1, ..."),
         ("direction" = Option<String>, Query, description = "in, out, in:local or out:local"),
         ("from" = Option<String>, Query, description = "The first minute, UTC, such as 2026-11-23T05:01Z or 2026-11-23"),

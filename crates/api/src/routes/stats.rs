@@ -60,7 +60,7 @@ const DATES_AT_ONCE: usize = 16;
     path = "/stats/{sender}",
     operation_id = "stats",
     params(
-        ("sender" = String, Path, description = "The address of the sender")
+        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1")
     ),
     request_body(content = Object, description = "Dates by period, under prefixes: {\"172.16.1.0/24\":{\"days\":[\"2014-02-02\"]}}", content_type = "application/json"),
     responses((status = 200, description = "What was asked, in the same order", body = Object), (status = "default", description = "Anything else", body = crate::error::Body))

@@ -161,7 +161,7 @@ pub(crate) async fn exporters(
     path = "/exporters/{sender}",
     operation_id = "exporter",
     params(
-        ("sender" = String, Path, description = "The address of the sender")
+        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1")
     ),
     responses((status = 200, description = "What came from one, and what decoding remembers of it", body = DetailedView), (status = "default", description = "Anything else", body = crate::error::Body))
 )]

@@ -103,8 +103,8 @@ impl Question {
     path = "/top/{sender}",
     operation_id = "top",
     params(
-        ("sender" = String, Path, description = "The address of the sender"),
-        ("prefix" = String, Query, description = "One of its prefixes, such as 172.16.1.0/24"),
+        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1"),
+        ("prefix" = String, Query, description = "One of its prefixes", example = "172.16.1.0/24"),
         ("field" = Option<String>, Query, description = "proto, srcip, srcport, srcas, dstip, dstport or dstas"),
         ("direction" = Option<String>, Query, description = "in, out, in:local or out:local"),
         ("from" = Option<String>, Query, description = "The first minute, UTC, such as 2026-11-23T05:01Z or 2026-11-23"),
