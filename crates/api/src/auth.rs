@@ -96,10 +96,13 @@ const USED: &str = "this request was there already: sign it again, with another 
 pub(crate) async fn authenticate(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let client = request.extensions().get::<Client>().map(|client| client.0);
-    let admitted = if api.is_public(&path) { Ok(request) } else { admit(&api, request).await };
+    let public = api.is_public(&path);
+    let admitted = if public { Ok(request) } else { admit(&api, request).await };
     let mut response = match admitted {
         Ok(request) => {
-            let _working = request.extensions().get::<Connection>().map(Connection::work);
+            // What strangers may ask keeps no place that somebody with a key needs.
+            let seat = request.extensions().get::<Connection>().filter(|_| !public);
+            let _working = seat.map(Connection::work);
             let answer = timeout(ANSWER_TIMEOUT, next.run(request)).await;
             answer.unwrap_or_else(|_| Error::Unavailable.into_response())
         }

@@ -152,3 +152,13 @@ fn the_commands_of_the_readme_run_as_written() {
     }
     collector.terminate();
 }
+
+#[test]
+fn the_start_warns_when_repeatable_requests_come_over_the_network() {
+    let said = |signature: &str| {
+        let settings = [("NETFLOW__HTTP__LISTEN", "0.0.0.0:0"), ("NETFLOW__ADMIN__SIGNATURE", signature)];
+        Collector::start_with(&settings).said()
+    };
+    assert!(said("compat").contains("set admin.signature = \"strict\", or let a proxy with TLS stand before it"));
+    assert!(!said("strict").contains("admin.signature"));
+}
