@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod exit_code;
 mod keys;
+mod service_manager;
 mod store;
 mod table;
 

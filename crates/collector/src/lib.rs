@@ -2,7 +2,7 @@
 //!
 //! | step | file | what happens |
 //! | --- | --- | --- |
-//! | 1 receive | `receiver` | threads that read sockets in batches and drive one shard each |
+//! | 1 receive | `listening`, `receiver` | sockets, bound or passed; threads that read sockets in batches and drive one shard each |
 //! | 2 admit | [`admission`] | which senders are registered, as an immutable snapshot |
 //! | 3-5 decode, attribute, tally | [`shard`] | **the loop**: no allocation, no clock, no I/O |
 //! | 6 commit | [`flusher`] | tallies become numbered blocks in the store; roll-up; retention |
@@ -16,6 +16,7 @@
 pub mod admission;
 pub mod exporters;
 pub mod flusher;
+mod listening;
 mod receiver;
 pub mod remembered;
 pub mod replay;

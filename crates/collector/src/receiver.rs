@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use accounting::tally::Tally;
-use udp::{Batch, SocketSet};
+use udp::{Batch, Socket, SocketSet};
 use wire::Datagram;
 
 use crate::shard::{Sealed, Shard};
@@ -39,7 +39,7 @@ impl ReceiverThread {
     /// Reads until it is told to stop, then what already waits, and seals the last tally.
     pub(crate) fn run(mut self) {
         let mut batch = Batch::new(BATCH);
-        let mut drops = vec![0; self.sockets.sockets().len()];
+        let mut drops: Vec<u32> = self.sockets.sockets().iter().map(Socket::dropped_before).collect();
         let mut sealed_at = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
             self.read(&mut batch, &mut drops, NAP);
@@ -67,7 +67,7 @@ impl ReceiverThread {
                 count += batch.receive(socket)?;
                 for datagram in batch.iter() {
                     if let (Some(now), Some(before)) = (datagram.dropped, drops.get_mut(index)) {
-                        shard.dropped(u64::from(now.wrapping_sub(std::mem::replace(before, now))));
+                        shard.dropped(newly_dropped(now, before));
                     }
                     shard.take(&Datagram {
                         exporter: datagram.source.into(),
@@ -91,5 +91,31 @@ impl ReceiverThread {
         if self.sealed.send((self.number, self.shard.seal(empty))).is_err() {
             tracing::error!("the flusher is gone");
         }
+    }
+}
+
+/// How many datagrams the kernel has dropped since it last said how many. What waited in a socket that was passed may say
+/// less than was known at the start: it came before.
+fn newly_dropped(now: u32, before: &mut u32) -> u64 {
+    match now.wrapping_sub(*before) {
+        more if more <= i32::MAX as u32 => {
+            *before = now;
+            u64::from(more)
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_before_the_start_are_not_counted_and_the_kernels_count_may_wrap() {
+        let mut before = 100;
+        let dropped = [90, 100, 103, 103, 110].map(|now| newly_dropped(now, &mut before));
+        assert_eq!(dropped, [0, 0, 3, 0, 7]);
+        let mut before = u32::MAX - 1;
+        assert_eq!([u32::MAX, 4].map(|now| newly_dropped(now, &mut before)), [1, 5]);
     }
 }

@@ -2,7 +2,7 @@
 //! order that loses nothing.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
@@ -17,12 +17,13 @@ use storage::{Store, StoreError, WriterState};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle as Task;
-use udp::{Socket, SocketSet};
+use udp::SocketSet;
 use wire::PendingBudget;
 
 use crate::admission::Admission;
 use crate::exporters::Exporters;
 use crate::flusher::{FIRST_PAUSE, Flusher, Keep, LONGEST_PAUSE};
+use crate::listening::{addresses, listen, per_thread};
 use crate::receiver::ReceiverThread;
 use crate::remembered;
 use crate::shard::{Rules, Sealed, Shard};
@@ -34,10 +35,12 @@ const LAST_TRIES: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What a collector is told at its start.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Settings {
     /// Where to receive; any protocol at any of them.
     pub listen: Vec<SocketAddr>,
+    /// Sockets that are bound already: each is used in place of binding the address that it is bound to.
+    pub passed: Vec<UdpSocket>,
     /// How many threads receive and count.
     pub threads: usize,
     /// Octets of receive buffer to ask for, for each socket.
@@ -61,6 +64,11 @@ pub enum StartError {
         /// What the kernel says.
         error: io::Error,
     },
+    /// A socket was passed that is bound to none of the addresses.
+    #[error(
+        "the socket of {0} was passed by the service manager, but neither netflow.listen nor sflow.listen names that address: make ListenDatagram= of the socket unit and the configuration say the same"
+    )]
+    Passed(SocketAddr),
     /// There is no address to receive at.
     #[error("no address to receive at: netflow.listen and sflow.listen are both empty")]
     NoAddress,
@@ -91,16 +99,15 @@ pub struct Collector {
 /// # Errors
 /// When an address cannot be bound, or the store cannot be read.
 pub async fn start(
-    settings: Settings,
+    mut settings: Settings,
     store: Arc<dyn Store>,
     spool: Option<Spool>,
     writer: WriterState,
     changed: Arc<Notify>,
 ) -> Result<Collector, StartError> {
     let admission = Admission::load(store.as_ref()).await?;
-    let sockets = listen(&settings)?;
-    let mut addresses: Vec<SocketAddr> = sockets.iter().flatten().map(Socket::address).collect();
-    addresses.dedup();
+    let sockets = listen(&mut settings)?;
+    let addresses = addresses(&sockets);
     let status = Status::new(settings.threads);
     let stop = Arc::new(AtomicBool::new(false));
     let (to_flusher, sealed) = sync_channel(settings.threads);
@@ -187,49 +194,6 @@ impl Collector {
         });
         joined.await.map_err(|error| StoreError::Corrupt(error.to_string()))?
     }
-}
-
-/// The sockets of each address, one for each thread.
-fn listen(settings: &Settings) -> Result<Vec<Vec<Socket>>, StartError> {
-    let mut bound = Vec::new();
-    for address in &settings.listen {
-        match udp::bind(*address, settings.threads, settings.receive_buffer) {
-            Ok(sockets) => bound.push(sockets),
-            // A host without IPv6 has no [::] to bind; its IPv4 addresses serve it well.
-            Err(error)
-                if lacks_family(&error) && settings.listen.iter().any(SocketAddr::is_ipv4) && address.is_ipv6() =>
-            {
-                tracing::warn!(%address, %error, "this host has no IPv6; not receiving there");
-            }
-            Err(error) => return Err(StartError::Listen { address: *address, error }),
-        }
-    }
-    let granted = bound.iter().flatten().map(Socket::receive_buffer).min().ok_or(StartError::NoAddress)?;
-    if granted < settings.receive_buffer {
-        tracing::warn!(
-            granted,
-            asked = settings.receive_buffer,
-            "the kernel caps the receive buffer, so that bursts may be dropped; mend it with: sysctl -w net.core.rmem_max={}",
-            settings.receive_buffer
-        );
-    }
-    Ok(bound)
-}
-
-fn lacks_family(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
-        || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
-}
-
-/// From the sockets of each address to the sockets of each thread.
-fn per_thread(by_address: Vec<Vec<Socket>>, threads: usize) -> Vec<Vec<Socket>> {
-    let mut by_thread: Vec<Vec<Socket>> = (0..threads).map(|_| Vec::new()).collect();
-    for sockets in by_address {
-        for (thread, socket) in by_thread.iter_mut().zip(sockets) {
-            thread.push(socket);
-        }
-    }
-    by_thread
 }
 
 /// The thread between the shards and the store.

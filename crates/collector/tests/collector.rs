@@ -46,6 +46,7 @@ fn exporters() -> Exporters {
 fn settings(listen: &[&str]) -> Settings {
     Settings {
         listen: listen.iter().map(|address| address.parse().unwrap()).collect(),
+        passed: Vec::new(),
         threads: 2,
         receive_buffer: 1 << 20,
         flush_interval: Duration::from_millis(50),

@@ -56,6 +56,7 @@ async fn store() -> Arc<Memory> {
 async fn started(store: &Arc<Memory>, epoch: u32) -> Collector {
     let settings = Settings {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
+        passed: Vec::new(),
         threads: 2,
         receive_buffer: 1 << 20,
         flush_interval: Duration::from_millis(50),

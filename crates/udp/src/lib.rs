@@ -9,13 +9,16 @@
 //! | [`socket`] | binding: one socket for each thread and address, receive buffer, family |
 //! | [`receive`] | `recvmmsg` into reused buffers, receive times, drop counts, waiting |
 //! | [`send`] | `sendmmsg` with a source address for each datagram |
+//! | [`passed`] | sockets that the service manager holds over restarts |
 //! | `steer` | which of the sockets of one address the kernel gives a datagram to |
 
+pub mod passed;
 pub mod receive;
 pub mod send;
 pub mod socket;
 mod steer;
 
+pub use passed::PassedSockets;
 pub use receive::{Batch, Received, SocketSet};
 pub use send::{Outgoing, Sender};
-pub use socket::{Socket, bind, try_bind};
+pub use socket::{Socket, adopt, bind, try_bind};

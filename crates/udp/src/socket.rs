@@ -1,4 +1,5 @@
-//! Binding sockets: for each listen address one socket a thread, all on the same port (SO_REUSEPORT).
+//! Binding sockets: for each listen address one socket a thread, all on the same port (SO_REUSEPORT); or adopting those
+//! that somebody else has bound.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -6,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::{Domain, Protocol, SockRef, Type};
 
-use crate::{receive, steer};
+use crate::{passed, receive, steer};
 
 /// A bound UDP socket, non-blocking.
 #[derive(Debug)]
@@ -14,6 +15,7 @@ pub struct Socket {
     socket: UdpSocket,
     address: SocketAddr,
     receive_buffer: usize,
+    dropped_before: u32,
 }
 
 impl Socket {
@@ -23,10 +25,25 @@ impl Socket {
         self.address
     }
 
+    /// Whether it receives what is sent to an address. One that is bound to [::] may take IPv4 as well.
+    #[must_use]
+    pub fn serves(&self, address: SocketAddr) -> bool {
+        let takes_both = || SockRef::from(&self.socket).only_v6().is_ok_and(|only| !only);
+        let anywhere = |address: SocketAddr| address.ip().is_unspecified();
+        let all_of_port = self.address.port() == address.port() && anywhere(self.address) && anywhere(address);
+        self.address == address || all_of_port && self.address.is_ipv6() && takes_both()
+    }
+
     /// Octets of receive buffer that the kernel granted, which may be less than was asked for.
     #[must_use]
     pub const fn receive_buffer(&self) -> usize {
         self.receive_buffer
+    }
+
+    /// Datagrams that a socket that was adopted had to drop before; wraps at 2^32, as [`crate::Received::dropped`] does.
+    #[must_use]
+    pub const fn dropped_before(&self) -> u32 {
+        self.dropped_before
     }
 }
 
@@ -67,8 +84,27 @@ pub fn try_bind(address: SocketAddr) -> io::Result<()> {
     open(address, false).map(drop)
 }
 
+/// Takes over sockets that are bound to one address, with all that waits in them. Several of them are a group of
+/// SO_REUSEPORT, in the order in which they were bound; the kernel gives all datagrams of one source address to the same
+/// one.
+///
+/// # Errors
+/// When the kernel refuses an option.
+pub fn adopt(sockets: Vec<UdpSocket>, receive_buffer: usize) -> io::Result<Vec<Socket>> {
+    let sockets: Vec<Socket> =
+        sockets.into_iter().map(|socket| prepare(socket, receive_buffer)).collect::<io::Result<_>>()?;
+    if let [first, _, ..] = sockets.as_slice() {
+        steer::by_source_address(first.as_fd(), first.address.is_ipv6(), sockets.len())?;
+    }
+    Ok(sockets)
+}
+
 fn bind_one(address: SocketAddr, receive_buffer: usize) -> io::Result<Socket> {
-    let socket = open(address, true)?;
+    prepare(open(address, true)?, receive_buffer)
+}
+
+fn prepare(socket: UdpSocket, receive_buffer: usize) -> io::Result<Socket> {
+    socket.set_nonblocking(true)?;
     let reference = SockRef::from(&socket);
     // The kernel caps this at net.core.rmem_max without saying so; root may exceed the cap.
     reference.set_recv_buffer_size(receive_buffer)?;
@@ -77,7 +113,8 @@ fn bind_one(address: SocketAddr, receive_buffer: usize) -> io::Result<Socket> {
     // Linux reports twice the usable size (socket(7), SO_RCVBUF).
     let receive_buffer = reference.recv_buffer_size()? / 2;
     let address = socket.local_addr()?;
-    Ok(Socket { socket, address, receive_buffer })
+    let dropped_before = passed::dropped(socket.as_fd())?;
+    Ok(Socket { socket, address, receive_buffer, dropped_before })
 }
 
 fn open(address: SocketAddr, share: bool) -> io::Result<UdpSocket> {
@@ -87,7 +124,24 @@ fn open(address: SocketAddr, share: bool) -> io::Result<UdpSocket> {
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_port(share)?;
-    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_of_both_families_serves_both() {
+        for (only_v6, serves_v4) in [(false, true), (true, false)] {
+            let socket = socket2::Socket::new(Domain::IPV6, Type::DGRAM, None).unwrap();
+            socket.set_only_v6(only_v6).unwrap();
+            socket.bind(&"[::]:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+            let adopted = adopt(vec![socket.into()], 1 << 16).unwrap().remove(0);
+            let at = |text: &str| SocketAddr::new(text.parse().unwrap(), adopted.address().port());
+            assert!(adopted.serves(at("::")) && !adopted.serves(at("127.0.0.1")));
+            assert_eq!(adopted.serves(at("0.0.0.0")), serves_v4);
+        }
+    }
 }

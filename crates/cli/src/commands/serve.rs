@@ -2,6 +2,8 @@
 
 mod watched;
 
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,11 +17,12 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
+use udp::PassedSockets;
 
 use crate::config::{Config, Loaded, Storage};
 use crate::exit_code::{ExitCode, Failure};
 use crate::keys::{self, Keys, Place};
-use crate::store;
+use crate::{service_manager, store};
 
 /// Runs until SIGTERM or SIGINT; comes back when everything that was received is stored.
 pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
@@ -28,13 +31,14 @@ pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
         Some(file) => tracing::info!("configuration read from {}", file.display()),
         None => tracing::info!("no configuration file: defaults and environment"),
     }
+    let passed = PassedSockets::take().map_err(ExitCode::Listen.because())?;
     store::make_directory(&config.data_dir).map_err(ExitCode::Store.because())?;
     let runtime = Runtime::new().map_err(ExitCode::Failure.because())?;
-    runtime.block_on(serve(&config))?;
+    runtime.block_on(serve(&config, passed))?;
     Ok(ExitCode::Success)
 }
 
-async fn serve(config: &Config) -> Result<(), Failure> {
+async fn serve(config: &Config, mut passed: PassedSockets) -> Result<(), Failure> {
     let keys = keys(config)?;
     // The identity first: a second collector on the same directory must not touch anything.
     let mut identity = State::open(&store::path(config)).map_err(ExitCode::Store.because())?;
@@ -42,20 +46,25 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let writer = begin_epoch(&mut identity, store.as_ref()).await.map_err(ExitCode::Store.because())?;
     let mut stop = StopSignals::watch().map_err(ExitCode::Failure.because())?;
 
-    let listener = TcpListener::bind(config.http.listen)
+    let listener = listener(config.http.listen, passed.take_stream(config.http.listen))
         .await
         .with_context(|| format!("cannot serve the REST interface at {} (http.listen)", config.http.listen))
         .map_err(ExitCode::Listen.because())?;
+    if let Some(stranger) = passed.streams.first() {
+        return Err(ExitCode::Listen.because()(not_configured(stranger)));
+    }
     let serving = listener.local_addr().map_err(ExitCode::Listen.because())?;
     let senders_changed = Arc::new(Notify::new());
     let spool = store::spool(config, writer.writer).map_err(ExitCode::Store.because())?;
     let changed = Arc::clone(&senders_changed);
+    let settings = Settings { passed: passed.datagrams, ..settings(config) };
     let collector =
-        collector::start(settings(config), Arc::clone(&store), spool, writer, changed).await.map_err(start_failure)?;
+        collector::start(settings, Arc::clone(&store), spool, writer, changed).await.map_err(start_failure)?;
     for address in collector.addresses() {
         tracing::info!("receiving at {address}");
     }
     tracing::info!("serving http://{serving}");
+    service_manager::tell(service_manager::State::Ready);
     let (end_server, server_ends) = oneshot::channel::<()>();
     let watched = Arc::new(watched::Watched::new(&collector, spool_limit(config)));
     let sampling = Arc::clone(&watched);
@@ -69,6 +78,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         () = collector.superseded() => {}
     }
     tracing::info!("stopping: storing what was received");
+    service_manager::tell(service_manager::State::Stopping);
     sampling.abort();
     if let Some(task) = status_log {
         task.abort();
@@ -84,6 +94,21 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         StoreError::Superseded(_) => ExitCode::Superseded.because()(error),
         _ => ExitCode::Store.because()(error),
     })
+}
+
+/// The socket of the REST interface: the one that was passed, or a new one.
+async fn listener(address: SocketAddr, passed: Option<StdListener>) -> io::Result<TcpListener> {
+    let Some(passed) = passed else { return TcpListener::bind(address).await };
+    passed.set_nonblocking(true)?;
+    TcpListener::from_std(passed)
+}
+
+fn not_configured(stranger: &StdListener) -> anyhow::Error {
+    let address = stranger.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
+    anyhow::anyhow!(
+        "the socket of {address} was passed by the service manager, but http.listen is another address: make \
+         ListenStream= of the socket unit and the configuration say the same"
+    )
 }
 
 /// The keys of the REST interface; says where they are, never what.
@@ -134,7 +159,7 @@ fn spool_limit(config: &Config) -> Option<usize> {
 
 fn start_failure(error: StartError) -> Failure {
     let code = match &error {
-        StartError::Listen { .. } | StartError::NoAddress => ExitCode::Listen,
+        StartError::Listen { .. } | StartError::Passed(_) | StartError::NoAddress => ExitCode::Listen,
         StartError::Store(_) => ExitCode::Store,
         StartError::Thread(_) => ExitCode::Failure,
     };
@@ -154,6 +179,7 @@ async fn begin_epoch(identity: &mut State, store: &dyn Store) -> Result<WriterSt
 
 fn settings(config: &Config) -> Settings {
     Settings {
+        passed: Vec::new(),
         listen: config.netflow.listen.iter().chain(&config.sflow.listen).copied().collect(),
         threads: config.threads(),
         receive_buffer: config.server.receive_buffer,

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -43,15 +44,31 @@ impl Collector {
 
     /// Starts it in a directory with settings from the environment.
     pub(crate) fn start_in_with(directory: TempDir, settings: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_netflow"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
+        command.env("NETFLOW__NETFLOW__LISTEN", "127.0.0.1:0").env("NETFLOW__HTTP__LISTEN", "127.0.0.1:0");
+        command.envs(settings.iter().copied()).stdin(Stdio::null());
+        Self::spawn(command, directory)
+    }
+
+    /// Starts it with sockets that are bound already, as a service manager passes them (sd_listen_fds(3)): a shell moves
+    /// them to where they are looked for, and becomes the collector.
+    pub(crate) fn start_passing(directory: TempDir, receiving: &UdpSocket, serving: &TcpListener) -> Self {
+        let mut command = Command::new("sh");
+        let script = "LISTEN_FDS=2 LISTEN_PID=$$ exec \"$0\" 3<&0 4<&1 </dev/null >/dev/null";
+        command.args(["-c", script, env!("CARGO_BIN_EXE_netflow")]);
+        command.env("NETFLOW__NETFLOW__LISTEN", receiving.local_addr().unwrap().to_string());
+        command.env("NETFLOW__HTTP__LISTEN", serving.local_addr().unwrap().to_string());
+        command.stdin(OwnedFd::from(receiving.try_clone().unwrap()));
+        command.stdout(OwnedFd::from(serving.try_clone().unwrap()));
+        Self::spawn(command, directory)
+    }
+
+    fn spawn(mut command: Command, directory: TempDir) -> Self {
+        let mut child = command
             .current_dir(directory.path())
-            .env("NETFLOW__NETFLOW__LISTEN", "127.0.0.1:0")
             .env("NETFLOW__SFLOW__LISTEN", "")
-            .env("NETFLOW__HTTP__LISTEN", "127.0.0.1:0")
             .env("NETFLOW__FLUSH_INTERVAL", "1s")
             .env("NETFLOW__SERVER__STATUSLOG", "1s")
-            .envs(settings.iter().copied())
-            .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -18,6 +18,7 @@
 mod collector;
 mod commands;
 mod generated;
+mod restarts;
 #[path = "../../../storage/tests/contract/service.rs"]
 mod service;
 mod stores;
