@@ -1,0 +1,228 @@
+//! Clocks that step, and exporters whose clocks are wrong: the right minute for right clocks, no minute beyond the limit
+//! for wrong ones, and totals of every period that are exact whatever the wall clock does meanwhile.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use accounting::block::{TableSet, WriterId};
+use accounting::direction::Direction;
+use accounting::field::Name;
+use accounting::period::{Interval, Minute, Period};
+use accounting::tally::{Tally, TallyLimits};
+use collector::admission::Admission;
+use collector::exporters::Exporters;
+use collector::flusher::{Flusher, Keep};
+use collector::shard::{Rules, Shard};
+use collector::status::{Counts, Status};
+use flow::{Exporter, Timestamp};
+use storage::memory::Memory;
+use storage::totals::totals;
+use storage::{Store, WriterState};
+use wire::netflow_v5::{Header, Record};
+use wire::{Datagram, PendingBudget, SessionLimits};
+use zerocopy::IntoBytes;
+
+const MONITORED: &str = "192.0.2.0/24";
+const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const LIMIT: Duration = Duration::from_secs(600);
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+/// 2014-02-02 05:01.
+const BEGUN: u64 = 1_391_317_260;
+/// 2016-12-31 23:59:60, which Unix time counts as the second after it once more.
+const LEAP_SECOND: u64 = 1_483_228_800;
+/// Unix time beyond 31 and beyond 32 bits.
+const YEAR_2038: u64 = 1 << 31;
+const YEAR_2106: u64 = 1 << 32;
+
+/// A v5 datagram of one flow, with the exporter's time.
+fn datagram(seconds: u32, uptime: u32) -> Vec<u8> {
+    let header = Header {
+        version: 5.into(),
+        count: 1.into(),
+        unix_seconds: seconds.into(),
+        uptime: uptime.into(),
+        ..Header::default()
+    };
+    let record = Record {
+        source: [198, 51, 100, 1],
+        destination: [192, 0, 2, 1],
+        octets: 100.into(),
+        packets: 2.into(),
+        ..Record::default()
+    };
+    [header.as_bytes(), record.as_bytes()].concat()
+}
+
+/// A shard and a flusher over a store in memory, driven by the times that a test says.
+struct Bench {
+    store: Arc<Memory>,
+    shard: Shard,
+    flusher: Flusher,
+    /// How many flows have to be in each minute.
+    expected: BTreeMap<Minute, u64>,
+}
+
+impl Bench {
+    async fn new(keep: Keep) -> Self {
+        let store = Arc::new(Memory::default());
+        store.add_prefixes(SENDER, &[MONITORED.parse().unwrap()]).await.unwrap();
+        let state = WriterState::new(WriterId(1), 1, Timestamp::from_seconds(BEGUN));
+        store.put_writer(&state).await.unwrap();
+        let rules = Rules {
+            scale_samples: true,
+            clock_limit: LIMIT,
+            session: SessionLimits::default(),
+            tally: TallyLimits::default(),
+        };
+        let exporters = Exporters::new(SessionLimits::default(), PendingBudget::default());
+        let shard = Shard::new(rules, Admission::load(store.as_ref()).await.unwrap().admitted(), exporters);
+        let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
+        let flusher = Flusher::new(shared, state, keep, Status::new(0));
+        Self { store, shard, flusher, expected: BTreeMap::new() }
+    }
+
+    /// Takes a datagram that says it was exported then, received now; it has to count in the minute of one of them.
+    fn take(&mut self, exported: u64, received: u64) {
+        let wrong = exported.abs_diff(received) > LIMIT.as_secs();
+        let minute = Minute::of(Timestamp::from_seconds(if wrong { received } else { exported }));
+        *self.expected.entry(minute).or_default() += 1;
+        let payload = datagram(exported as u32, (exported as u32).wrapping_mul(1000));
+        let received = Timestamp::from_seconds(received);
+        self.shard.take(&Datagram { exporter: Exporter::new(SENDER, 1), received, payload: &payload });
+    }
+
+    async fn flush(&mut self, now: u64) {
+        let sealed = self.shard.seal(Tally::new(TallyLimits::default()));
+        self.flusher.flush(&sealed, Timestamp::from_seconds(now), || true).await.unwrap();
+    }
+
+    async fn flush_and_maintain(&mut self, now: u64) {
+        self.flush(now).await;
+        self.flusher.maintain(Timestamp::from_seconds(now)).await.unwrap();
+    }
+
+    async fn flows(&self, interval: Interval) -> u64 {
+        let prefix = MONITORED.parse().unwrap();
+        let totals = totals(self.store.as_ref(), SENDER, prefix, interval, TableSet::ALL).await.unwrap();
+        assert!(totals.damaged.is_empty());
+        totals.tables.get(Direction::In, Name::ALL).unwrap_or_default().flows
+    }
+
+    /// Every interval of these periods that a flow counts in has exactly the flows of its minutes.
+    async fn assert_exact(&self, periods: &[Period]) {
+        for period in periods {
+            let mut expected = BTreeMap::<Interval, u64>::new();
+            for (minute, flows) in &self.expected {
+                *expected.entry(Interval::containing(*period, *minute)).or_default() += flows;
+            }
+            for (interval, flows) in expected {
+                assert_eq!(self.flows(interval).await, flows, "{period:?} {interval}");
+            }
+        }
+    }
+
+    fn counts(&self) -> &Counts {
+        self.shard.counts()
+    }
+}
+
+#[tokio::test]
+async fn exporters_that_are_years_off_count_when_they_are_received() {
+    for now in [BEGUN, LEAP_SECOND, YEAR_2038, YEAR_2106 - 7 * DAY] {
+        let mut bench = Bench::new(Keep::default()).await;
+        let wrong = [0, 1, now - DAY, now + DAY, now - HOUR, now + HOUR, now / 2, YEAR_2038 - 1, YEAR_2106 - 1];
+        let wrong = wrong.into_iter().filter(|exported| exported.abs_diff(now) > LIMIT.as_secs());
+        let wrong: Vec<_> = wrong.collect();
+        for exported in &wrong {
+            bench.take(*exported, now);
+        }
+        for exported in [now - LIMIT.as_secs(), now - 1, now, now + 1, now + LIMIT.as_secs()] {
+            bench.take(exported, now);
+        }
+        assert_eq!(bench.counts().time_clamped, wrong.len() as u64);
+        bench.flush_and_maintain(now).await;
+        bench.assert_exact(&Period::ALL).await;
+        let limits = [now - LIMIT.as_secs(), now + LIMIT.as_secs()].map(|at| Minute::of(Timestamp::from_seconds(at)));
+        let stored = bench.store.intervals(WriterId(1), Period::Minute, Minute(0), Minute(u32::MAX)).await.unwrap();
+        assert!(stored.iter().all(|minute| (limits[0]..=limits[1]).contains(&minute.start)), "{stored:?}");
+    }
+}
+
+#[tokio::test]
+async fn right_clocks_keep_their_minute_across_every_turn_of_time() {
+    for turn in [LEAP_SECOND, YEAR_2038, YEAR_2106 - 60] {
+        let mut bench = Bench::new(Keep::default()).await;
+        for second in turn - 120..turn + 60 {
+            bench.take(second, second);
+            // The kernel's clock was set back a little: a later datagram has an earlier time.
+            bench.take(second, second - 3);
+        }
+        assert_eq!(bench.counts().time_clamped, 0);
+        bench.flush_and_maintain(turn + HOUR).await;
+        bench.assert_exact(&Period::ALL).await;
+    }
+}
+
+/// Beyond 2106 the seconds of NetFlow have wrapped: what was received says when.
+#[tokio::test]
+async fn what_exporters_cannot_say_beyond_2106_counts_when_it_is_received() {
+    let mut bench = Bench::new(Keep::default()).await;
+    for second in 0..60 {
+        let received = Timestamp::from_seconds(YEAR_2106 + second);
+        let payload = datagram(second as u32, 0);
+        bench.shard.take(&Datagram { exporter: Exporter::new(SENDER, 1), received, payload: &payload });
+        *bench.expected.entry(Minute::of(received)).or_default() += 1;
+    }
+    bench.flush_and_maintain(YEAR_2106 + DAY).await;
+    bench.assert_exact(&Period::ALL).await;
+}
+
+/// Half an hour of traffic around each step; the exporter's clock stays right, the collector's steps.
+#[tokio::test]
+async fn totals_are_exact_whichever_way_the_wall_clock_steps() {
+    for step in [HOUR as i64, -(HOUR as i64), DAY as i64, -(DAY as i64)] {
+        let mut bench = Bench::new(Keep::default()).await;
+        let mut wall = BEGUN;
+        for minute in 0..180_u64 {
+            match minute {
+                60 => wall = wall.strict_add_signed(step),
+                120 => wall = wall.strict_add_signed(-step),
+                _ => {}
+            }
+            bench.take(BEGUN + 60 * minute, wall);
+            bench.take(wall, wall);
+            bench.flush_and_maintain(wall).await;
+            wall += 60;
+        }
+        bench.assert_exact(&Period::ALL).await;
+        // And when everything is rolled up at last.
+        bench.flush_and_maintain(BEGUN + 400 * DAY).await;
+        bench.assert_exact(&Period::ALL).await;
+    }
+}
+
+/// A step forward takes what is older for outdated by as much as it steps; what is not yet summed up never goes.
+#[tokio::test]
+async fn a_step_forward_deletes_nothing_that_is_not_summed_up() {
+    let week = Some(Duration::from_secs(7 * DAY));
+    let mut bench = Bench::new(Keep { periods: [week, None, None, None, None] }).await;
+    for minute in 0..90_u64 {
+        bench.take(BEGUN + 60 * minute, BEGUN + 60 * minute);
+    }
+    let now = BEGUN + 90 * 60;
+    bench.flush_and_maintain(now).await;
+    for stepped in [now + DAY, now + 30 * DAY, now] {
+        bench.flusher.maintain(Timestamp::from_seconds(stepped)).await.unwrap();
+        bench.assert_exact(&[Period::Hour, Period::Day, Period::Month, Period::Year]).await;
+    }
+    // Late for a clock that was ahead, and counted at every period all the same.
+    for minute in 0..90_u64 {
+        bench.take(now + 60 * minute, now + 60 * minute);
+    }
+    bench.flush_and_maintain(now + 90 * 60).await;
+    bench.assert_exact(&[Period::Hour, Period::Day, Period::Month, Period::Year]).await;
+}
