@@ -8,6 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use accounting::block::WriterId;
 use anyhow::Context;
@@ -61,6 +62,12 @@ pub(crate) fn spool(config: &Config, writer: WriterId) -> Result<Option<Spool>, 
     }
 }
 
+/// How long the store keeps minutes, rolled up or not, where it drops them by itself.
+pub(crate) fn shortest_life(config: &Config) -> Option<Duration> {
+    let keep = config.retention.minutes.filter(|_| matches!(config.storage, Storage::Cassandra))?;
+    Some(keep.saturating_add(storage::cassandra::SPARE))
+}
+
 fn redis_settings(config: &Config) -> RedisSettings {
     let Config { redis, .. } = config;
     RedisSettings {
@@ -71,7 +78,6 @@ fn redis_settings(config: &Config) -> RedisSettings {
         authority: redis.access.tls_authority.clone(),
         master: redis.master.clone(),
         namespace: redis.namespace.clone(),
-        keep: config.keep().periods,
     }
 }
 

@@ -16,9 +16,9 @@
 //! Starts and watermarks are minutes since 1970, writers sixteen hexadecimal digits.
 //!
 //! A put is plain `HSET`s, repeated as often as needed. Redis answers before a disk or a replica has it (unless
-//! configured otherwise): a failover loses what it had accepted a moment before; the collector puts that again. Old blocks
-//! are deleted by [`Store::expire`] when they are rolled up; where a retention is configured, their keys also expire by
-//! themselves [`SPARE`] later, should no collector be left to do it.
+//! configured otherwise): a failover loses what it had accepted a moment before; the collector puts that again. No key
+//! expires by itself: old blocks are deleted by [`Store::expire`] when they are rolled up, so that nothing is lost however
+//! long all collectors are away.
 
 mod blocks;
 mod connection;
@@ -27,7 +27,6 @@ mod registry;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, Period};
@@ -37,9 +36,6 @@ use flow::{Prefix, Timestamp};
 use self::connection::Link;
 use crate::selection::merged;
 use crate::{Retention, Selection, Sender, Store, StoreError, WriterState};
-
-/// How much longer than configured keys live when nobody deletes them: time for another collector to roll them up.
-pub const SPARE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How to reach a Redis.
 #[derive(Clone, Debug)]
@@ -59,12 +55,10 @@ pub struct RedisSettings {
     pub master: Option<String>,
     /// First part of all keys.
     pub namespace: String,
-    /// How long blocks are kept, by `period as usize`; `None` is for ever.
-    pub keep: [Option<Duration>; 5],
 }
 
 impl Default for RedisSettings {
-    /// Without encryption and password at `localhost`, kept for ever.
+    /// Without encryption and password at `localhost`.
     fn default() -> Self {
         Self {
             hosts: vec!["localhost".to_owned()],
@@ -74,7 +68,6 @@ impl Default for RedisSettings {
             authority: None,
             master: None,
             namespace: "netflow".to_owned(),
-            keep: [None; 5],
         }
     }
 }
@@ -84,7 +77,6 @@ impl Default for RedisSettings {
 pub struct Redis {
     link: Link,
     namespace: String,
-    keep: [Option<Duration>; 5],
 }
 
 impl Redis {
@@ -93,8 +85,8 @@ impl Redis {
     /// # Errors
     /// [`StoreError::Config`] when the settings cannot be meant.
     pub fn open(settings: RedisSettings) -> Result<Self, StoreError> {
-        let (namespace, keep) = (settings.namespace.clone(), settings.keep);
-        Ok(Self { link: Link::new(settings)?, namespace, keep })
+        let namespace = settings.namespace.clone();
+        Ok(Self { link: Link::new(settings)?, namespace })
     }
 }
 

@@ -11,6 +11,7 @@ use anyhow::Context;
 use api::{Api, Signatures};
 use collector::status::Status;
 use collector::{Settings, StartError};
+use flow::Timestamp;
 use storage::state::State;
 use storage::{Store, StoreError, WriterState};
 use tokio::net::TcpListener;
@@ -43,7 +44,7 @@ async fn serve(config: &Config, mut passed: PassedSockets) -> Result<(), Failure
     // The identity first: a second collector on the same directory must not touch anything.
     let mut identity = State::open(&store::path(config)).map_err(ExitCode::Store.because())?;
     let store = store::open(config).map_err(ExitCode::Store.because())?;
-    let writer = begin_epoch(&mut identity, store.as_ref()).await.map_err(ExitCode::Store.because())?;
+    let writer = begin_epoch(&mut identity, store.as_ref(), config).await.map_err(ExitCode::Store.because())?;
     let mut stop = StopSignals::watch().map_err(ExitCode::Failure.because())?;
 
     let listener = listener(config.http.listen, passed.take_stream(config.http.listen))
@@ -167,10 +168,18 @@ fn start_failure(error: StartError) -> Failure {
 }
 
 /// This collector's identity, with the epoch of this start.
-async fn begin_epoch(identity: &mut State, store: &dyn Store) -> Result<WriterState, StoreError> {
+async fn begin_epoch(identity: &mut State, store: &dyn Store, config: &Config) -> Result<WriterState, StoreError> {
     let writer = identity.writer();
     let known = store.writers().await?.into_iter().find(|state| state.writer == writer);
-    let seen = SystemTime::now().into();
+    let seen = Timestamp::from(SystemTime::now());
+    if let (Some(known), Some(life)) = (known, store::shortest_life(config))
+        && known.seen.saturating_add(life) < seen
+    {
+        tracing::warn!(
+            "this collector was away for longer than the store keeps minutes by itself: what no other collector has \
+             rolled up meanwhile is lost"
+        );
+    }
     let known = known.unwrap_or_else(|| WriterState::new(writer, 0, seen));
     let state = WriterState { epoch: identity.next_epoch_after(known.epoch)?, seen, ..known };
     store.put_writer(&state).await?;

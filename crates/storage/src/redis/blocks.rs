@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
-use flow::{Prefix, Timestamp};
+use flow::Prefix;
 use redis::Pipeline;
 
+use super::Redis;
 use super::key::{self, Place};
-use super::{Redis, SPARE};
 use crate::{Retention, Selection, StoreError};
 
 impl Redis {
@@ -31,7 +31,6 @@ impl Redis {
             let name = key::groups(&self.namespace, writer, interval);
             let mut pipeline = Pipeline::new();
             pipeline.cmd("SADD").arg(&name).arg(groups.into_iter().collect::<Vec<_>>());
-            self.expire_at(&mut pipeline, &name, interval);
             lists.push(pipeline);
         }
         self.link.run(lists).await?;
@@ -42,17 +41,9 @@ impl Redis {
             for block in blocks {
                 put.arg(key::field(&block.key)).arg(block.content.as_slice());
             }
-            self.expire_at(&mut pipeline, &name, place.interval);
             pipeline
         });
         self.link.run(puts.collect()).await
-    }
-
-    fn expire_at(&self, pipeline: &mut Pipeline, name: &str, interval: Interval) {
-        if let Some(Some(keep)) = self.keep.get(interval.period as usize) {
-            let end: Timestamp = interval.end().timestamp();
-            pipeline.cmd("EXPIREAT").arg(name).arg(end.saturating_add(*keep).saturating_add(SPARE).seconds());
-        }
     }
 
     pub(super) async fn read(

@@ -1,0 +1,105 @@
+//! Random lives of a flusher: every period has every flow once, whatever happened.
+
+use std::time::Duration;
+
+use collector::flusher::Keep;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use storage::faulty::Fault;
+
+use crate::life::HOUR;
+use crate::promises::{begin, restart};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Flush {
+        minutes_ago: Vec<u64>,
+    },
+    Drain {
+        faults: Vec<Fault>,
+    },
+    Maintain {
+        faults: Vec<Fault>,
+    },
+    Pass {
+        seconds: u64,
+    },
+    /// The collector is away for long; others roll up for it.
+    Gone {
+        hours: u64,
+    },
+    Restart,
+    /// What came in the last seconds is lost.
+    FailOver,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let ago = prop_oneof![4 => 0..3_u64, 2 => 0..90_u64, 1 => 0..5_000_u64];
+    let fault = prop_oneof![5 => Just(Fault::None), 1 => Just(Fault::Before), 1 => Just(Fault::After)];
+    let faults = prop_oneof![2 => Just(Vec::new()), 2 => prop::collection::vec(fault, 1..10)];
+    prop_oneof![
+        5 => prop::collection::vec(ago, 1..4).prop_map(|minutes_ago| Step::Flush { minutes_ago }),
+        5 => faults.clone().prop_map(|faults| Step::Drain { faults }),
+        3 => faults.prop_map(|faults| Step::Maintain { faults }),
+        3 => prop_oneof![4 => 1..40_u64, 1 => 40..4_000_u64].prop_map(|seconds| Step::Pass { seconds }),
+        1 => (2..95_u64).prop_map(|hours| Step::Gone { hours }),
+        1 => Just(Step::Restart),
+        1 => Just(Step::FailOver),
+    ]
+}
+
+async fn live(steps: &[Step]) {
+    let mut keep = Keep::default();
+    // Longer than a life: who is away for longer than minutes are kept cannot be told what was counted of its last flush.
+    keep.periods[0] = Some(Duration::from_secs(5_000 * HOUR));
+    let mut life = begin(keep).await;
+    let (mut replica, mut made) = (life.store.inner().replica(), life.now);
+    for step in steps {
+        // The replica lags by half a minute at most.
+        if life.now - made > 30 {
+            (replica, made) = (life.store.inner().replica(), life.now);
+        }
+        match step {
+            Step::Flush { minutes_ago } => life.flush(minutes_ago).await,
+            Step::Drain { faults } => {
+                life.store.plan(faults.iter().copied());
+                let _ = life.drain().await;
+            }
+            Step::Maintain { faults } => {
+                life.store.plan(faults.iter().copied());
+                let _ = life.flusher.maintain(life.time()).await;
+            }
+            Step::Pass { seconds } => life.now += seconds,
+            Step::Gone { hours } => {
+                life.now += hours * HOUR;
+                life.another_rolls_up().await;
+            }
+            Step::Restart => restart(&mut life).await,
+            Step::FailOver => life.store.inner().fail_over_to(&replica),
+        }
+        life.store.plan([]);
+    }
+    // Whatever happened, two quiet minutes make good.
+    for _ in 0..3 {
+        life.drain().await.unwrap();
+        life.flusher.maintain(life.time()).await.unwrap();
+        life.now += 61;
+    }
+    life.check(life.store.inner()).await;
+    life.now += 300 * 24 * HOUR;
+    life.drain().await.unwrap();
+    life.flusher.maintain(life.time()).await.unwrap();
+    life.check(life.store.inner()).await;
+}
+
+#[test]
+fn every_period_has_every_flow_once_in_any_life() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut runner = TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
+    let lives = prop::collection::vec(step(), 1..50);
+    let run = runner.run(&lives, |steps| {
+        runtime.block_on(live(&steps));
+        Ok(())
+    });
+    run.unwrap();
+}

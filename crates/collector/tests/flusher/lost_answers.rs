@@ -1,0 +1,64 @@
+//! Real servers behind a proxy that lets requests through and loses the answer, a hundred times and more.
+
+use std::time::{Duration, Instant};
+
+use collector::flusher::Keep;
+use storage::Store;
+use storage::cassandra::{Cassandra, CassandraSettings};
+use storage::redis::{Redis, RedisSettings};
+
+use crate::life::{Life, MINUTE};
+use crate::proxy::Proxy;
+use crate::service::Service;
+
+const CUTS: u32 = 100;
+
+/// Flushes, drains and rolls up until the connection was cut often enough; then everything is there once.
+async fn nothing_is_lost_or_doubled(cut: impl Store + 'static, whole: &dyn Store, proxy: &Proxy) {
+    let end = Instant::now() + Duration::from_secs(240);
+    let mut life = Life::begin(cut, Keep::default()).await;
+    proxy.cut();
+    let mut failures = 0;
+    while proxy.cuts() < CUTS {
+        assert!(Instant::now() < end, "only {} cuts", proxy.cuts());
+        life.flush(&[0, 1, 40, 100]).await;
+        life.now += 20 * MINUTE;
+        while life.drain().await.is_err() {
+            failures += 1;
+            assert!(Instant::now() < end, "{failures} failures, {} cuts", proxy.cuts());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        failures += u32::from(life.flusher.maintain(life.time()).await.is_err());
+    }
+    assert!(failures > 0, "nobody noticed");
+    for _ in 0..3 {
+        life.drain().await.unwrap();
+        life.flusher.maintain(life.time()).await.unwrap();
+        life.now += 2 * MINUTE;
+    }
+    life.check(whole).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_that_answers_in_vain() {
+    let server = Service::start("redis", 1, &[]);
+    let proxy = Proxy::start(&server.hosts[0], CUTS);
+    let open = |host: String| Redis::open(RedisSettings { hosts: vec![host], ..RedisSettings::default() }).unwrap();
+    let (cut, whole) = (open(proxy.address.to_string()), open(server.hosts[0].clone()));
+    nothing_is_lost_or_doubled(cut, &whole, &proxy).await;
+    server.run(&["clean"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cassandra_that_answers_in_vain() {
+    let server = Service::start("cassandra", 1, &[("SYNC", "periodic")]);
+    let proxy = Proxy::start(&server.hosts[0], CUTS);
+    let open = |host: String| {
+        Cassandra::open(CassandraSettings { hosts: vec![host], ..CassandraSettings::default() }).unwrap()
+    };
+    let (cut, whole) = (open(proxy.address.to_string()), open(server.hosts[0].clone()));
+    // Makes the tables.
+    whole.writers().await.unwrap();
+    nothing_is_lost_or_doubled(cut, &whole, &proxy).await;
+    server.run(&["clean"]);
+}

@@ -1,0 +1,11 @@
+//! What a flusher makes sure of while its store loses requests, answers and what it had accepted, and while other
+//! collectors take it for gone: every period has every flow once.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod life;
+mod lives;
+mod lost_answers;
+mod promises;
+mod proxy;
+#[path = "../../../storage/tests/contract/service.rs"]
+mod service;
