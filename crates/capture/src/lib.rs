@@ -8,11 +8,13 @@
 //! | `link` | link layers: what stands before the IP packet in a frame |
 //! | `packet` | IPv4, IPv6 and UDP headers |
 //! | `reassembly` | IP fragments put together, within bounds |
+//! | [`frame`] | a datagram as a record of a pcap file, written and strictly read back |
 //! | [`write`] | datagrams to a pcap file |
 //! | [`error`] | why a file cannot be read, and where |
 
 pub mod error;
 mod file;
+pub mod frame;
 mod link;
 mod packet;
 pub mod reader;

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use capture::Writer;
+use capture::{Writer, frame};
 use flow::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -115,4 +115,49 @@ fn an_unspecified_destination_takes_the_family_of_the_source() {
     let (datagrams, _) = read_all(writer.into_inner());
     let destinations: Vec<_> = datagrams.iter().map(|datagram| datagram.destination.to_string()).collect();
     assert_eq!(destinations, ["0.0.0.0:2055", "[::]:2055"]);
+}
+
+proptest! {
+    #[test]
+    fn a_record_is_read_back_as_it_was_and_not_when_anything_is_missing_or_changed(
+        it in datagrams(),
+        cut in any::<proptest::sample::Index>(),
+        place in any::<proptest::sample::Index>(),
+        bit in 0..8_u8,
+    ) {
+        let mut record = Vec::new();
+        let time = Timestamp::from_nanoseconds(it.nanoseconds);
+        let length = frame::append(&mut record, time, it.source, it.destination, &it.payload).unwrap();
+        prop_assert_eq!(length, record.len());
+        let (read, end) = frame::read(&record).unwrap();
+        prop_assert_eq!(end, length);
+        let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+        prop_assert_eq!(
+            (read.received, read.source, read.destination, read.payload),
+            (time, canonical(it.source), canonical(it.destination), &it.payload[..])
+        );
+        let behind = [&record[..], &record].concat();
+        prop_assert_eq!(frame::read(&behind), Some((read, length)));
+        prop_assert_eq!(frame::read(&record[..cut.index(length)]), None);
+        let mut changed = record.clone();
+        changed[place.index(length)] ^= 1 << bit;
+        prop_assert_eq!(frame::read(&changed), None);
+    }
+
+    /// A sector that was never written reads as zeroes.
+    #[test]
+    fn a_record_with_a_hole_is_not_read(it in datagrams(), from in any::<proptest::sample::Index>(), to in any::<proptest::sample::Index>()) {
+        let mut record = Vec::new();
+        let time = Timestamp::from_nanoseconds(it.nanoseconds);
+        let length = frame::append(&mut record, time, it.source, it.destination, &it.payload).unwrap();
+        let (from, to) = (from.index(length), to.index(length));
+        let mut holed = record.clone();
+        holed[from.min(to)..from.max(to)].fill(0);
+        prop_assert!(holed == record || frame::read(&holed).is_none());
+    }
+}
+
+#[test]
+fn zeroes_are_no_record() {
+    assert_eq!(frame::read(&[0; 4096]), None);
 }

@@ -1,0 +1,253 @@
+//! One datagram as a record of a classic pcap file of raw IP packets: written with all of its checksums, and read back
+//! strictly, so that a reader knows where a file that was cut off or damaged stops being what was written.
+//!
+//! The time of a record stands outside of the packet, where no checksum of IP or UDP looks. So its own is put where IP
+//! has room that means nothing for a whole packet: the identification of IPv4 (RFC 6864, section 4.1), the flow label
+//! of IPv6 (RFC 6437).
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use flow::{Timestamp, canonical};
+
+use crate::reader::UdpDatagram;
+
+/// What a file of such records starts with: nanoseconds, little-endian, raw IP.
+pub const FILE_HEADER: [u8; 24] = {
+    let mut header = [0; 24];
+    let ([a, b, c, d], [e, f, g, h]) = (MAGIC_NANOSECONDS.to_le_bytes(), SNAPSHOT_LENGTH.to_le_bytes());
+    (header[0], header[1], header[2], header[3]) = (a, b, c, d);
+    (header[4], header[6]) = (2, 4);
+    (header[16], header[17], header[18], header[19]) = (e, f, g, h);
+    header[20] = LINKTYPE_RAW;
+    header
+};
+
+const MAGIC_NANOSECONDS: u32 = 0xa1b2_3c4d;
+const LINKTYPE_RAW: u8 = 101;
+const SNAPSHOT_LENGTH: u32 = 262_144;
+/// Any value that reaches the next machine will do.
+const HOP_LIMIT: u8 = 64;
+const UDP: u8 = 17;
+/// Octets of the header of a record, of IPv4 without options, of IPv6, of UDP.
+const RECORD_HEADER: usize = 16;
+const IPV4_HEADER: usize = 20;
+const IPV6_HEADER: usize = 40;
+const UDP_HEADER: usize = 8;
+
+/// Appends a datagram and returns how many octets that were. The destination may be an unspecified address of either
+/// family; it becomes that of the source's family.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`], with nothing appended, when the addresses are of different families, the payload
+/// does not fit an IP packet, or the time lies behind the year 2106.
+pub fn append(
+    octets: &mut Vec<u8>,
+    received: Timestamp,
+    source: SocketAddr,
+    destination: SocketAddr,
+    payload: &[u8],
+) -> io::Result<usize> {
+    let seconds = u32::try_from(received.seconds()).map_err(|_| invalid("the time lies behind the year 2106"))?;
+    let time = Time { seconds, nanoseconds: (received.nanoseconds() % 1_000_000_000) as u32 };
+    let udp = Udp {
+        ports: [source.port(), destination.port()],
+        length: u16::try_from(UDP_HEADER + payload.len()).map_err(|_| too_long())?,
+        payload,
+    };
+    let start = octets.len();
+    match (canonical(source.ip()), canonical(destination.ip())) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => append_ipv4(octets, time, from, to, &udp)?,
+        (IpAddr::V6(from), IpAddr::V6(to)) => append_ipv6(octets, time, from, to, &udp),
+        (IpAddr::V4(from), to) if to.is_unspecified() => {
+            append_ipv4(octets, time, from, Ipv4Addr::UNSPECIFIED, &udp)?;
+        }
+        (IpAddr::V6(from), to) if to.is_unspecified() => append_ipv6(octets, time, from, Ipv6Addr::UNSPECIFIED, &udp),
+        _ => return Err(invalid("source and destination are addresses of different families")),
+    }
+    Ok(octets.len() - start)
+}
+
+/// Reads the record at the start of the octets, and says how long it is; `None` when it is not, to the last octet, one
+/// that [`append`] could have written.
+#[must_use]
+pub fn read(octets: &[u8]) -> Option<(UdpDatagram<'_>, usize)> {
+    let (header, rest) = octets.split_first_chunk::<RECORD_HEADER>()?;
+    let [seconds, nanoseconds, length, original_length] = words(header);
+    let packet = rest.get(..length as usize).filter(|_| length == original_length)?;
+    let time = Time { seconds, nanoseconds };
+    let (source, destination, mark, datagram) = match packet.first()? >> 4 {
+        4 => read_ipv4(packet)?,
+        6 => read_ipv6(packet)?,
+        _ => return None,
+    };
+    if mark != time.checksum() || nanoseconds >= 1_000_000_000 {
+        return None;
+    }
+    let (&[a, b, c, d, e, f, _, _], payload) = datagram.split_first_chunk::<UDP_HEADER>()?;
+    if usize::from(u16::from_be_bytes([e, f])) != datagram.len() {
+        return None;
+    }
+    let received = Timestamp::new(seconds.into(), nanoseconds);
+    let source = SocketAddr::new(source, u16::from_be_bytes([a, b]));
+    let destination = SocketAddr::new(destination, u16::from_be_bytes([c, d]));
+    Some((UdpDatagram { received, source, destination, payload }, RECORD_HEADER + packet.len()))
+}
+
+/// The four numbers of the header of a record.
+fn words(header: &[u8; RECORD_HEADER]) -> [u32; 4] {
+    let mut words = header.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word));
+    [(); 4].map(|()| words.next().unwrap_or_default())
+}
+
+/// When a record was received, as it stands in its header.
+#[derive(Clone, Copy)]
+struct Time {
+    seconds: u32,
+    nanoseconds: u32,
+}
+
+impl Time {
+    /// In the order of the octets of the file, so that it is the same on any machine. Not 0 for a time of 0.
+    fn checksum(self) -> [u8; 2] {
+        let mut sum = Sum(1);
+        sum.add(&self.seconds.to_le_bytes());
+        sum.add(&self.nanoseconds.to_le_bytes());
+        sum.complement()
+    }
+
+    fn header(self, length: usize) -> [u8; RECORD_HEADER] {
+        let mut header = [0; RECORD_HEADER];
+        let words = [self.seconds, self.nanoseconds, length as u32, length as u32];
+        header.as_chunks_mut::<4>().0.iter_mut().zip(words).for_each(|(place, word)| *place = word.to_le_bytes());
+        header
+    }
+}
+
+/// A UDP datagram without its addresses (RFC 768).
+struct Udp<'a> {
+    ports: [u16; 2],
+    /// Octets, header included.
+    length: u16,
+    payload: &'a [u8],
+}
+
+impl Udp<'_> {
+    /// The header; `pseudo_header` is the sum of the addresses.
+    fn header(&self, pseudo_header: Sum) -> [u8; UDP_HEADER] {
+        let ([a, b], [c, d], [e, f]) =
+            (self.ports[0].to_be_bytes(), self.ports[1].to_be_bytes(), self.length.to_be_bytes());
+        let mut sum = pseudo_header;
+        // The length stands in the pseudo header too.
+        sum.add(&[0, UDP, e, f, a, b, c, d, e, f, 0, 0]);
+        sum.add(self.payload);
+        let [g, h] = match sum.complement() {
+            // 0 would mean that there is none.
+            [0, 0] => [0xff, 0xff],
+            checksum => checksum,
+        };
+        [a, b, c, d, e, f, g, h]
+    }
+}
+
+fn append_ipv4(octets: &mut Vec<u8>, time: Time, from: Ipv4Addr, to: Ipv4Addr, udp: &Udp<'_>) -> io::Result<()> {
+    let length = u16::try_from(IPV4_HEADER + usize::from(udp.length)).map_err(|_| too_long())?;
+    let ([a, b], [c, d]) = (length.to_be_bytes(), time.checksum());
+    let mut sum = Sum(0);
+    let addresses = [from.octets(), to.octets()];
+    addresses.iter().for_each(|address| sum.add(address));
+    let udp_header = udp.header(sum);
+    sum.add(&[0x45, 0, a, b, c, d, 0x40, 0, HOP_LIMIT, UDP, 0, 0]);
+    let [e, f] = sum.complement();
+    octets.reserve(RECORD_HEADER + usize::from(length));
+    octets.extend(time.header(usize::from(length)));
+    octets.extend([0x45, 0, a, b, c, d, 0x40, 0, HOP_LIMIT, UDP, e, f]);
+    addresses.iter().for_each(|address| octets.extend(address));
+    octets.extend(udp_header);
+    octets.extend_from_slice(udp.payload);
+    Ok(())
+}
+
+fn append_ipv6(octets: &mut Vec<u8>, time: Time, from: Ipv6Addr, to: Ipv6Addr, udp: &Udp<'_>) {
+    let ([a, b], [c, d]) = (udp.length.to_be_bytes(), time.checksum());
+    let mut sum = Sum(0);
+    let addresses = [from.octets(), to.octets()];
+    addresses.iter().for_each(|address| sum.add(address));
+    let length = IPV6_HEADER + usize::from(udp.length);
+    octets.reserve(RECORD_HEADER + length);
+    octets.extend(time.header(length));
+    octets.extend([0x60, 0, c, d, a, b, UDP, HOP_LIMIT]);
+    addresses.iter().for_each(|address| octets.extend(address));
+    octets.extend(udp.header(sum));
+    octets.extend_from_slice(udp.payload);
+}
+
+/// Source, destination, the checksum of the time, the UDP datagram.
+type Packet<'a> = (IpAddr, IpAddr, [u8; 2], &'a [u8]);
+
+fn read_ipv4(packet: &[u8]) -> Option<Packet<'_>> {
+    let (header, datagram) = packet.split_first_chunk::<IPV4_HEADER>()?;
+    let &[0x45, 0, a, b, c, d, 0x40, 0, HOP_LIMIT, UDP, _, _, ref addresses @ ..] = header else { return None };
+    let mut sum = Sum(0);
+    sum.add(header);
+    if usize::from(u16::from_be_bytes([a, b])) != packet.len() || sum.complement() != [0, 0] {
+        return None;
+    }
+    let (from, to) = addresses.split_first_chunk::<4>()?;
+    udp_checksum_fits(addresses, datagram)?;
+    Some((Ipv4Addr::from(*from).into(), Ipv4Addr::from(*to.first_chunk()?).into(), [c, d], datagram))
+}
+
+fn read_ipv6(packet: &[u8]) -> Option<Packet<'_>> {
+    let (header, datagram) = packet.split_first_chunk::<IPV6_HEADER>()?;
+    let &[0x60, 0, c, d, a, b, UDP, HOP_LIMIT, ref addresses @ ..] = header else { return None };
+    if usize::from(u16::from_be_bytes([a, b])) != datagram.len() {
+        return None;
+    }
+    let (from, to) = addresses.split_first_chunk::<16>()?;
+    udp_checksum_fits(addresses, datagram)?;
+    let address = |octets: &[u8; 16]| IpAddr::V6(Ipv6Addr::from(*octets));
+    Some((address(from), address(to.first_chunk()?), [c, d], datagram))
+}
+
+fn udp_checksum_fits(addresses: &[u8], datagram: &[u8]) -> Option<()> {
+    let [a, b] = u16::try_from(datagram.len()).ok()?.to_be_bytes();
+    let mut sum = Sum(0);
+    sum.add(addresses);
+    sum.add(&[0, UDP, a, b]);
+    sum.add(datagram);
+    (sum.complement() == [0, 0]).then_some(())
+}
+
+/// The sum of the internet checksum (RFC 1071), which comes out the same in either order of octets: it is added up in
+/// the machine's, four octets at a time.
+#[derive(Clone, Copy)]
+struct Sum(u64);
+
+impl Sum {
+    /// Adds octets; only the last ones that are added may be odd in number.
+    fn add(&mut self, octets: &[u8]) {
+        let (words, rest) = octets.as_chunks::<4>();
+        self.0 += words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum::<u64>();
+        let mut last = [0; 4];
+        last.iter_mut().zip(rest).for_each(|(place, octet)| *place = *octet);
+        self.0 += u64::from(u32::from_ne_bytes(last));
+    }
+
+    /// The checksum, in the order in which it stands in a packet.
+    fn complement(self) -> [u8; 2] {
+        let mut sum = self.0;
+        while sum > 0xffff {
+            sum = (sum >> 16) + (sum & 0xffff);
+        }
+        (!(sum as u16)).to_ne_bytes()
+    }
+}
+
+fn too_long() -> io::Error {
+    invalid("the payload does not fit an IP packet")
+}
+
+fn invalid(reason: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, reason)
+}
