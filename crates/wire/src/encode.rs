@@ -143,6 +143,14 @@ impl NetflowV9 {
         self
     }
 
+    /// Adds a flow set with this content, to which nothing is added.
+    #[must_use]
+    pub fn set(mut self, id: u16, content: &[u8]) -> Self {
+        padded_set(&mut self.sets, id, content, 0);
+        self.records += 1;
+        self
+    }
+
     /// Adds a data flow set of this template.
     #[must_use]
     pub fn data(mut self, template: &TemplateSpec, records: &[Vec<u8>]) -> Self {
@@ -197,6 +205,13 @@ impl Ipfix {
             }
         }
         set(&mut self.sets, id, &content);
+        self
+    }
+
+    /// Adds a set with this content, to which nothing is added.
+    #[must_use]
+    pub fn set(mut self, id: u16, content: &[u8]) -> Self {
+        padded_set(&mut self.sets, id, content, 0);
         self
     }
 

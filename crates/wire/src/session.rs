@@ -3,7 +3,7 @@
 //! The version is known by content, on any port: one port takes all protocols. The files of the protocols do the
 //! rest.
 
-use flow::Protocol;
+use flow::{Exporter, Protocol, Timestamp};
 
 use crate::announcements::{self, AnnouncementsError};
 use crate::datagram::{Datagram, Message};
@@ -181,6 +181,13 @@ impl Session {
     /// The export streams that have sent sequence numbers, in no particular order.
     pub fn streams(&self) -> impl Iterator<Item = (&StreamKey, &Stream)> {
         self.memory.sequences.iter()
+    }
+
+    /// The data sets that wait for their template, each as a datagram of its own: who sent it, when it was received, and
+    /// an export message that holds this set alone. A session that decodes it lets the set wait in its turn, or reads it.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<(Exporter, Timestamp, Vec<u8>)> {
+        self.memory.pending.messages()
     }
 
     /// How many data sets wait for their template.

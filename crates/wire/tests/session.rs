@@ -276,6 +276,40 @@ fn waiting_sets_expire_and_give_their_room_back() {
     assert_eq!(budget.free(), 1 << 20);
 }
 
+/// Lengths that are no multiple of four: nothing may be added that could be taken for another record.
+#[test]
+fn what_waits_can_be_given_to_another_session_as_datagrams() {
+    let template = TemplateSpec::data(256, [iana(1, 1)]);
+    let mut exchange = Exchange::new();
+    let ipfix = |seconds: u32| Ipfix::new(ipfix::Header { export_seconds: seconds.into(), ..Default::default() });
+    let v9_header = |seconds: u32| netflow_v9::Header {
+        unix_seconds: seconds.into(),
+        uptime: 77.into(),
+        source_id: 5.into(),
+        ..Default::default()
+    };
+    let records: Vec<_> = (1..=3).map(|bytes| numbers(&template, &[bytes])).collect();
+    exchange.send(&NetflowV9::new(v9_header(100)).data(&template, &records).finish());
+    exchange.port += 1;
+    exchange.now += 1;
+    exchange.send(&ipfix(200).data(&template, &records[..1]).data(&template, &records[1..]).finish());
+
+    let mut other = Exchange::new();
+    let waiting = exchange.session.waiting();
+    assert_eq!(waiting.len(), 3);
+    let mut pending = 0;
+    for (exporter, received, payload) in &waiting {
+        let datagram = Datagram { exporter: *exporter, received: *received, payload };
+        pending += other.session.decode(&datagram, &mut |_| panic!("there is no template yet")).pending;
+    }
+    assert_eq!((pending, other.session.waiting()), (3, waiting));
+    other.send(&NetflowV9::new(v9_header(300)).template(&template).finish());
+    other.send(&ipfix(300).template(&template).finish());
+    let told: Vec<_> = other.flows.iter().map(|flow| (flow.exported.seconds(), flow.forward.bytes)).collect();
+    assert_eq!(told, [(100, 1), (100, 2), (100, 3), (200, 1), (200, 2), (200, 3)]);
+    assert_eq!(other.session.waiting(), []);
+}
+
 #[test]
 fn no_more_templates_are_kept_than_the_limits_say_and_stale_ones_make_room() {
     let limits = TemplateLimits {
