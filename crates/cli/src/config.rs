@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use api::Signatures;
+use collector::journal::Sync;
 pub(crate) use error::ConfigError;
 pub(crate) use key::Key;
 pub(crate) use reference::KEYS;
@@ -67,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) cassandra: Cassandra,
     /// `spool`
     pub(crate) spool: Spool,
+    /// `journal`
+    pub(crate) journal: Journal,
     /// `dataDir`: the directory of everything that is kept on disk; made when it is not there.
     pub(crate) data_dir: PathBuf,
     /// `flushInterval`: how often what was counted is stored.
@@ -210,6 +213,15 @@ impl Default for Admin {
     }
 }
 
+/// What was received and is not durable yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Journal {
+    /// `sync`: when what is written is forced to the disk.
+    pub(crate) sync: Sync,
+    /// `maxBytes`: how many octets it may have.
+    pub(crate) max_bytes: usize,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -250,6 +262,7 @@ impl Default for Config {
                     .to_owned(),
             },
             spool: Spool { max_bytes: 2 * 1024 * 1024 * 1024 },
+            journal: Journal { sync: Sync::default(), max_bytes: 1024 * 1024 * 1024 },
             data_dir: PathBuf::from("data"),
             flush_interval: Duration::from_secs(10 * SECOND),
             clock_limit: Duration::from_secs(10 * MINUTE),

@@ -13,6 +13,8 @@ use std::time::Duration;
 use accounting::block::WriterId;
 use anyhow::Context;
 use collector::flusher::Keep;
+use collector::journal::disk::Directory;
+use collector::journal::{self, Journal};
 use collector::shard::Rules;
 use storage::cassandra::{Cassandra, CassandraSettings};
 use storage::redis::{Redis, RedisSettings};
@@ -66,6 +68,17 @@ pub(crate) fn spool(config: &Config, writer: WriterId) -> Result<Option<Spool>, 
 pub(crate) fn shortest_life(config: &Config) -> Option<Duration> {
     let keep = config.retention.minutes.filter(|_| matches!(config.storage, Storage::Cassandra))?;
     Some(keep.saturating_add(storage::cassandra::SPARE))
+}
+
+/// Where what was received stands until it is durable.
+///
+/// # Errors
+/// When its directory cannot be made or read.
+pub(crate) fn journal(config: &Config) -> anyhow::Result<Arc<Journal>> {
+    let path = config.data_dir.join("journal");
+    let settings = journal::Settings { sync: config.journal.sync, limit_bytes: config.journal.max_bytes as u64 };
+    let opened = Directory::open(&path).and_then(|directory| Journal::open(Box::new(directory), settings));
+    opened.with_context(|| format!("cannot open the journal {}", path.display()))
 }
 
 fn redis_settings(config: &Config) -> RedisSettings {

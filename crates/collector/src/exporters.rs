@@ -105,7 +105,7 @@ impl Exporters {
         });
     }
 
-    /// Adds to a sealed tally who was heard since this was last asked, and what they have announced.
+    /// Adds to what was sealed who was heard since this was last asked, and what they have announced.
     pub(crate) fn tell(&self, sealed: &mut Sealed) {
         for (address, exporter) in self.sorted() {
             let mut memory = locked(&exporter.memory);
@@ -120,6 +120,12 @@ impl Exporters {
                 sealed.announced.push((address, memory.session.announcements()));
             }
         }
+    }
+
+    /// What waits for its template and is counted in no tally yet: [`Session::waiting`] of all of them.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<(flow::Exporter, Timestamp, Vec<u8>)> {
+        self.sorted().into_iter().flat_map(|(_, exporter)| locked(&exporter.memory).session.waiting()).collect()
     }
 
     /// What is known of each exporter, by address.

@@ -11,7 +11,7 @@
 
 mod held;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +20,8 @@ use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use accounting::query::is_rolled_up;
 use accounting::rollup;
-use flow::Timestamp;
+use accounting::tally::Tally;
+use flow::{Prefix, Timestamp};
 use storage::roll_up::{Course, advance_by, advance_gone};
 use storage::spool::{Flush, FlushNumber, Spool, SpoolError};
 use storage::{Retention, Store, StoreError, WriterState};
@@ -136,8 +137,15 @@ impl Flusher {
         self.spool.as_ref().map_or(0, Spool::waiting)
     }
 
-    /// Puts everything that was sealed, as the next numbered flush, into the spool or else into the store. Comes back
-    /// when it is durable; what does not take it is asked again, for as long as `give_up` does not say otherwise.
+    /// The numbers that the next flush will have.
+    #[must_use]
+    pub fn next(&self) -> FlushNumber {
+        FlushNumber { epoch: self.state.epoch, sequence: self.sequence + 1 }
+    }
+
+    /// Puts everything that was sealed at one moment, as the next numbered flush, into the spool or else into the store.
+    /// Comes back when it is durable; what does not take it is asked again, for as long as `give_up` does not say
+    /// otherwise.
     ///
     /// # Errors
     /// What was said last, when `give_up` ended the trying. Nothing is half-done: putting again is harmless.
@@ -149,7 +157,8 @@ impl Flusher {
     ) -> Result<(), StoreError> {
         // A number is never used again, not even after giving up: the store may have taken what it did not answer to.
         self.sequence += 1;
-        let blocks = sealed.tally.blocks(self.state.writer, self.state.epoch, self.sequence);
+        let WriterState { writer, epoch, .. } = self.state;
+        let blocks = one_flush(sealed.tallies.iter().map(|tally| tally.blocks(writer, epoch, self.sequence)));
         let begun = Instant::now();
         self.put(&blocks, now, &mut give_up).await?;
         let took = begun.elapsed();
@@ -165,7 +174,7 @@ impl Flusher {
         self.status.flushed(|counts| {
             counts.flushes += 1;
             counts.blocks += blocks.len() as u64;
-            counts.folded += sealed.tally.folded();
+            counts.folded += sealed.tallies.iter().map(Tally::folded).sum::<u64>();
             counts.last_took = took;
         });
         self.note_spool();
@@ -421,5 +430,48 @@ impl Flusher {
             }
         }
         Ok(())
+    }
+}
+
+/// The blocks that several shards made for one flush. Where two of them have counted for the same minute, sender and
+/// prefix, the parts of the second are numbered behind those of the first.
+fn one_flush(of_shards: impl Iterator<Item = Vec<Block>>) -> Vec<Block> {
+    let mut all: Vec<Block> = Vec::new();
+    let mut parts: HashMap<(Interval, IpAddr, Prefix), u16> = HashMap::new();
+    for mut blocks in of_shards {
+        for block in &mut blocks {
+            let next = parts.entry((block.key.interval, block.key.sender, block.key.prefix)).or_default();
+            block.key.part = *next;
+            *next = next.saturating_add(1);
+        }
+        all.append(&mut blocks);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use accounting::block::{BlockKey, TableSet};
+
+    use super::*;
+
+    #[test]
+    fn shards_that_count_for_the_same_prefix_do_not_replace_each_others_blocks() {
+        let block = |minute: u32, part: u16, content: u8| {
+            let key = BlockKey {
+                interval: Interval { period: Period::Minute, start: Minute(minute) },
+                sender: IpAddr::from([192, 0, 2, 1]),
+                prefix: "192.0.2.0/24".parse().unwrap(),
+                writer: WriterId(1),
+                epoch: 1,
+                sequence: 1,
+                part,
+                tables: TableSet::ALL,
+            };
+            Block { key, content: vec![content] }
+        };
+        let shards = [vec![block(1, 0, 1), block(1, 1, 2), block(2, 0, 3)], vec![block(1, 0, 4), block(3, 0, 5)]];
+        let expected = [block(1, 0, 1), block(1, 1, 2), block(2, 0, 3), block(1, 2, 4), block(3, 0, 5)];
+        assert_eq!(one_flush(shards.into_iter()), expected);
     }
 }

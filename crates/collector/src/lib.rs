@@ -16,8 +16,10 @@
 pub mod admission;
 pub mod exporters;
 pub mod flusher;
+pub mod journal;
 mod listening;
 mod receiver;
+mod recovered;
 pub mod remembered;
 pub mod replay;
 pub mod shard;

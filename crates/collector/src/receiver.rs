@@ -1,80 +1,77 @@
-//! The threads that read sockets: each drives one shard and hands what it counted to the flusher.
+//! The threads that read sockets: each drives one shard, and writes down in the journal what it was given.
 //!
-//! A shard seals its tally only when the flusher has given back an empty one. So a slow store costs no memory beyond
-//! two tallies a shard, and the receiving thread never waits: it goes on counting into the tally that it has.
+//! A thread holds its shard while it counts a batch. The flusher takes all shards at once, between two batches, to seal
+//! them at one moment ([`cut`]); when the store is slow it does so less often, and the receiving threads go on counting
+//! into the tallies that they have. So a slow store costs no memory beyond two tallies a shard, and nobody waits for it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use accounting::tally::Tally;
+use flow::DatagramFate;
+use storage::spool::FlushNumber;
 use udp::{Batch, Socket, SocketSet};
 use wire::Datagram;
 
+use crate::exporters::Exporters;
+use crate::journal::Writer;
 use crate::shard::{Sealed, Shard};
 use crate::status::{Counts, locked};
 
 /// Datagrams a system call.
 const BATCH: usize = 64;
-/// How long a thread sleeps at most when nothing comes; bounds how late it seals and stops.
+/// How long a thread sleeps at most when nothing comes; bounds how late it stops.
 const NAP: Duration = Duration::from_millis(200);
 /// How long a stopping thread goes on reading what already waits in its sockets.
 const LAST_READ: Duration = Duration::from_secs(1);
 
+/// A shard and its end of the journal. What one has counted, the other has written down.
+pub(crate) struct Journalled {
+    pub(crate) shard: Shard,
+    pub(crate) journal: Option<Writer>,
+}
+
 /// One receiving thread.
 pub(crate) struct ReceiverThread {
-    pub(crate) number: usize,
-    pub(crate) shard: Shard,
+    pub(crate) counting: Arc<Mutex<Journalled>>,
     pub(crate) sockets: SocketSet,
-    pub(crate) flush_interval: Duration,
     pub(crate) published: Arc<Mutex<Counts>>,
-    pub(crate) sealed: SyncSender<(usize, Sealed)>,
-    pub(crate) empty: Receiver<Tally>,
     pub(crate) stop: Arc<AtomicBool>,
+    /// Goes when the thread ends.
+    pub(crate) _running: Sender<()>,
 }
 
 impl ReceiverThread {
-    /// Reads until it is told to stop, then what already waits, and seals the last tally.
+    /// Reads until it is told to stop, then what already waits.
     pub(crate) fn run(mut self) {
         let mut batch = Batch::new(BATCH);
         let mut drops: Vec<u32> = self.sockets.sockets().iter().map(Socket::dropped_before).collect();
-        let mut sealed_at = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
             self.read(&mut batch, &mut drops, NAP);
-            if sealed_at.elapsed() >= self.flush_interval
-                && let Ok(empty) = self.empty.try_recv()
-            {
-                sealed_at = Instant::now();
-                self.seal(empty);
-            }
         }
         let end = Instant::now() + LAST_READ;
         while self.read(&mut batch, &mut drops, Duration::ZERO) > 0 && Instant::now() < end {}
-        // The flusher gives back the other tally even when it had to give up on it.
-        if let Ok(empty) = self.empty.recv() {
-            self.seal(empty);
-        }
     }
 
     /// Waits for datagrams and takes one batch of each socket that has some; returns how many there were.
     fn read(&mut self, batch: &mut Batch, drops: &mut [u32], timeout: Duration) -> usize {
         let mut count = 0;
-        let Self { shard, sockets, .. } = self;
+        let Self { counting, sockets, published, .. } = self;
         let result: io::Result<()> = sockets.wait(timeout).and_then(|ready| {
             for (index, socket) in ready {
                 count += batch.receive(socket)?;
-                for datagram in batch.iter() {
-                    if let (Some(now), Some(before)) = (datagram.dropped, drops.get_mut(index)) {
-                        shard.dropped(newly_dropped(now, before));
-                    }
-                    shard.take(&Datagram {
-                        exporter: datagram.source.into(),
-                        received: datagram.received,
-                        payload: datagram.payload,
-                    });
+                let mut counting = locked(counting);
+                if let Some(before) = drops.get_mut(index) {
+                    let dropped = batch.iter().filter_map(|datagram| datagram.dropped);
+                    let dropped = dropped.map(|now| newly_dropped(now, before)).sum();
+                    counting.shard.dropped(dropped);
                 }
+                counting.take(batch, socket.address());
+                *locked(published) = *counting.shard.counts();
             }
             Ok(())
         });
@@ -82,16 +79,46 @@ impl ReceiverThread {
             tracing::error!(%error, "cannot read a socket");
             std::thread::sleep(NAP);
         }
-        *locked(&self.published) = *self.shard.counts();
         count
     }
+}
 
-    fn seal(&mut self, empty: Tally) {
-        // Fails only when the flusher is gone, which ends the process.
-        if self.sealed.send((self.number, self.shard.seal(empty))).is_err() {
-            tracing::error!("the flusher is gone");
+impl Journalled {
+    /// Takes a batch that was received at this address. It is written down before anybody can seal the shard.
+    fn take(&mut self, batch: &Batch, address: SocketAddr) {
+        let Self { shard, journal } = self;
+        for it in batch.iter() {
+            let datagram = Datagram { exporter: it.source.into(), received: it.received, payload: it.payload };
+            let fate = shard.take(&datagram);
+            if let Some(journal) = journal
+                && fate != DatagramFate::Unauthorised
+            {
+                journal.take(it.received, it.source, address, it.payload);
+            }
+        }
+        if let Some(journal) = journal {
+            journal.commit();
         }
     }
+}
+
+/// Seals all shards at one moment: no datagram is taken by any of them meanwhile. Their journals go on with the next
+/// flush, into which what waits for its template at that moment is carried.
+pub(crate) fn cut(
+    shards: &[Arc<Mutex<Journalled>>],
+    exporters: &Exporters,
+    empties: Vec<Tally>,
+    next: FlushNumber,
+) -> Sealed {
+    let mut held: Vec<_> = shards.iter().map(|shard| locked(shard)).collect();
+    let mut sealed = Sealed::new(held.iter_mut().zip(empties).map(|(it, empty)| it.shard.seal(empty)).collect());
+    exporters.tell(&mut sealed);
+    let mut journals: Vec<_> = held.iter_mut().filter_map(|it| it.journal.as_mut()).collect();
+    journals.iter_mut().for_each(|journal| journal.turn(next));
+    if let Some(first) = journals.first_mut() {
+        first.carry(exporters.waiting());
+    }
+    sealed
 }
 
 /// How many datagrams the kernel has dropped since it last said how many. What waited in a socket that was passed may say

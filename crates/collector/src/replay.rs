@@ -16,7 +16,7 @@ use wire::{Datagram, PendingBudget};
 use crate::admission::Admission;
 use crate::exporters::Exporters;
 use crate::flusher::{Flusher, Keep};
-use crate::shard::{Rules, Shard};
+use crate::shard::{Rules, Sealed, Shard};
 use crate::status::{Counts, Status};
 
 /// A replay that is under way.
@@ -91,11 +91,11 @@ impl Replay {
 
     async fn flush(&mut self) -> Result<(), StoreError> {
         let empty = self.empty.take().unwrap_or_else(|| Tally::new(self.limits));
-        let mut sealed = self.shard.seal(empty);
+        let mut sealed = Sealed::new(vec![self.shard.seal(empty)]);
         self.exporters.tell(&mut sealed);
         self.flusher.flush(&sealed, self.flushed_at.unwrap_or_default(), || true).await?;
-        sealed.tally.clear();
-        self.empty = Some(sealed.tally);
+        self.empty = sealed.tallies.pop();
+        self.empty.iter_mut().for_each(Tally::clear);
         Ok(())
     }
 }

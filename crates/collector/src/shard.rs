@@ -44,10 +44,10 @@ pub struct Shard {
     counts: Counts,
 }
 
-/// A tally that will not change any more, on its way to the store.
+/// What was counted until one moment, and will not change any more, on its way to the store.
 pub struct Sealed {
-    /// The counters.
-    pub tally: Tally,
+    /// The counters of each shard.
+    pub tallies: Vec<Tally>,
     /// The senders that were heard since the last flush, and when last.
     pub heard: Vec<(IpAddr, Timestamp)>,
     /// What senders have announced, of those that announced anything new since the last flush.
@@ -55,10 +55,10 @@ pub struct Sealed {
 }
 
 impl Sealed {
-    /// A tally alone.
+    /// Tallies alone.
     #[must_use]
-    pub const fn new(tally: Tally) -> Self {
-        Self { tally, heard: Vec::new(), announced: Vec::new() }
+    pub const fn new(tallies: Vec<Tally>) -> Self {
+        Self { tallies, heard: Vec::new(), announced: Vec::new() }
     }
 }
 
@@ -77,13 +77,13 @@ impl Shard {
         }
     }
 
-    /// Takes one datagram through admission, decoding, attribution and tally.
-    pub fn take(&mut self, datagram: &Datagram<'_>) {
+    /// Takes one datagram through admission, decoding, attribution and tally; says what became of it.
+    pub fn take(&mut self, datagram: &Datagram<'_>) -> DatagramFate {
         let Self { rules, admitted, exporters, met, flows, tally, counts } = self;
         let address = datagram.exporter.address;
         let Some(monitored) = admitted.load().get(&address) else {
             counts.datagrams[DatagramFate::Unauthorised] += 1;
-            return;
+            return DatagramFate::Unauthorised;
         };
         let exporter = met.entry(address).or_insert_with(|| exporters.meet(address));
         let mut fates = Tallied::default();
@@ -99,7 +99,7 @@ impl Shard {
         };
         let Some((fate, decoded)) = decoded else {
             counts.datagrams[DatagramFate::Unauthorised] += 1;
-            return;
+            return DatagramFate::Unauthorised;
         };
         for (flow, minute) in &*flows {
             fates[tally.book(monitored, flow, *minute, rules.scale_samples)] += 1;
@@ -108,14 +108,15 @@ impl Shard {
         counts.flows.merge(&fates);
         counts.datagrams[fate] += 1;
         counts.note(&decoded);
+        fate
     }
 
     /// Gives away what was counted and goes on with an empty tally.
-    pub fn seal(&mut self, empty: Tally) -> Sealed {
+    pub fn seal(&mut self, empty: Tally) -> Tally {
         let snapshot = Arc::clone(self.admitted.load());
         self.met.retain(|address, _| snapshot.contains_key(address));
         self.exporters.retain(|address| snapshot.contains_key(address));
-        Sealed::new(std::mem::replace(&mut self.tally, empty))
+        std::mem::replace(&mut self.tally, empty)
     }
 
     /// What became of everything so far.

@@ -3,16 +3,16 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use accounting::period::Minute;
 use accounting::tally::Tally;
 use flow::Timestamp;
-use storage::spool::Spool;
+use storage::spool::{FlushNumber, Spool};
 use storage::{Store, StoreError, WriterState};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -23,8 +23,10 @@ use wire::PendingBudget;
 use crate::admission::Admission;
 use crate::exporters::Exporters;
 use crate::flusher::{FIRST_PAUSE, Flusher, Keep, LONGEST_PAUSE};
+use crate::journal::{self, Journal};
 use crate::listening::{addresses, listen, per_thread};
-use crate::receiver::ReceiverThread;
+use crate::receiver::{self, Journalled, ReceiverThread};
+use crate::recovered::recover;
 use crate::remembered;
 use crate::shard::{Rules, Sealed, Shard};
 use crate::status::Status;
@@ -87,13 +89,15 @@ pub struct Collector {
     addresses: Vec<SocketAddr>,
     stop: Arc<AtomicBool>,
     receivers: Vec<JoinHandle<()>>,
+    /// Syncs the journal.
+    ticks: Option<JoinHandle<()>>,
     flusher: JoinHandle<Result<(), StoreError>>,
     superseded: Arc<Notify>,
     admission: Task<()>,
 }
 
 /// Starts to receive and to count. `spool` is where flushes wait for a store that is not on this machine's disk;
-/// `writer` is this collector's identity with the epoch of this start; `changed` is notified when a sender was
+/// `journal` holds what was received and is not durable, and counts it first; `writer` is this collector's identity with the epoch of this start; `changed` is notified when a sender was
 /// registered, changed or removed.
 ///
 /// # Errors
@@ -102,6 +106,7 @@ pub async fn start(
     mut settings: Settings,
     store: Arc<dyn Store>,
     spool: Option<Spool>,
+    journal: Option<Arc<Journal>>,
     writer: WriterState,
     changed: Arc<Notify>,
 ) -> Result<Collector, StartError> {
@@ -110,46 +115,71 @@ pub async fn start(
     let addresses = addresses(&sockets);
     let status = Status::new(settings.threads);
     let stop = Arc::new(AtomicBool::new(false));
-    let (to_flusher, sealed) = sync_channel(settings.threads);
     let waiting = PendingBudget::default();
     let remembered = remembered::load(store.as_ref(), settings.rules.session, &waiting).await;
     let exporters = Exporters::new(settings.rules.session, waiting).remembering(remembered);
-    let mut empties = Vec::new();
-    let mut receivers = Vec::new();
-    for ((number, sockets), published) in
-        per_thread(sockets, settings.threads).into_iter().enumerate().zip(status.shards())
-    {
-        let (to_receiver, empty) = channel();
-        let _ = to_receiver.send(Tally::new(settings.rules.tally));
-        empties.push(to_receiver);
-        let thread = ReceiverThread {
-            number,
-            shard: Shard::new(settings.rules, admission.admitted(), exporters.clone()),
-            sockets: SocketSet::new(sockets),
-            flush_interval: settings.flush_interval,
-            published,
-            sealed: to_flusher.clone(),
-            empty,
-            stop: Arc::clone(&stop),
-        };
-        let name = format!("receiver-{number}");
-        receivers.push(std::thread::Builder::new().name(name).spawn(|| thread.run()).map_err(StartError::Thread)?);
+    let shard = || Shard::new(settings.rules, admission.admitted(), exporters.clone());
+    let flusher = Flusher::new(Arc::clone(&store), writer, settings.keep, status.clone()).over(spool)?;
+    let recovered = journal.as_ref().and_then(|journal| recover(journal, shard(), &exporters, &status));
+    let first = FlushNumber { sequence: flusher.next().sequence + u64::from(recovered.is_some()), ..flusher.next() };
+    let mut journals: Vec<_> = (0..settings.threads)
+        .map(|number| journal.as_ref().map(|it| it.writer(u16::try_from(number).unwrap_or(u16::MAX), first)))
+        .collect();
+    if let Some(journal) = journals.iter_mut().flatten().next() {
+        journal.carry(exporters.waiting());
     }
     let superseded = Arc::new(Notify::new());
+    let shards: Vec<_> =
+        journals.into_iter().map(|journal| Arc::new(Mutex::new(Journalled { shard: shard(), journal }))).collect();
+    let (running, ended) = channel();
+    let mut receivers = Vec::new();
+    for (number, ((sockets, published), counting)) in
+        per_thread(sockets, settings.threads).into_iter().zip(status.shards()).zip(&shards).enumerate()
+    {
+        let thread = ReceiverThread {
+            counting: Arc::clone(counting),
+            sockets: SocketSet::new(sockets),
+            published,
+            stop: Arc::clone(&stop),
+            _running: running.clone(),
+        };
+        receivers.push(spawn(&format!("receiver-{number}"), || thread.run())?);
+    }
+    drop(running);
+    let ticks = journal.as_ref().map(|journal| tick(Arc::clone(journal), Arc::clone(&stop))).transpose()?;
     let flusher = FlusherThread {
-        flusher: Flusher::new(Arc::clone(&store), writer, settings.keep, status.clone()).over(spool)?,
+        flusher,
+        journal,
         exporters: exporters.clone(),
-        sealed,
-        empties,
+        empties: shards.iter().map(|_| Tally::new(settings.rules.tally)).collect(),
+        shards,
+        ended,
+        flush_interval: settings.flush_interval,
         stop: Arc::clone(&stop),
         runtime: Handle::current(),
         tries: Tries::now(),
         superseded: Arc::clone(&superseded),
     };
-    let flusher =
-        std::thread::Builder::new().name("flusher".into()).spawn(|| flusher.run()).map_err(StartError::Thread)?;
+    let flusher = spawn("flusher", || flusher.run(recovered))?;
     let admission = tokio::spawn(admission.keep_fresh(store, changed));
-    Ok(Collector { status, exporters, addresses, stop, receivers, flusher, superseded, admission })
+    Ok(Collector { status, exporters, addresses, stop, receivers, ticks, flusher, superseded, admission })
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, StartError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(StartError::Thread)
+}
+
+/// The thread that syncs the journal, so that nobody else waits for the disk to do it.
+fn tick(journal: Arc<Journal>, stop: Arc<AtomicBool>) -> Result<JoinHandle<()>, StartError> {
+    spawn("journal", move || {
+        while !stop.load(Ordering::Relaxed) {
+            std::thread::park_timeout(journal::TICK);
+            journal.tick();
+        }
+    })
 }
 
 impl Collector {
@@ -182,13 +212,14 @@ impl Collector {
     /// # Errors
     /// What the store said, when the last flush could not be stored in time; [`StoreError::Superseded`].
     pub async fn stop(self) -> Result<(), StoreError> {
-        let Self { stop, receivers, flusher, admission, .. } = self;
+        let Self { stop, receivers, ticks, flusher, admission, .. } = self;
         admission.abort();
         stop.store(true, Ordering::Relaxed);
         let died = |_| StoreError::Corrupt("a thread of the collector died; the log says why".into());
         let joined = tokio::task::spawn_blocking(move || {
-            for receiver in receivers {
-                receiver.join().map_err(died)?;
+            for thread in receivers.into_iter().chain(ticks) {
+                thread.thread().unpark();
+                thread.join().map_err(died)?;
             }
             flusher.join().map_err(died)?
         });
@@ -199,9 +230,14 @@ impl Collector {
 /// The thread between the shards and the store.
 struct FlusherThread {
     flusher: Flusher,
+    journal: Option<Arc<Journal>>,
     exporters: Exporters,
-    sealed: Receiver<(usize, Sealed)>,
-    empties: Vec<Sender<Tally>>,
+    shards: Vec<Arc<Mutex<Journalled>>>,
+    /// One for each shard, used in turn with the shard's.
+    empties: Vec<Tally>,
+    /// Disconnected when all receivers have ended.
+    ended: Receiver<()>,
+    flush_interval: Duration,
     stop: Arc<AtomicBool>,
     runtime: Handle,
     tries: Tries,
@@ -215,17 +251,22 @@ struct Tries {
 }
 
 impl FlusherThread {
-    /// Flushes what comes until all receivers are gone; the first flush that had to be given up is the error.
-    fn run(mut self) -> Result<(), StoreError> {
-        let mut outcome = Ok(());
+    /// Flushes until all receivers are gone, what was recovered first; the first flush that had to be given up is the
+    /// error.
+    fn run(mut self, recovered: Option<Sealed>) -> Result<(), StoreError> {
+        let mut outcome = recovered.map_or(Ok(()), |recovered| self.flush(&recovered));
         let mut maintained = Minute(0);
+        let mut sealed_at = Instant::now();
         loop {
             let until_next_try = self.tries.next.saturating_duration_since(Instant::now());
             let nap = if self.flusher.waiting() > 0 { until_next_try.min(LOOK) } else { LOOK };
-            match self.sealed.recv_timeout(nap) {
-                Ok((receiver, sealed)) => outcome = outcome.and(self.flush(sealed, receiver)),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+            let until_next_cut = self.flush_interval.saturating_sub(sealed_at.elapsed());
+            if self.ended.recv_timeout(nap.min(until_next_cut)) == Err(RecvTimeoutError::Disconnected) {
+                break;
+            }
+            if sealed_at.elapsed() >= self.flush_interval {
+                sealed_at = Instant::now();
+                outcome = self.go_on(outcome);
             }
             if outcome.is_ok() && self.flusher.is_superseded() {
                 outcome = self.give_way();
@@ -241,6 +282,7 @@ impl FlusherThread {
                 }
             }
         }
+        outcome = self.go_on(outcome);
         while self.flusher.waiting() > 0 && self.drain_one() {}
         self.say_what_is_left();
         outcome
@@ -252,6 +294,45 @@ impl FlusherThread {
         tracing::error!(%error, waiting = self.flusher.waiting(), "stopping; what waits stays on disk");
         self.superseded.notify_one();
         Err(error)
+    }
+
+    /// Makes everything that was counted until now a flush, unless one was given up and the journal has it: none may
+    /// become durable behind that one, for it would stand for both.
+    fn go_on(&mut self, outcome: Result<(), StoreError>) -> Result<(), StoreError> {
+        match outcome {
+            Err(error) if self.journal.is_some() => Err(error),
+            outcome => outcome.and(self.cut_and_flush()),
+        }
+    }
+
+    fn cut_and_flush(&mut self) -> Result<(), StoreError> {
+        let FlushNumber { epoch, sequence } = self.flusher.next();
+        let behind = FlushNumber { epoch, sequence: sequence + 1 };
+        let sealed = receiver::cut(&self.shards, &self.exporters, std::mem::take(&mut self.empties), behind);
+        let outcome = self.flush(&sealed);
+        self.empties = sealed.tallies;
+        self.empties.iter_mut().for_each(Tally::clear);
+        outcome
+    }
+
+    fn flush(&mut self, sealed: &Sealed) -> Result<(), StoreError> {
+        let stop = Arc::clone(&self.stop);
+        let mut stopping_since = None;
+        let give_up =
+            || stop.load(Ordering::Relaxed) && stopping_since.get_or_insert_with(Instant::now).elapsed() > LAST_TRIES;
+        let number = self.flusher.next();
+        let outcome = self.runtime.block_on(self.flusher.flush(sealed, SystemTime::now().into(), give_up));
+        match (&outcome, &self.journal) {
+            (Ok(()), Some(journal)) => journal.release(number),
+            (Ok(()), None) => {}
+            (Err(error), Some(_)) => {
+                tracing::error!(%error, "stopping although a flush could not be stored; the next start counts it from the journal");
+            }
+            (Err(error), None) => {
+                tracing::error!(%error, "stopping although a flush could not be stored: what it counted is lost");
+            }
+        }
+        outcome
     }
 
     /// One try at the flush that has waited longest; says whether the store took it.
@@ -273,24 +354,6 @@ impl FlusherThread {
                 false
             }
         }
-    }
-
-    fn flush(&mut self, mut sealed: Sealed, receiver: usize) -> Result<(), StoreError> {
-        self.exporters.tell(&mut sealed);
-        let stop = Arc::clone(&self.stop);
-        let mut stopping_since = None;
-        let give_up =
-            || stop.load(Ordering::Relaxed) && stopping_since.get_or_insert_with(Instant::now).elapsed() > LAST_TRIES;
-        let outcome = self.runtime.block_on(self.flusher.flush(&sealed, SystemTime::now().into(), give_up));
-        if let Err(error) = &outcome {
-            tracing::error!(%error, "stopping although a flush could not be stored: what it counted is lost");
-        }
-        sealed.tally.clear();
-        if let Some(empty) = self.empties.get(receiver) {
-            // Fails only when the receiver is gone already.
-            let _ = empty.send(sealed.tally);
-        }
-        outcome
     }
 
     fn say_what_is_left(&self) {

@@ -116,6 +116,7 @@ pub struct FlushCounts {
 #[derive(Clone, Debug, Default)]
 pub struct Status {
     shards: Vec<Arc<Mutex<Counts>>>,
+    recovered: Arc<Mutex<Counts>>,
     flusher: Arc<Mutex<FlushCounts>>,
 }
 
@@ -123,7 +124,7 @@ impl Status {
     /// Of a collector with this many shards.
     #[must_use]
     pub fn new(shards: usize) -> Self {
-        Self { shards: (0..shards).map(|_| Arc::default()).collect(), flusher: Arc::default() }
+        Self { shards: (0..shards).map(|_| Arc::default()).collect(), ..Self::default() }
     }
 
     /// The places that the shards publish to, in their order.
@@ -139,6 +140,17 @@ impl Status {
             sum.merge(&locked(shard));
         }
         sum
+    }
+
+    /// What became of the datagrams that were read again from the journal at the start; they are in no other count.
+    #[must_use]
+    pub fn recovery(&self) -> Counts {
+        *locked(&self.recovered)
+    }
+
+    /// Tells what became of them.
+    pub(crate) fn recovered(&self, counts: Counts) {
+        *locked(&self.recovered) = counts;
     }
 
     /// What the flusher has done.

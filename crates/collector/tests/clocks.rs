@@ -15,7 +15,7 @@ use accounting::tally::{Tally, TallyLimits};
 use collector::admission::Admission;
 use collector::exporters::Exporters;
 use collector::flusher::{Flusher, Keep};
-use collector::shard::{Rules, Shard};
+use collector::shard::{Rules, Sealed, Shard};
 use collector::status::{Counts, Status};
 use flow::{Exporter, Timestamp};
 use storage::memory::Memory;
@@ -96,7 +96,7 @@ impl Bench {
     }
 
     async fn flush(&mut self, now: u64) {
-        let sealed = self.shard.seal(Tally::new(TallyLimits::default()));
+        let sealed = Sealed::new(vec![self.shard.seal(Tally::new(TallyLimits::default()))]);
         self.flusher.flush(&sealed, Timestamp::from_seconds(now), || true).await.unwrap();
     }
 

@@ -14,7 +14,7 @@ use collector::admission::Admission;
 use collector::exporters::Exporters;
 use collector::flusher::{Flusher, Keep};
 use collector::replay::Replay;
-use collector::shard::{Rules, Shard};
+use collector::shard::{Rules, Sealed, Shard};
 use collector::status::{Counts, Status};
 use collector::{Collector, Settings, StartError, start};
 use flow::{Counters, DatagramFate, Exporter, FlowFate, Prefix, Timestamp};
@@ -93,7 +93,7 @@ impl Bench {
             store.add_prefixes(*sender, &[MONITORED.parse().unwrap()]).await.unwrap();
         }
         let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
-        let collector = start(settings(listen), shared, None, writer, Arc::clone(&changed)).await.unwrap();
+        let collector = start(settings(listen), shared, None, None, writer, Arc::clone(&changed)).await.unwrap();
         Self { store, changed, collector }
     }
 
@@ -221,7 +221,7 @@ async fn an_address_in_use_is_an_error_that_names_it() {
     let taken = first.collector.addresses()[0].to_string();
     let store: Arc<dyn Store> = Arc::new(Memory::default());
     let writer = WriterState::new(WriterId(2), 1, now());
-    let Err(error) = start(settings(&[&taken]), store, None, writer, Arc::default()).await else {
+    let Err(error) = start(settings(&[&taken]), store, None, None, writer, Arc::default()).await else {
         panic!("bound twice")
     };
     assert!(matches!(error, StartError::Listen { .. }));
@@ -310,7 +310,7 @@ async fn what_a_store_took_without_an_answer_is_not_overwritten_by_the_next_flus
             let payload = datagram(at);
             shard.take(&Datagram { exporter: Exporter::new(sender, 1), received: at, payload: &payload });
         }
-        shard.seal(Tally::new(TallyLimits::default()))
+        Sealed::new(vec![shard.seal(Tally::new(TallyLimits::default()))])
     };
     // The store carries out a put in two halves; of one block the first is empty.
     store.plan([Fault::None, Fault::After]);
@@ -338,7 +338,7 @@ async fn a_flush_that_waited_while_another_rolled_up_for_its_writer_is_in_every_
         for _ in 0..flows {
             shard.take(&Datagram { exporter: Exporter::new(sender, 1), received: begun, payload: &payload });
         }
-        shard.seal(Tally::new(TallyLimits::default()))
+        Sealed::new(vec![shard.seal(Tally::new(TallyLimits::default()))])
     };
     flusher.flush(&count(5), begun, || true).await.unwrap();
     assert!(flusher.drain_one(begun).await.unwrap());

@@ -65,7 +65,7 @@ async fn started(store: &Arc<Memory>, epoch: u32) -> Collector {
     };
     let writer = WriterState::new(WriterId(1), epoch, now());
     store.put_writer(&writer).await.unwrap();
-    start(settings, Arc::<Memory>::clone(store), None, writer, Arc::default()).await.unwrap()
+    start(settings, Arc::<Memory>::clone(store), None, None, writer, Arc::default()).await.unwrap()
 }
 
 /// Sends from a port of its own, so that the templates of an earlier one have to do.
@@ -130,7 +130,7 @@ async fn what_the_store_does_not_take_is_put_with_the_next_flush() {
     let writer = WriterState::new(WriterId(1), 1, now());
     let mut flusher = Flusher::new(Arc::<Faulty<Memory>>::clone(&store), writer, Keep::default(), Status::new(0));
     let sealed = |announced: Vec<(IpAddr, Vec<u8>)>| Sealed {
-        tally: Tally::new(TallyLimits::default()),
+        tallies: vec![Tally::new(TallyLimits::default())],
         heard: Vec::new(),
         announced,
     };

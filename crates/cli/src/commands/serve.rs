@@ -58,9 +58,14 @@ async fn serve(config: &Config, mut passed: PassedSockets) -> Result<(), Failure
     let senders_changed = Arc::new(Notify::new());
     let spool = store::spool(config, writer.writer).map_err(ExitCode::Store.because())?;
     let changed = Arc::clone(&senders_changed);
+    let journal = store::journal(config).map_err(ExitCode::Store.because())?;
+    if let Some(durable) = identity.durable().map_err(ExitCode::Store.because())? {
+        journal.release(durable);
+    }
     let settings = Settings { passed: passed.datagrams, ..settings(config) };
-    let collector =
-        collector::start(settings, Arc::clone(&store), spool, writer, changed).await.map_err(start_failure)?;
+    let collector = collector::start(settings, Arc::clone(&store), spool, Some(journal), writer, changed)
+        .await
+        .map_err(start_failure)?;
     for address in collector.addresses() {
         tracing::info!("receiving at {address}");
     }

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use api::Signatures;
+use collector::journal::Sync;
 
 use super::key::Key;
 use super::place::{Place, Words};
@@ -14,6 +15,11 @@ use super::{Config, DAY, HOUR, MINUTE, SECOND, Storage, YEAR};
 impl Words for Signatures {
     const WORDS: &'static [(&'static str, Self)] =
         &[("compat", Self::Compat), ("compat-read", Self::CompatRead), ("strict", Self::Strict)];
+}
+
+impl Words for Sync {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("off", Self::Off), ("interval", Self::Interval), ("batch", Self::Batch)];
 }
 
 impl Words for Storage {
@@ -52,6 +58,10 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("redis", "How to reach Redis, where it is the storage."),
     ("cassandra", "How to reach Cassandra, where it is the storage."),
     ("spool", "What was counted and waits for a store on the network that does not answer."),
+    (
+        "journal",
+        "What was received and is not stored yet stands on disk, below \"journal\" in dataDir, so that a crash of netflow loses nothing that it had read.",
+    ),
 ];
 
 /// All keys in the order of the reference; those of a section stand together.
@@ -62,7 +72,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("dataDir", |config| Place::Path(&mut config.data_dir),
         "The directory of everything that is kept on disk; made when it is not there. A relative path starts at the directory that netflow is started in. Installed as a service, netflow gets /var/lib/netflow."),
     key("flushInterval", |config| Place::Duration(&mut config.flush_interval, seconds(SECOND, 5 * MINUTE)),
-        "How often what was counted is stored. A crash loses at most what was counted since."),
+        "How often what was counted is stored."),
     key("clockLimit", |config| Place::Duration(&mut config.clock_limit, seconds(SECOND, 366 * DAY)),
         "How far the time that an exporter writes into a datagram may be from the time it was received. Flows of a datagram that is further off are counted at the time it was received."),
     key("server.cores", |config| Place::Count(&mut config.server.cores, 0..=1024),
@@ -135,4 +145,8 @@ pub(crate) const KEYS: &[Key] = &[
         "The replication of a keyspace that has to be made."),
     key("spool.maxBytes", |config| Place::Size(&mut config.spool.max_bytes, MIB..=1024 * GIB),
         "How much may wait on disk. When it is full, counting goes on in memory with fewer names."),
+    key("journal.sync", |config| Place::Choice(&mut config.journal.sync),
+        "When it is forced to the disk, which decides what a loss of power may cost: \"interval\" is what was received in the last 500 ms; \"batch\" is nothing, at the price of a sync for every few datagrams; \"off\" leaves it to the operating system."),
+    key("journal.maxBytes", |config| Place::Size(&mut config.journal.max_bytes, MIB..=1024 * GIB),
+        "How much there may be. What does not fit is counted, but would be lost in a crash."),
 ];

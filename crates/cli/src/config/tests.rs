@@ -104,6 +104,8 @@ fn every_key_can_be_set_in_the_file_and_in_the_environment() {
         ("cassandra.keyspace", "\"k\"", "k"),
         ("cassandra.keyspaceConfig", "\"WITH x\"", "WITH x"),
         ("spool.maxBytes", "\"1GiB\"", "1GiB"),
+        ("journal.sync", "\"off\"", "off"),
+        ("journal.maxBytes", "\"2GiB\"", "2GiB"),
     ];
     assert_eq!(changed.len(), KEYS.len());
     for (key, in_file, in_environment) in changed {
@@ -180,7 +182,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(
         nearest("colour"),
         "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [admin], [http], [netflow], \
-         [sflow], [retention], [redis], [cassandra], [spool]"
+         [sflow], [retention], [redis], [cassandra], [spool], [journal]"
     );
 }
 

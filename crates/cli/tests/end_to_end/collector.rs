@@ -44,10 +44,7 @@ impl Collector {
 
     /// Starts it in a directory with settings from the environment.
     pub(crate) fn start_in_with(directory: TempDir, settings: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
-        command.env("NETFLOW__NETFLOW__LISTEN", "127.0.0.1:0").env("NETFLOW__HTTP__LISTEN", "127.0.0.1:0");
-        command.envs(settings.iter().copied()).stdin(Stdio::null());
-        Self::spawn(command, directory)
+        Self::spawn(command(settings), directory)
     }
 
     /// Starts it with sockets that are bound already, as a service manager passes them (sd_listen_fds(3)): a shell moves
@@ -64,14 +61,7 @@ impl Collector {
     }
 
     fn spawn(mut command: Command, directory: TempDir) -> Self {
-        let mut child = command
-            .current_dir(directory.path())
-            .env("NETFLOW__SFLOW__LISTEN", "")
-            .env("NETFLOW__FLUSH_INTERVAL", "1s")
-            .env("NETFLOW__SERVER__STATUSLOG", "1s")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = ready(&mut command, &directory).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, log) = channel();
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -79,6 +69,22 @@ impl Collector {
         let mut wait_for = |what: &str| address_behind(&log, what, &mut said);
         let (receiving, serving) = (wait_for("receiving at "), wait_for("serving http://"));
         Self { child, directory, said, log, receiving, serving }
+    }
+
+    /// Starts it and kills it some time later, whether it is ready or not.
+    pub(crate) fn start_and_kill(directory: TempDir, settings: &[(&str, &str)], after: Duration) -> TempDir {
+        let mut child = ready(&mut command(settings), &directory).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(after);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        directory
+    }
+
+    /// Kills it (SIGKILL); gives its directory, for another.
+    pub(crate) fn kill(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap())
     }
 
     /// Its data directory.
@@ -89,6 +95,19 @@ impl Collector {
     /// What it said until it was ready.
     pub(crate) fn said(&self) -> String {
         self.said.join("\n")
+    }
+
+    /// Waits until it has said this, since it was last asked what it has said.
+    pub(crate) fn wait_until_said(&self, what: &str) {
+        let end = Instant::now() + PATIENCE;
+        let mut said = Vec::new();
+        while let Ok(line) = self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            if line.contains(what) {
+                return;
+            }
+            said.push(line);
+        }
+        panic!("the collector did not say '{what}':\n{}", said.join("\n"));
     }
 
     /// What it has said since.
@@ -143,6 +162,19 @@ impl Drop for Collector {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn command(settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
+    command.env("NETFLOW__NETFLOW__LISTEN", "127.0.0.1:0").env("NETFLOW__HTTP__LISTEN", "127.0.0.1:0");
+    command.envs(settings.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+/// What is the same for all of them.
+fn ready<'c>(command: &'c mut Command, directory: &TempDir) -> &'c mut Command {
+    let command = command.current_dir(directory.path()).env("NETFLOW__SFLOW__LISTEN", "");
+    command.env("NETFLOW__FLUSH_INTERVAL", "1s").env("NETFLOW__SERVER__STATUSLOG", "1s")
 }
 
 fn address_behind(log: &Receiver<String>, what: &str, said: &mut Vec<String>) -> SocketAddr {

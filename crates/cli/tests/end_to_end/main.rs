@@ -17,6 +17,7 @@
 
 mod collector;
 mod commands;
+mod crashes;
 mod generated;
 mod restarts;
 #[path = "../../../storage/tests/contract/service.rs"]

@@ -54,6 +54,7 @@ fn this_year(collector: &Collector) -> Result<[u64; 3], Value> {
 fn nothing_is_lost(settings: &[(&str, &str)], disturb: impl FnOnce(&Collector)) {
     let collector = Collector::start_with(settings);
     collector.shell(&shell_block("netflow PUT"));
+    collector.wait_until_said("senders=1");
     let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| generate(collector.receiving, &stop, &sent));
@@ -106,6 +107,7 @@ fn flushes_that_wait_outlive_the_collector() {
     let settings = [("NETFLOW__STORAGE", "redis"), ("NETFLOW__REDIS__HOSTS", redis.hosts[0].as_str())];
     let collector = Collector::start_with(&settings);
     collector.shell(&shell_block("netflow PUT"));
+    collector.wait_until_said("senders=1");
     let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| generate(collector.receiving, &stop, &sent));

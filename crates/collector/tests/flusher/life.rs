@@ -80,7 +80,7 @@ impl<S: Store + 'static> Life<S> {
             self.shard.take(&Datagram { exporter: Exporter::new(SENDER, 1), received, payload: &payload });
             self.counted.push(Minute::of(Timestamp::from_seconds(exported)));
         }
-        let sealed: Sealed = self.shard.seal(Tally::new(TallyLimits::default()));
+        let sealed: Sealed = Sealed::new(vec![self.shard.seal(Tally::new(TallyLimits::default()))]);
         self.flusher.flush(&sealed, self.time(), || true).await.unwrap();
     }
 

@@ -1,0 +1,158 @@
+//! The real program is killed at random moments under load: what it had read is counted once, whatever it was doing.
+//!
+//! What was sent to a process that is killed is counted up to some datagram, and then nothing: those behind it had not
+//! reached the journal. Flows carry the number of their datagram as their octets, so that the sums show a gap or
+//! a flow that counts twice.
+
+use std::fs;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use tempfile::TempDir;
+use wire::encode;
+use wire::netflow_v5::{Header, Record};
+
+use crate::collector::{Collector, PATIENCE};
+
+const FLOWS_A_SECOND: u64 = 20_000;
+const FLOWS_A_DATAGRAM: u64 = 30;
+/// Two exporters, one for each of two receiving threads.
+const EXPORTERS: [&str; 2] = ["127.0.0.2", "127.0.0.3"];
+/// What may be lost of each run: what comes in this time, for which a loss of power is excused too (journal.sync).
+const GAP: Duration = Duration::from_millis(500);
+/// How soon it is ready again.
+const READY: Duration = Duration::from_secs(5);
+
+/// How often it is killed: CRASHES in the environment, or few enough for every change to be tested with.
+fn crashes() -> u64 {
+    std::env::var("CRASHES").map_or(20, |number| number.parse().expect("CRASHES is a number"))
+}
+
+/// Sends datagrams to a collector until it is told to stop, numbered from `first` on; says how many.
+fn send(exporter: &str, to: SocketAddr, first: u64, stop: &AtomicBool, sent: &AtomicU64) {
+    let socket = UdpSocket::bind((exporter, 0)).unwrap();
+    let begun = Instant::now();
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let due = begun.elapsed().as_micros() as u64 * FLOWS_A_SECOND / EXPORTERS.len() as u64 / 1_000_000;
+        if number * FLOWS_A_DATAGRAM >= due {
+            std::thread::sleep(Duration::from_micros(500));
+            continue;
+        }
+        let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as u32;
+        let header = Header { unix_seconds: seconds.into(), ..Header::default() };
+        let record = Record {
+            destination: [192, 0, 2, (number % 250) as u8],
+            octets: ((first + number) as u32).into(),
+            packets: 1.into(),
+            ..Record::default()
+        };
+        // Refused when the collector is gone already.
+        let _ = socket.send_to(&encode::netflow_v5(&header, &[record; FLOWS_A_DATAGRAM as usize]), to);
+        number += 1;
+        sent.store(number, Ordering::Relaxed);
+    }
+}
+
+/// Octets and flows that are counted for an exporter.
+fn counted(collector: &Collector, exporter: &str) -> [u64; 2] {
+    let year = collector.shell("date -u +%Y");
+    let (path, year) = (format!("/stats/{exporter}"), year.trim());
+    let answer = collector.rest("POST", &path, &format!(r#"{{"192.0.2.0/24":{{"years":["{year}"]}}}}"#));
+    let rows = answer["192.0.2.0/24"]["years"][0][year].as_array().unwrap_or_else(|| panic!("{answer}"));
+    ["bytes", "flows"].map(|key| rows.iter().map(|row| row[key].as_u64().unwrap()).sum())
+}
+
+/// Waits until the flush of what was recovered is durable: until then the journal is not empty.
+fn recovered(collector: &Collector) {
+    let end = Instant::now() + PATIENCE;
+    while fs::read_dir(collector.path().join("data/journal")).unwrap().next().is_some() {
+        assert!(Instant::now() < end, "not recovered: {}", collector.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// One exporter, over all runs.
+#[derive(Default)]
+struct Exporter {
+    /// Datagrams that are numbered so far.
+    sent: u64,
+    counted: [u64; 2],
+}
+
+impl Exporter {
+    /// Of the last run, all of which this many datagrams are, a first part must be counted, and nothing else.
+    fn check(&mut self, sent: u64, counted: [u64; 2]) {
+        let [octets, flows] = [0, 1].map(|index| counted[index] - self.counted[index]);
+        let datagrams = flows / FLOWS_A_DATAGRAM;
+        let numbers: u64 = (self.sent + 1..=self.sent + datagrams).sum();
+        let context = format!("{datagrams} datagrams of {sent}, numbered from {}", self.sent + 1);
+        assert_eq!((flows % FLOWS_A_DATAGRAM, octets), (0, numbers * FLOWS_A_DATAGRAM), "{context}");
+        assert!(datagrams <= sent, "{context}");
+        let excused = FLOWS_A_SECOND * GAP.as_millis() as u64 / 1000 / FLOWS_A_DATAGRAM / EXPORTERS.len() as u64;
+        assert!(sent - datagrams <= excused, "{context}");
+        self.sent += sent;
+        self.counted = counted;
+    }
+}
+
+/// Runs under load until the moment comes; says how many datagrams each exporter has sent.
+fn run_until_killed(collector: Collector, exporters: &[Exporter], moment: Duration) -> (TempDir, Vec<u64>) {
+    let stop = AtomicBool::new(false);
+    let sent = EXPORTERS.map(|_| AtomicU64::new(0));
+    let directory = std::thread::scope(|scope| {
+        for ((address, exporter), sent) in EXPORTERS.iter().zip(exporters).zip(&sent) {
+            let (to, first, stop) = (collector.receiving, exporter.sent + 1, &stop);
+            scope.spawn(move || send(address, to, first, stop, sent));
+        }
+        std::thread::sleep(moment);
+        let directory = collector.kill();
+        stop.store(true, Ordering::Relaxed);
+        directory
+    });
+    (directory, sent.into_iter().map(AtomicU64::into_inner).collect())
+}
+
+#[test]
+fn what_was_read_is_counted_once_although_the_process_is_killed() {
+    let settings = [("NETFLOW__SERVER__CORES", "2")];
+    let mut collector = Collector::start_with(&settings);
+    for exporter in EXPORTERS {
+        collector.rest(
+            "PUT",
+            &format!("/senders/{exporter}"),
+            r#"{"prefixes":[{"prefix":"192.0.2.0","prefixLen":24}]}"#,
+        );
+    }
+    collector.wait_until_said("senders=2");
+    let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    println!("seed {seed}");
+    let mut random = seed;
+    let mut next = move |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    let mut exporters = EXPORTERS.map(|_| Exporter::default());
+    let (mut slowest, mut missing) = (Duration::ZERO, 0);
+    for crash in 0..crashes() {
+        let (mut directory, sent) = run_until_killed(collector, &exporters, Duration::from_millis(50 + next(1500)));
+        // Again while it counts what it has found.
+        for _ in 0..next(3) {
+            directory = Collector::start_and_kill(directory, &settings, Duration::from_millis(next(60)));
+        }
+        let begun = Instant::now();
+        collector = Collector::start_in_with(directory, &settings);
+        slowest = slowest.max(begun.elapsed());
+        assert!(begun.elapsed() < READY, "crash {crash}: {:?}", begun.elapsed());
+        recovered(&collector);
+        for ((address, exporter), sent) in EXPORTERS.iter().zip(&mut exporters).zip(sent) {
+            let before = exporter.counted[1];
+            exporter.check(sent, counted(&collector, address));
+            missing = missing.max(sent - (exporter.counted[1] - before) / FLOWS_A_DATAGRAM);
+        }
+    }
+    let (crashes, sent) = (crashes(), exporters.iter().map(|exporter| exporter.sent).sum::<u64>());
+    println!("{crashes} crashes, {sent} datagrams; ready after {slowest:?} at most; at most {missing} of a run unread");
+    collector.terminate();
+}

@@ -1,0 +1,169 @@
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use flow::Timestamp;
+
+use super::disk::Directory;
+use super::*;
+
+const SETTINGS: Settings = Settings { sync: Sync::Interval, limit_bytes: 1 << 20 };
+
+fn flush(epoch: u32, sequence: u64) -> FlushNumber {
+    FlushNumber { epoch, sequence }
+}
+
+fn journal(folder: &Path, settings: Settings) -> Arc<Journal> {
+    Journal::open(Box::new(Directory::open(&folder.join("journal")).unwrap()), settings).unwrap()
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn take(writer: &mut Writer, second: u64, payload: &str) {
+    let (source, to) = (address("192.0.2.1:4000"), address("0.0.0.0:2055"));
+    writer.take(Timestamp::from_seconds(second), source, to, payload.as_bytes());
+}
+
+/// The payloads that a new process finds, with a space between.
+fn found(folder: &Path) -> String {
+    let journal = journal(folder, SETTINGS);
+    let mut recovery = journal.recovery();
+    let mut payloads = Vec::new();
+    while let Some(datagram) = recovery.next_datagram() {
+        assert_eq!(datagram.source, address("192.0.2.1:4000"));
+        payloads.push(String::from_utf8(datagram.payload.to_vec()).unwrap());
+    }
+    assert_eq!(recovery.recovered().datagrams, payloads.len() as u64);
+    payloads.join(" ")
+}
+
+#[test]
+fn what_was_written_is_found_flush_by_flush_in_the_order_of_its_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(folder.path(), SETTINGS);
+    let mut writers = [0, 1].map(|shard| journal.writer(shard, flush(2, 9)));
+    for (second, shard, payload) in [(5, 0, "c"), (3, 1, "b"), (6, 1, "d"), (1, 0, "-")] {
+        take(&mut writers[shard], second, payload);
+        writers[shard].commit();
+    }
+    let [mut one, mut two] = writers;
+    for writer in [&mut one, &mut two] {
+        writer.turn(flush(2, 10));
+    }
+    take(&mut two, 2, "f");
+    take(&mut one, 1, "e");
+    one.commit();
+    two.commit();
+    take(&mut one, 7, "never committed");
+    // The order within a shard is that of receipt even where the clock went back.
+    assert_eq!(found(folder.path()), "b c - d e f");
+    assert_eq!((journal.segments(), journal.counts().written, journal.counts().missed), (4, 6, 0));
+    let mut octets = 0;
+    for file in fs::read_dir(folder.path().join("journal")).unwrap() {
+        let metadata = file.unwrap().metadata().unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+        octets += metadata.len();
+    }
+    assert_eq!(journal.counts().octets, octets);
+}
+
+#[test]
+fn segments_of_durable_flushes_go_and_the_others_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(folder.path(), SETTINGS);
+    let mut writer = journal.writer(0, flush(1, 1));
+    for sequence in 1..=12 {
+        take(&mut writer, sequence, &sequence.to_string());
+        writer.turn(flush(1, sequence + 1));
+    }
+    journal.release(flush(1, 9));
+    assert_eq!(found(folder.path()), "10 11 12");
+    journal.release(flush(1, 10));
+    assert_eq!(found(folder.path()), "11 12");
+    // The first flush of the next start has counted all that was left.
+    journal.release(flush(2, 1));
+    assert_eq!((journal.segments(), journal.counts().octets), (0, 0));
+    assert_eq!(fs::read_dir(folder.path().join("journal")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_waits_is_carried_into_the_next_segment() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(folder.path(), SETTINGS);
+    let mut writer = journal.writer(0, flush(1, 1));
+    take(&mut writer, 1, "counted");
+    writer.turn(flush(1, 2));
+    writer.carry([(address("192.0.2.1:4000").into(), Timestamp::from_seconds(1), b"waits".to_vec())]);
+    take(&mut writer, 2, "next");
+    writer.commit();
+    journal.release(flush(1, 1));
+    assert_eq!(found(folder.path()), "waits next");
+    assert_eq!(journal.counts().carried, 1);
+}
+
+#[test]
+fn a_torn_tail_costs_what_is_behind_the_tear() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(folder.path(), SETTINGS);
+    let mut writer = journal.writer(3, flush(1, 1));
+    let mut ends = vec![frame_end(&journal)];
+    for second in 0..4 {
+        take(&mut writer, second, &second.to_string());
+        writer.commit();
+        ends.push(frame_end(&journal));
+    }
+    let path = folder.path().join("journal/epoch-1-flush-1-shard-3-part-0.pcap");
+    let whole = fs::read(&path).unwrap();
+    let expected = ["", "0", "0 1", "0 1 2", "0 1 2 3"];
+    for length in 0..=whole.len() {
+        fs::write(&path, &whole[..length]).unwrap();
+        let complete = ends.iter().skip(1).filter(|end| **end <= length as u64).count();
+        assert_eq!(found(folder.path()), expected[complete], "{length} octets");
+    }
+    // A sector that was never written, and more behind it.
+    let mut holed = whole.clone();
+    let (from, to) = (ends[2] as usize + 3, ends[3] as usize - 3);
+    holed[from..to].fill(0);
+    fs::write(&path, &holed).unwrap();
+    assert_eq!(found(folder.path()), "0 1");
+}
+
+fn frame_end(journal: &Journal) -> u64 {
+    journal.counts().octets
+}
+
+#[test]
+fn a_full_journal_misses_what_comes_and_goes_on_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(folder.path(), Settings { limit_bytes: 200, ..SETTINGS });
+    let mut writer = journal.writer(0, flush(1, 1));
+    take(&mut writer, 1, "a");
+    writer.turn(flush(1, 2));
+    take(&mut writer, 1, "b");
+    writer.commit();
+    take(&mut writer, 1, "missed with");
+    take(&mut writer, 1, "those beside it");
+    writer.commit();
+    journal.release(flush(1, 1));
+    take(&mut writer, 1, "missed until the next tick");
+    writer.commit();
+    journal.tick();
+    take(&mut writer, 1, "c");
+    writer.commit();
+    assert_eq!((journal.counts().missed, journal.counts().write_errors), (3, 0));
+    assert_eq!(found(folder.path()), "b c");
+}
+
+#[test]
+fn files_of_others_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    journal(folder.path(), SETTINGS);
+    let notes = folder.path().join("journal/epoch-01-flush-1-shard-0-part-0.pcap");
+    fs::write(&notes, "notes").unwrap();
+    let journal = journal(folder.path(), SETTINGS);
+    journal.release(flush(u32::MAX, u64::MAX));
+    assert_eq!((journal.segments(), fs::read_to_string(&notes).unwrap()), (0, "notes".into()));
+}

@@ -1,0 +1,124 @@
+//! One shard's end of the journal: datagrams are collected in memory and written with one call for each batch that was
+//! read, into the segment of the flush that they are counted in.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use capture::frame;
+use flow::{Exporter, Timestamp};
+use storage::spool::FlushNumber;
+
+use super::disk::File;
+use super::{Journal, Open, SegmentName};
+
+/// Octets of what is carried into a new segment that are written with one call.
+const WRITTEN_AT_ONCE: usize = 1 << 20;
+/// Where carried messages were sent to is not known any more.
+const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// Writes the segments of one shard.
+#[derive(Debug)]
+pub struct Writer {
+    journal: Arc<Journal>,
+    /// The segment that is written, or will be when there is something to write.
+    name: SegmentName,
+    /// `None` until something is written into it.
+    open: Option<Arc<Open>>,
+    /// Records that are not written yet.
+    octets: Vec<u8>,
+    datagrams: u64,
+}
+
+impl Writer {
+    pub(super) fn new(journal: Arc<Journal>, shard: u16, flush: FlushNumber) -> Self {
+        let name = SegmentName { flush, shard, part: 0 };
+        Self { journal, name, open: None, octets: Vec::new(), datagrams: 0 }
+    }
+
+    /// Takes a datagram that is counted in the current flush. It is written by the next [`commit`](Self::commit).
+    pub fn take(&mut self, received: Timestamp, source: SocketAddr, destination: SocketAddr, payload: &[u8]) {
+        match frame::append(&mut self.octets, received, source, destination, payload) {
+            Ok(_) => self.datagrams += 1,
+            // Received behind the year 2106, or longer than an IP packet may be.
+            Err(_) => self.journal.missed(1),
+        }
+    }
+
+    /// Writes what was taken. When the disk refuses, it is missed.
+    pub fn commit(&mut self) {
+        if self.octets.is_empty() {
+            return;
+        }
+        let datagrams = std::mem::take(&mut self.datagrams);
+        if self.journal.resting.load(Ordering::Relaxed) {
+            self.journal.missed(datagrams);
+        } else if let Err(error) = self.write(datagrams) {
+            self.give_up_on_segment();
+            self.journal.missed(datagrams);
+            self.journal.rest(&self.name, &error);
+        }
+        self.octets.clear();
+    }
+
+    fn write(&mut self, datagrams: u64) -> io::Result<()> {
+        if self.open.as_ref().is_some_and(|open| open.is_doubtful.load(Ordering::Relaxed)) {
+            self.give_up_on_segment();
+        }
+        let header = if self.open.is_some() { 0 } else { frame::FILE_HEADER.len() };
+        let octets = (self.octets.len() + header) as u64;
+        self.journal.require_room(octets)?;
+        let open = match &self.open {
+            Some(open) => Arc::clone(open),
+            None => {
+                let open = Arc::new(self.journal.create(self.name)?);
+                self.open = Some(Arc::clone(&open));
+                append_all(open.file.as_ref(), &frame::FILE_HEADER)?;
+                open
+            }
+        };
+        append_all(open.file.as_ref(), &self.octets)?;
+        self.journal.wrote(&open, octets, datagrams);
+        Ok(())
+    }
+
+    /// What comes next goes into another part: behind something half written it would not be found.
+    fn give_up_on_segment(&mut self) {
+        self.open = None;
+        self.name.part += 1;
+    }
+
+    /// From now on, what is taken is counted in this flush.
+    pub fn turn(&mut self, flush: FlushNumber) {
+        self.commit();
+        self.open = None;
+        self.name = SegmentName { flush, part: 0, ..self.name };
+    }
+
+    /// Writes what waits for its template into the current segment: it is counted in this flush, or carried on. For each
+    /// set, who sent it, when it was received, and a message that holds it alone.
+    pub fn carry(&mut self, waiting: impl IntoIterator<Item = (Exporter, Timestamp, Vec<u8>)>) {
+        for (Exporter { address, port }, received, message) in waiting {
+            self.take(received, SocketAddr::new(address, port), ANYWHERE, &message);
+            self.journal.carried();
+            if self.octets.len() >= WRITTEN_AT_ONCE {
+                self.commit();
+            }
+        }
+        self.commit();
+    }
+}
+
+fn append_all(file: &dyn File, octets: &[u8]) -> io::Result<()> {
+    let mut rest = octets;
+    while !rest.is_empty() {
+        match file.append(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
