@@ -62,6 +62,15 @@ impl Sqlite {
         })
     }
 
+    /// Whether a file that is there has the layout of an older program, which [`open`](Self::open) would bring up to date;
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] when it is no file of ours, or that of a newer program.
+    pub fn is_older(path: &Path) -> Result<bool, StoreError> {
+        schema::is_older(path)
+    }
+
     /// Opens a file that is there, without ever writing to it; others may write to it meanwhile. What would write fails.
     ///
     /// # Errors

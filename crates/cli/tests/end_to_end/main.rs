@@ -24,6 +24,7 @@ mod restarts;
 mod service;
 mod stores;
 mod traffic;
+mod upgrade;
 
 use std::collections::BTreeMap;
 use std::fs;

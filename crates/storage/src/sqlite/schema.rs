@@ -63,6 +63,12 @@ pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     }
 }
 
+/// Whether a file that is there has the layout of an older program, which opening it would bring up to date; changes
+/// nothing.
+pub(super) fn is_older(path: &Path) -> Result<bool, StoreError> {
+    Ok(version(&open_reader(path)?, path)? < MIGRATIONS.len())
+}
+
 /// SQLite gives its other files the mode of the first one.
 fn make(path: &Path) -> std::io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {

@@ -36,8 +36,9 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     if !state.exists() {
         return;
     }
-    match Sqlite::open_read_only(&state) {
-        Ok(_) => findings.good(&format!("state: {}", state.display())),
+    match Sqlite::is_older(&state) {
+        Ok(false) => findings.good(&format!("state: {}", state.display())),
+        Ok(true) => findings.note(&format!("state: {} is brought to a newer layout at the start", state.display())),
         Err(error) => findings.fault(ExitCode::Store, &format!("state: {error}")),
     }
     if let Some(process) = running_collector(&state) {

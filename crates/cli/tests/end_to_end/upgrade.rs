@@ -1,0 +1,85 @@
+//! State that another version of the program wrote: older state is taken over whole, newer state is refused untouched.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::collector::Collector;
+
+/// Makes the state file of a data directory from SQL.
+fn restore(directory: &Path, sql: &Path) {
+    fs::create_dir(directory.join("data")).unwrap();
+    let status = Command::new("sqlite3")
+        .arg(directory.join("data/netflow.sqlite"))
+        .stdout(Stdio::null())
+        .stdin(Stdio::from(File::open(sql).unwrap()))
+        .status()
+        .expect("installed by `make test`");
+    assert!(status.success());
+}
+
+fn first_version() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let sql = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/end_to_end/state_version_1.sql");
+    restore(directory.path(), Path::new(sql));
+    directory
+}
+
+/// What the program says and how it ends.
+fn netflow(directory: &Path, arguments: &[&str]) -> (String, Option<i32>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_netflow"))
+        .current_dir(directory)
+        .args(arguments)
+        .env("NETFLOW__NETFLOW__LISTEN", "127.0.0.1:0")
+        .env("NETFLOW__SFLOW__LISTEN", "")
+        .env("NETFLOW__HTTP__LISTEN", "127.0.0.1:0")
+        .output()
+        .unwrap();
+    (String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(), output.status.code())
+}
+
+#[test]
+fn state_of_the_first_version_is_taken_over_whole() {
+    let directory = first_version();
+    let before = fs::read(directory.path().join("data/netflow.sqlite")).unwrap();
+    let (said, code) = netflow(directory.path(), &["check-config"]);
+    assert!(code == Some(0) && said.contains("is brought to a newer layout at the start"), "{said}");
+    assert_eq!(fs::read(directory.path().join("data/netflow.sqlite")).unwrap(), before);
+    let collector = Collector::start_in(directory);
+    let senders = collector.rest("GET", "/senders", "");
+    assert!(senders.to_string().contains("127.0.0.1"), "{senders}");
+    let names = json!(["all", "srcip:198.51.100.1", "dstip:192.0.2.1"]);
+    let answer = collector.rest(
+        "POST",
+        "/stats/127.0.0.1",
+        &json!({ "192.0.2.0/24": { "years": [{ "2026": names }] } }).to_string(),
+    );
+    let rows = answer["192.0.2.0/24"]["years"][0]["2026"].as_array().unwrap_or_else(|| panic!("{answer}"));
+    assert_eq!(rows.len(), 3, "{answer}");
+    for row in rows {
+        assert_eq!((&row["bytes"], &row["pkts"], &row["flows"]), (&json!(2000), &json!(6), &json!(2)), "{answer}");
+    }
+    // The writer is the same as before, in its next epoch.
+    let (directory, _) = collector.terminate();
+    let identity = "SELECT printf('%016x', writer), epoch FROM identity";
+    let output =
+        Command::new("sqlite3").arg(directory.path().join("data/netflow.sqlite")).arg(identity).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "4866ee8fbd72a805|2");
+}
+
+#[test]
+fn state_of_a_newer_version_is_refused_and_left_as_it_is() {
+    let directory = first_version();
+    let path = directory.path().join("data/netflow.sqlite");
+    let status = Command::new("sqlite3").arg(&path).arg("PRAGMA user_version = 99").status().unwrap();
+    assert!(status.success());
+    let before = fs::read(&path).unwrap();
+    for command in [&["serve"][..], &["check-config"], &["store", "check"]] {
+        let (said, code) = netflow(directory.path(), command);
+        assert_eq!(code, Some(5), "{command:?}: {said}");
+        assert!(said.contains("layout version 99"), "{command:?}: {said}");
+        assert_eq!(fs::read(&path).unwrap(), before, "{command:?}");
+    }
+}
