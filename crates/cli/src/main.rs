@@ -19,11 +19,14 @@ use commands::Command;
 use exit_code::Failure;
 use tracing_subscriber::filter::LevelFilter;
 
+/// The version, and the commit that a release was built from.
+const VERSION: &str = env!("NETFLOW_VERSION");
+
 /// Counts the flows that routers report.
 ///
 /// Receives NetFlow, IPFIX and sFlow, and answers how many bytes, packets and flows each monitored prefix had.
 #[derive(Debug, Parser)]
-#[command(name = "netflow", version, after_help = exit_code::HELP)]
+#[command(name = "netflow", version = VERSION, after_help = exit_code::HELP)]
 struct Arguments {
     /// The configuration file
     #[arg(long, value_name = "FILE", global = true)]

@@ -1,0 +1,130 @@
+//! The copyright file of packages: our licence, and those of all crates that are built into the program.
+//!
+//! Where a crate may be taken under Apache-2.0, it is: that asks for its NOTICE only, and Debian has the text. Of all
+//! others the licence is given as the crate has it. A crate without one is an error, so that none is forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+const HEAD: &str = "\
+Copyright: the authors of netflow.
+
+netflow is licensed under the Apache License, Version 2.0. On Debian systems its text is in
+/usr/share/common-licenses/Apache-2.0.
+
+The program holds the libraries below. Where one may be taken under Apache-2.0, it is.
+SQLite, which comes with libsqlite3-sys, is in the public domain.
+";
+
+/// A crate in the program.
+struct Library {
+    name: String,
+    version: String,
+    licence: String,
+    source: String,
+    /// Texts that have to go with it.
+    texts: Vec<String>,
+}
+
+/// Writes the file.
+pub(crate) fn write(path: &Path) -> Result<()> {
+    fs::write(path, text(&libraries()?)).with_context(|| path.display().to_string())
+}
+
+/// All crates of others that end up in the program on Linux: not those that only tests or builds need.
+fn libraries() -> Result<Vec<Library>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", "x86_64-unknown-linux-gnu"])
+        .output()?;
+    if !output.status.success() {
+        bail!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let by_id = |list: &Value| -> BTreeMap<String, Value> {
+        items(list).map(|item| (text_of(at(item, "id")), item.clone())).collect()
+    };
+    let (packages, nodes) = (by_id(at(&metadata, "packages")), by_id(at(at(&metadata, "resolve"), "nodes")));
+    let root = packages.iter().find(|(_, package)| at(package, "name") == "cli").context("there is no crate cli")?.0;
+    let (mut found, mut waiting) = (BTreeSet::new(), vec![root.clone()]);
+    while let Some(id) = waiting.pop() {
+        let built_in = |dependency: &&Value| items(at(dependency, "dep_kinds")).any(|kind| at(kind, "kind").is_null());
+        let is_macro = |id: &str| {
+            packages.get(id).is_some_and(|package| {
+                items(at(package, "targets")).any(|target| items(at(target, "kind")).any(|kind| kind == "proc-macro"))
+            })
+        };
+        if !is_macro(&id) && found.insert(id.clone()) {
+            let node = nodes.get(&id).with_context(|| id.clone())?;
+            waiting.extend(items(at(node, "deps")).filter(built_in).map(|dependency| text_of(at(dependency, "pkg"))));
+        }
+    }
+    let of_others = |package: &&Value| !at(package, "source").is_null();
+    found.iter().filter_map(|id| packages.get(id)).filter(of_others).map(library).collect()
+}
+
+fn library(package: &Value) -> Result<Library> {
+    let name = text_of(at(package, "name"));
+    let licence = text_of(at(package, "license"));
+    let folder = text_of(at(package, "manifest_path"));
+    let folder = Path::new(&folder).parent().context("a manifest is in a folder")?;
+    // `A OR B` is a choice; `A/B` is how it was written before SPDX.
+    let apache = licence.split(" OR ").flat_map(|part| part.split('/')).any(|part| part.trim() == "Apache-2.0");
+    let wanted: &[&str] = if apache { &["NOTICE"] } else { &["LICEN", "COPYING", "UNLICENSE", "NOTICE"] };
+    let mut texts = Vec::new();
+    let mut files: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
+    files.sort_by_key(fs::DirEntry::file_name);
+    for file in files.iter().filter(|file| file.path().is_file()) {
+        let file_name = file.file_name().to_string_lossy().to_uppercase();
+        if wanted.iter().any(|start| file_name.starts_with(start)) {
+            let text = fs::read_to_string(file.path())?.trim().to_owned();
+            // Debian has this one.
+            if !text.starts_with("Apache License") {
+                texts.push(text);
+            }
+        }
+    }
+    if texts.is_empty() && !apache {
+        bail!("{name} ({licence}) has no file with its licence");
+    }
+    Ok(Library {
+        name,
+        version: text_of(at(package, "version")),
+        licence,
+        source: text_of(at(package, "repository")),
+        texts,
+    })
+}
+
+fn text(libraries: &[Library]) -> String {
+    let mut document = HEAD.to_owned();
+    let mut texts = BTreeMap::<&str, Vec<&str>>::new();
+    for library in libraries {
+        let _ = write!(document, "\n{} {}: {}", library.name, library.version, library.licence);
+        if !library.source.is_empty() {
+            let _ = write!(document, "\n  {}", library.source);
+        }
+        library.texts.iter().for_each(|text| texts.entry(text).or_default().push(&library.name));
+    }
+    for (text, names) in texts {
+        let _ = write!(document, "\n\n{}\n{}:\n\n{text}", "-".repeat(80), names.join(", "));
+    }
+    document + "\n"
+}
+
+fn at<'a>(value: &'a Value, key: &str) -> &'a Value {
+    value.get(key).unwrap_or(&Value::Null)
+}
+
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
