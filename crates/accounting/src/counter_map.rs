@@ -56,30 +56,27 @@ fn folded_product(a: u64, b: u64) -> usize {
     (product as u64 ^ (product >> 64) as u64) as usize
 }
 
-/// What is added to a counter, prepared once for all tables that it is added to.
-#[derive(Clone, Copy, Debug)]
+/// What is added to a counter, as it stands in a slot. Prepared once for all tables that it is added to.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Amount {
-    counters: Counters,
     packets: u32,
-    /// As in a slot, save that [`TAKEN`] and [`WIDE`] are clear; or [`Amount::NEVER_FITS`].
+    /// [`TAKEN`] and [`WIDE`] are clear.
     rest: u64,
 }
 
 impl Amount {
-    /// Carries when it is added to any slot that is taken.
-    const NEVER_FITS: u64 = u64::MAX;
-
-    pub(crate) fn new(counters: Counters) -> Self {
-        match u32::try_from(counters.packets) {
-            Ok(packets) if counters.bytes <= MOST_BYTES && counters.flows <= MOST_FLOWS => {
-                Self { counters, packets, rest: counters.flows << FLOWS_SHIFT | counters.bytes << BYTES_SHIFT }
-            }
-            _ => Self { counters, packets: 0, rest: Self::NEVER_FITS },
-        }
+    /// `None` when it does not fit a slot.
+    #[inline]
+    pub(crate) fn new(counters: Counters) -> Option<Self> {
+        let packets = u32::try_from(counters.packets).ok()?;
+        let fits = counters.bytes <= MOST_BYTES && counters.flows <= MOST_FLOWS;
+        fits.then_some(Self { packets, rest: counters.flows << FLOWS_SHIFT | counters.bytes << BYTES_SHIFT })
     }
 
-    pub(crate) fn counters(&self) -> Counters {
-        self.counters
+    #[inline]
+    pub(crate) fn counters(self) -> Counters {
+        let bytes = self.rest >> BYTES_SHIFT & MOST_BYTES;
+        Counters { bytes, packets: self.packets.into(), flows: self.rest >> FLOWS_SHIFT }
     }
 }
 
@@ -87,7 +84,7 @@ impl Amount {
 #[derive(Clone, Debug)]
 pub(crate) struct CounterMap<K> {
     /// None, or a power of two of them, at most three quarters of their slots taken.
-    buckets: Vec<Bucket<K>>,
+    buckets: Box<[Bucket<K>]>,
     len: usize,
     /// What did not fit the slot of its key; the key has a slot all the same.
     wide: BTreeMap<K, Counters>,
@@ -133,14 +130,12 @@ impl<K: MapKey> Bucket<K> {
 
     #[inline(always)]
     fn counters(&self, slot: usize) -> Counters {
-        let rest = self.rest[slot % SLOTS];
-        let bytes = rest >> BYTES_SHIFT & MOST_BYTES;
-        Counters { bytes, packets: self.packets[slot % SLOTS].into(), flows: rest >> FLOWS_SHIFT }
+        Amount { packets: self.packets[slot % SLOTS], rest: self.rest[slot % SLOTS] }.counters()
     }
 
     /// Adds to a slot that is taken; `false` when the sum does not fit, and then nothing is added.
     #[inline(always)]
-    fn add(&mut self, slot: usize, amount: &Amount) -> bool {
+    fn add(&mut self, slot: usize, amount: Amount) -> bool {
         let rest = &mut self.rest[slot % SLOTS];
         let packets = &mut self.packets[slot % SLOTS];
         let (sum, flows_carry) = rest.overflowing_add(amount.rest);
@@ -180,21 +175,21 @@ impl<K: MapKey> Bucket<K> {
 
 impl<K> Default for CounterMap<K> {
     fn default() -> Self {
-        Self { buckets: Vec::new(), len: 0, wide: BTreeMap::new() }
+        Self { buckets: Box::default(), len: 0, wide: BTreeMap::new() }
     }
 }
 
 impl<K: MapKey> CounterMap<K> {
     /// Adds to the counters of a key with this hash; `true` when they are new.
     #[inline(always)]
-    pub(crate) fn add(&mut self, key: K, hash: usize, amount: &Amount) -> bool {
+    pub(crate) fn add(&mut self, key: K, hash: usize, amount: Amount) -> bool {
         let mask = self.buckets.len().wrapping_sub(1);
         let mut at = hash & mask;
         while let Some(bucket) = self.buckets.get_mut(at) {
             if let Some(slot) = bucket.find(key) {
                 if !bucket.add(slot, amount) {
                     let narrow = bucket.empty(slot);
-                    self.widen(key, narrow, amount.counters);
+                    self.widen(key, narrow, amount.counters());
                 }
                 return false;
             }
@@ -203,12 +198,26 @@ impl<K: MapKey> CounterMap<K> {
             }
             at = (at + 1) & mask;
         }
-        self.insert(key, hash, amount);
+        self.insert(key, hash, amount.packets, TAKEN | amount.rest);
         true
+    }
+
+    /// The same for counters of any size.
+    pub(crate) fn add_counters(&mut self, key: K, counters: Counters) -> bool {
+        let hash = key.hash(Seed::of_process());
+        if let Some(amount) = Amount::new(counters) {
+            return self.add(key, hash, amount);
+        }
+        let new = self.add(key, hash, Amount::default());
+        let slot = self.slot(key, hash);
+        let narrow = slot.map_or(Counters::ZERO, |(bucket, slot)| bucket.empty(slot));
+        self.widen(key, narrow, counters);
+        new
     }
 
     /// Adds what was in a slot and what did not fit it.
     #[cold]
+    #[inline(never)]
     fn widen(&mut self, key: K, narrow: Counters, more: Counters) {
         let wide = self.wide.entry(key).or_default();
         wide.add(narrow);
@@ -216,18 +225,12 @@ impl<K: MapKey> CounterMap<K> {
     }
 
     #[inline(never)]
-    fn insert(&mut self, key: K, hash: usize, amount: &Amount) {
+    fn insert(&mut self, key: K, hash: usize, packets: u32, rest: u64) {
         if (self.len + 1) * 4 > self.buckets.len() * SLOTS * 3 {
-            let buckets = (self.buckets.len() * 2).max(1);
-            self.rebuild(buckets, |_, _| true);
+            self.grow();
         }
         self.len += 1;
-        if amount.rest == Amount::NEVER_FITS {
-            self.widen(key, Counters::ZERO, amount.counters);
-            self.place(key, hash, 0, TAKEN | WIDE);
-        } else {
-            self.place(key, hash, amount.packets, TAKEN | amount.rest);
-        }
+        self.place(key, hash, packets, rest);
     }
 
     /// Gives a key that has none a slot. There is always one.
@@ -243,23 +246,34 @@ impl<K: MapKey> CounterMap<K> {
         }
     }
 
-    /// Moves all that is kept into so many new buckets.
-    #[inline]
+    /// Moves everything into twice as many buckets.
+    #[cold]
     #[expect(clippy::indexing_slicing, reason = "slots that are taken are slots")]
-    fn rebuild(&mut self, buckets: usize, mut keeps: impl FnMut(K, &Counters) -> bool) {
+    fn grow(&mut self) {
         let seed = Seed::of_process();
-        let old = std::mem::replace(&mut self.buckets, vec![Bucket::default(); buckets]);
-        self.len = 0;
+        let buckets = (self.buckets.len() * 2).max(1);
+        let old = std::mem::replace(&mut self.buckets, vec![Bucket::default(); buckets].into());
         for bucket in &old {
             for slot in bucket.taken() {
                 let key = bucket.keys[slot];
-                if keeps(key, &self.whole(bucket, slot)) {
-                    self.len += 1;
-                    self.place(key, key.hash(seed), bucket.packets[slot], bucket.rest[slot]);
-                } else if bucket.rest[slot] & WIDE != 0 {
-                    self.wide.remove(&key);
-                }
+                self.place(key, key.hash(seed), bucket.packets[slot], bucket.rest[slot]);
             }
+        }
+    }
+
+    /// The slot of a key with this hash.
+    fn slot(&mut self, key: K, hash: usize) -> Option<(&mut Bucket<K>, usize)> {
+        let mask = self.buckets.len().wrapping_sub(1);
+        let mut at = hash & mask;
+        loop {
+            let bucket = self.buckets.get(at)?;
+            if let Some(slot) = bucket.find(key) {
+                return self.buckets.get_mut(at).map(|bucket| (bucket, slot));
+            }
+            if !bucket.is_full() {
+                return None;
+            }
+            at = (at + 1) & mask;
         }
     }
 
@@ -306,21 +320,48 @@ impl<K: MapKey> CounterMap<K> {
         }
     }
 
-    /// Forgets those for which `keeps` is false.
-    #[inline]
-    pub(crate) fn retain(&mut self, keeps: impl FnMut(K, &Counters) -> bool) {
-        self.rebuild(self.buckets.len(), keeps);
+    /// Forgets those for which `keeps` is false. The room stays; `spare` is room to move the others in.
+    #[expect(clippy::indexing_slicing, reason = "slots that are taken are slots")]
+    pub(crate) fn retain(&mut self, spare: &mut Vec<Kept<K>>, mut keeps: impl FnMut(K, &Counters) -> bool) {
+        spare.clear();
+        for bucket in &self.buckets {
+            for slot in bucket.taken() {
+                let key = bucket.keys[slot];
+                if keeps(key, &self.whole(bucket, slot)) {
+                    spare.push(Kept { key, packets: bucket.packets[slot], rest: bucket.rest[slot] });
+                }
+            }
+        }
+        self.buckets.fill(Bucket::default());
+        self.len = spare.len();
+        let seed = Seed::of_process();
+        for Kept { key, packets, rest } in &*spare {
+            self.place(*key, key.hash(seed), *packets, *rest);
+        }
+        if !self.wide.is_empty() {
+            let mut wide = std::mem::take(&mut self.wide);
+            wide.retain(|key, _| self.slot(*key, key.hash(seed)).is_some());
+            self.wide = wide;
+        }
     }
 
     /// Forgets all. Keeps its room, unless little of it was used.
     pub(crate) fn clear(&mut self) {
         if self.buckets.len() * SLOTS > 8 * self.len.max(SLOTS) {
-            self.buckets = Vec::new();
+            self.buckets = Box::default();
         }
         self.buckets.fill(Bucket::default());
         self.wide.clear();
         self.len = 0;
     }
+}
+
+/// A slot on its way to its new place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept<K> {
+    key: K,
+    packets: u32,
+    rest: u64,
 }
 
 #[cfg(test)]
@@ -343,7 +384,7 @@ mod tests {
     }
 
     fn add<K: MapKey>(map: &mut CounterMap<K>, key: K, counters: Counters) -> bool {
-        map.add(key, key.hash(Seed::of_process()), &Amount::new(counters))
+        map.add_counters(key, counters)
     }
 
     fn get<K: MapKey>(map: &CounterMap<K>, key: K) -> Option<Counters> {
@@ -397,7 +438,7 @@ mod tests {
             assert_eq!(get(&map, 7), Some(sum));
         }
         assert_eq!((map.len(), sorted(&map)), (1, vec![(7, sum)]));
-        map.retain(|_, counters| *counters == sum);
+        map.retain(&mut Vec::new(), |_, counters| *counters == sum);
         assert_eq!(sorted(&map), [(7, sum)]);
         add(&mut map, 7, Counters { bytes: u64::MAX, packets: u64::MAX, flows: u64::MAX });
         assert_eq!(get(&map, 7), Some(Counters { bytes: u64::MAX, packets: u64::MAX, flows: u64::MAX }));
@@ -419,7 +460,7 @@ mod tests {
                         model.clear();
                     }
                     1 | 2 => {
-                        map.retain(|key, counters| key % 3 != 0 && counters.bytes > 0);
+                        map.retain(&mut Vec::new(), |key, counters| key % 3 != 0 && counters.bytes > 0);
                         model.retain(|key, counters| key % 3 != 0 && counters.bytes > 0);
                     }
                     _ => {

@@ -7,7 +7,9 @@
 
 use std::net::IpAddr;
 
-use flow::{Prefix, canonical};
+use flow::Prefix;
+
+use crate::table::Key;
 
 /// An immutable set of prefixes.
 #[derive(Clone, Debug)]
@@ -50,15 +52,15 @@ impl PrefixTable {
     /// Visits the indices (into the slice that the table was made of) of all prefixes that contain the address, the
     /// longest first. An IPv4-mapped IPv6 address counts as the IPv4 address.
     pub fn covering(&self, address: IpAddr, visit: &mut impl FnMut(u32)) {
-        self.walk(self.innermost(address), visit);
+        self.walk(self.innermost(Key::of_address(address)), visit);
     }
 
     /// The longest prefix that contains the address.
     #[inline]
-    pub(crate) fn innermost(&self, address: IpAddr) -> Option<u32> {
-        let innermost = match canonical(address) {
-            IpAddr::V4(address) => self.ipv4.innermost(address.to_bits()),
-            IpAddr::V6(address) => self.ipv6.innermost(address.to_bits()),
+    pub(crate) fn innermost(&self, address: Key) -> Option<u32> {
+        let innermost = match address {
+            Key::Short(address) => self.ipv4.innermost(address),
+            Key::Long(address) => self.ipv6.innermost(address),
         };
         (innermost != NONE).then_some(innermost)
     }

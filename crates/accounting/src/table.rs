@@ -3,12 +3,11 @@
 //! IPv4 addresses and numbers have keys of 4 bytes, IPv6 addresses of 16: two maps, so that the common case is small.
 //! What lives here is in memory only; its encoding is in [`block`](crate::block).
 
-use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use flow::{Counters, canonical};
 
-use crate::counter_map::{Amount, CounterMap, MapKey, Seed};
+use crate::counter_map::{CounterMap, Kept, MapKey, Seed};
 use crate::field::{Field, Name, Value};
 
 /// A value as a map key. Ordered as blocks order it: numbers and IPv4 addresses by value, then IPv6 addresses.
@@ -38,16 +37,6 @@ impl Key {
         }
     }
 
-    /// With its hash, which can be used for all tables.
-    #[inline]
-    pub(crate) fn hashed(self, seed: Seed) -> HashedKey {
-        let hash = match self {
-            Self::Short(key) => key.hash(seed),
-            Self::Long(key) => key.hash(seed),
-        };
-        HashedKey { key: self, hash }
-    }
-
     /// The value that this key stands for in a field.
     pub(crate) fn value(self, field: Field) -> Value {
         match self {
@@ -58,32 +47,12 @@ impl Key {
     }
 }
 
-/// A key with its hash.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct HashedKey {
-    key: Key,
-    hash: usize,
-}
-
-/// A number with its hash.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct HashedNumber {
-    number: u32,
-    hash: usize,
-}
-
-impl HashedNumber {
-    #[inline]
-    pub(crate) fn new(number: u32, seed: Seed) -> Self {
-        Self { number, hash: number.hash(seed) }
-    }
-}
-
 /// The counters of one table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
     short: CounterMap<u32>,
-    long: CounterMap<u128>,
+    /// Most tables have none.
+    long: Option<Box<CounterMap<u128>>>,
     other: Counters,
     truncated: bool,
 }
@@ -103,18 +72,23 @@ pub(crate) struct Rows {
 
 impl Table {
     /// Adds to a counter; `true` when the table had not had it before.
-    #[inline]
-    pub(crate) fn add(&mut self, HashedKey { key, hash }: HashedKey, amount: &Amount) -> bool {
+    pub(crate) fn add(&mut self, key: Key, counters: Counters) -> bool {
         match key {
-            Key::Short(key) => self.short.add(key, hash, amount),
-            Key::Long(key) => self.long.add(key, hash, amount),
+            Key::Short(key) => self.short.add_counters(key, counters),
+            Key::Long(key) => self.long().add_counters(key, counters),
         }
     }
 
-    /// Adds to the counter of a number; `true` when the table had not had it before.
+    /// The counters of numbers or IPv4 addresses, to be added to.
     #[inline]
-    pub(crate) fn add_number(&mut self, HashedNumber { number, hash }: HashedNumber, amount: &Amount) -> bool {
-        self.short.add(number, hash, amount)
+    pub(crate) fn short(&mut self) -> &mut CounterMap<u32> {
+        &mut self.short
+    }
+
+    /// The counters of IPv6 addresses, to be added to.
+    #[inline]
+    pub(crate) fn long(&mut self) -> &mut CounterMap<u128> {
+        self.long.get_or_insert_default()
     }
 
     /// Adds something that has no name (any more).
@@ -123,25 +97,33 @@ impl Table {
         self.truncated = true;
     }
 
-    /// Adds all rows of another table.
+    /// Adds all rows of a decoded block.
     pub(crate) fn merge(&mut self, rows: &Rows) {
-        let seed = Seed::of_process();
         for (key, counters) in &rows.short {
-            self.short.add(*key, key.hash(seed), &Amount::new(*counters));
+            self.add(Key::Short(*key), *counters);
         }
         for (key, counters) in &rows.long {
-            self.long.add(*key, key.hash(seed), &Amount::new(*counters));
+            self.add(Key::Long(*key), *counters);
         }
         self.other.add(rows.other);
         self.truncated |= rows.truncated;
     }
 
+    /// Adds all of another table.
+    pub(crate) fn merge_table(&mut self, table: &Self) {
+        table.each(|key, counters| {
+            self.add(key, counters);
+        });
+        self.other.add(table.other);
+        self.truncated |= table.truncated;
+    }
+
     /// The counters of one value.
     pub(crate) fn get(&self, key: Key) -> Option<Counters> {
-        let HashedKey { key, hash } = key.hashed(Seed::of_process());
+        let seed = Seed::of_process();
         match key {
-            Key::Short(key) => self.short.get(key, hash),
-            Key::Long(key) => self.long.get(key, hash),
+            Key::Short(key) => self.short.get(key, key.hash(seed)),
+            Key::Long(key) => self.long.as_ref()?.get(key, key.hash(seed)),
         }
     }
 
@@ -158,7 +140,7 @@ impl Table {
     /// How many values it tells apart.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.short.len() + self.long.len()
+        self.short.len() + self.long.as_ref().map_or(0, |long| long.len())
     }
 
     /// Whether nothing was ever added.
@@ -168,34 +150,51 @@ impl Table {
 
     /// Keeps the largest values by bytes, of equally large ones those that come first, and folds the rest into
     /// `other`. Returns how many were folded.
-    pub(crate) fn fold(&mut self, limit: usize) -> usize {
+    pub(crate) fn fold(&mut self, limit: usize, room: &mut FoldRoom) -> usize {
         let folded = self.len().saturating_sub(limit);
         if folded == 0 {
             return 0;
         }
-        // The size of the largest one that goes; all larger ones stay, and as many of the same size as there is room.
-        let mut sizes = Vec::with_capacity(self.len());
-        self.each(|_, counters| sizes.push(counters.bytes));
-        let (larger, size, _) = sizes.select_nth_unstable_by_key(limit, |bytes| Reverse(*bytes));
-        let size = *size;
-        let room = limit - larger.iter().filter(|bytes| **bytes > size).count();
-        let mut equal = Vec::new();
-        self.each(|key, counters| {
-            if counters.bytes == size {
-                equal.push(key);
+        let FoldRoom { edge, short, long } = room;
+        // How many values there are of about each size tells about which size is the smallest that stays.
+        let mut sizes = [0usize; SIZES];
+        self.each(|_, counters| {
+            if let Some(count) = sizes.get_mut(about(counters.bytes)) {
+                *count += 1;
             }
         });
-        let first_folded = *equal.select_nth_unstable(room).1;
+        let mut left = limit;
+        let mut about_last = SIZES;
+        for (size, count) in sizes.iter().enumerate().rev() {
+            about_last = size;
+            match left.checked_sub(*count) {
+                Some(less) => left = less,
+                None => break,
+            }
+        }
+        // Only those of about that size have to be looked at one by one: so many of them stay.
+        edge.clear();
+        self.each(|key, counters| {
+            if about(counters.bytes) == about_last {
+                edge.push((counters.bytes, key));
+            }
+        });
+        let order = |a: &(u64, Key), b: &(u64, Key)| b.0.cmp(&a.0).then(a.1.cmp(&b.1));
+        let first_folded =
+            if left < edge.len() { *edge.select_nth_unstable_by(left, order).1 } else { (0, Key::Short(0)) };
         let mut rest = Counters::ZERO;
         let mut keeps = |key: Key, counters: &Counters| {
-            let kept = counters.bytes > size || counters.bytes == size && key < first_folded;
+            let size = about(counters.bytes);
+            let kept = size > about_last || size == about_last && order(&(counters.bytes, key), &first_folded).is_lt();
             if !kept {
                 rest.add(*counters);
             }
             kept
         };
-        self.short.retain(|key, counters| keeps(Key::Short(key), counters));
-        self.long.retain(|key, counters| keeps(Key::Long(key), counters));
+        self.short.retain(short, |key, counters| keeps(Key::Short(key), counters));
+        if let Some(map) = &mut self.long {
+            map.retain(long, |key, counters| keeps(Key::Long(key), counters));
+        }
         self.add_other(rest);
         folded
     }
@@ -204,12 +203,19 @@ impl Table {
     #[inline]
     pub(crate) fn each(&self, mut visit: impl FnMut(Key, Counters)) {
         self.short.each(|key, counters| visit(Key::Short(key), counters));
-        self.long.each(|key, counters| visit(Key::Long(key), counters));
+        if let Some(long) = &self.long {
+            long.each(|key, counters| visit(Key::Long(key), counters));
+        }
     }
 
     /// Everything, sorted.
     pub(crate) fn rows(&self) -> Rows {
-        Rows { short: sorted(&self.short), long: sorted(&self.long), other: self.other, truncated: self.truncated }
+        Rows {
+            short: sorted(&self.short),
+            long: self.long.as_deref().map(sorted).unwrap_or_default(),
+            other: self.other,
+            truncated: self.truncated,
+        }
     }
 
     /// Everything, sorted, folded to a limit.
@@ -218,17 +224,41 @@ impl Table {
             return self.rows();
         }
         let mut folded = self.clone();
-        folded.fold(limit);
+        folded.fold(limit, &mut FoldRoom::default());
         folded.rows()
     }
 
     /// Forgets everything and keeps room for about as much as there was.
     pub(crate) fn clear(&mut self) {
         self.short.clear();
-        self.long.clear();
+        if let Some(long) = &mut self.long {
+            long.clear();
+        }
         self.other = Counters::ZERO;
         self.truncated = false;
     }
+}
+
+/// Room that folding needs, kept from one time to the next.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FoldRoom {
+    edge: Vec<(u64, Key)>,
+    short: Vec<Kept<u32>>,
+    long: Vec<Kept<u128>>,
+}
+
+/// How many sizes are told apart by [`about`].
+const SIZES: usize = 64 << SIZE_BITS;
+/// Bits behind the highest one that a size is told apart by.
+const SIZE_BITS: u32 = 4;
+
+/// Sizes that differ by less than a sixteenth are mostly about the same; larger ones are about as large or larger.
+#[inline]
+fn about(bytes: u64) -> usize {
+    let digits = u64::BITS - bytes.leading_zeros();
+    let below = digits.saturating_sub(SIZE_BITS + 1);
+    // The highest bit stands at SIZE_BITS now, or further below for the smallest sizes.
+    ((below as usize) << SIZE_BITS) + (bytes >> below) as usize
 }
 
 fn sorted<K: MapKey>(map: &CounterMap<K>) -> Vec<(K, Counters)> {

@@ -3,23 +3,39 @@
 //! One shard owns one tally; nothing here is shared, locked or sent. In the steady state nothing is allocated either:
 //! [`Tally::clear`] keeps the room that the last minutes needed.
 //!
+//! A flow is booked for the innermost of the monitored prefixes that contain one of its ends; what was booked for it is
+//! added to the prefixes around it when blocks are made. So nested prefixes cost nothing while flows come in.
+//!
 //! Memory is bounded by names. A table that has four times as many as it may is pruned to its largest; when all tables
 //! together have too many, the largest tables shrink first, so that an attack on one prefix does not cost the names of
 //! the others. What is pruned goes into the `other` of its table: sums stay exact.
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | `batch` | flows that wait to be added, many at once |
+//! | `group` | the open minutes of a sender and prefix |
+//! | `tables` | the counters of a minute, prefix and direction |
 
+mod batch;
 mod group;
+mod tables;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use flow::{Counters, FlowFate, FlowRecord, Prefix};
 
-use crate::block::{Block, BlockKey, TableSet, WriterId};
-use crate::counter_map::Seed;
+use crate::block::{Block, BlockKey, Packer, TableSet, WriterId};
+use crate::counter_map::{Amount, Seed};
 use crate::direction::{Direction, attribute};
+use crate::field::Field;
 use crate::period::{Interval, Minute, Period};
 use crate::prefix_table::PrefixTable;
-use crate::table::Table;
-use group::{Booking, Group};
+use crate::table::{FoldRoom, Key, Rows, Table};
+use batch::{Batch, Booking};
+use group::{Chain, Group, OpenMinute};
+use tables::DirectionTables;
 
 /// Stands for one (sender, prefix) for the life of the process. Small and dense: the first one is 0, the next 1, and
 /// so on, because tallies find their counters by it as by an index.
@@ -31,6 +47,8 @@ pub struct GroupId(pub u32);
 pub struct Monitored {
     sender: IpAddr,
     prefixes: Vec<(Prefix, GroupId)>,
+    /// For each prefix, with what is around it.
+    chains: Vec<Arc<Chain>>,
     table: PrefixTable,
 }
 
@@ -39,7 +57,14 @@ impl Monitored {
     #[must_use]
     pub fn new(sender: IpAddr, prefixes: &[(Prefix, GroupId)]) -> Self {
         let bare: Vec<Prefix> = prefixes.iter().map(|(prefix, _)| *prefix).collect();
-        Self { sender, prefixes: prefixes.to_vec(), table: PrefixTable::new(&bare) }
+        let table = PrefixTable::new(&bare);
+        let chain = |index: u32| {
+            let mut around = Vec::new();
+            table.walk(Some(index), &mut |index| around.extend(bare.get(index as usize)));
+            Arc::new(Chain { sender, prefixes: around.into() })
+        };
+        let chains = (0..).zip(&bare).map(|(index, _)| chain(index)).collect();
+        Self { sender, prefixes: prefixes.to_vec(), chains, table }
     }
 
     /// Whose flows these are.
@@ -76,8 +101,12 @@ impl Default for TallyLimits {
     }
 }
 
+/// Stands for the tables of one minute, prefix and direction as long as a tally keeps their room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct TablesId(u32);
+
 /// The open minutes of one shard.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tally {
     limits: TallyLimits,
     /// By [`GroupId`].
@@ -86,8 +115,15 @@ pub struct Tally {
     active: Vec<GroupId>,
     /// The groups that were active before the last clear.
     idle: Vec<GroupId>,
+    /// By [`TablesId`].
+    tables: Vec<DirectionTables>,
+    /// Those of the tables that belong to no group.
+    spare: Vec<TablesId>,
+    short: Batch<u32>,
+    long: Batch<u128>,
     names: usize,
     folded: u64,
+    room: FoldRoom,
     seed: Seed,
 }
 
@@ -100,8 +136,13 @@ impl Tally {
             groups: Vec::new(),
             active: Vec::new(),
             idle: Vec::new(),
+            tables: Vec::new(),
+            spare: Vec::new(),
+            short: Batch::default(),
+            long: Batch::default(),
             names: 0,
             folded: 0,
+            room: FoldRoom::default(),
             seed: Seed::of_process(),
         }
     }
@@ -129,54 +170,101 @@ impl Tally {
     /// Books one way of a flow; `false` when no prefix contains its source or destination.
     #[inline]
     fn book_way(&mut self, monitored: &Monitored, flow: &FlowRecord, minute: Minute, counters: Counters) -> bool {
-        let booking = Booking::new(flow, minute, counters, self.seed);
-        attribute(&monitored.table, flow.source, flow.destination, &mut |index, direction| {
-            if let Some((prefix, id)) = monitored.prefixes.get(index as usize) {
-                self.add(*id, (monitored.sender, *prefix), direction, &booking);
+        let (source, destination) = (Key::of_address(flow.source), Key::of_address(flow.destination));
+        let ends = attribute(&monitored.table, source, destination);
+        for (index, direction) in ends.into_iter().flatten() {
+            let index = index as usize;
+            let Some(((_, id), chain)) = monitored.prefixes.get(index).zip(monitored.chains.get(index)) else {
+                continue;
+            };
+            let Some(tables) = self.open(*id, minute, chain, direction) else { continue };
+            match (source, destination, Amount::new(counters)) {
+                (Key::Short(source), Key::Short(destination), Some(amount)) => {
+                    if self.short.push(booking(flow, source, destination, tables, amount)) {
+                        self.settle();
+                    }
+                }
+                (Key::Long(source), Key::Long(destination), Some(amount)) => {
+                    if self.long.push(booking(flow, source, destination, tables, amount)) {
+                        self.settle();
+                    }
+                }
+                // Addresses of two families in one flow, or counters that fit no slot.
+                _ => self.book_one(tables, flow, source, destination, counters),
             }
-        })
+        }
+        ends.iter().any(Option::is_some)
     }
 
+    /// The tables of a direction, which are opened when they are not open yet.
     #[inline]
-    fn add(&mut self, id: GroupId, (sender, prefix): (IpAddr, Prefix), direction: Direction, booking: &Booking) {
+    fn open(&mut self, id: GroupId, minute: Minute, chain: &Arc<Chain>, direction: Direction) -> Option<TablesId> {
         let place = id.0 as usize;
         if place >= self.groups.len() {
-            self.make_room(place);
+            self.groups.resize_with(place + 1, Group::default);
         }
-        let Some(group) = self.groups.get_mut(place) else { return };
+        let group = self.groups.get_mut(place)?;
         if group.is_idle() {
             self.active.push(id);
         }
-        let Some(open) = group.open(booking.minute, sender, prefix) else { return };
-        let tables = open.direction(direction);
-        let new = tables.add(booking);
-        if new > 0 {
-            let folded = tables.prune(self.limits.names_per_table);
-            self.names = (self.names + new).saturating_sub(folded);
-            self.folded += folded as u64;
-            if self.names > self.limits.names {
-                self.shrink();
+        let tables = group.open(minute, chain)?.directions.get_mut(direction as usize)?;
+        match tables {
+            Some(tables) => Some(*tables),
+            None => {
+                let new = self.spare.pop().unwrap_or_else(|| {
+                    self.tables.push(DirectionTables::default());
+                    TablesId(self.tables.len() as u32 - 1)
+                });
+                *tables = Some(new);
+                Some(new)
             }
         }
     }
 
     #[cold]
-    fn make_room(&mut self, place: usize) {
-        self.groups.resize_with(place + 1, Group::default);
+    fn book_one(&mut self, tables: TablesId, flow: &FlowRecord, source: Key, destination: Key, counters: Counters) {
+        if let Some(tables) = self.tables.get_mut(tables.0 as usize) {
+            self.names += tables.add_one(flow, source, destination, counters);
+            let folded = tables.prune(self.limits.names_per_table, &mut self.room);
+            self.names = self.names.saturating_sub(folded);
+            self.folded += folded as u64;
+        }
+        self.keep_within_limit();
     }
 
-    /// Halves the names of all tables together by making the largest tables smaller.
-    #[cold]
-    fn shrink(&mut self) {
-        let mut lengths: Vec<usize> = self.active_tables().map(|table| table.len()).collect();
+    /// Adds the flows that wait to their tables. What was booked is counted either way; this does it now.
+    pub fn settle(&mut self) {
+        let Self { limits, tables, short, long, names, folded, room, seed, .. } = self;
+        let mut added = |tables: &mut DirectionTables, new: usize| {
+            *names += new;
+            if new > 0 {
+                let less = tables.prune(limits.names_per_table, room);
+                *names = names.saturating_sub(less);
+                *folded += less as u64;
+            }
+        };
+        short.settle(tables, *seed, &mut added);
+        long.settle(tables, *seed, &mut added);
+        self.keep_within_limit();
+    }
+
+    /// Halves the names of all tables together, when they are too many, by making the largest tables smaller.
+    fn keep_within_limit(&mut self) {
+        if self.names <= self.limits.names {
+            return;
+        }
+        let mut lengths: Vec<usize> = self.all_tables().map(|table| table.len()).collect();
         let cap = largest_allowed(&mut lengths, self.limits.names / 2);
-        let folded: usize = self.active_tables().map(|table| table.fold(cap)).sum();
+        let mut room = std::mem::take(&mut self.room);
+        let folded: usize = self.all_tables().map(|table| table.fold(cap, &mut room)).sum();
+        self.room = room;
         self.names = self.names.saturating_sub(folded);
         self.folded += folded as u64;
     }
 
-    fn active_tables(&mut self) -> impl Iterator<Item = &mut Table> {
-        self.groups.iter_mut().filter(|group| !group.is_idle()).flat_map(Group::tables_mut)
+    /// All tables, those that are not open included: they are empty.
+    fn all_tables(&mut self) -> impl Iterator<Item = &mut Table> {
+        self.tables.iter_mut().flat_map(DirectionTables::tables_mut)
     }
 
     /// Whether nothing is booked.
@@ -185,7 +273,7 @@ impl Tally {
         self.active.is_empty()
     }
 
-    /// How many names are held: a gauge.
+    /// How many names are held: a gauge. Flows that wait to be added have none yet.
     #[must_use]
     pub fn names(&self) -> usize {
         self.names
@@ -201,41 +289,96 @@ impl Tally {
     /// matters only where a limit folded names), on nothing else: booking the same again makes equal blocks.
     #[must_use]
     pub fn blocks(&self, writer: WriterId, epoch: u32, sequence: u64) -> Vec<Block> {
-        let mut blocks = Vec::new();
-        for group in self.active.iter().filter_map(|id| self.groups.get(id.0 as usize)) {
-            for open in group.minutes() {
-                let key = BlockKey {
-                    interval: Interval { period: Period::Minute, start: open.minute },
-                    sender: open.sender,
-                    prefix: open.prefix,
-                    writer,
-                    epoch,
-                    sequence,
-                    part: 0,
-                    tables: TableSet::EMPTY,
-                };
-                blocks.append(&mut open.blocks(key, self.limits.names_per_table));
+        if !self.short.is_empty() || !self.long.is_empty() {
+            let mut settled = self.clone();
+            settled.settle();
+            return settled.blocks(writer, epoch, sequence);
+        }
+        // What counts for each prefix: its own minutes, and those of the prefixes within it.
+        let mut parts: BTreeMap<(Minute, IpAddr, Prefix), Vec<&OpenMinute>> = BTreeMap::new();
+        for open in self.active.iter().filter_map(|id| self.groups.get(id.0 as usize)).flat_map(Group::minutes) {
+            for prefix in &open.chain.prefixes {
+                parts.entry((open.minute, open.chain.sender, *prefix)).or_default().push(open);
             }
+        }
+        let mut blocks = Vec::new();
+        for ((minute, sender, prefix), parts) in parts {
+            let interval = Interval { period: Period::Minute, start: minute };
+            let key = BlockKey { interval, sender, prefix, writer, epoch, sequence, part: 0, tables: TableSet::EMPTY };
+            let mut packer = Packer::new(key);
+            for direction in Direction::ALL {
+                self.pack(direction, &parts, &mut packer);
+            }
+            blocks.append(&mut packer.finish());
         }
         blocks.sort_unstable_by_key(|block| block.key);
         blocks
     }
 
+    /// Packs the sum of these minutes in one direction; tables are folded to the limit of names.
+    fn pack(&self, direction: Direction, parts: &[&OpenMinute], packer: &mut Packer) {
+        let of = |open: &&OpenMinute| {
+            let id = open.directions.get(direction as usize).copied().flatten()?;
+            self.tables.get(id.0 as usize).filter(|tables| !tables.all().is_zero())
+        };
+        let mut parts = parts.iter().filter_map(of);
+        let Some(first) = parts.next() else { return };
+        let mut sum = None;
+        for part in parts {
+            sum.get_or_insert_with(|| first.clone()).merge(part);
+        }
+        let tables = sum.as_ref().unwrap_or(first);
+        packer.push(direction, Field::All, &Rows { short: vec![(0, tables.all())], ..Rows::default() });
+        for (field, table) in tables.fields() {
+            packer.push(direction, field, &table.folded_rows(self.limits.names_per_table));
+        }
+    }
+
     /// Forgets what is booked. Groups that were booked for keep their room for the next minutes, the others give it
     /// back.
     pub fn clear(&mut self) {
-        for id in self.idle.drain(..) {
-            if let Some(group) = self.groups.get_mut(id.0 as usize) {
-                group.release_if_idle();
+        self.settle();
+        let Self { groups, active, idle, tables, spare, .. } = self;
+        let mut give_back = |id: TablesId| {
+            if let Some(tables) = tables.get_mut(id.0 as usize) {
+                *tables = DirectionTables::default();
+            }
+            spare.push(id);
+        };
+        for id in idle.drain(..) {
+            if let Some(group) = groups.get_mut(id.0 as usize) {
+                group.release_if_idle(&mut give_back);
             }
         }
-        for id in &self.active {
-            if let Some(group) = self.groups.get_mut(id.0 as usize) {
-                group.clear();
+        let mut kept = Vec::new();
+        for id in &*active {
+            if let Some(group) = groups.get_mut(id.0 as usize) {
+                group.clear(|id| kept.push(id), &mut give_back);
             }
         }
-        std::mem::swap(&mut self.idle, &mut self.active);
+        for id in kept {
+            if let Some(tables) = tables.get_mut(id.0 as usize) {
+                tables.clear();
+            }
+        }
+        std::mem::swap(idle, active);
         self.names = 0;
+    }
+}
+
+/// What a flow is booked as in these tables.
+#[inline(always)]
+fn booking<A>(flow: &FlowRecord, source: A, destination: A, tables: TablesId, amount: Amount) -> Booking<A> {
+    Booking {
+        source,
+        destination,
+        source_as: flow.source_as,
+        destination_as: flow.destination_as,
+        source_port: flow.source_port,
+        destination_port: flow.destination_port,
+        protocol: flow.protocol,
+        tables,
+        amount,
     }
 }
 

@@ -116,6 +116,8 @@ impl Shard {
         let snapshot = Arc::clone(self.admitted.load());
         self.met.retain(|address, _| snapshot.contains_key(address));
         self.exporters.retain(|address| snapshot.contains_key(address));
+        // Here rather than where blocks are made: there it would take a copy.
+        self.tally.settle();
         std::mem::replace(&mut self.tally, empty)
     }
 

@@ -6,11 +6,10 @@ use flow::{Counters, Prefix};
 
 use super::packer::Packer;
 use super::{Block, BlockError, BlockKey, TableSet, WriterId, encoding};
-use crate::counter_map::{Amount, Seed};
 use crate::direction::Direction;
 use crate::field::{Field, Name};
 use crate::period::Interval;
-use crate::table::{Key, Table};
+use crate::table::{FoldRoom, Key, Table};
 
 /// The sum of any number of blocks: counters by direction and name.
 #[derive(Clone, Debug)]
@@ -33,7 +32,7 @@ impl Tables {
         let table = self.table_mut(direction, name.field);
         match Key::of(name) {
             Some(key) => {
-                table.add(key.hashed(Seed::of_process()), &Amount::new(counters));
+                table.add(key, counters);
             }
             None => table.add_other(counters),
         }
@@ -104,8 +103,9 @@ impl Tables {
     /// Keeps the largest counters of each table by bytes, of equally large ones those of the smallest values, and folds
     /// the rest into [`other`](Self::other).
     pub fn fold(&mut self, limit: usize) {
+        let mut room = FoldRoom::default();
         for table in &mut self.tables {
-            table.fold(limit);
+            table.fold(limit, &mut room);
         }
     }
 

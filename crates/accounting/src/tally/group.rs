@@ -1,79 +1,64 @@
-//! What is booked for one sender and prefix: its open minutes, each with tables for each direction.
+//! The open minutes of one sender and prefix, and where the counters of each direction are.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use flow::{Counters, FlowRecord, Prefix};
+use flow::Prefix;
 
-use crate::block::{Block, BlockKey, Packer};
-use crate::counter_map::{Amount, Seed};
-use crate::direction::Direction;
-use crate::field::Field;
+use super::TablesId;
 use crate::period::Minute;
-use crate::table::{HashedKey, HashedNumber, Key, Rows, Table};
 
-/// What one way of a flow is booked as: the same for every prefix and direction that it has.
-pub(super) struct Booking {
-    pub(super) minute: Minute,
-    amount: Amount,
-    protocol: HashedNumber,
-    source: HashedKey,
-    source_port: HashedNumber,
-    source_as: HashedNumber,
-    destination: HashedKey,
-    destination_port: HashedNumber,
-    destination_as: HashedNumber,
-}
-
-impl Booking {
-    /// The way from source to destination.
-    #[inline]
-    pub(super) fn new(flow: &FlowRecord, minute: Minute, counters: Counters, seed: Seed) -> Self {
-        Self {
-            minute,
-            amount: Amount::new(counters),
-            protocol: HashedNumber::new(flow.protocol.into(), seed),
-            source: Key::of_address(flow.source).hashed(seed),
-            source_port: HashedNumber::new(flow.source_port.into(), seed),
-            source_as: HashedNumber::new(flow.source_as, seed),
-            destination: Key::of_address(flow.destination).hashed(seed),
-            destination_port: HashedNumber::new(flow.destination_port.into(), seed),
-            destination_as: HashedNumber::new(flow.destination_as, seed),
-        }
-    }
+/// A monitored prefix with all monitored prefixes around it: what is booked for the innermost one counts for all of
+/// them, so it is added to the others only when blocks are made.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Chain {
+    pub(super) sender: IpAddr,
+    /// The innermost first.
+    pub(super) prefixes: Box<[Prefix]>,
 }
 
 /// The open minutes of one sender and prefix.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Group {
     /// The first `used` are open, the one booked last in front; the others are spare.
     minutes: Vec<OpenMinute>,
     used: usize,
 }
 
-/// How many times the limit of names a table may have before it is pruned to the limit. More would take more memory and
-/// caches, less would prune more often, and lose a name more often that would have become a large one.
-const OPEN_NAMES: usize = 4;
-
 /// How many minutes a group keeps the room of: usually one is open, around the end of a minute two are.
 const SPARE_MINUTES: usize = 2;
 
+/// One minute of a sender and prefix.
+#[derive(Clone, Debug)]
+pub(super) struct OpenMinute {
+    pub(super) minute: Minute,
+    pub(super) chain: Arc<Chain>,
+    /// By direction; most prefixes see few of them.
+    pub(super) directions: [Option<TablesId>; 4],
+}
+
 impl Group {
-    /// The tables of a minute, which is opened when it is not open yet.
+    /// A minute, which is opened when it is not open yet. Flows that were booked before the prefixes of the sender
+    /// changed stay apart from those after.
     #[inline]
-    pub(super) fn open(&mut self, minute: Minute, sender: IpAddr, prefix: Prefix) -> Option<&mut OpenMinute> {
-        if self.used == 0 || self.minutes.first().is_none_or(|open| open.minute != minute) {
-            self.bring_to_front(minute, sender, prefix);
+    pub(super) fn open(&mut self, minute: Minute, chain: &Arc<Chain>) -> Option<&mut OpenMinute> {
+        let is_open = |open: &OpenMinute| open.minute == minute && Arc::ptr_eq(&open.chain, chain);
+        if self.used == 0 || !self.minutes.first().is_some_and(is_open) {
+            self.bring_to_front(minute, chain);
         }
         self.minutes.first_mut()
     }
 
     #[cold]
-    fn bring_to_front(&mut self, minute: Minute, sender: IpAddr, prefix: Prefix) {
-        let open = self.minutes().position(|open| open.minute == minute);
+    fn bring_to_front(&mut self, minute: Minute, chain: &Arc<Chain>) {
+        let open = self.minutes().position(|open| open.minute == minute && Arc::ptr_eq(&open.chain, chain));
         let open = open.unwrap_or_else(|| {
             match self.minutes.get_mut(self.used) {
-                Some(spare) => (spare.minute, spare.sender, spare.prefix) = (minute, sender, prefix),
-                None => self.minutes.push(OpenMinute::new(minute, sender, prefix)),
+                Some(spare) => (spare.minute, spare.chain) = (minute, Arc::clone(chain)),
+                None => {
+                    self.minutes.reserve_exact(1);
+                    self.minutes.push(OpenMinute { minute, chain: Arc::clone(chain), directions: [None; 4] });
+                }
             }
             self.used += 1;
             self.used - 1
@@ -92,109 +77,23 @@ impl Group {
         self.minutes.iter().take(self.used)
     }
 
-    /// All tables of the open minutes.
-    pub(super) fn tables_mut(&mut self) -> impl Iterator<Item = &mut Table> {
-        self.minutes
-            .iter_mut()
-            .take(self.used)
-            .flat_map(|open| open.directions.iter_mut().flatten())
-            .flat_map(|direction| direction.tables.iter_mut())
-    }
-
-    /// Forgets what is booked and keeps the room of a minute or two.
-    pub(super) fn clear(&mut self) {
-        self.minutes.truncate(SPARE_MINUTES);
-        for direction in self.minutes.iter_mut().flat_map(|open| open.directions.iter_mut().flatten()) {
-            direction.clear();
+    /// Forgets what is booked and keeps the room of a minute or two. Gives back what else it had, and tells which of its
+    /// tables go on.
+    pub(super) fn clear(&mut self, mut keep: impl FnMut(TablesId), mut give_back: impl FnMut(TablesId)) {
+        for minute in self.minutes.iter().skip(SPARE_MINUTES) {
+            minute.directions.iter().flatten().for_each(|id| give_back(*id));
         }
+        self.minutes.truncate(SPARE_MINUTES);
+        self.minutes.iter().flat_map(|minute| &minute.directions).flatten().for_each(|id| keep(*id));
         self.used = 0;
     }
 
     /// Gives back all room when nothing is booked.
-    pub(super) fn release_if_idle(&mut self) {
+    pub(super) fn release_if_idle(&mut self, mut give_back: impl FnMut(TablesId)) {
         if self.is_idle() {
-            self.minutes = Vec::new();
-        }
-    }
-}
-
-/// One minute of one sender and prefix.
-#[derive(Debug)]
-pub(super) struct OpenMinute {
-    pub(super) minute: Minute,
-    pub(super) sender: IpAddr,
-    pub(super) prefix: Prefix,
-    /// By direction; most prefixes see few of them.
-    directions: [Option<Box<DirectionTables>>; 4],
-}
-
-impl OpenMinute {
-    fn new(minute: Minute, sender: IpAddr, prefix: Prefix) -> Self {
-        Self { minute, sender, prefix, directions: [const { None }; 4] }
-    }
-
-    /// The tables of a direction.
-    #[inline]
-    #[expect(clippy::indexing_slicing, reason = "there is a place for each of the four directions")]
-    pub(super) fn direction(&mut self, direction: Direction) -> &mut DirectionTables {
-        self.directions[direction as usize].get_or_insert_with(DirectionTables::boxed)
-    }
-
-    /// The blocks of this minute; tables are folded to the limit of names.
-    pub(super) fn blocks(&self, key: BlockKey, limit: usize) -> Vec<Block> {
-        let mut packer = Packer::new(key);
-        for (direction, tables) in Direction::ALL.into_iter().zip(&self.directions) {
-            let Some(tables) = tables.as_deref().filter(|tables| !tables.all.is_zero()) else { continue };
-            packer.push(direction, Field::All, &Rows { short: vec![(0, tables.all)], ..Rows::default() });
-            for (field, table) in Field::ALL.into_iter().skip(1).zip(&tables.tables) {
-                packer.push(direction, field, &table.folded_rows(limit));
+            for minute in std::mem::take(&mut self.minutes) {
+                minute.directions.iter().flatten().for_each(|id| give_back(*id));
             }
-        }
-        packer.finish()
-    }
-}
-
-/// The counters of one direction: everything, and a table for each of the other fields in their order.
-#[derive(Debug, Default)]
-pub(super) struct DirectionTables {
-    all: Counters,
-    tables: [Table; 7],
-}
-
-impl DirectionTables {
-    #[cold]
-    #[inline(never)]
-    fn boxed() -> Box<Self> {
-        Box::default()
-    }
-
-    /// Adds to the eight counters that a booking has; returns how many of them are new.
-    #[inline]
-    pub(super) fn add(&mut self, booking: &Booking) -> usize {
-        let amount = &booking.amount;
-        self.all.add(amount.counters());
-        let [protocol, source, source_port, source_as, destination, destination_port, destination_as] =
-            &mut self.tables;
-        usize::from(protocol.add_number(booking.protocol, amount))
-            + usize::from(source.add(booking.source, amount))
-            + usize::from(source_port.add_number(booking.source_port, amount))
-            + usize::from(source_as.add_number(booking.source_as, amount))
-            + usize::from(destination.add(booking.destination, amount))
-            + usize::from(destination_port.add_number(booking.destination_port, amount))
-            + usize::from(destination_as.add_number(booking.destination_as, amount))
-    }
-
-    /// Prunes tables that have many more names than the limit; returns how many names were folded.
-    #[inline(never)]
-    pub(super) fn prune(&mut self, limit: usize) -> usize {
-        let overfull = self.tables.iter_mut().filter(|table| table.len() > limit.saturating_mul(OPEN_NAMES));
-        overfull.map(|table| table.fold(limit)).sum()
-    }
-
-    fn clear(&mut self) {
-        self.all = Counters::ZERO;
-        for table in &mut self.tables {
-            table.clear();
         }
     }
 }

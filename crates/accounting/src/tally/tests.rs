@@ -120,6 +120,47 @@ fn every_flow_has_a_fate_and_what_is_not_matched_leaves_no_trace() {
 }
 
 #[test]
+fn what_was_booked_before_a_prefix_was_added_does_not_count_for_it() {
+    let [outer, middle, inner] = ["10.0.0.0/8", "10.1.0.0/16", "10.1.1.0/24"].map(|text| text.parse().unwrap());
+    let sender = "192.0.2.1".parse().unwrap();
+    let before = Monitored::new(sender, &[(outer, GroupId(0)), (inner, GroupId(1))]);
+    let after = Monitored::new(sender, &[(outer, GroupId(0)), (inner, GroupId(1)), (middle, GroupId(2))]);
+    let mut tally = Tally::new(TallyLimits::default());
+    for _ in 0..3 {
+        tally.book(&before, &flow("192.0.2.7", "10.1.1.1", 1), Minute(5), true);
+        tally.book(&after, &flow("192.0.2.7", "10.1.1.1", 100), Minute(5), true);
+    }
+    let counted = content(&tally.blocks(WRITER, 1, 1));
+    let bytes = |prefix| counted[&(Minute(5), prefix)].get(Direction::In, Name::ALL).unwrap().bytes;
+    assert_eq!([bytes(outer), bytes(middle), bytes(inner)], [303, 300, 303]);
+    assert!(counted.values().all(conserved));
+}
+
+#[test]
+fn batches_of_many_flows_and_tables_are_the_rules_word_by_word() {
+    let prefixes: Vec<Prefix> = ["10.0.0.0/8", "10.1.0.0/16", "10.1.1.0/24", "2001:db8::/32", "192.0.2.0/24"]
+        .map(|text| text.parse().unwrap())
+        .to_vec();
+    let monitored = monitored(&prefixes);
+    let ends = ["10.1.1.1", "10.1.2.1", "10.9.0.1", "192.0.2.9", "198.51.100.1", "2001:db8::1", "2001:db9::1"];
+    let mut flows = Vec::new();
+    for number in 0..5000_u32 {
+        let end = |step: u32| ends[(number / step) as usize % ends.len()];
+        let bytes = if number % 900 == 0 { 1 << 60 } else { u64::from(number) };
+        let record = FlowRecord { source_port: number as u16, source_as: number / 3, ..flow(end(1), end(7), bytes) };
+        flows.push((record, number / 2000));
+    }
+    let mut tally = Tally::new(TallyLimits::default());
+    for (flow, minute) in &flows {
+        tally.book(&monitored, flow, Minute(*minute), true);
+    }
+    let unsettled = tally.blocks(WRITER, 1, 1);
+    tally.settle();
+    assert!(tally.blocks(WRITER, 1, 1) == unsettled);
+    assert!(content(&unsettled) == naive(&prefixes, &flows, true));
+}
+
+#[test]
 fn a_cleared_tally_counts_from_zero() {
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap(), "10.1.0.0/16".parse().unwrap()]);
     let mut tally = Tally::new(TallyLimits::default());

@@ -1,0 +1,103 @@
+//! The counters of one minute, sender, prefix and direction.
+
+use flow::{Counters, FlowRecord};
+
+use super::batch::{Address, Booking};
+use crate::counter_map::{CounterMap, MapKey, Seed};
+use crate::field::Field;
+use crate::table::{FoldRoom, Key, Table};
+
+/// How many times the limit of names a table may have before it is pruned to the limit. More would take more memory and
+/// caches, less would prune more often, and lose a name more often that would have become a large one.
+const OPEN_NAMES: usize = 4;
+
+/// Everything, and a table for each of the other fields in their order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DirectionTables {
+    all: Counters,
+    tables: [Table; 7],
+}
+
+impl DirectionTables {
+    /// Adds many bookings, field by field: a loop that does one thing keeps the processor busy while it waits for
+    /// memory. Returns how many names are new.
+    pub(super) fn add<A: Address>(&mut self, bookings: &[Booking<A>], seed: Seed) -> usize {
+        for booking in bookings {
+            self.all.add(booking.amount.counters());
+        }
+        let [protocol, source, source_port, source_as, destination, destination_port, destination_as] =
+            &mut self.tables;
+        add_field(A::map(source), bookings, seed, |booking| booking.source)
+            + add_field(A::map(destination), bookings, seed, |booking| booking.destination)
+            + add_field(source_port.short(), bookings, seed, |booking| booking.source_port.into())
+            + add_field(destination_port.short(), bookings, seed, |booking| booking.destination_port.into())
+            + add_field(source_as.short(), bookings, seed, |booking| booking.source_as)
+            + add_field(destination_as.short(), bookings, seed, |booking| booking.destination_as)
+            + add_field(protocol.short(), bookings, seed, |booking| booking.protocol.into())
+    }
+
+    /// Adds one flow, whatever its addresses and counters are. Returns how many names are new.
+    #[cold]
+    pub(super) fn add_one(&mut self, flow: &FlowRecord, source: Key, destination: Key, counters: Counters) -> usize {
+        self.all.add(counters);
+        let keys = [
+            Key::Short(flow.protocol.into()),
+            source,
+            Key::Short(flow.source_port.into()),
+            Key::Short(flow.source_as),
+            destination,
+            Key::Short(flow.destination_port.into()),
+            Key::Short(flow.destination_as),
+        ];
+        self.tables.iter_mut().zip(keys).filter_map(|(table, key)| table.add(key, counters).then_some(())).count()
+    }
+
+    /// Adds all that another one has.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.all.add(other.all);
+        for (table, other) in self.tables.iter_mut().zip(&other.tables) {
+            table.merge_table(other);
+        }
+    }
+
+    /// Prunes tables that have many more names than the limit; returns how many names were folded.
+    pub(super) fn prune(&mut self, limit: usize, room: &mut FoldRoom) -> usize {
+        let overfull = self.tables.iter_mut().filter(|table| table.len() > limit.saturating_mul(OPEN_NAMES));
+        overfull.map(|table| table.fold(limit, room)).sum()
+    }
+
+    pub(super) fn tables_mut(&mut self) -> impl Iterator<Item = &mut Table> {
+        self.tables.iter_mut()
+    }
+
+    pub(super) fn all(&self) -> Counters {
+        self.all
+    }
+
+    /// Each of the other fields with its table.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (Field, &Table)> {
+        Field::ALL.into_iter().skip(1).zip(&self.tables)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.all = Counters::ZERO;
+        for table in &mut self.tables {
+            table.clear();
+        }
+    }
+}
+
+#[inline(never)]
+fn add_field<A: Address, K: MapKey>(
+    map: &mut CounterMap<K>,
+    bookings: &[Booking<A>],
+    seed: Seed,
+    key: impl Fn(&Booking<A>) -> K,
+) -> usize {
+    let mut new = 0;
+    for booking in bookings {
+        let key = key(booking);
+        new += usize::from(map.add(key, key.hash(seed), booking.amount));
+    }
+    new
+}
