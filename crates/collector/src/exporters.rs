@@ -18,6 +18,7 @@ use wire::{Datagram, Decoded, PendingBudget, Record, Session, SessionLimits};
 
 use crate::shard::Sealed;
 use crate::status::{Counts, locked};
+use crate::unknown::{UnknownSender, UnknownSenders};
 
 /// The table, shared by all shards and by whoever tells about it.
 #[derive(Clone, Debug)]
@@ -27,6 +28,7 @@ pub struct Exporters {
     /// Whether what exporters announce is given away, to be kept over a restart.
     announcing: bool,
     known: Arc<Mutex<HashMap<IpAddr, Arc<Exporter>>>>,
+    unknown: Arc<UnknownSenders>,
 }
 
 /// One registered exporter.
@@ -78,7 +80,7 @@ impl Exporters {
     /// A table of nobody. Sessions share the budget for data that wait for a template.
     #[must_use]
     pub fn new(limits: SessionLimits, waiting: PendingBudget) -> Self {
-        Self { limits, waiting, announcing: false, known: Arc::default() }
+        Self { limits, waiting, announcing: false, known: Arc::default(), unknown: Arc::default() }
     }
 
     /// Goes on with what exporters announced before, and gives away what they announce.
@@ -90,8 +92,20 @@ impl Exporters {
 
     /// The exporter of this address, known from now on.
     pub(crate) fn meet(&self, address: IpAddr) -> Arc<Exporter> {
+        self.unknown.forget(address);
         let new = || Arc::new(Exporter::new(Session::with_budget(self.limits, self.waiting.clone())));
         Arc::clone(locked(&self.known).entry(address).or_insert_with(new))
+    }
+
+    /// Notes a datagram of somebody who is not registered.
+    pub(crate) fn note_unknown(&self, datagram: &Datagram<'_>) {
+        self.unknown.note(datagram);
+    }
+
+    /// The busiest of those who send without being registered, at most 1024, the busiest first.
+    #[must_use]
+    pub fn unknown(&self) -> Vec<UnknownSender> {
+        self.unknown.busiest()
     }
 
     /// Forgets those that are registered no longer.

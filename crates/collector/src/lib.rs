@@ -7,7 +7,8 @@
 //! | 3-5 decode, attribute, tally | [`shard`] | **the loop**: no allocation, no clock, no I/O |
 //! | 6 commit | [`flusher`] | tallies become numbered blocks in the store; roll-up; retention |
 //!
-//! What all shards know of each exporter is in [`exporters`]. What senders announced before a restart comes back from [`remembered`].
+//! What all shards know of each exporter is in [`exporters`], who sends without being registered in [`unknown`]. What
+//! senders announced before a restart comes back from [`remembered`].
 //! [`start`](start()) puts the pieces together for sockets, [`replay`] for captures; [`status`] counts what became of
 //! everything.
 //!
@@ -25,5 +26,6 @@ pub mod replay;
 pub mod shard;
 mod start;
 pub mod status;
+pub mod unknown;
 
 pub use start::{Collector, Settings, StartError, start};

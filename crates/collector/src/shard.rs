@@ -83,6 +83,7 @@ impl Shard {
         let address = datagram.exporter.address;
         let Some(monitored) = admitted.load().get(&address) else {
             counts.datagrams[DatagramFate::Unauthorised] += 1;
+            exporters.note_unknown(datagram);
             return DatagramFate::Unauthorised;
         };
         let exporter = met.entry(address).or_insert_with(|| exporters.meet(address));

@@ -104,10 +104,14 @@ fn an_exporter_that_was_removed_and_registered_again_is_one_for_all_shards() {
     assert!(exporters.all().is_empty());
     take(&mut shards[1], 2, &data(2));
     assert_eq!(shards[1].counts().datagrams[DatagramFate::Unauthorised], 1);
+    let unknown = exporters.unknown();
+    let seen: Vec<_> = unknown.iter().map(|unknown| (unknown.address, unknown.datagrams, unknown.protocol)).collect();
+    assert_eq!(seen, [(SENDER, 1, Some(Protocol::NetflowV9))]);
     admitted.store(self::admitted(true).load_full());
     // The other shard has not noticed anything: it must not decode with what was forgotten.
     take(&mut shards[1], 3, &data(3));
     assert_eq!(shards[1].counts().missing_template_sets, 1);
+    assert!(exporters.unknown().is_empty());
     take(&mut shards[0], 4, &packet(4).template(&template()).finish());
     assert_eq!(shards[0].counts().pending_decoded, 1);
     assert_eq!(exporters.all().first().unwrap().counts.datagrams.total(), 2);

@@ -68,11 +68,7 @@ impl Memory {
     }
 
     fn decode_sflow(&mut self, datagram: &Datagram<'_>, visit: &mut impl FnMut(&Record<'_>), report: &mut Decoded) {
-        let protocol = match *datagram.payload {
-            [_, _, _, 2, ..] => Protocol::SflowV2,
-            [_, _, _, 4, ..] => Protocol::SflowV4,
-            [..] => Protocol::SflowV5,
-        };
+        let protocol = datagram.protocol().unwrap_or(Protocol::SflowV5);
         let mut arrival = None;
         let mut count = |number: &SequenceNumber| {
             let key = StreamKey::of_sflow(protocol, number);
