@@ -15,7 +15,7 @@ DENY = target/tools/bin/cargo-deny
 # For what only root may do: installing packages, a namespace of its own.
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: run test schemathesis lint bench bless deb test-deb test-image fuzz test-packages
+.PHONY: run test schemathesis lint bench soak bless deb test-deb test-image fuzz test-packages
 
 run:
 	cargo run --release -- serve
@@ -49,6 +49,10 @@ bench: test-packages
 	cargo bench --workspace --bench '*' -- --warm-up-time=1 --measurement-time=2
 	cargo build --release -p cli -p bench
 	target/release/bench compare
+
+# Stores that are away for a minute under load; the tests do the same for some seconds. Prints the figures.
+soak: test-packages
+	ulimit -S -n 16384; NETFLOW_OUTAGE_SECONDS=60 cargo test -p cli --test end_to_end stores -- --nocapture
 
 # Writes the checked-in tables anew from their sources: look at the difference before you commit it.
 bless:

@@ -126,6 +126,19 @@ impl Collector {
         (std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap()), log)
     }
 
+    /// Ends it without a warning, as a machine that fails does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Its resident memory, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().trim().parse::<u64>().unwrap() * 1024
+    }
+
     /// Runs lines of the README as written, but for ports; its function for signed requests is there.
     pub(crate) fn shell(&self, lines: &str) -> String {
         let script = format!("{}\n{lines}", shell_block(". data/keys"))

@@ -19,6 +19,9 @@ mod collector;
 mod commands;
 mod crashes;
 mod generated;
+mod load;
+mod lost_acknowledgements;
+mod proxy;
 mod restarts;
 #[path = "../../../storage/tests/contract/service.rs"]
 mod service;

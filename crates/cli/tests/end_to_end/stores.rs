@@ -1,128 +1,154 @@
 //! The real program on stores that are on the network, with real servers: what was read is in the totals, although the
-//! store was away meanwhile.
+//! store was away meanwhile, and whoever else writes to it.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use wire::encode;
-use wire::netflow_v5::{Header, Record};
-
-use crate::collector::{Collector, PATIENCE, shell_block};
+use crate::collector::{Collector, PATIENCE};
+use crate::load::{FLOWS_A_SECOND, Running, flows, register, sum, this_year, until_exact, wait};
 use crate::service::Service;
 
-const FLOWS_A_SECOND: u64 = 20_000;
+/// By how much the collector may grow while its store is away.
+const MOST_GROWTH: u64 = 64 << 20;
+/// How soon after the store is back everything must be in it.
+const DRAINED_WITHIN: Duration = Duration::from_secs(30);
 
-/// Sends datagrams of thirty flows at a steady rate until it is told to stop; says how many flows it sent.
-fn generate(to: SocketAddr, stop: &AtomicBool, sent: &AtomicU64) {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+/// How long a store is away: some seconds, or as `make soak` wants it.
+fn outage() -> Duration {
+    let seconds = std::env::var("NETFLOW_OUTAGE_SECONDS").map_or(10, |seconds| seconds.parse().unwrap());
+    Duration::from_secs(seconds)
+}
+
+/// A collector's settings for a store; what is the name of its data keeps apart those who share a server.
+fn settings(kind: &str, hosts: &[String], name: &str) -> Vec<(String, String)> {
+    vec![
+        ("NETFLOW__STORAGE".to_owned(), kind.to_owned()),
+        (format!("NETFLOW__{}__HOSTS", kind.to_uppercase()), hosts.join(",")),
+        ("NETFLOW__REDIS__NAMESPACE".to_owned(), name.to_owned()),
+        ("NETFLOW__CASSANDRA__KEYSPACE".to_owned(), name.to_owned()),
+    ]
+}
+
+fn start(settings: &[(String, String)]) -> Collector {
+    start_in(tempfile::tempdir().unwrap(), settings)
+}
+
+fn start_in(directory: tempfile::TempDir, settings: &[(String, String)]) -> Collector {
+    let settings: Vec<_> = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    Collector::start_in_with(directory, &settings)
+}
+
+/// Takes the store away under load, asks meanwhile, gives it back, and wants everything counted.
+fn nothing_is_lost(what: &str, settings: &[(String, String)], away: impl FnOnce(), back: impl FnOnce()) {
+    let collector = start(settings);
+    register(&collector);
+    let load = Running::start(collector.receiving, FLOWS_A_SECOND, 1);
+    wait(Duration::from_secs(4));
+    let before = collector.resident();
+    away();
     let begun = Instant::now();
-    let mut number: u32 = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let due = begun.elapsed().as_millis() as u64 * FLOWS_A_SECOND / 1000;
-        if u64::from(number) * 30 >= due {
-            std::thread::yield_now();
-            continue;
-        }
-        let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as u32;
-        let header = Header { unix_seconds: seconds.into(), sequence: (number * 30).into(), ..Header::default() };
-        let records = [0; 30].map(|_: u8| Record {
-            source: [198, 51, 100, (number % 250) as u8],
-            destination: [192, 0, 2, (number % 240) as u8],
-            octets: 100.into(),
-            packets: 2.into(),
-            ..Record::default()
-        });
-        socket.send_to(&encode::netflow_v5(&header, &records), to).unwrap();
-        number += 1;
-        sent.store(u64::from(number) * 30, Ordering::Relaxed);
+    let refused = this_year(&collector).expect_err("there is no store");
+    let refused_after = begun.elapsed();
+    assert_eq!(refused["status"], "SERVICE_UNAVAILABLE", "{refused}");
+    assert!(refused["message"].as_str().is_some_and(|message| !message.is_empty()), "{refused}");
+    let mut most = collector.resident();
+    while begun.elapsed() < outage() {
+        assert_eq!(collector.rest("GET", "/", "")["status"], "OK");
+        most = most.max(collector.resident());
+        wait(Duration::from_millis(200));
     }
-}
-
-/// What is counted for the README's prefix this year, or what the collector says instead.
-fn this_year(collector: &Collector) -> Result<[u64; 3], Value> {
-    let year = collector.shell("date -u +%Y");
-    let year = year.trim();
-    let answer = collector.rest("POST", "/stats/127.0.0.1", &format!(r#"{{"192.0.2.0/24":{{"years":["{year}"]}}}}"#));
-    let Some(rows) = answer["192.0.2.0/24"]["years"][0][year].as_array() else { return Err(answer) };
-    let sum = |key: &str| rows.iter().map(|row| row[key].as_u64().unwrap()).sum();
-    Ok(["bytes", "pkts", "flows"].map(sum))
-}
-
-/// Runs a load while something is done to the store; then all that was sent must be counted.
-fn nothing_is_lost(settings: &[(&str, &str)], disturb: impl FnOnce(&Collector)) {
-    let collector = Collector::start_with(settings);
-    collector.shell(&shell_block("netflow PUT"));
-    collector.wait_until_said("senders=1");
-    let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
-    std::thread::scope(|scope| {
-        scope.spawn(|| generate(collector.receiving, &stop, &sent));
-        wait(Duration::from_secs(2));
-        disturb(&collector);
-        wait(Duration::from_secs(2));
-        stop.store(true, Ordering::Relaxed);
-    });
-    let flows = sent.into_inner();
-    let expected = [100 * flows, 2 * flows, flows];
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let answer = this_year(&collector);
-        match &answer {
-            Ok(counted) if *counted == expected => break,
-            _ => assert!(Instant::now() < end, "{answer:?} of {expected:?}\n{}", collector.log()),
-        }
-    }
+    let lasted = begun.elapsed();
+    back();
+    // Flushes go on coming while those that waited drain.
+    let returned = Instant::now();
+    wait(Duration::from_secs(2));
+    let sent = load.stop();
+    until_exact(&collector, &sent, DRAINED_WITHIN.saturating_sub(returned.elapsed()));
+    let growth = most.saturating_sub(before);
+    println!(
+        "{what} for {lasted:.1?}: {} flows, all counted {:.1?} after it was back; memory {} KiB, grown by {} KiB; refused after {refused_after:.1?}",
+        flows(&sent),
+        returned.elapsed(),
+        before >> 10,
+        growth >> 10,
+    );
+    assert!(growth < MOST_GROWTH, "grown by {growth} octets");
     collector.terminate();
 }
 
-fn wait(time: Duration) {
-    let end = Instant::now() + time;
-    while Instant::now() < end {
-        std::thread::park_timeout(end.saturating_duration_since(Instant::now()));
-    }
+fn stopped_and_killed(kind: &str, service: &Service) {
+    let (run, of) = (|verb: &str| drop(service.run(&[verb, "1"])), |name| settings(kind, &service.hosts, name));
+    nothing_is_lost(&format!("{kind} stopped"), &of("stopped"), || run("pause"), || run("resume"));
+    nothing_is_lost(&format!("{kind} killed"), &of("killed"), || run("kill"), || run("start"));
 }
 
 #[test]
 fn redis_that_stands_still_or_is_killed_costs_nothing() {
-    let redis = Service::start("redis", 1, &[("SYNC", "always")]);
-    let settings = [("NETFLOW__STORAGE", "redis"), ("NETFLOW__REDIS__HOSTS", redis.hosts[0].as_str())];
-    nothing_is_lost(&settings, |collector| {
-        redis.run(&["pause", "1"]);
-        wait(Duration::from_secs(3));
-        redis.run(&["resume", "1"]);
-        wait(Duration::from_secs(1));
-        redis.run(&["kill", "1"]);
-        let refused = this_year(collector).expect_err("there is no store");
-        assert_eq!(refused["status"], "SERVICE_UNAVAILABLE", "{refused}");
+    stopped_and_killed("redis", &Service::start("redis", 1, &[("SYNC", "always")]));
+}
+
+#[test]
+fn cassandra_that_stands_still_or_is_killed_costs_nothing_and_collectors_on_it_add_up() {
+    let service = Service::start("cassandra", 1, &[]);
+    // One after the other on one server, which takes long to start.
+    two_collectors_add_up(&service);
+    stopped_and_killed("cassandra", &service);
+}
+
+/// Each has half of the traffic; either answers for both, also when the other is gone for good. That its periods are
+/// rolled up is told by the collector's own test, whose clock can run ahead.
+fn two_collectors_add_up(service: &Service) {
+    let settings = settings("cassandra", &service.hosts, "shared");
+    let one = start(&settings);
+    register(&one);
+    let other = start(&settings);
+    let loads = [(&one, 1), (&other, 2)].map(|(to, seed)| Running::start(to.receiving, FLOWS_A_SECOND / 2, seed));
+    wait(Duration::from_secs(5));
+    let [first, second] = loads.map(Running::stop);
+    let both = sum(first, second);
+    until_exact(&one, &both, PATIENCE);
+    until_exact(&other, &both, PATIENCE);
+    one.kill();
+    let more = Running::start(other.receiving, FLOWS_A_SECOND, 3);
+    wait(Duration::from_secs(2));
+    let all = sum(both, more.stop());
+    until_exact(&other, &all, PATIENCE);
+    println!("two collectors on one cassandra: {} flows", flows(&all));
+}
+
+#[test]
+fn a_ring_of_two_that_loses_a_node_costs_nothing() {
+    let ring = Service::start("cassandra", 2, &[("NODES", "2")]);
+    let collector = start(&settings("cassandra", &ring.hosts, "ring"));
+    register(&collector);
+    let load = Running::start(collector.receiving, FLOWS_A_SECOND, 1);
+    wait(Duration::from_secs(3));
+    ring.run(&["kill", "2"]);
+    let killed = Instant::now();
+    while killed.elapsed() < outage() {
         assert_eq!(collector.rest("GET", "/", "")["status"], "OK");
-        wait(Duration::from_secs(3));
-        redis.run(&["start"]);
-    });
+        wait(Duration::from_millis(200));
+    }
+    ring.run(&["start", "2"]);
+    wait(Duration::from_secs(2));
+    let sent = load.stop();
+    let took = until_exact(&collector, &sent, PATIENCE);
+    println!("cassandra, one node of two killed: {} flows, exact {took:.1?} after the load", flows(&sent));
 }
 
 #[test]
 fn flushes_that_wait_outlive_the_collector() {
     let redis = Service::start("redis", 1, &[("SYNC", "always")]);
-    let settings = [("NETFLOW__STORAGE", "redis"), ("NETFLOW__REDIS__HOSTS", redis.hosts[0].as_str())];
-    let collector = Collector::start_with(&settings);
-    collector.shell(&shell_block("netflow PUT"));
-    collector.wait_until_said("senders=1");
-    let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
-    std::thread::scope(|scope| {
-        scope.spawn(|| generate(collector.receiving, &stop, &sent));
-        wait(Duration::from_secs(1));
-        redis.run(&["kill", "1"]);
-        wait(Duration::from_secs(3));
-        stop.store(true, Ordering::Relaxed);
-    });
-    let flows = sent.into_inner();
+    let settings = settings("redis", &redis.hosts, "netflow");
+    let collector = start(&settings);
+    register(&collector);
+    let load = Running::start(collector.receiving, FLOWS_A_SECOND, 1);
+    wait(Duration::from_secs(1));
+    redis.run(&["kill", "1"]);
+    wait(Duration::from_secs(3));
+    let sent = load.stop();
     let (directory, log) = collector.terminate();
     assert!(log.contains("wait on disk for the store"), "{log}");
     redis.run(&["start"]);
-    let collector = Collector::start_in_with(directory, &settings);
-    let end = Instant::now() + PATIENCE;
-    while this_year(&collector) != Ok([100 * flows, 2 * flows, flows]) {
-        assert!(Instant::now() < end, "{:?} of {flows}\n{}", this_year(&collector), collector.log());
-    }
+    let collector = start_in(directory, &settings);
+    until_exact(&collector, &sent, PATIENCE);
 }
