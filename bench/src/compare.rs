@@ -1,5 +1,6 @@
 //! Side by side: every program gets the same load, one after the other, in several rounds.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use clap::Args;
@@ -34,6 +35,12 @@ pub(crate) struct Arguments {
     /// Distinct addresses inside the monitored prefixes, and as many outside
     #[arg(long, default_value_t = 50_000)]
     addresses: u32,
+    /// How many exporters send, from 127.0.0.1 on
+    #[arg(long, default_value_t = 1)]
+    exporters: u32,
+    /// Share of flows that come from random addresses and ports, as in an attack; each flow is then a new one
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    random: u8,
 }
 
 /// Steps of a search: each halves what is not known.
@@ -42,19 +49,20 @@ const STEPS: usize = 5;
 const CONFIRMATIONS: usize = 4;
 
 /// Three prefixes next to each other: each flow is in one of them.
-pub(crate) fn three_prefixes() -> Vec<Prefix> {
+fn three_prefixes() -> Vec<Prefix> {
     ["10.0.0.0/16", "10.1.0.0/16", "10.2.0.0/16"].iter().filter_map(|prefix| prefix.parse().ok()).collect()
 }
 
 /// The load that all get.
-pub(crate) fn load(protocol: Protocol, addresses: u32) -> Load {
-    let traffic = Traffic { prefixes: three_prefixes(), addresses, ..Traffic::default() };
-    let repeat = Some((2 * addresses).max(100_000));
-    Load { protocol, traffic, repeat, ..Load::default() }
+fn load(protocol: Protocol, arguments: &Arguments) -> Load {
+    let Arguments { addresses, exporters, random, .. } = *arguments;
+    let traffic = Traffic { prefixes: three_prefixes(), addresses, random_percent: random, ..Traffic::default() };
+    let repeat = (random == 0).then_some(addresses.saturating_mul(2).max(100_000));
+    Load { protocol, traffic, repeat, exporters, first_source: Some(Ipv4Addr::LOCALHOST), ..Load::default() }
 }
 
 /// Ours, as it is compared.
-pub(crate) fn netflow() -> Netflow {
+fn netflow() -> Netflow {
     Netflow { variant: "", prefixes: three_prefixes(), once: 3, settings: Vec::new() }
 }
 
@@ -83,7 +91,7 @@ pub(crate) fn compare(arguments: &Arguments) -> anyhow::Result<()> {
             "ipfix" => Protocol::Ipfix,
             other => anyhow::bail!("'{other}' is not compared: choose v5, v9 or ipfix"),
         };
-        let generator = Generator::new(load(protocol, arguments.addresses))?;
+        let generator = Generator::new(load(protocol, arguments))?;
         let programs = programs(&arguments.only);
         let mut rows: Vec<Row> = programs.iter().map(|program| Row::new(program.name())).collect();
         for round in 1..=arguments.rounds {

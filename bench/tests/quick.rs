@@ -12,7 +12,7 @@ fn at_a_low_rate_everybody_counts_what_was_sent() {
     }
     let output = Command::new(env!("CARGO_BIN_EXE_bench"))
         .args(["compare", "--protocols", "v9", "--rounds", "1", "--rate", "20000", "--seconds", "0.5"])
-        .args(["--search-seconds", "0", "--addresses", "1000"])
+        .args(["--search-seconds", "0", "--addresses", "1000", "--exporters", "3"])
         .output()
         .unwrap();
     let (table, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
