@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use accounting::direction::attribute;
+use accounting::direction::Direction;
 use accounting::field::{Field, Name};
 use accounting::prefix_table::PrefixTable;
 use flow::{Exporter, FlowRecord, Prefix, Protocol, Timestamp};
@@ -66,13 +66,22 @@ fn count(
     let counters = flow.forward.scaled(flow.sampling.rate).unwrap();
     totals.all.add(counters);
     totals.exporters[exporter as usize].add(counters);
-    attribute(table, flow.source, flow.destination, &mut |index, direction| {
+    let containing = |address| {
+        let mut found = Vec::new();
+        table.covering(address, &mut |index| found.push(index));
+        found
+    };
+    let (sources, destinations) = (containing(flow.source), containing(flow.destination));
+    let local = !sources.is_empty() && !destinations.is_empty();
+    let (out, r#in) = if local { (Direction::OutLocal, Direction::InLocal) } else { (Direction::Out, Direction::In) };
+    let outwards = sources.into_iter().map(|index| (index, out));
+    for (index, direction) in outwards.chain(destinations.into_iter().map(|index| (index, r#in))) {
         for field in Field::ALL {
             let name = Name { field, value: field.value_of(flow) };
             let key = NameKey { exporter, prefix: prefixes[index as usize], direction, name };
             names.entry(key).or_default().add(counters);
         }
-    });
+    }
 }
 
 fn decodes_to_what_was_sent(load: Load, data_datagrams: u64, most: usize) {
