@@ -126,12 +126,6 @@ impl Collector {
         (std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap()), log)
     }
 
-    /// Ends it without a warning, as a machine that fails does.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
     /// Its resident memory, in bytes.
     pub(crate) fn resident(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
