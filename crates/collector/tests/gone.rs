@@ -42,7 +42,7 @@ fn sealed(flows: u64) -> Sealed {
     for _ in 0..flows {
         tally.book(&monitored, &flow, Minute::of(BEGUN), true);
     }
-    Sealed::new(tally)
+    Sealed::new(vec![tally])
 }
 
 async fn flusher(store: &Arc<dyn Store>, writer: u64) -> Flusher {
