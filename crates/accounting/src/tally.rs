@@ -279,7 +279,7 @@ impl Tally {
         self.names
     }
 
-    /// How many names were folded into `other` since the tally was made: a counter.
+    /// How many names were folded into `other` since the last clear.
     #[must_use]
     pub fn folded(&self) -> u64 {
         self.folded
@@ -363,6 +363,7 @@ impl Tally {
         }
         std::mem::swap(idle, active);
         self.names = 0;
+        self.folded = 0;
     }
 }
 

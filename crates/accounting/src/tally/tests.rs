@@ -207,6 +207,8 @@ fn a_table_keeps_its_largest_names_and_all_bytes() {
         assert_eq!(tables.get(Direction::In, name).unwrap().bytes, 50_000);
     }
     assert!(conserved(&tables));
+    tally.clear();
+    assert_eq!(tally.folded(), 0, "the flusher adds up what each flush has folded");
 }
 
 #[test]
