@@ -18,8 +18,8 @@ pub trait Watch: Debug + Send + Sync {
     /// One of them, with what decoding remembers of it.
     fn exporter(&self, address: IpAddr) -> Option<(Exporter, Detail)>;
 
-    /// Who sends without being registered, the busiest first; `None` when that is not told apart.
-    fn unknown(&self) -> Option<Vec<Unknown>>;
+    /// Who sends without being registered, the busiest first.
+    fn unknown(&self) -> Vec<Unknown>;
 }
 
 /// The collector as a whole.
@@ -112,7 +112,7 @@ pub struct Rates {
 pub struct Unknown {
     /// Where it sends from.
     pub address: IpAddr,
-    /// Datagrams since it was first noticed.
+    /// Datagrams that are its own for certain, since it was first noticed.
     pub datagrams: u64,
     /// When it was last heard.
     pub last: Timestamp,

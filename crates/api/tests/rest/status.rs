@@ -50,9 +50,9 @@ impl Watch for MadeUp {
         Some((exporter, Detail { templates: Vec::new(), streams: Vec::new(), pending_sets: 4 }))
     }
 
-    fn unknown(&self) -> Option<Vec<Unknown>> {
+    fn unknown(&self) -> Vec<Unknown> {
         let address = "2001:db8::1".parse().unwrap();
-        Some(vec![Unknown { address, datagrams: 3, last: STARTED, protocol: Some("ipfix") }])
+        vec![Unknown { address, datagrams: 3, last: STARTED, protocol: Some("ipfix") }]
     }
 }
 

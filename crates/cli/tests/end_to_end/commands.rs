@@ -162,3 +162,26 @@ fn the_start_warns_when_repeatable_requests_come_over_the_network() {
     assert!(said("compat").contains("set admin.signature = \"strict\", or let a proxy with TLS stand before it"));
     assert!(!said("strict").contains("admin.signature"));
 }
+
+#[test]
+fn who_sends_without_being_registered_is_shown_with_the_command_that_registers_it() {
+    let collector = Collector::start();
+    let socket = UdpSocket::bind("127.0.0.9:0").unwrap();
+    for _ in 0..3 {
+        socket.send_to(&thirty_flows(), collector.receiving).unwrap();
+    }
+    let unknown = || -> Value { serde_json::from_str(&run(&collector, &["curl", "GET", "/unknown"])).unwrap() };
+    let end = Instant::now() + PATIENCE;
+    while unknown()[0]["datagrams"] != 3 {
+        assert!(Instant::now() < end, "{}", unknown());
+    }
+    let shown = unknown();
+    assert_eq!((&shown[0]["address"], &shown[0]["protocol"]), (&json!("127.0.0.9"), &json!("netflow-v5")));
+    let command = shown[0]["register"]["command"].as_str().unwrap();
+    run(&collector, &command.split(' ').skip(1).collect::<Vec<_>>());
+    while unknown() != json!([]) {
+        // It is registered a moment later, and forgotten here at its next datagram.
+        socket.send_to(&thirty_flows(), collector.receiving).unwrap();
+        assert!(Instant::now() < end, "{}", unknown());
+    }
+}

@@ -113,8 +113,14 @@ impl Watch for Watched {
         found.map(|(status, detail)| (self.exporter_of(status), detail))
     }
 
-    fn unknown(&self) -> Option<Vec<Unknown>> {
-        None
+    fn unknown(&self) -> Vec<Unknown> {
+        let unknown = self.exporters.unknown().into_iter().map(|sender| Unknown {
+            address: sender.address,
+            datagrams: sender.datagrams.saturating_sub(sender.taken_over),
+            last: sender.last,
+            protocol: sender.protocol.map(|protocol| protocol.name()),
+        });
+        unknown.collect()
     }
 }
 
