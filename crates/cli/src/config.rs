@@ -228,7 +228,7 @@ impl Default for Config {
             server: Server {
                 cores: None,
                 statuslog: Some(Duration::from_secs(10 * SECOND)),
-                receive_buffer: 8 * 1024 * 1024,
+                receive_buffer: 32 * 1024 * 1024,
             },
             admin: Admin::default(),
             http: Http { listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080) },
