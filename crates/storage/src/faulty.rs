@@ -1,5 +1,5 @@
 //! A store that breaks on purpose: calls fail when a test says so, before or after they were carried out, as a network
-//! does that loses a request or an acknowledgement.
+//! does that loses a request or an acknowledgement. It also tells what queries read.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -28,18 +28,33 @@ pub enum Fault {
 pub struct Faulty<S> {
     store: S,
     plan: Mutex<VecDeque<Fault>>,
+    read: Mutex<Read>,
+}
+
+/// What was asked for by [`Store::read_blocks`], and which blocks came back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Read {
+    /// The selections of all calls, in their order.
+    pub selections: Vec<Selection>,
+    /// The keys of the blocks that they found.
+    pub blocks: Vec<BlockKey>,
 }
 
 impl<S: Store> Faulty<S> {
     /// A store whose calls do not fail until [`plan`](Self::plan) says so.
     pub fn new(store: S) -> Self {
-        Self { store, plan: Mutex::default() }
+        Self { store, plan: Mutex::default(), read: Mutex::default() }
     }
 
     /// What becomes of the next calls, one after the other, in place of what was planned before. Calls behind the plan
     /// do not fail.
     pub fn plan(&self, faults: impl IntoIterator<Item = Fault>) {
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = faults.into_iter().collect();
+    }
+
+    /// What was read since this was called last.
+    pub fn take_read(&self) -> Read {
+        std::mem::take(&mut *self.read.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The store itself, which never fails.
@@ -102,7 +117,12 @@ impl<S: Store> Store for Faulty<S> {
     }
 
     async fn read_blocks(&self, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
-        self.call(self.store.read_blocks(selections)).await
+        let blocks = self.call(self.store.read_blocks(selections)).await?;
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.selections.extend_from_slice(selections);
+        read.blocks.extend(blocks.iter().map(|block| block.key));
+        drop(read);
+        Ok(blocks)
     }
 
     async fn read_blocks_of(&self, writer: WriterId, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {

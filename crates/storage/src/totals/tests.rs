@@ -1,12 +1,16 @@
 //! A range answers what its minutes answer, wherever it begins and ends and whatever is rolled up in it.
 
-use accounting::field::Field;
+use accounting::direction::Direction;
+use accounting::field::{Field, Name, Value};
+use accounting::query::parse_interval;
+use flow::{Counters, Timestamp};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
 use super::*;
-use crate::Memory;
-use crate::sample::{MINUTES, fill, groups, minute};
+use crate::roll_up::advance;
+use crate::sample::{ADA, MINUTES, fill, groups, minute};
+use crate::{Faulty, Memory};
 
 /// The sum over the minutes of a range in which anything was counted, each read by itself.
 async fn minute_by_minute(store: &dyn Store, sender: IpAddr, prefix: Prefix, range: Range) -> Tables {
@@ -67,4 +71,72 @@ async fn a_range_over_everything_is_read_from_few_blocks() {
     let plan = Plan::make(&store, &parts).await.unwrap();
     // 50 minutes to the end of the hour, the last day of November, December, an hour, and the minutes of the open one.
     assert!(plan.selections.len() <= 50 + 1 + 1 + 1 + 8, "{} selections", plan.selections.len());
+}
+
+/// A flow to each of so many addresses that their table does not fit into a block with others.
+fn with_many_addresses() -> Tables {
+    let mut tables = Tables::new();
+    let counters = Counters { bytes: 1 << 44, packets: 1 << 44, flows: 1 << 44 };
+    for number in 0..900_u128 {
+        for field in Field::ALL {
+            let value = match field {
+                Field::SourceAddress => Value::Address([192, 0, 2, 1].into()),
+                Field::DestinationAddress => Value::Address((number << 117).to_be_bytes().into()),
+                _ => Value::Number(0),
+            };
+            tables.add(Direction::In, Name { field, value }, counters);
+        }
+    }
+    tables
+}
+
+/// Minutes of 323 days of 2027 and of the morning after them, as far as 10:05; hours are rolled up to ten o'clock.
+async fn fill_open_year(store: &dyn Store) {
+    let (sender, prefix) = groups()[0];
+    let state = WriterState::new(ADA, 1, Timestamp::from_seconds(1_830_000_000));
+    store.put_writer(&state).await.unwrap();
+    let days = std::iter::successors(Some(minute("2027-01-01 12:30")), |noon| {
+        Some(Interval { start: Minute(noon.start.0 + 24 * 60), ..*noon })
+    });
+    let today = ["2027-11-20 03:10", "2027-11-20 10:01", "2027-11-20 10:02", "2027-11-20 10:05"].map(minute);
+    let tables = with_many_addresses();
+    for (at, sequence) in days.take(323).chain(today).zip(1..) {
+        store.put_blocks(&tables.blocks(at, sender, prefix, ADA, 1, sequence)).await.unwrap();
+    }
+    advance(store, state, minute("2027-11-20 10:00").start).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_year_is_asked_for_by_its_coarsest_intervals_and_the_wanted_tables() {
+    let memory = Memory::default();
+    fill_open_year(&memory).await;
+    let store = Faulty::new(memory);
+    let (sender, prefix) = groups()[0];
+    let year = parse_interval(Period::Year, "2027").unwrap();
+    let months = (1..=10).map(|month| parse_interval(Period::Month, &format!("2027-{month:02}")).unwrap());
+    let days = (1..=19).map(|day| parse_interval(Period::Day, &format!("2027-11-{day:02}")).unwrap());
+    let hours = (0..10).map(|hour| parse_interval(Period::Hour, &format!("2027-11-20 {hour:02}")).unwrap());
+    let minutes = ["2027-11-20 10:01", "2027-11-20 10:02", "2027-11-20 10:05"].map(minute);
+    let mut cover: Vec<Interval> = months.chain(days).chain(hours).chain(minutes).collect();
+    cover.sort_unstable();
+    let blocks_in_store = crate::sample::blocks(store.inner()).await.len();
+    // All months and days have blocks, one of the ten hours has, and the minutes.
+    let places = 10 + 19 + 1 + 3;
+    let destinations = TableSet::of_field(Field::DestinationAddress);
+    for (tables, others) in [(TableSet::of_field(Field::All), destinations), (destinations, TableSet(!destinations.0))]
+    {
+        let whole = totals(&store, sender, prefix, year, tables).await.unwrap();
+        assert_eq!(whole.damaged, vec![]);
+        let bytes: u64 = whole.tables.rows().map(|(_, _, counters)| counters.bytes).sum();
+        assert_eq!(bytes, ((323 + 4) * 900) << 44);
+        let mut read = store.take_read();
+        read.selections.sort_unstable_by_key(|selection| selection.interval);
+        let expected: Vec<_> = cover.iter().map(|&interval| Selection { interval, sender, prefix, tables }).collect();
+        assert_eq!(read.selections, expected);
+        assert_eq!(read.blocks.len(), places, "of {blocks_in_store} blocks");
+        assert!(read.blocks.iter().all(|key| key.tables.intersects(tables) && !key.tables.intersects(others)));
+    }
+    // The addresses have a block beside that of the other tables, and the finer blocks are there as well.
+    let written = 2 * (323 + 4);
+    assert!(blocks_in_store > written, "{blocks_in_store} blocks");
 }
