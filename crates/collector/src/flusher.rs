@@ -278,6 +278,10 @@ impl Flusher {
     }
 
     async fn put_waiting(&mut self, mut flush: Flush, now: Timestamp) -> Result<(), StoreError> {
+        // Late copies count only where the store knows how far this writer is rolled up, and it may have lost that since.
+        if flush.blocks.iter().any(|block| block.key.interval.period != Period::Minute) {
+            self.looked = Timestamp::EPOCH;
+        }
         self.look(now).await?;
         self.settle(&mut flush, |_| false).await?;
         self.store.put_blocks(&flush.blocks).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use collector::flusher::Keep;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use storage::faulty::Fault;
 
 use crate::life::HOUR;
@@ -95,7 +95,10 @@ async fn live(steps: &[Step]) {
 #[test]
 fn every_period_has_every_flow_once_in_any_life() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut runner = TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
+    // The same lives in each run; LIVES=10000 tries more.
+    let cases = std::env::var("LIVES").map_or(60, |lives| lives.parse().unwrap());
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let lives = prop::collection::vec(step(), 1..50);
     let run = runner.run(&lives, |steps| {
         runtime.block_on(live(&steps));

@@ -176,3 +176,21 @@ async fn who_was_superseded_puts_nothing_more() {
         assert_eq!(life.store.writers().await.unwrap(), [copy], "it says nothing more");
     }
 }
+
+#[tokio::test]
+async fn a_late_flow_counts_once_although_a_failover_lost_how_far_was_rolled_up_and_another_went_on() {
+    let mut life = begin(Keep::default()).await;
+    let replica = life.store.inner().replica();
+    life.flusher.maintain(life.time()).await.unwrap();
+    life.store.inner().fail_over_to(&replica);
+    life.flush(&[31]).await;
+    life.drain().await.unwrap();
+    life.now += 2 * HOUR;
+    life.another_rolls_up().await;
+    for _ in 0..3 {
+        life.drain().await.unwrap();
+        life.flusher.maintain(life.time()).await.unwrap();
+        life.now += MINUTE;
+    }
+    life.check(life.store.inner()).await;
+}
