@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p storage` measures SQLite, a table with one row for each name beside it, Redis and Cassandra (real
 //! servers, started here); `--no-default-features` leaves out the servers, `-- sqlite` the others. Flushes are made like
-//! those of a collector: each is put as one, and comes back when it is durable. Times are the best of several runs.
+//! those of a collector: each is put as one, and comes back when it is durable. Times are the best of three runs.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench that cannot go on has failed")]
 
@@ -12,6 +12,7 @@ mod service;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ use storage::{Selection, Sqlite, Store, WriterState, totals_many};
 
 /// 2026-11-02 00:00 UTC.
 const BEGIN: Minute = Minute(29_892_960);
+const DAY: u32 = 24 * 60;
 const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const WRITER: WriterId = WriterId(1);
 
@@ -35,6 +37,12 @@ const MINUTES: u32 = 60;
 /// How many quiet prefixes there are, with this many flows in a flush.
 const QUIET: u32 = 10_000;
 const QUIET_FLOWS: u32 = 4;
+/// The prefix with flows in all minutes of the day, and at noon of each day of the year before it; how many flows.
+const STEADY: u32 = 20_000;
+const STEADY_FLOWS: u32 = 1_000;
+const DAYS_BEFORE: u32 = 305;
+/// One of the busy ones.
+const ASKED: u32 = 3;
 
 fn prefix(number: u32) -> Prefix {
     Prefix::new(Ipv4Addr::from(0x0a00_0000 + (number << 8)).into(), 24).expect("a first address")
@@ -68,15 +76,44 @@ struct Flush {
     names: usize,
 }
 
-fn flush(prefixes: u32, flows: u32, minute: u32, sequence: u64) -> Flush {
-    let interval = Interval { period: Period::Minute, start: Minute(BEGIN.0 + minute) };
+/// The names of a prefix come back after sixty flushes.
+fn flush(prefixes: Range<u32>, flows: u32, start: Minute, sequence: u64) -> Flush {
+    let interval = Interval { period: Period::Minute, start };
     let mut flush = Flush { blocks: Vec::new(), names: 0 };
-    for number in 0..prefixes {
-        let tables = tables(flows, number * 100_000 + u32::try_from(sequence).expect("few flushes"));
+    for number in prefixes {
+        let tables = tables(flows, number * 100_000 + u32::try_from(sequence % 60).expect("a remainder"));
         flush.names += tables.len();
         flush.blocks.extend(tables.blocks(interval, SENDER, prefix(number), WRITER, 1, sequence));
     }
     flush
+}
+
+/// Everything that is put.
+struct Flushes {
+    busy: Vec<Flush>,
+    quiet: Vec<Flush>,
+    day: Vec<Flush>,
+    year: Vec<Flush>,
+}
+
+impl Flushes {
+    fn make() -> Self {
+        let steady = |start, sequence| flush(STEADY..STEADY + 1, STEADY_FLOWS, start, sequence);
+        let noons = (1..=DAYS_BEFORE).rev().map(|days| Minute(BEGIN.0 - days * DAY + DAY / 2));
+        Self {
+            busy: minutes(MINUTES)
+                .zip(1..)
+                .map(|(start, sequence)| flush(0..BUSY, BUSY_FLOWS, start, sequence))
+                .collect(),
+            quiet: (1_001..=1_006).map(|sequence| flush(0..QUIET, QUIET_FLOWS, BEGIN, sequence)).collect(),
+            day: minutes(DAY).zip(2_001..).map(|(start, sequence)| steady(start, sequence)).collect(),
+            year: noons.zip(4_001..).map(|(start, sequence)| steady(start, sequence)).collect(),
+        }
+    }
+}
+
+fn minutes(count: u32) -> impl Iterator<Item = Minute> {
+    (0..count).map(|minute| Minute(BEGIN.0 + minute))
 }
 
 /// Puts flushes one after the other; prints blocks and names for each second.
@@ -102,13 +139,13 @@ async fn put(store: &dyn Store, what: &str, flushes: &[Flush]) {
 }
 
 /// Asks for some intervals in a row and looks for the largest names in them all together; prints the best time.
-async fn ask(store: &dyn Store, what: &str, period: Period, count: usize, tables: TableSet) {
+async fn ask(store: &dyn Store, what: &str, number: u32, period: Period, count: u32, tables: TableSet) {
     let intervals = std::iter::successors(Some(Interval::containing(period, BEGIN)), |last| Some(last.next()));
-    let question = |interval| Selection { interval, sender: SENDER, prefix: prefix(3), tables };
-    let questions: Vec<Selection> = intervals.take(count).map(question).collect();
+    let question = |interval| Selection { interval, sender: SENDER, prefix: prefix(number), tables };
+    let questions: Vec<Selection> = intervals.take(count as usize).map(question).collect();
     let mut best = Duration::MAX;
     let mut names = 0;
-    for _ in 0..5 {
+    for _ in 0..3 {
         let since = Instant::now();
         let answers = totals_many(store, &questions).await.expect("answers");
         let mut sums: BTreeMap<Name, u64> = BTreeMap::new();
@@ -120,41 +157,56 @@ async fn ask(store: &dyn Store, what: &str, period: Period, count: usize, tables
         names = largest.len();
         best = best.min(since.elapsed());
     }
+    assert!(names > 0, "{what}: nothing was found");
     println!("  {what}: {:.2} ms ({names} names)", best.as_secs_f64() * 1e3);
 }
 
-async fn measure(store: &dyn Store, kind: &str, busy: &[Flush], quiet: &[Flush]) {
+async fn measure(store: &dyn Store, kind: &str, flushes: &Flushes) {
+    const DESTINATIONS: TableSet = TableSet::of_field(Field::DestinationAddress);
+    const PORTS: TableSet = TableSet::of_field(Field::DestinationPort);
     println!("{kind}");
     let state = WriterState::new(WRITER, 1, Timestamp::EPOCH);
     store.put_writer(&state).await.expect("a writer");
-    put(store, "busy prefixes", busy).await;
-    put(store, "quiet prefixes", quiet).await;
-    ask(store, "everything of one minute", Period::Minute, 1, TableSet::of_field(Field::All)).await;
-    ask(store, "all names of an open day", Period::Day, 1, TableSet::ALL).await;
-    ask(
-        store,
-        "destinations over an hour of minutes",
-        Period::Minute,
-        60,
-        TableSet::of_field(Field::DestinationAddress),
-    )
-    .await;
-    let since = Instant::now();
-    let state = advance(store, state, Minute(BEGIN.0 + 60)).await.expect("a roll-up");
-    println!("  rolling up an hour of all prefixes: {:.0} ms", since.elapsed().as_secs_f64() * 1e3);
-    assert_eq!(state.rolled_up(Period::Minute), Some(Minute(BEGIN.0 + 60)));
-    ask(store, "all names of a rolled-up hour", Period::Hour, 1, TableSet::ALL).await;
-    ask(store, "ports of an open year", Period::Year, 1, TableSet::of_field(Field::DestinationPort)).await;
+    put(store, "a minute of each day before", &flushes.year).await;
+    let state = roll_up(store, "305 days of one prefix", state, BEGIN).await;
+    put(store, "busy prefixes", &flushes.busy).await;
+    put(store, "quiet prefixes", &flushes.quiet).await;
+    put(store, "24 hours of one prefix", &flushes.day).await;
+    ask(store, "one name of one minute", ASKED, Period::Minute, 1, TableSet::of_field(Field::All)).await;
+    ask(store, "the destinations of one minute", ASKED, Period::Minute, 1, DESTINATIONS).await;
+    ask(store, "top destinations over an hour of minutes, busy", ASKED, Period::Minute, 60, DESTINATIONS).await;
+    ask(store, "top destinations over 24 hours of minutes", STEADY, Period::Minute, DAY, DESTINATIONS).await;
+    ask(store, "all names of a day, in minutes", STEADY, Period::Day, 1, TableSet::ALL).await;
+    let state = roll_up(store, "an hour of all prefixes", state, Minute(BEGIN.0 + 60)).await;
+    ask(store, "all names of a rolled-up hour, busy", ASKED, Period::Hour, 1, TableSet::ALL).await;
+    roll_up(store, "22 hours of one prefix", state, Minute(BEGIN.0 + DAY - 60)).await;
+    ask(store, "all names of a day, the last hour in minutes", STEADY, Period::Day, 1, TableSet::ALL).await;
+    ask(store, "ports of the open year", STEADY, Period::Year, 1, PORTS).await;
+    ask(store, "destinations of the open year", STEADY, Period::Year, 1, DESTINATIONS).await;
 }
 
-async fn measure_sqlite(busy: &[Flush], quiet: &[Flush]) {
+async fn roll_up(store: &dyn Store, what: &str, state: WriterState, until: Minute) -> WriterState {
+    let since = Instant::now();
+    let state = advance(store, state, until).await.expect("a roll-up");
+    println!("  rolling up {what}: {:.0} ms", since.elapsed().as_secs_f64() * 1e3);
+    assert_eq!(state.rolled_up(Period::Minute), Some(until));
+    state
+}
+
+async fn measure_sqlite(flushes: &Flushes) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("store");
     let store = Sqlite::open(&path).expect("a store");
-    measure(&store, "SQLite", busy, quiet).await;
+    measure(&store, "SQLite", flushes).await;
     println!("  size: {:.1} MiB", mebibytes(&path));
-    let path = folder.path().join("rows");
-    rows(&path, busy);
+    let path = folder.path().join("blocks");
+    let store = Sqlite::open(&path).expect("a store");
+    println!("SQLite, only what the rows below hold");
+    put(&store, "busy prefixes", &flushes.busy).await;
+    put(&store, "24 hours of one prefix", &flushes.day).await;
+    drop(store);
+    println!("  size: {:.1} MiB", mebibytes(&path));
+    rows(&folder.path().join("rows"), flushes);
 }
 
 fn mebibytes(path: &Path) -> f64 {
@@ -162,7 +214,7 @@ fn mebibytes(path: &Path) -> f64 {
 }
 
 /// The same names as rows of a table, as most collectors keep them; without what tells two writers apart.
-fn rows(path: &Path, busy: &[Flush]) {
+fn rows(path: &Path, flushes: &Flushes) {
     println!("SQLite, one row for each name");
     let mut connection = rusqlite::Connection::open(path).expect("a database");
     connection
@@ -172,20 +224,39 @@ fn rows(path: &Path, busy: &[Flush]) {
              PRIMARY KEY (start, prefix, field, direction, value)) WITHOUT ROWID;",
         )
         .expect("a table");
+    put_rows(&mut connection, "busy prefixes", &flushes.busy);
+    put_rows(&mut connection, "24 hours of one prefix", &flushes.day);
+    let ask = |what, number, minutes, fields: &[Field], limit| {
+        ask_rows(&connection, what, (prefix_bits(prefix(number)), minutes, fields, limit));
+    };
+    let destinations = [Field::DestinationAddress];
+    ask("one name of one minute", ASKED, 1, &[Field::All], 10);
+    ask("top destinations over an hour of minutes, busy", ASKED, 60, &destinations, 10);
+    ask("top destinations over 24 hours of minutes", STEADY, DAY, &destinations, 10);
+    ask("all names of a day, in minutes", STEADY, DAY, &Field::ALL, i64::MAX);
+    drop(connection);
+    println!("  size: {:.1} MiB", mebibytes(path));
+}
+
+fn prefix_bits(prefix: Prefix) -> u32 {
+    match prefix.address() {
+        IpAddr::V4(address) => address.to_bits(),
+        IpAddr::V6(_) => 0,
+    }
+}
+
+fn put_rows(connection: &mut rusqlite::Connection, what: &str, flushes: &[Flush]) {
     let mut took = Duration::ZERO;
     let mut names = 0;
-    for flush in busy {
-        let decoded: Vec<(Block, Tables)> = flush.blocks.iter().map(|block| (block.clone(), decoded(block))).collect();
+    for flush in flushes {
+        let decoded: Vec<(&Block, Tables)> = flush.blocks.iter().map(|block| (block, decoded(block))).collect();
         let since = Instant::now();
         let transaction = connection.transaction().expect("a transaction");
         {
             let sql = "INSERT OR REPLACE INTO counter VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
             let mut insert = transaction.prepare_cached(sql).expect("a statement");
             for (block, tables) in &decoded {
-                let prefix = match block.key.prefix.address() {
-                    IpAddr::V4(address) => address.to_bits(),
-                    IpAddr::V6(_) => 0,
-                };
+                let (start, prefix) = (block.key.interval.start.0, prefix_bits(block.key.prefix));
                 for (direction, name, counters) in tables.rows() {
                     let value = match name.value {
                         Value::Number(number) => number,
@@ -194,7 +265,6 @@ fn rows(path: &Path, busy: &[Flush]) {
                     };
                     let (bytes, packets, flows) =
                         (counters.bytes.cast_signed(), counters.packets.cast_signed(), counters.flows.cast_signed());
-                    let start = block.key.interval.start.0;
                     let row = (start, prefix, direction as u8, name.field as u8, value, bytes, packets, flows);
                     insert.execute(row).expect("a row");
                     names += 1;
@@ -204,21 +274,33 @@ fn rows(path: &Path, busy: &[Flush]) {
         transaction.commit().expect("a commit");
         took += since.elapsed();
     }
-    println!("  busy prefixes: {names} names; {:.0} names/s", f64::from(names) / took.as_secs_f64());
+    println!("  {what}: {names} names; {:.0} names/s", f64::from(names) / took.as_secs_f64());
+}
+
+/// Asks for the largest names of a prefix in its first minutes; prints the best time.
+fn ask_rows(
+    connection: &rusqlite::Connection,
+    what: &str,
+    (prefix, minutes, fields, limit): (u32, u32, &[Field], i64),
+) {
+    // Minute by minute, so that the key finds the rows of the prefix and field alone; SQLite keeps the order of CROSS JOIN.
+    let sql = "WITH RECURSIVE minute(start) AS (SELECT ?1 UNION ALL SELECT start + 1 FROM minute WHERE start < ?2)
+               SELECT value, sum(bytes) FROM minute CROSS JOIN counter USING (start) WHERE prefix = ?3 AND field = ?4
+               GROUP BY value ORDER BY 2 DESC LIMIT ?5";
     let mut best = Duration::MAX;
-    for _ in 0..5 {
+    let mut names = 0;
+    for _ in 0..3 {
         let since = Instant::now();
-        let sql = "SELECT value, sum(bytes) FROM counter WHERE start BETWEEN ?1 AND ?2 AND prefix = ?3 AND field = ?4
-                   GROUP BY value ORDER BY 2 DESC LIMIT 10";
-        let mut top = connection.prepare_cached(sql).expect("a statement");
-        let field = Field::DestinationAddress as u8;
-        let range = (BEGIN.0, BEGIN.0 + 59, 0x0a00_0300_u32, field);
-        let found = top.query_map(range, |row| row.get::<_, i64>(1)).expect("an answer").count();
-        assert_eq!(found, 10);
+        let mut largest = connection.prepare_cached(sql).expect("a statement");
+        names = 0;
+        for field in fields {
+            let question = (BEGIN.0, BEGIN.0 + minutes - 1, prefix, *field as u8, limit);
+            names += largest.query_map(question, |row| row.get::<_, i64>(1)).expect("an answer").count();
+        }
         best = best.min(since.elapsed());
     }
-    println!("  destinations over an hour of minutes: {:.2} ms", best.as_secs_f64() * 1e3);
-    println!("  size: {:.1} MiB", mebibytes(path));
+    assert!(names > 0, "{what}: nothing was found");
+    println!("  {what}: {:.2} ms ({names} names)", best.as_secs_f64() * 1e3);
 }
 
 fn decoded(block: &Block) -> Tables {
@@ -231,18 +313,16 @@ fn decoded(block: &Block) -> Tables {
 async fn main() {
     let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let wanted = |kind: &str| only.is_empty() || only.iter().any(|name| name == kind);
-    let busy: Vec<Flush> =
-        (0..MINUTES).zip(1..).map(|(minute, sequence)| flush(BUSY, BUSY_FLOWS, minute, sequence)).collect();
-    let quiet: Vec<Flush> = (1_001..=1_006).map(|sequence| flush(QUIET, QUIET_FLOWS, 0, sequence)).collect();
+    let flushes = Flushes::make();
     if wanted("sqlite") {
-        measure_sqlite(&busy, &quiet).await;
+        measure_sqlite(&flushes).await;
     }
     #[cfg(feature = "redis")]
     if wanted("redis") {
         let server = service::Service::start("redis", 1, &[("SYNC", "always")]);
         let settings = storage::redis::RedisSettings { hosts: server.hosts.clone(), ..Default::default() };
         let store = storage::redis::Redis::open(settings).expect("good settings");
-        measure(&store, "Redis, every write synced", &busy, &quiet).await;
+        measure(&store, "Redis, every write synced", &flushes).await;
         server.run(&["clean"]);
     }
     #[cfg(feature = "cassandra")]
@@ -250,7 +330,7 @@ async fn main() {
         let server = service::Service::start("cassandra", 1, &[("JIT", "full"), ("HEAP", "1g")]);
         let settings = storage::cassandra::CassandraSettings { hosts: server.hosts.clone(), ..Default::default() };
         let store = storage::cassandra::Cassandra::open(settings).expect("good settings");
-        measure(&store, "Cassandra, one node, every write synced", &busy, &quiet).await;
+        measure(&store, "Cassandra, one node, every write synced", &flushes).await;
         server.run(&["clean"]);
     }
 }
