@@ -7,14 +7,17 @@ cd "$(dirname "$0")/.."
 document=$PWD/docs/openapi.json
 netflow=$PWD/target/debug/netflow
 directory=$(mktemp -d)
-trap 'kill "$collector" 2>/dev/null; wait "$collector" 2>/dev/null; rm -rf "$directory"' EXIT
+collector=
+trap '[ -z "$collector" ] || { kill "$collector"; wait "$collector"; } 2>/dev/null; rm -rf "$directory"' EXIT
 cd "$directory"
+: > log
 NETFLOW__NETFLOW__LISTEN=127.0.0.1:0 NETFLOW__SFLOW__LISTEN='' NETFLOW__HTTP__LISTEN=127.0.0.1:0 \
-  "$netflow" serve 2> log &
+  "$netflow" serve 2>> log &
 collector=$!
 url=
 while [ -z "$url" ]; do
   kill -0 "$collector" || { cat log; exit 1; }
+  sleep 0.1
   url=$(sed -n 's/.*serving \(http[^ ]*\).*/\1/p' log)
 done
 NETFLOW_URL=$url "$netflow" senders add 192.0.2.1 172.16.1.0/24 > /dev/null
