@@ -280,9 +280,10 @@ impl Flusher {
     async fn put_waiting(&mut self, mut flush: Flush, now: Timestamp) -> Result<(), StoreError> {
         // Late copies count only where the store knows how far this writer is rolled up, and it may have lost that since.
         if flush.blocks.iter().any(|block| block.key.interval.period != Period::Minute) {
-            self.looked = Timestamp::EPOCH;
+            self.look_now(now).await?;
+        } else {
+            self.look(now).await?;
         }
-        self.look(now).await?;
         self.settle(&mut flush, |_| false).await?;
         self.store.put_blocks(&flush.blocks).await?;
         if let Some(spool) = &mut self.spool {
@@ -290,6 +291,12 @@ impl Flusher {
         }
         self.held.hold(&flush, now);
         Ok(())
+    }
+
+    /// [`look`](Self::look), although that may have been done just before.
+    async fn look_now(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.looked = Timestamp::EPOCH;
+        self.look(now).await
     }
 
     /// Reads what the store knows of this writer, when that was not done lately: another collector may have taken it for
@@ -387,8 +394,7 @@ impl Flusher {
 
     async fn maintain_all(&mut self, now: Timestamp) -> Result<(), StoreError> {
         if self.spool.is_some() {
-            self.looked = Timestamp::EPOCH;
-            self.look(now).await?;
+            self.look_now(now).await?;
             self.see_again(now, false).await?;
         }
         let until = Minute(Minute::of(now).0.saturating_sub(GRACE_MINUTES));

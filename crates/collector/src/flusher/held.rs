@@ -84,9 +84,14 @@ impl Flusher {
         for held in self.held.flushes.iter_mut().filter(|held| held.since == Timestamp::EPOCH) {
             held.since = now;
         }
-        self.see_sums_again(now, all).await?;
         let due = self.held.flushes.iter().filter(|held| all || is_due(held.since, now)).map(|held| held.number);
-        for number in due.collect::<Vec<_>>() {
+        let due: Vec<FlushNumber> = due.collect();
+        if !due.is_empty() {
+            // With the blocks the store may have lost how far this writer is rolled up, by which they were decided.
+            self.look_now(now).await?;
+        }
+        self.see_sums_again(now, all).await?;
+        for number in due {
             self.see_flush_again(number, now, let_go).await?;
         }
         self.held.doubt = false;
