@@ -18,6 +18,7 @@
 mod collector;
 mod commands;
 mod crashes;
+mod failover;
 mod generated;
 mod load;
 mod lost_acknowledgements;

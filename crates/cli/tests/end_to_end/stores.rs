@@ -19,7 +19,7 @@ fn outage() -> Duration {
 }
 
 /// A collector's settings for a store; what is the name of its data keeps apart those who share a server.
-fn settings(kind: &str, hosts: &[String], name: &str) -> Vec<(String, String)> {
+pub(crate) fn settings(kind: &str, hosts: &[String], name: &str) -> Vec<(String, String)> {
     vec![
         ("NETFLOW__STORAGE".to_owned(), kind.to_owned()),
         (format!("NETFLOW__{}__HOSTS", kind.to_uppercase()), hosts.join(",")),
@@ -28,7 +28,7 @@ fn settings(kind: &str, hosts: &[String], name: &str) -> Vec<(String, String)> {
     ]
 }
 
-fn start(settings: &[(String, String)]) -> Collector {
+pub(crate) fn start(settings: &[(String, String)]) -> Collector {
     start_in(tempfile::tempdir().unwrap(), settings)
 }
 
