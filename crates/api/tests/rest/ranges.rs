@@ -152,8 +152,11 @@ fn without_times_it_is_about_now() {
     );
     assert_eq!(top(&server, "from=&to=")["rows"][0]["name"], "srcip:192.0.2.1");
     let points = series(&server, "step=")["points"].as_array().unwrap().clone();
-    assert_eq!(points.last().unwrap()["counters"]["in"], counters(1, 100));
-    assert_eq!(points.len(), 25);
+    let counted: Vec<_> = points.iter().filter(|point| !point["counters"].is_null()).collect();
+    assert_eq!(counted.len(), 1);
+    assert_eq!(counted[0]["counters"]["in"], counters(1, 100));
+    // A day touches 25 hours, unless its last minute is the last of an hour.
+    assert!((24..=25).contains(&points.len()), "{}", points.len());
 }
 
 #[test]
