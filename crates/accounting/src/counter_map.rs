@@ -102,6 +102,9 @@ struct Bucket<K> {
     rest: [u64; SLOTS],
 }
 
+/// About what a table may have of the first data cache, in octets.
+const CACHE: usize = 16 << 10;
+
 const TAKEN: u64 = 1;
 const WIDE: u64 = 2;
 const BYTES_SHIFT: u32 = 2;
@@ -200,6 +203,21 @@ impl<K: MapKey> CounterMap<K> {
         }
         self.insert(key, hash, amount.packets, TAKEN | amount.rest);
         true
+    }
+
+    /// Whether it is so large that a place in it is probably not in the first cache.
+    #[inline]
+    pub(crate) fn outgrows_cache(&self) -> bool {
+        size_of_val(&*self.buckets) > CACHE
+    }
+
+    /// Reads where a key with this hash belongs, so that it is in the caches when it is added to. What it returns has no
+    /// meaning but that it was read.
+    #[inline(always)]
+    pub(crate) fn glance(&self, hash: usize) -> u64 {
+        let bucket = self.buckets.get(hash & self.buckets.len().wrapping_sub(1));
+        // Both lines of a bucket that has two.
+        bucket.map_or(0, |Bucket { keys: [key, ..], rest: [rest, ..], .. }| *rest ^ u64::from(*key == K::default()))
     }
 
     /// The same for counters of any size.

@@ -1,6 +1,6 @@
 //! Where a flow goes, seen from a monitored prefix.
 
-use crate::prefix_table::PrefixTable;
+use crate::prefix_table::{NONE, PrefixTable};
 use crate::table::Key;
 
 /// The direction of a flow, seen from a monitored prefix.
@@ -32,18 +32,36 @@ impl Direction {
     }
 }
 
-/// The longest monitored prefixes (by their index in the table) around the source and around the destination of a flow,
-/// with the direction that the flow has for each of them and for all prefixes around it: nested prefixes all count.
-///
-/// When both ends are in monitored prefixes, the flow is local for all of them, the prefixes that contain both ends
-/// included: they see it leave and arrive.
+/// The longest monitored prefixes (by their index in the table) around the ends of a flow, with the direction that it
+/// has for each of them and for all prefixes around it: nested prefixes all count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// Neither end is monitored.
+    Neither,
+    /// One end is.
+    One(u32, Direction),
+    /// Both are. Then the flow is local for all of them, the prefixes that contain both ends included: they see it leave
+    /// and arrive.
+    Both {
+        /// Around the source.
+        source: u32,
+        /// Around the destination.
+        destination: u32,
+    },
+}
+
+/// Where the ends of a flow are.
 #[inline]
-pub(crate) fn attribute(table: &PrefixTable, source: Key, destination: Key) -> [Option<(u32, Direction)>; 2] {
-    let (from, to) = (table.innermost(source), table.innermost(destination));
-    let local = from.is_some() && to.is_some();
-    let (outwards, inwards) =
-        if local { (Direction::OutLocal, Direction::InLocal) } else { (Direction::Out, Direction::In) };
-    [from.map(|index| (index, outwards)), to.map(|index| (index, inwards))]
+pub(crate) fn attribute(table: &PrefixTable, source: Key, destination: Key) -> Ends {
+    let (source, destination) = (table.innermost(source), table.innermost(destination));
+    if source != NONE && destination != NONE {
+        return Ends::Both { source, destination };
+    }
+    // Which end it is changes from flow to flow, so no branch may depend on it: NONE is all ones.
+    match source & destination {
+        NONE => Ends::Neither,
+        index => Ends::One(index, if source == NONE { Direction::In } else { Direction::Out }),
+    }
 }
 
 #[cfg(test)]
@@ -69,10 +87,14 @@ mod tests {
     fn all(prefixes: &[Prefix], source: IpAddr, destination: IpAddr) -> Vec<(u32, Direction)> {
         let table = PrefixTable::new(prefixes);
         let mut seen = Vec::new();
-        for (innermost, direction) in
-            attribute(&table, Key::of_address(source), Key::of_address(destination)).into_iter().flatten()
-        {
-            table.walk(Some(innermost), &mut |index| seen.push((index, direction)));
+        let mut walk = |innermost, direction| table.walk(innermost, &mut |index| seen.push((index, direction)));
+        match attribute(&table, Key::of_address(source), Key::of_address(destination)) {
+            Ends::Neither => {}
+            Ends::One(innermost, direction) => walk(innermost, direction),
+            Ends::Both { source, destination } => {
+                walk(source, Direction::OutLocal);
+                walk(destination, Direction::InLocal);
+            }
         }
         seen
     }

@@ -2,8 +2,12 @@
 //!
 //! Prefixes either contain each other or have nothing in common, so their first and last addresses cut the address
 //! space into pieces in each of which the answer is the same: one innermost prefix, then the one around it, and so on.
-//! A look-up is a binary search over the starts of the pieces and a walk outwards. What is kept is proportional to the
-//! number of prefixes, however deep they are nested. IPv4 and IPv6 are kept apart; they never match each other.
+//! A look-up finds the piece and walks outwards. What is kept is proportional to the number of prefixes, however deep
+//! they are nested. IPv4 and IPv6 are kept apart; they never match each other.
+//!
+//! A few pieces are all compared at once. Where there are more, the span from the second to the last one is cut into
+//! about twice as many equal parts as there are pieces; a table tells which pieces begin in the part of an address, and
+//! a binary search is done among those: mostly one or two.
 
 use std::net::IpAddr;
 
@@ -21,7 +25,7 @@ pub struct PrefixTable {
 }
 
 /// No prefix. There are never as many as that.
-const NONE: u32 = u32::MAX;
+pub(crate) const NONE: u32 = u32::MAX;
 
 impl PrefixTable {
     /// A table of these prefixes, in any order. A prefix that is there twice is found twice.
@@ -55,23 +59,22 @@ impl PrefixTable {
         self.walk(self.innermost(Key::of_address(address)), visit);
     }
 
-    /// The longest prefix that contains the address.
+    /// The longest prefix that contains the address, or [`NONE`].
     #[inline]
-    pub(crate) fn innermost(&self, address: Key) -> Option<u32> {
-        let innermost = match address {
+    pub(crate) fn innermost(&self, address: Key) -> u32 {
+        match address {
             Key::Short(address) => self.ipv4.innermost(address),
             Key::Long(address) => self.ipv6.innermost(address),
-        };
-        (innermost != NONE).then_some(innermost)
+        }
     }
 
-    /// Visits a prefix and all around it.
+    /// Visits a prefix and all around it; nothing for [`NONE`].
     #[inline]
-    pub(crate) fn walk(&self, innermost: Option<u32>, visit: &mut impl FnMut(u32)) {
+    pub(crate) fn walk(&self, innermost: u32, visit: &mut impl FnMut(u32)) {
         let mut next = innermost;
-        while let Some(index) = next {
-            visit(index);
-            next = self.around.get(index as usize).copied().filter(|index| *index != NONE);
+        while next != NONE {
+            visit(next);
+            next = self.around.get(next as usize).copied().unwrap_or(NONE);
         }
     }
 }
@@ -84,21 +87,78 @@ struct Range<A> {
     index: u32,
 }
 
+/// An address of one family as a number.
+trait Address: Copy + Ord + Default {
+    const MOST: Self;
+
+    /// The distance from an address that is not larger.
+    fn behind(self, first: Self) -> Self;
+
+    /// How many bits the number has.
+    fn bits(self) -> u32;
+
+    /// The number without its lowest bits.
+    fn above(self, bits: u32) -> usize;
+}
+
+macro_rules! address {
+    ($($number:ty),*) => {$(
+        impl Address for $number {
+            const MOST: Self = Self::MAX;
+
+            #[inline]
+            fn behind(self, first: Self) -> Self {
+                self.wrapping_sub(first)
+            }
+
+            fn bits(self) -> u32 {
+                Self::BITS - self.leading_zeros()
+            }
+
+            #[inline]
+            fn above(self, bits: u32) -> usize {
+                usize::try_from(self >> bits).unwrap_or(usize::MAX)
+            }
+        }
+    )*};
+}
+
+address!(u32, u128);
+
 /// The address space of one family in pieces.
 #[derive(Clone, Debug)]
 struct Pieces<A> {
-    /// The first address of each piece, ascending; the first piece starts with address 0.
+    /// The first address of each piece, ascending; the first piece starts with address 0. Behind them, the last address
+    /// of all, until there are whole lanes.
     starts: Vec<A>,
     /// For each piece the longest prefix around it, or [`NONE`].
     innermost: Vec<u32>,
+    /// None where there are few pieces.
+    parts: Option<Parts<A>>,
 }
 
-impl<A: Copy + Ord + Default> Pieces<A> {
+/// Which pieces begin in which part of the address space.
+#[derive(Clone, Debug)]
+struct Parts<A> {
+    /// Where the second piece begins, and the first part.
+    first: A,
+    /// A part is two to the power of this long.
+    length_bits: u32,
+    /// For each part the number of pieces that begin before it; then for what is behind the last one.
+    begun: Vec<u32>,
+}
+
+/// How many starts are compared at once.
+const LANES: usize = 8;
+/// Up to so many pieces all are compared.
+const FEW: usize = 2 * LANES;
+
+impl<A: Address> Pieces<A> {
     /// Cuts the address space at these ranges and notes for each range which is around it.
     fn new(mut ranges: Vec<Range<A>>, next: impl Fn(A) -> Option<A>, around: &mut [u32]) -> Self {
         // Outer ranges before inner ones, equal ones in the order given.
         ranges.sort_by(|a, b| a.first.cmp(&b.first).then(b.last.cmp(&a.last)));
-        let mut pieces = Self { starts: vec![A::default()], innermost: vec![NONE] };
+        let mut pieces = Self { starts: vec![A::default()], innermost: vec![NONE], parts: None };
         // The ranges that are open at the current address, the innermost last.
         let mut open: Vec<Range<A>> = Vec::new();
         for range in ranges {
@@ -114,6 +174,8 @@ impl<A: Copy + Ord + Default> Pieces<A> {
         while let Some(inner) = open.pop() {
             pieces.cut(next(inner.last), open.last());
         }
+        pieces.parts = Parts::new(&pieces.starts);
+        pieces.starts.resize(pieces.starts.len().next_multiple_of(LANES), A::MOST);
         pieces
     }
 
@@ -131,8 +193,42 @@ impl<A: Copy + Ord + Default> Pieces<A> {
 
     #[inline]
     fn innermost(&self, address: A) -> u32 {
-        let behind = self.starts.partition_point(|start| *start <= address);
-        behind.checked_sub(1).and_then(|piece| self.innermost.get(piece)).copied().unwrap_or(NONE)
+        let begun = match &self.parts {
+            None => self.starts.as_chunks::<LANES>().0.iter().map(|starts| count_up_to(starts, address)).sum(),
+            Some(parts) => parts.begun_up_to(&self.starts, address),
+        };
+        let piece = begun.min(self.innermost.len()).wrapping_sub(1);
+        self.innermost.get(piece).copied().unwrap_or(NONE)
+    }
+}
+
+/// How many of the starts are not behind an address. There is no branch in it.
+#[inline]
+fn count_up_to<A: Address>(starts: &[A; LANES], address: A) -> usize {
+    starts.iter().map(|start| usize::from(*start <= address)).sum()
+}
+
+impl<A: Address> Parts<A> {
+    fn new(starts: &[A]) -> Option<Self> {
+        let (&first, &last) = starts.get(1).zip(starts.last()).filter(|_| starts.len() > FEW)?;
+        let length_bits = last.behind(first).bits().saturating_sub(starts.len().ilog2() + 1);
+        let mut begun = Vec::with_capacity(last.behind(first).above(length_bits) + 2);
+        for (index, start) in (0..).zip(starts).skip(1) {
+            begun.resize(start.behind(first).above(length_bits) + 1, index);
+        }
+        begun.push(u32::try_from(starts.len()).unwrap_or(NONE));
+        Some(Self { first, length_bits, begun })
+    }
+
+    #[inline]
+    fn begun_up_to(&self, starts: &[A], address: A) -> usize {
+        if address < self.first {
+            return 1;
+        }
+        let part = address.behind(self.first).above(self.length_bits).min(self.begun.len() - 2);
+        let (from, to) = (self.begun.get(part).copied(), self.begun.get(part + 1).copied());
+        let (from, to) = (from.unwrap_or_default() as usize, to.unwrap_or_default() as usize);
+        from + starts.get(from..to).map_or(0, |starts| starts.partition_point(|start| *start <= address))
     }
 }
 

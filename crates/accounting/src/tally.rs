@@ -28,7 +28,7 @@ use flow::{Counters, FlowFate, FlowRecord, Prefix};
 
 use crate::block::{Block, BlockKey, Packer, TableSet, WriterId};
 use crate::counter_map::{Amount, Seed};
-use crate::direction::{Direction, attribute};
+use crate::direction::{Direction, Ends, attribute};
 use crate::field::Field;
 use crate::period::{Interval, Minute, Period};
 use crate::prefix_table::PrefixTable;
@@ -60,7 +60,7 @@ impl Monitored {
         let table = PrefixTable::new(&bare);
         let chain = |index: u32| {
             let mut around = Vec::new();
-            table.walk(Some(index), &mut |index| around.extend(bare.get(index as usize)));
+            table.walk(index, &mut |index| around.extend(bare.get(index as usize)));
             Arc::new(Chain { sender, prefixes: around.into() })
         };
         let chains = (0..).zip(&bare).map(|(index, _)| chain(index)).collect();
@@ -170,30 +170,45 @@ impl Tally {
     /// Books one way of a flow; `false` when no prefix contains its source or destination.
     #[inline]
     fn book_way(&mut self, monitored: &Monitored, flow: &FlowRecord, minute: Minute, counters: Counters) -> bool {
-        let (source, destination) = (Key::of_address(flow.source), Key::of_address(flow.destination));
-        let ends = attribute(&monitored.table, source, destination);
-        for (index, direction) in ends.into_iter().flatten() {
-            let index = index as usize;
-            let Some(((_, id), chain)) = monitored.prefixes.get(index).zip(monitored.chains.get(index)) else {
-                continue;
-            };
-            let Some(tables) = self.open(*id, minute, chain, direction) else { continue };
-            match (source, destination, Amount::new(counters)) {
-                (Key::Short(source), Key::Short(destination), Some(amount)) => {
-                    if self.short.push(booking(flow, source, destination, tables, amount)) {
-                        self.settle();
-                    }
-                }
-                (Key::Long(source), Key::Long(destination), Some(amount)) => {
-                    if self.long.push(booking(flow, source, destination, tables, amount)) {
-                        self.settle();
-                    }
-                }
-                // Addresses of two families in one flow, or counters that fit no slot.
-                _ => self.book_one(tables, flow, source, destination, counters),
+        let way = Way {
+            flow,
+            source: Key::of_address(flow.source),
+            destination: Key::of_address(flow.destination),
+            counters,
+            amount: Amount::new(counters),
+        };
+        match attribute(&monitored.table, way.source, way.destination) {
+            Ends::Neither => return false,
+            Ends::One(index, direction) => self.book_end(monitored, index, direction, minute, &way),
+            Ends::Both { source, destination } => {
+                self.book_end(monitored, source, Direction::OutLocal, minute, &way);
+                self.book_end(monitored, destination, Direction::InLocal, minute, &way);
             }
         }
-        ends.iter().any(Option::is_some)
+        true
+    }
+
+    /// Books one way of a flow for the prefix around one of its ends.
+    #[inline]
+    fn book_end(&mut self, monitored: &Monitored, index: u32, direction: Direction, minute: Minute, way: &Way<'_>) {
+        let index = index as usize;
+        let Some(((_, id), chain)) = monitored.prefixes.get(index).zip(monitored.chains.get(index)) else { return };
+        let Some(tables) = self.open(*id, minute, chain, direction) else { return };
+        let &Way { flow, source, destination, counters, amount } = way;
+        match (source, destination, amount) {
+            (Key::Short(source), Key::Short(destination), Some(amount)) => {
+                if self.short.push(booking(flow, source, destination, tables, amount)) {
+                    self.settle();
+                }
+            }
+            (Key::Long(source), Key::Long(destination), Some(amount)) => {
+                if self.long.push(booking(flow, source, destination, tables, amount)) {
+                    self.settle();
+                }
+            }
+            // Addresses of two families in one flow, or counters that fit no slot.
+            _ => self.book_one(tables, flow, source, destination, counters),
+        }
     }
 
     /// The tables of a direction, which are opened when they are not open yet.
@@ -365,6 +380,16 @@ impl Tally {
         self.names = 0;
         self.folded = 0;
     }
+}
+
+/// One way of a flow, ready to be booked.
+struct Way<'f> {
+    flow: &'f FlowRecord,
+    source: Key,
+    destination: Key,
+    counters: Counters,
+    /// The same, when it fits.
+    amount: Option<Amount>,
 }
 
 /// What a flow is booked as in these tables.

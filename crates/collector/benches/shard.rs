@@ -57,7 +57,7 @@ impl Flows {
     }
 }
 
-fn v5(flows: &mut Flows) -> Vec<Vec<u8>> {
+fn v5(flows: &mut Flows, datagrams: u32) -> Vec<Vec<u8>> {
     let datagram = |sequence: u32| {
         let header = wire::netflow_v5::Header {
             unix_seconds: SECOND.into(),
@@ -78,7 +78,7 @@ fn v5(flows: &mut Flows) -> Vec<Vec<u8>> {
         });
         encode::netflow_v5(&header, &records.collect::<Vec<_>>())
     };
-    (0..DATAGRAMS).map(datagram).collect()
+    (0..datagrams).map(datagram).collect()
 }
 
 /// Eighteen fields, as routers send them.
@@ -159,30 +159,37 @@ fn records(template: &TemplateSpec, flows: &mut Flows) -> Vec<Vec<u8>> {
     std::iter::repeat_with(|| record(template, flows.next())).take(24).collect()
 }
 
-fn shard() -> Shard {
-    let sender = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Each sender from 127.0.0.1 on has three prefixes of its own.
+fn shard(senders: u32) -> Shard {
     let prefixes: [Prefix; 3] = ["10.0.0.0/8", "10.0.0.0/12", "192.0.2.0/24"].map(|prefix| prefix.parse().unwrap());
-    let groups: Vec<_> = prefixes.into_iter().zip((0..).map(GroupId)).collect();
-    let monitored = Arc::new(Monitored::new(sender, &groups));
+    let monitored = (0..senders).map(|number| {
+        let groups: Vec<_> = prefixes.into_iter().zip((number * 3..).map(GroupId)).collect();
+        (address(number), Arc::new(Monitored::new(address(number), &groups)))
+    });
     let rules = Rules {
         scale_samples: true,
         clock_limit: Duration::from_secs(600),
         session: SessionLimits::default(),
-        tally: TallyLimits::default(),
+        tally: TallyLimits { names: 4_000_000, ..TallyLimits::default() },
     };
-    let admitted = Arc::new(ArcSwap::from_pointee(HashMap::from([(sender, monitored)])));
+    let admitted = Arc::new(ArcSwap::from_pointee(HashMap::from_iter(monitored)));
     Shard::new(rules, admitted, Exporters::new(rules.session, PendingBudget::default()))
+}
+
+fn address(number: u32) -> IpAddr {
+    Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + number).into()
 }
 
 fn shard_loop(criterion: &mut Criterion) {
     let mut flows = Flows(1);
-    let loads = [("v5", 30_u64, v5(&mut flows)), ("v9", 24, v9(&mut flows)), ("ipfix", 24, ipfix(&mut flows))];
-    let exporter = Exporter::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2055);
+    let loads =
+        [("v5", 30_u64, v5(&mut flows, DATAGRAMS)), ("v9", 24, v9(&mut flows)), ("ipfix", 24, ipfix(&mut flows))];
+    let exporter = Exporter::new(address(0), 2055);
     let received = Timestamp::from_seconds(u64::from(SECOND));
     let mut group = criterion.benchmark_group("shard");
     for (name, flows, datagrams) in &loads {
         group.throughput(Throughput::Elements(*flows));
-        let mut shard = shard();
+        let mut shard = shard(1);
         let mut next = datagrams.iter().cycle();
         group.bench_function(*name, |bencher| {
             bencher.iter(|| {
@@ -195,5 +202,26 @@ fn shard_loop(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, shard_loop);
+/// The same flows, of few or of many senders; each of the most has a datagram of its own that comes again and again.
+fn senders(criterion: &mut Criterion) {
+    const MOST: u32 = 10_000;
+    let datagrams = v5(&mut Flows(1), MOST);
+    let received = Timestamp::from_seconds(u64::from(SECOND));
+    let mut group = criterion.benchmark_group("senders");
+    group.throughput(Throughput::Elements(30));
+    for senders in [1, 100, MOST] {
+        let mut shard = shard(senders);
+        let mut exporters = (0..senders).map(|number| Exporter::new(address(number), 2055)).cycle();
+        let mut next = datagrams.iter().cycle();
+        let mut take = || {
+            let (exporter, payload) = (exporters.next().unwrap(), next.next().unwrap());
+            shard.take(black_box(&Datagram { exporter, received, payload }));
+        };
+        (0..MOST).for_each(|_| take());
+        group.bench_function(senders.to_string(), |bencher| bencher.iter(&mut take));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, shard_loop, senders);
 criterion_main!(benches);
