@@ -13,10 +13,12 @@
 //! | file | what lives there |
 //! | --- | --- |
 //! | `batch` | flows that wait to be added, many at once |
+//! | `books` | what the counters add up to |
 //! | `group` | the open minutes of a sender and prefix |
 //! | `tables` | the counters of a minute, prefix and direction |
 
 mod batch;
+mod books;
 mod group;
 mod tables;
 
@@ -34,6 +36,7 @@ use crate::period::{Interval, Minute, Period};
 use crate::prefix_table::PrefixTable;
 use crate::table::{FoldRoom, Key, Rows, Table};
 use batch::{Batch, Booking};
+pub use books::Books;
 use group::{Chain, Group, OpenMinute};
 use tables::DirectionTables;
 

@@ -212,6 +212,23 @@ fn a_table_keeps_its_largest_names_and_all_bytes() {
 }
 
 #[test]
+fn a_name_that_is_lost_is_missed_in_the_books() {
+    let monitored = monitored(&["10.0.0.0/8".parse().unwrap(), "10.1.0.0/16".parse().unwrap()]);
+    let mut tally = Tally::new(TallyLimits::default());
+    for source in ["192.0.2.7", "192.0.2.8"] {
+        tally.book(&monitored, &flow(source, "10.1.0.1", 100), Minute(5), true);
+    }
+    tally.settle();
+    // Both flows count for both prefixes.
+    let all = Counters { bytes: 400, packets: 4, flows: 4 };
+    assert_eq!(tally.books(), Books { tables: 7, balanced: 7, all });
+    for table in tally.all_tables().filter(|table| table.len() == 2) {
+        table.short().retain(&mut Vec::new(), |source, _| source == u32::from_be_bytes([192, 0, 2, 7]));
+    }
+    assert_eq!(tally.books(), Books { tables: 7, balanced: 6, all });
+}
+
+#[test]
 fn when_names_run_out_the_largest_tables_shrink_and_the_small_ones_keep_theirs() {
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap(), "172.16.0.0/12".parse().unwrap()]);
     let limits = TallyLimits { names: 1000, ..TallyLimits::default() };
@@ -264,6 +281,11 @@ proptest! {
         let blocks = tally.blocks(WRITER, 1, 1);
         let counted = content(&blocks);
         prop_assert!(counted.values().all(conserved));
+        tally.settle();
+        let books = tally.books();
+        let mut in_blocks = Counters::ZERO;
+        counted.values().flat_map(|tables| tables.rows_of(Field::All)).for_each(|(.., counters)| in_blocks.add(counters));
+        prop_assert_eq!((books.balanced, books.all), (books.tables, in_blocks));
         let all = |tables: &Tables| Direction::ALL.map(|direction| tables.get(direction, Name::ALL));
         let expected: Vec<_> = naive(&prefixes, &flows, true).values().map(all).collect();
         prop_assert_eq!(counted.values().map(all).collect::<Vec<_>>(), expected);
