@@ -261,7 +261,7 @@ mod tests {
     use std::net::UdpSocket;
 
     use super::*;
-    use crate::bind;
+    use crate::{DropCount, bind};
 
     fn drain(sockets: Vec<Socket>, batch: &mut Batch, expected: usize) -> Vec<(usize, SocketAddr, Vec<u8>)> {
         let mut set = SocketSet::new(sockets);
@@ -323,6 +323,8 @@ mod tests {
         }
         let mut batch = Batch::new(256);
         let read = batch.receive(&sockets[0]).unwrap();
+        // Known before anything comes that tells of it.
+        assert_eq!(DropCount::of(&sockets[0]).read().unwrap(), Some(sent - read as u32));
         sender.send_to(b"tells", sockets[0].address()).unwrap();
         assert_eq!(batch.receive(&sockets[0]).unwrap(), 1);
         assert_eq!(batch.iter().next().unwrap().dropped, Some(sent - read as u32));

@@ -4,6 +4,7 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Weak};
 
 use socket2::{Domain, Protocol, SockRef, Type};
 
@@ -12,7 +13,7 @@ use crate::{passed, receive, steer};
 /// A bound UDP socket, non-blocking.
 #[derive(Debug)]
 pub struct Socket {
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
     address: SocketAddr,
     receive_buffer: usize,
     dropped_before: u32,
@@ -28,7 +29,7 @@ impl Socket {
     /// Whether it receives what is sent to an address. One that is bound to [::] may take IPv4 as well.
     #[must_use]
     pub fn serves(&self, address: SocketAddr) -> bool {
-        let takes_both = || SockRef::from(&self.socket).only_v6().is_ok_and(|only| !only);
+        let takes_both = || SockRef::from(self.socket.as_ref()).only_v6().is_ok_and(|only| !only);
         let anywhere = |address: SocketAddr| address.ip().is_unspecified();
         let all_of_port = self.address.port() == address.port() && anywhere(self.address) && anywhere(address);
         self.address == address || all_of_port && self.address.is_ipv6() && takes_both()
@@ -44,6 +45,26 @@ impl Socket {
     #[must_use]
     pub const fn dropped_before(&self) -> u32 {
         self.dropped_before
+    }
+}
+
+/// How many datagrams the kernel had to drop at a socket, asked from wherever, also when nothing comes any more.
+#[derive(Debug)]
+pub struct DropCount(Weak<UdpSocket>);
+
+impl DropCount {
+    /// Of this socket, which it does not keep open.
+    #[must_use]
+    pub fn of(socket: &Socket) -> Self {
+        Self(Arc::downgrade(&socket.socket))
+    }
+
+    /// Since it was opened; wraps at 2^32, as [`crate::Received::dropped`] does. `None` when it is closed.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn read(&self) -> io::Result<Option<u32>> {
+        self.0.upgrade().map(|socket| passed::dropped(socket.as_fd())).transpose()
     }
 }
 
@@ -114,7 +135,7 @@ fn prepare(socket: UdpSocket, receive_buffer: usize) -> io::Result<Socket> {
     let receive_buffer = reference.recv_buffer_size()? / 2;
     let address = socket.local_addr()?;
     let dropped_before = passed::dropped(socket.as_fd())?;
-    Ok(Socket { socket, address, receive_buffer, dropped_before })
+    Ok(Socket { socket: Arc::new(socket), address, receive_buffer, dropped_before })
 }
 
 fn open(address: SocketAddr, share: bool) -> io::Result<UdpSocket> {
