@@ -16,7 +16,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use accounting::block::{Block, BlockKey, WriterId};
+use accounting::block::{Block, BlockKey, TableSet, Tables, WriterId};
+use accounting::field::Field;
 use accounting::period::{Interval, Minute, Period};
 use accounting::query::is_rolled_up;
 use accounting::rollup;
@@ -112,6 +113,7 @@ impl Flusher {
         let held = spool.as_ref().map_or_else(|| Ok(Held::default()), Held::of)?;
         let flusher = Self { spool, held, ..self };
         flusher.note_spool();
+        flusher.status.flushed(|counts| counts.durable = counts.waiting);
         Ok(flusher)
     }
 
@@ -159,6 +161,7 @@ impl Flusher {
         self.sequence += 1;
         let WriterState { writer, epoch, .. } = self.state;
         let blocks = one_flush(sealed.tallies.iter().map(|tally| tally.blocks(writer, epoch, self.sequence)));
+        self.note_books(&sealed.tallies, &blocks);
         let begun = Instant::now();
         self.put(&blocks, now, &mut give_up).await?;
         let took = begun.elapsed();
@@ -173,12 +176,32 @@ impl Flusher {
         }
         self.status.flushed(|counts| {
             counts.flushes += 1;
+            counts.durable += 1;
             counts.blocks += blocks.len() as u64;
             counts.folded += sealed.tallies.iter().map(Tally::folded).sum::<u64>();
             counts.last_took = took;
         });
         self.note_spool();
         Ok(())
+    }
+
+    /// Notes what tallies add up to, and what the blocks that were made of them do.
+    fn note_books(&self, tallies: &[Tally], blocks: &[Block]) {
+        let mut of_all = Tables::new();
+        for block in blocks {
+            if let Err(error) = of_all.merge(block, TableSet::of_field(Field::All)) {
+                tracing::error!(%error, "a block that was just made cannot be read");
+            }
+        }
+        let books: Vec<_> = tallies.iter().map(Tally::books).collect();
+        self.status.flushed(|counts| {
+            books.into_iter().for_each(|books| counts.books.add(books));
+            of_all.rows().for_each(|(_, _, counters)| counts.in_blocks.add(counters));
+        });
+    }
+
+    fn note_taken(&self) {
+        self.status.flushed(|counts| counts.taken += 1);
     }
 
     /// Shows what waits.
@@ -223,6 +246,7 @@ impl Flusher {
     ) -> Result<(), StoreError> {
         let mut pause = FIRST_PAUSE;
         if blocks.is_empty() {
+            self.note_taken();
             return Ok(());
         }
         loop {
@@ -243,7 +267,11 @@ impl Flusher {
         let late = rollup::lift(minutes, &self.state.rolled_up);
         let late = late.map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let blocks = [minutes, &late].concat();
-        let Some(spool) = &mut self.spool else { return self.store.put_blocks(&blocks).await };
+        let Some(spool) = &mut self.spool else {
+            self.store.put_blocks(&blocks).await?;
+            self.note_taken();
+            return Ok(());
+        };
         let number = FlushNumber { epoch: self.state.epoch, sequence: self.sequence };
         match spool.push(&Flush { number, decided: self.state.rolled_up, blocks }) {
             Ok(()) => Ok(()),
@@ -289,6 +317,7 @@ impl Flusher {
         if let Some(spool) = &mut self.spool {
             spool.accept(flush.number)?;
         }
+        self.note_taken();
         self.held.hold(&flush, now);
         Ok(())
     }
@@ -461,8 +490,6 @@ fn one_flush(of_shards: impl Iterator<Item = Vec<Block>>) -> Vec<Block> {
 
 #[cfg(test)]
 mod tests {
-    use accounting::block::{BlockKey, TableSet};
-
     use super::*;
 
     #[test]

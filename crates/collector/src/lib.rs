@@ -10,7 +10,7 @@
 //! What all shards know of each exporter is in [`exporters`], who sends without being registered in [`unknown`]. What
 //! senders announced before a restart comes back from [`remembered`].
 //! [`start`](start()) puts the pieces together for sockets, [`replay`] for captures; [`status`] counts what became of
-//! everything.
+//! everything, and [`ledgers`] tells at every flush whether that balances.
 //!
 //! **Invariant:** a shard never waits for a store and never reads a clock; it is driven alike by sockets and captures.
 
@@ -18,6 +18,7 @@ pub mod admission;
 pub mod exporters;
 pub mod flusher;
 pub mod journal;
+pub mod ledgers;
 mod listening;
 mod receiver;
 mod recovered;

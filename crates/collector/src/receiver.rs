@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 use accounting::tally::Tally;
 use flow::DatagramFate;
 use storage::spool::FlushNumber;
-use udp::{Batch, Socket, SocketSet};
+use udp::{Batch, DropCount, Socket, SocketSet};
 use wire::Datagram;
 
 use crate::exporters::Exporters;
-use crate::journal::Writer;
+use crate::journal::{Journal, Writer};
+use crate::ledgers::Counted;
 use crate::shard::{Sealed, Shard};
 use crate::status::{Counts, locked};
 
@@ -33,13 +34,26 @@ const LAST_READ: Duration = Duration::from_secs(1);
 pub(crate) struct Journalled {
     pub(crate) shard: Shard,
     pub(crate) journal: Option<Writer>,
+    /// By the position of their sockets in the thread's set.
+    pub(crate) drops: Vec<KernelDrops>,
+    /// Datagrams that were read.
+    pub(crate) read: u64,
+    pub(crate) published: Arc<Mutex<Counts>>,
+}
+
+/// What the kernel says that it has dropped at a socket: with datagrams, and when it is asked.
+pub(crate) struct KernelDrops {
+    count: DropCount,
+    /// What was counted so far.
+    counted: u32,
+    /// What was said when asked.
+    answered: u32,
 }
 
 /// One receiving thread.
 pub(crate) struct ReceiverThread {
     pub(crate) counting: Arc<Mutex<Journalled>>,
     pub(crate) sockets: SocketSet,
-    pub(crate) published: Arc<Mutex<Counts>>,
     pub(crate) stop: Arc<AtomicBool>,
     /// Goes when the thread ends.
     pub(crate) _running: Sender<()>,
@@ -49,29 +63,26 @@ impl ReceiverThread {
     /// Reads until it is told to stop, then what already waits.
     pub(crate) fn run(mut self) {
         let mut batch = Batch::new(BATCH);
-        let mut drops: Vec<u32> = self.sockets.sockets().iter().map(Socket::dropped_before).collect();
         while !self.stop.load(Ordering::Relaxed) {
-            self.read(&mut batch, &mut drops, NAP);
+            self.read(&mut batch, NAP);
         }
         let end = Instant::now() + LAST_READ;
-        while self.read(&mut batch, &mut drops, Duration::ZERO) > 0 && Instant::now() < end {}
+        while self.read(&mut batch, Duration::ZERO) > 0 && Instant::now() < end {}
     }
 
     /// Waits for datagrams and takes one batch of each socket that has some; returns how many there were.
-    fn read(&mut self, batch: &mut Batch, drops: &mut [u32], timeout: Duration) -> usize {
+    fn read(&mut self, batch: &mut Batch, timeout: Duration) -> usize {
         let mut count = 0;
-        let Self { counting, sockets, published, .. } = self;
+        let Self { counting, sockets, .. } = self;
         let result: io::Result<()> = sockets.wait(timeout).and_then(|ready| {
             for (index, socket) in ready {
-                count += batch.receive(socket)?;
+                let received = batch.receive(socket)?;
+                count += received;
                 let mut counting = locked(counting);
-                if let Some(before) = drops.get_mut(index) {
-                    let dropped = batch.iter().filter_map(|datagram| datagram.dropped);
-                    let dropped = dropped.map(|now| newly_dropped(now, before)).sum();
-                    counting.shard.dropped(dropped);
-                }
+                counting.read += received as u64;
+                counting.note_drops(index, batch);
                 counting.take(batch, socket.address());
-                *locked(published) = *counting.shard.counts();
+                counting.publish();
             }
             Ok(())
         });
@@ -84,9 +95,38 @@ impl ReceiverThread {
 }
 
 impl Journalled {
+    /// Counts the drops that the kernel tells of with the datagrams of a batch.
+    fn note_drops(&mut self, index: usize, batch: &Batch) {
+        if let Some(KernelDrops { counted, .. }) = self.drops.get_mut(index) {
+            let told = batch.iter().filter_map(|datagram| datagram.dropped);
+            self.shard.dropped(told.map(|now| newly_dropped(now, counted)).sum());
+        }
+    }
+
+    /// Counts the drops that were not told of, because nothing has come since; says how many were dropped since it was last
+    /// asked.
+    fn ask_for_drops(&mut self) -> u64 {
+        let mut dropped = 0;
+        for KernelDrops { count, counted, answered } in &mut self.drops {
+            match count.read() {
+                Ok(Some(now)) => {
+                    dropped += newly_dropped(now, answered);
+                    self.shard.dropped(newly_dropped(now, counted));
+                }
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, "the kernel does not say how many datagrams it has dropped"),
+            }
+        }
+        dropped
+    }
+
+    fn publish(&self) {
+        *locked(&self.published) = *self.shard.counts();
+    }
+
     /// Takes a batch that was received at this address. It is written down before anybody can seal the shard.
     fn take(&mut self, batch: &Batch, address: SocketAddr) {
-        let Self { shard, journal } = self;
+        let Self { shard, journal, .. } = self;
         for it in batch.iter() {
             let datagram = Datagram { exporter: it.source.into(), received: it.received, payload: it.payload };
             let fate = shard.take(&datagram);
@@ -103,12 +143,15 @@ impl Journalled {
 }
 
 /// Seals all shards at one moment: no datagram is taken by any of them meanwhile. Their journals go on with the next
-/// flush, into which what waits for its template at that moment is carried.
+/// flush, into which what waits for its template at that moment is carried. What was counted until then is noted for the
+/// ledgers.
 pub(crate) fn cut(
     shards: &[Arc<Mutex<Journalled>>],
     exporters: &Exporters,
     empties: Vec<Tally>,
+    journal: Option<&Journal>,
     next: FlushNumber,
+    counted: &mut Counted,
 ) -> Sealed {
     let mut held: Vec<_> = shards.iter().map(|shard| locked(shard)).collect();
     let mut sealed = Sealed::new(held.iter_mut().zip(empties).map(|(it, empty)| it.shard.seal(empty)).collect());
@@ -118,7 +161,22 @@ pub(crate) fn cut(
     if let Some(first) = journals.first_mut() {
         first.carry(exporters.waiting());
     }
+    counted.dropped += held.iter_mut().map(|it| it.ask_for_drops()).sum::<u64>();
+    counted.read = held.iter().map(|it| it.read).sum();
+    counted.shards = Counts::default();
+    for shard in &held {
+        shard.publish();
+        counted.shards.merge(shard.shard.counts());
+    }
+    counted.journal = journal.map(Journal::counts);
     sealed
+}
+
+impl KernelDrops {
+    pub(crate) fn of(socket: &Socket) -> Self {
+        let before = socket.dropped_before();
+        Self { count: DropCount::of(socket), counted: before, answered: before }
+    }
 }
 
 /// How many datagrams the kernel has dropped since it last said how many. What waited in a socket that was passed may say

@@ -9,6 +9,7 @@ use wire::Datagram;
 
 use crate::exporters::Exporters;
 use crate::journal::{Journal, Recovered};
+use crate::ledgers::Found;
 use crate::shard::{Sealed, Shard};
 use crate::status::Status;
 
@@ -24,7 +25,7 @@ pub(crate) fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters
     let Recovered { segments, datagrams, cut } = recovery.recovered();
     let counts = *shard.counts();
     tracing::info!(segments, datagrams, cut, "counted what the last run had received and not stored: {counts}");
-    status.recovered(counts);
+    status.recovered(Found { datagrams, counts });
     let mut sealed = Sealed::new(vec![shard.seal(Tally::new(TallyLimits::default()))]);
     exporters.tell(&mut sealed);
     Some(sealed)

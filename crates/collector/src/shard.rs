@@ -102,6 +102,8 @@ impl Shard {
             counts.datagrams[DatagramFate::Unauthorised] += 1;
             return DatagramFate::Unauthorised;
         };
+        // Until here, the only fate of flows is that they are events.
+        counts.shown_records += flows.len() as u64 + fates.total();
         for (flow, minute) in &*flows {
             fates[tally.book(monitored, flow, *minute, rules.scale_samples)] += 1;
         }
@@ -149,7 +151,7 @@ fn collect(
             flows.push((*flow, minute));
         }
         (RecordKind::Data, None) => fates[FlowFate::Event] += 1,
-        (RecordKind::Options | RecordKind::Counters | RecordKind::Drop, None) => {}
+        (RecordKind::Options | RecordKind::Counters | RecordKind::Drop, None) => counts.shown_records += 1,
     }
 }
 

@@ -24,8 +24,9 @@ use crate::admission::Admission;
 use crate::exporters::Exporters;
 use crate::flusher::{FIRST_PAUSE, Flusher, Keep, LONGEST_PAUSE};
 use crate::journal::{self, Journal};
+use crate::ledgers::Counted;
 use crate::listening::{addresses, listen, per_thread};
-use crate::receiver::{self, Journalled, ReceiverThread};
+use crate::receiver::{self, Journalled, KernelDrops, ReceiverThread};
 use crate::recovered::recover;
 use crate::remembered;
 use crate::shard::{Rules, Sealed, Shard};
@@ -129,17 +130,18 @@ pub async fn start(
         journal.carry(exporters.waiting());
     }
     let superseded = Arc::new(Notify::new());
-    let shards: Vec<_> =
-        journals.into_iter().map(|journal| Arc::new(Mutex::new(Journalled { shard: shard(), journal }))).collect();
+    let sockets = per_thread(sockets, settings.threads);
+    let mut shards = Vec::new();
+    for ((journal, sockets), published) in journals.into_iter().zip(&sockets).zip(status.shards()) {
+        let drops = sockets.iter().map(KernelDrops::of).collect();
+        shards.push(Arc::new(Mutex::new(Journalled { shard: shard(), journal, drops, read: 0, published })));
+    }
     let (running, ended) = channel();
     let mut receivers = Vec::new();
-    for (number, ((sockets, published), counting)) in
-        per_thread(sockets, settings.threads).into_iter().zip(status.shards()).zip(&shards).enumerate()
-    {
+    for (number, (sockets, counting)) in sockets.into_iter().zip(&shards).enumerate() {
         let thread = ReceiverThread {
             counting: Arc::clone(counting),
             sockets: SocketSet::new(sockets),
-            published,
             stop: Arc::clone(&stop),
             _running: running.clone(),
         };
@@ -150,6 +152,8 @@ pub async fn start(
     let flusher = FlusherThread {
         flusher,
         journal,
+        status: status.clone(),
+        counted: Counted::default(),
         exporters: exporters.clone(),
         empties: shards.iter().map(|_| Tally::new(settings.rules.tally)).collect(),
         shards,
@@ -231,6 +235,9 @@ impl Collector {
 struct FlusherThread {
     flusher: Flusher,
     journal: Option<Arc<Journal>>,
+    status: Status,
+    /// Until all shards were sealed last.
+    counted: Counted,
     exporters: Exporters,
     shards: Vec<Arc<Mutex<Journalled>>>,
     /// One for each shard, used in turn with the shard's.
@@ -284,6 +291,7 @@ impl FlusherThread {
         }
         outcome = self.go_on(outcome);
         while self.flusher.waiting() > 0 && self.drain_one() {}
+        self.check();
         self.say_what_is_left();
         outcome
     }
@@ -308,8 +316,11 @@ impl FlusherThread {
     fn cut_and_flush(&mut self) -> Result<(), StoreError> {
         let FlushNumber { epoch, sequence } = self.flusher.next();
         let behind = FlushNumber { epoch, sequence: sequence + 1 };
-        let sealed = receiver::cut(&self.shards, &self.exporters, std::mem::take(&mut self.empties), behind);
+        let empties = std::mem::take(&mut self.empties);
+        let Self { shards, exporters, journal, counted, .. } = self;
+        let sealed = receiver::cut(shards, exporters, empties, journal.as_deref(), behind, counted);
         let outcome = self.flush(&sealed);
+        self.check();
         self.empties = sealed.tallies;
         self.empties.iter_mut().for_each(Tally::clear);
         outcome
@@ -333,6 +344,11 @@ impl FlusherThread {
             }
         }
         outcome
+    }
+
+    /// Whether everything that was counted balances.
+    fn check(&self) {
+        self.status.check(&self.counted, SystemTime::now().into());
     }
 
     /// One try at the flush that has waited longest; says whether the store took it.

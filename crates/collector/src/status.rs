@@ -4,8 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flow::{DatagramFate, FlowFate, Tallied};
+use accounting::tally::Books;
+use flow::{Counters, DatagramFate, FlowFate, Tallied, Timestamp};
 use wire::Decoded;
+
+use crate::ledgers::{Counted, Found, Ledgers};
 
 /// What became of the datagrams and flows of a shard, or of all shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +17,12 @@ pub struct Counts {
     pub datagrams: Tallied<DatagramFate>,
     /// Data records that were decoded.
     pub flows: Tallied<FlowFate>,
+    /// Records of all kinds, as decoding counts them.
+    pub records: u64,
+    /// Data records among them.
+    pub data_records: u64,
+    /// Records of all kinds, as the shard was shown them.
+    pub shown_records: u64,
     /// Options data records.
     pub options: u64,
     /// Template announcements, options templates included.
@@ -39,6 +48,8 @@ pub struct Counts {
 impl Counts {
     /// Adds what came of one datagram, its flows apart: those were counted one by one.
     pub fn note(&mut self, decoded: &Decoded) {
+        self.records += u64::from(decoded.data) + u64::from(decoded.options);
+        self.data_records += u64::from(decoded.data);
         self.options += u64::from(decoded.options);
         self.templates += u64::from(decoded.templates) + u64::from(decoded.options_templates);
         self.missing_template_sets += u64::from(decoded.missing_template_sets);
@@ -53,6 +64,9 @@ impl Counts {
     pub fn merge(&mut self, other: &Self) {
         self.datagrams.merge(&other.datagrams);
         self.flows.merge(&other.flows);
+        self.records += other.records;
+        self.data_records += other.data_records;
+        self.shown_records += other.shown_records;
         self.options += other.options;
         self.templates += other.templates;
         self.missing_template_sets += other.missing_template_sets;
@@ -110,14 +124,23 @@ pub struct FlushCounts {
     pub waiting_bytes: u64,
     /// How long the last flush took to become durable.
     pub last_took: Duration,
+    /// What the tallies of all flushes added up to.
+    pub books: Books,
+    /// What is under `all` in the blocks that were made of them.
+    pub in_blocks: Counters,
+    /// Flushes that are durable, those included that waited in the spool at the start.
+    pub durable: u64,
+    /// Flushes that the store took.
+    pub taken: u64,
 }
 
 /// The counts of a running collector, readable at any time. A shard publishes its own after each batch.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
     shards: Vec<Arc<Mutex<Counts>>>,
-    recovered: Arc<Mutex<Counts>>,
+    recovered: Arc<Mutex<Found>>,
     flusher: Arc<Mutex<FlushCounts>>,
+    ledgers: Arc<Mutex<Ledgers>>,
 }
 
 impl Status {
@@ -145,18 +168,30 @@ impl Status {
     /// What became of the datagrams that were read again from the journal at the start; they are in no other count.
     #[must_use]
     pub fn recovery(&self) -> Counts {
-        *locked(&self.recovered)
+        locked(&self.recovered).counts
     }
 
     /// Tells what became of them.
-    pub(crate) fn recovered(&self, counts: Counts) {
-        *locked(&self.recovered) = counts;
+    pub(crate) fn recovered(&self, found: Found) {
+        *locked(&self.recovered) = found;
     }
 
     /// What the flusher has done.
     #[must_use]
     pub fn flushes(&self) -> FlushCounts {
         *locked(&self.flusher)
+    }
+
+    /// Whether all of this balances, as of the last flush.
+    #[must_use]
+    pub fn ledgers(&self) -> Ledgers {
+        locked(&self.ledgers).clone()
+    }
+
+    /// Looks whether it does.
+    pub(crate) fn check(&self, counted: &Counted, now: Timestamp) {
+        let (found, flushes) = (*locked(&self.recovered), self.flushes());
+        locked(&self.ledgers).check(counted, &found, &flushes, now);
     }
 
     /// Adds to what the flusher has done.

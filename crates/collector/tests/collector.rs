@@ -126,6 +126,17 @@ fn exporter(address: IpAddr) -> UdpSocket {
     UdpSocket::bind(SocketAddr::new(address, 0)).unwrap()
 }
 
+/// Every ledger of a collector that has stopped has two equal sides; those that are named have something on them.
+fn balances(status: &Status, used: &[&str]) {
+    let ledgers = status.ledgers();
+    assert!(ledgers.checked.is_some());
+    for ledger in &ledgers.all {
+        assert_eq!((ledger.left, ledger.violations), (ledger.right, 0), "{ledger:?}");
+        assert!(ledger.left > 0 || !used.contains(&ledger.name), "{ledger:?}");
+    }
+    assert!(used.iter().all(|name| ledgers.all.iter().any(|ledger| ledger.name == *name)));
+}
+
 fn flushes(status: &Status) -> u64 {
     status.flushes().flushes
 }
@@ -148,6 +159,7 @@ async fn what_was_read_is_stored_when_it_stops() {
     bench.collector.stop().await.unwrap();
     assert_eq!(status.counts().datagrams[DatagramFate::Decoded] + status.counts().kernel_drops, 2 * sent);
     assert_eq!(status.counts().kernel_drops, 0);
+    balances(&status, &["datagrams", "records", "flows", "values", "blocks", "store"]);
     for sender in senders {
         let expected = Counters { bytes: 100 * sent, packets: 2 * sent, flows: sent };
         assert_eq!(counted(bench.store.as_ref(), sender).await, expected);
@@ -213,6 +225,7 @@ async fn flushes_come_while_it_runs_and_every_datagram_has_a_fate() {
     }
     assert!(flushes(&status) > 0);
     bench.collector.stop().await.unwrap();
+    balances(&status, &["datagrams", "records", "flows", "values", "blocks", "store"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,156 @@
+//! Conservation: what goes into a step comes out of it, or stands in a counter that says why not. Each ledger has two
+//! sides that are counted in different places and have to be equal at every flush.
+//!
+//! | ledger | one side | the other |
+//! | --- | --- | --- |
+//! | `drops` | datagrams that the kernel says it dropped | those that were counted as dropped |
+//! | `datagrams` | read from sockets and journal | all fates of datagrams |
+//! | `records` | found by decoding | shown to the shard |
+//! | `flows` | data records | all fates of flows |
+//! | `values` | tables of the tallies | those whose values add up to `all` |
+//! | `blocks` | flows in the tallies, for each prefix | flows in the blocks made of them |
+//! | `journal` | datagrams admitted, and data carried on | written to the journal or missed by it |
+//! | `store` | flushes that are durable | taken by the store, or waiting in the spool |
+//!
+//! One that nothing disturbs is exactly equal, because the sides are read at one moment: while the flusher holds all shards
+//! to seal them. Nothing is counted for it while flows come in that was not counted anyway. Whether stored blocks add up
+//! is the matter of `storage::check`.
+
+use flow::{DatagramFate, Timestamp};
+
+use crate::journal;
+use crate::status::{Counts, FlushCounts};
+
+/// Two sides that have to be equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// Which.
+    pub name: &'static str,
+    /// What the sides are.
+    pub sides: [&'static str; 2],
+    /// How many there are on each.
+    pub left: u64,
+    /// How many there are on each.
+    pub right: u64,
+    /// At how many flushes the difference was not what it had been at the one before, and not 0.
+    pub violations: u64,
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledgers {
+    /// When they were looked at; `None` before the first flush.
+    pub checked: Option<Timestamp>,
+    /// As they were then.
+    pub all: Vec<Ledger>,
+}
+
+/// What was counted until all shards were sealed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counted {
+    /// Of all shards together.
+    pub(crate) shards: Counts,
+    /// Datagrams that were read from sockets.
+    pub(crate) read: u64,
+    /// Datagrams that the kernel has dropped.
+    pub(crate) dropped: u64,
+    /// `None` without a journal.
+    pub(crate) journal: Option<journal::Counts>,
+}
+
+/// What was counted of an earlier run's journal.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Found {
+    /// Datagrams that were found.
+    pub(crate) datagrams: u64,
+    /// What became of them.
+    pub(crate) counts: Counts,
+}
+
+impl Ledger {
+    /// By how much the left side is larger.
+    #[must_use]
+    pub fn difference(&self) -> i128 {
+        i128::from(self.left) - i128::from(self.right)
+    }
+}
+
+impl Ledgers {
+    /// Compares the sides, and reports what does not balance once for each change.
+    pub(crate) fn check(&mut self, counted: &Counted, found: &Found, flushes: &FlushCounts, now: Timestamp) {
+        self.checked = Some(now);
+        let before = std::mem::replace(&mut self.all, sides(counted, found, flushes));
+        for ledger in &mut self.all {
+            let before = before.iter().find(|before| before.name == ledger.name);
+            ledger.violations = before.map_or(0, |before| before.violations);
+            let difference = ledger.difference();
+            if difference != 0 && before.map(Ledger::difference) != Some(difference) {
+                ledger.violations += 1;
+                let Ledger { name, sides: [one, other], left, right, .. } = ledger;
+                tracing::error!(
+                    ledger = name,
+                    difference,
+                    "a ledger does not balance: {one} {left}, {other} {right}; please report this"
+                );
+            }
+        }
+    }
+}
+
+fn sides(counted: &Counted, found: &Found, flushes: &FlushCounts) -> Vec<Ledger> {
+    let mut all = counted.shards;
+    all.merge(&found.counts);
+    let ledger = |name, sides, left, right| Ledger { name, sides, left, right, violations: 0 };
+    let mut ledgers = vec![
+        ledger("drops", ["dropped by the kernel", "counted as dropped"], counted.dropped, all.kernel_drops),
+        ledger("datagrams", ["read", "fates of datagrams"], counted.read + found.datagrams, all.datagrams.total()),
+        ledger("records", ["decoded", "shown to the shards"], all.records, all.shown_records),
+        ledger("flows", ["data records", "fates of flows"], all.data_records, all.flows.total()),
+        ledger("values", ["tables", "tables that add up to all"], flushes.books.tables, flushes.books.balanced),
+        ledger("blocks", ["flows in tallies", "flows in blocks"], flushes.books.all.flows, flushes.in_blocks.flows),
+        ledger("store", ["durable flushes", "stored or waiting"], flushes.durable, flushes.taken + flushes.waiting),
+    ];
+    if let Some(journal) = counted.journal {
+        let datagrams = &counted.shards.datagrams;
+        let admitted = datagrams.total() - datagrams[DatagramFate::Unauthorised];
+        let sides = ["admitted or carried on", "written or missed"];
+        ledgers.push(ledger("journal", sides, admitted + journal.carried, journal.written + journal.missed));
+    }
+    ledgers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_balance_is_counted_once_for_each_change() {
+        let (mut ledgers, mut counted) = (Ledgers::default(), Counted { read: 7, ..Counted::default() });
+        counted.shards.datagrams[DatagramFate::Decoded] = 7;
+        let mut check = |counted: &Counted| {
+            ledgers.check(counted, &Found::default(), &FlushCounts::default(), Timestamp::EPOCH);
+            let off: Vec<_> = ledgers.all.iter().filter(|ledger| ledger.difference() != 0).collect();
+            let datagrams = ledgers.all.iter().find(|ledger| ledger.name == "datagrams");
+            (off.iter().map(|off| (off.name, off.difference())).collect::<Vec<_>>(), datagrams.unwrap().violations)
+        };
+        assert_eq!(check(&counted), (vec![], 0));
+        counted.read = 9;
+        assert_eq!(check(&counted), (vec![("datagrams", 2)], 1));
+        assert_eq!(check(&counted), (vec![("datagrams", 2)], 1));
+        counted.shards.datagrams[DatagramFate::Damaged] = 3;
+        assert_eq!(check(&counted), (vec![("datagrams", -1)], 2));
+        counted.read = 10;
+        assert_eq!(check(&counted), (vec![], 2));
+    }
+
+    #[test]
+    fn what_an_admitted_datagram_is_to_the_journal() {
+        let mut counted = Counted { read: 5, ..Counted::default() };
+        counted.shards.datagrams[DatagramFate::Damaged] = 3;
+        counted.shards.datagrams[DatagramFate::Unauthorised] = 2;
+        counted.journal = Some(journal::Counts { written: 3, missed: 1, carried: 1, ..journal::Counts::default() });
+        let ledgers = sides(&counted, &Found::default(), &FlushCounts::default());
+        assert!(ledgers.iter().all(|ledger| ledger.difference() == 0), "{ledgers:?}");
+        assert_eq!(ledgers.last().map(|ledger| (ledger.name, ledger.left)), Some(("journal", 4)));
+    }
+}
