@@ -69,11 +69,31 @@ impl Collector for Scrape {
                 gauge(&mut encoder, &format!("{}_limit", measured.name), "The most that there may be", limit)?;
             }
         }
+        self.ledgers(&mut encoder)?;
         self.exporters(&mut encoder)
     }
 }
 
 impl Scrape {
+    /// What does not balance, to alert on.
+    fn ledgers(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let ledgers = &self.status.ledgers;
+        if ledgers.is_empty() {
+            return Ok(());
+        }
+        let help = "How often the sides of a ledger came further apart";
+        let values = ledgers.iter().map(|ledger| (Some(("ledger", ledger.name)), ledger.violations)).collect();
+        counter(encoder, &Counter { name: "ledger_violations", help, values })?;
+        let help = "By how much the left side of a ledger is larger: 0 when it balances";
+        let mut family = encoder.encode_descriptor("ledger_difference", help, None, MetricType::Gauge)?;
+        for ledger in ledgers {
+            #[expect(clippy::cast_precision_loss, reason = "whether it is 0 is exact")]
+            let difference = ledger.difference() as f64;
+            ConstGauge::new(difference).encode(family.encode_family(&[("ledger", ledger.name)])?)?;
+        }
+        Ok(())
+    }
+
     /// The counters that exporters have in common, each with a series for every exporter.
     fn exporters(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let Some(first) = self.exporters.first() else { return Ok(()) };

@@ -31,6 +31,25 @@ pub struct Status {
     pub counters: Vec<Counter>,
     /// What it holds just now.
     pub gauges: Vec<Gauge>,
+    /// When it last looked whether its ledgers balance; `None` before the first flush.
+    pub ledgers_checked: Option<Timestamp>,
+    /// Its ledgers as they were then.
+    pub ledgers: Vec<Ledger>,
+}
+
+/// Two things that are counted in different places and have to be equal.
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+pub struct Ledger {
+    /// Which.
+    pub name: &'static str,
+    /// What is on each side.
+    pub sides: [&'static str; 2],
+    /// How many.
+    pub left: u64,
+    /// How many.
+    pub right: u64,
+    /// How often the difference became another one, and not 0.
+    pub violations: u64,
 }
 
 /// Something that is counted, and only grows.
@@ -55,6 +74,14 @@ pub struct Gauge {
     pub value: f64,
     /// How much it may be.
     pub limit: Option<f64>,
+}
+
+impl Ledger {
+    /// By how much the left side is larger.
+    #[must_use]
+    pub fn difference(&self) -> i128 {
+        i128::from(self.left) - i128::from(self.right)
+    }
 }
 
 impl Status {

@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Series(ask::series::Arguments),
     /// Asks a running collector what a prefix used in a month
     Billing(ask::billing::Arguments),
+    /// Asks a running collector whether all that it has counted balances
+    Selfcheck(ask::selfcheck::Arguments),
     /// Sends a signed request to a running collector
     Curl(ask::curl::Arguments),
 }
@@ -78,6 +80,7 @@ impl Command {
             Self::Top(arguments) => ask::top::run(&load(config)?.config, arguments),
             Self::Series(arguments) => ask::series::run(&load(config)?.config, arguments),
             Self::Billing(arguments) => ask::billing::run(&load(config)?.config, arguments),
+            Self::Selfcheck(arguments) => ask::selfcheck::run(&load(config)?.config, arguments),
             Self::Curl(arguments) => ask::curl::run(&load(config)?.config, arguments),
         }
     }

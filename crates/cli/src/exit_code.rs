@@ -25,6 +25,8 @@ pub(crate) enum ExitCode {
     Refused = 9,
     /// Another process with this collector's identity has started on the store.
     Superseded = 10,
+    /// What a running collector has counted does not balance.
+    Unbalanced = 11,
 }
 
 /// The list for `netflow --help`.
@@ -40,7 +42,8 @@ Exit codes:
   7  what is stored is damaged or does not add up
   8  the collector that was asked does not answer
   9  the collector that was asked refuses
-  10 another process with this collector's identity has started on the store";
+  10 another process with this collector's identity has started on the store
+  11 what the collector that was asked has counted does not balance";
 
 /// Why a command could not do what it should.
 #[derive(Debug)]
@@ -70,9 +73,12 @@ mod tests {
 
     #[test]
     fn the_help_lists_every_code() {
-        use ExitCode::{Config, Damage, Failure, Input, Listen, Refused, Store, Success, Superseded, Unreachable};
-        let ours = [Success, Failure, Config, Input, Store, Listen, Damage, Unreachable, Refused, Superseded]
-            .map(|code| code as u8);
+        use ExitCode::{
+            Config, Damage, Failure, Input, Listen, Refused, Store, Success, Superseded, Unbalanced, Unreachable,
+        };
+        let ours =
+            [Success, Failure, Config, Input, Store, Listen, Damage, Unreachable, Refused, Superseded, Unbalanced]
+                .map(|code| code as u8);
         let code = |line: &str| line.split_whitespace().next().unwrap().parse::<u8>().unwrap();
         let listed = HELP.lines().skip(1).map(code);
         assert_eq!(listed.filter(|code| *code != 2).collect::<Vec<_>>(), ours);

@@ -11,7 +11,7 @@ use super::{Ordered, SenderAddress};
 use crate::Api;
 use crate::error::Error;
 use crate::parameters::Parameters;
-use crate::watch::{Counter, Detail, Exporter, Gauge, Rates, Unknown, Watch};
+use crate::watch::{Counter, Detail, Exporter, Gauge, Ledger, Rates, Unknown, Watch};
 
 /// The collector as a whole.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -27,6 +27,20 @@ pub(crate) struct StatusView {
     /// Just now.
     #[schema(value_type = Object)]
     gauges: Ordered<GaugeView>,
+    /// When the ledgers were looked at: at the last flush. Null before the first one.
+    ledgers_checked: Option<String>,
+    /// What has to balance.
+    ledgers: Vec<LedgerView>,
+}
+
+/// Two things that are counted in different places and have to be equal.
+#[derive(Serialize, utoipa::ToSchema)]
+struct LedgerView {
+    #[serde(flatten)]
+    ledger: Ledger,
+    /// By how much the left side is larger.
+    #[schema(value_type = i64)]
+    difference: i128,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -49,6 +63,12 @@ struct GaugeView {
     value: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<f64>,
+}
+
+impl From<Ledger> for LedgerView {
+    fn from(ledger: Ledger) -> Self {
+        Self { difference: ledger.difference(), ledger }
+    }
 }
 
 fn counters(counters: &[Counter]) -> Ordered<CounterView> {
@@ -98,6 +118,8 @@ pub(crate) async fn show(State(api): State<Api>, parameters: Parameters) -> Resu
         },
         counters: counters(&status.counters),
         gauges: Ordered(status.gauges.iter().map(gauge).collect()),
+        ledgers_checked: status.ledgers_checked.map(|checked| checked.to_string()),
+        ledgers: status.ledgers.into_iter().map(LedgerView::from).collect(),
     }))
 }
 

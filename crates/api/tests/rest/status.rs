@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use std::net::IpAddr;
 
-use api::watch::{Counter, Detail, Exporter, Gauge, Rates, Status, Unknown, Watch};
+use api::watch::{Counter, Detail, Exporter, Gauge, Ledger, Rates, Status, Unknown, Watch};
 use flow::{DatagramFate, FlowFate, Tallied, Timestamp};
 use serde_json::json;
 use storage::StoreError;
@@ -30,6 +30,14 @@ impl Watch for MadeUp {
                 help: "What waits for the store",
                 value: self.spooled,
                 limit: Some(100.0),
+            }],
+            ledgers_checked: Some(STARTED),
+            ledgers: vec![Ledger {
+                name: "datagrams",
+                sides: ["read", "fates of datagrams"],
+                left: 5,
+                right: 7,
+                violations: 1,
             }],
         }
     }
@@ -85,6 +93,10 @@ fn the_status_has_all_counters_and_gauges() {
     );
     assert_eq!(status["counters"]["kernel_drops"], 2);
     assert_eq!(status["gauges"]["spool_bytes"], json!({"value": 12.0, "limit": 100.0}));
+    assert_eq!(status["ledgersChecked"], STARTED.to_string());
+    let sides = ["read", "fates of datagrams"];
+    let ledger = json!({"name": "datagrams", "sides": sides, "left": 5, "right": 7, "violations": 1, "difference": -2});
+    assert_eq!(status["ledgers"], json!([ledger]));
     ask(server.address, "GET", "/status?verbose=1", "").refusal(400, "BAD_REQUEST");
 }
 
@@ -159,6 +171,8 @@ fn metrics_are_as_prometheus_wants_them() {
         "netflow_spool_bytes 12.0",
         "netflow_spool_bytes_limit 100.0",
         "netflow_store_reachable 1.0",
+        r#"netflow_ledger_difference{ledger="datagrams"} -2.0"#,
+        r#"netflow_ledger_violations_total{ledger="datagrams"} 1"#,
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }

@@ -7,11 +7,13 @@
 //! | `ask/top.rs` | the largest values of a field |
 //! | `ask/series.rs` | one name over time |
 //! | `ask/billing.rs` | what a prefix used in a month |
+//! | `ask/selfcheck.rs` | whether all that was counted balances |
 //! | `ask/curl.rs` | any request, signed |
 #![expect(clippy::indexing_slicing, reason = "what is not there in a JSON value indexes to null")]
 
 pub(crate) mod billing;
 pub(crate) mod curl;
+pub(crate) mod selfcheck;
 pub(crate) mod senders;
 pub(crate) mod series;
 pub(crate) mod stats;

@@ -5,9 +5,12 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use api::watch::{Counter, Detail, Exporter, Gauge, Rates, Status, Stream, Template, TemplateField, Unknown, Watch};
+use api::watch::{
+    Counter, Detail, Exporter, Gauge, Ledger, Rates, Status, Stream, Template, TemplateField, Unknown, Watch,
+};
 use collector::Collector;
 use collector::exporters::{ExporterStatus, Exporters};
+use collector::ledgers::{self, Ledgers};
 use collector::status::{self, Counts, FlushCounts};
 use flow::{DatagramFate, FlowFate, Timestamp};
 use wire::{FieldSpecifier, Session};
@@ -101,7 +104,14 @@ impl Watch for Watched {
         let mut all = counters(&counts);
         all.push(Counter::plain("kernel_drops", "Datagrams that the kernel dropped", counts.kernel_drops));
         all.extend(flush_counters(&flushes));
-        Status { started: self.started, counters: all, gauges: self.gauges(&flushes) }
+        let Ledgers { checked, all: ledgers } = self.status.ledgers();
+        Status {
+            started: self.started,
+            counters: all,
+            gauges: self.gauges(&flushes),
+            ledgers_checked: checked,
+            ledgers: ledgers.into_iter().map(ledger).collect(),
+        }
     }
 
     fn exporters(&self) -> Vec<Exporter> {
@@ -165,6 +175,11 @@ fn counters(counts: &Counts) -> Vec<Counter> {
         plain("decode_errors", "Pieces of datagrams that could not be decoded", counts.decode_errors),
         plain("clamped_flows", "Flows whose time was too far from the clock", counts.time_clamped),
     ]
+}
+
+fn ledger(ledger: ledgers::Ledger) -> Ledger {
+    let ledgers::Ledger { name, sides, left, right, violations } = ledger;
+    Ledger { name, sides, left, right, violations }
 }
 
 fn flush_counters(flushes: &FlushCounts) -> [Counter; 4] {

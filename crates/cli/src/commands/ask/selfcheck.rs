@@ -1,0 +1,88 @@
+//! `netflow selfcheck`: whether everything that a running collector has counted balances.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use serde_json::{Value, json};
+
+use super::{number, print, text};
+use crate::client::{Client, Connection};
+use crate::config::Config;
+use crate::exit_code::{ExitCode, Failure};
+use crate::table::{Cell, Format, Table};
+
+/// How long to wait for a flush; collectors flush every few seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait between two looks.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
+/// How to print it, and which collector to ask.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+It waits for the next flush, so that all that has come until now is in it. Whether what is stored adds up is told by
+netflow store check.
+
+Examples:
+  netflow selfcheck
+  netflow selfcheck --json")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Does it.
+pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+    let client = Client::new(&arguments.connection, config)?;
+    let status = flushed(&client)?;
+    let answer = json!({"ledgersChecked": status["ledgersChecked"], "ledgers": status["ledgers"]});
+    print(arguments.format, &answer, table)?;
+    let balance = ledgers(&answer).iter().all(|ledger| ledger["difference"] == 0);
+    Ok(if balance { ExitCode::Success } else { ExitCode::Unbalanced })
+}
+
+/// The status of the collector after its next flush.
+fn flushed(client: &Client) -> Result<Value, Failure> {
+    let begun = Instant::now();
+    let first = client.ask("GET", "/status", "")?;
+    loop {
+        let status = client.ask("GET", "/status", "")?;
+        if status["ledgersChecked"] != first["ledgersChecked"] {
+            return Ok(status);
+        }
+        if begun.elapsed() > PATIENCE {
+            let last = status["ledgersChecked"].as_str().unwrap_or("its start");
+            let error = anyhow!("the collector has not flushed since {last}: its log says why");
+            return Err(ExitCode::Failure.because()(error));
+        }
+        thread::sleep(BETWEEN_LOOKS);
+    }
+}
+
+fn ledgers(answer: &Value) -> &[Value] {
+    answer["ledgers"].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// One line for each ledger.
+fn table(answer: &Value) -> Table {
+    let mut table = Table::new(&["ledger", "one side", "count", "other side", "count", "verdict"]);
+    for ledger in ledgers(answer) {
+        let (sides, difference) = (&ledger["sides"], ledger["difference"].as_i64().unwrap_or_default());
+        let verdict = match (difference, number(&ledger["violations"])) {
+            (0, 0) => "ok".to_owned(),
+            (0, violations) => format!("ok, was off {violations} times"),
+            (difference, _) => format!("off by {difference}"),
+        };
+        table.push(vec![
+            Cell::Text(text(&ledger["name"])),
+            Cell::Text(text(&sides[0])),
+            Cell::Count(number(&ledger["left"])),
+            Cell::Text(text(&sides[1])),
+            Cell::Count(number(&ledger["right"])),
+            Cell::Text(verdict),
+        ]);
+    }
+    table
+}
