@@ -15,7 +15,8 @@ use tempfile::TempDir;
 /// How long anything may take before a test gives up on it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running `netflow serve` with a data directory of its own, ended when it goes out of scope.
+/// A running `netflow serve` with a data directory of its own, ended when it goes out of scope. However it is ended, unless
+/// it is killed on purpose, its ledgers have to balance.
 pub(crate) struct Collector {
     child: Child,
     directory: TempDir,
@@ -117,20 +118,35 @@ impl Collector {
 
     /// Ends it as systemd does, and waits until it is gone; gives its directory, for another, and what it said.
     pub(crate) fn terminate(mut self) -> (TempDir, String) {
+        self.balances();
         let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
         let status = self.child.wait().unwrap();
         // The thread that reads the log ends with the process.
         let log = self.log.iter().collect::<Vec<_>>().join("\n");
         assert!(status.success(), "{status}\n{log}");
+        // Those of the last flush nobody can ask for.
+        assert!(!log.contains("a ledger does not balance"), "{log}");
         (std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap()), log)
+    }
+
+    /// Asks whether everything that it has counted balances, and always has.
+    fn balances(&self) {
+        let (printed, said, code) = self.command(&["selfcheck", "--json"]);
+        assert_eq!(code, Some(0), "{printed}{said}\n{}", self.log());
+        let answer: Value = serde_json::from_str(&printed).unwrap();
+        let ledgers = answer["ledgers"].as_array().unwrap();
+        assert!(ledgers.len() >= 8 && ledgers.iter().all(|ledger| ledger["violations"] == 0), "{answer:#}");
     }
 
     /// Its resident memory, in bytes.
     pub(crate) fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().strip_suffix(" kB").unwrap().trim().parse::<u64>().unwrap() * 1024
+        resident(self.process())
+    }
+
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Runs lines of the README as written, but for ports; its function for signed requests is there.
@@ -166,9 +182,20 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
+        let runs = self.child.try_wait().is_ok_and(|ended| ended.is_none());
+        if runs && !std::thread::panicking() {
+            self.balances();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The resident memory of a process, in bytes.
+pub(crate) fn resident(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().trim().parse::<u64>().unwrap() * 1024
 }
 
 fn command(settings: &[(&str, &str)]) -> Command {

@@ -1,6 +1,8 @@
 //! The commands that ask a running collector, over everything: real flows, the real program, real signatures.
 
-use std::net::UdpSocket;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::process::Command;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -86,6 +88,62 @@ fn the_collector_tells_of_itself_and_its_exporters() {
 }
 
 #[test]
+fn what_was_counted_balances_and_selfcheck_shows_it() {
+    let collector = counted();
+    let shown = run(&collector, &["selfcheck"]);
+    assert_eq!(shown.lines().count(), 9, "{shown}");
+    assert!(shown.lines().skip(1).all(|line| line.ends_with("  ok")), "{shown}");
+    let datagrams = run(&collector, &["selfcheck", "--csv"]);
+    let datagrams = datagrams.lines().find(|line| line.starts_with("datagrams,read,")).unwrap().to_owned();
+    let count: u64 = datagrams.split(',').nth(2).unwrap().parse().unwrap();
+    assert_eq!(datagrams, format!("datagrams,read,{count},fates of datagrams,{count},ok"));
+    assert!(count > 0);
+    let metrics = collector.shell("curl -sS http://127.0.0.1:8080/metrics");
+    for ledger in ["drops", "datagrams", "records", "flows", "values", "blocks", "journal", "store"] {
+        assert!(metrics.contains(&format!("netflow_ledger_difference{{ledger=\"{ledger}\"}} 0.0\n")), "{metrics}");
+    }
+    collector.terminate();
+}
+
+/// A collector that answers every request with its status, one flush later each time.
+fn made_up(ledgers: Value) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for (flush, stream) in listener.incoming().map_while(Result::ok).enumerate() {
+            let asked = BufReader::new(&stream).lines().map_while(Result::ok).find(String::is_empty);
+            assert!(asked.is_some());
+            let body = json!({"ledgersChecked": format!("2026-01-01T00:00:0{flush}Z"), "ledgers": ledgers}).to_string();
+            let length = body.len();
+            write!(&stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn selfcheck_tells_what_does_not_balance_by_an_exit_code_of_its_own() {
+    let ledger = |name, left, difference, violations| {
+        json!({"name": name, "sides": ["read", "fates"], "left": left, "right": left - difference,
+            "difference": difference, "violations": violations})
+    };
+    for (ledgers, verdicts, code) in [
+        (json!([ledger("a", 7, 0, 0), ledger("b", 7, -2, 1)]), ["ok", "off by -2"], 11),
+        (json!([ledger("a", 7, 0, 3), ledger("b", 0, 0, 0)]), ["ok, was off 3 times", "ok"], 0),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_netflow"))
+            .args(["selfcheck", "--url", &format!("http://{}", made_up(ledgers))])
+            .envs([("NETFLOW_AUTH_KEY", "a"), ("NETFLOW_SIGN_KEY", "s")])
+            .output()
+            .unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{shown}");
+        let last = |line: &str| line.rsplit("  ").next().unwrap().to_owned();
+        assert_eq!(shown.lines().skip(1).map(last).collect::<Vec<_>>(), verdicts, "{shown}");
+    }
+}
+
+#[test]
 fn exit_codes_tell_why_a_command_did_not_do_it() {
     let collector = Collector::start();
     let (printed, said, code) = collector.command(&["top", "192.0.2.77", "10.0.0.0/8"]);
@@ -146,8 +204,7 @@ fn the_commands_of_the_readme_run_as_written() {
             collector.serving,
             env!("CARGO_BIN_EXE_netflow")
         );
-        let output =
-            std::process::Command::new("sh").args(["-euc", &script]).current_dir(collector.path()).output().unwrap();
+        let output = Command::new("sh").args(["-euc", &script]).current_dir(collector.path()).output().unwrap();
         assert!(output.status.success() && !output.stdout.is_empty(), "{line}\n{output:?}");
     }
     collector.terminate();
