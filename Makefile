@@ -50,9 +50,11 @@ bench: test-packages
 	cargo build --release -p cli -p bench
 	target/release/bench compare
 
-# Stores that are away for a minute under load; the tests do the same for some seconds. Prints the figures.
+# Stores that are away for a minute under load, floods of a million; the tests do the same for some seconds. Prints the
+# figures.
 soak: test-packages
 	ulimit -S -n 16384; NETFLOW_OUTAGE_SECONDS=60 cargo test -p cli --test end_to_end stores -- --nocapture
+	NETFLOW_FLOOD=1000000 cargo test -p cli --test end_to_end floods -- --nocapture --test-threads 1
 
 # Writes the checked-in tables anew from their sources: look at the difference before you commit it.
 bless:

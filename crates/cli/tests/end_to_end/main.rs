@@ -19,6 +19,7 @@ mod collector;
 mod commands;
 mod crashes;
 mod failover;
+mod floods;
 mod generated;
 mod load;
 mod lost_acknowledgements;

@@ -1,0 +1,160 @@
+//! Floods of what costs a collector memory to remember, while a registered exporter goes on: of that nothing is lost, and
+//! memory stays bounded.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::Value;
+use udp::{Outgoing, Sender};
+use wire::encode::{NetflowV9, TemplateSpec};
+use wire::{FieldSpecifier, netflow_v9};
+
+use crate::collector::{Collector, PATIENCE, resident};
+use crate::load::{FLOWS_A_SECOND, Running, flows, register, until_exact, wait};
+
+/// How many of each come: NETFLOW_FLOOD in the environment, or few enough for every change to be tested with.
+fn size() -> u64 {
+    std::env::var("NETFLOW_FLOOD").map_or(50_000, |number| number.parse().expect("NETFLOW_FLOOD is a number"))
+}
+
+/// How many come in a second: a million in 50 seconds.
+const A_SECOND: u64 = 20_000;
+/// How long a million may take.
+const LONGEST: Duration = Duration::from_secs(60);
+/// How much resident memory may grow.
+const GROWTH_BYTES: u64 = 64 << 20;
+/// A second exporter, registered as well: what strangers announce is not even decoded.
+const FLOODING: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+/// Templates, or data sets, of one datagram.
+const A_DATAGRAM: u64 = 16;
+/// Template ids are 256 to 65535 in each observation domain.
+const IDS: u64 = 65_280;
+
+/// One datagram of a flood.
+struct Flooded {
+    source: Ipv4Addr,
+    payload: Vec<u8>,
+}
+
+/// Where the n-th template stands: its observation domain, and its id.
+fn template(number: u64) -> (u32, TemplateSpec) {
+    let fields = [8, 12, 1, 2].map(|element| FieldSpecifier::iana(element, 4));
+    ((number / IDS) as u32, TemplateSpec::data((256 + number % IDS) as u16, fields))
+}
+
+/// A packet of some templates, or of data for them. As many are in one packet as are of one observation domain.
+fn packet(numbers: Range<u64>, add: impl Fn(NetflowV9, &TemplateSpec) -> NetflowV9) -> Flooded {
+    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as u32;
+    let (source_id, _) = template(numbers.start);
+    let header = netflow_v9::Header {
+        unix_seconds: seconds.into(),
+        source_id: source_id.into(),
+        ..netflow_v9::Header::default()
+    };
+    let packet = numbers.map(template).fold(NetflowV9::new(header), |packet, (_, template)| add(packet, &template));
+    Flooded { source: FLOODING, payload: packet.finish() }
+}
+
+/// Sends so many, evenly; says how long it took.
+fn flood(to: SocketAddr, make: impl Fn(Range<u64>) -> Vec<Flooded>) -> Duration {
+    let (sender, begun, mut sent) = (Sender::new(to).unwrap(), Instant::now(), 0);
+    while sent < size() {
+        let due = (begun.elapsed().as_micros() as u64 * A_SECOND / 1_000_000).min(size());
+        let due = if due == size() { due } else { due / A_DATAGRAM * A_DATAGRAM };
+        let datagrams = make(sent..due.max(sent));
+        let outgoing: Vec<_> =
+            datagrams.iter().map(|it| Outgoing { source: Some(it.source), payload: &it.payload }).collect();
+        for some in outgoing.chunks(64) {
+            sender.send(some).unwrap();
+        }
+        sent = due.max(sent);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    begun.elapsed()
+}
+
+fn of_status<'s>(status: &'s Value, counter: &str) -> &'s Value {
+    &status["counters"][counter]
+}
+
+fn status(collector: &Collector) -> Value {
+    collector.rest("GET", "/status", "")
+}
+
+/// A flood beside a load. `arrived` says how many of the flood the collector has counted.
+fn costs_nothing(what: &str, make: impl Fn(Range<u64>) -> Vec<Flooded>, arrived: impl Fn(&Value) -> u64) {
+    let collector = Collector::start_with(&[("NETFLOW__SERVER__CORES", "2")]);
+    register(&collector);
+    let prefix = r#"{"prefixes":[{"prefix":"10.0.0.0","prefixLen":8}]}"#;
+    collector.rest("PUT", &format!("/senders/{FLOODING}"), prefix);
+    collector.wait_until_said("senders=2");
+    let load = Running::start(collector.receiving, FLOWS_A_SECOND, 1);
+    wait(Duration::from_secs(3));
+    let (process, ended) = (collector.process(), AtomicBool::new(false));
+    let before = resident(process);
+    let (took, largest) = std::thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut largest = 0;
+            while !ended.load(Ordering::Relaxed) {
+                largest = resident(process).max(largest);
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            largest
+        });
+        let took = flood(collector.receiving, make);
+        // What was told of the last ones is kept over a restart: that costs memory too.
+        wait(Duration::from_secs(2));
+        ended.store(true, Ordering::Relaxed);
+        (took, watching.join().unwrap())
+    });
+    let sent = load.stop();
+    until_exact(&collector, &sent, PATIENCE);
+    let status = status(&collector);
+    assert_eq!(of_status(&status, "kernel_drops"), 0, "{status:#}");
+    assert_eq!(arrived(&status), size(), "{status:#}");
+    let growth = largest.saturating_sub(before);
+    assert!(growth < GROWTH_BYTES, "{what}: {growth} bytes");
+    assert!(took < LONGEST, "{what}: {took:?}");
+    let (size, sent, growth) = (size(), flows(&sent), growth as f64 / f64::from(1 << 20));
+    println!("{size} {what} in {took:.1?}: memory grew by {growth:.1} MiB; {sent} flows beside it, all counted");
+    collector.terminate();
+}
+
+/// The numbers in parts that each go into one packet.
+fn packets(numbers: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let end = numbers.end;
+    numbers.step_by(A_DATAGRAM as usize).map(move |start| start..(start + A_DATAGRAM).min(end))
+}
+
+#[test]
+fn distinct_templates_cost_others_nothing() {
+    let make = |numbers| {
+        packets(numbers).map(|numbers| packet(numbers, |packet, template| packet.template(template))).collect()
+    };
+    // Those beyond the limit of an exporter are refused, each as an error.
+    costs_nothing("distinct templates", make, |status| {
+        ["templates", "decode_errors"].into_iter().map(|counter| of_status(status, counter).as_u64().unwrap()).sum()
+    });
+}
+
+#[test]
+fn data_sets_without_template_cost_others_nothing() {
+    let record = vec![[10, 0, 0, 1, 10, 0, 0, 2, 0, 0, 0, 100, 0, 0, 0, 1].repeat(4)];
+    let make = |numbers| {
+        packets(numbers).map(|numbers| packet(numbers, |packet, template| packet.data(template, &record))).collect()
+    };
+    costs_nothing("data sets without template", make, |status| {
+        of_status(status, "missing_template_sets").as_u64().unwrap()
+    });
+}
+
+#[test]
+fn unknown_senders_cost_others_nothing() {
+    let make = |numbers: Range<u64>| {
+        let source = |number| Ipv4Addr::from_bits(0x7f10_0000 + number as u32);
+        numbers.map(|number| Flooded { source: source(number), payload: crate::thirty_flows() }).collect()
+    };
+    costs_nothing("unknown senders", make, |status| of_status(status, "datagrams")["unauthorised"].as_u64().unwrap());
+}
