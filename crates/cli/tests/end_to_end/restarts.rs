@@ -1,11 +1,20 @@
 //! Sockets that outlive the collector: what comes between two starts waits in them and is counted.
 
+use std::collections::BTreeMap;
 use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use accounting::block::TableSet;
+use accounting::field::{Field, Name, Value};
+use accounting::period::{Interval, Minute, Period};
 use flow::Counters;
+use storage::Sqlite;
+use storage::totals::totals;
+use wire::encode;
+use wire::netflow_v5::{Header, Record};
 
 use crate::collector::Collector;
 use crate::traffic::{PREFIXES, Totals};
@@ -57,6 +66,78 @@ fn ten_restarts_under_load_lose_nothing_when_the_sockets_are_held() {
     let flows = 30 * sent;
     let expected = Totals::from([(key, Counters { bytes: 100 * flows, packets: 2 * flows, flows })]);
     assert_eq!(answered_in_time(&collector, &expected), expected, "{}", collector.log());
+}
+
+const KILLS: usize = 10;
+/// Datagrams that one thread has read and not written down at any moment: one batch.
+const IN_HAND: u64 = 64;
+
+/// Sends datagrams whose flows have their number as source port.
+fn send_numbered(from: &UdpSocket, to: &UdpSocket, done: &AtomicBool) -> u64 {
+    let (to, begun, mut sent) = (to.local_addr().unwrap(), Instant::now(), 0);
+    while !done.load(Ordering::Relaxed) {
+        let due = begun.elapsed().as_millis() as u64 * DATAGRAMS_PER_SECOND / 1000;
+        for number in sent..due {
+            let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as u32;
+            let header = Header { unix_seconds: seconds.into(), ..Header::default() };
+            let source_port = u16::try_from(number).expect("a short load").into();
+            let record = Record {
+                source_port,
+                destination: [192, 0, 2, 1],
+                octets: 100.into(),
+                packets: 2.into(),
+                ..Record::default()
+            };
+            from.send_to(&encode::netflow_v5(&header, &[record; 30]), to).unwrap();
+        }
+        sent = due;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    sent
+}
+
+/// How many flows are stored of each source port.
+fn flows_by_number(data: &Path) -> BTreeMap<u64, u64> {
+    let store = Sqlite::open(&data.join("netflow.sqlite")).unwrap();
+    let year = Interval::containing(Period::Year, Minute::of(SystemTime::now().into()));
+    let sender = "127.0.0.1".parse().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let wanted = TableSet::of_field(Field::SourcePort);
+    let totals = runtime.block_on(totals(&store, sender, PREFIXES[0].parse().unwrap(), year, wanted)).unwrap();
+    let number = |name: Name| match name.value {
+        Value::Number(number) => u64::from(number),
+        Value::Address(_) => panic!("{name:?}"),
+    };
+    totals.tables.rows_of(Field::SourcePort).map(|(_, name, counters)| (number(name), counters.flows)).collect()
+}
+
+#[test]
+fn killed_while_the_sockets_are_held_it_loses_no_more_than_it_had_in_hand() {
+    let receiving = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let serving = TcpListener::bind("127.0.0.1:0").unwrap();
+    let from = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let first = Collector::start_passing(tempfile::tempdir().unwrap(), &receiving, &serving);
+    register(&first);
+    let (directory, _) = first.terminate();
+    let done = AtomicBool::new(false);
+    let (collector, sent) = std::thread::scope(|scope| {
+        let mut collector = Collector::start_passing(directory, &receiving, &serving);
+        let load = scope.spawn(|| send_numbered(&from, &receiving, &done));
+        for _ in 0..KILLS {
+            std::thread::sleep(LIFE);
+            collector = Collector::start_passing(collector.kill(), &receiving, &serving);
+        }
+        done.store(true, Ordering::Relaxed);
+        (collector, load.join().unwrap())
+    });
+    let (directory, log) = collector.terminate();
+    assert!(log.contains(" drops 0"), "{log}");
+    let counted = flows_by_number(&directory.path().join("data"));
+    assert!(counted.values().all(|flows| *flows == 30), "{counted:?}");
+    assert!(counted.keys().all(|number| *number < sent), "{sent}: {counted:?}");
+    let missing = sent - counted.len() as u64;
+    println!("{KILLS} kills, {sent} datagrams, {missing} of them were in hand and are lost");
+    assert!(missing <= KILLS as u64 * IN_HAND, "{missing} of {sent}");
 }
 
 #[test]
