@@ -157,7 +157,7 @@ impl Pending {
         let sets = self.sets.iter().flat_map(|(key, waiting)| waiting.iter().map(|held| (key.id, held)));
         let mut messages: Vec<_> =
             sets.map(|(id, held)| (held.message.exporter, held.message.received, held.message(id))).collect();
-        messages.sort_by_key(|(exporter, received, _)| (*received, *exporter));
+        messages.sort_unstable_by(|(a, at, one), (b, bt, other)| (at, a, one).cmp(&(bt, b, other)));
         messages
     }
 
