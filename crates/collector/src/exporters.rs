@@ -120,7 +120,7 @@ impl Exporters {
     }
 
     /// Adds to what was sealed who was heard since this was last asked, and what they have announced.
-    pub(crate) fn tell(&self, sealed: &mut Sealed) {
+    pub fn tell(&self, sealed: &mut Sealed) {
         for (address, exporter) in self.sorted() {
             let mut memory = locked(&exporter.memory);
             if std::mem::take(&mut memory.since_told)

@@ -28,6 +28,7 @@ use storage::spool::{Flush, FlushNumber, Spool, SpoolError};
 use storage::{Retention, Store, StoreError, WriterState};
 
 use self::held::Held;
+use crate::journal::Journal;
 use crate::shard::Sealed;
 use crate::status::Status;
 
@@ -82,6 +83,8 @@ pub struct Flusher {
     seen: Timestamp,
     /// What senders have announced and the store has not taken yet.
     announced: BTreeMap<IpAddr, Vec<u8>>,
+    /// Holds what is not durable.
+    journal: Option<Arc<Journal>>,
 }
 
 impl Flusher {
@@ -102,7 +105,14 @@ impl Flusher {
             is_superseded: false,
             seen: state.seen,
             announced: BTreeMap::new(),
+            journal: None,
         }
+    }
+
+    /// The same, letting go in the journal of what is durable.
+    #[must_use]
+    pub fn releasing(self, journal: Option<Arc<Journal>>) -> Self {
+        Self { journal, ..self }
     }
 
     /// The same, by way of a spool.
@@ -111,7 +121,8 @@ impl Flusher {
     /// When the spool cannot be read.
     pub fn over(self, spool: Option<Spool>) -> Result<Self, StoreError> {
         let held = spool.as_ref().map_or_else(|| Ok(Held::default()), Held::of)?;
-        let flusher = Self { spool, held, ..self };
+        let announced = spool.as_ref().map_or_else(|| Ok(Vec::new()), Spool::announced)?;
+        let flusher = Self { spool, held, announced: announced.into_iter().collect(), ..self };
         flusher.note_spool();
         flusher.status.flushed(|counts| counts.durable = counts.waiting);
         Ok(flusher)
@@ -163,9 +174,15 @@ impl Flusher {
         let blocks = one_flush(sealed.tallies.iter().map(|tally| tally.blocks(writer, epoch, self.sequence)));
         self.note_books(&sealed.tallies, &blocks);
         let begun = Instant::now();
-        self.put(&blocks, now, &mut give_up).await?;
+        self.put(&blocks, &sealed.announced, now, &mut give_up).await?;
         let took = begun.elapsed();
-        self.announced.extend(sealed.announced.iter().cloned());
+        if let Some(journal) = &self.journal {
+            journal.release(FlushNumber { epoch, sequence: self.sequence });
+        }
+        // The embedded store has them with the flush.
+        if self.spool.is_some() {
+            self.announced.extend(sealed.announced.iter().cloned());
+        }
         // A store that is away is not asked for what can wait.
         if self.waiting() <= 1 {
             // Of no weight for the totals: the next flush says it again.
@@ -234,6 +251,9 @@ impl Flusher {
             }
             for (sender, _) in &some {
                 self.announced.remove(sender);
+                if let Some(Err(error)) = self.spool.as_mut().map(|spool| spool.remembered(*sender)) {
+                    tracing::debug!(%error, %sender, "templates are put again after the next start");
+                }
             }
         }
     }
@@ -241,16 +261,20 @@ impl Flusher {
     async fn put(
         &mut self,
         blocks: &[Block],
+        announced: &[(IpAddr, Vec<u8>)],
         now: Timestamp,
         give_up: &mut impl FnMut() -> bool,
     ) -> Result<(), StoreError> {
-        let mut pause = FIRST_PAUSE;
-        if blocks.is_empty() {
+        let number = FlushNumber { epoch: self.state.epoch, sequence: self.sequence };
+        // What is in the journal may not be let go of before the number is written down.
+        let is_journalled = self.journal.as_ref().is_some_and(|journal| journal.holds(number));
+        if blocks.is_empty() && announced.is_empty() && !is_journalled {
             self.note_taken();
             return Ok(());
         }
+        let mut pause = FIRST_PAUSE;
         loop {
-            match self.put_once(blocks, now).await {
+            match self.put_once(blocks, announced, now).await {
                 Ok(()) => return Ok(()),
                 Err(error) if give_up() => return Err(error),
                 Err(error) => {
@@ -263,18 +287,29 @@ impl Flusher {
         }
     }
 
-    async fn put_once(&mut self, minutes: &[Block], now: Timestamp) -> Result<(), StoreError> {
+    async fn put_once(
+        &mut self,
+        minutes: &[Block],
+        announced: &[(IpAddr, Vec<u8>)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let late = rollup::lift(minutes, &self.state.rolled_up);
         let late = late.map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let blocks = [minutes, &late].concat();
+        let number = FlushNumber { epoch: self.state.epoch, sequence: self.sequence };
+        let flush = Flush { number, decided: self.state.rolled_up, blocks };
         let Some(spool) = &mut self.spool else {
-            self.store.put_blocks(&blocks).await?;
+            self.store.put_flush(self.state.writer, &flush, announced).await?;
             self.note_taken();
             return Ok(());
         };
-        let number = FlushNumber { epoch: self.state.epoch, sequence: self.sequence };
-        match spool.push(&Flush { number, decided: self.state.rolled_up, blocks }) {
-            Ok(()) => Ok(()),
+        match spool.push(&flush, announced) {
+            Ok(()) => {
+                if flush.blocks.is_empty() {
+                    self.note_taken();
+                }
+                Ok(())
+            }
             Err(SpoolError::Store(error)) => Err(error),
             Err(full @ SpoolError::Full { .. }) => {
                 // What was accepted makes room first.

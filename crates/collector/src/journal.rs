@@ -14,8 +14,8 @@
 //! same transaction that makes them so; it decides at the next start which segments are counted again, whether they
 //! were removed or not.
 //!
-//! Data that wait for their template at a cut are not counted yet: they are written again into the next segment, each set
-//! as a message of its own.
+//! Data that wait for their template at a cut are not counted yet: they are carried, that is written again into the next
+//! segment, each set as a message of its own. They stand in both until the flush is durable.
 //!
 //! What the disk refuses is counted and reported, and never stops ingest: those datagrams are counted all the same, but
 //! would be lost in a crash. The next [`tick`](Journal::tick) tries again.
@@ -91,6 +91,8 @@ pub struct Journal {
     settings: Settings,
     /// Every segment that is there, with its octets.
     segments: Mutex<BTreeMap<SegmentName, u64>>,
+    /// The newest flush that was let go of: what is there of it and of earlier ones could not be removed.
+    released: Mutex<Option<FlushNumber>>,
     counts: Mutex<Counts>,
     /// Written to since the last tick.
     unsynced: Mutex<Vec<Arc<Open>>>,
@@ -132,6 +134,7 @@ impl Journal {
             disk,
             settings,
             segments: Mutex::new(segments),
+            released: Mutex::default(),
             counts: Mutex::new(counts),
             unsynced: Mutex::default(),
             resting: AtomicBool::new(false),
@@ -157,15 +160,38 @@ impl Journal {
         Writer::new(Arc::clone(self), shard, flush)
     }
 
-    /// Everything that is there, to be counted again. Release what is durable before.
+    /// Whether there are segments of this flush or of earlier ones.
+    #[must_use]
+    pub fn holds(&self, flush: FlushNumber) -> bool {
+        locked(&self.segments).keys().next().is_some_and(|first| first.flush <= flush)
+    }
+
+    /// Everything that is there and was not let go of, to be counted again. Release what is durable before.
     #[must_use]
     pub fn recovery(&self) -> Recovery<'_> {
-        Recovery::new(self.disk.as_ref(), locked(&self.segments).keys().copied().collect())
+        let released = *locked(&self.released);
+        let mut segments: Vec<_> = locked(&self.segments).keys().copied().collect();
+        segments.retain(|segment| Some(segment.flush) > released);
+        // The process that wrote it may have died before it synced it, and it has to stay until it is flushed.
+        if self.settings.sync != Sync::Off {
+            let synced = segments.iter().try_for_each(|segment| self.disk.sync(&segment.to_string()));
+            if let Err(error) = synced.and_then(|()| self.disk.sync_names()) {
+                locked(&self.counts).sync_errors += 1;
+                self.fail(&format!("sync of what was left: {error}"));
+            }
+        }
+        Recovery::new(self.disk.as_ref(), segments)
     }
 
     /// Lets go of the segments of this flush and of all earlier ones: they are durable. What cannot be removed is tried
     /// again at the next call.
     pub fn release(&self, durable: FlushNumber) {
+        // What was carried out of them has to be as sure as it was in them.
+        self.sync_written();
+        {
+            let mut newest = locked(&self.released);
+            *newest = newest.max(Some(durable));
+        }
         let released: Vec<_> =
             locked(&self.segments).keys().take_while(|segment| segment.flush <= durable).copied().collect();
         for segment in released {
@@ -186,13 +212,17 @@ impl Journal {
     /// Forces to the disk what was written since the last time, and lets the writers try again when the disk has refused;
     /// to be called every [`TICK`].
     pub fn tick(&self) {
+        self.sync_written();
+        self.resting.store(false, Ordering::Relaxed);
+    }
+
+    fn sync_written(&self) {
         let unsynced = std::mem::take(&mut *locked(&self.unsynced));
         for open in unsynced {
             // Before the sync: what is written meanwhile is for the next one.
             open.is_unsynced.store(false, Ordering::Release);
             self.sync(&open);
         }
-        self.resting.store(false, Ordering::Relaxed);
     }
 
     fn sync(&self, open: &Open) {

@@ -47,7 +47,7 @@ pub struct Ledgers {
 
 /// What was counted until all shards were sealed.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counted {
+pub struct Counted {
     /// Of all shards together.
     pub(crate) shards: Counts,
     /// Datagrams that were read from sockets.

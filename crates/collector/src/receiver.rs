@@ -1,27 +1,20 @@
 //! The threads that read sockets: each drives one shard, and writes down in the journal what it was given.
 //!
 //! A thread holds its shard while it counts a batch. The flusher takes all shards at once, between two batches, to seal
-//! them at one moment ([`cut`]); when the store is slow it does so less often, and the receiving threads go on counting
-//! into the tallies that they have. So a slow store costs no memory beyond two tallies a shard, and nobody waits for it.
+//! them at one moment (`journalled::cut`); when the store is slow it does so less often, and the receiving threads go on
+//! counting into the tallies that they have. So a slow store costs no memory beyond two tallies a shard, and nobody waits for it.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use accounting::tally::Tally;
-use flow::DatagramFate;
-use storage::spool::FlushNumber;
 use udp::{Batch, DropCount, Socket, SocketSet};
 use wire::Datagram;
 
-use crate::exporters::Exporters;
-use crate::journal::{Journal, Writer};
-use crate::ledgers::Counted;
-use crate::shard::{Sealed, Shard};
-use crate::status::{Counts, locked};
+use crate::journalled::Journalled;
+use crate::status::locked;
 
 /// Datagrams a system call.
 const BATCH: usize = 64;
@@ -29,17 +22,6 @@ const BATCH: usize = 64;
 const NAP: Duration = Duration::from_millis(200);
 /// How long a stopping thread goes on reading what already waits in its sockets.
 const LAST_READ: Duration = Duration::from_secs(1);
-
-/// A shard and its end of the journal. What one has counted, the other has written down.
-pub(crate) struct Journalled {
-    pub(crate) shard: Shard,
-    pub(crate) journal: Option<Writer>,
-    /// By the position of their sockets in the thread's set.
-    pub(crate) drops: Vec<KernelDrops>,
-    /// Datagrams that were read.
-    pub(crate) read: u64,
-    pub(crate) published: Arc<Mutex<Counts>>,
-}
 
 /// What the kernel says that it has dropped at a socket: with datagrams, and when it is asked.
 pub(crate) struct KernelDrops {
@@ -81,8 +63,11 @@ impl ReceiverThread {
                 let mut counting = locked(counting);
                 counting.read += received as u64;
                 counting.note_drops(index, batch);
-                counting.take(batch, socket.address());
-                counting.publish();
+                for it in batch.iter() {
+                    let datagram = Datagram { exporter: it.source.into(), received: it.received, payload: it.payload };
+                    counting.take(&datagram, socket.address());
+                }
+                counting.commit();
             }
             Ok(())
         });
@@ -105,7 +90,7 @@ impl Journalled {
 
     /// Counts the drops that were not told of, because nothing has come since; says how many were dropped since it was last
     /// asked.
-    fn ask_for_drops(&mut self) -> u64 {
+    pub(crate) fn ask_for_drops(&mut self) -> u64 {
         let mut dropped = 0;
         for KernelDrops { count, counted, answered } in &mut self.drops {
             match count.read() {
@@ -119,57 +104,6 @@ impl Journalled {
         }
         dropped
     }
-
-    fn publish(&self) {
-        *locked(&self.published) = *self.shard.counts();
-    }
-
-    /// Takes a batch that was received at this address. It is written down before anybody can seal the shard.
-    fn take(&mut self, batch: &Batch, address: SocketAddr) {
-        let Self { shard, journal, .. } = self;
-        for it in batch.iter() {
-            let datagram = Datagram { exporter: it.source.into(), received: it.received, payload: it.payload };
-            let fate = shard.take(&datagram);
-            if let Some(journal) = journal
-                && fate != DatagramFate::Unauthorised
-            {
-                journal.take(it.received, it.source, address, it.payload);
-            }
-        }
-        if let Some(journal) = journal {
-            journal.commit();
-        }
-    }
-}
-
-/// Seals all shards at one moment: no datagram is taken by any of them meanwhile. Their journals go on with the next
-/// flush, into which what waits for its template at that moment is carried. What was counted until then is noted for the
-/// ledgers.
-pub(crate) fn cut(
-    shards: &[Arc<Mutex<Journalled>>],
-    exporters: &Exporters,
-    empties: Vec<Tally>,
-    journal: Option<&Journal>,
-    next: FlushNumber,
-    counted: &mut Counted,
-) -> Sealed {
-    let mut held: Vec<_> = shards.iter().map(|shard| locked(shard)).collect();
-    let mut sealed = Sealed::new(held.iter_mut().zip(empties).map(|(it, empty)| it.shard.seal(empty)).collect());
-    exporters.tell(&mut sealed);
-    let mut journals: Vec<_> = held.iter_mut().filter_map(|it| it.journal.as_mut()).collect();
-    journals.iter_mut().for_each(|journal| journal.turn(next));
-    if let Some(first) = journals.first_mut() {
-        first.carry(exporters.waiting());
-    }
-    counted.dropped += held.iter_mut().map(|it| it.ask_for_drops()).sum::<u64>();
-    counted.read = held.iter().map(|it| it.read).sum();
-    counted.shards = Counts::default();
-    for shard in &held {
-        shard.publish();
-        counted.shards.merge(shard.shard.counts());
-    }
-    counted.journal = journal.map(Journal::counts);
-    sealed
 }
 
 impl KernelDrops {

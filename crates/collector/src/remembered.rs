@@ -7,14 +7,22 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use storage::Store;
+use storage::spool::Spool;
 use wire::{PendingBudget, Session, SessionLimits};
 
-/// Reads what is kept. The store's failure is reported and costs only that nothing is remembered.
-pub async fn load(store: &dyn Store, limits: SessionLimits, waiting: &PendingBudget) -> HashMap<IpAddr, Session> {
-    let kept = store.templates().await.unwrap_or_else(|error| {
+/// Reads what is kept; what the spool has is newer, as the store has not taken it yet. The store's failure is reported and
+/// costs only that nothing is remembered.
+pub async fn load(
+    store: &dyn Store,
+    spool: Option<&Spool>,
+    limits: SessionLimits,
+    waiting: &PendingBudget,
+) -> HashMap<IpAddr, Session> {
+    let mut kept = store.templates().await.unwrap_or_else(|error| {
         tracing::warn!(%error, "cannot read the templates that are kept; data wait for the next ones");
         Vec::new()
     });
+    kept.extend(spool.map(Spool::announced).into_iter().flat_map(Result::unwrap_or_default));
     let mut sessions = HashMap::new();
     for (sender, announcements) in kept {
         let mut session = Session::with_budget(limits, waiting.clone());

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use accounting::period::Minute;
 use accounting::tally::Tally;
 use flow::Timestamp;
-use storage::spool::{FlushNumber, Spool};
+use storage::spool::Spool;
 use storage::{Store, StoreError, WriterState};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -24,13 +24,13 @@ use crate::admission::Admission;
 use crate::exporters::Exporters;
 use crate::flusher::{FIRST_PAUSE, Flusher, Keep, LONGEST_PAUSE};
 use crate::journal::{self, Journal};
+use crate::journalled::{self, Journalled};
 use crate::ledgers::Counted;
 use crate::listening::{addresses, listen, per_thread};
-use crate::receiver::{self, Journalled, KernelDrops, ReceiverThread};
-use crate::recovered::recover;
+use crate::receiver::{KernelDrops, ReceiverThread};
 use crate::remembered;
 use crate::shard::{Rules, Sealed, Shard};
-use crate::status::Status;
+use crate::status::{Status, locked};
 
 /// How long a stopping collector goes on trying to store its last flush.
 const LAST_TRIES: Duration = Duration::from_secs(10);
@@ -117,24 +117,16 @@ pub async fn start(
     let status = Status::new(settings.threads);
     let stop = Arc::new(AtomicBool::new(false));
     let waiting = PendingBudget::default();
-    let remembered = remembered::load(store.as_ref(), settings.rules.session, &waiting).await;
+    let remembered = remembered::load(store.as_ref(), spool.as_ref(), settings.rules.session, &waiting).await;
     let exporters = Exporters::new(settings.rules.session, waiting).remembering(remembered);
-    let shard = || Shard::new(settings.rules, admission.admitted(), exporters.clone());
-    let flusher = Flusher::new(Arc::clone(&store), writer, settings.keep, status.clone()).over(spool)?;
-    let recovered = journal.as_ref().and_then(|journal| recover(journal, shard(), &exporters, &status));
-    let first = FlushNumber { sequence: flusher.next().sequence + u64::from(recovered.is_some()), ..flusher.next() };
-    let mut journals: Vec<_> = (0..settings.threads)
-        .map(|number| journal.as_ref().map(|it| it.writer(u16::try_from(number).unwrap_or(u16::MAX), first)))
-        .collect();
-    if let Some(journal) = journals.iter_mut().flatten().next() {
-        journal.carry(exporters.waiting());
-    }
     let superseded = Arc::new(Notify::new());
+    let flusher = Flusher::new(Arc::clone(&store), writer, settings.keep, status.clone()).over(spool)?;
+    let flusher = flusher.releasing(journal.clone());
+    let shard = || Shard::new(settings.rules, admission.admitted(), exporters.clone());
+    let (shards, recovered) = journalled::begin(&status, journal.as_ref(), shard, &exporters, flusher.next());
     let sockets = per_thread(sockets, settings.threads);
-    let mut shards = Vec::new();
-    for ((journal, sockets), published) in journals.into_iter().zip(&sockets).zip(status.shards()) {
-        let drops = sockets.iter().map(KernelDrops::of).collect();
-        shards.push(Arc::new(Mutex::new(Journalled { shard: shard(), journal, drops, read: 0, published })));
+    for (shard, sockets) in shards.iter().zip(&sockets) {
+        locked(shard).drops = sockets.iter().map(KernelDrops::of).collect();
     }
     let (running, ended) = channel();
     let mut receivers = Vec::new();
@@ -314,11 +306,10 @@ impl FlusherThread {
     }
 
     fn cut_and_flush(&mut self) -> Result<(), StoreError> {
-        let FlushNumber { epoch, sequence } = self.flusher.next();
-        let behind = FlushNumber { epoch, sequence: sequence + 1 };
+        let behind = self.flusher.next().following();
         let empties = std::mem::take(&mut self.empties);
         let Self { shards, exporters, journal, counted, .. } = self;
-        let sealed = receiver::cut(shards, exporters, empties, journal.as_deref(), behind, counted);
+        let sealed = journalled::cut(shards, exporters, empties, journal.as_deref(), behind, counted);
         let outcome = self.flush(&sealed);
         self.check();
         self.empties = sealed.tallies;
@@ -331,17 +322,14 @@ impl FlusherThread {
         let mut stopping_since = None;
         let give_up =
             || stop.load(Ordering::Relaxed) && stopping_since.get_or_insert_with(Instant::now).elapsed() > LAST_TRIES;
-        let number = self.flusher.next();
         let outcome = self.runtime.block_on(self.flusher.flush(sealed, SystemTime::now().into(), give_up));
-        match (&outcome, &self.journal) {
-            (Ok(()), Some(journal)) => journal.release(number),
-            (Ok(()), None) => {}
-            (Err(error), Some(_)) => {
-                tracing::error!(%error, "stopping although a flush could not be stored; the next start counts it from the journal");
-            }
-            (Err(error), None) => {
-                tracing::error!(%error, "stopping although a flush could not be stored: what it counted is lost");
-            }
+        if let Err(error) = &outcome {
+            let then = if self.journal.is_some() {
+                "the next start counts it from the journal"
+            } else {
+                "what it counted is lost"
+            };
+            tracing::error!(%error, "stopping although a flush could not be stored: {then}");
         }
         outcome
     }

@@ -189,7 +189,7 @@ impl Status {
     }
 
     /// Looks whether it does.
-    pub(crate) fn check(&self, counted: &Counted, now: Timestamp) {
+    pub fn check(&self, counted: &Counted, now: Timestamp) {
         let (found, flushes) = (*locked(&self.recovered), self.flushes());
         locked(&self.ledgers).check(counted, &found, &flushes, now);
     }

@@ -14,6 +14,7 @@ use collector::status::{Counts, Status};
 use collector::{Collector, Settings, start};
 use flow::{Exporter, FlowFate, Timestamp};
 use storage::faulty::Fault;
+use storage::spool::Spool;
 use storage::{Faulty, Memory, Store, WriterState};
 use wire::encode::{NetflowV9, TemplateSpec};
 use wire::{Datagram, FieldSpecifier, Session, SessionLimits, netflow_v9};
@@ -128,7 +129,10 @@ async fn what_the_store_does_not_take_is_put_with_the_next_flush() {
         store.add_prefixes(*sender, &[]).await.unwrap();
     }
     let writer = WriterState::new(WriterId(1), 1, now());
-    let mut flusher = Flusher::new(Arc::<Faulty<Memory>>::clone(&store), writer, Keep::default(), Status::new(0));
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(&folder.path().join("state"), WriterId(1), 1 << 20).unwrap();
+    let flusher = Flusher::new(Arc::<Faulty<Memory>>::clone(&store), writer, Keep::default(), Status::new(0));
+    let mut flusher = flusher.over(Some(spool)).unwrap();
     let sealed = |announced: Vec<(IpAddr, Vec<u8>)>| Sealed {
         tallies: vec![Tally::new(TallyLimits::default())],
         heard: Vec::new(),

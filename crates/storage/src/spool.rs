@@ -6,16 +6,20 @@
 //! these were decided. It is put exactly so until it is accepted, whatever is rolled up meanwhile; a change of the
 //! decision is written here first.
 //!
+//! What senders have announced waits here as well, made durable with the flush that counts what they announced it for:
+//! else what came behind a template that changed could be read by the old one after a crash.
+//!
 //! **Invariant:** nothing is rolled up while a flush waits here: its minutes would be missing in the sum.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::Path;
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 
-use crate::sqlite::{note_durable, parsed};
+use crate::sqlite::{note_durable, parsed, templates};
 use crate::{StoreError, sqlite};
 
 /// The flushes of one collector on their way to its store.
@@ -66,6 +70,14 @@ pub struct FlushNumber {
     pub sequence: u64,
 }
 
+impl FlushNumber {
+    /// The next flush of the same start.
+    #[must_use]
+    pub const fn following(self) -> Self {
+        Self { sequence: self.sequence + 1, ..self }
+    }
+}
+
 impl Spool {
     /// The spool of this state file. Blocks of one writer only: the file has one identity.
     ///
@@ -99,34 +111,60 @@ impl Spool {
         self.bytes.saturating_sub(self.accepted_bytes)
     }
 
-    /// Keeps a flush. It is on disk when this returns.
+    /// Keeps a flush, and what senders have announced until it was made. Both are on disk when this returns. A flush
+    /// without blocks leaves its number only: there is nothing to put.
     ///
     /// # Errors
     /// When the spool is full or the disk refuses: nothing is kept then.
-    pub fn push(&mut self, flush: &Flush) -> Result<(), SpoolError> {
+    pub fn push(&mut self, flush: &Flush, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), SpoolError> {
         let bytes = octets(&flush.blocks);
         if self.bytes + bytes > self.limit_bytes {
             return Err(SpoolError::Full { bytes: self.bytes, limit_bytes: self.limit_bytes });
         }
-        self.insert(flush, bytes)?;
+        self.insert(flush, bytes, announced)?;
         self.bytes += bytes;
-        self.waiting += 1;
+        self.waiting += u64::from(!flush.blocks.is_empty());
         Ok(())
     }
 
-    fn insert(&mut self, flush: &Flush, bytes: u64) -> Result<(), StoreError> {
+    fn insert(&mut self, flush: &Flush, bytes: u64, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let (epoch, sequence) = columns(flush.number);
-        let [minutes, hours, days, months] = flush.decided.map(|minute| minute.0);
-        transaction
-            .prepare_cached(
-                "INSERT INTO spool_flush (epoch, sequence, bytes, minutes_rolled_up, hours_rolled_up, days_rolled_up,
-                 months_rolled_up) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute((epoch, sequence, bytes.cast_signed(), minutes, hours, days, months))?;
-        insert_blocks(&transaction, flush)?;
+        if !flush.blocks.is_empty() {
+            let (epoch, sequence) = columns(flush.number);
+            let [minutes, hours, days, months] = flush.decided.map(|minute| minute.0);
+            transaction
+                .prepare_cached(
+                    "INSERT INTO spool_flush (epoch, sequence, bytes, minutes_rolled_up, hours_rolled_up,
+                     days_rolled_up, months_rolled_up) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute((epoch, sequence, bytes.cast_signed(), minutes, hours, days, months))?;
+            insert_blocks(&transaction, flush)?;
+        }
+        let mut replace = transaction.prepare_cached("INSERT OR REPLACE INTO sender_templates VALUES (?1, ?2)")?;
+        for (sender, announcements) in announced {
+            replace.execute((sender.to_string(), announcements))?;
+        }
+        drop(replace);
         note_durable(&transaction, self.writer, flush.number)?;
         transaction.commit()?;
+        Ok(())
+    }
+
+    /// What senders have announced that the store has not taken yet.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn announced(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
+        templates(&self.connection)
+    }
+
+    /// The store has taken what this sender has announced.
+    ///
+    /// # Errors
+    /// When the disk refuses: it is put once more after a restart.
+    pub fn remembered(&mut self, sender: IpAddr) -> Result<(), StoreError> {
+        let delete = "DELETE FROM sender_templates WHERE address = ?1";
+        self.connection.prepare_cached(delete)?.execute([sender.to_string()])?;
         Ok(())
     }
 
@@ -314,8 +352,6 @@ fn insert_blocks(connection: &Connection, flush: &Flush) -> Result<(), StoreErro
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
 
     const WRITER: WriterId = WriterId(u64::MAX);
@@ -349,7 +385,7 @@ mod tests {
 
     fn push(spool: &mut Spool, sequence: u64, blocks: u16) -> Result<(), SpoolError> {
         let number = number(sequence);
-        spool.push(&flush(number, blocks))
+        spool.push(&flush(number, blocks), &[])
     }
 
     #[test]

@@ -28,10 +28,11 @@ use flow::{Prefix, Timestamp};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
-pub(crate) use registry::{note_durable, parsed};
+pub(crate) use registry::{note_durable, parsed, templates};
 pub(crate) use schema::open;
 
 use crate::selection::merged;
+use crate::spool::Flush;
 use crate::{Retention, Selection, Sender, Store, StoreError, WriterState};
 
 /// How many reads run at the same time; more wait for one of them.
@@ -175,6 +176,21 @@ impl Store for Sqlite {
     async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
         let blocks = blocks.to_vec();
         self.write(move |connection| blocks::put(connection, &blocks)).await
+    }
+
+    async fn put_flush(
+        &self,
+        writer: WriterId,
+        flush: &Flush,
+        announced: &[(IpAddr, Vec<u8>)],
+    ) -> Result<(), StoreError> {
+        let (flush, announced) = (flush.clone(), announced.to_vec());
+        self.write(move |connection| {
+            blocks::put(connection, &flush.blocks)?;
+            registry::put_templates(connection, &announced)?;
+            note_durable(connection, writer, flush.number)
+        })
+        .await
     }
 
     async fn read_blocks(&self, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {

@@ -49,7 +49,8 @@ impl State {
 
     /// The newest flush of this writer that is durable on this machine: in the spool, or in the embedded store. It was
     /// written down in the very transaction that made the flush durable. Flushes come in the order of their numbers, so
-    /// all before it were durable as well, but for one that was given up; one without blocks leaves no number.
+    /// all before it were durable as well, but for one that was given up; one that counted nothing and that no segment of the
+    /// journal belongs to may leave no number.
     ///
     /// # Errors
     /// When the file cannot be read.

@@ -8,6 +8,8 @@ use accounting::period::{Interval, Minute, Period};
 use async_trait::async_trait;
 use flow::{Prefix, Timestamp};
 
+use crate::spool::Flush;
+
 /// Why a store did not do what it was asked. One variant for each decision of the caller.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -132,6 +134,19 @@ pub trait Store: Send + Sync {
     /// says who it is ([`put_writer`](Self::put_writer)) before it puts its first block: queries ask for the blocks of
     /// known writers.
     async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError>;
+
+    /// Puts a flush of this writer, which may have no blocks, and what senders have announced until it was made. A store on
+    /// this machine's disk does both at once and [notes](crate::State::durable) that the flush is durable: then a crash
+    /// never leaves one without the other.
+    async fn put_flush(
+        &self,
+        _writer: WriterId,
+        flush: &Flush,
+        announced: &[(IpAddr, Vec<u8>)],
+    ) -> Result<(), StoreError> {
+        self.put_blocks(&flush.blocks).await?;
+        self.put_templates(announced).await
+    }
 
     /// All blocks that any of the selections names, in no particular order, each once.
     async fn read_blocks(&self, selections: &[Selection]) -> Result<Vec<Block>, StoreError>;

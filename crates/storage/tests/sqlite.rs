@@ -89,9 +89,17 @@ mod clauses_of_files {
         assert_eq!(state.durable().unwrap(), Some(FlushNumber { epoch: 1, sequence: 4 }));
         let number = FlushNumber { epoch: 2, sequence: 1 };
         let flush = Flush { number, decided: [Minute(0); 4], blocks: vec![of(2, 1)] };
-        Spool::open(&path, writer, 1 << 20).unwrap().push(&flush).unwrap();
+        Spool::open(&path, writer, 1 << 20).unwrap().push(&flush, &[]).unwrap();
+        assert_eq!(state.durable().unwrap(), Some(number));
+        // Flushes without blocks leave their numbers and nothing else.
+        let flush =
+            |sequence| Flush { number: FlushNumber { epoch: 2, sequence }, decided: [Minute(0); 4], blocks: vec![] };
+        let mut spool = Spool::open(&path, writer, 1 << 20).unwrap();
+        spool.push(&flush(2), &[]).unwrap();
+        assert_eq!((state.durable().unwrap(), spool.waiting()), (Some(flush(2).number), 1));
+        store.put_flush(writer, &flush(3), &[]).await.unwrap();
         drop(state);
-        assert_eq!(State::open(&path).unwrap().durable().unwrap(), Some(number));
+        assert_eq!(State::open(&path).unwrap().durable().unwrap(), Some(flush(3).number));
     }
 
     #[tokio::test]

@@ -27,6 +27,12 @@ pub trait Disk: Debug + Send + Sync {
     /// When there is one already, or the disk refuses.
     fn create(&self, name: &str) -> io::Result<Box<dyn File>>;
 
+    /// Comes back when everything that a file has is durable, whoever appended it.
+    ///
+    /// # Errors
+    /// When there is none, or the disk refuses.
+    fn sync(&self, name: &str) -> io::Result<()>;
+
     /// Removes a file.
     ///
     /// # Errors
@@ -86,6 +92,10 @@ impl Disk for Directory {
     fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
         let options = OpenOptions::new().append(true).create_new(true).mode(0o600).clone();
         Ok(Box::new(options.open(self.path.join(name))?))
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        fs::File::open(self.path.join(name))?.sync_all()
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

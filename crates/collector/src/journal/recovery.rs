@@ -10,6 +10,7 @@ use storage::spool::FlushNumber;
 
 use super::disk::Disk;
 use super::segment::{Reader, SegmentName};
+use super::writer::is_carried;
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Recovery<'d> {
     disk: &'d dyn Disk,
     /// Those of flushes that were not begun yet, sorted.
     segments: VecDeque<SegmentName>,
+    /// How many flushes were begun.
+    flushes: u64,
     /// Of the flush that is being read, for each shard.
     shards: Vec<Chain>,
     recovered: Recovered,
@@ -43,7 +46,14 @@ struct Chain {
 
 impl<'d> Recovery<'d> {
     pub(super) fn new(disk: &'d dyn Disk, segments: Vec<SegmentName>) -> Self {
-        Self { disk, segments: segments.into(), shards: Vec::new(), recovered: Recovered::default(), current: None }
+        Self {
+            disk,
+            segments: segments.into(),
+            flushes: 0,
+            shards: Vec::new(),
+            recovered: Recovered::default(),
+            current: None,
+        }
     }
 
     /// What was found so far.
@@ -53,23 +63,33 @@ impl<'d> Recovery<'d> {
     }
 
     /// The next datagram; `None` at the end.
+    ///
+    /// What was carried into the segments of a flush is given only where the flush before is durable: else the datagrams
+    /// that it was carried from were given already.
     pub fn next_datagram(&mut self) -> Option<UdpDatagram<'_>> {
-        if let Some(last) = self.current.take() {
-            self.advance(last);
+        loop {
+            if let Some(last) = self.current.take() {
+                self.advance(last);
+            }
+            while self.shards.is_empty() {
+                self.begin_flush()?;
+            }
+            let heads = self.shards.iter().map(|chain| chain.current().map(|it| (it.received, is_carried(&it))));
+            let (earliest, (_, is_carried)) =
+                heads.enumerate().filter_map(|(n, head)| Some((n, head?))).min_by_key(|it| it.1.0)?;
+            self.current = Some(earliest);
+            if self.flushes == 1 || !is_carried {
+                break;
+            }
         }
-        while self.shards.is_empty() {
-            self.begin_flush()?;
-        }
-        let times = self.shards.iter().map(|chain| chain.current().map(|datagram| datagram.received));
-        let (earliest, _) = times.enumerate().min_by_key(|(_, time)| *time)?;
-        self.current = Some(earliest);
         self.recovered.datagrams += 1;
-        self.shards.get(earliest)?.current()
+        self.shards.get(self.current?)?.current()
     }
 
     /// Opens the segments of the next flush; `None` when there is none.
     fn begin_flush(&mut self) -> Option<FlushNumber> {
         let flush = self.segments.front()?.flush;
+        self.flushes += 1;
         while let Some(segment) = self.segments.pop_front_if(|segment| segment.flush == flush) {
             match self.shards.last_mut().filter(|chain| chain.shard == segment.shard) {
                 Some(chain) => chain.parts.push_back(segment),

@@ -90,6 +90,26 @@ fn segments_of_durable_flushes_go_and_the_others_stay() {
 }
 
 #[test]
+fn a_durable_segment_that_cannot_be_removed_is_not_counted_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(folder.path(), SETTINGS);
+    let mut writer = journal.writer(0, flush(1, 1));
+    take(&mut writer, 1, "durable");
+    writer.turn(flush(1, 2));
+    take(&mut writer, 2, "not yet");
+    writer.commit();
+    let left = folder.path().join("journal/epoch-1-flush-1-shard-0-part-0.pcap");
+    fs::remove_file(&left).unwrap();
+    fs::create_dir(&left).unwrap();
+    journal.release(flush(1, 1));
+    assert_eq!((journal.counts().remove_errors, journal.segments()), (1, 2));
+    let mut recovery = journal.recovery();
+    assert_eq!(recovery.next_datagram().unwrap().payload, b"not yet");
+    assert!(recovery.next_datagram().is_none());
+    assert_eq!(recovery.recovered().segments, 1);
+}
+
+#[test]
 fn what_waits_is_carried_into_the_next_segment() {
     let folder = tempfile::tempdir().unwrap();
     let journal = journal(folder.path(), SETTINGS);
@@ -99,6 +119,8 @@ fn what_waits_is_carried_into_the_next_segment() {
     writer.carry([(address("192.0.2.1:4000").into(), Timestamp::from_seconds(1), b"waits".to_vec())]);
     take(&mut writer, 2, "next");
     writer.commit();
+    // Until the first flush is durable, what waits is found where it was received.
+    assert_eq!(found(folder.path()), "counted next");
     journal.release(flush(1, 1));
     assert_eq!(found(folder.path()), "waits next");
     assert_eq!(journal.counts().carried, 1);

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use capture::frame;
+use capture::{UdpDatagram, frame};
 use flow::{Exporter, Timestamp};
 use storage::spool::FlushNumber;
 
@@ -15,8 +15,14 @@ use super::{Journal, Open, SegmentName};
 
 /// Octets of what is carried into a new segment that are written with one call.
 const WRITTEN_AT_ONCE: usize = 1 << 20;
-/// Where carried messages were sent to is not known any more.
-const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+/// Where carried messages were sent to is not known any more; and port 0, at which nothing is received, tells them from
+/// what was received.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// Whether this was carried into its segment.
+pub(super) fn is_carried(datagram: &UdpDatagram<'_>) -> bool {
+    datagram.destination.port() == NOWHERE.port()
+}
 
 /// Writes the segments of one shard.
 #[derive(Debug)]
@@ -100,7 +106,7 @@ impl Writer {
     /// set, who sent it, when it was received, and a message that holds it alone.
     pub fn carry(&mut self, waiting: impl IntoIterator<Item = (Exporter, Timestamp, Vec<u8>)>) {
         for (Exporter { address, port }, received, message) in waiting {
-            self.take(received, SocketAddr::new(address, port), ANYWHERE, &message);
+            self.take(received, SocketAddr::new(address, port), NOWHERE, &message);
             self.journal.carried();
             if self.octets.len() >= WRITTEN_AT_ONCE {
                 self.commit();

@@ -89,7 +89,7 @@ pub(super) fn put_templates(connection: &Connection, announced: &[(IpAddr, Vec<u
     Ok(())
 }
 
-pub(super) fn templates(connection: &Connection) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
+pub(crate) fn templates(connection: &Connection) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
     let mut select = connection.prepare_cached("SELECT address, announcements FROM sender_templates")?;
     let mut rows = select.query([])?;
     let mut templates = Vec::new();

@@ -1,0 +1,131 @@
+//! Shards with their journals: what a shard has counted, its journal holds; all of them are sealed at one moment; and what
+//! an earlier process has left is counted again.
+//!
+//! Nothing here reads a clock or a socket: receiving threads drive it, and so does the simulation.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use accounting::tally::{Tally, TallyLimits};
+use flow::DatagramFate;
+use storage::spool::FlushNumber;
+use wire::Datagram;
+
+use crate::exporters::Exporters;
+use crate::journal::{Journal, Recovered, Writer};
+use crate::ledgers::{Counted, Found};
+use crate::receiver::KernelDrops;
+use crate::shard::{Sealed, Shard};
+use crate::status::{Counts, Status, locked};
+
+/// A shard and its end of the journal.
+pub struct Journalled {
+    pub(crate) shard: Shard,
+    /// `None` where nothing is to outlive a crash.
+    journal: Option<Writer>,
+    /// Datagrams that were read, to be taken.
+    pub read: u64,
+    /// By the position of their sockets in the thread's set.
+    pub(crate) drops: Vec<KernelDrops>,
+    published: Arc<Mutex<Counts>>,
+}
+
+impl Journalled {
+    /// Counts a datagram that was received at this address. It is not to be sealed before the next
+    /// [`commit`](Self::commit).
+    pub fn take(&mut self, datagram: &Datagram<'_>, received_at: SocketAddr) {
+        let fate = self.shard.take(datagram);
+        if let Some(journal) = &mut self.journal
+            && fate != DatagramFate::Unauthorised
+        {
+            let source = SocketAddr::new(datagram.exporter.address, datagram.exporter.port);
+            journal.take(datagram.received, source, received_at, datagram.payload);
+        }
+    }
+
+    /// Writes down what was counted since the last time, and shows how much that is.
+    pub fn commit(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.commit();
+        }
+        self.publish();
+    }
+
+    fn publish(&self) {
+        *locked(&self.published) = *self.shard.counts();
+    }
+}
+
+/// Seals all shards at one moment: no datagram is taken by any of them meanwhile. Their journals go on with the next
+/// flush, into which what waits for its template at that moment is carried. What was counted until then is noted for the
+/// ledgers.
+pub fn cut(
+    shards: &[Arc<Mutex<Journalled>>],
+    exporters: &Exporters,
+    empties: Vec<Tally>,
+    journal: Option<&Journal>,
+    next: FlushNumber,
+    counted: &mut Counted,
+) -> Sealed {
+    let mut held: Vec<_> = shards.iter().map(|shard| locked(shard)).collect();
+    let mut sealed = Sealed::new(held.iter_mut().zip(empties).map(|(it, empty)| it.shard.seal(empty)).collect());
+    exporters.tell(&mut sealed);
+    let mut journals: Vec<_> = held.iter_mut().filter_map(|it| it.journal.as_mut()).collect();
+    journals.iter_mut().for_each(|journal| journal.turn(next));
+    if let Some(first) = journals.first_mut() {
+        first.carry(exporters.waiting());
+    }
+    counted.dropped += held.iter_mut().map(|it| it.ask_for_drops()).sum::<u64>();
+    counted.read = held.iter().map(|it| it.read).sum();
+    counted.shards = Counts::default();
+    for it in &held {
+        it.publish();
+        counted.shards.merge(it.shard.counts());
+    }
+    counted.journal = journal.map(Journal::counts);
+    sealed
+}
+
+/// Begins with as many shards as the status has. What an earlier process had received and not made durable is counted
+/// before, in a shard of its own: what that sealed is returned too, and is to be flushed first. `first` is the number
+/// that the first flush will have.
+///
+/// All of it becomes one flush: there is no moment at which a part of it is durable, so a crash meanwhile leaves the
+/// segments as they are, to be counted again. What still waits for its template goes on waiting, and is carried into a
+/// segment of this start before the old ones may go.
+pub fn begin(
+    status: &Status,
+    journal: Option<&Arc<Journal>>,
+    shard: impl Fn() -> Shard,
+    exporters: &Exporters,
+    first: FlushNumber,
+) -> (Vec<Arc<Mutex<Journalled>>>, Option<Sealed>) {
+    let recovered = journal.and_then(|journal| recover(journal, shard(), exporters, status));
+    let first = if recovered.is_some() { first.following() } else { first };
+    let mut shards = Vec::new();
+    for (number, published) in (0..).zip(status.shards()) {
+        let journal = journal.map(|journal| journal.writer(number, first));
+        shards.push(Journalled { shard: shard(), journal, read: 0, drops: Vec::new(), published });
+    }
+    if let Some(journal) = shards.first_mut().and_then(|first| first.journal.as_mut()) {
+        journal.carry(exporters.waiting());
+    }
+    (shards.into_iter().map(|shard| Arc::new(Mutex::new(shard))).collect(), recovered)
+}
+
+fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &Status) -> Option<Sealed> {
+    if journal.segments() == 0 {
+        return None;
+    }
+    let mut recovery = journal.recovery();
+    while let Some(found) = recovery.next_datagram() {
+        shard.take(&Datagram { exporter: found.source.into(), received: found.received, payload: found.payload });
+    }
+    let Recovered { segments, datagrams, cut } = recovery.recovered();
+    let counts = *shard.counts();
+    tracing::info!(segments, datagrams, cut, "counted what the last run had received and not stored: {counts}");
+    status.recovered(Found { datagrams, counts });
+    let mut sealed = Sealed::new(vec![shard.seal(Tally::new(TallyLimits::default()))]);
+    exporters.tell(&mut sealed);
+    Some(sealed)
+}
