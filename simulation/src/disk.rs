@@ -1,0 +1,186 @@
+//! The journal's disk. What was written and not synced may be lost with the power, whole or in sectors; so may names of
+//! files that were made, and files that were removed may be there again. Calls fail as planned.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Cursor, ErrorKind, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use collector::journal::disk::{Disk, File};
+
+use crate::random::Random;
+
+/// What is written in one piece or not at all.
+const SECTOR: usize = 512;
+
+/// What becomes of a call that writes, makes, syncs or removes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It does what it should.
+    None,
+    /// It fails with this kind of error.
+    Error(ErrorKind),
+    /// A write takes only a part of what it is given.
+    Short,
+}
+
+/// A disk that outlives the processes that use it; clones are the same disk.
+#[derive(Clone, Debug, Default)]
+pub struct SimulatedDisk(Arc<Mutex<Platter>>);
+
+#[derive(Debug, Default)]
+struct Platter {
+    files: BTreeMap<String, Content>,
+    /// Removed, and perhaps there again after a loss of power.
+    removed: BTreeMap<String, Content>,
+    plan: VecDeque<Fault>,
+    /// Until further notice, every call that the plan does not decide.
+    constant: Option<ErrorKind>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Content {
+    octets: Vec<u8>,
+    /// As many octets are durable.
+    synced: usize,
+    /// Whether the name is durable.
+    is_named: bool,
+    /// Whether a sync failed: no later one makes durable what that one was to (fsync(2)).
+    is_spoilt: bool,
+}
+
+impl SimulatedDisk {
+    fn lock(&self) -> MutexGuard<'_, Platter> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What becomes of the next calls, in place of what was planned before.
+    pub fn plan(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.lock().plan = faults.into_iter().collect();
+    }
+
+    /// What becomes of all calls that are not planned: `None` when they do what they should.
+    pub fn fail_always(&self, with: Option<ErrorKind>) {
+        self.lock().constant = with;
+    }
+
+    /// The power goes and comes back.
+    pub fn lose_power(&self, random: &mut Random) {
+        let mut platter = self.lock();
+        for (name, content) in std::mem::take(&mut platter.removed) {
+            if random.once_in(2) {
+                platter.files.insert(name, content);
+            }
+        }
+        platter.files.retain(|_, content| content.is_named || random.once_in(2));
+        for content in platter.files.values_mut() {
+            content.lose(random);
+        }
+    }
+}
+
+impl Content {
+    fn lose(&mut self, random: &mut Random) {
+        let unsynced = self.octets.len() - self.synced;
+        self.octets.truncate(self.synced + random.below(unsynced as u64 + 1) as usize);
+        let synced = self.synced;
+        for (number, sector) in self.octets.chunks_mut(SECTOR).enumerate() {
+            let kept = synced.saturating_sub(number * SECTOR).min(sector.len());
+            if random.once_in(4) {
+                sector[kept..].fill(0);
+            }
+        }
+        (self.synced, self.is_named, self.is_spoilt) = (self.octets.len(), true, false);
+    }
+}
+
+impl Platter {
+    /// What becomes of the call that is being made.
+    fn next(&mut self) -> Fault {
+        self.plan.pop_front().unwrap_or_else(|| self.constant.map_or(Fault::None, Fault::Error))
+    }
+
+    /// The same, where there is nothing that could be short.
+    fn fails(&mut self) -> io::Result<()> {
+        match self.next() {
+            Fault::Error(kind) => Err(kind.into()),
+            Fault::None | Fault::Short => Ok(()),
+        }
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn list(&self) -> io::Result<Vec<(String, u64)>> {
+        Ok(self.lock().files.iter().map(|(name, content)| (name.clone(), content.octets.len() as u64)).collect())
+    }
+
+    fn read(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
+        let content = self.lock().files.get(name).cloned().ok_or(ErrorKind::NotFound)?;
+        Ok(Box::new(Cursor::new(content.octets)))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
+        let mut platter = self.lock();
+        platter.fails()?;
+        if platter.files.contains_key(name) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        platter.files.insert(name.to_owned(), Content::default());
+        Ok(Box::new(SimulatedFile { disk: self.clone(), name: name.to_owned() }))
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        SimulatedFile { disk: self.clone(), name: name.to_owned() }.sync()
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut platter = self.lock();
+        platter.fails()?;
+        let content = platter.files.remove(name).ok_or(ErrorKind::NotFound)?;
+        if content.is_named {
+            platter.removed.insert(name.to_owned(), content);
+        }
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        let mut platter = self.lock();
+        platter.fails()?;
+        platter.removed.clear();
+        platter.files.values_mut().for_each(|content| content.is_named = true);
+        Ok(())
+    }
+}
+
+/// A file that is open. What is appended to one that was removed goes nowhere, as on a real disk.
+#[derive(Debug)]
+struct SimulatedFile {
+    disk: SimulatedDisk,
+    name: String,
+}
+
+impl File for SimulatedFile {
+    fn append(&self, octets: &[u8]) -> io::Result<usize> {
+        let mut platter = self.disk.lock();
+        let count = match platter.next() {
+            Fault::None => octets.len(),
+            Fault::Short => octets.len().div_ceil(2),
+            Fault::Error(kind) => return Err(kind.into()),
+        };
+        if let Some(content) = platter.files.get_mut(&self.name) {
+            content.octets.extend_from_slice(&octets[..count]);
+        }
+        Ok(count)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut platter = self.disk.lock();
+        let failed = platter.fails();
+        if let Some(content) = platter.files.get_mut(&self.name) {
+            content.is_spoilt |= failed.is_err();
+            if !content.is_spoilt {
+                content.synced = content.octets.len();
+            }
+        }
+        failed
+    }
+}

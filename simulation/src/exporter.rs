@@ -1,0 +1,227 @@
+//! Devices that send datagrams. Each flow has a source address of its own, by which it is found again in what was
+//! counted; all have 100 octets in one packet and go into the monitored prefix.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use flow::{Exporter as Address, Timestamp};
+use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
+use wire::sflow::encode as sflow;
+use wire::{FieldSpecifier, ipfix, netflow_v5, netflow_v9};
+
+use crate::random::Random;
+
+/// Where all flows go.
+pub const DESTINATION: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// Octets of each flow.
+pub const OCTETS: u16 = 100;
+
+/// Octets of the header of a set.
+const SET_HEADER: usize = 4;
+/// Octets of a record by the templates of these devices: two addresses, octets, packets.
+const RECORD: usize = 16;
+
+/// What a device speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// NetFlow version 5.
+    V5,
+    /// NetFlow version 9.
+    V9,
+    /// IPFIX.
+    Ipfix,
+    /// sFlow version 5.
+    Sflow,
+}
+
+/// A device.
+#[derive(Clone, Debug)]
+pub struct Exporter {
+    /// Where its datagrams come from.
+    pub address: Address,
+    speaks: Speaks,
+    sequence: u32,
+    started: Timestamp,
+    /// How far its clock is ahead, or behind, in seconds.
+    clock_seconds: i64,
+    /// Which of its templates it uses.
+    layout: usize,
+}
+
+/// A datagram on its way: the flows in it, when its header says it was sent, and its octets.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The flows by their numbers.
+    pub flows: Vec<u32>,
+    /// By the exporter's clock; `None` where it does not say.
+    pub exported: Option<Timestamp>,
+    /// The octets.
+    pub payload: Vec<u8>,
+}
+
+/// `announces` or its flows.
+impl fmt::Display for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.flows.is_empty() { f.write_str("announces") } else { write!(f, "{:?}", self.flows) }
+    }
+}
+
+/// The address that flow number so and so comes from.
+#[must_use]
+pub fn source(flow: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(u32::from(Ipv4Addr::new(10, 0, 0, 0)) + flow)
+}
+
+/// The number of the flow that comes from this address; `None` when none does.
+#[must_use]
+pub fn number(source: IpAddr) -> Option<u32> {
+    match source {
+        IpAddr::V4(address) if address.octets()[0] == 10 => Some(address.to_bits() & 0x00ff_ffff),
+        _ => None,
+    }
+}
+
+impl Exporter {
+    /// A device at the loopback address with this last octet.
+    #[must_use]
+    pub fn new(last: u8, speaks: Speaks, now: Timestamp) -> Self {
+        let address = Address::new(IpAddr::from([127, 0, 0, last]), 4000);
+        Self { address, speaks, sequence: 1000, started: now, clock_seconds: 0, layout: 0 }
+    }
+
+    /// Whether its data need templates.
+    #[must_use]
+    pub fn has_templates(&self) -> bool {
+        matches!(self.speaks, Speaks::V9 | Speaks::Ipfix)
+    }
+
+    /// It starts again: counts from 0.
+    pub fn reboot(&mut self, now: Timestamp) {
+        (self.sequence, self.started) = (0, now);
+    }
+
+    /// Its clock is set.
+    pub fn step_clock(&mut self, random: &mut Random) {
+        self.clock_seconds = *random.pick(&[0, 0, 1, -1, 59, -300, 3600, -3600, -86_400 * 365]);
+    }
+
+    /// Its template means something else from now on.
+    pub fn redefine(&mut self) {
+        self.layout = 1 - self.layout;
+    }
+
+    fn clock(&self, now: Timestamp) -> Timestamp {
+        let step = Duration::from_secs(self.clock_seconds.unsigned_abs());
+        let clock = if self.clock_seconds < 0 { now.saturating_sub(step) } else { now.saturating_add(step) };
+        Timestamp::from_seconds(clock.seconds())
+    }
+
+    /// A datagram that announces its template and holds no data; `None` where there are none.
+    pub fn announce(&mut self, now: Timestamp) -> Option<Sent> {
+        self.has_templates().then(|| self.message(now, true, Vec::new()))
+    }
+
+    /// A datagram of these flows.
+    pub fn send(&mut self, now: Timestamp, flows: Vec<u32>) -> Sent {
+        self.message(now, false, flows)
+    }
+
+    fn message(&mut self, now: Timestamp, announces: bool, flows: Vec<u32>) -> Sent {
+        let exported = self.clock(now);
+        let seconds = u32::try_from(exported.seconds()).unwrap();
+        let uptime = (now.milliseconds() - self.started.milliseconds()) as u32;
+        let template = template(self.layout);
+        let records: Vec<_> = flows.iter().map(|flow| record(self.layout, &template, *flow)).collect();
+        let payload = match self.speaks {
+            Speaks::V5 => v5(seconds, self.sequence, &flows),
+            Speaks::V9 => {
+                let header = netflow_v9::Header {
+                    unix_seconds: seconds.into(),
+                    uptime: uptime.into(),
+                    sequence: self.sequence.into(),
+                    source_id: 7.into(),
+                    ..Default::default()
+                };
+                let packet = NetflowV9::new(header);
+                let packet = if announces { packet.template(&template) } else { packet };
+                if flows.is_empty() { packet.finish() } else { packet.data(&template, &records).finish() }
+            }
+            Speaks::Ipfix => {
+                let header = ipfix::Header {
+                    export_seconds: seconds.into(),
+                    sequence: self.sequence.into(),
+                    domain: 7.into(),
+                    ..Default::default()
+                };
+                let message = Ipfix::new(header);
+                let message = if announces { message.template(&template) } else { message };
+                if flows.is_empty() { message.finish() } else { message.data(&template, &records).finish() }
+            }
+            Speaks::Sflow => sflow_v5(self.sequence, uptime, &flows),
+        };
+        self.sequence = self.sequence.wrapping_add(match self.speaks {
+            Speaks::V9 | Speaks::Sflow => 1,
+            Speaks::V5 | Speaks::Ipfix => flows.len() as u32,
+        });
+        let exported = (self.speaks != Speaks::Sflow).then_some(exported);
+        Sent { flows, exported, payload }
+    }
+
+    /// The flows in messages of this device that hold one data set each. Read by hand: what decoding makes of them is what
+    /// is being tested, and a session that learns the template first could take the exporter for one that has restarted.
+    #[must_use]
+    pub fn flows_in(&self, messages: &[(Address, Timestamp, Vec<u8>)]) -> Vec<u32> {
+        let header = match self.speaks {
+            Speaks::V9 => size_of::<netflow_v9::Header>(),
+            _ => size_of::<ipfix::Header>(),
+        };
+        let own = messages.iter().filter(|(address, ..)| *address == self.address);
+        let records = own.flat_map(|(_, _, payload)| payload[header + SET_HEADER..].chunks_exact(RECORD));
+        records.flat_map(|record| record[..8].chunks_exact(4)).filter_map(flow_at).collect()
+    }
+}
+
+/// The number of the flow that comes from this address; `None` when none does.
+fn flow_at(address: &[u8]) -> Option<u32> {
+    number(IpAddr::from(<[u8; 4]>::try_from(address).unwrap()))
+}
+
+/// Two orders of the same fields: read by the other one's template, a flow goes the other way.
+fn template(layout: usize) -> TemplateSpec {
+    let fields = [[(8, 4), (12, 4), (1, 4), (2, 4)], [(12, 4), (8, 4), (1, 4), (2, 4)]][layout];
+    TemplateSpec::data(256, fields.map(|(id, length)| FieldSpecifier::iana(id, length)))
+}
+
+fn record(layout: usize, template: &TemplateSpec, flow: u32) -> Vec<u8> {
+    let ends = [source(flow).octets(), DESTINATION.octets()];
+    let (first, second) = (ends[layout], ends[1 - layout]);
+    template.record(&[&first, &second, &u32::from(OCTETS).to_be_bytes(), &1_u32.to_be_bytes()])
+}
+
+fn v5(seconds: u32, sequence: u32, flows: &[u32]) -> Vec<u8> {
+    let header =
+        netflow_v5::Header { unix_seconds: seconds.into(), sequence: sequence.into(), ..netflow_v5::Header::default() };
+    let record = |flow: &u32| netflow_v5::Record {
+        source: source(*flow).octets(),
+        destination: DESTINATION.octets(),
+        octets: u32::from(OCTETS).into(),
+        packets: 1.into(),
+        ..netflow_v5::Record::default()
+    };
+    encode::netflow_v5(&header, &flows.iter().map(record).collect::<Vec<_>>())
+}
+
+fn sflow_v5(sequence: u32, uptime: u32, flows: &[u32]) -> Vec<u8> {
+    let header = sflow::DatagramHeader { agent: [192, 0, 2, 9].into(), sub_agent: 0, sequence, uptime };
+    let sample = |flow: &u32| sflow::FlowSample {
+        sequence: *flow,
+        sampling_rate: 1,
+        input: 1,
+        output: 2,
+        source: SocketAddrV4::new(source(*flow), 1),
+        destination: SocketAddrV4::new(DESTINATION, 2),
+        frame_length: OCTETS,
+    };
+    sflow::sflow_v5(&header, &flows.iter().map(sample).collect::<Vec<_>>())
+}

@@ -1,0 +1,29 @@
+//! A collector's life in a world that is all simulated but for the code of the collector itself: exporters and the
+//! network, the clock, the journal's disk, a store that fails. One number, the seed, decides everything that happens, so
+//! a life that goes wrong can be lived again.
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | [`world`] | the life: what happens in which order, and the collector that it happens to |
+//! | [`exporter`] | devices that send datagrams of flows, each flow with a name of its own |
+//! | [`disk`] | the journal's disk: what is lost with the power, and how it fails |
+//! | [`oracle`] | which flows have to be counted, and which may be |
+//! | [`random`] | what is drawn from the seed |
+//!
+//! What is not simulated: sockets and threads (`cli/tests/end_to_end` has the real ones), and SQLite's own writing,
+//! which is trusted to keep what it has committed.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a simulation that cannot go on has failed"
+)]
+
+pub mod disk;
+pub mod exporter;
+pub mod oracle;
+pub mod random;
+pub mod world;
+
+pub use world::{Life, live};
