@@ -5,6 +5,7 @@ use crate::cursor::Cursor;
 use crate::datagram::Message;
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
+use crate::options::Options;
 use crate::plan::Reading;
 use crate::record::{Record, RecordKind};
 use crate::sampling::{OfSet, Samplers};
@@ -33,7 +34,7 @@ pub(crate) fn decode(
         }
         return None;
     };
-    let mut told = Told { samplers: &mut memory.samplers, types: &mut memory.types };
+    let mut told = Told { samplers: &mut memory.samplers, types: &mut memory.types, options: &mut memory.options };
     Some(records(template, &memory.templates, &mut told, message, content, visit, report))
 }
 
@@ -45,12 +46,16 @@ pub(crate) fn learn(
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) -> Result<(), ErrorKind> {
+    let before = memory.templates.changes();
     memory.templates.learn(message, announcement)?;
+    if memory.templates.changes() != before {
+        memory.options.forget(&TemplateKey::of(message, announcement.id));
+    }
     for held in memory.pending.take(&TemplateKey::of(message, announcement.id)) {
         let Some(template) = memory.templates.find(&held.message, announcement.id) else { continue };
         let mut late = Decoded::default();
         let content = Cursor::new(&held.octets);
-        let mut told = Told { samplers: &mut memory.samplers, types: &mut memory.types };
+        let mut told = Told { samplers: &mut memory.samplers, types: &mut memory.types, options: &mut memory.options };
         records(template, &memory.templates, &mut told, &held.message, content, visit, &mut late);
         report.add_pending(&late, announcement.offset);
     }
@@ -61,6 +66,7 @@ pub(crate) fn learn(
 struct Told<'m> {
     samplers: &'m mut Samplers,
     types: &'m mut TypeInformation,
+    options: &'m mut Options,
 }
 
 /// Decodes the records of a set. What is left and is shorter than the shortest record is padding, whatever its
@@ -91,6 +97,7 @@ fn records(
             RecordKind::Options => {
                 told.samplers.learn(message, plan, &reading);
                 told.types.learn(template, octets);
+                told.options.note(message, template, octets);
                 None
             }
             _ if plan.counts() => plan.flow(&reading, message.exported),

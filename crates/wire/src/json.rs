@@ -50,6 +50,11 @@ pub fn write_json(record: &Record<'_>, out: &mut String) {
     object.close();
 }
 
+/// Appends the fields of a record as one object: those of its scope, or the others.
+pub fn write_fields(record: &Record<'_>, scope: bool, out: &mut String) {
+    Grouped::of(record.content).write(scope, out);
+}
+
 const fn kind_name(kind: RecordKind) -> &'static str {
     match kind {
         RecordKind::Data => "data",

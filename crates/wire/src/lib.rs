@@ -17,6 +17,7 @@
 //! | `plan` | a template compiled by that table; reading a record for accounting |
 //! | `sampling`, `sequence`, `restart` | sampling rates told by options, losses by sequence numbers, exporters that start again |
 //! | `type_information` | names and types of elements that exporters tell (RFC 5610) |
+//! | `options` | what an exporter tells about itself: the newest options record of each scope |
 //! | `pending` | data sets that wait for their template |
 //! | `announcements` | what an exporter has announced, as octets that outlive the process |
 //! | [`information_element`], [`value`], [`structured_data`] | the registry, from octets to values, lists inside fields |
@@ -45,6 +46,7 @@ pub mod netflow_v6;
 pub mod netflow_v7;
 pub mod netflow_v8;
 pub mod netflow_v9;
+mod options;
 mod pending;
 mod plan;
 pub mod record;
@@ -65,9 +67,10 @@ pub use announcements::AnnouncementsError;
 pub use datagram::{Datagram, Message};
 pub use decoded::Decoded;
 pub use error::{DecodeError, ErrorKind};
-pub use pending::{PendingBudget, PendingLimits};
+pub use pending::{PendingBudget, PendingLimits, Waiting};
 pub use record::{ElementId, Field, FieldName, Record, RecordKind, Value};
-pub use sequence::{Arrival, Stream, StreamKey};
+pub use sampling::Sampler;
+pub use sequence::{Arrival, Arrivals, Stream, StreamKey, Unit};
 pub use session::{Session, SessionLimits};
 pub use template::{FIRST_TEMPLATE_ID, FieldSpecifier, Numbering, Template, TemplateKind, VARIABLE_LENGTH};
 pub use template_store::{KnownTemplate, TemplateLimits};

@@ -82,6 +82,23 @@ impl Held {
     }
 }
 
+/// What waits for one template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The protocol: NetFlow v9 or IPFIX.
+    pub protocol: Protocol,
+    /// The observation domain or source id.
+    pub domain: u32,
+    /// The id of the template.
+    pub template: u16,
+    /// How many data sets.
+    pub sets: usize,
+    /// Octets in them, without the set headers.
+    pub octets: usize,
+    /// When the first of them was received.
+    pub since: Timestamp,
+}
+
 /// How much may wait for one exporter address, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PendingLimits {
@@ -159,6 +176,19 @@ impl Pending {
             sets.map(|(id, held)| (held.message.exporter, held.message.received, held.message(id))).collect();
         messages.sort_unstable_by(|(a, at, one), (b, bt, other)| (at, a, one).cmp(&(bt, b, other)));
         messages
+    }
+
+    /// What waits, by template.
+    pub(crate) fn by_template(&self) -> Vec<Waiting> {
+        let waiting = |(key, held): (&TemplateKey, &VecDeque<Held>)| {
+            let since = held.iter().map(|held| held.message.received).min()?;
+            let octets = held.iter().map(|held| held.octets.len()).sum();
+            let TemplateKey { protocol, domain, id: template } = *key;
+            Some(Waiting { protocol, domain, template, sets: held.len(), octets, since })
+        };
+        let mut all: Vec<_> = self.sets.iter().filter_map(waiting).collect();
+        all.sort_unstable_by_key(|waiting| (waiting.protocol, waiting.domain, waiting.template));
+        all
     }
 
     /// How many sets wait.

@@ -18,6 +18,19 @@ const SAMPLERS_KEPT: usize = 4096;
 /// What a sampler belongs to: protocol and observation domain.
 type Domain = (Protocol, u32);
 
+/// A sampling rate that options data told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampler {
+    /// The protocol: NetFlow v9 or IPFIX.
+    pub protocol: Protocol,
+    /// The observation domain or source id.
+    pub domain: u32,
+    /// The sampler; `None` when the rate is that of the domain.
+    pub sampler: Option<u64>,
+    /// One packet of this many is looked at; 0 says nothing.
+    pub rate: u32,
+}
+
 /// What the records of one set have in common.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct OfSet {
@@ -83,6 +96,12 @@ impl Samplers {
         let mut sorted: Vec<_> = named.chain(unnamed).collect();
         sorted.sort_unstable();
         sorted
+    }
+
+    /// The same, for showing.
+    pub(crate) fn list(&self) -> Vec<Sampler> {
+        let sampler = |((protocol, domain), sampler, rate)| Sampler { protocol, domain, sampler, rate };
+        self.sorted().into_iter().map(sampler).collect()
     }
 
     /// How often a rate has changed.

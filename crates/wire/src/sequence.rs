@@ -72,6 +72,71 @@ pub struct Stream {
     front_received: Timestamp,
 }
 
+/// What sequence numbers count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// Datagrams.
+    Datagrams,
+    /// Flow records; for IPFIX data records, options data records included.
+    Records,
+}
+
+impl Unit {
+    /// All units, in the order of their declaration; `unit as usize` indexes it.
+    pub const ALL: [Self; 2] = [Self::Datagrams, Self::Records];
+
+    /// Its name in the REST interface.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Datagrams => "datagrams",
+            Self::Records => "records",
+        }
+    }
+
+    const fn of(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::NetflowV9 | Protocol::SflowV2 | Protocol::SflowV4 | Protocol::SflowV5 => Self::Datagrams,
+            Protocol::NetflowV1
+            | Protocol::NetflowV5
+            | Protocol::NetflowV6
+            | Protocol::NetflowV7
+            | Protocol::NetflowV8
+            | Protocol::Ipfix => Self::Records,
+        }
+    }
+}
+
+/// What the sequence numbers of an exporter address tell, over all streams that count in one unit. Samples of sFlow
+/// sources, which are numbered on their own, are not in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrivals {
+    /// Units that came.
+    pub received: u64,
+    /// Units that are missing, less those that came late.
+    pub lost: u64,
+    /// Datagrams that came twice in a row.
+    pub duplicates: u64,
+    /// Datagrams that came after later ones.
+    pub late: u64,
+    /// How often the exporter has started again.
+    pub restarts: u64,
+}
+
+impl Arrivals {
+    /// What came since it was as it was `before`. A datagram that comes late takes back what was lost before.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            received: self.received.saturating_sub(before.received),
+            lost: self.lost.saturating_sub(before.lost),
+            duplicates: self.duplicates.saturating_sub(before.duplicates),
+            late: self.late.saturating_sub(before.late),
+            restarts: self.restarts.saturating_sub(before.restarts),
+        }
+    }
+}
+
 /// How a datagram stands to those that came before it in its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
@@ -107,6 +172,8 @@ pub(crate) fn is_overtaken(received: Timestamp, before: Timestamp) -> bool {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sequences {
     streams: HashMap<StreamKey, Stream>,
+    /// By `unit as usize`.
+    arrivals: [Arrivals; Unit::ALL.len()],
 }
 
 impl Sequences {
@@ -121,14 +188,32 @@ impl Sequences {
         limit: usize,
     ) -> Arrival {
         let next = units.map(|units| number.wrapping_add(units));
+        let mut none = Arrivals::default();
+        let sum = if key.samples.is_none() { self.arrivals.get_mut(Unit::of(key.protocol) as usize) } else { None };
+        let sum = sum.unwrap_or(&mut none);
         let Some(stream) = self.streams.get_mut(&key) else {
             if self.streams.len() < limit {
                 let front = next.unwrap_or(number);
                 self.streams.insert(key, Stream::starting(number, next, front, received));
+                sum.received += u64::from(units.unwrap_or_default());
             }
             return Arrival::First;
         };
-        stream.note(number, next, received)
+        let lost = stream.lost;
+        let arrival = stream.note(number, next, received);
+        sum.lost = (sum.lost + stream.lost).saturating_sub(lost);
+        match arrival {
+            Arrival::Duplicate => sum.duplicates += 1,
+            _ => sum.received += u64::from(units.unwrap_or_default()),
+        }
+        sum.late += u64::from(arrival == Arrival::Late);
+        sum.restarts += u64::from(arrival == Arrival::Restarted);
+        arrival
+    }
+
+    /// What all streams of a unit tell together.
+    pub(crate) fn arrivals(&self, unit: Unit) -> Arrivals {
+        self.arrivals.get(unit as usize).copied().unwrap_or_default()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&StreamKey, &Stream)> {
@@ -233,6 +318,10 @@ mod tests {
         }
         let (_, stream) = sequences.iter().next().unwrap();
         assert_eq!((stream.lost, stream.late, stream.duplicates, stream.restarts), (0, 1, 1, 1));
+        let expected =
+            Arrivals { received: 30 + 30 + 10 + 30 + 5 + 5 + 30 + 30, lost: 0, duplicates: 1, late: 1, restarts: 1 };
+        assert_eq!(sequences.arrivals(Unit::Records), expected);
+        assert_eq!(sequences.arrivals(Unit::Datagrams), Arrivals::default());
     }
 
     #[test]

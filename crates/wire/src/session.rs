@@ -9,13 +9,14 @@ use crate::announcements::{self, AnnouncementsError};
 use crate::datagram::{Datagram, Message};
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
-use crate::pending::{Pending, PendingBudget, PendingLimits};
-use crate::record::Record;
+use crate::options::Options;
+use crate::pending::{Pending, PendingBudget, PendingLimits, Waiting};
+use crate::record::{Record, RecordKind};
 use crate::restart::Restarts;
-use crate::sampling::Samplers;
-use crate::sequence::{Sequences, Stream, StreamKey};
+use crate::sampling::{Sampler, Samplers};
+use crate::sequence::{Arrivals, Sequences, Stream, StreamKey, Unit};
 use crate::sflow::{self, Counted, SequenceNumber};
-use crate::template::FieldSpecifier;
+use crate::template::{FieldSpecifier, TemplatedRecord};
 use crate::template_store::{KnownTemplate, TemplateLimits, TemplateStore};
 use crate::type_information::TypeInformation;
 use crate::{ipfix, netflow_v1, netflow_v5, netflow_v6, netflow_v7, netflow_v8, netflow_v9};
@@ -45,6 +46,7 @@ pub(crate) struct Memory {
     pub(crate) templates: TemplateStore,
     pub(crate) samplers: Samplers,
     pub(crate) types: TypeInformation,
+    pub(crate) options: Options,
     pub(crate) pending: Pending,
     sequences: Sequences,
     pub(crate) restarts: Restarts,
@@ -108,6 +110,7 @@ impl Session {
                 templates: TemplateStore::new(limits.templates),
                 samplers: Samplers::default(),
                 types: TypeInformation::default(),
+                options: Options::default(),
                 pending: Pending::new(limits.pending, budget),
                 sequences: Sequences::default(),
                 restarts: Restarts::default(),
@@ -184,6 +187,39 @@ impl Session {
     #[must_use]
     pub fn waiting(&self) -> Vec<(Exporter, Timestamp, Vec<u8>)> {
         self.memory.pending.messages()
+    }
+
+    /// What its sequence numbers tell, over all streams that count the same.
+    #[must_use]
+    pub fn arrivals(&self, unit: Unit) -> Arrivals {
+        self.memory.sequences.arrivals(unit)
+    }
+
+    /// The sampling rates that options data told, by domain and sampler.
+    #[must_use]
+    pub fn samplers(&self) -> Vec<Sampler> {
+        self.memory.samplers.list()
+    }
+
+    /// Visits at most so many of the options data records that are kept, the newest of each scope; returns how many were
+    /// not visited or could not be kept.
+    pub fn options(&self, limit: usize, visit: &mut dyn FnMut(&Record<'_>)) -> u64 {
+        let Memory { templates, types, options, .. } = &self.memory;
+        let kept = options.sorted();
+        for (id, kept) in kept.iter().take(limit) {
+            let message = &kept.message;
+            let Some(template) = templates.find(message, *id) else { continue };
+            let content = TemplatedRecord { template, octets: &kept.octets, templates, types, message };
+            let (kind, format) = (RecordKind::Options, Some(u32::from(*id)));
+            visit(&Record { message, kind, format, flow: None, content: &content });
+        }
+        kept.len().saturating_sub(limit) as u64 + options.refused()
+    }
+
+    /// For which templates data sets wait, by domain and template.
+    #[must_use]
+    pub fn waiting_for(&self) -> Vec<Waiting> {
+        self.memory.pending.by_template()
     }
 
     /// How many data sets wait for their template.

@@ -156,6 +156,21 @@ impl Template {
         &self.fields
     }
 
+    /// The octets of the scope fields, which stand first in a record.
+    pub(crate) fn scope<'r>(&self, record: &'r [u8]) -> &'r [u8] {
+        let mut cursor = Cursor::new(record);
+        for field in self.fields.iter().take(self.kind.scope_fields()) {
+            let octets = match field.fixed_length() {
+                Some(length) => cursor.take(usize::from(length)),
+                None => variable(&mut cursor),
+            };
+            if octets.is_none() {
+                break;
+            }
+        }
+        record.get(..cursor.offset()).unwrap_or(record)
+    }
+
     pub(crate) const fn plan(&self) -> &Plan {
         &self.plan
     }

@@ -1,0 +1,136 @@
+//! What an exporter tells about itself in options data, kept for whoever asks: the newest record of each scope.
+//! Interface names, samplers, VRFs, applications, statistics of the exporting process (RFC 7011, section 4; RFC 7270 and
+//! what vendors add) all come this way, and none of it is interpreted here: `sampling` and `type_information` do that.
+//!
+//! **Invariant:** a record of a scope that is known allocates nothing as long as its length stays the same. However much
+//! is told, no more is kept than [`RECORDS_KEPT`] and [`OCTETS_KEPT`].
+
+use hashbrown::HashMap;
+
+use crate::datagram::Message;
+use crate::template::Template;
+use crate::template_store::TemplateKey;
+
+/// How many records of one exporter address are kept.
+pub(crate) const RECORDS_KEPT: usize = 2048;
+/// How many octets they may have together, scopes apart.
+const OCTETS_KEPT: usize = 256 * 1024;
+
+/// The newest record of a scope.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    /// The message that it came in.
+    pub(crate) message: Message,
+    pub(crate) octets: Box<[u8]>,
+}
+
+/// The options data of one exporter address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    /// By template, then by what stands in the scope fields.
+    templates: HashMap<TemplateKey, HashMap<Box<[u8]>, Kept>>,
+    records: usize,
+    octets: usize,
+    refused: u64,
+}
+
+impl Options {
+    /// Notes a record of an options template.
+    pub(crate) fn note(&mut self, message: &Message, template: &Template, record: &[u8]) {
+        let (key, scope) = (TemplateKey::of(message, template.id()), template.scope(record));
+        if let Some(kept) = self.templates.get_mut(&key).and_then(|records| records.get_mut(scope)) {
+            kept.message = *message;
+            if kept.octets.len() == record.len() {
+                kept.octets.copy_from_slice(record);
+            } else if self.octets - kept.octets.len() + record.len() <= OCTETS_KEPT {
+                self.octets = self.octets - kept.octets.len() + record.len();
+                kept.octets = record.into();
+            } else {
+                self.refused += 1;
+            }
+            return;
+        }
+        if self.records >= RECORDS_KEPT || self.octets + record.len() > OCTETS_KEPT {
+            self.refused += 1;
+            return;
+        }
+        self.records += 1;
+        self.octets += record.len();
+        let kept = Kept { message: *message, octets: record.into() };
+        self.templates.entry(key).or_default().insert(scope.into(), kept);
+    }
+
+    /// Forgets the records of a template: what is announced under its id now reads otherwise.
+    pub(crate) fn forget(&mut self, key: &TemplateKey) {
+        let records = self.templates.remove(key).unwrap_or_default();
+        self.records -= records.len();
+        self.octets -= records.values().map(|kept| kept.octets.len()).sum::<usize>();
+    }
+
+    /// All records with the ids of their templates, by template and scope.
+    pub(crate) fn sorted(&self) -> Vec<(u16, &Kept)> {
+        let records = self.templates.iter().flat_map(|(key, records)| records.iter().map(move |it| (key, it)));
+        let mut sorted: Vec<_> = records.collect();
+        sorted.sort_unstable_by_key(|(key, (scope, _))| (key.protocol, key.domain, key.id, *scope));
+        sorted.into_iter().map(|(key, (_, kept))| (key.id, kept)).collect()
+    }
+
+    /// Records for which there was no room.
+    pub(crate) const fn refused(&self) -> u64 {
+        self.refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flow::{Exporter, Protocol, Timestamp};
+
+    use super::*;
+    use crate::template::{FieldSpecifier, Numbering, TemplateKind};
+
+    fn message() -> Message {
+        let at = Timestamp::from_seconds(1);
+        Message {
+            protocol: Protocol::Ipfix,
+            exporter: Exporter::new(std::net::Ipv4Addr::LOCALHOST.into(), 1),
+            received: at,
+            exported: at,
+            domain: 0,
+            sequence: 0,
+            uptime: None,
+        }
+    }
+
+    /// Scope of four octets, then a number of two.
+    fn template() -> Template {
+        let fields = [FieldSpecifier::iana(10, 4), FieldSpecifier::iana(48, 2)];
+        Template::compile(256, TemplateKind::Options { scope_fields: 1 }, Numbering::Ipfix, &fields).unwrap()
+    }
+
+    fn record(scope: u32, number: u16) -> Vec<u8> {
+        [scope.to_be_bytes().as_slice(), &number.to_be_bytes()].concat()
+    }
+
+    #[test]
+    fn the_newest_record_of_a_scope_stands_for_it() {
+        let mut options = Options::default();
+        for (scope, number) in [(2, 20), (1, 10), (2, 21)] {
+            options.note(&message(), &template(), &record(scope, number));
+        }
+        let kept: Vec<_> = options.sorted().into_iter().map(|(id, kept)| (id, kept.octets.to_vec())).collect();
+        assert_eq!(kept, [(256, record(1, 10)), (256, record(2, 21))]);
+        options.forget(&TemplateKey::of(&message(), 256));
+        assert_eq!((options.sorted().len(), options.records, options.octets), (0, 0, 0));
+    }
+
+    #[test]
+    fn no_more_is_kept_than_the_limit_and_what_is_known_is_still_renewed() {
+        let mut options = Options::default();
+        for scope in 0..3000 {
+            options.note(&message(), &template(), &record(scope, 1));
+        }
+        options.note(&message(), &template(), &record(7, 2));
+        assert_eq!((options.sorted().len(), options.refused()), (RECORDS_KEPT, 3000 - RECORDS_KEPT as u64));
+        assert!(options.sorted().iter().any(|(_, kept)| *kept.octets == *record(7, 2)));
+    }
+}
