@@ -1,11 +1,19 @@
 //! What the interface shows of the collector that it belongs to: plain numbers, as they are at the moment of asking. Who
-//! counts them is the collector's matter, and reads no clock and waits for nobody because of a question.
+//! counts them is the collector's matter, and reads no clock and waits for nobody because of a question. What is known of
+//! a single exporter is in `watch/detail.rs`.
+
+mod detail;
 
 use std::fmt::Debug;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use flow::Timestamp;
 use serde::Serialize;
+
+pub use detail::{
+    AnnouncedRate, Detail, LeftOut, OptionsRecord, Pending, SampledRate, Sampling, Stream, Template, TemplateField,
+    Unmatched, UnmatchedNetwork, Unreadable,
+};
 
 /// A read-only view of a running collector.
 pub trait Watch: Debug + Send + Sync {
@@ -18,6 +26,10 @@ pub trait Watch: Debug + Send + Sync {
     /// One of them, with what decoding remembers of it.
     fn exporter(&self, address: IpAddr) -> Option<(Exporter, Detail)>;
 
+    /// What its sequence numbers tell of the month that begins then: known of the month that is running and of the one
+    /// before, since the collector started.
+    fn losses(&self, address: IpAddr, month: Timestamp) -> Option<Losses>;
+
     /// Who sends without being registered, the busiest first.
     fn unknown(&self) -> Vec<Unknown>;
 }
@@ -27,6 +39,8 @@ pub trait Watch: Debug + Send + Sync {
 pub struct Status {
     /// When it started.
     pub started: Timestamp,
+    /// Where it receives datagrams.
+    pub receiving: Vec<SocketAddr>,
     /// What it has counted since.
     pub counters: Vec<Counter>,
     /// What it holds just now.
@@ -122,6 +136,38 @@ pub struct Exporter {
     pub counters: Vec<Counter>,
     /// Datagrams and flows a second, of the last seconds; `None` until they are known.
     pub rates: Option<Rates>,
+    /// What its sequence numbers tell.
+    pub arrivals: Vec<Arrivals>,
+    /// How far the time in its last datagram with flows was ahead of the time of its receipt; `None` when its protocol
+    /// does not say, or nothing came.
+    pub clock_offset_seconds: Option<f64>,
+}
+
+/// What the sequence numbers of an exporter tell, of all its streams that count the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Arrivals {
+    /// What they count: `datagrams`, or `records` (NetFlow v5 to v8, IPFIX).
+    pub unit: &'static str,
+    /// How many of these came.
+    pub received: u64,
+    /// How many never came.
+    pub lost: u64,
+    /// Datagrams that came twice in a row.
+    pub duplicates: u64,
+    /// Datagrams that came after later ones.
+    pub late: u64,
+    /// How often the exporter started again.
+    pub restarts: u64,
+}
+
+/// What the sequence numbers of an exporter tell of a month.
+#[derive(Clone, Debug)]
+pub struct Losses {
+    /// From when on they were followed.
+    pub since: Timestamp,
+    /// What they tell.
+    pub arrivals: Vec<Arrivals>,
 }
 
 /// How much comes just now.
@@ -145,64 +191,4 @@ pub struct Unknown {
     pub last: Timestamp,
     /// What the first octets of its last datagram look like; `None` when like nothing that is known.
     pub protocol: Option<&'static str>,
-}
-
-/// What decoding remembers of an exporter.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Detail {
-    /// The templates that it has announced.
-    pub templates: Vec<Template>,
-    /// Its streams of numbered datagrams.
-    pub streams: Vec<Stream>,
-    /// How many data sets wait for their template.
-    pub pending_sets: usize,
-}
-
-/// A template of NetFlow v9 or IPFIX.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct Template {
-    /// The protocol.
-    pub protocol: &'static str,
-    /// The observation domain or source id.
-    pub domain: u32,
-    /// The port that it was announced from.
-    pub port: u16,
-    /// Its id.
-    pub id: u16,
-    /// When it was announced last, RFC 3339.
-    pub announced: String,
-    /// What its records consist of.
-    pub fields: Vec<TemplateField>,
-}
-
-/// A field of a template.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct TemplateField {
-    /// The information element.
-    pub name: String,
-    /// Octets; 65535 when each record says it.
-    pub length: u16,
-}
-
-/// What the sequence numbers of a stream tell. The unit of what is lost is that of the protocol: datagrams or records.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct Stream {
-    /// The protocol.
-    pub protocol: &'static str,
-    /// The observation domain, source id, engine or sub-agent.
-    pub domain: u32,
-    /// The agent address of an sFlow stream.
-    #[schema(value_type = Option<String>)]
-    pub agent: Option<IpAddr>,
-    /// How many datagrams had a number.
-    pub datagrams: u64,
-    /// What never came.
-    pub lost: u64,
-    /// Datagrams that came twice in a row.
-    pub duplicates: u64,
-    /// Datagrams that came after later ones.
-    pub late: u64,
-    /// How often the exporter started again.
-    pub restarts: u64,
 }

@@ -13,12 +13,19 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use flow::{DatagramFate, Fate, FlowFate, Protocol, Tallied, Timestamp};
-use wire::{Datagram, Decoded, PendingBudget, Record, Session, SessionLimits};
+use accounting::period::{Interval, Minute};
+use accounting::tally::Monitored;
+use flow::{DatagramFate, Fate, FlowFate, FlowRecord, Protocol, Tallied, Timestamp};
+use wire::{Arrivals, Datagram, Decoded, PendingBudget, Record, Session, SessionLimits, Unit};
 
+pub use crate::heard::{Clock, Losses, RateSeen, Unreadable};
+pub use crate::unmatched::UnmatchedNetwork;
+
+use crate::heard::{Heard, LastFlow};
 use crate::shard::Sealed;
 use crate::status::{Counts, locked};
 use crate::unknown::{UnknownSender, UnknownSenders};
+use crate::unmatched::{self, Unmatched};
 
 /// The table, shared by all shards and by whoever tells about it.
 #[derive(Clone, Debug)]
@@ -37,6 +44,7 @@ pub(crate) struct Exporter {
     memory: Mutex<Memory>,
     /// By [`FlowFate`]: counted by shards after they have let go of the lock.
     flows: [AtomicU64; FlowFate::ALL.len()],
+    unmatched: Mutex<Unmatched>,
 }
 
 /// What only the holder of the lock may see.
@@ -49,16 +57,6 @@ struct Memory {
     announced: u64,
     /// Taken out of the table: nothing may be added any more.
     gone: bool,
-}
-
-/// What came from one exporter since the start, but for its flows' fates.
-#[derive(Clone, Copy, Debug, Default)]
-struct Heard {
-    counts: Counts,
-    /// By `protocol as usize`.
-    protocols: [u64; Protocol::ALL.len()],
-    first: Option<Timestamp>,
-    last: Option<Timestamp>,
 }
 
 /// What is known of one exporter.
@@ -74,6 +72,14 @@ pub struct ExporterStatus {
     pub first: Option<Timestamp>,
     /// When it was last heard since the start.
     pub last: Option<Timestamp>,
+    /// What its sequence numbers tell, by unit.
+    pub arrivals: Vec<(Unit, Arrivals)>,
+    /// How its clock stood to ours; `None` when its protocol does not say.
+    pub clock: Option<Clock>,
+    /// The sampling rates that its flows came with, the last seen first.
+    pub rates: Vec<RateSeen>,
+    /// The last datagram that could not be read.
+    pub unreadable: Option<Unreadable>,
 }
 
 impl Exporters {
@@ -157,6 +163,23 @@ impl Exporters {
         Some(look(&status, &memory.session))
     }
 
+    /// A sample of the flows that match no prefix of an exporter: how many were looked at, and their networks, the
+    /// busiest first.
+    #[must_use]
+    pub fn unmatched(&self, address: IpAddr) -> (u64, Vec<UnmatchedNetwork>) {
+        let exporter = locked(&self.known).get(&address).map(Arc::clone);
+        exporter.map(|exporter| locked(&exporter.unmatched).busiest()).unwrap_or_default()
+    }
+
+    /// What the sequence numbers of an exporter tell of a month: known since the start, of the month that is running and
+    /// of the one before it.
+    #[must_use]
+    pub fn losses(&self, address: IpAddr, month: Interval) -> Option<Losses> {
+        let exporter = locked(&self.known).get(&address).map(Arc::clone)?;
+        let memory = locked(&exporter.memory);
+        memory.heard.losses(month, &memory.session)
+    }
+
     /// The shards are not kept waiting while the list is looked at.
     fn sorted(&self) -> Vec<(IpAddr, Arc<Exporter>)> {
         let known = locked(&self.known);
@@ -171,7 +194,7 @@ impl Exporter {
     fn new(session: Session) -> Self {
         let announced = session.announcements_changed();
         let memory = Memory { session, heard: Heard::default(), since_told: false, announced, gone: false };
-        Self { memory: Mutex::new(memory), flows: Default::default() }
+        Self { memory: Mutex::new(memory), flows: Default::default(), unmatched: Mutex::default() }
     }
 
     /// Decodes one of its datagrams; `None` when the exporter is registered no longer.
@@ -184,41 +207,61 @@ impl Exporter {
         if memory.gone {
             return None;
         }
-        let decoded = memory.session.decode(datagram, visit);
+        let Memory { session, heard, since_told, .. } = &mut *memory;
+        heard.open_month(datagram.received, session);
+        let mut last = LastFlow::default();
+        let decoded = session.decode(datagram, &mut |record| {
+            last.note(record);
+            visit(record);
+        });
         let fate = fate(&decoded);
-        memory.since_told = true;
-        memory.heard.note(datagram.received, fate, &decoded);
+        *since_told = true;
+        heard.note(datagram, fate, &decoded, last);
         Some((fate, decoded))
     }
 
-    /// Adds what became of flows.
-    pub(crate) fn note(&self, flows: &Tallied<FlowFate>) {
-        for ((_, more), count) in flows.iter().zip(&self.flows).filter(|((_, more), _)| *more > 0) {
-            count.fetch_add(more, Ordering::Relaxed);
+    /// Adds what became of flows, and looks now and then at one that matched no prefix.
+    pub(crate) fn note(&self, fates: &Tallied<FlowFate>, monitored: &Monitored, flows: &[(FlowRecord, Minute)]) {
+        for ((fate, more), count) in fates.iter().zip(&self.flows).filter(|((_, more), _)| *more > 0) {
+            let before = count.fetch_add(more, Ordering::Relaxed);
+            if fate == FlowFate::Unmatched && unmatched::is_due(before, before + more) {
+                let outside = |(flow, _): &&(FlowRecord, Minute)| !is_monitored(monitored, flow);
+                if let Some((flow, _)) = flows.iter().find(outside) {
+                    locked(&self.unmatched).note(flow.source, flow.destination);
+                }
+            }
         }
     }
 
     fn status(&self, address: IpAddr) -> ExporterStatus {
-        let heard = locked(&self.memory).heard;
-        let Heard { mut counts, protocols, first, last } = heard;
+        let memory = locked(&self.memory);
+        let heard = memory.heard;
+        let arrivals = Unit::ALL.map(|unit| (unit, memory.session.arrivals(unit)));
+        drop(memory);
+        let mut counts = heard.counts;
         for (fate, count) in FlowFate::ALL.iter().zip(&self.flows) {
             counts.flows[*fate] = count.load(Ordering::Relaxed);
         }
-        let spoken = Protocol::ALL.into_iter().zip(protocols).filter(|(_, datagrams)| *datagrams > 0);
-        ExporterStatus { address, counts, protocols: spoken.collect(), first, last }
+        ExporterStatus {
+            address,
+            counts,
+            protocols: heard.protocols(),
+            first: heard.first,
+            last: heard.last,
+            arrivals: arrivals.into_iter().filter(|(_, arrivals)| *arrivals != Arrivals::default()).collect(),
+            clock: heard.clock(),
+            rates: heard.rates(),
+            unreadable: heard.unreadable(),
+        }
     }
 }
 
-impl Heard {
-    fn note(&mut self, at: Timestamp, fate: DatagramFate, decoded: &Decoded) {
-        self.counts.datagrams[fate] += 1;
-        self.counts.note(decoded);
-        self.first.get_or_insert(at);
-        self.last = self.last.max(Some(at));
-        if let Some(count) = decoded.protocol.and_then(|protocol| self.protocols.get_mut(protocol as usize)) {
-            *count += 1;
-        }
+fn is_monitored(monitored: &Monitored, flow: &FlowRecord) -> bool {
+    let mut found = false;
+    for end in [flow.source, flow.destination] {
+        monitored.table().covering(end, &mut |_| found = true);
     }
+    found
 }
 
 fn fate(decoded: &Decoded) -> DatagramFate {

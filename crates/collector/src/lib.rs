@@ -7,7 +7,8 @@
 //! | 3-5 decode, attribute, tally | [`shard`] | **the loop**: no allocation, no clock, no I/O |
 //! | 6 commit | [`flusher`] | tallies become numbered blocks in the store; roll-up; retention |
 //!
-//! What all shards know of each exporter is in [`exporters`], who sends without being registered in [`unknown`]. What
+//! What all shards know of each exporter is in [`exporters`] (its counts in `heard`, a sample of flows that match no
+//! prefix in `unmatched`), who sends without being registered in [`unknown`]. What
 //! senders announced before a restart comes back from [`remembered`].
 //! [`start`](start()) puts the pieces together for sockets, [`replay`] for captures; [`status`] counts what became of
 //! everything, and [`ledgers`] tells at every flush whether that balances.
@@ -17,6 +18,7 @@
 pub mod admission;
 pub mod exporters;
 pub mod flusher;
+mod heard;
 pub mod journal;
 pub mod journalled;
 pub mod ledgers;
@@ -28,5 +30,6 @@ pub mod shard;
 mod start;
 pub mod status;
 pub mod unknown;
+mod unmatched;
 
 pub use start::{Collector, Settings, StartError, start};

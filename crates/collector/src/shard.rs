@@ -107,7 +107,7 @@ impl Shard {
         for (flow, minute) in &*flows {
             fates[tally.book(monitored, flow, *minute, rules.scale_samples)] += 1;
         }
-        exporter.note(&fates);
+        exporter.note(&fates, monitored, flows);
         counts.flows.merge(&fates);
         counts.datagrams[fate] += 1;
         counts.note(&decoded);

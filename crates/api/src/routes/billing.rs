@@ -1,5 +1,6 @@
 //! `GET /billing/<sender>`: what a prefix used in a month: totals, average, and the 95th percentile of the rates of
-//! 5 minutes, in and out, with how much of the month that percentile knows.
+//! 5 minutes, in and out, with how much of the month that percentile knows; and which share of what the sender sent was
+//! lost on the way.
 
 use accounting::block::TableSet;
 use accounting::direction::Direction;
@@ -16,6 +17,7 @@ use super::{CountersView, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
 use crate::parameters::{Parameters, now, problem};
+use crate::watch::{Arrivals, Losses};
 
 /// What a prefix used in a month.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -29,6 +31,8 @@ pub(crate) struct Billing {
     r#in: Usage,
     out: Usage,
     samples: SamplesView,
+    /// What was lost between the sender and this collector; null when it is not known for this month.
+    lost: Option<LostView>,
     /// How it was computed.
     method: String,
 }
@@ -57,6 +61,46 @@ struct SamplesView {
     empty: usize,
     /// How many a whole month, or what has passed of it, would have.
     expected: u32,
+}
+
+/// What the sequence numbers of the sender's datagrams tell.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct LostView {
+    /// From when on this collector followed them; before, it is not known.
+    since: String,
+    /// One for each unit that the sender's protocols count in.
+    shares: Vec<ShareView>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ShareView {
+    /// What the numbers count: `datagrams`, or `records` (NetFlow v5 to v8, IPFIX).
+    unit: &'static str,
+    received: u64,
+    lost: u64,
+    /// Lost of all that were sent, 0 to 1; null when none is known to have been sent.
+    share: Option<f64>,
+}
+
+impl From<Losses> for LostView {
+    fn from(losses: Losses) -> Self {
+        let share = |&Arrivals { unit, received, lost, .. }: &Arrivals| ShareView {
+            unit,
+            received,
+            lost,
+            share: share(lost, received),
+        };
+        Self { since: losses.since.to_string(), shares: losses.arrivals.iter().map(share).collect() }
+    }
+}
+
+/// To a millionth.
+#[expect(clippy::cast_precision_loss, reason = "a share needs no more than 53 bits")]
+fn share(lost: u64, received: u64) -> Option<f64> {
+    let sent = lost.saturating_add(received);
+    (sent > 0).then(|| (lost as f64 / sent as f64 * 1e6).round() / 1e6)
 }
 
 /// How long a sample is.
@@ -128,6 +172,7 @@ pub(crate) async fn show(
         }
     };
     let [incoming, outgoing] = &mut samples.rates;
+    let losses = api.watch.as_ref().and_then(|watch| watch.losses(sender, month.start.timestamp()));
     let billing = Billing {
         sender: sender.to_string(),
         prefix: prefix.to_string(),
@@ -143,7 +188,8 @@ pub(crate) async fn show(
             empty: samples.empty,
             expected: passed.minutes() / SAMPLE_MINUTES,
         },
-        method: method(passed, sampled),
+        method: method(passed, sampled, losses.as_ref()),
+        lost: losses.map(LostView::from),
     };
     Ok(damage_noted(billing, damaged))
 }
@@ -188,12 +234,19 @@ fn percentile_95(rates: &mut [u64]) -> Option<u64> {
     Some(*rate)
 }
 
-fn method(passed: Range, sampled: Range) -> String {
+fn method(passed: Range, sampled: Range, losses: Option<&Losses>) -> String {
     let mut method = "traffic between the prefix and what is not monitored; average: total over the time passed; 95th \
         percentile: nearest rank of the mean rates of 5 minutes, those in which nothing was stored counting as 0"
         .to_owned();
     if sampled.from.0 >= passed.from.0 + SAMPLE_MINUTES {
         method.push_str("; only the samples whose minutes are still kept (retention.minutes)");
+    }
+    match losses {
+        Some(losses) => method.push_str(&format!(
+            "; lost: gaps in the sequence numbers of all datagrams of the sender that this collector received since {}",
+            losses.since
+        )),
+        None => method.push_str("; lost: not known, this collector has received nothing of the sender in that month"),
     }
     method
 }
@@ -227,7 +280,15 @@ mod tests {
         assert_eq!(sampled(range(100, 204), Minute(0)), range(100, 200));
         assert_eq!(sampled(range(100, 204), Minute(161)), range(165, 200));
         assert_eq!(sampled(range(100, 204), Minute(1000)).minutes(), 0);
-        assert!(!method(range(100, 204), range(100, 200)).contains("still kept"));
-        assert!(method(range(100, 204), range(165, 200)).contains("still kept"));
+        assert!(!method(range(100, 204), range(100, 200), None).contains("still kept"));
+        assert!(method(range(100, 204), range(165, 200), None).contains("still kept"));
+    }
+
+    #[test]
+    fn the_share_that_was_lost_is_of_what_was_sent() {
+        assert_eq!(share(0, 0), None);
+        assert_eq!(share(0, 7), Some(0.0));
+        assert_eq!(share(1, 2), Some(0.333_333));
+        assert_eq!(share(u64::MAX, 1), Some(1.0));
     }
 }

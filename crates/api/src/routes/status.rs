@@ -11,7 +11,7 @@ use super::{Ordered, SenderAddress};
 use crate::Api;
 use crate::error::Error;
 use crate::parameters::Parameters;
-use crate::watch::{Counter, Detail, Exporter, Gauge, Ledger, Rates, Unknown, Watch};
+use crate::watch::{Arrivals, Counter, Detail, Exporter, Gauge, Ledger, Rates, Unknown, Watch};
 
 /// The collector as a whole.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -20,6 +20,8 @@ pub(crate) struct StatusView {
     version: &'static str,
     started: String,
     uptime_seconds: u64,
+    /// Where it receives datagrams.
+    receiving: Vec<String>,
     store: StoreView,
     /// Since the start.
     #[schema(value_type = Object)]
@@ -112,6 +114,7 @@ pub(crate) async fn show(State(api): State<Api>, parameters: Parameters) -> Resu
         version: env!("CARGO_PKG_VERSION"),
         started: status.started.to_string(),
         uptime_seconds: now.seconds().saturating_sub(status.started.seconds()),
+        receiving: status.receiving.iter().map(ToString::to_string).collect(),
         store: StoreView {
             reachable: latency.is_some(),
             milliseconds: latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
@@ -125,6 +128,7 @@ pub(crate) async fn show(State(api): State<Api>, parameters: Parameters) -> Resu
 
 /// What came from one exporter since the collector started.
 #[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct ExporterView {
     #[schema(value_type = String)]
     address: IpAddr,
@@ -135,6 +139,11 @@ pub(crate) struct ExporterView {
     last: Option<String>,
     /// Null until they are known, some seconds after the start.
     rates: Option<Rates>,
+    /// What its sequence numbers tell.
+    arrivals: Vec<Arrivals>,
+    /// How far the time in its last datagram with flows was ahead of the time of its receipt; null when its protocol does
+    /// not say.
+    clock_offset_seconds: Option<f64>,
     #[schema(value_type = Object)]
     counters: Ordered<CounterView>,
 }
@@ -148,6 +157,8 @@ impl From<Exporter> for ExporterView {
             first: exporter.first.map(|first| first.to_string()),
             last: exporter.last.map(|last| last.to_string()),
             rates: exporter.rates,
+            arrivals: exporter.arrivals,
+            clock_offset_seconds: exporter.clock_offset_seconds,
             counters: counters(&exporter.counters),
         }
     }

@@ -7,8 +7,9 @@ use accounting::period::{Interval, Minute, Period};
 use serde_json::{Value, json};
 
 use crate::client::ask;
-use crate::server::Server;
+use crate::server::{Server, keys};
 use crate::stats::{SENDER, WRITER, count, minute, register};
+use crate::status::MadeUp;
 
 const PREFIX: &str = "10.0.0.0/8";
 
@@ -55,6 +56,11 @@ fn a_month_that_is_over_is_billed_as_computed_by_hand() {
     assert_eq!(billing(&server, "&month=2026-02")["in"]["percentile95BitsPerSecond"], 0);
 }
 
+/// Without anything stored, a prefix has to be registered to be billed.
+fn register_prefix(server: &Server) {
+    ask(server.address, "PUT", &format!("/senders/{SENDER}"), r#"{"prefixes":[{"prefix":"10.0.0.0","prefixLen":8}]}"#);
+}
+
 #[test]
 fn of_the_running_month_it_says_how_much_the_percentile_knows() {
     let mut keep = [None; 5];
@@ -62,7 +68,7 @@ fn of_the_running_month_it_says_how_much_the_percentile_knows() {
     let server = Server::keeping(keep);
     register(&server);
     let now = Minute::of(SystemTime::now().into());
-    ask(server.address, "PUT", &format!("/senders/{SENDER}"), r#"{"prefixes":[{"prefix":"10.0.0.0","prefixLen":8}]}"#);
+    register_prefix(&server);
     let answer = billing(&server, "");
     assert_eq!(answer["month"], Interval::containing(Period::Month, now).to_string());
     assert_eq!(answer["complete"], false);
@@ -72,4 +78,20 @@ fn of_the_running_month_it_says_how_much_the_percentile_knows() {
     // In the first hour of a month everything is still kept.
     assert_eq!(answer["method"].as_str().unwrap().contains("still kept"), expected > 12, "{answer}");
     assert_eq!(answer["in"]["percentile95BitsPerSecond"].is_null(), count == 0, "{answer}");
+}
+
+#[test]
+fn the_share_of_what_was_lost_is_that_of_the_month_as_far_as_it_is_known() {
+    let server = Server::with(keys(), |api| api.watching(std::sync::Arc::new(MadeUp { spooled: 0.0 })));
+    register_prefix(&server);
+    let answer = billing(&server, "&month=2026-02");
+    let shares = json!([{"unit": "datagrams", "received": 999, "lost": 1, "share": 0.001}]);
+    assert_eq!(answer["lost"], json!({"since": "2026-02-01T00:00:00Z", "shares": shares}));
+    assert!(answer["method"].as_str().unwrap().ends_with("that this collector received since 2026-02-01T00:00:00Z"));
+    // An interface without a collector knows nothing of it, and says so.
+    let server = Server::start();
+    register_prefix(&server);
+    let answer = billing(&server, "&month=2026-02");
+    assert_eq!(answer["lost"], json!(null));
+    assert!(answer["method"].as_str().unwrap().contains("lost: not known"), "{answer}");
 }

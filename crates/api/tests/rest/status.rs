@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use std::net::IpAddr;
 
-use api::watch::{Counter, Detail, Exporter, Gauge, Ledger, Rates, Status, Unknown, Watch};
+use api::watch::{Arrivals, Counter, Detail, Exporter, Gauge, Ledger, Losses, Rates, Status, Unknown, Watch};
 use flow::{DatagramFate, FlowFate, Tallied, Timestamp};
 use serde_json::json;
 use storage::StoreError;
@@ -14,9 +14,11 @@ use crate::server::{Server, keys};
 
 /// A collector with one exporter and one stranger.
 #[derive(Debug)]
-struct MadeUp {
-    spooled: f64,
+pub(crate) struct MadeUp {
+    pub(crate) spooled: f64,
 }
+
+const ARRIVALS: Arrivals = Arrivals { unit: "datagrams", received: 999, lost: 1, duplicates: 0, late: 2, restarts: 0 };
 
 const STARTED: Timestamp = Timestamp::from_seconds(1_764_086_400);
 
@@ -24,6 +26,7 @@ impl Watch for MadeUp {
     fn status(&self) -> Status {
         Status {
             started: STARTED,
+            receiving: vec!["0.0.0.0:2055".parse().unwrap()],
             counters: counters(),
             gauges: vec![Gauge {
                 name: "spool_bytes",
@@ -50,12 +53,19 @@ impl Watch for MadeUp {
             last: None,
             counters: counters(),
             rates: Some(Rates { datagrams_per_second: 0.5, flows_per_second: 15.0 }),
+            arrivals: vec![ARRIVALS],
+            clock_offset_seconds: Some(-0.25),
         }]
     }
 
     fn exporter(&self, address: IpAddr) -> Option<(Exporter, Detail)> {
         let exporter = self.exporters().into_iter().find(|exporter| exporter.address == address)?;
-        Some((exporter, Detail { templates: Vec::new(), streams: Vec::new(), pending_sets: 4 }))
+        Some((exporter, Detail { pending_sets: 4, ..Detail::default() }))
+    }
+
+    /// Of every month the same, from its start.
+    fn losses(&self, _: IpAddr, month: Timestamp) -> Option<Losses> {
+        Some(Losses { since: month, arrivals: vec![ARRIVALS] })
     }
 
     fn unknown(&self) -> Vec<Unknown> {
@@ -105,14 +115,22 @@ fn exporters_are_shown_with_what_came_from_them() {
     let server = watched(0.0);
     let all = ask(server.address, "GET", "/exporters", "").json();
     let mut one = ask(server.address, "GET", "/exporters/::ffff:192.0.2.1", "").json();
-    for (name, expected) in [("templates", json!([])), ("streams", json!([])), ("pendingSets", json!(4))] {
-        assert_eq!(one.as_object_mut().unwrap().remove(name), Some(expected), "{name}");
+    let detail = one.as_object_mut().unwrap();
+    for name in ["templates", "streams", "options", "pending"] {
+        assert_eq!(detail.remove(name), Some(json!([])), "{name}");
     }
+    assert_eq!(detail.remove("pendingSets"), Some(json!(4)));
+    assert_eq!(detail.remove("sampling"), Some(json!({"multiplied": false, "rates": [], "announced": []})));
+    assert_eq!(detail.remove("unmatched"), Some(json!({"sampled": 0, "networks": []})));
+    assert_eq!(detail.remove("unreadable"), Some(json!(null)));
+    assert!(detail.remove("leftOut").unwrap().as_object().unwrap().values().all(|left_out| *left_out == 0));
     assert_eq!(all, json!([one]));
     assert_eq!(one["protocols"], json!({"netflow-v9": 7}));
     assert_eq!((&one["first"], &one["last"]), (&json!(STARTED.to_string()), &json!(null)));
     assert_eq!(one["rates"], json!({"datagramsPerSecond": 0.5, "flowsPerSecond": 15.0}));
     assert_eq!(one["counters"]["flows"]["matched"], 210);
+    assert_eq!(one["clockOffsetSeconds"], -0.25);
+    assert_eq!((&one["arrivals"][0]["lost"], &one["arrivals"][0]["unit"]), (&json!(1), &json!("datagrams")));
     let message = ask(server.address, "GET", "/exporters/192.0.2.2", "").refusal(404, "NOT_FOUND");
     assert!(message.starts_with("nothing has come from 192.0.2.2"), "{message}");
 }

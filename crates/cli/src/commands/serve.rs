@@ -72,7 +72,7 @@ async fn serve(config: &Config, mut passed: PassedSockets) -> Result<(), Failure
     tracing::info!("serving http://{serving}");
     service_manager::tell(service_manager::State::Ready);
     let (end_server, server_ends) = oneshot::channel::<()>();
-    let watched = Arc::new(watched::Watched::new(&collector, spool_limit(config)));
+    let watched = Arc::new(watched::Watched::new(&collector, spool_limit(config), config.netflow.calculate_samples));
     let sampling = Arc::clone(&watched);
     let sampling = tokio::spawn(async move { sampling.keep_sampling().await });
     let router = interface(config, store, keys, senders_changed)?.watching(watched).router();

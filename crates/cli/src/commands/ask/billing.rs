@@ -41,7 +41,13 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     if !format.json && !format.csv {
         let samples = &answer["samples"];
         let (count, expected) = (number(&samples["count"]), number(&samples["expected"]));
-        println!("\n{count} of {expected} samples of 5 minutes\n{}", text(&answer["method"]));
+        println!("\n{count} of {expected} samples of 5 minutes");
+        for share in answer["lost"]["shares"].as_array().into_iter().flatten() {
+            let (lost, received) = (number(&share["lost"]), number(&share["received"]));
+            let percent = share["share"].as_f64().unwrap_or_default() * 100.0;
+            println!("{percent:.4} % lost: {lost} of {} {}", lost.saturating_add(received), text(&share["unit"]));
+        }
+        println!("{}", text(&answer["method"]));
     }
     Ok(ExitCode::Success)
 }

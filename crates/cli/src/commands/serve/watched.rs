@@ -1,19 +1,21 @@
 //! The running collector as the REST interface shows it: the collector's own counts under the names that they have there.
+//! What is told of a single exporter is put into words in `watched/detail.rs`.
+
+mod detail;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use api::watch::{
-    Counter, Detail, Exporter, Gauge, Ledger, Rates, Status, Stream, Template, TemplateField, Unknown, Watch,
-};
+use accounting::period::{Interval, Minute, Period};
+use api::watch::{Counter, Detail, Exporter, Gauge, Ledger, Losses, Rates, Status, Unknown, Watch};
 use collector::Collector;
 use collector::exporters::{ExporterStatus, Exporters};
 use collector::ledgers::{self, Ledgers};
 use collector::status::{self, Counts, FlushCounts};
 use flow::{DatagramFate, FlowFate, Timestamp};
-use wire::{FieldSpecifier, Session};
+use wire::Unit;
 
 /// How long rates are taken over.
 const RATE_INTERVAL: Duration = Duration::from_secs(10);
@@ -22,10 +24,13 @@ const RATE_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Watched {
     started: Timestamp,
+    receiving: Vec<SocketAddr>,
     status: status::Status,
     exporters: Exporters,
     /// How many octets may wait for a store on the network; `None` for the embedded store.
     spool_limit: Option<usize>,
+    /// Whether sampled flows are multiplied.
+    multiplied: bool,
     rates: Mutex<Sampled>,
 }
 
@@ -39,12 +44,14 @@ struct Sampled {
 }
 
 impl Watched {
-    pub(super) fn new(collector: &Collector, spool_limit: Option<usize>) -> Self {
+    pub(super) fn new(collector: &Collector, spool_limit: Option<usize>, multiplied: bool) -> Self {
         Self {
             started: SystemTime::now().into(),
+            receiving: collector.addresses().to_vec(),
             status: collector.status(),
             exporters: collector.exporters(),
             spool_limit,
+            multiplied,
             rates: Mutex::default(),
         }
     }
@@ -68,6 +75,8 @@ impl Watched {
             last: status.last,
             counters: counters(&status.counts),
             rates,
+            arrivals: status.arrivals.iter().copied().map(detail::arrivals).collect(),
+            clock_offset_seconds: status.clock.map(detail::offset_seconds),
         }
     }
 }
@@ -107,6 +116,7 @@ impl Watch for Watched {
         let Ledgers { checked, all: ledgers } = self.status.ledgers();
         Status {
             started: self.started,
+            receiving: self.receiving.clone(),
             counters: all,
             gauges: self.gauges(&flushes),
             ledgers_checked: checked,
@@ -119,8 +129,19 @@ impl Watch for Watched {
     }
 
     fn exporter(&self, address: IpAddr) -> Option<(Exporter, Detail)> {
-        let found = self.exporters.inspect(address, |status, session| (status.clone(), detail(session)));
-        found.map(|(status, detail)| (self.exporter_of(status), detail))
+        let look =
+            |status: &ExporterStatus, session: &_| (status.clone(), detail::detail(status, session, self.multiplied));
+        let (status, mut detail) = self.exporters.inspect(address, look)?;
+        detail.unmatched = detail::unmatched(self.exporters.unmatched(address));
+        Some((self.exporter_of(status), detail))
+    }
+
+    fn losses(&self, address: IpAddr, month: Timestamp) -> Option<Losses> {
+        let month = Interval::containing(Period::Month, Minute::of(month));
+        let losses = self.exporters.losses(address, month)?;
+        let counted = Unit::ALL.into_iter().zip(losses.arrivals);
+        let counted = counted.filter(|(_, arrivals)| *arrivals != wire::Arrivals::default());
+        Some(Losses { since: losses.since, arrivals: counted.map(detail::arrivals).collect() })
     }
 
     fn unknown(&self) -> Vec<Unknown> {
@@ -191,43 +212,6 @@ fn flush_counters(flushes: &FlushCounts) -> [Counter; 4] {
     ]
 }
 
-/// What decoding remembers of an exporter.
-fn detail(session: &Session) -> Detail {
-    let mut templates: Vec<_> = session
-        .templates()
-        .map(|known| Template {
-            protocol: known.protocol.name(),
-            domain: known.domain,
-            port: known.port,
-            id: known.template.id(),
-            announced: known.announced.to_string(),
-            fields: known.template.fields().iter().map(field).collect(),
-        })
-        .collect();
-    templates.sort_by_key(|template| (template.protocol, template.domain, template.port, template.id));
-    let mut streams: Vec<_> = session
-        .streams()
-        .map(|(key, stream)| Stream {
-            protocol: key.protocol.name(),
-            domain: key.domain,
-            agent: key.agent,
-            datagrams: stream.datagrams,
-            lost: stream.lost,
-            duplicates: stream.duplicates,
-            late: stream.late,
-            restarts: stream.restarts,
-        })
-        .collect();
-    streams.sort_by_key(|stream| (stream.protocol, stream.agent, stream.domain));
-    Detail { templates, streams, pending_sets: session.pending() }
-}
-
-fn field(specifier: &FieldSpecifier) -> TemplateField {
-    let name = wire::information_element::lookup(specifier.element)
-        .map_or_else(|| format!("{:?}", specifier.element), |element| element.name.to_owned());
-    TemplateField { name, length: specifier.length }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,7 +223,17 @@ mod tests {
             counts.datagrams[DatagramFate::Decoded] = datagrams;
             counts.flows[FlowFate::Matched] = flows;
             let address = "192.0.2.1".parse().unwrap();
-            ExporterStatus { address, counts, protocols: Vec::new(), first: None, last: None }
+            ExporterStatus {
+                address,
+                counts,
+                protocols: Vec::new(),
+                first: None,
+                last: None,
+                arrivals: Vec::new(),
+                clock: None,
+                rates: Vec::new(),
+                unreadable: None,
+            }
         };
         let (mut sampled, start) = (Sampled::default(), Instant::now());
         sampled.sample(&[exporter(100, 3000)], start);

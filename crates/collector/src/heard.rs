@@ -1,0 +1,254 @@
+//! What came from one exporter since the start: counts, clock, sampling rates, losses of the month. Kept with the
+//! exporter's session, under the same lock, a few words for each datagram; what becomes of flows is counted outside.
+
+use flow::{DatagramFate, Protocol, Sampling, Timestamp};
+use wire::{Arrivals, DecodeError, Decoded, Record, Session, Unit};
+
+use accounting::period::{Interval, Minute, Period};
+
+use crate::status::Counts;
+
+/// How many different sampling rates of one exporter are told.
+const RATES_KEPT: usize = 8;
+
+/// What came from one exporter, but for its flows' fates.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Heard {
+    pub(crate) counts: Counts,
+    /// By `protocol as usize`.
+    protocols: [u64; Protocol::ALL.len()],
+    pub(crate) first: Option<Timestamp>,
+    pub(crate) last: Option<Timestamp>,
+    clock: Option<Clock>,
+    rates: [Option<RateSeen>; RATES_KEPT],
+    unreadable: Option<Unreadable>,
+    month: Option<Month>,
+    month_before: Option<(Interval, Losses)>,
+}
+
+/// How the exporter's clock stood to ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// What its last datagram with flows says of the time.
+    pub exported: Timestamp,
+    /// When that was received.
+    pub received: Timestamp,
+}
+
+/// A sampling rate that flows came with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateSeen {
+    /// The rate, and where it was learnt.
+    pub sampling: Sampling,
+    /// When it was last seen.
+    pub last: Timestamp,
+}
+
+/// The last datagram that could not be read, or not to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// When it was received.
+    pub received: Timestamp,
+    /// What was wrong with it first.
+    pub error: DecodeError,
+    /// The version that its first two octets say.
+    pub version: u16,
+}
+
+/// What the sequence numbers of a month tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Losses {
+    /// From when on they were followed: the first datagram of the month since the start.
+    pub since: Timestamp,
+    /// By `unit as usize`.
+    pub arrivals: [Arrivals; Unit::ALL.len()],
+}
+
+/// The month that is running, by the times of receipt.
+#[derive(Clone, Copy, Debug)]
+struct Month {
+    interval: Interval,
+    since: Timestamp,
+    end: Timestamp,
+    /// What the sequence numbers told before it.
+    before: [Arrivals; Unit::ALL.len()],
+}
+
+/// What a datagram says of all of its flows, taken from the last of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LastFlow(Option<(Sampling, Clock)>);
+
+impl LastFlow {
+    /// Looks at a record.
+    #[inline]
+    pub(crate) fn note(&mut self, record: &Record<'_>) {
+        if let Some(flow) = record.flow {
+            let clock = Clock { exported: flow.exported, received: record.message.received };
+            self.0 = Some((flow.sampling, clock));
+        }
+    }
+}
+
+fn arrivals(session: &Session) -> [Arrivals; Unit::ALL.len()] {
+    Unit::ALL.map(|unit| session.arrivals(unit))
+}
+
+impl Heard {
+    /// Before a datagram is decoded that was received at this time.
+    pub(crate) fn open_month(&mut self, at: Timestamp, session: &Session) {
+        if self.month.is_some_and(|month| at < month.end) {
+            return;
+        }
+        let interval = Interval::containing(Period::Month, Minute::of(at));
+        self.month_before = self.month.map(|month| (month.interval, month.losses(session)));
+        let end = interval.end().timestamp();
+        self.month = Some(Month { interval, since: at, end, before: arrivals(session) });
+    }
+
+    /// A datagram that was decoded.
+    pub(crate) fn note(
+        &mut self,
+        datagram: &wire::Datagram<'_>,
+        fate: DatagramFate,
+        decoded: &Decoded,
+        last: LastFlow,
+    ) {
+        let at = datagram.received;
+        self.counts.datagrams[fate] += 1;
+        self.counts.note(decoded);
+        self.first.get_or_insert(at);
+        self.last = self.last.max(Some(at));
+        if let Some(count) = decoded.protocol.and_then(|protocol| self.protocols.get_mut(protocol as usize)) {
+            *count += 1;
+        }
+        if let Some(error) = decoded.first_error {
+            let version = datagram.payload.first_chunk().map_or(0, |octets| u16::from_be_bytes(*octets));
+            self.unreadable = Some(Unreadable { received: at, error, version });
+        }
+        if let LastFlow(Some((sampling, clock))) = last {
+            self.note_rate(sampling, at);
+            // An sFlow datagram does not say when it was sent.
+            if decoded.protocol.is_some_and(|protocol| !is_sflow(protocol)) {
+                self.clock = Some(clock);
+            }
+        }
+    }
+
+    fn note_rate(&mut self, sampling: Sampling, at: Timestamp) {
+        let is_this = |place: &Option<RateSeen>| place.is_some_and(|seen| seen.sampling == sampling);
+        let place = self.rates.iter().position(is_this);
+        // An empty place is the oldest.
+        let oldest = || (0..RATES_KEPT).min_by_key(|place| self.rates.get(*place).copied().flatten().map(|it| it.last));
+        if let Some(place) = place.or_else(oldest).and_then(|place| self.rates.get_mut(place)) {
+            *place = Some(RateSeen { sampling, last: at });
+        }
+    }
+
+    /// The protocols that it speaks, with its datagrams of each.
+    pub(crate) fn protocols(&self) -> Vec<(Protocol, u64)> {
+        Protocol::ALL.into_iter().zip(self.protocols).filter(|(_, datagrams)| *datagrams > 0).collect()
+    }
+
+    /// The sampling rates that its flows came with, the last seen first.
+    pub(crate) fn rates(&self) -> Vec<RateSeen> {
+        let mut rates: Vec<_> = self.rates.into_iter().flatten().collect();
+        rates.sort_by_key(|seen| std::cmp::Reverse(seen.last));
+        rates
+    }
+
+    pub(crate) const fn clock(&self) -> Option<Clock> {
+        self.clock
+    }
+
+    pub(crate) const fn unreadable(&self) -> Option<Unreadable> {
+        self.unreadable
+    }
+
+    /// What is known of a month: of the one that is running, and of the one before it.
+    pub(crate) fn losses(&self, month: Interval, session: &Session) -> Option<Losses> {
+        match (self.month, self.month_before) {
+            (Some(running), _) if running.interval == month => Some(running.losses(session)),
+            (_, Some((before, losses))) if before == month => Some(losses),
+            _ => None,
+        }
+    }
+}
+
+impl Month {
+    fn losses(&self, session: &Session) -> Losses {
+        let now = arrivals(session);
+        let mut both = now.iter().zip(&self.before);
+        let arrivals = std::array::from_fn(|_| both.next().map(|(now, before)| now.since(before)).unwrap_or_default());
+        Losses { since: self.since, arrivals }
+    }
+}
+
+const fn is_sflow(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::SflowV2 | Protocol::SflowV4 | Protocol::SflowV5)
+}
+
+#[cfg(test)]
+mod tests {
+    use flow::{Exporter, SamplingSource};
+    use wire::encode;
+    use wire::{SessionLimits, netflow_v5};
+
+    use super::*;
+
+    /// A datagram of ten flows.
+    fn take(heard: &mut Heard, session: &mut Session, at: Timestamp, sequence: u32, sampling: u16) {
+        let header = netflow_v5::Header {
+            sequence: sequence.into(),
+            sampling: sampling.into(),
+            unix_seconds: u32::try_from(at.seconds()).unwrap().into(),
+            ..Default::default()
+        };
+        let payload = encode::netflow_v5(&header, &[netflow_v5::Record::default(); 10]);
+        let exporter = Exporter::new(std::net::Ipv4Addr::LOCALHOST.into(), 1);
+        let datagram = wire::Datagram { exporter, received: at, payload: &payload };
+        heard.open_month(at, session);
+        let mut last = LastFlow::default();
+        let decoded = session.decode(&datagram, &mut |record| last.note(record));
+        heard.note(&datagram, DatagramFate::Decoded, &decoded, last);
+    }
+
+    fn month(text: &str) -> Interval {
+        accounting::query::parse_interval(Period::Month, text).unwrap()
+    }
+
+    #[test]
+    fn losses_are_those_of_their_month() {
+        let (mut heard, mut session) = (Heard::default(), Session::new(SessionLimits::default()));
+        let (november, december) = (month("2026-11"), month("2026-12"));
+        let first = december.start.timestamp();
+        let at = |seconds: i64| Timestamp::from_seconds(first.seconds().saturating_add_signed(seconds));
+        take(&mut heard, &mut session, at(-20), 0, 0);
+        take(&mut heard, &mut session, at(-10), 20, 0);
+        take(&mut heard, &mut session, at(0), 60, 0);
+        take(&mut heard, &mut session, at(10), 70, 0);
+        let records = |month| {
+            let losses = heard.losses(month, &session).unwrap();
+            (
+                losses.since,
+                losses.arrivals[Unit::Records as usize].received,
+                losses.arrivals[Unit::Records as usize].lost,
+            )
+        };
+        assert_eq!(records(november), (at(-20), 20, 10));
+        assert_eq!(records(december), (at(0), 20, 30));
+        assert_eq!(heard.losses(month("2026-10"), &session), None);
+    }
+
+    #[test]
+    fn rates_are_told_with_their_source_and_the_last_eight_of_them() {
+        let (mut heard, mut session) = (Heard::default(), Session::new(SessionLimits::default()));
+        for number in 0..12_u16 {
+            take(&mut heard, &mut session, Timestamp::from_seconds(u64::from(number)), 0, number);
+        }
+        let rates = heard.rates();
+        assert_eq!(rates.len(), RATES_KEPT);
+        let newest = rates[0];
+        assert_eq!((newest.sampling.rate, newest.sampling.source), (11, SamplingSource::Header));
+        assert_eq!(heard.clock().unwrap().exported, Timestamp::from_seconds(11));
+    }
+}

@@ -1,0 +1,119 @@
+//! Which networks the flows of an exporter are of that match no monitored prefix: a sample, so that whoever registered
+//! the wrong prefixes sees which would match. A few of many flows are looked at, outside of every lock of decoding.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use flow::Prefix;
+
+/// How many networks are kept.
+const NETWORKS: usize = 64;
+/// So many flows are looked at first, and then one of so many.
+const SAMPLED: u64 = 256;
+
+/// A network that flows without a monitored end come from or go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnmatchedNetwork {
+    /// A /24 of IPv4, a /48 of IPv6.
+    pub network: Prefix,
+    /// Flows of the sample from there.
+    pub from: u64,
+    /// Flows of the sample to there.
+    pub to: u64,
+}
+
+/// The sample of one exporter.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unmatched {
+    networks: Vec<UnmatchedNetwork>,
+    flows: u64,
+}
+
+/// Whether a flow is to be looked at when there were so many before and so many after.
+pub(crate) const fn is_due(before: u64, after: u64) -> bool {
+    before < SAMPLED || before / SAMPLED != after / SAMPLED
+}
+
+impl Unmatched {
+    /// Notes a flow.
+    pub(crate) fn note(&mut self, source: IpAddr, destination: IpAddr) {
+        self.flows += 1;
+        if let Some(network) = self.network(source) {
+            network.from += 1;
+        }
+        if let Some(network) = self.network(destination) {
+            network.to += 1;
+        }
+    }
+
+    /// The place of an address: its own, or that of the network with the fewest flows, which is forgotten. No count is
+    /// too high, and who has many flows keeps its place.
+    fn network(&mut self, address: IpAddr) -> Option<&mut UnmatchedNetwork> {
+        if address == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
+            return None;
+        }
+        let network = network_of(address)?;
+        let new = UnmatchedNetwork { network, from: 0, to: 0 };
+        if let Some(place) = self.networks.iter().position(|known| known.network == network) {
+            return self.networks.get_mut(place);
+        }
+        if self.networks.len() < NETWORKS {
+            self.networks.reserve_exact(NETWORKS - self.networks.len());
+            self.networks.push(new);
+            return self.networks.last_mut();
+        }
+        let fewest = self.networks.iter_mut().min_by_key(|known| known.from + known.to)?;
+        *fewest = new;
+        Some(fewest)
+    }
+
+    /// The networks, the busiest first, and how many flows were looked at.
+    pub(crate) fn busiest(&self) -> (u64, Vec<UnmatchedNetwork>) {
+        let mut networks = self.networks.clone();
+        networks.sort_by_key(|known| (std::cmp::Reverse(known.from + known.to), known.network));
+        (self.flows, networks)
+    }
+}
+
+fn network_of(address: IpAddr) -> Option<Prefix> {
+    let (first, length) = match address {
+        IpAddr::V4(address) => (IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & !0xff)), 24),
+        IpAddr::V6(address) => (IpAddr::V6((address.to_bits() & !((1 << 80) - 1)).into()), 48),
+    };
+    Prefix::new(first, length).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_told_with_the_flows_from_and_to_them() {
+        let mut unmatched = Unmatched::default();
+        let of = |text: &str| text.parse::<IpAddr>().unwrap();
+        unmatched.note(of("192.0.2.7"), of("2001:db8:0:7::9"));
+        unmatched.note(of("192.0.2.9"), of("192.0.2.200"));
+        unmatched.note(of("0.0.0.0"), of("192.0.2.1"));
+        let (flows, networks) = unmatched.busiest();
+        let shown: Vec<_> = networks.iter().map(|it| (it.network.to_string(), it.from, it.to)).collect();
+        assert_eq!(
+            (flows, shown.as_slice()),
+            (3, [("192.0.2.0/24".into(), 2, 2), ("2001:db8::/48".into(), 0, 1)].as_slice())
+        );
+    }
+
+    #[test]
+    fn a_flood_of_addresses_does_not_push_out_the_busy_network() {
+        let mut unmatched = Unmatched::default();
+        for number in 0..10_000_u32 {
+            let stranger = Ipv4Addr::from_bits(0x0a00_0000 + number * 256);
+            unmatched.note(stranger.into(), Ipv4Addr::new(192, 0, 2, 1).into());
+        }
+        let (_, networks) = unmatched.busiest();
+        assert_eq!((networks.len(), networks[0].to), (NETWORKS, 10_000));
+    }
+
+    #[test]
+    fn the_first_flows_are_looked_at_and_then_some() {
+        assert!(is_due(0, 30) && is_due(255, 256) && is_due(500, 530) && !is_due(520, 550));
+    }
+}
