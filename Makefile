@@ -1,7 +1,7 @@
 # make run: builds and starts the collector on its embedded store.   make test: all tests, with what they need.
 # make deb: a Debian package, in target/.   make test-deb: installs one, uses it and purges it, in a namespace, as root.
 # make test-image: the steps of packaging/Dockerfile without Docker, as root.
-# make fuzz: FUZZ_SECONDS (1200) of strangers' octets for each decoder, from the captures where they are at hand.
+# make fuzz: FUZZ_SECONDS (1200) of strangers' octets for all that reads datagrams, files and requests.
 # Needs a Debian machine with cargo; whatever else is missing is installed by its package name.
 
 # Real exporters, servers and readers that the tests run against.

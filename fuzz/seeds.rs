@@ -21,6 +21,13 @@ fn main() -> io::Result<()> {
         write(&folder, &inputs)?;
         println!("{:>6} seeds for {}", inputs.len(), body.name);
     }
+    for body in robustness::BODIES {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(body.name);
+        fs::create_dir_all(&folder)?;
+        let inputs = (body.seeds)();
+        write(&folder, &inputs)?;
+        println!("{:>6} seeds for {}", inputs.len(), body.name);
+    }
     Ok(())
 }
 

@@ -2,6 +2,10 @@ use std::collections::BTreeSet;
 
 use super::*;
 
+#[path = "../../../wire/tests/robustness/changes.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the module is that of the decoders' tests")]
+mod changes;
+
 /// What a file with this text, and these variables, make of the defaults.
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let folder = tempfile::tempdir().unwrap();
@@ -274,4 +278,20 @@ fn keys_show_neither_in_debug_output_nor_in_errors() {
     assert_eq!(config.admin.auth_key.as_ref().unwrap().expose(), "geheim");
     let shown = format!("{config:?} {config:#?}");
     assert!(!shown.contains("geheim") && shown.contains("hidden"), "{shown}");
+}
+
+#[test]
+fn changed_files_are_read_or_refused_with_a_place() {
+    let right = uncommented().into_bytes();
+    let mut random = changes::Random(7);
+    for _ in 0..500 {
+        let mut file = right.clone();
+        for _ in 0..=random.below(4) {
+            changes::change(&mut random, &mut file, &right);
+        }
+        let Ok(text) = String::from_utf8(file) else { continue };
+        if let Err(message) = load(&text, &[]) {
+            assert!(message.starts_with("netflow.toml:"), "{message}");
+        }
+    }
 }

@@ -1,0 +1,174 @@
+//! What the collector itself has written, and the disk or somebody else has changed since.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+
+use accounting::block::{Block, BlockKey, Sums, TableSet, Tables, WriterId};
+use accounting::direction::Direction;
+use accounting::field::{Field, Name, Value};
+use accounting::period::{Interval, Minute, Period};
+use collector::journal::disk::Directory;
+use collector::journal::{Journal, SegmentName, Settings, Sync};
+use flow::{Counters, Exporter, Prefix, Timestamp};
+use storage::spool::{FlushNumber, Spool};
+use storage::{Selection, Sqlite, State, Store};
+use tempfile::TempDir;
+use tokio::runtime::Builder;
+use wire::encode::{NetflowV9, TemplateSpec};
+use wire::{Datagram, FieldSpecifier, Session, SessionLimits, netflow_v9};
+
+/// A block of a store: four octets say which tables it should hold, the rest is its content; as it is, and again with a
+/// checksum that fits, or else no change would come further than to that.
+pub fn block(input: &[u8]) {
+    let Some((tables, content)) = input.split_first_chunk::<4>() else { return };
+    let key = key(TableSet(u32::from_le_bytes(*tables)));
+    let body = &content[..content.len().saturating_sub(4)];
+    let sealed = [body, &crc32fast::hash(body).to_le_bytes()].concat();
+    for content in [content.to_vec(), sealed] {
+        let octets = content.len();
+        let block = Block { key, content };
+        let mut tables = Tables::new();
+        let read = tables.merge(&block, TableSet::ALL);
+        assert!(read.is_ok() || tables.is_empty(), "nothing of a damaged block is counted");
+        assert!(tables.len() <= octets, "{} rows of {octets} octets", tables.len());
+        let mut sums = Sums::default();
+        assert_eq!(sums.merge(&block).is_ok(), read.is_ok(), "both ways of reading agree");
+    }
+}
+
+/// Blocks with every table.
+pub fn blocks() -> Vec<Vec<u8>> {
+    let mut tables = Tables::new();
+    let counters = Counters { bytes: 1_000_000, packets: 1000, flows: 10 };
+    for direction in Direction::ALL {
+        tables.add(direction, Name::ALL, counters);
+        for last in [1, 2, 3, 200] {
+            let addresses =
+                [IpAddr::from([192, 0, 2, last]), IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last.into()])];
+            for value in addresses.map(Value::Address) {
+                tables.add(direction, Name { field: Field::SourceAddress, value }, counters);
+            }
+        }
+        tables.add_other(direction, Field::SourceAddress, counters);
+    }
+    let made = tables.blocks(key(TableSet::ALL).interval, SENDER, prefix(), WRITER, 1, 1);
+    made.into_iter().map(|block| [&block.key.tables.0.to_le_bytes()[..], &block.content].concat()).collect()
+}
+
+const WRITER: WriterId = WriterId(42);
+const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+fn prefix() -> Prefix {
+    Prefix::new(Ipv4Addr::new(192, 0, 2, 0).into(), 24).expect("a first address")
+}
+
+fn key(tables: TableSet) -> BlockKey {
+    let interval = Interval { period: Period::Minute, start: Minute(29_538_719) };
+    BlockKey { interval, sender: SENDER, prefix: prefix(), writer: WRITER, epoch: 1, sequence: 1, part: 0, tables }
+}
+
+/// What an exporter has announced, as it is kept for the next start.
+pub fn announcements(input: &[u8]) {
+    let limits = SessionLimits::default();
+    let body = &input[..input.len().saturating_sub(4)];
+    for octets in [input.to_vec(), [body, &crc32fast::hash(body).to_be_bytes()].concat()] {
+        let mut session = Session::new(limits);
+        let Ok(learnt) = session.learn(&octets) else {
+            assert_eq!(session.templates().count(), 0, "nothing is learnt of what is damaged");
+            continue;
+        };
+        assert!(learnt <= limits.templates.templates && learnt <= octets.len());
+        let mut again = Session::new(limits);
+        assert_eq!(again.learn(&session.announcements()), Ok(learnt), "what was learnt can be kept");
+    }
+}
+
+/// A template, an options template, a sampling rate.
+pub fn announced() -> Vec<Vec<u8>> {
+    let header = netflow_v9::Header { unix_seconds: 1_700_000_000.into(), source_id: 7.into(), ..Default::default() };
+    let template = TemplateSpec::data(256, [8, 12, 1, 2].map(|element| FieldSpecifier::iana(element, 4)));
+    let payload = NetflowV9::new(header).template(&template).finish();
+    let exporter = Exporter::new(SENDER, 4000);
+    let mut session = Session::new(SessionLimits::default());
+    let received = Timestamp::from_seconds(1_700_000_000);
+    session.decode(&Datagram { exporter, received, payload: &payload }, &mut |_| {});
+    vec![session.announcements(), Session::new(SessionLimits::default()).announcements()]
+}
+
+/// A folder in memory, where there is one.
+fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder")
+}
+
+/// The file that holds the collector's identity, its spool and the embedded store.
+pub fn state_file(input: &[u8]) {
+    let folder = folder();
+    let path = folder.path().join("netflow.sqlite");
+    fs::write(&path, input).expect("a file");
+    // Each may refuse; none of them may do anything else.
+    if let Ok(mut state) = State::open(&path) {
+        let _ = (state.durable(), state.next_epoch());
+        if let Ok(spool) = Spool::open(&path, state.writer(), 1 << 20) {
+            let _ = spool.oldest();
+        }
+    }
+    let Ok(store) = Sqlite::open(&path) else { return };
+    let runtime = Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let _ = (store.senders().await, store.writers().await, store.templates().await);
+        let key = key(TableSet::ALL);
+        let selection = Selection { interval: key.interval, sender: SENDER, prefix: prefix(), tables: key.tables };
+        for block in store.read_blocks(&[selection]).await.unwrap_or_default() {
+            let _ = Tables::new().merge(&block, TableSet::ALL);
+        }
+    });
+}
+
+/// A new one, and one with a sender, blocks and templates.
+pub fn state_files() -> Vec<Vec<u8>> {
+    let folder = folder();
+    let path = folder.path().join("netflow.sqlite");
+    drop(State::open(&path).expect("a new file"));
+    let new = fs::read(&path).expect("it is there");
+    let store = Sqlite::open(&path).expect("a good file");
+    let blocks: Vec<Block> = blocks()
+        .iter()
+        .filter_map(|block| {
+            let (tables, content) = block.split_first_chunk::<4>()?;
+            Some(Block { key: key(TableSet(u32::from_le_bytes(*tables))), content: content.to_vec() })
+        })
+        .collect();
+    let runtime = Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        store.add_prefixes(SENDER, &[prefix()]).await.expect("it is taken");
+        store.put_blocks(&blocks).await.expect("they are taken");
+        store.put_templates(&[(SENDER, announced().swap_remove(0))]).await.expect("they are taken");
+    });
+    // With the last connection the write-ahead log goes into the file.
+    drop(store);
+    vec![new, fs::read(&path).expect("it is there")]
+}
+
+/// A segment of the journal, found at the start.
+pub fn journal_segment(input: &[u8]) {
+    let folder = folder();
+    let flush = FlushNumber { epoch: 1, sequence: 1 };
+    let directory = Directory::open(folder.path()).expect("a folder");
+    let name = SegmentName { flush, shard: 0, part: 0 };
+    fs::write(folder.path().join(name.to_string()), input).expect("a file");
+    let settings = Settings { sync: Sync::Off, limit_bytes: 1 << 20 };
+    let journal = Journal::open(Box::new(directory), settings).expect("whatever is in a segment");
+    let mut recovery = journal.recovery();
+    let (mut datagrams, mut octets) = (0, 0);
+    while let Some(datagram) = recovery.next_datagram() {
+        datagrams += 1;
+        octets += datagram.payload.len();
+    }
+    let recovered = recovery.recovered();
+    assert_eq!(recovered.datagrams, datagrams);
+    assert!(octets + usize::try_from(recovered.cut).unwrap_or(usize::MAX) <= input.len(), "{recovered:?}, {octets}");
+    let text = String::from_utf8_lossy(input);
+    if let Some(name) = SegmentName::parse(&text) {
+        assert_eq!(name.to_string(), text, "one name for one segment");
+    }
+}

@@ -1,0 +1,56 @@
+//! The bodies over seeds that went wrong in many ways; `NETFLOW_ROBUSTNESS_ROUNDS` runs more rounds than the usual ones.
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(unreachable_pub, dead_code, reason = "the module is that of the decoders' tests")]
+
+use robustness::{BODIES, Body};
+
+#[path = "../../crates/wire/tests/robustness/changes.rs"]
+mod changes;
+
+use changes::{Random, change};
+
+fn run_changed(name: &str) {
+    let Body { run, seeds, .. } = BODIES.iter().find(|body| body.name == name).expect("the body is in the table");
+    let rounds = std::env::var("NETFLOW_ROBUSTNESS_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    let seeds = seeds();
+    seeds.iter().for_each(|seed| run(seed));
+    let mut random = Random(name.len() as u64);
+    for _ in 0..rounds.unwrap_or(1000) {
+        let mut input = random.of(&seeds).clone();
+        for _ in 0..=random.below(4) {
+            let other = random.of(&seeds);
+            change(&mut random, &mut input, other);
+        }
+        run(&input);
+    }
+}
+
+#[test]
+fn changed_blocks_are_read_or_refused() {
+    run_changed("block");
+}
+
+#[test]
+fn changed_announcements_are_learnt_or_refused() {
+    run_changed("announcements");
+}
+
+#[test]
+fn changed_state_files_are_read_or_refused() {
+    run_changed("state_file");
+}
+
+#[test]
+fn changed_segments_are_read_up_to_the_change() {
+    run_changed("journal_segment");
+}
+
+#[test]
+fn changed_captures_are_read_or_refused() {
+    run_changed("capture_file");
+}
+
+#[test]
+fn changed_requests_are_answered() {
+    run_changed("request");
+}
