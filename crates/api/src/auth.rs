@@ -46,6 +46,7 @@ use crate::error::Error;
 use crate::{ANSWER_TIMEOUT, Api, BODY_LIMIT_BYTES, BODY_TIMEOUT};
 
 use failures::Failures;
+pub(crate) use keys::KeySenders;
 pub use keys::{EmptyKey, Key, Keys, Role, Signatures};
 use nonces::{Nonces, Use, WINDOW_SECONDS};
 use signature::{Signature, Signed, Stamp};
@@ -145,7 +146,11 @@ async fn admit(api: &Api, request: Request) -> Result<Request, Error> {
     if !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         tracing::debug!(key = key.name(), method = %parts.method, path = parts.uri.path(), "signed");
     }
-    Ok(Request::from_parts(parts, Body::from(body)))
+    let mut request = Request::from_parts(parts, Body::from(body));
+    if let Some(senders) = key.senders() {
+        request.extensions_mut().insert(senders);
+    }
+    Ok(request)
 }
 
 fn unauthorized(message: &str) -> Error {

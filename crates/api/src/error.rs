@@ -31,6 +31,8 @@ pub(crate) enum Error {
     PayloadTooLarge(usize),
     /// It would cost too much, or asks for more than is kept; says what to ask instead.
     TooMuch(String),
+    /// All places for what it asks are taken; says which.
+    Busy(String),
     /// The store does not answer; the same request may be sent again.
     Unavailable,
     /// Anything else; the log has it.
@@ -60,7 +62,7 @@ impl Error {
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT"),
             Self::PayloadTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
             Self::TooMuch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "UNPROCESSABLE_ENTITY"),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
+            Self::Busy(_) | Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"),
         }
     }
@@ -71,6 +73,7 @@ impl Error {
             | Self::Unauthorized(message)
             | Self::Forbidden(message)
             | Self::NotFound(message)
+            | Self::Busy(message)
             | Self::TooMuch(message) => message,
             Self::TooManyFailures => {
                 "too many requests of this client were not signed as they should be; good ones are let through".into()

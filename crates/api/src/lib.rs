@@ -37,12 +37,13 @@ use axum::routing::{get, post};
 use storage::Store;
 use tokio::sync::Notify;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
 pub use auth::{EmptyKey, Key, Keys, Role, Signatures, sign};
 pub use openapi::openapi;
 pub use server::{HEADER_LIMIT_BYTES, HEADER_TIMEOUT, MAX_CONNECTIONS, serve};
 
-use routes::{billing, health, index, senders, series, stats, status, top};
+use routes::{billing, health, index, senders, series, stats, status, tap, top};
 use watch::Watch;
 
 /// The largest body of a request; enough for about 20,000 prefixes.
@@ -109,6 +110,7 @@ impl Api {
 
     /// The routes, to be served with [`serve`].
     pub fn router(self) -> Router {
+        let compressed = DefaultPredicate::new().and(NotForContentType::const_new(tap::LINES));
         Router::new()
             .route("/", get(index::show))
             .route("/senders", get(senders::list))
@@ -121,6 +123,7 @@ impl Api {
             .route("/exporters", get(status::exporters))
             .route("/exporters/{sender}", get(status::exporter))
             .route("/unknown", get(status::unknown))
+            .route("/tap", get(tap::show))
             .route("/openapi.json", get(openapi::show))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
@@ -130,7 +133,7 @@ impl Api {
             // `auth` bounds the body.
             .layer(DefaultBodyLimit::disable())
             .layer(middleware::from_fn_with_state(self.clone(), auth::authenticate))
-            .layer(CompressionLayer::new())
+            .layer(CompressionLayer::new().compress_when(compressed))
             .with_state(self)
     }
 }

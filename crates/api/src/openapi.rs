@@ -7,7 +7,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, Securi
 use utoipa::{Modify, OpenApi};
 
 use crate::error::Error;
-use crate::routes::{billing, health, index, senders, series, stats, status, top};
+use crate::routes::{billing, health, index, senders, series, stats, status, tap, top};
 
 /// All routes.
 #[derive(OpenApi)]
@@ -15,8 +15,8 @@ use crate::routes::{billing, health, index, senders, series, stats, status, top}
     info(title = "netflow", description = "What the counters of a flow collector know. docs/rest.md tells it in words."),
     paths(
         index::show, senders::list, senders::show, senders::add, senders::remove, stats::answer, top::show, series::show,
-        billing::show, status::show, status::exporters, status::exporter, status::unknown, health::alive, health::ready,
-        health::metrics
+        billing::show, status::show, status::exporters, status::exporter, status::unknown, tap::show, health::alive,
+        health::ready, health::metrics
     ),
     modifiers(&Signed)
 )]

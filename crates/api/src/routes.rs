@@ -7,6 +7,7 @@ pub(crate) mod senders;
 pub(crate) mod series;
 pub(crate) mod stats;
 pub(crate) mod status;
+pub(crate) mod tap;
 pub(crate) mod top;
 
 use std::collections::HashSet;
@@ -33,7 +34,7 @@ use crate::parameters::now;
 pub(crate) async fn unknown_path(uri: Uri) -> Error {
     Error::NotFound(format!(
         "there is nothing at {}: the paths are /, /senders, /senders/<address>, and /stats/<address>, /top/<address>, \
-         /series/<address>, /billing/<address>, /status, /exporters, /exporters/<address>, /unknown, /openapi.json, \
+         /series/<address>, /billing/<address>, /status, /exporters, /exporters/<address>, /unknown, /tap, /openapi.json, \
          /healthz, /readyz and /metrics",
         Quoted(uri.path())
     ))

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use flow::Timestamp;
 use serde::Serialize;
+use tap::Taps;
 
 pub use detail::{
     AnnouncedRate, Detail, LeftOut, OptionsRecord, Pending, SampledRate, Sampling, Stream, Template, TemplateField,
@@ -32,6 +33,9 @@ pub trait Watch: Debug + Send + Sync {
 
     /// Who sends without being registered, the busiest first.
     fn unknown(&self) -> Vec<Unknown>;
+
+    /// From where its flows can be looked at as they come.
+    fn taps(&self) -> &Taps;
 }
 
 /// The collector as a whole.

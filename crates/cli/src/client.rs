@@ -3,6 +3,7 @@
 //! the command line, where others could see them.
 
 use std::env;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,6 +12,7 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Request;
+use ureq::http::request::Builder;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::config::{Config, Secret};
@@ -80,18 +82,27 @@ impl Client {
         self.try_exchange(method, target, body).map_err(ExitCode::Unreachable.because())
     }
 
+    /// The lines of an answer that goes on for as long as they are read.
+    ///
+    /// # Errors
+    /// When the collector cannot be reached, or refuses.
+    pub(crate) fn lines(&self, target: &str) -> Result<impl Iterator<Item = io::Result<String>> + use<>, Failure> {
+        let request = self.signed("GET", target, "").and_then(|request| Ok(request.body(())?));
+        let request = request.map_err(ExitCode::Failure.because())?;
+        let request = self.agent.configure_request(request).timeout_global(None).timeout_recv_response(Some(TIMEOUT));
+        let response = self.agent.run(request.build());
+        let mut response = response.with_context(|| self.unreachable()).map_err(ExitCode::Unreachable.because())?;
+        let status = response.status().as_u16();
+        if status >= 300 {
+            let content = response.body_mut().read_to_string();
+            Answer { status, body: content.unwrap_or_default() }.refusal()?;
+        }
+        Ok(BufReader::new(response.into_body().into_reader()).lines())
+    }
+
     fn try_exchange(&self, method: &str, target: &str, body: &str) -> anyhow::Result<Answer> {
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce).map_err(|error| anyhow!("no random numbers: {error}"))?;
-        let nonce: String = nonce.iter().map(|octet| format!("{octet:02x}")).collect();
-        let signature = api::sign(self.sign_key.expose(), method, target, seconds, &nonce, body.as_bytes());
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}{target}", self.url))
-            .header("X-Io-Auth", self.auth_key.expose())
-            .header("X-Io-Sign", signature);
-        let unreachable = || format!("cannot ask the collector at {}", self.url);
+        let request = self.signed(method, target, body)?;
+        let unreachable = || self.unreachable();
         let response = if body.is_empty() {
             self.agent.run(request.body(()).with_context(unreachable)?)
         } else {
@@ -101,6 +112,24 @@ impl Client {
         let status = response.status().as_u16();
         let content = response.body_mut().with_config().limit(ANSWER_LIMIT_BYTES).read_to_string();
         Ok(Answer { status, body: content.with_context(unreachable)? })
+    }
+
+    fn unreachable(&self) -> String {
+        format!("cannot ask the collector at {}", self.url)
+    }
+
+    /// A request with its signature, but for the body.
+    fn signed(&self, method: &str, target: &str, body: &str) -> anyhow::Result<Builder> {
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|error| anyhow!("no random numbers: {error}"))?;
+        let nonce: String = nonce.iter().map(|octet| format!("{octet:02x}")).collect();
+        let signature = api::sign(self.sign_key.expose(), method, target, seconds, &nonce, body.as_bytes());
+        Ok(Request::builder()
+            .method(method)
+            .uri(format!("{}{target}", self.url))
+            .header("X-Io-Auth", self.auth_key.expose())
+            .header("X-Io-Sign", signature))
     }
 
     /// The JSON of an answer.

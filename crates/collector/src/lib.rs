@@ -29,6 +29,7 @@ pub mod replay;
 pub mod shard;
 mod start;
 pub mod status;
+mod tapped;
 pub mod unknown;
 mod unmatched;
 

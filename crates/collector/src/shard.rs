@@ -12,11 +12,13 @@ use accounting::period::Minute;
 use accounting::tally::{Tally, TallyLimits};
 use arc_swap::cache::Cache;
 use flow::{DatagramFate, FlowFate, FlowRecord, Tallied, Timestamp};
+use tap::Taps;
 use wire::{Datagram, Message, Record, RecordKind, SessionLimits};
 
 use crate::admission::{Admitted, Snapshot};
 use crate::exporters::{Exporter, Exporters};
 use crate::status::Counts;
+use crate::tapped;
 
 /// What an operator can say about how flows are counted.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +40,7 @@ pub struct Shard {
     exporters: Exporters,
     /// The exporters that this shard has met.
     met: HashMap<IpAddr, Arc<Exporter>>,
+    taps: Taps,
     /// The flows of one datagram, from decoding to attribution.
     flows: Vec<(FlowRecord, Minute)>,
     tally: Tally,
@@ -71,15 +74,22 @@ impl Shard {
             admitted: Cache::new(admitted),
             exporters,
             met: HashMap::new(),
+            taps: Taps::default(),
             flows: Vec::new(),
             tally: Tally::new(rules.tally),
             counts: Counts::default(),
         }
     }
 
+    /// Shows its flows to who looks on, too.
+    #[must_use]
+    pub fn showing(self, taps: Taps) -> Self {
+        Self { taps, ..self }
+    }
+
     /// Takes one datagram through admission, decoding, attribution and tally; says what became of it.
     pub fn take(&mut self, datagram: &Datagram<'_>) -> DatagramFate {
-        let Self { rules, admitted, exporters, met, flows, tally, counts } = self;
+        let Self { rules, admitted, exporters, met, taps, flows, tally, counts } = self;
         let address = datagram.exporter.address;
         let Some(monitored) = admitted.load().get(&address) else {
             counts.datagrams[DatagramFate::Unauthorised] += 1;
@@ -89,7 +99,13 @@ impl Shard {
         let exporter = met.entry(address).or_insert_with(|| exporters.meet(address));
         let mut fates = Tallied::default();
         flows.clear();
-        let mut visit = |record: &Record<'_>| collect(record, rules, flows, &mut fates, counts);
+        let onlookers = taps.of(address);
+        let mut visit = |record: &Record<'_>| {
+            if let Some(onlookers) = &onlookers {
+                tapped::show(record, onlookers);
+            }
+            collect(record, rules, flows, &mut fates, counts);
+        };
         let decoded = match exporter.decode(datagram, &mut visit) {
             Some(decoded) => Some(decoded),
             // It was removed, and registered anew before this shard noticed.

@@ -14,6 +14,7 @@ use accounting::tally::Tally;
 use flow::Timestamp;
 use storage::spool::Spool;
 use storage::{Store, StoreError, WriterState};
+use tap::Taps;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle as Task;
@@ -87,6 +88,7 @@ pub enum StartError {
 pub struct Collector {
     status: Status,
     exporters: Exporters,
+    taps: Taps,
     addresses: Vec<SocketAddr>,
     stop: Arc<AtomicBool>,
     receivers: Vec<JoinHandle<()>>,
@@ -119,10 +121,11 @@ pub async fn start(
     let waiting = PendingBudget::default();
     let remembered = remembered::load(store.as_ref(), spool.as_ref(), settings.rules.session, &waiting).await;
     let exporters = Exporters::new(settings.rules.session, waiting).remembering(remembered);
+    let taps = Taps::default();
     let superseded = Arc::new(Notify::new());
     let flusher = Flusher::new(Arc::clone(&store), writer, settings.keep, status.clone()).over(spool)?;
     let flusher = flusher.releasing(journal.clone());
-    let shard = || Shard::new(settings.rules, admission.admitted(), exporters.clone());
+    let shard = || Shard::new(settings.rules, admission.admitted(), exporters.clone()).showing(taps.clone());
     let (shards, recovered) = journalled::begin(&status, journal.as_ref(), shard, &exporters, flusher.next());
     let sockets = per_thread(sockets, settings.threads);
     for (shard, sockets) in shards.iter().zip(&sockets) {
@@ -158,7 +161,7 @@ pub async fn start(
     };
     let flusher = spawn("flusher", || flusher.run(recovered))?;
     let admission = tokio::spawn(admission.keep_fresh(store, changed));
-    Ok(Collector { status, exporters, addresses, stop, receivers, ticks, flusher, superseded, admission })
+    Ok(Collector { status, exporters, taps, addresses, stop, receivers, ticks, flusher, superseded, admission })
 }
 
 fn spawn<T: Send + 'static>(
@@ -197,6 +200,12 @@ impl Collector {
         self.exporters.clone()
     }
 
+    /// From where its flows can be looked at as they come.
+    #[must_use]
+    pub fn taps(&self) -> Taps {
+        self.taps.clone()
+    }
+
     /// Comes back when another process with this collector's identity has started on the store: this one stores nothing
     /// more, and is to be stopped.
     pub async fn superseded(&self) {
@@ -208,7 +217,8 @@ impl Collector {
     /// # Errors
     /// What the store said, when the last flush could not be stored in time; [`StoreError::Superseded`].
     pub async fn stop(self) -> Result<(), StoreError> {
-        let Self { stop, receivers, ticks, flusher, admission, .. } = self;
+        let Self { stop, receivers, ticks, flusher, admission, taps, .. } = self;
+        taps.close();
         admission.abort();
         stop.store(true, Ordering::Relaxed);
         let died = |_| StoreError::Corrupt("a thread of the collector died; the log says why".into());

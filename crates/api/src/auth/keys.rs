@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::Method;
 use hmac::{Hmac, KeyInit, Mac};
@@ -48,8 +49,12 @@ pub struct Key {
     pub(super) sign: Hmac<Sha256>,
     role: Role,
     /// `None` for all.
-    senders: Option<Vec<IpAddr>>,
+    senders: Option<KeySenders>,
 }
+
+/// The senders that a limited key is good for.
+#[derive(Clone, Debug)]
+pub(crate) struct KeySenders(Arc<[IpAddr]>);
 
 /// A key that protects nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +84,7 @@ impl Key {
     /// The same, for less.
     #[must_use]
     pub fn limited(self, role: Role, senders: Option<Vec<IpAddr>>) -> Self {
-        Self { role, senders, ..self }
+        Self { role, senders: senders.map(|senders| KeySenders(senders.into())), ..self }
     }
 
     /// What the log calls it.
@@ -107,14 +112,36 @@ impl Key {
                 self.role.name()
             )));
         }
-        let Some(senders) = &self.senders else { return Ok(()) };
+        let Some(KeySenders(senders)) = &self.senders else { return Ok(()) };
         let asked = path.trim_start_matches('/').split_once('/').and_then(|(_, sender)| sender.parse().ok());
-        if path == "/" || asked.is_some_and(|sender| senders.contains(&flow::canonical(sender))) {
+        // What `/tap` shows is limited there: its sender stands in the query.
+        if matches!(path, "/" | "/tap") || asked.is_some_and(|sender| senders.contains(&flow::canonical(sender))) {
             return Ok(());
         }
-        let senders: Vec<_> = senders.iter().map(ToString::to_string).collect();
-        Err(Error::Forbidden(format!("the key that signed is good for these senders only: {}", senders.join(", "))))
+        Err(forbidden(senders))
     }
+
+    /// The senders that it is good for; `None` for all.
+    pub(super) fn senders(&self) -> Option<KeySenders> {
+        self.senders.clone()
+    }
+}
+
+impl KeySenders {
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<IpAddr> {
+        self.0.to_vec()
+    }
+
+    /// The sender, when it is one of them.
+    pub(crate) fn permit(&self, sender: IpAddr) -> Result<IpAddr, Error> {
+        if self.0.contains(&sender) { Ok(sender) } else { Err(forbidden(&self.0)) }
+    }
+}
+
+fn forbidden(senders: &[IpAddr]) -> Error {
+    let senders: Vec<_> = senders.iter().map(ToString::to_string).collect();
+    Error::Forbidden(format!("the key that signed is good for these senders only: {}", senders.join(", ")))
 }
 
 impl fmt::Debug for Key {
@@ -212,7 +239,7 @@ mod tests {
             assert_eq!(allowed, expected, "{role:?}");
         }
         let limited = key(Role::Admin, Some("10.0.0.1"));
-        for path in ["/", "/senders/10.0.0.1", "/top/10.0.0.1", "/series/::ffff:10.0.0.1"] {
+        for path in ["/", "/tap", "/senders/10.0.0.1", "/top/10.0.0.1", "/series/::ffff:10.0.0.1"] {
             assert!(may(&limited, get.clone(), path, false), "{path}");
         }
         for path in ["/senders", "/senders/10.0.0.2", "/unknown", "/status", "/top/10.0.0.1/x", "//10.0.0.2"] {

@@ -91,7 +91,7 @@ fn counters(counters: &[Counter]) -> Ordered<CounterView> {
 
 impl Api {
     /// The collector, if this interface belongs to a running one.
-    fn watched(&self) -> Result<&dyn Watch, Error> {
+    pub(crate) fn watched(&self) -> Result<&dyn Watch, Error> {
         let none = || Error::NotFound("no collector runs here: this interface only reads a store".into());
         self.watch.as_deref().ok_or_else(none)
     }

@@ -22,4 +22,5 @@ mod server;
 mod signatures;
 mod stats;
 mod status;
+mod tap;
 mod transport;

@@ -8,14 +8,16 @@ use api::watch::{Arrivals, Counter, Detail, Exporter, Gauge, Ledger, Losses, Rat
 use flow::{DatagramFate, FlowFate, Tallied, Timestamp};
 use serde_json::json;
 use storage::StoreError;
+use tap::Taps;
 
 use crate::client::{ask, send};
 use crate::server::{Server, keys};
 
 /// A collector with one exporter and one stranger.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct MadeUp {
     pub(crate) spooled: f64,
+    pub(crate) taps: Taps,
 }
 
 const ARRIVALS: Arrivals = Arrivals { unit: "datagrams", received: 999, lost: 1, duplicates: 0, late: 2, restarts: 0 };
@@ -72,6 +74,10 @@ impl Watch for MadeUp {
         let address = "2001:db8::1".parse().unwrap();
         vec![Unknown { address, datagrams: 3, last: STARTED, protocol: Some("ipfix") }]
     }
+
+    fn taps(&self) -> &Taps {
+        &self.taps
+    }
 }
 
 fn counters() -> Vec<Counter> {
@@ -87,7 +93,12 @@ fn counters() -> Vec<Counter> {
 }
 
 fn watched(spooled: f64) -> Server {
-    Server::with(keys(), |api| api.watching(std::sync::Arc::new(MadeUp { spooled })))
+    Server::with(keys(), |api| api.watching(std::sync::Arc::new(MadeUp { spooled, taps: Taps::default() })))
+}
+
+/// A collector whose flows are those that are shown to these onlookers.
+pub(crate) fn tapped(taps: &Taps) -> impl Watch + 'static {
+    MadeUp { spooled: 0.0, taps: taps.clone() }
 }
 
 #[test]

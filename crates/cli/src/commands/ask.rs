@@ -8,6 +8,7 @@
 //! | `ask/series.rs` | one name over time |
 //! | `ask/billing.rs` | what a prefix used in a month |
 //! | `ask/selfcheck.rs` | whether all that was counted balances |
+//! | `ask/tap.rs` | flows as they come |
 //! | `ask/curl.rs` | any request, signed |
 #![expect(clippy::indexing_slicing, reason = "what is not there in a JSON value indexes to null")]
 
@@ -17,6 +18,7 @@ pub(crate) mod selfcheck;
 pub(crate) mod senders;
 pub(crate) mod series;
 pub(crate) mod stats;
+pub(crate) mod tap;
 pub(crate) mod top;
 
 use std::io::{self, ErrorKind, Write};

@@ -11,14 +11,14 @@ use crate::collector::{Collector, PATIENCE, shell_block};
 use crate::thirty_flows;
 
 /// What a command prints that has to work.
-fn run(collector: &Collector, arguments: &[&str]) -> String {
+pub(crate) fn run(collector: &Collector, arguments: &[&str]) -> String {
     let (printed, said, code) = collector.command(arguments);
     assert_eq!((code, said.as_str()), (Some(0), ""), "{arguments:?}\n{printed}");
     printed
 }
 
 /// Registers the sender with the command and waits until thirty flows of it are stored.
-fn counted() -> Collector {
+pub(crate) fn counted() -> Collector {
     let collector = Collector::start();
     let added = run(&collector, &["senders", "add", "127.0.0.1", "192.0.2.0/24", "2001:db8::/32"]);
     assert!(added.contains("127.0.0.1  never          192.0.2.0/24\n"), "{added}");

@@ -22,6 +22,7 @@ mod failover;
 mod floods;
 mod generated;
 mod load;
+mod looking_on;
 mod lost_acknowledgements;
 mod proxy;
 mod restarts;

@@ -15,6 +15,7 @@ use collector::exporters::{ExporterStatus, Exporters};
 use collector::ledgers::{self, Ledgers};
 use collector::status::{self, Counts, FlushCounts};
 use flow::{DatagramFate, FlowFate, Timestamp};
+use tap::Taps;
 use wire::Unit;
 
 /// How long rates are taken over.
@@ -27,6 +28,7 @@ pub(super) struct Watched {
     receiving: Vec<SocketAddr>,
     status: status::Status,
     exporters: Exporters,
+    taps: Taps,
     /// How many octets may wait for a store on the network; `None` for the embedded store.
     spool_limit: Option<usize>,
     /// Whether sampled flows are multiplied.
@@ -50,6 +52,7 @@ impl Watched {
             receiving: collector.addresses().to_vec(),
             status: collector.status(),
             exporters: collector.exporters(),
+            taps: collector.taps(),
             spool_limit,
             multiplied,
             rates: Mutex::default(),
@@ -113,6 +116,7 @@ impl Watch for Watched {
         let mut all = counters(&counts);
         all.push(Counter::plain("kernel_drops", "Datagrams that the kernel dropped", counts.kernel_drops));
         all.extend(flush_counters(&flushes));
+        all.extend(tap_counters(&self.taps));
         let Ledgers { checked, all: ledgers } = self.status.ledgers();
         Status {
             started: self.started,
@@ -153,14 +157,20 @@ impl Watch for Watched {
         });
         unknown.collect()
     }
+
+    fn taps(&self) -> &Taps {
+        &self.taps
+    }
 }
 
 impl Watched {
     #[expect(clippy::cast_precision_loss, reason = "what is measured fits 53 bits")]
     fn gauges(&self, flushes: &FlushCounts) -> Vec<Gauge> {
         let gauge = |name, help, value: f64, limit| Gauge { name, help, value, limit };
+        let (onlookers, most) = self.taps.taken();
         let mut gauges = vec![
             gauge("exporters", "Registered exporters that are known", self.exporters.all().len() as f64, None),
+            gauge("taps", "Who looks on at flows as they come", onlookers as f64, Some(most as f64)),
             gauge("last_flush_seconds", "How long the last flush took", flushes.last_took.as_secs_f64(), None),
         ];
         if let Some(limit) = self.spool_limit {
@@ -209,6 +219,13 @@ fn flush_counters(flushes: &FlushCounts) -> [Counter; 4] {
         Counter::plain("blocks", "Blocks that are durable", flushes.blocks),
         Counter::plain("flush_retries", "Times that a flush had to be tried again", flushes.retries),
         Counter::plain("folded_names", "Names that did not fit a limit and were added to other", flushes.folded),
+    ]
+}
+
+fn tap_counters(taps: &Taps) -> [Counter; 2] {
+    [
+        Counter::plain("tap_shown_flows", "Flows that went to who looks on (netflow tap)", taps.shown()),
+        Counter::plain("tap_dropped_flows", "Flows that who looks on could not take in time", taps.dropped()),
     ]
 }
 

@@ -1,0 +1,143 @@
+//! `netflow tap`: the flows of a running collector as they come. What a line looks like is in `tap/line.rs`.
+
+mod line;
+
+use std::env;
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, StdoutLock, Write};
+use std::net::IpAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use anyhow::anyhow;
+use serde_json::Value;
+
+use super::super::interrupt::Interrupt;
+use crate::client::{Client, Connection, target};
+use crate::config::Config;
+use crate::exit_code::{ExitCode, Failure};
+use crate::table::grouped;
+use line::Layout;
+
+/// What to show.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+A filter is made of:
+  [src|dst] host ADDRESS    [src|dst] net PREFIX    [src|dst] port NUMBER    [src|dst] as NUMBER
+  proto NAME|NUMBER, tcp, udp, icmp, icmp6    bytes > NUMBER    packets > NUMBER    (also < >= <= =)
+  and, or, not, parentheses
+Bytes and packets are those of the record, not multiplied by its sampling rate.
+
+Examples:
+  netflow tap
+  netflow tap --exporter 192.0.2.1 'net 172.16.1.0/24 and not port 443'
+  netflow tap -c 100 --json tcp and bytes '>' 1000000")]
+pub(crate) struct Arguments {
+    /// Only what this exporter reports
+    #[arg(long, value_name = "IP")]
+    exporter: Option<IpAddr>,
+    /// Stop after so many flows
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Print JSON, an object a line, as the collector sends it
+    #[arg(long)]
+    json: bool,
+    /// Which flows, such as: src net 10.0.0.0/8 and not port 53
+    filter: Vec<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// How many lines are read ahead.
+const AHEAD: usize = 1024;
+/// How often it is looked whether to stop, when no line comes.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Shows them until it is told to stop, or has shown enough.
+pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+    let Arguments { exporter, count, json, filter, connection } = arguments;
+    let filter = Some(filter.join(" ")).filter(|filter| !filter.is_empty());
+    let target = target("/tap", &[("exporter", exporter.map(|exporter| exporter.to_string())), ("filter", filter)]);
+    let interrupt = Interrupt::watch().map_err(ExitCode::Failure.because())?;
+    let lines = Client::new(&connection, config)?.lines(&target)?;
+    let (sender, ahead) = sync_channel(AHEAD);
+    // Ends with the process at the latest: a read cannot be called back.
+    std::thread::spawn(move || {
+        for line in lines {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    let out = io::stdout();
+    let coloured = out.is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let mut shown = Shown {
+        out: BufWriter::new(out.lock()),
+        layout: (!json).then(|| Layout::new(coloured)),
+        flows: 0,
+        dropped: 0,
+        limit: count.unwrap_or(u64::MAX),
+    };
+    let ended = shown.follow(&ahead, &interrupt);
+    eprintln!("{} flows shown, {} dropped", grouped(shown.flows), grouped(shown.dropped));
+    ended
+}
+
+/// What was shown so far, and where.
+struct Shown<'o> {
+    out: BufWriter<StdoutLock<'o>>,
+    /// `None` to print lines as they come.
+    layout: Option<Layout>,
+    flows: u64,
+    dropped: u64,
+    limit: u64,
+}
+
+impl Shown<'_> {
+    fn follow(&mut self, lines: &Receiver<io::Result<String>>, interrupt: &Interrupt) -> Result<ExitCode, Failure> {
+        match self.try_follow(lines, interrupt) {
+            // Whoever reads it had enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::Success),
+            Err(error) => Err(ExitCode::Failure.because()(error)),
+            Ok(true) => Ok(ExitCode::Success),
+            Ok(false) => Err(ExitCode::Unreachable.because()(anyhow!("the collector does not send any more"))),
+        }
+    }
+
+    /// Whether it was to end; otherwise it was the collector that ended.
+    fn try_follow(&mut self, lines: &Receiver<io::Result<String>>, interrupt: &Interrupt) -> io::Result<bool> {
+        if let Some(layout) = &self.layout {
+            writeln!(self.out, "{}", layout.heading())?;
+        }
+        while self.flows < self.limit && !interrupt.came() {
+            let line = match lines.try_recv() {
+                Ok(line) => line,
+                Err(_) => {
+                    self.out.flush()?;
+                    match lines.recv_timeout(LOOK) {
+                        Ok(line) => line,
+                        Err(RecvTimeoutError::Timeout) => continue,
+                        Err(RecvTimeoutError::Disconnected) => return Ok(false),
+                    }
+                }
+            };
+            // A connection that breaks off ends the lines like one that is closed.
+            let Ok(line) = line else { return Ok(false) };
+            self.show(&line)?;
+        }
+        self.out.flush()?;
+        Ok(true)
+    }
+
+    fn show(&mut self, line: &str) -> io::Result<()> {
+        let Ok(value) = serde_json::from_str::<Value>(line) else { return Ok(()) };
+        match value["dropped"].as_u64() {
+            Some(dropped) if dropped == self.dropped => return Ok(()),
+            Some(dropped) => self.dropped = dropped,
+            None => self.flows += 1,
+        }
+        match &mut self.layout {
+            None => writeln!(self.out, "{line}"),
+            Some(layout) => self.out.write_all(layout.lines(&value).as_bytes()),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! A flow as a line for people: columns that are as wide as what has come so far, so that they stay aligned.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde_json::Value;
+
+use super::super::{number, text};
+use crate::table::{grouped, scaled};
+
+/// How lines are laid out.
+pub(super) struct Layout {
+    coloured: bool,
+    /// Of each column, in characters.
+    widths: [usize; COLUMNS.len()],
+}
+
+/// A column: its heading, on which side it stands, how wide it is to begin with, and its colour (ECMA-48).
+struct Column {
+    heading: &'static str,
+    right: bool,
+    width: usize,
+    colour: &'static str,
+}
+
+const fn column(heading: &'static str, right: bool, width: usize, colour: &'static str) -> Column {
+    Column { heading, right, width, colour }
+}
+
+const DIM: &str = "2";
+const CYAN: &str = "36";
+const PLAIN: &str = "";
+
+const COLUMNS: [Column; 10] = [
+    column("time", false, 12, DIM),
+    column("exporter", false, 13, CYAN),
+    column("proto", false, 5, "33"),
+    column("source", true, 21, PLAIN),
+    column("", false, 1, DIM),
+    column("destination", false, 21, PLAIN),
+    column("packets", true, 7, PLAIN),
+    column("bytes", true, 7, "1"),
+    column("flags", false, 8, "32"),
+    column("as, interfaces, sampling", false, 0, DIM),
+];
+
+impl Layout {
+    pub(super) fn new(coloured: bool) -> Self {
+        Self { coloured, widths: COLUMNS.map(|column| column.width) }
+    }
+
+    /// What the columns are.
+    pub(super) fn heading(&self) -> String {
+        self.row(&COLUMNS.map(|column| column.heading.to_owned()), false)
+    }
+
+    /// A flow; two lines when the record has both of its directions. A line of another kind is told in words.
+    pub(super) fn lines(&mut self, line: &Value) -> String {
+        if let Some(dropped) = line["dropped"].as_u64() {
+            return format!("-- {} flows dropped so far --\n", grouped(dropped));
+        }
+        let flow = &line["flow"];
+        let mut lines = self.line(cells(line, flow, ">"));
+        if !flow["reverse"].is_null() {
+            lines.push_str(&self.line(cells(line, &flow["reverse"], "<")));
+        }
+        lines
+    }
+
+    fn line(&mut self, cells: [String; COLUMNS.len()]) -> String {
+        for (width, cell) in self.widths.iter_mut().zip(&cells) {
+            *width = (*width).max(cell.chars().count());
+        }
+        self.row(&cells, self.coloured) + "\n"
+    }
+
+    fn row(&self, cells: &[String; COLUMNS.len()], coloured: bool) -> String {
+        let mut row = String::new();
+        for ((cell, column), width) in cells.iter().zip(&COLUMNS).zip(self.widths) {
+            let space = " ".repeat(width.saturating_sub(cell.chars().count()));
+            let cell = match coloured && !column.colour.is_empty() && !cell.is_empty() {
+                true => format!("\x1b[{}m{cell}\x1b[0m", column.colour),
+                false => cell.clone(),
+            };
+            row.push_str(&if column.right { format!("{space}{cell} ") } else { format!("{cell}{space} ") });
+        }
+        row.trim_end().to_owned()
+    }
+}
+
+/// The cells of one direction.
+fn cells(line: &Value, amounts: &Value, arrow: &str) -> [String; COLUMNS.len()] {
+    let flow = &line["flow"];
+    let protocol = number(&flow["protocol"]);
+    let end = |address: &str, port: &str| endpoint(&text(&flow[address]), number(&flow[port]), protocol);
+    [
+        time(&text(&line["received"])),
+        text(&line["exporter"]),
+        protocol_name(protocol),
+        end("source", "sourcePort"),
+        arrow.to_owned(),
+        end("destination", "destinationPort"),
+        grouped(number(&amounts["packets"])),
+        scaled(number(&amounts["bytes"]), "B"),
+        line["tcpFlags"].as_u64().filter(|_| protocol == TCP).map_or_else(String::new, flags),
+        rest(line, flow),
+    ]
+}
+
+const TCP: u64 = 6;
+
+/// `12:34:56.789` of a time of RFC 3339.
+fn time(received: &str) -> String {
+    let clock = received.split_once('T').map_or(received, |(_, clock)| clock).trim_end_matches('Z');
+    let (seconds, fraction) = clock.split_once('.').unwrap_or((clock, ""));
+    let milliseconds: String = fraction.chars().chain("000".chars()).take(3).collect();
+    format!("{seconds}.{milliseconds}")
+}
+
+fn protocol_name(number: u64) -> String {
+    let name = match number {
+        1 => "icmp",
+        2 => "igmp",
+        6 => "tcp",
+        17 => "udp",
+        47 => "gre",
+        50 => "esp",
+        58 => "icmp6",
+        89 => "ospf",
+        132 => "sctp",
+        _ => return number.to_string(),
+    };
+    name.to_owned()
+}
+
+/// An address, with its port where the protocol has ports.
+fn endpoint(address: &str, port: u64, protocol: u64) -> String {
+    let has_ports = matches!(protocol, TCP | 17 | 33 | 132 | 136);
+    match (address.parse::<IpAddr>(), u16::try_from(port)) {
+        (Ok(address), Ok(port)) if has_ports => SocketAddr::new(address, port).to_string(),
+        _ => address.to_owned(),
+    }
+}
+
+/// A letter for each flag that is set, as nfdump shows them.
+fn flags(set: u64) -> String {
+    "CEUAPRSF".chars().zip((0..8).rev()).map(|(letter, bit)| if set >> bit & 1 == 1 { letter } else { '.' }).collect()
+}
+
+/// What only some records have.
+fn rest(line: &Value, flow: &Value) -> String {
+    let mut parts = Vec::new();
+    let [from, to] = ["sourceAs", "destinationAs"].map(|key| number(&flow[key]));
+    if from != 0 || to != 0 {
+        parts.push(format!("as {from}>{to}"));
+    }
+    let [input, output] = ["input", "output"].map(|key| line[key].as_u64());
+    if input.is_some() || output.is_some() {
+        let shown = |index: Option<u64>| index.map_or_else(|| "-".to_owned(), |index| index.to_string());
+        parts.push(format!("if {}>{}", shown(input), shown(output)));
+    }
+    let rate = number(&flow["sampling"]["rate"]);
+    if rate > 1 {
+        parts.push(format!("1:{rate}"));
+    }
+    parts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn flow() -> Value {
+        json!({
+            "received": "2026-11-25T12:34:56.7Z", "exporter": "192.0.2.1", "protocol": "ipfix",
+            "flow": {
+                "source": "198.51.100.7", "destination": "192.0.2.1", "protocol": 6, "sourcePort": 50_000,
+                "destinationPort": 443, "sourceAs": 64_500, "destinationAs": 0, "bytes": 1_234_567, "packets": 1234,
+                "flows": 1, "sampling": {"rate": 1000, "source": "options"},
+            },
+            "tcpFlags": 0x1b, "input": 3, "output": 4,
+        })
+    }
+
+    #[test]
+    fn a_line_says_who_how_much_and_by_which_way() {
+        let mut layout = Layout::new(false);
+        assert_eq!(
+            layout.heading(),
+            "time         exporter      proto                source   destination           packets   bytes flags    as, \
+             interfaces, sampling"
+        );
+        assert_eq!(
+            layout.lines(&flow()),
+            "12:34:56.700 192.0.2.1     tcp      198.51.100.7:50000 > 192.0.2.1:443           1,234 1.23 MB ...AP.SF as \
+             64500>0 if 3>4 1:1000\n"
+        );
+        assert_eq!(layout.lines(&json!({"dropped": 1234})), "-- 1,234 flows dropped so far --\n");
+    }
+
+    #[test]
+    fn columns_grow_and_stay_aligned() {
+        let (mut layout, mut wide) = (Layout::new(false), flow());
+        wide["flow"]["source"] = json!("2001:db8:1111:2222:3333:4444:5555:6666");
+        wide["flow"]["reverse"] = json!({"bytes": 40, "packets": 1, "flows": 1});
+        let lines = layout.lines(&wide);
+        let columns: Vec<_> = lines.lines().map(|line| line.find(['<', '>']).unwrap()).collect();
+        assert_eq!(columns[0], columns[1]);
+        assert_eq!(layout.lines(&flow()).find('>').unwrap(), columns[0]);
+        assert!(lines.lines().nth(1).unwrap().contains("]:50000 < 192.0.2.1:443"), "{lines}");
+    }
+
+    #[test]
+    fn protocols_without_ports_show_none_and_colours_change_nothing_but_colour() {
+        let mut icmp = flow();
+        icmp["flow"]["protocol"] = json!(1);
+        let plain = Layout::new(false).lines(&icmp);
+        assert!(plain.contains("icmp") && !plain.contains(":443") && !plain.contains("AP.SF"), "{plain}");
+        let coloured = Layout::new(true).lines(&icmp);
+        let bare: String = coloured.split("\x1b[").skip(1).map(|part| part.split_once('m').unwrap().1).collect();
+        assert_eq!(bare.trim_end(), plain.trim_end());
+        assert_ne!(coloured, plain);
+    }
+}

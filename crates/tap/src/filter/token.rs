@@ -1,0 +1,42 @@
+//! A filter as words, signs and parentheses, each with its column. What they mean is `parser`'s matter.
+
+use super::FilterError;
+
+/// A word or sign, and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Token<'t> {
+    pub(super) text: &'t str,
+    /// In characters, from 1.
+    pub(super) column: usize,
+}
+
+/// Signs that stand for themselves; of those that begin alike the longer one first.
+const SIGNS: [&str; 11] = ["(", ")", ">=", "<=", "==", ">", "<", "=", "&&", "||", "!"];
+
+/// The tokens of a text, and the column behind it.
+pub(super) fn tokens(text: &str) -> Result<(Vec<Token<'_>>, usize), FilterError> {
+    let (mut tokens, mut rest, mut column) = (Vec::new(), text, 1);
+    while let Some(first) = rest.chars().next() {
+        let length = if first.is_whitespace() {
+            first.len_utf8()
+        } else if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
+            sign.len()
+        } else {
+            rest.find(|character: char| !is_in_word(character)).unwrap_or(rest.len())
+        };
+        let (token, behind) = rest.split_at_checked(length).unwrap_or((rest, ""));
+        if token.is_empty() {
+            return Err(FilterError { column, message: format!("{first:?} has no meaning in a filter") });
+        }
+        if !first.is_whitespace() {
+            tokens.push(Token { text: token, column });
+        }
+        column += token.chars().count();
+        rest = behind;
+    }
+    Ok((tokens, column))
+}
+
+fn is_in_word(character: char) -> bool {
+    character.is_alphanumeric() || ".:/_-".contains(character)
+}
