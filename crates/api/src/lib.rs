@@ -41,7 +41,7 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 
 pub use auth::{EmptyKey, Key, Keys, Role, Signatures, sign};
 pub use openapi::openapi;
-pub use server::{HEADER_LIMIT_BYTES, HEADER_TIMEOUT, MAX_CONNECTIONS, serve};
+pub use server::{HEADER_LIMIT_BYTES, HEADER_TIMEOUT, MAX_CONNECTIONS, Offer, serve};
 
 use routes::{billing, health, index, senders, series, stats, status, tap, top};
 use watch::Watch;
@@ -75,6 +75,12 @@ impl Api {
     pub fn new(store: Arc<dyn Store>, keys: Keys, senders_changed: Arc<Notify>) -> Self {
         let (keys, memory) = (Arc::new(keys), Arc::default());
         Self { store, keys, senders_changed, keep: [None; 5], memory, watch: None, open_metrics: true }
+    }
+
+    /// The same interface for whoever has other keys; it remembers the same requests.
+    #[must_use]
+    pub fn for_keys(self, keys: Keys) -> Self {
+        Self { keys: Arc::new(keys), ..self }
     }
 
     /// Says how long counters are kept, by `period as usize`: what may have expired is not summed.

@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,7 +13,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -32,13 +31,23 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long accepting rests when the process has no file descriptor or no memory left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// Serves the router until `shutdown` is ready; then lets running requests end.
+/// What is served.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// What answers requests.
+    pub router: Router,
+}
+
+/// Serves what is offered until `shutdown` is ready; then lets running requests end. While it runs, another offer may
+/// come: connections stay, and each request is answered by what is offered when it comes. And another listener may come
+/// and take the place of the one that there is.
 ///
 /// # Errors
 /// When the listener is not usable.
 pub async fn serve(
-    listener: TcpListener,
-    router: Router,
+    mut listener: TcpListener,
+    mut listeners: mpsc::Receiver<TcpListener>,
+    offers: watch::Receiver<Offer>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     listener.local_addr()?;
@@ -49,6 +58,10 @@ pub async fn serve(
     loop {
         let accepted = tokio::select! {
             () = &mut shutdown => break,
+            Some(another) = listeners.recv() => {
+                listener = another;
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
         while running.try_join_next().is_some() {}
@@ -57,7 +70,7 @@ pub async fn serve(
                 // Without a place the stream is dropped, which closes it.
                 if let Some(connection) = connections.open() {
                     let client = Client(client.ip());
-                    running.spawn(run(stream, client, connection, router.clone(), stopping.clone()));
+                    running.spawn(run(stream, client, connection, offers.clone(), stopping.clone()));
                 }
             }
             // The client gave up before it was its turn.
@@ -80,19 +93,18 @@ async fn run(
     stream: TcpStream,
     client: Client,
     connection: Connection,
-    router: Router,
+    offers: watch::Receiver<Offer>,
     mut stopping: watch::Receiver<()>,
 ) {
     // Answers are small and written at once: waiting for more to send would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
     }
-    let service = Arc::new(TowerToHyperService::new(router));
     let seat = connection.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(seat.clone());
         request.extensions_mut().insert(client);
-        let service = Arc::clone(&service);
+        let service = TowerToHyperService::new(offers.borrow().router.clone());
         async move { Ok::<_, Infallible>(service.call(request).await.unwrap_or_else(|never| match never {})) }
     });
     let mut http = std::pin::pin!(

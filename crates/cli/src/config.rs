@@ -85,8 +85,25 @@ pub(crate) struct Server {
     pub(crate) cores: Option<NonZero<usize>>,
     /// `statuslog`: how often a line of totals is logged; `None` ("never" in the file) for not at all.
     pub(crate) statuslog: Option<Duration>,
+    /// `logLevel`: how much is logged.
+    pub(crate) log_level: LogLevel,
     /// `receiveBuffer`: octets that the kernel is asked to buffer for each socket.
     pub(crate) receive_buffer: usize,
+}
+
+/// How much is logged: this, and what weighs more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogLevel {
+    /// What went wrong.
+    Error,
+    /// What an operator should look at.
+    Warn,
+    /// What happened.
+    Info,
+    /// What was done.
+    Debug,
+    /// Everything.
+    Trace,
 }
 
 /// Who may use the REST interface.
@@ -228,6 +245,7 @@ impl Default for Config {
             server: Server {
                 cores: None,
                 statuslog: Some(Duration::from_secs(10 * SECOND)),
+                log_level: LogLevel::Info,
                 receive_buffer: 32 * 1024 * 1024,
             },
             admin: Admin::default(),
@@ -310,6 +328,23 @@ impl Config {
 }
 
 impl Config {
+    /// The configuration of a collector that was started with this one and is told to take another: keys that are not live
+    /// stay as they are.
+    pub(crate) fn with_live_of(&self, other: Self) -> Self {
+        let Self { storage, redis, cassandra, data_dir, .. } = self.clone();
+        let Server { cores, receive_buffer, .. } = self.server;
+        Self {
+            server: Server { cores, receive_buffer, ..other.server },
+            storage,
+            redis,
+            cassandra,
+            data_dir,
+            // What Cassandra drops by itself is decided when it is written.
+            retention: if storage == Storage::Cassandra { self.retention.clone() } else { other.retention },
+            ..other
+        }
+    }
+
     /// Where a collector with this configuration serves its REST interface, seen from its own machine.
     pub(crate) fn url(&self) -> String {
         let mut address = self.http.listen;

@@ -6,18 +6,17 @@ mod commands;
 mod config;
 mod exit_code;
 mod keys;
+mod log;
 mod service_manager;
 mod store;
 mod table;
 
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process;
 
 use clap::Parser;
 use commands::Command;
 use exit_code::Failure;
-use tracing_subscriber::filter::LevelFilter;
 
 /// The version, and the commit that a release was built from.
 const VERSION: &str = env!("NETFLOW_VERSION");
@@ -37,7 +36,7 @@ struct Arguments {
 
 fn main() -> process::ExitCode {
     let Arguments { config, command } = Arguments::parse();
-    log_to_standard_error();
+    log::to_standard_error();
     let code = match command.unwrap_or(Command::Serve).run(config.as_deref()) {
         Ok(code) => code,
         Err(Failure { code, error }) => {
@@ -46,12 +45,4 @@ fn main() -> process::ExitCode {
         }
     };
     code.into()
-}
-
-/// Lines of what happens, for people and for journald. RUST_LOG chooses which.
-fn log_to_standard_error() {
-    let level =
-        tracing_subscriber::EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
-    let ansi = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(level).with_writer(io::stderr).with_ansi(ansi).with_target(false).init();
 }

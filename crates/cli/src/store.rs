@@ -76,8 +76,8 @@ pub(crate) fn shortest_life(config: &Config) -> Option<Duration> {
 /// When its directory cannot be made or read.
 pub(crate) fn journal(config: &Config) -> anyhow::Result<Arc<Journal>> {
     let path = config.data_dir.join("journal");
-    let settings = journal::Settings { sync: config.journal.sync, limit_bytes: config.journal.max_bytes as u64 };
-    let opened = Directory::open(&path).and_then(|directory| Journal::open(Box::new(directory), settings));
+    let opened =
+        Directory::open(&path).and_then(|directory| Journal::open(Box::new(directory), config.journal_settings()));
     opened.with_context(|| format!("cannot open the journal {}", path.display()))
 }
 
@@ -121,6 +121,11 @@ impl Config {
             },
             tally: accounting::tally::TallyLimits::default(),
         }
+    }
+
+    /// How much the journal may hold, and how surely.
+    pub(crate) fn journal_settings(&self) -> journal::Settings {
+        journal::Settings { sync: self.journal.sync, limit_bytes: self.journal.max_bytes as u64 }
     }
 
     /// How long blocks are kept.

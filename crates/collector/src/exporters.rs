@@ -30,7 +30,7 @@ use crate::unmatched::{self, Unmatched};
 /// The table, shared by all shards and by whoever tells about it.
 #[derive(Clone, Debug)]
 pub struct Exporters {
-    limits: SessionLimits,
+    limits: Arc<Mutex<SessionLimits>>,
     waiting: PendingBudget,
     /// Whether what exporters announce is given away, to be kept over a restart.
     announcing: bool,
@@ -86,7 +86,13 @@ impl Exporters {
     /// A table of nobody. Sessions share the budget for data that wait for a template.
     #[must_use]
     pub fn new(limits: SessionLimits, waiting: PendingBudget) -> Self {
-        Self { limits, waiting, announcing: false, known: Arc::default(), unknown: Arc::default() }
+        Self {
+            limits: Arc::new(Mutex::new(limits)),
+            waiting,
+            announcing: false,
+            known: Arc::default(),
+            unknown: Arc::default(),
+        }
     }
 
     /// Goes on with what exporters announced before, and gives away what they announce.
@@ -99,8 +105,16 @@ impl Exporters {
     /// The exporter of this address, known from now on.
     pub(crate) fn meet(&self, address: IpAddr) -> Arc<Exporter> {
         self.unknown.forget(address);
-        let new = || Arc::new(Exporter::new(Session::with_budget(self.limits, self.waiting.clone())));
+        let new = || Arc::new(Exporter::new(Session::with_budget(*locked(&self.limits), self.waiting.clone())));
         Arc::clone(locked(&self.known).entry(address).or_insert_with(new))
+    }
+
+    /// Bounds what is remembered of each exporter anew.
+    pub(crate) fn set_limits(&self, limits: SessionLimits) {
+        *locked(&self.limits) = limits;
+        for (_, exporter) in self.sorted() {
+            locked(&exporter.memory).session.set_limits(limits);
+        }
     }
 
     /// Notes a datagram of somebody who is not registered.

@@ -128,6 +128,14 @@ impl Flusher {
         Ok(flusher)
     }
 
+    /// Keeps blocks for as long as is said from now on, and lets as much wait.
+    pub fn set(&mut self, keep: Keep, spool_bytes: Option<u64>) {
+        self.keep = keep;
+        if let (Some(spool), Some(limit)) = (&mut self.spool, spool_bytes) {
+            spool.set_limit(limit);
+        }
+    }
+
     /// Whether another process with this identity has started on the store. Then nothing is put any more.
     #[must_use]
     pub fn is_superseded(&self) -> bool {

@@ -88,7 +88,7 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Journal {
     disk: Box<dyn Disk>,
-    settings: Settings,
+    settings: Mutex<Settings>,
     /// Every segment that is there, with its octets.
     segments: Mutex<BTreeMap<SegmentName, u64>>,
     /// The newest flush that was let go of: what is there of it and of earlier ones could not be removed.
@@ -132,7 +132,7 @@ impl Journal {
         let counts = Counts { octets: segments.values().sum(), ..Counts::default() };
         Ok(Arc::new(Self {
             disk,
-            settings,
+            settings: Mutex::new(settings),
             segments: Mutex::new(segments),
             released: Mutex::default(),
             counts: Mutex::new(counts),
@@ -146,6 +146,15 @@ impl Journal {
     #[must_use]
     pub fn counts(&self) -> Counts {
         *locked(&self.counts)
+    }
+
+    /// Keeps more or less, or more or less surely, from now on.
+    pub fn set(&self, settings: Settings) {
+        *locked(&self.settings) = settings;
+    }
+
+    fn settings(&self) -> Settings {
+        *locked(&self.settings)
     }
 
     /// How many segments there are.
@@ -173,7 +182,7 @@ impl Journal {
         let mut segments: Vec<_> = locked(&self.segments).keys().copied().collect();
         segments.retain(|segment| Some(segment.flush) > released);
         // The process that wrote it may have died before it synced it, and it has to stay until it is flushed.
-        if self.settings.sync != Sync::Off {
+        if self.settings().sync != Sync::Off {
             let synced = segments.iter().try_for_each(|segment| self.disk.sync(&segment.to_string()));
             if let Err(error) = synced.and_then(|()| self.disk.sync_names()) {
                 locked(&self.counts).sync_errors += 1;
@@ -256,7 +265,7 @@ impl Journal {
             counts.octets += octets;
             counts.written += datagrams;
         }
-        match self.settings.sync {
+        match self.settings().sync {
             Sync::Off => {}
             Sync::Interval => {
                 if !open.is_unsynced.swap(true, Ordering::Acquire) {
@@ -275,7 +284,7 @@ impl Journal {
 
     /// Whether so many octets more are within the limit.
     fn require_room(&self, octets: u64) -> io::Result<()> {
-        let limit = self.settings.limit_bytes;
+        let limit = self.settings().limit_bytes;
         match self.counts().octets {
             used if used + octets <= limit => Ok(()),
             used => Err(io::Error::new(

@@ -27,6 +27,8 @@ pub struct Journalled {
     pub read: u64,
     /// By the position of their sockets in the thread's set.
     pub(crate) drops: Vec<KernelDrops>,
+    /// What was dropped at sockets that were closed since it was last asked.
+    pub(crate) dropped_at_closed: u64,
     published: Arc<Mutex<Counts>>,
 }
 
@@ -105,7 +107,14 @@ pub fn begin(
     let mut shards = Vec::new();
     for (number, published) in (0..).zip(status.shards()) {
         let journal = journal.map(|journal| journal.writer(number, first));
-        shards.push(Journalled { shard: shard(), journal, read: 0, drops: Vec::new(), published });
+        shards.push(Journalled {
+            shard: shard(),
+            journal,
+            read: 0,
+            drops: Vec::new(),
+            dropped_at_closed: 0,
+            published,
+        });
     }
     if let Some(journal) = shards.first_mut().and_then(|first| first.journal.as_mut()) {
         journal.carry(exporters.waiting());

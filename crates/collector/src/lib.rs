@@ -10,12 +10,14 @@
 //! What all shards know of each exporter is in [`exporters`] (its counts in `heard`, a sample of flows that match no
 //! prefix in `unmatched`), who sends without being registered in [`unknown`]. What
 //! senders announced before a restart comes back from [`remembered`].
-//! [`start`](start()) puts the pieces together for sockets, [`replay`] for captures; [`status`] counts what became of
-//! everything, and [`ledgers`] tells at every flush whether that balances.
+//! [`start`](start()) puts the pieces together for sockets, [`replay`] for captures; [`Change`] is what a collector can be
+//! told while it runs; [`status`] counts what became of everything, and [`ledgers`] tells at every flush whether that
+//! balances.
 //!
 //! **Invariant:** a shard never waits for a store and never reads a clock; it is driven alike by sockets and captures.
 
 pub mod admission;
+mod change;
 pub mod exporters;
 pub mod flusher;
 mod heard;
@@ -33,4 +35,5 @@ mod tapped;
 pub mod unknown;
 mod unmatched;
 
+pub use change::{Change, Prepared};
 pub use start::{Collector, Settings, StartError, start};

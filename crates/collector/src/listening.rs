@@ -11,27 +11,36 @@ use udp::{PassedSockets, Socket};
 
 use crate::start::{Settings, StartError};
 
+/// An address that is received at.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// The configured addresses that it stands for: its own, unless the port was left to the kernel. A passed socket of
+    /// both families stands for two.
+    pub(crate) configured: Vec<SocketAddr>,
+    /// Where it is bound.
+    pub(crate) bound: SocketAddr,
+    /// Whether somebody else holds its sockets too.
+    pub(crate) is_passed: bool,
+}
+
+/// The sockets of an address.
+pub(crate) type Bound = (Place, Vec<Socket>);
+
 /// The sockets of each address: those that were passed, or else one for each thread.
-pub(crate) fn listen(settings: &mut Settings) -> Result<Vec<Vec<Socket>>, StartError> {
+pub(crate) fn listen(settings: &mut Settings) -> Result<Vec<Bound>, StartError> {
     let passed = std::mem::take(&mut settings.passed);
     let mut bound = adopt(settings, passed)?;
     for address in &settings.listen {
         // The passed ones are there first: one that takes both families would be in the way of binding the other.
-        if bound.iter().flatten().any(|socket| socket.serves(*address)) {
-            continue;
-        }
-        match udp::bind(*address, settings.threads, settings.receive_buffer) {
-            Ok(sockets) => bound.push(sockets),
-            // A host without IPv6 has no [::] to bind; its IPv4 addresses serve it well.
-            Err(error)
-                if lacks_family(&error) && settings.listen.iter().any(SocketAddr::is_ipv4) && address.is_ipv6() =>
-            {
-                tracing::warn!(%address, %error, "this host has no IPv6; not receiving there");
-            }
-            Err(error) => return Err(StartError::Listen { address: *address, error }),
+        let serves = |(_, sockets): &&mut Bound| sockets.iter().any(|socket| socket.serves(*address));
+        if let Some((place, _)) = bound.iter_mut().find(serves) {
+            place.configured.push(*address);
+        } else {
+            bound.extend(open(*address, settings, &[])?);
         }
     }
-    let granted = bound.iter().flatten().map(Socket::receive_buffer).min().ok_or(StartError::NoAddress)?;
+    let granted = bound.iter().flat_map(|(_, sockets)| sockets).map(Socket::receive_buffer).min();
+    let granted = granted.ok_or(StartError::NoAddress)?;
     if granted < settings.receive_buffer {
         tracing::warn!(
             granted,
@@ -43,8 +52,33 @@ pub(crate) fn listen(settings: &mut Settings) -> Result<Vec<Vec<Socket>>, StartE
     Ok(bound)
 }
 
+/// Binds an address beside those that there are; `None` where this host has no IPv6.
+pub(crate) fn open(address: SocketAddr, settings: &Settings, there: &[Place]) -> Result<Option<Bound>, StartError> {
+    // Two families never overlap: [::] is bound for IPv6 alone.
+    let overlaps = |Place { bound, .. }: &Place| {
+        let everywhere = bound.ip().is_unspecified() || address.ip().is_unspecified();
+        everywhere && bound.port() == address.port() && bound.is_ipv4() == address.is_ipv4()
+    };
+    let bind = match there.iter().any(overlaps) {
+        true => udp::bind_beside,
+        false => udp::bind,
+    };
+    match bind(address, settings.threads, settings.receive_buffer) {
+        Ok(sockets) => {
+            let bound = sockets.first().map_or(address, Socket::address);
+            Ok(Some((Place { configured: vec![address], bound, is_passed: false }, sockets)))
+        }
+        // A host without IPv6 has no [::] to bind; its IPv4 addresses serve it well.
+        Err(error) if lacks_family(&error) && settings.listen.iter().any(SocketAddr::is_ipv4) && address.is_ipv6() => {
+            tracing::warn!(%address, %error, "this host has no IPv6; not receiving there");
+            Ok(None)
+        }
+        Err(error) => Err(StartError::Listen { address, error }),
+    }
+}
+
 /// The passed sockets of each address that has some.
-fn adopt(settings: &Settings, passed: Vec<UdpSocket>) -> Result<Vec<Vec<Socket>>, StartError> {
+fn adopt(settings: &Settings, passed: Vec<UdpSocket>) -> Result<Vec<Bound>, StartError> {
     let mut passed = PassedSockets { datagrams: passed, ..PassedSockets::default() };
     let mut adopted = Vec::new();
     for address in &settings.listen {
@@ -56,7 +90,7 @@ fn adopt(settings: &Settings, passed: Vec<UdpSocket>) -> Result<Vec<Vec<Socket>>
             .map_err(|error| StartError::Listen { address: *address, error })?;
         let dropped = sockets.iter().map(Socket::dropped_before).fold(0, u32::wrapping_add);
         tracing::info!(%address, sockets = sockets.len(), dropped, "the sockets were passed; so many datagrams were dropped there before this start");
-        adopted.push(sockets);
+        adopted.push((Place { configured: Vec::new(), bound: *address, is_passed: true }, sockets));
     }
     match passed.datagrams.first().map(UdpSocket::local_addr) {
         Some(Ok(address)) => Err(StartError::Passed(address)),
@@ -67,11 +101,6 @@ fn adopt(settings: &Settings, passed: Vec<UdpSocket>) -> Result<Vec<Vec<Socket>>
 fn lacks_family(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
         || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
-}
-
-/// Where they receive, each address once.
-pub(crate) fn addresses(by_address: &[Vec<Socket>]) -> Vec<SocketAddr> {
-    by_address.iter().filter_map(|sockets| sockets.first()).map(Socket::address).collect()
 }
 
 /// From the sockets of each address to the sockets of each thread. Addresses with few sockets begin at different threads.

@@ -5,8 +5,9 @@
 //! counting into the tallies that they have. So a slow store costs no memory beyond two tallies a shard, and nobody waits for it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use udp::{Batch, DropCount, Socket, SocketSet};
 use wire::Datagram;
 
 use crate::journalled::Journalled;
+use crate::shard::Shard;
 use crate::status::locked;
 
 /// Datagrams a system call.
@@ -32,11 +34,25 @@ pub(crate) struct KernelDrops {
     answered: u32,
 }
 
+/// What a receiving thread is told while it runs.
+pub(crate) enum SocketChange {
+    /// Read this one too.
+    Open(Socket),
+    /// Read what waits in those that are bound here, and close them.
+    Close {
+        address: SocketAddr,
+        /// Goes when it is done.
+        _closing: Sender<()>,
+    },
+}
+
 /// One receiving thread.
 pub(crate) struct ReceiverThread {
     pub(crate) counting: Arc<Mutex<Journalled>>,
     pub(crate) sockets: SocketSet,
     pub(crate) stop: Arc<AtomicBool>,
+    /// Sockets to read, or to read no longer.
+    pub(crate) changes: Receiver<SocketChange>,
     /// Goes when the thread ends.
     pub(crate) _running: Sender<()>,
 }
@@ -46,10 +62,37 @@ impl ReceiverThread {
     pub(crate) fn run(mut self) {
         let mut batch = Batch::new(BATCH);
         while !self.stop.load(Ordering::Relaxed) {
+            self.take_changes(&mut batch);
             self.read(&mut batch, NAP);
         }
+        self.take_changes(&mut batch);
         let end = Instant::now() + LAST_READ;
         while self.read(&mut batch, Duration::ZERO) > 0 && Instant::now() < end {}
+    }
+
+    fn take_changes(&mut self, batch: &mut Batch) {
+        while let Ok(change) = self.changes.try_recv() {
+            match change {
+                SocketChange::Open(socket) => {
+                    locked(&self.counting).drops.push(KernelDrops::of(&socket));
+                    self.sockets.add(socket);
+                }
+                SocketChange::Close { address, _closing } => self.close(address, batch),
+            }
+        }
+    }
+
+    fn close(&mut self, address: SocketAddr, batch: &mut Batch) {
+        while let Some(index) = self.sockets.sockets().iter().position(|socket| socket.address() == address) {
+            let end = Instant::now() + LAST_READ;
+            while let Some(socket) = self.sockets.sockets().get(index)
+                && matches!(take_batch(&self.counting, index, socket, batch), Ok(1..))
+                && Instant::now() < end
+            {}
+            let mut counting = locked(&self.counting);
+            counting.forget_drops(index);
+            self.sockets.remove(index);
+        }
     }
 
     /// Waits for datagrams and takes one batch of each socket that has some; returns how many there were.
@@ -58,16 +101,7 @@ impl ReceiverThread {
         let Self { counting, sockets, .. } = self;
         let result: io::Result<()> = sockets.wait(timeout).and_then(|ready| {
             for (index, socket) in ready {
-                let received = batch.receive(socket)?;
-                count += received;
-                let mut counting = locked(counting);
-                counting.read += received as u64;
-                counting.note_drops(index, batch);
-                for it in batch.iter() {
-                    let datagram = Datagram { exporter: it.source.into(), received: it.received, payload: it.payload };
-                    counting.take(&datagram, socket.address());
-                }
-                counting.commit();
+                count += take_batch(counting, index, socket, batch)?;
             }
             Ok(())
         });
@@ -77,6 +111,20 @@ impl ReceiverThread {
         }
         count
     }
+}
+
+/// Takes one batch of the socket at this position; returns how many datagrams it has.
+fn take_batch(counting: &Mutex<Journalled>, index: usize, socket: &Socket, batch: &mut Batch) -> io::Result<usize> {
+    let received = batch.receive(socket)?;
+    let mut counting = locked(counting);
+    counting.read += received as u64;
+    counting.note_drops(index, batch);
+    for it in batch.iter() {
+        let datagram = Datagram { exporter: it.source.into(), received: it.received, payload: it.payload };
+        counting.take(&datagram, socket.address());
+    }
+    counting.commit();
+    Ok(received)
 }
 
 impl Journalled {
@@ -91,18 +139,13 @@ impl Journalled {
     /// Counts the drops that were not told of, because nothing has come since; says how many were dropped since it was last
     /// asked.
     pub(crate) fn ask_for_drops(&mut self) -> u64 {
-        let mut dropped = 0;
-        for KernelDrops { count, counted, answered } in &mut self.drops {
-            match count.read() {
-                Ok(Some(now)) => {
-                    dropped += newly_dropped(now, answered);
-                    self.shard.dropped(newly_dropped(now, counted));
-                }
-                Ok(None) => {}
-                Err(error) => tracing::debug!(%error, "the kernel does not say how many datagrams it has dropped"),
-            }
-        }
-        dropped
+        let closed = std::mem::take(&mut self.dropped_at_closed);
+        closed + self.drops.iter_mut().map(|drops| drops.ask(&mut self.shard)).sum::<u64>()
+    }
+
+    /// Asks for the last time at a socket that is closed; those behind it move up.
+    fn forget_drops(&mut self, index: usize) {
+        self.dropped_at_closed += self.drops.remove(index).ask(&mut self.shard);
     }
 }
 
@@ -110,6 +153,22 @@ impl KernelDrops {
     pub(crate) fn of(socket: &Socket) -> Self {
         let before = socket.dropped_before();
         Self { count: DropCount::of(socket), counted: before, answered: before }
+    }
+
+    /// Has a shard count what was not told of; says how many were dropped since this was last asked.
+    fn ask(&mut self, shard: &mut Shard) -> u64 {
+        let Self { count, counted, answered } = self;
+        match count.read() {
+            Ok(Some(now)) => {
+                shard.dropped(newly_dropped(now, counted));
+                newly_dropped(now, answered)
+            }
+            Ok(None) => 0,
+            Err(error) => {
+                tracing::debug!(%error, "the kernel does not say how many datagrams it has dropped");
+                0
+            }
+        }
     }
 }
 

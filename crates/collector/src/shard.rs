@@ -87,6 +87,11 @@ impl Shard {
         Self { taps, ..self }
     }
 
+    /// Counts by other rules from now on; the bounds of open counters stay as they are.
+    pub(crate) fn set_rules(&mut self, rules: Rules) {
+        self.rules = Rules { tally: self.rules.tally, ..rules };
+    }
+
     /// Takes one datagram through admission, decoding, attribution and tally; says what became of it.
     pub fn take(&mut self, datagram: &Datagram<'_>) -> DatagramFate {
         let Self { rules, admitted, exporters, met, taps, flows, tally, counts } = self;

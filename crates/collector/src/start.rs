@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -27,8 +27,8 @@ use crate::flusher::{FIRST_PAUSE, Flusher, Keep, LONGEST_PAUSE};
 use crate::journal::{self, Journal};
 use crate::journalled::{self, Journalled};
 use crate::ledgers::Counted;
-use crate::listening::{addresses, listen, per_thread};
-use crate::receiver::{KernelDrops, ReceiverThread};
+use crate::listening::{Place, listen, per_thread};
+use crate::receiver::{KernelDrops, ReceiverThread, SocketChange};
 use crate::remembered;
 use crate::shard::{Rules, Sealed, Shard};
 use crate::status::{Status, locked};
@@ -87,11 +87,18 @@ pub enum StartError {
 /// A running collector.
 pub struct Collector {
     status: Status,
-    exporters: Exporters,
+    pub(crate) exporters: Exporters,
     taps: Taps,
-    addresses: Vec<SocketAddr>,
+    /// As it was started, but for what has changed since.
+    pub(crate) settings: Settings,
+    pub(crate) places: Vec<Place>,
+    pub(crate) shards: Vec<Arc<Mutex<Journalled>>>,
+    pub(crate) journal: Option<Arc<Journal>>,
+    pub(crate) flushing: Arc<Mutex<Flushing>>,
     stop: Arc<AtomicBool>,
     receivers: Vec<JoinHandle<()>>,
+    /// To each of the receivers.
+    pub(crate) socket_changes: Vec<Sender<SocketChange>>,
     /// Syncs the journal.
     ticks: Option<JoinHandle<()>>,
     flusher: JoinHandle<Result<(), StoreError>>,
@@ -114,8 +121,7 @@ pub async fn start(
     changed: Arc<Notify>,
 ) -> Result<Collector, StartError> {
     let admission = Admission::load(store.as_ref()).await?;
-    let sockets = listen(&mut settings)?;
-    let addresses = addresses(&sockets);
+    let (places, sockets): (Vec<_>, Vec<_>) = listen(&mut settings)?.into_iter().unzip();
     let status = Status::new(settings.threads);
     let stop = Arc::new(AtomicBool::new(false));
     let waiting = PendingBudget::default();
@@ -132,9 +138,12 @@ pub async fn start(
         locked(shard).drops = sockets.iter().map(KernelDrops::of).collect();
     }
     let (running, ended) = channel();
-    let mut receivers = Vec::new();
+    let (mut receivers, mut socket_changes) = (Vec::new(), Vec::new());
     for (number, (sockets, counting)) in sockets.into_iter().zip(&shards).enumerate() {
+        let (change, changes) = channel();
+        socket_changes.push(change);
         let thread = ReceiverThread {
+            changes,
             counting: Arc::clone(counting),
             sockets: SocketSet::new(sockets),
             stop: Arc::clone(&stop),
@@ -144,16 +153,18 @@ pub async fn start(
     }
     drop(running);
     let ticks = journal.as_ref().map(|journal| tick(Arc::clone(journal), Arc::clone(&stop))).transpose()?;
+    let interval = settings.flush_interval;
+    let flushing = Arc::new(Mutex::new(Flushing { interval, keep: settings.keep, spool_bytes: None }));
     let flusher = FlusherThread {
         flusher,
-        journal,
+        journal: journal.clone(),
         status: status.clone(),
         counted: Counted::default(),
         exporters: exporters.clone(),
         empties: shards.iter().map(|_| Tally::new(settings.rules.tally)).collect(),
-        shards,
+        shards: shards.clone(),
         ended,
-        flush_interval: settings.flush_interval,
+        flushing: Arc::clone(&flushing),
         stop: Arc::clone(&stop),
         runtime: Handle::current(),
         tries: Tries::now(),
@@ -161,7 +172,23 @@ pub async fn start(
     };
     let flusher = spawn("flusher", || flusher.run(recovered))?;
     let admission = tokio::spawn(admission.keep_fresh(store, changed));
-    Ok(Collector { status, exporters, taps, addresses, stop, receivers, ticks, flusher, superseded, admission })
+    Ok(Collector {
+        status,
+        exporters,
+        taps,
+        settings,
+        places,
+        shards,
+        journal,
+        flushing,
+        stop,
+        receivers,
+        socket_changes,
+        ticks,
+        flusher,
+        superseded,
+        admission,
+    })
 }
 
 fn spawn<T: Send + 'static>(
@@ -184,8 +211,8 @@ fn tick(journal: Arc<Journal>, stop: Arc<AtomicBool>) -> Result<JoinHandle<()>, 
 impl Collector {
     /// Where it receives, with the ports that the kernel chose where 0 was asked for.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.places.iter().map(|place| place.bound).collect()
     }
 
     /// What became of everything so far.
@@ -233,6 +260,15 @@ impl Collector {
     }
 }
 
+/// How the flusher flushes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flushing {
+    pub(crate) interval: Duration,
+    pub(crate) keep: Keep,
+    /// What the spool may hold; `None` is what it was opened with.
+    pub(crate) spool_bytes: Option<u64>,
+}
+
 /// The thread between the shards and the store.
 struct FlusherThread {
     flusher: Flusher,
@@ -246,7 +282,7 @@ struct FlusherThread {
     empties: Vec<Tally>,
     /// Disconnected when all receivers have ended.
     ended: Receiver<()>,
-    flush_interval: Duration,
+    flushing: Arc<Mutex<Flushing>>,
     stop: Arc<AtomicBool>,
     runtime: Handle,
     tries: Tries,
@@ -267,13 +303,15 @@ impl FlusherThread {
         let mut maintained = Minute(0);
         let mut sealed_at = Instant::now();
         loop {
+            let Flushing { interval, keep, spool_bytes } = *locked(&self.flushing);
+            self.flusher.set(keep, spool_bytes);
             let until_next_try = self.tries.next.saturating_duration_since(Instant::now());
             let nap = if self.flusher.waiting() > 0 { until_next_try.min(LOOK) } else { LOOK };
-            let until_next_cut = self.flush_interval.saturating_sub(sealed_at.elapsed());
+            let until_next_cut = interval.saturating_sub(sealed_at.elapsed());
             if self.ended.recv_timeout(nap.min(until_next_cut)) == Err(RecvTimeoutError::Disconnected) {
                 break;
             }
-            if sealed_at.elapsed() >= self.flush_interval {
+            if sealed_at.elapsed() >= interval {
                 sealed_at = Instant::now();
                 outcome = self.go_on(outcome);
             }

@@ -93,6 +93,11 @@ impl Spool {
         Ok(Self { connection, writer, limit_bytes, bytes, accepted_bytes, waiting })
     }
 
+    /// Lets more or less wait from now on.
+    pub const fn set_limit(&mut self, limit_bytes: u64) {
+        self.limit_bytes = limit_bytes;
+    }
+
     /// How many flushes wait to be accepted.
     #[must_use]
     pub fn waiting(&self) -> u64 {

@@ -21,4 +21,4 @@ mod steer;
 pub use passed::PassedSockets;
 pub use receive::{Batch, Received, SocketSet};
 pub use send::{Outgoing, Sender};
-pub use socket::{DropCount, Socket, adopt, bind, try_bind};
+pub use socket::{DropCount, Socket, adopt, bind, bind_beside, try_bind};

@@ -200,6 +200,20 @@ impl SocketSet {
         Self { sockets, polled }
     }
 
+    /// Waits for one more.
+    pub fn add(&mut self, socket: Socket) {
+        self.polled.push(libc::pollfd { fd: socket.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 });
+        self.sockets.push(socket);
+    }
+
+    /// Waits no longer for the one at this position, and gives it back; those behind it move up.
+    pub fn remove(&mut self, index: usize) -> Option<Socket> {
+        (index < self.sockets.len()).then(|| {
+            self.polled.remove(index);
+            self.sockets.remove(index)
+        })
+    }
+
     /// All of them.
     #[must_use]
     pub fn sockets(&self) -> &[Socket] {

@@ -85,6 +85,15 @@ pub fn bind(address: SocketAddr, threads: usize, receive_buffer: usize) -> io::R
     if address.port() != 0 {
         try_bind(address)?;
     }
+    bind_beside(address, threads, receive_buffer)
+}
+
+/// As [`bind`], where this process has sockets of an overlapping address (the same port of one address and of all) that
+/// it is about to close. Does not notice when another program of the same user is there.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn bind_beside(address: SocketAddr, threads: usize, receive_buffer: usize) -> io::Result<Vec<Socket>> {
     let first = bind_one(address, receive_buffer)?;
     let address = first.address;
     if threads > 1 {

@@ -130,6 +130,10 @@ impl Pending {
         Self { limits, budget, sets: HashMap::new(), octets: 0, swept: Timestamp::EPOCH }
     }
 
+    pub(crate) const fn set_limits(&mut self, limits: PendingLimits) {
+        self.limits = limits;
+    }
+
     /// Lets a set wait; says whether there was room.
     pub(crate) fn hold(&mut self, message: &Message, id: u16, content: &[u8]) -> bool {
         let charge = content.len() + OVERHEAD;

@@ -119,6 +119,12 @@ impl Session {
         }
     }
 
+    /// Goes on with other limits; what is known already and exceeds them goes when its time comes.
+    pub fn set_limits(&mut self, limits: SessionLimits) {
+        self.memory.templates.set_limits(limits.templates);
+        self.memory.pending.set_limits(limits.pending);
+    }
+
     /// Decodes a datagram of this exporter. Each record is visited as it is met; sets that waited for a template are
     /// visited when it comes, with the message that they came in.
     pub fn decode(&mut self, datagram: &Datagram<'_>, visit: &mut impl FnMut(&Record<'_>)) -> Decoded {

@@ -227,6 +227,10 @@ impl TemplateStore {
         self.limits
     }
 
+    pub(crate) const fn set_limits(&mut self, limits: TemplateLimits) {
+        self.limits = limits;
+    }
+
     /// Forgets all templates of a domain that were announced from a port: the exporter has started again.
     pub(crate) fn forget_domain(&mut self, protocol: Protocol, domain: u32, port: u16) {
         let of_domain = |key: &&TemplateKey| key.protocol == protocol && key.domain == domain;

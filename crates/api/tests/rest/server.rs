@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, Period};
-use api::{Api, Keys, serve};
+use api::{Api, Keys, Offer, serve};
 use async_trait::async_trait;
+use axum::Router;
 use flow::{Prefix, Timestamp};
 use storage::{Memory, Retention, Selection, Sender, Store, StoreError, WriterState};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, watch};
 
 pub(crate) const AUTH_KEY: &str = "3f9a4b1e-auth";
 pub(crate) const SIGN_KEY: &str = "c1d2-sign key";
@@ -29,6 +30,15 @@ pub(crate) struct Server {
     pub(crate) store: Arc<Memory>,
     pub(crate) senders_changed: Arc<Notify>,
     pub(crate) runtime: Runtime,
+}
+
+/// Serves this and never anything else.
+pub(crate) async fn serve_always(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    serve(listener, mpsc::channel(1).1, watch::channel(Offer { router }).1, stop).await.unwrap();
 }
 
 impl Server {
@@ -69,7 +79,7 @@ impl Server {
         let router = with(Api::new(served, keys, Arc::clone(&senders_changed))).router();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        runtime.spawn(serve(listener, router, pending()));
+        runtime.spawn(serve_always(listener, router, pending()));
         Self { address, store, senders_changed, runtime }
     }
 

@@ -1,55 +1,60 @@
 //! `netflow serve`: receives, counts, and serves the REST interface until it is told to stop.
 
+mod interface;
+mod running;
 mod watched;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::Context;
-use api::{Api, Signatures};
-use collector::status::Status;
+use api::Offer;
 use collector::{Settings, StartError};
 use flow::Timestamp;
 use storage::state::State;
 use storage::{Store, StoreError, WriterState};
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, oneshot};
+use tokio::signal::unix::{self, SignalKind};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use udp::PassedSockets;
 
-use crate::config::{Config, Loaded, Storage};
+use self::running::{Running, StatusLog};
+use self::watched::Watched;
+use crate::config::{Config, Loaded};
 use crate::exit_code::{ExitCode, Failure};
-use crate::keys::{self, Keys, Place};
-use crate::{service_manager, store};
+use crate::{log, service_manager, store};
 
 /// Runs until SIGTERM or SIGINT; comes back when everything that was received is stored.
 pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
     let Loaded { config, file, .. } = loaded;
-    match file {
+    log::set_level(config.server.log_level);
+    match &file {
         Some(file) => tracing::info!("configuration read from {}", file.display()),
         None => tracing::info!("no configuration file: defaults and environment"),
     }
     let passed = PassedSockets::take().map_err(ExitCode::Listen.because())?;
     store::make_directory(&config.data_dir).map_err(ExitCode::Store.because())?;
     let runtime = Runtime::new().map_err(ExitCode::Failure.because())?;
-    runtime.block_on(serve(&config, passed))?;
+    runtime.block_on(serve(&config, file, passed))?;
     Ok(ExitCode::Success)
 }
 
-async fn serve(config: &Config, mut passed: PassedSockets) -> Result<(), Failure> {
-    let keys = keys(config)?;
+async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets) -> Result<(), Failure> {
+    let keys = interface::keys(config)?;
     // The identity first: a second collector on the same directory must not touch anything.
     let mut identity = State::open(&store::path(config)).map_err(ExitCode::Store.because())?;
     let store = store::open(config).map_err(ExitCode::Store.because())?;
     let writer = begin_epoch(&mut identity, store.as_ref(), config).await.map_err(ExitCode::Store.because())?;
-    let mut stop = StopSignals::watch().map_err(ExitCode::Failure.because())?;
+    let mut signals = Signals::watch().map_err(ExitCode::Failure.because())?;
 
-    let listener = listener(config.http.listen, passed.take_stream(config.http.listen))
-        .await
-        .with_context(|| format!("cannot serve the REST interface at {} (http.listen)", config.http.listen))
+    let at = config.http.listen;
+    let passed_stream = passed.take_stream(at);
+    let is_listener_passed = passed_stream.is_some();
+    let listener = interface::listener(at, passed_stream)
+        .with_context(|| format!("cannot serve the REST interface at {at} (http.listen)"))
         .map_err(ExitCode::Listen.because())?;
     if let Some(stranger) = passed.streams.first() {
         return Err(ExitCode::Listen.because()(not_configured(stranger)));
@@ -70,27 +75,21 @@ async fn serve(config: &Config, mut passed: PassedSockets) -> Result<(), Failure
         tracing::info!("receiving at {address}");
     }
     tracing::info!("serving http://{serving}");
-    service_manager::tell(service_manager::State::Ready);
+    let watched = Arc::new(Watched::new(&collector, config));
+    let interface = interface::interface(config, store, keys, senders_changed)?.watching(Arc::clone(&watched) as _);
+    let router = interface::configured(interface.clone(), config).router();
+    let (offers, offered) = watch::channel(Offer { router });
+    let (listeners, moves) = mpsc::channel(1);
     let (end_server, server_ends) = oneshot::channel::<()>();
-    let watched = Arc::new(watched::Watched::new(&collector, spool_limit(config), config.netflow.calculate_samples));
-    let sampling = Arc::clone(&watched);
-    let sampling = tokio::spawn(async move { sampling.keep_sampling().await });
-    let router = interface(config, store, keys, senders_changed)?.watching(watched).router();
-    let server = tokio::spawn(api::serve(listener, router, async { drop(server_ends.await) }));
-    let status_log = config.server.statuslog.map(|interval| tokio::spawn(log_status(collector.status(), interval)));
-
-    tokio::select! {
-        () = stop.arrived() => {}
-        () = collector.superseded() => {}
-    }
-    tracing::info!("stopping: storing what was received");
-    service_manager::tell(service_manager::State::Stopping);
-    sampling.abort();
-    if let Some(task) = status_log {
-        task.abort();
-    }
-    let status = collector.status();
-    let stored = collector.stop().await;
+    let server = tokio::spawn(api::serve(listener, moves, offered, async { drop(server_ends.await) }));
+    let status_log = StatusLog::default();
+    let config = config.clone();
+    let mut running =
+        Running { file, config, collector, interface, offers, listeners, is_listener_passed, watched, status_log };
+    service_manager::tell(service_manager::State::Ready);
+    run_until_stopped(&mut running, &mut signals).await;
+    let status = running.collector.status();
+    let stored = running.collector.stop().await;
     tracing::info!("{}", status.counts());
     drop(end_server);
     if let Ok(Err(error)) = server.await {
@@ -102,11 +101,24 @@ async fn serve(config: &Config, mut passed: PassedSockets) -> Result<(), Failure
     })
 }
 
-/// The socket of the REST interface: the one that was passed, or a new one.
-async fn listener(address: SocketAddr, passed: Option<StdListener>) -> io::Result<TcpListener> {
-    let Some(passed) = passed else { return TcpListener::bind(address).await };
-    passed.set_nonblocking(true)?;
-    TcpListener::from_std(passed)
+/// Comes back when it has to stop.
+async fn run_until_stopped(running: &mut Running, signals: &mut Signals) {
+    let watched = Arc::clone(&running.watched);
+    let sampling = tokio::spawn(async move { watched.keep_sampling().await });
+    running.status_log.set(running.config.server.statuslog, running.collector.status());
+    loop {
+        tokio::select! {
+            signal = signals.arrived() => match signal {
+                Signal::Stop => break,
+                Signal::Reload => running.reload().await,
+            },
+            () = running.collector.superseded() => break,
+        }
+    }
+    tracing::info!("stopping: storing what was received");
+    service_manager::tell(service_manager::State::Stopping);
+    sampling.abort();
+    running.status_log.end();
 }
 
 fn not_configured(stranger: &StdListener) -> anyhow::Error {
@@ -115,52 +127,6 @@ fn not_configured(stranger: &StdListener) -> anyhow::Error {
         "the socket of {address} was passed by the service manager, but http.listen is another address: make \
          ListenStream= of the socket unit and the configuration say the same"
     )
-}
-
-/// The keys of the REST interface; says where they are, never what.
-fn keys(config: &Config) -> Result<api::Keys, Failure> {
-    let keys = Keys::load(&config.admin, &config.data_dir).map_err(ExitCode::Store.because())?;
-    match &keys.place {
-        Place::Configuration => tracing::info!("the keys of the REST interface are configured"),
-        Place::File { path, made: false } => tracing::info!("the keys of the REST interface are in {}", path.display()),
-        Place::File { path, made: true } => {
-            tracing::info!("made keys for the REST interface; they are in {}", path.display());
-        }
-    }
-    let more = match &config.admin.keys_file {
-        Some(path) => keys::named(path).map_err(ExitCode::Config.because())?,
-        None => Vec::new(),
-    };
-    if config.admin.signature != Signatures::Strict && !config.http.listen.ip().is_loopback() {
-        tracing::warn!(
-            "requests may be signed as the original did, and come over the network at {}: who reads one can send others \
-             like it; set admin.signature = \"strict\", or let a proxy with TLS stand before it",
-            config.http.listen
-        );
-    }
-    let keys = api::Keys::new(keys.auth.expose(), keys.sign.expose()).map_err(ExitCode::Config.because())?;
-    Ok(keys.with(more).accepting(config.admin.signature))
-}
-
-/// The REST interface as it is configured.
-fn interface(
-    config: &Config,
-    store: Arc<dyn Store>,
-    keys: api::Keys,
-    senders_changed: Arc<Notify>,
-) -> Result<Api, Failure> {
-    let nonces = config.data_dir.join("nonces");
-    let interface = Api::new(store, keys, senders_changed)
-        .keeping(config.keep().periods)
-        .remembering(&nonces)
-        .with_context(|| format!("cannot remember requests in {}", nonces.display()))
-        .map_err(ExitCode::Store.because())?;
-    Ok(if config.admin.open_metrics { interface } else { interface.with_signed_metrics() })
-}
-
-/// How much may wait for the store; `None` for the embedded one, which is never waited for.
-fn spool_limit(config: &Config) -> Option<usize> {
-    (config.storage != Storage::Sqlite).then_some(config.spool.max_bytes)
 }
 
 fn start_failure(error: StartError) -> Failure {
@@ -191,10 +157,15 @@ async fn begin_epoch(identity: &mut State, store: &dyn Store, config: &Config) -
     Ok(state)
 }
 
+/// Where to receive; any protocol at any of them.
+fn listen(config: &Config) -> Vec<SocketAddr> {
+    config.netflow.listen.iter().chain(&config.sflow.listen).copied().collect()
+}
+
 fn settings(config: &Config) -> Settings {
     Settings {
         passed: Vec::new(),
-        listen: config.netflow.listen.iter().chain(&config.sflow.listen).copied().collect(),
+        listen: listen(config),
         threads: config.threads(),
         receive_buffer: config.server.receive_buffer,
         flush_interval: config.flush_interval,
@@ -203,31 +174,38 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-/// The line of totals, as often as was asked for.
-async fn log_status(status: Status, interval: Duration) {
-    let mut ticks = tokio::time::interval(interval);
-    ticks.tick().await;
-    loop {
-        ticks.tick().await;
-        tracing::info!("{}", status.counts());
-    }
+/// What this process was told.
+enum Signal {
+    /// To end: SIGTERM (systemd, kill) or SIGINT (a terminal).
+    Stop,
+    /// To read its configuration again: SIGHUP.
+    Reload,
 }
 
-/// SIGTERM (systemd, kill) and SIGINT (a terminal).
-struct StopSignals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+struct Signals {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+    hang_up: unix::Signal,
+    /// Whether it was started in a terminal, whose end is told by SIGHUP too.
+    had_terminal: bool,
 }
 
-impl StopSignals {
-    fn watch() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+impl Signals {
+    fn watch() -> io::Result<Self> {
+        let [terminate, interrupt, hang_up] =
+            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(unix::signal);
+        let had_terminal = io::stderr().is_terminal();
+        Ok(Self { terminate: terminate?, interrupt: interrupt?, hang_up: hang_up?, had_terminal })
     }
 
-    async fn arrived(&mut self) {
+    async fn arrived(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.hang_up.recv() => {
+                let is_closed = self.had_terminal && !io::stderr().is_terminal();
+                if is_closed { Signal::Stop } else { Signal::Reload }
+            }
         }
     }
 }

@@ -23,6 +23,9 @@ const HEAD: &str = "\
 #
 # Durations are a whole number and a unit: s, m (minutes), h, d, y (365 days). Sizes have the unit KiB, MiB or GiB.
 # Addresses are <address>:<port>; an IPv6 address stands in brackets. What fits stands in parentheses.
+#
+# What is live takes effect while netflow runs, when it is told to read this file again: systemctl reload netflow, or
+# SIGHUP. Everything else needs a restart.
 ";
 
 const MARKDOWN_HEAD: &str = "\
@@ -40,6 +43,10 @@ Durations are a whole number and a unit: `s`, `m` (minutes), `h`, `d`, `y` (365 
 
 `netflow check-config` tells whether a configuration is right and can be used, `netflow config` which settings are in
 force and where each is from.
+
+A running collector reads its configuration again when it gets SIGHUP (`systemctl reload netflow`); no datagram is lost.
+Settings that take effect at a reload say so below; a change of the others is named in the log and waits for a restart. A
+configuration with a mistake in it is refused as a whole, and the one in force stays.
 ";
 
 const MAN_DESCRIPTION: &str = "\
@@ -48,7 +55,8 @@ variable of the environment that stands with it, which wins over the file; there
 commas. No setting is needed.";
 const MAN_UNITS: &str = "\
 Durations are a whole number and a unit: s, m (minutes), h, d, y (365 days). Sizes have the unit KiB, MiB or GiB. \
-An IPv6 address stands in brackets, such as [2001:db8::1]:2055.";
+An IPv6 address stands in brackets, such as [2001:db8::1]:2055. What takes effect at a reload does so when a running \
+netflow gets SIGHUP; everything else needs a restart.";
 
 /// What stands before the first key of each section; nothing above all sections.
 fn begins_section(key: &Key, previous: &mut Option<&'static str>) -> Option<(&'static str, &'static str)> {
@@ -67,6 +75,10 @@ fn form_of(key: &Key) -> String {
     (key.place)(&mut Config::default()).form()
 }
 
+fn effect_of(key: &Key) -> &'static str {
+    if key.is_live { "at a reload" } else { "at a restart" }
+}
+
 /// `packaging/netflow.toml`: every key with its text, commented out at its default.
 pub(crate) fn toml() -> String {
     let mut document = HEAD.to_owned();
@@ -75,7 +87,8 @@ pub(crate) fn toml() -> String {
         if let Some((name, text)) = begins_section(key, &mut section) {
             let _ = write!(document, "\n[{name}]\n{}", comment(text));
         }
-        let text = format!("{} ({})", key.text, form_of(key));
+        let live = if key.is_live { "; live" } else { "" };
+        let text = format!("{} ({}{live})", key.text, form_of(key));
         let _ = write!(document, "\n{}#{} = {}\n", comment(&text), key.last(), default_of(key));
     }
     document
@@ -108,12 +121,13 @@ pub(crate) fn markdown() -> String {
         }
         let _ = write!(
             document,
-            "\n### {}\n{}\n\n- default: `{}`\n- what fits: {}\n- variable: `{}`\n",
+            "\n### {}\n{}\n\n- default: `{}`\n- what fits: {}\n- variable: `{}`\n- takes effect: {}\n",
             key.name,
             wrap(&escape_markdown(key.text), WIDTH).join("\n"),
             default_of(key),
             escape_markdown(&form_of(key)),
-            key.variable()
+            key.variable(),
+            effect_of(key)
         );
     }
     document
@@ -139,12 +153,13 @@ pub(crate) fn man() -> String {
         }
         let _ = write!(
             page,
-            ".TP\n.B {} = {}\n{}\n.br\nWhat fits: {}. Variable: {}\n",
+            ".TP\n.B {} = {}\n{}\n.br\nWhat fits: {}. Variable: {}. Takes effect: {}.\n",
             key.last(),
             escape_roff(&default_of(key)),
             escape_roff(key.text),
             escape_roff(&form_of(key)),
-            key.variable()
+            key.variable(),
+            effect_of(key)
         );
     }
     page + ".SH SEE ALSO\n.BR netflow (1),\n.BR netflow\\-check\\-config (1),\n.BR netflow\\-config (1)\n"

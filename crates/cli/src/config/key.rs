@@ -13,6 +13,8 @@ pub(crate) struct Key {
     pub(crate) name: &'static str,
     /// Where its value stands in the configuration, and which values fit there.
     pub(crate) place: fn(&mut Config) -> Place<'_>,
+    /// Whether a running collector takes a new value when it is told to read its configuration again.
+    pub(crate) is_live: bool,
     /// What it does, for who reads the reference. What fits, the default and the variable are told beside it.
     pub(crate) text: &'static str,
 }
@@ -45,6 +47,14 @@ impl Key {
     /// What a file would say to set it to its default.
     pub(crate) fn default(&self) -> Option<String> {
         self.literal(&Config::default())
+    }
+
+    /// Whether two configurations say different things.
+    pub(crate) fn differs(&self, one: &Config, other: &Config) -> bool {
+        match ((self.place)(&mut one.clone()), (self.place)(&mut other.clone())) {
+            (Place::Secret(one), Place::Secret(other)) => one != other,
+            (one, other) => one.literal() != other.literal(),
+        }
     }
 
     /// What a file would say to set it to what it is; `None` when that is a secret.

@@ -10,7 +10,7 @@ use collector::journal::Sync;
 
 use super::key::Key;
 use super::place::{Place, Words};
-use super::{Config, DAY, HOUR, MINUTE, SECOND, Storage, YEAR};
+use super::{Config, DAY, HOUR, LogLevel, MINUTE, SECOND, Storage, YEAR};
 
 impl Words for Signatures {
     const WORDS: &'static [(&'static str, Self)] =
@@ -20,6 +20,16 @@ impl Words for Signatures {
 impl Words for Sync {
     const WORDS: &'static [(&'static str, Self)] =
         &[("off", Self::Off), ("interval", Self::Interval), ("batch", Self::Batch)];
+}
+
+impl Words for LogLevel {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
 }
 
 impl Words for Storage {
@@ -40,8 +50,14 @@ fn age(place: &mut Option<Duration>, least_seconds: u64) -> Place<'_> {
     Place::DurationOr(place, "forever", seconds(least_seconds, 100 * YEAR))
 }
 
-const fn key(name: &'static str, place: fn(&mut Config) -> Place<'_>, text: &'static str) -> Key {
-    Key { name, place, text }
+/// A key that a running collector takes at a reload. It has to be in `Config::with_live_of` as well.
+const fn live(name: &'static str, place: fn(&mut Config) -> Place<'_>, text: &'static str) -> Key {
+    Key { name, place, is_live: true, text }
+}
+
+/// A key that is read at the start only.
+const fn fixed(name: &'static str, place: fn(&mut Config) -> Place<'_>, text: &'static str) -> Key {
+    Key { name, place, is_live: false, text }
 }
 
 /// Each section and what it is about.
@@ -53,7 +69,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("sflow", "sFlow."),
     (
         "retention",
-        "How long counters are kept for each minute, hour, day, month and year. Each is summed into the next before it goes, so it is kept at least until the next has ended.",
+        "How long counters are kept for each minute, hour, day, month and year. Each is summed into the next before it goes, so it is kept at least until the next has ended. Where Cassandra is the storage, a change needs a restart.",
     ),
     ("redis", "How to reach Redis, where it is the storage."),
     ("cassandra", "How to reach Cassandra, where it is the storage."),
@@ -67,86 +83,88 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
 /// All keys in the order of the reference; those of a section stand together.
 #[rustfmt::skip]
 pub(crate) const KEYS: &[Key] = &[
-    key("storage", |config| Place::Choice(&mut config.storage),
+    fixed("storage", |config| Place::Choice(&mut config.storage),
         "Where registered senders and counters are kept: \"sqlite\" is a file in dataDir; \"redis\" and \"cassandra\" are servers that several collectors can share, see [redis] and [cassandra]."),
-    key("dataDir", |config| Place::Path(&mut config.data_dir),
+    fixed("dataDir", |config| Place::Path(&mut config.data_dir),
         "The directory of everything that is kept on disk; made when it is not there. A relative path starts at the directory that netflow is started in. Installed as a service, netflow gets /var/lib/netflow."),
-    key("flushInterval", |config| Place::Duration(&mut config.flush_interval, seconds(SECOND, 5 * MINUTE)),
+    live("flushInterval", |config| Place::Duration(&mut config.flush_interval, seconds(SECOND, 5 * MINUTE)),
         "How often what was counted is stored."),
-    key("clockLimit", |config| Place::Duration(&mut config.clock_limit, seconds(SECOND, 366 * DAY)),
+    live("clockLimit", |config| Place::Duration(&mut config.clock_limit, seconds(SECOND, 366 * DAY)),
         "How far the time that an exporter writes into a datagram may be from the time it was received. Flows of a datagram that is further off are counted at the time it was received."),
-    key("server.cores", |config| Place::Count(&mut config.server.cores, 0..=1024),
+    fixed("server.cores", |config| Place::Count(&mut config.server.cores, 0..=1024),
         "How many threads receive and count; 0 is one for each core of the machine."),
-    key("server.statuslog", |config| Place::DurationOr(&mut config.server.statuslog, "never", seconds(SECOND, DAY)),
+    live("server.statuslog", |config| Place::DurationOr(&mut config.server.statuslog, "never", seconds(SECOND, DAY)),
         "How often a line of totals is logged."),
-    key("server.receiveBuffer", |config| Place::Size(&mut config.server.receive_buffer, 64 * 1024..=GIB),
+    live("server.logLevel", |config| Place::Choice(&mut config.server.log_level),
+        "How much is logged. The variable RUST_LOG, where it is set, says it for each part of the program and wins."),
+    fixed("server.receiveBuffer", |config| Place::Size(&mut config.server.receive_buffer, 64 * 1024..=GIB),
         "How much the kernel is asked to buffer for each receiving socket. It gives no more than net.core.rmem_max allows."),
-    key("admin.authKey", |config| Place::Secret(&mut config.admin.auth_key),
+    live("admin.authKey", |config| Place::Secret(&mut config.admin.auth_key),
         "The key that requests carry. An empty one is made at random at the first start and kept in the file \"keys\" in dataDir."),
-    key("admin.signKey", |config| Place::Secret(&mut config.admin.sign_key),
+    live("admin.signKey", |config| Place::Secret(&mut config.admin.sign_key),
         "The key that requests are signed with; likewise."),
-    key("admin.keysFile", |config| Place::PathOrNone(&mut config.admin.keys_file),
+    live("admin.keysFile", |config| Place::PathOrNone(&mut config.admin.keys_file),
         "A file with more keys, each with a name and a role, that only its owner may read; docs/rest.md shows one."),
-    key("admin.signature", |config| Place::Choice(&mut config.admin.signature),
+    live("admin.signature", |config| Place::Choice(&mut config.admin.signature),
         "Which signatures of requests are good: \"compat\" is both versions, the original's too; \"compat-read\" takes the original's for requests that change nothing; \"strict\" takes version 2 only, which nobody who reads it can send again."),
-    key("admin.openMetrics", |config| Place::Switch(&mut config.admin.open_metrics),
+    live("admin.openMetrics", |config| Place::Switch(&mut config.admin.open_metrics),
         "Whether /metrics answers without credentials, as Prometheus likes it. It shows counts and the addresses of exporters."),
-    key("http.listen", |config| Place::Address(&mut config.http.listen),
+    live("http.listen", |config| Place::Address(&mut config.http.listen),
         "Where the REST interface is served. Requests are signed, not encrypted: put a proxy with TLS before it when it has to be reachable from elsewhere."),
-    key("netflow.listen", |config| Place::Addresses(&mut config.netflow.listen),
+    live("netflow.listen", |config| Place::Addresses(&mut config.netflow.listen),
         "Where NetFlow and IPFIX datagrams are received."),
-    key("netflow.calculateSamples", |config| Place::Switch(&mut config.netflow.calculate_samples),
+    live("netflow.calculateSamples", |config| Place::Switch(&mut config.netflow.calculate_samples),
         "Whether the bytes and packets of sampled flows are multiplied by the sampling rate."),
-    key("netflow.templateLifetime", |config| Place::DurationOr(&mut config.netflow.template_lifetime, "forever", TEMPLATE_TIMES),
+    live("netflow.templateLifetime", |config| Place::DurationOr(&mut config.netflow.template_lifetime, "forever", TEMPLATE_TIMES),
         "How long a template of NetFlow v9 or IPFIX holds when it is not announced again; \"forever\" is until the router starts again. Routers repeat them every few minutes."),
-    key("netflow.templateWait", |config| Place::Duration(&mut config.netflow.template_wait, TEMPLATE_TIMES),
+    live("netflow.templateWait", |config| Place::Duration(&mut config.netflow.template_wait, TEMPLATE_TIMES),
         "How long data wait for their template. They are counted for the time when they were received."),
-    key("sflow.listen", |config| Place::Addresses(&mut config.sflow.listen),
+    live("sflow.listen", |config| Place::Addresses(&mut config.sflow.listen),
         "Where sFlow datagrams are received."),
-    key("retention.minutes", |config| age(&mut config.retention.minutes, HOUR),
+    live("retention.minutes", |config| age(&mut config.retention.minutes, HOUR),
         "How long counters of minutes are kept."),
-    key("retention.hours", |config| age(&mut config.retention.hours, DAY),
+    live("retention.hours", |config| age(&mut config.retention.hours, DAY),
         "How long counters of hours are kept."),
-    key("retention.days", |config| age(&mut config.retention.days, 31 * DAY),
+    live("retention.days", |config| age(&mut config.retention.days, 31 * DAY),
         "How long counters of days are kept."),
-    key("retention.months", |config| age(&mut config.retention.months, 366 * DAY),
+    live("retention.months", |config| age(&mut config.retention.months, 366 * DAY),
         "How long counters of months are kept."),
-    key("retention.years", |config| age(&mut config.retention.years, 366 * DAY),
+    live("retention.years", |config| age(&mut config.retention.years, 366 * DAY),
         "How long counters of years are kept."),
-    key("redis.hosts", |config| Place::Hosts(&mut config.redis.hosts),
+    fixed("redis.hosts", |config| Place::Hosts(&mut config.redis.hosts),
         "The server, or nodes of a cluster, or sentinels; the server itself says which it is."),
-    key("redis.master", |config| Place::TextOrNone(&mut config.redis.master),
+    fixed("redis.master", |config| Place::TextOrNone(&mut config.redis.master),
         "The name of the master, where sentinels watch over several."),
-    key("redis.user", |config| Place::TextOrNone(&mut config.redis.access.user),
+    fixed("redis.user", |config| Place::TextOrNone(&mut config.redis.access.user),
         "The user, where the servers ask for one."),
-    key("redis.password", |config| Place::Secret(&mut config.redis.access.password),
+    fixed("redis.password", |config| Place::Secret(&mut config.redis.access.password),
         "The password, where the servers ask for one."),
-    key("redis.tls", |config| Place::Switch(&mut config.redis.access.tls),
+    fixed("redis.tls", |config| Place::Switch(&mut config.redis.access.tls),
         "Whether to encrypt, and to check the servers' certificates."),
-    key("redis.tlsAuthority", |config| Place::PathOrNone(&mut config.redis.access.tls_authority),
+    fixed("redis.tlsAuthority", |config| Place::PathOrNone(&mut config.redis.access.tls_authority),
         "A PEM file of who signed the certificates; without it, the system's own."),
-    key("redis.namespace", |config| Place::Text(&mut config.redis.namespace),
+    fixed("redis.namespace", |config| Place::Text(&mut config.redis.namespace),
         "The first part of all keys in Redis."),
-    key("cassandra.hosts", |config| Place::Hosts(&mut config.cassandra.hosts),
+    fixed("cassandra.hosts", |config| Place::Hosts(&mut config.cassandra.hosts),
         "Some nodes of the cluster; the others are found through them."),
-    key("cassandra.datacenter", |config| Place::TextOrNone(&mut config.cassandra.datacenter),
+    fixed("cassandra.datacenter", |config| Place::TextOrNone(&mut config.cassandra.datacenter),
         "The data centre to ask, where there are several."),
-    key("cassandra.user", |config| Place::TextOrNone(&mut config.cassandra.access.user),
+    fixed("cassandra.user", |config| Place::TextOrNone(&mut config.cassandra.access.user),
         "The user, where the nodes ask for one."),
-    key("cassandra.password", |config| Place::Secret(&mut config.cassandra.access.password),
+    fixed("cassandra.password", |config| Place::Secret(&mut config.cassandra.access.password),
         "The password, where the nodes ask for one."),
-    key("cassandra.tls", |config| Place::Switch(&mut config.cassandra.access.tls),
+    fixed("cassandra.tls", |config| Place::Switch(&mut config.cassandra.access.tls),
         "Whether to encrypt, and to check the nodes' certificates."),
-    key("cassandra.tlsAuthority", |config| Place::PathOrNone(&mut config.cassandra.access.tls_authority),
+    fixed("cassandra.tlsAuthority", |config| Place::PathOrNone(&mut config.cassandra.access.tls_authority),
         "A PEM file of who signed the certificates; without it, the system's own."),
-    key("cassandra.keyspace", |config| Place::Text(&mut config.cassandra.keyspace),
+    fixed("cassandra.keyspace", |config| Place::Text(&mut config.cassandra.keyspace),
         "The keyspace; made at start when it is not there."),
-    key("cassandra.keyspaceConfig", |config| Place::Text(&mut config.cassandra.keyspace_config),
+    fixed("cassandra.keyspaceConfig", |config| Place::Text(&mut config.cassandra.keyspace_config),
         "The replication of a keyspace that has to be made."),
-    key("spool.maxBytes", |config| Place::Size(&mut config.spool.max_bytes, MIB..=1024 * GIB),
+    live("spool.maxBytes", |config| Place::Size(&mut config.spool.max_bytes, MIB..=1024 * GIB),
         "How much may wait on disk. When it is full, counting goes on in memory with fewer names."),
-    key("journal.sync", |config| Place::Choice(&mut config.journal.sync),
+    live("journal.sync", |config| Place::Choice(&mut config.journal.sync),
         "When it is forced to the disk, which decides what a loss of power may cost: \"interval\" is what was received in the last 500 ms; \"batch\" is nothing, at the price of a sync for every few datagrams; \"off\" leaves it to the operating system."),
-    key("journal.maxBytes", |config| Place::Size(&mut config.journal.max_bytes, MIB..=1024 * GIB),
+    live("journal.maxBytes", |config| Place::Size(&mut config.journal.max_bytes, MIB..=1024 * GIB),
         "How much there may be. What does not fit is counted, but would be lost in a crash."),
 ];

@@ -51,6 +51,66 @@ fn the_reference_file_holds_every_key_with_its_default() {
     assert_eq!(written, known);
 }
 
+/// Every key with something else than its default, as a file and as a variable says it.
+const CHANGED: &[(&str, &str, &str)] = &[
+    ("storage", "\"redis\"", "redis"),
+    ("dataDir", "\"/x\"", "/x"),
+    ("flushInterval", "\"1s\"", "1s"),
+    ("clockLimit", "\"1h\"", "1h"),
+    ("server.cores", "2", "2"),
+    ("server.statuslog", "\"never\"", "never"),
+    ("server.logLevel", "\"warn\"", "warn"),
+    ("server.receiveBuffer", "\"1MiB\"", "1MiB"),
+    ("admin.authKey", "\"a\"", "a"),
+    ("admin.signKey", "\"s\"", "s"),
+    ("admin.keysFile", "\"/k\"", "/k"),
+    ("admin.signature", "\"strict\"", "strict"),
+    ("admin.openMetrics", "false", "false"),
+    ("http.listen", "\"[::1]:1\"", "[::1]:1"),
+    ("netflow.listen", "[\"192.0.2.1:1\", \"[::1]:2\"]", "192.0.2.1:1, [::1]:2"),
+    ("netflow.calculateSamples", "false", "false"),
+    ("netflow.templateLifetime", "\"1d\"", "1d"),
+    ("netflow.templateWait", "\"1h\"", "1h"),
+    ("sflow.listen", "[]", ""),
+    ("retention.minutes", "\"forever\"", "forever"),
+    ("retention.hours", "\"2d\"", "2d"),
+    ("retention.days", "\"40d\"", "40d"),
+    ("retention.months", "\"2y\"", "2y"),
+    ("retention.years", "\"3y\"", "3y"),
+    ("redis.hosts", "[\"a\", \"b:1\"]", "a,b:1"),
+    ("redis.master", "\"m\"", "m"),
+    ("redis.user", "\"u\"", "u"),
+    ("redis.password", "\"p\"", "p"),
+    ("redis.tls", "true", "true"),
+    ("redis.tlsAuthority", "\"/ca\"", "/ca"),
+    ("redis.namespace", "\"n\"", "n"),
+    ("cassandra.hosts", "[\"a\"]", "a"),
+    ("cassandra.datacenter", "\"d\"", "d"),
+    ("cassandra.user", "\"u\"", "u"),
+    ("cassandra.password", "\"p\"", "p"),
+    ("cassandra.tls", "true", "true"),
+    ("cassandra.tlsAuthority", "\"/ca\"", "/ca"),
+    ("cassandra.keyspace", "\"k\"", "k"),
+    ("cassandra.keyspaceConfig", "\"WITH x\"", "WITH x"),
+    ("spool.maxBytes", "\"1GiB\"", "1GiB"),
+    ("journal.sync", "\"off\"", "off"),
+    ("journal.maxBytes", "\"2GiB\"", "2GiB"),
+];
+
+#[test]
+fn a_running_collector_takes_every_key_that_is_live_and_no_other() {
+    let text: String = CHANGED.iter().map(|(key, value, _)| format!("{key} = {value}\n")).collect();
+    let (started, read) = (Config::default(), load(&text, &[]).unwrap());
+    let taken = started.with_live_of(read.clone());
+    for key in KEYS {
+        assert!(key.differs(&started, &read), "{} has its default in CHANGED", key.name);
+        assert_eq!(key.differs(&started, &taken), key.is_live, "{}", key.name);
+        assert_eq!(key.differs(&read, &taken), !key.is_live, "{}", key.name);
+    }
+    let in_cassandra = Config { storage: Storage::Cassandra, ..started };
+    assert_eq!(in_cassandra.with_live_of(read).retention, in_cassandra.retention);
+}
+
 #[test]
 fn the_reference_file_tells_the_variables_as_they_are() {
     let reference = reference();
@@ -68,51 +128,8 @@ fn the_reference_file_tells_the_variables_as_they_are() {
 
 #[test]
 fn every_key_can_be_set_in_the_file_and_in_the_environment() {
-    let changed = [
-        ("storage", "\"redis\"", "redis"),
-        ("dataDir", "\"/x\"", "/x"),
-        ("flushInterval", "\"1s\"", "1s"),
-        ("clockLimit", "\"1h\"", "1h"),
-        ("server.cores", "2", "2"),
-        ("server.statuslog", "\"never\"", "never"),
-        ("server.receiveBuffer", "\"1MiB\"", "1MiB"),
-        ("admin.authKey", "\"a\"", "a"),
-        ("admin.signKey", "\"s\"", "s"),
-        ("admin.keysFile", "\"/k\"", "/k"),
-        ("admin.signature", "\"strict\"", "strict"),
-        ("admin.openMetrics", "false", "false"),
-        ("http.listen", "\"[::1]:1\"", "[::1]:1"),
-        ("netflow.listen", "[\"192.0.2.1:1\", \"[::1]:2\"]", "192.0.2.1:1, [::1]:2"),
-        ("netflow.calculateSamples", "false", "false"),
-        ("netflow.templateLifetime", "\"1d\"", "1d"),
-        ("netflow.templateWait", "\"1h\"", "1h"),
-        ("sflow.listen", "[]", ""),
-        ("retention.minutes", "\"forever\"", "forever"),
-        ("retention.hours", "\"2d\"", "2d"),
-        ("retention.days", "\"40d\"", "40d"),
-        ("retention.months", "\"2y\"", "2y"),
-        ("retention.years", "\"3y\"", "3y"),
-        ("redis.hosts", "[\"a\", \"b:1\"]", "a,b:1"),
-        ("redis.master", "\"m\"", "m"),
-        ("redis.user", "\"u\"", "u"),
-        ("redis.password", "\"p\"", "p"),
-        ("redis.tls", "true", "true"),
-        ("redis.tlsAuthority", "\"/ca\"", "/ca"),
-        ("redis.namespace", "\"n\"", "n"),
-        ("cassandra.hosts", "[\"a\"]", "a"),
-        ("cassandra.datacenter", "\"d\"", "d"),
-        ("cassandra.user", "\"u\"", "u"),
-        ("cassandra.password", "\"p\"", "p"),
-        ("cassandra.tls", "true", "true"),
-        ("cassandra.tlsAuthority", "\"/ca\"", "/ca"),
-        ("cassandra.keyspace", "\"k\"", "k"),
-        ("cassandra.keyspaceConfig", "\"WITH x\"", "WITH x"),
-        ("spool.maxBytes", "\"1GiB\"", "1GiB"),
-        ("journal.sync", "\"off\"", "off"),
-        ("journal.maxBytes", "\"2GiB\"", "2GiB"),
-    ];
-    assert_eq!(changed.len(), KEYS.len());
-    for (key, in_file, in_environment) in changed {
+    assert_eq!(CHANGED.len(), KEYS.len());
+    for &(key, in_file, in_environment) in CHANGED {
         let from_file = load(&format!("{key} = {in_file}"), &[]).unwrap();
         let variable = key::find(key).unwrap().variable();
         let from_environment = load("", &[(&variable, in_environment)]).unwrap();

@@ -20,6 +20,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Collector {
     child: Child,
     directory: TempDir,
+    /// Whether it has a configuration file.
+    configured: bool,
     /// What it said until it was ready.
     said: Vec<String>,
     log: Receiver<String>,
@@ -48,6 +50,40 @@ impl Collector {
         Self::spawn(command(settings), directory)
     }
 
+    /// Starts it in a new directory with a configuration file there, `netflow.toml`, which says where it receives and
+    /// serves.
+    pub(crate) fn start_configured(text: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("netflow.toml"), text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
+        command.args(["--config", "netflow.toml"]).stdin(Stdio::null());
+        let mut collector = Self::spawn(command, directory);
+        collector.configured = true;
+        collector
+    }
+
+    /// Writes another text into its configuration file and tells it to read that; gives what it says until it has.
+    pub(crate) fn reload(&self, text: &str) -> String {
+        fs::write(self.path().join("netflow.toml"), text).unwrap();
+        self.signal("HUP");
+        let end = Instant::now() + PATIENCE;
+        let mut said = String::new();
+        while let Ok(line) = self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            said.push_str(&line);
+            said.push('\n');
+            if line.contains("the configuration is ") {
+                said.extend(self.log.try_iter().map(|line| line + "\n"));
+                return said;
+            }
+        }
+        panic!("it did not read its configuration again:\n{said}");
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
     /// Starts it with sockets that are bound already, as a service manager passes them (sd_listen_fds(3)): a shell moves
     /// them to where they are looked for, and becomes the collector.
     pub(crate) fn start_passing(directory: TempDir, receiving: &UdpSocket, serving: &TcpListener) -> Self {
@@ -69,7 +105,7 @@ impl Collector {
         let mut said = Vec::new();
         let mut wait_for = |what: &str| address_behind(&log, what, &mut said);
         let (receiving, serving) = (wait_for("receiving at "), wait_for("serving http://"));
-        Self { child, directory, said, log, receiving, serving }
+        Self { child, directory, configured: false, said, log, receiving, serving }
     }
 
     /// Starts it and kills it some time later, whether it is ready or not.
@@ -119,8 +155,7 @@ impl Collector {
     /// Ends it as systemd does, and waits until it is gone; gives its directory, for another, and what it said.
     pub(crate) fn terminate(mut self) -> (TempDir, String) {
         self.balances();
-        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(status.success());
+        self.signal("TERM");
         let status = self.child.wait().unwrap();
         // The thread that reads the log ends with the process.
         let log = self.log.iter().collect::<Vec<_>>().join("\n");
@@ -159,13 +194,14 @@ impl Collector {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Runs another netflow command beside it, with its data directory, so with its keys: what it printed, what it said,
+    /// Runs another netflow command beside it, with its data directory or its configuration, so with its keys: what it printed, what it said,
     /// and its exit code.
     pub(crate) fn command(&self, arguments: &[&str]) -> (String, String, Option<i32>) {
         let output = Command::new(env!("CARGO_BIN_EXE_netflow"))
             .args(arguments)
+            .args(self.configured.then_some(["--config", "netflow.toml"]).into_iter().flatten())
             .current_dir(self.path())
-            .env("NETFLOW_URL", format!("http://{}", self.serving))
+            .envs((!self.configured).then(|| ("NETFLOW_URL", format!("http://{}", self.serving))))
             .stdin(Stdio::null())
             .output()
             .unwrap();

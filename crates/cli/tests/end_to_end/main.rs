@@ -25,6 +25,7 @@ mod load;
 mod looking_on;
 mod lost_acknowledgements;
 mod proxy;
+mod reloads;
 mod restarts;
 #[path = "../../../storage/tests/contract/service.rs"]
 mod service;

@@ -18,6 +18,8 @@ use flow::{DatagramFate, FlowFate, Timestamp};
 use tap::Taps;
 use wire::Unit;
 
+use crate::config::{Config, Storage};
+
 /// How long rates are taken over.
 const RATE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -25,15 +27,32 @@ const RATE_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Watched {
     started: Timestamp,
-    receiving: Vec<SocketAddr>,
     status: status::Status,
     exporters: Exporters,
     taps: Taps,
+    /// What the configuration in force says.
+    configured: Mutex<Configured>,
+    rates: Mutex<Sampled>,
+}
+
+/// What the configuration says of what is shown.
+#[derive(Clone, Debug)]
+pub(super) struct Configured {
+    receiving: Vec<SocketAddr>,
     /// How many octets may wait for a store on the network; `None` for the embedded store.
     spool_limit: Option<usize>,
     /// Whether sampled flows are multiplied.
     multiplied: bool,
-    rates: Mutex<Sampled>,
+}
+
+impl Configured {
+    pub(super) fn of(collector: &Collector, config: &Config) -> Self {
+        Self {
+            receiving: collector.addresses(),
+            spool_limit: (config.storage != Storage::Sqlite).then_some(config.spool.max_bytes),
+            multiplied: config.netflow.calculate_samples,
+        }
+    }
 }
 
 /// What exporters had sent when it was last looked, and how much it was since the time before.
@@ -46,17 +65,24 @@ struct Sampled {
 }
 
 impl Watched {
-    pub(super) fn new(collector: &Collector, spool_limit: Option<usize>, multiplied: bool) -> Self {
+    pub(super) fn new(collector: &Collector, config: &Config) -> Self {
         Self {
             started: SystemTime::now().into(),
-            receiving: collector.addresses().to_vec(),
+            configured: Mutex::new(Configured::of(collector, config)),
             status: collector.status(),
             exporters: collector.exporters(),
             taps: collector.taps(),
-            spool_limit,
-            multiplied,
             rates: Mutex::default(),
         }
+    }
+
+    /// Shows another configuration from now on.
+    pub(super) fn configure(&self, configured: Configured) {
+        *self.configured.lock().unwrap_or_else(PoisonError::into_inner) = configured;
+    }
+
+    fn configured(&self) -> Configured {
+        self.configured.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes rates for as long as it is let.
@@ -120,7 +146,7 @@ impl Watch for Watched {
         let Ledgers { checked, all: ledgers } = self.status.ledgers();
         Status {
             started: self.started,
-            receiving: self.receiving.clone(),
+            receiving: self.configured().receiving,
             counters: all,
             gauges: self.gauges(&flushes),
             ledgers_checked: checked,
@@ -133,8 +159,8 @@ impl Watch for Watched {
     }
 
     fn exporter(&self, address: IpAddr) -> Option<(Exporter, Detail)> {
-        let look =
-            |status: &ExporterStatus, session: &_| (status.clone(), detail::detail(status, session, self.multiplied));
+        let multiplied = self.configured().multiplied;
+        let look = |status: &ExporterStatus, session: &_| (status.clone(), detail::detail(status, session, multiplied));
         let (status, mut detail) = self.exporters.inspect(address, look)?;
         detail.unmatched = detail::unmatched(self.exporters.unmatched(address));
         Some((self.exporter_of(status), detail))
@@ -173,7 +199,7 @@ impl Watched {
             gauge("taps", "Who looks on at flows as they come", onlookers as f64, Some(most as f64)),
             gauge("last_flush_seconds", "How long the last flush took", flushes.last_took.as_secs_f64(), None),
         ];
-        if let Some(limit) = self.spool_limit {
+        if let Some(limit) = self.configured().spool_limit {
             let (waiting, bytes) = (flushes.waiting as f64, flushes.waiting_bytes as f64);
             gauges.push(gauge("spool_flushes", "Flushes that wait on disk for the store", waiting, None));
             gauges.push(gauge("spool_bytes", "How much waits on disk for the store", bytes, Some(limit as f64)));

@@ -1,0 +1,104 @@
+//! What the REST interface is made of: its socket, its keys, and what it answers with.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+
+use anyhow::Context;
+use api::{Api, Signatures};
+use storage::Store;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Notify;
+
+use crate::config::Config;
+use crate::exit_code::{ExitCode, Failure};
+use crate::keys::{self, Keys, Place};
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// The socket that was passed for this address, or a new one.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub(super) fn listener(address: SocketAddr, passed: Option<StdListener>) -> io::Result<TcpListener> {
+    let Some(passed) = passed else { return bind(address) };
+    passed.set_nonblocking(true)?;
+    TcpListener::from_std(passed)
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    // Without SO_REUSEPORT: fails when somebody else is there.
+    if address.port() != 0 {
+        socket(address)?.bind(address)?;
+    }
+    bind_beside(address)
+}
+
+/// As a new [`listener`], where this process listens at an overlapping address: 127.0.0.1:8080 and 0.0.0.0:8080.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub(super) fn bind_beside(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address)?;
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    Ok(socket)
+}
+
+/// The keys of the REST interface; says where they are, never what.
+///
+/// # Errors
+/// When there are some that cannot be read or used.
+pub(super) fn keys(config: &Config) -> Result<api::Keys, Failure> {
+    let keys = Keys::load(&config.admin, &config.data_dir).map_err(ExitCode::Store.because())?;
+    match &keys.place {
+        Place::Configuration => tracing::info!("the keys of the REST interface are configured"),
+        Place::File { path, made: false } => tracing::info!("the keys of the REST interface are in {}", path.display()),
+        Place::File { path, made: true } => {
+            tracing::info!("made keys for the REST interface; they are in {}", path.display());
+        }
+    }
+    let more = match &config.admin.keys_file {
+        Some(path) => keys::named(path).map_err(ExitCode::Config.because())?,
+        None => Vec::new(),
+    };
+    if config.admin.signature != Signatures::Strict && !config.http.listen.ip().is_loopback() {
+        tracing::warn!(
+            "requests may be signed as the original did, and come over the network at {}: who reads one can send others \
+             like it; set admin.signature = \"strict\", or let a proxy with TLS stand before it",
+            config.http.listen
+        );
+    }
+    let keys = api::Keys::new(keys.auth.expose(), keys.sign.expose()).map_err(ExitCode::Config.because())?;
+    Ok(keys.with(more).accepting(config.admin.signature))
+}
+
+/// The REST interface to this store.
+///
+/// # Errors
+/// When it cannot remember requests.
+pub(super) fn interface(
+    config: &Config,
+    store: Arc<dyn Store>,
+    keys: api::Keys,
+    senders_changed: Arc<Notify>,
+) -> Result<Api, Failure> {
+    let nonces = config.data_dir.join("nonces");
+    Api::new(store, keys, senders_changed)
+        .remembering(&nonces)
+        .with_context(|| format!("cannot remember requests in {}", nonces.display()))
+        .map_err(ExitCode::Store.because())
+}
+
+/// The same as it is configured.
+pub(super) fn configured(interface: Api, config: &Config) -> Api {
+    let interface = interface.keeping(config.keep().periods);
+    if config.admin.open_metrics { interface } else { interface.with_signed_metrics() }
+}

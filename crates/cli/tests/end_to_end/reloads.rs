@@ -1,0 +1,147 @@
+//! SIGHUP: the configuration is read again while datagrams come, and none is lost.
+
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::collector::{Collector, PATIENCE};
+use crate::load::{self, FLOWS_A_SECOND, Running, flows, until_exact, wait};
+use crate::traffic::Totals;
+
+/// What a configuration of these tests says.
+struct Settings<'a> {
+    /// `netflow.listen`
+    netflow: &'a [SocketAddr],
+    /// `http.listen`
+    http: SocketAddr,
+    /// Lines of `[admin]`.
+    admin: &'a str,
+    /// Lines of `[server]`.
+    server: &'a str,
+}
+
+impl Settings<'_> {
+    fn text(&self) -> String {
+        let Self { netflow, http, admin, server } = self;
+        let netflow: Vec<_> = netflow.iter().map(|address| format!("\"{address}\"")).collect();
+        format!(
+            "[netflow]\nlisten = [{}]\n[http]\nlisten = \"{http}\"\n[admin]\n{admin}\n[server]\n{server}\n",
+            netflow.join(", ")
+        )
+    }
+}
+
+fn free_udp() -> SocketAddr {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn free_tcp() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn keys(name: &str) -> String {
+    format!("authKey = \"auth-{name}\"\nsignKey = \"sign-{name}\"")
+}
+
+/// How a request ends that is signed with keys: what was said, and the exit code.
+fn ask(at: SocketAddr, name: &str) -> (String, Option<i32>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_netflow"))
+        .args(["senders", "--url", &format!("http://{at}")])
+        .env("NETFLOW_AUTH_KEY", format!("auth-{name}"))
+        .env("NETFLOW_SIGN_KEY", format!("sign-{name}"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    (String::from_utf8(output.stderr).unwrap(), output.status.code())
+}
+
+#[test]
+fn reloads_under_load_lose_nothing_and_a_new_address_receives() {
+    let (first, second, http) = (free_udp(), free_udp(), free_tcp());
+    let settings = |netflow: &[SocketAddr], server: &str| Settings { netflow, http, admin: "", server }.text();
+    let collector = Collector::start_configured(&settings(&[first], "cores = 2"));
+    load::register(&collector);
+    let running = Running::start(first, FLOWS_A_SECOND, 1);
+    let mut expected = Totals::new();
+    for seed in 2..5 {
+        let said = collector.reload(&settings(&[first, second], "cores = 2"));
+        assert!(said.contains(&format!("receiving at {second}")), "{said}");
+        let more = Running::start(second, FLOWS_A_SECOND / 2, seed);
+        wait(Duration::from_millis(300));
+        collector.reload(&settings(&[second, first], "cores = 2\nlogLevel = \"debug\""));
+        wait(Duration::from_millis(300));
+        expected = load::sum(expected, more.stop());
+        // Some of what was sent to it may still wait there.
+        let said = collector.reload(&settings(&[first], "cores = 2"));
+        assert!(said.contains(&format!("receiving no longer at {second}")), "{said}");
+    }
+    let expected = load::sum(running.stop(), expected);
+    assert!(flows(&expected) > 20_000);
+    until_exact(&collector, &expected, PATIENCE);
+    let (_, log) = collector.terminate();
+    assert!(log.contains(" drops 0"), "{log}");
+}
+
+#[test]
+fn a_reload_changes_keys_and_the_address_of_the_rest_interface() {
+    let (netflow, http) = ([free_udp()], free_tcp());
+    let text = |http, admin: &str| Settings { netflow: &netflow, http, admin, server: "" }.text();
+    let collector = Collector::start_configured(&text(http, &keys("old")));
+    assert_eq!(ask(http, "old").1, Some(0));
+    assert_eq!(ask(http, "new").1, Some(9));
+
+    collector.reload(&text(http, &keys("new")));
+    assert_eq!(ask(http, "new"), (String::new(), Some(0)));
+    let (said, code) = ask(http, "old");
+    assert!(code == Some(9) && said.contains("401"), "{said}");
+
+    // The same port of all addresses, then another port.
+    let everywhere = SocketAddr::new([0, 0, 0, 0].into(), http.port());
+    collector.reload(&text(everywhere, &keys("new")));
+    assert_eq!(ask(http, "new").1, Some(0));
+    assert_eq!(ask(SocketAddr::new([127, 0, 0, 2].into(), http.port()), "new").1, Some(0));
+    let other = free_tcp();
+    collector.reload(&text(other, &keys("new")));
+    assert_eq!(ask(other, "new").1, Some(0));
+    assert!(TcpStream::connect(http).is_err(), "it listens no longer at {http}");
+}
+
+#[test]
+fn a_configuration_with_a_mistake_is_refused_as_a_whole() {
+    let (netflow, http) = ([free_udp()], free_tcp());
+    let text = |admin: &str| Settings { netflow: &netflow, http, admin, server: "" }.text();
+    let collector = Collector::start_configured(&text(&keys("old")));
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().map(|address| (address, taken)).unwrap();
+    let none: [SocketAddr; 0] = [];
+    let settings = |netflow, http| Settings { netflow, http, admin: &keys("new"), server: "" }.text();
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    for (text, mistake) in [
+        (text(&keys("new")).replace("authKey", "authkey"), "netflow.toml:6:1: unknown key 'admin.authkey'"),
+        (text(&format!("{}\nkeysFile = \"nowhere\"", keys("new"))), "nowhere: is not there (admin.keysFile)"),
+        (settings(&[netflow[0], taken.0], http), &*format!("cannot receive at {}", taken.0)),
+        (settings(&none, http), "no address to receive at"),
+        (settings(&netflow, held.local_addr().unwrap()), "cannot serve the REST interface"),
+    ] {
+        let said = collector.reload(&text);
+        assert!(said.contains("nothing has changed: ") && said.contains(mistake), "{mistake}\n{said}");
+        assert_eq!((ask(http, "old").1, ask(http, "new").1), (Some(0), Some(9)), "{mistake}");
+    }
+    collector.reload(&text(&keys("new")));
+    assert_eq!(ask(http, "new").1, Some(0));
+}
+
+#[test]
+fn what_needs_a_restart_is_named_and_the_log_level_changes() {
+    let (netflow, http) = ([free_udp()], free_tcp());
+    let text = |server: &str| Settings { netflow: &netflow, http, admin: &keys("old"), server }.text();
+    let collector = Collector::start_configured(&text("cores = 2"));
+    let said = collector.reload(&format!("dataDir = \"elsewhere\"\n{}", text("cores = 1\nlogLevel = \"debug\"")));
+    for key in ["dataDir", "server.cores"] {
+        assert!(said.contains(&format!("{key} has changed, which needs a restart")), "{said}");
+    }
+    assert!(!said.contains("logLevel has changed"), "{said}");
+    ask(http, "old");
+    collector.wait_until_said("DEBUG request method=GET");
+    assert!(!collector.path().join("elsewhere").exists());
+}

@@ -1,0 +1,108 @@
+//! What can change while a collector runs, without a datagram being lost: where it receives, by which rules it counts,
+//! how it flushes and keeps. In two steps: first all that can fail, which changes nothing; then the change itself.
+//!
+//! How many threads there are, their receive buffers, and the store are those of the start.
+
+use std::net::SocketAddr;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use crate::flusher::Keep;
+use crate::journal;
+use crate::listening::{Bound, Place, open, per_thread};
+use crate::receiver::SocketChange;
+use crate::shard::Rules;
+use crate::start::{Collector, Flushing, Settings, StartError};
+use crate::status::locked;
+
+/// Settings that a running collector can take.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Where to receive; any protocol at any of them.
+    pub listen: Vec<SocketAddr>,
+    /// How flows are counted.
+    pub rules: Rules,
+    /// How often what was counted is stored.
+    pub flush_interval: Duration,
+    /// How long blocks are kept.
+    pub keep: Keep,
+    /// How much the journal may hold, and how surely.
+    pub journal: journal::Settings,
+    /// Octets that may wait for a store on the network.
+    pub spool_bytes: u64,
+}
+
+/// A change that will not fail.
+#[derive(Debug)]
+pub struct Prepared {
+    change: Change,
+    opened: Vec<Bound>,
+}
+
+impl Collector {
+    /// Binds the addresses that are new. From now on datagrams wait there.
+    ///
+    /// # Errors
+    /// When an address cannot be bound, or none would be left.
+    pub fn prepare(&self, change: Change) -> Result<Prepared, StartError> {
+        let wanted = Settings { listen: change.listen.clone(), passed: Vec::new(), ..self.settings };
+        let stays = |address: &SocketAddr| self.places.iter().any(|place| place.configured.contains(address));
+        let mut opened: Vec<Bound> = Vec::new();
+        for address in change.listen.iter().filter(|address| !stays(address)) {
+            if !opened.iter().any(|(place, _)| place.bound == *address) {
+                opened.extend(open(*address, &wanted, &self.places)?);
+            }
+        }
+        if opened.is_empty() && !self.places.iter().any(|place| is_kept(place, &change.listen)) {
+            return Err(StartError::NoAddress);
+        }
+        Ok(Prepared { change, opened })
+    }
+
+    /// Changes to what was prepared. Comes back when sockets that are closed have been read to their end, some tenths of a
+    /// second later.
+    pub fn change(&mut self, Prepared { change, opened }: Prepared) {
+        self.exporters.set_limits(change.rules.session);
+        for shard in &self.shards {
+            locked(shard).shard.set_rules(change.rules);
+        }
+        let (interval, spool_bytes) = (change.flush_interval, Some(change.spool_bytes));
+        *locked(&self.flushing) = Flushing { interval, keep: change.keep, spool_bytes };
+        if let Some(journal) = &self.journal {
+            journal.set(change.journal);
+        }
+        let (opened, sockets): (Vec<Place>, Vec<_>) = opened.into_iter().unzip();
+        for (thread, sockets) in self.socket_changes.iter().zip(per_thread(sockets, self.settings.threads)) {
+            // Without a receiver the thread has died, which its end tells.
+            sockets.into_iter().for_each(|socket| drop(thread.send(SocketChange::Open(socket))));
+        }
+        let (closing, closed) = channel();
+        for place in self.places.extract_if(.., |place| !is_kept(place, &change.listen)) {
+            tracing::info!("receiving no longer at {}", place.bound);
+            for thread in &self.socket_changes {
+                let close = SocketChange::Close { address: place.bound, _closing: closing.clone() };
+                drop(thread.send(close));
+            }
+        }
+        drop(closing);
+        // Ends when the last thread has let go of its end: then the addresses are free.
+        let _ = closed.recv();
+        for place in &self.places {
+            if !place.configured.iter().any(|address| change.listen.contains(address)) {
+                tracing::warn!(
+                    "receiving at {} until the service manager is told to hold its socket no longer: change the socket unit, \
+                     and restart both",
+                    place.bound
+                );
+            }
+        }
+        opened.iter().for_each(|place| tracing::info!("receiving at {}", place.bound));
+        self.places.extend(opened);
+        self.settings.listen = change.listen;
+    }
+}
+
+/// Sockets that somebody else holds stay: closed here, they would fill up and never be read.
+fn is_kept(place: &Place, wanted: &[SocketAddr]) -> bool {
+    place.is_passed || place.configured.iter().any(|address| wanted.contains(address))
+}
