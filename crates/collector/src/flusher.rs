@@ -181,6 +181,10 @@ impl Flusher {
         let WriterState { writer, epoch, .. } = self.state;
         let blocks = one_flush(sealed.tallies.iter().map(|tally| tally.blocks(writer, epoch, self.sequence)));
         self.note_books(&sealed.tallies, &blocks);
+        // What waits was carried out of the segments of this flush: once that is durable it is found nowhere else.
+        if let Some(journal) = &self.journal {
+            journal.sync_written();
+        }
         let begun = Instant::now();
         self.put(&blocks, &sealed.announced, now, &mut give_up).await?;
         let took = begun.elapsed();

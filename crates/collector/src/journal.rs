@@ -192,11 +192,9 @@ impl Journal {
         Recovery::new(self.disk.as_ref(), segments)
     }
 
-    /// Lets go of the segments of this flush and of all earlier ones: they are durable. What cannot be removed is tried
-    /// again at the next call.
+    /// Lets go of the segments of this flush and of all earlier ones: they are durable, and what was carried out of them was
+    /// [synced](Self::sync_written) before they were. What cannot be removed is tried again at the next call.
     pub fn release(&self, durable: FlushNumber) {
-        // What was carried out of them has to be as sure as it was in them.
-        self.sync_written();
         {
             let mut newest = locked(&self.released);
             *newest = newest.max(Some(durable));
@@ -225,7 +223,8 @@ impl Journal {
         self.resting.store(false, Ordering::Relaxed);
     }
 
-    fn sync_written(&self) {
+    /// Forces to the disk what was written since the last time.
+    pub fn sync_written(&self) {
         let unsynced = std::mem::take(&mut *locked(&self.unsynced));
         for open in unsynced {
             // Before the sync: what is written meanwhile is for the next one.
