@@ -50,9 +50,13 @@ bench: test-packages
 	cargo build --release -p cli -p bench
 	target/release/bench compare
 
-# Stores that are away for a minute under load, floods of a million; the tests do the same for some seconds. Prints the
-# figures.
+# The simulated lives of `make soak`, by their numbers; the tests live the first 200.
+SEEDS ?= 200..5000
+
+# Stores that are away for a minute under load, floods of a million, thousands of simulated lives; the tests do less of the
+# same. Prints the figures.
 soak: test-packages
+	SEEDS=$(SEEDS) cargo test -p simulation -- --nocapture
 	ulimit -S -n 16384; NETFLOW_OUTAGE_SECONDS=60 cargo test -p cli --test end_to_end stores -- --nocapture
 	NETFLOW_FLOOD=1000000 cargo test -p cli --test end_to_end floods -- --nocapture --test-threads 1
 

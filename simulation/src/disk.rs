@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Cursor, ErrorKind, Read};
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use collector::journal::disk::{Disk, File};
@@ -21,7 +22,13 @@ pub enum Fault {
     Error(ErrorKind),
     /// A write takes only a part of what it is given.
     Short,
+    /// The process that makes it is killed before it has any effect.
+    Kill,
 }
+
+/// What a process unwinds with that was killed.
+#[derive(Debug)]
+pub struct Killed;
 
 /// A disk that outlives the processes that use it; clones are the same disk.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +40,12 @@ struct Platter {
     /// Removed, and perhaps there again after a loss of power.
     removed: BTreeMap<String, Content>,
     plan: VecDeque<Fault>,
+    /// What becomes of the call with this number, from 1, whatever is planned.
+    nth: Option<(u64, Fault)>,
+    /// How many were made.
+    calls: u64,
+    /// Calls do what they should, and are not counted.
+    is_spared: bool,
     /// Until further notice, every call that the plan does not decide.
     constant: Option<ErrorKind>,
 }
@@ -49,6 +62,23 @@ struct Content {
 }
 
 impl SimulatedDisk {
+    /// A disk at whose n-th call, from 1, this happens.
+    #[must_use]
+    pub fn failing_at(nth: u64, fault: Fault) -> Self {
+        Self(Arc::new(Mutex::new(Platter { nth: Some((nth, fault)), ..Platter::default() })))
+    }
+
+    /// How many calls there were.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.lock().calls
+    }
+
+    /// Whether nothing fails until further notice, whatever is planned.
+    pub fn spare(&self, is_spared: bool) {
+        self.lock().is_spared = is_spared;
+    }
+
     fn lock(&self) -> MutexGuard<'_, Platter> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,21 +126,35 @@ impl Content {
 impl Platter {
     /// What becomes of the call that is being made.
     fn next(&mut self) -> Fault {
-        self.plan.pop_front().unwrap_or_else(|| self.constant.map_or(Fault::None, Fault::Error))
+        if self.is_spared {
+            return Fault::None;
+        }
+        self.calls += 1;
+        let planned = self.plan.pop_front();
+        let fault = match self.nth {
+            Some((nth, fault)) if nth == self.calls => fault,
+            _ => planned.unwrap_or_else(|| self.constant.map_or(Fault::None, Fault::Error)),
+        };
+        if fault == Fault::Kill {
+            resume_unwind(Box::new(Killed));
+        }
+        fault
     }
 
     /// The same, where there is nothing that could be short.
     fn fails(&mut self) -> io::Result<()> {
         match self.next() {
             Fault::Error(kind) => Err(kind.into()),
-            Fault::None | Fault::Short => Ok(()),
+            Fault::None | Fault::Short | Fault::Kill => Ok(()),
         }
     }
 }
 
 impl Disk for SimulatedDisk {
     fn list(&self) -> io::Result<Vec<(String, u64)>> {
-        Ok(self.lock().files.iter().map(|(name, content)| (name.clone(), content.octets.len() as u64)).collect())
+        let mut platter = self.lock();
+        platter.fails()?;
+        Ok(platter.files.iter().map(|(name, content)| (name.clone(), content.octets.len() as u64)).collect())
     }
 
     fn read(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
@@ -162,7 +206,7 @@ impl File for SimulatedFile {
     fn append(&self, octets: &[u8]) -> io::Result<usize> {
         let mut platter = self.disk.lock();
         let count = match platter.next() {
-            Fault::None => octets.len(),
+            Fault::None | Fault::Kill => octets.len(),
             Fault::Short => octets.len().div_ceil(2),
             Fault::Error(kind) => return Err(kind.into()),
         };

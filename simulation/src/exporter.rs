@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use flow::{Exporter as Address, Timestamp};
+use flow::{Exporter as Address, Prefix, Timestamp};
 use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
 use wire::sflow::encode as sflow;
 use wire::{FieldSpecifier, ipfix, netflow_v5, netflow_v9};
@@ -58,6 +58,12 @@ pub struct Sent {
     pub exported: Option<Timestamp>,
     /// The octets.
     pub payload: Vec<u8>,
+}
+
+/// What contains where they go.
+#[must_use]
+pub fn monitored() -> Prefix {
+    "192.0.2.0/24".parse().unwrap()
 }
 
 /// `announces` or its flows.

@@ -4,10 +4,12 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | [`world`] | the life: what happens in which order, and the collector that it happens to |
+//! | [`world`] | the life: what happens in which order |
+//! | `process` | the collector that it happens to |
 //! | [`exporter`] | devices that send datagrams of flows, each flow with a name of its own |
 //! | [`disk`] | the journal's disk: what is lost with the power, and how it fails |
 //! | [`oracle`] | which flows have to be counted, and which may be |
+//! | `audit` | what is counted in the end, beside what has to be |
 //! | [`random`] | what is drawn from the seed |
 //!
 //! What is not simulated: sockets and threads (`cli/tests/end_to_end` has the real ones), and SQLite's own writing,
@@ -20,10 +22,12 @@
     reason = "a simulation that cannot go on has failed"
 )]
 
+mod audit;
 pub mod disk;
 pub mod exporter;
 pub mod oracle;
+mod process;
 pub mod random;
 pub mod world;
 
-pub use world::{Life, live};
+pub use world::{Life, live, live_with};

@@ -22,6 +22,24 @@ pub enum Fate {
     Durable,
 }
 
+impl Fate {
+    /// What the journal has taken, or not.
+    #[must_use]
+    pub fn written(is_written: bool) -> Self {
+        if is_written { Self::Written } else { Self::Missed }
+    }
+
+    /// The same when the journal was synced, or could not be.
+    #[must_use]
+    pub fn synced(self, succeeded: bool) -> Self {
+        match self {
+            Self::Written if succeeded => Self::Synced,
+            Self::Written => Self::Doubtful,
+            fate => fate,
+        }
+    }
+}
+
 /// A flow that was delivered, once for each time it was.
 #[derive(Clone, Copy, Debug)]
 struct Delivered {
@@ -49,14 +67,34 @@ pub struct Expected {
 pub struct Oracle(Vec<Delivered>);
 
 impl Oracle {
-    /// A flow was delivered, and written or missed.
-    pub fn delivered(&mut self, flow: u32, exporter: usize, minute: Minute, fate: Fate) {
+    /// A flow was delivered, and nothing of it is written yet.
+    pub fn delivered(&mut self, flow: u32, exporter: usize, minute: Minute) {
+        let fate = Fate::Missed;
         self.0.push(Delivered { flow, exporter, minute, fate, waited: false, is_sealed: false });
     }
 
-    /// Changes what is known of all flows.
-    pub fn change(&mut self, becomes: impl Fn(Fate) -> Fate) {
-        self.0.iter_mut().for_each(|it| it.fate = becomes(it.fate));
+    /// How many were delivered.
+    #[must_use]
+    pub fn deliveries(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Those that were delivered since there were so many are in the journal.
+    pub fn written(&mut self, since: usize) {
+        self.0.iter_mut().skip(since).for_each(|it| it.fate = Fate::Written);
+    }
+
+    /// The journal was synced, or it could not be.
+    pub fn synced(&mut self, succeeded: bool) {
+        self.0.iter_mut().for_each(|it| it.fate = it.fate.synced(succeeded));
+    }
+
+    /// What waited at the last cut may be in the journal only as this says.
+    pub fn doubt_waiting(&mut self, carried: Fate) {
+        if matches!(carried, Fate::Missed | Fate::Doubtful) {
+            let waited = self.0.iter_mut().filter(|it| it.waited && it.fate != Fate::Uncertain);
+            waited.for_each(|it| it.fate = carried);
+        }
     }
 
     /// A cut: all but these, which wait for their template, go into a flush.

@@ -1,14 +1,20 @@
-//! Many lives. `SEEDS=0..10000` lives these, `SEED=17` that one again and tells its story.
+//! Many lives. `SEEDS=0..10000` lives these, `SEED=17` that one again and tells its story
+//! (`-- --nocapture`).
 #![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::env;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::panic::catch_unwind;
 
 use simulation::Life;
+use simulation::disk::Fault;
 
 /// What `make test` has the time for.
 const SEEDS: Range<u64> = 0..200;
+
+/// In every so manieth life, the disk's calls fail one by one.
+const CALLS_OF_EVERY: usize = 50;
 
 /// The number that a life failed with is in the message.
 fn live(seed: u64) -> Life {
@@ -40,6 +46,29 @@ fn every_life_counts_what_was_delivered() {
         (lives, delivered, uncertain) = (lives + 1, delivered + life.delivered, uncertain + life.uncertain);
     }
     println!("{lives} lives, {delivered} flows delivered, {uncertain} of them lost or not with what was not synced");
+}
+
+/// What becomes of the n-th call of the journal's disk, for every n that a life has, one after the other.
+#[test]
+fn every_call_of_the_disk_may_fail() {
+    let faults = [
+        Fault::Error(ErrorKind::Other),
+        Fault::Error(ErrorKind::StorageFull),
+        Fault::Error(ErrorKind::Interrupted),
+        Fault::Short,
+        Fault::Kill,
+    ];
+    let mut lives = 0;
+    for seed in seeds().step_by(CALLS_OF_EVERY) {
+        for fault in faults {
+            let fails = |nth| {
+                catch_unwind(|| simulation::live_with(seed, nth, fault))
+                    .unwrap_or_else(|_| panic!("seed {seed} fails with {fault:?} at call {nth}, see above"))
+            };
+            lives += (1..).map_while(fails).count();
+        }
+    }
+    println!("{lives} lives");
 }
 
 #[test]

@@ -1,0 +1,64 @@
+//! What is counted in the end, beside what has to be: every minute flow by flow, and every coarser period by its minutes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use accounting::block::TableSet;
+use accounting::direction::Direction;
+use accounting::field::{Field, Value};
+use accounting::period::{Interval, Minute, Period};
+use flow::Counters;
+use storage::{Selection, Store, totals_many};
+
+use crate::exporter::{OCTETS, monitored, number};
+use crate::oracle::Expected;
+
+/// How often flows are counted, by interval and number.
+type Counted = BTreeMap<(Minute, u32), u64>;
+
+/// Compares everything that is stored of a sender with what is expected; says what is counted in its minutes.
+pub(crate) async fn audit(store: &dyn Store, sender: IpAddr, expected: &BTreeMap<(Minute, u32), Expected>) -> Counted {
+    let minutes: BTreeSet<Minute> = expected.keys().map(|(minute, _)| *minute).collect();
+    let counted = counted(store, sender, &minutes, Period::Minute).await;
+    for (minute, flow) in counted.keys().chain(expected.keys()) {
+        let count = counted.get(&(*minute, *flow)).copied().unwrap_or_default();
+        let expected = expected.get(&(*minute, *flow)).copied().unwrap_or_default();
+        let is_right = (expected.least..=expected.most).contains(&count);
+        assert!(is_right, "{sender}: flow {flow} counts {count} times in {minute:?}, not {expected:?}");
+    }
+    for period in [Period::Hour, Period::Day, Period::Month, Period::Year] {
+        let mut summed = Counted::new();
+        for ((minute, flow), count) in &counted {
+            *summed.entry((Interval::containing(period, *minute).start, *flow)).or_default() += count;
+        }
+        let coarse = self::counted(store, sender, &minutes, period).await;
+        assert_eq!(coarse, summed, "{sender}: {} and its minutes", period.name());
+    }
+    counted
+}
+
+/// How often each flow is counted in the intervals of a period that these minutes lie in.
+async fn counted(store: &dyn Store, sender: IpAddr, minutes: &BTreeSet<Minute>, period: Period) -> Counted {
+    let intervals: BTreeSet<_> = minutes.iter().map(|minute| Interval::containing(period, *minute)).collect();
+    let ask = |interval| Selection { interval, sender, prefix: monitored(), tables: TableSet::ALL };
+    let questions: Vec<_> = intervals.iter().copied().map(ask).collect();
+    let answers = totals_many(store, &questions).await.unwrap();
+    let mut counted = Counted::new();
+    for (interval, answer) in intervals.iter().zip(answers) {
+        assert_eq!(answer.damaged, []);
+        let mut sums: BTreeMap<&str, Counters> = BTreeMap::new();
+        for (_, name, counters) in answer.tables.rows() {
+            sums.entry(name.field.name()).or_default().add(counters);
+        }
+        let all = sums.get(Field::All.name()).copied().unwrap_or_default();
+        assert!(sums.values().all(|sum| *sum == all), "{sender} {interval:?}: fields do not add up: {sums:?}");
+        for (direction, name, counters) in answer.tables.rows_of(Field::SourceAddress) {
+            let Value::Address(address) = name.value else { panic!("{name:?}") };
+            let flow = number(address).filter(|_| direction == Direction::In);
+            let flow = flow.unwrap_or_else(|| panic!("{sender}: {address} {direction:?} was never sent"));
+            assert_eq!((counters.bytes, counters.packets), (counters.flows * u64::from(OCTETS), counters.flows));
+            counted.insert((interval.start, flow), counters.flows);
+        }
+    }
+    counted
+}

@@ -1,0 +1,138 @@
+//! A collector that is running: what `netflow serve` puts together, but for sockets and threads.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use accounting::tally::{Tally, TallyLimits};
+use collector::admission::Admission;
+use collector::exporters::Exporters;
+use collector::flusher::{Flusher, Keep};
+use collector::journal::{Journal, Settings, Sync};
+use collector::journalled::{self, Journalled};
+use collector::ledgers::Counted;
+use collector::remembered;
+use collector::shard::{Rules, Sealed, Shard};
+use collector::status::Status;
+use flow::Timestamp;
+use storage::spool::Spool;
+use storage::{State, Store, WriterState};
+use wire::{PendingBudget, PendingLimits, SessionLimits};
+
+use crate::disk::SimulatedDisk;
+use crate::oracle::Fate;
+
+/// How far an exporter's clock may be off.
+pub(crate) const CLOCK_LIMIT: Duration = Duration::from_secs(600);
+/// How many shards there are.
+pub(crate) const SHARDS: usize = 2;
+
+/// The parts of it, open to what happens to them.
+pub(crate) struct Process {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) status: Status,
+    /// Until the last cut.
+    pub(crate) counted: Counted,
+    pub(crate) exporters: Exporters,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) shards: Vec<Arc<Mutex<Journalled>>>,
+    pub(crate) flusher: Flusher,
+    pub(crate) empties: Vec<Tally>,
+    /// Sealed and not flushed, and how what waited then is in the segment that it was carried into.
+    pub(crate) sealed: Option<(Sealed, Fate)>,
+    /// That is on its way; it may be durable already.
+    pub(crate) is_flushing: bool,
+    /// How many datagrams the journal had missed at the last cut, and at the last one whose flush is durable.
+    pub(crate) missed_at_cut: u64,
+    pub(crate) missed_before: u64,
+    /// Syncs that had failed when the flush began.
+    pub(crate) syncs_failed: u64,
+    _identity: State,
+}
+
+impl Process {
+    /// As `netflow serve` does; `None` when it cannot start, because the disk of the journal does not say what is on it.
+    pub(crate) async fn start(
+        store: Arc<dyn Store>,
+        is_remote: bool,
+        folder: &Path,
+        disk: &SimulatedDisk,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let state_file = folder.join("state");
+        let mut identity = State::open(&state_file).unwrap();
+        let writer = identity.writer();
+        let known = store.writers().await.unwrap().into_iter().find(|known| known.writer == writer);
+        let known = known.unwrap_or_else(|| WriterState::new(writer, 0, now));
+        let state = WriterState { epoch: identity.next_epoch_after(known.epoch).unwrap(), seen: now, ..known };
+        store.put_writer(&state).await.unwrap();
+        let spool = is_remote.then(|| Spool::open(&state_file, writer, 64 << 20).unwrap());
+        let settings = Settings { sync: Sync::Interval, limit_bytes: 1 << 20 };
+        let journal = Journal::open(Box::new(disk.clone()), settings).ok()?;
+        if let Some(durable) = identity.durable().unwrap() {
+            journal.release(durable);
+        }
+        let admitted = Admission::load(store.as_ref()).await.unwrap().admitted();
+        let waiting = PendingBudget::default();
+        let remembered = remembered::load(store.as_ref(), spool.as_ref(), rules().session, &waiting).await;
+        let exporters = Exporters::new(rules().session, waiting).remembering(remembered);
+        let status = Status::new(SHARDS);
+        let flusher = Flusher::new(Arc::clone(&store), state, Keep::default(), status.clone()).over(spool).unwrap();
+        let flusher = flusher.releasing(Some(Arc::clone(&journal)));
+        let shard = || Shard::new(rules(), Arc::clone(&admitted), exporters.clone());
+        let (shards, recovered) = journalled::begin(&status, Some(&journal), shard, &exporters, flusher.next());
+        let sealed = recovered.map(|sealed| (sealed, Fate::written(journal.counts().missed == 0)));
+        let counted = Counted::default();
+        let empties = empties();
+        Some(Self {
+            store,
+            status,
+            counted,
+            exporters,
+            journal,
+            shards,
+            flusher,
+            empties,
+            sealed,
+            is_flushing: false,
+            missed_at_cut: 0,
+            missed_before: 0,
+            syncs_failed: 0,
+            _identity: identity,
+        })
+    }
+
+    /// What was sealed is durable: its tallies are used again.
+    pub(crate) fn empty(&mut self, sealed: Sealed) {
+        self.missed_before = self.missed_at_cut;
+        self.empties = sealed.tallies;
+        self.empties.iter_mut().for_each(Tally::clear);
+        // What was recovered was sealed of one shard.
+        if self.empties.len() < SHARDS {
+            self.empties = empties();
+        }
+    }
+
+    /// What goes into a step comes out of it.
+    pub(crate) fn balance(&self, now: Timestamp) {
+        self.status.check(&self.counted, now);
+        for ledger in self.status.ledgers().all {
+            assert_eq!(ledger.left, ledger.right, "{ledger:?}");
+        }
+    }
+}
+
+fn empties() -> Vec<Tally> {
+    (0..SHARDS).map(|_| Tally::new(rules().tally)).collect()
+}
+
+fn rules() -> Rules {
+    // Nothing is to expire but by a fault.
+    let pending = PendingLimits { age: Duration::from_secs(1000 * 86_400), ..PendingLimits::default() };
+    Rules {
+        scale_samples: true,
+        clock_limit: CLOCK_LIMIT,
+        session: SessionLimits { pending, ..SessionLimits::default() },
+        tally: TallyLimits::default(),
+    }
+}
