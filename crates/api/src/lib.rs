@@ -131,6 +131,7 @@ impl Api {
             .route("/unknown", get(status::unknown))
             .route("/tap", get(tap::show))
             .route("/openapi.json", get(openapi::show))
+            .route("/openapi.html", get(openapi::show_page))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(health::metrics))

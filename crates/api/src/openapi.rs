@@ -1,8 +1,10 @@
 //! The interface as OpenAPI 3.1 describes it, made from the routes themselves. `docs/openapi.json` is a copy that a test
-//! compares, so that a route that changes shows in a review.
+//! compares, so that a route that changes shows in a review. For people it is a page (`openapi/page.rs`).
+
+mod page;
 
 use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -47,6 +49,12 @@ pub(crate) async fn show() -> Result<Response, Error> {
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
     let text = openapi().ok_or(Error::Internal)?;
     Ok(([(header::CONTENT_TYPE, JSON)], text).into_response())
+}
+
+/// `GET /openapi.html`
+pub(crate) async fn show_page() -> Result<Html<String>, Error> {
+    let document = serde_json::to_value(Document::openapi()).map_err(|_| Error::Internal)?;
+    Ok(Html(page::render(&document).map_err(|_| Error::Internal)?))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The OpenAPI document is about this server: what it lists is there, and asks for the credentials that it says.
 
 use std::collections::HashSet;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -27,4 +28,46 @@ fn every_operation_of_the_document_is_there_and_asks_for_credentials_as_it_says(
         }
     }
     assert!(operations.len() >= 16, "{operations:?}");
+}
+
+#[test]
+fn the_page_shows_every_operation_and_needs_nothing_else() {
+    let server = Server::start();
+    let document: Value = ask(server.address, "GET", "/openapi.json", "").json();
+    let answer = ask(server.address, "GET", "/openapi.html", "");
+    assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+    let page = answer.text();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            assert!(page.contains(&format!("<code>{} {path}</code></h2>", method.to_uppercase())), "{method} {path}");
+        }
+    }
+    // Every link leads to a place on the page itself.
+    for link in page.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        let name = link.strip_prefix('#').unwrap_or_else(|| panic!("{link} leads away"));
+        assert!(page.contains(&format!("id=\"{name}\"")), "{link} leads nowhere");
+    }
+    assert!(!page.contains("src=") && !page.contains("<script"));
+    assert_eq!(send(server.address, "GET", "/openapi.html", "", b"").status, 401);
+}
+
+#[test]
+fn a_browser_reads_the_page() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let (page, picture) = (folder.path().join("page.html"), folder.path().join("page.png"));
+    std::fs::write(&page, ask(server.address, "GET", "/openapi.html", "").body).unwrap();
+    let browse = |what: String| {
+        let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
+        let flags =
+            ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1000,1400"];
+        let output = Command::new("chromium").args(flags).args([profile, what]).arg(&page).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let read = browse("--dump-dom".to_owned());
+    assert!(read.contains("<h2 id=\"top\"><code>GET /top/{sender}</code></h2>"), "{read}");
+    assert!(read.contains("<td><code>prefix</code> <small>query, needed</small></td>"), "{read}");
+    browse(format!("--screenshot={}", picture.display()));
+    assert!(std::fs::metadata(&picture).unwrap().len() > 20_000, "something is shown");
 }
