@@ -1,6 +1,7 @@
 # make run: builds and starts the collector on its embedded store.   make test: all tests, with what they need.
 # make deb: a Debian package, in target/.   make test-deb: installs one, uses it and purges it, in a namespace, as root.
 # make test-image: the steps of packaging/Dockerfile without Docker, as root.
+# make bless: writes what is made from the code anew: documents, tables, screens and the picture of a screen.
 # make fuzz: FUZZ_SECONDS (1200) of strangers' octets for all that reads datagrams, files and requests.
 # Needs a Debian machine with cargo; whatever else is missing is installed by its package name.
 
@@ -66,6 +67,7 @@ bless:
 	cargo run -q -- package-files target/package-files
 	cp target/package-files/netflow.toml packaging/
 	cp target/package-files/configuration.md target/package-files/openapi.json docs/
+	NETFLOW_BLESS=1 cargo test -q -p cli --bin netflow live
 
 deb:
 	cargo build --release --locked

@@ -74,6 +74,11 @@ impl Client {
         Ok(Self { agent: settings.build().into(), url, auth_key, sign_key })
     }
 
+    /// Where it is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// What the collector answers.
     ///
     /// # Errors

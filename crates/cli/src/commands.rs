@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Billing(ask::billing::Arguments),
     /// Asks a running collector whether all that it has counted balances
     Selfcheck(ask::selfcheck::Arguments),
+    /// Shows a running collector on the whole screen
+    Live(ask::live::Arguments),
     /// Shows the flows of a running collector as they come
     Tap(ask::tap::Arguments),
     /// Sends a signed request to a running collector
@@ -83,6 +85,7 @@ impl Command {
             Self::Series(arguments) => ask::series::run(&load(config)?.config, arguments),
             Self::Billing(arguments) => ask::billing::run(&load(config)?.config, arguments),
             Self::Selfcheck(arguments) => ask::selfcheck::run(&load(config)?.config, arguments),
+            Self::Live(arguments) => ask::live::run(&load(config)?.config, &arguments),
             Self::Tap(arguments) => ask::tap::run(&load(config)?.config, arguments),
             Self::Curl(arguments) => ask::curl::run(&load(config)?.config, arguments),
         }

@@ -8,12 +8,14 @@
 //! | `ask/series.rs` | one name over time |
 //! | `ask/billing.rs` | what a prefix used in a month |
 //! | `ask/selfcheck.rs` | whether all that was counted balances |
+//! | `ask/live.rs` | a collector on the whole screen |
 //! | `ask/tap.rs` | flows as they come |
 //! | `ask/curl.rs` | any request, signed |
 #![expect(clippy::indexing_slicing, reason = "what is not there in a JSON value indexes to null")]
 
 pub(crate) mod billing;
 pub(crate) mod curl;
+pub(crate) mod live;
 pub(crate) mod selfcheck;
 pub(crate) mod senders;
 pub(crate) mod series;

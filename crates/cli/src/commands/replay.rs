@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 use wire::Datagram;
 
+use crate::commands::progress::Progress;
 use crate::config::Loaded;
 use crate::exit_code::{ExitCode, Failure};
 use crate::store;
@@ -35,7 +36,9 @@ pub(crate) fn run(loaded: Loaded, arguments: &Arguments) -> Result<ExitCode, Fai
     runtime.block_on(async {
         let begun = Replay::begin(store, writer, config.rules(), config.flush_interval, config.keep()).await;
         let mut replay = begun.map_err(ExitCode::Store.because())?;
-        let read = replay_files(&mut replay, &arguments.files).await;
+        let mut progress = Progress::new();
+        let read = replay_files(&mut replay, &arguments.files, &mut progress).await;
+        progress.clear();
         // What could be read of a damaged file is counted all the same.
         let counts = replay.finish(SystemTime::now().into()).await.map_err(ExitCode::Store.because())?;
         println!("{counts}");
@@ -44,18 +47,19 @@ pub(crate) fn run(loaded: Loaded, arguments: &Arguments) -> Result<ExitCode, Fai
     Ok(ExitCode::Success)
 }
 
-async fn replay_files(replay: &mut Replay, files: &[PathBuf]) -> Result<(), Failure> {
+async fn replay_files(replay: &mut Replay, files: &[PathBuf], progress: &mut Progress) -> Result<(), Failure> {
     for path in files {
-        replay_file(replay, path).await?;
+        replay_file(replay, path, progress).await?;
     }
     Ok(())
 }
 
-async fn replay_file(replay: &mut Replay, path: &Path) -> Result<(), Failure> {
+async fn replay_file(replay: &mut Replay, path: &Path, progress: &mut Progress) -> Result<(), Failure> {
     let unreadable = || format!("{}: what stands before this is counted", path.display());
     let mut capture = Capture::open(path).with_context(unreadable).map_err(ExitCode::Input.because())?;
     while let Some(udp) = capture.next().with_context(unreadable).map_err(ExitCode::Input.because())? {
         let datagram = Datagram { exporter: udp.source.into(), received: udp.received, payload: udp.payload };
+        progress.show(|| format!("{}: counted up to {}", path.display(), udp.received));
         replay.take(&datagram).await.map_err(ExitCode::Store.because())?;
     }
     Ok(())

@@ -1,9 +1,10 @@
 //! Commands that look on while a collector counts: `tap` and `live`, with the real program and real flows.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::UdpSocket;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -169,5 +170,140 @@ fn under_load_everything_is_counted_whoever_looks_on() {
     assert!(shown > 0);
     assert!(Command::new("kill").args(["-TERM", &tap.id().to_string()]).status().unwrap().success());
     assert_eq!(ended(tap).1, Some(0));
+    collector.terminate();
+}
+
+/// `netflow live` in a pseudo terminal of 80 columns and 24 rows, by script(1).
+struct Live {
+    child: Child,
+    printed: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Live {
+    fn start(collector: &Collector, before: &str) -> Self {
+        let program = env!("CARGO_BIN_EXE_netflow");
+        let mut child = Command::new("script")
+            .args(["-qfec", &format!("stty rows 24 cols 80; {before} {program} live"), "/dev/null"])
+            .current_dir(collector.path())
+            .env("NETFLOW_URL", format!("http://{}", collector.serving))
+            .env("TERM", "xterm-256color")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("bsdutils is on every Debian");
+        let (mut out, printed) = (child.stdout.take().unwrap(), Arc::<Mutex<Vec<u8>>>::default());
+        let shared = Arc::clone(&printed);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = out.read(&mut buffer) {
+                shared.lock().unwrap().extend_from_slice(&buffer[..length]);
+            }
+        });
+        Self { child, printed }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// What stands on the screen.
+    fn screen(&self) -> String {
+        let printed = String::from_utf8_lossy(&self.printed.lock().unwrap()).into_owned();
+        let mut cells = vec![vec![' '; 80]; 24];
+        let (mut row, mut column) = (0, 0);
+        let mut rest = printed.chars();
+        while let Some(character) = rest.next() {
+            match character {
+                // A control sequence (ECMA-48): parameters, then a letter.
+                '\x1b' => {
+                    let mut sequence = String::new();
+                    let begun = rest.next() == Some('[');
+                    while let Some(next) = rest.next().filter(|_| begun) {
+                        sequence.push(next);
+                        if next.is_ascii_alphabetic() {
+                            break;
+                        }
+                    }
+                    let place = sequence.strip_suffix('H').map(|place| place.split_once(';').unwrap_or(("1", "1")));
+                    if let Some((down, across)) = place {
+                        (row, column) = (down.parse::<usize>().unwrap() - 1, across.parse::<usize>().unwrap() - 1);
+                    } else if sequence.ends_with('J') {
+                        cells.iter_mut().for_each(|row| row.fill(' '));
+                    }
+                }
+                '\r' => column = 0,
+                '\n' => row += 1,
+                _ => {
+                    if let Some(cell) = cells.get_mut(row).and_then(|row| row.get_mut(column)) {
+                        *cell = character;
+                    }
+                    column += 1;
+                }
+            }
+        }
+        cells.into_iter().map(|row| row.into_iter().collect::<String>().trim_end().to_owned() + "\n").collect()
+    }
+
+    fn wait_for(&self, what: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.screen().contains(what) {
+            assert!(Instant::now() < end, "'{what}' is not on the screen:\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until it ends, and whether the terminal is as it was: the other screen left, the cursor there again.
+    fn ended(mut self) -> Option<i32> {
+        let status = self.child.wait().unwrap();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let printed = String::from_utf8_lossy(&self.printed.lock().unwrap()).into_owned();
+            if printed.rfind("\x1b[?1049l") > printed.rfind("\x1b[?1049h") && printed.contains("\x1b[?25h") {
+                return status.code();
+            }
+            assert!(Instant::now() < end, "the terminal is not put back: {printed:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn live_shows_a_collector_in_a_real_terminal_and_puts_it_back() {
+    let collector = counted();
+    let mut live = Live::start(&collector, "");
+    live.wait_for("well: the store answers in");
+    live.wait_for("127.0.0.1         netflow-v5");
+    live.wait_for("127.0.0.1  lost 0  duplicates");
+    UdpSocket::bind("127.0.0.9:0").unwrap().send_to(&thirty_flows(), collector.receiving).unwrap();
+    live.wait_for("1 send without being registered");
+    live.press("/v9\r");
+    live.wait_for("none passes the filter");
+    live.press("\x1b");
+    live.wait_for("127.0.0.1         netflow-v5");
+    live.press("\r");
+    live.wait_for("192.0.2.0/24  (prefix 1 of 2)");
+    live.wait_for("srcip:198.51.100.1");
+    send(&collector, 3);
+    live.press("f");
+    live.wait_for("dstip:192.0.2.1");
+    live.press("?");
+    live.wait_for("Keys and words");
+    live.press("?q");
+    assert_eq!(live.ended(), Some(0));
+
+    // It waits for a collector that goes away, and is told to stop by a signal.
+    let live = Live::start(&collector, "timeout --foreground 8");
+    live.wait_for("well: the store answers in");
+    collector.terminate();
+    live.wait_for("no answer, asking again each second");
+    assert_eq!(live.ended(), Some(124));
+}
+
+#[test]
+fn live_needs_a_terminal() {
+    let collector = Collector::start();
+    let (printed, said, code) = collector.command(&["live"]);
+    assert_eq!((printed.as_str(), code), ("", Some(1)));
+    assert!(said.contains("netflow live needs a terminal"), "{said}");
     collector.terminate();
 }
