@@ -382,23 +382,19 @@ impl World {
     /// power fails until it is synced: else what comes behind it could be all that is left, and nobody could say by which
     /// of both to read that. Nor may the journal have missed what was announced before and is not durable.
     fn redefine(&mut self, which: usize) {
-        let now = self.now;
-        let waits = self.waiting();
-        let is_journalled = self.process().journal.counts().missed == self.process().missed_before;
-        if !self.exporters[which].has_templates()
-            || waits.iter().any(|(exporter, _)| *exporter == which)
-            || !is_journalled
-        {
-            return;
-        }
         self.disk.spare(true);
         self.tick();
         let (own, late) = std::mem::take(&mut self.late).into_iter().partition(|(from, _)| *from == which);
         self.late = late;
         self.take(&own);
-        self.exporters[which].redefine();
-        let announcement = self.exporters[which].announce(now).unwrap();
-        self.take(&[(which, announcement)]);
+        let waits = self.waiting().iter().any(|(exporter, _)| *exporter == which);
+        let process = self.process();
+        let is_journalled = process.journal.counts().missed == process.missed_before;
+        if self.exporters[which].may_redefine() && !waits && is_journalled {
+            self.exporters[which].redefine();
+            let announcement = self.exporters[which].announce(self.now).unwrap();
+            self.take(&[(which, announcement)]);
+        }
         self.tick();
         self.disk.spare(false);
     }
