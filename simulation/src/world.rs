@@ -162,7 +162,7 @@ impl World {
             }
         }
         let process = self.process();
-        let (recovered, counts) = (process.sealed.is_some(), process.status.recovery());
+        let (recovered, counts) = (process.sealed.is_some(), process.status.recovery().counts);
         // What was left was synced, as far as that is possible.
         let is_synced = process.journal.counts().sync_errors == 0;
         let waiting = self.waiting();

@@ -287,11 +287,17 @@ impl Flusher {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.put_once(blocks, announced, now).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.status.flushed(|counts| counts.failing_since = None);
+                    return Ok(());
+                }
                 Err(error) if give_up() => return Err(error),
                 Err(error) => {
                     tracing::error!(%error, blocks = blocks.len(), "a flush is not stored; trying again");
-                    self.status.flushed(|counts| counts.retries += 1);
+                    self.status.flushed(|counts| {
+                        counts.retries += 1;
+                        counts.failing_since.get_or_insert_with(Instant::now);
+                    });
                 }
             }
             tokio::time::sleep(pause).await;

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use storage::spool::FlushNumber;
 
@@ -82,6 +82,12 @@ pub struct Counts {
     pub sync_errors: u64,
     /// Times that the disk refused to remove a segment.
     pub remove_errors: u64,
+    /// Times that something was forced to the disk.
+    pub syncs: u64,
+    /// When that was done last.
+    pub synced: Option<Instant>,
+    /// How long it took then.
+    pub sync_took: Duration,
 }
 
 /// The segments of all shards.
@@ -98,6 +104,8 @@ pub struct Journal {
     unsynced: Mutex<Vec<Arc<Open>>>,
     /// Until the next tick, nobody tries to write.
     resting: AtomicBool,
+    /// The last sync failed: writing alone does not tell that the disk is well again.
+    is_unsure: AtomicBool,
     /// The datagrams that were missed when it was last written to without a failure; `None` while it can be written.
     failing_since: Mutex<Option<u64>>,
 }
@@ -138,6 +146,7 @@ impl Journal {
             counts: Mutex::new(counts),
             unsynced: Mutex::default(),
             resting: AtomicBool::new(false),
+            is_unsure: AtomicBool::new(false),
             failing_since: Mutex::default(),
         }))
     }
@@ -155,6 +164,18 @@ impl Journal {
 
     fn settings(&self) -> Settings {
         *locked(&self.settings)
+    }
+
+    /// Whether the disk, or the limit, has refused the last thing that was to be written.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        locked(&self.failing_since).is_some()
+    }
+
+    /// Octets that all segments together may have.
+    #[must_use]
+    pub fn limit_bytes(&self) -> u64 {
+        self.settings().limit_bytes
     }
 
     /// How many segments there are.
@@ -235,11 +256,20 @@ impl Journal {
 
     fn sync(&self, open: &Open) {
         // The name first: the content of a file without one is lost.
+        let begun = Instant::now();
         let named = if open.is_new.load(Ordering::Relaxed) { self.disk.sync_names() } else { Ok(()) };
         match named.and_then(|()| open.file.sync()) {
-            Ok(()) => open.is_new.store(false, Ordering::Relaxed),
+            Ok(()) => {
+                open.is_new.store(false, Ordering::Relaxed);
+                self.is_unsure.store(false, Ordering::Relaxed);
+                let mut counts = locked(&self.counts);
+                counts.syncs += 1;
+                counts.synced = Some(Instant::now());
+                counts.sync_took = begun.elapsed();
+            }
             Err(error) => {
                 open.is_doubtful.store(true, Ordering::Relaxed);
+                self.is_unsure.store(true, Ordering::Relaxed);
                 locked(&self.counts).sync_errors += 1;
                 self.fail(&format!("sync of {}: {error}", open.name));
             }
@@ -274,6 +304,7 @@ impl Journal {
             Sync::Batch => self.sync(open),
         }
         if !open.is_doubtful.load(Ordering::Relaxed)
+            && !self.is_unsure.load(Ordering::Relaxed)
             && let Some(missed_before) = locked(&self.failing_since).take()
         {
             let missed = self.counts().missed - missed_before;

@@ -133,7 +133,7 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
     let Recovered { segments, datagrams, cut } = recovery.recovered();
     let counts = *shard.counts();
     tracing::info!(segments, datagrams, cut, "counted what the last run had received and not stored: {counts}");
-    status.recovered(Found { datagrams, counts });
+    status.recovered(Found { datagrams, torn: cut, counts });
     let mut sealed = Sealed::new(vec![shard.seal(Tally::new(TallyLimits::default()))]);
     exporters.tell(&mut sealed);
     Some(sealed)

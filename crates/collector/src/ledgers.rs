@@ -60,11 +60,13 @@ pub struct Counted {
 
 /// What was counted of an earlier run's journal.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Found {
+pub struct Found {
     /// Datagrams that were found.
-    pub(crate) datagrams: u64,
-    /// What became of them.
-    pub(crate) counts: Counts,
+    pub datagrams: u64,
+    /// Segments that end with something that was not written whole.
+    pub torn: u64,
+    /// What became of the datagrams.
+    pub counts: Counts,
 }
 
 impl Ledger {

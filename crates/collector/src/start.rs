@@ -215,6 +215,12 @@ impl Collector {
         self.places.iter().map(|place| place.bound).collect()
     }
 
+    /// Where what was received stands until it is durable.
+    #[must_use]
+    pub fn journal(&self) -> Option<Arc<Journal>> {
+        self.journal.clone()
+    }
+
     /// What became of everything so far.
     #[must_use]
     pub fn status(&self) -> Status {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use accounting::tally::Books;
 use flow::{Counters, DatagramFate, FlowFate, Tallied, Timestamp};
@@ -124,6 +124,8 @@ pub struct FlushCounts {
     pub waiting_bytes: u64,
     /// How long the last flush took to become durable.
     pub last_took: Duration,
+    /// Since when a flush is tried again and again: neither the store nor the spool on this machine's disk takes it.
+    pub failing_since: Option<Instant>,
     /// What the tallies of all flushes added up to.
     pub books: Books,
     /// What is under `all` in the blocks that were made of them.
@@ -167,8 +169,8 @@ impl Status {
 
     /// What became of the datagrams that were read again from the journal at the start; they are in no other count.
     #[must_use]
-    pub fn recovery(&self) -> Counts {
-        locked(&self.recovered).counts
+    pub fn recovery(&self) -> Found {
+        *locked(&self.recovered)
     }
 
     /// Tells what became of them.

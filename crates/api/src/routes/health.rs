@@ -53,8 +53,16 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
     if api.store_latency().await.is_none() {
         reasons.push("the store does not answer");
     }
-    if api.watch.as_ref().is_some_and(|watch| spool_is_full(&watch.status())) {
+    let watched = api.watch.as_ref().map(|watch| watch.status());
+    if watched.as_ref().is_some_and(spool_is_full) {
         reasons.push("the spool is full: what is counted has no room to wait for the store");
+    }
+    let above_zero = |name| watched.as_ref().and_then(|it| it.gauge(name)).is_some_and(|gauge| gauge.value > 0.0);
+    if above_zero("flush_failing_seconds") {
+        reasons.push("a flush cannot be stored, on this machine's disk either: what is counted stays in memory, the log says why");
+    }
+    if above_zero("journal_failing") {
+        reasons.push("the journal cannot be written: what comes now would be lost in a crash, the log says why");
     }
     let (code, status) = match reasons.as_slice() {
         [] => (StatusCode::OK, "OK"),

@@ -30,12 +30,20 @@ impl Watch for MadeUp {
             started: STARTED,
             receiving: vec!["0.0.0.0:2055".parse().unwrap()],
             counters: counters(),
-            gauges: vec![Gauge {
-                name: "spool_bytes",
-                help: "What waits for the store",
-                value: self.spooled,
-                limit: Some(100.0),
-            }],
+            gauges: vec![
+                Gauge {
+                    name: "spool_bytes",
+                    help: "What waits for the store",
+                    value: self.spooled,
+                    limit: Some(100.0),
+                },
+                Gauge {
+                    name: "journal_failing",
+                    help: "Whether the journal cannot be written",
+                    value: f64::from(u8::from(self.spooled > 100.0)),
+                    limit: None,
+                },
+            ],
             ledgers_checked: Some(STARTED),
             ledgers: vec![Ledger {
                 name: "datagrams",
@@ -177,6 +185,8 @@ fn health_asks_for_no_credentials_and_says_why_it_is_not_ready() {
     let full = open(&watched(99.5), "/readyz");
     assert_eq!(full.status, 503);
     assert!(full.json()["reasons"][0].as_str().unwrap().starts_with("the spool is full"), "{full:?}");
+    let both = open(&watched(101.0), "/readyz").json();
+    assert!(both["reasons"][1].as_str().unwrap().starts_with("the journal cannot be written"), "{both}");
     let broken = Server::broken_with(StoreError::Retry, |api| api);
     assert_eq!(open(&broken, "/healthz").status, 200);
     assert_eq!(open(&broken, "/readyz").json()["reasons"], json!(["the store does not answer"]));

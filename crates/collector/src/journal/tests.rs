@@ -172,9 +172,11 @@ fn a_full_journal_misses_what_comes_and_goes_on_when_there_is_room() {
     journal.release(flush(1, 1));
     take(&mut writer, 1, "missed until the next tick");
     writer.commit();
+    assert!(journal.is_failing());
     journal.tick();
     take(&mut writer, 1, "c");
     writer.commit();
+    assert!(!journal.is_failing());
     assert_eq!((journal.counts().missed, journal.counts().write_errors), (3, 0));
     assert_eq!(found(folder.path()), "b c");
 }

@@ -5,14 +5,15 @@ mod detail;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use accounting::period::{Interval, Minute, Period};
 use api::watch::{Counter, Detail, Exporter, Gauge, Ledger, Losses, Rates, Status, Unknown, Watch};
 use collector::Collector;
 use collector::exporters::{ExporterStatus, Exporters};
-use collector::ledgers::{self, Ledgers};
+use collector::journal::{self, Journal};
+use collector::ledgers::{self, Found, Ledgers};
 use collector::status::{self, Counts, FlushCounts};
 use flow::{DatagramFate, FlowFate, Timestamp};
 use tap::Taps;
@@ -30,6 +31,7 @@ pub(super) struct Watched {
     status: status::Status,
     exporters: Exporters,
     taps: Taps,
+    journal: Option<Arc<Journal>>,
     /// What the configuration in force says.
     configured: Mutex<Configured>,
     rates: Mutex<Sampled>,
@@ -72,6 +74,7 @@ impl Watched {
             status: collector.status(),
             exporters: collector.exporters(),
             taps: collector.taps(),
+            journal: collector.journal(),
             rates: Mutex::default(),
         }
     }
@@ -143,6 +146,9 @@ impl Watch for Watched {
         all.push(Counter::plain("kernel_drops", "Datagrams that the kernel dropped", counts.kernel_drops));
         all.extend(flush_counters(&flushes));
         all.extend(tap_counters(&self.taps));
+        if let Some(journal) = &self.journal {
+            all.extend(journal_counters(&journal.counts(), &self.status.recovery()));
+        }
         let Ledgers { checked, all: ledgers } = self.status.ledgers();
         Status {
             started: self.started,
@@ -194,11 +200,19 @@ impl Watched {
     fn gauges(&self, flushes: &FlushCounts) -> Vec<Gauge> {
         let gauge = |name, help, value: f64, limit| Gauge { name, help, value, limit };
         let (onlookers, most) = self.taps.taken();
+        let failing = flushes.failing_since.map(|since| since.elapsed()).unwrap_or_default();
         let mut gauges = vec![
             gauge("exporters", "Registered exporters that are known", self.exporters.all().len() as f64, None),
             gauge("taps", "Who looks on at flows as they come", onlookers as f64, Some(most as f64)),
             gauge("last_flush_seconds", "How long the last flush took", flushes.last_took.as_secs_f64(), None),
+            gauge(
+                "flush_failing_seconds",
+                "For how long a flush has been tried again and again",
+                failing.as_secs_f64(),
+                None,
+            ),
         ];
+        gauges.extend(self.journal.iter().flat_map(|journal| journal_gauges(journal)));
         if let Some(limit) = self.configured().spool_limit {
             let (waiting, bytes) = (flushes.waiting as f64, flushes.waiting_bytes as f64);
             gauges.push(gauge("spool_flushes", "Flushes that wait on disk for the store", waiting, None));
@@ -253,6 +267,39 @@ fn tap_counters(taps: &Taps) -> [Counter; 2] {
         Counter::plain("tap_shown_flows", "Flows that went to who looks on (netflow tap)", taps.shown()),
         Counter::plain("tap_dropped_flows", "Flows that who looks on could not take in time", taps.dropped()),
     ]
+}
+
+fn journal_counters(journal: &journal::Counts, found: &Found) -> [Counter; 9] {
+    let plain = Counter::plain;
+    [
+        plain("journal_written_datagrams", "Datagrams that were written to the journal", journal.written),
+        plain("journal_missed_datagrams", "Datagrams that the journal could not take", journal.missed),
+        plain("journal_carried_sets", "Data sets that waited for their template at a flush", journal.carried),
+        plain("journal_syncs", "Times that the journal was forced to the disk", journal.syncs),
+        plain("journal_sync_errors", "Times that the disk refused to sync the journal", journal.sync_errors),
+        plain("journal_write_errors", "Times that the disk refused to write the journal", journal.write_errors),
+        plain("journal_remove_errors", "Times that the disk refused to remove a segment", journal.remove_errors),
+        plain("journal_replayed_datagrams", "Datagrams of an earlier run, counted at the start", found.datagrams),
+        plain("journal_torn_segments", "Segments of an earlier run that were cut at their end", found.torn),
+    ]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "what is measured fits 53 bits")]
+fn journal_gauges(journal: &Journal) -> Vec<Gauge> {
+    let gauge = |name, help, value: f64, limit| Gauge { name, help, value, limit };
+    let (counts, limit) = (journal.counts(), Some(journal.limit_bytes() as f64));
+    let is_failing = f64::from(u8::from(journal.is_failing()));
+    let mut gauges = vec![
+        gauge("journal_failing", "Whether the journal cannot be written", is_failing, None),
+        gauge("journal_segments", "Segments of the journal", journal.segments() as f64, None),
+        gauge("journal_bytes", "How much the journal holds", counts.octets as f64, limit),
+        gauge("journal_sync_seconds", "How long the last sync took", counts.sync_took.as_secs_f64(), None),
+    ];
+    if let Some(synced) = counts.synced {
+        let age = synced.elapsed().as_secs_f64();
+        gauges.push(gauge("journal_sync_age_seconds", "How long ago the last sync was", age, None));
+    }
+    gauges
 }
 
 #[cfg(test)]
