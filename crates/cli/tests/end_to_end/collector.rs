@@ -47,7 +47,12 @@ impl Collector {
 
     /// Starts it in a directory with settings from the environment.
     pub(crate) fn start_in_with(directory: TempDir, settings: &[(&str, &str)]) -> Self {
-        Self::spawn(command(settings), directory)
+        Self::spawn(&mut command(settings), directory)
+    }
+
+    /// Starts it by a command of the test's own, in a new directory.
+    pub(crate) fn start_as(command: &mut Command) -> Self {
+        Self::spawn(on_free_ports(command), tempfile::tempdir().unwrap())
     }
 
     /// Starts it in a new directory with a configuration file there, `netflow.toml`, which says where it receives and
@@ -57,7 +62,7 @@ impl Collector {
         fs::write(directory.path().join("netflow.toml"), text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
         command.args(["--config", "netflow.toml"]).stdin(Stdio::null());
-        let mut collector = Self::spawn(command, directory);
+        let mut collector = Self::spawn(&mut command, directory);
         collector.configured = true;
         collector
     }
@@ -94,11 +99,11 @@ impl Collector {
         command.env("NETFLOW__HTTP__LISTEN", serving.local_addr().unwrap().to_string());
         command.stdin(OwnedFd::from(receiving.try_clone().unwrap()));
         command.stdout(OwnedFd::from(serving.try_clone().unwrap()));
-        Self::spawn(command, directory)
+        Self::spawn(&mut command, directory)
     }
 
-    fn spawn(mut command: Command, directory: TempDir) -> Self {
-        let mut child = ready(&mut command, &directory).stderr(Stdio::piped()).spawn().unwrap();
+    fn spawn(command: &mut Command, directory: TempDir) -> Self {
+        let mut child = ready(command, &directory).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, log) = channel();
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -236,9 +241,13 @@ pub(crate) fn resident(process: u32) -> u64 {
 
 fn command(settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
-    command.env("NETFLOW__NETFLOW__LISTEN", "127.0.0.1:0").env("NETFLOW__HTTP__LISTEN", "127.0.0.1:0");
-    command.envs(settings.iter().copied()).stdin(Stdio::null());
+    on_free_ports(&mut command).envs(settings.iter().copied());
     command
+}
+
+fn on_free_ports(command: &mut Command) -> &mut Command {
+    let command = command.env("NETFLOW__NETFLOW__LISTEN", "127.0.0.1:0").env("NETFLOW__HTTP__LISTEN", "127.0.0.1:0");
+    command.stdin(Stdio::null())
 }
 
 /// What is the same for all of them.

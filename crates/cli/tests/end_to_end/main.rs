@@ -18,6 +18,7 @@
 mod collector;
 mod commands;
 mod crashes;
+mod disk;
 mod documents;
 mod failover;
 mod floods;

@@ -1,0 +1,139 @@
+//! The data directory on a disk that refuses for a while, under load: it is told, ingest goes on with what memory allows,
+//! and everything is counted soon after the disk is back.
+//!
+//! A full disk is a real one: a tmpfs in a mount namespace of the collector's own, which takes root, or else a user
+//! namespace; it is reached from here by way of /proc. A file system that is open for writing cannot be made read-only, and
+//! no healthy one fails to sync: these the system calls pretend (`refuse.c`).
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::collector::{Collector, PATIENCE};
+use crate::load::{FLOWS_A_SECOND, Running, flows, register, sum, until_exact, wait};
+
+/// How long the disk refuses.
+const REFUSING: Duration = Duration::from_secs(4);
+/// How soon after that everything must be as before.
+const NORMAL_WITHIN: Duration = Duration::from_secs(10);
+/// By how much the collector may grow meanwhile.
+const MOST_GROWTH: u64 = 64 << 20;
+
+/// Takes the disk away under load, asks meanwhile, gives it back, and wants everything counted. `counters` must have counted
+/// something by then.
+fn nothing_is_lost(what: &str, collector: &Collector, counters: &[&str], refuse: impl FnOnce(), agree: impl FnOnce()) {
+    register(collector);
+    let load = Running::start(collector.receiving, FLOWS_A_SECOND, 1);
+    wait(Duration::from_secs(2));
+    let before = collector.resident();
+    collector.log();
+    refuse();
+    let refusing = Instant::now();
+    let (mut reasons, mut most) = (Vec::new(), before);
+    while refusing.elapsed() < REFUSING {
+        reasons = ready(collector)["reasons"].as_array().unwrap().clone();
+        most = most.max(collector.resident());
+        wait(Duration::from_millis(200));
+    }
+    let told = |what: &str| reasons.iter().any(|reason| reason.as_str().unwrap().starts_with(what));
+    assert!(told("the journal cannot be written") && told("a flush cannot be stored"), "{reasons:?}");
+    for name in counters {
+        assert!(counter(collector, name) > 0, "{name}");
+    }
+    let log = collector.log();
+    assert!(log.contains("a flush is not stored") && log.contains("the journal cannot be written"), "{log}");
+    agree();
+    let agreed = Instant::now();
+    while ready(collector)["status"] != "OK" {
+        assert!(agreed.elapsed() < NORMAL_WITHIN, "{}", ready(collector));
+        wait(Duration::from_millis(50));
+    }
+    let normal = agreed.elapsed();
+    let first = load.stop();
+    until_exact(collector, &first, PATIENCE);
+    // And it goes on as before.
+    let missed = counter(collector, "journal_missed_datagrams");
+    let load = Running::start(collector.receiving, FLOWS_A_SECOND, 2);
+    wait(Duration::from_secs(1));
+    let sent = sum(first, load.stop());
+    until_exact(collector, &sent, PATIENCE);
+    assert_eq!((counter(collector, "journal_missed_datagrams"), counter(collector, "kernel_drops")), (missed, 0));
+    assert!(most - before < MOST_GROWTH, "{before} {most}");
+    let (flows, grown) = (flows(&sent), (most - before) >> 20);
+    println!(
+        "{what} for {REFUSING:?}: {flows} flows, all counted; normal {normal:.1?} after; {missed} datagrams not in the \
+         journal; {grown} MiB grown"
+    );
+}
+
+fn ready(collector: &Collector) -> Value {
+    serde_json::from_str(&collector.shell("curl -sS http://127.0.0.1:8080/readyz")).unwrap()
+}
+
+fn counter(collector: &Collector, name: &str) -> u64 {
+    collector.rest("GET", "/status", "")["counters"][name].as_u64().unwrap_or_else(|| panic!("no {name}"))
+}
+
+#[test]
+fn a_full_disk_costs_nothing() {
+    let mut command = Command::new("unshare");
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    command.args(if is_root { &["--mount"][..] } else { &["--mount", "--map-root-user"] });
+    let script = "mkdir disk && mount -t tmpfs -o size=64m,mode=700 disk disk && exec \"$0\"";
+    command.args(["sh", "-euc", script, env!("CARGO_BIN_EXE_netflow")]);
+    let collector = Collector::start_as(command.env("NETFLOW__DATA_DIR", "disk"));
+    let seen = collector.path().join("disk");
+    let disk = PathBuf::from(format!("/proc/{}/root{}", collector.process(), seen.display()));
+    // Where the commands and the README's function look for them.
+    let keys = collector.path().join("data");
+    fs::create_dir(&keys).unwrap();
+    fs::copy(disk.join("keys"), keys.join("keys")).unwrap();
+    let filler = disk.join("filler");
+    let counters = ["journal_missed_datagrams", "journal_write_errors", "flush_retries"];
+    nothing_is_lost("disk full", &collector, &counters, || fill(&filler), || fs::remove_file(&filler).unwrap());
+}
+
+/// Writes until there is no room.
+fn fill(path: &Path) {
+    let (mut file, zeroes) = (File::create(path).unwrap(), vec![0; 1 << 16]);
+    while file.write_all(&zeroes).is_ok() {}
+    // What is left of the last pages.
+    while file.write_all(&[0]).is_ok() {}
+}
+
+/// A collector whose disk refuses what the octet says that is written into the file.
+fn refusing_when_told() -> (Collector, File, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/refuse.c");
+    let (library, told) = (directory.path().join("refuse.so"), directory.path().join("told"));
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-Wall", "-Werror", "-o"]).arg(&library).arg(source);
+    assert!(compiler.status().expect("cargo needs it as well").success());
+    fs::write(&told, "0").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
+    let collector = Collector::start_as(command.env("LD_PRELOAD", library).env("REFUSE", &told));
+    (collector, File::options().write(true).open(told).unwrap(), directory)
+}
+
+fn tell(told: &File, what: &str) {
+    told.write_all_at(what.as_bytes(), 0).unwrap();
+}
+
+#[test]
+fn a_disk_that_turns_read_only_costs_nothing() {
+    let (collector, told, _directory) = refusing_when_told();
+    let counters = ["journal_missed_datagrams", "journal_write_errors", "flush_retries"];
+    nothing_is_lost("disk read-only", &collector, &counters, || tell(&told, "1"), || tell(&told, "0"));
+}
+
+#[test]
+fn a_disk_that_does_not_sync_costs_nothing() {
+    let (collector, told, _directory) = refusing_when_told();
+    let counters = ["journal_sync_errors", "flush_retries"];
+    nothing_is_lost("disk that does not sync", &collector, &counters, || tell(&told, "2"), || tell(&told, "0"));
+}

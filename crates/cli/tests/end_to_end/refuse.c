@@ -1,0 +1,68 @@
+/* Loaded into a process by LD_PRELOAD, it is a disk that refuses: the first octet of the file that REFUSE names says what.
+ *   0  nothing
+ *   1  to write, to make, to cut or to remove files, as when it was mounted again read-only (EROFS)
+ *   2  to sync (EIO)
+ * Only regular files are refused; pipes and sockets go on. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static const volatile char *mode;
+
+__attribute__((constructor)) static void begin(void) {
+  const char *path = getenv("REFUSE");
+  int file = path ? open(path, O_RDONLY) : -1;
+  if (file >= 0) {
+    void *mapped = mmap(0, 1, PROT_READ, MAP_SHARED, file, 0);
+    mode = mapped == MAP_FAILED ? 0 : mapped;
+    close(file);
+  }
+}
+
+static int refused(int file, char what, int error) {
+  struct stat found;
+  if (!mode || *mode != what || (file >= 0 && (fstat(file, &found) || !S_ISREG(found.st_mode)))) return 0;
+  errno = error;
+  return 1;
+}
+
+#define NEXT(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
+
+ssize_t write(int file, const void *from, size_t octets) {
+  return refused(file, '1', EROFS) ? -1 : NEXT(write)(file, from, octets);
+}
+ssize_t pwrite(int file, const void *from, size_t octets, off_t at) {
+  return refused(file, '1', EROFS) ? -1 : NEXT(pwrite)(file, from, octets, at);
+}
+ssize_t pwrite64(int file, const void *from, size_t octets, off64_t at) {
+  return refused(file, '1', EROFS) ? -1 : NEXT(pwrite64)(file, from, octets, at);
+}
+ssize_t writev(int file, const struct iovec *from, int count) {
+  return refused(file, '1', EROFS) ? -1 : NEXT(writev)(file, from, count);
+}
+int ftruncate(int file, off_t length) { return refused(file, '1', EROFS) ? -1 : NEXT(ftruncate)(file, length); }
+int ftruncate64(int file, off64_t length) { return refused(file, '1', EROFS) ? -1 : NEXT(ftruncate64)(file, length); }
+int unlink(const char *path) { return refused(-1, '1', EROFS) ? -1 : NEXT(unlink)(path); }
+int rename(const char *from, const char *to) { return refused(-1, '1', EROFS) ? -1 : NEXT(rename)(from, to); }
+int fsync(int file) { return refused(file, '2', EIO) ? -1 : NEXT(fsync)(file); }
+int fdatasync(int file) { return refused(file, '2', EIO) ? -1 : NEXT(fdatasync)(file); }
+
+#define OPEN(name)                                                         \
+  int name(const char *path, int flags, ...) {                             \
+    va_list more;                                                          \
+    va_start(more, flags);                                                 \
+    int rights = va_arg(more, int);                                        \
+    va_end(more);                                                          \
+    int writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_CREAT;       \
+    if (writes && refused(-1, '1', EROFS)) return -1;                      \
+    return NEXT(name)(path, flags, rights);                                \
+  }
+OPEN(open)
+OPEN(open64)
