@@ -9,24 +9,25 @@
 //! it is put exactly so. Only when another collector has rolled up for this writer since is it decided again: what of it
 //! the store has was counted by that roll-up, what is missing is lifted into what is rolled up now.
 
+mod blocks;
 mod held;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use accounting::block::{Block, BlockKey, TableSet, Tables, WriterId};
-use accounting::field::Field;
+use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use accounting::query::is_rolled_up;
 use accounting::rollup;
 use accounting::tally::Tally;
-use flow::{Prefix, Timestamp};
+use flow::Timestamp;
 use storage::roll_up::{Course, advance_by, advance_gone};
 use storage::spool::{Flush, FlushNumber, Spool, SpoolError};
 use storage::{Retention, Store, StoreError, WriterState};
 
+use self::blocks::{added_up, one_flush};
 use self::held::Held;
 use crate::journal::Journal;
 use crate::shard::Sealed;
@@ -180,7 +181,7 @@ impl Flusher {
         self.sequence += 1;
         let WriterState { writer, epoch, .. } = self.state;
         let blocks = one_flush(sealed.tallies.iter().map(|tally| tally.blocks(writer, epoch, self.sequence)));
-        self.note_books(&sealed.tallies, &blocks);
+        self.status.sealed(added_up(&sealed.tallies, &blocks));
         // What waits was carried out of the segments of this flush: once that is durable it is found nowhere else.
         if let Some(journal) = &self.journal {
             journal.sync_written();
@@ -212,25 +213,6 @@ impl Flusher {
         });
         self.note_spool();
         Ok(())
-    }
-
-    /// Notes what tallies add up to, and what the blocks that were made of them do.
-    fn note_books(&self, tallies: &[Tally], blocks: &[Block]) {
-        let mut of_all = Tables::new();
-        for block in blocks {
-            if let Err(error) = of_all.merge(block, TableSet::of_field(Field::All)) {
-                tracing::error!(%error, "a block that was just made cannot be read");
-            }
-        }
-        let books: Vec<_> = tallies.iter().map(Tally::books).collect();
-        self.status.flushed(|counts| {
-            books.into_iter().for_each(|books| counts.books.add(books));
-            of_all.rows().for_each(|(_, _, counters)| counts.in_blocks.add(counters));
-        });
-    }
-
-    fn note_taken(&self) {
-        self.status.flushed(|counts| counts.taken += 1);
     }
 
     /// Shows what waits.
@@ -281,7 +263,7 @@ impl Flusher {
         // What is in the journal may not be let go of before the number is written down.
         let is_journalled = self.journal.as_ref().is_some_and(|journal| journal.holds(number));
         if blocks.is_empty() && announced.is_empty() && !is_journalled {
-            self.note_taken();
+            self.status.taken();
             return Ok(());
         }
         let mut pause = FIRST_PAUSE;
@@ -318,13 +300,13 @@ impl Flusher {
         let flush = Flush { number, decided: self.state.rolled_up, blocks };
         let Some(spool) = &mut self.spool else {
             self.store.put_flush(self.state.writer, &flush, announced).await?;
-            self.note_taken();
+            self.status.taken();
             return Ok(());
         };
         match spool.push(&flush, announced) {
             Ok(()) => {
                 if flush.blocks.is_empty() {
-                    self.note_taken();
+                    self.status.taken();
                 }
                 Ok(())
             }
@@ -370,7 +352,7 @@ impl Flusher {
         if let Some(spool) = &mut self.spool {
             spool.accept(flush.number)?;
         }
-        self.note_taken();
+        self.status.taken();
         self.held.hold(&flush, now);
         Ok(())
     }
@@ -522,46 +504,5 @@ impl Flusher {
             }
         }
         Ok(())
-    }
-}
-
-/// The blocks that several shards made for one flush. Where two of them have counted for the same minute, sender and
-/// prefix, the parts of the second are numbered behind those of the first.
-fn one_flush(of_shards: impl Iterator<Item = Vec<Block>>) -> Vec<Block> {
-    let mut all: Vec<Block> = Vec::new();
-    let mut parts: HashMap<(Interval, IpAddr, Prefix), u16> = HashMap::new();
-    for mut blocks in of_shards {
-        for block in &mut blocks {
-            let next = parts.entry((block.key.interval, block.key.sender, block.key.prefix)).or_default();
-            block.key.part = *next;
-            *next = next.saturating_add(1);
-        }
-        all.append(&mut blocks);
-    }
-    all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shards_that_count_for_the_same_prefix_do_not_replace_each_others_blocks() {
-        let block = |minute: u32, part: u16, content: u8| {
-            let key = BlockKey {
-                interval: Interval { period: Period::Minute, start: Minute(minute) },
-                sender: IpAddr::from([192, 0, 2, 1]),
-                prefix: "192.0.2.0/24".parse().unwrap(),
-                writer: WriterId(1),
-                epoch: 1,
-                sequence: 1,
-                part,
-                tables: TableSet::ALL,
-            };
-            Block { key, content: vec![content] }
-        };
-        let shards = [vec![block(1, 0, 1), block(1, 1, 2), block(2, 0, 3)], vec![block(1, 0, 4), block(3, 0, 5)]];
-        let expected = [block(1, 0, 1), block(1, 1, 2), block(2, 0, 3), block(1, 2, 4), block(3, 0, 5)];
-        assert_eq!(one_flush(shards.into_iter()), expected);
     }
 }

@@ -196,6 +196,19 @@ impl Status {
         locked(&self.ledgers).check(counted, &found, &flushes, now);
     }
 
+    /// Adds what the tallies of a flush add up to, and what is under `all` in its blocks.
+    pub(crate) fn sealed(&self, (books, in_blocks): (Books, Counters)) {
+        self.flushed(|counts| {
+            counts.books.add(books);
+            counts.in_blocks.add(in_blocks);
+        });
+    }
+
+    /// Counts a flush that the store took.
+    pub(crate) fn taken(&self) {
+        self.flushed(|counts| counts.taken += 1);
+    }
+
     /// Adds to what the flusher has done.
     pub(crate) fn flushed(&self, add: impl FnOnce(&mut FlushCounts)) {
         add(&mut locked(&self.flusher));

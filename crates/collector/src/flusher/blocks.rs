@@ -1,0 +1,67 @@
+//! The blocks of one flush, out of the tallies of all shards; and whether they hold what the tallies do.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use accounting::block::{Block, TableSet, Tables};
+use accounting::field::Field;
+use accounting::period::Interval;
+use accounting::tally::{Books, Tally};
+use flow::{Counters, Prefix};
+
+/// The blocks that several shards made for one flush. Where two of them have counted for the same minute, sender and
+/// prefix, the parts of the second are numbered behind those of the first.
+pub(super) fn one_flush(of_shards: impl Iterator<Item = Vec<Block>>) -> Vec<Block> {
+    let mut all: Vec<Block> = Vec::new();
+    let mut parts: HashMap<(Interval, IpAddr, Prefix), u16> = HashMap::new();
+    for mut blocks in of_shards {
+        for block in &mut blocks {
+            let next = parts.entry((block.key.interval, block.key.sender, block.key.prefix)).or_default();
+            block.key.part = *next;
+            *next = next.saturating_add(1);
+        }
+        all.append(&mut blocks);
+    }
+    all
+}
+
+/// What tallies add up to, and what is under `all` in the blocks that were made of them.
+pub(super) fn added_up(tallies: &[Tally], blocks: &[Block]) -> (Books, Counters) {
+    let (mut books, mut of_all, mut in_blocks) = (Books::default(), Tables::new(), Counters::ZERO);
+    tallies.iter().for_each(|tally| books.add(tally.books()));
+    for block in blocks {
+        if let Err(error) = of_all.merge(block, TableSet::of_field(Field::All)) {
+            tracing::error!(%error, "a block that was just made cannot be read");
+        }
+    }
+    of_all.rows().for_each(|(_, _, counters)| in_blocks.add(counters));
+    (books, in_blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use accounting::block::{BlockKey, WriterId};
+    use accounting::period::{Minute, Period};
+
+    use super::*;
+
+    #[test]
+    fn shards_that_count_for_the_same_prefix_do_not_replace_each_others_blocks() {
+        let block = |minute: u32, part: u16, content: u8| {
+            let key = BlockKey {
+                interval: Interval { period: Period::Minute, start: Minute(minute) },
+                sender: IpAddr::from([192, 0, 2, 1]),
+                prefix: "192.0.2.0/24".parse().unwrap(),
+                writer: WriterId(1),
+                epoch: 1,
+                sequence: 1,
+                part,
+                tables: TableSet::ALL,
+            };
+            Block { key, content: vec![content] }
+        };
+        let shards = [vec![block(1, 0, 1), block(1, 1, 2), block(2, 0, 3)], vec![block(1, 0, 4), block(3, 0, 5)]];
+        let expected = [block(1, 0, 1), block(1, 1, 2), block(2, 0, 3), block(1, 2, 4), block(3, 0, 5)];
+        assert_eq!(one_flush(shards.into_iter()), expected);
+    }
+}
