@@ -9,6 +9,7 @@
 //! it is put exactly so. Only when another collector has rolled up for this writer since is it decided again: what of it
 //! the store has was counted by that roll-up, what is missing is lifted into what is rolled up now.
 
+mod announced;
 mod blocks;
 mod held;
 
@@ -44,8 +45,6 @@ const GRACE_MINUTES: u32 = 2;
 /// The first and the longest pause between two tries at a store that does not answer.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// Of how many senders announcements are stored at once: usually a hundred kilobytes, megabytes at worst.
-const ANNOUNCED_AT_ONCE: usize = 64;
 
 /// How long blocks are kept, for each period that has an end; `None` is for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -219,37 +218,6 @@ impl Flusher {
     fn note_spool(&self) {
         let Some(spool) = &self.spool else { return };
         self.status.flushed(|counts| (counts.waiting, counts.waiting_bytes) = (spool.waiting(), spool.waiting_bytes()));
-    }
-
-    /// Of how many senders the store has not taken yet what they announced.
-    #[must_use]
-    pub fn unremembered(&self) -> usize {
-        self.announced.len()
-    }
-
-    /// Stores what senders have announced. Of no weight for the totals either; but it may not be said again for long, so
-    /// what the store does not take is put with the next flush.
-    async fn remember(&mut self) {
-        while !self.announced.is_empty() {
-            let some = self.announced.iter().take(ANNOUNCED_AT_ONCE);
-            let some: Vec<_> = some.map(|(sender, announced)| (*sender, announced.clone())).collect();
-            match self.store.put_templates(&some).await {
-                Ok(()) => {}
-                Err(error @ StoreError::Reject(_)) => {
-                    tracing::warn!(%error, senders = some.len(), "templates are not kept: data wait for the next ones after a restart");
-                }
-                Err(error) => {
-                    tracing::debug!(%error, senders = self.announced.len(), "templates are not kept yet");
-                    return;
-                }
-            }
-            for (sender, _) in &some {
-                self.announced.remove(sender);
-                if let Some(Err(error)) = self.spool.as_mut().map(|spool| spool.remembered(*sender)) {
-                    tracing::debug!(%error, %sender, "templates are put again after the next start");
-                }
-            }
-        }
     }
 
     async fn put(
