@@ -44,6 +44,8 @@ pub(crate) struct Exporter {
     memory: Mutex<Memory>,
     /// By [`FlowFate`]: counted by shards after they have let go of the lock.
     flows: [AtomicU64; FlowFate::ALL.len()],
+    /// Flows whose export time was too far off; likewise.
+    clamped: AtomicU64,
     unmatched: Mutex<Unmatched>,
 }
 
@@ -208,7 +210,12 @@ impl Exporter {
     fn new(session: Session) -> Self {
         let announced = session.announcements_changed();
         let memory = Memory { session, heard: Heard::default(), since_told: false, announced, gone: false };
-        Self { memory: Mutex::new(memory), flows: Default::default(), unmatched: Mutex::default() }
+        Self {
+            memory: Mutex::new(memory),
+            flows: Default::default(),
+            clamped: AtomicU64::default(),
+            unmatched: Mutex::default(),
+        }
     }
 
     /// Decodes one of its datagrams; `None` when the exporter is registered no longer.
@@ -234,17 +241,32 @@ impl Exporter {
         Some((fate, decoded))
     }
 
-    /// Adds what became of flows, and looks now and then at one that matched no prefix.
-    pub(crate) fn note(&self, fates: &Tallied<FlowFate>, monitored: &Monitored, flows: &[(FlowRecord, Minute)]) {
+    /// Adds what became of flows, of which so many were clamped, and looks now and then at one that matched no prefix.
+    pub(crate) fn note(
+        &self,
+        fates: &Tallied<FlowFate>,
+        clamped: u64,
+        monitored: &Monitored,
+        flows: &[(FlowRecord, Minute)],
+    ) {
+        if clamped > 0 {
+            self.clamped.fetch_add(clamped, Ordering::Relaxed);
+        }
         for ((fate, more), count) in fates.iter().zip(&self.flows).filter(|((_, more), _)| *more > 0) {
             let before = count.fetch_add(more, Ordering::Relaxed);
-            if fate == FlowFate::Unmatched && unmatched::is_due(before, before + more) {
-                let outside = |(flow, _): &&(FlowRecord, Minute)| !is_monitored(monitored, flow);
-                if let Some((flow, _)) = flows.iter().find(outside) {
-                    locked(&self.unmatched).note(flow.source, flow.destination);
-                }
+            if fate == FlowFate::Unmatched {
+                self.note_unmatched(unmatched::due(before, before + more), monitored, flows);
             }
         }
+    }
+
+    fn note_unmatched(&self, due: usize, monitored: &Monitored, flows: &[(FlowRecord, Minute)]) {
+        if due == 0 {
+            return;
+        }
+        let outside = flows.iter().filter(|(flow, _)| !is_monitored(monitored, flow)).take(due);
+        let mut unmatched = locked(&self.unmatched);
+        outside.for_each(|(flow, _)| unmatched.note(flow.source, flow.destination));
     }
 
     fn status(&self, address: IpAddr) -> ExporterStatus {
@@ -253,6 +275,7 @@ impl Exporter {
         let arrivals = Unit::ALL.map(|unit| (unit, memory.session.arrivals(unit)));
         drop(memory);
         let mut counts = heard.counts;
+        counts.time_clamped = self.clamped.load(Ordering::Relaxed);
         for (fate, count) in FlowFate::ALL.iter().zip(&self.flows) {
             counts.flows[*fate] = count.load(Ordering::Relaxed);
         }

@@ -103,6 +103,7 @@ impl Shard {
         };
         let exporter = met.entry(address).or_insert_with(|| exporters.meet(address));
         let mut fates = Tallied::default();
+        let clamped_before = counts.time_clamped;
         flows.clear();
         let onlookers = taps.of(address);
         let mut visit = |record: &Record<'_>| {
@@ -128,7 +129,7 @@ impl Shard {
         for (flow, minute) in &*flows {
             fates[tally.book(monitored, flow, *minute, rules.scale_samples)] += 1;
         }
-        exporter.note(&fates, monitored, flows);
+        exporter.note(&fates, counts.time_clamped - clamped_before, monitored, flows);
         counts.flows.merge(&fates);
         counts.datagrams[fate] += 1;
         counts.note(&decoded);

@@ -7,7 +7,7 @@ use flow::Prefix;
 
 /// How many networks are kept.
 const NETWORKS: usize = 64;
-/// So many flows are looked at first, and then one of so many.
+/// The flows of the first datagrams are looked at until so many have come, and then one of so many.
 const SAMPLED: u64 = 256;
 
 /// A network that flows without a monitored end come from or go to.
@@ -28,9 +28,15 @@ pub(crate) struct Unmatched {
     flows: u64,
 }
 
-/// Whether a flow is to be looked at when there were so many before and so many after.
-pub(crate) const fn is_due(before: u64, after: u64) -> bool {
-    before < SAMPLED || before / SAMPLED != after / SAMPLED
+/// How many of the flows of a datagram are to be looked at, when there were so many before and so many after it.
+pub(crate) const fn due(before: u64, after: u64) -> usize {
+    if before < SAMPLED {
+        usize::MAX
+    } else if before / SAMPLED == after / SAMPLED {
+        0
+    } else {
+        1
+    }
 }
 
 impl Unmatched {
@@ -114,6 +120,7 @@ mod tests {
 
     #[test]
     fn the_first_flows_are_looked_at_and_then_some() {
-        assert!(is_due(0, 30) && is_due(255, 256) && is_due(500, 530) && !is_due(520, 550));
+        assert_eq!([due(0, 30), due(255, 285)], [usize::MAX; 2]);
+        assert_eq!([due(500, 530), due(520, 550)], [1, 0]);
     }
 }

@@ -164,7 +164,7 @@ pub struct Pending {
     pub since: String,
 }
 
-/// A sample of the flows that match no monitored prefix: the first 256, and one of 256 of the others.
+/// A sample of the flows that match no monitored prefix: the first 256 or a few more, and one of 256 of the others.
 #[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Unmatched {
