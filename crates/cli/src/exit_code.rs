@@ -27,6 +27,8 @@ pub(crate) enum ExitCode {
     Superseded = 10,
     /// What a running collector has counted does not balance.
     Unbalanced = 11,
+    /// `netflow doctor` found something.
+    Findings = 12,
 }
 
 /// The list for `netflow --help`.
@@ -43,7 +45,8 @@ Exit codes:
   8  the collector that was asked does not answer
   9  the collector that was asked refuses
   10 another process with this collector's identity has started on the store
-  11 what the collector that was asked has counted does not balance";
+  11 what the collector that was asked has counted does not balance
+  12 netflow doctor found something";
 
 /// Why a command could not do what it should.
 #[derive(Debug)]
@@ -74,11 +77,24 @@ mod tests {
     #[test]
     fn the_help_lists_every_code() {
         use ExitCode::{
-            Config, Damage, Failure, Input, Listen, Refused, Store, Success, Superseded, Unbalanced, Unreachable,
+            Config, Damage, Failure, Findings, Input, Listen, Refused, Store, Success, Superseded, Unbalanced,
+            Unreachable,
         };
-        let ours =
-            [Success, Failure, Config, Input, Store, Listen, Damage, Unreachable, Refused, Superseded, Unbalanced]
-                .map(|code| code as u8);
+        let ours = [
+            Success,
+            Failure,
+            Config,
+            Input,
+            Store,
+            Listen,
+            Damage,
+            Unreachable,
+            Refused,
+            Superseded,
+            Unbalanced,
+            Findings,
+        ]
+        .map(|code| code as u8);
         let code = |line: &str| line.split_whitespace().next().unwrap().parse::<u8>().unwrap();
         let listed = HELP.lines().skip(1).map(code);
         assert_eq!(listed.filter(|code| *code != 2).collect::<Vec<_>>(), ours);

@@ -46,10 +46,12 @@ fn counters(of: &Value) -> [Cell; 3] {
     [Cell::Bytes(number(&of["bytes"])), Cell::Count(number(&of["pkts"])), Cell::Count(number(&of["flows"]))]
 }
 
-fn number(value: &Value) -> u64 {
+/// A whole number; 0 when it is none.
+pub(super) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default()
 }
 
-fn text(value: &Value) -> String {
+/// A text; empty when it is none.
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }

@@ -42,7 +42,7 @@ pub(super) fn parse_size(text: &str) -> Option<usize> {
 }
 
 /// Octets in the largest unit that they are a multiple of.
-pub(super) fn show_size(octets: usize) -> String {
+pub(crate) fn show_size(octets: usize) -> String {
     show(octets as u64, &SIZES, "")
 }
 

@@ -19,6 +19,7 @@ mod collector;
 mod commands;
 mod crashes;
 mod disk;
+mod doctor;
 mod documents;
 mod failover;
 mod floods;

@@ -1,0 +1,191 @@
+//! Whether anything comes from a router, and from an address that is registered. What is in its datagrams is looked at in
+//! `traffic`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::SystemTime;
+
+use flow::Timestamp;
+use jiff::Timestamp as Time;
+use serde_json::Value;
+
+use super::answers::{Answers, address_of, by_address};
+use super::collecting::ports;
+use super::finding::Finding;
+use super::{machine, traffic};
+use crate::commands::ask::{number, text};
+
+/// A router that was not heard for so long is silent.
+const SILENT_SECONDS: i64 = 600;
+
+/// Everything that is wrong with a router; `heard` is what `GET /exporters/<address>` answers of it.
+pub(super) fn examine(
+    answers: &Answers,
+    address: IpAddr,
+    heard: Option<&Value>,
+    here: bool,
+    findings: &mut Vec<Finding>,
+) {
+    let senders = answers.senders.as_deref().unwrap_or_default();
+    let registered = by_address(senders, "ip", address);
+    let unknown = by_address(&answers.unknown, "address", address);
+    // When the store is away nobody knows who is registered; whoever is decoded, is.
+    if registered.is_none() && heard.is_none() {
+        findings.push(match unknown {
+            Some(unknown) => unknown_sender(address, unknown),
+            None => unheard(answers, address, false, here),
+        });
+        return;
+    }
+    let quiet = heard.is_none_or(|heard| heard["last"].is_null());
+    if quiet {
+        let other = registered.and_then(|sender| other_address(answers, address, sender));
+        findings.push(other.unwrap_or_else(|| unheard(answers, address, true, here)));
+        return;
+    }
+    let Some(heard) = heard else { return };
+    if let Some(seconds) = seconds_since(&heard["last"])
+        && seconds > SILENT_SECONDS
+    {
+        let silent = unheard(answers, address, true, here);
+        findings.push(silent.seen(format!(
+            "its last datagram came {} minutes ago, at {}",
+            seconds / 60,
+            text(&heard["last"])
+        )));
+    }
+    traffic::examine(address, registered, heard, findings);
+}
+
+fn unknown_sender(address: IpAddr, unknown: &Value) -> Finding {
+    let protocol = unknown["protocol"].as_str().unwrap_or("nothing that is known");
+    Finding::new("unknown_sender", format!("{address} sends, but is not registered: nothing of it is counted"))
+        .about(address)
+        .seen(format!(
+            "{} datagrams, the last at {}, that look like {protocol}",
+            number(&unknown["datagrams"]),
+            text(&unknown["last"])
+        ))
+        .then_type(format!("netflow senders add {address} PREFIX...  # with the prefixes to count for"))
+        .then_type(text(&unknown["register"]["command"]) + "  # or with everything, to begin with")
+}
+
+/// Nothing comes from it.
+fn unheard(answers: &Answers, address: IpAddr, registered: bool, here: bool) -> Finding {
+    let receiving = answers.receiving();
+    let ports = ports(&receiving);
+    let mut finding = Finding::new("silent", format!("no datagrams come from {address}")).about(address);
+    if !registered {
+        finding = finding.seen("it is not registered either");
+    }
+    let shown: Vec<_> = receiving.iter().map(ToString::to_string).collect();
+    finding = finding.seen(format!("the collector receives at {}", shown.join(", ")));
+    let reaches_nobody = receiving.iter().all(|socket| socket.ip().is_loopback());
+    if reaches_nobody && !receiving.is_empty() && !address.is_loopback() {
+        finding = finding
+            .seen("that is this machine's loopback only: no router reaches it")
+            .then_type("listen = [\"0.0.0.0:2055\", \"[::]:2055\"]  # in [netflow] of its configuration");
+    } else if receiving.iter().all(SocketAddr::is_ipv4) && address.is_ipv6() {
+        finding = finding.seen("it receives over IPv4 only, and the router is known by an IPv6 address");
+    }
+    if here {
+        let rules = machine::dropping_rules(&ports);
+        for rule in &rules {
+            finding = finding.seen(format!("a rule of the firewall: {rule}"));
+        }
+        if !rules.is_empty() {
+            let listed: Vec<_> = ports.iter().map(ToString::to_string).collect();
+            finding = finding
+                .then_type(format!("nft insert rule inet filter input udp dport '{{ {} }}' accept", listed.join(", ")));
+        }
+    }
+    let filter: Vec<_> = ports.iter().map(|port| format!("udp port {port}")).collect();
+    finding = finding.then_type(format!("tcpdump -ni any -c 5 'src host {address} and ({})'", filter.join(" or ")));
+    finding = finding
+        .then_type("# nothing there: look at the router's export (destination, port, source): docs/exporters.md");
+    if registered { finding } else { finding.then_type(format!("netflow senders add {address} PREFIX...")) }
+}
+
+/// Whoever sends in the place of a registered router that is quiet.
+fn other_address(answers: &Answers, address: IpAddr, sender: &Value) -> Option<Finding> {
+    let inner = embedded(address);
+    let is_other = |other: IpAddr| Some(other) == inner || (inner.is_none() && same_network(address, other));
+    let others = answers.unknown.iter().filter_map(|unknown| address_of(unknown, "address"));
+    let other = others.into_iter().find(|other| is_other(*other)).or(inner)?;
+    let sends = by_address(&answers.unknown, "address", other);
+    let prefixes = sender["prefixes"].as_array().into_iter().flatten();
+    let prefixes: Vec<_> =
+        prefixes.map(|prefix| format!("{}/{}", text(&prefix["prefix"]), number(&prefix["prefixLen"]))).collect();
+    let (name, what) = if inner.is_some() {
+        ("embedded_address", format!("{address} holds the IPv4 address {other}: datagrams over IPv4 come from {other}"))
+    } else {
+        (
+            "other_address",
+            format!("{address} is registered and silent, and {other} of its network sends without being registered"),
+        )
+    };
+    let mut finding = Finding::new(name, what).about(address).seen(format!("nothing came from {address}"));
+    if let Some(sends) = sends {
+        finding = finding.seen(format!(
+            "{} datagrams came from {other}, the last at {}",
+            number(&sends["datagrams"]),
+            text(&sends["last"])
+        ));
+    }
+    Some(
+        finding
+            .then_type(format!("netflow senders add {other} {}", prefixes.join(" ")))
+            .then_type(format!("netflow senders remove {address} --entirely"))
+            .then_type("# or let the router send from the registered address: its export source, NAT on the way"),
+    )
+}
+
+/// The IPv4 address in an IPv6 address that is made of one: mapped, compatible (RFC 4291, section 2.5.5), NAT64
+/// (RFC 6052).
+fn embedded(address: IpAddr) -> Option<IpAddr> {
+    let IpAddr::V6(six) = address else { return None };
+    let bits = six.to_bits();
+    let inner = Ipv4Addr::from_bits(u32::try_from(bits & 0xffff_ffff).ok()?);
+    let made_of_one = matches!(bits >> 32, 0 | 0xffff | 0x0064_ff9b_0000_0000_0000_0000);
+    (made_of_one && inner.octets().first() != Some(&0)).then_some(IpAddr::V4(inner))
+}
+
+/// Whether two addresses are neighbours: of one /24, or of one /64.
+fn same_network(one: IpAddr, other: IpAddr) -> bool {
+    match (one, other) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => one.to_bits() >> 8 == other.to_bits() >> 8,
+        (IpAddr::V6(one), IpAddr::V6(other)) => one.to_bits() >> 64 == other.to_bits() >> 64,
+        _ => false,
+    }
+}
+
+/// Seconds since a time that the collector tells.
+pub(super) fn seconds_since(time: &Value) -> Option<i64> {
+    let then: Time = time.as_str()?.parse().ok()?;
+    let now = i64::try_from(Timestamp::from(SystemTime::now()).seconds()).ok()?;
+    Some(now - then.as_second())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv4_addresses_are_found_in_ipv6_addresses() {
+        let inner = |text: &str| embedded(text.parse().unwrap()).map(|address| address.to_string());
+        for holds in ["::ffff:192.0.2.1", "::192.0.2.1", "64:ff9b::192.0.2.1"] {
+            assert_eq!(inner(holds).as_deref(), Some("192.0.2.1"), "{holds}");
+        }
+        for plain in ["::1", "::", "2001:db8::c000:201", "192.0.2.1", "fe80::1"] {
+            assert_eq!(inner(plain), None, "{plain}");
+        }
+    }
+
+    #[test]
+    fn neighbours_are_of_one_network() {
+        let same = |one: &str, other: &str| same_network(one.parse().unwrap(), other.parse().unwrap());
+        assert!(same("192.0.2.1", "192.0.2.254") && same("2001:db8::1", "2001:db8::2:1"));
+        assert!(
+            !same("192.0.2.1", "192.0.3.1") && !same("2001:db8::1", "2001:db8:0:1::1") && !same("::1", "127.0.0.1")
+        );
+    }
+}
