@@ -48,7 +48,7 @@ impl Running for RunningReceiveOnly {
 /// What the process does: reads until it is ended, and writes its count to a file whenever nothing comes for a while.
 pub(crate) fn receive_only(port: u16, file: &PathBuf) -> anyhow::Result<()> {
     let address = (std::net::Ipv4Addr::LOCALHOST, port).into();
-    let mut sockets = SocketSet::new(udp::bind(address, 1, receive_buffer() as usize)?);
+    let mut sockets = SocketSet::new(udp::bind(address, 1, udp::Steering::default(), receive_buffer() as usize)?);
     let mut batch = Batch::new(64);
     let mut datagrams = 0_u64;
     loop {

@@ -86,8 +86,9 @@ pub(crate) struct CounterMap<K> {
     /// None, or a power of two of them, at most three quarters of their slots taken.
     buckets: Box<[Bucket<K>]>,
     len: usize,
-    /// What did not fit the slot of its key; the key has a slot all the same.
-    wide: BTreeMap<K, Counters>,
+    /// What did not fit the slot of its key; the key has a slot all the same. Few maps ever have any.
+    #[expect(clippy::box_collection, reason = "an empty one is three times as large, and there are millions of maps")]
+    wide: Option<Box<BTreeMap<K, Counters>>>,
 }
 
 const SLOTS: usize = 4;
@@ -178,7 +179,7 @@ impl<K: MapKey> Bucket<K> {
 
 impl<K> Default for CounterMap<K> {
     fn default() -> Self {
-        Self { buckets: Box::default(), len: 0, wide: BTreeMap::new() }
+        Self { buckets: Box::default(), len: 0, wide: None }
     }
 }
 
@@ -208,7 +209,13 @@ impl<K: MapKey> CounterMap<K> {
     /// Whether it is so large that a place in it is probably not in the first cache.
     #[inline]
     pub(crate) fn outgrows_cache(&self) -> bool {
-        size_of_val(&*self.buckets) > CACHE
+        self.octets() > CACHE
+    }
+
+    /// What it takes beside itself. Octets.
+    #[inline]
+    pub(crate) fn octets(&self) -> usize {
+        size_of_val(&*self.buckets)
     }
 
     /// Reads where a key with this hash belongs, so that it is in the caches when it is added to. What it returns has no
@@ -237,7 +244,7 @@ impl<K: MapKey> CounterMap<K> {
     #[cold]
     #[inline(never)]
     fn widen(&mut self, key: K, narrow: Counters, more: Counters) {
-        let wide = self.wide.entry(key).or_default();
+        let wide = self.wide.get_or_insert_default().entry(key).or_default();
         wide.add(narrow);
         wide.add(more);
     }
@@ -317,7 +324,8 @@ impl<K: MapKey> CounterMap<K> {
     fn whole(&self, bucket: &Bucket<K>, slot: usize) -> Counters {
         let mut counters = bucket.counters(slot);
         if bucket.rest[slot % SLOTS] & WIDE != 0 {
-            counters.add(self.wide.get(&bucket.keys[slot % SLOTS]).copied().unwrap_or_default());
+            let wide = self.wide.as_ref().and_then(|wide| wide.get(&bucket.keys[slot % SLOTS]));
+            counters.add(wide.copied().unwrap_or_default());
         }
         counters
     }
@@ -356,10 +364,9 @@ impl<K: MapKey> CounterMap<K> {
         for Kept { key, packets, rest } in &*spare {
             self.place(*key, key.hash(seed), *packets, *rest);
         }
-        if !self.wide.is_empty() {
-            let mut wide = std::mem::take(&mut self.wide);
+        if let Some(mut wide) = self.wide.take() {
             wide.retain(|key, _| self.slot(*key, key.hash(seed)).is_some());
-            self.wide = wide;
+            self.wide = Some(wide);
         }
     }
 
@@ -369,7 +376,7 @@ impl<K: MapKey> CounterMap<K> {
             self.buckets = Box::default();
         }
         self.buckets.fill(Bucket::default());
-        self.wide.clear();
+        self.wide = None;
         self.len = 0;
     }
 }

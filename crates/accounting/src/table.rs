@@ -53,8 +53,8 @@ pub(crate) struct Table {
     short: CounterMap<u32>,
     /// Most tables have none.
     long: Option<Box<CounterMap<u128>>>,
-    other: Counters,
-    truncated: bool,
+    /// What was folded away, if anything was.
+    other: Option<Box<Counters>>,
 }
 
 /// The content of a table in the order of [`Key`].
@@ -93,8 +93,7 @@ impl Table {
 
     /// Adds something that has no name (any more).
     pub(crate) fn add_other(&mut self, counters: Counters) {
-        self.other.add(counters);
-        self.truncated = true;
+        self.other.get_or_insert_default().add(counters);
     }
 
     /// Adds all rows of a decoded block.
@@ -105,8 +104,9 @@ impl Table {
         for (key, counters) in &rows.long {
             self.add(Key::Long(*key), *counters);
         }
-        self.other.add(rows.other);
-        self.truncated |= rows.truncated;
+        if rows.truncated {
+            self.add_other(rows.other);
+        }
     }
 
     /// Adds all of another table.
@@ -114,8 +114,9 @@ impl Table {
         table.each(|key, counters| {
             self.add(key, counters);
         });
-        self.other.add(table.other);
-        self.truncated |= table.truncated;
+        if table.truncated() {
+            self.add_other(table.other());
+        }
     }
 
     /// The counters of one value.
@@ -129,12 +130,12 @@ impl Table {
 
     /// What was folded away.
     pub(crate) fn other(&self) -> Counters {
-        self.other
+        self.other.as_deref().copied().unwrap_or_default()
     }
 
     /// Whether something was folded away.
     pub(crate) fn truncated(&self) -> bool {
-        self.truncated
+        self.other.is_some()
     }
 
     /// How many values it tells apart.
@@ -143,9 +144,14 @@ impl Table {
         self.short.len() + self.long.as_ref().map_or(0, |long| long.len())
     }
 
+    /// What it takes beside itself. Octets.
+    pub(crate) fn octets(&self) -> usize {
+        self.short.octets() + self.long.as_ref().map_or(0, |long| long.octets())
+    }
+
     /// Whether nothing was ever added.
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0 && !self.truncated
+        self.len() == 0 && !self.truncated()
     }
 
     /// Keeps the largest values by bytes, of equally large ones those that come first, and folds the rest into
@@ -213,8 +219,8 @@ impl Table {
         Rows {
             short: sorted(&self.short),
             long: self.long.as_deref().map(sorted).unwrap_or_default(),
-            other: self.other,
-            truncated: self.truncated,
+            other: self.other(),
+            truncated: self.truncated(),
         }
     }
 
@@ -234,8 +240,7 @@ impl Table {
         if let Some(long) = &mut self.long {
             long.clear();
         }
-        self.other = Counters::ZERO;
-        self.truncated = false;
+        self.other = None;
     }
 }
 

@@ -1,17 +1,19 @@
 //! The open minutes: counters that flows are being added to, until a flush makes blocks of them.
 //!
-//! One shard owns one tally; nothing here is shared, locked or sent. In the steady state nothing is allocated either:
-//! [`Tally::clear`] keeps the room that the last minutes needed.
+//! One shard owns one tally; but for the budget of names nothing here is shared, locked or sent. [`Tally::clear`] keeps the
+//! room that the last minutes needed, so that large tables allocate nothing in the steady state; small ones give it back,
+//! because there may be very many of them.
 //!
 //! A flow is booked for the innermost of the monitored prefixes that contain one of its ends; what was booked for it is
 //! added to the prefixes around it when blocks are made. So nested prefixes cost nothing while flows come in.
 //!
-//! Memory is bounded by names. A table that has four times as many as it may is pruned to its largest; when all tables
-//! together have too many, the largest tables shrink first, so that an attack on one prefix does not cost the names of
-//! the others. What is pruned goes into the `other` of its table: sums stay exact.
+//! Memory is bounded by names. A table that has four times as many as it may is pruned to its largest; when all tallies
+//! of the process together have too many, the largest tables shrink first, so that an attack on one prefix does not cost
+//! the names of the others. What is pruned goes into the `other` of its table: sums stay exact.
 //!
 //! | file | what lives there |
 //! | --- | --- |
+//! | `budget` | how many names all tallies may hold together |
 //! | `batch` | flows that wait to be added, many at once |
 //! | `books` | what the counters add up to |
 //! | `group` | the open minutes of a sender and prefix |
@@ -19,6 +21,7 @@
 
 mod batch;
 mod books;
+mod budget;
 mod group;
 mod tables;
 
@@ -37,6 +40,8 @@ use crate::prefix_table::PrefixTable;
 use crate::table::{FoldRoom, Key, Rows, Table};
 use batch::{Batch, Booking};
 pub use books::Books;
+use budget::Claim;
+pub use budget::NameBudget;
 use group::{Chain, Group, OpenMinute};
 use tables::DirectionTables;
 
@@ -89,18 +94,18 @@ impl Monitored {
     }
 }
 
-/// How many names a tally may hold.
+/// How many names there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TallyLimits {
     /// In the table of a block, for one minute, direction and field. While it is open it may have four times as many.
     pub names_per_table: usize,
-    /// In all tables of the tally together. A name takes 20 to 90 bytes.
+    /// In all tallies together; see [`NameBudget`]. A name takes 20 to 90 octets.
     pub names: usize,
 }
 
 impl Default for TallyLimits {
     fn default() -> Self {
-        Self { names_per_table: 10_000, names: 1_000_000 }
+        Self { names_per_table: 10_000, names: 2_000_000 }
     }
 }
 
@@ -124,16 +129,22 @@ pub struct Tally {
     spare: Vec<TablesId>,
     short: Batch<u32>,
     long: Batch<u128>,
-    names: usize,
+    names: Claim,
     folded: u64,
     room: FoldRoom,
     seed: Seed,
 }
 
 impl Tally {
-    /// A tally of nothing.
+    /// A tally of nothing, with a budget of its own.
     #[must_use]
     pub fn new(limits: TallyLimits) -> Self {
+        Self::within(limits, &NameBudget::new(limits.names))
+    }
+
+    /// A tally of nothing that shares a budget of names with others.
+    #[must_use]
+    pub fn within(limits: TallyLimits, budget: &NameBudget) -> Self {
         Self {
             limits,
             groups: Vec::new(),
@@ -143,7 +154,7 @@ impl Tally {
             spare: Vec::new(),
             short: Batch::default(),
             long: Batch::default(),
-            names: 0,
+            names: Claim::of(budget.clone()),
             folded: 0,
             room: FoldRoom::default(),
             seed: Seed::of_process(),
@@ -242,9 +253,9 @@ impl Tally {
     #[cold]
     fn book_one(&mut self, tables: TablesId, flow: &FlowRecord, source: Key, destination: Key, counters: Counters) {
         if let Some(tables) = self.tables.get_mut(tables.0 as usize) {
-            self.names += tables.add_one(flow, source, destination, counters);
+            let more = self.names.names() + tables.add_one(flow, source, destination, counters);
             let folded = tables.prune(self.limits.names_per_table, &mut self.room);
-            self.names = self.names.saturating_sub(folded);
+            self.names.set(more.saturating_sub(folded));
             self.folded += folded as u64;
         }
         self.keep_within_limit();
@@ -252,31 +263,31 @@ impl Tally {
 
     /// Adds the flows that wait to their tables. What was booked is counted either way; this does it now.
     pub fn settle(&mut self) {
-        let Self { limits, tables, short, long, names, folded, room, seed, .. } = self;
+        let Self { limits, tables, short, long, names: claim, folded, room, seed, .. } = self;
+        let mut names = claim.names();
         let mut added = |tables: &mut DirectionTables, new: usize| {
-            *names += new;
+            names += new;
             if new > 0 {
                 let less = tables.prune(limits.names_per_table, room);
-                *names = names.saturating_sub(less);
+                names = names.saturating_sub(less);
                 *folded += less as u64;
             }
         };
         short.settle(tables, *seed, &mut added);
         long.settle(tables, *seed, &mut added);
+        claim.set(names);
         self.keep_within_limit();
     }
 
-    /// Halves the names of all tables together, when they are too many, by making the largest tables smaller.
+    /// Gives up names when all tallies together have too many, by making the largest tables smaller.
     fn keep_within_limit(&mut self) {
-        if self.names <= self.limits.names {
-            return;
-        }
+        let Some(left) = self.names.excess() else { return };
         let mut lengths: Vec<usize> = self.all_tables().map(|table| table.len()).collect();
-        let cap = largest_allowed(&mut lengths, self.limits.names / 2);
+        let cap = largest_allowed(&mut lengths, left);
         let mut room = std::mem::take(&mut self.room);
         let folded: usize = self.all_tables().map(|table| table.fold(cap, &mut room)).sum();
         self.room = room;
-        self.names = self.names.saturating_sub(folded);
+        self.names.set(self.names.names().saturating_sub(folded));
         self.folded += folded as u64;
     }
 
@@ -294,7 +305,7 @@ impl Tally {
     /// How many names are held: a gauge. Flows that wait to be added have none yet.
     #[must_use]
     pub fn names(&self) -> usize {
-        self.names
+        self.names.names()
     }
 
     /// How many names were folded into `other` since the last clear.
@@ -352,35 +363,34 @@ impl Tally {
         }
     }
 
-    /// Forgets what is booked. Groups that were booked for keep their room for the next minutes, the others give it
-    /// back.
+    /// Forgets what is booked. Groups that were booked for keep their room for the next minutes, unless it is little; the
+    /// others give it back.
     pub fn clear(&mut self) {
         self.settle();
         let Self { groups, active, idle, tables, spare, .. } = self;
-        let mut give_back = |id: TablesId| {
-            if let Some(tables) = tables.get_mut(id.0 as usize) {
+        let mut keeps = |id: TablesId, has_place: bool| {
+            let Some(tables) = tables.get_mut(id.0 as usize) else { return false };
+            let kept = tables.clear() && has_place;
+            if !kept {
                 *tables = DirectionTables::default();
+                spare.push(id);
             }
-            spare.push(id);
+            kept
         };
         for id in idle.drain(..) {
             if let Some(group) = groups.get_mut(id.0 as usize) {
-                group.release_if_idle(&mut give_back);
+                group.release_if_idle(|id| {
+                    keeps(id, false);
+                });
             }
         }
-        let mut kept = Vec::new();
         for id in &*active {
             if let Some(group) = groups.get_mut(id.0 as usize) {
-                group.clear(|id| kept.push(id), &mut give_back);
-            }
-        }
-        for id in kept {
-            if let Some(tables) = tables.get_mut(id.0 as usize) {
-                tables.clear();
+                group.clear(&mut keeps);
             }
         }
         std::mem::swap(idle, active);
-        self.names = 0;
+        self.names.set(0);
         self.folded = 0;
     }
 }

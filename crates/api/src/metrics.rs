@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 
 use crate::Api;
 use crate::error::Error;
-use crate::watch::{Counter, Exporter, Status};
+use crate::watch::{Counter, Exporter, Socket, Status};
 
 /// How many exporters have series of their own: the busiest.
 const EXPORTERS: usize = 1000;
@@ -70,6 +70,7 @@ impl Collector for Scrape {
             }
         }
         self.ledgers(&mut encoder)?;
+        self.sockets(&mut encoder)?;
         self.exporters(&mut encoder)
     }
 }
@@ -90,6 +91,32 @@ impl Scrape {
             #[expect(clippy::cast_precision_loss, reason = "whether it is 0 is exact")]
             let difference = ledger.difference() as f64;
             ConstGauge::new(difference).encode(family.encode_family(&[("ledger", ledger.name)])?)?;
+        }
+        Ok(())
+    }
+
+    /// What waits at each socket and what was dropped there.
+    fn sockets(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        type Told = (&'static str, &'static str, MetricType, fn(&Socket) -> u64);
+        let waiting = "What waits to be read, in bytes of the kernel's memory";
+        let told: [Told; 3] = [
+            ("socket_waiting_bytes", waiting, MetricType::Gauge, |socket| socket.waiting_bytes),
+            ("socket_waiting_bytes_limit", "The most that there may be", MetricType::Gauge, |socket| {
+                socket.waiting_limit
+            }),
+            ("socket_drops", "Datagrams that the kernel dropped", MetricType::Counter, |socket| socket.dropped),
+        ];
+        for (name, help, metric_type, value) in told {
+            let mut family = encoder.encode_descriptor(name, help, None, metric_type)?;
+            for socket in &self.status.sockets {
+                let labels = [("address", socket.address.to_string()), ("thread", socket.thread.to_string())];
+                let encoder = family.encode_family(&labels)?;
+                match metric_type {
+                    MetricType::Counter => ConstCounter::new(value(socket)).encode(encoder)?,
+                    #[expect(clippy::cast_precision_loss, reason = "a queue needs no more than 53 bits")]
+                    _ => ConstGauge::new(value(socket) as f64).encode(encoder)?,
+                }
+            }
         }
         Ok(())
     }

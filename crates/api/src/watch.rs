@@ -49,6 +49,8 @@ pub struct Status {
     pub counters: Vec<Counter>,
     /// What it holds just now.
     pub gauges: Vec<Gauge>,
+    /// Where it receives.
+    pub sockets: Vec<Socket>,
     /// When it last looked whether its ledgers balance; `None` before the first flush.
     pub ledgers_checked: Option<Timestamp>,
     /// Its ledgers as they were then.
@@ -68,6 +70,23 @@ pub struct Ledger {
     pub right: u64,
     /// How often the difference became another one, and not 0.
     pub violations: u64,
+}
+
+/// A socket that is received at. Each thread has one of its own for each address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Socket {
+    /// Where it receives.
+    #[schema(value_type = String)]
+    pub address: SocketAddr,
+    /// The number of the thread that reads it, from 0.
+    pub thread: usize,
+    /// What waits to be read, in octets of the kernel's memory, as of the last second.
+    pub waiting_bytes: u64,
+    /// How much may wait before datagrams are dropped.
+    pub waiting_limit: u64,
+    /// Datagrams that the kernel dropped since the start.
+    pub dropped: u64,
 }
 
 /// Something that is counted, and only grows.

@@ -35,6 +35,7 @@ pub(crate) use error::ConfigError;
 pub(crate) use key::Key;
 pub(crate) use reference::KEYS;
 pub(crate) use source::{Origin, Origins};
+use udp::Steering;
 
 /// The file that is read when none is named and it is there.
 pub(crate) const DEFAULT_FILE: &str = "/etc/netflow/netflow.toml";
@@ -87,8 +88,12 @@ pub(crate) struct Server {
     pub(crate) statuslog: Option<Duration>,
     /// `logLevel`: how much is logged.
     pub(crate) log_level: LogLevel,
+    /// `steering`: which thread gets which datagrams.
+    pub(crate) steering: Steering,
     /// `receiveBuffer`: octets that the kernel is asked to buffer for each socket.
     pub(crate) receive_buffer: usize,
+    /// `nameMemory`: about how many octets the names that are counted under may take.
+    pub(crate) name_memory: usize,
 }
 
 /// How much is logged: this, and what weighs more.
@@ -246,7 +251,9 @@ impl Default for Config {
                 cores: None,
                 statuslog: Some(Duration::from_secs(10 * SECOND)),
                 log_level: LogLevel::Info,
+                steering: Steering::Source,
                 receive_buffer: 32 * 1024 * 1024,
+                name_memory: 128 * 1024 * 1024,
             },
             admin: Admin::default(),
             http: Http { listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080) },

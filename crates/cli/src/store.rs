@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use accounting::block::WriterId;
+use accounting::tally::TallyLimits;
 use anyhow::Context;
 use collector::flusher::Keep;
 use collector::journal::disk::Directory;
@@ -24,6 +25,9 @@ use storage::{Store, StoreError};
 use wire::{PendingLimits, SessionLimits, TemplateLimits};
 
 use crate::config::{Config, Storage};
+
+/// About how many octets a name takes: 20 to 90, with the room that its table keeps free.
+const NAME_OCTETS: usize = 64;
 
 /// Makes the data directory, for its owner alone, when it is not there.
 ///
@@ -119,7 +123,7 @@ impl Config {
                 templates: TemplateLimits { lifetime: self.netflow.template_lifetime, ..TemplateLimits::default() },
                 pending: PendingLimits { age: self.netflow.template_wait, ..PendingLimits::default() },
             },
-            tally: accounting::tally::TallyLimits::default(),
+            tally: TallyLimits { names: self.server.name_memory / NAME_OCTETS, ..TallyLimits::default() },
         }
     }
 

@@ -24,7 +24,7 @@ pub use crate::unmatched::UnmatchedNetwork;
 use crate::heard::{Heard, LastFlow};
 use crate::shard::Sealed;
 use crate::status::{Counts, locked};
-use crate::unknown::{UnknownSender, UnknownSenders};
+use crate::unknown::{self, UnknownSender, UnknownSenders};
 use crate::unmatched::{self, Unmatched};
 
 /// The table, shared by all shards and by whoever tells about it.
@@ -82,6 +82,25 @@ pub struct ExporterStatus {
     pub rates: Vec<RateSeen>,
     /// The last datagram that could not be read.
     pub unreadable: Option<Unreadable>,
+}
+
+/// What all exporters make the process remember.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Registered exporters that are known.
+    pub exporters: usize,
+    /// Templates of all of them.
+    pub templates: usize,
+    /// Announcements of templates that found no room.
+    pub refused_templates: u64,
+    /// Octets of data sets that wait for their template.
+    pub pending_octets: usize,
+    /// How many octets may wait.
+    pub pending_limit: usize,
+    /// Senders that are not registered.
+    pub unknown: usize,
+    /// How many of these are told apart.
+    pub unknown_limit: usize,
 }
 
 impl Exporters {
@@ -168,6 +187,27 @@ impl Exporters {
     #[must_use]
     pub fn all(&self) -> Vec<ExporterStatus> {
         self.sorted().into_iter().map(|(address, exporter)| exporter.status(address)).collect()
+    }
+
+    /// How much all of them make the process remember.
+    #[must_use]
+    pub fn remembered(&self) -> Remembered {
+        let exporters = self.sorted();
+        let sessions = exporters.iter().map(|(_, exporter)| {
+            let session = &locked(&exporter.memory).session;
+            (session.template_count(), session.refused_templates())
+        });
+        let (templates, refused_templates) = sessions.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        let pending_limit = self.waiting.limit();
+        Remembered {
+            exporters: exporters.len(),
+            templates,
+            refused_templates,
+            pending_octets: pending_limit.saturating_sub(self.waiting.free()),
+            pending_limit,
+            unknown: self.unknown.busiest().len(),
+            unknown_limit: unknown::MOST,
+        }
     }
 
     /// Looks at one exporter and at what decoding remembers of it (templates, sampling rates, streams of sequence

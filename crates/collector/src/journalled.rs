@@ -53,7 +53,7 @@ impl Journalled {
         self.publish();
     }
 
-    fn publish(&self) {
+    pub(crate) fn publish(&self) {
         *locked(&self.published) = *self.shard.counts();
     }
 }

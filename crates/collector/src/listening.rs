@@ -63,7 +63,7 @@ pub(crate) fn open(address: SocketAddr, settings: &Settings, there: &[Place]) ->
         true => udp::bind_beside,
         false => udp::bind,
     };
-    match bind(address, settings.threads, settings.receive_buffer) {
+    match bind(address, settings.threads, settings.steering, settings.receive_buffer) {
         Ok(sockets) => {
             let bound = sockets.first().map_or(address, Socket::address);
             Ok(Some((Place { configured: vec![address], bound, is_passed: false }, sockets)))
@@ -86,7 +86,7 @@ fn adopt(settings: &Settings, passed: Vec<UdpSocket>) -> Result<Vec<Bound>, Star
         if sockets.is_empty() {
             continue;
         }
-        let sockets = udp::adopt(sockets, settings.receive_buffer)
+        let sockets = udp::adopt(sockets, settings.steering, settings.receive_buffer)
             .map_err(|error| StartError::Listen { address: *address, error })?;
         let dropped = sockets.iter().map(Socket::dropped_before).fold(0, u32::wrapping_add);
         tracing::info!(%address, sockets = sockets.len(), dropped, "the sockets were passed; so many datagrams were dropped there before this start");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::period::Minute;
-use accounting::tally::{Tally, TallyLimits};
+use accounting::tally::{NameBudget, Tally, TallyLimits};
 use arc_swap::cache::Cache;
 use flow::{DatagramFate, FlowFate, FlowRecord, Tallied, Timestamp};
 use tap::Taps;
@@ -85,6 +85,12 @@ impl Shard {
     #[must_use]
     pub fn showing(self, taps: Taps) -> Self {
         Self { taps, ..self }
+    }
+
+    /// The same, with a budget of names that others share.
+    #[must_use]
+    pub fn sharing(self, budget: &NameBudget) -> Self {
+        Self { tally: Tally::within(self.rules.tally, budget), ..self }
     }
 
     /// Counts by other rules from now on; the bounds of open counters stay as they are.

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use accounting::period::Minute;
-use accounting::tally::Tally;
+use accounting::tally::{NameBudget, Tally};
 use flow::Timestamp;
 use storage::spool::Spool;
 use storage::{Store, StoreError, WriterState};
@@ -18,7 +18,7 @@ use tap::Taps;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle as Task;
-use udp::SocketSet;
+use udp::{SocketSet, Steering};
 use wire::PendingBudget;
 
 use crate::admission::Admission;
@@ -47,6 +47,8 @@ pub struct Settings {
     pub passed: Vec<UdpSocket>,
     /// How many threads receive and count.
     pub threads: usize,
+    /// Which thread gets which datagrams.
+    pub steering: Steering,
     /// Octets of receive buffer to ask for, for each socket.
     pub receive_buffer: usize,
     /// How often what was counted is stored.
@@ -122,7 +124,8 @@ pub async fn start(
 ) -> Result<Collector, StartError> {
     let admission = Admission::load(store.as_ref()).await?;
     let (places, sockets): (Vec<_>, Vec<_>) = listen(&mut settings)?.into_iter().unzip();
-    let status = Status::new(settings.threads);
+    let budget = NameBudget::new(settings.rules.tally.names);
+    let status = Status::new(settings.threads).holding(budget.clone());
     let stop = Arc::new(AtomicBool::new(false));
     let waiting = PendingBudget::default();
     let remembered = remembered::load(store.as_ref(), spool.as_ref(), settings.rules.session, &waiting).await;
@@ -131,7 +134,10 @@ pub async fn start(
     let superseded = Arc::new(Notify::new());
     let flusher = Flusher::new(Arc::clone(&store), writer, settings.keep, status.clone()).over(spool)?;
     let flusher = flusher.releasing(journal.clone());
-    let shard = || Shard::new(settings.rules, admission.admitted(), exporters.clone()).showing(taps.clone());
+    let shard = || {
+        let shard = Shard::new(settings.rules, admission.admitted(), exporters.clone());
+        shard.sharing(&budget).showing(taps.clone())
+    };
     let (shards, recovered) = journalled::begin(&status, journal.as_ref(), shard, &exporters, flusher.next());
     let sockets = per_thread(sockets, settings.threads);
     for (shard, sockets) in shards.iter().zip(&sockets) {
@@ -146,6 +152,8 @@ pub async fn start(
             changes,
             counting: Arc::clone(counting),
             sockets: SocketSet::new(sockets),
+            told: status.sockets_of(number),
+            number,
             stop: Arc::clone(&stop),
             _running: running.clone(),
         };
@@ -161,7 +169,7 @@ pub async fn start(
         status: status.clone(),
         counted: Counted::default(),
         exporters: exporters.clone(),
-        empties: shards.iter().map(|_| Tally::new(settings.rules.tally)).collect(),
+        empties: shards.iter().map(|_| Tally::within(settings.rules.tally, &budget)).collect(),
         shards: shards.clone(),
         ended,
         flushing: Arc::clone(&flushing),

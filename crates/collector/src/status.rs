@@ -1,10 +1,11 @@
 //! What became of everything: the counts of shards and flusher, and the status line.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use accounting::tally::Books;
+use accounting::tally::{Books, NameBudget};
 use flow::{Counters, DatagramFate, FlowFate, Tallied, Timestamp};
 use wire::Decoded;
 
@@ -136,10 +137,28 @@ pub struct FlushCounts {
     pub taken: u64,
 }
 
+/// A socket that is received at, as it was within the last second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketStatus {
+    /// Where it receives.
+    pub address: SocketAddr,
+    /// The number of the thread that reads it, from 0.
+    pub thread: usize,
+    /// What waits to be read, in octets of the kernel's memory: some 2300 for a datagram of 1500.
+    pub waiting: u64,
+    /// How much may wait before datagrams are dropped, in the same unit.
+    pub limit: u64,
+    /// Datagrams that the kernel dropped since the start.
+    pub dropped: u64,
+}
+
 /// The counts of a running collector, readable at any time. A shard publishes its own after each batch.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
     shards: Vec<Arc<Mutex<Counts>>>,
+    /// Of each shard.
+    sockets: Vec<Arc<Mutex<Vec<SocketStatus>>>>,
+    names: Option<NameBudget>,
     recovered: Arc<Mutex<Found>>,
     flusher: Arc<Mutex<FlushCounts>>,
     ledgers: Arc<Mutex<Ledgers>>,
@@ -149,7 +168,35 @@ impl Status {
     /// Of a collector with this many shards.
     #[must_use]
     pub fn new(shards: usize) -> Self {
-        Self { shards: (0..shards).map(|_| Arc::default()).collect(), ..Self::default() }
+        let shards = 0..shards;
+        Self {
+            shards: shards.clone().map(|_| Arc::default()).collect(),
+            sockets: shards.map(|_| Arc::default()).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The same, of a collector whose tallies share a budget of names.
+    #[must_use]
+    pub fn holding(self, names: NameBudget) -> Self {
+        Self { names: Some(names), ..self }
+    }
+
+    /// How many names its tallies hold, and how many they may.
+    #[must_use]
+    pub fn names(&self) -> Option<(usize, usize)> {
+        self.names.as_ref().map(|names| (names.held(), names.limit()))
+    }
+
+    /// The sockets that it receives at.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<SocketStatus> {
+        self.sockets.iter().flat_map(|sockets| locked(sockets).clone()).collect()
+    }
+
+    /// Where a shard tells about its sockets.
+    pub(crate) fn sockets_of(&self, shard: usize) -> Arc<Mutex<Vec<SocketStatus>>> {
+        self.sockets.get(shard).map(Arc::clone).unwrap_or_default()
     }
 
     /// The places that the shards publish to, in their order.

@@ -16,6 +16,8 @@ use crate::status::locked;
 
 const SETS: usize = 256;
 const PLACES: usize = 4;
+/// How many are told apart.
+pub(crate) const MOST: usize = SETS * PLACES;
 
 /// An address that sends and is not registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

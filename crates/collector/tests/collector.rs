@@ -49,6 +49,7 @@ fn settings(listen: &[&str]) -> Settings {
         listen: listen.iter().map(|address| address.parse().unwrap()).collect(),
         passed: Vec::new(),
         threads: 2,
+        steering: udp::Steering::default(),
         receive_buffer: 1 << 20,
         flush_interval: Duration::from_millis(50),
         rules: rules(),

@@ -59,6 +59,7 @@ async fn started(store: &Arc<Memory>, epoch: u32) -> Collector {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         passed: Vec::new(),
         threads: 2,
+        steering: udp::Steering::default(),
         receive_buffer: 1 << 20,
         flush_interval: Duration::from_millis(50),
         rules: rules(),

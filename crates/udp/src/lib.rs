@@ -10,15 +10,19 @@
 //! | [`receive`] | `recvmmsg` into reused buffers, receive times, drop counts, waiting |
 //! | [`send`] | `sendmmsg` with a source address for each datagram |
 //! | [`passed`] | sockets that the service manager holds over restarts |
-//! | `steer` | which of the sockets of one address the kernel gives a datagram to |
+//! | [`queue`] | what waits in the kernel, what it had to drop |
+//! | [`steer`] | which of the sockets of one address the kernel gives a datagram to |
 
 pub mod passed;
+pub mod queue;
 pub mod receive;
 pub mod send;
 pub mod socket;
-mod steer;
+pub mod steer;
 
 pub use passed::PassedSockets;
+pub use queue::Queue;
 pub use receive::{Batch, Received, SocketSet};
 pub use send::{Outgoing, Sender};
 pub use socket::{DropCount, Socket, adopt, bind, bind_beside, try_bind};
+pub use steer::Steering;

@@ -1,18 +1,16 @@
 //! Sockets that the service manager opened and holds (sd_listen_fds(3)): what arrives while no collector runs waits in
 //! them for the next one.
-#![expect(unsafe_code, reason = "descriptors that were inherited, and SO_MEMINFO, have no safe wrapper")]
+#![expect(unsafe_code, reason = "descriptors that were inherited have no safe wrapper")]
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::Type;
 
 /// The first descriptor that is passed (SD_LISTEN_FDS_START).
 const FIRST: RawFd = 3;
-/// Where SO_MEMINFO tells how many datagrams a socket had to drop.
-const MEMINFO_DROPS: usize = libc::SK_MEMINFO_DROPS as usize;
 
 /// Sockets that were passed and nobody has taken yet.
 #[derive(Debug, Default)]
@@ -80,23 +78,6 @@ fn take_descriptor(descriptor: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: it is open, the service manager says by LISTEN_PID that it is meant for this very process, and only the
     // first call of `PassedSockets::take` comes here, so nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
-}
-
-/// How many datagrams a socket had to drop since it was opened, maybe before this process; wraps at 2^32.
-pub(crate) fn dropped(socket: BorrowedFd<'_>) -> io::Result<u32> {
-    let mut counts = [0_u32; MEMINFO_DROPS + 1];
-    let mut length = size_of_val(&counts) as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` octets into the array, which is as long as that.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_MEMINFO,
-            counts.as_mut_ptr().cast(),
-            &raw mut length,
-        )
-    };
-    if result == 0 { Ok(counts.last().copied().unwrap_or_default()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

@@ -275,7 +275,7 @@ mod tests {
     use std::net::UdpSocket;
 
     use super::*;
-    use crate::{DropCount, bind};
+    use crate::{DropCount, Steering, bind};
 
     fn drain(sockets: Vec<Socket>, batch: &mut Batch, expected: usize) -> Vec<(usize, SocketAddr, Vec<u8>)> {
         let mut set = SocketSet::new(sockets);
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn datagrams_arrive_whole_with_source_and_time() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
-            let sockets = bind(address.parse().unwrap(), 1, 1 << 20).unwrap();
+            let sockets = bind(address.parse().unwrap(), 1, Steering::Source, 1 << 20).unwrap();
             let sender = UdpSocket::bind(address).unwrap();
             let before: Timestamp = SystemTime::now().into();
             for length in [0, 1, 1464, 40_000] {
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn one_source_address_always_reaches_the_same_thread() {
-        let sockets = bind("127.0.0.1:0".parse().unwrap(), 4, 1 << 20).unwrap();
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), 4, Steering::Source, 1 << 20).unwrap();
         let mut batch = Batch::new(16);
         let mut thread_of = std::collections::BTreeMap::new();
         for host in 1..=8u8 {
@@ -328,8 +328,35 @@ mod tests {
     }
 
     #[test]
+    fn one_source_can_be_spread_over_all_threads() {
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), 4, Steering::Spread, 1 << 20).unwrap();
+        let (sender, address) = (UdpSocket::bind("127.0.0.1:0").unwrap(), sockets[0].address());
+        let mut counts = [0; 4];
+        for _ in 0..10 {
+            (0..40).for_each(|_| assert_eq!(sender.send_to(b"x", address).unwrap(), 1));
+        }
+        for (index, ..) in drain(sockets, &mut Batch::new(16), 400) {
+            counts[index] += 1;
+        }
+        // Each has 100 with a standard deviation of 9.
+        assert!(counts.iter().all(|count| (50..150).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn a_queue_tells_what_waits_and_what_was_dropped() {
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), 1, Steering::Source, 4096).unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!(sockets[0].queue().unwrap().octets, 0);
+        (0..200).for_each(|_| assert_eq!(sender.send_to(&[0; 1400], sockets[0].address()).unwrap(), 1400));
+        let queue = sockets[0].queue().unwrap();
+        assert!(queue.octets > 1400 && queue.limit > 4096, "{queue:?}");
+        let read = Batch::new(256).receive(&sockets[0]).unwrap();
+        assert_eq!(queue.dropped as usize, 200 - read);
+    }
+
+    #[test]
     fn the_kernels_drops_are_counted() {
-        let sockets = bind("127.0.0.1:0".parse().unwrap(), 1, 4096).unwrap();
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), 1, Steering::Source, 4096).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let sent = 200;
         for _ in 0..sent {
@@ -346,8 +373,8 @@ mod tests {
 
     #[test]
     fn an_address_in_use_is_refused() {
-        let taken = bind("127.0.0.1:0".parse().unwrap(), 2, 1 << 16).unwrap();
-        let refused = bind(taken[0].address(), 2, 1 << 16).unwrap_err();
+        let taken = bind("127.0.0.1:0".parse().unwrap(), 2, Steering::Source, 1 << 16).unwrap();
+        let refused = bind(taken[0].address(), 2, Steering::Source, 1 << 16).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
     }
 }

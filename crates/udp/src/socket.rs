@@ -8,7 +8,9 @@ use std::sync::{Arc, Weak};
 
 use socket2::{Domain, Protocol, SockRef, Type};
 
-use crate::{passed, receive, steer};
+use crate::queue::{self, Queue};
+use crate::receive;
+use crate::steer::{Steering, steer};
 
 /// A bound UDP socket, non-blocking.
 #[derive(Debug)]
@@ -41,6 +43,14 @@ impl Socket {
         self.receive_buffer
     }
 
+    /// What waits in the kernel to be read, and how much of it had to be dropped.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn queue(&self) -> io::Result<Queue> {
+        queue::of(self.as_fd())
+    }
+
     /// Datagrams that a socket that was adopted had to drop before; wraps at 2^32, as [`crate::Received::dropped`] does.
     #[must_use]
     pub const fn dropped_before(&self) -> u32 {
@@ -64,7 +74,7 @@ impl DropCount {
     /// # Errors
     /// When the kernel does not say.
     pub fn read(&self) -> io::Result<Option<u32>> {
-        self.0.upgrade().map(|socket| passed::dropped(socket.as_fd())).transpose()
+        self.0.upgrade().map(|socket| queue::of(socket.as_fd()).map(|queue| queue.dropped)).transpose()
     }
 }
 
@@ -74,18 +84,17 @@ impl AsFd for Socket {
     }
 }
 
-/// Binds `threads` sockets to one address; the kernel gives all datagrams of one source address to the same socket, so
-/// that what a thread has learnt about an exporter (its templates) is where its data arrive.
+/// Binds `threads` sockets to one address, among which the kernel deals out datagrams.
 ///
 /// # Errors
 /// When the address cannot be bound. An address that another program has bound is refused, although SO_REUSEPORT alone
 /// would let both share it and each lose half of the traffic.
-pub fn bind(address: SocketAddr, threads: usize, receive_buffer: usize) -> io::Result<Vec<Socket>> {
+pub fn bind(address: SocketAddr, threads: usize, steering: Steering, receive_buffer: usize) -> io::Result<Vec<Socket>> {
     // Without SO_REUSEPORT: fails when somebody else is there, whoever set what options.
     if address.port() != 0 {
         try_bind(address)?;
     }
-    bind_beside(address, threads, receive_buffer)
+    bind_beside(address, threads, steering, receive_buffer)
 }
 
 /// As [`bind`], where this process has sockets of an overlapping address (the same port of one address and of all) that
@@ -93,11 +102,16 @@ pub fn bind(address: SocketAddr, threads: usize, receive_buffer: usize) -> io::R
 ///
 /// # Errors
 /// When the address cannot be bound.
-pub fn bind_beside(address: SocketAddr, threads: usize, receive_buffer: usize) -> io::Result<Vec<Socket>> {
+pub fn bind_beside(
+    address: SocketAddr,
+    threads: usize,
+    steering: Steering,
+    receive_buffer: usize,
+) -> io::Result<Vec<Socket>> {
     let first = bind_one(address, receive_buffer)?;
     let address = first.address;
     if threads > 1 {
-        steer::by_source_address(first.as_fd(), address.is_ipv6(), threads)?;
+        steer(first.as_fd(), steering, address.is_ipv6(), threads)?;
     }
     let mut sockets = vec![first];
     for _ in 1..threads {
@@ -115,16 +129,15 @@ pub fn try_bind(address: SocketAddr) -> io::Result<()> {
 }
 
 /// Takes over sockets that are bound to one address, with all that waits in them. Several of them are a group of
-/// SO_REUSEPORT, in the order in which they were bound; the kernel gives all datagrams of one source address to the same
-/// one.
+/// SO_REUSEPORT, in the order in which they were bound.
 ///
 /// # Errors
 /// When the kernel refuses an option.
-pub fn adopt(sockets: Vec<UdpSocket>, receive_buffer: usize) -> io::Result<Vec<Socket>> {
+pub fn adopt(sockets: Vec<UdpSocket>, steering: Steering, receive_buffer: usize) -> io::Result<Vec<Socket>> {
     let sockets: Vec<Socket> =
         sockets.into_iter().map(|socket| prepare(socket, receive_buffer)).collect::<io::Result<_>>()?;
     if let [first, _, ..] = sockets.as_slice() {
-        steer::by_source_address(first.as_fd(), first.address.is_ipv6(), sockets.len())?;
+        steer(first.as_fd(), steering, first.address.is_ipv6(), sockets.len())?;
     }
     Ok(sockets)
 }
@@ -143,7 +156,7 @@ fn prepare(socket: UdpSocket, receive_buffer: usize) -> io::Result<Socket> {
     // Linux reports twice the usable size (socket(7), SO_RCVBUF).
     let receive_buffer = reference.recv_buffer_size()? / 2;
     let address = socket.local_addr()?;
-    let dropped_before = passed::dropped(socket.as_fd())?;
+    let dropped_before = queue::of(socket.as_fd())?.dropped;
     Ok(Socket { socket: Arc::new(socket), address, receive_buffer, dropped_before })
 }
 
@@ -168,7 +181,7 @@ mod tests {
             let socket = socket2::Socket::new(Domain::IPV6, Type::DGRAM, None).unwrap();
             socket.set_only_v6(only_v6).unwrap();
             socket.bind(&"[::]:0".parse::<SocketAddr>().unwrap().into()).unwrap();
-            let adopted = adopt(vec![socket.into()], 1 << 16).unwrap().remove(0);
+            let adopted = adopt(vec![socket.into()], Steering::Source, 1 << 16).unwrap().remove(0);
             let at = |text: &str| SocketAddr::new(text.parse().unwrap(), adopted.address().port());
             assert!(adopted.serves(at("::")) && !adopted.serves(at("127.0.0.1")));
             assert_eq!(adopted.serves(at("0.0.0.0")), serves_v4);

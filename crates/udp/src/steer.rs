@@ -1,5 +1,6 @@
-//! Which of the sockets of one address gets a datagram. The kernel's own choice hashes addresses and ports, so that an
-//! exporter that sends from two ports would be spread over two threads, its templates on one and its data on the other.
+//! Which of the sockets of one address gets a datagram: a program of three instructions that the kernel runs for each.
+//! The kernel's own choice hashes addresses and ports: an exporter that sends from two ports would be spread over two
+//! threads whatever it sends, one that sends from a single port never.
 #![expect(unsafe_code, reason = "SO_ATTACH_REUSEPORT_CBPF has no safe wrapper")]
 
 use std::io;
@@ -11,10 +12,27 @@ const NETWORK_HEADER: u32 = -0x0010_0000_i32 as u32;
 const IPV4_SOURCE: u32 = 12;
 const IPV6_SOURCE_END: u32 = 8 + 12;
 
-/// Attaches a program to a group of sockets that takes the last 32 bits of the source address modulo their number.
-/// Needs no capability (socket(7), SO_ATTACH_REUSEPORT_CBPF).
-pub(crate) fn by_source_address(socket: BorrowedFd<'_>, ipv6: bool, sockets: usize) -> io::Result<()> {
-    let offset = NETWORK_HEADER + if ipv6 { IPV6_SOURCE_END } else { IPV4_SOURCE };
+/// A random number, as if it stood in the packet (linux/filter.h: SKF_AD_OFF, SKF_AD_RANDOM).
+const RANDOM: u32 = (-0x1000_i32 + 56) as u32;
+
+/// How datagrams are dealt out to the sockets of one address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Steering {
+    /// All datagrams of one source address go to the same socket, so that one thread reads them in their order.
+    #[default]
+    Source,
+    /// Each datagram goes to any socket, so that all threads share the load of a single source. They overtake each other.
+    Spread,
+}
+
+/// Attaches a program to a group of sockets that takes the last 32 bits of the source address, or a random number, modulo
+/// the number of sockets. Needs no capability (socket(7), SO_ATTACH_REUSEPORT_CBPF).
+pub(crate) fn steer(socket: BorrowedFd<'_>, steering: Steering, ipv6: bool, sockets: usize) -> io::Result<()> {
+    let offset = match steering {
+        Steering::Source if ipv6 => NETWORK_HEADER + IPV6_SOURCE_END,
+        Steering::Source => NETWORK_HEADER + IPV4_SOURCE,
+        Steering::Spread => RANDOM,
+    };
     let modulus = u32::try_from(sockets).map_err(|_| io::ErrorKind::InvalidInput)?;
     let instruction = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let mut program = [

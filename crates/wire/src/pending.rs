@@ -22,27 +22,36 @@ const OVERHEAD: usize = 3 * size_of::<Held>() + 32;
 
 /// Octets that may wait in all sessions that share the budget together.
 #[derive(Clone, Debug)]
-pub struct PendingBudget(Arc<AtomicUsize>);
+pub struct PendingBudget {
+    limit: usize,
+    free: Arc<AtomicUsize>,
+}
 
 impl PendingBudget {
     /// A budget of so many octets.
     #[must_use]
     pub fn new(octets: usize) -> Self {
-        Self(Arc::new(AtomicUsize::new(octets)))
+        Self { limit: octets, free: Arc::new(AtomicUsize::new(octets)) }
     }
 
     /// Octets that are free.
     #[must_use]
     pub fn free(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.free.load(Ordering::Relaxed)
+    }
+
+    /// Octets in all.
+    #[must_use]
+    pub const fn limit(&self) -> usize {
+        self.limit
     }
 
     fn take(&self, octets: usize) -> bool {
-        self.0.try_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(octets)).is_ok()
+        self.free.try_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(octets)).is_ok()
     }
 
     fn give_back(&self, octets: usize) {
-        self.0.fetch_add(octets, Ordering::Relaxed);
+        self.free.fetch_add(octets, Ordering::Relaxed);
     }
 }
 

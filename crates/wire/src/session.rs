@@ -151,6 +151,18 @@ impl Session {
         self.memory.templates.iter()
     }
 
+    /// How many templates are known.
+    #[must_use]
+    pub const fn template_count(&self) -> usize {
+        self.memory.templates.len()
+    }
+
+    /// How many announcements of templates found no room ([`TemplateLimits`]).
+    #[must_use]
+    pub const fn refused_templates(&self) -> u64 {
+        self.memory.templates.refused()
+    }
+
     /// The templates and sampling rates that are known, to be kept until a later session of the same exporter address
     /// [learns](Self::learn) them: then data can be read at once, although exporters announce only every few minutes.
     #[must_use]

@@ -110,6 +110,8 @@ pub(crate) struct TemplateStore {
     announcements: u64,
     /// How often what is known has changed.
     changes: u64,
+    /// Announcements that found no room.
+    refused: u64,
     /// When stale templates were last looked for, so that a flood of announcements does not make a flood of searches.
     swept: Timestamp,
 }
@@ -124,6 +126,7 @@ impl TemplateStore {
             fields: 0,
             announcements: 0,
             changes: 0,
+            refused: 0,
             swept: Timestamp::EPOCH,
         }
     }
@@ -223,6 +226,11 @@ impl TemplateStore {
         self.changes
     }
 
+    /// How many announcements found no room.
+    pub(crate) const fn refused(&self) -> u64 {
+        self.refused
+    }
+
     pub(crate) const fn limits(&self) -> TemplateLimits {
         self.limits
     }
@@ -262,7 +270,11 @@ impl TemplateStore {
                 self.forget(&key, |learnt| learnt.announced < stale);
             }
         }
-        if self.fits(key, fields) { Ok(()) } else { Err(ErrorKind::TooManyTemplates) }
+        if self.fits(key, fields) {
+            return Ok(());
+        }
+        self.refused += 1;
+        Err(ErrorKind::TooManyTemplates)
     }
 
     fn fits(&self, key: &TemplateKey, fields: usize) -> bool {

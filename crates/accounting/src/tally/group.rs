@@ -77,14 +77,15 @@ impl Group {
         self.minutes.iter().take(self.used)
     }
 
-    /// Forgets what is booked and keeps the room of a minute or two. Gives back what else it had, and tells which of its
-    /// tables go on.
-    pub(super) fn clear(&mut self, mut keep: impl FnMut(TablesId), mut give_back: impl FnMut(TablesId)) {
-        for minute in self.minutes.iter().skip(SPARE_MINUTES) {
-            minute.directions.iter().flatten().for_each(|id| give_back(*id));
+    /// Forgets what is booked and keeps the room of a minute or two: of those tables for which `keeps` says so. It is asked
+    /// for each, with whether it would have a place.
+    pub(super) fn clear(&mut self, mut keeps: impl FnMut(TablesId, bool) -> bool) {
+        for (number, minute) in self.minutes.iter_mut().enumerate() {
+            for tables in &mut minute.directions {
+                *tables = tables.filter(|id| keeps(*id, number < SPARE_MINUTES));
+            }
         }
         self.minutes.truncate(SPARE_MINUTES);
-        self.minutes.iter().flat_map(|minute| &minute.directions).flatten().for_each(|id| keep(*id));
         self.used = 0;
     }
 

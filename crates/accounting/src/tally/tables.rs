@@ -13,11 +13,14 @@ use crate::table::{FoldRoom, Key, Table};
 /// caches, less would prune more often, and lose a name more often that would have become a large one.
 const OPEN_NAMES: usize = 4;
 
-/// Everything, and a table for each of the other fields in their order.
+/// Tables of less are not worth to be kept for the next flush: there may be a hundred thousand of them.
+const WORTH_KEEPING: usize = 8 << 10;
+
+/// Everything, and a table for each of the other fields in their order. Small while it is not in use.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DirectionTables {
     all: Counters,
-    tables: [Table; 7],
+    tables: Option<Box<[Table; 7]>>,
 }
 
 impl DirectionTables {
@@ -28,7 +31,7 @@ impl DirectionTables {
             self.all.add(booking.amount.counters());
         }
         let [protocol, source, source_port, source_as, destination, destination_port, destination_as] =
-            &mut self.tables;
+            &mut **self.tables.get_or_insert_default();
         add_field(A::map(source), bookings, seed, |booking| booking.source)
             + add_field(A::map(destination), bookings, seed, |booking| booking.destination)
             + add_field(source_port.short(), bookings, seed, |booking| booking.source_port.into())
@@ -42,6 +45,7 @@ impl DirectionTables {
     #[cold]
     pub(super) fn add_one(&mut self, flow: &FlowRecord, source: Key, destination: Key, counters: Counters) -> usize {
         self.all.add(counters);
+        self.tables.get_or_insert_default();
         let keys = [
             Key::Short(flow.protocol.into()),
             source,
@@ -51,25 +55,26 @@ impl DirectionTables {
             Key::Short(flow.destination_port.into()),
             Key::Short(flow.destination_as),
         ];
-        self.tables.iter_mut().zip(keys).filter_map(|(table, key)| table.add(key, counters).then_some(())).count()
+        self.tables_mut().zip(keys).filter_map(|(table, key)| table.add(key, counters).then_some(())).count()
     }
 
     /// Adds all that another one has.
     pub(super) fn merge(&mut self, other: &Self) {
         self.all.add(other.all);
-        for (table, other) in self.tables.iter_mut().zip(&other.tables) {
+        let Some(others) = &other.tables else { return };
+        for (table, other) in self.tables.get_or_insert_default().iter_mut().zip(&**others) {
             table.merge_table(other);
         }
     }
 
     /// Prunes tables that have many more names than the limit; returns how many names were folded.
     pub(super) fn prune(&mut self, limit: usize, room: &mut FoldRoom) -> usize {
-        let overfull = self.tables.iter_mut().filter(|table| table.len() > limit.saturating_mul(OPEN_NAMES));
+        let overfull = self.tables_mut().filter(|table| table.len() > limit.saturating_mul(OPEN_NAMES));
         overfull.map(|table| table.fold(limit, room)).sum()
     }
 
     pub(super) fn tables_mut(&mut self) -> impl Iterator<Item = &mut Table> {
-        self.tables.iter_mut()
+        self.tables.iter_mut().flat_map(|tables| tables.iter_mut())
     }
 
     pub(super) fn all(&self) -> Counters {
@@ -78,14 +83,19 @@ impl DirectionTables {
 
     /// Each of the other fields with its table.
     pub(super) fn fields(&self) -> impl Iterator<Item = (Field, &Table)> {
-        Field::ALL.into_iter().skip(1).zip(&self.tables)
+        Field::ALL.into_iter().skip(1).zip(self.tables.iter().flat_map(|tables| tables.iter()))
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Forgets everything; says whether it still has room that is worth to be kept.
+    pub(super) fn clear(&mut self) -> bool {
         self.all = Counters::ZERO;
-        for table in &mut self.tables {
-            table.clear();
+        let octets: usize = self.tables.iter().flat_map(|tables| tables.iter()).map(Table::octets).sum();
+        if octets < WORTH_KEEPING {
+            self.tables = None;
+            return false;
         }
+        self.tables_mut().for_each(Table::clear);
+        true
     }
 }
 

@@ -245,6 +245,31 @@ fn when_names_run_out_the_largest_tables_shrink_and_the_small_ones_keep_theirs()
     assert!(TableSet::ALL.iter().all(|(direction, field)| !quiet.truncated(direction, field)));
 }
 
+#[test]
+fn tallies_that_share_a_budget_stay_within_it_and_lose_no_byte() {
+    let monitored = monitored(&["10.0.0.0/8".parse().unwrap()]);
+    let budget = NameBudget::new(2000);
+    let mut tallies = [(); 3].map(|()| Tally::within(TallyLimits::default(), &budget));
+    for number in 0..30_000u32 {
+        let source = std::net::Ipv4Addr::from_bits(0xc000_0000 + number).to_string();
+        // The first is full before the second begins; the third has everything that the others leave.
+        tallies[number as usize / 10_000].book(&monitored, &flow(&source, "10.0.0.1", 10), Minute(5), true);
+        // A sixteenth is for whoever comes when all is taken, twice here.
+        assert!(budget.held() <= 2000 + 2 * 2000 / 16, "{}", budget.held());
+    }
+    tallies.iter_mut().for_each(Tally::settle);
+    assert_eq!(budget.held(), tallies.iter().map(Tally::names).sum::<usize>());
+    for tally in &tallies {
+        assert!(tally.names() > 0 && tally.folded() > 0);
+        let all = content(&tally.blocks(WRITER, 1, 1));
+        assert!(all.values().all(conserved));
+        let bytes = |tables: &Tables| tables.get(Direction::In, Name::ALL).unwrap().bytes;
+        assert_eq!(all.values().map(bytes).sum::<u64>(), 100_000);
+    }
+    drop(tallies);
+    assert_eq!(budget.held(), 0);
+}
+
 proptest! {
     #[test]
     fn a_tally_is_the_rules_word_by_word(

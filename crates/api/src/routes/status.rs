@@ -11,7 +11,7 @@ use super::{Ordered, SenderAddress};
 use crate::Api;
 use crate::error::Error;
 use crate::parameters::Parameters;
-use crate::watch::{Arrivals, Counter, Detail, Exporter, Gauge, Ledger, Rates, Unknown, Watch};
+use crate::watch::{Arrivals, Counter, Detail, Exporter, Gauge, Ledger, Rates, Socket, Unknown, Watch};
 
 /// The collector as a whole.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -29,6 +29,8 @@ pub(crate) struct StatusView {
     /// Just now.
     #[schema(value_type = Object)]
     gauges: Ordered<GaugeView>,
+    /// Where it receives.
+    sockets: Vec<Socket>,
     /// When the ledgers were looked at: at the last flush. Null before the first one.
     ledgers_checked: Option<String>,
     /// What has to balance.
@@ -123,6 +125,7 @@ pub(crate) async fn show(State(api): State<Api>, parameters: Parameters) -> Resu
         gauges: Ordered(status.gauges.iter().map(gauge).collect()),
         ledgers_checked: status.ledgers_checked.map(|checked| checked.to_string()),
         ledgers: status.ledgers.into_iter().map(LedgerView::from).collect(),
+        sockets: status.sockets,
     }))
 }
 

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use std::net::IpAddr;
 
-use api::watch::{Arrivals, Counter, Detail, Exporter, Gauge, Ledger, Losses, Rates, Status, Unknown, Watch};
+use api::watch::{Arrivals, Counter, Detail, Exporter, Gauge, Ledger, Losses, Rates, Socket, Status, Unknown, Watch};
 use flow::{DatagramFate, FlowFate, Tallied, Timestamp};
 use serde_json::json;
 use storage::StoreError;
@@ -51,6 +51,13 @@ impl Watch for MadeUp {
                 left: 5,
                 right: 7,
                 violations: 1,
+            }],
+            sockets: vec![Socket {
+                address: "[::]:2055".parse().unwrap(),
+                thread: 1,
+                waiting_bytes: 2304,
+                waiting_limit: 65_536,
+                dropped: 2,
             }],
         }
     }
@@ -126,6 +133,10 @@ fn the_status_has_all_counters_and_gauges() {
     let sides = ["read", "fates of datagrams"];
     let ledger = json!({"name": "datagrams", "sides": sides, "left": 5, "right": 7, "violations": 1, "difference": -2});
     assert_eq!(status["ledgers"], json!([ledger]));
+    assert_eq!(
+        status["sockets"],
+        json!([{"address": "[::]:2055", "thread": 1, "waitingBytes": 2304, "waitingLimit": 65_536, "dropped": 2}])
+    );
     ask(server.address, "GET", "/status?verbose=1", "").refusal(400, "BAD_REQUEST");
 }
 
@@ -209,6 +220,8 @@ fn metrics_are_as_prometheus_wants_them() {
         "netflow_kernel_drops_total 2",
         "netflow_spool_bytes 12.0",
         "netflow_spool_bytes_limit 100.0",
+        r#"netflow_socket_waiting_bytes{address="[::]:2055",thread="1"} 2304.0"#,
+        r#"netflow_socket_drops_total{address="[::]:2055",thread="1"} 2"#,
         "netflow_store_reachable 1.0",
         r#"netflow_ledger_difference{ledger="datagrams"} -2.0"#,
         r#"netflow_ledger_violations_total{ledger="datagrams"} 1"#,

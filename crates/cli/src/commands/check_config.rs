@@ -164,7 +164,9 @@ fn check_addresses(config: &Config, findings: &mut Findings) {
 /// What the kernel would grant a socket.
 fn check_receive_buffer(wanted: usize, findings: &mut Findings) {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let Some(granted) = udp::bind(any, 1, wanted).ok().and_then(|sockets| Some(sockets.first()?.receive_buffer()))
+    let Some(granted) = udp::bind(any, 1, udp::Steering::default(), wanted)
+        .ok()
+        .and_then(|sockets| Some(sockets.first()?.receive_buffer()))
     else {
         return;
     };

@@ -167,6 +167,7 @@ fn settings(config: &Config) -> Settings {
         passed: Vec::new(),
         listen: listen(config),
         threads: config.threads(),
+        steering: config.server.steering,
         receive_buffer: config.server.receive_buffer,
         flush_interval: config.flush_interval,
         rules: config.rules(),

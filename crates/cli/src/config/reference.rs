@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use api::Signatures;
 use collector::journal::Sync;
+use udp::Steering;
 
 use super::key::Key;
 use super::place::{Place, Words};
@@ -15,6 +16,10 @@ use super::{Config, DAY, HOUR, LogLevel, MINUTE, SECOND, Storage, YEAR};
 impl Words for Signatures {
     const WORDS: &'static [(&'static str, Self)] =
         &[("compat", Self::Compat), ("compat-read", Self::CompatRead), ("strict", Self::Strict)];
+}
+
+impl Words for Steering {
+    const WORDS: &'static [(&'static str, Self)] = &[("source", Self::Source), ("spread", Self::Spread)];
 }
 
 impl Words for Sync {
@@ -97,8 +102,12 @@ pub(crate) const KEYS: &[Key] = &[
         "How often a line of totals is logged."),
     live("server.logLevel", |config| Place::Choice(&mut config.server.log_level),
         "How much is logged. The variable RUST_LOG, where it is set, says it for each part of the program and wins."),
+    fixed("server.steering", |config| Place::Choice(&mut config.server.steering),
+        "Which thread gets which datagrams: \"source\" gives all of one router to the same thread, in their order; \"spread\" gives each to any thread, for a router that sends more than one thread can count. Then threads overtake each other: when a router changes a template while it runs, what it sends in that moment may be read by the old one."),
     fixed("server.receiveBuffer", |config| Place::Size(&mut config.server.receive_buffer, 64 * 1024..=GIB),
         "How much the kernel is asked to buffer for each receiving socket. It gives no more than net.core.rmem_max allows."),
+    fixed("server.nameMemory", |config| Place::Size(&mut config.server.name_memory, 8 * MIB..=64 * GIB),
+        "About how much memory the names may take that are counted under and not stored yet: addresses, ports and so on, of all prefixes. When it is used up, the smallest names of the largest tables are added up as \"other\"; totals stay exact."),
     live("admin.authKey", |config| Place::Secret(&mut config.admin.auth_key),
         "The key that requests carry. An empty one is made at random at the first start and kept in the file \"keys\" in dataDir."),
     live("admin.signKey", |config| Place::Secret(&mut config.admin.sign_key),

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use accounting::period::{Interval, Minute, Period};
-use api::watch::{Counter, Detail, Exporter, Gauge, Ledger, Losses, Rates, Status, Unknown, Watch};
+use api::watch::{Counter, Detail, Exporter, Gauge, Ledger, Losses, Rates, Socket, Status, Unknown, Watch};
 use collector::Collector;
-use collector::exporters::{ExporterStatus, Exporters};
+use collector::exporters::{ExporterStatus, Exporters, Remembered};
 use collector::journal::{self, Journal};
 use collector::ledgers::{self, Found, Ledgers};
 use collector::status::{self, Counts, FlushCounts};
@@ -149,12 +149,23 @@ impl Watch for Watched {
         if let Some(journal) = &self.journal {
             all.extend(journal_counters(&journal.counts(), &self.status.recovery()));
         }
+        let remembered = self.exporters.remembered();
+        let refused = "Template announcements that found no room";
+        all.push(Counter::plain("refused_templates", refused, remembered.refused_templates));
+        let sockets = self.status.sockets().into_iter().map(|socket| Socket {
+            address: socket.address,
+            thread: socket.thread,
+            waiting_bytes: socket.waiting,
+            waiting_limit: socket.limit,
+            dropped: socket.dropped,
+        });
         let Ledgers { checked, all: ledgers } = self.status.ledgers();
         Status {
             started: self.started,
             receiving: self.configured().receiving,
             counters: all,
-            gauges: self.gauges(&flushes),
+            gauges: self.gauges(&flushes, &remembered),
+            sockets: sockets.collect(),
             ledgers_checked: checked,
             ledgers: ledgers.into_iter().map(ledger).collect(),
         }
@@ -197,12 +208,25 @@ impl Watch for Watched {
 
 impl Watched {
     #[expect(clippy::cast_precision_loss, reason = "what is measured fits 53 bits")]
-    fn gauges(&self, flushes: &FlushCounts) -> Vec<Gauge> {
+    fn gauges(&self, flushes: &FlushCounts, remembered: &Remembered) -> Vec<Gauge> {
         let gauge = |name, help, value: f64, limit| Gauge { name, help, value, limit };
         let (onlookers, most) = self.taps.taken();
         let failing = flushes.failing_since.map(|since| since.elapsed()).unwrap_or_default();
         let mut gauges = vec![
-            gauge("exporters", "Registered exporters that are known", self.exporters.all().len() as f64, None),
+            gauge("exporters", "Registered exporters that are known", remembered.exporters as f64, None),
+            gauge("known_templates", "Templates of all exporters", remembered.templates as f64, None),
+            gauge(
+                "pending_bytes",
+                "Data sets that wait for their template",
+                remembered.pending_octets as f64,
+                Some(remembered.pending_limit as f64),
+            ),
+            gauge(
+                "unknown_senders",
+                "Senders that are not registered",
+                remembered.unknown as f64,
+                Some(remembered.unknown_limit as f64),
+            ),
             gauge("taps", "Who looks on at flows as they come", onlookers as f64, Some(most as f64)),
             gauge("last_flush_seconds", "How long the last flush took", flushes.last_took.as_secs_f64(), None),
             gauge(
@@ -213,6 +237,9 @@ impl Watched {
             ),
         ];
         gauges.extend(self.journal.iter().flat_map(|journal| journal_gauges(journal)));
+        if let Some((held, limit)) = self.status.names() {
+            gauges.push(gauge("names", "Names that are counted under just now", held as f64, Some(limit as f64)));
+        }
         if let Some(limit) = self.configured().spool_limit {
             let (waiting, bytes) = (flushes.waiting as f64, flushes.waiting_bytes as f64);
             gauges.push(gauge("spool_flushes", "Flushes that wait on disk for the store", waiting, None));

@@ -1,0 +1,84 @@
+//! How many names the tallies of a process may hold together. Whoever makes it too many gives up half of what the others
+//! leave: by and by each tally has its part, and one that is alone may have everything.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Names that several tallies share. Clones are the same budget.
+#[derive(Clone, Debug)]
+pub struct NameBudget {
+    limit: usize,
+    held: Arc<AtomicUsize>,
+}
+
+impl NameBudget {
+    /// A budget of so many names, none of which is held.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { limit, held: Arc::default() }
+    }
+
+    /// How many names are held: a gauge. A flow that waits in a tally has none yet.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// How many there may be.
+    #[must_use]
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+}
+
+/// However much the others hold, a tally may have this part of the budget: it goes on telling its largest names.
+const LEAST_PART: usize = 16;
+
+/// What one tally holds of a budget. Given back when it goes.
+#[derive(Debug)]
+pub(super) struct Claim {
+    budget: NameBudget,
+    names: usize,
+}
+
+impl Claim {
+    pub(super) const fn of(budget: NameBudget) -> Self {
+        Self { budget, names: 0 }
+    }
+
+    pub(super) const fn names(&self) -> usize {
+        self.names
+    }
+
+    /// Says how many names there are now.
+    pub(super) fn set(&mut self, names: usize) {
+        let (more, less) = (names.saturating_sub(self.names), self.names.saturating_sub(names));
+        self.budget.held.fetch_add(more, Ordering::Relaxed);
+        self.budget.held.fetch_sub(less, Ordering::Relaxed);
+        self.names = names;
+    }
+
+    /// To how many names the tally has to shrink; `None` when all tallies together are within the budget.
+    pub(super) fn excess(&self) -> Option<usize> {
+        let NameBudget { limit, .. } = self.budget;
+        let held = self.budget.held();
+        let others = held.saturating_sub(self.names);
+        let allowed = limit.saturating_sub(others).max(limit / LEAST_PART);
+        (held > limit && self.names > allowed).then_some(allowed / 2)
+    }
+}
+
+/// A copy of a tally is for a moment and has a budget of its own.
+impl Clone for Claim {
+    fn clone(&self) -> Self {
+        let mut claim = Self::of(NameBudget::new(self.budget.limit));
+        claim.set(self.names);
+        claim
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
