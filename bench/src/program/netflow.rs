@@ -42,7 +42,7 @@ impl Program for Netflow {
 
 /// A running collector.
 pub(crate) struct RunningNetflow {
-    process: Process,
+    pub(crate) process: Process,
     api: SocketAddr,
     directory: PathBuf,
     settings: Vec<(&'static str, String)>,
@@ -69,6 +69,14 @@ impl Netflow {
     }
 }
 
+/// What a counter stands under in an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Row {
+    pub(crate) prefix: String,
+    pub(crate) direction: String,
+    pub(crate) name: String,
+}
+
 /// Starts it, and waits until it serves.
 fn launch(directory: &Path, settings: &[(&str, String)]) -> anyhow::Result<(Process, SocketAddr)> {
     let mut command = Command::new(netflow_binary()?);
@@ -82,7 +90,34 @@ fn launch(directory: &Path, settings: &[(&str, String)]) -> anyhow::Result<(Proc
     Ok((process, api))
 }
 
+/// Asks its REST interface.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker(SocketAddr);
+
 impl RunningNetflow {
+    /// What asks its REST interface while others have it.
+    pub(crate) const fn asker(&self) -> Asker {
+        Asker(self.api)
+    }
+
+    /// A counter of its status, summed over its labels.
+    pub(crate) fn status_counter(&self, name: &str) -> anyhow::Result<u64> {
+        let status = self.ask("GET", "/status", "")?;
+        let counter = status.pointer(&format!("/counters/{name}")).with_context(|| format!("no counter {name}"))?;
+        Ok(match counter {
+            Value::Object(labels) => labels.values().filter_map(Value::as_u64).sum(),
+            number => number.as_u64().unwrap_or_default(),
+        })
+    }
+
+    /// Ends it, and starts another on the same store, so that the last flush is in what is asked for next. Returns the
+    /// processor time that the first one had used at its end. Seconds.
+    pub(crate) fn restart(&mut self) -> anyhow::Result<f64> {
+        let processor_seconds = self.process.end()?;
+        (self.process, self.api) = launch(&self.directory, &self.settings)?;
+        Ok(processor_seconds)
+    }
+
     /// What was counted this year for all senders.
     pub(crate) fn totals(&self) -> anyhow::Result<Counters> {
         let mut sum = Counters::ZERO;
@@ -95,17 +130,18 @@ impl RunningNetflow {
     }
 
     /// Counters of one sender this year under these names, for each prefix that holds each flow once, and each direction.
-    pub(crate) fn counted(&self, sender: Ipv4Addr, names: &[&str]) -> anyhow::Result<Vec<(String, Counters)>> {
+    pub(crate) fn counted(&self, sender: Ipv4Addr, names: &[&str]) -> anyhow::Result<Vec<(Row, Counters)>> {
         let year = year();
         let question: serde_json::Map<String, Value> =
             self.prefixes.iter().map(|prefix| (prefix.to_string(), json!({ "years": [{ &year: names }] }))).collect();
         let answer = self.ask("POST", &format!("/stats/{sender}"), &Value::Object(question).to_string())?;
         let mut counted = Vec::new();
-        for periods in answer.as_object().context("no answer")?.values() {
+        for (prefix, periods) in answer.as_object().context("no answer")? {
             let rows = periods.pointer(&format!("/years/0/{year}")).and_then(Value::as_array);
             for row in rows.with_context(|| format!("no totals: {answer}"))? {
                 let number = |key: &str| row.get(key).and_then(Value::as_u64).context("no counter");
-                let name = row.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+                let text = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let name = Row { prefix: prefix.clone(), direction: text("direction"), name: text("name") };
                 let counters = Counters { bytes: number("bytes")?, packets: number("pkts")?, flows: number("flows")? };
                 counted.push((name, counters));
             }
@@ -113,12 +149,18 @@ impl RunningNetflow {
         Ok(counted)
     }
 
-    /// Asks the REST interface.
+    fn ask(&self, method: &str, path: &str, body: &str) -> anyhow::Result<Value> {
+        self.asker().ask(method, path, body)
+    }
+}
+
+impl Asker {
+    /// Asks, and waits for the answer.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> anyhow::Result<Value> {
         let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SIGN_KEY.as_bytes())?;
         mac.update(AUTH_KEY.as_bytes());
         let sign: String = mac.finalize().into_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
-        let mut stream = TcpStream::connect(self.api)?;
+        let mut stream = TcpStream::connect(self.0)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         write!(
             stream,
@@ -141,8 +183,7 @@ impl Running for RunningNetflow {
 
     /// What it has counted is asked of another that is started on the same store, so that the last flush is in it.
     fn finish(mut self: Box<Self>) -> anyhow::Result<Finished> {
-        let processor_seconds = self.process.end()?;
-        (self.process, self.api) = launch(&self.directory, &self.settings)?;
+        let processor_seconds = self.restart()?;
         let counted = self.totals()?;
         Ok(Finished { counted: Counted::All(counted), processor_seconds })
     }
