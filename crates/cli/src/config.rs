@@ -339,9 +339,9 @@ impl Config {
     /// stay as they are.
     pub(crate) fn with_live_of(&self, other: Self) -> Self {
         let Self { storage, redis, cassandra, data_dir, .. } = self.clone();
-        let Server { cores, receive_buffer, .. } = self.server;
+        let Server { cores, steering, receive_buffer, name_memory, .. } = self.server;
         Self {
-            server: Server { cores, receive_buffer, ..other.server },
+            server: Server { cores, steering, receive_buffer, name_memory, ..other.server },
             storage,
             redis,
             cassandra,
