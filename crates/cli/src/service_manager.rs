@@ -2,36 +2,66 @@
 //! there is nobody to tell.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::process;
+use std::time::Duration;
 
 /// What there is to tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// It receives and serves.
     Ready,
+    /// It reads its configuration again, and is ready again afterwards.
+    Reloading,
     /// It stores what was received and ends.
     Stopping,
+    /// It does not hang.
+    Alive,
+    /// What it has done, in a line.
+    Status(String),
 }
 
 impl State {
-    const fn message(self) -> &'static str {
+    fn message(&self) -> String {
         match self {
-            Self::Ready => "READY=1",
-            Self::Stopping => "STOPPING=1",
+            Self::Ready => "READY=1".to_owned(),
+            Self::Reloading => {
+                let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+                format!("RELOADING=1\nMONOTONIC_USEC={}{:06}", now.tv_sec, now.tv_nsec / 1000)
+            }
+            Self::Stopping => "STOPPING=1".to_owned(),
+            Self::Alive => "WATCHDOG=1".to_owned(),
+            Self::Status(line) => format!("STATUS={}", line.replace('\n', " ")),
         }
     }
 }
 
+/// Whether there is somebody to tell.
+pub(crate) fn is_there() -> bool {
+    socket().is_some()
+}
+
+fn socket() -> Option<OsString> {
+    env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty())
+}
+
 /// Tells the service manager, if there is one. It is no reason to stop when that fails.
-pub(crate) fn tell(state: State) {
-    let Some(socket) = env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty()) else { return };
-    if let Err(error) = send(&socket, state.message()) {
+pub(crate) fn tell(state: &State) {
+    let Some(socket) = socket() else { return };
+    if let Err(error) = send(&socket, &state.message()) {
         tracing::warn!(%error, "cannot tell the service manager {state:?}");
     }
+}
+
+/// After how long without [`State::Alive`] the service manager ends this process; `None` when it does not.
+pub(crate) fn watchdog() -> Option<Duration> {
+    let number = |name| env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let is_ours = env::var_os("WATCHDOG_PID").is_none() || number("WATCHDOG_PID") == Some(process::id().into());
+    number("WATCHDOG_USEC").filter(|microseconds| is_ours && *microseconds > 0).map(Duration::from_micros)
 }
 
 fn send(socket: &OsStr, message: &str) -> io::Result<()> {
@@ -54,7 +84,7 @@ mod tests {
         let name = format!("netflow-test-{}", std::process::id());
         let by_name = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         for (receiver, address) in [(by_path, path.into_os_string()), (by_name, format!("@{name}").into())] {
-            send(&address, State::Ready.message()).unwrap();
+            send(&address, &State::Ready.message()).unwrap();
             let mut message = [0; 64];
             let length = receiver.recv(&mut message).unwrap();
             assert_eq!(&message[..length], b"READY=1");

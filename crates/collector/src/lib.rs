@@ -11,7 +11,7 @@
 //! prefix in `unmatched`), who sends without being registered in [`unknown`]. What
 //! senders announced before a restart comes back from [`remembered`].
 //! [`start`](start()) puts the pieces together for sockets, [`replay`] for captures; [`Change`] is what a collector can be
-//! told while it runs; [`status`] counts what became of everything, and [`ledgers`] tells at every flush whether that
+//! told while it runs; [`pulse`] tells whether its threads still turn; [`status`] counts what became of everything, and [`ledgers`] tells at every flush whether that
 //! balances.
 //!
 //! **Invariant:** a shard never waits for a store and never reads a clock; it is driven alike by sockets and captures.
@@ -25,6 +25,7 @@ pub mod journal;
 pub mod journalled;
 pub mod ledgers;
 mod listening;
+pub mod pulse;
 mod receiver;
 pub mod remembered;
 pub mod replay;

@@ -15,6 +15,7 @@ use udp::{Batch, DropCount, Socket, SocketSet};
 use wire::Datagram;
 
 use crate::journalled::Journalled;
+use crate::pulse::Pulse;
 use crate::shard::Shard;
 use crate::status::{SocketStatus, locked};
 
@@ -63,6 +64,7 @@ pub(crate) struct ReceiverThread {
     pub(crate) stop: Arc<AtomicBool>,
     /// Sockets to read, or to read no longer.
     pub(crate) changes: Receiver<SocketChange>,
+    pub(crate) pulse: Pulse,
     /// Goes when the thread ends.
     pub(crate) _running: Sender<()>,
 }
@@ -74,6 +76,7 @@ impl ReceiverThread {
         let mut looked = Instant::now();
         self.look();
         while !self.stop.load(Ordering::Relaxed) {
+            self.pulse.beat();
             self.take_changes(&mut batch);
             let read = self.read(&mut batch, NAP);
             if read == Read::Some {
@@ -89,6 +92,7 @@ impl ReceiverThread {
         let end = Instant::now() + LAST_READ;
         while self.read(&mut batch, Duration::ZERO) != Read::Nothing && Instant::now() < end {}
         self.look();
+        self.pulse.end();
     }
 
     fn take_changes(&mut self, batch: &mut Batch) {

@@ -28,6 +28,7 @@ use crate::journal::{self, Journal};
 use crate::journalled::{self, Journalled};
 use crate::ledgers::Counted;
 use crate::listening::{Place, listen, per_thread};
+use crate::pulse::Pulse;
 use crate::receiver::{KernelDrops, ReceiverThread, SocketChange};
 use crate::remembered;
 use crate::shard::{Rules, Sealed, Shard};
@@ -101,6 +102,7 @@ pub struct Collector {
     receivers: Vec<JoinHandle<()>>,
     /// To each of the receivers.
     pub(crate) socket_changes: Vec<Sender<SocketChange>>,
+    pulses: Vec<Pulse>,
     /// Syncs the journal.
     ticks: Option<JoinHandle<()>>,
     flusher: JoinHandle<Result<(), StoreError>>,
@@ -144,10 +146,13 @@ pub async fn start(
         locked(shard).drops = sockets.iter().map(KernelDrops::of).collect();
     }
     let (running, ended) = channel();
-    let (mut receivers, mut socket_changes) = (Vec::new(), Vec::new());
+    let (mut receivers, mut socket_changes, mut pulses) = (Vec::new(), Vec::new(), Vec::new());
     for (number, (sockets, counting)) in sockets.into_iter().zip(&shards).enumerate() {
         let (change, changes) = channel();
         socket_changes.push(change);
+        let name = format!("receiver-{number}");
+        let pulse = Pulse::new(&name);
+        pulses.push(pulse.clone());
         let thread = ReceiverThread {
             changes,
             counting: Arc::clone(counting),
@@ -155,9 +160,10 @@ pub async fn start(
             told: status.sockets_of(number),
             number,
             stop: Arc::clone(&stop),
+            pulse,
             _running: running.clone(),
         };
-        receivers.push(spawn(&format!("receiver-{number}"), || thread.run())?);
+        receivers.push(spawn(&name, || thread.run())?);
     }
     drop(running);
     let ticks = journal.as_ref().map(|journal| tick(Arc::clone(journal), Arc::clone(&stop))).transpose()?;
@@ -177,7 +183,9 @@ pub async fn start(
         runtime: Handle::current(),
         tries: Tries::now(),
         superseded: Arc::clone(&superseded),
+        pulse: Pulse::new("flusher"),
     };
+    pulses.push(flusher.pulse.clone());
     let flusher = spawn("flusher", || flusher.run(recovered))?;
     let admission = tokio::spawn(admission.keep_fresh(store, changed));
     Ok(Collector {
@@ -192,6 +200,7 @@ pub async fn start(
         stop,
         receivers,
         socket_changes,
+        pulses,
         ticks,
         flusher,
         superseded,
@@ -227,6 +236,12 @@ impl Collector {
     #[must_use]
     pub fn journal(&self) -> Option<Arc<Journal>> {
         self.journal.clone()
+    }
+
+    /// The pulses of the threads that receive and of the one that flushes.
+    #[must_use]
+    pub fn pulses(&self) -> &[Pulse] {
+        &self.pulses
     }
 
     /// What became of everything so far.
@@ -301,6 +316,7 @@ struct FlusherThread {
     runtime: Handle,
     tries: Tries,
     superseded: Arc<Notify>,
+    pulse: Pulse,
 }
 
 /// When to try again at a store that did not take what waits in the spool.
@@ -317,6 +333,7 @@ impl FlusherThread {
         let mut maintained = Minute(0);
         let mut sealed_at = Instant::now();
         loop {
+            self.pulse.beat();
             let Flushing { interval, keep, spool_bytes } = *locked(&self.flushing);
             self.flusher.set(keep, spool_bytes);
             let until_next_try = self.tries.next.saturating_duration_since(Instant::now());
@@ -338,7 +355,7 @@ impl FlusherThread {
             let now = Timestamp::from(SystemTime::now());
             if Minute::of(now) != maintained && !self.stop.load(Ordering::Relaxed) {
                 maintained = Minute::of(now);
-                if let Err(error) = self.runtime.block_on(self.flusher.maintain(now)) {
+                if let Err(error) = self.runtime.block_on(self.pulse.during(self.flusher.maintain(now))) {
                     tracing::error!(%error, "roll-up and retention did not finish; the next minute goes on from there");
                 }
             }
@@ -347,6 +364,7 @@ impl FlusherThread {
         while self.flusher.waiting() > 0 && self.drain_one() {}
         self.check();
         self.say_what_is_left();
+        self.pulse.end();
         outcome
     }
 
@@ -384,7 +402,8 @@ impl FlusherThread {
         let mut stopping_since = None;
         let give_up =
             || stop.load(Ordering::Relaxed) && stopping_since.get_or_insert_with(Instant::now).elapsed() > LAST_TRIES;
-        let outcome = self.runtime.block_on(self.flusher.flush(sealed, SystemTime::now().into(), give_up));
+        let outcome =
+            self.runtime.block_on(self.pulse.during(self.flusher.flush(sealed, SystemTime::now().into(), give_up)));
         if let Err(error) = &outcome {
             let then = if self.journal.is_some() {
                 "the next start counts it from the journal"
@@ -403,7 +422,7 @@ impl FlusherThread {
 
     /// One try at the flush that has waited longest; says whether the store took it.
     fn drain_one(&mut self) -> bool {
-        match self.runtime.block_on(self.flusher.drain_one(SystemTime::now().into())) {
+        match self.runtime.block_on(self.pulse.during(self.flusher.drain_one(SystemTime::now().into()))) {
             Ok(_) => {
                 if self.tries.pause > FIRST_PAUSE {
                     tracing::info!(flushes = self.flusher.waiting(), "the store takes flushes again; still waiting");

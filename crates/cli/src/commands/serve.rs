@@ -1,5 +1,6 @@
 //! `netflow serve`: receives, counts, and serves the REST interface until it is told to stop.
 
+mod heartbeat;
 mod interface;
 mod running;
 mod watched;
@@ -14,7 +15,7 @@ use anyhow::Context;
 use api::Offer;
 use collector::{Settings, StartError};
 use flow::Timestamp;
-use storage::state::State;
+use storage::state;
 use storage::{Store, StoreError, WriterState};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{self, SignalKind};
@@ -25,6 +26,7 @@ use self::running::{Running, StatusLog};
 use self::watched::Watched;
 use crate::config::{Config, Loaded};
 use crate::exit_code::{ExitCode, Failure};
+use crate::service_manager::State;
 use crate::{log, service_manager, store};
 
 /// Runs until SIGTERM or SIGINT; comes back when everything that was received is stored.
@@ -45,7 +47,7 @@ pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
 async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets) -> Result<(), Failure> {
     let keys = interface::keys(config)?;
     // The identity first: a second collector on the same directory must not touch anything.
-    let mut identity = State::open(&store::path(config)).map_err(ExitCode::Store.because())?;
+    let mut identity = state::State::open(&store::path(config)).map_err(ExitCode::Store.because())?;
     let store = store::open(config).map_err(ExitCode::Store.because())?;
     let writer = begin_epoch(&mut identity, store.as_ref(), config).await.map_err(ExitCode::Store.because())?;
     let mut signals = Signals::watch().map_err(ExitCode::Failure.because())?;
@@ -86,10 +88,13 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let config = config.clone();
     let mut running =
         Running { file, config, collector, interface, offers, listeners, is_listener_passed, watched, status_log };
-    service_manager::tell(service_manager::State::Ready);
+    service_manager::tell(&State::Ready);
+    let heartbeat = heartbeat::keep_telling(running.collector.pulses().to_vec(), running.collector.status());
+    let heartbeat = tokio::spawn(heartbeat);
     run_until_stopped(&mut running, &mut signals).await;
     let status = running.collector.status();
     let stored = running.collector.stop().await;
+    heartbeat.abort();
     tracing::info!("{}", status.counts());
     drop(end_server);
     if let Ok(Err(error)) = server.await {
@@ -110,13 +115,17 @@ async fn run_until_stopped(running: &mut Running, signals: &mut Signals) {
         tokio::select! {
             signal = signals.arrived() => match signal {
                 Signal::Stop => break,
-                Signal::Reload => running.reload().await,
+                Signal::Reload => {
+                    service_manager::tell(&State::Reloading);
+                    running.reload().await;
+                    service_manager::tell(&State::Ready);
+                }
             },
             () = running.collector.superseded() => break,
         }
     }
     tracing::info!("stopping: storing what was received");
-    service_manager::tell(service_manager::State::Stopping);
+    service_manager::tell(&State::Stopping);
     sampling.abort();
     running.status_log.end();
 }
@@ -139,7 +148,11 @@ fn start_failure(error: StartError) -> Failure {
 }
 
 /// This collector's identity, with the epoch of this start.
-async fn begin_epoch(identity: &mut State, store: &dyn Store, config: &Config) -> Result<WriterState, StoreError> {
+async fn begin_epoch(
+    identity: &mut state::State,
+    store: &dyn Store,
+    config: &Config,
+) -> Result<WriterState, StoreError> {
     let writer = identity.writer();
     let known = store.writers().await?.into_iter().find(|state| state.writer == writer);
     let seen = Timestamp::from(SystemTime::now());

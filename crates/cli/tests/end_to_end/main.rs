@@ -32,6 +32,7 @@ mod reloads;
 mod restarts;
 #[path = "../../../storage/tests/contract/service.rs"]
 mod service;
+mod service_manager;
 mod stores;
 mod traffic;
 mod upgrade;

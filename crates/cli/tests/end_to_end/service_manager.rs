@@ -1,0 +1,57 @@
+//! What systemd is told (sd_notify(3)): ready, alive, what was done, that the configuration is read again.
+
+use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
+
+use crate::collector::{Collector, PATIENCE};
+
+/// The socket of a service manager.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    fn next(&self) -> String {
+        let mut message = [0; 4096];
+        let length = self.0.recv(&mut message).unwrap();
+        String::from_utf8(message[..length].to_vec()).unwrap()
+    }
+
+    /// The next message that begins so.
+    fn wait_for(&self, beginning: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let message = self.next();
+            if message.starts_with(beginning) {
+                return message;
+            }
+            assert!(Instant::now() < end, "{beginning} did not come, but {message}");
+        }
+    }
+}
+
+#[test]
+fn systemd_is_told_that_it_is_ready_alive_reloading_and_stopping() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = Manager(UnixDatagram::bind(&path).unwrap());
+    manager.0.set_read_timeout(Some(PATIENCE)).unwrap();
+    let settings = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "6000000")];
+    let collector = Collector::start_with(&settings);
+    assert_eq!(manager.next(), "READY=1");
+    let status = manager.wait_for("STATUS=");
+    assert!(status.starts_with("STATUS=datagrams 0 flows 0 "), "{status}");
+    // Within half of the time, again and again.
+    for _ in 0..3 {
+        let begun = Instant::now();
+        manager.wait_for("WATCHDOG=1");
+        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    }
+    collector.signal("HUP");
+    let reloading = manager.wait_for("RELOADING=1\nMONOTONIC_USEC=");
+    let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+    let uptime: f64 = uptime.split_whitespace().next().unwrap().parse().unwrap();
+    let told: f64 = reloading.rsplit('=').next().unwrap().parse().unwrap();
+    assert!(told > 0.0 && told / 1e6 < uptime + 1.0, "{reloading} {uptime}");
+    assert_eq!(manager.wait_for("READY=1"), "READY=1");
+    collector.terminate();
+    manager.wait_for("STOPPING=1");
+}

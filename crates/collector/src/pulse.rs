@@ -1,0 +1,127 @@
+//! Signs of life: each thread says that it still turns, so that a watchdog can tell a collector that hangs from one that
+//! has nothing to do.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+/// What beats are counted from.
+static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// Instead of a time: the thread has ended as it should.
+const ENDED: u64 = u64::MAX;
+
+/// The pulse of one thread.
+#[derive(Clone, Debug)]
+pub struct Pulse {
+    name: String,
+    /// When it last beat, in milliseconds.
+    last: Arc<AtomicU64>,
+}
+
+impl Pulse {
+    /// The pulse of a thread that begins now.
+    pub(crate) fn new(name: &str) -> Self {
+        let pulse = Self { name: name.to_owned(), last: Arc::default() };
+        pulse.beat();
+        pulse
+    }
+
+    /// The thread turns.
+    pub(crate) fn beat(&self) {
+        self.last.store(now(), Ordering::Relaxed);
+    }
+
+    /// Nothing more is to be expected of it.
+    pub(crate) fn end(&self) {
+        self.last.store(ENDED, Ordering::Relaxed);
+    }
+
+    /// Does some work, and beats whenever that gets on.
+    pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        std::future::poll_fn(|context| {
+            self.beat();
+            work.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How long ago it last beat; nothing for a thread that has ended.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        match self.last.load(Ordering::Relaxed) {
+            ENDED => Duration::ZERO,
+            last => Duration::from_millis(now().saturating_sub(last)),
+        }
+    }
+}
+
+fn now() -> u64 {
+    u64::try_from(BEGUN.elapsed().as_millis()).unwrap_or(ENDED - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use accounting::block::WriterId;
+    use accounting::tally::TallyLimits;
+    use flow::Timestamp;
+    use storage::memory::Memory;
+    use storage::{Store, WriterState};
+    use wire::SessionLimits;
+
+    use super::*;
+    use crate::flusher::Keep;
+    use crate::shard::Rules;
+    use crate::status::locked;
+    use crate::{Settings, start};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn threads_beat_while_nothing_comes_and_no_longer_when_they_hang() {
+        let (store, writer) = (Arc::new(Memory::default()), WriterState::new(WriterId(1), 1, Timestamp::EPOCH));
+        store.put_writer(&writer).await.unwrap();
+        let rules = Rules {
+            scale_samples: true,
+            clock_limit: Duration::from_secs(600),
+            session: SessionLimits::default(),
+            tally: TallyLimits::default(),
+        };
+        let settings = Settings {
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            passed: Vec::new(),
+            threads: 1,
+            receive_buffer: 1 << 16,
+            flush_interval: Duration::from_millis(50),
+            rules,
+            keep: Keep::default(),
+        };
+        let collector = start(settings, store, None, None, writer, Arc::default()).await.unwrap();
+        let pulses = collector.pulses().to_vec();
+        assert_eq!(pulses.iter().map(Pulse::name).collect::<Vec<_>>(), ["receiver-0", "flusher"]);
+        let wait_until = |what: &dyn Fn(&[Pulse]) -> bool| {
+            let end = Instant::now() + Duration::from_secs(20);
+            while !what(&pulses) {
+                assert!(Instant::now() < end, "{pulses:?}");
+                std::thread::yield_now();
+            }
+        };
+        let hanging = Duration::from_millis(1500);
+        std::thread::sleep(hanging);
+        wait_until(&|pulses| pulses.iter().all(|pulse| pulse.age() < Duration::from_secs(1)));
+        {
+            // Held for ever, as far as the threads know: one has a datagram to count, the other flushes.
+            let _shard = locked(&collector.shards[0]);
+            let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.send_to(b"x", collector.addresses()[0]).unwrap();
+            wait_until(&|pulses| pulses.iter().all(|pulse| pulse.age() > hanging));
+        }
+        wait_until(&|pulses| pulses.iter().all(|pulse| pulse.age() < Duration::from_secs(1)));
+        collector.stop().await.unwrap();
+        assert!(pulses.iter().all(|pulse| pulse.age() == Duration::ZERO));
+    }
+}
