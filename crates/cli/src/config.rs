@@ -124,6 +124,17 @@ pub(crate) struct Admin {
     pub(crate) signature: Signatures,
     /// `openMetrics`: whether `/metrics` asks for no credentials.
     pub(crate) open_metrics: bool,
+    /// `tls`
+    pub(crate) tls: Tls,
+}
+
+/// How the REST interface is encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tls {
+    /// `certificate`: a PEM file; `None` (empty in the file) for no TLS.
+    pub(crate) certificate: Option<PathBuf>,
+    /// `key`: its private key, a PEM file; likewise.
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// The REST interface.
@@ -231,7 +242,7 @@ pub(crate) struct Spool {
 impl Default for Admin {
     fn default() -> Self {
         let signature = Signatures::Compat;
-        Self { auth_key: None, sign_key: None, keys_file: None, signature, open_metrics: true }
+        Self { auth_key: None, sign_key: None, keys_file: None, signature, open_metrics: true, tls: Tls::default() }
     }
 }
 
@@ -360,7 +371,8 @@ impl Config {
                 if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
             address.set_ip(loopback);
         }
-        format!("http://{address}")
+        let scheme = if self.admin.tls.certificate.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}")
     }
 }
 

@@ -10,6 +10,7 @@ mod log;
 mod service_manager;
 mod store;
 mod table;
+mod tls;
 
 use std::path::PathBuf;
 use std::process;

@@ -38,7 +38,7 @@ pub(crate) async fn serve_always(
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
-    serve(listener, mpsc::channel(1).1, watch::channel(Offer { router }).1, stop).await.unwrap();
+    serve(listener, mpsc::channel(1).1, watch::channel(Offer { router, tls: None }).1, stop).await.unwrap();
 }
 
 impl Server {

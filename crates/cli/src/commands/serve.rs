@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use api::Offer;
 use collector::{Settings, StartError};
 use flow::Timestamp;
 use storage::state;
@@ -76,11 +75,11 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     for address in collector.addresses() {
         tracing::info!("receiving at {address}");
     }
-    tracing::info!("serving http://{serving}");
+    tracing::info!("serving {}", interface::url(config, serving));
     let watched = Arc::new(Watched::new(&collector, config));
     let interface = interface::interface(config, store, keys, senders_changed)?.watching(Arc::clone(&watched) as _);
-    let router = interface::configured(interface.clone(), config).router();
-    let (offers, offered) = watch::channel(Offer { router });
+    let offer = interface::offer(interface.clone(), config).map_err(ExitCode::Config.because())?;
+    let (offers, offered) = watch::channel(offer);
     let (listeners, moves) = mpsc::channel(1);
     let (end_server, server_ends) = oneshot::channel::<()>();
     let server = tokio::spawn(api::serve(listener, moves, offered, async { drop(server_ends.await) }));

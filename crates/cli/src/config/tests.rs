@@ -41,10 +41,13 @@ fn the_reference_file_holds_every_key_with_its_default() {
     let text = uncommented();
     let table: toml::Table = text.parse().unwrap();
     let mut written = BTreeSet::new();
-    for (name, value) in &table {
-        match value.as_table() {
-            Some(section) => written.extend(section.keys().map(|key| format!("{name}.{key}"))),
-            None => _ = written.insert(name.clone()),
+    let mut tables = vec![(String::new(), &table)];
+    while let Some((section, table)) = tables.pop() {
+        for (name, value) in table {
+            match value.as_table() {
+                Some(inner) => tables.push((format!("{section}{name}."), inner)),
+                None => _ = written.insert(format!("{section}{name}")),
+            }
         }
     }
     let known: BTreeSet<String> = KEYS.iter().map(|key| key.name.to_owned()).collect();
@@ -68,6 +71,8 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("admin.keysFile", "\"/k\"", "/k"),
     ("admin.signature", "\"strict\"", "strict"),
     ("admin.openMetrics", "false", "false"),
+    ("admin.tls.certificate", "\"/c\"", "/c"),
+    ("admin.tls.key", "\"/k\"", "/k"),
     ("http.listen", "\"[::1]:1\"", "[::1]:1"),
     ("netflow.listen", "[\"192.0.2.1:1\", \"[::1]:2\"]", "192.0.2.1:1, [::1]:2"),
     ("netflow.calculateSamples", "false", "false"),
@@ -204,7 +209,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(nearest("retention.weeks"), "the keys of [retention] are minutes, hours, days, months, years");
     assert_eq!(
         nearest("colour"),
-        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [admin], [http], [netflow], \
+        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [admin], [admin.tls], [http], [netflow], \
          [sflow], [retention], [redis], [cassandra], [spool], [journal]"
     );
 }

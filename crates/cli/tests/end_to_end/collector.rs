@@ -110,7 +110,7 @@ impl Collector {
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let mut said = Vec::new();
         let mut wait_for = |what: &str| address_behind(&log, what, &mut said);
-        let (receiving, serving) = (wait_for("receiving at "), wait_for("serving http://"));
+        let (receiving, serving) = (wait_for("receiving at "), wait_for("serving http"));
         Self { child, directory, configured: false, said, log, receiving, serving }
     }
 
@@ -207,6 +207,7 @@ impl Collector {
             .args(arguments)
             .args(self.configured.then_some(["--config", "netflow.toml"]).into_iter().flatten())
             .current_dir(self.path())
+            .env("NETFLOW_CA", "ca.pem")
             .envs((!self.configured).then(|| ("NETFLOW_URL", format!("http://{}", self.serving))))
             .stdin(Stdio::null())
             .output()
@@ -262,7 +263,8 @@ fn address_behind(log: &Receiver<String>, what: &str, said: &mut Vec<String>) ->
     while let Ok(line) = log.recv_timeout(end.saturating_duration_since(Instant::now())) {
         if let Some((_, rest)) = line.split_once(what) {
             let address = rest.split_whitespace().next().unwrap();
-            return address.parse().unwrap();
+            // Behind http:// or https://, where there is one.
+            return address.rsplit('/').next().unwrap().parse().unwrap();
         }
         said.push(line);
     }

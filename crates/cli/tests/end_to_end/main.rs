@@ -21,6 +21,7 @@ mod crashes;
 mod disk;
 mod doctor;
 mod documents;
+mod encryption;
 mod failover;
 mod floods;
 mod generated;

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 
 use anyhow::Context;
-use api::{Api, Signatures};
+use api::{Api, Offer, Signatures};
 use storage::Store;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
 use crate::keys::{self, Keys, Place};
+use crate::tls;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -69,10 +70,11 @@ pub(super) fn keys(config: &Config) -> Result<api::Keys, Failure> {
         Some(path) => keys::named(path).map_err(ExitCode::Config.because())?,
         None => Vec::new(),
     };
-    if config.admin.signature != Signatures::Strict && !config.http.listen.ip().is_loopback() {
+    let is_plain = config.admin.tls.certificate.is_none() && !config.http.listen.ip().is_loopback();
+    if config.admin.signature != Signatures::Strict && is_plain {
         tracing::warn!(
             "requests may be signed as the original did, and come over the network at {}: who reads one can send others \
-             like it; set admin.signature = \"strict\", or let a proxy with TLS stand before it",
+             like it; set admin.signature = \"strict\", or a certificate in [admin.tls], or let a proxy with TLS stand before it",
             config.http.listen
         );
     }
@@ -98,7 +100,24 @@ pub(super) fn interface(
 }
 
 /// The same as it is configured.
-pub(super) fn configured(interface: Api, config: &Config) -> Api {
+fn configured(interface: Api, config: &Config) -> Api {
     let interface = interface.keeping(config.keep().periods);
     if config.admin.open_metrics { interface } else { interface.with_signed_metrics() }
+}
+
+/// What is offered, with the certificate as it is in its files now.
+///
+/// # Errors
+/// When the certificate or its key cannot be used.
+pub(super) fn offer(interface: Api, config: &Config) -> anyhow::Result<Offer> {
+    let tls = tls::server(&config.admin.tls)?;
+    if let Some(warning) = tls::exposed_key(&config.admin.tls) {
+        tracing::warn!("{warning}");
+    }
+    Ok(Offer { router: configured(interface, config).router(), tls })
+}
+
+/// Where it is served, as a client says it.
+pub(super) fn url(config: &Config, address: SocketAddr) -> String {
+    format!("{}://{address}", if config.admin.tls.certificate.is_some() { "https" } else { "http" })
 }

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::interface::{bind_beside, configured, keys, listener};
+use super::interface::{bind_beside, keys, listener, offer, url};
 use super::listen;
 use super::watched::{Configured, Watched};
 use crate::config::{Config, KEYS, Key, Storage};
@@ -50,15 +50,16 @@ impl Running {
         let read = Config::load(self.file.as_deref(), env::vars_os())?.config;
         let config = self.config.with_live_of(read.clone());
         let keys = keys(&config).map_err(|failure| failure.error)?;
+        let interface = self.interface.clone().for_keys(keys);
+        let offer = offer(interface.clone(), &config)?;
         let listener = self.listener(&config)?;
         // Last: from here on, datagrams wait in sockets that must not be closed again.
         let prepared = self.collector.prepare(change(&config))?;
         self.warn_of_restart(&read);
         self.collector.change(prepared);
         self.watched.configure(Configured::of(&self.collector, &config));
-        self.interface = self.interface.clone().for_keys(keys);
-        let router = configured(self.interface.clone(), &config).router();
-        self.offers.send_replace(Offer { router });
+        self.interface = interface;
+        self.offers.send_replace(offer);
         if let Some(listener) = listener {
             // The server has ended when it takes none.
             let _ = self.listeners.send(listener).await;
@@ -82,7 +83,7 @@ impl Running {
                 "{there} was passed by the service manager, which goes on to hold it: change the socket unit"
             );
         }
-        tracing::info!("serving http://{}", bound.local_addr()?);
+        tracing::info!("serving {}", url(config, bound.local_addr()?));
         Ok(Some(bound))
     }
 

@@ -1,0 +1,187 @@
+//! TLS for the REST interface: real handshakes with curl and with our own commands, a certificate that is renewed, and
+//! clients that get it wrong.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use crate::collector::{Collector, PATIENCE};
+use crate::reloads::free_tcp;
+
+const KEYS: &str = "authKey = \"auth\"\nsignKey = \"sign\"";
+
+/// Makes an authority, `ca.pem`, and a certificate for this machine that it signed, `certificate.pem` with `key.pem`.
+/// `serial` tells one certificate from another.
+fn certify(directory: &Path, serial: u32) {
+    let script = format!(
+        "[ -e ca.pem ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority \
+           -keyout ca.key -out ca.pem
+         openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=collector -keyout key.new -out request.pem
+         printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\\nbasicConstraints=CA:FALSE\\n' >extensions
+         openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -set_serial {serial} -days 2 -extfile extensions \
+           -out certificate.new
+         chmod 600 key.new; mv key.new key.pem; mv certificate.new certificate.pem"
+    );
+    let output = Command::new("sh").args(["-euc", &script]).current_dir(directory).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn settings(directory: &Path, http: SocketAddr) -> String {
+    let directory = directory.display();
+    format!(
+        "[netflow]\nlisten = [\"127.0.0.1:0\"]\n[http]\nlisten = \"{http}\"\n[admin]\n{KEYS}\n[admin.tls]\n\
+         certificate = \"{directory}/certificate.pem\"\nkey = \"{directory}/key.pem\"\n"
+    )
+}
+
+/// A collector with a certificate of its own.
+fn encrypted() -> (Collector, tempfile::TempDir) {
+    let certificates = tempfile::tempdir().unwrap();
+    certify(certificates.path(), 1);
+    let collector = Collector::start_configured(&settings(certificates.path(), free_tcp()));
+    fs::copy(certificates.path().join("ca.pem"), collector.path().join("ca.pem")).unwrap();
+    (collector, certificates)
+}
+
+fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+fn curl(collector: &Collector, arguments: &[&str]) -> Output {
+    Command::new("curl")
+        .args(["-sS", "--max-time", "20"])
+        .args(arguments)
+        .current_dir(collector.path())
+        .output()
+        .unwrap()
+}
+
+/// Our own client, with its options.
+fn senders(collector: &Collector, url: &str, ca: Option<&str>) -> (String, Option<i32>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
+    command.args(["senders", "--url", url]).env("NETFLOW_AUTH_KEY", "auth").env("NETFLOW_SIGN_KEY", "sign");
+    command.args(ca.map(|file| ["--ca", file]).into_iter().flatten());
+    let output = command.current_dir(collector.path()).stdin(Stdio::null()).output().unwrap();
+    (text(&output.stdout) + &text(&output.stderr), output.status.code())
+}
+
+#[test]
+fn curl_and_our_client_speak_tls_and_believe_only_the_authority() {
+    let (collector, _certificates) = encrypted();
+    let port = collector.serving.port();
+    let url = format!("https://localhost:{port}/healthz");
+    for version in [["--tlsv1.2", "--tls-max", "1.2"], ["--tlsv1.3", "--tls-max", "1.3"]] {
+        let output = curl(&collector, &[&["--cacert", "ca.pem", &*url], version.as_slice()].concat());
+        assert!(output.status.success(), "{version:?} {}", text(&output.stderr));
+    }
+    let output = curl(&collector, &["--cacert", "ca.pem", "--tls-max", "1.1", &url]);
+    assert!(!output.status.success(), "TLS 1.1 is spoken");
+    assert_eq!(curl(&collector, &[&url]).status.code(), Some(60), "a certificate of nobody that the system trusts");
+
+    let own = format!("https://localhost:{port}");
+    assert_eq!(senders(&collector, &own, Some("ca.pem")).1, Some(0));
+    let (said, code) = senders(&collector, &own, None);
+    assert!(code == Some(8) && said.to_lowercase().contains("certificate"), "{said}");
+    let (said, code) = senders(&collector, &format!("https://127.0.0.2:{port}"), Some("ca.pem"));
+    assert_eq!(code, Some(8), "{said}");
+}
+
+#[test]
+fn plain_http_where_tls_is_spoken_is_an_error_that_says_so() {
+    let (collector, _certificates) = encrypted();
+    let url = format!("http://{}", collector.serving);
+    let output = curl(&collector, &["-w", "%{http_code}", &format!("{url}/healthz")]);
+    let said = text(&output.stdout);
+    assert!(said.ends_with("400") && said.contains("ask https:// instead of http://"), "{said}");
+    let (said, code) = senders(&collector, &url, None);
+    assert!(code == Some(9) && said.contains("ask https:// instead of http://"), "{said}");
+}
+
+/// The serial number of the certificate that a new connection gets.
+fn serial(collector: &Collector) -> String {
+    let script = format!(
+        "openssl s_client -connect {} -CAfile ca.pem </dev/null 2>/dev/null | openssl x509 -noout -serial",
+        collector.serving
+    );
+    let output = Command::new("sh").args(["-euc", &script]).current_dir(collector.path()).output().unwrap();
+    text(&output.stdout).trim().to_owned()
+}
+
+#[test]
+fn a_renewed_certificate_is_served_after_a_reload_and_open_connections_stay() {
+    let (collector, certificates) = encrypted();
+    assert_eq!(serial(&collector), "serial=01");
+    let mut open = Command::new("openssl")
+        .args(["s_client", "-quiet", "-connect", &collector.serving.to_string(), "-CAfile", "ca.pem"])
+        .current_dir(collector.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut ask = |end: &str| {
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: {end}\r\n\r\n");
+        open.stdin.as_mut().unwrap().write_all(request.as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        open.stdout.as_mut().unwrap().read_exact(&mut answer).unwrap();
+        assert_eq!(text(&answer), "HTTP/1.1 200");
+        let mut rest = Vec::new();
+        let mut octet = [0];
+        while !rest.ends_with(b"\r\n\r\n") {
+            open.stdout.as_mut().unwrap().read_exact(&mut octet).unwrap();
+            rest.push(octet[0]);
+        }
+        let length = text(&rest).to_lowercase();
+        let length =
+            length.split_once("content-length: ").unwrap().1.split_whitespace().next().unwrap().parse().unwrap();
+        open.stdout.as_mut().unwrap().read_exact(&mut vec![0; length]).unwrap();
+    };
+    ask("keep-alive");
+    certify(certificates.path(), 2);
+    assert_eq!(serial(&collector), "serial=01", "not before it is told");
+    let said = collector.reload(&settings(certificates.path(), collector.serving));
+    assert!(said.contains("configuration is read again"), "{said}");
+    assert_eq!(serial(&collector), "serial=02");
+    ask("close");
+    open.wait().unwrap();
+
+    // A key that does not go with the certificate is refused, and one that everybody can read is told.
+    fs::copy(certificates.path().join("ca.key"), certificates.path().join("key.pem")).unwrap();
+    let said = collector.reload(&settings(certificates.path(), collector.serving));
+    assert!(said.contains("nothing has changed") && said.contains("does not go with"), "{said}");
+    assert_eq!(serial(&collector), "serial=02");
+    certify(certificates.path(), 3);
+    Command::new("chmod").args(["644", "key.pem"]).current_dir(certificates.path()).status().unwrap();
+    let said = collector.reload(&settings(certificates.path(), collector.serving));
+    assert!(said.contains("everybody can read the private key") && said.contains("chmod o-rwx"), "{said}");
+    assert_eq!(serial(&collector), "serial=03");
+}
+
+#[test]
+fn handshakes_that_never_finish_keep_nobody_out() {
+    let (collector, _certificates) = encrypted();
+    let url = format!("https://localhost:{}/healthz", collector.serving.port());
+    let mut open = Vec::new();
+    for number in 0..600 {
+        let mut stream = TcpStream::connect(collector.serving).unwrap();
+        // Half of them begin a record and stop.
+        if number % 2 == 0 {
+            let _ = stream.write_all(&[22, 3, 1, 2, 0, 1]);
+        }
+        open.push(stream);
+    }
+    for _ in 0..5 {
+        let output = curl(&collector, &["--cacert", "ca.pem", &url]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    // Those that were not asked to give way are closed when their time is over.
+    for stream in &mut open {
+        stream.set_read_timeout(Some(PATIENCE.min(Duration::from_secs(20)))).unwrap();
+        let mut rest = Vec::new();
+        let ended = stream.read_to_end(&mut rest);
+        assert!(!matches!(&ended, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock), "{ended:?}");
+    }
+}
