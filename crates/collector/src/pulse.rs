@@ -96,6 +96,7 @@ mod tests {
             passed: Vec::new(),
             threads: 1,
             receive_buffer: 1 << 16,
+            steering: udp::Steering::default(),
             flush_interval: Duration::from_millis(50),
             rules,
             keep: Keep::default(),

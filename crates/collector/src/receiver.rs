@@ -92,6 +92,8 @@ impl ReceiverThread {
         let end = Instant::now() + LAST_READ;
         while self.read(&mut batch, Duration::ZERO) != Read::Nothing && Instant::now() < end {}
         self.look();
+        // The sockets are closed with this thread: nobody could ask them later.
+        locked(&self.counting).forget_all_drops();
         self.pulse.end();
     }
 
@@ -222,6 +224,10 @@ impl Journalled {
     /// Asks for the last time at a socket that is closed; those behind it move up.
     fn forget_drops(&mut self, index: usize) {
         self.dropped_at_closed += self.drops.remove(index).ask(&mut self.shard);
+    }
+
+    fn forget_all_drops(&mut self) {
+        (0..self.drops.len()).rev().for_each(|index| self.forget_drops(index));
     }
 }
 

@@ -18,7 +18,7 @@ use tap::Taps;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle as Task;
-use udp::{SocketSet, Steering};
+use udp::{Socket, SocketSet, Steering};
 use wire::PendingBudget;
 
 use crate::admission::Admission;
@@ -145,27 +145,8 @@ pub async fn start(
     for (shard, sockets) in shards.iter().zip(&sockets) {
         locked(shard).drops = sockets.iter().map(KernelDrops::of).collect();
     }
-    let (running, ended) = channel();
-    let (mut receivers, mut socket_changes, mut pulses) = (Vec::new(), Vec::new(), Vec::new());
-    for (number, (sockets, counting)) in sockets.into_iter().zip(&shards).enumerate() {
-        let (change, changes) = channel();
-        socket_changes.push(change);
-        let name = format!("receiver-{number}");
-        let pulse = Pulse::new(&name);
-        pulses.push(pulse.clone());
-        let thread = ReceiverThread {
-            changes,
-            counting: Arc::clone(counting),
-            sockets: SocketSet::new(sockets),
-            told: status.sockets_of(number),
-            number,
-            stop: Arc::clone(&stop),
-            pulse,
-            _running: running.clone(),
-        };
-        receivers.push(spawn(&name, || thread.run())?);
-    }
-    drop(running);
+    let Receiving { threads: receivers, changes: socket_changes, mut pulses, ended } =
+        receive(sockets, &shards, &status, &stop)?;
     let ticks = journal.as_ref().map(|journal| tick(Arc::clone(journal), Arc::clone(&stop))).transpose()?;
     let interval = settings.flush_interval;
     let flushing = Arc::new(Mutex::new(Flushing { interval, keep: settings.keep, spool_bytes: None }));
@@ -206,6 +187,45 @@ pub async fn start(
         superseded,
         admission,
     })
+}
+
+/// The threads that receive, and how they are reached.
+struct Receiving {
+    threads: Vec<JoinHandle<()>>,
+    changes: Vec<Sender<SocketChange>>,
+    pulses: Vec<Pulse>,
+    /// Ends when all of them have.
+    ended: Receiver<()>,
+}
+
+/// Starts a thread for each shard and its sockets.
+fn receive(
+    sockets: Vec<Vec<Socket>>,
+    shards: &[Arc<Mutex<Journalled>>],
+    status: &Status,
+    stop: &Arc<AtomicBool>,
+) -> Result<Receiving, StartError> {
+    let (running, ended) = channel();
+    let (mut threads, mut changes, mut pulses) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, (sockets, counting)) in sockets.into_iter().zip(shards).enumerate() {
+        let (change, changed) = channel();
+        changes.push(change);
+        let name = format!("receiver-{number}");
+        let pulse = Pulse::new(&name);
+        pulses.push(pulse.clone());
+        let thread = ReceiverThread {
+            changes: changed,
+            counting: Arc::clone(counting),
+            sockets: SocketSet::new(sockets),
+            told: status.sockets_of(number),
+            number,
+            stop: Arc::clone(stop),
+            pulse,
+            _running: running.clone(),
+        };
+        threads.push(spawn(&name, || thread.run())?);
+    }
+    Ok(Receiving { threads, changes, pulses, ended })
 }
 
 fn spawn<T: Send + 'static>(

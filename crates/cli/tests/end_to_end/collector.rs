@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -226,11 +227,16 @@ impl Collector {
 impl Drop for Collector {
     fn drop(&mut self) {
         let runs = self.child.try_wait().is_ok_and(|ended| ended.is_none());
-        if runs && !std::thread::panicking() {
-            self.balances();
-        }
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            if runs && !std::thread::panicking() {
+                self.balances();
+            }
+        }));
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Err(panic) = asked {
+            resume_unwind(panic);
+        }
     }
 }
 

@@ -238,7 +238,8 @@ fn terminated_in_the_middle_of_a_load_it_loses_nothing_that_it_read() {
         let (done, socket, to) = (AtomicBool::new(false), UdpSocket::bind("127.0.0.1:0").unwrap(), collector.receiving);
         let (directory, log) = std::thread::scope(|scope| {
             scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
+                let end = Instant::now() + PATIENCE;
+                while !done.load(Ordering::Relaxed) && Instant::now() < end {
                     // Refused once the collector is gone.
                     let _ = socket.send_to(&thirty_flows(), to);
                 }
