@@ -13,6 +13,7 @@ use accounting::period::{Interval, Minute, Period};
 use flow::Counters;
 use storage::Sqlite;
 use storage::totals::totals;
+use tempfile::TempDir;
 use wire::encode;
 use wire::netflow_v5::{Header, Record};
 
@@ -41,14 +42,29 @@ fn send(from: &UdpSocket, to: &UdpSocket, done: &AtomicBool) -> u64 {
     sent
 }
 
+/// Sockets that outlive collectors, as systemd holds them, one to send from, and the directory of a collector that has the
+/// sender registered.
+struct Held {
+    receiving: UdpSocket,
+    serving: TcpListener,
+    from: UdpSocket,
+    directory: TempDir,
+}
+
+impl Held {
+    fn registered() -> Self {
+        let [receiving, from] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let serving = TcpListener::bind("127.0.0.1:0").unwrap();
+        let first = Collector::start_passing(tempfile::tempdir().unwrap(), &receiving, &serving);
+        register(&first);
+        let (directory, _) = first.terminate();
+        Self { receiving, serving, from, directory }
+    }
+}
+
 #[test]
 fn ten_restarts_under_load_lose_nothing_when_the_sockets_are_held() {
-    let receiving = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let serving = TcpListener::bind("127.0.0.1:0").unwrap();
-    let from = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let first = Collector::start_passing(tempfile::tempdir().unwrap(), &receiving, &serving);
-    register(&first);
-    let (directory, _) = first.terminate();
+    let Held { receiving, serving, from, directory } = Held::registered();
     let done = AtomicBool::new(false);
     let (collector, sent) = std::thread::scope(|scope| {
         let mut collector = Collector::start_passing(directory, &receiving, &serving);
@@ -113,12 +129,7 @@ fn flows_by_number(data: &Path) -> BTreeMap<u64, u64> {
 
 #[test]
 fn killed_while_the_sockets_are_held_it_loses_no_more_than_it_had_in_hand() {
-    let receiving = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let serving = TcpListener::bind("127.0.0.1:0").unwrap();
-    let from = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let first = Collector::start_passing(tempfile::tempdir().unwrap(), &receiving, &serving);
-    register(&first);
-    let (directory, _) = first.terminate();
+    let Held { receiving, serving, from, directory } = Held::registered();
     let done = AtomicBool::new(false);
     let (collector, sent) = std::thread::scope(|scope| {
         let mut collector = Collector::start_passing(directory, &receiving, &serving);
