@@ -28,7 +28,7 @@ use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Query, Request, State};
+use axum::extract::{MatchedPath, Query, Request, State};
 use axum::http::{HeaderValue, Method, header, request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -96,6 +96,7 @@ const USED: &str = "this request was there already: sign it again, with another 
 /// Lets a request through when it is signed, with its body read.
 pub(crate) async fn authenticate(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (begun, route) = (Instant::now(), request.extensions().get::<MatchedPath>().cloned());
     let client = request.extensions().get::<Client>().map(|client| client.0);
     let public = api.is_public(&path);
     let admitted = if public { Ok(request) } else { admit(&api, request).await };
@@ -113,6 +114,7 @@ pub(crate) async fn authenticate(State(api): State<Api>, request: Request, next:
         Err(error) => error.into_response(),
     };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    api.requests.note(route.as_ref(), begun.elapsed());
     // The query is left out: it may hold credentials.
     tracing::debug!(%method, path, status = response.status().as_u16(), "request");
     response

@@ -7,6 +7,7 @@
 //! | `auth` | who may ask: keys and signatures; reads the body |
 //! | [`watch`] | what it shows of the collector: a trait that the collector's side implements |
 //! | `metrics` | the same, as Prometheus reads it |
+//! | `reading` | how many questions are read from the store at once |
 //! | `json` | strict reading of bodies: every complaint names its place |
 //! | `parameters` | strict reading of queries |
 //! | `openapi` | the interface as OpenAPI 3.1 describes it |
@@ -21,6 +22,7 @@ mod json;
 mod metrics;
 mod openapi;
 mod parameters;
+mod reading;
 mod routes;
 mod server;
 pub mod watch;
@@ -63,6 +65,10 @@ pub struct Api {
     keep: [Option<Duration>; 5],
     /// What was there of requests before.
     memory: Arc<auth::Memory>,
+    /// Whose turn it is to read what is counted.
+    reading: Arc<reading::Reading>,
+    /// How long requests took.
+    requests: Arc<metrics::Requests>,
     /// The collector that it belongs to, if it belongs to a running one.
     watch: Option<Arc<dyn Watch>>,
     /// Whether `/metrics` asks for no credentials.
@@ -73,8 +79,17 @@ impl Api {
     /// An interface to this store for whoever has these keys. `senders_changed` is notified after every change of the
     /// registered senders.
     pub fn new(store: Arc<dyn Store>, keys: Keys, senders_changed: Arc<Notify>) -> Self {
-        let (keys, memory) = (Arc::new(keys), Arc::default());
-        Self { store, keys, senders_changed, keep: [None; 5], memory, watch: None, open_metrics: true }
+        Self {
+            store,
+            keys: Arc::new(keys),
+            senders_changed,
+            keep: [None; 5],
+            memory: Arc::default(),
+            reading: Arc::default(),
+            requests: Arc::default(),
+            watch: None,
+            open_metrics: true,
+        }
     }
 
     /// The same interface for whoever has other keys; it remembers the same requests.

@@ -1,11 +1,15 @@
 //! What is counted, in the text format of Prometheus. Names are those of [`watch`](crate::watch) with `netflow_` before
 //! them. Exporters are told apart up to a number; the rest of them show in the totals only.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::extract::MatchedPath;
+use flow::Durations;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, prometheus_text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, prometheus_text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -13,7 +17,7 @@ use prometheus_client::registry::Registry;
 
 use crate::Api;
 use crate::error::Error;
-use crate::watch::{Counter, Exporter, Socket, Status};
+use crate::watch::{Arrivals, Counter, Exporter, Histogram, Socket, Status};
 
 /// How many exporters have series of their own: the busiest.
 const EXPORTERS: usize = 1000;
@@ -25,7 +29,8 @@ pub(crate) fn encode(api: &Api, store_latency: Option<Duration>) -> Result<Strin
         None => (Status::default(), Vec::new()),
     };
     let mut registry = Registry::with_prefix("netflow");
-    registry.register_collector(Box::new(Scrape { status, exporters, store_latency }));
+    let (reads, requests) = (api.reading.times(), api.requests.all());
+    registry.register_collector(Box::new(Scrape { status, exporters, store_latency, reads, requests }));
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry).map_err(|error| {
         tracing::error!(%error, "the metrics cannot be written");
@@ -47,6 +52,30 @@ struct Scrape {
     status: Status,
     exporters: Vec<Exporter>,
     store_latency: Option<Duration>,
+    /// How long it took to read the store.
+    reads: Durations,
+    /// How long requests took, by route.
+    requests: Vec<(String, Durations)>,
+}
+
+/// How long requests took, by route; those of no route together.
+#[derive(Debug, Default)]
+pub(crate) struct Requests(Mutex<BTreeMap<String, Durations>>);
+
+impl Requests {
+    pub(crate) fn note(&self, route: Option<&MatchedPath>, took: Duration) {
+        let mut routes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let route = route.map_or("other", MatchedPath::as_str);
+        match routes.get_mut(route) {
+            Some(durations) => durations.note(took),
+            None => routes.entry(route.to_owned()).or_default().note(took),
+        }
+    }
+
+    fn all(&self) -> Vec<(String, Durations)> {
+        let routes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        routes.iter().map(|(route, durations)| (route.clone(), *durations)).collect()
+    }
 }
 
 impl Collector for Scrape {
@@ -69,13 +98,31 @@ impl Collector for Scrape {
                 gauge(&mut encoder, &format!("{}_limit", measured.name), "The most that there may be", limit)?;
             }
         }
+        let help = "How long it took to read what is counted from the store and to sum it up";
+        let reads = Histogram { name: "store_read_duration_seconds", help, durations: self.reads };
+        for Histogram { name, help, durations } in self.status.histograms.iter().chain([&reads]) {
+            histogram(encoder.encode_descriptor(name, help, None, MetricType::Histogram)?, durations)?;
+        }
+        self.requests(&mut encoder)?;
         self.ledgers(&mut encoder)?;
         self.sockets(&mut encoder)?;
-        self.exporters(&mut encoder)
+        self.exporters(&mut encoder)?;
+        self.arrivals(&mut encoder)
     }
 }
 
 impl Scrape {
+    fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        if self.requests.is_empty() {
+            return Ok(());
+        }
+        let help = "How long requests took, from their head to the head of the answer";
+        let mut family = encoder.encode_descriptor("request_duration_seconds", help, None, MetricType::Histogram)?;
+        self.requests
+            .iter()
+            .try_for_each(|(route, durations)| histogram(family.encode_family(&[("path", route.as_str())])?, durations))
+    }
+
     /// What does not balance, to alert on.
     fn ledgers(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let ledgers = &self.status.ledgers;
@@ -138,6 +185,42 @@ impl Scrape {
         }
         Ok(())
     }
+
+    /// What the sequence numbers of exporters tell. A counter never goes back: what comes late is counted beside what
+    /// seemed lost, not taken from it.
+    fn arrivals(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        type Told = (&'static str, &'static str, fn(&Arrivals) -> u64);
+        let told: [Told; 5] = [
+            ("missing", "Units missing by sequence numbers when the gap was seen; some may have come late", |it| {
+                it.lost.saturating_add(it.filled)
+            }),
+            ("filled", "Missing units that came late after all", |it| it.filled),
+            ("duplicates", "Datagrams that came twice in a row", |it| it.duplicates),
+            ("late", "Datagrams that came after later ones", |it| it.late),
+            ("restarts", "Times that sequence numbers began anew", |it| it.restarts),
+        ];
+        if self.exporters.iter().all(|exporter| exporter.arrivals.is_empty()) {
+            return Ok(());
+        }
+        for (name, help, value) in told {
+            let name = format!("exporter_sequence_{name}");
+            let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+            for exporter in &self.exporters {
+                let address = exporter.address.to_string();
+                for arrivals in &exporter.arrivals {
+                    let labels = [("exporter", address.as_str()), ("unit", arrivals.unit)];
+                    ConstCounter::new(value(arrivals)).encode(family.encode_family(&labels)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn histogram(mut encoder: MetricEncoder<'_>, durations: &Durations) -> fmt::Result {
+    let bound = |bound: Option<Duration>| bound.map_or(f64::INFINITY, |bound| bound.as_secs_f64());
+    let buckets: Vec<_> = durations.iter().map(|(upper, count)| (bound(upper), count)).collect();
+    encoder.encode_histogram::<NoLabelSet>(durations.total().as_secs_f64(), durations.count(), &buckets, None)
 }
 
 fn counter(encoder: &mut DescriptorEncoder<'_>, counter: &Counter) -> fmt::Result {

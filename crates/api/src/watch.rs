@@ -7,7 +7,7 @@ mod detail;
 use std::fmt::Debug;
 use std::net::{IpAddr, SocketAddr};
 
-use flow::Timestamp;
+use flow::{Durations, Timestamp};
 use serde::Serialize;
 use tap::Taps;
 
@@ -49,6 +49,8 @@ pub struct Status {
     pub counters: Vec<Counter>,
     /// What it holds just now.
     pub gauges: Vec<Gauge>,
+    /// How long things took since it started.
+    pub histograms: Vec<Histogram>,
     /// Where it receives.
     pub sockets: Vec<Socket>,
     /// When it last looked whether its ledgers balance; `None` before the first flush.
@@ -111,6 +113,17 @@ pub struct Gauge {
     pub value: f64,
     /// How much it may be.
     pub limit: Option<f64>,
+}
+
+/// How long something took, each time.
+#[derive(Clone, Copy, Debug)]
+pub struct Histogram {
+    /// By Prometheus' convention, such as `flush_duration_seconds`.
+    pub name: &'static str,
+    /// What took so long.
+    pub help: &'static str,
+    /// How often it took how long.
+    pub durations: Durations,
 }
 
 impl Ledger {
@@ -176,6 +189,10 @@ pub struct Arrivals {
     pub received: u64,
     /// How many never came.
     pub lost: u64,
+    /// How many seemed lost, and came late. `lost` with these only grows.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub filled: u64,
     /// Datagrams that came twice in a row.
     pub duplicates: u64,
     /// Datagrams that came after later ones.

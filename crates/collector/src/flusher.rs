@@ -209,6 +209,7 @@ impl Flusher {
             counts.blocks += blocks.len() as u64;
             counts.folded += sealed.tallies.iter().map(Tally::folded).sum::<u64>();
             counts.last_took = took;
+            counts.took.note(took);
         });
         self.note_spool();
         Ok(())
@@ -267,7 +268,10 @@ impl Flusher {
         let number = FlushNumber { epoch: self.state.epoch, sequence: self.sequence };
         let flush = Flush { number, decided: self.state.rolled_up, blocks };
         let Some(spool) = &mut self.spool else {
-            self.store.put_flush(self.state.writer, &flush, announced).await?;
+            let begun = Instant::now();
+            let put = self.store.put_flush(self.state.writer, &flush, announced).await;
+            self.status.flushed(|counts| counts.puts.note(begun.elapsed()));
+            put?;
             self.status.taken();
             return Ok(());
         };
@@ -316,7 +320,10 @@ impl Flusher {
             self.look(now).await?;
         }
         self.settle(&mut flush, |_| false).await?;
-        self.store.put_blocks(&flush.blocks).await?;
+        let begun = Instant::now();
+        let put = self.store.put_blocks(&flush.blocks).await;
+        self.status.flushed(|counts| counts.puts.note(begun.elapsed()));
+        put?;
         if let Some(spool) = &mut self.spool {
             spool.accept(flush.number)?;
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use accounting::tally::{Books, NameBudget};
-use flow::{Counters, DatagramFate, FlowFate, Tallied, Timestamp};
+use flow::{Counters, DatagramFate, Durations, FlowFate, Tallied, Timestamp};
 use wire::Decoded;
 
 use crate::ledgers::{Counted, Found, Ledgers};
@@ -125,6 +125,10 @@ pub struct FlushCounts {
     pub waiting_bytes: u64,
     /// How long the last flush took to become durable.
     pub last_took: Duration,
+    /// How long each took.
+    pub took: Durations,
+    /// How long the store took to take each, or to fail to.
+    pub puts: Durations,
     /// Since when a flush is tried again and again: neither the store nor the spool on this machine's disk takes it.
     pub failing_since: Option<Instant>,
     /// What the tallies of all flushes added up to.

@@ -9,8 +9,10 @@
 //! | [`timestamp`] | points in time, nanoseconds since the Unix epoch |
 //! | [`prefix`] | monitored prefixes, strict about host bits |
 //! | [`record`] | the flow record that accounting counts |
+//! | [`durations`] | how long something took, as a histogram |
 //! | [`fate`] | what became of a datagram and of a flow: every reason has a name |
 
+pub mod durations;
 pub mod exporter;
 pub mod fate;
 pub mod prefix;
@@ -18,6 +20,7 @@ pub mod protocol;
 pub mod record;
 pub mod timestamp;
 
+pub use durations::Durations;
 pub use exporter::{Exporter, canonical};
 pub use fate::{DatagramFate, Fate, FlowFate, Tallied};
 pub use prefix::{Prefix, PrefixError};

@@ -115,6 +115,8 @@ pub struct Arrivals {
     pub received: u64,
     /// Units that are missing, less those that came late.
     pub lost: u64,
+    /// Units that were missing and came late.
+    pub filled: u64,
     /// Datagrams that came twice in a row.
     pub duplicates: u64,
     /// Datagrams that came after later ones.
@@ -130,6 +132,7 @@ impl Arrivals {
         Self {
             received: self.received.saturating_sub(before.received),
             lost: self.lost.saturating_sub(before.lost),
+            filled: self.filled.saturating_sub(before.filled),
             duplicates: self.duplicates.saturating_sub(before.duplicates),
             late: self.late.saturating_sub(before.late),
             restarts: self.restarts.saturating_sub(before.restarts),
@@ -202,6 +205,7 @@ impl Sequences {
         let lost = stream.lost;
         let arrival = stream.note(number, next, received);
         sum.lost = (sum.lost + stream.lost).saturating_sub(lost);
+        sum.filled += lost.saturating_sub(stream.lost);
         match arrival {
             Arrival::Duplicate => sum.duplicates += 1,
             _ => sum.received += u64::from(units.unwrap_or_default()),
@@ -318,8 +322,14 @@ mod tests {
         }
         let (_, stream) = sequences.iter().next().unwrap();
         assert_eq!((stream.lost, stream.late, stream.duplicates, stream.restarts), (0, 1, 1, 1));
-        let expected =
-            Arrivals { received: 30 + 30 + 10 + 30 + 5 + 5 + 30 + 30, lost: 0, duplicates: 1, late: 1, restarts: 1 };
+        let expected = Arrivals {
+            received: 30 + 30 + 10 + 30 + 5 + 5 + 30 + 30,
+            lost: 0,
+            filled: 30,
+            duplicates: 1,
+            late: 1,
+            restarts: 1,
+        };
         assert_eq!(sequences.arrivals(Unit::Records), expected);
         assert_eq!(sequences.arrivals(Unit::Datagrams), Arrivals::default());
     }

@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::response::Response;
 use flow::Prefix;
 use serde::Serialize;
-use storage::{Selection, totals_many};
+use storage::Selection;
 
 use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
@@ -149,7 +149,7 @@ pub(crate) async fn show(
     for steps in question.steps.chunks(STEPS_AT_ONCE) {
         let selections: Vec<_> =
             steps.iter().map(|interval| Selection { interval: *interval, sender, prefix, tables }).collect();
-        for (step, totals) in steps.iter().zip(totals_many(api.store.as_ref(), &selections).await?) {
+        for (step, totals) in steps.iter().zip(api.totals_many(&selections).await?) {
             points.push(question.point(*step, &totals.tables));
             damaged.extend(totals.damaged);
         }

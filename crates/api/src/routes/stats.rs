@@ -1,5 +1,5 @@
 //! `POST /stats/<ip>`: totals of the prefixes, dates and names that are asked for, in the order and spelling in which
-//! they are asked. How an interval is summed is [`totals_many`]'s matter.
+//! they are asked. How an interval is summed is [`storage::totals_many`]'s matter.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -14,7 +14,6 @@ use axum::extract::State;
 use axum::response::Response;
 use flow::{Counters, Prefix, PrefixError};
 use storage::Selection;
-use storage::totals::totals_many;
 
 use super::{Ordered, SenderAddress, damage_noted};
 use crate::Api;
@@ -80,7 +79,7 @@ pub(crate) async fn answer(
     let mut damaged = Vec::new();
     for dates in dates.chunks(DATES_AT_ONCE) {
         let selections: Vec<_> = dates.iter().map(|(prefix, date)| date.selection(sender, *prefix)).collect();
-        for ((_, date), totals) in dates.iter().zip(totals_many(api.store.as_ref(), &selections).await?) {
+        for ((_, date), totals) in dates.iter().zip(api.totals_many(&selections).await?) {
             answers.push(counted(&totals.tables, &date.names));
             damaged.extend(totals.damaged);
         }

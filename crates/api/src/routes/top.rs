@@ -9,7 +9,6 @@ use axum::extract::State;
 use axum::response::Response;
 use flow::{Counters, Prefix};
 use serde::Serialize;
-use storage::totals_in_range;
 
 use super::{CountersView, SenderAddress, damage_noted};
 use crate::Api;
@@ -124,7 +123,7 @@ pub(crate) async fn show(
     api.refuse_expired(question.range)?;
     // With everything of all directions, which tells what was counted as nothing from what is not there.
     let tables = TableSet::of(question.direction, question.field).union(TableSet::of_field(Field::All));
-    let totals = totals_in_range(api.store.as_ref(), sender, question.prefix, question.range, tables).await?;
+    let totals = api.totals_in_range(sender, question.prefix, question.range, tables).await?;
     if totals.tables.is_empty() {
         known.monitors(question.prefix)?;
     }

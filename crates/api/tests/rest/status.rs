@@ -3,9 +3,12 @@
 use std::process::{Command, Stdio};
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use api::watch::{Arrivals, Counter, Detail, Exporter, Gauge, Ledger, Losses, Rates, Socket, Status, Unknown, Watch};
-use flow::{DatagramFate, FlowFate, Tallied, Timestamp};
+use api::watch::{
+    Arrivals, Counter, Detail, Exporter, Gauge, Histogram, Ledger, Losses, Rates, Socket, Status, Unknown, Watch,
+};
+use flow::{DatagramFate, Durations, FlowFate, Tallied, Timestamp};
 use serde_json::json;
 use storage::StoreError;
 use tap::Taps;
@@ -20,7 +23,8 @@ pub(crate) struct MadeUp {
     pub(crate) taps: Taps,
 }
 
-const ARRIVALS: Arrivals = Arrivals { unit: "datagrams", received: 999, lost: 1, duplicates: 0, late: 2, restarts: 0 };
+const ARRIVALS: Arrivals =
+    Arrivals { unit: "datagrams", received: 999, lost: 1, filled: 2, duplicates: 0, late: 2, restarts: 0 };
 
 const STARTED: Timestamp = Timestamp::from_seconds(1_764_086_400);
 
@@ -44,6 +48,11 @@ impl Watch for MadeUp {
                     limit: None,
                 },
             ],
+            histograms: vec![Histogram {
+                name: "flush_duration_seconds",
+                help: "How long flushes took",
+                durations: durations(),
+            }],
             ledgers_checked: Some(STARTED),
             ledgers: vec![Ledger {
                 name: "datagrams",
@@ -93,6 +102,13 @@ impl Watch for MadeUp {
     fn taps(&self) -> &Taps {
         &self.taps
     }
+}
+
+/// One of 7 ms and one of 2 minutes.
+fn durations() -> Durations {
+    let mut durations = Durations::default();
+    [7, 120_000].map(|milliseconds| durations.note(Duration::from_millis(milliseconds)));
+    durations
 }
 
 fn counters() -> Vec<Counter> {
@@ -210,6 +226,9 @@ fn health_asks_for_no_credentials_and_says_why_it_is_not_ready() {
 #[test]
 fn metrics_are_as_prometheus_wants_them() {
     let server = watched(12.0);
+    for path in ["/senders/192.0.2.1", "/nothing"] {
+        assert_eq!(ask(server.address, "GET", path, "").status, 404);
+    }
     let answer = send(server.address, "GET", "/metrics", "", b"");
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let text = answer.text();
@@ -225,6 +244,18 @@ fn metrics_are_as_prometheus_wants_them() {
         "netflow_store_reachable 1.0",
         r#"netflow_ledger_difference{ledger="datagrams"} -2.0"#,
         r#"netflow_ledger_violations_total{ledger="datagrams"} 1"#,
+        r#"netflow_exporter_sequence_missing_total{exporter="192.0.2.1",unit="datagrams"} 3"#,
+        r#"netflow_exporter_sequence_filled_total{exporter="192.0.2.1",unit="datagrams"} 2"#,
+        "# TYPE netflow_flush_duration_seconds histogram",
+        r#"netflow_flush_duration_seconds_bucket{le="0.005"} 0"#,
+        r#"netflow_flush_duration_seconds_bucket{le="0.01"} 1"#,
+        r#"netflow_flush_duration_seconds_bucket{le="60"} 1"#,
+        r#"netflow_flush_duration_seconds_bucket{le="+Inf"} 2"#,
+        "netflow_flush_duration_seconds_sum 120.007",
+        "netflow_flush_duration_seconds_count 2",
+        r#"netflow_request_duration_seconds_count{path="/senders/{sender}"} 1"#,
+        r#"netflow_request_duration_seconds_count{path="other"} 1"#,
+        "netflow_store_read_duration_seconds_count 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }

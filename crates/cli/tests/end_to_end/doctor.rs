@@ -296,7 +296,7 @@ fn sampling_that_is_not_multiplied_is_told() {
 }
 
 /// Flows to the monitored prefix, with this number and rate.
-fn v5(sequence: u32, sampling: u16, flows: usize) -> Vec<u8> {
+pub(crate) fn v5(sequence: u32, sampling: u16, flows: usize) -> Vec<u8> {
     let header = netflow_v5::Header {
         unix_seconds: now().into(),
         sequence: sequence.into(),

@@ -28,6 +28,7 @@ mod generated;
 mod load;
 mod looking_on;
 mod lost_acknowledgements;
+mod metrics;
 mod proxy;
 mod reloads;
 mod restarts;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use accounting::period::{Interval, Minute, Period};
-use api::watch::{Counter, Detail, Exporter, Gauge, Ledger, Losses, Rates, Socket, Status, Unknown, Watch};
+use api::watch::{Counter, Detail, Exporter, Gauge, Histogram, Ledger, Losses, Rates, Socket, Status, Unknown, Watch};
 use collector::Collector;
 use collector::exporters::{ExporterStatus, Exporters, Remembered};
 use collector::journal::{self, Journal};
@@ -165,6 +165,7 @@ impl Watch for Watched {
             receiving: self.configured().receiving,
             counters: all,
             gauges: self.gauges(&flushes, &remembered),
+            histograms: flush_histograms(&flushes).to_vec(),
             sockets: sockets.collect(),
             ledgers_checked: checked,
             ledgers: ledgers.into_iter().map(ledger).collect(),
@@ -286,6 +287,14 @@ fn flush_counters(flushes: &FlushCounts) -> [Counter; 4] {
         Counter::plain("blocks", "Blocks that are durable", flushes.blocks),
         Counter::plain("flush_retries", "Times that a flush had to be tried again", flushes.retries),
         Counter::plain("folded_names", "Names that did not fit a limit and were added to other", flushes.folded),
+    ]
+}
+
+fn flush_histograms(flushes: &FlushCounts) -> [Histogram; 2] {
+    let histogram = |name, help, durations| Histogram { name, help, durations };
+    [
+        histogram("flush_duration_seconds", "How long flushes took to become durable", flushes.took),
+        histogram("store_put_duration_seconds", "How long the store took to take a flush, or to fail to", flushes.puts),
     ]
 }
 

@@ -132,8 +132,8 @@ pub(super) fn unmatched((sampled, networks): (u64, Vec<collector::exporters::Unm
 
 /// What sequence numbers of a unit tell.
 pub(super) fn arrivals((unit, it): (Unit, wire::Arrivals)) -> Arrivals {
-    let wire::Arrivals { received, lost, duplicates, late, restarts } = it;
-    Arrivals { unit: unit.name(), received, lost, duplicates, late, restarts }
+    let wire::Arrivals { received, lost, filled, duplicates, late, restarts } = it;
+    Arrivals { unit: unit.name(), received, lost, filled, duplicates, late, restarts }
 }
 
 /// To a millisecond; positive when the exporter's clock is ahead.
