@@ -145,7 +145,14 @@ impl Client {
     /// # Errors
     /// When the collector cannot be reached, refuses, or answers something else.
     pub(crate) fn ask(&self, method: &str, target: &str, body: &str) -> Result<Value, Failure> {
-        let answer = self.exchange(method, target, body)?;
+        self.read(&self.exchange(method, target, body)?)
+    }
+
+    /// The JSON of an answer that has come.
+    ///
+    /// # Errors
+    /// When the collector refuses, or has answered something else.
+    pub(crate) fn read(&self, answer: &Answer) -> Result<Value, Failure> {
         answer.refusal()?;
         serde_json::from_str(&answer.body)
             .with_context(|| format!("what answers at {} is no collector", self.url))

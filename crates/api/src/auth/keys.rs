@@ -114,8 +114,10 @@ impl Key {
         }
         let Some(KeySenders(senders)) = &self.senders else { return Ok(()) };
         let asked = path.trim_start_matches('/').split_once('/').and_then(|(_, sender)| sender.parse().ok());
-        // What `/tap` shows is limited there: its sender stands in the query.
-        if matches!(path, "/" | "/tap") || asked.is_some_and(|sender| senders.contains(&flow::canonical(sender))) {
+        // What these show is limited there.
+        if matches!(path, "/" | "/tap" | "/senders" | "/exporters")
+            || asked.is_some_and(|sender| senders.contains(&flow::canonical(sender)))
+        {
             return Ok(());
         }
         Err(forbidden(senders))
@@ -131,6 +133,11 @@ impl KeySenders {
     /// All of them.
     pub(crate) fn all(&self) -> Vec<IpAddr> {
         self.0.to_vec()
+    }
+
+    /// Whether the sender is one of them.
+    pub(crate) fn hold(&self, sender: IpAddr) -> bool {
+        self.0.contains(&sender)
     }
 
     /// The sender, when it is one of them.
@@ -239,10 +246,20 @@ mod tests {
             assert_eq!(allowed, expected, "{role:?}");
         }
         let limited = key(Role::Admin, Some("10.0.0.1"));
-        for path in ["/", "/tap", "/senders/10.0.0.1", "/top/10.0.0.1", "/series/::ffff:10.0.0.1"] {
+        for path in
+            ["/", "/tap", "/senders", "/exporters", "/senders/10.0.0.1", "/top/10.0.0.1", "/series/::ffff:10.0.0.1"]
+        {
             assert!(may(&limited, get.clone(), path, false), "{path}");
         }
-        for path in ["/senders", "/senders/10.0.0.2", "/unknown", "/status", "/top/10.0.0.1/x", "//10.0.0.2"] {
+        for path in [
+            "/senders/",
+            "/senders/10.0.0.2",
+            "/exporters/10.0.0.2",
+            "/unknown",
+            "/status",
+            "/top/10.0.0.1/x",
+            "//10.0.0.2",
+        ] {
             assert!(!may(&limited, get.clone(), path, false), "{path}");
         }
     }

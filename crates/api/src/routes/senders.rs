@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use flow::{Prefix, PrefixError};
 use serde::Serialize;
 use storage::{Sender, Store, StoreError};
@@ -13,6 +13,7 @@ use storage::{Sender, Store, StoreError};
 use super::index;
 use super::{SenderAddress, unknown_sender};
 use crate::Api;
+use crate::auth::KeySenders;
 use crate::error::Error;
 use crate::json::{Json as Document, Place, Quoted, members};
 
@@ -50,11 +51,15 @@ impl From<Sender> for SenderView {
     get,
     path = "/senders",
     operation_id = "senders",
-    responses((status = 200, description = "All senders", body = [SenderView]), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "All senders that the key is good for", body = [SenderView]), (status = "default", description = "Anything else", body = crate::error::Body))
 )]
-pub(crate) async fn list(State(api): State<Api>) -> Result<Json<Vec<SenderView>>, Error> {
-    let senders = api.store.senders().await?;
-    Ok(Json(senders.into_iter().map(SenderView::from).collect()))
+pub(crate) async fn list(
+    State(api): State<Api>,
+    limits: Option<Extension<KeySenders>>,
+) -> Result<Json<Vec<SenderView>>, Error> {
+    let senders = api.store.senders().await?.into_iter();
+    let shown = senders.filter(|sender| limits.as_ref().is_none_or(|limits| limits.hold(sender.address)));
+    Ok(Json(shown.map(SenderView::from).collect()))
 }
 
 /// `GET /senders/<ip>`

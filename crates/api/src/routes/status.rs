@@ -1,7 +1,7 @@
 //! `GET /status`, `/exporters`, `/exporters/<address>` and `/unknown`: the collector itself, and who sends to it.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use flow::Timestamp;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use super::{Ordered, SenderAddress};
 use crate::Api;
+use crate::auth::KeySenders;
 use crate::error::Error;
 use crate::parameters::Parameters;
 use crate::watch::{Arrivals, Counter, Detail, Exporter, Gauge, Ledger, Rates, Socket, Unknown, Watch};
@@ -181,14 +182,17 @@ pub(crate) struct DetailedView {
     get,
     path = "/exporters",
     operation_id = "exporters",
-    responses((status = 200, description = "What came from each exporter", body = [ExporterView]), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "What came from each exporter that the key is good for", body = [ExporterView]), (status = "default", description = "Anything else", body = crate::error::Body))
 )]
 pub(crate) async fn exporters(
     State(api): State<Api>,
+    limits: Option<Extension<KeySenders>>,
     parameters: Parameters,
 ) -> Result<Json<Vec<ExporterView>>, Error> {
     parameters.only(&[])?;
-    Ok(Json(api.watched()?.exporters().into_iter().map(ExporterView::from).collect()))
+    let exporters = api.watched()?.exporters().into_iter();
+    let shown = exporters.filter(|exporter| limits.as_ref().is_none_or(|limits| limits.hold(exporter.address)));
+    Ok(Json(shown.map(ExporterView::from).collect()))
 }
 
 /// `GET /exporters/<address>`

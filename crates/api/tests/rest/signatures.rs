@@ -124,6 +124,76 @@ fn five_hundred_mutated_signatures_of_version_2_get_nowhere() {
     assert_eq!(ask(server.address, "GET", "/senders", "").text(), "[]");
 }
 
+/// A request, and what it is signed over.
+#[derive(Clone, PartialEq, Eq)]
+struct Parts {
+    method: &'static str,
+    target: String,
+    body: String,
+    seconds: u64,
+    nonce: String,
+}
+
+impl Parts {
+    /// The same, with one thing changed.
+    fn changed(&self, random: &mut Random) -> Self {
+        let mut changed = self.clone();
+        match random.below(5) {
+            0 => changed.method = ["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS"][random.below(6)],
+            1 => {
+                let at = 1 + random.below(changed.target.len() - 1);
+                changed
+                    .target
+                    .replace_range(at..at + 1, ["0", "1", "/", "?", "&", "=", "%31", "a", ""][random.below(9)]);
+            }
+            2 => {
+                let at = random.below(changed.body.len());
+                changed.body.replace_range(at..at + 1, ["", "0", "9", " ", "{", "\""][random.below(6)]);
+            }
+            3 => changed.seconds = changed.seconds - 40 + random.below(80) as u64,
+            _ => {
+                let at = random.below(changed.nonce.len());
+                changed.nonce.replace_range(at..at + 1, ["a", "Z", "-", "_", "0"][random.below(5)]);
+            }
+        }
+        changed
+    }
+}
+
+#[test]
+fn five_hundred_changed_requests_get_nowhere_with_the_signature_of_another() {
+    let server = Server::start();
+    let random = &mut Random(0x5eed3);
+    let right = Parts {
+        method: "PUT",
+        target: format!("{PATH}?a=b"),
+        body: BODY.to_owned(),
+        seconds: now(),
+        nonce: NONCE.to_owned(),
+    };
+    let signature = v2(right.method, &right.target, &right.body, right.seconds, &right.nonce);
+    let (_, digits) = signature.rsplit_once(';').unwrap();
+    let (mut sent_so_many, mut v1) = (0, 0);
+    while sent_so_many < 500 {
+        let request = right.changed(random);
+        if request == right {
+            continue;
+        }
+        let Parts { method, target, body, seconds, nonce } = &request;
+        let answer = sent(&server, method, target, &format!("v2;{seconds};{nonce};{digits}"), body);
+        assert_eq!(answer.status, 401, "{method} {target} {seconds} {nonce} {body}: {answer:?}");
+        sent_so_many += 1;
+        // Version 1 signs the body, whatever else the request is.
+        if *body != right.body {
+            let answer = sent(&server, method, target, &sign(right.body.as_bytes()), body);
+            assert_eq!(answer.status, 401, "{method} {target} {body}: {answer:?}");
+            v1 += 1;
+        }
+    }
+    assert!(v1 > 50, "{v1}");
+    assert_eq!(ask(server.address, "GET", "/senders", "").text(), "[]");
+}
+
 #[test]
 fn settings_say_which_versions_are_good() {
     let v1 = sign(AUTH_KEY.as_bytes());
@@ -163,7 +233,12 @@ fn a_key_is_good_for_its_role_and_senders() {
     assert_eq!(by("writer", "PUT", PATH, BODY).status, 200);
     assert_eq!(by("reader", "GET", PATH, "").status, 200);
     assert_eq!(by("reader", "GET", "/", "").status, 200);
-    let message = by("reader", "GET", "/senders", "").refusal(403, "FORBIDDEN");
+    // Lists show it what it may see.
+    assert_eq!(by("writer", "PUT", "/senders/172.16.1.2", BODY).status, 200);
+    let listed = by("reader", "GET", "/senders", "").json();
+    let listed: Vec<_> = listed.as_array().unwrap().iter().map(|sender| &sender["ip"]).collect();
+    assert_eq!(listed, ["172.16.1.1"]);
+    let message = by("reader", "GET", "/status", "").refusal(403, "FORBIDDEN");
     assert_eq!(message, "the key that signed is good for these senders only: 172.16.1.1");
     by("reader", "GET", "/senders/172.16.1.2", "").refusal(403, "FORBIDDEN");
     let message = by("writer", "DELETE", PATH, "").refusal(403, "FORBIDDEN");

@@ -300,6 +300,37 @@ fn live_shows_a_collector_in_a_real_terminal_and_puts_it_back() {
 }
 
 #[test]
+fn live_shows_a_limited_key_what_it_may_see() {
+    let keys = tempfile::tempdir().unwrap();
+    let file = keys.path().join("keys.toml");
+    let key =
+        "[reader]\nauthKey = \"reader-auth\"\nsignKey = \"reader-sign\"\nrole = \"read\"\nsenders = [\"127.0.0.1\"]\n";
+    std::fs::write(&file, key).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let collector = Collector::start_with(&[("NETFLOW__ADMIN__KEYS_FILE", file.to_str().unwrap())]);
+    for exporter in ["127.0.0.1", "127.0.0.2"] {
+        run(&collector, &["senders", "add", exporter, "192.0.2.0/24"]);
+    }
+    let end = Instant::now() + PATIENCE;
+    let listed = || collector.rest("GET", "/exporters", "").as_array().unwrap().len();
+    while listed() < 2 {
+        assert!(Instant::now() < end, "{}", collector.log());
+        for exporter in ["127.0.0.1:0", "127.0.0.2:0"] {
+            UdpSocket::bind(exporter).unwrap().send_to(&thirty_flows(), collector.receiving).unwrap();
+        }
+    }
+    let mut live = Live::start(&collector, "NETFLOW_AUTH_KEY=reader-auth NETFLOW_SIGN_KEY=reader-sign");
+    live.wait_for("this key is limited to some senders");
+    live.wait_for("127.0.0.1         netflow-v5");
+    assert!(!live.screen().contains("127.0.0.2"), "{}", live.screen());
+    live.press("\r");
+    live.wait_for("192.0.2.0/24  (prefix 1 of 1)");
+    live.press("q");
+    assert_eq!(live.ended(), Some(0));
+    collector.terminate();
+}
+
+#[test]
 fn live_needs_a_terminal() {
     let collector = Collector::start();
     let (printed, said, code) = collector.command(&["live"]);

@@ -55,7 +55,7 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
     let client = Client::new(&arguments.connection, config)?;
     let mut state = State::new(client.url());
     // Before the screen is taken: a collector that refuses the keys is told in the usual way.
-    client.exchange("GET", "/status", "").and_then(|answer| answer.refusal())?;
+    client.exchange("GET", "/exporters", "").and_then(|answer| answer.refusal())?;
     let interrupt = Interrupt::watch().map_err(ExitCode::Failure.because())?;
     let (questions, asked) = channel();
     let (answered, answers) = channel();

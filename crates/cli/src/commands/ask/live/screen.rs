@@ -64,9 +64,13 @@ fn head(state: &State, width: u16) -> Vec<Line<'_>> {
     let version = text(&status["version"]);
     let at = answers.at.to_string();
     let clock = at.get(11..19).unwrap_or_default().to_owned();
+    let (version, up) = match status {
+        Value::Null => ("netflow ".to_owned(), String::new()),
+        _ => (format!("netflow {version} "), format!("  up {up}")),
+    };
     let title = Line::from(vec![
-        Span::from(format!("netflow {version} ")).style(HEADING.add_modifier(Modifier::BOLD)),
-        Span::from(format!("{}  up {up}  {clock} UTC", state.url)),
+        Span::from(version).style(HEADING.add_modifier(Modifier::BOLD)),
+        Span::from(format!("{}{up}  {clock} UTC", state.url)),
         Span::from(if state.paused { "  PAUSED" } else { "" }).style(WARNING),
     ]);
     let (datagrams, flows) = match state.rates {
@@ -79,6 +83,10 @@ fn head(state: &State, width: u16) -> Vec<Line<'_>> {
         state.course.iter().skip(state.course.len().saturating_sub(room)).map(|it| Some(*it)).collect();
     let rates =
         Line::from(vec![Span::from(rates), Span::from(sparkline(&course)).style(Style::new().fg(Color::Green))]);
+    if status.is_null() {
+        let limited = "this key is limited to some senders: all that is shown is of them alone";
+        return vec![title, rates, Line::from(limited).style(FAINT), trouble(state)];
+    }
     vec![title, rates, counted(status), trouble_or_health(state, status)]
 }
 

@@ -154,8 +154,7 @@ impl State {
 
     #[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "rates")]
     fn note_rates(&mut self, answers: &Answers) {
-        let counters = &answers.status["counters"];
-        let now = Totals { datagrams: sum(&counters["datagrams"]), flows: sum(&counters["flows"]) };
+        let Some(now) = Totals::of(answers) else { return };
         let Some((at, before)) = self.before.replace((answers.at, now)) else { return };
         let seconds = answers.at.abs_diff(at).as_secs_f64();
         // It has started again.
@@ -286,6 +285,22 @@ impl Sort {
     fn next(self) -> Self {
         let mut all = Self::ALL.iter().cycle().skip_while(|sort| **sort != self);
         all.nth(1).copied().unwrap_or(self)
+    }
+}
+
+impl Totals {
+    /// Of the collector as a whole; for a key that does not see that, of the exporters that it sees. `None` when neither
+    /// was asked for.
+    fn of(answers: &Answers) -> Option<Self> {
+        let of = |counters: &Value| Self { datagrams: sum(&counters["datagrams"]), flows: sum(&counters["flows"]) };
+        if !answers.status.is_null() {
+            return Some(of(&answers.status["counters"]));
+        }
+        let exporters = answers.exporters.as_array()?.iter().map(|exporter| of(&exporter["counters"]));
+        Some(exporters.fold(Self::default(), |sum, of| Self {
+            datagrams: sum.datagrams.saturating_add(of.datagrams),
+            flows: sum.flows.saturating_add(of.flows),
+        }))
     }
 }
 

@@ -221,6 +221,19 @@ fn a_collector_that_goes_away_is_told_and_comes_back() {
 }
 
 #[test]
+fn a_key_that_is_limited_to_senders_sees_those() {
+    let mut state = State::new("http://127.0.0.1:8080");
+    for second in 0..60 {
+        let mut answer = answers(state.question(), second);
+        (answer.status, answer.unknown) = (Value::Null, Value::Null);
+        answer.exporters.as_array_mut().unwrap().truncate(1);
+        answer.exporters[0]["counters"] = status(second)["counters"].clone();
+        state.note(Ok(answer));
+    }
+    compare_screen("limited", &state);
+}
+
+#[test]
 fn what_is_not_well_is_told() {
     let mut state = watched();
     let mut answer = answers(state.question(), 61);
