@@ -6,12 +6,14 @@
 //! | --- | --- |
 //! | [`kept`] | blocks, what exporters have announced, the state file, segments of the journal |
 //! | [`captures`] | pcap and pcapng files |
+//! | [`filters`] | filters of flows, as `/tap` takes them |
 //! | [`requests`] | requests to the REST interface: paths, queries, credentials, bodies |
 //!
 //! A body fails by panicking. None looks at a clock.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a body fails by panicking")]
 
 pub mod captures;
+pub mod filters;
 pub mod kept;
 pub mod requests;
 
@@ -33,5 +35,6 @@ pub const BODIES: &[Body] = &[
     Body { name: "state_file", run: kept::state_file, seeds: kept::state_files },
     Body { name: "journal_segment", run: kept::journal_segment, seeds: captures::segments },
     Body { name: "capture_file", run: captures::capture_file, seeds: captures::files },
+    Body { name: "filter", run: filters::filter, seeds: filters::filters },
     Body { name: "request", run: requests::request, seeds: requests::requests },
 ];

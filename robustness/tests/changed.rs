@@ -51,6 +51,11 @@ fn changed_captures_are_read_or_refused() {
 }
 
 #[test]
+fn changed_filters_are_read_or_refused() {
+    run_changed("filter");
+}
+
+#[test]
 fn changed_requests_are_answered() {
     run_changed("request");
 }
