@@ -26,6 +26,7 @@ use crate::exit_code::{ExitCode, Failure};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Receives, counts, and serves the REST interface; this is what it does without a command
+    #[command(after_help = serve::EXAMPLES)]
     Serve,
     /// Counts the export datagrams of capture files, at the times and from the sources that they were captured with
     Replay(replay::Arguments),
@@ -43,6 +44,7 @@ pub(crate) enum Command {
     /// Shows all settings and where each is from
     Config(config::Arguments),
     /// Tells whether the configuration is right and can be used, without starting
+    #[command(after_help = check_config::EXAMPLES)]
     CheckConfig,
     /// Writes man pages, completions and the reference of the configuration
     #[command(hide = true)]
@@ -98,4 +100,28 @@ impl Command {
 
 fn load(path: Option<&Path>) -> Result<Loaded, Failure> {
     Config::load(path, std::env::vars_os()).map_err(ExitCode::Config.because())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    /// The commands whose help has no examples, nor has that of the command above them.
+    fn without_examples(command: &clap::Command, above: &str, is_shown_above: bool) -> Vec<String> {
+        let path = format!("{above} {}", command.get_name());
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let is_shown = is_shown_above || help.contains("Examples:\n");
+        let below = command.get_subcommands().filter(|command| !command.is_hide_set());
+        let mut lacking: Vec<_> = below.flat_map(|command| without_examples(command, &path, is_shown)).collect();
+        if !is_shown && command.get_subcommands().next().is_none() {
+            lacking.push(path);
+        }
+        lacking
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_examples() {
+        let lacking = without_examples(&crate::Arguments::command(), "", false);
+        assert!(lacking.is_empty(), "{lacking:?}");
+    }
 }

@@ -1,13 +1,15 @@
 //! The log: lines of what happens on standard error, for people and for journald. How much of it, RUST_LOG says where it
 //! is set, else the configuration; what is logged before that is read, is logged from INFO on.
 
-use std::io::{self, IsTerminal};
+use std::env;
+use std::io;
 use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::config::LogLevel;
+use crate::colour;
+use crate::config::{Loaded, LogLevel};
 
 /// Changes the level; empty where RUST_LOG says it.
 static SET_LEVEL: OnceLock<Box<dyn Fn(LevelFilter) + Send + Sync>> = OnceLock::new();
@@ -15,11 +17,11 @@ static SET_LEVEL: OnceLock<Box<dyn Fn(LevelFilter) + Send + Sync>> = OnceLock::n
 /// Begins to log.
 pub(crate) fn to_standard_error() {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
-    let ansi = io::stderr().is_terminal();
+    let ansi = colour::is_wanted(&io::stderr());
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi).with_target(false);
     let log = log.with_filter_reloading();
-    if std::env::var_os(EnvFilter::DEFAULT_ENV).is_none_or(|filter| filter.is_empty()) {
+    if env::var_os(EnvFilter::DEFAULT_ENV).is_none_or(|filter| filter.is_empty()) {
         let handle = log.reload_handle();
         // Fails only when there is no log any more.
         let set = move |level: LevelFilter| drop(handle.reload(EnvFilter::default().add_directive(level.into())));
@@ -28,16 +30,20 @@ pub(crate) fn to_standard_error() {
     log.init();
 }
 
-/// Logs this much from now on, unless RUST_LOG says otherwise.
-pub(crate) fn set_level(level: LogLevel) {
-    let level = match level {
+/// Logs this much from now on; says so when RUST_LOG says otherwise, and counts.
+pub(crate) fn set_level(loaded: &Loaded) {
+    let level = match loaded.config.server.log_level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    if let Some(set) = SET_LEVEL.get() {
-        set(level);
+    match (SET_LEVEL.get(), env::var(EnvFilter::DEFAULT_ENV)) {
+        (Some(set), _) => set(level),
+        (None, Ok(filter)) if loaded.origins.contains_key("server.logLevel") => {
+            tracing::warn!("server.logLevel has no effect: RUST_LOG is set to {filter:?}, and counts");
+        }
+        (None, _) => {}
     }
 }

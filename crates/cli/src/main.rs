@@ -2,6 +2,7 @@
 //! variant in [`commands::Command`].
 
 mod client;
+mod colour;
 mod commands;
 mod config;
 mod exit_code;

@@ -179,3 +179,53 @@ fn all_settings_are_shown_with_their_origins_but_no_secret() {
     assert_eq!(json["server.cores"]["origin"], "default");
     assert_eq!(json.as_object().unwrap().len(), text.lines().count());
 }
+
+/// A certificate in `name.pem` with `name.key`, good for so many days from now; negative when it was.
+fn certify(directory: &Path, name: &str, days: i32) {
+    let script = format!(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=collector -days {days} \
+         -keyout {name}.key -out {name}.pem && chmod 600 {name}.key"
+    );
+    // A certificate that has expired is one of before.
+    let mut command = if days < 0 { Command::new("faketime") } else { Command::new("sh") };
+    if days < 0 {
+        command.args([&format!("{days} days"), "sh"]);
+    }
+    let script = script.replace(&format!("-days {days}"), &format!("-days {}", if days < 0 { 1 } else { days }));
+    let output = command.args(["-c", &script]).current_dir(directory).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_or_soon_will_not_be_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, days) in [("good", 90), ("soon", 5), ("expired", -10)] {
+        certify(folder.path(), name, days);
+    }
+    fs::write(folder.path().join("none.pem"), "no certificate").unwrap();
+    let tls = |certificate: &str, key: &str| {
+        check(folder.path(), &[("NETFLOW__ADMIN__TLS__CERTIFICATE", certificate), ("NETFLOW__ADMIN__TLS__KEY", key)])
+    };
+    let (text, code) = tls("good.pem", "good.key");
+    assert!(code == 0 && text.contains("ok    admin.tls: the certificate and its key can be used\n"), "{text}");
+    assert!(!text.contains("note  the certificate"), "{text}");
+    for (name, what) in [("soon", "expires at 20"), ("expired", "has expired at 20")] {
+        let (text, code) = tls(&format!("{name}.pem"), &format!("{name}.key"));
+        let expected = format!("note  the certificate {name}.pem (admin.tls.certificate) {what}");
+        assert!(code == 0 && text.contains(&expected), "{text}");
+    }
+    for (certificate, key, what) in [
+        ("good.pem", "soon.key", "soon.key does not go with good.pem"),
+        ("none.pem", "good.key", "none.pem holds no certificate in PEM (admin.tls.certificate)"),
+        ("good.pem", "good.pem", "good.pem holds no private key in PEM (admin.tls.key)"),
+        ("away.pem", "good.key", "cannot read away.pem (admin.tls.certificate): No such file"),
+        ("good.pem", "", "admin.tls.certificate and admin.tls.key belong together"),
+    ] {
+        let (text, code) = tls(certificate, key);
+        assert_eq!(code, 3, "{text}");
+        assert!(text.contains(what), "{what}\n{text}");
+    }
+    fs::set_permissions(folder.path().join("good.key"), Permissions::from_mode(0o644)).unwrap();
+    let (text, _) = tls("good.pem", "good.key");
+    assert!(text.contains("note  everybody can read the private key good.key (admin.tls.key)"), "{text}");
+}

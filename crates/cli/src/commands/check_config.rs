@@ -13,13 +13,22 @@ mod holder;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use holder::{Holder, Transport};
 
 use crate::config::{Access, Config, KEYS, Loaded, Origin, Storage};
 use crate::exit_code::{ExitCode, Failure};
-use crate::store;
+use crate::{store, tls};
+
+/// What the help shows.
+pub(crate) const EXAMPLES: &str = "\
+Prints a line for each thing that was looked at. Lines with FAULT would stop a start; the exit code is then the one that
+the start would end with.
+
+Examples:
+  netflow check-config
+  netflow check-config --config /etc/netflow/netflow.toml && systemctl reload netflow";
 
 /// How long a store on the network may take to answer.
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
@@ -54,6 +63,7 @@ pub(crate) fn run(loaded: &Loaded) -> Result<ExitCode, Failure> {
     check_file(loaded, &mut findings);
     directory::check(config, &mut findings);
     check_store(config, &mut findings);
+    check_certificate(config, &mut findings);
     check_addresses(config, &mut findings);
     match findings.first_fault {
         None => Ok(ExitCode::Success),
@@ -120,6 +130,16 @@ fn check_authority(section: &str, access: &Access, findings: &mut Findings) {
         Ok(_) => findings.fault(ExitCode::Config, &format!("{shown} holds no certificate in PEM")),
         Err(error) => findings.fault(ExitCode::Config, &format!("{shown}: {error}")),
     }
+}
+
+/// That the REST interface could be served with its certificate, and that clients would take it.
+fn check_certificate(config: &Config, findings: &mut Findings) {
+    match tls::server(&config.admin.tls) {
+        Ok(None) => {}
+        Ok(Some(_)) => findings.good("admin.tls: the certificate and its key can be used"),
+        Err(error) => findings.fault(ExitCode::Config, &format!("{error:#}")),
+    }
+    tls::warnings(&config.admin.tls, SystemTime::now()).iter().for_each(|warning| findings.note(warning));
 }
 
 fn check_addresses(config: &Config, findings: &mut Findings) {

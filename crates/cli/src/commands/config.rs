@@ -9,6 +9,11 @@ use crate::exit_code::{ExitCode, Failure};
 
 /// How to show them.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  netflow config
+  netflow config --changed
+  netflow config --json | jq '.[\"http.listen\"].value'")]
 pub(crate) struct Arguments {
     /// One JSON object: of each key its value, where it is from, and its default
     #[arg(long)]

@@ -21,6 +21,11 @@ const EXPORTER_LIMIT: usize = 65_536;
 
 /// What can be said behind `netflow decode`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  netflow decode capture.pcap | jq 'select(.flow.destinationPort == 53)'
+  netflow decode --port 2055 --summary monday.pcap tuesday.pcap
+  tcpdump -i eth0 -w - udp port 2055 | netflow decode -")]
 pub(crate) struct Arguments {
     /// Capture files, pcap or pcapng, in the order of their time; - is standard input
     ///

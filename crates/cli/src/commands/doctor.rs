@@ -19,7 +19,7 @@ mod router;
 mod traffic;
 
 use std::collections::BTreeSet;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
@@ -29,6 +29,7 @@ use finding::{Bold, Finding};
 
 use super::ask::{number, text};
 use crate::client::{Client, Connection};
+use crate::colour;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
 
@@ -128,7 +129,7 @@ impl Report {
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        let bold = Bold(io::stdout().is_terminal());
+        let bold = Bold(colour::is_wanted(&io::stdout()));
         let of = |router| self.findings.iter().filter(move |finding| finding.router() == router);
         let general = of(None).count();
         let state = if general == 0 { "well" } else { "not well" };

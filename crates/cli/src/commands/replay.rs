@@ -20,6 +20,13 @@ use crate::store;
 
 /// The captures to replay.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Only datagrams of registered senders count, by the addresses that they were captured from. Replaying the same files
+again replaces what they counted.
+
+Examples:
+  netflow replay monday.pcap tuesday.pcap
+  netflow replay --config /etc/netflow/netflow.toml capture.pcapng")]
 pub(crate) struct Arguments {
     /// pcap or pcapng files, replayed one after the other as one writer
     #[arg(required = true, value_name = "FILE")]

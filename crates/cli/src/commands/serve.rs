@@ -28,10 +28,19 @@ use crate::exit_code::{ExitCode, Failure};
 use crate::service_manager::State;
 use crate::{log, service_manager, store};
 
+/// What the help shows.
+pub(crate) const EXAMPLES: &str = "\
+It ends on SIGTERM and Ctrl-C, when everything that was received is stored. On SIGHUP it reads its configuration again.
+
+Examples:
+  netflow serve
+  netflow serve --config /etc/netflow/netflow.toml
+  NETFLOW__HTTP__LISTEN=127.0.0.1:8081 netflow serve";
+
 /// Runs until SIGTERM or SIGINT; comes back when everything that was received is stored.
 pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
+    log::set_level(&loaded);
     let Loaded { config, file, .. } = loaded;
-    log::set_level(config.server.log_level);
     match &file {
         Some(file) => tracing::info!("configuration read from {}", file.display()),
         None => tracing::info!("no configuration file: defaults and environment"),

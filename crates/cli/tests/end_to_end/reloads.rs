@@ -146,3 +146,18 @@ fn what_needs_a_restart_is_named_and_the_log_level_changes() {
     collector.wait_until_said("DEBUG request method=GET");
     assert!(!collector.path().join("elsewhere").exists());
 }
+
+#[test]
+fn a_log_level_that_has_no_effect_is_told() {
+    let started = |level: &str, filter: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
+        let collector = Collector::start_as(command.env("NETFLOW__SERVER__LOG_LEVEL", level).env("RUST_LOG", filter));
+        let said = collector.said();
+        collector.terminate();
+        said
+    };
+    let said = started("debug", "info");
+    assert!(said.contains("WARN server.logLevel has no effect: RUST_LOG is set to \"info\", and counts"), "{said}");
+    let said = started("info", "");
+    assert!(!said.contains("RUST_LOG"), "{said}");
+}

@@ -2,8 +2,7 @@
 
 mod line;
 
-use std::env;
-use std::io::{self, BufWriter, ErrorKind, IsTerminal, StdoutLock, Write};
+use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use serde_json::Value;
 
 use super::super::interrupt::Interrupt;
 use crate::client::{Client, Connection, target};
+use crate::colour;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
 use crate::table::grouped;
@@ -69,7 +69,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         }
     });
     let out = io::stdout();
-    let coloured = out.is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let coloured = colour::is_wanted(&out);
     let mut shown = Shown {
         out: BufWriter::new(out.lock()),
         layout: (!json).then(|| Layout::new(coloured)),

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::Context;
 use api::{Api, Offer, Signatures};
@@ -111,7 +112,7 @@ fn configured(interface: Api, config: &Config) -> Api {
 /// When the certificate or its key cannot be used.
 pub(super) fn offer(interface: Api, config: &Config) -> anyhow::Result<Offer> {
     let tls = tls::server(&config.admin.tls)?;
-    if let Some(warning) = tls::exposed_key(&config.admin.tls) {
+    for warning in tls::warnings(&config.admin.tls, SystemTime::now()) {
         tracing::warn!("{warning}");
     }
     Ok(Offer { router: configured(interface, config).router(), tls })

@@ -47,15 +47,15 @@ impl Running {
     }
 
     async fn try_reload(&mut self) -> anyhow::Result<()> {
-        let read = Config::load(self.file.as_deref(), env::vars_os())?.config;
-        let config = self.config.with_live_of(read.clone());
+        let loaded = Config::load(self.file.as_deref(), env::vars_os())?;
+        let config = self.config.with_live_of(loaded.config.clone());
         let keys = keys(&config).map_err(|failure| failure.error)?;
         let interface = self.interface.clone().for_keys(keys);
         let offer = offer(interface.clone(), &config)?;
         let listener = self.listener(&config)?;
         // Last: from here on, datagrams wait in sockets that must not be closed again.
         let prepared = self.collector.prepare(change(&config))?;
-        self.warn_of_restart(&read);
+        self.warn_of_restart(&loaded.config);
         self.collector.change(prepared);
         self.watched.configure(Configured::of(&self.collector, &config));
         self.interface = interface;
@@ -65,7 +65,7 @@ impl Running {
             let _ = self.listeners.send(listener).await;
         }
         self.status_log.set(config.server.statuslog, self.collector.status());
-        log::set_level(config.server.log_level);
+        log::set_level(&loaded);
         self.config = config;
         Ok(())
     }

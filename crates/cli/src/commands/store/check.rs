@@ -13,6 +13,10 @@ use crate::exit_code::{ExitCode, Failure};
 
 /// What can be said behind `netflow store check`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  netflow store check
+  netflow store check --store sqlite:/backup/netflow.sqlite")]
 pub(crate) struct Arguments {
     /// The store to check [default: the configured one]
     #[arg(long, value_name = "STORE", long_help = format!("The store to check [default: the configured one]\n\n{}", address::HELP))]

@@ -13,6 +13,11 @@ use crate::exit_code::{ExitCode, Failure};
 
 /// What can be said behind `netflow store copy`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  netflow store copy --to sqlite:/backup/netflow.sqlite
+  netflow store copy --to redis
+  netflow store copy --repair --from sqlite:/backup/netflow.sqlite --to sqlite")]
 pub(crate) struct Arguments {
     /// The store to copy [default: the configured one]
     #[arg(long, value_name = "STORE", long_help = format!("The store to copy [default: the configured one]\n\n{}", address::HELP))]

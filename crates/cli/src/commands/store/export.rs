@@ -19,6 +19,10 @@ use crate::exit_code::{ExitCode, Failure};
 
 /// What can be said behind `netflow store export`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  netflow store export --period hour --sender 192.0.2.1 --from 2026-03 --to 2026-03 > march.csv
+  netflow store export --period day --format jsonl | jq 'select(.name == \"all\")'")]
 pub(crate) struct Arguments {
     /// How long the intervals are that are counted
     #[arg(long, default_value = "day", value_parser = period())]
