@@ -107,7 +107,7 @@ impl Watch for MadeUp {
 /// One of 7 ms and one of 2 minutes.
 fn durations() -> Durations {
     let mut durations = Durations::default();
-    [7, 120_000].map(|milliseconds| durations.note(Duration::from_millis(milliseconds)));
+    [7, 120_000].into_iter().for_each(|milliseconds| durations.note(Duration::from_millis(milliseconds)));
     durations
 }
 
