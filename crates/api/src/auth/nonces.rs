@@ -4,12 +4,14 @@
 //! what is dated before the start would not do, because a request may be dated ahead of the clock and come again after
 //! it. The file is a list of records of 24 octets (8 of expiry in seconds since 1970, big-endian; the first 16 of the
 //! SHA-256 of key and nonce) that is written anew when it has grown to twice the table. It is not synced: a crash of the
-//! process loses nothing, a crash of the machine may let a request of the last minutes in once more.
+//! process loses nothing, a crash of the machine may let a request of the last minutes in once more. Each record is
+//! written at its own place, so that one of which a full disk has taken a part does not shift those behind it; when the disk
+//! takes more again, the file is written anew with what it lacks.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -39,6 +41,8 @@ struct Journal {
     path: PathBuf,
     file: File,
     records: usize,
+    /// The disk has refused a record that is in the table.
+    lacks_some: bool,
 }
 
 /// What became of a nonce.
@@ -82,24 +86,29 @@ impl Nonces {
         }
         let until = seconds.saturating_add(WINDOW_SECONDS);
         table.used.insert(mark, until);
-        if let Err(error) = table.note(mark, until, now) {
-            tracing::error!(%error, "nonces are not kept: until they are, requests may be repeated after a restart");
-        }
+        table.note(mark, until, now);
         Use::First
     }
 }
 
 impl Table {
-    fn note(&mut self, mark: Mark, until: u64, now: u64) -> io::Result<()> {
+    fn note(&mut self, mark: Mark, until: u64, now: u64) {
         let Self { used, journal } = self;
-        let Some(journal) = journal else { return Ok(()) };
-        journal.file.write_all(&record(mark, until))?;
-        journal.records += 1;
-        if journal.records >= 2 * LIMIT {
+        let Some(journal) = journal else { return };
+        let lacked_some = journal.lacks_some;
+        let mut noted = journal.append(mark, until);
+        if noted.is_ok() && (lacked_some || journal.records >= 2 * LIMIT) {
             used.retain(|_, until| *until >= now);
-            *journal = Journal::write(&journal.path, used)?;
+            noted = Journal::write(&journal.path, used).map(|anew| *journal = anew);
         }
-        Ok(())
+        match noted {
+            Ok(()) if lacked_some => tracing::info!("nonces are kept again"),
+            Err(error) if !lacked_some => {
+                journal.lacks_some = true;
+                tracing::error!(%error, "nonces are not kept: until they are, requests may be repeated after a restart");
+            }
+            _ => {}
+        }
     }
 }
 
@@ -109,9 +118,18 @@ impl Journal {
         let draft = path.with_extension("new");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         let records: Vec<u8> = used.iter().flat_map(|(mark, until)| record(*mark, *until)).collect();
-        file.write_all(&records)?;
-        fs::rename(&draft, path)?;
-        Ok(Self { path: path.to_owned(), file, records: used.len() })
+        if let Err(error) = file.write_all(&records).and_then(|()| fs::rename(&draft, path)) {
+            // Of what is written, a full disk has need.
+            let _ = fs::remove_file(&draft);
+            return Err(error);
+        }
+        Ok(Self { path: path.to_owned(), file, records: used.len(), lacks_some: false })
+    }
+
+    fn append(&mut self, mark: Mark, until: u64) -> io::Result<()> {
+        self.file.write_all_at(&record(mark, until), (self.records * RECORD) as u64)?;
+        self.records += 1;
+        Ok(())
     }
 }
 
@@ -145,6 +163,9 @@ fn read(file: File, now: u64) -> io::Result<HashMap<Mark, u64>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+    use std::process::Command;
+
     use super::*;
 
     const NOW: u64 = 1_800_000_000;
@@ -176,6 +197,55 @@ mod tests {
         drop(second);
         let third = Nonces::kept_in(&path, NOW + 2).unwrap();
         assert_eq!(third.take(b"a", "new", NOW, NOW + 2), Use::Again);
+    }
+
+    /// Runs this test again in a mount namespace of its own, where a small file system is mounted on a folder; there
+    /// gives that folder.
+    fn small_disk(test: &str, size: &str) -> Option<PathBuf> {
+        if let Some(folder) = std::env::var_os("SMALL_DISK") {
+            return Some(folder.into());
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+        let mut command = Command::new("unshare");
+        command.args(if is_root { &["--mount"][..] } else { &["--mount", "--map-root-user"] });
+        command.args([
+            "sh",
+            "-euc",
+            "mount -t tmpfs -o \"size=$1\" disk \"$SMALL_DISK\" && exec \"$0\" --exact \"$2\"",
+        ]);
+        command.arg(std::env::current_exe().unwrap()).args([size, test]).env("SMALL_DISK", folder.path());
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+        None
+    }
+
+    #[test]
+    fn a_disk_that_was_full_costs_no_nonce() {
+        let test = "auth::nonces::tests::a_disk_that_was_full_costs_no_nonce";
+        // One page: it ends in the midst of a record.
+        let Some(folder) = small_disk(test, "4k") else { return };
+        let path = folder.join("nonces");
+        let nonces = Nonces::kept_in(&path, NOW).unwrap();
+        for number in 0..200 {
+            assert_eq!(nonces.take(b"a", &number.to_string(), NOW, NOW), Use::First);
+        }
+        let length = fs::metadata(&path).unwrap().len();
+        assert!(length == 4096 && !length.is_multiple_of(RECORD as u64), "{length}");
+        // What was kept until then is good as it is.
+        assert_eq!(read(File::open(&path).unwrap(), NOW).unwrap().len(), 4096 / RECORD);
+        let room = Command::new("mount").args(["-o", "remount,size=1m"]).arg(&folder).status().unwrap();
+        assert!(room.success());
+        assert_eq!(nonces.take(b"a", "with room", NOW, NOW), Use::First);
+        assert_eq!(nonces.take(b"a", "and after it", NOW, NOW), Use::First);
+        drop(nonces);
+        let after = Nonces::kept_in(&path, NOW).unwrap();
+        let all = (0..200).map(|number| number.to_string()).chain(["with room".into(), "and after it".into()]);
+        for nonce in all {
+            assert_eq!(after.take(b"a", &nonce, NOW, NOW), Use::Again, "{nonce}");
+        }
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no draft is left");
     }
 
     #[test]
