@@ -93,6 +93,8 @@ pub struct Remembered {
     pub templates: usize,
     /// Announcements of templates that found no room.
     pub refused_templates: u64,
+    /// Templates that no data had come for and that made room for others.
+    pub displaced_templates: u64,
     /// Octets of data sets that wait for their template.
     pub pending_octets: usize,
     /// How many octets may wait.
@@ -193,20 +195,21 @@ impl Exporters {
     #[must_use]
     pub fn remembered(&self) -> Remembered {
         let exporters = self.sorted();
-        let sessions = exporters.iter().map(|(_, exporter)| {
+        let mut remembered = Remembered::default();
+        for (_, exporter) in &exporters {
             let session = &locked(&exporter.memory).session;
-            (session.template_count(), session.refused_templates())
-        });
-        let (templates, refused_templates) = sessions.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+            remembered.templates += session.template_count();
+            remembered.refused_templates += session.refused_templates();
+            remembered.displaced_templates += session.displaced_templates();
+        }
         let pending_limit = self.waiting.limit();
         Remembered {
             exporters: exporters.len(),
-            templates,
-            refused_templates,
             pending_octets: pending_limit.saturating_sub(self.waiting.free()),
             pending_limit,
             unknown: self.unknown.busiest().len(),
             unknown_limit: unknown::MOST,
+            ..remembered
         }
     }
 

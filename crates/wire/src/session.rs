@@ -163,6 +163,12 @@ impl Session {
         self.memory.templates.refused()
     }
 
+    /// How many templates that no data had come for made room for others ([`TemplateLimits`]).
+    #[must_use]
+    pub const fn displaced_templates(&self) -> u64 {
+        self.memory.templates.displaced()
+    }
+
     /// The templates and sampling rates that are known, to be kept until a later session of the same exporter address
     /// [learns](Self::learn) them: then data can be read at once, although exporters announce only every few minutes.
     #[must_use]

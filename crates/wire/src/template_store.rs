@@ -7,7 +7,13 @@
 //!
 //! **Invariant:** a new announcement of an id replaces the old one at once, also within a datagram; one that changes
 //! nothing allocates nothing. However much is announced, no more is kept than [`TemplateLimits`] says.
+//!
+//! Anybody can announce under the address of an exporter, but whoever does so to fill the store sends no data for what he
+//! announces. So where there is no room, templates that no data have come for make it, the oldest first. Those that read
+//! data stay until they are stale: a flood pushes out itself, and the exporter goes on.
 
+use std::cell::Cell;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use flow::{Protocol, Timestamp};
@@ -26,7 +32,8 @@ pub struct TemplateLimits {
     pub fields: usize,
     /// Observation domains.
     pub domains: usize,
-    /// When something of the above is exceeded, templates that were not announced again for so long make room.
+    /// When something of the above is exceeded, templates that were not announced again for so long make room, whether
+    /// data have come for them or not.
     pub stale_after: Duration,
     /// A template that was not announced again for so long is not used any more (RFC 7011, section 8.4); `None` when
     /// templates hold until the exporter starts again.
@@ -80,6 +87,8 @@ struct Learnt {
     /// Counts announcements: the highest is the newest.
     order: u64,
     announced: Timestamp,
+    /// Whether data have come for it.
+    is_used: Cell<bool>,
     template: Template,
 }
 
@@ -103,6 +112,9 @@ pub struct KnownTemplate<'s> {
 pub(crate) struct TemplateStore {
     limits: TemplateLimits,
     by_key: HashMap<TemplateKey, Vec<Learnt>>,
+    /// Under which key and port templates were learnt that no data may have come for, the oldest first. Some are used or
+    /// gone meanwhile.
+    unused: VecDeque<(TemplateKey, u16)>,
     /// How many templates each domain has.
     domains: HashMap<(Protocol, u32), usize>,
     templates: usize,
@@ -112,6 +124,8 @@ pub(crate) struct TemplateStore {
     changes: u64,
     /// Announcements that found no room.
     refused: u64,
+    /// Templates that made room for others before they were stale.
+    displaced: u64,
     /// When stale templates were last looked for, so that a flood of announcements does not make a flood of searches.
     swept: Timestamp,
 }
@@ -121,12 +135,14 @@ impl TemplateStore {
         Self {
             limits,
             by_key: HashMap::new(),
+            unused: VecDeque::new(),
             domains: HashMap::new(),
             templates: 0,
             fields: 0,
             announcements: 0,
             changes: 0,
             refused: 0,
+            displaced: 0,
             swept: Timestamp::EPOCH,
         }
     }
@@ -137,7 +153,9 @@ impl TemplateStore {
         let lives = |learnt: &&Learnt| self.limits.lives(learnt.announced, message.received);
         let same_port = learnt.iter().filter(lives).find(|learnt| learnt.port == message.exporter.port);
         let newest = || learnt.iter().filter(lives).max_by_key(|learnt| learnt.order);
-        same_port.or_else(newest).map(|learnt| &learnt.template)
+        let learnt = same_port.or_else(newest)?;
+        learnt.is_used.set(true);
+        Some(&learnt.template)
     }
 
     /// Learns what a message announces.
@@ -161,7 +179,8 @@ impl TemplateStore {
             if others + template.fields().len() <= self.limits.fields {
                 self.fields = others + template.fields().len();
                 self.changes += 1;
-                *known = Learnt { port, order, announced: message.received, template };
+                *known = Learnt { port, order, announced: message.received, is_used: Cell::new(false), template };
+                self.note_unused(key, port);
                 return Ok(());
             }
             // What it was is not true any more, whether there is room for what it is or not.
@@ -169,7 +188,7 @@ impl TemplateStore {
             self.make_room(&key, template.fields().len(), message.received)?;
             template
         } else {
-            // Before the labour of compiling: a flood of templates finds no room.
+            // Before the labour of compiling, which is in vain where there is no room.
             self.make_room(&key, with_content(fields).count(), message.received)?;
             let template = Template::compile(id, kind, numbering, fields)?;
             self.forget_oldest_port(&key);
@@ -184,8 +203,10 @@ impl TemplateStore {
             port,
             order,
             announced: message.received,
+            is_used: Cell::new(false),
             template,
         });
+        self.note_unused(key, port);
         Ok(())
     }
 
@@ -231,6 +252,11 @@ impl TemplateStore {
         self.refused
     }
 
+    /// How many templates that no data had come for made room for others.
+    pub(crate) const fn displaced(&self) -> u64 {
+        self.displaced
+    }
+
     pub(crate) const fn limits(&self) -> TemplateLimits {
         self.limits
     }
@@ -248,13 +274,14 @@ impl TemplateStore {
         }
     }
 
-    /// Keeps the ports of an id few.
+    /// Keeps the ports of an id few. Those that read data stay longest.
     fn forget_oldest_port(&mut self, key: &TemplateKey) {
         if let Some(learnt) = self.by_key.get(key)
             && learnt.len() >= PORTS_KEPT
         {
-            let oldest = learnt.iter().map(|learnt| learnt.order).min();
-            self.forget(key, |learnt| Some(learnt.order) == oldest);
+            let first = learnt.iter().min_by_key(|learnt| (learnt.is_used.get(), learnt.order));
+            let first = first.map(|learnt| learnt.order);
+            self.forget(key, |learnt| Some(learnt.order) == first);
         }
     }
 
@@ -270,11 +297,32 @@ impl TemplateStore {
                 self.forget(&key, |learnt| learnt.announced < stale);
             }
         }
-        if self.fits(key, fields) {
-            return Ok(());
+        while !self.fits(key, fields) {
+            let Some((unused, port)) = self.unused.pop_front() else {
+                self.refused += 1;
+                return Err(ErrorKind::TooManyTemplates);
+            };
+            let before = self.templates;
+            self.forget(&unused, |learnt| learnt.port == port && !learnt.is_used.get());
+            self.displaced += (before - self.templates) as u64;
         }
-        self.refused += 1;
-        Err(ErrorKind::TooManyTemplates)
+        Ok(())
+    }
+
+    /// Queues a template that is new, or is another than before. What is in the queue for nothing is thrown out when it
+    /// is as much as all templates may be.
+    fn note_unused(&mut self, key: TemplateKey, port: u16) {
+        if self.unused.len() >= self.limits.templates.saturating_mul(2) {
+            let learnt = self.by_key.iter().flat_map(|(key, learnt)| learnt.iter().map(move |learnt| (key, learnt)));
+            let mut unused: Vec<_> = learnt
+                .filter(|(_, learnt)| !learnt.is_used.get())
+                .map(|(key, learnt)| (learnt.order, (*key, learnt.port)))
+                .collect();
+            unused.sort_unstable_by_key(|(order, _)| *order);
+            self.unused = unused.into_iter().map(|(_, template)| template).collect();
+            return;
+        }
+        self.unused.push_back((key, port));
     }
 
     fn fits(&self, key: &TemplateKey, fields: usize) -> bool {

@@ -320,18 +320,71 @@ fn no_more_templates_are_kept_than_the_limits_say_and_stale_ones_make_room() {
         lifetime: None,
     };
     let mut exchange = Exchange::with(SessionLimits { templates: limits, ..Default::default() });
+    // Their data come with them: each reads something, and none may go.
+    let used = |packet: NetflowV9, template: &TemplateSpec| {
+        let record = numbers(template, &vec![1; template.fields.len()]);
+        packet.template(template).data(template, &[record]).finish()
+    };
     let mut refused = 0;
     for id in 256..276 {
-        refused += exchange.send(&v9().template(&TemplateSpec::data(id, [iana(1, 4)])).finish()).errors;
+        refused += exchange.send(&used(v9(), &TemplateSpec::data(id, [iana(1, 4)]))).errors;
     }
     assert_eq!((refused, exchange.session.templates().count()), (10, 10));
     let decoded = exchange.send(&message().template(&TemplateSpec::data(256, vec![iana(1, 4); 95])).finish());
     assert_eq!(decoded.first_error.unwrap().kind, ErrorKind::TooManyTemplates);
     exchange.now += 601;
-    assert_eq!(exchange.send(&v9().template(&TemplateSpec::data(900, [iana(1, 4)])).finish()).errors, 0);
+    assert_eq!(exchange.send(&used(v9(), &TemplateSpec::data(900, [iana(1, 4)]))).errors, 0);
     assert_eq!(exchange.session.templates().count(), 1);
-    let refused: u32 = (0..5).map(|domain| exchange.send(&v9_of(domain).template(&bytes_only()).finish()).errors).sum();
-    assert_eq!(refused, 2);
+    let refused: u32 = (0..5).map(|domain| exchange.send(&used(v9_of(domain), &bytes_only())).errors).sum();
+    assert_eq!((refused, exchange.session.displaced_templates()), (2, 0));
+}
+
+#[test]
+fn who_forges_announcements_pushes_out_only_what_no_data_come_for() {
+    let mut exchange = Exchange::new();
+    let limits = TemplateLimits::default();
+    let first = TemplateSpec::data(256, [iana(1, 4)]);
+    exchange.send(&v9_of(7).template(&first).finish());
+    let mut expected = Vec::new();
+    for forged in 0..50_000_u32 {
+        exchange.port = 6666;
+        let template = TemplateSpec::data((256 + forged / 1000) as u16, [iana(1, 4), iana(2, 4)]);
+        // Now and then one that changes what was forged before.
+        exchange.send(&v9_of(forged % 1000).template(&template).finish());
+        exchange.send(&v9_of(1).template(&TemplateSpec::data(9999, [iana(1, 1 + (forged % 2) as u16)])).finish());
+        exchange.port = 4000;
+        let number = u64::from(forged);
+        if forged % 100 == 99 {
+            assert_eq!(
+                exchange.send(&v9_of(7).data(&first, &[numbers(&first, &[number])]).finish()).data,
+                1,
+                "{forged}"
+            );
+            expected.push(number);
+        }
+        // The exporter announces another one, and its data come some packets later.
+        let new = TemplateSpec::data(300 + (forged / 1000) as u16, [iana(2, 4), iana(1, 4)]);
+        if forged % 1000 == 500 {
+            assert_eq!(exchange.send(&v9_of(7).template(&new).finish()).errors, 0, "{forged}");
+        }
+        if forged % 1000 == 700 {
+            let decoded = exchange.send(&v9_of(7).data(&new, &[numbers(&new, &[1, number])]).finish());
+            assert_eq!(decoded.data, 1, "{forged}");
+            expected.push(number);
+        }
+        assert!(exchange.session.template_count() <= limits.templates);
+    }
+    assert_eq!(exchange.bytes(), expected);
+    assert_eq!(exchange.session.refused_templates(), 0);
+    assert!(exchange.session.displaced_templates() > 40_000, "{}", exchange.session.displaced_templates());
+    // Also where the process behind the port of the exporter is forged: of the ports of an id, one that reads stays.
+    for port in 1..1000 {
+        exchange.port = port;
+        exchange.send(&v9_of(7).template(&TemplateSpec::data(256, [iana(2, 4)])).finish());
+    }
+    exchange.port = 4000;
+    assert_eq!(exchange.send(&v9_of(7).data(&first, &[numbers(&first, &[5])]).finish()).data, 1);
+    assert_eq!(exchange.bytes().last(), Some(&5));
 }
 
 #[test]

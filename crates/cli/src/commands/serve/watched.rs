@@ -152,6 +152,8 @@ impl Watch for Watched {
         let remembered = self.exporters.remembered();
         let refused = "Template announcements that found no room";
         all.push(Counter::plain("refused_templates", refused, remembered.refused_templates));
+        let displaced = "Templates that no data had come for and that made room for others";
+        all.push(Counter::plain("displaced_templates", displaced, remembered.displaced_templates));
         let sockets = self.status.sockets().into_iter().map(|socket| Socket {
             address: socket.address,
             thread: socket.thread,
