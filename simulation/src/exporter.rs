@@ -45,8 +45,6 @@ pub struct Exporter {
     started: Timestamp,
     /// How far its clock is ahead, or behind, in seconds.
     clock_seconds: i64,
-    /// Whether that was ever something else.
-    is_clock_set: bool,
     /// Which of its templates it uses.
     layout: usize,
 }
@@ -95,20 +93,13 @@ impl Exporter {
     #[must_use]
     pub fn new(last: u8, speaks: Speaks, now: Timestamp) -> Self {
         let address = Address::new(IpAddr::from([127, 0, 0, last]), 4000);
-        Self { address, speaks, sequence: 1000, started: now, clock_seconds: 0, is_clock_set: false, layout: 0 }
+        Self { address, speaks, sequence: 1000, started: now, clock_seconds: 0, layout: 0 }
     }
 
     /// Whether its data need templates.
     #[must_use]
     pub fn has_templates(&self) -> bool {
         matches!(self.speaks, Speaks::V9 | Speaks::Ipfix)
-    }
-
-    /// Whether its templates may change. A NetFlow v9 exporter whose clock was set looks after a crash like one that has
-    /// restarted: its data wait for the next announcement, and would be read by that.
-    #[must_use]
-    pub fn may_redefine(&self) -> bool {
-        self.has_templates() && !(self.speaks == Speaks::V9 && self.is_clock_set)
     }
 
     /// It starts again: counts from 0.
@@ -118,7 +109,6 @@ impl Exporter {
 
     /// Its clock is set.
     pub fn step_clock(&mut self, random: &mut Random) {
-        self.is_clock_set = true;
         self.clock_seconds = *random.pick(&[0, 0, 1, -1, 59, -300, 3600, -3600, -86_400 * 365]);
     }
 

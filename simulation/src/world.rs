@@ -390,7 +390,7 @@ impl World {
         let waits = self.waiting().iter().any(|(exporter, _)| *exporter == which);
         let process = self.process();
         let is_journalled = process.journal.counts().missed == process.missed_before;
-        if self.exporters[which].may_redefine() && !waits && is_journalled {
+        if self.exporters[which].has_templates() && !waits && is_journalled {
             self.exporters[which].redefine();
             let announcement = self.exporters[which].announce(self.now).unwrap();
             self.take(&[(which, announcement)]);

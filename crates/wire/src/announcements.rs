@@ -3,7 +3,8 @@
 //!
 //! `docs/storage.md` has the layout to the byte. A template is kept as the export message that announces it, so what
 //! reads it again is the decoder of its protocol, within the limits of the session. The header of a NetFlow v9 message
-//! is that of the last one of its exporting process, by which a later restart of the exporter is known.
+//! is that of the last one of its exporting process, but for the uptime, which is that of the announcement: by both a later
+//! restart of the exporter is known.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -88,7 +89,7 @@ fn message(known: &KnownTemplate<'_>, restarts: &Restarts) -> Vec<u8> {
             source_id: known.domain.into(),
             sequence: last.sequence.into(),
             unix_seconds: u32::try_from(last.exported.seconds()).unwrap_or_default().into(),
-            uptime: last.uptime.into(),
+            uptime: last.uptime_at(known.announced).into(),
             ..Default::default()
         };
         NetflowV9::new(header).template(&template).finish()

@@ -5,10 +5,11 @@
 //! steps forward (NetFlow v9). Either alone is no sign: the uptime wraps after 49.7 days, clocks are set, and datagrams
 //! overtake each other. IPFIX has no uptime and gives no sign. Processes behind one address are told apart by their
 //! port; otherwise two of them would look like one that starts again and again.
-
 //!
 //! After a restart of the collector the sequence number that is remembered may be an old one. Then the sign is that the
-//! exporter started after the last of its messages that is remembered: it was another process that announced.
+//! exporter started after the last of its messages that is remembered: it was another process that announced. So it seems
+//! also when its clock was set forward or its uptime has wrapped since, but then its uptime has grown by as much as time
+//! has gone by here.
 
 use flow::Timestamp;
 use hashbrown::HashMap;
@@ -22,6 +23,10 @@ const PROCESSES_KEPT: usize = 256;
 /// By how many milliseconds the time of the start may differ between datagrams of one run: v9 export times are whole
 /// seconds, and clocks drift.
 const TOLERANCE_MILLISECONDS: u64 = 10_000;
+
+/// An exporter's uptime may run fast or slow against our clock by one part in so many: a cheap quartz does by one in ten
+/// thousand.
+const DRIFT: u64 = 8192;
 
 /// The last message of an exporting process.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,10 +46,23 @@ impl Last {
         self.exported.milliseconds().saturating_sub(u64::from(self.uptime))
     }
 
+    /// Uptime when this was received. That of a message that was received earlier.
+    pub(crate) const fn uptime_at(&self, earlier: Timestamp) -> u32 {
+        self.uptime.wrapping_sub(self.received.milliseconds().wrapping_sub(earlier.milliseconds()) as u32)
+    }
+
+    /// Whether the uptime has grown since the last message by what our clock says, modulo its wrap.
+    fn has_run_on(&self, last: &Self) -> bool {
+        let off = self.uptime_at(last.received).wrapping_sub(last.uptime);
+        let drift = self.received.milliseconds().abs_diff(last.received.milliseconds()) / DRIFT;
+        u64::from(off.min(off.wrapping_neg())) <= TOLERANCE_MILLISECONDS + drift
+    }
+
     /// Whether this message comes from a process that started after the one that sent the last message.
     fn is_of_successor(&self, last: &Self) -> bool {
         if last.remembered {
-            return self.start().saturating_sub(last.exported.milliseconds()) > TOLERANCE_MILLISECONDS;
+            let started_after = self.start().saturating_sub(last.exported.milliseconds()) > TOLERANCE_MILLISECONDS;
+            return started_after && !self.has_run_on(last);
         }
         let back = last.sequence.wrapping_sub(self.sequence);
         let stepped_back = back > 0 && back < u32::MAX / 2;
@@ -153,6 +171,41 @@ mod tests {
             !again.note(&message(601, 1_200_000, 5)),
             "from the first message on, the sequence has to step back too"
         );
+    }
+
+    #[test]
+    fn a_clock_that_was_set_and_an_uptime_that_wrapped_are_no_other_process() {
+        // Received and exported in seconds, uptime in milliseconds.
+        let message = |received, exported, uptime: u64| Message {
+            protocol: Protocol::NetflowV9,
+            exporter: Exporter::new([192, 0, 2, 1].into(), 1),
+            received: Timestamp::from_seconds(received),
+            exported: Timestamp::from_seconds(exported),
+            domain: 0,
+            sequence: 1,
+            uptime: Some(uptime as u32),
+        };
+        let mut remembered = Restarts::default();
+        remembered.note(&message(1_000_000, 1_000_000, 600_000));
+        remembered.remember();
+        let says = |next: &Message| remembered.clone().note(next);
+        let day = 86_400;
+        for seconds in [1, 5, 3600, day, 49 * day, 60 * day, 400 * day] {
+            let (now, uptime) = (1_000_000 + seconds, 600_000 + seconds * 1000);
+            for ahead in [0, 60, 3600, day, 365 * day] {
+                assert!(!says(&message(now, now + ahead, uptime)), "{seconds} s later, {ahead} s ahead");
+            }
+            assert!(!says(&message(now, now + 3600, uptime + seconds / 10)), "its quartz is a bad one");
+            // Started anew after a third of the time, or just now.
+            for after in [seconds / 3, seconds.saturating_sub(30)].into_iter().filter(|after| *after >= 30) {
+                let uptime = (seconds - after) * 1000;
+                assert!(says(&message(now, now, uptime)), "{seconds} s later, started {after} s after it");
+                assert!(says(&message(now, now + 3600, uptime)), "{seconds} s later, and its clock was set");
+            }
+        }
+        // Our own clock was set meanwhile: then the exporter's has to do.
+        assert!(!says(&message(1_003_700, 1_000_100, 700_000)));
+        assert!(says(&message(1_003_700, 1_000_100, 50_000)));
     }
 
     #[test]
