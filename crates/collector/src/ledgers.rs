@@ -123,7 +123,11 @@ fn sides(counted: &Counted, found: &Found, flushes: &FlushCounts) -> Vec<Ledger>
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+    use crate::status::locked;
 
     #[test]
     fn what_does_not_balance_is_counted_once_for_each_change() {
@@ -143,6 +147,39 @@ mod tests {
         assert_eq!(check(&counted), (vec![("datagrams", -1)], 2));
         counted.read = 10;
         assert_eq!(check(&counted), (vec![], 2));
+    }
+
+    /// What a log says.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            locked(&self.0).write(octets)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_does_not_balance_is_told_once_by_its_name_and_difference() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let counted = Counted { read: 9, ..Counted::default() };
+        tracing::subscriber::with_default(subscriber, || {
+            let mut ledgers = Ledgers::default();
+            for _ in 0..2 {
+                ledgers.check(&counted, &Found::default(), &FlushCounts::default(), Timestamp::EPOCH);
+            }
+        });
+        let said = String::from_utf8(locked(&log.0).clone()).unwrap();
+        assert_eq!(said.lines().count(), 1, "{said}");
+        for part in ["ERROR", "does not balance: read 9, fates of datagrams 0", "ledger=\"datagrams\" difference=9"] {
+            assert!(said.contains(part), "{said}");
+        }
     }
 
     #[test]
