@@ -21,8 +21,9 @@ use flow::{Exporter, Timestamp};
 use storage::memory::Memory;
 use storage::totals::totals;
 use storage::{Store, WriterState};
+use wire::encode::{self, NetflowV9, TemplateSpec};
 use wire::netflow_v5::{Header, Record};
-use wire::{Datagram, PendingBudget, SessionLimits};
+use wire::{Datagram, FieldSpecifier, PendingBudget, SessionLimits};
 use zerocopy::IntoBytes;
 
 const MONITORED: &str = "192.0.2.0/24";
@@ -178,6 +179,73 @@ async fn what_exporters_cannot_say_beyond_2106_counts_when_it_is_received() {
         *bench.expected.entry(Minute::of(received)).or_default() += 1;
     }
     bench.flush_and_maintain(YEAR_2106 + DAY).await;
+    bench.assert_exact(&Period::ALL).await;
+}
+
+/// A datagram of one flow of each version that has an uptime; the flow began a minute before it.
+fn datagrams_with_uptime(seconds: u64, uptime: u64, sequence: u32) -> Vec<Vec<u8>> {
+    let seconds = (seconds as u32).into();
+    let [uptime, first] = [uptime, uptime.wrapping_sub(60_000)].map(|it| it as u32);
+    let (source, destination) = ([198, 51, 100, 1], [192, 0, 2, 1]);
+    macro_rules! fixed {
+        ($($version:ident)*) => {[$(
+            encode::$version(
+                &wire::$version::Header { uptime: uptime.into(), unix_seconds: seconds, ..Default::default() },
+                &[wire::$version::Record {
+                    source,
+                    destination,
+                    octets: 100.into(),
+                    packets: 2.into(),
+                    first: first.into(),
+                    last: uptime.into(),
+                    ..Default::default()
+                }],
+            ),
+        )*]};
+    }
+    let mut datagrams = fixed!(netflow_v1 netflow_v5 netflow_v7).to_vec();
+    // Scheme 7: both ends, packets, octets, first, last.
+    let record = [destination, source, 2_u32.to_be_bytes(), 100_u32.to_be_bytes(), first.to_be_bytes()].concat();
+    let record = [record, uptime.to_be_bytes().to_vec(), vec![0; 16]].concat();
+    let header = wire::netflow_v8::Header {
+        uptime: uptime.into(),
+        unix_seconds: seconds,
+        aggregation: 7,
+        aggregation_version: 2,
+        ..Default::default()
+    };
+    datagrams.push(encode::netflow_v8(&header, &[record]));
+    let elements = [(12, 4), (8, 4), (1, 4), (22, 4), (21, 4)];
+    let template = TemplateSpec::data(256, elements.map(|(id, length)| FieldSpecifier::iana(id, length)));
+    let header = wire::netflow_v9::Header {
+        uptime: uptime.into(),
+        unix_seconds: seconds,
+        sequence: sequence.into(),
+        ..Default::default()
+    };
+    let record = [destination, source, 100_u32.to_be_bytes(), first.to_be_bytes(), uptime.to_be_bytes()].concat();
+    let packet = NetflowV9::new(header);
+    // Its template is announced once, before the uptime wraps.
+    let packet = if sequence == 0 { packet.template(&template) } else { packet };
+    datagrams.push(packet.data(&template, &[record]).finish());
+    datagrams
+}
+
+/// After 49.7 days the uptime begins at 0 again, and flows have begun later than they ended: their minute is that of the
+/// export all the same, and the exporter has not started again.
+#[tokio::test]
+async fn an_uptime_that_wraps_moves_no_flow() {
+    let mut bench = Bench::new(Keep::default()).await;
+    for second in 0..240 {
+        let (seconds, uptime) = (BEGUN + second, (1 << 32) - 120_500 + 1000 * second);
+        for payload in datagrams_with_uptime(seconds, uptime, second as u32) {
+            let received = Timestamp::from_seconds(seconds);
+            bench.shard.take(&Datagram { exporter: Exporter::new(SENDER, 1), received, payload: &payload });
+            *bench.expected.entry(Minute::of(received)).or_default() += 1;
+        }
+    }
+    assert_eq!((bench.counts().missing_template_sets, bench.counts().decode_errors), (0, 0));
+    bench.flush_and_maintain(BEGUN + HOUR).await;
     bench.assert_exact(&Period::ALL).await;
 }
 
