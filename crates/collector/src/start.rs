@@ -425,10 +425,12 @@ impl FlusherThread {
         let outcome =
             self.runtime.block_on(self.pulse.during(self.flusher.flush(sealed, SystemTime::now().into(), give_up)));
         if let Err(error) = &outcome {
-            let then = if self.journal.is_some() {
-                "the next start counts it from the journal"
-            } else {
-                "what it counted is lost"
+            let then = match &self.journal {
+                None => "what it counted is lost",
+                Some(journal) if journal.is_failing() => {
+                    "the next start counts what the journal has of it, but that could not be written lately"
+                }
+                Some(_) => "the next start counts it from the journal",
             };
             tracing::error!(%error, "stopping although a flush could not be stored: {then}");
         }
