@@ -57,11 +57,12 @@ bench: test-packages
 # The simulated lives of `make soak`, by their numbers; the tests live the first 200.
 SEEDS ?= 200..5000
 
-# Stores that are away for a minute under load, floods of a million, thousands of simulated lives; the tests do less of the
-# same. Prints the figures.
+# Stores that are away for a minute under load, floods of a million, 200 kills, thousands of simulated lives; the tests do
+# less of the same. Prints the figures. An hour on two cores.
 soak: test-packages
 	SEEDS=$(SEEDS) cargo test -p simulation -- --nocapture
 	ulimit -S -n 16384; NETFLOW_OUTAGE_SECONDS=60 cargo test -p cli --test end_to_end stores -- --nocapture
+	CRASHES=200 cargo test -p cli --test end_to_end crashes -- --nocapture
 	NETFLOW_FLOOD=1000000 cargo test -p cli --test end_to_end floods -- --nocapture --test-threads 1
 
 # Writes the checked-in tables anew from their sources: look at the difference before you commit it.

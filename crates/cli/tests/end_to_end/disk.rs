@@ -2,8 +2,9 @@
 //! and everything is counted soon after the disk is back.
 //!
 //! A full disk is a real one: a tmpfs in a mount namespace of the collector's own, which takes root, or else a user
-//! namespace; it is reached from here by way of /proc. A file system that is open for writing cannot be made read-only, and
-//! no healthy one fails to sync: these the system calls pretend (`refuse.c`).
+//! namespace; it is reached from here by way of /proc. A file system that is open for writing cannot be made read-only
+//! (EBUSY; a faulty ext4 turns so by itself, and for good), and no healthy one fails to sync: these the system calls
+//! pretend (`refuse.c`).
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -16,6 +17,8 @@ use serde_json::Value;
 
 use crate::collector::{Collector, PATIENCE};
 use crate::load::{FLOWS_A_SECOND, Running, flows, register, sum, until_exact, wait};
+use crate::service::Service;
+use crate::stores;
 
 /// How long the disk refuses.
 const REFUSING: Duration = Duration::from_secs(4);
@@ -79,23 +82,47 @@ fn counter(collector: &Collector, name: &str) -> u64 {
     collector.rest("GET", "/status", "")["counters"][name].as_u64().unwrap_or_else(|| panic!("no {name}"))
 }
 
-#[test]
-fn a_full_disk_costs_nothing() {
+/// A collector with these settings on a small disk of its own, and a file there that can fill it.
+fn on_a_small_disk(settings: &[(String, String)]) -> (Collector, PathBuf) {
     let mut command = Command::new("unshare");
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
     command.args(if is_root { &["--mount"][..] } else { &["--mount", "--map-root-user"] });
     let script = "mkdir disk && mount -t tmpfs -o size=64m,mode=700 disk disk && exec \"$0\"";
     command.args(["sh", "-euc", script, env!("CARGO_BIN_EXE_netflow")]);
-    let collector = Collector::start_as(command.env("NETFLOW__DATA_DIR", "disk"));
+    command.env("NETFLOW__DATA_DIR", "disk").envs(settings.iter().cloned());
+    let collector = Collector::start_as(&mut command);
     let seen = collector.path().join("disk");
     let disk = PathBuf::from(format!("/proc/{}/root{}", collector.process(), seen.display()));
     // Where the commands and the README's function look for them.
     let keys = collector.path().join("data");
     fs::create_dir(&keys).unwrap();
     fs::copy(disk.join("keys"), keys.join("keys")).unwrap();
-    let filler = disk.join("filler");
-    let counters = ["journal_missed_datagrams", "journal_write_errors", "flush_retries"];
-    nothing_is_lost("disk full", &collector, &counters, || fill(&filler), || fs::remove_file(&filler).unwrap());
+    (collector, disk.join("filler"))
+}
+
+const OF_WRITING: [&str; 3] = ["journal_missed_datagrams", "journal_write_errors", "flush_retries"];
+
+#[test]
+fn a_full_disk_costs_nothing() {
+    let (collector, filler) = on_a_small_disk(&[]);
+    nothing_is_lost("disk full", &collector, &OF_WRITING, || fill(&filler), || fs::remove_file(&filler).unwrap());
+}
+
+#[test]
+fn a_disk_that_is_full_while_the_store_is_away_costs_nothing() {
+    let redis = Service::start("redis", 1, &[("SYNC", "always")]);
+    let (collector, filler) = on_a_small_disk(&stores::settings("redis", &redis.hosts, "netflow"));
+    let refuse = || {
+        redis.run(&["kill", "1"]);
+        // The disk has room for some flushes yet.
+        collector.wait_until_said("they wait on disk");
+        fill(&filler);
+    };
+    let agree = || {
+        redis.run(&["start"]);
+        fs::remove_file(&filler).unwrap();
+    };
+    nothing_is_lost("disk full and redis away", &collector, &OF_WRITING, refuse, agree);
 }
 
 /// Writes until there is no room.
@@ -127,8 +154,7 @@ fn tell(told: &File, what: &str) {
 #[test]
 fn a_disk_that_turns_read_only_costs_nothing() {
     let (collector, told, _directory) = refusing_when_told();
-    let counters = ["journal_missed_datagrams", "journal_write_errors", "flush_retries"];
-    nothing_is_lost("disk read-only", &collector, &counters, || tell(&told, "1"), || tell(&told, "0"));
+    nothing_is_lost("disk read-only", &collector, &OF_WRITING, || tell(&told, "1"), || tell(&told, "0"));
 }
 
 #[test]

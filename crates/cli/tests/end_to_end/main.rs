@@ -25,6 +25,7 @@ mod encryption;
 mod failover;
 mod floods;
 mod generated;
+mod journal;
 mod load;
 mod looking_on;
 mod lost_acknowledgements;
