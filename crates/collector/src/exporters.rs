@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use accounting::period::{Interval, Minute};
+use accounting::period::Interval;
 use accounting::tally::Monitored;
 use flow::{DatagramFate, Fate, FlowFate, FlowRecord, Protocol, Tallied, Timestamp};
 use wire::{Arrivals, Datagram, Decoded, PendingBudget, Record, Session, SessionLimits, Unit};
@@ -285,13 +285,7 @@ impl Exporter {
     }
 
     /// Adds what became of flows, of which so many were clamped, and looks now and then at one that matched no prefix.
-    pub(crate) fn note(
-        &self,
-        fates: &Tallied<FlowFate>,
-        clamped: u64,
-        monitored: &Monitored,
-        flows: &[(FlowRecord, Minute)],
-    ) {
+    pub(crate) fn note(&self, fates: &Tallied<FlowFate>, clamped: u64, monitored: &Monitored, flows: &[FlowRecord]) {
         if clamped > 0 {
             self.clamped.fetch_add(clamped, Ordering::Relaxed);
         }
@@ -303,13 +297,13 @@ impl Exporter {
         }
     }
 
-    fn note_unmatched(&self, due: usize, monitored: &Monitored, flows: &[(FlowRecord, Minute)]) {
+    fn note_unmatched(&self, due: usize, monitored: &Monitored, flows: &[FlowRecord]) {
         if due == 0 {
             return;
         }
-        let outside = flows.iter().filter(|(flow, _)| !is_monitored(monitored, flow)).take(due);
+        let outside = flows.iter().filter(|flow| !is_monitored(monitored, flow)).take(due);
         let mut unmatched = locked(&self.unmatched);
-        outside.for_each(|(flow, _)| unmatched.note(flow.source, flow.destination));
+        outside.for_each(|flow| unmatched.note(flow.source, flow.destination));
     }
 
     fn status(&self, address: IpAddr) -> ExporterStatus {

@@ -13,7 +13,7 @@ use accounting::tally::{NameBudget, Tally, TallyLimits};
 use arc_swap::cache::Cache;
 use flow::{DatagramFate, FlowFate, FlowRecord, Tallied, Timestamp};
 use tap::Taps;
-use wire::{Datagram, Message, Record, RecordKind, SessionLimits};
+use wire::{Datagram, Record, RecordKind, SessionLimits};
 
 use crate::admission::{Admitted, Snapshot};
 use crate::exporters::{Exporter, Exporters};
@@ -41,8 +41,8 @@ pub struct Shard {
     /// The exporters that this shard has met.
     met: HashMap<IpAddr, Arc<Exporter>>,
     taps: Taps,
-    /// The flows of one datagram, from decoding to attribution.
-    flows: Vec<(FlowRecord, Minute)>,
+    /// The flows of one datagram, from decoding to attribution, with the times that they count at.
+    flows: Vec<FlowRecord>,
     tally: Tally,
     counts: Counts,
 }
@@ -132,8 +132,8 @@ impl Shard {
         };
         // Until here, the only fate of flows is that they are events.
         counts.shown_records += flows.len() as u64 + fates.total();
-        for (flow, minute) in &*flows {
-            fates[tally.book(monitored, flow, *minute, rules.scale_samples)] += 1;
+        for flow in &*flows {
+            fates[tally.book(monitored, flow, Minute::of(flow.exported), rules.scale_samples)] += 1;
         }
         exporter.note(&fates, counts.time_clamped - clamped_before, monitored, flows);
         counts.flows.merge(&fates);
@@ -164,27 +164,29 @@ impl Shard {
     }
 }
 
-/// Keeps the flow of a record with the minute that it counts in, or says why there is none.
+/// Keeps the flow of a record, or says why there is none. A flow counts at its export time, unless the exporter's clock is
+/// too far off.
+#[inline(always)]
 fn collect(
     record: &Record<'_>,
     rules: &Rules,
-    flows: &mut Vec<(FlowRecord, Minute)>,
+    flows: &mut Vec<FlowRecord>,
     fates: &mut Tallied<FlowFate>,
     counts: &mut Counts,
 ) {
     match (record.kind, record.flow) {
         (_, Some(flow)) => {
-            let (minute, clamped) = minute_of(flow, record.message, rules.clock_limit);
-            counts.time_clamped += u64::from(clamped);
-            flows.push((*flow, minute));
+            // A push would copy it twice.
+            flows.extend_from_slice(std::slice::from_ref(flow));
+            let received = record.message.received;
+            if !flow.exported.is_within(rules.clock_limit, received) {
+                counts.time_clamped += 1;
+                if let Some(flow) = flows.last_mut() {
+                    flow.exported = received;
+                }
+            }
         }
         (RecordKind::Data, None) => fates[FlowFate::Event] += 1,
         (RecordKind::Options | RecordKind::Counters | RecordKind::Drop, None) => counts.shown_records += 1,
     }
-}
-
-/// The minute that a flow counts in: that of its export time, unless the exporter's clock is too far off.
-fn minute_of(flow: &FlowRecord, message: &Message, limit: Duration) -> (Minute, bool) {
-    let clamped = flow.exported.abs_diff(message.received) > limit;
-    (Minute::of(if clamped { message.received } else { flow.exported }), clamped)
 }

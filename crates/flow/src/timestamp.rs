@@ -61,6 +61,12 @@ impl Timestamp {
         Duration::from_nanos(self.0.abs_diff(other.0))
     }
 
+    /// Whether two points in time are no further apart than this. Nothing is divided: every flow asks it.
+    #[must_use]
+    pub const fn is_within(self, distance: Duration, of: Self) -> bool {
+        self.0.abs_diff(of.0) as u128 <= distance.as_nanos()
+    }
+
     /// This point in time moved back; stops at the epoch.
     #[must_use]
     pub fn saturating_sub(self, by: Duration) -> Self {
@@ -112,6 +118,9 @@ mod tests {
     fn arithmetic_stops_at_the_ends() {
         assert_eq!(Timestamp::from_seconds(1).saturating_sub(Duration::from_secs(2)), Timestamp::EPOCH);
         assert_eq!(Timestamp::from_seconds(u64::MAX).nanoseconds(), u64::MAX);
+        let [seven, nine] = [7, 9].map(Timestamp::from_seconds);
+        assert!(seven.is_within(Duration::from_secs(2), nine) && nine.is_within(Duration::from_secs(2), seven));
+        assert!(!seven.is_within(Duration::from_nanos(1_999_999_999), nine));
         assert_eq!(Timestamp::from_seconds(7).abs_diff(Timestamp::from_seconds(9)), Duration::from_secs(2));
     }
 }

@@ -55,8 +55,6 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
-    /// How many slots hold a number; those after them hold addresses and sections of packets.
-    pub(crate) const NUMBERS: usize = Self::SourceIpv4 as usize;
     /// How many slots there are.
     pub(crate) const COUNT: usize = Self::PacketSection as usize + 1;
     /// All slots, each at its number.
@@ -89,21 +87,6 @@ impl Slot {
         Self::FrameSection,
         Self::PacketSection,
     ];
-
-    /// Whether the slot holds an address and not a number.
-    pub(crate) const fn is_address(self) -> bool {
-        self as usize >= Self::NUMBERS && !self.is_section()
-    }
-
-    /// Whether the slot holds the head of a packet.
-    pub(crate) const fn is_section(self) -> bool {
-        matches!(self, Self::FrameSection | Self::PacketSection)
-    }
-
-    /// Octets of the address that the slot holds.
-    pub(crate) const fn address_length(self) -> usize {
-        if matches!(self, Self::SourceIpv4 | Self::DestinationIpv4) { 4 } else { 16 }
-    }
 
     /// Whether a field of this many octets can be read into the slot: an address has one length, an unsigned integer
     /// any from 1 to 8 (RFC 7011, section 6.2: reduced-size encoding).

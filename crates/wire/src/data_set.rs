@@ -6,9 +6,9 @@ use crate::datagram::Message;
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
 use crate::options::Options;
-use crate::plan::Reading;
+use crate::plan::Layout;
 use crate::record::{Record, RecordKind};
-use crate::sampling::{OfSet, Samplers};
+use crate::sampling::Samplers;
 use crate::session::Memory;
 use crate::template::{Template, TemplatedRecord};
 use crate::template_store::{Announcement, TemplateKey, TemplateStore};
@@ -82,17 +82,17 @@ fn records(
 ) -> u32 {
     let plan = template.plan();
     let kind = template.kind().record_kind();
-    let mut reading = Reading::EMPTY;
-    let mut rates = OfSet::default();
+    let mut room = Layout::EMPTY;
+    let mut rates = told.samplers.of_set(message, plan);
     let mut count = 0;
     // A template whose fields are all of no length would let a set hold records without end.
     while plan.minimum_length() > 0 && content.remaining() >= plan.minimum_length() {
-        let (start, octets) = (content.offset(), content.rest());
-        if plan.read(&mut content, &mut reading).is_none() {
+        let start = content.offset();
+        let Some(reading) = plan.read(&mut content, &mut room) else {
             report.error(start, ErrorKind::TruncatedField);
             break;
-        }
-        let octets = octets.get(..content.offset() - start).unwrap_or_default();
+        };
+        let octets = reading.record();
         let mut flow = match kind {
             RecordKind::Options => {
                 told.samplers.learn(message, plan, &reading);
@@ -101,7 +101,7 @@ fn records(
                 None
             }
             _ if plan.counts() => plan.flow(&reading, message.exported),
-            _ if plan.samples() => plan.sampled_flow(&reading, octets, message.exported),
+            _ if plan.samples() => plan.sampled_flow(&reading, message.exported),
             _ => None,
         };
         if let Some(flow) = &mut flow {

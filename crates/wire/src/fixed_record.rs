@@ -78,17 +78,18 @@ pub(crate) fn decode<R: FixedRecord>(
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) {
-    for _ in 0..count {
-        let offset = records.offset();
-        let Some(octets) = records.take(size_of::<R>()) else {
-            report.error(offset, ErrorKind::TruncatedRecords);
-            return;
-        };
+    let (count, size) = (usize::from(count), size_of::<R>());
+    let whole = count.min(records.remaining() / size);
+    let octets = records.take(whole * size).unwrap_or_default();
+    for octets in octets.chunks_exact(size) {
         let Ok(record) = R::ref_from_bytes(octets) else { return };
         let flow = FlowRecord { sampling, ..record.flow(message) };
         let content = FixedFields { octets, fields: R::FIELDS };
         visit(&Record { message, kind: RecordKind::Data, format: None, flow: Some(&flow), content: &content });
-        report.data += 1;
+    }
+    report.data += whole as u32;
+    if whole < count {
+        report.error(records.offset(), ErrorKind::TruncatedRecords);
     }
 }
 

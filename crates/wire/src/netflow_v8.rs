@@ -17,7 +17,7 @@ use crate::decoded::Decoded;
 use crate::error::ErrorKind;
 use crate::fixed_record::Meaning::{self, Address, Element, Named, Unused};
 use crate::fixed_record::{self, FixedField, FixedFields};
-use crate::plan::{Plan, Reading};
+use crate::plan::{Layout, Plan};
 use crate::record::{ElementId, Record, RecordKind};
 use crate::session::Memory;
 use crate::template::FieldSpecifier;
@@ -262,7 +262,7 @@ fn records(
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) {
-    let mut reading = Reading::EMPTY;
+    let mut room = Layout::EMPTY;
     for _ in 0..header.count.get() {
         let offset = cursor.offset();
         let Some(mut record) = cursor.section(scheme.plan.minimum_length()) else {
@@ -270,9 +270,7 @@ fn records(
             return;
         };
         let content = FixedFields { octets: record.rest(), fields: &scheme.fields };
-        if scheme.plan.read(&mut record, &mut reading).is_none() {
-            return;
-        }
+        let Some(reading) = scheme.plan.read(&mut record, &mut room) else { return };
         let flow = scheme.plan.flow(&reading, message.exported);
         let format = Some(u32::from(header.aggregation));
         visit(&Record { message, kind: RecordKind::Data, format, flow: flow.as_ref(), content: &content });

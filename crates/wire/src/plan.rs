@@ -1,8 +1,10 @@
-//! How a data record is read for accounting: a template compiled once, on arrival, into a short list of reads.
+//! How a data record is read for accounting: a template compiled once, on arrival, into the places of the few fields that
+//! accounting books ([`crate::booking`]).
 //!
-//! A plan names only the fields that accounting books ([`crate::booking`]), at fixed offsets. A template with
-//! variable-length fields is a chain of segments, each ended by one such field; a template without has a single
-//! segment, whose length is that of the record. Listing all fields is not done here but in [`crate::template`].
+//! Where all fields have a fixed length, these places are the same in each record, and reading one is a load at a known
+//! place for each value: nothing is walked and nothing is copied. A template with variable-length fields is a chain of
+//! segments, each ended by one such field; it is walked to find the places in each record anew. Listing all fields is not
+//! done here but in [`crate::template`]. docs/decisions/0006-decode.md tells what it was measured against.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,51 +18,34 @@ use crate::template::{FieldSpecifier, VARIABLE_LENGTH};
 /// A compiled template.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    segments: Box<[Segment]>,
-    /// What is read of all segments, in their order.
-    numbers: Box<[Number]>,
-    addresses: Box<[Address]>,
+    course: Course,
     /// The shortest record that the template allows, in octets; 0 when it has no content at all.
     minimum_length: u16,
     /// The slots that are filled, one bit each.
     filled: u32,
 }
 
+/// How the places of the booked fields are known.
+#[derive(Clone, Debug)]
+enum Course {
+    /// They are the same in each record.
+    Fixed(Layout),
+    /// Each record is walked.
+    Chain {
+        segments: Box<[Segment]>,
+        /// What is booked of all segments, in their order. Places count from the start of their segment.
+        booked: Box<[(Slot, Place)]>,
+    },
+}
+
 /// Fields of fixed length, and the variable-length field behind them. A template may have as many of these as it has
 /// fields, few of which are booked: hence it is small.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Segment {
     length: u16,
-    /// How many of the plan's numbers are of this segment.
-    numbers: u8,
-    /// How many of the plan's addresses are.
-    addresses: u8,
-    section: Option<Box<Section>>,
+    /// How many of the booked fields are of this segment.
+    booked: u8,
     tail: Tail,
-}
-
-/// What is to be read, while a plan is being compiled.
-#[derive(Default)]
-struct Reads {
-    numbers: Vec<Number>,
-    addresses: Vec<Address>,
-}
-
-impl Reads {
-    /// Notes that a slot is filled by the field that comes next in a segment. `None` when it cannot be.
-    fn book(&mut self, segment: &mut Segment, slot: Slot, length: u16) -> Option<()> {
-        let offset = segment.length;
-        if slot.is_section() {
-            segment.section = Some(Box::new(Section { offset: offset.into(), length: length.into(), slot }));
-        } else if slot.is_address() {
-            self.addresses.push(Address { offset, slot });
-            segment.addresses += 1;
-        } else {
-            self.numbers.push(Number::new(offset, length, slot)?);
-            segment.numbers += 1;
-        }
-        Some(())
-    }
 }
 
 /// What ends a segment.
@@ -75,115 +60,102 @@ enum Tail {
     Booked(Slot),
 }
 
-/// An unsigned integer to read.
-#[derive(Clone, Copy, Debug)]
-struct Number {
-    /// Octets from the start of the segment.
+/// Where a field stands in a record. Octets.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
     offset: u16,
-    /// 1 to 8 octets.
-    length: u8,
-    /// The bits that eight octets from the offset have too many.
-    shift: u8,
-    slot: Slot,
+    /// 0 when there is nothing to read.
+    length: u16,
 }
 
-/// An address to read.
+/// Where the fields of one record stand, by slot.
 #[derive(Clone, Copy, Debug)]
-struct Address {
-    /// Octets from the start of the segment.
-    offset: u16,
-    slot: Slot,
+pub(crate) struct Layout([Place; Slot::COUNT]);
+
+impl Layout {
+    /// There are no fields.
+    pub(crate) const EMPTY: Self = Self([Place { offset: 0, length: 0 }; Slot::COUNT]);
+
+    #[inline(always)]
+    fn place(&self, slot: Slot) -> Place {
+        self.0.get(slot as usize).copied().unwrap_or_default()
+    }
+
+    /// Notes where a field stands, so many octets behind `start`; one whose length does not fit the slot says nothing.
+    fn set(&mut self, slot: Slot, start: usize, Place { offset, length }: Place) {
+        let offset = u16::try_from(start + usize::from(offset)).ok().filter(|_| slot.accepts(length));
+        if let Some(place) = self.0.get_mut(slot as usize) {
+            *place = offset.map_or(Place::default(), |offset| Place { offset, length });
+        }
+    }
 }
 
-/// The head of a sampled packet.
+/// One record, and where its fields stand. Slots that the template does not fill read as 0.
 #[derive(Clone, Copy, Debug)]
-struct Section {
-    /// Octets from the start of the segment, or of the record once it is read.
-    offset: usize,
+pub(crate) struct Reading<'p, 'd> {
+    layout: &'p Layout,
+    /// From the start of the record as far as the set reaches: so eight octets can be read at once of most fields.
+    octets: &'d [u8],
     length: usize,
-    slot: Slot,
 }
 
-/// The values of one record, as the plan found them. Numbers of slots that the plan does not fill stay 0.
-#[derive(Clone, Debug)]
-pub(crate) struct Reading {
-    numbers: [u64; Slot::NUMBERS],
-    source: IpAddr,
-    destination: IpAddr,
-    section: Option<Section>,
-}
+impl<'d> Reading<'_, 'd> {
+    /// The octets of the record.
+    #[inline]
+    pub(crate) fn record(&self) -> &'d [u8] {
+        self.octets.get(..self.length).unwrap_or(self.octets)
+    }
 
-const NO_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-
-impl Reading {
-    pub(crate) const EMPTY: Self =
-        Self { numbers: [0; Slot::NUMBERS], source: NO_ADDRESS, destination: NO_ADDRESS, section: None };
-
-    /// The number in a slot; 0 when nothing filled it.
+    /// The number in a slot: eight octets at once are read and what belongs to the next fields is shifted out, which
+    /// needs no case for each length.
+    #[inline(always)]
     pub(crate) fn number(&self, slot: Slot) -> u64 {
-        self.numbers.get(slot as usize).copied().unwrap_or_default()
-    }
-
-    fn set_number(&mut self, slot: Slot, number: u64) {
-        if let Some(place) = self.numbers.get_mut(slot as usize) {
-            *place = number;
+        let Place { offset, length } = self.layout.place(slot);
+        let start = usize::from(offset);
+        if length == 0 {
+            return 0;
+        }
+        match self.octets.get(start..start + 8).and_then(|eight| <[u8; 8]>::try_from(eight).ok()) {
+            // By 64 less eight times the length: a shift by that and by 64 more is the same.
+            Some(eight) => u64::from_be_bytes(eight).wrapping_shr((u32::from(length) * 8).wrapping_neg()),
+            None => self.last_number(start, length.into()),
         }
     }
 
-    /// An IPv4 address that says something wins over IPv6: dual-stack templates fill the unused family with zeros.
-    fn set_address(&mut self, slot: Slot, octets: &[u8]) {
-        let address = match slot {
-            Slot::SourceIpv4 | Slot::SourceIpv6 => &mut self.source,
-            _ => &mut self.destination,
-        };
-        if let Ok(ipv4) = <[u8; 4]>::try_from(octets) {
-            if ipv4 != [0; 4] {
-                *address = IpAddr::V4(Ipv4Addr::from(ipv4));
-            }
-        } else if let Ok(ipv6) = <[u8; 16]>::try_from(octets)
-            && *address == NO_ADDRESS
+    /// A number with less than eight octets left.
+    #[cold]
+    #[inline(never)]
+    fn last_number(&self, start: usize, length: usize) -> u64 {
+        unsigned(self.octets.get(start..start + length).unwrap_or_default())
+    }
+
+    /// The address in one of two slots. An IPv4 address that says something wins over IPv6: dual-stack templates fill the
+    /// unused family with zeros.
+    #[inline(always)]
+    fn address(&self, ipv4: Slot, ipv6: Slot) -> IpAddr {
+        let address = Ipv4Addr::from_bits(self.number(ipv4) as u32);
+        if address.is_unspecified()
+            && let Place { offset, length: 16 } = self.layout.place(ipv6)
+            && let Some(octets) = self.octets.get(offset.into()..).and_then(<[u8]>::first_chunk::<16>)
         {
-            *address = IpAddr::V6(Ipv6Addr::from(ipv6));
+            return Ipv6Addr::from(*octets).into();
         }
+        address.into()
     }
 
-    /// Fills a slot from a field whose length is known only now; one that does not fit says nothing. `offset` is where
-    /// it stands in the record.
-    fn set(&mut self, slot: Slot, octets: &[u8], offset: usize) {
-        let fits = u16::try_from(octets.len()).is_ok_and(|length| slot.accepts(length));
-        if slot.is_section() {
-            self.section = fits.then_some(Section { offset, length: octets.len(), slot });
-        } else if slot.is_address() {
-            if fits {
-                self.set_address(slot, octets);
-            }
-        } else {
-            self.set_number(slot, if fits { unsigned(octets) } else { 0 });
-        }
+    /// The head of a sampled packet, the last one if there are several.
+    fn section(&self) -> Option<(LinkType, &'d [u8])> {
+        let sections = [(Slot::FrameSection, LinkType::Ethernet), (Slot::PacketSection, LinkType::Ip)];
+        let sections = sections.map(|(slot, link)| (self.layout.place(slot), link));
+        let (Place { offset, length }, link) =
+            sections.into_iter().filter(|(place, _)| place.length > 0).max_by_key(|(place, _)| place.offset)?;
+        Some((link, self.octets.get(offset.into()..)?.get(..length.into())?))
     }
 }
 
 /// An unsigned integer of up to eight octets (RFC 7011, section 6.2: any length up to that of the type).
 pub(crate) fn unsigned(octets: &[u8]) -> u64 {
     octets.iter().fold(0, |number, &octet| number << 8 | u64::from(octet))
-}
-
-impl Number {
-    /// `None` when the length is not one that a number can have.
-    fn new(offset: u16, length: u16, slot: Slot) -> Option<Self> {
-        let length = u8::try_from(length).ok().filter(|length| (1..=8).contains(length))?;
-        Some(Self { offset, length, shift: 64 - 8 * length, slot })
-    }
-
-    /// The value, read from octets that begin with the segment and reach beyond it as far as the set does: eight
-    /// octets at once are read and what belongs to the next fields is shifted out, which needs no case for each length.
-    fn value(self, octets: &[u8]) -> u64 {
-        let start = usize::from(self.offset);
-        match octets.get(start..start + 8).and_then(|eight| <[u8; 8]>::try_from(eight).ok()) {
-            Some(eight) => u64::from_be_bytes(eight) >> self.shift,
-            None => unsigned(octets.get(start..start + usize::from(self.length)).unwrap_or_default()),
-        }
-    }
 }
 
 impl Plan {
@@ -198,34 +170,34 @@ impl Plan {
 
         let mut filled = 0;
         let mut minimum_length = 0_u16;
-        let mut segments = Vec::new();
+        let (mut segments, mut booked) = (Vec::new(), Vec::new());
         let mut segment = Segment::default();
-        let mut reads = Reads::default();
         let mut slots = slots.into_iter().peekable();
-        for (index, field) in fields.iter().enumerate() {
+        for (index, &FieldSpecifier { length, .. }) in fields.iter().enumerate() {
             let slot = slots.next_if(|&(place, _)| place == index).map(|(_, slot)| slot);
             filled |= slot.map_or(0, |slot| 1 << slot as u32);
-            if field.length == VARIABLE_LENGTH {
+            if length == VARIABLE_LENGTH {
                 minimum_length = minimum_length.checked_add(1)?;
                 segment.tail = slot.map_or(Tail::Skipped, Tail::Booked);
                 segments.push(std::mem::take(&mut segment));
             } else {
                 if let Some(slot) = slot {
-                    reads.book(&mut segment, slot, field.length)?;
+                    booked.push((slot, Place { offset: segment.length, length }));
+                    segment.booked += 1;
                 }
-                minimum_length = minimum_length.checked_add(field.length)?;
-                segment.length = segment.length.checked_add(field.length)?;
+                minimum_length = minimum_length.checked_add(length)?;
+                segment.length = segment.length.checked_add(length)?;
             }
         }
-        segments.push(segment);
-        let Reads { numbers, addresses } = reads;
-        Some(Self {
-            segments: segments.into(),
-            numbers: numbers.into(),
-            addresses: addresses.into(),
-            minimum_length,
-            filled,
-        })
+        let course = if segments.is_empty() {
+            let mut layout = Layout::EMPTY;
+            booked.into_iter().for_each(|(slot, place)| layout.set(slot, 0, place));
+            Course::Fixed(layout)
+        } else {
+            segments.push(segment);
+            Course::Chain { segments: segments.into(), booked: booked.into() }
+        };
+        Some(Self { course, minimum_length, filled })
     }
 
     /// The shortest record that the template allows, in octets; 0 when no record has any content.
@@ -260,50 +232,28 @@ impl Plan {
             || self.fills(Slot::ReversePackets)
     }
 
-    /// Reads one record and moves behind it. `None`, and nothing to rely on, when it reaches beyond the set. All
-    /// records that are read into one `Reading` must be of one plan.
-    pub(crate) fn read(&self, cursor: &mut Cursor<'_>, reading: &mut Reading) -> Option<()> {
-        let record = cursor.offset();
-        reading.source = NO_ADDRESS;
-        reading.destination = NO_ADDRESS;
-        reading.section = None;
-        let (mut numbers, mut addresses) = (&*self.numbers, &*self.addresses);
-        for segment in &self.segments {
-            let to_end = cursor.rest();
-            let start = cursor.offset() - record;
-            let octets = cursor.take(usize::from(segment.length))?;
-            for number in numbers.split_off(..usize::from(segment.numbers)).unwrap_or_default() {
-                reading.set_number(number.slot, number.value(to_end));
+    /// Finds one record and moves behind it. `None`, and nothing to rely on, when it reaches beyond the set. `room` is for
+    /// the places of a record whose fields are not where they were in the one before.
+    #[inline]
+    pub(crate) fn read<'p, 'd>(&'p self, cursor: &mut Cursor<'d>, room: &'p mut Layout) -> Option<Reading<'p, 'd>> {
+        let (start, octets) = (cursor.offset(), cursor.rest());
+        let layout = match &self.course {
+            Course::Fixed(layout) => {
+                cursor.skip(self.minimum_length())?;
+                layout
             }
-            for address in addresses.split_off(..usize::from(segment.addresses)).unwrap_or_default() {
-                let start = usize::from(address.offset);
-                let octets = octets.get(start..start + address.slot.address_length());
-                reading.set_address(address.slot, octets.unwrap_or_default());
+            Course::Chain { segments, booked } => {
+                walk(segments, booked, cursor, room)?;
+                room
             }
-            if let Some(section) = &segment.section {
-                reading.section = Some(Section { offset: start + section.offset, ..**section });
-            }
-            match segment.tail {
-                Tail::End => {}
-                Tail::Skipped => {
-                    variable(cursor)?;
-                }
-                Tail::Booked(slot) => {
-                    let octets = variable(cursor)?;
-                    let offset = cursor.offset() - record - octets.len();
-                    reading.set(slot, octets, offset);
-                }
-            }
-        }
-        Some(())
+        };
+        Some(Reading { layout, octets, length: cursor.offset() - start })
     }
 
     /// The flow of the packet whose head a record carries, for templates that count nothing; `None` when there is no
-    /// IP header to be seen. `record` is the octets that were read last.
-    pub(crate) fn sampled_flow(&self, reading: &Reading, record: &[u8], exported: Timestamp) -> Option<FlowRecord> {
-        let Section { offset, length, slot } = reading.section?;
-        let octets = record.get(offset..offset + length)?;
-        let link = if slot == Slot::FrameSection { LinkType::Ethernet } else { LinkType::Ip };
+    /// IP header to be seen.
+    pub(crate) fn sampled_flow(&self, reading: &Reading<'_, '_>, exported: Timestamp) -> Option<FlowRecord> {
+        let (link, octets) = reading.section()?;
         let headers = Headers::parse(link, octets);
         let bytes = headers.ip.map(|ip| u64::from(ip.total_length))?;
         let mut flow = FlowRecord::empty(exported);
@@ -312,7 +262,8 @@ impl Plan {
     }
 
     /// The flow that a record reports; `None` when it carries no counter to book, or is an event without new bytes.
-    pub(crate) fn flow(&self, reading: &Reading, exported: Timestamp) -> Option<FlowRecord> {
+    #[inline(always)]
+    pub(crate) fn flow(&self, reading: &Reading<'_, '_>, exported: Timestamp) -> Option<FlowRecord> {
         let number = |slot| reading.number(slot);
         let mut forward =
             Counters { bytes: number(Slot::ForwardBytes), packets: number(Slot::ForwardPackets), flows: 1 };
@@ -320,9 +271,11 @@ impl Plan {
             forward.bytes = number(Slot::PostBytes);
             forward.packets = number(Slot::PostPackets);
         }
-        let mut reverse =
-            Counters { bytes: number(Slot::ReverseBytes), packets: number(Slot::ReversePackets), flows: 0 };
-        reverse.flows = u64::from(!reverse.is_zero());
+        let mut reverse = Counters::ZERO;
+        if self.fills(Slot::ReverseBytes) || self.fills(Slot::ReversePackets) {
+            (reverse.bytes, reverse.packets) = (number(Slot::ReverseBytes), number(Slot::ReversePackets));
+            reverse.flows = u64::from(!reverse.is_zero());
+        }
         if self.fills(Slot::FirewallEvent) {
             let quiet = forward.bytes == 0 && forward.packets == 0 && reverse.is_zero();
             if quiet || !is_counting_event(number(Slot::FirewallEvent)) {
@@ -334,8 +287,8 @@ impl Plan {
         }
         // A field that is wider than its type, against the registry, keeps its low bits.
         Some(FlowRecord {
-            source: reading.source,
-            destination: reading.destination,
+            source: reading.address(Slot::SourceIpv4, Slot::SourceIpv6),
+            destination: reading.address(Slot::DestinationIpv4, Slot::DestinationIpv6),
             protocol: number(Slot::Protocol) as u8,
             source_port: number(Slot::SourcePort) as u16,
             destination_port: number(Slot::DestinationPort) as u16,
@@ -346,6 +299,32 @@ impl Plan {
             ..FlowRecord::empty(exported)
         })
     }
+}
+
+/// Walks the chain of a record and notes where the booked fields stand in it.
+fn walk(
+    segments: &[Segment],
+    mut booked: &[(Slot, Place)],
+    cursor: &mut Cursor<'_>,
+    layout: &mut Layout,
+) -> Option<()> {
+    let record = cursor.offset();
+    *layout = Layout::EMPTY;
+    for segment in segments {
+        let start = cursor.offset() - record;
+        cursor.skip(segment.length.into())?;
+        for &(slot, place) in booked.split_off(..segment.booked.into()).unwrap_or_default() {
+            layout.set(slot, start, place);
+        }
+        if segment.tail != Tail::End {
+            let length = variable(cursor)?.len();
+            if let Tail::Booked(slot) = segment.tail {
+                let length = u16::try_from(length).unwrap_or(0);
+                layout.set(slot, cursor.offset() - record - usize::from(length), Place { offset: 0, length });
+            }
+        }
+    }
+    Some(())
 }
 
 /// firewallEvent 2 (flow deleted) and 5 (flow update) report bytes since the last report; 1 (created), 3 (denied) and

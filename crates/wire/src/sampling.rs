@@ -32,10 +32,12 @@ pub struct Sampler {
 }
 
 /// What the records of one set have in common.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct OfSet {
-    /// The sampler of the last record and what was found for it, so that it is looked up once.
-    last: Option<(u64, Sampling)>,
+    /// The sampler of the last record, 0 where records name none.
+    sampler: u64,
+    /// What was found for it, so that it is looked up once.
+    sampling: Sampling,
     /// Rates that came in the wrong byte order.
     pub(crate) corrected: u32,
 }
@@ -55,7 +57,7 @@ pub(crate) struct Samplers {
 
 impl Samplers {
     /// Learns from an options data record, if it says anything about sampling.
-    pub(crate) fn learn(&mut self, message: &Message, plan: &Plan, reading: &Reading) {
+    pub(crate) fn learn(&mut self, message: &Message, plan: &Plan, reading: &Reading<'_, '_>) {
         let Some(rate) = told(reading) else { return };
         let sampler = plan.fills(Slot::SamplerId).then(|| reading.number(Slot::SamplerId));
         self.set((message.protocol, message.domain), sampler, rate);
@@ -109,8 +111,16 @@ impl Samplers {
         self.changes
     }
 
+    /// Before the records of a set of this template are read.
+    pub(crate) fn of_set(&self, message: &Message, plan: &Plan) -> OfSet {
+        let sampler = plan.fills(Slot::SamplerId).then_some(0);
+        let sampling = self.learnt((message.protocol, message.domain), sampler);
+        OfSet { sampler: 0, sampling, corrected: 0 }
+    }
+
     /// The rate of a flow record.
-    pub(crate) fn of(&self, message: &Message, plan: &Plan, reading: &Reading, set: &mut OfSet) -> Sampling {
+    #[inline]
+    pub(crate) fn of(&self, message: &Message, plan: &Plan, reading: &Reading<'_, '_>, set: &mut OfSet) -> Sampling {
         if plan.tells_sampling()
             && let Some(told) = told(reading)
         {
@@ -119,20 +129,20 @@ impl Samplers {
             return Sampling { rate, source: SamplingSource::Record };
         }
         let sampler = reading.number(Slot::SamplerId);
-        if let Some((last, sampling)) = set.last
-            && last == sampler
-        {
-            return sampling;
+        if sampler != set.sampler {
+            set.sampler = sampler;
+            set.sampling = self.learnt((message.protocol, message.domain), Some(sampler));
         }
-        let domain = (message.protocol, message.domain);
-        let learnt = if plan.fills(Slot::SamplerId) {
-            self.named.get(&(domain, sampler)).or_else(|| self.unnamed.get(&domain)).copied()
-        } else {
-            self.of_domain(domain)
+        set.sampling
+    }
+
+    /// What options data told of a sampler, or of the records of a domain that name none.
+    fn learnt(&self, domain: Domain, sampler: Option<u64>) -> Sampling {
+        let rate = match sampler {
+            Some(sampler) => self.named.get(&(domain, sampler)).or_else(|| self.unnamed.get(&domain)).copied(),
+            None => self.of_domain(domain),
         };
-        let sampling = learnt.map_or(Sampling::NONE, |rate| Sampling { rate, source: SamplingSource::Options });
-        set.last = Some((sampler, sampling));
-        sampling
+        rate.map_or(Sampling::NONE, |rate| Sampling { rate, source: SamplingSource::Options })
     }
 
     /// The rate of records that name no sampler: that of the domain, or the one that all its samplers have.
@@ -150,7 +160,7 @@ const fn in_network_order(rate: u32) -> u32 {
 }
 
 /// What a record says itself about the rate of sampling.
-fn told(reading: &Reading) -> Option<u32> {
+fn told(reading: &Reading<'_, '_>) -> Option<u32> {
     let number = |slot| reading.number(slot);
     let plain = [Slot::RandomInterval, Slot::SamplingInterval].into_iter().map(number).find(|&interval| interval > 0);
     // samplingPacketInterval packets are taken, samplingPacketSpace packets are left out (RFC 5477, section 8.2).
