@@ -60,7 +60,7 @@ fn folded_product(a: u64, b: u64) -> usize {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Amount {
     packets: u32,
-    /// [`TAKEN`] and [`WIDE`] are clear.
+    /// [`TAKEN`], [`WIDE`] and [`CARRIES`] are clear.
     rest: u64,
 }
 
@@ -99,7 +99,7 @@ const SLOTS: usize = 4;
 struct Bucket<K> {
     keys: [K; SLOTS],
     packets: [u32; SLOTS],
-    /// From the lowest bit: whether the slot is taken, whether its key has wide counters too, bytes, flows.
+    /// From the lowest bit: whether the slot is taken, whether its key has wide counters too, bytes, 0, flows, 0.
     rest: [u64; SLOTS],
 }
 
@@ -110,9 +110,11 @@ const TAKEN: u64 = 1;
 const WIDE: u64 = 2;
 const BYTES_SHIFT: u32 = 2;
 const BYTES_BITS: u32 = 46;
-const FLOWS_SHIFT: u32 = BYTES_SHIFT + BYTES_BITS;
 const MOST_BYTES: u64 = (1 << BYTES_BITS) - 1;
-const MOST_FLOWS: u64 = u64::MAX >> FLOWS_SHIFT;
+const FLOWS_SHIFT: u32 = BYTES_SHIFT + BYTES_BITS + 1;
+const MOST_FLOWS: u64 = (1 << (u64::BITS - FLOWS_SHIFT - 1)) - 1;
+/// The bits behind bytes and behind flows, which are always clear: a sum that sets one of them does not fit.
+const CARRIES: u64 = 1 << (FLOWS_SHIFT - 1) | 1 << (u64::BITS - 1);
 
 #[expect(clippy::indexing_slicing, reason = "slots are below 4: the constant index, and bit numbers of a mask of 4")]
 impl<K: MapKey> Bucket<K> {
@@ -142,11 +144,9 @@ impl<K: MapKey> Bucket<K> {
     fn add(&mut self, slot: usize, amount: Amount) -> bool {
         let rest = &mut self.rest[slot % SLOTS];
         let packets = &mut self.packets[slot % SLOTS];
-        let (sum, flows_carry) = rest.overflowing_add(amount.rest);
-        // The lowest bit of flows differs from what its addends make of it when bytes have carried into it.
-        let bytes_carry = (sum ^ *rest ^ amount.rest) >> FLOWS_SHIFT & 1 != 0;
+        let sum = rest.wrapping_add(amount.rest);
         let (packets_sum, packets_carry) = packets.overflowing_add(amount.packets);
-        if flows_carry | bytes_carry | packets_carry {
+        if sum & CARRIES != 0 || packets_carry {
             return false;
         }
         *rest = sum;
@@ -187,20 +187,25 @@ impl<K: MapKey> CounterMap<K> {
     /// Adds to the counters of a key with this hash; `true` when they are new.
     #[inline(always)]
     pub(crate) fn add(&mut self, key: K, hash: usize, amount: Amount) -> bool {
-        let mask = self.buckets.len().wrapping_sub(1);
-        let mut at = hash & mask;
-        while let Some(bucket) = self.buckets.get_mut(at) {
-            if let Some(slot) = bucket.find(key) {
-                if !bucket.add(slot, amount) {
-                    let narrow = bucket.empty(slot);
-                    self.widen(key, narrow, amount.counters());
-                }
-                return false;
+        let first = hash & self.buckets.len().wrapping_sub(1);
+        if let Some(bucket) = self.buckets.get_mut(first)
+            && let Some(slot) = bucket.find(key)
+            && bucket.add(slot, amount)
+        {
+            return false;
+        }
+        self.add_elsewhere(key, hash, amount)
+    }
+
+    /// The same for a key that is not in the first bucket that it may be in, or whose sum does not fit its slot.
+    #[inline(never)]
+    fn add_elsewhere(&mut self, key: K, hash: usize, amount: Amount) -> bool {
+        if let Some((bucket, slot)) = self.slot(key, hash) {
+            if !bucket.add(slot, amount) {
+                let narrow = bucket.empty(slot);
+                self.widen(key, narrow, amount.counters());
             }
-            if !bucket.is_full() {
-                break;
-            }
-            at = (at + 1) & mask;
+            return false;
         }
         self.insert(key, hash, amount.packets, TAKEN | amount.rest);
         true

@@ -1,7 +1,6 @@
 //! Where a flow goes, seen from a monitored prefix.
 
-use crate::prefix_table::{NONE, PrefixTable};
-use crate::table::Key;
+use crate::prefix_table::NONE;
 
 /// The direction of a flow, seen from a monitored prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,10 +49,9 @@ pub(crate) enum Ends {
     },
 }
 
-/// Where the ends of a flow are.
+/// Where a flow is, of whose ends the innermost prefixes are known; [`NONE`] where there is none.
 #[inline]
-pub(crate) fn attribute(table: &PrefixTable, source: Key, destination: Key) -> Ends {
-    let (source, destination) = (table.innermost(source), table.innermost(destination));
+pub(crate) fn attribute(source: u32, destination: u32) -> Ends {
     if source != NONE && destination != NONE {
         return Ends::Both { source, destination };
     }
@@ -72,7 +70,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::prefix_table::PrefixTable;
     use crate::samples::{crowded_address, crowded_prefix};
+    use crate::table::Key;
 
     /// The rule word by word: S and D are the prefixes that contain the source and the destination.
     fn naive(prefixes: &[Prefix], source: IpAddr, destination: IpAddr) -> Vec<(u32, Direction)> {
@@ -88,7 +88,8 @@ mod tests {
         let table = PrefixTable::new(prefixes);
         let mut seen = Vec::new();
         let mut walk = |innermost, direction| table.walk(innermost, &mut |index| seen.push((index, direction)));
-        match attribute(&table, Key::of_address(source), Key::of_address(destination)) {
+        let innermost = |address| table.innermost(Key::of_address(address));
+        match attribute(innermost(source), innermost(destination)) {
             Ends::Neither => {}
             Ends::One(innermost, direction) => walk(innermost, direction),
             Ends::Both { source, destination } => {

@@ -63,9 +63,15 @@ impl PrefixTable {
     #[inline]
     pub(crate) fn innermost(&self, address: Key) -> u32 {
         match address {
-            Key::Short(address) => self.ipv4.innermost(address),
+            Key::Short(address) => self.innermost_ipv4(address),
             Key::Long(address) => self.ipv6.innermost(address),
         }
+    }
+
+    /// The same for an IPv4 address.
+    #[inline]
+    pub(crate) fn innermost_ipv4(&self, address: u32) -> u32 {
+        self.ipv4.innermost(address)
     }
 
     /// Visits a prefix and all around it; nothing for [`NONE`].
@@ -194,7 +200,8 @@ impl<A: Address> Pieces<A> {
     #[inline]
     fn innermost(&self, address: A) -> u32 {
         let begun = match &self.parts {
-            None => self.starts.as_chunks::<LANES>().0.iter().map(|starts| count_up_to(starts, address)).sum(),
+            None => self.starts.as_chunks::<LANES>().0.iter().map(|starts| count_up_to(starts, address)).sum::<u32>()
+                as usize,
             Some(parts) => parts.begun_up_to(&self.starts, address),
         };
         let piece = begun.min(self.innermost.len()).wrapping_sub(1);
@@ -204,8 +211,8 @@ impl<A: Address> Pieces<A> {
 
 /// How many of the starts are not behind an address. There is no branch in it.
 #[inline]
-fn count_up_to<A: Address>(starts: &[A; LANES], address: A) -> usize {
-    starts.iter().map(|start| usize::from(*start <= address)).sum()
+fn count_up_to<A: Address>(starts: &[A; LANES], address: A) -> u32 {
+    starts.iter().map(|start| u32::from(*start <= address)).sum()
 }
 
 impl<A: Address> Parts<A> {

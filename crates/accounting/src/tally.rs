@@ -56,7 +56,7 @@ pub struct Monitored {
     sender: IpAddr,
     prefixes: Vec<(Prefix, GroupId)>,
     /// For each prefix, with what is around it.
-    chains: Vec<Arc<Chain>>,
+    chains: Vec<(GroupId, Arc<Chain>)>,
     table: PrefixTable,
 }
 
@@ -66,12 +66,12 @@ impl Monitored {
     pub fn new(sender: IpAddr, prefixes: &[(Prefix, GroupId)]) -> Self {
         let bare: Vec<Prefix> = prefixes.iter().map(|(prefix, _)| *prefix).collect();
         let table = PrefixTable::new(&bare);
-        let chain = |index: u32| {
+        let chain = |(index, (_, id)): (u32, &(Prefix, GroupId))| {
             let mut around = Vec::new();
             table.walk(index, &mut |index| around.extend(bare.get(index as usize)));
-            Arc::new(Chain { sender, prefixes: around.into() })
+            (*id, Arc::new(Chain { sender, prefixes: around.into() }))
         };
-        let chains = (0..).zip(&bare).map(|(index, _)| chain(index)).collect();
+        let chains = (0..).zip(prefixes).map(chain).collect();
         Self { sender, prefixes: prefixes.to_vec(), chains, table }
     }
 
@@ -165,17 +165,20 @@ impl Tally {
     /// times its sampling rate when `scale` is true. All of it is booked or nothing.
     pub fn book(&mut self, monitored: &Monitored, flow: &FlowRecord, minute: Minute, scale: bool) -> FlowFate {
         let rate = if scale { flow.sampling.rate.max(1) } else { 1 };
-        let (Some(forward), Some(reverse)) = (flow.forward.scaled(rate), flow.reverse.scaled(rate)) else {
+        let Some(forward) = flow.forward.scaled(rate) else { return FlowFate::Overflow };
+        // Few flows have one.
+        let reverse = Some(flow.reverse).filter(|reverse| !reverse.is_zero()).map(|reverse| reverse.scaled(rate));
+        if reverse == Some(None) {
             return FlowFate::Overflow;
-        };
-        if forward.is_zero() && reverse.is_zero() {
+        }
+        if forward.is_zero() && reverse.is_none() {
             return FlowFate::Event;
         }
         let mut matched = false;
         if !forward.is_zero() {
             matched |= self.book_way(monitored, flow, minute, forward);
         }
-        if !reverse.is_zero() {
+        if let Some(Some(reverse)) = reverse {
             matched |= self.book_way(monitored, &reversed(flow), minute, reverse);
         }
         if matched { FlowFate::Matched } else { FlowFate::Unmatched }
@@ -184,49 +187,69 @@ impl Tally {
     /// Books one way of a flow; `false` when no prefix contains its source or destination.
     #[inline]
     fn book_way(&mut self, monitored: &Monitored, flow: &FlowRecord, minute: Minute, counters: Counters) -> bool {
-        let way = Way {
-            flow,
-            source: Key::of_address(flow.source),
-            destination: Key::of_address(flow.destination),
-            counters,
-            amount: Amount::new(counters),
+        let (IpAddr::V4(source), IpAddr::V4(destination), Some(amount)) =
+            (flow.source, flow.destination, Amount::new(counters))
+        else {
+            return self.book_other_way(monitored, flow, minute, counters);
         };
-        match attribute(&monitored.table, way.source, way.destination) {
+        let (source, destination) = (source.to_bits(), destination.to_bits());
+        let table = &monitored.table;
+        let ends = attribute(table.innermost_ipv4(source), table.innermost_ipv4(destination));
+        self.book_ends(monitored, ends, minute, |tally, tables| {
+            if tally.short.push(booking(flow, source, destination, tables, amount)) {
+                tally.settle();
+            }
+        })
+    }
+
+    /// The same where not all is IPv4, or the counters fit no slot.
+    #[inline(never)]
+    fn book_other_way(&mut self, monitored: &Monitored, flow: &FlowRecord, minute: Minute, counters: Counters) -> bool {
+        let (source, destination) = (Key::of_address(flow.source), Key::of_address(flow.destination));
+        let table = &monitored.table;
+        let ends = attribute(table.innermost(source), table.innermost(destination));
+        match (source, destination, Amount::new(counters)) {
+            (Key::Long(source), Key::Long(destination), Some(amount)) => {
+                self.book_ends(monitored, ends, minute, |tally, tables| {
+                    if tally.long.push(booking(flow, source, destination, tables, amount)) {
+                        tally.settle();
+                    }
+                })
+            }
+            _ => self.book_ends(monitored, ends, minute, |tally, tables| {
+                tally.book_one(tables, flow, source, destination, counters);
+            }),
+        }
+    }
+
+    /// Books one way of a flow for the prefixes around its ends; `false` when there are none.
+    #[inline(always)]
+    fn book_ends(
+        &mut self,
+        monitored: &Monitored,
+        ends: Ends,
+        minute: Minute,
+        book: impl Fn(&mut Self, TablesId),
+    ) -> bool {
+        let (count, ends) = match ends {
             Ends::Neither => return false,
-            Ends::One(index, direction) => self.book_end(monitored, index, direction, minute, &way),
+            Ends::One(index, direction) => (1, [(index, direction); 2]),
             Ends::Both { source, destination } => {
-                self.book_end(monitored, source, Direction::OutLocal, minute, &way);
-                self.book_end(monitored, destination, Direction::InLocal, minute, &way);
+                (2, [(source, Direction::OutLocal), (destination, Direction::InLocal)])
+            }
+        };
+        for (index, direction) in ends.into_iter().take(count) {
+            if let Some((id, chain)) = monitored.chains.get(index as usize)
+                && let Some(tables) = self.open(*id, minute, chain, direction)
+            {
+                book(self, tables);
             }
         }
         true
     }
 
-    /// Books one way of a flow for the prefix around one of its ends.
-    #[inline]
-    fn book_end(&mut self, monitored: &Monitored, index: u32, direction: Direction, minute: Minute, way: &Way<'_>) {
-        let index = index as usize;
-        let Some(((_, id), chain)) = monitored.prefixes.get(index).zip(monitored.chains.get(index)) else { return };
-        let Some(tables) = self.open(*id, minute, chain, direction) else { return };
-        let &Way { flow, source, destination, counters, amount } = way;
-        match (source, destination, amount) {
-            (Key::Short(source), Key::Short(destination), Some(amount)) => {
-                if self.short.push(booking(flow, source, destination, tables, amount)) {
-                    self.settle();
-                }
-            }
-            (Key::Long(source), Key::Long(destination), Some(amount)) => {
-                if self.long.push(booking(flow, source, destination, tables, amount)) {
-                    self.settle();
-                }
-            }
-            // Addresses of two families in one flow, or counters that fit no slot.
-            _ => self.book_one(tables, flow, source, destination, counters),
-        }
-    }
-
     /// The tables of a direction, which are opened when they are not open yet.
-    #[inline]
+    #[inline(always)]
     fn open(&mut self, id: GroupId, minute: Minute, chain: &Arc<Chain>, direction: Direction) -> Option<TablesId> {
         let place = id.0 as usize;
         if place >= self.groups.len() {
@@ -393,16 +416,6 @@ impl Tally {
         self.names.set(0);
         self.folded = 0;
     }
-}
-
-/// One way of a flow, ready to be booked.
-struct Way<'f> {
-    flow: &'f FlowRecord,
-    source: Key,
-    destination: Key,
-    counters: Counters,
-    /// The same, when it fits.
-    amount: Option<Amount>,
 }
 
 /// What a flow is booked as in these tables.
