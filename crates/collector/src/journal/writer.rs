@@ -35,37 +35,48 @@ pub struct Writer {
     /// Records that are not written yet.
     octets: Vec<u8>,
     datagrams: u64,
+    /// Datagrams that will not be written, to be told.
+    missed: u64,
 }
 
 impl Writer {
     pub(super) fn new(journal: Arc<Journal>, shard: u16, flush: FlushNumber) -> Self {
         let name = SegmentName { flush, shard, part: 0 };
-        Self { journal, name, open: None, octets: Vec::new(), datagrams: 0 }
+        Self { journal, name, open: None, octets: Vec::new(), datagrams: 0, missed: 0 }
     }
 
     /// Takes a datagram that is counted in the current flush. It is written by the next [`commit`](Self::commit).
     pub fn take(&mut self, received: Timestamp, source: SocketAddr, destination: SocketAddr, payload: &[u8]) {
+        // What will not be written need not be copied and summed.
+        if self.journal.resting.load(Ordering::Relaxed) {
+            self.missed += 1;
+            return;
+        }
         match frame::append(&mut self.octets, received, source, destination, payload) {
             Ok(_) => self.datagrams += 1,
             // Received behind the year 2106, or longer than an IP packet may be.
-            Err(_) => self.journal.missed(1),
+            Err(_) => self.missed += 1,
         }
     }
 
     /// Writes what was taken. When the disk refuses, it is missed.
     pub fn commit(&mut self) {
-        if self.octets.is_empty() {
-            return;
-        }
         let datagrams = std::mem::take(&mut self.datagrams);
-        if self.journal.resting.load(Ordering::Relaxed) {
-            self.journal.missed(datagrams);
+        let mut refused = None;
+        if self.octets.is_empty() || self.journal.resting.load(Ordering::Relaxed) {
+            self.missed += datagrams;
         } else if let Err(error) = self.write(datagrams) {
+            self.missed += datagrams;
             self.give_up_on_segment();
-            self.journal.missed(datagrams);
-            self.journal.rest(&self.name, &error);
+            refused = Some(error);
         }
         self.octets.clear();
+        if self.missed > 0 {
+            self.journal.missed(std::mem::take(&mut self.missed));
+        }
+        if let Some(error) = refused {
+            self.journal.rest(&self.name, &error);
+        }
     }
 
     fn write(&mut self, datagrams: u64) -> io::Result<()> {
