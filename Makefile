@@ -58,7 +58,7 @@ bench: test-packages
 SEEDS ?= 200..5000
 
 # Stores that are away for a minute under load, floods of a million, 200 kills, thousands of simulated lives; the tests do
-# less of the same. Prints the figures. An hour on two cores.
+# less of the same. Prints the figures. About half an hour on two cores.
 soak: test-packages
 	SEEDS=$(SEEDS) cargo test -p simulation -- --nocapture
 	ulimit -S -n 16384; NETFLOW_OUTAGE_SECONDS=60 cargo test -p cli --test end_to_end stores -- --nocapture
