@@ -56,8 +56,10 @@ fn folded_product(a: u64, b: u64) -> usize {
     (product as u64 ^ (product >> 64) as u64) as usize
 }
 
-/// What is added to a counter, as it stands in a slot. Prepared once for all tables that it is added to.
+/// What is added to a counter, as it stands in a slot. Prepared once for all tables that it is added to. Packed, because
+/// it stands in what is kept of each flow.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(packed(4))]
 pub(crate) struct Amount {
     packets: u32,
     /// [`TAKEN`], [`WIDE`] and [`CARRIES`] are clear.
@@ -77,6 +79,14 @@ impl Amount {
     pub(crate) fn counters(self) -> Counters {
         let bytes = self.rest >> BYTES_SHIFT & MOST_BYTES;
         Counters { bytes, packets: self.packets.into(), flows: self.rest >> FLOWS_SHIFT }
+    }
+
+    /// The sum; `None` when it does not fit a slot. Keeps [`TAKEN`] and [`WIDE`] as they are in `self`.
+    #[inline(always)]
+    pub(crate) fn plus(self, more: Self) -> Option<Self> {
+        let rest = self.rest.wrapping_add(more.rest);
+        let (packets, packets_carry) = self.packets.overflowing_add(more.packets);
+        if rest & CARRIES != 0 || packets_carry { None } else { Some(Self { packets, rest }) }
     }
 }
 
@@ -142,15 +152,10 @@ impl<K: MapKey> Bucket<K> {
     /// Adds to a slot that is taken; `false` when the sum does not fit, and then nothing is added.
     #[inline(always)]
     fn add(&mut self, slot: usize, amount: Amount) -> bool {
-        let rest = &mut self.rest[slot % SLOTS];
-        let packets = &mut self.packets[slot % SLOTS];
-        let sum = rest.wrapping_add(amount.rest);
-        let (packets_sum, packets_carry) = packets.overflowing_add(amount.packets);
-        if sum & CARRIES != 0 || packets_carry {
-            return false;
-        }
-        *rest = sum;
-        *packets = packets_sum;
+        let old = Amount { packets: self.packets[slot % SLOTS], rest: self.rest[slot % SLOTS] };
+        let Some(sum) = old.plus(amount) else { return false };
+        self.rest[slot % SLOTS] = sum.rest;
+        self.packets[slot % SLOTS] = sum.packets;
         true
     }
 

@@ -70,6 +70,31 @@ pub(crate) struct Rows {
     pub(crate) truncated: bool,
 }
 
+impl Rows {
+    /// Nothing; the room stays.
+    pub(crate) fn clear(&mut self) {
+        self.short.clear();
+        self.long.clear();
+        (self.other, self.truncated) = (Counters::ZERO, false);
+    }
+
+    /// Brings rows that were put in any order, equal values apart, into order, each value once.
+    pub(crate) fn sum_up(&mut self) {
+        add_up(&mut self.short);
+        add_up(&mut self.long);
+    }
+
+    /// Folds the smallest into `other` where there are more than the limit.
+    pub(crate) fn fold(&mut self, limit: usize) {
+        if self.short.len() + self.long.len() > limit {
+            let mut table = Table::default();
+            table.merge(self);
+            table.fold(limit, &mut FoldRoom::default());
+            table.put_rows(self);
+        }
+    }
+}
+
 impl Table {
     /// Adds to a counter; `true` when the table had not had it before.
     pub(crate) fn add(&mut self, key: Key, counters: Counters) -> bool {
@@ -216,22 +241,19 @@ impl Table {
 
     /// Everything, sorted.
     pub(crate) fn rows(&self) -> Rows {
-        Rows {
-            short: sorted(&self.short),
-            long: self.long.as_deref().map(sorted).unwrap_or_default(),
-            other: self.other(),
-            truncated: self.truncated(),
-        }
+        let mut rows = Rows::default();
+        self.put_rows(&mut rows);
+        rows
     }
 
-    /// Everything, sorted, folded to a limit.
-    pub(crate) fn folded_rows(&self, limit: usize) -> Rows {
-        if self.len() <= limit {
-            return self.rows();
+    /// Puts everything, sorted, in place of what the rows are.
+    pub(crate) fn put_rows(&self, rows: &mut Rows) {
+        rows.clear();
+        sort_into(&mut rows.short, &self.short);
+        if let Some(long) = &self.long {
+            sort_into(&mut rows.long, long);
         }
-        let mut folded = self.clone();
-        folded.fold(limit, &mut FoldRoom::default());
-        folded.rows()
+        (rows.other, rows.truncated) = (self.other(), self.truncated());
     }
 
     /// Forgets everything and keeps room for about as much as there was.
@@ -266,9 +288,19 @@ fn about(bytes: u64) -> usize {
     ((below as usize) << SIZE_BITS) + (bytes >> below) as usize
 }
 
-fn sorted<K: MapKey>(map: &CounterMap<K>) -> Vec<(K, Counters)> {
-    let mut rows = Vec::with_capacity(map.len());
+fn sort_into<K: MapKey>(rows: &mut Vec<(K, Counters)>, map: &CounterMap<K>) {
+    rows.reserve_exact(map.len());
     map.each(|key, counters| rows.push((key, counters)));
     rows.sort_unstable_by_key(|(key, _)| *key);
-    rows
+}
+
+fn add_up<K: MapKey>(rows: &mut Vec<(K, Counters)>) {
+    rows.sort_unstable_by_key(|(key, _)| *key);
+    rows.dedup_by(|(key, counters), (kept, sum)| {
+        let equal = key == kept;
+        if equal {
+            sum.add(*counters);
+        }
+        equal
+    });
 }

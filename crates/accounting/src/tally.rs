@@ -7,6 +7,8 @@
 //! A flow is booked for the innermost of the monitored prefixes that contain one of its ends; what was booked for it is
 //! added to the prefixes around it when blocks are made. So nested prefixes cost nothing while flows come in.
 //!
+//! Flows of a prefix and direction that has few are kept as they are; tables of names are made when there are more.
+//!
 //! Memory is bounded by names. A table that has four times as many as it may is pruned to its largest; when all tallies
 //! of the process together have too many, the largest tables shrink first, so that an attack on one prefix does not cost
 //! the names of the others. What is pruned goes into the `other` of its table: sums stay exact.
@@ -15,6 +17,7 @@
 //! | --- | --- |
 //! | `budget` | how many names all tallies may hold together |
 //! | `batch` | flows that wait to be added, many at once |
+//! | `few` | the flows of prefixes that have few |
 //! | `books` | what the counters add up to |
 //! | `group` | the open minutes of a sender and prefix |
 //! | `tables` | the counters of a minute, prefix and direction |
@@ -22,11 +25,12 @@
 mod batch;
 mod books;
 mod budget;
+mod few;
 mod group;
 mod tables;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use flow::{Counters, FlowFate, FlowRecord, Prefix};
@@ -38,12 +42,12 @@ use crate::field::Field;
 use crate::period::{Interval, Minute, Period};
 use crate::prefix_table::PrefixTable;
 use crate::table::{FoldRoom, Key, Rows, Table};
-use batch::{Batch, Booking};
+use batch::{Batch, Booking, FlowKey};
 pub use books::Books;
 use budget::Claim;
 pub use budget::NameBudget;
 use group::{Chain, Group, OpenMinute};
-use tables::DirectionTables;
+use tables::{DirectionTables, Few, put_sum};
 
 /// Stands for one (sender, prefix) for the life of the process. Small and dense: the first one is 0, the next 1, and
 /// so on, because tallies find their counters by it as by an index.
@@ -109,9 +113,23 @@ impl Default for TallyLimits {
     }
 }
 
-/// Stands for the tables of one minute, prefix and direction as long as a tally keeps their room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct TablesId(u32);
+/// Stands for the tables of one minute, prefix and direction as long as a tally keeps their room. The first one is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TablesId(NonZeroU32);
+
+impl TablesId {
+    /// Where they are.
+    #[inline]
+    const fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+impl Default for TablesId {
+    fn default() -> Self {
+        Self(NonZeroU32::MIN)
+    }
+}
 
 /// The open minutes of one shard.
 #[derive(Clone, Debug)]
@@ -127,6 +145,7 @@ pub struct Tally {
     tables: Vec<DirectionTables>,
     /// Those of the tables that belong to no group.
     spare: Vec<TablesId>,
+    few: Few,
     short: Batch<u32>,
     long: Batch<u128>,
     names: Claim,
@@ -152,6 +171,7 @@ impl Tally {
             idle: Vec::new(),
             tables: Vec::new(),
             spare: Vec::new(),
+            few: Few::default(),
             short: Batch::default(),
             long: Batch::default(),
             names: Claim::of(budget.clone()),
@@ -265,7 +285,7 @@ impl Tally {
             None => {
                 let new = self.spare.pop().unwrap_or_else(|| {
                     self.tables.push(DirectionTables::default());
-                    TablesId(self.tables.len() as u32 - 1)
+                    TablesId(NonZeroU32::new(self.tables.len() as u32).unwrap_or(NonZeroU32::MAX))
                 });
                 *tables = Some(new);
                 Some(new)
@@ -275,8 +295,8 @@ impl Tally {
 
     #[cold]
     fn book_one(&mut self, tables: TablesId, flow: &FlowRecord, source: Key, destination: Key, counters: Counters) {
-        if let Some(tables) = self.tables.get_mut(tables.0 as usize) {
-            let more = self.names.names() + tables.add_one(flow, source, destination, counters);
+        if let Some(tables) = self.tables.get_mut(tables.index()) {
+            let more = self.names.names() + tables.add_one(flow, source, destination, counters, &self.few);
             let folded = tables.prune(self.limits.names_per_table, &mut self.room);
             self.names.set(more.saturating_sub(folded));
             self.folded += folded as u64;
@@ -286,7 +306,7 @@ impl Tally {
 
     /// Adds the flows that wait to their tables. What was booked is counted either way; this does it now.
     pub fn settle(&mut self) {
-        let Self { limits, tables, short, long, names: claim, folded, room, seed, .. } = self;
+        let Self { limits, tables, few, short, long, names: claim, folded, room, seed, .. } = self;
         let mut names = claim.names();
         let mut added = |tables: &mut DirectionTables, new: usize| {
             names += new;
@@ -296,8 +316,8 @@ impl Tally {
                 *folded += less as u64;
             }
         };
-        short.settle(tables, *seed, &mut added);
-        long.settle(tables, *seed, &mut added);
+        short.settle(tables, few, *seed, &mut added);
+        long.settle(tables, few, *seed, &mut added);
         claim.set(names);
         self.keep_within_limit();
     }
@@ -347,42 +367,44 @@ impl Tally {
             return settled.blocks(writer, epoch, sequence);
         }
         // What counts for each prefix: its own minutes, and those of the prefixes within it.
-        let mut parts: BTreeMap<(Minute, IpAddr, Prefix), Vec<&OpenMinute>> = BTreeMap::new();
+        let mut parts: Vec<(Minute, IpAddr, Prefix, &OpenMinute)> = Vec::with_capacity(self.active.len());
         for open in self.active.iter().filter_map(|id| self.groups.get(id.0 as usize)).flat_map(Group::minutes) {
-            for prefix in &open.chain.prefixes {
-                parts.entry((open.minute, open.chain.sender, *prefix)).or_default().push(open);
-            }
+            parts.extend(open.chain.prefixes.iter().map(|prefix| (open.minute, open.chain.sender, *prefix, open)));
         }
-        let mut blocks = Vec::new();
-        for ((minute, sender, prefix), parts) in parts {
+        parts.sort_unstable_by_key(|&(minute, sender, prefix, _)| (minute, sender, prefix));
+        let (mut blocks, mut packer, mut rows) = (Vec::with_capacity(parts.len()), Packer::default(), Rows::default());
+        for parts in parts.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {
+            let [(minute, sender, prefix, _), ..] = *parts else { continue };
+            for direction in Direction::ALL {
+                self.pack(direction, parts.iter().map(|(.., open)| *open), &mut packer, &mut rows);
+            }
             let interval = Interval { period: Period::Minute, start: minute };
             let key = BlockKey { interval, sender, prefix, writer, epoch, sequence, part: 0, tables: TableSet::EMPTY };
-            let mut packer = Packer::new(key);
-            for direction in Direction::ALL {
-                self.pack(direction, &parts, &mut packer);
-            }
-            blocks.append(&mut packer.finish());
+            packer.finish(key, &mut blocks);
         }
         blocks.sort_unstable_by_key(|block| block.key);
         blocks
     }
 
     /// Packs the sum of these minutes in one direction; tables are folded to the limit of names.
-    fn pack(&self, direction: Direction, parts: &[&OpenMinute], packer: &mut Packer) {
-        let of = |open: &&OpenMinute| {
+    fn pack<'t>(
+        &'t self,
+        direction: Direction,
+        parts: impl Iterator<Item = &'t OpenMinute>,
+        packer: &mut Packer,
+        rows: &mut Rows,
+    ) {
+        let of = |open: &OpenMinute| {
             let id = open.directions.get(direction as usize).copied().flatten()?;
-            self.tables.get(id.0 as usize).filter(|tables| !tables.all().is_zero())
+            self.tables.get(id.index()).filter(|tables| !tables.all().is_zero())
         };
-        let mut parts = parts.iter().filter_map(of);
-        let Some(first) = parts.next() else { return };
-        let mut sum = None;
-        for part in parts {
-            sum.get_or_insert_with(|| first.clone()).merge(part);
+        let parts: Vec<&DirectionTables> = parts.filter_map(of).collect();
+        if parts.is_empty() {
+            return;
         }
-        let tables = sum.as_ref().unwrap_or(first);
-        packer.push(direction, Field::All, &Rows { short: vec![(0, tables.all())], ..Rows::default() });
-        for (field, table) in tables.fields() {
-            packer.push(direction, field, &table.folded_rows(self.limits.names_per_table));
+        for field in Field::ALL {
+            put_sum(&parts, &self.few, field, self.limits.names_per_table, rows);
+            packer.push(direction, field, rows);
         }
     }
 
@@ -390,9 +412,10 @@ impl Tally {
     /// others give it back.
     pub fn clear(&mut self) {
         self.settle();
-        let Self { groups, active, idle, tables, spare, .. } = self;
+        let Self { groups, active, idle, tables, spare, few, .. } = self;
+        few.clear();
         let mut keeps = |id: TablesId, has_place: bool| {
-            let Some(tables) = tables.get_mut(id.0 as usize) else { return false };
+            let Some(tables) = tables.get_mut(id.index()) else { return false };
             let kept = tables.clear() && has_place;
             if !kept {
                 *tables = DirectionTables::default();
@@ -421,7 +444,7 @@ impl Tally {
 /// What a flow is booked as in these tables.
 #[inline(always)]
 fn booking<A>(flow: &FlowRecord, source: A, destination: A, tables: TablesId, amount: Amount) -> Booking<A> {
-    Booking {
+    let key = FlowKey {
         source,
         destination,
         source_as: flow.source_as,
@@ -429,9 +452,8 @@ fn booking<A>(flow: &FlowRecord, source: A, destination: A, tables: TablesId, am
         source_port: flow.source_port,
         destination_port: flow.destination_port,
         protocol: flow.protocol,
-        tables,
-        amount,
-    }
+    };
+    Booking { key, tables, amount }
 }
 
 /// A flow seen from its other end.

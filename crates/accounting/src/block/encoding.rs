@@ -48,40 +48,37 @@ impl<'r> RowRange<'r> {
         Some((Self { short, long, ..self }, upper))
     }
 
-    /// The encoding of one table.
-    pub(super) fn encode(self, field: Field) -> Vec<u8> {
-        let mut out = Vec::with_capacity(16 + 8 * self.short.len() + 16 * self.long.len());
+    /// Appends the encoding of one table.
+    pub(super) fn encode(self, field: Field, out: &mut Vec<u8>) {
         out.push(if self.truncated { TRUNCATED } else { 0 });
         if self.truncated {
             for count in [self.other.bytes, self.other.packets, self.other.flows] {
-                put(&mut out, count.into());
+                put(out, count.into());
             }
         }
-        put_values(&mut out, self.short.iter().map(|(key, _)| u128::from(*key)));
+        put_values(out, self.short.iter().map(|(key, _)| u128::from(*key)));
         if field.is_address() {
-            put_values(&mut out, self.long.iter().map(|(key, _)| *key));
+            put_values(out, self.long.iter().map(|(key, _)| *key));
         }
         for column in [|c: &Counters| c.bytes, |c: &Counters| c.packets, |c: &Counters| c.flows] {
             let counters = self.short.iter().map(|(_, counters)| counters);
             for counters in counters.chain(self.long.iter().map(|(_, counters)| counters)) {
-                put(&mut out, column(counters).into());
+                put(out, column(counters).into());
             }
         }
-        out
     }
 }
 
 /// The content of a block that holds these encoded tables; they are in the order of their bits, each once.
-pub(super) fn assemble(tables: &[(TableSet, Vec<u8>)]) -> Vec<u8> {
-    let length: usize = tables.iter().map(|(_, table)| table.len() + 3).sum();
+pub(super) fn assemble(set: TableSet, tables: &[&[u8]]) -> Vec<u8> {
+    let length: usize = tables.iter().map(|table| table.len() + 3).sum();
     let mut out = Vec::with_capacity(HEADER_LENGTH + length + CHECKSUM_LENGTH);
     out.push(VERSION);
-    let set = tables.iter().fold(TableSet::EMPTY, |set, (table, _)| set.union(*table));
     out.extend_from_slice(&set.0.to_le_bytes());
-    for (_, table) in tables {
+    for table in tables {
         put(&mut out, table.len() as u128);
     }
-    for (_, table) in tables {
+    for table in tables {
         out.extend_from_slice(table);
     }
     let checksum = crc32fast::hash(&out);

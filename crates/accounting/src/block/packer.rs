@@ -1,6 +1,8 @@
 //! Which tables share a block. Many small ones do, so that a quiet prefix costs one row of a store a flush; a large one
 //! has blocks of its own, so that who asks for another table does not read it.
 
+use std::ops::Range;
+
 use super::encoding::{RowRange, assemble};
 use super::{Block, BlockKey, TableSet};
 use crate::direction::Direction;
@@ -12,18 +14,16 @@ const SHARED_BYTES: usize = 32 * 1024;
 /// A table with more bytes than this is split by ranges of its values.
 const LARGEST_TABLE_BYTES: usize = 256 * 1024;
 
-/// Takes the tables of one interval, sender and prefix and makes blocks of them.
+/// Takes the tables of one interval, sender and prefix and makes blocks of them; then those of the next.
+#[derive(Default)]
 pub(crate) struct Packer {
-    key: BlockKey,
-    tables: Vec<(TableSet, Vec<u8>)>,
+    /// The tables, encoded, one behind the other.
+    encoded: Vec<u8>,
+    /// Where each stands.
+    tables: Vec<(TableSet, Range<usize>)>,
 }
 
 impl Packer {
-    /// `key` gives the blocks their identity, save part and tables.
-    pub(crate) fn new(key: BlockKey) -> Self {
-        Self { key, tables: Vec::new() }
-    }
-
     /// Takes one table; an empty one leaves no trace. Tables come in the order of the bits of a [`TableSet`].
     pub(crate) fn push(&mut self, direction: Direction, field: Field, rows: &Rows) {
         if rows.short.is_empty() && rows.long.is_empty() && !rows.truncated {
@@ -34,44 +34,48 @@ impl Packer {
 
     /// Splitting in halves goes on at most as often as the number of rows can be halved.
     fn push_range(&mut self, table: TableSet, field: Field, range: RowRange<'_>) {
-        let encoded = range.encode(field);
+        let start = self.encoded.len();
+        range.encode(field, &mut self.encoded);
         match range.halves() {
-            Some((lower, upper)) if encoded.len() > LARGEST_TABLE_BYTES => {
+            Some((lower, upper)) if self.encoded.len() - start > LARGEST_TABLE_BYTES => {
+                self.encoded.truncate(start);
                 self.push_range(table, field, lower);
                 self.push_range(table, field, upper);
             }
-            _ => self.tables.push((table, encoded)),
+            _ => self.tables.push((table, start..self.encoded.len())),
         }
     }
 
-    /// The blocks, numbered by part. The smallest tables come first and together: they are asked for most often.
-    pub(crate) fn finish(mut self) -> Vec<Block> {
+    /// Appends the blocks of what was taken, numbered by part, and is empty again. The smallest tables come first and
+    /// together: they are asked for most often. `key` gives the blocks their identity, save part and tables.
+    pub(crate) fn finish(&mut self, key: BlockKey, blocks: &mut Vec<Block>) {
         // Stable: tables of equal size stay in the order of their bits, ranges in the order of their values.
-        self.tables.sort_by_key(|(_, table)| table.len());
-        let mut blocks = Vec::new();
-        let mut shared: Vec<(TableSet, Vec<u8>)> = Vec::new();
-        let mut bytes = 0;
-        let mut set = TableSet::EMPTY;
-        for (table, encoded) in self.tables {
-            if !shared.is_empty() && (bytes + encoded.len() > SHARED_BYTES || set.intersects(table)) {
-                blocks.push(close(self.key, blocks.len(), std::mem::take(&mut shared)));
-                (bytes, set) = (0, TableSet::EMPTY);
-            }
-            bytes += encoded.len();
-            set = set.union(table);
-            shared.push((table, encoded));
+        self.tables.sort_by_key(|(_, range)| range.len());
+        let mut rest = self.tables.as_mut_slice();
+        // Two neighbours have more than 32 KiB together: part 65535 would be behind more than a gigabyte of one prefix.
+        let mut part = 0_u16;
+        while !rest.is_empty() {
+            let (shared, behind) = rest.split_at_mut(sharing(rest));
+            shared.sort_unstable_by_key(|(table, _)| *table);
+            let set = shared.iter().fold(TableSet::EMPTY, |set, (table, _)| set.union(*table));
+            let tables: Vec<&[u8]> = shared.iter().filter_map(|(_, range)| self.encoded.get(range.clone())).collect();
+            blocks.push(Block { key: BlockKey { part, tables: set, ..key }, content: assemble(set, &tables) });
+            part = part.saturating_add(1);
+            rest = behind;
         }
-        if !shared.is_empty() {
-            blocks.push(close(self.key, blocks.len(), shared));
-        }
-        blocks
+        self.tables.clear();
+        self.encoded.clear();
     }
 }
 
-fn close(key: BlockKey, part: usize, mut tables: Vec<(TableSet, Vec<u8>)>) -> Block {
-    tables.sort_unstable_by_key(|(table, _)| *table);
-    let set = tables.iter().fold(TableSet::EMPTY, |set, (table, _)| set.union(*table));
-    // Two neighbours have more than 32 KiB together: part 65535 would be behind more than a gigabyte of one prefix.
-    let part = u16::try_from(part).unwrap_or(u16::MAX);
-    Block { key: BlockKey { part, tables: set, ..key }, content: assemble(&tables) }
+/// How many of these tables, from the first on, share a block: one at least.
+fn sharing(tables: &[(TableSet, Range<usize>)]) -> usize {
+    let (mut bytes, mut set) = (0, TableSet::EMPTY);
+    let fits = |(table, range): &&(TableSet, Range<usize>)| {
+        bytes += range.len();
+        let fits = set == TableSet::EMPTY || bytes <= SHARED_BYTES && !set.intersects(*table);
+        set = set.union(*table);
+        fits
+    };
+    tables.iter().take_while(fits).count()
 }

@@ -122,11 +122,12 @@ impl Tables {
         sequence: u64,
     ) -> Vec<Block> {
         let key = BlockKey { interval, sender, prefix, writer, epoch, sequence, part: 0, tables: TableSet::EMPTY };
-        let mut packer = Packer::new(key);
+        let (mut packer, mut blocks) = (Packer::default(), Vec::new());
         for ((direction, field), table) in TableSet::ALL.iter().zip(&self.tables) {
             packer.push(direction, field, &table.rows());
         }
-        packer.finish()
+        packer.finish(key, &mut blocks);
+        blocks
     }
 
     #[expect(clippy::indexing_slicing, reason = "there is a table for every direction and field")]

@@ -1,10 +1,13 @@
 //! Flows that are attributed and not yet added to their tables. They wait until there are many, and are then added table
 //! by table: a table is in the caches while it is added to, and misses of several flows overlap.
 
+use flow::Counters;
+
 use super::TablesId;
-use super::tables::DirectionTables;
+use super::few::{FewFlows, List};
+use super::tables::{DirectionTables, Few, Lists};
 use crate::counter_map::{Amount, CounterMap, MapKey, Seed};
-use crate::table::Table;
+use crate::table::{Rows, Table};
 
 /// How many flows wait at most: so many that most tables get several, so few that they fit the first caches.
 const LENGTH: usize = 1024;
@@ -13,11 +16,29 @@ const LENGTH: usize = 1024;
 pub(super) trait Address: MapKey {
     /// The part of a table that counts these addresses.
     fn map(table: &mut Table) -> &mut CounterMap<Self>;
+    /// The rows of these addresses.
+    fn rows(rows: &mut Rows) -> &mut Vec<(Self, Counters)>;
+    /// The few flows with these addresses.
+    fn few(few: &mut Few) -> &mut FewFlows<Self>;
+    /// The list of those of a direction.
+    fn list(lists: &mut Lists) -> &mut List;
 }
 
 impl Address for u32 {
     fn map(table: &mut Table) -> &mut CounterMap<Self> {
         table.short()
+    }
+
+    fn rows(rows: &mut Rows) -> &mut Vec<(Self, Counters)> {
+        &mut rows.short
+    }
+
+    fn few(few: &mut Few) -> &mut FewFlows<Self> {
+        &mut few.short
+    }
+
+    fn list(lists: &mut Lists) -> &mut List {
+        &mut lists.short
     }
 }
 
@@ -25,11 +46,23 @@ impl Address for u128 {
     fn map(table: &mut Table) -> &mut CounterMap<Self> {
         table.long()
     }
+
+    fn rows(rows: &mut Rows) -> &mut Vec<(Self, Counters)> {
+        &mut rows.long
+    }
+
+    fn few(few: &mut Few) -> &mut FewFlows<Self> {
+        &mut few.long
+    }
+
+    fn list(lists: &mut Lists) -> &mut List {
+        &mut lists.long
+    }
 }
 
-/// What one way of a flow is booked as in one direction of a prefix.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Booking<A> {
+/// What flows are told apart by: a value for each field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FlowKey<A> {
     pub(super) source: A,
     pub(super) destination: A,
     pub(super) source_as: u32,
@@ -37,6 +70,12 @@ pub(super) struct Booking<A> {
     pub(super) source_port: u16,
     pub(super) destination_port: u16,
     pub(super) protocol: u8,
+}
+
+/// What one way of a flow is booked as in one direction of a prefix.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Booking<A> {
+    pub(super) key: FlowKey<A>,
     /// Where it is added.
     pub(super) tables: TablesId,
     pub(super) amount: Amount,
@@ -62,7 +101,7 @@ impl<A: Address> Batch<A> {
     /// Takes one more; says whether it is time to add them.
     #[inline]
     pub(super) fn push(&mut self, booking: Booking<A>) -> bool {
-        let place = booking.tables.0 as usize;
+        let place = booking.tables.index();
         if place >= self.counts.len() {
             self.make_room(place);
         }
@@ -86,17 +125,18 @@ impl<A: Address> Batch<A> {
     pub(super) fn settle(
         &mut self,
         tables: &mut [DirectionTables],
+        few: &mut Few,
         seed: Seed,
         mut added: impl FnMut(&mut DirectionTables, usize),
     ) {
         let mut start = 0;
         for id in &self.touched {
-            let Some(count) = self.counts.get_mut(id.0 as usize) else { continue };
+            let Some(count) = self.counts.get_mut(id.index()) else { continue };
             start += std::mem::replace(count, start);
         }
         self.sorted.resize(self.bookings.len(), Booking::default());
         for booking in &self.bookings {
-            let Some(place) = self.counts.get_mut(booking.tables.0 as usize) else { continue };
+            let Some(place) = self.counts.get_mut(booking.tables.index()) else { continue };
             if let Some(sorted) = self.sorted.get_mut(*place as usize) {
                 *sorted = *booking;
             }
@@ -104,12 +144,12 @@ impl<A: Address> Batch<A> {
         }
         let mut start = 0;
         for id in self.touched.drain(..) {
-            let Some(count) = self.counts.get_mut(id.0 as usize) else { continue };
+            let Some(count) = self.counts.get_mut(id.index()) else { continue };
             let end = std::mem::take(count) as usize;
             let run = self.sorted.get(start..end).unwrap_or_default();
             start = end;
-            if let Some(tables) = tables.get_mut(id.0 as usize) {
-                let new = tables.add(run, seed);
+            if let Some(tables) = tables.get_mut(id.index()) {
+                let new = tables.add(run, few, seed);
                 added(tables, new);
             }
         }

@@ -32,12 +32,10 @@ impl Tally {
         let mut books = Books::default();
         let groups = self.active.iter().filter_map(|id| self.groups.get(id.0 as usize));
         for open in groups.flat_map(Group::minutes) {
-            let tables = open.directions.iter().flatten().filter_map(|id| self.tables.get(id.0 as usize));
+            let tables = open.directions.iter().flatten().filter_map(|id| self.tables.get(id.index()));
             for tables in tables {
                 open.chain.prefixes.iter().for_each(|_| books.all.add(tables.all()));
-                for (_, table) in tables.fields() {
-                    let mut sum = table.other();
-                    table.each(|_, counters| sum.add(counters));
+                for sum in tables.sums(&self.few) {
                     books.tables += 1;
                     books.balanced += u64::from(sum == tables.all());
                 }

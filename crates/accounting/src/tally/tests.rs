@@ -215,17 +215,62 @@ fn a_table_keeps_its_largest_names_and_all_bytes() {
 fn a_name_that_is_lost_is_missed_in_the_books() {
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap(), "10.1.0.0/16".parse().unwrap()]);
     let mut tally = Tally::new(TallyLimits::default());
-    for source in ["192.0.2.7", "192.0.2.8"] {
-        tally.book(&monitored, &flow(source, "10.1.0.1", 100), Minute(5), true);
+    for source in 1..=20 {
+        tally.book(&monitored, &flow(&format!("192.0.2.{source}"), "10.1.0.1", 100), Minute(5), true);
     }
     tally.settle();
-    // Both flows count for both prefixes.
-    let all = Counters { bytes: 400, packets: 4, flows: 4 };
+    // Each flow counts for both prefixes.
+    let all = Counters { bytes: 4000, packets: 40, flows: 40 };
     assert_eq!(tally.books(), Books { tables: 7, balanced: 7, all });
-    for table in tally.all_tables().filter(|table| table.len() == 2) {
-        table.short().retain(&mut Vec::new(), |source, _| source == u32::from_be_bytes([192, 0, 2, 7]));
+    for table in tally.all_tables().filter(|table| table.len() == 20) {
+        table.short().retain(&mut Vec::new(), |source, _| source != u32::from_be_bytes([192, 0, 2, 7]));
     }
     assert_eq!(tally.books(), Books { tables: 7, balanced: 6, all });
+}
+
+#[test]
+fn few_flows_that_are_lost_are_missed_in_the_books() {
+    let monitored = monitored(&["10.0.0.0/8".parse().unwrap()]);
+    let mut tally = Tally::new(TallyLimits::default());
+    tally.book(&monitored, &flow("192.0.2.7", "10.1.0.1", 100), Minute(5), true);
+    tally.settle();
+    let all = Counters { bytes: 100, packets: 1, flows: 1 };
+    assert_eq!(tally.books(), Books { tables: 7, balanced: 7, all });
+    tally.few.clear();
+    assert_eq!(tally.books(), Books { tables: 7, balanced: 0, all });
+}
+
+#[test]
+fn few_flows_and_many_make_the_same_blocks() {
+    let prefixes: Vec<Prefix> = ["10.0.0.0/8", "10.1.0.0/16"].map(|text| text.parse().unwrap()).to_vec();
+    let monitored = monitored(&prefixes);
+    // Around the number of flows that become tables, in one family and in two, some that fit no slot when they are added up.
+    for count in 0..40_u32 {
+        let flows: Vec<(FlowRecord, u32)> = (0..3 * count)
+            .map(|number| {
+                let number = number % count;
+                let end = if number % 3 == 0 { "10.1.0.1" } else { "10.2.0.1" };
+                let source = format!("192.0.2.{}", number / 2);
+                let bytes = if number == 5 { (1 << 45) + 1 } else { u64::from(number) };
+                (FlowRecord { source_port: number as u16, ..flow(&source, end, bytes) }, 1)
+            })
+            .collect();
+        let mut tally = Tally::new(TallyLimits::default());
+        flows.iter().for_each(|(flow, minute)| {
+            tally.book(&monitored, flow, Minute(*minute), true);
+        });
+        let unsettled = tally.blocks(WRITER, 1, 1);
+        for (flow, _) in &flows {
+            tally.settle();
+            tally.book(&monitored, flow, Minute(2), true);
+        }
+        let counted = content(&unsettled);
+        assert!(counted == naive(&prefixes, &flows, true), "{count} flows");
+        let one_by_one = content(&tally.blocks(WRITER, 1, 1));
+        for prefix in prefixes.iter().filter(|_| count > 0) {
+            assert_eq!(one_by_one.get(&(Minute(2), *prefix)), counted.get(&(Minute(1), *prefix)), "{count} flows");
+        }
+    }
 }
 
 #[test]
