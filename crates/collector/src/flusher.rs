@@ -186,7 +186,8 @@ impl Flusher {
             journal.sync_written();
         }
         let begun = Instant::now();
-        self.put(&blocks, &sealed.announced, now, &mut give_up).await?;
+        let count = blocks.len();
+        self.put(blocks, &sealed.announced, now, &mut give_up).await?;
         let took = begun.elapsed();
         if let Some(journal) = &self.journal {
             journal.release(FlushNumber { epoch, sequence: self.sequence });
@@ -206,7 +207,7 @@ impl Flusher {
         self.status.flushed(|counts| {
             counts.flushes += 1;
             counts.durable += 1;
-            counts.blocks += blocks.len() as u64;
+            counts.blocks += count as u64;
             counts.folded += sealed.tallies.iter().map(Tally::folded).sum::<u64>();
             counts.last_took = took;
             counts.took.note(took);
@@ -223,7 +224,7 @@ impl Flusher {
 
     async fn put(
         &mut self,
-        blocks: &[Block],
+        blocks: Vec<Block>,
         announced: &[(IpAddr, Vec<u8>)],
         now: Timestamp,
         give_up: &mut impl FnMut() -> bool,
@@ -236,15 +237,17 @@ impl Flusher {
             return Ok(());
         }
         let mut pause = FIRST_PAUSE;
+        let minutes = blocks.len();
+        let mut flush = Arc::new(Flush { number, decided: self.state.rolled_up, blocks });
         loop {
-            match self.put_once(blocks, announced, now).await {
+            match self.put_once(&mut flush, minutes, announced, now).await {
                 Ok(()) => {
                     self.status.flushed(|counts| counts.failing_since = None);
                     return Ok(());
                 }
                 Err(error) if give_up() => return Err(error),
                 Err(error) => {
-                    tracing::error!(%error, blocks = blocks.len(), "a flush is not stored; trying again");
+                    tracing::error!(%error, blocks = minutes, "a flush is not stored; trying again");
                     self.status.flushed(|counts| {
                         counts.retries += 1;
                         counts.failing_since.get_or_insert_with(Instant::now);
@@ -256,26 +259,29 @@ impl Flusher {
         }
     }
 
+    /// The first blocks of the flush are its minutes; which coarser ones follow is decided here.
     async fn put_once(
         &mut self,
-        minutes: &[Block],
+        flush: &mut Arc<Flush>,
+        minutes: usize,
         announced: &[(IpAddr, Vec<u8>)],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let late = rollup::lift(minutes, &self.state.rolled_up);
-        let late = late.map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        let blocks = [minutes, &late].concat();
-        let number = FlushNumber { epoch: self.state.epoch, sequence: self.sequence };
-        let flush = Flush { number, decided: self.state.rolled_up, blocks };
+        // Nobody else has it by now, so nothing is copied.
+        let Flush { decided, blocks, .. } = Arc::make_mut(flush);
+        *decided = self.state.rolled_up;
+        blocks.truncate(minutes);
+        let late = rollup::lift(blocks, decided).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        blocks.extend(late);
         let Some(spool) = &mut self.spool else {
             let begun = Instant::now();
-            let put = self.store.put_flush(self.state.writer, &flush, announced).await;
+            let put = self.store.put_flush(self.state.writer, flush, announced).await;
             self.status.flushed(|counts| counts.puts.note(begun.elapsed()));
             put?;
             self.status.taken();
             return Ok(());
         };
-        match spool.push(&flush, announced) {
+        match spool.push(flush, announced) {
             Ok(()) => {
                 if flush.blocks.is_empty() {
                     self.status.taken();

@@ -31,6 +31,7 @@ use tokio::sync::Semaphore;
 pub(crate) use registry::{note_durable, parsed, templates};
 pub(crate) use schema::open;
 
+use self::key::KnownSeries;
 use crate::selection::merged;
 use crate::spool::Flush;
 use crate::{Retention, Selection, Sender, Store, StoreError, WriterState};
@@ -46,6 +47,7 @@ pub struct Sqlite {
     /// Connections that no read uses at the moment.
     readers: Arc<Mutex<Vec<Connection>>>,
     reading: Semaphore,
+    series: Arc<Mutex<KnownSeries>>,
 }
 
 impl Sqlite {
@@ -60,6 +62,7 @@ impl Sqlite {
             writer: Arc::new(Mutex::new(open(path)?)),
             readers: Arc::default(),
             reading: Semaphore::new(READERS),
+            series: Arc::default(),
         })
     }
 
@@ -82,6 +85,7 @@ impl Sqlite {
             writer: Arc::new(Mutex::new(schema::open_read_only(path)?)),
             readers: Arc::default(),
             reading: Semaphore::new(READERS),
+            series: Arc::default(),
         })
     }
 
@@ -174,19 +178,19 @@ impl Store for Sqlite {
     }
 
     async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
-        let blocks = blocks.to_vec();
-        self.write(move |connection| blocks::put(connection, &blocks)).await
+        let (blocks, series) = (blocks.to_vec(), Arc::clone(&self.series));
+        self.write(move |connection| blocks::put(connection, &mut lock(&series), &blocks)).await
     }
 
     async fn put_flush(
         &self,
         writer: WriterId,
-        flush: &Flush,
+        flush: &Arc<Flush>,
         announced: &[(IpAddr, Vec<u8>)],
     ) -> Result<(), StoreError> {
-        let (flush, announced) = (flush.clone(), announced.to_vec());
+        let (flush, announced, series) = (Arc::clone(flush), announced.to_vec(), Arc::clone(&self.series));
         self.write(move |connection| {
-            blocks::put(connection, &flush.blocks)?;
+            blocks::put(connection, &mut lock(&series), &flush.blocks)?;
             registry::put_templates(connection, &announced)?;
             note_durable(connection, writer, flush.number)
         })

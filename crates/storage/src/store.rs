@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
@@ -141,7 +142,7 @@ pub trait Store: Send + Sync {
     async fn put_flush(
         &self,
         _writer: WriterId,
-        flush: &Flush,
+        flush: &Arc<Flush>,
         announced: &[(IpAddr, Vec<u8>)],
     ) -> Result<(), StoreError> {
         self.put_blocks(&flush.blocks).await?;

@@ -97,7 +97,7 @@ mod clauses_of_files {
         let mut spool = Spool::open(&path, writer, 1 << 20).unwrap();
         spool.push(&flush(2), &[]).unwrap();
         assert_eq!((state.durable().unwrap(), spool.waiting()), (Some(flush(2).number), 1));
-        store.put_flush(writer, &flush(3), &[]).await.unwrap();
+        store.put_flush(writer, &flush(3).into(), &[]).await.unwrap();
         drop(state);
         assert_eq!(State::open(&path).unwrap().durable().unwrap(), Some(flush(3).number));
     }

@@ -8,7 +8,7 @@ use accounting::period::{Interval, Minute, Period};
 use flow::Prefix;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::key::{Numbers, find_series, find_writer};
+use super::key::{KnownSeries, Numbers, find_series, find_writer};
 use super::registry::{note_durable, parsed};
 use crate::spool::FlushNumber;
 use crate::{Retention, Selection, StoreError};
@@ -16,8 +16,8 @@ use crate::{Retention, Selection, StoreError};
 /// How many blocks [`expire`] deletes in one transaction.
 pub(super) const EXPIRED_AT_ONCE: u64 = 10_000;
 
-pub(super) fn put(connection: &Connection, blocks: &[Block]) -> Result<(), StoreError> {
-    let mut numbers = Numbers::new(connection);
+pub(super) fn put(connection: &Connection, known: &mut KnownSeries, blocks: &[Block]) -> Result<(), StoreError> {
+    let mut numbers = Numbers::new(connection, known);
     let mut insert = connection.prepare_cached(
         "INSERT OR REPLACE INTO block (period, writer, start, series, epoch, sequence, part, tables, content)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",

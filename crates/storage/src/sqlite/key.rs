@@ -9,16 +9,22 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::StoreError;
 
+/// The numbers of series that transactions before have found. Rows of series are never deleted, so they hold.
+#[derive(Debug, Default)]
+pub(super) struct KnownSeries(HashMap<(IpAddr, Prefix), i64>);
+
 /// The numbers that were needed so far in one transaction, made where there were none.
 pub(super) struct Numbers<'c> {
     connection: &'c Connection,
     writers: HashMap<WriterId, i64>,
-    series: HashMap<(IpAddr, Prefix), i64>,
+    known: &'c mut KnownSeries,
+    /// Made in this transaction, which may yet fail: the next one finds them.
+    made: HashMap<(IpAddr, Prefix), i64>,
 }
 
 impl<'c> Numbers<'c> {
-    pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection, writers: HashMap::new(), series: HashMap::new() }
+    pub(super) fn new(connection: &'c Connection, known: &'c mut KnownSeries) -> Self {
+        Self { connection, writers: HashMap::new(), known, made: HashMap::new() }
     }
 
     pub(super) fn writer(&mut self, writer: WriterId) -> Result<i64, StoreError> {
@@ -37,18 +43,17 @@ impl<'c> Numbers<'c> {
     }
 
     pub(super) fn series(&mut self, sender: IpAddr, prefix: Prefix) -> Result<i64, StoreError> {
-        if let Some(id) = self.series.get(&(sender, prefix)) {
+        let series = (sender, prefix);
+        if let Some(id) = self.known.0.get(&series).or_else(|| self.made.get(&series)) {
             return Ok(*id);
         }
-        let id = match find_series(self.connection, sender, prefix)? {
-            Some(id) => id,
-            None => {
-                let mut insert =
-                    self.connection.prepare_cached("INSERT INTO series (sender, prefix) VALUES (?1, ?2)")?;
-                insert.insert((sender.to_string(), prefix.to_string()))?
-            }
-        };
-        self.series.insert((sender, prefix), id);
+        if let Some(id) = find_series(self.connection, sender, prefix)? {
+            self.known.0.insert(series, id);
+            return Ok(id);
+        }
+        let mut insert = self.connection.prepare_cached("INSERT INTO series (sender, prefix) VALUES (?1, ?2)")?;
+        let id = insert.insert((sender.to_string(), prefix.to_string()))?;
+        self.made.insert(series, id);
         Ok(id)
     }
 }

@@ -6,19 +6,34 @@ use std::str::FromStr;
 use accounting::block::WriterId;
 use accounting::period::Minute;
 use flow::{Prefix, Timestamp};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::key::Numbers;
+use super::key::{KnownSeries, Numbers};
 use crate::spool::FlushNumber;
 use crate::{Sender, StoreError, WriterState};
 
 pub(super) fn senders(connection: &Connection) -> Result<Vec<Sender>, StoreError> {
-    let mut select = connection.prepare_cached("SELECT address FROM sender")?;
+    // Both tables are in the order of addresses: they are read side by side.
+    let mut select = connection.prepare_cached(
+        "SELECT address, last_nanoseconds, prefix FROM sender LEFT JOIN sender_prefix USING (address)
+         ORDER BY address",
+    )?;
     let mut rows = select.query([])?;
-    let mut senders = Vec::new();
+    let mut senders: Vec<Sender> = Vec::new();
     while let Some(row) = rows.next()? {
-        senders.extend(sender(connection, parsed(row, 0)?)?);
+        let address = parsed(row, 0)?;
+        if senders.last().is_none_or(|sender| sender.address != address) {
+            let last = row.get::<_, Option<i64>>(1)?.map(timestamp);
+            senders.push(Sender { address, prefixes: Vec::new(), last });
+        }
+        if let Some(sender) = senders.last_mut()
+            && row.get_ref(2)? != ValueRef::Null
+        {
+            sender.prefixes.push(parsed(row, 2)?);
+        }
     }
+    senders.iter_mut().for_each(|sender| sender.prefixes.sort_unstable());
     senders.sort_unstable_by_key(|sender| sender.address);
     Ok(senders)
 }
@@ -118,7 +133,7 @@ pub(super) fn writers(connection: &Connection) -> Result<Vec<WriterState>, Store
 }
 
 pub(super) fn put_writer(connection: &Connection, state: &WriterState) -> Result<(), StoreError> {
-    let id = Numbers::new(connection).writer(state.writer)?;
+    let id = Numbers::new(connection, &mut KnownSeries::default()).writer(state.writer)?;
     let [minutes, hours, days, months] = state.rolled_up.map(|minute| minute.0);
     let mut update = connection.prepare_cached(
         "UPDATE writer SET epoch = ?2, seen_nanoseconds = ?3, minutes_rolled_up = ?4, hours_rolled_up = ?5,
