@@ -39,8 +39,9 @@ fn an_attack_costs_no_byte_and_no_name_that_matters() {
     assert_eq!((table.matches("reached").count(), table.matches("MISSED").count()), (4, 0), "{table}");
 }
 
-/// What is asked for is 8 KiB, which is not reached with three prefixes and both directions; it must not become more.
-const KIB_EACH: f64 = 20.0;
+/// What is asked for is 8 KiB with all that a longer run brings. Within one flush it is less than six here; it must not
+/// become much more.
+const KIB_EACH: f64 = 10.0;
 
 #[test]
 fn thousands_of_exporters_take_bounded_memory_each_and_lose_nothing() {
