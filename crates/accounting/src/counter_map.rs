@@ -59,7 +59,7 @@ fn folded_product(a: u64, b: u64) -> usize {
 /// What is added to a counter, as it stands in a slot. Prepared once for all tables that it is added to. Packed, because
 /// it stands in what is kept of each flow.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(packed(4))]
+#[repr(Rust, packed(4))]
 pub(crate) struct Amount {
     packets: u32,
     /// [`TAKEN`], [`WIDE`] and [`CARRIES`] are clear.
