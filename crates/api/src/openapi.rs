@@ -1,11 +1,15 @@
 //! The interface as OpenAPI 3.1 describes it, made from the routes themselves. `docs/openapi.json` is a copy that a test
-//! compares, so that a route that changes shows in a review. For people it is a page (`openapi/page.rs`).
+//! compares, so that a route that changes shows in a review. For people it is a page (`openapi/page.rs`). What routes have
+//! in common is said once: parameters in `openapi/parameters.rs`, credentials and errors here.
 
 mod page;
+pub(crate) mod parameters;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
+use utoipa::openapi::path::PathItem;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Content, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use crate::error::Error;
@@ -20,7 +24,8 @@ use crate::routes::{billing, health, index, senders, series, stats, status, tap,
         billing::show, status::show, status::exporters, status::exporter, status::unknown, tap::show, health::alive,
         health::ready, health::metrics
     ),
-    modifiers(&Signed)
+    components(schemas(crate::error::Body)),
+    modifiers(&Signed, &Refused)
 )]
 struct Document;
 
@@ -35,6 +40,22 @@ impl Modify for Signed {
         }
         let none: [&str; 0] = [];
         document.security = Some(vec![SecurityRequirement::new("authKey", none).add("signature", none)]);
+    }
+}
+
+/// Every operation answers a refusal in the same shape.
+struct Refused;
+
+impl Modify for Refused {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let content = Content::new(Some(Ref::from_schema_name("Problem")));
+        let refusal = ResponseBuilder::new().description("Anything else").content("application/json", content).build();
+        for path in document.paths.paths.values_mut() {
+            let PathItem { get, put, post, delete, .. } = path;
+            for operation in [get, put, post, delete].into_iter().flatten() {
+                operation.responses.responses.insert("default".to_owned(), refusal.clone().into());
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) mod doctor;
 pub(crate) mod generate;
 mod interrupt;
 pub(crate) mod package_files;
-mod progress;
+pub(crate) mod progress;
 pub(crate) mod replay;
 pub(crate) mod send;
 pub(crate) mod serve;

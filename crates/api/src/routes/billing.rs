@@ -16,6 +16,7 @@ use storage::Selection;
 use super::{CountersView, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
+use crate::openapi::parameters::{OfPrefix, OfSender};
 use crate::parameters::{Parameters, now, problem};
 use crate::watch::{Arrivals, Losses};
 
@@ -116,11 +117,11 @@ const DIRECTIONS: [Direction; 2] = [Direction::In, Direction::Out];
     path = "/billing/{sender}",
     operation_id = "billing",
     params(
-        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1"),
-        ("prefix" = String, Query, description = "One of its prefixes", example = "172.16.1.0/24"),
+        OfSender,
+        OfPrefix,
         ("month" = Option<String>, Query, description = "Such as 2026-11")
     ),
-    responses((status = 200, description = "What the prefix used in the month", body = Billing), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "What the prefix used in the month", body = Billing))
 )]
 pub(crate) async fn show(
     State(api): State<Api>,

@@ -24,7 +24,7 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(5);
     path = "/healthz",
     operation_id = "alive",
     security(()),
-    responses((status = 200, description = "The process answers", body = index::Index), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "The process answers", body = index::Index))
 )]
 pub(crate) async fn alive() -> Json<index::Index> {
     index::show().await
@@ -46,7 +46,7 @@ struct Ready {
     operation_id = "ready",
     security(()),
     responses((status = 200, description = "What is received will be stored", body = Ready),
-        (status = 503, description = "It may not, for these reasons", body = Ready), (status = "default", description = "Anything else", body = crate::error::Body))
+        (status = 503, description = "It may not, for these reasons", body = Ready))
 )]
 pub(crate) async fn ready(State(api): State<Api>) -> Response {
     let mut reasons = Vec::new();
@@ -84,7 +84,7 @@ fn spool_is_full(status: &crate::watch::Status) -> bool {
     path = "/metrics",
     operation_id = "metrics",
     security(()),
-    responses((status = 200, description = "Everything that is counted, as Prometheus reads it", body = String, content_type = "text/plain"), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "Everything that is counted, as Prometheus reads it", body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn metrics(State(api): State<Api>) -> Result<Response, Error> {
     const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

@@ -14,7 +14,7 @@ pub(crate) struct Index {
     get,
     path = "/",
     operation_id = "index",
-    responses((status = 200, description = "They are", body = Index), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "They are", body = Index))
 )]
 pub(crate) async fn show() -> Json<Index> {
     Json(Index { status: "OK" })

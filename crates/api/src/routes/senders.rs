@@ -16,6 +16,7 @@ use crate::Api;
 use crate::auth::KeySenders;
 use crate::error::Error;
 use crate::json::{Json as Document, Place, Quoted, members};
+use crate::openapi::parameters::OfSender;
 
 /// A sender as the interface shows it.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -51,7 +52,7 @@ impl From<Sender> for SenderView {
     get,
     path = "/senders",
     operation_id = "senders",
-    responses((status = 200, description = "All senders that the key is good for", body = [SenderView]), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "All senders that the key is good for", body = [SenderView]))
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
@@ -67,10 +68,8 @@ pub(crate) async fn list(
     get,
     path = "/senders/{sender}",
     operation_id = "sender",
-    params(
-        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1")
-    ),
-    responses((status = 200, description = "The sender", body = SenderView), (status = "default", description = "Anything else", body = crate::error::Body))
+    params(OfSender),
+    responses((status = 200, description = "The sender", body = SenderView))
 )]
 pub(crate) async fn show(State(api): State<Api>, sender: SenderAddress) -> Result<Json<SenderView>, Error> {
     stored(&api, sender.0).await
@@ -81,11 +80,9 @@ pub(crate) async fn show(State(api): State<Api>, sender: SenderAddress) -> Resul
     put,
     path = "/senders/{sender}",
     operation_id = "add_prefixes",
-    params(
-        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1")
-    ),
+    params(OfSender),
     request_body(content = Object, description = "{\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}", content_type = "application/json"),
-    responses((status = 200, description = "The sender as it is now", body = SenderView), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "The sender as it is now", body = SenderView))
 )]
 pub(crate) async fn add(
     State(api): State<Api>,
@@ -112,11 +109,9 @@ pub(crate) enum Remaining {
     delete,
     path = "/senders/{sender}",
     operation_id = "remove_prefixes",
-    params(
-        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1")
-    ),
+    params(OfSender),
     request_body(content = Option<Object>, description = "{\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}", content_type = "application/json"),
-    responses((status = 200, description = "The sender as it is now, or OK when it is gone", body = Remaining), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "The sender as it is now, or OK when it is gone", body = Remaining))
 )]
 pub(crate) async fn remove(
     State(api): State<Api>,

@@ -11,10 +11,12 @@ use axum::response::Response;
 use flow::Prefix;
 use serde::Serialize;
 use storage::Selection;
+use utoipa::openapi::schema::Object;
 
 use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
+use crate::openapi::parameters::{OfPrefix, OfRange, OfSender, one_of};
 use crate::parameters::Parameters;
 
 /// One name over time.
@@ -120,21 +122,34 @@ fn steps(range: Range, step: Period, most: usize) -> Result<Vec<Interval>, Error
     Ok(steps)
 }
 
+/// The parameters that no other route has.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "what is derived of it is all that is used")]
+struct OfSeries {
+    /// all, proto:6, srcip:192.0.2.1, ...
+    name: Option<String>,
+    /// How long a step is
+    #[param(schema_with = step_words)]
+    step: Option<String>,
+}
+
+fn step_words() -> Object {
+    one_of(STEPS.map(|(word, _)| word))
+}
+
 /// `GET /series/<sender>`
 #[utoipa::path(
     get,
     path = "/series/{sender}",
     operation_id = "series",
     params(
-        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1"),
-        ("prefix" = String, Query, description = "One of its prefixes", example = "172.16.1.0/24"),
-        ("name" = Option<String>, Query, description = "all, proto:6, srcip:192.0.2.1, ..."),
-        ("direction" = Option<String>, Query, description = "in, out, in:local or out:local"),
-        ("from" = Option<String>, Query, description = "The first minute, UTC, such as 2026-11-23T05:01Z or 2026-11-23"),
-        ("to" = Option<String>, Query, description = "The first minute behind it"),
-        ("step" = Option<String>, Query, description = "minute, hour, day or month")
+        OfSender,
+        OfPrefix,
+        OfRange,
+        OfSeries
     ),
-    responses((status = 200, description = "A point for each step; null counters are a gap", body = Series), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "A point for each step; null counters are a gap", body = Series))
 )]
 pub(crate) async fn show(
     State(api): State<Api>,

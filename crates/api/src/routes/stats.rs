@@ -19,6 +19,7 @@ use super::{Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
 use crate::json::{Json as Document, Place, Quoted, unknown_key};
+use crate::openapi::parameters::OfSender;
 
 /// Prefixes, periods, dates and counters, as they were asked for.
 type Answer = Ordered<Ordered<Vec<Ordered<Vec<Counted>>>>>;
@@ -58,11 +59,9 @@ const DATES_AT_ONCE: usize = 16;
     post,
     path = "/stats/{sender}",
     operation_id = "stats",
-    params(
-        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1")
-    ),
+    params(OfSender),
     request_body(content = Object, description = "Dates by period, under prefixes: {\"172.16.1.0/24\":{\"days\":[\"2014-02-02\"]}}", content_type = "application/json"),
-    responses((status = 200, description = "What was asked, in the same order", body = Object), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "What was asked, in the same order", body = Object))
 )]
 pub(crate) async fn answer(
     State(api): State<Api>,

@@ -11,6 +11,7 @@ use super::{Ordered, SenderAddress};
 use crate::Api;
 use crate::auth::KeySenders;
 use crate::error::Error;
+use crate::openapi::parameters::OfSender;
 use crate::parameters::Parameters;
 use crate::watch::{Arrivals, Counter, Detail, Exporter, Gauge, Ledger, Rates, Socket, Unknown, Watch};
 
@@ -105,7 +106,7 @@ impl Api {
     get,
     path = "/status",
     operation_id = "status",
-    responses((status = 200, description = "The collector as a whole", body = StatusView), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "The collector as a whole", body = StatusView))
 )]
 pub(crate) async fn show(State(api): State<Api>, parameters: Parameters) -> Result<Json<StatusView>, Error> {
     parameters.only(&[])?;
@@ -182,7 +183,7 @@ pub(crate) struct DetailedView {
     get,
     path = "/exporters",
     operation_id = "exporters",
-    responses((status = 200, description = "What came from each exporter that the key is good for", body = [ExporterView]), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "What came from each exporter that the key is good for", body = [ExporterView]))
 )]
 pub(crate) async fn exporters(
     State(api): State<Api>,
@@ -200,10 +201,8 @@ pub(crate) async fn exporters(
     get,
     path = "/exporters/{sender}",
     operation_id = "exporter",
-    params(
-        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1")
-    ),
-    responses((status = 200, description = "What came from one, and what decoding remembers of it", body = DetailedView), (status = "default", description = "Anything else", body = crate::error::Body))
+    params(OfSender),
+    responses((status = 200, description = "What came from one, and what decoding remembers of it", body = DetailedView))
 )]
 pub(crate) async fn exporter(
     State(api): State<Api>,
@@ -258,7 +257,7 @@ impl From<Unknown> for UnknownView {
     get,
     path = "/unknown",
     operation_id = "unknown",
-    responses((status = 200, description = "Who sends without being registered", body = [UnknownView]), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "Who sends without being registered", body = [UnknownView]))
 )]
 pub(crate) async fn unknown(State(api): State<Api>, parameters: Parameters) -> Result<Json<Vec<UnknownView>>, Error> {
     parameters.only(&[])?;

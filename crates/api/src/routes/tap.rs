@@ -140,7 +140,7 @@ struct Missed {
         ("exporter" = Option<String>, Query, description = "One exporter; all of them when it is absent", example = "192.0.2.1"),
         ("filter" = Option<String>, Query, description = "Which flows, such as: src net 172.16.1.0/24 and not port 53")
     ),
-    responses((status = 200, description = "Decoded flows as they come, until the client leaves: an object a line", body = TapLine, content_type = "application/x-ndjson"), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "Decoded flows as they come, until the client leaves: an object a line", body = TapLine, content_type = "application/x-ndjson"))
 )]
 pub(crate) async fn show(
     State(api): State<Api>,

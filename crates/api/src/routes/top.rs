@@ -9,10 +9,12 @@ use axum::extract::State;
 use axum::response::Response;
 use flow::{Counters, Prefix};
 use serde::Serialize;
+use utoipa::openapi::schema::Object;
 
 use super::{CountersView, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
+use crate::openapi::parameters::{OfPrefix, OfRange, OfSender, one_of};
 use crate::parameters::Parameters;
 
 /// The largest values of a field.
@@ -96,22 +98,42 @@ impl Question {
     }
 }
 
+/// The parameters that no other route has.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "what is derived of it is all that is used")]
+struct OfTop {
+    /// What flows are told apart by
+    #[param(schema_with = fields)]
+    field: Option<String>,
+    /// How many
+    #[param(minimum = 1, maximum = 1000)]
+    n: Option<u32>,
+    /// What decides
+    #[param(schema_with = measures)]
+    by: Option<String>,
+}
+
+fn fields() -> Object {
+    one_of(Field::ALL.iter().skip(1).map(|field| field.name()))
+}
+
+fn measures() -> Object {
+    one_of(MEASURES.map(|(word, _)| word))
+}
+
 /// `GET /top/<sender>`
 #[utoipa::path(
     get,
     path = "/top/{sender}",
     operation_id = "top",
     params(
-        ("sender" = String, Path, description = "The address of the sender", example = "192.0.2.1"),
-        ("prefix" = String, Query, description = "One of its prefixes", example = "172.16.1.0/24"),
-        ("field" = Option<String>, Query, description = "proto, srcip, srcport, srcas, dstip, dstport or dstas"),
-        ("direction" = Option<String>, Query, description = "in, out, in:local or out:local"),
-        ("from" = Option<String>, Query, description = "The first minute, UTC, such as 2026-11-23T05:01Z or 2026-11-23"),
-        ("to" = Option<String>, Query, description = "The first minute behind it"),
-        ("n" = Option<u32>, Query, description = "How many, 1 to 1000"),
-        ("by" = Option<String>, Query, description = "bytes, pkts or flows")
+        OfSender,
+        OfPrefix,
+        OfRange,
+        OfTop
     ),
-    responses((status = 200, description = "The largest values, and what is behind them", body = Top), (status = "default", description = "Anything else", body = crate::error::Body))
+    responses((status = 200, description = "The largest values, and what is behind them", body = Top))
 )]
 pub(crate) async fn show(
     State(api): State<Api>,

@@ -27,6 +27,8 @@ use std::io::{self, ErrorKind, Write};
 
 use serde_json::Value;
 
+use crate::client::Client;
+use crate::commands::progress::Waiting;
 use crate::exit_code::{ExitCode, Failure};
 use crate::table::{Cell, Format, Table};
 
@@ -39,6 +41,12 @@ fn print(format: Format, answer: &Value, table: impl FnOnce(&Value) -> Table) ->
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(ExitCode::Failure.because()(error)),
         _ => Ok(()),
     }
+}
+
+/// Asks, and says that it waits when that takes long.
+fn ask(client: &Client, method: &str, target: &str, body: &str) -> Result<Value, Failure> {
+    let _waiting = Waiting::show("waiting for the collector");
+    client.ask(method, target, body)
 }
 
 /// The three cells of counters.

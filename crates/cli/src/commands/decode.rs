@@ -4,7 +4,7 @@
 mod summary;
 
 use std::collections::HashMap;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use flow::Exporter;
 use summary::Summary;
 use wire::{Datagram, PendingBudget, Session, SessionLimits};
 
+use super::progress::Progress;
 use crate::exit_code::{ExitCode, Failure};
 
 /// So many exporter addresses are remembered; templates of further ones are used in their own datagram only.
@@ -92,7 +93,14 @@ impl<'a, W: Write> Decoder<'a, W> {
         let mut capture =
             if path == Path::new("-") { Capture::from_reader(io::stdin())? } else { Capture::open(path)? };
         let ports = &self.arguments.ports;
+        // Lines on a terminal show by themselves how far it has come.
+        let is_seen = !self.arguments.summary && io::stdout().is_terminal();
+        let (mut progress, mut read) = (Progress::new(), 0_u64);
         while let Some(datagram) = capture.next()? {
+            read += 1;
+            if !is_seen {
+                progress.show(|| format!("{read} datagrams of {} read", path.display()));
+            }
             if ports.is_empty() || ports.contains(&datagram.destination.port()) {
                 self.decode(&datagram).map_err(FileError::Output)?;
             }

@@ -30,6 +30,7 @@ use finding::{Bold, Finding};
 use super::ask::{number, text};
 use crate::client::{Client, Connection};
 use crate::colour;
+use crate::commands::progress::Waiting;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
 
@@ -67,7 +68,9 @@ struct Report {
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { router, json, connection } = arguments;
     let client = Client::new(&connection, config)?;
+    let waiting = Waiting::show("looking");
     let report = examine(&client, config, router.map(flow::canonical))?;
+    drop(waiting);
     let mut out = io::stdout().lock();
     let written = if json { report.write_json(&mut out) } else { report.write(&mut out) };
     match written {

@@ -2,6 +2,8 @@
 //! terminal and the command takes longer than a moment.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What is done faster needs no progress.
@@ -10,6 +12,39 @@ const MOMENT: Duration = Duration::from_secs(1);
 const BETWEEN_LINES: Duration = Duration::from_millis(100);
 /// A longer line would wrap in a terminal of the usual width, and could not be written over.
 const WIDTH: usize = 79;
+
+/// Says on the same line what is waited for, for as long as it lives, where a command cannot say how far it has come.
+pub(crate) struct Waiting {
+    /// Ends the thread when it goes.
+    end: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Waiting {
+    /// Nothing is shown yet.
+    pub(crate) fn show(what: &'static str) -> Self {
+        let mut progress = Progress::new();
+        if progress.next.is_none() {
+            return Self { end: None, thread: None };
+        }
+        let (end, ended) = channel();
+        let begun = Instant::now();
+        let thread = std::thread::spawn(move || {
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(BETWEEN_LINES) {
+                progress.show(|| format!("{what}, {} s", begun.elapsed().as_secs()));
+            }
+        });
+        Self { end: Some(end), thread: Some(thread) }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.end = None;
+        // What is printed next does not get in the way of the line.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
 
 /// The line; it is gone when this is.
 pub(crate) struct Progress {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use flow::Prefix;
 use serde_json::Value;
 
-use super::{number, print, text};
+use super::{ask, number, print, text};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -36,7 +36,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let Arguments { sender, prefix, month, format, connection } = arguments;
     let client = Client::new(&connection, config)?;
     let parameters = [("prefix", Some(prefix.to_string())), ("month", month)];
-    let answer = client.ask("GET", &target(&format!("/billing/{sender}"), &parameters), "")?;
+    let answer = ask(&client, "GET", &target(&format!("/billing/{sender}"), &parameters), "")?;
     print(format, &answer, table)?;
     if !format.json && !format.csv {
         let samples = &answer["samples"];

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 
 use crate::client::{Client, Connection};
+use crate::commands::progress::Waiting;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
 
@@ -38,7 +39,10 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         Some(body) => body.to_owned(),
     };
     let path = if path.starts_with('/') { path } else { format!("/{path}") };
-    let answer = Client::new(&connection, config)?.exchange(&method.to_uppercase(), &path, &body)?;
+    let client = Client::new(&connection, config)?;
+    let waiting = Waiting::show("waiting for the collector");
+    let answer = client.exchange(&method.to_uppercase(), &path, &body)?;
+    drop(waiting);
     if answer.status < 300 {
         // A pipe that is closed has had enough.
         let _ = writeln!(io::stdout(), "{}", answer.body.trim_end());

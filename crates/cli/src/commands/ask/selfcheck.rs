@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{number, print, text};
 use crate::client::{Client, Connection};
+use crate::commands::progress::Waiting;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
 use crate::table::{Cell, Format, Table};
@@ -36,7 +37,9 @@ pub(crate) struct Arguments {
 /// Does it.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let client = Client::new(&arguments.connection, config)?;
+    let waiting = Waiting::show("waiting for the collector's next flush");
     let status = flushed(&client)?;
+    drop(waiting);
     let answer = json!({"ledgersChecked": status["ledgersChecked"], "ledgers": status["ledgers"]});
     print(arguments.format, &answer, table)?;
     let balance = ledgers(&answer).iter().all(|ledger| ledger["difference"] == 0);

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use flow::Prefix;
 use serde_json::{Value, json};
 
-use super::{number, print, text};
+use super::{ask, number, print, text};
 use crate::client::{Client, Connection};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -52,16 +52,26 @@ enum Action {
         prefixes: Vec<Prefix>,
     },
     /// Removes prefixes of a sender, or the sender; what was counted stays
+    #[command(
+        override_usage = "netflow senders remove <SENDER> <PREFIXES>...\n       netflow senders remove <SENDER> --entirely"
+    )]
     Remove {
         /// The sender, by its address
         sender: IpAddr,
-        /// The prefixes to remove
-        #[arg(required_unless_present = "entirely")]
-        prefixes: Vec<Prefix>,
-        /// Remove the sender with all of its prefixes
-        #[arg(long, conflicts_with = "prefixes")]
-        entirely: bool,
+        #[command(flatten)]
+        what: Removed,
     },
+}
+
+/// What is removed of a sender: one of the two.
+#[derive(clap::Args, Debug)]
+#[group(required = true, multiple = false)]
+struct Removed {
+    /// The prefixes to remove
+    prefixes: Vec<Prefix>,
+    /// Remove the sender with all of its prefixes
+    #[arg(long)]
+    entirely: bool,
 }
 
 /// Does it.
@@ -69,18 +79,18 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let client = Client::new(&arguments.connection, config)?;
     let shown = Format { json: false, csv: false };
     let (format, answer) = match arguments.action.unwrap_or(Action::List { format: shown }) {
-        Action::List { format } => (format, client.ask("GET", "/senders", "")?),
-        Action::Show { sender, format } => (format, client.ask("GET", &format!("/senders/{sender}"), "")?),
+        Action::List { format } => (format, ask(&client, "GET", "/senders", "")?),
+        Action::Show { sender, format } => (format, ask(&client, "GET", &format!("/senders/{sender}"), "")?),
         Action::Add { sender, prefixes } => {
-            (shown, client.ask("PUT", &format!("/senders/{sender}"), &body(&prefixes))?)
+            (shown, ask(&client, "PUT", &format!("/senders/{sender}"), &body(&prefixes))?)
         }
-        Action::Remove { sender, entirely: true, .. } => {
-            client.ask("DELETE", &format!("/senders/{sender}"), "")?;
+        Action::Remove { sender, what: Removed { entirely: true, .. } } => {
+            ask(&client, "DELETE", &format!("/senders/{sender}"), "")?;
             println!("{sender} is removed; what was counted stays");
             return Ok(ExitCode::Success);
         }
-        Action::Remove { sender, prefixes, .. } => {
-            (shown, client.ask("DELETE", &format!("/senders/{sender}"), &body(&prefixes))?)
+        Action::Remove { sender, what: Removed { prefixes, .. } } => {
+            (shown, ask(&client, "DELETE", &format!("/senders/{sender}"), &body(&prefixes))?)
         }
     };
     print(format, &answer, table)?;

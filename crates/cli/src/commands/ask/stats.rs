@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use flow::Prefix;
 use serde_json::{Value, json};
 
-use super::{counters, print, text};
+use super::{ask, counters, print, text};
 use crate::client::{Client, Connection};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -56,22 +56,29 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let question = json!({ prefix.to_string(): periods });
     let client = Client::new(&connection, config)?;
     let body = serde_json::to_string(&question).map_err(ExitCode::Failure.because())?;
-    let answer = client.ask("POST", &format!("/stats/{sender}"), &body)?;
+    let answer = ask(&client, "POST", &format!("/stats/{sender}"), &body)?;
     print(format, &answer, table)?;
+    if !format.json && rows(&answer).next().is_none() {
+        eprintln!("nothing was counted for {prefix} then: netflow senders show {sender} lists what is counted for");
+    }
     Ok(ExitCode::Success)
+}
+
+/// Each counter, with its date.
+fn rows(answer: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    let periods = answer.as_object().into_iter().flatten().filter_map(|(_, periods)| periods.as_object());
+    let dates = periods.flatten().flat_map(|(_, dates)| dates.as_array().into_iter().flatten());
+    let of_dates = dates.filter_map(Value::as_object).flatten();
+    of_dates.flat_map(|(date, rows)| rows.as_array().into_iter().flatten().map(move |row| (date, row)))
 }
 
 fn table(answer: &Value) -> Table {
     let mut table = Table::new(&["date", "name", "direction", "bytes", "pkts", "flows"]);
-    let periods = answer.as_object().into_iter().flatten().flat_map(|(_, periods)| periods.as_object());
-    let dates = periods.flatten().flat_map(|(_, dates)| dates.as_array().into_iter().flatten());
-    for (date, rows) in dates.filter_map(Value::as_object).flatten() {
-        for row in rows.as_array().into_iter().flatten() {
-            let mut cells =
-                vec![Cell::Text(date.clone()), Cell::Text(text(&row["name"])), Cell::Text(text(&row["direction"]))];
-            cells.extend(counters(row));
-            table.push(cells);
-        }
+    for (date, row) in rows(answer) {
+        let mut cells =
+            vec![Cell::Text(date.clone()), Cell::Text(text(&row["name"])), Cell::Text(text(&row["direction"]))];
+        cells.extend(counters(row));
+        table.push(cells);
     }
     table
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use flow::Prefix;
 use serde_json::Value;
 
-use super::{counters, number, print, text};
+use super::{ask, counters, number, print, text};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -60,7 +60,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         ("by", Some(by)),
     ];
     let client = Client::new(&connection, config)?;
-    let answer = client.ask("GET", &target(&format!("/top/{sender}"), &parameters), "")?;
+    let answer = ask(&client, "GET", &target(&format!("/top/{sender}"), &parameters), "")?;
     print(format, &answer, |answer| table(answer, format.csv))?;
     Ok(ExitCode::Success)
 }
