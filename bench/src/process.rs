@@ -30,8 +30,12 @@ impl Process {
     pub(crate) fn start(command: &mut Command, directory: &Path) -> anyhow::Result<Self> {
         let name = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
         let log = fs::File::create(directory.join(format!("{name}.log")))?;
-        let mut bound = Command::new("setpriv");
-        bound.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
+        let mut bound = Command::new("env");
+        // Who starts the bench in the background of a script has it ignore SIGINT, and all that it starts.
+        bound
+            .args(["--default-signal=INT", "setpriv", "--pdeathsig", "KILL", "--"])
+            .arg(command.get_program())
+            .args(command.get_args());
         bound.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
         if let Some(directory) = command.get_current_dir() {
             bound.current_dir(directory);
@@ -89,8 +93,8 @@ impl Process {
         Ok(())
     }
 
-    /// Ends it as Ctrl-C does (nfacctd does not listen to SIGTERM). Returns what it and its children have used up to their end; of children, up
-    /// to now.
+    /// Ends it as Ctrl-C does (nfacctd does not listen to SIGTERM). Returns what it and its children have used up to their
+    /// end; of children, up to now.
     pub(crate) fn end(&mut self) -> anyhow::Result<f64> {
         let children: f64 = self.family().skip(1).map(processor_seconds).sum();
         let id = self.child.id();
