@@ -160,7 +160,7 @@ pub fn journal_segment(input: &[u8]) {
     let journal = Journal::open(Box::new(directory), settings).expect("whatever is in a segment");
     let mut recovery = journal.recovery();
     let (mut datagrams, mut octets) = (0, 0);
-    while let Some(datagram) = recovery.next_datagram() {
+    while let Some(datagram) = recovery.next_datagram().expect("the disk reads it") {
         datagrams += 1;
         octets += datagram.payload.len();
     }

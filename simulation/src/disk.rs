@@ -13,14 +13,14 @@ use crate::random::Random;
 /// What is written in one piece or not at all.
 const SECTOR: usize = 512;
 
-/// What becomes of a call that writes, makes, syncs or removes.
+/// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It does what it should.
     None,
     /// It fails with this kind of error.
     Error(ErrorKind),
-    /// A write takes only a part of what it is given.
+    /// A write takes, or a read gives, only a part.
     Short,
     /// The process that makes it is killed before it has any effect.
     Kill,
@@ -141,7 +141,16 @@ impl Platter {
         fault
     }
 
-    /// The same, where there is nothing that could be short.
+    /// The same for a call that only reads, which a disk that is full or read-only does not refuse; whether it is short.
+    fn next_read(&mut self) -> io::Result<bool> {
+        match self.next() {
+            Fault::Error(ErrorKind::StorageFull | ErrorKind::ReadOnlyFilesystem) => Ok(false),
+            Fault::Error(kind) => Err(kind.into()),
+            fault => Ok(fault == Fault::Short),
+        }
+    }
+
+    /// What becomes of a call that changes something, where there is nothing that could be short.
     fn fails(&mut self) -> io::Result<()> {
         match self.next() {
             Fault::Error(kind) => Err(kind.into()),
@@ -153,13 +162,15 @@ impl Platter {
 impl Disk for SimulatedDisk {
     fn list(&self) -> io::Result<Vec<(String, u64)>> {
         let mut platter = self.lock();
-        platter.fails()?;
+        platter.next_read()?;
         Ok(platter.files.iter().map(|(name, content)| (name.clone(), content.octets.len() as u64)).collect())
     }
 
     fn read(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
-        let content = self.lock().files.get(name).cloned().ok_or(ErrorKind::NotFound)?;
-        Ok(Box::new(Cursor::new(content.octets)))
+        let mut platter = self.lock();
+        platter.next_read()?;
+        let content = platter.files.get(name).cloned().ok_or(ErrorKind::NotFound)?;
+        Ok(Box::new(SimulatedReader { disk: self.clone(), octets: Cursor::new(content.octets) }))
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
@@ -192,6 +203,24 @@ impl Disk for SimulatedDisk {
         platter.removed.clear();
         platter.files.values_mut().for_each(|content| content.is_named = true);
         Ok(())
+    }
+}
+
+/// A file that is being read.
+struct SimulatedReader {
+    disk: SimulatedDisk,
+    octets: Cursor<Vec<u8>>,
+}
+
+impl Read for SimulatedReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // At the end, the disk is not asked.
+        if self.octets.get_ref().len() as u64 == self.octets.position() {
+            return Ok(0);
+        }
+        let is_short = self.disk.lock().next_read()?;
+        let count = if is_short { 7.min(buffer.len()) } else { buffer.len() };
+        self.octets.read(&mut buffer[..count])
     }
 }
 

@@ -1,5 +1,6 @@
 //! A collector that is running: what `netflow serve` puts together, but for sockets and threads.
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -51,14 +52,14 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// As `netflow serve` does; `None` when it cannot start, because the disk of the journal does not say what is on it.
+    /// As `netflow serve` does. It cannot start when the disk of the journal does not say what is on it.
     pub(crate) async fn start(
         store: Arc<dyn Store>,
         is_remote: bool,
         folder: &Path,
         disk: &SimulatedDisk,
         now: Timestamp,
-    ) -> Option<Self> {
+    ) -> Result<Self, Box<dyn Error>> {
         let state_file = folder.join("state");
         let mut identity = State::open(&state_file).unwrap();
         let writer = identity.writer();
@@ -68,7 +69,7 @@ impl Process {
         store.put_writer(&state).await.unwrap();
         let spool = is_remote.then(|| Spool::open(&state_file, writer, 64 << 20).unwrap());
         let settings = Settings { sync: Sync::Interval, limit_bytes: 1 << 20 };
-        let journal = Journal::open(Box::new(disk.clone()), settings).ok()?;
+        let journal = Journal::open(Box::new(disk.clone()), settings)?;
         if let Some(durable) = identity.durable().unwrap() {
             journal.release(durable);
         }
@@ -80,11 +81,11 @@ impl Process {
         let flusher = Flusher::new(Arc::clone(&store), state, Keep::default(), status.clone()).over(spool).unwrap();
         let flusher = flusher.releasing(Some(Arc::clone(&journal)));
         let shard = || Shard::new(rules(), Arc::clone(&admitted), exporters.clone());
-        let (shards, recovered) = journalled::begin(&status, Some(&journal), shard, &exporters, flusher.next());
+        let (shards, recovered) = journalled::begin(&status, Some(&journal), shard, &exporters, flusher.next())?;
         let sealed = recovered.map(|sealed| (sealed, Fate::written(journal.counts().missed == 0)));
         let counted = Counted::default();
         let empties = empties();
-        Some(Self {
+        Ok(Self {
             store,
             status,
             counted,

@@ -148,7 +148,7 @@ impl World {
         }
     }
 
-    /// A collector starts, unless it cannot: then it does when nothing fails any more.
+    /// A collector starts, unless it cannot: then another does, at the latest when nothing fails any more.
     async fn start(&mut self) {
         if let Stored::Remote(store) = &self.stored {
             store.plan([]);
@@ -157,8 +157,13 @@ impl World {
             let store = self.store();
             let is_remote = matches!(self.stored, Stored::Remote(_));
             match Process::start(store, is_remote, self.folder.path(), &self.disk, self.now).await {
-                Some(process) => break self.process = Some(process),
-                None => self.nothing_fails(),
+                Ok(process) => break self.process = Some(process),
+                Err(error) => self.story.push(format!("cannot start: {error}")),
+            }
+            // What a sync has failed at, no later one makes durable.
+            self.oracle.synced(false);
+            if self.random.once_in(2) {
+                self.nothing_fails();
             }
         }
         let process = self.process();
@@ -367,6 +372,19 @@ impl World {
         }
     }
 
+    /// Listing, opening and reading what was left may fail, like everything else at a start.
+    fn plan_faults_of_a_start(&mut self) {
+        let fault = match self.random.below(12) {
+            0 => Fault::Error(ErrorKind::Other),
+            1 => Fault::Error(ErrorKind::Interrupted),
+            2 => Fault::Short,
+            3 => Fault::Kill,
+            _ => return self.disk.plan([]),
+        };
+        let nth = self.random.below(20) as usize;
+        self.disk.plan(std::iter::repeat_n(Fault::None, nth).chain([fault]));
+    }
+
     fn disturb_an_exporter(&mut self) {
         let which = self.random.below(self.exporters.len() as u64) as usize;
         let now = self.now;
@@ -406,7 +424,7 @@ impl World {
         self.doubt_what_was_carried();
         self.process = None;
         self.disk.spare(false);
-        self.disk.plan([]);
+        self.plan_faults_of_a_start();
         if power {
             self.disk.lose_power(&mut self.random);
         }

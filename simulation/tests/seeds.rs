@@ -6,6 +6,7 @@ use std::env;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::panic::catch_unwind;
+use std::thread;
 
 use simulation::Life;
 use simulation::disk::Fault;
@@ -58,17 +59,18 @@ fn every_call_of_the_disk_may_fail() {
         Fault::Short,
         Fault::Kill,
     ];
-    let mut lives = 0;
-    for seed in seeds().step_by(CALLS_OF_EVERY) {
+    let lives = |fault| {
+        let fails = |seed, nth| {
+            catch_unwind(|| simulation::live_with(seed, nth, fault))
+                .unwrap_or_else(|_| panic!("seed {seed} fails with {fault:?} at call {nth}, see above"))
+        };
+        seeds().step_by(CALLS_OF_EVERY).map(|seed| (1..).map_while(|nth| fails(seed, nth)).count()).sum::<usize>()
+    };
+    thread::scope(|scope| {
         for fault in faults {
-            let fails = |nth| {
-                catch_unwind(|| simulation::live_with(seed, nth, fault))
-                    .unwrap_or_else(|_| panic!("seed {seed} fails with {fault:?} at call {nth}, see above"))
-            };
-            lives += (1..).map_while(fails).count();
+            scope.spawn(move || println!("{} lives with {fault:?}", lives(fault)));
         }
-    }
-    println!("{lives} lives");
+    });
 }
 
 #[test]

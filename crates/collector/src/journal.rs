@@ -17,8 +17,9 @@
 //! Data that wait for their template at a cut are not counted yet: they are carried, that is written again into the next
 //! segment, each set as a message of its own. They stand in both until the flush is durable.
 //!
-//! What the disk refuses is counted and reported, and never stops ingest: those datagrams are counted all the same, but
-//! would be lost in a crash. The next [`tick`](Journal::tick) tries again.
+//! What the disk refuses to write is counted and reported, and never stops ingest: those datagrams are counted all the
+//! same, but would be lost in a crash. The next [`tick`](Journal::tick) tries again. What it refuses to read stops the
+//! start: the flush that counts what was left lets go of all of it, also of what could not be read.
 
 pub mod disk;
 mod recovery;
@@ -34,8 +35,8 @@ use std::time::{Duration, Instant};
 use storage::spool::FlushNumber;
 
 use crate::status::locked;
-use disk::{Disk, File};
-pub use recovery::{Recovered, Recovery};
+use disk::{Disk, File, uninterrupted};
+pub use recovery::{Recovered, Recovery, Unreadable};
 pub use segment::SegmentName;
 pub use writer::Writer;
 
@@ -131,7 +132,7 @@ impl Journal {
     /// When the disk does not say what is on it.
     pub fn open(disk: Box<dyn Disk>, settings: Settings) -> io::Result<Arc<Self>> {
         let mut segments = BTreeMap::new();
-        for (name, octets) in disk.list()? {
+        for (name, octets) in uninterrupted(|| disk.list())? {
             match SegmentName::parse(&name) {
                 Some(segment) => drop(segments.insert(segment, octets)),
                 None => tracing::warn!(name, "a file that is no segment is left alone in the journal's directory"),

@@ -12,7 +12,7 @@ use storage::spool::FlushNumber;
 use wire::Datagram;
 
 use crate::exporters::Exporters;
-use crate::journal::{Journal, Recovered, Writer};
+use crate::journal::{Journal, Recovered, Unreadable, Writer};
 use crate::ledgers::{Counted, Found};
 use crate::receiver::KernelDrops;
 use crate::shard::{Sealed, Shard};
@@ -88,6 +88,9 @@ pub fn cut(
     sealed
 }
 
+/// Shards to begin with, and what was recovered before.
+pub type Begun = (Vec<Arc<Mutex<Journalled>>>, Option<Sealed>);
+
 /// Begins with as many shards as the status has. What an earlier process had received and not made durable is counted
 /// before, in a shard of its own: what that sealed is returned too, and is to be flushed first. `first` is the number
 /// that the first flush will have.
@@ -95,14 +98,20 @@ pub fn cut(
 /// All of it becomes one flush: there is no moment at which a part of it is durable, so a crash meanwhile leaves the
 /// segments as they are, to be counted again. What still waits for its template goes on waiting, and is carried into a
 /// segment of this start before the old ones may go.
+///
+/// # Errors
+/// When not all of it can be read. Then none of it may be flushed: the segments are as they were, for the next start.
 pub fn begin(
     status: &Status,
     journal: Option<&Arc<Journal>>,
     shard: impl Fn() -> Shard,
     exporters: &Exporters,
     first: FlushNumber,
-) -> (Vec<Arc<Mutex<Journalled>>>, Option<Sealed>) {
-    let recovered = journal.and_then(|journal| recover(journal, shard(), exporters, status));
+) -> Result<Begun, Unreadable> {
+    let recovered = match journal {
+        Some(journal) if journal.segments() > 0 => Some(recover(journal, shard(), exporters, status)?),
+        _ => None,
+    };
     let first = if recovered.is_some() { first.following() } else { first };
     let mut shards = Vec::new();
     for (number, published) in (0..).zip(status.shards()) {
@@ -119,15 +128,12 @@ pub fn begin(
     if let Some(journal) = shards.first_mut().and_then(|first| first.journal.as_mut()) {
         journal.carry(exporters.waiting());
     }
-    (shards.into_iter().map(|shard| Arc::new(Mutex::new(shard))).collect(), recovered)
+    Ok((shards.into_iter().map(|shard| Arc::new(Mutex::new(shard))).collect(), recovered))
 }
 
-fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &Status) -> Option<Sealed> {
-    if journal.segments() == 0 {
-        return None;
-    }
+fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &Status) -> Result<Sealed, Unreadable> {
     let mut recovery = journal.recovery();
-    while let Some(found) = recovery.next_datagram() {
+    while let Some(found) = recovery.next_datagram()? {
         shard.take(&Datagram { exporter: found.source.into(), received: found.received, payload: found.payload });
     }
     let Recovered { segments, datagrams, cut } = recovery.recovered();
@@ -136,5 +142,5 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
     status.recovered(Found { datagrams, torn: cut, counts });
     let mut sealed = Sealed::new(vec![shard.seal(Tally::new(TallyLimits::default()))]);
     exporters.tell(&mut sealed);
-    Some(sealed)
+    Ok(sealed)
 }

@@ -24,7 +24,7 @@ use wire::PendingBudget;
 use crate::admission::Admission;
 use crate::exporters::Exporters;
 use crate::flusher::{FIRST_PAUSE, Flusher, Keep, LONGEST_PAUSE};
-use crate::journal::{self, Journal};
+use crate::journal::{self, Journal, Unreadable};
 use crate::journalled::{self, Journalled};
 use crate::ledgers::Counted;
 use crate::listening::{Place, listen, per_thread};
@@ -85,6 +85,9 @@ pub enum StartError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What an earlier process has received and not stored cannot be read.
+    #[error(transparent)]
+    Journal(#[from] Unreadable),
 }
 
 /// A running collector.
@@ -115,7 +118,7 @@ pub struct Collector {
 /// registered, changed or removed.
 ///
 /// # Errors
-/// When an address cannot be bound, or the store cannot be read.
+/// When an address cannot be bound, or the store or the journal cannot be read.
 pub async fn start(
     mut settings: Settings,
     store: Arc<dyn Store>,
@@ -140,7 +143,7 @@ pub async fn start(
         let shard = Shard::new(settings.rules, admission.admitted(), exporters.clone());
         shard.sharing(&budget).showing(taps.clone())
     };
-    let (shards, recovered) = journalled::begin(&status, journal.as_ref(), shard, &exporters, flusher.next());
+    let (shards, recovered) = journalled::begin(&status, journal.as_ref(), shard, &exporters, flusher.next())?;
     let sockets = per_thread(sockets, settings.threads);
     for (shard, sockets) in shards.iter().zip(&sockets) {
         locked(shard).drops = sockets.iter().map(KernelDrops::of).collect();

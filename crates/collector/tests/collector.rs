@@ -1,6 +1,7 @@
 //! Real datagrams over loopback into a running collector, with the memory store: what was sent is what is counted.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -13,7 +14,8 @@ use accounting::tally::{Tally, TallyLimits};
 use collector::admission::Admission;
 use collector::exporters::Exporters;
 use collector::flusher::{Flusher, Keep};
-use collector::journal;
+use collector::journal::disk::Directory;
+use collector::journal::{self, Journal, Sync};
 use collector::replay::Replay;
 use collector::shard::{Rules, Sealed, Shard};
 use collector::status::{Counts, Status};
@@ -242,6 +244,23 @@ async fn an_address_in_use_is_an_error_that_names_it() {
     assert!(matches!(error, StartError::Listen { .. }));
     assert!(error.to_string().contains(&taken), "{error}");
     first.collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_that_cannot_be_read_stops_the_start_and_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    // It can be opened, and not be read.
+    let segment = folder.path().join("epoch-1-flush-1-shard-0-part-0.pcap");
+    fs::create_dir(&segment).unwrap();
+    let disk = Box::new(Directory::open(folder.path()).unwrap());
+    let journal = Journal::open(disk, journal::Settings { sync: Sync::Interval, limit_bytes: 1 << 20 }).unwrap();
+    let store: Arc<dyn Store> = Arc::new(Memory::default());
+    let writer = WriterState::new(WriterId(2), 2, now());
+    let started = start(settings(&["127.0.0.1:0"]), store, None, Some(journal), writer, Arc::default());
+    let Err(error) = started.await else { panic!("started without what it has to count") };
+    assert!(matches!(error, StartError::Journal(_)), "{error}");
+    assert!(error.to_string().contains("journal/epoch-1-flush-1-shard-0-part-0.pcap"), "{error}");
+    assert!(segment.exists());
 }
 
 fn change(listen: &[SocketAddr]) -> Change {

@@ -149,7 +149,7 @@ fn not_configured(stranger: &StdListener) -> anyhow::Error {
 fn start_failure(error: StartError) -> Failure {
     let code = match &error {
         StartError::Listen { .. } | StartError::Passed(_) | StartError::NoAddress => ExitCode::Listen,
-        StartError::Store(_) => ExitCode::Store,
+        StartError::Store(_) | StartError::Journal(_) => ExitCode::Store,
         StartError::Thread(_) => ExitCode::Failure,
     };
     Failure { code, error: error.into() }

@@ -4,11 +4,11 @@
 //! wait for it, now as then.
 
 use std::collections::VecDeque;
+use std::io;
 
 use capture::UdpDatagram;
-use storage::spool::FlushNumber;
 
-use super::disk::Disk;
+use super::disk::{Disk, uninterrupted};
 use super::segment::{Reader, SegmentName};
 use super::writer::is_carried;
 
@@ -19,8 +19,21 @@ pub struct Recovered {
     pub segments: u64,
     /// Datagrams in them.
     pub datagrams: u64,
-    /// Segments that could not be read to their end: the tail was torn, or the disk refuses.
+    /// Segments whose tail was torn.
     pub cut: u64,
+}
+
+/// The disk does not say what is in a segment. Nothing may be made durable for what was left: that would let go of this
+/// segment too.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot read journal/{segment} in dataDir: {error}; nothing of the journal was stored or removed. Start again when the disk can be read, or move the file away to start without what is in it"
+)]
+pub struct Unreadable {
+    /// The segment.
+    pub segment: SegmentName,
+    /// What the disk says.
+    pub error: io::Error,
 }
 
 /// Reads all segments that are there.
@@ -41,7 +54,7 @@ pub struct Recovery<'d> {
 struct Chain {
     shard: u16,
     parts: VecDeque<SegmentName>,
-    reader: Option<Reader>,
+    reading: Option<(SegmentName, Reader)>,
 }
 
 impl<'d> Recovery<'d> {
@@ -66,81 +79,79 @@ impl<'d> Recovery<'d> {
     ///
     /// What was carried into the segments of a flush is given only where the flush before is durable: else the datagrams
     /// that it was carried from were given already.
-    pub fn next_datagram(&mut self) -> Option<UdpDatagram<'_>> {
+    ///
+    /// # Errors
+    /// When the disk refuses to read; it is not to be asked again then.
+    pub fn next_datagram(&mut self) -> Result<Option<UdpDatagram<'_>>, Unreadable> {
         loop {
             if let Some(last) = self.current.take() {
-                self.advance(last);
+                self.advance(last)?;
             }
             while self.shards.is_empty() {
-                self.begin_flush()?;
+                if !self.begin_flush()? {
+                    return Ok(None);
+                }
             }
             let heads = self.shards.iter().map(|chain| chain.current().map(|it| (it.received, is_carried(&it))));
-            let (earliest, (_, is_carried)) =
-                heads.enumerate().filter_map(|(n, head)| Some((n, head?))).min_by_key(|it| it.1.0)?;
+            let heads = heads.enumerate().filter_map(|(shard, head)| Some((shard, head?)));
+            let Some((earliest, (_, is_carried))) = heads.min_by_key(|it| it.1.0) else { return Ok(None) };
             self.current = Some(earliest);
             if self.flushes == 1 || !is_carried {
                 break;
             }
         }
         self.recovered.datagrams += 1;
-        self.shards.get(self.current?)?.current()
+        Ok(self.current.and_then(|shard| self.shards.get(shard)?.current()))
     }
 
-    /// Opens the segments of the next flush; `None` when there is none.
-    fn begin_flush(&mut self) -> Option<FlushNumber> {
-        let flush = self.segments.front()?.flush;
+    /// Opens the segments of the next flush; `false` when there is none.
+    fn begin_flush(&mut self) -> Result<bool, Unreadable> {
+        let Some(SegmentName { flush, .. }) = self.segments.front().copied() else { return Ok(false) };
         self.flushes += 1;
         while let Some(segment) = self.segments.pop_front_if(|segment| segment.flush == flush) {
             match self.shards.last_mut().filter(|chain| chain.shard == segment.shard) {
                 Some(chain) => chain.parts.push_back(segment),
                 None => {
-                    self.shards.push(Chain { shard: segment.shard, parts: [segment].into(), reader: None });
+                    self.shards.push(Chain { shard: segment.shard, parts: [segment].into(), reading: None });
                 }
             }
         }
         for shard in (0..self.shards.len()).rev() {
-            self.advance(shard);
+            self.advance(shard)?;
         }
-        Some(flush)
+        Ok(true)
     }
 
     /// Goes on to the next datagram of a shard; one that has no more is done with.
-    fn advance(&mut self, shard: usize) {
-        let Some(chain) = self.shards.get_mut(shard) else { return };
-        if !chain.advance(self.disk, &mut self.recovered) {
+    fn advance(&mut self, shard: usize) -> Result<(), Unreadable> {
+        let Some(chain) = self.shards.get_mut(shard) else { return Ok(()) };
+        if !chain.advance(self.disk, &mut self.recovered)? {
             self.shards.remove(shard);
         }
+        Ok(())
     }
 }
 
 impl Chain {
     fn current(&self) -> Option<UdpDatagram<'_>> {
-        self.reader.as_ref()?.current()
+        self.reading.as_ref()?.1.current()
     }
 
     /// `false` when there are no more datagrams.
-    fn advance(&mut self, disk: &dyn Disk, recovered: &mut Recovered) -> bool {
+    fn advance(&mut self, disk: &dyn Disk, recovered: &mut Recovered) -> Result<bool, Unreadable> {
         loop {
-            if let Some(reader) = &mut self.reader {
-                match reader.advance() {
-                    Ok(true) => return true,
-                    Ok(false) => recovered.cut += u64::from(reader.left() > 0),
-                    Err(error) => {
-                        tracing::error!(shard = self.shard, %error, "a segment of the journal is not readable to its end");
-                        recovered.cut += 1;
-                    }
+            if let Some((segment, reader)) = &mut self.reading {
+                if reader.advance().map_err(|error| Unreadable { segment: *segment, error })? {
+                    return Ok(true);
                 }
-                self.reader = None;
+                recovered.cut += u64::from(reader.left() > 0);
+                self.reading = None;
             }
-            let Some(segment) = self.parts.pop_front() else { return false };
+            let Some(segment) = self.parts.pop_front() else { return Ok(false) };
+            let input = uninterrupted(|| disk.read(&segment.to_string()));
+            let input = input.map_err(|error| Unreadable { segment, error })?;
+            self.reading = Some((segment, Reader::new(input)));
             recovered.segments += 1;
-            match disk.read(&segment.to_string()) {
-                Ok(input) => self.reader = Some(Reader::new(input)),
-                Err(error) => {
-                    tracing::error!(%segment, %error, "a segment of the journal cannot be read: what is in it is lost");
-                    recovered.cut += 1;
-                }
-            }
         }
     }
 }

@@ -99,6 +99,8 @@ impl Reader {
     fn fill(&mut self, wanted: usize) -> io::Result<()> {
         self.octets.drain(..self.start);
         (self.start, self.next) = (0, 0);
+        // Else it is read in many small pieces.
+        self.octets.reserve(READ_AT_ONCE as usize);
         while !self.input_ended && self.octets.len() < wanted {
             let read = self.input.by_ref().take(READ_AT_ONCE).read_to_end(&mut self.octets);
             self.input_ended = !read.as_ref().is_ok_and(|read| *read as u64 == READ_AT_ONCE);

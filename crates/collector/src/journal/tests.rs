@@ -32,7 +32,7 @@ fn found(folder: &Path) -> String {
     let journal = journal(folder, SETTINGS);
     let mut recovery = journal.recovery();
     let mut payloads = Vec::new();
-    while let Some(datagram) = recovery.next_datagram() {
+    while let Some(datagram) = recovery.next_datagram().unwrap() {
         assert_eq!(datagram.source, address("192.0.2.1:4000"));
         payloads.push(String::from_utf8(datagram.payload.to_vec()).unwrap());
     }
@@ -104,8 +104,8 @@ fn a_durable_segment_that_cannot_be_removed_is_not_counted_again() {
     journal.release(flush(1, 1));
     assert_eq!((journal.counts().remove_errors, journal.segments()), (1, 2));
     let mut recovery = journal.recovery();
-    assert_eq!(recovery.next_datagram().unwrap().payload, b"not yet");
-    assert!(recovery.next_datagram().is_none());
+    assert_eq!(recovery.next_datagram().unwrap().unwrap().payload, b"not yet");
+    assert!(recovery.next_datagram().unwrap().is_none());
     assert_eq!(recovery.recovered().segments, 1);
 }
 
@@ -124,6 +124,38 @@ fn what_waits_is_carried_into_the_next_segment() {
     journal.release(flush(1, 1));
     assert_eq!(found(folder.path()), "waits next");
     assert_eq!(journal.counts().carried, 1);
+}
+
+#[test]
+fn a_segment_that_cannot_be_read_stops_the_recovery_and_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = journal(folder.path(), SETTINGS);
+    let mut writer = written.writer(0, flush(1, 1));
+    for second in 1..=3 {
+        take(&mut writer, second, &second.to_string());
+        writer.turn(flush(1, second + 1));
+    }
+    let path = folder.path().join("journal/epoch-1-flush-2-shard-0-part-0.pcap");
+    let aside = folder.path().join("aside");
+    let (missing, refused) = (io::ErrorKind::NotFound, io::ErrorKind::IsADirectory);
+    for expected in [missing, refused] {
+        let found_later = journal(folder.path(), SETTINGS);
+        fs::rename(&path, &aside).unwrap();
+        // It can be opened, and not be read.
+        if expected == refused {
+            fs::create_dir(&path).unwrap();
+        }
+        let mut recovery = found_later.recovery();
+        assert_eq!(recovery.next_datagram().unwrap().unwrap().payload, b"1");
+        let unreadable = recovery.next_datagram().unwrap_err();
+        assert_eq!((unreadable.segment.flush, unreadable.error.kind()), (flush(1, 2), expected));
+        let told = unreadable.to_string();
+        assert!(told.starts_with("cannot read journal/epoch-1-flush-2-shard-0-part-0.pcap in dataDir: "), "{told}");
+        assert_eq!(found_later.segments(), 3);
+        let _ = fs::remove_dir(&path);
+        fs::rename(&aside, &path).unwrap();
+        assert_eq!(found(folder.path()), "1 2 3");
+    }
 }
 
 #[test]

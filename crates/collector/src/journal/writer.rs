@@ -10,7 +10,7 @@ use capture::{UdpDatagram, frame};
 use flow::{Exporter, Timestamp};
 use storage::spool::FlushNumber;
 
-use super::disk::File;
+use super::disk::{File, uninterrupted};
 use super::{Journal, Open, SegmentName};
 
 /// Octets of what is carried into a new segment that are written with one call.
@@ -130,11 +130,9 @@ impl Writer {
 fn append_all(file: &dyn File, octets: &[u8]) -> io::Result<()> {
     let mut rest = octets;
     while !rest.is_empty() {
-        match file.append(rest) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        match uninterrupted(|| file.append(rest))? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => rest = rest.get(count..).unwrap_or_default(),
         }
     }
     Ok(())
