@@ -63,3 +63,9 @@ pub(super) fn number(value: &Value) -> u64 {
 pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
+
+/// A time as people read it, in whole seconds; as it is when it is none.
+pub(super) fn moment(value: &Value) -> String {
+    let text = text(value);
+    text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
+}

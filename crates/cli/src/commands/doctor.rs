@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use answers::{Answers, address_of, by_address};
 use finding::{Bold, Finding};
 
-use super::ask::{number, text};
+use super::ask::{moment, number};
 use crate::client::{Client, Connection};
 use crate::colour;
 use crate::commands::progress::Waiting;
@@ -166,6 +166,6 @@ fn heading(address: IpAddr, heard: Option<&Value>, findings: usize) -> String {
         protocols.join(", "),
         number(&flows["matched"]),
         number(&flows["unmatched"]),
-        text(&heard["last"])
+        moment(&heard["last"])
     )
 }

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use flow::Prefix;
 use serde_json::{Value, json};
 
-use super::{ask, number, print, text};
+use super::{ask, moment, number, print, text};
 use crate::client::{Client, Connection};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -107,7 +107,7 @@ fn table(answer: &Value) -> Table {
     let mut table = Table::new(&["sender", "last datagram", "prefix"]);
     let senders = answer.as_array().map_or_else(|| std::slice::from_ref(answer), Vec::as_slice);
     for sender in senders {
-        let last = sender["last"].as_str().unwrap_or("never").to_owned();
+        let last = if sender["last"].is_null() { "never".to_owned() } else { moment(&sender["last"]) };
         let prefixes = sender["prefixes"].as_array().map(Vec::as_slice).unwrap_or_default();
         let mut push = |prefix| {
             table.push(vec![Cell::Text(text(&sender["ip"])), Cell::Text(last.clone()), Cell::Text(prefix)]);

@@ -12,7 +12,7 @@ use super::answers::{Answers, address_of, by_address};
 use super::collecting::ports;
 use super::finding::Finding;
 use super::{machine, traffic};
-use crate::commands::ask::{number, text};
+use crate::commands::ask::{moment, number, text};
 
 /// A router that was not heard for so long is silent.
 const SILENT_SECONDS: i64 = 600;
@@ -50,7 +50,7 @@ pub(super) fn examine(
         findings.push(silent.seen(format!(
             "its last datagram came {} minutes ago, at {}",
             seconds / 60,
-            text(&heard["last"])
+            moment(&heard["last"])
         )));
     }
     traffic::examine(address, registered, heard, findings);
@@ -63,7 +63,7 @@ fn unknown_sender(address: IpAddr, unknown: &Value) -> Finding {
         .seen(format!(
             "{} datagrams, the last at {}, that look like {protocol}",
             number(&unknown["datagrams"]),
-            text(&unknown["last"])
+            moment(&unknown["last"])
         ))
         .then_type(format!("netflow senders add {address} PREFIX...  # with the prefixes to count for"))
         .then_type(text(&unknown["register"]["command"]) + "  # or with everything, to begin with")
@@ -128,7 +128,7 @@ fn other_address(answers: &Answers, address: IpAddr, sender: &Value) -> Option<F
         finding = finding.seen(format!(
             "{} datagrams came from {other}, the last at {}",
             number(&sends["datagrams"]),
-            text(&sends["last"])
+            moment(&sends["last"])
         ));
     }
     Some(

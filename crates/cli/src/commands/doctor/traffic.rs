@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::finding::Finding;
-use crate::commands::ask::{number, text};
+use crate::commands::ask::{moment, number, text};
 
 /// A clock that is further off puts flows into another minute.
 const CLOCK_OFF_SECONDS: f64 = 60.0;
@@ -50,7 +50,7 @@ fn template_missing(heard: &Value) -> Option<Finding> {
             number(&waits["domain"]),
             number(&waits["sets"]),
             number(&waits["bytes"]),
-            text(&waits["since"])
+            moment(&waits["since"])
         ));
     }
     let known: BTreeSet<_> = each(&heard["templates"]).map(|template| number(&template["id"])).collect();
