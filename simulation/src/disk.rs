@@ -79,6 +79,13 @@ impl SimulatedDisk {
         self.lock().is_spared = is_spared;
     }
 
+    /// Whether all that was written outlives a loss of power.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        let is_sure = |content: &Content| content.is_named && content.synced == content.octets.len();
+        self.lock().files.values().all(|content| content.octets.is_empty() || is_sure(content))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Platter> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -398,17 +398,18 @@ impl World {
 
     /// A template changes. What was sent before has been delivered, nothing overtakes the announcement, and no disk or
     /// power fails until it is synced: else what comes behind it could be all that is left, and nobody could say by which
-    /// of both to read that. Nor may the journal have missed what was announced before and is not durable.
+    /// of both to read that. Nor may the journal have missed what was announced before and is not durable, or the disk have
+    /// failed to sync it.
     fn redefine(&mut self, which: usize) {
         self.disk.spare(true);
         self.tick();
+        let is_sure = self.disk.is_synced();
         let (own, late) = std::mem::take(&mut self.late).into_iter().partition(|(from, _)| *from == which);
         self.late = late;
         self.take(&own);
         let waits = self.waiting().iter().any(|(exporter, _)| *exporter == which);
-        let process = self.process();
-        let is_journalled = process.journal.counts().missed == process.missed_before;
-        if self.exporters[which].has_templates() && !waits && is_journalled {
+        let is_sure = is_sure && self.process().journal.counts().missed == self.process().missed_before;
+        if self.exporters[which].has_templates() && !waits && is_sure {
             self.exporters[which].redefine();
             let announcement = self.exporters[which].announce(self.now).unwrap();
             self.take(&[(which, announcement)]);
