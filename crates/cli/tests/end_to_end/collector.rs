@@ -219,7 +219,7 @@ impl Collector {
 
     /// Asks the REST interface with the README's function.
     pub(crate) fn rest(&self, method: &str, path: &str, body: &str) -> Value {
-        let answer = self.shell(&format!("netflow {method} {path} '{body}'"));
+        let answer = self.shell(&format!("ask {method} {path} '{body}'"));
         serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"))
     }
 }

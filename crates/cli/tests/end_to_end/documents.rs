@@ -37,7 +37,7 @@ fn write_capture(path: &Path) {
 fn the_lines_of_the_operators_documents_do_what_they_say() {
     let redis = Service::start("redis", 1, &[]);
     let collector = Collector::start();
-    collector.shell(&shell_block("netflow PUT"));
+    collector.shell(&shell_block("ask PUT"));
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let end = Instant::now() + PATIENCE;
     // It learns of the sender a moment later.

@@ -75,7 +75,7 @@ pub(crate) fn sum(mut one: Totals, other: Totals) -> Totals {
 
 /// Has 127.0.0.1 admitted, by the README's line.
 pub(crate) fn register(collector: &Collector) {
-    collector.shell(&shell_block("netflow PUT"));
+    collector.shell(&shell_block("ask PUT"));
     collector.wait_until_said("senders=1");
 }
 

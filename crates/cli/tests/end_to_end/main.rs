@@ -126,7 +126,7 @@ fn answered_in_time(collector: &Collector, expected: &Totals) -> Totals {
 }
 
 fn register(collector: &Collector) {
-    collector.shell(&shell_block("netflow PUT"));
+    collector.shell(&shell_block("ask PUT"));
     let prefixes: Vec<Value> = PREFIXES[1..]
         .iter()
         .map(|prefix| prefix.split_once('/').unwrap())
@@ -189,13 +189,13 @@ fn pmacctd_ipfix_is_counted_exactly() {
 #[test]
 fn the_readme_answers_what_it_says() {
     let collector = Collector::start();
-    let answer = collector.shell(&shell_block("netflow PUT"));
+    let answer = collector.shell(&shell_block("ask PUT"));
     assert!(answer.is_empty() || serde_json::from_str::<Value>(&answer).is_ok(), "{answer}");
     traffic::write(&collector.path().join("traffic.pcap"), false);
     collector.shell(&shell_block("softflowd"));
     let end = Instant::now() + PATIENCE;
     let days = loop {
-        let answer: Value = serde_json::from_str(&collector.shell(&shell_block("netflow POST"))).unwrap();
+        let answer: Value = serde_json::from_str(&collector.shell(&shell_block("ask POST"))).unwrap();
         let days =
             answer["192.0.2.0/24"]["days"][0].as_object().unwrap().values().next().unwrap().as_array().unwrap().clone();
         if !days.is_empty() {
