@@ -119,7 +119,7 @@ impl Journal {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         let records: Vec<u8> = used.iter().flat_map(|(mark, until)| record(*mark, *until)).collect();
         if let Err(error) = file.write_all(&records).and_then(|()| fs::rename(&draft, path)) {
-            // Of what is written, a full disk has need.
+            // A full disk has need of its room.
             let _ = fs::remove_file(&draft);
             return Err(error);
         }

@@ -201,8 +201,8 @@ impl Collector {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Runs another netflow command beside it, with its data directory or its configuration, so with its keys: what it printed, what it said,
-    /// and its exit code.
+    /// Runs another netflow command beside it, with its data directory or its configuration, so with its keys: what it
+    /// printed, what it said, and its exit code.
     pub(crate) fn command(&self, arguments: &[&str]) -> (String, String, Option<i32>) {
         let output = Command::new(env!("CARGO_BIN_EXE_netflow"))
             .args(arguments)

@@ -20,6 +20,12 @@ use storage::copy::copy;
 use storage::roll_up::advance;
 use storage::{Memory, Retention, Selection, Store, WriterState};
 
+mod copying;
+mod senders;
+
+pub(crate) use copying::*;
+pub(crate) use senders::*;
+
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
 macro_rules! contract {
@@ -124,111 +130,6 @@ fn sorted(mut blocks: Vec<Block>) -> Vec<Block> {
 
 async fn stored(store: &dyn Store, selections: &[Selection]) -> Result<Vec<Block>, Box<dyn Error>> {
     Ok(sorted(store.read_blocks(selections).await?))
-}
-
-pub(crate) async fn prefixes_of_a_sender_add_up(store: &dyn Store) -> Outcome {
-    assert_eq!(store.sender(sender(1)).await?, None);
-    store.add_prefixes(sender(1), &[prefix(2), prefix(1)]).await?;
-    store.add_prefixes(sender(1), &[prefix6(), prefix(2)]).await?;
-    let found = store.sender(sender(1)).await?.ok_or("not there")?;
-    assert_eq!(found.address, sender(1));
-    assert_eq!(found.prefixes, [prefix(1), prefix(2), prefix6()]);
-    assert_eq!(found.last, None);
-    Ok(())
-}
-
-pub(crate) async fn senders_are_listed_by_address(store: &dyn Store) -> Outcome {
-    assert_eq!(store.senders().await?, []);
-    // As text, 192.0.2.10 comes before 192.0.2.9.
-    for address in [sender6(), sender(10), sender(9)] {
-        store.add_prefixes(address, &[prefix(1)]).await?;
-    }
-    store.add_prefixes(sender(8), &[]).await?;
-    let senders = store.senders().await?;
-    assert_eq!(
-        senders.iter().map(|sender| sender.address).collect::<Vec<_>>(),
-        [sender(8), sender(9), sender(10), sender6()]
-    );
-    for listed in senders {
-        assert_eq!(store.sender(listed.address).await?, Some(listed));
-    }
-    Ok(())
-}
-
-pub(crate) async fn prefixes_are_taken_away_one_by_one(store: &dyn Store) -> Outcome {
-    assert!(!store.remove_prefixes(sender(1), &[prefix(1)]).await?);
-    assert_eq!(store.senders().await?, []);
-    store.add_prefixes(sender(1), &[prefix(1), prefix(2)]).await?;
-    store.add_prefixes(sender(2), &[prefix(1)]).await?;
-    assert!(store.remove_prefixes(sender(1), &[prefix(1), prefix(7)]).await?);
-    assert_eq!(store.sender(sender(1)).await?.ok_or("not there")?.prefixes, [prefix(2)]);
-    assert!(store.remove_prefixes(sender(1), &[prefix(2)]).await?);
-    assert_eq!(store.sender(sender(1)).await?.ok_or("a sender without prefixes stays")?.prefixes, []);
-    assert_eq!(store.sender(sender(2)).await?.ok_or("not there")?.prefixes, [prefix(1)]);
-    Ok(())
-}
-
-pub(crate) async fn a_sender_is_forgotten_with_its_prefixes(store: &dyn Store) -> Outcome {
-    assert!(!store.remove_sender(sender(1)).await?);
-    store.add_prefixes(sender(1), &[prefix(1)]).await?;
-    store.add_prefixes(sender(10), &[prefix(1)]).await?;
-    store.touch_senders(&[(sender(1), Timestamp::from_seconds(5))]).await?;
-    store.put_blocks(&[block(key())]).await?;
-    assert!(store.remove_sender(sender(1)).await?);
-    assert!(!store.remove_sender(sender(1)).await?);
-    assert_eq!(store.sender(sender(1)).await?, None);
-    assert_eq!(store.senders().await?.len(), 1, "the other one stays");
-    assert_eq!(stored(store, &[around(key())]).await?, [block(key())], "what was counted stays");
-    store.add_prefixes(sender(1), &[prefix(2)]).await?;
-    let again = store.sender(sender(1)).await?.ok_or("not there")?;
-    assert_eq!((again.prefixes, again.last), (vec![prefix(2)], None), "it starts anew");
-    Ok(())
-}
-
-pub(crate) async fn the_last_time_of_a_sender_never_goes_back(store: &dyn Store) -> Outcome {
-    let at = |nanoseconds: u64| Timestamp::from_nanoseconds(1_700_000_000_000_000_000 + nanoseconds);
-    store.add_prefixes(sender(1), &[prefix(1)]).await?;
-    store.add_prefixes(sender6(), &[prefix6()]).await?;
-    let last = async |address| Ok::<_, Box<dyn Error>>(store.sender(address).await?.ok_or("not there")?.last);
-    for (touch, expected) in [(at(2_000), at(2_000)), (at(1_000), at(2_000)), (at(9_000), at(9_000))] {
-        store.touch_senders(&[(sender(1), touch), (sender(9), touch)]).await?;
-        assert_eq!(last(sender(1)).await?, Some(expected));
-    }
-    assert_eq!(last(sender6()).await?, None);
-    assert_eq!(store.sender(sender(9)).await?, None, "touching does not register");
-    assert_eq!(store.senders().await?.len(), 2);
-    store.touch_senders(&[]).await?;
-    Ok(())
-}
-
-pub(crate) async fn templates_are_remembered_until_others_come_or_the_sender_goes(store: &dyn Store) -> Outcome {
-    let known = async || {
-        let mut known = store.templates().await?;
-        known.sort();
-        Ok::<_, Box<dyn Error>>(known)
-    };
-    assert_eq!(known().await?, []);
-    for address in [sender(1), sender(10), sender6()] {
-        store.add_prefixes(address, &[prefix(1)]).await?;
-    }
-    let every_byte: Vec<u8> = (0..=u8::MAX).cycle().take(700_000).collect();
-    let longer = b"longer than what comes later".to_vec();
-    store.put_templates(&[(sender(1), longer), (sender6(), every_byte.clone()), (sender(10), vec![])]).await?;
-    for _ in 0..2 {
-        store.put_templates(&[(sender(1), vec![0, 255])]).await?;
-    }
-    store.put_templates(&[]).await?;
-    store.touch_senders(&[(sender(1), Timestamp::from_seconds(5))]).await?;
-    assert_eq!(known().await?, [(sender(1), vec![0, 255]), (sender(10), vec![]), (sender6(), every_byte)]);
-    assert_eq!(store.senders().await?.len(), 3);
-    assert!(store.remove_sender(sender(1)).await? && store.remove_sender(sender6()).await?);
-    assert_eq!(known().await?, [(sender(10), vec![])]);
-    store.add_prefixes(sender(1), &[prefix(1)]).await?;
-    assert_eq!(known().await?, [(sender(10), vec![])], "a sender that comes again starts anew");
-    store.put_templates(&[(sender(9), vec![1])]).await?;
-    assert_eq!(store.sender(sender(9)).await?, None, "announcing does not register");
-    assert_eq!(store.senders().await?.len(), 2);
-    Ok(())
 }
 
 pub(crate) async fn a_block_is_read_as_it_was_put(store: &dyn Store) -> Outcome {
@@ -588,58 +489,5 @@ pub(crate) async fn puts_at_the_same_time_all_arrive(store: &dyn Store) -> Outco
     };
     tokio::try_join!(put(1), put(2), put(3), put(4))?;
     assert_eq!(stored(store, &[around(key())]).await?, sorted((1..=4).flat_map(of).collect()));
-    Ok(())
-}
-
-/// Two writers, of which one is rolled up over the end of a month, and two senders.
-async fn fill(store: &dyn Store) -> Outcome {
-    let mut tables = Tables::new();
-    for (field, number) in Field::ALL.into_iter().zip(0..) {
-        let value = if field.is_address() { Value::Address(sender6()) } else { Value::Number(number) };
-        tables.add(Direction::Out, Name { field, value }, Counters { bytes: 100, packets: 2, flows: 1 });
-    }
-    for (sender, prefix) in [(sender(1), prefix(1)), (sender6(), prefix6())] {
-        store.add_prefixes(sender, &[prefix]).await?;
-        store.touch_senders(&[(sender, MINUTE.timestamp())]).await?;
-        store.put_templates(&[(sender, vec![1, 2, 3])]).await?;
-        for writer in [ADA, BOB] {
-            store.put_writer(&WriterState::new(writer, 7, MINUTE.timestamp())).await?;
-            for (after, sequence) in (0..4).zip(1..) {
-                store.put_blocks(&tables.blocks(minute(after), sender, prefix, writer, 7, sequence)).await?;
-            }
-        }
-    }
-    advance(store, WriterState::new(ADA, 7, MINUTE.timestamp()), Minute(MINUTE.0 + 2)).await?;
-    Ok(())
-}
-
-async fn all_blocks(store: &dyn Store) -> Result<Vec<Block>, Box<dyn Error>> {
-    let mut blocks = Vec::new();
-    for state in store.writers().await? {
-        for period in Period::ALL {
-            for interval in store.intervals(state.writer, period, Minute(0), Minute(u32::MAX)).await? {
-                for (sender, prefix) in store.groups(state.writer, interval).await? {
-                    let selection = Selection { interval, sender, prefix, tables: TableSet::ALL };
-                    blocks.extend(store.read_blocks_of(state.writer, &[selection]).await?);
-                }
-            }
-        }
-    }
-    Ok(sorted(blocks))
-}
-
-pub(crate) async fn everything_is_copied_into_it_and_back(store: &dyn Store) -> Outcome {
-    let (original, back) = (Memory::default(), Memory::default());
-    fill(&original).await?;
-    copy(&original, store, &mut |_, _, _| {}).await?;
-    let checked = check(store, &mut |_| ControlFlow::Continue(())).await?;
-    let blocks = all_blocks(&original).await?;
-    assert_eq!((checked.violations, checked.blocks), (0, blocks.len() as u64));
-    assert_eq!(copy(&original, store, &mut |_, _, _| {}).await?.blocks, 0, "all of it is there");
-    copy(store, &back, &mut |_, _, _| {}).await?;
-    assert_eq!(all_blocks(&back).await?, blocks);
-    assert_eq!(back.writers().await?, original.writers().await?);
-    assert_eq!(back.senders().await?, original.senders().await?);
-    assert_eq!(back.templates().await?, original.templates().await?);
     Ok(())
 }

@@ -1,0 +1,108 @@
+//! Clauses about senders: their prefixes, their last time, and what they announced.
+
+use super::*;
+
+pub(crate) async fn prefixes_of_a_sender_add_up(store: &dyn Store) -> Outcome {
+    assert_eq!(store.sender(sender(1)).await?, None);
+    store.add_prefixes(sender(1), &[prefix(2), prefix(1)]).await?;
+    store.add_prefixes(sender(1), &[prefix6(), prefix(2)]).await?;
+    let found = store.sender(sender(1)).await?.ok_or("not there")?;
+    assert_eq!(found.address, sender(1));
+    assert_eq!(found.prefixes, [prefix(1), prefix(2), prefix6()]);
+    assert_eq!(found.last, None);
+    Ok(())
+}
+
+pub(crate) async fn senders_are_listed_by_address(store: &dyn Store) -> Outcome {
+    assert_eq!(store.senders().await?, []);
+    // As text, 192.0.2.10 comes before 192.0.2.9.
+    for address in [sender6(), sender(10), sender(9)] {
+        store.add_prefixes(address, &[prefix(1)]).await?;
+    }
+    store.add_prefixes(sender(8), &[]).await?;
+    let senders = store.senders().await?;
+    assert_eq!(
+        senders.iter().map(|sender| sender.address).collect::<Vec<_>>(),
+        [sender(8), sender(9), sender(10), sender6()]
+    );
+    for listed in senders {
+        assert_eq!(store.sender(listed.address).await?, Some(listed));
+    }
+    Ok(())
+}
+
+pub(crate) async fn prefixes_are_taken_away_one_by_one(store: &dyn Store) -> Outcome {
+    assert!(!store.remove_prefixes(sender(1), &[prefix(1)]).await?);
+    assert_eq!(store.senders().await?, []);
+    store.add_prefixes(sender(1), &[prefix(1), prefix(2)]).await?;
+    store.add_prefixes(sender(2), &[prefix(1)]).await?;
+    assert!(store.remove_prefixes(sender(1), &[prefix(1), prefix(7)]).await?);
+    assert_eq!(store.sender(sender(1)).await?.ok_or("not there")?.prefixes, [prefix(2)]);
+    assert!(store.remove_prefixes(sender(1), &[prefix(2)]).await?);
+    assert_eq!(store.sender(sender(1)).await?.ok_or("a sender without prefixes stays")?.prefixes, []);
+    assert_eq!(store.sender(sender(2)).await?.ok_or("not there")?.prefixes, [prefix(1)]);
+    Ok(())
+}
+
+pub(crate) async fn a_sender_is_forgotten_with_its_prefixes(store: &dyn Store) -> Outcome {
+    assert!(!store.remove_sender(sender(1)).await?);
+    store.add_prefixes(sender(1), &[prefix(1)]).await?;
+    store.add_prefixes(sender(10), &[prefix(1)]).await?;
+    store.touch_senders(&[(sender(1), Timestamp::from_seconds(5))]).await?;
+    store.put_blocks(&[block(key())]).await?;
+    assert!(store.remove_sender(sender(1)).await?);
+    assert!(!store.remove_sender(sender(1)).await?);
+    assert_eq!(store.sender(sender(1)).await?, None);
+    assert_eq!(store.senders().await?.len(), 1, "the other one stays");
+    assert_eq!(stored(store, &[around(key())]).await?, [block(key())], "what was counted stays");
+    store.add_prefixes(sender(1), &[prefix(2)]).await?;
+    let again = store.sender(sender(1)).await?.ok_or("not there")?;
+    assert_eq!((again.prefixes, again.last), (vec![prefix(2)], None), "it starts anew");
+    Ok(())
+}
+
+pub(crate) async fn the_last_time_of_a_sender_never_goes_back(store: &dyn Store) -> Outcome {
+    let at = |nanoseconds: u64| Timestamp::from_nanoseconds(1_700_000_000_000_000_000 + nanoseconds);
+    store.add_prefixes(sender(1), &[prefix(1)]).await?;
+    store.add_prefixes(sender6(), &[prefix6()]).await?;
+    let last = async |address| Ok::<_, Box<dyn Error>>(store.sender(address).await?.ok_or("not there")?.last);
+    for (touch, expected) in [(at(2_000), at(2_000)), (at(1_000), at(2_000)), (at(9_000), at(9_000))] {
+        store.touch_senders(&[(sender(1), touch), (sender(9), touch)]).await?;
+        assert_eq!(last(sender(1)).await?, Some(expected));
+    }
+    assert_eq!(last(sender6()).await?, None);
+    assert_eq!(store.sender(sender(9)).await?, None, "touching does not register");
+    assert_eq!(store.senders().await?.len(), 2);
+    store.touch_senders(&[]).await?;
+    Ok(())
+}
+
+pub(crate) async fn templates_are_remembered_until_others_come_or_the_sender_goes(store: &dyn Store) -> Outcome {
+    let known = async || {
+        let mut known = store.templates().await?;
+        known.sort();
+        Ok::<_, Box<dyn Error>>(known)
+    };
+    assert_eq!(known().await?, []);
+    for address in [sender(1), sender(10), sender6()] {
+        store.add_prefixes(address, &[prefix(1)]).await?;
+    }
+    let every_byte: Vec<u8> = (0..=u8::MAX).cycle().take(700_000).collect();
+    let longer = b"longer than what comes later".to_vec();
+    store.put_templates(&[(sender(1), longer), (sender6(), every_byte.clone()), (sender(10), vec![])]).await?;
+    for _ in 0..2 {
+        store.put_templates(&[(sender(1), vec![0, 255])]).await?;
+    }
+    store.put_templates(&[]).await?;
+    store.touch_senders(&[(sender(1), Timestamp::from_seconds(5))]).await?;
+    assert_eq!(known().await?, [(sender(1), vec![0, 255]), (sender(10), vec![]), (sender6(), every_byte)]);
+    assert_eq!(store.senders().await?.len(), 3);
+    assert!(store.remove_sender(sender(1)).await? && store.remove_sender(sender6()).await?);
+    assert_eq!(known().await?, [(sender(10), vec![])]);
+    store.add_prefixes(sender(1), &[prefix(1)]).await?;
+    assert_eq!(known().await?, [(sender(10), vec![])], "a sender that comes again starts anew");
+    store.put_templates(&[(sender(9), vec![1])]).await?;
+    assert_eq!(store.sender(sender(9)).await?, None, "announcing does not register");
+    assert_eq!(store.senders().await?.len(), 2);
+    Ok(())
+}
