@@ -13,6 +13,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
 use flow::Counters;
+use prefetch_index::prefetch_index;
 
 /// Something that is counted by.
 pub(crate) trait MapKey: Copy + Ord + Default {
@@ -105,7 +106,7 @@ const SLOTS: usize = 4;
 
 /// Four slots, taken from the first to the last and never given back one by one.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 struct Bucket<K> {
     keys: [K; SLOTS],
     packets: [u32; SLOTS],
@@ -228,13 +229,16 @@ impl<K: MapKey> CounterMap<K> {
         size_of_val(&*self.buckets)
     }
 
-    /// Reads where a key with this hash belongs, so that it is in the caches when it is added to. What it returns has no
-    /// meaning but that it was read.
+    /// Has the processor fetch where a key with this hash belongs, so that it is in the caches when it is added to.
     #[inline(always)]
-    pub(crate) fn glance(&self, hash: usize) -> u64 {
-        let bucket = self.buckets.get(hash & self.buckets.len().wrapping_sub(1));
-        // Both lines of a bucket that has two.
-        bucket.map_or(0, |Bucket { keys: [key, ..], rest: [rest, ..], .. }| *rest ^ u64::from(*key == K::default()))
+    pub(crate) fn prefetch(&self, hash: usize) {
+        if let Some(bucket) = self.buckets.get(hash & self.buckets.len().wrapping_sub(1)) {
+            // The first line of a bucket and the last one, which is the same when keys are short.
+            prefetch_index(&bucket.keys[..], 0);
+            if size_of::<Bucket<K>>() > align_of::<Bucket<K>>() {
+                prefetch_index(&bucket.rest[..], 0);
+            }
+        }
     }
 
     /// The same for counters of any size.

@@ -1,8 +1,6 @@
 //! The counters of one minute, sender, prefix and direction: the flows themselves while they are few, then a table for each
 //! field.
 
-use std::hint::black_box;
-
 use flow::{Counters, FlowRecord};
 
 use super::batch::{Address, Booking};
@@ -233,17 +231,22 @@ fn add_field<A: Address, K: MapKey>(
         }
         return new;
     }
+    // The hashes of the bookings whose counters are on their way; the one that was added gives its place to a later one.
     let mut hashes = [0; AHEAD];
+    let announce = |hash: &mut usize, booking, map: &CounterMap<K>| {
+        *hash = key(booking).hash(seed);
+        map.prefetch(*hash);
+    };
+    for (hash, booking) in hashes.iter_mut().zip(bookings) {
+        announce(hash, booking, map);
+    }
+    let mut later = bookings.iter().skip(AHEAD);
     for chunk in bookings.chunks(AHEAD) {
-        // Adding branches on what it finds, and a branch that is mispredicted makes the next miss wait. These loads do not.
-        let mut seen = 0;
         for (hash, booking) in hashes.iter_mut().zip(chunk) {
-            *hash = key(booking).hash(seed);
-            seen ^= map.glance(*hash);
-        }
-        black_box(seen);
-        for (hash, booking) in hashes.iter().zip(chunk) {
             new += usize::from(map.add(key(booking), *hash, booking.amount));
+            if let Some(booking) = later.next() {
+                announce(hash, booking, map);
+            }
         }
     }
     new
