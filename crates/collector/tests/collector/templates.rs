@@ -1,5 +1,4 @@
 //! What senders announce outlives the collector: data are read at once after a restart, whatever the store did.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::Arc;
@@ -9,9 +8,9 @@ use accounting::block::WriterId;
 use accounting::tally::{Tally, TallyLimits};
 use collector::flusher::{Flusher, Keep};
 use collector::replay::Replay;
-use collector::shard::{Rules, Sealed};
+use collector::shard::Sealed;
 use collector::status::{Counts, Status};
-use collector::{Collector, Settings, start};
+use collector::{Collector, start};
 use flow::{Exporter, FlowFate, Timestamp};
 use storage::faulty::Fault;
 use storage::spool::Spool;
@@ -19,16 +18,9 @@ use storage::{Faulty, Memory, Store, WriterState};
 use wire::encode::{NetflowV9, TemplateSpec};
 use wire::{Datagram, FieldSpecifier, Session, SessionLimits, netflow_v9};
 
-const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+use super::{rules, settings};
 
-fn rules() -> Rules {
-    Rules {
-        scale_samples: true,
-        clock_limit: Duration::from_secs(600),
-        session: SessionLimits::default(),
-        tally: TallyLimits::default(),
-    }
-}
+const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn now() -> Timestamp {
     SystemTime::now().into()
@@ -55,19 +47,9 @@ async fn store() -> Arc<Memory> {
 }
 
 async fn started(store: &Arc<Memory>, epoch: u32) -> Collector {
-    let settings = Settings {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        passed: Vec::new(),
-        threads: 2,
-        steering: udp::Steering::default(),
-        receive_buffer: 1 << 20,
-        flush_interval: Duration::from_millis(50),
-        rules: rules(),
-        keep: Keep::default(),
-    };
     let writer = WriterState::new(WriterId(1), epoch, now());
     store.put_writer(&writer).await.unwrap();
-    start(settings, Arc::<Memory>::clone(store), None, None, writer, Arc::default()).await.unwrap()
+    start(settings(&["127.0.0.1:0"]), Arc::<Memory>::clone(store), None, None, writer, Arc::default()).await.unwrap()
 }
 
 /// Sends from a port of its own, so that the templates of an earlier one have to do.
