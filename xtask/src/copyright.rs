@@ -1,7 +1,8 @@
 //! The copyright file of packages: our licence, and those of all crates that are built into the program.
 //!
 //! Where a crate may be taken under Apache-2.0, it is: that asks for its NOTICE only, and Debian has the text. Of all
-//! others the licence is given as the crate has it. A crate without one is an error, so that none is forgotten.
+//! others the licence is given as the crate has it. A crate without a file of it may still say that it is MIT and who its
+//! authors are, which is all that this licence leaves open. Any other is an error, so that none is forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -21,6 +22,9 @@ netflow is licensed under the Apache License, Version 2.0. On Debian systems its
 The program holds the libraries below. Where one may be taken under Apache-2.0, it is.
 SQLite, which comes with libsqlite3-sys, is in the public domain.
 ";
+
+/// The MIT licence, which follows the line of copyright.
+const MIT: &str = include_str!("../MIT.txt");
 
 /// A crate in the program.
 struct Library {
@@ -89,7 +93,13 @@ fn library(package: &Value) -> Result<Library> {
             }
         }
     }
-    if texts.is_empty() && !apache {
+    if texts.is_empty() && licence == "MIT" {
+        let authors: Vec<_> = items(at(package, "authors")).map(text_of).collect();
+        if authors.is_empty() {
+            bail!("{name} (MIT) has no file with its licence and does not name its authors");
+        }
+        texts.push(format!("Copyright (c) {}\n\n{}", authors.join(", "), MIT.trim()));
+    } else if texts.is_empty() && !apache {
         bail!("{name} ({licence}) has no file with its licence");
     }
     Ok(Library {
