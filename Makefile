@@ -39,6 +39,7 @@ lint: $(DENY)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo run -q -p xtask -- elements --check
+	cargo run -q -p xtask -- copyright /dev/null
 	$(DENY) check licenses bans sources
 
 $(DENY): | test-packages
