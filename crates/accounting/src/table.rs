@@ -3,6 +3,7 @@
 //! IPv4 addresses and numbers have keys of 4 bytes, IPv6 addresses of 16: two maps, so that the common case is small.
 //! What lives here is in memory only; its encoding is in [`block`](crate::block).
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use flow::{Counters, canonical};
@@ -89,8 +90,7 @@ impl Rows {
         if self.short.len() + self.long.len() > limit {
             let mut table = Table::default();
             table.merge(self);
-            table.fold(limit, &mut FoldRoom::default());
-            table.put_rows(self);
+            table.put_rows(limit, self);
         }
     }
 }
@@ -187,44 +187,11 @@ impl Table {
             return 0;
         }
         let FoldRoom { edge, short, long } = room;
-        // How many values there are of about each size tells about which size is the smallest that stays.
-        let mut sizes = [0usize; SIZES];
-        self.each(|_, counters| {
-            if let Some(count) = sizes.get_mut(about(counters.bytes)) {
-                *count += 1;
-            }
-        });
-        let mut left = limit;
-        let mut about_last = SIZES;
-        for (size, count) in sizes.iter().enumerate().rev() {
-            about_last = size;
-            match left.checked_sub(*count) {
-                Some(less) => left = less,
-                None => break,
-            }
-        }
-        // Only those of about that size have to be looked at one by one: so many of them stay.
-        edge.clear();
-        self.each(|key, counters| {
-            if about(counters.bytes) == about_last {
-                edge.push((counters.bytes, key));
-            }
-        });
-        let order = |a: &(u64, Key), b: &(u64, Key)| b.0.cmp(&a.0).then(a.1.cmp(&b.1));
-        let first_folded =
-            if left < edge.len() { *edge.select_nth_unstable_by(left, order).1 } else { (0, Key::Short(0)) };
+        let largest = Largest::of(self, limit, edge);
         let mut rest = Counters::ZERO;
-        let mut keeps = |key: Key, counters: &Counters| {
-            let size = about(counters.bytes);
-            let kept = size > about_last || size == about_last && order(&(counters.bytes, key), &first_folded).is_lt();
-            if !kept {
-                rest.add(*counters);
-            }
-            kept
-        };
-        self.short.retain(short, |key, counters| keeps(Key::Short(key), counters));
+        self.short.retain(short, |key, counters| largest.keep(Key::Short(key), counters, &mut rest));
         if let Some(map) = &mut self.long {
-            map.retain(long, |key, counters| keeps(Key::Long(key), counters));
+            map.retain(long, |key, counters| largest.keep(Key::Long(key), counters, &mut rest));
         }
         self.add_other(rest);
         folded
@@ -242,18 +209,24 @@ impl Table {
     /// Everything, sorted.
     pub(crate) fn rows(&self) -> Rows {
         let mut rows = Rows::default();
-        self.put_rows(&mut rows);
+        self.put_rows(usize::MAX, &mut rows);
         rows
     }
 
-    /// Puts everything, sorted, in place of what the rows are.
-    pub(crate) fn put_rows(&self, rows: &mut Rows) {
+    /// Puts everything, sorted, in place of what the rows are; where there are more values than the limit, as if
+    /// [folded](Self::fold).
+    pub(crate) fn put_rows(&self, limit: usize, rows: &mut Rows) {
         rows.clear();
-        sort_into(&mut rows.short, &self.short);
-        if let Some(long) = &self.long {
-            sort_into(&mut rows.long, long);
-        }
         (rows.other, rows.truncated) = (self.other(), self.truncated());
+        let largest = (self.len() > limit).then(|| Largest::of(self, limit, &mut Vec::new()));
+        rows.truncated |= largest.is_some();
+        let Rows { short, long, other, .. } = rows;
+        let mut keeps =
+            |key, counters: &Counters| largest.as_ref().is_none_or(|largest| largest.keep(key, counters, other));
+        sort_into(short, &self.short, |key, counters| keeps(Key::Short(key), counters));
+        if let Some(map) = &self.long {
+            sort_into(long, map, |key, counters| keeps(Key::Long(key), counters));
+        }
     }
 
     /// Forgets everything and keeps room for about as much as there was.
@@ -274,6 +247,62 @@ pub(crate) struct FoldRoom {
     long: Vec<Kept<u128>>,
 }
 
+/// Which values of a table stay when only so many may.
+struct Largest {
+    /// About the size of the smallest that stay.
+    about: usize,
+    /// The first one of about that size, from the largest on, that does not stay.
+    first_folded: (u64, Key),
+}
+
+impl Largest {
+    /// The largest by bytes, of equally large ones those that come first.
+    fn of(table: &Table, limit: usize, edge: &mut Vec<(u64, Key)>) -> Self {
+        // How many values there are of about each size tells about which size is the smallest that stays.
+        let mut sizes = [0usize; SIZES];
+        table.each(|_, counters| {
+            if let Some(count) = sizes.get_mut(about(counters.bytes)) {
+                *count += 1;
+            }
+        });
+        let mut left = limit;
+        let mut about_last = SIZES;
+        for (size, count) in sizes.iter().enumerate().rev() {
+            about_last = size;
+            match left.checked_sub(*count) {
+                Some(less) => left = less,
+                None => break,
+            }
+        }
+        // Only those of about that size have to be looked at one by one: so many of them stay.
+        edge.clear();
+        table.each(|key, counters| {
+            if about(counters.bytes) == about_last {
+                edge.push((counters.bytes, key));
+            }
+        });
+        let first_folded =
+            if left < edge.len() { *edge.select_nth_unstable_by(left, by_size).1 } else { (0, Key::Short(0)) };
+        Self { about: about_last, first_folded }
+    }
+
+    /// Whether a value stays; if not, it is added to the rest.
+    fn keep(&self, key: Key, counters: &Counters, rest: &mut Counters) -> bool {
+        let size = about(counters.bytes);
+        let stays =
+            size > self.about || size == self.about && by_size(&(counters.bytes, key), &self.first_folded).is_lt();
+        if !stays {
+            rest.add(*counters);
+        }
+        stays
+    }
+}
+
+/// The largest first, equally large ones by key.
+fn by_size(a: &(u64, Key), b: &(u64, Key)) -> Ordering {
+    b.0.cmp(&a.0).then(a.1.cmp(&b.1))
+}
+
 /// How many sizes are told apart by [`about`].
 const SIZES: usize = 64 << SIZE_BITS;
 /// Bits behind the highest one that a size is told apart by.
@@ -288,9 +317,17 @@ fn about(bytes: u64) -> usize {
     ((below as usize) << SIZE_BITS) + (bytes >> below) as usize
 }
 
-fn sort_into<K: MapKey>(rows: &mut Vec<(K, Counters)>, map: &CounterMap<K>) {
+fn sort_into<K: MapKey>(
+    rows: &mut Vec<(K, Counters)>,
+    map: &CounterMap<K>,
+    mut keeps: impl FnMut(K, &Counters) -> bool,
+) {
     rows.reserve_exact(map.len());
-    map.each(|key, counters| rows.push((key, counters)));
+    map.each(|key, counters| {
+        if keeps(key, &counters) {
+            rows.push((key, counters));
+        }
+    });
     rows.sort_unstable_by_key(|(key, _)| *key);
 }
 

@@ -56,9 +56,7 @@ impl Few {
 impl DirectionTables {
     /// Adds many bookings. Returns how many names of tables are new.
     pub(super) fn add<A: Address>(&mut self, bookings: &[Booking<A>], few: &mut Few, seed: Seed) -> usize {
-        for booking in bookings {
-            self.all.add(booking.amount.counters());
-        }
+        self.all.add(total(bookings));
         let mut rest = bookings;
         if self.tables.is_none() {
             while let Some((booking, behind)) = rest.split_first()
@@ -175,7 +173,7 @@ pub(super) fn put_sum(parts: &[&DirectionTables], few: &Few, field: Field, limit
     }
     let mut tables = parts.iter().filter_map(|part| part.table(field));
     match (tables.next(), parts) {
-        (Some(table), [_]) if table.len() <= limit => table.put_rows(rows),
+        (Some(table), [_]) => table.put_rows(limit, rows),
         (None, _) => {
             parts.iter().for_each(|part| few.put_rows(&part.lists, field, rows));
             rows.sum_up();
@@ -189,8 +187,7 @@ pub(super) fn put_sum(parts: &[&DirectionTables], few: &Few, field: Field, limit
                 few.put_rows(&part.lists, field, rows);
                 sum.merge(rows);
             }
-            sum.fold(limit, &mut FoldRoom::default());
-            sum.put_rows(rows);
+            sum.put_rows(limit, rows);
         }
     }
 }
@@ -213,6 +210,13 @@ fn add_to_tables<A: Address>(tables: &mut [Table; 7], bookings: &[Booking<A>], s
         + add_field(protocol.short(), bookings, seed, |booking| booking.key.protocol.into())
 }
 
+/// What bookings add up to.
+fn total<A>(bookings: &[Booking<A>]) -> Counters {
+    let mut total = Counters::ZERO;
+    bookings.iter().for_each(|booking| total.add(booking.amount.counters()));
+    total
+}
+
 /// How many flows' counters are fetched into the caches before the first of them is added to.
 const AHEAD: usize = 32;
 
@@ -223,6 +227,12 @@ fn add_field<A: Address, K: MapKey>(
     seed: Seed,
     key: impl Fn(&Booking<A>) -> K,
 ) -> usize {
+    // Of one value: an AS that is always our own or never told, a protocol, a service.
+    let Some((first, rest)) = bookings.split_first() else { return 0 };
+    let first = key(first);
+    if rest.iter().all(|booking| key(booking) == first) {
+        return usize::from(map.add_counters(first, total(bookings)));
+    }
     let mut new = 0;
     if !map.outgrows_cache() {
         for booking in bookings {
