@@ -26,7 +26,7 @@ pub fn block(input: &[u8]) {
     let sealed = [body, &crc32fast::hash(body).to_le_bytes()].concat();
     for content in [content.to_vec(), sealed] {
         let octets = content.len();
-        let block = Block { key, content };
+        let block = Block { key, content: content.into() };
         let mut tables = Tables::new();
         let read = tables.merge(&block, TableSet::ALL);
         assert!(read.is_ok() || tables.is_empty(), "nothing of a damaged block is counted");
@@ -135,7 +135,7 @@ pub fn state_files() -> Vec<Vec<u8>> {
         .iter()
         .filter_map(|block| {
             let (tables, content) = block.split_first_chunk::<4>()?;
-            Some(Block { key: key(TableSet(u32::from_le_bytes(*tables))), content: content.to_vec() })
+            Some(Block { key: key(TableSet(u32::from_le_bytes(*tables))), content: content.to_vec().into() })
         })
         .collect();
     let runtime = Builder::new_current_thread().build().expect("a runtime");

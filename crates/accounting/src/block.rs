@@ -19,6 +19,7 @@ mod tables;
 use std::fmt;
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use flow::Prefix;
 
 use crate::direction::Direction;
@@ -54,13 +55,13 @@ pub struct BlockKey {
     pub tables: TableSet,
 }
 
-/// A block as a store keeps it: the content is the encoding that docs/storage.md describes.
+/// A block as a store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
     /// What it is.
     pub key: BlockKey,
-    /// The encoded tables.
-    pub content: Vec<u8>,
+    /// The encoded tables, as docs/storage.md describes them. Blocks of one flush may share the memory that this is in.
+    pub content: Bytes,
 }
 
 /// Why a block cannot be read. The others can: report it and serve the rest.

@@ -372,7 +372,7 @@ impl Tally {
             parts.extend(open.chain.prefixes.iter().map(|prefix| (open.minute, open.chain.sender, *prefix, open)));
         }
         parts.sort_unstable_by_key(|&(minute, sender, prefix, _)| (minute, sender, prefix));
-        let (mut blocks, mut packer, mut rows) = (Vec::with_capacity(parts.len()), Packer::default(), Rows::default());
+        let (mut blocks, mut packer, mut rows) = (Vec::with_capacity(parts.len()), Packer::of_flush(), Rows::default());
         for parts in parts.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {
             let [(minute, sender, prefix, _), ..] = *parts else { continue };
             for direction in Direction::ALL {

@@ -308,7 +308,7 @@ impl Exporter {
 
     fn status(&self, address: IpAddr) -> ExporterStatus {
         let memory = locked(&self.memory);
-        let heard = memory.heard;
+        let heard = memory.heard.clone();
         let arrivals = Unit::ALL.map(|unit| (unit, memory.session.arrivals(unit)));
         drop(memory);
         let mut counts = heard.counts;

@@ -12,7 +12,7 @@ use crate::status::Counts;
 const RATES_KEPT: usize = 8;
 
 /// What came from one exporter, but for its flows' fates.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Heard {
     pub(crate) counts: Counts,
     /// By `protocol as usize`.
@@ -20,10 +20,11 @@ pub(crate) struct Heard {
     pub(crate) first: Option<Timestamp>,
     pub(crate) last: Option<Timestamp>,
     clock: Option<Clock>,
-    rates: [Option<RateSeen>; RATES_KEPT],
-    unreadable: Option<Unreadable>,
+    /// Mostly one.
+    rates: Vec<RateSeen>,
+    unreadable: Option<Box<Unreadable>>,
     month: Option<Month>,
-    month_before: Option<(Interval, Losses)>,
+    month_before: Option<Box<(Interval, Losses)>>,
 }
 
 /// How the exporter's clock stood to ours.
@@ -100,7 +101,7 @@ impl Heard {
             return;
         }
         let interval = Interval::containing(Period::Month, Minute::of(at));
-        self.month_before = self.month.map(|month| (month.interval, month.losses(session)));
+        self.month_before = self.month.map(|month| Box::new((month.interval, month.losses(session))));
         let end = interval.end().timestamp();
         self.month = Some(Month { interval, since: at, end, before: arrivals(session) });
     }
@@ -123,7 +124,7 @@ impl Heard {
         }
         if let Some(error) = decoded.first_error {
             let version = datagram.payload.first_chunk().map_or(0, |octets| u16::from_be_bytes(*octets));
-            self.unreadable = Some(Unreadable { received: at, error, version });
+            self.unreadable = Some(Box::new(Unreadable { received: at, error, version }));
         }
         if let LastFlow(Some((sampling, clock))) = last {
             self.note_rate(sampling, at);
@@ -135,12 +136,16 @@ impl Heard {
     }
 
     fn note_rate(&mut self, sampling: Sampling, at: Timestamp) {
-        let is_this = |place: &Option<RateSeen>| place.is_some_and(|seen| seen.sampling == sampling);
-        let place = self.rates.iter().position(is_this);
-        // An empty place is the oldest.
-        let oldest = || (0..RATES_KEPT).min_by_key(|place| self.rates.get(*place).copied().flatten().map(|it| it.last));
+        let place = self.rates.iter().position(|seen| seen.sampling == sampling);
+        let new = RateSeen { sampling, last: at };
+        if place.is_none() && self.rates.len() < RATES_KEPT {
+            self.rates.reserve_exact(1);
+            self.rates.push(new);
+            return;
+        }
+        let oldest = || (0..RATES_KEPT).min_by_key(|place| self.rates.get(*place).map(|seen| seen.last));
         if let Some(place) = place.or_else(oldest).and_then(|place| self.rates.get_mut(place)) {
-            *place = Some(RateSeen { sampling, last: at });
+            *place = new;
         }
     }
 
@@ -151,7 +156,7 @@ impl Heard {
 
     /// The sampling rates that its flows came with, the last seen first.
     pub(crate) fn rates(&self) -> Vec<RateSeen> {
-        let mut rates: Vec<_> = self.rates.into_iter().flatten().collect();
+        let mut rates = self.rates.clone();
         rates.sort_by_key(|seen| std::cmp::Reverse(seen.last));
         rates
     }
@@ -160,15 +165,15 @@ impl Heard {
         self.clock
     }
 
-    pub(crate) const fn unreadable(&self) -> Option<Unreadable> {
-        self.unreadable
+    pub(crate) fn unreadable(&self) -> Option<Unreadable> {
+        self.unreadable.as_deref().copied()
     }
 
     /// What is known of a month: of the one that is running, and of the one before it.
     pub(crate) fn losses(&self, month: Interval, session: &Session) -> Option<Losses> {
-        match (self.month, self.month_before) {
+        match (self.month, self.month_before.as_deref()) {
             (Some(running), _) if running.interval == month => Some(running.losses(session)),
-            (_, Some((before, losses))) if before == month => Some(losses),
+            (_, Some((before, losses))) if *before == month => Some(*losses),
             _ => None,
         }
     }

@@ -20,6 +20,7 @@ use std::time::SystemTime;
 
 use accounting::block::{Block, BlockKey, Sums, WriterId};
 use accounting::period::{Interval, Minute, Period};
+use bytes::Bytes;
 use flow::Timestamp;
 
 use crate::batches::{Batches, Group, read};
@@ -183,7 +184,7 @@ impl<'c> Copy<'c> {
             let common: Vec<_> = batch.keys().filter(|group| there.binary_search(group).is_ok()).copied().collect();
             let found =
                 if common.is_empty() { Vec::new() } else { read(self.target, writer, interval, &common).await? };
-            let mut found: HashMap<BlockKey, Vec<u8>> =
+            let mut found: HashMap<BlockKey, Bytes> =
                 found.into_iter().map(|block| (block.key, block.content)).collect();
             let mut summed: HashSet<Group> = HashSet::new();
             for block in batch.into_values().flatten() {

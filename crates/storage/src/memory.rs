@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use async_trait::async_trait;
+use bytes::Bytes;
 use flow::{Prefix, Timestamp};
 
 use crate::selection::merged;
@@ -22,7 +23,7 @@ pub struct Memory {
 }
 
 /// The blocks of an interval, sender and prefix.
-type Group = BTreeMap<BlockKey, Vec<u8>>;
+type Group = BTreeMap<BlockKey, Bytes>;
 
 #[derive(Clone, Debug, Default)]
 struct Kept {

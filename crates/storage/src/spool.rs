@@ -288,7 +288,7 @@ impl Spool {
             part: row.get(4)?,
             tables: TableSet(row.get(5)?),
         };
-        Ok(Block { key, content: row.get(6)? })
+        Ok(Block { key, content: row.get::<_, Vec<u8>>(6)?.into() })
     }
 
     /// Lets go of a flush that the store has.
@@ -349,7 +349,7 @@ fn insert_blocks(connection: &Connection, flush: &Flush) -> Result<(), StoreErro
             key.prefix.to_string(),
             key.part,
             key.tables.0,
-            content,
+            &**content,
         ))?;
     }
     Ok(())
@@ -376,7 +376,7 @@ mod tests {
             part,
             tables: TableSet(u32::MAX),
         };
-        Block { key, content: vec![part as u8; 100] }
+        Block { key, content: vec![part as u8; 100].into() }
     }
 
     fn flush(number: FlushNumber, blocks: u16) -> Flush {

@@ -70,7 +70,7 @@ fn block(sequence: u64) -> Block {
     let interval = Interval { period: Period::Minute, start: START };
     let (writer, tables) = (WriterId(9), TableSet::ALL);
     let key = BlockKey { interval, sender, prefix, writer, epoch: 1, sequence, part: 0, tables };
-    Block { key, content: vec![7; 1_000] }
+    Block { key, content: vec![7; 1_000].into() }
 }
 
 async fn stored(store: &dyn Store) -> Result<Vec<u64>, StoreError> {

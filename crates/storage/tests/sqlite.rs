@@ -31,7 +31,7 @@ mod clauses_of_files {
         let interval = Interval { period: Period::Minute, start: Minute(29_538_719) };
         let (writer, tables) = (WriterId(9), TableSet::ALL);
         let key = BlockKey { interval, sender, prefix, writer, epoch: 1, sequence, part: 0, tables };
-        Block { key, content: vec![7; 10_000] }
+        Block { key, content: vec![7; 10_000].into() }
     }
 
     fn around(block: &Block) -> Selection {
@@ -135,7 +135,8 @@ mod clauses_of_files {
     async fn an_expiry_of_many_blocks_takes_them_all() {
         let folder = tempfile::tempdir().unwrap();
         let store = Sqlite::open(&folder.path().join("store")).unwrap();
-        let many: Vec<Block> = (0..25_000).map(|sequence| Block { content: vec![1], ..block(sequence) }).collect();
+        let many: Vec<Block> =
+            (0..25_000).map(|sequence| Block { content: vec![1].into(), ..block(sequence) }).collect();
         store.put_blocks(&many).await.unwrap();
         let mut state = storage::WriterState::new(WriterId(9), 1, flow::Timestamp::EPOCH);
         state.rolled_up[0] = Minute(u32::MAX);

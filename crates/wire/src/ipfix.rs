@@ -20,6 +20,8 @@ use crate::template_store::Announcement;
 pub const TEMPLATE_SET: u16 = 2;
 /// Id of a set of options templates.
 pub const OPTIONS_TEMPLATE_SET: u16 = 3;
+/// Octets of a field specifier without an enterprise number.
+const SPECIFIER_LENGTH: usize = 4;
 /// Bit of an element identifier that says that an enterprise number follows.
 pub const ENTERPRISE_BIT: u16 = 0x8000;
 
@@ -125,7 +127,7 @@ fn templates(
         } else {
             Some(TemplateKind::Data)
         };
-        let mut fields = memory.lend_fields();
+        let mut fields = Vec::with_capacity(usize::from(count).min(set.remaining() / SPECIFIER_LENGTH));
         let complete = kind.filter(|_| specifiers(&mut set, count, &mut fields).is_some());
         let announced = match complete {
             Some(kind) => {
@@ -133,7 +135,6 @@ fn templates(
             }
             None => Err(ErrorKind::TruncatedTemplate),
         };
-        memory.return_fields(fields);
         match announced {
             Ok(()) if options => report.options_templates += 1,
             Ok(()) => report.templates += 1,

@@ -69,21 +69,20 @@ impl<'r> RowRange<'r> {
     }
 }
 
-/// The content of a block that holds these encoded tables; they are in the order of their bits, each once.
-pub(super) fn assemble(set: TableSet, tables: &[&[u8]]) -> Vec<u8> {
-    let length: usize = tables.iter().map(|table| table.len() + 3).sum();
-    let mut out = Vec::with_capacity(HEADER_LENGTH + length + CHECKSUM_LENGTH);
+/// The content of a block that holds these encoded tables, in place of what is there; they are in the order of their bits,
+/// each once.
+pub(super) fn assemble(set: TableSet, tables: &[&[u8]], out: &mut Vec<u8>) {
+    out.clear();
     out.push(VERSION);
     out.extend_from_slice(&set.0.to_le_bytes());
     for table in tables {
-        put(&mut out, table.len() as u128);
+        put(out, table.len() as u128);
     }
     for table in tables {
         out.extend_from_slice(table);
     }
-    let checksum = crc32fast::hash(&out);
+    let checksum = crc32fast::hash(out);
     out.extend_from_slice(&checksum.to_le_bytes());
-    out
 }
 
 /// The wanted ones of the tables of a block that claims to hold the tables `set`.

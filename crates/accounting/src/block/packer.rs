@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use bytes::{Bytes, BytesMut};
+
 use super::encoding::{RowRange, assemble};
 use super::{Block, BlockKey, TableSet};
 use crate::direction::Direction;
@@ -13,6 +15,9 @@ use crate::table::Rows;
 const SHARED_BYTES: usize = 32 * 1024;
 /// A table with more bytes than this is split by ranges of its values.
 const LARGEST_TABLE_BYTES: usize = 256 * 1024;
+/// The memory of a flush comes in pieces of so many bytes. Ten thousands of small blocks, each in memory of its own, leave
+/// holes between what is kept for longer, which a process never gives back.
+const PIECE: usize = 256 * 1024;
 
 /// Takes the tables of one interval, sender and prefix and makes blocks of them; then those of the next.
 #[derive(Default)]
@@ -21,9 +26,18 @@ pub(crate) struct Packer {
     encoded: Vec<u8>,
     /// Where each stands.
     tables: Vec<(TableSet, Range<usize>)>,
+    /// The block that is being made.
+    assembled: Vec<u8>,
+    /// `None` where each block has memory of its own.
+    piece: Option<BytesMut>,
 }
 
 impl Packer {
+    /// For very many blocks that are let go of together: they share memory.
+    pub(crate) fn of_flush() -> Self {
+        Self { piece: Some(BytesMut::new()), ..Self::default() }
+    }
+
     /// Takes one table; an empty one leaves no trace. Tables come in the order of the bits of a [`TableSet`].
     pub(crate) fn push(&mut self, direction: Direction, field: Field, rows: &Rows) {
         if rows.short.is_empty() && rows.long.is_empty() && !rows.truncated {
@@ -59,13 +73,25 @@ impl Packer {
             shared.sort_unstable_by_key(|(table, _)| *table);
             let set = shared.iter().fold(TableSet::EMPTY, |set, (table, _)| set.union(*table));
             let tables: Vec<&[u8]> = shared.iter().filter_map(|(_, range)| self.encoded.get(range.clone())).collect();
-            blocks.push(Block { key: BlockKey { part, tables: set, ..key }, content: assemble(set, &tables) });
+            assemble(set, &tables, &mut self.assembled);
+            let content = content(&self.assembled, self.piece.as_mut());
+            blocks.push(Block { key: BlockKey { part, tables: set, ..key }, content });
             part = part.saturating_add(1);
             rest = behind;
         }
         self.tables.clear();
         self.encoded.clear();
     }
+}
+
+/// A copy in a piece of memory, which is a new one where the last has not enough left.
+fn content(assembled: &[u8], piece: Option<&mut BytesMut>) -> Bytes {
+    let Some(piece) = piece else { return Bytes::copy_from_slice(assembled) };
+    if piece.capacity() < assembled.len() {
+        *piece = BytesMut::with_capacity(PIECE.max(assembled.len()));
+    }
+    piece.extend_from_slice(assembled);
+    piece.split().freeze()
 }
 
 /// How many of these tables, from the first on, share a block: one at least.

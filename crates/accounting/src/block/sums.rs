@@ -205,8 +205,7 @@ mod tests {
     #[test]
     fn nothing_of_a_damaged_block_is_added() {
         let mut damaged = blocks(&[(Direction::In, Name::ALL, Counters { bytes: 1, packets: 1, flows: 1 })], 1);
-        let last = damaged[0].content.len() - 1;
-        damaged[0].content[last] ^= 1;
+        damaged[0].content.truncate(9);
         let mut sums = Sums::default();
         assert_eq!(sums.merge(&damaged[0]).unwrap_err().key, damaged[0].key);
         assert_eq!(sums, Sums::default());

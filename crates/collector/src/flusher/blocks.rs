@@ -1,28 +1,23 @@
 //! The blocks of one flush, out of the tallies of all shards; and whether they hold what the tallies do.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-
 use accounting::block::{Block, TableSet, Tables};
 use accounting::field::Field;
-use accounting::period::Interval;
 use accounting::tally::{Books, Tally};
-use flow::{Counters, Prefix};
+use flow::Counters;
 
 /// The blocks that several shards made for one flush. Where two of them have counted for the same minute, sender and
 /// prefix, the parts of the second are numbered behind those of the first.
 pub(super) fn one_flush(of_shards: impl Iterator<Item = Vec<Block>>) -> Vec<Block> {
-    let mut all: Vec<Block> = Vec::new();
-    let mut parts: HashMap<(Interval, IpAddr, Prefix), u16> = HashMap::new();
-    for mut blocks in of_shards {
-        for block in &mut blocks {
-            let next = parts.entry((block.key.interval, block.key.sender, block.key.prefix)).or_default();
-            block.key.part = *next;
-            *next = next.saturating_add(1);
+    let mut blocks: Vec<Block> = of_shards.flatten().collect();
+    let counted_for = |block: &Block| (block.key.interval, block.key.sender, block.key.prefix);
+    // Stable: those of one shard stay in their order.
+    blocks.sort_by_key(counted_for);
+    for same in blocks.chunk_by_mut(|a, b| counted_for(a) == counted_for(b)) {
+        for (part, block) in same.iter_mut().enumerate() {
+            block.key.part = u16::try_from(part).unwrap_or(u16::MAX);
         }
-        all.append(&mut blocks);
     }
-    all
+    blocks
 }
 
 /// What tallies add up to, and what is under `all` in the blocks that were made of them.
@@ -41,7 +36,9 @@ pub(super) fn added_up(tallies: &[Tally], blocks: &[Block]) -> (Books, Counters)
 #[cfg(test)]
 mod tests {
     use accounting::block::{BlockKey, WriterId};
-    use accounting::period::{Minute, Period};
+    use std::net::IpAddr;
+
+    use accounting::period::{Interval, Minute, Period};
 
     use super::*;
 
@@ -58,10 +55,10 @@ mod tests {
                 part,
                 tables: TableSet::ALL,
             };
-            Block { key, content: vec![content] }
+            Block { key, content: vec![content].into() }
         };
         let shards = [vec![block(1, 0, 1), block(1, 1, 2), block(2, 0, 3)], vec![block(1, 0, 4), block(3, 0, 5)]];
-        let expected = [block(1, 0, 1), block(1, 1, 2), block(2, 0, 3), block(1, 2, 4), block(3, 0, 5)];
+        let expected = [block(1, 0, 1), block(1, 1, 2), block(1, 2, 4), block(2, 0, 3), block(3, 0, 5)];
         assert_eq!(one_flush(shards.into_iter()), expected);
     }
 }

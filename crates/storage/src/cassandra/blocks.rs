@@ -105,7 +105,7 @@ impl Cassandra {
             let (writer, epoch, sequence, part, tables) = clustering(key);
             let (sender, prefix) = (key.sender.to_string(), key.prefix.to_string());
             let (start, life) = (i64::from(key.interval.start.0), self.life(key.interval, now));
-            let row = (sender, prefix, start, writer, epoch, sequence, part, tables, content.as_slice(), life);
+            let row = (sender, prefix, start, writer, epoch, sequence, part, tables, &**content, life);
             self.link.execute(&statements_of(statements, key.interval.period).put, row).await
         });
         puts.await?;
@@ -152,8 +152,8 @@ impl Cassandra {
                 rows
             }
         };
-        let block = |(writer, epoch, sequence, part, tables, content)| {
-            Ok(Block { key: key_of(place, (writer, epoch, sequence, part, tables))?, content })
+        let block = |(writer, epoch, sequence, part, tables, content): (_, _, _, _, _, Vec<u8>)| {
+            Ok(Block { key: key_of(place, (writer, epoch, sequence, part, tables))?, content: content.into() })
         };
         rows.into_iter().map(block).collect()
     }

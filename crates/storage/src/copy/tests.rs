@@ -176,7 +176,7 @@ async fn a_repair_puts_back_what_is_damaged_in_a_store_that_has_gone_on() {
     advance(&store, WriterState { epoch: 4, ..ada }, minute("2028-01-01 02:00").start).await.unwrap();
     let (whole, states) = (blocks(&store).await, store.writers().await.unwrap());
     let mut damaged = whole.clone();
-    damaged.iter_mut().for_each(|block| block.content[9] ^= 1);
+    damaged.iter_mut().for_each(|block| block.content.truncate(9));
     store.put_blocks(&damaged).await.unwrap();
     // What is damaged in the backup as well, and what is there no longer.
     let kept = blocks(&backup).await;
@@ -204,7 +204,7 @@ async fn a_damaged_block_does_not_replace_a_whole_one_but_a_whole_one_a_damaged_
     copied(&source, &target).await.unwrap();
     let whole = blocks(&source).await;
     let mut damaged = whole.clone();
-    damaged.iter_mut().for_each(|block| block.content[9] ^= 1);
+    damaged.iter_mut().for_each(|block| block.content.truncate(9));
     source.put_blocks(&damaged[..5]).await.unwrap();
     target.put_blocks(&damaged[5..10]).await.unwrap();
     assert_eq!(copied(&source, &target).await.unwrap().blocks, 5);

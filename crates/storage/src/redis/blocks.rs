@@ -39,7 +39,7 @@ impl Redis {
             let mut pipeline = Pipeline::new();
             let put = pipeline.cmd("HSET").arg(&name);
             for block in blocks {
-                put.arg(key::field(&block.key)).arg(block.content.as_slice());
+                put.arg(key::field(&block.key)).arg(&*block.content);
             }
             pipeline
         });
@@ -61,7 +61,9 @@ impl Redis {
         let name = place.name(&self.namespace);
         if tables == TableSet::ALL && writer.is_none() {
             let all: Vec<(Vec<u8>, Vec<u8>)> = self.link.command(redis::cmd("HGETALL").arg(name)).await?;
-            let block = |(field, content): (Vec<u8>, _)| Ok(Block { key: key::parse_field(place, &field)?, content });
+            let block = |(field, content): (Vec<u8>, Vec<u8>)| {
+                Ok(Block { key: key::parse_field(place, &field)?, content: content.into() })
+            };
             return all.into_iter().map(block).collect();
         }
         let mut keys = self.keys(place).await?;
@@ -73,7 +75,7 @@ impl Redis {
         let contents: Vec<Option<Vec<u8>>> = self.link.command(redis::cmd("HMGET").arg(name).arg(fields)).await?;
         // One that was deleted since is not there.
         let blocks = keys.into_iter().zip(contents);
-        Ok(blocks.filter_map(|(key, content)| Some(Block { key, content: content? })).collect())
+        Ok(blocks.filter_map(|(key, content)| Some(Block { key, content: content?.into() })).collect())
     }
 
     /// The keys of all blocks in a place.

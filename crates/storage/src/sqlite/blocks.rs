@@ -35,7 +35,7 @@ pub(super) fn put(connection: &Connection, known: &mut KnownSeries, blocks: &[Bl
             key.sequence.cast_signed(),
             key.part,
             key.tables.0,
-            content,
+            &**content,
         ))?;
     }
     for (writer, number) in newest {
@@ -86,7 +86,7 @@ fn block(row: &Row<'_>, selection: Selection, writer: WriterId) -> Result<Block,
         part: row.get(2)?,
         tables: TableSet(row.get(3)?),
     };
-    Ok(Block { key, content: row.get(4)? })
+    Ok(Block { key, content: row.get::<_, Vec<u8>>(4)?.into() })
 }
 
 pub(super) fn groups(

@@ -115,7 +115,7 @@ fn key() -> BlockKey {
 }
 
 fn block(key: BlockKey) -> Block {
-    Block { key, content: format!("{key:?}").into_bytes() }
+    Block { key, content: format!("{key:?}").into() }
 }
 
 /// Everything that is stored beside the key.
@@ -146,9 +146,9 @@ pub(crate) async fn a_block_is_read_as_it_was_put(store: &dyn Store) -> Outcome 
         ..key()
     };
     let blocks = [
-        Block { key: smallest, content: Vec::new() },
-        Block { key: key(), content: vec![0] },
-        Block { key: largest, content: every_byte },
+        Block { key: smallest, content: "".into() },
+        Block { key: key(), content: vec![0].into() },
+        Block { key: largest, content: every_byte.into() },
     ];
     store.put_blocks(&blocks).await?;
     assert_eq!(stored(store, &[around(key()), around(largest)]).await?, blocks);
@@ -166,8 +166,8 @@ pub(crate) async fn a_block_put_again_is_there_once(store: &dyn Store) -> Outcom
 }
 
 pub(crate) async fn a_block_put_with_other_content_is_replaced(store: &dyn Store) -> Outcome {
-    store.put_blocks(&[Block { key: key(), content: b"a longer content than the next one".to_vec() }]).await?;
-    let newer = Block { key: key(), content: b"newer".to_vec() };
+    store.put_blocks(&[Block { key: key(), content: "a longer content than the next one".into() }]).await?;
+    let newer = Block { key: key(), content: "newer".into() };
     store.put_blocks(std::slice::from_ref(&newer)).await?;
     assert_eq!(stored(store, &[around(key())]).await?, [newer]);
     Ok(())
