@@ -127,7 +127,7 @@ fn templates(
         } else {
             Some(TemplateKind::Data)
         };
-        let mut fields = Vec::with_capacity(usize::from(count).min(set.remaining() / SPECIFIER_LENGTH));
+        let mut fields = memory.lend_fields(usize::from(count).min(set.remaining() / SPECIFIER_LENGTH));
         let complete = kind.filter(|_| specifiers(&mut set, count, &mut fields).is_some());
         let announced = match complete {
             Some(kind) => {
@@ -135,6 +135,7 @@ fn templates(
             }
             None => Err(ErrorKind::TruncatedTemplate),
         };
+        memory.return_fields(fields);
         match announced {
             Ok(()) if options => report.options_templates += 1,
             Ok(()) => report.templates += 1,

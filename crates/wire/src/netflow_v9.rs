@@ -151,9 +151,11 @@ fn announce(
     report: &mut Decoded,
 ) -> Result<(), ErrorKind> {
     let offset = specifiers.offset();
-    let mut fields = Vec::with_capacity(specifiers.remaining() / SPECIFIER_LENGTH);
+    let mut fields = memory.lend_fields(specifiers.remaining() / SPECIFIER_LENGTH);
     while let (Some(id), Some(length)) = (specifiers.u16(), specifiers.u16()) {
         fields.push(FieldSpecifier { element: ElementId { enterprise: 0, id }, length });
     }
-    data_set::learn(memory, message, Announcement { id, kind, fields: &fields, offset }, visit, report)
+    let announced = data_set::learn(memory, message, Announcement { id, kind, fields: &fields, offset }, visit, report);
+    memory.return_fields(fields);
+    announced
 }

@@ -16,7 +16,7 @@ use crate::restart::Restarts;
 use crate::sampling::{Sampler, Samplers};
 use crate::sequence::{Arrivals, Sequences, Stream, StreamKey, Unit};
 use crate::sflow::{self, Counted, SequenceNumber};
-use crate::template::TemplatedRecord;
+use crate::template::{FieldSpecifier, TemplatedRecord};
 use crate::template_store::{KnownTemplate, TemplateLimits, TemplateStore};
 use crate::type_information::TypeInformation;
 use crate::{ipfix, netflow_v1, netflow_v5, netflow_v6, netflow_v7, netflow_v8, netflow_v9};
@@ -50,6 +50,8 @@ pub(crate) struct Memory {
     pub(crate) pending: Pending,
     sequences: Sequences,
     pub(crate) restarts: Restarts,
+    /// Room for the fields of a template that is being read, kept so that announcements allocate nothing.
+    fields: Vec<FieldSpecifier>,
 }
 
 impl Memory {
@@ -80,6 +82,19 @@ impl Memory {
         sflow::decode(datagram, visit, &mut count, report);
         report.arrival = arrival;
     }
+
+    /// An empty list with room for so many fields of a template, and no more than was needed before; give it back
+    /// afterwards.
+    pub(crate) fn lend_fields(&mut self, count: usize) -> Vec<FieldSpecifier> {
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.clear();
+        fields.reserve_exact(count);
+        fields
+    }
+
+    pub(crate) fn return_fields(&mut self, fields: Vec<FieldSpecifier>) {
+        self.fields = fields;
+    }
 }
 
 impl Session {
@@ -101,6 +116,7 @@ impl Session {
                 pending: Pending::new(limits.pending, budget),
                 sequences: Sequences::default(),
                 restarts: Restarts::default(),
+                fields: Vec::new(),
             },
         }
     }

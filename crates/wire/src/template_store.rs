@@ -6,7 +6,7 @@
 //! templates from one port and data from another, so otherwise the newest one of the domain serves.
 //!
 //! **Invariant:** a new announcement of an id replaces the old one at once, also within a datagram; one that changes
-//! nothing keeps nothing new. However much is announced, no more is kept than [`TemplateLimits`] says.
+//! nothing allocates nothing. However much is announced, no more is kept than [`TemplateLimits`] says.
 //!
 //! Anybody can announce under the address of an exporter, but whoever does so to fill the store sends no data for what he
 //! announces. So where there is no room, templates that no data have come for make it, the oldest first. Those that read
