@@ -1,7 +1,7 @@
 //! UDP sockets for a collector: bound for several threads, read in batches of many datagrams a system call, with the
 //! kernel's own receive times and its count of datagrams that it had to drop. And for a load: written in batches.
 //!
-//! This is the crate with unsafe code: `recvmmsg`, `sendmmsg`, `poll` and one socket option that no safe library
+//! Nearly all unsafe code is in this crate: `recvmmsg`, `sendmmsg`, `poll` and one socket option that no safe library
 //! offers in a form that fits (docs/decisions/0002-udp-receive.md). Nothing here knows what a datagram means.
 //!
 //! | file | what lives there |

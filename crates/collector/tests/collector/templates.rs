@@ -73,13 +73,18 @@ async fn kept(store: &dyn Store) -> Vec<usize> {
     store.templates().await.unwrap().into_iter().map(learn).collect()
 }
 
+/// A collector that an exporter announces a template to, and that stops.
+async fn announce(store: &Arc<Memory>) {
+    let collector = started(store, 1).await;
+    send(&collector, &packet().template(&template()).finish());
+    until(&collector, |counts| counts.templates == 1).await;
+    collector.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_starts_again_reads_data_at_once() {
     let store = store().await;
-    let first = started(&store, 1).await;
-    send(&first, &packet().template(&template()).finish());
-    until(&first, |counts| counts.templates == 1).await;
-    first.stop().await.unwrap();
+    announce(&store).await;
     assert_eq!(kept(store.as_ref()).await, [1]);
 
     let second = started(&store, 2).await;
@@ -142,10 +147,7 @@ async fn what_the_store_does_not_take_is_put_with_the_next_flush() {
 #[tokio::test]
 async fn a_replay_neither_uses_nor_changes_what_is_kept() {
     let store = store().await;
-    let first = started(&store, 1).await;
-    send(&first, &packet().template(&template()).finish());
-    until(&first, |counts| counts.templates == 1).await;
-    first.stop().await.unwrap();
+    announce(&store).await;
     let before = store.templates().await.unwrap();
 
     let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
