@@ -23,9 +23,9 @@ use accounting::period::{Interval, Minute, Period};
 use accounting::query::is_rolled_up;
 use accounting::rollup;
 use accounting::tally::Tally;
-use flow::Timestamp;
+use flow::{FlushNumber, Timestamp};
 use storage::roll_up::{Course, advance_by, advance_gone};
-use storage::spool::{Flush, FlushNumber, Spool, SpoolError};
+use storage::spool::{Flush, Spool, SpoolError};
 use storage::{Retention, Store, StoreError, WriterState};
 
 use self::blocks::{added_up, one_flush};

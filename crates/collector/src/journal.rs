@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use storage::spool::FlushNumber;
+use flow::FlushNumber;
 
 use crate::status::locked;
 use disk::{Disk, File, uninterrupted};

@@ -7,8 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use accounting::tally::{Tally, TallyLimits};
-use flow::DatagramFate;
-use storage::spool::FlushNumber;
+use flow::{DatagramFate, FlushNumber};
 use wire::Datagram;
 
 use crate::exporters::Exporters;

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use collector::journal::disk::Directory;
 use collector::journal::{Journal, Settings, Sync};
-use flow::Timestamp;
-use storage::spool::FlushNumber;
+use flow::{FlushNumber, Timestamp};
 use wire::encode;
 use wire::netflow_v5::{Header, Record};
 

@@ -9,12 +9,14 @@
 //! | [`timestamp`] | points in time, nanoseconds since the Unix epoch |
 //! | [`prefix`] | monitored prefixes, strict about host bits |
 //! | [`record`] | the flow record that accounting counts |
+//! | [`flush`] | the number of a flush |
 //! | [`durations`] | how long something took, as a histogram |
 //! | [`fate`] | what became of a datagram and of a flow: every reason has a name |
 
 pub mod durations;
 pub mod exporter;
 pub mod fate;
+pub mod flush;
 pub mod prefix;
 pub mod protocol;
 pub mod record;
@@ -23,6 +25,7 @@ pub mod timestamp;
 pub use durations::Durations;
 pub use exporter::{Exporter, canonical};
 pub use fate::{DatagramFate, Fate, FlowFate, Tallied};
+pub use flush::FlushNumber;
 pub use prefix::{Prefix, PrefixError};
 pub use protocol::Protocol;
 pub use record::{Counters, FlowRecord, Sampling, SamplingSource};

@@ -17,6 +17,7 @@ use std::path::Path;
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
+use flow::FlushNumber;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 
 use crate::sqlite::{note_durable, parsed, templates};
@@ -59,23 +60,6 @@ pub struct Flush {
     pub decided: [Minute; 4],
     /// Its minutes, and a block for each coarser interval that is rolled up over them.
     pub blocks: Vec<Block>,
-}
-
-/// A flush by the numbers in the keys of its blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FlushNumber {
-    /// The start of the writer.
-    pub epoch: u32,
-    /// The flush within the epoch.
-    pub sequence: u64,
-}
-
-impl FlushNumber {
-    /// The next flush of the same start.
-    #[must_use]
-    pub const fn following(self) -> Self {
-        Self { sequence: self.sequence + 1, ..self }
-    }
 }
 
 impl Spool {

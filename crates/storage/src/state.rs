@@ -12,9 +12,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use accounting::block::WriterId;
+use flow::FlushNumber;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::spool::FlushNumber;
 use crate::{StoreError, sqlite};
 
 /// The identity of this process as a writer of blocks. Nobody else has it while this value lives.

@@ -21,8 +21,8 @@ mod clauses_of_files {
 
     use accounting::block::{Block, BlockKey, TableSet, WriterId};
     use accounting::period::{Interval, Minute, Period};
-    use flow::Prefix;
-    use storage::spool::{Flush, FlushNumber, Spool};
+    use flow::{FlushNumber, Prefix};
+    use storage::spool::{Flush, Spool};
     use storage::{Selection, Sqlite, State, Store};
 
     fn block(sequence: u64) -> Block {

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::Interval;
-use flow::Timestamp;
+use flow::{FlushNumber, Timestamp};
 use storage::roll_up::{Summed, take_back};
-use storage::spool::{Flush, FlushNumber, Spool};
+use storage::spool::{Flush, Spool};
 use storage::{StoreError, WriterState};
 
 use super::Flusher;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Read};
 
 use capture::{UdpDatagram, frame};
-use storage::spool::FlushNumber;
+use flow::FlushNumber;
 
 /// How many octets are read at once.
 const READ_AT_ONCE: u64 = 256 << 10;

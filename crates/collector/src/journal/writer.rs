@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use capture::{UdpDatagram, frame};
-use flow::{Exporter, Timestamp};
-use storage::spool::FlushNumber;
+use flow::{Exporter, FlushNumber, Timestamp};
 
 use super::disk::{File, uninterrupted};
 use super::{Journal, Open, SegmentName};

@@ -5,12 +5,11 @@ use std::net::IpAddr;
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
-use flow::Prefix;
+use flow::{FlushNumber, Prefix};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::key::{KnownSeries, Numbers, find_series, find_writer};
 use super::registry::{note_durable, parsed};
-use crate::spool::FlushNumber;
 use crate::{Retention, Selection, StoreError};
 
 /// How many blocks [`expire`] deletes in one transaction.

@@ -5,12 +5,11 @@ use std::str::FromStr;
 
 use accounting::block::WriterId;
 use accounting::period::Minute;
-use flow::{Prefix, Timestamp};
+use flow::{FlushNumber, Prefix, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::key::{KnownSeries, Numbers};
-use crate::spool::FlushNumber;
 use crate::{Sender, StoreError, WriterState};
 
 pub(super) fn senders(connection: &Connection) -> Result<Vec<Sender>, StoreError> {
