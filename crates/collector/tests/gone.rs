@@ -1,9 +1,6 @@
 //! Two collectors on one Cassandra, a real one, of which one is gone for good: the other rolls up what it has stored.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[path = "../../storage/tests/contract/service.rs"]
-mod service;
-
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +14,10 @@ use collector::flusher::{Flusher, Keep};
 use collector::shard::Sealed;
 use collector::status::Status;
 use flow::{Counters, FlowRecord, Prefix, Timestamp};
-use service::Service;
 use storage::cassandra::{Cassandra, CassandraSettings};
 use storage::totals::totals;
 use storage::{Selection, Store, WriterState};
+use testing::Service;
 
 const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// 2014-02-02 05:50 UTC

@@ -6,10 +6,6 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench that cannot go on has failed")]
 
-#[cfg(any(feature = "redis", feature = "cassandra"))]
-#[path = "../tests/contract/service.rs"]
-mod service;
-
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
@@ -319,7 +315,7 @@ async fn main() {
     }
     #[cfg(feature = "redis")]
     if wanted("redis") {
-        let server = service::Service::start("redis", 1, &[("SYNC", "always")]);
+        let server = testing::Service::start("redis", 1, &[("SYNC", "always")]);
         let settings = storage::redis::RedisSettings { hosts: server.hosts.clone(), ..Default::default() };
         let store = storage::redis::Redis::open(settings).expect("good settings");
         measure(&store, "Redis, every write synced", &flushes).await;
@@ -327,7 +323,7 @@ async fn main() {
     }
     #[cfg(feature = "cassandra")]
     if wanted("cassandra") {
-        let server = service::Service::start("cassandra", 1, &[("JIT", "full"), ("HEAP", "1g")]);
+        let server = testing::Service::start("cassandra", 1, &[("JIT", "full"), ("HEAP", "1g")]);
         let settings = storage::cassandra::CassandraSettings { hosts: server.hosts.clone(), ..Default::default() };
         let store = storage::cassandra::Cassandra::open(settings).expect("good settings");
         measure(&store, "Cassandra, one node, every write synced", &flushes).await;

@@ -7,8 +7,6 @@
 #[macro_use]
 #[path = "contract/clauses.rs"]
 mod clauses;
-#[path = "contract/service.rs"]
-mod service;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
@@ -19,9 +17,9 @@ use accounting::period::{Interval, Minute, Period};
 use flow::Prefix;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
-use service::Service;
 use storage::cassandra::{Cassandra, CassandraSettings, SPARE};
 use storage::{Selection, Store, StoreError};
+use testing::Service;
 use tokio::sync::{Mutex, MutexGuard};
 
 static SERVER: LazyLock<Service> =

@@ -7,8 +7,6 @@
 #[macro_use]
 #[path = "contract/clauses.rs"]
 mod clauses;
-#[path = "contract/service.rs"]
-mod service;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
@@ -18,9 +16,9 @@ use std::time::{Duration, Instant};
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use flow::Prefix;
-use service::Service;
 use storage::redis::{Redis, RedisSettings};
 use storage::{Selection, Store, StoreError};
+use testing::Service;
 
 /// A namespace of its own for each store.
 fn settings(service: &Service) -> RedisSettings {

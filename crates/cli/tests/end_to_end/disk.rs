@@ -17,8 +17,8 @@ use serde_json::Value;
 
 use crate::collector::{Collector, PATIENCE};
 use crate::load::{FLOWS_A_SECOND, Running, flows, register, sum, until_exact, wait};
-use crate::service::Service;
 use crate::stores;
+use testing::Service;
 
 /// How long the disk refuses.
 const REFUSING: Duration = Duration::from_secs(4);

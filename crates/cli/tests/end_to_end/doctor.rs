@@ -11,8 +11,8 @@ use wire::encode::{self, NetflowV9, TemplateSpec};
 use wire::{FieldSpecifier, netflow_v5, netflow_v9};
 
 use crate::collector::{Collector, PATIENCE};
-use crate::service::Service;
 use crate::{stores, thirty_flows, thirty_flows_at};
+use testing::Service;
 
 /// The exit code for findings.
 const FINDINGS: Option<i32> = Some(12);

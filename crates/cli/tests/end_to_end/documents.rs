@@ -12,8 +12,8 @@ use capture::Writer;
 
 use crate::collector::{Collector, PATIENCE, shell_block};
 use crate::load::this_year;
-use crate::service::Service;
 use crate::thirty_flows;
+use testing::Service;
 
 /// Lines with these are not run here.
 const OTHERS: [&str; 6] = ["tcpdump ", "sysctl ", "nft ", "softflowd ", "ovs-vsctl ", "systemctl "];

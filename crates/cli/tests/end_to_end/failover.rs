@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::collector::Collector;
 use crate::load::{FLOWS_A_SECOND, Running, flows, register, until_exact, wait};
-use crate::service::Service;
 use crate::stores::{settings, start};
+use testing::Service;
 
 /// How soon everything must be in the store again: less than half of the minute after which the collector looks for
 /// what was accepted when nothing has failed.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::collector::{Collector, PATIENCE};
 use crate::load::{FLOWS_A_SECOND, Running, flows, register, until_exact};
 use crate::proxy::Proxy;
-use crate::service::Service;
+use testing::Service;
 
 const CUTS: u64 = 100;
 

@@ -33,8 +33,6 @@ mod metrics;
 mod proxy;
 mod reloads;
 mod restarts;
-#[path = "../../../storage/tests/contract/service.rs"]
-mod service;
 mod service_manager;
 mod stores;
 mod traffic;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::collector::{Collector, PATIENCE};
 use crate::load::{FLOWS_A_SECOND, Running, flows, register, sum, this_year, until_exact, wait};
-use crate::service::Service;
+use testing::Service;
 
 /// By how much the collector may grow while its store is away.
 const MOST_GROWTH: u64 = 64 << 20;

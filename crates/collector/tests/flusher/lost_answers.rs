@@ -9,7 +9,7 @@ use storage::redis::{Redis, RedisSettings};
 
 use crate::life::{Life, MINUTE};
 use crate::proxy::Proxy;
-use crate::service::Service;
+use testing::Service;
 
 const CUTS: u32 = 100;
 

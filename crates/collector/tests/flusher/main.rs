@@ -7,5 +7,3 @@ mod lives;
 mod lost_answers;
 mod promises;
 mod proxy;
-#[path = "../../../storage/tests/contract/service.rs"]
-mod service;

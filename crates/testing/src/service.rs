@@ -1,7 +1,5 @@
-//! Starts real servers for tests by the scripts of `tests/services`: on free ports, with an empty folder, ending with
-//! this process. A server that cannot be started fails the test: nothing is skipped.
-
-#![expect(clippy::panic, clippy::expect_used, reason = "tests may panic")]
+//! Real servers for tests, started with the scripts of `tests/services`: on free ports, with an empty folder. They end
+//! with this process. A server that cannot be started fails the test; no test is skipped.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -10,19 +8,23 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A server or a small cluster of them.
 #[derive(Debug)]
-pub(crate) struct Service {
+pub struct Service {
     script: &'static str,
     environment: Vec<(String, String)>,
-    /// Where its configuration, data and logs are; empty until it was started.
-    pub(crate) folder: PathBuf,
+    /// Where its configuration, data and logs are.
+    pub folder: PathBuf,
     /// `host:port` of each server.
-    pub(crate) hosts: Vec<String>,
+    pub hosts: Vec<String>,
 }
 
 impl Service {
-    /// Starts `<kind>.sh` with these settings (names without the kind in front) and the given number of servers, and
-    /// waits until it answers.
-    pub(crate) fn start(kind: &'static str, servers: u16, settings: &[(&str, &str)]) -> Self {
+    /// Starts this number of servers with `<kind>.sh` and waits until they answer. Settings are environment variables of
+    /// the script, named without the kind: `("SYNC", "always")` becomes `REDIS_SYNC=always`.
+    ///
+    /// # Panics
+    /// When the servers cannot be started.
+    #[must_use]
+    pub fn start(kind: &'static str, servers: u16, settings: &[(&str, &str)]) -> Self {
         let port = free_ports(servers);
         let upper = kind.to_uppercase();
         let mut environment = vec![(format!("{upper}_PORT"), port.to_string())];
@@ -36,8 +38,11 @@ impl Service {
         service
     }
 
-    /// Runs another verb of the script, such as `["kill", "1"]`; returns what it printed.
-    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+    /// Runs the script with other arguments, such as `["kill", "1"]`, and returns what it prints.
+    ///
+    /// # Panics
+    /// When the script fails.
+    pub fn run(&self, arguments: &[&str]) -> String {
         let script =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/services").join(format!("{}.sh", self.script));
         let mut command = Command::new(&script);
@@ -58,10 +63,10 @@ fn host(url: &str) -> &str {
     url.rsplit(['/', '@']).next().unwrap_or(url)
 }
 
-/// The first of some ports in a row that are free, as are those 1000 above them and 2042 below, where the servers talk
-/// to each other.
+/// The first of `count` consecutive free ports. Those 1000 above and 2042 below, where the servers talk to each other, are
+/// free too.
 fn free_ports(count: u16) -> u16 {
-    // Services that start at the same time look in different places.
+    // Services that start at the same time search different ranges.
     static STARTED: AtomicU32 = AtomicU32::new(0);
     let begin = std::process::id().wrapping_mul(41) + STARTED.fetch_add(1, Ordering::Relaxed) * 7;
     let places = (0..2_000).map(|step| (begin + step) % 2_000 * 16);
