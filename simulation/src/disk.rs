@@ -6,7 +6,7 @@ use std::io::{self, Cursor, ErrorKind, Read};
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use collector::journal::disk::{Disk, File};
+use journal::disk::{Disk, File};
 
 use crate::random::Random;
 

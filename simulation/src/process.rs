@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use accounting::tally::{Tally, TallyLimits};
-use collector::admission::Admission;
-use collector::exporters::Exporters;
 use collector::flusher::{Flusher, Keep};
-use collector::journal::{Journal, Settings, Sync};
-use collector::journalled::{self, Journalled};
+use collector::journaled_shard::{self, JournaledShard};
 use collector::ledgers::Counted;
-use collector::remembered;
-use collector::shard::{Rules, Sealed, Shard};
+use collector::restore_templates;
+use collector::senders;
 use collector::status::Status;
 use flow::Timestamp;
+use journal::{Journal, Settings, Sync};
+use pipeline::Exporters;
+use pipeline::{Rules, Sealed, Shard};
 use storage::spool::Spool;
 use storage::{State, Store, WriterState};
 use wire::{PendingBudget, PendingLimits, SessionLimits};
@@ -36,7 +36,7 @@ pub(crate) struct Process {
     pub(crate) counted: Counted,
     pub(crate) exporters: Exporters,
     pub(crate) journal: Arc<Journal>,
-    pub(crate) shards: Vec<Arc<Mutex<Journalled>>>,
+    pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
     pub(crate) flusher: Flusher,
     pub(crate) empties: Vec<Tally>,
     /// Sealed and not flushed, and how what waited then is in the segment that it was carried into.
@@ -73,15 +73,15 @@ impl Process {
         if let Some(durable) = identity.durable().unwrap() {
             journal.release(durable);
         }
-        let admitted = Admission::load(store.as_ref()).await.unwrap().admitted();
+        let admitted = senders::load(store.as_ref()).await.unwrap().admitted();
         let waiting = PendingBudget::default();
-        let remembered = remembered::load(store.as_ref(), spool.as_ref(), rules().session, &waiting).await;
-        let exporters = Exporters::new(rules().session, waiting).remembering(remembered);
+        let remembered = restore_templates::load(store.as_ref(), spool.as_ref(), rules().session, &waiting).await;
+        let exporters = Exporters::new(rules().session, waiting).restoring(remembered);
         let status = Status::new(SHARDS);
         let flusher = Flusher::new(Arc::clone(&store), state, Keep::default(), status.clone()).over(spool).unwrap();
         let flusher = flusher.releasing(Some(Arc::clone(&journal)));
         let shard = || Shard::new(rules(), Arc::clone(&admitted), exporters.clone());
-        let (shards, recovered) = journalled::begin(&status, Some(&journal), shard, &exporters, flusher.next())?;
+        let (shards, recovered) = journaled_shard::begin(&status, Some(&journal), shard, &exporters, flusher.next())?;
         let sealed = recovered.map(|sealed| (sealed, Fate::written(journal.counts().missed == 0)));
         let counted = Counted::default();
         let empties = empties();

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use accounting::period::Minute;
-use collector::journalled;
+use collector::journaled_shard;
 use flow::Timestamp;
 use storage::faulty::Fault as StoreFault;
 use storage::{Faulty, Memory, Sqlite, Store};
@@ -297,7 +297,7 @@ impl World {
         let missed = process.journal.counts().missed;
         let behind = process.flusher.next().following();
         let Process { shards, exporters, journal, counted, .. } = process;
-        let sealed = journalled::cut(shards, exporters, empties, Some(&**journal), behind, counted);
+        let sealed = journaled_shard::cut(shards, exporters, empties, Some(&**journal), behind, counted);
         let carried = process.journal.counts().missed == missed;
         process.sealed = Some((sealed, Fate::written(carried)));
         process.missed_at_cut = missed;

@@ -30,8 +30,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use api::Signatures;
-use collector::journal::Sync;
 pub(crate) use error::ConfigError;
+use journal::Sync;
 pub(crate) use key::Key;
 pub(crate) use reference::KEYS;
 pub(crate) use source::{Origin, Origins};

@@ -8,12 +8,14 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use crate::flusher::Keep;
-use crate::journal;
+use crate::flusher_thread::Flushing;
 use crate::listening::{Bound, Place, open, per_thread};
+use crate::lock::locked;
 use crate::receiver::SocketChange;
-use crate::shard::Rules;
-use crate::start::{Collector, Flushing, Settings, StartError};
-use crate::status::locked;
+use crate::settings::Settings;
+use crate::start::Collector;
+use crate::start_error::StartError;
+use pipeline::Rules;
 
 /// Settings that a running collector can take.
 #[derive(Clone, Debug)]

@@ -30,9 +30,9 @@ use storage::{Retention, Store, StoreError, WriterState};
 
 use self::blocks::{added_up, one_flush};
 use self::held::Held;
-use crate::journal::Journal;
-use crate::shard::Sealed;
 use crate::status::Status;
+use journal::Journal;
+use pipeline::Sealed;
 
 /// After how long without a sign of life a writer's periods are rolled up by others.
 const GONE_AFTER: Duration = Duration::from_secs(3600);

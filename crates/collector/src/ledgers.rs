@@ -18,8 +18,8 @@
 
 use flow::{DatagramFate, Timestamp};
 
-use crate::journal;
-use crate::status::{Counts, FlushCounts};
+use crate::status::FlushCounts;
+use pipeline::Counts;
 
 /// Two sides that have to be equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +127,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::status::locked;
+    use crate::lock::locked;
 
     #[test]
     fn what_does_not_balance_is_counted_once_for_each_change() {

@@ -16,25 +16,25 @@
 //!
 //! **Invariant:** a shard never waits for a store and never reads a clock; it is driven alike by sockets and captures.
 
-pub mod admission;
 mod change;
-pub mod exporters;
 pub mod flusher;
-mod heard;
-pub mod journal;
-pub mod journalled;
+mod flusher_thread;
+pub mod journaled_shard;
+mod kernel_drops;
 pub mod ledgers;
 mod listening;
+mod lock;
 pub mod pulse;
 mod receiver;
-pub mod remembered;
 pub mod replay;
-pub mod shard;
+pub mod restore_templates;
+pub mod senders;
+mod settings;
 mod start;
+mod start_error;
 pub mod status;
-mod tapped;
-pub mod unknown;
-mod unmatched;
 
 pub use change::{Change, Prepared};
-pub use start::{Collector, Settings, StartError, start};
+pub use settings::Settings;
+pub use start::{Collector, start};
+pub use start_error::StartError;

@@ -9,7 +9,8 @@ use std::net::{SocketAddr, UdpSocket};
 
 use udp::{PassedSockets, Socket};
 
-use crate::start::{Settings, StartError};
+use crate::settings::Settings;
+use crate::start_error::StartError;
 
 /// An address that is received at.
 #[derive(Clone, Debug)]

@@ -77,9 +77,9 @@ mod tests {
 
     use super::*;
     use crate::flusher::Keep;
-    use crate::shard::Rules;
-    use crate::status::locked;
+    use crate::lock::locked;
     use crate::{Settings, start};
+    use pipeline::Rules;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn threads_beat_while_nothing_comes_and_no_longer_when_they_hang() {

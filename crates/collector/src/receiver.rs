@@ -1,7 +1,7 @@
 //! The threads that read sockets: each drives one shard, and writes down in the journal what it was given.
 //!
 //! A thread holds its shard while it counts a batch. The flusher takes all shards at once, between two batches, to seal
-//! them at one moment (`journalled::cut`); when the store is slow it does so less often, and the receiving threads go on
+//! them at one moment (`journaled_shard::cut`); when the store is slow it does so less often, and the receiving threads go on
 //! counting into the tallies that they have. So a slow store costs no memory beyond two tallies a shard, and nobody waits for it.
 
 use std::io;
@@ -11,13 +11,14 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use udp::{Batch, DropCount, Socket, SocketSet};
+use udp::{Batch, Socket, SocketSet};
 use wire::Datagram;
 
-use crate::journalled::Journalled;
+use crate::journaled_shard::JournaledShard;
+use crate::kernel_drops::KernelDrops;
+use crate::lock::locked;
 use crate::pulse::Pulse;
-use crate::shard::Shard;
-use crate::status::{SocketStatus, locked};
+use crate::status::SocketStatus;
 
 /// Datagrams a system call.
 const BATCH: usize = 64;
@@ -29,17 +30,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a stopping thread goes on reading what already waits in its sockets.
 const LAST_READ: Duration = Duration::from_secs(1);
-
-/// What the kernel says that it has dropped at a socket: with datagrams, and when it is asked.
-pub(crate) struct KernelDrops {
-    count: DropCount,
-    /// What was counted so far.
-    counted: u32,
-    /// How many that are since the start.
-    since_start: u64,
-    /// What was said when asked.
-    answered: u32,
-}
 
 /// What a receiving thread is told while it runs.
 pub(crate) enum SocketChange {
@@ -55,7 +45,7 @@ pub(crate) enum SocketChange {
 
 /// One receiving thread.
 pub(crate) struct ReceiverThread {
-    pub(crate) counting: Arc<Mutex<Journalled>>,
+    pub(crate) counting: Arc<Mutex<JournaledShard>>,
     pub(crate) sockets: SocketSet,
     /// Where it tells about its sockets.
     pub(crate) told: Arc<Mutex<Vec<SocketStatus>>>,
@@ -161,7 +151,7 @@ impl ReceiverThread {
                         thread: self.number,
                         waiting: queue.octets.into(),
                         limit: queue.limit.into(),
-                        dropped: counting.drops.get(index).map_or(0, |drops| drops.since_start),
+                        dropped: counting.drops.get(index).map_or(0, |drops| drops.since_start()),
                     });
                 }
                 Err(error) => tracing::debug!(%error, address = %socket.address(), "cannot look at a socket"),
@@ -190,7 +180,7 @@ fn pause(receive_buffer: usize) -> Duration {
 }
 
 /// Takes one batch of the socket at this position; returns how many datagrams it has.
-fn take_batch(counting: &Mutex<Journalled>, index: usize, socket: &Socket, batch: &mut Batch) -> io::Result<usize> {
+fn take_batch(counting: &Mutex<JournaledShard>, index: usize, socket: &Socket, batch: &mut Batch) -> io::Result<usize> {
     let received = batch.receive(socket)?;
     let mut counting = locked(counting);
     counting.read += received as u64;
@@ -203,88 +193,9 @@ fn take_batch(counting: &Mutex<Journalled>, index: usize, socket: &Socket, batch
     Ok(received)
 }
 
-impl Journalled {
-    /// Counts the drops that the kernel tells of with the datagrams of a batch.
-    fn note_drops(&mut self, index: usize, batch: &Batch) {
-        batch.iter().filter_map(|datagram| datagram.dropped).for_each(|dropped| self.note_drop(index, dropped));
-    }
-
-    fn note_drop(&mut self, index: usize, now: u32) {
-        if let Some(drops) = self.drops.get_mut(index) {
-            drops.note(now, &mut self.shard);
-        }
-    }
-
-    /// Counts the drops that were not told of, because nothing has come since; says how many were dropped since it was last
-    /// asked.
-    pub(crate) fn ask_for_drops(&mut self) -> u64 {
-        let closed = std::mem::take(&mut self.dropped_at_closed);
-        closed + self.drops.iter_mut().map(|drops| drops.ask(&mut self.shard)).sum::<u64>()
-    }
-
-    /// Asks for the last time at a socket that is closed; those behind it move up.
-    fn forget_drops(&mut self, index: usize) {
-        self.dropped_at_closed += self.drops.remove(index).ask(&mut self.shard);
-    }
-
-    fn forget_all_drops(&mut self) {
-        (0..self.drops.len()).rev().for_each(|index| self.forget_drops(index));
-    }
-}
-
-impl KernelDrops {
-    pub(crate) fn of(socket: &Socket) -> Self {
-        let before = socket.dropped_before();
-        Self { count: DropCount::of(socket), counted: before, since_start: 0, answered: before }
-    }
-
-    /// Has a shard count what is new of what the kernel says.
-    fn note(&mut self, now: u32, shard: &mut Shard) {
-        let dropped = newly_dropped(now, &mut self.counted);
-        self.since_start += dropped;
-        shard.dropped(dropped);
-    }
-
-    /// Has a shard count what was not told of; says how many were dropped since this was last asked.
-    fn ask(&mut self, shard: &mut Shard) -> u64 {
-        match self.count.read() {
-            Ok(Some(now)) => {
-                self.note(now, shard);
-                newly_dropped(now, &mut self.answered)
-            }
-            Ok(None) => 0,
-            Err(error) => {
-                tracing::debug!(%error, "the kernel does not say how many datagrams it has dropped");
-                0
-            }
-        }
-    }
-}
-
-/// How many datagrams the kernel has dropped since it last said how many. What waited in a socket that was passed may say
-/// less than was known at the start: it came before.
-fn newly_dropped(now: u32, before: &mut u32) -> u64 {
-    match now.wrapping_sub(*before) {
-        more if more <= i32::MAX as u32 => {
-            *before = now;
-            u64::from(more)
-        }
-        _ => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn drops_before_the_start_are_not_counted_and_the_kernels_count_may_wrap() {
-        let mut before = 100;
-        let dropped = [90, 100, 103, 103, 110].map(|now| newly_dropped(now, &mut before));
-        assert_eq!(dropped, [0, 0, 3, 0, 7]);
-        let mut before = u32::MAX - 1;
-        assert_eq!([u32::MAX, 4].map(|now| newly_dropped(now, &mut before)), [1, 5]);
-    }
 
     #[test]
     fn datagrams_gather_for_no_longer_than_the_buffer_has_room() {

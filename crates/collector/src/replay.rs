@@ -13,11 +13,12 @@ use flow::Timestamp;
 use storage::{Retention, Store, StoreError, WriterState};
 use wire::{Datagram, PendingBudget};
 
-use crate::admission::Admission;
-use crate::exporters::Exporters;
 use crate::flusher::{Flusher, Keep};
-use crate::shard::{Rules, Sealed, Shard};
-use crate::status::{Counts, Status};
+use crate::senders;
+use crate::status::Status;
+use pipeline::Counts;
+use pipeline::Exporters;
+use pipeline::{Rules, Sealed, Shard};
 
 /// A replay that is under way.
 pub struct Replay {
@@ -52,7 +53,7 @@ impl Replay {
         }
         store.put_writer(&state).await?;
         let exporters = Exporters::new(rules.session, PendingBudget::default());
-        let shard = Shard::new(rules, Admission::load(store.as_ref()).await?.admitted(), exporters.clone());
+        let shard = Shard::new(rules, senders::load(store.as_ref()).await?.admitted(), exporters.clone());
         let flusher = Flusher::new(store, state, keep, Status::new(0));
         Ok(Self {
             shard,

@@ -12,12 +12,13 @@ use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::{Interval, Minute, Period};
 use accounting::tally::{Tally, TallyLimits};
-use collector::admission::Admission;
-use collector::exporters::Exporters;
 use collector::flusher::{Flusher, Keep};
-use collector::shard::{Rules, Sealed, Shard};
-use collector::status::{Counts, Status};
+use collector::senders;
+use collector::status::Status;
 use flow::{Exporter, Timestamp};
+use pipeline::Counts;
+use pipeline::Exporters;
+use pipeline::{Rules, Sealed, Shard};
 use storage::memory::Memory;
 use storage::totals::totals;
 use storage::{Store, WriterState};
@@ -80,7 +81,7 @@ impl Bench {
             tally: TallyLimits::default(),
         };
         let exporters = Exporters::new(SessionLimits::default(), PendingBudget::default());
-        let shard = Shard::new(rules, Admission::load(store.as_ref()).await.unwrap().admitted(), exporters);
+        let shard = Shard::new(rules, senders::load(store.as_ref()).await.unwrap().admitted(), exporters);
         let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
         let flusher = Flusher::new(shared, state, keep, Status::new(0));
         Self { store, shard, flusher, expected: BTreeMap::new() }

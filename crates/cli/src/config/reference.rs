@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use api::Signatures;
-use collector::journal::Sync;
+use journal::Sync;
 use udp::Steering;
 
 use super::key::Key;

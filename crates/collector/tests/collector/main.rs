@@ -11,16 +11,17 @@ use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::{Interval, Minute, Period};
 use accounting::tally::{Tally, TallyLimits};
-use collector::admission::Admission;
-use collector::exporters::Exporters;
 use collector::flusher::{Flusher, Keep};
-use collector::journal::disk::Directory;
-use collector::journal::{self, Journal, Sync};
 use collector::replay::Replay;
-use collector::shard::{Rules, Sealed, Shard};
-use collector::status::{Counts, Status};
+use collector::senders;
+use collector::status::Status;
 use collector::{Change, Collector, Settings, StartError, start};
 use flow::{Counters, DatagramFate, Exporter, FlowFate, Prefix, Timestamp};
+use journal::disk::Directory;
+use journal::{Journal, Sync};
+use pipeline::Counts;
+use pipeline::Exporters;
+use pipeline::{Rules, Sealed, Shard};
 use storage::faulty::{Fault, Faulty};
 use storage::memory::Memory;
 use storage::spool::Spool;
@@ -339,7 +340,7 @@ async fn what_a_store_took_without_an_answer_is_not_overwritten_by_the_next_flus
     store.put_writer(&state).await.unwrap();
     let shared: Arc<dyn Store> = Arc::<Faulty<Memory>>::clone(&store);
     let mut flusher = Flusher::new(shared, state, Keep::default(), Status::new(0));
-    let admitted = Admission::load(store.as_ref()).await.unwrap().admitted();
+    let admitted = senders::load(store.as_ref()).await.unwrap().admitted();
     let mut shard = Shard::new(rules(), admitted, exporters());
     let at = now();
     let mut count = |flows: u64| {
@@ -369,7 +370,7 @@ async fn a_flush_that_waited_while_another_rolled_up_for_its_writer_is_in_every_
     let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
     let mut flusher =
         Flusher::new(Arc::clone(&shared), state, Keep::default(), Status::new(0)).over(Some(spool)).unwrap();
-    let mut shard = Shard::new(rules(), Admission::load(store.as_ref()).await.unwrap().admitted(), exporters());
+    let mut shard = Shard::new(rules(), senders::load(store.as_ref()).await.unwrap().admitted(), exporters());
     let mut count = |flows: u64| {
         let payload = datagram(begun);
         for _ in 0..flows {

@@ -9,12 +9,12 @@ use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::{Interval, Minute, Period};
 use accounting::tally::{Tally, TallyLimits};
-use collector::admission::Admission;
-use collector::exporters::Exporters;
 use collector::flusher::{Flusher, Keep};
-use collector::shard::{Rules, Sealed, Shard};
+use collector::senders;
 use collector::status::Status;
 use flow::{Exporter, Prefix, Timestamp};
+use pipeline::Exporters;
+use pipeline::{Rules, Sealed, Shard};
 use storage::spool::Spool;
 use storage::{Store, StoreError, WriterState, totals_many};
 use tempfile::TempDir;
@@ -59,7 +59,7 @@ impl<S: Store + 'static> Life<S> {
     pub(crate) async fn begin(store: S, keep: Keep) -> Self {
         let store = Arc::new(store);
         store.add_prefixes(SENDER, &prefixes()).await.unwrap();
-        let admitted = Admission::load(store.as_ref()).await.unwrap().admitted();
+        let admitted = senders::load(store.as_ref()).await.unwrap().admitted();
         let session = SessionLimits::default();
         let shard = Shard::new(rules(), admitted, Exporters::new(session, PendingBudget::default()));
         let folder = tempfile::tempdir().unwrap();

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant, SystemTime};
 use accounting::period::{Interval, Minute, Period};
 use api::watch::{Counter, Detail, Exporter, Gauge, Histogram, Ledger, Losses, Rates, Socket, Status, Unknown, Watch};
 use collector::Collector;
-use collector::exporters::{ExporterStatus, Exporters, Remembered};
-use collector::journal::{self, Journal};
 use collector::ledgers::{self, Found, Ledgers};
-use collector::status::{self, Counts, FlushCounts};
+use collector::status::{self, FlushCounts};
 use flow::{DatagramFate, FlowFate, Timestamp};
+use journal::Journal;
+use pipeline::Counts;
+use pipeline::{ExporterStatus, Exporters, TableSizes};
 use tap::Taps;
 use wire::Unit;
 
@@ -149,7 +150,7 @@ impl Watch for Watched {
         if let Some(journal) = &self.journal {
             all.extend(journal_counters(&journal.counts(), &self.status.recovery()));
         }
-        let remembered = self.exporters.remembered();
+        let remembered = self.exporters.table_sizes();
         let refused = "Template announcements that found no room";
         all.push(Counter::plain("refused_templates", refused, remembered.refused_templates));
         let displaced = "Templates that no data had come for and that made room for others";
@@ -211,7 +212,7 @@ impl Watch for Watched {
 
 impl Watched {
     #[expect(clippy::cast_precision_loss, reason = "what is measured fits 53 bits")]
-    fn gauges(&self, flushes: &FlushCounts, remembered: &Remembered) -> Vec<Gauge> {
+    fn gauges(&self, flushes: &FlushCounts, remembered: &TableSizes) -> Vec<Gauge> {
         let gauge = |name, help, value: f64, limit| Gauge { name, help, value, limit };
         let (onlookers, most) = self.taps.taken();
         let failing = flushes.failing_since.map(|since| since.elapsed()).unwrap_or_default();

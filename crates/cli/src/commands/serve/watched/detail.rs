@@ -5,7 +5,7 @@ use api::watch::{
     AnnouncedRate, Arrivals, Detail, LeftOut, OptionsRecord, Pending, SampledRate, Sampling, Stream, Template,
     TemplateField, Unmatched, UnmatchedNetwork, Unreadable,
 };
-use collector::exporters::{Clock, ExporterStatus};
+use pipeline::{Clock, ExporterStatus};
 use wire::{FieldSpecifier, KnownTemplate, Record, Session, TemplateKind, Unit};
 
 /// How long a list may be.
@@ -121,8 +121,8 @@ fn options_record(record: &Record<'_>) -> Option<OptionsRecord> {
 }
 
 /// Which networks flows are of that match no prefix.
-pub(super) fn unmatched((sampled, networks): (u64, Vec<collector::exporters::UnmatchedNetwork>)) -> Unmatched {
-    let network = |it: &collector::exporters::UnmatchedNetwork| UnmatchedNetwork {
+pub(super) fn unmatched((sampled, networks): (u64, Vec<pipeline::UnmatchedNetwork>)) -> Unmatched {
+    let network = |it: &pipeline::UnmatchedNetwork| UnmatchedNetwork {
         network: it.network.to_string(),
         from: it.from,
         to: it.to,

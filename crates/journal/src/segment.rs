@@ -44,7 +44,7 @@ impl SegmentName {
 }
 
 /// The datagrams of a segment, one after the other.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     input: Box<dyn Read + Send>,
     octets: Vec<u8>,
     /// Where the next record starts.
@@ -56,12 +56,12 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(input: Box<dyn Read + Send>) -> Self {
+    pub(crate) fn new(input: Box<dyn Read + Send>) -> Self {
         Self { input, octets: Vec::new(), start: 0, next: 0, input_ended: false, header_read: false }
     }
 
     /// Makes the next datagram the current one; `false` at the end, and for ever where something is damaged.
-    pub(super) fn advance(&mut self) -> io::Result<bool> {
+    pub(crate) fn advance(&mut self) -> io::Result<bool> {
         self.start = self.next;
         if !self.header_read {
             self.fill(frame::FILE_HEADER.len())?;
@@ -81,13 +81,13 @@ impl Reader {
     }
 
     /// The current datagram.
-    pub(super) fn current(&self) -> Option<UdpDatagram<'_>> {
+    pub(crate) fn current(&self) -> Option<UdpDatagram<'_>> {
         let record = self.octets.get(self.start..self.next)?;
         frame::read(record).map(|(datagram, _)| datagram)
     }
 
     /// Octets behind the last datagram, as far as they were read: of damage when there are any at the end.
-    pub(super) fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.octets.len() - self.next
     }
 

@@ -18,14 +18,12 @@ use accounting::tally::Monitored;
 use flow::{DatagramFate, Fate, FlowFate, FlowRecord, Protocol, Tallied, Timestamp};
 use wire::{Arrivals, Datagram, Decoded, PendingBudget, Record, Session, SessionLimits, Unit};
 
-pub use crate::heard::{Clock, Losses, RateSeen, Unreadable};
-pub use crate::unmatched::UnmatchedNetwork;
-
-use crate::heard::{Heard, LastFlow};
-use crate::shard::Sealed;
-use crate::status::{Counts, locked};
+use crate::counts::Counts;
+use crate::exporter_stats::{Clock, ExporterStats, LastFlow, Losses, RateSeen, Unreadable};
+use crate::lock::locked;
+use crate::sealed::Sealed;
 use crate::unknown::{self, UnknownSender, UnknownSenders};
-use crate::unmatched::{self, Unmatched};
+use crate::unmatched::{self, Unmatched, UnmatchedNetwork};
 
 /// The table, shared by all shards and by whoever tells about it.
 #[derive(Clone, Debug)]
@@ -41,7 +39,7 @@ pub struct Exporters {
 /// One registered exporter.
 #[derive(Debug)]
 pub(crate) struct Exporter {
-    memory: Mutex<Memory>,
+    state: Mutex<ExporterState>,
     /// By [`FlowFate`]: counted by shards after they have let go of the lock.
     flows: [AtomicU64; FlowFate::ALL.len()],
     /// Flows whose export time was too far off; likewise.
@@ -51,9 +49,9 @@ pub(crate) struct Exporter {
 
 /// What only the holder of the lock may see.
 #[derive(Debug)]
-struct Memory {
+struct ExporterState {
     session: Session,
-    heard: Heard,
+    stats: ExporterStats,
     since_told: bool,
     /// [`Session::announcements_changed`] when its announcements were last given away.
     announced: u64,
@@ -86,7 +84,7 @@ pub struct ExporterStatus {
 
 /// What all exporters make the process remember.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Remembered {
+pub struct TableSizes {
     /// Registered exporters that are known.
     pub exporters: usize,
     /// Templates of all of them.
@@ -120,7 +118,7 @@ impl Exporters {
 
     /// Goes on with what exporters announced before, and gives away what they announce.
     #[must_use]
-    pub fn remembering(self, sessions: HashMap<IpAddr, Session>) -> Self {
+    pub fn restoring(self, sessions: HashMap<IpAddr, Session>) -> Self {
         let known = sessions.into_iter().map(|(address, session)| (address, Arc::new(Exporter::new(session))));
         Self { announcing: true, known: Arc::new(Mutex::new(known.collect())), ..self }
     }
@@ -133,10 +131,10 @@ impl Exporters {
     }
 
     /// Bounds what is remembered of each exporter anew.
-    pub(crate) fn set_limits(&self, limits: SessionLimits) {
+    pub fn set_limits(&self, limits: SessionLimits) {
         *locked(&self.limits) = limits;
         for (_, exporter) in self.sorted() {
-            locked(&exporter.memory).session.set_limits(limits);
+            locked(&exporter.state).session.set_limits(limits);
         }
     }
 
@@ -156,7 +154,7 @@ impl Exporters {
         locked(&self.known).retain(|address, exporter| {
             let stays = registered(address);
             if !stays {
-                locked(&exporter.memory).gone = true;
+                locked(&exporter.state).gone = true;
             }
             stays
         });
@@ -165,16 +163,16 @@ impl Exporters {
     /// Adds to what was sealed who was heard since this was last asked, and what they have announced.
     pub fn tell(&self, sealed: &mut Sealed) {
         for (address, exporter) in self.sorted() {
-            let mut memory = locked(&exporter.memory);
-            if std::mem::take(&mut memory.since_told)
-                && let Some(last) = memory.heard.last
+            let mut state = locked(&exporter.state);
+            if std::mem::take(&mut state.since_told)
+                && let Some(last) = state.stats.last
             {
                 sealed.heard.push((address, last));
             }
-            let now = memory.session.announcements_changed();
-            let before = std::mem::replace(&mut memory.announced, now);
+            let now = state.session.announcements_changed();
+            let before = std::mem::replace(&mut state.announced, now);
             if self.announcing && now != before {
-                sealed.announced.push((address, memory.session.announcements()));
+                sealed.announced.push((address, state.session.announcements()));
             }
         }
     }
@@ -182,7 +180,7 @@ impl Exporters {
     /// What waits for its template and is counted in no tally yet: [`Session::waiting`] of all of them.
     #[must_use]
     pub fn waiting(&self) -> Vec<(flow::Exporter, Timestamp, Vec<u8>)> {
-        self.sorted().into_iter().flat_map(|(_, exporter)| locked(&exporter.memory).session.waiting()).collect()
+        self.sorted().into_iter().flat_map(|(_, exporter)| locked(&exporter.state).session.waiting()).collect()
     }
 
     /// What is known of each exporter, by address.
@@ -193,23 +191,23 @@ impl Exporters {
 
     /// How much all of them make the process remember.
     #[must_use]
-    pub fn remembered(&self) -> Remembered {
+    pub fn table_sizes(&self) -> TableSizes {
         let exporters = self.sorted();
-        let mut remembered = Remembered::default();
+        let mut sizes = TableSizes::default();
         for (_, exporter) in &exporters {
-            let session = &locked(&exporter.memory).session;
-            remembered.templates += session.template_count();
-            remembered.refused_templates += session.refused_templates();
-            remembered.displaced_templates += session.displaced_templates();
+            let session = &locked(&exporter.state).session;
+            sizes.templates += session.template_count();
+            sizes.refused_templates += session.refused_templates();
+            sizes.displaced_templates += session.displaced_templates();
         }
         let pending_limit = self.waiting.limit();
-        Remembered {
+        TableSizes {
             exporters: exporters.len(),
             pending_octets: pending_limit.saturating_sub(self.waiting.free()),
             pending_limit,
             unknown: self.unknown.busiest().len(),
             unknown_limit: unknown::MOST,
-            ..remembered
+            ..sizes
         }
     }
 
@@ -218,8 +216,8 @@ impl Exporters {
     pub fn inspect<T>(&self, address: IpAddr, look: impl FnOnce(&ExporterStatus, &Session) -> T) -> Option<T> {
         let exporter = locked(&self.known).get(&address).map(Arc::clone)?;
         let status = exporter.status(address);
-        let memory = locked(&exporter.memory);
-        Some(look(&status, &memory.session))
+        let state = locked(&exporter.state);
+        Some(look(&status, &state.session))
     }
 
     /// A sample of the flows that match no prefix of an exporter: how many were looked at, and their networks, the
@@ -235,8 +233,8 @@ impl Exporters {
     #[must_use]
     pub fn losses(&self, address: IpAddr, month: Interval) -> Option<Losses> {
         let exporter = locked(&self.known).get(&address).map(Arc::clone)?;
-        let memory = locked(&exporter.memory);
-        memory.heard.losses(month, &memory.session)
+        let state = locked(&exporter.state);
+        state.stats.losses(month, &state.session)
     }
 
     /// The shards are not kept waiting while the list is looked at.
@@ -252,9 +250,10 @@ impl Exporters {
 impl Exporter {
     fn new(session: Session) -> Self {
         let announced = session.announcements_changed();
-        let memory = Memory { session, heard: Heard::default(), since_told: false, announced, gone: false };
+        let state =
+            ExporterState { session, stats: ExporterStats::default(), since_told: false, announced, gone: false };
         Self {
-            memory: Mutex::new(memory),
+            state: Mutex::new(state),
             flows: Default::default(),
             clamped: AtomicU64::default(),
             unmatched: Mutex::default(),
@@ -267,12 +266,12 @@ impl Exporter {
         datagram: &Datagram<'_>,
         visit: &mut impl FnMut(&Record<'_>),
     ) -> Option<(DatagramFate, Decoded)> {
-        let mut memory = locked(&self.memory);
-        if memory.gone {
+        let mut state = locked(&self.state);
+        if state.gone {
             return None;
         }
-        let Memory { session, heard, since_told, .. } = &mut *memory;
-        heard.open_month(datagram.received, session);
+        let ExporterState { session, stats, since_told, .. } = &mut *state;
+        stats.open_month(datagram.received, session);
         let mut last = LastFlow::default();
         let decoded = session.decode(datagram, &mut |record| {
             last.note(record);
@@ -280,7 +279,7 @@ impl Exporter {
         });
         let fate = fate(&decoded);
         *since_told = true;
-        heard.note(datagram, fate, &decoded, last);
+        stats.note(datagram, fate, &decoded, last);
         Some((fate, decoded))
     }
 
@@ -307,11 +306,11 @@ impl Exporter {
     }
 
     fn status(&self, address: IpAddr) -> ExporterStatus {
-        let memory = locked(&self.memory);
-        let heard = memory.heard.clone();
-        let arrivals = Unit::ALL.map(|unit| (unit, memory.session.arrivals(unit)));
-        drop(memory);
-        let mut counts = heard.counts;
+        let state = locked(&self.state);
+        let stats = state.stats.clone();
+        let arrivals = Unit::ALL.map(|unit| (unit, state.session.arrivals(unit)));
+        drop(state);
+        let mut counts = stats.counts;
         counts.time_clamped = self.clamped.load(Ordering::Relaxed);
         for (fate, count) in FlowFate::ALL.iter().zip(&self.flows) {
             counts.flows[*fate] = count.load(Ordering::Relaxed);
@@ -319,13 +318,13 @@ impl Exporter {
         ExporterStatus {
             address,
             counts,
-            protocols: heard.protocols(),
-            first: heard.first,
-            last: heard.last,
+            protocols: stats.protocols(),
+            first: stats.first,
+            last: stats.last,
             arrivals: arrivals.into_iter().filter(|(_, arrivals)| *arrivals != Arrivals::default()).collect(),
-            clock: heard.clock(),
-            rates: heard.rates(),
-            unreadable: heard.unreadable(),
+            clock: stats.clock(),
+            rates: stats.rates(),
+            unreadable: stats.unreadable(),
         }
     }
 }

@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use accounting::tally::{GroupId, Monitored, TallyLimits};
 use arc_swap::ArcSwap;
-use collector::exporters::Exporters;
-use collector::shard::{Rules, Shard};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flow::{Exporter, Prefix, Timestamp};
+use pipeline::{Exporters, Rules, Shard};
 use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
 use wire::{Datagram, FieldSpecifier, PendingBudget, SessionLimits};
 

@@ -1,18 +1,18 @@
-//! A record as onlookers see it: what is counted of it, and the few fields beside that everybody asks for. Which fields
-//! those are depends on the protocol; everything else that a record carries is left to `netflow decode`.
+//! Sends decoded flows to open taps: what is counted of a record, and a few more fields that are often asked for. Which
+//! those are depends on the protocol; `netflow decode` shows all of a record.
 
 use flow::FlowRecord;
 use tap::{Details, Tapped};
 use wire::{ElementId, Field, FieldName, Record, Value};
 
-/// Shows the flow of a record, if it has one, to those who look on.
+/// Sends the flow of a record, if it has one, to the subscribers of its exporter.
 #[cold]
-pub(crate) fn show(record: &Record<'_>, onlookers: &Tapped) {
+pub(crate) fn publish(record: &Record<'_>, subscribers: &Tapped) {
     let Some(flow) = record.flow else { return };
-    // A record tells the address of IPv4 that stands in IPv6 as it likes; a filter knows one form.
+    // A record may hold an IPv4 address mapped into IPv6; a filter knows one form.
     let (source, destination) = (flow::canonical(flow.source), flow::canonical(flow.destination));
     let flow = FlowRecord { source, destination, ..*flow };
-    onlookers.show(record.message.received, record.message.protocol, &flow, || details(record));
+    subscribers.show(record.message.received, record.message.protocol, &flow, || details(record));
 }
 
 fn details(record: &Record<'_>) -> Details {

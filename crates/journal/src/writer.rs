@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use capture::{UdpDatagram, frame};
 use flow::{Exporter, FlushNumber, Timestamp};
 
-use super::disk::{File, uninterrupted};
-use super::{Journal, Open, SegmentName};
+use crate::disk::{File, uninterrupted};
+use crate::{Journal, Open, SegmentName};
 
 /// Octets of what is carried into a new segment that are written with one call.
 const WRITTEN_AT_ONCE: usize = 1 << 20;
@@ -19,7 +19,7 @@ const WRITTEN_AT_ONCE: usize = 1 << 20;
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Whether this was carried into its segment.
-pub(super) fn is_carried(datagram: &UdpDatagram<'_>) -> bool {
+pub(crate) fn is_carried(datagram: &UdpDatagram<'_>) -> bool {
     datagram.destination.port() == NOWHERE.port()
 }
 
@@ -39,7 +39,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(journal: Arc<Journal>, shard: u16, flush: FlushNumber) -> Self {
+    pub(crate) fn new(journal: Arc<Journal>, shard: u16, flush: FlushNumber) -> Self {
         let name = SegmentName { flush, shard, part: 0 };
         Self { journal, name, open: None, octets: Vec::new(), datagrams: 0, missed: 0 }
     }

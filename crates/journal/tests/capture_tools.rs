@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use collector::journal::disk::Directory;
-use collector::journal::{Journal, Settings, Sync};
 use flow::{FlushNumber, Timestamp};
+use journal::disk::Directory;
+use journal::{Journal, Settings, Sync};
 use wire::encode;
 use wire::netflow_v5::{Header, Record};
 

@@ -11,14 +11,14 @@ use std::time::Duration;
 use accounting::period::Minute;
 use accounting::tally::{NameBudget, Tally, TallyLimits};
 use arc_swap::cache::Cache;
-use flow::{DatagramFate, FlowFate, FlowRecord, Tallied, Timestamp};
+use flow::{DatagramFate, FlowFate, FlowRecord, Tallied};
 use tap::Taps;
 use wire::{Datagram, Record, RecordKind, SessionLimits};
 
 use crate::admission::{Admitted, Snapshot};
+use crate::counts::Counts;
 use crate::exporters::{Exporter, Exporters};
-use crate::status::Counts;
-use crate::tapped;
+use crate::publish::publish;
 
 /// What an operator can say about how flows are counted.
 #[derive(Clone, Copy, Debug)]
@@ -47,24 +47,6 @@ pub struct Shard {
     counts: Counts,
 }
 
-/// What was counted until one moment, and will not change any more, on its way to the store.
-pub struct Sealed {
-    /// The counters of each shard.
-    pub tallies: Vec<Tally>,
-    /// The senders that were heard since the last flush, and when last.
-    pub heard: Vec<(IpAddr, Timestamp)>,
-    /// What senders have announced, of those that announced anything new since the last flush.
-    pub announced: Vec<(IpAddr, Vec<u8>)>,
-}
-
-impl Sealed {
-    /// Tallies alone.
-    #[must_use]
-    pub const fn new(tallies: Vec<Tally>) -> Self {
-        Self { tallies, heard: Vec::new(), announced: Vec::new() }
-    }
-}
-
 impl Shard {
     /// A shard that has seen nothing. All shards of a process share one table of exporters.
     #[must_use]
@@ -81,9 +63,9 @@ impl Shard {
         }
     }
 
-    /// Shows its flows to who looks on, too.
+    /// The same, publishing decoded flows to open taps.
     #[must_use]
-    pub fn showing(self, taps: Taps) -> Self {
+    pub fn publishing_to(self, taps: Taps) -> Self {
         Self { taps, ..self }
     }
 
@@ -94,7 +76,7 @@ impl Shard {
     }
 
     /// Counts by other rules from now on; the bounds of open counters stay as they are.
-    pub(crate) fn set_rules(&mut self, rules: Rules) {
+    pub fn set_rules(&mut self, rules: Rules) {
         self.rules = Rules { tally: self.rules.tally, ..rules };
     }
 
@@ -111,10 +93,10 @@ impl Shard {
         let mut fates = Tallied::default();
         let clamped_before = counts.time_clamped;
         flows.clear();
-        let onlookers = taps.of(address);
+        let subscribers = taps.of(address);
         let mut visit = |record: &Record<'_>| {
-            if let Some(onlookers) = &onlookers {
-                tapped::show(record, onlookers);
+            if let Some(subscribers) = &subscribers {
+                publish(record, subscribers);
             }
             collect(record, rules, flows, &mut fates, counts);
         };

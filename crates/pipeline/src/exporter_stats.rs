@@ -6,14 +6,14 @@ use wire::{Arrivals, DecodeError, Decoded, Record, Session, Unit};
 
 use accounting::period::{Interval, Minute, Period};
 
-use crate::status::Counts;
+use crate::counts::Counts;
 
 /// How many different sampling rates of one exporter are told.
 const RATES_KEPT: usize = 8;
 
 /// What came from one exporter, but for its flows' fates.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct ExporterStats {
     pub(crate) counts: Counts,
     /// By `protocol as usize`.
     protocols: [u64; Protocol::ALL.len()],
@@ -94,7 +94,7 @@ fn arrivals(session: &Session) -> [Arrivals; Unit::ALL.len()] {
     Unit::ALL.map(|unit| session.arrivals(unit))
 }
 
-impl Heard {
+impl ExporterStats {
     /// Before a datagram is decoded that was received at this time.
     pub(crate) fn open_month(&mut self, at: Timestamp, session: &Session) {
         if self.month.is_some_and(|month| at < month.end) {
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     /// A datagram of ten flows.
-    fn take(heard: &mut Heard, session: &mut Session, at: Timestamp, sequence: u32, sampling: u16) {
+    fn take(stats: &mut ExporterStats, session: &mut Session, at: Timestamp, sequence: u32, sampling: u16) {
         let header = netflow_v5::Header {
             sequence: sequence.into(),
             sampling: sampling.into(),
@@ -211,10 +211,10 @@ mod tests {
         let payload = encode::netflow_v5(&header, &[netflow_v5::Record::default(); 10]);
         let exporter = Exporter::new(std::net::Ipv4Addr::LOCALHOST.into(), 1);
         let datagram = wire::Datagram { exporter, received: at, payload: &payload };
-        heard.open_month(at, session);
+        stats.open_month(at, session);
         let mut last = LastFlow::default();
         let decoded = session.decode(&datagram, &mut |record| last.note(record));
-        heard.note(&datagram, DatagramFate::Decoded, &decoded, last);
+        stats.note(&datagram, DatagramFate::Decoded, &decoded, last);
     }
 
     fn month(text: &str) -> Interval {
@@ -223,16 +223,16 @@ mod tests {
 
     #[test]
     fn losses_are_those_of_their_month() {
-        let (mut heard, mut session) = (Heard::default(), Session::new(SessionLimits::default()));
+        let (mut stats, mut session) = (ExporterStats::default(), Session::new(SessionLimits::default()));
         let (november, december) = (month("2026-11"), month("2026-12"));
         let first = december.start.timestamp();
         let at = |seconds: i64| Timestamp::from_seconds(first.seconds().saturating_add_signed(seconds));
-        take(&mut heard, &mut session, at(-20), 0, 0);
-        take(&mut heard, &mut session, at(-10), 20, 0);
-        take(&mut heard, &mut session, at(0), 60, 0);
-        take(&mut heard, &mut session, at(10), 70, 0);
+        take(&mut stats, &mut session, at(-20), 0, 0);
+        take(&mut stats, &mut session, at(-10), 20, 0);
+        take(&mut stats, &mut session, at(0), 60, 0);
+        take(&mut stats, &mut session, at(10), 70, 0);
         let records = |month| {
-            let losses = heard.losses(month, &session).unwrap();
+            let losses = stats.losses(month, &session).unwrap();
             (
                 losses.since,
                 losses.arrivals[Unit::Records as usize].received,
@@ -241,19 +241,19 @@ mod tests {
         };
         assert_eq!(records(november), (at(-20), 20, 10));
         assert_eq!(records(december), (at(0), 20, 30));
-        assert_eq!(heard.losses(month("2026-10"), &session), None);
+        assert_eq!(stats.losses(month("2026-10"), &session), None);
     }
 
     #[test]
     fn rates_are_told_with_their_source_and_the_last_eight_of_them() {
-        let (mut heard, mut session) = (Heard::default(), Session::new(SessionLimits::default()));
+        let (mut stats, mut session) = (ExporterStats::default(), Session::new(SessionLimits::default()));
         for number in 0..12_u16 {
-            take(&mut heard, &mut session, Timestamp::from_seconds(u64::from(number)), 0, number);
+            take(&mut stats, &mut session, Timestamp::from_seconds(u64::from(number)), 0, number);
         }
-        let rates = heard.rates();
+        let rates = stats.rates();
         assert_eq!(rates.len(), RATES_KEPT);
         let newest = rates[0];
         assert_eq!((newest.sampling.rate, newest.sampling.source), (11, SamplingSource::Header));
-        assert_eq!(heard.clock().unwrap().exported, Timestamp::from_seconds(11));
+        assert_eq!(stats.clock().unwrap().exported, Timestamp::from_seconds(11));
     }
 }

@@ -8,17 +8,18 @@ use std::sync::{Arc, Mutex};
 
 use accounting::tally::{Tally, TallyLimits};
 use flow::{DatagramFate, FlushNumber};
+use journal::{Journal, Recovered, Unreadable, Writer};
+use pipeline::{Counts, Exporters, Sealed, Shard};
+use udp::Batch;
 use wire::Datagram;
 
-use crate::exporters::Exporters;
-use crate::journal::{Journal, Recovered, Unreadable, Writer};
+use crate::kernel_drops::KernelDrops;
 use crate::ledgers::{Counted, Found};
-use crate::receiver::KernelDrops;
-use crate::shard::{Sealed, Shard};
-use crate::status::{Counts, Status, locked};
+use crate::lock::locked;
+use crate::status::Status;
 
 /// A shard and its end of the journal.
-pub struct Journalled {
+pub struct JournaledShard {
     pub(crate) shard: Shard,
     /// `None` where nothing is to outlive a crash.
     journal: Option<Writer>,
@@ -31,7 +32,7 @@ pub struct Journalled {
     published: Arc<Mutex<Counts>>,
 }
 
-impl Journalled {
+impl JournaledShard {
     /// Counts a datagram that was received at this address. It is not to be sealed before the next
     /// [`commit`](Self::commit).
     pub fn take(&mut self, datagram: &Datagram<'_>, received_at: SocketAddr) {
@@ -55,13 +56,40 @@ impl Journalled {
     pub(crate) fn publish(&self) {
         *locked(&self.published) = *self.shard.counts();
     }
+
+    /// Counts the drops that the kernel tells of with the datagrams of a batch.
+    pub(crate) fn note_drops(&mut self, index: usize, batch: &Batch) {
+        batch.iter().filter_map(|datagram| datagram.dropped).for_each(|dropped| self.note_drop(index, dropped));
+    }
+
+    pub(crate) fn note_drop(&mut self, index: usize, now: u32) {
+        if let Some(drops) = self.drops.get_mut(index) {
+            drops.note(now, &mut self.shard);
+        }
+    }
+
+    /// Counts the drops that were not told of, because nothing has come since; says how many were dropped since it was last
+    /// asked.
+    fn ask_for_drops(&mut self) -> u64 {
+        let closed = std::mem::take(&mut self.dropped_at_closed);
+        closed + self.drops.iter_mut().map(|drops| drops.ask(&mut self.shard)).sum::<u64>()
+    }
+
+    /// Asks for the last time at a socket that is closed; those behind it move up.
+    pub(crate) fn forget_drops(&mut self, index: usize) {
+        self.dropped_at_closed += self.drops.remove(index).ask(&mut self.shard);
+    }
+
+    pub(crate) fn forget_all_drops(&mut self) {
+        (0..self.drops.len()).rev().for_each(|index| self.forget_drops(index));
+    }
 }
 
 /// Seals all shards at one moment: no datagram is taken by any of them meanwhile. Their journals go on with the next
 /// flush, into which what waits for its template at that moment is carried. What was counted until then is noted for the
 /// ledgers.
 pub fn cut(
-    shards: &[Arc<Mutex<Journalled>>],
+    shards: &[Arc<Mutex<JournaledShard>>],
     exporters: &Exporters,
     empties: Vec<Tally>,
     journal: Option<&Journal>,
@@ -88,7 +116,7 @@ pub fn cut(
 }
 
 /// Shards to begin with, and what was recovered before.
-pub type Begun = (Vec<Arc<Mutex<Journalled>>>, Option<Sealed>);
+pub type Begun = (Vec<Arc<Mutex<JournaledShard>>>, Option<Sealed>);
 
 /// Begins with as many shards as the status has. What an earlier process had received and not made durable is counted
 /// before, in a shard of its own: what that sealed is returned too, and is to be flushed first. `first` is the number
@@ -115,7 +143,7 @@ pub fn begin(
     let mut shards = Vec::new();
     for (number, published) in (0..).zip(status.shards()) {
         let journal = journal.map(|journal| journal.writer(number, first));
-        shards.push(Journalled {
+        shards.push(JournaledShard {
             shard: shard(),
             journal,
             read: 0,

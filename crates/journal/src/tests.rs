@@ -5,8 +5,8 @@ use std::path::Path;
 
 use flow::Timestamp;
 
-use super::disk::Directory;
 use super::*;
+use crate::disk::Directory;
 
 const SETTINGS: Settings = Settings { sync: Sync::Interval, limit_bytes: 1 << 20 };
 

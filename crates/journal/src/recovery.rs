@@ -8,9 +8,9 @@ use std::io;
 
 use capture::UdpDatagram;
 
-use super::disk::{Disk, uninterrupted};
-use super::segment::{Reader, SegmentName};
-use super::writer::is_carried;
+use crate::disk::{Disk, uninterrupted};
+use crate::segment::{Reader, SegmentName};
+use crate::writer::is_carried;
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +58,7 @@ struct Chain {
 }
 
 impl<'d> Recovery<'d> {
-    pub(super) fn new(disk: &'d dyn Disk, segments: Vec<SegmentName>) -> Self {
+    pub(crate) fn new(disk: &'d dyn Disk, segments: Vec<SegmentName>) -> Self {
         Self {
             disk,
             segments: segments.into(),

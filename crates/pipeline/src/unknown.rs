@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use flow::{Protocol, Timestamp};
 use wire::Datagram;
 
-use crate::status::locked;
+use crate::lock::locked;
 
 const SETS: usize = 256;
 const PLACES: usize = 4;

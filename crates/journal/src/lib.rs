@@ -3,10 +3,10 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `journal/disk.rs` | what the journal asks of a disk, and a directory that does it |
-//! | `journal/segment.rs` | a segment by its name, and reading it until its first damage |
-//! | `journal/writer.rs` | one shard's end: datagrams into the segment of the flush that they are counted in |
-//! | `journal/recovery.rs` | what was not durable when the process ended, in the order in which it was received |
+//! | [`disk`] | what the journal asks of a disk, and a directory that does it |
+//! | `segment` | a segment by its name, and reading it until its first damage |
+//! | `writer` | one shard's end: datagrams into the segment of the flush that they are counted in |
+//! | `recovery` | what was not durable when the process ended, in the order in which it was received |
 //!
 //! A segment is an ordinary pcap file (`capture::frame`), which tshark and nfdump read. It belongs to one flush, whose
 //! numbers are its name, and one shard. All shards turn to their next segments at the same cut at which their tallies
@@ -22,6 +22,7 @@
 //! start: the flush that counts what was left lets go of all of it, also of what could not be read.
 
 pub mod disk;
+mod lock;
 mod recovery;
 mod segment;
 mod writer;
@@ -34,11 +35,11 @@ use std::time::{Duration, Instant};
 
 use flow::FlushNumber;
 
-use crate::status::locked;
-use disk::{Disk, File, uninterrupted};
-pub use recovery::{Recovered, Recovery, Unreadable};
-pub use segment::SegmentName;
-pub use writer::Writer;
+use crate::disk::{Disk, File, uninterrupted};
+use crate::lock::locked;
+pub use crate::recovery::{Recovered, Recovery, Unreadable};
+pub use crate::segment::SegmentName;
+pub use crate::writer::Writer;
 
 /// How often [`Journal::tick`] wants to be called. In [`Sync::Interval`], a machine that loses its power loses no more
 /// than what it received in this time.

@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use accounting::tally::{GroupId, Monitored, Tally, TallyLimits};
 use arc_swap::ArcSwap;
-use collector::admission::Admitted;
-use collector::exporters::Exporters;
-use collector::shard::{Rules, Shard};
 use flow::{DatagramFate, Exporter, FlowFate, Protocol, Timestamp};
+use pipeline::{Admitted, Exporters, Rules, Shard};
 use wire::encode::{NetflowV9, TemplateSpec};
 use wire::{Datagram, FieldSpecifier, PendingBudget, SessionLimits, netflow_v9};
 

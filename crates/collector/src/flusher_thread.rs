@@ -1,0 +1,207 @@
+//! The thread between the shards and the store: it cuts when the interval is over, retries what the store did not take,
+//! and rolls up once a minute. What it does at each of these is the flusher's matter.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use accounting::period::Minute;
+use accounting::tally::Tally;
+use flow::Timestamp;
+use journal::Journal;
+use pipeline::{Exporters, Sealed};
+use storage::StoreError;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::flusher::{FIRST_PAUSE, Flusher, Keep, LONGEST_PAUSE};
+use crate::journaled_shard::{self, JournaledShard};
+use crate::ledgers::Counted;
+use crate::lock::locked;
+use crate::pulse::Pulse;
+use crate::status::Status;
+
+/// How long a stopping collector keeps trying to store its last flush.
+const LAST_TRIES: Duration = Duration::from_secs(10);
+/// How often the thread checks whether a period is over.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How the flusher flushes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flushing {
+    pub(crate) interval: Duration,
+    pub(crate) keep: Keep,
+    /// What the spool may hold; `None` is what it was opened with.
+    pub(crate) spool_bytes: Option<u64>,
+}
+
+/// The thread between the shards and the store.
+pub(crate) struct FlusherThread {
+    pub(crate) flusher: Flusher,
+    pub(crate) journal: Option<Arc<Journal>>,
+    pub(crate) status: Status,
+    /// Until all shards were sealed last.
+    pub(crate) counted: Counted,
+    pub(crate) exporters: Exporters,
+    pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
+    /// One for each shard, used in turn with the shard's.
+    pub(crate) empties: Vec<Tally>,
+    /// Disconnected when all receivers have ended.
+    pub(crate) ended: Receiver<()>,
+    pub(crate) flushing: Arc<Mutex<Flushing>>,
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) runtime: Handle,
+    pub(crate) tries: Tries,
+    pub(crate) superseded: Arc<Notify>,
+    pub(crate) pulse: Pulse,
+}
+
+/// When to try again at a store that did not take what waits in the spool.
+pub(crate) struct Tries {
+    next: Instant,
+    pause: Duration,
+}
+
+impl FlusherThread {
+    /// Flushes until all receivers are gone, what was recovered first; the first flush that had to be given up is the
+    /// error.
+    pub(crate) fn run(mut self, recovered: Option<Sealed>) -> Result<(), StoreError> {
+        let mut outcome = recovered.map_or(Ok(()), |recovered| self.flush(&recovered));
+        let mut maintained = Minute(0);
+        let mut sealed_at = Instant::now();
+        loop {
+            self.pulse.beat();
+            let Flushing { interval, keep, spool_bytes } = *locked(&self.flushing);
+            self.flusher.set(keep, spool_bytes);
+            let until_next_try = self.tries.next.saturating_duration_since(Instant::now());
+            let nap = if self.flusher.waiting() > 0 { until_next_try.min(LOOK) } else { LOOK };
+            let until_next_cut = interval.saturating_sub(sealed_at.elapsed());
+            if self.ended.recv_timeout(nap.min(until_next_cut)) == Err(RecvTimeoutError::Disconnected) {
+                break;
+            }
+            if sealed_at.elapsed() >= interval {
+                sealed_at = Instant::now();
+                outcome = self.go_on(outcome);
+            }
+            if outcome.is_ok() && self.flusher.is_superseded() {
+                outcome = self.give_way();
+            }
+            if self.flusher.waiting() > 0 && self.tries.next <= Instant::now() {
+                self.drain_one();
+            }
+            let now = Timestamp::from(SystemTime::now());
+            if Minute::of(now) != maintained && !self.stop.load(Ordering::Relaxed) {
+                maintained = Minute::of(now);
+                if let Err(error) = self.runtime.block_on(self.pulse.during(self.flusher.maintain(now))) {
+                    tracing::error!(%error, "roll-up and retention did not finish; the next minute goes on from there");
+                }
+            }
+        }
+        outcome = self.go_on(outcome);
+        while self.flusher.waiting() > 0 && self.drain_one() {}
+        self.check();
+        self.say_what_is_left();
+        self.pulse.end();
+        outcome
+    }
+
+    /// Another process has this one's identity: nothing is put any more, what comes until the end goes into the spool.
+    fn give_way(&self) -> Result<(), StoreError> {
+        let error = self.flusher.superseded();
+        tracing::error!(%error, waiting = self.flusher.waiting(), "stopping; what waits stays on disk");
+        self.superseded.notify_one();
+        Err(error)
+    }
+
+    /// Makes everything that was counted until now a flush, unless one was given up and the journal has it: none may
+    /// become durable behind that one, for it would stand for both.
+    fn go_on(&mut self, outcome: Result<(), StoreError>) -> Result<(), StoreError> {
+        match outcome {
+            Err(error) if self.journal.is_some() => Err(error),
+            outcome => outcome.and(self.cut_and_flush()),
+        }
+    }
+
+    fn cut_and_flush(&mut self) -> Result<(), StoreError> {
+        let behind = self.flusher.next().following();
+        let empties = std::mem::take(&mut self.empties);
+        let Self { shards, exporters, journal, counted, .. } = self;
+        let sealed = journaled_shard::cut(shards, exporters, empties, journal.as_deref(), behind, counted);
+        let outcome = self.flush(&sealed);
+        self.check();
+        self.empties = sealed.tallies;
+        self.empties.iter_mut().for_each(Tally::clear);
+        outcome
+    }
+
+    fn flush(&mut self, sealed: &Sealed) -> Result<(), StoreError> {
+        let stop = Arc::clone(&self.stop);
+        let mut stopping_since = None;
+        let give_up =
+            || stop.load(Ordering::Relaxed) && stopping_since.get_or_insert_with(Instant::now).elapsed() > LAST_TRIES;
+        let outcome =
+            self.runtime.block_on(self.pulse.during(self.flusher.flush(sealed, SystemTime::now().into(), give_up)));
+        if let Err(error) = &outcome {
+            let then = match &self.journal {
+                None => "what it counted is lost",
+                Some(journal) if journal.is_failing() => {
+                    "the next start counts what the journal has of it, but that could not be written lately"
+                }
+                Some(_) => "the next start counts it from the journal",
+            };
+            tracing::error!(%error, "stopping although a flush could not be stored: {then}");
+        }
+        outcome
+    }
+
+    /// Whether everything that was counted balances.
+    fn check(&self) {
+        self.status.check(&self.counted, SystemTime::now().into());
+    }
+
+    /// One try at the flush that has waited longest; says whether the store took it.
+    fn drain_one(&mut self) -> bool {
+        match self.runtime.block_on(self.pulse.during(self.flusher.drain_one(SystemTime::now().into()))) {
+            Ok(_) => {
+                if self.tries.pause > FIRST_PAUSE {
+                    tracing::info!(flushes = self.flusher.waiting(), "the store takes flushes again; still waiting");
+                }
+                self.tries = Tries::now();
+                true
+            }
+            Err(error) => {
+                if self.tries.pause == FIRST_PAUSE {
+                    let waiting = self.flusher.waiting();
+                    tracing::error!(%error, waiting, "the store does not take flushes; they wait on disk");
+                }
+                self.tries = self.tries.later();
+                false
+            }
+        }
+    }
+
+    fn say_what_is_left(&self) {
+        let flushes = self.flusher.waiting();
+        if flushes > 0 {
+            tracing::warn!(flushes, "stopping while flushes wait on disk for the store; the next start puts them");
+        }
+        let senders = self.flusher.unremembered();
+        if senders > 0 {
+            tracing::warn!(
+                senders,
+                "stopping although templates could not be kept: after a start, data wait for the next ones"
+            );
+        }
+    }
+}
+
+impl Tries {
+    pub(crate) fn now() -> Self {
+        Self { next: Instant::now(), pause: FIRST_PAUSE }
+    }
+
+    fn later(&self) -> Self {
+        Self { next: Instant::now() + self.pause, pause: (self.pause * 2).min(LONGEST_PAUSE) }
+    }
+}

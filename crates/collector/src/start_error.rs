@@ -1,0 +1,37 @@
+//! Why a collector could not start.
+
+use std::io;
+use std::net::SocketAddr;
+
+use journal::Unreadable;
+use storage::StoreError;
+
+/// Why a collector could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address could not be bound.
+    #[error("cannot receive at {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the kernel says.
+        error: io::Error,
+    },
+    /// A socket was passed that is bound to none of the addresses.
+    #[error(
+        "the socket of {0} was passed by the service manager, but neither netflow.listen nor sflow.listen names that address: make ListenDatagram= of the socket unit and the configuration say the same"
+    )]
+    Passed(SocketAddr),
+    /// There is no address to receive at.
+    #[error("no address to receive at: netflow.listen and sflow.listen are both empty")]
+    NoAddress,
+    /// A thread could not be made.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What an earlier process has received and not stored cannot be read.
+    #[error(transparent)]
+    Journal(#[from] Unreadable),
+}

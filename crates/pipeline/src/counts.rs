@@ -1,0 +1,103 @@
+//! What became of datagrams and flows, as numbers that add up; and the status line of the log.
+
+use std::fmt;
+
+use flow::{DatagramFate, FlowFate, Tallied};
+use wire::Decoded;
+
+/// What became of the datagrams and flows of a shard, or of all shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Datagrams that were read.
+    pub datagrams: Tallied<DatagramFate>,
+    /// Data records that were decoded.
+    pub flows: Tallied<FlowFate>,
+    /// Records of all kinds, as decoding counts them.
+    pub records: u64,
+    /// Data records among them.
+    pub data_records: u64,
+    /// Records of all kinds, as the shard was shown them.
+    pub shown_records: u64,
+    /// Options data records.
+    pub options: u64,
+    /// Template announcements, options templates included.
+    pub templates: u64,
+    /// Data sets whose template was not known when they came.
+    pub missing_template_sets: u64,
+    /// Those of them that were kept until their template comes.
+    pub pending: u64,
+    /// Kept sets whose template came.
+    pub pending_decoded: u64,
+    /// Kept sets that waited in vain, or had to make room.
+    pub pending_expired: u64,
+    /// Sampling rates that came in the wrong byte order, as RouterOS sends them, and were corrected.
+    pub corrected_rates: u64,
+    /// Pieces of datagrams that could not be decoded.
+    pub decode_errors: u64,
+    /// Flows whose export time was too far from their receive time, which was taken instead.
+    pub time_clamped: u64,
+    /// Datagrams that the kernel dropped because its receive buffer was full.
+    pub kernel_drops: u64,
+}
+
+impl Counts {
+    /// Adds what came of one datagram, its flows apart: those were counted one by one.
+    pub fn note(&mut self, decoded: &Decoded) {
+        self.records += u64::from(decoded.data) + u64::from(decoded.options);
+        self.data_records += u64::from(decoded.data);
+        self.options += u64::from(decoded.options);
+        self.templates += u64::from(decoded.templates) + u64::from(decoded.options_templates);
+        self.missing_template_sets += u64::from(decoded.missing_template_sets);
+        self.pending += u64::from(decoded.pending);
+        self.pending_decoded += u64::from(decoded.pending_decoded);
+        self.pending_expired += u64::from(decoded.pending_expired);
+        self.corrected_rates += u64::from(decoded.corrected_rates);
+        self.decode_errors += u64::from(decoded.errors);
+    }
+
+    /// Adds the counts of another shard.
+    pub fn merge(&mut self, other: &Self) {
+        self.datagrams.merge(&other.datagrams);
+        self.flows.merge(&other.flows);
+        self.records += other.records;
+        self.data_records += other.data_records;
+        self.shown_records += other.shown_records;
+        self.options += other.options;
+        self.templates += other.templates;
+        self.missing_template_sets += other.missing_template_sets;
+        self.pending += other.pending;
+        self.pending_decoded += other.pending_decoded;
+        self.pending_expired += other.pending_expired;
+        self.corrected_rates += other.corrected_rates;
+        self.decode_errors += other.decode_errors;
+        self.time_clamped += other.time_clamped;
+        self.kernel_drops += other.kernel_drops;
+    }
+}
+
+/// The status line of the log.
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [
+            ("datagrams", self.datagrams.total()),
+            ("flows", self.flows.total()),
+            ("templates", self.templates),
+            ("unauthorised", self.datagrams[DatagramFate::Unauthorised]),
+            ("unmatched", self.flows[FlowFate::Unmatched]),
+            ("events", self.flows[FlowFate::Event]),
+            ("without_template", self.missing_template_sets),
+            ("pending", self.pending),
+            ("pending_decoded", self.pending_decoded),
+            ("pending_expired", self.pending_expired),
+            ("corrected_rates", self.corrected_rates),
+            ("errors", self.decode_errors),
+            ("clamped", self.time_clamped),
+            ("drops", self.kernel_drops),
+        ];
+        for (position, (name, count)) in counts.iter().enumerate() {
+            let space = if position == 0 { "" } else { " " };
+            write!(f, "{space}{name} {count}")?;
+        }
+        Ok(())
+    }
+}
