@@ -38,7 +38,7 @@ impl JournaledShard {
     pub fn take(&mut self, datagram: &Datagram<'_>, received_at: SocketAddr) {
         let fate = self.shard.take(datagram);
         if let Some(journal) = &mut self.journal
-            && fate != DatagramFate::Unauthorised
+            && fate != DatagramFate::Unregistered
         {
             let source = SocketAddr::new(datagram.exporter.address, datagram.exporter.port);
             journal.take(datagram.received, source, received_at, datagram.payload);

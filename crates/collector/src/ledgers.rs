@@ -114,7 +114,7 @@ fn sides(counted: &Counted, found: &Found, flushes: &FlushCounts) -> Vec<Ledger>
     ];
     if let Some(journal) = counted.journal {
         let datagrams = &counted.shards.datagrams;
-        let admitted = datagrams.total() - datagrams[DatagramFate::Unauthorised];
+        let admitted = datagrams.total() - datagrams[DatagramFate::Unregistered];
         let sides = ["admitted or carried on", "written or missed"];
         ledgers.push(ledger("journal", sides, admitted + journal.carried, journal.written + journal.missed));
     }
@@ -186,7 +186,7 @@ mod tests {
     fn what_an_admitted_datagram_is_to_the_journal() {
         let mut counted = Counted { read: 5, ..Counted::default() };
         counted.shards.datagrams[DatagramFate::Damaged] = 3;
-        counted.shards.datagrams[DatagramFate::Unauthorised] = 2;
+        counted.shards.datagrams[DatagramFate::Unregistered] = 2;
         counted.journal = Some(journal::Counts { written: 3, missed: 1, carried: 1, ..journal::Counts::default() });
         let ledgers = sides(&counted, &Found::default(), &FlushCounts::default());
         assert!(ledgers.iter().all(|ledger| ledger.difference() == 0), "{ledgers:?}");

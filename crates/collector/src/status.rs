@@ -181,14 +181,14 @@ mod tests {
         for shard in status.shards() {
             let mut counts = locked(&shard);
             counts.datagrams[DatagramFate::Decoded] += 2;
-            counts.datagrams[DatagramFate::Unauthorised] += 1;
+            counts.datagrams[DatagramFate::Unregistered] += 1;
             counts.flows[FlowFate::Matched] += 40;
             counts.flows[FlowFate::Unmatched] += 5;
             counts.kernel_drops += 3;
         }
         assert_eq!(
             status.counts().to_string(),
-            "datagrams 6 flows 90 templates 0 unauthorised 2 unmatched 10 events 0 without_template 0 pending 0 pending_decoded 0 pending_expired 0 corrected_rates 0 errors 0 clamped 0 drops 6"
+            "datagrams 6 flows 90 templates 0 unregistered 2 unmatched 10 event 0 missing_template_sets 0 pending_sets 0 pending_decoded_sets 0 pending_expired_sets 0 corrected_sampling_rates 0 decode_errors 0 clamped_flows 0 kernel_drops 6"
         );
     }
 }

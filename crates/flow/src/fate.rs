@@ -13,7 +13,7 @@ pub enum DatagramFate {
     /// From a registered sender, but no export protocol that is known.
     UnknownVersion,
     /// From an address that is not registered; not decoded.
-    Unauthorised,
+    Unregistered,
 }
 
 /// What became of a flow record that was decoded.
@@ -40,7 +40,7 @@ pub trait Fate: Copy + 'static {
 }
 
 impl Fate for DatagramFate {
-    const ALL: &'static [Self] = &[Self::Decoded, Self::Damaged, Self::UnknownVersion, Self::Unauthorised];
+    const ALL: &'static [Self] = &[Self::Decoded, Self::Damaged, Self::UnknownVersion, Self::Unregistered];
 
     fn index(self) -> usize {
         self as usize
@@ -51,7 +51,7 @@ impl Fate for DatagramFate {
             Self::Decoded => "decoded",
             Self::Damaged => "damaged",
             Self::UnknownVersion => "unknown_version",
-            Self::Unauthorised => "unauthorised",
+            Self::Unregistered => "unregistered",
         }
     }
 }

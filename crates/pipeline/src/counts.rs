@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flow::{DatagramFate, FlowFate, Tallied};
+use flow::{DatagramFate, Fate, FlowFate, Tallied};
 use wire::Decoded;
 
 /// What became of the datagrams and flows of a shard, or of all shards.
@@ -75,24 +75,26 @@ impl Counts {
     }
 }
 
-/// The status line of the log.
+/// The status line of the log. Its words are those of `/status` and `/metrics`.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let datagrams = |fate: DatagramFate| (fate.name(), self.datagrams[fate]);
+        let flows = |fate: FlowFate| (fate.name(), self.flows[fate]);
         let counts = [
             ("datagrams", self.datagrams.total()),
             ("flows", self.flows.total()),
             ("templates", self.templates),
-            ("unauthorised", self.datagrams[DatagramFate::Unauthorised]),
-            ("unmatched", self.flows[FlowFate::Unmatched]),
-            ("events", self.flows[FlowFate::Event]),
-            ("without_template", self.missing_template_sets),
-            ("pending", self.pending),
-            ("pending_decoded", self.pending_decoded),
-            ("pending_expired", self.pending_expired),
-            ("corrected_rates", self.corrected_rates),
-            ("errors", self.decode_errors),
-            ("clamped", self.time_clamped),
-            ("drops", self.kernel_drops),
+            datagrams(DatagramFate::Unregistered),
+            flows(FlowFate::Unmatched),
+            flows(FlowFate::Event),
+            ("missing_template_sets", self.missing_template_sets),
+            ("pending_sets", self.pending),
+            ("pending_decoded_sets", self.pending_decoded),
+            ("pending_expired_sets", self.pending_expired),
+            ("corrected_sampling_rates", self.corrected_rates),
+            ("decode_errors", self.decode_errors),
+            ("clamped_flows", self.time_clamped),
+            ("kernel_drops", self.kernel_drops),
         ];
         for (position, (name, count)) in counts.iter().enumerate() {
             let space = if position == 0 { "" } else { " " };

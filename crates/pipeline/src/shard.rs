@@ -85,9 +85,9 @@ impl Shard {
         let Self { rules, admitted, exporters, met, taps, flows, tally, counts } = self;
         let address = datagram.exporter.address;
         let Some(monitored) = admitted.load().get(&address) else {
-            counts.datagrams[DatagramFate::Unauthorised] += 1;
+            counts.datagrams[DatagramFate::Unregistered] += 1;
             exporters.note_unknown(datagram);
-            return DatagramFate::Unauthorised;
+            return DatagramFate::Unregistered;
         };
         let exporter = met.entry(address).or_insert_with(|| exporters.meet(address));
         let mut fates = Tallied::default();
@@ -109,8 +109,8 @@ impl Shard {
             }
         };
         let Some((fate, decoded)) = decoded else {
-            counts.datagrams[DatagramFate::Unauthorised] += 1;
-            return DatagramFate::Unauthorised;
+            counts.datagrams[DatagramFate::Unregistered] += 1;
+            return DatagramFate::Unregistered;
         };
         // Until here, the only fate of flows is that they are events.
         counts.shown_records += flows.len() as u64 + fates.total();

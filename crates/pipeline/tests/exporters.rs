@@ -101,7 +101,7 @@ fn an_exporter_that_was_removed_and_registered_again_is_one_for_all_shards() {
     drop(shards[0].seal(Tally::new(TallyLimits::default())));
     assert!(exporters.all().is_empty());
     take(&mut shards[1], 2, &data(2));
-    assert_eq!(shards[1].counts().datagrams[DatagramFate::Unauthorised], 1);
+    assert_eq!(shards[1].counts().datagrams[DatagramFate::Unregistered], 1);
     let unknown = exporters.unknown();
     let seen: Vec<_> = unknown.iter().map(|unknown| (unknown.address, unknown.datagrams, unknown.protocol)).collect();
     assert_eq!(seen, [(SENDER, 1, Some(Protocol::NetflowV9))]);

@@ -141,7 +141,7 @@ fn the_status_has_all_counters_and_gauges() {
     assert_eq!(status["store"]["reachable"], true);
     assert_eq!(
         status["counters"]["datagrams"],
-        json!({"decoded": 7, "damaged": 0, "unknown_version": 0, "unauthorised": 0})
+        json!({"decoded": 7, "damaged": 0, "unknown_version": 0, "unregistered": 0})
     );
     assert_eq!(status["counters"]["kernel_drops"], 2);
     assert_eq!(status["gauges"]["spool_bytes"], json!({"value": 12.0, "limit": 100.0}));

@@ -184,5 +184,5 @@ fn unknown_senders_cost_others_nothing() {
         let source = |number| Ipv4Addr::from_bits(0x7f10_0000 + number as u32);
         numbers.map(|number| Flooded { source: source(number), payload: crate::thirty_flows() }).collect()
     };
-    costs_nothing("unknown senders", make, |status| of_status(status, "datagrams")["unauthorised"].as_u64().unwrap());
+    costs_nothing("unknown senders", make, |status| of_status(status, "datagrams")["unregistered"].as_u64().unwrap());
 }

@@ -80,7 +80,7 @@ fn reloads_under_load_lose_nothing_and_a_new_address_receives() {
     assert!(flows(&expected) > 20_000);
     until_exact(&collector, &expected, PATIENCE);
     let (_, log) = collector.terminate();
-    assert!(log.contains(" drops 0"), "{log}");
+    assert!(log.contains(" kernel_drops 0"), "{log}");
 }
 
 #[test]

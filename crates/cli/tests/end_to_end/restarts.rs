@@ -72,7 +72,7 @@ fn ten_restarts_under_load_lose_nothing_when_the_sockets_are_held() {
         for _ in 0..RESTARTS {
             std::thread::sleep(LIFE);
             let (directory, log) = collector.terminate();
-            assert!(log.contains(" drops 0"), "{log}");
+            assert!(log.contains(" kernel_drops 0"), "{log}");
             collector = Collector::start_passing(directory, &receiving, &serving);
         }
         done.store(true, Ordering::Relaxed);
@@ -142,7 +142,7 @@ fn killed_while_the_sockets_are_held_it_loses_no_more_than_it_had_in_hand() {
         (collector, load.join().unwrap())
     });
     let (directory, log) = collector.terminate();
-    assert!(log.contains(" drops 0"), "{log}");
+    assert!(log.contains(" kernel_drops 0"), "{log}");
     let counted = flows_by_number(&directory.path().join("data"));
     assert!(counted.values().all(|flows| *flows == 30), "{counted:?}");
     assert!(counted.keys().all(|number| *number < sent), "{sent}: {counted:?}");

@@ -181,7 +181,7 @@ async fn a_sender_is_admitted_as_soon_as_it_is_registered() {
     let sender = IpAddr::from(Ipv4Addr::new(127, 0, 0, 9));
     let (socket, to) = (exporter(sender), bench.collector.addresses()[0]);
     socket.send_to(&datagram(now()), to).unwrap();
-    bench.until(|counts| counts.datagrams[DatagramFate::Unauthorised] == 1).await;
+    bench.until(|counts| counts.datagrams[DatagramFate::Unregistered] == 1).await;
 
     bench.store.add_prefixes(sender, &[MONITORED.parse().unwrap()]).await.unwrap();
     bench.changed.notify_one();
@@ -194,9 +194,9 @@ async fn a_sender_is_admitted_as_soon_as_it_is_registered() {
 
     bench.store.remove_sender(sender).await.unwrap();
     bench.changed.notify_one();
-    let before = bench.collector.status().counts().datagrams[DatagramFate::Unauthorised];
+    let before = bench.collector.status().counts().datagrams[DatagramFate::Unregistered];
     let end = Instant::now() + Duration::from_secs(3);
-    while bench.collector.status().counts().datagrams[DatagramFate::Unauthorised] < before + 2 {
+    while bench.collector.status().counts().datagrams[DatagramFate::Unregistered] < before + 2 {
         assert!(Instant::now() < end, "still admitted");
         socket.send_to(&datagram(now()), to).unwrap();
         tokio::task::yield_now().await;

@@ -97,7 +97,7 @@ fn counted(status: &Value) -> Line<'static> {
     for (name, count, bad) in [
         ("flows", sum(&counters["flows"]), false),
         ("unmatched", number(&counters["flows"]["unmatched"]), false),
-        ("unauthorised", number(&counters["datagrams"]["unauthorised"]), false),
+        ("unregistered", number(&counters["datagrams"]["unregistered"]), false),
         ("errors", number(&counters["decode_errors"]), true),
         ("drops", number(&counters["kernel_drops"]), true),
     ] {

@@ -37,7 +37,7 @@ fn status(second: u64) -> Value {
     json!({
         "version": "0.1.0", "uptimeSeconds": 277_200 + second, "store": {"reachable": true, "milliseconds": 2},
         "counters": {
-            "datagrams": {"decoded": 1_000_000 + flows / 24, "damaged": 0, "unknown_version": 0, "unauthorised": 1204},
+            "datagrams": {"decoded": 1_000_000 + flows / 24, "damaged": 0, "unknown_version": 0, "unregistered": 1204},
             "flows": {"matched": 24_000_000 + flows, "unmatched": 31_877, "event": 0, "overflow": 0},
             "decode_errors": 0, "kernel_drops": 0,
         },
