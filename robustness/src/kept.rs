@@ -51,10 +51,11 @@ pub fn blocks() -> Vec<Vec<u8>> {
         }
         tables.add_other(direction, Field::SourceAddress, counters);
     }
-    let made = tables.blocks(key(TableSet::ALL).interval, SENDER, prefix(), WRITER, 1, 1);
+    let made = tables.blocks(key(TableSet::ALL).interval, SENDER, prefix(), WRITER, FIRST.into());
     made.into_iter().map(|block| [&block.key.tables.0.to_le_bytes()[..], &block.content].concat()).collect()
 }
 
+const FIRST: FlushNumber = FlushNumber { epoch: 1, sequence: 1 };
 const WRITER: WriterId = WriterId(42);
 const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
@@ -64,7 +65,7 @@ fn prefix() -> Prefix {
 
 fn key(tables: TableSet) -> BlockKey {
     let interval = Interval { period: Period::Minute, start: Minute(29_538_719) };
-    BlockKey { interval, sender: SENDER, prefix: prefix(), writer: WRITER, epoch: 1, sequence: 1, part: 0, tables }
+    BlockKey { interval, sender: SENDER, prefix: prefix(), writer: WRITER, origin: FIRST.into(), part: 0, tables }
 }
 
 /// What an exporter has announced, as it is kept for the next start.
@@ -152,7 +153,7 @@ pub fn state_files() -> Vec<Vec<u8>> {
 /// A segment of the journal, found at the start.
 pub fn journal_segment(input: &[u8]) {
     let folder = folder();
-    let flush = FlushNumber { epoch: 1, sequence: 1 };
+    let flush = FIRST;
     let directory = Directory::open(folder.path()).expect("a folder");
     let name = SegmentName { flush, shard: 0, part: 0 };
     fs::write(folder.path().join(name.to_string()), input).expect("a file");

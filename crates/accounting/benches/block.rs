@@ -33,7 +33,13 @@ fn tables(field: Field, names: u64, minute: u64, value: impl Fn(u64) -> Value) -
 fn blocks(tables: &Tables, minute: u32) -> Vec<Block> {
     let interval = Interval { period: Period::Minute, start: Minute(minute) };
     let sender = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-    tables.blocks(interval, sender, "10.0.0.0/8".parse().unwrap(), WriterId(1), 1, 1)
+    tables.blocks(
+        interval,
+        sender,
+        "10.0.0.0/8".parse().unwrap(),
+        WriterId(1),
+        flow::FlushNumber { epoch: 1, sequence: 1 }.into(),
+    )
 }
 
 fn one_minute(c: &mut Criterion) {

@@ -155,7 +155,11 @@ fn flush(c: &mut Criterion) {
     book_all(&mut tally, &monitored, &flows);
     group.throughput(Throughput::Elements(tally.names() as u64));
     group.bench_function("names of one prefix", |b| {
-        b.iter_batched(|| (), |()| tally.blocks(accounting::block::WriterId(1), 1, 1), BatchSize::PerIteration);
+        b.iter_batched(
+            || (),
+            |()| tally.blocks(accounting::block::WriterId(1), flow::FlushNumber { epoch: 1, sequence: 1 }),
+            BatchSize::PerIteration,
+        );
     });
 }
 

@@ -20,7 +20,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use flow::Prefix;
+use flow::{FlushNumber, Prefix};
 
 use crate::direction::Direction;
 use crate::field::Field;
@@ -45,14 +45,58 @@ pub struct BlockKey {
     pub prefix: Prefix,
     /// Who wrote it.
     pub writer: WriterId,
-    /// The start of the writer that it was written in, from 1; 0 for a block made by rolling up finer ones.
-    pub epoch: u32,
-    /// The number of the flush within the epoch; 0 for a block made by rolling up finer ones.
-    pub sequence: u64,
-    /// Tells apart the blocks that one flush makes of the same interval, sender and prefix.
+    /// What it was made of.
+    pub origin: Origin,
+    /// Tells apart the blocks that one flush or roll-up makes of the same interval, sender and prefix.
     pub part: u16,
     /// The tables that it holds.
     pub tables: TableSet,
+}
+
+/// What a block was made of. Stores keep it as the two numbers of [`Origin::numbers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Origin {
+    /// Of the finer blocks of the same writer.
+    RolledUp,
+    /// Of what was counted until this flush. Its epoch is never 0.
+    Flush(FlushNumber),
+}
+
+impl Origin {
+    /// Epoch and sequence as stores keep them: both are 0 for a block that was rolled up.
+    #[must_use]
+    pub const fn numbers(self) -> (u32, u64) {
+        match self {
+            Self::RolledUp => (0, 0),
+            Self::Flush(FlushNumber { epoch, sequence }) => (epoch, sequence),
+        }
+    }
+
+    /// The origin that stores keep as these numbers; `None` for an epoch of 0 with a sequence, which nothing has.
+    #[must_use]
+    pub const fn of_numbers(epoch: u32, sequence: u64) -> Option<Self> {
+        match (epoch, sequence) {
+            (0, 0) => Some(Self::RolledUp),
+            (0, _) => None,
+            _ => Some(Self::Flush(FlushNumber { epoch, sequence })),
+        }
+    }
+}
+
+impl From<FlushNumber> for Origin {
+    fn from(number: FlushNumber) -> Self {
+        Self::Flush(number)
+    }
+}
+
+/// For messages: `epoch 3, flush 7`, or `rolled up`.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RolledUp => f.write_str("rolled up"),
+            Self::Flush(number) => number.fmt(f),
+        }
+    }
 }
 
 /// A block as a store keeps it.
@@ -107,10 +151,10 @@ impl fmt::Display for WriterId {
 /// For messages: `minute 2014-02-02 05:01, sender 192.0.2.1, prefix 172.16.1.0/24, writer ..., epoch 3, flush 7, part 0`.
 impl fmt::Display for BlockKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { interval, sender, prefix, writer, epoch, sequence, part, tables: _ } = self;
+        let Self { interval, sender, prefix, writer, origin, part, tables: _ } = self;
         let period = interval.period.name();
         write!(f, "{period} {interval}, sender {sender}, prefix {prefix}, ")?;
-        write!(f, "writer {writer}, epoch {epoch}, flush {sequence}, part {part}")
+        write!(f, "writer {writer}, {origin}, part {part}")
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use flow::Prefix;
 
-use crate::block::{Block, BlockError, BlockFault, TableSet, Tables, WriterId};
+use crate::block::{Block, BlockError, BlockFault, Origin, TableSet, Tables, WriterId};
 use crate::period::{Interval, Minute, Period};
 use crate::query::is_rolled_up;
 
@@ -34,7 +34,7 @@ pub const fn names_per_table(period: Period) -> usize {
     }
 }
 
-/// Sums all blocks of the next finer period in an interval into blocks of that interval, with epoch and sequence 0,
+/// Sums all blocks of the next finer period in an interval into blocks of that interval,
 /// folded to the number of names that its period keeps. Blocks of different writers, senders or prefixes are summed
 /// apart. The order of the finer blocks does not matter.
 #[must_use]
@@ -54,13 +54,13 @@ pub fn roll_up(interval: Interval, finer: &[Block]) -> RollUp {
     let mut blocks = Vec::new();
     for ((writer, sender, prefix), mut tables) in groups {
         tables.fold(names_per_table(interval.period));
-        blocks.append(&mut tables.blocks(interval, sender, prefix, writer, 0, 0));
+        blocks.append(&mut tables.blocks(interval, sender, prefix, writer, Origin::RolledUp));
     }
     RollUp { blocks, damaged }
 }
 
 /// Copies of late minute blocks for every coarser period that is rolled up already over their minute: put them beside
-/// the minute blocks, under the same epoch and sequence. Late minutes that fall into the same coarser interval are
+/// the minute blocks, with the same origin. Late minutes that fall into the same coarser interval are
 /// summed, so that no two blocks have the same key; so all blocks of one flush have to be given at once.
 ///
 /// `rolled_up` is the state of the writer, as for [`covering`](crate::query::covering).
@@ -68,7 +68,7 @@ pub fn roll_up(interval: Interval, finer: &[Block]) -> RollUp {
 /// # Errors
 /// When a block cannot be read.
 pub fn lift(blocks: &[Block], rolled_up: &[Minute; 4]) -> Result<Vec<Block>, BlockError> {
-    let mut sums: BTreeMap<(Interval, Group, (u32, u64)), Tables> = BTreeMap::new();
+    let mut sums: BTreeMap<(Interval, Group, Origin), Tables> = BTreeMap::new();
     for block in blocks {
         let key = block.key;
         let group = (key.writer, key.sender, key.prefix);
@@ -79,14 +79,14 @@ pub fn lift(blocks: &[Block], rolled_up: &[Minute; 4]) -> Result<Vec<Block>, Blo
             if !is_rolled_up(interval, rolled_up) {
                 break;
             }
-            sums.entry((interval, group, (key.epoch, key.sequence))).or_default().merge(block, TableSet::ALL)?;
+            sums.entry((interval, group, key.origin)).or_default().merge(block, TableSet::ALL)?;
             period = coarser;
         }
     }
     let mut lifted = Vec::new();
-    for ((interval, (writer, sender, prefix), (epoch, sequence)), mut tables) in sums {
+    for ((interval, (writer, sender, prefix), origin), mut tables) in sums {
         tables.fold(names_per_table(interval.period));
-        lifted.append(&mut tables.blocks(interval, sender, prefix, writer, epoch, sequence));
+        lifted.append(&mut tables.blocks(interval, sender, prefix, writer, origin));
     }
     Ok(lifted)
 }

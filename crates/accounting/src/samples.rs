@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use flow::{Counters, FlowRecord, Prefix, PrefixError, Sampling, SamplingSource, Timestamp, canonical};
+use flow::{Counters, FlowRecord, FlushNumber, Prefix, PrefixError, Sampling, SamplingSource, Timestamp, canonical};
 use proptest::prelude::*;
 
 use crate::block::{BlockKey, TableSet, Tables, WriterId};
@@ -95,8 +95,7 @@ pub(crate) fn key_of(interval: Interval) -> BlockKey {
         sender: Ipv4Addr::new(192, 0, 2, 1).into(),
         prefix: Prefix::new(Ipv4Addr::new(10, 0, 0, 0).into(), 8).unwrap(),
         writer: WriterId(42),
-        epoch: 3,
-        sequence: 9,
+        origin: FlushNumber { epoch: 3, sequence: 9 }.into(),
         part: 0,
         tables: TableSet::EMPTY,
     }

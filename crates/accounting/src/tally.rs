@@ -33,7 +33,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use flow::{Counters, FlowFate, FlowRecord, Prefix};
+use flow::{Counters, FlowFate, FlowRecord, FlushNumber, Prefix};
 
 use crate::block::{Block, BlockKey, Packer, TableSet, WriterId};
 use crate::counter_map::{Amount, Seed};
@@ -360,11 +360,11 @@ impl Tally {
     /// The blocks of everything that is booked, sorted by key. They depend on what was booked in which order (the order
     /// matters only where a limit folded names), on nothing else: booking the same again makes equal blocks.
     #[must_use]
-    pub fn blocks(&self, writer: WriterId, epoch: u32, sequence: u64) -> Vec<Block> {
+    pub fn blocks(&self, writer: WriterId, number: FlushNumber) -> Vec<Block> {
         if !self.short.is_empty() || !self.long.is_empty() {
             let mut settled = self.clone();
             settled.settle();
-            return settled.blocks(writer, epoch, sequence);
+            return settled.blocks(writer, number);
         }
         // What counts for each prefix: its own minutes, and those of the prefixes within it.
         let mut parts: Vec<(Minute, IpAddr, Prefix, &OpenMinute)> = Vec::with_capacity(self.active.len());
@@ -379,7 +379,8 @@ impl Tally {
                 self.pack(direction, parts.iter().map(|(.., open)| *open), &mut packer, &mut rows);
             }
             let interval = Interval { period: Period::Minute, start: minute };
-            let key = BlockKey { interval, sender, prefix, writer, epoch, sequence, part: 0, tables: TableSet::EMPTY };
+            let origin = number.into();
+            let key = BlockKey { interval, sender, prefix, writer, origin, part: 0, tables: TableSet::EMPTY };
             packer.finish(key, &mut blocks);
         }
         blocks.sort_unstable_by_key(|block| block.key);

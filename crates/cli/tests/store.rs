@@ -11,7 +11,7 @@ use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
 use accounting::period::{Interval, Period};
 use accounting::query::parse_interval;
-use flow::{Counters, Prefix, Timestamp};
+use flow::{Counters, FlushNumber, Prefix, Timestamp};
 use storage::roll_up::advance;
 use storage::{Selection, Sqlite, State, Store, WriterState, totals};
 use tempfile::TempDir;
@@ -50,7 +50,9 @@ fn tables(flows: u32) -> Tables {
 }
 
 async fn put_flush(store: &Sqlite, writer: WriterId, at: &str, sequence: u64, tables: &Tables) -> Vec<Block> {
-    let blocks = prefixes().map(|prefix| tables.blocks(minute(at), sender(), prefix, writer, 1, sequence)).concat();
+    let blocks = prefixes()
+        .map(|prefix| tables.blocks(minute(at), sender(), prefix, writer, FlushNumber { epoch: 1, sequence }.into()))
+        .concat();
     store.put_blocks(&blocks).await.unwrap();
     blocks
 }

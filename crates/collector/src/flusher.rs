@@ -179,7 +179,8 @@ impl Flusher {
         // A number is never used again, not even after giving up: the store may have taken what it did not answer to.
         self.sequence += 1;
         let WriterState { writer, epoch, .. } = self.state;
-        let blocks = one_flush(sealed.tallies.iter().map(|tally| tally.blocks(writer, epoch, self.sequence)));
+        let number = FlushNumber { epoch, sequence: self.sequence };
+        let blocks = one_flush(sealed.tallies.iter().map(|tally| tally.blocks(writer, number)));
         self.status.sealed(added_up(&sealed.tallies, &blocks));
         // What waits was carried out of the segments of this flush: once that is durable it is found nowhere else.
         if let Some(journal) = &self.journal {

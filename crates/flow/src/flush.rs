@@ -1,5 +1,7 @@
 //! A flush by its number: journal, spool and store name the same flush by it.
 
+use std::fmt;
+
 /// The number of a flush: the epoch and the sequence in the keys of its blocks. Numbers sort in the order of flushes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FlushNumber {
@@ -14,5 +16,12 @@ impl FlushNumber {
     #[must_use]
     pub const fn following(self) -> Self {
         Self { sequence: self.sequence + 1, ..self }
+    }
+}
+
+/// For messages: `epoch 3, flush 7`.
+impl fmt::Display for FlushNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "epoch {}, flush {}", self.epoch, self.sequence)
     }
 }

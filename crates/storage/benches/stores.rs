@@ -16,7 +16,7 @@ use accounting::block::{Block, TableSet, Tables, WriterId};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
 use accounting::period::{Interval, Minute, Period};
-use flow::{Counters, Prefix, Timestamp};
+use flow::{Counters, FlushNumber, Prefix, Timestamp};
 use storage::roll_up::advance;
 use storage::{Selection, Sqlite, Store, WriterState, totals_many};
 
@@ -79,7 +79,13 @@ fn flush(prefixes: Range<u32>, flows: u32, start: Minute, sequence: u64) -> Flus
     for number in prefixes {
         let tables = tables(flows, number * 100_000 + u32::try_from(sequence % 60).expect("a remainder"));
         flush.names += tables.len();
-        flush.blocks.extend(tables.blocks(interval, SENDER, prefix(number), WRITER, 1, sequence));
+        flush.blocks.extend(tables.blocks(
+            interval,
+            SENDER,
+            prefix(number),
+            WRITER,
+            FlushNumber { epoch: 1, sequence }.into(),
+        ));
     }
     flush
 }

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use accounting::block::{Block, Sums, TableSum, WriterId};
+use accounting::block::{Block, Origin, Sums, TableSum, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Field;
 use accounting::period::{Interval, Minute, Period};
@@ -282,8 +282,8 @@ impl Look {
     /// All that can be wrong.
     fn judged(place: Place, blocks: &[Block]) -> Self {
         let (mut look, flushes) = Self::begin(blocks);
-        for (flush, sums) in &flushes {
-            look.violations.extend(sums.iter().flat_map(|sums| imbalances(place, *flush, sums)));
+        for (origin, sums) in &flushes {
+            look.violations.extend(sums.iter().flat_map(|sums| imbalances(place, *origin, sums)));
         }
         look
     }
@@ -294,14 +294,13 @@ impl Look {
     }
 
     /// What blocks hold, and what each flush adds up to.
-    fn begin(blocks: &[Block]) -> (Self, BTreeMap<(u32, u64), Option<Sums>>) {
+    fn begin(blocks: &[Block]) -> (Self, BTreeMap<Origin, Option<Sums>>) {
         let mut look = Self { sums: Some(Sums::default()), ..Self::default() };
-        let mut flushes: BTreeMap<(u32, u64), Option<Sums>> = BTreeMap::new();
+        let mut flushes: BTreeMap<Origin, Option<Sums>> = BTreeMap::new();
         for block in blocks {
             look.blocks += 1;
             look.octets += block.content.len() as u64;
-            let flush = (block.key.epoch, block.key.sequence);
-            let flush = flushes.entry(flush).or_insert_with(|| Some(Sums::default()));
+            let flush = flushes.entry(block.key.origin).or_insert_with(|| Some(Sums::default()));
             let mut sums = Sums::default();
             match sums.merge(block) {
                 Ok(()) => {
@@ -321,14 +320,14 @@ impl Look {
 }
 
 /// The fields of a flush whose values do not add up to `all`.
-fn imbalances(place: Place, flush: (u32, u64), sums: &Sums) -> Vec<Violation> {
+fn imbalances(place: Place, origin: Origin, sums: &Sums) -> Vec<Violation> {
     let mut found = Vec::new();
     for direction in Direction::ALL {
         let all = sums.table(direction, Field::All).counters;
         for field in Field::ALL {
             let values = sums.table(direction, field).counters;
             if values != all {
-                found.push(Violation::Unbalanced { place, flush, direction, field, values, all });
+                found.push(Violation::Unbalanced { place, origin, direction, field, values, all });
             }
         }
     }

@@ -18,7 +18,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
-use accounting::block::{Block, BlockKey, Sums, WriterId};
+use accounting::block::{Block, BlockKey, Origin, Sums, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use bytes::Bytes;
 use flow::Timestamp;
@@ -188,7 +188,7 @@ impl<'c> Copy<'c> {
                 found.into_iter().map(|block| (block.key, block.content)).collect();
             let mut summed: HashSet<Group> = HashSet::new();
             for block in batch.into_values().flatten() {
-                if block.key.epoch == 0 {
+                if block.key.origin == Origin::RolledUp {
                     summed.insert((block.key.sender, block.key.prefix));
                 }
                 let there = found.remove(&block.key).map(|content| Block { content, ..block });
@@ -200,7 +200,7 @@ impl<'c> Copy<'c> {
             }
             // What is left is in the target alone. Where it does not count yet it would from now on; and of a group there
             // is one sum, which another collector may have made of other blocks.
-            let again = |key: &BlockKey| key.epoch == 0 && summed.contains(&(key.sender, key.prefix));
+            let again = |key: &BlockKey| key.origin == Origin::RolledUp && summed.contains(&(key.sender, key.prefix));
             let foreign: Vec<BlockKey> = found.into_keys().filter(|key| !counted || again(key)).collect();
             if !foreign.is_empty() && !self.repairs {
                 self.target.delete_blocks(&foreign).await?;

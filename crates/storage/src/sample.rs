@@ -9,7 +9,7 @@ use accounting::field::{Field, Name, Value};
 use accounting::period::{Interval, Minute, Period};
 use accounting::query::parse_interval;
 use accounting::rollup::lift;
-use flow::{Counters, Prefix, Timestamp};
+use flow::{Counters, FlushNumber, Prefix, Timestamp};
 
 use crate::batches::Group;
 use crate::roll_up::advance;
@@ -86,7 +86,7 @@ pub(crate) fn flush(writer: WriterId, sequence: u64, at: &str) -> Vec<Block> {
     groups
         .flat_map(|((sender, prefix), number)| {
             let seed = u32::try_from(sequence).unwrap() * 10 + number;
-            tables(seed).blocks(minute(at), sender, prefix, writer, 3, sequence)
+            tables(seed).blocks(minute(at), sender, prefix, writer, FlushNumber { epoch: 3, sequence }.into())
         })
         .collect()
 }

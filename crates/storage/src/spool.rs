@@ -267,8 +267,7 @@ impl Spool {
             sender: parsed(row, 2)?,
             prefix: parsed(row, 3)?,
             writer: self.writer,
-            epoch: number.epoch,
-            sequence: number.sequence,
+            origin: number.into(),
             part: row.get(4)?,
             tables: TableSet(row.get(5)?),
         };
@@ -355,8 +354,7 @@ mod tests {
             sender: IpAddr::from([192, 0, 2, 1]),
             prefix: "2001:db8::/32".parse().unwrap(),
             writer: WRITER,
-            epoch: number.epoch,
-            sequence: number.sequence,
+            origin: number.into(),
             part,
             tables: TableSet(u32::MAX),
         };

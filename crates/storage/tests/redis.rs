@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
-use flow::Prefix;
+use flow::{FlushNumber, Prefix};
 use storage::redis::{Redis, RedisSettings};
 use storage::{Selection, Store, StoreError};
 use testing::Service;
@@ -75,14 +75,15 @@ fn block(sequence: u64) -> Block {
     let prefix = Prefix::new(Ipv4Addr::new(172, 16, 0, 0).into(), 16).expect("a first address");
     let interval = Interval { period: Period::Minute, start: START };
     let (writer, tables) = (WriterId(9), TableSet::ALL);
-    let key = BlockKey { interval, sender, prefix, writer, epoch: 1, sequence, part: 0, tables };
+    let origin = FlushNumber { epoch: 1, sequence }.into();
+    let key = BlockKey { interval, sender, prefix, writer, origin, part: 0, tables };
     Block { key, content: vec![7; 1_000].into() }
 }
 
 async fn stored(store: &dyn Store) -> Result<Vec<u64>, StoreError> {
     let BlockKey { interval, sender, prefix, tables, .. } = block(0).key;
     let blocks = store.read_blocks(&[Selection { interval, sender, prefix, tables }]).await?;
-    let mut sequences: Vec<u64> = blocks.into_iter().map(|block| block.key.sequence).collect();
+    let mut sequences: Vec<u64> = blocks.into_iter().map(|block| block.key.origin.numbers().1).collect();
     sequences.sort_unstable();
     Ok(sequences)
 }

@@ -12,7 +12,7 @@ use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
 use accounting::period::{Interval, Minute, Period};
 use accounting::rollup::lift;
-use flow::{Counters, Prefix, Timestamp};
+use flow::{Counters, FlushNumber, Prefix, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use storage::faulty::Fault;
@@ -85,7 +85,7 @@ type Tally = BTreeMap<(Minute, Series), Tables>;
 struct Collector {
     open: Tally,
     /// The flush that is not acknowledged yet, with the identity that it has for ever.
-    pending: Option<(u32, u64, Tally)>,
+    pending: Option<(FlushNumber, Tally)>,
     state: Option<WriterState>,
     sequence: u64,
 }
@@ -109,12 +109,12 @@ impl Collector {
 
     /// Tries the pending flush once.
     async fn put_pending<S: Store>(&mut self, store: &Faulty<S>) -> bool {
-        let Some((epoch, sequence, tally)) = &self.pending else { return true };
+        let Some((number, tally)) = &self.pending else { return true };
         let writer = self.state().writer;
         let mut blocks: Vec<Block> = Vec::new();
         for ((minute, (sender, prefix)), tables) in tally {
             let interval = Interval { period: Period::Minute, start: *minute };
-            blocks.extend(tables.blocks(interval, *sender, *prefix, writer, *epoch, *sequence));
+            blocks.extend(tables.blocks(interval, *sender, *prefix, writer, (*number).into()));
         }
         blocks.extend(lift(&blocks, &self.state().rolled_up).unwrap());
         let stored = store.put_blocks(&blocks).await.is_ok();
@@ -133,7 +133,8 @@ impl Collector {
         assert!(self.pending.is_none());
         if !self.open.is_empty() {
             self.sequence += 1;
-            self.pending = Some((self.state().epoch, self.sequence, std::mem::take(&mut self.open)));
+            let number = FlushNumber { epoch: self.state().epoch, sequence: self.sequence };
+            self.pending = Some((number, std::mem::take(&mut self.open)));
         }
     }
 }

@@ -19,7 +19,7 @@ contract!(empty);
 mod clauses_of_files {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use accounting::block::{Block, BlockKey, TableSet, WriterId};
+    use accounting::block::{Block, BlockKey, Origin, TableSet, WriterId};
     use accounting::period::{Interval, Minute, Period};
     use flow::{FlushNumber, Prefix};
     use storage::spool::{Flush, Spool};
@@ -30,7 +30,8 @@ mod clauses_of_files {
         let prefix = Prefix::new(Ipv4Addr::new(172, 16, 0, 0).into(), 16).expect("a first address");
         let interval = Interval { period: Period::Minute, start: Minute(29_538_719) };
         let (writer, tables) = (WriterId(9), TableSet::ALL);
-        let key = BlockKey { interval, sender, prefix, writer, epoch: 1, sequence, part: 0, tables };
+        let origin = FlushNumber { epoch: 1, sequence }.into();
+        let key = BlockKey { interval, sender, prefix, writer, origin, part: 0, tables };
         Block { key, content: vec![7; 10_000].into() }
     }
 
@@ -77,18 +78,19 @@ mod clauses_of_files {
         let state = State::open(&path).unwrap();
         let writer = state.writer();
         assert_eq!(state.durable().unwrap(), None);
-        let of = |epoch, sequence| {
-            let mut block = block(sequence);
-            (block.key.writer, block.key.epoch) = (writer, epoch);
+        let of = |origin: Origin| {
+            let mut block = block(1);
+            (block.key.writer, block.key.origin) = (writer, origin);
             block
         };
+        let flush = |sequence| Origin::Flush(FlushNumber { epoch: 1, sequence });
         // A put of several flushes, one that comes again, sums, and blocks of others.
-        store.put_blocks(&[of(1, 3), of(1, 4)]).await.unwrap();
-        store.put_blocks(&[of(1, 2)]).await.unwrap();
-        store.put_blocks(&[of(0, 0), block(9)]).await.unwrap();
+        store.put_blocks(&[of(flush(3)), of(flush(4))]).await.unwrap();
+        store.put_blocks(&[of(flush(2))]).await.unwrap();
+        store.put_blocks(&[of(Origin::RolledUp), block(9)]).await.unwrap();
         assert_eq!(state.durable().unwrap(), Some(FlushNumber { epoch: 1, sequence: 4 }));
         let number = FlushNumber { epoch: 2, sequence: 1 };
-        let flush = Flush { number, decided: [Minute(0); 4], blocks: vec![of(2, 1)] };
+        let flush = Flush { number, decided: [Minute(0); 4], blocks: vec![of(number.into())] };
         Spool::open(&path, writer, 1 << 20).unwrap().push(&flush, &[]).unwrap();
         assert_eq!(state.durable().unwrap(), Some(number));
         // Flushes without blocks leave their numbers and nothing else.

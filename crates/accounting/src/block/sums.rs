@@ -111,6 +111,7 @@ fn hash(value: u128) -> u64 {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
+    use flow::FlushNumber;
     use proptest::prelude::*;
 
     use super::*;
@@ -127,7 +128,13 @@ mod tests {
         }
         let interval = Interval { period: Period::Minute, start: Minute(1) };
         let sender = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-        tables.blocks(interval, sender, "10.0.0.0/8".parse().unwrap(), WriterId(1), 1, sequence)
+        tables.blocks(
+            interval,
+            sender,
+            "10.0.0.0/8".parse().unwrap(),
+            WriterId(1),
+            FlushNumber { epoch: 1, sequence }.into(),
+        )
     }
 
     fn sums(blocks: &[Block]) -> Sums {
@@ -192,9 +199,9 @@ mod tests {
         let mut tables = Tables::new();
         tables.add(Direction::Out, Name { field: Field::Protocol, value: Value::Number(6) }, one);
         let key = blocks(&[(Direction::In, Name::ALL, one)], 1)[0].key;
-        let plain = sums(&tables.blocks(key.interval, key.sender, key.prefix, key.writer, 1, 1));
+        let plain = sums(&tables.blocks(key.interval, key.sender, key.prefix, key.writer, key.origin));
         tables.add_other(Direction::Out, Field::Protocol, one);
-        let folded = sums(&tables.blocks(key.interval, key.sender, key.prefix, key.writer, 1, 1));
+        let folded = sums(&tables.blocks(key.interval, key.sender, key.prefix, key.writer, key.origin));
         let (plain, folded) =
             (plain.table(Direction::Out, Field::Protocol), folded.table(Direction::Out, Field::Protocol));
         assert_eq!(folded.counters, Counters { bytes: 20, packets: 4, flows: 2 });

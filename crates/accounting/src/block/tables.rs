@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use flow::{Counters, Prefix};
 
 use super::packer::Packer;
-use super::{Block, BlockError, BlockKey, TableSet, WriterId, encoding};
+use super::{Block, BlockError, BlockKey, Origin, TableSet, WriterId, encoding};
 use crate::direction::Direction;
 use crate::field::{Field, Name};
 use crate::period::Interval;
@@ -118,10 +118,9 @@ impl Tables {
         sender: IpAddr,
         prefix: Prefix,
         writer: WriterId,
-        epoch: u32,
-        sequence: u64,
+        origin: Origin,
     ) -> Vec<Block> {
-        let key = BlockKey { interval, sender, prefix, writer, epoch, sequence, part: 0, tables: TableSet::EMPTY };
+        let key = BlockKey { interval, sender, prefix, writer, origin, part: 0, tables: TableSet::EMPTY };
         let (mut packer, mut blocks) = (Packer::default(), Vec::new());
         for ((direction, field), table) in TableSet::ALL.iter().zip(&self.tables) {
             packer.push(direction, field, &table.rows());

@@ -32,7 +32,7 @@ fn addresses(count: u32) -> Tables {
 
 fn blocks(tables: &Tables) -> Vec<Block> {
     let key = key_of(Interval { period: Period::Minute, start: Minute(7) });
-    tables.blocks(key.interval, key.sender, key.prefix, key.writer, key.epoch, key.sequence)
+    tables.blocks(key.interval, key.sender, key.prefix, key.writer, key.origin)
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::net::Ipv4Addr;
 
-use flow::Counters;
+use flow::{Counters, FlushNumber};
 use proptest::prelude::*;
 
 use super::*;
@@ -22,7 +22,13 @@ fn flush(booked: &[(Minute, Vec<Entry>)], sequence: u64) -> Vec<Block> {
     }
     let blocks = minutes.into_iter().flat_map(|(minute, entries)| {
         let key = key_of(Interval { period: Period::Minute, start: minute });
-        tables_of(&entries).blocks(key.interval, key.sender, key.prefix, key.writer, key.epoch, sequence)
+        tables_of(&entries).blocks(
+            key.interval,
+            key.sender,
+            key.prefix,
+            key.writer,
+            FlushNumber { epoch: 3, sequence }.into(),
+        )
     });
     blocks.collect()
 }
@@ -50,7 +56,7 @@ impl Store {
 
     fn of(&self, interval: Interval) -> Vec<Block> {
         // Keys are ordered by interval first, and no key is smaller than this one.
-        let smallest = BlockKey { sender: Ipv4Addr::UNSPECIFIED.into(), epoch: 0, ..key_of(interval) };
+        let smallest = BlockKey { sender: Ipv4Addr::UNSPECIFIED.into(), origin: Origin::RolledUp, ..key_of(interval) };
         self.blocks
             .range(smallest..)
             .map(|(_, block)| block)
@@ -115,7 +121,7 @@ fn late_minutes_of_one_hour_make_one_block_of_that_hour() {
     let late = minute("2016-03-01 00:00");
     let lifted = lift(&booked, &[late, Minute(0), Minute(0), Minute(0)]).unwrap();
     assert_eq!(lifted.len(), 1);
-    assert_eq!((lifted[0].key.epoch, lifted[0].key.sequence), (3, 7));
+    assert_eq!(lifted[0].key.origin, FlushNumber { epoch: 3, sequence: 7 }.into());
     let mut tables = Tables::new();
     tables.merge(&lifted[0], TableSet::ALL).unwrap();
     assert_eq!(tables.get(Direction::In, Name::ALL), Some(Counters { bytes: 2, packets: 2, flows: 2 }));
@@ -135,7 +141,7 @@ fn a_damaged_block_is_reported_and_the_rest_is_summed() {
     tables.merge(&summed.blocks[0], TableSet::ALL).unwrap();
     assert_eq!(tables.get(Direction::In, Name::ALL), Some(ONE));
     let key = summed.blocks[0].key;
-    assert_eq!((key.interval, key.epoch, key.sequence, key.part), (hour, 0, 0, 0));
+    assert_eq!((key.interval, key.origin, key.part), (hour, Origin::RolledUp, 0));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::block::Tables;
 use crate::field::{Field, Name};
 use crate::samples::{crowded_flow, crowded_prefix};
 
+const FIRST: FlushNumber = FlushNumber { epoch: 1, sequence: 1 };
 const WRITER: WriterId = WriterId(1);
 
 fn monitored(prefixes: &[Prefix]) -> Monitored {
@@ -79,10 +80,13 @@ fn a_flow_is_counted_by_all_eight_fields_for_its_prefix() {
     let mut tally = Tally::new(TallyLimits::default());
     let record = FlowRecord { protocol: 6, source_port: 443, ..flow("192.0.2.7", "10.1.2.3", 1500) };
     assert_eq!(tally.book(&monitored, &record, Minute(5), true), FlowFate::Matched);
-    let blocks = tally.blocks(WRITER, 2, 3);
+    let blocks = tally.blocks(WRITER, FlushNumber { epoch: 2, sequence: 3 });
     assert_eq!(blocks.len(), 1);
     let key = blocks[0].key;
-    assert_eq!((key.sender, key.epoch, key.sequence, key.part), (monitored.sender(), 2, 3, 0));
+    assert_eq!(
+        (key.sender, key.origin, key.part),
+        (monitored.sender(), FlushNumber { epoch: 2, sequence: 3 }.into(), 0)
+    );
     let tables = content(&blocks).into_values().next().unwrap();
     let rows: Vec<String> = tables.rows().map(|(d, name, c)| format!("{} {name} {}", d.name(), c.bytes)).collect();
     assert_eq!(
@@ -115,7 +119,7 @@ fn every_flow_has_a_fate_and_what_is_not_matched_leaves_no_trace() {
     assert_eq!(book(huge, true), FlowFate::Overflow);
     assert!(tally.is_empty());
     assert_eq!(tally.names(), 0);
-    assert_eq!(tally.blocks(WRITER, 1, 1), []);
+    assert_eq!(tally.blocks(WRITER, FIRST), []);
     assert_eq!(tally.book(&monitored, &huge, Minute(5), false), FlowFate::Matched);
 }
 
@@ -130,7 +134,7 @@ fn what_was_booked_before_a_prefix_was_added_does_not_count_for_it() {
         tally.book(&before, &flow("192.0.2.7", "10.1.1.1", 1), Minute(5), true);
         tally.book(&after, &flow("192.0.2.7", "10.1.1.1", 100), Minute(5), true);
     }
-    let counted = content(&tally.blocks(WRITER, 1, 1));
+    let counted = content(&tally.blocks(WRITER, FIRST));
     let bytes = |prefix| counted[&(Minute(5), prefix)].get(Direction::In, Name::ALL).unwrap().bytes;
     assert_eq!([bytes(outer), bytes(middle), bytes(inner)], [303, 300, 303]);
     assert!(counted.values().all(conserved));
@@ -154,9 +158,9 @@ fn batches_of_many_flows_and_tables_are_the_rules_word_by_word() {
     for (flow, minute) in &flows {
         tally.book(&monitored, flow, Minute(*minute), true);
     }
-    let unsettled = tally.blocks(WRITER, 1, 1);
+    let unsettled = tally.blocks(WRITER, FIRST);
     tally.settle();
-    assert!(tally.blocks(WRITER, 1, 1) == unsettled);
+    assert!(tally.blocks(WRITER, FIRST) == unsettled);
     assert!(content(&unsettled) == naive(&prefixes, &flows, true));
 }
 
@@ -174,11 +178,11 @@ fn a_cleared_tally_counts_from_zero() {
         for minute in 0..4 {
             fresh.book(&monitored, &flow("192.0.2.7", destination, 1), Minute(round + minute), true);
         }
-        assert_eq!(tally.blocks(WRITER, 1, 1), fresh.blocks(WRITER, 1, 1));
+        assert_eq!(tally.blocks(WRITER, FIRST), fresh.blocks(WRITER, FIRST));
         assert_eq!(tally.names(), fresh.names());
         tally.clear();
         assert!(tally.is_empty());
-        assert_eq!(tally.blocks(WRITER, 1, 1), []);
+        assert_eq!(tally.blocks(WRITER, FIRST), []);
     }
 }
 
@@ -198,7 +202,7 @@ fn a_table_keeps_its_largest_names_and_all_bytes() {
         assert!(tally.names() <= 400 + 6);
     }
     assert!(tally.folded() > 4000);
-    let tables = content(&tally.blocks(WRITER, 1, 1)).into_values().next().unwrap();
+    let tables = content(&tally.blocks(WRITER, FIRST)).into_values().next().unwrap();
     assert!(tables.truncated(Direction::In, Field::SourceAddress));
     assert!(!tables.truncated(Direction::In, Field::DestinationAddress));
     assert_eq!(tables.rows_of(Field::SourceAddress).count(), 100);
@@ -259,14 +263,14 @@ fn few_flows_and_many_make_the_same_blocks() {
         flows.iter().for_each(|(flow, minute)| {
             tally.book(&monitored, flow, Minute(*minute), true);
         });
-        let unsettled = tally.blocks(WRITER, 1, 1);
+        let unsettled = tally.blocks(WRITER, FIRST);
         for (flow, _) in &flows {
             tally.settle();
             tally.book(&monitored, flow, Minute(2), true);
         }
         let counted = content(&unsettled);
         assert!(counted == naive(&prefixes, &flows, true), "{count} flows");
-        let one_by_one = content(&tally.blocks(WRITER, 1, 1));
+        let one_by_one = content(&tally.blocks(WRITER, FIRST));
         for prefix in prefixes.iter().filter(|_| count > 0) {
             assert_eq!(one_by_one.get(&(Minute(2), *prefix)), counted.get(&(Minute(1), *prefix)), "{count} flows");
         }
@@ -284,7 +288,7 @@ fn when_names_run_out_the_largest_tables_shrink_and_the_small_ones_keep_theirs()
         tally.book(&monitored, &flow(&source.to_string(), "10.0.0.1", 10), Minute(5), true);
         assert!(tally.names() <= 1000);
     }
-    let all = content(&tally.blocks(WRITER, 1, 1));
+    let all = content(&tally.blocks(WRITER, FIRST));
     assert!(all.values().all(conserved));
     let quiet = &all[&(Minute(5), "172.16.0.0/12".parse().unwrap())];
     assert!(TableSet::ALL.iter().all(|(direction, field)| !quiet.truncated(direction, field)));
@@ -306,7 +310,7 @@ fn tallies_that_share_a_budget_stay_within_it_and_lose_no_byte() {
     assert_eq!(budget.held(), tallies.iter().map(Tally::names).sum::<usize>());
     for tally in &tallies {
         assert!(tally.names() > 0 && tally.folded() > 0);
-        let all = content(&tally.blocks(WRITER, 1, 1));
+        let all = content(&tally.blocks(WRITER, FIRST));
         assert!(all.values().all(conserved));
         let bytes = |tables: &Tables| tables.get(Direction::In, Name::ALL).unwrap().bytes;
         assert_eq!(all.values().map(bytes).sum::<u64>(), 100_000);
@@ -328,7 +332,7 @@ proptest! {
         for (flow, minute) in &flows {
             tally.book(&monitored, flow, Minute(*minute), scale);
         }
-        let counted = content(&tally.blocks(WRITER, 1, 1));
+        let counted = content(&tally.blocks(WRITER, FIRST));
         prop_assert!(counted.values().all(conserved));
         prop_assert_eq!(counted, naive(&prefixes, &flows, scale));
     }
@@ -348,7 +352,7 @@ proptest! {
             fates.push(tally.book(&monitored, flow, Minute(*minute), true));
             prop_assert!(tally.names() <= names);
         }
-        let blocks = tally.blocks(WRITER, 1, 1);
+        let blocks = tally.blocks(WRITER, FIRST);
         let counted = content(&blocks);
         prop_assert!(counted.values().all(conserved));
         tally.settle();
@@ -364,6 +368,6 @@ proptest! {
         for (flow, minute) in &flows {
             again.book(&monitored, flow, Minute(*minute), true);
         }
-        prop_assert_eq!(again.blocks(WRITER, 1, 1), blocks);
+        prop_assert_eq!(again.blocks(WRITER, FIRST), blocks);
     }
 }

@@ -91,7 +91,13 @@ fn what_a_limit_folded_is_shown() {
     tables.add(In, "srcip:192.0.2.1".parse().unwrap(), Counters { bytes: 100, packets: 1, flows: 1 });
     tables.add_other(In, Field::SourceAddress, other);
     let at = minute("2026-03-01 10:59");
-    let blocks = tables.blocks(at, SENDER.parse().unwrap(), PREFIX.parse().unwrap(), WRITER, 1, 1);
+    let blocks = tables.blocks(
+        at,
+        SENDER.parse().unwrap(),
+        PREFIX.parse().unwrap(),
+        WRITER,
+        flow::FlushNumber { epoch: 1, sequence: 1 }.into(),
+    );
     server.runtime.block_on(async {
         server.store.put_writer(&WriterState::new(WRITER, 1, Timestamp::EPOCH)).await.unwrap();
         server.store.put_blocks(&blocks).await.unwrap();

@@ -30,7 +30,13 @@ pub(crate) fn count(
         tables.add(*direction, name.parse().unwrap(), counters);
     }
     let sender: IpAddr = SENDER.parse().unwrap();
-    let blocks = tables.blocks(interval, sender, prefix.parse().unwrap(), writer, 1, u64::from(interval.start.0));
+    let blocks = tables.blocks(
+        interval,
+        sender,
+        prefix.parse().unwrap(),
+        writer,
+        flow::FlushNumber { epoch: 1, sequence: interval.start.0.into() }.into(),
+    );
     let state = WriterState { writer, epoch: 1, seen: Timestamp::EPOCH, rolled_up: [Minute(0); 4] };
     server.runtime.block_on(async {
         server.store.put_writer(&state).await.unwrap();
@@ -289,7 +295,8 @@ fn what_a_limit_folded_is_shown_where_it_was_folded() {
     tables.fold(1);
     let at = minute("2014-02-02 05:00");
     let prefix = "172.16.1.0/24".parse().unwrap();
-    let blocks = tables.blocks(at, SENDER.parse().unwrap(), prefix, WRITER, 1, 1);
+    let blocks =
+        tables.blocks(at, SENDER.parse().unwrap(), prefix, WRITER, flow::FlushNumber { epoch: 1, sequence: 1 }.into());
     server.runtime.block_on(async {
         server.store.put_writer(&WriterState::new(WRITER, 1, Timestamp::EPOCH)).await.unwrap();
         server.store.put_blocks(&blocks).await.unwrap();

@@ -39,6 +39,7 @@ mod tests {
     use std::net::IpAddr;
 
     use accounting::period::{Interval, Minute, Period};
+    use flow::FlushNumber;
 
     use super::*;
 
@@ -50,8 +51,7 @@ mod tests {
                 sender: IpAddr::from([192, 0, 2, 1]),
                 prefix: "192.0.2.0/24".parse().unwrap(),
                 writer: WriterId(1),
-                epoch: 1,
-                sequence: 1,
+                origin: FlushNumber { epoch: 1, sequence: 1 }.into(),
                 part,
                 tables: TableSet::ALL,
             };

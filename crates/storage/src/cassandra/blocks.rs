@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use accounting::block::{Block, BlockKey, TableSet, WriterId};
+use accounting::block::{Block, BlockKey, Origin, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use flow::{Prefix, Timestamp};
 
@@ -32,7 +32,8 @@ type Clustering = (i64, i64, i64, i32, i64);
 type Place = (Interval, IpAddr, Prefix);
 
 fn clustering(key: &BlockKey) -> Clustering {
-    (key.writer.0.cast_signed(), key.epoch.into(), key.sequence.cast_signed(), key.part.into(), key.tables.0.into())
+    let (epoch, sequence) = key.origin.numbers();
+    (key.writer.0.cast_signed(), epoch.into(), sequence.cast_signed(), key.part.into(), key.tables.0.into())
 }
 
 fn key_of((interval, sender, prefix): Place, row: Clustering) -> Result<BlockKey, StoreError> {
@@ -43,8 +44,7 @@ fn key_of((interval, sender, prefix): Place, row: Clustering) -> Result<BlockKey
             sender,
             prefix,
             writer: WriterId(writer.cast_unsigned()),
-            epoch: epoch.try_into().ok()?,
-            sequence: sequence.cast_unsigned(),
+            origin: Origin::of_numbers(epoch.try_into().ok()?, sequence.cast_unsigned())?,
             part: part.try_into().ok()?,
             tables: TableSet(tables.try_into().ok()?),
         })

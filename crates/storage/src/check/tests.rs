@@ -1,8 +1,9 @@
 //! Planted faults: each is found, named, and the only one that is reported.
 
-use accounting::block::{BlockError, BlockFault, BlockKey, TableSet, Tables};
+use accounting::block::{BlockError, BlockFault, BlockKey, Origin, TableSet, Tables};
 use accounting::field::{Name, Value};
 use accounting::query::parse_interval;
+use flow::FlushNumber;
 
 use super::*;
 use crate::sample::{ADA, BOB, blocks, fill, groups, many_names, minute};
@@ -52,7 +53,7 @@ fn changed(blocks: &[Block], change: impl FnOnce(&mut Tables)) -> Vec<Block> {
     blocks.iter().for_each(|block| tables.merge(block, TableSet::ALL).unwrap());
     change(&mut tables);
     let key = blocks[0].key;
-    tables.blocks(key.interval, key.sender, key.prefix, key.writer, key.epoch, key.sequence)
+    tables.blocks(key.interval, key.sender, key.prefix, key.writer, key.origin)
 }
 
 const MORE: Counters = Counters { bytes: 5, packets: 2, flows: 1 };
@@ -127,7 +128,7 @@ async fn counters_that_changed_places_are_found_although_all_sums_hold() {
     let store = filled().await;
     let day = interval(Period::Day, "2027-12-31");
     let found = blocks_of(&store, day, groups()[1]).await;
-    let rolled_up: Vec<Block> = found.iter().filter(|block| block.key.epoch == 0).cloned().collect();
+    let rolled_up: Vec<Block> = found.iter().filter(|block| block.key.origin == Origin::RolledUp).cloned().collect();
     let [tcp, udp] = [6, 17].map(|number| Name { field: Field::Protocol, value: Value::Number(number) });
     let swapped = changed(&rolled_up, |tables| {
         let mut other = Tables::new();
@@ -184,7 +185,13 @@ async fn a_missing_coarser_block_is_found_even_in_the_first_interval_that_is_kep
 async fn a_block_that_belongs_to_a_flush_of_several_is_missed() {
     let store = filled().await;
     let (sender, prefix) = groups()[0];
-    let one = many_names().blocks(minute("2028-01-01 01:07"), sender, prefix, BOB, 3, 9);
+    let one = many_names().blocks(
+        minute("2028-01-01 01:07"),
+        sender,
+        prefix,
+        BOB,
+        FlushNumber { epoch: 3, sequence: 9 }.into(),
+    );
     assert!(one.len() > 1);
     store.put_blocks(&one).await.unwrap();
     assert_eq!(checked(&store).await.0, []);

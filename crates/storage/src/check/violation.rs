@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use accounting::block::{BlockError, WriterId};
+use accounting::block::{BlockError, Origin, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Field;
 use accounting::period::{Interval, Period};
@@ -18,8 +18,8 @@ pub enum Violation {
     Unbalanced {
         /// Where.
         place: Place,
-        /// The epoch and the sequence of the flush; both 0 for a roll-up.
-        flush: (u32, u64),
+        /// The flush or roll-up.
+        origin: Origin,
         /// The direction.
         direction: Direction,
         /// The field.
@@ -75,13 +75,8 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Damaged(error) => error.fmt(f),
-            Self::Unbalanced { place, flush: (epoch, sequence), direction, field, values, all } => {
-                write!(
-                    f,
-                    "{place}, epoch {epoch}, flush {sequence}: {} {} adds up to ",
-                    direction.name(),
-                    field.name()
-                )?;
+            Self::Unbalanced { place, origin, direction, field, values, all } => {
+                write!(f, "{place}, {origin}: {} {} adds up to ", direction.name(), field.name())?;
                 write!(f, "{}, but all is {}", Shown(values), Shown(all))
             }
             Self::Summed { place, direction, field, coarse, finer } => {

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use accounting::block::TableSet;
 use accounting::rollup::roll_up;
+use flow::FlushNumber;
 use tempfile::TempDir;
 
 use super::*;
@@ -117,7 +118,7 @@ async fn coarse_blocks_that_count_for_nobody_are_neither_copied_nor_left() {
     let done = Interval::containing(Period::Hour, minute("2027-12-31 22:30").start);
     let mut left = roll_up(done, &flush(ADA, 2, "2027-12-31 22:30")).blocks;
     left.extend(left.clone().into_iter().map(|mut block| {
-        block.key.sequence = 77;
+        block.key.origin = FlushNumber { epoch: 3, sequence: 77 }.into();
         block
     }));
     target.put_writer(&WriterState::new(ADA, 3, Timestamp::EPOCH)).await.unwrap();
@@ -138,7 +139,13 @@ async fn what_others_rolled_up_of_half_a_copy_is_replaced() {
     // The rest of the hour is larger: its sum is made of other blocks.
     first.extend((2..40).flat_map(|sequence| flush(ADA, sequence, "2027-12-31 22:31")));
     let (sender, prefix) = groups()[0];
-    first.extend(many_names().blocks(minute("2027-12-31 22:31"), sender, prefix, ADA, 3, 50));
+    first.extend(many_names().blocks(
+        minute("2027-12-31 22:31"),
+        sender,
+        prefix,
+        ADA,
+        FlushNumber { epoch: 3, sequence: 50 }.into(),
+    ));
     source.put_blocks(&first).await.unwrap();
     advance(&source, state, minute("2027-12-31 23:00").start).await.unwrap();
     copied(&source, &target).await.unwrap();

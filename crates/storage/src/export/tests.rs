@@ -3,6 +3,7 @@
 use super::*;
 use crate::sample::{ADA, fill, groups, minute};
 use crate::{Memory, Retention};
+use flow::FlushNumber;
 
 async fn filled() -> Memory {
     let store = Memory::default();
@@ -95,7 +96,10 @@ async fn what_was_folded_has_a_row_of_its_own_so_that_rows_add_up_to_all() {
     tables.fold(2);
     let (sender, prefix) = groups()[0];
     let at = minute("2028-01-01 01:08");
-    store.put_blocks(&tables.blocks(at, sender, prefix, ADA, 3, 200)).await.unwrap();
+    store
+        .put_blocks(&tables.blocks(at, sender, prefix, ADA, FlushNumber { epoch: 3, sequence: 200 }.into()))
+        .await
+        .unwrap();
     let exports = exported(&store, Request { from: at.start, ..all(Period::Minute) }).await;
     assert_eq!(exports.len(), 1);
     let rows: Vec<ExportedRow> = exports[0].rows().collect();

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use accounting::block::{BlockKey, TableSet, WriterId};
+use accounting::block::{BlockKey, Origin, TableSet, WriterId};
 use accounting::period::{Interval, Period};
 use flow::Prefix;
 
@@ -57,8 +57,9 @@ pub(super) fn field(key: &BlockKey) -> Vec<u8> {
     let mut field = Vec::with_capacity(FIELD);
     field.extend(key.tables.0.to_be_bytes());
     field.extend(key.writer.0.to_be_bytes());
-    field.extend(key.epoch.to_be_bytes());
-    field.extend(key.sequence.to_be_bytes());
+    let (epoch, sequence) = key.origin.numbers();
+    field.extend(epoch.to_be_bytes());
+    field.extend(sequence.to_be_bytes());
     field.extend(key.part.to_be_bytes());
     field
 }
@@ -75,8 +76,7 @@ pub(super) fn parse_field(place: Place, field: &[u8]) -> Result<BlockKey, StoreE
             sender: place.sender,
             prefix: place.prefix,
             writer: WriterId(u64::from_be_bytes(*writer)),
-            epoch: u32::from_be_bytes(*epoch),
-            sequence: u64::from_be_bytes(*sequence),
+            origin: Origin::of_numbers(u32::from_be_bytes(*epoch), u64::from_be_bytes(*sequence))?,
             part: u16::from_be_bytes(rest.try_into().ok()?),
             tables: TableSet(u32::from_be_bytes(*tables)),
         })
@@ -87,6 +87,7 @@ pub(super) fn parse_field(place: Place, field: &[u8]) -> Result<BlockKey, StoreE
 #[cfg(test)]
 mod tests {
     use accounting::period::Minute;
+    use flow::FlushNumber;
 
     use super::*;
 
@@ -97,8 +98,7 @@ mod tests {
             sender: "2001:db8::1".parse().unwrap(),
             prefix: "172.16.0.0/16".parse().unwrap(),
             writer: WriterId(0x0102_0304_0506_0708),
-            epoch: 7,
-            sequence: u64::MAX,
+            origin: FlushNumber { epoch: 7, sequence: u64::MAX }.into(),
             part: 9,
             tables: TableSet(0x8000_0001),
         };

@@ -6,7 +6,7 @@ use accounting::block::{Tables, WriterId};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
 use accounting::query::parse_interval;
-use flow::{Counters, Timestamp};
+use flow::{Counters, FlushNumber, Timestamp};
 
 use super::*;
 use crate::faulty::Fault;
@@ -31,7 +31,7 @@ fn flush(at: Minute, epoch: u32, sequence: u64, bytes: u64, port: u32) -> Vec<Bl
         tables.add(Direction::In, Name { field: Field::DestinationPort, value: Value::Number(port) }, counters);
     }
     let interval = Interval { period: Period::Minute, start: at };
-    tables.blocks(interval, group().0, group().1, ADA, epoch, sequence)
+    tables.blocks(interval, group().0, group().1, ADA, FlushNumber { epoch, sequence }.into())
 }
 
 fn state() -> WriterState {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use accounting::block::{Block, BlockKey, TableSet, WriterId};
+use accounting::block::{Block, BlockKey, Origin, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use flow::{FlushNumber, Prefix};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -23,15 +23,17 @@ pub(super) fn put(connection: &Connection, known: &mut KnownSeries, blocks: &[Bl
     )?;
     let mut newest: BTreeMap<WriterId, FlushNumber> = BTreeMap::new();
     for Block { key, content } in blocks {
-        let number = FlushNumber { epoch: key.epoch, sequence: key.sequence };
-        newest.entry(key.writer).and_modify(|newest| *newest = number.max(*newest)).or_insert(number);
+        if let Origin::Flush(number) = key.origin {
+            newest.entry(key.writer).and_modify(|newest| *newest = number.max(*newest)).or_insert(number);
+        }
+        let (epoch, sequence) = key.origin.numbers();
         insert.execute((
             key.interval.period as u8,
             numbers.writer(key.writer)?,
             key.interval.start.0,
             numbers.series(key.sender, key.prefix)?,
-            key.epoch,
-            key.sequence.cast_signed(),
+            epoch,
+            sequence.cast_signed(),
             key.part,
             key.tables.0,
             &**content,
@@ -75,13 +77,15 @@ pub(super) fn read(
 }
 
 fn block(row: &Row<'_>, selection: Selection, writer: WriterId) -> Result<Block, rusqlite::Error> {
+    let (epoch, sequence) = (row.get(0)?, row.get::<_, i64>(1)?);
+    let origin = Origin::of_numbers(epoch, sequence.cast_unsigned());
+    let origin = origin.ok_or(rusqlite::Error::IntegralValueOutOfRange(1, sequence))?;
     let key = BlockKey {
         interval: selection.interval,
         sender: selection.sender,
         prefix: selection.prefix,
         writer,
-        epoch: row.get(0)?,
-        sequence: row.get::<_, i64>(1)?.cast_unsigned(),
+        origin,
         part: row.get(2)?,
         tables: TableSet(row.get(3)?),
     };
@@ -152,8 +156,9 @@ pub(super) fn delete(connection: &Connection, keys: &[BlockKey]) -> Result<(), S
         let Some(writer) = find_writer(connection, key.writer)? else { continue };
         let Some(series) = find_series(connection, key.sender, key.prefix)? else { continue };
         let Interval { period, start } = key.interval;
-        let sequence = key.sequence.cast_signed();
-        delete.execute((period as u8, writer, start.0, series, key.epoch, sequence, key.part, key.tables.0))?;
+        let (epoch, sequence) = key.origin.numbers();
+        let row = (period as u8, writer, start.0, series, epoch, sequence.cast_signed(), key.part, key.tables.0);
+        delete.execute(row)?;
     }
     Ok(())
 }

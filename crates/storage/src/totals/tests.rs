@@ -3,7 +3,7 @@
 use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
 use accounting::query::parse_interval;
-use flow::{Counters, Timestamp};
+use flow::{Counters, FlushNumber, Timestamp};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
@@ -101,7 +101,10 @@ async fn fill_open_year(store: &dyn Store) {
     let today = ["2027-11-20 03:10", "2027-11-20 10:01", "2027-11-20 10:02", "2027-11-20 10:05"].map(minute);
     let tables = with_many_addresses();
     for (at, sequence) in days.take(323).chain(today).zip(1..) {
-        store.put_blocks(&tables.blocks(at, sender, prefix, ADA, 1, sequence)).await.unwrap();
+        store
+            .put_blocks(&tables.blocks(at, sender, prefix, ADA, FlushNumber { epoch: 1, sequence }.into()))
+            .await
+            .unwrap();
     }
     advance(store, state, minute("2027-11-20 10:00").start).await.unwrap();
 }

@@ -10,11 +10,11 @@ use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::ControlFlow;
 
-use accounting::block::{Block, BlockKey, TableSet, Tables, WriterId};
+use accounting::block::{Block, BlockKey, Origin, TableSet, Tables, WriterId};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
 use accounting::period::{Interval, Minute, Period};
-use flow::{Counters, Prefix, Timestamp};
+use flow::{Counters, FlushNumber, Prefix, Timestamp};
 use storage::check::check;
 use storage::copy::copy;
 use storage::roll_up::advance;
@@ -101,14 +101,17 @@ fn all_in() -> TableSet {
 }
 
 /// A block of everything in, for the first sender and prefix.
+fn flush(epoch: u32, sequence: u64) -> Origin {
+    FlushNumber { epoch, sequence }.into()
+}
+
 fn key() -> BlockKey {
     BlockKey {
         interval: minute(0),
         sender: sender(1),
         prefix: prefix(1),
         writer: ADA,
-        epoch: 1,
-        sequence: 1,
+        origin: flush(1, 1),
         part: 0,
         tables: all_in(),
     }
@@ -134,13 +137,12 @@ async fn stored(store: &dyn Store, selections: &[Selection]) -> Result<Vec<Block
 
 pub(crate) async fn a_block_is_read_as_it_was_put(store: &dyn Store) -> Outcome {
     let every_byte: Vec<u8> = (0..=u8::MAX).cycle().take(300_000).collect();
-    let smallest = BlockKey { writer: WriterId(0), epoch: 0, sequence: 0, part: 0, ..key() };
+    let smallest = BlockKey { writer: WriterId(0), origin: Origin::RolledUp, part: 0, ..key() };
     let largest = BlockKey {
         sender: sender6(),
         prefix: prefix6(),
         writer: WriterId(u64::MAX),
-        epoch: u32::MAX,
-        sequence: u64::MAX,
+        origin: flush(u32::MAX, u64::MAX),
         part: u16::MAX,
         tables: TableSet::ALL,
         ..key()
@@ -156,7 +158,7 @@ pub(crate) async fn a_block_is_read_as_it_was_put(store: &dyn Store) -> Outcome 
 }
 
 pub(crate) async fn a_block_put_again_is_there_once(store: &dyn Store) -> Outcome {
-    let blocks = [block(key()), block(BlockKey { sequence: 2, ..key() })];
+    let blocks = [block(key()), block(BlockKey { origin: flush(1, 2), ..key() })];
     for _ in 0..3 {
         store.put_blocks(&blocks).await?;
     }
@@ -186,8 +188,8 @@ pub(crate) async fn blocks_that_differ_in_any_part_of_the_key_are_different(stor
         // The same first address.
         BlockKey { prefix: Prefix::new(prefix(1).address(), 25)?, ..key() },
         BlockKey { writer: BOB, ..key() },
-        BlockKey { epoch: 2, ..key() },
-        BlockKey { sequence: 2, ..key() },
+        BlockKey { origin: flush(2, 1), ..key() },
+        BlockKey { origin: flush(1, 2), ..key() },
         BlockKey { part: 1, ..key() },
         BlockKey { tables: TableSet::ALL, ..key() },
     ];
@@ -271,8 +273,9 @@ pub(crate) async fn what_is_missing_is_told_by_its_whole_key(store: &dyn Store) 
     assert_eq!(store.missing(&[]).await?, []);
     assert_eq!(store.missing(&[key()]).await?, [key()]);
     // More than a store asks for at once, in two places.
-    let there: Vec<BlockKey> =
-        (0..120).map(|sequence| BlockKey { interval: minute((sequence % 2) as u32), sequence, ..key() }).collect();
+    let there: Vec<BlockKey> = (0..120)
+        .map(|sequence| BlockKey { interval: minute((sequence % 2) as u32), origin: flush(1, sequence), ..key() })
+        .collect();
     store.put_blocks(&there.iter().copied().map(block).collect::<Vec<_>>()).await?;
     assert_eq!(store.missing(&there).await?, []);
     let at = |number: usize| there.get(number).copied().ok_or("120 keys");
@@ -283,8 +286,8 @@ pub(crate) async fn what_is_missing_is_told_by_its_whole_key(store: &dyn Store) 
         BlockKey { sender: sender(2), ..near },
         BlockKey { prefix: prefix(2), ..near },
         BlockKey { writer: BOB, ..near },
-        BlockKey { epoch: 2, ..near },
-        BlockKey { sequence: 1_000, ..near },
+        BlockKey { origin: flush(2, 1), ..near },
+        BlockKey { origin: flush(1, 1_000), ..near },
         BlockKey { part: 1, ..near },
         BlockKey { tables: TableSet::of(Direction::Out, Field::All), ..near },
     ];
@@ -302,7 +305,7 @@ pub(crate) async fn groups_are_those_of_one_writer_and_interval(store: &dyn Stor
         BlockKey { sender: sender(10), ..key() },
         BlockKey { sender: sender(9), prefix: prefix(2), ..key() },
         BlockKey { sender: sender(9), ..key() },
-        BlockKey { sender: sender(9), sequence: 2, ..key() },
+        BlockKey { sender: sender(9), origin: flush(1, 2), ..key() },
         BlockKey { sender: sender(3), interval: minute(1), ..key() },
         BlockKey { sender: sender(4), interval: Interval::containing(Period::Hour, MINUTE), ..key() },
         BlockKey { sender: sender(5), writer: BOB, ..key() },
@@ -348,7 +351,7 @@ pub(crate) async fn the_first_interval_is_found_from_any_minute(store: &dyn Stor
 }
 
 pub(crate) async fn deleted_blocks_are_gone_and_no_others(store: &dyn Store) -> Outcome {
-    let other = BlockKey { sequence: 2, ..key() };
+    let other = BlockKey { origin: flush(1, 2), ..key() };
     let elsewhere = BlockKey { interval: minute(7), sender: sender(2), ..key() };
     store.put_blocks(&[block(key()), block(other), block(elsewhere)]).await?;
     let absent =
@@ -461,7 +464,7 @@ pub(crate) async fn many_blocks_are_put_at_once(store: &dyn Store) -> Outcome {
     let keys = (0..3_000_u32).map(|number| BlockKey {
         interval: minute(number % 3),
         prefix: prefix((number % 200) as u8),
-        sequence: u64::from(number),
+        origin: flush(1, number.into()),
         ..key()
     });
     let blocks = sorted(keys.map(block).collect());
@@ -478,7 +481,8 @@ pub(crate) async fn many_blocks_are_put_at_once(store: &dyn Store) -> Outcome {
 
 pub(crate) async fn puts_at_the_same_time_all_arrive(store: &dyn Store) -> Outcome {
     let of = |writer| {
-        let keys = (0..50).map(move |sequence| BlockKey { writer: WriterId(writer), sequence, ..key() });
+        let keys =
+            (0..50).map(move |sequence| BlockKey { writer: WriterId(writer), origin: flush(1, sequence), ..key() });
         keys.map(block).collect::<Vec<_>>()
     };
     let put = async |writer| {

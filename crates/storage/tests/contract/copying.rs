@@ -1,6 +1,7 @@
 //! Clauses about a store as a whole: it can be copied and checked.
 
 use super::*;
+use flow::FlushNumber;
 
 /// Two writers, of which one is rolled up over the end of a month, and two senders.
 async fn fill(store: &dyn Store) -> Outcome {
@@ -16,7 +17,15 @@ async fn fill(store: &dyn Store) -> Outcome {
         for writer in [ADA, BOB] {
             store.put_writer(&WriterState::new(writer, 7, MINUTE.timestamp())).await?;
             for (after, sequence) in (0..4).zip(1..) {
-                store.put_blocks(&tables.blocks(minute(after), sender, prefix, writer, 7, sequence)).await?;
+                store
+                    .put_blocks(&tables.blocks(
+                        minute(after),
+                        sender,
+                        prefix,
+                        writer,
+                        FlushNumber { epoch: 7, sequence }.into(),
+                    ))
+                    .await?;
             }
         }
     }
