@@ -1,6 +1,7 @@
 //! Minutes, hours, days, months and years (UTC) as intervals of time.
 
 use std::fmt;
+use std::ops::{Index, IndexMut};
 
 use flow::Timestamp;
 use jiff::SignedDuration;
@@ -59,6 +60,43 @@ impl Period {
             Self::Month => "month",
             Self::Year => "year",
         }
+    }
+}
+
+/// A value for each period, indexed by the period.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PerPeriod<T>([T; 5]);
+
+impl<T> PerPeriod<T> {
+    /// These values, that of the minutes first.
+    pub const fn new(values: [T; 5]) -> Self {
+        Self(values)
+    }
+
+    /// All periods with their values, the finest first.
+    pub fn iter(&self) -> impl Iterator<Item = (Period, &T)> {
+        Period::ALL.into_iter().zip(&self.0)
+    }
+
+    /// Applies a function to each value.
+    pub fn map<U>(self, function: impl FnMut(T) -> U) -> PerPeriod<U> {
+        PerPeriod(self.0.map(function))
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "there is a value for every period")]
+impl<T> Index<Period> for PerPeriod<T> {
+    type Output = T;
+
+    fn index(&self, period: Period) -> &T {
+        &self.0[period as usize]
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "there is a value for every period")]
+impl<T> IndexMut<Period> for PerPeriod<T> {
+    fn index_mut(&mut self, period: Period) -> &mut T {
+        &mut self.0[period as usize]
     }
 }
 
@@ -186,6 +224,15 @@ mod tests {
 
     fn at(seconds: u64) -> Minute {
         Minute::of(Timestamp::from_seconds(seconds))
+    }
+
+    #[test]
+    fn each_period_has_a_value_of_its_own() {
+        let mut numbers = PerPeriod::new([0, 1, 2, 3, 4]);
+        numbers[Period::Month] += 10;
+        let shown: Vec<_> =
+            numbers.map(|number| number * 2).iter().map(|(period, number)| (period.name(), *number)).collect();
+        assert_eq!(shown, [("minute", 0), ("hour", 2), ("day", 4), ("month", 26), ("year", 8)]);
     }
 
     #[test]
