@@ -22,6 +22,12 @@ pub struct FlowRecord {
     pub source_as: u32,
     /// BGP AS number of the destination; 0 when not carried.
     pub destination_as: u32,
+    /// SNMP ifIndex (RFC 2863) of the interface that the flow entered the exporter by; 0 when not carried or when the
+    /// record names no single interface. In the reverse direction of a biflow it is the output interface.
+    pub input_interface: u32,
+    /// SNMP ifIndex of the interface that the flow left the exporter by; 0 as for the input interface. In the reverse
+    /// direction of a biflow it is the input interface.
+    pub output_interface: u32,
     /// From source to destination.
     pub forward: Counters,
     /// From destination to source, for records that report both (RFC 5103 biflows, ASA responder counters).
@@ -44,6 +50,8 @@ impl FlowRecord {
             destination_port: 0,
             source_as: 0,
             destination_as: 0,
+            input_interface: 0,
+            output_interface: 0,
             forward: Counters::ZERO,
             reverse: Counters::ZERO,
             sampling: Sampling::NONE,

@@ -11,6 +11,10 @@
 //!   responder too, or its octets would stand in the books twice.
 //! - **Post counters stand in for empty ones**: exporters that count on egress send 1 and 2 as zero beside 23 and 24
 //!   (Juniper SRX); the record is then booked from 23 and 24.
+//! - **The IP interface wins over the physical one**: ingressInterface and egressInterface (10, 14) are what routes and
+//!   SNMP counters are about, ingressPhysicalInterface and egressPhysicalInterface (252, 253) the port below (IANA's
+//!   registry). All are ifIndexes, of which 0 is none (RFC 2863); a flow with no IP interface, such as a bridged one, is
+//!   booked by its port.
 //! - **A sampled packet is a flow of one packet** when the record that carries its head has no counter: its octets are
 //!   the total length in its IP header. Beside counters the head is not looked at.
 //! - **The first of repeated elements wins**: it is the outer header (RFC 7011, section 8: the order is that of
@@ -37,6 +41,10 @@ pub(crate) enum Slot {
     DestinationPort,
     SourceAs,
     DestinationAs,
+    InputInterface,
+    OutputInterface,
+    PhysicalInput,
+    PhysicalOutput,
     FirewallEvent,
     SamplerId,
     SamplingInterval,
@@ -71,6 +79,10 @@ impl Slot {
         Self::DestinationPort,
         Self::SourceAs,
         Self::DestinationAs,
+        Self::InputInterface,
+        Self::OutputInterface,
+        Self::PhysicalInput,
+        Self::PhysicalOutput,
         Self::FirewallEvent,
         Self::SamplerId,
         Self::SamplingInterval,
@@ -142,6 +154,12 @@ pub(crate) const FIELDS: &[(Slot, &[ElementId])] = &[
     (Slot::DestinationPort, &[iana(11), iana(181), iana(183)]),
     (Slot::SourceAs, &[iana(16)]),
     (Slot::DestinationAs, &[iana(17)]),
+    // ingressInterface, else ingressPhysicalInterface; egress alike.
+    (Slot::InputInterface, &[iana(10), iana(252)]),
+    (Slot::OutputInterface, &[iana(14), iana(253)]),
+    // The physical interface, for records whose IP interface is 0.
+    (Slot::PhysicalInput, &[iana(252)]),
+    (Slot::PhysicalOutput, &[iana(253)]),
     // firewallEvent, and the element that ASA used before it had a number.
     (Slot::FirewallEvent, &[iana(233), iana(40005)]),
     // samplerId, selectorId.
@@ -189,11 +207,9 @@ pub(crate) fn choose(fields: impl Iterator<Item = (ElementId, Option<u16>)> + Cl
     for &(slot, elements) in FIELDS {
         set(&mut choice, slot, elements.iter().find_map(|&element| find(slot, element)));
     }
-    for (forward_slot, reverse_slot, post_slot, pairs) in [
-        (Slot::ForwardBytes, Slot::ReverseBytes, Slot::PostBytes, BYTES),
-        (Slot::ForwardPackets, Slot::ReversePackets, Slot::PostPackets, PACKETS),
-    ] {
-        let post = choice.get(post_slot as usize).copied().flatten();
+    for (forward_slot, reverse_slot, pairs) in
+        [(Slot::ForwardBytes, Slot::ReverseBytes, BYTES), (Slot::ForwardPackets, Slot::ReversePackets, PACKETS)]
+    {
         let pair = pairs.iter().find_map(|&(forward, reverse)| {
             let found = (find(forward_slot, forward), find(reverse_slot, reverse));
             (found != (None, None)).then_some(found)
@@ -201,9 +217,16 @@ pub(crate) fn choose(fields: impl Iterator<Item = (ElementId, Option<u16>)> + Cl
         let (forward, reverse) = pair.unwrap_or_default();
         set(&mut choice, forward_slot, forward);
         set(&mut choice, reverse_slot, reverse);
-        // A field fills one slot: a post counter that is booked anyway cannot stand in for anything.
-        if post.is_some() && post == forward {
-            set(&mut choice, post_slot, None);
+    }
+    // A field fills one slot: one that is booked anyway cannot replace anything.
+    for (slot, replacement) in [
+        (Slot::ForwardBytes, Slot::PostBytes),
+        (Slot::ForwardPackets, Slot::PostPackets),
+        (Slot::InputInterface, Slot::PhysicalInput),
+        (Slot::OutputInterface, Slot::PhysicalOutput),
+    ] {
+        if choice.get(slot as usize) == choice.get(replacement as usize) {
+            set(&mut choice, replacement, None);
         }
     }
     choice
@@ -253,6 +276,16 @@ mod tests {
         let fields = [iana(24), iana(1)];
         assert_eq!(chosen(&fields, Slot::ForwardPackets), Some(0));
         assert_eq!(chosen(&fields, Slot::PostPackets), None);
+    }
+
+    #[test]
+    fn the_ip_interface_wins_and_the_physical_one_replaces_it_when_it_is_zero() {
+        let both = [iana(252), iana(10), iana(14), iana(253)];
+        assert_eq!([Slot::InputInterface, Slot::PhysicalInput].map(|slot| chosen(&both, slot)), [Some(1), Some(0)]);
+        assert_eq!([Slot::OutputInterface, Slot::PhysicalOutput].map(|slot| chosen(&both, slot)), [Some(2), Some(3)]);
+        let physical = [iana(253), iana(252)];
+        assert_eq!([Slot::InputInterface, Slot::PhysicalInput].map(|slot| chosen(&physical, slot)), [Some(1), None]);
+        assert_eq!([Slot::OutputInterface, Slot::PhysicalOutput].map(|slot| chosen(&physical, slot)), [Some(0), None]);
     }
 
     #[test]

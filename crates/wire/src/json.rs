@@ -74,6 +74,8 @@ fn write_flow(flow: &FlowRecord, out: &mut String) {
     object.plain("destinationPort", flow.destination_port);
     object.plain("sourceAs", flow.source_as);
     object.plain("destinationAs", flow.destination_as);
+    object.plain("inputInterface", flow.input_interface);
+    object.plain("outputInterface", flow.output_interface);
     object.counters(flow.forward);
     if !flow.reverse.is_zero() {
         let mut reverse = Object::open(object.value("reverse"));

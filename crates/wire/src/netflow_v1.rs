@@ -95,6 +95,8 @@ impl FixedRecord for Record {
             protocol: self.protocol,
             source_port: self.source_port.get(),
             destination_port: self.destination_port.get(),
+            input_interface: u32::from(self.input.get()),
+            output_interface: u32::from(self.output.get()),
             forward: Counters { bytes: u64::from(self.octets.get()), packets: u64::from(self.packets.get()), flows: 1 },
             ..FlowRecord::empty(message.exported)
         }

@@ -256,8 +256,12 @@ impl Plan {
         let (link, octets) = reading.section()?;
         let headers = Headers::parse(link, octets);
         let bytes = headers.ip.map(|ip| u64::from(ip.total_length))?;
-        let mut flow = FlowRecord::empty(exported);
-        flow.forward = Counters { bytes, packets: 1, flows: 1 };
+        let mut flow = FlowRecord {
+            input_interface: self.interface(reading, Slot::InputInterface, Slot::PhysicalInput),
+            output_interface: self.interface(reading, Slot::OutputInterface, Slot::PhysicalOutput),
+            forward: Counters { bytes, packets: 1, flows: 1 },
+            ..FlowRecord::empty(exported)
+        };
         headers.fill(&mut flow).then_some(flow)
     }
 
@@ -294,10 +298,21 @@ impl Plan {
             destination_port: number(Slot::DestinationPort) as u16,
             source_as: number(Slot::SourceAs) as u32,
             destination_as: number(Slot::DestinationAs) as u32,
+            input_interface: self.interface(reading, Slot::InputInterface, Slot::PhysicalInput),
+            output_interface: self.interface(reading, Slot::OutputInterface, Slot::PhysicalOutput),
             forward,
             reverse,
             ..FlowRecord::empty(exported)
         })
+    }
+
+    /// The ifIndex in a slot, or that of the physical interface where it is 0.
+    #[inline(always)]
+    fn interface(&self, reading: &Reading<'_, '_>, ip: Slot, physical: Slot) -> u32 {
+        match reading.number(ip) as u32 {
+            0 if self.fills(physical) => reading.number(physical) as u32,
+            index => index,
+        }
     }
 }
 

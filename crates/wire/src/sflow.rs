@@ -7,6 +7,7 @@
 //! | `v4` | versions 4 (RFC 3176) and 2, whose samples do not |
 //! | `structure` | how a declared structure is read from XDR (RFC 4506) and shown as fields |
 //! | `flow_data`, `counter_data` | the declared structures: tables of names and types |
+//! | `interface` | input and output interface of a sample |
 //! | `packet` | the sampled packet: from a packet structure to addresses, ports and bytes |
 //! | [`encode`] | version 5 datagrams for tests and load |
 //!
@@ -15,6 +16,7 @@
 mod counter_data;
 pub mod encode;
 mod flow_data;
+mod interface;
 mod packet;
 mod structure;
 mod v4;

@@ -91,6 +91,11 @@ fn naive(fields: &Listed, exported: Timestamp) -> Option<FlowRecord> {
         (bytes, packets) = (number(0, 23).unwrap_or(0), number(0, 24).unwrap_or(0));
     }
     let (back_bytes, back_packets) = (reverse_bytes.unwrap_or(0), reverse_packets.unwrap_or(0));
+    // The IP interface unless it is 0 or missing; ifIndexes have 32 bits.
+    let interface = |ip, physical| {
+        let index = |id| number(0, id).map(|index| index as u32).filter(|index| *index != 0);
+        index(ip).or_else(|| index(physical)).unwrap_or(0)
+    };
     let none = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     Some(FlowRecord {
         source: address([8, 44]).or_else(|| address([27, 170])).unwrap_or(none),
@@ -100,6 +105,8 @@ fn naive(fields: &Listed, exported: Timestamp) -> Option<FlowRecord> {
         destination_port: (first(&[11, 181, 183]) & 0xffff) as u16,
         source_as: (first(&[16]) & 0xffff_ffff) as u32,
         destination_as: (first(&[17]) & 0xffff_ffff) as u32,
+        input_interface: interface(10, 252),
+        output_interface: interface(14, 253),
         forward: Counters { bytes, packets, flows: 1 },
         reverse: Counters {
             bytes: back_bytes,
@@ -118,6 +125,7 @@ const NUMBERS: &[(u32, u16)] = &[
     (0, 7),
     (0, 10),
     (0, 11),
+    (0, 14),
     (0, 16),
     (0, 17),
     (0, 23),
@@ -129,6 +137,8 @@ const NUMBERS: &[(u32, u16)] = &[
     (0, 193),
     (0, 231),
     (0, 232),
+    (0, 252),
+    (0, 253),
     (0, 298),
     (0, 299),
     (0, 352),
@@ -256,6 +266,9 @@ proptest! {
             }
             let flow = flow.unwrap();
             prop_assert_eq!((flow.forward.bytes, flow.forward.packets), (value(1), value(2)));
+            let carried = |id| listed.iter().any(|(element, _)| *element == (0, id));
+            let interfaces = [10, 14].map(|id| if carried(id) { value(id) } else { 0 });
+            prop_assert_eq!([flow.input_interface, flow.output_interface].map(u64::from), interfaces);
         }
     }
 }

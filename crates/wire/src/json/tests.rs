@@ -59,6 +59,8 @@ fn a_record_tells_its_message_its_fields_and_what_accounting_sees() {
         destination_port: 2,
         source_as: 3,
         destination_as: 4,
+        input_interface: 5,
+        output_interface: 6,
         forward: Counters { bytes: u64::MAX, packets: 5, flows: 1 },
         reverse: Counters { bytes: 8, packets: 1, flows: 1 },
         sampling: Sampling { rate: 1000, source: SamplingSource::Options },
@@ -75,7 +77,7 @@ fn a_record_tells_its_message_its_fields_and_what_accounting_sees() {
         "fields": { "sourceIPv4Address": "192.0.2.7" },
         "flow": {
             "source": "192.0.2.7", "destination": "2001:db8::1", "protocol": 6, "sourcePort": 1, "destinationPort": 2,
-            "sourceAs": 3, "destinationAs": 4, "bytes": u64::MAX, "packets": 5, "flows": 1,
+            "sourceAs": 3, "destinationAs": 4, "inputInterface": 5, "outputInterface": 6, "bytes": u64::MAX, "packets": 5, "flows": 1,
             "reverse": { "bytes": 8, "packets": 1, "flows": 1 },
             "sampling": { "rate": 1000, "source": "options" },
         },

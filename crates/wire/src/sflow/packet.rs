@@ -56,6 +56,11 @@ impl Packet {
         Self { flow, length_from: Witness::None, addresses_from: Witness::None }
     }
 
+    /// ifIndexes; 0 where there is no single interface.
+    pub(super) fn interfaces(&mut self, input: u32, output: u32) {
+        (self.flow.input_interface, self.flow.output_interface) = (input, output);
+    }
+
     pub(super) fn into_flow(self) -> FlowRecord {
         self.flow
     }

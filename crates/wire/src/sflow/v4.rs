@@ -7,7 +7,7 @@ use flow::Protocol;
 
 use super::packet::{Gateway, Packet, Stripped, show_header};
 use super::structure::{self, Kind, Row, Structure, rows};
-use super::{Counted, DataSource, Header, SequenceNumber, counter_data, flow_data};
+use super::{Counted, DataSource, Header, SequenceNumber, counter_data, flow_data, interface};
 use crate::cursor::Cursor;
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
@@ -84,9 +84,10 @@ fn read_flow_sample(
     let number = whole(octets.u32())?;
     let source = whole(DataSource::compact(octets))?;
     let rate = whole(octets.u32())?;
-    // Sample pool, drops, input and output.
-    whole(octets.skip(16))?;
+    // Sample pool and drops.
+    whole(octets.skip(8))?;
     let mut packet = Packet::new(header.message.exported, rate);
+    packet.interfaces(whole(octets.u32())?, whole(interface::v4_output(octets))?);
     whole(match whole(octets.u32())? {
         HEADER => packet.header(octets, Stripped::Unsaid),
         IPV4 => packet.ipv4(octets),

@@ -2,7 +2,7 @@
 
 use super::packet::{Gateway, Packet, Stripped, show_header};
 use super::structure::{self, Kind, Row, Structure, rows};
-use super::{Counted, DataSource, Header, SequenceNumber, counter_data, flow_data};
+use super::{Counted, DataSource, Header, SequenceNumber, counter_data, flow_data, interface};
 use crate::cursor::Cursor;
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
@@ -46,23 +46,47 @@ struct Shape {
     /// The data format of the sample.
     format: u32,
     kind: RecordKind,
-    source: fn(&mut Cursor<'_>) -> Option<DataSource>,
+    form: Form,
     counted: fn(DataSource) -> Counted,
     /// The head as it is shown.
     head: &'static [Row],
-    /// Octets of the head behind the data source, for flow samples behind the rate.
+    /// Octets of the head after the data source; for flow samples between the rate and the interfaces.
     rest_of_head: usize,
     /// The structures of its records.
     records: &'static [Structure],
 }
 
-/// One row for each sample format, and the expanded form beside the compact one: it spends whole words on the parts of a
-/// data source or interface.
+/// How data sources and interfaces are encoded.
+#[derive(Clone, Copy)]
+enum Form {
+    /// Both parts share a word.
+    Compact,
+    /// Each part has a word.
+    Expanded,
+}
+
+impl Form {
+    fn source(self, octets: &mut Cursor<'_>) -> Option<DataSource> {
+        match self {
+            Self::Compact => DataSource::compact(octets),
+            Self::Expanded => DataSource::expanded(octets),
+        }
+    }
+
+    fn interface(self, octets: &mut Cursor<'_>) -> Option<u32> {
+        match self {
+            Self::Compact => interface::compact(octets),
+            Self::Expanded => interface::expanded(octets),
+        }
+    }
+}
+
+/// One row for each sample format.
 const SHAPES: &[Shape] = &[
     Shape {
         format: 1,
         kind: RecordKind::Data,
-        source: DataSource::compact,
+        form: Form::Compact,
         counted: Counted::FlowSamples,
         head: rows! { flow_sample {
             sequence_number: Kind::Unsigned,
@@ -76,13 +100,13 @@ const SHAPES: &[Shape] = &[
             output_format: Kind::Upper(2),
             output_value: Kind::Lower(30),
         } },
-        rest_of_head: 16,
+        rest_of_head: 8,
         records: flow_data::V5,
     },
     Shape {
         format: 3,
         kind: RecordKind::Data,
-        source: DataSource::expanded,
+        form: Form::Expanded,
         counted: Counted::FlowSamples,
         head: rows! { flow_sample {
             sequence_number: Kind::Unsigned,
@@ -96,13 +120,13 @@ const SHAPES: &[Shape] = &[
             output_format: Kind::Unsigned,
             output_value: Kind::Unsigned,
         } },
-        rest_of_head: 24,
+        rest_of_head: 8,
         records: flow_data::V5,
     },
     Shape {
         format: 2,
         kind: RecordKind::Counters,
-        source: DataSource::compact,
+        form: Form::Compact,
         counted: Counted::CounterSamples,
         head: rows! { counters_sample {
             sequence_number: Kind::Unsigned,
@@ -115,7 +139,7 @@ const SHAPES: &[Shape] = &[
     Shape {
         format: 4,
         kind: RecordKind::Counters,
-        source: DataSource::expanded,
+        form: Form::Expanded,
         counted: Counted::CounterSamples,
         head: rows! { counters_sample {
             sequence_number: Kind::Unsigned,
@@ -128,7 +152,7 @@ const SHAPES: &[Shape] = &[
     Shape {
         format: 5,
         kind: RecordKind::Drop,
-        source: DataSource::expanded,
+        form: Form::Expanded,
         counted: Counted::Drops,
         head: rows! { discarded_packet {
             sequence_number: Kind::Unsigned,
@@ -173,14 +197,17 @@ fn read_sample(
 ) -> Option<()> {
     let mut octets = sample;
     let number = octets.u32()?;
-    let source = (shape.source)(&mut octets)?;
-    let rate = if shape.kind == RecordKind::Data { octets.u32()? } else { 0 };
+    let source = shape.form.source(&mut octets)?;
+    let is_flow = shape.kind == RecordKind::Data;
+    let rate = if is_flow { octets.u32()? } else { 0 };
     octets.skip(shape.rest_of_head)?;
+    let mut packet = Packet::new(header.message.exported, rate);
+    if is_flow {
+        packet.interfaces(shape.form.interface(&mut octets)?, shape.form.interface(&mut octets)?);
+    }
     let records = Records { count: octets.u32()?, octets };
     count(&header.sequence_number((shape.counted)(source), number));
 
-    let mut packet = Packet::new(header.message.exported, rate);
-    let is_flow = shape.kind == RecordKind::Data;
     let whole = records.each(|format, record| {
         if is_flow {
             // A record that ends early has told what it could.

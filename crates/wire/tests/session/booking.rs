@@ -86,6 +86,30 @@ fn counters_after_the_middlebox_stand_in_for_empty_ones_and_are_never_added() {
 }
 
 #[test]
+fn the_ip_interface_is_booked_and_the_physical_one_where_it_is_zero_or_missing() {
+    let both = TemplateSpec::data(256, [iana(252, 4), iana(10, 2), iana(14, 4), iana(253, 2), iana(1, 4)]);
+    let physical = TemplateSpec::data(257, [iana(1, 4), iana(253, 4), iana(252, 4)]);
+    let neither = TemplateSpec::data(258, [iana(1, 4)]);
+    let of_both = [[101, 1, 2, 102, 9], [101, 0, 0, 102, 9]].map(|values| numbers(&both, &values));
+    let of_physical = [numbers(&physical, &[9, u64::from(u32::MAX), 8])];
+    let of_neither = [numbers(&neither, &[9])];
+    let sets = [(&both, &of_both[..]), (&physical, &of_physical), (&neither, &of_neither)];
+    for payload in [
+        sets.iter()
+            .fold(v9(), |packet, (template, records)| packet.template(template).data(template, records))
+            .finish(),
+        sets.iter()
+            .fold(message(), |ipfix, (template, records)| ipfix.template(template).data(template, records))
+            .finish(),
+    ] {
+        let mut exchange = Exchange::new();
+        exchange.send(&payload);
+        let booked: Vec<_> = exchange.flows.iter().map(|flow| (flow.input_interface, flow.output_interface)).collect();
+        assert_eq!(booked, [(1, 2), (101, 102), (8, u32::MAX), (0, 0)]);
+    }
+}
+
+#[test]
 fn a_record_without_counters_is_an_event_and_no_flow() {
     let template = TemplateSpec::data(256, [iana(8, 4), iana(230, 1)]);
     let mut exchange = Exchange::new();
@@ -134,12 +158,12 @@ fn lists_in_a_record_are_opened_with_the_templates_of_its_domain() {
 #[test]
 fn a_sampled_packet_is_a_flow_of_one_packet_unless_the_record_counts() {
     let ip = [&[0x45, 0, 0x05, 0xdc, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2][..], &[0, 53, 0, 99]].concat();
-    let sampled = TemplateSpec::data(256, [iana(313, 24), iana(48, 1)]);
+    let sampled = TemplateSpec::data(256, [iana(313, 24), iana(48, 1), iana(10, 4), iana(14, 2)]);
     let counted = TemplateSpec::data(257, [iana(1, 4), iana(313, VARIABLE_LENGTH)]);
     let mut exchange = Exchange::new();
     let datagram = message()
         .template(&sampled)
-        .data(&sampled, &[sampled.record(&[&ip, &[1]])])
+        .data(&sampled, &[sampled.record(&[&ip, &[1], &[0, 0, 0, 7], &[0, 9]])])
         .template(&counted)
         .data(&counted, &[counted.record(&[&[0, 0, 0, 7], &ip])])
         .finish();
@@ -147,5 +171,6 @@ fn a_sampled_packet_is_a_flow_of_one_packet_unless_the_record_counts() {
     let flow = exchange.flows[0];
     assert_eq!((flow.source.to_string().as_str(), flow.source_port, flow.destination_port), ("10.0.0.1", 53, 99));
     assert_eq!(flow.forward, Counters { bytes: 1500, packets: 1, flows: 1 });
+    assert_eq!((flow.input_interface, flow.output_interface), (7, 9));
     assert_eq!(exchange.flows[1].forward.bytes, 7);
 }

@@ -41,6 +41,7 @@ fn expected() -> FlowRecord {
     expected.protocol = 17;
     (expected.source_port, expected.destination_port) = (SOURCE.port(), DESTINATION.port());
     (expected.source_as, expected.destination_as) = (64_501, 64_511);
+    expected.input_interface = 7;
     expected.forward = Counters { bytes: 118, packets: 1, flows: 1 };
     expected.sampling = Sampling { rate: 400, source: SamplingSource::Record };
     expected
@@ -87,6 +88,16 @@ fn fields_of_version_4_show_by_the_names_of_its_specification() {
     }
     let decoding = decode(&datagram(2, 1, &full_flow_sample(2)));
     assert_eq!(decoding.records[0].field("extended_gateway.dst_as_path"), "[as=64510 as=64511]");
+}
+
+#[test]
+fn the_output_interface_is_booked_when_it_is_a_single_one() {
+    for (output, index) in [(8, 8), (0x8000_0003, 0), (0x8000_0000, 0)] {
+        let sample = Xdr::default().words(&[1, 9, 5, 400, 9000, 1, 7, output]).words(&[1, 1, 118]).opaque(&frame());
+        let decoding = decode(&datagram(4, 1, &sample.words(&[0])));
+        let flow = decoding.records[0].flow.unwrap();
+        assert_eq!((flow.input_interface, flow.output_interface), (7, index));
+    }
 }
 
 #[test]

@@ -40,6 +40,7 @@ fn a_flow_sample_becomes_a_flow_record() {
     expected.protocol = 17;
     (expected.source_port, expected.destination_port) = (SOURCE.port(), DESTINATION.port());
     (expected.source_as, expected.destination_as) = (64_501, 64_512);
+    expected.input_interface = 7;
     expected.forward = Counters { bytes: 118, packets: 1, flows: 1 };
     expected.sampling = Sampling { rate: 1000, source: SamplingSource::Record };
     let path = gateway(&[(2, &[64_510, 64_511]), (1, &[64_513, 64_512])]);
@@ -102,6 +103,28 @@ fn an_expanded_sample_says_the_same_as_a_compact_one() {
     let (compact, expanded) = (decode(&version_5(1, &compact)), decode(&version_5(1, &expanded)));
     assert_eq!(compact.records[0].fields, expanded.records[0].fields);
     assert_eq!(compact.numbers, expanded.numbers);
+}
+
+#[test]
+fn interfaces_of_a_flow_sample_are_booked_when_each_is_a_single_one() {
+    let interfaces = |format, sample: Xdr| {
+        let sample = Xdr::default().record(format, &sample.record(1, &sampled_header()));
+        let flow = decode(&version_5(1, &sample)).records[0].flow.unwrap();
+        assert_eq!(flow.forward.bytes, 118);
+        (flow.input_interface, flow.output_interface)
+    };
+    let compact = |input, output| interfaces(1, Xdr::default().words(&[9, 5, 1000, 9000, 1, input, output, 1]));
+    assert_eq!(compact(7, 8), (7, 8));
+    assert_eq!(compact(0x3fff_ffff, 8), (0, 8), "from the agent itself");
+    assert_eq!(compact(7, 0x4000_0000 | 258), (7, 0), "discarded");
+    assert_eq!(compact(7, 0x8000_0000), (7, 0), "several");
+    let expanded = |input: [u32; 2], output: [u32; 2]| {
+        interfaces(3, Xdr::default().words(&[9, 0, 5, 1000, 9000, 1]).words(&input).words(&output).words(&[1]))
+    };
+    assert_eq!(expanded([0, 0x4ca4_0011], [0, 8]), (0x4ca4_0011, 8));
+    assert_eq!(expanded([0, 7], [0, u32::MAX]), (7, 0), "for the agent itself");
+    assert_eq!(expanded([0, 7], [1, 258]), (7, 0), "discarded");
+    assert_eq!(expanded([0, 7], [2, 3]), (7, 0), "several");
 }
 
 #[test]
