@@ -1,4 +1,4 @@
-//! What waits in a socket to be read, and what did not find room there (SO_MEMINFO, socket(7)).
+//! The receive queue of a socket: its length, its limit, and the datagrams that did not fit (SO_MEMINFO, socket(7)).
 #![expect(unsafe_code, reason = "SO_MEMINFO has no safe wrapper")]
 
 use std::io;
@@ -7,11 +7,11 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// The receive queue of a socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Queue {
-    /// What waits, in octets of the kernel's memory: about 2300 for a datagram of 1500 octets.
+    /// Length of the queue in octets of kernel memory: about 2300 for a datagram of 1500 octets.
     pub octets: u32,
-    /// How much may wait, in the same unit.
+    /// Its limit, in the same unit.
     pub limit: u32,
-    /// Datagrams that had to be dropped since the socket was opened, maybe before this process; wraps at 2^32.
+    /// Datagrams dropped since the socket was opened, which may be before this process started; wraps at 2^32.
     pub dropped: u32,
 }
 
@@ -19,11 +19,11 @@ const OCTETS: usize = libc::SK_MEMINFO_RMEM_ALLOC as usize;
 const LIMIT: usize = libc::SK_MEMINFO_RCVBUF as usize;
 const DROPPED: usize = libc::SK_MEMINFO_DROPS as usize;
 
-/// The queue of a socket just now.
+/// The current state of a socket's queue.
 pub(crate) fn of(socket: BorrowedFd<'_>) -> io::Result<Queue> {
     let mut counts = [0_u32; DROPPED + 1];
     let mut length = size_of_val(&counts) as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` octets into the array, which is as long as that.
+    // SAFETY: the kernel writes at most `length` octets, which is the size of the array.
     let result = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),

@@ -1,4 +1,4 @@
-//! Receiving: `recvmmsg` into buffers that are allocated once, with the time and the drop count of each datagram.
+//! Receiving: `recvmmsg` into buffers that are allocated once, with the receive time and drop count of each datagram.
 #![expect(unsafe_code, reason = "recvmmsg and poll have no safe wrapper that keeps control messages")]
 
 use std::io;
@@ -11,12 +11,12 @@ use flow::Timestamp;
 
 use crate::Socket;
 
-/// The longest UDP payload: nothing that arrives is ever cut. Only the pages that datagrams touch become resident.
+/// The longest UDP payload, so no datagram is truncated. Only the pages that datagrams touch become resident.
 const PAYLOAD: usize = 65_535;
 /// Room for SCM_TIMESTAMPNS and SO_RXQ_OVFL.
 const CONTROL: usize = 64;
 
-/// Buffers for one call of `recvmmsg`, reused from call to call.
+/// Buffers for one call of `recvmmsg`, reused by the next.
 pub struct Batch {
     payloads: Box<[u8]>,
     controls: Box<[Control]>,
@@ -27,34 +27,34 @@ pub struct Batch {
     now: Timestamp,
 }
 
-/// Control messages must start aligned for `cmsghdr`.
+/// Aligned as `cmsghdr` must be.
 #[derive(Clone, Copy)]
 #[repr(align(8))]
 struct Control([u8; CONTROL]);
 
-// SAFETY: the raw pointers in `pieces` and `headers` point into the boxes of the same Batch, which move with it and are
-// only followed by the kernel during `receive`, which borrows the Batch exclusively.
+// SAFETY: the raw pointers in `pieces` and `headers` point into the boxes of the same Batch. The boxes move with it, and
+// only the kernel follows the pointers, during `receive`, which borrows the Batch exclusively.
 unsafe impl Send for Batch {}
 
 /// One datagram of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'b> {
-    /// Who sent it.
+    /// Its source address.
     pub source: SocketAddr,
     /// When the kernel received it.
     pub received: Timestamp,
-    /// How many datagrams this socket had to drop since it was bound, as far as the kernel said with this one. Wraps
-    /// at 2^32.
+    /// Datagrams that this socket dropped since it was bound. `None` when the kernel did not attach the count. Wraps at
+    /// 2^32.
     pub dropped: Option<u32>,
     /// The UDP payload.
     pub payload: &'b [u8],
 }
 
 impl Batch {
-    /// Buffers for this many datagrams a call.
+    /// Allocates buffers for this many datagrams per call.
     #[must_use]
     pub fn new(datagrams: usize) -> Self {
-        // SAFETY: all of these are plain C structs for which all zeroes is a valid value (null pointers, no lengths).
+        // SAFETY: these are plain C structs for which all zeroes is a valid value (null pointers, lengths of 0).
         let (address, piece, header) = unsafe {
             (
                 MaybeUninit::<libc::sockaddr_storage>::zeroed().assume_init(),
@@ -73,15 +73,15 @@ impl Batch {
         }
     }
 
-    /// Reads what waits in the socket, at most as many datagrams as the batch has buffers. `Ok(0)` when none waits.
+    /// Reads queued datagrams, at most as many as the batch has buffers. `Ok(0)` when the queue is empty.
     ///
     /// # Errors
-    /// What the kernel says, but for "nothing waits" and "interrupted", which are `Ok(0)`.
+    /// The kernel's, except for `WouldBlock` and `Interrupted`, which are `Ok(0)`.
     pub fn receive(&mut self, socket: &Socket) -> io::Result<usize> {
         self.filled = 0;
         self.point_headers_at_buffers();
         // SAFETY: each header points at a payload, a control buffer and an address of this Batch with their true
-        // sizes; the boxes are not touched by anybody else until the call returns.
+        // sizes, and the exclusive borrow of the Batch lasts until the call returns.
         let count = unsafe {
             libc::recvmmsg(
                 socket.as_fd().as_raw_fd(),
@@ -95,7 +95,7 @@ impl Batch {
             let error = io::Error::last_os_error();
             return match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(0),
-                // An ICMP error for something that was never sent from here: not about receiving.
+                // An ICMP error for a datagram that this socket did not send; irrelevant to receiving.
                 io::ErrorKind::ConnectionRefused => Ok(0),
                 _ => Err(error),
             };
@@ -105,7 +105,7 @@ impl Batch {
         Ok(count)
     }
 
-    /// The kernel writes lengths into the headers, so they are set anew before each call.
+    /// The kernel overwrites the lengths in the headers, so each call sets them again.
     fn point_headers_at_buffers(&mut self) {
         let payloads = self.payloads.chunks_exact_mut(PAYLOAD);
         let buffers = payloads.zip(&mut self.controls).zip(&mut self.addresses);
@@ -125,7 +125,7 @@ impl Batch {
         }
     }
 
-    /// The datagrams of the last call, in the order of their arrival.
+    /// The datagrams of the last call, in order of arrival.
     pub fn iter(&self) -> impl Iterator<Item = Received<'_>> {
         let buffers = self.payloads.chunks_exact(PAYLOAD).zip(&self.addresses);
         self.headers.iter().zip(buffers).take(self.filled).filter_map(|(header, (payload, address))| {
@@ -140,11 +140,11 @@ impl Batch {
     }
 }
 
-/// The receive time and the drop count that the kernel put beside a datagram.
+/// The receive time and the drop count that the kernel attached to a datagram.
 fn read_control(header: &libc::msghdr) -> (Option<Timestamp>, Option<u32>) {
     let (mut received, mut dropped) = (None, None);
-    // SAFETY: the kernel filled msg_control and set msg_controllen to what it filled; CMSG_FIRSTHDR and CMSG_NXTHDR
-    // stay inside that, and each payload is read unaligned, in the size that the kernel documents for its type.
+    // SAFETY: the kernel filled msg_control and set msg_controllen to the length that it filled. CMSG_FIRSTHDR and
+    // CMSG_NXTHDR stay inside it, and each payload is read unaligned, in the size that the kernel documents for its type.
     unsafe {
         let mut message = libc::CMSG_FIRSTHDR(header);
         while let Some(control) = message.as_ref() {
@@ -167,7 +167,7 @@ fn read_control(header: &libc::msghdr) -> (Option<Timestamp>, Option<u32>) {
 fn socket_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     match i32::from(storage.ss_family) {
         libc::AF_INET => {
-            // SAFETY: the kernel says that it is a sockaddr_in, which is smaller than the storage and aligned no more.
+            // SAFETY: by its family this is a sockaddr_in, which is smaller than the storage and no more strictly aligned.
             let v4 = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in>() };
             let address = Ipv4Addr::from_bits(u32::from_be(v4.sin_addr.s_addr));
             Some(SocketAddr::new(IpAddr::V4(address), u16::from_be(v4.sin_port)))
@@ -182,16 +182,15 @@ fn socket_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
-/// The sockets of one thread.
+/// The sockets of one thread. `polled` holds only their numbers, in the same order.
 #[derive(Debug)]
 pub struct SocketSet {
     sockets: Vec<Socket>,
     polled: Vec<libc::pollfd>,
 }
 
-// Only the descriptors' numbers are in `polled`; the sockets live as long as they do.
 impl SocketSet {
-    /// These sockets, to be waited for together.
+    /// A set of these sockets.
     #[must_use]
     pub fn new(sockets: Vec<Socket>) -> Self {
         let descriptor = |socket: &Socket| socket.as_fd().as_raw_fd();
@@ -200,13 +199,13 @@ impl SocketSet {
         Self { sockets, polled }
     }
 
-    /// Waits for one more.
+    /// Adds a socket.
     pub fn add(&mut self, socket: Socket) {
         self.polled.push(libc::pollfd { fd: socket.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 });
         self.sockets.push(socket);
     }
 
-    /// Waits no longer for the one at this position, and gives it back; those behind it move up.
+    /// Removes and returns the socket at this position; later positions shift down by one.
     pub fn remove(&mut self, index: usize) -> Option<Socket> {
         (index < self.sockets.len()).then(|| {
             self.polled.remove(index);
@@ -214,23 +213,22 @@ impl SocketSet {
         })
     }
 
-    /// All of them.
+    /// All sockets.
     #[must_use]
     pub fn sockets(&self) -> &[Socket] {
         &self.sockets
     }
 
-    /// Waits until one of the sockets has something to read, or the time is over; gives those that have, with their
-    /// position in the set.
+    /// Waits until a socket is readable or the timeout expires. Returns the readable sockets with their positions.
     ///
     /// # Errors
-    /// What the kernel says; an interrupting signal ends the wait without one.
+    /// The kernel's; a signal ends the wait without an error.
     pub fn wait(&mut self, timeout: Duration) -> io::Result<impl Iterator<Item = (usize, &Socket)>> {
         let milliseconds = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         for polled in &mut self.polled {
             polled.revents = 0;
         }
-        // SAFETY: the array is as long as is said, and is borrowed exclusively until the call returns.
+        // SAFETY: pointer and length are those of the array, which is borrowed exclusively until the call returns.
         let count = unsafe { libc::poll(self.polled.as_mut_ptr(), self.polled.len() as libc::nfds_t, milliseconds) };
         if count < 0 {
             let error = io::Error::last_os_error();
@@ -249,7 +247,7 @@ pub(crate) fn ask_for_times_and_drops(socket: BorrowedFd<'_>) -> io::Result<()> 
     set_option(socket, libc::SO_RXQ_OVFL, 1)
 }
 
-/// Asks for a receive buffer beyond net.core.rmem_max, which root may; nothing changes for others.
+/// Asks for a receive buffer beyond net.core.rmem_max, which only root may have; nothing changes for other users.
 pub(crate) fn raise_receive_buffer(socket: BorrowedFd<'_>, octets: usize) {
     if let Ok(octets) = libc::c_int::try_from(octets) {
         let _ = set_option(socket, libc::SO_RCVBUFFORCE, octets);
@@ -257,7 +255,7 @@ pub(crate) fn raise_receive_buffer(socket: BorrowedFd<'_>, octets: usize) {
 }
 
 fn set_option(socket: BorrowedFd<'_>, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
-    // SAFETY: these options take an int, which is what they are given with its size.
+    // SAFETY: these options take an int, and the pointer and the size are those of one.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -343,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_tells_what_waits_and_what_was_dropped() {
+    fn a_queue_has_its_length_and_its_drops() {
         let sockets = bind("127.0.0.1:0".parse().unwrap(), 1, Steering::Source, 4096).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         assert_eq!(sockets[0].queue().unwrap().octets, 0);
@@ -364,9 +362,9 @@ mod tests {
         }
         let mut batch = Batch::new(256);
         let read = batch.receive(&sockets[0]).unwrap();
-        // Known before anything comes that tells of it.
+        // The count is known before another datagram carries it.
         assert_eq!(DropCount::of(&sockets[0]).read().unwrap(), Some(sent - read as u32));
-        sender.send_to(b"tells", sockets[0].address()).unwrap();
+        sender.send_to(b"carries the count", sockets[0].address()).unwrap();
         assert_eq!(batch.receive(&sockets[0]).unwrap(), 1);
         assert_eq!(batch.iter().next().unwrap().dropped, Some(sent - read as u32));
     }

@@ -1,4 +1,4 @@
-//! Sending: `sendmmsg`, and a source address for each datagram, so that one socket can speak for many exporters.
+//! Sending: `sendmmsg` with a source address for each datagram, so that one socket can stand for many exporters.
 #![expect(unsafe_code, reason = "sendmmsg has no safe wrapper that takes a source address for each datagram")]
 
 use std::io;
@@ -10,31 +10,31 @@ use std::ptr::null_mut;
 /// Room for IP_PKTINFO.
 const CONTROL: usize = 32;
 
-/// A socket that sends to one destination.
+/// A UDP socket with one destination.
 #[derive(Debug)]
 pub struct Sender {
     socket: UdpSocket,
 }
 
-/// A datagram to be sent.
+/// A datagram to send.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'p> {
-    /// The source address, which must be one of this machine's; `None` for the one that the kernel chooses.
+    /// The source address, which must belong to this machine; `None` for the kernel's choice.
     pub source: Option<Ipv4Addr>,
     /// The UDP payload.
     pub payload: &'p [u8],
 }
 
-/// Control messages must start aligned for `cmsghdr`.
+/// Aligned as `cmsghdr` must be.
 #[derive(Clone, Copy)]
 #[repr(align(8))]
 struct Control([u8; CONTROL]);
 
 impl Sender {
-    /// A socket for this destination, on a port that the kernel chooses.
+    /// Opens a socket for this destination, on a port that the kernel chooses.
     ///
     /// # Errors
-    /// When there is no way to the destination, or no socket to be had.
+    /// When the destination has no route, or no socket can be opened.
     pub fn new(destination: SocketAddr) -> io::Result<Self> {
         let unspecified: SocketAddr = if destination.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }
             .parse()
@@ -44,26 +44,25 @@ impl Sender {
         Ok(Self { socket })
     }
 
-    /// Where datagrams without a source of their own come from.
+    /// The source address of datagrams without their own.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    /// Sends all of them. That nobody listens at the destination is no error: datagrams are lost without a word on a
-    /// network as well.
+    /// Sends all of them. A destination without a listener is not an error: a network drops datagrams silently as well.
     ///
     /// # Errors
-    /// What the kernel says of the first that it does not take, such as that a source is not an address of this
-    /// machine; those before it are sent.
+    /// The kernel's for the first datagram that it refuses, for example because the source is not an address of this
+    /// machine; the earlier ones are sent.
     pub fn send(&self, datagrams: &[Outgoing<'_>]) -> io::Result<()> {
         let mut rest = datagrams;
         while !rest.is_empty() {
             match self.send_some(rest) {
                 Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
-                // The kernel's word on an earlier datagram; this one was not looked at.
+                // About an earlier datagram; the kernel has not tried this one.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -72,13 +71,13 @@ impl Sender {
         Ok(())
     }
 
-    /// Returns how many of them were sent, at least one.
+    /// Sends at least one datagram; returns how many.
     fn send_some(&self, datagrams: &[Outgoing<'_>]) -> io::Result<usize> {
         let mut controls = vec![Control([0; CONTROL]); datagrams.len()];
         let mut pieces: Vec<_> = datagrams
             .iter()
             .map(|datagram| libc::iovec {
-                // The kernel only reads from it.
+                // The kernel only reads it.
                 iov_base: datagram.payload.as_ptr().cast_mut().cast(),
                 iov_len: datagram.payload.len(),
             })
@@ -118,8 +117,8 @@ fn header(source: Option<Ipv4Addr>, piece: &mut libc::iovec, control: &mut Contr
     };
     let length = size_of::<libc::in_pktinfo>() as libc::c_uint;
     header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
-    // SAFETY: CMSG_SPACE and CMSG_LEN only compute; the control buffer is zeroed, aligned for cmsghdr, and has the room
-    // that msg_controllen says, so that CMSG_FIRSTHDR gives a header inside it with in_pktinfo behind it.
+    // SAFETY: CMSG_SPACE and CMSG_LEN only compute. The control buffer is zeroed, aligned for cmsghdr, and at least
+    // msg_controllen long, so CMSG_FIRSTHDR returns a header inside it with room for in_pktinfo after it.
     unsafe {
         header.msg_hdr.msg_controllen = libc::CMSG_SPACE(length) as _;
         if let Some(message) = libc::CMSG_FIRSTHDR(&raw const header.msg_hdr).as_mut() {
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_has_the_source_that_the_kernel_chooses() {
+    fn ipv6_datagrams_have_the_source_that_the_kernel_chooses() {
         let receiver = receiver("[::1]:0");
         let sender = Sender::new(receiver.local_addr().unwrap()).unwrap();
         sender.send(&[Outgoing { source: None, payload: b"six" }]).unwrap();
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_listening_is_no_error() {
+    fn a_destination_without_a_listener_is_not_an_error() {
         let taken = receiver("127.0.0.1:0");
         let sender = Sender::new(taken.local_addr().unwrap()).unwrap();
         drop(taken);

@@ -1,5 +1,5 @@
-//! Binding sockets: for each listen address one socket a thread, all on the same port (SO_REUSEPORT); or adopting those
-//! that somebody else has bound.
+//! Binding: for each listen address one socket per thread, all on the same port (SO_REUSEPORT); or adopting sockets that
+//! another process has bound.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -22,13 +22,13 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Where it is bound, with the port that the kernel chose where 0 was asked for.
+    /// The address it is bound to, with the port that the kernel chose if 0 was requested.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Whether it receives what is sent to an address. One that is bound to [::] may take IPv4 as well.
+    /// Whether it receives datagrams that are sent to an address. A socket bound to [::] may receive IPv4 as well.
     #[must_use]
     pub fn serves(&self, address: SocketAddr) -> bool {
         let takes_both = || SockRef::from(self.socket.as_ref()).only_v6().is_ok_and(|only| !only);
@@ -37,42 +37,42 @@ impl Socket {
         self.address == address || all_of_port && self.address.is_ipv6() && takes_both()
     }
 
-    /// Octets of receive buffer that the kernel granted, which may be less than was asked for.
+    /// Size of the receive buffer that the kernel granted, in octets; it may be less than requested.
     #[must_use]
     pub const fn receive_buffer(&self) -> usize {
         self.receive_buffer
     }
 
-    /// What waits in the kernel to be read, and how much of it had to be dropped.
+    /// Length of the receive queue, and drops.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's.
     pub fn queue(&self) -> io::Result<Queue> {
         queue::of(self.as_fd())
     }
 
-    /// Datagrams that a socket that was adopted had to drop before; wraps at 2^32, as [`crate::Received::dropped`] does.
+    /// Datagrams that an adopted socket dropped before it was adopted; wraps at 2^32, as [`crate::Received::dropped`].
     #[must_use]
     pub const fn dropped_before(&self) -> u32 {
         self.dropped_before
     }
 }
 
-/// How many datagrams the kernel had to drop at a socket, asked from wherever, also when nothing comes any more.
+/// Reads the drop count of a socket from any thread, also when no datagram arrives.
 #[derive(Debug)]
 pub struct DropCount(Weak<UdpSocket>);
 
 impl DropCount {
-    /// Of this socket, which it does not keep open.
+    /// The drop count of this socket, without keeping it open.
     #[must_use]
     pub fn of(socket: &Socket) -> Self {
         Self(Arc::downgrade(&socket.socket))
     }
 
-    /// Since it was opened; wraps at 2^32, as [`crate::Received::dropped`] does. `None` when it is closed.
+    /// Drops since the socket was opened; wraps at 2^32, as [`crate::Received::dropped`]. `None` once it is closed.
     ///
     /// # Errors
-    /// When the kernel does not say.
+    /// The kernel's.
     pub fn read(&self) -> io::Result<Option<u32>> {
         self.0.upgrade().map(|socket| queue::of(socket.as_fd()).map(|queue| queue.dropped)).transpose()
     }
@@ -84,21 +84,21 @@ impl AsFd for Socket {
     }
 }
 
-/// Binds `threads` sockets to one address, among which the kernel deals out datagrams.
+/// Binds `threads` sockets to one address; the kernel distributes datagrams among them.
 ///
 /// # Errors
-/// When the address cannot be bound. An address that another program has bound is refused, although SO_REUSEPORT alone
-/// would let both share it and each lose half of the traffic.
+/// When the address cannot be bound. An address that another program has bound is refused: SO_REUSEPORT alone would let
+/// both share it, and each would lose half of the traffic.
 pub fn bind(address: SocketAddr, threads: usize, steering: Steering, receive_buffer: usize) -> io::Result<Vec<Socket>> {
-    // Without SO_REUSEPORT: fails when somebody else is there, whoever set what options.
+    // Without SO_REUSEPORT this fails when the port is in use, whatever options the other socket has.
     if address.port() != 0 {
         try_bind(address)?;
     }
     bind_beside(address, threads, steering, receive_buffer)
 }
 
-/// As [`bind`], where this process has sockets of an overlapping address (the same port of one address and of all) that
-/// it is about to close. Does not notice when another program of the same user is there.
+/// As [`bind`], for an address that overlaps with sockets of this process that are about to close (the same port of one
+/// address and of the unspecified one). Does not detect another program of the same user on that port.
 ///
 /// # Errors
 /// When the address cannot be bound.
@@ -120,7 +120,7 @@ pub fn bind_beside(
     Ok(sockets)
 }
 
-/// Whether an address could be bound now; it is not kept.
+/// Checks that an address can be bound now, and releases it again.
 ///
 /// # Errors
 /// When it cannot be bound.
@@ -128,8 +128,8 @@ pub fn try_bind(address: SocketAddr) -> io::Result<()> {
     open(address, false).map(drop)
 }
 
-/// Takes over sockets that are bound to one address, with all that waits in them. Several of them are a group of
-/// SO_REUSEPORT, in the order in which they were bound.
+/// Adopts sockets that are bound to one address, with the datagrams in their queues. Several sockets form a
+/// SO_REUSEPORT group, in the order in which they were bound.
 ///
 /// # Errors
 /// When the kernel refuses an option.
@@ -149,7 +149,7 @@ fn bind_one(address: SocketAddr, receive_buffer: usize) -> io::Result<Socket> {
 fn prepare(socket: UdpSocket, receive_buffer: usize) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     let reference = SockRef::from(&socket);
-    // The kernel caps this at net.core.rmem_max without saying so; root may exceed the cap.
+    // The kernel silently caps this at net.core.rmem_max; root may exceed the cap.
     reference.set_recv_buffer_size(receive_buffer)?;
     receive::raise_receive_buffer(socket.as_fd(), receive_buffer);
     receive::ask_for_times_and_drops(socket.as_fd())?;
@@ -163,7 +163,7 @@ fn prepare(socket: UdpSocket, receive_buffer: usize) -> io::Result<Socket> {
 fn open(address: SocketAddr, share: bool) -> io::Result<UdpSocket> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
-        // So that 0.0.0.0 and [::] can both be bound, and an IPv4 exporter never shows as an IPv6 address.
+        // So that 0.0.0.0 and [::] can both be bound, and an IPv4 exporter never appears as an IPv6 address.
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_port(share)?;

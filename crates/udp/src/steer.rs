@@ -1,6 +1,6 @@
-//! Which of the sockets of one address gets a datagram: a program of three instructions that the kernel runs for each.
-//! The kernel's own choice hashes addresses and ports: an exporter that sends from two ports would be spread over two
-//! threads whatever it sends, one that sends from a single port never.
+//! Which socket of an address gets a datagram: a program of three instructions that the kernel runs for each datagram.
+//! The kernel's own choice hashes addresses and ports: it would spread an exporter over as many threads as it has ports,
+//! whatever the configuration asks for.
 #![expect(unsafe_code, reason = "SO_ATTACH_REUSEPORT_CBPF has no safe wrapper")]
 
 use std::io;
@@ -12,21 +12,21 @@ const NETWORK_HEADER: u32 = -0x0010_0000_i32 as u32;
 const IPV4_SOURCE: u32 = 12;
 const IPV6_SOURCE_END: u32 = 8 + 12;
 
-/// A random number, as if it stood in the packet (linux/filter.h: SKF_AD_OFF, SKF_AD_RANDOM).
+/// A random number, read like a field of the packet (linux/filter.h: SKF_AD_OFF, SKF_AD_RANDOM).
 const RANDOM: u32 = (-0x1000_i32 + 56) as u32;
 
-/// How datagrams are dealt out to the sockets of one address.
+/// How datagrams are distributed among the sockets of one address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Steering {
-    /// All datagrams of one source address go to the same socket, so that one thread reads them in their order.
+    /// All datagrams of a source address go to the same socket, so that one thread reads them in order.
     #[default]
     Source,
-    /// Each datagram goes to any socket, so that all threads share the load of a single source. They overtake each other.
+    /// Each datagram goes to a random socket, so that all threads share the load of a single source, out of order.
     Spread,
 }
 
-/// Attaches a program to a group of sockets that takes the last 32 bits of the source address, or a random number, modulo
-/// the number of sockets. Needs no capability (socket(7), SO_ATTACH_REUSEPORT_CBPF).
+/// Attaches a program to a group of sockets that returns the last 32 bits of the source address, or a random number,
+/// modulo the number of sockets. Needs no capability (socket(7), SO_ATTACH_REUSEPORT_CBPF).
 pub(crate) fn steer(socket: BorrowedFd<'_>, steering: Steering, ipv6: bool, sockets: usize) -> io::Result<()> {
     let offset = match steering {
         Steering::Source if ipv6 => NETWORK_HEADER + IPV6_SOURCE_END,
@@ -41,8 +41,8 @@ pub(crate) fn steer(socket: BorrowedFd<'_>, steering: Steering, ipv6: bool, sock
         instruction(libc::BPF_RET | libc::BPF_A, 0),
     ];
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: the option takes a sock_fprog, which is what it is given with its size; the kernel copies the program
-    // before the call returns, and both outlive the call.
+    // SAFETY: the option takes a sock_fprog, and pointer and size are those of one. The kernel copies the program before
+    // the call returns, and both outlive the call.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
