@@ -1,20 +1,20 @@
-//! How the C library's allocator gives memory back.
+//! Makes glibc's allocator return free memory to the kernel.
 //!
-//! glibc maps large pieces of memory on their own and unmaps them when they are freed, but only until it has seen that once:
-//! from then on pieces up to that size (at most 32 MiB) come from its heaps, and twice as much may stay there unused. Each
-//! flush takes and frees as much as all quiet exporters are worth, so a collector of many would hold it for ever
-//! (docs/decisions/0005-bench.md has the figures). Other C libraries have no such setting and are left as they are.
+//! glibc maps a large allocation on its own and unmaps it when it is freed, but only the first time: afterwards
+//! allocations up to that size (at most 32 MiB) come from its heaps, and twice as much may stay there unused. Each flush
+//! allocates and frees memory for all quiet exporters, so a collector with many exporters would keep that memory for ever
+//! (docs/decisions/0005-bench.md has the figures). Other C libraries have no such setting.
 
-/// A piece of memory of so many octets is mapped on its own, and so many may stay unused at the end of a heap: what glibc
-/// begins with.
+/// Allocations of at least this many octets are mapped on their own, and at most this many stay unused at the end of a
+/// heap. glibc's initial value.
 #[cfg(target_env = "gnu")]
 const LARGE: libc::c_int = 128 << 10;
 
-/// Has the allocator give back what is free, now and ever after. To be called once, when the process starts.
-pub fn give_back_what_is_free() {
+/// Makes the allocator return free memory from now on. Call it once, when the process starts.
+pub fn return_free_memory() {
     #[cfg(target_env = "gnu")]
-    #[expect(unsafe_code, reason = "the C library offers it in no other way")]
-    // SAFETY: mallopt takes numbers and locks what it changes. A value that it refuses changes nothing.
+    #[expect(unsafe_code, reason = "mallopt has no safe wrapper")]
+    // SAFETY: mallopt takes numbers and locks the state that it changes. A value that it refuses changes nothing.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
         libc::mallopt(libc::M_TRIM_THRESHOLD, LARGE);
@@ -35,16 +35,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_large_once_is_given_back_ever_after() {
-        super::give_back_what_is_free();
+    fn large_allocations_are_returned_after_the_first_one_too() {
+        super::return_free_memory();
         drop(black_box(vec![1_u8; 24 * MIB]));
         let before = resident();
         let pieces: Vec<_> = (0..32).map(|_| black_box(vec![1_u8; MIB])).collect();
-        let behind = black_box(vec![1_u8; 1000]);
+        let after_them = black_box(vec![1_u8; 1000]);
         let held = resident();
         drop(pieces);
         let after = resident();
-        drop(behind);
+        drop(after_them);
         assert!(held >= before + 30 * MIB, "{before} {held}");
         assert!(after <= before + 2 * MIB, "{before} {after}");
     }

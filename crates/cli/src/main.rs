@@ -37,7 +37,7 @@ struct Arguments {
 }
 
 fn main() -> process::ExitCode {
-    allocator::give_back_what_is_free();
+    allocator::return_free_memory();
     let Arguments { config, command } = Arguments::parse();
     log::to_standard_error();
     let code = match command.unwrap_or(Command::Serve).run(config.as_deref()) {
