@@ -9,13 +9,6 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The folder of the captures, when it is there.
-fn corpus() -> Option<PathBuf> {
-    let folder = std::env::var_os("NETFLOW_CORPUS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/captures"), PathBuf::from);
-    folder.join("index.json").is_file().then_some(folder)
-}
-
 /// All expectation files, sorted.
 fn expectations(corpus: &Path) -> Vec<PathBuf> {
     let sources = fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
@@ -97,10 +90,7 @@ fn numbered(value: &Value) -> BTreeMap<String, Value> {
 
 #[test]
 fn every_capture_decodes_to_the_expected_totals() {
-    let Some(corpus) = corpus() else {
-        println!("NOT TESTED: the captures are not here; set NETFLOW_CORPUS to their folder");
-        return;
-    };
+    let Some(corpus) = testing::captures() else { return };
     let mut by_version: BTreeMap<String, (u32, u32)> = BTreeMap::new();
     let mut wrong = Vec::new();
     for path in expectations(&corpus) {

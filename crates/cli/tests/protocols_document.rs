@@ -114,11 +114,6 @@ fn tests(folder: &Path, names: &mut BTreeSet<String>) {
     }
 }
 
-fn corpus() -> Option<PathBuf> {
-    let folder = std::env::var_os("NETFLOW_CORPUS").map_or_else(|| root().join("../shared/captures"), PathBuf::from);
-    folder.join("index.json").is_file().then_some(folder)
-}
-
 /// What is wrong with the captures of a cell.
 fn faults_of_captures(corpus: &Path, cell: &Cell, captures: &[&str]) -> Vec<String> {
     let mut faults = Vec::new();
@@ -153,10 +148,7 @@ fn every_cell_of_the_document_has_a_capture_or_a_test() {
             tests(folder, &mut names);
         }
     }
-    let corpus = corpus();
-    if corpus.is_none() {
-        println!("NOT TESTED: whether the captures exist; set NETFLOW_CORPUS to their folder");
-    }
+    let corpus = testing::captures();
     let mut faults = Vec::new();
     for cell in &cells {
         let (captures, tests) = (evidence(cell, "capture:"), evidence(cell, "test:"));

@@ -1,8 +1,5 @@
 //! The decoder against captures of other people's exporters. Each capture has a file of expected numbers that up to
 //! six independent decoders agreed on; records, sums, templates, sequence breaks and every flow are compared.
-//!
-//! The captures are not part of the repository: `NETFLOW_CORPUS` says where they are, else they are looked for beside
-//! the workspace.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -13,17 +10,6 @@ use std::path::{Path, PathBuf};
 use flow::Timestamp;
 use serde_json::{Value as Json, json};
 use wire::{Datagram, Decoded, ElementId, FieldName, Record, RecordKind, Session, SessionLimits, Value};
-
-/// The captures, or `None` with a word about it when they are not there.
-fn corpus() -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/captures");
-    let path = std::env::var_os("NETFLOW_CORPUS").map_or_else(|| PathBuf::from(beside), PathBuf::from);
-    if path.is_dir() {
-        return Some(path);
-    }
-    eprintln!("NOT RUN: the captures are not at {}; set NETFLOW_CORPUS", path.display());
-    None
-}
 
 /// Captures whose every export datagram is NetFlow or IPFIX, with what is expected of them.
 fn cases(corpus: &Path) -> Vec<(String, PathBuf, Json)> {
@@ -355,7 +341,7 @@ fn streams(outcome: &mut Outcome, sessions: &BTreeMap<std::net::IpAddr, Session>
 
 #[test]
 fn every_netflow_and_ipfix_capture_decodes_to_the_expected_numbers_and_flows() {
-    let Some(corpus) = corpus() else { return };
+    let Some(corpus) = testing::captures() else { return };
     let cases = cases(&corpus);
     assert!(cases.len() > 100, "the corpus has {} cases only", cases.len());
     let mut table = String::new();

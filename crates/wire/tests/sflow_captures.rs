@@ -1,8 +1,5 @@
 //! Every sFlow capture of the corpus against its expectation: samples and records by kind, lengths plain and scaled,
 //! each flow with what its fields say, sequence numbers, and where decoding breaks.
-//!
-//! The captures are not part of this repository: `NETFLOW_CORPUS` says where they are, else `shared/captures` beside
-//! the workspace is looked for.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -19,7 +16,7 @@ use wire::{Datagram, Decoded, FieldName, Record, RecordKind, Value};
 
 #[test]
 fn every_sflow_capture_gives_what_its_expectation_says() {
-    let Some(corpus) = corpus() else { return };
+    let Some(corpus) = testing::captures() else { return };
     let mut compared = 0;
     for (path, expected) in expectations(&corpus) {
         let decoded = Summary::of(&path.with_file_name(expected["capture"].as_str().unwrap()));
@@ -64,7 +61,7 @@ const AKVORADO: [(&str, &str); 16] = [
 
 #[test]
 fn akvorado_sees_the_same_in_its_captures() {
-    let Some(corpus) = corpus() else { return };
+    let Some(corpus) = testing::captures() else { return };
     let mut compared = 0;
     for (path, expected) in expectations(&corpus) {
         let goldens = expected["golden"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
@@ -102,16 +99,6 @@ fn compare_with_akvorado(flow: &FlowRecord, fields: &BTreeMap<String, Json>, sai
         let path = path.as_str().unwrap().trim_start_matches("[]uint32{").trim_end_matches('}');
         assert_eq!(path.rsplit(", ").next().unwrap(), flow.destination_as.to_string());
     }
-}
-
-fn corpus() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/captures");
-    let corpus = std::env::var_os("NETFLOW_CORPUS").map_or(beside, PathBuf::from);
-    if corpus.is_dir() {
-        return Some(corpus);
-    }
-    println!("NOT TESTED: needs the capture corpus; set NETFLOW_CORPUS to its folder");
-    None
 }
 
 /// The expectations that speak of sFlow, with where they are.

@@ -1,23 +1,13 @@
 //! The third-party captures: each holds as many UDP datagrams as its expectation file says.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use capture::Capture;
 
-/// The folder of the captures, when it is there.
-fn corpus() -> Option<PathBuf> {
-    let folder = std::env::var_os("NETFLOW_CORPUS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/captures"), PathBuf::from);
-    folder.join("index.json").is_file().then_some(folder)
-}
-
 #[test]
 fn every_capture_of_the_corpus_holds_the_expected_number_of_datagrams() {
-    let Some(corpus) = corpus() else {
-        println!("NOT TESTED: the captures are not here; set NETFLOW_CORPUS to their folder");
-        return;
-    };
+    let Some(corpus) = testing::captures() else { return };
     let mut captures = 0;
     let mut wrong = Vec::new();
     for source in fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {

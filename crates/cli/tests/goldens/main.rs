@@ -7,7 +7,7 @@
 //! - a file for each shape of golden, which only reads it
 //!
 //! Numbers of flows, sums and sequences are compared in `decode_captures.rs`; the fields of `flows` of the expectations
-//! in the tests of `wire`. The captures are not part of the repository: `NETFLOW_CORPUS` says where they are.
+//! in the tests of `wire`.
 #![cfg(test)]
 
 mod akvorado;
@@ -58,13 +58,6 @@ const SHAPES: &[(&str, Source, Reader)] = &[
     (".expected.json", Source::Expectation, expectation::compare),
 ];
 
-/// The folder of the captures, when it is there.
-fn corpus() -> Option<PathBuf> {
-    let folder = std::env::var_os("NETFLOW_CORPUS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/captures"), PathBuf::from);
-    folder.join("index.json").is_file().then_some(folder)
-}
-
 /// Everything that somebody expects, as (shape, case, file), sorted.
 fn goldens(corpus: &Path) -> Vec<(&'static (&'static str, Source, Reader), String, PathBuf)> {
     let mut goldens = Vec::new();
@@ -85,10 +78,7 @@ fn goldens(corpus: &Path) -> Vec<(&'static (&'static str, Source, Reader), Strin
 
 #[test]
 fn every_field_of_every_record_is_what_others_say() {
-    let Some(corpus) = corpus() else {
-        println!("NOT TESTED: the captures are not here; set NETFLOW_CORPUS to their folder");
-        return;
-    };
+    let Some(corpus) = testing::captures() else { return };
     let mut comparison = Comparison::default();
     for ((_, source, compare), case, file) in goldens(&corpus) {
         let golden = fs::read_to_string(file).unwrap();

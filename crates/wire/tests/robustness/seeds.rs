@@ -1,10 +1,7 @@
-//! What the bodies start from: datagrams made here, and those of the captures where they are at hand.
-//!
-//! The captures are not part of the repository: `NETFLOW_CORPUS` says where they are, else they are looked for beside
-//! the workspace. Without them what is made here has to do.
+//! The datagrams that the bodies start from: made here, and those of the captures (`testing::captures`) if there are any.
 
 use std::net::SocketAddrV4;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use capture::Capture;
 use flow::{Exporter, Timestamp};
@@ -41,15 +38,9 @@ pub fn conversations() -> Vec<Conversation> {
     conversations
 }
 
-/// The capture files of the corpus, in a fixed order; none, with a word about it, when it is absent.
+/// The third-party capture files, in a fixed order.
 fn captures() -> Vec<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("shared/captures"));
-    let corpus = match std::env::var_os("NETFLOW_CORPUS") {
-        Some(path) => Some(PathBuf::from(path)),
-        None => beside.into_iter().find(|path| path.is_dir()),
-    };
-    let Some(sources) = corpus.and_then(|corpus| std::fs::read_dir(corpus).ok()) else {
-        eprintln!("The captures are not at hand, only made-up datagrams are: set NETFLOW_CORPUS");
+    let Some(sources) = testing::captures().and_then(|folder| std::fs::read_dir(folder).ok()) else {
         return Vec::new();
     };
     let folders = sources.filter_map(|source| std::fs::read_dir(source.ok()?.path()).ok());
