@@ -1,12 +1,14 @@
 //! State that another version of the program wrote: older state is taken over whole, newer state is refused untouched.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use crate::collector::Collector;
+use crate::collector::{Collector, PATIENCE};
 
 /// Makes the state file of a data directory from SQL.
 fn restore(directory: &Path, sql: &Path) {
@@ -67,6 +69,73 @@ fn state_of_the_first_version_is_taken_over_whole() {
     let output =
         Command::new("sqlite3").arg(directory.path().join("data/netflow.sqlite")).arg(identity).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "4866ee8fbd72a805|2");
+}
+
+/// What the program of commit ec7cbeb left behind: `tests/fixtures/state-before-0.1/README.md`.
+const BEFORE_0_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/state-before-0.1");
+
+/// A data directory with that state.
+fn before_0_1() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    fs::create_dir_all(data.join("journal")).unwrap();
+    fs::copy(Path::new(BEFORE_0_1).join("netflow.sqlite"), data.join("netflow.sqlite")).unwrap();
+    for segment in fs::read_dir(Path::new(BEFORE_0_1).join("journal")).unwrap() {
+        let segment = segment.unwrap();
+        fs::copy(segment.path(), data.join("journal").join(segment.file_name())).unwrap();
+    }
+    directory
+}
+
+/// What has to be counted in 2026: sender, prefix, direction, name, `[bytes, pkts, flows]`.
+fn expected_before_0_1() -> Map<String, Value> {
+    let text = fs::read(Path::new(BEFORE_0_1).join("expected.json")).unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
+/// The names of all directions, each once.
+fn names_of(directions: &Value) -> BTreeSet<&String> {
+    directions.as_object().unwrap().values().flat_map(|names| names.as_object().unwrap().keys()).collect()
+}
+
+/// What a collector answers for every name that is expected, in the same shape.
+fn counted_in_2026(collector: &Collector, expected: &Map<String, Value>) -> Map<String, Value> {
+    let mut counted = Map::new();
+    for (sender, prefixes) in expected {
+        let question: Map<String, Value> = (prefixes.as_object().unwrap().iter())
+            .map(|(prefix, directions)| (prefix.clone(), json!({ "years": [{ "2026": names_of(directions) }] })))
+            .collect();
+        let answer = collector.rest("POST", &format!("/stats/{sender}"), &Value::Object(question).to_string());
+        for (prefix, periods) in answer.as_object().unwrap() {
+            for row in periods["years"][0]["2026"].as_array().unwrap_or_else(|| panic!("{answer}")) {
+                let (direction, name) = (row["direction"].as_str().unwrap(), row["name"].as_str().unwrap());
+                let sender = counted.entry(sender).or_insert_with(|| json!({}));
+                sender[prefix][direction][name] = json!([row["bytes"], row["pkts"], row["flows"]]);
+            }
+        }
+    }
+    counted
+}
+
+/// Asks until everything that is expected is counted, or patience ends: the journal is flushed a moment after the start.
+fn all_is_counted(collector: &Collector, expected: &Map<String, Value>) {
+    let end = Instant::now() + PATIENCE;
+    while counted_in_2026(collector, expected) != *expected && Instant::now() < end {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    assert_eq!(counted_in_2026(collector, expected), *expected, "{}", collector.log());
+}
+
+#[test]
+fn state_and_journal_from_before_0_1_are_counted_to_the_byte() {
+    let expected = expected_before_0_1();
+    let collector = Collector::start_in(before_0_1());
+    all_is_counted(&collector, &expected);
+    // And again from what it has written itself, beside the old blocks.
+    let (directory, _) = collector.terminate();
+    let (checked, code) = netflow(directory.path(), &["store", "check"]);
+    assert_eq!(code, Some(0), "{checked}");
+    all_is_counted(&Collector::start_in(directory), &expected);
 }
 
 #[test]
