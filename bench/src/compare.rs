@@ -1,4 +1,4 @@
-//! Side by side: every program gets the same load, one after the other, in several rounds.
+//! The comparison: every program gets the same load, one after the other, in several rounds.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -7,76 +7,76 @@ use clap::Args;
 use flow::{Prefix, Protocol};
 use generator::{Generator, Load, Pace, Traffic};
 
-use crate::bar::Bar;
 use crate::program::{Netflow, Nfacctd, Nfcapd, Program, ReceiveOnly};
 use crate::run::{Outcome, run};
 use crate::table::{Row, print_table};
+use crate::target::Target;
 
-/// What is compared, and for how long.
+/// Arguments of `bench compare`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
     /// Protocols, one table each
     #[arg(long, value_delimiter = ',', default_value = "v5,v9,ipfix")]
     protocols: Vec<String>,
-    /// Only programs whose name contains one of these
+    /// Only programs with one of these strings in their name
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Only the programs that bars are about
+    /// Only the programs that have targets
     #[arg(long)]
     brief: bool,
-    /// How often everything is measured; figures are medians, with the spread
+    /// Number of rounds; figures are medians, with minimum and maximum
     #[arg(long, default_value_t = 2)]
     rounds: usize,
-    /// Flows a second at which processor time is measured; nfacctd gets what it takes
+    /// Flows a second at which processor time is measured; less for nfacctd, which cannot keep up
     #[arg(long, default_value_t = 300_000)]
     rate: u64,
-    /// Seconds of load for processor time; 0 does not measure it
+    /// Seconds of load to measure processor time; 0 skips this
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
-    /// Seconds of load in each step of the search for the highest rate; 0 does not search
+    /// Seconds of load in each step of the search for the highest rate; 0 skips the search
     #[arg(long, default_value_t = 2.0)]
     search_seconds: f64,
-    /// Distinct addresses inside the monitored prefixes, and as many outside
+    /// Distinct addresses inside the monitored prefixes, and the same number outside
     #[arg(long, default_value_t = 50_000)]
     addresses: u32,
-    /// How many exporters send, from 127.0.0.1 on
+    /// Number of exporters, with addresses from 127.0.0.1 upwards
     #[arg(long, default_value_t = 1)]
     exporters: u32,
-    /// Share of flows that come from random addresses and ports, as in an attack; each flow is then a new one
+    /// Percentage of flows from random addresses and ports, as in an attack; no flow is then repeated
     #[arg(long, value_name = "PERCENT", default_value_t = 0)]
     random: u8,
 }
 
-/// The names of the programs that bars are about.
+/// The names of the programs that have targets.
 const OURS: &str = "netflow";
 const WITH_JOURNAL: &str = "netflow, journal on";
 const NFCAPD: &str = "nfcapd";
 const NFACCTD: &str = "nfacctd, one key";
 
-/// Steps of a search: each halves what is not known.
+/// Steps of the binary search.
 const STEPS: usize = 5;
-/// How often a rate may turn out not to hold after all, before the program is said to have none.
+/// Attempts to confirm a rate, each slower than the one before, before none is reported.
 const CONFIRMATIONS: usize = 4;
 
-/// Three prefixes next to each other: each flow is in one of them.
+/// Three separate prefixes: each flow is in one of them.
 pub(crate) fn three_prefixes() -> Vec<Prefix> {
     ["10.0.0.0/16", "10.1.0.0/16", "10.2.0.0/16"].iter().filter_map(|prefix| prefix.parse().ok()).collect()
 }
 
-/// The load that all get.
+/// The load that all programs get.
 pub(crate) fn load(protocol: Protocol, addresses: u32, exporters: u32, random: u8) -> Load {
     let traffic = Traffic { prefixes: three_prefixes(), addresses, random_percent: random, ..Traffic::default() };
     let repeat = (random == 0).then_some(addresses.saturating_mul(2).max(100_000));
     Load { protocol, traffic, repeat, exporters, first_source: Some(Ipv4Addr::LOCALHOST), ..Load::default() }
 }
 
-/// Ours, as it is compared: a journal that is full at once is as good as none.
+/// Our collector without a journal: one of 1 MiB, which is full immediately.
 pub(crate) fn netflow() -> Netflow {
     let settings = vec![("NETFLOW__JOURNAL__MAX_BYTES", "1MiB".into())];
     Netflow { variant: "", prefixes: three_prefixes(), once: 3, settings }
 }
 
-/// The same with the journal that it has by default.
+/// Our collector with the default journal.
 pub(crate) fn netflow_with_journal() -> Netflow {
     Netflow { variant: ", journal on", settings: Vec::new(), ..netflow() }
 }
@@ -100,10 +100,10 @@ fn programs(only: &[String], brief: bool) -> Vec<Box<dyn Program>> {
     all.into_iter().filter(|program| wanted(program.name())).collect()
 }
 
-/// Prints a table for each protocol, and how we stand to the others. Fails when what a program counted at the moderate rate
-/// was not what was sent.
-pub(crate) fn compare(arguments: &Arguments) -> anyhow::Result<Vec<Bar>> {
-    let (mut wrong, mut bars) = (Vec::new(), Vec::new());
+/// Prints a table for each protocol and returns the ratios to the other programs. Fails if a program did not count at
+/// the moderate rate what was sent.
+pub(crate) fn compare(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
+    let (mut wrong, mut targets) = (Vec::new(), Vec::new());
     for protocol in &arguments.protocols {
         let protocol = match protocol.as_str() {
             "v5" => Protocol::NetflowV5,
@@ -125,36 +125,36 @@ pub(crate) fn compare(arguments: &Arguments) -> anyhow::Result<Vec<Bar>> {
             arguments.addresses, arguments.rounds
         );
         print_table(&rows);
-        bars.extend(bars_of(protocol, &rows));
+        targets.extend(targets_of(protocol, &rows));
         wrong.extend(rows.iter().filter(|row| row.is_wrong()).map(|row| format!("{} of {protocol}", row.name())));
     }
     anyhow::ensure!(wrong.is_empty(), "totals are wrong: {}", wrong.join(", "));
-    Ok(bars)
+    Ok(targets)
 }
 
-/// How we stand to the others, as far as they were measured.
-fn bars_of(protocol: Protocol, rows: &[Row]) -> Vec<Bar> {
+/// The ratios of our collector to the others, as far as they were measured.
+fn targets_of(protocol: Protocol, rows: &[Row]) -> Vec<Target> {
     let ratio = |of: fn(&Row) -> Option<f64>, ours: &str, other: &str| {
         let figure = |name: &str| rows.iter().find(|row| row.name() == name).and_then(of);
         Some(figure(ours)? / figure(other)?)
     };
-    let cost: fn(&Row) -> Option<f64> = |row| row.cost().map(|cost| cost.middle);
-    let rate: fn(&Row) -> Option<f64> = |row| row.rate().map(|rate| rate.middle).filter(|rate| *rate > 0.0);
+    let cost: fn(&Row) -> Option<f64> = |row| row.cost().map(|cost| cost.median);
+    let rate: fn(&Row) -> Option<f64> = |row| row.rate().map(|rate| rate.median).filter(|rate| *rate > 0.0);
     let allowed = if protocol == Protocol::NetflowV5 { 1.5 } else { 1.0 };
     let at_most = |what: &str, measured: Option<f64>, most| {
-        measured.map(|it| Bar::at_most(format!("{protocol}: {what}"), it, most, "times"))
+        measured.map(|it| Target::at_most(format!("{protocol}: {what}"), it, most, "times"))
     };
     let at_least = |what: &str, measured: Option<f64>, least| {
-        measured.map(|it| Bar::at_least(format!("{protocol}: {what}"), it, least, "times"))
+        measured.map(|it| Target::at_least(format!("{protocol}: {what}"), it, least, "times"))
     };
-    let bars = [
-        at_most("processor time, of nfcapd's", ratio(cost, OURS, NFCAPD), allowed),
-        at_most("processor time, of nfacctd's with one key", ratio(cost, OURS, NFACCTD), 0.1),
-        at_most("processor time with the journal, of that without", ratio(cost, WITH_JOURNAL, OURS), 1.3),
-        at_least("highest rate without loss, of nfcapd's", ratio(rate, OURS, NFCAPD), 1.0),
-        at_least("highest rate without loss, of nfacctd's with one key", ratio(rate, OURS, NFACCTD), 5.0),
+    let targets = [
+        at_most("processor time / nfcapd's", ratio(cost, OURS, NFCAPD), allowed),
+        at_most("processor time / nfacctd's with one key", ratio(cost, OURS, NFACCTD), 0.1),
+        at_most("processor time with / without journal", ratio(cost, WITH_JOURNAL, OURS), 1.3),
+        at_least("highest rate without loss / nfcapd's", ratio(rate, OURS, NFCAPD), 1.0),
+        at_least("highest rate without loss / nfacctd's with one key", ratio(rate, OURS, NFACCTD), 5.0),
     ];
-    bars.into_iter().flatten().collect()
+    targets.into_iter().flatten().collect()
 }
 
 fn measure(program: &dyn Program, generator: &Generator, arguments: &Arguments, row: &mut Row) -> anyhow::Result<()> {
@@ -169,7 +169,7 @@ fn measure(program: &dyn Program, generator: &Generator, arguments: &Arguments, 
     Ok(())
 }
 
-/// The highest rate at which nothing is lost, as it was offered; `None` when none was found.
+/// The run at the highest rate without loss; `None` if no such rate was found.
 fn highest(program: &dyn Program, generator: &Generator, duration: Duration) -> anyhow::Result<Option<Outcome>> {
     let at = |rate: Option<f64>| {
         let pace = Pace { rate: rate.map(|rate| rate as u64), duration: Some(duration), flows: None };
@@ -178,7 +178,7 @@ fn highest(program: &dyn Program, generator: &Generator, duration: Duration) -> 
         eprintln!("  {:>12.0} flows/s: {:.3} % counted, {} dropped", offered, 100.0 * share, outcome.drops);
         anyhow::Ok(outcome)
     };
-    // As fast as it can be sent: what is counted then is near what the program can do.
+    // First as fast as possible: what is counted then is near the limit of the program.
     let flood = at(None)?;
     if flood.is_right() {
         return Ok(Some(flood));
@@ -196,7 +196,7 @@ fn highest(program: &dyn Program, generator: &Generator, duration: Duration) -> 
             high = middle;
         }
     }
-    // A single lucky run is no rate.
+    // A single lucky run does not prove a rate: confirm it.
     for _ in 0..CONFIRMATIONS {
         let outcome = at(Some(low))?;
         if outcome.is_right() {

@@ -1,4 +1,4 @@
-//! What a flow costs when there are more addresses, and more exporters.
+//! Processor time a flow with increasing numbers of addresses and exporters.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use clap::Args;
 use flow::Protocol;
 use generator::{Generator, Pace};
 
-use crate::bar::Bar;
 use crate::compare::{load, netflow};
 use crate::run::run;
+use crate::target::Target;
 
-/// How long it is measured.
+/// Arguments of `bench growth`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
     /// Flows a second
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     /// Seconds of load for each figure
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// How often each is measured; the least counts, because whatever else runs can only add
+    /// Measurements of each figure; the minimum is used, because other load can only add to it
     #[arg(long, default_value_t = 2)]
     rounds: usize,
 }
@@ -29,21 +29,21 @@ const ADDRESSES: [u32; 3] = [1000, 50_000, 1_000_000];
 /// Exporters, with 50,000 addresses.
 const EXPORTERS: [u32; 3] = [1, 100, 10_000];
 
-/// Prints the cost of each step.
-pub(crate) fn growth(arguments: &Arguments) -> anyhow::Result<Vec<Bar>> {
+/// Measures each step and returns the cost.
+pub(crate) fn growth(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
     let addresses = costs(arguments, &ADDRESSES.map(|addresses| (addresses, 1)))?;
     let exporters = costs(arguments, &EXPORTERS.map(|exporters| (50_000, exporters)))?;
-    let mut bars = Vec::new();
+    let mut targets = Vec::new();
     for (count, cost) in ADDRESSES.iter().zip(&addresses) {
-        bars.push(Bar::told(format!("processor time a flow, {count} addresses"), cost * 1e3, "ns"));
+        targets.push(Target::figure(format!("processor time a flow, {count} addresses"), cost * 1e3, "ns"));
     }
     for (count, cost) in EXPORTERS.iter().zip(&exporters) {
-        bars.push(Bar::told(format!("processor time a flow, {count} exporters"), cost * 1e3, "ns"));
+        targets.push(Target::figure(format!("processor time a flow, {count} exporters"), cost * 1e3, "ns"));
     }
     let grown = |costs: &[f64]| costs.last().zip(costs.first()).map_or(f64::NAN, |(last, first)| last / first);
-    bars.push(Bar::at_most("cost from 1,000 to 1,000,000 addresses", grown(&addresses), 2.0, "times"));
-    bars.push(Bar::at_most("cost from 1 to 10,000 exporters", grown(&exporters), 2.0, "times"));
-    Ok(bars)
+    targets.push(Target::at_most("cost from 1,000 to 1,000,000 addresses", grown(&addresses), 2.0, "times"));
+    targets.push(Target::at_most("cost from 1 to 10,000 exporters", grown(&exporters), 2.0, "times"));
+    Ok(targets)
 }
 
 /// Processor seconds for a million flows, for each number of addresses and exporters.

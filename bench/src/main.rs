@@ -1,84 +1,84 @@
-//! `bench`: this collector and others on the same load, one after the other, in the same run, on one machine; and this one
-//! alone in hard places. Whatever is counted is compared with what the generator says it sent; a drop counter alone does not
-//! tell what a program lost.
+//! `bench` measures this collector and others with the same load, one after the other, in the same run, on one machine.
+//! It also measures this collector alone in stress scenarios. It always compares what was counted with what the
+//! generator sent, because a drop counter alone does not show what a program lost.
 //!
-//! | file | what lives there |
+//! | file | content |
 //! | --- | --- |
-//! | `program` | the programs: how each is started, tuned, asked for its totals |
-//! | `process` | what a program has used, and its end |
-//! | `run` | one load at one program |
-//! | `compare` | all programs, in rounds, at a moderate rate and at the highest without loss |
-//! | `stage` | this collector alone, with a load |
-//! | `growth`, `attack`, `exporters`, `overload`, `idle`, `steering` | the hard places |
-//! | `bar` | what was asked for and what was measured |
-//! | `table` | the table |
+//! | `program` | the programs: how each is started, tuned and queried for its totals |
+//! | `process` | the resources that a program has used, and how it is stopped |
+//! | `run` | one load sent to one program |
+//! | `compare` | all programs, in rounds, at a moderate rate and at the highest rate without loss |
+//! | `loaded_collector` | this collector alone, with a load |
+//! | `growth`, `attack`, `exporters`, `overload`, `idle`, `steering` | the stress scenarios |
+//! | `target` | targets and results |
+//! | `table` | the table of programs |
 
 mod attack;
-mod bar;
 mod compare;
 mod exporters;
 mod growth;
 mod idle;
+mod loaded_collector;
 mod overload;
 mod process;
 mod program;
 mod run;
-mod stage;
 mod steering;
 mod table;
+mod target;
 
 use std::path::PathBuf;
 
 use clap::{Args, FromArgMatches, Parser, Subcommand};
 
-use bar::{Bar, print_bars};
+use target::{Target, print_targets};
 
-/// Measures this collector, alone and beside others
+/// Measures this collector, alone and in comparison with others
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
     scenario: Scenario,
 }
 
-/// What is measured.
+/// The scenarios.
 #[derive(Debug, Subcommand)]
 enum Scenario {
-    /// Everything, short; some ten minutes
+    /// All scenarios in a short form; about ten minutes
     All(All),
     /// All programs on the same load: processor time for a million flows, and the highest rate without loss
     Compare(compare::Arguments),
-    /// What a flow costs with more addresses and more exporters
+    /// Processor time a flow with increasing numbers of addresses and exporters
     Growth(growth::Arguments),
     /// A flood of flows from random addresses
     Attack(attack::Arguments),
-    /// Very many exporters
+    /// Many exporters with little traffic each
     Exporters(exporters::Arguments),
-    /// More than can be counted
+    /// More flows than the collector can count
     Overload(overload::Arguments),
-    /// One exporter for one thread, and for all
+    /// One exporter, counted by one thread and by all threads
     Steering(steering::Arguments),
-    /// Nothing to do
+    /// No traffic
     Idle(idle::Arguments),
-    /// Receives and counts datagrams: one of the programs that are compared
+    /// Receives and counts datagrams: one of the compared programs
     #[command(hide = true)]
     ReceiveOnly {
-        /// The UDP port of 127.0.0.1
+        /// The UDP port on 127.0.0.1
         port: u16,
-        /// Where the count goes
+        /// The file for the count
         file: PathBuf,
     },
 }
 
-/// How thorough.
+/// Arguments of `bench all`.
 #[derive(Args, Clone, Copy, Debug)]
 struct All {
-    /// The attack and the many exporters at their full length: some ten minutes more
+    /// Run `attack` and `exporters` at full length: about ten more minutes
     #[arg(long)]
     full: bool,
 }
 
 fn main() -> anyhow::Result<()> {
-    let bars = match Arguments::parse().scenario {
+    let targets = match Arguments::parse().scenario {
         Scenario::All(All { full }) => all(full),
         Scenario::Compare(arguments) => compare::compare(&arguments)?,
         Scenario::Growth(arguments) => growth::growth(&arguments)?,
@@ -89,16 +89,16 @@ fn main() -> anyhow::Result<()> {
         Scenario::Idle(arguments) => idle::idle(&arguments)?,
         Scenario::ReceiveOnly { port, file } => return program::receive_only(port, &file),
     };
-    print_bars(&bars);
+    print_targets(&targets);
     Ok(())
 }
 
-/// One after the other; one that fails is told and costs no other.
-fn all(full: bool) -> Vec<Bar> {
+/// Runs all scenarios. One that fails is reported as a missed target, and the others still run.
+fn all(full: bool) -> Vec<Target> {
     let full: &[&str] = if full { &["--full"] } else { &[] };
     let sides: &[&str] = &["--rounds", "2", "--seconds", "5", "--search-seconds", "0", "--brief"];
     let rates: &[&str] = &["--protocols", "v9", "--rounds", "1", "--seconds", "0", "--brief"];
-    type Run<'a> = &'a dyn Fn() -> anyhow::Result<Vec<Bar>>;
+    type Run<'a> = &'a dyn Fn() -> anyhow::Result<Vec<Target>>;
     let scenarios: [(&str, Run<'_>); 8] = [
         ("idle", &|| idle::idle(&arguments(&[]))),
         ("compare", &|| compare::compare(&arguments(sides))),
@@ -109,20 +109,20 @@ fn all(full: bool) -> Vec<Bar> {
         ("overload", &|| overload::overload(&arguments(&[]))),
         ("steering", &|| steering::steering(&arguments(&[]))),
     ];
-    let mut bars = Vec::new();
+    let mut targets = Vec::new();
     for (name, scenario) in scenarios {
         eprintln!("== {name}");
         match scenario() {
-            Ok(reached) => bars.extend(reached),
-            Err(error) => bars.push(Bar::holds(name, false, format!("{error:#}"))),
+            Ok(reached) => targets.extend(reached),
+            Err(error) => targets.push(Target::holds(name, false, format!("{error:#}"))),
         }
     }
-    bars
+    targets
 }
 
-/// A scenario's arguments: what is said here, else their defaults.
-fn arguments<A: Args + FromArgMatches>(said: &[&str]) -> A {
+/// Parses the arguments of a scenario; those not given have their defaults.
+fn arguments<A: Args + FromArgMatches>(given: &[&str]) -> A {
     let command = A::augment_args(clap::Command::new("scenario").no_binary_name(true));
-    let matches = command.get_matches_from(said);
+    let matches = command.get_matches_from(given);
     A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }

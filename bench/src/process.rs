@@ -1,6 +1,6 @@
-//! A program that is measured, with its children: what it has used so far (proc(5)), and its end. Everything is by
-//! process id; nothing is ended that was not started here. A program ends with the bench, however that ends (setpriv(1),
-//! --pdeathsig).
+//! A measured program with its children: the resources that it has used (proc(5)), and how it is stopped. Processes are
+//! identified by their ID, and only those started here are stopped. A program also ends if the bench is killed
+//! (setpriv(1), --pdeathsig).
 
 use std::fs;
 use std::path::Path;
@@ -10,28 +10,28 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-/// How long a program may take for anything before the measurement is given up.
+/// The time limit for everything that a program does; after it, the measurement fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// How often something that is waited for is looked at.
-const LOOK: Duration = Duration::from_millis(10);
-/// A program that has used no processor for so long has nothing left to do.
+/// The pause between two checks of a condition.
+const POLL: Duration = Duration::from_millis(10);
+/// A program that has used no processor time for this long is idle.
 const QUIET: Duration = Duration::from_millis(300);
-/// Clock ticks a second in /proc, the same on every Linux of today (sysconf(3), _SC_CLK_TCK).
+/// Clock ticks a second in /proc, the same on every current Linux (sysconf(3), _SC_CLK_TCK).
 const TICKS: f64 = 100.0;
 
-/// A running program. It is killed when this goes out of scope.
+/// A running program. It is killed on drop.
 pub(crate) struct Process {
     child: Child,
     name: String,
 }
 
 impl Process {
-    /// Starts it; what it says goes to a file of its name in the directory.
+    /// Starts the program; its output goes to a file with its name in the directory.
     pub(crate) fn start(command: &mut Command, directory: &Path) -> anyhow::Result<Self> {
         let name = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
         let log = fs::File::create(directory.join(format!("{name}.log")))?;
         let mut bound = Command::new("env");
-        // Who starts the bench in the background of a script has it ignore SIGINT, and all that it starts.
+        // A script that starts the bench in the background makes it, and all its children, ignore SIGINT.
         bound
             .args(["--default-signal=INT", "setpriv", "--pdeathsig", "KILL", "--"])
             .arg(command.get_program())
@@ -45,47 +45,47 @@ impl Process {
         Ok(Self { child, name })
     }
 
-    /// Waits until something is there; fails when the program ends instead, or takes too long.
-    pub(crate) fn wait_for<T>(&mut self, what: &str, mut there: impl FnMut() -> Option<T>) -> anyhow::Result<T> {
+    /// Waits until `find` returns something. Fails if the program exits first, or takes too long.
+    pub(crate) fn wait_for<T>(&mut self, what: &str, mut find: impl FnMut() -> Option<T>) -> anyhow::Result<T> {
         let end = Instant::now() + PATIENCE;
         loop {
-            if let Some(found) = there() {
+            if let Some(found) = find() {
                 return Ok(found);
             }
             if let Some(status) = self.child.try_wait()? {
-                bail!("{} ended while {what} was waited for: {status}", self.name);
+                bail!("{} exited before {what} appeared: {status}", self.name);
             }
             if Instant::now() > end {
-                bail!("{} took too long: {what} was waited for", self.name);
+                bail!("timed out waiting for {what} of {}", self.name);
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL);
         }
     }
 
-    /// Seconds of processor time that it and its children have used, in the kernel included.
+    /// Processor time of the program and its children, including the kernel's. Seconds.
     pub(crate) fn processor_seconds(&self) -> f64 {
         self.family().map(processor_seconds).sum()
     }
 
-    /// The most that it and its children had resident, each at its own time. Octets.
+    /// Sum of the peak resident memory of the program and its children. Octets.
     pub(crate) fn peak_memory(&self) -> u64 {
         self.family().map(|id| memory(id, "VmHWM:")).sum()
     }
 
-    /// What it and its children have resident now. Octets.
+    /// Current resident memory of the program and its children. Octets.
     pub(crate) fn memory(&self) -> u64 {
         self.family().map(|id| memory(id, "VmRSS:")).sum()
     }
 
-    /// Waits until it has done what there was to do: nothing in its sockets, and no processor used for a while.
-    pub(crate) fn settle(&mut self, port: u16) -> anyhow::Result<()> {
+    /// Waits until the sockets are empty and the program has used no processor time for a while.
+    pub(crate) fn wait_until_idle(&mut self, port: u16) -> anyhow::Result<()> {
         let mut used = self.processor_seconds();
         let mut since = Instant::now();
         let end = Instant::now() + PATIENCE;
         while since.elapsed() < QUIET && Instant::now() < end {
-            thread::sleep(LOOK);
+            thread::sleep(POLL);
             let now = self.processor_seconds();
-            // A tick now and then is housekeeping.
+            // A single tick is housekeeping.
             if now > used + 1.5 / TICKS || sockets(port)?.waiting > 0 {
                 (used, since) = (now, Instant::now());
             }
@@ -93,26 +93,26 @@ impl Process {
         Ok(())
     }
 
-    /// Ends it as Ctrl-C does (nfacctd does not listen to SIGTERM). Returns what it and its children have used up to their
-    /// end; of children, up to now.
+    /// Stops the program as Ctrl-C does (nfacctd ignores SIGTERM). Returns the processor time that it used until its
+    /// end, and its children until this call. Seconds.
     pub(crate) fn end(&mut self) -> anyhow::Result<f64> {
         let children: f64 = self.family().skip(1).map(processor_seconds).sum();
         let id = self.child.id();
         Command::new("kill").args(["-INT", &id.to_string()]).status()?;
         let end = Instant::now() + PATIENCE;
-        // As a zombie it still tells what it has used.
+        // As a zombie, it still has its processor time.
         while state(id) != Some('Z') {
             if Instant::now() > end {
-                bail!("{} did not end", self.name);
+                bail!("{} did not exit", self.name);
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL);
         }
         let own = processor_seconds(id);
         self.child.wait()?;
         Ok(own + children)
     }
 
-    /// The ids of the program and of its children.
+    /// The IDs of the program and its children.
     fn family(&self) -> impl Iterator<Item = u32> {
         let id = self.child.id();
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
@@ -126,21 +126,21 @@ impl Drop for Process {
         let children: Vec<u32> = self.family().skip(1).collect();
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // Plugins of nfacctd end with their parent, but not at once.
+        // The plugins of nfacctd end with their parent, but not immediately.
         for id in children {
             let end = Instant::now() + PATIENCE;
             while state(id).is_some_and(|state| state != 'Z') && Instant::now() < end {
-                thread::sleep(LOOK);
+                thread::sleep(POLL);
             }
         }
     }
 }
 
-/// The fields of /proc/<id>/stat behind the name, which may hold spaces.
+/// The fields of /proc/<id>/stat after the name, which may contain spaces.
 fn stat(id: u32) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    let (_, behind) = stat.rsplit_once(") ")?;
-    Some(behind.split_whitespace().map(str::to_owned).collect())
+    let (_, rest) = stat.rsplit_once(") ")?;
+    Some(rest.split_whitespace().map(str::to_owned).collect())
 }
 
 fn state(id: u32) -> Option<char> {
@@ -149,7 +149,7 @@ fn state(id: u32) -> Option<char> {
 
 fn processor_seconds(id: u32) -> f64 {
     let ticks = |fields: &[String], index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
-    // utime and stime, fields 14 and 15 of the whole line.
+    // utime and stime are fields 14 and 15 of the whole line.
     stat(id).and_then(|fields| Some((ticks(&fields, 11)? + ticks(&fields, 12)?) / TICKS)).unwrap_or_default()
 }
 
@@ -159,18 +159,18 @@ fn memory(id: u32, what: &str) -> u64 {
     line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()).unwrap_or_default() * 1024
 }
 
-/// The UDP sockets of a port.
+/// The UDP sockets on a port.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sockets {
-    /// How many there are.
+    /// Number of sockets.
     pub(crate) count: u64,
-    /// Octets that wait to be read.
+    /// Octets in the receive queues.
     pub(crate) waiting: u64,
-    /// Datagrams that the kernel had to drop.
+    /// Datagrams dropped by the kernel.
     pub(crate) drops: u64,
 }
 
-/// What /proc/net/udp says of a port.
+/// Reads the sockets of a port from /proc/net/udp.
 pub(crate) fn sockets(port: u16) -> anyhow::Result<Sockets> {
     let table = fs::read_to_string("/proc/net/udp")?;
     let mut sum = Sockets::default();

@@ -1,4 +1,4 @@
-//! One run: a program is started, gets a load, settles, is ended, and has to answer for what it got.
+//! One run: start a program, send a load, wait until it is idle, stop it, and read what it counted.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::ops::ControlFlow;
@@ -7,32 +7,32 @@ use std::time::{Duration, Instant};
 use generator::{Generator, Pace, Totals, transmit};
 
 use crate::process::sockets;
-use crate::program::{Counted, Place, Program};
+use crate::program::{Program, Reported, Setup};
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
-    /// What was sent.
+    /// What the generator sent.
     pub(crate) sent: Totals,
-    /// How long that took.
+    /// The duration of the load.
     pub(crate) duration: Duration,
-    /// What was counted.
-    pub(crate) counted: Counted,
-    /// Datagrams that the kernel dropped.
+    /// What the program counted.
+    pub(crate) counted: Reported,
+    /// Datagrams dropped by the kernel.
     pub(crate) drops: u64,
-    /// Processor time from before the load to the end. Seconds.
+    /// Processor time from the start of the load to the end of the program. Seconds.
     pub(crate) processor_seconds: f64,
     /// Octets.
     pub(crate) peak_memory: u64,
 }
 
 impl Outcome {
-    /// Flows a second that were sent.
+    /// Flows a second sent.
     pub(crate) fn offered(&self) -> f64 {
         self.sent.all.flows as f64 / self.duration.as_secs_f64()
     }
 
-    /// Processor seconds for a million flows that were counted.
+    /// Processor time for a million counted flows. Seconds.
     pub(crate) fn cost(&self) -> f64 {
         self.processor_seconds * 1e6 / (self.sent.all.flows as f64 * self.share_counted())
     }
@@ -41,21 +41,21 @@ impl Outcome {
     pub(crate) fn is_right(&self) -> bool {
         let Totals { datagrams, all, .. } = self.sent;
         match self.counted {
-            Counted::All(counted) => counted == all,
-            Counted::Volume { bytes, packets, held_back } => {
+            Reported::All(counted) => counted == all,
+            Reported::Volume { bytes, packets, held_back } => {
                 let missing = all.flows as f64 * (1.0 - self.share_counted());
                 bytes <= all.bytes && packets <= all.packets && missing <= held_back as f64
             }
-            Counted::Datagrams(counted) => counted == datagrams,
+            Reported::Datagrams(counted) => counted == datagrams,
         }
     }
 
-    /// Which share of what was sent was counted.
+    /// The share of the load that was counted, 0 to 1.
     pub(crate) fn share_counted(&self) -> f64 {
         match self.counted {
-            Counted::All(counted) => counted.flows as f64 / self.sent.all.flows as f64,
-            Counted::Volume { packets, .. } => packets as f64 / self.sent.all.packets as f64,
-            Counted::Datagrams(counted) => counted as f64 / self.sent.datagrams as f64,
+            Reported::All(counted) => counted.flows as f64 / self.sent.all.flows as f64,
+            Reported::Volume { packets, .. } => packets as f64 / self.sent.all.packets as f64,
+            Reported::Datagrams(counted) => counted as f64 / self.sent.datagrams as f64,
         }
     }
 }
@@ -66,20 +66,20 @@ pub(crate) fn exporters(generator: &Generator) -> Vec<Ipv4Addr> {
     (0..load.exporters).map(|exporter| load.source(exporter).unwrap_or(Ipv4Addr::LOCALHOST)).collect()
 }
 
-/// Sends a load at a program. The generator is a copy: each run begins with the first datagram.
+/// Sends a load to a program. Works on a copy of the generator, so that each run starts with the first datagram.
 pub(crate) fn run(program: &dyn Program, generator: &Generator, pace: Pace) -> anyhow::Result<Outcome> {
     let directory = tempfile::tempdir()?;
     let port = free_port()?;
     let exporters = exporters(generator);
-    let mut running = program.start(&Place { directory: directory.path(), port, exporters: &exporters })?;
-    running.process().settle(port)?;
+    let mut running = program.start(&Setup { directory: directory.path(), port, exporters: &exporters })?;
+    running.process().wait_until_idle(port)?;
     let before = running.process().processor_seconds();
     let mut generator = generator.clone();
     let begun = Instant::now();
     let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     transmit(&mut generator, to, pace, &mut |_| ControlFlow::Continue(()))?;
     let duration = begun.elapsed();
-    running.process().settle(port)?;
+    running.process().wait_until_idle(port)?;
     let drops = sockets(port)?.drops;
     let peak_memory = running.process().peak_memory();
     let finished = running.finish()?;
@@ -93,7 +93,7 @@ pub(crate) fn run(program: &dyn Program, generator: &Generator, pace: Pace) -> a
     })
 }
 
-/// A UDP port of 127.0.0.1 that nobody uses.
+/// A free UDP port on 127.0.0.1.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

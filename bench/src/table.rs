@@ -1,38 +1,39 @@
-//! The table: a row for each program, its figures as medians of all rounds with the spread, and how they stand to ours.
+//! The table of programs: a row for each, with the medians of all rounds, their minimum and maximum, and ratios to
+//! ours.
 
 use crate::run::Outcome;
 
-/// All that was measured of a program.
+/// All measurements of a program.
 pub(crate) struct Row {
     name: String,
-    /// At the moderate rate, one of each round.
+    /// The runs at the moderate rate, one for each round.
     pub(crate) moderate: Vec<Outcome>,
-    /// At the highest rate without loss; `None` where none was found.
+    /// The runs at the highest rate without loss; `None` if none was found.
     pub(crate) highest: Vec<Option<Outcome>>,
 }
 
-/// A figure of several rounds.
+/// The median, minimum and maximum of several rounds.
 pub(crate) struct Figure {
-    pub(crate) middle: f64,
-    least: f64,
-    most: f64,
+    pub(crate) median: f64,
+    minimum: f64,
+    maximum: f64,
 }
 
 impl Figure {
     fn of(figures: impl Iterator<Item = f64>) -> Option<Self> {
         let mut figures: Vec<f64> = figures.collect();
         figures.sort_by(f64::total_cmp);
-        let (least, most) = (*figures.first()?, *figures.last()?);
+        let (minimum, maximum) = (*figures.first()?, *figures.last()?);
         let half = figures.len() / 2;
         let upper = *figures.get(half)?;
-        let middle = if figures.len().is_multiple_of(2) { (figures.get(half - 1)? + upper) / 2.0 } else { upper };
-        Some(Self { middle, least, most })
+        let median = if figures.len().is_multiple_of(2) { (figures.get(half - 1)? + upper) / 2.0 } else { upper };
+        Some(Self { median, minimum, maximum })
     }
 
     fn shown(&self, scale: f64, decimals: usize) -> String {
-        let Self { middle, least, most } = self;
-        let (middle, least, most) = (middle / scale, least / scale, most / scale);
-        format!("{middle:.decimals$} ({least:.decimals$}-{most:.decimals$})")
+        let Self { median, minimum, maximum } = self;
+        let (median, minimum, maximum) = (median / scale, minimum / scale, maximum / scale);
+        format!("{median:.decimals$} ({minimum:.decimals$}-{maximum:.decimals$})")
     }
 }
 
@@ -45,7 +46,7 @@ impl Row {
         &self.name
     }
 
-    /// Whether what was counted at the moderate rate is not what was sent.
+    /// Whether any run at the moderate rate did not count what was sent.
     pub(crate) fn is_wrong(&self) -> bool {
         !self.moderate.iter().all(Outcome::is_right)
     }
@@ -54,14 +55,14 @@ impl Row {
         Figure::of(self.moderate.iter().map(Outcome::cost))
     }
 
-    /// Zero where no rate was found.
+    /// The highest rate without loss; zero if none was found.
     pub(crate) fn rate(&self) -> Option<Figure> {
         Figure::of(self.highest.iter().map(|outcome| outcome.as_ref().map_or(0.0, Outcome::offered)))
     }
 
     fn cells(&self, first: &Self) -> Vec<String> {
         let ratio = |own: Option<Figure>, first: Option<Figure>| match (own, first) {
-            (Some(own), Some(first)) if first.middle > 0.0 => format!("{:.2}", own.middle / first.middle),
+            (Some(own), Some(first)) if first.median > 0.0 => format!("{:.2}", own.median / first.median),
             _ => String::new(),
         };
         let sum = |of: fn(&Outcome) -> u64| self.moderate.iter().map(of).sum::<u64>();
@@ -70,7 +71,7 @@ impl Row {
         vec![
             self.name.clone(),
             Figure::of(self.moderate.iter().map(Outcome::offered)).map_or(String::new(), |f| f.shown(1e6, 2)),
-            share.map_or(String::new(), |share| format!("{:.3} %", share.least)),
+            share.map_or(String::new(), |share| format!("{:.3} %", share.minimum)),
             sum(|outcome| outcome.drops).to_string(),
             if self.moderate.is_empty() {
                 ""
@@ -89,7 +90,7 @@ impl Row {
     }
 }
 
-const HEAD: [&str; 10] = [
+const HEADER: [&str; 10] = [
     "program",
     "offered, M flows/s",
     "counted",
@@ -102,15 +103,15 @@ const HEAD: [&str; 10] = [
     "x ours",
 ];
 
-/// Prints rows as a Markdown table; the first one is ours.
+/// Prints rows as a Markdown table. The first one is our collector.
 pub(crate) fn print_table(rows: &[Row]) {
     let Some(first) = rows.first() else { return };
-    let mut lines: Vec<Vec<String>> = vec![HEAD.map(str::to_owned).into()];
+    let mut lines: Vec<Vec<String>> = vec![HEADER.map(str::to_owned).into()];
     lines.extend(rows.iter().map(|row| row.cells(first)));
     print_lines(&lines);
 }
 
-/// Prints lines of cells as a Markdown table, the first as its head.
+/// Prints lines of cells as a Markdown table; the first line is the header.
 pub(crate) fn print_lines(lines: &[Vec<String>]) {
     let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| {

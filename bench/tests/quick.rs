@@ -1,12 +1,12 @@
-//! The scenarios run in a short form: at a rate that all of them take, all programs count what was sent, and what is
-//! promised of hard places holds.
+//! The scenarios in a short form: at a rate that all programs can handle, each counts what was sent; and the stress
+//! scenarios reach their targets.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The bench, with the collector beside it; a test of this package alone has not built that.
+/// The bench, with the collector next to it, which a test of this package alone does not build.
 fn bench(arguments: &[&str]) -> Command {
     let profile = Path::new(env!("CARGO_BIN_EXE_bench")).parent().unwrap();
     if !profile.join("netflow").exists() {
@@ -17,45 +17,44 @@ fn bench(arguments: &[&str]) -> Command {
     command
 }
 
-/// What it prints.
-fn printed(arguments: &[&str]) -> String {
+/// The standard output of a scenario that must succeed.
+fn output_of(arguments: &[&str]) -> String {
     let output = bench(arguments).output().unwrap();
-    let (table, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{table}\n{said}");
+    let (table, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{table}\n{errors}");
     table
 }
 
 #[test]
-fn at_a_low_rate_everybody_counts_what_was_sent() {
+fn at_a_low_rate_every_program_counts_what_was_sent() {
     let load = ["--rate", "20000", "--seconds", "0.5", "--search-seconds", "0", "--addresses", "1000"];
     let table =
-        printed(&[&["compare", "--protocols", "v9", "--rounds", "1", "--exporters", "3"], load.as_slice()].concat());
+        output_of(&[&["compare", "--protocols", "v9", "--rounds", "1", "--exporters", "3"], load.as_slice()].concat());
     assert_eq!(table.matches(" right ").count(), 7, "{table}");
 }
 
 #[test]
-fn an_attack_costs_no_byte_and_no_name_that_matters() {
-    let table = printed(&["attack", "--flows", "150000", "--rate", "25000"]);
+fn an_attack_loses_no_byte_and_no_large_name() {
+    let table = output_of(&["attack", "--flows", "150000", "--rate", "25000"]);
     assert_eq!((table.matches("reached").count(), table.matches("MISSED").count()), (4, 0), "{table}");
 }
 
-/// What is asked for is 8 KiB with all that a longer run brings. Within one flush it is less than six here; it must not
-/// become much more.
+/// The target of a full run is 8 KiB. Within one flush it is less than 6 KiB here, and must not grow much.
 const KIB_EACH: f64 = 10.0;
 
 #[test]
-fn thousands_of_exporters_take_bounded_memory_each_and_lose_nothing() {
-    let table = printed(&["exporters", "--count", "2000", "--rate", "10000", "--seconds", "6"]);
-    for bar in ["nothing is lost", "totals are exact"] {
-        assert!(table.lines().any(|line| line.contains(bar) && line.contains("reached")), "{table}");
+fn thousands_of_exporters_need_little_memory_each_and_lose_nothing() {
+    let table = output_of(&["exporters", "--count", "2000", "--rate", "10000", "--seconds", "6"]);
+    for target in ["nothing is lost", "totals are exact"] {
+        assert!(table.lines().any(|line| line.contains(target) && line.contains("reached")), "{table}");
     }
-    let memory = table.lines().find(|line| line.contains("memory each, beyond that of one")).unwrap();
+    let memory = table.lines().find(|line| line.contains("memory each, minus that of one")).unwrap();
     let measured = memory.split('|').nth(3).and_then(|cell| cell.trim().strip_suffix(" KiB")).unwrap();
     assert!(measured.parse::<f64>().unwrap() < KIB_EACH, "{table}");
 }
 
 #[test]
-fn what_was_started_ends_with_the_bench_however_that_ends() {
+fn a_killed_bench_takes_its_programs_with_it() {
     let mut bench = bench(&["idle", "--seconds", "60"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let child = wait_for("a child", || children(&bench).first().copied());
     wait_for("the collector", || name(child).filter(|name| name == "netflow"));
@@ -70,7 +69,7 @@ fn children(parent: &Child) -> Vec<u32> {
     children.split_whitespace().filter_map(|id| id.parse().ok()).collect()
 }
 
-/// The name of a process that runs.
+/// The name of a running process.
 fn name(id: u32) -> Option<String> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = |key| status.lines().find_map(|line: &str| line.strip_prefix(key)).map(str::trim);
@@ -78,13 +77,13 @@ fn name(id: u32) -> Option<String> {
     line("Name:").map(str::to_owned)
 }
 
-fn wait_for<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
+fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + Duration::from_secs(30);
     loop {
-        if let Some(found) = there() {
+        if let Some(found) = find() {
             return found;
         }
-        assert!(Instant::now() < end, "{what} was waited for");
+        assert!(Instant::now() < end, "timed out waiting for {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

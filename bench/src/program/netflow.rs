@@ -1,4 +1,5 @@
-//! Ours: `netflow serve` on SQLite. Senders are registered in its store before it starts; totals are asked for over REST.
+//! Our collector: `netflow serve` on SQLite. Exporters are registered in its store before it starts; totals are queried
+//! over REST.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -12,7 +13,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use storage::{Sqlite, Store};
 
-use super::{Counted, Finished, Place, Program, Running, netflow_binary, receive_buffer};
+use super::{Finished, Program, Reported, Running, Setup, netflow_binary, receive_buffer};
 use crate::process::{PATIENCE, Process};
 
 const AUTH_KEY: &str = "bench-authentication-key-of-the-bench";
@@ -20,13 +21,14 @@ const SIGN_KEY: &str = "bench-signing-key-of-the-bench-itself";
 
 #[derive(Clone, Debug)]
 pub(crate) struct Netflow {
-    /// What is different from other rows, for the table.
+    /// The suffix of its name in the table.
     pub(crate) variant: &'static str,
-    /// The prefixes that are monitored for each sender. The first ones have to be apart and hold one end of each flow.
+    /// The monitored prefixes of each exporter. The first `once` of them must be disjoint, and each flow must have
+    /// exactly one endpoint in them.
     pub(crate) prefixes: Vec<Prefix>,
-    /// How many of them, from the start, hold each flow once.
+    /// The number of prefixes, from the start, that together contain each flow once.
     pub(crate) once: usize,
-    /// Settings of the environment.
+    /// Settings, as environment variables.
     pub(crate) settings: Vec<(&'static str, String)>,
 }
 
@@ -35,8 +37,8 @@ impl Program for Netflow {
         format!("netflow{}", self.variant)
     }
 
-    fn start(&self, place: &Place<'_>) -> anyhow::Result<Box<dyn Running>> {
-        Ok(Box::new(self.begin(place)?))
+    fn start(&self, setup: &Setup<'_>) -> anyhow::Result<Box<dyn Running>> {
+        Ok(Box::new(self.start_collector(setup)?))
     }
 }
 
@@ -51,10 +53,10 @@ pub(crate) struct RunningNetflow {
 }
 
 impl Netflow {
-    pub(crate) fn begin(&self, place: &Place<'_>) -> anyhow::Result<RunningNetflow> {
-        register(&place.directory.join("data"), place.exporters, &self.prefixes)?;
+    pub(crate) fn start_collector(&self, setup: &Setup<'_>) -> anyhow::Result<RunningNetflow> {
+        register(&setup.directory.join("data"), setup.exporters, &self.prefixes)?;
         let mut settings = vec![
-            ("NETFLOW__NETFLOW__LISTEN", format!("127.0.0.1:{}", place.port)),
+            ("NETFLOW__NETFLOW__LISTEN", format!("127.0.0.1:{}", setup.port)),
             ("NETFLOW__SFLOW__LISTEN", String::new()),
             ("NETFLOW__HTTP__LISTEN", "127.0.0.1:0".into()),
             ("NETFLOW__SERVER__RECEIVE_BUFFER", format!("{}KiB", receive_buffer() / 1024)),
@@ -62,47 +64,47 @@ impl Netflow {
             ("NETFLOW__ADMIN__SIGN_KEY", SIGN_KEY.into()),
         ];
         settings.extend(self.settings.iter().cloned());
-        let directory = place.directory.to_path_buf();
+        let directory = setup.directory.to_path_buf();
         let (process, api) = launch(&directory, &settings)?;
         let prefixes = self.prefixes.get(..self.once).unwrap_or_default().to_vec();
-        Ok(RunningNetflow { process, api, directory, settings, senders: place.exporters.to_vec(), prefixes })
+        Ok(RunningNetflow { process, api, directory, settings, senders: setup.exporters.to_vec(), prefixes })
     }
 }
 
-/// What a counter stands under in an answer.
+/// The key of a counter in an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Row {
+pub(crate) struct CounterKey {
     pub(crate) prefix: String,
     pub(crate) direction: String,
     pub(crate) name: String,
 }
 
-/// Starts it, and waits until it serves.
+/// Starts the collector and waits until it serves requests.
 fn launch(directory: &Path, settings: &[(&str, String)]) -> anyhow::Result<(Process, SocketAddr)> {
     let mut command = Command::new(netflow_binary()?);
     command.arg("serve").current_dir(directory).envs(settings.iter().map(|(key, value)| (key, value)));
     let mut process = Process::start(&mut command, directory)?;
     let api = process.wait_for("the line 'serving http://'", || {
         let log = std::fs::read_to_string(directory.join("netflow.log")).ok()?;
-        let (_, behind) = log.split_once("serving http://")?;
-        behind.split_whitespace().next()?.parse().ok()
+        let (_, rest) = log.split_once("serving http://")?;
+        rest.split_whitespace().next()?.parse().ok()
     })?;
     Ok((process, api))
 }
 
-/// Asks its REST interface.
+/// A client of the REST interface.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asker(SocketAddr);
+pub(crate) struct Client(SocketAddr);
 
 impl RunningNetflow {
-    /// What asks its REST interface while others have it.
-    pub(crate) const fn asker(&self) -> Asker {
-        Asker(self.api)
+    /// A client that other threads can use.
+    pub(crate) const fn client(&self) -> Client {
+        Client(self.api)
     }
 
-    /// A counter of its status, summed over its labels.
+    /// A counter in its status, summed over all labels.
     pub(crate) fn status_counter(&self, name: &str) -> anyhow::Result<u64> {
-        let status = self.ask("GET", "/status", "")?;
+        let status = self.request("GET", "/status", "")?;
         let counter = status.pointer(&format!("/counters/{name}")).with_context(|| format!("no counter {name}"))?;
         Ok(match counter {
             Value::Object(labels) => labels.values().filter_map(Value::as_u64).sum(),
@@ -110,15 +112,15 @@ impl RunningNetflow {
         })
     }
 
-    /// Ends it, and starts another on the same store, so that the last flush is in what is asked for next. Returns the
-    /// processor time that the first one had used at its end. Seconds.
+    /// Stops the collector and starts another on the same store, so that later queries include the last flush. Returns
+    /// the processor time of the stopped one. Seconds.
     pub(crate) fn restart(&mut self) -> anyhow::Result<f64> {
         let processor_seconds = self.process.end()?;
         (self.process, self.api) = launch(&self.directory, &self.settings)?;
         Ok(processor_seconds)
     }
 
-    /// What was counted this year for all senders.
+    /// The totals of this year over all exporters.
     pub(crate) fn totals(&self) -> anyhow::Result<Counters> {
         let mut sum = Counters::ZERO;
         for sender in &self.senders {
@@ -129,19 +131,20 @@ impl RunningNetflow {
         Ok(sum)
     }
 
-    /// Counters of one sender this year under these names, for each prefix that holds each flow once, and each direction.
-    pub(crate) fn counted(&self, sender: Ipv4Addr, names: &[&str]) -> anyhow::Result<Vec<(Row, Counters)>> {
+    /// The counters of one exporter this year under these names, for each direction and each of the first `once`
+    /// prefixes.
+    pub(crate) fn counted(&self, sender: Ipv4Addr, names: &[&str]) -> anyhow::Result<Vec<(CounterKey, Counters)>> {
         let year = year();
         let question: serde_json::Map<String, Value> =
             self.prefixes.iter().map(|prefix| (prefix.to_string(), json!({ "years": [{ &year: names }] }))).collect();
-        let answer = self.ask("POST", &format!("/stats/{sender}"), &Value::Object(question).to_string())?;
+        let answer = self.request("POST", &format!("/stats/{sender}"), &Value::Object(question).to_string())?;
         let mut counted = Vec::new();
         for (prefix, periods) in answer.as_object().context("no answer")? {
             let rows = periods.pointer(&format!("/years/0/{year}")).and_then(Value::as_array);
             for row in rows.with_context(|| format!("no totals: {answer}"))? {
                 let number = |key: &str| row.get(key).and_then(Value::as_u64).context("no counter");
                 let text = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-                let name = Row { prefix: prefix.clone(), direction: text("direction"), name: text("name") };
+                let name = CounterKey { prefix: prefix.clone(), direction: text("direction"), name: text("name") };
                 let counters = Counters { bytes: number("bytes")?, packets: number("pkts")?, flows: number("flows")? };
                 counted.push((name, counters));
             }
@@ -149,14 +152,14 @@ impl RunningNetflow {
         Ok(counted)
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str) -> anyhow::Result<Value> {
-        self.asker().ask(method, path, body)
+    fn request(&self, method: &str, path: &str, body: &str) -> anyhow::Result<Value> {
+        self.client().request(method, path, body)
     }
 }
 
-impl Asker {
-    /// Asks, and waits for the answer.
-    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> anyhow::Result<Value> {
+impl Client {
+    /// Sends a request and waits for the answer.
+    pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> anyhow::Result<Value> {
         let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SIGN_KEY.as_bytes())?;
         mac.update(AUTH_KEY.as_bytes());
         let sign: String = mac.finalize().into_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
@@ -181,20 +184,20 @@ impl Running for RunningNetflow {
         &mut self.process
     }
 
-    /// What it has counted is asked of another that is started on the same store, so that the last flush is in it.
+    /// Restarts the collector first, so that the totals include the last flush.
     fn finish(mut self: Box<Self>) -> anyhow::Result<Finished> {
         let processor_seconds = self.restart()?;
         let counted = self.totals()?;
-        Ok(Finished { counted: Counted::All(counted), processor_seconds })
+        Ok(Finished { counted: Reported::All(counted), processor_seconds })
     }
 }
 
-/// The year, as the REST interface names it.
+/// The current year in the form of the REST interface.
 fn year() -> String {
     Timestamp::from(SystemTime::now()).to_string().chars().take(4).collect()
 }
 
-/// Registers senders in the store of a collector that is not running.
+/// Registers exporters in the store of a collector that is not running.
 fn register(data: &Path, senders: &[Ipv4Addr], prefixes: &[Prefix]) -> anyhow::Result<()> {
     std::fs::create_dir(data)?;
     let store = Sqlite::open(&data.join("netflow.sqlite"))?;

@@ -1,5 +1,5 @@
-//! nfacctd of pmacct with its memory plugin, tuned: at its stock settings the table holds a fraction of what comes,
-//! because its memory pools fill up, and nothing but its log says so.
+//! nfacctd (pmacct) with its memory plugin, tuned. With its default settings, the table contains a fraction of the
+//! flows, because its memory pools fill up, which only its log reports.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use super::{Counted, Finished, Place, Program, Running, receive_buffer};
+use super::{Finished, Program, Reported, Running, Setup, receive_buffer};
 use crate::process::{Process, sockets};
 
 pub(crate) struct Nfacctd {
@@ -17,25 +17,25 @@ pub(crate) struct Nfacctd {
 impl Nfacctd {
     /// One aggregate, by the five-tuple.
     pub(crate) const ONE_KEY: Self = Self { aggregates: &["src_host, dst_host, src_port, dst_port, proto"] };
-    /// Eight aggregates, each by one field: what netflow does, without prefixes, directions and periods. The input
-    /// interface, which is always the same here, stands for the total: this version shows nothing for `none`.
+    /// Eight aggregates by one field each: what netflow does, without prefixes, directions and periods. The input
+    /// interface, which is always the same here, represents the total: this version shows nothing for `none`.
     pub(crate) const EIGHT_FIELDS: Self =
         Self { aggregates: &["in_iface", "proto", "src_host", "src_port", "src_as", "dst_host", "dst_port", "dst_as"] };
-    /// Flows a second that eight aggregates take here without loss.
+    /// Flows a second that eight aggregates can handle here without loss.
     const EIGHT_FIELDS_RATE: u64 = 40_000;
-    /// As above, for one.
+    /// The same for one aggregate.
     const ONE_KEY_RATE: u64 = 200_000;
 }
 
-/// Between the process that decodes and those that count. Octets.
+/// The pipe between the decoding process and the counting processes. Octets.
 const PIPE_SIZE: u32 = 256 << 20;
 const BUFFER_SIZE: u32 = 64 << 10;
-/// Octets that a flow has in a buffer, at least. A buffer is passed on when it is full, so that the flows of the last one
-/// are not in the table; that is no loss.
+/// The minimum size of a flow in a buffer. Octets. A buffer is passed on only when it is full, so flows in the last one
+/// are not in the table. They do not count as lost.
 const FLOW_SIZE: u32 = 64;
-/// A prime; so that chains are short with as many names as a load has.
+/// A prime, large enough for short chains with the number of names in a load.
 const BUCKETS: u32 = 524_287;
-/// Octets of each pool of entries; their number is not limited.
+/// Size of a pool of entries. Octets. The number of pools is unlimited.
 const POOL_SIZE: u32 = 8 << 20;
 
 impl Program for Nfacctd {
@@ -47,26 +47,26 @@ impl Program for Nfacctd {
         wanted.min(if self.aggregates.len() == 1 { Self::ONE_KEY_RATE } else { Self::EIGHT_FIELDS_RATE })
     }
 
-    fn start(&self, place: &Place<'_>) -> anyhow::Result<Box<dyn Running>> {
+    fn start(&self, setup: &Setup<'_>) -> anyhow::Result<Box<dyn Running>> {
         let names: Vec<String> = (0..self.aggregates.len()).map(|number| format!("a{number}")).collect();
         let plugins = names.iter().map(|name| format!("memory[{name}]")).collect::<Vec<_>>().join(", ");
         let mut settings = format!(
             "daemonize: false\nnfacctd_ip: 127.0.0.1\nnfacctd_port: {}\nnfacctd_pipe_size: {}\nnfacctd_as: netflow\n\
              nfacctd_disable_checks: true\nplugin_pipe_size: {PIPE_SIZE}\nplugin_buffer_size: {BUFFER_SIZE}\n\
              imt_buckets: {BUCKETS}\nimt_mem_pools_number: 0\nimt_mem_pools_size: {POOL_SIZE}\nplugins: {plugins}\n",
-            place.port,
+            setup.port,
             receive_buffer(),
         );
         let mut tables = Vec::new();
         for (name, aggregate) in names.iter().zip(self.aggregates) {
-            let table = place.directory.join(name);
+            let table = setup.directory.join(name);
             writeln!(settings, "aggregate[{name}]: {aggregate}\nimt_path[{name}]: {}", table.display())?;
             tables.push(table);
         }
-        let file = place.directory.join("nfacctd.conf");
+        let file = setup.directory.join("nfacctd.conf");
         std::fs::write(&file, settings)?;
-        let mut process = Process::start(Command::new("nfacctd").arg("-f").arg(&file), place.directory)?;
-        process.wait_for("its socket", || sockets(place.port).ok().filter(|sockets| sockets.count > 0))?;
+        let mut process = Process::start(Command::new("nfacctd").arg("-f").arg(&file), setup.directory)?;
+        process.wait_for("its socket", || sockets(setup.port).ok().filter(|sockets| sockets.count > 0))?;
         process.wait_for("its tables", || tables.iter().all(|table| table.exists()).then_some(()))?;
         Ok(Box::new(RunningNfacctd { process, tables }))
     }
@@ -82,25 +82,25 @@ impl Running for RunningNfacctd {
         &mut self.process
     }
 
-    /// The tables of all plugins must say the same; of different ones, the least counts.
+    /// The tables of all plugins should agree; if they do not, the smallest is used.
     fn finish(mut self: Box<Self>) -> anyhow::Result<Finished> {
         let sums = self.tables.iter().map(table_sum).collect::<anyhow::Result<Vec<_>>>()?;
         let (bytes, packets) = sums.into_iter().min().context("no table")?;
         let processor_seconds = self.process.end()?;
         Ok(Finished {
-            counted: Counted::Volume { bytes, packets, held_back: (BUFFER_SIZE / FLOW_SIZE).into() },
+            counted: Reported::Volume { bytes, packets, held_back: (BUFFER_SIZE / FLOW_SIZE).into() },
             processor_seconds,
         })
     }
 }
 
-/// Bytes and packets of a table.
+/// The sums of bytes and packets in a table.
 fn table_sum(path: &PathBuf) -> anyhow::Result<(u64, u64)> {
     let output = Command::new("pmacct").args(["-s", "-O", "csv", "-p"]).arg(path).output()?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let mut lines = said.lines();
-    let header: Vec<&str> = lines.next().context("pmacct says nothing")?.split(',').collect();
-    let column = |name| header.iter().position(|column| *column == name).context("pmacct has other columns");
+    let table = String::from_utf8_lossy(&output.stdout);
+    let mut lines = table.lines();
+    let header: Vec<&str> = lines.next().context("pmacct printed nothing")?.split(',').collect();
+    let column = |name| header.iter().position(|column| *column == name).context("pmacct printed other columns");
     let (bytes, packets) = (column("BYTES")?, column("PACKETS")?);
     let mut sum = (0, 0);
     for line in lines {

@@ -1,4 +1,5 @@
-//! nfcapd of nfdump: decodes, and writes its own records to files. It counts nothing; nfdump sums its files afterwards.
+//! nfcapd (nfdump) decodes flows and writes its own records to files. It does not count; nfdump sums its files
+//! afterwards.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,7 +7,7 @@ use std::process::Command;
 use anyhow::Context;
 use flow::Counters;
 
-use super::{Counted, Finished, Place, Program, Running, receive_buffer};
+use super::{Finished, Program, Reported, Running, Setup, receive_buffer};
 use crate::process::{Process, sockets};
 
 pub(crate) struct Nfcapd;
@@ -16,13 +17,13 @@ impl Program for Nfcapd {
         "nfcapd".into()
     }
 
-    fn start(&self, place: &Place<'_>) -> anyhow::Result<Box<dyn Running>> {
-        let files = place.directory.join("files");
+    fn start(&self, setup: &Setup<'_>) -> anyhow::Result<Box<dyn Running>> {
+        let files = setup.directory.join("files");
         std::fs::create_dir(&files)?;
         let mut command = Command::new("nfcapd");
-        command.args(["-b", "127.0.0.1", "-p", &place.port.to_string(), "-B", &receive_buffer().to_string(), "-w"]);
-        let mut process = Process::start(command.arg(&files), place.directory)?;
-        process.wait_for("its socket", || sockets(place.port).ok().filter(|sockets| sockets.count > 0))?;
+        command.args(["-b", "127.0.0.1", "-p", &setup.port.to_string(), "-B", &receive_buffer().to_string(), "-w"]);
+        let mut process = Process::start(command.arg(&files), setup.directory)?;
+        process.wait_for("its socket", || sockets(setup.port).ok().filter(|sockets| sockets.count > 0))?;
         Ok(Box::new(RunningNfcapd { process, files }))
     }
 }
@@ -38,15 +39,15 @@ impl Running for RunningNfcapd {
     }
 
     fn finish(mut self: Box<Self>) -> anyhow::Result<Finished> {
-        // It closes its file at the end; what it wrote counts.
+        // It completes its file when it stops.
         let processor_seconds = self.process.end()?;
         let output = Command::new("nfdump").arg("-R").arg(&self.files).arg("-I").output()?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let sums = String::from_utf8_lossy(&output.stdout).into_owned();
         let number = |key: &str| {
-            let line = said.lines().find_map(|line| line.strip_prefix(key));
-            line.and_then(|line| line.trim().parse().ok()).with_context(|| format!("nfdump -I has no '{key}': {said}"))
+            let line = sums.lines().find_map(|line| line.strip_prefix(key));
+            line.and_then(|line| line.trim().parse().ok()).with_context(|| format!("nfdump -I has no '{key}': {sums}"))
         };
         let counted = Counters { bytes: number("Bytes:")?, packets: number("Packets:")?, flows: number("Flows:")? };
-        Ok(Finished { counted: Counted::All(counted), processor_seconds })
+        Ok(Finished { counted: Reported::All(counted), processor_seconds })
     }
 }

@@ -1,4 +1,4 @@
-//! The limit: a process that reads datagrams as the collector does and only counts them.
+//! The upper limit: a process that reads datagrams like the collector and only counts them.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use udp::{Batch, SocketSet};
 
-use super::{Counted, Finished, Place, Program, Running, receive_buffer};
+use super::{Finished, Program, Reported, Running, Setup, receive_buffer};
 use crate::process::{Process, sockets};
 
 pub(crate) struct ReceiveOnly;
@@ -17,12 +17,12 @@ impl Program for ReceiveOnly {
         "receive only".into()
     }
 
-    fn start(&self, place: &Place<'_>) -> anyhow::Result<Box<dyn Running>> {
-        let count = place.directory.join("count");
+    fn start(&self, setup: &Setup<'_>) -> anyhow::Result<Box<dyn Running>> {
+        let count = setup.directory.join("count");
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["receive-only", &place.port.to_string()]).arg(&count);
-        let mut process = Process::start(&mut command, place.directory)?;
-        process.wait_for("its socket", || sockets(place.port).ok().filter(|sockets| sockets.count > 0))?;
+        command.args(["receive-only", &setup.port.to_string()]).arg(&count);
+        let mut process = Process::start(&mut command, setup.directory)?;
+        process.wait_for("its socket", || sockets(setup.port).ok().filter(|sockets| sockets.count > 0))?;
         Ok(Box::new(RunningReceiveOnly { process, count }))
     }
 }
@@ -38,14 +38,14 @@ impl Running for RunningReceiveOnly {
     }
 
     fn finish(mut self: Box<Self>) -> anyhow::Result<Finished> {
-        // It writes its count down whenever nothing comes.
+        // It writes its count to the file whenever it is idle.
         let count = self.process.wait_for("its count", || std::fs::read_to_string(&self.count).ok())?;
         let datagrams = count.trim().parse().context("no count")?;
-        Ok(Finished { counted: Counted::Datagrams(datagrams), processor_seconds: self.process.end()? })
+        Ok(Finished { counted: Reported::Datagrams(datagrams), processor_seconds: self.process.end()? })
     }
 }
 
-/// What the process does: reads until it is ended, and writes its count to a file whenever nothing comes for a while.
+/// Reads datagrams until the process is stopped, and writes their count to a file whenever none arrives for a while.
 pub(crate) fn receive_only(port: u16, file: &PathBuf) -> anyhow::Result<()> {
     let address = (std::net::Ipv4Addr::LOCALHOST, port).into();
     let mut sockets = SocketSet::new(udp::bind(address, 1, udp::Steering::default(), receive_buffer() as usize)?);

@@ -1,19 +1,19 @@
-//! A bar: what was asked for, what was measured, and whether that is enough.
+//! Targets: the required value, the measured value, and whether the target is reached.
 
 use crate::table::print_lines;
 
-/// One line of the table of bars.
+/// One line of the table of results.
 #[derive(Clone, Debug)]
-pub(crate) struct Bar {
+pub(crate) struct Target {
     what: String,
     wanted: String,
     measured: String,
-    /// `None` when nothing was asked for.
+    /// `None` if there is no target.
     reached: Option<bool>,
 }
 
-impl Bar {
-    /// Something that must not be more.
+impl Target {
+    /// A figure with an upper limit.
     pub(crate) fn at_most(what: impl Into<String>, measured: f64, most: f64, unit: &str) -> Self {
         let reached = Some(measured <= most);
         Self {
@@ -24,7 +24,7 @@ impl Bar {
         }
     }
 
-    /// Something that must not be less.
+    /// A figure with a lower limit.
     pub(crate) fn at_least(what: impl Into<String>, measured: f64, least: f64, unit: &str) -> Self {
         let reached = Some(measured >= least);
         Self {
@@ -35,13 +35,13 @@ impl Bar {
         }
     }
 
-    /// Something that must be so.
-    pub(crate) fn holds(what: impl Into<String>, holds: bool, told: impl Into<String>) -> Self {
-        Self { what: what.into(), wanted: "yes".into(), measured: told.into(), reached: Some(holds) }
+    /// A condition; `detail` is shown as the measured value.
+    pub(crate) fn holds(what: impl Into<String>, holds: bool, detail: impl Into<String>) -> Self {
+        Self { what: what.into(), wanted: "yes".into(), measured: detail.into(), reached: Some(holds) }
     }
 
-    /// Something to know.
-    pub(crate) fn told(what: impl Into<String>, measured: f64, unit: &str) -> Self {
+    /// A figure without a target.
+    pub(crate) fn figure(what: impl Into<String>, measured: f64, unit: &str) -> Self {
         Self { what: what.into(), wanted: String::new(), measured: shown(measured, unit), reached: None }
     }
 
@@ -60,10 +60,10 @@ fn shown(number: f64, unit: &str) -> String {
     format!("{number:.decimals$} {unit}").trim_end().to_owned()
 }
 
-/// Prints them as a Markdown table.
-pub(crate) fn print_bars(bars: &[Bar]) {
-    let mut lines: Vec<Vec<String>> = vec![["bar", "wanted", "measured", ""].map(str::to_owned).into()];
-    lines.extend(bars.iter().map(Bar::cells));
+/// Prints the results as a Markdown table.
+pub(crate) fn print_targets(targets: &[Target]) {
+    let mut lines: Vec<Vec<String>> = vec![["figure", "target", "measured", ""].map(str::to_owned).into()];
+    lines.extend(targets.iter().map(Target::cells));
     println!();
     print_lines(&lines);
 }

@@ -1,0 +1,49 @@
+//! Our collector alone, with a load, for scenarios that measure something else meanwhile.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use generator::{Generator, Pace, Totals, transmit};
+use tempfile::TempDir;
+
+use crate::process::sockets;
+use crate::program::{Netflow, RunningNetflow, Setup};
+use crate::run::{exporters, free_port};
+
+/// A running collector with its port and directory.
+pub(crate) struct LoadedCollector {
+    pub(crate) netflow: RunningNetflow,
+    port: u16,
+    _directory: TempDir,
+}
+
+impl LoadedCollector {
+    /// Starts a collector on which the exporters of a load are registered.
+    pub(crate) fn start(netflow: &Netflow, generator: &Generator) -> anyhow::Result<Self> {
+        Self::start_with_exporters(netflow, &exporters(generator))
+    }
+
+    /// Starts a collector on which these exporters are registered.
+    pub(crate) fn start_with_exporters(netflow: &Netflow, exporters: &[Ipv4Addr]) -> anyhow::Result<Self> {
+        let (directory, port) = (tempfile::tempdir()?, free_port()?);
+        let mut netflow = netflow.start_collector(&Setup { directory: directory.path(), port, exporters })?;
+        netflow.process.wait_until_idle(port)?;
+        Ok(Self { netflow, port, _directory: directory })
+    }
+
+    /// Sends a load and waits until it is counted. Returns what was sent, and the duration of the load.
+    pub(crate) fn send(&mut self, generator: &mut Generator, pace: Pace) -> anyhow::Result<(Totals, Duration)> {
+        let begun = Instant::now();
+        let to = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        transmit(generator, to, pace, &mut |_| ControlFlow::Continue(()))?;
+        let duration = begun.elapsed();
+        self.netflow.process.wait_until_idle(self.port)?;
+        Ok((generator.totals().clone(), duration))
+    }
+
+    /// Datagrams dropped by the kernel.
+    pub(crate) fn drops(&self) -> anyhow::Result<u64> {
+        Ok(sockets(self.port)?.drops)
+    }
+}
