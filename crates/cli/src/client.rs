@@ -16,7 +16,7 @@ use ureq::http::request::Builder;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::config::{Config, Secret};
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::keys;
 
 /// Which collector to ask.
@@ -62,7 +62,7 @@ impl Client {
     /// # Errors
     /// When there are no keys, or a file cannot be read.
     pub(crate) fn new(connection: &Connection, config: &Config) -> Result<Self, Failure> {
-        let (auth_key, sign_key) = keys_of(connection, config).map_err(ExitCode::Config.because())?;
+        let (auth_key, sign_key) = keys_of(connection, config).or_exit(ExitCode::Config)?;
         let url = match &connection.url {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => config.url(),
@@ -71,7 +71,7 @@ impl Client {
             Agent::config_builder().timeout_global(Some(TIMEOUT)).http_status_as_error(false).max_redirects(0);
         settings = settings.allow_non_standard_methods(true).user_agent(concat!("netflow/", env!("CARGO_PKG_VERSION")));
         if url.starts_with("https:") {
-            settings = settings.tls_config(tls(connection.ca.as_deref()).map_err(ExitCode::Config.because())?);
+            settings = settings.tls_config(tls(connection.ca.as_deref()).or_exit(ExitCode::Config)?);
         }
         Ok(Self { agent: settings.build().into(), url, auth_key, sign_key })
     }
@@ -86,7 +86,7 @@ impl Client {
     /// # Errors
     /// When it cannot be reached.
     pub(crate) fn exchange(&self, method: &str, target: &str, body: &str) -> Result<Answer, Failure> {
-        self.try_exchange(method, target, body).map_err(ExitCode::Unreachable.because())
+        self.try_exchange(method, target, body).or_exit(ExitCode::Unreachable)
     }
 
     /// The lines of an answer that goes on for as long as they are read.
@@ -95,10 +95,10 @@ impl Client {
     /// When the collector cannot be reached, or refuses.
     pub(crate) fn lines(&self, target: &str) -> Result<impl Iterator<Item = io::Result<String>> + use<>, Failure> {
         let request = self.signed("GET", target, "").and_then(|request| Ok(request.body(())?));
-        let request = request.map_err(ExitCode::Failure.because())?;
+        let request = request.or_exit(ExitCode::Failure)?;
         let request = self.agent.configure_request(request).timeout_global(None).timeout_recv_response(Some(TIMEOUT));
         let response = self.agent.run(request.build());
-        let mut response = response.with_context(|| self.unreachable()).map_err(ExitCode::Unreachable.because())?;
+        let mut response = response.with_context(|| self.unreachable()).or_exit(ExitCode::Unreachable)?;
         let status = response.status().as_u16();
         if status >= 300 {
             let content = response.body_mut().read_to_string();
@@ -156,7 +156,7 @@ impl Client {
         answer.refusal()?;
         serde_json::from_str(&answer.body)
             .with_context(|| format!("what answers at {} is no collector", self.url))
-            .map_err(ExitCode::Unreachable.because())
+            .or_exit(ExitCode::Unreachable)
     }
 }
 
@@ -177,7 +177,7 @@ impl Answer {
         let said = said.as_ref().and_then(|body| body.get("message")?.as_str());
         let error = anyhow!("the collector refuses ({}): {}", self.status, said.unwrap_or("it does not say why"));
         let code = if self.status >= 500 { ExitCode::Unreachable } else { ExitCode::Refused };
-        Err(Failure { code, error })
+        Err(Failure::new(code, error))
     }
 }
 

@@ -20,7 +20,7 @@ use std::path::Path;
 use clap::Subcommand;
 
 use crate::config::{Config, Loaded};
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
 
 /// What netflow can be told to do.
 #[derive(Debug, Subcommand)]
@@ -99,7 +99,7 @@ impl Command {
 }
 
 fn load(path: Option<&Path>) -> Result<Loaded, Failure> {
-    Config::load(path, std::env::vars_os()).map_err(ExitCode::Config.because())
+    Config::load(path, std::env::vars_os()).or_exit(ExitCode::Config)
 }
 
 #[cfg(test)]

@@ -57,10 +57,22 @@ pub(crate) struct Failure {
     pub(crate) error: anyhow::Error,
 }
 
-impl ExitCode {
-    /// Turns an error into a failure with this code: `result.map_err(ExitCode::Store.because())`.
-    pub(crate) fn because<E: Into<anyhow::Error>>(self) -> impl FnOnce(E) -> Failure {
-        move |error| Failure { code: self, error: error.into() }
+impl Failure {
+    /// An error, and the code to exit with because of it.
+    pub(crate) fn new(code: ExitCode, error: impl Into<anyhow::Error>) -> Self {
+        Self { code, error: error.into() }
+    }
+}
+
+/// Decides which code an error ends the process with: `result.or_exit(ExitCode::Store)?`.
+pub(crate) trait OrExit<T> {
+    /// The value, or the error with this code.
+    fn or_exit(self, code: ExitCode) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
+    fn or_exit(self, code: ExitCode) -> Result<T, Failure> {
+        self.map_err(|error| Failure::new(code, error))
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::colour;
+use crate::color;
 use crate::config::{Loaded, LogLevel};
 
 /// Changes the level; empty where RUST_LOG says it.
@@ -17,10 +17,10 @@ static SET_LEVEL: OnceLock<Box<dyn Fn(LevelFilter) + Send + Sync>> = OnceLock::n
 /// Begins to log.
 pub(crate) fn to_standard_error() {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
-    let ansi = colour::is_wanted(&io::stderr());
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi).with_target(false);
-    let log = log.with_filter_reloading();
+    let ansi = color::is_wanted(&io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi);
+    // A line that cannot be written is dropped. To report that, tracing would write to standard error again, and panic.
+    let log = log.with_target(false).log_internal_errors(false).with_filter_reloading();
     if env::var_os(EnvFilter::DEFAULT_ENV).is_none_or(|filter| filter.is_empty()) {
         let handle = log.reload_handle();
         // Fails only when there is no log any more.

@@ -2,23 +2,25 @@
 //! variant in [`commands::Command`].
 
 mod client;
-mod colour;
+mod color;
 mod commands;
 mod config;
 mod exit_code;
 mod keys;
 mod log;
+mod output;
 mod service_manager;
 mod store;
 mod table;
 mod tls;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process;
 
 use clap::Parser;
 use commands::Command;
-use exit_code::Failure;
+use exit_code::{ExitCode, Failure};
 
 /// The version, and the commit that a release was built from.
 const VERSION: &str = env!("NETFLOW_VERSION");
@@ -38,14 +40,33 @@ struct Arguments {
 
 fn main() -> process::ExitCode {
     allocator::return_free_memory();
-    let Arguments { config, command } = Arguments::parse();
+    let Arguments { config, command } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return print_help_or_error(&error),
+    };
     log::to_standard_error();
     let code = match command.unwrap_or(Command::Serve).run(config.as_deref()) {
         Ok(code) => code,
-        Err(Failure { code, error }) => {
-            eprintln!("netflow: {error:#}");
-            code
-        }
+        Err(failure) => report(&failure),
     };
     code.into()
+}
+
+fn report(failure: &Failure) -> ExitCode {
+    output::report(format_args!("netflow: {:#}", failure.error));
+    failure.code
+}
+
+/// What clap has to say instead of arguments: on standard output help and version, on standard error what is wrong.
+fn print_help_or_error(said: &clap::Error) -> process::ExitCode {
+    const WRONG: u8 = 2;
+    let printed = said.print();
+    if said.use_stderr() {
+        return WRONG.into();
+    }
+    match output::outcome(printed.and_then(|()| io::stdout().flush())) {
+        Ok(()) => ExitCode::Success,
+        Err(failure) => report(&failure),
+    }
+    .into()
 }

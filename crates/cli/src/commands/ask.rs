@@ -23,24 +23,19 @@ pub(crate) mod stats;
 pub(crate) mod tap;
 pub(crate) mod top;
 
-use std::io::{self, ErrorKind, Write};
+use std::io::Write;
 
 use serde_json::Value;
 
 use crate::client::Client;
 use crate::commands::progress::Waiting;
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::Failure;
+use crate::output;
 use crate::table::{Cell, Format, Table};
 
 /// Prints an answer as it was asked for.
 fn print(format: Format, answer: &Value, table: impl FnOnce(&Value) -> Table) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    let written = if format.json { writeln!(out, "{answer}") } else { table(answer).write(format.csv, &mut out) };
-    match written {
-        // Whoever reads it had enough.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(ExitCode::Failure.because()(error)),
-        _ => Ok(()),
-    }
+    output::print(|out| if format.json { writeln!(out, "{answer}") } else { table(answer).write(format.csv, out) })
 }
 
 /// Asks, and says that it waits when that takes long.

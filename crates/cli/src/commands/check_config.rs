@@ -11,6 +11,7 @@ mod directory;
 mod holder;
 
 use std::fs;
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
@@ -19,6 +20,7 @@ use holder::{Holder, Transport};
 
 use crate::config::{Access, Config, KEYS, Loaded, Origin, Storage};
 use crate::exit_code::{ExitCode, Failure};
+use crate::output::Output;
 use crate::{store, tls};
 
 /// What the help shows.
@@ -34,40 +36,49 @@ Examples:
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What was found, printed as it is found.
-#[derive(Default)]
 struct Findings {
+    output: Output,
+    written: io::Result<()>,
     /// The code of the first thing that would stop a start.
     first_fault: Option<ExitCode>,
 }
 
 impl Findings {
     fn good(&mut self, what: &str) {
-        println!("ok    {what}");
+        self.print("ok   ", what);
     }
 
     /// What does not stop a start, but should be known.
     fn note(&mut self, what: &str) {
-        println!("note  {what}");
+        self.print("note ", what);
     }
 
     fn fault(&mut self, code: ExitCode, what: &str) {
-        println!("FAULT {what}");
+        self.print("FAULT", what);
         self.first_fault.get_or_insert(code);
+    }
+
+    /// At once: reaching a store may take seconds.
+    fn print(&mut self, verdict: &str, what: &str) {
+        if self.written.is_ok() {
+            self.written = writeln!(self.output, "{verdict} {what}").and_then(|()| self.output.flush());
+        }
     }
 }
 
 /// Prints a line for each thing that was looked at; the exit code is that of the first one that would stop a start.
 pub(crate) fn run(loaded: &Loaded) -> Result<ExitCode, Failure> {
-    let mut findings = Findings::default();
+    let mut findings = Findings { output: Output::new(), written: Ok(()), first_fault: None };
     let config = &loaded.config;
     check_file(loaded, &mut findings);
     directory::check(config, &mut findings);
     check_store(config, &mut findings);
     check_certificate(config, &mut findings);
     check_addresses(config, &mut findings);
+    findings.output.end(findings.written)?;
     match findings.first_fault {
         None => Ok(ExitCode::Success),
-        Some(code) => Err(code.because()(anyhow::anyhow!("the collector could not start"))),
+        Some(code) => Err(Failure::new(code, anyhow::anyhow!("the collector could not start"))),
     }
 }
 

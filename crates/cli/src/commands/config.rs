@@ -1,11 +1,12 @@
 //! `netflow config`: the settings that are in force, and where each is from. Secrets are never shown.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use serde_json::{Map, Value, json};
 
 use crate::config::{KEYS, Key, Loaded, Origin};
 use crate::exit_code::{ExitCode, Failure};
+use crate::output;
 
 /// How to show them.
 #[derive(clap::Args, Debug)]
@@ -31,11 +32,8 @@ pub(crate) fn run(loaded: &Loaded, arguments: &Arguments) -> Result<ExitCode, Fa
     let keys: Vec<&Key> =
         KEYS.iter().filter(|key| !arguments.changed || loaded.origins.contains_key(key.name)).collect();
     let text = if arguments.json { as_json(loaded, &keys) } else { as_toml(loaded, &keys) };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has had enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::Success),
-        result => result.map(|()| ExitCode::Success).map_err(ExitCode::Failure.because()),
-    }
+    output::print(|out| out.write_all(text.as_bytes()))?;
+    Ok(ExitCode::Success)
 }
 
 fn as_toml(loaded: &Loaded, keys: &[&Key]) -> String {

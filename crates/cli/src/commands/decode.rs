@@ -4,7 +4,7 @@
 mod summary;
 
 use std::collections::HashMap;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ use wire::{Datagram, PendingBudget, Session, SessionLimits};
 
 use super::progress::Progress;
 use crate::exit_code::{ExitCode, Failure};
+use crate::output::{self, Output};
 
 /// So many exporter addresses are remembered; templates of further ones are used in their own datagram only.
 const EXPORTER_LIMIT: usize = 65_536;
@@ -45,48 +46,49 @@ pub(crate) struct Arguments {
 
 /// Decodes all files. One that cannot be read is reported and costs none of the others.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    match Decoder::new(arguments, BufWriter::new(io::stdout().lock())).run() {
-        // Whoever reads the output, such as `head`, has enough of it.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::Success),
-        result => result.map_err(ExitCode::Failure.because()),
-    }
+    let mut decoder = Decoder {
+        arguments,
+        output: Output::new(),
+        sessions: Sessions::default(),
+        summary: Summary::default(),
+        lines: String::new(),
+        code: ExitCode::Success,
+    };
+    let written = decoder.run();
+    decoder.output.end(written)?;
+    Ok(decoder.code)
 }
 
-struct Decoder<'a, W> {
+struct Decoder<'a> {
     arguments: &'a Arguments,
-    output: W,
+    output: Output,
     sessions: Sessions,
     summary: Summary,
     lines: String,
+    code: ExitCode,
 }
 
-impl<'a, W: Write> Decoder<'a, W> {
-    fn new(arguments: &'a Arguments, output: W) -> Self {
-        Self { arguments, output, sessions: Sessions::default(), summary: Summary::default(), lines: String::new() }
-    }
-
+impl Decoder<'_> {
     /// An error is one of the output.
-    fn run(mut self) -> io::Result<ExitCode> {
-        let mut code = ExitCode::Success;
+    fn run(&mut self) -> io::Result<()> {
         for path in &self.arguments.files {
             match self.decode_file(path) {
                 Ok(statistics) => report(path, statistics),
                 Err(FileError::Output(error)) => return Err(error),
                 Err(FileError::Input(error)) => {
-                    eprintln!("netflow: {}: {error}", path.display());
-                    code = ExitCode::Input;
+                    output::report(format_args!("netflow: {}: {error}", path.display()));
+                    self.code = ExitCode::Input;
                 }
             }
         }
         if self.arguments.summary {
-            let summary = self.summary.finish(self.sessions.iter());
+            let summary = std::mem::take(&mut self.summary).finish(self.sessions.iter());
             serde_json::to_writer_pretty(&mut self.output, &summary)?;
             writeln!(self.output)?;
         } else if let Some(losses) = self.summary.losses() {
-            eprintln!("netflow: {losses}; --summary tells which");
+            output::report(format_args!("netflow: {losses}; --summary tells which"));
         }
-        self.output.flush()?;
-        Ok(code)
+        Ok(())
     }
 
     fn decode_file(&mut self, path: &Path) -> Result<Statistics, FileError> {
@@ -178,7 +180,7 @@ fn report(path: &Path, statistics: Statistics) {
     let path = path.display();
     let warn = |what: &str, count: u64| {
         if count > 0 {
-            eprintln!("netflow: {path}: {what}: {count}");
+            output::report(format_args!("netflow: {path}: {what}: {count}"));
         }
     };
     warn("packets cut by the capture (tcpdump -s 0 keeps them whole)", statistics.truncated);
@@ -186,6 +188,6 @@ fn report(path: &Path, statistics: Statistics) {
     warn("packets with a link layer that is not known", statistics.unknown_link_layer);
     warn("datagrams whose fragments are not all there or overlap", statistics.incomplete);
     if statistics.datagrams == 0 {
-        eprintln!("netflow: {path}: no UDP datagrams in it");
+        output::report(format_args!("netflow: {path}: no UDP datagrams in it"));
     }
 }

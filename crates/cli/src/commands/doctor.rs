@@ -19,7 +19,7 @@ mod router;
 mod traffic;
 
 use std::collections::BTreeSet;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
@@ -29,10 +29,11 @@ use finding::{Bold, Finding};
 
 use super::ask::{moment, number};
 use crate::client::{Client, Connection};
-use crate::colour;
+use crate::color;
 use crate::commands::progress::Waiting;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
+use crate::output;
 
 /// How many routers are looked at when none is named.
 const ROUTERS: usize = 200;
@@ -71,14 +72,8 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let waiting = Waiting::show("looking");
     let report = examine(&client, config, router.map(flow::canonical))?;
     drop(waiting);
-    let mut out = io::stdout().lock();
-    let written = if json { report.write_json(&mut out) } else { report.write(&mut out) };
-    match written {
-        // Whoever reads it had enough.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(ExitCode::Failure.because()(error)),
-        _ if report.findings.is_empty() => Ok(ExitCode::Success),
-        _ => Ok(ExitCode::Findings),
-    }
+    output::print(|out| if json { report.write_json(out) } else { report.write(out) })?;
+    Ok(if report.findings.is_empty() { ExitCode::Success } else { ExitCode::Findings })
 }
 
 fn examine(client: &Client, config: &Config, router: Option<IpAddr>) -> Result<Report, Failure> {
@@ -132,7 +127,7 @@ impl Report {
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        let bold = Bold(colour::is_wanted(&io::stdout()));
+        let bold = Bold(color::is_wanted(&io::stdout()));
         let of = |router| self.findings.iter().filter(move |finding| finding.router() == router);
         let general = of(None).count();
         let state = if general == 0 { "well" } else { "not well" };

@@ -16,7 +16,8 @@ use super::destination;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use crate::config::unit::{DURATION_FORM, parse_duration};
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
+use crate::output;
 
 /// For the help.
 pub(crate) const EXAMPLES: &str = "\
@@ -173,8 +174,8 @@ impl Arguments {
 
 /// Sends until the end or Ctrl-C, then tells what was sent.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let mut generator = Generator::new(arguments.load()).map_err(ExitCode::Failure.because())?;
-    let interrupt = Interrupt::watch().map_err(ExitCode::Failure.because())?;
+    let mut generator = Generator::new(arguments.load()).or_exit(ExitCode::Failure)?;
+    let interrupt = Interrupt::watch().or_exit(ExitCode::Failure)?;
     let pace = Pace { rate: arguments.rate.0, flows: arguments.flows, duration: arguments.duration };
     let mut progress = Progress::new();
     let begun = Instant::now();
@@ -186,9 +187,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         if interrupt.came() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })
     .with_context(|| format!("cannot send to {}", arguments.to))
-    .map_err(ExitCode::Failure.because())?;
+    .or_exit(ExitCode::Failure)?;
     progress.clear();
     let sent = report::Sent { generator: &generator, seconds: begun.elapsed().as_secs_f64(), to: arguments.to };
-    let written = if arguments.json { sent.write_json(&arguments.names) } else { sent.write_text() };
-    written.map(|()| ExitCode::Success).map_err(ExitCode::Failure.because())
+    let text = if arguments.json { sent.json(&arguments.names) } else { sent.text() };
+    output::print_line(text.or_exit(ExitCode::Failure)?)?;
+    Ok(ExitCode::Success)
 }

@@ -10,7 +10,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::config::document;
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
 
 /// Where to write.
 #[derive(clap::Args, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 
 /// Writes `netflow.toml`, `configuration.md`, `openapi.json`, `man/` and `completions/`.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    write(&arguments.directory).map_err(ExitCode::Failure.because())?;
+    write(&arguments.directory).or_exit(ExitCode::Failure)?;
     Ok(ExitCode::Success)
 }
 

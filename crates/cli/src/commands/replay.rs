@@ -15,8 +15,8 @@ use wire::Datagram;
 
 use crate::commands::progress::Progress;
 use crate::config::Loaded;
-use crate::exit_code::{ExitCode, Failure};
-use crate::store;
+use crate::exit_code::{ExitCode, Failure, OrExit};
+use crate::{output, store};
 
 /// The captures to replay.
 #[derive(clap::Args, Debug)]
@@ -36,19 +36,19 @@ pub(crate) struct Arguments {
 /// Replays all files; prints what became of their datagrams.
 pub(crate) fn run(loaded: Loaded, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let config = loaded.config;
-    store::make_directory(&config.data_dir).map_err(ExitCode::Store.because())?;
-    let store = store::open(&config).map_err(ExitCode::Store.because())?;
-    let writer = identity(&arguments.files).map_err(ExitCode::Input.because())?;
-    let runtime = Runtime::new().map_err(ExitCode::Failure.because())?;
+    store::make_directory(&config.data_dir).or_exit(ExitCode::Store)?;
+    let store = store::open(&config).or_exit(ExitCode::Store)?;
+    let writer = identity(&arguments.files).or_exit(ExitCode::Input)?;
+    let runtime = Runtime::new().or_exit(ExitCode::Failure)?;
     runtime.block_on(async {
         let begun = Replay::begin(store, writer, config.rules(), config.flush_interval, config.keep()).await;
-        let mut replay = begun.map_err(ExitCode::Store.because())?;
+        let mut replay = begun.or_exit(ExitCode::Store)?;
         let mut progress = Progress::new();
         let read = replay_files(&mut replay, &arguments.files, &mut progress).await;
         progress.clear();
         // What could be read of a damaged file is counted all the same.
-        let counts = replay.finish(SystemTime::now().into()).await.map_err(ExitCode::Store.because())?;
-        println!("{counts}");
+        let counts = replay.finish(SystemTime::now().into()).await.or_exit(ExitCode::Store)?;
+        output::print_line(&counts)?;
         read
     })?;
     Ok(ExitCode::Success)
@@ -63,11 +63,11 @@ async fn replay_files(replay: &mut Replay, files: &[PathBuf], progress: &mut Pro
 
 async fn replay_file(replay: &mut Replay, path: &Path, progress: &mut Progress) -> Result<(), Failure> {
     let unreadable = || format!("{}: what stands before this is counted", path.display());
-    let mut capture = Capture::open(path).with_context(unreadable).map_err(ExitCode::Input.because())?;
-    while let Some(udp) = capture.next().with_context(unreadable).map_err(ExitCode::Input.because())? {
+    let mut capture = Capture::open(path).with_context(unreadable).or_exit(ExitCode::Input)?;
+    while let Some(udp) = capture.next().with_context(unreadable).or_exit(ExitCode::Input)? {
         let datagram = Datagram { exporter: udp.source.into(), received: udp.received, payload: udp.payload };
         progress.show(|| format!("{}: counted up to {}", path.display(), udp.received));
-        replay.take(&datagram).await.map_err(ExitCode::Store.because())?;
+        replay.take(&datagram).await.or_exit(ExitCode::Store)?;
     }
     Ok(())
 }

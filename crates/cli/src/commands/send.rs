@@ -17,7 +17,8 @@ use udp::{Outgoing, Sender};
 use super::destination;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
+use crate::output;
 
 /// For the help.
 pub(crate) const EXAMPLES: &str = "\
@@ -61,7 +62,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut transmission = Transmission {
         arguments,
-        interrupt: Interrupt::watch().map_err(ExitCode::Failure.because())?,
+        interrupt: Interrupt::watch().or_exit(ExitCode::Failure)?,
         progress: Progress::new(),
         sources: HashMap::new(),
         senders: Vec::new(),
@@ -71,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let sent = arguments.files.iter().try_for_each(|path| transmission.send_file(path));
     transmission.progress.clear();
-    transmission.tell().map_err(ExitCode::Failure.because())?;
+    output::print_line(transmission.report().or_exit(ExitCode::Failure)?)?;
     sent.map(|()| ExitCode::Success)
 }
 
@@ -92,8 +93,8 @@ impl Transmission<'_> {
     fn send_file(&mut self, path: &Path) -> Result<(), Failure> {
         let unreadable = || format!("{}: what stands before this was sent", path.display());
         let capture = if path == Path::new("-") { Capture::from_reader(io::stdin()) } else { Capture::open(path) };
-        let mut capture = capture.with_context(|| path.display().to_string()).map_err(ExitCode::Input.because())?;
-        while let Some(datagram) = capture.next().with_context(unreadable).map_err(ExitCode::Input.because())? {
+        let mut capture = capture.with_context(|| path.display().to_string()).or_exit(ExitCode::Input)?;
+        while let Some(datagram) = capture.next().with_context(unreadable).or_exit(ExitCode::Input)? {
             let ports = &self.arguments.ports;
             if !ports.is_empty() && !ports.contains(&datagram.destination.port()) {
                 continue;
@@ -104,7 +105,7 @@ impl Transmission<'_> {
             }
             self.send(&datagram)
                 .with_context(|| format!("cannot send to {}", self.arguments.to))
-                .map_err(ExitCode::Failure.because())?;
+                .or_exit(ExitCode::Failure)?;
         }
         Ok(())
     }
@@ -141,8 +142,8 @@ impl Transmission<'_> {
         self.senders.get(*sender).map_or(Ok(()), |sender| sender.send(&[outgoing]))
     }
 
-    fn tell(&self) -> io::Result<()> {
-        println!(
+    fn report(&self) -> io::Result<String> {
+        let mut report = format!(
             "sent {} datagrams to {} in {:.1} s",
             self.datagrams,
             self.arguments.to,
@@ -152,9 +153,9 @@ impl Transmission<'_> {
         sources.sort_unstable();
         for (source, (sender, count)) in sources {
             if let Some(sender) = self.senders.get(*sender) {
-                println!("  {count} of {source} from {}", sender.address()?);
+                report.push_str(&format!("\n  {count} of {source} from {}", sender.address()?));
             }
         }
-        Ok(())
+        Ok(report)
     }
 }

@@ -24,7 +24,7 @@ use udp::PassedSockets;
 use self::running::{Running, StatusLog};
 use self::watched::Watched;
 use crate::config::{Config, Loaded};
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::service_manager::State;
 use crate::{log, service_manager, store};
 
@@ -45,9 +45,9 @@ pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
         Some(file) => tracing::info!("configuration read from {}", file.display()),
         None => tracing::info!("no configuration file: defaults and environment"),
     }
-    let passed = PassedSockets::take().map_err(ExitCode::Listen.because())?;
-    store::make_directory(&config.data_dir).map_err(ExitCode::Store.because())?;
-    let runtime = Runtime::new().map_err(ExitCode::Failure.because())?;
+    let passed = PassedSockets::take().or_exit(ExitCode::Listen)?;
+    store::make_directory(&config.data_dir).or_exit(ExitCode::Store)?;
+    let runtime = Runtime::new().or_exit(ExitCode::Failure)?;
     runtime.block_on(serve(&config, file, passed))?;
     Ok(ExitCode::Success)
 }
@@ -55,26 +55,26 @@ pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
 async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets) -> Result<(), Failure> {
     let keys = interface::keys(config)?;
     // The identity first: a second collector on the same directory must not touch anything.
-    let mut identity = state::State::open(&store::path(config)).map_err(ExitCode::Store.because())?;
-    let store = store::open(config).map_err(ExitCode::Store.because())?;
-    let writer = begin_epoch(&mut identity, store.as_ref(), config).await.map_err(ExitCode::Store.because())?;
-    let mut signals = Signals::watch().map_err(ExitCode::Failure.because())?;
+    let mut identity = state::State::open(&store::path(config)).or_exit(ExitCode::Store)?;
+    let store = store::open(config).or_exit(ExitCode::Store)?;
+    let writer = begin_epoch(&mut identity, store.as_ref(), config).await.or_exit(ExitCode::Store)?;
+    let mut signals = Signals::watch().or_exit(ExitCode::Failure)?;
 
     let at = config.http.listen;
     let passed_stream = passed.take_stream(at);
     let is_listener_passed = passed_stream.is_some();
     let listener = interface::listener(at, passed_stream)
         .with_context(|| format!("cannot serve the REST interface at {at} (http.listen)"))
-        .map_err(ExitCode::Listen.because())?;
+        .or_exit(ExitCode::Listen)?;
     if let Some(stranger) = passed.streams.first() {
-        return Err(ExitCode::Listen.because()(not_configured(stranger)));
+        return Err(Failure::new(ExitCode::Listen, not_configured(stranger)));
     }
-    let serving = listener.local_addr().map_err(ExitCode::Listen.because())?;
+    let serving = listener.local_addr().or_exit(ExitCode::Listen)?;
     let senders_changed = Arc::new(Notify::new());
-    let spool = store::spool(config, writer.writer).map_err(ExitCode::Store.because())?;
+    let spool = store::spool(config, writer.writer).or_exit(ExitCode::Store)?;
     let changed = Arc::clone(&senders_changed);
-    let journal = store::journal(config).map_err(ExitCode::Store.because())?;
-    if let Some(durable) = identity.durable().map_err(ExitCode::Store.because())? {
+    let journal = store::journal(config).or_exit(ExitCode::Store)?;
+    if let Some(durable) = identity.durable().or_exit(ExitCode::Store)? {
         journal.release(durable);
     }
     let settings = Settings { passed: passed.datagrams, ..settings(config) };
@@ -87,7 +87,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     tracing::info!("serving {}", interface::url(config, serving));
     let watched = Arc::new(Watched::new(&collector, config));
     let interface = interface::interface(config, store, keys, senders_changed)?.watching(Arc::clone(&watched) as _);
-    let offer = interface::offer(interface.clone(), config).map_err(ExitCode::Config.because())?;
+    let offer = interface::offer(interface.clone(), config).or_exit(ExitCode::Config)?;
     let (offers, offered) = watch::channel(offer);
     let (listeners, moves) = mpsc::channel(1);
     let (end_server, server_ends) = oneshot::channel::<()>();
@@ -109,8 +109,8 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
         tracing::warn!(%error, "the REST interface ended with an error");
     }
     stored.map_err(|error| match error {
-        StoreError::Superseded(_) => ExitCode::Superseded.because()(error),
-        _ => ExitCode::Store.because()(error),
+        StoreError::Superseded(_) => Failure::new(ExitCode::Superseded, error),
+        _ => Failure::new(ExitCode::Store, error),
     })
 }
 
@@ -152,7 +152,7 @@ fn start_failure(error: StartError) -> Failure {
         StartError::Store(_) | StartError::Journal(_) => ExitCode::Store,
         StartError::Thread(_) => ExitCode::Failure,
     };
-    Failure { code, error: error.into() }
+    Failure::new(code, error)
 }
 
 /// This collector's identity, with the epoch of this start.

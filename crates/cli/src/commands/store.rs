@@ -17,7 +17,7 @@ use clap::Subcommand;
 use tokio::runtime::Runtime;
 
 use crate::config::Loaded;
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
 
 /// What can be done with a store.
 #[derive(Debug, Subcommand)]
@@ -43,7 +43,7 @@ pub(crate) enum Command {
 impl Command {
     /// Does it.
     pub(crate) fn run(self, loaded: &Loaded) -> Result<ExitCode, Failure> {
-        let runtime = Runtime::new().map_err(ExitCode::Failure.because())?;
+        let runtime = Runtime::new().or_exit(ExitCode::Failure)?;
         runtime.block_on(async {
             match self {
                 Self::Check(arguments) => check::run(&loaded.config, &arguments).await,

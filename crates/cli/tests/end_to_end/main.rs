@@ -30,6 +30,7 @@ mod load;
 mod looking_on;
 mod lost_acknowledgements;
 mod metrics;
+mod output;
 mod proxy;
 mod reloads;
 mod restarts;

@@ -1,5 +1,6 @@
 //! `netflow billing`: what a prefix used in a month.
 
+use std::io::{self, Write};
 use std::net::IpAddr;
 
 use flow::Prefix;
@@ -9,6 +10,7 @@ use super::{ask, number, print, text};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
+use crate::output;
 use crate::table::{Cell, Format, Table};
 
 /// What to ask for.
@@ -39,17 +41,22 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let answer = ask(&client, "GET", &target(&format!("/billing/{sender}"), &parameters), "")?;
     print(format, &answer, table)?;
     if !format.json && !format.csv {
-        let samples = &answer["samples"];
-        let (count, expected) = (number(&samples["count"]), number(&samples["expected"]));
-        println!("\n{count} of {expected} samples of 5 minutes");
-        for share in answer["lost"]["shares"].as_array().into_iter().flatten() {
-            let (lost, received) = (number(&share["lost"]), number(&share["received"]));
-            let percent = share["share"].as_f64().unwrap_or_default() * 100.0;
-            println!("{percent:.4} % lost: {lost} of {} {}", lost.saturating_add(received), text(&share["unit"]));
-        }
-        println!("{}", text(&answer["method"]));
+        output::print(|out| write_basis(&answer, out))?;
     }
     Ok(ExitCode::Success)
+}
+
+/// How many samples there are, what was lost, and how the percentile is chosen.
+fn write_basis(answer: &Value, out: &mut impl Write) -> io::Result<()> {
+    let samples = &answer["samples"];
+    let (count, expected) = (number(&samples["count"]), number(&samples["expected"]));
+    writeln!(out, "\n{count} of {expected} samples of 5 minutes")?;
+    for share in answer["lost"]["shares"].as_array().into_iter().flatten() {
+        let (lost, received) = (number(&share["lost"]), number(&share["received"]));
+        let percent = share["share"].as_f64().unwrap_or_default() * 100.0;
+        writeln!(out, "{percent:.4} % lost: {lost} of {} {}", lost.saturating_add(received), text(&share["unit"]))?;
+    }
+    writeln!(out, "{}", text(&answer["method"]))
 }
 
 fn table(answer: &Value) -> Table {

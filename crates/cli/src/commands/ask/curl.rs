@@ -1,11 +1,12 @@
 //! `netflow curl`: any request to the REST interface, signed.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use crate::client::{Client, Connection};
 use crate::commands::progress::Waiting;
 use crate::config::Config;
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
+use crate::output;
 
 /// The request.
 #[derive(clap::Args, Debug)]
@@ -33,7 +34,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         None => String::new(),
         Some("-") => {
             let mut body = String::new();
-            io::stdin().read_to_string(&mut body).map_err(ExitCode::Input.because())?;
+            io::stdin().read_to_string(&mut body).or_exit(ExitCode::Input)?;
             body
         }
         Some(body) => body.to_owned(),
@@ -44,8 +45,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let answer = client.exchange(&method.to_uppercase(), &path, &body)?;
     drop(waiting);
     if answer.status < 300 {
-        // A pipe that is closed has had enough.
-        let _ = writeln!(io::stdout(), "{}", answer.body.trim_end());
+        output::print_line(answer.body.trim_end())?;
     }
     answer.refusal()?;
     Ok(ExitCode::Success)

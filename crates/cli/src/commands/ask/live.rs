@@ -25,7 +25,7 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, Ke
 use super::super::interrupt::Interrupt;
 use crate::client::{Client, Connection};
 use crate::config::Config;
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
 use answers::{Answers, Question};
 use state::{Key, State, Wish};
 
@@ -48,23 +48,27 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Shows it until it is told to stop.
 pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
     if !io::stdout().is_terminal() {
-        return Err(ExitCode::Failure.because()(anyhow!(
-            "netflow live needs a terminal: netflow curl GET /status and /exporters have the same for programs"
-        )));
+        return Err(Failure::new(
+            ExitCode::Failure,
+            anyhow!(
+                "netflow live needs a terminal: netflow curl GET /status and /exporters have the same for programs"
+            ),
+        ));
     }
     let client = Client::new(&arguments.connection, config)?;
     let mut state = State::new(client.url());
     // Before the screen is taken: a collector that refuses the keys is told in the usual way.
     client.exchange("GET", "/exporters", "").and_then(|answer| answer.refusal())?;
-    let interrupt = Interrupt::watch().map_err(ExitCode::Failure.because())?;
+    let interrupt = Interrupt::watch().or_exit(ExitCode::Failure)?;
     let (questions, asked) = channel();
     let (answered, answers) = channel();
     // Ends with the process at the latest: a request cannot be called back.
     std::thread::spawn(move || answers::keep_asking(&client, &asked, &answered));
-    let mut terminal = ratatui::try_init().map_err(ExitCode::Failure.because())?;
+    let mut terminal = ratatui::try_init().or_exit(ExitCode::Failure)?;
     let ended = follow(&mut terminal, &mut state, &interrupt, &questions, &answers);
-    ratatui::restore();
-    ended.map_err(ExitCode::Failure.because())?;
+    // Not `restore`, which prints its error, and panics where it cannot.
+    let restored = ratatui::try_restore();
+    ended.and(restored).or_exit(ExitCode::Failure)?;
     Ok(ExitCode::Success)
 }
 

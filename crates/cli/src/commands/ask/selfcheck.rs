@@ -58,7 +58,7 @@ fn flushed(client: &Client) -> Result<Value, Failure> {
         if begun.elapsed() > PATIENCE {
             let last = status["ledgersChecked"].as_str().unwrap_or("its start");
             let error = anyhow!("the collector has not flushed since {last}: its log says why");
-            return Err(ExitCode::Failure.because()(error));
+            return Err(Failure::new(ExitCode::Failure, error));
         }
         thread::sleep(BETWEEN_LOOKS);
     }

@@ -10,6 +10,7 @@ use super::{ask, moment, number, print, text};
 use crate::client::{Client, Connection};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
+use crate::output;
 use crate::table::{Cell, Format, Table};
 
 /// What to do, and with which collector.
@@ -86,7 +87,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         }
         Action::Remove { sender, what: Removed { entirely: true, .. } } => {
             ask(&client, "DELETE", &format!("/senders/{sender}"), "")?;
-            println!("{sender} is removed; what was counted stays");
+            output::print_line(format_args!("{sender} is removed; what was counted stays"))?;
             return Ok(ExitCode::Success);
         }
         Action::Remove { sender, what: Removed { prefixes, .. } } => {

@@ -1,5 +1,6 @@
 //! `netflow series`: one name over time.
 
+use std::io::Write;
 use std::net::IpAddr;
 
 use flow::Prefix;
@@ -9,6 +10,7 @@ use super::{ask, counters, number, print, text};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
+use crate::output;
 use crate::table::{Cell, Format, Table, scaled, sparkline};
 
 /// What to ask for.
@@ -59,7 +61,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let answer = ask(&client, "GET", &target(&format!("/series/{sender}"), &parameters), "")?;
     print(format, &answer, table)?;
     if !format.json && !format.csv {
-        print!("{}", course(&answer));
+        output::print(|out| write!(out, "{}", course(&answer)))?;
     }
     Ok(ExitCode::Success)
 }

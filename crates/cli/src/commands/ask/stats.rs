@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::{ask, counters, print, text};
 use crate::client::{Client, Connection};
 use crate::config::Config;
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
+use crate::output;
 use crate::table::{Cell, Format, Table};
 
 /// What to ask for.
@@ -55,11 +56,13 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     }
     let question = json!({ prefix.to_string(): periods });
     let client = Client::new(&connection, config)?;
-    let body = serde_json::to_string(&question).map_err(ExitCode::Failure.because())?;
+    let body = serde_json::to_string(&question).or_exit(ExitCode::Failure)?;
     let answer = ask(&client, "POST", &format!("/stats/{sender}"), &body)?;
     print(format, &answer, table)?;
     if !format.json && rows(&answer).next().is_none() {
-        eprintln!("nothing was counted for {prefix} then: netflow senders show {sender} lists what is counted for");
+        output::report(format_args!(
+            "nothing was counted for {prefix} then: netflow senders show {sender} lists what is counted for"
+        ));
     }
     Ok(ExitCode::Success)
 }

@@ -2,7 +2,7 @@
 
 mod line;
 
-use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
@@ -12,9 +12,10 @@ use serde_json::Value;
 
 use super::super::interrupt::Interrupt;
 use crate::client::{Client, Connection, target};
-use crate::colour;
+use crate::color;
 use crate::config::Config;
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
+use crate::output::{self, Output};
 use crate::table::grouped;
 use line::Layout;
 
@@ -57,7 +58,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let Arguments { exporter, count, json, filter, connection } = arguments;
     let filter = Some(filter.join(" ")).filter(|filter| !filter.is_empty());
     let target = target("/tap", &[("exporter", exporter.map(|exporter| exporter.to_string())), ("filter", filter)]);
-    let interrupt = Interrupt::watch().map_err(ExitCode::Failure.because())?;
+    let interrupt = Interrupt::watch().or_exit(ExitCode::Failure)?;
     let lines = Client::new(&connection, config)?.lines(&target)?;
     let (sender, ahead) = sync_channel(AHEAD);
     // Ends with the process at the latest: a read cannot be called back.
@@ -68,23 +69,26 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
             }
         }
     });
-    let out = io::stdout();
-    let coloured = colour::is_wanted(&out);
     let mut shown = Shown {
-        out: BufWriter::new(out.lock()),
-        layout: (!json).then(|| Layout::new(coloured)),
+        out: Output::new(),
+        layout: (!json).then(|| Layout::new(color::is_wanted(&io::stdout()))),
         flows: 0,
         dropped: 0,
         limit: count.unwrap_or(u64::MAX),
     };
-    let ended = shown.follow(&ahead, &interrupt);
-    eprintln!("{} flows shown, {} dropped", grouped(shown.flows), grouped(shown.dropped));
-    ended
+    let followed = shown.follow(&ahead, &interrupt);
+    output::report(format_args!("{} flows shown, {} dropped", grouped(shown.flows), grouped(shown.dropped)));
+    let has_collector_ended = matches!(followed, Ok(false));
+    shown.out.end(followed.map(drop))?;
+    if has_collector_ended {
+        return Err(Failure::new(ExitCode::Unreachable, anyhow!("the collector does not send any more")));
+    }
+    Ok(ExitCode::Success)
 }
 
 /// What was shown so far, and where.
-struct Shown<'o> {
-    out: BufWriter<StdoutLock<'o>>,
+struct Shown {
+    out: Output,
     /// `None` to print lines as they come.
     layout: Option<Layout>,
     flows: u64,
@@ -92,19 +96,9 @@ struct Shown<'o> {
     limit: u64,
 }
 
-impl Shown<'_> {
-    fn follow(&mut self, lines: &Receiver<io::Result<String>>, interrupt: &Interrupt) -> Result<ExitCode, Failure> {
-        match self.try_follow(lines, interrupt) {
-            // Whoever reads it had enough.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::Success),
-            Err(error) => Err(ExitCode::Failure.because()(error)),
-            Ok(true) => Ok(ExitCode::Success),
-            Ok(false) => Err(ExitCode::Unreachable.because()(anyhow!("the collector does not send any more"))),
-        }
-    }
-
+impl Shown {
     /// Whether it was to end; otherwise it was the collector that ended.
-    fn try_follow(&mut self, lines: &Receiver<io::Result<String>>, interrupt: &Interrupt) -> io::Result<bool> {
+    fn follow(&mut self, lines: &Receiver<io::Result<String>>, interrupt: &Interrupt) -> io::Result<bool> {
         if let Some(layout) = &self.layout {
             writeln!(self.out, "{}", layout.heading())?;
         }

@@ -1,6 +1,6 @@
 //! What was sent, as text or as JSON. Keys are those of the REST interface.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use flow::{Counters, Prefix};
@@ -62,29 +62,28 @@ impl From<Counters> for Counted {
 
 impl Sent<'_> {
     /// One line for all, and one for each exporter when there are several.
-    pub(super) fn write_text(&self) -> io::Result<()> {
+    pub(super) fn text(&self) -> io::Result<String> {
         let totals = self.generator.totals();
-        let mut output = io::stdout().lock();
         let Counters { bytes, packets, flows } = totals.all;
         let rate = if self.seconds > 0.0 { flows as f64 / self.seconds } else { 0.0 };
-        writeln!(
-            output,
+        let mut text = format!(
             "sent {flows} flows, {packets} packets, {bytes} bytes in {} datagrams ({} of templates) to {} in {:.1} s: \
              {rate:.0} flows/s",
             totals.datagrams, totals.templates, self.to, self.seconds
-        )?;
+        );
         for (number, counters) in (0..).zip(&totals.exporters).take(EXPORTERS_SHOWN) {
             let Counters { bytes, packets, flows } = counters;
-            writeln!(output, "  from {}: {flows} flows, {packets} packets, {bytes} bytes", self.address(number)?)?;
+            let from = self.address(number)?;
+            text.push_str(&format!("\n  from {from}: {flows} flows, {packets} packets, {bytes} bytes"));
         }
-        match totals.exporters.len().checked_sub(EXPORTERS_SHOWN) {
-            None | Some(0) => Ok(()),
-            Some(more) => writeln!(output, "  and from {more} more; --json tells all"),
+        if let more @ 1.. = totals.exporters.len().saturating_sub(EXPORTERS_SHOWN) {
+            text.push_str(&format!("\n  and from {more} more; --json tells all"));
         }
+        Ok(text)
     }
 
     /// One object, with what has to be counted under each name of these prefixes.
-    pub(super) fn write_json(&self, prefixes: &[Prefix]) -> io::Result<()> {
+    pub(super) fn json(&self, prefixes: &[Prefix]) -> io::Result<String> {
         let totals = self.generator.totals();
         let numbered = (0..).zip(&totals.exporters);
         let exporters = numbered
@@ -113,9 +112,7 @@ impl Sent<'_> {
             exporters,
             names: names.collect::<io::Result<_>>()?,
         };
-        let mut output = io::stdout().lock();
-        serde_json::to_writer_pretty(&mut output, &report)?;
-        writeln!(output)
+        Ok(serde_json::to_string_pretty(&report)?)
     }
 
     /// The address of an exporter; what the kernel chose, it would choose again.

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 
 use crate::config::Config;
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::keys::{self, Keys, Place};
 use crate::tls;
 
@@ -59,7 +59,7 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
 /// # Errors
 /// When there are some that cannot be read or used.
 pub(super) fn keys(config: &Config) -> Result<api::Keys, Failure> {
-    let keys = Keys::load(&config.admin, &config.data_dir).map_err(ExitCode::Store.because())?;
+    let keys = Keys::load(&config.admin, &config.data_dir).or_exit(ExitCode::Store)?;
     match &keys.place {
         Place::Configuration => tracing::info!("the keys of the REST interface are configured"),
         Place::File { path, made: false } => tracing::info!("the keys of the REST interface are in {}", path.display()),
@@ -68,7 +68,7 @@ pub(super) fn keys(config: &Config) -> Result<api::Keys, Failure> {
         }
     }
     let more = match &config.admin.keys_file {
-        Some(path) => keys::named(path).map_err(ExitCode::Config.because())?,
+        Some(path) => keys::named(path).or_exit(ExitCode::Config)?,
         None => Vec::new(),
     };
     let is_plain = config.admin.tls.certificate.is_none() && !config.http.listen.ip().is_loopback();
@@ -79,7 +79,7 @@ pub(super) fn keys(config: &Config) -> Result<api::Keys, Failure> {
             config.http.listen
         );
     }
-    let keys = api::Keys::new(keys.auth.expose(), keys.sign.expose()).map_err(ExitCode::Config.because())?;
+    let keys = api::Keys::new(keys.auth.expose(), keys.sign.expose()).or_exit(ExitCode::Config)?;
     Ok(keys.with(more).accepting(config.admin.signature))
 }
 
@@ -97,7 +97,7 @@ pub(super) fn interface(
     Api::new(store, keys, senders_changed)
         .remembering(&nonces)
         .with_context(|| format!("cannot remember requests in {}", nonces.display()))
-        .map_err(ExitCode::Store.because())
+        .or_exit(ExitCode::Store)
 }
 
 /// The same as it is configured.

@@ -9,7 +9,8 @@ use storage::check::{CheckEvent, Checked, check};
 use super::address::{self, Address};
 use crate::commands::progress::Progress;
 use crate::config::Config;
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
+use crate::output::Output;
 
 /// What can be said behind `netflow store check`.
 #[derive(Debug, Args)]
@@ -26,25 +27,24 @@ pub(crate) struct Arguments {
 /// Prints a line for each thing that does not hold, then the summary.
 pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let address = arguments.store.clone().unwrap_or_else(|| Address::configured(config));
-    let store = address.open_to_read(config).map_err(ExitCode::Store.because())?;
-    let mut output = Output { progress: Progress::new(), written: Ok(()) };
-    let checked = check(store.as_ref(), &mut |event| output.tell(event)).await.map_err(ExitCode::Store.because())?;
-    output.progress.clear();
-    match output.written.and_then(|()| print(&checked)) {
-        Ok(()) if checked.violations > 0 => Ok(ExitCode::Damage),
-        // Whoever reads the output, such as `head`, has enough of it.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::Success),
-        written => written.map(|()| ExitCode::Success).map_err(ExitCode::Failure.because()),
-    }
+    let store = address.open_to_read(config).or_exit(ExitCode::Store)?;
+    let mut report = Report { output: Output::new(), progress: Progress::new(), written: Ok(()) };
+    let checked = check(store.as_ref(), &mut |event| report.note(event)).await.or_exit(ExitCode::Store)?;
+    report.progress.clear();
+    let written = report.written.and_then(|()| write_summary(&checked, &mut report.output));
+    report.output.end(written)?;
+    Ok(if checked.violations > 0 { ExitCode::Damage } else { ExitCode::Success })
 }
 
-struct Output {
+struct Report {
+    output: Output,
     progress: Progress,
     written: io::Result<()>,
 }
 
-impl Output {
-    fn tell(&mut self, event: CheckEvent) -> ControlFlow<()> {
+impl Report {
+    /// Ends the check when the output cannot be written.
+    fn note(&mut self, event: CheckEvent) -> ControlFlow<()> {
         match event {
             CheckEvent::Reached(writer, interval, checked) => self.progress.show(|| {
                 let period = interval.period.name();
@@ -52,17 +52,17 @@ impl Output {
             }),
             CheckEvent::Violation(violation) => {
                 self.progress.clear();
-                self.written = writeln!(io::stdout(), "{violation}");
+                self.written = writeln!(self.output, "{violation}").and_then(|()| self.output.flush());
             }
         }
         if self.written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }
 
-fn print(checked: &Checked) -> io::Result<()> {
+fn write_summary(checked: &Checked, out: &mut impl Write) -> io::Result<()> {
     let Checked { writers, groups, compared, blocks, names, octets, violations } = checked;
     writeln!(
-        io::stdout(),
+        out,
         "checked {blocks} blocks ({octets} bytes, {names} names) in {groups} groups of {writers} writers, \
          compared {compared} groups with their finer parts: {violations} violations"
     )

@@ -9,7 +9,8 @@ use storage::copy::{Copied, copy, repair};
 use super::address::{self, Address};
 use crate::commands::progress::Progress;
 use crate::config::Config;
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
+use crate::output;
 
 /// What can be said behind `netflow store copy`.
 #[derive(Debug, Args)]
@@ -36,10 +37,10 @@ pub(crate) struct Arguments {
 pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let from = arguments.from.clone().unwrap_or_else(|| Address::configured(config));
     if from.is(&arguments.to, config) {
-        return Err(ExitCode::Store.because()(anyhow!("a store cannot be copied into itself")));
+        return Err(Failure::new(ExitCode::Store, anyhow!("a store cannot be copied into itself")));
     }
-    let source = from.open_to_read(config).map_err(ExitCode::Store.because())?;
-    let target = arguments.to.open_to_write(config).map_err(ExitCode::Store.because())?;
+    let source = from.open_to_read(config).or_exit(ExitCode::Store)?;
+    let target = arguments.to.open_to_write(config).or_exit(ExitCode::Store)?;
     let (source, target) = (source.as_ref(), target.as_ref());
     let mut progress = Progress::new();
     let mut reached = |writer: WriterId, interval: Interval, copied: &Copied| {
@@ -55,16 +56,16 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<ExitCo
     progress.clear();
     let interrupted = |error| anyhow!("{error}; the same command goes on from here");
     let Copied { senders, announced, writers, blocks, octets, present, ahead } =
-        copied.map_err(interrupted).map_err(ExitCode::Store.because())?;
-    println!(
+        copied.map_err(interrupted).or_exit(ExitCode::Store)?;
+    output::print_line(format_args!(
         "copied {blocks} blocks ({octets} bytes) of {writers} writers, {present} more were there; \
          {senders} senders, templates of {announced}"
-    );
+    ))?;
     for writer in &ahead {
-        eprintln!(
+        output::report(format_args!(
             "netflow: writer {writer} was left alone: the target knows more of it than the source, because it has gone \
              on or was rolled up there; copy into another store, or the other way round"
-        );
+        ));
     }
     Ok(if ahead.is_empty() { ExitCode::Success } else { ExitCode::Store })
 }

@@ -1,6 +1,6 @@
 //! `netflow store export`: what was counted, as lines of CSV or JSON.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::net::IpAddr;
 
 use accounting::period::{Interval, Minute, Period};
@@ -15,7 +15,8 @@ use storage::{Store, StoreError};
 use super::address::{self, Address};
 use crate::commands::progress::Progress;
 use crate::config::Config;
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
+use crate::output::{self, Output};
 
 /// What can be said behind `netflow store export`.
 #[derive(Debug, Args)]
@@ -75,20 +76,24 @@ fn date(text: &str) -> Result<Interval, String> {
 /// Prints all lines.
 pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let address = arguments.store.clone().unwrap_or_else(|| Address::configured(config));
-    let store = address.open_to_read(config).map_err(ExitCode::Store.because())?;
-    let output = BufWriter::with_capacity(64 * 1024, io::stdout());
-    match export(store.as_ref(), arguments, output).await {
-        Ok(0) => Ok(ExitCode::Success),
-        Ok(_) => Ok(ExitCode::Damage),
-        // Whoever reads the output, such as `head`, has enough of it.
-        Err(ExportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::Success),
-        Err(ExportError::Output(error)) => Err(ExitCode::Failure.because()(error)),
-        Err(ExportError::Store(error)) => Err(ExitCode::Store.because()(error)),
-    }
+    let store = address.open_to_read(config).or_exit(ExitCode::Store)?;
+    let (mut output, mut damaged) = (Output::new(), 0);
+    let written = match export(store.as_ref(), arguments, &mut output, &mut damaged).await {
+        Ok(()) => Ok(()),
+        Err(ExportError::Output(error)) => Err(error),
+        Err(ExportError::Store(error)) => return Err(Failure::new(ExitCode::Store, error)),
+    };
+    output.end(written)?;
+    Ok(if damaged == 0 { ExitCode::Success } else { ExitCode::Damage })
 }
 
-/// Writes all lines; returns how many blocks could not be read.
-async fn export(store: &dyn Store, arguments: &Arguments, mut output: impl Write) -> Result<usize, ExportError> {
+/// Writes all lines; counts blocks that cannot be read.
+async fn export(
+    store: &dyn Store,
+    arguments: &Arguments,
+    output: &mut Output,
+    damaged: &mut usize,
+) -> Result<(), ExportError> {
     let request = Request {
         period: arguments.period,
         from: arguments.from.map_or(Minute(0), |date| date.start),
@@ -97,7 +102,6 @@ async fn export(store: &dyn Store, arguments: &Arguments, mut output: impl Write
         prefix: arguments.prefix,
     };
     let mut progress = Progress::new();
-    let mut damaged = 0;
     if matches!(arguments.format, Format::Csv) {
         writeln!(output, "start,sender,prefix,direction,name,bytes,packets,flows")?;
     }
@@ -105,16 +109,15 @@ async fn export(store: &dyn Store, arguments: &Arguments, mut output: impl Write
     while let Some(exported) = export.next().await? {
         for error in &exported.totals.damaged {
             progress.clear();
-            eprintln!("netflow: left out: {error}");
-            damaged += 1;
+            output::report(format_args!("netflow: left out: {error}"));
+            *damaged += 1;
         }
         for row in exported.rows() {
-            write(&mut output, arguments.format, &Line::new(&exported, &row))?;
+            write(output, arguments.format, &Line::new(&exported, &row))?;
         }
         progress.show(|| format!("{} {} exported", exported.interval.period.name(), exported.interval));
     }
-    output.flush()?;
-    Ok(damaged)
+    Ok(())
 }
 
 /// One line; the keys of the JSON object are the names of the columns.

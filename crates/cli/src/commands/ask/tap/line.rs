@@ -9,21 +9,21 @@ use crate::table::{grouped, scaled};
 
 /// How lines are laid out.
 pub(super) struct Layout {
-    coloured: bool,
+    colored: bool,
     /// Of each column, in characters.
     widths: [usize; COLUMNS.len()],
 }
 
-/// A column: its heading, on which side it stands, how wide it is to begin with, and its colour (ECMA-48).
+/// A column: its heading, on which side it stands, how wide it is to begin with, and its color (ECMA-48).
 struct Column {
     heading: &'static str,
     right: bool,
     width: usize,
-    colour: &'static str,
+    color: &'static str,
 }
 
-const fn column(heading: &'static str, right: bool, width: usize, colour: &'static str) -> Column {
-    Column { heading, right, width, colour }
+const fn column(heading: &'static str, right: bool, width: usize, color: &'static str) -> Column {
+    Column { heading, right, width, color }
 }
 
 const DIM: &str = "2";
@@ -44,8 +44,8 @@ const COLUMNS: [Column; 10] = [
 ];
 
 impl Layout {
-    pub(super) fn new(coloured: bool) -> Self {
-        Self { coloured, widths: COLUMNS.map(|column| column.width) }
+    pub(super) fn new(colored: bool) -> Self {
+        Self { colored, widths: COLUMNS.map(|column| column.width) }
     }
 
     /// What the columns are.
@@ -70,15 +70,15 @@ impl Layout {
         for (width, cell) in self.widths.iter_mut().zip(&cells) {
             *width = (*width).max(cell.chars().count());
         }
-        self.row(&cells, self.coloured) + "\n"
+        self.row(&cells, self.colored) + "\n"
     }
 
-    fn row(&self, cells: &[String; COLUMNS.len()], coloured: bool) -> String {
+    fn row(&self, cells: &[String; COLUMNS.len()], colored: bool) -> String {
         let mut row = String::new();
         for ((cell, column), width) in cells.iter().zip(&COLUMNS).zip(self.widths) {
             let space = " ".repeat(width.saturating_sub(cell.chars().count()));
-            let cell = match coloured && !column.colour.is_empty() && !cell.is_empty() {
-                true => format!("\x1b[{}m{cell}\x1b[0m", column.colour),
+            let cell = match colored && !column.color.is_empty() && !cell.is_empty() {
+                true => format!("\x1b[{}m{cell}\x1b[0m", column.color),
                 false => cell.clone(),
             };
             row.push_str(&if column.right { format!("{space}{cell} ") } else { format!("{cell}{space} ") });
@@ -212,14 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn protocols_without_ports_show_none_and_colours_change_nothing_but_colour() {
+    fn protocols_without_ports_show_none_and_colors_change_nothing_but_color() {
         let mut icmp = flow();
         icmp["flow"]["protocol"] = json!(1);
         let plain = Layout::new(false).lines(&icmp);
         assert!(plain.contains("icmp") && !plain.contains(":443") && !plain.contains("AP.SF"), "{plain}");
-        let coloured = Layout::new(true).lines(&icmp);
-        let bare: String = coloured.split("\x1b[").skip(1).map(|part| part.split_once('m').unwrap().1).collect();
+        let colored = Layout::new(true).lines(&icmp);
+        let bare: String = colored.split("\x1b[").skip(1).map(|part| part.split_once('m').unwrap().1).collect();
         assert_eq!(bare.trim_end(), plain.trim_end());
-        assert_ne!(coloured, plain);
+        assert_ne!(colored, plain);
     }
 }
