@@ -3,23 +3,25 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `config/reference.rs` | every key in one table: its name, where it goes, what it does |
-//! | `config/key.rs` | what a key is, how it is found; the nearest name to a wrong one |
-//! | `config/place.rs` | the kinds of values: how each is read, written and told |
+//! | `config/reference.rs` | every key in one table, and how to find one by its name or the nearest to a wrong one |
+//! | `config/key.rs` | what a key is |
+//! | `config/value_kind.rs` | the kinds of values: how each is read, written and described |
 //! | `config/document.rs` | the table as a commented file, as Markdown and as a man page |
 //! | `config/value.rs` | values as a file or a variable holds them, and how they become addresses, numbers, lists |
 //! | `config/unit.rs` | durations and sizes: `10s`, `7d`, `8MiB` |
 //! | `config/source.rs` | a file or the environment to keys with values |
+//! | `config/mapping.rs` | what the collector, its journal and the stores get of it |
 //! | `config/error.rs` | everything that is wrong, each with its place |
 
 pub(crate) mod document;
 mod error;
 mod key;
-mod place;
+mod mapping;
 mod reference;
 mod source;
 pub(crate) mod unit;
 mod value;
+mod value_kind;
 
 use std::ffi::OsString;
 use std::fmt;

@@ -12,11 +12,14 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+mod file;
 mod named;
 
+pub(crate) use file::KeysError;
+use file::{failed, read_text};
 pub(crate) use named::named;
 
 use crate::config::{Admin, Secret};
@@ -34,12 +37,12 @@ pub(crate) struct Keys {
     /// What requests are signed with.
     pub(crate) sign: Secret,
     /// Where to look them up.
-    pub(crate) place: Place,
+    pub(crate) source: KeySource,
 }
 
 /// Where to look keys up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum KeySource {
     /// Both are configured.
     Configuration,
     /// Those that are not configured are in this file.
@@ -51,38 +54,6 @@ pub(crate) enum Place {
     },
 }
 
-/// Why there are no keys.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum KeysError {
-    /// The operating system refuses.
-    #[error("cannot {action} {path}: {error}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// What the operating system says.
-        error: io::Error,
-    },
-    /// Others than the owner can read the file.
-    #[error("the keys in {0} can be read by others: run chmod 600 {0}")]
-    Exposed(PathBuf),
-    /// The file does not hold two keys. Says nothing of what it holds.
-    #[error("{0} is damaged: put authKey=\"...\" and signKey=\"...\" into it, or delete it to get new keys")]
-    Damaged(PathBuf),
-    /// A file of named keys says something else.
-    #[error("{path}: {message}")]
-    Named {
-        /// The file.
-        path: PathBuf,
-        /// Which key, and what is wrong with it; nothing of what it holds.
-        message: String,
-    },
-    /// The operating system has no random numbers.
-    #[error("cannot make random keys: {0}")]
-    Random(getrandom::Error),
-}
-
 impl Keys {
     /// The configured keys; random ones, kept in the data directory, for those that are not.
     ///
@@ -90,7 +61,7 @@ impl Keys {
     /// When the file of keys cannot be read or made, is damaged, or can be read by others.
     pub(crate) fn load(admin: &Admin, data_dir: &Path) -> Result<Self, KeysError> {
         if let (Some(auth), Some(sign)) = (&admin.auth_key, &admin.sign_key) {
-            return Ok(Self { auth: auth.clone(), sign: sign.clone(), place: Place::Configuration });
+            return Ok(Self { auth: auth.clone(), sign: sign.clone(), source: KeySource::Configuration });
         }
         let path = data_dir.join(FILE_NAME);
         let (kept, made) = match read(&path)? {
@@ -100,7 +71,7 @@ impl Keys {
         Ok(Self {
             auth: admin.auth_key.clone().unwrap_or(kept.auth),
             sign: admin.sign_key.clone().unwrap_or(kept.sign),
-            place: Place::File { path, made },
+            source: KeySource::File { path, made },
         })
     }
 }
@@ -110,12 +81,12 @@ impl Keys {
     ///
     /// # Errors
     /// When the file of keys cannot be read, is damaged, or can be read by others.
-    pub(crate) fn look_up(admin: &Admin, data_dir: &Path) -> Result<Option<Place>, KeysError> {
+    pub(crate) fn look_up(admin: &Admin, data_dir: &Path) -> Result<Option<KeySource>, KeysError> {
         if admin.auth_key.is_some() && admin.sign_key.is_some() {
-            return Ok(Some(Place::Configuration));
+            return Ok(Some(KeySource::Configuration));
         }
         let path = data_dir.join(FILE_NAME);
-        Ok(read(&path)?.map(|_| Place::File { path, made: false }))
+        Ok(read(&path)?.map(|_| KeySource::File { path, made: false }))
     }
 }
 
@@ -123,10 +94,6 @@ impl Keys {
 struct Kept {
     auth: Secret,
     sign: Secret,
-}
-
-fn failed<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> KeysError + use<'a> {
-    move |error| KeysError::Io { action, path: path.to_owned(), error }
 }
 
 /// The authKey and the signKey of a file; `None` when there is no file.
@@ -148,19 +115,6 @@ pub(crate) fn find(admin: &Admin, data_dir: &Path) -> Result<Option<(Secret, Sec
     let kept = read_pair(&data_dir.join(FILE_NAME))?;
     let configured = |key: &Option<Secret>, kept| key.clone().unwrap_or(kept);
     Ok(kept.map(|(auth, sign)| (configured(&admin.auth_key, auth), configured(&admin.sign_key, sign))))
-}
-
-/// `None` when there is no file.
-fn read_text(path: &Path) -> Result<Option<String>, KeysError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed("read", path)(error)),
-    };
-    if file.metadata().map_err(failed("read", path))?.mode() & 0o077 != 0 {
-        return Err(KeysError::Exposed(path.to_owned()));
-    }
-    io::read_to_string(file).map(Some).map_err(failed("read", path))
 }
 
 /// `None` when there is no file.
@@ -225,7 +179,7 @@ fn random() -> Result<Secret, KeysError> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
 
@@ -239,7 +193,7 @@ mod tests {
         let data_dir = folder.path().join("some/where");
         let first = Keys::load(&Admin::default(), &data_dir).unwrap();
         let path = data_dir.join("keys");
-        assert_eq!(first.place, Place::File { path: path.clone(), made: true });
+        assert_eq!(first.source, KeySource::File { path: path.clone(), made: true });
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         for key in [&first.auth, &first.sign] {
             assert_eq!(key.expose().len(), 64);
@@ -248,7 +202,7 @@ mod tests {
         assert_ne!(first.auth, first.sign);
         let second = Keys::load(&Admin::default(), &data_dir).unwrap();
         assert_eq!((&second.auth, &second.sign), (&first.auth, &first.sign));
-        assert_eq!(second.place, Place::File { path, made: false });
+        assert_eq!(second.source, KeySource::File { path, made: false });
         let left: Vec<_> = fs::read_dir(&data_dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["keys"]);
     }
@@ -258,7 +212,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let both = Admin { auth_key: secret("a"), sign_key: secret("s"), ..Admin::default() };
         let keys = Keys::load(&both, folder.path()).unwrap();
-        assert_eq!((keys.auth.expose(), keys.sign.expose(), keys.place), ("a", "s", Place::Configuration));
+        assert_eq!((keys.auth.expose(), keys.sign.expose(), keys.source), ("a", "s", KeySource::Configuration));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         let one = Admin { auth_key: secret("a"), ..Admin::default() };
         let keys = Keys::load(&one, folder.path()).unwrap();
@@ -298,7 +252,7 @@ mod tests {
         let keys = Keys {
             auth: Secret::new("geheim".into()),
             sign: Secret::new("geheim".into()),
-            place: Place::Configuration,
+            source: KeySource::Configuration,
         };
         assert!(!format!("{keys:?}").contains("geheim"));
     }

@@ -1,5 +1,5 @@
-//! The log: lines of what happens on standard error, for people and for journald. How much of it, RUST_LOG says where it
-//! is set, else the configuration; what is logged before that is read, is logged from INFO on.
+//! The log: one line an event on standard error, for people and for journald. RUST_LOG sets its level, else the
+//! configuration; until that is read the level is INFO.
 
 use std::env;
 use std::io;
@@ -11,10 +11,10 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::color;
 use crate::config::{Loaded, LogLevel};
 
-/// Changes the level; empty where RUST_LOG says it.
+/// Changes the level; empty where RUST_LOG sets it.
 static SET_LEVEL: OnceLock<Box<dyn Fn(LevelFilter) + Send + Sync>> = OnceLock::new();
 
-/// Begins to log.
+/// Starts logging.
 pub(crate) fn to_standard_error() {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
     let ansi = color::is_wanted(&io::stderr());
@@ -23,14 +23,14 @@ pub(crate) fn to_standard_error() {
     let log = log.with_target(false).log_internal_errors(false).with_filter_reloading();
     if env::var_os(EnvFilter::DEFAULT_ENV).is_none_or(|filter| filter.is_empty()) {
         let handle = log.reload_handle();
-        // Fails only when there is no log any more.
+        // Fails only once the log is gone.
         let set = move |level: LevelFilter| drop(handle.reload(EnvFilter::default().add_directive(level.into())));
         let _ = SET_LEVEL.set(Box::new(set));
     }
     log.init();
 }
 
-/// Logs this much from now on; says so when RUST_LOG says otherwise, and counts.
+/// Sets the level; warns when RUST_LOG takes precedence over a configured one.
 pub(crate) fn set_level(loaded: &Loaded) {
     let level = match loaded.config.server.log_level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -42,7 +42,7 @@ pub(crate) fn set_level(loaded: &Loaded) {
     match (SET_LEVEL.get(), env::var(EnvFilter::DEFAULT_ENV)) {
         (Some(set), _) => set(level),
         (None, Ok(filter)) if loaded.origins.contains_key("server.logLevel") => {
-            tracing::warn!("server.logLevel has no effect: RUST_LOG is set to {filter:?}, and counts");
+            tracing::warn!("server.logLevel is ignored: RUST_LOG={filter:?} takes precedence");
         }
         (None, _) => {}
     }

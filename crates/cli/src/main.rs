@@ -1,16 +1,16 @@
-//! The netflow command: what the shell says, and which command does it. Each command has its file in `commands/` and its
+//! The `netflow` command: parses the command line and runs a command. Each command has its file in `commands/` and its
 //! variant in [`commands::Command`].
 
 mod client;
 mod color;
 mod commands;
 mod config;
+mod configured_store;
 mod exit_code;
 mod keys;
 mod log;
 mod output;
 mod service_manager;
-mod store;
 mod table;
 mod tls;
 
@@ -25,9 +25,10 @@ use exit_code::{ExitCode, Failure};
 /// The version, and the commit that a release was built from.
 const VERSION: &str = env!("NETFLOW_VERSION");
 
-/// Counts the flows that routers report.
+/// NetFlow, IPFIX and sFlow collector with exact traffic accounting
 ///
-/// Receives NetFlow, IPFIX and sFlow, and answers how many bytes, packets and flows each monitored prefix had.
+/// For every prefix that you monitor it reports bytes, packets and flows, in total and by protocol, address, port and AS.
+/// Without a command it runs `netflow serve`.
 #[derive(Debug, Parser)]
 #[command(name = "netflow", version = VERSION, after_help = exit_code::HELP)]
 struct Arguments {
@@ -57,12 +58,12 @@ fn report(failure: &Failure) -> ExitCode {
     failure.code
 }
 
-/// What clap has to say instead of arguments: on standard output help and version, on standard error what is wrong.
-fn print_help_or_error(said: &clap::Error) -> process::ExitCode {
-    const WRONG: u8 = 2;
-    let printed = said.print();
-    if said.use_stderr() {
-        return WRONG.into();
+/// Prints help and version on standard output, an error of the command line on standard error.
+fn print_help_or_error(message: &clap::Error) -> process::ExitCode {
+    const INVALID_COMMAND_LINE: u8 = 2;
+    let printed = message.print();
+    if message.use_stderr() {
+        return INVALID_COMMAND_LINE.into();
     }
     match output::outcome(printed.and_then(|()| io::stdout().flush())) {
         Ok(()) => ExitCode::Success,

@@ -1,5 +1,5 @@
-//! What the service manager is told (sd_notify(3)): a line of text over the datagram socket that it names. Without one
-//! there is nobody to tell.
+//! Notifications to the service manager (sd_notify(3)): a line of text over the datagram socket that it names. Without that
+//! socket there is no service manager.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -10,18 +10,18 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process;
 use std::time::Duration;
 
-/// What there is to tell.
+/// A notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// It receives and serves.
     Ready,
-    /// It reads its configuration again, and is ready again afterwards.
+    /// It reloads its configuration; [`State::Ready`] follows.
     Reloading,
-    /// It stores what was received and ends.
+    /// It stores what was received, then ends.
     Stopping,
-    /// It does not hang.
+    /// The watchdog ping.
     Alive,
-    /// What it has done, in a line.
+    /// One line of totals.
     Status(String),
 }
 
@@ -40,7 +40,7 @@ impl State {
     }
 }
 
-/// Whether there is somebody to tell.
+/// Whether there is a service manager.
 pub(crate) fn is_there() -> bool {
     socket().is_some()
 }
@@ -49,15 +49,15 @@ fn socket() -> Option<OsString> {
     env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty())
 }
 
-/// Tells the service manager, if there is one. It is no reason to stop when that fails.
-pub(crate) fn tell(state: &State) {
+/// Notifies the service manager, if there is one. A failure is logged.
+pub(crate) fn notify(state: &State) {
     let Some(socket) = socket() else { return };
     if let Err(error) = send(&socket, &state.message()) {
-        tracing::warn!(%error, "cannot tell the service manager {state:?}");
+        tracing::warn!(%error, "cannot notify the service manager of {state:?}");
     }
 }
 
-/// After how long without [`State::Alive`] the service manager ends this process; `None` when it does not.
+/// The longest time between two [`State::Alive`] before the service manager ends this process; `None` when it has no limit.
 pub(crate) fn watchdog() -> Option<Duration> {
     let number = |name| env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let is_ours = env::var_os("WATCHDOG_PID").is_none() || number("WATCHDOG_PID") == Some(process::id().into());

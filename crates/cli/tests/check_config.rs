@@ -1,4 +1,4 @@
-//! `netflow check-config` and `netflow config`, from outside: what stops a start is found before it.
+//! `netflow check-config` and `netflow config`: problems that would prevent a start are found before it.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::fs::{self, Permissions};
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// The command in a directory, with settings that suit any machine.
+/// The command in a directory, with settings that work on any machine.
 fn netflow(directory: &Path, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
     command
@@ -22,7 +22,7 @@ fn netflow(directory: &Path, settings: &[(&str, &str)]) -> Command {
     command
 }
 
-/// What it prints, and its exit code.
+/// The output and the exit code.
 fn run(mut command: Command) -> (String, i32) {
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
@@ -35,22 +35,22 @@ fn check(directory: &Path, settings: &[(&str, &str)]) -> (String, i32) {
     run(command)
 }
 
-fn fault(text: &str) -> &str {
-    text.lines().find_map(|line| line.strip_prefix("FAULT ")).unwrap_or_else(|| panic!("no fault: {text}"))
+fn first_error(text: &str) -> &str {
+    text.lines().find_map(|line| line.strip_prefix("ERROR ")).unwrap_or_else(|| panic!("no error: {text}"))
 }
 
 #[test]
-fn a_good_configuration_is_good_and_nothing_is_changed() {
+fn a_valid_configuration_passes_and_nothing_is_changed() {
     let folder = tempfile::tempdir().unwrap();
     let (text, code) = check(folder.path(), &[]);
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("ok    dataDir: data will be made at the start"), "{text}");
-    assert!(text.contains("ok    keys: they will be made at the start"), "{text}");
+    assert!(text.contains("ok    dataDir: data will be created at the start"), "{text}");
+    assert!(text.contains("ok    keys: will be generated at the start"), "{text}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]
-fn a_wrong_key_is_told_with_its_line_and_the_nearest() {
+fn an_unknown_key_is_reported_with_its_line_and_the_nearest() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("n.toml"), "[http]\nlisen = \"127.0.0.1:0\"\n").unwrap();
     let mut command = netflow(folder.path(), &[]);
@@ -61,7 +61,7 @@ fn a_wrong_key_is_told_with_its_line_and_the_nearest() {
 }
 
 #[test]
-fn an_address_in_use_is_told_with_who_has_it() {
+fn an_address_in_use_is_reported_with_its_process() {
     let folder = tempfile::tempdir().unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -72,35 +72,35 @@ fn an_address_in_use_is_told_with_who_has_it() {
         let (text, code) = check(folder.path(), &[(variable, &address.to_string())]);
         assert_eq!(code, 6, "{text}");
         let expected = format!("{key}: {address} is in use by ");
-        assert!(fault(&text).starts_with(&expected), "{text}");
-        assert!(fault(&text).ends_with(&format!("(process {})", std::process::id())), "{text}");
+        assert!(first_error(&text).starts_with(&expected), "{text}");
+        assert!(first_error(&text).ends_with(&format!("(process {})", std::process::id())), "{text}");
     }
     // An address that no interface has (RFC 5737).
     let (text, code) = check(folder.path(), &[("NETFLOW__NETFLOW__LISTEN", "203.0.113.1:2055")]);
-    assert!(code == 6 && fault(&text).starts_with("netflow.listen: 203.0.113.1:2055: "), "{text}");
+    assert!(code == 6 && first_error(&text).starts_with("netflow.listen: 203.0.113.1:2055: "), "{text}");
     let (text, code) = check(folder.path(), &[("NETFLOW__NETFLOW__LISTEN", "")]);
-    assert!(code == 6 && fault(&text).contains("both empty"), "{text}");
+    assert!(code == 6 && first_error(&text).contains("both empty"), "{text}");
 }
 
 #[test]
-fn a_data_directory_that_cannot_be_used_is_told() {
+fn an_unusable_data_directory_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
     let (text, code) = check(folder.path(), &[("NETFLOW__DATA_DIR", "file/below")]);
-    assert!(code == 5 && fault(&text).starts_with("dataDir: file/below: "), "{text}");
+    assert!(code == 5 && first_error(&text).starts_with("dataDir: file/below: "), "{text}");
     fs::create_dir(folder.path().join("data")).unwrap();
     let keys = folder.path().join("data/keys");
     fs::write(&keys, "authKey=\"a\"\nsignKey=\"s\"\n").unwrap();
     fs::set_permissions(&keys, Permissions::from_mode(0o644)).unwrap();
     let (text, code) = check(folder.path(), &[]);
-    assert!(code == 5 && fault(&text).contains("can be read by others"), "{text}");
+    assert!(code == 5 && first_error(&text).contains("can be read by others"), "{text}");
     fs::set_permissions(&keys, Permissions::from_mode(0o600)).unwrap();
     let (text, code) = check(folder.path(), &[]);
-    assert!(code == 0 && text.contains("ok    keys: they are in data/keys"), "{text}");
+    assert!(code == 0 && text.contains("ok    keys: in data/keys"), "{text}");
 }
 
 #[test]
-fn secrets_in_a_file_that_everybody_can_read_are_noted() {
+fn secrets_in_a_world_readable_file_are_noted() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("n.toml");
     fs::write(&file, "[redis]\npassword = \"geheim\"\n").unwrap();
@@ -116,19 +116,19 @@ fn secrets_in_a_file_that_everybody_can_read_are_noted() {
 }
 
 #[test]
-fn a_store_that_nobody_serves_is_told() {
+fn an_unreachable_store_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let (text, code) = check(folder.path(), &[("NETFLOW__STORAGE", "redis"), ("NETFLOW__REDIS__HOSTS", &free)]);
-    assert!(code == 5 && fault(&text).starts_with("redis.hosts: none can be reached"), "{text}");
+    assert!(code == 5 && first_error(&text).starts_with("redis.hosts: all are unreachable"), "{text}");
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let hosts = format!("{free},{}", server.local_addr().unwrap());
     let (text, code) = check(folder.path(), &[("NETFLOW__STORAGE", "redis"), ("NETFLOW__REDIS__HOSTS", &hosts)]);
-    assert!(code == 0 && text.contains("note  redis.hosts: some cannot be reached"), "{text}");
+    assert!(code == 0 && text.contains("note  redis.hosts: some are unreachable"), "{text}");
 }
 
 #[test]
-fn a_collector_that_runs_is_known_as_the_one_that_has_the_addresses() {
+fn the_addresses_of_the_running_collector_are_no_error() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = netflow(folder.path(), &[]).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
@@ -144,15 +144,15 @@ fn a_collector_that_runs_is_known_as_the_one_that_has_the_addresses() {
     child.wait().unwrap();
     assert_eq!(code, 0, "{text}");
     assert!(text.contains(&format!("note  a collector runs on this dataDir (process {id})")), "{text}");
-    let own = format!("belongs to the collector that runs (process {id})");
+    let own = format!("is in use by the running collector (process {id})");
     assert_eq!(text.matches(&own).count(), 2, "{text}");
-    // What was left behind by a process that is gone misleads nobody.
+    // A lock file left by a dead process is ignored.
     let (text, code) = check(folder.path(), &[("NETFLOW__NETFLOW__LISTEN", &receiving)]);
     assert!(code == 0 && !text.contains("a collector runs"), "{text}");
 }
 
 #[test]
-fn all_settings_are_shown_with_their_origins_but_no_secret() {
+fn settings_are_shown_with_their_origins_but_no_secret_is() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("n.toml"), "[admin]\nauthKey = \"geheim\"\n").unwrap();
     let show = |more: &[&str]| {
@@ -180,13 +180,13 @@ fn all_settings_are_shown_with_their_origins_but_no_secret() {
     assert_eq!(json.as_object().unwrap().len(), text.lines().count());
 }
 
-/// A certificate in `name.pem` with `name.key`, good for so many days from now; negative when it was.
+/// A certificate in `name.pem` with `name.key` that expires in this many days.
 fn certify(directory: &Path, name: &str, days: i32) {
     let script = format!(
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=collector -days {days} \
          -keyout {name}.key -out {name}.pem && chmod 600 {name}.key"
     );
-    // A certificate that has expired is one of before.
+    // An expired certificate is made in the past.
     let mut command = if days < 0 { Command::new("faketime") } else { Command::new("sh") };
     if days < 0 {
         command.args([&format!("{days} days"), "sh"]);
@@ -197,7 +197,7 @@ fn certify(directory: &Path, name: &str, days: i32) {
 }
 
 #[test]
-fn a_certificate_that_cannot_be_used_or_soon_will_not_be_is_told() {
+fn unusable_and_expiring_certificates_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     for (name, days) in [("good", 90), ("soon", 5), ("expired", -10)] {
         certify(folder.path(), name, days);
@@ -209,15 +209,15 @@ fn a_certificate_that_cannot_be_used_or_soon_will_not_be_is_told() {
     let (text, code) = tls("good.pem", "good.key");
     assert!(code == 0 && text.contains("ok    admin.tls: the certificate and its key can be used\n"), "{text}");
     assert!(!text.contains("note  the certificate"), "{text}");
-    for (name, what) in [("soon", "expires at 20"), ("expired", "has expired at 20")] {
+    for (name, what) in [("soon", "expires at 20"), ("expired", "expired at 20")] {
         let (text, code) = tls(&format!("{name}.pem"), &format!("{name}.key"));
         let expected = format!("note  the certificate {name}.pem (admin.tls.certificate) {what}");
         assert!(code == 0 && text.contains(&expected), "{text}");
     }
     for (certificate, key, what) in [
-        ("good.pem", "soon.key", "soon.key does not go with good.pem"),
-        ("none.pem", "good.key", "none.pem holds no certificate in PEM (admin.tls.certificate)"),
-        ("good.pem", "good.pem", "good.pem holds no private key in PEM (admin.tls.key)"),
+        ("good.pem", "soon.key", "soon.key is not the private key of good.pem"),
+        ("none.pem", "good.key", "none.pem contains no PEM certificate (admin.tls.certificate)"),
+        ("good.pem", "good.pem", "good.pem contains no PEM private key (admin.tls.key)"),
         ("away.pem", "good.key", "cannot read away.pem (admin.tls.certificate): No such file"),
         ("good.pem", "", "admin.tls.certificate and admin.tls.key belong together"),
     ] {

@@ -1,11 +1,11 @@
-//! `netflow check-config`: whether the configuration is right, and whether a collector could start with it now as this
-//! user. Nothing is changed: no directory, no file, no table is made. What is wrong in the configuration itself is told
-//! before this runs, in the words of `netflow serve`.
+//! `netflow check-config`: whether a collector could start now, as this user, with its configuration. It changes nothing
+//! and creates no directory, file or table. Errors of the configuration itself are reported before this runs, as by
+//! `netflow serve`.
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `check_config/holder.rs` | which process has an address |
-//! | `check_config/directory.rs` | whether a directory can be written, and the files in it used |
+//! | `check_config/holder.rs` | the process that uses an address |
+//! | `check_config/directory.rs` | whether the data directory and its files can be used |
 
 mod directory;
 mod holder;
@@ -21,41 +21,41 @@ use holder::{Holder, Transport};
 use crate::config::{Access, Config, KEYS, Loaded, Origin, Storage};
 use crate::exit_code::{ExitCode, Failure};
 use crate::output::Output;
-use crate::{store, tls};
+use crate::{configured_store, tls};
 
-/// What the help shows.
+/// The end of its help.
 pub(crate) const EXAMPLES: &str = "\
-Prints a line for each thing that was looked at. Lines with FAULT would stop a start; the exit code is then the one that
-the start would end with.
+Prints one line per check. A line with ERROR would prevent a start; the exit code is the one that the start would fail
+with.
 
 Examples:
   netflow check-config
   netflow check-config --config /etc/netflow/netflow.toml && systemctl reload netflow";
 
-/// How long a store on the network may take to answer.
+/// How long to wait for a connection to a store.
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
 
-/// What was found, printed as it is found.
+/// The results, printed as they come.
 struct Findings {
     output: Output,
     written: io::Result<()>,
-    /// The code of the first thing that would stop a start.
-    first_fault: Option<ExitCode>,
+    /// The exit code of the first error.
+    first_error: Option<ExitCode>,
 }
 
 impl Findings {
-    fn good(&mut self, what: &str) {
+    fn ok(&mut self, what: &str) {
         self.print("ok   ", what);
     }
 
-    /// What does not stop a start, but should be known.
+    /// A problem that does not prevent a start.
     fn note(&mut self, what: &str) {
         self.print("note ", what);
     }
 
-    fn fault(&mut self, code: ExitCode, what: &str) {
-        self.print("FAULT", what);
-        self.first_fault.get_or_insert(code);
+    fn error(&mut self, code: ExitCode, what: &str) {
+        self.print("ERROR", what);
+        self.first_error.get_or_insert(code);
     }
 
     /// At once: reaching a store may take seconds.
@@ -66,9 +66,9 @@ impl Findings {
     }
 }
 
-/// Prints a line for each thing that was looked at; the exit code is that of the first one that would stop a start.
+/// Prints one line per check; the exit code is that of the first error.
 pub(crate) fn run(loaded: &Loaded) -> Result<ExitCode, Failure> {
-    let mut findings = Findings { output: Output::new(), written: Ok(()), first_fault: None };
+    let mut findings = Findings { output: Output::new(), written: Ok(()), first_error: None };
     let config = &loaded.config;
     check_file(loaded, &mut findings);
     directory::check(config, &mut findings);
@@ -76,17 +76,17 @@ pub(crate) fn run(loaded: &Loaded) -> Result<ExitCode, Failure> {
     check_certificate(config, &mut findings);
     check_addresses(config, &mut findings);
     findings.output.end(findings.written)?;
-    match findings.first_fault {
+    match findings.first_error {
         None => Ok(ExitCode::Success),
-        Some(code) => Err(Failure::new(code, anyhow::anyhow!("the collector could not start"))),
+        Some(code) => Err(Failure::new(code, anyhow::anyhow!("the collector cannot start"))),
     }
 }
 
 fn check_file(loaded: &Loaded, findings: &mut Findings) {
     let Some(path) = &loaded.file else {
-        return findings.good("no configuration file: defaults and environment");
+        return findings.ok("no configuration file, using defaults and the environment");
     };
-    findings.good(&format!("{} is right", path.display()));
+    findings.ok(&format!("{}: no errors", path.display()));
     let secret = KEYS.iter().find(|key| {
         key.literal(&loaded.config).is_none() && matches!(loaded.origins.get(key.name), Some(Origin::Line(_)))
     });
@@ -97,7 +97,7 @@ fn check_file(loaded: &Loaded, findings: &mut Findings) {
     }
 }
 
-/// That a store on the network answers at all; what it is asked is left to the start.
+/// Whether a store on the network accepts connections; it is not queried.
 fn check_store(config: &Config, findings: &mut Findings) {
     let (section, hosts, access, port) = match config.storage {
         Storage::Sqlite => return,
@@ -108,11 +108,11 @@ fn check_store(config: &Config, findings: &mut Findings) {
         hosts.iter().map(|host| reach(host, port).map_err(|error| format!("{host}: {error}"))).collect();
     let failed: Vec<_> = attempts.iter().filter_map(|attempt| attempt.as_ref().err()).cloned().collect();
     if failed.len() == hosts.len() {
-        findings.fault(ExitCode::Store, &format!("{section}.hosts: none can be reached ({})", failed.join("; ")));
+        findings.error(ExitCode::Store, &format!("{section}.hosts: all are unreachable ({})", failed.join("; ")));
     } else if failed.is_empty() {
-        findings.good(&format!("{section}.hosts: each accepts connections"));
+        findings.ok(&format!("{section}.hosts: all accept connections"));
     } else {
-        findings.note(&format!("{section}.hosts: some cannot be reached ({})", failed.join("; ")));
+        findings.note(&format!("{section}.hosts: some are unreachable ({})", failed.join("; ")));
     }
     check_authority(section, access, findings);
 }
@@ -120,7 +120,7 @@ fn check_store(config: &Config, findings: &mut Findings) {
 fn reach(host: &str, port: u16) -> std::io::Result<()> {
     let addresses: Vec<SocketAddr> = match host.to_socket_addrs() {
         Ok(addresses) => addresses.collect(),
-        // Without a port of its own; a bare IPv6 address has colons all the same.
+        // A host without a port, which may be an IPv6 address.
         Err(_) => (host.trim_matches(['[', ']']), port).to_socket_addrs()?.collect(),
     };
     let mut last = std::io::Error::other("the name has no address");
@@ -137,26 +137,26 @@ fn check_authority(section: &str, access: &Access, findings: &mut Findings) {
     let Some(path) = access.tls_authority.as_ref().filter(|_| access.tls) else { return };
     let shown = format!("{section}.tlsAuthority: {}", path.display());
     match fs::read_to_string(path) {
-        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => findings.good(&shown),
-        Ok(_) => findings.fault(ExitCode::Config, &format!("{shown} holds no certificate in PEM")),
-        Err(error) => findings.fault(ExitCode::Config, &format!("{shown}: {error}")),
+        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => findings.ok(&shown),
+        Ok(_) => findings.error(ExitCode::Config, &format!("{shown} contains no PEM certificate")),
+        Err(error) => findings.error(ExitCode::Config, &format!("{shown}: {error}")),
     }
 }
 
-/// That the REST interface could be served with its certificate, and that clients would take it.
+/// Whether the certificate can be used, and clients will accept it.
 fn check_certificate(config: &Config, findings: &mut Findings) {
     match tls::server(&config.admin.tls) {
         Ok(None) => {}
-        Ok(Some(_)) => findings.good("admin.tls: the certificate and its key can be used"),
-        Err(error) => findings.fault(ExitCode::Config, &format!("{error:#}")),
+        Ok(Some(_)) => findings.ok("admin.tls: the certificate and its key can be used"),
+        Err(error) => findings.error(ExitCode::Config, &format!("{error:#}")),
     }
     tls::warnings(&config.admin.tls, SystemTime::now()).iter().for_each(|warning| findings.note(warning));
 }
 
 fn check_addresses(config: &Config, findings: &mut Findings) {
-    let running = directory::running_collector(&store::path(config));
+    let running = directory::running_collector(&configured_store::path(config));
     if config.netflow.listen.is_empty() && config.sflow.listen.is_empty() {
-        findings.fault(ExitCode::Listen, "netflow.listen and sflow.listen are both empty: nothing would be received");
+        findings.error(ExitCode::Listen, "netflow.listen and sflow.listen are both empty: nothing would be received");
     }
     let udp = |key: &'static str, addresses: &[SocketAddr]| {
         addresses.iter().map(|address| (key, Transport::Udp, *address)).collect::<Vec<_>>()
@@ -172,27 +172,27 @@ fn check_addresses(config: &Config, findings: &mut Findings) {
             Transport::Tcp => TcpListener::bind(address).map(drop),
         };
         let Err(error) = bound else {
-            findings.good(&format!("{key}: {address} is free"));
+            findings.ok(&format!("{key}: {address} is free"));
             continue;
         };
         if error.kind() != std::io::ErrorKind::AddrInUse {
-            findings.fault(ExitCode::Listen, &format!("{key}: {address}: {error}"));
+            findings.error(ExitCode::Listen, &format!("{key}: {address}: {error}"));
             continue;
         }
         match holder::of(transport, address) {
             Some(Holder::Process { id, .. }) if Some(id) == running => {
-                findings.good(&format!("{key}: {address} belongs to the collector that runs (process {id})"));
+                findings.ok(&format!("{key}: {address} is in use by the running collector (process {id})"));
             }
             holder => {
                 let who = holder.map_or_else(|| "another process".to_owned(), |holder| holder.to_string());
-                findings.fault(ExitCode::Listen, &format!("{key}: {address} is in use by {who}"));
+                findings.error(ExitCode::Listen, &format!("{key}: {address} is in use by {who}"));
             }
         }
     }
     check_receive_buffer(config.server.receive_buffer, findings);
 }
 
-/// What the kernel would grant a socket.
+/// The receive buffer that the kernel grants.
 fn check_receive_buffer(wanted: usize, findings: &mut Findings) {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let Some(granted) = udp::bind(any, 1, udp::Steering::default(), wanted)
@@ -203,7 +203,8 @@ fn check_receive_buffer(wanted: usize, findings: &mut Findings) {
     };
     if granted < wanted {
         findings.note(&format!(
-            "server.receiveBuffer: the kernel grants {granted} of {wanted} octets, so that bursts may be dropped; mend it with: sysctl -w net.core.rmem_max={wanted}"
+            "server.receiveBuffer: the kernel grants {granted} of {wanted} bytes, bursts may be dropped; fix with: sysctl -w \
+             net.core.rmem_max={wanted}"
         ));
     }
 }

@@ -16,7 +16,7 @@ use wire::Datagram;
 use crate::commands::progress::Progress;
 use crate::config::Loaded;
 use crate::exit_code::{ExitCode, Failure, OrExit};
-use crate::{output, store};
+use crate::{configured_store, output};
 
 /// The captures to replay.
 #[derive(clap::Args, Debug)]
@@ -36,8 +36,8 @@ pub(crate) struct Arguments {
 /// Replays all files; prints what became of their datagrams.
 pub(crate) fn run(loaded: Loaded, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let config = loaded.config;
-    store::make_directory(&config.data_dir).or_exit(ExitCode::Store)?;
-    let store = store::open(&config).or_exit(ExitCode::Store)?;
+    configured_store::make_directory(&config.data_dir).or_exit(ExitCode::Store)?;
+    let store = configured_store::open(&config).or_exit(ExitCode::Store)?;
     let writer = identity(&arguments.files).or_exit(ExitCode::Input)?;
     let runtime = Runtime::new().or_exit(ExitCode::Failure)?;
     runtime.block_on(async {

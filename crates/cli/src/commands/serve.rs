@@ -1,4 +1,4 @@
-//! `netflow serve`: receives, counts, and serves the REST interface until it is told to stop.
+//! `netflow serve`: receives, counts, and serves the REST interface until it gets a signal to stop.
 
 mod heartbeat;
 mod interface;
@@ -6,7 +6,7 @@ mod running;
 mod watched;
 
 use std::io::{self, IsTerminal};
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::TcpListener as StdListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -26,27 +26,27 @@ use self::watched::Watched;
 use crate::config::{Config, Loaded};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::service_manager::State;
-use crate::{log, service_manager, store};
+use crate::{configured_store, log, service_manager};
 
-/// What the help shows.
+/// The end of its help.
 pub(crate) const EXAMPLES: &str = "\
-It ends on SIGTERM and Ctrl-C, when everything that was received is stored. On SIGHUP it reads its configuration again.
+SIGTERM and Ctrl-C stop the collector after it has stored everything that it received. SIGHUP reloads the configuration.
 
 Examples:
   netflow serve
   netflow serve --config /etc/netflow/netflow.toml
   NETFLOW__HTTP__LISTEN=127.0.0.1:8081 netflow serve";
 
-/// Runs until SIGTERM or SIGINT; comes back when everything that was received is stored.
+/// Runs until SIGTERM or SIGINT; returns when everything that was received is stored.
 pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
     log::set_level(&loaded);
     let Loaded { config, file, .. } = loaded;
     match &file {
-        Some(file) => tracing::info!("configuration read from {}", file.display()),
-        None => tracing::info!("no configuration file: defaults and environment"),
+        Some(file) => tracing::info!("configuration file: {}", file.display()),
+        None => tracing::info!("no configuration file, using defaults and the environment"),
     }
     let passed = PassedSockets::take().or_exit(ExitCode::Listen)?;
-    store::make_directory(&config.data_dir).or_exit(ExitCode::Store)?;
+    configured_store::make_directory(&config.data_dir).or_exit(ExitCode::Store)?;
     let runtime = Runtime::new().or_exit(ExitCode::Failure)?;
     runtime.block_on(serve(&config, file, passed))?;
     Ok(ExitCode::Success)
@@ -54,9 +54,9 @@ pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
 
 async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets) -> Result<(), Failure> {
     let keys = interface::keys(config)?;
-    // The identity first: a second collector on the same directory must not touch anything.
-    let mut identity = state::State::open(&store::path(config)).or_exit(ExitCode::Store)?;
-    let store = store::open(config).or_exit(ExitCode::Store)?;
+    // The identity first: a second collector on the same directory must change nothing.
+    let mut identity = state::State::open(&configured_store::path(config)).or_exit(ExitCode::Store)?;
+    let store = configured_store::open(config).or_exit(ExitCode::Store)?;
     let writer = begin_epoch(&mut identity, store.as_ref(), config).await.or_exit(ExitCode::Store)?;
     let mut signals = Signals::watch().or_exit(ExitCode::Failure)?;
 
@@ -66,18 +66,18 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let listener = interface::listener(at, passed_stream)
         .with_context(|| format!("cannot serve the REST interface at {at} (http.listen)"))
         .or_exit(ExitCode::Listen)?;
-    if let Some(stranger) = passed.streams.first() {
-        return Err(Failure::new(ExitCode::Listen, not_configured(stranger)));
+    if let Some(extra) = passed.streams.first() {
+        return Err(Failure::new(ExitCode::Listen, not_configured(extra)));
     }
     let serving = listener.local_addr().or_exit(ExitCode::Listen)?;
     let senders_changed = Arc::new(Notify::new());
-    let spool = store::spool(config, writer.writer).or_exit(ExitCode::Store)?;
+    let spool = configured_store::spool(config, writer.writer).or_exit(ExitCode::Store)?;
     let changed = Arc::clone(&senders_changed);
-    let journal = store::journal(config).or_exit(ExitCode::Store)?;
+    let journal = configured_store::journal(config).or_exit(ExitCode::Store)?;
     if let Some(durable) = identity.durable().or_exit(ExitCode::Store)? {
         journal.release(durable);
     }
-    let settings = Settings { passed: passed.datagrams, ..settings(config) };
+    let settings = Settings { passed: passed.datagrams, ..config.settings() };
     let collector = collector::start(settings, Arc::clone(&store), spool, Some(journal), writer, changed)
         .await
         .map_err(start_failure)?;
@@ -96,8 +96,8 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let config = config.clone();
     let mut running =
         Running { file, config, collector, interface, offers, listeners, is_listener_passed, watched, status_log };
-    service_manager::tell(&State::Ready);
-    let heartbeat = heartbeat::keep_telling(running.collector.pulses().to_vec(), running.collector.status());
+    service_manager::notify(&State::Ready);
+    let heartbeat = heartbeat::run(running.collector.pulses().to_vec(), running.collector.status());
     let heartbeat = tokio::spawn(heartbeat);
     run_until_stopped(&mut running, &mut signals).await;
     let status = running.collector.status();
@@ -114,7 +114,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     })
 }
 
-/// Comes back when it has to stop.
+/// Returns when the collector has to stop.
 async fn run_until_stopped(running: &mut Running, signals: &mut Signals) {
     let watched = Arc::clone(&running.watched);
     let sampling = tokio::spawn(async move { watched.keep_sampling().await });
@@ -124,25 +124,25 @@ async fn run_until_stopped(running: &mut Running, signals: &mut Signals) {
             signal = signals.arrived() => match signal {
                 Signal::Stop => break,
                 Signal::Reload => {
-                    service_manager::tell(&State::Reloading);
+                    service_manager::notify(&State::Reloading);
                     running.reload().await;
-                    service_manager::tell(&State::Ready);
+                    service_manager::notify(&State::Ready);
                 }
             },
             () = running.collector.superseded() => break,
         }
     }
-    tracing::info!("stopping: storing what was received");
-    service_manager::tell(&State::Stopping);
+    tracing::info!("stopping: storing everything that was received");
+    service_manager::notify(&State::Stopping);
     sampling.abort();
     running.status_log.end();
 }
 
-fn not_configured(stranger: &StdListener) -> anyhow::Error {
-    let address = stranger.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
+fn not_configured(extra: &StdListener) -> anyhow::Error {
+    let address = extra.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
     anyhow::anyhow!(
-        "the socket of {address} was passed by the service manager, but http.listen is another address: make \
-         ListenStream= of the socket unit and the configuration say the same"
+        "the service manager passed a socket for {address}, but http.listen is another address: set ListenStream= in the \
+         socket unit and http.listen to the same address"
     )
 }
 
@@ -164,12 +164,12 @@ async fn begin_epoch(
     let writer = identity.writer();
     let known = store.writers().await?.into_iter().find(|state| state.writer == writer);
     let seen = Timestamp::from(SystemTime::now());
-    if let (Some(known), Some(life)) = (known, store::shortest_life(config))
+    if let (Some(known), Some(life)) = (known, configured_store::shortest_life(config))
         && known.seen.saturating_add(life) < seen
     {
         tracing::warn!(
-            "this collector was away for longer than the store keeps minutes by itself: what no other collector has \
-             rolled up meanwhile is lost"
+            "this collector was down for longer than the store keeps minutes: minutes that no other collector rolled up \
+             in that time are lost"
         );
     }
     let known = known.unwrap_or_else(|| WriterState::new(writer, 0, seen));
@@ -178,29 +178,11 @@ async fn begin_epoch(
     Ok(state)
 }
 
-/// Where to receive; any protocol at any of them.
-fn listen(config: &Config) -> Vec<SocketAddr> {
-    config.netflow.listen.iter().chain(&config.sflow.listen).copied().collect()
-}
-
-fn settings(config: &Config) -> Settings {
-    Settings {
-        passed: Vec::new(),
-        listen: listen(config),
-        threads: config.threads(),
-        steering: config.server.steering,
-        receive_buffer: config.server.receive_buffer,
-        flush_interval: config.flush_interval,
-        rules: config.rules(),
-        keep: config.keep(),
-    }
-}
-
-/// What this process was told.
+/// What a signal asks for.
 enum Signal {
-    /// To end: SIGTERM (systemd, kill) or SIGINT (a terminal).
+    /// Stop: SIGTERM (systemd, kill) or SIGINT (Ctrl-C).
     Stop,
-    /// To read its configuration again: SIGHUP.
+    /// Reload the configuration: SIGHUP.
     Reload,
 }
 
@@ -208,7 +190,7 @@ struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
     hang_up: unix::Signal,
-    /// Whether it was started in a terminal, whose end is told by SIGHUP too.
+    /// Whether it was started in a terminal, which also sends SIGHUP when it closes.
     had_terminal: bool,
 }
 

@@ -72,7 +72,7 @@ fn default_of(key: &Key) -> String {
 }
 
 fn form_of(key: &Key) -> String {
-    (key.place)(&mut Config::default()).form()
+    (key.value)(&mut Config::default()).form()
 }
 
 fn effect_of(key: &Key) -> &'static str {

@@ -30,16 +30,16 @@ impl ConfigError {
 
 impl Problem {
     /// In a file, at these octets of its text.
-    pub(super) fn in_file(path: &Path, text: &str, place: Range<usize>, message: &str) -> Self {
-        let before = text.get(..place.start).unwrap_or(text);
+    pub(super) fn in_file(path: &Path, text: &str, span: Range<usize>, message: &str) -> Self {
+        let before = text.get(..span.start).unwrap_or(text);
         let number = before.matches('\n').count() + 1;
         let start = before.rfind('\n').map_or(0, |end| end + 1);
         let line = text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
-        let indent = text.get(start..place.start).unwrap_or_default().chars().count();
+        let indent = text.get(start..span.start).unwrap_or_default().chars().count();
         let mut shown = format!("{}:{number}:{}: {message}", path.display(), indent + 1);
         // The line of a key must not end up in a log.
         if !line.to_lowercase().contains("key") && !message.contains("admin.") {
-            let marked = text.get(place).unwrap_or_default().lines().next().unwrap_or_default();
+            let marked = text.get(span).unwrap_or_default().lines().next().unwrap_or_default();
             let marks = "^".repeat(marked.chars().count().max(1));
             let margin = " ".repeat(number.to_string().len());
             let _ = write!(shown, "\n{number} | {line}\n{margin} | {}{marks}", " ".repeat(indent));

@@ -10,7 +10,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::Config;
 use super::error::Problem;
-use super::key::{self, ENVIRONMENT_PREFIX, Key};
+use super::key::{ENVIRONMENT_PREFIX, Key};
+use super::reference;
 use super::value::{Content, Value};
 
 /// Where the value of a key is from, when it is not the default.
@@ -36,11 +37,11 @@ pub(super) fn apply_file(
     let mut file = FileSettings { path, text, settings: Vec::new(), problems };
     file.read();
     for (key, value) in file.settings {
-        let line = text.get(..value.place.start).unwrap_or_default().matches('\n').count() + 1;
+        let line = text.get(..value.span.start).unwrap_or_default().matches('\n').count() + 1;
         origins.insert(key.name, Origin::Line(line));
-        if let Err(misfit) = (key.place)(config).read(&value) {
+        if let Err(misfit) = (key.value)(config).read(&value) {
             let message = format!("{} {}", key.name, misfit.message);
-            problems.push(Problem::in_file(path, text, misfit.place, &message));
+            problems.push(Problem::in_file(path, text, misfit.span, &message));
         }
     }
 }
@@ -66,13 +67,13 @@ pub(super) fn apply_environment(
 }
 
 fn apply_variable(name: &str, value: OsString, config: &mut Config, origins: &mut Origins) -> Result<(), String> {
-    let key =
-        key::find_variable(name).ok_or_else(|| format!("unknown variable {name}{}", key::variable_suggestion(name)))?;
+    let key = reference::find_variable(name)
+        .ok_or_else(|| format!("unknown variable {name}{}", reference::variable_suggestion(name)))?;
     let text = value.into_string().map_err(|_| format!("{name} is not text in UTF-8"))?;
-    let place = 0..text.len();
+    let span = 0..text.len();
     origins.insert(key.name, Origin::Environment);
-    (key.place)(config)
-        .read(&Value { content: Content::Variable(text), place })
+    (key.value)(config)
+        .read(&Value { content: Content::Variable(text), span })
         .map_err(|misfit| format!("{name} {}", misfit.message))
 }
 
@@ -89,8 +90,8 @@ impl FileSettings<'_> {
         match DeTable::parse(self.text) {
             Ok(table) => self.walk("", table.get_ref()),
             Err(error) => {
-                let place = error.span().unwrap_or_default();
-                self.problems.push(Problem::in_file(self.path, self.text, place, error.message()));
+                let span = error.span().unwrap_or_default();
+                self.problems.push(Problem::in_file(self.path, self.text, span, error.message()));
             }
         }
     }
@@ -100,19 +101,19 @@ impl FileSettings<'_> {
         for (name, value) in table {
             let path =
                 if section.is_empty() { name.get_ref().to_string() } else { format!("{section}.{}", name.get_ref()) };
-            let problem = match (key::find(&path), value.get_ref()) {
+            let problem = match (reference::find(&path), value.get_ref()) {
                 (Some(key), _) => {
                     self.settings.push((key, value_of(value)));
                     continue;
                 }
-                (None, DeValue::Table(inner)) if key::is_section(&path) => {
+                (None, DeValue::Table(inner)) if reference::is_section(&path) => {
                     self.walk(&path, inner);
                     continue;
                 }
-                (None, _) if key::is_section(&path) => {
+                (None, _) if reference::is_section(&path) => {
                     format!("{path} is a section: write [{path}] and its keys below")
                 }
-                (None, _) => format!("unknown key '{path}'{}", key::suggestion(&path)),
+                (None, _) => format!("unknown key '{path}'{}", reference::suggestion(&path)),
             };
             self.problems.push(Problem::in_file(self.path, self.text, name.span(), &problem));
         }
@@ -129,5 +130,5 @@ fn value_of(value: &Spanned<DeValue<'_>>) -> Value {
         DeValue::Datetime(_) => Content::Other("a date"),
         DeValue::Table(_) => Content::Other("a table"),
     };
-    Value { content, place: value.span() }
+    Value { content, span: value.span() }
 }

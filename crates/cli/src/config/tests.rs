@@ -138,7 +138,7 @@ fn every_key_can_be_set_in_the_file_and_in_the_environment() {
     assert_eq!(CHANGED.len(), KEYS.len());
     for &(key, in_file, in_environment) in CHANGED {
         let from_file = load(&format!("{key} = {in_file}"), &[]).unwrap();
-        let variable = key::find(key).unwrap().variable();
+        let variable = reference::find(key).unwrap().variable();
         let from_environment = load("", &[(&variable, in_environment)]).unwrap();
         assert_eq!(from_file, from_environment, "{key}");
         assert_ne!(from_file, Config::default(), "{key}");
@@ -161,7 +161,7 @@ fn every_setting_tells_where_it_is_from() {
     let expected =
         [("dataDir", Origin::Line(1)), ("server.cores", Origin::Line(4)), ("server.statuslog", Origin::Environment)];
     assert_eq!(origins, Origins::from(expected));
-    assert_eq!(key::find("server.statuslog").unwrap().literal(&config).unwrap(), "\"2m\"");
+    assert_eq!(reference::find("server.statuslog").unwrap().literal(&config).unwrap(), "\"2m\"");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn what_a_key_says_of_its_value_is_read_back_as_the_same() {
         assert_eq!(key.literal(&read), key.literal(&config), "{text}");
     }
     let secret = load("admin.signKey = \"geheim\"", &[]).unwrap();
-    assert_eq!(key::find("admin.signKey").unwrap().literal(&secret), None);
+    assert_eq!(reference::find("admin.signKey").unwrap().literal(&secret), None);
 }
 
 #[test]

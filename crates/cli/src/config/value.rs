@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::unit;
 
-/// A value and its place: octets of the file or variable.
+/// A value and its span: octets of the file or variable.
 #[derive(Clone, Debug)]
 pub(crate) struct Value {
     pub(super) content: Content,
-    pub(super) place: Range<usize>,
+    pub(super) span: Range<usize>,
 }
 
 /// What a value is.
@@ -31,7 +31,7 @@ pub(super) enum Content {
 /// Why a value is not what its key needs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Misfit {
-    pub(super) place: Range<usize>,
+    pub(super) span: Range<usize>,
     pub(super) message: String,
 }
 
@@ -42,10 +42,10 @@ pub(super) fn alternatives(words: &[&str]) -> String {
 
 impl Value {
     fn misfit(&self, message: impl Into<String>) -> Misfit {
-        Misfit { place: self.place.clone(), message: message.into() }
+        Misfit { span: self.span.clone(), message: message.into() }
     }
 
-    /// Never shows the value, because it may be a secret in the wrong place.
+    /// Never shows the value, because it may be a secret in the wrong span.
     fn wrong_type(&self, needed: &str) -> Misfit {
         let given = match &self.content {
             Content::Text(_) | Content::Variable(_) => "text",
@@ -171,8 +171,7 @@ impl Value {
             Content::List(items) => items.iter().map(read).collect(),
             Content::Variable(text) if text.trim().is_empty() => Ok(Vec::new()),
             Content::Variable(text) => {
-                let item =
-                    |text: &str| Value { content: Content::Variable(text.to_owned()), place: self.place.clone() };
+                let item = |text: &str| Value { content: Content::Variable(text.to_owned()), span: self.span.clone() };
                 text.split(',').map(|text| read(&item(text))).collect()
             }
             _ => Err(self.wrong_type("a list in brackets")),

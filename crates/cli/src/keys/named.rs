@@ -6,7 +6,7 @@ use std::path::Path;
 use api::{Key, Role};
 use serde::Deserialize;
 
-use super::{KeysError, read_text};
+use super::file::{KeysError, read_text};
 
 /// A key as the file has it.
 #[derive(Deserialize)]

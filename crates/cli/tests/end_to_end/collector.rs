@@ -77,7 +77,7 @@ impl Collector {
         while let Ok(line) = self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
             said.push_str(&line);
             said.push('\n');
-            if line.contains("the configuration is ") {
+            if line.contains("configuration reloaded") || line.contains("reload failed") {
                 said.extend(self.log.try_iter().map(|line| line + "\n"));
                 return said;
             }

@@ -143,15 +143,15 @@ fn a_renewed_certificate_is_served_after_a_reload_and_open_connections_stay() {
     certify(certificates.path(), 2);
     assert_eq!(serial(&collector), "serial=01", "not before it is told");
     let said = collector.reload(&settings(certificates.path(), collector.serving));
-    assert!(said.contains("configuration is read again"), "{said}");
+    assert!(said.contains("configuration reloaded"), "{said}");
     assert_eq!(serial(&collector), "serial=02");
     ask("close");
     open.wait().unwrap();
 
-    // A key that does not go with the certificate is refused, and one that everybody can read is told.
+    // A key that is not the private key of the certificate is refused, and one that everybody can read is told.
     fs::copy(certificates.path().join("ca.key"), certificates.path().join("key.pem")).unwrap();
     let said = collector.reload(&settings(certificates.path(), collector.serving));
-    assert!(said.contains("nothing has changed") && said.contains("does not go with"), "{said}");
+    assert!(said.contains("keeping the current configuration") && said.contains("is not the private key of"), "{said}");
     assert_eq!(serial(&collector), "serial=02");
     certify(certificates.path(), 3);
     Command::new("chmod").args(["644", "key.pem"]).current_dir(certificates.path()).status().unwrap();

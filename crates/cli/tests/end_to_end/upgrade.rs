@@ -47,7 +47,7 @@ fn state_of_the_first_version_is_taken_over_whole() {
     let directory = first_version();
     let before = fs::read(directory.path().join("data/netflow.sqlite")).unwrap();
     let (said, code) = netflow(directory.path(), &["check-config"]);
-    assert!(code == Some(0) && said.contains("is brought to a newer layout at the start"), "{said}");
+    assert!(code == Some(0) && said.contains("will be converted to a newer layout at the start"), "{said}");
     assert_eq!(fs::read(directory.path().join("data/netflow.sqlite")).unwrap(), before);
     let collector = Collector::start_in(directory);
     let senders = collector.rest("GET", "/senders", "");

@@ -1,12 +1,12 @@
-//! Which process has an address: the kernel's table of sockets tells a socket's number and user, the open files of the
-//! processes who has that number. Those of other users are seen by root alone.
+//! The process that uses an address: the kernel's table of sockets has the inode and user of a socket, /proc the open files
+//! of each process. Only root sees those of other users.
 
 use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-/// What is carried over an address.
+/// The transport protocol of an address.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Transport {
     /// Datagrams.
@@ -15,17 +15,17 @@ pub(super) enum Transport {
     Tcp,
 }
 
-/// Who has an address.
+/// The user of an address.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Holder {
-    /// This process.
+    /// A process.
     Process {
         /// Its number.
         id: u32,
-        /// Its program.
+        /// The name of its program.
         name: String,
     },
-    /// A process that only its user and root can name.
+    /// A process of another user; only root can see which.
     User(u32),
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Who keeps others from this address: whoever is bound to it, or to all addresses at its port.
+/// The process that keeps others from binding this address: it is bound to it, or to its port on all addresses.
 pub(super) fn of(transport: Transport, address: SocketAddr) -> Option<Holder> {
     let table = match (transport, address.ip()) {
         (Transport::Udp, IpAddr::V4(_)) => "/proc/net/udp",
@@ -47,7 +47,7 @@ pub(super) fn of(transport: Transport, address: SocketAddr) -> Option<Holder> {
         (Transport::Tcp, IpAddr::V6(_)) => "/proc/net/tcp6",
     };
     let text = fs::read_to_string(table).ok()?;
-    let entry = text.lines().skip(1).filter_map(Entry::read).find(|entry| entry.keeps_from(transport, address))?;
+    let entry = text.lines().skip(1).filter_map(Entry::read).find(|entry| entry.blocks(transport, address))?;
     Some(process_with(entry.inode).unwrap_or(Holder::User(entry.user)))
 }
 
@@ -72,7 +72,7 @@ impl Entry {
         })
     }
 
-    fn keeps_from(&self, transport: Transport, address: SocketAddr) -> bool {
+    fn blocks(&self, transport: Transport, address: SocketAddr) -> bool {
         let open = matches!(transport, Transport::Udp) || self.listens;
         let (local, wanted) = (self.local.ip(), address.ip());
         open && self.local.port() == address.port()
@@ -80,7 +80,7 @@ impl Entry {
     }
 }
 
-/// Words of four octets in the machine's order.
+/// 32-bit words in the byte order of the machine.
 fn read_address(text: &str) -> Option<IpAddr> {
     let word = |number: usize| {
         let digits = text.get(number * 8..number * 8 + 8)?;
@@ -90,8 +90,8 @@ fn read_address(text: &str) -> Option<IpAddr> {
         8 => Some(Ipv4Addr::from(word(0)?).into()),
         32 => {
             let mut octets = [0; 16];
-            for (number, place) in octets.chunks_exact_mut(4).enumerate() {
-                place.copy_from_slice(&word(number)?);
+            for (number, word_octets) in octets.chunks_exact_mut(4).enumerate() {
+                word_octets.copy_from_slice(&word(number)?);
             }
             Some(Ipv6Addr::from(octets).into())
         }
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_an_address_is_found() {
+    fn the_process_that_uses_an_address_is_found() {
         for host in ["127.0.0.1:0", "[::1]:0"] {
             let udp = UdpSocket::bind(host).unwrap();
             let tcp = TcpListener::bind(host).unwrap();
@@ -140,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_an_address_that_is_free() {
+    fn a_free_address_has_no_holder() {
         let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert_eq!(of(Transport::Udp, address), None);
     }
 
     #[test]
-    fn a_line_of_another_shape_is_passed_over() {
+    fn lines_of_another_form_are_skipped() {
         for line in ["", "1:", "1: 0100007F:XXXX 0:0 07 0:0 00:0 0 0 0 1", "1: 01:0001 0:0 07 0:0 00:0 0 0 0 1"] {
             assert_eq!(Entry::read(line), None, "{line}");
         }

@@ -1,5 +1,5 @@
-//! Tells the service manager that the collector does not hang, and what it has done. It says nothing more when a thread that
-//! receives or flushes has stopped to turn: then the service manager starts the collector again.
+//! Watchdog pings and status lines for the service manager. The pings stop while a thread that receives or flushes is
+//! stalled, so that the service manager restarts the collector.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use collector::status::Status;
 
 use crate::service_manager::{self, State};
 
-/// How often the service manager is told what was done.
+/// How often the service manager gets a status line.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Goes on for as long as it is let; ends at once where nobody is to be told.
-pub(super) async fn keep_telling(pulses: Vec<Pulse>, status: Status) {
+/// Runs until cancelled; returns at once where there is no service manager.
+pub(super) async fn run(pulses: Vec<Pulse>, status: Status) {
     if !service_manager::is_there() {
         return;
     }
@@ -22,21 +22,17 @@ pub(super) async fn keep_telling(pulses: Vec<Pulse>, status: Status) {
     let mut hung = false;
     loop {
         ticks.tick().await;
-        service_manager::tell(&State::Status(status.counts().to_string()));
+        service_manager::notify(&State::Status(status.counts().to_string()));
         let Some(patience) = patience else { continue };
         match pulses.iter().find(|pulse| pulse.age() > patience) {
             None => {
                 hung = false;
-                service_manager::tell(&State::Alive);
+                service_manager::notify(&State::Alive);
             }
             Some(pulse) if !hung => {
                 hung = true;
                 let seconds = pulse.age().as_secs();
-                tracing::error!(
-                    thread = pulse.name(),
-                    seconds,
-                    "a thread hangs: the service manager is not told that all is well"
-                );
+                tracing::error!(thread = pulse.name(), seconds, "thread stalled: withholding the watchdog ping");
             }
             Some(_) => {}
         }

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
-use crate::keys::{self, Keys, Place};
+use crate::keys::{self, KeySource, Keys};
 use crate::tls;
 
 /// Connections that wait to be accepted.
@@ -60,10 +60,12 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
 /// When there are some that cannot be read or used.
 pub(super) fn keys(config: &Config) -> Result<api::Keys, Failure> {
     let keys = Keys::load(&config.admin, &config.data_dir).or_exit(ExitCode::Store)?;
-    match &keys.place {
-        Place::Configuration => tracing::info!("the keys of the REST interface are configured"),
-        Place::File { path, made: false } => tracing::info!("the keys of the REST interface are in {}", path.display()),
-        Place::File { path, made: true } => {
+    match &keys.source {
+        KeySource::Configuration => tracing::info!("the keys of the REST interface are configured"),
+        KeySource::File { path, made: false } => {
+            tracing::info!("the keys of the REST interface are in {}", path.display())
+        }
+        KeySource::File { path, made: true } => {
             tracing::info!("made keys for the REST interface; they are in {}", path.display());
         }
     }

@@ -1,5 +1,5 @@
-//! A collector that runs, and how it takes another configuration: first everything that can fail, which changes nothing;
-//! then everything else. What takes a restart is named.
+//! A running collector, and how it reloads its configuration: first every step that can fail, which changes nothing; then
+//! the others. Settings that need a restart are logged.
 
 use std::env;
 use std::path::PathBuf;
@@ -8,41 +8,40 @@ use std::time::Duration;
 
 use anyhow::Context;
 use api::{Api, Offer};
+use collector::Collector;
 use collector::status::Status;
-use collector::{Change, Collector};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::interface::{bind_beside, keys, listener, offer, url};
-use super::listen;
 use super::watched::{Configured, Watched};
 use crate::config::{Config, KEYS, Key, Storage};
 use crate::log;
 
-/// Everything of a running collector that a configuration speaks of.
+/// Everything of a running collector that a configuration can change.
 pub(super) struct Running {
-    /// The file that is read.
+    /// The configuration file.
     pub(super) file: Option<PathBuf>,
-    /// What is in force.
+    /// The configuration in effect.
     pub(super) config: Config,
     pub(super) collector: Collector,
-    /// The REST interface, to be configured.
+    /// The REST interface before it is configured.
     pub(super) interface: Api,
     pub(super) offers: watch::Sender<Offer>,
     pub(super) listeners: mpsc::Sender<TcpListener>,
-    /// Whether somebody else holds the socket of the REST interface too.
+    /// Whether the service manager holds the socket of the REST interface too.
     pub(super) is_listener_passed: bool,
     pub(super) watched: Arc<Watched>,
     pub(super) status_log: StatusLog,
 }
 
 impl Running {
-    /// Reads the configuration again and takes it, or says why not.
+    /// Reloads the configuration, or logs why it keeps the current one.
     pub(super) async fn reload(&mut self) {
         match self.try_reload().await {
-            Ok(()) => tracing::info!("the configuration is read again"),
-            Err(error) => tracing::error!("the configuration is not read again, and nothing has changed: {error:#}"),
+            Ok(()) => tracing::info!("configuration reloaded"),
+            Err(error) => tracing::error!("reload failed, keeping the current configuration: {error:#}"),
         }
     }
 
@@ -53,15 +52,15 @@ impl Running {
         let interface = self.interface.clone().for_keys(keys);
         let offer = offer(interface.clone(), &config)?;
         let listener = self.listener(&config)?;
-        // Last: from here on, datagrams wait in sockets that must not be closed again.
-        let prepared = self.collector.prepare(change(&config))?;
+        // The last step that can fail: new sockets already queue datagrams, and must not be closed again.
+        let prepared = self.collector.prepare(config.change())?;
         self.warn_of_restart(&loaded.config);
         self.collector.change(prepared);
         self.watched.configure(Configured::of(&self.collector, &config));
         self.interface = interface;
         self.offers.send_replace(offer);
         if let Some(listener) = listener {
-            // The server has ended when it takes none.
+            // Fails only when the server has ended.
             let _ = self.listeners.send(listener).await;
         }
         self.status_log.set(config.server.statuslog, self.collector.status());
@@ -80,7 +79,7 @@ impl Running {
         let bound = bound.with_context(|| format!("cannot serve the REST interface at {wanted} (http.listen)"))?;
         if self.is_listener_passed {
             tracing::warn!(
-                "{there} was passed by the service manager, which goes on to hold it: change the socket unit"
+                "the service manager still holds the socket for {there}: change the address in the socket unit as well"
             );
         }
         tracing::info!("serving {}", url(config, bound.local_addr()?));
@@ -91,23 +90,12 @@ impl Running {
         let in_cassandra = self.config.storage == Storage::Cassandra;
         let is_fixed = |key: &Key| !key.is_live || in_cassandra && key.section() == Some("retention");
         for key in KEYS.iter().filter(|key| is_fixed(key) && key.differs(&self.config, read)) {
-            tracing::warn!("{} has changed, which needs a restart: until then it stays as it was", key.name);
+            tracing::warn!("{} changed, but takes effect only after a restart", key.name);
         }
     }
 }
 
-fn change(config: &Config) -> Change {
-    Change {
-        listen: listen(config),
-        rules: config.rules(),
-        flush_interval: config.flush_interval,
-        keep: config.keep(),
-        journal: config.journal_settings(),
-        spool_bytes: config.spool.max_bytes as u64,
-    }
-}
-
-/// The line of totals, as often as was asked for.
+/// The line of totals, logged at the configured interval.
 #[derive(Default)]
 pub(super) struct StatusLog {
     interval: Option<Duration>,
@@ -115,7 +103,7 @@ pub(super) struct StatusLog {
 }
 
 impl StatusLog {
-    /// Logs the line this often from now on.
+    /// Logs the line at this interval from now on.
     pub(super) fn set(&mut self, interval: Option<Duration>, status: Status) {
         if interval != self.interval {
             self.end();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use storage::{Sqlite, Store, StoreError};
 
 use crate::config::{Config, Storage};
-use crate::store;
+use crate::configured_store;
 
 /// For the help of every option that takes one.
 pub(super) const HELP: &str = "\
@@ -83,7 +83,7 @@ impl Address {
     fn open_server(&self, config: &Config) -> Result<Arc<dyn Store>, StoreError> {
         let mut config = config.clone();
         let (storage, configured, hosts) = match self {
-            Self::Sqlite(_) => return store::open(&config),
+            Self::Sqlite(_) => return configured_store::open(&config),
             Self::Redis(hosts) => (Storage::Redis, &mut config.redis.hosts, hosts),
             Self::Cassandra(hosts) => (Storage::Cassandra, &mut config.cassandra.hosts, hosts),
         };
@@ -91,7 +91,7 @@ impl Address {
             configured.clone_from(hosts);
         }
         config.storage = storage;
-        store::open(&config)
+        configured_store::open(&config)
     }
 
     /// Whether both are the same store for sure.
@@ -108,7 +108,7 @@ impl Address {
 }
 
 fn file(path: Option<&Path>, config: &Config) -> PathBuf {
-    path.map_or_else(|| store::path(config), Path::to_owned)
+    path.map_or_else(|| configured_store::path(config), Path::to_owned)
 }
 
 #[cfg(test)]
@@ -141,7 +141,7 @@ mod tests {
     fn one_store_under_two_names_is_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
-        std::fs::write(store::path(&config), "").unwrap();
+        std::fs::write(configured_store::path(&config), "").unwrap();
         let detour = Address::Sqlite(Some(folder.path().join("./netflow.sqlite")));
         assert!(Address::configured(&config).is(&detour, &config));
         assert!(!detour.is(&Address::Sqlite(Some(folder.path().join("other"))), &config));

@@ -11,7 +11,7 @@ use super::value::{Misfit, Value};
 use super::{Secret, unit};
 
 /// A value of the configuration, to be read into or shown.
-pub(crate) enum Place<'a> {
+pub(crate) enum ValueKind<'a> {
     /// One of several words.
     Choice(&'a mut dyn Choice),
     /// `true` or `false`.
@@ -42,7 +42,7 @@ pub(crate) enum Place<'a> {
     Hosts(&'a mut Vec<String>),
 }
 
-impl Place<'_> {
+impl ValueKind<'_> {
     /// Puts a value here.
     ///
     /// # Errors

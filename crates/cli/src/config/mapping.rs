@@ -1,0 +1,113 @@
+//! What the collector, its journal and the stores get of the configuration: the only place that maps settings to theirs.
+
+use std::net::SocketAddr;
+use std::thread;
+
+use accounting::tally::TallyLimits;
+use collector::flusher::Keep;
+use collector::{Change, Settings};
+use pipeline::Rules;
+use storage::cassandra::CassandraSettings;
+use storage::redis::RedisSettings;
+use wire::{PendingLimits, SessionLimits, TemplateLimits};
+
+use super::{Config, Secret};
+
+/// About how many octets a name takes: 20 to 90, with the room that its table keeps free.
+const NAME_OCTETS: usize = 64;
+
+impl Config {
+    /// What a collector starts with; the sockets that the service manager has passed are not of the configuration.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            passed: Vec::new(),
+            listen: self.listen(),
+            threads: self.threads(),
+            steering: self.server.steering,
+            receive_buffer: self.server.receive_buffer,
+            flush_interval: self.flush_interval,
+            rules: self.rules(),
+            keep: self.keep(),
+        }
+    }
+
+    /// What a running collector takes at a reload.
+    pub(crate) fn change(&self) -> Change {
+        Change {
+            listen: self.listen(),
+            rules: self.rules(),
+            flush_interval: self.flush_interval,
+            keep: self.keep(),
+            journal: self.journal_settings(),
+            spool_bytes: self.spool.max_bytes as u64,
+        }
+    }
+
+    /// Where datagrams are received; each address takes every protocol.
+    fn listen(&self) -> Vec<SocketAddr> {
+        self.netflow.listen.iter().chain(&self.sflow.listen).copied().collect()
+    }
+
+    /// How flows are counted.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            scale_samples: self.netflow.calculate_samples,
+            clock_limit: self.clock_limit,
+            session: SessionLimits {
+                templates: TemplateLimits { lifetime: self.netflow.template_lifetime, ..TemplateLimits::default() },
+                pending: PendingLimits { age: self.netflow.template_wait, ..PendingLimits::default() },
+            },
+            tally: TallyLimits { names: self.server.name_memory / NAME_OCTETS, ..TallyLimits::default() },
+        }
+    }
+
+    /// The size limit and the sync policy of the journal.
+    pub(crate) fn journal_settings(&self) -> journal::Settings {
+        journal::Settings { sync: self.journal.sync, limit_bytes: self.journal.max_bytes as u64 }
+    }
+
+    /// How long blocks are kept.
+    pub(crate) fn keep(&self) -> Keep {
+        let kept = &self.retention;
+        Keep { periods: [kept.minutes, kept.hours, kept.days, kept.months, kept.years] }
+    }
+
+    /// How many threads receive and count.
+    fn threads(&self) -> usize {
+        self.server.cores.or_else(|| thread::available_parallelism().ok()).map_or(1, usize::from)
+    }
+
+    /// How to reach Redis.
+    pub(crate) fn redis_settings(&self) -> RedisSettings {
+        let Self { redis, .. } = self;
+        RedisSettings {
+            hosts: redis.hosts.clone(),
+            username: redis.access.user.clone(),
+            password: exposed(redis.access.password.as_ref()),
+            tls: redis.access.tls,
+            authority: redis.access.tls_authority.clone(),
+            master: redis.master.clone(),
+            namespace: redis.namespace.clone(),
+        }
+    }
+
+    /// How to reach Cassandra, and how long it keeps what is written to it.
+    pub(crate) fn cassandra_settings(&self) -> CassandraSettings {
+        let Self { cassandra, .. } = self;
+        CassandraSettings {
+            hosts: cassandra.hosts.clone(),
+            username: cassandra.access.user.clone(),
+            password: exposed(cassandra.access.password.as_ref()),
+            keyspace: cassandra.keyspace.clone(),
+            keyspace_config: cassandra.keyspace_config.clone(),
+            datacenter: cassandra.datacenter.clone(),
+            tls: cassandra.access.tls,
+            authority: cassandra.access.tls_authority.clone(),
+            keep: self.keep().periods,
+        }
+    }
+}
+
+fn exposed(secret: Option<&Secret>) -> Option<String> {
+    secret.map(|secret| secret.expose().to_owned())
+}
