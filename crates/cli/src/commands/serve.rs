@@ -2,6 +2,7 @@
 
 mod heartbeat;
 mod interface;
+mod panic_hook;
 mod running;
 mod watched;
 
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use collector::{Settings, StartError};
 use flow::Timestamp;
 use storage::state;
@@ -19,6 +20,7 @@ use storage::{Store, StoreError, WriterState};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::{JoinError, JoinHandle};
 use udp::PassedSockets;
 
 use self::running::{Running, StatusLog};
@@ -40,6 +42,7 @@ Examples:
 /// Runs until SIGTERM or SIGINT; returns when everything that was received is stored.
 pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
     log::set_level(&loaded);
+    panic_hook::install();
     let Loaded { config, file, .. } = loaded;
     match &file {
         Some(file) => tracing::info!("configuration file: {}", file.display()),
@@ -91,7 +94,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let (offers, offered) = watch::channel(offer);
     let (listeners, moves) = mpsc::channel(1);
     let (end_server, server_ends) = oneshot::channel::<()>();
-    let server = tokio::spawn(api::serve(listener, moves, offered, async { drop(server_ends.await) }));
+    let mut server = tokio::spawn(api::serve(listener, moves, offered, async { drop(server_ends.await) }));
     let status_log = StatusLog::default();
     let config = config.clone();
     let mut running =
@@ -99,48 +102,60 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     service_manager::notify(&State::Ready);
     let heartbeat = heartbeat::run(running.collector.pulses().to_vec(), running.collector.status());
     let heartbeat = tokio::spawn(heartbeat);
-    run_until_stopped(&mut running, &mut signals).await;
+    let served = run_until_stopped(&mut running, &mut signals, &mut server).await;
     let status = running.collector.status();
     let stored = running.collector.stop().await;
     heartbeat.abort();
     tracing::info!("{}", status.counts());
     drop(end_server);
-    if let Ok(Err(error)) = server.await {
-        tracing::warn!(%error, "the REST interface ended with an error");
+    if served.is_ok() {
+        server_result(server.await).unwrap_or_else(|error| tracing::warn!("{error:#}"));
     }
     stored.map_err(|error| match error {
         StoreError::Superseded(_) => Failure::new(ExitCode::Superseded, error),
         _ => Failure::new(ExitCode::Store, error),
-    })
+    })?;
+    served.or_exit(ExitCode::Failure)
 }
 
-/// Returns when the collector has to stop.
-async fn run_until_stopped(running: &mut Running, signals: &mut Signals) {
+/// How the task of the REST interface ended.
+fn server_result(ended: Result<io::Result<()>, JoinError>) -> anyhow::Result<()> {
+    ended.context("the REST interface was aborted")?.context("the REST interface failed")
+}
+
+/// Returns when the collector has to stop; an error when that is because the REST interface has ended.
+async fn run_until_stopped(
+    running: &mut Running,
+    signals: &mut Signals,
+    server: &mut JoinHandle<io::Result<()>>,
+) -> anyhow::Result<()> {
     let watched = Arc::clone(&running.watched);
     let sampling = tokio::spawn(async move { watched.keep_sampling().await });
     running.status_log.set(running.config.server.statuslog, running.collector.status());
-    loop {
+    let served = loop {
         tokio::select! {
             signal = signals.arrived() => match signal {
-                Signal::Stop => break,
+                Signal::Stop => break Ok(()),
                 Signal::Reload => {
                     service_manager::notify(&State::Reloading);
                     running.reload().await;
                     service_manager::notify(&State::Ready);
                 }
             },
-            () = running.collector.superseded() => break,
+            () = running.collector.superseded() => break Ok(()),
+            ended = &mut *server => break server_result(ended).and(Err(anyhow!("the REST interface ended"))),
         }
-    }
+    };
     tracing::info!("stopping: storing everything that was received");
     service_manager::notify(&State::Stopping);
     sampling.abort();
     running.status_log.end();
+    served
 }
 
 fn not_configured(extra: &StdListener) -> anyhow::Error {
     let address = extra.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
-    anyhow::anyhow!(
+    anyhow!(
         "the service manager passed a socket for {address}, but http.listen is another address: set ListenStream= in the \
          socket unit and http.listen to the same address"
     )
