@@ -22,57 +22,57 @@ use clap::Subcommand;
 use crate::config::{Config, Loaded};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 
-/// What netflow can be told to do.
+/// A command of netflow.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Receives, counts, and serves the REST interface; this is what it does without a command
+    /// Run the collector: receive, count, and serve the REST interface (default)
     #[command(after_help = serve::EXAMPLES)]
     Serve,
-    /// Counts the export datagrams of capture files, at the times and from the sources that they were captured with
+    /// Count the export datagrams of capture files, with their capture times and sources
     Replay(replay::Arguments),
-    /// Shows the flow records of capture files
+    /// Print the flow records of capture files
     Decode(decode::Arguments),
-    /// Sends made-up flows to a collector, and tells exactly what was sent
+    /// Send synthetic flows to a collector and report their exact totals
     #[command(after_help = generate::EXAMPLES)]
     Generate(Box<generate::Arguments>),
-    /// Sends the datagrams of capture files to a collector
+    /// Send the datagrams of capture files to a collector
     #[command(after_help = send::EXAMPLES)]
     Send(send::Arguments),
-    /// Checks, copies or exports everything that is stored
+    /// Check, copy or export a store
     #[command(subcommand)]
     Store(store::Command),
-    /// Shows all settings and where each is from
+    /// Print the effective settings and where each comes from
     Config(config::Arguments),
-    /// Tells whether the configuration is right and can be used, without starting
+    /// Verify that the collector can start with its configuration, without starting it
     #[command(after_help = check_config::EXAMPLES)]
     CheckConfig,
-    /// Writes man pages, completions and the reference of the configuration
+    /// Write man pages, completions and the configuration reference
     #[command(hide = true)]
     PackageFiles(package_files::Arguments),
-    /// Lists, registers and removes senders of a running collector
+    /// List, register and remove senders (routers) and their prefixes
     Senders(ask::senders::Arguments),
-    /// Asks a running collector for totals of years, months, days, hours or minutes
+    /// Show totals of years, months, days, hours or minutes
     Stats(ask::stats::Arguments),
-    /// Asks a running collector for the largest addresses, ports, AS or protocols
+    /// Show the top addresses, ports, AS or protocols of a prefix
     Top(ask::top::Arguments),
-    /// Asks a running collector how one name went over time
+    /// Show one counter over time
     Series(ask::series::Arguments),
-    /// Asks a running collector what a prefix used in a month
+    /// Show what a prefix used in a month, with its 95th percentile
     Billing(ask::billing::Arguments),
-    /// Asks a running collector whether all that it has counted balances
+    /// Verify that the ledgers of a running collector balance
     Selfcheck(ask::selfcheck::Arguments),
-    /// Shows a running collector on the whole screen
+    /// Full-screen live view of a running collector
     Live(ask::live::Arguments),
-    /// Shows the flows of a running collector as they come
+    /// Print the flows of a running collector as they arrive
     Tap(ask::tap::Arguments),
-    /// Tells why a router is or is not counted, and what to type
+    /// Diagnose why a router's flows are (not) counted, and print the commands that fix it
     Doctor(doctor::Arguments),
-    /// Sends a signed request to a running collector
+    /// Send a signed request to the REST interface
     Curl(ask::curl::Arguments),
 }
 
 impl Command {
-    /// Does it.
+    /// Runs the command.
     pub(crate) fn run(self, config: Option<&Path>) -> Result<ExitCode, Failure> {
         match self {
             Self::Serve => serve::run(load(config)?),

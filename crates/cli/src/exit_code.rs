@@ -1,59 +1,60 @@
-//! What the process tells the shell that started it. Each code is one decision of whoever runs it.
+//! The exit codes of the process: one for each reaction that a script may want. Errors keep their causes; the code is
+//! all that is decided by.
 
 use std::process;
 
 /// Why the process ended. 2, the command line is wrong, is clap's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitCode {
-    /// All was done, or whoever read the output had enough of it.
+    /// Success, or the reader closed the pipe.
     Success = 0,
-    /// Something else went wrong.
+    /// Any other failure.
     Failure = 1,
     /// The configuration is wrong.
     Config = 3,
-    /// An input file could not be read, or not to its end.
+    /// An input file cannot be read, or only in part.
     Input = 4,
     /// The data directory or the store cannot be used.
     Store = 5,
-    /// An address cannot be listened at.
+    /// A listen address cannot be bound.
     Listen = 6,
-    /// What is stored is damaged or does not add up.
+    /// Stored data is damaged or does not add up.
     Damage = 7,
-    /// A running collector does not answer.
+    /// The collector does not answer.
     Unreachable = 8,
-    /// A running collector refuses what it was asked.
+    /// The collector refuses the request.
     Refused = 9,
-    /// Another process with this collector's identity has started on the store.
+    /// Another process with the identity of this collector uses the store.
     Superseded = 10,
-    /// What a running collector has counted does not balance.
+    /// The ledgers of the collector do not balance.
     Unbalanced = 11,
-    /// `netflow doctor` found something.
+    /// `netflow doctor` found problems.
     Findings = 12,
 }
 
 /// The list for `netflow --help`.
 pub(crate) const HELP: &str = "\
 Exit codes:
-  0  all was done
-  1  something else went wrong
-  2  the command line is wrong
-  3  the configuration is wrong
-  4  an input file could not be read, or not to its end
+  0  success
+  1  any other failure
+  2  invalid command line
+  3  invalid configuration
+  4  an input file cannot be read, or only in part
   5  the data directory or the store cannot be used
-  6  an address cannot be listened at
-  7  what is stored is damaged or does not add up
-  8  the collector that was asked does not answer
-  9  the collector that was asked refuses
-  10 another process with this collector's identity has started on the store
-  11 what the collector that was asked has counted does not balance
-  12 netflow doctor found something";
+  6  a listen address cannot be bound
+  7  stored data is damaged or does not add up
+  8  the collector does not answer
+  9  the collector refuses the request
+  10 another process with the identity of this collector uses the store
+  11 the ledgers of the collector do not balance
+  12 netflow doctor found problems";
 
-/// Why a command could not do what it should.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// What the shell is told.
+    /// The exit code.
     pub(crate) code: ExitCode,
-    /// What the operator is told.
+    /// The error, printed with its causes.
     pub(crate) error: anyhow::Error,
 }
 

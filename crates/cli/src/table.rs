@@ -1,20 +1,19 @@
-//! Answers as people read them: aligned columns, amounts with units, a line that shows the course of a series; and as
-//! programs do: CSV.
+//! Formats of answers. For people: aligned columns, amounts with units, sparklines; for programs: CSV.
 
 use std::io::{self, Write};
 
-/// How an answer is printed.
+/// The output format of an answer.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct Format {
     /// Print the collector's answer as JSON
     #[arg(long, conflicts_with = "csv")]
     pub(crate) json: bool,
-    /// Print comma-separated values, numbers in full
+    /// Print comma-separated values, unrounded
     #[arg(long)]
     pub(crate) csv: bool,
 }
 
-/// Rows under headings.
+/// Rows with headings.
 pub(crate) struct Table {
     headings: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
@@ -23,15 +22,15 @@ pub(crate) struct Table {
 /// One value.
 #[derive(Clone, Debug)]
 pub(crate) enum Cell {
-    /// On the left.
+    /// Left-aligned.
     Text(String),
-    /// On the right; CSV has it without a unit.
+    /// Right-aligned with a unit; CSV has none.
     Bytes(u64),
-    /// On the right, with a unit; CSV has it without.
+    /// Right-aligned with a unit; CSV has none.
     BitsPerSecond(u64),
-    /// On the right.
+    /// Right-aligned.
     Count(u64),
-    /// Nothing is known.
+    /// No data.
     Gap,
 }
 
@@ -86,8 +85,8 @@ impl Table {
             let cells = shown.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
             cells.chain(self.headings.get(column).map(|heading| heading.len())).max().unwrap_or(0)
         };
-        let on_the_left = |column: usize| self.rows.iter().all(|row| matches!(row.get(column), Some(Cell::Text(_))));
-        let layout: Vec<_> = (0..self.headings.len()).map(|column| (width(column), on_the_left(column))).collect();
+        let is_text = |column: usize| self.rows.iter().all(|row| matches!(row.get(column), Some(Cell::Text(_))));
+        let layout: Vec<_> = (0..self.headings.len()).map(|column| (width(column), is_text(column))).collect();
         let mut line = |cells: &mut dyn Iterator<Item = &str>| {
             let mut line = String::new();
             for (cell, (width, left)) in cells.zip(&layout) {
@@ -101,30 +100,47 @@ impl Table {
     }
 }
 
-/// A number with three digits or more and a unit of thousands, as network engineers count: `12.3 GB`.
+/// A number rounded to three digits, with a decimal unit prefix: `12.3 GB`.
 pub(crate) fn scaled(number: u64, unit: &str) -> String {
     const PREFIXES: [&str; 6] = ["k", "M", "G", "T", "P", "E"];
     if number < 1000 {
         return format!("{number} {unit}");
     }
-    let mut thousands = number;
-    let mut rest = 0;
-    let mut prefix = "";
-    for next in PREFIXES {
-        if thousands < 1000 {
-            break;
+    let number = u128::from(number);
+    let mut factor = 1000;
+    for prefix in PREFIXES {
+        for (digits, step) in [(2, factor / 100), (1, factor / 10), (0, factor)] {
+            let rounded = (number + step / 2) / step;
+            if rounded < 1000 {
+                let divisor = 10_u128.pow(digits);
+                let (whole, fraction) = (rounded / divisor, rounded % divisor);
+                return match digits {
+                    0 => format!("{whole} {prefix}{unit}"),
+                    digits => format!("{whole}.{fraction:0width$} {prefix}{unit}", width = digits as usize),
+                };
+            }
         }
-        (rest, thousands, prefix) = (thousands % 1000, thousands / 1000, next);
+        factor *= 1000;
     }
-    // Cut, not rounded: 999,999 is not 1000 k.
-    match thousands {
-        0..10 => format!("{thousands}.{:02} {prefix}{unit}", rest / 10),
-        10..100 => format!("{thousands}.{} {prefix}{unit}", rest / 100),
-        _ => format!("{thousands} {prefix}{unit}"),
+    format!("{number} {unit}")
+}
+
+/// A count with its noun: `1 stream`, `2 streams`.
+pub(crate) fn count_of(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// A duration in its two largest units: `5d11h`.
+pub(crate) fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h{:02}", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3600 % 24),
     }
 }
 
-/// A number with a comma between thousands.
+/// A number with thousands separators: `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() * 4 / 3);
@@ -137,11 +153,11 @@ pub(crate) fn grouped(number: u64) -> String {
     grouped
 }
 
-/// The course of a series, a character for each step: from nothing (`▁`) to the most (`█`); a gap is a space.
+/// A chart of a series, one character per step: from zero (`▁`) to the peak (`█`); a gap is a space.
 pub(crate) fn sparkline(values: &[Option<u64>]) -> String {
     const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let most = u128::from(values.iter().flatten().copied().max().unwrap_or(0)).max(1);
-    let level = |value: u64| usize::try_from(u128::from(value) * 7 / most).ok().and_then(|level| LEVELS.get(level));
+    let peak = u128::from(values.iter().flatten().copied().max().unwrap_or(0)).max(1);
+    let level = |value: u64| usize::try_from(u128::from(value) * 7 / peak).ok().and_then(|level| LEVELS.get(level));
     values.iter().map(|value| value.and_then(level).copied().unwrap_or(' ')).collect()
 }
 
@@ -150,14 +166,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_have_three_digits_and_a_unit() {
+    fn amounts_are_rounded_to_three_digits_with_a_unit() {
         for (number, expected) in [
             (0, "0 B"),
             (999, "999 B"),
             (1000, "1.00 kB"),
             (12_345, "12.3 kB"),
-            (999_999, "999 kB"),
-            (1_245_876, "1.24 MB"),
+            (999_499, "999 kB"),
+            (999_999, "1.00 MB"),
+            (9_995, "10.0 kB"),
+            (348_988, "349 kB"),
+            (1_245_876, "1.25 MB"),
             (u64::MAX, "18.4 EB"),
         ] {
             assert_eq!(scaled(number, "B"), expected);
@@ -167,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sparkline_tells_zero_from_a_gap() {
+    fn a_sparkline_distinguishes_zero_from_a_gap() {
         assert_eq!(sparkline(&[Some(0), None, Some(50), Some(100)]), "▁ ▄█");
         assert_eq!(sparkline(&[Some(u64::MAX), Some(0)]), "█▁");
         assert_eq!(sparkline(&[Some(0), Some(0)]), "▁▁");

@@ -1,17 +1,17 @@
-//! The commands that ask a running collector over its REST interface, and what they have in common.
+//! The commands that query a running collector over its REST interface, and what they share.
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `ask/senders.rs` | who is registered |
+//! | `ask/senders.rs` | registered senders and their prefixes |
 //! | `ask/stats.rs` | totals of dates |
 //! | `ask/top.rs` | the largest values of a field |
-//! | `ask/series.rs` | one name over time |
+//! | `ask/series.rs` | one counter over time |
 //! | `ask/billing.rs` | what a prefix used in a month |
-//! | `ask/selfcheck.rs` | whether all that was counted balances |
-//! | `ask/live.rs` | a collector on the whole screen |
-//! | `ask/tap.rs` | flows as they come |
-//! | `ask/curl.rs` | any request, signed |
-#![expect(clippy::indexing_slicing, reason = "what is not there in a JSON value indexes to null")]
+//! | `ask/selfcheck.rs` | whether the ledgers balance |
+//! | `ask/live.rs` | the full-screen live view |
+//! | `ask/tap.rs` | flows as they arrive |
+//! | `ask/curl.rs` | a signed request |
+#![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value indexes to null")]
 
 pub(crate) mod billing;
 pub(crate) mod curl;
@@ -33,12 +33,12 @@ use crate::exit_code::Failure;
 use crate::output;
 use crate::table::{Cell, Format, Table};
 
-/// Prints an answer as it was asked for.
+/// Prints an answer in the requested format.
 fn print(format: Format, answer: &Value, table: impl FnOnce(&Value) -> Table) -> Result<(), Failure> {
     output::print(|out| if format.json { writeln!(out, "{answer}") } else { table(answer).write(format.csv, out) })
 }
 
-/// Asks, and says that it waits when that takes long.
+/// Sends a request; shows that it waits when that takes long.
 fn ask(client: &Client, method: &str, target: &str, body: &str) -> Result<Value, Failure> {
     let _waiting = Waiting::show("waiting for the collector");
     client.ask(method, target, body)
@@ -49,17 +49,17 @@ fn counters(of: &Value) -> [Cell; 3] {
     [Cell::Bytes(number(&of["bytes"])), Cell::Count(number(&of["pkts"])), Cell::Count(number(&of["flows"]))]
 }
 
-/// A whole number; 0 when it is none.
+/// A whole number; 0 for any other value.
 pub(super) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default()
 }
 
-/// A text; empty when it is none.
+/// A text; empty for any other value.
 pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// A time as people read it, in whole seconds; as it is when it is none.
+/// A time in whole seconds; unchanged when it is not a time.
 pub(super) fn moment(value: &Value) -> String {
     let text = text(value);
     text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))

@@ -1,15 +1,15 @@
-//! `netflow doctor`: asks the running collector, and this machine, why a router is or is not counted. Each finding has a
-//! name, what shows it, and what to type; docs/troubleshooting.md tells of every one. Nothing is changed.
+//! `netflow doctor`: diagnoses from the collector's answers and from this machine why a router's flows are (not) counted.
+//! Each finding has a name, evidence and a fix; docs/troubleshooting.md documents all of them. It changes nothing.
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `doctor/answers.rs` | what the collector answers, or why it does not |
+//! | `doctor/answers.rs` | the answers of the collector, or why there are none |
 //! | `doctor/collecting.rs` | the collector as a whole: store, kernel drops |
-//! | `doctor/router.rs` | whether anything comes from a router, and from which address |
-//! | `doctor/traffic.rs` | what is wrong with what comes |
+//! | `doctor/router.rs` | whether a router sends, and from which address |
+//! | `doctor/traffic.rs` | problems of the datagrams of a router |
 //! | `doctor/machine.rs` | sockets and firewall of this machine |
-//! | `doctor/finding.rs` | a finding, as it is shown |
-#![expect(clippy::indexing_slicing, reason = "what is not there in a JSON value indexes to null")]
+//! | `doctor/finding.rs` | a finding and its output |
+#![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value indexes to null")]
 
 mod answers;
 mod collecting;
@@ -34,11 +34,12 @@ use crate::commands::progress::Waiting;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
 use crate::output;
+use crate::table::count_of;
 
-/// How many routers are looked at when none is named.
+/// How many routers are examined when none is named.
 const ROUTERS: usize = 200;
 
-/// Whom to look at.
+/// Which router.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -46,7 +47,7 @@ Examples:
   netflow doctor 192.0.2.1
   netflow doctor --json | jq '.findings[].finding'")]
 pub(crate) struct Arguments {
-    /// A router, by the address that its datagrams come from [default: all that are registered or send]
+    /// A router, by the source address of its datagrams [default: every router that is registered or sends]
     router: Option<IpAddr>,
     /// Print JSON
     #[arg(long)]
@@ -55,21 +56,21 @@ pub(crate) struct Arguments {
     connection: Connection,
 }
 
-/// What was found.
+/// The result.
 struct Report {
     url: String,
     findings: Vec<Finding>,
-    /// The routers that were looked at, with what `GET /exporters` tells of them.
+    /// The examined routers, with their `GET /exporters/<address>`.
     routers: Vec<(IpAddr, Option<Value>)>,
-    /// How many routers were not looked at.
+    /// How many routers were not examined.
     left_out: usize,
 }
 
-/// Asks, looks and prints; the exit code says whether something was found.
+/// Examines and prints; the exit code is `Findings` when there are any.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { router, json, connection } = arguments;
     let client = Client::new(&connection, config)?;
-    let waiting = Waiting::show("looking");
+    let waiting = Waiting::show("examining");
     let report = examine(&client, config, router.map(flow::canonical))?;
     drop(waiting);
     output::print(|out| if json { report.write_json(out) } else { report.write(out) })?;
@@ -103,7 +104,7 @@ fn examine(client: &Client, config: &Config, router: Option<IpAddr>) -> Result<R
     Ok(report)
 }
 
-/// The one that was named, or all that are registered or send.
+/// The named one, or every one that is registered or sends.
 fn routers(answers: &Answers, named: Option<IpAddr>) -> Vec<IpAddr> {
     if let Some(named) = named {
         return vec![named];
@@ -111,9 +112,9 @@ fn routers(answers: &Answers, named: Option<IpAddr>) -> Vec<IpAddr> {
     let senders = answers.senders.iter().flatten().filter_map(|sender| address_of(sender, "ip"));
     let heard = answers.exporters.iter().filter_map(|exporter| address_of(exporter, "address"));
     let mut routers: Vec<_> = senders.chain(heard).collect::<BTreeSet<_>>().into_iter().collect();
-    let strangers = answers.unknown.iter().filter_map(|unknown| address_of(unknown, "address"));
-    let strangers: Vec<_> = strangers.filter(|stranger| !routers.contains(stranger)).collect();
-    routers.extend(strangers);
+    let unregistered = answers.unknown.iter().filter_map(|unknown| address_of(unknown, "address"));
+    let unregistered: Vec<_> = unregistered.filter(|address| !routers.contains(address)).collect();
+    routers.extend(unregistered);
     routers
 }
 
@@ -130,7 +131,7 @@ impl Report {
         let bold = Bold(color::is_wanted(&io::stdout()));
         let of = |router| self.findings.iter().filter(move |finding| finding.router() == router);
         let general = of(None).count();
-        let state = if general == 0 { "well" } else { "not well" };
+        let state = if general == 0 { "OK" } else { "PROBLEM" };
         writeln!(out, "{}", bold.of(&format!("collector at {}: {state}", self.url)))?;
         of(None).try_for_each(|finding| finding.write(bold, out))?;
         for (address, heard) in &self.routers {
@@ -139,25 +140,27 @@ impl Report {
             findings.into_iter().try_for_each(|finding| finding.write(bold, out))?;
         }
         if self.left_out > 0 {
-            writeln!(out, "\n{} more routers were not looked at: name one", self.left_out)?;
+            writeln!(out, "\n{} not examined: name one", count_of(self.left_out as u64, "more router"))?;
         }
         match self.findings.len() {
-            0 => writeln!(out, "\nnothing is wrong"),
-            1 => writeln!(out, "\n1 finding; docs/troubleshooting.md tells more, by the names in brackets"),
-            many => writeln!(out, "\n{many} findings; docs/troubleshooting.md tells more, by the names in brackets"),
+            0 => writeln!(out, "\nno problems found"),
+            many => {
+                let problems = count_of(many as u64, "problem");
+                writeln!(out, "\n{problems} found; docs/troubleshooting.md explains each under the name in brackets")
+            }
         }
     }
 }
 
-/// One line of what comes from a router.
+/// One line about a router.
 fn heading(address: IpAddr, heard: Option<&Value>, findings: usize) -> String {
-    let state = if findings == 0 { "counted" } else { "look here" };
+    let state = if findings == 0 { "OK" } else { "PROBLEM" };
     let Some(heard) = heard.filter(|heard| !heard["last"].is_null()) else { return format!("{address}: {state}") };
     let protocols: Vec<_> =
         heard["protocols"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
     let flows = &heard["counters"]["flows"];
     format!(
-        "{address}: {state} ({}; {} flows counted, {} match no prefix; last heard {})",
+        "{address}: {state} ({}; {} flows counted, {} outside every monitored prefix; last datagram {})",
         protocols.join(", "),
         number(&flows["matched"]),
         number(&flows["unmatched"]),

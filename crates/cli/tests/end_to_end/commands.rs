@@ -165,7 +165,7 @@ fn exit_codes_tell_why_a_command_did_not_do_it() {
     );
     assert_eq!(
         run(&collector, &["senders", "remove", "192.0.2.1", "--entirely"]),
-        "192.0.2.1 is removed; what was counted stays\n"
+        "removed 192.0.2.1; its stored data is kept\n"
     );
     collector.terminate();
 }

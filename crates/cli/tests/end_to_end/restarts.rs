@@ -166,5 +166,5 @@ fn a_socket_that_is_not_configured_is_refused_by_its_address() {
         .unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(6), "{said}");
-    assert!(said.contains(&format!("passed a socket for {}", stranger.local_addr().unwrap())), "{said}");
+    assert!(said.contains(&format!("the socket of {} was passed", stranger.local_addr().unwrap())), "{said}");
 }

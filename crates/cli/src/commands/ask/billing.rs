@@ -13,18 +13,18 @@ use crate::exit_code::{ExitCode, Failure};
 use crate::output;
 use crate::table::{Cell, Format, Table};
 
-/// What to ask for.
+/// The query.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   netflow billing 192.0.2.1 172.16.1.0/24
   netflow billing 192.0.2.1 172.16.1.0/24 --month 2026-10 --csv")]
 pub(crate) struct Arguments {
-    /// The sender, by its address
+    /// The address of the sender
     sender: IpAddr,
     /// One of its prefixes
     prefix: Prefix,
-    /// The month, such as 2026-10 [default: the one that is running]
+    /// The month, such as 2026-10 [default: the current month]
     #[arg(long)]
     month: Option<String>,
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     connection: Connection,
 }
 
-/// Asks and prints.
+/// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { sender, prefix, month, format, connection } = arguments;
     let client = Client::new(&connection, config)?;
@@ -46,7 +46,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     Ok(ExitCode::Success)
 }
 
-/// How many samples there are, what was lost, and how the percentile is chosen.
+/// What the amounts are based on: samples, losses, and the method of the percentile.
 fn write_basis(answer: &Value, out: &mut impl Write) -> io::Result<()> {
     let samples = &answer["samples"];
     let (count, expected) = (number(&samples["count"]), number(&samples["expected"]));

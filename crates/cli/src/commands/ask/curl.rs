@@ -1,4 +1,4 @@
-//! `netflow curl`: any request to the REST interface, signed.
+//! `netflow curl`: a signed request to the REST interface.
 
 use std::io::{self, Read};
 
@@ -19,15 +19,15 @@ pub(crate) struct Arguments {
     /// The method, such as GET
     #[arg(value_parser = ["GET", "PUT", "POST", "DELETE"], ignore_case = true)]
     method: String,
-    /// The path with its query
+    /// The path with its query string
     path: String,
-    /// The body; - reads it from standard input
+    /// The request body; - reads it from standard input
     body: Option<String>,
     #[command(flatten)]
     connection: Connection,
 }
 
-/// Sends it and prints what comes back, also when that is a refusal.
+/// Sends it and prints the answer; a refusal is the error.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { method, path, body, connection } = arguments;
     let body = match body.as_deref() {

@@ -1,12 +1,12 @@
-//! `netflow live`: a running collector on the whole screen.
+//! `netflow live`: a full-screen view of a running collector.
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `live/answers.rs` | asking the collector, in a thread of its own, each second |
-//! | `live/state.rs` | what is shown, and what keys change: pure |
-//! | `live/screen.rs` | drawing it: pure |
+//! | `live/answers.rs` | queries the collector every second, in a thread of its own |
+//! | `live/state.rs` | what is shown, and how keys change it: pure |
+//! | `live/screen.rs` | draws it: pure |
 //!
-//! Here are the terminal and the loop between them. The terminal is put back whichever way the command ends.
+//! This file has the terminal and the main loop. It restores the terminal whichever way the command ends.
 
 mod answers;
 mod screen;
@@ -27,12 +27,12 @@ use crate::client::{Client, Connection};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use answers::{Answers, Question};
-use state::{Key, State, Wish};
+use state::{Action, Key, State};
 
 /// Which collector to show.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Keys: arrows and enter go into an exporter, escape comes back, s sorts, / filters, p pauses, ? tells the others, q quits.
+Keys: arrows and Enter open an exporter, Escape goes back, s sorts, / filters, p pauses, ? lists all keys, q quits.
 
 Examples:
   netflow live
@@ -42,37 +42,37 @@ pub(crate) struct Arguments {
     connection: Connection,
 }
 
-/// How long a key is waited for before it is looked whether something else has come.
+/// How long to wait for a key before the next look at answers and signals.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Shows it until it is told to stop.
+/// Runs until a key or a signal ends it.
 pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
     if !io::stdout().is_terminal() {
         return Err(Failure::new(
             ExitCode::Failure,
             anyhow!(
-                "netflow live needs a terminal: netflow curl GET /status and /exporters have the same for programs"
+                "netflow live needs a terminal; programs get the same from netflow curl GET /status and GET /exporters"
             ),
         ));
     }
     let client = Client::new(&arguments.connection, config)?;
     let mut state = State::new(client.url());
-    // Before the screen is taken: a collector that refuses the keys is told in the usual way.
+    // Before the terminal changes: refused keys are reported as in every other command.
     client.exchange("GET", "/exporters", "").and_then(|answer| answer.refusal())?;
     let interrupt = Interrupt::watch().or_exit(ExitCode::Failure)?;
     let (questions, asked) = channel();
     let (answered, answers) = channel();
-    // Ends with the process at the latest: a request cannot be called back.
+    // A running request cannot be cancelled: this thread may end only with the process.
     std::thread::spawn(move || answers::keep_asking(&client, &asked, &answered));
     let mut terminal = ratatui::try_init().or_exit(ExitCode::Failure)?;
     let ended = follow(&mut terminal, &mut state, &interrupt, &questions, &answers);
-    // Not `restore`, which prints its error, and panics where it cannot.
+    // Not `restore`: it prints its error, and panics where it cannot.
     let restored = ratatui::try_restore();
     ended.and(restored).or_exit(ExitCode::Failure)?;
     Ok(ExitCode::Success)
 }
 
-/// Draws after everything that changes something.
+/// Draws after every change.
 fn follow(
     terminal: &mut DefaultTerminal,
     state: &mut State,
@@ -89,7 +89,7 @@ fn follow(
             state.note(answer);
             changed = true;
         }
-        // What is marked and opened may have changed by a key, and by an answer.
+        // Keys and answers both change what is selected and open.
         let question = Some(state.question());
         if question != asked {
             drop(questions.send(state.question()));
@@ -98,10 +98,10 @@ fn follow(
         if !event::poll(LOOK)? {
             continue;
         }
-        // Whatever it is, the screen may have another size now.
+        // Any event may be a new size of the terminal.
         changed = true;
         let Event::Key(key) = event::read()? else { continue };
-        if key_of(key).is_some_and(|key| state.press(key) == Wish::Quit) {
+        if key_of(key).is_some_and(|key| state.press(key) == Action::Quit) {
             break;
         }
     }

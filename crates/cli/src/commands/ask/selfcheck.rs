@@ -1,4 +1,4 @@
-//! `netflow selfcheck`: whether everything that a running collector has counted balances.
+//! `netflow selfcheck`: whether the ledgers of a running collector balance.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,14 +15,14 @@ use crate::table::{Cell, Format, Table};
 
 /// How long to wait for a flush; collectors flush every few seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long to wait between two looks.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+/// The time between two queries.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How to print it, and which collector to ask.
+/// The output format, and which collector.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-It waits for the next flush, so that all that has come until now is in it. Whether what is stored adds up is told by
-netflow store check.
+Waits for the next flush, so that everything received until now is included. To verify stored data, use netflow store
+check.
 
 Examples:
   netflow selfcheck
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     connection: Connection,
 }
 
-/// Does it.
+/// Queries, prints, and checks.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let client = Client::new(&arguments.connection, config)?;
     let waiting = Waiting::show("waiting for the collector's next flush");
@@ -57,10 +57,10 @@ fn flushed(client: &Client) -> Result<Value, Failure> {
         }
         if begun.elapsed() > PATIENCE {
             let last = status["ledgersChecked"].as_str().unwrap_or("its start");
-            let error = anyhow!("the collector has not flushed since {last}: its log says why");
+            let error = anyhow!("the collector has not flushed since {last}: see its log");
             return Err(Failure::new(ExitCode::Failure, error));
         }
-        thread::sleep(BETWEEN_LOOKS);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -75,6 +75,7 @@ fn table(answer: &Value) -> Table {
         let (sides, difference) = (&ledger["sides"], ledger["difference"].as_i64().unwrap_or_default());
         let verdict = match (difference, number(&ledger["violations"])) {
             (0, 0) => "ok".to_owned(),
+            (0, 1) => "ok, was off once".to_owned(),
             (0, violations) => format!("ok, was off {violations} times"),
             (difference, _) => format!("off by {difference}"),
         };

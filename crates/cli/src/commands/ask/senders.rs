@@ -1,4 +1,4 @@
-//! `netflow senders`: who is registered, with which prefixes.
+//! `netflow senders`: registered senders and their prefixes.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use crate::exit_code::{ExitCode, Failure};
 use crate::output;
 use crate::table::{Cell, Format, Table};
 
-/// What to do, and with which collector.
+/// The action, and which collector.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -29,42 +29,42 @@ pub(crate) struct Arguments {
     connection: Connection,
 }
 
-/// What can be done with senders.
+/// An action on senders.
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Lists all of them; this is what it does when nothing is said
+    /// List all senders (default)
     List {
         #[command(flatten)]
         format: Format,
     },
-    /// Shows one of them
+    /// Show one sender
     Show {
-        /// The sender, by its address
+        /// The address of the sender
         sender: IpAddr,
         #[command(flatten)]
         format: Format,
     },
-    /// Registers a sender, or adds prefixes to one
+    /// Register a sender, or add prefixes to it
     Add {
-        /// The sender, by the address that its datagrams come from
+        /// The source address of its datagrams
         sender: IpAddr,
-        /// The prefixes to count for
+        /// The prefixes to monitor
         #[arg(required = true)]
         prefixes: Vec<Prefix>,
     },
-    /// Removes prefixes of a sender, or the sender; what was counted stays
+    /// Remove prefixes of a sender, or the sender; stored data is kept
     #[command(
         override_usage = "netflow senders remove <SENDER> <PREFIXES>...\n       netflow senders remove <SENDER> --entirely"
     )]
     Remove {
-        /// The sender, by its address
+        /// The address of the sender
         sender: IpAddr,
         #[command(flatten)]
         what: Removed,
     },
 }
 
-/// What is removed of a sender: one of the two.
+/// Either prefixes, or the whole sender.
 #[derive(clap::Args, Debug)]
 #[group(required = true, multiple = false)]
 struct Removed {
@@ -75,7 +75,7 @@ struct Removed {
     entirely: bool,
 }
 
-/// Does it.
+/// Acts and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let client = Client::new(&arguments.connection, config)?;
     let shown = Format { json: false, csv: false };
@@ -87,7 +87,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         }
         Action::Remove { sender, what: Removed { entirely: true, .. } } => {
             ask(&client, "DELETE", &format!("/senders/{sender}"), "")?;
-            output::print_line(format_args!("{sender} is removed; what was counted stays"))?;
+            output::print_line(format_args!("removed {sender}; its stored data is kept"))?;
             return Ok(ExitCode::Success);
         }
         Action::Remove { sender, what: Removed { prefixes, .. } } => {
@@ -103,7 +103,7 @@ fn body(prefixes: &[Prefix]) -> String {
     json!({"prefixes": prefixes.iter().map(prefix).collect::<Vec<_>>()}).to_string()
 }
 
-/// One line for each prefix.
+/// One row for each prefix.
 fn table(answer: &Value) -> Table {
     let mut table = Table::new(&["sender", "last datagram", "prefix"]);
     let senders = answer.as_array().map_or_else(|| std::slice::from_ref(answer), Vec::as_slice);

@@ -1,4 +1,4 @@
-//! `netflow series`: one name over time.
+//! `netflow series`: one counter over time.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use crate::exit_code::{ExitCode, Failure};
 use crate::output;
 use crate::table::{Cell, Format, Table, scaled, sparkline};
 
-/// What to ask for.
+/// The query.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -21,23 +21,23 @@ Examples:
   netflow series 192.0.2.1 172.16.1.0/24 --name proto:17 --step minute --from 2026-11-23T05:00Z --to 2026-11-23T06:00Z
   netflow series 192.0.2.1 172.16.1.0/24 --step month --from 2026-01-01 --csv")]
 pub(crate) struct Arguments {
-    /// The sender, by its address
+    /// The address of the sender
     sender: IpAddr,
     /// One of its prefixes
     prefix: Prefix,
-    /// What to count, such as all, proto:6 or srcip:192.0.2.1
+    /// The counter: all, or a value of a field such as proto:6 or srcip:192.0.2.1
     #[arg(long, default_value = "all")]
     name: String,
-    /// One direction [default: all four]
+    /// Direction relative to the prefix [default: all four]
     #[arg(long, value_parser = ["in", "out", "in:local", "out:local"])]
     direction: Option<String>,
-    /// From the step that holds this time on, UTC, such as 2026-11-23T05:01Z or 2026-11-23 [default: a day ago]
+    /// Start with the step that contains this time, UTC, such as 2026-11-23T05:01Z or 2026-11-23 [default: a day ago]
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// Up to the step that holds the minute before this time [default: now]
+    /// End with the step that contains the minute before this time [default: now]
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
-    /// How long a step is
+    /// Length of a step
     #[arg(long, default_value = "hour", value_parser = ["minute", "hour", "day", "month"])]
     step: String,
     #[command(flatten)]
@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     connection: Connection,
 }
 
-/// Asks and prints.
+/// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { sender, prefix, name, direction, from, to, step, format, connection } = arguments;
     let parameters = [
@@ -61,16 +61,16 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let answer = ask(&client, "GET", &target(&format!("/series/{sender}"), &parameters), "")?;
     print(format, &answer, table)?;
     if !format.json && !format.csv {
-        output::print(|out| write!(out, "{}", course(&answer)))?;
+        output::print(|out| write!(out, "{}", charts(&answer)))?;
     }
     Ok(ExitCode::Success)
 }
 
-/// The directions of an answer, in its order; none when all of it is a gap.
+/// The directions of an answer; none when it has only gaps.
 fn directions(answer: &Value) -> Vec<&str> {
     let points = answer["points"].as_array().into_iter().flatten();
     let counted = points.filter_map(|point| point["counters"].as_object()).next();
-    // The order of the interface; a map sorts by name.
+    // A map sorts by name; this is the usual order.
     let all = ["in", "out", "in:local", "out:local"];
     all.into_iter().filter(|direction| counted.is_some_and(|counted| counted.contains_key(*direction))).collect()
 }
@@ -85,7 +85,7 @@ fn table(answer: &Value) -> Table {
         }
         for direction in directions(answer) {
             let of = &point["counters"][direction];
-            // Local traffic is rare: a line of it only where there is some.
+            // Local traffic is rare: no row without any.
             if direction.ends_with("local") && number(&of["flows"]) == 0 {
                 continue;
             }
@@ -97,15 +97,15 @@ fn table(answer: &Value) -> Table {
     table
 }
 
-/// A line for each direction that shows how its bytes went.
-fn course(answer: &Value) -> String {
+/// A sparkline of the bytes of each direction.
+fn charts(answer: &Value) -> String {
     let points = answer["points"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut lines = String::new();
     for direction in directions(answer) {
         let bytes: Vec<_> = points.iter().map(|point| point["counters"][direction]["bytes"].as_u64()).collect();
-        let most = bytes.iter().flatten().copied().max().unwrap_or(0);
-        if most > 0 {
-            lines.push_str(&format!("\n{direction:9} {}  most {}", sparkline(&bytes), scaled(most, "B")));
+        let peak = bytes.iter().flatten().copied().max().unwrap_or(0);
+        if peak > 0 {
+            lines.push_str(&format!("\n{direction:9} {}  peak {}", sparkline(&bytes), scaled(peak, "B")));
         }
     }
     if !lines.is_empty() {

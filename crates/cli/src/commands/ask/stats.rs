@@ -12,7 +12,7 @@ use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output;
 use crate::table::{Cell, Format, Table};
 
-/// What to ask for.
+/// The query.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -20,14 +20,14 @@ Examples:
   netflow stats 192.0.2.1 172.16.1.0/24 2026-10 2026-11 --name all --name proto:6
   netflow stats 192.0.2.1 172.16.1.0/24 '2026-11-23 05' '2026-11-23 05:01'")]
 pub(crate) struct Arguments {
-    /// The sender, by its address
+    /// The address of the sender
     sender: IpAddr,
     /// One of its prefixes
     prefix: Prefix,
     /// A year, month, day, hour or minute (UTC): 2026, 2026-11, 2026-11-23, '2026-11-23 05', '2026-11-23 05:01'
     #[arg(required = true, value_name = "DATE")]
     dates: Vec<String>,
-    /// What to count, such as all, proto:6 or srcip:192.0.2.1; may stand several times
+    /// The counter: all, or a value of a field such as proto:6 or srcip:192.0.2.1; can be repeated
     #[arg(long = "name", default_value = "all", value_name = "NAME")]
     names: Vec<String>,
     #[command(flatten)]
@@ -36,12 +36,12 @@ pub(crate) struct Arguments {
     connection: Connection,
 }
 
-/// Asks and prints.
+/// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { sender, prefix, dates, names, format, connection } = arguments;
     let mut periods = serde_json::Map::new();
     for date in dates {
-        // The form tells the period; what is no date at all the collector refuses with the right form.
+        // The form determines the period. The collector rejects an invalid date, and shows the right form.
         let period = match date.len() {
             0..=4 => "years",
             5..=7 => "months",
@@ -61,13 +61,13 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     print(format, &answer, table)?;
     if !format.json && rows(&answer).next().is_none() {
         output::report(format_args!(
-            "nothing was counted for {prefix} then: netflow senders show {sender} lists what is counted for"
+            "no data for {prefix} at these dates; netflow senders show {sender} lists the monitored prefixes"
         ));
     }
     Ok(ExitCode::Success)
 }
 
-/// Each counter, with its date.
+/// Each row with its date.
 fn rows(answer: &Value) -> impl Iterator<Item = (&String, &Value)> {
     let periods = answer.as_object().into_iter().flatten().filter_map(|(_, periods)| periods.as_object());
     let dates = periods.flatten().flat_map(|(_, dates)| dates.as_array().into_iter().flatten());

@@ -1,4 +1,4 @@
-//! `netflow tap`: the flows of a running collector as they come. What a line looks like is in `tap/line.rs`.
+//! `netflow tap`: the flows of a running collector as they arrive. `tap/line.rs` formats a line.
 
 mod line;
 
@@ -19,41 +19,41 @@ use crate::output::{self, Output};
 use crate::table::grouped;
 use line::Layout;
 
-/// What to show.
+/// Which flows, and how many.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-A filter is made of:
+Filters consist of:
   [src|dst] host ADDRESS    [src|dst] net PREFIX    [src|dst] port NUMBER    [src|dst] as NUMBER
   proto NAME|NUMBER, tcp, udp, icmp, icmp6    bytes > NUMBER    packets > NUMBER    (also < >= <= =)
   and, or, not, parentheses
-Bytes and packets are those of the record, not multiplied by its sampling rate.
+Bytes and packets are compared as exported, not multiplied by the sampling rate.
 
 Examples:
   netflow tap
   netflow tap --exporter 192.0.2.1 'net 172.16.1.0/24 and not port 443'
   netflow tap -c 100 --json tcp and bytes '>' 1000000")]
 pub(crate) struct Arguments {
-    /// Only what this exporter reports
+    /// Only flows of this exporter
     #[arg(long, value_name = "IP")]
     exporter: Option<IpAddr>,
-    /// Stop after so many flows
+    /// Stop after N flows
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Print JSON, an object a line, as the collector sends it
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
-    /// Which flows, such as: src net 10.0.0.0/8 and not port 53
+    /// A filter, such as: src net 10.0.0.0/8 and not port 53
     filter: Vec<String>,
     #[command(flatten)]
     connection: Connection,
 }
 
-/// How many lines are read ahead.
+/// Lines that are read ahead.
 const AHEAD: usize = 1024;
-/// How often it is looked whether to stop, when no line comes.
+/// How often to check for a signal while no line comes.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Shows them until it is told to stop, or has shown enough.
+/// Prints flows until the limit, a signal or the end of the collector.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { exporter, count, json, filter, connection } = arguments;
     let filter = Some(filter.join(" ")).filter(|filter| !filter.is_empty());
@@ -61,7 +61,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let interrupt = Interrupt::watch().or_exit(ExitCode::Failure)?;
     let lines = Client::new(&connection, config)?.lines(&target)?;
     let (sender, ahead) = sync_channel(AHEAD);
-    // Ends with the process at the latest: a read cannot be called back.
+    // A running read cannot be cancelled: this thread may end only with the process.
     std::thread::spawn(move || {
         for line in lines {
             if sender.send(line).is_err() {
@@ -81,15 +81,15 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let has_collector_ended = matches!(followed, Ok(false));
     shown.out.end(followed.map(drop))?;
     if has_collector_ended {
-        return Err(Failure::new(ExitCode::Unreachable, anyhow!("the collector does not send any more")));
+        return Err(Failure::new(ExitCode::Unreachable, anyhow!("the collector closed the connection")));
     }
     Ok(ExitCode::Success)
 }
 
-/// What was shown so far, and where.
+/// The output, and what was printed so far.
 struct Shown {
     out: Output,
-    /// `None` to print lines as they come.
+    /// `None` to print JSON.
     layout: Option<Layout>,
     flows: u64,
     dropped: u64,
@@ -97,7 +97,7 @@ struct Shown {
 }
 
 impl Shown {
-    /// Whether it was to end; otherwise it was the collector that ended.
+    /// Returns whether the limit or a signal ended it, rather than the collector.
     fn follow(&mut self, lines: &Receiver<io::Result<String>>, interrupt: &Interrupt) -> io::Result<bool> {
         if let Some(layout) = &self.layout {
             writeln!(self.out, "{}", layout.heading())?;
@@ -114,7 +114,7 @@ impl Shown {
                     }
                 }
             };
-            // A connection that breaks off ends the lines like one that is closed.
+            // A broken connection ends the lines like a closed one.
             let Ok(line) = line else { return Ok(false) };
             self.show(&line)?;
         }

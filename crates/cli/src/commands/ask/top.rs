@@ -1,4 +1,4 @@
-//! `netflow top`: the largest values of a field.
+//! `netflow top`: the top values of a field.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
 use crate::table::{Cell, Format, Table};
 
-/// What to ask for.
+/// The query.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -19,26 +19,26 @@ Examples:
   netflow top 192.0.2.1 172.16.1.0/24 --field dstport --direction out --by flows -n 5
   netflow top 192.0.2.1 172.16.1.0/24 --from 2026-11-23 --to 2026-11-24 --csv")]
 pub(crate) struct Arguments {
-    /// The sender, by its address
+    /// The address of the sender
     sender: IpAddr,
     /// One of its prefixes
     prefix: Prefix,
-    /// What flows are told apart by
+    /// Group by this field
     #[arg(long, default_value = "srcip", value_parser = ["proto", "srcip", "srcport", "srcas", "dstip", "dstport", "dstas"])]
     field: String,
-    /// Where they go, seen from the prefix
+    /// Direction relative to the prefix
     #[arg(long, default_value = "in", value_parser = ["in", "out", "in:local", "out:local"])]
     direction: String,
-    /// From this time on, UTC, such as 2026-11-23T05:01Z or 2026-11-23 [default: an hour ago]
+    /// Start time, UTC, such as 2026-11-23T05:01Z or 2026-11-23 [default: an hour ago]
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// Before this time [default: now]
+    /// End time, exclusive [default: now]
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
-    /// How many, 1 to 1000
+    /// Number of rows, 1 to 1000
     #[arg(short, long, default_value_t = 20, value_name = "N")]
     number: u32,
-    /// What decides
+    /// Sort by
     #[arg(long, default_value = "bytes", value_parser = ["bytes", "pkts", "flows"])]
     by: String,
     #[command(flatten)]
@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     connection: Connection,
 }
 
-/// Asks and prints.
+/// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { sender, prefix, field, direction, from, to, number, by, format, connection } = arguments;
     let parameters = [
@@ -74,14 +74,14 @@ fn table(answer: &Value, csv: bool) -> Table {
         table.push(row);
     };
     rows.for_each(|row| push(text(&row["name"]), row));
-    // The list adds up for people; programs have the rows alone.
+    // For people the rows add up to the total; programs get only the rows.
     if !csv {
         let rest = number(&answer["rest"]["names"]);
         if rest > 0 {
             push(format!("{rest} more"), &answer["rest"]);
         }
         if answer["truncated"] == true {
-            push("not told apart".to_owned(), &answer["other"]);
+            push("other".to_owned(), &answer["other"]);
         }
         push("total".to_owned(), &answer["total"]);
     }

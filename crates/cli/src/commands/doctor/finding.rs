@@ -1,44 +1,43 @@
-//! What is wrong, by what it shows, and what to type: for a terminal, and as JSON.
+//! A finding: the problem, the evidence, and the commands that fix it, as text and as JSON.
 
 use std::io::{self, Write};
 use std::net::IpAddr;
 
 use serde::Serialize;
 
-/// One thing that keeps flows from being counted right.
+/// A problem that keeps flows from being counted correctly.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Finding {
-    /// Its name, by which docs/troubleshooting.md tells of it.
+    /// Its name, documented in docs/troubleshooting.md.
     finding: &'static str,
-    /// The router that it is about; `None` when it is about the collector.
+    /// The router concerned; `None` for the collector as a whole.
     router: Option<IpAddr>,
     what: String,
     evidence: Vec<String>,
-    /// Lines for a shell or for the router; those that begin with `#` are for people.
-    #[serde(rename = "type")]
-    lines: Vec<String>,
+    /// Commands for a shell or the router, and comments that begin with `#`.
+    run: Vec<String>,
 }
 
 impl Finding {
     /// A finding about the collector as a whole.
     pub(super) fn new(finding: &'static str, what: impl Into<String>) -> Self {
-        Self { finding, router: None, what: what.into(), evidence: Vec::new(), lines: Vec::new() }
+        Self { finding, router: None, what: what.into(), evidence: Vec::new(), run: Vec::new() }
     }
 
-    /// Says which router it is about.
+    /// Sets the router concerned.
     pub(super) fn about(self, router: IpAddr) -> Self {
         Self { router: Some(router), ..self }
     }
 
-    /// Adds what shows it.
-    pub(super) fn seen(mut self, evidence: impl Into<String>) -> Self {
+    /// Adds evidence.
+    pub(super) fn evidence(mut self, evidence: impl Into<String>) -> Self {
         self.evidence.push(evidence.into());
         self
     }
 
-    /// Adds what to type.
-    pub(super) fn then_type(mut self, line: impl Into<String>) -> Self {
-        self.lines.push(line.into());
+    /// Adds a command to run.
+    pub(super) fn run(mut self, line: impl Into<String>) -> Self {
+        self.run.push(line.into());
         self
     }
 
@@ -46,20 +45,20 @@ impl Finding {
         self.router
     }
 
-    /// Writes it for people.
+    /// Writes it as text.
     pub(super) fn write(&self, bold: Bold, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "  {}  [{}]", bold.of(&self.what), self.finding)?;
         for evidence in &self.evidence {
-            writeln!(out, "    seen  {evidence}")?;
+            writeln!(out, "    evidence  {evidence}")?;
         }
-        for line in &self.lines {
-            writeln!(out, "    type  {line}")?;
+        for line in &self.run {
+            writeln!(out, "    run       {line}")?;
         }
         Ok(())
     }
 }
 
-/// Whether what matters most stands out: only on a terminal.
+/// Whether headings are bold: only on a terminal.
 #[derive(Clone, Copy)]
 pub(super) struct Bold(pub(super) bool);
 

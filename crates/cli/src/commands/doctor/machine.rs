@@ -1,5 +1,5 @@
-//! What this machine says of the collector's ports: the kernel's table of sockets, the largest receive buffer, and rules
-//! of a firewall, as far as whoever asks may read them. Nothing is changed.
+//! What this machine knows of the collector's ports: kernel drops, the largest receive buffer, and firewall rules as far as
+//! this user may read them. Changes nothing.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,17 +9,17 @@ use ureq::http::Uri;
 
 /// How many rules are shown.
 const RULES_SHOWN: usize = 5;
-/// How much of a rule is shown, in characters.
+/// The longest rule that is shown whole, in characters.
 const RULE_LENGTH: usize = 160;
 
-/// Whether an address of the REST interface is on this machine, so that what the kernel says is about the collector.
+/// Whether the REST interface is on this machine, so that its kernel is the collector's.
 pub(super) fn is_here(url: &str) -> bool {
     let uri = url.parse::<Uri>().ok();
     let host = uri.as_ref().and_then(Uri::host).unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
-/// Datagrams that the kernel has dropped at the sockets that are bound to a UDP port; `None` when there are none.
+/// Kernel drops of all sockets bound to a UDP port; `None` without such a socket.
 pub(super) fn drops_at(port: u16) -> Option<u64> {
     let tables = ["/proc/net/udp", "/proc/net/udp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
     let drops: Vec<u64> =
@@ -27,7 +27,7 @@ pub(super) fn drops_at(port: u16) -> Option<u64> {
     (!drops.is_empty()).then(|| drops.iter().sum())
 }
 
-/// The last column of the kernel's table, for sockets that are bound to a port.
+/// The last column of a line of /proc/net/udp, for sockets bound to this port.
 fn drops_of(line: &str, port: u16) -> Option<u64> {
     let mut fields = line.split_ascii_whitespace();
     let (_, bound) = fields.nth(1)?.split_once(':')?;
@@ -42,7 +42,7 @@ pub(super) fn largest_buffer() -> Option<u64> {
     fs::read_to_string("/proc/sys/net/core/rmem_max").ok()?.trim().parse().ok()
 }
 
-/// Rules of a firewall that may drop what comes for these ports. Empty also when they may not be read.
+/// Firewall rules that may drop datagrams to these ports; empty also when this user may not read them.
 pub(super) fn dropping_rules(ports: &BTreeSet<u16>) -> Vec<String> {
     let programs: [(&str, &[&str]); 3] =
         [("nft", &["list", "ruleset"]), ("iptables-save", &[]), ("ip6tables-save", &[])];
@@ -55,7 +55,7 @@ pub(super) fn dropping_rules(ports: &BTreeSet<u16>) -> Vec<String> {
     rules
 }
 
-/// Lines that drop one of the ports by number; and, where no line accepts one, those that drop what is left over.
+/// Lines that drop one of the ports by number; and, when no line accepts one of them, default policies that drop.
 fn suspicious(ruleset: &str, ports: &BTreeSet<u16>) -> Vec<String> {
     let words = |line: &str| line.to_lowercase();
     let names_port = |line: &str| {
@@ -64,7 +64,7 @@ fn suspicious(ruleset: &str, ports: &BTreeSet<u16>) -> Vec<String> {
     };
     let drops = |line: &str| line.contains("drop") || line.contains("reject");
     let accepted = ruleset.lines().map(words).any(|line| names_port(&line) && line.contains("accept"));
-    let leftover = |line: &str| {
+    let is_default = |line: &str| {
         let rule = line.trim();
         (line.contains("hook input") && line.contains("policy drop"))
             || rule.starts_with(":input drop")
@@ -72,7 +72,7 @@ fn suspicious(ruleset: &str, ports: &BTreeSet<u16>) -> Vec<String> {
     };
     let suspect = |line: &&str| {
         let line = words(line);
-        (names_port(&line) && drops(&line)) || (!accepted && leftover(&line))
+        (names_port(&line) && drops(&line)) || (!accepted && is_default(&line))
     };
     ruleset.lines().filter(suspect).map(|line| line.trim().chars().take(RULE_LENGTH).collect()).collect()
 }

@@ -1,5 +1,4 @@
-//! Whether anything comes from a router, and from an address that is registered. What is in its datagrams is looked at in
-//! `traffic`.
+//! Whether a router sends, and from a registered address. `traffic` examines the datagrams.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::SystemTime;
@@ -13,11 +12,12 @@ use super::collecting::ports;
 use super::finding::Finding;
 use super::{machine, traffic};
 use crate::commands::ask::{moment, number, text};
+use crate::table::duration;
 
-/// A router that was not heard for so long is silent.
+/// A router whose last datagram is older than this is silent.
 const SILENT_SECONDS: i64 = 600;
 
-/// Everything that is wrong with a router; `heard` is what `GET /exporters/<address>` answers of it.
+/// Adds the problems of a router; `heard` is its `GET /exporters/<address>`.
 pub(super) fn examine(
     answers: &Answers,
     address: IpAddr,
@@ -28,7 +28,7 @@ pub(super) fn examine(
     let senders = answers.senders.as_deref().unwrap_or_default();
     let registered = by_address(senders, "ip", address);
     let unknown = by_address(&answers.unknown, "address", address);
-    // When the store is away nobody knows who is registered; whoever is decoded, is.
+    // Without the store the registered senders are unknown; but only their datagrams are decoded.
     if registered.is_none() && heard.is_none() {
         findings.push(match unknown {
             Some(unknown) => unknown_sender(address, unknown),
@@ -47,9 +47,9 @@ pub(super) fn examine(
         && seconds > SILENT_SECONDS
     {
         let silent = unheard(answers, address, true, here);
-        findings.push(silent.seen(format!(
-            "its last datagram came {} minutes ago, at {}",
-            seconds / 60,
+        findings.push(silent.evidence(format!(
+            "its last datagram came {} ago, at {}",
+            duration(seconds.unsigned_abs()),
             moment(&heard["last"])
         )));
     }
@@ -57,55 +57,55 @@ pub(super) fn examine(
 }
 
 fn unknown_sender(address: IpAddr, unknown: &Value) -> Finding {
-    let protocol = unknown["protocol"].as_str().unwrap_or("nothing that is known");
-    Finding::new("unknown_sender", format!("{address} sends, but is not registered: nothing of it is counted"))
+    let protocol = unknown["protocol"].as_str().unwrap_or("no known protocol");
+    Finding::new("unknown_sender", format!("{address} sends without being registered: its flows are not counted"))
         .about(address)
-        .seen(format!(
-            "{} datagrams, the last at {}, that look like {protocol}",
+        .evidence(format!(
+            "{} datagrams of {protocol}, the last at {}",
             number(&unknown["datagrams"]),
             moment(&unknown["last"])
         ))
-        .then_type(format!("netflow senders add {address} PREFIX...  # with the prefixes to count for"))
-        .then_type(text(&unknown["register"]["command"]) + "  # or with everything, to begin with")
+        .run(format!("netflow senders add {address} PREFIX...  # the prefixes to monitor"))
+        .run(text(&unknown["register"]["command"]) + "  # or every prefix, to begin with")
 }
 
-/// Nothing comes from it.
+/// It sends nothing.
 fn unheard(answers: &Answers, address: IpAddr, registered: bool, here: bool) -> Finding {
     let receiving = answers.receiving();
     let ports = ports(&receiving);
-    let mut finding = Finding::new("silent", format!("no datagrams come from {address}")).about(address);
+    let mut finding = Finding::new("silent", format!("no datagrams arrive from {address}")).about(address);
     if !registered {
-        finding = finding.seen("it is not registered either");
+        finding = finding.evidence("it is not registered either");
     }
     let shown: Vec<_> = receiving.iter().map(ToString::to_string).collect();
-    finding = finding.seen(format!("the collector receives at {}", shown.join(", ")));
-    let reaches_nobody = receiving.iter().all(|socket| socket.ip().is_loopback());
-    if reaches_nobody && !receiving.is_empty() && !address.is_loopback() {
+    finding = finding.evidence(format!("the collector listens on {}", shown.join(", ")));
+    let is_loopback_only = receiving.iter().all(|socket| socket.ip().is_loopback());
+    if is_loopback_only && !receiving.is_empty() && !address.is_loopback() {
         finding = finding
-            .seen("that is this machine's loopback only: no router reaches it")
-            .then_type("listen = [\"0.0.0.0:2055\", \"[::]:2055\"]  # in [netflow] of its configuration");
+            .evidence("these are loopback addresses: no router can reach them")
+            .run("listen = [\"0.0.0.0:2055\", \"[::]:2055\"]  # in [netflow] of the configuration file");
     } else if receiving.iter().all(SocketAddr::is_ipv4) && address.is_ipv6() {
-        finding = finding.seen("it receives over IPv4 only, and the router is known by an IPv6 address");
+        finding = finding.evidence("it listens on IPv4 only, but the router is registered with an IPv6 address");
     }
     if here {
         let rules = machine::dropping_rules(&ports);
         for rule in &rules {
-            finding = finding.seen(format!("a rule of the firewall: {rule}"));
+            finding = finding.evidence(format!("firewall rule: {rule}"));
         }
         if !rules.is_empty() {
             let listed: Vec<_> = ports.iter().map(ToString::to_string).collect();
             finding = finding
-                .then_type(format!("nft insert rule inet filter input udp dport '{{ {} }}' accept", listed.join(", ")));
+                .run(format!("nft insert rule inet filter input udp dport '{{ {} }}' accept", listed.join(", ")));
         }
     }
     let filter: Vec<_> = ports.iter().map(|port| format!("udp port {port}")).collect();
-    finding = finding.then_type(format!("tcpdump -ni any -c 5 'src host {address} and ({})'", filter.join(" or ")));
-    finding = finding
-        .then_type("# nothing there: look at the router's export (destination, port, source): docs/exporters.md");
-    if registered { finding } else { finding.then_type(format!("netflow senders add {address} PREFIX...")) }
+    finding = finding.run(format!("tcpdump -ni any -c 5 'src host {address} and ({})'", filter.join(" or ")));
+    finding =
+        finding.run("# no output: check destination, port and source of the router's export, see docs/exporters.md");
+    if registered { finding } else { finding.run(format!("netflow senders add {address} PREFIX...")) }
 }
 
-/// Whoever sends in the place of a registered router that is quiet.
+/// An unregistered address that sends instead of a silent registered router.
 fn other_address(answers: &Answers, address: IpAddr, sender: &Value) -> Option<Finding> {
     let inner = embedded(address);
     let is_other = |other: IpAddr| Some(other) == inner || (inner.is_none() && same_network(address, other));
@@ -116,40 +116,43 @@ fn other_address(answers: &Answers, address: IpAddr, sender: &Value) -> Option<F
     let prefixes: Vec<_> =
         prefixes.map(|prefix| format!("{}/{}", text(&prefix["prefix"]), number(&prefix["prefixLen"]))).collect();
     let (name, what) = if inner.is_some() {
-        ("embedded_address", format!("{address} holds the IPv4 address {other}: datagrams over IPv4 come from {other}"))
+        (
+            "embedded_address",
+            format!("{address} embeds the IPv4 address {other}: over IPv4 its datagrams come from {other}"),
+        )
     } else {
         (
             "other_address",
-            format!("{address} is registered and silent, and {other} of its network sends without being registered"),
+            format!("{address} is registered but silent; {other} in the same network sends without being registered"),
         )
     };
-    let mut finding = Finding::new(name, what).about(address).seen(format!("nothing came from {address}"));
+    let mut finding = Finding::new(name, what).about(address).evidence(format!("no datagrams from {address}"));
     if let Some(sends) = sends {
-        finding = finding.seen(format!(
-            "{} datagrams came from {other}, the last at {}",
+        finding = finding.evidence(format!(
+            "{} datagrams from {other}, the last at {}",
             number(&sends["datagrams"]),
             moment(&sends["last"])
         ));
     }
     Some(
         finding
-            .then_type(format!("netflow senders add {other} {}", prefixes.join(" ")))
-            .then_type(format!("netflow senders remove {address} --entirely"))
-            .then_type("# or let the router send from the registered address: its export source, NAT on the way"),
+            .run(format!("netflow senders add {other} {}", prefixes.join(" ")))
+            .run(format!("netflow senders remove {address} --entirely"))
+            .run("# or make the router send from the registered address: export source, NAT"),
     )
 }
 
-/// The IPv4 address in an IPv6 address that is made of one: mapped, compatible (RFC 4291, section 2.5.5), NAT64
+/// The IPv4 address embedded in an IPv6 address: mapped, compatible (RFC 4291, section 2.5.5), NAT64
 /// (RFC 6052).
 fn embedded(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(six) = address else { return None };
     let bits = six.to_bits();
     let inner = Ipv4Addr::from_bits(u32::try_from(bits & 0xffff_ffff).ok()?);
-    let made_of_one = matches!(bits >> 32, 0 | 0xffff | 0x0064_ff9b_0000_0000_0000_0000);
-    (made_of_one && inner.octets().first() != Some(&0)).then_some(IpAddr::V4(inner))
+    let has_one = matches!(bits >> 32, 0 | 0xffff | 0x0064_ff9b_0000_0000_0000_0000);
+    (has_one && inner.octets().first() != Some(&0)).then_some(IpAddr::V4(inner))
 }
 
-/// Whether two addresses are neighbours: of one /24, or of one /64.
+/// Whether two addresses share a /24 or a /64.
 fn same_network(one: IpAddr, other: IpAddr) -> bool {
     match (one, other) {
         (IpAddr::V4(one), IpAddr::V4(other)) => one.to_bits() >> 8 == other.to_bits() >> 8,
@@ -158,7 +161,7 @@ fn same_network(one: IpAddr, other: IpAddr) -> bool {
     }
 }
 
-/// Seconds since a time that the collector tells.
+/// Seconds since a time of the collector.
 pub(super) fn seconds_since(time: &Value) -> Option<i64> {
     let then: Time = time.as_str()?.parse().ok()?;
     let now = i64::try_from(Timestamp::from(SystemTime::now()).seconds()).ok()?;

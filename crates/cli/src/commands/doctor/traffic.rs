@@ -1,5 +1,5 @@
-//! What is wrong with the datagrams of a router that is registered and sends: templates, prefixes, clock, sampling, what
-//! cannot be read, what is lost on the way.
+//! Problems of the datagrams of a registered router: missing templates, prefixes, clock, sampling, unreadable or lost
+//! datagrams.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -8,17 +8,18 @@ use serde_json::Value;
 
 use super::finding::Finding;
 use crate::commands::ask::{moment, number, text};
+use crate::table::{count_of, duration};
 
-/// A clock that is further off puts flows into another minute.
+/// A clock that is further off puts flows into the wrong minute.
 const CLOCK_OFF_SECONDS: f64 = 60.0;
-/// Which share of what was sent may be missing without being told.
+/// The share of lost data that is not reported yet.
 const SHARE_LOST: f64 = 0.001;
-/// How many entries of a list are told of.
-const TOLD: usize = 5;
-/// Elements by which flows name who sampled them.
+/// How many entries of a list are shown.
+const SHOWN: usize = 5;
+/// Elements that name the sampler of a flow.
 const SAMPLER_ELEMENTS: [&str; 2] = ["samplerId", "selectorId"];
 
-/// Everything that is wrong with it.
+/// Adds its problems.
 pub(super) fn examine(address: IpAddr, registered: Option<&Value>, heard: &Value, findings: &mut Vec<Finding>) {
     let found = [
         template_missing(heard),
@@ -40,30 +41,30 @@ fn template_missing(heard: &Value) -> Option<Finding> {
     if sets == 0 {
         return None;
     }
-    let what = format!("{sets} data sets wait for templates that have not come; they are counted as soon as these do");
+    let what = format!("{} waiting for missing templates, counted once these arrive", count_of(sets, "data set"));
     let mut finding = Finding::new("template_missing", what);
-    for waits in each(&heard["pending"]).take(TOLD) {
-        finding = finding.seen(format!(
-            "set {} of {}, domain {}: {} sets, {} bytes wait since {}",
-            number(&waits["template"]),
-            text(&waits["protocol"]),
-            number(&waits["domain"]),
-            number(&waits["sets"]),
-            number(&waits["bytes"]),
-            moment(&waits["since"])
+    for pending in each(&heard["pending"]).take(SHOWN) {
+        finding = finding.evidence(format!(
+            "template {} of {}, domain {}: {} sets, {} bytes, waiting since {}",
+            number(&pending["template"]),
+            text(&pending["protocol"]),
+            number(&pending["domain"]),
+            number(&pending["sets"]),
+            number(&pending["bytes"]),
+            moment(&pending["since"])
         ));
     }
     let known: BTreeSet<_> = each(&heard["templates"]).map(|template| number(&template["id"])).collect();
-    let known: Vec<_> = known.iter().take(2 * TOLD).map(ToString::to_string).collect();
-    finding = finding.seen(match known.as_slice() {
-        [] => "no template of it is known".to_owned(),
+    let known: Vec<_> = known.iter().take(2 * SHOWN).map(ToString::to_string).collect();
+    finding = finding.evidence(match known.as_slice() {
+        [] => "no templates are known".to_owned(),
         ids => format!("known templates: {}", ids.join(", ")),
     });
     let expired = number(&heard["counters"]["pending_expired_sets"]);
     if expired > 0 {
-        finding = finding.seen(format!("{expired} more waited in vain (netflow.templateWait)"));
+        finding = finding.evidence(format!("{expired} more expired (netflow.templateWait)"));
     }
-    Some(finding.then_type("template data timeout 60  # on the router (IOS: flow exporter; others: docs/exporters.md)"))
+    Some(finding.run("template data timeout 60  # on the router (IOS: flow exporter; others: docs/exporters.md)"))
 }
 
 fn no_prefix_matches(address: IpAddr, registered: Option<&Value>, heard: &Value) -> Option<Finding> {
@@ -72,21 +73,21 @@ fn no_prefix_matches(address: IpAddr, registered: Option<&Value>, heard: &Value)
     if matched > 0 || unmatched == 0 {
         return None;
     }
-    let what = format!("no flow of it is of a monitored prefix: none of {unmatched} is counted");
+    let what = format!("none of its {unmatched} flows match a monitored prefix");
     let mut finding = Finding::new("no_prefix_matches", what);
     if let Some(sender) = registered {
         let prefixes: Vec<_> = each(&sender["prefixes"])
-            .take(2 * TOLD)
+            .take(2 * SHOWN)
             .map(|prefix| format!("{}/{}", text(&prefix["prefix"]), number(&prefix["prefixLen"])))
             .collect();
         let prefixes = if prefixes.is_empty() { "none".to_owned() } else { prefixes.join(", ") };
-        finding = finding.seen(format!("monitored prefixes: {prefixes}"));
+        finding = finding.evidence(format!("monitored prefixes: {prefixes}"));
     }
     let sample = &heard["unmatched"];
-    let busiest: Vec<&Value> = each(&sample["networks"]).take(TOLD).collect();
+    let busiest: Vec<&Value> = each(&sample["networks"]).take(SHOWN).collect();
     for network in &busiest {
-        finding = finding.seen(format!(
-            "{}: source of {}, destination of {} of {} flows that were looked at",
+        finding = finding.evidence(format!(
+            "{}: source of {}, destination of {} of {} sampled flows",
             text(&network["network"]),
             number(&network["from"]),
             number(&network["to"]),
@@ -94,27 +95,30 @@ fn no_prefix_matches(address: IpAddr, registered: Option<&Value>, heard: &Value)
         ));
     }
     for network in busiest.iter().take(2) {
-        finding =
-            finding.then_type(format!("netflow senders add {address} {}  # if it is yours", text(&network["network"])));
+        finding = finding
+            .run(format!("netflow senders add {address} {}  # if this network is yours", text(&network["network"])));
     }
     Some(finding)
 }
 
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole seconds are enough")]
 fn clock_off(heard: &Value) -> Option<Finding> {
     let off = heard["clockOffsetSeconds"].as_f64().filter(|off| off.abs() > CLOCK_OFF_SECONDS)?;
     let direction = if off > 0.0 { "ahead" } else { "behind" };
-    let what = format!("its clock is {:.0} s {direction}: flows count in the wrong minutes", off.abs());
-    let mut finding =
-        Finding::new("clock_off", what).seen(format!("export time less time of receipt in its last datagram: {off} s"));
+    let what =
+        format!("its clock is {} {direction}: flows are counted in the wrong minutes", duration(off.abs() as u64));
+    let mut finding = Finding::new("clock_off", what)
+        .evidence(format!("export time minus receive time of its last datagram: {off} s"));
     let clamped = number(&heard["counters"]["clamped_flows"]);
     if clamped > 0 {
-        finding =
-            finding.seen(format!("{clamped} flows were further off than clockLimit and count when they were received"));
+        finding = finding.evidence(format!(
+            "{clamped} flows were off by more than clockLimit and are counted at their receive time"
+        ));
     }
     Some(
         finding
-            .then_type("ntp server ADDRESS  # on the router (IOS; others alike)")
-            .then_type("timedatectl  # on the collector: is its own clock right?"),
+            .run("ntp server ADDRESS  # on the router (IOS; others are similar)")
+            .run("timedatectl  # on the collector: is its own clock right?"),
     )
 }
 
@@ -125,39 +129,37 @@ fn sampling(heard: &Value) -> Option<Finding> {
     let (latest, source) = rates.first()?;
     let announced: BTreeSet<u64> =
         each(&sampling["announced"]).map(|sampler| number(&sampler["rate"])).filter(|rate| *rate > 0).collect();
-    let told = announced.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let listed = announced.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     if sampling["multiplied"] == false && *latest > 1 {
-        let what =
-            format!("it samples one of {latest} packets, and the collector does not multiply: totals are too low");
+        let what = format!("it samples 1 of {latest} packets, but sampling is not multiplied: totals are too low");
         return Some(
             Finding::new("sampling_ignored", what)
-                .seen(format!(
-                    "flows come with the rate {latest}, known from {source}; netflow.calculateSamples is off"
-                ))
-                .then_type("calculateSamples = true  # in [netflow] of the collector's configuration"),
+                .evidence(format!("sampling rate {latest}, from {source}; netflow.calculateSamples is false"))
+                .run("calculateSamples = true  # in [netflow] of the configuration file"),
         );
     }
     let names_sampler = each(&heard["templates"]).filter(|template| template["kind"] == "data").any(|template| {
         each(&template["fields"]).any(|field| SAMPLER_ELEMENTS.iter().any(|name| field["name"].as_str() == Some(name)))
     });
     if source == "none" && (names_sampler || !announced.is_empty()) {
-        let finding =
-            Finding::new("sampling_unknown", "it samples, but at which rate is not known: totals are too low");
+        let finding = Finding::new("sampling_unknown", "it samples at an unknown rate: totals are too low");
         let finding = if announced.is_empty() {
-            finding.seen("its flows name a sampler, and no options data tell the sampler's rate")
+            finding.evidence("its flows name a sampler, but no options data give its rate")
         } else {
-            finding.seen(format!("options data tell the rates {told}, and its flows do not say which is theirs"))
+            finding.evidence(format!("options data give the rates {listed}, but its flows do not name their sampler"))
         };
-        return Some(finding.then_type(
-            "option sampler-table timeout 60  # on the router (IOS: flow exporter; others: docs/exporters.md)",
-        ));
+        return Some(
+            finding.run(
+                "option sampler-table timeout 60  # on the router (IOS: flow exporter; others: docs/exporters.md)",
+            ),
+        );
     }
     if source != "options" && source != "none" && !announced.is_empty() && !announced.contains(latest) {
-        let what = format!("its flows say that one of {latest} packets is sampled, its options data say {told}");
+        let what = format!("its flows give a sampling rate of {latest}, its options data {listed}");
         return Some(
             Finding::new("sampling_differs", what)
-                .seen(format!("the rate of the {source} is the one that counts"))
-                .then_type("show flow exporter; show sampler  # on the router: which rate is configured?"),
+                .evidence(format!("the collector uses the rate from {source}"))
+                .run("show flow exporter; show sampler  # on the router: which rate is configured?"),
         );
     }
     None
@@ -171,25 +173,25 @@ fn unreadable(address: IpAddr, heard: &Value) -> Option<Finding> {
     }
     let last = &heard["unreadable"];
     let finding = if unknown > 0 {
-        let what = format!("{unknown} of its datagrams are of no version that the collector knows");
+        let what = format!("{unknown} of its datagrams have an unknown version number");
         Finding::new("unknown_version", what)
-            .seen(format!("the last one that could not be read begins with version {}", number(&last["version"])))
-            .seen("known are NetFlow 1, 5, 6, 7, 8, 9, IPFIX (10) and sFlow 2, 4, 5")
-            .then_type("export-protocol netflow-v9  # on the router (IOS; others: docs/exporters.md)")
+            .evidence(format!("version of the last unreadable datagram: {}", number(&last["version"])))
+            .evidence("supported: NetFlow 1, 5, 6, 7, 8, 9, IPFIX (10) and sFlow 2, 4, 5")
+            .run("export-protocol netflow-v9  # on the router (IOS; others: docs/exporters.md)")
     } else {
-        let what = format!("{damaged} of its datagrams could not be read to their end; the rest of each is counted");
+        let what = format!("{damaged} of its datagrams are damaged; their readable parts are counted");
         Finding::new("malformed", what)
     };
-    let finding = finding.seen(format!(
-        "the last at {}: {} at octet {}",
+    let finding = finding.evidence(format!(
+        "the last at {}: {} at byte {}",
         text(&last["received"]),
         text(&last["error"]),
         number(&last["offset"])
     ));
     Some(
         finding
-            .then_type(format!("tcpdump -ni any -c 200 -w export.pcap src host {address} and udp"))
-            .then_type("netflow decode --summary export.pcap"),
+            .run(format!("tcpdump -ni any -c 200 -w export.pcap src host {address} and udp"))
+            .run("netflow decode --summary export.pcap"),
     )
 }
 
@@ -203,20 +205,22 @@ fn lost_on_the_way(address: IpAddr, heard: &Value) -> Option<Finding> {
             continue;
         }
         let unit = text(&arrivals["unit"]);
-        let what = format!("{:.2} % of what it sent never came: {lost} {unit}", share * 100.0);
+        let what = format!(
+            "{:.2} % of its data was lost on the way: {}",
+            share * 100.0,
+            count_of(lost, unit.trim_end_matches('s'))
+        );
         let counted = format!(
-            "sequence numbers: {received} {unit} received, {lost} missing, {} datagrams late, {} restarts",
+            "sequence numbers: {received} {unit} received, {lost} missing; {} datagrams late, {} restarts",
             number(&arrivals["late"]),
             number(&arrivals["restarts"])
         );
-        finding = Some(finding.unwrap_or_else(|| Finding::new("lost_on_the_way", what)).seen(counted));
+        finding = Some(finding.unwrap_or_else(|| Finding::new("lost_on_the_way", what)).evidence(counted));
     }
     let finding = finding?;
     Some(
         finding
-            .then_type(format!("netflow curl GET /exporters/{address}  # streams: which of its processes loses"))
-            .then_type(format!(
-                "mtr -u -c 100 {address}  # losses of the network; kernel_drops of this doctor: of this machine"
-            )),
+            .run(format!("netflow curl GET /exporters/{address}  # streams: which of its export processes"))
+            .run(format!("mtr -u -c 100 {address}  # losses in the network; those of this machine are kernel_drops")),
     )
 }

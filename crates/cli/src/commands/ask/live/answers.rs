@@ -1,5 +1,5 @@
-//! Asking the collector what is shown: one request for each thing, each second, and at once when something else is to be
-//! shown. What the answers mean is the matter of `state` and `screen`.
+//! Queries the collector for what is shown: every second, and at once when the view changes. `state` and `screen` interpret
+//! the answers.
 
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -11,23 +11,23 @@ use serde_json::Value;
 use crate::client::{Client, target};
 use crate::exit_code::Failure;
 
-/// How often it is asked.
+/// The time between two queries.
 const BETWEEN: Duration = Duration::from_secs(1);
-/// How far back the largest values are looked for.
+/// The time range of the top values.
 pub(super) const TOP: Duration = Duration::from_secs(5 * 60);
-/// How far back the course goes.
-const COURSE: Duration = Duration::from_secs(60 * 60);
+/// The time range of the chart.
+const HISTORY: Duration = Duration::from_secs(60 * 60);
 
-/// What is to be shown.
+/// What is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Question {
-    /// The exporter that is told more of, if any.
+    /// The exporter with details, if any.
     pub(super) exporter: Option<IpAddr>,
-    /// What of its traffic; `None` to show all exporters instead.
+    /// Which of its traffic; `None` for the list of exporters.
     pub(super) traffic: Option<Traffic>,
 }
 
-/// What is to be shown of an exporter's traffic.
+/// Which traffic of an exporter is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Traffic {
     /// The position of one of its prefixes.
@@ -36,7 +36,7 @@ pub(super) struct Traffic {
     pub(super) direction: &'static str,
 }
 
-/// What the collector says, as it came; what was not asked for, or is not for this key, is null.
+/// The answers as they came; null for those that were not asked for or are forbidden to this key.
 #[derive(Clone, Debug)]
 pub(super) struct Answers {
     pub(super) question: Question,
@@ -50,7 +50,7 @@ pub(super) struct Answers {
     pub(super) series: Value,
 }
 
-/// Asks until nobody waits for answers any more.
+/// Queries until the receiver of answers is gone.
 pub(super) fn keep_asking(client: &Client, questions: &Receiver<Question>, answers: &Sender<Result<Answers, String>>) {
     let Ok(mut question) = questions.recv() else { return };
     loop {
@@ -59,7 +59,7 @@ pub(super) fn keep_asking(client: &Client, questions: &Receiver<Question>, answe
             return;
         }
         match questions.recv_timeout(BETWEEN) {
-            // Keys may be pressed faster than it answers: the last one counts.
+            // Keys can be pressed faster than the collector answers: take the last question.
             Ok(next) => question = questions.try_iter().last().unwrap_or(next),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
@@ -84,7 +84,7 @@ fn ask(client: &Client, question: &Question) -> Result<Answers, Failure> {
         series: nothing,
     };
     if let Some(exporter) = question.exporter {
-        // A sender of which nothing has come yet is none of those.
+        // 404 for a registered sender that has not sent yet.
         let answer = client.exchange("GET", &format!("/exporters/{exporter}"), "")?;
         answers.exporter = serde_json::from_str(&answer.body).ok().filter(|_| answer.status < 300).unwrap_or_default();
     }
@@ -101,7 +101,7 @@ fn ask(client: &Client, question: &Question) -> Result<Answers, Failure> {
                 let field =
                     [("field", Some(traffic.field.to_owned())), ("direction", Some(traffic.direction.to_owned()))];
                 answers.top = query("top", TOP, &field)?;
-                answers.series = query("series", COURSE, &[("step", Some("minute".to_owned()))])?;
+                answers.series = query("series", HISTORY, &[("step", Some("minute".to_owned()))])?;
             }
         }
         _ => {
@@ -112,7 +112,7 @@ fn ask(client: &Client, question: &Question) -> Result<Answers, Failure> {
     Ok(answers)
 }
 
-/// What is not for a key that is limited to senders; null for such a key.
+/// An answer that keys limited to some senders may not see; null for those.
 fn permitted(client: &Client, path: &str) -> Result<Value, Failure> {
     const FORBIDDEN: u16 = 403;
     match client.exchange("GET", path, "")? {
@@ -121,18 +121,18 @@ fn permitted(client: &Client, path: &str) -> Result<Value, Failure> {
     }
 }
 
-/// A time of RFC 3339, to the minute.
+/// A time of RFC 3339, cut to the minute.
 fn minute(time: &str) -> Option<String> {
     time.get(..16).map(|minute| format!("{minute}Z"))
 }
 
 impl Answers {
-    /// How many prefixes the sender has.
+    /// The number of prefixes of the sender.
     pub(super) fn prefixes(&self) -> usize {
         self.sender["prefixes"].as_array().map_or(0, Vec::len)
     }
 
-    /// The prefix that is asked for; they follow each other round.
+    /// The prefix in question; positions wrap around.
     pub(super) fn prefix(&self) -> Option<String> {
         let position = self.question.traffic.as_ref()?.prefix.checked_rem(self.prefixes())?;
         let prefix = &self.sender["prefixes"][position];

@@ -1,4 +1,4 @@
-//! Drawing the state. What does not fit the terminal is cut off; nothing is asked and nothing changes here.
+//! Draws the state, cut to the size of the terminal. No queries, no changes.
 
 use flow::Timestamp;
 use ratatui::Frame;
@@ -11,29 +11,29 @@ use serde_json::Value;
 use super::super::{number, text};
 use super::answers::{Answers, TOP};
 use super::state::{Sort, State, arrivals, sum};
-use crate::table::{grouped, scaled, sparkline};
+use crate::table::{count_of, duration, grouped, scaled, sparkline};
 
-const KEYS_OF_LIST: &str = "q quit  ↑↓ mark  enter open  s sort  / filter  p pause  ? help";
+const KEYS_OF_LIST: &str = "q quit  ↑↓ select  enter open  s sort  / filter  p pause  ? help";
 const KEYS_OF_SENDER: &str = "q quit  ← back  ↑↓ prefix  f field  d direction  p pause  ? help";
 const HELP: [&str; 13] = [
-    "↑ ↓        mark an exporter; inside of one: its prefixes",
-    "enter →    into the marked exporter",
-    "escape ←   back; in the list: show all again",
+    "↑ ↓        select an exporter; in an exporter: a prefix",
+    "enter →    open the selected exporter",
+    "escape ←   go back; in the list: clear the filter",
     "s          sort by the next column",
-    "/          filter by address or protocol; enter ends it",
-    "f          the largest values of the next field",
-    "d          the next direction",
-    "p          pause, and go on",
+    "/          filter by address or protocol; enter to finish",
+    "f          next field",
+    "d          next direction",
+    "p          pause or resume",
     "q ctrl-c   quit",
     "",
-    "unmatched  flows outside of every monitored prefix",
-    "waiting    data sets whose template has not come",
-    "lost       by the exporter's sequence numbers",
+    "unmatched  flows outside every monitored prefix",
+    "waiting    data sets whose template is missing",
+    "lost       according to sequence numbers",
 ];
 const WARNING: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
 const HEADING: Style = Style::new().fg(Color::Cyan);
 const FAINT: Style = Style::new().fg(Color::DarkGray);
-const MARKED: Style = Style::new().add_modifier(Modifier::REVERSED);
+const SELECTED: Style = Style::new().add_modifier(Modifier::REVERSED);
 
 /// Draws all of it.
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
@@ -50,11 +50,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
         let area = frame.area().centered(Constraint::Max(64), Constraint::Max(HELP.len() as u16 + 2));
         frame.render_widget(Clear, area);
         let text: Vec<_> = HELP.iter().map(|line| Line::from(*line)).collect();
-        frame.render_widget(Paragraph::new(text).block(Block::bordered().title(" Keys and words ")), area);
+        frame.render_widget(Paragraph::new(text).block(Block::bordered().title(" Keys and columns ")), area);
     }
 }
 
-/// Who it is, what comes, what is not well.
+/// Version and address, rates, problems.
 fn head(state: &State, width: u16) -> Vec<Line<'_>> {
     let Some(answers) = &state.answers else {
         return vec![Line::from(format!("netflow {}", state.url)).style(HEADING), trouble(state)];
@@ -79,18 +79,18 @@ fn head(state: &State, width: u16) -> Vec<Line<'_>> {
     };
     let rates = format!("{datagrams} datagrams/s  {flows} flows/s  ");
     let room = usize::from(width).saturating_sub(rates.chars().count());
-    let course: Vec<_> =
-        state.course.iter().skip(state.course.len().saturating_sub(room)).map(|it| Some(*it)).collect();
+    let history: Vec<_> =
+        state.history.iter().skip(state.history.len().saturating_sub(room)).map(|it| Some(*it)).collect();
     let rates =
-        Line::from(vec![Span::from(rates), Span::from(sparkline(&course)).style(Style::new().fg(Color::Green))]);
+        Line::from(vec![Span::from(rates), Span::from(sparkline(&history)).style(Style::new().fg(Color::Green))]);
     if status.is_null() {
-        let limited = "this key is limited to some senders: all that is shown is of them alone";
+        let limited = "this key is limited to some senders: only those are shown";
         return vec![title, rates, Line::from(limited).style(FAINT), trouble(state)];
     }
     vec![title, rates, counted(status), trouble_or_health(state, status)]
 }
 
-/// What is lost or not counted, of all that came since the start.
+/// What was lost or not counted since the start.
 fn counted(status: &Value) -> Line<'static> {
     let counters = &status["counters"];
     let mut spans = Vec::new();
@@ -115,25 +115,25 @@ fn trouble_or_health<'s>(state: &'s State, status: &Value) -> Line<'s> {
     let problems = problems(status);
     if problems.is_empty() {
         let took = status["store"]["milliseconds"].as_u64();
-        return Line::from(format!("well: the store answers in {} ms", took.unwrap_or(0))).style(Color::Green);
+        return Line::from(format!("OK: the store answers in {} ms", took.unwrap_or(0))).style(Color::Green);
     }
     Line::from(problems.join("; ")).style(WARNING)
 }
 
 fn trouble(state: &State) -> Line<'_> {
-    let trouble = state.trouble.as_deref().map(|trouble| format!("no answer, asking again each second: {trouble}"));
+    let trouble = state.trouble.as_deref().map(|trouble| format!("no answer, retrying every second: {trouble}"));
     Line::from(trouble.unwrap_or_default()).style(WARNING)
 }
 
-/// What an operator has to do something about.
+/// What an operator has to fix.
 fn problems(status: &Value) -> Vec<String> {
     let mut problems = Vec::new();
     if status["store"]["reachable"] == false {
-        problems.push("the store does not answer".to_owned());
+        problems.push("the store is unreachable".to_owned());
     }
     let drops = number(&status["counters"]["kernel_drops"]);
     if drops > 0 {
-        problems.push(format!("the kernel dropped {} datagrams: a larger receiveBuffer helps", grouped(drops)));
+        problems.push(format!("the kernel dropped {} datagrams: increase server.receiveBuffer", grouped(drops)));
     }
     let spool = &status["gauges"]["spool_bytes"];
     if let (Some(waiting), Some(limit)) = (spool["value"].as_f64(), spool["limit"].as_f64())
@@ -143,7 +143,7 @@ fn problems(status: &Value) -> Vec<String> {
     }
     let ledgers = status["ledgers"].as_array().into_iter().flatten();
     if ledgers.filter(|ledger| ledger["difference"].as_i64().unwrap_or(0) != 0).count() > 0 {
-        problems.push("ledgers do not balance: see netflow selfcheck".to_owned());
+        problems.push("ledgers do not balance: run netflow selfcheck".to_owned());
     }
     problems
 }
@@ -152,24 +152,24 @@ fn list(frame: &mut Frame<'_>, area: Rect, state: &State, answers: &Answers) {
     let unknown = answers.unknown.as_array().map(Vec::as_slice).unwrap_or_default();
     let unknown_height = if unknown.is_empty() { 0 } else { unknown.len().min(4) as u16 + 1 };
     let parts = [Constraint::Min(3), Constraint::Length(unknown_height), Constraint::Length(3)];
-    let [exporters, strangers, marked] = Layout::vertical(parts).areas(area);
+    let [exporters, unregistered, details] = Layout::vertical(parts).areas(area);
     self::exporters(frame, exporters, state, answers);
     if unknown_height > 0 {
-        let heading = format!("{} send without being registered", unknown.len());
+        let heading = count_of(unknown.len() as u64, "unregistered sender");
         let mut lines = vec![Line::from(heading).style(HEADING)];
-        lines.extend(unknown.iter().take(4).map(|stranger| {
-            let (address, protocol) = (text(&stranger["address"]), text(&stranger["protocol"]));
-            let datagrams = grouped(number(&stranger["datagrams"]));
+        lines.extend(unknown.iter().take(4).map(|unknown| {
+            let (address, protocol) = (text(&unknown["address"]), text(&unknown["protocol"]));
+            let datagrams = grouped(number(&unknown["datagrams"]));
             Line::from(format!("{address:<39} {protocol:<11} {datagrams:>12} datagrams"))
         }));
-        frame.render_widget(Paragraph::new(lines), strangers);
+        frame.render_widget(Paragraph::new(lines), unregistered);
     }
-    frame.render_widget(Paragraph::new(losses(&answers.exporter)), marked);
+    frame.render_widget(Paragraph::new(losses(&answers.exporter)), details);
 }
 
 fn exporters(frame: &mut Frame<'_>, area: Rect, state: &State, answers: &Answers) {
     let rows = state.rows();
-    let position = rows.iter().position(|row| Some(row.address) == state.marked);
+    let position = rows.iter().position(|row| Some(row.address) == state.selected);
     let right = |text: String| Cell::from(Line::from(text).right_aligned());
     let shown = rows.iter().map(|row| {
         Row::new([
@@ -208,23 +208,26 @@ fn exporters(frame: &mut Frame<'_>, area: Rect, state: &State, answers: &Answers
         Constraint::Length(7),
         Constraint::Length(5),
     ];
-    let table = Table::new(shown, widths).header(Row::new(heading)).row_highlight_style(MARKED).column_spacing(1);
+    let table = Table::new(shown, widths).header(Row::new(heading)).row_highlight_style(SELECTED).column_spacing(1);
     frame.render_stateful_widget(table, area, &mut TableState::new().with_selected(position));
     if rows.is_empty() && area.height > 1 {
-        let text =
-            if state.filter.is_empty() { "no registered exporter has sent yet" } else { "none passes the filter" };
+        let text = if state.filter.is_empty() {
+            "no registered exporter has sent anything yet"
+        } else {
+            "no exporter matches the filter"
+        };
         frame.render_widget(Paragraph::new(text).style(FAINT), Rect { y: area.y + 1, height: 1, ..area });
     }
 }
 
-/// What the sequence numbers of an exporter tell, and what decoding remembers of it.
+/// Losses of an exporter according to sequence numbers, and its decoder state.
 fn losses(exporter: &Value) -> Vec<Line<'static>> {
     let Some(address) = exporter["address"].as_str() else { return Vec::new() };
     let streams = exporter["streams"].as_array().map(Vec::as_slice).unwrap_or_default();
     let all = |what: &str| arrivals(exporter, what);
     let lost = all("lost");
     let style = if lost > 0 { WARNING } else { Style::new() };
-    let templates = exporter["templates"].as_array().map_or(0, Vec::len);
+    let templates = exporter["templates"].as_array().map_or(0, Vec::len) as u64;
     let first = Line::from(vec![
         Span::from(format!("{address}  ")).style(HEADING),
         Span::from(format!("lost {}", grouped(lost))).style(style),
@@ -232,8 +235,12 @@ fn losses(exporter: &Value) -> Vec<Line<'static>> {
         Span::from(format!("  restarts {}", grouped(all("restarts")))),
     ]);
     let waiting = number(&exporter["pendingSets"]);
-    let rest = format!("{} streams  {templates} templates  {waiting} data sets wait for theirs", streams.len());
-    vec![Line::default(), first, Line::from(rest)]
+    let rest = [
+        count_of(streams.len() as u64, "stream"),
+        count_of(templates, "template"),
+        count_of(waiting, "data set") + " waiting for templates",
+    ];
+    vec![Line::default(), first, Line::from(rest.join("  "))]
 }
 
 fn sender(frame: &mut Frame<'_>, area: Rect, answers: &Answers) {
@@ -245,29 +252,29 @@ fn sender(frame: &mut Frame<'_>, area: Rect, answers: &Answers) {
         return;
     };
     let parts = [Constraint::Length(4), Constraint::Min(0), Constraint::Length(3)];
-    let [course, top, marked] = Layout::vertical(parts).areas(area);
+    let [chart, top, details] = Layout::vertical(parts).areas(area);
     let position = traffic.prefix.checked_rem(answers.prefixes()).unwrap_or(0) + 1;
     let mut lines = vec![Line::from(vec![
         Span::from(format!("{address}  ")).style(HEADING),
         Span::from(prefix).bold(),
-        Span::from(format!("  (prefix {position} of {}), bytes a minute of the last hour", answers.prefixes()))
+        Span::from(format!("  (prefix {position} of {}), bytes per minute, last hour", answers.prefixes()))
             .style(FAINT),
     ])];
     lines.extend(["in", "out"].map(|direction| line_of(&answers.series, direction)));
-    frame.render_widget(Paragraph::new(lines), course);
+    frame.render_widget(Paragraph::new(lines), chart);
     frame.render_widget(largest(answers, traffic.field, traffic.direction), top);
-    frame.render_widget(Paragraph::new(losses(&answers.exporter)), marked);
+    frame.render_widget(Paragraph::new(losses(&answers.exporter)), details);
 }
 
-/// How the bytes of a direction went.
+/// The bytes of a direction over time.
 fn line_of(series: &Value, direction: &str) -> Line<'static> {
     let points = series["points"].as_array().map(Vec::as_slice).unwrap_or_default();
     let bytes: Vec<_> = points.iter().map(|point| point["counters"][direction]["bytes"].as_u64()).collect();
-    let most = bytes.iter().flatten().copied().max().unwrap_or(0);
+    let peak = bytes.iter().flatten().copied().max().unwrap_or(0);
     Line::from(vec![
         Span::from(format!("{direction:<4}")),
         Span::from(sparkline(&bytes)).style(Style::new().fg(Color::Green)),
-        Span::from(format!(" max {}", scaled(most, "B"))).style(FAINT),
+        Span::from(format!(" peak {}", scaled(peak, "B"))).style(FAINT),
     ])
 }
 
@@ -311,7 +318,7 @@ fn foot(state: &State) -> Line<'_> {
     line
 }
 
-/// How long ago a time of RFC 3339 was, for times of the last day; else its date.
+/// How long ago a time of RFC 3339 was when it is of today; else its date.
 fn ago(time: &str, now: Timestamp) -> String {
     let Some(seconds) = seconds_of_day(time) else { return "-".to_owned() };
     let today = now.to_string();
@@ -324,14 +331,4 @@ fn ago(time: &str, now: Timestamp) -> String {
 fn seconds_of_day(time: &str) -> Option<u64> {
     let part = |from: usize| time.get(from..from + 2)?.parse::<u64>().ok();
     Some(part(11)? * 3600 + part(14)? * 60 + part(17)?)
-}
-
-/// In its two largest units.
-fn duration(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m", seconds / 60),
-        3600..86_400 => format!("{}h{:02}", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3600 % 24),
-    }
 }

@@ -1,4 +1,4 @@
-//! What is shown and what keys change. It reads no clock, asks nobody and draws nothing.
+//! What is shown, and how keys change it. No clock, no queries, no drawing.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -10,13 +10,13 @@ use serde_json::Value;
 use super::super::{number, text};
 use super::answers::{Answers, Question, Traffic};
 
-/// How many seconds of flows are remembered.
-const COURSE: usize = 240;
-/// What the largest values may be of.
+/// Seconds of flow rates that are kept.
+const HISTORY: usize = 240;
+/// The fields whose top values can be shown.
 const FIELDS: [&str; 7] = ["srcip", "dstip", "srcport", "dstport", "proto", "srcas", "dstas"];
 const DIRECTIONS: [&str; 4] = ["in", "out", "in:local", "out:local"];
 
-/// A key, whatever terminal it comes from.
+/// A key, independent of the terminal library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Up,
@@ -30,14 +30,14 @@ pub(super) enum Key {
     Character(char),
 }
 
-/// What has to be done after a key.
+/// What the main loop does after a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
-    GoOn,
+pub(super) enum Action {
+    Continue,
     Quit,
 }
 
-/// By what exporters are sorted.
+/// The sort order of exporters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sort {
     FlowRate,
@@ -48,9 +48,9 @@ pub(super) enum Sort {
     Address,
 }
 
-/// An exporter, as its row shows it.
+/// An exporter in the list.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Row {
+pub(super) struct ExporterRow {
     pub(super) address: IpAddr,
     pub(super) protocols: String,
     pub(super) datagram_rate: f64,
@@ -58,38 +58,38 @@ pub(super) struct Row {
     /// By its sequence numbers.
     pub(super) lost: u64,
     pub(super) unmatched: u64,
-    /// Data sets that wait, or waited in vain, for their template.
+    /// Data sets without a template, waiting or expired.
     pub(super) waiting: u64,
     pub(super) last: String,
 }
 
-/// What is counted in all, at one moment.
+/// Totals at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
     pub(super) datagrams: u64,
     pub(super) flows: u64,
 }
 
-/// Everything that the screen shows.
+/// Everything on the screen.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) url: String,
     pub(super) answers: Option<Answers>,
-    /// Why there are no newer ones.
+    /// Why the last query failed.
     pub(super) trouble: Option<String>,
-    /// Datagrams and flows a second, between the last two answers.
+    /// Datagrams and flows per second, between the last two answers.
     pub(super) rates: Option<Totals>,
-    /// Flows a second, the latest last.
-    pub(super) course: VecDeque<u64>,
+    /// Flows per second, the latest last.
+    pub(super) history: VecDeque<u64>,
     pub(super) sort: Sort,
     pub(super) filter: String,
     /// Whether keys go into the filter.
     pub(super) typing: bool,
     pub(super) paused: bool,
     pub(super) help: bool,
-    /// Whose row is marked.
-    pub(super) marked: Option<IpAddr>,
-    /// Whose traffic is shown; `None` for all exporters.
+    /// The exporter whose row is selected.
+    pub(super) selected: Option<IpAddr>,
+    /// The exporter whose traffic is shown; `None` for the list of exporters.
     pub(super) opened: Option<IpAddr>,
     prefix: usize,
     field: usize,
@@ -104,13 +104,13 @@ impl State {
             answers: None,
             trouble: None,
             rates: None,
-            course: VecDeque::new(),
+            history: VecDeque::new(),
             sort: Sort::FlowRate,
             filter: String::new(),
             typing: false,
             paused: false,
             help: false,
-            marked: None,
+            selected: None,
             opened: None,
             prefix: 0,
             field: 0,
@@ -119,30 +119,30 @@ impl State {
         }
     }
 
-    /// What has to be asked to show it.
+    /// The query for what is shown.
     pub(super) fn question(&self) -> Question {
         let traffic = self.opened.map(|_| Traffic {
             prefix: self.prefix,
             field: FIELDS.get(self.field).copied().unwrap_or("srcip"),
             direction: DIRECTIONS.get(self.direction).copied().unwrap_or("in"),
         });
-        Question { exporter: self.opened.or(self.marked), traffic }
+        Question { exporter: self.opened.or(self.selected), traffic }
     }
 
-    /// Takes what the collector says, or why it says nothing.
+    /// Takes an answer, or why there is none.
     pub(super) fn note(&mut self, answer: Result<Answers, String>) {
         if self.paused {
             return;
         }
         match answer {
-            // Of something that was left meanwhile.
+            // The answer to a view that was left meanwhile.
             Ok(answers) if answers.question.traffic.is_some() != self.opened.is_some() => {}
             Ok(answers) => {
                 self.trouble = None;
                 self.note_rates(&answers);
                 self.answers = Some(answers);
-                if self.opened.is_none() && !self.rows().iter().any(|row| Some(row.address) == self.marked) {
-                    self.marked = self.rows().first().map(|row| row.address);
+                if self.opened.is_none() && !self.rows().iter().any(|row| Some(row.address) == self.selected) {
+                    self.selected = self.rows().first().map(|row| row.address);
                 }
             }
             Err(trouble) => {
@@ -157,7 +157,7 @@ impl State {
         let Some(now) = Totals::of(answers) else { return };
         let Some((at, before)) = self.before.replace((answers.at, now)) else { return };
         let seconds = answers.at.abs_diff(at).as_secs_f64();
-        // It has started again.
+        // The collector has restarted.
         if seconds <= 0.0 || now.datagrams < before.datagrams || now.flows < before.flows {
             self.rates = None;
             return;
@@ -165,16 +165,16 @@ impl State {
         let rate = |now: u64, before: u64| ((now - before) as f64 / seconds).round() as u64;
         let rates = Totals { datagrams: rate(now.datagrams, before.datagrams), flows: rate(now.flows, before.flows) };
         self.rates = Some(rates);
-        self.course.push_back(rates.flows);
-        if self.course.len() > COURSE {
-            self.course.pop_front();
+        self.history.push_back(rates.flows);
+        if self.history.len() > HISTORY {
+            self.history.pop_front();
         }
     }
 
-    /// The exporters that pass the filter, in the order that was chosen.
-    pub(super) fn rows(&self) -> Vec<Row> {
+    /// The exporters that match the filter, sorted.
+    pub(super) fn rows(&self) -> Vec<ExporterRow> {
         let all = self.answers.iter().filter_map(|answers| answers.exporters.as_array()).flatten();
-        let mut rows: Vec<Row> = all.filter_map(row).filter(|row| row.passes(&self.filter)).collect();
+        let mut rows: Vec<ExporterRow> = all.filter_map(row).filter(|row| row.matches(&self.filter)).collect();
         rows.sort_by_key(|row| row.address);
         let thousandths = |rate: f64| Reverse(rate.max(0.0).to_bits());
         match self.sort {
@@ -188,49 +188,49 @@ impl State {
         rows
     }
 
-    /// Does what a key says.
-    pub(super) fn press(&mut self, key: Key) -> Wish {
+    /// Handles a key.
+    pub(super) fn press(&mut self, key: Key) -> Action {
         if key == Key::Interrupt {
-            return Wish::Quit;
+            return Action::Quit;
         }
         if self.help {
             self.help = false;
-            return Wish::GoOn;
+            return Action::Continue;
         }
         if self.typing {
             return self.edit(key);
         }
         match (key, self.opened) {
-            (Key::Character('q'), _) => Wish::Quit,
+            (Key::Character('q'), _) => Action::Quit,
             (Key::Character('?'), _) => {
                 self.help = true;
-                Wish::GoOn
+                Action::Continue
             }
             (Key::Character('p'), _) => {
                 self.paused = !self.paused;
-                Wish::GoOn
+                Action::Continue
             }
             (_, Some(_)) => self.press_inside(key),
             (_, None) => self.press_in_list(key),
         }
     }
 
-    fn press_in_list(&mut self, key: Key) -> Wish {
+    fn press_in_list(&mut self, key: Key) -> Action {
         match key {
-            Key::Up => self.mark(|position, _| position.saturating_sub(1)),
-            Key::Down => self.mark(|position, last| (position + 1).min(last)),
-            Key::Enter | Key::Right if self.marked.is_some() => {
-                (self.opened, self.prefix) = (self.marked, 0);
+            Key::Up => self.select(|position, _| position.saturating_sub(1)),
+            Key::Down => self.select(|position, last| (position + 1).min(last)),
+            Key::Enter | Key::Right if self.selected.is_some() => {
+                (self.opened, self.prefix) = (self.selected, 0);
             }
             Key::Character('s') => self.sort = self.sort.next(),
             Key::Character('/') => self.typing = true,
             Key::Escape => self.filter.clear(),
             _ => {}
         }
-        Wish::GoOn
+        Action::Continue
     }
 
-    fn press_inside(&mut self, key: Key) -> Wish {
+    fn press_inside(&mut self, key: Key) -> Action {
         match key {
             Key::Escape | Key::Left | Key::Erase => self.opened = None,
             Key::Down => self.prefix = self.prefix.wrapping_add(1),
@@ -242,10 +242,10 @@ impl State {
             Key::Character('d') => self.direction = (self.direction + 1) % DIRECTIONS.len(),
             _ => {}
         }
-        Wish::GoOn
+        Action::Continue
     }
 
-    fn edit(&mut self, key: Key) -> Wish {
+    fn edit(&mut self, key: Key) -> Action {
         match key {
             Key::Enter => self.typing = false,
             Key::Escape => {
@@ -256,13 +256,13 @@ impl State {
             Key::Character(character) if self.filter.len() < 64 => self.filter.push(character),
             _ => {}
         }
-        Wish::GoOn
+        Action::Continue
     }
 
-    fn mark(&mut self, to: impl FnOnce(usize, usize) -> usize) {
+    fn select(&mut self, to: impl FnOnce(usize, usize) -> usize) {
         let rows = self.rows();
-        let position = rows.iter().position(|row| Some(row.address) == self.marked).unwrap_or(0);
-        self.marked = rows.get(to(position, rows.len().saturating_sub(1))).map(|row| row.address);
+        let position = rows.iter().position(|row| Some(row.address) == self.selected).unwrap_or(0);
+        self.selected = rows.get(to(position, rows.len().saturating_sub(1))).map(|row| row.address);
     }
 }
 
@@ -274,7 +274,7 @@ impl Sort {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::FlowRate => "flows/s",
-            Self::DatagramRate => "datagr/s",
+            Self::DatagramRate => "dgram/s",
             Self::Lost => "lost",
             Self::Unmatched => "unmatched",
             Self::Waiting => "waiting",
@@ -289,8 +289,7 @@ impl Sort {
 }
 
 impl Totals {
-    /// Of the collector as a whole; for a key that does not see that, of the exporters that it sees. `None` when neither
-    /// was asked for.
+    /// Those of the collector; for a key that may not see them, of the exporters that it may see. `None` without either.
     fn of(answers: &Answers) -> Option<Self> {
         let of = |counters: &Value| Self { datagrams: sum(&counters["datagrams"]), flows: sum(&counters["flows"]) };
         if !answers.status.is_null() {
@@ -304,18 +303,18 @@ impl Totals {
     }
 }
 
-impl Row {
-    fn passes(&self, filter: &str) -> bool {
+impl ExporterRow {
+    fn matches(&self, filter: &str) -> bool {
         let filter = filter.to_lowercase();
         self.address.to_string().contains(&filter) || self.protocols.contains(&filter)
     }
 }
 
-fn row(exporter: &Value) -> Option<Row> {
+fn row(exporter: &Value) -> Option<ExporterRow> {
     let counters = &exporter["counters"];
     let rate = |name: &str| exporter["rates"][name].as_f64().unwrap_or_default();
     let protocols: Vec<&str> = exporter["protocols"].as_object()?.keys().map(String::as_str).collect();
-    Some(Row {
+    Some(ExporterRow {
         address: exporter["address"].as_str()?.parse().ok()?,
         protocols: protocols.join(" "),
         datagram_rate: rate("datagramsPerSecond"),
@@ -327,12 +326,12 @@ fn row(exporter: &Value) -> Option<Row> {
     })
 }
 
-/// What the sequence numbers of an exporter tell, over all that it numbers.
+/// A count from the sequence numbers of an exporter, summed over its streams.
 pub(super) fn arrivals(exporter: &Value, what: &str) -> u64 {
     exporter["arrivals"].as_array().into_iter().flatten().map(|of| number(&of[what])).sum()
 }
 
-/// Of all fates.
+/// The sum over all fates.
 pub(super) fn sum(counter: &Value) -> u64 {
     counter.as_object().map_or_else(|| number(counter), |fates| fates.values().map(number).sum())
 }

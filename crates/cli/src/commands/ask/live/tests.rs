@@ -1,4 +1,4 @@
-//! Screens as they are drawn, beside copies of them in `screens/`; `make bless` writes the copies anew, and docs/live.svg.
+//! Compares drawn screens with their copies in `screens/`. `make bless` rewrites the copies and docs/live.svg.
 
 mod picture;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::answers::{Answers, Question};
 use super::screen::draw;
-use super::state::{Key, Sort, State, Wish};
+use super::state::{Action, Key, Sort, State};
 
 /// 2026-11-25T12:34:56Z.
 const NOW: u64 = 1_795_610_096;
@@ -32,7 +32,7 @@ fn exporter(address: &str, protocol: &str, flows_per_second: f64, lost: u64, unm
 }
 
 fn status(second: u64) -> Value {
-    // A load that goes up and down, without a clock and without chance.
+    // A load that varies, the same in every run.
     let flows = (0..second).map(|second| 18_000 + (second * 7919) % 6000 + 4000 * (second / 9 % 3)).sum::<u64>();
     json!({
         "version": "0.1.0", "uptimeSeconds": 277_200 + second, "store": {"reachable": true, "milliseconds": 2},
@@ -94,8 +94,8 @@ fn answers(question: Question, second: u64) -> Answers {
     }
 }
 
-/// A screen that has watched for a minute.
-fn watched() -> State {
+/// A screen that has been open for a minute.
+fn open_for_a_minute() -> State {
     let mut state = State::new("http://127.0.0.1:8080");
     for second in 0..60 {
         state.note(Ok(answers(state.question(), second)));
@@ -106,7 +106,7 @@ fn watched() -> State {
 /// Presses keys, with an answer after each.
 fn press(state: &mut State, keys: &[Key]) {
     for key in keys {
-        assert_eq!(state.press(*key), Wish::GoOn);
+        assert_eq!(state.press(*key), Action::Continue);
         state.note(Ok(answers(state.question(), 60)));
     }
 }
@@ -126,13 +126,13 @@ fn text(state: &State) -> String {
     lines(&drawn(state, 80, 24)).join("\n") + "\n"
 }
 
-/// Compares with the copy, or writes it anew.
+/// Compares with the copy, or rewrites it.
 fn compare(file: &Path, drawn: &str) {
     if env::var_os("NETFLOW_BLESS").is_some() {
         fs::write(file, drawn).unwrap();
     }
     let copy = fs::read_to_string(file).unwrap_or_default();
-    assert_eq!(drawn, copy, "{} differs: make bless writes it anew", file.display());
+    assert_eq!(drawn, copy, "{} differs: `make bless` rewrites it", file.display());
 }
 
 fn compare_screen(name: &str, state: &State) {
@@ -141,8 +141,8 @@ fn compare_screen(name: &str, state: &State) {
 }
 
 #[test]
-fn the_list_shows_who_sends_how_much_and_what_is_lost() {
-    let state = watched();
+fn the_list_shows_rates_and_losses_of_each_exporter() {
+    let state = open_for_a_minute();
     compare_screen("list", &state);
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/live.svg");
     compare(&path, &picture::svg(&drawn(&state, 80, 24)));
@@ -150,7 +150,7 @@ fn the_list_shows_who_sends_how_much_and_what_is_lost() {
 
 #[test]
 fn enter_shows_the_traffic_of_an_exporter() {
-    let mut state = watched();
+    let mut state = open_for_a_minute();
     press(&mut state, &[Key::Enter]);
     compare_screen("sender", &state);
     let traffic = |state: &State| state.question().traffic.unwrap();
@@ -162,32 +162,32 @@ fn enter_shows_the_traffic_of_an_exporter() {
     press(&mut state, &[Key::Up]);
     assert!(text(&state).contains("(prefix 2 of 2)"), "{}", text(&state));
     press(&mut state, &[Key::Escape]);
-    assert!(text(&state).contains("send without being registered"), "{}", text(&state));
+    assert!(text(&state).contains("unregistered sender"), "{}", text(&state));
 }
 
 #[test]
-fn help_lies_over_it_and_goes_with_any_key() {
-    let mut state = watched();
+fn help_covers_the_screen_until_any_key() {
+    let mut state = open_for_a_minute();
     press(&mut state, &[Key::Character('?')]);
     compare_screen("help", &state);
-    assert_eq!(state.press(Key::Character('q')), Wish::GoOn);
-    assert!(!text(&state).contains("Keys and words"));
-    assert_eq!(state.press(Key::Character('q')), Wish::Quit);
-    assert_eq!(state.press(Key::Interrupt), Wish::Quit);
+    assert_eq!(state.press(Key::Character('q')), Action::Continue);
+    assert!(!text(&state).contains("Keys and columns"));
+    assert_eq!(state.press(Key::Character('q')), Action::Quit);
+    assert_eq!(state.press(Key::Interrupt), Action::Quit);
 }
 
 #[test]
-fn keys_sort_mark_and_filter() {
-    let mut state = watched();
+fn keys_sort_select_and_filter() {
+    let mut state = open_for_a_minute();
     let order = |state: &State| state.rows().iter().map(|row| row.address.to_string()).collect::<Vec<_>>();
     assert_eq!(order(&state)[0], "192.0.2.1");
     press(&mut state, &[Key::Character('s'), Key::Character('s'), Key::Character('s')]);
     assert_eq!((state.sort, order(&state)[0].as_str()), (Sort::Unmatched, "192.0.2.17"));
     press(&mut state, &[Key::Down, Key::Down, Key::Up, Key::Down, Key::Down, Key::Down]);
-    assert_eq!(state.marked.unwrap().to_string(), order(&state)[3]);
+    assert_eq!(state.selected.unwrap().to_string(), order(&state)[3]);
     press(&mut state, &[Key::Character('/'), Key::Character('i'), Key::Character('p'), Key::Character('x')]);
     assert!(text(&state).contains("filter: ipx_"), "{}", text(&state));
-    assert!(text(&state).contains("none passes the filter"), "{}", text(&state));
+    assert!(text(&state).contains("no exporter matches the filter"), "{}", text(&state));
     press(&mut state, &[Key::Erase, Key::Character('f'), Key::Enter]);
     assert_eq!(order(&state), ["192.0.2.17", "2001:db8:0:17::1"]);
     press(&mut state, &[Key::Escape]);
@@ -195,8 +195,8 @@ fn keys_sort_mark_and_filter() {
 }
 
 #[test]
-fn a_pause_keeps_what_is_shown() {
-    let mut state = watched();
+fn a_pause_freezes_the_screen() {
+    let mut state = open_for_a_minute();
     press(&mut state, &[Key::Character('p')]);
     let before = text(&state);
     assert!(before.contains("PAUSED"));
@@ -208,20 +208,20 @@ fn a_pause_keeps_what_is_shown() {
 }
 
 #[test]
-fn a_collector_that_goes_away_is_told_and_comes_back() {
+fn an_unreachable_collector_is_reported_until_it_answers_again() {
     let mut state = State::new("http://127.0.0.1:8080");
     assert!(text(&state).contains("waiting for the collector"));
-    state = watched();
+    state = open_for_a_minute();
     state.note(Err("cannot ask the collector at http://127.0.0.1:8080: Connection refused".into()));
     compare_screen("away", &state);
-    // It has started again: what it counts begins anew.
+    // After a restart its counters start at zero.
     state.note(Ok(answers(state.question(), 0)));
     state.note(Ok(answers(state.question(), 1)));
-    assert!(text(&state).contains("well: the store answers in 2 ms"), "{}", text(&state));
+    assert!(text(&state).contains("OK: the store answers in 2 ms"), "{}", text(&state));
 }
 
 #[test]
-fn a_key_that_is_limited_to_senders_sees_those() {
+fn a_key_limited_to_some_senders_sees_only_those() {
     let mut state = State::new("http://127.0.0.1:8080");
     for second in 0..60 {
         let mut answer = answers(state.question(), second);
@@ -234,8 +234,8 @@ fn a_key_that_is_limited_to_senders_sees_those() {
 }
 
 #[test]
-fn what_is_not_well_is_told() {
-    let mut state = watched();
+fn problems_are_shown() {
+    let mut state = open_for_a_minute();
     let mut answer = answers(state.question(), 61);
     answer.status["store"]["reachable"] = json!(false);
     answer.status["counters"]["kernel_drops"] = json!(1234);
@@ -243,14 +243,14 @@ fn what_is_not_well_is_told() {
     answer.status["ledgers"][0]["difference"] = json!(-3);
     state.note(Ok(answer));
     let shown = lines(&drawn(&state, 200, 24)).join("\n");
-    let expected = "the store does not answer; the kernel dropped 1,234 datagrams: a larger receiveBuffer helps; the spool \
-                    is more than half full; ledgers do not balance: see netflow selfcheck";
+    let expected = "the store is unreachable; the kernel dropped 1,234 datagrams: increase server.receiveBuffer; the spool \
+                    is more than half full; ledgers do not balance: run netflow selfcheck";
     assert!(shown.contains(expected), "{shown}");
 }
 
 #[test]
 fn no_size_of_the_terminal_is_too_small_and_no_answer_too_strange() {
-    let mut state = watched();
+    let mut state = open_for_a_minute();
     for (width, height) in [(1, 1), (10, 3), (40, 10), (79, 23), (80, 24), (300, 100)] {
         drawn(&state, width, height);
         press(&mut state, &[Key::Enter]);
@@ -261,7 +261,7 @@ fn no_size_of_the_terminal_is_too_small_and_no_answer_too_strange() {
     }
     for strange in [Value::Null, json!([]), json!({}), json!([[1], {"address": 5}]), json!("x"), json!(-1)] {
         for inside in [false, true] {
-            let mut state = watched();
+            let mut state = open_for_a_minute();
             if inside {
                 state.press(Key::Enter);
             }

@@ -1,4 +1,4 @@
-//! A flow as a line for people: columns that are as wide as what has come so far, so that they stay aligned.
+//! Formats a flow as a line. Columns grow with the widest value so far, so that they stay aligned.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,14 +7,14 @@ use serde_json::Value;
 use super::super::{number, text};
 use crate::table::{grouped, scaled};
 
-/// How lines are laid out.
+/// The layout of lines.
 pub(super) struct Layout {
     colored: bool,
     /// Of each column, in characters.
     widths: [usize; COLUMNS.len()],
 }
 
-/// A column: its heading, on which side it stands, how wide it is to begin with, and its color (ECMA-48).
+/// A column: its heading, alignment, initial width, and color (ECMA-48).
 struct Column {
     heading: &'static str,
     right: bool,
@@ -48,12 +48,12 @@ impl Layout {
         Self { colored, widths: COLUMNS.map(|column| column.width) }
     }
 
-    /// What the columns are.
+    /// The heading.
     pub(super) fn heading(&self) -> String {
         self.row(&COLUMNS.map(|column| column.heading.to_owned()), false)
     }
 
-    /// A flow; two lines when the record has both of its directions. A line of another kind is told in words.
+    /// A flow: two lines when the record has both directions. A report of dropped flows is a line of its own.
     pub(super) fn lines(&mut self, line: &Value) -> String {
         if let Some(dropped) = line["dropped"].as_u64() {
             return format!("-- {} flows dropped so far --\n", grouped(dropped));
@@ -146,7 +146,7 @@ fn flags(set: u64) -> String {
     "CEUAPRSF".chars().zip((0..8).rev()).map(|(letter, bit)| if set >> bit & 1 == 1 { letter } else { '.' }).collect()
 }
 
-/// What only some records have.
+/// AS numbers, interfaces and sampling rate, where the record has them.
 fn rest(line: &Value, flow: &Value) -> String {
     let mut parts = Vec::new();
     let [from, to] = ["sourceAs", "destinationAs"].map(|key| number(&flow[key]));

@@ -1,4 +1,4 @@
-//! A screen as a picture: SVG with the colours of a terminal, a text element for each run of cells that look alike.
+//! A screen as a picture: SVG with the colors of a terminal, a text element for each run of cells that look alike.
 
 use std::fmt::Write as _;
 
@@ -41,7 +41,7 @@ fn style(cell: &Cell) -> Looks {
 
 fn write_run(svg: &mut String, run: &[Cell], column: usize, row: u16) {
     let Some(first) = run.first() else { return };
-    let (colour, bold, reversed, underlined) = style(first);
+    let (color, bold, reversed, underlined) = style(first);
     let text: String = run.iter().map(Cell::symbol).collect();
     let (x, y) = (column as f32 * WIDTH + f32::from(PADDING), PADDING + row * HEIGHT);
     let width = run.len() as f32 * WIDTH;
@@ -52,8 +52,8 @@ fn write_run(svg: &mut String, run: &[Cell], column: usize, row: u16) {
     if text.trim().is_empty() {
         return;
     }
-    let colour = if reversed { BACKGROUND } else { hexadecimal(colour) };
-    let fill = if colour == FOREGROUND { String::new() } else { format!(" fill=\"{colour}\"") };
+    let color = if reversed { BACKGROUND } else { hexadecimal(color) };
+    let fill = if color == FOREGROUND { String::new() } else { format!(" fill=\"{color}\"") };
     let weight = if bold { " font-weight=\"bold\"" } else { "" };
     let line = if underlined { " text-decoration=\"underline\"" } else { "" };
     // As wide as its cells, whatever font there is.
@@ -64,8 +64,8 @@ fn write_run(svg: &mut String, run: &[Cell], column: usize, row: u16) {
     writeln!(svg, "<text {place}{fill}{weight}{line}>{shown}</text>").unwrap();
 }
 
-fn hexadecimal(colour: Color) -> &'static str {
-    match colour {
+fn hexadecimal(color: Color) -> &'static str {
+    match color {
         Color::Red => "#f0716b",
         Color::Green => "#7ec97e",
         Color::Yellow => "#e5c07b",
