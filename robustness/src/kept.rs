@@ -11,7 +11,7 @@ use flow::{Counters, Exporter, FlushNumber, Prefix, Timestamp};
 use journal::disk::Directory;
 use journal::{Journal, SegmentName, Settings, Sync};
 use storage::spool::Spool;
-use storage::{Selection, Sqlite, State, Store};
+use storage::{Blocks, Registry, Selection, Sqlite, State, Writers};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 use wire::encode::{NetflowV9, TemplateSpec};

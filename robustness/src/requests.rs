@@ -10,7 +10,7 @@ use axum::http::{HeaderName, HeaderValue, Request, StatusCode};
 use axum::response::Response;
 use flow::Prefix;
 use http_body_util::BodyExt;
-use storage::{Memory, Store};
+use storage::{Memory, Registry};
 use tokio::runtime::Builder;
 use tower::ServiceExt;
 

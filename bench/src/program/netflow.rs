@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use flow::{Counters, Prefix, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use storage::{Sqlite, Store};
+use storage::{Registry, Sqlite};
 
 use super::{Finished, Program, Reported, Running, Setup, netflow_binary, receive_buffer};
 use crate::process::{PATIENCE, Process};

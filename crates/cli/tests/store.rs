@@ -13,7 +13,7 @@ use accounting::period::{Interval, Period};
 use accounting::query::parse_interval;
 use flow::{Counters, FlushNumber, Prefix, Timestamp};
 use storage::roll_up::advance;
-use storage::{Selection, Sqlite, State, Store, WriterState, totals};
+use storage::{Blocks, Registry, Selection, Sqlite, State, WriterState, Writers, totals};
 use tempfile::TempDir;
 
 const ADA: WriterId = WriterId(0xada);

@@ -25,8 +25,8 @@ use accounting::rollup;
 use accounting::tally::Tally;
 use flow::{FlushNumber, Timestamp};
 use storage::roll_up::{Course, advance_by, advance_gone};
-use storage::spool::{Flush, Spool, SpoolError};
-use storage::{Retention, Store, StoreError, WriterState};
+use storage::spool::{Spool, SpoolError};
+use storage::{Flush, Retention, Store, StoreError, WriterState};
 
 use self::blocks::{added_up, one_flush};
 use self::held::Held;

@@ -72,7 +72,7 @@ mod tests {
     use accounting::tally::TallyLimits;
     use flow::Timestamp;
     use storage::memory::Memory;
-    use storage::{Store, WriterState};
+    use storage::{WriterState, Writers};
     use wire::SessionLimits;
 
     use super::*;

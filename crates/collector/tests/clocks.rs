@@ -21,7 +21,7 @@ use pipeline::Exporters;
 use pipeline::{Rules, Sealed, Shard};
 use storage::memory::Memory;
 use storage::totals::totals;
-use storage::{Store, WriterState};
+use storage::{Blocks, Registry, Store, WriterState, Writers};
 use wire::encode::{self, NetflowV9, TemplateSpec};
 use wire::netflow_v5::{Header, Record};
 use wire::{Datagram, FieldSpecifier, PendingBudget, SessionLimits};

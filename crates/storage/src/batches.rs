@@ -8,7 +8,7 @@ use accounting::block::{Block, TableSet, WriterId};
 use accounting::period::Interval;
 use flow::Prefix;
 
-use crate::{Selection, Store, StoreError};
+use crate::{Blocks, Selection, StoreError};
 
 /// A sender and one of its prefixes.
 pub(crate) type Group = (IpAddr, Prefix);
@@ -29,7 +29,7 @@ pub(crate) struct Batches {
 
 impl Batches {
     /// All groups that the store has there.
-    pub(crate) async fn of(store: &dyn Store, writer: WriterId, interval: Interval) -> Result<Self, StoreError> {
+    pub(crate) async fn of(store: &dyn Blocks, writer: WriterId, interval: Interval) -> Result<Self, StoreError> {
         Ok(Self::of_groups(writer, interval, store.groups(writer, interval).await?))
     }
 
@@ -39,7 +39,7 @@ impl Batches {
     }
 
     /// The next groups with their blocks; `None` behind the last ones.
-    pub(crate) async fn next(&mut self, store: &dyn Store) -> Result<Option<BTreeMap<Group, Vec<Block>>>, StoreError> {
+    pub(crate) async fn next(&mut self, store: &dyn Blocks) -> Result<Option<BTreeMap<Group, Vec<Block>>>, StoreError> {
         let groups: Vec<Group> = self.groups.by_ref().take(self.at_once).collect();
         if groups.is_empty() {
             return Ok(None);
@@ -61,7 +61,7 @@ impl Batches {
 
 /// All blocks of a writer in an interval for some groups.
 pub(crate) async fn read(
-    store: &dyn Store,
+    store: &dyn Blocks,
     writer: WriterId,
     interval: Interval,
     groups: &[Group],

@@ -21,19 +21,13 @@ mod registry;
 mod schema;
 #[cfg(feature = "cassandra-tls")]
 mod tls;
+mod writers;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use accounting::block::{Block, BlockKey, WriterId};
-use accounting::period::{Interval, Minute, Period};
-use async_trait::async_trait;
-use flow::{Prefix, Timestamp};
-
 use self::connection::Link;
-use crate::selection::merged;
-use crate::{Retention, Selection, Sender, Store, StoreError, WriterState};
+use crate::{Store, StoreError};
 
 /// How much longer than configured blocks live: time to roll them up.
 pub const SPARE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -97,96 +91,7 @@ impl Cassandra {
     }
 }
 
-#[async_trait]
-impl Store for Cassandra {
-    async fn senders(&self) -> Result<Vec<Sender>, StoreError> {
-        self.all_senders().await
-    }
-
-    async fn sender(&self, address: IpAddr) -> Result<Option<Sender>, StoreError> {
-        self.one_sender(address).await
-    }
-
-    async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
-        self.register(address, prefixes).await
-    }
-
-    async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
-        self.unregister(address, prefixes).await
-    }
-
-    async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
-        self.forget(address).await
-    }
-
-    async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
-        self.touch(last).await
-    }
-
-    async fn put_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
-        self.remember_templates(announced).await
-    }
-
-    async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
-        self.known_templates().await
-    }
-
-    async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
-        self.put(blocks).await
-    }
-
-    async fn read_blocks(&self, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
-        self.read(merged(selections), None).await
-    }
-
-    async fn read_blocks_of(&self, writer: WriterId, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
-        self.read(merged(selections), Some(writer)).await
-    }
-
-    async fn missing(&self, keys: &[BlockKey]) -> Result<Vec<BlockKey>, StoreError> {
-        self.absent(keys).await
-    }
-
-    async fn groups(&self, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
-        self.groups_of(writer, interval).await
-    }
-
-    async fn first_interval(
-        &self,
-        writer: WriterId,
-        period: Period,
-        from: Minute,
-    ) -> Result<Option<Interval>, StoreError> {
-        self.first_of(writer, period, from).await
-    }
-
-    async fn intervals(
-        &self,
-        writer: WriterId,
-        period: Period,
-        from: Minute,
-        before: Minute,
-    ) -> Result<Vec<Interval>, StoreError> {
-        self.intervals_of(writer, period, from, before).await
-    }
-
-    async fn delete_blocks(&self, keys: &[BlockKey]) -> Result<(), StoreError> {
-        self.delete(keys).await
-    }
-
-    /// Nothing: blocks expire by themselves.
-    async fn expire(&self, _writer: WriterId, _retention: Retention) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
-    async fn writers(&self) -> Result<Vec<WriterState>, StoreError> {
-        self.known_writers().await
-    }
-
-    async fn put_writer(&self, state: &WriterState) -> Result<(), StoreError> {
-        self.remember_writer(state).await
-    }
-}
+impl Store for Cassandra {}
 
 impl std::fmt::Debug for CassandraSettings {
     /// Without the password.

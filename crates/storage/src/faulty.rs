@@ -10,7 +10,7 @@ use accounting::period::{Interval, Minute, Period};
 use async_trait::async_trait;
 use flow::{Prefix, Timestamp};
 
-use crate::{Retention, Selection, Sender, Store, StoreError, WriterState};
+use crate::{Blocks, Registry, Retention, Selection, Sender, Store, StoreError, WriterState, Writers};
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Faulty<S> {
     read: Mutex<Read>,
 }
 
-/// What was asked for by [`Store::read_blocks`], and which blocks came back.
+/// What was asked for by [`Blocks::read_blocks`], and which blocks came back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Read {
     /// The selections of all calls, in their order.
@@ -76,7 +76,7 @@ impl<S: Store> Faulty<S> {
 }
 
 #[async_trait]
-impl<S: Store> Store for Faulty<S> {
+impl<S: Store> Registry for Faulty<S> {
     async fn senders(&self) -> Result<Vec<Sender>, StoreError> {
         self.call(self.store.senders()).await
     }
@@ -108,7 +108,10 @@ impl<S: Store> Store for Faulty<S> {
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
         self.call(self.store.templates()).await
     }
+}
 
+#[async_trait]
+impl<S: Store> Blocks for Faulty<S> {
     async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
         // A store may carry out half of a put.
         let (first, second) = blocks.split_at(blocks.len() / 2);
@@ -165,7 +168,10 @@ impl<S: Store> Store for Faulty<S> {
     async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
         self.call(self.store.expire(writer, retention)).await
     }
+}
 
+#[async_trait]
+impl<S: Store> Writers for Faulty<S> {
     async fn writers(&self) -> Result<Vec<WriterState>, StoreError> {
         self.call(self.store.writers()).await
     }
@@ -174,3 +180,5 @@ impl<S: Store> Store for Faulty<S> {
         self.call(self.store.put_writer(state)).await
     }
 }
+
+impl<S: Store> Store for Faulty<S> {}

@@ -3,7 +3,10 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | [`store`] | the trait that every store implements |
+//! | [`registry`], [`blocks`], [`writers`] | the three traits of a store: senders, blocks, writers |
+//! | [`store`] | the three together |
+//! | [`error`] | why a store did not do what it was asked |
+//! | [`flush`] | one flush of a collector |
 //! | [`memory`] | in memory, for tests |
 //! | [`sqlite`] | the embedded store: one file |
 //! | [`redis`] | Redis: one server, a cluster or sentinels |
@@ -20,15 +23,19 @@
 //! `tests/contract` holds what every store must do, as tests that run over each of them.
 
 mod batches;
+pub mod blocks;
 #[cfg(feature = "cassandra")]
 pub mod cassandra;
 pub mod check;
 pub mod copy;
+pub mod error;
 pub mod export;
 pub mod faulty;
+pub mod flush;
 pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod registry;
 pub mod roll_up;
 #[cfg(test)]
 mod sample;
@@ -38,10 +45,16 @@ pub mod sqlite;
 pub mod state;
 pub mod store;
 pub mod totals;
+pub mod writers;
 
+pub use blocks::{Blocks, Retention, Selection};
+pub use error::StoreError;
 pub use faulty::Faulty;
+pub use flush::Flush;
 pub use memory::Memory;
+pub use registry::{Registry, Sender};
 pub use sqlite::Sqlite;
 pub use state::State;
-pub use store::{Retention, Selection, Sender, Store, StoreError, WriterState};
+pub use store::Store;
 pub use totals::{Totals, totals, totals_in_range, totals_many};
+pub use writers::{WriterState, Writers};

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use flow::{Prefix, Timestamp};
 
 use crate::selection::merged;
-use crate::{Retention, Selection, Sender, Store, StoreError, WriterState};
+use crate::{Blocks, Registry, Retention, Selection, Sender, Store, StoreError, WriterState, Writers};
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -94,7 +94,7 @@ impl Kept {
 }
 
 #[async_trait]
-impl Store for Memory {
+impl Registry for Memory {
     async fn senders(&self) -> Result<Vec<Sender>, StoreError> {
         Ok(self.lock().senders.iter().map(|(address, registration)| registration.sender(*address)).collect())
     }
@@ -146,7 +146,10 @@ impl Store for Memory {
         };
         Ok(kept.senders.iter().filter_map(known).collect())
     }
+}
 
+#[async_trait]
+impl Blocks for Memory {
     async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
         let mut kept = self.lock();
         for Block { key, content } in blocks {
@@ -194,7 +197,10 @@ impl Store for Memory {
             |key: &BlockKey| key.writer == writer && key.interval.period == period && key.interval.start < before;
         Ok(kept.retain(|key| !goes(key)))
     }
+}
 
+#[async_trait]
+impl Writers for Memory {
     async fn writers(&self) -> Result<Vec<WriterState>, StoreError> {
         Ok(self.lock().writers.values().copied().collect())
     }
@@ -204,3 +210,5 @@ impl Store for Memory {
         Ok(())
     }
 }
+
+impl Store for Memory {}

@@ -17,25 +17,19 @@
 //!
 //! A put is plain `HSET`s, repeated as often as needed. Redis answers before a disk or a replica has it (unless
 //! configured otherwise): a failover loses what it had accepted a moment before; the collector puts that again. No key
-//! expires by itself: old blocks are deleted by [`Store::expire`] when they are rolled up, so that nothing is lost however
+//! expires by itself: old blocks are deleted by [`Blocks::expire`](crate::Blocks::expire) when they are rolled up, so that nothing is lost however
 //! long all collectors are away.
 
 mod blocks;
 mod connection;
 mod key;
 mod registry;
+mod writers;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
-use accounting::block::{Block, BlockKey, WriterId};
-use accounting::period::{Interval, Minute, Period};
-use async_trait::async_trait;
-use flow::{Prefix, Timestamp};
-
 use self::connection::Link;
-use crate::selection::merged;
-use crate::{Retention, Selection, Sender, Store, StoreError, WriterState};
+use crate::{Store, StoreError};
 
 /// How to reach a Redis.
 #[derive(Clone, Debug)]
@@ -90,94 +84,4 @@ impl Redis {
     }
 }
 
-#[async_trait]
-impl Store for Redis {
-    async fn senders(&self) -> Result<Vec<Sender>, StoreError> {
-        self.all_senders().await
-    }
-
-    async fn sender(&self, address: IpAddr) -> Result<Option<Sender>, StoreError> {
-        Ok(self.all_senders().await?.into_iter().find(|sender| sender.address == address))
-    }
-
-    async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
-        self.register(address, prefixes).await
-    }
-
-    async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
-        self.unregister(address, prefixes).await
-    }
-
-    async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
-        self.forget(address).await
-    }
-
-    async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
-        self.touch(last).await
-    }
-
-    async fn put_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
-        self.remember_templates(announced).await
-    }
-
-    async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
-        self.known_templates().await
-    }
-
-    async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
-        self.put(blocks).await
-    }
-
-    async fn read_blocks(&self, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
-        self.read(&merged(selections), None).await
-    }
-
-    async fn read_blocks_of(&self, writer: WriterId, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
-        self.read(&merged(selections), Some(writer)).await
-    }
-
-    async fn missing(&self, keys: &[BlockKey]) -> Result<Vec<BlockKey>, StoreError> {
-        self.absent(keys).await
-    }
-
-    async fn groups(&self, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
-        self.groups_of(writer, interval).await
-    }
-
-    async fn first_interval(
-        &self,
-        writer: WriterId,
-        period: Period,
-        from: Minute,
-    ) -> Result<Option<Interval>, StoreError> {
-        Ok(self.intervals_of(writer, period, from, None, Some(1)).await?.pop())
-    }
-
-    async fn intervals(
-        &self,
-        writer: WriterId,
-        period: Period,
-        from: Minute,
-        before: Minute,
-    ) -> Result<Vec<Interval>, StoreError> {
-        self.intervals_of(writer, period, from, Some(before), None).await
-    }
-
-    async fn delete_blocks(&self, keys: &[BlockKey]) -> Result<(), StoreError> {
-        self.delete(keys).await
-    }
-
-    async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
-        let known = self.known_writers().await?;
-        let bounded = retention.bounded(known.iter().find(|state| state.writer == writer));
-        self.delete_before(writer, bounded).await
-    }
-
-    async fn writers(&self) -> Result<Vec<WriterState>, StoreError> {
-        self.known_writers().await
-    }
-
-    async fn put_writer(&self, state: &WriterState) -> Result<(), StoreError> {
-        self.remember_writer(state).await
-    }
-}
+impl Store for Redis {}

@@ -9,7 +9,7 @@
 //! - The state in memory moves before it is put, and never back: a put with an unknown outcome may arrive later. A flush
 //!   decides by the state in memory where late flows go, so it has to be told the state that [`advance`] returned, and
 //!   may not run at the same time.
-//! - Finer blocks are deleted ([`Store::expire`]) only behind the watermark that the store remembers.
+//! - Finer blocks are deleted ([`Blocks::expire`]) only behind the watermark that the store remembers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ use accounting::period::{Interval, Minute, Period};
 use accounting::rollup::roll_up;
 use flow::{Prefix, Timestamp};
 
-use crate::{Selection, Store, StoreError, WriterState};
+use crate::{Blocks, Selection, Store, StoreError, WriterState, Writers};
 
 /// Groups are read together up to about this many octets of blocks.
 const OCTETS_AT_ONCE: usize = 8 << 20;
@@ -113,7 +113,7 @@ pub fn take_back(state: &mut WriterState, interval: Interval) {
 /// Rolls up for the writers that were not seen for `gone_after`, and returns their states; to be called by every
 /// collector of a store now and then. Only the one with the smallest identity of those that are there does it.
 ///
-/// `gone_after` has to be far longer than a collector goes without [`Store::put_writer`] while it can reach the store, and
+/// `gone_after` has to be far longer than a collector goes without [`Writers::put_writer`] while it can reach the store, and
 /// the same for all collectors. A collector that could not reach the store for half as long reads its state from the
 /// store before it flushes again: how far it is rolled up may have been moved by another one.
 ///
@@ -194,7 +194,7 @@ async fn advance_period(
 }
 
 /// Who comes back while another rolls up for it goes on from what the store had told it.
-async fn see_that_it_is_gone(store: &dyn Store, state: &WriterState) -> Result<(), StoreError> {
+async fn see_that_it_is_gone(store: &dyn Writers, state: &WriterState) -> Result<(), StoreError> {
     let known = store.writers().await?.into_iter().find(|known| known.writer == state.writer);
     match known {
         Some(known) if known == *state => Ok(()),
@@ -203,7 +203,7 @@ async fn see_that_it_is_gone(store: &dyn Store, state: &WriterState) -> Result<(
 }
 
 /// Puts the coarse blocks of one interval in place of whatever coarse blocks are there; returns their keys.
-async fn sum(store: &dyn Store, state: &WriterState, interval: Interval) -> Result<Vec<BlockKey>, StoreError> {
+async fn sum(store: &dyn Blocks, state: &WriterState, interval: Interval) -> Result<Vec<BlockKey>, StoreError> {
     let mut keys = Vec::new();
     let Some(period) = interval.period.finer() else { return Ok(keys) };
     let mut groups: BTreeMap<(IpAddr, Prefix), Vec<Interval>> = BTreeMap::new();
@@ -229,7 +229,7 @@ async fn sum(store: &dyn Store, state: &WriterState, interval: Interval) -> Resu
 
 /// Puts the coarse blocks of some groups; returns how many octets of finer blocks they were made from.
 async fn sum_groups(
-    store: &dyn Store,
+    store: &dyn Blocks,
     state: &WriterState,
     interval: Interval,
     groups: &[((IpAddr, Prefix), Vec<Interval>)],

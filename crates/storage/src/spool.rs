@@ -21,7 +21,7 @@ use flow::FlushNumber;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 
 use crate::sqlite::{note_durable, parsed, templates};
-use crate::{StoreError, sqlite};
+use crate::{Flush, StoreError, sqlite};
 
 /// The flushes of one collector on their way to its store.
 #[derive(Debug)]
@@ -49,17 +49,6 @@ pub enum SpoolError {
     /// The disk refuses.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// A flush with all its blocks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flush {
-    /// Which.
-    pub number: FlushNumber,
-    /// How far the writer was rolled up when it was decided which coarser blocks the flush has.
-    pub decided: [Minute; 4],
-    /// Its minutes, and a block for each coarser interval that is rolled up over them.
-    pub blocks: Vec<Block>,
 }
 
 impl Spool {

@@ -16,25 +16,23 @@ mod error;
 mod key;
 mod registry;
 mod schema;
+mod writers;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use accounting::block::{Block, BlockKey, WriterId};
-use accounting::period::{Interval, Minute, Period};
+use accounting::block::WriterId;
 use async_trait::async_trait;
-use flow::{Prefix, Timestamp};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
-pub(crate) use registry::{note_durable, parsed, templates};
+pub(crate) use registry::{parsed, templates};
 pub(crate) use schema::open;
+pub(crate) use writers::note_durable;
 
 use self::key::KnownSeries;
-use crate::selection::merged;
-use crate::spool::Flush;
-use crate::{Retention, Selection, Sender, Store, StoreError, WriterState};
+use crate::{Flush, Store, StoreError};
 
 /// How many reads run at the same time; more wait for one of them.
 const READERS: usize = 4;
@@ -141,47 +139,6 @@ async fn blocking<T: Send + 'static>(
 
 #[async_trait]
 impl Store for Sqlite {
-    async fn senders(&self) -> Result<Vec<Sender>, StoreError> {
-        self.read(registry::senders).await
-    }
-
-    async fn sender(&self, address: IpAddr) -> Result<Option<Sender>, StoreError> {
-        self.read(move |connection| registry::sender(connection, address)).await
-    }
-
-    async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
-        let prefixes = prefixes.to_vec();
-        self.write(move |connection| registry::add_prefixes(connection, address, &prefixes)).await
-    }
-
-    async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
-        let prefixes = prefixes.to_vec();
-        self.write(move |connection| registry::remove_prefixes(connection, address, &prefixes)).await
-    }
-
-    async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
-        self.write(move |connection| registry::remove_sender(connection, address)).await
-    }
-
-    async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
-        let last = last.to_vec();
-        self.write(move |connection| registry::touch_senders(connection, &last)).await
-    }
-
-    async fn put_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
-        let announced = announced.to_vec();
-        self.write(move |connection| registry::put_templates(connection, &announced)).await
-    }
-
-    async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
-        self.read(registry::templates).await
-    }
-
-    async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
-        let (blocks, series) = (blocks.to_vec(), Arc::clone(&self.series));
-        self.write(move |connection| blocks::put(connection, &mut lock(&series), &blocks)).await
-    }
-
     async fn put_flush(
         &self,
         writer: WriterId,
@@ -195,64 +152,5 @@ impl Store for Sqlite {
             note_durable(connection, writer, flush.number)
         })
         .await
-    }
-
-    async fn read_blocks(&self, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
-        let selections = merged(selections);
-        self.read(move |connection| blocks::read(connection, &selections, None)).await
-    }
-
-    async fn read_blocks_of(&self, writer: WriterId, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
-        let selections = merged(selections);
-        self.read(move |connection| blocks::read(connection, &selections, Some(writer))).await
-    }
-
-    async fn groups(&self, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
-        self.read(move |connection| blocks::groups(connection, writer, interval)).await
-    }
-
-    async fn first_interval(
-        &self,
-        writer: WriterId,
-        period: Period,
-        from: Minute,
-    ) -> Result<Option<Interval>, StoreError> {
-        self.read(move |connection| blocks::first_interval(connection, writer, period, from)).await
-    }
-
-    async fn intervals(
-        &self,
-        writer: WriterId,
-        period: Period,
-        from: Minute,
-        before: Minute,
-    ) -> Result<Vec<Interval>, StoreError> {
-        self.read(move |connection| blocks::intervals(connection, writer, period, from, before)).await
-    }
-
-    async fn delete_blocks(&self, keys: &[BlockKey]) -> Result<(), StoreError> {
-        let keys = keys.to_vec();
-        self.write(move |connection| blocks::delete(connection, &keys)).await
-    }
-
-    async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
-        // In pieces, so that no flush waits for a long deletion.
-        let mut gone = 0;
-        loop {
-            let more = self.write(move |connection| blocks::expire(connection, writer, retention)).await?;
-            gone += more;
-            if more < blocks::EXPIRED_AT_ONCE {
-                return Ok(gone);
-            }
-        }
-    }
-
-    async fn writers(&self) -> Result<Vec<WriterState>, StoreError> {
-        self.read(registry::writers).await
-    }
-
-    async fn put_writer(&self, state: &WriterState) -> Result<(), StoreError> {
-        let state = *state;
-        self.write(move |connection| registry::put_writer(connection, &state)).await
     }
 }

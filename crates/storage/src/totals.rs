@@ -16,7 +16,7 @@ use accounting::range::Range;
 use flow::Prefix;
 
 use crate::selection::merged;
-use crate::{Selection, Store, StoreError, WriterState};
+use crate::{Blocks, Selection, Store, StoreError, WriterState};
 
 /// How many selections are read at a time: the blocks of more are never in memory together.
 const SELECTIONS_AT_ONCE: usize = 64;
@@ -146,7 +146,7 @@ impl Plan {
 /// The intervals whose blocks of this writer make up an interval: coarse ones as far as it has rolled up, behind that
 /// the minutes that there are. Minutes that do not exist are not asked for: an open year has half a million of them.
 pub(crate) async fn cover(
-    store: &dyn Store,
+    store: &dyn Blocks,
     state: &WriterState,
     interval: Interval,
 ) -> Result<Vec<Interval>, StoreError> {

@@ -18,7 +18,7 @@ use flow::{FlushNumber, Prefix};
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use storage::cassandra::{Cassandra, CassandraSettings, SPARE};
-use storage::{Selection, Store, StoreError};
+use storage::{Blocks, Selection, Store, StoreError, Writers};
 use testing::Service;
 use tokio::sync::{Mutex, MutexGuard};
 

@@ -17,7 +17,7 @@ use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use flow::{FlushNumber, Prefix};
 use storage::redis::{Redis, RedisSettings};
-use storage::{Selection, Store, StoreError};
+use storage::{Blocks, Selection, Store, StoreError};
 use testing::Service;
 
 /// A namespace of its own for each store.

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use storage::faulty::Fault;
 use storage::roll_up::advance;
-use storage::{Faulty, Memory, Retention, Selection, Sqlite, Store, WriterState, totals_many};
+use storage::{Blocks, Faulty, Memory, Retention, Selection, Sqlite, Store, WriterState, Writers, totals_many};
 
 /// 2027-12-30 23:50 UTC: soon the hour, the day, the month and the year end, and in two months comes a leap day.
 const BEGIN: Minute = Minute(30_503_510);

@@ -22,8 +22,8 @@ mod clauses_of_files {
     use accounting::block::{Block, BlockKey, Origin, TableSet, WriterId};
     use accounting::period::{Interval, Minute, Period};
     use flow::{FlushNumber, Prefix};
-    use storage::spool::{Flush, Spool};
-    use storage::{Selection, Sqlite, State, Store};
+    use storage::spool::Spool;
+    use storage::{Blocks, Flush, Selection, Sqlite, State, Store, Writers};
 
     fn block(sequence: u64) -> Block {
         let sender = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));

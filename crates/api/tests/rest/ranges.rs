@@ -8,7 +8,7 @@ use accounting::field::Field;
 use accounting::period::{Interval, Minute, Period};
 use flow::{Counters, Timestamp};
 use serde_json::{Value, json};
-use storage::{Store, WriterState};
+use storage::{Blocks, WriterState, Writers};
 
 use crate::client::{Answer, ask};
 use crate::server::Server;

@@ -11,7 +11,7 @@ use api::{Api, Keys, Offer, serve};
 use async_trait::async_trait;
 use axum::Router;
 use flow::{Prefix, Timestamp};
-use storage::{Memory, Retention, Selection, Sender, Store, StoreError, WriterState};
+use storage::{Blocks, Memory, Registry, Retention, Selection, Sender, Store, StoreError, WriterState, Writers};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, mpsc, watch};
@@ -109,7 +109,7 @@ impl Broken {
 }
 
 #[async_trait]
-impl Store for Broken {
+impl Registry for Broken {
     async fn senders(&self) -> Result<Vec<Sender>, StoreError> {
         self.fail().await
     }
@@ -134,6 +134,10 @@ impl Store for Broken {
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
         self.fail().await
     }
+}
+
+#[async_trait]
+impl Blocks for Broken {
     async fn put_blocks(&self, _: &[Block]) -> Result<(), StoreError> {
         self.fail().await
     }
@@ -152,6 +156,10 @@ impl Store for Broken {
     async fn expire(&self, _: WriterId, _: Retention) -> Result<u64, StoreError> {
         self.fail().await
     }
+}
+
+#[async_trait]
+impl Writers for Broken {
     async fn writers(&self) -> Result<Vec<WriterState>, StoreError> {
         self.fail().await
     }
@@ -159,3 +167,5 @@ impl Store for Broken {
         self.fail().await
     }
 }
+
+impl Store for Broken {}

@@ -50,7 +50,7 @@ use std::time::{Duration, Instant, SystemTime};
 use collector::{Collector, PATIENCE, shell_block};
 use flow::Counters;
 use serde_json::{Value, json};
-use storage::{Sqlite, Store};
+use storage::{Registry, Sqlite};
 use traffic::{PREFIXES, Totals};
 use wire::encode::{NetflowV9, TemplateSpec};
 use wire::netflow_v5::{Header, Record};

@@ -12,8 +12,8 @@ use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::Interval;
 use flow::{FlushNumber, Timestamp};
 use storage::roll_up::{Summed, take_back};
-use storage::spool::{Flush, Spool};
-use storage::{StoreError, WriterState};
+use storage::spool::Spool;
+use storage::{Flush, StoreError, WriterState};
 
 use super::Flusher;
 

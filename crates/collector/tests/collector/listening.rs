@@ -1,6 +1,7 @@
 //! Where a running collector receives, and that it can be told otherwise.
 
 use super::*;
+use storage::{Registry, Writers};
 
 fn change(listen: &[SocketAddr]) -> Change {
     Change {

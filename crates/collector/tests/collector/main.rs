@@ -26,7 +26,7 @@ use storage::faulty::{Fault, Faulty};
 use storage::memory::Memory;
 use storage::spool::Spool;
 use storage::totals::totals;
-use storage::{Store, WriterState};
+use storage::{Blocks, Registry, Store, WriterState, Writers};
 use tokio::sync::Notify;
 use wire::netflow_v5::{Header, Record};
 use wire::{Datagram, PendingBudget, SessionLimits};

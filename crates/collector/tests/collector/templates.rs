@@ -15,7 +15,7 @@ use pipeline::Counts;
 use pipeline::Sealed;
 use storage::faulty::Fault;
 use storage::spool::Spool;
-use storage::{Faulty, Memory, Store, WriterState};
+use storage::{Faulty, Memory, Registry, Store, WriterState, Writers};
 use wire::encode::{NetflowV9, TemplateSpec};
 use wire::{Datagram, FieldSpecifier, Session, SessionLimits, netflow_v9};
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use collector::flusher::Keep;
 use storage::Store;
+use storage::Writers;
 use storage::cassandra::{Cassandra, CassandraSettings};
 use storage::redis::{Redis, RedisSettings};
 

@@ -7,7 +7,7 @@ use collector::flusher::Keep;
 use storage::faulty::{Fault, Faulty};
 use storage::memory::Memory;
 use storage::spool::Spool;
-use storage::{Store, StoreError, WriterState};
+use storage::{StoreError, WriterState, Writers};
 
 use crate::life::{BEGIN, HOUR, Life, MINUTE, OWN};
 

@@ -6,12 +6,14 @@ use std::time::SystemTime;
 
 use accounting::block::{Block, BlockKey, Origin, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
+use async_trait::async_trait;
 use flow::{Prefix, Timestamp};
 
 use super::registry::parsed;
 use super::schema::{BlockStatements, Statements};
 use super::{Cassandra, SPARE};
-use crate::{Selection, StoreError};
+use crate::selection::merged;
+use crate::{Blocks, Retention, Selection, StoreError};
 
 /// The longest time to live that there is: 20 years. What is kept longer is kept for ever.
 const LONGEST_SECONDS: u64 = 20 * 365 * 24 * 3600;
@@ -67,8 +69,9 @@ fn period_number(period: Period) -> i8 {
     period as i8
 }
 
-impl Cassandra {
-    pub(super) async fn put(&self, blocks: &[Block]) -> Result<(), StoreError> {
+#[async_trait]
+impl Blocks for Cassandra {
+    async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
         let statements = self.link.statements().await?;
         let now = Timestamp::from(SystemTime::now());
         let series: BTreeSet<(WriterId, Place)> =
@@ -112,21 +115,120 @@ impl Cassandra {
         Ok(())
     }
 
+    async fn read_blocks(&self, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
+        self.read(selections, None).await
+    }
+
+    async fn read_blocks_of(&self, writer: WriterId, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
+        self.read(selections, Some(writer)).await
+    }
+
+    async fn missing(&self, keys: &[BlockKey]) -> Result<Vec<BlockKey>, StoreError> {
+        let statements = self.link.statements().await?;
+        let mut places: BTreeMap<Place, Vec<Clustering>> = BTreeMap::new();
+        for key in keys {
+            places.entry(place(key)).or_default().push(clustering(key));
+        }
+        let some: Vec<(Place, Vec<Clustering>)> = places
+            .iter()
+            .flat_map(|(place, keys)| keys.chunks(KEYS_AT_ONCE).map(|keys| (*place, keys.to_vec())))
+            .collect();
+        let found = self.link.each(some, |(place, keys)| async move {
+            let (sender, prefix, start) = bound(place);
+            let row = (&sender, &prefix, start, keys);
+            let rows: Vec<Clustering> =
+                self.link.rows(&statements_of(statements, place.0.period).some_keys, row).await?;
+            rows.into_iter().map(|row| key_of(place, row)).collect::<Result<Vec<_>, _>>()
+        });
+        let found: BTreeSet<BlockKey> = found.await?.into_iter().flatten().collect();
+        Ok(keys.iter().copied().filter(|key| !found.contains(key)).collect())
+    }
+
+    async fn groups(
+        &self,
+        writer: WriterId,
+        Interval { period, start }: Interval,
+    ) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
+        let statements = self.link.statements().await?;
+        let row = (writer.0.cast_signed(), period_number(period), i64::from(start.0));
+        let rows: Vec<(String, String)> = self.link.rows(&statements.series, row).await?;
+        let groups = rows.iter().map(|(sender, prefix)| Ok((parsed(sender)?, parsed(prefix)?)));
+        let mut groups = groups.collect::<Result<Vec<_>, StoreError>>()?;
+        groups.sort_unstable();
+        Ok(groups)
+    }
+
+    async fn first_interval(
+        &self,
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+    ) -> Result<Option<Interval>, StoreError> {
+        let statements = self.link.statements().await?;
+        let row = (writer.0.cast_signed(), period_number(period), i64::from(from.0));
+        let rows: Vec<(i64,)> = self.link.rows(&statements.first_interval, row).await?;
+        rows.first().map(|(start,)| interval(period, *start)).transpose()
+    }
+
+    async fn intervals(
+        &self,
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+        before: Minute,
+    ) -> Result<Vec<Interval>, StoreError> {
+        if from >= before {
+            return Ok(Vec::new());
+        }
+        let statements = self.link.statements().await?;
+        let row = (writer.0.cast_signed(), period_number(period), i64::from(from.0), i64::from(before.0));
+        let rows: Vec<(i64,)> = self.link.rows(&statements.intervals, row).await?;
+        rows.into_iter().map(|(start,)| interval(period, start)).collect()
+    }
+
+    async fn delete_blocks(&self, keys: &[BlockKey]) -> Result<(), StoreError> {
+        let statements = self.link.statements().await?;
+        let deleted = self.link.each(keys.to_vec(), |key| async move {
+            let (sender, prefix, start) = bound(place(&key));
+            let (writer, epoch, sequence, part, tables) = clustering(&key);
+            let row = (sender, prefix, start, writer, epoch, sequence, part, tables);
+            self.link.execute(&statements_of(statements, key.interval.period).delete, row).await
+        });
+        deleted.await?;
+        let touched: BTreeSet<(WriterId, Place)> = keys.iter().map(|key| (key.writer, place(key))).collect();
+        let emptied = self.link.each(touched, |(writer, place)| self.unlist_group(writer, place));
+        let emptied: BTreeMap<(WriterId, Interval), ()> =
+            emptied.await?.into_iter().flatten().map(|interval| (interval, ())).collect();
+        let unlisted = self.link.each(emptied, |((writer, interval), ())| async move {
+            let row = (writer.0.cast_signed(), period_number(interval.period), i64::from(interval.start.0));
+            let left: Vec<(String,)> = self.link.rows(&statements.any_series, row).await?;
+            if left.is_empty() {
+                self.link.execute(&statements.delete_interval, row).await?;
+            }
+            Ok(())
+        });
+        unlisted.await?;
+        Ok(())
+    }
+
+    /// Nothing: blocks expire by themselves.
+    async fn expire(&self, _writer: WriterId, _retention: Retention) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+impl Cassandra {
+    async fn read(&self, selections: &[Selection], writer: Option<WriterId>) -> Result<Vec<Block>, StoreError> {
+        let read = self.link.each(merged(selections), |selection| self.read_place(selection, writer)).await?;
+        Ok(read.into_iter().flatten().collect())
+    }
+
     /// Seconds that a row of this interval lives from now on; 0 is for ever.
     fn life(&self, interval: Interval, now: Timestamp) -> i32 {
         let Some(Some(keep)) = self.keep.get(interval.period as usize) else { return 0 };
         let end = interval.end().timestamp().saturating_add(*keep).saturating_add(SPARE);
         let seconds = end.seconds().saturating_sub(now.seconds()).max(SHORTEST_SECONDS);
         if seconds > LONGEST_SECONDS { 0 } else { i32::try_from(seconds).unwrap_or(0) }
-    }
-
-    pub(super) async fn read(
-        &self,
-        selections: Vec<Selection>,
-        writer: Option<WriterId>,
-    ) -> Result<Vec<Block>, StoreError> {
-        let read = self.link.each(selections, |selection| self.read_place(selection, writer)).await?;
-        Ok(read.into_iter().flatten().collect())
     }
 
     async fn read_place(&self, selection: Selection, writer: Option<WriterId>) -> Result<Vec<Block>, StoreError> {
@@ -163,95 +265,6 @@ impl Cassandra {
         let statements = statements_of(self.link.statements().await?, place.0.period);
         let rows: Vec<Clustering> = self.link.rows(&statements.keys, bound(place)).await?;
         rows.into_iter().map(|row| key_of(place, row)).collect()
-    }
-
-    /// Those of these blocks that are not there.
-    pub(super) async fn absent(&self, keys: &[BlockKey]) -> Result<Vec<BlockKey>, StoreError> {
-        let statements = self.link.statements().await?;
-        let mut places: BTreeMap<Place, Vec<Clustering>> = BTreeMap::new();
-        for key in keys {
-            places.entry(place(key)).or_default().push(clustering(key));
-        }
-        let some: Vec<(Place, Vec<Clustering>)> = places
-            .iter()
-            .flat_map(|(place, keys)| keys.chunks(KEYS_AT_ONCE).map(|keys| (*place, keys.to_vec())))
-            .collect();
-        let found = self.link.each(some, |(place, keys)| async move {
-            let (sender, prefix, start) = bound(place);
-            let row = (&sender, &prefix, start, keys);
-            let rows: Vec<Clustering> =
-                self.link.rows(&statements_of(statements, place.0.period).some_keys, row).await?;
-            rows.into_iter().map(|row| key_of(place, row)).collect::<Result<Vec<_>, _>>()
-        });
-        let found: BTreeSet<BlockKey> = found.await?.into_iter().flatten().collect();
-        Ok(keys.iter().copied().filter(|key| !found.contains(key)).collect())
-    }
-
-    pub(super) async fn groups_of(
-        &self,
-        writer: WriterId,
-        Interval { period, start }: Interval,
-    ) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
-        let statements = self.link.statements().await?;
-        let row = (writer.0.cast_signed(), period_number(period), i64::from(start.0));
-        let rows: Vec<(String, String)> = self.link.rows(&statements.series, row).await?;
-        let groups = rows.iter().map(|(sender, prefix)| Ok((parsed(sender)?, parsed(prefix)?)));
-        let mut groups = groups.collect::<Result<Vec<_>, StoreError>>()?;
-        groups.sort_unstable();
-        Ok(groups)
-    }
-
-    pub(super) async fn first_of(
-        &self,
-        writer: WriterId,
-        period: Period,
-        from: Minute,
-    ) -> Result<Option<Interval>, StoreError> {
-        let statements = self.link.statements().await?;
-        let row = (writer.0.cast_signed(), period_number(period), i64::from(from.0));
-        let rows: Vec<(i64,)> = self.link.rows(&statements.first_interval, row).await?;
-        rows.first().map(|(start,)| interval(period, *start)).transpose()
-    }
-
-    pub(super) async fn intervals_of(
-        &self,
-        writer: WriterId,
-        period: Period,
-        from: Minute,
-        before: Minute,
-    ) -> Result<Vec<Interval>, StoreError> {
-        if from >= before {
-            return Ok(Vec::new());
-        }
-        let statements = self.link.statements().await?;
-        let row = (writer.0.cast_signed(), period_number(period), i64::from(from.0), i64::from(before.0));
-        let rows: Vec<(i64,)> = self.link.rows(&statements.intervals, row).await?;
-        rows.into_iter().map(|(start,)| interval(period, start)).collect()
-    }
-
-    pub(super) async fn delete(&self, keys: &[BlockKey]) -> Result<(), StoreError> {
-        let statements = self.link.statements().await?;
-        let deleted = self.link.each(keys.to_vec(), |key| async move {
-            let (sender, prefix, start) = bound(place(&key));
-            let (writer, epoch, sequence, part, tables) = clustering(&key);
-            let row = (sender, prefix, start, writer, epoch, sequence, part, tables);
-            self.link.execute(&statements_of(statements, key.interval.period).delete, row).await
-        });
-        deleted.await?;
-        let touched: BTreeSet<(WriterId, Place)> = keys.iter().map(|key| (key.writer, place(key))).collect();
-        let emptied = self.link.each(touched, |(writer, place)| self.unlist_group(writer, place));
-        let emptied: BTreeMap<(WriterId, Interval), ()> =
-            emptied.await?.into_iter().flatten().map(|interval| (interval, ())).collect();
-        let unlisted = self.link.each(emptied, |((writer, interval), ())| async move {
-            let row = (writer.0.cast_signed(), period_number(interval.period), i64::from(interval.start.0));
-            let left: Vec<(String,)> = self.link.rows(&statements.any_series, row).await?;
-            if left.is_empty() {
-                self.link.execute(&statements.delete_interval, row).await?;
-            }
-            Ok(())
-        });
-        unlisted.await?;
-        Ok(())
     }
 
     /// Takes a group from the list when the writer has no blocks left there; then the interval may be empty too.

@@ -7,7 +7,7 @@ use flow::FlushNumber;
 
 use super::*;
 use crate::sample::{ADA, BOB, blocks, fill, groups, many_names, minute};
-use crate::{Memory, Retention};
+use crate::{Blocks, Memory, Retention};
 
 async fn filled() -> Memory {
     let store = Memory::default();

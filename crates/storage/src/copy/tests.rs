@@ -12,7 +12,7 @@ use crate::check::check;
 use crate::faulty::Fault;
 use crate::roll_up::advance;
 use crate::sample::{ADA, BOB, blocks, fill, flush, groups, many_names, minute};
-use crate::{Faulty, Memory, Sqlite, totals};
+use crate::{Blocks, Faulty, Memory, Sqlite, Writers, totals};
 
 async fn copied(source: &dyn Store, target: &dyn Store) -> Result<Copied, StoreError> {
     copy(source, target, &mut |_, _, _| {}).await

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::sample::{ADA, fill, groups, minute};
-use crate::{Memory, Retention};
+use crate::{Blocks, Memory, Retention, Writers};
 use flow::FlushNumber;
 
 async fn filled() -> Memory {

@@ -5,15 +5,18 @@ use std::net::IpAddr;
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
+use async_trait::async_trait;
 use flow::Prefix;
 use redis::Pipeline;
 
 use super::Redis;
 use super::key::{self, Place};
-use crate::{Retention, Selection, StoreError};
+use crate::selection::merged;
+use crate::{Blocks, Retention, Selection, StoreError, Writers};
 
-impl Redis {
-    pub(super) async fn put(&self, blocks: &[Block]) -> Result<(), StoreError> {
+#[async_trait]
+impl Blocks for Redis {
+    async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
         let mut places: BTreeMap<Place, Vec<&Block>> = BTreeMap::new();
         let mut groups: BTreeMap<(WriterId, Interval), BTreeSet<String>> = BTreeMap::new();
         for block in blocks {
@@ -46,12 +49,83 @@ impl Redis {
         self.link.run(puts.collect()).await
     }
 
-    pub(super) async fn read(
+    async fn read_blocks(&self, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
+        self.read(selections, None).await
+    }
+
+    async fn read_blocks_of(&self, writer: WriterId, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
+        self.read(selections, Some(writer)).await
+    }
+
+    async fn missing(&self, keys: &[BlockKey]) -> Result<Vec<BlockKey>, StoreError> {
+        let mut places: BTreeMap<Place, Vec<BlockKey>> = BTreeMap::new();
+        for key in keys {
+            places.entry(Place::of(key)).or_default().push(*key);
+        }
+        let found = self.link.each(places, |(place, keys)| async move {
+            let name = place.name(&self.namespace);
+            let mut pipeline = Pipeline::new();
+            for key in &keys {
+                pipeline.cmd("HEXISTS").arg(&name).arg(key::field(key));
+            }
+            let found: Vec<bool> = self.link.pipeline(&pipeline).await?;
+            Ok(keys.into_iter().zip(found).filter_map(|(key, found)| found.then_some(key)).collect::<Vec<_>>())
+        });
+        let found: BTreeSet<BlockKey> = found.await?.into_iter().flatten().collect();
+        Ok(keys.iter().copied().filter(|key| !found.contains(key)).collect())
+    }
+
+    async fn groups(&self, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
+        let name = key::groups(&self.namespace, writer, interval);
+        let members: Vec<String> = self.link.command(redis::cmd("SMEMBERS").arg(name)).await?;
+        let mut groups = members.iter().map(|member| key::parse_group(member)).collect::<Result<Vec<_>, _>>()?;
+        groups.sort_unstable();
+        Ok(groups)
+    }
+
+    async fn first_interval(
         &self,
-        selections: &[Selection],
-        writer: Option<WriterId>,
-    ) -> Result<Vec<Block>, StoreError> {
-        let read = self.link.each(selections.to_vec(), |selection| self.read_place(selection, writer)).await?;
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+    ) -> Result<Option<Interval>, StoreError> {
+        Ok(self.listed(writer, period, from, None, Some(1)).await?.pop())
+    }
+
+    async fn intervals(
+        &self,
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+        before: Minute,
+    ) -> Result<Vec<Interval>, StoreError> {
+        self.listed(writer, period, from, Some(before), None).await
+    }
+
+    async fn delete_blocks(&self, keys: &[BlockKey]) -> Result<(), StoreError> {
+        let mut places: BTreeMap<Place, Vec<BlockKey>> = BTreeMap::new();
+        for key in keys {
+            places.entry(Place::of(key)).or_default().push(*key);
+        }
+        let emptied = self.link.each(places, |(place, keys)| self.delete_in(place, keys)).await?;
+        let mut groups: BTreeMap<(WriterId, Interval), Vec<String>> = BTreeMap::new();
+        for (writer, place) in emptied.into_iter().flatten() {
+            groups.entry((writer, place.interval)).or_default().push(place.group());
+        }
+        self.link.each(groups, |((writer, interval), groups)| self.unlist(writer, interval, groups)).await?;
+        Ok(())
+    }
+
+    async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
+        let known = self.writers().await?;
+        let bounded = retention.bounded(known.iter().find(|state| state.writer == writer));
+        self.delete_before(writer, bounded).await
+    }
+}
+
+impl Redis {
+    async fn read(&self, selections: &[Selection], writer: Option<WriterId>) -> Result<Vec<Block>, StoreError> {
+        let read = self.link.each(merged(selections), |selection| self.read_place(selection, writer)).await?;
         Ok(read.into_iter().flatten().collect())
     }
 
@@ -84,39 +158,8 @@ impl Redis {
         fields.iter().map(|field| key::parse_field(place, field)).collect()
     }
 
-    /// Those of these blocks that are not there. Lists are written before blocks, so a block that is there is listed.
-    pub(super) async fn absent(&self, keys: &[BlockKey]) -> Result<Vec<BlockKey>, StoreError> {
-        let mut places: BTreeMap<Place, Vec<BlockKey>> = BTreeMap::new();
-        for key in keys {
-            places.entry(Place::of(key)).or_default().push(*key);
-        }
-        let found = self.link.each(places, |(place, keys)| async move {
-            let name = place.name(&self.namespace);
-            let mut pipeline = Pipeline::new();
-            for key in &keys {
-                pipeline.cmd("HEXISTS").arg(&name).arg(key::field(key));
-            }
-            let found: Vec<bool> = self.link.pipeline(&pipeline).await?;
-            Ok(keys.into_iter().zip(found).filter_map(|(key, found)| found.then_some(key)).collect::<Vec<_>>())
-        });
-        let found: BTreeSet<BlockKey> = found.await?.into_iter().flatten().collect();
-        Ok(keys.iter().copied().filter(|key| !found.contains(key)).collect())
-    }
-
-    pub(super) async fn groups_of(
-        &self,
-        writer: WriterId,
-        interval: Interval,
-    ) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
-        let name = key::groups(&self.namespace, writer, interval);
-        let members: Vec<String> = self.link.command(redis::cmd("SMEMBERS").arg(name)).await?;
-        let mut groups = members.iter().map(|member| key::parse_group(member)).collect::<Result<Vec<_>, _>>()?;
-        groups.sort_unstable();
-        Ok(groups)
-    }
-
-    /// The intervals that start at or behind `from`, before `before`, at most so many.
-    pub(super) async fn intervals_of(
+    /// The intervals that start at or after `from`, before `before`, at most so many.
+    async fn listed(
         &self,
         writer: WriterId,
         period: Period,
@@ -135,20 +178,6 @@ impl Redis {
         }
         let starts: Vec<u32> = self.link.command(&command).await?;
         Ok(starts.into_iter().map(|start| Interval { period, start: Minute(start) }).collect())
-    }
-
-    pub(super) async fn delete(&self, keys: &[BlockKey]) -> Result<(), StoreError> {
-        let mut places: BTreeMap<Place, Vec<BlockKey>> = BTreeMap::new();
-        for key in keys {
-            places.entry(Place::of(key)).or_default().push(*key);
-        }
-        let emptied = self.link.each(places, |(place, keys)| self.delete_in(place, keys)).await?;
-        let mut groups: BTreeMap<(WriterId, Interval), Vec<String>> = BTreeMap::new();
-        for (writer, place) in emptied.into_iter().flatten() {
-            groups.entry((writer, place.interval)).or_default().push(place.group());
-        }
-        self.link.each(groups, |((writer, interval), groups)| self.unlist(writer, interval, groups)).await?;
-        Ok(())
     }
 
     /// Deletes blocks of one place; returns the writers that have none left there.
@@ -175,17 +204,17 @@ impl Redis {
         Ok(())
     }
 
-    pub(super) async fn delete_before(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
+    async fn delete_before(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
         let Retention { period, before } = retention;
         let mut gone = 0;
-        for interval in self.intervals_of(writer, period, Minute(0), Some(before), None).await? {
-            let groups = self.groups_of(writer, interval).await?;
+        for interval in self.listed(writer, period, Minute(0), Some(before), None).await? {
+            let groups = self.groups(writer, interval).await?;
             let keys = self
                 .link
                 .each(groups.clone(), |(sender, prefix)| self.keys(Place { interval, sender, prefix }))
                 .await?;
             let keys: Vec<BlockKey> = keys.into_iter().flatten().filter(|key| key.writer == writer).collect();
-            self.delete(&keys).await?;
+            self.delete_blocks(&keys).await?;
             gone += keys.len() as u64;
             // Also where the blocks had expired by themselves.
             let rest = groups.into_iter().map(|(sender, prefix)| Place { interval, sender, prefix }.group()).collect();

@@ -1,16 +1,15 @@
-//! Senders and writers as hashes.
+//! Senders, and what they have announced, as hashes.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use accounting::block::WriterId;
-use accounting::period::Minute;
+use async_trait::async_trait;
 use flow::{Prefix, Timestamp};
 use redis::Pipeline;
 
 use super::Redis;
 use super::key::parse_group;
-use crate::{Sender, StoreError, WriterState};
+use crate::{Registry, Sender, StoreError};
 
 /// Times have twenty digits, so that they compare as text; a sender without one has none.
 const TOUCH: &str = "
@@ -26,20 +25,9 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
 end
 return redis.call('HDEL', KEYS[1], ARGV[1])";
 
-impl Redis {
-    fn senders_key(&self) -> String {
-        format!("{}:senders", self.namespace)
-    }
-
-    fn templates_key(&self) -> String {
-        format!("{}:templates", self.namespace)
-    }
-
-    fn writers_key(&self) -> String {
-        format!("{}:writers", self.namespace)
-    }
-
-    pub(super) async fn all_senders(&self) -> Result<Vec<Sender>, StoreError> {
+#[async_trait]
+impl Registry for Redis {
+    async fn senders(&self) -> Result<Vec<Sender>, StoreError> {
         let fields: BTreeMap<String, String> = self.link.command(redis::cmd("HGETALL").arg(self.senders_key())).await?;
         let mut senders: BTreeMap<IpAddr, Sender> = BTreeMap::new();
         // A sender sorts before its prefixes; prefixes without a sender are left from a removal that met an addition.
@@ -62,7 +50,11 @@ impl Redis {
         Ok(senders)
     }
 
-    pub(super) async fn register(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
+    async fn sender(&self, address: IpAddr) -> Result<Option<Sender>, StoreError> {
+        Ok(self.senders().await?.into_iter().find(|sender| sender.address == address))
+    }
+
+    async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
         let name = self.senders_key();
         let mut pipeline = Pipeline::new();
         pipeline.atomic();
@@ -73,7 +65,7 @@ impl Redis {
         self.link.pipeline(&pipeline).await
     }
 
-    pub(super) async fn unregister(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
+    async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
         let name = self.senders_key();
         let mut pipeline = Pipeline::new();
         pipeline.atomic();
@@ -85,14 +77,14 @@ impl Redis {
         Ok(there)
     }
 
-    pub(super) async fn forget(&self, address: IpAddr) -> Result<bool, StoreError> {
+    async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
         let templates = self.templates_key();
         let () = self.link.command(redis::cmd("HDEL").arg(templates).arg(address.to_string())).await?;
         let name = self.senders_key();
         self.link.command(redis::cmd("EVAL").arg(FORGET).arg(1).arg(name).arg(address.to_string())).await
     }
 
-    pub(super) async fn touch(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
+    async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
         if last.is_empty() {
             return Ok(());
         }
@@ -104,7 +96,7 @@ impl Redis {
         self.link.command(&command).await
     }
 
-    pub(super) async fn remember_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
+    async fn put_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
         if announced.is_empty() {
             return Ok(());
         }
@@ -116,7 +108,7 @@ impl Redis {
         self.link.command(&command).await
     }
 
-    pub(super) async fn known_templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
+    async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
         let name = self.templates_key();
         let fields: BTreeMap<String, Vec<u8>> = self.link.command(redis::cmd("HGETALL").arg(name)).await?;
         let parse = |(address, announcements): (String, Vec<u8>)| match address.parse() {
@@ -125,29 +117,14 @@ impl Redis {
         };
         fields.into_iter().map(parse).collect()
     }
-
-    pub(super) async fn known_writers(&self) -> Result<Vec<WriterState>, StoreError> {
-        let fields: BTreeMap<String, String> = self.link.command(redis::cmd("HGETALL").arg(self.writers_key())).await?;
-        // Sixteen digits sort as the numbers do.
-        fields.iter().map(|(writer, state)| parse_writer(writer, state)).collect()
-    }
-
-    pub(super) async fn remember_writer(&self, state: &WriterState) -> Result<(), StoreError> {
-        let [minutes, hours, days, months] = state.rolled_up.map(|minute| minute.0);
-        let value = format!("{} {} {minutes} {hours} {days} {months}", state.epoch, state.seen.nanoseconds());
-        let name = self.writers_key();
-        self.link.command(redis::cmd("HSET").arg(name).arg(state.writer.to_string()).arg(value)).await
-    }
 }
 
-fn parse_writer(writer: &str, state: &str) -> Result<WriterState, StoreError> {
-    let parse = || {
-        let writer = WriterId(u64::from_str_radix(writer, 16).ok()?);
-        let mut numbers = state.split(' ');
-        let epoch = numbers.next()?.parse().ok()?;
-        let seen = Timestamp::from_nanoseconds(numbers.next()?.parse().ok()?);
-        let mut minute = || Some(Minute(numbers.next()?.parse().ok()?));
-        Some(WriterState { writer, epoch, seen, rolled_up: [minute()?, minute()?, minute()?, minute()?] })
-    };
-    parse().ok_or_else(|| StoreError::Corrupt(format!("'{state}' is no state of writer {writer}")))
+impl Redis {
+    fn senders_key(&self) -> String {
+        format!("{}:senders", self.namespace)
+    }
+
+    fn templates_key(&self) -> String {
+        format!("{}:templates", self.namespace)
+    }
 }

@@ -2,18 +2,81 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use accounting::block::{Block, BlockKey, Origin, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
+use async_trait::async_trait;
 use flow::{FlushNumber, Prefix};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::key::{KnownSeries, Numbers, find_series, find_writer};
-use super::registry::{note_durable, parsed};
-use crate::{Retention, Selection, StoreError};
+use super::registry::parsed;
+use super::writers::{note_durable, writers};
+use super::{Sqlite, lock};
+use crate::selection::merged;
+use crate::{Blocks, Retention, Selection, StoreError};
 
 /// How many blocks [`expire`] deletes in one transaction.
-pub(super) const EXPIRED_AT_ONCE: u64 = 10_000;
+const EXPIRED_AT_ONCE: u64 = 10_000;
+
+#[async_trait]
+impl Blocks for Sqlite {
+    async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
+        let (blocks, series) = (blocks.to_vec(), Arc::clone(&self.series));
+        self.write(move |connection| put(connection, &mut lock(&series), &blocks)).await
+    }
+
+    async fn read_blocks(&self, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
+        let selections = merged(selections);
+        self.read(move |connection| read(connection, &selections, None)).await
+    }
+
+    async fn read_blocks_of(&self, writer: WriterId, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
+        let selections = merged(selections);
+        self.read(move |connection| read(connection, &selections, Some(writer))).await
+    }
+
+    async fn groups(&self, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
+        self.read(move |connection| groups(connection, writer, interval)).await
+    }
+
+    async fn first_interval(
+        &self,
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+    ) -> Result<Option<Interval>, StoreError> {
+        self.read(move |connection| first_interval(connection, writer, period, from)).await
+    }
+
+    async fn intervals(
+        &self,
+        writer: WriterId,
+        period: Period,
+        from: Minute,
+        before: Minute,
+    ) -> Result<Vec<Interval>, StoreError> {
+        self.read(move |connection| intervals(connection, writer, period, from, before)).await
+    }
+
+    async fn delete_blocks(&self, keys: &[BlockKey]) -> Result<(), StoreError> {
+        let keys = keys.to_vec();
+        self.write(move |connection| delete(connection, &keys)).await
+    }
+
+    async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
+        // In pieces, so that no flush waits for a long deletion.
+        let mut gone = 0;
+        loop {
+            let more = self.write(move |connection| expire(connection, writer, retention)).await?;
+            gone += more;
+            if more < EXPIRED_AT_ONCE {
+                return Ok(gone);
+            }
+        }
+    }
+}
 
 pub(super) fn put(connection: &Connection, known: &mut KnownSeries, blocks: &[Block]) -> Result<(), StoreError> {
     let mut numbers = Numbers::new(connection, known);
@@ -46,11 +109,7 @@ pub(super) fn put(connection: &Connection, known: &mut KnownSeries, blocks: &[Bl
 }
 
 /// The blocks that the selections name, of one writer or of all of them.
-pub(super) fn read(
-    connection: &Connection,
-    selections: &[Selection],
-    writer: Option<WriterId>,
-) -> Result<Vec<Block>, StoreError> {
+fn read(connection: &Connection, selections: &[Selection], writer: Option<WriterId>) -> Result<Vec<Block>, StoreError> {
     let writers: Vec<(i64, WriterId)> = connection
         .prepare_cached("SELECT id, writer FROM writer")?
         .query_map([], |row| Ok((row.get(0)?, WriterId(row.get::<_, i64>(1)?.cast_unsigned()))))?
@@ -92,11 +151,7 @@ fn block(row: &Row<'_>, selection: Selection, writer: WriterId) -> Result<Block,
     Ok(Block { key, content: row.get::<_, Vec<u8>>(4)?.into() })
 }
 
-pub(super) fn groups(
-    connection: &Connection,
-    writer: WriterId,
-    interval: Interval,
-) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
+fn groups(connection: &Connection, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
     let Some(writer) = find_writer(connection, writer)? else { return Ok(Vec::new()) };
     let mut select = connection.prepare_cached(
         "SELECT sender, prefix FROM series
@@ -112,7 +167,7 @@ pub(super) fn groups(
     Ok(groups)
 }
 
-pub(super) fn first_interval(
+fn first_interval(
     connection: &Connection,
     writer: WriterId,
     period: Period,
@@ -126,7 +181,7 @@ pub(super) fn first_interval(
     Ok(start.map(|start| Interval { period, start: Minute(start) }))
 }
 
-pub(super) fn intervals(
+fn intervals(
     connection: &Connection,
     writer: WriterId,
     period: Period,
@@ -147,7 +202,7 @@ pub(super) fn intervals(
     Ok(starts.map(|start| Ok(Interval { period, start: Minute(start?) })).collect::<Result<_, rusqlite::Error>>()?)
 }
 
-pub(super) fn delete(connection: &Connection, keys: &[BlockKey]) -> Result<(), StoreError> {
+fn delete(connection: &Connection, keys: &[BlockKey]) -> Result<(), StoreError> {
     let mut delete = connection.prepare_cached(
         "DELETE FROM block WHERE period = ?1 AND writer = ?2 AND start = ?3 AND series = ?4
          AND epoch = ?5 AND sequence = ?6 AND part = ?7 AND tables = ?8",
@@ -164,8 +219,8 @@ pub(super) fn delete(connection: &Connection, keys: &[BlockKey]) -> Result<(), S
 }
 
 /// Deletes up to [`EXPIRED_AT_ONCE`] blocks; fewer mean that no more are left.
-pub(super) fn expire(connection: &Connection, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
-    let known = super::registry::writers(connection)?;
+fn expire(connection: &Connection, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
+    let known = writers(connection)?;
     let retention = retention.bounded(known.iter().find(|state| state.writer == writer));
     let Some(writer) = find_writer(connection, writer)? else { return Ok(0) };
     let mut delete = connection.prepare_cached(

@@ -1,18 +1,56 @@
-//! Senders, their templates, and writers as rows.
+//! Senders, and what they have announced, as rows.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use accounting::block::WriterId;
-use accounting::period::Minute;
-use flow::{FlushNumber, Prefix, Timestamp};
+use async_trait::async_trait;
+use flow::{Prefix, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::key::{KnownSeries, Numbers};
-use crate::{Sender, StoreError, WriterState};
+use super::Sqlite;
+use crate::{Registry, Sender, StoreError};
 
-pub(super) fn senders(connection: &Connection) -> Result<Vec<Sender>, StoreError> {
+#[async_trait]
+impl Registry for Sqlite {
+    async fn senders(&self) -> Result<Vec<Sender>, StoreError> {
+        self.read(senders).await
+    }
+
+    async fn sender(&self, address: IpAddr) -> Result<Option<Sender>, StoreError> {
+        self.read(move |connection| sender(connection, address)).await
+    }
+
+    async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
+        let prefixes = prefixes.to_vec();
+        self.write(move |connection| add_prefixes(connection, address, &prefixes)).await
+    }
+
+    async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
+        let prefixes = prefixes.to_vec();
+        self.write(move |connection| remove_prefixes(connection, address, &prefixes)).await
+    }
+
+    async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
+        self.write(move |connection| remove_sender(connection, address)).await
+    }
+
+    async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
+        let last = last.to_vec();
+        self.write(move |connection| touch_senders(connection, &last)).await
+    }
+
+    async fn put_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
+        let announced = announced.to_vec();
+        self.write(move |connection| put_templates(connection, &announced)).await
+    }
+
+    async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
+        self.read(templates).await
+    }
+}
+
+fn senders(connection: &Connection) -> Result<Vec<Sender>, StoreError> {
     // Both tables are in the order of addresses: they are read side by side.
     let mut select = connection.prepare_cached(
         "SELECT address, last_nanoseconds, prefix FROM sender LEFT JOIN sender_prefix USING (address)
@@ -37,7 +75,7 @@ pub(super) fn senders(connection: &Connection) -> Result<Vec<Sender>, StoreError
     Ok(senders)
 }
 
-pub(super) fn sender(connection: &Connection, address: IpAddr) -> Result<Option<Sender>, StoreError> {
+fn sender(connection: &Connection, address: IpAddr) -> Result<Option<Sender>, StoreError> {
     let text = address.to_string();
     let mut select = connection.prepare_cached("SELECT last_nanoseconds FROM sender WHERE address = ?1")?;
     let Some(last) = select.query_row([&text], |row| row.get::<_, Option<i64>>(0)).optional()? else {
@@ -53,7 +91,7 @@ pub(super) fn sender(connection: &Connection, address: IpAddr) -> Result<Option<
     Ok(Some(Sender { address, prefixes, last: last.map(timestamp) }))
 }
 
-pub(super) fn add_prefixes(connection: &Connection, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
+fn add_prefixes(connection: &Connection, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
     let address = address.to_string();
     connection.prepare_cached("INSERT OR IGNORE INTO sender (address) VALUES (?1)")?.execute([&address])?;
     let mut insert =
@@ -64,11 +102,7 @@ pub(super) fn add_prefixes(connection: &Connection, address: IpAddr, prefixes: &
     Ok(())
 }
 
-pub(super) fn remove_prefixes(
-    connection: &Connection,
-    address: IpAddr,
-    prefixes: &[Prefix],
-) -> Result<bool, StoreError> {
+fn remove_prefixes(connection: &Connection, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
     let address = address.to_string();
     let mut delete = connection.prepare_cached("DELETE FROM sender_prefix WHERE address = ?1 AND prefix = ?2")?;
     for prefix in prefixes {
@@ -77,14 +111,14 @@ pub(super) fn remove_prefixes(
     Ok(connection.prepare_cached("SELECT 1 FROM sender WHERE address = ?1")?.exists([&address])?)
 }
 
-pub(super) fn remove_sender(connection: &Connection, address: IpAddr) -> Result<bool, StoreError> {
+fn remove_sender(connection: &Connection, address: IpAddr) -> Result<bool, StoreError> {
     let address = address.to_string();
     connection.prepare_cached("DELETE FROM sender_prefix WHERE address = ?1")?.execute([&address])?;
     connection.prepare_cached("DELETE FROM sender_templates WHERE address = ?1")?.execute([&address])?;
     Ok(connection.prepare_cached("DELETE FROM sender WHERE address = ?1")?.execute([&address])? > 0)
 }
 
-pub(super) fn touch_senders(connection: &Connection, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
+fn touch_senders(connection: &Connection, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
     let mut update = connection.prepare_cached(
         "UPDATE sender SET last_nanoseconds = max(ifnull(last_nanoseconds, 0), ?2) WHERE address = ?1",
     )?;
@@ -113,57 +147,17 @@ pub(crate) fn templates(connection: &Connection) -> Result<Vec<(IpAddr, Vec<u8>)
     Ok(templates)
 }
 
-pub(super) fn writers(connection: &Connection) -> Result<Vec<WriterState>, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT writer, epoch, seen_nanoseconds, minutes_rolled_up, hours_rolled_up, days_rolled_up, months_rolled_up
-         FROM writer WHERE epoch IS NOT NULL",
-    )?;
-    let rows = select.query_map([], |row| {
-        Ok(WriterState {
-            writer: WriterId(row.get::<_, i64>(0)?.cast_unsigned()),
-            epoch: row.get(1)?,
-            seen: timestamp(row.get(2)?),
-            rolled_up: [Minute(row.get(3)?), Minute(row.get(4)?), Minute(row.get(5)?), Minute(row.get(6)?)],
-        })
-    })?;
-    let mut writers = rows.collect::<Result<Vec<_>, _>>()?;
-    writers.sort_unstable_by_key(|state| state.writer);
-    Ok(writers)
-}
-
-pub(super) fn put_writer(connection: &Connection, state: &WriterState) -> Result<(), StoreError> {
-    let id = Numbers::new(connection, &mut KnownSeries::default()).writer(state.writer)?;
-    let [minutes, hours, days, months] = state.rolled_up.map(|minute| minute.0);
-    let mut update = connection.prepare_cached(
-        "UPDATE writer SET epoch = ?2, seen_nanoseconds = ?3, minutes_rolled_up = ?4, hours_rolled_up = ?5,
-         days_rolled_up = ?6, months_rolled_up = ?7 WHERE id = ?1",
-    )?;
-    update.execute((id, state.epoch, nanoseconds(state.seen), minutes, hours, days, months))?;
-    Ok(())
-}
-
-/// Writes down that a flush of the writer that this file belongs to is durable with this transaction. Flushes of others
-/// leave nothing.
-pub(crate) fn note_durable(connection: &Connection, writer: WriterId, number: FlushNumber) -> Result<(), StoreError> {
-    let mut update = connection.prepare_cached(
-        "UPDATE identity SET durable_epoch = ?2, durable_sequence = ?3
-         WHERE writer = ?1 AND (durable_epoch, durable_sequence) < (?2, ?3)",
-    )?;
-    update.execute((writer.0.cast_signed(), number.epoch, number.sequence.cast_signed()))?;
-    Ok(())
-}
-
 /// A column that holds the text of an address or prefix.
 pub(crate) fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> Result<T, StoreError> {
     let text: String = row.get(column)?;
     text.parse().map_err(|_| StoreError::Corrupt(format!("'{text}' is no address or prefix")))
 }
 
-/// SQLite's integers are signed: times behind the year 2262 count as its end.
-fn nanoseconds(time: Timestamp) -> i64 {
+/// SQLite's integers are signed: times after the year 2262 count as its end.
+pub(super) fn nanoseconds(time: Timestamp) -> i64 {
     i64::try_from(time.nanoseconds()).unwrap_or(i64::MAX)
 }
 
-fn timestamp(nanoseconds: i64) -> Timestamp {
+pub(super) fn timestamp(nanoseconds: i64) -> Timestamp {
     Timestamp::from_nanoseconds(u64::try_from(nanoseconds).unwrap_or(0))
 }

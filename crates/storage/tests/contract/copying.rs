@@ -2,6 +2,7 @@
 
 use super::*;
 use flow::FlushNumber;
+use storage::{Registry, Writers};
 
 /// Two writers, of which one is rolled up over the end of a month, and two senders.
 async fn fill(store: &dyn Store) -> Outcome {

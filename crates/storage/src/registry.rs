@@ -1,0 +1,49 @@
+//! The registered senders, with what each has announced.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use flow::{Prefix, Timestamp};
+
+use crate::StoreError;
+
+/// A registered sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The source address of its datagrams, canonical.
+    pub address: IpAddr,
+    /// Its monitored prefixes, sorted, each once.
+    pub prefixes: Vec<Prefix>,
+    /// When its last datagram was received.
+    pub last: Option<Timestamp>,
+}
+
+/// The senders of a store. Every call may be repeated without harm.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// All registered senders, sorted by address.
+    async fn senders(&self) -> Result<Vec<Sender>, StoreError>;
+
+    /// One sender.
+    async fn sender(&self, address: IpAddr) -> Result<Option<Sender>, StoreError>;
+
+    /// Registers the sender if it is not yet, and adds these prefixes to those it has.
+    async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError>;
+
+    /// Takes these prefixes away; those that it has not are ignored. `false` when there is no such sender.
+    async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError>;
+
+    /// Forgets the sender; what was counted for it stays. `false` when there is no such sender.
+    async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError>;
+
+    /// Remembers when datagrams of these senders were last received; an older time never replaces a newer one, and a
+    /// sender that is not registered is ignored.
+    async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError>;
+
+    /// Remembers what senders have announced (templates, sampling rates), in the encoding of `wire`, in place of what was
+    /// remembered of each before. A store may ignore senders that are not registered.
+    async fn put_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError>;
+
+    /// What senders have announced, in no particular order. Removing a sender removes it too.
+    async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError>;
+}

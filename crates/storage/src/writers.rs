@@ -1,0 +1,46 @@
+//! What all collectors on a store know of each other: who writes, in which epoch, and how far it is rolled up.
+
+use accounting::block::WriterId;
+use accounting::period::{Minute, Period};
+use async_trait::async_trait;
+use flow::Timestamp;
+
+use crate::StoreError;
+
+/// What a writer has to have remembered by all collectors of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriterState {
+    /// Who.
+    pub writer: WriterId,
+    /// Its newest epoch.
+    pub epoch: u32,
+    /// When it last said that it is there.
+    pub seen: Timestamp,
+    /// For each period (`period as usize`): all blocks of this writer that end at or before this minute are summed into
+    /// the next coarser period. A query reads the coarser blocks before it and the finer ones behind it.
+    pub rolled_up: [Minute; 4],
+}
+
+impl WriterState {
+    /// A writer that has written nothing yet.
+    #[must_use]
+    pub fn new(writer: WriterId, epoch: u32, seen: Timestamp) -> Self {
+        Self { writer, epoch, seen, rolled_up: [Minute(0); 4] }
+    }
+
+    /// All blocks of this period that start before this minute are rolled up; `None` for years, which never are.
+    #[must_use]
+    pub fn rolled_up(&self, period: Period) -> Option<Minute> {
+        self.rolled_up.get(period as usize).copied()
+    }
+}
+
+/// The writers of a store. Every call may be repeated without harm.
+#[async_trait]
+pub trait Writers: Send + Sync {
+    /// All writers that were ever here, sorted.
+    async fn writers(&self) -> Result<Vec<WriterState>, StoreError>;
+
+    /// Remembers a writer's state.
+    async fn put_writer(&self, state: &WriterState) -> Result<(), StoreError>;
+}
