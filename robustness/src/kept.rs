@@ -165,9 +165,9 @@ pub fn journal_segment(input: &[u8]) {
         datagrams += 1;
         octets += datagram.payload.len();
     }
-    let recovered = recovery.recovered();
+    let recovered = recovery.counts();
     assert_eq!(recovered.datagrams, datagrams);
-    assert!(octets + usize::try_from(recovered.cut).unwrap_or(usize::MAX) <= input.len(), "{recovered:?}, {octets}");
+    assert!(octets + usize::try_from(recovered.torn).unwrap_or(usize::MAX) <= input.len(), "{recovered:?}, {octets}");
     let text = String::from_utf8_lossy(input);
     if let Some(name) = SegmentName::parse(&text) {
         assert_eq!(name.to_string(), text, "one name for one segment");

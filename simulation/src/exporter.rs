@@ -10,7 +10,7 @@ use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
 use wire::sflow::encode as sflow;
 use wire::{FieldSpecifier, ipfix, netflow_v5, netflow_v9};
 
-use crate::random::Random;
+use testing::Random;
 
 /// Where all flows go.
 pub const DESTINATION: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);

@@ -7,10 +7,10 @@
 //! | [`world`] | the life: what happens in which order |
 //! | `process` | the collector that it happens to |
 //! | [`exporter`] | devices that send datagrams of flows, each flow with a name of its own |
-//! | [`disk`] | the journal's disk: what is lost with the power, and how it fails |
 //! | [`oracle`] | which flows have to be counted, and which may be |
 //! | `audit` | what is counted in the end, beside what has to be |
-//! | [`random`] | what is drawn from the seed |
+//!
+//! The journal's disk, which loses power and fails, and the numbers drawn from the seed are in `testing`.
 //!
 //! What is not simulated: sockets and threads (`cli/tests/end_to_end` has the real ones), and SQLite's own writing,
 //! which is trusted to keep what it has committed.
@@ -23,11 +23,9 @@
 )]
 
 mod audit;
-pub mod disk;
 pub mod exporter;
 pub mod oracle;
 mod process;
-pub mod random;
 pub mod world;
 
 pub use world::{Life, live, live_with};

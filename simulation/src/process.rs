@@ -20,8 +20,8 @@ use storage::spool::Spool;
 use storage::{State, Store, WriterState};
 use wire::{PendingBudget, PendingLimits, SessionLimits};
 
-use crate::disk::SimulatedDisk;
 use crate::oracle::Fate;
+use testing::disk::SimulatedDisk;
 
 /// How far an exporter's clock may be off.
 pub(crate) const CLOCK_LIMIT: Duration = Duration::from_secs(600);

@@ -17,11 +17,11 @@ use tempfile::TempDir;
 use wire::Datagram;
 
 use crate::audit::audit;
-use crate::disk::{Fault, Killed, SimulatedDisk};
 use crate::exporter::{Exporter, Sent, Speaks, monitored};
 use crate::oracle::{Fate, Oracle};
 use crate::process::{CLOCK_LIMIT, Process, SHARDS};
-use crate::random::Random;
+use testing::Random;
+use testing::disk::{Fault, Killed, SimulatedDisk};
 
 /// 2027-12-31 22:30 UTC: soon the hour, the day, the month and the year end.
 const BEGIN_SECONDS: u64 = 1_830_292_200;

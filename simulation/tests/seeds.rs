@@ -9,7 +9,7 @@ use std::panic::catch_unwind;
 use std::thread;
 
 use simulation::Life;
-use simulation::disk::Fault;
+use testing::disk::Fault;
 
 /// What `make test` has the time for.
 const SEEDS: Range<u64> = 0..200;

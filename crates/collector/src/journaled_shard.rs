@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use accounting::tally::{Tally, TallyLimits};
 use flow::{DatagramFate, FlushNumber};
-use journal::{Journal, Recovered, Unreadable, Writer};
+use journal::{Journal, ReadCounts, Unreadable, Writer};
 use pipeline::{Counts, Exporters, Sealed, Shard};
 use udp::Batch;
 use wire::Datagram;
@@ -163,10 +163,10 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
     while let Some(found) = recovery.next_datagram()? {
         shard.take(&Datagram { exporter: found.source.into(), received: found.received, payload: found.payload });
     }
-    let Recovered { segments, datagrams, cut } = recovery.recovered();
+    let ReadCounts { segments, datagrams, torn } = recovery.counts();
     let counts = *shard.counts();
-    tracing::info!(segments, datagrams, cut, "counted what the last run had received and not stored: {counts}");
-    status.recovered(Found { datagrams, torn: cut, counts });
+    tracing::info!(segments, datagrams, torn, "counted what the last run had received and not stored: {counts}");
+    status.recovered(Found { datagrams, torn, counts });
     let mut sealed = Sealed::new(vec![shard.seal(Tally::new(TallyLimits::default()))]);
     exporters.tell(&mut sealed);
     Ok(sealed)

@@ -23,6 +23,7 @@
 
 pub mod disk;
 mod lock;
+mod reader;
 mod recovery;
 mod segment;
 mod writer;
@@ -37,8 +38,9 @@ use flow::FlushNumber;
 
 use crate::disk::{Disk, File, uninterrupted};
 use crate::lock::locked;
-pub use crate::recovery::{Recovered, Recovery, Unreadable};
-pub use crate::segment::SegmentName;
+pub use crate::reader::{ReadCounts, Reader, Unreadable};
+pub use crate::recovery::Recovery;
+pub use crate::segment::{Entry, EntryKind, SegmentName};
 pub use crate::writer::Writer;
 
 /// How often [`Journal::tick`] wants to be called. In [`Sync::Interval`], a machine that loses its power loses no more
@@ -198,21 +200,11 @@ impl Journal {
         locked(&self.segments).keys().next().is_some_and(|first| first.flush <= flush)
     }
 
-    /// Everything that is there and was not let go of, to be counted again. Release what is durable before.
+    /// A reader of the flushes after the cursor, of the segments that are there now; `None` begins at the first. Segments
+    /// that are being written are among them.
     #[must_use]
-    pub fn recovery(&self) -> Recovery<'_> {
-        let released = *locked(&self.released);
-        let mut segments: Vec<_> = locked(&self.segments).keys().copied().collect();
-        segments.retain(|segment| Some(segment.flush) > released);
-        // The process that wrote it may have died before it synced it, and it has to stay until it is flushed.
-        if self.settings().sync != Sync::Off {
-            let synced = segments.iter().try_for_each(|segment| self.disk.sync(&segment.to_string()));
-            if let Err(error) = synced.and_then(|()| self.disk.sync_names()) {
-                locked(&self.counts).sync_errors += 1;
-                self.fail(&format!("sync of what was left: {error}"));
-            }
-        }
-        Recovery::new(self.disk.as_ref(), segments)
+    pub fn reader(&self, cursor: Option<FlushNumber>) -> Reader<'_> {
+        Reader::new(self.disk.as_ref(), cursor, locked(&self.segments).keys().copied())
     }
 
     /// Lets go of the segments of this flush and of all earlier ones: they are durable, and what was carried out of them was

@@ -36,7 +36,7 @@ fn found(folder: &Path) -> String {
         assert_eq!(datagram.source, address("192.0.2.1:4000"));
         payloads.push(String::from_utf8(datagram.payload.to_vec()).unwrap());
     }
-    assert_eq!(recovery.recovered().datagrams, payloads.len() as u64);
+    assert_eq!(recovery.counts().datagrams, payloads.len() as u64);
     payloads.join(" ")
 }
 
@@ -106,7 +106,7 @@ fn a_durable_segment_that_cannot_be_removed_is_not_counted_again() {
     let mut recovery = journal.recovery();
     assert_eq!(recovery.next_datagram().unwrap().unwrap().payload, b"not yet");
     assert!(recovery.next_datagram().unwrap().is_none());
-    assert_eq!(recovery.recovered().segments, 1);
+    assert_eq!(recovery.counts().segments, 1);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_segment_that_cannot_be_read_stops_the_recovery_and_stays() {
         let mut recovery = found_later.recovery();
         assert_eq!(recovery.next_datagram().unwrap().unwrap().payload, b"1");
         let unreadable = recovery.next_datagram().unwrap_err();
-        assert_eq!((unreadable.segment.flush, unreadable.error.kind()), (flush(1, 2), expected));
+        assert_eq!((unreadable.segment.flush, unreadable.source.kind()), (flush(1, 2), expected));
         let told = unreadable.to_string();
         assert!(told.starts_with("cannot read journal/epoch-1-flush-2-shard-0-part-0.pcap in dataDir: "), "{told}");
         assert_eq!(found_later.segments(), 3);

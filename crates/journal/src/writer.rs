@@ -2,27 +2,19 @@
 //! read, into the segment of the flush that they are counted in.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use capture::{UdpDatagram, frame};
+use capture::frame;
 use flow::{Exporter, FlushNumber, Timestamp};
 
 use crate::disk::{File, uninterrupted};
-use crate::{Journal, Open, SegmentName};
+use crate::segment::{Entry, EntryKind, SegmentName, append};
+use crate::{Journal, Open};
 
 /// Octets of what is carried into a new segment that are written with one call.
 const WRITTEN_AT_ONCE: usize = 1 << 20;
-/// Where carried messages were sent to is not known any more; and port 0, at which nothing is received, tells them from
-/// what was received.
-const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-
-/// Whether this was carried into its segment.
-pub(crate) fn is_carried(datagram: &UdpDatagram<'_>) -> bool {
-    datagram.destination.port() == NOWHERE.port()
-}
-
 /// Writes the segments of one shard.
 #[derive(Debug)]
 pub struct Writer {
@@ -34,7 +26,7 @@ pub struct Writer {
     /// Records that are not written yet.
     octets: Vec<u8>,
     datagrams: u64,
-    /// Datagrams that will not be written, to be told.
+    /// Datagrams that will not be written and are not counted as missed yet.
     missed: u64,
 }
 
@@ -45,15 +37,19 @@ impl Writer {
     }
 
     /// Takes a datagram that is counted in the current flush. It is written by the next [`commit`](Self::commit).
-    pub fn take(&mut self, received: Timestamp, source: SocketAddr, destination: SocketAddr, payload: &[u8]) {
+    pub fn take(&mut self, received: Timestamp, source: SocketAddr, received_at: SocketAddr, payload: &[u8]) {
+        self.append(&Entry { received, source, kind: EntryKind::Received(received_at), payload });
+    }
+
+    fn append(&mut self, entry: &Entry<'_>) {
         // What will not be written need not be copied and summed.
         if self.journal.resting.load(Ordering::Relaxed) {
             self.missed += 1;
             return;
         }
-        match frame::append(&mut self.octets, received, source, destination, payload) {
-            Ok(_) => self.datagrams += 1,
-            // Received behind the year 2106, or longer than an IP packet may be.
+        match append(&mut self.octets, entry) {
+            Ok(()) => self.datagrams += 1,
+            // Received after the year 2106, or longer than an IP packet may be.
             Err(_) => self.missed += 1,
         }
     }
@@ -99,7 +95,7 @@ impl Writer {
         Ok(())
     }
 
-    /// What comes next goes into another part: behind something half written it would not be found.
+    /// What comes next goes into another part: after something half written it would not be found.
     fn give_up_on_segment(&mut self) {
         self.open = None;
         self.name.part += 1;
@@ -116,7 +112,8 @@ impl Writer {
     /// set, who sent it, when it was received, and a message that holds it alone.
     pub fn carry(&mut self, waiting: impl IntoIterator<Item = (Exporter, Timestamp, Vec<u8>)>) {
         for (Exporter { address, port }, received, message) in waiting {
-            self.take(received, SocketAddr::new(address, port), NOWHERE, &message);
+            let source = SocketAddr::new(address, port);
+            self.append(&Entry { received, source, kind: EntryKind::Carried, payload: &message });
             self.journal.carried();
             if self.octets.len() >= WRITTEN_AT_ONCE {
                 self.commit();

@@ -3,15 +3,25 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | [`captures`] | where the third-party captures are |
+//! | [`disk`] | a disk in memory for the journal, which fails and loses power as planned |
+//! | [`random`] | numbers drawn from a seed |
 //! | [`service`] | real Redis and Cassandra servers, started for one test |
 //! | [`wait`] | waiting for an event, with a generous deadline |
 
-#![expect(clippy::panic, clippy::expect_used, reason = "a test that cannot continue has failed")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot continue has failed"
+)]
 
 pub mod captures;
+pub mod disk;
+pub mod random;
 pub mod service;
 pub mod wait;
 
 pub use captures::captures;
+pub use random::Random;
 pub use service::Service;
 pub use wait::wait_for;

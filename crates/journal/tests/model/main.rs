@@ -1,0 +1,351 @@
+//! The journal against a model of it: random operations from a seed on a disk that fails, loses power and kills the
+//! process. What recovery and readers hand out is what the model says. `SEEDS=0..100000` tries more, `SEED=17` shows the
+//! operations of that one (`-- --nocapture`).
+#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod model;
+
+use std::env;
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use flow::{Exporter, FlushNumber, Timestamp};
+use journal::disk::Disk;
+use journal::{EntryKind, Journal, SegmentName, Settings, Sync, Unreadable, Writer};
+use testing::Random;
+use testing::disk::{Fault, Killed, SimulatedDisk};
+
+use crate::model::{Entry, Model};
+
+const SEEDS: Range<u64> = 0..400;
+const OPERATIONS: usize = 120;
+const SHARDS: u16 = 2;
+const SOURCE: &str = "192.0.2.1:4000";
+
+/// A process with its journal, and what the model has to know of it beside.
+struct Process {
+    journal: Arc<Journal>,
+    writers: Vec<Writer>,
+    /// Taken and not committed, by shard.
+    taken: Vec<Vec<Entry>>,
+    /// Taken while nothing is written, by shard.
+    refused: Vec<u64>,
+    /// Counted now.
+    flush: FlushNumber,
+    /// The disk refused; nothing is written until the next tick.
+    is_resting: bool,
+    written: u64,
+    missed: u64,
+}
+
+struct Run {
+    random: Random,
+    disk: SimulatedDisk,
+    settings: Settings,
+    model: Model,
+    process: Process,
+    next_id: u64,
+    is_shown: bool,
+}
+
+/// `false` when the disk killed the process meanwhile.
+fn survives(work: impl FnOnce()) -> bool {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(()) => true,
+        Err(cause) if cause.is::<Killed>() => false,
+        Err(cause) => resume_unwind(cause),
+    }
+}
+
+fn process(journal: Arc<Journal>, flush: FlushNumber) -> Process {
+    Process {
+        writers: (0..SHARDS).map(|shard| journal.writer(shard, flush)).collect(),
+        journal,
+        taken: vec![Vec::new(); SHARDS.into()],
+        refused: vec![0; SHARDS.into()],
+        flush,
+        is_resting: false,
+        written: 0,
+        missed: 0,
+    }
+}
+
+impl Run {
+    fn new(seed: u64, is_shown: bool) -> Self {
+        let mut random = Random::new(seed);
+        let settings = Settings {
+            sync: *random.pick(&[Sync::Interval, Sync::Interval, Sync::Batch]),
+            limit_bytes: *random.pick(&[1 << 30, 1500]),
+        };
+        let disk = SimulatedDisk::default();
+        let journal = Journal::open(Box::new(disk.clone()), settings).unwrap();
+        let process = process(journal, FlushNumber { epoch: 1, sequence: 1 });
+        Self { random, disk, settings, model: Model::default(), process, next_id: 0, is_shown }
+    }
+
+    fn show(&self, what: std::fmt::Arguments<'_>) {
+        if self.is_shown {
+            println!("{:?}: {what}", self.process.flush);
+        }
+    }
+
+    fn step(&mut self) {
+        let survived = match self.random.below(100) {
+            0..30 => self.take(),
+            30..50 => self.commit(),
+            50..62 => self.tick(),
+            62..74 => self.cut(),
+            74..80 => self.release(),
+            80..86 => self.read(),
+            86..94 => self.plan_faults(),
+            _ => false,
+        };
+        if !survived {
+            self.crash();
+        }
+    }
+
+    fn entry(&mut self, is_carried: bool) -> Entry {
+        self.next_id += 1;
+        // Mostly forward; the clock of a machine may step.
+        let received = self.next_id + self.random.below(4);
+        Entry { id: self.next_id, received, is_carried }
+    }
+
+    fn take(&mut self) -> bool {
+        let shard = self.random.below(SHARDS.into()) as usize;
+        for _ in 0..=self.random.below(4) {
+            let entry = self.entry(false);
+            let (received, payload) = (Timestamp::from_seconds(entry.received), entry.id.to_string());
+            let addresses = (SOURCE.parse().unwrap(), "0.0.0.0:2055".parse().unwrap());
+            self.process.writers[shard].take(received, addresses.0, addresses.1, payload.as_bytes());
+            self.took(shard, entry);
+        }
+        true
+    }
+
+    fn took(&mut self, shard: usize, entry: Entry) {
+        if self.process.is_resting {
+            self.process.refused[shard] += 1;
+        } else {
+            self.process.taken[shard].push(entry);
+        }
+    }
+
+    fn commit(&mut self) -> bool {
+        let shard = self.random.below(SHARDS.into()) as usize;
+        self.written_by(shard, Writer::commit)
+    }
+
+    /// Lets a writer write what was taken, and tells the model how that went.
+    fn written_by(&mut self, shard: usize, write: impl FnOnce(&mut Writer)) -> bool {
+        let before = self.process.journal.counts();
+        let writer = &mut self.process.writers[shard];
+        let survived = survives(|| write(writer));
+        let batch = std::mem::take(&mut self.process.taken[shard]);
+        let after = self.process.journal.counts();
+        let count = batch.len() as u64;
+        self.process.missed += std::mem::take(&mut self.process.refused[shard]);
+        if self.process.is_resting || batch.is_empty() {
+            self.process.missed += count;
+        } else {
+            let succeeded = survived && after.written - before.written == count;
+            self.model.wrote(self.process.flush, shard as u16, batch, succeeded);
+            if succeeded {
+                self.process.written += count;
+            } else {
+                self.process.missed += count;
+                self.process.is_resting = true;
+            }
+            if self.settings.sync == Sync::Batch && succeeded {
+                self.model.synced(Some(shard as u16), after.sync_errors == before.sync_errors);
+            }
+        }
+        self.show(format_args!("shard {shard} writes {count}, is well: {}", !self.process.is_resting));
+        if survived {
+            assert_eq!((after.written, after.missed), (self.process.written, self.process.missed));
+        }
+        survived
+    }
+
+    fn tick(&mut self) -> bool {
+        let before = self.process.journal.counts().sync_errors;
+        let journal = Arc::clone(&self.process.journal);
+        let survived = survives(|| journal.tick());
+        let succeeded = survived && journal.counts().sync_errors == before;
+        self.show(format_args!("synced: {succeeded}"));
+        self.model.synced(None, succeeded);
+        self.process.is_resting = false;
+        survived
+    }
+
+    /// All shards turn to the next flush, and some data sets are carried into it.
+    fn cut(&mut self) -> bool {
+        let next = self.process.flush.following();
+        for shard in 0..SHARDS.into() {
+            if !self.written_by(shard, |writer| writer.turn(next)) {
+                return false;
+            }
+        }
+        self.process.flush = next;
+        self.carry()
+    }
+
+    fn carry(&mut self) -> bool {
+        let entries: Vec<Entry> = (0..self.random.below(3)).map(|_| self.entry(true)).collect();
+        let exporter = Exporter::from(SOURCE.parse::<std::net::SocketAddr>().unwrap());
+        let waiting = |entry: &Entry| (exporter, Timestamp::from_seconds(entry.received), entry.id.to_string().into());
+        let waiting: Vec<_> = entries.iter().map(waiting).collect();
+        entries.into_iter().for_each(|entry| self.took(0, entry));
+        self.written_by(0, |writer| writer.carry(waiting))
+    }
+
+    /// A flush that was cut is durable, and so are those before.
+    fn release(&mut self) -> bool {
+        let FlushNumber { epoch, sequence } = self.process.flush;
+        let durable = FlushNumber { epoch, sequence: sequence - 1 - self.random.below(2).min(sequence - 1) };
+        let journal = Arc::clone(&self.process.journal);
+        self.show(format_args!("{durable:?} is durable"));
+        self.model.durable(durable);
+        survives(|| journal.release(durable))
+    }
+
+    /// A reader begins somewhere in what is there, also in the flush that is being written.
+    fn read(&mut self) -> bool {
+        self.disk.spare(true);
+        let cursor = self
+            .model
+            .durable
+            .map(|durable| FlushNumber { sequence: durable.sequence + self.random.below(3), ..durable });
+        let mut reader = self.process.journal.reader(cursor);
+        let (mut found, mut flushes) = (Vec::new(), Vec::new());
+        while let Some(flush) = reader.next_flush().unwrap() {
+            flushes.push(flush);
+            while reader.advance().unwrap() {
+                found.push(id(&reader.current().unwrap()));
+            }
+        }
+        assert!(
+            flushes.is_sorted() && flushes.iter().all(|flush| Some(*flush) > cursor),
+            "{flushes:?} after {cursor:?}"
+        );
+        self.model.check(&found, cursor, self.first_flush(cursor));
+        self.disk.spare(false);
+        true
+    }
+
+    fn plan_faults(&mut self) -> bool {
+        let kinds = [ErrorKind::StorageFull, ErrorKind::Other, ErrorKind::Interrupted];
+        let fault = match self.random.below(4) {
+            0 => Fault::Short,
+            1 => Fault::Kill,
+            _ => Fault::Error(*self.random.pick(&kinds)),
+        };
+        let nth = self.random.below(8) as usize;
+        self.show(format_args!("{fault:?} after {nth} calls"));
+        self.disk.plan(std::iter::repeat_n(Fault::None, nth).chain([fault, fault]));
+        true
+    }
+
+    /// The process is killed, or the power goes. Another one recovers; it may be killed while it does.
+    fn crash(&mut self) {
+        let power = self.random.once_in(2);
+        self.show(format_args!("{}", if power { "the power goes" } else { "killed" }));
+        self.model.crashed(power);
+        if power {
+            self.disk.lose_power(&mut self.random);
+        }
+        let mut faults = self.random.once_in(3);
+        while !self.start(faults) {
+            faults = false;
+        }
+    }
+
+    /// `false` when the disk did not let it.
+    fn start(&mut self, faults: bool) -> bool {
+        self.disk.plan([]);
+        if faults {
+            self.plan_faults();
+        }
+        let mut journal = None;
+        let (disk, settings, durable) = (self.disk.clone(), self.settings, self.model.durable);
+        if !survives(|| journal = Journal::open(Box::new(disk), settings).ok()) {
+            return false;
+        }
+        let Some(journal) = journal else { return false };
+        let mut found = None;
+        let is_alive = survives(|| {
+            durable.into_iter().for_each(|durable| journal.release(durable));
+            found = recovered(&journal).ok();
+        });
+        let Some(found) = found.filter(|_| is_alive) else {
+            self.model.synced(None, false);
+            return false;
+        };
+        let recovered = FlushNumber { epoch: self.process.flush.epoch + 1, sequence: 1 };
+        self.disk.plan([]);
+        self.show(format_args!("recovers {found:?}"));
+        self.model.check(&found, durable, self.first_flush(durable));
+        self.model.found(&found);
+        self.model.synced(None, journal.counts().sync_errors == 0);
+        self.process = process(journal, recovered.following());
+        self.process.is_resting = false;
+        if !self.carry() {
+            return false;
+        }
+        // Or it dies before what was recovered is durable.
+        if self.random.once_in(2) {
+            self.model.durable(recovered);
+            self.process.journal.release(recovered);
+        }
+        true
+    }
+
+    fn first_flush(&self, cursor: Option<FlushNumber>) -> Option<FlushNumber> {
+        let names = self.disk.list().unwrap();
+        let flushes = names.iter().filter_map(|(name, _)| Some(SegmentName::parse(name)?.flush));
+        flushes.filter(|flush| Some(*flush) > cursor.max(self.model.durable)).min()
+    }
+}
+
+fn id(entry: &journal::Entry<'_>) -> (u64, bool) {
+    let id = std::str::from_utf8(entry.payload).unwrap().parse().unwrap();
+    assert_eq!(entry.source, SOURCE.parse().unwrap());
+    (id, entry.kind == EntryKind::Carried)
+}
+
+fn recovered(journal: &Journal) -> Result<Vec<(u64, bool)>, Unreadable> {
+    let mut recovery = journal.recovery();
+    let mut found = Vec::new();
+    while let Some(entry) = recovery.next_datagram()? {
+        found.push(id(&entry));
+    }
+    Ok(found)
+}
+
+fn seeds() -> Range<u64> {
+    let number = |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("'{text}' is not a number"));
+    match (env::var("SEED"), env::var("SEEDS")) {
+        (Ok(seed), _) => number(&seed)..number(&seed) + 1,
+        (_, Ok(seeds)) => {
+            let (from, to) = seeds.split_once("..").unwrap_or_else(|| panic!("SEEDS={seeds} is not like 0..1000"));
+            number(from)..number(to)
+        }
+        _ => SEEDS,
+    }
+}
+
+#[test]
+fn readers_hand_out_what_the_model_says_whatever_the_disk_does() {
+    for seed in seeds() {
+        let run = || {
+            let mut run = Run::new(seed, env::var("SEED").is_ok());
+            (0..OPERATIONS).for_each(|_| run.step());
+            run.crash();
+        };
+        let outcome = catch_unwind(run);
+        assert!(outcome.is_ok(), "seed {seed} fails, see above; again: SEED={seed} cargo test -p journal --test model");
+    }
+}
