@@ -28,6 +28,12 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// Whether it is a version of sFlow.
+    #[must_use]
+    pub const fn is_sflow(self) -> bool {
+        matches!(self, Self::SflowV2 | Self::SflowV4 | Self::SflowV5)
+    }
+
     /// All protocols, in the order of their declaration; `protocol as usize` indexes it.
     pub const ALL: [Self; 10] = [
         Self::NetflowV1,

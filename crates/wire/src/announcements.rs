@@ -12,13 +12,15 @@ use flow::{Exporter, Protocol, Timestamp};
 
 use crate::cursor::Cursor;
 use crate::datagram::Datagram;
-use crate::encode::{Ipfix, NetflowV9, TemplateSpec};
+use crate::decoded::Decoded;
 use crate::error::ErrorKind;
+use crate::exporter_state::{ExporterState, SessionLimits};
+use crate::field_specifier::FieldSpecifier;
+use crate::message_writer::{Ipfix, NetflowV9, TemplateSpec};
+use crate::pending::PendingBudget;
 use crate::restart::Restarts;
-use crate::session::{Memory, Session};
-use crate::template::FieldSpecifier;
 use crate::template_store::KnownTemplate;
-use crate::{ipfix, netflow_v9};
+use crate::{ipfix, netflow_v9, version};
 
 /// Version of the layout; the first octet.
 const VERSION: u8 = 1;
@@ -49,11 +51,11 @@ pub enum AnnouncementsError {
     Damaged(usize),
 }
 
-/// Everything that a session has been told by its exporter.
-pub(crate) fn encode(memory: &Memory) -> Vec<u8> {
+/// The announcements that an exporter's state holds.
+pub(crate) fn encode(state: &ExporterState) -> Vec<u8> {
     let mut octets = vec![VERSION];
-    for known in memory.templates.oldest_first() {
-        let message = message(&known, &memory.restarts);
+    for known in state.templates.oldest_first() {
+        let message = message(&known, &state.restarts);
         // None that came in a UDP datagram is longer.
         let Ok(length) = u16::try_from(message.len()) else { continue };
         octets.push(TEMPLATE);
@@ -62,7 +64,7 @@ pub(crate) fn encode(memory: &Memory) -> Vec<u8> {
         octets.extend_from_slice(&length.to_be_bytes());
         octets.extend_from_slice(&message);
     }
-    for ((protocol, domain), sampler, rate) in memory.samplers.sorted() {
+    for ((protocol, domain), sampler, rate) in state.samplers.sorted() {
         octets.push(if sampler.is_some() { SAMPLER } else { DOMAIN });
         octets.push(if protocol == Protocol::NetflowV9 { 9 } else { 10 });
         octets.extend_from_slice(&domain.to_be_bytes());
@@ -99,11 +101,11 @@ fn message(known: &KnownTemplate<'_>, restarts: &Restarts) -> Vec<u8> {
     }
 }
 
-/// Tells a session that knows nothing yet what [`encode`] wrote.
+/// The state that [`encode`] wrote: templates, samplers and restarts.
 ///
 /// # Errors
-/// When the octets are not as they were written; what the session knows then is not to be used.
-pub(crate) fn decode(octets: &[u8], session: &mut Session) -> Result<(), AnnouncementsError> {
+/// When the octets are not as they were written.
+pub(crate) fn decode(octets: &[u8], limits: SessionLimits) -> Result<ExporterState, AnnouncementsError> {
     let (content, checksum) = octets.split_last_chunk::<CHECKSUM_LENGTH>().ok_or(AnnouncementsError::Checksum)?;
     if crc32fast::hash(content) != u32::from_be_bytes(*checksum) {
         return Err(AnnouncementsError::Checksum);
@@ -113,22 +115,28 @@ pub(crate) fn decode(octets: &[u8], session: &mut Session) -> Result<(), Announc
         Some(VERSION) => {}
         version => return Err(version.map_or(AnnouncementsError::Checksum, AnnouncementsError::UnknownVersion)),
     }
+    let mut state = ExporterState::new(limits, PendingBudget::new(limits.pending.octets));
     while !cursor.is_empty() {
         let offset = cursor.offset();
-        announcement(&mut cursor, session).ok_or(AnnouncementsError::Damaged(offset))?;
+        announcement(&mut cursor, &mut state).ok_or(AnnouncementsError::Damaged(offset))?;
     }
-    session.memory.restarts.remember();
-    Ok(())
+    state.restarts.remember();
+    Ok(state)
 }
 
-fn announcement(octets: &mut Cursor<'_>, session: &mut Session) -> Option<()> {
+fn announcement(octets: &mut Cursor<'_>, state: &mut ExporterState) -> Option<()> {
     match octets.u8()? {
         TEMPLATE => {
             let received = Timestamp::from_nanoseconds(octets.u64()?);
             let exporter = Exporter::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), octets.u16()?);
             let length = octets.u16()?;
             let payload = octets.take(usize::from(length))?;
-            let decoded = session.decode(&Datagram { exporter, received, payload }, &mut |_| {});
+            let (datagram, mut decoded) = (Datagram { exporter, received, payload }, Decoded::default());
+            match version::protocol_of(payload) {
+                Ok(Protocol::NetflowV9) => netflow_v9::decode(state, &datagram, &mut |_| {}, &mut decoded),
+                Ok(Protocol::Ipfix) => ipfix::decode(state, &datagram, &mut |_| {}, &mut decoded),
+                _ => return None,
+            }
             let learnt = decoded.templates + decoded.options_templates == 1;
             // No damage: what fits is learnt.
             let refused = decoded.first_error.is_some_and(|error| error.kind == ErrorKind::TooManyTemplates);
@@ -142,7 +150,7 @@ fn announcement(octets: &mut Cursor<'_>, session: &mut Session) -> Option<()> {
             };
             let domain = octets.u32()?;
             let sampler = if kind == SAMPLER { Some(octets.u64()?) } else { None };
-            session.memory.samplers.set((protocol, domain), sampler, octets.u32()?);
+            state.samplers.set((protocol, domain), sampler, octets.u32()?);
             Some(())
         }
         _ => None,

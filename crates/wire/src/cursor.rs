@@ -87,6 +87,11 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// An unsigned integer of up to eight octets (RFC 7011, section 6.2: any length up to that of the type).
+pub(crate) fn unsigned(octets: &[u8]) -> u64 {
+    octets.iter().fold(0, |number, &octet| number << 8 | u64::from(octet))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,13 +5,14 @@ use crate::cursor::Cursor;
 use crate::datagram::Message;
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
+use crate::exporter_state::ExporterState;
 use crate::options::Options;
 use crate::plan::Layout;
 use crate::record::{Record, RecordKind};
 use crate::sampling::Samplers;
-use crate::session::Memory;
-use crate::template::{Template, TemplatedRecord};
+use crate::template::Template;
 use crate::template_store::{Announcement, TemplateKey, TemplateStore};
+use crate::templated_record::TemplatedRecord;
 use crate::type_information::TypeInformation;
 
 /// How many data records a set held; `None` when its template is missing.
@@ -19,44 +20,44 @@ pub(crate) type Units = Option<u32>;
 
 /// Decodes the content of a data set, or lets it wait for its template.
 pub(crate) fn decode(
-    memory: &mut Memory,
+    state: &mut ExporterState,
     message: &Message,
     id: u16,
     content: Cursor<'_>,
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) -> Units {
-    let Some(template) = memory.templates.find(message, id) else {
+    let Some(template) = state.templates.find(message, id) else {
         report.missing_template_sets += 1;
         report.missing_template_bytes += content.remaining() as u32;
-        if memory.pending.hold(message, id, content.rest()) {
+        if state.pending.hold(message, id, content.rest()) {
             report.pending += 1;
         }
         return None;
     };
-    let mut told = Told { samplers: &mut memory.samplers, types: &mut memory.types, options: &mut memory.options };
-    Some(records(template, &memory.templates, &mut told, message, content, visit, report))
+    let mut told = Told { samplers: &mut state.samplers, types: &mut state.types, options: &mut state.options };
+    Some(records(template, &state.templates, &mut told, message, content, visit, report))
 }
 
 /// Learns a template and decodes the sets that have waited for it.
 pub(crate) fn learn(
-    memory: &mut Memory,
+    state: &mut ExporterState,
     message: &Message,
     announcement: Announcement<'_>,
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) -> Result<(), ErrorKind> {
-    let before = memory.templates.changes();
-    memory.templates.learn(message, announcement)?;
-    if memory.templates.changes() != before {
-        memory.options.forget(&TemplateKey::of(message, announcement.id));
+    let before = state.templates.changes();
+    state.templates.learn(message, announcement)?;
+    if state.templates.changes() != before {
+        state.options.forget(&TemplateKey::of(message, announcement.id));
     }
-    for held in memory.pending.take(&TemplateKey::of(message, announcement.id)) {
-        let Some(template) = memory.templates.find(&held.message, announcement.id) else { continue };
+    for held in state.pending.take(&TemplateKey::of(message, announcement.id)) {
+        let Some(template) = state.templates.find(&held.message, announcement.id) else { continue };
         let mut late = Decoded::default();
         let content = Cursor::new(&held.octets);
-        let mut told = Told { samplers: &mut memory.samplers, types: &mut memory.types, options: &mut memory.options };
-        records(template, &memory.templates, &mut told, &held.message, content, visit, &mut late);
+        let mut told = Told { samplers: &mut state.samplers, types: &mut state.types, options: &mut state.options };
+        records(template, &state.templates, &mut told, &held.message, content, visit, &mut late);
         report.add_pending(&late, announcement.offset);
     }
     Ok(())
@@ -96,7 +97,9 @@ fn records(
         let mut flow = match kind {
             RecordKind::Options => {
                 told.samplers.learn(message, plan, &reading);
-                told.types.learn(template, octets);
+                if template.describes_elements() {
+                    told.types.learn(template.fields_of(octets));
+                }
                 told.options.note(message, template, octets);
                 None
             }

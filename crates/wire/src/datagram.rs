@@ -2,7 +2,7 @@
 
 use flow::{Exporter, Protocol, Timestamp};
 
-use crate::sflow;
+use crate::version;
 
 /// One UDP payload as it was received.
 #[derive(Clone, Copy, Debug)]
@@ -16,26 +16,10 @@ pub struct Datagram<'a> {
 }
 
 impl Datagram<'_> {
-    /// The protocol that it looks like by its first octets; nothing is decoded.
+    /// The protocol, by the first octets; nothing is decoded.
     #[must_use]
     pub fn protocol(&self) -> Option<Protocol> {
-        if sflow::is_sflow(self.payload) {
-            return Some(match *self.payload {
-                [_, _, _, 2, ..] => Protocol::SflowV2,
-                [_, _, _, 4, ..] => Protocol::SflowV4,
-                [..] => Protocol::SflowV5,
-            });
-        }
-        match *self.payload {
-            [0, 1, ..] => Some(Protocol::NetflowV1),
-            [0, 5, ..] => Some(Protocol::NetflowV5),
-            [0, 6, ..] => Some(Protocol::NetflowV6),
-            [0, 7, ..] => Some(Protocol::NetflowV7),
-            [0, 8, ..] => Some(Protocol::NetflowV8),
-            [0, 9, ..] => Some(Protocol::NetflowV9),
-            [0, 10, ..] => Some(Protocol::Ipfix),
-            [..] => None,
-        }
+        version::protocol_of(self.payload).ok()
     }
 }
 

@@ -4,12 +4,11 @@
 use flow::FlowRecord;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, unsigned};
 use crate::datagram::Message;
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
 use crate::information_element::DataType;
-use crate::plan::unsigned;
 use crate::record::{ElementId, Field, FieldName, Fields, Record, RecordKind, Value};
 use crate::value;
 

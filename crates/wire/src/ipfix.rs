@@ -9,11 +9,11 @@ use crate::data_set;
 use crate::datagram::{Datagram, Message};
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
+use crate::exporter_state::ExporterState;
+use crate::field_specifier::{FIRST_TEMPLATE_ID, TemplateKind, ipfix_specifier};
 use crate::fixed_record::header;
-use crate::record::{ElementId, Record};
-use crate::session::Memory;
+use crate::record::Record;
 use crate::set;
-use crate::template::{FIRST_TEMPLATE_ID, FieldSpecifier, TemplateKind};
 use crate::template_store::Announcement;
 
 /// Id of a set of templates.
@@ -22,8 +22,6 @@ pub const TEMPLATE_SET: u16 = 2;
 pub const OPTIONS_TEMPLATE_SET: u16 = 3;
 /// Octets of a field specifier without an enterprise number.
 const SPECIFIER_LENGTH: usize = 4;
-/// Bit of an element identifier that says that an enterprise number follows.
-pub const ENTERPRISE_BIT: u16 = 0x8000;
 
 /// The message header (RFC 7011, section 3.1).
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -58,7 +56,7 @@ impl Header {
 
 /// Decodes the message of a datagram. A datagram carries one message; octets behind it are counted and not looked at.
 pub(crate) fn decode(
-    memory: &mut Memory,
+    state: &mut ExporterState,
     datagram: &Datagram<'_>,
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
@@ -72,19 +70,19 @@ pub(crate) fn decode(
     let message = header.message(datagram);
     let length = usize::from(header.length.get());
     let Some(sets) = length.checked_sub(size_of::<Header>()).and_then(|content| cursor.section(content)) else {
-        memory.note_arrival(&message, Some(0), report);
+        state.note_arrival(&message, Some(0), report);
         let short = length < size_of::<Header>();
         report.error(0, if short { ErrorKind::MessageTooShort } else { ErrorKind::MessageTooLong });
         return;
     };
     report.trailing_bytes = cursor.remaining() as u32;
-    let units = message_sets(memory, &message, sets, visit, report);
-    memory.note_arrival(&message, units, report);
+    let units = message_sets(state, &message, sets, visit, report);
+    state.note_arrival(&message, units, report);
 }
 
 /// Decodes the sets of a message; returns its data records, `None` when it holds sets without template.
 fn message_sets(
-    memory: &mut Memory,
+    state: &mut ExporterState,
     message: &Message,
     mut sets: Cursor<'_>,
     visit: &mut impl FnMut(&Record<'_>),
@@ -93,10 +91,10 @@ fn message_sets(
     let mut units = Some(0_u32);
     while let Some((id, content)) = set::next(&mut sets, report) {
         match id {
-            TEMPLATE_SET => templates(memory, message, content, false, visit, report),
-            OPTIONS_TEMPLATE_SET => templates(memory, message, content, true, visit, report),
+            TEMPLATE_SET => templates(state, message, content, false, visit, report),
+            OPTIONS_TEMPLATE_SET => templates(state, message, content, true, visit, report),
             FIRST_TEMPLATE_ID.. => {
-                let records = data_set::decode(memory, message, id, content, visit, report);
+                let records = data_set::decode(state, message, id, content, visit, report);
                 units = units.zip(records).map(|(units, records)| units.saturating_add(records));
             }
             // Reserved (RFC 7011, section 3.3.2).
@@ -107,7 +105,7 @@ fn message_sets(
 }
 
 fn templates(
-    memory: &mut Memory,
+    state: &mut ExporterState,
     message: &Message,
     mut set: Cursor<'_>,
     options: bool,
@@ -127,15 +125,16 @@ fn templates(
         } else {
             Some(TemplateKind::Data)
         };
-        let mut fields = memory.lend_fields(usize::from(count).min(set.remaining() / SPECIFIER_LENGTH));
-        let complete = kind.filter(|_| specifiers(&mut set, count, &mut fields).is_some());
+        let mut fields = state.lend_fields(usize::from(count).min(set.remaining() / SPECIFIER_LENGTH));
+        fields.extend((0..count).map_while(|_| ipfix_specifier(&mut set)));
+        let complete = kind.filter(|_| fields.len() == usize::from(count));
         let announced = match complete {
             Some(kind) => {
-                data_set::learn(memory, message, Announcement { id, kind, fields: &fields, offset }, visit, report)
+                data_set::learn(state, message, Announcement { id, kind, fields: &fields, offset }, visit, report)
             }
             None => Err(ErrorKind::TruncatedTemplate),
         };
-        memory.return_fields(fields);
+        state.return_fields(fields);
         match announced {
             Ok(()) if options => report.options_templates += 1,
             Ok(()) => report.templates += 1,
@@ -145,14 +144,4 @@ fn templates(
             return;
         }
     }
-}
-
-/// Reads field specifiers (RFC 7011, section 3.2); `None` when the set ends before they do.
-pub(crate) fn specifiers(octets: &mut Cursor<'_>, count: u16, fields: &mut Vec<FieldSpecifier>) -> Option<()> {
-    for _ in 0..count {
-        let (id, length) = (octets.u16()?, octets.u16()?);
-        let enterprise = if id & ENTERPRISE_BIT == 0 { 0 } else { octets.u32()? };
-        fields.push(FieldSpecifier { element: ElementId { enterprise, id: id & !ENTERPRISE_BIT }, length });
-    }
-    Some(())
 }

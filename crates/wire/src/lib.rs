@@ -1,32 +1,39 @@
 //! Bytes to flow records, and back. Every export protocol has its file; nothing here does I/O or reads a clock.
 //!
-//! A datagram goes in together with what its exporter has told before ([`Session`]: templates, samplers, sequence
-//! numbers); each record comes out through a closure, as it is met. Decoding never fails as a whole: it returns what
-//! it could not read beside the records that it could ([`Decoded`]).
+//! A [`Session`] decodes the datagrams of one exporter address. It keeps what the exporter announced before: templates,
+//! samplers, sequence numbers. Each record goes to a closure as soon as it is read. Decoding never fails as a whole:
+//! [`Decoded`] reports what could not be read, next to the records that could.
 //!
-//! | file | what is in it |
+//! Imports point one way: `session` → protocols → `exporter_state` → what it consists of → ground. No files import each
+//! other.
+//!
+//! | file | content |
 //! | --- | --- |
-//! | `session` | **the way of a datagram**: version by content, then the protocol's file; what is remembered of an exporter |
-//! | [`datagram`], [`record`], [`error`], `decoded` | what goes in and what comes out |
-//! | [`netflow_v1`], [`netflow_v5`], [`netflow_v6`], [`netflow_v7`] | fixed formats as structs; what they share is in `fixed_record` |
+//! | `session` | **the way of a datagram**: to the file of its protocol, with the state of its exporter |
+//! | [`netflow_v1`], [`netflow_v5`], [`netflow_v6`], [`netflow_v7`] | fixed formats as structs; `fixed_record` has what they share |
 //! | [`netflow_v8`] | the fourteen aggregation schemes as rows of one table |
-//! | [`netflow_v9`], [`ipfix`] | formats with templates; what they share: `set` (framing), `data_set` (records) |
-//! | [`sflow`], [`sampled_packet`] | samples of packets, and the heads of packets in them |
-//! | `template`, `template_store` | a template, and all templates of an exporter: scope, look-up, limits |
-//! | `booking` | **the rule table**: which element of a record is booked when several say nearly the same |
-//! | `plan` | a template compiled by that table; reading a record for accounting |
-//! | `sampling`, `sequence`, `restart` | sampling rates told by options, losses by sequence numbers, exporters that start again |
-//! | `type_information` | names and types of elements that exporters tell (RFC 5610) |
-//! | `options` | what an exporter tells about itself: the newest options record of each scope |
-//! | `pending` | data sets that wait for their template |
+//! | [`netflow_v9`], [`ipfix`] | formats with templates; they share `set` (framing) and `data_set` (records) |
+//! | [`sflow`], [`sampled_packet`] | samples of packets, and the headers of sampled packets |
 //! | `announcements` | what an exporter has announced, as octets that outlive the process |
+//! | `exporter_state` | everything that decoding remembers of an exporter; the next seven rows are its parts |
+//! | `template_store` | the templates of an exporter: scope, look-up, limits |
+//! | `sampling` | sampling rates from options data |
+//! | `type_information` | names and types of elements that exporters describe (RFC 5610) |
+//! | `options` | the newest options record of each scope |
+//! | `pending` | data sets whose template is missing |
+//! | `sequence` | losses by sequence numbers |
+//! | `restart` | whether an exporter has restarted |
+//! | `template`, `templated_record` | a template; the fields of a record that it describes |
+//! | `booking` | **the rule table**: which element of a record is counted when several mean nearly the same |
+//! | `plan` | a template compiled by that table; reading a record for accounting |
 //! | [`information_element`], [`value`], [`structured_data`] | the registry, from octets to values, lists inside fields |
+//! | `version`, [`datagram`], `field_specifier`, `sequence_number`, [`record`], [`error`], `decoded`, [`cursor`] | ground: what goes in, what comes out, and the reader that all decoders use |
 //! | [`json`] | a record as JSON |
+//! | `message_writer` | NetFlow v9 and IPFIX messages that the collector writes |
 //! | [`encode`] | flow records to datagrams, for tests and load |
-//! | [`cursor`] | the reader that all decoders use: it cannot panic |
 //!
-//! To add a protocol: its file, a line in `session`, a row in `sequence` if it numbers, captures in the corpus. To add
-//! an element that is booked: its row in `booking`.
+//! To add a protocol: its file, a line in `version` and `session`, a row in `sequence` if it numbers, captures in the
+//! corpus. To count another element: its row in `booking`.
 
 mod announcements;
 mod booking;
@@ -36,10 +43,13 @@ pub mod datagram;
 mod decoded;
 pub mod encode;
 pub mod error;
+mod exporter_state;
+mod field_specifier;
 mod fixed_record;
 pub mod information_element;
 pub mod ipfix;
 pub mod json;
+mod message_writer;
 pub mod netflow_v1;
 pub mod netflow_v5;
 pub mod netflow_v6;
@@ -54,23 +64,29 @@ mod restart;
 pub mod sampled_packet;
 mod sampling;
 mod sequence;
+mod sequence_number;
 mod session;
 mod set;
 pub mod sflow;
 pub mod structured_data;
 mod template;
 mod template_store;
+mod templated_record;
 mod type_information;
 pub mod value;
+mod version;
 
 pub use announcements::AnnouncementsError;
 pub use datagram::{Datagram, Message};
 pub use decoded::Decoded;
 pub use error::{DecodeError, ErrorKind};
+pub use exporter_state::SessionLimits;
+pub use field_specifier::{FIRST_TEMPLATE_ID, FieldSpecifier, Numbering, TemplateKind, VARIABLE_LENGTH};
 pub use pending::{PendingBudget, PendingLimits, Waiting};
 pub use record::{ElementId, Field, FieldName, Record, RecordKind, Value};
 pub use sampling::Sampler;
 pub use sequence::{Arrival, Arrivals, Stream, StreamKey, Unit};
-pub use session::{Session, SessionLimits};
-pub use template::{FIRST_TEMPLATE_ID, FieldSpecifier, Numbering, Template, TemplateKind, VARIABLE_LENGTH};
+pub use sequence_number::{DataSource, Numbered, SequenceNumber};
+pub use session::Session;
+pub use template::Template;
 pub use template_store::{KnownTemplate, TemplateLimits};

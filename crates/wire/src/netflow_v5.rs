@@ -10,9 +10,9 @@ use crate::cursor::Cursor;
 use crate::datagram::{Datagram, Message};
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
+use crate::exporter_state::ExporterState;
 use crate::fixed_record::{self, FixedField, FixedRecord, Meaning::Element, fields};
 use crate::record::Record as Visited;
-use crate::session::Memory;
 
 /// The header, which version 6 shares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -149,18 +149,18 @@ impl FixedRecord for Record {
 }
 
 pub(crate) fn decode(
-    memory: &mut Memory,
+    state: &mut ExporterState,
     datagram: &Datagram<'_>,
     visit: &mut impl FnMut(&Visited<'_>),
     report: &mut Decoded,
 ) {
-    decode_as::<Record>(Protocol::NetflowV5, memory, datagram, visit, report);
+    decode_as::<Record>(Protocol::NetflowV5, state, datagram, visit, report);
 }
 
 /// Decodes a datagram with this header and the records of version 5 or 6.
 pub(crate) fn decode_as<R: FixedRecord>(
     protocol: Protocol,
-    memory: &mut Memory,
+    state: &mut ExporterState,
     datagram: &Datagram<'_>,
     visit: &mut impl FnMut(&Visited<'_>),
     report: &mut Decoded,
@@ -173,5 +173,5 @@ pub(crate) fn decode_as<R: FixedRecord>(
     };
     let message = header.message(protocol, datagram);
     fixed_record::decode::<R>(&mut cursor, header.count.get(), &message, header.sampling(), visit, report);
-    memory.note_arrival(&message, Some(report.data), report);
+    state.note_arrival(&message, Some(report.data), report);
 }

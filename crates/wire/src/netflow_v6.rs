@@ -10,10 +10,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::datagram::{Datagram, Message};
 use crate::decoded::Decoded;
+use crate::exporter_state::ExporterState;
 use crate::fixed_record::{FixedField, FixedRecord, Meaning::Address, Meaning::Element, Meaning::Named, fields};
 use crate::netflow_v5;
 use crate::record::Record as Visited;
-use crate::session::Memory;
 
 pub use crate::netflow_v5::Header;
 
@@ -111,10 +111,10 @@ impl FixedRecord for Record {
 }
 
 pub(crate) fn decode(
-    memory: &mut Memory,
+    state: &mut ExporterState,
     datagram: &Datagram<'_>,
     visit: &mut impl FnMut(&Visited<'_>),
     report: &mut Decoded,
 ) {
-    netflow_v5::decode_as::<Record>(Protocol::NetflowV6, memory, datagram, visit, report);
+    netflow_v5::decode_as::<Record>(Protocol::NetflowV6, state, datagram, visit, report);
 }

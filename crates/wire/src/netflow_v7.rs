@@ -11,9 +11,9 @@ use crate::cursor::Cursor;
 use crate::datagram::{Datagram, Message};
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
+use crate::exporter_state::ExporterState;
 use crate::fixed_record::{self, FixedField, FixedRecord, Meaning::Address, Meaning::Element, Meaning::Named, fields};
 use crate::record::Record as Visited;
-use crate::session::Memory;
 
 /// The header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -128,7 +128,7 @@ impl FixedRecord for Record {
 }
 
 pub(crate) fn decode(
-    memory: &mut Memory,
+    state: &mut ExporterState,
     datagram: &Datagram<'_>,
     visit: &mut impl FnMut(&Visited<'_>),
     report: &mut Decoded,
@@ -149,5 +149,5 @@ pub(crate) fn decode(
         uptime: Some(header.uptime.get()),
     };
     fixed_record::decode::<Record>(&mut cursor, header.count.get(), &message, Sampling::NONE, visit, report);
-    memory.note_arrival(&message, Some(report.data), report);
+    state.note_arrival(&message, Some(report.data), report);
 }

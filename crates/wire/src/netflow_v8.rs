@@ -15,12 +15,12 @@ use crate::cursor::Cursor;
 use crate::datagram::{Datagram, Message};
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
+use crate::exporter_state::ExporterState;
+use crate::field_specifier::FieldSpecifier;
 use crate::fixed_record::Meaning::{self, Address, Element, Named, Unused};
 use crate::fixed_record::{self, FixedField, FixedFields};
 use crate::plan::{Layout, Plan};
 use crate::record::{ElementId, Record, RecordKind};
-use crate::session::Memory;
-use crate::template::FieldSpecifier;
 
 /// The header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -227,7 +227,7 @@ pub fn record(aggregation: u8, value: impl Fn(u16) -> u64) -> Vec<u8> {
 }
 
 pub(crate) fn decode(
-    memory: &mut Memory,
+    state: &mut ExporterState,
     datagram: &Datagram<'_>,
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
@@ -251,7 +251,7 @@ pub(crate) fn decode(
         Some(scheme) => records(scheme, header, &mut cursor, &message, visit, report),
         None => report.error(size_of::<Header>() - 6, ErrorKind::UnknownFormat),
     }
-    memory.note_arrival(&message, Some(u32::from(header.count.get())), report);
+    state.note_arrival(&message, Some(u32::from(header.count.get())), report);
 }
 
 fn records(

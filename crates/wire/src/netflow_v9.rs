@@ -13,11 +13,11 @@ use crate::data_set;
 use crate::datagram::{Datagram, Message};
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
+use crate::exporter_state::ExporterState;
+use crate::field_specifier::{FIRST_TEMPLATE_ID, FieldSpecifier, TemplateKind};
 use crate::fixed_record::header;
 use crate::record::{ElementId, Record};
-use crate::session::Memory;
 use crate::set;
-use crate::template::{FIRST_TEMPLATE_ID, FieldSpecifier, TemplateKind};
 use crate::template_store::Announcement;
 
 /// Id of a flow set of templates.
@@ -61,7 +61,7 @@ impl Header {
 }
 
 pub(crate) fn decode(
-    memory: &mut Memory,
+    state: &mut ExporterState,
     datagram: &Datagram<'_>,
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
@@ -73,14 +73,14 @@ pub(crate) fn decode(
         return;
     };
     let message = header.message(datagram);
-    memory.note_restart(&message);
-    memory.note_arrival(&message, Some(1), report);
+    state.note_restart(&message);
+    state.note_arrival(&message, Some(1), report);
     while let Some((id, content)) = set::next(&mut cursor, report) {
         match id {
-            TEMPLATE_SET => templates(memory, &message, content, visit, report),
-            OPTIONS_TEMPLATE_SET => options_templates(memory, &message, content, visit, report),
+            TEMPLATE_SET => templates(state, &message, content, visit, report),
+            OPTIONS_TEMPLATE_SET => options_templates(state, &message, content, visit, report),
             FIRST_TEMPLATE_ID.. => {
-                data_set::decode(memory, &message, id, content, visit, report);
+                data_set::decode(state, &message, id, content, visit, report);
             }
             // Reserved (RFC 3954, section 5.2).
             _ => {}
@@ -89,7 +89,7 @@ pub(crate) fn decode(
 }
 
 fn templates(
-    memory: &mut Memory,
+    state: &mut ExporterState,
     message: &Message,
     mut set: Cursor<'_>,
     visit: &mut impl FnMut(&Record<'_>),
@@ -103,7 +103,7 @@ fn templates(
             report.error(offset, ErrorKind::TruncatedTemplate);
             return;
         };
-        let announced = announce(memory, message, id, TemplateKind::Data, &mut fields, visit, report);
+        let announced = announce(state, message, id, TemplateKind::Data, &mut fields, visit, report);
         match announced {
             Ok(()) => report.templates += 1,
             Err(kind) => report.error(offset, kind),
@@ -113,7 +113,7 @@ fn templates(
 
 /// Options templates give the lengths of their field lists in octets, where templates give counts (section 6.1).
 fn options_templates(
-    memory: &mut Memory,
+    state: &mut ExporterState,
     message: &Message,
     mut set: Cursor<'_>,
     visit: &mut impl FnMut(&Record<'_>),
@@ -134,7 +134,7 @@ fn options_templates(
             return;
         };
         let kind = TemplateKind::Options { scope_fields: (scope / SPECIFIER_LENGTH) as u16 };
-        match announce(memory, message, id, kind, &mut fields, visit, report) {
+        match announce(state, message, id, kind, &mut fields, visit, report) {
             Ok(()) => report.options_templates += 1,
             Err(kind) => report.error(offset, kind),
         }
@@ -142,7 +142,7 @@ fn options_templates(
 }
 
 fn announce(
-    memory: &mut Memory,
+    state: &mut ExporterState,
     message: &Message,
     id: u16,
     kind: TemplateKind,
@@ -151,11 +151,11 @@ fn announce(
     report: &mut Decoded,
 ) -> Result<(), ErrorKind> {
     let offset = specifiers.offset();
-    let mut fields = memory.lend_fields(specifiers.remaining() / SPECIFIER_LENGTH);
+    let mut fields = state.lend_fields(specifiers.remaining() / SPECIFIER_LENGTH);
     while let (Some(id), Some(length)) = (specifiers.u16(), specifiers.u16()) {
         fields.push(FieldSpecifier { element: ElementId { enterprise: 0, id }, length });
     }
-    let announced = data_set::learn(memory, message, Announcement { id, kind, fields: &fields, offset }, visit, report);
-    memory.return_fields(fields);
+    let announced = data_set::learn(state, message, Announcement { id, kind, fields: &fields, offset }, visit, report);
+    state.return_fields(fields);
     announced
 }

@@ -86,7 +86,7 @@ mod tests {
     use flow::{Exporter, Protocol, Timestamp};
 
     use super::*;
-    use crate::template::{FieldSpecifier, Numbering, TemplateKind};
+    use crate::field_specifier::{FieldSpecifier, Numbering, TemplateKind};
 
     fn message() -> Message {
         let at = Timestamp::from_seconds(1);

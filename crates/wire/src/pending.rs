@@ -8,13 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use flow::{Exporter, Protocol, Timestamp};
+use flow::{Protocol, Timestamp};
 use hashbrown::HashMap;
 
 use crate::datagram::Message;
-use crate::encode::{Ipfix, NetflowV9};
 use crate::template_store::TemplateKey;
-use crate::{ipfix, netflow_v9};
 
 /// Octets that a waiting set is charged beyond its content: what it takes to keep it. Queues and tables double their
 /// room when it is used up, and are there twice while they do.
@@ -72,22 +70,6 @@ pub(crate) struct Held {
 impl Held {
     fn charge(&self) -> usize {
         self.octets.len() + OVERHEAD
-    }
-
-    /// The set in a message of its own, with the header of the one that it came in.
-    fn message(&self, id: u16) -> Vec<u8> {
-        let Message { protocol, exported, domain, sequence, uptime, .. } = self.message;
-        let seconds = u32::try_from(exported.seconds()).unwrap_or(u32::MAX).into();
-        let (domain, sequence) = (domain.into(), sequence.into());
-        if protocol == Protocol::NetflowV9 {
-            let uptime = uptime.unwrap_or_default().into();
-            let header =
-                netflow_v9::Header { uptime, unix_seconds: seconds, sequence, source_id: domain, ..Default::default() };
-            NetflowV9::new(header).set(id, &self.octets).finish()
-        } else {
-            let header = ipfix::Header { export_seconds: seconds, sequence, domain, ..Default::default() };
-            Ipfix::new(header).set(id, &self.octets).finish()
-        }
     }
 }
 
@@ -182,13 +164,9 @@ impl Pending {
         sets
     }
 
-    /// The sets that wait, each as a message of its own, in the order of their arrival.
-    pub(crate) fn messages(&self) -> Vec<(Exporter, Timestamp, Vec<u8>)> {
-        let sets = self.sets.iter().flat_map(|(key, waiting)| waiting.iter().map(|held| (key.id, held)));
-        let mut messages: Vec<_> =
-            sets.map(|(id, held)| (held.message.exporter, held.message.received, held.message(id))).collect();
-        messages.sort_unstable_by(|(a, at, one), (b, bt, other)| (at, a, one).cmp(&(bt, b, other)));
-        messages
+    /// The pending sets, each with the id of its template, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &Held)> {
+        self.sets.iter().flat_map(|(key, waiting)| waiting.iter().map(|held| (key.id, held)))
     }
 
     /// What waits, by template.

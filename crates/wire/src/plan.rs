@@ -11,9 +11,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use flow::{Counters, FlowRecord, Timestamp};
 
 use crate::booking::{self, Slot};
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, unsigned};
+use crate::field_specifier::{FieldSpecifier, VARIABLE_LENGTH, variable_length_content};
 use crate::sampled_packet::{Headers, LinkType};
-use crate::template::{FieldSpecifier, VARIABLE_LENGTH};
 
 /// A compiled template.
 #[derive(Clone, Debug)]
@@ -151,11 +151,6 @@ impl<'d> Reading<'_, 'd> {
             sections.into_iter().filter(|(place, _)| place.length > 0).max_by_key(|(place, _)| place.offset)?;
         Some((link, self.octets.get(offset.into()..)?.get(..length.into())?))
     }
-}
-
-/// An unsigned integer of up to eight octets (RFC 7011, section 6.2: any length up to that of the type).
-pub(crate) fn unsigned(octets: &[u8]) -> u64 {
-    octets.iter().fold(0, |number, &octet| number << 8 | u64::from(octet))
 }
 
 impl Plan {
@@ -332,7 +327,7 @@ fn walk(
             layout.set(slot, start, place);
         }
         if segment.tail != Tail::End {
-            let length = variable(cursor)?.len();
+            let length = variable_length_content(cursor)?.len();
             if let Tail::Booked(slot) = segment.tail {
                 let length = u16::try_from(length).unwrap_or(0);
                 layout.set(slot, cursor.offset() - record - usize::from(length), Place { offset: 0, length });
@@ -346,13 +341,4 @@ fn walk(
 /// 4 (alert) do not (IANA IPFIX registry, element 233).
 const fn is_counting_event(event: u64) -> bool {
     !matches!(event, 1 | 3 | 4)
-}
-
-/// The content of a variable-length field (RFC 7011, section 7: one octet of length, or 255 and two).
-pub(crate) fn variable<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
-    let length = match cursor.u8()? {
-        255 => usize::from(cursor.u16()?),
-        short => usize::from(short),
-    };
-    cursor.take(length)
 }

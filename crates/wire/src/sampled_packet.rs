@@ -11,6 +11,7 @@
 mod fields;
 mod link;
 mod network;
+mod protocol;
 mod tunnel;
 
 #[cfg(test)]

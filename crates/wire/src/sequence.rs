@@ -17,7 +17,7 @@ use flow::{Protocol, Timestamp};
 use hashbrown::HashMap;
 
 use crate::datagram::Message;
-use crate::sflow::{Counted, SequenceNumber};
+use crate::sequence_number::{Numbered, SequenceNumber};
 
 /// What counts on its own: one export stream of an exporter address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,7 +29,7 @@ pub struct StreamKey {
     /// The agent address of an sFlow stream.
     pub agent: Option<IpAddr>,
     /// For the samples of one sFlow source: which. `None` for everything that is numbered by the datagram.
-    pub samples: Option<Counted>,
+    pub samples: Option<Numbered>,
 }
 
 impl StreamKey {
@@ -40,7 +40,7 @@ impl StreamKey {
 
     /// The stream that a number in an sFlow datagram belongs to.
     pub(crate) fn of_sflow(protocol: Protocol, number: &SequenceNumber) -> Self {
-        let samples = Some(number.of).filter(|&of| of != Counted::Datagrams);
+        let samples = Some(number.of).filter(|&of| of != Numbered::Datagrams);
         Self { protocol, domain: number.sub_agent, agent: Some(number.agent), samples }
     }
 }

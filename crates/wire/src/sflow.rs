@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `v5` | version 5 (sflow.org, "sFlow Version 5", July 2004), whose samples and records say how long they are |
 //! | `v4` | versions 4 (RFC 3176) and 2, whose samples do not |
+//! | `header` | the header of a datagram |
 //! | `structure` | how a declared structure is read from XDR (RFC 4506) and shown as fields |
 //! | `flow_data`, `counter_data` | the declared structures: tables of names and types |
 //! | `interface` | input and output interface of a sample |
@@ -16,27 +17,22 @@
 mod counter_data;
 pub mod encode;
 mod flow_data;
+mod header;
 mod interface;
 mod packet;
 mod structure;
 mod v4;
 mod v5;
 
-use std::net::IpAddr;
-
-use flow::{Protocol, canonical};
+use flow::Protocol;
 
 use crate::cursor::Cursor;
-use crate::datagram::{Datagram, Message};
+use crate::datagram::Datagram;
 use crate::decoded::Decoded;
-use crate::error::ErrorKind;
-use crate::record::{Field, Record};
+use crate::record::Record;
+use crate::sequence_number::{Numbered, SequenceNumber};
 
-/// Whether a payload starts like an sFlow datagram: a version of 32 bits, where NetFlow has one of 16.
-#[must_use]
-pub fn is_sflow(payload: &[u8]) -> bool {
-    matches!(payload, [0, 0, 0, 2 | 4 | 5, ..])
-}
+use self::header::Header;
 
 /// Decodes a datagram of any version: calls `visit` with each sample and `count` with each sequence number, in the
 /// order of the wire. What could not be read is in the report.
@@ -50,109 +46,12 @@ pub fn decode(
     match Header::read(datagram, &mut octets) {
         Ok(header) => {
             report.protocol = Some(header.message.protocol);
-            count(&header.sequence_number(Counted::Datagrams, header.message.sequence));
+            count(&header.sequence_number(Numbered::Datagrams, header.message.sequence));
             match header.message.protocol {
                 Protocol::SflowV5 => v5::decode(&header, octets, visit, count, report),
                 _ => v4::decode(&header, octets, visit, count, report),
             }
         }
         Err(kind) => report.error(octets.offset(), kind),
-    }
-}
-
-/// A sequence number of an agent, by which losses between it and us are found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SequenceNumber {
-    /// The agent by its own account: several may send from one address, and one from several.
-    pub agent: IpAddr,
-    /// The part of the agent that numbers on its own; 0 before version 5.
-    pub sub_agent: u32,
-    /// What is numbered.
-    pub of: Counted,
-    /// The number: each is one more than the one before.
-    pub number: u32,
-}
-
-/// What a sequence number counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Counted {
-    /// The datagrams of a sub-agent.
-    Datagrams,
-    /// The flow samples of a source.
-    FlowSamples(DataSource),
-    /// The counter samples of a source.
-    CounterSamples(DataSource),
-    /// The notifications of dropped packets of a source.
-    Drops(DataSource),
-}
-
-/// What samples are taken of (SFLOW-MIB, `SFlowDataSource`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DataSource {
-    /// 0 interface, 1 VLAN, 2 physical entity, 3 logical entity.
-    pub kind: u32,
-    /// Index among those of its kind.
-    pub index: u32,
-}
-
-impl DataSource {
-    /// Eight bits of kind, 24 bits of index.
-    fn compact(octets: &mut Cursor<'_>) -> Option<Self> {
-        octets.u32().map(|word| Self { kind: word >> 24, index: word & 0x00ff_ffff })
-    }
-
-    /// A word of each.
-    fn expanded(octets: &mut Cursor<'_>) -> Option<Self> {
-        Some(Self { kind: octets.u32()?, index: octets.u32()? })
-    }
-}
-
-/// The header of a datagram.
-struct Header {
-    message: Message,
-    /// The agent by its own account; `None` when it says that it has no address.
-    agent: Option<IpAddr>,
-    /// How many samples follow, as it says.
-    samples: u32,
-}
-
-impl Header {
-    fn read(datagram: &Datagram<'_>, octets: &mut Cursor<'_>) -> Result<Self, ErrorKind> {
-        let protocol = match octets.u32() {
-            Some(2) => Protocol::SflowV2,
-            Some(4) => Protocol::SflowV4,
-            Some(5) => Protocol::SflowV5,
-            Some(_) => return Err(ErrorKind::UnknownVersion),
-            None => return Err(ErrorKind::TruncatedHeader),
-        };
-        let agent = match octets.rest() {
-            [0, 0, 0, 0..=2, ..] => structure::address(octets).ok_or(ErrorKind::TruncatedHeader)?,
-            [_, _, _, _, ..] => return Err(ErrorKind::UnknownFormat),
-            _ => return Err(ErrorKind::TruncatedHeader),
-        };
-        let mut word = || octets.u32().ok_or(ErrorKind::TruncatedHeader);
-        let domain = if protocol == Protocol::SflowV5 { word()? } else { 0 };
-        let sequence = word()?;
-        let uptime = Some(word()?);
-        let message = Message {
-            protocol,
-            exporter: datagram.exporter,
-            received: datagram.received,
-            exported: datagram.received,
-            domain,
-            sequence,
-            uptime,
-        };
-        Ok(Self { message, agent: agent.map(canonical), samples: word()? })
-    }
-
-    fn sequence_number(&self, of: Counted, number: u32) -> SequenceNumber {
-        let agent = self.agent.unwrap_or(self.message.exporter.address);
-        SequenceNumber { agent, sub_agent: self.message.domain, of, number }
-    }
-
-    /// The fields that each record starts with.
-    fn show(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
-        visitor(&structure::named("agent_address", structure::address_value(self.agent)));
     }
 }

@@ -5,6 +5,7 @@
 //! middle, or whose template is not known, shows as octets as a whole. Nothing is allocated.
 
 use crate::cursor::Cursor;
+use crate::field_specifier::{FieldSpecifier, VARIABLE_LENGTH, ipfix_specifier, variable_length_content};
 use crate::information_element::{DataType, lookup};
 use crate::record::{ElementId, Field, FieldName, Fields, List, Value};
 pub use crate::type_information::Description;
@@ -12,9 +13,6 @@ use crate::value;
 
 /// How deep lists are opened: a list in a record is at depth 1.
 pub const MAXIMUM_DEPTH: u8 = 4;
-
-/// The field length that stands for one of variable length (RFC 7011, section 7).
-const VARIABLE_LENGTH: u16 = 65535;
 
 /// What is known of the templates of one stream; lists name the template of their records by its id.
 pub trait Templates {
@@ -214,11 +212,8 @@ impl List for StructuredList<'_> {
 
 /// RFC 6313, section 4.5.1: the element of the values, with the enterprise bit as in a template.
 fn values<'r>(cursor: &mut Cursor<'r>) -> Option<Content<'r>> {
-    const ENTERPRISE_BIT: u16 = 0x8000;
-    let id = cursor.u16()?;
-    let length = cursor.u16()?;
-    let enterprise = if id & ENTERPRISE_BIT == 0 { 0 } else { cursor.u32()? };
-    Some(Content::Values { element: ElementId { enterprise, id: id & !ENTERPRISE_BIT }, length })
+    let FieldSpecifier { element, length } = ipfix_specifier(cursor)?;
+    Some(Content::Values { element, length })
 }
 
 /// RFC 6313, section 4.5.2.
@@ -228,15 +223,11 @@ fn records<'r>(cursor: &mut Cursor<'r>, templates: &'r dyn Templates) -> Option<
 
 /// The octets of one field; `None` when they are not all there, or when the field would take none at all.
 fn field<'r>(cursor: &mut Cursor<'r>, length: u16) -> Option<&'r [u8]> {
-    let length = match length {
-        0 => return None,
-        VARIABLE_LENGTH => match cursor.u8()? {
-            255 => usize::from(cursor.u16()?),
-            short => usize::from(short),
-        },
-        fixed => usize::from(fixed),
-    };
-    cursor.take(length)
+    match length {
+        0 => None,
+        VARIABLE_LENGTH => variable_length_content(cursor),
+        fixed => cursor.take(fixed.into()),
+    }
 }
 
 /// Calls the visitor with the fields of the next record; `None` when they are not all there.

@@ -21,7 +21,8 @@ use hashbrown::HashMap;
 
 use crate::datagram::Message;
 use crate::error::ErrorKind;
-use crate::template::{FieldSpecifier, Numbering, Template, TemplateKind, with_content};
+use crate::field_specifier::{FieldSpecifier, Numbering, TemplateKind, with_content};
+use crate::template::Template;
 
 /// How much of what strangers announce is kept for one exporter address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

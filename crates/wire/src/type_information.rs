@@ -6,10 +6,10 @@
 
 use hashbrown::HashMap;
 
+use crate::cursor::unsigned;
+use crate::field_specifier::{ENTERPRISE_BIT, FieldSpecifier, Numbering, TemplateKind};
 use crate::information_element::{DataType, lookup};
-use crate::plan::unsigned;
 use crate::record::ElementId;
-use crate::template::{FieldSpecifier, Numbering, Template, TemplateKind};
 
 /// How many elements of one exporter address are remembered.
 const ELEMENTS_KEPT: usize = 1024;
@@ -34,8 +34,8 @@ pub struct Description<'r> {
     pub data_type: DataType,
 }
 
-/// Whether the records of a template tell about elements.
-pub(crate) fn is_told_by(kind: TemplateKind, numbering: Numbering, fields: &[FieldSpecifier]) -> bool {
+/// Whether the records of a template describe elements.
+pub(crate) fn is_described_by(kind: TemplateKind, numbering: Numbering, fields: &[FieldSpecifier]) -> bool {
     let holds = |element| fields.iter().any(|field| field.element == element);
     kind != TemplateKind::Data
         && numbering == Numbering::Ipfix
@@ -49,23 +49,22 @@ pub(crate) struct TypeInformation {
 }
 
 impl TypeInformation {
-    /// Learns from an options data record, if its template is one that tells about elements.
-    pub(crate) fn learn(&mut self, template: &Template, record: &[u8]) {
-        if !template.tells_types() {
-            return;
-        }
+    /// Learns from the fields of an options data record whose template describes elements.
+    pub(crate) fn learn<'a>(&mut self, fields: impl Iterator<Item = (&'a FieldSpecifier, &'a [u8])>) {
         let (mut enterprise, mut id, mut data_type, mut name) = (0, 0, DataType::OctetArray, None);
-        template.each_field(record, &mut |_, specifier, octets| match specifier.element {
-            PRIVATE_ENTERPRISE_NUMBER => enterprise = u32::try_from(unsigned(octets)).unwrap_or_default(),
-            // Some send it with the enterprise bit that it has in a template.
-            INFORMATION_ELEMENT_ID => id = unsigned(octets) as u16 & !crate::ipfix::ENTERPRISE_BIT,
-            INFORMATION_ELEMENT_DATA_TYPE => {
-                let told = u8::try_from(unsigned(octets)).ok().and_then(DataType::from_number);
-                data_type = told.unwrap_or(DataType::OctetArray);
+        for (specifier, octets) in fields {
+            match specifier.element {
+                PRIVATE_ENTERPRISE_NUMBER => enterprise = u32::try_from(unsigned(octets)).unwrap_or_default(),
+                // Some send it with the enterprise bit that it has in a template.
+                INFORMATION_ELEMENT_ID => id = unsigned(octets) as u16 & !ENTERPRISE_BIT,
+                INFORMATION_ELEMENT_DATA_TYPE => {
+                    let known = u8::try_from(unsigned(octets)).ok().and_then(DataType::from_number);
+                    data_type = known.unwrap_or(DataType::OctetArray);
+                }
+                INFORMATION_ELEMENT_NAME => name = plain_name(octets),
+                _ => {}
             }
-            INFORMATION_ELEMENT_NAME => name = plain_name(octets),
-            _ => {}
-        });
+        }
         if let Some(name) = name {
             self.note(ElementId { enterprise, id }, name, data_type);
         }

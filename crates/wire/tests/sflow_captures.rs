@@ -9,10 +9,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use capture::Capture;
-use flow::{Exporter, FlowRecord, SamplingSource};
+use flow::{Exporter, FlowRecord, Protocol, SamplingSource};
 use serde_json::{Map, Value as Json, json};
-use wire::sflow::{self, Counted, SequenceNumber};
-use wire::{Datagram, Decoded, FieldName, Record, RecordKind, Value};
+use wire::sflow;
+use wire::{Datagram, Decoded, FieldName, Numbered, Record, RecordKind, SequenceNumber, Value};
 
 #[test]
 fn every_sflow_capture_gives_what_its_expectation_says() {
@@ -202,11 +202,11 @@ impl Summary {
         let mut summary = Self::default();
         let mut capture = Capture::open(capture).unwrap();
         while let Some(packet) = capture.next().unwrap() {
-            if !sflow::is_sflow(packet.payload) {
-                continue;
-            }
             let exporter = Exporter::from(packet.source);
             let datagram = Datagram { exporter, received: packet.received, payload: packet.payload };
+            if !datagram.protocol().is_some_and(Protocol::is_sflow) {
+                continue;
+            }
             let mut report = Decoded::default();
             let mut numbers = Vec::new();
             sflow::decode(
@@ -279,7 +279,7 @@ impl Summary {
     }
 
     fn number(&mut self, exporter: IpAddr, number: &SequenceNumber) {
-        if number.of != Counted::Datagrams {
+        if number.of != Numbered::Datagrams {
             return;
         }
         let stream = format!("{exporter} sflow agent {}/{}", number.agent, number.sub_agent);

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::decoded::Decoded;
+use crate::field_specifier::{FieldSpecifier, TemplateKind, VARIABLE_LENGTH};
 use crate::record::ElementId;
-use crate::template::{FieldSpecifier, TemplateKind, VARIABLE_LENGTH};
 use crate::template_store::TemplateLimits;
-use crate::{SessionLimits, netflow_v9};
+use crate::{Session, SessionLimits, netflow_v9};
 
 /// When everything is received, in seconds.
 const NOW: u64 = 1_700_000_000;
@@ -285,7 +285,7 @@ fn the_worked_example_of_the_documentation_is_what_is_written() {
     send(&mut session, 2055, &datagram);
     let mut told = new();
     send(&mut told, 2055, &v9(NOW, 9).template(&options).data(&options, &[vec![0, 0, 0, 0, 3, 3, 232]]).finish());
-    session.memory.samplers = told.memory.samplers;
+    session.state.samplers = told.state.samplers;
     let octets = session.announcements();
     assert_eq!(octets, documented_example(), "{octets:02x?}");
 }

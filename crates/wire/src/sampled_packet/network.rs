@@ -2,32 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Headers, IpHeader, MAXIMUM_HEADERS, Next, tunnel};
+use super::{Headers, IpHeader, MAXIMUM_HEADERS, Next, protocol, tunnel};
 use crate::cursor::Cursor;
-
-/// IANA protocol numbers that are looked into.
-pub(super) mod protocol {
-    pub(in super::super) const HOP_BY_HOP: u8 = 0;
-    pub(in super::super) const ICMP: u8 = 1;
-    pub(in super::super) const IPV4: u8 = 4;
-    pub(in super::super) const TCP: u8 = 6;
-    pub(in super::super) const UDP: u8 = 17;
-    pub(in super::super) const DCCP: u8 = 33;
-    pub(in super::super) const IPV6: u8 = 41;
-    pub(in super::super) const ROUTING: u8 = 43;
-    pub(in super::super) const FRAGMENT: u8 = 44;
-    pub(in super::super) const GRE: u8 = 47;
-    pub(in super::super) const AUTHENTICATION: u8 = 51;
-    pub(in super::super) const ICMPV6: u8 = 58;
-    pub(in super::super) const DESTINATION_OPTIONS: u8 = 60;
-    pub(in super::super) const ETHERNET_IN_IP: u8 = 97;
-    pub(in super::super) const SCTP: u8 = 132;
-    pub(in super::super) const MOBILITY: u8 = 135;
-    pub(in super::super) const UDP_LITE: u8 = 136;
-    pub(in super::super) const MPLS_IN_IP: u8 = 137;
-    pub(in super::super) const HOST_IDENTITY: u8 = 139;
-    pub(in super::super) const SHIM6: u8 = 140;
-}
 
 impl Headers {
     /// IPv4 or IPv6, by the version field.

@@ -1,8 +1,7 @@
 //! From a tunnel header to the packet inside.
 
 use super::link::ether_type;
-use super::network::protocol;
-use super::{Layer, LinkType, Next};
+use super::{Layer, LinkType, Next, protocol};
 use crate::cursor::Cursor;
 
 /// UDP destination ports of tunnels (IANA service names, and the port that Linux used for VXLAN before there was one).

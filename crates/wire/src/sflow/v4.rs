@@ -5,13 +5,15 @@
 
 use flow::Protocol;
 
+use super::header::Header;
 use super::packet::{Gateway, Packet, Stripped, show_header};
 use super::structure::{self, Kind, Row, Structure, rows};
-use super::{Counted, DataSource, Header, SequenceNumber, counter_data, flow_data, interface};
+use super::{counter_data, flow_data, interface};
 use crate::cursor::Cursor;
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
 use crate::record::{Field, Fields, Record, RecordKind};
+use crate::sequence_number::{DataSource, Numbered, SequenceNumber};
 
 const FLOW_SAMPLE: u32 = 1;
 const COUNTERS_SAMPLE: u32 = 2;
@@ -95,7 +97,7 @@ fn read_flow_sample(
         _ => return Err(ErrorKind::UnknownFormat),
     })?;
     let extended = read_extended_data(header.message.protocol, octets, &mut packet);
-    count(&header.sequence_number(Counted::FlowSamples(source), number));
+    count(&header.sequence_number(Numbered::FlowSamples(source), number));
     report.data += 1;
     visit(&Record {
         message: &header.message,
@@ -137,7 +139,7 @@ fn read_counters_sample(
     for structure in structures {
         whole(structure::read(structure.rows, octets, &mut |_| ()))?;
     }
-    count(&header.sequence_number(Counted::CounterSamples(source), number));
+    count(&header.sequence_number(Numbered::CounterSamples(source), number));
     report.options += 1;
     visit(&Record {
         message: &header.message,

@@ -1,12 +1,14 @@
 //! sFlow version 5: samples and records that say their format and length, so that what is not known is passed over.
 
+use super::header::Header;
 use super::packet::{Gateway, Packet, Stripped, show_header};
 use super::structure::{self, Kind, Row, Structure, rows};
-use super::{Counted, DataSource, Header, SequenceNumber, counter_data, flow_data, interface};
+use super::{counter_data, flow_data, interface};
 use crate::cursor::Cursor;
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
 use crate::record::{Field, Fields, Record, RecordKind};
+use crate::sequence_number::{DataSource, Numbered, SequenceNumber};
 
 /// Samples whose format is not known are shown as their octets; one that reaches beyond the datagram ends it.
 pub(super) fn decode(
@@ -47,7 +49,7 @@ struct Shape {
     format: u32,
     kind: RecordKind,
     form: Form,
-    counted: fn(DataSource) -> Counted,
+    numbered: fn(DataSource) -> Numbered,
     /// The head as it is shown.
     head: &'static [Row],
     /// Octets of the head after the data source; for flow samples between the rate and the interfaces.
@@ -87,7 +89,7 @@ const SHAPES: &[Shape] = &[
         format: 1,
         kind: RecordKind::Data,
         form: Form::Compact,
-        counted: Counted::FlowSamples,
+        numbered: Numbered::FlowSamples,
         head: rows! { flow_sample {
             sequence_number: Kind::Unsigned,
             source_id_type: Kind::Upper(8),
@@ -107,7 +109,7 @@ const SHAPES: &[Shape] = &[
         format: 3,
         kind: RecordKind::Data,
         form: Form::Expanded,
-        counted: Counted::FlowSamples,
+        numbered: Numbered::FlowSamples,
         head: rows! { flow_sample {
             sequence_number: Kind::Unsigned,
             source_id_type: Kind::Unsigned,
@@ -127,7 +129,7 @@ const SHAPES: &[Shape] = &[
         format: 2,
         kind: RecordKind::Counters,
         form: Form::Compact,
-        counted: Counted::CounterSamples,
+        numbered: Numbered::CounterSamples,
         head: rows! { counters_sample {
             sequence_number: Kind::Unsigned,
             source_id_type: Kind::Upper(8),
@@ -140,7 +142,7 @@ const SHAPES: &[Shape] = &[
         format: 4,
         kind: RecordKind::Counters,
         form: Form::Expanded,
-        counted: Counted::CounterSamples,
+        numbered: Numbered::CounterSamples,
         head: rows! { counters_sample {
             sequence_number: Kind::Unsigned,
             source_id_type: Kind::Unsigned,
@@ -153,7 +155,7 @@ const SHAPES: &[Shape] = &[
         format: 5,
         kind: RecordKind::Drop,
         form: Form::Expanded,
-        counted: Counted::Drops,
+        numbered: Numbered::Drops,
         head: rows! { discarded_packet {
             sequence_number: Kind::Unsigned,
             source_id_type: Kind::Unsigned,
@@ -206,7 +208,7 @@ fn read_sample(
         packet.interfaces(shape.form.interface(&mut octets)?, shape.form.interface(&mut octets)?);
     }
     let records = Records { count: octets.u32()?, octets };
-    count(&header.sequence_number((shape.counted)(source), number));
+    count(&header.sequence_number((shape.numbered)(source), number));
 
     let whole = records.each(|format, record| {
         if is_flow {

@@ -6,7 +6,7 @@ use flow::{Exporter, Timestamp};
 
 use super::*;
 use crate::encode::{Ipfix, NetflowV9, TemplateSpec};
-use crate::template::VARIABLE_LENGTH;
+use crate::field_specifier::VARIABLE_LENGTH;
 use crate::{Datagram, FieldName, Session, SessionLimits, Value, ipfix, netflow_v9};
 
 /// An enterprise that no registry knows.

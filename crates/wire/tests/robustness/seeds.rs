@@ -7,7 +7,6 @@ use capture::Capture;
 use flow::{Exporter, Timestamp};
 use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
 use wire::sflow::encode as sflow;
-use wire::sflow::is_sflow;
 use wire::{
     Datagram, ElementId, FieldName, FieldSpecifier, Session, SessionLimits, VARIABLE_LENGTH, Value, ipfix, netflow_v1,
     netflow_v5, netflow_v6, netflow_v7, netflow_v8, netflow_v9,
@@ -171,7 +170,7 @@ fn sflow() -> Conversation {
 /// Heads of packets, each with the octet before it that [`crate::bodies::sampled_packet`] takes for the link.
 pub fn sampled_packets(conversations: &[Conversation]) -> Vec<Vec<u8>> {
     let mut packets = vec![[&[0][..], &frame()].concat(), [&[9][..], &frame()[14..]].concat()];
-    for payload in conversations.iter().flatten().filter(|payload| is_sflow(payload)) {
+    for payload in conversations.iter().flatten() {
         let exporter = Exporter::new([127, 0, 0, 1].into(), 6343);
         let datagram = Datagram { exporter, received: Timestamp::EPOCH, payload };
         Session::new(SessionLimits::default()).decode(&datagram, &mut |record| {

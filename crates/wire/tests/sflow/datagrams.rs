@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use flow::{Exporter, FlowRecord, Timestamp};
 use wire::record::Fields;
-use wire::sflow::{self, SequenceNumber};
-use wire::{Datagram, Decoded, Field, FieldName, Message, RecordKind, Value};
+use wire::sflow;
+use wire::{Datagram, Decoded, Field, FieldName, Message, RecordKind, SequenceNumber, Value};
 
 /// Words in network byte order.
 #[derive(Clone, Debug, Default)]

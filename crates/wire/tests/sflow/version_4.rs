@@ -3,8 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use flow::{Counters, FlowRecord, Protocol, Sampling, SamplingSource, Timestamp};
-use wire::sflow::{Counted, DataSource};
-use wire::{DecodeError, ErrorKind, RecordKind};
+use wire::{DataSource, DecodeError, ErrorKind, Numbered, RecordKind};
 
 use crate::datagrams::{AGENT, DESTINATION, SOURCE, Xdr, decode, frame};
 
@@ -58,8 +57,8 @@ fn flow_samples_of_both_versions_become_flow_records() {
         let message = decoding.records[0].message;
         assert_eq!((message.domain, message.sequence, message.uptime), (0, 77, Some(60_000)));
         let numbers: Vec<_> = decoding.numbers.iter().map(|number| (number.of, number.number)).collect();
-        let source = Counted::FlowSamples(DataSource { kind: 0, index: 5 });
-        assert_eq!(numbers, [(Counted::Datagrams, 77), (source, 9), (source, 9)]);
+        let source = Numbered::FlowSamples(DataSource { kind: 0, index: 5 });
+        assert_eq!(numbers, [(Numbered::Datagrams, 77), (source, 9), (source, 9)]);
         assert!(decoding.numbers.iter().all(|number| (number.agent, number.sub_agent) == (AGENT, 0)));
     }
 }

@@ -4,8 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
 use flow::{Counters, Exporter, FlowRecord, Protocol, Sampling, SamplingSource, Timestamp};
 use proptest::prelude::*;
-use wire::sflow::{Counted, DataSource, SequenceNumber, encode};
-use wire::{Datagram, DecodeError, ErrorKind, RecordKind, Session, SessionLimits};
+use wire::sflow::encode;
+use wire::{
+    DataSource, Datagram, DecodeError, ErrorKind, Numbered, RecordKind, SequenceNumber, Session, SessionLimits,
+};
 
 use crate::datagrams::{AGENT, DESTINATION, SOURCE, Xdr, decode, flow_sample, frame, version_5};
 
@@ -60,9 +62,9 @@ fn header_and_sequence_numbers_come_out() {
     assert_eq!(
         decoding.numbers,
         [
-            number(Counted::Datagrams, 77),
-            number(Counted::FlowSamples(DataSource { kind: 2, index: 5 }), 9),
-            number(Counted::CounterSamples(DataSource { kind: 1, index: 6 }), 4),
+            number(Numbered::Datagrams, 77),
+            number(Numbered::FlowSamples(DataSource { kind: 2, index: 5 }), 9),
+            number(Numbered::CounterSamples(DataSource { kind: 1, index: 6 }), 4),
         ]
     );
     assert_eq!((decoding.report.data, decoding.report.options), (1, 1));
@@ -81,7 +83,7 @@ fn a_session_takes_sflow_on_any_port_and_notices_lost_samples() {
         let report = session.decode(&datagram, &mut |record| bytes += record.flow.unwrap().forward.bytes);
         assert_eq!((report.data, report.errors, bytes), (1, 0, 118));
     }
-    let of = Counted::FlowSamples(DataSource { kind: 0, index: 5 });
+    let of = Numbered::FlowSamples(DataSource { kind: 0, index: 5 });
     let (key, stream) = session.streams().find(|(key, _)| key.samples == Some(of)).unwrap();
     assert_eq!((key.protocol, key.agent, key.domain), (Protocol::SflowV5, Some(AGENT), 3));
     assert_eq!((stream.first, stream.last, stream.lost), (9, 13, 2));
@@ -261,7 +263,7 @@ fn a_dropped_packet_is_shown_and_not_accounted() {
     assert_eq!(record.field("discarded_packet.reason"), "256");
     assert_eq!(record.field("extended_function.symbol"), "\"nf_drop\"");
     assert_eq!(record.field("packet.source_address"), "10.1.2.3");
-    assert_eq!(decoding.numbers[1].of, Counted::Drops(DataSource { kind: 0, index: 1 }));
+    assert_eq!(decoding.numbers[1].of, Numbered::Drops(DataSource { kind: 0, index: 1 }));
 }
 
 #[test]

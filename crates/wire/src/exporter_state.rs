@@ -1,0 +1,91 @@
+//! What decoding remembers of one exporter address between its datagrams. The files of the protocols read and change
+//! it; [`crate::Session`] owns it.
+
+use flow::{Protocol, Timestamp};
+
+use crate::datagram::Message;
+use crate::decoded::Decoded;
+use crate::field_specifier::FieldSpecifier;
+use crate::options::Options;
+use crate::pending::{Pending, PendingBudget, PendingLimits};
+use crate::restart::Restarts;
+use crate::sampling::Samplers;
+use crate::sequence::{Arrival, Sequences, StreamKey};
+use crate::sequence_number::SequenceNumber;
+use crate::template_store::{TemplateLimits, TemplateStore};
+use crate::type_information::TypeInformation;
+
+/// How many export streams are followed for one exporter address: domains, or the sources of an sFlow agent, of which
+/// a large switch has two for each interface.
+const STREAMS_KEPT: usize = 4096;
+
+/// Bounds on the memory that one exporter address can use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// Templates.
+    pub templates: TemplateLimits,
+    /// Data sets whose template is missing.
+    pub pending: PendingLimits,
+}
+
+/// The state of one exporter address: all its ports, protocols and domains.
+#[derive(Debug)]
+pub(crate) struct ExporterState {
+    pub(crate) templates: TemplateStore,
+    pub(crate) samplers: Samplers,
+    pub(crate) types: TypeInformation,
+    pub(crate) options: Options,
+    pub(crate) pending: Pending,
+    pub(crate) sequences: Sequences,
+    pub(crate) restarts: Restarts,
+    /// Room for the fields of a template that is being read, so that repeated announcements allocate nothing.
+    fields: Vec<FieldSpecifier>,
+}
+
+impl ExporterState {
+    /// Nothing is known yet. The budget for pending sets may be shared with other exporters.
+    pub(crate) fn new(limits: SessionLimits, budget: PendingBudget) -> Self {
+        Self {
+            templates: TemplateStore::new(limits.templates),
+            samplers: Samplers::default(),
+            types: TypeInformation::default(),
+            options: Options::default(),
+            pending: Pending::new(limits.pending, budget),
+            sequences: Sequences::default(),
+            restarts: Restarts::default(),
+            fields: Vec::new(),
+        }
+    }
+
+    /// Notes the sequence number of a message and how many units of its protocol it holds; `None` when they could not
+    /// be counted.
+    pub(crate) fn note_arrival(&mut self, message: &Message, units: Option<u32>, report: &mut Decoded) {
+        let key = StreamKey::of(message);
+        report.arrival = Some(self.sequences.note(key, message.sequence, units, message.received, STREAMS_KEPT));
+    }
+
+    /// Notes a sequence number of an sFlow datagram, which numbers one unit.
+    pub(crate) fn note_number(&mut self, protocol: Protocol, number: &SequenceNumber, received: Timestamp) -> Arrival {
+        self.sequences.note(StreamKey::of_sflow(protocol, number), number.number, Some(1), received, STREAMS_KEPT)
+    }
+
+    /// Forgets the templates of an exporting process that has restarted.
+    pub(crate) fn note_restart(&mut self, message: &Message) {
+        if self.restarts.note(message) {
+            self.templates.forget_domain(message.protocol, message.domain, message.exporter.port);
+        }
+    }
+
+    /// An empty list with room for `count` fields of a template; to be given back with
+    /// [`return_fields`](Self::return_fields).
+    pub(crate) fn lend_fields(&mut self, count: usize) -> Vec<FieldSpecifier> {
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.clear();
+        fields.reserve_exact(count);
+        fields
+    }
+
+    pub(crate) fn return_fields(&mut self, fields: Vec<FieldSpecifier>) {
+        self.fields = fields;
+    }
+}

@@ -1,0 +1,76 @@
+//! The fields of a data record, shown with its template: names, values, lists, and the headers of sampled packets.
+//! Accounting does not come here: it reads records by [`crate::plan`].
+
+use crate::booking;
+use crate::cursor::unsigned;
+use crate::datagram::Message;
+use crate::field_specifier::{FieldSpecifier, Numbering};
+use crate::record::{ElementId, Field, FieldName, Fields, Value};
+use crate::sampled_packet::SampledPacket;
+use crate::structured_data::{self, RecordLayout};
+use crate::template::Template;
+use crate::template_store::TemplateStore;
+use crate::type_information::{Description, TypeInformation};
+use crate::value;
+
+/// The octets of one record with the template that describes them.
+pub(crate) struct TemplatedRecord<'r> {
+    pub(crate) template: &'r Template,
+    pub(crate) octets: &'r [u8],
+    /// Where lists in the record find the templates of their items.
+    pub(crate) templates: &'r TemplateStore,
+    /// What the exporter has told about elements that are in no registry.
+    pub(crate) types: &'r TypeInformation,
+    pub(crate) message: &'r Message,
+}
+
+impl structured_data::Templates for TemplatedRecord<'_> {
+    fn find(&self, template: u16) -> Option<&dyn RecordLayout> {
+        self.templates.find(self.message, template).map(|template| template as &dyn RecordLayout)
+    }
+
+    fn describe(&self, element: ElementId) -> Option<Description<'_>> {
+        self.types.find(element)
+    }
+}
+
+impl Fields for TemplatedRecord<'_> {
+    fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
+        let scope_fields = self.template.kind().scope_fields();
+        for (index, (&FieldSpecifier { element, .. }, octets)) in self.template.fields_of(self.octets).enumerate() {
+            let scope = index < scope_fields;
+            let show_v9 = |(name, value), visitor: &mut dyn FnMut(&Field<'_>)| visitor(&Field { name, scope, value });
+            match (self.template.numbering(), scope) {
+                (Numbering::Ipfix, _) => structured_data::visit_field(element, scope, octets, self, visitor),
+                (Numbering::NetflowV9, false) => show_v9(value::decode_v9(element.id, octets), visitor),
+                (Numbering::NetflowV9, true) => show_v9(scope_field(element, octets), visitor),
+            }
+            show_section(element, octets, visitor);
+        }
+    }
+}
+
+/// Shows what the head of a sampled packet says, behind its octets, as it is done for sFlow.
+fn show_section(element: ElementId, octets: &[u8], visitor: &mut dyn FnMut(&Field<'_>)) {
+    if let Some(link) = booking::section_link(element) {
+        SampledPacket::parse(link, octets).visit(visitor);
+    }
+}
+
+/// A scope field of NetFlow v9 (RFC 3954, section 6.1), whose types are no information elements. Its content is a
+/// number where it is short enough: an interface index, a template id, a line card.
+fn scope_field(element: ElementId, octets: &[u8]) -> (FieldName<'static>, Value<'_>) {
+    let name = match element.id {
+        1 => FieldName::Named("scopeSystem"),
+        2 => FieldName::Named("scopeInterface"),
+        3 => FieldName::Named("scopeLineCard"),
+        4 => FieldName::Named("scopeCache"),
+        5 => FieldName::Named("scopeTemplate"),
+        _ => FieldName::Unknown(element),
+    };
+    let value = match octets.len() {
+        1..=8 => Value::Unsigned(unsigned(octets)),
+        _ => Value::Octets(octets),
+    };
+    (name, value)
+}
