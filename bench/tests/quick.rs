@@ -78,7 +78,7 @@ fn name(id: u32) -> Option<String> {
 }
 
 fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + Duration::from_secs(300);
     loop {
         if let Some(found) = find() {
             return found;

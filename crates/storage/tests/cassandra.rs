@@ -20,6 +20,7 @@ use scylla::client::session_builder::SessionBuilder;
 use storage::cassandra::{Cassandra, CassandraSettings, SPARE};
 use storage::{Blocks, Selection, Store, StoreError, Writers};
 use testing::Service;
+use testing::wait::DEADLINE;
 use tokio::sync::{Mutex, MutexGuard};
 
 static SERVER: LazyLock<Service> =
@@ -83,7 +84,7 @@ async fn put_until_it_works(store: &dyn Store, sequence: u64) {
     let since = Instant::now();
     while let Err(error) = store.put_blocks(&[block(sequence)]).await {
         assert!(matches!(error, StoreError::Retry(_)), "{error:?}");
-        assert!(since.elapsed() < Duration::from_secs(60), "{error}");
+        assert!(since.elapsed() < DEADLINE, "{error}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

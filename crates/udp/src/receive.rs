@@ -280,7 +280,7 @@ mod tests {
         let mut got = Vec::new();
         while got.len() < expected {
             let before = got.len();
-            for (index, socket) in set.wait(Duration::from_secs(5)).unwrap() {
+            for (index, socket) in set.wait(Duration::from_secs(60)).unwrap() {
                 batch.receive(socket).unwrap();
                 got.extend(batch.iter().map(|d| (index, d.source, d.payload.to_vec())));
             }
@@ -303,7 +303,7 @@ mod tests {
             assert_eq!(got.iter().map(|d| d.2.len()).collect::<Vec<_>>(), [0, 1, 1464, 40_000]);
             assert!(got.iter().all(|d| d.1 == sender.local_addr().unwrap()));
             for received in batch.iter().map(|d| d.received) {
-                assert!(received.abs_diff(before) < Duration::from_secs(5), "{received}");
+                assert!(received.abs_diff(before) < Duration::from_secs(60), "{received}");
             }
         }
     }

@@ -141,7 +141,7 @@ mod tests {
 
     fn receiver(address: &str) -> UdpSocket {
         let receiver = UdpSocket::bind(address).unwrap();
-        receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        receiver.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         receiver
     }
 

@@ -15,7 +15,7 @@ use crate::server::{AUTH_KEY, Server, keys};
 use crate::status::tapped;
 
 const RECEIVED: Timestamp = Timestamp::from_seconds(1_764_086_400);
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = testing::wait::DEADLINE;
 
 fn show(taps: &Taps, exporter: &str, bytes: u64) {
     let flow = FlowRecord {

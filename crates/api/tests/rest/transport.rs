@@ -15,6 +15,7 @@ use hyper::body::Frame;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use storage::{Memory, StoreError};
+use testing::wait::DEADLINE;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -86,19 +87,18 @@ fn a_connection_carries_many_requests() {
 #[test]
 fn a_head_that_does_not_come_is_cut_off() {
     let server = Server::start();
-    let started = Instant::now();
     let mut silent = TcpStream::connect(server.address).unwrap();
     let mut dripping = TcpStream::connect(server.address).unwrap();
     dripping.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX-Drip: ").unwrap();
     let mut idle = TcpStream::connect(server.address).unwrap();
     idle.write_all(format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", signed()).as_bytes()).unwrap();
-    while dripping.write_all(b"a").is_ok() && started.elapsed() < HEADER_TIMEOUT * 2 {
+    let end = Instant::now() + DEADLINE;
+    while dripping.write_all(b"a").is_ok() {
+        assert!(Instant::now() < end, "a head may take any time");
         std::thread::sleep(Duration::from_millis(200));
     }
-    let elapsed = started.elapsed();
-    assert!(elapsed < HEADER_TIMEOUT + Duration::from_secs(3), "{elapsed:?}");
     for stream in [&mut silent, &mut idle] {
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).unwrap();
     }
@@ -213,10 +213,10 @@ fn the_stop_lets_a_running_request_end_and_closes_idle_connections() {
     let head =
         format!("PUT /senders/10.0.0.1 HTTP/1.1\r\nHost: a\r\n{}Content-Length: {}\r\n\r\n", signed(), body.len());
     running.write_all(head.as_bytes()).unwrap();
-    let _idle = TcpStream::connect(address).unwrap();
+    let (_idle, idle_since) = (TcpStream::connect(address).unwrap(), Instant::now());
     assert_eq!(send(address, "GET", "/", &signed(), b"").status, 200);
     stop.send(()).unwrap();
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + DEADLINE;
     while TcpStream::connect(address).is_ok() {
         assert!(Instant::now() < end, "new connections are taken");
     }
@@ -224,7 +224,7 @@ fn the_stop_lets_a_running_request_end_and_closes_idle_connections() {
     let mut answer = String::new();
     running.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let started = Instant::now();
     runtime.block_on(serving).unwrap();
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    // Without the stop, the idle connection would last as long as a head may take.
+    assert!(idle_since.elapsed() < HEADER_TIMEOUT, "{:?}", idle_since.elapsed());
 }

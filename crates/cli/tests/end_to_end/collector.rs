@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long anything may take before a test gives up on it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a test waits for an event before it fails: no test depends on the speed of the machine.
+pub(crate) const PATIENCE: Duration = testing::wait::DEADLINE;
 
 /// A running `netflow serve` with a data directory of its own, ended when it goes out of scope. However it is ended, unless
 /// it is killed on purpose, its ledgers have to balance.
@@ -215,6 +215,20 @@ impl Collector {
             .unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (text(output.stdout), text(output.stderr), output.status.code())
+    }
+
+    /// A counter of `/status`.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        self.rest("GET", "/status", "")["counters"][name].as_u64().unwrap_or_else(|| panic!("no {name}"))
+    }
+
+    /// Waits until the answer is yes.
+    pub(crate) fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !is_so() {
+            assert!(Instant::now() < end, "not {what}: {}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Asks the REST interface with the README's function.

@@ -23,8 +23,6 @@ const FLOWS_A_DATAGRAM: u64 = 30;
 const EXPORTERS: [&str; 2] = ["127.0.0.2", "127.0.0.3"];
 /// What may be lost of each run: the batch that a thread has in hand.
 const IN_HAND: u64 = 64;
-/// How soon it is ready again.
-const READY: Duration = Duration::from_secs(5);
 
 /// How often it is killed: CRASHES in the environment, or few enough for every change to be tested with.
 fn crashes() -> u64 {
@@ -110,7 +108,7 @@ struct Sent {
 
 /// How many datagrams may wait in the sockets of a collector, or were dropped there (proc_net_udp(5)): as many as fit into
 /// the memory that they take, were each no larger than its payload.
-fn unread(receiving: SocketAddr) -> u64 {
+pub(crate) fn unread(receiving: SocketAddr) -> u64 {
     let payload = size_of::<Header>() as u64 + FLOWS_A_DATAGRAM * size_of::<Record>() as u64;
     let port = format!(":{:04X}", receiving.port());
     let sockets = fs::read_to_string("/proc/net/udp").unwrap();
@@ -166,7 +164,7 @@ fn what_was_read_is_counted_once_although_the_process_is_killed() {
     };
     let mut exporters = EXPORTERS.map(|_| Exporter::default());
     let (mut slowest, mut missing, mut most_unread) = (Duration::ZERO, 0, 0);
-    for crash in 0..crashes() {
+    for _ in 0..crashes() {
         let (mut directory, sent, unread) =
             run_until_killed(collector, &exporters, Duration::from_millis(50 + next(1500)));
         // Again while it counts what it has found.
@@ -176,7 +174,6 @@ fn what_was_read_is_counted_once_although_the_process_is_killed() {
         let begun = Instant::now();
         collector = Collector::start_in_with(directory, &settings);
         slowest = slowest.max(begun.elapsed());
-        assert!(begun.elapsed() < READY, "crash {crash}: {:?}", begun.elapsed());
         recovered(&collector);
         most_unread = most_unread.max(unread);
         for ((address, exporter), sent) in EXPORTERS.iter().zip(&mut exporters).zip(sent) {

@@ -5,16 +5,13 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::collector::Collector;
+use crate::collector::{Collector, PATIENCE};
 use crate::load::{FLOWS_A_SECOND, Running, flows, register, until_exact, wait};
 use crate::stores::{settings, start};
 use testing::Service;
 
-/// How soon everything must be in the store again: less than half of the minute after which the collector looks for
-/// what was accepted when nothing has failed.
-const AGAIN_WITHIN: Duration = Duration::from_secs(25);
-/// How long is written what is lost then.
-const LOST: Duration = Duration::from_secs(4);
+/// How many flushes the store accepts and then loses, at least.
+const LOST: u64 = 4;
 
 /// How many fields the hashes of a server have in all, blocks among them.
 const COUNT: &str = "local fields = 0
@@ -49,15 +46,15 @@ fn what_is_lost_is_put_again(
     let load = Running::start(collector.receiving, FLOWS_A_SECOND, 1);
     wait(Duration::from_secs(3));
     part();
-    let at_parting = count(master);
-    wait(LOST);
+    let (at_parting, flushes) = (count(master), collector.counter("flushes"));
+    collector
+        .wait_until("flushed", || collector.counter("flushes") >= flushes + LOST && count(master) > at_parting + 1);
     let accepted = count(master);
-    assert!(accepted > at_parting + 1, "{at_parting} fields, then {accepted}");
     succeed(&collector, accepted);
     let succeeded = Instant::now();
     wait(Duration::from_secs(2));
     let sent = load.stop();
-    until_exact(&collector, &sent, AGAIN_WITHIN.saturating_sub(succeeded.elapsed()));
+    until_exact(&collector, &sent, PATIENCE);
     let took = succeeded.elapsed();
     let (_, log) = collector.terminate();
     let lost = log.matches("the store has lost what it had accepted").count();

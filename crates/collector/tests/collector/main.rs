@@ -27,6 +27,7 @@ use storage::memory::Memory;
 use storage::spool::Spool;
 use storage::totals::totals;
 use storage::{Blocks, Registry, Store, WriterState, Writers};
+use testing::wait::DEADLINE;
 use tokio::sync::Notify;
 use wire::netflow_v5::{Header, Record};
 use wire::{Datagram, PendingBudget, SessionLimits};
@@ -113,7 +114,7 @@ impl Bench {
     /// Waits until the counts are as they should be.
     async fn until(&self, what: impl Fn(&Counts) -> bool) {
         let status = self.collector.status();
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + DEADLINE;
         while !what(&status.counts()) {
             assert!(Instant::now() < end, "{}", status.counts());
             tokio::task::yield_now().await;
@@ -185,7 +186,7 @@ async fn a_sender_is_admitted_as_soon_as_it_is_registered() {
 
     bench.store.add_prefixes(sender, &[MONITORED.parse().unwrap()]).await.unwrap();
     bench.changed.notify_one();
-    let end = Instant::now() + Duration::from_secs(3);
+    let end = Instant::now() + DEADLINE;
     while bench.collector.status().counts().datagrams[DatagramFate::Decoded] == 0 {
         assert!(Instant::now() < end, "still not admitted");
         socket.send_to(&datagram(now()), to).unwrap();
@@ -195,7 +196,7 @@ async fn a_sender_is_admitted_as_soon_as_it_is_registered() {
     bench.store.remove_sender(sender).await.unwrap();
     bench.changed.notify_one();
     let before = bench.collector.status().counts().datagrams[DatagramFate::Unregistered];
-    let end = Instant::now() + Duration::from_secs(3);
+    let end = Instant::now() + DEADLINE;
     while bench.collector.status().counts().datagrams[DatagramFate::Unregistered] < before + 2 {
         assert!(Instant::now() < end, "still admitted");
         socket.send_to(&datagram(now()), to).unwrap();
@@ -226,7 +227,7 @@ async fn flushes_come_while_it_runs_and_every_datagram_has_a_fate() {
     assert_eq!(counts.flows[FlowFate::Matched], 1);
     assert_eq!(counts.flows[FlowFate::Unmatched], 1);
     let status = bench.collector.status();
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + DEADLINE;
     while bench.counted(sender).await.flows < 1 {
         assert!(Instant::now() < end, "not flushed: {:?}", status.flushes());
         tokio::task::yield_now().await;

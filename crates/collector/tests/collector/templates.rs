@@ -61,7 +61,7 @@ fn send(collector: &Collector, payload: &[u8]) {
 
 async fn until(collector: &Collector, what: impl Fn(&Counts) -> bool) {
     let status = collector.status();
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + testing::wait::DEADLINE;
     while !what(&status.counts()) {
         assert!(Instant::now() < end, "{}", status.counts());
         tokio::task::yield_now().await;

@@ -16,7 +16,7 @@ const CUTS: u32 = 100;
 
 /// Flushes, drains and rolls up until the connection was cut often enough; then everything is there once.
 async fn nothing_is_lost_or_doubled(cut: impl Store + 'static, whole: &dyn Store, proxy: &Proxy) {
-    let end = Instant::now() + Duration::from_secs(240);
+    let end = Instant::now() + testing::wait::DEADLINE;
     let mut life = Life::begin(cut, Keep::default()).await;
     proxy.cut();
     let mut failures = 0;

@@ -393,8 +393,8 @@ fn the_largest_datagram_costs_little_whatever_its_counts_say() {
         assert!(datagram.len() <= 65_507);
         let start = std::time::Instant::now();
         decode(&datagram);
-        // Unoptimised and on a busy machine; a cost that is not proportional to the octets would be minutes.
-        assert!(start.elapsed().as_millis() < 1000, "{:?}", start.elapsed());
+        // Milliseconds; a cost that is proportional to the counts would be hours.
+        assert!(start.elapsed() < testing::wait::DEADLINE, "{:?}", start.elapsed());
     }
 }
 
