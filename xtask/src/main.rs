@@ -1,9 +1,15 @@
-//! Chores of this repository. `cargo run -p xtask -- elements` writes the tables of information elements that are
-//! checked in under `crates/wire`; with `--check` it only says whether they are what it would write. `copyright FILE` writes
-//! the licences of everything that is built into the program, for packages.
+//! Tasks of this repository, run as `cargo run -p xtask -- TASK`:
+//!
+//! | task | what it does |
+//! | --- | --- |
+//! | `elements` | writes the tables of information elements that are checked in under `crates/wire` |
+//! | `elements --check` | fails if these tables are out of date |
+//! | `copyright FILE` | writes the licences of all libraries in the program, for packages |
+//! | `style [DIRECTORY]` | counts the phrases that the style sheet bans, in this or another checkout |
 
 mod copyright;
 mod elements;
+mod style;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,6 +32,8 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["elements"] => elements::write(),
         ["elements", "--check"] => elements::check(),
         ["copyright", file] => copyright::write(Path::new(file)),
-        _ => bail!("usage: cargo run -p xtask -- elements [--check] | copyright FILE"),
+        ["style"] => style::check(Path::new(".")),
+        ["style", directory] => style::check(Path::new(directory)),
+        _ => bail!("usage: cargo run -p xtask -- elements [--check] | copyright FILE | style [DIRECTORY]"),
     }
 }
