@@ -10,14 +10,10 @@ use crate::options::Options;
 use crate::pending::{Pending, PendingBudget, PendingLimits};
 use crate::restart::Restarts;
 use crate::sampling::Samplers;
-use crate::sequence::{Arrival, Sequences, StreamKey};
+use crate::sequence::{Arrival, Clocks, Sequences, StreamKey};
 use crate::sequence_number::SequenceNumber;
 use crate::template_store::{TemplateLimits, TemplateStore};
 use crate::type_information::TypeInformation;
-
-/// How many export streams are followed for one exporter address: domains, or the sources of an sFlow agent, of which
-/// a large switch has two for each interface.
-const STREAMS_KEPT: usize = 4096;
 
 /// Bounds on the memory that one exporter address can use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,12 +57,17 @@ impl ExporterState {
     /// be counted.
     pub(crate) fn note_arrival(&mut self, message: &Message, units: Option<u32>, report: &mut Decoded) {
         let key = StreamKey::of(message);
-        report.arrival = Some(self.sequences.note(key, message.sequence, units, message.received, STREAMS_KEPT));
+        report.arrival = Some(self.sequences.note(key, message.sequence, units, Clocks::of(message)));
     }
 
     /// Notes a sequence number of an sFlow datagram, which numbers one unit.
     pub(crate) fn note_number(&mut self, protocol: Protocol, number: &SequenceNumber, received: Timestamp) -> Arrival {
-        self.sequences.note(StreamKey::of_sflow(protocol, number), number.number, Some(1), received, STREAMS_KEPT)
+        self.sequences.note(
+            StreamKey::of_sflow(protocol, number),
+            number.number,
+            Some(1),
+            Clocks::of_sflow(number, received),
+        )
     }
 
     /// Forgets the templates of an exporting process that has restarted.

@@ -68,8 +68,38 @@ pub struct Stream {
     next: Option<u32>,
     /// The furthest number that was promised: what comes before it is late, not lost.
     front: u32,
-    /// When the datagram was received that promised it.
-    front_received: Timestamp,
+    /// The clocks of the datagram that promised it.
+    front_clocks: Clocks,
+}
+
+/// When a datagram was sent and received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Clocks {
+    received: Timestamp,
+    /// As the header says; `None` in sFlow, whose header does not.
+    exported: Option<Timestamp>,
+    /// Milliseconds since the exporter started; `None` in IPFIX.
+    uptime: Option<u32>,
+}
+
+impl Clocks {
+    pub(crate) fn of(message: &Message) -> Self {
+        let exported = (!message.protocol.is_sflow()).then_some(message.exported);
+        Self { received: message.received, exported, uptime: message.uptime }
+    }
+
+    pub(crate) const fn of_sflow(number: &SequenceNumber, received: Timestamp) -> Self {
+        Self { received, exported: None, uptime: Some(number.uptime) }
+    }
+
+    /// Whether the exporter has restarted since it sent another datagram of a higher number. If it has not, this one was
+    /// sent before that one.
+    fn is_of_successor(&self, other: &Self) -> bool {
+        let sent_after = |(this, other): (Timestamp, Timestamp)| this > other.saturating_add(EXPORT_TOLERANCE);
+        let started_after = |(this, other): (u32, u32)| this.saturating_add(UPTIME_TOLERANCE_MILLISECONDS) < other;
+        self.exported.zip(other.exported).is_some_and(sent_after)
+            || self.uptime.zip(other.uptime).is_some_and(started_after)
+    }
 }
 
 /// What sequence numbers count.
@@ -153,9 +183,13 @@ pub enum Arrival {
     Duplicate,
     /// It is older than what came before it.
     Late,
-    /// The number is far off: the exporter has started again.
+    /// The exporter has restarted: the number is far off, or is lower although the datagram was sent later.
     Restarted,
 }
+
+/// How many streams are followed for one exporter address: domains, or the sources of an sFlow agent, of which a large
+/// switch has two for each interface.
+const STREAMS_KEPT: usize = 4096;
 
 /// A step back by more than this, or forward by more than this, is a restart and not a loss.
 const LARGEST_GAP: u32 = 1 << 20;
@@ -165,6 +199,11 @@ const LARGEST_DELAY: u32 = 4096;
 /// to wait. A datagram that was received before the furthest one is late, however far it steps back, unless it was so
 /// long before that the clock must have been set.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Exporters with several threads stamp export times, some of which are whole seconds, slightly out of order.
+const EXPORT_TOLERANCE: Duration = Duration::from_secs(2);
+/// A late datagram has a lower uptime, too, but only by the time for which it was delayed.
+const UPTIME_TOLERANCE_MILLISECONDS: u32 = 10_000;
 
 /// Whether a datagram is decoded after one that was received after it.
 pub(crate) fn is_overtaken(received: Timestamp, before: Timestamp) -> bool {
@@ -180,30 +219,23 @@ pub(crate) struct Sequences {
 }
 
 impl Sequences {
-    /// Notes the number of a datagram, and how many units it holds; `None` when they could not be counted. `limit` is
-    /// how many streams are kept; those beyond are not followed.
-    pub(crate) fn note(
-        &mut self,
-        key: StreamKey,
-        number: u32,
-        units: Option<u32>,
-        received: Timestamp,
-        limit: usize,
-    ) -> Arrival {
+    /// Notes the number of a datagram, and how many units it holds; `None` when they could not be counted. Streams
+    /// beyond [`STREAMS_KEPT`] are not followed.
+    pub(crate) fn note(&mut self, key: StreamKey, number: u32, units: Option<u32>, clocks: Clocks) -> Arrival {
         let next = units.map(|units| number.wrapping_add(units));
         let mut none = Arrivals::default();
         let sum = if key.samples.is_none() { self.arrivals.get_mut(Unit::of(key.protocol) as usize) } else { None };
         let sum = sum.unwrap_or(&mut none);
         let Some(stream) = self.streams.get_mut(&key) else {
-            if self.streams.len() < limit {
+            if self.streams.len() < STREAMS_KEPT {
                 let front = next.unwrap_or(number);
-                self.streams.insert(key, Stream::starting(number, next, front, received));
+                self.streams.insert(key, Stream::starting(number, next, front, clocks));
                 sum.received += u64::from(units.unwrap_or_default());
             }
             return Arrival::First;
         };
         let lost = stream.lost;
-        let arrival = stream.note(number, next, received);
+        let arrival = stream.note(number, next, clocks);
         sum.lost = (sum.lost + stream.lost).saturating_sub(lost);
         sum.filled += lost.saturating_sub(stream.lost);
         match arrival {
@@ -226,7 +258,7 @@ impl Sequences {
 }
 
 impl Stream {
-    const fn starting(number: u32, next: Option<u32>, front: u32, front_received: Timestamp) -> Self {
+    const fn starting(number: u32, next: Option<u32>, front: u32, front_clocks: Clocks) -> Self {
         Self {
             datagrams: 1,
             first: number,
@@ -238,17 +270,17 @@ impl Stream {
             restarts: 0,
             next,
             front,
-            front_received,
+            front_clocks,
         }
     }
 
-    fn note(&mut self, number: u32, next: Option<u32>, received: Timestamp) -> Arrival {
+    fn note(&mut self, number: u32, next: Option<u32>, clocks: Clocks) -> Arrival {
         let Some(expected) = self.next else {
             self.datagrams += 1;
             self.last = number;
             self.next = next;
             self.front = next.unwrap_or(number);
-            self.front_received = received;
+            self.front_clocks = clocks;
             return Arrival::First;
         };
         let ahead = number.wrapping_sub(self.front);
@@ -256,11 +288,15 @@ impl Stream {
         let units = u64::from(next.map_or(0, |next| next.wrapping_sub(number)));
         let arrival = if number == self.front {
             Arrival::InOrder
+        } else if behind <= LARGEST_GAP && clocks.is_of_successor(&self.front_clocks) {
+            Arrival::Restarted
         } else if number == self.last && expected != self.last {
             Arrival::Duplicate
         } else if ahead <= LARGEST_GAP {
             Arrival::Lost(ahead)
-        } else if behind <= LARGEST_DELAY || (behind <= LARGEST_GAP && is_overtaken(received, self.front_received)) {
+        } else if behind <= LARGEST_DELAY
+            || (behind <= LARGEST_GAP && is_overtaken(clocks.received, self.front_clocks.received))
+        {
             Arrival::Late
         } else {
             Arrival::Restarted
@@ -281,7 +317,7 @@ impl Stream {
         self.next = next;
         if !matches!(arrival, Arrival::Duplicate | Arrival::Late) {
             self.front = next.unwrap_or(number);
-            self.front_received = received;
+            self.front_clocks = clocks;
         }
         arrival
     }
@@ -295,7 +331,7 @@ mod tests {
 
     fn arrivals(numbers: &[(u32, u32)]) -> Vec<Arrival> {
         let mut sequences = Sequences::default();
-        numbers.iter().map(|&(number, units)| sequences.note(KEY, number, Some(units), Timestamp::EPOCH, 4)).collect()
+        numbers.iter().map(|&(number, units)| sequences.note(KEY, number, Some(units), Clocks::default())).collect()
     }
 
     #[test]
@@ -318,7 +354,7 @@ mod tests {
         );
         let mut sequences = Sequences::default();
         for (number, units) in numbers {
-            sequences.note(KEY, number, Some(units), Timestamp::EPOCH, 4);
+            sequences.note(KEY, number, Some(units), Clocks::default());
         }
         let (_, stream) = sequences.iter().next().unwrap();
         assert_eq!((stream.lost, stream.late, stream.duplicates, stream.restarts), (0, 1, 1, 1));
@@ -339,7 +375,7 @@ mod tests {
         let mut sequences = Sequences::default();
         let mut note = |datagram: u32| {
             let received = Timestamp::from_nanoseconds(1_000_000 + u64::from(datagram));
-            sequences.note(KEY, datagram * 30, Some(30), received, 4)
+            sequences.note(KEY, datagram * 30, Some(30), Clocks { received, ..Default::default() })
         };
         // One thread has to wait with every other datagram while the other goes on.
         note(0);
@@ -362,9 +398,9 @@ mod tests {
     #[test]
     fn streams_beyond_the_limit_are_not_followed() {
         let mut sequences = Sequences::default();
-        for domain in 0..10 {
-            sequences.note(StreamKey { domain, ..KEY }, 0, Some(1), Timestamp::EPOCH, 4);
+        for domain in 0..2 * STREAMS_KEPT as u32 {
+            sequences.note(StreamKey { domain, ..KEY }, 0, Some(1), Clocks::default());
         }
-        assert_eq!(sequences.iter().count(), 4);
+        assert_eq!(sequences.iter().count(), STREAMS_KEPT);
     }
 }

@@ -16,6 +16,8 @@ pub struct SequenceNumber {
     pub of: Numbered,
     /// The number: each is one more than the one before.
     pub number: u32,
+    /// Milliseconds since the agent started, when it sent the datagram.
+    pub uptime: u32,
 }
 
 /// What a sequence number numbers.

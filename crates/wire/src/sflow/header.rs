@@ -20,6 +20,8 @@ pub(super) struct Header {
     pub(super) message: Message,
     /// The agent by its own account; `None` when it says that it has no address.
     agent: Option<IpAddr>,
+    /// Milliseconds since the agent started.
+    uptime: u32,
     /// How many samples follow, as it says.
     pub(super) samples: u32,
 }
@@ -39,7 +41,7 @@ impl Header {
         let mut word = || octets.u32().ok_or(ErrorKind::TruncatedHeader);
         let domain = if protocol == Protocol::SflowV5 { word()? } else { 0 };
         let sequence = word()?;
-        let uptime = Some(word()?);
+        let uptime = word()?;
         let message = Message {
             protocol,
             exporter: datagram.exporter,
@@ -47,14 +49,14 @@ impl Header {
             exported: datagram.received,
             domain,
             sequence,
-            uptime,
+            uptime: Some(uptime),
         };
-        Ok(Self { message, agent: agent.map(canonical), samples: word()? })
+        Ok(Self { message, agent: agent.map(canonical), uptime, samples: word()? })
     }
 
     pub(super) fn sequence_number(&self, of: Numbered, number: u32) -> SequenceNumber {
         let agent = self.agent.unwrap_or(self.message.exporter.address);
-        SequenceNumber { agent, sub_agent: self.message.domain, of, number }
+        SequenceNumber { agent, sub_agent: self.message.domain, of, number, uptime: self.uptime }
     }
 
     /// The fields that each record starts with.

@@ -12,6 +12,7 @@ use wire::{
 };
 
 mod booking;
+mod sequences;
 mod templates;
 mod waiting;
 

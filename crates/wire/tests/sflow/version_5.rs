@@ -58,7 +58,7 @@ fn header_and_sequence_numbers_come_out() {
     let message = decoding.records[0].message;
     assert_eq!((message.protocol, message.domain, message.sequence), (Protocol::SflowV5, 3, 77));
     assert_eq!((message.uptime, message.exported), (Some(60_000), message.received));
-    let number = |of, number| SequenceNumber { agent: AGENT, sub_agent: 3, of, number };
+    let number = |of, number| SequenceNumber { agent: AGENT, sub_agent: 3, of, number, uptime: 60_000 };
     assert_eq!(
         decoding.numbers,
         [
