@@ -5,7 +5,6 @@
 //! | --- | --- |
 //! | `routes/` | one file for each kind of thing that can be asked for |
 //! | `auth` | who may ask: keys and signatures; reads the body |
-//! | [`watch`] | what it shows of the collector: a trait that the collector's side implements |
 //! | `metrics` | the same, as Prometheus reads it |
 //! | `reading` | how many questions are read from the store at once |
 //! | `json` | strict reading of bodies: every complaint names its place |
@@ -25,13 +24,13 @@ mod parameters;
 mod reading;
 mod routes;
 mod server;
-pub mod watch;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::tap::Taps;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -40,13 +39,13 @@ use storage::Store;
 use tokio::sync::Notify;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
+use view::View;
 
 pub use auth::{EmptyKey, Key, Keys, Role, Signatures, sign};
 pub use openapi::openapi;
 pub use server::{HEADER_LIMIT_BYTES, HEADER_TIMEOUT, MAX_CONNECTIONS, Offer, serve};
 
 use routes::{billing, health, index, senders, series, stats, status, tap, top};
-use watch::Watch;
 
 /// The largest body of a request; enough for about 20,000 prefixes.
 pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
@@ -69,8 +68,8 @@ pub struct Api {
     reading: Arc<reading::Reading>,
     /// How long requests took.
     requests: Arc<metrics::Requests>,
-    /// The collector that it belongs to, if it belongs to a running one.
-    watch: Option<Arc<dyn Watch>>,
+    /// The running collector that it belongs to, with its taps; `None` where there is only a store.
+    collector: Option<(Arc<dyn View>, Taps)>,
     /// Whether `/metrics` asks for no credentials.
     open_metrics: bool,
 }
@@ -87,7 +86,7 @@ impl Api {
             memory: Arc::default(),
             reading: Arc::default(),
             requests: Arc::default(),
-            watch: None,
+            collector: None,
             open_metrics: true,
         }
     }
@@ -112,10 +111,10 @@ impl Api {
         Ok(Self { memory: Arc::new(auth::Memory::kept_in(path)?), ..self })
     }
 
-    /// Shows the collector that it belongs to.
+    /// Shows a running collector and its decoded flows.
     #[must_use]
-    pub fn watching(self, watch: Arc<dyn Watch>) -> Self {
-        Self { watch: Some(watch), ..self }
+    pub fn showing(self, view: Arc<dyn View>, taps: Taps) -> Self {
+        Self { collector: Some((view, taps)), ..self }
     }
 
     /// Asks for credentials at `/metrics` too.

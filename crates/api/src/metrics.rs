@@ -14,18 +14,18 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use view::{Arrivals, Counter, Exporter, Histogram, Socket, Status};
 
 use crate::Api;
 use crate::error::Error;
-use crate::watch::{Arrivals, Counter, Exporter, Histogram, Socket, Status};
 
 /// How many exporters have series of their own: the busiest.
 const EXPORTERS: usize = 1000;
 
 /// Everything, as text.
 pub(crate) fn encode(api: &Api, store_latency: Option<Duration>) -> Result<String, Error> {
-    let (status, exporters) = match &api.watch {
-        Some(watch) => (watch.status(), busiest(watch.exporters())),
+    let (status, exporters) = match &api.collector {
+        Some((view, _)) => (view.status(), busiest(view.exporters())),
         None => (Status::default(), Vec::new()),
     };
     let mut registry = Registry::with_prefix("netflow");
@@ -136,7 +136,7 @@ impl Scrape {
         let mut family = encoder.encode_descriptor("ledger_difference", help, None, MetricType::Gauge)?;
         for ledger in ledgers {
             #[expect(clippy::cast_precision_loss, reason = "whether it is 0 is exact")]
-            let difference = ledger.difference() as f64;
+            let difference = ledger.difference as f64;
             ConstGauge::new(difference).encode(family.encode_family(&[("ledger", ledger.name)])?)?;
         }
         Ok(())

@@ -100,6 +100,7 @@ impl Collector {
         }
         opened.iter().for_each(|place| tracing::info!("receiving at {}", place.bound));
         self.places.extend(opened);
+        self.view.reconfigure(self.addresses(), change.spool_bytes, change.rules.scale_samples);
         self.settings.listen = change.listen;
     }
 }

@@ -20,21 +20,7 @@ use flow::{DatagramFate, Timestamp};
 
 use crate::status::FlushCounts;
 use pipeline::Counts;
-
-/// Two sides that have to be equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ledger {
-    /// Which.
-    pub name: &'static str,
-    /// What the sides are.
-    pub sides: [&'static str; 2],
-    /// How many there are on each.
-    pub left: u64,
-    /// How many there are on each.
-    pub right: u64,
-    /// At how many flushes the difference was not what it had been at the one before, and not 0.
-    pub violations: u64,
-}
+use view::Ledger;
 
 /// All of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,14 +55,6 @@ pub struct Found {
     pub counts: Counts,
 }
 
-impl Ledger {
-    /// By how much the left side is larger.
-    #[must_use]
-    pub fn difference(&self) -> i128 {
-        i128::from(self.left) - i128::from(self.right)
-    }
-}
-
 impl Ledgers {
     /// Compares the sides, and reports what does not balance once for each change.
     pub(crate) fn check(&mut self, counted: &Counted, found: &Found, flushes: &FlushCounts, now: Timestamp) {
@@ -85,8 +63,8 @@ impl Ledgers {
         for ledger in &mut self.all {
             let before = before.iter().find(|before| before.name == ledger.name);
             ledger.violations = before.map_or(0, |before| before.violations);
-            let difference = ledger.difference();
-            if difference != 0 && before.map(Ledger::difference) != Some(difference) {
+            let difference = ledger.difference;
+            if difference != 0 && before.map(|before| before.difference) != Some(difference) {
                 ledger.violations += 1;
                 let Ledger { name, sides: [one, other], left, right, .. } = ledger;
                 tracing::error!(
@@ -102,7 +80,7 @@ impl Ledgers {
 fn sides(counted: &Counted, found: &Found, flushes: &FlushCounts) -> Vec<Ledger> {
     let mut all = counted.shards;
     all.merge(&found.counts);
-    let ledger = |name, sides, left, right| Ledger { name, sides, left, right, violations: 0 };
+    let ledger = Ledger::new;
     let mut ledgers = vec![
         ledger("drops", ["dropped by the kernel", "counted as dropped"], counted.dropped, all.kernel_drops),
         ledger("datagrams", ["read", "fates of datagrams"], counted.read + found.datagrams, all.datagrams.total()),
@@ -135,9 +113,9 @@ mod tests {
         counted.shards.datagrams[DatagramFate::Decoded] = 7;
         let mut check = |counted: &Counted| {
             ledgers.check(counted, &Found::default(), &FlushCounts::default(), Timestamp::EPOCH);
-            let off: Vec<_> = ledgers.all.iter().filter(|ledger| ledger.difference() != 0).collect();
+            let off: Vec<_> = ledgers.all.iter().filter(|ledger| ledger.difference != 0).collect();
             let datagrams = ledgers.all.iter().find(|ledger| ledger.name == "datagrams");
-            (off.iter().map(|off| (off.name, off.difference())).collect::<Vec<_>>(), datagrams.unwrap().violations)
+            (off.iter().map(|off| (off.name, off.difference)).collect::<Vec<_>>(), datagrams.unwrap().violations)
         };
         assert_eq!(check(&counted), (vec![], 0));
         counted.read = 9;
@@ -189,7 +167,7 @@ mod tests {
         counted.shards.datagrams[DatagramFate::Unregistered] = 2;
         counted.journal = Some(journal::Counts { written: 3, missed: 1, carried: 1, ..journal::Counts::default() });
         let ledgers = sides(&counted, &Found::default(), &FlushCounts::default());
-        assert!(ledgers.iter().all(|ledger| ledger.difference() == 0), "{ledgers:?}");
+        assert!(ledgers.iter().all(|ledger| ledger.difference == 0), "{ledgers:?}");
         assert_eq!(ledgers.last().map(|ledger| (ledger.name, ledger.left)), Some(("journal", 4)));
     }
 }

@@ -33,6 +33,7 @@ mod settings;
 mod start;
 mod start_error;
 pub mod status;
+mod view;
 
 pub use change::{Change, Prepared};
 pub use settings::Settings;

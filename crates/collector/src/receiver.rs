@@ -18,7 +18,6 @@ use crate::journaled_shard::JournaledShard;
 use crate::kernel_drops::KernelDrops;
 use crate::lock::locked;
 use crate::pulse::Pulse;
-use crate::status::SocketStatus;
 
 /// Datagrams a system call.
 const BATCH: usize = 64;
@@ -48,7 +47,7 @@ pub(crate) struct ReceiverThread {
     pub(crate) counting: Arc<Mutex<JournaledShard>>,
     pub(crate) sockets: SocketSet,
     /// Where it tells about its sockets.
-    pub(crate) told: Arc<Mutex<Vec<SocketStatus>>>,
+    pub(crate) told: Arc<Mutex<Vec<view::Socket>>>,
     /// Its number, from 0.
     pub(crate) number: usize,
     pub(crate) stop: Arc<AtomicBool>,
@@ -146,11 +145,11 @@ impl ReceiverThread {
             match socket.queue() {
                 Ok(queue) => {
                     counting.note_drop(index, queue.dropped);
-                    told.push(SocketStatus {
+                    told.push(view::Socket {
                         address: socket.address(),
                         thread: self.number,
-                        waiting: queue.octets.into(),
-                        limit: queue.limit.into(),
+                        waiting_bytes: queue.octets.into(),
+                        waiting_limit: queue.limit.into(),
                         dropped: counting.drops.get(index).map_or(0, |drops| drops.since_start()),
                     });
                 }

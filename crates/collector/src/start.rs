@@ -31,6 +31,7 @@ use crate::receiver::{ReceiverThread, SocketChange};
 use crate::settings::Settings;
 use crate::start_error::StartError;
 use crate::status::Status;
+use crate::view::{CollectorView, Configured};
 use crate::{restore_templates, senders};
 
 /// A running collector.
@@ -38,6 +39,7 @@ pub struct Collector {
     status: Status,
     pub(crate) exporters: Exporters,
     taps: Taps,
+    pub(crate) view: Arc<CollectorView>,
     /// As it was started, but for what has changed since.
     pub(crate) settings: Settings,
     pub(crate) places: Vec<Place>,
@@ -54,6 +56,8 @@ pub struct Collector {
     flusher: JoinHandle<Result<(), StoreError>>,
     superseded: Arc<Notify>,
     admission: Task<()>,
+    /// Samples the rates of the view.
+    sampling: Task<()>,
 }
 
 /// Starts to receive and to count. `spool` is where flushes wait for a store that is not on this machine's disk;
@@ -80,6 +84,7 @@ pub async fn start(
     let exporters = Exporters::new(settings.rules.session, waiting).restoring(restored);
     let taps = Taps::default();
     let superseded = Arc::new(Notify::new());
+    let spool_limit = spool.as_ref().map(Spool::limit_bytes);
     let flusher = Flusher::new(Arc::clone(&store), writer, settings.keep, status.clone()).over(spool)?;
     let flusher = flusher.releasing(journal.clone());
     let shard = || {
@@ -115,10 +120,16 @@ pub async fn start(
     pulses.push(flusher.pulse.clone());
     let flusher = spawn("flusher", || flusher.run(recovered))?;
     let admission = tokio::spawn(senders::keep_fresh(admission, store, changed));
+    let receiving = places.iter().map(|place| place.bound).collect();
+    let configured = Configured { receiving, spool_limit, is_multiplied: settings.rules.scale_samples };
+    let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());
+    let view = Arc::new(view);
+    let sampling = tokio::spawn(Arc::clone(&view).keep_sampling());
     Ok(Collector {
         status,
         exporters,
         taps,
+        view,
         settings,
         places,
         shards,
@@ -132,6 +143,7 @@ pub async fn start(
         flusher,
         superseded,
         admission,
+        sampling,
     })
 }
 
@@ -216,10 +228,10 @@ impl Collector {
         self.status.clone()
     }
 
-    /// What is known of each exporter.
+    /// What the REST interface shows of it.
     #[must_use]
-    pub fn exporters(&self) -> Exporters {
-        self.exporters.clone()
+    pub fn view(&self) -> Arc<dyn view::View> {
+        Arc::clone(&self.view) as _
     }
 
     /// From where its flows can be looked at as they come.
@@ -239,9 +251,10 @@ impl Collector {
     /// # Errors
     /// What the store said, when the last flush could not be stored in time; [`StoreError::Superseded`].
     pub async fn stop(self) -> Result<(), StoreError> {
-        let Self { stop, receivers, ticks, flusher, admission, taps, .. } = self;
+        let Self { stop, receivers, ticks, flusher, admission, sampling, taps, .. } = self;
         taps.close();
         admission.abort();
+        sampling.abort();
         stop.store(true, Ordering::Relaxed);
         let died = |_| StoreError::Corrupt("a thread of the collector died; the log says why".into());
         let joined = tokio::task::spawn_blocking(move || {

@@ -1,12 +1,12 @@
 //! What became of everything: the counts of shards and flusher, and the status line.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use accounting::tally::{Books, NameBudget};
 use flow::{Counters, Durations, Timestamp};
 use pipeline::Counts;
+use view::Socket;
 
 use crate::ledgers::{Counted, Found, Ledgers};
 use crate::lock::locked;
@@ -44,27 +44,12 @@ pub struct FlushCounts {
     pub taken: u64,
 }
 
-/// A socket that is received at, as it was within the last second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SocketStatus {
-    /// Where it receives.
-    pub address: SocketAddr,
-    /// The number of the thread that reads it, from 0.
-    pub thread: usize,
-    /// What waits to be read, in octets of the kernel's memory: some 2300 for a datagram of 1500.
-    pub waiting: u64,
-    /// How much may wait before datagrams are dropped, in the same unit.
-    pub limit: u64,
-    /// Datagrams that the kernel dropped since the start.
-    pub dropped: u64,
-}
-
 /// The counts of a running collector, readable at any time. A shard publishes its own after each batch.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
     shards: Vec<Arc<Mutex<Counts>>>,
     /// Of each shard.
-    sockets: Vec<Arc<Mutex<Vec<SocketStatus>>>>,
+    sockets: Vec<Arc<Mutex<Vec<Socket>>>>,
     names: Option<NameBudget>,
     recovered: Arc<Mutex<Found>>,
     flusher: Arc<Mutex<FlushCounts>>,
@@ -97,12 +82,12 @@ impl Status {
 
     /// The sockets that it receives at.
     #[must_use]
-    pub fn sockets(&self) -> Vec<SocketStatus> {
+    pub fn sockets(&self) -> Vec<Socket> {
         self.sockets.iter().flat_map(|sockets| locked(sockets).clone()).collect()
     }
 
     /// Where a shard tells about its sockets.
-    pub(crate) fn sockets_of(&self, shard: usize) -> Arc<Mutex<Vec<SocketStatus>>> {
+    pub(crate) fn sockets_of(&self, shard: usize) -> Arc<Mutex<Vec<Socket>>> {
         self.sockets.get(shard).map(Arc::clone).unwrap_or_default()
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use flow::{DatagramFate, Fate, FlowFate, Tallied};
+use view::Counter;
 use wire::Decoded;
 
 /// What became of the datagrams and flows of a shard, or of all shards.
@@ -72,6 +73,35 @@ impl Counts {
         self.decode_errors += other.decode_errors;
         self.time_clamped += other.time_clamped;
         self.kernel_drops += other.kernel_drops;
+    }
+}
+
+impl Counts {
+    /// All of them but the drops of the kernel, which cannot be told apart by exporter, as counters of the interface.
+    #[must_use]
+    pub fn counters(&self) -> Vec<Counter> {
+        let plain = Counter::plain;
+        vec![
+            Counter::fates("datagrams", "Datagrams read, by fate", &self.datagrams),
+            Counter::fates("flows", "Flow records decoded, by fate", &self.flows),
+            plain("options_records", "Options data records decoded", self.options),
+            plain("templates", "Template announcements received", self.templates),
+            plain(
+                "missing_template_sets",
+                "Data sets whose template was missing when they arrived",
+                self.missing_template_sets,
+            ),
+            plain("pending_sets", "Data sets queued for a missing template", self.pending),
+            plain(
+                "pending_decoded_sets",
+                "Queued data sets decoded after their template arrived",
+                self.pending_decoded,
+            ),
+            plain("pending_expired_sets", "Queued data sets that expired or were displaced", self.pending_expired),
+            plain("corrected_sampling_rates", "Sampling rates received in the wrong byte order", self.corrected_rates),
+            plain("decode_errors", "Parts of datagrams that could not be decoded", self.decode_errors),
+            plain("clamped_flows", "Flows whose export time was too far from the receive time", self.time_clamped),
+        ]
     }
 }
 

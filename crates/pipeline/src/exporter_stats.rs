@@ -2,7 +2,8 @@
 //! exporter's session, under the same lock, a few words for each datagram; what becomes of flows is counted outside.
 
 use flow::{DatagramFate, Protocol, Sampling, Timestamp};
-use wire::{Arrivals, DecodeError, Decoded, Record, Session, Unit};
+use view::{Losses, SampledRate, Unreadable};
+use wire::{Arrivals, Decoded, Record, Session, Unit};
 
 use accounting::period::{Interval, Minute, Period};
 
@@ -24,46 +25,33 @@ pub(crate) struct ExporterStats {
     rates: Vec<RateSeen>,
     unreadable: Option<Box<Unreadable>>,
     month: Option<Month>,
-    month_before: Option<Box<(Interval, Losses)>>,
+    month_before: Option<Box<(Interval, MonthArrivals)>>,
 }
 
-/// How the exporter's clock stood to ours.
+/// The exporter's clock and ours at its last datagram with flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clock {
-    /// What its last datagram with flows says of the time.
-    pub exported: Timestamp,
-    /// When that was received.
-    pub received: Timestamp,
+struct Clock {
+    exported: Timestamp,
+    received: Timestamp,
 }
 
-/// A sampling rate that flows came with.
+/// A sampling rate of flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateSeen {
-    /// The rate, and where it was learnt.
-    pub sampling: Sampling,
-    /// When it was last seen.
-    pub last: Timestamp,
+struct RateSeen {
+    sampling: Sampling,
+    last: Timestamp,
 }
 
-/// The last datagram that could not be read, or not to its end.
+/// What the sequence numbers of a month show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unreadable {
-    /// When it was received.
-    pub received: Timestamp,
-    /// What was wrong with it first.
-    pub error: DecodeError,
-    /// The version that its first two octets say.
-    pub version: u16,
+struct MonthArrivals {
+    /// When they were first followed: at the first datagram of the month since the start.
+    since: Timestamp,
+    arrivals: ByUnit,
 }
 
-/// What the sequence numbers of a month tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Losses {
-    /// From when on they were followed: the first datagram of the month since the start.
-    pub since: Timestamp,
-    /// By `unit as usize`.
-    pub arrivals: [Arrivals; Unit::ALL.len()],
-}
+/// By `unit as usize`.
+type ByUnit = [Arrivals; Unit::ALL.len()];
 
 /// The month that is running, by the times of receipt.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +60,7 @@ struct Month {
     since: Timestamp,
     end: Timestamp,
     /// What the sequence numbers told before it.
-    before: [Arrivals; Unit::ALL.len()],
+    before: ByUnit,
 }
 
 /// What a datagram says of all of its flows, taken from the last of them.
@@ -90,8 +78,23 @@ impl LastFlow {
     }
 }
 
-fn arrivals(session: &Session) -> [Arrivals; Unit::ALL.len()] {
+fn arrivals(session: &Session) -> ByUnit {
     Unit::ALL.map(|unit| session.arrivals(unit))
+}
+
+/// The units that an exporter uses, as the interface shows them.
+pub(crate) fn used_units(arrivals: ByUnit) -> Vec<view::Arrivals> {
+    let counted = Unit::ALL.into_iter().zip(arrivals).filter(|(_, arrivals)| *arrivals != Arrivals::default());
+    let shown = counted.map(|(unit, Arrivals { received, lost, filled, duplicates, late, restarts })| view::Arrivals {
+        unit: unit.name(),
+        received,
+        lost,
+        filled,
+        duplicates,
+        late,
+        restarts,
+    });
+    shown.collect()
 }
 
 impl ExporterStats {
@@ -101,7 +104,7 @@ impl ExporterStats {
             return;
         }
         let interval = Interval::containing(Period::Month, Minute::of(at));
-        self.month_before = self.month.map(|month| Box::new((month.interval, month.losses(session))));
+        self.month_before = self.month.map(|month| Box::new((month.interval, month.arrivals(session))));
         let end = interval.end().timestamp();
         self.month = Some(Month { interval, since: at, end, before: arrivals(session) });
     }
@@ -124,7 +127,8 @@ impl ExporterStats {
         }
         if let Some(error) = decoded.first_error {
             let version = datagram.payload.first_chunk().map_or(0, |octets| u16::from_be_bytes(*octets));
-            self.unreadable = Some(Box::new(Unreadable { received: at, error, version }));
+            let (error, offset) = (error.kind.name(), error.offset);
+            self.unreadable = Some(Box::new(Unreadable { received: at, error, offset, version }));
         }
         if let LastFlow(Some((sampling, clock))) = last {
             self.note_rate(sampling, at);
@@ -150,19 +154,29 @@ impl ExporterStats {
     }
 
     /// The protocols that it speaks, with its datagrams of each.
-    pub(crate) fn protocols(&self) -> Vec<(Protocol, u64)> {
-        Protocol::ALL.into_iter().zip(self.protocols).filter(|(_, datagrams)| *datagrams > 0).collect()
+    pub(crate) fn protocols(&self) -> Vec<(&'static str, u64)> {
+        let counted = Protocol::ALL.into_iter().zip(self.protocols).filter(|(_, datagrams)| *datagrams > 0);
+        counted.map(|(protocol, datagrams)| (protocol.name(), datagrams)).collect()
     }
 
-    /// The sampling rates that its flows came with, the last seen first.
-    pub(crate) fn rates(&self) -> Vec<RateSeen> {
+    /// The sampling rates of its flows, the most recent first.
+    pub(crate) fn rates(&self) -> Vec<SampledRate> {
         let mut rates = self.rates.clone();
         rates.sort_by_key(|seen| std::cmp::Reverse(seen.last));
-        rates
+        let shown = rates.into_iter().map(|RateSeen { sampling, last }| SampledRate {
+            rate: sampling.rate,
+            source: sampling.source.name(),
+            last,
+        });
+        shown.collect()
     }
 
-    pub(crate) const fn clock(&self) -> Option<Clock> {
-        self.clock
+    /// How far its clock is ahead of ours, to a millisecond; `None` when its protocol carries no time.
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds need no more than 53 bits")]
+    pub(crate) fn clock_offset_seconds(&self) -> Option<f64> {
+        let Clock { exported, received } = self.clock?;
+        let distance = exported.abs_diff(received).as_millis() as f64 / 1000.0;
+        Some(if exported < received { -distance } else { distance })
     }
 
     pub(crate) fn unreadable(&self) -> Option<Unreadable> {
@@ -171,20 +185,21 @@ impl ExporterStats {
 
     /// What is known of a month: of the one that is running, and of the one before it.
     pub(crate) fn losses(&self, month: Interval, session: &Session) -> Option<Losses> {
-        match (self.month, self.month_before.as_deref()) {
-            (Some(running), _) if running.interval == month => Some(running.losses(session)),
-            (_, Some((before, losses))) if *before == month => Some(*losses),
-            _ => None,
-        }
+        let MonthArrivals { since, arrivals } = match (self.month, self.month_before.as_deref()) {
+            (Some(running), _) if running.interval == month => running.arrivals(session),
+            (_, Some((before, arrivals))) if *before == month => *arrivals,
+            _ => return None,
+        };
+        Some(Losses { since, arrivals: used_units(arrivals) })
     }
 }
 
 impl Month {
-    fn losses(&self, session: &Session) -> Losses {
+    fn arrivals(&self, session: &Session) -> MonthArrivals {
         let now = arrivals(session);
         let mut both = now.iter().zip(&self.before);
         let arrivals = std::array::from_fn(|_| both.next().map(|(now, before)| now.since(before)).unwrap_or_default());
-        Losses { since: self.since, arrivals }
+        MonthArrivals { since: self.since, arrivals }
     }
 }
 
@@ -194,7 +209,7 @@ const fn is_sflow(protocol: Protocol) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use flow::{Exporter, SamplingSource};
+    use flow::Exporter;
     use wire::encode;
     use wire::{SessionLimits, netflow_v5};
 
@@ -233,11 +248,9 @@ mod tests {
         take(&mut stats, &mut session, at(10), 70, 0);
         let records = |month| {
             let losses = stats.losses(month, &session).unwrap();
-            (
-                losses.since,
-                losses.arrivals[Unit::Records as usize].received,
-                losses.arrivals[Unit::Records as usize].lost,
-            )
+            let [records] = losses.arrivals[..] else { panic!("{losses:?}") };
+            assert_eq!(records.unit, "records");
+            (losses.since, records.received, records.lost)
         };
         assert_eq!(records(november), (at(-20), 20, 10));
         assert_eq!(records(december), (at(0), 20, 30));
@@ -252,8 +265,8 @@ mod tests {
         }
         let rates = stats.rates();
         assert_eq!(rates.len(), RATES_KEPT);
-        let newest = rates[0];
-        assert_eq!((newest.sampling.rate, newest.sampling.source), (11, SamplingSource::Header));
-        assert_eq!(stats.clock().unwrap().exported, Timestamp::from_seconds(11));
+        let newest = &rates[0];
+        assert_eq!((newest.rate, newest.source), (11, "header"));
+        assert_eq!(stats.clock_offset_seconds(), Some(0.0));
     }
 }

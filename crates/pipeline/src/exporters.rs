@@ -5,7 +5,7 @@
 //! attribution and tally, most of the work, are done outside of it. Each shard keeps the exporters that it has met, so
 //! the table itself is locked only at the first datagram.
 //!
-//! Everything that is told about exporters is read here: [`Exporters::all`], [`Exporters::inspect`]. Counting happens in
+//! What the interface shows of exporters is read here: [`Exporters::all`], [`Exporters::detailed`]. Counting happens in
 //! [`shard`](crate::shard).
 
 use std::collections::HashMap;
@@ -16,16 +16,17 @@ use std::sync::{Arc, Mutex};
 use accounting::period::Interval;
 use accounting::tally::Monitored;
 use flow::{DatagramFate, Fate, FlowFate, FlowRecord, Protocol, Tallied, Timestamp};
-use wire::{Arrivals, Datagram, Decoded, PendingBudget, Record, Session, SessionLimits, Unit};
+use view::{DetailedExporter, Losses, Unknown};
+use wire::{Datagram, Decoded, PendingBudget, Record, Session, SessionLimits, Unit};
 
-use crate::counts::Counts;
-use crate::exporter_stats::{Clock, ExporterStats, LastFlow, Losses, RateSeen, Unreadable};
+use crate::exporter_detail;
+use crate::exporter_stats::{ExporterStats, LastFlow, used_units};
 use crate::lock::locked;
 use crate::sealed::Sealed;
-use crate::unknown::{self, UnknownSender, UnknownSenders};
-use crate::unmatched::{self, Unmatched, UnmatchedNetwork};
+use crate::unknown::{self, UnknownSenders};
+use crate::unmatched::{self, Unmatched};
 
-/// The table, shared by all shards and by whoever tells about it.
+/// The table, shared by all shards and by the view of the collector.
 #[derive(Clone, Debug)]
 pub struct Exporters {
     limits: Arc<Mutex<SessionLimits>>,
@@ -57,29 +58,6 @@ struct ExporterState {
     announced: u64,
     /// Taken out of the table: nothing may be added any more.
     gone: bool,
-}
-
-/// What is known of one exporter.
-#[derive(Clone, Debug)]
-pub struct ExporterStatus {
-    /// The address that it sends from.
-    pub address: IpAddr,
-    /// What became of its datagrams and flows since the start; the kernel's drops are not told apart by exporter.
-    pub counts: Counts,
-    /// The protocols that it speaks, with its datagrams of each since the start.
-    pub protocols: Vec<(Protocol, u64)>,
-    /// When it was first heard since the start.
-    pub first: Option<Timestamp>,
-    /// When it was last heard since the start.
-    pub last: Option<Timestamp>,
-    /// What its sequence numbers tell, by unit.
-    pub arrivals: Vec<(Unit, Arrivals)>,
-    /// How its clock stood to ours; `None` when its protocol does not say.
-    pub clock: Option<Clock>,
-    /// The sampling rates that its flows came with, the last seen first.
-    pub rates: Vec<RateSeen>,
-    /// The last datagram that could not be read.
-    pub unreadable: Option<Unreadable>,
 }
 
 /// What all exporters make the process remember.
@@ -145,8 +123,14 @@ impl Exporters {
 
     /// The busiest of those who send without being registered, at most 1024, the busiest first.
     #[must_use]
-    pub fn unknown(&self) -> Vec<UnknownSender> {
-        self.unknown.busiest()
+    pub fn unknown(&self) -> Vec<Unknown> {
+        let shown = self.unknown.busiest().into_iter().map(|sender| Unknown {
+            address: sender.address,
+            datagrams: sender.datagrams.saturating_sub(sender.taken_over),
+            last: sender.last,
+            protocol: sender.protocol.map(Protocol::name),
+        });
+        shown.collect()
     }
 
     /// Forgets those that are registered no longer.
@@ -183,10 +167,16 @@ impl Exporters {
         self.sorted().into_iter().flat_map(|(_, exporter)| locked(&exporter.state).session.waiting()).collect()
     }
 
-    /// What is known of each exporter, by address.
+    /// What arrived from each exporter, by address. Rates are not known here, for want of a clock.
     #[must_use]
-    pub fn all(&self) -> Vec<ExporterStatus> {
-        self.sorted().into_iter().map(|(address, exporter)| exporter.status(address)).collect()
+    pub fn all(&self) -> Vec<view::Exporter> {
+        self.sorted().into_iter().map(|(address, exporter)| exporter.view(address)).collect()
+    }
+
+    /// Datagrams and flows of each exporter since the start.
+    #[must_use]
+    pub fn totals(&self) -> HashMap<IpAddr, (u64, u64)> {
+        self.sorted().into_iter().map(|(address, exporter)| (address, exporter.totals())).collect()
     }
 
     /// How much all of them make the process remember.
@@ -211,21 +201,17 @@ impl Exporters {
         }
     }
 
-    /// Looks at one exporter and at what decoding remembers of it (templates, sampling rates, streams of sequence
-    /// numbers, data that wait). Its datagrams wait meanwhile: `look` has to be quick. `None` when it is not known.
-    pub fn inspect<T>(&self, address: IpAddr, look: impl FnOnce(&ExporterStatus, &Session) -> T) -> Option<T> {
-        let exporter = locked(&self.known).get(&address).map(Arc::clone)?;
-        let status = exporter.status(address);
-        let state = locked(&exporter.state);
-        Some(look(&status, &state.session))
-    }
-
-    /// A sample of the flows that match no prefix of an exporter: how many were looked at, and their networks, the
-    /// busiest first.
+    /// One exporter with its decoding state; `is_multiplied` says whether counters are multiplied by sampling rates. Its
+    /// datagrams wait meanwhile, so lists are truncated. `None` when it is not known.
     #[must_use]
-    pub fn unmatched(&self, address: IpAddr) -> (u64, Vec<UnmatchedNetwork>) {
-        let exporter = locked(&self.known).get(&address).map(Arc::clone);
-        exporter.map(|exporter| locked(&exporter.unmatched).busiest()).unwrap_or_default()
+    pub fn detailed(&self, address: IpAddr, is_multiplied: bool) -> Option<DetailedExporter> {
+        let exporter = locked(&self.known).get(&address).map(Arc::clone)?;
+        let mut detail = {
+            let ExporterState { session, stats, .. } = &*locked(&exporter.state);
+            exporter_detail::of(stats, session, is_multiplied)
+        };
+        detail.unmatched = locked(&exporter.unmatched).busiest();
+        Some(DetailedExporter { exporter: exporter.view(address), detail })
     }
 
     /// What the sequence numbers of an exporter tell of a month: known since the start, of the month that is running and
@@ -305,27 +291,31 @@ impl Exporter {
         outside.for_each(|flow| unmatched.note(flow.source, flow.destination));
     }
 
-    fn status(&self, address: IpAddr) -> ExporterStatus {
+    fn view(&self, address: IpAddr) -> view::Exporter {
         let state = locked(&self.state);
         let stats = state.stats.clone();
-        let arrivals = Unit::ALL.map(|unit| (unit, state.session.arrivals(unit)));
+        let arrivals = Unit::ALL.map(|unit| state.session.arrivals(unit));
         drop(state);
         let mut counts = stats.counts;
         counts.time_clamped = self.clamped.load(Ordering::Relaxed);
         for (fate, count) in FlowFate::ALL.iter().zip(&self.flows) {
             counts.flows[*fate] = count.load(Ordering::Relaxed);
         }
-        ExporterStatus {
+        view::Exporter {
             address,
-            counts,
             protocols: stats.protocols(),
             first: stats.first,
             last: stats.last,
-            arrivals: arrivals.into_iter().filter(|(_, arrivals)| *arrivals != Arrivals::default()).collect(),
-            clock: stats.clock(),
-            rates: stats.rates(),
-            unreadable: stats.unreadable(),
+            rates: None,
+            arrivals: used_units(arrivals),
+            clock_offset_seconds: stats.clock_offset_seconds(),
+            counters: counts.counters(),
         }
+    }
+
+    fn totals(&self) -> (u64, u64) {
+        let flows = self.flows.iter().map(|count| count.load(Ordering::Relaxed)).sum();
+        (locked(&self.state).stats.counts.datagrams.total(), flows)
     }
 }
 

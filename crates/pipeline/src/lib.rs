@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | `exporters` | one table of the registered exporters, with their sessions |
 //! | `exporter_stats` | what came from one exporter: counts, clock, sampling rates, losses of the month |
+//! | `exporter_detail` | the decoding state of one exporter, as the interface shows it |
 //! | `unmatched` | a sample of the flows that match no monitored prefix |
 //! | `unknown` | the busiest addresses that send without being registered |
 //! | `publish` | decoded flows to open taps |
@@ -22,6 +23,7 @@
 
 mod admission;
 mod counts;
+mod exporter_detail;
 mod exporter_stats;
 mod exporters;
 mod lock;
@@ -33,9 +35,6 @@ mod unmatched;
 
 pub use admission::{Admission, Admitted, Snapshot};
 pub use counts::Counts;
-pub use exporter_stats::{Clock, Losses, RateSeen, Unreadable};
-pub use exporters::{ExporterStatus, Exporters, TableSizes};
+pub use exporters::{Exporters, TableSizes};
 pub use sealed::Sealed;
 pub use shard::{Rules, Shard};
-pub use unknown::UnknownSender;
-pub use unmatched::UnmatchedNetwork;

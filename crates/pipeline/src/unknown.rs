@@ -21,19 +21,19 @@ pub(crate) const MOST: usize = SETS * PLACES;
 
 /// An address that sends and is not registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownSender {
+pub(crate) struct UnknownSender {
     /// The address.
-    pub address: IpAddr,
+    pub(crate) address: IpAddr,
     /// Its datagrams, and at most `taken_over` of others.
-    pub datagrams: u64,
+    pub(crate) datagrams: u64,
     /// How many of the datagrams may be of others, whose place it took. 0 for everybody as long as there is room.
-    pub taken_over: u64,
+    pub(crate) taken_over: u64,
     /// When it was first seen since it has its place.
-    pub first: Timestamp,
+    pub(crate) first: Timestamp,
     /// When it was last seen.
-    pub last: Timestamp,
+    pub(crate) last: Timestamp,
     /// What its last datagram looks like; `None` when it looks like no export protocol.
-    pub protocol: Option<Protocol>,
+    pub(crate) protocol: Option<Protocol>,
 }
 
 /// The table, for all shards.

@@ -4,22 +4,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use flow::Prefix;
+use view::UnmatchedNetwork;
 
 /// How many networks are kept.
 const NETWORKS: usize = 64;
+/// How many of them are shown.
+const NETWORKS_SHOWN: usize = 16;
 /// The flows of the first datagrams are looked at until so many have come, and then one of so many.
 const SAMPLED: u64 = 256;
-
-/// A network that flows without a monitored end come from or go to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnmatchedNetwork {
-    /// A /24 of IPv4, a /48 of IPv6.
-    pub network: Prefix,
-    /// Flows of the sample from there.
-    pub from: u64,
-    /// Flows of the sample to there.
-    pub to: u64,
-}
 
 /// The sample of one exporter.
 #[derive(Clone, Debug, Default)]
@@ -72,11 +64,12 @@ impl Unmatched {
         Some(fewest)
     }
 
-    /// The networks, the busiest first, and how many flows were looked at.
-    pub(crate) fn busiest(&self) -> (u64, Vec<UnmatchedNetwork>) {
+    /// The sample with its busiest networks, the busiest first.
+    pub(crate) fn busiest(&self) -> view::Unmatched {
         let mut networks = self.networks.clone();
         networks.sort_by_key(|known| (std::cmp::Reverse(known.from + known.to), known.network));
-        (self.flows, networks)
+        networks.truncate(NETWORKS_SHOWN);
+        view::Unmatched { sampled: self.flows, networks }
     }
 }
 
@@ -99,7 +92,7 @@ mod tests {
         unmatched.note(of("192.0.2.7"), of("2001:db8:0:7::9"));
         unmatched.note(of("192.0.2.9"), of("192.0.2.200"));
         unmatched.note(of("0.0.0.0"), of("192.0.2.1"));
-        let (flows, networks) = unmatched.busiest();
+        let view::Unmatched { sampled: flows, networks } = unmatched.busiest();
         let shown: Vec<_> = networks.iter().map(|it| (it.network.to_string(), it.from, it.to)).collect();
         assert_eq!(
             (flows, shown.as_slice()),
@@ -114,8 +107,9 @@ mod tests {
             let stranger = Ipv4Addr::from_bits(0x0a00_0000 + number * 256);
             unmatched.note(stranger.into(), Ipv4Addr::new(192, 0, 2, 1).into());
         }
-        let (_, networks) = unmatched.busiest();
-        assert_eq!((networks.len(), networks[0].to), (NETWORKS, 10_000));
+        let networks = unmatched.busiest().networks;
+        assert_eq!((networks.len(), networks[0].to), (NETWORKS_SHOWN, 10_000));
+        assert_eq!(unmatched.networks.len(), NETWORKS);
     }
 
     #[test]

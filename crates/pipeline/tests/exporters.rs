@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use accounting::tally::{GroupId, Monitored, Tally, TallyLimits};
 use arc_swap::ArcSwap;
-use flow::{DatagramFate, Exporter, FlowFate, Protocol, Timestamp};
+use flow::{DatagramFate, Exporter, FlowFate, Timestamp};
 use pipeline::{Admitted, Exporters, Rules, Shard};
+use serde_json::json;
 use wire::encode::{NetflowV9, TemplateSpec};
 use wire::{Datagram, FieldSpecifier, PendingBudget, SessionLimits, netflow_v9};
 
@@ -76,18 +77,15 @@ fn shards_share_templates_and_sequence_numbers_and_flows_are_in_the_sum_of_their
     let known = exporters.all();
     assert_eq!(known.len(), 1);
     let known = known.first().unwrap();
-    assert_eq!((known.address, known.protocols.as_slice()), (SENDER, [(Protocol::NetflowV9, 100)].as_slice()));
-    assert_eq!(known.counts.datagrams[DatagramFate::Decoded], 100);
-    assert_eq!(known.counts.flows[FlowFate::Matched], 99);
-    assert_eq!((known.counts.pending, known.counts.pending_decoded), (1, 1));
+    assert_eq!((known.address, known.protocols.as_slice()), (SENDER, [("netflow-v9", 100)].as_slice()));
+    let shown = serde_json::to_value(known).unwrap();
+    let counters = &shown["counters"];
+    assert_eq!((&counters["datagrams"]["decoded"], &counters["flows"]["matched"]), (&json!(100), &json!(99)));
+    assert_eq!((&counters["pending_sets"], &counters["pending_decoded_sets"]), (&json!(1), &json!(1)));
     assert_eq!(known.first, Some(Timestamp::new(NOW.into(), 0)));
     assert_eq!(known.last, Some(Timestamp::new(NOW.into(), 99)));
-    let (templates, lost) = exporters
-        .inspect(SENDER, |_, session| {
-            (session.templates().count(), session.streams().map(|(_, stream)| stream.lost).sum::<u64>())
-        })
-        .unwrap();
-    assert_eq!((templates, lost), (1, 0));
+    let detail = exporters.detailed(SENDER, true).unwrap().detail;
+    assert_eq!((detail.templates.len(), detail.streams.iter().map(|stream| stream.lost).sum::<u64>()), (1, 0));
 }
 
 #[test]
@@ -104,7 +102,7 @@ fn an_exporter_that_was_removed_and_registered_again_is_one_for_all_shards() {
     assert_eq!(shards[1].counts().datagrams[DatagramFate::Unregistered], 1);
     let unknown = exporters.unknown();
     let seen: Vec<_> = unknown.iter().map(|unknown| (unknown.address, unknown.datagrams, unknown.protocol)).collect();
-    assert_eq!(seen, [(SENDER, 1, Some(Protocol::NetflowV9))]);
+    assert_eq!(seen, [(SENDER, 1, Some("netflow-v9"))]);
     admitted.store(self::admitted(true).load_full());
     // The other shard has not noticed anything: it must not decode with what was forgotten.
     take(&mut shards[1], 3, &data(3));
@@ -112,5 +110,5 @@ fn an_exporter_that_was_removed_and_registered_again_is_one_for_all_shards() {
     assert!(exporters.unknown().is_empty());
     take(&mut shards[0], 4, &packet(4).template(&template()).finish());
     assert_eq!(shards[0].counts().pending_decoded, 1);
-    assert_eq!(exporters.all().first().unwrap().counts.datagrams.total(), 2);
+    assert_eq!(exporters.totals()[&SENDER].0, 2);
 }

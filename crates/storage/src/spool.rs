@@ -71,6 +71,12 @@ impl Spool {
         self.limit_bytes = limit_bytes;
     }
 
+    /// The limit of the spool, in octets.
+    #[must_use]
+    pub const fn limit_bytes(&self) -> u64 {
+        self.limit_bytes
+    }
+
     /// How many flushes wait to be accepted.
     #[must_use]
     pub fn waiting(&self) -> u64 {

@@ -12,13 +12,13 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 use storage::Selection;
+use view::{Arrivals, Losses};
 
 use super::{CountersView, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
 use crate::openapi::parameters::{OfPrefix, OfSender};
 use crate::parameters::{Parameters, now, problem};
-use crate::watch::{Arrivals, Losses};
 
 /// What a prefix used in a month.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -173,7 +173,7 @@ pub(crate) async fn show(
         }
     };
     let [incoming, outgoing] = &mut samples.rates;
-    let losses = api.watch.as_ref().and_then(|watch| watch.losses(sender, month.start.timestamp()));
+    let losses = api.collector.as_ref().and_then(|(view, _)| view.losses(sender, month.start.timestamp()));
     let billing = Billing {
         sender: sender.to_string(),
         prefix: prefix.to_string(),

@@ -53,7 +53,7 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
     if api.store_latency().await.is_none() {
         reasons.push("the store does not answer");
     }
-    let watched = api.watch.as_ref().map(|watch| watch.status());
+    let watched = api.collector.as_ref().map(|(view, _)| view.status());
     if watched.as_ref().is_some_and(spool_is_full) {
         reasons.push("the spool is full: what is counted has no room to wait for the store");
     }
@@ -72,7 +72,7 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
 }
 
 /// The next flush would not fit: that is some part of what waits already.
-fn spool_is_full(status: &crate::watch::Status) -> bool {
+fn spool_is_full(status: &view::Status) -> bool {
     const FULL: f64 = 0.99;
     let spool = status.gauge("spool_bytes");
     spool.is_some_and(|spool| spool.limit.is_some_and(|limit| spool.value >= limit * FULL))

@@ -157,7 +157,7 @@ pub(crate) async fn show(
         (Some(Extension(senders)), None) => Some(senders.all()),
         (Some(Extension(senders)), Some(exporter)) => Some(vec![senders.permit(exporter)?]),
     };
-    let tap = api.watched()?.taps().open(filter, exporters).map_err(|full| Error::Busy(full.to_string()))?;
+    let tap = api.taps()?.open(filter, exporters).map_err(|full| Error::Busy(full.to_string()))?;
     let mut fetches = interval(FETCH);
     fetches.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let connection = connection.map(|Extension(connection)| connection);

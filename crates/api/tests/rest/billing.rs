@@ -82,7 +82,7 @@ fn of_the_running_month_it_says_how_much_the_percentile_knows() {
 
 #[test]
 fn the_share_of_what_was_lost_is_that_of_the_month_as_far_as_it_is_known() {
-    let server = Server::with(keys(), |api| api.watching(std::sync::Arc::new(MadeUp::default())));
+    let server = Server::with(keys(), |api| api.showing(std::sync::Arc::new(MadeUp::default()), tap::Taps::default()));
     register_prefix(&server);
     let answer = billing(&server, "&month=2026-02");
     let shares = json!([{"unit": "datagrams", "received": 999, "lost": 1, "share": 0.001}]);

@@ -5,13 +5,14 @@ use std::process::{Command, Stdio};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use api::watch::{
-    Arrivals, Counter, Detail, Exporter, Gauge, Histogram, Ledger, Losses, Rates, Socket, Status, Unknown, Watch,
-};
 use flow::{DatagramFate, Durations, FlowFate, Tallied, Timestamp};
 use serde_json::json;
 use storage::StoreError;
 use tap::Taps;
+use view::{
+    Arrivals, Counter, Detail, DetailedExporter, Exporter, Gauge, Histogram, Ledger, Losses, Rates, Socket, Status,
+    Thread, Unknown, View,
+};
 
 use crate::client::{ask, send};
 use crate::server::{Server, keys};
@@ -20,7 +21,8 @@ use crate::server::{Server, keys};
 #[derive(Debug, Default)]
 pub(crate) struct MadeUp {
     pub(crate) spooled: f64,
-    pub(crate) taps: Taps,
+    /// How long ago its threads last reported progress.
+    pub(crate) silent: Duration,
 }
 
 const ARRIVALS: Arrivals =
@@ -28,7 +30,7 @@ const ARRIVALS: Arrivals =
 
 const STARTED: Timestamp = Timestamp::from_seconds(1_764_086_400);
 
-impl Watch for MadeUp {
+impl View for MadeUp {
     fn status(&self) -> Status {
         Status {
             started: STARTED,
@@ -54,13 +56,7 @@ impl Watch for MadeUp {
                 durations: durations(),
             }],
             ledgers_checked: Some(STARTED),
-            ledgers: vec![Ledger {
-                name: "datagrams",
-                sides: ["read", "fates of datagrams"],
-                left: 5,
-                right: 7,
-                violations: 1,
-            }],
+            ledgers: vec![Ledger { violations: 1, ..Ledger::new("datagrams", ["read", "fates of datagrams"], 5, 7) }],
             sockets: vec![Socket {
                 address: "[::]:2055".parse().unwrap(),
                 thread: 1,
@@ -68,6 +64,7 @@ impl Watch for MadeUp {
                 waiting_limit: 65_536,
                 dropped: 2,
             }],
+            threads: vec![Thread { name: "receiver-0".into(), silent: self.silent }],
         }
     }
 
@@ -84,9 +81,9 @@ impl Watch for MadeUp {
         }]
     }
 
-    fn exporter(&self, address: IpAddr) -> Option<(Exporter, Detail)> {
+    fn exporter(&self, address: IpAddr) -> Option<DetailedExporter> {
         let exporter = self.exporters().into_iter().find(|exporter| exporter.address == address)?;
-        Some((exporter, Detail { pending_sets: 4, ..Detail::default() }))
+        Some(DetailedExporter { exporter, detail: Detail { pending_sets: 4, ..Detail::default() } })
     }
 
     /// Of every month the same, from its start.
@@ -97,10 +94,6 @@ impl Watch for MadeUp {
     fn unknown(&self) -> Vec<Unknown> {
         let address = "2001:db8::1".parse().unwrap();
         vec![Unknown { address, datagrams: 3, last: STARTED, protocol: Some("ipfix") }]
-    }
-
-    fn taps(&self) -> &Taps {
-        &self.taps
     }
 }
 
@@ -124,12 +117,11 @@ fn counters() -> Vec<Counter> {
 }
 
 fn watched(spooled: f64) -> Server {
-    Server::with(keys(), |api| api.watching(std::sync::Arc::new(MadeUp { spooled, taps: Taps::default() })))
+    showing(MadeUp { spooled, ..MadeUp::default() })
 }
 
-/// A collector whose flows are those that are shown to these onlookers.
-pub(crate) fn tapped(taps: &Taps) -> impl Watch + 'static {
-    MadeUp { spooled: 0.0, taps: taps.clone() }
+fn showing(collector: MadeUp) -> Server {
+    Server::with(keys(), |api| api.showing(std::sync::Arc::new(collector), Taps::default()))
 }
 
 #[test]
@@ -178,7 +170,7 @@ fn exporters_are_shown_with_what_came_from_them() {
     assert_eq!(one["clockOffsetSeconds"], -0.25);
     assert_eq!((&one["arrivals"][0]["lost"], &one["arrivals"][0]["unit"]), (&json!(1), &json!("datagrams")));
     let message = ask(server.address, "GET", "/exporters/192.0.2.2", "").refusal(404, "NOT_FOUND");
-    assert!(message.starts_with("nothing has come from 192.0.2.2"), "{message}");
+    assert!(message.starts_with("nothing has arrived from 192.0.2.2"), "{message}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tap::{Details, Taps};
 
 use crate::client::{ask, send, sign};
 use crate::server::{AUTH_KEY, Server, keys};
-use crate::status::tapped;
+use crate::status::MadeUp;
 
 const RECEIVED: Timestamp = Timestamp::from_seconds(1_764_086_400);
 const PATIENCE: Duration = testing::wait::DEADLINE;
@@ -37,7 +37,7 @@ fn server(taps: &Taps) -> Server {
     let limited = Key::new("limited", "l", "s").unwrap();
     let senders = vec!["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()];
     let keys = keys().with([limited.limited(Role::Read, Some(senders))]);
-    Server::with(keys, |api| api.watching(Arc::new(tapped(taps))))
+    Server::with(keys, |api| api.showing(Arc::new(MadeUp::default()), taps.clone()))
 }
 
 /// Asks, and reads the head of the answer: from then on flows are shown.

@@ -4,7 +4,6 @@ mod heartbeat;
 mod interface;
 mod panic_hook;
 mod running;
-mod watched;
 
 use std::io::{self, IsTerminal};
 use std::net::TcpListener as StdListener;
@@ -24,7 +23,6 @@ use tokio::task::{JoinError, JoinHandle};
 use udp::PassedSockets;
 
 use self::running::{Running, StatusLog};
-use self::watched::Watched;
 use crate::config::{Config, Loaded};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::service_manager::State;
@@ -88,8 +86,8 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
         tracing::info!("receiving at {address}");
     }
     tracing::info!("serving {}", interface::url(config, serving));
-    let watched = Arc::new(Watched::new(&collector, config));
-    let interface = interface::interface(config, store, keys, senders_changed)?.watching(Arc::clone(&watched) as _);
+    let interface =
+        interface::interface(config, store, keys, senders_changed)?.showing(collector.view(), collector.taps());
     let offer = interface::offer(interface.clone(), config).or_exit(ExitCode::Config)?;
     let (offers, offered) = watch::channel(offer);
     let (listeners, moves) = mpsc::channel(1);
@@ -97,8 +95,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let mut server = tokio::spawn(api::serve(listener, moves, offered, async { drop(server_ends.await) }));
     let status_log = StatusLog::default();
     let config = config.clone();
-    let mut running =
-        Running { file, config, collector, interface, offers, listeners, is_listener_passed, watched, status_log };
+    let mut running = Running { file, config, collector, interface, offers, listeners, is_listener_passed, status_log };
     service_manager::notify(&State::Ready);
     let heartbeat = heartbeat::run(running.collector.pulses().to_vec(), running.collector.status());
     let heartbeat = tokio::spawn(heartbeat);
@@ -129,8 +126,6 @@ async fn run_until_stopped(
     signals: &mut Signals,
     server: &mut JoinHandle<io::Result<()>>,
 ) -> anyhow::Result<()> {
-    let watched = Arc::clone(&running.watched);
-    let sampling = tokio::spawn(async move { watched.keep_sampling().await });
     running.status_log.set(running.config.server.statuslog, running.collector.status());
     let served = loop {
         tokio::select! {
@@ -148,7 +143,6 @@ async fn run_until_stopped(
     };
     tracing::info!("stopping: storing everything that was received");
     service_manager::notify(&State::Stopping);
-    sampling.abort();
     running.status_log.end();
     served
 }

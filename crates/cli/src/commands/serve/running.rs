@@ -3,7 +3,6 @@
 
 use std::env;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,7 +14,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::interface::{bind_beside, keys, listener, offer, url};
-use super::watched::{Configured, Watched};
 use crate::config::{Config, KEYS, Key, Storage};
 use crate::log;
 
@@ -32,7 +30,6 @@ pub(super) struct Running {
     pub(super) listeners: mpsc::Sender<TcpListener>,
     /// Whether the service manager holds the socket of the REST interface too.
     pub(super) is_listener_passed: bool,
-    pub(super) watched: Arc<Watched>,
     pub(super) status_log: StatusLog,
 }
 
@@ -56,7 +53,6 @@ impl Running {
         let prepared = self.collector.prepare(config.change())?;
         self.warn_of_restart(&loaded.config);
         self.collector.change(prepared);
-        self.watched.configure(Configured::of(&self.collector, &config));
         self.interface = interface;
         self.offers.send_replace(offer);
         if let Some(listener) = listener {

@@ -1,20 +1,18 @@
-//! What decoding remembers of one exporter, in the words of the REST interface. Lists are cut here: an exporter can make
-//! us remember much, and its datagrams wait while it is written down.
+//! The decoding state of one exporter, as the interface shows it. Lists are truncated: an exporter can fill large tables,
+//! and its datagrams wait while they are read.
 
-use api::watch::{
-    AnnouncedRate, Arrivals, Detail, LeftOut, OptionsRecord, Pending, SampledRate, Sampling, Stream, Template,
-    TemplateField, Unmatched, UnmatchedNetwork, Unreadable,
+use view::{
+    AnnouncedRate, Detail, LeftOut, OptionsRecord, Pending, Sampling, Stream, Template, TemplateField, Unmatched,
 };
-use pipeline::{Clock, ExporterStatus};
-use wire::{FieldSpecifier, KnownTemplate, Record, Session, TemplateKind, Unit};
+use wire::{FieldSpecifier, KnownTemplate, Record, Session, TemplateKind};
 
-/// How long a list may be.
+use crate::exporter_stats::ExporterStats;
+
+/// The length of a list at most.
 const LISTED: usize = 500;
-/// How many networks of unmatched flows are shown.
-const NETWORKS_LISTED: usize = 16;
 
-/// Everything but the unmatched flows, which the session does not know.
-pub(super) fn detail(status: &ExporterStatus, session: &Session, multiplied: bool) -> Detail {
+/// Everything but the unmatched flows, which neither of them knows.
+pub(crate) fn of(stats: &ExporterStats, session: &Session, is_multiplied: bool) -> Detail {
     let mut left_out = LeftOut::default();
     let mut known: Vec<_> = session.templates().collect();
     known.sort_by_key(|known| (known.protocol.name(), known.domain, known.port, known.template.id()));
@@ -39,46 +37,36 @@ pub(super) fn detail(status: &ExporterStatus, session: &Session, multiplied: boo
         template: waiting.template,
         sets: waiting.sets,
         bytes: waiting.octets,
-        since: waiting.since.to_string(),
+        since: waiting.since,
     });
     Detail {
-        sampling: sampling(status, session, multiplied, &mut left_out.announced),
+        sampling: sampling(stats, session, is_multiplied, &mut left_out.announced),
         templates,
         options,
         streams: streams.collect(),
         pending: pending.collect(),
         pending_sets: session.pending(),
         unmatched: Unmatched::default(),
-        unreadable: status.unreadable.map(|it| Unreadable {
-            received: it.received.to_string(),
-            error: it.error.kind.name(),
-            offset: it.error.offset,
-            version: it.version,
-        }),
+        unreadable: stats.unreadable(),
         left_out,
     }
 }
 
-/// The start of a list, and how much is left out.
+/// The start of a list; `left_out` becomes the number of entries that are cut off.
 fn cut<T>(mut list: Vec<T>, left_out: &mut u64) -> Vec<T> {
     *left_out = list.len().saturating_sub(LISTED) as u64;
     list.truncate(LISTED);
     list
 }
 
-fn sampling(status: &ExporterStatus, session: &Session, multiplied: bool, left_out: &mut u64) -> Sampling {
-    let rates = status.rates.iter().map(|seen| SampledRate {
-        rate: seen.sampling.rate,
-        source: seen.sampling.source.name(),
-        last: seen.last.to_string(),
-    });
+fn sampling(stats: &ExporterStats, session: &Session, multiplied: bool, left_out: &mut u64) -> Sampling {
     let announced = cut(session.samplers(), left_out).into_iter().map(|sampler| AnnouncedRate {
         protocol: sampler.protocol.name(),
         domain: sampler.domain,
         sampler: sampler.sampler,
         rate: sampler.rate,
     });
-    Sampling { multiplied, rates: rates.collect(), announced: announced.collect() }
+    Sampling { multiplied, rates: stats.rates(), announced: announced.collect() }
 }
 
 fn template(known: &KnownTemplate<'_>) -> Template {
@@ -93,7 +81,7 @@ fn template(known: &KnownTemplate<'_>) -> Template {
         port: known.port,
         id: known.template.id(),
         kind,
-        announced: known.announced.to_string(),
+        announced: known.announced,
         fields: fields.map(|(index, specifier)| field(specifier, index < scope_fields)).collect(),
     }
 }
@@ -114,31 +102,8 @@ fn options_record(record: &Record<'_>) -> Option<OptionsRecord> {
         protocol: record.message.protocol.name(),
         domain: record.message.domain,
         template: record.format.unwrap_or_default(),
-        received: record.message.received.to_string(),
+        received: record.message.received,
         scope: object(true)?,
         fields: object(false)?,
     })
-}
-
-/// Which networks flows are of that match no prefix.
-pub(super) fn unmatched((sampled, networks): (u64, Vec<pipeline::UnmatchedNetwork>)) -> Unmatched {
-    let network = |it: &pipeline::UnmatchedNetwork| UnmatchedNetwork {
-        network: it.network.to_string(),
-        from: it.from,
-        to: it.to,
-    };
-    Unmatched { sampled, networks: networks.iter().take(NETWORKS_LISTED).map(network).collect() }
-}
-
-/// What sequence numbers of a unit tell.
-pub(super) fn arrivals((unit, it): (Unit, wire::Arrivals)) -> Arrivals {
-    let wire::Arrivals { received, lost, filled, duplicates, late, restarts } = it;
-    Arrivals { unit: unit.name(), received, lost, filled, duplicates, late, restarts }
-}
-
-/// To a millisecond; positive when the exporter's clock is ahead.
-#[expect(clippy::cast_precision_loss, reason = "milliseconds need no more than 53 bits")]
-pub(super) fn offset_seconds(clock: Clock) -> f64 {
-    let distance = clock.exported.abs_diff(clock.received).as_millis() as f64 / 1000.0;
-    if clock.exported < clock.received { -distance } else { distance }
 }

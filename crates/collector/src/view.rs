@@ -1,0 +1,291 @@
+//! A running collector as a [`View`]: the names, helps and values of everything that the REST interface shows. Counting
+//! happens elsewhere; the counters that exporters have too are named in [`Counts::counters`](pipeline::Counts::counters).
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use accounting::period::{Interval, Minute, Period};
+use flow::Timestamp;
+use journal::Journal;
+use pipeline::{Exporters, TableSizes};
+use tap::Taps;
+use view::{Counter, DetailedExporter, Exporter, Gauge, Histogram, Losses, Rates, Status, Thread, Unknown, View};
+
+use crate::ledgers::{Found, Ledgers};
+use crate::lock::locked;
+use crate::pulse::Pulse;
+use crate::status::{self, FlushCounts};
+
+/// The time over which rates are taken.
+const RATE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The view of a running collector.
+#[derive(Debug)]
+pub(crate) struct CollectorView {
+    started: Timestamp,
+    configured: Mutex<Configured>,
+    status: status::Status,
+    exporters: Exporters,
+    taps: Taps,
+    journal: Option<Arc<Journal>>,
+    pulses: Vec<Pulse>,
+    sampled: Mutex<Sampled>,
+}
+
+/// The settings that it shows; a reload can change them.
+#[derive(Clone, Debug)]
+pub(crate) struct Configured {
+    pub(crate) receiving: Vec<SocketAddr>,
+    /// The limit of the spool in octets; `None` without a spool.
+    pub(crate) spool_limit: Option<u64>,
+    /// Whether counters are multiplied by sampling rates.
+    pub(crate) is_multiplied: bool,
+}
+
+/// What exporters had sent at the last sample, and their rates since the one before.
+#[derive(Debug, Default)]
+struct Sampled {
+    at: Option<Instant>,
+    /// Datagrams and flows.
+    sent: HashMap<IpAddr, (u64, u64)>,
+    rates: HashMap<IpAddr, Rates>,
+}
+
+impl CollectorView {
+    /// The view of a collector that starts now.
+    pub(crate) fn new(
+        configured: Configured,
+        status: &status::Status,
+        exporters: &Exporters,
+        taps: &Taps,
+        journal: Option<Arc<Journal>>,
+        pulses: Vec<Pulse>,
+    ) -> Self {
+        Self {
+            started: SystemTime::now().into(),
+            configured: Mutex::new(configured),
+            status: status.clone(),
+            exporters: exporters.clone(),
+            taps: taps.clone(),
+            journal,
+            pulses,
+            sampled: Mutex::default(),
+        }
+    }
+
+    /// Shows other settings from now on; whether there is a spool does not change.
+    pub(crate) fn reconfigure(&self, receiving: Vec<SocketAddr>, spool_limit: u64, is_multiplied: bool) {
+        let mut configured = locked(&self.configured);
+        let spool_limit = configured.spool_limit.map(|_| spool_limit);
+        *configured = Configured { receiving, spool_limit, is_multiplied };
+    }
+
+    /// Samples the rates of exporters. Never ends.
+    pub(crate) async fn keep_sampling(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(RATE_INTERVAL);
+        loop {
+            ticks.tick().await;
+            let sent = self.exporters.totals();
+            locked(&self.sampled).sample(sent, Instant::now());
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "what is measured fits 53 bits")]
+    fn gauges(&self, flushes: &FlushCounts, sizes: &TableSizes, spool_limit: Option<u64>) -> Vec<Gauge> {
+        let (taps, taps_limit) = self.taps.taken();
+        let failing = flushes.failing_since.map(|since| since.elapsed()).unwrap_or_default();
+        let pending = "Bytes of data sets queued for a missing template";
+        let mut gauges = vec![
+            gauge("exporters", "Registered exporters that have sent", sizes.exporters as f64),
+            gauge("known_templates", "Templates of all exporters", sizes.templates as f64),
+            limited("pending_bytes", pending, sizes.pending_octets as f64, sizes.pending_limit as f64),
+            limited(
+                "unknown_senders",
+                "Unregistered addresses that send",
+                sizes.unknown as f64,
+                sizes.unknown_limit as f64,
+            ),
+            limited("taps", "Connected tap clients", taps as f64, taps_limit as f64),
+            gauge("last_flush_seconds", "Duration of the last flush", flushes.last_took.as_secs_f64()),
+            gauge("flush_failing_seconds", "Time since which a flush is being retried", failing.as_secs_f64()),
+        ];
+        gauges.extend(self.journal.iter().flat_map(|journal| journal_gauges(journal)));
+        if let Some((held, limit)) = self.status.names() {
+            gauges.push(limited("names", "Counters not yet flushed", held as f64, limit as f64));
+        }
+        if let Some(limit) = spool_limit {
+            let (waiting, bytes) = (flushes.waiting as f64, flushes.waiting_bytes as f64);
+            gauges.push(gauge("spool_flushes", "Flushes in the spool", waiting));
+            gauges.push(limited("spool_bytes", "Bytes in the spool", bytes, limit as f64));
+        }
+        gauges
+    }
+}
+
+impl View for CollectorView {
+    fn status(&self) -> Status {
+        let (counts, flushes, sizes) = (self.status.counts(), self.status.flushes(), self.exporters.table_sizes());
+        let Configured { receiving, spool_limit, .. } = locked(&self.configured).clone();
+        let mut counters = counts.counters();
+        counters.push(Counter::plain("kernel_drops", "Datagrams dropped by the kernel", counts.kernel_drops));
+        counters.extend(flush_counters(&flushes));
+        counters.extend(tap_counters(&self.taps));
+        if let Some(journal) = &self.journal {
+            counters.extend(journal_counters(&journal.counts(), &self.status.recovery()));
+        }
+        counters.extend(template_counters(&sizes));
+        let Ledgers { checked, all: ledgers } = self.status.ledgers();
+        let threads = self.pulses.iter().map(|pulse| Thread { name: pulse.name().to_owned(), silent: pulse.age() });
+        Status {
+            started: self.started,
+            receiving,
+            counters,
+            gauges: self.gauges(&flushes, &sizes, spool_limit),
+            histograms: flush_histograms(&flushes).to_vec(),
+            sockets: self.status.sockets(),
+            ledgers_checked: checked,
+            ledgers,
+            threads: threads.collect(),
+        }
+    }
+
+    fn exporters(&self) -> Vec<Exporter> {
+        let mut exporters = self.exporters.all();
+        let sampled = locked(&self.sampled);
+        for exporter in &mut exporters {
+            exporter.rates = sampled.rates.get(&exporter.address).copied();
+        }
+        exporters
+    }
+
+    fn exporter(&self, address: IpAddr) -> Option<DetailedExporter> {
+        let is_multiplied = locked(&self.configured).is_multiplied;
+        let mut found = self.exporters.detailed(address, is_multiplied)?;
+        found.exporter.rates = locked(&self.sampled).rates.get(&address).copied();
+        Some(found)
+    }
+
+    fn losses(&self, address: IpAddr, month: Timestamp) -> Option<Losses> {
+        self.exporters.losses(address, Interval::containing(Period::Month, Minute::of(month)))
+    }
+
+    fn unknown(&self) -> Vec<Unknown> {
+        self.exporters.unknown()
+    }
+}
+
+impl Sampled {
+    fn sample(&mut self, sent: HashMap<IpAddr, (u64, u64)>, now: Instant) {
+        if let Some(before) = self.at.replace(now) {
+            let seconds = now.saturating_duration_since(before).as_secs_f64();
+            let rate = |(address, (datagrams, flows)): (&IpAddr, &(u64, u64))| {
+                let (had_datagrams, had_flows) = self.sent.get(address).copied().unwrap_or_default();
+                let rates = Rates {
+                    datagrams_per_second: per_second(datagrams.saturating_sub(had_datagrams), seconds),
+                    flows_per_second: per_second(flows.saturating_sub(had_flows), seconds),
+                };
+                (*address, rates)
+            };
+            self.rates = sent.iter().map(rate).collect();
+        }
+        self.sent = sent;
+    }
+}
+
+/// To a tenth.
+#[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]
+fn per_second(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { (count as f64 / seconds * 10.0).round() / 10.0 } else { 0.0 }
+}
+
+const fn gauge(name: &'static str, help: &'static str, value: f64) -> Gauge {
+    Gauge { name, help, value, limit: None }
+}
+
+const fn limited(name: &'static str, help: &'static str, value: f64, limit: f64) -> Gauge {
+    Gauge { name, help, value, limit: Some(limit) }
+}
+
+fn flush_counters(flushes: &FlushCounts) -> [Counter; 4] {
+    [
+        Counter::plain("flushes", "Durable flushes", flushes.flushes),
+        Counter::plain("blocks", "Durable blocks", flushes.blocks),
+        Counter::plain("flush_retries", "Flushes retried", flushes.retries),
+        Counter::plain("folded_names", "Counters folded into `other` because of a limit", flushes.folded),
+    ]
+}
+
+fn flush_histograms(flushes: &FlushCounts) -> [Histogram; 2] {
+    let histogram = |name, help, durations| Histogram { name, help, durations };
+    [
+        histogram("flush_duration_seconds", "Time until a flush was durable", flushes.took),
+        histogram("store_put_duration_seconds", "Time until the store accepted or refused a flush", flushes.puts),
+    ]
+}
+
+fn tap_counters(taps: &Taps) -> [Counter; 2] {
+    [
+        Counter::plain("tap_shown_flows", "Flows sent to tap clients", taps.shown()),
+        Counter::plain("tap_dropped_flows", "Flows dropped because a tap client was too slow", taps.dropped()),
+    ]
+}
+
+fn template_counters(sizes: &TableSizes) -> [Counter; 2] {
+    let (refused, displaced) = (sizes.refused_templates, sizes.displaced_templates);
+    [
+        Counter::plain("refused_templates", "Templates refused because the table was full", refused),
+        Counter::plain("displaced_templates", "Unused templates displaced by others", displaced),
+    ]
+}
+
+fn journal_counters(journal: &journal::Counts, found: &Found) -> [Counter; 9] {
+    let plain = Counter::plain;
+    [
+        plain("journal_written_datagrams", "Datagrams written to the journal", journal.written),
+        plain("journal_missed_datagrams", "Datagrams that the journal could not accept", journal.missed),
+        plain("journal_carried_sets", "Data sets queued for a missing template at a flush", journal.carried),
+        plain("journal_syncs", "Syncs of the journal to disk", journal.syncs),
+        plain("journal_sync_errors", "Failed syncs of the journal", journal.sync_errors),
+        plain("journal_write_errors", "Failed writes to the journal", journal.write_errors),
+        plain("journal_remove_errors", "Failed removals of journal segments", journal.remove_errors),
+        plain("journal_replayed_datagrams", "Datagrams recovered from the journal at the start", found.datagrams),
+        plain("journal_torn_segments", "Incomplete journal segments found at the start", found.torn),
+    ]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "what is measured fits 53 bits")]
+fn journal_gauges(journal: &Journal) -> Vec<Gauge> {
+    let (counts, limit) = (journal.counts(), journal.limit_bytes() as f64);
+    let is_failing = f64::from(u8::from(journal.is_failing()));
+    let mut gauges = vec![
+        gauge("journal_failing", "Whether the journal cannot be written: 0 or 1", is_failing),
+        gauge("journal_segments", "Segments of the journal", journal.segments() as f64),
+        limited("journal_bytes", "Bytes in the journal", counts.octets as f64, limit),
+        gauge("journal_sync_seconds", "Duration of the last sync of the journal", counts.sync_took.as_secs_f64()),
+    ];
+    if let Some(synced) = counts.synced {
+        let age = synced.elapsed().as_secs_f64();
+        gauges.push(gauge("journal_sync_age_seconds", "Time since the last sync of the journal", age));
+    }
+    gauges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_the_differences_of_two_samples_over_their_distance() {
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        let (mut sampled, start) = (Sampled::default(), Instant::now());
+        sampled.sample([(address, (100, 3000))].into(), start);
+        assert!(sampled.rates.is_empty());
+        sampled.sample([(address, (105, 3150))].into(), start + Duration::from_secs(10));
+        let expected = Rates { datagrams_per_second: 0.5, flows_per_second: 15.0 };
+        assert_eq!(sampled.rates.get(&address), Some(&expected));
+        sampled.sample(HashMap::new(), start + Duration::from_secs(20));
+        assert!(sampled.rates.is_empty());
+    }
+}

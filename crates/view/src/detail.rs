@@ -1,0 +1,243 @@
+//! The decoding state of one exporter. The collector truncates long lists; [`LeftOut`] says by how much.
+
+use std::net::IpAddr;
+
+use flow::{Prefix, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{Exporter, json};
+
+/// One exporter with its decoding state.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DetailedExporter {
+    /// What arrived from it.
+    #[serde(flatten)]
+    pub exporter: Exporter,
+    /// Its decoding state.
+    #[serde(flatten)]
+    pub detail: Detail,
+}
+
+/// The decoding state of an exporter.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Detail {
+    /// The sampling rates of its flows, with their sources.
+    pub sampling: Sampling,
+    /// The templates that it announced.
+    pub templates: Vec<Template>,
+    /// Its options data: the newest record of each scope.
+    pub options: Vec<OptionsRecord>,
+    /// Its streams of numbered datagrams.
+    pub streams: Vec<Stream>,
+    /// The missing templates that data sets are queued for.
+    pub pending: Vec<Pending>,
+    /// Data sets queued for a missing template.
+    pub pending_sets: usize,
+    /// The networks of flows that match no monitored prefix.
+    pub unmatched: Unmatched,
+    /// The last datagram that could not be decoded completely.
+    pub unreadable: Option<Unreadable>,
+    /// How many entries the lists above omit.
+    pub left_out: LeftOut,
+}
+
+/// The sampling rates of an exporter.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Sampling {
+    /// Whether bytes and packets are multiplied by the rate: `netflow.calculateSamples`.
+    pub multiplied: bool,
+    /// The rates of its flows, the most recent first, at most 8.
+    pub rates: Vec<SampledRate>,
+    /// The rates that its options data announce.
+    pub announced: Vec<AnnouncedRate>,
+}
+
+/// A sampling rate of flows.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SampledRate {
+    /// One of this many packets was sampled.
+    pub rate: u32,
+    /// The source of the rate: `record` (the data record or sFlow sample), `options` (options data), `header` (of the
+    /// datagram), or `none`.
+    pub source: &'static str,
+    /// When the last flow with this rate was received, RFC 3339.
+    #[serde(serialize_with = "json::text")]
+    #[schema(value_type = String)]
+    pub last: Timestamp,
+}
+
+/// A sampling rate that options data announce.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AnnouncedRate {
+    /// The protocol.
+    pub protocol: &'static str,
+    /// The observation domain or source id.
+    pub domain: u32,
+    /// The sampler or selector; null when the rate applies to the whole domain.
+    pub sampler: Option<u64>,
+    /// One of this many packets is sampled.
+    pub rate: u32,
+}
+
+/// A template of NetFlow v9 or IPFIX.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Template {
+    /// The protocol.
+    pub protocol: &'static str,
+    /// The observation domain or source id.
+    pub domain: u32,
+    /// The source port of its announcement.
+    pub port: u16,
+    /// The template id.
+    pub id: u16,
+    /// The records that it describes: `data` or `options`.
+    pub kind: &'static str,
+    /// When it was last announced, RFC 3339.
+    #[serde(serialize_with = "json::text")]
+    #[schema(value_type = String)]
+    pub announced: Timestamp,
+    /// The fields of its records.
+    pub fields: Vec<TemplateField>,
+}
+
+/// A field of a template.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TemplateField {
+    /// The information element; `<enterprise>.<id>` when it is not registered.
+    pub name: String,
+    /// The enterprise number; 0 is IANA.
+    pub enterprise: u32,
+    /// The number of the element; for a scope field of NetFlow v9, the scope type.
+    pub id: u16,
+    /// Its length in octets; 65535 for variable length.
+    pub length: u16,
+    /// Whether it is a scope field.
+    pub scope: bool,
+}
+
+/// An options data record.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OptionsRecord {
+    /// The protocol.
+    pub protocol: &'static str,
+    /// The observation domain or source id.
+    pub domain: u32,
+    /// The template id.
+    pub template: u32,
+    /// When it was last received, RFC 3339.
+    #[serde(serialize_with = "json::text")]
+    #[schema(value_type = String)]
+    pub received: Timestamp,
+    /// The scope, by the names of fields.
+    #[schema(value_type = Object)]
+    pub scope: serde_json::Value,
+    /// The values, by the names of fields.
+    #[schema(value_type = Object)]
+    pub fields: serde_json::Value,
+}
+
+/// What the sequence numbers of a stream show. Losses are in the unit of the protocol: datagrams or records.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Stream {
+    /// The protocol.
+    pub protocol: &'static str,
+    /// The observation domain, source id, engine or sub-agent.
+    pub domain: u32,
+    /// The agent address of an sFlow stream; null for other protocols.
+    #[schema(value_type = Option<String>)]
+    pub agent: Option<IpAddr>,
+    /// Datagrams with a sequence number.
+    pub datagrams: u64,
+    /// Units missing.
+    pub lost: u64,
+    /// Datagrams received twice in a row.
+    pub duplicates: u64,
+    /// Datagrams received after later ones.
+    pub late: u64,
+    /// Restarts of the exporter.
+    pub restarts: u64,
+}
+
+/// Data sets queued for a missing template.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pending {
+    /// The protocol.
+    pub protocol: &'static str,
+    /// The observation domain or source id.
+    pub domain: u32,
+    /// The missing template.
+    pub template: u16,
+    /// The number of data sets.
+    pub sets: usize,
+    /// Their size in octets.
+    pub bytes: usize,
+    /// When the first of them was received, RFC 3339.
+    #[serde(serialize_with = "json::text")]
+    #[schema(value_type = String)]
+    pub since: Timestamp,
+}
+
+/// A sample of the flows that match no monitored prefix: about the first 256, then one of 256.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Unmatched {
+    /// Flows in the sample.
+    pub sampled: u64,
+    /// Their networks, the busiest first.
+    pub networks: Vec<UnmatchedNetwork>,
+}
+
+/// A network of unmatched flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnmatchedNetwork {
+    /// A /24 of IPv4, a /48 of IPv6.
+    #[serde(serialize_with = "json::text")]
+    #[schema(value_type = String)]
+    pub network: Prefix,
+    /// Flows of the sample with a source there.
+    pub from: u64,
+    /// Flows of the sample with a destination there.
+    pub to: u64,
+}
+
+/// A datagram that could not be decoded completely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Unreadable {
+    /// When it was received, RFC 3339.
+    #[serde(serialize_with = "json::text")]
+    #[schema(value_type = String)]
+    pub received: Timestamp,
+    /// The first error, such as `truncated_records`.
+    pub error: &'static str,
+    /// The position of the error, in octets from the start.
+    pub offset: usize,
+    /// The version in its first two octets.
+    pub version: u16,
+}
+
+/// The number of entries that truncated lists omit; for options records, also those that were not kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOut {
+    /// Templates.
+    pub templates: u64,
+    /// Options records.
+    pub options: u64,
+    /// Streams.
+    pub streams: u64,
+    /// Missing templates.
+    pub pending: u64,
+    /// Announced sampling rates.
+    pub announced: u64,
+}

@@ -1,0 +1,98 @@
+//! What arrived from one address since the collector started.
+
+use std::net::IpAddr;
+
+use flow::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{Counter, json};
+
+/// What arrived from a registered exporter since the collector started.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Exporter {
+    /// Its source address.
+    #[schema(value_type = String)]
+    pub address: IpAddr,
+    /// Its datagrams by protocol.
+    #[serde(serialize_with = "json::numbers")]
+    #[schema(value_type = std::collections::BTreeMap<String, u64>)]
+    pub protocols: Vec<(&'static str, u64)>,
+    /// When its first datagram was received, RFC 3339.
+    #[serde(serialize_with = "json::optional_text")]
+    #[schema(value_type = Option<String>)]
+    pub first: Option<Timestamp>,
+    /// When its last datagram was received, RFC 3339.
+    #[serde(serialize_with = "json::optional_text")]
+    #[schema(value_type = Option<String>)]
+    pub last: Option<Timestamp>,
+    /// Rates over the last 10 seconds; null in the first seconds after the start.
+    pub rates: Option<Rates>,
+    /// What its sequence numbers show, by unit.
+    pub arrivals: Vec<Arrivals>,
+    /// The offset of its clock from the collector's, from its last datagram with flows; positive when it is ahead. Null
+    /// when its protocol carries no time (sFlow).
+    pub clock_offset_seconds: Option<f64>,
+    /// Counters since the start; at least `datagrams` and `flows`.
+    #[serde(serialize_with = "json::counters")]
+    #[schema(value_type = Object)]
+    pub counters: Vec<Counter>,
+}
+
+/// What the sequence numbers of an exporter show, over all its streams with the same unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Arrivals {
+    /// What they count: `datagrams`, or `records` (NetFlow v5 to v8, IPFIX).
+    pub unit: &'static str,
+    /// Units received.
+    pub received: u64,
+    /// Units missing.
+    pub lost: u64,
+    /// Units that were counted as lost and arrived late. The sum of this and `lost` never decreases.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub filled: u64,
+    /// Datagrams received twice in a row.
+    pub duplicates: u64,
+    /// Datagrams received after later ones.
+    pub late: u64,
+    /// Restarts of the exporter.
+    pub restarts: u64,
+}
+
+/// What the sequence numbers of an exporter show for a month.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Losses {
+    /// When the collector began to follow them.
+    pub since: Timestamp,
+    /// What they show, by unit.
+    pub arrivals: Vec<Arrivals>,
+}
+
+/// Current rates.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rates {
+    /// Datagrams a second.
+    pub datagrams_per_second: f64,
+    /// Flows a second.
+    pub flows_per_second: f64,
+}
+
+/// An address that sends without being registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Unknown {
+    /// The address.
+    #[schema(value_type = String)]
+    pub address: IpAddr,
+    /// Its datagrams since it was first noticed; a lower bound.
+    pub datagrams: u64,
+    /// When its last datagram was received, RFC 3339.
+    #[serde(serialize_with = "json::text")]
+    #[schema(value_type = String)]
+    pub last: Timestamp,
+    /// The protocol that the first octets of its last datagram suggest; null when they suggest none.
+    pub protocol: Option<&'static str>,
+}

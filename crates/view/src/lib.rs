@@ -1,0 +1,196 @@
+//! What a running collector publishes about itself: plain values that the collector fills and the REST interface shows.
+//! They serialise to the JSON of that interface, and its OpenAPI document is made from them.
+//!
+//! | file | what it describes |
+//! | --- | --- |
+//! | `lib.rs` | the collector as a whole: counters, gauges, sockets, ledgers, threads; and [`View`], through which it is asked |
+//! | `exporter.rs` | what arrived from one address |
+//! | `detail.rs` | the decoding state of one exporter |
+//! | `json.rs` | how lists of named values become JSON objects |
+//!
+//! Nothing is counted here, and there is no clock and no I/O.
+
+mod detail;
+mod exporter;
+mod json;
+
+use std::fmt::Debug;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use flow::{Durations, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub use detail::{
+    AnnouncedRate, Detail, DetailedExporter, LeftOut, OptionsRecord, Pending, SampledRate, Sampling, Stream, Template,
+    TemplateField, Unmatched, UnmatchedNetwork, Unreadable,
+};
+pub use exporter::{Arrivals, Exporter, Losses, Rates, Unknown};
+
+/// A read-only view of a running collector. No method waits for a shard's thread or for the store.
+pub trait View: Debug + Send + Sync {
+    /// The collector as a whole.
+    fn status(&self) -> Status;
+
+    /// The registered exporters that have sent anything since the start, by address.
+    fn exporters(&self) -> Vec<Exporter>;
+
+    /// One of them, with its decoding state.
+    fn exporter(&self, address: IpAddr) -> Option<DetailedExporter>;
+
+    /// The losses of one of them in the month that starts at `month`. Known for the current and the previous month, since
+    /// the collector started.
+    fn losses(&self, address: IpAddr, month: Timestamp) -> Option<Losses>;
+
+    /// Addresses that send without being registered, the busiest first.
+    fn unknown(&self) -> Vec<Unknown>;
+}
+
+/// The collector as a whole.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// When it started, RFC 3339.
+    #[serde(serialize_with = "json::text")]
+    #[schema(value_type = String)]
+    pub started: Timestamp,
+    /// The addresses that it listens on.
+    #[schema(value_type = Vec<String>)]
+    pub receiving: Vec<SocketAddr>,
+    /// Counters since the start: a number each, or an object with a number for each label.
+    #[serde(serialize_with = "json::counters")]
+    #[schema(value_type = Object)]
+    pub counters: Vec<Counter>,
+    /// Current values, each with its limit if it has one.
+    #[serde(serialize_with = "json::gauges")]
+    #[schema(value_type = Object)]
+    pub gauges: Vec<Gauge>,
+    /// Latencies since the start; metrics only.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub histograms: Vec<Histogram>,
+    /// The sockets that it reads: one for each thread and address.
+    pub sockets: Vec<Socket>,
+    /// When the ledgers were last compared, at a flush, RFC 3339; null before the first flush.
+    #[serde(serialize_with = "json::optional_text")]
+    #[schema(value_type = Option<String>)]
+    pub ledgers_checked: Option<Timestamp>,
+    /// The ledgers as they were then.
+    pub ledgers: Vec<Ledger>,
+    /// The threads that receive and flush; readiness only.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub threads: Vec<Thread>,
+}
+
+/// Two counts that are made in different places and must be equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Ledger {
+    /// Its name.
+    pub name: &'static str,
+    /// What each side counts.
+    pub sides: [&'static str; 2],
+    /// The count of the first side.
+    pub left: u64,
+    /// The count of the second side.
+    pub right: u64,
+    /// How often the difference changed to a value other than 0.
+    pub violations: u64,
+    /// `left` minus `right`: 0 when the ledger balances.
+    #[schema(value_type = i64)]
+    pub difference: i128,
+}
+
+/// A socket that receives datagrams. Each thread has its own for each address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Socket {
+    /// The address that it is bound to.
+    #[schema(value_type = String)]
+    pub address: SocketAddr,
+    /// The number of the thread that reads it, from 0.
+    pub thread: usize,
+    /// The length of its receive queue within the last second, in bytes of kernel memory: about 2300 for a datagram of
+    /// 1500.
+    pub waiting_bytes: u64,
+    /// The limit of the queue; beyond it datagrams are dropped.
+    pub waiting_limit: u64,
+    /// Datagrams that the kernel dropped since the start.
+    pub dropped: u64,
+}
+
+/// A thread that receives or flushes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// Its name, such as `receiver-0`.
+    pub name: String,
+    /// How long ago it last reported progress. Each does so several times a second, also without traffic.
+    pub silent: Duration,
+}
+
+/// A number that only grows.
+#[derive(Clone, Debug)]
+pub struct Counter {
+    /// By Prometheus' convention, without `netflow_` and `_total`, such as `datagrams`.
+    pub name: &'static str,
+    /// What is counted.
+    pub help: &'static str,
+    /// One value for each label, such as `("fate", "decoded")`; a counter without labels has one value.
+    pub values: Vec<(Option<(&'static str, &'static str)>, u64)>,
+}
+
+/// A number that grows and shrinks.
+#[derive(Clone, Copy, Debug)]
+pub struct Gauge {
+    /// By Prometheus' convention, with its unit last, such as `spool_bytes`.
+    pub name: &'static str,
+    /// What is measured.
+    pub help: &'static str,
+    /// The current value.
+    pub value: f64,
+    /// The largest value possible.
+    pub limit: Option<f64>,
+}
+
+/// The distribution of a latency.
+#[derive(Clone, Copy, Debug)]
+pub struct Histogram {
+    /// By Prometheus' convention, such as `flush_duration_seconds`.
+    pub name: &'static str,
+    /// What is measured.
+    pub help: &'static str,
+    /// How often it took how long.
+    pub durations: Durations,
+}
+
+impl Ledger {
+    /// A ledger without violations.
+    #[must_use]
+    pub fn new(name: &'static str, sides: [&'static str; 2], left: u64, right: u64) -> Self {
+        Self { name, sides, left, right, violations: 0, difference: i128::from(left) - i128::from(right) }
+    }
+}
+
+impl Status {
+    /// The gauge of this name.
+    #[must_use]
+    pub fn gauge(&self, name: &str) -> Option<&Gauge> {
+        self.gauges.iter().find(|gauge| gauge.name == name)
+    }
+}
+
+impl Counter {
+    /// A counter without labels.
+    #[must_use]
+    pub fn plain(name: &'static str, help: &'static str, value: u64) -> Self {
+        Self { name, help, values: vec![(None, value)] }
+    }
+
+    /// A counter with a value for each fate.
+    #[must_use]
+    pub fn fates<F: flow::Fate>(name: &'static str, help: &'static str, tallied: &flow::Tallied<F>) -> Self {
+        let values = tallied.iter().map(|(fate, count)| (Some(("fate", fate.name())), count)).collect();
+        Self { name, help, values }
+    }
+}
