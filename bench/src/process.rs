@@ -136,7 +136,7 @@ impl Drop for Process {
     }
 }
 
-/// The fields of /proc/<id>/stat after the name, which may contain spaces.
+/// The fields of `/proc/ID/stat` after the name, which may contain spaces.
 fn stat(id: u32) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(") ")?;

@@ -67,7 +67,7 @@ pub(crate) fn write() -> Result<()> {
     Ok(())
 }
 
-/// Fails when a table in the tree is not what [`write`] would write.
+/// Fails when a table in the tree is not what [`write()`] would write.
 pub(crate) fn check() -> Result<()> {
     for (path, content) in tables()? {
         let found = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;

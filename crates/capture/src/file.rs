@@ -1,6 +1,5 @@
-//! File formats: octets of a file to link-layer frames. Reads forwards only and keeps one frame at a time, so that a
-//! pipe is as good as a file. Own code rather than a parser library, because a damaged file has to be reported with its
-//! place, and an error of the operating system with its reason.
+//! File formats: from the octets of a file to link-layer frames. Reads forwards only and holds one frame at a time, so it
+//! reads pipes too. Our own code: docs/decisions/0001-own-and-borrowed.md compares it with a library.
 
 mod pcap;
 mod pcapng;
@@ -12,13 +11,13 @@ use flow::Timestamp;
 use crate::error::{CaptureError, Damage};
 use crate::link::LinkLayer;
 
-/// No link layer that is read here has longer frames (libpcap's largest snapshot length).
+/// No supported link layer has longer frames (libpcap's largest snapshot length).
 const FRAME_LIMIT: u32 = 262_144;
 
-/// The octets of a file, counted.
+/// Reads a file and counts its octets.
 pub(crate) struct Octets {
     reader: BufReader<Box<dyn Read + Send>>,
-    /// How many were read.
+    /// Octets read so far.
     offset: u64,
 }
 
@@ -47,7 +46,7 @@ impl Octets {
         Ok((octets, read))
     }
 
-    /// Reads an array that has to be there.
+    /// Reads an array; the end of the file is damage.
     fn array<const N: usize>(&mut self) -> Result<[u8; N], ReadError> {
         match self.read_up_to()? {
             (octets, read) if read == N => Ok(octets),
@@ -64,7 +63,8 @@ impl Octets {
         }
     }
 
-    /// Replaces the contents of the buffer by the next octets. Grows with what is there, not with what is claimed.
+    /// Replaces the contents of the buffer by the next octets. The buffer grows with the data that is present, not with
+    /// the claimed length.
     fn fill(&mut self, buffer: &mut Vec<u8>, length: u32) -> Result<(), ReadError> {
         buffer.clear();
         let read = self.reader.by_ref().take(length.into()).read_to_end(buffer);
@@ -73,7 +73,7 @@ impl Octets {
         if read == u64::from(length) { Ok(()) } else { Err(Damage::CutOff.into()) }
     }
 
-    /// Passes over octets.
+    /// Skips octets.
     fn skip(&mut self, length: u32) -> Result<(), ReadError> {
         let skipped = io::copy(&mut self.reader.by_ref().take(length.into()), &mut io::sink());
         let skipped = skipped.map_err(|error| self.failed(error))?;
@@ -82,7 +82,7 @@ impl Octets {
     }
 }
 
-/// Why the next frame was not read; [`File::next_frame`] adds where.
+/// Why the next frame was not read; [`File::next_frame`] adds the position.
 enum ReadError {
     Io { offset: u64, source: io::Error },
     Damage(Damage),
@@ -103,12 +103,12 @@ impl ReadError {
     }
 }
 
-/// What a file says about a frame; its octets are in the caller's buffer.
+/// What the file records about a frame; its octets are in the caller's buffer.
 pub(crate) struct Frame {
     pub(crate) received: Timestamp,
-    /// `None` when the link layer is not known.
+    /// `None` when the link layer is not supported.
     pub(crate) link: Option<LinkLayer>,
-    /// How long it was on the wire; longer than what is in the buffer when the capture cut it.
+    /// Its length on the wire, which exceeds that of the buffer if the capture truncated it.
     pub(crate) original_length: u32,
 }
 
@@ -158,7 +158,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    /// Reads the start of a file, which says what format it is.
+    /// Reads the start of a file and recognises its format.
     pub(crate) fn new(mut octets: Octets) -> Result<Self, CaptureError> {
         let (magic, read) = octets.read_up_to::<4>().map_err(|error| error.at(0, 0))?;
         let format = if let Some((order, precision)) = pcap::recognise(magic) {
@@ -185,7 +185,7 @@ impl File {
     }
 }
 
-/// What a file is that is no capture, as far as its first octets tell.
+/// Guesses from its first octets why a file is not a capture.
 fn likely_reason(magic: [u8; 4], read: usize) -> &'static str {
     match magic {
         _ if read == 0 => ": it is empty",

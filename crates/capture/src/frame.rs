@@ -1,9 +1,9 @@
-//! One datagram as a record of a classic pcap file of raw IP packets: written with all of its checksums, and read back
-//! strictly, so that a reader knows where a file that was cut off or damaged stops being what was written.
+//! One datagram as a record of a classic pcap file of raw IP packets: written with all checksums, and read strictly, so
+//! that a reader detects where a truncated or damaged file ends.
 //!
-//! The time of a record stands outside of the packet, where no checksum of IP or UDP looks. So its own is put where IP
-//! has room that means nothing for a whole packet: the identification of IPv4 (RFC 6864, section 4.1), the flow label
-//! of IPv6 (RFC 6437).
+//! The time of a record is outside the packet and not covered by the checksums of IP and UDP. Its own checksum is in a
+//! field that has no meaning in an unfragmented packet: the identification of IPv4 (RFC 6864, section 4.1), the flow
+//! label of IPv6 (RFC 6437).
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,7 +12,7 @@ use flow::{Timestamp, canonical};
 
 use crate::reader::UdpDatagram;
 
-/// What a file of such records starts with: nanoseconds, little-endian, raw IP.
+/// The header of a file of such records: nanoseconds, little-endian, raw IP.
 pub const FILE_HEADER: [u8; 24] = {
     let mut header = [0; 24];
     let ([a, b, c, d], [e, f, g, h]) = (MAGIC_NANOSECONDS.to_le_bytes(), SNAPSHOT_LENGTH.to_le_bytes());
@@ -26,21 +26,21 @@ pub const FILE_HEADER: [u8; 24] = {
 const MAGIC_NANOSECONDS: u32 = 0xa1b2_3c4d;
 const LINKTYPE_RAW: u8 = 101;
 const SNAPSHOT_LENGTH: u32 = 262_144;
-/// Any value that reaches the next machine will do.
+/// Any value above 0 would do.
 const HOP_LIMIT: u8 = 64;
 const UDP: u8 = 17;
-/// Octets of the header of a record, of IPv4 without options, of IPv6, of UDP.
+/// Octets of the headers of a record, of IPv4 without options, of IPv6 and of UDP.
 const RECORD_HEADER: usize = 16;
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 const UDP_HEADER: usize = 8;
 
-/// Appends a datagram and returns how many octets that were. The destination may be an unspecified address of either
-/// family; it becomes that of the source's family.
+/// Appends a datagram and returns the number of octets. The destination may be the unspecified address of either family;
+/// it becomes that of the source's family.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidInput`], with nothing appended, when the addresses are of different families, the payload
-/// does not fit an IP packet, or the time lies behind the year 2106.
+/// does not fit an IP packet, or the time is after the year 2106.
 pub fn append(
     octets: &mut Vec<u8>,
     received: Timestamp,
@@ -48,7 +48,7 @@ pub fn append(
     destination: SocketAddr,
     payload: &[u8],
 ) -> io::Result<usize> {
-    let seconds = u32::try_from(received.seconds()).map_err(|_| invalid("the time lies behind the year 2106"))?;
+    let seconds = u32::try_from(received.seconds()).map_err(|_| invalid("the time is after the year 2106"))?;
     let time = Time { seconds, nanoseconds: (received.nanoseconds() % 1_000_000_000) as u32 };
     let udp = Udp {
         ports: [source.port(), destination.port()],
@@ -68,8 +68,8 @@ pub fn append(
     Ok(octets.len() - start)
 }
 
-/// Reads the record at the start of the octets, and says how long it is; `None` when it is not, to the last octet, one
-/// that [`append`] could have written.
+/// Reads the record at the start of the octets and returns its length; `None` if [`append`] could not have written
+/// exactly these octets.
 #[must_use]
 pub fn read(octets: &[u8]) -> Option<(UdpDatagram<'_>, usize)> {
     let (header, rest) = octets.split_first_chunk::<RECORD_HEADER>()?;
@@ -100,7 +100,7 @@ fn words(header: &[u8; RECORD_HEADER]) -> [u32; 4] {
     [(); 4].map(|()| words.next().unwrap_or_default())
 }
 
-/// When a record was received, as it stands in its header.
+/// The receive time in the header of a record.
 #[derive(Clone, Copy)]
 struct Time {
     seconds: u32,
@@ -108,7 +108,7 @@ struct Time {
 }
 
 impl Time {
-    /// In the order of the octets of the file, so that it is the same on any machine. Not 0 for a time of 0.
+    /// Over the octets of the file, so that it is the same on any machine. Not 0 for a time of 0.
     fn checksum(self) -> [u8; 2] {
         let mut sum = Sum(1);
         sum.add(&self.seconds.to_le_bytes());
@@ -138,11 +138,11 @@ impl Udp<'_> {
         let ([a, b], [c, d], [e, f]) =
             (self.ports[0].to_be_bytes(), self.ports[1].to_be_bytes(), self.length.to_be_bytes());
         let mut sum = pseudo_header;
-        // The length stands in the pseudo header too.
+        // The length is in the pseudo header too.
         sum.add(&[0, UDP, e, f, a, b, c, d, e, f, 0, 0]);
         sum.add(self.payload);
         let [g, h] = match sum.complement() {
-            // 0 would mean that there is none.
+            // 0 means: no checksum.
             [0, 0] => [0xff, 0xff],
             checksum => checksum,
         };
@@ -219,13 +219,13 @@ fn udp_checksum_fits(addresses: &[u8], datagram: &[u8]) -> Option<()> {
     (sum.complement() == [0, 0]).then_some(())
 }
 
-/// The sum of the internet checksum (RFC 1071), which comes out the same in either order of octets: it is added up in
-/// the machine's, four octets at a time.
+/// The sum of the internet checksum (RFC 1071). It is independent of the byte order, so it adds words of four octets in
+/// the machine's.
 #[derive(Clone, Copy)]
 struct Sum(u64);
 
 impl Sum {
-    /// Adds octets; only the last ones that are added may be odd in number.
+    /// Adds octets; only the last call may add an odd number.
     fn add(&mut self, octets: &[u8]) {
         let (words, rest) = octets.as_chunks::<4>();
         self.0 += words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum::<u64>();
@@ -234,7 +234,7 @@ impl Sum {
         self.0 += u64::from(u32::from_ne_bytes(last));
     }
 
-    /// The checksum, in the order in which it stands in a packet.
+    /// The checksum, in the byte order of a packet.
     fn complement(self) -> [u8; 2] {
         let mut sum = self.0;
         while sum > 0xffff {

@@ -1,15 +1,14 @@
-//! Capture files to UDP datagrams and back. Export protocols are unknown here: what comes out is payloads with their
-//! addresses and times, and what goes in is the same.
+//! Reads UDP datagrams from capture files and writes them. Payloads are not interpreted: export protocols are `wire`'s.
 //!
-//! | file | what lives there |
+//! | file | contents |
 //! | --- | --- |
-//! | [`reader`] | [`Capture`]: the way from a file to its datagrams, and the count of what was passed over |
-//! | `file` | the two file formats, `file/pcap.rs` and `file/pcapng.rs`: octets to frames |
-//! | `link` | link layers: what stands before the IP packet in a frame |
+//! | [`reader`] | [`Capture`]: from a file to its datagrams, with counts of the other packets |
+//! | `file` | the file formats, `file/pcap.rs` and `file/pcapng.rs`: from octets to frames |
+//! | `link` | link layers: the headers before the IP packet of a frame |
 //! | `packet` | IPv4, IPv6 and UDP headers |
-//! | `reassembly` | IP fragments put together, within bounds |
-//! | [`frame`] | a datagram as a record of a pcap file, written and strictly read back |
-//! | [`write`] | datagrams to a pcap file |
+//! | `reassembly` | bounded reassembly of IP fragments |
+//! | [`frame`] | a datagram as a record of a pcap file, written and read strictly |
+//! | [`write`](mod@write) | datagrams to a pcap file |
 //! | [`error`] | why a file cannot be read, and where |
 
 pub mod error;

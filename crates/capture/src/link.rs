@@ -1,10 +1,11 @@
-//! Link layers: what stands before the IP packet in a frame. Numbers are LINKTYPE values of the tcpdump registry; the
-//! same layer has several where systems disagree.
+//! Link layers: the headers before the IP packet of a frame. Numbers are LINKTYPE values of the tcpdump registry, in
+//! which one layer can have several.
 
-/// What a frame starts with.
+/// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LinkLayer {
-    /// Address family of the capturing system in 4 octets, in its own byte order or (`LOOP`) in network order.
+    /// The address family in 4 octets, as the capturing system numbers it, in its own byte order or (`LOOP`) in network
+    /// order.
     Loopback,
     Ethernet,
     /// Nothing: the frame is an IP packet.
@@ -25,7 +26,7 @@ impl LinkLayer {
         }
     }
 
-    /// What stands in a frame behind the link layer.
+    /// The content of a frame after the link layer.
     pub(crate) fn strip(self, frame: &[u8]) -> Network<'_> {
         match self {
             Self::RawIp => Network::Ip(frame),
@@ -34,12 +35,12 @@ impl LinkLayer {
                 Some((_addresses, rest)) => ethertype(rest),
                 None => Network::CutOff,
             },
-            // The EtherType comes last: type, address length and address stand before it.
+            // The EtherType is last, after type, address length and address.
             Self::LinuxCooked => match frame.split_at_checked(14) {
                 Some((_, rest)) => ethertype(rest),
                 None => Network::CutOff,
             },
-            // The EtherType comes first: 18 octets of interface and address stand behind it.
+            // The EtherType is first, before 18 octets of interface and address.
             Self::LinuxCooked2 => match (frame.first_chunk::<2>(), frame.split_at_checked(20)) {
                 (Some(&kind), Some((_, rest))) => payload(u16::from_be_bytes(kind), rest),
                 _ => Network::CutOff,
@@ -48,14 +49,14 @@ impl LinkLayer {
     }
 }
 
-/// What a frame carries.
+/// The content of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Network<'a> {
-    /// An IP packet, perhaps with padding behind it.
+    /// An IP packet, perhaps followed by padding.
     Ip(&'a [u8]),
     /// Something else, such as ARP.
     Other,
-    /// The frame ends before that is known.
+    /// The frame ends before its content is known.
     CutOff,
 }
 
@@ -70,7 +71,7 @@ fn payload(mut ethertype: u16, mut rest: &[u8]) -> Network<'_> {
     loop {
         match ethertype {
             0x0800 | 0x86dd => return Network::Ip(rest),
-            // VLAN tags (IEEE 802.1Q, 802.1ad, and the numbers used before the latter), as many as there are.
+            // Any number of VLAN tags (IEEE 802.1Q, 802.1ad, and the numbers used before the latter).
             0x8100 | 0x88a8 | 0x9100 | 0x9200 => match rest.split_first_chunk::<4>() {
                 Some((&[_, _, high, low], inner)) => {
                     ethertype = u16::from_be_bytes([high, low]);
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn vlan_tags_are_passed_over_however_many_there_are() {
+    fn any_number_of_vlan_tags_is_skipped() {
         let mut frame = vec![0; 12];
         for tag in [0x88a8_0001_u32, 0x8100_0002, 0x9100_0fff] {
             frame.extend(tag.to_be_bytes());
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ip_is_not_taken_for_it() {
+    fn other_protocols_are_not_taken_for_ip() {
         let mut arp = vec![0; 12];
         arp.extend([0x08, 0x06, 0, 1]);
         assert_eq!(LinkLayer::Ethernet.strip(&arp), Network::Other);

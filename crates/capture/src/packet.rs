@@ -1,5 +1,5 @@
-//! IP and UDP headers (RFC 791, 8200, 768). Checksums are not verified: captures made on the sending machine hold those
-//! that its network card was still to fill in.
+//! IP and UDP headers (RFC 791, 8200, 768). Checksums are not verified: in captures from the sending machine, they are
+//! not filled in yet if the network card does that.
 
 use std::net::IpAddr;
 
@@ -13,40 +13,40 @@ pub(crate) struct IpPacket<'a> {
     pub(crate) content: IpContent<'a>,
 }
 
-/// What an IP packet carries.
+/// The content of an IP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IpContent<'a> {
     /// A whole transport message.
     Whole { protocol: IpNumber, payload: &'a [u8] },
-    /// A piece of one.
+    /// A piece of a transport message.
     Fragment(Fragment<'a>),
 }
 
-/// A piece of what an IP packet carried before it was cut.
+/// A fragment of an IP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fragment<'a> {
     /// The same in all fragments of a packet.
     pub(crate) identification: u32,
-    /// What the whole starts with: a transport protocol, or in IPv6 perhaps an extension header.
+    /// The first header of the whole content: a transport protocol, or in IPv6 perhaps an extension header.
     pub(crate) protocol: IpNumber,
-    /// Where the piece belongs, in octets.
+    /// Position of the payload in the whole content, in octets.
     pub(crate) offset: usize,
-    /// Whether this is not the last piece.
+    /// Whether more fragments follow.
     pub(crate) more: bool,
     pub(crate) payload: &'a [u8],
 }
 
-/// Why a packet is not read.
+/// Why a packet cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
-    /// Fewer octets are there than its headers say. A capture may have cut it.
+    /// It is shorter than its headers claim. The capture may have truncated it.
     CutOff,
     /// Its headers contradict themselves.
     Damaged,
 }
 
 impl<'a> IpPacket<'a> {
-    /// Reads the headers; octets behind the packet, such as the padding of an Ethernet frame, are ignored.
+    /// Reads the headers. Octets after the packet, such as the padding of an Ethernet frame, are ignored.
     pub(crate) fn read(octets: &'a [u8]) -> Result<Self, Unreadable> {
         match octets.first().map(|first| first >> 4) {
             Some(4) => read_ipv4(octets),
@@ -64,7 +64,7 @@ fn read_ipv4(octets: &[u8]) -> Result<IpPacket<'_>, Unreadable> {
         Err(_) => return Err(Unreadable::Damaged),
     };
     let whole = match usize::from(header.total_len()) {
-        // The network card was still to cut it into packets: it ends with the frame.
+        // Not yet split into packets by the network card: it ends with the frame.
         0 => octets,
         length => octets.get(..length).ok_or(Unreadable::CutOff)?,
     };
@@ -86,20 +86,20 @@ fn read_ipv4(octets: &[u8]) -> Result<IpPacket<'_>, Unreadable> {
 
 fn read_ipv6(octets: &[u8]) -> Result<IpPacket<'_>, Unreadable> {
     let header = Ipv6HeaderSlice::from_slice(octets).map_err(|_| Unreadable::CutOff)?;
-    let behind = octets.get(header.slice().len()..).ok_or(Unreadable::CutOff)?;
+    let rest = octets.get(header.slice().len()..).ok_or(Unreadable::CutOff)?;
     let payload = match usize::from(header.payload_length()) {
-        0 => behind,
-        length => behind.get(..length).ok_or(Unreadable::CutOff)?,
+        0 => rest,
+        length => rest.get(..length).ok_or(Unreadable::CutOff)?,
     };
     let content = skip_extension_headers(header.next_header(), payload)?;
     let canonical = |address| flow::canonical(IpAddr::V6(address));
     Ok(IpPacket { source: canonical(header.source_addr()), destination: canonical(header.destination_addr()), content })
 }
 
-/// Passes over IPv6 extension headers (RFC 8200, section 4) until there is something else or a piece of something.
+/// Skips IPv6 extension headers (RFC 8200, section 4) up to another header or a fragment.
 pub(crate) fn skip_extension_headers(mut next: IpNumber, mut octets: &[u8]) -> Result<IpContent<'_>, Unreadable> {
     loop {
-        // Lengths are in units of 8 octets without the first 8, but for the authentication header (RFC 4302).
+        // Lengths are in units of 8 octets, not counting the first 8; the authentication header differs (RFC 4302).
         let length = match (next, octets.get(1).copied().map(usize::from)) {
             (ip_number::IPV6_FRAG, _) => {
                 let header = Ipv6FragmentHeaderSlice::from_slice(octets).map_err(|_| Unreadable::CutOff)?;
@@ -137,7 +137,7 @@ fn has_length(number: IpNumber) -> bool {
     )
 }
 
-/// Whether something that starts with this header may turn out to be UDP.
+/// Whether content that starts with this header can be UDP.
 pub(crate) fn may_lead_to_udp(protocol: IpNumber) -> bool {
     protocol == ip_number::UDP || protocol == ip_number::AUTH || has_length(protocol)
 }
@@ -154,7 +154,7 @@ impl<'a> Udp<'a> {
     pub(crate) fn read(octets: &'a [u8]) -> Result<Self, Unreadable> {
         let header = UdpHeaderSlice::from_slice(octets).map_err(|_| Unreadable::CutOff)?;
         let whole = match usize::from(header.length()) {
-            // A jumbogram (RFC 2675), or not yet filled in.
+            // A jumbogram (RFC 2675), or a length that is not filled in yet.
             0 => octets,
             length => octets.get(..length).ok_or(Unreadable::CutOff)?,
         };

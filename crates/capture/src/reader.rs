@@ -1,5 +1,5 @@
-//! The way from a capture file to its UDP datagrams: frame, link layer, IP, fragments, UDP. What is no UDP datagram, or
-//! cannot be read, is passed over and counted. Memory is bounded, whatever the file holds.
+//! From a capture file to its UDP datagrams: frame, link layer, IP, fragments, UDP. Other and unreadable packets are
+//! skipped and counted. Memory is bounded for any file.
 
 use std::fs;
 use std::io::Read;
@@ -18,37 +18,37 @@ use crate::reassembly::{Progress, Reassembly};
 /// One UDP datagram of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UdpDatagram<'a> {
-    /// When it was captured; for one that came in fragments, when the last of them was. [`Timestamp::EPOCH`] for the
-    /// Simple Packet Blocks of pcapng, which have no time.
+    /// When it, or its last fragment, was captured. [`Timestamp::EPOCH`] for the Simple Packet Blocks of pcapng, which
+    /// have no time.
     pub received: Timestamp,
-    /// Who sent it; never an IPv4-mapped IPv6 address.
+    /// Its source; never an IPv4-mapped IPv6 address.
     pub source: SocketAddr,
-    /// Whom it was sent to; never an IPv4-mapped IPv6 address.
+    /// Its destination; never an IPv4-mapped IPv6 address.
     pub destination: SocketAddr,
-    /// What it carries.
+    /// The UDP payload.
     pub payload: &'a [u8],
 }
 
-/// What became of the packets of a capture. Each packet that was read is in exactly one of the counts but the last.
+/// The fates of the packets of a capture. Each packet is in exactly one of the counts, except for the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Came out as a datagram, the last fragment of one included.
+    /// Returned as datagrams; includes fragments that complete one.
     pub datagrams: u64,
-    /// Was a fragment that did not complete a datagram.
+    /// Fragments that did not complete a datagram.
     pub fragments: u64,
-    /// Carried no UDP.
+    /// Packets without UDP.
     pub not_udp: u64,
-    /// Had a link layer that is not known.
+    /// Packets with an unsupported link layer.
     pub unknown_link_layer: u64,
-    /// Was cut by the capture's snapshot length: more would have to be captured (`tcpdump -s 0`).
+    /// Truncated by the capture's snapshot length; `tcpdump -s 0` captures whole packets.
     pub truncated: u64,
-    /// Had headers that contradict themselves.
+    /// Packets whose headers contradict themselves.
     pub damaged: u64,
-    /// IP packets of which not all fragments came, or that were refused because their fragments overlap.
+    /// IP packets with missing fragments, or refused because their fragments overlap.
     pub incomplete: u64,
 }
 
-/// A capture file that is being read.
+/// An open capture file.
 pub struct Capture {
     file: File,
     finished: bool,
@@ -58,14 +58,14 @@ pub struct Capture {
     statistics: Statistics,
 }
 
-/// The addresses of a datagram whose payload is in the buffer.
+/// The addresses of the datagram whose payload is in the buffer.
 struct Addresses {
     source: SocketAddr,
     destination: SocketAddr,
 }
 
-/// Why a packet is no datagram.
-enum PassedOver {
+/// Why a packet is not returned as a datagram.
+enum Skipped {
     Fragment,
     NotUdp,
     UnknownLinkLayer,
@@ -73,7 +73,7 @@ enum PassedOver {
     Damaged,
 }
 
-impl From<Unreadable> for PassedOver {
+impl From<Unreadable> for Skipped {
     fn from(unreadable: Unreadable) -> Self {
         match unreadable {
             Unreadable::CutOff => Self::CutOff,
@@ -86,16 +86,16 @@ impl Capture {
     /// Opens a file and reads its header.
     ///
     /// # Errors
-    /// When the file cannot be opened or is no capture that can be read.
+    /// When the file cannot be opened or is not a supported capture.
     pub fn open(path: &Path) -> Result<Self, CaptureError> {
         let file = fs::File::open(path).map_err(CaptureError::Open)?;
         Self::from_reader(file)
     }
 
-    /// Reads the header of a capture from anything, such as standard input. Buffers by itself.
+    /// Reads the header of a capture from any reader, such as standard input. Needs no buffered reader.
     ///
     /// # Errors
-    /// When it cannot be read or is no capture that can be read.
+    /// When reading fails or it is not a supported capture.
     pub fn from_reader(reader: impl Read + Send + 'static) -> Result<Self, CaptureError> {
         Ok(Self {
             file: File::new(Octets::new(reader))?,
@@ -110,7 +110,7 @@ impl Capture {
     /// The next UDP datagram; `None` at the end of the capture.
     ///
     /// # Errors
-    /// When the file is damaged or cannot be read any further; from then on it is at its end.
+    /// When the file is damaged or reading fails; later calls return `None`.
     #[expect(clippy::should_implement_trait, reason = "lends its buffer, which an Iterator cannot")]
     pub fn next(&mut self) -> Result<Option<UdpDatagram<'_>>, CaptureError> {
         while let Some(frame) = self.next_frame()? {
@@ -126,7 +126,7 @@ impl Capture {
         Ok(None)
     }
 
-    /// What became of the packets that were read so far.
+    /// The fates of the packets that were read so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         Statistics { incomplete: self.reassembly.incomplete(), ..self.statistics }
@@ -141,34 +141,34 @@ impl Capture {
         frame
     }
 
-    fn count(&mut self, frame: &Frame, reason: PassedOver) {
+    fn count(&mut self, frame: &Frame, reason: Skipped) {
         let cut_by_capture = (self.frame.len() as u64) < u64::from(frame.original_length);
         let count = match reason {
-            PassedOver::Fragment => &mut self.statistics.fragments,
-            PassedOver::NotUdp => &mut self.statistics.not_udp,
-            PassedOver::UnknownLinkLayer => &mut self.statistics.unknown_link_layer,
-            PassedOver::CutOff if cut_by_capture => &mut self.statistics.truncated,
-            PassedOver::CutOff | PassedOver::Damaged => &mut self.statistics.damaged,
+            Skipped::Fragment => &mut self.statistics.fragments,
+            Skipped::NotUdp => &mut self.statistics.not_udp,
+            Skipped::UnknownLinkLayer => &mut self.statistics.unknown_link_layer,
+            Skipped::CutOff if cut_by_capture => &mut self.statistics.truncated,
+            Skipped::CutOff | Skipped::Damaged => &mut self.statistics.damaged,
         };
         *count += 1;
     }
 
-    /// Leaves the payload of the frame's datagram in the buffer.
-    fn read(&mut self, frame: &Frame) -> Result<Addresses, PassedOver> {
+    /// Copies the payload of the frame's datagram to the buffer.
+    fn read(&mut self, frame: &Frame) -> Result<Addresses, Skipped> {
         let packet = ip_packet(frame.link, &self.frame)?;
         let (source, destination) = (packet.source, packet.destination);
         match packet.content {
             IpContent::Whole { protocol, payload } => {
                 read_udp(source, destination, protocol, payload, &mut self.payload)
             }
-            IpContent::Fragment(Fragment { protocol, .. }) if !may_lead_to_udp(protocol) => Err(PassedOver::NotUdp),
+            IpContent::Fragment(Fragment { protocol, .. }) if !may_lead_to_udp(protocol) => Err(Skipped::NotUdp),
             IpContent::Fragment(fragment) => {
                 match self.reassembly.add(frame.received, source, destination, &fragment) {
-                    Progress::Waiting => Err(PassedOver::Fragment),
-                    Progress::Impossible => Err(PassedOver::Damaged),
+                    Progress::Waiting => Err(Skipped::Fragment),
+                    Progress::Impossible => Err(Skipped::Damaged),
                     Progress::Whole { protocol, payload } => {
                         let content = skip_extension_headers(protocol, &payload)?;
-                        let IpContent::Whole { protocol, payload } = content else { return Err(PassedOver::Damaged) };
+                        let IpContent::Whole { protocol, payload } = content else { return Err(Skipped::Damaged) };
                         read_udp(source, destination, protocol, payload, &mut self.payload)
                     }
                 }
@@ -177,11 +177,11 @@ impl Capture {
     }
 }
 
-fn ip_packet(link: Option<LinkLayer>, frame: &[u8]) -> Result<IpPacket<'_>, PassedOver> {
-    match link.ok_or(PassedOver::UnknownLinkLayer)?.strip(frame) {
+fn ip_packet(link: Option<LinkLayer>, frame: &[u8]) -> Result<IpPacket<'_>, Skipped> {
+    match link.ok_or(Skipped::UnknownLinkLayer)?.strip(frame) {
         Network::Ip(packet) => Ok(IpPacket::read(packet)?),
-        Network::Other => Err(PassedOver::NotUdp),
-        Network::CutOff => Err(PassedOver::CutOff),
+        Network::Other => Err(Skipped::NotUdp),
+        Network::CutOff => Err(Skipped::CutOff),
     }
 }
 
@@ -191,9 +191,9 @@ fn read_udp(
     protocol: IpNumber,
     octets: &[u8],
     payload: &mut Vec<u8>,
-) -> Result<Addresses, PassedOver> {
+) -> Result<Addresses, Skipped> {
     if protocol != ip_number::UDP {
-        return Err(PassedOver::NotUdp);
+        return Err(Skipped::NotUdp);
     }
     let udp = Udp::read(octets)?;
     payload.clear();

@@ -1,6 +1,6 @@
-//! IP fragments put together (RFC 791, section 3.2; RFC 8200, section 4.5). Whatever strangers send, what is kept is
-//! bounded in packets, octets and age. Fragments that overlap make the whole packet refused (RFC 5722), in IPv4 too:
-//! only an attacker sends them, and what they mean differs by system.
+//! Reassembly of IP fragments (RFC 791, section 3.2; RFC 8200, section 4.5), bounded in packets, octets and age. A packet
+//! with overlapping fragments is refused (RFC 5722), in IPv4 too: only attackers send them, and systems interpret them
+//! differently.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -11,18 +11,18 @@ use flow::Timestamp;
 
 use crate::packet::Fragment;
 
-/// How many packets may be waiting for fragments.
+/// Most incomplete packets.
 const PACKET_LIMIT: usize = 256;
-/// How many octets may be waiting.
+/// Most octets of incomplete packets.
 const OCTET_LIMIT: usize = 4 << 20;
-/// What a fragment costs besides its octets.
+/// Cost of a fragment in addition to its octets.
 const PIECE_OVERHEAD: usize = 64;
-/// How long a packet may wait, by the clock of the capture.
+/// Age at which an incomplete packet is dropped, by the clock of the capture.
 const AGE_LIMIT: Duration = Duration::from_secs(30);
 /// The largest length that an IP header can express.
 const LENGTH_LIMIT: usize = 65_535;
 
-/// What all fragments of a packet have in common.
+/// The values that all fragments of a packet share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     source: IpAddr,
@@ -32,45 +32,45 @@ struct Key {
     protocol: Option<IpNumber>,
 }
 
-/// A packet of which some fragments are there.
+/// An incomplete packet.
 struct Partial {
     first_received: Timestamp,
-    /// By offset; none overlaps another.
+    /// By offset, without overlaps.
     pieces: BTreeMap<usize, Vec<u8>>,
-    /// How many octets the pieces hold.
+    /// Octets in all pieces.
     octets: usize,
-    /// The length of the whole, once the last fragment is there.
+    /// The length of the whole, known from the last fragment.
     length: Option<usize>,
-    /// What the first fragment says that the whole starts with.
+    /// The first header of the whole, known from the first fragment.
     protocol: Option<IpNumber>,
-    /// Whether fragments overlapped; the packet stays to refuse those that are still to come.
+    /// Whether fragments overlapped. The packet remains in order to refuse later fragments.
     refused: bool,
 }
 
-/// Packets that wait for fragments.
+/// All incomplete packets.
 #[derive(Default)]
 pub(crate) struct Reassembly {
     partials: HashMap<Key, Partial>,
-    /// What all pieces cost.
+    /// Cost of all pieces.
     cost: usize,
-    given_up: u64,
+    dropped: u64,
 }
 
-/// What a fragment led to.
+/// The result of adding a fragment.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// More fragments are needed.
     Waiting,
-    /// The packet is whole.
+    /// The packet is complete.
     Whole { protocol: IpNumber, payload: Vec<u8> },
-    /// No such fragment can be.
+    /// The fragment is invalid.
     Impossible,
 }
 
 impl Reassembly {
-    /// How many packets were given up, or are waiting still.
+    /// Number of packets that were dropped or are still incomplete.
     pub(crate) fn incomplete(&self) -> u64 {
-        self.given_up + self.partials.len() as u64
+        self.dropped + self.partials.len() as u64
     }
 
     pub(crate) fn add(
@@ -85,7 +85,7 @@ impl Reassembly {
         if fragment.payload.is_empty() || misaligned || end > LENGTH_LIMIT {
             return Progress::Impossible;
         }
-        self.forget_old(received);
+        self.drop_old(received);
         self.make_room(fragment.payload.len() + PIECE_OVERHEAD);
         let protocol = source.is_ipv4().then_some(fragment.protocol);
         let key = Key { source, destination, identification: fragment.identification, protocol };
@@ -102,22 +102,22 @@ impl Reassembly {
         Progress::Whole { protocol, payload: partial.pieces.into_values().flatten().collect() }
     }
 
-    fn forget_old(&mut self, now: Timestamp) {
+    fn drop_old(&mut self, now: Timestamp) {
         let before = now.saturating_sub(AGE_LIMIT);
         for (_, partial) in self.partials.extract_if(|_, partial| partial.first_received < before) {
             self.cost -= partial.cost();
-            self.given_up += 1;
+            self.dropped += 1;
         }
     }
 
-    /// Gives up the packets that wait the longest until one more fragment fits.
+    /// Drops the oldest packets until another fragment fits.
     fn make_room(&mut self, cost: usize) {
         while self.partials.len() >= PACKET_LIMIT || self.cost + cost > OCTET_LIMIT {
             let oldest = self.partials.iter().min_by_key(|(_, partial)| partial.first_received);
             let Some(key) = oldest.map(|(&key, _)| key) else { break };
             if let Some(partial) = self.partials.remove(&key) {
                 self.cost -= partial.cost();
-                self.given_up += 1;
+                self.dropped += 1;
             }
         }
     }
@@ -133,7 +133,7 @@ impl Partial {
     }
 
     fn is_whole(&self) -> bool {
-        // No piece overlaps another or reaches beyond the length: as many octets as the whole has are the whole.
+        // Pieces neither overlap nor extend beyond the length, so equal sums mean that none is missing.
         self.length == Some(self.octets)
     }
 
@@ -158,7 +158,7 @@ impl Partial {
         self.pieces.insert(fragment.offset, fragment.payload.to_vec());
     }
 
-    /// Whether the very same fragment is there already, as when a packet was captured twice.
+    /// Whether the same fragment is present already, for example because a packet was captured twice.
     fn repeats(&self, fragment: &Fragment<'_>) -> bool {
         self.pieces.get(&fragment.offset).is_some_and(|piece| piece == fragment.payload)
     }

@@ -1,5 +1,5 @@
-//! Datagrams to a capture file: classic pcap in nanoseconds, each frame a raw IP packet with its checksums filled in
-//! (`frame`), so that any tool that reads captures reads it. Does not sync and does not buffer: what it is given does.
+//! Writes datagrams to a capture file: classic pcap in nanoseconds, each frame a raw IP packet with its checksums
+//! (`frame`), which any capture tool reads. Neither syncs nor buffers; the output may.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -18,17 +18,16 @@ impl<W: Write> Writer<W> {
     /// Starts a file: writes its header.
     ///
     /// # Errors
-    /// When the output does not take it.
+    /// The output's.
     pub fn new(mut output: W) -> io::Result<Self> {
         output.write_all(&frame::FILE_HEADER)?;
         Ok(Self { output, record: Vec::new() })
     }
 
-    /// Appends a datagram and returns how many octets the file grew by, see [`frame::append`].
+    /// Appends a datagram and returns the number of octets, see [`frame::append`].
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidInput`], with nothing written, when it has no form in a file; else when the output does
-    /// not take it.
+    /// [`io::ErrorKind::InvalidInput`], with nothing written, when the datagram cannot be represented; else the output's.
     pub fn write(
         &mut self,
         received: Timestamp,
@@ -42,20 +41,20 @@ impl<W: Write> Writer<W> {
         Ok(octets)
     }
 
-    /// Hands everything on that the output has buffered.
+    /// Flushes the output.
     ///
     /// # Errors
-    /// When the output cannot.
+    /// The output's.
     pub fn flush(&mut self) -> io::Result<()> {
         self.output.flush()
     }
 
-    /// What is written to.
+    /// The output.
     pub fn get_ref(&self) -> &W {
         &self.output
     }
 
-    /// Ends the writing; the file is complete at any time.
+    /// Returns the output; the file is complete at any time.
     pub fn into_inner(self) -> W {
         self.output
     }

@@ -54,7 +54,7 @@ pub(crate) fn print(write: impl FnOnce(&mut Output) -> io::Result<()>) -> Result
 /// Prints a line.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_line(line: impl Display) -> Result<(), Failure> {
     print(|output| writeln!(output, "{line}"))
 }

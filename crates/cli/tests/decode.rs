@@ -101,8 +101,11 @@ fn a_file_that_cannot_be_read_costs_none_of_the_others() {
     let messages = String::from_utf8(output.stderr).unwrap();
     let messages: Vec<&str> = messages.lines().collect();
     assert_eq!(messages.len(), 2, "{messages:?}");
-    assert!(messages[0].starts_with(&format!("netflow: {}: cannot open it: ", missing.display())), "{messages:?}");
-    assert!(messages[1].contains("cut.pcap: damaged at octet 140, behind packet 1: the file ends"), "{messages:?}");
+    assert!(
+        messages[0].starts_with(&format!("netflow: {}: cannot open the file: ", missing.display())),
+        "{messages:?}"
+    );
+    assert!(messages[1].contains("cut.pcap: damaged at octet 140, after packet 1: the file ends"), "{messages:?}");
 }
 
 #[test]

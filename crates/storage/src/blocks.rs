@@ -46,7 +46,7 @@ impl Retention {
 #[async_trait]
 pub trait Blocks: Send + Sync {
     /// Puts blocks; one whose key is there already replaces it. When this returns `Ok`, all of them are durable. A writer
-    /// says who it is ([`put_writer`](Self::put_writer)) before it puts its first block: queries ask for the blocks of
+    /// says who it is ([`put_writer`](crate::Writers::put_writer)) before it puts its first block: queries ask for the blocks of
     /// known writers.
     async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError>;
 

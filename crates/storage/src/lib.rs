@@ -11,7 +11,7 @@
 //! | [`sqlite`] | the embedded store: one file |
 //! | [`redis`] | Redis: one server, a cluster or sentinels |
 //! | [`cassandra`] | Cassandra, or ScyllaDB |
-//! | [`totals`] | what all writers counted in an interval, whatever is rolled up already |
+//! | [`totals`](mod@totals) | what all writers counted in an interval, whatever is rolled up already |
 //! | [`roll_up`] | sums a writer's finished periods into coarser blocks |
 //! | [`check`] | whether everything that is stored holds together |
 //! | [`copy`] | everything of one store into another |

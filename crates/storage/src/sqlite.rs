@@ -8,7 +8,7 @@
 //! this file belongs to (`state.rs`). The view `blocks` shows all of it with times and addresses that people can read.
 //!
 //! The file is in WAL mode with `synchronous = FULL`: a commit is on disk before it is acknowledged. One connection
-//! writes, each call in one transaction; up to [`READERS`] others read, each call from one snapshot, and neither waits
+//! writes, each call in one transaction; up to `READERS` others read, each call from one snapshot, and neither waits
 //! for the other. All of it happens on tokio's blocking threads. A file is made with mode 0600.
 
 mod blocks;

@@ -2,7 +2,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | [`captures`] | where the third-party captures are |
+//! | [`captures`](mod@captures) | where the third-party captures are |
 //! | [`disk`] | a disk in memory for the journal, which fails and loses power as planned |
 //! | [`random`] | numbers drawn from a seed |
 //! | [`service`] | real Redis and Cassandra servers, started for one test |

@@ -28,7 +28,7 @@ impl Socket {
         self.address
     }
 
-    /// Whether it receives datagrams that are sent to an address. A socket bound to [::] may receive IPv4 as well.
+    /// Whether it receives datagrams that are sent to an address. A socket bound to `[::]` may receive IPv4 as well.
     #[must_use]
     pub fn serves(&self, address: SocketAddr) -> bool {
         let takes_both = || SockRef::from(self.socket.as_ref()).only_v6().is_ok_and(|only| !only);

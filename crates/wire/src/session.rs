@@ -86,13 +86,13 @@ impl Session {
         self.state.templates.len()
     }
 
-    /// How many announcements of templates found no room ([`TemplateLimits`]).
+    /// How many announcements of templates found no room ([`TemplateLimits`](crate::TemplateLimits)).
     #[must_use]
     pub const fn refused_templates(&self) -> u64 {
         self.state.templates.refused()
     }
 
-    /// How many templates that no data had come for made room for others ([`TemplateLimits`]).
+    /// How many templates that no data had come for made room for others ([`TemplateLimits`](crate::TemplateLimits)).
     #[must_use]
     pub const fn displaced_templates(&self) -> u64 {
         self.state.templates.displaced()

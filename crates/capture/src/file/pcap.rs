@@ -7,14 +7,14 @@ use super::{ByteOrder, FRAME_LIMIT, Frame, Octets, ReadError};
 use crate::error::Damage;
 use crate::link::LinkLayer;
 
-/// What the fraction of a second counts.
+/// Unit of the fraction of a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Precision {
     Microseconds,
     Nanoseconds,
 }
 
-/// What the magic number says; `None` when it is not one of pcap.
+/// Byte order and precision by the magic number; `None` when it is not one of pcap.
 pub(super) fn recognise(magic: [u8; 4]) -> Option<(ByteOrder, Precision)> {
     match u32::from_be_bytes(magic) {
         0xa1b2_c3d4 => Some((ByteOrder::Big, Precision::Microseconds)),
@@ -25,7 +25,7 @@ pub(super) fn recognise(magic: [u8; 4]) -> Option<(ByteOrder, Precision)> {
     }
 }
 
-/// A pcap file behind its header.
+/// A pcap file after its header.
 pub(super) struct Pcap {
     order: ByteOrder,
     precision: Precision,
@@ -33,7 +33,7 @@ pub(super) struct Pcap {
 }
 
 impl Pcap {
-    /// Reads the header behind the magic number. `Err` of the inner result is a link layer that is not known.
+    /// Reads the header after the magic number. `Err` of the inner result is an unsupported link layer.
     pub(super) fn start(
         octets: &mut Octets,
         order: ByteOrder,

@@ -1,6 +1,6 @@
 //! pcapng (draft-ietf-opsawg-pcapng): blocks of a type, a length, a body and the length again. Sections may differ in
 //! byte order; each interface has its own link layer and unit of time. Packets are in Enhanced, Simple and (obsolete)
-//! Packet Blocks; all other blocks are passed over.
+//! Packet Blocks; all other blocks are skipped.
 
 use flow::Timestamp;
 
@@ -8,7 +8,7 @@ use super::{ByteOrder, FRAME_LIMIT, Frame, Octets, ReadError};
 use crate::error::Damage;
 use crate::link::LinkLayer;
 
-/// Reads the same in both byte orders, because it stands before the byte order is known.
+/// The same in both byte orders, because it precedes the declaration of the byte order.
 pub(super) const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
 const OBSOLETE_PACKET: u32 = 2;
@@ -17,16 +17,16 @@ const ENHANCED_PACKET: u32 = 6;
 
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 
-/// Type, length, and length again.
+/// Type, length, and the repeated length.
 const BLOCK_OVERHEAD: u32 = 12;
-/// A block that describes an interface is read as a whole; its options are names and filters.
+/// A block that describes an interface is read into memory; its options are names and filters.
 const DESCRIPTION_LIMIT: u32 = 65_536;
 const INTERFACE_LIMIT: usize = 4096;
 
-/// What an interface says about its packets.
+/// What the description of an interface declares about its packets.
 struct Interface {
     link: Option<LinkLayer>,
-    /// 0 means that packets are not cut.
+    /// 0 means that packets are not truncated.
     snapshot_length: u32,
     clock: Clock,
 }
@@ -42,7 +42,7 @@ struct Clock {
 impl Clock {
     const MICROSECONDS: Self = Self { ticks_per_second: 1_000_000, offset: 0 };
 
-    /// Ticks since the epoch to a point in time; what lies outside the range of a timestamp becomes its nearest end.
+    /// Ticks since the epoch as a point in time, clamped to the range of a timestamp.
     fn time(self, ticks: u64) -> Timestamp {
         let nanoseconds = u128::from(ticks) * 1_000_000_000 / self.ticks_per_second;
         let offset = i128::from(self.offset) * 1_000_000_000;
@@ -51,14 +51,14 @@ impl Clock {
     }
 }
 
-/// A pcapng file inside a section.
+/// The current section of a pcapng file.
 pub(super) struct Pcapng {
     order: ByteOrder,
     interfaces: Vec<Interface>,
 }
 
 impl Pcapng {
-    /// Reads the first section header behind its block type.
+    /// Reads the first section header after its block type.
     pub(super) fn start(octets: &mut Octets) -> Result<Self, ReadError> {
         let mut section = Self { order: ByteOrder::Little, interfaces: Vec::new() };
         let length = octets.array()?;
@@ -66,7 +66,7 @@ impl Pcapng {
         Ok(section)
     }
 
-    /// Reads a section header behind its length, whose byte order it tells itself.
+    /// Reads a section header after its length, whose byte order the header declares.
     fn begin(&mut self, octets: &mut Octets, length: [u8; 4]) -> Result<(), ReadError> {
         let magic: [u8; 4] = octets.array()?;
         self.order = if magic == BYTE_ORDER_MAGIC.to_be_bytes() {
@@ -82,7 +82,7 @@ impl Pcapng {
         block.end(octets, self.order)
     }
 
-    /// `start` becomes the offset of the block that is being read.
+    /// Sets `start` to the offset of the current block.
     pub(super) fn next_frame(
         &mut self,
         octets: &mut Octets,
@@ -135,7 +135,7 @@ impl Pcapng {
         Ok(Frame { received, link: described.link, original_length })
     }
 
-    /// Simple packets are of the first interface and have no time.
+    /// Simple packets belong to the first interface and have no time.
     fn simple_packet(&self, block: &mut Block, octets: &mut Octets, buffer: &mut Vec<u8>) -> Result<Frame, ReadError> {
         block.claim(4)?;
         let original_length = self.order.u32(octets.array()?);
@@ -168,7 +168,7 @@ impl Pcapng {
         block.claim(8)?;
         let header: [u8; 8] = octets.array()?;
         let [link, snapshot_length] = self.order.words(&header);
-        // The link layer is the first 16 bits on the wire, the other 16 are reserved.
+        // The link layer is in the first 16 bits on the wire; the other 16 are reserved.
         let link = match self.order {
             ByteOrder::Big => (link >> 16) as u16,
             ByteOrder::Little => (link & 0xffff) as u16,
@@ -181,7 +181,7 @@ impl Pcapng {
     }
 }
 
-/// What is left of a block while it is being read.
+/// The unread rest of a block.
 struct Block {
     length: u32,
     rest: u32,
@@ -195,7 +195,7 @@ impl Block {
         }
     }
 
-    /// The next octets of the body are about to be read.
+    /// Takes octets from the body, before they are read.
     fn claim(&mut self, length: u32) -> Result<(), ReadError> {
         self.rest = self.rest.checked_sub(length).ok_or(Damage::BlockLength(self.length))?;
         Ok(())
@@ -209,14 +209,14 @@ impl Block {
         octets.fill(buffer, length)
     }
 
-    /// Passes over the rest of the body; the length that follows has to be the same as the first.
+    /// Skips the rest of the body; the length after it must equal the first.
     fn end(self, octets: &mut Octets, order: ByteOrder) -> Result<(), ReadError> {
         octets.skip(self.rest)?;
         if order.u32(octets.array()?) == self.length { Ok(()) } else { Err(Damage::BlockLength(self.length).into()) }
     }
 }
 
-/// The clock that the options of an interface describe: `if_tsresol` (9) and `if_tsoffset` (14).
+/// The clock by the options of an interface: `if_tsresol` (9) and `if_tsoffset` (14).
 fn clock(mut options: &[u8], order: ByteOrder) -> Clock {
     let mut clock = Clock::MICROSECONDS;
     while let Some((&[c0, c1, l0, l1], rest)) = options.split_first_chunk::<4>() {

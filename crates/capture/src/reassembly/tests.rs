@@ -15,7 +15,7 @@ fn add(reassembly: &mut Reassembly, seconds: u64, fragment: &Fragment<'_>) -> Pr
     reassembly.add(Timestamp::from_seconds(seconds), SOURCE, DESTINATION, fragment)
 }
 
-/// The octets 0, 1, 2, ... so that a piece in the wrong place shows.
+/// The octets 0, 1, 2, ... so that a misplaced piece is visible.
 fn octets(range: std::ops::Range<u8>) -> Vec<u8> {
     range.collect()
 }
@@ -48,7 +48,7 @@ fn packets_with_other_identifications_are_kept_apart() {
 }
 
 #[test]
-fn overlapping_fragments_refuse_the_packet_and_all_that_follows_of_it() {
+fn overlapping_fragments_refuse_the_packet_and_its_later_fragments() {
     let mut reassembly = Reassembly::default();
     add(&mut reassembly, 1, &fragment(1, 0, true, &octets(0..16)));
     add(&mut reassembly, 1, &fragment(1, 8, true, &octets(8..24)));
@@ -86,15 +86,15 @@ fn impossible_fragments_are_not_kept() {
 }
 
 #[test]
-fn a_packet_waits_no_longer_than_the_limit() {
+fn an_old_incomplete_packet_is_dropped() {
     let mut reassembly = Reassembly::default();
     add(&mut reassembly, 100, &fragment(1, 0, true, &octets(0..8)));
     assert_eq!(add(&mut reassembly, 131, &fragment(1, 8, false, &octets(8..9))), Progress::Waiting);
-    assert_eq!((reassembly.given_up, reassembly.partials.len()), (1, 1));
+    assert_eq!((reassembly.dropped, reassembly.partials.len()), (1, 1));
 }
 
 #[test]
-fn what_waits_is_bounded_in_packets_and_octets() {
+fn incomplete_packets_are_bounded_in_number_and_octets() {
     let mut reassembly = Reassembly::default();
     for identification in 0..2 * PACKET_LIMIT as u32 {
         add(&mut reassembly, 1, &fragment(identification, 0, true, &[0; 8]));

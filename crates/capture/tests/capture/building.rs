@@ -142,7 +142,7 @@ pub(crate) fn enhanced_packet(order: Order, interface: u32, ticks: u64, frame: &
     }
     body.extend(frame);
     body.resize(body.len().next_multiple_of(4), 0);
-    // A comment and the end of options, which have to be passed over.
+    // A comment and the end of options, which the reader must skip.
     body.extend([&order.u16(1)[..], &order.u16(2), b"hi\0\0", &[0; 4]].concat());
     block(order, 6, &body)
 }
@@ -182,7 +182,7 @@ pub(crate) fn ipv6(next_header: u8, content: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// An IPv6 fragment header and the piece behind it; the offset is in octets.
+/// An IPv6 fragment header and the piece after it; the offset is in octets.
 pub(crate) fn ipv6_fragment(next_header: u8, identification: u32, offset: u16, more: bool, piece: &[u8]) -> Vec<u8> {
     let mut octets = vec![next_header, 0];
     octets.extend((offset | u16::from(more)).to_be_bytes());

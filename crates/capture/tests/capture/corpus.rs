@@ -1,4 +1,4 @@
-//! The third-party captures: each holds as many UDP datagrams as its expectation file says.
+//! The third-party captures: each contains the number of UDP datagrams in its expectation file.
 
 use std::fs;
 use std::path::Path;

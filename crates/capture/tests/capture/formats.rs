@@ -111,7 +111,7 @@ fn a_file_that_ends_in_the_middle_is_read_up_to_there() {
         let message = error.unwrap().to_string();
         assert_eq!(
             message,
-            format!("damaged at octet {third}, behind packet 2: the file ends in the middle of a record")
+            format!("damaged at octet {third}, after packet 2: the file ends in the middle of a record")
         );
     }
 }
@@ -127,28 +127,28 @@ fn damage(file: Vec<u8>) -> (u64, Damage) {
 fn damage_is_reported_with_its_place() {
     let order = Order::Little;
     let start = [section(order), interface(order, 101, &[])].concat();
-    let behind = start.len() as u64;
+    let start_length = start.len() as u64;
     let with = |more: &[u8]| [&start, more].concat();
     let mut wrong_end = enhanced_packet(order, 0, 0, &ipv4_udp(b"a"));
     let last = wrong_end.len() - 4;
     wrong_end[last] ^= 4;
     let length = wrong_end.len() as u32;
-    assert_eq!(damage(with(&wrong_end)), (behind, Damage::BlockLength(length)));
-    assert_eq!(damage(with(&enhanced_packet(order, 9, 0, b""))), (behind, Damage::Interface(9)));
-    assert_eq!(damage(with(&[order.u32(6), order.u32(8)].concat())), (behind, Damage::BlockLength(8)));
-    assert_eq!(damage(with(&[order.u32(6), order.u32(13)].concat())), (behind, Damage::BlockLength(13)));
+    assert_eq!(damage(with(&wrong_end)), (start_length, Damage::BlockLength(length)));
+    assert_eq!(damage(with(&enhanced_packet(order, 9, 0, b""))), (start_length, Damage::Interface(9)));
+    assert_eq!(damage(with(&[order.u32(6), order.u32(8)].concat())), (start_length, Damage::BlockLength(8)));
+    assert_eq!(damage(with(&[order.u32(6), order.u32(13)].concat())), (start_length, Damage::BlockLength(13)));
     let longer_than_its_block: Vec<u8> = [0, 0, 0, 100, 100].into_iter().flat_map(|word| order.u32(word)).collect();
-    assert_eq!(damage(with(&block(order, 6, &longer_than_its_block))), (behind, Damage::BlockLength(32)));
+    assert_eq!(damage(with(&block(order, 6, &longer_than_its_block))), (start_length, Damage::BlockLength(32)));
     let claims: Vec<u8> = [0, 0, 0, u32::MAX, 100].into_iter().flat_map(|word| order.u32(word)).collect();
-    assert_eq!(damage(with(&block(order, 6, &claims))), (behind, Damage::PacketLength(u32::MAX)));
-    assert_eq!(damage(with(&block(order, 0x0a0d_0d0a, &[1; 16]))), (behind, Damage::ByteOrder));
+    assert_eq!(damage(with(&block(order, 6, &claims))), (start_length, Damage::PacketLength(u32::MAX)));
+    assert_eq!(damage(with(&block(order, 0x0a0d_0d0a, &[1; 16]))), (start_length, Damage::ByteOrder));
 
     let mut pcap = pcap(RAW, &[ipv4_udp(b"a")]);
-    let behind = pcap.len() as u64;
+    let start_length = pcap.len() as u64;
     pcap.extend(pcap_record(order, 0, 0, &[], 0));
     let place = pcap.len() - 8;
     pcap[place..place + 4].copy_from_slice(&order.u32(1 << 30));
-    assert_eq!(damage(pcap), (behind, Damage::PacketLength(1 << 30)));
+    assert_eq!(damage(pcap), (start_length, Damage::PacketLength(1 << 30)));
 }
 
 #[test]
@@ -164,14 +164,14 @@ fn interfaces_without_end_are_refused() {
 #[test]
 fn what_is_no_capture_is_named() {
     let message = |file: &[u8]| read(file.to_vec()).2.unwrap().to_string();
-    assert_eq!(message(b""), "this is no pcap or pcapng file: it is empty");
-    assert_eq!(message(b"abc"), "this is no pcap or pcapng file: it is too short");
-    assert_eq!(message(b"hello"), "this is no pcap or pcapng file");
+    assert_eq!(message(b""), "not a pcap or pcapng file: it is empty");
+    assert_eq!(message(b"abc"), "not a pcap or pcapng file: it is too short");
+    assert_eq!(message(b"hello"), "not a pcap or pcapng file");
     assert_eq!(
         message(&[0x1f, 0x8b, 8, 0]),
-        "this is no pcap or pcapng file: it is compressed, pass it through gunzip first"
+        "not a pcap or pcapng file: it is compressed, pass it through gunzip first"
     );
-    assert!(message(&pcap(147, &[])).starts_with("link layer type 147 is not known: Ethernet (1)"));
+    assert!(message(&pcap(147, &[])).starts_with("link layer type 147 is not supported: use Ethernet (1)"));
     let missing = Capture::open("no/such/file.pcap".as_ref()).err().unwrap();
-    assert!(missing.to_string().starts_with("cannot open it: "), "{missing}");
+    assert!(missing.to_string().starts_with("cannot open the file: "), "{missing}");
 }

@@ -1,4 +1,4 @@
-//! IP fragments in capture files; the bounds and orders are tested beside the code.
+//! IP fragments in capture files; bounds and orders are tested in the module.
 
 use crate::building::*;
 
@@ -28,8 +28,8 @@ fn ipv4_fragments_become_a_datagram_received_with_the_last_of_them() {
 #[test]
 fn ipv6_fragments_become_a_datagram_extension_headers_included() {
     let options = [17, 0, 1, 4, 0, 0, 0, 0];
-    let behind_header = [&options[..], &udp(4444, 2055, &payload())].concat();
-    let (first, second) = behind_header.split_at(1448);
+    let content = [&options[..], &udp(4444, 2055, &payload())].concat();
+    let (first, second) = content.split_at(1448);
     let frames = [
         ipv6(0, &[&[44, 0, 1, 4, 0, 0, 0, 0][..], &ipv6_fragment(60, 77, 1448, false, second)].concat()),
         ipv6(44, &ipv6_fragment(60, 77, 0, true, first)),
@@ -56,7 +56,7 @@ fn overlapping_fragments_never_make_a_datagram() {
 }
 
 #[test]
-fn fragments_put_together_that_are_no_whole_datagram_are_damage() {
+fn reassembled_fragments_without_a_whole_datagram_are_damage() {
     let datagram = udp(4444, 2055, &payload());
     let frames = [ipv4(9, 0, true, 17, &datagram[..1480]), ipv4(9, 1480, false, 17, &datagram[1480..2000])];
     let (datagrams, statistics) = read_all(pcap(RAW, &frames));

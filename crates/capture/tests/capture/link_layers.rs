@@ -1,4 +1,4 @@
-//! Every link layer, with both IP versions, and what is passed over in them.
+//! Every link layer, with both IP versions, and the headers that are skipped in them.
 
 use crate::building::*;
 
@@ -14,7 +14,7 @@ fn assert_read(link: u32, frames: &[Vec<u8>], name: &str) {
     }
 }
 
-fn behind(header: &[u8], content: &[u8]) -> Vec<u8> {
+fn joined(header: &[u8], content: &[u8]) -> Vec<u8> {
     [header, content].concat()
 }
 
@@ -22,7 +22,7 @@ fn behind(header: &[u8], content: &[u8]) -> Vec<u8> {
 fn every_link_layer_is_read() {
     let (v4, v6) = (ipv4_udp(b"payload"), ipv6_udp(b"payload"));
     assert_read(1, &[ethernet(0x0800, &v4), ethernet(0x86dd, &v6)], "Ethernet");
-    let tag = |tags: &[u8], content: &[u8]| behind(&[&[2; 12], tags].concat(), content);
+    let tag = |tags: &[u8], content: &[u8]| joined(&[&[2; 12], tags].concat(), content);
     assert_read(
         1,
         &[tag(&[0x81, 0, 0, 5, 0x08, 0], &v4), tag(&[0x88, 0xa8, 0, 5, 0x81, 0, 0, 6, 0x86, 0xdd], &v6)],
@@ -37,23 +37,23 @@ fn every_link_layer_is_read() {
     assert_read(
         113,
         &[
-            behind(&cooked(&[8, 0]), &v4),
-            behind(&cooked(&[0x86, 0xdd]), &v6),
-            behind(&cooked(&[0x81, 0, 0, 1, 8, 0]), &v4),
+            joined(&cooked(&[8, 0]), &v4),
+            joined(&cooked(&[0x86, 0xdd]), &v6),
+            joined(&cooked(&[0x81, 0, 0, 1, 8, 0]), &v4),
         ],
         "Linux cooked",
     );
     let cooked2 = |ethertype: &[u8]| [ethertype, &[0; 18]].concat();
-    assert_read(276, &[behind(&cooked2(&[8, 0]), &v4), behind(&cooked2(&[0x86, 0xdd]), &v6)], "Linux cooked 2");
-    assert_read(0, &[behind(&[2, 0, 0, 0], &v4), behind(&[30, 0, 0, 0], &v6), behind(&[0, 0, 0, 10], &v6)], "null");
-    assert_read(108, &[behind(&[0, 0, 0, 2], &v4), behind(&[0, 0, 0, 24], &v6)], "loopback");
+    assert_read(276, &[joined(&cooked2(&[8, 0]), &v4), joined(&cooked2(&[0x86, 0xdd]), &v6)], "Linux cooked 2");
+    assert_read(0, &[joined(&[2, 0, 0, 0], &v4), joined(&[30, 0, 0, 0], &v6), joined(&[0, 0, 0, 10], &v6)], "null");
+    assert_read(108, &[joined(&[0, 0, 0, 2], &v4), joined(&[0, 0, 0, 24], &v6)], "loopback");
 }
 
 #[test]
-fn ipv6_extension_headers_are_passed_over() {
+fn ipv6_extension_headers_are_skipped() {
     let datagram = udp(4444, 2055, b"payload");
     let hop_by_hop =
-        behind(&[60, 0, 1, 4, 0, 0, 0, 0], &behind(&[43, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[]));
+        joined(&[60, 0, 1, 4, 0, 0, 0, 0], &joined(&[43, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[]));
     let routing = [17, 0, 0, 0, 0, 0, 0, 0];
     let chain = [&hop_by_hop[..], &routing, &datagram].concat();
     let authentication = [&[17, 4, 0, 0][..], &[0; 20], &datagram].concat();
@@ -62,7 +62,7 @@ fn ipv6_extension_headers_are_passed_over() {
 }
 
 #[test]
-fn what_is_no_udp_is_counted_and_passed_over() {
+fn packets_without_udp_are_counted_and_skipped() {
     let frames = [
         ethernet(0x0806, &[0; 28]),
         ethernet(0x0800, &ipv4(1, 0, false, 6, &[0; 20])),
@@ -76,7 +76,7 @@ fn what_is_no_udp_is_counted_and_passed_over() {
 }
 
 #[test]
-fn a_packet_that_the_capture_cut_is_told_from_one_that_is_damaged() {
+fn a_truncated_packet_is_not_a_damaged_one() {
     let whole = ethernet(0x0800, &ipv4_udp(&[7; 100]));
     for kept in 0..whole.len() {
         let mut file = pcap_header(Order::Little, 0xa1b2_c3d4, ETHERNET);
@@ -107,7 +107,7 @@ fn contradicting_lengths_are_damage() {
 }
 
 #[test]
-fn mapped_addresses_come_out_as_ipv4() {
+fn mapped_addresses_become_ipv4() {
     let mut packet = ipv6_udp(b"payload");
     for start in [8, 24] {
         packet[start..start + 16].copy_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 198, 51, 100, 7]);

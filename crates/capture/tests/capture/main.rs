@@ -1,4 +1,4 @@
-//! Capture files as a whole: those of the corpus, and those built here octet by octet.
+//! Capture files as a whole: the third-party ones, and those built here octet by octet.
 #![cfg(test)]
 
 mod building;

@@ -45,7 +45,7 @@ proptest! {
     }
 
     #[test]
-    fn random_octets_behind_a_header_never_panic(
+    fn random_octets_after_a_header_never_panic(
         link in select(vec![0, 1, 12, 101, 113, 276]),
         octets in vec(any::<u8>(), 0..2000),
     ) {

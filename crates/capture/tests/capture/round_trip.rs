@@ -1,4 +1,4 @@
-//! What the writer writes, the reader reads; and the checksums that it fills in are right.
+//! The reader reads what the writer writes, and the checksums in it are right.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -29,7 +29,7 @@ prop_compose! {
     }
 }
 
-/// The sum of RFC 1071; all of something whose checksum is right sums to 0xffff.
+/// The sum of RFC 1071; data with a right checksum sums to 0xffff.
 fn ones_complement_sum(octets: impl IntoIterator<Item = u8>) -> u32 {
     let octets: Vec<u8> = octets.into_iter().collect();
     let mut sum: u32 =
@@ -56,7 +56,7 @@ fn assert_checksums(packet: &[u8]) {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(written in vec(datagrams(), 0..8)) {
+    fn written_datagrams_are_read_back(written in vec(datagrams(), 0..8)) {
         let mut writer = Writer::new(Vec::new()).unwrap();
         let mut length = 24;
         for datagram in &written {
@@ -78,16 +78,16 @@ proptest! {
 }
 
 #[test]
-fn what_cannot_be_written_leaves_the_file_as_it_is() {
+fn a_datagram_that_cannot_be_written_leaves_the_file_unchanged() {
     let mut writer = Writer::new(Vec::new()).unwrap();
     let (v4, v6): (SocketAddr, SocketAddr) = ("192.0.2.1:1".parse().unwrap(), "[2001:db8::1]:2".parse().unwrap());
-    let behind_2106 = Timestamp::from_seconds(1 << 32);
+    let after_2106 = Timestamp::from_seconds(1 << 32);
     for (time, source, destination, length) in [
         (Timestamp::EPOCH, v4, v6, 0),
         (Timestamp::EPOCH, v6, v4, 0),
         (Timestamp::EPOCH, v4, v4, 65_508),
         (Timestamp::EPOCH, v6, v6, 65_528),
-        (behind_2106, v4, v4, 0),
+        (after_2106, v4, v4, 0),
     ] {
         let error = writer.write(time, source, destination, &vec![0; length]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
@@ -119,7 +119,7 @@ fn an_unspecified_destination_takes_the_family_of_the_source() {
 
 proptest! {
     #[test]
-    fn a_record_is_read_back_as_it_was_and_not_when_anything_is_missing_or_changed(
+    fn a_record_is_read_back_unless_anything_is_missing_or_changed(
         it in datagrams(),
         cut in any::<proptest::sample::Index>(),
         place in any::<proptest::sample::Index>(),
@@ -136,8 +136,8 @@ proptest! {
             (read.received, read.source, read.destination, read.payload),
             (time, canonical(it.source), canonical(it.destination), &it.payload[..])
         );
-        let behind = [&record[..], &record].concat();
-        prop_assert_eq!(frame::read(&behind), Some((read, length)));
+        let followed = [&record[..], &record].concat();
+        prop_assert_eq!(frame::read(&followed), Some((read, length)));
         prop_assert_eq!(frame::read(&record[..cut.index(length)]), None);
         let mut changed = record.clone();
         changed[place.index(length)] ^= 1 << bit;
@@ -158,6 +158,6 @@ proptest! {
 }
 
 #[test]
-fn zeroes_are_no_record() {
+fn zeroes_are_not_a_record() {
     assert_eq!(frame::read(&[0; 4096]), None);
 }
