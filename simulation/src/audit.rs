@@ -1,4 +1,4 @@
-//! What is counted in the end, beside what has to be: every minute flow by flow, and every coarser period by its minutes.
+//! Compares the stored counters with the oracle: every minute flow by flow, and every coarser period with its minutes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,10 +13,10 @@ use storage::{Selection, Store, totals_many};
 use crate::exporter::{OCTETS, monitored, number};
 use crate::oracle::Expected;
 
-/// How often flows are counted, by interval and number.
+/// How often each flow is counted, by interval and flow number.
 type Counted = BTreeMap<(Minute, u32), u64>;
 
-/// Compares everything that is stored of a sender with what is expected; says what is counted in its minutes.
+/// Compares all stored counters of a sender with the expected ones. Returns the counts of its minutes.
 pub(crate) async fn audit(store: &dyn Store, sender: IpAddr, expected: &BTreeMap<(Minute, u32), Expected>) -> Counted {
     let minutes: BTreeSet<Minute> = expected.keys().map(|(minute, _)| *minute).collect();
     let counted = counted(store, sender, &minutes, Period::Minute).await;
@@ -37,7 +37,7 @@ pub(crate) async fn audit(store: &dyn Store, sender: IpAddr, expected: &BTreeMap
     counted
 }
 
-/// How often each flow is counted in the intervals of a period that these minutes lie in.
+/// How often each flow is counted in the intervals of a period that contain these minutes.
 async fn counted(store: &dyn Store, sender: IpAddr, minutes: &BTreeSet<Minute>, period: Period) -> Counted {
     let intervals: BTreeSet<_> = minutes.iter().map(|minute| Interval::containing(period, *minute)).collect();
     let ask = |interval| Selection { interval, sender, prefix: monitored(), tables: TableSet::ALL };

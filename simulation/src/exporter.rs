@@ -1,5 +1,5 @@
-//! Devices that send datagrams. Each flow has a source address of its own, by which it is found again in what was
-//! counted; all have 100 octets in one packet and go into the monitored prefix.
+//! Simulated exporters. Each flow has its own source address, which identifies it in the counters. Every flow has 100
+//! octets in one packet, and its destination is in the monitored prefix.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
@@ -12,17 +12,17 @@ use wire::{FieldSpecifier, ipfix, netflow_v5, netflow_v9};
 
 use testing::Random;
 
-/// Where all flows go.
+/// The destination of all flows.
 pub const DESTINATION: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// Octets of each flow.
 pub const OCTETS: u16 = 100;
 
 /// Octets of the header of a set.
 const SET_HEADER: usize = 4;
-/// Octets of a record by the templates of these devices: two addresses, octets, packets.
+/// Octets of a record with the templates of these exporters: two addresses, octets, packets.
 const RECORD: usize = 16;
 
-/// What a device speaks.
+/// The export protocol of an exporter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speaks {
     /// NetFlow version 5.
@@ -35,51 +35,51 @@ pub enum Speaks {
     Sflow,
 }
 
-/// A device.
+/// A simulated exporter.
 #[derive(Clone, Debug)]
 pub struct Exporter {
-    /// Where its datagrams come from.
+    /// The source of its datagrams.
     pub address: Address,
     speaks: Speaks,
     sequence: u32,
     started: Timestamp,
-    /// How far its clock is ahead, or behind, in seconds.
+    /// How far its clock is ahead (or, if negative, late), in seconds.
     clock_seconds: i64,
-    /// Which of its templates it uses.
+    /// Index of the template that it uses.
     layout: usize,
 }
 
-/// A datagram on its way: the flows in it, when its header says it was sent, and its octets.
+/// A datagram in the network.
 #[derive(Clone, Debug)]
 pub struct Sent {
-    /// The flows by their numbers.
+    /// The numbers of its flows.
     pub flows: Vec<u32>,
-    /// By the exporter's clock; `None` where it does not say.
+    /// The export time in its header; `None` if the protocol has none.
     pub exported: Option<Timestamp>,
-    /// The octets.
+    /// The UDP payload.
     pub payload: Vec<u8>,
 }
 
-/// What contains where they go.
+/// The monitored prefix, which contains [`DESTINATION`].
 #[must_use]
 pub fn monitored() -> Prefix {
     "192.0.2.0/24".parse().unwrap()
 }
 
-/// `announces` or its flows.
+/// `announces`, or the numbers of its flows.
 impl fmt::Display for Sent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.flows.is_empty() { f.write_str("announces") } else { write!(f, "{:?}", self.flows) }
     }
 }
 
-/// The address that flow number so and so comes from.
+/// The source address of a flow.
 #[must_use]
 pub fn source(flow: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(u32::from(Ipv4Addr::new(10, 0, 0, 0)) + flow)
 }
 
-/// The number of the flow that comes from this address; `None` when none does.
+/// The number of the flow with this source address; `None` if there is none.
 #[must_use]
 pub fn number(source: IpAddr) -> Option<u32> {
     match source {
@@ -89,30 +89,30 @@ pub fn number(source: IpAddr) -> Option<u32> {
 }
 
 impl Exporter {
-    /// A device at the loopback address with this last octet.
+    /// An exporter at the loopback address with this last octet.
     #[must_use]
     pub fn new(last: u8, speaks: Speaks, now: Timestamp) -> Self {
         let address = Address::new(IpAddr::from([127, 0, 0, last]), 4000);
         Self { address, speaks, sequence: 1000, started: now, clock_seconds: 0, layout: 0 }
     }
 
-    /// Whether its data need templates.
+    /// Whether its protocol has templates.
     #[must_use]
     pub fn has_templates(&self) -> bool {
         matches!(self.speaks, Speaks::V9 | Speaks::Ipfix)
     }
 
-    /// It starts again: counts from 0.
+    /// Restarts it: sequence number and uptime start at 0.
     pub fn reboot(&mut self, now: Timestamp) {
         (self.sequence, self.started) = (0, now);
     }
 
-    /// Its clock is set.
+    /// Sets its clock to another time.
     pub fn step_clock(&mut self, random: &mut Random) {
         self.clock_seconds = *random.pick(&[0, 0, 1, -1, 59, -300, 3600, -3600, -86_400 * 365]);
     }
 
-    /// Its template means something else from now on.
+    /// Changes the meaning of its template.
     pub fn redefine(&mut self) {
         self.layout = 1 - self.layout;
     }
@@ -123,12 +123,12 @@ impl Exporter {
         Timestamp::from_seconds(clock.seconds())
     }
 
-    /// A datagram that announces its template and holds no data; `None` where there are none.
+    /// A datagram with its template and no data; `None` if its protocol has no templates.
     pub fn announce(&mut self, now: Timestamp) -> Option<Sent> {
         self.has_templates().then(|| self.message(now, true, Vec::new()))
     }
 
-    /// A datagram of these flows.
+    /// A datagram with these flows.
     pub fn send(&mut self, now: Timestamp, flows: Vec<u32>) -> Sent {
         self.message(now, false, flows)
     }
@@ -174,8 +174,8 @@ impl Exporter {
         Sent { flows, exported, payload }
     }
 
-    /// The flows in messages of this device that hold one data set each. Read by hand: what decoding makes of them is what
-    /// is being tested, and a session that learns the template first could take the exporter for one that has restarted.
+    /// The flows in messages of this exporter that contain one data set each. Read by hand, because decoding is under
+    /// test, and because a session that learns the template first could conclude that the exporter has restarted.
     #[must_use]
     pub fn flows_in(&self, messages: &[(Address, Timestamp, Vec<u8>)]) -> Vec<u32> {
         let header = match self.speaks {
@@ -188,12 +188,12 @@ impl Exporter {
     }
 }
 
-/// The number of the flow that comes from this address; `None` when none does.
+/// The number of the flow with this source address; `None` if there is none.
 fn flow_at(address: &[u8]) -> Option<u32> {
     number(IpAddr::from(<[u8; 4]>::try_from(address).unwrap()))
 }
 
-/// Two orders of the same fields: read by the other one's template, a flow goes the other way.
+/// Two orders of the same fields: decoded with the wrong template, a flow has the opposite direction.
 fn template(layout: usize) -> TemplateSpec {
     let fields = [[(8, 4), (12, 4), (1, 4), (2, 4)], [(12, 4), (8, 4), (1, 4), (2, 4)]][layout];
     TemplateSpec::data(256, fields.map(|(id, length)| FieldSpecifier::iana(id, length)))

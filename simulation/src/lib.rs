@@ -1,25 +1,24 @@
-//! A collector's life in a world that is all simulated but for the code of the collector itself: exporters and the
-//! network, the clock, the journal's disk, a store that fails. One number, the seed, decides everything that happens, so
-//! a life that goes wrong can be lived again.
+//! A simulation of a collector. The collector's code is real; exporters, the network, the clock, the journal's disk and
+//! a failing store are simulated. One number, the seed, determines all events, so that a failing run can be repeated.
 //!
-//! | file | what lives there |
+//! | file | content |
 //! | --- | --- |
-//! | [`world`] | the life: what happens in which order |
-//! | `process` | the collector that it happens to |
-//! | [`exporter`] | devices that send datagrams of flows, each flow with a name of its own |
-//! | [`oracle`] | which flows have to be counted, and which may be |
-//! | `audit` | what is counted in the end, beside what has to be |
+//! | [`world`] | one run: the events and their order |
+//! | `process` | the running collector |
+//! | [`exporter`] | exporters, which send datagrams of identifiable flows |
+//! | [`oracle`] | which flows must be counted, and which may be |
+//! | `audit` | compares the stored counters with the oracle |
 //!
-//! The journal's disk, which loses power and fails, and the numbers drawn from the seed are in `testing`.
+//! The journal's disk, which fails and loses power, and the random numbers from the seed are in `testing`.
 //!
-//! What is not simulated: sockets and threads (`cli/tests/end_to_end` has the real ones), and SQLite's own writing,
-//! which is trusted to keep what it has committed.
+//! Not simulated: sockets and threads (`cli/tests/end_to_end` uses real ones), and SQLite's own writing, which is
+//! trusted to keep what it has committed.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a simulation that cannot go on has failed"
+    reason = "a simulation that cannot continue has failed"
 )]
 
 mod audit;
@@ -28,4 +27,4 @@ pub mod oracle;
 mod process;
 pub mod world;
 
-pub use world::{Life, live, live_with};
+pub use world::{Run, simulate, simulate_with};

@@ -1,35 +1,36 @@
-//! Which flows have to be counted, how often and in which minute, said as plainly as can be: a list of all that was
-//! delivered, and what is known of each.
+//! Which flows must be counted, how often and in which minute. Deliberately simple: a list of all delivered flows with
+//! the fate of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use accounting::period::Minute;
 
-/// What is known of a flow that was delivered.
+/// The fate of a delivered flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// In memory and in the journal, though a loss of power may take it.
+    /// In memory and in the journal; a power failure may still lose it.
     Written,
-    /// In memory and in the journal, which could be synced since.
+    /// In memory and in the journal, which has been synced since.
     Synced,
-    /// In memory and in the journal, which could not be synced when it was to be: as `Written`, for good.
+    /// In memory and in the journal, whose sync failed: like `Written`, whatever is synced later.
     Doubtful,
-    /// In memory only: the journal could not be written.
+    /// In memory only, because the journal could not be written.
     Missed,
-    /// Was in memory only, or not synced, when the process or the power went: it may be counted or not.
+    /// Was in memory only, or not synced, when the process was killed or the power failed: it may or may not be
+    /// counted.
     Uncertain,
     /// Counted durably.
     Durable,
 }
 
 impl Fate {
-    /// What the journal has taken, or not.
+    /// The fate after an attempt to write to the journal.
     #[must_use]
     pub fn written(is_written: bool) -> Self {
         if is_written { Self::Written } else { Self::Missed }
     }
 
-    /// The same when the journal was synced, or could not be.
+    /// The fate after an attempt to sync the journal.
     #[must_use]
     pub fn synced(self, succeeded: bool) -> Self {
         match self {
@@ -40,56 +41,56 @@ impl Fate {
     }
 }
 
-/// A flow that was delivered, once for each time it was.
+/// One delivery of a flow.
 #[derive(Clone, Copy, Debug)]
 struct Delivered {
     flow: u32,
     exporter: usize,
     minute: Minute,
     fate: Fate,
-    /// It waited for its template at the last cut.
+    /// It was queued for its template at the last cut.
     waited: bool,
     /// It was counted before the last cut.
     is_sealed: bool,
 }
 
-/// How often a flow has to be counted in a minute, and how often it may be.
+/// How often a flow must be counted in a minute, and how often it may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
-    /// At least.
+    /// Minimum.
     pub least: u64,
-    /// At most.
+    /// Maximum.
     pub most: u64,
 }
 
-/// All that was delivered.
+/// All delivered flows.
 #[derive(Debug, Default)]
 pub struct Oracle(Vec<Delivered>);
 
 impl Oracle {
-    /// A flow was delivered, and nothing of it is written yet.
+    /// A flow was delivered and is not in the journal yet.
     pub fn delivered(&mut self, flow: u32, exporter: usize, minute: Minute) {
         let fate = Fate::Missed;
         self.0.push(Delivered { flow, exporter, minute, fate, waited: false, is_sealed: false });
     }
 
-    /// How many were delivered.
+    /// The number of deliveries.
     #[must_use]
     pub fn deliveries(&self) -> usize {
         self.0.len()
     }
 
-    /// Those that were delivered since there were so many are in the journal.
+    /// All deliveries after the first `since` are in the journal.
     pub fn written(&mut self, since: usize) {
         self.0.iter_mut().skip(since).for_each(|it| it.fate = Fate::Written);
     }
 
-    /// The journal was synced, or it could not be.
+    /// The journal was synced, or its sync failed.
     pub fn synced(&mut self, succeeded: bool) {
         self.0.iter_mut().for_each(|it| it.fate = it.fate.synced(succeeded));
     }
 
-    /// What waited at the last cut may be in the journal only as this says.
+    /// Flows that were queued at the last cut may have no better fate than this.
     pub fn doubt_waiting(&mut self, carried: Fate) {
         if matches!(carried, Fate::Missed | Fate::Doubtful) {
             let waited = self.0.iter_mut().filter(|it| it.waited && it.fate != Fate::Uncertain);
@@ -97,7 +98,7 @@ impl Oracle {
         }
     }
 
-    /// A cut: all but these, which wait for their template, go into a flush.
+    /// A cut: all flows go into a flush, except these, which are queued for their template.
     pub fn cut(&mut self, waiting: &BTreeSet<(usize, u32)>) {
         for it in self.0.iter_mut().filter(|it| it.fate != Fate::Durable) {
             it.waited = waiting.contains(&(it.exporter, it.flow));
@@ -105,7 +106,7 @@ impl Oracle {
         }
     }
 
-    /// The flush of the last cut is durable; what waited then is in the journal as this says.
+    /// The flush of the last cut is durable. Flows that were queued then have this fate.
     pub fn flushed(&mut self, carried: Fate) {
         for it in self.0.iter_mut().filter(|it| it.fate != Fate::Uncertain) {
             if std::mem::take(&mut it.is_sealed) {
@@ -116,7 +117,7 @@ impl Oracle {
         }
     }
 
-    /// The process is gone: what was sealed and is not durable is counted anew.
+    /// The process is dead: flows that were sealed but are not durable will be counted again.
     pub fn crashed(&mut self, power: bool) {
         for it in &mut self.0 {
             (it.waited, it.is_sealed) = (false, false);
@@ -128,7 +129,7 @@ impl Oracle {
         }
     }
 
-    /// What has to be counted of an exporter, by minute and flow.
+    /// The expected counts of an exporter, by minute and flow.
     #[must_use]
     pub fn expected(&self, exporter: usize) -> BTreeMap<(Minute, u32), Expected> {
         let mut expected: BTreeMap<_, Expected> = BTreeMap::new();
@@ -140,7 +141,7 @@ impl Oracle {
         expected
     }
 
-    /// How many flows were delivered, and of how many it is not known whether they are counted.
+    /// The number of deliveries, and of those with an uncertain fate.
     #[must_use]
     pub fn summary(&self) -> (usize, usize) {
         (self.0.len(), self.0.iter().filter(|it| it.fate == Fate::Uncertain).count())

@@ -1,4 +1,4 @@
-//! A collector that is running: what `netflow serve` puts together, but for sockets and threads.
+//! A running collector: everything that `netflow serve` starts except sockets and threads.
 
 use std::error::Error;
 use std::path::Path;
@@ -23,36 +23,36 @@ use wire::{PendingBudget, PendingLimits, SessionLimits};
 use crate::oracle::Fate;
 use testing::disk::SimulatedDisk;
 
-/// How far an exporter's clock may be off.
+/// The clock limit.
 pub(crate) const CLOCK_LIMIT: Duration = Duration::from_secs(600);
-/// How many shards there are.
+/// Number of shards.
 pub(crate) const SHARDS: usize = 2;
 
-/// The parts of it, open to what happens to them.
+/// The parts of the collector, accessible to the simulation.
 pub(crate) struct Process {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) status: Status,
-    /// Until the last cut.
+    /// Counts at the last cut.
     pub(crate) counted: Counted,
     pub(crate) exporters: Exporters,
     pub(crate) journal: Arc<Journal>,
     pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
     pub(crate) flusher: Flusher,
     pub(crate) empties: Vec<Tally>,
-    /// Sealed and not flushed, and how what waited then is in the segment that it was carried into.
+    /// What is sealed but not flushed, and the fate of the queued data in the segment that they were carried over to.
     pub(crate) sealed: Option<(Sealed, Fate)>,
-    /// That is on its way; it may be durable already.
+    /// Whether a flush is in progress; it may already be durable.
     pub(crate) is_flushing: bool,
-    /// How many datagrams the journal had missed at the last cut, and at the last one whose flush is durable.
+    /// Datagrams that the journal had missed at the last cut, and at the last cut with a durable flush.
     pub(crate) missed_at_cut: u64,
     pub(crate) missed_before: u64,
-    /// Syncs that had failed when the flush began.
+    /// Failed syncs when the flush began.
     pub(crate) syncs_failed: u64,
     _identity: State,
 }
 
 impl Process {
-    /// As `netflow serve` does. It cannot start when the disk of the journal does not say what is on it.
+    /// Starts like `netflow serve`. Fails if the journal cannot be read.
     pub(crate) async fn start(
         store: Arc<dyn Store>,
         is_remote: bool,
@@ -103,18 +103,18 @@ impl Process {
         })
     }
 
-    /// What was sealed is durable: its tallies are used again.
+    /// Reuses the tallies of a durable flush.
     pub(crate) fn empty(&mut self, sealed: Sealed) {
         self.missed_before = self.missed_at_cut;
         self.empties = sealed.tallies;
         self.empties.iter_mut().for_each(Tally::clear);
-        // What was recovered was sealed of one shard.
+        // A recovery seals only one shard.
         if self.empties.len() < SHARDS {
             self.empties = empties();
         }
     }
 
-    /// What goes into a step comes out of it.
+    /// Checks that all ledgers balance.
     pub(crate) fn balance(&self, now: Timestamp) {
         self.status.check(&self.counted, now);
         for ledger in self.status.ledgers().all {
@@ -128,7 +128,7 @@ fn empties() -> Vec<Tally> {
 }
 
 fn rules() -> Rules {
-    // Nothing is to expire but by a fault.
+    // Queued data must not expire, unless there is a fault.
     let pending = PendingLimits { age: Duration::from_secs(1000 * 86_400), ..PendingLimits::default() };
     Rules {
         scale_samples: true,

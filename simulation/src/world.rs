@@ -1,5 +1,5 @@
-//! One life of a collector: exporters send, the network and the disk and the store do what they do to it, it flushes, rolls
-//! up, dies and starts again; in the end everything that was delivered is counted as the oracle says, in every period.
+//! One run of the simulation. Exporters send; network, disk and store fail; the collector flushes, rolls up, crashes
+//! and restarts. At the end, everything that was delivered must be counted in every period as the oracle expects.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -23,44 +23,44 @@ use crate::process::{CLOCK_LIMIT, Process, SHARDS};
 use testing::Random;
 use testing::disk::{Fault, Killed, SimulatedDisk};
 
-/// 2027-12-31 22:30 UTC: soon the hour, the day, the month and the year end.
+/// 2027-12-31 22:30 UTC, shortly before the end of an hour, a day, a month and a year.
 const BEGIN_SECONDS: u64 = 1_830_292_200;
-/// The most that happen in a life.
+/// Maximum number of events in a run, and in a short run.
 const STEPS: u64 = 140;
-const STEPS_OF_SHORT_LIVES: u64 = 40;
+const STEPS_OF_SHORT_RUNS: u64 = 40;
 
-/// A life that went well.
+/// The result of a successful run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Life {
-    /// Flows that were delivered.
+pub struct Run {
+    /// Delivered flows.
     pub delivered: usize,
-    /// Of how many of them it is not known whether they are counted: they were in memory or not synced at a crash.
+    /// Delivered flows that may or may not be counted, because they were in memory or not synced at a crash.
     pub uncertain: usize,
-    /// What has happened, and at its end everything that is counted.
+    /// The events, and at the end all counts.
     pub story: Vec<String>,
 }
 
-/// Lives through everything that follows from the seed.
+/// Simulates the run that follows from the seed.
 ///
 /// # Panics
-/// When anything is not counted as it should be.
+/// If any flow is not counted as expected.
 #[must_use]
-pub fn live(seed: u64) -> Life {
+pub fn simulate(seed: u64) -> Run {
     run(seed, STEPS, SimulatedDisk::default()).0
 }
 
-/// A short life, in which something becomes of the n-th call of the journal's disk, from 1. `None` when the life has no such
-/// call.
+/// Simulates a short run in which the n-th call to the journal's disk, from 1, has a fault. `None` if the run has no
+/// such call.
 ///
 /// # Panics
-/// When anything is not counted as it should be.
+/// If any flow is not counted as expected.
 #[must_use]
-pub fn live_with(seed: u64, nth: u64, fault: Fault) -> Option<Life> {
-    let (life, calls) = run(seed, STEPS_OF_SHORT_LIVES, SimulatedDisk::failing_at(nth, fault));
-    (calls >= nth).then_some(life)
+pub fn simulate_with(seed: u64, nth: u64, fault: Fault) -> Option<Run> {
+    let (run, calls) = run(seed, STEPS_OF_SHORT_RUNS, SimulatedDisk::failing_at(nth, fault));
+    (calls >= nth).then_some(run)
 }
 
-fn run(seed: u64, most_steps: u64, disk: SimulatedDisk) -> (Life, u64) {
+fn run(seed: u64, most_steps: u64, disk: SimulatedDisk) -> (Run, u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let mut world = World::new(seed, disk).await;
@@ -70,12 +70,12 @@ fn run(seed: u64, most_steps: u64, disk: SimulatedDisk) -> (Life, u64) {
         }
         world.end().await;
         let (delivered, uncertain) = world.oracle.summary();
-        let life = Life { delivered, uncertain, story: std::mem::take(&mut world.story) };
-        (life, world.disk.calls())
+        let run = Run { delivered, uncertain, story: std::mem::take(&mut world.story) };
+        (run, world.disk.calls())
     })
 }
 
-/// `None` when the process was killed meanwhile.
+/// The result of the work; `None` if the process was killed during it.
 async fn surviving<T>(work: impl Future<Output = T>) -> Option<T> {
     let mut work = std::pin::pin!(work);
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
@@ -86,11 +86,11 @@ async fn surviving<T>(work: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-/// Where blocks are kept.
+/// The store.
 enum Stored {
-    /// A store on the network, reached over the spool.
+    /// A store on the network, behind a spool.
     Remote(Arc<Faulty<Memory>>),
-    /// The embedded store: in one file with the collector's identity.
+    /// The embedded store, in one file with the collector's identity.
     Embedded,
 }
 
@@ -102,11 +102,11 @@ struct World {
     disk: SimulatedDisk,
     process: Option<Process>,
     exporters: Vec<Exporter>,
-    /// Datagrams that are still on their way, and by which exporter.
+    /// Datagrams still in the network, with the index of their exporter.
     late: Vec<(usize, Sent)>,
     flows: u32,
     oracle: Oracle,
-    /// What has happened, for who has to find out why it went wrong.
+    /// The events so far, printed if the run fails.
     story: Vec<String>,
 }
 
@@ -148,7 +148,7 @@ impl World {
         }
     }
 
-    /// A collector starts, unless it cannot: then another does, at the latest when nothing fails any more.
+    /// Starts a collector. Retries if it cannot start, at the latest without faults.
     async fn start(&mut self) {
         if let Stored::Remote(store) = &self.stored {
             store.plan([]);
@@ -160,7 +160,7 @@ impl World {
                 Ok(process) => break self.process = Some(process),
                 Err(error) => self.story.push(format!("cannot start: {error}")),
             }
-            // What a sync has failed at, no later one makes durable.
+            // No later sync makes durable what was written before a failed one.
             self.oracle.synced(false);
             if self.random.once_in(2) {
                 self.nothing_fails();
@@ -168,7 +168,7 @@ impl World {
         }
         let process = self.process();
         let (recovered, counts) = (process.sealed.is_some(), process.status.recovery().counts);
-        // What was left was synced, as far as that is possible.
+        // The start has tried to sync the segments that it found.
         let is_synced = process.journal.counts().sync_errors == 0;
         let waiting = self.waiting();
         self.story.push(format!("starts, recovered {recovered} {counts}, waiting {waiting:?}"));
@@ -183,7 +183,7 @@ impl World {
         self.disk.fail_always(None);
     }
 
-    /// The flows that wait for their template.
+    /// The flows that are queued for their template.
     fn waiting(&self) -> BTreeSet<(usize, u32)> {
         let messages = self.process.as_ref().map(|process| process.exporters.waiting()).unwrap_or_default();
         let each = self.exporters.iter().enumerate();
@@ -191,7 +191,7 @@ impl World {
             .collect()
     }
 
-    /// Something happens. A process that is killed meanwhile starts again, and may be killed while it does.
+    /// One event. A process that it kills is restarted, and may be killed again during the start.
     async fn step(&mut self) {
         let mut survives = surviving(self.act()).await.is_some();
         while !survives {
@@ -217,7 +217,7 @@ impl World {
         self.process.as_mut().expect("it is running")
     }
 
-    /// Some datagrams come out of the network: late, twice, or not at all.
+    /// The network delivers datagrams: late, twice, or not at all.
     fn deliver(&mut self) {
         let mut network = std::mem::take(&mut self.late);
         for _ in 0..=self.random.below(6) {
@@ -231,7 +231,7 @@ impl World {
             if self.random.once_in(12) {
                 continue;
             }
-            // What waits for its template twice could not be told apart.
+            // Two copies in the queue for a template could not be distinguished.
             if self.random.once_in(12) && !exporter.has_templates() {
                 network.push((from, sent.clone()));
             }
@@ -244,7 +244,7 @@ impl World {
         self.take(&network);
     }
 
-    /// A shard takes a batch. Receive times differ, as the kernel's do.
+    /// A shard takes a batch. Receive times increase, like the kernel's.
     fn take(&mut self, batch: &[(usize, Sent)]) {
         let shard = self.random.below(SHARDS as u64) as usize;
         let missed = self.process().journal.counts().missed;
@@ -267,7 +267,7 @@ impl World {
         if self.process().journal.counts().missed == missed {
             self.oracle.written(first);
         } else {
-            self.story.push("the journal misses it".into());
+            self.story.push("not in the journal".into());
         }
     }
 
@@ -279,7 +279,7 @@ impl World {
         self.synced(!failed);
     }
 
-    /// The journal was synced, or it could not be.
+    /// The journal was synced, or its sync failed.
     fn synced(&mut self, succeeded: bool) {
         self.oracle.synced(succeeded);
         if let Some((_, carried)) = &mut self.process().sealed {
@@ -287,7 +287,7 @@ impl World {
         }
     }
 
-    /// All shards are sealed, unless the flusher has not done with what it has.
+    /// Seals all shards, unless the flusher is still busy with the last cut.
     fn cut(&mut self) {
         if self.process().sealed.is_some() {
             return;
@@ -295,9 +295,9 @@ impl World {
         let process = self.process();
         let empties = std::mem::take(&mut process.empties);
         let missed = process.journal.counts().missed;
-        let behind = process.flusher.next().following();
+        let following = process.flusher.next().following();
         let Process { shards, exporters, journal, counted, .. } = process;
-        let sealed = journaled_shard::cut(shards, exporters, empties, Some(&**journal), behind, counted);
+        let sealed = journaled_shard::cut(shards, exporters, empties, Some(&**journal), following, counted);
         let carried = process.journal.counts().missed == missed;
         process.sealed = Some((sealed, Fate::written(carried)));
         process.missed_at_cut = missed;
@@ -306,7 +306,7 @@ impl World {
         self.oracle.cut(&waiting);
     }
 
-    /// What was sealed becomes a flush; when the store does not take it, the process dies of it, as at a stop.
+    /// Flushes what is sealed. If the store refuses it, the process exits, as at a stop.
     async fn flush(&mut self) {
         let now = self.now;
         let process = self.process();
@@ -327,7 +327,7 @@ impl World {
                 self.oracle.flushed(carried);
             }
         }
-        // What does not go through goes on waiting in the spool.
+        // A flush that fails here stays in the spool.
         for _ in 0..self.random.below(3) {
             let _ = self.process().flusher.drain_one(now).await;
         }
@@ -345,7 +345,7 @@ impl World {
     }
 
     fn plan_faults(&mut self) {
-        self.story.push("faults are planned".into());
+        self.story.push("faults planned".into());
         let kinds = [ErrorKind::StorageFull, ErrorKind::Other, ErrorKind::Interrupted, ErrorKind::ReadOnlyFilesystem];
         let kind = *self.random.pick(&kinds);
         let nth = self.random.below(12) as usize;
@@ -360,7 +360,7 @@ impl World {
             3 | 4 => self.disk.plan(at_nth(Fault::Kill)),
             _ => {
                 let Stored::Remote(store) = &self.stored else { return };
-                // Now and then it is away for long.
+                // Occasionally, it is unreachable for a long time.
                 let faults: &[_] = match self.random.below(4) {
                     0 => &[StoreFault::Before],
                     _ => &[StoreFault::None, StoreFault::Before, StoreFault::After],
@@ -372,7 +372,7 @@ impl World {
         }
     }
 
-    /// Listing, opening and reading what was left may fail, like everything else at a start.
+    /// Listing, opening and reading the remaining segments may fail, like everything else at a start.
     fn plan_faults_of_a_start(&mut self) {
         let fault = match self.random.below(12) {
             0 => Fault::Error(ErrorKind::Other),
@@ -396,10 +396,10 @@ impl World {
         self.story.push(format!("now: {which} {:?}", self.exporters[which]));
     }
 
-    /// A template changes. What was sent before has been delivered, nothing overtakes the announcement, and no disk or
-    /// power fails until it is synced: else what comes behind it could be all that is left, and nobody could say by which
-    /// of both to read that. Nor may the journal have missed what was announced before and is not durable, or the disk have
-    /// failed to sync it.
+    /// Changes a template. Everything sent before is delivered first, nothing overtakes the new template, and neither
+    /// disk nor power fails until it is synced. Otherwise only later data could survive, and it would be undecidable
+    /// which of the two templates they need. For the same reason, the journal must not have missed an earlier
+    /// announcement that is not durable, and no sync of it may have failed.
     fn redefine(&mut self, which: usize) {
         self.disk.spare(true);
         self.tick();
@@ -418,10 +418,10 @@ impl World {
         self.disk.spare(false);
     }
 
-    /// The process is killed, or the power goes.
+    /// The process is killed, or the power fails.
     async fn crash(&mut self) {
         let power = self.random.once_in(2);
-        self.story.push(if power { "the power goes".into() } else { "killed".into() });
+        self.story.push(if power { "the power fails".into() } else { "killed".into() });
         self.doubt_what_was_carried();
         self.process = None;
         self.disk.spare(false);
@@ -431,7 +431,7 @@ impl World {
         }
         self.oracle.crashed(power);
         self.start().await;
-        // An announcement that was lost with the process is made again before any data.
+        // Templates that were lost with the process are announced again before any data.
         for which in 0..self.exporters.len() {
             if let Some(announcement) = self.exporters[which].announce(self.now).filter(|_| power) {
                 self.take(&[(which, announcement)]);
@@ -439,7 +439,7 @@ impl World {
         }
     }
 
-    /// Killed while it flushed: what waits may be where it was carried to, and no longer where it was.
+    /// If the process was killed during a flush, queued data may be only in the segment that they were carried over to.
     fn doubt_what_was_carried(&mut self) {
         if let Some(Process { sealed: Some((_, carried)), is_flushing: true, journal, syncs_failed, .. }) =
             &self.process
@@ -449,16 +449,16 @@ impl World {
         }
     }
 
-    /// It is killed where it is.
+    /// The process exits because of a flush.
     async fn die(&mut self) {
-        self.story.push("dies of a flush".into());
+        self.story.push("exits because of a flush".into());
         self.doubt_what_was_carried();
         self.process = None;
         self.oracle.crashed(false);
         self.start().await;
     }
 
-    /// All that is still to come comes, everything ends, and all of it must be there.
+    /// Delivers everything that is left, flushes it, and audits the result.
     async fn end(&mut self) {
         self.nothing_fails();
         self.disk.spare(true);
@@ -489,7 +489,7 @@ impl World {
         self.audit().await;
     }
 
-    /// Every interval of every period counts each flow as often as it has to.
+    /// Checks that every interval of every period counts each flow as often as expected.
     async fn audit(&mut self) {
         let store = Arc::clone(&self.process().store);
         for (which, exporter) in self.exporters.iter().enumerate() {

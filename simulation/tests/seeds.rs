@@ -1,6 +1,5 @@
-//! Many lives. `SEEDS=0..10000` lives these, `SEED=17` that one again and tells its story
-//! (`-- --nocapture`).
-#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
+//! Many runs. `SEEDS=0..10000` simulates these seeds; `SEED=17` repeats one and prints its events (`-- --nocapture`).
+#![expect(clippy::panic, reason = "a test that cannot continue has failed")]
 
 use std::env;
 use std::io::ErrorKind;
@@ -8,24 +7,23 @@ use std::ops::Range;
 use std::panic::catch_unwind;
 use std::thread;
 
-use simulation::Life;
+use simulation::Run;
 use testing::disk::Fault;
 
-/// What `make test` has the time for.
+/// The seeds of `make test`.
 const SEEDS: Range<u64> = 0..200;
 
-/// In every so manieth life, the disk's calls fail one by one.
-const CALLS_OF_EVERY: usize = 50;
+/// In one of this many runs, each call to the disk fails in turn.
+const EVERY_CALL_STEP: usize = 50;
 
-/// The number that a life failed with is in the message.
-fn live(seed: u64) -> Life {
-    catch_unwind(|| simulation::live(seed)).unwrap_or_else(|_| {
-        panic!("seed {seed} fails, see above; this lives it again: SEED={seed} cargo test -p simulation")
-    })
+/// Runs a seed; a failure names it.
+fn simulate(seed: u64) -> Run {
+    catch_unwind(|| simulation::simulate(seed))
+        .unwrap_or_else(|_| panic!("seed {seed} fails, see above; to repeat it: SEED={seed} cargo test -p simulation"))
 }
 
 fn seeds() -> Range<u64> {
-    let number = |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("'{text}' is no number"));
+    let number = |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("'{text}' is not a number"));
     match (env::var("SEED"), env::var("SEEDS")) {
         (Ok(seed), _) => number(&seed)..number(&seed) + 1,
         (_, Ok(seeds)) => {
@@ -37,19 +35,19 @@ fn seeds() -> Range<u64> {
 }
 
 #[test]
-fn every_life_counts_what_was_delivered() {
-    let (mut lives, mut delivered, mut uncertain) = (0, 0, 0);
+fn every_run_counts_what_was_delivered() {
+    let (mut runs, mut delivered, mut uncertain) = (0, 0, 0);
     for seed in seeds() {
-        let life = live(seed);
+        let run = simulate(seed);
         if env::var("SEED").is_ok() {
-            println!("{}", life.story.join("\n"));
+            println!("{}", run.story.join("\n"));
         }
-        (lives, delivered, uncertain) = (lives + 1, delivered + life.delivered, uncertain + life.uncertain);
+        (runs, delivered, uncertain) = (runs + 1, delivered + run.delivered, uncertain + run.uncertain);
     }
-    println!("{lives} lives, {delivered} flows delivered, {uncertain} of them lost or not with what was not synced");
+    println!("{runs} runs, {delivered} flows delivered, {uncertain} of them uncertain after a crash");
 }
 
-/// What becomes of the n-th call of the journal's disk, for every n that a life has, one after the other.
+/// The n-th call to the journal's disk has a fault, for every n in a run.
 #[test]
 fn every_call_of_the_disk_may_fail() {
     let faults = [
@@ -59,26 +57,26 @@ fn every_call_of_the_disk_may_fail() {
         Fault::Short,
         Fault::Kill,
     ];
-    let lives = |fault| {
+    let runs = |fault| {
         let fails = |seed, nth| {
-            catch_unwind(|| simulation::live_with(seed, nth, fault))
+            catch_unwind(|| simulation::simulate_with(seed, nth, fault))
                 .unwrap_or_else(|_| panic!("seed {seed} fails with {fault:?} at call {nth}, see above"))
         };
-        seeds().step_by(CALLS_OF_EVERY).map(|seed| (1..).map_while(|nth| fails(seed, nth)).count()).sum::<usize>()
+        seeds().step_by(EVERY_CALL_STEP).map(|seed| (1..).map_while(|nth| fails(seed, nth)).count()).sum::<usize>()
     };
     thread::scope(|scope| {
         for fault in faults {
-            scope.spawn(move || println!("{} lives with {fault:?}", lives(fault)));
+            scope.spawn(move || println!("{} runs with {fault:?}", runs(fault)));
         }
     });
 }
 
 #[test]
-fn a_seed_is_one_life() {
+fn a_seed_always_gives_the_same_run() {
     for seed in SEEDS.step_by(40) {
-        let (first, again) = (live(seed), live(seed));
+        let (first, again) = (simulate(seed), simulate(seed));
         let differs = first.story.iter().zip(&again.story).find(|(one, other)| one != other);
-        assert_eq!(differs, None, "seed {seed} went differently");
+        assert_eq!(differs, None, "seed {seed} gave different runs");
         assert_eq!(first, again);
     }
 }
