@@ -1,5 +1,5 @@
-//! The table of all keys as documents: a commented file with every default, a page of `docs`, a man page. The first two
-//! are checked in; a test holds them to the table and `make bless` writes them anew.
+//! The reference of all keys as documents: a commented file with every default, a page of `docs`, and a man page. The first
+//! two are checked in: `make bless` rewrites them, and a test compares them.
 
 use std::fmt::Write;
 
@@ -7,58 +7,56 @@ use super::key::Key;
 use super::reference::{KEYS, SECTIONS};
 use super::{Config, DEFAULT_FILE};
 
-/// How wide the lines of the documents may be.
+/// The width of lines.
 const WIDTH: usize = 118;
 
 const HEAD: &str = "\
-# Configuration of netflow. Every setting is here, with its default: remove the # before it to change it.
+# Configuration of netflow: every setting with its default. Remove the # to change one.
 #
-# `netflow serve --config FILE` reads this file; without --config, /etc/netflow/netflow.toml is read when it is there.
-# Each setting can also come from the environment, which wins over the file: NETFLOW__, then section and key in capitals
-# with two underscores between them and one between words. Items of a list are separated by commas.
+# `netflow serve --config FILE` reads this file; without --config, netflow reads /etc/netflow/netflow.toml if it exists.
+# Environment variables override the file: NETFLOW__, then section and key in capitals with two underscores between
+# them and one between words. Items of a list are separated by commas.
 #   http.listen              NETFLOW__HTTP__LISTEN=127.0.0.1:8080
 #   netflow.calculateSamples NETFLOW__NETFLOW__CALCULATE_SAMPLES=false
 #   netflow.listen           NETFLOW__NETFLOW__LISTEN=192.0.2.1:2055,[2001:db8::1]:2055
 #   dataDir                  NETFLOW__DATA_DIR=/var/lib/netflow
 #
 # Durations are a whole number and a unit: s, m (minutes), h, d, y (365 days). Sizes have the unit KiB, MiB or GiB.
-# Addresses are <address>:<port>; an IPv6 address stands in brackets. What fits stands in parentheses.
+# Addresses are <address>:<port>, with IPv6 addresses in brackets. Allowed values are in parentheses.
 #
-# What is live takes effect while netflow runs, when it is told to read this file again: systemctl reload netflow, or
-# SIGHUP. Everything else needs a restart.
+# Settings marked live take effect at a reload (systemctl reload netflow, or SIGHUP); all others need a restart.
 ";
 
 const MARKDOWN_HEAD: &str = "\
 # Configuration
 
-This page is written from the program's own table of settings (`crates/cli/src/config/reference.rs`).
+This page is generated from the program's table of settings (`crates/cli/src/config/reference.rs`).
 
-No setting is needed. `netflow serve --config FILE` reads a file in TOML; without `--config`, `/etc/netflow/netflow.toml`
-is read when it is there. [packaging/netflow.toml](../packaging/netflow.toml) is a file that holds every setting with its
-default. Each setting can also come from a variable of the environment, which wins over the file; there, the items of a
-list are separated by commas.
+All settings are optional. `netflow serve --config FILE` reads a TOML file; without `--config`, netflow reads
+`/etc/netflow/netflow.toml` if it exists. [packaging/netflow.toml](../packaging/netflow.toml) has every setting with its
+default. Each setting also has an environment variable, which overrides the file; there, items of a list are separated by
+commas.
 
 Durations are a whole number and a unit: `s`, `m` (minutes), `h`, `d`, `y` (365 days). Sizes have the unit `KiB`, `MiB` or
-`GiB`. An IPv6 address stands in brackets: `[2001:db8::1]:2055`.
+`GiB`. IPv6 addresses are in brackets: `[2001:db8::1]:2055`.
 
-`netflow check-config` tells whether a configuration is right and can be used, `netflow config` which settings are in
-force and where each is from.
+`netflow check-config` verifies that the collector can start with a configuration; `netflow config` prints the effective
+settings and where each comes from.
 
-A running collector reads its configuration again when it gets SIGHUP (`systemctl reload netflow`); no datagram is lost.
-Settings that take effect at a reload say so below; a change of the others is named in the log and waits for a restart. A
-configuration with a mistake in it is refused as a whole, and the one in force stays.
+On SIGHUP (`systemctl reload netflow`) a running collector reloads its configuration without losing a datagram. Settings
+below are applied on reload or on restart; the log names changed settings that need a restart. A configuration with an
+error is rejected as a whole, and the collector keeps the current one.
 ";
 
 const MAN_DESCRIPTION: &str = "\
-netflow(1) reads one file in TOML: that of --config, or this one when it is there. Each setting can also come from the \
-variable of the environment that stands with it, which wins over the file; there, the items of a list are separated by \
-commas. No setting is needed.";
+netflow(1) reads one TOML file: that of --config, or this one if it exists. The environment variable of a setting overrides \
+the file; there, items of a list are separated by commas. All settings are optional.";
 const MAN_UNITS: &str = "\
 Durations are a whole number and a unit: s, m (minutes), h, d, y (365 days). Sizes have the unit KiB, MiB or GiB. \
-An IPv6 address stands in brackets, such as [2001:db8::1]:2055. What takes effect at a reload does so when a running \
-netflow gets SIGHUP; everything else needs a restart.";
+IPv6 addresses are in brackets, such as [2001:db8::1]:2055. Settings applied on reload take effect when a running netflow \
+gets SIGHUP; all others need a restart.";
 
-/// What stands before the first key of each section; nothing above all sections.
+/// The section that begins with this key, if one does.
 fn begins_section(key: &Key, previous: &mut Option<&'static str>) -> Option<(&'static str, &'static str)> {
     let section = key.section();
     if section == std::mem::replace(previous, section) {
@@ -76,7 +74,7 @@ fn form_of(key: &Key) -> String {
 }
 
 fn effect_of(key: &Key) -> &'static str {
-    if key.is_live { "at a reload" } else { "at a restart" }
+    if key.is_live { "reload" } else { "restart" }
 }
 
 /// `packaging/netflow.toml`: every key with its text, commented out at its default.
@@ -98,7 +96,7 @@ fn comment(text: &str) -> String {
     wrap(text, WIDTH - 2).iter().map(|line| format!("# {line}\n")).collect()
 }
 
-/// Lines of at most so many letters, unless a word is longer.
+/// Lines of at most `width` characters, unless a word is longer.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -113,7 +111,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// `docs/configuration.md`.
 pub(crate) fn markdown() -> String {
-    let mut document = format!("{MARKDOWN_HEAD}\n## Above all sections\n");
+    let mut document = format!("{MARKDOWN_HEAD}\n## Top level\n");
     let mut section = None;
     for key in KEYS {
         if let Some((name, text)) = begins_section(key, &mut section) {
@@ -121,7 +119,7 @@ pub(crate) fn markdown() -> String {
         }
         let _ = write!(
             document,
-            "\n### {}\n{}\n\n- default: `{}`\n- what fits: {}\n- variable: `{}`\n- takes effect: {}\n",
+            "\n### {}\n{}\n\n- default: `{}`\n- allowed values: {}\n- environment variable: `{}`\n- applied on: {}\n",
             key.name,
             wrap(&escape_markdown(key.text), WIDTH).join("\n"),
             default_of(key),
@@ -153,7 +151,7 @@ pub(crate) fn man() -> String {
         }
         let _ = write!(
             page,
-            ".TP\n.B {} = {}\n{}\n.br\nWhat fits: {}. Variable: {}. Takes effect: {}.\n",
+            ".TP\n.B {} = {}\n{}\n.br\nAllowed values: {}. Environment variable: {}. Applied on: {}.\n",
             key.last(),
             escape_roff(&default_of(key)),
             escape_roff(key.text),
@@ -165,7 +163,7 @@ pub(crate) fn man() -> String {
     page + ".SH SEE ALSO\n.BR netflow (1),\n.BR netflow\\-check\\-config (1),\n.BR netflow\\-config (1)\n"
 }
 
-/// Text that roff takes as it is: no line of it may begin with a dot, and our lines begin with letters.
+/// Escapes text for roff. A line must not begin with a dot; ours begin with letters.
 fn escape_roff(text: &str) -> String {
     text.replace('\\', "\\e").replace('-', "\\-").replace('"', "\\(dq")
 }
@@ -181,14 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_that_are_checked_in_are_those_of_the_table() {
+    fn the_checked_in_documents_match_the_reference() {
         for (path, document) in [("packaging/netflow.toml", toml()), ("docs/configuration.md", markdown())] {
-            assert!(checked_in(path) == document, "{path} is not what the table says: run `make bless`");
+            assert!(checked_in(path) == document, "{path} differs from the reference: run `make bless`");
         }
     }
 
     #[test]
-    fn every_key_and_every_section_is_told() {
+    fn every_key_and_every_section_is_documented() {
         let (toml, markdown, man) = (toml(), markdown(), man());
         for key in KEYS {
             assert!(!key.text.is_empty(), "{}", key.name);

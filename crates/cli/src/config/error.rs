@@ -1,16 +1,15 @@
-//! What is wrong with the configuration, each thing with its place, shown in the file's own line where that cannot give
-//! a key away.
+//! Errors of the configuration, each with its position and line; lines that may contain a secret are not shown.
 
 use std::fmt::{self, Write};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-/// Everything that is wrong, in the order of the file and then of the environment.
+/// All errors: those of the file, then those of the environment.
 #[derive(Debug)]
 pub(crate) struct ConfigError(Vec<Problem>);
 
-/// One thing that is wrong, as it is shown.
+/// One error, as it is shown.
 #[derive(Debug)]
 pub(super) struct Problem(String);
 
@@ -21,7 +20,7 @@ impl ConfigError {
 
     pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
         let reason = match error.kind() {
-            io::ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
+            io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
             _ => error.to_string(),
         };
         Self(vec![Problem(format!("cannot read {}: {reason}", path.display()))])
@@ -29,7 +28,7 @@ impl ConfigError {
 }
 
 impl Problem {
-    /// In a file, at these octets of its text.
+    /// In a file, at this span of its text.
     pub(super) fn in_file(path: &Path, text: &str, span: Range<usize>, message: &str) -> Self {
         let before = text.get(..span.start).unwrap_or(text);
         let number = before.matches('\n').count() + 1;
@@ -37,7 +36,7 @@ impl Problem {
         let line = text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
         let indent = text.get(start..span.start).unwrap_or_default().chars().count();
         let mut shown = format!("{}:{number}:{}: {message}", path.display(), indent + 1);
-        // The line of a key must not end up in a log.
+        // A line with a key must not appear in a log.
         if !line.to_lowercase().contains("key") && !message.contains("admin.") {
             let marked = text.get(span).unwrap_or_default().lines().next().unwrap_or_default();
             let marks = "^".repeat(marked.chars().count().max(1));
@@ -47,7 +46,7 @@ impl Problem {
         Self(shown)
     }
 
-    /// In a variable of the environment.
+    /// In an environment variable.
     pub(super) fn in_environment(message: String) -> Self {
         Self(message)
     }

@@ -1,23 +1,22 @@
-//! What a key is, how it is found by its name or by its variable of the environment, and the nearest name to a wrong
-//! one. The keys themselves are in [`super::reference`].
+//! What a configuration key is. The keys themselves are in [`super::reference`].
 
 use super::Config;
 use super::value_kind::ValueKind;
 
-/// One setting: all that there is to know of it, whoever asks.
+/// One setting and its documentation.
 pub(crate) struct Key {
-    /// Section and key, or the key alone when it stands above all sections.
+    /// Section and key; the key alone at the top level.
     pub(crate) name: &'static str,
-    /// Where its value stands in the configuration, and which values fit there.
+    /// Its value in the configuration, and which values are allowed.
     pub(crate) value: fn(&mut Config) -> ValueKind<'_>,
-    /// Whether a running collector takes a new value when it is told to read its configuration again.
+    /// Whether it takes effect at a reload.
     pub(crate) is_live: bool,
-    /// What it does, for who reads the reference. What fits, the default and the variable are told beside it.
+    /// What it does, for the reference; allowed values, default and variable are added.
     pub(crate) text: &'static str,
 }
 
 impl Key {
-    /// The section that it stands in.
+    /// Its section; `None` at the top level.
     pub(crate) fn section(&self) -> Option<&'static str> {
         section(self.name)
     }
@@ -27,7 +26,7 @@ impl Key {
         last(self.name)
     }
 
-    /// The variable of the environment that sets it: `NETFLOW__`, then section and key in capitals with two underscores
+    /// The environment variable that sets it: `NETFLOW__`, then section and key in capitals with two underscores
     /// between them and one between words. `netflow.calculateSamples` is `NETFLOW__NETFLOW__CALCULATE_SAMPLES`.
     pub(crate) fn variable(&self) -> String {
         let mut name = ENVIRONMENT_PREFIX.to_owned();
@@ -41,12 +40,12 @@ impl Key {
         name
     }
 
-    /// What a file would say to set it to its default.
+    /// Its default, as written in a file.
     pub(crate) fn default(&self) -> Option<String> {
         self.literal(&Config::default())
     }
 
-    /// Whether two configurations say different things.
+    /// Whether its value differs between two configurations.
     pub(crate) fn differs(&self, one: &Config, other: &Config) -> bool {
         match ((self.value)(&mut one.clone()), (self.value)(&mut other.clone())) {
             (ValueKind::Secret(one), ValueKind::Secret(other)) => one != other,
@@ -54,7 +53,7 @@ impl Key {
         }
     }
 
-    /// What a file would say to set it to what it is; `None` when that is a secret.
+    /// Its value, as written in a file; `None` for a secret.
     pub(crate) fn literal(&self, config: &Config) -> Option<String> {
         (self.value)(&mut config.clone()).literal()
     }
@@ -68,5 +67,5 @@ pub(super) fn last(path: &str) -> &str {
     path.rsplit_once('.').map_or(path, |(_, last)| last)
 }
 
-/// What a variable of the environment starts with to be taken for a setting.
+/// The prefix of environment variables that are settings.
 pub(super) const ENVIRONMENT_PREFIX: &str = "NETFLOW__";

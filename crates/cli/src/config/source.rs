@@ -1,5 +1,4 @@
-//! Where settings come from: the text of a file, and the variables of the environment. Both become keys with values,
-//! which are then read the same way.
+//! The sources of settings: a file and the environment. Both become keys with values, which are then read the same way.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,19 +13,19 @@ use super::key::{ENVIRONMENT_PREFIX, Key};
 use super::reference;
 use super::value::{Content, Value};
 
-/// Where the value of a key is from, when it is not the default.
+/// Where a value that is not the default comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// This line of the file, from 1.
+    /// A line of the file, from 1.
     Line(usize),
-    /// The key's variable of the environment.
+    /// The environment variable of the key.
     Environment,
 }
 
-/// The origins of all keys that do not have their defaults, by name.
+/// The origins of all keys that are set, by name.
 pub(crate) type Origins = BTreeMap<&'static str, Origin>;
 
-/// Puts all settings of a file into the configuration, and what is wrong with them into the list.
+/// Applies the settings of a file; appends its errors to `problems`.
 pub(super) fn apply_file(
     path: &Path,
     text: &str,
@@ -46,7 +45,7 @@ pub(super) fn apply_file(
     }
 }
 
-/// Puts all variables that start with `NETFLOW__` into the configuration, and what is wrong with them into the list.
+/// Applies all variables that start with `NETFLOW__`; appends their errors to `problems`.
 pub(super) fn apply_environment(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     config: &mut Config,
@@ -69,7 +68,7 @@ pub(super) fn apply_environment(
 fn apply_variable(name: &str, value: OsString, config: &mut Config, origins: &mut Origins) -> Result<(), String> {
     let key = reference::find_variable(name)
         .ok_or_else(|| format!("unknown variable {name}{}", reference::variable_suggestion(name)))?;
-    let text = value.into_string().map_err(|_| format!("{name} is not text in UTF-8"))?;
+    let text = value.into_string().map_err(|_| format!("{name} is not UTF-8 text"))?;
     let span = 0..text.len();
     origins.insert(key.name, Origin::Environment);
     (key.value)(config)
@@ -77,7 +76,7 @@ fn apply_variable(name: &str, value: OsString, config: &mut Config, origins: &mu
         .map_err(|misfit| format!("{name} {}", misfit.message))
 }
 
-/// The way through the tables of a file.
+/// Walks through the tables of a file.
 struct FileSettings<'a> {
     path: &'a Path,
     text: &'a str,
@@ -96,7 +95,7 @@ impl FileSettings<'_> {
         }
     }
 
-    /// No deeper than keys go, so that a file cannot make it recurse far.
+    /// Recurses no deeper than sections do, whatever the file.
     fn walk(&mut self, section: &str, table: &DeTable<'_>) {
         for (name, value) in table {
             let path =

@@ -6,7 +6,7 @@ use super::*;
 #[expect(dead_code, unreachable_pub, reason = "the module is that of the decoders' tests")]
 mod changes;
 
-/// What a file with this text, and these variables, make of the defaults.
+/// The configuration from a file with this text, and these variables.
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("netflow.toml");
@@ -25,7 +25,7 @@ fn reference() -> String {
     fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/netflow.toml")).unwrap()
 }
 
-/// The reference file with every setting in force: `#key = value` without the `#`.
+/// The reference file with every setting: `#key = value` without the `#`.
 fn uncommented() -> String {
     let line = |line: &str| match line.strip_prefix('#') {
         Some(setting) if setting.starts_with(|letter: char| letter.is_ascii_alphabetic()) => setting.to_owned() + "\n",
@@ -54,7 +54,7 @@ fn the_reference_file_holds_every_key_with_its_default() {
     assert_eq!(written, known);
 }
 
-/// Every key with something else than its default, as a file and as a variable says it.
+/// Every key with a value that is not its default, in a file and in a variable.
 const CHANGED: &[(&str, &str, &str)] = &[
     ("storage", "\"redis\"", "redis"),
     ("dataDir", "\"/x\"", "/x"),
@@ -105,7 +105,7 @@ const CHANGED: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn a_running_collector_takes_every_key_that_is_live_and_no_other() {
+fn a_reload_takes_live_keys_and_no_others() {
     let text: String = CHANGED.iter().map(|(key, value, _)| format!("{key} = {value}\n")).collect();
     let (started, read) = (Config::default(), load(&text, &[]).unwrap());
     let taken = started.with_live_of(read.clone());
@@ -119,7 +119,7 @@ fn a_running_collector_takes_every_key_that_is_live_and_no_other() {
 }
 
 #[test]
-fn the_reference_file_tells_the_variables_as_they_are() {
+fn the_examples_of_variables_in_the_reference_file_work() {
     let reference = reference();
     let examples: Vec<(&str, &str)> =
         reference.lines().filter_map(|line| line.split_once("NETFLOW__")?.1.split_once('=')).collect();
@@ -146,13 +146,13 @@ fn every_key_can_be_set_in_the_file_and_in_the_environment() {
 }
 
 #[test]
-fn the_environment_wins_over_the_file_and_other_variables_are_left_alone() {
+fn the_environment_overrides_the_file_and_other_variables_are_ignored() {
     let variables = [("NETFLOW__SERVER__CORES", "3"), ("NETFLOW_SERVICE_HOST", "10.0.0.1"), ("HOME", "/")];
     assert_eq!(load("server.cores = 2", &variables).unwrap().server.cores, NonZero::new(3));
 }
 
 #[test]
-fn every_setting_tells_where_it_is_from() {
+fn every_setting_has_its_origin() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("netflow.toml");
     fs::write(&path, "dataDir = \"x\"\n\n[server]\ncores = 2\nstatuslog = \"1m\"\n").unwrap();
@@ -165,7 +165,7 @@ fn every_setting_tells_where_it_is_from() {
 }
 
 #[test]
-fn what_a_key_says_of_its_value_is_read_back_as_the_same() {
+fn written_values_are_read_back_the_same() {
     let config =
         load(&uncommented().replace("cores = 0", "cores = 3").replace("tls = false", "tls = true"), &[]).unwrap();
     for key in KEYS {
@@ -208,7 +208,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     }
     assert_eq!(nearest("retention.weeks"), "the keys of [retention] are minutes, hours, days, months, years");
     assert_eq!(
-        nearest("colour"),
+        nearest("color"),
         "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [admin], [admin.tls], [http], [netflow], \
          [sflow], [retention], [redis], [cassandra], [spool], [journal]"
     );
@@ -227,54 +227,58 @@ fn an_unknown_variable_is_an_error_that_names_the_nearest() {
 }
 
 #[test]
-fn a_bad_value_is_an_error_that_says_what_is_right() {
+fn an_invalid_value_is_an_error_that_names_valid_ones() {
     let message = |text: &str| load(text, &[]).unwrap_err().lines().next().unwrap().to_owned();
     for (text, expected) in [
         (
             "http.listen = \"localhost\"",
-            "1:15: http.listen is \"localhost\"; it has to be <address>:<port>, such as \"0.0.0.0:2055\" or \"[::]:2055\"",
+            "1:15: http.listen is \"localhost\"; it must be <address>:<port>, such as \"0.0.0.0:2055\" or \"[::]:2055\"",
         ),
         (
             "netflow.listen = [\"0.0.0.0:1\", \"::1\"]",
-            "1:32: netflow.listen is \"::1\"; it has to be <address>:<port>, such as \"[::1]:2055\"",
+            "1:32: netflow.listen is \"::1\"; it must be <address>:<port>, such as \"[::1]:2055\"",
         ),
-        ("netflow.listen = \"0.0.0.0:1\"", "1:18: netflow.listen is text; it has to be a list in brackets"),
-        ("flushInterval = \"0s\"", "1:17: flushInterval is out of range: it is 1s to 5m"),
+        (
+            "netflow.listen = [\"::1:2055\"]",
+            "1:19: netflow.listen is \"::1:2055\"; it must be <address>:<port>, such as \"[::1]:2055\"",
+        ),
+        ("netflow.listen = \"0.0.0.0:1\"", "1:18: netflow.listen is text; it must be a list in brackets"),
+        ("flushInterval = \"0s\"", "1:17: flushInterval is out of range: 1s to 5m"),
         (
             "flushInterval = 10",
-            "1:17: flushInterval is a number; it has to be a whole number and a unit of s, m, h, d or y (365 d), such as \"10s\"",
+            "1:17: flushInterval is a number; it must be a whole number and a unit of s, m, h, d or y (365 d), such as \"10s\"",
         ),
-        ("retention.minutes = \"10m\"", "1:21: retention.minutes is out of range: it is 1h to 100y; or \"forever\""),
-        ("server.cores = -1", "1:16: server.cores is out of range: it is 0 to 1024"),
-        ("server.cores = 99999999999999999999", "1:16: server.cores is out of range: it is 0 to 1024"),
-        ("server.cores = 1.5", "1:16: server.cores is a fraction; it has to be a whole number"),
-        ("netflow.calculateSamples = \"yes\"", "1:28: netflow.calculateSamples is text; it has to be true or false"),
-        ("storage = \"oracle\"", "1:11: storage is \"oracle\"; it has to be \"sqlite\" or \"redis\" or \"cassandra\""),
+        ("retention.minutes = \"10m\"", "1:21: retention.minutes is out of range: 1h to 100y; or \"forever\""),
+        ("server.cores = -1", "1:16: server.cores is out of range: 0 to 1024"),
+        ("server.cores = 99999999999999999999", "1:16: server.cores is out of range: 0 to 1024"),
+        ("server.cores = 1.5", "1:16: server.cores is a fraction; it must be a whole number"),
+        ("netflow.calculateSamples = \"yes\"", "1:28: netflow.calculateSamples is text; it must be true or false"),
+        ("storage = \"oracle\"", "1:11: storage is \"oracle\"; it must be \"sqlite\" or \"redis\" or \"cassandra\""),
         ("dataDir = \"\"", "1:11: dataDir is empty"),
         ("server = 1", "1:1: server is a section: write [server] and its keys below"),
-        ("[storage]\nx = 1", "1:1: storage is a table; it has to be text in quotes"),
+        ("[storage]\nx = 1", "1:1: storage is a table; it must be text in quotes"),
         (
             "server.receiveBuffer = \"8\"",
-            "1:24: server.receiveBuffer is \"8\"; it has to be a whole number and a unit of KiB, MiB or GiB, such as \"8MiB\"",
+            "1:24: server.receiveBuffer is \"8\"; it must be a whole number and a unit of KiB, MiB or GiB, such as \"8MiB\"",
         ),
     ] {
         assert_eq!(message(text), format!("netflow.toml:{expected}"));
     }
     let in_environment = load("", &[("NETFLOW__SFLOW__LISTEN", "0.0.0.0:6343,here")]).unwrap_err();
-    assert!(in_environment.starts_with("NETFLOW__SFLOW__LISTEN is \"here\"; it has to be"), "{in_environment}");
+    assert!(in_environment.starts_with("NETFLOW__SFLOW__LISTEN is \"here\"; it must be"), "{in_environment}");
     let cores = load("", &[("NETFLOW__SERVER__CORES", "two")]).unwrap_err();
-    assert_eq!(cores, "NETFLOW__SERVER__CORES is text; it has to be a whole number");
+    assert_eq!(cores, "NETFLOW__SERVER__CORES is text; it must be a whole number");
 }
 
 #[test]
-fn all_that_is_wrong_is_told_at_once() {
+fn all_errors_are_reported_at_once() {
     let message = load("clockLimit = 1\nhttp.liste = 1\n", &[("NETFLOW__X", "")]).unwrap_err();
     assert_eq!(message.matches("netflow.toml:").count(), 2, "{message}");
     assert!(message.contains("NETFLOW__X"));
 }
 
 #[test]
-fn broken_toml_is_an_error_with_its_place() {
+fn invalid_toml_is_an_error_with_its_position() {
     let message = load("dataDir = \"x\"\n[http\nlisten = 1\n", &[]).unwrap_err();
     assert!(message.starts_with("netflow.toml:2:6: "), "{message}");
     let folder = tempfile::tempdir().unwrap();
@@ -305,7 +309,7 @@ fn keys_show_neither_in_debug_output_nor_in_errors() {
 }
 
 #[test]
-fn changed_files_are_read_or_refused_with_a_place() {
+fn mutated_files_are_read_or_rejected_with_a_position() {
     let right = uncommented().into_bytes();
     let mut random = changes::Random(7);
     for _ in 0..500 {

@@ -1,4 +1,4 @@
-//! Durations and sizes as operators write them: a whole number and a unit, such as `10s`, `7d`, `8MiB`.
+//! Durations and sizes: a whole number and a unit, such as `10s`, `7d`, `8MiB`.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use super::{DAY, HOUR, MINUTE, SECOND, YEAR};
 const DURATIONS: [(&str, u64); 5] = [("y", YEAR), ("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND)];
 const SIZES: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
-/// What durations look like, for a message.
+/// The form of durations, for messages.
 pub(crate) const DURATION_FORM: &str = "a whole number and a unit of s, m, h, d or y (365 d), such as \"10s\"";
-/// What sizes look like, for a message.
+/// The form of sizes, for messages.
 pub(super) const SIZE_FORM: &str = "a whole number and a unit of KiB, MiB or GiB, such as \"8MiB\"";
 
 fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -36,12 +36,12 @@ pub(super) fn show_duration(duration: Duration) -> String {
     show(duration.as_secs(), &DURATIONS, "s")
 }
 
-/// `8MiB` as octets.
+/// `8MiB` in bytes.
 pub(super) fn parse_size(text: &str) -> Option<usize> {
     parse(text, &SIZES).and_then(|octets| usize::try_from(octets).ok())
 }
 
-/// Octets in the largest unit that they are a multiple of.
+/// Bytes in the largest unit that they are a multiple of.
 pub(crate) fn show_size(octets: usize) -> String {
     show(octets as u64, &SIZES, "")
 }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_sizes_read_and_show_the_same() {
+    fn durations_and_sizes_are_read_and_written_the_same() {
         for text in ["10s", "90s", "5m", "36h", "7d", "5y"] {
             assert_eq!(show_duration(parse_duration(text).unwrap()), text);
         }
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_unit_or_no_number_is_refused() {
+    fn values_without_a_unit_or_number_are_rejected() {
         for text in
             ["", "10", "s", "10 seconds", "-1s", "+1s", "1.5h", "1h30m", "99999999999999999999s", "9999999999999y"]
         {

@@ -1,41 +1,41 @@
-//! Values as a file or a variable of the environment holds them, and how they become what a key needs. In a variable
-//! everything is text: numbers and booleans are read from it, and the items of a list are separated by commas.
+//! Values from a file or an environment variable, and their conversion. A variable is text: numbers and booleans are parsed
+//! from it, and items of a list are separated by commas.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use super::unit;
 
-/// A value and its span: octets of the file or variable.
+/// A value and its span: byte positions in the file or variable.
 #[derive(Clone, Debug)]
 pub(crate) struct Value {
     pub(super) content: Content,
     pub(super) span: Range<usize>,
 }
 
-/// What a value is.
+/// The content of a value.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Text(String),
-    /// `None` when it does not fit 64 bits.
+    /// `None` beyond 64 bits.
     Number(Option<i64>),
     Boolean(bool),
     List(Vec<Value>),
-    /// A variable of the environment.
+    /// An environment variable.
     Variable(String),
-    /// What no key takes: a fraction, a date, a table.
+    /// A type that no key has: a fraction, a date, a table.
     Other(&'static str),
 }
 
-/// Why a value is not what its key needs.
+/// Why a value is not allowed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Misfit {
     pub(super) span: Range<usize>,
     pub(super) message: String,
 }
 
-/// Words to choose from: `"a" or "b"`.
+/// Alternatives: `"a" or "b"`.
 pub(super) fn alternatives(words: &[&str]) -> String {
     words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ")
 }
@@ -45,7 +45,7 @@ impl Value {
         Misfit { span: self.span.clone(), message: message.into() }
     }
 
-    /// Never shows the value, because it may be a secret in the wrong span.
+    /// Does not show the value: it may be a misplaced secret.
     fn wrong_type(&self, needed: &str) -> Misfit {
         let given = match &self.content {
             Content::Text(_) | Content::Variable(_) => "text",
@@ -54,7 +54,7 @@ impl Value {
             Content::List(_) => "a list",
             Content::Other(name) => name,
         };
-        self.misfit(format!("is {given}; it has to be {needed}"))
+        self.misfit(format!("is {given}; it must be {needed}"))
     }
 
     /// Any text.
@@ -84,7 +84,7 @@ impl Value {
         let text = self.text()?;
         choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice).ok_or_else(|| {
             let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-            self.misfit(format!("is \"{text}\"; it has to be {}", alternatives(&names)))
+            self.misfit(format!("is \"{text}\"; it must be {}", alternatives(&names)))
         })
     }
 
@@ -108,7 +108,7 @@ impl Value {
         number
             .and_then(|number| usize::try_from(number).ok())
             .filter(|number| range.contains(number))
-            .ok_or_else(|| self.misfit(format!("is out of range: it is {} to {}", range.start(), range.end())))
+            .ok_or_else(|| self.misfit(format!("is out of range: {} to {}", range.start(), range.end())))
     }
 
     /// A duration within a range.
@@ -116,7 +116,7 @@ impl Value {
         self.measure(unit::parse_duration, unit::show_duration, unit::DURATION_FORM, range)
     }
 
-    /// A duration within a range, or the word that stands for none.
+    /// A duration within a range, or the word for none.
     pub(super) fn duration_or(&self, none: &str, range: &RangeInclusive<Duration>) -> Result<Option<Duration>, Misfit> {
         match &self.content {
             Content::Text(text) | Content::Variable(text) if text == none => Ok(None),
@@ -127,7 +127,7 @@ impl Value {
         }
     }
 
-    /// A size in octets within a range.
+    /// A size in bytes within a range.
     pub(super) fn size(&self, range: &RangeInclusive<usize>) -> Result<usize, Misfit> {
         self.measure(unit::parse_size, unit::show_size, unit::SIZE_FORM, range)
     }
@@ -143,24 +143,29 @@ impl Value {
             Content::Text(text) | Content::Variable(text) => text,
             _ => return Err(self.wrong_type(form)),
         };
-        let value = parse(text).ok_or_else(|| self.misfit(format!("is \"{text}\"; it has to be {form}")))?;
+        let value = parse(text).ok_or_else(|| self.misfit(format!("is \"{text}\"; it must be {form}")))?;
         if range.contains(&value) {
             return Ok(value);
         }
         let (least, most) = (show(*range.start()), show(*range.end()));
-        Err(self.misfit(format!("is out of range: it is {least} to {most}")))
+        Err(self.misfit(format!("is out of range: {least} to {most}")))
     }
 
     /// An address with a port.
     pub(super) fn address(&self) -> Result<SocketAddr, Misfit> {
         let text = self.text()?;
         text.trim().parse().map_err(|_| {
-            let form = "it has to be <address>:<port>";
-            // The commonest slip is a missing port, the next one missing brackets: both are an address alone.
-            self.misfit(match text.trim().parse::<IpAddr>() {
-                Ok(IpAddr::V4(address)) => format!("is \"{text}\"; {form}, such as \"{address}:2055\""),
-                Ok(IpAddr::V6(address)) => format!("is \"{text}\"; {form}, such as \"[{address}]:2055\""),
-                Err(_) => format!("is \"{text}\"; {form}, such as \"0.0.0.0:2055\" or \"[::]:2055\""),
+            let form = "it must be <address>:<port>";
+            // The most common mistakes: a missing port, and missing brackets, with a port or without.
+            let unbracketed = text.trim().rsplit_once(':').and_then(|(address, port)| {
+                let is_port = port.len() > 2 && port.parse::<u16>().is_ok();
+                Some((address.parse::<Ipv6Addr>().ok()?, port)).filter(|_| is_port)
+            });
+            self.misfit(match (unbracketed, text.trim().parse::<IpAddr>()) {
+                (Some((address, port)), _) => format!("is \"{text}\"; {form}, such as \"[{address}]:{port}\""),
+                (_, Ok(IpAddr::V4(address))) => format!("is \"{text}\"; {form}, such as \"{address}:2055\""),
+                (_, Ok(IpAddr::V6(address))) => format!("is \"{text}\"; {form}, such as \"[{address}]:2055\""),
+                (_, Err(_)) => format!("is \"{text}\"; {form}, such as \"0.0.0.0:2055\" or \"[::]:2055\""),
             })
         })
     }

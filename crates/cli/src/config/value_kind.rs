@@ -1,5 +1,5 @@
-//! Where the value of a key stands in the configuration, and which values fit: how one is read, how it is written, how
-//! what fits is told. A new key is a row in [`super::reference`]; only a new kind of value needs a line here.
+//! The kinds of values: how each is read, written, and described in the reference. A new key is a row in
+//! [`super::reference`]; only a new kind of value needs a line here.
 
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::value::{Misfit, Value};
 use super::{Secret, unit};
 
-/// A value of the configuration, to be read into or shown.
+/// A value in the configuration, by its kind, to read or to show.
 pub(crate) enum ValueKind<'a> {
     /// One of several words.
     Choice(&'a mut dyn Choice),
@@ -18,11 +18,11 @@ pub(crate) enum ValueKind<'a> {
     Switch(&'a mut bool),
     /// A whole number; 0 is `None`.
     Count(&'a mut Option<NonZero<usize>>, RangeInclusive<usize>),
-    /// A time, such as `10s`.
+    /// A duration, such as `10s`.
     Duration(&'a mut Duration, RangeInclusive<Duration>),
-    /// A time, or the word that stands for `None`.
+    /// A duration, or a word for `None`.
     DurationOr(&'a mut Option<Duration>, &'static str, RangeInclusive<Duration>),
-    /// Octets, such as `8MiB`.
+    /// A size in bytes, such as `8MiB`.
     Size(&'a mut usize, RangeInclusive<usize>),
     /// Text that is not empty.
     Text(&'a mut String),
@@ -36,17 +36,17 @@ pub(crate) enum ValueKind<'a> {
     PathOrNone(&'a mut Option<PathBuf>),
     /// An address with a port.
     Address(&'a mut SocketAddr),
-    /// Addresses with ports; there may be none.
+    /// Addresses with ports; may be empty.
     Addresses(&'a mut Vec<SocketAddr>),
     /// Names or addresses, each with or without a port.
     Hosts(&'a mut Vec<String>),
 }
 
 impl ValueKind<'_> {
-    /// Puts a value here.
+    /// Sets it.
     ///
     /// # Errors
-    /// Why it does not fit; then nothing has changed.
+    /// Why the value is not allowed; then nothing has changed.
     pub(super) fn read(self, value: &Value) -> Result<(), Misfit> {
         match self {
             Self::Choice(place) => place.choose(value),
@@ -66,7 +66,7 @@ impl ValueKind<'_> {
         }
     }
 
-    /// What stands here, as a file would say it, which is also JSON; `None` for a secret that there is.
+    /// The value as written in a file, which is also JSON; `None` for a secret that is set.
     pub(super) fn literal(&self) -> Option<String> {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let list = |items: Vec<String>| format!("[{}]", items.join(", "));
@@ -88,7 +88,7 @@ impl ValueKind<'_> {
         })
     }
 
-    /// Which values fit, for who reads the reference.
+    /// The allowed values, for the reference.
     pub(super) fn form(&self) -> String {
         let range = |least: String, most: String| format!("{least} to {most}");
         let times = |times: &RangeInclusive<Duration>| {
@@ -101,12 +101,12 @@ impl ValueKind<'_> {
             Self::Duration(_, range) => times(range),
             Self::DurationOr(_, none, range) => format!("{}, or \"{none}\"", times(range)),
             Self::Size(_, sizes) => range(unit::show_size(*sizes.start()), unit::show_size(*sizes.end())),
-            Self::Text(_) => "text".to_owned(),
-            Self::TextOrNone(_) | Self::Secret(_) => "text, or \"\" for none".to_owned(),
+            Self::Text(_) => "a string".to_owned(),
+            Self::TextOrNone(_) | Self::Secret(_) => "a string; empty = unset".to_owned(),
             Self::Path(_) => "a path".to_owned(),
-            Self::PathOrNone(_) => "a path, or \"\" for none".to_owned(),
+            Self::PathOrNone(_) => "a path; empty = unset".to_owned(),
             Self::Address(_) => "<address>:<port>".to_owned(),
-            Self::Addresses(_) => "a list of <address>:<port>; [] for nowhere".to_owned(),
+            Self::Addresses(_) => "a list of <address>:<port>; may be empty".to_owned(),
             Self::Hosts(_) => "a list of <host> or <host>:<port>".to_owned(),
         }
     }
@@ -116,19 +116,19 @@ fn put<T>(place: &mut T, value: Result<T, Misfit>) -> Result<(), Misfit> {
     value.map(|value| *place = value)
 }
 
-/// A value that is one of several words. An enumeration has it from its [`Words`].
+/// A value that is one of several words; an enum gets it from its [`Words`].
 pub(crate) trait Choice {
-    /// The words that there are.
+    /// All words.
     fn names(&self) -> Vec<&'static str>;
-    /// The word for what stands here.
+    /// The current word.
     fn chosen(&self) -> &'static str;
-    /// Takes one of the words.
+    /// Sets it to one of the words.
     fn choose(&mut self, value: &Value) -> Result<(), Misfit>;
 }
 
-/// The words of an enumeration.
+/// The words of an enum.
 pub(super) trait Words: Copy + PartialEq + 'static {
-    /// Each word and what it stands for.
+    /// Each word and its value.
     const WORDS: &'static [(&'static str, Self)];
 }
 
