@@ -193,6 +193,17 @@ pub(crate) enum Storage {
     Cassandra,
 }
 
+impl Storage {
+    /// Whether this build of netflow has it; SQLite is in every build.
+    pub(crate) const fn is_built(self) -> bool {
+        match self {
+            Self::Sqlite => true,
+            Self::Redis => cfg!(feature = "redis"),
+            Self::Cassandra => cfg!(feature = "cassandra"),
+        }
+    }
+}
+
 /// How to reach Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Redis {

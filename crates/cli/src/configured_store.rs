@@ -14,7 +14,9 @@ use accounting::block::WriterId;
 use anyhow::Context;
 use journal::Journal;
 use journal::disk::Directory;
+#[cfg(feature = "cassandra")]
 use storage::cassandra::Cassandra;
+#[cfg(feature = "redis")]
 use storage::redis::Redis;
 use storage::spool::Spool;
 use storage::sqlite::Sqlite;
@@ -22,16 +24,16 @@ use storage::{Store, StoreError};
 
 use crate::config::{Config, Storage};
 
-/// Makes the data directory, for its owner alone, when it is not there.
+/// Creates the data directory, for its owner only, unless it exists.
 ///
 /// # Errors
-/// When it cannot be made.
+/// When it cannot be created.
 pub(crate) fn make_directory(directory: &Path) -> anyhow::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    made.with_context(|| format!("cannot make the data directory {} (dataDir)", directory.display()))
+    made.with_context(|| format!("cannot create the data directory {} (dataDir)", directory.display()))
 }
 
-/// The file that holds everything: the collector's identity, senders and blocks.
+/// The SQLite file in the data directory.
 pub(crate) fn path(config: &Config) -> PathBuf {
     config.data_dir.join("netflow.sqlite")
 }
@@ -39,16 +41,38 @@ pub(crate) fn path(config: &Config) -> PathBuf {
 /// Opens the store that is configured.
 ///
 /// # Errors
-/// When it cannot be opened; nothing was changed then.
-pub(crate) fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+/// When it cannot be opened, or this build does not have it; nothing was changed then.
+pub(crate) fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     match config.storage {
-        Storage::Sqlite => Ok(Arc::new(Sqlite::open(&path(config))?)),
+        Storage::Sqlite => {
+            let path = path(config);
+            Ok(Arc::new(in_file(&path, Sqlite::open(&path))?))
+        }
+        #[cfg(feature = "redis")]
         Storage::Redis => Ok(Arc::new(Redis::open(config.redis_settings())?)),
+        #[cfg(feature = "cassandra")]
         Storage::Cassandra => Ok(Arc::new(Cassandra::open(config.cassandra_settings())?)),
+        #[cfg(not(all(feature = "redis", feature = "cassandra")))]
+        not_built => Err(anyhow::anyhow!(unsupported(not_built))),
     }
 }
 
-/// Where flushes wait for a store that is not on this machine's disk; `None` for the embedded store, which needs none.
+/// Adds the file to an error of opening it.
+pub(crate) fn in_file<T>(path: &Path, opened: Result<T, StoreError>) -> anyhow::Result<T> {
+    opened.map_err(|error| match error {
+        // Names it already.
+        StoreError::Config(_) => error.into(),
+        error => anyhow::Error::from(error).context(path.display().to_string()),
+    })
+}
+
+/// The error for a store that this build does not have.
+pub(crate) fn unsupported(storage: Storage) -> String {
+    let name = storage.name();
+    format!("storage = \"{name}\": this build of netflow has no {name} support; build it with --features {name}")
+}
+
+/// The spool of flushes for a store on the network; `None` for the embedded store, which needs none.
 ///
 /// # Errors
 /// When the file cannot be opened.
@@ -61,19 +85,47 @@ pub(crate) fn spool(config: &Config, writer: WriterId) -> Result<Option<Spool>, 
     }
 }
 
-/// How long the store keeps minutes, rolled up or not, where it drops them by itself.
+/// How long a store that expires blocks on its own keeps minutes, rolled up or not.
 pub(crate) fn shortest_life(config: &Config) -> Option<Duration> {
-    let keep = config.retention.minutes.filter(|_| matches!(config.storage, Storage::Cassandra))?;
-    Some(keep.saturating_add(storage::cassandra::SPARE))
+    match config.storage {
+        #[cfg(feature = "cassandra")]
+        Storage::Cassandra => Some(config.retention.minutes?.saturating_add(storage::cassandra::SPARE)),
+        _ => None,
+    }
 }
 
-/// Where what was received stands until it is durable.
+/// The journal of datagrams whose flows are not durable yet.
 ///
 /// # Errors
-/// When its directory cannot be made or read.
+/// When its directory cannot be created or read.
 pub(crate) fn journal(config: &Config) -> anyhow::Result<Arc<Journal>> {
     let path = config.data_dir.join("journal");
     let opened =
         Directory::open(&path).and_then(|directory| Journal::open(Box::new(directory), config.journal_settings()));
     opened.with_context(|| format!("cannot open the journal {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_not_built_in_is_an_error_that_names_the_feature() {
+        for storage in [Storage::Redis, Storage::Cassandra].into_iter().filter(|storage| !storage.is_built()) {
+            let config = Config { storage, ..Config::default() };
+            let error = open(&config).map(drop).unwrap_err().to_string();
+            let name = storage.name();
+            let expected = format!("this build of netflow has no {name} support; build it with --features {name}");
+            assert_eq!(error, format!("storage = \"{name}\": {expected}"));
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_with_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
+        std::fs::write(path(&config), "garbage, and more of it than SQLite's header takes".repeat(50)).unwrap();
+        let error = format!("{:#}", open(&config).map(drop).unwrap_err());
+        assert!(error.starts_with(&format!("{}: ", path(&config).display())), "{error}");
+    }
 }

@@ -93,7 +93,7 @@ fn an_unusable_data_directory_is_reported() {
     fs::write(&keys, "authKey=\"a\"\nsignKey=\"s\"\n").unwrap();
     fs::set_permissions(&keys, Permissions::from_mode(0o644)).unwrap();
     let (text, code) = check(folder.path(), &[]);
-    assert!(code == 5 && first_error(&text).contains("can be read by others"), "{text}");
+    assert!(code == 5 && first_error(&text).contains("others can read the keys"), "{text}");
     fs::set_permissions(&keys, Permissions::from_mode(0o600)).unwrap();
     let (text, code) = check(folder.path(), &[]);
     assert!(code == 0 && text.contains("ok    keys: in data/keys"), "{text}");
@@ -228,4 +228,15 @@ fn unusable_and_expiring_certificates_are_reported() {
     fs::set_permissions(folder.path().join("good.key"), Permissions::from_mode(0o644)).unwrap();
     let (text, _) = tls("good.pem", "good.key");
     assert!(text.contains("note  everybody can read the private key good.key (admin.tls.key)"), "{text}");
+}
+
+#[test]
+fn a_damaged_store_is_reported_with_its_path_by_check_and_start() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    fs::write(folder.path().join("data/netflow.sqlite"), "garbage".repeat(1000)).unwrap();
+    let (text, code) = check(folder.path(), &[]);
+    assert!(code == 5 && first_error(&text).starts_with("state: data/netflow.sqlite: "), "{text}");
+    let (text, code) = run(netflow(folder.path(), &[]));
+    assert!(code == 5 && text.contains("netflow: data/netflow.sqlite: "), "{text}");
 }

@@ -104,6 +104,9 @@ fn check_store(config: &Config, findings: &mut Findings) {
         Storage::Redis => ("redis", &config.redis.hosts, &config.redis.access, 6379),
         Storage::Cassandra => ("cassandra", &config.cassandra.hosts, &config.cassandra.access, 9042),
     };
+    if !config.storage.is_built() {
+        return findings.error(ExitCode::Store, &configured_store::unsupported(config.storage));
+    }
     let attempts: Vec<_> =
         hosts.iter().map(|host| reach(host, port).map_err(|error| format!("{host}: {error}"))).collect();
     let failed: Vec<_> = attempts.iter().filter_map(|attempt| attempt.as_ref().err()).cloned().collect();

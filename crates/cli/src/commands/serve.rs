@@ -56,7 +56,8 @@ pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
 async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets) -> Result<(), Failure> {
     let keys = interface::keys(config)?;
     // The identity first: a second collector on the same directory must change nothing.
-    let mut identity = state::State::open(&configured_store::path(config)).or_exit(ExitCode::Store)?;
+    let path = configured_store::path(config);
+    let mut identity = configured_store::in_file(&path, state::State::open(&path)).or_exit(ExitCode::Store)?;
     let store = configured_store::open(config).or_exit(ExitCode::Store)?;
     let writer = begin_epoch(&mut identity, store.as_ref(), config).await.or_exit(ExitCode::Store)?;
     let mut signals = Signals::watch().or_exit(ExitCode::Failure)?;

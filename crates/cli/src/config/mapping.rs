@@ -1,4 +1,4 @@
-//! What the collector, its journal and the stores get of the configuration: the only place that maps settings to theirs.
+//! Maps the configuration to the settings of the collector, the journal and the stores. Nothing else does.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -7,17 +7,21 @@ use accounting::tally::TallyLimits;
 use collector::flusher::Keep;
 use collector::{Change, Settings};
 use pipeline::Rules;
+#[cfg(feature = "cassandra")]
 use storage::cassandra::CassandraSettings;
+#[cfg(feature = "redis")]
 use storage::redis::RedisSettings;
 use wire::{PendingLimits, SessionLimits, TemplateLimits};
 
-use super::{Config, Secret};
+use super::Config;
+#[cfg(any(feature = "cassandra", feature = "redis"))]
+use super::Secret;
 
-/// About how many octets a name takes: 20 to 90, with the room that its table keeps free.
+/// Approximate memory of a name: 20 to 90 bytes, with the free room of its table.
 const NAME_OCTETS: usize = 64;
 
 impl Config {
-    /// What a collector starts with; the sockets that the service manager has passed are not of the configuration.
+    /// The settings to start a collector with, except sockets passed by the service manager.
     pub(crate) fn settings(&self) -> Settings {
         Settings {
             passed: Vec::new(),
@@ -31,7 +35,7 @@ impl Config {
         }
     }
 
-    /// What a running collector takes at a reload.
+    /// The settings that a running collector takes at a reload.
     pub(crate) fn change(&self) -> Change {
         Change {
             listen: self.listen(),
@@ -78,6 +82,7 @@ impl Config {
     }
 
     /// How to reach Redis.
+    #[cfg(feature = "redis")]
     pub(crate) fn redis_settings(&self) -> RedisSettings {
         let Self { redis, .. } = self;
         RedisSettings {
@@ -91,7 +96,8 @@ impl Config {
         }
     }
 
-    /// How to reach Cassandra, and how long it keeps what is written to it.
+    /// How to reach Cassandra, and how long it keeps blocks.
+    #[cfg(feature = "cassandra")]
     pub(crate) fn cassandra_settings(&self) -> CassandraSettings {
         let Self { cassandra, .. } = self;
         CassandraSettings {
@@ -108,6 +114,7 @@ impl Config {
     }
 }
 
+#[cfg(any(feature = "cassandra", feature = "redis"))]
 fn exposed(secret: Option<&Secret>) -> Option<String> {
     secret.map(|secret| secret.expose().to_owned())
 }

@@ -5,29 +5,24 @@
 //! | `live/answers.rs` | queries the collector every second, in a thread of its own |
 //! | `live/state.rs` | what is shown, and how keys change it: pure |
 //! | `live/screen.rs` | draws it: pure |
+//! | `live/terminal.rs` | the terminal and the main loop |
 //!
-//! This file has the terminal and the main loop. It restores the terminal whichever way the command ends.
+//! All of them need the cargo feature `tui`; without it the command is an error that says so.
 
+#[cfg(feature = "tui")]
 mod answers;
+#[cfg(feature = "tui")]
 mod screen;
+#[cfg(feature = "tui")]
 mod state;
-#[cfg(test)]
+#[cfg(feature = "tui")]
+mod terminal;
+#[cfg(all(test, feature = "tui"))]
 mod tests;
 
-use std::io::{self, IsTerminal};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
-
-use anyhow::anyhow;
-use ratatui::DefaultTerminal;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-
-use super::super::interrupt::Interrupt;
-use crate::client::{Client, Connection};
+use crate::client::Connection;
 use crate::config::Config;
-use crate::exit_code::{ExitCode, Failure, OrExit};
-use answers::{Answers, Question};
-use state::{Action, Key, State};
+use crate::exit_code::{ExitCode, Failure};
 
 /// Which collector to show.
 #[derive(clap::Args, Debug)]
@@ -42,86 +37,15 @@ pub(crate) struct Arguments {
     connection: Connection,
 }
 
-/// How long to wait for a key before the next look at answers and signals.
-const LOOK: Duration = Duration::from_millis(50);
-
 /// Runs until a key or a signal ends it.
+#[cfg(feature = "tui")]
 pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
-    if !io::stdout().is_terminal() {
-        return Err(Failure::new(
-            ExitCode::Failure,
-            anyhow!(
-                "netflow live needs a terminal; programs get the same from netflow curl GET /status and GET /exporters"
-            ),
-        ));
-    }
-    let client = Client::new(&arguments.connection, config)?;
-    let mut state = State::new(client.url());
-    // Before the terminal changes: refused keys are reported as in every other command.
-    client.exchange("GET", "/exporters", "").and_then(|answer| answer.refusal())?;
-    let interrupt = Interrupt::watch().or_exit(ExitCode::Failure)?;
-    let (questions, asked) = channel();
-    let (answered, answers) = channel();
-    // A running request cannot be cancelled: this thread may end only with the process.
-    std::thread::spawn(move || answers::keep_asking(&client, &asked, &answered));
-    let mut terminal = ratatui::try_init().or_exit(ExitCode::Failure)?;
-    let ended = follow(&mut terminal, &mut state, &interrupt, &questions, &answers);
-    // Not `restore`: it prints its error, and panics where it cannot.
-    let restored = ratatui::try_restore();
-    ended.and(restored).or_exit(ExitCode::Failure)?;
-    Ok(ExitCode::Success)
+    terminal::run(config, &arguments.connection)
 }
 
-/// Draws after every change.
-fn follow(
-    terminal: &mut DefaultTerminal,
-    state: &mut State,
-    interrupt: &Interrupt,
-    questions: &Sender<Question>,
-    answers: &Receiver<Result<Answers, String>>,
-) -> io::Result<()> {
-    let (mut asked, mut changed) = (None, true);
-    while !interrupt.came() {
-        if std::mem::take(&mut changed) {
-            terminal.draw(|frame| screen::draw(frame, state))?;
-        }
-        for answer in answers.try_iter() {
-            state.note(answer);
-            changed = true;
-        }
-        // Keys and answers both change what is selected and open.
-        let question = Some(state.question());
-        if question != asked {
-            drop(questions.send(state.question()));
-            asked = question;
-        }
-        if !event::poll(LOOK)? {
-            continue;
-        }
-        // Any event may be a new size of the terminal.
-        changed = true;
-        let Event::Key(key) = event::read()? else { continue };
-        if key_of(key).is_some_and(|key| state.press(key) == Action::Quit) {
-            break;
-        }
-    }
-    Ok(())
-}
-
-fn key_of(key: KeyEvent) -> Option<Key> {
-    if key.kind == KeyEventKind::Release {
-        return None;
-    }
-    Some(match key.code {
-        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => Key::Interrupt,
-        KeyCode::Char(character) => Key::Character(character),
-        KeyCode::Up => Key::Up,
-        KeyCode::Down => Key::Down,
-        KeyCode::Left => Key::Left,
-        KeyCode::Right => Key::Right,
-        KeyCode::Enter => Key::Enter,
-        KeyCode::Esc => Key::Escape,
-        KeyCode::Backspace => Key::Erase,
-        _ => return None,
-    })
+/// This build has no terminal view.
+#[cfg(not(feature = "tui"))]
+pub(crate) fn run(_config: &Config, _arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let error = anyhow::anyhow!("this build of netflow has no terminal view; build it with --features tui");
+    Err(Failure::new(ExitCode::Failure, error))
 }

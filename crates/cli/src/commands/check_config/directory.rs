@@ -36,14 +36,12 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     if !state.exists() {
         return;
     }
-    match Sqlite::is_older(&state) {
+    match configured_store::in_file(&state, Sqlite::is_older(&state)) {
         Ok(false) => findings.ok(&format!("state: {}", state.display())),
         Ok(true) => {
             findings.note(&format!("state: {} will be converted to a newer layout at the start", state.display()))
         }
-        Err(error) => {
-            findings.error(ExitCode::Store, &format!("state: {}: {:#}", state.display(), anyhow::Error::from(error)))
-        }
+        Err(error) => findings.error(ExitCode::Store, &format!("state: {error:#}")),
     }
     if let Some(process) = running_collector(&state) {
         findings.note(&format!("a collector runs on this dataDir (process {process})"));

@@ -1,21 +1,20 @@
-//! Which store is meant: the only place that reads addresses of stores. How to reach a server, other than where it is,
-//! stands in the configuration, so that no password has to be on a command line.
+//! Addresses of stores on the command line. Everything else about a server, such as its password, is in the configuration.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use storage::{Sqlite, Store, StoreError};
+use storage::{Sqlite, Store};
 
 use crate::config::{Config, Storage};
 use crate::configured_store;
 
-/// For the help of every option that takes one.
+/// For the help of every option that takes an address.
 pub(super) const HELP: &str = "\
-sqlite:PATH is an SQLite file; redis:HOST[:PORT],... and cassandra:HOST[:PORT],... are servers, reached as the \
-configuration says otherwise; sqlite, redis or cassandra alone is the one of the configuration";
+sqlite:PATH is an SQLite file; redis:HOST[:PORT],... and cassandra:HOST[:PORT],... are servers, with user, password and TLS \
+from the configuration; sqlite, redis or cassandra alone is the configured one";
 
-/// Which store.
+/// The address of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Address {
     /// An SQLite file; `None` for the one in the data directory.
@@ -31,7 +30,7 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (kind, place) = text.split_once(':').map_or((text, None), |(kind, place)| (kind, Some(place)));
-        let wrong = || format!("'{text}' is no store: write sqlite:PATH, redis:HOST or cassandra:HOST");
+        let wrong = || format!("'{text}' is not a store: write sqlite:PATH, redis:HOST or cassandra:HOST");
         // As a URL writes it: redis://HOST.
         let hosts = |place: Option<&str>| match place.map(|place| place.strip_prefix("//").unwrap_or(place)) {
             None => Ok(Vec::new()),
@@ -58,29 +57,35 @@ impl Address {
         }
     }
 
-    /// Opens it for reading; a file has to be there, and a collector may go on writing to it.
+    /// Opens it for reading; a file must exist, and a collector may keep writing to it.
     ///
     /// # Errors
     /// When there is no such store.
-    pub(super) fn open_to_read(&self, config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    pub(super) fn open_to_read(&self, config: &Config) -> anyhow::Result<Arc<dyn Store>> {
         match self {
-            Self::Sqlite(path) => Ok(Arc::new(Sqlite::open_read_only(&file(path.as_deref(), config))?)),
+            Self::Sqlite(path) => {
+                let path = file(path.as_deref(), config);
+                Ok(Arc::new(configured_store::in_file(&path, Sqlite::open_read_only(&path))?))
+            }
             Self::Redis(_) | Self::Cassandra(_) => self.open_server(config),
         }
     }
 
-    /// Opens it for writing; a file is made when it is not there.
+    /// Opens it for writing; a missing file is created.
     ///
     /// # Errors
     /// When it cannot be opened; nothing was changed then.
-    pub(super) fn open_to_write(&self, config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    pub(super) fn open_to_write(&self, config: &Config) -> anyhow::Result<Arc<dyn Store>> {
         match self {
-            Self::Sqlite(path) => Ok(Arc::new(Sqlite::open(&file(path.as_deref(), config))?)),
+            Self::Sqlite(path) => {
+                let path = file(path.as_deref(), config);
+                Ok(Arc::new(configured_store::in_file(&path, Sqlite::open(&path))?))
+            }
             Self::Redis(_) | Self::Cassandra(_) => self.open_server(config),
         }
     }
 
-    fn open_server(&self, config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    fn open_server(&self, config: &Config) -> anyhow::Result<Arc<dyn Store>> {
         let mut config = config.clone();
         let (storage, configured, hosts) = match self {
             Self::Sqlite(_) => return configured_store::open(&config),
@@ -94,7 +99,7 @@ impl Address {
         configured_store::open(&config)
     }
 
-    /// Whether both are the same store for sure.
+    /// Whether both are certainly the same store.
     pub(super) fn is(&self, other: &Self, config: &Config) -> bool {
         match (self, other) {
             (Self::Sqlite(this), Self::Sqlite(other)) => {
@@ -133,7 +138,7 @@ mod tests {
             ["", "sqlite:", "redis:", "redis:one,", "redis://user:secret@one", "cassandra:one/keyspace", "mysql:x"]
         {
             let message = text.parse::<Address>().unwrap_err();
-            assert!(message.starts_with(&format!("'{text}' is no store: write sqlite:PATH")), "{message}");
+            assert!(message.starts_with(&format!("'{text}' is not a store: write sqlite:PATH")), "{message}");
         }
     }
 
