@@ -1,6 +1,5 @@
-//! The REST interface of a running collector, as the commands ask it: where it is, with which keys, and what a refusal
-//! means. Requests are signed whole (version 2). Keys come from the environment, a file or the configuration, never from
-//! the command line, where others could see them.
+//! The client of the REST interface: its address, keys, and errors. Requests are signed with version 2. Keys come from the
+//! environment, a file or the configuration, never from the command line, where other users could see them.
 
 use std::env;
 use std::io::{self, BufRead, BufReader};
@@ -19,26 +18,26 @@ use crate::config::{Config, Secret};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::keys;
 
-/// Which collector to ask.
+/// The options that select a collector.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Connection {
-    /// Where the collector serves its REST interface [default: http.listen of the configuration]
+    /// URL of the collector [default: http.listen of the configuration]
     #[arg(long, env = "NETFLOW_URL", value_name = "URL", global = true, help_heading = "Connection")]
     url: Option<String>,
-    /// A file with authKey and signKey; without it NETFLOW_AUTH_KEY and NETFLOW_SIGN_KEY, then the configuration count
+    /// File with authKey and signKey [default: NETFLOW_AUTH_KEY and NETFLOW_SIGN_KEY, else the configuration]
     #[arg(long, env = "NETFLOW_KEYS", value_name = "FILE", global = true, help_heading = "Connection")]
     keys: Option<PathBuf>,
-    /// Who signed the certificate of the collector: a PEM file [default: those that the system trusts]
+    /// CA certificate, a PEM file [default: the system trust store]
     #[arg(long, env = "NETFLOW_CA", value_name = "FILE", global = true, help_heading = "Connection")]
     ca: Option<PathBuf>,
 }
 
-/// How long an answer may take: longer than the collector lets it take.
+/// The longest wait for an answer: longer than the limit of the collector.
 const TIMEOUT: Duration = Duration::from_secs(75);
 /// The largest answer.
 const ANSWER_LIMIT_BYTES: u64 = 256 * 1024 * 1024;
 
-/// A collector that can be asked.
+/// A client of a collector.
 pub(crate) struct Client {
     agent: Agent,
     url: String,
@@ -46,18 +45,18 @@ pub(crate) struct Client {
     sign_key: Secret,
 }
 
-/// An answer as it came.
+/// An answer.
 pub(crate) struct Answer {
     /// The HTTP status.
     pub(crate) status: u16,
-    /// When the collector answered, by its own clock (RFC 9110, section 6.6.1).
+    /// The Date header: the clock of the collector (RFC 9110, section 6.6.1).
     date: Option<String>,
     /// The content.
     pub(crate) body: String,
 }
 
 impl Client {
-    /// The collector of these options; what they do not say, the configuration does.
+    /// A client for these options, with defaults from the configuration.
     ///
     /// # Errors
     /// When there are no keys, or a file cannot be read.
@@ -76,23 +75,23 @@ impl Client {
         Ok(Self { agent: settings.build().into(), url, auth_key, sign_key })
     }
 
-    /// Where it is.
+    /// The URL of the collector.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// What the collector answers.
+    /// Sends a request and returns the answer.
     ///
     /// # Errors
-    /// When it cannot be reached.
+    /// When the collector is unreachable.
     pub(crate) fn exchange(&self, method: &str, target: &str, body: &str) -> Result<Answer, Failure> {
         self.try_exchange(method, target, body).or_exit(ExitCode::Unreachable)
     }
 
-    /// The lines of an answer that goes on for as long as they are read.
+    /// The lines of an answer without an end.
     ///
     /// # Errors
-    /// When the collector cannot be reached, or refuses.
+    /// When the collector is unreachable, or refuses.
     pub(crate) fn lines(&self, target: &str) -> Result<impl Iterator<Item = io::Result<String>> + use<>, Failure> {
         let request = self.signed("GET", target, "").and_then(|request| Ok(request.body(())?));
         let request = request.or_exit(ExitCode::Failure)?;
@@ -123,14 +122,14 @@ impl Client {
     }
 
     fn unreachable(&self) -> String {
-        format!("cannot ask the collector at {}", self.url)
+        format!("cannot reach the collector at {}", self.url)
     }
 
-    /// A request with its signature, but for the body.
+    /// A signed request without its body.
     fn signed(&self, method: &str, target: &str, body: &str) -> anyhow::Result<Builder> {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce).map_err(|error| anyhow!("no random numbers: {error}"))?;
+        getrandom::fill(&mut nonce).map_err(|error| anyhow!("cannot get random numbers: {error}"))?;
         let nonce: String = nonce.iter().map(|octet| format!("{octet:02x}")).collect();
         let signature = api::sign(self.sign_key.expose(), method, target, seconds, &nonce, body.as_bytes());
         Ok(Request::builder()
@@ -140,48 +139,48 @@ impl Client {
             .header("X-Io-Sign", signature))
     }
 
-    /// The JSON of an answer.
+    /// Sends a request and returns the JSON of the answer.
     ///
     /// # Errors
-    /// When the collector cannot be reached, refuses, or answers something else.
+    /// When the collector is unreachable, refuses, or answers something else.
     pub(crate) fn ask(&self, method: &str, target: &str, body: &str) -> Result<Value, Failure> {
         self.read(&self.exchange(method, target, body)?)
     }
 
-    /// The JSON of an answer that has come.
+    /// The JSON of an answer.
     ///
     /// # Errors
-    /// When the collector refuses, or has answered something else.
+    /// When it is a refusal, or something else.
     pub(crate) fn read(&self, answer: &Answer) -> Result<Value, Failure> {
         answer.refusal()?;
         serde_json::from_str(&answer.body)
-            .with_context(|| format!("what answers at {} is no collector", self.url))
+            .with_context(|| format!("{} is not a netflow collector", self.url))
             .or_exit(ExitCode::Unreachable)
     }
 }
 
 impl Answer {
-    /// By how many seconds this machine's clock is ahead of the collector's.
+    /// By how many seconds the clock of this machine is ahead of the collector's.
     pub(crate) fn clock_off_seconds(&self) -> Option<i64> {
         let theirs = jiff::fmt::rfc2822::parse(self.date.as_deref()?).ok()?.timestamp().as_second();
         let ours = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Some(i64::try_from(ours).ok()? - theirs)
     }
 
-    /// An error that says what the collector said, when it refused.
+    /// The error of a refusal, with the reason that the collector gives.
     pub(crate) fn refusal(&self) -> Result<(), Failure> {
         if self.status < 300 {
             return Ok(());
         }
-        let said = serde_json::from_str::<Value>(&self.body).ok();
-        let said = said.as_ref().and_then(|body| body.get("message")?.as_str());
-        let error = anyhow!("the collector refuses ({}): {}", self.status, said.unwrap_or("it does not say why"));
+        let body = serde_json::from_str::<Value>(&self.body).ok();
+        let reason = body.as_ref().and_then(|body| body.get("message")?.as_str());
+        let error = anyhow!("the collector refuses ({}): {}", self.status, reason.unwrap_or("no reason given"));
         let code = if self.status >= 500 { ExitCode::Unreachable } else { ExitCode::Refused };
         Err(Failure::new(code, error))
     }
 }
 
-/// A path with its query: values are escaped, those that are absent left out.
+/// A path with its query string: values are escaped, absent ones omitted.
 pub(crate) fn target(path: &str, parameters: &[(&str, Option<String>)]) -> String {
     let mut target = path.to_owned();
     let mut separator = '?';
@@ -206,7 +205,7 @@ pub(crate) fn target(path: &str, parameters: &[(&str, Option<String>)]) -> Strin
 fn keys_of(connection: &Connection, config: &Config) -> anyhow::Result<(Secret, Secret)> {
     if let Some(path) = &connection.keys {
         let kept = keys::read_pair(path)?;
-        return kept.ok_or_else(|| anyhow!("there are no keys: {} is not there", path.display()));
+        return kept.ok_or_else(|| anyhow!("no keys: {} does not exist", path.display()));
     }
     let variable = |name| env::var(name).ok().filter(|key| !key.is_empty()).map(Secret::new);
     match (variable("NETFLOW_AUTH_KEY"), variable("NETFLOW_SIGN_KEY")) {
@@ -218,8 +217,8 @@ fn keys_of(connection: &Connection, config: &Config) -> anyhow::Result<(Secret, 
         return Ok(found);
     }
     bail!(
-        "there are no keys: set NETFLOW_AUTH_KEY and NETFLOW_SIGN_KEY, or name a file that holds them with --keys, or the \
-         collector's configuration with --config (its dataDir is {})",
+        "no keys: set NETFLOW_AUTH_KEY and NETFLOW_SIGN_KEY, or use --keys with a file of keys, or --config with the \
+         configuration of the collector (no keys in its dataDir {})",
         config.data_dir.display()
     )
 }
@@ -228,8 +227,9 @@ fn tls(authority: Option<&Path>) -> anyhow::Result<TlsConfig> {
     let certificates: Vec<Certificate<'static>> = match authority {
         Some(path) => {
             let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let items: Vec<_> =
-                parse_pem(&pem).collect::<Result<_, _>>().with_context(|| format!("{} is no PEM", path.display()))?;
+            let items: Vec<_> = parse_pem(&pem)
+                .collect::<Result<_, _>>()
+                .with_context(|| format!("{} is not a valid PEM file", path.display()))?;
             let certificate =
                 |item| if let PemItem::Certificate(certificate) = item { Some(certificate) } else { None };
             items.into_iter().filter_map(certificate).collect()
@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_of_a_query_are_escaped_and_absent_ones_left_out() {
+    fn values_of_a_query_are_escaped_and_absent_ones_omitted() {
         let parameters = [
             ("prefix", Some("2001:db8::/32".to_owned())),
             ("from", None),

@@ -1,14 +1,14 @@
-//! The keys of the REST interface: those that are configured, and for those that are not, random ones that are made
-//! once and kept in the data directory.
+//! The keys of the REST interface: the configured ones, else random ones that are generated once and kept in the data
+//! directory.
 //!
-//! The file is called `keys`, is readable by its owner alone, and holds both keys in a form that is TOML, as the
-//! configuration, and a shell's assignments as well, so that a script can sign with them:
+//! The file `keys` is readable only by its owner. Its format is both TOML and shell assignments, so that a script can source
+//! it:
 //! ```toml
 //! authKey="64 hexadecimal digits"
 //! signKey="64 hexadecimal digits"
 //! ```
-//! It appears whole or not at all: it is written and synced under another name and then linked to its own, which fails
-//! when it is there already. So two processes that start at once end up with the same keys.
+//! It is created atomically: written and synced under another name, then linked, which fails if it exists. So two processes
+//! that start at once use the same keys.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -29,36 +29,36 @@ const AUTH_KEY: &str = "authKey";
 const SIGN_KEY: &str = "signKey";
 const KEY_OCTETS: usize = 32;
 
-/// The keys of the REST interface, and where they are kept.
+/// The keys of the REST interface, and where they come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Keys {
-    /// What requests carry.
+    /// The authKey.
     pub(crate) auth: Secret,
-    /// What requests are signed with.
+    /// The signKey.
     pub(crate) sign: Secret,
-    /// Where to look them up.
+    /// Where they come from.
     pub(crate) source: KeySource,
 }
 
-/// Where to look keys up.
+/// Where keys come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum KeySource {
     /// Both are configured.
     Configuration,
-    /// Those that are not configured are in this file.
+    /// A file has those that are not configured.
     File {
         /// The file.
         path: PathBuf,
-        /// Whether it was made just now.
+        /// Whether it was created just now.
         made: bool,
     },
 }
 
 impl Keys {
-    /// The configured keys; random ones, kept in the data directory, for those that are not.
+    /// The configured keys, with random ones from the data directory for those that are not configured.
     ///
     /// # Errors
-    /// When the file of keys cannot be read or made, is damaged, or can be read by others.
+    /// When the file of keys cannot be read or created, is damaged, or is readable by others.
     pub(crate) fn load(admin: &Admin, data_dir: &Path) -> Result<Self, KeysError> {
         if let (Some(auth), Some(sign)) = (&admin.auth_key, &admin.sign_key) {
             return Ok(Self { auth: auth.clone(), sign: sign.clone(), source: KeySource::Configuration });
@@ -77,10 +77,10 @@ impl Keys {
 }
 
 impl Keys {
-    /// Where the keys are, without making any; `None` when [`load`](Self::load) would make them.
+    /// Where the keys come from, without creating any; `None` when [`load`](Self::load) would create them.
     ///
     /// # Errors
-    /// When the file of keys cannot be read, is damaged, or can be read by others.
+    /// When the file of keys cannot be read, is damaged, or is readable by others.
     pub(crate) fn look_up(admin: &Admin, data_dir: &Path) -> Result<Option<KeySource>, KeysError> {
         if admin.auth_key.is_some() && admin.sign_key.is_some() {
             return Ok(Some(KeySource::Configuration));
@@ -96,15 +96,15 @@ struct Kept {
     sign: Secret,
 }
 
-/// The authKey and the signKey of a file; `None` when there is no file.
+/// The authKey and the signKey of a file; `None` without a file.
 ///
 /// # Errors
-/// When it cannot be read, is damaged, or can be read by others.
+/// When it cannot be read, is damaged, or is readable by others.
 pub(crate) fn read_pair(path: &Path) -> Result<Option<(Secret, Secret)>, KeysError> {
     Ok(read(path)?.map(|Kept { auth, sign }| (auth, sign)))
 }
 
-/// The keys that a collector with this configuration uses; `None` when it has not made any yet.
+/// The keys of a collector with this configuration; `None` before it has created any.
 ///
 /// # Errors
 /// As [`read_pair`].
@@ -117,7 +117,7 @@ pub(crate) fn find(admin: &Admin, data_dir: &Path) -> Result<Option<(Secret, Sec
     Ok(kept.map(|(auth, sign)| (configured(&admin.auth_key, auth), configured(&admin.sign_key, sign))))
 }
 
-/// `None` when there is no file.
+/// `None` without a file.
 fn read(path: &Path) -> Result<Option<Kept>, KeysError> {
     let Some(text) = read_text(path)? else { return Ok(None) };
     parse(&text).map(Some).ok_or_else(|| KeysError::Damaged(path.to_owned()))
@@ -129,19 +129,19 @@ fn parse(text: &str) -> Option<Kept> {
     Some(Kept { auth: key(AUTH_KEY)?, sign: key(SIGN_KEY)? })
 }
 
-/// Makes the file; reads it instead when another process was faster.
+/// Creates the file; reads it instead when another process was faster.
 fn make(data_dir: &Path, path: &Path) -> Result<(Kept, bool), KeysError> {
-    DirBuilder::new().recursive(true).mode(0o750).create(data_dir).map_err(failed("make", data_dir))?;
+    DirBuilder::new().recursive(true).mode(0o750).create(data_dir).map_err(failed("create", data_dir))?;
     let kept = Kept { auth: random()?, sign: random()? };
     let text = format!(
-        "# The keys of the REST interface, made at random because none were configured.\n\
+        "# The keys of the REST interface, generated because none were configured.\n\
          {AUTH_KEY}=\"{}\"\n{SIGN_KEY}=\"{}\"\n",
         kept.auth.expose(),
         kept.sign.expose()
     );
     let draft = data_dir.join(format!("{FILE_NAME}.{}.new", std::process::id()));
     let made = write(&draft, &text).map_err(failed("write", &draft)).and_then(|()| link(&draft, path, data_dir));
-    // What is left of a draft is in nobody's way, but holds keys.
+    // A leftover draft would do no harm, but has keys.
     let _ = fs::remove_file(&draft);
     if made? {
         return Ok((kept, true));
@@ -153,19 +153,19 @@ fn make(data_dir: &Path, path: &Path) -> Result<(Kept, bool), KeysError> {
 }
 
 fn write(draft: &Path, text: &str) -> io::Result<()> {
-    // A draft of an earlier process with this number would keep its own mode.
+    // A draft of an earlier process with the same id would keep its mode.
     let _ = fs::remove_file(draft);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
 
-/// Whether the draft became the file; `false` when there is one.
+/// Returns whether the draft became the file; `false` when the file exists.
 fn link(draft: &Path, path: &Path, data_dir: &Path) -> Result<bool, KeysError> {
     match fs::hard_link(draft, path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-        Err(error) => return Err(failed("make", path)(error)),
+        Err(error) => return Err(failed("create", path)(error)),
     }
     File::open(data_dir).and_then(|directory| directory.sync_all()).map_err(failed("sync", data_dir))?;
     Ok(true)
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn random_keys_are_made_once_and_read_again() {
+    fn random_keys_are_created_once_and_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().join("some/where");
         let first = Keys::load(&Admin::default(), &data_dir).unwrap();
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_comes_second_takes_the_keys_of_the_first() {
+    fn a_second_process_uses_the_keys_of_the_first() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         let first = Keys::load(&Admin::default(), folder.path()).unwrap();
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_read_is_refused_with_the_remedy() {
+    fn a_file_that_others_can_read_is_rejected_with_the_fix() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         Keys::load(&Admin::default(), folder.path()).unwrap();

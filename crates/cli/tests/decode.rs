@@ -116,14 +116,14 @@ fn what_could_not_be_decoded_is_told() {
     let output = decode(&[], &[&file]);
     assert_eq!((output.status.code(), lines(&output).len()), (Some(0), 1));
     let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(message, "netflow: pieces of datagrams that could not be read: 1; --summary tells which\n");
+    assert_eq!(message, "netflow: malformed parts of datagrams: 1; see --summary\n");
     let summary: Value = serde_json::from_slice(&decode(&["--summary"], &[&file]).stdout).unwrap();
     assert_eq!(summary["malformed"][0]["datagram"], 1);
     assert_eq!(summary["malformed"][0]["reason"], "truncated_records");
     let empty = capture(&folder, "empty.pcap", &[]);
     let output = decode(&[], &[&empty]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(String::from_utf8(output.stderr).unwrap().ends_with("empty.pcap: no UDP datagrams in it\n"));
+    assert!(String::from_utf8(output.stderr).unwrap().ends_with("empty.pcap contains no UDP datagrams\n"));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! `netflow decode`: the flow records of capture files, decoded as the collector decodes them, one line of JSON for
-//! each or one object of totals. Nothing is stored or counted, and senders need not be registered.
+//! `netflow decode`: prints the flow records of capture files, decoded as by the collector, as one line of JSON each, or as
+//! totals. Nothing is stored; senders need not be registered.
 
 mod summary;
 
@@ -18,10 +18,10 @@ use super::progress::Progress;
 use crate::exit_code::{ExitCode, Failure};
 use crate::output::{self, Output};
 
-/// So many exporter addresses are remembered; templates of further ones are used in their own datagram only.
+/// The most exporters whose templates are kept; those of others are valid in their own datagram only.
 const EXPORTER_LIMIT: usize = 65_536;
 
-/// What can be said behind `netflow decode`.
+/// The options of `netflow decode`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -29,22 +29,22 @@ Examples:
   netflow decode --port 2055 --summary monday.pcap tuesday.pcap
   tcpdump -i eth0 -w - udp port 2055 | netflow decode -")]
 pub(crate) struct Arguments {
-    /// Capture files, pcap or pcapng, in the order of their time; - is standard input
+    /// Capture files, pcap or pcapng, in order of time; - is standard input
     ///
-    /// What an exporter announces in one file is known in the next.
+    /// Templates of one file are valid in the next.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Decode only datagrams to this UDP port; may be repeated [default: every port]
+    /// Decode only datagrams to this UDP port; can be repeated [default: every port]
     #[arg(long = "port", value_name = "PORT")]
     ports: Vec<u16>,
 
-    /// Print one JSON object of totals instead of one line for each record
+    /// Print one JSON object of totals instead of one line per record
     #[arg(long)]
     summary: bool,
 }
 
-/// Decodes all files. One that cannot be read is reported and costs none of the others.
+/// Decodes all files. An unreadable one is reported, and the others are decoded.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut decoder = Decoder {
         arguments,
@@ -69,7 +69,7 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    /// An error is one of the output.
+    /// Its errors are those of the output.
     fn run(&mut self) -> io::Result<()> {
         for path in &self.arguments.files {
             match self.decode_file(path) {
@@ -86,7 +86,7 @@ impl Decoder<'_> {
             serde_json::to_writer_pretty(&mut self.output, &summary)?;
             writeln!(self.output)?;
         } else if let Some(losses) = self.summary.losses() {
-            output::report(format_args!("netflow: {losses}; --summary tells which"));
+            output::report(format_args!("netflow: {losses}; see --summary"));
         }
         Ok(())
     }
@@ -95,7 +95,7 @@ impl Decoder<'_> {
         let mut capture =
             if path == Path::new("-") { Capture::from_reader(io::stdin())? } else { Capture::open(path)? };
         let ports = &self.arguments.ports;
-        // Lines on a terminal show by themselves how far it has come.
+        // Lines on a terminal are progress enough.
         let is_seen = !self.arguments.summary && io::stdout().is_terminal();
         let (mut progress, mut read) = (Progress::new(), 0_u64);
         while let Some(datagram) = capture.next()? {
@@ -130,7 +130,7 @@ impl Decoder<'_> {
     }
 }
 
-/// Why a file was not decoded to its end.
+/// Why a file was decoded only in part.
 enum FileError {
     Input(CaptureError),
     Output(io::Error),
@@ -142,11 +142,11 @@ impl From<CaptureError> for FileError {
     }
 }
 
-/// What each exporter address has announced.
+/// The decoder state of each exporter address.
 struct Sessions {
     known: HashMap<IpAddr, Session>,
-    /// For datagrams of addresses beyond the limit.
-    stranger: Session,
+    /// For addresses beyond the limit.
+    beyond_limit: Session,
     budget: PendingBudget,
 }
 
@@ -154,7 +154,7 @@ impl Default for Sessions {
     fn default() -> Self {
         Self {
             known: HashMap::new(),
-            stranger: Session::new(SessionLimits::default()),
+            beyond_limit: Session::new(SessionLimits::default()),
             budget: PendingBudget::default(),
         }
     }
@@ -166,8 +166,8 @@ impl Sessions {
         if self.known.len() < EXPORTER_LIMIT || self.known.contains_key(&exporter) {
             return self.known.entry(exporter).or_insert_with(new);
         }
-        self.stranger = new();
-        &mut self.stranger
+        self.beyond_limit = new();
+        &mut self.beyond_limit
     }
 
     fn iter(&self) -> impl Iterator<Item = (IpAddr, &Session)> {
@@ -175,7 +175,7 @@ impl Sessions {
     }
 }
 
-/// Says what of a file was no datagram although it should have been one.
+/// Reports packets of a file that should have been datagrams but were not.
 fn report(path: &Path, statistics: Statistics) {
     let path = path.display();
     let warn = |what: &str, count: u64| {
@@ -183,11 +183,11 @@ fn report(path: &Path, statistics: Statistics) {
             output::report(format_args!("netflow: {path}: {what}: {count}"));
         }
     };
-    warn("packets cut by the capture (tcpdump -s 0 keeps them whole)", statistics.truncated);
-    warn("packets whose headers contradict themselves", statistics.damaged);
-    warn("packets with a link layer that is not known", statistics.unknown_link_layer);
-    warn("datagrams whose fragments are not all there or overlap", statistics.incomplete);
+    warn("packets truncated by the capture (use tcpdump -s 0)", statistics.truncated);
+    warn("packets with inconsistent headers", statistics.damaged);
+    warn("packets with an unknown link layer", statistics.unknown_link_layer);
+    warn("datagrams with missing or overlapping fragments", statistics.incomplete);
     if statistics.datagrams == 0 {
-        output::report(format_args!("netflow: {path}: no UDP datagrams in it"));
+        output::report(format_args!("netflow: {path} contains no UDP datagrams"));
     }
 }

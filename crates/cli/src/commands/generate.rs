@@ -1,5 +1,5 @@
-//! `netflow generate`: a load of made-up flows, whose exact totals are printed. What the flows are like and how they are
-//! sent is the matter of the `generator` crate; here is what can be asked for, and how it reads.
+//! `netflow generate`: a load of synthetic flows with known exact totals. The `generator` crate makes and sends them; this
+//! file has the options and the output.
 
 mod report;
 
@@ -19,89 +19,89 @@ use crate::config::unit::{DURATION_FORM, parse_duration};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output;
 
-/// For the help.
+/// The end of its help.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  A thousand flows a second of NetFlow v9, until Ctrl-C:
+  A thousand flows per second of NetFlow v9, until Ctrl-C:
     netflow generate --to 127.0.0.1:2055
-  As fast as it goes for ten seconds, of IPFIX with a third of IPv6:
+  IPFIX as fast as possible for ten seconds, a third of it IPv6:
     netflow generate --protocol ipfix --ipv6 33 --rate max --duration 10s
-  A hundred routers, 127.0.0.1 to 127.0.0.100, a million flows, and what each sent as JSON:
+  A million flows from a hundred routers, 127.0.0.1 to 127.0.0.100, with the totals of each as JSON:
     netflow generate --exporters 100 --rate 50000 --flows 1000000 --json";
 
-/// What can be said behind `netflow generate`.
+/// The options of `netflow generate`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Where to send to
+    /// The collector
     #[arg(long, value_name = "HOST:PORT", value_parser = destination::parse, default_value = "127.0.0.1:2055")]
     to: SocketAddr,
     /// The export protocol
     #[arg(long, value_enum, default_value_t = Version::V9)]
     protocol: Version,
-    /// Flows a second, or max for as many as can be sent
+    /// Flows per second, or max
     #[arg(long, value_parser = parse_rate, default_value = "1000")]
     rate: Rate,
-    /// End after this many flows, rounded up to whole datagrams
+    /// Stop after this many flows, rounded up to whole datagrams
     #[arg(long)]
     flows: Option<u64>,
-    /// End after this time, such as 10s or 5m
+    /// Stop after this time, such as 10s or 5m
     #[arg(long, value_parser = read_duration)]
     duration: Option<Duration>,
     /// Print one JSON object instead of text, with the totals of each exporter
     #[arg(long)]
     json: bool,
-    /// Tell in the JSON what has to be counted for this monitored prefix under each name; may be repeated
+    /// Add the expected counters of this monitored prefix to the JSON; can be repeated
     #[arg(long, value_name = "PREFIX", requires = "json")]
     names: Vec<Prefix>,
 
-    /// How many exporters there are
+    /// Number of exporters
     #[arg(long, default_value_t = 1, help_heading = "Exporters")]
     exporters: u32,
-    /// The source address of the first exporter, which this machine must have; the others have those that follow
-    /// [default: the kernel's choice; 127.0.0.1 when there are several]
+    /// Source address of the first exporter; the others use the following addresses, all of this machine
+    /// [default: chosen by the kernel; 127.0.0.1 with several exporters]
     #[arg(long, value_name = "ADDRESS", help_heading = "Exporters")]
     source: Option<Ipv4Addr>,
-    /// From how many ports each exporter sends, each an observation domain of its own
+    /// Source ports of each exporter, each an observation domain of its own
     #[arg(long, default_value_t = 1, help_heading = "Exporters")]
     ports: u16,
-    /// Flows in each datagram [default: as many as fit 1500 bytes, at most 30]
+    /// Flows per datagram [default: as many as fit 1500 bytes, at most 30]
     #[arg(long, help_heading = "Exporters")]
     flows_per_datagram: Option<u16>,
-    /// Data datagrams of an exporter's port until it repeats its templates
+    /// Datagrams of a source port between two announcements of its templates
     #[arg(long, default_value_t = 1000, help_heading = "Exporters")]
     template_interval: u32,
 
-    /// A prefix that one end of each flow is in; may be repeated [default: 10.0.0.0/8, 2001:db8::/32]
+    /// A prefix with one end of each flow; can be repeated [default: 10.0.0.0/8, 2001:db8::/32]
     #[arg(long, value_name = "PREFIX", help_heading = "Flows")]
     prefix: Vec<Prefix>,
-    /// Distinct addresses inside the prefixes, and as many outside, of each family
+    /// Distinct addresses inside the prefixes, and the same number outside, per address family
     #[arg(long, default_value_t = 1000, help_heading = "Flows")]
     addresses: u32,
-    /// Distinct ports of clients
+    /// Distinct client ports
     #[arg(long, default_value_t = 28_000, help_heading = "Flows")]
     client_ports: u16,
-    /// Distinct autonomous systems outside
+    /// Distinct AS numbers outside the prefixes
     #[arg(long, default_value_t = 500, help_heading = "Flows")]
     as_numbers: u16,
-    /// IP protocols by their numbers, each as likely
+    /// IP protocol numbers, equally likely
     #[arg(long, value_delimiter = ',', default_value = "6,17", help_heading = "Flows")]
     ip_protocols: Vec<u8>,
-    /// Share of IPv6
+    /// Percentage of IPv6
     #[arg(long, value_name = "PERCENT", default_value_t = 0, help_heading = "Flows")]
     ipv6: u8,
-    /// Share of flows with both ends in the prefixes
+    /// Percentage of flows with both ends in the prefixes
     #[arg(long, value_name = "PERCENT", default_value_t = 0, help_heading = "Flows")]
     local: u8,
-    /// Share of flows that come from random addresses and ports, as in an attack
+    /// Percentage of flows from random addresses and ports, as in an attack
     #[arg(long, value_name = "PERCENT", default_value_t = 0, help_heading = "Flows")]
     random: u8,
-    /// A few addresses have most of the flows, as in real traffic; otherwise all have as many
+    /// Give most flows to a few addresses, as in real traffic, instead of the same number to each
     #[arg(long, help_heading = "Flows")]
     zipf: bool,
-    /// After how many flows the same ones come again; 0 for never, which is slower
+    /// Repeat the same flows after this many; 0 for never, which is slower
     #[arg(long, default_value_t = 100_000, help_heading = "Flows")]
     repeat: u32,
-    /// The same seed makes the same flows
+    /// Seed; the same seed makes the same flows
     #[arg(long, default_value_t = 1, help_heading = "Flows")]
     seed: u64,
 }
@@ -118,7 +118,7 @@ enum Version {
     Sflow,
 }
 
-/// Flows a second; `None` for as many as can be sent. Not an `Option` itself, which clap takes for a missing argument.
+/// Flows per second; `None` for the maximum. Not a plain `Option`: clap takes that for an optional argument.
 #[derive(Clone, Copy, Debug)]
 struct Rate(Option<u64>);
 
@@ -127,7 +127,7 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
         return Ok(Rate(None));
     }
     let rate = text.parse().ok().filter(|rate| *rate > 0);
-    rate.map(|rate| Rate(Some(rate))).ok_or_else(|| "write a whole number from 1 on, or max".into())
+    rate.map(|rate| Rate(Some(rate))).ok_or_else(|| "write a whole number of at least 1, or max".into())
 }
 
 fn read_duration(text: &str) -> Result<Duration, String> {
@@ -151,8 +151,8 @@ impl Arguments {
             traffic.prefixes.clone_from(&self.prefix);
         }
         let several = (self.exporters > 1).then_some(Ipv4Addr::LOCALHOST);
-        // No more is made than is sent.
-        let most = self.flows.and_then(|flows| u32::try_from(flows).ok()).unwrap_or(u32::MAX);
+        // Do not make more flows than are sent.
+        let limit = self.flows.and_then(|flows| u32::try_from(flows).ok()).unwrap_or(u32::MAX);
         Load {
             protocol: match self.protocol {
                 Version::V5 => Protocol::NetflowV5,
@@ -166,13 +166,13 @@ impl Arguments {
             ports: self.ports,
             flows_per_datagram: self.flows_per_datagram,
             template_interval: self.template_interval,
-            repeat: (self.repeat > 0).then_some(self.repeat.min(most.max(1))),
+            repeat: (self.repeat > 0).then_some(self.repeat.min(limit.max(1))),
             traffic,
         }
     }
 }
 
-/// Sends until the end or Ctrl-C, then tells what was sent.
+/// Sends until the limit or Ctrl-C, then prints the totals.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut generator = Generator::new(arguments.load()).or_exit(ExitCode::Failure)?;
     let interrupt = Interrupt::watch().or_exit(ExitCode::Failure)?;
@@ -182,7 +182,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     transmit(&mut generator, arguments.to, pace, &mut |totals| {
         progress.show(|| {
             let flows = totals.all.flows;
-            format!("{flows} flows sent, {:.0} a second", flows as f64 / begun.elapsed().as_secs_f64())
+            format!("{flows} flows sent, {:.0} per second", flows as f64 / begun.elapsed().as_secs_f64())
         });
         if interrupt.came() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })

@@ -1,5 +1,4 @@
-//! Ctrl-C (SIGINT, and SIGTERM) for commands that send until they are told to stop: they end in good order, so that
-//! what was sent so far can be told.
+//! Ctrl-C (SIGINT, and SIGTERM) for commands that run until interrupted: they end in good order and report what they did.
 
 use std::io;
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Whether the command was told to stop.
+/// Whether a signal to stop has arrived.
 pub(super) struct Interrupt {
     stop: Arc<AtomicBool>,
     /// Waits for the signals.
@@ -16,7 +15,7 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Watches from now on.
+    /// Starts to watch for signals.
     pub(super) fn watch() -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -32,7 +31,7 @@ impl Interrupt {
         Ok(Self { stop, _runtime: runtime })
     }
 
-    /// Whether a signal has come.
+    /// Whether a signal has arrived.
     pub(super) fn came(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }

@@ -1,6 +1,5 @@
-//! `netflow package-files`, which no help lists: writes what is made from the program's own definitions, for packages and
-//! for `make bless`. Man pages and completions come from the command line's definition, the reference of the
-//! configuration from its table.
+//! `netflow package-files`, a hidden command for packages and `make bless`: writes man pages and completions, generated from
+//! the definition of the command line, and the configuration reference, generated from its table.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,10 +11,10 @@ use clap_complete::Shell;
 use crate::config::document;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 
-/// Where to write.
+/// The target.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
-    /// A directory; made when it is not there
+    /// The target directory; created if missing
     directory: PathBuf,
 }
 

@@ -1,21 +1,21 @@
-//! How far a long command has come: one line on standard error that is written over again and again, when that is a
-//! terminal and the command takes longer than a moment.
+//! Progress of a long command: one line on standard error that is overwritten, when that is a terminal and the command takes
+//! longer than a second.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// What is done faster needs no progress.
-const MOMENT: Duration = Duration::from_secs(1);
-/// How often the line is written.
+/// Faster commands show no progress.
+const DELAY: Duration = Duration::from_secs(1);
+/// The time between two updates.
 const BETWEEN_LINES: Duration = Duration::from_millis(100);
-/// A longer line would wrap in a terminal of the usual width, and could not be written over.
+/// A longer line would wrap in a usual terminal, and could not be overwritten.
 const WIDTH: usize = 79;
 
-/// Says on the same line what is waited for, for as long as it lives, where a command cannot say how far it has come.
+/// Shows what a command waits for, while it exists.
 pub(crate) struct Waiting {
-    /// Ends the thread when it goes.
+    /// Ends the thread when dropped.
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -41,14 +41,14 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.end = None;
-        // What is printed next does not get in the way of the line.
+        // So that the line is gone before anything else is printed.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
-/// The line; it is gone when this is.
+/// The line; removed when this is dropped.
 pub(crate) struct Progress {
-    /// `None` when nobody would see it.
+    /// `None` when standard error is not a terminal.
     next: Option<Instant>,
     shown: bool,
 }
@@ -56,21 +56,20 @@ pub(crate) struct Progress {
 impl Progress {
     /// Nothing is shown yet.
     pub(crate) fn new() -> Self {
-        Self { next: io::stderr().is_terminal().then(|| Instant::now() + MOMENT), shown: false }
+        Self { next: io::stderr().is_terminal().then(|| Instant::now() + DELAY), shown: false }
     }
 
-    /// Shows a line, when it is time for one.
+    /// Shows a line, when an update is due.
     pub(crate) fn show(&mut self, line: impl FnOnce() -> String) {
         if self.next.is_some_and(|next| Instant::now() >= next) {
             let line: String = line().chars().take(WIDTH).collect();
-            // Progress that cannot be written is no reason to stop.
             let _ = write!(io::stderr(), "\r\x1b[K{line}");
             self.shown = true;
             self.next = Some(Instant::now() + BETWEEN_LINES);
         }
     }
 
-    /// Makes room for something else on the terminal.
+    /// Removes the line.
     pub(crate) fn clear(&mut self) {
         if self.shown {
             let _ = write!(io::stderr(), "\r\x1b[K");

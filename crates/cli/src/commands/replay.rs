@@ -1,4 +1,5 @@
-//! `netflow replay`: captures of export datagrams into the configured store, with the times and sources of the capture.
+//! `netflow replay`: counts the export datagrams of captures into the configured store, with their capture times and
+//! sources.
 
 use std::fs::File;
 use std::io::Read;
@@ -21,19 +22,19 @@ use crate::{configured_store, output};
 /// The captures to replay.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Only datagrams of registered senders count, by the addresses that they were captured from. Replaying the same files
-again replaces what they counted.
+Only datagrams of registered senders are counted, by their captured source addresses. Replaying the same files again
+replaces their counters.
 
 Examples:
   netflow replay monday.pcap tuesday.pcap
   netflow replay --config /etc/netflow/netflow.toml capture.pcapng")]
 pub(crate) struct Arguments {
-    /// pcap or pcapng files, replayed one after the other as one writer
+    /// Capture files, pcap or pcapng, counted in this order
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
-/// Replays all files; prints what became of their datagrams.
+/// Replays all files; prints the fates of their datagrams.
 pub(crate) fn run(loaded: Loaded, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let config = loaded.config;
     configured_store::make_directory(&config.data_dir).or_exit(ExitCode::Store)?;
@@ -46,7 +47,7 @@ pub(crate) fn run(loaded: Loaded, arguments: &Arguments) -> Result<ExitCode, Fai
         let mut progress = Progress::new();
         let read = replay_files(&mut replay, &arguments.files, &mut progress).await;
         progress.clear();
-        // What could be read of a damaged file is counted all the same.
+        // The readable part of a damaged file is counted too.
         let counts = replay.finish(SystemTime::now().into()).await.or_exit(ExitCode::Store)?;
         output::print_line(&counts)?;
         read
@@ -62,7 +63,7 @@ async fn replay_files(replay: &mut Replay, files: &[PathBuf], progress: &mut Pro
 }
 
 async fn replay_file(replay: &mut Replay, path: &Path, progress: &mut Progress) -> Result<(), Failure> {
-    let unreadable = || format!("{}: what stands before this is counted", path.display());
+    let unreadable = || format!("{}: everything before this was counted", path.display());
     let mut capture = Capture::open(path).with_context(unreadable).or_exit(ExitCode::Input)?;
     while let Some(udp) = capture.next().with_context(unreadable).or_exit(ExitCode::Input)? {
         let datagram = Datagram { exporter: udp.source.into(), received: udp.received, payload: udp.payload };
@@ -72,7 +73,7 @@ async fn replay_file(replay: &mut Replay, path: &Path, progress: &mut Progress) 
     Ok(())
 }
 
-/// A writer named by what the files hold, so that replaying them again replaces what they counted.
+/// A writer identified by the content of the files, so that replaying them again replaces their counters.
 fn identity(files: &[PathBuf]) -> anyhow::Result<WriterId> {
     let mut hash = Sha256::new();
     let mut octets = vec![0; 64 * 1024];

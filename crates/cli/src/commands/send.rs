@@ -1,5 +1,5 @@
-//! `netflow send`: the datagrams of captures, sent again to a collector. Payloads go out as they are; the source
-//! addresses cannot, so that each exporter of the captures gets a port of this machine, and it is told which.
+//! `netflow send`: sends the datagrams of captures to a collector. Payloads are unchanged, but source addresses cannot be
+//! kept: each exporter of the captures gets a source port of this machine, which the report lists.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,45 +20,45 @@ use super::progress::Progress;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output;
 
-/// For the help.
+/// The end of its help.
 pub(crate) const EXAMPLES: &str = "\
-A capture is sent from this machine's own address: register that one. Times in the datagrams stay as they are; a
-collector counts what is too old in the minute in which it is received.
+Datagrams are sent from the address of this machine: register that one. Export times are not changed; flows that are too
+old are counted at their receive time.
 
 Examples:
-  As fast as possible, only what was sent to port 2055:
+  As fast as possible, only datagrams to port 2055:
     netflow send capture.pcap --to 127.0.0.1:2055 --port 2055
   With the gaps of the capture:
     netflow send capture.pcap --to collector.example:2055 --realtime
-  A hundred datagrams a second:
+  A hundred datagrams per second:
     netflow send capture.pcap --to 127.0.0.1:2055 --rate 100";
 
-/// So many exporters of captures have a port each; those beyond share one.
+/// The most exporters with a source port of their own; the others share one.
 const PORTS: usize = 512;
-/// The longest sleep, so that Ctrl-C need not wait.
+/// The longest sleep, to react to Ctrl-C in time.
 const LONGEST_NAP: Duration = Duration::from_millis(50);
 
-/// What can be said behind `netflow send`.
+/// The options of `netflow send`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Capture files, pcap or pcapng, one after the other; - is standard input
+    /// Capture files, pcap or pcapng, in this order; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Where to send to
+    /// The collector
     #[arg(long, value_name = "HOST:PORT", value_parser = destination::parse)]
     to: SocketAddr,
-    /// Send only datagrams that were captured to this UDP port; may be repeated [default: every port]
+    /// Send only datagrams captured with this destination UDP port; can be repeated [default: every port]
     #[arg(long = "port", value_name = "PORT")]
     ports: Vec<u16>,
-    /// Datagrams a second [default: as fast as possible]
+    /// Datagrams per second [default: as fast as possible]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "realtime")]
     rate: Option<u32>,
-    /// Keep the gaps between datagrams as they were captured
+    /// Keep the time between datagrams as captured
     #[arg(long)]
     realtime: bool,
 }
 
-/// Sends all files, until the end or Ctrl-C, and tells from where.
+/// Sends all files, until the end or Ctrl-C, then prints what was sent and from where.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut transmission = Transmission {
         arguments,
@@ -80,7 +80,7 @@ struct Transmission<'a> {
     arguments: &'a Arguments,
     interrupt: Interrupt,
     progress: Progress,
-    /// Which sender speaks for an exporter of the captures, and how many datagrams it has sent for it.
+    /// The index of the sender for each exporter of the captures, and the number of its datagrams.
     sources: HashMap<SocketAddr, (usize, u64)>,
     senders: Vec<Sender>,
     begun: Instant,
@@ -91,7 +91,7 @@ struct Transmission<'a> {
 
 impl Transmission<'_> {
     fn send_file(&mut self, path: &Path) -> Result<(), Failure> {
-        let unreadable = || format!("{}: what stands before this was sent", path.display());
+        let unreadable = || format!("{}: everything before this was sent", path.display());
         let capture = if path == Path::new("-") { Capture::from_reader(io::stdin()) } else { Capture::open(path) };
         let mut capture = capture.with_context(|| path.display().to_string()).or_exit(ExitCode::Input)?;
         while let Some(datagram) = capture.next().with_context(unreadable).or_exit(ExitCode::Input)? {
@@ -110,7 +110,7 @@ impl Transmission<'_> {
         Ok(())
     }
 
-    /// Sleeps until the next datagram is due, or a signal has come.
+    /// Sleeps until the next datagram is due, or a signal arrives.
     fn wait_until_due(&mut self, captured: Timestamp) {
         let first = *self.first.get_or_insert(captured);
         let due = match self.arguments.rate {

@@ -1,12 +1,11 @@
-//! `netflow store`: what operators do with everything that is stored. What it means lives in the `storage` crate; here is
-//! which store, and how it reads.
+//! `netflow store`: check, copy and export a store. The work is done in the `storage` crate; here are options and output.
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `store/check.rs` | whether everything holds together |
-//! | `store/copy.rs` | everything from one store into another |
-//! | `store/export.rs` | what was counted, as lines |
-//! | `store/address.rs` | which store is meant |
+//! | `store/check.rs` | verifies a store |
+//! | `store/copy.rs` | copies a store into another |
+//! | `store/export.rs` | prints counters |
+//! | `store/address.rs` | addresses of stores |
 
 mod address;
 mod check;
@@ -19,29 +18,29 @@ use tokio::runtime::Runtime;
 use crate::config::Loaded;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 
-/// What can be done with a store.
+/// An action on a store.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Verifies that everything that is stored can be read and adds up
+    /// Verify that everything stored can be read and adds up
     ///
-    /// Every block is read. In each flush the values of a field have to add up to all, and each hour, day, month and year
-    /// to its finer parts, as far as retention has left them. The collector may go on running meanwhile. Prints a line
-    /// for each thing that does not hold, then a summary.
+    /// Reads every block. In each flush the values of a field must add up to the total, and each hour, day, month and year
+    /// must be the sum of its finer periods, where retention has kept them. The collector may keep running. Prints one line
+    /// per violation, then a summary.
     Check(check::Arguments),
-    /// Copies everything from one store into another
+    /// Copy a store into another
     ///
-    /// What the target has already is not written again: repeat an interrupted copy to finish it, and a finished one to
-    /// take over what was stored meanwhile.
+    /// Data that the target already has is not written again: repeat an interrupted copy to finish it, and a finished one
+    /// to copy newer data.
     Copy(copy::Arguments),
-    /// Prints what was counted, one line for each counter
+    /// Print counters, one per line
     ///
-    /// Counters of all collectors are added up. Times are UTC. What a limit has folded of a field is a line of its own,
-    /// with a name such as srcip:other.
+    /// Adds up the counters of all collectors. Times are UTC. Values that a limit has folded into one are a line of their
+    /// own, with a name such as srcip:other.
     Export(export::Arguments),
 }
 
 impl Command {
-    /// Does it.
+    /// Runs it.
     pub(crate) fn run(self, loaded: &Loaded) -> Result<ExitCode, Failure> {
         let runtime = Runtime::new().or_exit(ExitCode::Failure)?;
         runtime.block_on(async {

@@ -1,40 +1,41 @@
-//! Files with keys: read only when nobody but their owner can read them; and why there are no keys.
+//! Files of keys, which only their owner may be able to read, and the errors of keys.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Why there are no keys.
+/// An error of the keys.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeysError {
     /// The operating system refuses.
-    #[error("cannot {action} {path}: {error}")]
+    #[error("cannot {action} {path}")]
     Io {
-        /// What was tried.
+        /// The action.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// What the operating system says.
+        /// The cause.
+        #[source]
         error: io::Error,
     },
-    /// Others than the owner can read the file.
-    #[error("the keys in {0} can be read by others: run chmod 600 {0}")]
+    /// Others can read the file.
+    #[error("others can read the keys in {0}: run chmod 600 {0}")]
     Exposed(PathBuf),
-    /// The file does not hold two keys. Says nothing of what it holds.
-    #[error("{0} is damaged: put authKey=\"...\" and signKey=\"...\" into it, or delete it to get new keys")]
+    /// The file does not have two keys. The message shows nothing of its content.
+    #[error("{0} is damaged: write authKey=\"...\" and signKey=\"...\" into it, or delete it to get new keys")]
     Damaged(PathBuf),
-    /// A file of named keys says something else.
+    /// An error in a file of named keys.
     #[error("{path}: {message}")]
     Named {
         /// The file.
         path: PathBuf,
-        /// Which key, and what is wrong with it; nothing of what it holds.
+        /// The key and the error; nothing of the key's content.
         message: String,
     },
     /// The operating system has no random numbers.
-    #[error("cannot make random keys: {0}")]
-    Random(getrandom::Error),
+    #[error("cannot generate random keys")]
+    Random(#[source] getrandom::Error),
 }
 
 pub(super) fn failed<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> KeysError + use<'a> {

@@ -1,4 +1,4 @@
-//! The file of named keys (`admin.keysFile`): a table for each key, readable by its owner alone.
+//! The file of named keys (`admin.keysFile`): a table for each key, readable only by its owner.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::file::{KeysError, read_text};
 
-/// A key as the file has it.
+/// A key in the file.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Entry {
@@ -21,13 +21,13 @@ struct Entry {
 /// All keys of the file.
 ///
 /// # Errors
-/// When it is not there, can be read by others, or says something that is no key. No message shows a key.
+/// When it is missing, readable by others, or has an invalid key. No message shows a key.
 pub(crate) fn named(path: &Path) -> Result<Vec<Key>, KeysError> {
     let wrong = |message: String| KeysError::Named { path: path.to_owned(), message };
-    let text = read_text(path)?.ok_or_else(|| wrong("is not there (admin.keysFile)".to_owned()))?;
+    let text = read_text(path)?.ok_or_else(|| wrong("does not exist (admin.keysFile)".to_owned()))?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.lines().count());
-        wrong(format!("is no TOML near line {line}"))
+        wrong(format!("invalid TOML near line {line}"))
     })?;
     table
         .into_iter()
@@ -36,7 +36,7 @@ pub(crate) fn named(path: &Path) -> Result<Vec<Key>, KeysError> {
 }
 
 fn read_key(name: &str, value: toml::Value) -> Result<Key, String> {
-    const FORM: &str = "needs authKey, signKey and role as texts, and may have senders as a list of addresses";
+    const FORM: &str = "needs authKey, signKey and role as strings, and may have senders as a list of addresses";
     let entry: Entry = value.try_into().map_err(|error: toml::de::Error| {
         // Other messages quote the value.
         let names_a_field = ["missing field", "unknown field"].iter().any(|start| error.message().starts_with(start));
@@ -45,7 +45,7 @@ fn read_key(name: &str, value: toml::Value) -> Result<Key, String> {
     let role = Role::ALL
         .into_iter()
         .find(|role| role.name() == entry.role)
-        .ok_or_else(|| format!("role has to be {}", Role::ALL.map(Role::name).join(", or ")))?;
+        .ok_or_else(|| format!("role must be {}", Role::ALL.map(Role::name).join(" or ")))?;
     let key = Key::new(name, &entry.auth_key, &entry.sign_key).map_err(|error| error.to_string())?;
     let senders = entry.senders.map(|senders| senders.into_iter().map(flow::canonical).collect());
     Ok(key.limited(role, senders))
@@ -75,20 +75,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_without_the_keys() {
+    fn errors_do_not_show_keys() {
         for (text, expected) in [
-            ("[k]\nauthKey='SECRET'\nsignKey='SECRET'\nrole='root'", "[k] role has to be read, or write, or admin"),
+            ("[k]\nauthKey='SECRET'\nsignKey='SECRET'\nrole='root'", "[k] role must be read or write or admin"),
             ("[k]\nauthKey='SECRET'\nrole='read'", "[k] missing field `signKey`"),
             ("[k]\nauthKey='SECRET'\nsignKey=''\nrole='read'", "[k] k.signKey is empty"),
             ("[k]\nauthKey='SECRET'\nsignKey='SECRET'\nrole='read'\nsender=1", "unknown field `sender`"),
-            ("[k]\nauthKey='SECRET", "is no TOML near line 2"),
-            ("authKey='SECRET'", "[authKey] needs authKey, signKey and role as texts"),
+            ("[k]\nauthKey='SECRET", "invalid TOML near line 2"),
+            ("authKey='SECRET'", "[authKey] needs authKey, signKey and role as strings"),
             ("[k]\nauthKey='a'\nsignKey='b'\nrole='read'\nsenders=['SECRET']", "senders as a list of addresses"),
         ] {
             let message = read(text).unwrap_err();
             assert!(message.contains(expected) && !message.contains("SECRET"), "{text}\n{message}");
         }
         let missing = named(Path::new("/nowhere/keys.toml")).unwrap_err().to_string();
-        assert_eq!(missing, "/nowhere/keys.toml: is not there (admin.keysFile)");
+        assert_eq!(missing, "/nowhere/keys.toml: does not exist (admin.keysFile)");
     }
 }

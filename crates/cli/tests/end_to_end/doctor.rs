@@ -389,7 +389,7 @@ fn an_unreachable_collector_is_reported_with_the_reason() {
     };
     let found = report(&mut beside(&collector, &["doctor", "--url", "http://127.0.0.1:1"]));
     assert_eq!(found["finding"], "unreachable");
-    has(&found["evidence"], "cannot ask the collector at http://127.0.0.1:1");
+    has(&found["evidence"], "cannot reach the collector at http://127.0.0.1:1");
     has(&found["evidence"], "UDP port ");
     has(&found["run"], "systemctl status netflow");
     // A proxy in front of a stopped collector.

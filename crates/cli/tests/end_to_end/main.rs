@@ -26,8 +26,8 @@ mod failover;
 mod floods;
 mod generated;
 mod journal;
+mod live;
 mod load;
-mod looking_on;
 mod lost_acknowledgements;
 mod metrics;
 mod output;
@@ -36,6 +36,7 @@ mod reloads;
 mod restarts;
 mod service_manager;
 mod stores;
+mod tap;
 mod traffic;
 mod upgrade;
 

@@ -1,5 +1,5 @@
-//! The totals of `netflow decode --summary`: what was decoded, what was not, and what the sequence numbers say.
-//! Counters are as they stand on the wire, not multiplied by any sampling rate, each under its own name.
+//! The totals of `netflow decode --summary`: what was decoded, what was not, and gaps of sequence numbers. Counters are as
+//! exported, not multiplied by sampling rates, each under its own name.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use wire::information_element::{self, Semantics};
 use wire::{Datagram, Decoded, ElementId, Field, FieldName, Record, RecordKind, Session, Stream, StreamKey, Value};
 
-/// So many errors are listed; all are counted.
+/// The most errors that are listed; all are counted.
 const MALFORMED_LISTED: usize = 1000;
 const OCTET_DELTA_COUNT: ElementId = ElementId { enterprise: 0, id: 1 };
 const PACKET_DELTA_COUNT: ElementId = ElementId { enterprise: 0, id: 2 };
@@ -28,10 +28,10 @@ pub(super) struct Summary {
     #[serde(skip_serializing_if = "Sflow::is_empty")]
     sflow: Sflow,
     missing_template: MissingTemplate,
-    /// How many pieces of datagrams could not be read; the first of them are in `malformed`.
+    /// The number of malformed parts of datagrams; `malformed` lists the first ones.
     malformed_total: u64,
     malformed: Vec<Malformed>,
-    /// By exporter address and what numbers on its own there.
+    /// By exporter address and numbered stream.
     sequence: BTreeMap<String, Sequence>,
 }
 
@@ -77,9 +77,9 @@ struct Sflow {
     flow_samples: u64,
     counter_samples: u64,
     dropped_packets: u64,
-    /// Lengths of the sampled frames that have a flow.
+    /// Frame lengths of the samples with a flow.
     sum_frame_length: u64,
-    /// The same, each multiplied by its sampling rate.
+    /// The same, multiplied by their sampling rates.
     sum_frame_length_x_rate: u64,
 }
 
@@ -89,12 +89,12 @@ impl Sflow {
     }
 }
 
-/// Data sets that came before their template.
+/// Data sets that arrived before their template.
 #[derive(Debug, Default, Serialize)]
 struct MissingTemplate {
     sets: u64,
     bytes: u64,
-    /// Those of them that were decoded when their template came; `records` and `sum` include what was in them.
+    /// Those decoded once their template arrived; `records` and `sum` include them.
     decoded_later: u64,
     data_decoded_later: u64,
     options_decoded_later: u64,
@@ -178,7 +178,7 @@ impl Summary {
         self.sum.packets = self.sum.packets.saturating_add(packets.unwrap_or(0));
     }
 
-    /// The whole, with what the exporters' sessions know.
+    /// The summary, with the sequence numbers of the sessions.
     pub(super) fn finish<'s>(mut self, sessions: impl Iterator<Item = (IpAddr, &'s Session)>) -> Self {
         for (address, session) in sessions {
             for (key, stream) in session.streams().filter(|(key, _)| key.samples.is_none()) {
@@ -189,20 +189,18 @@ impl Summary {
         self
     }
 
-    /// What could not be decoded, in words; `None` when all was.
+    /// What could not be decoded; `None` if everything was.
     pub(super) fn losses(&self) -> Option<String> {
         let missing = self.missing_template.sets.saturating_sub(self.missing_template.decoded_later);
-        let losses = [
-            (self.malformed_total, "pieces of datagrams that could not be read"),
-            (missing, "data sets without a template"),
-        ];
+        let losses =
+            [(self.malformed_total, "malformed parts of datagrams"), (missing, "data sets without a template")];
         let losses: Vec<String> =
             losses.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{what}: {count}")).collect();
         (!losses.is_empty()).then(|| losses.join(", "))
     }
 }
 
-/// By the payload alone, so that a datagram counts for its version even when nothing else of it can be read.
+/// From the payload alone, so that unreadable datagrams count under their version too.
 fn version(payload: &[u8]) -> String {
     match *payload {
         [0, 0, 0, version @ (2 | 4 | 5), ..] => format!("sflow{version}"),

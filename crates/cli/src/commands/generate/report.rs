@@ -1,4 +1,4 @@
-//! What was sent, as text or as JSON. Keys are those of the REST interface.
+//! The totals that were sent, as text or as JSON with the keys of the REST interface.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -7,7 +7,7 @@ use flow::{Counters, Prefix};
 use generator::Generator;
 use serde::Serialize;
 
-/// Text has a line for each exporter, but not for more than these.
+/// The most exporters that the text lists.
 const EXPORTERS_SHOWN: usize = 20;
 
 /// A load that was sent.
@@ -20,48 +20,48 @@ pub(super) struct Sent<'a> {
 #[derive(Serialize)]
 struct Report {
     datagrams: u64,
-    /// Of these, those that hold nothing but templates.
+    /// Of these, datagrams with templates only.
     templates: u64,
     #[serde(flatten)]
-    all: Counted,
+    all: Amounts,
     seconds: f64,
-    exporters: Vec<Exporter>,
+    exporters: Vec<ExporterTotals>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    names: Vec<Named>,
+    names: Vec<Expected>,
 }
 
 #[derive(Serialize)]
-struct Counted {
+struct Amounts {
     bytes: u64,
     pkts: u64,
     flows: u64,
 }
 
 #[derive(Serialize)]
-struct Exporter {
+struct ExporterTotals {
     ip: IpAddr,
     #[serde(flatten)]
-    counted: Counted,
+    amounts: Amounts,
 }
 
 #[derive(Serialize)]
-struct Named {
+struct Expected {
     sender: IpAddr,
     prefix: String,
     direction: &'static str,
     name: String,
     #[serde(flatten)]
-    counted: Counted,
+    amounts: Amounts,
 }
 
-impl From<Counters> for Counted {
+impl From<Counters> for Amounts {
     fn from(Counters { bytes, packets, flows }: Counters) -> Self {
         Self { bytes, pkts: packets, flows }
     }
 }
 
 impl Sent<'_> {
-    /// One line for all, and one for each exporter when there are several.
+    /// One line of totals, and one per exporter.
     pub(super) fn text(&self) -> io::Result<String> {
         let totals = self.generator.totals();
         let Counters { bytes, packets, flows } = totals.all;
@@ -77,17 +77,17 @@ impl Sent<'_> {
             text.push_str(&format!("\n  from {from}: {flows} flows, {packets} packets, {bytes} bytes"));
         }
         if let more @ 1.. = totals.exporters.len().saturating_sub(EXPORTERS_SHOWN) {
-            text.push_str(&format!("\n  and from {more} more; --json tells all"));
+            text.push_str(&format!("\n  and {more} more exporters; --json lists all"));
         }
         Ok(text)
     }
 
-    /// One object, with what has to be counted under each name of these prefixes.
+    /// One object, with the expected counters of these prefixes.
     pub(super) fn json(&self, prefixes: &[Prefix]) -> io::Result<String> {
         let totals = self.generator.totals();
         let numbered = (0..).zip(&totals.exporters);
         let exporters = numbered
-            .map(|(number, counters)| Ok(Exporter { ip: self.address(number)?, counted: (*counters).into() }))
+            .map(|(number, counters)| Ok(ExporterTotals { ip: self.address(number)?, amounts: (*counters).into() }))
             .collect::<io::Result<_>>()?;
         let mut names: Vec<_> = if prefixes.is_empty() {
             Vec::new()
@@ -96,12 +96,12 @@ impl Sent<'_> {
         };
         names.sort_unstable_by_key(|(key, _)| *key);
         let names = names.into_iter().map(|(key, counters)| {
-            Ok(Named {
+            Ok(Expected {
                 sender: self.address(key.exporter)?,
                 prefix: key.prefix.to_string(),
                 direction: key.direction.name(),
                 name: key.name.to_string(),
-                counted: counters.into(),
+                amounts: counters.into(),
             })
         });
         let report = Report {
@@ -115,7 +115,7 @@ impl Sent<'_> {
         Ok(serde_json::to_string_pretty(&report)?)
     }
 
-    /// The address of an exporter; what the kernel chose, it would choose again.
+    /// The source address of an exporter; the kernel would choose the same again.
     fn address(&self, exporter: u32) -> io::Result<IpAddr> {
         if let Some(source) = self.generator.load().source(exporter) {
             return Ok(source.into());

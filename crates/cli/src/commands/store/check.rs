@@ -1,4 +1,4 @@
-//! `netflow store check`: whether everything that is stored holds together.
+//! `netflow store check`: verifies that a store is readable and adds up.
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output::Output;
 
-/// What can be said behind `netflow store check`.
+/// The options of `netflow store check`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     store: Option<Address>,
 }
 
-/// Prints a line for each thing that does not hold, then the summary.
+/// Prints one line per violation, then the summary.
 pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let address = arguments.store.clone().unwrap_or_else(|| Address::configured(config));
     let store = address.open_to_read(config).or_exit(ExitCode::Store)?;

@@ -1,4 +1,4 @@
-//! `netflow store copy`: everything of one store into another.
+//! `netflow store copy`: copies a store into another.
 
 use accounting::block::WriterId;
 use accounting::period::Interval;
@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output;
 
-/// What can be said behind `netflow store copy`.
+/// The options of `netflow store copy`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -24,11 +24,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "STORE", long_help = format!("The store to copy [default: the configured one]\n\n{}", address::HELP))]
     from: Option<Address>,
 
-    /// The store to copy into; a file is made when it is not there
+    /// The target store; a missing file is created
     #[arg(long, value_name = "STORE")]
     to: Address,
 
-    /// Only put back blocks that are damaged in the target, from an older copy of it
+    /// Only restore damaged blocks of the target, from an older copy of it
     #[arg(long)]
     repair: bool,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
 pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let from = arguments.from.clone().unwrap_or_else(|| Address::configured(config));
     if from.is(&arguments.to, config) {
-        return Err(Failure::new(ExitCode::Store, anyhow!("a store cannot be copied into itself")));
+        return Err(Failure::new(ExitCode::Store, anyhow!("cannot copy a store into itself")));
     }
     let source = from.open_to_read(config).or_exit(ExitCode::Store)?;
     let target = arguments.to.open_to_write(config).or_exit(ExitCode::Store)?;
@@ -54,17 +54,18 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<ExitCo
         true => repair(source, target, &mut reached).await,
     };
     progress.clear();
-    let interrupted = |error| anyhow!("{error}; the same command goes on from here");
+    let interrupted =
+        |error| anyhow::Error::from(error).context("the copy is incomplete; run the same command again to continue");
     let Copied { senders, announced, writers, blocks, octets, present, ahead } =
         copied.map_err(interrupted).or_exit(ExitCode::Store)?;
     output::print_line(format_args!(
-        "copied {blocks} blocks ({octets} bytes) of {writers} writers, {present} more were there; \
+        "copied {blocks} blocks ({octets} bytes) of {writers} writers, {present} were present; \
          {senders} senders, templates of {announced}"
     ))?;
     for writer in &ahead {
         output::report(format_args!(
-            "netflow: writer {writer} was left alone: the target knows more of it than the source, because it has gone \
-             on or was rolled up there; copy into another store, or the other way round"
+            "netflow: skipped writer {writer}: the target has newer data of it than the source; copy into another store, or \
+             in the other direction"
         ));
     }
     Ok(if ahead.is_empty() { ExitCode::Success } else { ExitCode::Store })

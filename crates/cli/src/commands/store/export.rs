@@ -1,4 +1,4 @@
-//! `netflow store export`: what was counted, as lines of CSV or JSON.
+//! `netflow store export`: prints counters as lines of CSV or JSON.
 
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -18,26 +18,26 @@ use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output::{self, Output};
 
-/// What can be said behind `netflow store export`.
+/// The options of `netflow store export`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   netflow store export --period hour --sender 192.0.2.1 --from 2026-03 --to 2026-03 > march.csv
   netflow store export --period day --format jsonl | jq 'select(.name == \"all\")'")]
 pub(crate) struct Arguments {
-    /// How long the intervals are that are counted
+    /// The period of the counters
     #[arg(long, default_value = "day", value_parser = period())]
     period: Period,
 
-    /// Only of this sender
+    /// Only this sender
     #[arg(long, value_name = "IP")]
     sender: Option<IpAddr>,
 
-    /// Only of exactly this prefix
+    /// Only exactly this prefix
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<Prefix>,
 
-    /// Only intervals that begin with this date or behind it, such as 2026, 2026-03, 2026-03-05 or "2026-03-05 14:30"
+    /// Only intervals that begin at or after this date, such as 2026, 2026-03, 2026-03-05 or "2026-03-05 14:30"
     #[arg(long, value_name = "DATE", value_parser = date)]
     from: Option<Interval>,
 
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DATE", value_parser = date)]
     to: Option<Interval>,
 
-    /// How lines are written
+    /// The format of lines
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
 
@@ -56,9 +56,9 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// Values between commas, under a line of names
+    /// Comma-separated values, with a heading
     Csv,
-    /// An object of JSON
+    /// One JSON object per line
     Jsonl,
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<ExitCo
     Ok(if damaged == 0 { ExitCode::Success } else { ExitCode::Damage })
 }
 
-/// Writes all lines; counts blocks that cannot be read.
+/// Writes all lines; counts unreadable blocks.
 async fn export(
     store: &dyn Store,
     arguments: &Arguments,
@@ -109,7 +109,7 @@ async fn export(
     while let Some(exported) = export.next().await? {
         for error in &exported.totals.damaged {
             progress.clear();
-            output::report(format_args!("netflow: left out: {error}"));
+            output::report(format_args!("netflow: skipped: {error}"));
             *damaged += 1;
         }
         for row in exported.rows() {
@@ -151,7 +151,7 @@ impl Line {
 
 fn write(output: &mut impl Write, format: Format, line: &Line) -> io::Result<()> {
     match format {
-        // No value has a comma, a quote or a line end in it.
+        // No value contains a comma, a quote or a line end.
         Format::Csv => {
             let Line { start, sender, prefix, direction, name, bytes, packets, flows } = line;
             writeln!(output, "{start},{sender},{prefix},{direction},{name},{bytes},{packets},{flows}")
