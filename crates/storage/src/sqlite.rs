@@ -44,7 +44,7 @@ pub struct Sqlite {
     writer: Arc<Mutex<Connection>>,
     /// Connections that no read uses at the moment.
     readers: Arc<Mutex<Vec<Connection>>>,
-    reading: Semaphore,
+    reading: Arc<Semaphore>,
     series: Arc<Mutex<KnownSeries>>,
 }
 
@@ -59,7 +59,7 @@ impl Sqlite {
             path: path.to_owned(),
             writer: Arc::new(Mutex::new(open(path)?)),
             readers: Arc::default(),
-            reading: Semaphore::new(READERS),
+            reading: Arc::new(Semaphore::new(READERS)),
             series: Arc::default(),
         })
     }
@@ -82,7 +82,7 @@ impl Sqlite {
             path: path.to_owned(),
             writer: Arc::new(Mutex::new(schema::open_read_only(path)?)),
             readers: Arc::default(),
-            reading: Semaphore::new(READERS),
+            reading: Arc::new(Semaphore::new(READERS)),
             series: Arc::default(),
         })
     }
@@ -110,10 +110,13 @@ impl Sqlite {
         T: Send + 'static,
         W: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let _turn = self.reading.acquire().await.map_err(|closed| StoreError::Retry(closed.to_string()))?;
+        let turn = Arc::clone(&self.reading).acquire_owned().await;
+        let turn = turn.map_err(|closed| StoreError::Reject(closed.to_string()))?;
         let readers = Arc::clone(&self.readers);
         let path = self.path.clone();
         blocking(move || {
+            // A caller that gives up does not end the read: the turn ends with the work.
+            let _turn = turn;
             let idle = lock(&readers).pop();
             let mut connection = idle.map_or_else(|| schema::open_reader(&path), Ok)?;
             let snapshot = connection.transaction()?;
@@ -134,7 +137,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|stopped| Err(StoreError::Retry(stopped.to_string())))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|stopped| Err(StoreError::Reject(stopped.to_string())))
 }
 
 #[async_trait]
@@ -152,5 +155,38 @@ impl Store for Sqlite {
             note_durable(connection, writer, flush.number)
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_whose_caller_gave_up_keeps_its_turn_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(&folder.path().join("store")).unwrap());
+        let mut ends = Vec::new();
+        for _ in 0..READERS {
+            let (begun, begins) = mpsc::channel();
+            let (end, ended) = mpsc::channel::<()>();
+            let reading = Arc::clone(&store);
+            let work = move |_: &Connection| {
+                begun.send(()).unwrap();
+                // An error is the end as well.
+                let _ = ended.recv();
+                Ok(())
+            };
+            let caller = tokio::spawn(async move { reading.read(work).await });
+            tokio::task::spawn_blocking(move || begins.recv().unwrap()).await.unwrap();
+            caller.abort();
+            assert!(caller.await.unwrap_err().is_cancelled());
+            ends.push(end);
+        }
+        assert_eq!(store.reading.available_permits(), 0);
+        drop(ends);
+        store.read(|_| Ok(())).await.unwrap();
     }
 }
