@@ -21,6 +21,9 @@ use crate::{Blocks, Selection, Store, StoreError, WriterState};
 /// How many selections are read at a time: the blocks of more are never in memory together.
 const SELECTIONS_AT_ONCE: usize = 64;
 
+/// How many octets of blocks are merged, some milliseconds of work, before other tasks of the thread have their turn.
+const OCTETS_WITHOUT_PAUSE: usize = 256 << 10;
+
 /// What was counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -86,7 +89,13 @@ async fn read(
 ) -> Result<(), StoreError> {
     let plan = Plan::make(store, questions).await?;
     for selections in plan.selections.chunks(SELECTIONS_AT_ONCE) {
+        let mut merged = 0;
         for block in store.read_blocks(selections).await? {
+            merged += block.content.len();
+            if merged > OCTETS_WITHOUT_PAUSE {
+                merged = 0;
+                tokio::task::yield_now().await;
+            }
             for number in plan.questions_for(&block) {
                 let Some(question) = questions.get(*number) else { continue };
                 if block.key.tables.intersects(question.tables) {
