@@ -1,6 +1,6 @@
 //! Senders, and what they have announced, as hashes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use async_trait::async_trait;
@@ -17,6 +17,18 @@ for i = 1, #ARGV, 2 do
     local last = redis.call('HGET', KEYS[1], ARGV[i])
     if last and last < ARGV[i + 1] then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 end";
+
+/// The value of a sender, then its prefixes: what a sender needs is found where the hash is, instead of sending all of it.
+const SENDER: &str = "
+local last = redis.call('HGET', KEYS[1], ARGV[1])
+if not last then return {} end
+local found, start, cursor = {last}, ARGV[1] .. ' ', '0'
+repeat
+    local page = redis.call('HSCAN', KEYS[1], cursor, 'MATCH', start .. '*', 'COUNT', 10000)
+    for i = 1, #page[2], 2 do table.insert(found, string.sub(page[2][i], #start + 1)) end
+    cursor = page[1]
+until cursor == '0'
+return found";
 
 const FORGET: &str = "
 local start = ARGV[1] .. ' '
@@ -39,8 +51,7 @@ impl Registry for Redis {
                 }
             } else {
                 let address = field.parse().map_err(|_| StoreError::Corrupt(format!("'{field}' is no address")))?;
-                let last = value.parse().ok().map(Timestamp::from_nanoseconds);
-                senders.insert(address, Sender { address, prefixes: Vec::new(), last });
+                senders.insert(address, Sender { address, prefixes: Vec::new(), last: parse_last(&value) });
             }
         }
         let mut senders: Vec<Sender> = senders.into_values().collect();
@@ -51,7 +62,16 @@ impl Registry for Redis {
     }
 
     async fn sender(&self, address: IpAddr) -> Result<Option<Sender>, StoreError> {
-        Ok(self.senders().await?.into_iter().find(|sender| sender.address == address))
+        let mut command = redis::cmd("EVAL");
+        command.arg(SENDER).arg(1).arg(self.senders_key()).arg(address.to_string());
+        let found: Vec<String> = self.link.command(&command).await?;
+        let Some((last, prefixes)) = found.split_first() else { return Ok(None) };
+        let parse = |prefix: &String| {
+            prefix.parse().map_err(|_| StoreError::Corrupt(format!("'{prefix}' is no prefix of sender {address}")))
+        };
+        // A scan may return a field twice.
+        let prefixes: BTreeSet<Prefix> = prefixes.iter().map(parse).collect::<Result<_, _>>()?;
+        Ok(Some(Sender { address, prefixes: prefixes.into_iter().collect(), last: parse_last(last) }))
     }
 
     async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
@@ -127,4 +147,9 @@ impl Redis {
     fn templates_key(&self) -> String {
         format!("{}:templates", self.namespace)
     }
+}
+
+/// Nothing for a sender without a datagram so far.
+fn parse_last(value: &str) -> Option<Timestamp> {
+    value.parse().ok().map(Timestamp::from_nanoseconds)
 }
