@@ -9,8 +9,8 @@
 mod clauses;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
@@ -18,8 +18,9 @@ use accounting::period::{Interval, Minute, Period};
 use flow::{FlushNumber, Prefix};
 use storage::redis::{Redis, RedisSettings};
 use storage::{Blocks, Selection, Store, StoreError};
-use testing::Service;
 use testing::wait::DEADLINE;
+use testing::{Service, wait_for};
+use tokio::net::{TcpListener, TcpStream};
 
 /// A namespace of its own for each store.
 fn settings(service: &Service) -> RedisSettings {
@@ -30,6 +31,10 @@ fn settings(service: &Service) -> RedisSettings {
 
 fn open(service: &Service) -> Redis {
     Redis::open(settings(service)).expect("good settings")
+}
+
+fn open_at(service: &Service, hosts: Vec<String>) -> Redis {
+    Redis::open(RedisSettings { hosts, ..settings(service) }).expect("good settings")
 }
 
 mod server {
@@ -188,13 +193,71 @@ async fn an_encrypted_connection_checks_the_certificate_of_the_server() {
     server.run(&["clean"]);
 }
 
+/// Passes connections on to one of some servers, as an address that moves with the master does. Connections that are open
+/// stay where they are.
+async fn moving_address(servers: Vec<String>) -> (String, Arc<AtomicUsize>) {
+    let master = Arc::new(AtomicUsize::new(0));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let chosen = Arc::clone(&master);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let server = servers[chosen.load(Ordering::Relaxed)].clone();
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(server).await.expect("a server");
+                // The end of a connection is no failure of the test.
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    (address, master)
+}
+
+async fn connection(host: &str) -> redis::aio::MultiplexedConnection {
+    let client = redis::Client::open(format!("redis://{host}/")).expect("an address");
+    client.get_multiplexed_async_connection().await.expect("a connection")
+}
+
+#[tokio::test]
+async fn after_a_failover_by_hand_the_new_master_is_written_to() {
+    let service = Service::start("redis", 2, &[("NODES", "2")]);
+    let hosts = service.hosts.clone();
+    let (_, port) = hosts[0].split_once(':').expect("host and port");
+    let mut replica = connection(&hosts[1]).await;
+    let () = redis::cmd("REPLICAOF").arg("127.0.0.1").arg(port).query_async(&mut replica).await.expect("a replica");
+    let (address, chosen) = moving_address(hosts.clone()).await;
+    let by_address = open_at(&service, vec![address]);
+    let by_list = open_at(&service, hosts.clone());
+    for store in [&by_address, &by_list] {
+        store.put_blocks(&[block(1)]).await.unwrap();
+    }
+    // The replica is in step when it acknowledges.
+    let mut master = connection(&hosts[0]).await;
+    wait_for("a replica in step", async || {
+        let acknowledged: u32 = redis::cmd("WAIT").arg(1).arg(1_000).query_async(&mut master).await.expect("an answer");
+        (acknowledged == 1).then_some(())
+    })
+    .await;
+    let () = redis::cmd("FAILOVER").query_async(&mut master).await.expect("a failover");
+    wait_for("the end of the failover", async || {
+        let role: redis::InfoDict = redis::cmd("INFO").arg("replication").query_async(&mut replica).await.ok()?;
+        (role.get::<String>("role")? == "master").then_some(())
+    })
+    .await;
+    chosen.store(1, Ordering::Relaxed);
+    for store in [&by_address, &by_list] {
+        put_until_it_works(store, 2).await;
+        assert_eq!(stored(store).await.unwrap(), [1, 2]);
+    }
+    service.run(&["clean"]);
+}
+
 #[tokio::test]
 async fn no_key_expires_by_itself() {
     let server = Service::start("redis", 1, &[]);
     let store = open(&server);
     store.put_blocks(&[block(1)]).await.unwrap();
-    let client = redis::Client::open(format!("redis://{}/", server.hosts[0])).expect("an address");
-    let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
+    let mut connection = connection(&server.hosts[0]).await;
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.expect("keys");
     assert_eq!(keys.len(), 3, "{keys:?}");
     for key in keys {

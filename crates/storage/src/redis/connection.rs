@@ -1,9 +1,10 @@
-//! Connections: one server, a cluster, or whichever master the sentinels name; made when needed, and made again.
+//! Connections: to one server, to all masters of a cluster, or to the master that sentinels name; made when needed, and
+//! made again after a failure.
 
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
@@ -31,14 +32,14 @@ pub(super) struct Link {
 }
 
 enum Made {
-    Server(ConnectionManager),
     Cluster(ClusterConnection),
-    Sentinel(Box<Mutex<Master>>),
+    Master(Box<Mutex<Master>>),
 }
 
-/// The master, as far as known.
+/// The server that is written to, as far as known.
 struct Master {
-    sentinels: SentinelClient,
+    /// `None` where the configured hosts are servers: the one that is no replica is the master.
+    sentinels: Option<SentinelClient>,
     connection: Option<MultiplexedConnection>,
 }
 
@@ -72,12 +73,11 @@ impl Link {
     /// One command.
     pub(super) async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         Ok(match self.made().await? {
-            Made::Server(connection) => command.query_async(&mut connection.clone()).await?,
             Made::Cluster(connection) => command.query_async(&mut connection.clone()).await?,
-            Made::Sentinel(master) => {
+            Made::Master(master) => {
                 let mut connection = self.master(master).await?;
                 let answer = command.query_async(&mut connection).await;
-                self.look(master, answer).await?
+                drop_connection_after_failover(master, answer).await?
             }
         })
     }
@@ -85,12 +85,11 @@ impl Link {
     /// Commands about one key, sent together.
     pub(super) async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, StoreError> {
         Ok(match self.made().await? {
-            Made::Server(connection) => pipeline.query_async(&mut connection.clone()).await?,
             Made::Cluster(connection) => pipeline.query_async(&mut connection.clone()).await?,
-            Made::Sentinel(master) => {
+            Made::Master(master) => {
                 let mut connection = self.master(master).await?;
                 let answer = pipeline.query_async(&mut connection).await;
-                self.look(master, answer).await?
+                drop_connection_after_failover(master, answer).await?
             }
         })
     }
@@ -127,30 +126,47 @@ impl Link {
     }
 
     async fn make_by(&self, address: &ConnectionAddr) -> Result<Made, StoreError> {
+        let mut connection = self.connect(address).await?;
+        let sentinels = match information(&mut connection, "server", "redis_mode").await?.as_deref() {
+            Some("cluster") => return self.make_cluster().await,
+            Some("sentinel") => Some(self.sentinels(self.master_name(&mut connection).await?)?),
+            _ => {
+                warn_of_eviction(&mut connection).await;
+                None
+            }
+        };
+        Ok(Made::Master(Box::new(Mutex::new(Master { sentinels, connection: None }))))
+    }
+
+    async fn connect(&self, address: &ConnectionAddr) -> Result<MultiplexedConnection, StoreError> {
         let information = self.information(address)?;
         let client = if self.settings.tls {
             Client::build_with_tls(information, self.certificates.clone())?
         } else {
             Client::open(information)?
         };
-        let mut connection = client.get_multiplexed_async_connection_with_config(&configuration()).await?;
-        let information: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
-        let mode = information.lines().find_map(|line| line.strip_prefix("redis_mode:")).unwrap_or("standalone");
-        match mode.trim() {
-            "cluster" => self.make_cluster().await,
-            "sentinel" => {
-                let name = self.master_name(&mut connection).await?;
-                let sentinels = self.sentinels(name)?;
-                Ok(Made::Sentinel(Box::new(Mutex::new(Master { sentinels, connection: None }))))
+        Ok(client.get_multiplexed_async_connection_with_config(&configuration()).await?)
+    }
+
+    /// The first of the servers that is a master; a replica when there is none, which can be read at least.
+    async fn find_master(&self) -> Result<MultiplexedConnection, StoreError> {
+        let (mut replica, mut last) = (None, None);
+        for address in &self.addresses {
+            let found = async {
+                let mut connection = self.connect(address).await?;
+                let role = information(&mut connection, "replication", "role").await?;
+                Ok::<_, StoreError>((connection, role))
+            };
+            match found.await {
+                Ok((connection, role)) if role.as_deref() == Some("slave") => replica = replica.or(Some(connection)),
+                Ok((connection, _)) => return Ok(connection),
+                Err(error) => last = Some(error),
             }
-            _ => {
-                warn_of_eviction(&mut connection).await;
-                let patience = ConnectionManagerConfig::new()
-                    .set_number_of_retries(2)
-                    .set_connection_timeout(Some(CONNECT))
-                    .set_response_timeout(Some(RESPOND));
-                Ok(Made::Server(ConnectionManager::new_with_config(client, patience).await?))
-            }
+        }
+        match (replica, last) {
+            (Some(replica), _) => Ok(replica),
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(StoreError::Config("redis.hosts names no host".to_owned())),
         }
     }
 
@@ -205,19 +221,12 @@ impl Link {
         if let Some(connection) = &master.connection {
             return Ok(connection.clone());
         }
-        let connection = master.sentinels.get_async_connection_with_config(&configuration()).await?;
+        let connection = match &mut master.sentinels {
+            Some(sentinels) => sentinels.get_async_connection_with_config(&configuration()).await?,
+            None => self.find_master().await?,
+        };
         master.connection = Some(connection.clone());
         Ok(connection)
-    }
-
-    /// After an error that another master would not have given, the sentinels are asked again.
-    async fn look<T>(&self, master: &Mutex<Master>, answer: Result<T, RedisError>) -> Result<T, RedisError> {
-        if let Err(error) = &answer
-            && (error.is_unrecoverable_error() || error.is_io_error() || error.code() == Some("READONLY"))
-        {
-            master.lock().await.connection = None;
-        }
-        answer
     }
 
     fn information(&self, address: &ConnectionAddr) -> Result<ConnectionInfo, StoreError> {
@@ -236,11 +245,35 @@ fn configuration() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(RESPOND))
 }
 
+/// Drops the connection after an error that another master would not have given, so that the next request looks for the
+/// master again. A master that became a replica keeps its connections, and refuses every write with `READONLY`.
+async fn drop_connection_after_failover<T>(
+    master: &Mutex<Master>,
+    answer: Result<T, RedisError>,
+) -> Result<T, RedisError> {
+    if let Err(error) = &answer
+        && (error.is_unrecoverable_error() || error.is_io_error() || error.code() == Some("READONLY"))
+    {
+        master.lock().await.connection = None;
+    }
+    answer
+}
+
+/// A line of what the server says about itself.
+async fn information(
+    connection: &mut MultiplexedConnection,
+    section: &str,
+    name: &str,
+) -> Result<Option<String>, RedisError> {
+    let text: String = redis::cmd("INFO").arg(section).query_async(connection).await?;
+    let mut values = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    Ok(values.next().map(|value| value.trim().to_owned()))
+}
+
 /// A server that evicts keys when it is full loses what was acknowledged.
 async fn warn_of_eviction(connection: &mut MultiplexedConnection) {
-    let asked: Result<String, RedisError> = redis::cmd("INFO").arg("memory").query_async(connection).await;
-    let Ok(information) = asked else { return };
-    let policy = information.lines().find_map(|line| line.strip_prefix("maxmemory_policy:")).map(str::trim);
+    // Some services forbid the question: then there is nothing to warn of.
+    let policy = information(connection, "memory", "maxmemory_policy").await.ok().flatten();
     if let Some(policy) = policy
         && policy != "noeviction"
     {
