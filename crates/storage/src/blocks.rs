@@ -60,7 +60,9 @@ pub trait Blocks: Send + Sync {
         Ok(blocks)
     }
 
-    /// Those of these blocks that are not here, in the order given. A store that can tell without reading contents does.
+    /// The blocks of these that the store lost, in the order given: those that are not there, and those that are there but
+    /// would not be found by [`groups`](Self::groups) and [`intervals`](Self::intervals). Putting them again restores both.
+    /// A store that need not read contents for it does not.
     async fn missing(&self, keys: &[BlockKey]) -> Result<Vec<BlockKey>, StoreError> {
         let mut selections: BTreeMap<WriterId, Vec<Selection>> = BTreeMap::new();
         for BlockKey { interval, sender, prefix, writer, tables, .. } in keys.iter().copied() {
@@ -107,6 +109,10 @@ pub trait Blocks: Send + Sync {
 
     /// Deletes blocks; those that are not there are ignored.
     async fn delete_blocks(&self, keys: &[BlockKey]) -> Result<(), StoreError>;
+
+    /// Deletes all blocks of a writer, of every period, whether they are rolled up or not. May be interrupted: repeating it
+    /// deletes the rest.
+    async fn forget_writer(&self, writer: WriterId) -> Result<(), StoreError>;
 
     /// Deletes all blocks of a writer and period that start before a minute; returns how many went. Blocks that are not
     /// rolled up yet, as far as the store remembers of the writer, stay however old they are. A store that lets blocks

@@ -9,8 +9,10 @@
 //! - `sender` (with its prefixes and what it has announced), `writer`: each in one partition.
 //!
 //! Every statement is prepared and idempotent, and goes to a replica of its partition. Reads and writes are done at
-//! LOCAL_QUORUM, so that a read sees every acknowledged write. Write times come from the client and only grow, so that a
-//! block put again after its deletion stays.
+//! LOCAL_QUORUM, so that a read sees every acknowledged write. Write times of blocks come from the client and only grow, so
+//! that a block put again after its deletion stays. Senders and writers are changed by several collectors, whose clocks
+//! differ: their statements have a condition, so that the servers bring them into one order (LOCAL_SERIAL: with several
+//! data centres, the order within each).
 //!
 //! Old blocks are not deleted: rows are written with a time to live, [`SPARE`] longer than the retention, and go with
 //! their whole compaction window. A writer that is rolled up by nobody for so long loses what is not.

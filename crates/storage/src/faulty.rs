@@ -165,6 +165,10 @@ impl<S: Store> Blocks for Faulty<S> {
         self.call(self.store.delete_blocks(second)).await
     }
 
+    async fn forget_writer(&self, writer: WriterId) -> Result<(), StoreError> {
+        self.call(self.store.forget_writer(writer)).await
+    }
+
     async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
         self.call(self.store.expire(writer, retention)).await
     }
@@ -178,6 +182,10 @@ impl<S: Store> Writers for Faulty<S> {
 
     async fn put_writer(&self, state: &WriterState) -> Result<(), StoreError> {
         self.call(self.store.put_writer(state)).await
+    }
+
+    async fn replace_writer(&self, known: &WriterState, state: &WriterState) -> Result<bool, StoreError> {
+        self.call(self.store.replace_writer(known, state)).await
     }
 }
 

@@ -190,6 +190,11 @@ impl Blocks for Memory {
         Ok(())
     }
 
+    async fn forget_writer(&self, writer: WriterId) -> Result<(), StoreError> {
+        self.lock().retain(|key| key.writer != writer);
+        Ok(())
+    }
+
     async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
         let mut kept = self.lock();
         let Retention { period, before } = retention.bounded(kept.writers.get(&writer));
@@ -208,6 +213,12 @@ impl Writers for Memory {
     async fn put_writer(&self, state: &WriterState) -> Result<(), StoreError> {
         self.lock().writers.insert(state.writer, *state);
         Ok(())
+    }
+
+    async fn replace_writer(&self, known: &WriterState, state: &WriterState) -> Result<bool, StoreError> {
+        let mut kept = self.lock();
+        let stored = kept.writers.get_mut(&state.writer).filter(|stored| *stored == known || *stored == state);
+        Ok(stored.map(|stored| *stored = *state).is_some())
     }
 }
 

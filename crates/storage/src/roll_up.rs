@@ -20,7 +20,7 @@ use accounting::period::{Interval, Minute, Period};
 use accounting::rollup::roll_up;
 use flow::{Prefix, Timestamp};
 
-use crate::{Blocks, Selection, Store, StoreError, WriterState, Writers};
+use crate::{Blocks, Selection, Store, StoreError, WriterState};
 
 /// Groups are read together up to about this many octets of blocks.
 const OCTETS_AT_ONCE: usize = 8 << 20;
@@ -113,7 +113,7 @@ pub fn take_back(state: &mut WriterState, interval: Interval) {
 /// Rolls up for the writers that were not seen for `gone_after`, and returns their states; to be called by every
 /// collector of a store now and then. Only the one with the smallest identity of those that are there does it.
 ///
-/// `gone_after` has to be far longer than a collector goes without [`Writers::put_writer`] while it can reach the store, and
+/// `gone_after` has to be far longer than a collector goes without [`Writers::put_writer`](crate::Writers::put_writer) while it can reach the store, and
 /// the same for all collectors. A collector that could not reach the store for half as long reads its state from the
 /// store before it flushes again: how far it is rolled up may have been moved by another one.
 ///
@@ -178,28 +178,22 @@ async fn advance_period(
             None => Interval::containing(coarser, ended).start,
         };
         if reached > watermark {
-            if course.for_another {
-                see_that_it_is_gone(store, state).await?;
-            }
+            let known = *state;
             if let Some(watermark) = state.rolled_up.get_mut(period as usize) {
                 *watermark = reached;
             }
-            store.put_writer(state).await?;
+            if !course.for_another {
+                store.put_writer(state).await?;
+            } else if !store.replace_writer(&known, state).await? {
+                // Its own collector continues from what the store told it.
+                return Err(StoreError::Retry(format!("writer {} is back: it rolls up for itself", state.writer)));
+            }
         }
         if next.is_none() {
             break;
         }
     }
     Ok(())
-}
-
-/// Who comes back while another rolls up for it goes on from what the store had told it.
-async fn see_that_it_is_gone(store: &dyn Writers, state: &WriterState) -> Result<(), StoreError> {
-    let known = store.writers().await?.into_iter().find(|known| known.writer == state.writer);
-    match known {
-        Some(known) if known == *state => Ok(()),
-        _ => Err(StoreError::Retry(format!("writer {} is back: it rolls up for itself", state.writer))),
-    }
 }
 
 /// Puts the coarse blocks of one interval in place of whatever coarse blocks are there; returns their keys.

@@ -41,6 +41,10 @@ pub trait Writers: Send + Sync {
     /// All writers that were ever here, sorted.
     async fn writers(&self) -> Result<Vec<WriterState>, StoreError>;
 
-    /// Remembers a writer's state.
+    /// Stores the state of a writer, whatever the store knew of it.
     async fn put_writer(&self, state: &WriterState) -> Result<(), StoreError>;
+
+    /// Stores the state of a writer if the store knows exactly `known` of it, in one atomic step (a compare-and-set).
+    /// Returns whether the store has `state` now; repeated after an unknown outcome, it still does.
+    async fn replace_writer(&self, known: &WriterState, state: &WriterState) -> Result<bool, StoreError>;
 }

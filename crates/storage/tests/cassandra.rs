@@ -9,6 +9,7 @@
 mod clauses;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use flow::{FlushNumber, Prefix};
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use storage::cassandra::{Cassandra, CassandraSettings, SPARE};
-use storage::{Blocks, Selection, Store, StoreError, Writers};
+use storage::{Blocks, Registry, Selection, Store, StoreError, Writers};
 use testing::Service;
 use testing::wait::DEADLINE;
 use tokio::sync::{Mutex, MutexGuard};
@@ -117,6 +118,48 @@ async fn rows_live_as_long_as_configured_and_spare_time() {
     let hour = life("hour").await.expect("an end");
     assert!((86_000..=86_400).contains(&hour), "a block that comes late lives for a day: {hour}");
     assert_eq!(life("day").await, None, "days are kept for ever");
+}
+
+#[tokio::test]
+async fn a_block_whose_list_was_lost_in_a_failover_is_missing_until_it_is_put_again() {
+    let (store, _turn) = empty().await;
+    let (key, other) = (block(1).key, block(2).key);
+    store.put_blocks(&[block(1), block(2)]).await.unwrap();
+    let session = session(&SERVER).await;
+    for list in ["series", "interval"] {
+        assert_eq!(store.missing(&[key, other]).await.unwrap(), []);
+        session.query_unpaged(format!("TRUNCATE netflow.{list}"), ()).await.expect("an empty table");
+        assert_eq!(store.missing(&[key, other]).await.unwrap(), [key, other], "without {list}");
+        store.put_blocks(&[block(1), block(2)]).await.unwrap();
+        assert_eq!(store.first_interval(key.writer, Period::Minute, Minute(0)).await.unwrap(), Some(key.interval));
+        assert_eq!(store.groups(key.writer, key.interval).await.unwrap(), [(key.sender, key.prefix)]);
+    }
+}
+
+/// Set for the process whose clock is ahead: where the server is.
+const AHEAD: &str = "NETFLOW_TEST_CLOCK_AHEAD";
+
+#[tokio::test]
+async fn a_sender_added_again_stays_whatever_the_clock_of_the_collector_that_removed_it() {
+    let BlockKey { sender, prefix, .. } = block(1).key;
+    if let Ok(host) = std::env::var(AHEAD) {
+        let store = open(CassandraSettings { hosts: vec![host], ..CassandraSettings::default() });
+        assert!(store.remove_prefixes(sender, &[prefix]).await.unwrap());
+        assert!(store.remove_sender(sender).await.unwrap());
+        return;
+    }
+    let (store, _turn) = empty().await;
+    store.add_prefixes(sender, &[prefix]).await.unwrap();
+    let mut ahead = Command::new("faketime");
+    ahead.args(["-f", "+1h"]).arg(std::env::current_exe().expect("this program"));
+    ahead.arg("a_sender_added_again_stays_whatever_the_clock_of_the_collector_that_removed_it").arg("--exact");
+    ahead.env(AHEAD, &SERVER.hosts[0]).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let removed = tokio::task::spawn_blocking(move || ahead.output()).await.expect("a thread").expect("faketime");
+    assert!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stdout));
+    assert_eq!(store.sender(sender).await.unwrap(), None);
+    store.add_prefixes(sender, &[prefix]).await.unwrap();
+    let registered = store.sender(sender).await.unwrap().expect("the sender that was added again");
+    assert_eq!(registered.prefixes, [prefix]);
 }
 
 #[tokio::test]

@@ -253,6 +253,27 @@ async fn after_a_failover_by_hand_the_new_master_is_written_to() {
 }
 
 #[tokio::test]
+async fn a_block_whose_list_was_lost_in_a_failover_is_missing_until_it_is_put_again() {
+    let server = Service::start("redis", 1, &[]);
+    let store = open(&server);
+    let (key, other) = (block(1).key, block(2).key);
+    store.put_blocks(&[block(1), block(2)]).await.unwrap();
+    let mut connection = connection(&server.hosts[0]).await;
+    for list in ["groups", "intervals"] {
+        assert_eq!(store.missing(&[key, other]).await.unwrap(), []);
+        let lists: Vec<String> =
+            redis::cmd("KEYS").arg(format!("*:{list}:*")).query_async(&mut connection).await.expect("keys");
+        assert_eq!(lists.len(), 1);
+        let () = redis::cmd("DEL").arg(lists).query_async(&mut connection).await.expect("an answer");
+        assert_eq!(store.missing(&[key, other]).await.unwrap(), [key, other], "without {list}");
+        store.put_blocks(&[block(1), block(2)]).await.unwrap();
+        assert_eq!(store.first_interval(key.writer, Period::Minute, Minute(0)).await.unwrap(), Some(key.interval));
+        assert_eq!(store.groups(key.writer, key.interval).await.unwrap(), [(key.sender, key.prefix)]);
+    }
+    server.run(&["clean"]);
+}
+
+#[tokio::test]
 async fn no_key_expires_by_itself() {
     let server = Service::start("redis", 1, &[]);
     let store = open(&server);

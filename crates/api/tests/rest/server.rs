@@ -153,6 +153,9 @@ impl Blocks for Broken {
     async fn delete_blocks(&self, _: &[BlockKey]) -> Result<(), StoreError> {
         self.fail().await
     }
+    async fn forget_writer(&self, _: WriterId) -> Result<(), StoreError> {
+        self.fail().await
+    }
     async fn expire(&self, _: WriterId, _: Retention) -> Result<u64, StoreError> {
         self.fail().await
     }
@@ -164,6 +167,9 @@ impl Writers for Broken {
         self.fail().await
     }
     async fn put_writer(&self, _: &WriterState) -> Result<(), StoreError> {
+        self.fail().await
+    }
+    async fn replace_writer(&self, _: &WriterState, _: &WriterState) -> Result<bool, StoreError> {
         self.fail().await
     }
 }

@@ -141,7 +141,11 @@ impl Blocks for Cassandra {
             rows.into_iter().map(|row| key_of(place, row)).collect::<Result<Vec<_>, _>>()
         });
         let found: BTreeSet<BlockKey> = found.await?.into_iter().flatten().collect();
-        Ok(keys.iter().copied().filter(|key| !found.contains(key)).collect())
+        let lists: BTreeSet<(WriterId, Interval)> = keys.iter().map(|key| (key.writer, key.interval)).collect();
+        let listed = self.link.each(lists, |(writer, interval)| self.listed_places(writer, interval)).await?;
+        let listed: BTreeSet<(WriterId, Place)> = listed.into_iter().flatten().collect();
+        let is_found = |key: &BlockKey| found.contains(key) && listed.contains(&(key.writer, place(key)));
+        Ok(keys.iter().copied().filter(|key| !is_found(key)).collect())
     }
 
     async fn groups(
@@ -211,6 +215,27 @@ impl Blocks for Cassandra {
         Ok(())
     }
 
+    async fn forget_writer(&self, writer: WriterId) -> Result<(), StoreError> {
+        let statements = self.link.statements().await?;
+        let number = writer.0.cast_signed();
+        for period in Period::ALL {
+            for interval in self.intervals(writer, period, Minute(0), Minute(u32::MAX)).await? {
+                let groups = self.groups(writer, interval).await?;
+                let deleted = self.link.each(groups, |(sender, prefix)| async move {
+                    let (sender, prefix, start) = bound((interval, sender, prefix));
+                    let delete = &statements_of(statements, period).delete_of_writer;
+                    self.link.execute(delete, (sender, prefix, start, number)).await
+                });
+                deleted.await?;
+                // The lists last: what is interrupted before is found again.
+                let list = (number, period_number(period), i64::from(interval.start.0));
+                self.link.execute(&statements.delete_all_series, list).await?;
+                self.link.execute(&statements.delete_interval, list).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Nothing: blocks expire by themselves.
     async fn expire(&self, _writer: WriterId, _retention: Retention) -> Result<u64, StoreError> {
         Ok(0)
@@ -258,6 +283,16 @@ impl Cassandra {
             Ok(Block { key: key_of(place, (writer, epoch, sequence, part, tables))?, content: content.into() })
         };
         rows.into_iter().map(block).collect()
+    }
+
+    /// The places of an interval that are in both lists of the writer. They are on other nodes than the blocks, so that a
+    /// failure may lose a list and keep its blocks.
+    async fn listed_places(&self, writer: WriterId, interval: Interval) -> Result<Vec<(WriterId, Place)>, StoreError> {
+        if self.intervals(writer, interval.period, interval.start, interval.end()).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let groups = self.groups(writer, interval).await?.into_iter();
+        Ok(groups.map(|(sender, prefix)| (writer, (interval, sender, prefix))).collect())
     }
 
     /// The keys of all blocks in a place.

@@ -13,9 +13,10 @@ use scylla::errors::{DbError, RequestAttemptError};
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::timestamp_generator::MonotonicTimestampGenerator;
 use scylla::serialize::row::SerializeRow;
-use scylla::statement::Consistency;
 use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 use scylla::statement::prepared::PreparedStatement;
+use scylla::statement::{Consistency, SerialConsistency};
+use scylla::value::{CqlValue, Row};
 use tokio::sync::OnceCell;
 
 use super::CassandraSettings;
@@ -93,6 +94,18 @@ impl Link {
         Ok(())
     }
 
+    /// A statement with a condition; returns whether it held.
+    pub(super) async fn execute_if(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<bool, StoreError> {
+        let answer = self.made().await?.0.execute_unpaged(statement, values).await.map_err(failed)?;
+        let row: Row = answer.into_rows_result().map_err(failed)?.first_row().map_err(failed)?;
+        // The first column says it, others are what the row has instead.
+        Ok(matches!(row.columns.first(), Some(Some(CqlValue::Boolean(true)))))
+    }
+
     /// One statement with many values, all for the same partition, as one request.
     pub(super) async fn execute_batch<R: SerializeRow>(
         &self,
@@ -140,6 +153,7 @@ impl Link {
         }
         let profile = ExecutionProfile::builder()
             .consistency(Consistency::LocalQuorum)
+            .serial_consistency(Some(SerialConsistency::LocalSerial))
             .request_timeout(Some(RESPOND))
             .load_balancing_policy(policy.build())
             .build();

@@ -40,19 +40,13 @@ impl Registry for Cassandra {
     }
 
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
-        if self.sender(address).await?.is_none() {
-            return Ok(false);
-        }
         let statements = self.link.statements().await?;
-        self.link.execute(&statements.remove_prefixes, (texts(prefixes), address.to_string())).await?;
-        Ok(true)
+        self.link.execute_if(&statements.remove_prefixes, (texts(prefixes), address.to_string())).await
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
-        let there = self.sender(address).await?.is_some();
         let statements = self.link.statements().await?;
-        self.link.execute(&statements.delete_sender, (address.to_string(),)).await?;
-        Ok(there)
+        self.link.execute_if(&statements.delete_sender, (address.to_string(),)).await
     }
 
     /// The time of the datagram is the time of the write, so that the newest wins whatever the order.

@@ -95,6 +95,7 @@ pub(super) struct BlockStatements {
     pub(super) read_some: PreparedStatement,
     pub(super) some_keys: PreparedStatement,
     pub(super) delete: PreparedStatement,
+    pub(super) delete_of_writer: PreparedStatement,
     pub(super) any_of_writer: PreparedStatement,
 }
 
@@ -110,6 +111,7 @@ pub(super) struct Statements {
     pub(super) series: PreparedStatement,
     pub(super) any_series: PreparedStatement,
     pub(super) delete_series: PreparedStatement,
+    pub(super) delete_all_series: PreparedStatement,
     pub(super) senders: PreparedStatement,
     pub(super) sender: PreparedStatement,
     pub(super) add_prefixes: PreparedStatement,
@@ -120,11 +122,18 @@ pub(super) struct Statements {
     pub(super) templates: PreparedStatement,
     pub(super) writers: PreparedStatement,
     pub(super) put_writer: PreparedStatement,
+    pub(super) replace_writer: PreparedStatement,
 }
 
 impl Statements {
     pub(super) async fn prepare(session: &Session, keyspace: &str) -> Result<Self, StoreError> {
         let of = |text: &str| prepare(session, text.replace("KEYSPACE", keyspace));
+        // Not sent again by the driver: the answer to the second attempt would be about what the first one has done.
+        let conditional = async |text: &str| {
+            let mut statement = of(text).await?;
+            statement.set_is_idempotent(false);
+            Ok::<_, StoreError>(statement)
+        };
         let blocks = |period| BlockStatements::prepare(session, block_table(keyspace, period));
         Ok(Self {
             blocks: [
@@ -157,17 +166,24 @@ impl Statements {
                 "DELETE FROM KEYSPACE.series WHERE writer = ? AND period = ? AND start = ? AND sender = ? AND prefix = ?",
             )
             .await?,
+            delete_all_series: of("DELETE FROM KEYSPACE.series WHERE writer = ? AND period = ? AND start = ?").await?,
             senders: of("SELECT address, registered, prefixes, last_nanoseconds FROM KEYSPACE.sender WHERE one = 0").await?,
             sender: of(
                 "SELECT address, registered, prefixes, last_nanoseconds FROM KEYSPACE.sender WHERE one = 0 AND address = ?",
             )
             .await?,
+            // A condition that always holds: no row has `false`.
             add_prefixes: of(
-                "UPDATE KEYSPACE.sender SET registered = true, prefixes = prefixes + ? WHERE one = 0 AND address = ?",
+                "UPDATE KEYSPACE.sender SET registered = true, prefixes = prefixes + ? WHERE one = 0 AND address = ? \
+                 IF registered != false",
             )
             .await?,
-            remove_prefixes: of("UPDATE KEYSPACE.sender SET prefixes = prefixes - ? WHERE one = 0 AND address = ?").await?,
-            delete_sender: of("DELETE FROM KEYSPACE.sender WHERE one = 0 AND address = ?").await?,
+            remove_prefixes: conditional(
+                "UPDATE KEYSPACE.sender SET prefixes = prefixes - ? WHERE one = 0 AND address = ? IF registered = true",
+            )
+            .await?,
+            delete_sender: conditional("DELETE FROM KEYSPACE.sender WHERE one = 0 AND address = ? IF registered = true")
+                .await?,
             touch_sender: of(
                 "UPDATE KEYSPACE.sender USING TIMESTAMP ? SET last_nanoseconds = ? WHERE one = 0 AND address = ?",
             )
@@ -179,9 +195,18 @@ impl Statements {
                  months_rolled_up FROM KEYSPACE.writer WHERE one = 0",
             )
             .await?,
+            // A condition that always holds: epochs begin with 1.
             put_writer: of(
-                "INSERT INTO KEYSPACE.writer (one, writer, epoch, seen_nanoseconds, minutes_rolled_up, hours_rolled_up, \
-                 days_rolled_up, months_rolled_up) VALUES (0, ?, ?, ?, ?, ?, ?, ?)",
+                "UPDATE KEYSPACE.writer SET epoch = ?, seen_nanoseconds = ?, minutes_rolled_up = ?, \
+                 hours_rolled_up = ?, days_rolled_up = ?, months_rolled_up = ? WHERE one = 0 AND writer = ? \
+                 IF epoch != -1",
+            )
+            .await?,
+            replace_writer: conditional(
+                "UPDATE KEYSPACE.writer SET epoch = ?, seen_nanoseconds = ?, minutes_rolled_up = ?, \
+                 hours_rolled_up = ?, days_rolled_up = ?, months_rolled_up = ? WHERE one = 0 AND writer = ? \
+                 IF epoch = ? AND seen_nanoseconds = ? AND minutes_rolled_up = ? AND hours_rolled_up = ? \
+                 AND days_rolled_up = ? AND months_rolled_up = ?",
             )
             .await?,
         })
@@ -207,6 +232,7 @@ impl BlockStatements {
                 "DELETE FROM {table} WHERE {PLACE} AND writer = ? AND epoch = ? AND sequence = ? AND part = ? AND tables = ?"
             ))
             .await?,
+            delete_of_writer: of(format!("DELETE FROM {table} WHERE {PLACE} AND writer = ?")).await?,
             any_of_writer: of(format!("SELECT writer FROM {table} WHERE {PLACE} AND writer = ? LIMIT 1")).await?,
         })
     }

@@ -25,11 +25,28 @@ impl Writers for Cassandra {
 
     async fn put_writer(&self, state: &WriterState) -> Result<(), StoreError> {
         let statements = self.link.statements().await?;
-        let [minutes, hours, days, months] = state.rolled_up.map(|minute| i64::from(minute.0));
-        let (writer, epoch) = (state.writer.0.cast_signed(), i64::from(state.epoch));
-        let row = (writer, epoch, nanoseconds(state.seen), minutes, hours, days, months);
-        self.link.execute(&statements.put_writer, row).await
+        let (epoch, seen, minutes, hours, days, months) = columns(state);
+        let writer = state.writer.0.cast_signed();
+        self.link.execute(&statements.put_writer, (epoch, seen, minutes, hours, days, months, writer)).await
     }
+
+    async fn replace_writer(&self, known: &WriterState, state: &WriterState) -> Result<bool, StoreError> {
+        let statements = self.link.statements().await?;
+        let (epoch, seen, minutes, hours, days, months) = columns(state);
+        let writer = state.writer.0.cast_signed();
+        let was = columns(known);
+        let row = (epoch, seen, minutes, hours, days, months, writer, was.0, was.1, was.2, was.3, was.4, was.5);
+        if self.link.execute_if(&statements.replace_writer, row).await? {
+            return Ok(true);
+        }
+        Ok(self.writers().await?.contains(state))
+    }
+}
+
+/// Epoch, nanoseconds, watermarks.
+fn columns(state: &WriterState) -> (i64, i64, i64, i64, i64, i64) {
+    let [minutes, hours, days, months] = state.rolled_up.map(|minute| i64::from(minute.0));
+    (state.epoch.into(), nanoseconds(state.seen), minutes, hours, days, months)
 }
 
 fn writer_of(row: WriterRow) -> Result<WriterState, StoreError> {

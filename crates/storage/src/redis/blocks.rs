@@ -62,6 +62,7 @@ impl Blocks for Redis {
         for key in keys {
             places.entry(Place::of(key)).or_default().push(*key);
         }
+        let lists: BTreeSet<(WriterId, Place)> = keys.iter().map(|key| (key.writer, Place::of(key))).collect();
         let found = self.link.each(places, |(place, keys)| async move {
             let name = place.name(&self.namespace);
             let mut pipeline = Pipeline::new();
@@ -72,7 +73,9 @@ impl Blocks for Redis {
             Ok(keys.into_iter().zip(found).filter_map(|(key, found)| found.then_some(key)).collect::<Vec<_>>())
         });
         let found: BTreeSet<BlockKey> = found.await?.into_iter().flatten().collect();
-        Ok(keys.iter().copied().filter(|key| !found.contains(key)).collect())
+        let listed = self.listed_places(lists).await?;
+        let is_found = |key: &BlockKey| found.contains(key) && listed.contains(&(key.writer, Place::of(key)));
+        Ok(keys.iter().copied().filter(|key| !is_found(key)).collect())
     }
 
     async fn groups(&self, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
@@ -116,6 +119,13 @@ impl Blocks for Redis {
         Ok(())
     }
 
+    async fn forget_writer(&self, writer: WriterId) -> Result<(), StoreError> {
+        for period in Period::ALL {
+            self.delete_before(writer, Retention { period, before: Minute(u32::MAX) }).await?;
+        }
+        Ok(())
+    }
+
     async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
         let known = self.writers().await?;
         let bounded = retention.bounded(known.iter().find(|state| state.writer == writer));
@@ -150,6 +160,32 @@ impl Redis {
         // One that was deleted since is not there.
         let blocks = keys.into_iter().zip(contents);
         Ok(blocks.filter_map(|(key, content)| Some(Block { key, content: content?.into() })).collect())
+    }
+
+    /// The places that are in both lists of their writer. A failover may lose a list and keep its blocks: they are on
+    /// different masters of a cluster.
+    async fn listed_places(
+        &self,
+        places: BTreeSet<(WriterId, Place)>,
+    ) -> Result<BTreeSet<(WriterId, Place)>, StoreError> {
+        let mut by_list: BTreeMap<(WriterId, Interval), Vec<Place>> = BTreeMap::new();
+        for (writer, place) in places {
+            by_list.entry((writer, place.interval)).or_default().push(place);
+        }
+        let listed = self.link.each(by_list, |((writer, interval), places)| async move {
+            let name = key::intervals(&self.namespace, writer, interval.period);
+            let rank: Option<u64> = self.link.command(redis::cmd("ZRANK").arg(name).arg(interval.start.0)).await?;
+            if rank.is_none() {
+                return Ok(Vec::new());
+            }
+            let mut command = redis::cmd("SMISMEMBER");
+            command.arg(key::groups(&self.namespace, writer, interval));
+            command.arg(places.iter().map(Place::group).collect::<Vec<_>>());
+            let members: Vec<bool> = self.link.command(&command).await?;
+            let listed = places.into_iter().zip(members).filter(|(_, is_member)| *is_member);
+            Ok(listed.map(|(place, _)| (writer, place)).collect())
+        });
+        Ok(listed.await?.into_iter().flatten().collect())
     }
 
     /// The keys of all blocks in a place.

@@ -10,6 +10,12 @@ use flow::Timestamp;
 use super::Redis;
 use crate::{StoreError, WriterState, Writers};
 
+/// Replaces a state by another one if it is this one; whether the other one is there now.
+const REPLACE: &str = "
+local stored = redis.call('HGET', KEYS[1], ARGV[1])
+if stored == ARGV[2] then redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
+return stored == ARGV[2] or stored == ARGV[3]";
+
 #[async_trait]
 impl Writers for Redis {
     async fn writers(&self) -> Result<Vec<WriterState>, StoreError> {
@@ -19,10 +25,15 @@ impl Writers for Redis {
     }
 
     async fn put_writer(&self, state: &WriterState) -> Result<(), StoreError> {
-        let [minutes, hours, days, months] = state.rolled_up.map(|minute| minute.0);
-        let value = format!("{} {} {minutes} {hours} {days} {months}", state.epoch, state.seen.nanoseconds());
-        let name = self.writers_key();
-        self.link.command(redis::cmd("HSET").arg(name).arg(state.writer.to_string()).arg(value)).await
+        let mut command = redis::cmd("HSET");
+        command.arg(self.writers_key()).arg(state.writer.to_string()).arg(format_writer(state));
+        self.link.command(&command).await
+    }
+
+    async fn replace_writer(&self, known: &WriterState, state: &WriterState) -> Result<bool, StoreError> {
+        let mut command = redis::cmd("EVAL");
+        command.arg(REPLACE).arg(1).arg(self.writers_key()).arg(state.writer.to_string());
+        self.link.command(command.arg(format_writer(known)).arg(format_writer(state))).await
     }
 }
 
@@ -30,6 +41,11 @@ impl Redis {
     fn writers_key(&self) -> String {
         format!("{}:writers", self.namespace)
     }
+}
+
+fn format_writer(state: &WriterState) -> String {
+    let [minutes, hours, days, months] = state.rolled_up.map(|minute| minute.0);
+    format!("{} {} {minutes} {hours} {days} {months}", state.epoch, state.seen.nanoseconds())
 }
 
 fn parse_writer(writer: &str, state: &str) -> Result<WriterState, StoreError> {

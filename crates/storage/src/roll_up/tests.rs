@@ -10,7 +10,7 @@ use flow::{Counters, FlushNumber, Timestamp};
 
 use super::*;
 use crate::faulty::Fault;
-use crate::{Faulty, Memory, totals};
+use crate::{Faulty, Memory, Writers, totals};
 
 const ADA: WriterId = WriterId(0xada);
 
@@ -301,19 +301,18 @@ async fn an_interval_that_is_taken_back_is_summed_again_with_all_around_it() {
 }
 
 #[tokio::test]
-async fn who_comes_back_is_left_to_itself() {
+async fn nobody_rolls_up_for_a_writer_that_returns_meanwhile() {
     let store = filled(&["2027-05-01 10:30"]).await;
-    let mut known = state();
-    let mut course = Course { for_another: true, ..Course::default() };
-    // It says that it is there after the other has read its state.
-    let back = WriterState { seen: Timestamp::from_seconds(7), ..state() };
     let until = minute("2027-05-01 11:00");
-    store.put_writer(&known).await.unwrap();
-    sum(&store, &known, Interval::containing(Period::Hour, minute("2027-05-01 10:30"))).await.unwrap();
-    store.put_writer(&back).await.unwrap();
-    assert!(see_that_it_is_gone(&store, &known).await.is_err());
-    assert_eq!(store.writers().await.unwrap(), [back]);
-    store.put_writer(&known).await.unwrap();
-    advance_by(&store, &mut known, until, &mut course).await.unwrap();
-    assert_eq!(known.rolled_up(Period::Minute), Some(minute("2027-05-01 11:00")));
+    let mut gone = state();
+    let returned = WriterState { seen: Timestamp::from_seconds(7), ..state() };
+    let for_another = || Course { for_another: true, ..Course::default() };
+    // The other collector has read the state before.
+    store.put_writer(&returned).await.unwrap();
+    assert!(advance_by(&store, &mut gone, until, &mut for_another()).await.is_err());
+    assert_eq!(store.writers().await.unwrap(), [returned]);
+    let mut gone = returned;
+    advance_by(&store, &mut gone, until, &mut for_another()).await.unwrap();
+    assert_eq!(gone.rolled_up(Period::Minute), Some(until));
+    assert_eq!(store.writers().await.unwrap(), [gone]);
 }

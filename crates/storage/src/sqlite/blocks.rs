@@ -65,6 +65,14 @@ impl Blocks for Sqlite {
         self.write(move |connection| delete(connection, &keys)).await
     }
 
+    async fn forget_writer(&self, writer: WriterId) -> Result<(), StoreError> {
+        for period in Period::ALL {
+            let all = Retention { period, before: Minute(u32::MAX) };
+            while self.write(move |connection| delete_before(connection, writer, all)).await? == EXPIRED_AT_ONCE {}
+        }
+        Ok(())
+    }
+
     async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
         // In pieces, so that no flush waits for a long deletion.
         let mut gone = 0;
@@ -221,7 +229,11 @@ fn delete(connection: &Connection, keys: &[BlockKey]) -> Result<(), StoreError> 
 /// Deletes up to [`EXPIRED_AT_ONCE`] blocks; fewer mean that no more are left.
 fn expire(connection: &Connection, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
     let known = writers(connection)?;
-    let retention = retention.bounded(known.iter().find(|state| state.writer == writer));
+    delete_before(connection, writer, retention.bounded(known.iter().find(|state| state.writer == writer)))
+}
+
+/// Deletes up to [`EXPIRED_AT_ONCE`] blocks, rolled up or not.
+fn delete_before(connection: &Connection, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
     let Some(writer) = find_writer(connection, writer)? else { return Ok(0) };
     let mut delete = connection.prepare_cached(
         "DELETE FROM block WHERE (period, writer, start, series, epoch, sequence, part, tables) IN (

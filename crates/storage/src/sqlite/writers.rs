@@ -21,6 +21,19 @@ impl Writers for Sqlite {
         let state = *state;
         self.write(move |connection| put_writer(connection, &state)).await
     }
+
+    async fn replace_writer(&self, known: &WriterState, state: &WriterState) -> Result<bool, StoreError> {
+        let (known, state) = (*known, *state);
+        self.write(move |connection| {
+            let stored = writers(connection)?.into_iter().find(|stored| stored.writer == state.writer);
+            let replaceable = stored.is_some_and(|stored| stored == known || stored == state);
+            if replaceable {
+                put_writer(connection, &state)?;
+            }
+            Ok(replaceable)
+        })
+        .await
+    }
 }
 
 pub(super) fn writers(connection: &Connection) -> Result<Vec<WriterState>, StoreError> {

@@ -9,6 +9,7 @@
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use accounting::block::{Block, BlockKey, Origin, TableSet, Tables, WriterId};
 use accounting::direction::Direction;
@@ -18,7 +19,7 @@ use flow::{Counters, FlushNumber, Prefix, Timestamp};
 use storage::check::check;
 use storage::copy::copy;
 use storage::roll_up::advance;
-use storage::{Memory, Retention, Selection, Store, WriterState};
+use storage::{Memory, Retention, Selection, Store, StoreError, WriterState};
 
 mod copying;
 mod senders;
@@ -53,7 +54,10 @@ macro_rules! contract {
             deleted_blocks_are_gone_and_no_others
             expiry_spares_what_is_kept
             expiry_spares_what_is_not_rolled_up
+            a_forgotten_writer_has_no_blocks_and_may_write_them_again
             writers_are_remembered_by_their_newest_state
+            a_state_is_replaced_only_where_the_store_knows_the_former_one
+            one_of_those_that_replace_a_state_at_the_same_time_succeeds
             many_blocks_are_put_at_once
             puts_at_the_same_time_all_arrive
             everything_is_copied_into_it_and_back
@@ -100,11 +104,11 @@ fn all_in() -> TableSet {
     TableSet::of(Direction::In, Field::All)
 }
 
-/// A block of everything in, for the first sender and prefix.
 fn flush(epoch: u32, sequence: u64) -> Origin {
     FlushNumber { epoch, sequence }.into()
 }
 
+/// A block of everything in, for the first sender and prefix.
 fn key() -> BlockKey {
     BlockKey {
         interval: minute(0),
@@ -457,6 +461,80 @@ pub(crate) async fn writers_are_remembered_by_their_newest_state(store: &dyn Sto
     store.put_writer(&newer).await?;
     store.put_writer(&newer).await?;
     assert_eq!(store.writers().await?, [newer, bob]);
+    Ok(())
+}
+
+pub(crate) async fn a_state_is_replaced_only_where_the_store_knows_the_former_one(store: &dyn Store) -> Outcome {
+    let seen = Timestamp::from_nanoseconds(1_700_000_000_123_456_789);
+    let first = WriterState { writer: BOB, epoch: 1, seen, rolled_up: [4, 3, 2, 1].map(Minute) };
+    let second = WriterState { rolled_up: [64, 3, 2, 1].map(Minute), ..first };
+    assert!(!store.replace_writer(&first, &second).await?, "a writer that the store does not know");
+    assert_eq!(store.writers().await?, []);
+    store.put_writer(&first).await?;
+    let others = [
+        WriterState { epoch: 2, ..first },
+        WriterState { seen: seen.saturating_add(Duration::from_nanos(1)), ..first },
+        WriterState { rolled_up: [4, 3, 2, 0].map(Minute), ..first },
+    ];
+    for other in others {
+        assert!(!store.replace_writer(&other, &second).await?, "{other:?}");
+        assert_eq!(store.writers().await?, [first]);
+    }
+    // The second time as after a lost answer.
+    for _ in 0..2 {
+        assert!(store.replace_writer(&first, &second).await?);
+        assert_eq!(store.writers().await?, [second]);
+    }
+    // And it can be put whatever was known.
+    store.put_writer(&first).await?;
+    assert_eq!(store.writers().await?, [first]);
+    Ok(())
+}
+
+pub(crate) async fn one_of_those_that_replace_a_state_at_the_same_time_succeeds(store: &dyn Store) -> Outcome {
+    let known = WriterState::new(ADA, 1, Timestamp::from_seconds(1_700_000_000));
+    store.put_writer(&known).await?;
+    let states = [2, 3, 4, 5].map(|epoch| WriterState { epoch, ..known });
+    // A store that several contend for may ask to try again.
+    let replace = async |state: &WriterState| loop {
+        match store.replace_writer(&known, state).await {
+            Err(StoreError::Retry(_)) => {}
+            answer => break answer,
+        }
+    };
+    let [one, two, three, four] = &states;
+    let (one, two, three, four) = tokio::join!(replace(one), replace(two), replace(three), replace(four));
+    let replaced = [one?, two?, three?, four?];
+    let winners: Vec<_> =
+        states.into_iter().zip(replaced).filter_map(|(state, replaced)| replaced.then_some(state)).collect();
+    assert_eq!(winners.len(), 1, "{replaced:?}");
+    assert_eq!(store.writers().await?, winners);
+    Ok(())
+}
+
+pub(crate) async fn a_forgotten_writer_has_no_blocks_and_may_write_them_again(store: &dyn Store) -> Outcome {
+    store.put_writer(&WriterState::new(ADA, 1, Timestamp::from_seconds(1_700_000_000))).await?;
+    let of_ada = Period::ALL.into_iter().flat_map(|period| {
+        let interval = Interval::containing(period, MINUTE);
+        [prefix(1), prefix6()].map(|prefix| block(BlockKey { interval, prefix, ..key() }))
+    });
+    let of_ada: Vec<Block> = of_ada.collect();
+    let of_bob = block(BlockKey { writer: BOB, ..key() });
+    store.put_blocks(&of_ada).await?;
+    store.put_blocks(std::slice::from_ref(&of_bob)).await?;
+    // The second time there is nothing to forget.
+    for _ in 0..2 {
+        store.forget_writer(ADA).await?;
+        let selections: Vec<Selection> = of_ada.iter().map(|block| around(block.key)).collect();
+        assert_eq!(stored(store, &selections).await?, [of_bob.clone()]);
+        for period in Period::ALL {
+            assert_eq!(store.intervals(ADA, period, Minute(0), Minute(u32::MAX)).await?, []);
+            assert_eq!(store.groups(ADA, Interval::containing(period, MINUTE)).await?, []);
+        }
+    }
+    store.put_blocks(&of_ada).await?;
+    let keys: Vec<BlockKey> = of_ada.iter().map(|block| block.key).collect();
+    assert_eq!(store.missing(&keys).await?, []);
     Ok(())
 }
 
