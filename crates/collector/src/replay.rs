@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::block::WriterId;
-use accounting::period::{Minute, Period};
 use accounting::tally::{Tally, TallyLimits};
 use flow::Timestamp;
-use storage::{Retention, Store, StoreError, WriterState};
+use storage::{Store, StoreError, WriterState};
 use wire::{Datagram, PendingBudget};
 
 use crate::flusher::{Flusher, Keep};
@@ -46,11 +45,7 @@ impl Replay {
     ) -> Result<Self, StoreError> {
         // Never gone while it is under way: nobody else may roll up for it. One that is broken off is replayed again.
         let state = WriterState::new(writer, 1, Timestamp::from_nanoseconds(u64::MAX));
-        // A store lets go only of what is rolled up. Everything counts as that until it is gone.
-        store.put_writer(&WriterState { rolled_up: [Minute(u32::MAX); 4], ..state }).await?;
-        for period in Period::ALL {
-            store.expire(writer, Retention { period, before: Minute(u32::MAX) }).await?;
-        }
+        store.forget_writer(writer).await?;
         store.put_writer(&state).await?;
         let exporters = Exporters::new(rules.session, PendingBudget::default());
         let shard = Shard::new(rules, senders::load(store.as_ref()).await?.admitted(), exporters.clone());
