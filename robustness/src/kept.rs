@@ -89,7 +89,7 @@ pub fn announced() -> Vec<Vec<u8>> {
     let header = netflow_v9::Header { unix_seconds: 1_700_000_000.into(), source_id: 7.into(), ..Default::default() };
     let template = TemplateSpec::data(256, [8, 12, 1, 2].map(|element| FieldSpecifier::iana(element, 4)));
     let payload = NetflowV9::new(header).template(&template).finish();
-    let exporter = Exporter::new(SENDER, 4000);
+    let exporter = Exporter::udp(SENDER, 4000);
     let mut session = Session::new(SessionLimits::default());
     let received = Timestamp::from_seconds(1_700_000_000);
     session.decode(&Datagram { exporter, received, payload: &payload }, &mut |_| {});

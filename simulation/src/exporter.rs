@@ -92,7 +92,7 @@ impl Exporter {
     /// An exporter at the loopback address with this last octet.
     #[must_use]
     pub fn new(last: u8, speaks: Speaks, now: Timestamp) -> Self {
-        let address = Address::new(IpAddr::from([127, 0, 0, last]), 4000);
+        let address = Address::udp(IpAddr::from([127, 0, 0, last]), 4000);
         Self { address, speaks, sequence: 1000, started: now, clock_seconds: 0, layout: 0 }
     }
 

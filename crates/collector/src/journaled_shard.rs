@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use accounting::tally::{Tally, TallyLimits};
-use flow::{DatagramFate, FlushNumber};
+use flow::{DatagramFate, Exporter, FlushNumber};
 use journal::{Journal, ReadCounts, Unreadable, Writer};
 use pipeline::{Counts, Exporters, Sealed, Shard};
 use udp::Batch;
@@ -161,7 +161,8 @@ pub fn begin(
 fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &Status) -> Result<Sealed, Unreadable> {
     let mut recovery = journal.recovery();
     while let Some(found) = recovery.next_datagram()? {
-        shard.take(&Datagram { exporter: found.source.into(), received: found.received, payload: found.payload });
+        let exporter = Exporter::udp(found.source.ip(), found.source.port());
+        shard.take(&Datagram { exporter, received: found.received, payload: found.payload });
     }
     let ReadCounts { segments, datagrams, torn } = recovery.counts();
     let counts = *shard.counts();

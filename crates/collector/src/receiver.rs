@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use flow::Exporter;
 use udp::{Batch, Socket, SocketSet};
 use wire::Datagram;
 
@@ -185,7 +186,11 @@ fn take_batch(counting: &Mutex<JournaledShard>, index: usize, socket: &Socket, b
     counting.read += received as u64;
     counting.note_drops(index, batch);
     for it in batch.iter() {
-        let datagram = Datagram { exporter: it.source.into(), received: it.received, payload: it.payload };
+        let datagram = Datagram {
+            exporter: Exporter::udp(it.source.ip(), it.source.port()),
+            received: it.received,
+            payload: it.payload,
+        };
         counting.take(&datagram, socket.address());
     }
     counting.commit();

@@ -94,7 +94,7 @@ impl Bench {
         *self.expected.entry(minute).or_default() += 1;
         let payload = datagram(exported as u32, (exported as u32).wrapping_mul(1000));
         let received = Timestamp::from_seconds(received);
-        self.shard.take(&Datagram { exporter: Exporter::new(SENDER, 1), received, payload: &payload });
+        self.shard.take(&Datagram { exporter: Exporter::udp(SENDER, 1), received, payload: &payload });
     }
 
     async fn flush(&mut self, now: u64) {
@@ -176,7 +176,7 @@ async fn what_exporters_cannot_say_beyond_2106_counts_when_it_is_received() {
     for second in 0..60 {
         let received = Timestamp::from_seconds(YEAR_2106 + second);
         let payload = datagram(second as u32, 0);
-        bench.shard.take(&Datagram { exporter: Exporter::new(SENDER, 1), received, payload: &payload });
+        bench.shard.take(&Datagram { exporter: Exporter::udp(SENDER, 1), received, payload: &payload });
         *bench.expected.entry(Minute::of(received)).or_default() += 1;
     }
     bench.flush_and_maintain(YEAR_2106 + DAY).await;
@@ -241,7 +241,7 @@ async fn an_uptime_that_wraps_moves_no_flow() {
         let (seconds, uptime) = (BEGUN + second, (1 << 32) - 120_500 + 1000 * second);
         for payload in datagrams_with_uptime(seconds, uptime, second as u32) {
             let received = Timestamp::from_seconds(seconds);
-            bench.shard.take(&Datagram { exporter: Exporter::new(SENDER, 1), received, payload: &payload });
+            bench.shard.take(&Datagram { exporter: Exporter::udp(SENDER, 1), received, payload: &payload });
             *bench.expected.entry(Minute::of(received)).or_default() += 1;
         }
     }

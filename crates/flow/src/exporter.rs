@@ -1,29 +1,32 @@
-//! Who sends: an exporter is known by the source address of its datagrams (RFC 7011, section 2: Exporter).
+//! Exporters: an exporter is known by the source address of its messages (RFC 7011, section 2).
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// The transport address that a datagram came from. The address says whose it is; the port only tells apart
-/// export processes behind one address, because templates of the same port are preferred.
+/// Where a message came from. The address identifies the exporter; transport and port tell apart the export processes at
+/// one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Exporter {
+    /// The transport protocol.
+    pub transport: Transport,
     /// Source address, canonical: never an IPv4-mapped IPv6 address.
     pub address: IpAddr,
-    /// Source UDP port.
+    /// Source port.
     pub port: u16,
 }
 
-impl Exporter {
-    /// An exporter by address and port; an IPv4-mapped IPv6 address becomes the IPv4 address.
-    #[must_use]
-    pub fn new(address: IpAddr, port: u16) -> Self {
-        Self { address: canonical(address), port }
-    }
+/// The transport protocol of export messages. What a session may do follows from it: `wire::session_rules`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transport {
+    /// UDP: one message in each datagram.
+    Udp,
 }
 
-impl From<SocketAddr> for Exporter {
-    fn from(socket: SocketAddr) -> Self {
-        Self::new(socket.ip(), socket.port())
+impl Exporter {
+    /// An exporter that sends over UDP. An IPv4-mapped IPv6 address becomes the IPv4 address.
+    #[must_use]
+    pub fn udp(address: IpAddr, port: u16) -> Self {
+        Self { transport: Transport::Udp, address: canonical(address), port }
     }
 }
 
@@ -45,9 +48,7 @@ mod tests {
 
     #[test]
     fn a_mapped_address_is_the_ipv4_address() {
-        let mapped: SocketAddr = "[::ffff:192.0.2.1]:2055".parse().unwrap();
-        assert_eq!(Exporter::from(mapped).to_string(), "192.0.2.1:2055");
-        let native: SocketAddr = "[2001:db8::1]:2055".parse().unwrap();
-        assert_eq!(Exporter::from(native).to_string(), "[2001:db8::1]:2055");
+        assert_eq!(Exporter::udp("::ffff:192.0.2.1".parse().unwrap(), 2055).to_string(), "192.0.2.1:2055");
+        assert_eq!(Exporter::udp("2001:db8::1".parse().unwrap(), 2055).to_string(), "[2001:db8::1]:2055");
     }
 }

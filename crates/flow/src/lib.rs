@@ -4,7 +4,7 @@
 //!
 //! | file | what it names |
 //! | --- | --- |
-//! | [`exporter`] | who sends: exporter address and port, canonical addresses |
+//! | [`exporter`] | exporters: transport, address and port; canonical addresses |
 //! | [`protocol`] | the export protocols by version |
 //! | [`timestamp`] | points in time, nanoseconds since the Unix epoch |
 //! | [`prefix`] | monitored prefixes, strict about host bits |
@@ -23,7 +23,7 @@ pub mod record;
 pub mod timestamp;
 
 pub use durations::Durations;
-pub use exporter::{Exporter, canonical};
+pub use exporter::{Exporter, Transport, canonical};
 pub use fate::{DatagramFate, Fate, FlowFate, Tallied};
 pub use flush::FlushNumber;
 pub use prefix::{Prefix, PrefixError};

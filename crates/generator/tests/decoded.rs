@@ -34,7 +34,7 @@ fn decode(generator: &mut Generator, data_datagrams: u64, most: usize) -> (Total
         for made in generator.batch(Timestamp::from_seconds(second), most) {
             assert_eq!(made.source, first.map(|first| Ipv4Addr::from_bits(first.to_bits() + made.exporter)));
             let session = sessions.entry(made.exporter).or_insert_with(|| Session::new(SessionLimits::default()));
-            let exporter = Exporter::new(made.source.unwrap().into(), 40_000 + made.port);
+            let exporter = Exporter::udp(made.source.unwrap().into(), 40_000 + made.port);
             let received = Timestamp::from_seconds(second);
             let datagram = Datagram { exporter, received, payload: made.payload };
             let decoded = session.decode(&datagram, &mut |record| {

@@ -43,7 +43,7 @@ fn read(receiver: &UdpSocket, done: &AtomicBool) -> HashMap<IpAddr, Arrived> {
         };
         let Arrived { session, counters } = arrived.entry(from.ip()).or_default();
         let datagram = Datagram {
-            exporter: Exporter::from(from),
+            exporter: Exporter::udp(from.ip(), from.port()),
             received: Timestamp::from_seconds(1),
             payload: &buffer[..length],
         };

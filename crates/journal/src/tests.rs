@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use flow::Timestamp;
+use flow::{Exporter, Timestamp};
 
 use super::*;
 use crate::disk::Directory;
@@ -116,7 +116,8 @@ fn what_waits_is_carried_into_the_next_segment() {
     let mut writer = journal.writer(0, flush(1, 1));
     take(&mut writer, 1, "counted");
     writer.turn(flush(1, 2));
-    writer.carry([(address("192.0.2.1:4000").into(), Timestamp::from_seconds(1), b"waits".to_vec())]);
+    let exporter = Exporter::udp("192.0.2.1".parse().unwrap(), 4000);
+    writer.carry([(exporter, Timestamp::from_seconds(1), b"waits".to_vec())]);
     take(&mut writer, 2, "next");
     writer.commit();
     // Until the first flush is durable, what waits is found where it was received.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use capture::frame;
-use flow::{Exporter, FlushNumber, Timestamp};
+use flow::{Exporter, FlushNumber, Timestamp, Transport};
 
 use crate::disk::{File, uninterrupted};
 use crate::segment::{Entry, EntryKind, SegmentName, append};
@@ -111,7 +111,7 @@ impl Writer {
     /// Writes what waits for its template into the current segment: it is counted in this flush, or carried on. For each
     /// set, who sent it, when it was received, and a message that holds it alone.
     pub fn carry(&mut self, waiting: impl IntoIterator<Item = (Exporter, Timestamp, Vec<u8>)>) {
-        for (Exporter { address, port }, received, message) in waiting {
+        for (Exporter { transport: Transport::Udp, address, port }, received, message) in waiting {
             let source = SocketAddr::new(address, port);
             self.append(&Entry { received, source, kind: EntryKind::Carried, payload: &message });
             self.journal.carried();

@@ -183,7 +183,7 @@ fn shard_loop(criterion: &mut Criterion) {
     let mut flows = Flows(1);
     let loads =
         [("v5", 30_u64, v5(&mut flows, DATAGRAMS)), ("v9", 24, v9(&mut flows)), ("ipfix", 24, ipfix(&mut flows))];
-    let exporter = Exporter::new(address(0), 2055);
+    let exporter = Exporter::udp(address(0), 2055);
     let received = Timestamp::from_seconds(u64::from(SECOND));
     let mut group = criterion.benchmark_group("shard");
     for (name, flows, datagrams) in &loads {
@@ -210,7 +210,7 @@ fn senders(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(30));
     for senders in [1, 100, MOST] {
         let mut shard = shard(senders);
-        let mut exporters = (0..senders).map(|number| Exporter::new(address(number), 2055)).cycle();
+        let mut exporters = (0..senders).map(|number| Exporter::udp(address(number), 2055)).cycle();
         let mut next = datagrams.iter().cycle();
         let mut take = || {
             let (exporter, payload) = (exporters.next().unwrap(), next.next().unwrap());

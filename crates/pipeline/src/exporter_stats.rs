@@ -224,7 +224,7 @@ mod tests {
             ..Default::default()
         };
         let payload = encode::netflow_v5(&header, &[netflow_v5::Record::default(); 10]);
-        let exporter = Exporter::new(std::net::Ipv4Addr::LOCALHOST.into(), 1);
+        let exporter = Exporter::udp(std::net::Ipv4Addr::LOCALHOST.into(), 1);
         let datagram = wire::Datagram { exporter, received: at, payload: &payload };
         stats.open_month(at, session);
         let mut last = LastFlow::default();

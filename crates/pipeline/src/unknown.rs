@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     fn note(senders: &UnknownSenders, address: u32, at: u64, payload: &[u8]) {
-        let exporter = Exporter::new(Ipv4Addr::from_bits(address).into(), 1);
+        let exporter = Exporter::udp(Ipv4Addr::from_bits(address).into(), 1);
         senders.note(&Datagram { exporter, received: Timestamp::from_seconds(at), payload });
     }
 

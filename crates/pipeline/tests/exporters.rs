@@ -57,7 +57,7 @@ fn data(sequence: u32) -> Vec<u8> {
 
 fn take(shard: &mut Shard, number: u32, payload: &[u8]) {
     let received = Timestamp::new(NOW.into(), number);
-    shard.take(&Datagram { exporter: Exporter::new(SENDER, 2055), received, payload });
+    shard.take(&Datagram { exporter: Exporter::udp(SENDER, 2055), received, payload });
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn cases() -> Vec<Case> {
 }
 
 fn decode(criterion: &mut Criterion) {
-    let exporter = Exporter::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2055);
+    let exporter = Exporter::udp(IpAddr::V4(Ipv4Addr::LOCALHOST), 2055);
     let mut group = criterion.benchmark_group("record");
     for case in cases() {
         let mut session = Session::new(SessionLimits::default());

@@ -30,7 +30,7 @@ fn datagram() -> Vec<u8> {
 
 fn decode(criterion: &mut Criterion) {
     let payload = datagram();
-    let exporter = Exporter::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6343);
+    let exporter = Exporter::udp(IpAddr::V4(Ipv4Addr::LOCALHOST), 6343);
     let datagram = Datagram { exporter, received: Timestamp::from_seconds(1), payload: &payload };
     let mut group = criterion.benchmark_group("sflow");
     group.throughput(Throughput::Elements(SAMPLES.into()));

@@ -22,7 +22,7 @@ fn session_after(before: &[Vec<u8>]) -> Session {
 }
 
 fn datagram(payload: &[u8]) -> Datagram<'_> {
-    let exporter = Exporter::new([192, 0, 2, 1].into(), 1);
+    let exporter = Exporter::udp([192, 0, 2, 1].into(), 1);
     Datagram { exporter, received: Timestamp::from_seconds(1_000_000), payload }
 }
 

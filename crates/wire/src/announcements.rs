@@ -128,7 +128,7 @@ fn announcement(octets: &mut Cursor<'_>, state: &mut ExporterState) -> Option<()
     match octets.u8()? {
         TEMPLATE => {
             let received = Timestamp::from_nanoseconds(octets.u64()?);
-            let exporter = Exporter::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), octets.u16()?);
+            let exporter = Exporter::udp(IpAddr::V4(Ipv4Addr::UNSPECIFIED), octets.u16()?);
             let length = octets.u16()?;
             let payload = octets.take(usize::from(length))?;
             let (datagram, mut decoded) = (Datagram { exporter, received, payload }, Decoded::default());

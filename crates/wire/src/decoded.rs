@@ -21,7 +21,7 @@ pub struct Decoded {
     pub templates: u32,
     /// Announcements of options templates.
     pub options_templates: u32,
-    /// Template withdrawals (RFC 7011, section 8.1), which have no effect over UDP.
+    /// Template withdrawals that had no effect (RFC 7011, section 8.1; `session_rules`).
     pub withdrawals: u32,
     /// Data sets whose template was not known when they came.
     pub missing_template_sets: u32,

@@ -12,6 +12,7 @@ use crate::restart::Restarts;
 use crate::sampling::Samplers;
 use crate::sequence::{Arrival, Clocks, Sequences, StreamKey};
 use crate::sequence_number::SequenceNumber;
+use crate::session_rules::{SequenceGaps, SessionRules};
 use crate::template_store::{TemplateLimits, TemplateStore};
 use crate::type_information::TypeInformation;
 
@@ -56,8 +57,12 @@ impl ExporterState {
     /// Notes the sequence number of a message and how many units of its protocol it holds; `None` when they could not
     /// be counted.
     pub(crate) fn note_arrival(&mut self, message: &Message, units: Option<u32>, report: &mut Decoded) {
-        let key = StreamKey::of(message);
-        report.arrival = Some(self.sequences.note(key, message.sequence, units, Clocks::of(message)));
+        match SessionRules::of(message.exporter.transport).sequence_gaps {
+            SequenceGaps::Network => {
+                let (key, clocks) = (StreamKey::of(message), Clocks::of(message));
+                report.arrival = Some(self.sequences.note(key, message.sequence, units, clocks));
+            }
+        }
     }
 
     /// Notes a sequence number of an sFlow datagram, which numbers one unit.

@@ -1,4 +1,4 @@
-//! IPFIX over UDP (RFC 7011). Withdrawals are counted and have no effect, as section 8.4 says of UDP.
+//! IPFIX messages (RFC 7011).
 
 use flow::{Protocol, Timestamp};
 use zerocopy::byteorder::network_endian::{U16, U32};
@@ -13,6 +13,7 @@ use crate::exporter_state::ExporterState;
 use crate::field_specifier::{FIRST_TEMPLATE_ID, TemplateKind, ipfix_specifier};
 use crate::fixed_record::header;
 use crate::record::Record;
+use crate::session_rules::{SessionRules, Withdrawals};
 use crate::set;
 use crate::template_store::Announcement;
 
@@ -117,7 +118,9 @@ fn templates(
         let offset = set.offset();
         let (Some(id), Some(count)) = (set.u16(), set.u16()) else { return };
         if count == 0 {
-            report.withdrawals += 1;
+            match SessionRules::of(message.exporter.transport).withdrawals {
+                Withdrawals::Ignored => report.withdrawals += 1,
+            }
             continue;
         }
         let kind = if options {

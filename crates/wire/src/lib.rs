@@ -15,7 +15,8 @@
 //! | [`netflow_v9`], [`ipfix`] | formats with templates; they share `set` (framing) and `data_set` (records) |
 //! | [`sflow`], [`sampled_packet`] | samples of packets, and the headers of sampled packets |
 //! | `announcements` | what an exporter has announced, as octets that outlive the process |
-//! | `exporter_state` | everything that decoding remembers of an exporter; the next seven rows are its parts |
+//! | `exporter_state` | everything that decoding remembers of an exporter; the rows after `session_rules` are its parts |
+//! | `session_rules` | **what follows from the transport**: withdrawals, scope and lifetime of templates, sequence gaps |
 //! | `template_store` | the templates of an exporter: scope, look-up, limits |
 //! | `sampling` | sampling rates from options data |
 //! | `type_information` | names and types of elements that exporters describe (RFC 5610) |
@@ -66,6 +67,7 @@ mod sampling;
 mod sequence;
 mod sequence_number;
 mod session;
+mod session_rules;
 mod set;
 pub mod sflow;
 pub mod structured_data;

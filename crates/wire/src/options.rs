@@ -92,7 +92,7 @@ mod tests {
         let at = Timestamp::from_seconds(1);
         Message {
             protocol: Protocol::Ipfix,
-            exporter: Exporter::new(std::net::Ipv4Addr::LOCALHOST.into(), 1),
+            exporter: Exporter::udp(std::net::Ipv4Addr::LOCALHOST.into(), 1),
             received: at,
             exported: at,
             domain: 0,

@@ -128,7 +128,7 @@ mod tests {
         let mut note = |port, sequence, exported_seconds, uptime_seconds: u32| {
             restarts.note(&Message {
                 protocol: Protocol::NetflowV9,
-                exporter: Exporter::new([192, 0, 2, 1].into(), port),
+                exporter: Exporter::udp([192, 0, 2, 1].into(), port),
                 received: Timestamp::EPOCH,
                 exported: Timestamp::from_seconds(exported_seconds),
                 domain: 0,
@@ -150,7 +150,7 @@ mod tests {
     fn what_was_remembered_is_of_another_process_when_the_exporter_started_after_it() {
         let message = |sequence, exported_seconds, uptime_seconds: u32| Message {
             protocol: Protocol::NetflowV9,
-            exporter: Exporter::new([192, 0, 2, 1].into(), 1),
+            exporter: Exporter::udp([192, 0, 2, 1].into(), 1),
             received: Timestamp::EPOCH,
             exported: Timestamp::from_seconds(exported_seconds),
             domain: 0,
@@ -178,7 +178,7 @@ mod tests {
         // Received and exported in seconds, uptime in milliseconds.
         let message = |received, exported, uptime: u64| Message {
             protocol: Protocol::NetflowV9,
-            exporter: Exporter::new([192, 0, 2, 1].into(), 1),
+            exporter: Exporter::udp([192, 0, 2, 1].into(), 1),
             received: Timestamp::from_seconds(received),
             exported: Timestamp::from_seconds(exported),
             domain: 0,
@@ -212,7 +212,7 @@ mod tests {
     fn what_was_overtaken_by_the_new_process_is_no_second_restart() {
         let message = |received: u64, sequence, uptime_seconds: u32| Message {
             protocol: Protocol::NetflowV9,
-            exporter: Exporter::new([192, 0, 2, 1].into(), 1),
+            exporter: Exporter::udp([192, 0, 2, 1].into(), 1),
             received: Timestamp::from_nanoseconds(1_000_000_000_000 + received),
             exported: Timestamp::from_seconds(1000),
             domain: 0,

@@ -1,9 +1,8 @@
 //! The templates of one exporter address.
 //!
 //! A template belongs to a protocol and an observation domain; data and options templates share one space of ids
-//! (RFC 7011, section 3.4.1). The source port is a preference only: two exporters behind one address may use the same
-//! ids for different things, so the template learnt from the port of the data wins; but routers exist that send
-//! templates from one port and data from another, so otherwise the newest one of the domain serves.
+//! (RFC 7011, section 3.4.1). Which of the templates that different ports announced describes a data set is decided by
+//! the rules of the transport ([`crate::session_rules`]).
 //!
 //! **Invariant:** a new announcement of an id replaces the old one at once, also within a datagram; one that changes
 //! nothing allocates nothing. However much is announced, no more is kept than [`TemplateLimits`] says.
@@ -22,6 +21,7 @@ use hashbrown::HashMap;
 use crate::datagram::Message;
 use crate::error::ErrorKind;
 use crate::field_specifier::{FieldSpecifier, Numbering, TemplateKind, with_content};
+use crate::session_rules::{SessionRules, TemplateLifetime, TemplateScope};
 use crate::template::Template;
 
 /// How much of what strangers announce is kept for one exporter address.
@@ -39,12 +39,6 @@ pub struct TemplateLimits {
     /// A template that was not announced again for so long is not used any more (RFC 7011, section 8.4); `None` when
     /// templates hold until the exporter starts again.
     pub lifetime: Option<Duration>,
-}
-
-impl TemplateLimits {
-    fn lives(&self, announced: Timestamp, now: Timestamp) -> bool {
-        self.lifetime.is_none_or(|lifetime| now <= announced.saturating_add(lifetime))
-    }
 }
 
 impl Default for TemplateLimits {
@@ -151,10 +145,20 @@ impl TemplateStore {
     /// The template that describes the data sets of this id in this message.
     pub(crate) fn find(&self, message: &Message, id: u16) -> Option<&Template> {
         let learnt = self.by_key.get(&TemplateKey::of(message, id))?;
-        let lives = |learnt: &&Learnt| self.limits.lives(learnt.announced, message.received);
-        let same_port = learnt.iter().filter(lives).find(|learnt| learnt.port == message.exporter.port);
-        let newest = || learnt.iter().filter(lives).max_by_key(|learnt| learnt.order);
-        let learnt = same_port.or_else(newest)?;
+        let rules = SessionRules::of(message.exporter.transport);
+        let lifetime = match rules.template_lifetime {
+            TemplateLifetime::Configured => self.limits.lifetime,
+        };
+        let lives = |learnt: &&Learnt| {
+            lifetime.is_none_or(|lifetime| message.received <= learnt.announced.saturating_add(lifetime))
+        };
+        let learnt = match rules.template_scope {
+            TemplateScope::Address => {
+                let same_port = learnt.iter().filter(lives).find(|learnt| learnt.port == message.exporter.port);
+                let newest = || learnt.iter().filter(lives).max_by_key(|learnt| learnt.order);
+                same_port.or_else(newest)?
+            }
+        };
         learnt.is_used.set(true);
         Some(&learnt.template)
     }

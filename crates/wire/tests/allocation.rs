@@ -61,7 +61,7 @@ fn datagrams() -> Vec<(&'static str, Vec<u8>)> {
 fn a_datagram_of_any_protocol_allocates_nothing_in_steady_state() {
     for (name, payload) in datagrams() {
         let mut session = Session::new(SessionLimits::default());
-        let exporter = Exporter::new(Ipv4Addr::LOCALHOST.into(), 1);
+        let exporter = Exporter::udp(Ipv4Addr::LOCALHOST.into(), 1);
         let mut decode = |second| {
             let datagram = Datagram { exporter, received: Timestamp::from_seconds(second), payload: &payload };
             let mut bytes = 0;

@@ -266,7 +266,7 @@ fn run(path: &Path, expected: &Json) -> Outcome {
     let mut datagrams = 0_u64;
     while let Some(udp) = capture.next().unwrap() {
         datagrams += 1;
-        let exporter = flow::Exporter::from(udp.source);
+        let exporter = flow::Exporter::udp(udp.source.ip(), udp.source.port());
         let session = sessions.entry(exporter.address).or_insert_with(|| Session::new(SessionLimits::default()));
         // Each datagram has a time of its own, by which records of sets that have waited are known.
         let received = Timestamp::from_seconds(datagrams);

@@ -27,7 +27,7 @@ type Listed = Vec<(Element, Content)>;
 
 fn decode(payload: &[u8]) -> (Decoded, Vec<(Option<FlowRecord>, Listed)>) {
     let mut session = Session::new(SessionLimits::default());
-    let exporter = Exporter::new(Ipv4Addr::LOCALHOST.into(), 1);
+    let exporter = Exporter::udp(Ipv4Addr::LOCALHOST.into(), 1);
     let datagram = Datagram { exporter, received: Timestamp::from_seconds(9), payload };
     let mut records = Vec::new();
     let decoded = session.decode(&datagram, &mut |record| {

@@ -202,7 +202,7 @@ impl Summary {
         let mut summary = Self::default();
         let mut capture = Capture::open(capture).unwrap();
         while let Some(packet) = capture.next().unwrap() {
-            let exporter = Exporter::from(packet.source);
+            let exporter = Exporter::udp(packet.source.ip(), packet.source.port());
             let datagram = Datagram { exporter, received: packet.received, payload: packet.payload };
             if !datagram.protocol().is_some_and(Protocol::is_sflow) {
                 continue;

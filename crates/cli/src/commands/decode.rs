@@ -111,7 +111,7 @@ impl Decoder<'_> {
     }
 
     fn decode(&mut self, datagram: &UdpDatagram<'_>) -> io::Result<()> {
-        let exporter = Exporter::from(datagram.source);
+        let exporter = Exporter::udp(datagram.source.ip(), datagram.source.port());
         let datagram = Datagram { exporter, received: datagram.received, payload: datagram.payload };
         let session = self.sessions.of(exporter.address);
         let (summary, lines) = (&mut self.summary, &mut self.lines);

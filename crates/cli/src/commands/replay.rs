@@ -10,6 +10,7 @@ use accounting::block::WriterId;
 use anyhow::Context;
 use capture::Capture;
 use collector::replay::Replay;
+use flow::Exporter;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 use wire::Datagram;
@@ -66,7 +67,11 @@ async fn replay_file(replay: &mut Replay, path: &Path, progress: &mut Progress) 
     let unreadable = || format!("{}: everything before this was counted", path.display());
     let mut capture = Capture::open(path).with_context(unreadable).or_exit(ExitCode::Input)?;
     while let Some(udp) = capture.next().with_context(unreadable).or_exit(ExitCode::Input)? {
-        let datagram = Datagram { exporter: udp.source.into(), received: udp.received, payload: udp.payload };
+        let datagram = Datagram {
+            exporter: Exporter::udp(udp.source.ip(), udp.source.port()),
+            received: udp.received,
+            payload: udp.payload,
+        };
         progress.show(|| format!("{}: counted up to {}", path.display(), udp.received));
         replay.take(&datagram).await.or_exit(ExitCode::Store)?;
     }

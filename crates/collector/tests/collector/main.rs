@@ -277,7 +277,7 @@ async fn a_clock_that_is_off_beyond_the_limit_does_not_choose_the_minute() {
     let mut replay = begin(&store).await;
     for seconds_off in [0_u64, 600, 601, 1_000_000_000] {
         let payload = datagram(Timestamp::from_seconds(received.seconds() - seconds_off));
-        replay.take(&Datagram { exporter: Exporter::new(sender, 1), received, payload: &payload }).await.unwrap();
+        replay.take(&Datagram { exporter: Exporter::udp(sender, 1), received, payload: &payload }).await.unwrap();
     }
     let counts = replay.finish(received).await.unwrap();
     assert_eq!(counts.time_clamped, 2);
@@ -303,7 +303,7 @@ async fn replaying_again_replaces_and_two_stores_get_the_same_blocks() {
             for second in 0..7200 {
                 let received = Timestamp::from_seconds(begun.seconds() + second);
                 let payload = datagram(received);
-                let exporter = Exporter::new(sender, 1);
+                let exporter = Exporter::udp(sender, 1);
                 replay.take(&Datagram { exporter, received, payload: &payload }).await.unwrap();
             }
             replay.finish(Timestamp::from_seconds(begun.seconds() + 86_400 * 400)).await.unwrap();
@@ -347,7 +347,7 @@ async fn what_a_store_took_without_an_answer_is_not_overwritten_by_the_next_flus
     let mut count = |flows: u64| {
         for _ in 0..flows {
             let payload = datagram(at);
-            shard.take(&Datagram { exporter: Exporter::new(sender, 1), received: at, payload: &payload });
+            shard.take(&Datagram { exporter: Exporter::udp(sender, 1), received: at, payload: &payload });
         }
         Sealed::new(vec![shard.seal(Tally::new(TallyLimits::default()))])
     };
@@ -375,7 +375,7 @@ async fn a_flush_that_waited_while_another_rolled_up_for_its_writer_is_in_every_
     let mut count = |flows: u64| {
         let payload = datagram(begun);
         for _ in 0..flows {
-            shard.take(&Datagram { exporter: Exporter::new(sender, 1), received: begun, payload: &payload });
+            shard.take(&Datagram { exporter: Exporter::udp(sender, 1), received: begun, payload: &payload });
         }
         Sealed::new(vec![shard.seal(Tally::new(TallyLimits::default()))])
     };

@@ -156,7 +156,7 @@ async fn a_replay_neither_uses_nor_changes_what_is_kept() {
         Replay::begin(shared, WriterId(7), rules(), Duration::from_secs(10), Keep::default()).await.unwrap();
     let other = TemplateSpec::data(300, [FieldSpecifier::iana(1, 4)]);
     for payload in [data(), packet().template(&other).finish()] {
-        let datagram = Datagram { exporter: Exporter::new(SENDER, 9), received: now(), payload: &payload };
+        let datagram = Datagram { exporter: Exporter::udp(SENDER, 9), received: now(), payload: &payload };
         replay.take(&datagram).await.unwrap();
     }
     let counts = replay.finish(now()).await.unwrap();

@@ -77,7 +77,7 @@ impl<S: Store + 'static> Life<S> {
             let exported = self.now - ago * MINUTE;
             let payload = datagram(exported);
             let received = self.time();
-            self.shard.take(&Datagram { exporter: Exporter::new(SENDER, 1), received, payload: &payload });
+            self.shard.take(&Datagram { exporter: Exporter::udp(SENDER, 1), received, payload: &payload });
             self.counted.push(Minute::of(Timestamp::from_seconds(exported)));
         }
         let sealed: Sealed = Sealed::new(vec![self.shard.seal(Tally::new(TallyLimits::default()))]);

@@ -195,7 +195,8 @@ impl Run {
 
     fn carry(&mut self) -> bool {
         let entries: Vec<Entry> = (0..self.random.below(3)).map(|_| self.entry(true)).collect();
-        let exporter = Exporter::from(SOURCE.parse::<std::net::SocketAddr>().unwrap());
+        let source: std::net::SocketAddr = SOURCE.parse().unwrap();
+        let exporter = Exporter::udp(source.ip(), source.port());
         let waiting = |entry: &Entry| (exporter, Timestamp::from_seconds(entry.received), entry.id.to_string().into());
         let waiting: Vec<_> = entries.iter().map(waiting).collect();
         entries.into_iter().for_each(|entry| self.took(0, entry));

@@ -49,7 +49,7 @@ fn v9_header(source_id: u32, seconds: u64, uptime_seconds: u32) -> netflow_v9::H
 }
 
 fn send(session: &mut Session, port: u16, payload: &[u8]) -> (Decoded, Vec<String>) {
-    let exporter = Exporter::new([192, 0, 2, 1].into(), port);
+    let exporter = Exporter::udp([192, 0, 2, 1].into(), port);
     let mut seen = Vec::new();
     let datagram = Datagram { exporter, received: Timestamp::from_seconds(NOW), payload };
     let mut decoded = session.decode(&datagram, &mut |record| {
@@ -206,7 +206,7 @@ fn rates_of_samplers_and_domains_survive() {
         v9(NOW, 9).data(&data, &[[1, 8].to_vec(), [1, 7].to_vec()]).finish(),
         Ipfix::new(ipfix::Header::default()).data(&lone, &[vec![1]]).finish(),
     ] {
-        let exporter = Exporter::new([192, 0, 2, 1].into(), 1);
+        let exporter = Exporter::udp([192, 0, 2, 1].into(), 1);
         let datagram = Datagram { exporter, received: Timestamp::from_seconds(NOW), payload: &payload };
         after.decode(&datagram, &mut |record| rates.extend(record.flow.map(|flow| flow.sampling)));
     }

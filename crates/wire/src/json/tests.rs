@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use flow::{Exporter, Protocol, Sampling, SamplingSource, Timestamp};
+use flow::{Exporter, Protocol, Sampling, SamplingSource, Timestamp, Transport};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -28,7 +28,7 @@ impl Fields for Sent<'_> {
 
 const MESSAGE: Message = Message {
     protocol: Protocol::Ipfix,
-    exporter: Exporter { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), port: 4739 },
+    exporter: Exporter { transport: Transport::Udp, address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), port: 4739 },
     received: Timestamp::new(1_391_317_260, 5_000_000),
     exported: Timestamp::from_seconds(1_391_317_260),
     domain: 7,

@@ -26,7 +26,7 @@ fn message() -> Ipfix {
 }
 
 fn send(session: &mut Session, payload: &[u8]) -> Vec<String> {
-    let exporter = Exporter::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+    let exporter = Exporter::udp(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
     let datagram = Datagram { exporter, received: Timestamp::EPOCH, payload };
     let mut shown = Vec::new();
     session.decode(&datagram, &mut |record| {
@@ -143,7 +143,7 @@ fn a_name_that_was_told_is_a_key_in_json() {
     send(&mut session, &message().template(&types()).data(&types(), &[record]).finish());
     let template = TemplateSpec::data(256, [FieldSpecifier { element: own(1), length: 2 }; 2]);
     let payload = message().template(&template).data(&template, &[vec![0, 7, 0, 8]]).finish();
-    let exporter = Exporter::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+    let exporter = Exporter::udp(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
     let mut line = String::new();
     session.decode(&Datagram { exporter, received: Timestamp::EPOCH, payload: &payload }, &mut |record| {
         crate::json::write_json(record, &mut line);

@@ -187,7 +187,7 @@ impl Exchange {
     }
 
     fn send(&mut self, port: u16, payload: &[u8]) {
-        let exporter = Exporter::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let exporter = Exporter::udp(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         let datagram = Datagram { exporter, received: self.now, payload };
         let before = self.effort.records;
         let (effort, json) = (&mut self.effort, &mut self.json);

@@ -171,7 +171,7 @@ fn sflow() -> Conversation {
 pub fn sampled_packets(conversations: &[Conversation]) -> Vec<Vec<u8>> {
     let mut packets = vec![[&[0][..], &frame()].concat(), [&[9][..], &frame()[14..]].concat()];
     for payload in conversations.iter().flatten() {
-        let exporter = Exporter::new([127, 0, 0, 1].into(), 6343);
+        let exporter = Exporter::udp([127, 0, 0, 1].into(), 6343);
         let datagram = Datagram { exporter, received: Timestamp::EPOCH, payload };
         Session::new(SessionLimits::default()).decode(&datagram, &mut |record| {
             record.fields(&mut |field| {

@@ -134,7 +134,7 @@ fn lists_in_a_record_are_opened_with_the_templates_of_its_domain() {
     let list = [&[3][..], &400_u16.to_be_bytes(), &items].concat();
     let message = message().template(&inner).template(&outer).data(&outer, &[outer.record(&[&list, &[0, 0, 0, 5]])]);
     let payload = message.finish();
-    let exporter = Exporter::new([192, 0, 2, 1].into(), 1);
+    let exporter = Exporter::udp([192, 0, 2, 1].into(), 1);
     let mut lines = Vec::new();
     let datagram = Datagram { exporter, received: Timestamp::from_seconds(1), payload: &payload };
     Session::new(SessionLimits::default()).decode(&datagram, &mut |record| {

@@ -35,7 +35,7 @@ impl Exchange {
     }
 
     fn send(&mut self, payload: &[u8]) -> Decoded {
-        let exporter = Exporter::new([192, 0, 2, 1].into(), self.port);
+        let exporter = Exporter::udp([192, 0, 2, 1].into(), self.port);
         let datagram = Datagram { exporter, received: Timestamp::from_seconds(self.now), payload };
         self.session.decode(&datagram, &mut |record| {
             self.flows.extend(record.flow);

@@ -100,7 +100,7 @@ pub(crate) struct Decoding {
 }
 
 pub(crate) fn decode(payload: &[u8]) -> Decoding {
-    let exporter = Exporter::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6343);
+    let exporter = Exporter::udp(IpAddr::V4(Ipv4Addr::LOCALHOST), 6343);
     let datagram = Datagram { exporter, received: Timestamp::from_seconds(1_700_000_000), payload };
     let (mut records, mut numbers, mut report) = (Vec::new(), Vec::new(), Decoded::default());
     sflow::decode(

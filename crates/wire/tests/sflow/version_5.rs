@@ -77,7 +77,7 @@ fn a_session_takes_sflow_on_any_port_and_notices_lost_samples() {
     for (port, number) in [(40_000, 9_u32), (2055, 12), (4739, 13)] {
         let sample = Xdr::default().words(&[number, 5, 1000, 0, 0, 0, 0, 1]).record(1, &sampled_header());
         let payload = version_5(1, &Xdr::default().record(1, &sample));
-        let exporter = Exporter::new(AGENT, port);
+        let exporter = Exporter::udp(AGENT, port);
         let datagram = Datagram { exporter, received: Timestamp::from_seconds(1), payload: &payload };
         let mut bytes = 0;
         let report = session.decode(&datagram, &mut |record| bytes += record.flow.unwrap().forward.bytes);

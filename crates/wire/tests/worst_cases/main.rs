@@ -14,7 +14,7 @@ use wire::{Datagram, Decoded, ErrorKind, Field, Session, SessionLimits, VARIABLE
 const MEMORY: u64 = 1 << 20;
 
 fn datagram(payload: &[u8]) -> Datagram<'_> {
-    let exporter = Exporter::new([192, 0, 2, 1].into(), 1);
+    let exporter = Exporter::udp([192, 0, 2, 1].into(), 1);
     Datagram { exporter, received: Timestamp::from_seconds(1_000_000), payload }
 }
 
