@@ -50,7 +50,7 @@ async fn replay(store: &Arc<dyn Store>, flush_interval: Duration) {
     for half_minute in 0..240 {
         let received = Timestamp::from_seconds(BEGUN.seconds() + half_minute * 30);
         let payload = datagram(received);
-        replay.take(&Datagram { exporter: Exporter::new(SENDER, 1), received, payload: &payload }).await.unwrap();
+        replay.take(&Datagram { exporter: Exporter::udp(SENDER, 1), received, payload: &payload }).await.unwrap();
     }
     replay.finish(Timestamp::from_seconds(BEGUN.seconds() + 86_400)).await.unwrap();
 }
