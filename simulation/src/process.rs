@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use accounting::tally::{Tally, TallyLimits};
-use collector::flusher::{Flusher, Keep};
+use collector::Keep;
+use collector::flusher::Flusher;
 use collector::journaled_shard::{self, JournaledShard};
 use collector::ledgers::Counted;
 use collector::restore_templates;

@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use crate::flusher::Keep;
 use crate::flusher_thread::Flushing;
+use crate::keep::Keep;
 use crate::listening::{Bound, Place, open, per_thread};
 use crate::lock::locked;
 use crate::receiver::SocketChange;

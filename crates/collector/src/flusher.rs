@@ -1,43 +1,58 @@
 //! Tallies become numbered, immutable blocks in the store; finished periods are rolled up; old ones expire.
 //!
 //! One flusher writes for one writer. It does one thing after the other, so a late flow is never booked while the
-//! period that it belongs to is being rolled up. A store on the network gets its flushes over a spool on this machine's
-//! disk, in their order; while some wait there, nothing is rolled up. What it has accepted is looked for once more
-//! (`flusher/held.rs`).
+//! period that it belongs to is being rolled up. A store on this machine's disk takes a flush in one transaction. A
+//! store on the network gets it by way of a spool on this machine's disk:
+//!
+//! ```text
+//!   sealed ──flush──► waiting ──drain_one──► held ──a minute later──► gone from the spool
+//!                        ▲ │ the store fails   │ ▲
+//!                        └─┘                   └─┘ blocks are missing: put again
+//! ```
+//!
+//! Flushes are put in their order; while some wait, nothing is rolled up. A flush is durable, and its segments of the
+//! journal go, when it is in the spool or in the embedded store.
 //!
 //! Which coarser blocks a flush has is decided once, when it goes into the spool, by how far this writer is rolled up, and
-//! it is put exactly so. Only when another collector has rolled up for this writer since is it decided again: what of it
-//! the store has was counted by that roll-up, what is missing is lifted into what is rolled up now.
+//! it is put exactly so, unless another collector has rolled up for this writer since.
+//!
+//! | file | what is there |
+//! | --- | --- |
+//! | `blocks` | the blocks of a flush out of the tallies of all shards, and whether they hold the same |
+//! | `own_state` | how far this writer is rolled up, and **the state machine** by which process and store agree on it |
+//! | `reconcile` | which coarser blocks a flush has, decided again |
+//! | `held` | what the store has accepted and may still lose |
+//! | `announcements` | templates on their way to the store |
 
-mod announced;
+mod announcements;
 mod blocks;
 mod held;
+mod own_state;
+mod reconcile;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use accounting::block::{Block, BlockKey, WriterId};
-use accounting::period::{Interval, Minute, Period};
-use accounting::query::is_rolled_up;
+use accounting::block::{Block, WriterId};
+use accounting::period::{Minute, Period};
 use accounting::rollup;
 use accounting::tally::Tally;
 use flow::{FlushNumber, Timestamp};
-use storage::roll_up::{Course, advance_by, advance_gone};
+use journal::Journal;
+use pipeline::Sealed;
+use storage::roll_up::{Course, advance_gone};
 use storage::spool::{Spool, SpoolError};
 use storage::{Flush, Retention, Store, StoreError, WriterState};
 
+use self::announcements::Announcements;
 use self::blocks::{added_up, one_flush};
-use self::held::Held;
+use self::held::{Held, Parts};
+use self::own_state::{GONE_AFTER, OwnState};
+use self::reconcile::reconcile;
+use crate::keep::Keep;
 use crate::status::Status;
-use journal::Journal;
-use pipeline::Sealed;
 
-/// After how long without a sign of life a writer's periods are rolled up by others.
-const GONE_AFTER: Duration = Duration::from_secs(3600);
-/// How old what is known of the own state in the store may be when something is put.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// About how many coarse blocks are put between two looks at flushes, and held.
 const MOST_SUMS: usize = 50_000;
 /// How long a period must be over before it is rolled up: flows of its last moments are still on their way.
@@ -46,44 +61,19 @@ const GRACE_MINUTES: u32 = 2;
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// How long blocks are kept, for each period that has an end; `None` is for ever.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Keep {
-    /// By `period as usize`.
-    pub periods: [Option<Duration>; 5],
-}
-
-impl Keep {
-    /// Whether retention may take away blocks of this interval by now.
-    fn may_go(&self, interval: Interval, now: Timestamp) -> bool {
-        let keep = self.periods.get(interval.period as usize).copied().flatten();
-        keep.is_some_and(|keep| interval.start < Minute::of(now.saturating_sub(keep)))
-    }
-}
-
 /// Writes what shards have counted.
 pub struct Flusher {
     store: Arc<dyn Store>,
-    state: WriterState,
+    own: OwnState,
     keep: Keep,
     status: Status,
+    /// Of the last flush.
     sequence: u64,
     /// `None` for a store on this machine's disk.
     spool: Option<Spool>,
     held: Held,
-    /// The store has the state as it is here.
-    said: bool,
-    /// The state went back on purpose: what the store says is not to be believed until it has been told.
-    taken_back: bool,
-    /// When the own state was read from the store last.
-    looked: Timestamp,
-    /// Another process with this identity has started.
-    is_superseded: bool,
-    /// The newest time at which this process said that it is there.
-    seen: Timestamp,
-    /// What senders have announced and the store has not taken yet.
-    announced: BTreeMap<IpAddr, Vec<u8>>,
-    /// Holds what is not durable.
+    announcements: Announcements,
+    /// Holds what is not durable; `None` where nothing is to outlive a crash.
     journal: Option<Arc<Journal>>,
 }
 
@@ -93,23 +83,18 @@ impl Flusher {
     pub fn new(store: Arc<dyn Store>, state: WriterState, keep: Keep, status: Status) -> Self {
         Self {
             store,
-            state,
+            own: OwnState::published(state),
             keep,
             status,
             sequence: 0,
             spool: None,
             held: Held::default(),
-            said: true,
-            taken_back: false,
-            looked: Timestamp::EPOCH,
-            is_superseded: false,
-            seen: state.seen,
-            announced: BTreeMap::new(),
+            announcements: Announcements::default(),
             journal: None,
         }
     }
 
-    /// The same, letting go in the journal of what is durable.
+    /// The same, releasing in the journal what is durable.
     #[must_use]
     pub fn releasing(self, journal: Option<Arc<Journal>>) -> Self {
         Self { journal, ..self }
@@ -120,15 +105,15 @@ impl Flusher {
     /// # Errors
     /// When the spool cannot be read.
     pub fn over(self, spool: Option<Spool>) -> Result<Self, StoreError> {
-        let held = spool.as_ref().map_or_else(|| Ok(Held::default()), Held::of)?;
-        let announced = spool.as_ref().map_or_else(|| Ok(Vec::new()), Spool::announced)?;
-        let flusher = Self { spool, held, announced: announced.into_iter().collect(), ..self };
-        flusher.note_spool();
+        let Some(spool) = spool else { return Ok(self) };
+        let (held, announcements) = (Held::left_in(&spool)?, Announcements::left_in(&spool)?);
+        let flusher = Self { spool: Some(spool), held, announcements, ..self };
+        flusher.publish_spool();
         flusher.status.flushed(|counts| counts.durable = counts.waiting);
         Ok(flusher)
     }
 
-    /// Keeps blocks for as long as is said from now on, and lets as much wait.
+    /// From now on keeps blocks for this long, and lets the spool hold this much; `None` leaves it as it is.
     pub fn set(&mut self, keep: Keep, spool_bytes: Option<u64>) {
         self.keep = keep;
         if let (Some(spool), Some(limit)) = (&mut self.spool, spool_bytes) {
@@ -139,17 +124,19 @@ impl Flusher {
     /// Whether another process with this identity has started on the store. Then nothing is put any more.
     #[must_use]
     pub fn is_superseded(&self) -> bool {
-        self.is_superseded
+        self.own.is_superseded()
     }
 
-    /// What is said then.
+    /// The error for that case.
     #[must_use]
     pub fn superseded(&self) -> StoreError {
-        StoreError::Superseded(format!(
-            "another process with the identity of this one (writer {}) has started on the store: was the data directory \
-             copied? Each collector needs its own",
-            self.state.writer
-        ))
+        self.own.superseded()
+    }
+
+    /// Of how many senders the store has not taken yet what they announced.
+    #[must_use]
+    pub fn unstored_announcements(&self) -> usize {
+        self.announcements.senders()
     }
 
     /// How many flushes wait for the store.
@@ -161,28 +148,27 @@ impl Flusher {
     /// The numbers that the next flush will have.
     #[must_use]
     pub fn next(&self) -> FlushNumber {
-        FlushNumber { epoch: self.state.epoch, sequence: self.sequence + 1 }
+        FlushNumber { epoch: self.own.get().epoch, sequence: self.sequence + 1 }
     }
 
     /// Puts everything that was sealed at one moment, as the next numbered flush, into the spool or else into the store.
-    /// Comes back when it is durable; what does not take it is asked again, for as long as `give_up` does not say
-    /// otherwise.
+    /// Returns when it is durable, and retries until then, unless `give_up` returns true.
     ///
     /// # Errors
-    /// What was said last, when `give_up` ended the trying. Nothing is half-done: putting again is harmless.
+    /// The last error, once `give_up` returns true. Retrying is safe.
     pub async fn flush(
         &mut self,
         sealed: &Sealed,
         now: Timestamp,
         mut give_up: impl FnMut() -> bool,
     ) -> Result<(), StoreError> {
-        // A number is never used again, not even after giving up: the store may have taken what it did not answer to.
+        // Never reuse a number: the store may have accepted a put that it did not acknowledge.
         self.sequence += 1;
-        let WriterState { writer, epoch, .. } = self.state;
+        let WriterState { writer, epoch, .. } = *self.own.get();
         let number = FlushNumber { epoch, sequence: self.sequence };
         let blocks = one_flush(sealed.tallies.iter().map(|tally| tally.blocks(writer, number)));
         self.status.sealed(added_up(&sealed.tallies, &blocks));
-        // What waits was carried out of the segments of this flush: once that is durable it is found nowhere else.
+        // Waiting data were carried out of the segments of this flush: once it is durable they are found nowhere else.
         if let Some(journal) = &self.journal {
             journal.sync_written();
         }
@@ -195,15 +181,15 @@ impl Flusher {
         }
         // The embedded store has them with the flush.
         if self.spool.is_some() {
-            self.announced.extend(sealed.announced.iter().cloned());
+            self.announcements.extend(&sealed.announced);
         }
-        // A store that is away is not asked for what can wait.
+        // An unreachable store is not asked for what can wait.
         if self.waiting() <= 1 {
-            // Of no weight for the totals: the next flush says it again.
+            // Does not affect totals; the next flush repeats it.
             if let Err(error) = self.store.touch_senders(&sealed.heard).await {
                 tracing::debug!(%error, "the times of the last datagrams were not stored");
             }
-            self.remember().await;
+            self.announcements.put(self.store.as_ref(), self.spool.as_mut()).await;
         }
         self.status.flushed(|counts| {
             counts.flushes += 1;
@@ -213,12 +199,11 @@ impl Flusher {
             counts.last_took = took;
             counts.took.note(took);
         });
-        self.note_spool();
+        self.publish_spool();
         Ok(())
     }
 
-    /// Shows what waits.
-    fn note_spool(&self) {
+    fn publish_spool(&self) {
         let Some(spool) = &self.spool else { return };
         self.status.flushed(|counts| (counts.waiting, counts.waiting_bytes) = (spool.waiting(), spool.waiting_bytes()));
     }
@@ -230,8 +215,8 @@ impl Flusher {
         now: Timestamp,
         give_up: &mut impl FnMut() -> bool,
     ) -> Result<(), StoreError> {
-        let number = FlushNumber { epoch: self.state.epoch, sequence: self.sequence };
-        // What is in the journal may not be let go of before the number is written down.
+        let number = FlushNumber { epoch: self.own.get().epoch, sequence: self.sequence };
+        // The journal may not release anything before the number is written down.
         let is_journalled = self.journal.as_ref().is_some_and(|journal| journal.holds(number));
         if blocks.is_empty() && announced.is_empty() && !is_journalled {
             self.status.taken();
@@ -239,7 +224,7 @@ impl Flusher {
         }
         let mut pause = FIRST_PAUSE;
         let minutes = blocks.len();
-        let mut flush = Arc::new(Flush { number, decided: self.state.rolled_up, blocks });
+        let mut flush = Arc::new(Flush { number, decided: self.own.get().rolled_up, blocks });
         loop {
             match self.put_once(&mut flush, minutes, announced, now).await {
                 Ok(()) => {
@@ -248,7 +233,7 @@ impl Flusher {
                 }
                 Err(error) if give_up() => return Err(error),
                 Err(error) => {
-                    tracing::error!(%error, blocks = minutes, "a flush is not stored; trying again");
+                    tracing::error!(%error, blocks = minutes, "cannot store a flush, retrying");
                     self.status.flushed(|counts| {
                         counts.retries += 1;
                         counts.failing_since.get_or_insert_with(Instant::now);
@@ -268,15 +253,15 @@ impl Flusher {
         announced: &[(IpAddr, Vec<u8>)],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        // Nobody else has it by now, so nothing is copied.
+        // The only reference by now, so nothing is copied.
         let Flush { decided, blocks, .. } = Arc::make_mut(flush);
-        *decided = self.state.rolled_up;
+        *decided = self.own.get().rolled_up;
         blocks.truncate(minutes);
         let late = rollup::lift(blocks, decided).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         blocks.extend(late);
         let Some(spool) = &mut self.spool else {
             let begun = Instant::now();
-            let put = self.store.put_flush(self.state.writer, flush, announced).await;
+            let put = self.store.put_flush(self.own.get().writer, flush, announced).await;
             self.status.flushed(|counts| counts.puts.note(begun.elapsed()));
             put?;
             self.status.taken();
@@ -291,8 +276,8 @@ impl Flusher {
             }
             Err(SpoolError::Store(error)) => Err(error),
             Err(full @ SpoolError::Full { .. }) => {
-                // What was accepted makes room first.
-                self.see_again(now, true).await?;
+                // Flushes that the store has accepted make room first.
+                self.check_held(now, true).await?;
                 self.drain_one(now).await?;
                 Err(StoreError::Reject(full.to_string()))
             }
@@ -302,7 +287,7 @@ impl Flusher {
     /// Puts the flush that has waited longest into the store; `false` when none waits.
     ///
     /// # Errors
-    /// When the store does not take it: it goes on waiting. [`StoreError::Superseded`] when another process with this
+    /// When the store does not take it: it keeps waiting. [`StoreError::Superseded`] when another process with this
     /// identity has started: nothing more may be put.
     pub async fn drain_one(&mut self, now: Timestamp) -> Result<bool, StoreError> {
         let Some(flush) = self.spool.as_ref().map_or(Ok(None), Spool::oldest)? else { return Ok(false) };
@@ -310,122 +295,46 @@ impl Flusher {
             self.held.doubt();
             return Err(error);
         }
-        // Of no weight for the flush that was just accepted: the next one looks again.
-        if let Err(error) = self.see_again(now, false).await {
-            tracing::debug!(%error, "what the store has accepted could not be looked for");
+        // Does not affect the flush that was just accepted; the next call checks again.
+        if let Err(error) = self.check_held(now, false).await {
+            tracing::debug!(%error, "cannot check what the store has accepted");
             self.held.doubt();
         }
-        self.note_spool();
+        self.publish_spool();
         Ok(true)
     }
 
     async fn put_waiting(&mut self, mut flush: Flush, now: Timestamp) -> Result<(), StoreError> {
+        let Some(spool) = &mut self.spool else { return Ok(()) };
         // Late copies count only where the store knows how far this writer is rolled up, and it may have lost that since.
         if flush.blocks.iter().any(|block| block.key.interval.period != Period::Minute) {
-            self.look_now(now).await?;
+            self.own.agree_now(self.store.as_ref(), now).await?;
         } else {
-            self.look(now).await?;
+            self.own.agree(self.store.as_ref(), now).await?;
         }
-        self.settle(&mut flush, |_| false).await?;
+        reconcile(&mut flush, self.own.get(), self.store.as_ref(), spool, |_| false).await?;
         let begun = Instant::now();
         let put = self.store.put_blocks(&flush.blocks).await;
         self.status.flushed(|counts| counts.puts.note(begun.elapsed()));
         put?;
-        if let Some(spool) = &mut self.spool {
-            spool.accept(flush.number)?;
-        }
+        spool.accept(flush.number)?;
         self.status.taken();
         self.held.hold(&flush, now);
         Ok(())
     }
 
-    /// [`look`](Self::look), although that may have been done just before.
-    async fn look_now(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        self.looked = Timestamp::EPOCH;
-        self.look(now).await
+    /// Checks what the store has accepted and may have lost; with `make_room` releases whatever is there.
+    async fn check_held(&mut self, now: Timestamp, make_room: bool) -> Result<(), StoreError> {
+        let Self { store, spool: Some(spool), own, keep, held, .. } = self else { return Ok(()) };
+        let mut parts = Parts { store: store.as_ref(), spool, own, keep: *keep };
+        held.check(&mut parts, now, make_room).await
     }
 
-    /// Reads what the store knows of this writer, when that was not done lately: another collector may have taken it for
-    /// gone and rolled up for it, another process may have its identity, or the store may have lost what it was told.
-    async fn look(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        if self.is_superseded {
-            return Err(self.superseded());
-        }
-        if self.looked.abs_diff(now) < LOOK_AGAIN && self.said {
-            return Ok(());
-        }
-        let known = self.known(self.state.writer).await?;
-        if let Some(known) = known {
-            if (known.epoch, known.seen) > (self.state.epoch, self.seen) {
-                self.is_superseded = true;
-            }
-            if self.is_superseded {
-                return Err(self.superseded());
-            }
-            for (own, known) in self.state.rolled_up.iter_mut().zip(known.rolled_up) {
-                // Where the store has forgotten what it was told, it may have lost what was rolled up as well.
-                let forgotten = self.said && known < *own;
-                if forgotten || (known > *own && !self.taken_back) {
-                    *own = known;
-                }
-            }
-        }
-        self.said &=
-            known.is_some_and(|known| (known.epoch, known.rolled_up) == (self.state.epoch, self.state.rolled_up));
-        if self.state.seen.abs_diff(now) > GONE_AFTER / 2 {
-            self.state.seen = now;
-            self.said = false;
-        }
-        self.say().await?;
-        self.looked = now;
-        Ok(())
-    }
-
-    /// Tells the store how far this writer is rolled up, unless it knows. Nothing is decided by what it does not know.
-    async fn say(&mut self) -> Result<(), StoreError> {
-        if !self.said {
-            self.seen = self.seen.max(self.state.seen);
-            self.store.put_writer(&self.state).await?;
-            self.said = true;
-            self.taken_back = false;
-        }
-        Ok(())
-    }
-
-    /// Brings the coarser blocks of a flush in line with how far this writer is rolled up now, should that have been
-    /// changed by others than itself since they were decided; in the spool first. Blocks of intervals that were `taken` away
-    /// by retention were there.
-    async fn settle(&mut self, flush: &mut Flush, taken: impl Fn(Interval) -> bool) -> Result<(), StoreError> {
-        let now = self.state.rolled_up;
-        if flush.decided == now {
-            return Ok(());
-        }
-        let before = flush.blocks.len();
-        flush.blocks.retain(|block| is_rolled_up(block.key.interval, &now));
-        let newly = |key: &BlockKey| {
-            let coarser =
-                key.interval.period.coarser().map(|coarser| Interval::containing(coarser, key.interval.start));
-            coarser.is_some_and(|coarser| !is_rolled_up(coarser, &flush.decided) && is_rolled_up(coarser, &now))
-        };
-        let reached: Vec<BlockKey> = flush.blocks.iter().map(|block| block.key).filter(newly).collect();
-        if reached.is_empty() && flush.blocks.len() == before {
-            return Ok(());
-        }
-        let mut uncounted = self.store.missing(&reached).await?;
-        uncounted.retain(|key| !taken(key.interval));
-        let uncounted: Vec<Block> =
-            flush.blocks.iter().filter(|block| uncounted.contains(&block.key)).cloned().collect();
-        let late = rollup::lift(&uncounted, &now).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        flush.blocks.extend(late);
-        flush.decided = now;
-        self.spool.as_mut().map_or(Ok(()), |spool| spool.decide(flush))
-    }
-
-    /// Rolls up the periods that are over, of this writer and of those that are gone, and lets go of what is kept no
-    /// longer. An interval that held flushes have blocks of is left for later.
+    /// Rolls up the periods that are over, of this writer and of those that are gone, and deletes what is kept no longer.
+    /// An interval that held flushes have blocks of is left for later.
     ///
     /// # Errors
-    /// When the store does not answer: what was done stays done, the next call goes on from there. As
+    /// When the store does not answer: what was done stays done, the next call continues from there. As
     /// [`drain_one`](Self::drain_one) when this process was superseded.
     pub async fn maintain(&mut self, now: Timestamp) -> Result<(), StoreError> {
         if self.waiting() > 0 {
@@ -439,43 +348,35 @@ impl Flusher {
     }
 
     async fn maintain_all(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let mut course = Course::default();
         if self.spool.is_some() {
-            self.look_now(now).await?;
-            self.see_again(now, false).await?;
+            self.own.agree_now(self.store.as_ref(), now).await?;
+            self.check_held(now, false).await?;
+            course = Course { spared: self.held.intervals(), most_blocks: MOST_SUMS, ..course };
         }
         let until = Minute(Minute::of(now).0.saturating_sub(GRACE_MINUTES));
-        self.state.seen = now;
-        self.seen = self.seen.max(now);
-        self.said = false;
-        let mut course = Course { spared: self.held.intervals(), ..Course::default() };
-        if self.spool.is_some() {
-            course.most_blocks = MOST_SUMS;
-        }
-        let outcome = advance_by(self.store.as_ref(), &mut self.state, until, &mut course).await;
-        self.said = outcome.is_ok();
+        let outcome = self.own.roll_up(self.store.as_ref(), now, until, &mut course).await;
         let mut summed = course.summed;
+        let own = self.own.get().writer;
         let gone = match outcome {
-            Ok(()) => {
-                let own = self.state.writer;
-                advance_gone(self.store.as_ref(), own, now, GONE_AFTER, until, &mut summed).await
-            }
+            Ok(()) => advance_gone(self.store.as_ref(), own, now, GONE_AFTER, until, &mut summed).await,
             Err(error) => Err(error),
         };
         if self.spool.is_some() {
             self.held.hold_sums(summed, now);
         }
-        // What a roll-up that is lost again was made from must still be there.
+        // What a lost roll-up was made from must still be there.
         if self.held.has_sums() {
             return gone.map(drop);
         }
-        self.expire(self.state.writer, now).await?;
+        self.expire(own, now).await?;
         for gone in gone? {
             self.expire(gone.writer, now).await?;
         }
         Ok(())
     }
 
-    /// Lets go of the blocks of a writer that are kept no longer.
+    /// Deletes the blocks of a writer that are kept no longer.
     async fn expire(&self, writer: WriterId, now: Timestamp) -> Result<(), StoreError> {
         for period in Period::ALL {
             let Some(Some(keep)) = self.keep.periods.get(period as usize).copied() else { continue };

@@ -15,8 +15,9 @@ use storage::StoreError;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::flusher::{FIRST_PAUSE, Flusher, Keep, LONGEST_PAUSE};
+use crate::flusher::{FIRST_PAUSE, Flusher, LONGEST_PAUSE};
 use crate::journaled_shard::{self, JournaledShard};
+use crate::keep::Keep;
 use crate::ledgers::Counted;
 use crate::lock::locked;
 use crate::pulse::Pulse;
@@ -186,7 +187,7 @@ impl FlusherThread {
         if flushes > 0 {
             tracing::warn!(flushes, "stopping while flushes wait on disk for the store; the next start puts them");
         }
-        let senders = self.flusher.unremembered();
+        let senders = self.flusher.unstored_announcements();
         if senders > 0 {
             tracing::warn!(
                 senders,

@@ -20,6 +20,7 @@ mod change;
 pub mod flusher;
 mod flusher_thread;
 pub mod journaled_shard;
+mod keep;
 mod kernel_drops;
 pub mod ledgers;
 mod listening;
@@ -36,6 +37,7 @@ pub mod status;
 mod view;
 
 pub use change::{Change, Prepared};
+pub use keep::Keep;
 pub use settings::Settings;
 pub use start::{Collector, start};
 pub use start_error::StartError;

@@ -76,7 +76,7 @@ mod tests {
     use wire::SessionLimits;
 
     use super::*;
-    use crate::flusher::Keep;
+    use crate::keep::Keep;
     use crate::lock::locked;
     use crate::{Settings, start};
     use pipeline::Rules;

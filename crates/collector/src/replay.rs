@@ -12,7 +12,8 @@ use flow::Timestamp;
 use storage::{Store, StoreError, WriterState};
 use wire::{Datagram, PendingBudget};
 
-use crate::flusher::{Flusher, Keep};
+use crate::flusher::Flusher;
+use crate::keep::Keep;
 use crate::senders;
 use crate::status::Status;
 use pipeline::Counts;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pipeline::Rules;
 use udp::Steering;
 
-use crate::flusher::Keep;
+use crate::keep::Keep;
 
 /// What a collector is told at its start.
 #[derive(Debug)]

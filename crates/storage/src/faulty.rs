@@ -1,7 +1,7 @@
 //! A store that breaks on purpose: calls fail when a test says so, before or after they were carried out, as a network
 //! does that loses a request or an acknowledgement. It also tells what queries read.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
@@ -23,11 +23,39 @@ pub enum Fault {
     After,
 }
 
+/// A call of a store. Those that put or delete blocks are made of two, one for each half of the blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is the method of its name")]
+pub enum Call {
+    Senders,
+    Sender,
+    AddPrefixes,
+    RemovePrefixes,
+    RemoveSender,
+    TouchSenders,
+    PutTemplates,
+    Templates,
+    PutBlocks,
+    ReadBlocks,
+    ReadBlocksOf,
+    Missing,
+    Groups,
+    FirstInterval,
+    Intervals,
+    DeleteBlocks,
+    Expire,
+    ForgetWriter,
+    Writers,
+    PutWriter,
+    ReplaceWriter,
+}
+
 /// A store around another one whose calls fail as planned.
 #[derive(Debug)]
 pub struct Faulty<S> {
     store: S,
     plan: Mutex<VecDeque<Fault>>,
+    plans: Mutex<HashMap<Call, VecDeque<Fault>>>,
     read: Mutex<Read>,
 }
 
@@ -43,13 +71,20 @@ pub struct Read {
 impl<S: Store> Faulty<S> {
     /// A store whose calls do not fail until [`plan`](Self::plan) says so.
     pub fn new(store: S) -> Self {
-        Self { store, plan: Mutex::default(), read: Mutex::default() }
+        Self { store, plan: Mutex::default(), plans: Mutex::default(), read: Mutex::default() }
     }
 
     /// What becomes of the next calls, one after the other, in place of what was planned before. Calls behind the plan
     /// do not fail.
     pub fn plan(&self, faults: impl IntoIterator<Item = Fault>) {
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = faults.into_iter().collect();
+    }
+
+    /// What becomes of the next calls of this kind, whatever becomes of the others. [`plan`](Self::plan) does not count
+    /// them.
+    pub fn plan_calls(&self, call: Call, faults: impl IntoIterator<Item = Fault>) {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.insert(call, faults.into_iter().collect());
     }
 
     /// What was read since this was called last.
@@ -62,8 +97,20 @@ impl<S: Store> Faulty<S> {
         &self.store
     }
 
-    async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
-        let fault = self.plan.lock().unwrap_or_else(PoisonError::into_inner).pop_front().unwrap_or(Fault::None);
+    /// What becomes of a call that is being made.
+    fn next(&self, call: Call) -> Fault {
+        let of_kind =
+            self.plans.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&call).and_then(VecDeque::pop_front);
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        of_kind.or_else(|| plan.pop_front()).unwrap_or(Fault::None)
+    }
+
+    async fn call<T>(
+        &self,
+        kind: Call,
+        call: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let fault = self.next(kind);
         match fault {
             Fault::None => call.await,
             Fault::Before => Err(StoreError::Retry("the request was lost on purpose".to_owned())),
@@ -78,35 +125,35 @@ impl<S: Store> Faulty<S> {
 #[async_trait]
 impl<S: Store> Registry for Faulty<S> {
     async fn senders(&self) -> Result<Vec<Sender>, StoreError> {
-        self.call(self.store.senders()).await
+        self.call(Call::Senders, self.store.senders()).await
     }
 
     async fn sender(&self, address: IpAddr) -> Result<Option<Sender>, StoreError> {
-        self.call(self.store.sender(address)).await
+        self.call(Call::Sender, self.store.sender(address)).await
     }
 
     async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
-        self.call(self.store.add_prefixes(address, prefixes)).await
+        self.call(Call::AddPrefixes, self.store.add_prefixes(address, prefixes)).await
     }
 
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
-        self.call(self.store.remove_prefixes(address, prefixes)).await
+        self.call(Call::RemovePrefixes, self.store.remove_prefixes(address, prefixes)).await
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
-        self.call(self.store.remove_sender(address)).await
+        self.call(Call::RemoveSender, self.store.remove_sender(address)).await
     }
 
     async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
-        self.call(self.store.touch_senders(last)).await
+        self.call(Call::TouchSenders, self.store.touch_senders(last)).await
     }
 
     async fn put_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
-        self.call(self.store.put_templates(announced)).await
+        self.call(Call::PutTemplates, self.store.put_templates(announced)).await
     }
 
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
-        self.call(self.store.templates()).await
+        self.call(Call::Templates, self.store.templates()).await
     }
 }
 
@@ -115,12 +162,12 @@ impl<S: Store> Blocks for Faulty<S> {
     async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
         // A store may carry out half of a put.
         let (first, second) = blocks.split_at(blocks.len() / 2);
-        self.call(self.store.put_blocks(first)).await?;
-        self.call(self.store.put_blocks(second)).await
+        self.call(Call::PutBlocks, self.store.put_blocks(first)).await?;
+        self.call(Call::PutBlocks, self.store.put_blocks(second)).await
     }
 
     async fn read_blocks(&self, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
-        let blocks = self.call(self.store.read_blocks(selections)).await?;
+        let blocks = self.call(Call::ReadBlocks, self.store.read_blocks(selections)).await?;
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         read.selections.extend_from_slice(selections);
         read.blocks.extend(blocks.iter().map(|block| block.key));
@@ -129,15 +176,15 @@ impl<S: Store> Blocks for Faulty<S> {
     }
 
     async fn read_blocks_of(&self, writer: WriterId, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
-        self.call(self.store.read_blocks_of(writer, selections)).await
+        self.call(Call::ReadBlocksOf, self.store.read_blocks_of(writer, selections)).await
     }
 
     async fn missing(&self, keys: &[BlockKey]) -> Result<Vec<BlockKey>, StoreError> {
-        self.call(self.store.missing(keys)).await
+        self.call(Call::Missing, self.store.missing(keys)).await
     }
 
     async fn groups(&self, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
-        self.call(self.store.groups(writer, interval)).await
+        self.call(Call::Groups, self.store.groups(writer, interval)).await
     }
 
     async fn first_interval(
@@ -146,7 +193,7 @@ impl<S: Store> Blocks for Faulty<S> {
         period: Period,
         from: Minute,
     ) -> Result<Option<Interval>, StoreError> {
-        self.call(self.store.first_interval(writer, period, from)).await
+        self.call(Call::FirstInterval, self.store.first_interval(writer, period, from)).await
     }
 
     async fn intervals(
@@ -156,36 +203,36 @@ impl<S: Store> Blocks for Faulty<S> {
         from: Minute,
         before: Minute,
     ) -> Result<Vec<Interval>, StoreError> {
-        self.call(self.store.intervals(writer, period, from, before)).await
+        self.call(Call::Intervals, self.store.intervals(writer, period, from, before)).await
     }
 
     async fn delete_blocks(&self, keys: &[BlockKey]) -> Result<(), StoreError> {
         let (first, second) = keys.split_at(keys.len() / 2);
-        self.call(self.store.delete_blocks(first)).await?;
-        self.call(self.store.delete_blocks(second)).await
+        self.call(Call::DeleteBlocks, self.store.delete_blocks(first)).await?;
+        self.call(Call::DeleteBlocks, self.store.delete_blocks(second)).await
     }
 
     async fn forget_writer(&self, writer: WriterId) -> Result<(), StoreError> {
-        self.call(self.store.forget_writer(writer)).await
+        self.call(Call::ForgetWriter, self.store.forget_writer(writer)).await
     }
 
     async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
-        self.call(self.store.expire(writer, retention)).await
+        self.call(Call::Expire, self.store.expire(writer, retention)).await
     }
 }
 
 #[async_trait]
 impl<S: Store> Writers for Faulty<S> {
     async fn writers(&self) -> Result<Vec<WriterState>, StoreError> {
-        self.call(self.store.writers()).await
+        self.call(Call::Writers, self.store.writers()).await
     }
 
     async fn put_writer(&self, state: &WriterState) -> Result<(), StoreError> {
-        self.call(self.store.put_writer(state)).await
+        self.call(Call::PutWriter, self.store.put_writer(state)).await
     }
 
     async fn replace_writer(&self, known: &WriterState, state: &WriterState) -> Result<bool, StoreError> {
-        self.call(self.store.replace_writer(known, state)).await
+        self.call(Call::ReplaceWriter, self.store.replace_writer(known, state)).await
     }
 }
 

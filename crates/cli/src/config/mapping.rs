@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::thread;
 
 use accounting::tally::TallyLimits;
-use collector::flusher::Keep;
+use collector::Keep;
 use collector::{Change, Settings};
 use pipeline::Rules;
 #[cfg(feature = "cassandra")]

@@ -1,64 +1,75 @@
-//! What a store on the network has accepted is not trusted to it at once: a Redis that fails over to a replica, or a
-//! Cassandra that syncs its log later, may lose the last moments. So a flush stays in the spool for [`HOLD`] after it was
-//! accepted; then the store is asked which of its blocks are missing, and these are put again. The same with what a
-//! roll-up has put: an interval of which a block is missing is summed again.
+//! What a store on the network has accepted and may still lose: a Redis that fails over to a replica, or a Cassandra that
+//! syncs its log later, may lose the last moments. So a flush stays in the spool for [`HOLD`] after it was accepted; then
+//! the store is asked which of its blocks are missing, and these are put again. The same with what a roll-up has put: an
+//! interval of which a block is missing is summed again.
 //!
-//! When the store has failed in between, everything that is held is looked for as soon as it answers again.
+//! When the store has failed in between, everything that is held is checked as soon as it answers again.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use accounting::block::{Block, BlockKey, WriterId};
+use accounting::block::{Block, BlockKey};
 use accounting::period::Interval;
 use flow::{FlushNumber, Timestamp};
 use storage::roll_up::{Summed, take_back};
 use storage::spool::Spool;
-use storage::{Flush, StoreError, WriterState};
+use storage::{Flush, Store, StoreError};
 
-use super::Flusher;
+use super::own_state::{OwnState, of_writer};
+use super::reconcile::{reconcile, those_of};
+use crate::keep::Keep;
 
 /// For how long a store may lose what it has accepted.
-pub(super) const HOLD: Duration = Duration::from_secs(60);
-/// How often the same flush is put again: a store that loses it that often will not keep it (an eviction policy does so).
-const ROUNDS: u8 = 5;
+const HOLD: Duration = Duration::from_secs(60);
+/// How often the same flush is put again. A store that loses it that often will not keep it (an eviction policy does so).
+const MOST_PUTS: u8 = 5;
 
 /// What a store has accepted and may lose.
 #[derive(Default)]
 pub(super) struct Held {
     flushes: Vec<HeldFlush>,
     sums: Vec<(Timestamp, Summed)>,
-    /// The store has failed since everything was looked for.
-    doubt: bool,
+    /// The store has failed since everything was checked.
+    is_doubtful: bool,
 }
 
 struct HeldFlush {
     number: FlushNumber,
-    /// Unknown of what an earlier process has left: then it is from when it is looked for first.
-    since: Timestamp,
+    /// Since when; `None` until the first check of what an earlier process left.
+    since: Option<Timestamp>,
     intervals: BTreeSet<Interval>,
-    rounds: u8,
+    /// How often it was put again.
+    puts: u8,
+}
+
+/// What a check works with.
+pub(super) struct Parts<'f> {
+    pub(super) store: &'f dyn Store,
+    pub(super) spool: &'f mut Spool,
+    pub(super) own: &'f mut OwnState,
+    pub(super) keep: Keep,
 }
 
 impl Held {
-    /// What an earlier process has left in the spool: it is looked for at once.
-    pub(super) fn of(spool: &Spool) -> Result<Self, StoreError> {
+    /// What an earlier process left in the spool: the next check is of all of it.
+    pub(super) fn left_in(spool: &Spool) -> Result<Self, StoreError> {
         let left = spool.accepted()?.into_iter();
-        let flushes =
-            left.map(|(number, intervals)| HeldFlush { number, since: Timestamp::EPOCH, intervals, rounds: 0 });
-        Ok(Self { flushes: flushes.collect(), sums: Vec::new(), doubt: true })
+        let flushes = left.map(|(number, intervals)| HeldFlush { number, since: None, intervals, puts: 0 });
+        Ok(Self { flushes: flushes.collect(), sums: Vec::new(), is_doubtful: true })
     }
 
     pub(super) fn hold(&mut self, flush: &Flush, now: Timestamp) {
         let intervals = flush.blocks.iter().map(|block| block.key.interval).collect();
-        self.flushes.push(HeldFlush { number: flush.number, since: now, intervals, rounds: 0 });
+        self.flushes.push(HeldFlush { number: flush.number, since: Some(now), intervals, puts: 0 });
     }
 
     pub(super) fn hold_sums(&mut self, summed: Vec<Summed>, now: Timestamp) {
         self.sums.extend(summed.into_iter().map(|summed| (now, summed)));
     }
 
+    /// The store has failed: the next check is of everything.
     pub(super) fn doubt(&mut self) {
-        self.doubt = true;
+        self.is_doubtful = true;
     }
 
     /// The intervals that held flushes have blocks of.
@@ -66,9 +77,115 @@ impl Held {
         self.flushes.iter().flat_map(|flush| flush.intervals.iter().copied()).collect()
     }
 
-    /// Whether sums are still to be seen again.
+    /// Whether there are sums that were not checked yet.
     pub(super) fn has_sums(&self) -> bool {
         !self.sums.is_empty()
+    }
+
+    /// Checks what has been held long enough, or everything when the store has failed, and puts again what is missing.
+    /// What is there and was held long enough is released; with `make_room` whatever is there.
+    ///
+    /// # Errors
+    /// When the store does not answer; what was not checked stays held.
+    pub(super) async fn check(
+        &mut self,
+        parts: &mut Parts<'_>,
+        now: Timestamp,
+        make_room: bool,
+    ) -> Result<(), StoreError> {
+        let all = self.is_doubtful || make_room;
+        let mut due = Vec::new();
+        for held in &mut self.flushes {
+            let since = *held.since.get_or_insert(now);
+            if all || is_due(since, now) {
+                due.push(held.number);
+            }
+        }
+        if !due.is_empty() {
+            // With the blocks the store may have lost how far this writer is rolled up, by which they were decided.
+            parts.own.agree_now(parts.store, now).await?;
+        }
+        self.check_sums(parts, now, all).await?;
+        for number in due {
+            self.check_flush(number, parts, now, make_room).await?;
+        }
+        self.is_doubtful = false;
+        Ok(())
+    }
+
+    async fn check_flush(
+        &mut self,
+        number: FlushNumber,
+        Parts { store, spool, own, keep }: &mut Parts<'_>,
+        now: Timestamp,
+        make_room: bool,
+    ) -> Result<(), StoreError> {
+        let Some(mut flush) = spool.read(number)? else { return Ok(()) };
+        reconcile(&mut flush, own.get(), *store, spool, |interval| keep.may_go(interval, now)).await?;
+        // What retention may delete is not checked: it would be put and deleted for ever.
+        let keys: Vec<BlockKey> =
+            flush.blocks.iter().map(|block| block.key).filter(|key| !keep.may_go(key.interval, now)).collect();
+        let missing: BTreeSet<BlockKey> = store.missing(&keys).await?.into_iter().collect();
+        if !missing.is_empty() {
+            tracing::warn!(
+                flush = number.sequence,
+                blocks = missing.len(),
+                "the store lost blocks that it had accepted; they are put again"
+            );
+            let again: Vec<Block> = those_of(&flush.blocks, &missing).cloned().collect();
+            store.put_blocks(&again).await?;
+        }
+        let Some(held) = self.flushes.iter_mut().find(|held| held.number == number) else { return Ok(()) };
+        if !missing.is_empty() {
+            held.since = Some(now);
+            held.puts += 1;
+            if held.puts < MOST_PUTS {
+                return Ok(());
+            }
+            tracing::error!(
+                flush = number.sequence,
+                puts = held.puts,
+                "the store keeps losing this flush; giving it up"
+            );
+        } else if !make_room && !held.since.is_some_and(|since| is_due(since, now)) {
+            return Ok(());
+        }
+        self.flushes.retain(|held| held.number != number);
+        spool.remove(number)
+    }
+
+    async fn check_sums(
+        &mut self,
+        Parts { store, own, keep, .. }: &mut Parts<'_>,
+        now: Timestamp,
+        all: bool,
+    ) -> Result<(), StoreError> {
+        let mut position = 0;
+        // Their keys may be many, and few sums are due: nothing is copied.
+        while let Some((since, summed)) = self.sums.get(position) {
+            let is_due = is_due(*since, now);
+            if !all && !is_due {
+                position += 1;
+                continue;
+            }
+            let Summed { writer, interval, .. } = *summed;
+            let is_lost = !keep.may_go(interval, now) && !store.missing(&summed.keys).await?.is_empty();
+            if is_lost {
+                tracing::warn!(%writer, %interval, "the store lost rolled-up blocks; the interval is summed again");
+                if writer == own.get().writer {
+                    own.roll_back(*store, interval).await?;
+                } else if let Some(mut known) = of_writer(*store, writer).await? {
+                    take_back(&mut known, interval);
+                    store.put_writer(&known).await?;
+                }
+            }
+            if is_lost || is_due {
+                self.sums.remove(position);
+            } else {
+                position += 1;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -76,92 +193,42 @@ fn is_due(since: Timestamp, now: Timestamp) -> bool {
     since.abs_diff(now) >= HOLD
 }
 
-impl Flusher {
-    /// Looks for what has been held long enough, or for everything when the store has failed, and puts again what is
-    /// missing. With `let_go` everything that is there is let go of, to make room.
-    pub(super) async fn see_again(&mut self, now: Timestamp, let_go: bool) -> Result<(), StoreError> {
-        let all = self.held.doubt || let_go;
-        for held in self.held.flushes.iter_mut().filter(|held| held.since == Timestamp::EPOCH) {
-            held.since = now;
-        }
-        let due = self.held.flushes.iter().filter(|held| all || is_due(held.since, now)).map(|held| held.number);
-        let due: Vec<FlushNumber> = due.collect();
-        if !due.is_empty() {
-            // With the blocks the store may have lost how far this writer is rolled up, by which they were decided.
-            self.look_now(now).await?;
-        }
-        self.see_sums_again(now, all).await?;
-        for number in due {
-            self.see_flush_again(number, now, let_go).await?;
-        }
-        self.held.doubt = false;
-        Ok(())
-    }
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
 
-    async fn see_flush_again(&mut self, number: FlushNumber, now: Timestamp, let_go: bool) -> Result<(), StoreError> {
-        let Some(spool) = &self.spool else { return Ok(()) };
-        let Some(mut flush) = spool.read(number)? else { return Ok(()) };
-        let keep = self.keep;
-        self.settle(&mut flush, |interval| keep.may_go(interval, now)).await?;
-        // What retention may take away is not looked for: it would be put and taken away for ever.
-        let keys: Vec<BlockKey> =
-            flush.blocks.iter().map(|block| block.key).filter(|key| !keep.may_go(key.interval, now)).collect();
-        let missing: BTreeSet<BlockKey> = self.store.missing(&keys).await?.into_iter().collect();
-        if !missing.is_empty() {
-            tracing::warn!(
-                flush = number.sequence,
-                blocks = missing.len(),
-                "the store has lost what it had accepted; put again"
-            );
-            let again: Vec<Block> = flush.blocks.into_iter().filter(|block| missing.contains(&block.key)).collect();
-            self.store.put_blocks(&again).await?;
-        }
-        let Some(held) = self.held.flushes.iter_mut().find(|held| held.number == number) else { return Ok(()) };
-        if !missing.is_empty() {
-            held.since = now;
-            held.rounds += 1;
-            if held.rounds < ROUNDS {
-                return Ok(());
-            }
-            tracing::error!(flush = number.sequence, "the store loses this flush again and again; it is given up");
-        } else if !let_go && !is_due(held.since, now) {
-            return Ok(());
-        }
-        self.held.flushes.retain(|held| held.number != number);
-        self.spool.as_mut().map_or(Ok(()), |spool| spool.remove(number))
-    }
+    use accounting::block::{TableSet, WriterId};
+    use accounting::period::{Minute, Period};
+    use storage::WriterState;
+    use storage::memory::Memory;
 
-    async fn see_sums_again(&mut self, now: Timestamp, all: bool) -> Result<(), StoreError> {
-        let mut number = 0;
-        while let Some((since, Summed { writer, interval, keys })) = self.held.sums.get(number).cloned() {
-            if !all && !is_due(since, now) {
-                number += 1;
-                continue;
-            }
-            let lost = !self.keep.may_go(interval, now) && !self.store.missing(&keys).await?.is_empty();
-            if lost {
-                tracing::warn!(%writer, %interval, "the store has lost what was rolled up; it is summed again");
-                if writer == self.state.writer {
-                    take_back(&mut self.state, interval);
-                    self.said = false;
-                    self.taken_back = true;
-                    self.say().await?;
-                } else if let Some(mut known) = self.known(writer).await? {
-                    take_back(&mut known, interval);
-                    self.store.put_writer(&known).await?;
-                }
-            }
-            if lost || is_due(since, now) {
-                self.held.sums.remove(number);
-            } else {
-                number += 1;
-            }
-        }
-        Ok(())
-    }
+    use super::*;
 
-    /// What the store knows of a writer.
-    pub(super) async fn known(&self, writer: WriterId) -> Result<Option<WriterState>, StoreError> {
-        Ok(self.store.writers().await?.into_iter().find(|known| known.writer == writer))
+    #[test]
+    fn sums_that_are_not_due_are_not_copied() {
+        let (interval, now) = (Interval { period: Period::Hour, start: Minute(60) }, Timestamp::from_seconds(1000));
+        let key = |part| BlockKey {
+            interval,
+            sender: IpAddr::from([192, 0, 2, 1]),
+            prefix: "192.0.2.0/24".parse().unwrap(),
+            writer: WriterId(1),
+            origin: FlushNumber { epoch: 1, sequence: 1 }.into(),
+            part,
+            tables: TableSet::ALL,
+        };
+        let mut held = Held::default();
+        let keys = (0..50_000).map(key).collect();
+        held.hold_sums(vec![Summed { writer: WriterId(1), interval, keys }], now);
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(&folder.path().join("state"), WriterId(1), 1 << 20).unwrap();
+        let mut own = OwnState::published(WriterState::new(WriterId(1), 1, now));
+        let store = Memory::default();
+        let mut parts = Parts { store: &store, spool: &mut spool, own: &mut own, keep: Keep::default() };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let allocated = allocation_counter::measure(|| {
+            runtime.block_on(held.check(&mut parts, now.saturating_add(HOLD / 2), false)).unwrap();
+        });
+        assert!(allocated.bytes_total < 10_000, "{allocated:?}");
+        assert!(held.has_sums());
     }
 }

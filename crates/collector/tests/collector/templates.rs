@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use accounting::block::WriterId;
 use accounting::tally::{Tally, TallyLimits};
-use collector::flusher::{Flusher, Keep};
+use collector::Keep;
+use collector::flusher::Flusher;
 use collector::replay::Replay;
 use collector::status::Status;
 use collector::{Collector, start};
@@ -131,14 +132,14 @@ async fn what_the_store_does_not_take_is_put_with_the_next_flush() {
     // A flush without blocks touches the senders and then puts the announcements.
     store.plan([Fault::None, Fault::None, Fault::Before]);
     flusher.flush(&sealed(all), Timestamp::EPOCH, || true).await.unwrap();
-    let left = flusher.unremembered();
+    let left = flusher.unstored_announcements();
     assert!(left > 0 && left + store.inner().templates().await.unwrap().len() == others.len(), "{left}");
     let last = *others.last().unwrap();
     store.plan([Fault::None, Fault::Before]);
     flusher.flush(&sealed(vec![(last, vec![2])]), Timestamp::EPOCH, || true).await.unwrap();
-    assert_eq!(flusher.unremembered(), left, "newer announcements take the place of older ones");
+    assert_eq!(flusher.unstored_announcements(), left, "newer announcements take the place of older ones");
     flusher.flush(&sealed(Vec::new()), Timestamp::EPOCH, || true).await.unwrap();
-    assert_eq!(flusher.unremembered(), 0);
+    assert_eq!(flusher.unstored_announcements(), 0);
     let mut kept = store.templates().await.unwrap();
     kept.sort();
     assert_eq!(kept.iter().map(|(sender, _)| *sender).collect::<Vec<_>>(), others);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use collector::flusher::Keep;
+use collector::Keep;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use storage::faulty::Fault;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use collector::flusher::Keep;
+use collector::Keep;
 use storage::Store;
 use storage::Writers;
 use storage::cassandra::{Cassandra, CassandraSettings};

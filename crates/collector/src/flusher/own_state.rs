@@ -1,0 +1,179 @@
+//! This writer's state, as this process has it and as the store does: how far it is rolled up, and that it is there.
+//!
+//! Another collector may take this one for gone and roll up for it, another process may have its identity, and the store
+//! may lose what it was given. So before anything is decided by the state, store and process have to agree on it:
+//!
+//! ```text
+//!               read, merged and written
+//!   Unknown ─────────────────────────────► Published ◄──────────┐
+//!      ▲                                     │   │              │ written
+//!      │  a roll-up begins, a write fails,   │   │ a sum that   │
+//!      └─── or the store has another state ──┘   │ was put is   │
+//!                                                ▼ lost         │
+//!                                            RolledBack ────────┘
+//!
+//!   any of them ── another process with this identity has started ──► Superseded, for good
+//! ```
+
+use std::time::Duration;
+
+use accounting::block::WriterId;
+use accounting::period::{Interval, Minute};
+use flow::Timestamp;
+use storage::roll_up::{Course, advance_by, take_back};
+use storage::{Store, StoreError, WriterState, Writers};
+
+/// A writer that was not seen for this long is gone: others roll up for it.
+pub(super) const GONE_AFTER: Duration = Duration::from_secs(3600);
+/// How old what was read of the own state may be when something is put.
+const READ_AGAIN: Duration = Duration::from_secs(5);
+
+/// Whether process and store have the same state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Agreement {
+    /// They may differ.
+    Unknown,
+    /// They do not, as of when the store's was read last; `None` when it was written since, or never read.
+    Published {
+        read: Option<Timestamp>,
+    },
+    /// A watermark of ours went back, because what was summed there is lost. The store's is ignored until ours is
+    /// written.
+    RolledBack,
+    Superseded,
+}
+
+/// The state, and what is known of the store's.
+#[derive(Debug)]
+pub(super) struct OwnState {
+    state: WriterState,
+    agreement: Agreement,
+    /// The newest time at which this process wrote that it is there.
+    heartbeat: Timestamp,
+}
+
+impl OwnState {
+    /// The state that was written at the start.
+    pub(super) const fn published(state: WriterState) -> Self {
+        Self { state, agreement: Agreement::Published { read: None }, heartbeat: state.seen }
+    }
+
+    pub(super) const fn get(&self) -> &WriterState {
+        &self.state
+    }
+
+    pub(super) fn is_superseded(&self) -> bool {
+        self.agreement == Agreement::Superseded
+    }
+
+    /// The error once it is superseded.
+    pub(super) fn superseded(&self) -> StoreError {
+        StoreError::Superseded(format!(
+            "another process with the identity of this one (writer {}) has started on the store: was the data directory \
+             copied? Each collector needs its own",
+            self.state.writer
+        ))
+    }
+
+    /// Makes store and process agree, unless they did within the last seconds.
+    ///
+    /// # Errors
+    /// When the store does not answer, and [`StoreError::Superseded`].
+    pub(super) async fn agree(&mut self, store: &dyn Writers, now: Timestamp) -> Result<(), StoreError> {
+        match self.agreement {
+            Agreement::Published { read: Some(read) } if read.abs_diff(now) < READ_AGAIN => Ok(()),
+            _ => self.agree_now(store, now).await,
+        }
+    }
+
+    /// The same, whenever they did last.
+    ///
+    /// # Errors
+    /// As [`agree`](Self::agree).
+    pub(super) async fn agree_now(&mut self, store: &dyn Writers, now: Timestamp) -> Result<(), StoreError> {
+        if self.is_superseded() {
+            return Err(self.superseded());
+        }
+        let was_published = matches!(self.agreement, Agreement::Published { .. });
+        if was_published {
+            self.agreement = Agreement::Published { read: None };
+        }
+        let known = of_writer(store, self.state.writer).await?;
+        if let Some(known) = known {
+            if (known.epoch, known.seen) > (self.state.epoch, self.heartbeat) {
+                self.agreement = Agreement::Superseded;
+                return Err(self.superseded());
+            }
+            for (own, known) in self.state.rolled_up.iter_mut().zip(known.rolled_up) {
+                // A store that forgot a watermark may have lost what was rolled up as well.
+                let is_forgotten = was_published && known < *own;
+                if is_forgotten || (known > *own && self.agreement != Agreement::RolledBack) {
+                    *own = known;
+                }
+            }
+        }
+        let mut is_known =
+            known.is_some_and(|known| (known.epoch, known.rolled_up) == (self.state.epoch, self.state.rolled_up));
+        if self.state.seen.abs_diff(now) > GONE_AFTER / 2 {
+            self.state.seen = now;
+            is_known = false;
+        }
+        if was_published && !is_known {
+            self.agreement = Agreement::Unknown;
+        }
+        self.publish(store).await?;
+        self.agreement = Agreement::Published { read: Some(now) };
+        Ok(())
+    }
+
+    /// Writes the state, unless the store has it.
+    async fn publish(&mut self, store: &dyn Writers) -> Result<(), StoreError> {
+        if !matches!(self.agreement, Agreement::Published { .. }) {
+            self.heartbeat = self.heartbeat.max(self.state.seen);
+            store.put_writer(&self.state).await?;
+            self.agreement = Agreement::Published { read: None };
+        }
+        Ok(())
+    }
+
+    /// What was summed for this interval is lost: its finer blocks count again, and it is summed again.
+    ///
+    /// # Errors
+    /// When the store does not answer; what is lost is not summed again before it has taken the state.
+    pub(super) async fn roll_back(&mut self, store: &dyn Writers, interval: Interval) -> Result<(), StoreError> {
+        take_back(&mut self.state, interval);
+        self.agreement = Agreement::RolledBack;
+        self.publish(store).await
+    }
+
+    /// Rolls up the periods that are over until then.
+    ///
+    /// # Errors
+    /// What stopped it; the store may not know how far the state has moved then.
+    pub(super) async fn roll_up(
+        &mut self,
+        store: &dyn Store,
+        now: Timestamp,
+        until: Minute,
+        course: &mut Course,
+    ) -> Result<(), StoreError> {
+        if self.is_superseded() {
+            return Err(self.superseded());
+        }
+        self.state.seen = now;
+        self.heartbeat = self.heartbeat.max(now);
+        let read = match self.agreement {
+            Agreement::Published { read } => read,
+            _ => None,
+        };
+        self.agreement = Agreement::Unknown;
+        advance_by(store, &mut self.state, until, course).await?;
+        self.agreement = Agreement::Published { read };
+        Ok(())
+    }
+}
+
+/// The state of a writer that the store has.
+pub(super) async fn of_writer(store: &dyn Writers, writer: WriterId) -> Result<Option<WriterState>, StoreError> {
+    Ok(store.writers().await?.into_iter().find(|known| known.writer == writer))
+}
