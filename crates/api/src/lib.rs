@@ -6,7 +6,8 @@
 //! | `routes/` | one file for each kind of thing that can be asked for |
 //! | `auth` | who may ask: keys and signatures; reads the body |
 //! | `metrics` | the same, as Prometheus reads it |
-//! | `reading` | how many questions are read from the store at once |
+//! | `read_turns` | limits concurrent reads of the store |
+//! | `store_probe` | whether the store answers, asked once a second at most |
 //! | `json` | strict reading of bodies: every complaint names its place |
 //! | `parameters` | strict reading of queries |
 //! | `openapi` | the interface as OpenAPI 3.1 describes it |
@@ -21,9 +22,10 @@ mod json;
 mod metrics;
 mod openapi;
 mod parameters;
-mod reading;
+mod read_turns;
 mod routes;
 mod server;
+mod store_probe;
 
 use std::io;
 use std::path::Path;
@@ -64,8 +66,9 @@ pub struct Api {
     keep: [Option<Duration>; 5],
     /// What was there of requests before.
     memory: Arc<auth::Memory>,
-    /// Whose turn it is to read what is counted.
-    reading: Arc<reading::Reading>,
+    /// Limits concurrent reads of the store.
+    read_turns: Arc<read_turns::ReadTurns>,
+    store_probe: Arc<store_probe::StoreProbe>,
     /// How long requests took.
     requests: Arc<metrics::Requests>,
     /// The running collector that it belongs to, with its taps; `None` where there is only a store.
@@ -84,7 +87,8 @@ impl Api {
             senders_changed,
             keep: [None; 5],
             memory: Arc::default(),
-            reading: Arc::default(),
+            read_turns: Arc::default(),
+            store_probe: Arc::default(),
             requests: Arc::default(),
             collector: None,
             open_metrics: true,

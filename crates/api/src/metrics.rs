@@ -29,7 +29,7 @@ pub(crate) fn encode(api: &Api, store_latency: Option<Duration>) -> Result<Strin
         None => (Status::default(), Vec::new()),
     };
     let mut registry = Registry::with_prefix("netflow");
-    let (reads, requests) = (api.reading.times(), api.requests.all());
+    let (reads, requests) = (api.read_turns.times(), api.requests.all());
     registry.register_collector(Box::new(Scrape { status, exporters, store_latency, reads, requests }));
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry).map_err(|error| {

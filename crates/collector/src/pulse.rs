@@ -120,6 +120,9 @@ mod tests {
             let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
             socket.send_to(b"x", collector.addresses()[0]).unwrap();
             wait_until(&|pulses| pulses.iter().all(|pulse| pulse.age() > hanging));
+            let threads = collector.view().status().threads;
+            let silent: Vec<_> = threads.iter().filter(|thread| thread.silent > hanging).collect();
+            assert_eq!(silent.len(), 2, "{threads:?}");
         }
         wait_until(&|pulses| pulses.iter().all(|pulse| pulse.age() < Duration::from_secs(1)));
         collector.stop().await.unwrap();

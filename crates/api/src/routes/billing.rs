@@ -141,7 +141,7 @@ pub(crate) async fn show(
     let known = api.registered(sender).await?;
     let selection = |interval| Selection { interval, sender, prefix, tables: TableSet::of_field(Field::All) };
     let mut damaged = Vec::new();
-    let mut total = api.totals_many(&[selection(month)]).await?.pop().unwrap_or_default();
+    let mut total = api.totals_many(vec![selection(month)]).await?.pop().unwrap_or_default();
     damaged.append(&mut total.damaged);
     if total.tables.is_empty() {
         known.monitors(prefix)?;
@@ -157,7 +157,7 @@ pub(crate) async fn show(
             .flat_map(|start| *start..start + SAMPLE_MINUTES)
             .map(|minute| selection(Interval { period: Period::Minute, start: Minute(minute) }))
             .collect();
-        let mut answers = api.totals_many(&minutes).await?;
+        let mut answers = api.totals_many(minutes).await?;
         for minutes in answers.chunks(SAMPLE_MINUTES as usize) {
             samples.add(minutes.iter().map(|minute| &minute.tables));
         }

@@ -1,22 +1,25 @@
-//! `GET /healthz`, `GET /readyz`, `GET /metrics`: for the machines that watch the machine. They ask for no credentials and
-//! tell no secrets.
+//! `GET /healthz`, `GET /readyz`, `GET /metrics`: for load balancers and Prometheus. They need no credentials and reveal
+//! no secrets.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tokio::time::timeout;
+use view::Status;
 
 use super::index;
 use crate::Api;
 use crate::error::Error;
 use crate::metrics;
 
-/// How long the store may take to be taken for reachable.
-const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a thread may report no progress. They do so several times a second; only a flush of very many blocks, or a
+/// machine without time for them, delays that.
+const STALLED: Duration = Duration::from_secs(60);
+/// The part of its limit from which on the spool counts as full: the next flush would not fit.
+const FULL: f64 = 0.99;
 
 /// `GET /healthz`: the process answers.
 #[utoipa::path(
@@ -35,8 +38,8 @@ pub(crate) async fn alive() -> Json<index::Index> {
 #[serde(rename_all = "camelCase")]
 struct Ready {
     status: &'static str,
-    /// One line for each reason why not.
-    reasons: Vec<&'static str>,
+    /// Why not, a sentence each; empty when it is ready.
+    reasons: Vec<String>,
 }
 
 /// `GET /readyz`: what is received now will be stored and can be asked for.
@@ -51,18 +54,10 @@ struct Ready {
 pub(crate) async fn ready(State(api): State<Api>) -> Response {
     let mut reasons = Vec::new();
     if api.store_latency().await.is_none() {
-        reasons.push("the store does not answer");
+        reasons.push("the store is unreachable".to_owned());
     }
-    let watched = api.collector.as_ref().map(|(view, _)| view.status());
-    if watched.as_ref().is_some_and(spool_is_full) {
-        reasons.push("the spool is full: what is counted has no room to wait for the store");
-    }
-    let above_zero = |name| watched.as_ref().and_then(|it| it.gauge(name)).is_some_and(|gauge| gauge.value > 0.0);
-    if above_zero("flush_failing_seconds") {
-        reasons.push("a flush cannot be stored, on this machine's disk either: what is counted stays in memory, the log says why");
-    }
-    if above_zero("journal_failing") {
-        reasons.push("the journal cannot be written: what comes now would be lost in a crash, the log says why");
+    if let Some((view, _)) = &api.collector {
+        reasons.extend(problems(&view.status()));
     }
     let (code, status) = match reasons.as_slice() {
         [] => (StatusCode::OK, "OK"),
@@ -71,11 +66,27 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
     (code, Json(Ready { status, reasons })).into_response()
 }
 
-/// The next flush would not fit: that is some part of what waits already.
-fn spool_is_full(status: &view::Status) -> bool {
-    const FULL: f64 = 0.99;
+/// What keeps a collector from counting or storing what it receives.
+fn problems(status: &Status) -> Vec<String> {
+    let mut problems = Vec::new();
+    for thread in status.threads.iter().filter(|thread| thread.silent > STALLED) {
+        let seconds = thread.silent.as_secs();
+        problems.push(format!("the thread {} is stalled: no progress for {seconds} seconds", thread.name));
+    }
     let spool = status.gauge("spool_bytes");
-    spool.is_some_and(|spool| spool.limit.is_some_and(|limit| spool.value >= limit * FULL))
+    if spool.is_some_and(|spool| spool.limit.is_some_and(|limit| spool.value >= limit * FULL)) {
+        problems.push("the spool is full: new flushes cannot wait for the store on disk".to_owned());
+    }
+    let is_failing = |name| status.gauge(name).is_some_and(|gauge| gauge.value > 0.0);
+    if is_failing("flush_failing_seconds") {
+        problems.push(
+            "a flush cannot be stored, not even on the local disk: counters stay in memory; see the log".to_owned(),
+        );
+    }
+    if is_failing("journal_failing") {
+        problems.push("the journal cannot be written: a crash would lose new datagrams; see the log".to_owned());
+    }
+    problems
 }
 
 /// `GET /metrics`: everything that is counted, as Prometheus reads it.
@@ -90,15 +101,4 @@ pub(crate) async fn metrics(State(api): State<Api>) -> Result<Response, Error> {
     const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     let text = metrics::encode(&api, api.store_latency().await)?;
     Ok(([(header::CONTENT_TYPE, TEXT)], text).into_response())
-}
-
-impl Api {
-    /// How long the store takes to answer a small question; `None` when it does not.
-    pub(crate) async fn store_latency(&self) -> Option<Duration> {
-        let asked = Instant::now();
-        match timeout(STORE_TIMEOUT, self.store.writers()).await {
-            Ok(Ok(_)) => Some(asked.elapsed()),
-            Ok(Err(_)) | Err(_) => None,
-        }
-    }
 }

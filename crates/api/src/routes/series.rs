@@ -164,7 +164,7 @@ pub(crate) async fn show(
     for steps in question.steps.chunks(STEPS_AT_ONCE) {
         let selections: Vec<_> =
             steps.iter().map(|interval| Selection { interval: *interval, sender, prefix, tables }).collect();
-        for (step, totals) in steps.iter().zip(api.totals_many(&selections).await?) {
+        for (step, totals) in steps.iter().zip(api.totals_many(selections).await?) {
             points.push(question.point(*step, &totals.tables));
             damaged.extend(totals.damaged);
         }

@@ -78,7 +78,7 @@ pub(crate) async fn answer(
     let mut damaged = Vec::new();
     for dates in dates.chunks(DATES_AT_ONCE) {
         let selections: Vec<_> = dates.iter().map(|(prefix, date)| date.selection(sender, *prefix)).collect();
-        for ((_, date), totals) in dates.iter().zip(api.totals_many(&selections).await?) {
+        for ((_, date), totals) in dates.iter().zip(api.totals_many(selections).await?) {
             answers.push(counted(&totals.tables, &date.names));
             damaged.extend(totals.damaged);
         }

@@ -208,10 +208,23 @@ fn health_asks_for_no_credentials_and_says_why_it_is_not_ready() {
     assert!(both["reasons"][1].as_str().unwrap().starts_with("the journal cannot be written"), "{both}");
     let broken = Server::broken_with(StoreError::Retry, |api| api);
     assert_eq!(open(&broken, "/healthz").status, 200);
-    assert_eq!(open(&broken, "/readyz").json()["reasons"], json!(["the store does not answer"]));
+    assert_eq!(open(&broken, "/readyz").json()["reasons"], json!(["the store is unreachable"]));
     assert_eq!(send(server.address, "PUT", "/healthz", "", b"").status, 405);
     for path in ["/healthz/", "/healthz/x", "//metrics", "/metricsx", "/status"] {
         assert_eq!(open(&server, path).status, 401, "{path}");
+    }
+}
+
+#[test]
+fn a_stalled_thread_is_a_reason_not_to_be_ready() {
+    for (silent, code) in [(59, 200), (61, 503)] {
+        let server = showing(MadeUp { silent: Duration::from_secs(silent), ..MadeUp::default() });
+        let answer = send(server.address, "GET", "/readyz", "", b"");
+        assert_eq!(answer.status, code);
+        if code != 200 {
+            let reasons = json!(["the thread receiver-0 is stalled: no progress for 61 seconds"]);
+            assert_eq!(answer.json()["reasons"], reasons);
+        }
     }
 }
 

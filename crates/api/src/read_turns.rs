@@ -1,0 +1,166 @@
+//! Limits concurrent reads of the store. Reading many blocks and summing them takes a processor and memory; with a limit,
+//! processors stay free for counting. A question of many parts takes a turn for each of them, so that a small one never
+//! waits for the whole of a large one.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use accounting::block::TableSet;
+use accounting::range::Range;
+use flow::{Durations, Prefix};
+use storage::{Selection, StoreError, Totals};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::Api;
+use crate::error::Error;
+
+/// How long a request may wait for its turn.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The number of turns at most, however many processors there are.
+const MOST_TURNS: usize = 4;
+
+/// The turns, and how long each took.
+#[derive(Debug)]
+pub(crate) struct ReadTurns {
+    turns: Arc<Semaphore>,
+    times: Arc<Mutex<Durations>>,
+}
+
+impl Default for ReadTurns {
+    /// One turn for every second processor.
+    fn default() -> Self {
+        let processors = available_parallelism().map_or(1, usize::from);
+        Self::with((processors / 2).clamp(1, MOST_TURNS))
+    }
+}
+
+impl ReadTurns {
+    fn with(turns: usize) -> Self {
+        Self { turns: Arc::new(Semaphore::new(turns)), times: Arc::default() }
+    }
+
+    /// Waits for a turn, and reads. A read keeps its turn until it ends, even when the client has gone: a store may work
+    /// on where nobody waits for its answer.
+    async fn turn<T: Send + 'static>(
+        &self,
+        read: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let Ok(Ok(turn)) = timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await else {
+            return Err(Error::Busy("too many concurrent queries; retry later".into()));
+        };
+        let times = Arc::clone(&self.times);
+        let reading = tokio::spawn(async move {
+            let begun = Instant::now();
+            let answer = read.await;
+            times.lock().unwrap_or_else(PoisonError::into_inner).note(begun.elapsed());
+            drop(turn);
+            answer
+        });
+        reading
+            .await
+            .map_err(|error| {
+                tracing::error!(%error, "a read of the store was aborted");
+                Error::Internal
+            })?
+            .map_err(Error::from)
+    }
+
+    /// How long each turn took.
+    pub(crate) fn times(&self) -> Durations {
+        *self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Api {
+    /// [`storage::totals_many`], in turn.
+    pub(crate) async fn totals_many(&self, questions: Vec<Selection>) -> Result<Vec<Totals>, Error> {
+        let store = Arc::clone(&self.store);
+        self.read_turns.turn(async move { storage::totals_many(store.as_ref(), &questions).await }).await
+    }
+
+    /// [`storage::totals_in_range`], in turn.
+    pub(crate) async fn totals_in_range(
+        &self,
+        sender: IpAddr,
+        prefix: Prefix,
+        range: Range,
+        tables: TableSet,
+    ) -> Result<Totals, Error> {
+        let store = Arc::clone(&self.store);
+        let read = async move { storage::totals_in_range(store.as_ref(), sender, prefix, range, tables).await };
+        self.read_turns.turn(read).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
+
+    use tokio::sync::mpsc::unbounded_channel;
+    use tokio::task::{JoinSet, spawn_blocking, yield_now};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_reads_run_at_once_than_there_are_turns() {
+        let turns = Arc::new(ReadTurns::with(2));
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut readers = JoinSet::new();
+        for _ in 0..16 {
+            let (turns, running, most) = (Arc::clone(&turns), Arc::clone(&running), Arc::clone(&most));
+            readers.spawn(async move {
+                let read = async move {
+                    most.fetch_max(running.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    yield_now().await;
+                    running.fetch_sub(1, Ordering::Relaxed);
+                    Ok(())
+                };
+                turns.turn(read).await.is_ok()
+            });
+        }
+        assert!(readers.join_all().await.into_iter().all(|answered| answered));
+        assert_eq!((most.load(Ordering::Relaxed), turns.times().count()), (2, 16));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_waits_too_long_for_its_turn_is_refused() {
+        let turns = Arc::new(ReadTurns::with(1));
+        let holder = Arc::clone(&turns);
+        let _holds = tokio::spawn(async move { holder.turn(pending::<Result<(), _>>()).await.is_ok() });
+        yield_now().await;
+        let begun = tokio::time::Instant::now();
+        assert!(matches!(turns.turn(async { Ok(()) }).await, Err(Error::Busy(_))));
+        assert_eq!(begun.elapsed().as_secs(), PATIENCE.as_secs());
+    }
+
+    #[tokio::test]
+    async fn a_read_keeps_its_turn_until_it_ends_even_when_its_client_has_gone() {
+        let turns = Arc::new(ReadTurns::with(1));
+        for number in 1..=5 {
+            let (began, mut begins) = unbounded_channel();
+            let (release, released) = channel();
+            let request = Arc::clone(&turns);
+            // As the embedded store does: the work continues where nobody waits for it.
+            let request = tokio::spawn(async move {
+                let work = move || {
+                    began.send(()).unwrap();
+                    released.recv().unwrap();
+                };
+                request.turn(async { Ok(spawn_blocking(work).await.unwrap()) }).await.is_ok()
+            });
+            begins.recv().await.unwrap();
+            request.abort();
+            assert!(request.await.unwrap_err().is_cancelled());
+            assert_eq!(turns.turns.available_permits(), 0);
+            release.send(()).unwrap();
+            let turn = turns.turns.acquire().await.unwrap();
+            assert_eq!(turns.times().count(), number);
+            drop(turn);
+        }
+    }
+}
