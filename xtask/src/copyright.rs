@@ -1,8 +1,8 @@
-//! The copyright file of packages: our licence, and those of all crates that are built into the program.
+//! The copyright file of packages: our licence, and those of all crates in the program.
 //!
-//! Where a crate may be taken under Apache-2.0, it is: that asks for its NOTICE only, and Debian has the text. Of all
-//! others the licence is given as the crate has it. A crate without a file of it may still say that it is MIT and who its
-//! authors are, which is all that this licence leaves open. Any other is an error, so that none is forgotten.
+//! A crate that offers Apache-2.0 is used under it: this requires only its NOTICE, and Debian has the text. For other
+//! crates the file contains their licence. A crate without a licence file is accepted if it declares MIT and its authors,
+//! which is all that this licence leaves open. Everything else is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -23,7 +23,7 @@ The program holds the libraries below. Where one may be taken under Apache-2.0, 
 SQLite, which comes with libsqlite3-sys, is in the public domain.
 ";
 
-/// The MIT licence, which follows the line of copyright.
+/// The MIT licence after its copyright line.
 const MIT: &str = include_str!("../MIT.txt");
 
 /// A crate in the program.
@@ -32,16 +32,16 @@ struct Library {
     version: String,
     licence: String,
     source: String,
-    /// Texts that have to go with it.
+    /// Texts that must accompany it.
     texts: Vec<String>,
 }
 
-/// Writes the file.
+/// Writes the copyright file.
 pub(crate) fn write(path: &Path) -> Result<()> {
     fs::write(path, text(&libraries()?)).with_context(|| path.display().to_string())
 }
 
-/// All crates of others that end up in the program on Linux: not those that only tests or builds need.
+/// Third-party crates in the program on Linux, without those that only tests or builds need.
 fn libraries() -> Result<Vec<Library>> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", "x86_64-unknown-linux-gnu"])
@@ -87,7 +87,7 @@ fn library(package: &Value) -> Result<Library> {
         let file_name = file.file_name().to_string_lossy().to_uppercase();
         if wanted.iter().any(|start| file_name.starts_with(start)) {
             let text = fs::read_to_string(file.path())?.trim().to_owned();
-            // Debian has this one.
+            // Debian has the text of Apache-2.0.
             if !text.starts_with("Apache License") {
                 texts.push(text);
             }

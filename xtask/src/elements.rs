@@ -1,14 +1,14 @@
-//! From `xtask/elements.csv` to the tables under `crates/wire/src/information_element`: one Rust file for each
+//! Generates the tables under `crates/wire/src/information_element` from `xtask/elements.csv`: one Rust file for each
 //! enterprise, one row a line, sorted by id, and one file with the reverse elements of RFC 5103.
 //!
-//! The columns of the CSV file, without quotes and without commas inside:
+//! The columns of the CSV file, without quotes and without commas in a value:
 //!
-//! | column | what |
+//! | column | content |
 //! | --- | --- |
-//! | `pen` | Private Enterprise Number; 0 is IANA; `v9` for field types that exist in NetFlow v9 alone |
+//! | `pen` | Private Enterprise Number; 0 is IANA; `v9` for field types that only NetFlow v9 has |
 //! | `id` | element id without the enterprise bit; for `v9` the whole field type |
 //! | `name`, `type`, `semantics`, `units` | as in IANA's registry (RFC 7012, RFC 5610) |
-//! | `source` | who publishes the fact: IANA, or the vendor, in its documents or in the exporter that it sends with |
+//! | `source` | who publishes it: IANA, or the vendor, in documents or in an open-source exporter |
 //! | `reference` | RFCs that define the element, separated by spaces |
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// The files that are written: value of the column `pen`, file name, whose elements they are.
+/// The generated files: value of the column `pen`, file name, owner of the elements.
 const TABLES: &[(&str, &str, &str)] = &[
     ("0", "iana", "IANA's registry"),
     ("v9", "netflow_v9", "NetFlow v9 field types that IANA's registry does not have"),
@@ -46,7 +46,7 @@ const REVERSE: &str = "29305";
 const CERT: &str = "6871";
 const CERT_REVERSE_BIT: u16 = 0x4000;
 
-/// As in rustfmt.toml. Rows are kept from rustfmt, which would put a table of one row on one line with its head.
+/// As in rustfmt.toml. The tables skip rustfmt, which would put a table of one row on one line.
 const LINE_WIDTH: usize = 120;
 
 /// One line of the CSV file.
@@ -76,7 +76,7 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// What each file has to hold.
+/// The content of each file.
 fn tables() -> Result<Vec<(PathBuf, String)>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let source = root.join("elements.csv");
@@ -138,7 +138,7 @@ fn parse_line(line: &str) -> Result<(String, Element)> {
     Ok((enterprise.to_owned(), element))
 }
 
-/// The Rust name of what the registry calls `dateTimeSeconds`: a name that the enum does not have fails to compile.
+/// The Rust name for a name such as `dateTimeSeconds`. One that the enum lacks does not compile.
 fn variant(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
@@ -152,7 +152,7 @@ fn reverse(elements: &[Element]) -> Vec<Element> {
         .collect()
 }
 
-/// Whether an element is the reverse of another under a number of its own, as CERT's first ones were.
+/// Whether an element is the reverse of another but has its own number, as CERT's first ones.
 fn is_reverse(element: &Element) -> bool {
     element.name.starts_with("reverse") || element.name.starts_with("obsoleteReverse")
 }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_not_a_row_is_refused_with_its_number() {
+    fn an_invalid_row_is_refused_with_its_line_number() {
         let head = "pen,id,name,type,semantics,units,source,reference\n";
         for bad in ["0,1,a,unsigned8,default,", "0,65536,a,unsigned8,default,,,", "0,1,a\"b,unsigned8,default,,,"] {
             let error = parse(&format!("{head}0,2,b,unsigned8,default,,,\n{bad}\n")).unwrap_err();
