@@ -11,7 +11,7 @@ use accounting::field::Name;
 use accounting::period::Period;
 use accounting::query::parse_interval;
 use accounting::tally::TallyLimits;
-use collector::flusher::Keep;
+use collector::Keep;
 use collector::replay::Replay;
 use flow::{Counters, Exporter, Prefix, Timestamp};
 use pipeline::Rules;
