@@ -98,7 +98,7 @@ pub fn cut(
 ) -> Sealed {
     let mut held: Vec<_> = shards.iter().map(|shard| locked(shard)).collect();
     let mut sealed = Sealed::new(held.iter_mut().zip(empties).map(|(it, empty)| it.shard.seal(empty)).collect());
-    exporters.tell(&mut sealed);
+    exporters.report(&mut sealed);
     let mut journals: Vec<_> = held.iter_mut().filter_map(|it| it.journal.as_mut()).collect();
     journals.iter_mut().for_each(|journal| journal.turn(next));
     if let Some(first) = journals.first_mut() {
@@ -169,6 +169,6 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
     tracing::info!(segments, datagrams, torn, "counted what the last run had received and not stored: {counts}");
     status.recovered(Found { datagrams, torn, counts });
     let mut sealed = Sealed::new(vec![shard.seal(Tally::new(TallyLimits::default()))]);
-    exporters.tell(&mut sealed);
+    exporters.report(&mut sealed);
     Ok(sealed)
 }

@@ -89,7 +89,7 @@ impl Replay {
     async fn flush(&mut self) -> Result<(), StoreError> {
         let empty = self.empty.take().unwrap_or_else(|| Tally::new(self.limits));
         let mut sealed = Sealed::new(vec![self.shard.seal(empty)]);
-        self.exporters.tell(&mut sealed);
+        self.exporters.report(&mut sealed);
         self.flusher.flush(&sealed, self.flushed_at.unwrap_or_default(), || true).await?;
         self.empty = sealed.tallies.pop();
         self.empty.iter_mut().for_each(Tally::clear);

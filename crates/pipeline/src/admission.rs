@@ -1,6 +1,6 @@
-//! Which senders are registered: an immutable snapshot, which shards read with one load for each datagram.
+//! The registered senders, as an immutable snapshot that shards read with one load for each datagram.
 //!
-//! Nothing here asks a store: the collector reads the registry and hands it over.
+//! This file does not read the store: the collector reads the registry and passes its content.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -30,8 +30,8 @@ impl Admission {
         Arc::clone(&self.admitted)
     }
 
-    /// Publishes a new snapshot when these senders, each with its monitored prefixes, are not those of the current one.
-    /// Returns whether they are not.
+    /// Publishes a new snapshot if these senders and their monitored prefixes differ from the current one. Returns
+    /// whether they differ.
     pub fn update(&mut self, senders: &[(IpAddr, &[Prefix])]) -> bool {
         let current = self.admitted.load();
         let unchanged = |(address, prefixes): &(IpAddr, &[Prefix])| {

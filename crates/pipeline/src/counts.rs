@@ -1,4 +1,4 @@
-//! What became of datagrams and flows, as numbers that add up; and the status line of the log.
+//! The fates of datagrams and flows as numbers that add up, and the status line of the log.
 
 use std::fmt;
 
@@ -6,43 +6,43 @@ use flow::{DatagramFate, Fate, FlowFate, Tallied};
 use view::Counter;
 use wire::Decoded;
 
-/// What became of the datagrams and flows of a shard, or of all shards.
+/// Counts of the datagrams and flows of an exporter, a shard, or all shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Datagrams that were read.
+    /// Datagrams read, by fate.
     pub datagrams: Tallied<DatagramFate>,
-    /// Data records that were decoded.
+    /// Data records decoded, by fate.
     pub flows: Tallied<FlowFate>,
-    /// Records of all kinds, as decoding counts them.
+    /// Records of all kinds, counted by the decoder.
     pub records: u64,
     /// Data records among them.
     pub data_records: u64,
-    /// Records of all kinds, as the shard was shown them.
+    /// Records of all kinds, counted by the shard that received them from the decoder.
     pub shown_records: u64,
     /// Options data records.
     pub options: u64,
-    /// Template announcements, options templates included.
+    /// Announcements of templates and options templates.
     pub templates: u64,
-    /// Data sets whose template was not known when they came.
+    /// Data sets whose template was missing when they arrived.
     pub missing_template_sets: u64,
-    /// Those of them that were kept until their template comes.
+    /// Data sets that were queued for their template.
     pub pending: u64,
-    /// Kept sets whose template came.
+    /// Queued data sets that were decoded after their template arrived.
     pub pending_decoded: u64,
-    /// Kept sets that waited in vain, or had to make room.
+    /// Queued data sets that expired or were displaced.
     pub pending_expired: u64,
-    /// Sampling rates that came in the wrong byte order, as RouterOS sends them, and were corrected.
+    /// Sampling rates in the wrong byte order, as RouterOS sends them, that were corrected.
     pub corrected_rates: u64,
-    /// Pieces of datagrams that could not be decoded.
+    /// Parts of datagrams that could not be decoded.
     pub decode_errors: u64,
-    /// Flows whose export time was too far from their receive time, which was taken instead.
+    /// Flows whose export time was too far from their receive time, which replaced it.
     pub time_clamped: u64,
     /// Datagrams that the kernel dropped because its receive buffer was full.
     pub kernel_drops: u64,
 }
 
 impl Counts {
-    /// Adds what came of one datagram, its flows apart: those were counted one by one.
+    /// Adds the result of one datagram, except its flows, which the shard counts one by one.
     pub fn note(&mut self, decoded: &Decoded) {
         self.records += u64::from(decoded.data) + u64::from(decoded.options);
         self.data_records += u64::from(decoded.data);
@@ -77,7 +77,7 @@ impl Counts {
 }
 
 impl Counts {
-    /// All of them but the drops of the kernel, which cannot be told apart by exporter, as counters of the interface.
+    /// The counters for the REST interface, without the kernel's drops, which are not known for an exporter.
     #[must_use]
     pub fn counters(&self) -> Vec<Counter> {
         let plain = Counter::plain;
@@ -105,7 +105,7 @@ impl Counts {
     }
 }
 
-/// The status line of the log. Its words are those of `/status` and `/metrics`.
+/// The status line of the log, with the names of `/status` and `/metrics`.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let datagrams = |fate: DatagramFate| (fate.name(), self.datagrams[fate]);

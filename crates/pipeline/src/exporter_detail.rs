@@ -1,5 +1,5 @@
-//! The decoding state of one exporter, as the interface shows it. Lists are truncated: an exporter can fill large tables,
-//! and its datagrams wait while they are read.
+//! The decoding state of one exporter, for the REST interface. Lists are truncated, because an exporter can fill large
+//! tables, and its datagrams wait while they are read.
 
 use view::{
     AnnouncedRate, Detail, LeftOut, OptionsRecord, Pending, Sampling, Stream, Template, TemplateField, Unmatched,
@@ -8,10 +8,10 @@ use wire::{FieldSpecifier, KnownTemplate, Record, Session, TemplateKind};
 
 use crate::exporter_stats::ExporterStats;
 
-/// The length of a list at most.
+/// Maximum length of a list.
 const LISTED: usize = 500;
 
-/// Everything but the unmatched flows, which neither of them knows.
+/// The whole detail except the unmatched flows, which are not part of statistics and session.
 pub(crate) fn of(stats: &ExporterStats, session: &Session, is_multiplied: bool) -> Detail {
     let mut left_out = LeftOut::default();
     let mut known: Vec<_> = session.templates().collect();
@@ -52,7 +52,7 @@ pub(crate) fn of(stats: &ExporterStats, session: &Session, is_multiplied: bool) 
     }
 }
 
-/// The start of a list; `left_out` becomes the number of entries that are cut off.
+/// The first entries of a list; sets `left_out` to the number of the others.
 fn cut<T>(mut list: Vec<T>, left_out: &mut u64) -> Vec<T> {
     *left_out = list.len().saturating_sub(LISTED) as u64;
     list.truncate(LISTED);

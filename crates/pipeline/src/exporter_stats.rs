@@ -1,5 +1,6 @@
-//! What came from one exporter since the start: counts, clock, sampling rates, losses of the month. Kept with the
-//! exporter's session, under the same lock, a few words for each datagram; what becomes of flows is counted outside.
+//! Statistics of one exporter since the start: counts, clock, sampling rates, losses of the month. They are next to the
+//! exporter's session, under the same lock, and cost a few words for each datagram. The fates of flows are counted
+//! outside of that lock.
 
 use flow::{DatagramFate, Protocol, Sampling, Timestamp};
 use view::{Losses, SampledRate, Unreadable};
@@ -9,10 +10,10 @@ use accounting::period::{Interval, Minute, Period};
 
 use crate::counts::Counts;
 
-/// How many different sampling rates of one exporter are told.
+/// Number of distinct sampling rates kept for an exporter.
 const RATES_KEPT: usize = 8;
 
-/// What came from one exporter, but for its flows' fates.
+/// Statistics of one exporter, without the fates of its flows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ExporterStats {
     pub(crate) counts: Counts,
@@ -21,7 +22,7 @@ pub(crate) struct ExporterStats {
     pub(crate) first: Option<Timestamp>,
     pub(crate) last: Option<Timestamp>,
     clock: Option<Clock>,
-    /// Mostly one.
+    /// Usually one.
     rates: Vec<RateSeen>,
     unreadable: Option<Box<Unreadable>>,
     month: Option<Month>,
@@ -42,10 +43,10 @@ struct RateSeen {
     last: Timestamp,
 }
 
-/// What the sequence numbers of a month show.
+/// Arrivals of one month, from the sequence numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct MonthArrivals {
-    /// When they were first followed: at the first datagram of the month since the start.
+    /// Receive time of the first datagram of the month since the start.
     since: Timestamp,
     arrivals: ByUnit,
 }
@@ -53,22 +54,22 @@ struct MonthArrivals {
 /// By `unit as usize`.
 type ByUnit = [Arrivals; Unit::ALL.len()];
 
-/// The month that is running, by the times of receipt.
+/// The current month, by receive time.
 #[derive(Clone, Copy, Debug)]
 struct Month {
     interval: Interval,
     since: Timestamp,
     end: Timestamp,
-    /// What the sequence numbers told before it.
+    /// Arrivals before this month.
     before: ByUnit,
 }
 
-/// What a datagram says of all of its flows, taken from the last of them.
+/// Sampling rate and clock of a datagram, taken from its last flow.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LastFlow(Option<(Sampling, Clock)>);
 
 impl LastFlow {
-    /// Looks at a record.
+    /// Notes a record.
     #[inline]
     pub(crate) fn note(&mut self, record: &Record<'_>) {
         if let Some(flow) = record.flow {
@@ -82,7 +83,7 @@ fn arrivals(session: &Session) -> ByUnit {
     Unit::ALL.map(|unit| session.arrivals(unit))
 }
 
-/// The units that an exporter uses, as the interface shows them.
+/// The arrivals in the units that an exporter uses, for the REST interface.
 pub(crate) fn used_units(arrivals: ByUnit) -> Vec<view::Arrivals> {
     let counted = Unit::ALL.into_iter().zip(arrivals).filter(|(_, arrivals)| *arrivals != Arrivals::default());
     let shown = counted.map(|(unit, Arrivals { received, lost, filled, duplicates, late, restarts })| view::Arrivals {
@@ -98,7 +99,7 @@ pub(crate) fn used_units(arrivals: ByUnit) -> Vec<view::Arrivals> {
 }
 
 impl ExporterStats {
-    /// Before a datagram is decoded that was received at this time.
+    /// Starts a new month if this receive time is in one. Called before a datagram is decoded.
     pub(crate) fn open_month(&mut self, at: Timestamp, session: &Session) {
         if self.month.is_some_and(|month| at < month.end) {
             return;
@@ -109,7 +110,7 @@ impl ExporterStats {
         self.month = Some(Month { interval, since: at, end, before: arrivals(session) });
     }
 
-    /// A datagram that was decoded.
+    /// Notes a decoded datagram.
     pub(crate) fn note(
         &mut self,
         datagram: &wire::Datagram<'_>,
@@ -132,7 +133,7 @@ impl ExporterStats {
         }
         if let LastFlow(Some((sampling, clock))) = last {
             self.note_rate(sampling, at);
-            // An sFlow datagram does not say when it was sent.
+            // An sFlow datagram has no export time.
             if decoded.protocol.is_some_and(|protocol| !is_sflow(protocol)) {
                 self.clock = Some(clock);
             }
@@ -153,7 +154,7 @@ impl ExporterStats {
         }
     }
 
-    /// The protocols that it speaks, with its datagrams of each.
+    /// The protocols that the exporter uses, with the number of datagrams of each.
     pub(crate) fn protocols(&self) -> Vec<(&'static str, u64)> {
         let counted = Protocol::ALL.into_iter().zip(self.protocols).filter(|(_, datagrams)| *datagrams > 0);
         counted.map(|(protocol, datagrams)| (protocol.name(), datagrams)).collect()
@@ -171,7 +172,8 @@ impl ExporterStats {
         shown.collect()
     }
 
-    /// How far its clock is ahead of ours, to a millisecond; `None` when its protocol carries no time.
+    /// How far the exporter's clock is ahead of ours, in seconds with millisecond resolution. `None` if its protocol
+    /// has no export time.
     #[expect(clippy::cast_precision_loss, reason = "milliseconds need no more than 53 bits")]
     pub(crate) fn clock_offset_seconds(&self) -> Option<f64> {
         let Clock { exported, received } = self.clock?;
@@ -183,7 +185,7 @@ impl ExporterStats {
         self.unreadable.as_deref().copied()
     }
 
-    /// What is known of a month: of the one that is running, and of the one before it.
+    /// The losses of a month: the current or the previous one.
     pub(crate) fn losses(&self, month: Interval, session: &Session) -> Option<Losses> {
         let MonthArrivals { since, arrivals } = match (self.month, self.month_before.as_deref()) {
             (Some(running), _) if running.interval == month => running.arrivals(session),
@@ -258,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_told_with_their_source_and_the_last_eight_of_them() {
+    fn the_last_eight_rates_are_kept_with_their_source() {
         let (mut stats, mut session) = (ExporterStats::default(), Session::new(SessionLimits::default()));
         for number in 0..12_u16 {
             take(&mut stats, &mut session, Timestamp::from_seconds(u64::from(number)), 0, number);

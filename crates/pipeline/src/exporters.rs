@@ -1,11 +1,11 @@
-//! The exporters that are registered: one table for all shards, with what decoding remembers of each.
+//! The registered exporters: one table for all shards, with the decoding state of each.
 //!
-//! Templates, sampling rates, sequence numbers and waiting data belong to the exporter, not to the thread that its
-//! datagrams happen to reach. A shard holds an exporter's lock while it decodes one of its datagrams and no longer:
-//! attribution and tally, most of the work, are done outside of it. Each shard keeps the exporters that it has met, so
-//! the table itself is locked only at the first datagram.
+//! Templates, sampling rates, sequence numbers and queued data belong to the exporter, not to the thread that happens
+//! to read its datagrams. A shard holds the exporter's lock only while it decodes one of its datagrams. Attribution and
+//! tally, most of the work, happen without it. Each shard keeps references to the exporters that it has met, so that it
+//! locks the table only for the first datagram of an exporter.
 //!
-//! What the interface shows of exporters is read here: [`Exporters::all`], [`Exporters::detailed`]. Counting happens in
+//! The REST interface reads exporters here: [`Exporters::all`], [`Exporters::detailed`]. Counting happens in
 //! [`shard`](crate::shard).
 
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ use crate::unmatched::{self, Unmatched};
 pub struct Exporters {
     limits: Arc<Mutex<SessionLimits>>,
     waiting: PendingBudget,
-    /// Whether what exporters announce is given away, to be kept over a restart.
+    /// Whether announcements are reported at each cut, to be stored for the next start.
     announcing: bool,
     known: Arc<Mutex<HashMap<IpAddr, Arc<Exporter>>>>,
     unknown: Arc<UnknownSenders>,
@@ -41,48 +41,49 @@ pub struct Exporters {
 #[derive(Debug)]
 pub(crate) struct Exporter {
     state: Mutex<ExporterState>,
-    /// By [`FlowFate`]: counted by shards after they have let go of the lock.
+    /// By [`FlowFate`]: counted by shards without the lock.
     flows: [AtomicU64; FlowFate::ALL.len()],
-    /// Flows whose export time was too far off; likewise.
+    /// Flows whose export time was too far off, also counted without the lock.
     clamped: AtomicU64,
     unmatched: Mutex<Unmatched>,
 }
 
-/// What only the holder of the lock may see.
+/// The state under the lock.
 #[derive(Debug)]
 struct ExporterState {
     session: Session,
     stats: ExporterStats,
-    since_told: bool,
-    /// [`Session::announcements_changed`] when its announcements were last given away.
+    /// Whether a datagram has arrived since the last report.
+    is_heard: bool,
+    /// [`Session::announcements_changed`] at the last report.
     announced: u64,
-    /// Taken out of the table: nothing may be added any more.
+    /// Removed from the table: nothing may be added any more.
     gone: bool,
 }
 
-/// What all exporters make the process remember.
+/// Sizes of the tables of all exporters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableSizes {
-    /// Registered exporters that are known.
+    /// Known registered exporters.
     pub exporters: usize,
     /// Templates of all of them.
     pub templates: usize,
-    /// Announcements of templates that found no room.
+    /// Templates that were refused because the table was full.
     pub refused_templates: u64,
-    /// Templates that no data had come for and that made room for others.
+    /// Templates that no data had used and that were displaced by others.
     pub displaced_templates: u64,
-    /// Octets of data sets that wait for their template.
+    /// Octets of data sets queued for their template.
     pub pending_octets: usize,
-    /// How many octets may wait.
+    /// Limit of `pending_octets`.
     pub pending_limit: usize,
-    /// Senders that are not registered.
+    /// Unregistered addresses in the table.
     pub unknown: usize,
-    /// How many of these are told apart.
+    /// Limit of `unknown`.
     pub unknown_limit: usize,
 }
 
 impl Exporters {
-    /// A table of nobody. Sessions share the budget for data that wait for a template.
+    /// An empty table. All sessions share the budget for data queued for a template.
     #[must_use]
     pub fn new(limits: SessionLimits, waiting: PendingBudget) -> Self {
         Self {
@@ -94,21 +95,21 @@ impl Exporters {
         }
     }
 
-    /// Goes on with what exporters announced before, and gives away what they announce.
+    /// Continues with restored sessions, and reports announcements from now on.
     #[must_use]
     pub fn restoring(self, sessions: HashMap<IpAddr, Session>) -> Self {
         let known = sessions.into_iter().map(|(address, session)| (address, Arc::new(Exporter::new(session))));
         Self { announcing: true, known: Arc::new(Mutex::new(known.collect())), ..self }
     }
 
-    /// The exporter of this address, known from now on.
+    /// The exporter with this address, added if it is new.
     pub(crate) fn meet(&self, address: IpAddr) -> Arc<Exporter> {
         self.unknown.forget(address);
         let new = || Arc::new(Exporter::new(Session::with_budget(*locked(&self.limits), self.waiting.clone())));
         Arc::clone(locked(&self.known).entry(address).or_insert_with(new))
     }
 
-    /// Bounds what is remembered of each exporter anew.
+    /// Sets new limits for the state of every exporter.
     pub fn set_limits(&self, limits: SessionLimits) {
         *locked(&self.limits) = limits;
         for (_, exporter) in self.sorted() {
@@ -116,12 +117,12 @@ impl Exporters {
         }
     }
 
-    /// Notes a datagram of somebody who is not registered.
+    /// Notes a datagram from an unregistered address.
     pub(crate) fn note_unknown(&self, datagram: &Datagram<'_>) {
         self.unknown.note(datagram);
     }
 
-    /// The busiest of those who send without being registered, at most 1024, the busiest first.
+    /// The busiest unregistered addresses, at most 1024, the busiest first.
     #[must_use]
     pub fn unknown(&self) -> Vec<Unknown> {
         let shown = self.unknown.busiest().into_iter().map(|sender| Unknown {
@@ -133,7 +134,7 @@ impl Exporters {
         shown.collect()
     }
 
-    /// Forgets those that are registered no longer.
+    /// Removes exporters that are no longer registered.
     pub(crate) fn retain(&self, registered: impl Fn(&IpAddr) -> bool) {
         locked(&self.known).retain(|address, exporter| {
             let stays = registered(address);
@@ -144,11 +145,11 @@ impl Exporters {
         });
     }
 
-    /// Adds to what was sealed who was heard since this was last asked, and what they have announced.
-    pub fn tell(&self, sealed: &mut Sealed) {
+    /// Adds to a cut the exporters that sent datagrams since the last report, and new announcements.
+    pub fn report(&self, sealed: &mut Sealed) {
         for (address, exporter) in self.sorted() {
             let mut state = locked(&exporter.state);
-            if std::mem::take(&mut state.since_told)
+            if std::mem::take(&mut state.is_heard)
                 && let Some(last) = state.stats.last
             {
                 sealed.heard.push((address, last));
@@ -161,13 +162,13 @@ impl Exporters {
         }
     }
 
-    /// What waits for its template and is counted in no tally yet: [`Session::waiting`] of all of them.
+    /// Data queued for a template, which no tally has counted: [`Session::waiting`] of all exporters.
     #[must_use]
     pub fn waiting(&self) -> Vec<(flow::Exporter, Timestamp, Vec<u8>)> {
         self.sorted().into_iter().flat_map(|(_, exporter)| locked(&exporter.state).session.waiting()).collect()
     }
 
-    /// What arrived from each exporter, by address. Rates are not known here, for want of a clock.
+    /// The statistics of each exporter, by address. Without rates, which need a clock.
     #[must_use]
     pub fn all(&self) -> Vec<view::Exporter> {
         self.sorted().into_iter().map(|(address, exporter)| exporter.view(address)).collect()
@@ -179,7 +180,7 @@ impl Exporters {
         self.sorted().into_iter().map(|(address, exporter)| (address, exporter.totals())).collect()
     }
 
-    /// How much all of them make the process remember.
+    /// Sizes of the tables of all exporters.
     #[must_use]
     pub fn table_sizes(&self) -> TableSizes {
         let exporters = self.sorted();
@@ -201,8 +202,8 @@ impl Exporters {
         }
     }
 
-    /// One exporter with its decoding state; `is_multiplied` says whether counters are multiplied by sampling rates. Its
-    /// datagrams wait meanwhile, so lists are truncated. `None` when it is not known.
+    /// One exporter with its decoding state. `is_multiplied`: whether counters are multiplied by sampling rates. Its
+    /// datagrams wait meanwhile, so lists are truncated. `None` if it is unknown.
     #[must_use]
     pub fn detailed(&self, address: IpAddr, is_multiplied: bool) -> Option<DetailedExporter> {
         let exporter = locked(&self.known).get(&address).map(Arc::clone)?;
@@ -214,8 +215,7 @@ impl Exporters {
         Some(DetailedExporter { exporter: exporter.view(address), detail })
     }
 
-    /// What the sequence numbers of an exporter tell of a month: known since the start, of the month that is running and
-    /// of the one before it.
+    /// The losses of an exporter in the current or the previous month, from sequence numbers since the start.
     #[must_use]
     pub fn losses(&self, address: IpAddr, month: Interval) -> Option<Losses> {
         let exporter = locked(&self.known).get(&address).map(Arc::clone)?;
@@ -223,7 +223,7 @@ impl Exporters {
         state.stats.losses(month, &state.session)
     }
 
-    /// The shards are not kept waiting while the list is looked at.
+    /// All exporters by address, copied so that shards do not wait for the table.
     fn sorted(&self) -> Vec<(IpAddr, Arc<Exporter>)> {
         let known = locked(&self.known);
         let mut sorted: Vec<_> = known.iter().map(|(address, exporter)| (*address, Arc::clone(exporter))).collect();
@@ -236,8 +236,7 @@ impl Exporters {
 impl Exporter {
     fn new(session: Session) -> Self {
         let announced = session.announcements_changed();
-        let state =
-            ExporterState { session, stats: ExporterStats::default(), since_told: false, announced, gone: false };
+        let state = ExporterState { session, stats: ExporterStats::default(), is_heard: false, announced, gone: false };
         Self {
             state: Mutex::new(state),
             flows: Default::default(),
@@ -246,7 +245,7 @@ impl Exporter {
         }
     }
 
-    /// Decodes one of its datagrams; `None` when the exporter is registered no longer.
+    /// Decodes one of its datagrams; `None` if the exporter is no longer registered.
     pub(crate) fn decode(
         &self,
         datagram: &Datagram<'_>,
@@ -256,7 +255,7 @@ impl Exporter {
         if state.gone {
             return None;
         }
-        let ExporterState { session, stats, since_told, .. } = &mut *state;
+        let ExporterState { session, stats, is_heard, .. } = &mut *state;
         stats.open_month(datagram.received, session);
         let mut last = LastFlow::default();
         let decoded = session.decode(datagram, &mut |record| {
@@ -264,12 +263,12 @@ impl Exporter {
             visit(record);
         });
         let fate = fate(&decoded);
-        *since_told = true;
+        *is_heard = true;
         stats.note(datagram, fate, &decoded, last);
         Some((fate, decoded))
     }
 
-    /// Adds what became of flows, of which so many were clamped, and looks now and then at one that matched no prefix.
+    /// Adds the fates of flows and the number of clamped ones, and samples flows that matched no prefix.
     pub(crate) fn note(&self, fates: &Tallied<FlowFate>, clamped: u64, monitored: &Monitored, flows: &[FlowRecord]) {
         if clamped > 0 {
             self.clamped.fetch_add(clamped, Ordering::Relaxed);

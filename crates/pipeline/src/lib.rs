@@ -1,23 +1,23 @@
 //! From a datagram to counters: admit, decode, attribute, tally. No clock, no store, no I/O: datagrams and their times
-//! are arguments, so sockets, captures, the journal and the simulation drive the same code.
+//! are arguments, so that sockets, captures, the journal and the simulation drive the same code.
 //!
-//! | step | file | what happens |
+//! | step | file | content |
 //! | --- | --- | --- |
-//! | 2 admit | `admission` | which senders are registered, as an immutable snapshot |
+//! | 2 admit | `admission` | the registered senders, as an immutable snapshot |
 //! | 3-5 decode, attribute, tally | `shard` | **the loop**: no allocation, no clock, no I/O |
 //!
-//! | file | what all shards share |
+//! | file | content |
 //! | --- | --- |
-//! | `exporters` | one table of the registered exporters, with their sessions |
-//! | `exporter_stats` | what came from one exporter: counts, clock, sampling rates, losses of the month |
-//! | `exporter_detail` | the decoding state of one exporter, as the interface shows it |
-//! | `unmatched` | a sample of the flows that match no monitored prefix |
-//! | `unknown` | the busiest addresses that send without being registered |
+//! | `exporters` | the table of registered exporters with their sessions, shared by all shards |
+//! | `exporter_stats` | statistics of one exporter: counts, clock, sampling rates, losses of the month |
+//! | `exporter_detail` | the decoding state of one exporter, for the REST interface |
+//! | `unmatched` | a sample of the flows outside every monitored prefix |
+//! | `unknown` | the busiest unregistered addresses |
 //! | `publish` | decoded flows to open taps |
-//! | `counts`, `sealed` | what becomes of datagrams and flows; what a cut hands to the flusher |
+//! | `counts`, `sealed` | the fates of datagrams and flows as numbers; the result of a cut, for the flusher |
 //!
-//! An enrichment step has one place: `Shard::take`, between `Exporter::decode` and `Tally::book`, over the flows of one
-//! datagram; its tables are snapshots behind an `ArcSwap` as those of `admission` are.
+//! The place for an enrichment step is in `Shard::take`, between `Exporter::decode` and `Tally::book`, over the flows
+//! of one datagram. Its tables would be snapshots behind an `ArcSwap`, like that of `admission`.
 //!
 //! **Invariant:** a shard never waits for a store and never reads a clock.
 

@@ -1,5 +1,5 @@
-//! Sends decoded flows to open taps: what is counted of a record, and a few more fields that are often asked for. Which
-//! those are depends on the protocol; `netflow decode` shows all of a record.
+//! Sends decoded flows to open taps: the fields that are counted, and a few others that users often need. Which of
+//! these exist depends on the protocol; `netflow decode` shows all fields of a record.
 
 use flow::FlowRecord;
 use tap::{Details, Tapped};
@@ -9,7 +9,7 @@ use wire::{ElementId, Field, FieldName, Record, Value};
 #[cold]
 pub(crate) fn publish(record: &Record<'_>, subscribers: &Tapped) {
     let Some(flow) = record.flow else { return };
-    // A record may hold an IPv4 address mapped into IPv6; a filter knows one form.
+    // A record may contain IPv4-mapped IPv6 addresses; filters compare the canonical form.
     let (source, destination) = (flow::canonical(flow.source), flow::canonical(flow.destination));
     let flow = FlowRecord { source, destination, ..*flow };
     subscribers.show(record.message.received, record.message.protocol, &flow, || details(record));
@@ -21,7 +21,7 @@ fn details(record: &Record<'_>) -> Details {
     details
 }
 
-/// The first field of its kind counts: what comes later belongs to something else, such as the packet in a tunnel.
+/// The first field of each kind is used. Later ones belong to something else, such as the packet in a tunnel.
 fn note(field: &Field<'_>, details: &mut Details) {
     let Value::Unsigned(number) = field.value else { return };
     match field.name {

@@ -1,22 +1,22 @@
-//! What was counted until one moment, on its way from the shards to the flusher.
+//! The result of a cut: everything counted until one moment, on its way from the shards to the flusher.
 
 use std::net::IpAddr;
 
 use accounting::tally::Tally;
 use flow::Timestamp;
 
-/// What was counted until one moment, and will not change any more, on its way to the store.
+/// Everything counted until one moment. It does not change any more.
 pub struct Sealed {
     /// The counters of each shard.
     pub tallies: Vec<Tally>,
-    /// The senders that were heard since the last flush, and when last.
+    /// The senders that have sent datagrams since the last flush, with the last receive time.
     pub heard: Vec<(IpAddr, Timestamp)>,
-    /// What senders have announced, of those that announced anything new since the last flush.
+    /// The announcements of senders with new ones since the last flush.
     pub announced: Vec<(IpAddr, Vec<u8>)>,
 }
 
 impl Sealed {
-    /// Tallies alone.
+    /// A result with tallies only.
     #[must_use]
     pub const fn new(tallies: Vec<Tally>) -> Self {
         Self { tallies, heard: Vec::new(), announced: Vec::new() }

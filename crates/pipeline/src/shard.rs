@@ -1,7 +1,7 @@
-//! The loop: one datagram after the other is admitted, decoded, attributed and tallied, to completion, on one thread.
+//! The loop: admits, decodes, attributes and tallies one datagram after the other, to completion, on one thread.
 //!
-//! Datagrams and their times are arguments. A socket, a capture file and a simulation drive the very same code, and the
-//! same datagrams in the same order always make the same blocks.
+//! Datagrams and their times are arguments. Sockets, capture files and the simulation drive the same code, and the same
+//! datagrams in the same order always make the same blocks.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,16 +20,16 @@ use crate::counts::Counts;
 use crate::exporters::{Exporter, Exporters};
 use crate::publish::publish;
 
-/// What an operator can say about how flows are counted.
+/// The settings that control counting.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     /// Whether counters are multiplied by the sampling rate.
     pub scale_samples: bool,
-    /// How far an export time may be from the receive time; beyond that the receive time stands for it.
+    /// How far an export time may be from the receive time; beyond that, the receive time replaces it.
     pub clock_limit: Duration,
-    /// Bounds of what is remembered about one exporter.
+    /// Limits of the state of one exporter.
     pub session: SessionLimits,
-    /// Bounds of the open counters.
+    /// Limits of the open counters.
     pub tally: TallyLimits,
 }
 
@@ -38,17 +38,17 @@ pub struct Shard {
     rules: Rules,
     admitted: Cache<Admitted, Arc<Snapshot>>,
     exporters: Exporters,
-    /// The exporters that this shard has met.
+    /// The exporters from which this shard has read datagrams.
     met: HashMap<IpAddr, Arc<Exporter>>,
     taps: Taps,
-    /// The flows of one datagram, from decoding to attribution, with the times that they count at.
+    /// The flows of one datagram between decoding and attribution, with the times at which they count.
     flows: Vec<FlowRecord>,
     tally: Tally,
     counts: Counts,
 }
 
 impl Shard {
-    /// A shard that has seen nothing. All shards of a process share one table of exporters.
+    /// An empty shard. All shards of a process share one table of exporters.
     #[must_use]
     pub fn new(rules: Rules, admitted: Admitted, exporters: Exporters) -> Self {
         Self {
@@ -63,24 +63,24 @@ impl Shard {
         }
     }
 
-    /// The same, publishing decoded flows to open taps.
+    /// Also publishes decoded flows to open taps.
     #[must_use]
     pub fn publishing_to(self, taps: Taps) -> Self {
         Self { taps, ..self }
     }
 
-    /// The same, with a budget of names that others share.
+    /// Uses a budget of names that shards share.
     #[must_use]
     pub fn sharing(self, budget: &NameBudget) -> Self {
         Self { tally: Tally::within(self.rules.tally, budget), ..self }
     }
 
-    /// Counts by other rules from now on; the bounds of open counters stay as they are.
+    /// Uses other rules from now on, except for the limits of open counters.
     pub fn set_rules(&mut self, rules: Rules) {
         self.rules = Rules { tally: self.rules.tally, ..rules };
     }
 
-    /// Takes one datagram through admission, decoding, attribution and tally; says what became of it.
+    /// Admits, decodes, attributes and tallies one datagram. Returns its fate.
     pub fn take(&mut self, datagram: &Datagram<'_>) -> DatagramFate {
         let Self { rules, admitted, exporters, met, taps, flows, tally, counts } = self;
         let address = datagram.exporter.address;
@@ -102,7 +102,7 @@ impl Shard {
         };
         let decoded = match exporter.decode(datagram, &mut visit) {
             Some(decoded) => Some(decoded),
-            // It was removed, and registered anew before this shard noticed.
+            // It was removed and registered again before this shard noticed.
             None => {
                 *exporter = exporters.meet(address);
                 exporter.decode(datagram, &mut visit)
@@ -112,7 +112,7 @@ impl Shard {
             counts.datagrams[DatagramFate::Unregistered] += 1;
             return DatagramFate::Unregistered;
         };
-        // Until here, the only fate of flows is that they are events.
+        // So far, `fates` contains only events.
         counts.shown_records += flows.len() as u64 + fates.total();
         for flow in &*flows {
             fates[tally.book(monitored, flow, Minute::of(flow.exported), rules.scale_samples)] += 1;
@@ -124,30 +124,30 @@ impl Shard {
         fate
     }
 
-    /// Gives away what was counted and goes on with an empty tally.
+    /// Returns the tally and continues with an empty one.
     pub fn seal(&mut self, empty: Tally) -> Tally {
         let snapshot = Arc::clone(self.admitted.load());
         self.met.retain(|address, _| snapshot.contains_key(address));
         self.exporters.retain(|address| snapshot.contains_key(address));
-        // Here rather than where blocks are made: there it would take a copy.
+        // Now, because making blocks borrows the tally and would have to clone it.
         self.tally.settle();
         std::mem::replace(&mut self.tally, empty)
     }
 
-    /// What became of everything so far.
+    /// The counts so far.
     #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
 
-    /// Adds datagrams that the kernel had to drop before this shard could read them.
+    /// Adds datagrams that the kernel dropped before this shard could read them.
     pub fn dropped(&mut self, datagrams: u64) {
         self.counts.kernel_drops += datagrams;
     }
 }
 
-/// Keeps the flow of a record, or says why there is none. A flow counts at its export time, unless the exporter's clock is
-/// too far off.
+/// Collects the flow of a record, or counts why there is none. A flow counts at its export time, unless the exporter's
+/// clock is too far off.
 #[inline(always)]
 fn collect(
     record: &Record<'_>,

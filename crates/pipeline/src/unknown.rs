@@ -1,9 +1,9 @@
-//! Who sends without being registered: the busiest of them, in room that does not grow.
+//! The busiest unregistered addresses, in a table of fixed size.
 //!
-//! An address belongs to one of 256 sets of four. When its set is full, a new address takes the place of the one with the
-//! fewest datagrams and goes on from its count, of which it may itself have sent nothing (Metwally et al., "Efficient
-//! Computation of Frequent and Top-k Elements", 2005: Space-Saving, here in each set). So a flood of invented addresses
-//! costs a look at four places a datagram, and does not push out who sends more than they do.
+//! An address belongs to one of 256 sets of four. If its set is full, a new address replaces the one with the fewest
+//! datagrams and continues its count (Space-Saving in each set: Metwally et al., "Efficient Computation of Frequent and
+//! Top-k Elements", 2005). A flood of forged addresses therefore costs four comparisons a datagram, and does not evict
+//! busier addresses.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -16,30 +16,30 @@ use crate::lock::locked;
 
 const SETS: usize = 256;
 const PLACES: usize = 4;
-/// How many are told apart.
+/// Maximum number of addresses.
 pub(crate) const MOST: usize = SETS * PLACES;
 
-/// An address that sends and is not registered.
+/// An unregistered address that sends datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UnknownSender {
     /// The address.
     pub(crate) address: IpAddr,
-    /// Its datagrams, and at most `taken_over` of others.
+    /// Its datagrams; at most `taken_over` of them came from other addresses.
     pub(crate) datagrams: u64,
-    /// How many of the datagrams may be of others, whose place it took. 0 for everybody as long as there is room.
+    /// The count of the address that it replaced; 0 if its set was not full.
     pub(crate) taken_over: u64,
-    /// When it was first seen since it has its place.
+    /// Receive time of its first datagram since it entered the table.
     pub(crate) first: Timestamp,
-    /// When it was last seen.
+    /// Receive time of its last datagram.
     pub(crate) last: Timestamp,
-    /// What its last datagram looks like; `None` when it looks like no export protocol.
+    /// The protocol of its last datagram; `None` if it resembles no export protocol.
     pub(crate) protocol: Option<Protocol>,
 }
 
-/// The table, for all shards.
+/// The table, shared by all shards.
 #[derive(Debug)]
 pub(crate) struct UnknownSenders {
-    /// Seeded, so that nobody can choose addresses of one set.
+    /// Seeded, so that an attacker cannot choose addresses in one set.
     hasher: RandomState,
     sets: Box<[Mutex<Set>]>,
 }
@@ -79,7 +79,7 @@ impl UnknownSenders {
         known.protocol = datagram.protocol();
     }
 
-    /// Forgets an address, which is registered now.
+    /// Removes an address, which is now registered.
     pub(crate) fn forget(&self, address: IpAddr) {
         let set = self.hasher.hash_one(address) as usize % SETS;
         if let Some(set) = self.sets.get(set) {
@@ -90,7 +90,7 @@ impl UnknownSenders {
         }
     }
 
-    /// All that are known, the busiest first.
+    /// All addresses, the busiest first.
     pub(crate) fn busiest(&self) -> Vec<UnknownSender> {
         let mut all: Vec<UnknownSender> = self.sets.iter().flat_map(|set| *locked(set)).flatten().collect();
         all.sort_unstable_by(|a, b| b.datagrams.cmp(&a.datagrams).then(a.address.cmp(&b.address)));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_sender_is_told_with_its_count_times_and_protocol() {
+    fn an_unregistered_address_has_its_count_times_and_protocol() {
         let senders = UnknownSenders::default();
         note(&senders, 1, 10, &[0, 9, 0, 0]);
         note(&senders, 2, 11, b"nonsense");
@@ -126,11 +126,11 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_invented_addresses_does_not_push_out_the_busy_ones() {
+    fn a_flood_of_forged_addresses_does_not_evict_busy_ones() {
         let senders = UnknownSenders::default();
         for number in 0..100_000_u32 {
             note(&senders, 0x0a00_0000 + number, 1, &[0, 5]);
-            // One of a hundred datagrams is of one of ten.
+            // One datagram in a hundred comes from one of ten addresses.
             if number % 100 == 0 {
                 note(&senders, 1 + number / 100 % 10, 1, &[0, 5]);
             }

@@ -1,16 +1,17 @@
-//! Which networks the flows of an exporter are of that match no monitored prefix: a sample, so that whoever registered
-//! the wrong prefixes sees which would match. A few of many flows are looked at, outside of every lock of decoding.
+//! A sample of the networks of an exporter's flows that match no monitored prefix. It shows an operator who has
+//! registered the wrong prefixes which ones would match. Only some flows are sampled, and never under the lock that
+//! decoding needs.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use flow::Prefix;
 use view::UnmatchedNetwork;
 
-/// How many networks are kept.
+/// Number of networks kept.
 const NETWORKS: usize = 64;
-/// How many of them are shown.
+/// Number of networks shown.
 const NETWORKS_SHOWN: usize = 16;
-/// The flows of the first datagrams are looked at until so many have come, and then one of so many.
+/// All flows are sampled until this many have arrived, then one in this many.
 const SAMPLED: u64 = 256;
 
 /// The sample of one exporter.
@@ -20,7 +21,7 @@ pub(crate) struct Unmatched {
     flows: u64,
 }
 
-/// How many of the flows of a datagram are to be looked at, when there were so many before and so many after it.
+/// How many flows of a datagram to sample, from the number of flows before and after it.
 pub(crate) const fn due(before: u64, after: u64) -> usize {
     if before < SAMPLED {
         usize::MAX
@@ -43,8 +44,8 @@ impl Unmatched {
         }
     }
 
-    /// The place of an address: its own, or that of the network with the fewest flows, which is forgotten. No count is
-    /// too high, and who has many flows keeps its place.
+    /// The entry for an address. A new one replaces the network with the fewest flows. Counts are lower bounds, and
+    /// busy networks are not evicted.
     fn network(&mut self, address: IpAddr) -> Option<&mut UnmatchedNetwork> {
         if address == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
             return None;
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks_are_told_with_the_flows_from_and_to_them() {
+    fn networks_have_the_numbers_of_flows_from_and_to_them() {
         let mut unmatched = Unmatched::default();
         let of = |text: &str| text.parse::<IpAddr>().unwrap();
         unmatched.note(of("192.0.2.7"), of("2001:db8:0:7::9"));
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_addresses_does_not_push_out_the_busy_network() {
+    fn a_flood_of_addresses_does_not_evict_the_busy_network() {
         let mut unmatched = Unmatched::default();
         for number in 0..10_000_u32 {
             let stranger = Ipv4Addr::from_bits(0x0a00_0000 + number * 256);
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_flows_are_looked_at_and_then_some() {
+    fn the_first_flows_are_all_sampled_and_later_one_in_many() {
         assert_eq!([due(0, 30), due(255, 285)], [usize::MAX; 2]);
         assert_eq!([due(500, 530), due(520, 550)], [1, 0]);
     }

@@ -1,4 +1,4 @@
-//! What is known of an exporter is one thing for all shards, wherever its datagrams land.
+//! All shards share the state of an exporter, whichever of them reads its datagrams.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::HashMap;
@@ -65,7 +65,7 @@ fn shards_share_templates_and_sequence_numbers_and_flows_are_in_the_sum_of_their
     let (admitted, exporters) = (admitted(true), exporters());
     let mut shards: Vec<Shard> =
         (0..3).map(|_| Shard::new(rules(), Arc::clone(&admitted), exporters.clone())).collect();
-    // Data before their template, in another shard than the template.
+    // Data arrive before their template, and in another shard.
     take(&mut shards[0], 0, &data(0));
     take(&mut shards[1], 1, &packet(1).template(&template()).finish());
     for number in 2..100 {
@@ -104,7 +104,7 @@ fn an_exporter_that_was_removed_and_registered_again_is_one_for_all_shards() {
     let seen: Vec<_> = unknown.iter().map(|unknown| (unknown.address, unknown.datagrams, unknown.protocol)).collect();
     assert_eq!(seen, [(SENDER, 1, Some("netflow-v9"))]);
     admitted.store(self::admitted(true).load_full());
-    // The other shard has not noticed anything: it must not decode with what was forgotten.
+    // The other shard has not noticed the change: it must not decode with the removed state.
     take(&mut shards[1], 3, &data(3));
     assert_eq!(shards[1].counts().missing_template_sets, 1);
     assert!(exporters.unknown().is_empty());
