@@ -1,10 +1,9 @@
-//! What an exporter has announced, as octets that outlive the process: its templates, and the sampling rates that its
-//! options data told. Where the octets are kept, and for how long, is not known here.
+//! What an exporter has announced, as octets that outlive the process: templates and sampling rates. Where the octets are
+//! stored, and for how long, is not known here.
 //!
-//! `docs/storage.md` has the layout to the byte. A template is kept as the export message that announces it, so what
-//! reads it again is the decoder of its protocol, within the limits of the session. The header of a NetFlow v9 message
-//! is that of the last one of its exporting process, but for the uptime, which is that of the announcement: by both a later
-//! restart of the exporter is known.
+//! `docs/storage.md` has the layout to the byte. A template is stored as the export message that announces it, so the
+//! decoder of its protocol reads it, within the limits of the session. The header of a NetFlow v9 message is that of the
+//! last message of its process, with the uptime at the announcement: both are needed to detect a later restart.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -37,16 +36,16 @@ const SAMPLER: u8 = 2;
 /// First octet of the rate of an observation domain.
 const DOMAIN: u8 = 3;
 
-/// Why announcements cannot be learnt. None of them is then.
+/// Why announcements cannot be read. None of them is used then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnnouncementsError {
-    /// They are in a layout that this program does not know.
-    #[error("announcements of version {0}; this program knows version {VERSION}")]
+    /// Their layout is unknown to this program.
+    #[error("announcements of version {0}; this program reads version {VERSION}")]
     UnknownVersion(u8),
-    /// They are cut, or octets of them have changed.
-    #[error("announcements whose checksum is wrong")]
+    /// They are truncated or damaged.
+    #[error("announcements with a wrong checksum")]
     Checksum,
-    /// What begins at this octet is no announcement.
+    /// There is no announcement at this offset.
     #[error("no announcement at octet {0}")]
     Damaged(usize),
 }
@@ -56,7 +55,7 @@ pub(crate) fn encode(state: &ExporterState) -> Vec<u8> {
     let mut octets = vec![VERSION];
     for known in state.templates.oldest_first() {
         let message = message(&known, &state.restarts);
-        // None that came in a UDP datagram is longer.
+        // No template that fitted a message is longer.
         let Ok(length) = u16::try_from(message.len()) else { continue };
         octets.push(TEMPLATE);
         octets.extend_from_slice(&known.announced.nanoseconds().to_be_bytes());
@@ -81,7 +80,7 @@ fn message(known: &KnownTemplate<'_>, restarts: &Restarts) -> Vec<u8> {
     let (id, kind) = (known.template.id(), known.template.kind());
     let mut fields = known.template.fields().to_vec();
     if fields.is_empty() {
-        // All its fields were of no length, and none of them is remembered; an announcement has one at least.
+        // All its fields had length 0 and are not stored, but an announcement has at least one.
         fields.push(FieldSpecifier::iana(PADDING_OCTETS, 0));
     }
     let template = TemplateSpec { id, kind, fields };
@@ -104,7 +103,7 @@ fn message(known: &KnownTemplate<'_>, restarts: &Restarts) -> Vec<u8> {
 /// The state that [`encode`] wrote: templates, samplers and restarts.
 ///
 /// # Errors
-/// When the octets are not as they were written.
+/// If the octets are damaged.
 pub(crate) fn decode(octets: &[u8], limits: SessionLimits) -> Result<ExporterState, AnnouncementsError> {
     let (content, checksum) = octets.split_last_chunk::<CHECKSUM_LENGTH>().ok_or(AnnouncementsError::Checksum)?;
     if crc32fast::hash(content) != u32::from_be_bytes(*checksum) {
@@ -120,7 +119,7 @@ pub(crate) fn decode(octets: &[u8], limits: SessionLimits) -> Result<ExporterSta
         let offset = cursor.offset();
         announcement(&mut cursor, &mut state).ok_or(AnnouncementsError::Damaged(offset))?;
     }
-    state.restarts.remember();
+    state.restarts.mark_restored();
     Ok(state)
 }
 
@@ -138,7 +137,7 @@ fn announcement(octets: &mut Cursor<'_>, state: &mut ExporterState) -> Option<()
                 _ => return None,
             }
             let learnt = decoded.templates + decoded.options_templates == 1;
-            // No damage: what fits is learnt.
+            // Not damaged, but over the limits.
             let refused = decoded.first_error.is_some_and(|error| error.kind == ErrorKind::TooManyTemplates);
             (learnt || refused).then_some(())
         }

@@ -1,31 +1,31 @@
-//! Which information elements accounting reads, and which of them it books when a record carries several that say
-//! nearly the same. This table is the only place that decides it; [`crate::plan`] compiles it into each template.
+//! Which information elements accounting reads, and which of them it books if a record carries several with nearly the
+//! same meaning. Only this table decides; [`crate::plan`] compiles it into each template.
 //!
 //! Rules
 //! - **First of a row wins.** A record is booked from the first element of a row that its template has; elements
-//!   further right are read by nobody. So delta counters (1, 2) win over those after a middlebox (23, 24), over a
+//!   further right are ignored. So delta counters (1, 2) win over those after a middlebox (23, 24), over a
 //!   firewall's initiator (231, 298), over running totals (85, 86) and over layer-2 octets (352, 353): none is added to
 //!   another, none overwrites another.
 //! - **The reverse counter is the partner of the forward one**: RFC 5103 reverse elements (PEN 29305) of the same
-//!   number, responder (232, 299) for initiator. A record with an initiator counter that loses its row loses the
-//!   responder too, or its octets would stand in the books twice.
-//! - **Post counters stand in for empty ones**: exporters that count on egress send 1 and 2 as zero beside 23 and 24
-//!   (Juniper SRX); the record is then booked from 23 and 24.
+//!   number, responder (232, 299) for initiator. If the initiator counter is not used, neither is the
+//!   responder: its octets would be counted twice.
+//! - **Post counters replace empty ones**: exporters that count on egress send 1 and 2 as zero, and the counters in 23 and
+//!   24 (Juniper SRX); the record is then booked from 23 and 24.
 //! - **The IP interface wins over the physical one**: ingressInterface and egressInterface (10, 14) are what routes and
 //!   SNMP counters are about, ingressPhysicalInterface and egressPhysicalInterface (252, 253) the port below (IANA's
 //!   registry). All are ifIndexes, of which 0 is none (RFC 2863); a flow with no IP interface, such as a bridged one, is
 //!   booked by its port.
-//! - **A sampled packet is a flow of one packet** when the record that carries its head has no counter: its octets are
-//!   the total length in its IP header. Beside counters the head is not looked at.
+//! - **A sampled packet is a flow of one packet** if the record that carries it has no counter: its octets are the total
+//!   length in its IP header. In a record with counters the packet is ignored.
 //! - **The first of repeated elements wins**: it is the outer header (RFC 7011, section 8: the order is that of
 //!   encapsulation).
 //!
-//! What a value means once it is read is decided in [`crate::plan`].
+//! [`crate::plan`] decides what a value means once it is read.
 
 use crate::record::ElementId;
 use crate::sampled_packet::LinkType;
 
-/// Something that accounting needs of a record; its number is the place of the value while a record is read.
+/// Something that accounting needs from a record. Its number indexes the locations of a record's fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Slot {
@@ -140,7 +140,7 @@ pub(crate) const BYTES: &[Pair] = &[
 pub(crate) const PACKETS: &[Pair] =
     &[(iana(2), reverse(2)), (iana(24), reverse(24)), (iana(298), iana(299)), (iana(86), reverse(86))];
 
-/// Everything that is no pair of counters: the slot and the elements that fill it, the best first.
+/// Everything but pairs of counters: the slot and the elements that fill it, the best first.
 pub(crate) const FIELDS: &[(Slot, &[ElementId])] = &[
     // Octets and packets after the middlebox, for records whose counters before it are zero.
     (Slot::PostBytes, &[iana(23)]),
@@ -171,7 +171,7 @@ pub(crate) const FIELDS: &[(Slot, &[ElementId])] = &[
     (Slot::SamplingSize, &[iana(309)]),
     (Slot::SamplingPopulation, &[iana(310)]),
     (Slot::SamplingProbability, &[iana(311)]),
-    // The address, else the prefix that an aggregating exporter sends in its place.
+    // The address, else the prefix that an aggregating exporter sends instead.
     (Slot::SourceIpv4, &[iana(8), iana(44)]),
     (Slot::DestinationIpv4, &[iana(12), iana(45)]),
     (Slot::SourceIpv6, &[iana(27), iana(170)]),
@@ -186,7 +186,7 @@ const FRAME_SECTIONS: &[ElementId] = &[iana(315), iana(104)];
 /// ipHeaderPacketSection.
 const PACKET_SECTIONS: &[ElementId] = &[iana(313)];
 
-/// What the head of a packet begins with, if the element holds one.
+/// The first layer of the packet section that an element holds, if it holds one.
 pub(crate) fn section_link(element: ElementId) -> Option<LinkType> {
     let is_one_of = |sections: &[ElementId]| sections.contains(&element);
     let packet = is_one_of(PACKET_SECTIONS).then_some(LinkType::Ip);
@@ -196,8 +196,8 @@ pub(crate) fn section_link(element: ElementId) -> Option<LinkType> {
 /// For each slot the field of a template that fills it, as a position in the list of fields.
 pub(crate) type Choice = [Option<usize>; Slot::COUNT];
 
-/// Chooses the fields of a template that are booked. `fields` gives the element of each field and its length, where
-/// `None` stands for a variable length.
+/// Chooses the fields of a template that are booked. `fields` gives the element of each field and its length, `None` if
+/// that varies.
 pub(crate) fn choose(fields: impl Iterator<Item = (ElementId, Option<u16>)> + Clone) -> Choice {
     let mut choice = [None; Slot::COUNT];
     let find = |slot: Slot, wanted: ElementId| {
@@ -218,7 +218,7 @@ pub(crate) fn choose(fields: impl Iterator<Item = (ElementId, Option<u16>)> + Cl
         set(&mut choice, forward_slot, forward);
         set(&mut choice, reverse_slot, reverse);
     }
-    // A field fills one slot: one that is booked anyway cannot replace anything.
+    // A field fills one slot: if it is booked anyway, it replaces nothing.
     for (slot, replacement) in [
         (Slot::ForwardBytes, Slot::PostBytes),
         (Slot::ForwardPackets, Slot::PostPackets),
@@ -233,8 +233,8 @@ pub(crate) fn choose(fields: impl Iterator<Item = (ElementId, Option<u16>)> + Cl
 }
 
 fn set(choice: &mut Choice, slot: Slot, field: Option<usize>) {
-    if let Some(place) = choice.get_mut(slot as usize) {
-        *place = field;
+    if let Some(chosen) = choice.get_mut(slot as usize) {
+        *chosen = field;
     }
 }
 
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_slot_stands_at_its_number() {
+    fn the_number_of_every_slot_is_its_index() {
         for (index, slot) in Slot::ALL.into_iter().enumerate() {
             assert_eq!(slot as usize, index);
         }
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_of_an_impossible_length_is_passed_over() {
+    fn a_field_of_an_impossible_length_is_ignored() {
         let fields = [(iana(8), Some(50)), (iana(44), Some(4)), (iana(1), Some(9)), (iana(85), None)];
         let choice = choose(fields.into_iter());
         assert_eq!(choice[Slot::SourceIpv4 as usize], Some(1));
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_of_packets_are_told_by_their_elements() {
+    fn packet_sections_are_recognised_by_their_elements() {
         assert_eq!(section_link(iana(315)), Some(LinkType::Ethernet));
         assert_eq!(section_link(iana(104)), Some(LinkType::Ethernet));
         assert_eq!(section_link(iana(313)), Some(LinkType::Ip));

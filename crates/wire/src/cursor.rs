@@ -1,5 +1,5 @@
-//! A reader over bytes that somebody else sent. Every read says whether the bytes were there; none can panic, and
-//! none reserves memory by a count that was read.
+//! A reader over received bytes. A read beyond the end returns `None`; none can panic or reserve memory by a received
+//! count.
 
 /// A position in a piece of a datagram. All integers are in network byte order.
 #[derive(Clone, Copy, Debug)]
@@ -9,37 +9,37 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// At the start of a UDP payload.
+    /// At the start of a payload.
     #[must_use]
     pub const fn new(payload: &'a [u8]) -> Self {
         Self { rest: payload, offset: 0 }
     }
 
-    /// Octets from the start of the UDP payload.
+    /// Octets from the start of the payload.
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
     }
 
-    /// What is left.
+    /// The remaining octets.
     #[must_use]
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// How many octets are left.
+    /// Number of remaining octets.
     #[must_use]
     pub const fn remaining(&self) -> usize {
         self.rest.len()
     }
 
-    /// Whether nothing is left.
+    /// Whether no octets remain.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// The next octets; `None`, and no move, when fewer are left.
+    /// The next octets; `None`, without moving, if fewer remain.
     pub fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
@@ -47,13 +47,13 @@ impl<'a> Cursor<'a> {
         Some(taken)
     }
 
-    /// A cursor over the next octets alone, which keeps counting offsets from the start of the payload.
+    /// A cursor over only the next octets; its offsets still count from the start of the payload.
     pub fn section(&mut self, length: usize) -> Option<Cursor<'a>> {
         let offset = self.offset;
         self.take(length).map(|rest| Cursor { rest, offset })
     }
 
-    /// Passes over octets.
+    /// Skips octets.
     pub fn skip(&mut self, length: usize) -> Option<()> {
         self.take(length).map(|_| ())
     }

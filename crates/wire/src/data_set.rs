@@ -15,10 +15,10 @@ use crate::template_store::{Announcement, TemplateKey, TemplateStore};
 use crate::templated_record::TemplatedRecord;
 use crate::type_information::TypeInformation;
 
-/// How many data records a set held; `None` when its template is missing.
+/// How many data records a set contained; `None` if its template is missing.
 pub(crate) type Units = Option<u32>;
 
-/// Decodes the content of a data set, or lets it wait for its template.
+/// Decodes the content of a data set, or queues it until its template arrives.
 pub(crate) fn decode(
     state: &mut ExporterState,
     message: &Message,
@@ -35,11 +35,12 @@ pub(crate) fn decode(
         }
         return None;
     };
-    let mut told = Told { samplers: &mut state.samplers, types: &mut state.types, options: &mut state.options };
-    Some(records(template, &state.templates, &mut told, message, content, visit, report))
+    let mut options_data =
+        OptionsData { samplers: &mut state.samplers, types: &mut state.types, options: &mut state.options };
+    Some(records(template, &state.templates, &mut options_data, message, content, visit, report))
 }
 
-/// Learns a template and decodes the sets that have waited for it.
+/// Stores a template and decodes the sets that are pending for it.
 pub(crate) fn learn(
     state: &mut ExporterState,
     message: &Message,
@@ -56,26 +57,27 @@ pub(crate) fn learn(
         let Some(template) = state.templates.find(&held.message, announcement.id) else { continue };
         let mut late = Decoded::default();
         let content = Cursor::new(&held.octets);
-        let mut told = Told { samplers: &mut state.samplers, types: &mut state.types, options: &mut state.options };
-        records(template, &state.templates, &mut told, &held.message, content, visit, &mut late);
+        let mut options_data =
+            OptionsData { samplers: &mut state.samplers, types: &mut state.types, options: &mut state.options };
+        records(template, &state.templates, &mut options_data, &held.message, content, visit, &mut late);
         report.add_pending(&late, announcement.offset);
     }
     Ok(())
 }
 
-/// What options data tell of data records.
-struct Told<'m> {
+/// What options data say about data records.
+struct OptionsData<'m> {
     samplers: &'m mut Samplers,
     types: &'m mut TypeInformation,
     options: &'m mut Options,
 }
 
-/// Decodes the records of a set. What is left and is shorter than the shortest record is padding, whatever its
-/// octets are (RFC 7011, section 3.3.1).
+/// Decodes the records of a set. A rest that is shorter than the shortest record is padding, whatever its octets are
+/// (RFC 7011, section 3.3.1).
 fn records(
     template: &Template,
     templates: &TemplateStore,
-    told: &mut Told<'_>,
+    options_data: &mut OptionsData<'_>,
     message: &Message,
     mut content: Cursor<'_>,
     visit: &mut impl FnMut(&Record<'_>),
@@ -84,9 +86,9 @@ fn records(
     let plan = template.plan();
     let kind = template.kind().record_kind();
     let mut room = Layout::EMPTY;
-    let mut rates = told.samplers.of_set(message, plan);
+    let mut rates = options_data.samplers.of_set(message, plan);
     let mut count = 0;
-    // A template whose fields are all of no length would let a set hold records without end.
+    // With a template of length 0 a set would contain endless records.
     while plan.minimum_length() > 0 && content.remaining() >= plan.minimum_length() {
         let start = content.offset();
         let Some(reading) = plan.read(&mut content, &mut room) else {
@@ -96,11 +98,11 @@ fn records(
         let octets = reading.record();
         let mut flow = match kind {
             RecordKind::Options => {
-                told.samplers.learn(message, plan, &reading);
+                options_data.samplers.learn(message, plan, &reading);
                 if template.describes_elements() {
-                    told.types.learn(template.fields_of(octets));
+                    options_data.types.learn(template.fields_of(octets));
                 }
-                told.options.note(message, template, octets);
+                options_data.options.note(message, template, octets);
                 None
             }
             _ if plan.counts() => plan.flow(&reading, message.exported),
@@ -108,9 +110,9 @@ fn records(
             _ => None,
         };
         if let Some(flow) = &mut flow {
-            flow.sampling = told.samplers.of(message, plan, &reading, &mut rates);
+            flow.sampling = options_data.samplers.of(message, plan, &reading, &mut rates);
         }
-        let content = TemplatedRecord { template, octets, templates, types: told.types, message };
+        let content = TemplatedRecord { template, octets, templates, types: options_data.types, message };
         visit(&Record {
             message,
             kind,

@@ -1,17 +1,17 @@
-//! What goes in: an export datagram, and the facts of the message header that all protocols share.
+//! The input of decoding: an export datagram, and the header fields that all protocols share.
 
 use flow::{Exporter, Protocol, Timestamp};
 
 use crate::version;
 
-/// One UDP payload as it was received.
+/// One datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram<'a> {
-    /// Who sent it.
+    /// The exporter that sent it.
     pub exporter: Exporter,
-    /// When it was received: by the kernel, or as a capture file says.
+    /// When it was received: the time of the kernel or of a capture file.
     pub received: Timestamp,
-    /// The UDP payload.
+    /// The payload.
     pub payload: &'a [u8],
 }
 
@@ -28,17 +28,17 @@ impl Datagram<'_> {
 pub struct Message {
     /// The protocol.
     pub protocol: Protocol,
-    /// Who sent it.
+    /// The exporter that sent it.
     pub exporter: Exporter,
     /// When it was received.
     pub received: Timestamp,
-    /// When it was sent, as its header says; when it was received for protocols whose header does not say (sFlow).
+    /// The export time in its header; the time of receipt for sFlow, whose header has none.
     pub exported: Timestamp,
-    /// What tells apart the streams of one exporter: IPFIX observation domain, v9 source id, v5-v8 engine type and id
+    /// Distinguishes the streams of one exporter: IPFIX observation domain, v9 source id, v5-v8 engine type and id
     /// (`type << 8 | id`), sFlow sub-agent; 0 where there is none.
     pub domain: u32,
-    /// The sequence number as it stands in the header; its unit differs by protocol.
+    /// The sequence number in the header; its unit depends on the protocol.
     pub sequence: u32,
-    /// Milliseconds since the exporter started, where the header says so (v1-v9, sFlow).
+    /// Milliseconds since the exporter started; `None` for IPFIX, whose header has no uptime.
     pub uptime: Option<u32>,
 }

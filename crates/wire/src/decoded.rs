@@ -1,19 +1,19 @@
-//! What became of one datagram, in numbers: what was read, what was not, and why.
+//! The result of decoding one datagram, in numbers: what was read, what was not, and why.
 
 use flow::Protocol;
 
 use crate::error::{DecodeError, ErrorKind};
 use crate::sequence::Arrival;
 
-/// How many errors of one datagram are kept with their place; all are counted.
+/// How many errors of one datagram are listed; all are counted.
 const ERRORS_KEPT: usize = 8;
 
-/// What became of one datagram.
+/// The result of decoding one datagram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
-    /// The protocol; `None` when it is none that is known.
+    /// The protocol; `None` if it is unknown.
     pub protocol: Option<Protocol>,
-    /// Data records that were visited, those out of sets that had waited for this datagram's templates included.
+    /// Visited data records, including those of pending sets whose template was in this datagram.
     pub data: u32,
     /// Options data records (RFC 7011, section 3.4.2), and for sFlow counter samples.
     pub options: u32,
@@ -23,27 +23,27 @@ pub struct Decoded {
     pub options_templates: u32,
     /// Template withdrawals that had no effect (RFC 7011, section 8.1; `session_rules`).
     pub withdrawals: u32,
-    /// Data sets whose template was not known when they came.
+    /// Data sets whose template was missing.
     pub missing_template_sets: u32,
     /// Octets in those sets, without the set headers.
     pub missing_template_bytes: u32,
-    /// Those of the sets that now wait for their template; the others found no room.
+    /// Those of these sets that are pending; there was no room for the others.
     pub pending: u32,
-    /// Sets of earlier datagrams whose template this one brought, and that were decoded.
+    /// Sets of earlier datagrams that were decoded because their template was in this one.
     pub pending_decoded: u32,
-    /// Data records out of those sets; they are in `data` as well.
+    /// Data records of those sets; they are in `data` as well.
     pub pending_data: u32,
-    /// Options data records out of those sets; they are in `options` as well.
+    /// Options data records of those sets; they are in `options` as well.
     pub pending_options: u32,
-    /// Sets of earlier datagrams that waited in vain for longer than the limit, or whose room was needed.
+    /// Sets of earlier datagrams that expired before their template arrived.
     pub pending_expired: u32,
-    /// Records whose sampling rate came in the wrong byte order (MikroTik) and was corrected.
+    /// Records whose sampling rate had the wrong byte order (MikroTik) and was corrected.
     pub corrected_rates: u32,
-    /// Octets behind the end that an IPFIX message says it has.
+    /// Octets after the end of the IPFIX message.
     pub trailing_bytes: u32,
-    /// How its sequence number stands to what came before.
+    /// How its sequence number compares with those before.
     pub arrival: Option<Arrival>,
-    /// How many pieces could not be read.
+    /// Number of pieces that could not be read.
     pub errors: u32,
     /// The first of them.
     pub first_error: Option<DecodeError>,
@@ -51,7 +51,7 @@ pub struct Decoded {
 }
 
 impl Decoded {
-    /// Notes that a piece of the datagram could not be read.
+    /// Records that a piece of the datagram could not be read.
     pub fn error(&mut self, offset: usize, kind: ErrorKind) {
         let error = Some(DecodeError { offset, kind });
         let place = match self.errors.checked_sub(1) {
@@ -64,8 +64,8 @@ impl Decoded {
         self.errors = self.errors.saturating_add(1);
     }
 
-    /// Adds what became of a set that has waited. Its errors are told at the place of the template that it waited for,
-    /// because the datagram that it came in is gone.
+    /// Adds the result of a pending set. Its errors are listed at the offset of its template, because the datagram that it
+    /// came in is gone.
     pub(crate) fn add_pending(&mut self, set: &Self, template_offset: usize) {
         self.data += set.data;
         self.options += set.options;
@@ -78,7 +78,7 @@ impl Decoded {
         }
     }
 
-    /// The errors in the order of the datagram; the first eight when there were more.
+    /// The errors in the order of the datagram, at most eight.
     pub fn listed_errors(&self) -> impl Iterator<Item = DecodeError> + '_ {
         self.first_error.into_iter().chain(self.further_errors.iter().copied().flatten())
     }

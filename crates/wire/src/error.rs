@@ -1,44 +1,44 @@
-//! What can be wrong with a datagram. An error never stops anything: it costs what it names, the rest is decoded.
+//! Errors in datagrams. An error affects only the piece that it names; the rest is decoded.
 
 use std::fmt;
 
-/// What was wrong, and where.
+/// An error and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DecodeError {
     /// Octets from the start of the UDP payload.
     pub offset: usize,
-    /// What was wrong; the label of a metric.
+    /// The kind of error; the label of a metric.
     pub kind: ErrorKind,
 }
 
-/// What was wrong with a piece of a datagram.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// The datagram is no export protocol that is known.
+    /// The datagram has no known version.
     UnknownVersion,
-    /// The datagram ends before its header does.
+    /// The datagram ends within its header.
     TruncatedHeader,
-    /// The header announces more records than the datagram holds; those that are there were decoded.
+    /// The datagram has fewer records than its header says; those that it has were decoded.
     TruncatedRecords,
-    /// A set says that it is shorter than its own header.
+    /// The length of a set is less than that of its header.
     SetTooShort,
-    /// A set says that it is longer than what is left of the message.
+    /// The length of a set exceeds the rest of the message.
     SetTooLong,
-    /// The message says that it is shorter than its own header.
+    /// The length of the message is less than that of its header.
     MessageTooShort,
-    /// The message says that it is longer than the datagram.
+    /// The length of the message exceeds the datagram.
     MessageTooLong,
-    /// A template set ends in the middle of a template.
+    /// A template set ends within a template.
     TruncatedTemplate,
-    /// A template has an id below 256, or no field at all, or fields that sum to nothing or to too much.
+    /// A template has an id below 256, no field, or a record that is too long.
     BadTemplate,
-    /// The exporter has announced more templates than are kept for one exporter.
+    /// The exporter has announced more templates than are stored for one exporter.
     TooManyTemplates,
-    /// A variable-length field reaches beyond its set.
+    /// A variable-length field exceeds its set.
     TruncatedField,
-    /// An sFlow sample or record says that it is longer than what is left of the datagram.
+    /// The length of an sFlow sample or record exceeds the rest of the datagram.
     TruncatedSample,
-    /// An NetFlow v8 aggregation scheme, or an sFlow address or format, that does not exist.
+    /// A NetFlow v8 aggregation scheme, sFlow address type or sFlow format that does not exist.
     UnknownFormat,
 }
 

@@ -1,5 +1,5 @@
-//! What decoding remembers of one exporter address between its datagrams. The files of the protocols read and change
-//! it; [`crate::Session`] owns it.
+//! What decoding remembers of one exporter address between its datagrams. The protocols' files read and change it;
+//! [`crate::Session`] owns it.
 
 use flow::{Protocol, Timestamp};
 

@@ -4,10 +4,10 @@
 use crate::cursor::Cursor;
 use crate::record::{ElementId, RecordKind};
 
-/// The length of a field that says in each record how long it is.
+/// The length of a field whose length is in each record.
 pub const VARIABLE_LENGTH: u16 = u16::MAX;
 
-/// The smallest template id; those below are the ids of sets that hold no data records.
+/// The smallest template id; smaller ids are those of sets without data records.
 pub const FIRST_TEMPLATE_ID: u16 = 256;
 
 /// One field of a template.
@@ -15,7 +15,7 @@ pub const FIRST_TEMPLATE_ID: u16 = 256;
 pub struct FieldSpecifier {
     /// The information element; for the scope of a v9 options template, the scope type.
     pub element: ElementId,
-    /// Octets; [`VARIABLE_LENGTH`] when each record says.
+    /// Octets; [`VARIABLE_LENGTH`] if it varies.
     pub length: u16,
 }
 
@@ -26,7 +26,7 @@ impl FieldSpecifier {
         Self { element: ElementId { enterprise: 0, id }, length }
     }
 
-    /// The length, when it is the same in each record.
+    /// The length, if it is the same in each record.
     #[must_use]
     pub const fn fixed_length(&self) -> Option<u16> {
         if self.length == VARIABLE_LENGTH { None } else { Some(self.length) }
@@ -60,7 +60,7 @@ pub(crate) fn ipfix_specifier(octets: &mut Cursor<'_>) -> Option<FieldSpecifier>
     Some(FieldSpecifier { element: ElementId { enterprise, id: id & !ENTERPRISE_BIT }, length })
 }
 
-/// Which records a template describes, and by whose numbers its fields go.
+/// Which records a template describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TemplateKind {
     /// Data records.
@@ -80,7 +80,7 @@ impl TemplateKind {
         }
     }
 
-    /// The same with the scope counted in those of the fields that have content.
+    /// The same, counting only scope fields that have content.
     pub(crate) fn with_content(self, fields: &[FieldSpecifier]) -> Self {
         match self {
             Self::Data => Self::Data,
@@ -99,12 +99,12 @@ impl TemplateKind {
     }
 }
 
-/// The fields that have content. One of no length says nothing; Juniper announces such for what it cannot report.
+/// The fields that have content. Juniper announces fields of length 0 for what it cannot report.
 pub(crate) fn with_content(fields: &[FieldSpecifier]) -> impl Iterator<Item = FieldSpecifier> + '_ {
     fields.iter().copied().filter(|field| field.length > 0)
 }
 
-/// By whose numbers the fields of a template go: NetFlow v9 has its own for scopes and some field types.
+/// Who assigned the numbers of a template's fields: NetFlow v9 has its own for scopes and some field types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Numbering {
     /// RFC 3954, sections 6.1 and 8.

@@ -1,5 +1,5 @@
-//! What the fixed formats (NetFlow v1 to v7) share: a record is a struct, and one table says where its fields are and
-//! which information element each of them is. How a record is booked stands with its struct.
+//! What the fixed formats (NetFlow v1 to v7) share: a record is a struct, and one table has the offset and the information
+//! element of each field. How a record becomes a flow is next to its struct.
 
 use flow::FlowRecord;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -19,18 +19,18 @@ pub(crate) struct FixedField {
     pub(crate) offset: usize,
     /// Octets of the field.
     pub(crate) length: usize,
-    /// What it is.
+    /// Its meaning.
     pub(crate) meaning: Meaning,
 }
 
-/// What a fixed field is.
+/// The meaning of a fixed field.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Meaning {
     /// An information element of IANA's registry.
     Element(u16),
-    /// An unsigned integer that is no information element.
+    /// An unsigned integer that is not an information element.
     Named(&'static str),
-    /// An IPv4 address that is no information element.
+    /// An IPv4 address that is not an information element.
     Address(&'static str),
     /// Padding; not shown.
     Unused,
@@ -38,19 +38,19 @@ pub(crate) enum Meaning {
 
 /// A record of a fixed format.
 pub(crate) trait FixedRecord: FromBytes + Immutable + KnownLayout + Unaligned {
-    /// Its fields in the order of the wire; padding is left out.
+    /// Its fields in wire order, without padding.
     const FIELDS: &'static [FixedField];
 
-    /// What there is to count, but for sampling.
+    /// The flow, without its sampling rate.
     fn flow(&self, message: &Message) -> FlowRecord;
 }
 
-/// The header of a datagram; `None` when it is shorter.
+/// The header of a datagram; `None` if the datagram is shorter.
 pub(crate) fn header<'a, H: FromBytes + Immutable + KnownLayout + Unaligned>(cursor: &mut Cursor<'a>) -> Option<&'a H> {
     cursor.take(size_of::<H>()).and_then(|octets| H::ref_from_bytes(octets).ok())
 }
 
-/// Makes the table of fields from the names of a struct's members.
+/// Builds the table of fields from the names of a struct's members.
 macro_rules! fields {
     ($record:ident { $($member:ident: $meaning:expr),* $(,)? }) => {
         &[$($crate::fixed_record::FixedField {
@@ -68,7 +68,7 @@ macro_rules! fields {
 }
 pub(crate) use fields;
 
-/// Visits `count` records, or those that are there.
+/// Visits `count` records, or as many as there are.
 pub(crate) fn decode<R: FixedRecord>(
     records: &mut Cursor<'_>,
     count: u16,
@@ -92,7 +92,7 @@ pub(crate) fn decode<R: FixedRecord>(
     }
 }
 
-/// The octets of one record with the table that describes them.
+/// The octets of one record, and the table that describes them.
 pub(crate) struct FixedFields<'r> {
     pub(crate) octets: &'r [u8],
     pub(crate) fields: &'static [FixedField],

@@ -55,7 +55,7 @@ impl Header {
     }
 }
 
-/// Decodes the message of a datagram. A datagram carries one message; octets behind it are counted and not looked at.
+/// Decodes the message of a datagram. A datagram contains one message; octets after it are counted and ignored.
 pub(crate) fn decode(
     state: &mut ExporterState,
     datagram: &Datagram<'_>,
@@ -81,7 +81,7 @@ pub(crate) fn decode(
     state.note_arrival(&message, units, report);
 }
 
-/// Decodes the sets of a message; returns its data records, `None` when it holds sets without template.
+/// Decodes the sets of a message; returns the number of data records, `None` if a template is missing.
 fn message_sets(
     state: &mut ExporterState,
     message: &Message,

@@ -3,14 +3,14 @@
 //! | value | in JSON |
 //! | --- | --- |
 //! | integers | numbers, all 64 bits exact |
-//! | floats | numbers; `"NaN"`, `"Infinity"` and `"-Infinity"`, which JSON has no number for |
+//! | floats | numbers; `"NaN"`, `"Infinity"` and `"-Infinity"`, for which JSON has no number |
 //! | addresses, MAC addresses | strings as operators write them |
 //! | times | strings of RFC 3339, in UTC, with as many digits as they need |
-//! | strings | strings; octets that are no UTF-8 become U+FFFD, control characters are escaped |
+//! | strings | strings; octets that are not UTF-8 become U+FFFD, control characters are escaped |
 //! | octets | strings of hexadecimal digits |
 //! | lists | arrays of objects, one for each item |
 //!
-//! A field that stands several times in a record is one array, in the order of the wire.
+//! A field that a record has several times is one array, in wire order.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -89,7 +89,7 @@ fn write_flow(flow: &FlowRecord, out: &mut String) {
     object.close();
 }
 
-/// An object that is being written.
+/// An object while it is written.
 struct Object<'o> {
     out: &'o mut String,
     empty: bool,
@@ -101,8 +101,8 @@ impl<'o> Object<'o> {
         Self { out, empty: true }
     }
 
-    /// Where the value of this key has to be written. Keys are ours, names of the registry, or told in plain
-    /// letters: nothing to escape.
+    /// Where to write the value of this key. Keys need no escaping: they are ours, from the registry, or descriptions,
+    /// which are restricted to plain letters.
     fn value(&mut self, key: impl Display) -> &mut String {
         if !self.empty {
             self.out.push(',');
@@ -112,12 +112,12 @@ impl<'o> Object<'o> {
         self.out
     }
 
-    /// A value whose text is JSON already.
+    /// A value whose text is valid JSON.
     fn plain(&mut self, key: &str, value: impl Display) {
         append(self.value(key), format_args!("{value}"));
     }
 
-    /// A value whose text is a string without anything to escape.
+    /// A string that needs no escaping.
     fn text(&mut self, key: &str, value: impl Display) {
         append(self.value(key), format_args!("\"{value}\""));
     }
@@ -136,7 +136,7 @@ impl<'o> Object<'o> {
 /// Fields by name, names in the order of their first appearance; scope fields and others apart.
 #[derive(Default)]
 struct Grouped {
-    /// The values as JSON, one behind the other.
+    /// The values as JSON, concatenated.
     json: String,
     names: Vec<Name>,
     by_name: HashMap<(bool, Key), usize>,
@@ -153,7 +153,7 @@ struct Name {
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Key {
     Text(&'static str),
-    Learnt(Box<str>),
+    Described(Box<str>),
     Number(ElementId),
 }
 
@@ -161,7 +161,7 @@ impl Key {
     fn of(name: FieldName<'_>) -> Self {
         match name {
             FieldName::Element(_, text) | FieldName::Named(text) => Self::Text(text),
-            FieldName::Learnt(_, text) => Self::Learnt(text.into()),
+            FieldName::Described(_, text) => Self::Described(text.into()),
             FieldName::Unknown(element) => Self::Number(element),
         }
     }
@@ -171,7 +171,7 @@ impl Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
-            Self::Learnt(text) => f.write_str(text),
+            Self::Described(text) => f.write_str(text),
             Self::Number(element) => FieldName::Unknown(*element).fmt(f),
         }
     }

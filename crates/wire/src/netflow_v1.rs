@@ -1,5 +1,5 @@
 //! NetFlow version 1 (Cisco, "NetFlow Export Datagram Format", table B-1 and B-2). Fixed records of 48 octets, no
-//! sequence numbers. The limit of 24 records a datagram is not kept by exporters, and not asked for here.
+//! sequence numbers. Cisco's limit of 24 records per datagram is not enforced: exporters exceed it.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -40,7 +40,7 @@ pub struct Header {
 const _: () = assert!(size_of::<Header>() == 24);
 
 impl Header {
-    /// The facts that all protocols share.
+    /// The fields that all protocols share.
     pub(crate) fn message(&self, protocol: Protocol, datagram: &Datagram<'_>) -> Message {
         Message {
             protocol,
@@ -53,7 +53,7 @@ impl Header {
         }
     }
 
-    /// The rate that the header tells. The mode is not looked at: exporters leave it at 0 and sample all the same.
+    /// The sampling rate of the header. The mode bits are ignored: exporters that sample leave them at 0.
     pub(crate) fn sampling(&self) -> Sampling {
         match u32::from(self.sampling.get() & 0x3fff) {
             0 => Sampling::NONE,

@@ -1,6 +1,5 @@
 //! NetFlow version 6: version 5 with the encapsulation of both interfaces and the next hop of the peer. The header is
-//! that of version 5; fixed records of 52 octets. Cisco never described it; the layout is the one that flow-tools
-//! writes.
+//! that of version 5; fixed records of 52 octets. Cisco has published no description; the layout is that of flow-tools.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -1,5 +1,5 @@
 //! NetFlow version 7 (Catalyst 5000; Cisco, "NetFlow Export Datagram Format", table B-5 and B-6). Fixed records of 52
-//! octets. Flags of a record tell which of its fields mean nothing; such fields are zero, and are shown as they are.
+//! octets. Flags in a record mark the fields that are not valid; these are zero, and shown unchanged.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -62,7 +62,7 @@ pub struct Record {
     pub source_port: U16,
     /// Destination port; type and code for ICMP.
     pub destination_port: U16,
-    /// Which fields mean nothing.
+    /// Flags of fields that are not valid.
     pub invalid_fields: u8,
     /// TCP flags of all packets.
     pub tcp_flags: u8,
@@ -78,9 +78,9 @@ pub struct Record {
     pub source_prefix_length: u8,
     /// Prefix length of the destination.
     pub destination_prefix_length: u8,
-    /// More of which fields mean nothing.
+    /// More flags of fields that are not valid.
     pub further_invalid_fields: U16,
-    /// The router whose traffic the switch carries past it.
+    /// The router that the switch bypasses.
     pub bypassed_router: [u8; 4],
 }
 const _: () = assert!(size_of::<Record>() == 52);

@@ -1,9 +1,8 @@
 //! NetFlow version 8, router-based aggregation (Cisco, "NetFlow Export Datagram Format", tables B-7 to B-20): fourteen
-//! schemes, each a fixed record, all of them rows of `SCHEMES`.
+//! schemes, each with a fixed record, all of them rows of `SCHEMES`.
 //!
-//! Schemes 1 to 5 and 9 to 14 are made by routers and count flows; 6 to 8 are made by the Catalyst 6500 and do not.
-//! A record without an address has `0.0.0.0` for accounting, one without a source a zero source: it counts where a
-//! monitored prefix contains that.
+//! Schemes 1 to 5 and 9 to 14 are those of routers and count flows; 6 to 8 are those of the Catalyst 6500 and do not.
+//! An address that a record does not carry is `0.0.0.0` for accounting, so it counts if a monitored prefix contains that.
 
 use std::sync::LazyLock;
 
@@ -51,53 +50,53 @@ pub struct Header {
 }
 const _: () = assert!(size_of::<Header>() == 28);
 
-/// A field of a scheme: what it is, and its octets.
-type Row = (Meaning, usize);
+/// A field of a scheme: its meaning and its length in octets.
+type SchemeField = (Meaning, usize);
 
-const FLOWS: Row = (Element(3), 4);
-const PACKETS: Row = (Element(2), 4);
-const OCTETS: Row = (Element(1), 4);
-const FIRST: Row = (Element(22), 4);
-const LAST: Row = (Element(21), 4);
-const SOURCE: Row = (Element(8), 4);
-const DESTINATION: Row = (Element(12), 4);
-const SOURCE_PREFIX: Row = (Element(44), 4);
-const DESTINATION_PREFIX: Row = (Element(45), 4);
-const SOURCE_LENGTH: Row = (Element(9), 1);
-const DESTINATION_LENGTH: Row = (Element(13), 1);
-const SOURCE_PORT: Row = (Element(7), 2);
-const DESTINATION_PORT: Row = (Element(11), 2);
-const SOURCE_AS: Row = (Element(16), 2);
-const DESTINATION_AS: Row = (Element(17), 2);
-const INPUT: Row = (Element(10), 2);
-const OUTPUT: Row = (Element(14), 2);
-const PROTOCOL: Row = (Element(4), 1);
-const TYPE_OF_SERVICE: Row = (Element(5), 1);
-const MARKED_TYPE_OF_SERVICE: Row = (Named("marked_tos"), 1);
-const EXTRA_PACKETS: Row = (Named("extra_pkts"), 4);
-const BYPASSED_ROUTER: Row = (Address("router_sc"), 4);
-const PAD_1: Row = (Unused, 1);
-const PAD_2: Row = (Unused, 2);
-const PAD_3: Row = (Unused, 3);
+const FLOWS: SchemeField = (Element(3), 4);
+const PACKETS: SchemeField = (Element(2), 4);
+const OCTETS: SchemeField = (Element(1), 4);
+const FIRST: SchemeField = (Element(22), 4);
+const LAST: SchemeField = (Element(21), 4);
+const SOURCE: SchemeField = (Element(8), 4);
+const DESTINATION: SchemeField = (Element(12), 4);
+const SOURCE_PREFIX: SchemeField = (Element(44), 4);
+const DESTINATION_PREFIX: SchemeField = (Element(45), 4);
+const SOURCE_LENGTH: SchemeField = (Element(9), 1);
+const DESTINATION_LENGTH: SchemeField = (Element(13), 1);
+const SOURCE_PORT: SchemeField = (Element(7), 2);
+const DESTINATION_PORT: SchemeField = (Element(11), 2);
+const SOURCE_AS: SchemeField = (Element(16), 2);
+const DESTINATION_AS: SchemeField = (Element(17), 2);
+const INPUT: SchemeField = (Element(10), 2);
+const OUTPUT: SchemeField = (Element(14), 2);
+const PROTOCOL: SchemeField = (Element(4), 1);
+const TYPE_OF_SERVICE: SchemeField = (Element(5), 1);
+const MARKED_TYPE_OF_SERVICE: SchemeField = (Named("marked_tos"), 1);
+const EXTRA_PACKETS: SchemeField = (Named("extra_pkts"), 4);
+const BYPASSED_ROUTER: SchemeField = (Address("router_sc"), 4);
+const PAD_1: SchemeField = (Unused, 1);
+const PAD_2: SchemeField = (Unused, 2);
+const PAD_3: SchemeField = (Unused, 3);
 
 /// Counters and times of the schemes of routers, and of the Catalyst 6500.
-const ROUTER: &[Row] = &[FLOWS, PACKETS, OCTETS, FIRST, LAST];
-const CATALYST: &[Row] = &[PACKETS, OCTETS, FIRST, LAST];
+const ROUTER: &[SchemeField] = &[FLOWS, PACKETS, OCTETS, FIRST, LAST];
+const CATALYST: &[SchemeField] = &[PACKETS, OCTETS, FIRST, LAST];
 
-/// The layout of an aggregation scheme: the three lists one after another.
+/// The layout of an aggregation scheme: the three lists in this order.
 struct Scheme {
-    before: &'static [Row],
-    counters: &'static [Row],
-    after: &'static [Row],
+    before: &'static [SchemeField],
+    counters: &'static [SchemeField],
+    after: &'static [SchemeField],
 }
 
 /// A scheme whose records begin with the counters of a router.
-const fn router(after: &'static [Row]) -> Scheme {
+const fn router(after: &'static [SchemeField]) -> Scheme {
     Scheme { before: &[], counters: ROUTER, after }
 }
 
-/// A scheme whose records begin with what the Catalyst 6500 aggregates by.
-const fn catalyst(before: &'static [Row], after: &'static [Row]) -> Scheme {
+/// A scheme whose records begin with the keys by which the Catalyst 6500 aggregates.
+const fn catalyst(before: &'static [SchemeField], after: &'static [SchemeField]) -> Scheme {
     Scheme { before, counters: CATALYST, after }
 }
 
@@ -171,7 +170,7 @@ const SCHEMES: [Scheme; 14] = [
     ]),
 ];
 
-/// A scheme, ready to read records with.
+/// A scheme that is ready to read records.
 struct Compiled {
     fields: Vec<FixedField>,
     plan: Plan,
@@ -179,11 +178,11 @@ struct Compiled {
 
 impl Compiled {
     fn new(scheme: &Scheme) -> Option<Self> {
-        let rows = || [scheme.before, scheme.counters, scheme.after].into_iter().flatten().copied();
-        let specifiers: Vec<_> = rows().map(specifier).collect();
+        let members = || [scheme.before, scheme.counters, scheme.after].into_iter().flatten().copied();
+        let specifiers: Vec<_> = members().map(specifier).collect();
         let mut offset = 0;
         let mut fields = Vec::new();
-        for (meaning, length) in rows() {
+        for (meaning, length) in members() {
             fields.push(FixedField { offset, length, meaning });
             offset += length;
         }
@@ -191,8 +190,8 @@ impl Compiled {
     }
 }
 
-/// A row as the field of a template; what is no information element is booked by nobody.
-fn specifier((meaning, length): Row) -> FieldSpecifier {
+/// A field of a scheme as the field of a template. One that is not an information element is never booked.
+fn specifier((meaning, length): SchemeField) -> FieldSpecifier {
     const NO_ELEMENT: ElementId = ElementId { enterprise: u32::MAX, id: 0 };
     let element = match meaning {
         Element(id) => ElementId { enterprise: 0, id },
@@ -208,14 +207,14 @@ fn scheme(number: u8) -> Option<&'static Compiled> {
     COMPILED.get(index)?.as_ref()
 }
 
-/// Octets of a record of a scheme; `None` when there is no such scheme.
+/// The length in octets of a scheme's records; `None` if there is no such scheme.
 #[must_use]
 pub fn record_length(aggregation: u8) -> Option<usize> {
     scheme(aggregation).map(|scheme| scheme.plan.minimum_length())
 }
 
-/// The octets of a record of a scheme, for encoding: `value` says what each information element is, all that is none
-/// of them is zero. Empty when there is no such scheme.
+/// Encodes a record of a scheme: `value` gives the value of each information element; all other fields are zero. Empty if
+/// there is no such scheme.
 #[must_use]
 pub fn record(aggregation: u8, value: impl Fn(u16) -> u64) -> Vec<u8> {
     let mut octets = Vec::new();

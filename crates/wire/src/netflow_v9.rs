@@ -1,8 +1,8 @@
 //! NetFlow version 9 (RFC 3954). Field types are those of IPFIX up to 127; see [`crate::information_element`] for the
 //! rest.
 //!
-//! The count in the header is a hint that is often wrong (softflowd, FortiGate and nProbe count otherwise): flow sets
-//! are walked by their lengths, and the count is not looked at.
+//! The count in the header is ignored, because softflowd, FortiGate and nProbe send wrong ones: flow sets are read by
+//! their lengths.
 
 use flow::{Protocol, Timestamp};
 use zerocopy::byteorder::network_endian::{U16, U32};
@@ -33,7 +33,7 @@ const SPECIFIER_LENGTH: usize = 4;
 pub struct Header {
     /// 9.
     pub version: U16,
-    /// Records of all kinds in the packet; a hint.
+    /// Records of all kinds in the packet; often wrong.
     pub count: U16,
     /// Milliseconds since the exporter started.
     pub uptime: U32,
@@ -125,7 +125,7 @@ fn options_templates(
         let (Some(id), Some(scope), Some(options)) = (set.u16(), set.u16(), set.u16()) else { return };
         let (scope, options) = (usize::from(scope), usize::from(options));
         if !scope.is_multiple_of(SPECIFIER_LENGTH) || !options.is_multiple_of(SPECIFIER_LENGTH) {
-            // Where the next template starts is not known either.
+            // The start of the next template is then unknown, too.
             report.error(offset, ErrorKind::BadTemplate);
             return;
         }

@@ -1,9 +1,9 @@
-//! What an exporter tells about itself in options data, kept for whoever asks: the newest record of each scope.
-//! Interface names, samplers, VRFs, applications, statistics of the exporting process (RFC 7011, section 4; RFC 7270 and
-//! what vendors add) all come this way, and none of it is interpreted here: `sampling` and `type_information` do that.
+//! The options data of an exporter: the newest record of each scope, for queries. Interface names, samplers, VRFs,
+//! applications and statistics of the exporting process (RFC 7011, section 4; RFC 7270; vendors' own) are in them. They are
+//! not interpreted here, but in `sampling` and `type_information`.
 //!
-//! **Invariant:** a record of a scope that is known allocates nothing as long as its length stays the same. However much
-//! is told, no more is kept than [`RECORDS_KEPT`] and [`OCTETS_KEPT`].
+//! **Invariant:** a record of a known scope allocates nothing while its length stays the same. No more is stored than
+//! [`RECORDS_KEPT`] and [`OCTETS_KEPT`] allow.
 
 use hashbrown::HashMap;
 
@@ -11,14 +11,14 @@ use crate::datagram::Message;
 use crate::template::Template;
 use crate::template_store::TemplateKey;
 
-/// How many records of one exporter address are kept.
+/// How many records of one exporter address are stored.
 pub(crate) const RECORDS_KEPT: usize = 2048;
-/// How many octets they may have together, scopes apart.
+/// How many octets they may have in total, without scopes.
 const OCTETS_KEPT: usize = 256 * 1024;
 
 /// The newest record of a scope.
 #[derive(Clone, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct OptionsRecord {
     /// The message that it came in.
     pub(crate) message: Message,
     pub(crate) octets: Box<[u8]>,
@@ -27,15 +27,15 @@ pub(crate) struct Kept {
 /// The options data of one exporter address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
-    /// By template, then by what stands in the scope fields.
-    templates: HashMap<TemplateKey, HashMap<Box<[u8]>, Kept>>,
+    /// By template, then by the content of the scope fields.
+    templates: HashMap<TemplateKey, HashMap<Box<[u8]>, OptionsRecord>>,
     records: usize,
     octets: usize,
     refused: u64,
 }
 
 impl Options {
-    /// Notes a record of an options template.
+    /// Stores a record of an options template.
     pub(crate) fn note(&mut self, message: &Message, template: &Template, record: &[u8]) {
         let (key, scope) = (TemplateKey::of(message, template.id()), template.scope(record));
         if let Some(kept) = self.templates.get_mut(&key).and_then(|records| records.get_mut(scope)) {
@@ -56,11 +56,11 @@ impl Options {
         }
         self.records += 1;
         self.octets += record.len();
-        let kept = Kept { message: *message, octets: record.into() };
+        let kept = OptionsRecord { message: *message, octets: record.into() };
         self.templates.entry(key).or_default().insert(scope.into(), kept);
     }
 
-    /// Forgets the records of a template: what is announced under its id now reads otherwise.
+    /// Removes the records of a template, whose id now describes others.
     pub(crate) fn forget(&mut self, key: &TemplateKey) {
         let records = self.templates.remove(key).unwrap_or_default();
         self.records -= records.len();
@@ -68,7 +68,7 @@ impl Options {
     }
 
     /// All records with the ids of their templates, by template and scope.
-    pub(crate) fn sorted(&self) -> Vec<(u16, &Kept)> {
+    pub(crate) fn sorted(&self) -> Vec<(u16, &OptionsRecord)> {
         let records = self.templates.iter().flat_map(|(key, records)| records.iter().map(move |it| (key, it)));
         let mut sorted: Vec<_> = records.collect();
         sorted.sort_unstable_by_key(|(key, (scope, _))| (key.protocol, key.domain, key.id, *scope));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_record_of_a_scope_stands_for_it() {
+    fn the_newest_record_of_a_scope_replaces_the_others() {
         let mut options = Options::default();
         for (scope, number) in [(2, 20), (1, 10), (2, 21)] {
             options.note(&message(), &template(), &record(scope, number));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_kept_than_the_limit_and_what_is_known_is_still_renewed() {
+    fn no_more_records_are_stored_than_the_limit_and_known_ones_are_still_updated() {
         let mut options = Options::default();
         for scope in 0..3000 {
             options.note(&message(), &template(), &record(scope, 1));

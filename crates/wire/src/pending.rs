@@ -1,7 +1,7 @@
-//! Data sets that came before their template. They wait, within bounds of octets and time, and are decoded as soon as
-//! the template comes; templates over UDP get lost, and an exporter sends them again only after minutes.
+//! Data sets that arrived before their template. They are queued, within limits of octets and time, and decoded as soon as
+//! the template arrives: over UDP templates get lost, and an exporter repeats them only after minutes.
 //!
-//! When there is no room, the new set is refused and the ones that wait stay: each of them is nearer to its template.
+//! If there is no room, the new set is refused and the queued ones stay: their templates will arrive sooner.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use hashbrown::HashMap;
 use crate::datagram::Message;
 use crate::template_store::TemplateKey;
 
-/// Octets that a waiting set is charged beyond its content: what it takes to keep it. Queues and tables double their
-/// room when it is used up, and are there twice while they do.
-const OVERHEAD: usize = 3 * size_of::<Held>() + 32;
+/// Octets that a pending set is charged in addition to its content. Queues and tables double their room when it is used
+/// up, and exist twice while they do.
+const OVERHEAD: usize = 3 * size_of::<PendingSet>() + 32;
 
-/// Octets that may wait in all sessions that share the budget together.
+/// The octets that may be pending in all sessions that share the budget.
 #[derive(Clone, Debug)]
 pub struct PendingBudget {
     limit: usize,
@@ -26,13 +26,13 @@ pub struct PendingBudget {
 }
 
 impl PendingBudget {
-    /// A budget of so many octets.
+    /// A budget of this many octets.
     #[must_use]
     pub fn new(octets: usize) -> Self {
         Self { limit: octets, free: Arc::new(AtomicUsize::new(octets)) }
     }
 
-    /// Octets that are free.
+    /// Free octets.
     #[must_use]
     pub fn free(&self) -> usize {
         self.free.load(Ordering::Relaxed)
@@ -60,20 +60,20 @@ impl Default for PendingBudget {
     }
 }
 
-/// A data set that waits.
+/// A data set whose template is missing.
 #[derive(Clone, Debug)]
-pub(crate) struct Held {
+pub(crate) struct PendingSet {
     pub(crate) message: Message,
     pub(crate) octets: Box<[u8]>,
 }
 
-impl Held {
+impl PendingSet {
     fn charge(&self) -> usize {
         self.octets.len() + OVERHEAD
     }
 }
 
-/// What waits for one template.
+/// The data sets that are pending for one template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiting {
     /// The protocol: NetFlow v9 or IPFIX.
@@ -82,20 +82,20 @@ pub struct Waiting {
     pub domain: u32,
     /// The id of the template.
     pub template: u16,
-    /// How many data sets.
+    /// Number of data sets.
     pub sets: usize,
     /// Octets in them, without the set headers.
     pub octets: usize,
-    /// When the first of them was received.
+    /// When the oldest of them was received.
     pub since: Timestamp,
 }
 
-/// How much may wait for one exporter address, and for how long.
+/// How much may be pending for one exporter address, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PendingLimits {
-    /// Octets, content and keeping.
+    /// Octets, including overhead.
     pub octets: usize,
-    /// Time between the datagrams of the set and of its template, by their time of receipt.
+    /// Time between the receipt of the set and of its template.
     pub age: Duration,
 }
 
@@ -106,12 +106,12 @@ impl Default for PendingLimits {
     }
 }
 
-/// The waiting sets of one exporter address.
+/// The pending sets of one exporter address.
 #[derive(Debug)]
 pub(crate) struct Pending {
     limits: PendingLimits,
     budget: PendingBudget,
-    sets: HashMap<TemplateKey, VecDeque<Held>>,
+    sets: HashMap<TemplateKey, VecDeque<PendingSet>>,
     octets: usize,
     swept: Timestamp,
 }
@@ -125,27 +125,27 @@ impl Pending {
         self.limits = limits;
     }
 
-    /// Lets a set wait; says whether there was room.
+    /// Queues a set; returns whether there was room.
     pub(crate) fn hold(&mut self, message: &Message, id: u16, content: &[u8]) -> bool {
         let charge = content.len() + OVERHEAD;
         if content.is_empty() || self.octets + charge > self.limits.octets || !self.budget.take(charge) {
             return false;
         }
         self.octets += charge;
-        let held = Held { message: *message, octets: content.into() };
+        let held = PendingSet { message: *message, octets: content.into() };
         self.sets.entry(TemplateKey::of(message, id)).or_insert_with(|| VecDeque::with_capacity(1)).push_back(held);
         true
     }
 
-    /// Takes out what has waited for a template, in the order it came.
-    pub(crate) fn take(&mut self, key: &TemplateKey) -> impl Iterator<Item = Held> + use<> {
+    /// Removes the sets that are pending for a template, in the order of arrival.
+    pub(crate) fn take(&mut self, key: &TemplateKey) -> impl Iterator<Item = PendingSet> + use<> {
         let held = if self.sets.is_empty() { None } else { self.sets.remove(key) };
-        let octets = held.iter().flatten().map(Held::charge).sum();
+        let octets = held.iter().flatten().map(PendingSet::charge).sum();
         self.release(octets);
         held.into_iter().flatten()
     }
 
-    /// Drops what has waited for too long; says how many sets. Looks only once in a sixteenth of that time.
+    /// Drops expired sets and returns their number. Searches at most sixteen times per maximum age.
     pub(crate) fn expire(&mut self, now: Timestamp) -> u32 {
         if self.sets.is_empty() || now.saturating_sub(self.limits.age / 16) <= self.swept {
             return 0;
@@ -165,13 +165,13 @@ impl Pending {
     }
 
     /// The pending sets, each with the id of its template, in no particular order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &Held)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &PendingSet)> {
         self.sets.iter().flat_map(|(key, waiting)| waiting.iter().map(|held| (key.id, held)))
     }
 
-    /// What waits, by template.
+    /// The pending sets, by template.
     pub(crate) fn by_template(&self) -> Vec<Waiting> {
-        let waiting = |(key, held): (&TemplateKey, &VecDeque<Held>)| {
+        let waiting = |(key, held): (&TemplateKey, &VecDeque<PendingSet>)| {
             let since = held.iter().map(|held| held.message.received).min()?;
             let octets = held.iter().map(|held| held.octets.len()).sum();
             let TemplateKey { protocol, domain, id: template } = *key;
@@ -182,7 +182,7 @@ impl Pending {
         all
     }
 
-    /// How many sets wait.
+    /// Number of pending sets.
     pub(crate) fn len(&self) -> usize {
         self.sets.values().map(VecDeque::len).sum()
     }

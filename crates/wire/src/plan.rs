@@ -1,10 +1,10 @@
-//! How a data record is read for accounting: a template compiled once, on arrival, into the places of the few fields that
-//! accounting books ([`crate::booking`]).
+//! How a data record is read for accounting: on arrival, a template is compiled into the locations of the few fields that
+//! accounting counts ([`crate::booking`]).
 //!
-//! Where all fields have a fixed length, these places are the same in each record, and reading one is a load at a known
-//! place for each value: nothing is walked and nothing is copied. A template with variable-length fields is a chain of
-//! segments, each ended by one such field; it is walked to find the places in each record anew. Listing all fields is not
-//! done here but in [`crate::template`]. docs/decisions/0006-decode.md tells what it was measured against.
+//! If all fields have a fixed length, these locations are the same in each record, and reading a record is one load from a
+//! known offset for each value: nothing is walked and nothing is copied. A template with variable-length fields is a list
+//! of segments that each end with such a field; every record is walked to find the locations. Listing all fields is the
+//! job of [`crate::templated_record`]. docs/decisions/0006-decode.md has the measurements behind this design.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -18,32 +18,32 @@ use crate::sampled_packet::{Headers, LinkType};
 /// A compiled template.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    course: Course,
+    shape: RecordShape,
     /// The shortest record that the template allows, in octets; 0 when it has no content at all.
     minimum_length: u16,
-    /// The slots that are filled, one bit each.
+    /// The slots that the template fills, one bit each.
     filled: u32,
 }
 
-/// How the places of the booked fields are known.
+/// How the booked fields of a record are located.
 #[derive(Clone, Debug)]
-enum Course {
-    /// They are the same in each record.
+enum RecordShape {
+    /// At the same offsets in each record.
     Fixed(Layout),
     /// Each record is walked.
-    Chain {
+    Variable {
         segments: Box<[Segment]>,
-        /// What is booked of all segments, in their order. Places count from the start of their segment.
-        booked: Box<[(Slot, Place)]>,
+        /// The booked fields of all segments, in order. Offsets count from the start of their segment.
+        booked: Box<[(Slot, FieldLocation)]>,
     },
 }
 
-/// Fields of fixed length, and the variable-length field behind them. A template may have as many of these as it has
-/// fields, few of which are booked: hence it is small.
+/// Fields of fixed length, and the variable-length field that follows them. It is small because a template may have as
+/// many segments as fields.
 #[derive(Clone, Copy, Debug, Default)]
 struct Segment {
     length: u16,
-    /// How many of the booked fields are of this segment.
+    /// Number of booked fields in this segment.
     booked: u8,
     tail: Tail,
 }
@@ -54,47 +54,47 @@ enum Tail {
     /// The end of the record.
     #[default]
     End,
-    /// A variable-length field that nobody books.
+    /// A variable-length field that is not booked.
     Skipped,
     /// A variable-length field that fills a slot.
     Booked(Slot),
 }
 
-/// Where a field stands in a record. Octets.
+/// Where a field is in a record. Octets.
 #[derive(Clone, Copy, Debug, Default)]
-struct Place {
+struct FieldLocation {
     offset: u16,
-    /// 0 when there is nothing to read.
+    /// 0 if there is no such field.
     length: u16,
 }
 
-/// Where the fields of one record stand, by slot.
+/// The locations of the fields of one record, by slot.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Layout([Place; Slot::COUNT]);
+pub(crate) struct Layout([FieldLocation; Slot::COUNT]);
 
 impl Layout {
-    /// There are no fields.
-    pub(crate) const EMPTY: Self = Self([Place { offset: 0, length: 0 }; Slot::COUNT]);
+    /// No fields.
+    pub(crate) const EMPTY: Self = Self([FieldLocation { offset: 0, length: 0 }; Slot::COUNT]);
 
     #[inline(always)]
-    fn place(&self, slot: Slot) -> Place {
+    fn location(&self, slot: Slot) -> FieldLocation {
         self.0.get(slot as usize).copied().unwrap_or_default()
     }
 
-    /// Notes where a field stands, so many octets behind `start`; one whose length does not fit the slot says nothing.
-    fn set(&mut self, slot: Slot, start: usize, Place { offset, length }: Place) {
+    /// Notes the location of a field, relative to `start`. A field whose length does not fit the slot is left out.
+    fn set(&mut self, slot: Slot, start: usize, FieldLocation { offset, length }: FieldLocation) {
         let offset = u16::try_from(start + usize::from(offset)).ok().filter(|_| slot.accepts(length));
-        if let Some(place) = self.0.get_mut(slot as usize) {
-            *place = offset.map_or(Place::default(), |offset| Place { offset, length });
+        if let Some(location) = self.0.get_mut(slot as usize) {
+            *location = offset.map_or(FieldLocation::default(), |offset| FieldLocation { offset, length });
         }
     }
 }
 
-/// One record, and where its fields stand. Slots that the template does not fill read as 0.
+/// One record and the locations of its fields. Slots that the template does not fill read as 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading<'p, 'd> {
     layout: &'p Layout,
-    /// From the start of the record as far as the set reaches: so eight octets can be read at once of most fields.
+    /// From the start of the record to the end of the set, so that eight octets can be read at once for most fields.
     octets: &'d [u8],
     length: usize,
 }
@@ -106,36 +106,36 @@ impl<'d> Reading<'_, 'd> {
         self.octets.get(..self.length).unwrap_or(self.octets)
     }
 
-    /// The number in a slot: eight octets at once are read and what belongs to the next fields is shifted out, which
-    /// needs no case for each length.
+    /// The number in a slot. Eight octets are read at once and those of the next fields are shifted out, which avoids a
+    /// branch on the length.
     #[inline(always)]
     pub(crate) fn number(&self, slot: Slot) -> u64 {
-        let Place { offset, length } = self.layout.place(slot);
+        let FieldLocation { offset, length } = self.layout.location(slot);
         let start = usize::from(offset);
         if length == 0 {
             return 0;
         }
         match self.octets.get(start..start + 8).and_then(|eight| <[u8; 8]>::try_from(eight).ok()) {
-            // By 64 less eight times the length: a shift by that and by 64 more is the same.
+            // Shifts by 64 - 8 * length: a shift by a negative number wraps to that.
             Some(eight) => u64::from_be_bytes(eight).wrapping_shr((u32::from(length) * 8).wrapping_neg()),
             None => self.last_number(start, length.into()),
         }
     }
 
-    /// A number with less than eight octets left.
+    /// A number with fewer than eight octets after its start.
     #[cold]
     #[inline(never)]
     fn last_number(&self, start: usize, length: usize) -> u64 {
         unsigned(self.octets.get(start..start + length).unwrap_or_default())
     }
 
-    /// The address in one of two slots. An IPv4 address that says something wins over IPv6: dual-stack templates fill the
+    /// The address in one of two slots. An IPv4 address that is not 0.0.0.0 wins over IPv6: dual-stack templates fill the
     /// unused family with zeros.
     #[inline(always)]
     fn address(&self, ipv4: Slot, ipv6: Slot) -> IpAddr {
         let address = Ipv4Addr::from_bits(self.number(ipv4) as u32);
         if address.is_unspecified()
-            && let Place { offset, length: 16 } = self.layout.place(ipv6)
+            && let FieldLocation { offset, length: 16 } = self.layout.location(ipv6)
             && let Some(octets) = self.octets.get(offset.into()..).and_then(<[u8]>::first_chunk::<16>)
         {
             return Ipv6Addr::from(*octets).into();
@@ -143,19 +143,19 @@ impl<'d> Reading<'_, 'd> {
         address.into()
     }
 
-    /// The head of a sampled packet, the last one if there are several.
+    /// The section of a sampled packet, the last one if there are several.
     fn section(&self) -> Option<(LinkType, &'d [u8])> {
         let sections = [(Slot::FrameSection, LinkType::Ethernet), (Slot::PacketSection, LinkType::Ip)];
-        let sections = sections.map(|(slot, link)| (self.layout.place(slot), link));
-        let (Place { offset, length }, link) =
-            sections.into_iter().filter(|(place, _)| place.length > 0).max_by_key(|(place, _)| place.offset)?;
+        let sections = sections.map(|(slot, link)| (self.layout.location(slot), link));
+        let (FieldLocation { offset, length }, link) =
+            sections.into_iter().filter(|(at, _)| at.length > 0).max_by_key(|(at, _)| at.offset)?;
         Some((link, self.octets.get(offset.into()..)?.get(..length.into())?))
     }
 }
 
 impl Plan {
-    /// Compiles the fields of a template; `booked` says from which field on they are read for accounting, because the
-    /// scope of a v9 options record is numbered otherwise. `None` when no record could be of such a length.
+    /// Compiles the fields of a template. `booked` is the first field that is read for accounting: the scope fields of a v9
+    /// options template have numbers of their own. `None` if the record would be too long.
     pub(crate) fn compile(fields: &[FieldSpecifier], booked: usize) -> Option<Self> {
         let visible = fields.iter().skip(booked).map(|field| (field.element, field.fixed_length()));
         let choice = booking::choose(visible);
@@ -169,7 +169,7 @@ impl Plan {
         let mut segment = Segment::default();
         let mut slots = slots.into_iter().peekable();
         for (index, &FieldSpecifier { length, .. }) in fields.iter().enumerate() {
-            let slot = slots.next_if(|&(place, _)| place == index).map(|(_, slot)| slot);
+            let slot = slots.next_if(|&(field, _)| field == index).map(|(_, slot)| slot);
             filled |= slot.map_or(0, |slot| 1 << slot as u32);
             if length == VARIABLE_LENGTH {
                 minimum_length = minimum_length.checked_add(1)?;
@@ -177,25 +177,25 @@ impl Plan {
                 segments.push(std::mem::take(&mut segment));
             } else {
                 if let Some(slot) = slot {
-                    booked.push((slot, Place { offset: segment.length, length }));
+                    booked.push((slot, FieldLocation { offset: segment.length, length }));
                     segment.booked += 1;
                 }
                 minimum_length = minimum_length.checked_add(length)?;
                 segment.length = segment.length.checked_add(length)?;
             }
         }
-        let course = if segments.is_empty() {
+        let shape = if segments.is_empty() {
             let mut layout = Layout::EMPTY;
-            booked.into_iter().for_each(|(slot, place)| layout.set(slot, 0, place));
-            Course::Fixed(layout)
+            booked.into_iter().for_each(|(slot, location)| layout.set(slot, 0, location));
+            RecordShape::Fixed(layout)
         } else {
             segments.push(segment);
-            Course::Chain { segments: segments.into(), booked: booked.into() }
+            RecordShape::Variable { segments: segments.into(), booked: booked.into() }
         };
-        Some(Self { course, minimum_length, filled })
+        Some(Self { shape, minimum_length, filled })
     }
 
-    /// The shortest record that the template allows, in octets; 0 when no record has any content.
+    /// The shortest record that the template allows, in octets; 0 if its records have no content.
     pub(crate) const fn minimum_length(&self) -> usize {
         self.minimum_length as usize
     }
@@ -205,8 +205,8 @@ impl Plan {
         self.filled & (1 << slot as u32) != 0
     }
 
-    /// Whether records say themselves how they were sampled.
-    pub(crate) const fn tells_sampling(&self) -> bool {
+    /// Whether records carry their own sampling rate.
+    pub(crate) const fn carries_sampling(&self) -> bool {
         self.fills(Slot::SamplingInterval)
             || self.fills(Slot::RandomInterval)
             || self.fills(Slot::PacketInterval)
@@ -214,12 +214,12 @@ impl Plan {
             || self.fills(Slot::SamplingProbability)
     }
 
-    /// Whether the template carries the head of a packet.
+    /// Whether records carry a section of a packet.
     pub(crate) const fn samples(&self) -> bool {
         self.fills(Slot::FrameSection) || self.fills(Slot::PacketSection)
     }
 
-    /// Whether the template carries anything to count.
+    /// Whether records carry counters.
     pub(crate) const fn counts(&self) -> bool {
         self.fills(Slot::ForwardBytes)
             || self.fills(Slot::ForwardPackets)
@@ -227,17 +227,17 @@ impl Plan {
             || self.fills(Slot::ReversePackets)
     }
 
-    /// Finds one record and moves behind it. `None`, and nothing to rely on, when it reaches beyond the set. `room` is for
-    /// the places of a record whose fields are not where they were in the one before.
+    /// Locates one record and advances past it. `None` if it overruns the set; the cursor is then unspecified. `room` holds
+    /// the locations of records that have to be walked.
     #[inline]
     pub(crate) fn read<'p, 'd>(&'p self, cursor: &mut Cursor<'d>, room: &'p mut Layout) -> Option<Reading<'p, 'd>> {
         let (start, octets) = (cursor.offset(), cursor.rest());
-        let layout = match &self.course {
-            Course::Fixed(layout) => {
+        let layout = match &self.shape {
+            RecordShape::Fixed(layout) => {
                 cursor.skip(self.minimum_length())?;
                 layout
             }
-            Course::Chain { segments, booked } => {
+            RecordShape::Variable { segments, booked } => {
                 walk(segments, booked, cursor, room)?;
                 room
             }
@@ -245,8 +245,7 @@ impl Plan {
         Some(Reading { layout, octets, length: cursor.offset() - start })
     }
 
-    /// The flow of the packet whose head a record carries, for templates that count nothing; `None` when there is no
-    /// IP header to be seen.
+    /// The flow of the sampled packet in a record, for templates without counters; `None` if the section has no IP header.
     pub(crate) fn sampled_flow(&self, reading: &Reading<'_, '_>, exported: Timestamp) -> Option<FlowRecord> {
         let (link, octets) = reading.section()?;
         let headers = Headers::parse(link, octets);
@@ -260,7 +259,7 @@ impl Plan {
         headers.fill(&mut flow).then_some(flow)
     }
 
-    /// The flow that a record reports; `None` when it carries no counter to book, or is an event without new bytes.
+    /// The flow that a record reports; `None` for an event without new bytes.
     #[inline(always)]
     pub(crate) fn flow(&self, reading: &Reading<'_, '_>, exported: Timestamp) -> Option<FlowRecord> {
         let number = |slot| reading.number(slot);
@@ -284,7 +283,7 @@ impl Plan {
         if self.fills(Slot::Flows) && number(Slot::Flows) > 0 {
             forward.flows = number(Slot::Flows);
         }
-        // A field that is wider than its type, against the registry, keeps its low bits.
+        // A field that is wider than the registry allows keeps its low bits.
         Some(FlowRecord {
             source: reading.address(Slot::SourceIpv4, Slot::SourceIpv6),
             destination: reading.address(Slot::DestinationIpv4, Slot::DestinationIpv6),
@@ -311,10 +310,10 @@ impl Plan {
     }
 }
 
-/// Walks the chain of a record and notes where the booked fields stand in it.
+/// Walks the segments of a record and notes the locations of the booked fields.
 fn walk(
     segments: &[Segment],
-    mut booked: &[(Slot, Place)],
+    mut booked: &[(Slot, FieldLocation)],
     cursor: &mut Cursor<'_>,
     layout: &mut Layout,
 ) -> Option<()> {
@@ -323,14 +322,14 @@ fn walk(
     for segment in segments {
         let start = cursor.offset() - record;
         cursor.skip(segment.length.into())?;
-        for &(slot, place) in booked.split_off(..segment.booked.into()).unwrap_or_default() {
-            layout.set(slot, start, place);
+        for &(slot, location) in booked.split_off(..segment.booked.into()).unwrap_or_default() {
+            layout.set(slot, start, location);
         }
         if segment.tail != Tail::End {
             let length = variable_length_content(cursor)?.len();
             if let Tail::Booked(slot) = segment.tail {
                 let length = u16::try_from(length).unwrap_or(0);
-                layout.set(slot, cursor.offset() - record - usize::from(length), Place { offset: 0, length });
+                layout.set(slot, cursor.offset() - record - usize::from(length), FieldLocation { offset: 0, length });
             }
         }
     }

@@ -1,5 +1,5 @@
-//! What comes out: one record of a datagram. Its flow is ready for accounting; its fields are read from the wire only
-//! when somebody asks for them, because `netflow decode` shows all of them and the collector counts eight.
+//! The output of decoding: one record of a datagram. Its flow is ready for accounting. Its fields are read from the wire
+//! only on request: `netflow decode` shows all of them, but the collector counts few.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -11,23 +11,23 @@ use crate::datagram::Message;
 /// One record, borrowed from the datagram that carried it.
 #[derive(Clone, Copy)]
 pub struct Record<'r> {
-    /// The message that it stood in.
+    /// The message that contained it.
     pub message: &'r Message,
-    /// What sort of record it is.
+    /// The kind of record.
     pub kind: RecordKind,
-    /// The template that described it (v9, IPFIX), the aggregation scheme (v8), or the sample format (sFlow).
+    /// Its template (v9, IPFIX), aggregation scheme (v8) or sample format (sFlow).
     pub format: Option<u32>,
-    /// What there is to count; `None` for a record that is no flow (options, sFlow counters) or that carries no counter
-    /// to book (firewall and NAT events).
+    /// The flow to count; `None` for records that are no flows (options, sFlow counters) or have no counters (firewall and
+    /// NAT events).
     pub flow: Option<&'r FlowRecord>,
-    /// Where the fields are; each protocol has its own way to list them.
+    /// The fields, which each protocol lists in its own way.
     pub content: &'r dyn Fields,
 }
 
-/// What sort of record it is.
+/// The kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RecordKind {
-    /// A data record: a flow or an event; for sFlow a flow sample.
+    /// A data record: a flow or an event; in sFlow a flow sample.
     Data,
     /// An options data record: about the exporter, not about traffic.
     Options,
@@ -53,25 +53,25 @@ impl Record<'_> {
 /// One field of a record.
 #[derive(Clone, Copy, Debug)]
 pub struct Field<'r> {
-    /// What it is called.
+    /// Its name.
     pub name: FieldName<'r>,
     /// Whether it is a scope field of an options record.
     pub scope: bool,
-    /// What it says.
+    /// Its value.
     pub value: Value<'r>,
 }
 
-/// What a field is called.
+/// The name of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FieldName<'r> {
     /// An information element that is in the registry.
     Element(ElementId, &'static str),
-    /// An information element that is in no registry, by the name that the exporter has told (RFC 5610): letters, digits,
+    /// An information element that is in no registry, by the name in its exporter's description (RFC 5610): letters, digits,
     /// `_`, `-` and `.`.
-    Learnt(ElementId, &'r str),
-    /// An information element that nobody told us about; shows as `pen.id`.
+    Described(ElementId, &'r str),
+    /// An information element that is neither in the registry nor described; shown as `pen.id`.
     Unknown(ElementId),
-    /// A field of a protocol that has no information elements, by the name that its specification uses.
+    /// A field of a protocol without information elements, by the name in its specification.
     Named(&'static str),
 }
 
@@ -84,7 +84,7 @@ pub struct ElementId {
     pub id: u16,
 }
 
-/// What a field says, by the abstract data types of RFC 7012, section 3.1.
+/// The value of a field, by the abstract data types of RFC 7012, section 3.1.
 #[derive(Clone, Copy)]
 pub enum Value<'r> {
     /// unsigned8 to unsigned64, in full width.
@@ -93,7 +93,7 @@ pub enum Value<'r> {
     Signed(i64),
     /// float32 and float64.
     Float(f64),
-    /// boolean; anything but the wire's 1 and 2 shows as octets instead.
+    /// boolean: 1 or 2 on the wire; other values are octets.
     Boolean(bool),
     /// macAddress.
     Mac([u8; 6]),
@@ -103,9 +103,9 @@ pub enum Value<'r> {
     Ipv6(Ipv6Addr),
     /// A date and time of any precision.
     Time(Timestamp),
-    /// string: bytes that should be UTF-8 but may not be.
+    /// string: bytes that are supposed to be UTF-8.
     Text(&'r [u8]),
-    /// octetArray, unknown elements, and known ones whose length does not fit their type.
+    /// octetArray, unknown elements, and known ones whose length does not match their type.
     Octets(&'r [u8]),
     /// A list of values or records: structured data (RFC 6313), an AS path, an MPLS stack.
     List(&'r dyn List),
@@ -139,7 +139,7 @@ impl fmt::Display for FieldName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Element(_, name) | Self::Named(name) => f.write_str(name),
-            Self::Learnt(_, name) => f.write_str(name),
+            Self::Described(_, name) => f.write_str(name),
             Self::Unknown(ElementId { enterprise, id }) => write!(f, "{enterprise}.{id}"),
         }
     }

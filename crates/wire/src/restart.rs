@@ -1,15 +1,14 @@
-//! Has the exporter started again? Then its template ids may mean something else, and what it sends before it has
-//! announced them anew must wait rather than be read with the old ones.
+//! Detects restarts of exporters. After one, template ids may have new meanings, so data must not be read with the old
+//! templates.
 //!
-//! The sign is that the sequence number steps back and the time of the start, which is the export time less the uptime,
-//! steps forward (NetFlow v9). Either alone is no sign: the uptime wraps after 49.7 days, clocks are set, and datagrams
-//! overtake each other. IPFIX has no uptime and gives no sign. Processes behind one address are told apart by their
-//! port; otherwise two of them would look like one that starts again and again.
+//! A NetFlow v9 exporter has restarted if its sequence number steps back and its start time (export time minus uptime)
+//! steps forward. One alone is no evidence: uptimes wrap after 49.7 days, clocks are set, and datagrams overtake each
+//! other. IPFIX has no uptime, so its restarts are not detected here. Processes at one address are distinguished by their
+//! port; otherwise two of them would look like one that restarts all the time.
 //!
-//! After a restart of the collector the sequence number that is remembered may be an old one. Then the sign is that the
-//! exporter started after the last of its messages that is remembered: it was another process that announced. So it seems
-//! also when its clock was set forward or its uptime has wrapped since, but then its uptime has grown by as much as time
-//! has gone by here.
+//! After a restart of the collector, the stored sequence number may be old. An exporter has then restarted if its start
+//! time is after the last stored message. That is also the case if its clock was set forward or its uptime has wrapped,
+//! but then its uptime has grown by as much as our own time.
 
 use flow::Timestamp;
 use hashbrown::HashMap;
@@ -17,50 +16,49 @@ use hashbrown::HashMap;
 use crate::datagram::Message;
 use crate::sequence::is_overtaken;
 
-/// How many processes of one exporter address are watched.
+/// How many processes of one exporter address are followed.
 const PROCESSES_KEPT: usize = 256;
 
-/// By how many milliseconds the time of the start may differ between datagrams of one run: v9 export times are whole
-/// seconds, and clocks drift.
+/// By how many milliseconds the start time may differ between datagrams of one process: v9 export times are whole seconds,
+/// and clocks drift.
 const TOLERANCE_MILLISECONDS: u64 = 10_000;
 
-/// An exporter's uptime may run fast or slow against our clock by one part in so many: a cheap quartz does by one in ten
-/// thousand.
+/// An exporter's uptime may run fast or slow by one part in this many: a cheap quartz does by one in ten thousand.
 const DRIFT: u64 = 8192;
 
 /// The last message of an exporting process.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Last {
+pub(crate) struct LastMessage {
     pub(crate) sequence: u32,
     pub(crate) exported: Timestamp,
     /// Milliseconds.
     pub(crate) uptime: u32,
     received: Timestamp,
-    /// Whether this collector has started again since.
-    remembered: bool,
+    /// Whether this collector has restarted since.
+    restored: bool,
 }
 
-impl Last {
+impl LastMessage {
     /// When the process started, in milliseconds.
     fn start(&self) -> u64 {
         self.exported.milliseconds().saturating_sub(u64::from(self.uptime))
     }
 
-    /// Uptime when this was received. That of a message that was received earlier.
+    /// What the uptime was at an earlier time of receipt.
     pub(crate) const fn uptime_at(&self, earlier: Timestamp) -> u32 {
         self.uptime.wrapping_sub(self.received.milliseconds().wrapping_sub(earlier.milliseconds()) as u32)
     }
 
-    /// Whether the uptime has grown since the last message by what our clock says, modulo its wrap.
+    /// Whether the uptime has grown since the last message by as much as our clock, modulo its wrap.
     fn has_run_on(&self, last: &Self) -> bool {
         let off = self.uptime_at(last.received).wrapping_sub(last.uptime);
         let drift = self.received.milliseconds().abs_diff(last.received.milliseconds()) / DRIFT;
         u64::from(off.min(off.wrapping_neg())) <= TOLERANCE_MILLISECONDS + drift
     }
 
-    /// Whether this message comes from a process that started after the one that sent the last message.
+    /// Whether the exporter has restarted since the last message.
     fn is_of_successor(&self, last: &Self) -> bool {
-        if last.remembered {
+        if last.restored {
             let started_after = self.start().saturating_sub(last.exported.milliseconds()) > TOLERANCE_MILLISECONDS;
             return started_after && !self.has_run_on(last);
         }
@@ -73,23 +71,23 @@ impl Last {
 /// The last message of each exporting process: domain and port.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Restarts {
-    processes: HashMap<(u32, u16), Last>,
+    processes: HashMap<(u32, u16), LastMessage>,
 }
 
 impl Restarts {
-    /// Notes a message; says whether its process has started again since the one before.
+    /// Records a message; returns whether its process has restarted since the one before.
     pub(crate) fn note(&mut self, message: &Message) -> bool {
         let Some(uptime) = message.uptime else { return false };
         let process = (message.domain, message.exporter.port);
-        let now = Last {
+        let now = LastMessage {
             sequence: message.sequence,
             exported: message.exported,
             uptime,
             received: message.received,
-            remembered: false,
+            restored: false,
         };
         if let Some(last) = self.processes.get_mut(&process) {
-            // Another thread was quicker with a later one: what this one says has been overtaken.
+            // Another thread has already recorded a later one.
             if is_overtaken(message.received, last.received) {
                 return false;
             }
@@ -102,15 +100,14 @@ impl Restarts {
     }
 
     /// The last message of a process.
-    pub(crate) fn last(&self, domain: u32, port: u16) -> Option<Last> {
+    pub(crate) fn last(&self, domain: u32, port: u16) -> Option<LastMessage> {
         self.processes.get(&(domain, port)).copied()
     }
 
-    /// The collector has started again since the messages that were noted. One that does not say when it was sent is
-    /// not worth remembering.
-    pub(crate) fn remember(&mut self) {
+    /// Marks all messages as restored: the collector has restarted since. Messages without an export time are dropped.
+    pub(crate) fn mark_restored(&mut self) {
         self.processes.retain(|_, last| {
-            last.remembered = true;
+            last.restored = true;
             last.exported > Timestamp::EPOCH
         });
     }
@@ -159,7 +156,7 @@ mod tests {
         };
         let mut remembered = Restarts::default();
         remembered.note(&message(500, 1_000_000, 90_000));
-        remembered.remember();
+        remembered.mark_restored();
         let says = |next: &Message| remembered.clone().note(next);
         assert!(!says(&message(90_000, 2_000_000, 1_090_000)), "the same process, long after");
         assert!(!says(&message(90_000, 2_000_000, 1_089_000)), "its clocks have drifted apart");
@@ -187,7 +184,7 @@ mod tests {
         };
         let mut remembered = Restarts::default();
         remembered.note(&message(1_000_000, 1_000_000, 600_000));
-        remembered.remember();
+        remembered.mark_restored();
         let says = |next: &Message| remembered.clone().note(next);
         let day = 86_400;
         for seconds in [1, 5, 3600, day, 49 * day, 60 * day, 400 * day] {

@@ -1,11 +1,10 @@
-//! The head of a packet that an exporter copied: sFlow raw headers, IPFIX `dataLinkFrameSection` (315) and
-//! `ipHeaderPacketSection` (313). Cut short is the normal case: whatever could be read before the cut is kept.
+//! The headers of a sampled packet: sFlow raw headers, IPFIX `dataLinkFrameSection` (315) and `ipHeaderPacketSection`
+//! (313). Packets are usually truncated: what could be read is used.
 //!
-//! A tunnel is opened once: the outer headers are what the network carried and what is accounted, the inner ones are
-//! for showing. Opened are GRE (with Ethernet, IP or MPLS inside), IP in IP, Ethernet in IP, VXLAN, GENEVE and GTP-U.
-//! Not looked at: checksums, IPv4 options, encrypted payloads, Ethernet inside MPLS pseudowires.
+//! One tunnel is opened: the outer headers are those of the network and are accounted, the inner ones are only shown. Opened are GRE (with Ethernet, IP or MPLS inside), IP in IP, Ethernet in IP, VXLAN, GENEVE and GTP-U.
+//! Ignored: checksums, IPv4 options, encrypted payloads, Ethernet inside MPLS pseudowires.
 //!
-//! The link layer is in `sampled_packet/link.rs`, IP and what is above in `sampled_packet/network.rs`, tunnels in
+//! The link layer is in `sampled_packet/link.rs`, IP and the layers above in `sampled_packet/network.rs`, tunnels in
 //! `sampled_packet/tunnel.rs`.
 
 mod fields;
@@ -23,7 +22,7 @@ use flow::FlowRecord;
 
 use crate::cursor::Cursor;
 
-/// What the first octet of a sampled packet belongs to.
+/// The first layer of a sampled packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LinkType {
     /// Ethernet, from the destination address on (IEEE 802.3).
@@ -51,13 +50,13 @@ pub enum LinkType {
 /// The headers of a sampled packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SampledPacket {
-    /// The headers that the network carried it by.
+    /// The outermost headers.
     pub outer: Headers,
-    /// The headers of the packet inside, when the outer ones end in a tunnel that could be opened.
+    /// The headers of the inner packet, if the outer ones end in a tunnel that could be opened.
     pub inner: Option<Headers>,
 }
 
-/// The headers of one packet, from the link layer to the transport layer: those that were there.
+/// The headers of one packet, from the link layer to the transport layer, as far as present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Headers {
     /// Addresses of the link layer.
@@ -66,14 +65,13 @@ pub struct Headers {
     pub vlan: Option<u16>,
     /// VLAN id of the second tag.
     pub inner_vlan: Option<u16>,
-    /// EtherType behind tags and LLC/SNAP; for MPLS that of MPLS.
+    /// EtherType after tags and LLC/SNAP; for MPLS that of MPLS.
     pub ether_type: Option<u16>,
-    /// Uppermost MPLS label (20 bits).
+    /// Top MPLS label (20 bits).
     pub mpls_label: Option<u32>,
     /// The IP header.
     pub ip: Option<IpHeader>,
-    /// Source and destination port of TCP, UDP, UDP-Lite, SCTP or DCCP; not those of a fragment that has no transport
-    /// header.
+    /// Source and destination port of TCP, UDP, UDP-Lite, SCTP or DCCP; `None` for a fragment without transport header.
     pub ports: Option<(u16, u16)>,
     /// The low eight TCP flags.
     pub tcp_flags: Option<u8>,
@@ -84,9 +82,9 @@ pub struct Headers {
 /// MAC addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkAddresses {
-    /// Who sent the frame on this link.
+    /// Source of the frame.
     pub source: [u8; 6],
-    /// Who is to receive it on this link.
+    /// Destination of the frame.
     pub destination: [u8; 6],
 }
 
@@ -97,10 +95,10 @@ pub struct IpHeader {
     pub source: IpAddr,
     /// Destination address.
     pub destination: IpAddr,
-    /// IPv4 protocol field, or IPv6 next header behind the extension headers; the number of an extension header when
-    /// the packet is cut inside it.
+    /// IPv4 protocol field, or IPv6 next header after the extension headers; the number of an extension header if the packet
+    /// is truncated within it.
     pub protocol: u8,
-    /// Octets with the IP header; 0 where the sender left it to its network card.
+    /// Octets including the IP header; 0 if the sender left it to its network card.
     pub total_length: u32,
     /// IPv4 type of service or IPv6 traffic class.
     pub traffic_class: u8,
@@ -108,36 +106,36 @@ pub struct IpHeader {
     pub hop_limit: u8,
     /// IPv6 flow label (20 bits).
     pub flow_label: Option<u32>,
-    /// What the fragments of one packet have in common: IPv4 identification (16 bits), or that of the IPv6 fragment
+    /// The same in all fragments of a packet: IPv4 identification (16 bits), or that of the IPv6 fragment
     /// header (32 bits).
     pub identification: Option<u32>,
     /// Offset of this fragment in units of eight octets; 0 for whole packets and first fragments.
     pub fragment_offset: u16,
 }
 
-/// A header that is yet to be read, with all that is behind it.
+/// A header that is still to be read, and all octets after it.
 #[derive(Clone, Copy, Debug)]
 enum Layer<'a> {
-    /// What starts like this link.
+    /// A header of this link type.
     Link(LinkType, Cursor<'a>),
-    /// What this EtherType announces.
+    /// A header of this EtherType.
     EtherType(u16, Cursor<'a>),
 }
 
-/// What is behind a header.
+/// What follows a header.
 #[derive(Clone, Copy, Debug)]
 enum Next<'a> {
     /// A further header of the same packet.
     Header(Layer<'a>),
-    /// A packet in a tunnel.
+    /// A packet inside a tunnel.
     Inside(Layer<'a>),
 }
 
-/// More headers than any network stacks, tags counted one by one: a packet with more is not read further.
+/// More headers than any network uses, each tag counted: a packet with more is not read further.
 const MAXIMUM_HEADERS: usize = 16;
 
 impl SampledPacket {
-    /// Reads the headers. Never fails: of octets that make no sense nothing is read.
+    /// Reads the headers. Never fails: invalid octets have no headers.
     #[must_use]
     pub fn parse(link: LinkType, octets: &[u8]) -> Self {
         let mut outer = Headers::default();
@@ -152,7 +150,7 @@ impl SampledPacket {
 }
 
 impl Headers {
-    /// Reads the outer headers alone, which is all that accounting needs.
+    /// Reads only the outer headers, which is all that accounting needs.
     #[must_use]
     pub fn parse(link: LinkType, octets: &[u8]) -> Self {
         let mut outer = Self::default();
@@ -160,8 +158,8 @@ impl Headers {
         outer
     }
 
-    /// Puts addresses, protocol and ports into a flow record. Says whether there was an IP header; without one the flow
-    /// record stays as it is.
+    /// Writes addresses, protocol and ports to a flow record. Returns whether there was an IP header; without one the flow
+    /// record is unchanged.
     pub fn fill(&self, flow: &mut FlowRecord) -> bool {
         let Some(ip) = self.ip else { return false };
         flow.source = ip.source;
@@ -171,7 +169,7 @@ impl Headers {
         true
     }
 
-    /// Reads headers up to the transport header or a tunnel, and says what is in the tunnel.
+    /// Reads headers up to the transport header or a tunnel; returns the content of the tunnel.
     fn read<'a>(&mut self, first: Layer<'a>) -> Option<Layer<'a>> {
         let mut layer = first;
         for _ in 0..MAXIMUM_HEADERS {

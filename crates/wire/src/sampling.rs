@@ -1,7 +1,7 @@
-//! Sampling rates that exporters tell in options data: which sampler looks at one of how many packets.
+//! Sampling rates from options data: one of how many packets each sampler selects.
 //!
-//! The rate of a flow is the first of these that is known: what the record itself says, what options data say of the sampler that the record names, what options data say of
-//! its observation domain, what the header of the datagram says. A rate of zero says nothing.
+//! The rate of a flow is the first of these that is known: the rate in the record, the rate in options data of the sampler
+//! that the record names, the rate in options data of its observation domain, the rate in the header. 0 is no rate.
 
 use std::collections::{BTreeMap, btree_map};
 
@@ -12,33 +12,33 @@ use crate::booking::Slot;
 use crate::datagram::Message;
 use crate::plan::{Plan, Reading};
 
-/// How many samplers are kept for one exporter address; routers have one for each line card or interface.
+/// How many samplers are stored for one exporter address; routers have one for each line card or interface.
 const SAMPLERS_KEPT: usize = 4096;
 
-/// What a sampler belongs to: protocol and observation domain.
+/// Protocol and observation domain of a sampler.
 type Domain = (Protocol, u32);
 
-/// A sampling rate that options data told.
+/// A sampling rate from options data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampler {
     /// The protocol: NetFlow v9 or IPFIX.
     pub protocol: Protocol,
     /// The observation domain or source id.
     pub domain: u32,
-    /// The sampler; `None` when the rate is that of the domain.
+    /// The sampler; `None` for the rate of the domain.
     pub sampler: Option<u64>,
-    /// One packet of this many is looked at; 0 says nothing.
+    /// One of this many packets is sampled; 0 is no rate.
     pub rate: u32,
 }
 
-/// What the records of one set have in common.
+/// The sampling of the records of one set.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct OfSet {
-    /// The sampler of the last record, 0 where records name none.
+pub(crate) struct SetSampling {
+    /// The sampler of the last record; 0 if records name none.
     sampler: u64,
-    /// What was found for it, so that it is looked up once.
+    /// Its sampling, so that it is looked up once.
     sampling: Sampling,
-    /// Rates that came in the wrong byte order.
+    /// Rates that had the wrong byte order.
     pub(crate) corrected: u32,
 }
 
@@ -51,19 +51,19 @@ pub(crate) struct Samplers {
     unnamed: HashMap<Domain, u32>,
     /// How many of the named samplers of a domain have each rate.
     rates: HashMap<Domain, BTreeMap<u32, u32>>,
-    /// How often something of the above has changed.
+    /// Number of changes to the rates.
     changes: u64,
 }
 
 impl Samplers {
-    /// Learns from an options data record, if it says anything about sampling.
+    /// Stores the sampling rate of an options data record, if it carries one.
     pub(crate) fn learn(&mut self, message: &Message, plan: &Plan, reading: &Reading<'_, '_>) {
-        let Some(rate) = told(reading) else { return };
+        let Some(rate) = carried_rate(reading) else { return };
         let sampler = plan.fills(Slot::SamplerId).then(|| reading.number(Slot::SamplerId));
         self.set((message.protocol, message.domain), sampler, rate);
     }
 
-    /// Notes the rate of a sampler, or of a domain as a whole.
+    /// Stores the rate of a sampler, or of a domain as a whole.
     pub(crate) fn set(&mut self, domain: Domain, sampler: Option<u64>, rate: u32) {
         let known = match sampler {
             Some(sampler) => self.named.get(&(domain, sampler)),
@@ -106,38 +106,44 @@ impl Samplers {
         self.sorted().into_iter().map(sampler).collect()
     }
 
-    /// How often a rate has changed.
+    /// Number of changes to the rates.
     pub(crate) const fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// Before the records of a set of this template are read.
-    pub(crate) fn of_set(&self, message: &Message, plan: &Plan) -> OfSet {
+    /// The sampling at the start of a set with this template.
+    pub(crate) fn of_set(&self, message: &Message, plan: &Plan) -> SetSampling {
         let sampler = plan.fills(Slot::SamplerId).then_some(0);
-        let sampling = self.learnt((message.protocol, message.domain), sampler);
-        OfSet { sampler: 0, sampling, corrected: 0 }
+        let sampling = self.sampling_of((message.protocol, message.domain), sampler);
+        SetSampling { sampler: 0, sampling, corrected: 0 }
     }
 
     /// The rate of a flow record.
     #[inline]
-    pub(crate) fn of(&self, message: &Message, plan: &Plan, reading: &Reading<'_, '_>, set: &mut OfSet) -> Sampling {
-        if plan.tells_sampling()
-            && let Some(told) = told(reading)
+    pub(crate) fn of(
+        &self,
+        message: &Message,
+        plan: &Plan,
+        reading: &Reading<'_, '_>,
+        set: &mut SetSampling,
+    ) -> Sampling {
+        if plan.carries_sampling()
+            && let Some(carried) = carried_rate(reading)
         {
-            let rate = in_network_order(told);
-            set.corrected += u32::from(rate != told);
+            let rate = in_network_order(carried);
+            set.corrected += u32::from(rate != carried);
             return Sampling { rate, source: SamplingSource::Record };
         }
         let sampler = reading.number(Slot::SamplerId);
         if sampler != set.sampler {
             set.sampler = sampler;
-            set.sampling = self.learnt((message.protocol, message.domain), Some(sampler));
+            set.sampling = self.sampling_of((message.protocol, message.domain), Some(sampler));
         }
         set.sampling
     }
 
-    /// What options data told of a sampler, or of the records of a domain that name none.
-    fn learnt(&self, domain: Domain, sampler: Option<u64>) -> Sampling {
+    /// The sampling from options data of a sampler, or of records that name none.
+    fn sampling_of(&self, domain: Domain, sampler: Option<u64>) -> Sampling {
         let rate = match sampler {
             Some(sampler) => self.named.get(&(domain, sampler)).or_else(|| self.unnamed.get(&domain)).copied(),
             None => self.of_domain(domain),
@@ -145,22 +151,22 @@ impl Samplers {
         rate.map_or(Sampling::NONE, |rate| Sampling { rate, source: SamplingSource::Options })
     }
 
-    /// The rate of records that name no sampler: that of the domain, or the one that all its samplers have.
+    /// The rate of records that name no sampler: that of the domain, or the only rate of its samplers.
     fn of_domain(&self, domain: Domain) -> Option<u32> {
         let of_all = || self.rates.get(&domain).filter(|rates| rates.len() == 1).and_then(|rates| rates.keys().next());
         self.unnamed.get(&domain).or_else(of_all).copied()
     }
 }
 
-/// RouterOS tells the rate in each data record, in little-endian order: 100 comes as 100 x 2^24. A rate beyond 2^17
-/// whose low sixteen bits are zero is taken for such a one, because nobody samples one of a hundred thousand packets by
-/// a power of two. RouterOS's 256 comes as 65536 and is left as it is: others could mean that.
+/// RouterOS sends the rate in each data record in little-endian order: 100 arrives as 100 x 2^24. A rate of 2^17 or more
+/// whose low sixteen bits are zero is taken for one of these: no real rate is that large and that round. The 256 of RouterOS
+/// arrives as 65536 and is left unchanged, because others could mean that.
 const fn in_network_order(rate: u32) -> u32 {
     if rate >= 1 << 17 && rate.trailing_zeros() >= 16 { rate.swap_bytes() } else { rate }
 }
 
-/// What a record says itself about the rate of sampling.
-fn told(reading: &Reading<'_, '_>) -> Option<u32> {
+/// The sampling rate in a record.
+fn carried_rate(reading: &Reading<'_, '_>) -> Option<u32> {
     let number = |slot| reading.number(slot);
     let plain = [Slot::RandomInterval, Slot::SamplingInterval].into_iter().map(number).find(|&interval| interval > 0);
     // samplingPacketInterval packets are taken, samplingPacketSpace packets are left out (RFC 5477, section 8.2).
@@ -174,8 +180,8 @@ fn told(reading: &Reading<'_, '_>) -> Option<u32> {
     plain.or(systematic).or(random).and_then(|rate| u32::try_from(rate).ok()).or_else(uniform)
 }
 
-/// The rate that a samplingProbability means (RFC 5477, section 8.2.8): a float64, or a float32 where the exporter uses
-/// reduced-size encoding. The bits of a float64 that is a probability worth sampling by are never below 2^32.
+/// The rate of a samplingProbability (RFC 5477, section 8.2.8): a float64, or a float32 in reduced-size encoding. As an
+/// integer, a float64 that is a usable probability is never below 2^32.
 fn rate_of_probability(bits: u64) -> Option<u32> {
     let probability = u32::try_from(bits).map_or(f64::from_bits(bits), |bits| f64::from(f32::from_bits(bits)));
     let rate = (1.0 / probability).round();

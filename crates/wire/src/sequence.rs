@@ -1,14 +1,14 @@
-//! Sequence numbers: was anything lost on the way? Each export stream counts in the unit of its protocol.
+//! Sequence numbers show losses between exporter and collector. Each export stream counts in the unit of its protocol.
 //!
-//! | protocol | what the number counts |
+//! | protocol | unit of the number |
 //! | --- | --- |
 //! | NetFlow v5, v6, v7, v8 | flow records sent before this datagram |
 //! | NetFlow v9 (RFC 3954, section 5.1) | datagrams |
 //! | IPFIX (RFC 7011, section 3.1) | data records sent before this message, options data records included |
-//! | sFlow v2, v4, v5 | datagrams of the sub-agent; samples of each source on their own |
+//! | sFlow v2, v4, v5 | datagrams of the sub-agent; samples of each data source separately |
 //!
-//! A verdict is a hint, not an alarm: several exporters count otherwise than their protocol says. Nothing is dropped
-//! for its number.
+//! The results are hints: several exporters do not count as their protocol demands. No datagram is discarded because of
+//! its number.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use hashbrown::HashMap;
 use crate::datagram::Message;
 use crate::sequence_number::{Numbered, SequenceNumber};
 
-/// What counts on its own: one export stream of an exporter address.
+/// One export stream of an exporter address: what has a sequence of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StreamKey {
     /// The protocol.
@@ -28,47 +28,47 @@ pub struct StreamKey {
     pub domain: u32,
     /// The agent address of an sFlow stream.
     pub agent: Option<IpAddr>,
-    /// For the samples of one sFlow source: which. `None` for everything that is numbered by the datagram.
+    /// The samples of an sFlow data source. `None` for streams that number datagrams or records.
     pub samples: Option<Numbered>,
 }
 
 impl StreamKey {
-    /// The stream that a message belongs to.
+    /// The stream of a message.
     pub(crate) const fn of(message: &Message) -> Self {
         Self { protocol: message.protocol, domain: message.domain, agent: None, samples: None }
     }
 
-    /// The stream that a number in an sFlow datagram belongs to.
+    /// The stream of a number in an sFlow datagram.
     pub(crate) fn of_sflow(protocol: Protocol, number: &SequenceNumber) -> Self {
         let samples = Some(number.of).filter(|&of| of != Numbered::Datagrams);
         Self { protocol, domain: number.sub_agent, agent: Some(number.agent), samples }
     }
 }
 
-/// What is known of the sequence numbers of one stream.
+/// The sequence numbers of one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
-    /// Datagrams (IPFIX: messages) that had a number.
+    /// Datagrams (IPFIX: messages) with a number.
     pub datagrams: u64,
     /// The first number.
     pub first: u32,
     /// The last number.
     pub last: u32,
-    /// How often a number was not the one that the datagram before it promised.
+    /// Numbers that were not the expected one.
     pub breaks: u64,
-    /// Units that are missing, in the unit of the protocol; less those that came late.
+    /// Missing units, without those that arrived late.
     pub lost: u64,
-    /// Datagrams that came twice in a row.
+    /// Datagrams that arrived twice in a row.
     pub duplicates: u64,
-    /// Datagrams that came after later ones.
+    /// Datagrams that arrived after later ones.
     pub late: u64,
-    /// How often the exporter has started again.
+    /// Restarts of the exporter.
     pub restarts: u64,
-    /// The number that the next datagram should have; unknown after records that could not be counted.
+    /// The expected number of the next datagram; `None` after records that could not be counted.
     next: Option<u32>,
-    /// The furthest number that was promised: what comes before it is late, not lost.
+    /// The highest expected number so far: datagrams with lower ones are late.
     front: u32,
-    /// The clocks of the datagram that promised it.
+    /// The clocks of the datagram before it.
     front_clocks: Clocks,
 }
 
@@ -102,7 +102,7 @@ impl Clocks {
     }
 }
 
-/// What sequence numbers count.
+/// The unit of sequence numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unit {
     /// Datagrams.
@@ -137,26 +137,25 @@ impl Unit {
     }
 }
 
-/// What the sequence numbers of an exporter address tell, over all streams that count in one unit. Samples of sFlow
-/// sources, which are numbered on their own, are not in it.
+/// The sums of all streams of an exporter address that count in one unit, without the samples of sFlow data sources.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arrivals {
-    /// Units that came.
+    /// Units that arrived.
     pub received: u64,
-    /// Units that are missing, less those that came late.
+    /// Missing units, without those that arrived late.
     pub lost: u64,
-    /// Units that were missing and came late.
+    /// Missing units that arrived late.
     pub filled: u64,
-    /// Datagrams that came twice in a row.
+    /// Datagrams that arrived twice in a row.
     pub duplicates: u64,
-    /// Datagrams that came after later ones.
+    /// Datagrams that arrived after later ones.
     pub late: u64,
-    /// How often the exporter has started again.
+    /// Restarts of the exporter.
     pub restarts: u64,
 }
 
 impl Arrivals {
-    /// What came since it was as it was `before`. A datagram that comes late takes back what was lost before.
+    /// The difference to an earlier state. A late datagram may reduce losses from before it.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         Self {
@@ -170,18 +169,18 @@ impl Arrivals {
     }
 }
 
-/// How a datagram stands to those that came before it in its stream.
+/// The number of a datagram compared with those before it in its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
-    /// Nothing came before it, or what came before could not be counted.
+    /// It is the first, or the datagram before it could not be counted.
     First,
-    /// It is the next one.
+    /// It has the expected number.
     InOrder,
-    /// So many units of the protocol are missing before it.
+    /// This many units are missing before it.
     Lost(u32),
-    /// It is the same as the one before it.
+    /// It repeats the one before it.
     Duplicate,
-    /// It is older than what came before it.
+    /// It was sent before the one that arrived before it.
     Late,
     /// The exporter has restarted: the number is far off, or is lower although the datagram was sent later.
     Restarted,
@@ -191,13 +190,13 @@ pub enum Arrival {
 /// switch has two for each interface.
 const STREAMS_KEPT: usize = 4096;
 
-/// A step back by more than this, or forward by more than this, is a restart and not a loss.
+/// A larger step, back or forward, is a restart and not a loss.
 const LARGEST_GAP: u32 = 1 << 20;
-/// A step back by no more than this many units is a late datagram: reordering on a network spans few datagrams.
+/// A step back by at most this many units is a late datagram: reordering in a network spans few datagrams.
 const LARGEST_DELAY: u32 = 4096;
-/// Threads that decode the datagrams of one exporter overtake each other by thousands of datagrams when one of them has
-/// to wait. A datagram that was received before the furthest one is late, however far it steps back, unless it was so
-/// long before that the clock must have been set.
+/// Threads that decode the datagrams of one exporter overtake each other by thousands of datagrams if one of them is
+/// delayed. A datagram that was received before the one with the highest number is late, however far it steps back,
+/// unless it was received so much earlier that the clock must have been set.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Exporters with several threads stamp export times, some of which are whole seconds, slightly out of order.
@@ -205,7 +204,7 @@ const EXPORT_TOLERANCE: Duration = Duration::from_secs(2);
 /// A late datagram has a lower uptime, too, but only by the time for which it was delayed.
 const UPTIME_TOLERANCE_MILLISECONDS: u32 = 10_000;
 
-/// Whether a datagram is decoded after one that was received after it.
+/// Whether a datagram was received before the one that was decoded before it.
 pub(crate) fn is_overtaken(received: Timestamp, before: Timestamp) -> bool {
     received < before && received.abs_diff(before) <= LONGEST_WAIT
 }
@@ -219,8 +218,8 @@ pub(crate) struct Sequences {
 }
 
 impl Sequences {
-    /// Notes the number of a datagram, and how many units it holds; `None` when they could not be counted. Streams
-    /// beyond [`STREAMS_KEPT`] are not followed.
+    /// Records the number of a datagram and how many units it contains; `None` if they could not be counted. Streams beyond
+    /// [`STREAMS_KEPT`] are not followed.
     pub(crate) fn note(&mut self, key: StreamKey, number: u32, units: Option<u32>, clocks: Clocks) -> Arrival {
         let next = units.map(|units| number.wrapping_add(units));
         let mut none = Arrivals::default();
@@ -247,7 +246,7 @@ impl Sequences {
         arrival
     }
 
-    /// What all streams of a unit tell together.
+    /// The sums of all streams of a unit.
     pub(crate) fn arrivals(&self, unit: Unit) -> Arrivals {
         self.arrivals.get(unit as usize).copied().unwrap_or_default()
     }
@@ -377,7 +376,7 @@ mod tests {
             let received = Timestamp::from_nanoseconds(1_000_000 + u64::from(datagram));
             sequences.note(KEY, datagram * 30, Some(30), Clocks { received, ..Default::default() })
         };
-        // One thread has to wait with every other datagram while the other goes on.
+        // One thread is delayed with every other datagram while the other continues.
         note(0);
         for datagram in (2..=20_000).step_by(2) {
             assert_eq!(note(datagram), Arrival::Lost(30));

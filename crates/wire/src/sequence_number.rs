@@ -5,12 +5,12 @@ use std::net::IpAddr;
 
 use crate::cursor::Cursor;
 
-/// A sequence number of an agent, by which losses between it and us are found.
+/// A sequence number of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SequenceNumber {
-    /// The agent by its own account: several may send from one address, and one from several.
+    /// The address of the agent as the header has it: several may send from one address, and one from several.
     pub agent: IpAddr,
-    /// The part of the agent that numbers on its own; 0 before version 5.
+    /// The part of the agent that has its own numbers; 0 before version 5.
     pub sub_agent: u32,
     /// What is numbered.
     pub of: Numbered,
@@ -33,7 +33,7 @@ pub enum Numbered {
     Drops(DataSource),
 }
 
-/// What samples are taken of (SFLOW-MIB, `SFlowDataSource`).
+/// A source of samples (SFLOW-MIB, `SFlowDataSource`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DataSource {
     /// 0 interface, 1 VLAN, 2 physical entity, 3 logical entity.

@@ -1,7 +1,5 @@
-//! What decoding remembers of one exporter address between its datagrams, and the way of a datagram to its protocol.
-//!
-//! The version is known by content, on any port: one port takes all protocols. The files of the protocols do the
-//! rest.
+//! A session decodes the datagrams of one exporter address: it passes each to the file of its protocol, with the state
+//! that the exporter has built up. What that state consists of is in [`crate::exporter_state`].
 
 use flow::{Exporter, Protocol, Timestamp};
 
@@ -9,7 +7,7 @@ use crate::announcements::{self, AnnouncementsError};
 use crate::datagram::Datagram;
 use crate::decoded::Decoded;
 use crate::exporter_state::{ExporterState, SessionLimits};
-use crate::pending::{Held, PendingBudget, Waiting};
+use crate::pending::{PendingBudget, PendingSet, Waiting};
 use crate::record::{Record, RecordKind};
 use crate::sampling::Sampler;
 use crate::sequence::{Arrivals, Stream, StreamKey, Unit};
@@ -20,33 +18,33 @@ use crate::{
     ipfix, message_writer, netflow_v1, netflow_v5, netflow_v6, netflow_v7, netflow_v8, netflow_v9, sflow, version,
 };
 
-/// Everything that decoding must remember about one exporter address (all ports, all protocols, all domains).
+/// Decodes the datagrams of one exporter address: all ports, all protocols, all domains.
 #[derive(Debug)]
 pub struct Session {
     pub(crate) state: ExporterState,
 }
 
 impl Session {
-    /// A session that knows nothing yet, with a budget of its own for waiting sets.
+    /// A new session, with a budget of its own for pending sets.
     #[must_use]
     pub fn new(limits: SessionLimits) -> Self {
         Self::with_budget(limits, PendingBudget::new(limits.pending.octets))
     }
 
-    /// A session that shares the budget for waiting sets with others.
+    /// A new session that shares the budget for pending sets with others.
     #[must_use]
     pub fn with_budget(limits: SessionLimits, budget: PendingBudget) -> Self {
         Self { state: ExporterState::new(limits, budget) }
     }
 
-    /// Goes on with other limits; what is known already and exceeds them goes when its time comes.
+    /// Changes the limits. What already exceeds them is removed only when it expires or room is needed.
     pub fn set_limits(&mut self, limits: SessionLimits) {
         self.state.templates.set_limits(limits.templates);
         self.state.pending.set_limits(limits.pending);
     }
 
-    /// Decodes a datagram of this exporter. Each record is visited as it is met; sets that waited for a template are
-    /// visited when it comes, with the message that they came in.
+    /// Decodes a datagram of this exporter and visits each record. Records of pending sets are visited when their template
+    /// arrives, with the message that they came in.
     pub fn decode(&mut self, datagram: &Datagram<'_>, visit: &mut impl FnMut(&Record<'_>)) -> Decoded {
         let mut report = Decoded::default();
         let state = &mut self.state;
@@ -75,50 +73,49 @@ impl Session {
         report
     }
 
-    /// The templates that are known, in no particular order.
+    /// The known templates, in no particular order.
     pub fn templates(&self) -> impl Iterator<Item = KnownTemplate<'_>> {
         self.state.templates.iter()
     }
 
-    /// How many templates are known.
+    /// Number of known templates.
     #[must_use]
     pub const fn template_count(&self) -> usize {
         self.state.templates.len()
     }
 
-    /// How many announcements of templates found no room ([`TemplateLimits`](crate::TemplateLimits)).
+    /// Announced templates for which there was no room ([`TemplateLimits`](crate::TemplateLimits)).
     #[must_use]
     pub const fn refused_templates(&self) -> u64 {
         self.state.templates.refused()
     }
 
-    /// How many templates that no data had come for made room for others ([`TemplateLimits`](crate::TemplateLimits)).
+    /// Unused templates that were evicted for others ([`TemplateLimits`](crate::TemplateLimits)).
     #[must_use]
     pub const fn displaced_templates(&self) -> u64 {
         self.state.templates.displaced()
     }
 
-    /// The templates and sampling rates that are known, to be kept until a later session of the same exporter address
-    /// [learns](Self::learn) them: then data can be read at once, although exporters announce only every few minutes.
+    /// The known templates and sampling rates, to be stored until a later session of the same exporter address
+    /// [learns](Self::learn) them. It then decodes data immediately, although exporters announce only every few minutes.
     #[must_use]
     pub fn announcements(&self) -> Vec<u8> {
         announcements::encode(&self.state)
     }
 
-    /// Changes whenever what the exporter has announced is not what it was before. Announcements that repeat what is
-    /// known do not count; so as long as this stays the same, [`announcements`](Self::announcements) need not be kept
-    /// again.
+    /// Changes with every announcement that is new. While it stays the same, [`announcements`](Self::announcements) need
+    /// not be stored again.
     #[must_use]
     pub fn announcements_changed(&self) -> u64 {
         self.state.templates.changes() + self.state.samplers.changes()
     }
 
-    /// Learns what [`announcements`](Self::announcements) of an earlier session said, in place of what this one knows;
-    /// says how many templates that are. A restart of the exporter meanwhile is noticed as far as it can be: templates of
-    /// NetFlow v9 are forgotten when their exporter turns out to have started after it announced them.
+    /// Replaces the templates and sampling rates by the [`announcements`](Self::announcements) of an earlier session, and
+    /// returns the number of templates. NetFlow v9 templates are removed later if their exporter turns out to have
+    /// restarted after it announced them.
     ///
     /// # Errors
-    /// When the octets are not as they were. Then nothing is learnt.
+    /// If the octets are damaged. The session is then unchanged.
     pub fn learn(&mut self, announcements: &[u8]) -> Result<usize, AnnouncementsError> {
         let limits = SessionLimits { templates: self.state.templates.limits(), ..Default::default() };
         let learnt = announcements::decode(announcements, limits)?;
@@ -133,11 +130,11 @@ impl Session {
         self.state.sequences.iter()
     }
 
-    /// The data sets that wait for their template, each as a datagram of its own: who sent it, when it was received, and
-    /// an export message that holds this set alone. A session that decodes it lets the set wait in its turn, or reads it.
+    /// The pending data sets, each as a datagram: its exporter, when it was received, and an export message with only this
+    /// set. A session that decodes the message queues the set again, or reads it.
     #[must_use]
     pub fn waiting(&self) -> Vec<(Exporter, Timestamp, Vec<u8>)> {
-        let held = |(id, set): (u16, &Held)| {
+        let held = |(id, set): (u16, &PendingSet)| {
             (set.message.exporter, set.message.received, message_writer::pending_set(&set.message, id, &set.octets))
         };
         let mut messages: Vec<_> = self.state.pending.iter().map(held).collect();
@@ -145,20 +142,20 @@ impl Session {
         messages
     }
 
-    /// What its sequence numbers tell, over all streams that count the same.
+    /// The sums of all streams whose sequence numbers count this unit.
     #[must_use]
     pub fn arrivals(&self, unit: Unit) -> Arrivals {
         self.state.sequences.arrivals(unit)
     }
 
-    /// The sampling rates that options data told, by domain and sampler.
+    /// The sampling rates from options data, by domain and sampler.
     #[must_use]
     pub fn samplers(&self) -> Vec<Sampler> {
         self.state.samplers.list()
     }
 
-    /// Visits at most so many of the options data records that are kept, the newest of each scope; returns how many were
-    /// not visited or could not be kept.
+    /// Visits at most `limit` of the stored options data records, the newest of each scope. Returns how many were not
+    /// visited or not stored.
     pub fn options(&self, limit: usize, visit: &mut dyn FnMut(&Record<'_>)) -> u64 {
         let ExporterState { templates, types, options, .. } = &self.state;
         let kept = options.sorted();
@@ -172,13 +169,13 @@ impl Session {
         kept.len().saturating_sub(limit) as u64 + options.refused()
     }
 
-    /// For which templates data sets wait, by domain and template.
+    /// The missing templates for which data sets are pending, by domain and template.
     #[must_use]
     pub fn waiting_for(&self) -> Vec<Waiting> {
         self.state.pending.by_template()
     }
 
-    /// How many data sets wait for their template.
+    /// Number of pending data sets.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.state.pending.len()

@@ -1,5 +1,5 @@
 //! The frame that NetFlow v9 and IPFIX share: a message is a chain of sets, each with an id and a length (RFC 7011,
-//! section 3.3; RFC 3954, section 5: FlowSet). A damaged set costs itself only, unless its length is unusable.
+//! section 3.3; RFC 3954, section 5: FlowSet). A damaged set affects only itself, unless its length is unusable.
 
 use crate::cursor::Cursor;
 use crate::decoded::Decoded;
@@ -8,8 +8,8 @@ use crate::error::ErrorKind;
 /// Octets of a set header: id and length.
 const HEADER_LENGTH: usize = 4;
 
-/// The next set of a message, id and content; `None` at its end. Exporters pad messages with zeros, and with fewer
-/// octets than a set header has: both are no errors.
+/// The next set of a message, id and content; `None` at its end. Exporters pad messages with zeros, or with fewer octets
+/// than a set header: neither is an error.
 pub(crate) fn next<'a>(message: &mut Cursor<'a>, report: &mut Decoded) -> Option<(u16, Cursor<'a>)> {
     if message.remaining() < HEADER_LENGTH {
         return None;
@@ -32,18 +32,18 @@ pub(crate) fn next<'a>(message: &mut Cursor<'a>, report: &mut Decoded) -> Option
     content.map(|content| (id, content))
 }
 
-/// Whether there are templates left in a set, and not only padding. Where the padding begins is found once, by
-/// [`padding`], because a set may hide much of it before its last octet.
+/// Whether a template follows in a set, and not only padding. The caller finds the start of the padding once, with
+/// [`padding`]: searching again for each template would be quadratic.
 pub(crate) fn has_template(set: &Cursor<'_>, padding: usize) -> bool {
     set.remaining() >= HEADER_LENGTH && set.offset() < padding
 }
 
-/// The offset behind the last octet that is not zero.
+/// The offset after the last octet that is not zero.
 pub(crate) fn padding(set: &Cursor<'_>) -> usize {
     set.offset() + set.rest().iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1)
 }
 
-/// Whether there is nothing but padding.
+/// Whether all octets are padding.
 pub(crate) fn is_zero(octets: &[u8]) -> bool {
     octets.iter().all(|&octet| octet == 0)
 }

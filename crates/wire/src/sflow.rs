@@ -1,10 +1,10 @@
-//! sFlow versions 2, 4 and 5: what they share. A datagram carries samples; a flow sample holds the head of one packet
-//! of many and becomes one flow record, a counter sample holds counters of an interface or a host.
+//! sFlow versions 2, 4 and 5. A datagram contains samples: a flow sample has the headers of one sampled packet and becomes
+//! one flow record; a counter sample has counters of an interface or a host.
 //!
-//! | file | what is in it |
+//! | file | content |
 //! | --- | --- |
-//! | `v5` | version 5 (sflow.org, "sFlow Version 5", July 2004), whose samples and records say how long they are |
-//! | `v4` | versions 4 (RFC 3176) and 2, whose samples do not |
+//! | `v5` | version 5 (sflow.org, "sFlow Version 5", July 2004), whose samples and records have lengths |
+//! | `v4` | versions 4 (RFC 3176) and 2, whose samples have none |
 //! | `header` | the header of a datagram |
 //! | `structure` | how a declared structure is read from XDR (RFC 4506) and shown as fields |
 //! | `flow_data`, `counter_data` | the declared structures: tables of names and types |
@@ -12,7 +12,7 @@
 //! | `packet` | the sampled packet: from a packet structure to addresses, ports and bytes |
 //! | [`encode`] | version 5 datagrams for tests and load |
 //!
-//! Rates, MIB indexes and AS numbers are taken as they stand; extrapolation is the business of accounting.
+//! Bytes and packets are not multiplied by the sampling rate here, but in accounting.
 
 mod counter_data;
 pub mod encode;

@@ -1,8 +1,8 @@
 //! Lists inside a field: basicList, subTemplateList and subTemplateMultiList (RFC 6313, section 4.5).
 //!
-//! **Invariants.** Every item takes at least one octet, so the items of a list are no more than its octets. Lists
-//! inside lists are opened down to [`MAXIMUM_DEPTH`]; deeper ones show as octets. A list that breaks off in the
-//! middle, or whose template is not known, shows as octets as a whole. Nothing is allocated.
+//! **Invariants.** Every item takes at least one octet, so a list has at most as many items as octets. Lists inside lists
+//! are opened down to [`MAXIMUM_DEPTH`]; deeper ones are shown as octets, and so is a list that is truncated or whose
+//! template is missing. Nothing is allocated.
 
 use crate::cursor::Cursor;
 use crate::field_specifier::{FieldSpecifier, VARIABLE_LENGTH, ipfix_specifier, variable_length_content};
@@ -11,15 +11,15 @@ use crate::record::{ElementId, Field, FieldName, Fields, List, Value};
 pub use crate::type_information::Description;
 use crate::value;
 
-/// How deep lists are opened: a list in a record is at depth 1.
+/// The deepest lists that are opened: a list in a record has depth 1.
 pub const MAXIMUM_DEPTH: u8 = 4;
 
-/// What is known of the templates of one stream; lists name the template of their records by its id.
+/// The templates of one stream, to which lists refer by id.
 pub trait Templates {
-    /// The template with this id, of the observation domain whose record is read.
+    /// The template with this id in the observation domain of the record.
     fn find(&self, template: u16) -> Option<&dyn RecordLayout>;
 
-    /// What the exporter has told about an element that is in no registry.
+    /// The exporter's description of an element that is in no registry.
     fn describe(&self, element: ElementId) -> Option<Description<'_>> {
         let _ = element;
         None
@@ -28,8 +28,8 @@ pub trait Templates {
 
 /// How the records of a template are laid out.
 pub trait RecordLayout {
-    /// The field at this place: its element, and its length in octets or 65535 when that varies. `None` behind the
-    /// last one. Fields of length 0 are left out: a list whose template has one is not opened.
+    /// The field at this index: its element, and its length in octets or 65535 if that varies. `None` after the last one.
+    /// Fields of length 0 are left out: a list whose template has one is not opened.
     fn field(&self, index: usize) -> Option<(ElementId, u16)>;
 }
 
@@ -43,7 +43,7 @@ impl Templates for NoTemplates {
     }
 }
 
-/// How the items of a list relate to what the record says (RFC 6313, section 4.4).
+/// How the items of a list relate to the record (RFC 6313, section 4.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Relation {
     /// None of the items is a property of the record.
@@ -54,9 +54,9 @@ pub enum Relation {
     OneOrMoreOf,
     /// All of them are.
     AllOf,
-    /// All of them are, and their order means something.
+    /// All of them are, and their order is significant.
     Ordered,
-    /// The exporter does not say, or says something that the registry does not know.
+    /// The exporter gives no relation, or one that is not in the registry.
     Undefined,
 }
 
@@ -73,7 +73,7 @@ impl Relation {
     }
 }
 
-/// Calls the visitor with one field of an IPFIX record, its list opened when it is one.
+/// Visits one field of an IPFIX record; if it is a list, opened.
 pub fn visit_field(
     element: ElementId,
     scope: bool,
@@ -84,7 +84,7 @@ pub fn visit_field(
     visit_field_at(1, element, scope, octets, templates, visitor);
 }
 
-/// The same for a field that stands in lists already, or will.
+/// The same for a field at a depth of lists.
 fn visit_field_at(
     depth: u8,
     element: ElementId,
@@ -95,8 +95,8 @@ fn visit_field_at(
 ) {
     let (name, data_type) = if let Some(known) = lookup(element) {
         (FieldName::Element(known.id, known.name), known.data_type)
-    } else if let Some(told) = templates.describe(element) {
-        (FieldName::Learnt(element, told.name), told.data_type)
+    } else if let Some(described) = templates.describe(element) {
+        (FieldName::Described(element, described.name), described.data_type)
     } else {
         (FieldName::Unknown(element), DataType::OctetArray)
     };
@@ -107,7 +107,7 @@ fn visit_field_at(
     }
 }
 
-/// A list whose items are known to be whole.
+/// A list whose items are known to be complete.
 #[derive(Clone, Copy)]
 pub struct StructuredList<'r> {
     relation: Relation,
@@ -117,7 +117,7 @@ pub struct StructuredList<'r> {
     depth: u8,
 }
 
-/// What the octets behind the head of a list are.
+/// The octets after the head of a list.
 #[derive(Clone, Copy)]
 enum Content<'r> {
     /// basicList: values of one element.
@@ -129,8 +129,8 @@ enum Content<'r> {
 }
 
 impl<'r> StructuredList<'r> {
-    /// A list of this type; `None` when the type is no list, when it is too deep, or when it cannot be read to its
-    /// end. A list in a record has depth 1.
+    /// A list of this type; `None` if the type is no list, or the list is too deep or cannot be read to its end. A list in
+    /// a record has depth 1.
     #[must_use]
     pub fn open(data_type: DataType, octets: &'r [u8], templates: &'r dyn Templates, depth: u8) -> Option<Self> {
         if depth > MAXIMUM_DEPTH {
@@ -150,13 +150,13 @@ impl<'r> StructuredList<'r> {
         Some(list)
     }
 
-    /// How the items relate to the record.
+    /// The relation of the items to the record.
     #[must_use]
     pub const fn relation(&self) -> Relation {
         self.relation
     }
 
-    /// Calls the visitor with each item; `None` when one is not whole.
+    /// Visits each item; `None` if one is incomplete.
     fn walk(&self, visitor: &mut dyn FnMut(&dyn Fields)) -> Option<()> {
         let mut cursor = Cursor::new(self.octets);
         match self.content {
@@ -197,7 +197,7 @@ impl<'r> StructuredList<'r> {
         Some(())
     }
 
-    /// A field of one of the items, whose list, if it is one, is one level deeper.
+    /// Visits a field of an item, one level deeper.
     fn visit_field(&self, element: ElementId, octets: &[u8], visitor: &mut dyn FnMut(&Field<'_>)) {
         visit_field_at(self.depth + 1, element, false, octets, self.templates, visitor);
     }
@@ -221,7 +221,7 @@ fn records<'r>(cursor: &mut Cursor<'r>, templates: &'r dyn Templates) -> Option<
     Some(Content::Records { layout: templates.find(cursor.u16()?)? })
 }
 
-/// The octets of one field; `None` when they are not all there, or when the field would take none at all.
+/// The octets of one field; `None` if they are incomplete, or if the field has length 0.
 fn field<'r>(cursor: &mut Cursor<'r>, length: u16) -> Option<&'r [u8]> {
     match length {
         0 => None,
@@ -230,7 +230,7 @@ fn field<'r>(cursor: &mut Cursor<'r>, length: u16) -> Option<&'r [u8]> {
     }
 }
 
-/// Calls the visitor with the fields of the next record; `None` when they are not all there.
+/// Visits the fields of the next record; `None` if they are incomplete.
 fn walk_record<'r>(
     layout: &dyn RecordLayout,
     cursor: &mut Cursor<'r>,

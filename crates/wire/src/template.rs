@@ -1,8 +1,8 @@
 //! Templates: the layout of data records, announced by the exporter (RFC 7011, section 3.4; RFC 3954, section 5.2).
 //!
-//! A template keeps its fields for listing and its [`Plan`] for accounting. How it looks on the wire is the business
-//! of [`crate::netflow_v9`] and [`crate::ipfix`]; where it is kept, of [`crate::template_store`]; how records show their
-//! fields, of [`crate::templated_record`].
+//! A template keeps its fields for listing and its [`Plan`] for accounting. Its wire format is in [`crate::netflow_v9`]
+//! and [`crate::ipfix`], its storage in [`crate::template_store`], and how records show their fields in
+//! [`crate::templated_record`].
 
 use crate::cursor::Cursor;
 use crate::error::ErrorKind;
@@ -25,12 +25,12 @@ pub struct Template {
 }
 
 impl Template {
-    /// Compiles what an exporter announced. Fields of no length are left out; no record is of a template that has no
-    /// others.
+    /// Compiles an announced template. Fields of length 0 are left out; a template with no other fields describes no
+    /// record.
     ///
     /// # Errors
-    /// [`ErrorKind::BadTemplate`] when the id is below 256, there is no field, the scope is larger than the record, or
-    /// no record could be as long as the fields sum to.
+    /// [`ErrorKind::BadTemplate`] if the id is below 256, there is no field, the scope is larger than the record, or the
+    /// record would be longer than 65535 octets.
     pub fn compile(
         id: u16,
         kind: TemplateKind,
@@ -48,7 +48,7 @@ impl Template {
         Ok(Self { id, kind, numbering, fields, plan, describes_elements })
     }
 
-    /// Whether an announcement says nothing but what is known.
+    /// Whether an announcement repeats this template.
     pub(crate) fn is_announced_by(&self, kind: TemplateKind, fields: &[FieldSpecifier]) -> bool {
         self.kind == kind.with_content(fields) && with_content(fields).eq(self.fields.iter().copied())
     }
@@ -71,7 +71,7 @@ impl Template {
         &self.fields
     }
 
-    /// The octets of the scope fields, which stand first in a record.
+    /// The octets of the scope fields, which are the first of a record.
     pub(crate) fn scope<'r>(&self, record: &'r [u8]) -> &'r [u8] {
         let mut cursor = Cursor::new(record);
         let scope = self.fields.iter().take(self.kind.scope_fields());

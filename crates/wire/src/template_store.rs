@@ -5,11 +5,11 @@
 //! the rules of the transport ([`crate::session_rules`]).
 //!
 //! **Invariant:** a new announcement of an id replaces the old one at once, also within a datagram; one that changes
-//! nothing allocates nothing. However much is announced, no more is kept than [`TemplateLimits`] says.
+//! nothing allocates nothing. However much is announced, no more is kept than [`TemplateLimits`] allows.
 //!
-//! Anybody can announce under the address of an exporter, but whoever does so to fill the store sends no data for what he
-//! announces. So where there is no room, templates that no data have come for make it, the oldest first. Those that read
-//! data stay until they are stale: a flood pushes out itself, and the exporter goes on.
+//! Anybody can forge announcements from the address of an exporter, but a flood of forged templates has no data. If there
+//! is no room, unused templates are evicted, the oldest first; used ones stay until they are stale. So a flood evicts
+//! itself, and the exporter's data are decoded.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ use crate::field_specifier::{FieldSpecifier, Numbering, TemplateKind, with_conte
 use crate::session_rules::{SessionRules, TemplateLifetime, TemplateScope};
 use crate::template::Template;
 
-/// How much of what strangers announce is kept for one exporter address.
+/// Bounds on what is kept for one exporter address, because anybody can announce under it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TemplateLimits {
     /// Templates.
@@ -33,11 +33,11 @@ pub struct TemplateLimits {
     pub fields: usize,
     /// Observation domains.
     pub domains: usize,
-    /// When something of the above is exceeded, templates that were not announced again for so long make room, whether
-    /// data have come for them or not.
+    /// If one of the limits above is exceeded, templates that were last announced longer ago than this are evicted, used
+    /// or not.
     pub stale_after: Duration,
-    /// A template that was not announced again for so long is not used any more (RFC 7011, section 8.4); `None` when
-    /// templates hold until the exporter starts again.
+    /// A template that was last announced longer ago than this is no longer used (RFC 7011, section 8.4); `None` if
+    /// templates are valid until the exporter restarts.
     pub lifetime: Option<Duration>,
 }
 
@@ -49,7 +49,7 @@ impl Default for TemplateLimits {
     }
 }
 
-/// How many source ports are told apart for one id; an exporter that changes its port at each start uses few at once.
+/// How many source ports are distinguished for one id; an exporter that changes its port at each start uses few at once.
 const PORTS_KEPT: usize = 8;
 
 /// What a template belongs to.
@@ -66,28 +66,28 @@ impl TemplateKey {
     }
 }
 
-/// What an announcement says.
+/// An announced template.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Announcement<'a> {
     pub(crate) id: u16,
     pub(crate) kind: TemplateKind,
     pub(crate) fields: &'a [FieldSpecifier],
-    /// Where it stands in the datagram.
+    /// Octets from the start of the datagram.
     pub(crate) offset: usize,
 }
 
 #[derive(Clone, Debug)]
-struct Learnt {
+struct StoredTemplate {
     port: u16,
     /// Counts announcements: the highest is the newest.
     order: u64,
     announced: Timestamp,
-    /// Whether data have come for it.
+    /// Whether it has decoded data.
     is_used: Cell<bool>,
     template: Template,
 }
 
-/// A template with what it belongs to, for listing and for keeping over a restart.
+/// A template and what it belongs to, for listing and for storing.
 #[derive(Clone, Copy, Debug)]
 pub struct KnownTemplate<'s> {
     /// The protocol: NetFlow v9 or IPFIX.
@@ -106,22 +106,21 @@ pub struct KnownTemplate<'s> {
 #[derive(Clone, Debug)]
 pub(crate) struct TemplateStore {
     limits: TemplateLimits,
-    by_key: HashMap<TemplateKey, Vec<Learnt>>,
-    /// Under which key and port templates were learnt that no data may have come for, the oldest first. Some are used or
-    /// gone meanwhile.
+    by_key: HashMap<TemplateKey, Vec<StoredTemplate>>,
+    /// Key and port of templates that may be unused, the oldest first. Some have been used or removed since.
     unused: VecDeque<(TemplateKey, u16)>,
     /// How many templates each domain has.
     domains: HashMap<(Protocol, u32), usize>,
     templates: usize,
     fields: usize,
     announcements: u64,
-    /// How often what is known has changed.
+    /// Number of changes.
     changes: u64,
-    /// Announcements that found no room.
+    /// Announcements for which there was no room.
     refused: u64,
-    /// Templates that made room for others before they were stale.
+    /// Templates that were evicted before they were stale.
     displaced: u64,
-    /// When stale templates were last looked for, so that a flood of announcements does not make a flood of searches.
+    /// When stale templates were last searched for, so that a flood of announcements does not cause a flood of searches.
     swept: Timestamp,
 }
 
@@ -144,35 +143,35 @@ impl TemplateStore {
 
     /// The template that describes the data sets of this id in this message.
     pub(crate) fn find(&self, message: &Message, id: u16) -> Option<&Template> {
-        let learnt = self.by_key.get(&TemplateKey::of(message, id))?;
+        let stored = self.by_key.get(&TemplateKey::of(message, id))?;
         let rules = SessionRules::of(message.exporter.transport);
         let lifetime = match rules.template_lifetime {
             TemplateLifetime::Configured => self.limits.lifetime,
         };
-        let lives = |learnt: &&Learnt| {
-            lifetime.is_none_or(|lifetime| message.received <= learnt.announced.saturating_add(lifetime))
+        let lives = |stored: &&StoredTemplate| {
+            lifetime.is_none_or(|lifetime| message.received <= stored.announced.saturating_add(lifetime))
         };
-        let learnt = match rules.template_scope {
+        let stored = match rules.template_scope {
             TemplateScope::Address => {
-                let same_port = learnt.iter().filter(lives).find(|learnt| learnt.port == message.exporter.port);
-                let newest = || learnt.iter().filter(lives).max_by_key(|learnt| learnt.order);
+                let same_port = stored.iter().filter(lives).find(|stored| stored.port == message.exporter.port);
+                let newest = || stored.iter().filter(lives).max_by_key(|stored| stored.order);
                 same_port.or_else(newest)?
             }
         };
-        learnt.is_used.set(true);
-        Some(&learnt.template)
+        stored.is_used.set(true);
+        Some(&stored.template)
     }
 
-    /// Learns what a message announces.
+    /// Stores an announced template.
     pub(crate) fn learn(&mut self, message: &Message, announcement: Announcement<'_>) -> Result<(), ErrorKind> {
         let Announcement { id, kind, fields, .. } = announcement;
         let key = TemplateKey::of(message, id);
         let port = message.exporter.port;
         self.announcements += 1;
         let order = self.announcements;
-        let same_port = |learnt: &Learnt| learnt.port == port;
+        let same_port = |stored: &StoredTemplate| stored.port == port;
         let numbering = if message.protocol == Protocol::NetflowV9 { Numbering::NetflowV9 } else { Numbering::Ipfix };
-        let known = self.by_key.get_mut(&key).and_then(|learnt| learnt.iter_mut().find(|learnt| same_port(learnt)));
+        let known = self.by_key.get_mut(&key).and_then(|stored| stored.iter_mut().find(|stored| same_port(stored)));
         let template = if let Some(known) = known {
             if known.template.is_announced_by(kind, fields) {
                 known.order = order;
@@ -184,16 +183,17 @@ impl TemplateStore {
             if others + template.fields().len() <= self.limits.fields {
                 self.fields = others + template.fields().len();
                 self.changes += 1;
-                *known = Learnt { port, order, announced: message.received, is_used: Cell::new(false), template };
+                *known =
+                    StoredTemplate { port, order, announced: message.received, is_used: Cell::new(false), template };
                 self.note_unused(key, port);
                 return Ok(());
             }
-            // What it was is not true any more, whether there is room for what it is or not.
+            // The old one is no longer valid, whether there is room for the new one or not.
             self.forget(&key, same_port);
             self.make_room(&key, template.fields().len(), message.received)?;
             template
         } else {
-            // Before the labour of compiling, which is in vain where there is no room.
+            // Check for room before compiling.
             self.make_room(&key, with_content(fields).count(), message.received)?;
             let template = Template::compile(id, kind, numbering, fields)?;
             self.forget_oldest_port(&key);
@@ -204,7 +204,7 @@ impl TemplateStore {
         self.fields += template.fields().len();
         *self.domains.entry((key.protocol, key.domain)).or_default() += 1;
         // Nearly every id is announced from one port.
-        self.by_key.entry(key).or_insert_with(|| Vec::with_capacity(1)).push(Learnt {
+        self.by_key.entry(key).or_insert_with(|| Vec::with_capacity(1)).push(StoredTemplate {
             port,
             order,
             announced: message.received,
@@ -228,16 +228,16 @@ impl TemplateStore {
     }
 
     fn numbered(&self) -> impl Iterator<Item = (u64, KnownTemplate<'_>)> {
-        self.by_key.iter().flat_map(|(key, learnt)| {
-            learnt.iter().map(|learnt| {
+        self.by_key.iter().flat_map(|(key, stored)| {
+            stored.iter().map(|stored| {
                 let known = KnownTemplate {
                     protocol: key.protocol,
                     domain: key.domain,
-                    port: learnt.port,
-                    announced: learnt.announced,
-                    template: &learnt.template,
+                    port: stored.port,
+                    announced: stored.announced,
+                    template: &stored.template,
                 };
-                (learnt.order, known)
+                (stored.order, known)
             })
         })
     }
@@ -247,17 +247,17 @@ impl TemplateStore {
         self.templates
     }
 
-    /// How often what is known has changed; announcements that say nothing new do not count.
+    /// Number of changes; repeated announcements are none.
     pub(crate) const fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// How many announcements found no room.
+    /// Announcements for which there was no room.
     pub(crate) const fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// How many templates that no data had come for made room for others.
+    /// Unused templates that were evicted for others.
     pub(crate) const fn displaced(&self) -> u64 {
         self.displaced
     }
@@ -270,23 +270,23 @@ impl TemplateStore {
         self.limits = limits;
     }
 
-    /// Forgets all templates of a domain that were announced from a port: the exporter has started again.
+    /// Removes all templates of a domain that were announced from a port: the exporter has restarted.
     pub(crate) fn forget_domain(&mut self, protocol: Protocol, domain: u32, port: u16) {
         let of_domain = |key: &&TemplateKey| key.protocol == protocol && key.domain == domain;
         let keys: Vec<_> = self.by_key.keys().filter(of_domain).copied().collect();
         for key in keys {
-            self.forget(&key, |learnt| learnt.port == port);
+            self.forget(&key, |stored| stored.port == port);
         }
     }
 
-    /// Keeps the ports of an id few. Those that read data stay longest.
+    /// Bounds the ports of an id. Used templates stay longest.
     fn forget_oldest_port(&mut self, key: &TemplateKey) {
-        if let Some(learnt) = self.by_key.get(key)
-            && learnt.len() >= PORTS_KEPT
+        if let Some(stored) = self.by_key.get(key)
+            && stored.len() >= PORTS_KEPT
         {
-            let first = learnt.iter().min_by_key(|learnt| (learnt.is_used.get(), learnt.order));
-            let first = first.map(|learnt| learnt.order);
-            self.forget(key, |learnt| Some(learnt.order) == first);
+            let first = stored.iter().min_by_key(|stored| (stored.is_used.get(), stored.order));
+            let first = first.map(|stored| stored.order);
+            self.forget(key, |stored| Some(stored.order) == first);
         }
     }
 
@@ -299,7 +299,7 @@ impl TemplateStore {
             let stale = now.saturating_sub(self.limits.stale_after);
             let keys: Vec<_> = self.by_key.keys().copied().collect();
             for key in keys {
-                self.forget(&key, |learnt| learnt.announced < stale);
+                self.forget(&key, |stored| stored.announced < stale);
             }
         }
         while !self.fits(key, fields) {
@@ -308,20 +308,20 @@ impl TemplateStore {
                 return Err(ErrorKind::TooManyTemplates);
             };
             let before = self.templates;
-            self.forget(&unused, |learnt| learnt.port == port && !learnt.is_used.get());
+            self.forget(&unused, |stored| stored.port == port && !stored.is_used.get());
             self.displaced += (before - self.templates) as u64;
         }
         Ok(())
     }
 
-    /// Queues a template that is new, or is another than before. What is in the queue for nothing is thrown out when it
-    /// is as much as all templates may be.
+    /// Queues a new or changed template. Obsolete entries of the queue are removed once they may be as many as all
+    /// templates.
     fn note_unused(&mut self, key: TemplateKey, port: u16) {
         if self.unused.len() >= self.limits.templates.saturating_mul(2) {
-            let learnt = self.by_key.iter().flat_map(|(key, learnt)| learnt.iter().map(move |learnt| (key, learnt)));
-            let mut unused: Vec<_> = learnt
-                .filter(|(_, learnt)| !learnt.is_used.get())
-                .map(|(key, learnt)| (learnt.order, (*key, learnt.port)))
+            let stored = self.by_key.iter().flat_map(|(key, stored)| stored.iter().map(move |stored| (key, stored)));
+            let mut unused: Vec<_> = stored
+                .filter(|(_, stored)| !stored.is_used.get())
+                .map(|(key, stored)| (stored.order, (*key, stored.port)))
                 .collect();
             unused.sort_unstable_by_key(|(order, _)| *order);
             self.unused = unused.into_iter().map(|(_, template)| template).collect();
@@ -337,18 +337,18 @@ impl TemplateStore {
             && (known_domain || self.domains.len() < self.limits.domains)
     }
 
-    /// Drops what is to be forgotten under a key and keeps the sums true.
-    fn forget(&mut self, key: &TemplateKey, forget: impl Fn(&Learnt) -> bool) {
-        let Some(learnt) = self.by_key.get_mut(key) else { return };
-        let before = learnt.len();
+    /// Removes templates of a key and updates the sums.
+    fn forget(&mut self, key: &TemplateKey, forget: impl Fn(&StoredTemplate) -> bool) {
+        let Some(stored) = self.by_key.get_mut(key) else { return };
+        let before = stored.len();
         let mut fields = 0;
-        learnt.retain(|learnt| {
-            let keep = !forget(learnt);
-            fields += if keep { 0 } else { learnt.template.fields().len() };
+        stored.retain(|stored| {
+            let keep = !forget(stored);
+            fields += if keep { 0 } else { stored.template.fields().len() };
             keep
         });
-        let forgotten = before - learnt.len();
-        if learnt.is_empty() {
+        let forgotten = before - stored.len();
+        if stored.is_empty() {
             self.by_key.remove(key);
         }
         self.changes += forgotten as u64;

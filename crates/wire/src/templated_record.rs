@@ -1,5 +1,5 @@
-//! The fields of a data record, shown with its template: names, values, lists, and the headers of sampled packets.
-//! Accounting does not come here: it reads records by [`crate::plan`].
+//! The fields of a data record, listed by its template: names, values, lists, and the headers of sampled packets.
+//! Accounting reads records with [`crate::plan`] instead.
 
 use crate::booking;
 use crate::cursor::unsigned;
@@ -17,9 +17,9 @@ use crate::value;
 pub(crate) struct TemplatedRecord<'r> {
     pub(crate) template: &'r Template,
     pub(crate) octets: &'r [u8],
-    /// Where lists in the record find the templates of their items.
+    /// For the templates of items in lists.
     pub(crate) templates: &'r TemplateStore,
-    /// What the exporter has told about elements that are in no registry.
+    /// The exporter's descriptions of elements that are in no registry.
     pub(crate) types: &'r TypeInformation,
     pub(crate) message: &'r Message,
 }
@@ -50,15 +50,15 @@ impl Fields for TemplatedRecord<'_> {
     }
 }
 
-/// Shows what the head of a sampled packet says, behind its octets, as it is done for sFlow.
+/// Lists the headers of a sampled packet after its octets, as for sFlow.
 fn show_section(element: ElementId, octets: &[u8], visitor: &mut dyn FnMut(&Field<'_>)) {
     if let Some(link) = booking::section_link(element) {
         SampledPacket::parse(link, octets).visit(visitor);
     }
 }
 
-/// A scope field of NetFlow v9 (RFC 3954, section 6.1), whose types are no information elements. Its content is a
-/// number where it is short enough: an interface index, a template id, a line card.
+/// A scope field of NetFlow v9 (RFC 3954, section 6.1), whose types are not information elements. Its content is a
+/// number if it is short enough: an interface index, a template id, a line card.
 fn scope_field(element: ElementId, octets: &[u8]) -> (FieldName<'static>, Value<'_>) {
     let name = match element.id {
         1 => FieldName::Named("scopeSystem"),

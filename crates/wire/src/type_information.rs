@@ -1,8 +1,8 @@
-//! What exporters tell about information elements of their own (RFC 5610): name and type, in options data whose scope is
-//! enterprise and number. They name and type fields that no registry knows; what the registry says is never overruled.
+//! Exporters' descriptions of their own information elements (RFC 5610): name and type, in options data whose scope is
+//! enterprise and number. They apply to elements that are in no registry; they never override the registry.
 //!
-//! Only names that need no care wherever they are shown are learnt: letters, digits, `_`, `-` and `.`, letters first.
-//! RFC 7012, section 2.1, asks for no less. Semantics, units and ranges are shown with the record and not learnt.
+//! Only names that need no escaping anywhere are accepted: letters, digits, `_`, `-` and `.`, starting with a letter, as
+//! RFC 7012, section 2.1, demands. Semantics, units and ranges are not stored.
 
 use hashbrown::HashMap;
 
@@ -11,9 +11,9 @@ use crate::field_specifier::{ENTERPRISE_BIT, FieldSpecifier, Numbering, Template
 use crate::information_element::{DataType, lookup};
 use crate::record::ElementId;
 
-/// How many elements of one exporter address are remembered.
+/// How many elements of one exporter address are stored.
 const ELEMENTS_KEPT: usize = 1024;
-/// The longest name that is remembered, in octets.
+/// The longest accepted name, in octets.
 const LONGEST_NAME: usize = 255;
 
 const INFORMATION_ELEMENT_ID: ElementId = iana(303);
@@ -25,12 +25,12 @@ const fn iana(id: u16) -> ElementId {
     ElementId { enterprise: 0, id }
 }
 
-/// What an exporter has told about one element.
+/// The description of one element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Description<'r> {
     /// Its name.
     pub name: &'r str,
-    /// How its value is encoded; octets when the exporter says nothing that is known.
+    /// How its value is encoded; octets if the exporter gives no known type.
     pub data_type: DataType,
 }
 
@@ -85,13 +85,13 @@ impl TypeInformation {
         }
     }
 
-    /// What was told about an element.
+    /// The description of an element.
     pub(crate) fn find(&self, element: ElementId) -> Option<Description<'_>> {
         self.elements.get(&element).map(|(name, data_type)| Description { name, data_type: *data_type })
     }
 }
 
-/// A name that may be shown as it is. Exporters fill fixed lengths up with NULs.
+/// An acceptable name. Exporters pad fixed lengths with NULs.
 fn plain_name(octets: &[u8]) -> Option<&str> {
     let name = std::str::from_utf8(octets).ok()?.trim_end_matches('\0');
     let plain = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-' | b'.');

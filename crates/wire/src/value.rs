@@ -1,6 +1,6 @@
-//! From the octets of one field to the value that they encode (RFC 7011, section 6).
+//! From the octets of one field to its value (RFC 7011, section 6).
 //!
-//! Lists (RFC 6313) are not read here, because that takes templates: see
+//! Lists (RFC 6313) need templates and are read elsewhere: see
 //! [`structured_data`](crate::structured_data).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -17,7 +17,7 @@ pub fn decode(element: ElementId, octets: &[u8]) -> (FieldName<'static>, Value<'
     describe(lookup(element), element, octets)
 }
 
-/// The same for a field type of NetFlow v9, which resolves by v9's own rules.
+/// The same for a field type of NetFlow v9, which has rules of its own.
 #[must_use]
 pub fn decode_v9(field_type: u16, octets: &[u8]) -> (FieldName<'static>, Value<'_>) {
     describe(lookup_v9(field_type), ElementId { enterprise: 0, id: field_type }, octets)
@@ -105,10 +105,10 @@ fn without_padding(octets: &[u8]) -> &[u8] {
     octets.get(..end).unwrap_or(octets)
 }
 
-/// From the epoch of NTP, 1900-01-01, to that of Unix.
+/// From the NTP epoch, 1900-01-01, to the Unix epoch.
 const NTP_TO_UNIX_SECONDS: u32 = 2_208_988_800;
 
-/// RFC 7011, section 6.1.9: in microseconds; the lowest 11 bits of the fraction mean nothing.
+/// RFC 7011, section 6.1.9: in microseconds; the lowest 11 bits of the fraction are ignored.
 fn ntp_microseconds(octets: [u8; 8]) -> Option<Timestamp> {
     ntp(u64::from_be_bytes(octets) & !0x7ff, 1_000_000)
 }

@@ -80,7 +80,7 @@ impl Fields {
             let value = plain(&field.value);
             match field.name {
                 FieldName::Element(ElementId { enterprise, id }, _)
-                | FieldName::Learnt(ElementId { enterprise, id }, _)
+                | FieldName::Described(ElementId { enterprise, id }, _)
                 | FieldName::Unknown(ElementId { enterprise, id }) => {
                     fields.elements.entry((enterprise, id)).or_default().push(value);
                 }

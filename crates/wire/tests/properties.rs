@@ -40,7 +40,7 @@ fn decode(payload: &[u8]) -> (Decoded, Vec<(Option<FlowRecord>, Listed)>) {
                 _ => Content::Other,
             };
             match field.name {
-                FieldName::Element(id, _) | FieldName::Learnt(id, _) | FieldName::Unknown(id) => {
+                FieldName::Element(id, _) | FieldName::Described(id, _) | FieldName::Unknown(id) => {
                     listed.push(((id.enterprise, id.id), content))
                 }
                 FieldName::Named(_) => {}

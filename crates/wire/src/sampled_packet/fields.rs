@@ -1,11 +1,11 @@
-//! A sampled packet as fields. The names are ours: no specification has any for what is inside a header.
+//! The fields of a sampled packet. The names are ours: no specification has names for them.
 
 use std::net::IpAddr;
 
 use super::{Headers, SampledPacket};
 use crate::record::{Field, FieldName, Fields, Value};
 
-/// What the fields of the headers are called, in their order.
+/// The names of the fields, in order.
 macro_rules! names {
     ($prefix:literal: $($member:ident)*) => {
         [$(concat!($prefix, ".", stringify!($member))),*]

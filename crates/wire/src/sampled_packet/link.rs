@@ -133,7 +133,7 @@ impl Headers {
         Some(Next::Header(Layer::Link(LinkType::Llc, octets)))
     }
 
-    /// The stack says where it ends but not what it carries: the first nibble behind it does, for IP (RFC 4928).
+    /// The stack marks its end but not its content: for IP, the first nibble after it does (RFC 4928).
     fn read_mpls<'a>(&mut self, mut octets: Cursor<'a>) -> Option<Next<'a>> {
         for _ in 0..MAXIMUM_HEADERS {
             let entry = octets.u32()?;
@@ -162,7 +162,7 @@ fn read_snap(mut octets: Cursor<'_>) -> Option<Next<'_>> {
     }
 }
 
-/// An EtherType where a length would make no sense.
+/// An EtherType in a position where a length is impossible.
 fn read_ether_type_field(mut octets: Cursor<'_>) -> Option<Next<'_>> {
     let value = octets.u16()?;
     (value >= ether_type::SMALLEST).then_some(Next::Header(Layer::EtherType(value, octets)))
@@ -204,7 +204,7 @@ fn read_frame_relay(mut octets: Cursor<'_>) -> Option<Next<'_>> {
         return read_ether_type_field(octets);
     }
     octets.skip(1)?;
-    // A network layer protocol id, perhaps behind a pad (RFC 2427, section 3).
+    // A network layer protocol id, optionally after a pad octet (RFC 2427, section 3).
     let value = match octets.u8()? {
         0 => octets.u8()?,
         value => value,

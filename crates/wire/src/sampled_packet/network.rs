@@ -41,7 +41,7 @@ impl Headers {
         if fragment_offset != 0 {
             return None;
         }
-        // Link padding behind the packet is not part of it.
+        // Link padding after the packet is not part of it.
         let payload = usize::from(total_length).checked_sub(header_length);
         self.read_transport(protocol, shortened(octets, payload))
     }
@@ -137,7 +137,7 @@ impl Headers {
     }
 }
 
-/// The octets up to a length, where there is one and it is less than what is there.
+/// The octets, shortened to a length if there is one and it is less.
 fn shortened(mut octets: Cursor<'_>, length: Option<usize>) -> Cursor<'_> {
     length.and_then(|length| octets.section(length)).unwrap_or(octets)
 }

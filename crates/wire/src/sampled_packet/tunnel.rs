@@ -1,10 +1,10 @@
-//! From a tunnel header to the packet inside.
+//! From a tunnel header to the inner packet.
 
 use super::link::ether_type;
 use super::{Layer, LinkType, Next, protocol};
 use crate::cursor::Cursor;
 
-/// UDP destination ports of tunnels (IANA service names, and the port that Linux used for VXLAN before there was one).
+/// UDP destination ports of tunnels (IANA service names, and the port that Linux used for VXLAN before one was assigned).
 mod port {
     pub(super) const GTP_U: u16 = 2152;
     pub(super) const VXLAN: u16 = 4789;
@@ -13,7 +13,7 @@ mod port {
     pub(super) const MPLS: u16 = 6635;
 }
 
-/// What an IP protocol number says to be inside.
+/// The inner packet after an IP protocol number.
 pub(super) fn open_ip(number: u8, mut octets: Cursor<'_>) -> Option<Next<'_>> {
     match number {
         protocol::IPV4 | protocol::IPV6 => Some(Next::Inside(Layer::Link(LinkType::Ip, octets))),
@@ -27,7 +27,7 @@ pub(super) fn open_ip(number: u8, mut octets: Cursor<'_>) -> Option<Next<'_>> {
     }
 }
 
-/// What a UDP destination port says to be inside.
+/// The inner packet after a UDP destination port.
 pub(super) fn open_udp(destination: u16, octets: Cursor<'_>) -> Option<Next<'_>> {
     match destination {
         port::VXLAN | port::VXLAN_LINUX => open_vxlan(octets),
@@ -43,7 +43,7 @@ fn open_gre(mut octets: Cursor<'_>) -> Option<Next<'_>> {
     let flags = octets.u16()?;
     let carried = octets.u16()?;
     let version = flags & 0x7;
-    // The routing flag of RFC 1701 has a list of its own behind it, which nobody sends; version 1 is PPTP.
+    // The routing flag of RFC 1701 is followed by a list that is not in use; version 1 is PPTP.
     if version != 0 || flags & 0x4000 != 0 {
         return None;
     }

@@ -1,4 +1,4 @@
-//! The header that sFlow datagrams of all versions start with.
+//! The header of sFlow datagrams, of all versions.
 
 use std::net::IpAddr;
 
@@ -18,11 +18,11 @@ const VERSION_LENGTH: usize = 4;
 /// The header of a datagram.
 pub(super) struct Header {
     pub(super) message: Message,
-    /// The agent by its own account; `None` when it says that it has no address.
+    /// The address of the agent as the header has it; `None` for an unknown one.
     agent: Option<IpAddr>,
     /// Milliseconds since the agent started.
     uptime: u32,
-    /// How many samples follow, as it says.
+    /// Number of samples, as the header has it.
     pub(super) samples: u32,
 }
 
@@ -59,7 +59,7 @@ impl Header {
         SequenceNumber { agent, sub_agent: self.message.domain, of, number, uptime: self.uptime }
     }
 
-    /// The fields that each record starts with.
+    /// Lists the fields that each record starts with.
     pub(super) fn show(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
         visitor(&structure::named("agent_address", structure::address_value(self.agent)));
     }

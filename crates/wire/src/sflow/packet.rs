@@ -1,5 +1,5 @@
-//! From the structures of a flow sample to its flow record. Several of them may tell of the same packet; the sampled
-//! header knows best, because the agent did not interpret it.
+//! From the structures of a flow sample to its flow record. Several of them may describe the same packet; the sampled
+//! header is the most reliable, because the agent did not interpret it.
 
 use std::net::IpAddr;
 
@@ -10,16 +10,16 @@ use crate::cursor::Cursor;
 use crate::record::{Field, Fields};
 use crate::sampled_packet::{Headers, LinkType, SampledPacket};
 
-/// A flow record in the making. Where octets are missing, what was read before is kept.
+/// A flow record while it is built. If a structure is truncated, what was read of it is used.
 pub(super) struct Packet {
     flow: FlowRecord,
-    length_from: Witness,
-    addresses_from: Witness,
+    length_from: TakenFrom,
+    addresses_from: TakenFrom,
 }
 
-/// Which structure a fact was taken from, the least trusted first.
+/// The structure that a value was taken from, the least reliable first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Witness {
+enum TakenFrom {
     None,
     /// sampled_ipv4, sampled_ipv6: without the link header.
     Network,
@@ -29,31 +29,31 @@ enum Witness {
     Header,
 }
 
-/// Whether a sampled header says how many octets were stripped (version 5 does).
+/// Whether a sampled header has the number of stripped octets (in version 5 it does).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stripped {
-    Said,
-    Unsaid,
+    Stated,
+    Unstated,
 }
 
-/// How the AS path stands in an extended_gateway.
+/// The form of the AS path in an extended_gateway.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Gateway {
     /// Version 2: AS numbers.
     Flat,
     /// Version 4: segments, each a set or a sequence.
     Segments,
-    /// Version 5: the next hop stands before all.
+    /// Version 5: after the next hop, segments.
     NextHopAndSegments,
 }
 
 impl Packet {
-    /// One packet of so many; a rate of 0 says no more than 1 does.
+    /// A packet with its sampling rate; 0 means 1.
     pub(super) fn new(exported: Timestamp, rate: u32) -> Self {
         let mut flow = FlowRecord::empty(exported);
         flow.forward = Counters { bytes: 0, packets: 1, flows: 1 };
         flow.sampling = Sampling { rate: rate.max(1), source: SamplingSource::Record };
-        Self { flow, length_from: Witness::None, addresses_from: Witness::None }
+        Self { flow, length_from: TakenFrom::None, addresses_from: TakenFrom::None }
     }
 
     /// ifIndexes; 0 where there is no single interface.
@@ -69,17 +69,17 @@ impl Packet {
     pub(super) fn header(&mut self, octets: &mut Cursor<'_>, stripped: Stripped) -> Option<()> {
         let link = link_type(octets.u32()?);
         let frame_length = octets.u32()?;
-        self.length(Witness::Header, frame_length);
-        if stripped == Stripped::Said {
+        self.length(TakenFrom::Header, frame_length);
+        if stripped == Stripped::Stated {
             octets.skip(4)?;
         }
         let length = structure::length(octets)?;
         let header = structure::opaque(octets, length)?;
-        if self.addresses_from < Witness::Header
+        if self.addresses_from < TakenFrom::Header
             && let Some(link) = link
             && Headers::parse(link, header).fill(&mut self.flow)
         {
-            self.addresses_from = Witness::Header;
+            self.addresses_from = TakenFrom::Header;
         }
         Some(())
     }
@@ -87,7 +87,7 @@ impl Packet {
     /// sampled_ethernet.
     pub(super) fn ethernet(&mut self, octets: &mut Cursor<'_>) -> Option<()> {
         let length = octets.u32()?;
-        self.length(Witness::Link, length);
+        self.length(TakenFrom::Link, length);
         Some(())
     }
 
@@ -111,10 +111,10 @@ impl Packet {
         let destination = IpAddr::from(octets.array::<N>()?);
         let [source_port, destination_port, _tcp_flags, _class] =
             [octets.u32()?, octets.u32()?, octets.u32()?, octets.u32()?];
-        self.length(Witness::Network, length);
-        if self.addresses_from < Witness::Network {
-            self.addresses_from = Witness::Network;
-            // Numbers of eight and sixteen bits in words: what does not fit is no such number.
+        self.length(TakenFrom::Network, length);
+        if self.addresses_from < TakenFrom::Network {
+            self.addresses_from = TakenFrom::Network;
+            // Protocol and ports are words; values that do not fit are invalid.
             self.flow.source = source;
             self.flow.destination = destination;
             self.flow.protocol = u8::try_from(protocol).unwrap_or_default();
@@ -124,9 +124,8 @@ impl Packet {
         Some(())
     }
 
-    /// extended_gateway: the AS of the source, and the last one of the path to the destination. Where the agent has 0 for
-    /// a source, or a path of no AS, the address is in the agent's own AS (routes inside an AS have no path: RFC 4271,
-    /// section 5.1.2).
+    /// extended_gateway: the AS of the source, and the last AS of the path to the destination. If the source AS is 0, or the
+    /// path is empty, the address is in the agent's own AS (routes inside an AS have no path: RFC 4271, section 5.1.2).
     pub(super) fn gateway(&mut self, octets: &mut Cursor<'_>, form: Gateway) -> Option<()> {
         if form == Gateway::NextHopAndSegments {
             structure::address(octets)?;
@@ -155,15 +154,15 @@ impl Packet {
         Some(())
     }
 
-    fn length(&mut self, witness: Witness, octets: u32) {
-        if self.length_from < witness {
-            self.length_from = witness;
+    fn length(&mut self, taken_from: TakenFrom, octets: u32) {
+        if self.length_from < taken_from {
+            self.length_from = taken_from;
             self.flow.forward.bytes = octets.into();
         }
     }
 }
 
-/// Shows what the octets of a sampled_header say, which is behind them.
+/// Lists the headers in a sampled_header.
 pub(super) fn show_header(
     octets: &mut Cursor<'_>,
     stripped: Stripped,
@@ -171,7 +170,7 @@ pub(super) fn show_header(
 ) -> Option<()> {
     let link = link_type(octets.u32()?)?;
     let _frame_length = octets.u32()?;
-    if stripped == Stripped::Said {
+    if stripped == Stripped::Stated {
         octets.skip(4)?;
     }
     let length = structure::length(octets)?;
@@ -179,10 +178,10 @@ pub(super) fn show_header(
     Some(())
 }
 
-/// header_protocol: `None` for X.25 and SMDS, whose headers nobody samples any more, and numbers that are not assigned.
+/// header_protocol: `None` for X.25 and SMDS, which are obsolete, and for numbers that are not assigned.
 const fn link_type(header_protocol: u32) -> Option<LinkType> {
     match header_protocol {
-        // A subframe of an 802.11 A-MSDU is addressed like Ethernet, with a length where the EtherType is.
+        // A subframe of an 802.11 A-MSDU is like Ethernet, with a length instead of the EtherType.
         1 | 17 => Some(LinkType::Ethernet),
         2 => Some(LinkType::TokenBus),
         3 => Some(LinkType::TokenRing),

@@ -1,6 +1,6 @@
-//! How a declared structure is read from XDR (RFC 4506) and shown as fields. A structure is a table of rows; a row that
-//! reaches beyond the octets shows what is left as octets and ends the structure, and octets behind the last row, which
-//! a later revision may have added, are passed over.
+//! How a declared structure is read from XDR (RFC 4506) and listed as fields. A structure is a table of members. A member
+//! that is truncated is shown as octets and ends the structure. Octets after the last member, which a later revision may
+//! have added, are skipped.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,13 +11,13 @@ use crate::record::{ElementId, Field, FieldName, Fields, List, Value};
 pub(super) struct Structure {
     /// Its data format: 20 bits of enterprise, of which 0 is sFlow's own, and 12 bits of format.
     pub(super) format: u32,
-    /// What it is made of.
-    pub(super) rows: &'static [Row],
+    /// Its members.
+    pub(super) members: &'static [Member],
 }
 
 /// A member of a structure.
-pub(super) struct Row {
-    /// `structure.member`, as the specification names both.
+pub(super) struct Member {
+    /// `structure.member`, the names of the specification.
     pub(super) name: &'static str,
     /// How it is encoded.
     pub(super) kind: Kind,
@@ -27,9 +27,9 @@ pub(super) struct Row {
 pub(super) enum Kind {
     /// unsigned int, enumerations included.
     Unsigned,
-    /// The so many upper bits of a word, whose lower bits are the next row.
+    /// The upper N bits of a word, whose lower bits are the next member.
     Upper(u32),
-    /// The so many lower bits of a word.
+    /// The lower N bits of a word.
     Lower(u32),
     /// int.
     Signed,
@@ -37,7 +37,7 @@ pub(super) enum Kind {
     UnsignedHyper,
     /// float.
     Float,
-    /// Six octets and two that fill the word.
+    /// Six octets and two of padding.
     Mac,
     /// ip_v4: four octets.
     Ipv4,
@@ -52,13 +52,13 @@ pub(super) enum Kind {
     /// string.
     Text,
     /// An array of variable length.
-    Array(&'static [Row]),
+    Array(&'static [Member]),
 }
 
 /// Declares the members of a structure: `name { member: Kind, ... }`.
-macro_rules! rows {
+macro_rules! members {
     ($structure:ident { $($member:ident: $kind:expr),* $(,)? }) => {
-        &[$($crate::sflow::structure::Row {
+        &[$($crate::sflow::structure::Member {
             name: concat!(stringify!($structure), ".", stringify!($member)),
             kind: $kind,
         }),*]
@@ -70,7 +70,7 @@ macro_rules! structures {
     ($($format:tt $structure:ident { $($members:tt)* })*) => {
         &[$($crate::sflow::structure::Structure {
             format: $format,
-            rows: $crate::sflow::structure::rows! { $structure { $($members)* } },
+            members: $crate::sflow::structure::members! { $structure { $($members)* } },
         }),*]
     };
 }
@@ -78,13 +78,13 @@ macro_rules! structures {
 /// Declares the items of an array: `member: Kind, ...`.
 macro_rules! items {
     ($($member:ident: $kind:expr),* $(,)?) => {
-        $crate::sflow::structure::Kind::Array(&[$($crate::sflow::structure::Row {
+        $crate::sflow::structure::Kind::Array(&[$($crate::sflow::structure::Member {
             name: stringify!($member),
             kind: $kind,
         }),*])
     };
 }
-pub(super) use {items, rows, structures};
+pub(super) use {items, members, structures};
 
 /// The structure of a format, if it is declared in the table, which is sorted by format.
 pub(super) fn find(table: &'static [Structure], format: u32) -> Option<&'static Structure> {
@@ -92,7 +92,7 @@ pub(super) fn find(table: &'static [Structure], format: u32) -> Option<&'static 
     table.get(index)
 }
 
-/// Shows a structure; one that is not declared is shown as its octets under `enterprise.format`.
+/// Lists a structure; one that is not declared is shown as octets under `enterprise.format`.
 pub(super) fn show(
     table: &'static [Structure],
     format: u32,
@@ -101,7 +101,7 @@ pub(super) fn show(
 ) {
     match find(table, format) {
         Some(structure) => {
-            let _ = read(structure.rows, &mut octets, visitor);
+            let _ = read(structure.members, &mut octets, visitor);
         }
         None => visitor(&Field {
             name: FieldName::Unknown(ElementId { enterprise: format >> 12, id: (format & 0xfff) as u16 }),
@@ -111,17 +111,23 @@ pub(super) fn show(
     }
 }
 
-/// Calls the visitor with each member; `None` when the octets end before the rows do.
-pub(super) fn read(rows: &'static [Row], octets: &mut Cursor<'_>, visitor: &mut dyn FnMut(&Field<'_>)) -> Option<()> {
-    for row in rows {
+/// Visits each member; `None` if the octets end before the members.
+pub(super) fn read(
+    members: &'static [Member],
+    octets: &mut Cursor<'_>,
+    visitor: &mut dyn FnMut(&Field<'_>),
+) -> Option<()> {
+    for member in members {
         let before = *octets;
-        let whole = match &row.kind {
-            Kind::Array(rows) => Array::read(rows, octets).map(|array| visitor(&named(row.name, Value::List(&array)))),
-            kind => scalar(kind, octets).map(|value| visitor(&named(row.name, value))),
+        let whole = match &member.kind {
+            Kind::Array(members) => {
+                Array::read(members, octets).map(|array| visitor(&named(member.name, Value::List(&array))))
+            }
+            kind => scalar(kind, octets).map(|value| visitor(&named(member.name, value))),
         };
         if whole.is_none() {
             if !before.is_empty() {
-                visitor(&named(row.name, Value::Octets(before.rest())));
+                visitor(&named(member.name, Value::Octets(before.rest())));
             }
             return None;
         }
@@ -129,7 +135,7 @@ pub(super) fn read(rows: &'static [Row], octets: &mut Cursor<'_>, visitor: &mut 
     Some(())
 }
 
-/// A field by the name that its specification uses.
+/// A field by the name in its specification.
 pub(super) fn named<'a>(name: &'static str, value: Value<'a>) -> Field<'a> {
     Field { name: FieldName::Named(name), scope: false, value }
 }
@@ -161,12 +167,12 @@ fn scalar<'a>(kind: &Kind, octets: &mut Cursor<'a>) -> Option<Value<'a>> {
             let length = length(octets)?;
             Value::Text(opaque(octets, length)?)
         }
-        // Read by its caller, which can lend it out.
+        // Read by the caller, which can lend it out.
         Kind::Array(_) => return None,
     })
 }
 
-/// Opaque data: filled up to whole words (RFC 4506, section 4.9); some agents leave that out at the end of a record.
+/// Opaque data: padded to whole words (RFC 4506, section 4.9); some agents omit the padding at the end of a record.
 pub(super) fn opaque<'a>(octets: &mut Cursor<'a>, length: usize) -> Option<&'a [u8]> {
     let data = octets.take(length)?;
     let fill = length.wrapping_neg() % 4;
@@ -174,12 +180,12 @@ pub(super) fn opaque<'a>(octets: &mut Cursor<'a>, length: usize) -> Option<&'a [
     Some(data)
 }
 
-/// A length that may lie beyond the octets, but then nothing is read.
+/// A length, which may exceed the octets.
 pub(super) fn length(octets: &mut Cursor<'_>) -> Option<usize> {
     usize::try_from(octets.u32()?).ok()
 }
 
-/// An address union: type 0 is an unknown address, which carries nothing.
+/// An address union: type 0 is an unknown address, without content.
 pub(super) fn address(octets: &mut Cursor<'_>) -> Option<Option<IpAddr>> {
     Some(match octets.u32()? {
         0 => None,
@@ -198,28 +204,28 @@ pub(super) fn address_value(address: Option<IpAddr>) -> Value<'static> {
     }
 }
 
-/// An array whose items are read when somebody asks.
+/// An array whose items are read on request.
 struct Array<'a> {
-    rows: &'static [Row],
+    members: &'static [Member],
     items: Cursor<'a>,
     count: u32,
 }
 
 /// An item of an array.
 struct Item<'a> {
-    rows: &'static [Row],
+    members: &'static [Member],
     octets: Cursor<'a>,
 }
 
 impl<'a> Array<'a> {
-    /// Takes an array off the octets. The count is only believed as far as there are octets, and each item takes some.
-    fn read(rows: &'static [Row], octets: &mut Cursor<'a>) -> Option<Self> {
+    /// Takes an array off the octets. The count cannot cause more work than there are octets, because each item takes some.
+    fn read(members: &'static [Member], octets: &mut Cursor<'a>) -> Option<Self> {
         let count = octets.u32()?;
         let items = *octets;
         for _ in 0..count {
-            read(rows, octets, &mut |_| ())?;
+            read(members, octets, &mut |_| ())?;
         }
-        Some(Self { rows, items, count })
+        Some(Self { members, items, count })
     }
 }
 
@@ -227,8 +233,8 @@ impl List for Array<'_> {
     fn visit(&self, visitor: &mut dyn FnMut(&dyn Fields)) {
         let mut items = self.items;
         for _ in 0..self.count {
-            visitor(&Item { rows: self.rows, octets: items });
-            if read(self.rows, &mut items, &mut |_| ()).is_none() {
+            visitor(&Item { members: self.members, octets: items });
+            if read(self.members, &mut items, &mut |_| ()).is_none() {
                 return;
             }
         }
@@ -238,7 +244,7 @@ impl List for Array<'_> {
 impl Fields for Item<'_> {
     fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
         let mut octets = self.octets;
-        let _ = read(self.rows, &mut octets, visitor);
+        let _ = read(self.members, &mut octets, visitor);
     }
 }
 
@@ -252,10 +258,10 @@ mod tests {
     const TABLES: [&[Structure]; 5] =
         [flow_data::V5, flow_data::PACKET_V4, flow_data::EXTENDED_V4, flow_data::EXTENDED_V2, counter_data::V5];
 
-    /// Octets that a structure could be: every number 1, every string and array of one item.
-    fn example(rows: &[Row], octets: &mut Vec<u8>) {
-        for row in rows {
-            match &row.kind {
+    /// Octets of a structure: every number 1, every string and array of one item.
+    fn example(members: &[Member], octets: &mut Vec<u8>) {
+        for member in members {
+            match &member.kind {
                 Kind::Upper(_) => {}
                 Kind::Unsigned | Kind::Lower(_) | Kind::Signed | Kind::Float => octets.extend(1_u32.to_be_bytes()),
                 Kind::UnsignedHyper | Kind::Mac => octets.extend(1_u64.to_be_bytes()),
@@ -264,9 +270,9 @@ mod tests {
                 Kind::Address => octets.extend([0, 0, 0, 1, 192, 0, 2, 1]),
                 Kind::Fixed(length) => octets.extend(vec![7; length.next_multiple_of(4)]),
                 Kind::Opaque | Kind::Text => octets.extend([0, 0, 0, 1, b'x', 0, 0, 0]),
-                Kind::Array(rows) => {
+                Kind::Array(members) => {
                     octets.extend(1_u32.to_be_bytes());
-                    example(rows, octets);
+                    example(members, octets);
                 }
             }
         }
@@ -278,34 +284,39 @@ mod tests {
             for structure in table {
                 let found = find(table, structure.format).unwrap();
                 let mut octets = Vec::new();
-                example(found.rows, &mut octets);
+                example(found.members, &mut octets);
                 let (mut shown, mut cursor) = (Vec::new(), Cursor::new(&octets));
-                read(found.rows, &mut cursor, &mut |field| shown.push(field.name.to_string())).unwrap();
-                assert!(cursor.is_empty(), "{}", structure.rows[0].name);
-                let names: Vec<_> = structure.rows.iter().map(|row| row.name).collect();
+                read(found.members, &mut cursor, &mut |field| shown.push(field.name.to_string())).unwrap();
+                assert!(cursor.is_empty(), "{}", structure.members[0].name);
+                let names: Vec<_> = structure.members.iter().map(|member| member.name).collect();
                 assert_eq!(shown, names);
-                // Cut anywhere, it says so and shows what is left as octets.
+                // Truncated anywhere, it returns `None`, and shows the rest as octets.
                 for length in 0..octets.len() - 3 {
                     let mut cursor = Cursor::new(&octets[..length]);
-                    assert_eq!(read(found.rows, &mut cursor, &mut |_| ()), None, "{} {length}", structure.rows[0].name);
+                    assert_eq!(
+                        read(found.members, &mut cursor, &mut |_| ()),
+                        None,
+                        "{} {length}",
+                        structure.members[0].name
+                    );
                 }
             }
         }
     }
 
     #[test]
-    fn no_format_and_no_name_stands_twice_in_a_table() {
+    fn no_format_and_no_name_is_twice_in_a_table() {
         for table in TABLES {
             assert!(table.is_sorted_by(|left, right| left.format < right.format));
             let mut names = HashSet::new();
-            for row in table.iter().flat_map(|structure| structure.rows) {
-                assert!(names.insert(row.name), "{}", row.name);
+            for member in table.iter().flat_map(|structure| structure.members) {
+                assert!(names.insert(member.name), "{}", member.name);
             }
         }
     }
 
     #[test]
-    fn counters_of_versions_2_and_4_are_made_of_declared_structures() {
+    fn counters_of_versions_2_and_4_consist_of_declared_structures() {
         for format in counter_data::V4.iter().copied().flatten() {
             assert!(find(counter_data::V5, *format).is_some(), "{format}");
         }

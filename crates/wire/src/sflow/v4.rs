@@ -1,5 +1,5 @@
-//! sFlow versions 4 (RFC 3176) and 2. Their samples do not say how long they are: behind one that cannot be understood
-//! nothing can be found, so the rest of the datagram is given up.
+//! sFlow versions 4 (RFC 3176) and 2. Their samples have no lengths: after one of an unknown format the rest of the datagram
+//! cannot be read.
 //!
 //! Version 2 differs in the AS path, which has no segments, and in the gateway, which has no communities.
 
@@ -7,7 +7,7 @@ use flow::Protocol;
 
 use super::header::Header;
 use super::packet::{Gateway, Packet, Stripped, show_header};
-use super::structure::{self, Kind, Row, Structure, rows};
+use super::structure::{self, Kind, Member, Structure, members};
 use super::{counter_data, flow_data, interface};
 use crate::cursor::Cursor;
 use crate::decoded::Decoded;
@@ -42,15 +42,15 @@ pub(super) fn decode(
     }
 }
 
-/// How the packet of a flow sample is told (packet_information_type).
+/// How a flow sample describes its packet (packet_information_type).
 const HEADER: u32 = 1;
 const IPV4: u32 = 2;
 const IPV6: u32 = 3;
 
-/// What more is told of it (extended_information_type).
+/// Further structures of a flow sample (extended_information_type).
 const GATEWAY: u32 = 3;
 
-const FLOW_SAMPLE_HEAD: &[Row] = rows! { flow_sample {
+const FLOW_SAMPLE_HEAD: &[Member] = members! { flow_sample {
     sequence_number: Kind::Unsigned,
     source_id_type: Kind::Upper(8),
     source_id_index: Kind::Lower(24),
@@ -62,19 +62,19 @@ const FLOW_SAMPLE_HEAD: &[Row] = rows! { flow_sample {
     output_value: Kind::Lower(30),
 } };
 
-const COUNTERS_SAMPLE_HEAD: &[Row] = rows! { counters_sample {
+const COUNTERS_SAMPLE_HEAD: &[Member] = members! { counters_sample {
     sequence_number: Kind::Unsigned,
     source_id_type: Kind::Upper(8),
     source_id_index: Kind::Lower(24),
     sampling_interval: Kind::Unsigned,
 } };
 
-/// The structures of what more is told, by version.
+/// The further structures of a version.
 fn extended_data(protocol: Protocol) -> &'static [Structure] {
     if protocol == Protocol::SflowV2 { flow_data::EXTENDED_V2 } else { flow_data::EXTENDED_V4 }
 }
 
-/// A sample whose packet was read is a flow, even when what more is told of it cannot be read.
+/// A sample whose packet was read is a flow, even if its further structures cannot be read.
 fn read_flow_sample(
     header: &Header,
     octets: &mut Cursor<'_>,
@@ -91,7 +91,7 @@ fn read_flow_sample(
     let mut packet = Packet::new(header.message.exported, rate);
     packet.interfaces(whole(octets.u32())?, whole(interface::v4_output(octets))?);
     whole(match whole(octets.u32())? {
-        HEADER => packet.header(octets, Stripped::Unsaid),
+        HEADER => packet.header(octets, Stripped::Unstated),
         IPV4 => packet.ipv4(octets),
         IPV6 => packet.ipv6(octets),
         _ => return Err(ErrorKind::UnknownFormat),
@@ -118,7 +118,7 @@ fn read_extended_data(protocol: Protocol, octets: &mut Cursor<'_>, packet: &mut 
             let mut gateway = *octets;
             whole(packet.gateway(&mut gateway, form))?;
         }
-        whole(structure::read(structure.rows, octets, &mut |_| ()))?;
+        whole(structure::read(structure.members, octets, &mut |_| ()))?;
     }
     Ok(())
 }
@@ -137,7 +137,7 @@ fn read_counters_sample(
     let version = whole(octets.u32())?;
     let structures = counters(version).ok_or(ErrorKind::UnknownFormat)?;
     for structure in structures {
-        whole(structure::read(structure.rows, octets, &mut |_| ()))?;
+        whole(structure::read(structure.members, octets, &mut |_| ()))?;
     }
     count(&header.sequence_number(Numbered::CounterSamples(source), number));
     report.options += 1;
@@ -151,18 +151,18 @@ fn read_counters_sample(
     Ok(())
 }
 
-/// What was read, unless the datagram ended before it did.
+/// The value, or an error if the datagram ended within it.
 fn whole<T>(read: Option<T>) -> Result<T, ErrorKind> {
     read.ok_or(ErrorKind::TruncatedSample)
 }
 
-/// The structures of a counters_version: that of a medium stands behind the one that all interfaces have.
+/// The structures of a counters_version: that of all interfaces, then that of the medium.
 fn counters(version: u32) -> Option<impl Iterator<Item = &'static Structure>> {
     let formats = usize::try_from(version).ok().and_then(|version| counter_data::V4.get(version))?;
     (!formats.is_empty()).then(|| formats.iter().filter_map(|format| structure::find(counter_data::V5, *format)))
 }
 
-/// A flow sample that is shown, as far as it was read.
+/// The fields of a flow sample, as far as it can be read.
 struct FlowSample<'a> {
     header: &'a Header,
     octets: Cursor<'a>,
@@ -175,13 +175,13 @@ impl FlowSample<'_> {
         structure::read(FLOW_SAMPLE_HEAD, &mut octets, visitor)?;
         let packet = structure::find(flow_data::PACKET_V4, octets.u32()?)?;
         let mut header = octets;
-        structure::read(packet.rows, &mut octets, visitor)?;
+        structure::read(packet.members, &mut octets, visitor)?;
         if packet.format == HEADER {
-            let _ = show_header(&mut header, Stripped::Unsaid, visitor);
+            let _ = show_header(&mut header, Stripped::Unstated, visitor);
         }
         for _ in 0..octets.u32()? {
             let structure = structure::find(extended_data(self.header.message.protocol), octets.u32()?)?;
-            structure::read(structure.rows, &mut octets, visitor)?;
+            structure::read(structure.members, &mut octets, visitor)?;
         }
         Some(())
     }
@@ -193,7 +193,7 @@ impl Fields for FlowSample<'_> {
     }
 }
 
-/// A counter sample that is shown; it was read before, so that it is known to be whole.
+/// The fields of a counter sample, which is known to be complete.
 struct CountersSample<'a> {
     header: &'a Header,
     octets: Cursor<'a>,
@@ -205,7 +205,7 @@ impl CountersSample<'_> {
         let mut octets = self.octets;
         structure::read(COUNTERS_SAMPLE_HEAD, &mut octets, visitor)?;
         for structure in counters(octets.u32()?)? {
-            structure::read(structure.rows, &mut octets, visitor)?;
+            structure::read(structure.members, &mut octets, visitor)?;
         }
         Some(())
     }

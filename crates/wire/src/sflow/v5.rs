@@ -1,8 +1,8 @@
-//! sFlow version 5: samples and records that say their format and length, so that what is not known is passed over.
+//! sFlow version 5. Samples and records have a format and a length, so unknown ones are skipped.
 
 use super::header::Header;
 use super::packet::{Gateway, Packet, Stripped, show_header};
-use super::structure::{self, Kind, Row, Structure, rows};
+use super::structure::{self, Kind, Member, Structure, members};
 use super::{counter_data, flow_data, interface};
 use crate::cursor::Cursor;
 use crate::decoded::Decoded;
@@ -10,7 +10,7 @@ use crate::error::ErrorKind;
 use crate::record::{Field, Fields, Record, RecordKind};
 use crate::sequence_number::{DataSource, Numbered, SequenceNumber};
 
-/// Samples whose format is not known are shown as their octets; one that reaches beyond the datagram ends it.
+/// Samples of an unknown format are shown as octets; one that exceeds the datagram ends it.
 pub(super) fn decode(
     header: &Header,
     mut octets: Cursor<'_>,
@@ -36,22 +36,22 @@ pub(super) fn decode(
     }
 }
 
-/// Takes a sample or record off the octets: its data format, and the octets that it says are its own.
+/// Takes a sample or record off the octets: its data format and its content.
 fn take<'a>(octets: &mut Cursor<'a>) -> Option<(u32, Cursor<'a>)> {
     let format = octets.u32()?;
     let length = structure::length(octets)?;
     Some((format, octets.section(length)?))
 }
 
-/// How the samples of a format are built: a head, then records, of which the head says how many.
+/// The structure of a sample format: a head, which ends with the number of records, then the records.
 struct Shape {
     /// The data format of the sample.
     format: u32,
     kind: RecordKind,
     form: Form,
     numbered: fn(DataSource) -> Numbered,
-    /// The head as it is shown.
-    head: &'static [Row],
+    /// The fields of the head.
+    head: &'static [Member],
     /// Octets of the head after the data source; for flow samples between the rate and the interfaces.
     rest_of_head: usize,
     /// The structures of its records.
@@ -83,14 +83,14 @@ impl Form {
     }
 }
 
-/// One row for each sample format.
+/// One member for each sample format.
 const SHAPES: &[Shape] = &[
     Shape {
         format: 1,
         kind: RecordKind::Data,
         form: Form::Compact,
         numbered: Numbered::FlowSamples,
-        head: rows! { flow_sample {
+        head: members! { flow_sample {
             sequence_number: Kind::Unsigned,
             source_id_type: Kind::Upper(8),
             source_id_index: Kind::Lower(24),
@@ -110,7 +110,7 @@ const SHAPES: &[Shape] = &[
         kind: RecordKind::Data,
         form: Form::Expanded,
         numbered: Numbered::FlowSamples,
-        head: rows! { flow_sample {
+        head: members! { flow_sample {
             sequence_number: Kind::Unsigned,
             source_id_type: Kind::Unsigned,
             source_id_index: Kind::Unsigned,
@@ -130,7 +130,7 @@ const SHAPES: &[Shape] = &[
         kind: RecordKind::Counters,
         form: Form::Compact,
         numbered: Numbered::CounterSamples,
-        head: rows! { counters_sample {
+        head: members! { counters_sample {
             sequence_number: Kind::Unsigned,
             source_id_type: Kind::Upper(8),
             source_id_index: Kind::Lower(24),
@@ -143,7 +143,7 @@ const SHAPES: &[Shape] = &[
         kind: RecordKind::Counters,
         form: Form::Expanded,
         numbered: Numbered::CounterSamples,
-        head: rows! { counters_sample {
+        head: members! { counters_sample {
             sequence_number: Kind::Unsigned,
             source_id_type: Kind::Unsigned,
             source_id_index: Kind::Unsigned,
@@ -156,7 +156,7 @@ const SHAPES: &[Shape] = &[
         kind: RecordKind::Drop,
         form: Form::Expanded,
         numbered: Numbered::Drops,
-        head: rows! { discarded_packet {
+        head: members! { discarded_packet {
             sequence_number: Kind::Unsigned,
             source_id_type: Kind::Unsigned,
             source_id_index: Kind::Unsigned,
@@ -170,7 +170,7 @@ const SHAPES: &[Shape] = &[
     },
 ];
 
-/// A sample of a format that only its vendor knows.
+/// A sample of a vendor's own format.
 fn show_unknown(
     header: &Header,
     format: u32,
@@ -188,7 +188,7 @@ fn show_unknown(
     });
 }
 
-/// `None` when the sample ends within its head; a sample that ends within its records is reported and kept.
+/// `None` if the sample ends within its head. One that ends within its records is reported, and still visited.
 fn read_sample(
     header: &Header,
     shape: &Shape,
@@ -212,7 +212,7 @@ fn read_sample(
 
     let whole = records.each(|format, record| {
         if is_flow {
-            // A record that ends early has told what it could.
+            // What was read of a truncated record is used.
             let _ = read_flow_record(&mut packet, format, record);
         }
     });
@@ -231,10 +231,10 @@ fn read_sample(
     Some(())
 }
 
-/// The records of which accounting takes something.
+/// The records that accounting uses.
 fn read_flow_record(packet: &mut Packet, format: u32, mut record: Cursor<'_>) -> Option<()> {
     match format {
-        flow_data::SAMPLED_HEADER => packet.header(&mut record, Stripped::Said),
+        flow_data::SAMPLED_HEADER => packet.header(&mut record, Stripped::Stated),
         flow_data::SAMPLED_ETHERNET => packet.ethernet(&mut record),
         flow_data::SAMPLED_IPV4 => packet.ipv4(&mut record),
         flow_data::SAMPLED_IPV6 => packet.ipv6(&mut record),
@@ -250,7 +250,7 @@ struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// Calls the visitor with each record; the offset of the first one that is not wholly there, if any.
+    /// Visits each record; the offset of the first incomplete one, if any.
     fn each(&self, mut visitor: impl FnMut(u32, Cursor<'a>)) -> Result<(), usize> {
         let mut octets = self.octets;
         for _ in 0..self.count {
@@ -262,7 +262,7 @@ impl<'a> Records<'a> {
     }
 }
 
-/// A sample that is shown.
+/// The fields of a sample.
 struct Sample<'a> {
     header: &'a Header,
     shape: &'a Shape,
@@ -275,18 +275,18 @@ impl Fields for Sample<'_> {
         let mut octets = self.octets;
         let Some(()) = structure::read(self.shape.head, &mut octets, visitor) else { return };
         let Some(count) = octets.u32() else { return };
-        // Where they end early was reported when the sample was read.
+        // A truncated record was reported when the sample was read.
         let _ = Records { count, octets }.each(|format, record| {
             structure::show(self.shape.records, format, record, visitor);
             if self.shape.kind != RecordKind::Counters && format == flow_data::SAMPLED_HEADER {
                 let mut header = record;
-                let _ = show_header(&mut header, Stripped::Said, visitor);
+                let _ = show_header(&mut header, Stripped::Stated, visitor);
             }
         });
     }
 }
 
-/// A sample of a format that is not known, shown.
+/// The fields of a sample of an unknown format.
 struct UnknownSample<'a> {
     header: &'a Header,
     format: u32,

@@ -147,7 +147,7 @@ fn a_name_that_was_told_is_a_key_in_json() {
     let mut line = String::new();
     session.decode(&Datagram { exporter, received: Timestamp::EPOCH, payload: &payload }, &mut |record| {
         crate::json::write_json(record, &mut line);
-        record.fields(&mut |field| assert_eq!(field.name, FieldName::Learnt(own(1), "queueDepth")));
+        record.fields(&mut |field| assert_eq!(field.name, FieldName::Described(own(1), "queueDepth")));
     });
     let object: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(object["fields"], serde_json::json!({ "queueDepth": [7, 8] }));
