@@ -1,5 +1,5 @@
-//! What the journal asks of a disk: little enough that a simulation can do it too, and fail at any of it. The real one is
-//! a directory.
+//! The trait for the journal's disk, small enough for a simulation to implement and to fail at every call. The real
+//! implementation is a directory.
 
 use std::fmt::Debug;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -7,61 +7,61 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// A flat set of files with names.
+/// A flat set of named files.
 pub trait Disk: Debug + Send + Sync {
-    /// All files, with their octets, in no particular order.
+    /// All files with their sizes in octets, in no particular order.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// If the disk fails.
     fn list(&self) -> io::Result<Vec<(String, u64)>>;
 
-    /// A file from its start.
+    /// Opens a file for reading from its start.
     ///
     /// # Errors
-    /// When there is none, or the disk refuses.
+    /// If it does not exist, or the disk fails.
     fn read(&self, name: &str) -> io::Result<Box<dyn Read + Send>>;
 
-    /// A new, empty file. It may be gone after a loss of power until the names are synced.
+    /// Creates an empty file. A power failure may remove it until the names are synced.
     ///
     /// # Errors
-    /// When there is one already, or the disk refuses.
+    /// If it exists already, or the disk fails.
     fn create(&self, name: &str) -> io::Result<Box<dyn File>>;
 
-    /// Comes back when everything that a file has is durable, whoever appended it.
+    /// Returns when the whole content of a file is durable, also what others have appended.
     ///
     /// # Errors
-    /// When there is none, or the disk refuses.
+    /// If it does not exist, or the disk fails.
     fn sync(&self, name: &str) -> io::Result<()>;
 
     /// Removes a file.
     ///
     /// # Errors
-    /// When there is none, or the disk refuses.
+    /// If it does not exist, or the disk fails.
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// Comes back when the names of all files are durable.
+    /// Returns when the names of all files are durable.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// If the disk fails.
     fn sync_names(&self) -> io::Result<()>;
 }
 
-/// A file that only grows.
+/// An append-only file.
 pub trait File: Debug + Send + Sync {
-    /// Appends octets from the start of those given, and says how many.
+    /// Appends the given octets or a first part of them, and returns how many.
     ///
     /// # Errors
-    /// When the disk refuses: nothing was appended.
+    /// If the disk fails; then nothing was appended.
     fn append(&self, octets: &[u8]) -> io::Result<usize>;
 
-    /// Comes back when everything that was appended is durable.
+    /// Returns when everything appended is durable.
     ///
     /// # Errors
-    /// When the disk refuses: what was appended since the last sync may or may not be.
+    /// If the disk fails; then data appended since the last sync may or may not be durable.
     fn sync(&self) -> io::Result<()>;
 }
 
-/// Makes a call again as long as a signal interrupts it.
+/// Repeats a call while signals interrupt it.
 pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
@@ -71,17 +71,17 @@ pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::R
     }
 }
 
-/// A directory of the file system. Only its owner can read what is in it.
+/// A directory of the file system, with files that only their owner can read.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
 }
 
 impl Directory {
-    /// Makes the directory when it is not there.
+    /// Opens the directory and creates it if it does not exist.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// If it cannot be created.
     pub fn open(path: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         Ok(Self { path: path.to_owned() })

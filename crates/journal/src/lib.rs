@@ -1,25 +1,25 @@
-//! The journal: every admitted datagram stands on this machine's disk until what it counted is durable, so that a
-//! process that is killed loses nothing that it had read.
+//! The journal: every admitted datagram is on this machine's disk until its flush is durable, so that a killed process
+//! loses nothing that it had read.
 //!
-//! | file | what lives there |
+//! | file | content |
 //! | --- | --- |
-//! | [`disk`] | what the journal asks of a disk, and a directory that does it |
-//! | `segment` | a segment by its name, and reading it until its first damage |
-//! | `writer` | one shard's end: datagrams into the segment of the flush that they are counted in |
-//! | `recovery` | what was not durable when the process ended, in the order in which it was received |
+//! | [`disk`] | the trait for a disk, and its implementation in a directory |
+//! | `segment` | names of segments, and reading a segment up to its first damaged octet |
+//! | `writer` | writing the datagrams of one shard into the segment of their flush |
+//! | `recovery` | reading everything after the newest durable flush, at a start |
 //!
 //! A segment is an ordinary pcap file (`capture::frame`), which tshark and nfdump read. It belongs to one flush, whose
-//! numbers are its name, and one shard. All shards turn to their next segments at the same cut at which their tallies
-//! are sealed, so a flush has counted exactly what is in its segments. Which flushes are durable is recorded in the
-//! same transaction that makes them so; it decides at the next start which segments are counted again, whether they
-//! were removed or not.
+//! numbers are its name, and one shard. All shards switch to new segments at the cut that seals their tallies, so a
+//! flush has counted exactly what is in its segments. The transaction that makes a flush durable also records its
+//! number. At the next start, this record decides which segments are counted again, whether they were removed or not.
 //!
-//! Data that wait for their template at a cut are not counted yet: they are carried, that is written again into the next
-//! segment, each set as a message of its own. They stand in both until the flush is durable.
+//! Data that are queued for a template at a cut are not counted yet. They are carried over: written again into the next
+//! segment, each set as a separate message. Until the flush is durable, they are in both segments.
 //!
-//! What the disk refuses to write is counted and reported, and never stops ingest: those datagrams are counted all the
-//! same, but would be lost in a crash. The next [`tick`](Journal::tick) tries again. What it refuses to read stops the
-//! start: the flush that counts what was left lets go of all of it, also of what could not be read.
+//! If the disk refuses a write, the journal counts and reports the missed datagrams and never stops receiving. These
+//! datagrams are counted, but would be lost in a crash. The next [`tick`](Journal::tick) tries again. If the disk
+//! refuses a read, the start fails, because the flush that counts the remaining segments releases all of them,
+//! including the unreadable one.
 
 pub mod disk;
 mod lock;
@@ -43,54 +43,54 @@ pub use crate::recovery::Recovery;
 pub use crate::segment::{Entry, EntryKind, SegmentName};
 pub use crate::writer::Writer;
 
-/// How often [`Journal::tick`] wants to be called. In [`Sync::Interval`], a machine that loses its power loses no more
-/// than what it received in this time.
+/// The interval between calls of [`Journal::tick`]. With [`Sync::Interval`], a power failure loses at most the
+/// datagrams received in this time.
 pub const TICK: Duration = Duration::from_millis(500);
 
-/// When what is written is forced to the disk. The process itself may be killed at any time in all of these: what is
-/// written, the operating system has.
+/// When written data are synced to the disk. This matters only for power failures: a killed process loses nothing that
+/// it has written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sync {
-    /// When the operating system sees fit.
+    /// When the operating system decides.
     Off,
     /// At every [`TICK`].
     #[default]
     Interval,
-    /// With every batch of datagrams that is read, before the next one is: slow.
+    /// After every batch of datagrams, before the next one is read: slow.
     Batch,
 }
 
-/// How much is kept, and how surely.
+/// Size limit and sync policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// When what is written is forced to the disk.
+    /// When written data are synced.
     pub sync: Sync,
-    /// Octets that all segments together may have.
+    /// Limit on the size of all segments together. Octets.
     pub limit_bytes: u64,
 }
 
-/// What the journal has done. All but `octets` only grow.
+/// Statistics of the journal. All except `octets` only increase.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Datagrams that were written.
+    /// Datagrams written.
     pub written: u64,
-    /// Datagrams that were not, because the disk refused or the journal was full.
+    /// Datagrams not written, because the disk refused or the journal was full.
     pub missed: u64,
-    /// Data sets that waited for their template at a cut and were written again.
+    /// Data sets carried over at a cut.
     pub carried: u64,
-    /// Octets of the segments that are there: a gauge.
+    /// Current size of all segments: a gauge. Octets.
     pub octets: u64,
-    /// Times that the disk refused to write or to make a file.
+    /// Failed writes and failed creations of a file.
     pub write_errors: u64,
-    /// Times that the disk refused to sync.
+    /// Failed syncs.
     pub sync_errors: u64,
-    /// Times that the disk refused to remove a segment.
+    /// Failed removals of a segment.
     pub remove_errors: u64,
-    /// Times that something was forced to the disk.
+    /// Successful syncs.
     pub syncs: u64,
-    /// When that was done last.
+    /// Time of the last successful sync.
     pub synced: Option<Instant>,
-    /// How long it took then.
+    /// Duration of the last successful sync.
     pub sync_took: Duration,
 }
 
@@ -99,46 +99,46 @@ pub struct Counts {
 pub struct Journal {
     disk: Box<dyn Disk>,
     settings: Mutex<Settings>,
-    /// Every segment that is there, with its octets.
+    /// All existing segments with their sizes in octets.
     segments: Mutex<BTreeMap<SegmentName, u64>>,
-    /// The newest flush that was let go of: what is there of it and of earlier ones could not be removed.
+    /// The newest released flush: existing segments up to it could not be removed.
     released: Mutex<Option<FlushNumber>>,
     counts: Mutex<Counts>,
-    /// Written to since the last tick.
+    /// Segments written to since the last tick.
     unsynced: Mutex<Vec<Arc<Open>>>,
-    /// Until the next tick, nobody tries to write.
+    /// Whether writing is suspended until the next tick.
     resting: AtomicBool,
-    /// The last sync failed: writing alone does not tell that the disk is well again.
+    /// Whether the last sync failed: a successful write does not prove that the disk has recovered.
     is_unsure: AtomicBool,
-    /// The datagrams that were missed when it was last written to without a failure; `None` while it can be written.
+    /// Value of `missed` at the last successful write; `None` while the journal can be written.
     failing_since: Mutex<Option<u64>>,
 }
 
-/// A segment that is being written.
+/// A segment open for writing.
 #[derive(Debug)]
 struct Open {
     name: SegmentName,
     file: Box<dyn File>,
-    /// Whether it is among the unsynced.
+    /// Whether it is listed as unsynced.
     is_unsynced: AtomicBool,
-    /// Whether its name may still be missing in the directory after a loss of power.
+    /// Whether a power failure could still remove its name from the directory.
     is_new: AtomicBool,
-    /// Whether a sync failed. What was written before may be lost (fsync(2) does not say it twice), so that what
-    /// is written behind it would be cut off with it.
+    /// Whether a sync failed. Earlier writes may be lost without a second error (fsync(2)), and everything written
+    /// after the gap would be cut off with them.
     is_doubtful: AtomicBool,
 }
 
 impl Journal {
-    /// The journal on a disk, with the segments that an earlier process has left there.
+    /// Opens the journal on a disk, with the segments of earlier processes.
     ///
     /// # Errors
-    /// When the disk does not say what is on it.
+    /// If the disk cannot list its files.
     pub fn open(disk: Box<dyn Disk>, settings: Settings) -> io::Result<Arc<Self>> {
         let mut segments = BTreeMap::new();
         for (name, octets) in uninterrupted(|| disk.list())? {
             match SegmentName::parse(&name) {
                 Some(segment) => drop(segments.insert(segment, octets)),
-                None => tracing::warn!(name, "a file that is no segment is left alone in the journal's directory"),
+                None => tracing::warn!(name, "ignoring a file in the journal directory that is not a segment"),
             }
         }
         let counts = Counts { octets: segments.values().sum(), ..Counts::default() };
@@ -155,13 +155,13 @@ impl Journal {
         }))
     }
 
-    /// What it has done.
+    /// Its statistics.
     #[must_use]
     pub fn counts(&self) -> Counts {
         *locked(&self.counts)
     }
 
-    /// Keeps more or less, or more or less surely, from now on.
+    /// Applies another size limit and sync policy from now on.
     pub fn set(&self, settings: Settings) {
         *locked(&self.settings) = settings;
     }
@@ -170,45 +170,45 @@ impl Journal {
         *locked(&self.settings)
     }
 
-    /// Whether the disk, or the limit, has refused the last thing that was to be written.
+    /// Whether the disk, or the size limit, refused the last write.
     #[must_use]
     pub fn is_failing(&self) -> bool {
         locked(&self.failing_since).is_some()
     }
 
-    /// Octets that all segments together may have.
+    /// Limit on the size of all segments together. Octets.
     #[must_use]
     pub fn limit_bytes(&self) -> u64 {
         self.settings().limit_bytes
     }
 
-    /// How many segments there are.
+    /// Number of existing segments.
     #[must_use]
     pub fn segments(&self) -> usize {
         locked(&self.segments).len()
     }
 
-    /// One shard's end of it; writes for the flush with this number first.
+    /// The writer of one shard, which starts with the flush of this number.
     #[must_use]
     pub fn writer(self: &Arc<Self>, shard: u16, flush: FlushNumber) -> Writer {
         Writer::new(Arc::clone(self), shard, flush)
     }
 
-    /// Whether there are segments of this flush or of earlier ones.
+    /// Whether segments of this or an earlier flush exist.
     #[must_use]
     pub fn holds(&self, flush: FlushNumber) -> bool {
         locked(&self.segments).keys().next().is_some_and(|first| first.flush <= flush)
     }
 
-    /// A reader of the flushes after the cursor, of the segments that are there now; `None` begins at the first. Segments
-    /// that are being written are among them.
+    /// A reader of the flushes after the cursor (`None`: from the first), over the segments that exist now, including
+    /// those that are open for writing.
     #[must_use]
     pub fn reader(&self, cursor: Option<FlushNumber>) -> Reader<'_> {
         Reader::new(self.disk.as_ref(), cursor, locked(&self.segments).keys().copied())
     }
 
-    /// Lets go of the segments of this flush and of all earlier ones: they are durable, and what was carried out of them was
-    /// [synced](Self::sync_written) before they were. What cannot be removed is tried again at the next call.
+    /// Releases the segments of this flush and of all earlier ones. They are durable, and data carried over from them
+    /// were [synced](Self::sync_written) before. Segments that cannot be removed are retried at the next call.
     pub fn release(&self, durable: FlushNumber) {
         {
             let mut newest = locked(&self.released);
@@ -219,7 +219,7 @@ impl Journal {
         for segment in released {
             match self.disk.remove(&segment.to_string()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::debug!(%segment, %error, "a segment of the journal is not removed");
+                    tracing::debug!(%segment, %error, "cannot remove a journal segment");
                     locked(&self.counts).remove_errors += 1;
                 }
                 _ => {
@@ -231,25 +231,24 @@ impl Journal {
         }
     }
 
-    /// Forces to the disk what was written since the last time, and lets the writers try again when the disk has refused;
-    /// to be called every [`TICK`].
+    /// Syncs everything written since the last call, and resumes writing after a failure. To be called every [`TICK`].
     pub fn tick(&self) {
         self.sync_written();
         self.resting.store(false, Ordering::Relaxed);
     }
 
-    /// Forces to the disk what was written since the last time.
+    /// Syncs everything written since the last call.
     pub fn sync_written(&self) {
         let unsynced = std::mem::take(&mut *locked(&self.unsynced));
         for open in unsynced {
-            // Before the sync: what is written meanwhile is for the next one.
+            // Reset before the sync: data written during it belong to the next one.
             open.is_unsynced.store(false, Ordering::Release);
             self.sync(&open);
         }
     }
 
     fn sync(&self, open: &Open) {
-        // The name first: the content of a file without one is lost.
+        // The name first: the content of a file without a name is lost.
         let begun = Instant::now();
         let named = if open.is_new.load(Ordering::Relaxed) { self.disk.sync_names() } else { Ok(()) };
         match named.and_then(|()| open.file.sync()) {
@@ -270,7 +269,7 @@ impl Journal {
         }
     }
 
-    /// A file for a segment, with its header.
+    /// Creates the file of a segment, with its header.
     fn create(&self, name: SegmentName) -> io::Result<Open> {
         let file = self.disk.create(&name.to_string())?;
         locked(&self.segments).insert(name, 0);
@@ -278,7 +277,7 @@ impl Journal {
         Ok(Open { name, file, is_unsynced, is_new, is_doubtful })
     }
 
-    /// Notes that so many octets, which hold so many datagrams, were appended to a segment.
+    /// Notes that octets with a number of datagrams were appended to a segment.
     fn wrote(&self, open: &Arc<Open>, octets: u64, datagrams: u64) {
         if let Some(length) = locked(&self.segments).get_mut(&open.name) {
             *length += octets;
@@ -302,18 +301,21 @@ impl Journal {
             && let Some(missed_before) = locked(&self.failing_since).take()
         {
             let missed = self.counts().missed - missed_before;
-            tracing::info!(missed, "the journal is written again; what was missed would have been lost in a crash");
+            tracing::info!(
+                missed,
+                "the journal can be written again; the missed datagrams would not have survived a crash"
+            );
         }
     }
 
-    /// Whether so many octets more are within the limit.
+    /// Whether this many more octets are within the limit.
     fn require_room(&self, octets: u64) -> io::Result<()> {
         let limit = self.settings().limit_bytes;
         match self.counts().octets {
             used if used + octets <= limit => Ok(()),
             used => Err(io::Error::new(
                 io::ErrorKind::QuotaExceeded,
-                format!("it is full: {used} of {limit} octets (journal.maxBytes) wait for the store"),
+                format!("it is full: {used} of {limit} octets (journal.maxBytes) are waiting for the store"),
             )),
         }
     }
@@ -326,21 +328,21 @@ impl Journal {
         locked(&self.counts).carried += 1;
     }
 
-    /// Notes that a segment could not be written, and gives the disk a rest.
+    /// Notes that a segment could not be written, and suspends writing until the next tick.
     fn rest(&self, segment: &SegmentName, error: &io::Error) {
         self.resting.store(true, Ordering::Relaxed);
         locked(&self.counts).write_errors += u64::from(error.kind() != io::ErrorKind::QuotaExceeded);
         self.fail(&format!("{segment}: {error}"));
     }
 
-    /// Reports the first of a row of failures.
+    /// Logs the first of consecutive failures.
     fn fail(&self, why: &str) {
         let mut failing_since = locked(&self.failing_since);
         if failing_since.is_none() {
             *failing_since = Some(self.counts().missed);
             tracing::error!(
                 why,
-                "the journal cannot be written: what comes now is counted, but would be lost in a crash"
+                "the journal cannot be written: new datagrams are counted, but would not survive a crash"
             );
         }
     }

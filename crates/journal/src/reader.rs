@@ -1,10 +1,10 @@
 //! Reads the journal as a log: flush by flush after a cursor, and within a flush the shards' segments merged by their
-//! receive times. What is handed out follows from the cursor and the segments alone.
+//! receive times. The result depends only on the cursor and the segments.
 //!
-//! Each shard received in order, and what one of them told the others of an exporter (its templates) they see in nearly
-//! the order in which they saw it then; data that came before their template wait for it, now as then.
+//! Each shard received in order. The merge gives shards the templates that they shared in nearly the original order;
+//! data that arrived before their template are queued for it, as they were then.
 //!
-//! Whether a flush is durable, and which segments may go, is not decided here.
+//! This file does not decide which flushes are durable or which segments are released.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,18 +14,19 @@ use flow::FlushNumber;
 use crate::disk::{Disk, uninterrupted};
 use crate::segment::{Entry, EntryKind, SegmentName, SegmentReader};
 
-/// What a reader has read so far.
+/// Statistics of a reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadCounts {
-    /// Segments that were opened.
+    /// Segments opened.
     pub segments: u64,
-    /// Datagrams that were handed out.
+    /// Datagrams returned.
     pub datagrams: u64,
-    /// Segments that end with something that was not written whole.
+    /// Segments with an incomplete end.
     pub torn: u64,
 }
 
-/// A segment cannot be read. Nothing of the journal may be made durable then: that would release this segment too.
+/// A segment cannot be read. Then nothing in the journal may be made durable, because that would release this segment
+/// too.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "cannot read journal/{segment} in dataDir: {source}; nothing of the journal was stored or removed. Start again when the disk can be read, or move the file away to start without its content"
@@ -37,19 +38,19 @@ pub struct Unreadable {
     pub source: io::Error,
 }
 
-/// Hands out the datagrams of all flushes after a cursor.
+/// Reads the datagrams of all flushes after a cursor.
 ///
-/// Data that waited for a template at a cut are written again into the next segment. A reader that has read the flush
-/// before holds them already; one that begins at a flush takes them from its segments. So they are handed out in the
-/// first flush and never later: each exactly once.
+/// Data that were queued for a template at a cut are also in the next segment. A reader that has read the previous
+/// flush has them already; a reader that starts at a flush needs those in its segments. Carried-over data are therefore
+/// returned in the first flush only, so that each datagram is returned exactly once.
 pub struct Reader<'d> {
     disk: &'d dyn Disk,
-    /// Those of flushes that were not opened yet, sorted.
+    /// Segments of flushes not opened yet, sorted.
     segments: VecDeque<SegmentName>,
     is_first_flush: bool,
-    /// Of the open flush, for each shard.
+    /// The segments of the open flush, for each shard.
     shards: Vec<Chain>,
-    /// Which shard has the current datagram.
+    /// The shard of the current datagram.
     current: Option<usize>,
     counts: ReadCounts,
 }
@@ -62,7 +63,7 @@ struct Chain {
 }
 
 impl<'d> Reader<'d> {
-    /// A reader of those of the `segments`, which are sorted, that belong to flushes after the cursor.
+    /// A reader of the `segments` (sorted) of flushes after the cursor.
     pub(crate) fn new(
         disk: &'d dyn Disk,
         cursor: Option<FlushNumber>,
@@ -78,22 +79,22 @@ impl<'d> Reader<'d> {
         }
     }
 
-    /// What was read so far.
+    /// Its statistics so far.
     #[must_use]
     pub fn counts(&self) -> ReadCounts {
         self.counts
     }
 
-    /// The segments that it has yet to open.
+    /// The segments that it has not opened yet.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &SegmentName> {
         self.segments.iter()
     }
 
-    /// Opens the next flush and returns its number: the cursor, once all of it was taken. `None` when there is none.
-    /// What was not taken of the flush before is skipped.
+    /// Opens the next flush and returns its number, which becomes the cursor once the flush is read completely. `None`
+    /// at the end. Skips the unread rest of the previous flush.
     ///
     /// # Errors
-    /// When a segment cannot be read; the reader is not to be used again then.
+    /// If a segment cannot be read; then the reader must not be used again.
     pub fn next_flush(&mut self) -> Result<Option<FlushNumber>, Unreadable> {
         let Some(SegmentName { flush, .. }) = self.segments.front().copied() else { return Ok(None) };
         self.is_first_flush = self.counts.segments == 0;
@@ -111,10 +112,10 @@ impl<'d> Reader<'d> {
         Ok(Some(flush))
     }
 
-    /// Makes the next datagram of the open flush the current one; `false` at the end of the flush.
+    /// Advances to the next datagram of the open flush; `false` at the end of the flush.
     ///
     /// # Errors
-    /// When a segment cannot be read; the reader is not to be used again then.
+    /// If a segment cannot be read; then the reader must not be used again.
     pub fn advance(&mut self) -> Result<bool, Unreadable> {
         loop {
             if let Some(last) = self.current.take() {
@@ -137,7 +138,7 @@ impl<'d> Reader<'d> {
         self.shards.get(self.current?)?.current()
     }
 
-    /// Moves to the next datagram of a shard; drops a shard that has no more.
+    /// Advances to the next datagram of a shard; removes a shard at its end.
     fn advance_shard(&mut self, shard: usize) -> Result<(), Unreadable> {
         let Some(chain) = self.shards.get_mut(shard) else { return Ok(()) };
         if !chain.advance(self.disk, &mut self.counts)? {

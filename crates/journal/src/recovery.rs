@@ -1,5 +1,5 @@
-//! Recovery: what was not durable when the process ended, read again from the journal. The first user of a [`Reader`]: its
-//! cursor is the newest durable flush, and it reads to the end.
+//! Recovery: reads from the journal what was not durable when the last process ended. It is a user of [`Reader`], with
+//! the newest durable flush as its cursor.
 
 use crate::lock::locked;
 use crate::reader::{ReadCounts, Reader, Unreadable};
@@ -10,12 +10,12 @@ use crate::{Journal, Sync};
 pub struct Recovery<'d>(Reader<'d>);
 
 impl Journal {
-    /// Everything that was not released, to be counted again. [Release](Self::release) what is durable before.
+    /// Everything that is not released, to be counted again. [Release](Self::release) durable flushes first.
     #[must_use]
     pub fn recovery(&self) -> Recovery<'_> {
         let released = *locked(&self.released);
         let reader = self.reader(released);
-        // The process that wrote a segment may have died before it synced it, and it has to stay until it is flushed.
+        // The process that wrote a segment may not have synced it, and the segment is needed until it is flushed.
         if self.settings().sync != Sync::Off {
             let synced = reader.segments().try_for_each(|segment| self.disk.sync(&segment.to_string()));
             if let Err(error) = synced.and_then(|()| self.disk.sync_names()) {
@@ -28,7 +28,7 @@ impl Journal {
 }
 
 impl Recovery<'_> {
-    /// What was read so far.
+    /// The statistics so far.
     #[must_use]
     pub fn counts(&self) -> ReadCounts {
         self.0.counts()
@@ -37,7 +37,7 @@ impl Recovery<'_> {
     /// The next datagram of all flushes; `None` at the end.
     ///
     /// # Errors
-    /// When a segment cannot be read; the recovery is not to be used again then.
+    /// If a segment cannot be read; then the recovery must not be used again.
     pub fn next_datagram(&mut self) -> Result<Option<Entry<'_>>, Unreadable> {
         while !self.0.advance()? {
             if self.0.next_flush()?.is_none() {

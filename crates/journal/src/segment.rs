@@ -1,8 +1,7 @@
-//! A segment by its name, what it holds, and reading it up to the first octet that is not as it was written: what
-//! follows was never synced.
+//! Names and content of segments, and reading a segment up to the first damaged octet: what follows was never synced.
 //!
-//! A segment is a pcap file of UDP datagrams. Data that were carried into it are marked by the destination 0.0.0.0:0, at
-//! which nothing is received; only [`Entry`] and [`append`] know that.
+//! A segment is a pcap file of UDP datagrams. Carried-over data are marked by the destination 0.0.0.0:0, on which
+//! nothing is received; only [`Entry`] and [`append`] know this mark.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -11,31 +10,31 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use capture::{UdpDatagram, frame};
 use flow::{FlushNumber, Timestamp};
 
-/// How many octets are read at once.
+/// Octets in one read.
 const READ_AT_ONCE: u64 = 256 << 10;
-/// No record is longer: header, IPv6 header, the longest payload of an IP packet.
+/// Maximum length of a record: record header, IPv6 header, longest payload of an IP packet.
 const LONGEST_RECORD: usize = 16 + 40 + 65_535;
 
-/// The destination of what was carried: where it was sent to is not known any more.
+/// The destination of carried-over data, whose original destination is unknown.
 const CARRIED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
-/// Why a datagram is in its segment.
+/// The reason why a datagram is in its segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
-    /// It was received at this address while the flush of the segment was counted.
+    /// It was received on this address and belongs to the flush of the segment.
     Received(SocketAddr),
-    /// A data set that waited for its template at the cut before, written again as a message of its own.
+    /// It was carried over: a data set that was queued for its template at the previous cut, as a separate message.
     Carried,
 }
 
 /// A datagram in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// When it was received.
+    /// Its receive time.
     pub received: Timestamp,
-    /// Who sent it.
+    /// Its exporter.
     pub source: SocketAddr,
-    /// Why it is here.
+    /// Why it is in this segment.
     pub kind: EntryKind,
     /// The export datagram.
     pub payload: &'a [u8],
@@ -52,7 +51,7 @@ impl<'a> From<UdpDatagram<'a>> for Entry<'a> {
 /// Appends a datagram as a record of a segment.
 ///
 /// # Errors
-/// When it was received after the year 2106 or is longer than an IP packet may be.
+/// If it was received after the year 2106 or is longer than an IP packet can be.
 pub(crate) fn append(octets: &mut Vec<u8>, entry: &Entry<'_>) -> io::Result<()> {
     let destination = match entry.kind {
         EntryKind::Received(at) => at,
@@ -61,14 +60,14 @@ pub(crate) fn append(octets: &mut Vec<u8>, entry: &Entry<'_>) -> io::Result<()> 
     frame::append(octets, entry.received, entry.source, destination, entry.payload).map(drop)
 }
 
-/// What a segment is of. Names sort in the order of flushes.
+/// The name of a segment. Names sort in the order of flushes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SegmentName {
     /// The flush that counts its datagrams.
     pub flush: FlushNumber,
     /// The shard that received them.
     pub shard: u16,
-    /// From 0; the next part begins where the disk refused to write to the last.
+    /// Counts from 0. A new part starts where a write to the last one failed.
     pub part: u32,
 }
 
@@ -81,7 +80,7 @@ impl fmt::Display for SegmentName {
 }
 
 impl SegmentName {
-    /// From the name of a file; `None` when it is not one that `Display` makes.
+    /// Parses a file name; `None` if it is not one that `Display` creates.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         let mut words = name.strip_suffix(".pcap")?.split('-');
@@ -92,7 +91,7 @@ impl SegmentName {
     }
 }
 
-/// The datagrams of a segment, one after the other.
+/// Reads the datagrams of a segment in order.
 pub(crate) struct SegmentReader {
     input: Box<dyn Read + Send>,
     octets: Vec<u8>,
@@ -109,7 +108,7 @@ impl SegmentReader {
         Self { input, octets: Vec::new(), start: 0, next: 0, input_ended: false, header_read: false }
     }
 
-    /// Makes the next datagram the current one; `false` at the end and, from then on, at damage.
+    /// Advances to the next datagram; `false` at the end or at the first damage, and from then on.
     pub(crate) fn advance(&mut self) -> io::Result<bool> {
         self.start = self.next;
         if !self.header_read {
@@ -135,7 +134,7 @@ impl SegmentReader {
         frame::read(record).map(|(datagram, _)| datagram.into())
     }
 
-    /// Octets after the last datagram, as far as they were read. At the end there are some only where it is damaged.
+    /// Octets read after the last datagram. At the end of a segment, more than 0 only if it is damaged.
     pub(crate) fn left(&self) -> usize {
         self.octets.len() - self.next
     }
@@ -144,11 +143,11 @@ impl SegmentReader {
         frame::read(self.octets.get(self.start..)?).map(|(_, length)| length)
     }
 
-    /// Reads until there are `wanted` octets from the start of the record, or no more.
+    /// Reads until `wanted` octets from the start of the record are available, or the file ends.
     fn fill(&mut self, wanted: usize) -> io::Result<()> {
         self.octets.drain(..self.start);
         (self.start, self.next) = (0, 0);
-        // Otherwise it is read in many small pieces.
+        // Avoids many small reads.
         self.octets.reserve(READ_AT_ONCE as usize);
         while !self.input_ended && self.octets.len() < wanted {
             let read = self.input.by_ref().take(READ_AT_ONCE).read_to_end(&mut self.octets);

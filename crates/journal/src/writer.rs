@@ -1,5 +1,5 @@
-//! One shard's end of the journal: datagrams are collected in memory and written with one call for each batch that was
-//! read, into the segment of the flush that they are counted in.
+//! The writer of one shard: collects datagrams in memory and writes each batch with one call, into the segment of the
+//! flush that counts them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,20 +13,20 @@ use crate::disk::{File, uninterrupted};
 use crate::segment::{Entry, EntryKind, SegmentName, append};
 use crate::{Journal, Open};
 
-/// Octets of what is carried into a new segment that are written with one call.
+/// Octets of carried-over data in one write.
 const WRITTEN_AT_ONCE: usize = 1 << 20;
 /// Writes the segments of one shard.
 #[derive(Debug)]
 pub struct Writer {
     journal: Arc<Journal>,
-    /// The segment that is written, or will be when there is something to write.
+    /// The current segment; it is created with the first write.
     name: SegmentName,
-    /// `None` until something is written into it.
+    /// `None` until the first write.
     open: Option<Arc<Open>>,
-    /// Records that are not written yet.
+    /// Records not written yet.
     octets: Vec<u8>,
     datagrams: u64,
-    /// Datagrams that will not be written and are not counted as missed yet.
+    /// Datagrams that will not be written, and are not yet counted as missed.
     missed: u64,
 }
 
@@ -36,25 +36,25 @@ impl Writer {
         Self { journal, name, open: None, octets: Vec::new(), datagrams: 0, missed: 0 }
     }
 
-    /// Takes a datagram that is counted in the current flush. It is written by the next [`commit`](Self::commit).
+    /// Takes a datagram of the current flush. The next [`commit`](Self::commit) writes it.
     pub fn take(&mut self, received: Timestamp, source: SocketAddr, received_at: SocketAddr, payload: &[u8]) {
         self.append(&Entry { received, source, kind: EntryKind::Received(received_at), payload });
     }
 
     fn append(&mut self, entry: &Entry<'_>) {
-        // What will not be written need not be copied and summed.
+        // Saves the copy and the checksum of a datagram that will not be written.
         if self.journal.resting.load(Ordering::Relaxed) {
             self.missed += 1;
             return;
         }
         match append(&mut self.octets, entry) {
             Ok(()) => self.datagrams += 1,
-            // Received after the year 2106, or longer than an IP packet may be.
+            // It was received after the year 2106, or is longer than an IP packet can be.
             Err(_) => self.missed += 1,
         }
     }
 
-    /// Writes what was taken. When the disk refuses, it is missed.
+    /// Writes all taken datagrams. If the disk refuses, they are counted as missed.
     pub fn commit(&mut self) {
         let datagrams = std::mem::take(&mut self.datagrams);
         let mut refused = None;
@@ -95,21 +95,21 @@ impl Writer {
         Ok(())
     }
 
-    /// What comes next goes into another part: after something half written it would not be found.
+    /// Continues in a new part: after an incomplete record, nothing would be found.
     fn give_up_on_segment(&mut self) {
         self.open = None;
         self.name.part += 1;
     }
 
-    /// From now on, what is taken is counted in this flush.
+    /// Switches to the segment of this flush.
     pub fn turn(&mut self, flush: FlushNumber) {
         self.commit();
         self.open = None;
         self.name = SegmentName { flush, part: 0, ..self.name };
     }
 
-    /// Writes what waits for its template into the current segment: it is counted in this flush, or carried on. For each
-    /// set, who sent it, when it was received, and a message that holds it alone.
+    /// Writes carried-over data into the current segment. This flush counts them, or carries them over again. Each item
+    /// has the exporter, the receive time, and a message with one set.
     pub fn carry(&mut self, waiting: impl IntoIterator<Item = (Exporter, Timestamp, Vec<u8>)>) {
         for (Exporter { transport: Transport::Udp, address, port }, received, message) in waiting {
             let source = SocketAddr::new(address, port);

@@ -1,5 +1,10 @@
-//! Segments of the journal are capture files to anybody: tshark and nfdump read them.
-#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Segments of the journal are valid capture files: tshark and nfdump read them.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot continue has failed"
+)]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,7 +17,7 @@ use journal::{Journal, Settings, Sync};
 use wire::encode;
 use wire::netflow_v5::{Header, Record};
 
-/// A segment of datagrams over IPv4 and IPv6, of which each has one more record than the one before.
+/// A segment of datagrams over IPv4 and IPv6, each with one more record than the one before.
 fn segment(folder: &Path, datagrams: u64) -> String {
     let disk = Box::new(Directory::open(folder).unwrap());
     let journal: Arc<Journal> = Journal::open(disk, Settings { sync: Sync::Batch, limit_bytes: 1 << 20 }).unwrap();

@@ -55,7 +55,7 @@ fn a_full_journal_costs_nothing_that_no_crash_follows() {
     let missed = collector.counter("journal_missed_datagrams");
     assert_eq!(collector.counter("journal_write_errors"), 0);
     let load = Running::start(collector.receiving, FLOWS_A_SECOND / 10, 2);
-    collector.wait_until_said("the journal is written again");
+    collector.wait_until_said("the journal can be written again");
     let sent = sum(first, load.stop());
     until_exact(&collector, &sent, PATIENCE);
     assert_eq!(collector.counter("kernel_drops"), 0);
