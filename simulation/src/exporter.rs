@@ -223,6 +223,7 @@ fn sflow_v5(sequence: u32, uptime: u32, flows: &[u32]) -> Vec<u8> {
     let sample = |flow: &u32| sflow::FlowSample {
         sequence: *flow,
         sampling_rate: 1,
+        data_source: 1,
         input: 1,
         output: 2,
         source: SocketAddrV4::new(source(*flow), 1),

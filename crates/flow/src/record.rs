@@ -60,6 +60,24 @@ impl FlowRecord {
     }
 }
 
+impl FlowRecord {
+    /// The flow as seen from its other end. Its counters stay as they are.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        Self {
+            source: self.destination,
+            destination: self.source,
+            source_port: self.destination_port,
+            destination_port: self.source_port,
+            source_as: self.destination_as,
+            destination_as: self.source_as,
+            input_interface: self.output_interface,
+            output_interface: self.input_interface,
+            ..*self
+        }
+    }
+}
+
 /// Bytes, packets and flows. Sums saturate at 2^64 - 1 rather than wrap: at 1 Tbit/s that is 4.6 years in one counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Counters {
@@ -86,6 +104,13 @@ impl Counters {
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.packets = self.packets.saturating_add(other.packets);
         self.flows = self.flows.saturating_add(other.flows);
+    }
+
+    /// Takes another count from this one, which stops at zero.
+    pub fn subtract(&mut self, other: Self) {
+        self.bytes = self.bytes.saturating_sub(other.bytes);
+        self.packets = self.packets.saturating_sub(other.packets);
+        self.flows = self.flows.saturating_sub(other.flows);
     }
 
     /// Bytes and packets times a sampling rate; flows stay as they are, because a sampled flow is still one flow.

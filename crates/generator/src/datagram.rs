@@ -8,8 +8,7 @@ use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
 use wire::sflow::encode::{DatagramHeader, FlowSample, sflow_v5};
 use wire::{FieldSpecifier, ipfix, netflow_v5, netflow_v9};
 
-use crate::load::Load;
-use crate::traffic::SFLOW_SAMPLING_RATE;
+use crate::traffic::{SFLOW_SAMPLING_RATE, Traffic};
 
 /// Octets of the longest UDP payload of a packet of 1500.
 const PAYLOAD: usize = 1472;
@@ -58,23 +57,23 @@ const IPV6_FIELDS: [(u16, u16); 18] = {
 };
 
 /// How many flows at most fit a datagram of any length; `None` for a protocol that is not generated.
-pub(crate) fn most_flows(load: &Load) -> Option<u16> {
-    Some(match load.protocol {
+pub(crate) fn most_flows(protocol: Protocol, traffic: &Traffic) -> Option<u16> {
+    Some(match protocol {
         Protocol::NetflowV5 => MOST_OF_V5,
-        _ => fitting(load, LONGEST_PAYLOAD)?,
+        _ => fitting(protocol, traffic, LONGEST_PAYLOAD)?,
     })
 }
 
-/// How many flows a datagram has.
-pub(crate) fn flows(load: &Load) -> u16 {
-    load.flows_per_datagram.unwrap_or_else(|| fitting(load, PAYLOAD).unwrap_or(1).min(MOST_OF_V5))
+/// How many flows a datagram has by default.
+pub(crate) fn default_flows(protocol: Protocol, traffic: &Traffic) -> u16 {
+    fitting(protocol, traffic, PAYLOAD).unwrap_or(1).min(MOST_OF_V5)
 }
 
-fn fitting(load: &Load, payload: usize) -> Option<u16> {
-    let (headers, record) = match load.protocol {
+fn fitting(protocol: Protocol, traffic: &Traffic, payload: usize) -> Option<u16> {
+    let (headers, record) = match protocol {
         Protocol::NetflowV5 => (size_of::<netflow_v5::Header>(), size_of::<netflow_v5::Record>()),
         Protocol::NetflowV9 | Protocol::Ipfix => {
-            let fields = if load.traffic.ipv6_percent > 0 { IPV6_FIELDS } else { IPV4_FIELDS };
+            let fields = if traffic.ipv6_percent > 0 { IPV6_FIELDS } else { IPV4_FIELDS };
             (HEADERS, fields.iter().map(|(_, length)| usize::from(*length)).sum())
         }
         Protocol::SflowV5 => (SFLOW_HEADER_LENGTH, SAMPLE_LENGTH),
@@ -105,16 +104,16 @@ pub(crate) struct Stamp {
 }
 
 impl Encoder {
-    pub(crate) fn new(load: &Load) -> Self {
+    pub(crate) fn new(protocol: Protocol, traffic: &Traffic) -> Self {
         let template = |id, fields: [(u16, u16); 18]| {
             TemplateSpec::data(id, fields.map(|(element, length)| FieldSpecifier::iana(element, length)))
         };
         Self {
-            protocol: load.protocol,
+            protocol,
             ipv4: template(256, IPV4_FIELDS),
             ipv6: template(257, IPV6_FIELDS),
-            has_ipv4: load.traffic.ipv6_percent < 100,
-            has_ipv6: load.traffic.ipv6_percent > 0,
+            has_ipv4: traffic.ipv6_percent < 100,
+            has_ipv6: traffic.ipv6_percent > 0,
         }
     }
 
@@ -179,7 +178,7 @@ fn put(octets: &mut [u8], offset: usize, word: u32) {
     }
 }
 
-/// Samples have numbers of their own, and tell from how many packets they were taken.
+/// Samples have numbers of their own, and the number of packets that they were taken from.
 fn number_samples(datagram: &mut [u8], sequence: u32) {
     let Some((_, samples)) = datagram.split_at_mut_checked(SFLOW_HEADER_LENGTH) else { return };
     let first = sequence.wrapping_mul((samples.len() / SAMPLE_LENGTH) as u32);
@@ -211,8 +210,8 @@ fn record(template: &TemplateSpec, flow: &FlowRecord) -> Vec<u8> {
         &source,
         &destination,
         none.get(..source.len()).unwrap_or_default(),
-        &word(1),
-        &word(2),
+        &word(flow.input_interface.into()),
+        &word(flow.output_interface.into()),
         &word(flow.forward.packets),
         &word(flow.forward.bytes),
         &FIRST.to_be_bytes(),
@@ -240,8 +239,8 @@ fn v5(flows: &[FlowRecord], domain: u16) -> Vec<u8> {
     let records = flows.iter().map(|flow| netflow_v5::Record {
         source: octets(flow.source),
         destination: octets(flow.destination),
-        input: 1.into(),
-        output: 2.into(),
+        input: (flow.input_interface as u16).into(),
+        output: (flow.output_interface as u16).into(),
         packets: (flow.forward.packets as u32).into(),
         octets: (flow.forward.bytes as u32).into(),
         first: FIRST.into(),
@@ -269,8 +268,9 @@ fn sflow(flows: &[FlowRecord], domain: u16, agent: Ipv4Addr) -> Vec<u8> {
     let samples = (1..).zip(flows).map(|(sequence, flow)| FlowSample {
         sequence,
         sampling_rate: flow.sampling.rate,
-        input: 1,
-        output: 2,
+        data_source: 1,
+        input: flow.input_interface,
+        output: flow.output_interface,
         source: end(flow.source, flow.source_port),
         destination: end(flow.destination, flow.destination_port),
         frame_length: flow.forward.bytes as u16,

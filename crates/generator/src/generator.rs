@@ -11,9 +11,9 @@ use crate::load::{Load, LoadError};
 use crate::totals::{Names, Totals, add_names, times_counters};
 use crate::traffic::Flows;
 
-/// So many datagrams are held when each is made anew: as many as are ever wanted at once.
+/// How many datagrams are held when each is encoded: as many as are ever sent at once.
 const HELD_ANEW: usize = 64;
-/// What exporters say to have been up for at the start, so that flows lie before their export. Milliseconds.
+/// The uptime of exporters at the start, so that flows are before their export. Milliseconds.
 const UPTIME: u64 = 3_600_000;
 
 /// Makes the datagrams of a load, one after the other, and counts them.
@@ -80,13 +80,14 @@ impl Generator {
     pub fn new(load: Load) -> Result<Self, LoadError> {
         load.check()?;
         let streams = load.exporters as usize * usize::from(load.ports);
-        let flows_per_datagram = datagram::flows(&load);
+        let flows_per_datagram =
+            load.flows_per_datagram.unwrap_or_else(|| datagram::default_flows(load.protocol, &load.traffic));
         let wanted = match load.repeat {
             Some(flows) => flows.div_ceil(flows_per_datagram.into()) as usize,
             None => HELD_ANEW,
         };
         let mut generator = Self {
-            encoder: Encoder::new(&load),
+            encoder: Encoder::new(load.protocol, &load.traffic),
             flows: Flows::new(&load.traffic, load.protocol, load.seed),
             flows_per_datagram,
             held: Vec::new(),

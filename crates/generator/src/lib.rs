@@ -1,12 +1,12 @@
-//! A load: export datagrams of made-up flows, sent as fast as is wanted, with exact totals of what was sent. For tests,
-//! for measurements, and for operators who want to see what their machine can take (`netflow generate`).
+//! A load: export datagrams of made-up flows, sent at a chosen rate, with exact totals of what was sent. For tests,
+//! for measurements, and for operators who want to know what their machine can handle (`netflow generate`).
 //!
 //! Everything but the time follows from the seed: the same [`Load`] always makes the same flows in the same datagrams.
-//! So what was sent under each name need not be noted while sending: it is made again and added up afterwards.
+//! So names need not be noted while sending: the flows are made again and added up afterwards.
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | [`load`] | [`Load`]: what is to be sent, and what cannot be |
+//! | [`load`] | [`Load`]: what to send, and which loads are refused |
 //! | [`traffic`] | made-up flows |
 //! | `datagram` | flows to datagrams of each protocol, and what changes in a datagram that is sent again |
 //! | [`generator`](mod@generator) | [`Generator`]: one datagram after the other. Knows no socket and no clock |

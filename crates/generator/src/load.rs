@@ -1,4 +1,4 @@
-//! What is to be sent, and why something cannot be.
+//! What to send, and which loads are refused.
 
 use std::net::Ipv4Addr;
 
@@ -7,12 +7,12 @@ use flow::Protocol;
 use crate::datagram;
 use crate::traffic::Traffic;
 
-/// What is to be sent. Public fields with defaults: change what matters.
+/// What to send. Public fields with defaults: change what matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Load {
     /// NetFlow v5, v9, IPFIX or sFlow v5.
     pub protocol: Protocol,
-    /// Where all random numbers come from.
+    /// The seed of all random numbers.
     pub seed: u64,
     /// How many exporters there are, each with an address of its own.
     pub exporters: u32,
@@ -25,8 +25,8 @@ pub struct Load {
     pub flows_per_datagram: Option<u16>,
     /// How many data datagrams of a stream follow a template until it is sent again.
     pub template_interval: u32,
-    /// After how many flows the same ones come again, rounded to whole datagrams. This is how it is fast: datagrams are
-    /// made once and sent many times. `None` makes each datagram anew.
+    /// After how many flows the same ones are sent again, rounded to whole datagrams. This makes it fast: datagrams are
+    /// encoded once and sent many times. `None` encodes each datagram.
     pub repeat: Option<u32>,
     /// What the flows are like.
     pub traffic: Traffic,
@@ -72,7 +72,7 @@ pub enum LoadError {
         limit: u16,
     },
     /// Several exporters on the address that the kernel chooses.
-    #[error("{0} exporters need an address each: say which is the first")]
+    #[error("{0} exporters need an address each: give the first one")]
     FirstSource(u32),
     /// The addresses of the exporters reach beyond 255.255.255.255, or are more than can be numbered.
     #[error("there are no {exporters} addresses of exporters from {first} on")]
@@ -99,7 +99,8 @@ impl Load {
 
     /// Says what is wrong with it.
     pub(crate) fn check(&self) -> Result<(), LoadError> {
-        let Traffic { addresses, client_ports, autonomous_systems, protocols, prefixes, .. } = &self.traffic;
+        let Traffic { addresses, client_ports, autonomous_systems, interfaces, protocols, prefixes, .. } =
+            &self.traffic;
         let needed = [
             ("exporters", self.exporters == 0),
             ("ports of an exporter", self.ports == 0),
@@ -109,6 +110,7 @@ impl Load {
             ("addresses", *addresses == 0),
             ("client ports", *client_ports == 0),
             ("autonomous systems", *autonomous_systems == 0),
+            ("interfaces", *interfaces == 0),
             ("protocols", protocols.is_empty()),
             ("prefixes of IPv4", self.traffic.ipv6_percent < 100 && !prefixes.iter().any(|p| p.address().is_ipv4())),
             ("prefixes of IPv6", self.traffic.ipv6_percent > 0 && !prefixes.iter().any(|p| p.address().is_ipv6())),
@@ -116,7 +118,7 @@ impl Load {
         if let Some((what, _)) = needed.iter().find(|(_, missing)| *missing) {
             return Err(LoadError::None(what));
         }
-        let limit = datagram::most_flows(self).ok_or(LoadError::Protocol(self.protocol))?;
+        let limit = datagram::most_flows(self.protocol, &self.traffic).ok_or(LoadError::Protocol(self.protocol))?;
         if let Some(flows) = self.flows_per_datagram.filter(|flows| *flows > limit) {
             return Err(LoadError::FlowsPerDatagram { flows, limit });
         }
@@ -150,31 +152,31 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_told() {
-        let told = |change: fn(&mut Load)| {
+        let refusal = |change: fn(&mut Load)| {
             let mut load = Load::default();
             change(&mut load);
             load.check().unwrap_err().to_string()
         };
         assert_eq!(Load::default().check(), Ok(()));
-        assert!(told(|load| load.protocol = Protocol::NetflowV8).contains("netflow-v8"));
-        assert!(told(|load| load.exporters = 0).contains("exporters"));
-        assert!(told(|load| load.exporters = 2).contains("first"));
-        assert!(told(|load| load.traffic.prefixes.clear()).contains("prefixes of IPv4"));
-        assert!(told(|load| load.traffic.local_percent = 101).contains("101"));
-        let told_of_v5 = told(|load| {
+        assert!(refusal(|load| load.protocol = Protocol::NetflowV8).contains("netflow-v8"));
+        assert!(refusal(|load| load.exporters = 0).contains("exporters"));
+        assert!(refusal(|load| load.exporters = 2).contains("first"));
+        assert!(refusal(|load| load.traffic.prefixes.clear()).contains("prefixes of IPv4"));
+        assert!(refusal(|load| load.traffic.local_percent = 101).contains("101"));
+        let refusal_of_v5 = refusal(|load| {
             load.protocol = Protocol::NetflowV5;
             load.flows_per_datagram = Some(31);
         });
-        assert!(told_of_v5.contains("30"), "{told_of_v5}");
-        let told_of_ipv6 = told(|load| {
+        assert!(refusal_of_v5.contains("30"), "{refusal_of_v5}");
+        let refusal_of_ipv6 = refusal(|load| {
             load.protocol = Protocol::SflowV5;
             load.traffic.ipv6_percent = 1;
         });
-        assert!(told_of_ipv6.contains("IPv6"), "{told_of_ipv6}");
-        let told_of_the_end = told(|load| {
+        assert!(refusal_of_ipv6.contains("IPv6"), "{refusal_of_ipv6}");
+        let refusal_of_the_end = refusal(|load| {
             load.first_source = Some(Ipv4Addr::BROADCAST);
             load.exporters = 2;
         });
-        assert!(told_of_the_end.contains("255.255.255.255"), "{told_of_the_end}");
+        assert!(refusal_of_the_end.contains("255.255.255.255"), "{refusal_of_the_end}");
     }
 }

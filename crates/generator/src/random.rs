@@ -24,7 +24,7 @@ impl Random {
         (((self.next() >> 32) * limit as u64) >> 32) as u32
     }
 
-    /// True in so many of a hundred cases.
+    /// True in this many of a hundred cases.
     pub(crate) const fn percent(&mut self, percent: u8) -> bool {
         self.below(100) < percent as u32
     }

@@ -35,8 +35,8 @@ pub struct NameKey {
 /// What has to be counted under each name.
 pub type Names = HashMap<NameKey, Counters>;
 
-/// Adds what a flow that was sent so many times has to be counted under. The rule of attribution is written here once
-/// more, on purpose: it is what collectors are compared with.
+/// Adds the names that a flow has to be counted under, when it was sent this many times. The rule of attribution is written
+/// here a second time on purpose: collectors are compared with it.
 pub(crate) fn add_names(
     names: &mut Names,
     exporter: u32,
@@ -62,7 +62,7 @@ pub(crate) fn add_names(
     }
 }
 
-/// What a flow that was sent so many times adds up to.
+/// The counters of a flow that was sent this many times.
 pub(crate) fn times_counters(flow: &FlowRecord, times: u64) -> Counters {
     let rate = u64::from(flow.sampling.rate);
     let Counters { bytes, packets, flows } = flow.forward;

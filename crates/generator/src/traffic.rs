@@ -9,7 +9,7 @@ use crate::random::Random;
 /// What flows are like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic {
-    /// Where one end of each flow is. Addresses are dealt out to them in turn.
+    /// One end of each flow is in one of these. They get addresses in turn.
     pub prefixes: Vec<Prefix>,
     /// How many distinct addresses each side has: inside the prefixes, and outside. Fewer where a prefix is smaller.
     pub addresses: u32,
@@ -17,7 +17,9 @@ pub struct Traffic {
     pub client_ports: u16,
     /// How many autonomous systems the outside has.
     pub autonomous_systems: u16,
-    /// IP protocols, each as likely. sFlow samples are of UDP whatever stands here.
+    /// How many interfaces an exporter has. An address is always reached by the same one.
+    pub interfaces: u16,
+    /// IP protocols, all equally likely. sFlow samples are always UDP.
     pub protocols: Vec<u8>,
     /// How many of a hundred flows are of IPv6.
     pub ipv6_percent: u8,
@@ -33,10 +35,10 @@ pub struct Traffic {
 /// How likely each address is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Popularity {
-    /// All the same, which is the hardest on caches.
+    /// All equally, which is the hardest on caches.
     #[default]
     Even,
-    /// As in real traffic, a few have most of it: each doubling of the rank has the same share.
+    /// A few have most of the traffic, as in real networks: each doubling of the rank has the same share.
     Zipf,
 }
 
@@ -50,6 +52,7 @@ impl Default for Traffic {
             addresses: 1000,
             client_ports: 28_000,
             autonomous_systems: 500,
+            interfaces: 24,
             protocols: vec![6, 17],
             ipv6_percent: 0,
             local_percent: 0,
@@ -75,7 +78,7 @@ const FIRST_CLIENT_PORT: u16 = 1024;
 const INSIDE_AS: u32 = 64_500;
 /// Octets of a sampled frame with the headers that an sFlow sample of the encoder has.
 const FRAME_LENGTHS: (u32, u32) = (64, 1518);
-/// One of so many packets is sampled.
+/// One packet of this many is sampled.
 pub(crate) const SFLOW_SAMPLING_RATE: u32 = 256;
 const UDP: u8 = 17;
 
@@ -88,6 +91,13 @@ impl Traffic {
             IpAddr::V6(address) => address.segments().first() == Some(&RANDOM_IPV6),
         }
     }
+}
+
+/// One end of a flow.
+struct End {
+    address: IpAddr,
+    autonomous_system: u32,
+    interface: u32,
 }
 
 /// One flow after the other. The same seed makes the same ones.
@@ -107,13 +117,13 @@ impl Flows {
         Self { random: Random::new(seed), traffic: traffic.clone(), sampled, inside_ipv4, inside_ipv6 }
     }
 
-    /// The next flow. Its time is nobody's business.
+    /// The next flow. Its export time is not set.
     pub(crate) fn next(&mut self) -> FlowRecord {
         let ipv6 = self.random.percent(self.traffic.ipv6_percent);
-        let (inside, inside_as) = self.inside(ipv6);
+        let inside = self.inside(ipv6);
         let attack = self.random.percent(self.traffic.random_percent);
-        let (other, other_as) = if attack {
-            (self.anywhere(ipv6), 0)
+        let other = if attack {
+            self.anywhere(ipv6)
         } else if self.random.percent(self.traffic.local_percent) {
             self.inside(ipv6)
         } else {
@@ -127,17 +137,19 @@ impl Flows {
         };
         let counted = self.counted();
         let record = FlowRecord {
-            source: other,
-            destination: inside,
-            // A sampled header knows no routes.
-            source_as: if self.sampled { 0 } else { other_as },
-            destination_as: if self.sampled { 0 } else { inside_as },
+            source: other.address,
+            destination: inside.address,
+            // A sampled header has no AS.
+            source_as: if self.sampled { 0 } else { other.autonomous_system },
+            destination_as: if self.sampled { 0 } else { inside.autonomous_system },
+            input_interface: other.interface,
+            output_interface: inside.interface,
             source_port: client,
             destination_port: server,
             ..counted
         };
         // Attacks only come in.
-        if attack || self.random.below(2) == 0 { record } else { reversed(record) }
+        if attack || self.random.below(2) == 0 { record } else { record.reversed() }
     }
 
     fn counted(&mut self) -> FlowRecord {
@@ -162,35 +174,43 @@ impl Flows {
         }
     }
 
-    fn inside(&mut self, ipv6: bool) -> (IpAddr, u32) {
+    /// An address in the prefixes, with its AS and interface.
+    fn inside(&mut self, ipv6: bool) -> End {
         let index = self.index();
         let prefixes = if ipv6 { &self.inside_ipv6 } else { &self.inside_ipv4 };
         let count = prefixes.len().max(1);
         let prefix = prefixes.get(index as usize % count);
-        (prefix.map_or(IpAddr::V4(OUTSIDE), |prefix| host(prefix, index / count as u32)), INSIDE_AS)
+        let address = prefix.map_or(IpAddr::V4(OUTSIDE), |prefix| host(prefix, index / count as u32));
+        End { address, autonomous_system: INSIDE_AS, interface: self.interface(index) }
     }
 
-    fn outside(&mut self, ipv6: bool) -> (IpAddr, u32) {
+    fn interface(&self, index: u32) -> u32 {
+        1 + index % u32::from(self.traffic.interfaces)
+    }
+
+    fn outside(&mut self, ipv6: bool) -> End {
         let index = self.index();
         let address = if ipv6 {
             IpAddr::V6(Ipv6Addr::from_bits(OUTSIDE_IPV6.to_bits() + u128::from(index)))
         } else {
             IpAddr::V4(Ipv4Addr::from_bits(OUTSIDE.to_bits() + index % (1 << 20)))
         };
-        (address, 1 + index % u32::from(self.traffic.autonomous_systems))
+        let autonomous_system = 1 + index % u32::from(self.traffic.autonomous_systems);
+        End { address, autonomous_system, interface: self.interface(index) }
     }
 
-    fn anywhere(&mut self, ipv6: bool) -> IpAddr {
-        if ipv6 {
+    fn anywhere(&mut self, ipv6: bool) -> End {
+        let address = if ipv6 {
             let [a, b, c, d, ..] = self.random.next().to_be_bytes().map(u16::from);
             IpAddr::V6(Ipv6Addr::new(RANDOM_IPV6, a, b, c, d, 0, 0, 1))
         } else {
             IpAddr::V4(Ipv4Addr::from_bits(RANDOM + self.random.below(RANDOM_COUNT)))
-        }
+        };
+        End { address, autonomous_system: 0, interface: 1 }
     }
 }
 
-/// The address of this number in a prefix, from the start again behind its end.
+/// The address of this number in a prefix; numbers beyond its end start again.
 fn host(prefix: &Prefix, index: u32) -> IpAddr {
     match prefix.address() {
         IpAddr::V4(first) => {
@@ -202,19 +222,6 @@ fn host(prefix: &Prefix, index: u32) -> IpAddr {
             let mask = if bits >= 32 { u32::MAX } else { (1 << bits) - 1 };
             IpAddr::V6(Ipv6Addr::from_bits(first.to_bits() | u128::from(index & mask)))
         }
-    }
-}
-
-/// The flow that answers it.
-fn reversed(flow: FlowRecord) -> FlowRecord {
-    FlowRecord {
-        source: flow.destination,
-        destination: flow.source,
-        source_port: flow.destination_port,
-        destination_port: flow.source_port,
-        source_as: flow.destination_as,
-        destination_as: flow.source_as,
-        ..flow
     }
 }
 

@@ -16,10 +16,10 @@ use crate::totals::Totals;
 const BATCH: usize = 64;
 /// Sleeps are no shorter, so that a low rate costs no system call for each datagram.
 const SHORTEST_NAP: Duration = Duration::from_millis(1);
-/// And no longer, so that whoever wants it to stop need not wait.
+/// And no longer, so that it stops without delay.
 const LONGEST_NAP: Duration = Duration::from_millis(50);
 
-/// How fast, and for how long. Without an end it goes on until it is told to stop.
+/// How fast, and for how long. Without an end it continues until it is stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
     /// Flows a second; `None` for as many as can be sent.
@@ -69,7 +69,7 @@ pub fn transmit(
     }
 }
 
-/// How long it is until so many flows are due.
+/// The time until this many flows are due.
 fn until_due(pace: Pace, flows: u64, elapsed: Duration) -> Duration {
     let rate = u128::from(pace.rate.unwrap_or(u64::MAX).max(1));
     let at = u64::try_from(u128::from(flows) * 1_000_000_000 / rate).unwrap_or(u64::MAX);

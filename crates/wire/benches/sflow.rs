@@ -18,6 +18,7 @@ fn datagram() -> Vec<u8> {
         .map(|sequence| encode::FlowSample {
             sequence,
             sampling_rate: 1000,
+            data_source: 1,
             input: 1,
             output: 2,
             source: SocketAddrV4::new(Ipv4Addr::from(0x0a00_0000 + sequence), 40_000),

@@ -37,6 +37,7 @@ fn datagrams() -> Vec<(&'static str, Vec<u8>)> {
     let sample = sflow::FlowSample {
         sequence: 1,
         sampling_rate: 100,
+        data_source: 1,
         input: 1,
         output: 2,
         source: std::net::SocketAddrV4::new(address, 1),

@@ -19,11 +19,13 @@ pub struct DatagramHeader {
 /// A sampled packet.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowSample {
-    /// Number of this sample among those of its interface.
+    /// Number of this sample among those of its data source.
     pub sequence: u32,
+    /// ifIndex of the interface that is sampled, the data source; below 2^24.
+    pub data_source: u32,
     /// One packet of this many was sampled.
     pub sampling_rate: u32,
-    /// ifIndex of the interface that the packet came in by, which is also the source of the sample; below 2^24.
+    /// ifIndex of the interface that the packet came in by; below 2^30.
     pub input: u32,
     /// ifIndex of the interface that the packet went out by; below 2^30.
     pub output: u32,
@@ -74,7 +76,7 @@ fn put_sample(buffer: &mut Vec<u8>, sample: &FlowSample) {
     /// What a flow_sample has before its records, and what a record has before its content.
     const SAMPLE_LENGTH: u32 = 32 + 8 + RECORD_LENGTH;
     let pool = sample.sequence.wrapping_mul(sample.sampling_rate);
-    put(buffer, &[1, SAMPLE_LENGTH, sample.sequence, sample.input & 0x00ff_ffff, sample.sampling_rate, pool, 0]);
+    put(buffer, &[1, SAMPLE_LENGTH, sample.sequence, sample.data_source & 0x00ff_ffff, sample.sampling_rate, pool, 0]);
     put(buffer, &[sample.input & 0x3fff_ffff, sample.output & 0x3fff_ffff, 1]);
     put(buffer, &[1, RECORD_LENGTH, 1, sample.frame_length.into(), CHECKSUM_LENGTH.into(), HEADER_LENGTH]);
 

@@ -145,6 +145,7 @@ fn sflow() -> Conversation {
     let sample = sflow::FlowSample {
         sequence: 1,
         sampling_rate: 1000,
+        data_source: 1,
         input: 1,
         output: 2,
         source: SocketAddrV4::new([192, 0, 2, 1].into(), 80),

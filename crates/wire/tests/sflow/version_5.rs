@@ -416,7 +416,7 @@ proptest! {
             .map(|(sequence, sampling_rate, input, output, addresses, ports, frame_length)| encode::FlowSample {
                 sequence,
                 sampling_rate,
-                input,
+                data_source: input, input,
                 output,
                 source: SocketAddrV4::new(addresses[0].into(), ports[0]),
                 destination: SocketAddrV4::new(addresses[1].into(), ports[1]),
