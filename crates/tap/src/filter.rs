@@ -1,4 +1,4 @@
-//! Which flows are asked for, in the words that operators know from tcpdump and nfdump.
+//! Filters for flows, in the words that operators know from tcpdump and nfdump.
 //!
 //! ```text
 //! filter     = [ or ]
@@ -7,11 +7,12 @@
 //! not        = { "not" | "!" } ( "(" or ")" | test )
 //! test       = [ "src" | "dst" ] ( "host" address | "net" prefix | "port" number | "as" number )
 //!            | "proto" ( "tcp" | "udp" | "icmp" | "icmp6" | number ) | "tcp" | "udp" | "icmp" | "icmp6"
+//!            | ( "inif" | "outif" ) number
 //!            | ( "bytes" | "packets" ) ( ">" | "<" | ">=" | "<=" | "=" ) number
 //! ```
 //!
 //! Without `src` or `dst` either end will do. Counters are those that the record carries, both directions of a biflow
-//! together, not multiplied by its sampling rate. An empty filter lets everything pass.
+//! together, not multiplied by its sampling rate. Interfaces are SNMP indices. An empty filter matches every flow.
 
 mod parser;
 mod token;
@@ -27,11 +28,11 @@ pub const LONGEST_BYTES: usize = 1024;
 /// How deep parentheses and negations may be nested.
 pub const DEEPEST: usize = 32;
 
-/// A condition for flows; the default is none. Shows as text that reads as the same filter.
+/// A condition for flows; the default is none. Its text form reads as the same filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter(Option<Expression>);
 
-/// Why a text is no filter.
+/// Why a text is not a filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("column {column}: {message}")]
 pub struct FilterError {
@@ -56,6 +57,8 @@ enum Test {
     Port(End, u16),
     As(End, u32),
     Protocol(u8),
+    InputInterface(u32),
+    OutputInterface(u32),
     Bytes(Comparison, u64),
     Packets(Comparison, u64),
 }
@@ -81,7 +84,7 @@ enum Comparison {
 const PROTOCOLS: [(&str, u8); 4] = [("icmp", 1), ("tcp", 6), ("udp", 17), ("icmp6", 58)];
 
 impl Filter {
-    /// Whether a flow is asked for.
+    /// Whether a flow matches.
     #[must_use]
     pub fn passes(&self, flow: &FlowRecord) -> bool {
         self.0.as_ref().is_none_or(|expression| expression.holds(flow))
@@ -115,6 +118,8 @@ impl Test {
             Self::Port(end, port) => end.any(flow.source_port, flow.destination_port, |it| it == *port),
             Self::As(end, number) => end.any(flow.source_as, flow.destination_as, |it| it == *number),
             Self::Protocol(number) => flow.protocol == *number,
+            Self::InputInterface(number) => flow.input_interface == *number,
+            Self::OutputInterface(number) => flow.output_interface == *number,
             Self::Bytes(comparison, limit) => {
                 comparison.holds(flow.forward.bytes.saturating_add(flow.reverse.bytes), *limit)
             }
@@ -170,7 +175,7 @@ impl fmt::Display for Expression {
     }
 }
 
-/// Parts with a word between them; those that would be read otherwise stand in parentheses.
+/// Parts with a word between them, in parentheses where the text would read as another filter.
 fn joined(
     parts: &[Expression],
     word: &str,
@@ -195,6 +200,8 @@ impl fmt::Display for Test {
                 Some((name, _)) => f.write_str(name),
                 None => write!(f, "proto {number}"),
             },
+            Self::InputInterface(number) => write!(f, "inif {number}"),
+            Self::OutputInterface(number) => write!(f, "outif {number}"),
             Self::Bytes(comparison, limit) => write!(f, "bytes {comparison} {limit}"),
             Self::Packets(comparison, limit) => write!(f, "packets {comparison} {limit}"),
         }

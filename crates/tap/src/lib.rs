@@ -1,12 +1,12 @@
-//! Decoded flows as they come, for whoever looks on. Looking on never slows down counting: what an onlooker cannot take
-//! in time is dropped and counted.
+//! A live, lossy stream of decoded flows for subscribers. It never slows down counting: a flow that a subscriber has no room
+//! for is dropped and counted.
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `filter` | the language that says which flows are asked for |
-//! | `taps` | who looks on, and the bounded way from the threads that count to them |
+//! | `filter` | the filter language |
+//! | `taps` | subscribers and their bounded queues |
 //!
-//! What a flow looks like on the wire is `wire`'s matter, how it is shown that of `api` and `cli`.
+//! `wire` decodes the flows; `api` and `cli` show them.
 
 pub mod filter;
 mod taps;

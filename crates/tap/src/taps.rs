@@ -1,6 +1,6 @@
-//! Who looks on, and the way to them: a bounded channel for each, from which a flow that does not fit is dropped and
-//! counted. Nobody is woken by a flow; onlookers come and fetch what has gathered. So the threads that count never wait
-//! and make no system call, and when nobody looks on a datagram costs them one relaxed load.
+//! Subscribers and their bounded queues. A flow that does not fit is dropped and counted. A flow wakes no thread: subscribers
+//! poll their queues. So the threads that count never wait and make no system call, and without subscribers a datagram costs
+//! them one relaxed load.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,19 +13,19 @@ use flow::{FlowRecord, Protocol, Timestamp};
 
 use crate::Filter;
 
-/// How many may look on at once: each costs the threads that count a look at its filter for every flow.
+/// How many subscribers there may be: for each of them the threads that count try its filter on every flow.
 const MOST_TAPS: usize = 4;
-/// How many flows wait for an onlooker at most; about 2 MB. Fetched ten times a second, that is 80,000 flows a second.
-const WAITING: usize = 8192;
-/// An onlooker that has fetched nothing for so long gives its place to one that asks for it.
+/// The length of a queue in flows; about 2 MB. Polled ten times a second, it passes 80,000 flows a second.
+const QUEUE_LENGTH: usize = 8192;
+/// A subscriber that has not polled for this long loses its place to a new one.
 const STALLED: Duration = Duration::from_secs(60);
 
-/// A flow with what an onlooker wants to know beside what is counted.
+/// A flow with what a subscriber sees beside the values that are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// When its datagram was received.
     pub received: Timestamp,
-    /// Who reported it.
+    /// The exporter that reported it.
     pub exporter: IpAddr,
     /// The protocol that it was reported by.
     pub protocol: Protocol,
@@ -35,7 +35,7 @@ pub struct Seen {
     pub details: Details,
 }
 
-/// What a record says of a flow and nobody counts; `None` when it does not say it.
+/// Values of a record that are not counted; `None` when it does not carry them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Details {
     /// All TCP flags of the flow, as in the TCP header.
@@ -46,13 +46,13 @@ pub struct Details {
     pub output: Option<u32>,
 }
 
-/// All places for onlookers; clones share them.
+/// All places for subscribers; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Taps(Arc<Places>);
 
 #[derive(Debug, Default)]
 struct Places {
-    /// Whether anybody looks on.
+    /// Whether there is a subscriber.
     taken: AtomicBool,
     taps: ArcSwap<Vec<Arc<Pipe>>>,
     /// Held while places change.
@@ -62,7 +62,7 @@ struct Places {
     dropped: AtomicU64,
 }
 
-/// The way to one onlooker, as the threads that count see it.
+/// The queue of one subscriber, as the threads that count see it.
 #[derive(Debug)]
 struct Pipe {
     filter: Filter,
@@ -72,11 +72,11 @@ struct Pipe {
     dropped: AtomicU64,
     /// When it was last fetched from.
     fetched: Mutex<Instant>,
-    /// Its place was given away.
+    /// Whether another subscriber has its place.
     closed: AtomicBool,
 }
 
-/// The other end of it; gives its place back when it goes.
+/// The subscriber's end of the queue. Dropping it frees the place.
 #[derive(Debug)]
 pub struct Tap {
     places: Arc<Places>,
@@ -84,12 +84,12 @@ pub struct Tap {
     flows: Receiver<Seen>,
 }
 
-/// There is no place to look on from.
+/// All places are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{MOST_TAPS} look on already: wait until one of them ends")]
+#[error("there are {MOST_TAPS} taps already: wait until one of them ends")]
 pub struct Full;
 
-/// The onlookers of one exporter's datagram.
+/// The subscribers for one exporter's datagram.
 #[derive(Debug)]
 pub struct Tapped {
     places: Arc<Places>,
@@ -98,7 +98,7 @@ pub struct Tapped {
 }
 
 impl Taps {
-    /// Those who look on at this exporter; `None` when nobody does.
+    /// The subscribers for this exporter; `None` when there are none.
     #[must_use]
     #[inline]
     pub fn of(&self, exporter: IpAddr) -> Option<Tapped> {
@@ -112,7 +112,7 @@ impl Taps {
         any.then(|| Tapped { places: Arc::clone(&self.0), taps, exporter })
     }
 
-    /// Looks on from now on: at the flows of these exporters (`None` for all) that pass the filter.
+    /// Subscribes to the flows of these exporters (`None` for all) that match the filter.
     ///
     /// # Errors
     /// When all places are taken.
@@ -123,7 +123,7 @@ impl Taps {
             let stalled = taps.iter().position(|pipe| locked(&pipe.fetched).elapsed() >= STALLED).ok_or(Full)?;
             taps.remove(stalled).closed.store(true, Ordering::Relaxed);
         }
-        let (sender, flows) = sync_channel(WAITING);
+        let (sender, flows) = sync_channel(QUEUE_LENGTH);
         let (dropped, closed) = (AtomicU64::new(0), AtomicBool::new(false));
         let fetched = Mutex::new(Instant::now());
         let pipe = Arc::new(Pipe { filter, exporters, flows: sender, dropped, fetched, closed });
@@ -137,19 +137,19 @@ impl Taps {
         self.0.closed.store(true, Ordering::Relaxed);
     }
 
-    /// How many look on, and how many may.
+    /// How many subscribers there are, and how many there may be.
     #[must_use]
     pub fn taken(&self) -> (usize, usize) {
         (self.0.taps.load().len(), MOST_TAPS)
     }
 
-    /// Flows that onlookers asked for and got on their way.
+    /// Flows that were queued for subscribers.
     #[must_use]
     pub fn shown(&self) -> u64 {
         self.0.shown.load(Ordering::Relaxed)
     }
 
-    /// Flows that they asked for and could not take in time.
+    /// Flows that did not fit the queues.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
@@ -171,7 +171,7 @@ impl Pipe {
 }
 
 impl Tapped {
-    /// Shows a flow to those who asked for it. What is not counted of it is read once, and only when somebody did.
+    /// Queues a flow for the subscribers whose filters match. `details` is called once, and only when there is one.
     pub fn show(&self, received: Timestamp, protocol: Protocol, flow: &FlowRecord, details: impl FnOnce() -> Details) {
         let mut asked =
             self.taps.iter().filter(|pipe| pipe.wants(self.exporter) && pipe.filter.passes(flow)).peekable();
@@ -191,7 +191,7 @@ impl Tapped {
 }
 
 impl Tap {
-    /// What has gathered since the last time, at most so many flows; `None` when no more will come.
+    /// The flows that were queued since the last call, at most `limit`; `None` when the tap has ended.
     pub fn fetch(&self, limit: usize) -> Option<Vec<Seen>> {
         *locked(&self.pipe.fetched) = Instant::now();
         if self.pipe.closed.load(Ordering::Relaxed) || self.places.closed.load(Ordering::Relaxed) {
@@ -207,7 +207,7 @@ impl Tap {
         Some(seen)
     }
 
-    /// How many flows it could not take in time, so far.
+    /// How many flows did not fit its queue so far.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.pipe.dropped.load(Ordering::Relaxed)
@@ -222,7 +222,7 @@ impl Drop for Tap {
     }
 }
 
-/// What is locked here is whole at every moment.
+/// A panic cannot leave half-changed what is locked here.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn each_onlooker_gets_what_it_asked_for() {
+    fn each_subscriber_gets_the_flows_that_match_its_filter() {
         let taps = Taps::default();
         show(&taps, EXPORTER, 1);
         let all = taps.open(Filter::default(), None).unwrap();
@@ -270,27 +270,27 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_dropped_and_counted() {
+    fn a_flow_that_does_not_fit_is_dropped_and_counted() {
         let taps = Taps::default();
         let slow = taps.open(Filter::default(), None).unwrap();
         let none = taps.open("bytes > 1000000".parse().unwrap(), None).unwrap();
-        for number in 0..WAITING as u64 + 3 {
+        for number in 0..QUEUE_LENGTH as u64 + 3 {
             show(&taps, EXPORTER, number);
         }
         assert_eq!((slow.dropped(), none.dropped(), taps.dropped()), (3, 0, 3));
         assert_eq!(slow.fetch(10).unwrap().len(), 10);
-        assert_eq!(bytes(&slow).len(), WAITING - 10);
+        assert_eq!(bytes(&slow).len(), QUEUE_LENGTH - 10);
     }
 
     #[test]
-    fn places_are_few_and_one_that_is_not_used_gives_way() {
+    fn a_subscriber_that_does_not_poll_loses_its_place_to_a_new_one() {
         let taps = Taps::default();
         let mut open: Vec<_> = (0..MOST_TAPS).map(|_| taps.open(Filter::default(), None).unwrap()).collect();
         assert_eq!(taps.open(Filter::default(), None).unwrap_err(), Full);
         *locked(&open[1].pipe.fetched) = Instant::now().checked_sub(STALLED).unwrap();
         let new = taps.open(Filter::default(), None).unwrap();
         assert!(open[1].fetch(1).is_none() && open[0].fetch(1).is_some());
-        // Its going does not take the place of another.
+        // Dropping it does not free the place of another.
         open.remove(1);
         assert_eq!(taps.taken(), (MOST_TAPS, MOST_TAPS));
         drop(new);

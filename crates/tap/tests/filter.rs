@@ -1,4 +1,4 @@
-//! What filters mean, what is said of those that mean nothing, and that no text does any harm.
+//! What filters mean, which errors invalid ones get, and that no text makes the parser panic.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use flow::{Counters, FlowRecord, Timestamp};
@@ -15,6 +15,8 @@ fn flow() -> FlowRecord {
         destination_port: 40_000,
         source_as: 64_500,
         destination_as: 64_501,
+        input_interface: 7,
+        output_interface: 70_000,
         forward: Counters { bytes: 1000, packets: 3, flows: 1 },
         reverse: Counters { bytes: 500, packets: 1, flows: 1 },
         ..FlowRecord::empty(Timestamp::EPOCH)
@@ -41,6 +43,8 @@ fn filters_mean_what_operators_expect() {
         ("tcp or icmp or icmp6", false),
         ("as 64501", true),
         ("src as 64501", false),
+        ("inif 7 and outif 70000", true),
+        ("inif 70000 or outif 7", false),
         ("bytes > 1499 and bytes < 1501 and bytes = 1500 and bytes == 1500", true),
         ("bytes>1500", false),
         ("packets >= 4 && packets <= 4", true),
@@ -56,8 +60,8 @@ fn filters_mean_what_operators_expect() {
 }
 
 #[test]
-fn a_complaint_says_where_and_what_was_expected() {
-    let tests = "host, net, port, as, proto, bytes, packets, tcp, udp, icmp, icmp6, not or (";
+fn an_error_gives_the_column_and_what_was_expected() {
+    let tests = "host, net, port, as, proto, inif, outif, bytes, packets, tcp, udp, icmp, icmp6, not or (";
     for (filter, expected) in [
         ("host", "column 5: expected an address such as 192.0.2.1 or 2001:db8::1, but the filter ends".to_owned()),
         (
@@ -111,6 +115,8 @@ fn written() -> impl Strategy<Value = String> {
         (end.clone(), any::<u16>()).prop_map(|(end, port)| format!("{end}port {port}")),
         (end, any::<u32>()).prop_map(|(end, number)| format!("{end}as {number}")),
         any::<u8>().prop_map(|number| format!("proto {number}")),
+        any::<u32>().prop_map(|number| format!("inif {number}")),
+        any::<u32>().prop_map(|number| format!("OUTIF {number}")),
         prop_oneof![Just("tcp"), Just("proto udp"), Just("ICMP")].prop_map(str::to_owned),
         (comparison.clone(), any::<u64>()).prop_map(|(sign, number)| format!("bytes {sign}{number}")),
         (comparison, any::<u64>()).prop_map(|(sign, number)| format!("packets{sign} {number}")),

@@ -140,7 +140,7 @@ fn places_are_few() {
     let answer = ask(server.address, "GET", "/tap", "");
     assert!(answer.header("retry-after").is_some());
     let refusal = answer.refusal(503, "SERVICE_UNAVAILABLE");
-    assert!(refusal.contains("look on already"), "{refusal}");
+    assert!(refusal.contains("taps already"), "{refusal}");
     drop(open);
 }
 

@@ -1,11 +1,11 @@
-//! Reads a filter. Every complaint says where, what was expected, and what stands there instead.
+//! Reads a filter. Every error gives the column, what was expected, and what was found.
 
 use std::str::FromStr;
 
 use super::token::{Token, tokens};
 use super::{Comparison, DEEPEST, End, Expression, FilterError, LONGEST_BYTES, PROTOCOLS, Test};
 
-const TESTS: &str = "host, net, port, as, proto, bytes, packets, tcp, udp, icmp, icmp6, not or (";
+const TESTS: &str = "host, net, port, as, proto, inif, outif, bytes, packets, tcp, udp, icmp, icmp6, not or (";
 
 /// The expression of a text; `None` when it is empty.
 pub(super) fn parse(text: &str) -> Result<Option<Expression>, FilterError> {
@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str) -> Result<Option<Expression>, FilterError> {
 struct Parser<'t> {
     /// What is not read yet.
     tokens: &'t [Token<'t>],
-    /// The column behind the text.
+    /// The column after the text.
     end: usize,
 }
 
@@ -41,7 +41,7 @@ impl<'t> Parser<'t> {
         self.joined(["and", "&&"], Expression::All, |parser| parser.not(depth))
     }
 
-    /// Parts with one of these words between them; a single one stands for itself.
+    /// Parts with one of these words between them; a single part is returned as it is.
     fn joined(
         &mut self,
         words: [&str; 2],
@@ -90,8 +90,11 @@ impl<'t> Parser<'t> {
             None if end != End::Either => return Err(self.expected("host, net, port or as")),
             None => {}
         }
-        match self.take(&["proto", "bytes", "packets"]) {
+        const INTERFACE: &str = "an interface, 0 to 4294967295";
+        match self.take(&["proto", "inif", "outif", "bytes", "packets"]) {
             Some("proto") => self.protocol(),
+            Some("inif") => self.value(INTERFACE).map(Test::InputInterface),
+            Some("outif") => self.value(INTERFACE).map(Test::OutputInterface),
             Some("bytes") => Ok(Test::Bytes(self.comparison()?, self.value("a number of bytes")?)),
             Some(_) => Ok(Test::Packets(self.comparison()?, self.value("a number of packets")?)),
             None => self.named_protocol().map(Test::Protocol).ok_or_else(|| self.expected(TESTS)),
@@ -120,7 +123,7 @@ impl<'t> Parser<'t> {
         found.ok_or_else(|| self.expected(">, <, >=, <= or ="))
     }
 
-    /// A prefix has more to say about what is wrong with it.
+    /// The error of a prefix explains more than that of other values.
     fn net(&mut self) -> Result<flow::Prefix, FilterError> {
         let [first, rest @ ..] = self.tokens else { return Err(self.expected("a prefix such as 10.0.0.0/8")) };
         let prefix = first.text.parse().map_err(|error: flow::PrefixError| self.complaint(error.to_string()))?;
@@ -135,7 +138,7 @@ impl<'t> Parser<'t> {
         Ok(value)
     }
 
-    /// Reads the next token when it is one of these, in any case; gives the one of these that it is.
+    /// Reads the next token if it is one of these, in upper or lower case, and returns the matching one.
     fn take<'w>(&mut self, words: &[&'w str]) -> Option<&'w str> {
         let (first, rest) = self.tokens.split_first()?;
         let found = words.iter().find(|word| word.eq_ignore_ascii_case(first.text))?;

@@ -1,8 +1,8 @@
-//! A filter as words, signs and parentheses, each with its column. What they mean is `parser`'s matter.
+//! A filter as words, signs and parentheses, each with its column. `parser` gives them a meaning.
 
 use super::FilterError;
 
-/// A word or sign, and where it stands.
+/// A word or sign, and its column.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Token<'t> {
     pub(super) text: &'t str,
@@ -10,10 +10,10 @@ pub(super) struct Token<'t> {
     pub(super) column: usize,
 }
 
-/// Signs that stand for themselves; of those that begin alike the longer one first.
+/// Signs, the longer one first where two begin alike.
 const SIGNS: [&str; 11] = ["(", ")", ">=", "<=", "==", ">", "<", "=", "&&", "||", "!"];
 
-/// The tokens of a text, and the column behind it.
+/// The tokens of a text, and the column after it.
 pub(super) fn tokens(text: &str) -> Result<(Vec<Token<'_>>, usize), FilterError> {
     let (mut tokens, mut rest, mut column) = (Vec::new(), text, 1);
     while let Some(first) = rest.chars().next() {
@@ -24,7 +24,7 @@ pub(super) fn tokens(text: &str) -> Result<(Vec<Token<'_>>, usize), FilterError>
         } else {
             rest.find(|character: char| !is_in_word(character)).unwrap_or(rest.len())
         };
-        let (token, behind) = rest.split_at_checked(length).unwrap_or((rest, ""));
+        let (token, after) = rest.split_at_checked(length).unwrap_or((rest, ""));
         if token.is_empty() {
             return Err(FilterError { column, message: format!("{first:?} has no meaning in a filter") });
         }
@@ -32,7 +32,7 @@ pub(super) fn tokens(text: &str) -> Result<(Vec<Token<'_>>, usize), FilterError>
             tokens.push(Token { text: token, column });
         }
         column += token.chars().count();
-        rest = behind;
+        rest = after;
     }
     Ok((tokens, column))
 }

@@ -24,7 +24,7 @@ use line::Layout;
 #[command(after_help = "\
 Filters consist of:
   [src|dst] host ADDRESS    [src|dst] net PREFIX    [src|dst] port NUMBER    [src|dst] as NUMBER
-  proto NAME|NUMBER, tcp, udp, icmp, icmp6    bytes > NUMBER    packets > NUMBER    (also < >= <= =)
+  proto NAME|NUMBER, tcp, udp, icmp, icmp6    inif NUMBER    outif NUMBER    bytes > NUMBER    packets > NUMBER    (also < >= <= =)
   and, or, not, parentheses
 Bytes and packets are compared as exported, not multiplied by the sampling rate.
 
