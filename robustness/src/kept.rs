@@ -17,16 +17,16 @@ use tokio::runtime::Builder;
 use wire::encode::{NetflowV9, TemplateSpec};
 use wire::{Datagram, FieldSpecifier, Session, SessionLimits, netflow_v9};
 
-/// A block of a store: four octets say which tables it should hold, the rest is its content; as it is, and again with a
-/// checksum that fits, or else no change would come further than to that.
+/// A block of a store: eight octets are the tables of its key, the rest is its content; as it is, and again with a checksum
+/// that matches, or else no change would get any further.
 pub fn block(input: &[u8]) {
-    let Some((tables, content)) = input.split_first_chunk::<4>() else { return };
-    let key = key(TableSet(u32::from_le_bytes(*tables)));
+    let Some((tables, content)) = input.split_first_chunk::<8>() else { return };
+    let key = key(TableSet::of_bits(u64::from_le_bytes(*tables)));
     let body = &content[..content.len().saturating_sub(4)];
-    let sealed = [body, &crc32fast::hash(body).to_le_bytes()].concat();
-    for content in [content.to_vec(), sealed] {
-        let octets = content.len();
-        let block = Block { key, content: content.into() };
+    let first_version = [body, &crc32fast::hash(body).to_le_bytes()].concat();
+    let block = |content: Vec<u8>| Block { key, content: content.into() };
+    for block in [block(content.to_vec()), block(first_version), block(content.to_vec()).with_key(key)] {
+        let octets = block.content.len();
         let mut tables = Tables::new();
         let read = tables.merge(&block, TableSet::ALL);
         assert!(read.is_ok() || tables.is_empty(), "nothing of a damaged block is counted");
@@ -52,7 +52,7 @@ pub fn blocks() -> Vec<Vec<u8>> {
         tables.add_other(direction, Field::SourceAddress, counters);
     }
     let made = tables.blocks(key(TableSet::ALL).interval, SENDER, prefix(), WRITER, FIRST.into());
-    made.into_iter().map(|block| [&block.key.tables.0.to_le_bytes()[..], &block.content].concat()).collect()
+    made.into_iter().map(|block| [&block.key.tables.bits().to_le_bytes()[..], &block.content].concat()).collect()
 }
 
 const FIRST: FlushNumber = FlushNumber { epoch: 1, sequence: 1 };
@@ -135,8 +135,8 @@ pub fn state_files() -> Vec<Vec<u8>> {
     let blocks: Vec<Block> = blocks()
         .iter()
         .filter_map(|block| {
-            let (tables, content) = block.split_first_chunk::<4>()?;
-            Some(Block { key: key(TableSet(u32::from_le_bytes(*tables))), content: content.to_vec().into() })
+            let (tables, content) = block.split_first_chunk::<8>()?;
+            Some(Block { key: key(TableSet::of_bits(u64::from_le_bytes(*tables))), content: content.to_vec().into() })
         })
         .collect();
     let runtime = Builder::new_current_thread().build().expect("a runtime");

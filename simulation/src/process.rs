@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use accounting::tally::{Tally, TallyLimits};
+use accounting::tally::{Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
 use collector::journaled_shard::{self, JournaledShard};
@@ -135,6 +135,6 @@ fn rules() -> Rules {
         scale_samples: true,
         clock_limit: CLOCK_LIMIT,
         session: SessionLimits { pending, ..SessionLimits::default() },
-        tally: TallyLimits::default(),
+        tally: TallySettings::default(),
     }
 }

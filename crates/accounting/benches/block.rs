@@ -18,7 +18,7 @@ fn mixed(number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// One minute with so many names in one field, of which neighbouring minutes have half in common.
+/// One minute with this many names in one field, of which neighbouring minutes have half in common.
 fn tables(field: Field, names: u64, minute: u64, value: impl Fn(u64) -> Value) -> Tables {
     let mut tables = Tables::new();
     for number in 0..names {

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 
 use accounting::period::Minute;
-use accounting::tally::{GroupId, Monitored, Tally, TallyLimits};
+use accounting::tally::{GroupId, Monitored, Tally, TallySettings};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use flow::{Counters, FlowRecord, Prefix, Timestamp};
 
@@ -104,10 +104,10 @@ fn book(c: &mut Criterion) {
     let one: &[&str] = &["10.0.0.0/8"];
     let apart: &[&str] = &["10.0.0.0/9", "10.128.0.0/10", "10.192.0.0/10"];
     let nested: &[&str] = &["0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/9"];
-    let unlimited = TallyLimits { names_per_table: usize::MAX / 2, names: usize::MAX };
+    let unlimited = TallySettings { names_per_table: usize::MAX / 2, names: usize::MAX, ..TallySettings::default() };
     for (prefixes, name) in [(one, "1 prefix"), (apart, "3 prefixes apart"), (nested, "3 prefixes nested")] {
         for addresses in [1_000, 50_000, 1_000_000] {
-            for (limits, limited) in [(TallyLimits::default(), "limited"), (unlimited, "unlimited")] {
+            for (limits, limited) in [(TallySettings::default(), "limited"), (unlimited, "unlimited")] {
                 group.bench_function(format!("{name}/{addresses} addresses/{limited}"), |b| {
                     let flows = flows(addresses);
                     let monitored = monitored(prefixes);
@@ -133,7 +133,7 @@ fn senders(c: &mut Criterion) {
         let monitored: Vec<Monitored> = (0..senders)
             .map(|id| Monitored::new(Ipv4Addr::from_bits(id).into(), &[("10.0.0.0/8".parse().unwrap(), GroupId(id))]))
             .collect();
-        let mut tally = Tally::new(TallyLimits::default());
+        let mut tally = Tally::new(TallySettings::default());
         group.bench_function(format!("{senders}"), |b| {
             b.iter(|| {
                 tally.clear();
@@ -151,7 +151,7 @@ fn flush(c: &mut Criterion) {
     group.sample_size(10);
     let flows = flows(50_000);
     let monitored = monitored(&["10.0.0.0/8"]);
-    let mut tally = Tally::new(TallyLimits::default());
+    let mut tally = Tally::new(TallySettings::default());
     book_all(&mut tally, &monitored, &flows);
     group.throughput(Throughput::Elements(tally.names() as u64));
     group.bench_function("names of one prefix", |b| {

@@ -1,8 +1,8 @@
-//! The map from a value to its counters: the innermost loop of the program. docs/decisions/0003-tally.md tells what it
-//! was measured against.
+//! The map from a value to its counters: the innermost loop of the program. docs/decisions/0003-tally.md has what
+//! it was measured against.
 //!
-//! A bucket is one cache line with four values and their counters (two lines for IPv6 addresses). A value is looked for
-//! in the bucket that its hash says; when that is full, in the next one. All four are compared at once, without a
+//! A bucket is one cache line with four values and their counters (two lines for IPv6 addresses). A value is in
+//! the bucket of its hash, or in the next one if that is full. All four are compared at once, without a
 //! branch for each, because branches that depend on hashes are mispredicted. Counters are narrow so that four fit a
 //! line; sums that do not fit go to a map of wide counters beside, which costs one slow addition in thousands.
 //!
@@ -15,13 +15,13 @@ use std::sync::LazyLock;
 use flow::Counters;
 use prefetch_index::prefetch_index;
 
-/// Something that is counted by.
+/// A value that counters are kept for.
 pub(crate) trait MapKey: Copy + Ord + Default {
-    /// Well spread over all bits.
+    /// A hash that is spread well over all bits.
     fn hash(self, seed: Seed) -> usize;
 }
 
-/// What hashes depend on besides the key; nobody outside knows it.
+/// The secret that hashes depend on besides the key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seed(u64);
 
@@ -57,8 +57,8 @@ fn folded_product(a: u64, b: u64) -> usize {
     (product as u64 ^ (product >> 64) as u64) as usize
 }
 
-/// What is added to a counter, as it stands in a slot. Prepared once for all tables that it is added to. Packed, because
-/// it stands in what is kept of each flow.
+/// What is added to a counter, in the form of a slot. Prepared once for all tables that it is added to. Packed, because
+/// each pending flow has one.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(Rust, packed(4))]
 pub(crate) struct Amount {
@@ -94,17 +94,17 @@ impl Amount {
 /// Counters by value.
 #[derive(Clone, Debug)]
 pub(crate) struct CounterMap<K> {
-    /// None, or a power of two of them, at most three quarters of their slots taken.
+    /// None, or a power of two of them, with at most three quarters of their slots taken.
     buckets: Box<[Bucket<K>]>,
     len: usize,
-    /// What did not fit the slot of its key; the key has a slot all the same. Few maps ever have any.
+    /// Sums that did not fit the slot of their key; the key has a slot too. Few maps ever have any.
     #[expect(clippy::box_collection, reason = "an empty one is three times as large, and there are millions of maps")]
     wide: Option<Box<BTreeMap<K, Counters>>>,
 }
 
 const SLOTS: usize = 4;
 
-/// Four slots, taken from the first to the last and never given back one by one.
+/// Four slots, taken from the first to the last and never freed one by one.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, align(64))]
 struct Bucket<K> {
@@ -114,7 +114,7 @@ struct Bucket<K> {
     rest: [u64; SLOTS],
 }
 
-/// About what a table may have of the first data cache, in octets.
+/// About the share of the first data cache that a table may use, in octets.
 const CACHE: usize = 16 << 10;
 
 const TAKEN: u64 = 1;
@@ -124,12 +124,12 @@ const BYTES_BITS: u32 = 46;
 const MOST_BYTES: u64 = (1 << BYTES_BITS) - 1;
 const FLOWS_SHIFT: u32 = BYTES_SHIFT + BYTES_BITS + 1;
 const MOST_FLOWS: u64 = (1 << (u64::BITS - FLOWS_SHIFT - 1)) - 1;
-/// The bits behind bytes and behind flows, which are always clear: a sum that sets one of them does not fit.
+/// The bits above bytes and above flows, which are always clear: a sum that sets one of them does not fit.
 const CARRIES: u64 = 1 << (FLOWS_SHIFT - 1) | 1 << (u64::BITS - 1);
 
 #[expect(clippy::indexing_slicing, reason = "slots are below 4: the constant index, and bit numbers of a mask of 4")]
 impl<K: MapKey> Bucket<K> {
-    /// The slot of a key. Slots that are not taken have the key 0; they stand behind those that are.
+    /// The slot of a key. Slots that are not taken have the key 0; they follow those that are.
     #[inline(always)]
     fn find(&self, key: K) -> Option<usize> {
         let mut equal = 0u32;
@@ -168,7 +168,7 @@ impl<K: MapKey> Bucket<K> {
         counters
     }
 
-    /// Takes the first slot that is not taken, with counters as they stand in a slot; `false` when all are taken.
+    /// Takes the first slot that is not taken, with counters in the form of a slot; `false` when all are taken.
     #[inline]
     fn take(&mut self, key: K, packets: u32, rest: u64) -> bool {
         let Some(slot) = self.rest.iter().position(|rest| rest & TAKEN == 0) else { return false };
@@ -203,7 +203,7 @@ impl<K: MapKey> CounterMap<K> {
         self.add_elsewhere(key, hash, amount)
     }
 
-    /// The same for a key that is not in the first bucket that it may be in, or whose sum does not fit its slot.
+    /// The same for a key that is not in its first bucket, or whose sum does not fit its slot.
     #[inline(never)]
     fn add_elsewhere(&mut self, key: K, hash: usize, amount: Amount) -> bool {
         if let Some((bucket, slot)) = self.slot(key, hash) {
@@ -217,13 +217,13 @@ impl<K: MapKey> CounterMap<K> {
         true
     }
 
-    /// Whether it is so large that a place in it is probably not in the first cache.
+    /// Whether it is so large that a slot is probably not in the first cache.
     #[inline]
     pub(crate) fn outgrows_cache(&self) -> bool {
         self.octets() > CACHE
     }
 
-    /// What it takes beside itself. Octets.
+    /// Octets that it takes beside itself.
     #[inline]
     pub(crate) fn octets(&self) -> usize {
         size_of_val(&*self.buckets)
@@ -254,7 +254,7 @@ impl<K: MapKey> CounterMap<K> {
         new
     }
 
-    /// Adds what was in a slot and what did not fit it.
+    /// Adds the content of a slot and an amount that did not fit it.
     #[cold]
     #[inline(never)]
     fn widen(&mut self, key: K, narrow: Counters, more: Counters) {
@@ -272,7 +272,7 @@ impl<K: MapKey> CounterMap<K> {
         self.place(key, hash, packets, rest);
     }
 
-    /// Gives a key that has none a slot. There is always one.
+    /// Takes a slot for a key that has none. There always is one.
     #[inline]
     fn place(&mut self, key: K, hash: usize, packets: u32, rest: u64) {
         let mask = self.buckets.len().wrapping_sub(1);
@@ -360,22 +360,22 @@ impl<K: MapKey> CounterMap<K> {
         }
     }
 
-    /// Forgets those for which `keeps` is false. The room stays; `spare` is room to move the others in.
+    /// Removes those for which `keeps` is false. The room stays; `moving` is room for the others on their way.
     #[expect(clippy::indexing_slicing, reason = "slots that are taken are slots")]
-    pub(crate) fn retain(&mut self, spare: &mut Vec<Kept<K>>, mut keeps: impl FnMut(K, &Counters) -> bool) {
-        spare.clear();
+    pub(crate) fn retain(&mut self, moving: &mut Vec<Moving<K>>, mut keeps: impl FnMut(K, &Counters) -> bool) {
+        moving.clear();
         for bucket in &self.buckets {
             for slot in bucket.taken() {
                 let key = bucket.keys[slot];
                 if keeps(key, &self.whole(bucket, slot)) {
-                    spare.push(Kept { key, packets: bucket.packets[slot], rest: bucket.rest[slot] });
+                    moving.push(Moving { key, packets: bucket.packets[slot], rest: bucket.rest[slot] });
                 }
             }
         }
         self.buckets.fill(Bucket::default());
-        self.len = spare.len();
+        self.len = moving.len();
         let seed = Seed::of_process();
-        for Kept { key, packets, rest } in &*spare {
+        for Moving { key, packets, rest } in &*moving {
             self.place(*key, key.hash(seed), *packets, *rest);
         }
         if let Some(mut wide) = self.wide.take() {
@@ -384,7 +384,7 @@ impl<K: MapKey> CounterMap<K> {
         }
     }
 
-    /// Forgets all. Keeps its room, unless little of it was used.
+    /// Removes everything. Keeps its room, unless little of it was used.
     pub(crate) fn clear(&mut self) {
         if self.buckets.len() * SLOTS > 8 * self.len.max(SLOTS) {
             self.buckets = Box::default();
@@ -397,7 +397,7 @@ impl<K: MapKey> CounterMap<K> {
 
 /// A slot on its way to its new place.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kept<K> {
+pub(crate) struct Moving<K> {
     key: K,
     packets: u32,
     rest: u64,

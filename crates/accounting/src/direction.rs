@@ -49,13 +49,13 @@ pub(crate) enum Ends {
     },
 }
 
-/// Where a flow is, of whose ends the innermost prefixes are known; [`NONE`] where there is none.
+/// The direction of a flow, from the innermost prefixes around its ends; [`NONE`] where there is none.
 #[inline]
 pub(crate) fn attribute(source: u32, destination: u32) -> Ends {
     if source != NONE && destination != NONE {
         return Ends::Both { source, destination };
     }
-    // Which end it is changes from flow to flow, so no branch may depend on it: NONE is all ones.
+    // Which end it is changes from flow to flow, so a branch would be mispredicted. NONE is all ones.
     match source & destination {
         NONE => Ends::Neither,
         index => Ends::One(index, if source == NONE { Direction::In } else { Direction::Out }),
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
     use crate::prefix_table::PrefixTable;
     use crate::samples::{crowded_address, crowded_prefix};
-    use crate::table::Key;
+    use crate::table::ValueKey;
 
     /// The rule word by word: S and D are the prefixes that contain the source and the destination.
     fn naive(prefixes: &[Prefix], source: IpAddr, destination: IpAddr) -> Vec<(u32, Direction)> {
@@ -88,7 +88,7 @@ mod tests {
         let table = PrefixTable::new(prefixes);
         let mut seen = Vec::new();
         let mut walk = |innermost, direction| table.walk(innermost, &mut |index| seen.push((index, direction)));
-        let innermost = |address| table.innermost(Key::of_address(address));
+        let innermost = |address| table.innermost(ValueKey::of_address(address));
         match attribute(innermost(source), innermost(destination)) {
             Ends::Neither => {}
             Ends::One(innermost, direction) => walk(innermost, direction),

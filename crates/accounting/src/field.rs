@@ -1,12 +1,17 @@
-//! The eight fields that flows are counted by, and the names of their counters.
+//! The fields that flows are counted by, one declared row each, and the names of their counters.
 //!
-//! A name is what the REST interface shows: `all`, `proto:6`, `srcas:34868`, `srcip:2001:db8::1`.
+//! A name is what the REST interface shows: `all`, `proto:6`, `srcas:34868`, `srcip:2001:db8::1`. To add a field, add a
+//! variant of [`Field`] and its row in [`ROWS`]; its number is written in stored blocks, so rows are only ever appended.
+
+mod set;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use flow::{FlowRecord, canonical};
+
+pub use set::FieldSet;
 
 /// What flows are told apart by within a prefix and direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,12 +32,128 @@ pub enum Field {
     DestinationPort,
     /// AS number of the destination.
     DestinationAs,
+    /// SNMP index of the interface that the flow came in by.
+    InputInterface,
+    /// SNMP index of the interface that the flow left by.
+    OutputInterface,
 }
+
+/// All that there is to know of a field.
+struct FieldRow {
+    /// Which one. Its position in [`ROWS`] is its number.
+    field: Field,
+    /// What the REST interface calls it.
+    name: &'static str,
+    /// For documents: what its values are.
+    meaning: &'static str,
+    /// The largest number that is a value of it; `None` where values are addresses.
+    largest_number: Option<u32>,
+    /// The value that a flow has.
+    value_of: fn(&FlowRecord) -> Value,
+    /// The field that has this value in the reverse direction of the flow.
+    reverse: Field,
+    /// Whether it is counted unless the configuration says otherwise.
+    by_default: bool,
+}
+
+/// One row a field, in the order of their numbers.
+const ROWS: &[FieldRow; 10] = &[
+    FieldRow {
+        field: Field::All,
+        name: "all",
+        meaning: "everything",
+        largest_number: Some(0),
+        value_of: |_| Value::Number(0),
+        reverse: Field::All,
+        by_default: true,
+    },
+    FieldRow {
+        field: Field::Protocol,
+        name: "proto",
+        meaning: "IP protocol",
+        largest_number: Some(u8::MAX as u32),
+        value_of: |flow| Value::Number(flow.protocol.into()),
+        reverse: Field::Protocol,
+        by_default: true,
+    },
+    FieldRow {
+        field: Field::SourceAddress,
+        name: "srcip",
+        meaning: "source address",
+        largest_number: None,
+        value_of: |flow| Value::Address(flow.source),
+        reverse: Field::DestinationAddress,
+        by_default: true,
+    },
+    FieldRow {
+        field: Field::SourcePort,
+        name: "srcport",
+        meaning: "source port",
+        largest_number: Some(u16::MAX as u32),
+        value_of: |flow| Value::Number(flow.source_port.into()),
+        reverse: Field::DestinationPort,
+        by_default: true,
+    },
+    FieldRow {
+        field: Field::SourceAs,
+        name: "srcas",
+        meaning: "AS of the source",
+        largest_number: Some(u32::MAX),
+        value_of: |flow| Value::Number(flow.source_as),
+        reverse: Field::DestinationAs,
+        by_default: true,
+    },
+    FieldRow {
+        field: Field::DestinationAddress,
+        name: "dstip",
+        meaning: "destination address",
+        largest_number: None,
+        value_of: |flow| Value::Address(flow.destination),
+        reverse: Field::SourceAddress,
+        by_default: true,
+    },
+    FieldRow {
+        field: Field::DestinationPort,
+        name: "dstport",
+        meaning: "destination port",
+        largest_number: Some(u16::MAX as u32),
+        value_of: |flow| Value::Number(flow.destination_port.into()),
+        reverse: Field::SourcePort,
+        by_default: true,
+    },
+    FieldRow {
+        field: Field::DestinationAs,
+        name: "dstas",
+        meaning: "AS of the destination",
+        largest_number: Some(u32::MAX),
+        value_of: |flow| Value::Number(flow.destination_as),
+        reverse: Field::SourceAs,
+        by_default: true,
+    },
+    FieldRow {
+        field: Field::InputInterface,
+        name: "inif",
+        meaning: "SNMP index of the input interface",
+        largest_number: Some(u32::MAX),
+        value_of: |flow| Value::Number(flow.input_interface),
+        reverse: Field::OutputInterface,
+        by_default: false,
+    },
+    FieldRow {
+        field: Field::OutputInterface,
+        name: "outif",
+        meaning: "SNMP index of the output interface",
+        largest_number: Some(u32::MAX),
+        value_of: |flow| Value::Number(flow.output_interface),
+        reverse: Field::InputInterface,
+        by_default: false,
+    },
+];
 
 /// One value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Value {
-    /// A protocol, port or AS number; 0 for [`Field::All`].
+    /// A protocol, port, AS or interface number; 0 for [`Field::All`].
     Number(u32),
     /// An address.
     Address(IpAddr),
@@ -50,48 +171,49 @@ pub struct Name {
 /// A text that names no counter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is not a name: write all, or one of proto, srcip, srcport, srcas, dstip, dstport, dstas with a value, such as proto:6 or srcip:192.0.2.1"
+    "'{0}' is not a name: write all, or one of {fields} with a value, such as proto:6 or srcip:192.0.2.1",
+    fields = names_of(&Field::ALL[1..])
 )]
 pub struct NameError(pub String);
 
+/// The names of fields, with commas between them.
+pub(crate) fn names_of(fields: &[Field]) -> String {
+    fields.iter().map(|field| field.name()).collect::<Vec<_>>().join(", ")
+}
+
 impl Field {
-    /// All fields, in the order of their declaration; `field as usize` indexes it.
-    pub const ALL: [Self; 8] = [
-        Self::All,
-        Self::Protocol,
-        Self::SourceAddress,
-        Self::SourcePort,
-        Self::SourceAs,
-        Self::DestinationAddress,
-        Self::DestinationPort,
-        Self::DestinationAs,
-    ];
+    /// All fields, in the order of their numbers; `field as usize` is the number.
+    pub const ALL: [Self; ROWS.len()] = {
+        let mut fields = [Self::All; ROWS.len()];
+        let mut number = 0;
+        while number < ROWS.len() {
+            fields[number] = ROWS[number].field;
+            number += 1;
+        }
+        fields
+    };
+
+    #[expect(clippy::indexing_slicing, reason = "every field has its row")]
+    const fn row(self) -> &'static FieldRow {
+        &ROWS[self as usize]
+    }
 
     /// The name of the field in the REST interface.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Protocol => "proto",
-            Self::SourceAddress => "srcip",
-            Self::SourcePort => "srcport",
-            Self::SourceAs => "srcas",
-            Self::DestinationAddress => "dstip",
-            Self::DestinationPort => "dstport",
-            Self::DestinationAs => "dstas",
-        }
+        self.row().name
+    }
+
+    /// What its values are, for documents.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        self.row().meaning
     }
 
     /// The largest number that is a value of this field; `None` for the address fields.
     #[must_use]
     pub const fn largest_number(self) -> Option<u32> {
-        match self {
-            Self::All => Some(0),
-            Self::Protocol => Some(u8::MAX as u32),
-            Self::SourcePort | Self::DestinationPort => Some(u16::MAX as u32),
-            Self::SourceAs | Self::DestinationAs => Some(u32::MAX),
-            Self::SourceAddress | Self::DestinationAddress => None,
-        }
+        self.row().largest_number
     }
 
     /// Whether its values are addresses.
@@ -103,16 +225,28 @@ impl Field {
     /// The value that a flow has for this field.
     #[must_use]
     pub fn value_of(self, flow: &FlowRecord) -> Value {
-        match self {
-            Self::All => Value::Number(0),
-            Self::Protocol => Value::Number(flow.protocol.into()),
-            Self::SourceAddress => Value::Address(flow.source),
-            Self::SourcePort => Value::Number(flow.source_port.into()),
-            Self::SourceAs => Value::Number(flow.source_as),
-            Self::DestinationAddress => Value::Address(flow.destination),
-            Self::DestinationPort => Value::Number(flow.destination_port.into()),
-            Self::DestinationAs => Value::Number(flow.destination_as),
+        (self.row().value_of)(flow)
+    }
+
+    /// The same for a field of numbers; 0 for the address fields.
+    #[must_use]
+    pub fn number_of(self, flow: &FlowRecord) -> u32 {
+        match self.value_of(flow) {
+            Value::Number(number) => number,
+            Value::Address(_) => 0,
         }
+    }
+
+    /// The field that has the same value in a flow's reverse direction: `dstip` for `srcip`.
+    #[must_use]
+    pub const fn reverse(self) -> Self {
+        self.row().reverse
+    }
+
+    /// Whether it is counted unless the configuration says otherwise.
+    #[must_use]
+    pub const fn is_counted_by_default(self) -> bool {
+        self.row().by_default
     }
 }
 
@@ -167,6 +301,34 @@ mod tests {
     }
 
     #[test]
+    fn the_reverse_of_a_flow_has_each_value_under_the_reverse_field() {
+        let flow = FlowRecord {
+            source: "192.0.2.1".parse().unwrap(),
+            destination: "2001:db8::1".parse().unwrap(),
+            protocol: 6,
+            source_port: 1,
+            destination_port: 2,
+            source_as: 3,
+            destination_as: 4,
+            input_interface: 5,
+            output_interface: 6,
+            ..FlowRecord::empty(flow::Timestamp::EPOCH)
+        };
+        for field in Field::ALL {
+            assert_eq!(field.reverse().value_of(&flow.reversed()), field.value_of(&flow), "{}", field.name());
+            assert_eq!(field.reverse().reverse(), field);
+            assert_eq!(field.is_address(), matches!(field.value_of(&flow), Value::Address(_)));
+        }
+    }
+
+    #[test]
+    fn an_error_about_a_name_lists_all_fields() {
+        let message = "mac:1".parse::<Name>().unwrap_err().to_string();
+        let expected = "one of proto, srcip, srcport, srcas, dstip, dstport, dstas, inif, outif with a value";
+        assert!(message.contains(expected), "{message}");
+    }
+
+    #[test]
     fn names_read_as_they_show() {
         for text in [
             "all",
@@ -178,6 +340,8 @@ mod tests {
             "dstip:::",
             "dstport:0",
             "dstas:34868",
+            "inif:4294967295",
+            "outif:0",
         ] {
             assert_eq!(text.parse::<Name>().unwrap().to_string(), text);
         }

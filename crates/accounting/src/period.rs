@@ -146,7 +146,7 @@ impl Interval {
         Self { period, start }
     }
 
-    /// The first minute behind this interval, which is the start of the next one.
+    /// The first minute after this interval, which is the start of the next one.
     #[must_use]
     pub fn end(self) -> Minute {
         let minutes = match self.period {
@@ -180,7 +180,7 @@ impl Interval {
 
 const MINUTES_PER_DAY: u32 = 24 * 60;
 
-/// The civil time (UTC) at which a minute starts; times behind [`Minute::LAST`] count as the last one.
+/// The civil time (UTC) at which a minute starts; times after [`Minute::LAST`] count as the last one.
 fn civil(minute: Minute) -> DateTime {
     EPOCH.saturating_add(SignedDuration::from_secs(i64::from(minute.min(Minute::LAST).0) * 60))
 }

@@ -2,18 +2,18 @@
 //!
 //! Prefixes either contain each other or have nothing in common, so their first and last addresses cut the address
 //! space into pieces in each of which the answer is the same: one innermost prefix, then the one around it, and so on.
-//! A look-up finds the piece and walks outwards. What is kept is proportional to the number of prefixes, however deep
-//! they are nested. IPv4 and IPv6 are kept apart; they never match each other.
+//! A look-up finds the piece and walks outwards. Memory is proportional to the number of prefixes, however deep they
+//! are nested. IPv4 and IPv6 are kept apart; they never match each other.
 //!
 //! A few pieces are all compared at once. Where there are more, the span from the second to the last one is cut into
-//! about twice as many equal parts as there are pieces; a table tells which pieces begin in the part of an address, and
-//! a binary search is done among those: mostly one or two.
+//! about twice as many equal parts as there are pieces; a table has the pieces that begin in each part, and a binary search
+//! runs among those: mostly one or two.
 
 use std::net::IpAddr;
 
 use flow::Prefix;
 
-use crate::table::Key;
+use crate::table::ValueKey;
 
 /// An immutable set of prefixes.
 #[derive(Clone, Debug)]
@@ -56,15 +56,15 @@ impl PrefixTable {
     /// Visits the indices (into the slice that the table was made of) of all prefixes that contain the address, the
     /// longest first. An IPv4-mapped IPv6 address counts as the IPv4 address.
     pub fn covering(&self, address: IpAddr, visit: &mut impl FnMut(u32)) {
-        self.walk(self.innermost(Key::of_address(address)), visit);
+        self.walk(self.innermost(ValueKey::of_address(address)), visit);
     }
 
     /// The longest prefix that contains the address, or [`NONE`].
     #[inline]
-    pub(crate) fn innermost(&self, address: Key) -> u32 {
+    pub(crate) fn innermost(&self, address: ValueKey) -> u32 {
         match address {
-            Key::Short(address) => self.innermost_ipv4(address),
-            Key::Long(address) => self.ipv6.innermost(address),
+            ValueKey::Short(address) => self.innermost_ipv4(address),
+            ValueKey::Long(address) => self.ipv6.innermost(address),
         }
     }
 
@@ -98,7 +98,7 @@ trait Address: Copy + Ord + Default {
     const MOST: Self;
 
     /// The distance from an address that is not larger.
-    fn behind(self, first: Self) -> Self;
+    fn distance_from(self, first: Self) -> Self;
 
     /// How many bits the number has.
     fn bits(self) -> u32;
@@ -113,7 +113,7 @@ macro_rules! address {
             const MOST: Self = Self::MAX;
 
             #[inline]
-            fn behind(self, first: Self) -> Self {
+            fn distance_from(self, first: Self) -> Self {
                 self.wrapping_sub(first)
             }
 
@@ -134,8 +134,8 @@ address!(u32, u128);
 /// The address space of one family in pieces.
 #[derive(Clone, Debug)]
 struct Pieces<A> {
-    /// The first address of each piece, ascending; the first piece starts with address 0. Behind them, the last address
-    /// of all, until there are whole lanes.
+    /// The first address of each piece, ascending; the first piece starts with address 0. After them, the last
+    /// address of all, up to whole lanes.
     starts: Vec<A>,
     /// For each piece the longest prefix around it, or [`NONE`].
     innermost: Vec<u32>,
@@ -150,13 +150,13 @@ struct Parts<A> {
     first: A,
     /// A part is two to the power of this long.
     length_bits: u32,
-    /// For each part the number of pieces that begin before it; then for what is behind the last one.
+    /// For each part the number of pieces that begin before it; then that of all pieces.
     begun: Vec<u32>,
 }
 
 /// How many starts are compared at once.
 const LANES: usize = 8;
-/// Up to so many pieces all are compared.
+/// Up to this many pieces all are compared.
 const FEW: usize = 2 * LANES;
 
 impl<A: Address> Pieces<A> {
@@ -185,8 +185,8 @@ impl<A: Address> Pieces<A> {
         pieces
     }
 
-    /// Starts a piece, or changes its mind about the one that starts at the same address. `None` is the end of the
-    /// address space, where nothing starts.
+    /// Starts a piece, or replaces the one that starts at the same address. `None` is the end of the address space, where
+    /// nothing starts.
     fn cut(&mut self, start: Option<A>, innermost: Option<&Range<A>>) {
         let Some(start) = start else { return };
         if self.starts.last() == Some(&start) {
@@ -209,7 +209,7 @@ impl<A: Address> Pieces<A> {
     }
 }
 
-/// How many of the starts are not behind an address. There is no branch in it.
+/// How many of the starts are at or before an address. There is no branch in it.
 #[inline]
 fn count_up_to<A: Address>(starts: &[A; LANES], address: A) -> u32 {
     starts.iter().map(|start| u32::from(*start <= address)).sum()
@@ -218,10 +218,10 @@ fn count_up_to<A: Address>(starts: &[A; LANES], address: A) -> u32 {
 impl<A: Address> Parts<A> {
     fn new(starts: &[A]) -> Option<Self> {
         let (&first, &last) = starts.get(1).zip(starts.last()).filter(|_| starts.len() > FEW)?;
-        let length_bits = last.behind(first).bits().saturating_sub(starts.len().ilog2() + 1);
-        let mut begun = Vec::with_capacity(last.behind(first).above(length_bits) + 2);
+        let length_bits = last.distance_from(first).bits().saturating_sub(starts.len().ilog2() + 1);
+        let mut begun = Vec::with_capacity(last.distance_from(first).above(length_bits) + 2);
         for (index, start) in (0..).zip(starts).skip(1) {
-            begun.resize(start.behind(first).above(length_bits) + 1, index);
+            begun.resize(start.distance_from(first).above(length_bits) + 1, index);
         }
         begun.push(u32::try_from(starts.len()).unwrap_or(NONE));
         Some(Self { first, length_bits, begun })
@@ -232,7 +232,7 @@ impl<A: Address> Parts<A> {
         if address < self.first {
             return 1;
         }
-        let part = address.behind(self.first).above(self.length_bits).min(self.begun.len() - 2);
+        let part = address.distance_from(self.first).above(self.length_bits).min(self.begun.len() - 2);
         let (from, to) = (self.begun.get(part).copied(), self.begun.get(part + 1).copied());
         let (from, to) = (from.unwrap_or_default() as usize, to.unwrap_or_default() as usize);
         from + starts.get(from..to).map_or(0, |starts| starts.partition_point(|start| *start <= address))

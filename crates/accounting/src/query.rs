@@ -1,16 +1,16 @@
-//! What the REST interface asks for: the grammar of dates, and which intervals have to be read for an answer.
+//! Questions of the REST interface: the grammar of dates, and the intervals that an answer reads.
 
 use jiff::civil::{Date, DateTime};
 
 use crate::period::{Interval, Minute, Period, minute_at};
 
-/// A text that is no date of the period that was asked for.
+/// A text that is not a date of the requested period.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' names no {name}: write {form} (UTC)", name = .period.name(), form = form(*.period))]
+#[error("'{text}' is not a valid {name}: write {form} (UTC)", name = .period.name(), form = form(*.period))]
 pub struct DateError {
-    /// What was asked for.
+    /// The requested period.
     pub period: Period,
-    /// What was given.
+    /// The text.
     pub text: String,
 }
 
@@ -29,7 +29,7 @@ fn form(period: Period) -> &'static str {
 /// the form of the period; the very same text that an [`Interval`] shows.
 ///
 /// # Errors
-/// When the text is of another form, names no date, or lies before 1970.
+/// When the text has another form, is not a date, or is before 1970.
 pub fn parse_interval(period: Period, text: &str) -> Result<Interval, DateError> {
     let start = parse_start(period, text).ok_or_else(|| DateError { period, text: text.to_owned() })?;
     Ok(Interval { period, start })
@@ -48,7 +48,7 @@ fn parse_start(period: Period, text: &str) -> Option<Minute> {
     if text.len() != length || !text.bytes().zip(SHAPE).all(fits) {
         return None;
     }
-    // A part that the form does not have counts as its smallest value.
+    // A part that the form does not have is its smallest value.
     let number = |from: usize, smallest: i8| match text.get(from..from + 2) {
         Some(digits) => digits.parse().ok(),
         None => Some(smallest),
@@ -58,8 +58,8 @@ fn parse_start(period: Period, text: &str) -> Option<Minute> {
 }
 
 /// Which intervals to read so that together they cover this one exactly, each moment once, in the order of time, when
-/// a writer has rolled up so far. `rolled_up` says for each period (`period as usize`) that all blocks of it that end
-/// at or before this minute are summed into the next coarser period.
+/// a writer has rolled up so far. `rolled_up` has for each period (`period as usize`) the minute before which all
+/// blocks of it are summed into the next coarser period.
 ///
 /// An interval that is still open is covered by minutes to its very end: use [`covering_before`] to leave out what lies
 /// in the future.
@@ -68,7 +68,7 @@ pub fn covering(interval: Interval, rolled_up: &[Minute; 4]) -> Vec<Interval> {
     covering_before(interval, rolled_up, interval.end())
 }
 
-/// Like [`covering`], without the intervals that start at or behind a minute: nothing is booked yet that far ahead.
+/// Like [`covering`], without the intervals that start at or after a minute: nothing is booked that far ahead.
 #[must_use]
 pub fn covering_before(interval: Interval, rolled_up: &[Minute; 4], before: Minute) -> Vec<Interval> {
     let mut cover = Vec::new();
@@ -146,7 +146,7 @@ mod tests {
         }
         assert_eq!(
             parse_interval(Period::Hour, "yesterday").unwrap_err().to_string(),
-            "'yesterday' names no hour: write YYYY-MM-DD hh, such as 2014-02-02 05 (UTC)"
+            "'yesterday' is not a valid hour: write YYYY-MM-DD hh, such as 2014-02-02 05 (UTC)"
         );
     }
 

@@ -1,6 +1,6 @@
 //! Stretches of time that need not be one minute, hour, day, month or year: how they are written, and the fewest whole
-//! intervals that they are made of. How an interval itself is covered when it is still open is
-//! [`query`](crate::query)'s matter.
+//! intervals that they are made of. [`query`](crate::query) covers an interval that is still
+//! open.
 
 use std::fmt;
 
@@ -13,20 +13,20 @@ use crate::period::{Interval, Minute, Period, minute_at};
 pub struct Range {
     /// The first minute.
     pub from: Minute,
-    /// The first minute behind it.
+    /// The first minute after it.
     pub to: Minute,
 }
 
-/// A text that is no point in time.
+/// A text that is not a point in time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no time: write 2026-11-23T05:01Z, or 2026-11-23 for the start of a day (UTC, whole minutes)")]
+#[error("'{0}' is not a time: write 2026-11-23T05:01Z, or 2026-11-23 for the start of a day (UTC, whole minutes)")]
 pub struct MomentError(pub String);
 
 /// The minute that starts at a point in time, which is written as in ISO 8601, in UTC: `2026-11-23`, `2026-11-23T05:01`
 /// or `2026-11-23T05:01:00`, the latter two with a `Z` at the end or without.
 ///
 /// # Errors
-/// When the text is of another form, has seconds, or lies before 1970 or behind 9999.
+/// When the text has another form or seconds, or is before 1970 or after 9999.
 pub fn parse_moment(text: &str) -> Result<Minute, MomentError> {
     moment(text).ok_or_else(|| MomentError(text.to_owned()))
 }
@@ -135,7 +135,7 @@ mod tests {
             assert_eq!(parse_moment(text), Err(MomentError(text.to_owned())));
         }
         let message = parse_moment("yesterday").unwrap_err().to_string();
-        assert!(message.starts_with("'yesterday' is no time: write 2026-11-23T05:01Z"), "{message}");
+        assert!(message.starts_with("'yesterday' is not a time: write 2026-11-23T05:01Z"), "{message}");
     }
 
     #[test]

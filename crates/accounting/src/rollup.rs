@@ -1,7 +1,7 @@
 //! Finer blocks summed into coarser ones, and late minutes lifted into what is summed already.
 //!
-//! Pure and deterministic: the same blocks give the same sums, so that rolling up may be repeated, also by another
-//! collector. When and how far a writer rolls up is the collector's affair.
+//! Pure and deterministic: the same blocks give the same sums, so that a roll-up may be repeated, also by another collector.
+//! The collector decides when and how far a writer rolls up.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -21,8 +21,8 @@ pub struct RollUp {
     pub damaged: Vec<BlockError>,
 }
 
-/// Whose blocks are summed together.
-type Group = (WriterId, IpAddr, Prefix);
+/// The blocks of a group are summed together.
+type RollUpGroup = (WriterId, IpAddr, Prefix);
 
 /// How many names a table of a period keeps.
 #[must_use]
@@ -39,7 +39,7 @@ pub const fn names_per_table(period: Period) -> usize {
 /// apart. The order of the finer blocks does not matter.
 #[must_use]
 pub fn roll_up(interval: Interval, finer: &[Block]) -> RollUp {
-    let mut groups: BTreeMap<Group, Tables> = BTreeMap::new();
+    let mut groups: BTreeMap<RollUpGroup, Tables> = BTreeMap::new();
     let mut damaged = Vec::new();
     for block in finer {
         let key = block.key;
@@ -68,14 +68,14 @@ pub fn roll_up(interval: Interval, finer: &[Block]) -> RollUp {
 /// # Errors
 /// When a block cannot be read.
 pub fn lift(blocks: &[Block], rolled_up: &[Minute; 4]) -> Result<Vec<Block>, BlockError> {
-    let mut sums: BTreeMap<(Interval, Group, Origin), Tables> = BTreeMap::new();
+    let mut sums: BTreeMap<(Interval, RollUpGroup, Origin), Tables> = BTreeMap::new();
     for block in blocks {
         let key = block.key;
         let group = (key.writer, key.sender, key.prefix);
         let mut period = key.interval.period;
         while let Some(coarser) = period.coarser() {
             let interval = Interval::containing(coarser, key.interval.start);
-            // Where the finer blocks are not summed yet, summing them will take in the block that was lifted last.
+            // Where the finer blocks are not summed yet, their roll-up will include the block that was lifted last.
             if !is_rolled_up(interval, rolled_up) {
                 break;
             }

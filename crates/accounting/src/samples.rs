@@ -31,7 +31,7 @@ pub(crate) fn crowded_prefix() -> impl Strategy<Value = Prefix> {
 /// Flows of few values, so that they meet in the same counters; some are biflows, some sampled, some count nothing.
 pub(crate) fn crowded_flow() -> impl Strategy<Value = FlowRecord> {
     let addresses = (crowded_address(), crowded_address());
-    let numbers = (0u8..4, 0u16..6, 0u16..6, 0u32..3, 0u32..3);
+    let numbers = (0u8..4, 0u16..6, 0u16..6, 0u32..3, 0u32..3, 0u32..3, 0u32..3);
     (addresses, numbers, counters(), counters(), any::<bool>(), 0u32..4).prop_map(
         |((source, destination), numbers, forward, reverse, biflow, rate)| FlowRecord {
             source,
@@ -41,6 +41,8 @@ pub(crate) fn crowded_flow() -> impl Strategy<Value = FlowRecord> {
             destination_port: numbers.2,
             source_as: numbers.3,
             destination_as: numbers.4,
+            input_interface: numbers.5,
+            output_interface: numbers.6,
             forward,
             reverse: if biflow { reverse } else { Counters::ZERO },
             sampling: Sampling { rate, source: SamplingSource::Header },

@@ -1,26 +1,27 @@
 //! A table that is being added to: the counters of one field in one direction, by value.
 //!
 //! IPv4 addresses and numbers have keys of 4 bytes, IPv6 addresses of 16: two maps, so that the common case is small.
-//! What lives here is in memory only; its encoding is in [`block`](crate::block).
+//! This is the form in memory; the encoding is in [`block`](crate::block).
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use flow::{Counters, canonical};
 
-use crate::counter_map::{CounterMap, Kept, MapKey, Seed};
+use crate::about_all::AboutAll;
+use crate::counter_map::{CounterMap, MapKey, Moving, Seed};
 use crate::field::{Field, Name, Value};
 
 /// A value as a map key. Ordered as blocks order it: numbers and IPv4 addresses by value, then IPv6 addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Key {
+pub(crate) enum ValueKey {
     /// A number or an IPv4 address.
     Short(u32),
     /// An IPv6 address.
     Long(u128),
 }
 
-impl Key {
+impl ValueKey {
     /// The key of an address; an IPv4-mapped IPv6 address is the IPv4 address.
     pub(crate) fn of_address(address: IpAddr) -> Self {
         match canonical(address) {
@@ -38,7 +39,15 @@ impl Key {
         }
     }
 
-    /// The value that this key stands for in a field.
+    /// The key of a value.
+    pub(crate) fn of_value(value: Value) -> Self {
+        match value {
+            Value::Number(number) => Self::Short(number),
+            Value::Address(address) => Self::of_address(address),
+        }
+    }
+
+    /// The value of a field that has this key.
     pub(crate) fn value(self, field: Field) -> Value {
         match self {
             Self::Short(bits) if field.is_address() => Value::Address(IpAddr::V4(bits.into())),
@@ -58,7 +67,7 @@ pub(crate) struct Table {
     other: Option<Box<Counters>>,
 }
 
-/// The content of a table in the order of [`Key`].
+/// The content of a table in the order of [`ValueKey`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rows {
     /// Numbers or IPv4 addresses, ascending.
@@ -69,17 +78,19 @@ pub(crate) struct Rows {
     pub(crate) other: Counters,
     /// Whether something was folded away.
     pub(crate) truncated: bool,
+    /// Of the table of `all`: what is known of it beside its counters.
+    pub(crate) about_all: AboutAll,
 }
 
 impl Rows {
-    /// Nothing; the room stays.
+    /// Removes all rows; the room stays.
     pub(crate) fn clear(&mut self) {
         self.short.clear();
         self.long.clear();
-        (self.other, self.truncated) = (Counters::ZERO, false);
+        (self.other, self.truncated, self.about_all) = (Counters::ZERO, false, AboutAll::NOTHING);
     }
 
-    /// Brings rows that were put in any order, equal values apart, into order, each value once.
+    /// Sorts the rows, and sums those of equal values.
     pub(crate) fn sum_up(&mut self) {
         add_up(&mut self.short);
         add_up(&mut self.long);
@@ -97,10 +108,10 @@ impl Rows {
 
 impl Table {
     /// Adds to a counter; `true` when the table had not had it before.
-    pub(crate) fn add(&mut self, key: Key, counters: Counters) -> bool {
+    pub(crate) fn add(&mut self, key: ValueKey, counters: Counters) -> bool {
         match key {
-            Key::Short(key) => self.short.add_counters(key, counters),
-            Key::Long(key) => self.long().add_counters(key, counters),
+            ValueKey::Short(key) => self.short.add_counters(key, counters),
+            ValueKey::Long(key) => self.long().add_counters(key, counters),
         }
     }
 
@@ -116,7 +127,7 @@ impl Table {
         self.long.get_or_insert_default()
     }
 
-    /// Adds something that has no name (any more).
+    /// Adds to what has no name.
     pub(crate) fn add_other(&mut self, counters: Counters) {
         self.other.get_or_insert_default().add(counters);
     }
@@ -124,10 +135,10 @@ impl Table {
     /// Adds all rows of a decoded block.
     pub(crate) fn merge(&mut self, rows: &Rows) {
         for (key, counters) in &rows.short {
-            self.add(Key::Short(*key), *counters);
+            self.add(ValueKey::Short(*key), *counters);
         }
         for (key, counters) in &rows.long {
-            self.add(Key::Long(*key), *counters);
+            self.add(ValueKey::Long(*key), *counters);
         }
         if rows.truncated {
             self.add_other(rows.other);
@@ -145,11 +156,11 @@ impl Table {
     }
 
     /// The counters of one value.
-    pub(crate) fn get(&self, key: Key) -> Option<Counters> {
+    pub(crate) fn get(&self, key: ValueKey) -> Option<Counters> {
         let seed = Seed::of_process();
         match key {
-            Key::Short(key) => self.short.get(key, key.hash(seed)),
-            Key::Long(key) => self.long.as_ref()?.get(key, key.hash(seed)),
+            ValueKey::Short(key) => self.short.get(key, key.hash(seed)),
+            ValueKey::Long(key) => self.long.as_ref()?.get(key, key.hash(seed)),
         }
     }
 
@@ -163,7 +174,7 @@ impl Table {
         self.other.is_some()
     }
 
-    /// How many values it tells apart.
+    /// How many values it has.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.short.len() + self.long.as_ref().map_or(0, |long| long.len())
@@ -189,9 +200,9 @@ impl Table {
         let FoldRoom { edge, short, long } = room;
         let largest = Largest::of(self, limit, edge);
         let mut rest = Counters::ZERO;
-        self.short.retain(short, |key, counters| largest.keep(Key::Short(key), counters, &mut rest));
+        self.short.retain(short, |key, counters| largest.keep(ValueKey::Short(key), counters, &mut rest));
         if let Some(map) = &mut self.long {
-            map.retain(long, |key, counters| largest.keep(Key::Long(key), counters, &mut rest));
+            map.retain(long, |key, counters| largest.keep(ValueKey::Long(key), counters, &mut rest));
         }
         self.add_other(rest);
         folded
@@ -199,10 +210,10 @@ impl Table {
 
     /// Visits all counters, in no particular order.
     #[inline]
-    pub(crate) fn each(&self, mut visit: impl FnMut(Key, Counters)) {
-        self.short.each(|key, counters| visit(Key::Short(key), counters));
+    pub(crate) fn each(&self, mut visit: impl FnMut(ValueKey, Counters)) {
+        self.short.each(|key, counters| visit(ValueKey::Short(key), counters));
         if let Some(long) = &self.long {
-            long.each(|key, counters| visit(Key::Long(key), counters));
+            long.each(|key, counters| visit(ValueKey::Long(key), counters));
         }
     }
 
@@ -213,8 +224,7 @@ impl Table {
         rows
     }
 
-    /// Puts everything, sorted, in place of what the rows are; where there are more values than the limit, as if
-    /// [folded](Self::fold).
+    /// Overwrites `rows` with all entries, sorted; where there are more values than the limit, as if [folded](Self::fold).
     pub(crate) fn put_rows(&self, limit: usize, rows: &mut Rows) {
         rows.clear();
         (rows.other, rows.truncated) = (self.other(), self.truncated());
@@ -223,13 +233,13 @@ impl Table {
         let Rows { short, long, other, .. } = rows;
         let mut keeps =
             |key, counters: &Counters| largest.as_ref().is_none_or(|largest| largest.keep(key, counters, other));
-        sort_into(short, &self.short, |key, counters| keeps(Key::Short(key), counters));
+        sort_into(short, &self.short, |key, counters| keeps(ValueKey::Short(key), counters));
         if let Some(map) = &self.long {
-            sort_into(long, map, |key, counters| keeps(Key::Long(key), counters));
+            sort_into(long, map, |key, counters| keeps(ValueKey::Long(key), counters));
         }
     }
 
-    /// Forgets everything and keeps room for about as much as there was.
+    /// Removes everything and keeps room for about as much.
     pub(crate) fn clear(&mut self) {
         self.short.clear();
         if let Some(long) = &mut self.long {
@@ -242,23 +252,23 @@ impl Table {
 /// Room that folding needs, kept from one time to the next.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FoldRoom {
-    edge: Vec<(u64, Key)>,
-    short: Vec<Kept<u32>>,
-    long: Vec<Kept<u128>>,
+    edge: Vec<(u64, ValueKey)>,
+    short: Vec<Moving<u32>>,
+    long: Vec<Moving<u128>>,
 }
 
-/// Which values of a table stay when only so many may.
+/// Which values of a table stay when a limit applies.
 struct Largest {
     /// About the size of the smallest that stay.
     about: usize,
     /// The first one of about that size, from the largest on, that does not stay.
-    first_folded: (u64, Key),
+    first_folded: (u64, ValueKey),
 }
 
 impl Largest {
     /// The largest by bytes, of equally large ones those that come first.
-    fn of(table: &Table, limit: usize, edge: &mut Vec<(u64, Key)>) -> Self {
-        // How many values there are of about each size tells about which size is the smallest that stays.
+    fn of(table: &Table, limit: usize, edge: &mut Vec<(u64, ValueKey)>) -> Self {
+        // The number of values of about each size gives the approximate size of the smallest that stays.
         let mut sizes = [0usize; SIZES];
         table.each(|_, counters| {
             if let Some(count) = sizes.get_mut(about(counters.bytes)) {
@@ -274,7 +284,7 @@ impl Largest {
                 None => break,
             }
         }
-        // Only those of about that size have to be looked at one by one: so many of them stay.
+        // Only those of about that size are compared one by one: `left` of them stay.
         edge.clear();
         table.each(|key, counters| {
             if about(counters.bytes) == about_last {
@@ -282,12 +292,12 @@ impl Largest {
             }
         });
         let first_folded =
-            if left < edge.len() { *edge.select_nth_unstable_by(left, by_size).1 } else { (0, Key::Short(0)) };
+            if left < edge.len() { *edge.select_nth_unstable_by(left, by_size).1 } else { (0, ValueKey::Short(0)) };
         Self { about: about_last, first_folded }
     }
 
     /// Whether a value stays; if not, it is added to the rest.
-    fn keep(&self, key: Key, counters: &Counters, rest: &mut Counters) -> bool {
+    fn keep(&self, key: ValueKey, counters: &Counters, rest: &mut Counters) -> bool {
         let size = about(counters.bytes);
         let stays =
             size > self.about || size == self.about && by_size(&(counters.bytes, key), &self.first_folded).is_lt();
@@ -299,13 +309,13 @@ impl Largest {
 }
 
 /// The largest first, equally large ones by key.
-fn by_size(a: &(u64, Key), b: &(u64, Key)) -> Ordering {
+fn by_size(a: &(u64, ValueKey), b: &(u64, ValueKey)) -> Ordering {
     b.0.cmp(&a.0).then(a.1.cmp(&b.1))
 }
 
-/// How many sizes are told apart by [`about`].
+/// How many sizes [`about`] distinguishes.
 const SIZES: usize = 64 << SIZE_BITS;
-/// Bits behind the highest one that a size is told apart by.
+/// Bits after the highest one that distinguish sizes.
 const SIZE_BITS: u32 = 4;
 
 /// Sizes that differ by less than a sixteenth are mostly about the same; larger ones are about as large or larger.
@@ -313,7 +323,7 @@ const SIZE_BITS: u32 = 4;
 fn about(bytes: u64) -> usize {
     let digits = u64::BITS - bytes.leading_zeros();
     let below = digits.saturating_sub(SIZE_BITS + 1);
-    // The highest bit stands at SIZE_BITS now, or further below for the smallest sizes.
+    // The highest bit is at SIZE_BITS now, or lower for the smallest sizes.
     ((below as usize) << SIZE_BITS) + (bytes >> below) as usize
 }
 

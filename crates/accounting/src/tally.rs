@@ -1,7 +1,7 @@
 //! The open minutes: counters that flows are being added to, until a flush makes blocks of them.
 //!
-//! One shard owns one tally; but for the budget of names nothing here is shared, locked or sent. [`Tally::clear`] keeps the
-//! room that the last minutes needed, so that large tables allocate nothing in the steady state; small ones give it back,
+//! One shard owns one tally; except for the budget of names nothing here is shared, locked or sent. [`Tally::clear`] keeps
+//! the room that the last minutes needed, so that large tables allocate nothing in the steady state; small ones free it,
 //! because there may be very many of them.
 //!
 //! A flow is booked for the innermost of the monitored prefixes that contain one of its ends; what was booked for it is
@@ -9,24 +9,29 @@
 //!
 //! Flows of a prefix and direction that has few are kept as they are; tables of names are made when there are more.
 //!
-//! Memory is bounded by names. A table that has four times as many as it may is pruned to its largest; when all tallies
-//! of the process together have too many, the largest tables shrink first, so that an attack on one prefix does not cost
-//! the names of the others. What is pruned goes into the `other` of its table: sums stay exact.
+//! Memory is bounded by names and by open minutes. A table that has four times as many names as it may is pruned to its
+//! largest; when all tallies of the process together have too many, the largest tables shrink first, so that an attack on
+//! one prefix does not cost the names of the others. What is pruned goes into the `other` of its table: sums stay exact. A
+//! prefix has at most 128 open minutes; flows of further ones are booked in the nearest of these.
 //!
 //! | file | what lives there |
 //! | --- | --- |
 //! | `budget` | how many names all tallies may hold together |
-//! | `batch` | flows that wait to be added, many at once |
-//! | `few` | the flows of prefixes that have few |
-//! | `books` | what the counters add up to |
-//! | `group` | the open minutes of a sender and prefix |
+//! | `booking` | what a flow is booked as, and which fields are counted |
+//! | `family` | what differs between the address families |
+//! | `batch` | bookings that are not merged yet |
+//! | `sparse` | the flows of prefixes that have few |
+//! | `balance` | what the counters add up to |
+//! | `open_minutes` | the open minutes of a sender and prefix |
 //! | `tables` | the counters of a minute, prefix and direction |
 
+mod balance;
 mod batch;
-mod books;
+mod booking;
 mod budget;
-mod few;
-mod group;
+mod family;
+mod open_minutes;
+mod sparse;
 mod tables;
 
 use std::net::IpAddr;
@@ -35,22 +40,26 @@ use std::sync::Arc;
 
 use flow::{Counters, FlowFate, FlowRecord, FlushNumber, Prefix};
 
+use crate::about_all::AboutAll;
 use crate::block::{Block, BlockKey, Packer, TableSet, WriterId};
 use crate::counter_map::{Amount, Seed};
 use crate::direction::{Direction, Ends, attribute};
-use crate::field::Field;
+use crate::field::FieldSet;
 use crate::period::{Interval, Minute, Period};
 use crate::prefix_table::PrefixTable;
-use crate::table::{FoldRoom, Key, Rows, Table};
-use batch::{Batch, Booking, FlowKey};
-pub use books::Books;
+use crate::table::{FoldRoom, Rows, Table, ValueKey};
+use crate::variance::SamplingVariance;
+pub use balance::Balance;
+use batch::Batch;
+use booking::{Booking, CountedFields};
 use budget::Claim;
 pub use budget::NameBudget;
-use group::{Chain, Group, OpenMinute};
-use tables::{DirectionTables, Few, put_sum};
+use open_minutes::{Chain, OpenMinute, OpenMinutes};
+use sparse::Sparse;
+use tables::{DirectionTables, put_sum};
 
-/// Stands for one (sender, prefix) for the life of the process. Small and dense: the first one is 0, the next 1, and
-/// so on, because tallies find their counters by it as by an index.
+/// The number of a (sender, prefix). Small and dense: the first one is 0, the next 1, and so on, because tallies use it as
+/// an index. The number of a prefix that is no longer monitored may be used for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupId(pub u32);
 
@@ -79,7 +88,7 @@ impl Monitored {
         Self { sender, prefixes: prefixes.to_vec(), chains, table }
     }
 
-    /// Whose flows these are.
+    /// The sender.
     #[must_use]
     pub fn sender(&self) -> IpAddr {
         self.sender
@@ -98,27 +107,29 @@ impl Monitored {
     }
 }
 
-/// How many names there may be.
+/// What a tally counts, and how many names there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TallyLimits {
+pub struct TallySettings {
+    /// The fields that are counted.
+    pub fields: FieldSet,
     /// In the table of a block, for one minute, direction and field. While it is open it may have four times as many.
     pub names_per_table: usize,
     /// In all tallies together; see [`NameBudget`]. A name takes 20 to 90 octets.
     pub names: usize,
 }
 
-impl Default for TallyLimits {
+impl Default for TallySettings {
     fn default() -> Self {
-        Self { names_per_table: 10_000, names: 2_000_000 }
+        Self { fields: FieldSet::DEFAULT, names_per_table: 10_000, names: 2_000_000 }
     }
 }
 
-/// Stands for the tables of one minute, prefix and direction as long as a tally keeps their room. The first one is 1.
+/// The number of the tables of one minute, prefix and direction, as long as a tally keeps their room. The first one is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct TablesId(NonZeroU32);
 
 impl TablesId {
-    /// Where they are.
+    /// Their index in [`Tally::tables`].
     #[inline]
     const fn index(self) -> usize {
         self.0.get() as usize - 1
@@ -134,9 +145,10 @@ impl Default for TablesId {
 /// The open minutes of one shard.
 #[derive(Clone, Debug)]
 pub struct Tally {
-    limits: TallyLimits,
+    settings: TallySettings,
+    fields: CountedFields,
     /// By [`GroupId`].
-    groups: Vec<Group>,
+    groups: Vec<OpenMinutes>,
     /// The groups that something was booked for since the last clear, each once.
     active: Vec<GroupId>,
     /// The groups that were active before the last clear.
@@ -145,37 +157,43 @@ pub struct Tally {
     tables: Vec<DirectionTables>,
     /// Those of the tables that belong to no group.
     spare: Vec<TablesId>,
-    few: Few,
+    /// Of sampled flows, by [`TablesId`]; empty while there are none.
+    variances: Vec<SamplingVariance>,
+    sparse: Sparse,
     short: Batch<u32>,
     long: Batch<u128>,
     names: Claim,
     folded: u64,
+    displaced: u64,
     room: FoldRoom,
     seed: Seed,
 }
 
 impl Tally {
-    /// A tally of nothing, with a budget of its own.
+    /// An empty tally with a budget of its own.
     #[must_use]
-    pub fn new(limits: TallyLimits) -> Self {
-        Self::within(limits, &NameBudget::new(limits.names))
+    pub fn new(settings: TallySettings) -> Self {
+        Self::within(settings, &NameBudget::new(settings.names))
     }
 
-    /// A tally of nothing that shares a budget of names with others.
+    /// An empty tally that shares a budget of names with others.
     #[must_use]
-    pub fn within(limits: TallyLimits, budget: &NameBudget) -> Self {
+    pub fn within(settings: TallySettings, budget: &NameBudget) -> Self {
         Self {
-            limits,
+            settings,
+            fields: CountedFields::new(settings.fields),
             groups: Vec::new(),
             active: Vec::new(),
             idle: Vec::new(),
             tables: Vec::new(),
             spare: Vec::new(),
-            few: Few::default(),
+            variances: Vec::new(),
+            sparse: Sparse::default(),
             short: Batch::default(),
             long: Batch::default(),
             names: Claim::of(budget.clone()),
             folded: 0,
+            displaced: 0,
             room: FoldRoom::default(),
             seed: Seed::of_process(),
         }
@@ -196,48 +214,66 @@ impl Tally {
         }
         let mut matched = false;
         if !forward.is_zero() {
-            matched |= self.book_way(monitored, flow, minute, forward);
+            let variance = variance(flow.forward, rate);
+            matched |= self.book_way(monitored, flow, minute, forward, variance);
         }
         if let Some(Some(reverse)) = reverse {
-            matched |= self.book_way(monitored, &reversed(flow), minute, reverse);
+            let variance = variance(flow.reverse, rate);
+            matched |= self.book_way(monitored, &flow.reversed(), minute, reverse, variance);
         }
         if matched { FlowFate::Matched } else { FlowFate::Unmatched }
     }
 
     /// Books one way of a flow; `false` when no prefix contains its source or destination.
     #[inline]
-    fn book_way(&mut self, monitored: &Monitored, flow: &FlowRecord, minute: Minute, counters: Counters) -> bool {
+    fn book_way(
+        &mut self,
+        monitored: &Monitored,
+        flow: &FlowRecord,
+        minute: Minute,
+        counters: Counters,
+        variance: Option<SamplingVariance>,
+    ) -> bool {
         let (IpAddr::V4(source), IpAddr::V4(destination), Some(amount)) =
             (flow.source, flow.destination, Amount::new(counters))
         else {
-            return self.book_other_way(monitored, flow, minute, counters);
+            return self.book_other_way(monitored, flow, minute, counters, variance);
         };
         let (source, destination) = (source.to_bits(), destination.to_bits());
         let table = &monitored.table;
         let ends = attribute(table.innermost_ipv4(source), table.innermost_ipv4(destination));
-        self.book_ends(monitored, ends, minute, |tally, tables| {
-            if tally.short.push(booking(flow, source, destination, tables, amount)) {
-                tally.settle();
+        self.book_ends(monitored, ends, minute, variance, |tally, tables| {
+            let booking = Booking::new(flow, source, destination, tables, amount);
+            if tally.short.push(booking, flow, &tally.fields) {
+                tally.merge_pending();
             }
         })
     }
 
     /// The same where not all is IPv4, or the counters fit no slot.
     #[inline(never)]
-    fn book_other_way(&mut self, monitored: &Monitored, flow: &FlowRecord, minute: Minute, counters: Counters) -> bool {
-        let (source, destination) = (Key::of_address(flow.source), Key::of_address(flow.destination));
+    fn book_other_way(
+        &mut self,
+        monitored: &Monitored,
+        flow: &FlowRecord,
+        minute: Minute,
+        counters: Counters,
+        variance: Option<SamplingVariance>,
+    ) -> bool {
+        let (source, destination) = (ValueKey::of_address(flow.source), ValueKey::of_address(flow.destination));
         let table = &monitored.table;
         let ends = attribute(table.innermost(source), table.innermost(destination));
         match (source, destination, Amount::new(counters)) {
-            (Key::Long(source), Key::Long(destination), Some(amount)) => {
-                self.book_ends(monitored, ends, minute, |tally, tables| {
-                    if tally.long.push(booking(flow, source, destination, tables, amount)) {
-                        tally.settle();
+            (ValueKey::Long(source), ValueKey::Long(destination), Some(amount)) => {
+                self.book_ends(monitored, ends, minute, variance, |tally, tables| {
+                    let booking = Booking::new(flow, source, destination, tables, amount);
+                    if tally.long.push(booking, flow, &tally.fields) {
+                        tally.merge_pending();
                     }
                 })
             }
-            _ => self.book_ends(monitored, ends, minute, |tally, tables| {
-                tally.book_one(tables, flow, source, destination, counters);
+            _ => self.book_ends(monitored, ends, minute, variance, |tally, tables| {
+                tally.book_one(tables, flow, counters);
             }),
         }
     }
@@ -249,6 +285,7 @@ impl Tally {
         monitored: &Monitored,
         ends: Ends,
         minute: Minute,
+        variance: Option<SamplingVariance>,
         book: impl Fn(&mut Self, TablesId),
     ) -> bool {
         let (count, ends) = match ends {
@@ -263,6 +300,9 @@ impl Tally {
                 && let Some(tables) = self.open(*id, minute, chain, direction)
             {
                 book(self, tables);
+                if let Some(variance) = variance {
+                    self.book_variance(tables, variance);
+                }
             }
         }
         true
@@ -273,13 +313,13 @@ impl Tally {
     fn open(&mut self, id: GroupId, minute: Minute, chain: &Arc<Chain>, direction: Direction) -> Option<TablesId> {
         let place = id.0 as usize;
         if place >= self.groups.len() {
-            self.groups.resize_with(place + 1, Group::default);
+            self.groups.resize_with(place + 1, OpenMinutes::default);
         }
         let group = self.groups.get_mut(place)?;
         if group.is_idle() {
             self.active.push(id);
         }
-        let tables = group.open(minute, chain)?.directions.get_mut(direction as usize)?;
+        let tables = group.open(minute, chain, &mut self.displaced)?.directions.get_mut(direction as usize)?;
         match tables {
             Some(tables) => Some(*tables),
             None => {
@@ -293,31 +333,41 @@ impl Tally {
         }
     }
 
+    /// Adds how far a sampled flow may be off.
+    fn book_variance(&mut self, tables: TablesId, variance: SamplingVariance) {
+        if self.variances.len() <= tables.index() {
+            self.variances.resize(self.tables.len(), SamplingVariance::ZERO);
+        }
+        if let Some(sum) = self.variances.get_mut(tables.index()) {
+            sum.add(variance);
+        }
+    }
+
     #[cold]
-    fn book_one(&mut self, tables: TablesId, flow: &FlowRecord, source: Key, destination: Key, counters: Counters) {
+    fn book_one(&mut self, tables: TablesId, flow: &FlowRecord, counters: Counters) {
         if let Some(tables) = self.tables.get_mut(tables.index()) {
-            let more = self.names.names() + tables.add_one(flow, source, destination, counters, &self.few);
-            let folded = tables.prune(self.limits.names_per_table, &mut self.room);
+            let more = self.names.names() + tables.add_one(flow, counters, &self.fields, &self.sparse);
+            let folded = tables.prune(self.settings.names_per_table, &mut self.room);
             self.names.set(more.saturating_sub(folded));
             self.folded += folded as u64;
         }
         self.keep_within_limit();
     }
 
-    /// Adds the flows that wait to their tables. What was booked is counted either way; this does it now.
-    pub fn settle(&mut self) {
-        let Self { limits, tables, few, short, long, names: claim, folded, room, seed, .. } = self;
+    /// Adds the bookings that are pending to their tables. They are counted in any case; this does it now.
+    pub fn merge_pending(&mut self) {
+        let Self { settings, fields, tables, sparse, short, long, names: claim, folded, room, seed, .. } = self;
         let mut names = claim.names();
         let mut added = |tables: &mut DirectionTables, new: usize| {
             names += new;
             if new > 0 {
-                let less = tables.prune(limits.names_per_table, room);
+                let less = tables.prune(settings.names_per_table, room);
                 names = names.saturating_sub(less);
                 *folded += less as u64;
             }
         };
-        short.settle(tables, few, *seed, &mut added);
-        long.settle(tables, few, *seed, &mut added);
+        short.merge(tables, fields, sparse, *seed, &mut added);
+        long.merge(tables, fields, sparse, *seed, &mut added);
         claim.set(names);
         self.keep_within_limit();
     }
@@ -345,7 +395,7 @@ impl Tally {
         self.active.is_empty()
     }
 
-    /// How many names are held: a gauge. Flows that wait to be added have none yet.
+    /// How many names are held: a gauge. Pending bookings have none yet.
     #[must_use]
     pub fn names(&self) -> usize {
         self.names.names()
@@ -357,18 +407,25 @@ impl Tally {
         self.folded
     }
 
+    /// How many flows were booked since the last clear in another minute than their own, because a prefix had as many open
+    /// minutes as it may.
+    #[must_use]
+    pub fn displaced(&self) -> u64 {
+        self.displaced
+    }
+
     /// The blocks of everything that is booked, sorted by key. They depend on what was booked in which order (the order
     /// matters only where a limit folded names), on nothing else: booking the same again makes equal blocks.
     #[must_use]
     pub fn blocks(&self, writer: WriterId, number: FlushNumber) -> Vec<Block> {
         if !self.short.is_empty() || !self.long.is_empty() {
-            let mut settled = self.clone();
-            settled.settle();
-            return settled.blocks(writer, number);
+            let mut merged = self.clone();
+            merged.merge_pending();
+            return merged.blocks(writer, number);
         }
         // What counts for each prefix: its own minutes, and those of the prefixes within it.
         let mut parts: Vec<(Minute, IpAddr, Prefix, &OpenMinute)> = Vec::with_capacity(self.active.len());
-        for open in self.active.iter().filter_map(|id| self.groups.get(id.0 as usize)).flat_map(Group::minutes) {
+        for open in self.active.iter().filter_map(|id| self.groups.get(id.0 as usize)).flat_map(OpenMinutes::minutes) {
             parts.extend(open.chain.prefixes.iter().map(|prefix| (open.minute, open.chain.sender, *prefix, open)));
         }
         parts.sort_unstable_by_key(|&(minute, sender, prefix, _)| (minute, sender, prefix));
@@ -395,26 +452,31 @@ impl Tally {
         packer: &mut Packer,
         rows: &mut Rows,
     ) {
+        let mut about_all = AboutAll { complete: self.settings.fields, ..AboutAll::NOTHING };
         let of = |open: &OpenMinute| {
             let id = open.directions.get(direction as usize).copied().flatten()?;
-            self.tables.get(id.index()).filter(|tables| !tables.all().is_zero())
+            let tables = self.tables.get(id.index()).filter(|tables| !tables.all().is_zero())?;
+            about_all.variance.add(self.variances.get(id.index()).copied().unwrap_or_default());
+            Some(tables)
         };
         let parts: Vec<&DirectionTables> = parts.filter_map(of).collect();
         if parts.is_empty() {
             return;
         }
-        for field in Field::ALL {
-            put_sum(&parts, &self.few, field, self.limits.names_per_table, rows);
+        for field in self.settings.fields.iter() {
+            put_sum(&parts, &self.sparse, &self.fields, field, self.settings.names_per_table, rows);
+            rows.about_all = about_all;
             packer.push(direction, field, rows);
         }
     }
 
-    /// Forgets what is booked. Groups that were booked for keep their room for the next minutes, unless it is little; the
-    /// others give it back.
+    /// Removes what is booked. Groups that were booked for keep their room for the next minutes, unless it is little; the
+    /// others free it.
     pub fn clear(&mut self) {
-        self.settle();
-        let Self { groups, active, idle, tables, spare, few, .. } = self;
-        few.clear();
+        self.merge_pending();
+        let Self { groups, active, idle, tables, spare, sparse, variances, .. } = self;
+        sparse.clear();
+        variances.clear();
         let mut keeps = |id: TablesId, has_place: bool| {
             let Some(tables) = tables.get_mut(id.index()) else { return false };
             let kept = tables.clear() && has_place;
@@ -438,36 +500,37 @@ impl Tally {
         }
         std::mem::swap(idle, active);
         self.names.set(0);
-        self.folded = 0;
+        (self.folded, self.displaced) = (0, 0);
+        self.shrink();
+    }
+
+    /// Frees what was kept for groups that are gone, and for tables, when most of them are not used any more.
+    fn shrink(&mut self) {
+        let Self { groups, idle, tables, spare, short, long, .. } = self;
+        while groups.pop_if(|group| group.is_gone()).is_some() {}
+        if groups.capacity() > SPARE_ROOM.max(4 * groups.len()) {
+            groups.shrink_to_fit();
+        }
+        if tables.len() > SPARE_ROOM && spare.len() > tables.len() / 4 * 3 {
+            let used = idle.iter().filter_map(|id| groups.get(id.0 as usize)).flat_map(OpenMinutes::tables);
+            let used = used.map(TablesId::index).max().map_or(0, |last| last + 1);
+            tables.truncate(used);
+            tables.shrink_to_fit();
+            spare.retain(|id| id.index() < used);
+            spare.shrink_to_fit();
+            short.shrink(used);
+            long.shrink(used);
+        }
     }
 }
 
-/// What a flow is booked as in these tables.
+/// How many groups and tables are worth no thought.
+const SPARE_ROOM: usize = 1024;
+
+/// How far the counters of a flow may be off, before they are multiplied by the sampling rate; `None` when it is 1.
 #[inline(always)]
-fn booking<A>(flow: &FlowRecord, source: A, destination: A, tables: TablesId, amount: Amount) -> Booking<A> {
-    let key = FlowKey {
-        source,
-        destination,
-        source_as: flow.source_as,
-        destination_as: flow.destination_as,
-        source_port: flow.source_port,
-        destination_port: flow.destination_port,
-        protocol: flow.protocol,
-    };
-    Booking { key, tables, amount }
-}
-
-/// A flow seen from its other end.
-fn reversed(flow: &FlowRecord) -> FlowRecord {
-    FlowRecord {
-        source: flow.destination,
-        destination: flow.source,
-        source_port: flow.destination_port,
-        destination_port: flow.source_port,
-        source_as: flow.destination_as,
-        destination_as: flow.source_as,
-        ..*flow
-    }
+fn variance(sampled: Counters, rate: u32) -> Option<SamplingVariance> {
+    (rate > 1).then(|| SamplingVariance::of(sampled, rate))
 }
 
 /// The length that tables may have so that all of them together fit the budget, when only the longer ones are cut.

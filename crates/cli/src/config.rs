@@ -31,6 +31,7 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use accounting::field::FieldSet;
 use api::Signatures;
 pub(crate) use error::ConfigError;
 use journal::Sync;
@@ -61,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) netflow: Netflow,
     /// `sflow`
     pub(crate) sflow: Sflow,
+    /// `accounting`
+    pub(crate) accounting: Accounting,
     /// `retention`
     pub(crate) retention: Retention,
     /// `storage`: where senders and blocks are kept.
@@ -128,6 +131,13 @@ pub(crate) struct Admin {
     pub(crate) open_metrics: bool,
     /// `tls`
     pub(crate) tls: Tls,
+}
+
+/// What flows are counted by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Accounting {
+    /// `fields`: the fields beside `all`.
+    pub(crate) fields: FieldSet,
 }
 
 /// How the REST interface is encrypted.
@@ -295,6 +305,7 @@ impl Default for Config {
                 months: None,
                 years: None,
             },
+            accounting: Accounting::default(),
             storage: Storage::Sqlite,
             redis: Redis {
                 hosts: vec!["localhost:6379".to_owned()],
@@ -362,7 +373,7 @@ impl Config {
     /// The configuration of a collector that was started with this one and is told to take another: keys that are not live
     /// stay as they are.
     pub(crate) fn with_live_of(&self, other: Self) -> Self {
-        let Self { storage, redis, cassandra, data_dir, .. } = self.clone();
+        let Self { storage, redis, cassandra, data_dir, accounting, .. } = self.clone();
         let Server { cores, steering, receive_buffer, name_memory, .. } = self.server;
         Self {
             server: Server { cores, steering, receive_buffer, name_memory, ..other.server },
@@ -370,6 +381,7 @@ impl Config {
             redis,
             cassandra,
             data_dir,
+            accounting,
             // What Cassandra drops by itself is decided when it is written.
             retention: if storage == Storage::Cassandra { self.retention.clone() } else { other.retention },
             ..other

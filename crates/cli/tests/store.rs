@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use accounting::block::{Block, TableSet, Tables, WriterId};
+use accounting::block::{AboutAll, Block, TableSet, Tables, WriterId};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
 use accounting::period::{Interval, Period};
 use accounting::query::parse_interval;
+use accounting::variance::SamplingVariance;
 use flow::{Counters, FlushNumber, Prefix, Timestamp};
 use storage::roll_up::advance;
 use storage::{Blocks, Registry, Selection, Sqlite, State, WriterState, Writers, totals};
@@ -45,6 +46,8 @@ fn tables(flows: u32) -> Tables {
             };
             tables.add(Direction::In, Name { field, value }, counters);
         }
+        let variance = SamplingVariance::of(counters, 100);
+        tables.note(Direction::In, AboutAll { variance, ..AboutAll::NOTHING });
     }
     tables
 }
@@ -215,7 +218,10 @@ async fn exported_lines_are_the_totals_of_all_writers() {
     let (code, json, _) = run(folder.path(), &["export", "--period", "hour", "--format", "jsonl"]);
     assert_eq!(code, Some(0));
     let mut lines = csv.lines();
-    assert_eq!(lines.next(), Some("start,sender,prefix,direction,name,bytes,packets,flows"));
+    assert_eq!(
+        lines.next(),
+        Some("start,sender,prefix,direction,name,bytes,packets,flows,bytes_variance,packets_variance")
+    );
     let lines: Vec<&str> = lines.collect();
     let mut expected = Vec::new();
     for (hour, start) in [("2026-03-04 23", "2026-03-04T23:00:00Z"), ("2026-03-05 00", "2026-03-05T00:00:00Z")] {
@@ -225,7 +231,12 @@ async fn exported_lines_are_the_totals_of_all_writers() {
             let of_prefix = format!("{start},192.0.2.1,{prefix}");
             for field in Field::ALL {
                 let line = |direction: Direction, name: String, Counters { bytes, packets, flows }| {
-                    format!("{of_prefix},{},{name},{bytes},{packets},{flows}", direction.name())
+                    let variance = tables.about_all(direction).variance;
+                    let variances = match name.as_str() {
+                        "all" => format!("{},{}", variance.bytes, variance.packets),
+                        _ => ",".to_owned(),
+                    };
+                    format!("{of_prefix},{},{name},{bytes},{packets},{flows},{variances}", direction.name())
                 };
                 expected.extend(
                     tables
@@ -241,7 +252,7 @@ async fn exported_lines_are_the_totals_of_all_writers() {
     }
     assert_eq!(lines, expected);
     assert!(
-        lines.iter().all(|line| line.split(',').count() == 8 && !line.contains('"')),
+        lines.iter().all(|line| line.split(',').count() == 10 && !line.contains('"')),
         "a value has a comma or quote"
     );
     assert!(lines.iter().any(|line| line.starts_with("2026-03-05T00:00:00Z,192.0.2.1,2001:db8::/32,in,srcip:other,")));
@@ -250,7 +261,8 @@ async fn exported_lines_are_the_totals_of_all_writers() {
         let text = |key: &str| value[key].as_str().unwrap().to_owned();
         let number = |key: &str| value[key].as_u64().unwrap().to_string();
         let texts = ["start", "sender", "prefix", "direction", "name"].map(text);
-        [&texts[..], &["bytes", "packets", "flows"].map(number)].concat().join(",")
+        let variances = ["bytes_variance", "packets_variance"].map(|key| value[key].as_str().unwrap_or("").to_owned());
+        [&texts[..], &["bytes", "packets", "flows"].map(number), &variances].concat().join(",")
     };
     assert_eq!(json.lines().map(of_json).collect::<Vec<_>>(), lines);
 }

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use accounting::tally::{Tally, TallyLimits};
+use accounting::tally::{Tally, TallySettings};
 use flow::{DatagramFate, Exporter, FlushNumber};
 use journal::{Journal, ReadCounts, Unreadable, Writer};
 use pipeline::{Counts, Exporters, Sealed, Shard};
@@ -168,7 +168,7 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
     let counts = *shard.counts();
     tracing::info!(segments, datagrams, torn, "counted what the last run had received and not stored: {counts}");
     status.recovered(Found { datagrams, torn, counts });
-    let mut sealed = Sealed::new(vec![shard.seal(Tally::new(TallyLimits::default()))]);
+    let mut sealed = Sealed::new(vec![shard.seal(Tally::new(TallySettings::default()))]);
     exporters.report(&mut sealed);
     Ok(sealed)
 }

@@ -86,8 +86,8 @@ fn sides(counted: &Counted, found: &Found, flushes: &FlushCounts) -> Vec<Ledger>
         ledger("datagrams", ["read", "fates of datagrams"], counted.read + found.datagrams, all.datagrams.total()),
         ledger("records", ["decoded", "shown to the shards"], all.records, all.shown_records),
         ledger("flows", ["data records", "fates of flows"], all.data_records, all.flows.total()),
-        ledger("values", ["tables", "tables that add up to all"], flushes.books.tables, flushes.books.balanced),
-        ledger("blocks", ["flows in tallies", "flows in blocks"], flushes.books.all.flows, flushes.in_blocks.flows),
+        ledger("values", ["tables", "tables that add up to all"], flushes.balance.tables, flushes.balance.balanced),
+        ledger("blocks", ["flows in tallies", "flows in blocks"], flushes.balance.all.flows, flushes.in_blocks.flows),
         ledger("store", ["durable flushes", "stored or waiting"], flushes.durable, flushes.taken + flushes.waiting),
     ];
     if let Some(journal) = counted.journal {

@@ -69,7 +69,7 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use accounting::block::WriterId;
-    use accounting::tally::TallyLimits;
+    use accounting::tally::TallySettings;
     use flow::Timestamp;
     use storage::memory::Memory;
     use storage::{WriterState, Writers};
@@ -89,7 +89,7 @@ mod tests {
             scale_samples: true,
             clock_limit: Duration::from_secs(600),
             session: SessionLimits::default(),
-            tally: TallyLimits::default(),
+            tally: TallySettings::default(),
         };
         let settings = Settings {
             listen: vec!["127.0.0.1:0".parse().unwrap()],

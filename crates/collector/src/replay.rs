@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::block::WriterId;
-use accounting::tally::{Tally, TallyLimits};
+use accounting::tally::{Tally, TallySettings};
 use flow::Timestamp;
 use storage::{Store, StoreError, WriterState};
 use wire::{Datagram, PendingBudget};
@@ -27,7 +27,7 @@ pub struct Replay {
     flusher: Flusher,
     flush_interval: Duration,
     flushed_at: Option<Timestamp>,
-    limits: TallyLimits,
+    limits: TallySettings,
     /// Used in turn with the shard's; `None` after a flush that failed.
     empty: Option<Tally>,
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use accounting::tally::{Books, NameBudget};
+use accounting::tally::{Balance, NameBudget};
 use flow::{Counters, Durations, Timestamp};
 use pipeline::Counts;
 use view::Socket;
@@ -35,7 +35,7 @@ pub struct FlushCounts {
     /// Since when a flush is tried again and again: neither the store nor the spool on this machine's disk takes it.
     pub failing_since: Option<Instant>,
     /// What the tallies of all flushes added up to.
-    pub books: Books,
+    pub balance: Balance,
     /// What is under `all` in the blocks that were made of them.
     pub in_blocks: Counters,
     /// Flushes that are durable, those included that waited in the spool at the start.
@@ -136,9 +136,9 @@ impl Status {
     }
 
     /// Adds what the tallies of a flush add up to, and what is under `all` in its blocks.
-    pub(crate) fn sealed(&self, (books, in_blocks): (Books, Counters)) {
+    pub(crate) fn sealed(&self, (balance, in_blocks): (Balance, Counters)) {
         self.flushed(|counts| {
-            counts.books.add(books);
+            counts.balance.add(balance);
             counts.in_blocks.add(in_blocks);
         });
     }

@@ -11,7 +11,7 @@ use accounting::block::{TableSet, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::{Interval, Minute, Period};
-use accounting::tally::{Tally, TallyLimits};
+use accounting::tally::{Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
 use collector::senders;
@@ -79,7 +79,7 @@ impl Bench {
             scale_samples: true,
             clock_limit: LIMIT,
             session: SessionLimits::default(),
-            tally: TallyLimits::default(),
+            tally: TallySettings::default(),
         };
         let exporters = Exporters::new(SessionLimits::default(), PendingBudget::default());
         let shard = Shard::new(rules, senders::load(store.as_ref()).await.unwrap().admitted(), exporters);
@@ -99,7 +99,7 @@ impl Bench {
     }
 
     async fn flush(&mut self, now: u64) {
-        let sealed = Sealed::new(vec![self.shard.seal(Tally::new(TallyLimits::default()))]);
+        let sealed = Sealed::new(vec![self.shard.seal(Tally::new(TallySettings::default()))]);
         self.flusher.flush(&sealed, Timestamp::from_seconds(now), || true).await.unwrap();
     }
 

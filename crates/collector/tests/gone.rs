@@ -9,7 +9,7 @@ use accounting::block::{TableSet, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::{Interval, Minute, Period};
-use accounting::tally::{GroupId, Monitored, Tally, TallyLimits};
+use accounting::tally::{GroupId, Monitored, Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
 use collector::status::Status;
@@ -30,7 +30,7 @@ fn prefix() -> Prefix {
 
 /// A tally of so many flows, all of them in one minute.
 fn sealed(flows: u64) -> Sealed {
-    let mut tally = Tally::new(TallyLimits::default());
+    let mut tally = Tally::new(TallySettings::default());
     let monitored = Monitored::new(SENDER, &[(prefix(), GroupId(0))]);
     let flow = FlowRecord {
         destination: Ipv4Addr::new(192, 0, 2, 1).into(),

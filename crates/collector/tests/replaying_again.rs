@@ -10,7 +10,7 @@ use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::Period;
 use accounting::query::parse_interval;
-use accounting::tally::TallyLimits;
+use accounting::tally::TallySettings;
 use collector::Keep;
 use collector::replay::Replay;
 use flow::{Counters, Exporter, Prefix, Timestamp};
@@ -32,7 +32,7 @@ fn rules() -> Rules {
         scale_samples: true,
         clock_limit: Duration::from_secs(600),
         session: SessionLimits::default(),
-        tally: TallyLimits::default(),
+        tally: TallySettings::default(),
     }
 }
 

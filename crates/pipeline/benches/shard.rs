@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use accounting::tally::{GroupId, Monitored, TallyLimits};
+use accounting::tally::{GroupId, Monitored, TallySettings};
 use arc_swap::ArcSwap;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flow::{Exporter, Prefix, Timestamp};
@@ -169,7 +169,7 @@ fn shard(senders: u32) -> Shard {
         scale_samples: true,
         clock_limit: Duration::from_secs(600),
         session: SessionLimits::default(),
-        tally: TallyLimits { names: 4_000_000, ..TallyLimits::default() },
+        tally: TallySettings { names: 4_000_000, ..TallySettings::default() },
     };
     let admitted = Arc::new(ArcSwap::from_pointee(HashMap::from_iter(monitored)));
     Shard::new(rules, admitted, Exporters::new(rules.session, PendingBudget::default()))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::period::Minute;
-use accounting::tally::{NameBudget, Tally, TallyLimits};
+use accounting::tally::{NameBudget, Tally, TallySettings};
 use arc_swap::cache::Cache;
 use flow::{DatagramFate, FlowFate, FlowRecord, Tallied};
 use tap::Taps;
@@ -29,8 +29,8 @@ pub struct Rules {
     pub clock_limit: Duration,
     /// Limits of the state of one exporter.
     pub session: SessionLimits,
-    /// Limits of the open counters.
-    pub tally: TallyLimits,
+    /// The fields and limits of the open counters.
+    pub tally: TallySettings,
 }
 
 /// One thread's share of the work: its open counters.
@@ -130,7 +130,8 @@ impl Shard {
         self.met.retain(|address, _| snapshot.contains_key(address));
         self.exporters.retain(|address| snapshot.contains_key(address));
         // Now, because making blocks borrows the tally and would have to clone it.
-        self.tally.settle();
+        self.tally.merge_pending();
+        self.counts.time_clamped += self.tally.displaced();
         std::mem::replace(&mut self.tally, empty)
     }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use accounting::tally::{GroupId, Monitored, Tally, TallyLimits};
+use accounting::tally::{GroupId, Monitored, Tally, TallySettings};
 use arc_swap::ArcSwap;
 use flow::{DatagramFate, Exporter, FlowFate, Timestamp};
 use pipeline::{Admitted, Exporters, Rules, Shard};
@@ -22,7 +22,7 @@ fn rules() -> Rules {
         scale_samples: true,
         clock_limit: Duration::from_secs(600),
         session: SessionLimits::default(),
-        tally: TallyLimits::default(),
+        tally: TallySettings::default(),
     }
 }
 
@@ -96,7 +96,7 @@ fn an_exporter_that_was_removed_and_registered_again_is_one_for_all_shards() {
     take(&mut shards[0], 0, &packet(0).template(&template()).finish());
     take(&mut shards[1], 1, &data(1));
     admitted.store(self::admitted(false).load_full());
-    drop(shards[0].seal(Tally::new(TallyLimits::default())));
+    drop(shards[0].seal(Tally::new(TallySettings::default())));
     assert!(exporters.all().is_empty());
     take(&mut shards[1], 2, &data(2));
     assert_eq!(shards[1].counts().datagrams[DatagramFate::Unregistered], 1);

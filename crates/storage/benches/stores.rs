@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use accounting::block::{Block, TableSet, Tables, WriterId};
 use accounting::direction::Direction;
-use accounting::field::{Field, Name, Value};
+use accounting::field::{Field, FieldSet, Name, Value};
 use accounting::period::{Interval, Minute, Period};
 use flow::{Counters, FlushNumber, Prefix, Timestamp};
 use storage::roll_up::advance;
@@ -51,14 +51,14 @@ fn tables(flows: u32, seed: u32) -> Tables {
         let mixed = (number + seed.wrapping_mul(7_919)).wrapping_mul(2_654_435_761);
         let counters = Counters { bytes: u64::from(mixed % 1_000_000), packets: u64::from(mixed % 900 + 1), flows: 1 };
         let direction = if mixed.is_multiple_of(2) { Direction::In } else { Direction::Out };
-        for field in Field::ALL {
+        for field in FieldSet::DEFAULT.iter() {
             let value = match field {
                 Field::All => Value::Number(0),
                 Field::Protocol => Value::Number(if mixed.is_multiple_of(5) { 17 } else { 6 }),
                 Field::SourceAddress | Field::DestinationAddress => Value::Address(Ipv4Addr::from(mixed).into()),
                 Field::SourcePort => Value::Number(mixed % 60_000),
                 Field::DestinationPort => Value::Number([443, 80, 53, 22][(mixed % 4) as usize]),
-                Field::SourceAs | Field::DestinationAs => Value::Number(mixed % 2_000),
+                _ => Value::Number(mixed % 2_000),
             };
             tables.add(direction, Name { field, value }, counters);
         }

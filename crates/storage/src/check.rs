@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use accounting::block::{Block, Origin, Sums, TableSum, WriterId};
+use accounting::block::{AboutAll, Block, Origin, Sums, TableSum, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Field;
 use accounting::period::{Interval, Minute, Period};
@@ -319,14 +319,16 @@ impl Look {
     }
 }
 
-/// The fields of a flush whose values do not add up to `all`.
+/// The fields of a flush or roll-up whose values do not add up to `all`.
 fn imbalances(place: Place, origin: Origin, sums: &Sums) -> Vec<Violation> {
     let mut found = Vec::new();
     for direction in Direction::ALL {
-        let all = sums.table(direction, Field::All).counters;
+        let TableSum { counters: all, about_all, .. } = sums.table(direction, Field::All);
         for field in Field::ALL {
             let values = sums.table(direction, field).counters;
-            if values != all {
+            // A field that was not counted all the time has less.
+            let fits = if about_all.complete.contains(field) { values == all } else { covers(all, values) };
+            if !fits {
                 found.push(Violation::Unbalanced { place, origin, direction, field, values, all });
             }
         }
@@ -352,12 +354,20 @@ fn differences(place: Place, coarse: &Sums, finer: &Sums, kept: Kept) -> Vec<Vio
                 if field == Field::All {
                     break;
                 }
+            } else if field == Field::All && kept == Kept::Both && !same_about_all(coarse.about_all, finer.about_all) {
+                found.push(Violation::AboutAll { place, direction });
             } else if kept == Kept::Both && !same_names(coarse, finer) {
                 found.push(Violation::Names { place, direction, field });
             }
         }
     }
     found
+}
+
+/// Variances of which a part is not known are not compared.
+fn same_about_all(coarse: AboutAll, finer: AboutAll) -> bool {
+    let is_partial = coarse.variance_is_partial || finer.variance_is_partial;
+    coarse.complete == finer.complete && (is_partial || coarse.variance == finer.variance)
 }
 
 fn covers(coarse: Counters, finer: Counters) -> bool {

@@ -9,6 +9,7 @@ use accounting::block::TableSet;
 use accounting::direction::Direction;
 use accounting::field::{Field, Name};
 use accounting::period::{Interval, Minute, Period};
+use accounting::variance::SamplingVariance;
 use flow::{Counters, Prefix};
 
 use crate::batches::Group;
@@ -52,6 +53,8 @@ pub struct ExportedRow {
     pub name: RowName,
     /// What it counts.
     pub counters: Counters,
+    /// For `all`: how far sampled flows in it may be off; `None` for other names, and where it is not known.
+    pub variance: Option<SamplingVariance>,
 }
 
 /// What a row counts.
@@ -137,15 +140,19 @@ impl Exported {
     /// Its counters: by field, then by direction and value, and behind the values of a field what was folded of it.
     pub fn rows(&self) -> impl Iterator<Item = ExportedRow> + '_ {
         let tables = &self.totals.tables;
-        Field::ALL.into_iter().flat_map(move |field| {
+        Field::ALL.into_iter().filter(|field| tables.has(*field)).flat_map(move |field| {
             let names = tables.rows_of(field);
-            let names =
-                names.map(|(direction, name, counters)| ExportedRow { direction, name: RowName::Name(name), counters });
-            let folded = Direction::ALL.into_iter().filter(move |direction| tables.truncated(*direction, field));
+            let names = names.map(move |(direction, name, counters)| {
+                let about = tables.about_all(direction);
+                let variance = (field == Field::All && !about.variance_is_partial).then_some(about.variance);
+                ExportedRow { direction, name: RowName::Name(name), counters, variance }
+            });
+            let folded = Direction::ALL.into_iter().filter(move |direction| tables.is_partial(*direction, field));
             names.chain(folded.map(move |direction| ExportedRow {
                 direction,
                 name: RowName::Other(field),
-                counters: tables.other(direction, field),
+                counters: tables.unnamed(direction, field),
+                variance: None,
             }))
         })
     }

@@ -3,12 +3,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use accounting::block::{Block, TableSet, Tables, WriterId};
+use accounting::block::{AboutAll, Block, TableSet, Tables, WriterId};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
 use accounting::period::{Interval, Minute, Period};
 use accounting::query::parse_interval;
 use accounting::rollup::lift;
+use accounting::variance::SamplingVariance;
 use flow::{Counters, FlushNumber, Prefix, Timestamp};
 
 use crate::batches::Group;
@@ -40,7 +41,7 @@ pub(crate) fn groups() -> [Group; 3] {
     [(ada, v4), (ada, v6), (bob, v4)]
 }
 
-/// Flows of a minute: each counts in all eight fields, as in life.
+/// Flows of a minute, some of them sampled: each counts in all fields.
 pub(crate) fn tables(seed: u32) -> Tables {
     let mut tables = Tables::new();
     for number in 0..20_u32 {
@@ -56,10 +57,12 @@ pub(crate) fn tables(seed: u32) -> Tables {
                 Field::DestinationAddress => address(number * 3),
                 Field::SourcePort => Value::Number(1024 + number),
                 Field::DestinationPort => Value::Number(443),
-                Field::SourceAs | Field::DestinationAs => Value::Number(0),
+                _ => Value::Number(number % 4),
             };
             tables.add(direction, Name { field, value }, counters);
         }
+        let variance = SamplingVariance::of(counters, number % 2 * 100);
+        tables.note(direction, AboutAll { variance, ..AboutAll::NOTHING });
     }
     tables
 }

@@ -264,7 +264,7 @@ impl Spool {
             writer: self.writer,
             origin: number.into(),
             part: row.get(4)?,
-            tables: TableSet(row.get(5)?),
+            tables: TableSet::of_bits(row.get::<_, i64>(5)?.cast_unsigned()),
         };
         Ok(Block { key, content: row.get::<_, Vec<u8>>(6)?.into() })
     }
@@ -326,7 +326,7 @@ fn insert_blocks(connection: &Connection, flush: &Flush) -> Result<(), StoreErro
             key.sender.to_string(),
             key.prefix.to_string(),
             key.part,
-            key.tables.0,
+            key.tables.bits().cast_signed(),
             &**content,
         ))?;
     }
@@ -351,7 +351,7 @@ mod tests {
             writer: WRITER,
             origin: number.into(),
             part,
-            tables: TableSet(u32::MAX),
+            tables: TableSet::ALL,
         };
         Block { key, content: vec![part as u8; 100].into() }
     }

@@ -156,6 +156,9 @@ mod clauses_of_files {
         let connection = rusqlite::Connection::open(&path).unwrap();
         let sql = "SELECT concat_ws('|', period, start, sender, prefix, writer, epoch, sequence, part, tables, bytes) FROM blocks";
         let row: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
-        assert_eq!(row, "minute|2026-02-28 23:59:00|192.0.2.1|172.16.0.0/16|0000000000000009|1|3|0|ffffffff|10000");
+        assert_eq!(
+            row,
+            "minute|2026-02-28 23:59:00|192.0.2.1|172.16.0.0/16|0000000000000009|1|3|0|ffffffffffffffff|10000"
+        );
     }
 }

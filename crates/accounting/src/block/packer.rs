@@ -1,30 +1,32 @@
 //! Which tables share a block. Many small ones do, so that a quiet prefix costs one row of a store a flush; a large one
-//! has blocks of its own, so that who asks for another table does not read it.
+//! has blocks of its own, so that questions for other tables do not read it.
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use super::encoding::{RowRange, assemble};
-use super::{Block, BlockKey, TableSet};
+use super::encoding::{assemble, encode_table};
+use super::key::{Block, BlockKey};
+use super::row_range::RowRange;
+use super::table_set::TableSet;
 use crate::direction::Direction;
 use crate::field::Field;
 use crate::table::Rows;
 
-/// A block takes in tables as long as they have not more bytes than this together.
+/// Tables share a block as long as they have at most this many bytes together.
 const SHARED_BYTES: usize = 32 * 1024;
 /// A table with more bytes than this is split by ranges of its values.
 const LARGEST_TABLE_BYTES: usize = 256 * 1024;
-/// The memory of a flush comes in pieces of so many bytes. Ten thousands of small blocks, each in memory of its own, leave
-/// holes between what is kept for longer, which a process never gives back.
+/// The memory of a flush comes in pieces of this many bytes. Tens of thousands of small blocks, each in memory of its own,
+/// would leave holes between what is kept for longer, which a process never gives back.
 const PIECE: usize = 256 * 1024;
 
-/// Takes the tables of one interval, sender and prefix and makes blocks of them; then those of the next.
+/// Collects the tables of one interval, sender and prefix and makes blocks of them; then those of the next.
 #[derive(Default)]
 pub(crate) struct Packer {
-    /// The tables, encoded, one behind the other.
+    /// The tables, encoded, one after the other.
     encoded: Vec<u8>,
-    /// Where each stands.
+    /// Where in it each table is.
     tables: Vec<(TableSet, Range<usize>)>,
     /// The block that is being made.
     assembled: Vec<u8>,
@@ -33,12 +35,12 @@ pub(crate) struct Packer {
 }
 
 impl Packer {
-    /// For very many blocks that are let go of together: they share memory.
+    /// For very many blocks that are released together: they share memory.
     pub(crate) fn of_flush() -> Self {
         Self { piece: Some(BytesMut::new()), ..Self::default() }
     }
 
-    /// Takes one table; an empty one leaves no trace. Tables come in the order of the bits of a [`TableSet`].
+    /// Adds one table; an empty one leaves no trace.
     pub(crate) fn push(&mut self, direction: Direction, field: Field, rows: &Rows) {
         if rows.short.is_empty() && rows.long.is_empty() && !rows.truncated {
             return;
@@ -46,10 +48,10 @@ impl Packer {
         self.push_range(TableSet::of(direction, field), field, RowRange::all(rows));
     }
 
-    /// Splitting in halves goes on at most as often as the number of rows can be halved.
+    /// Recurses at most as often as the number of rows can be halved.
     fn push_range(&mut self, table: TableSet, field: Field, range: RowRange<'_>) {
         let start = self.encoded.len();
-        range.encode(field, &mut self.encoded);
+        encode_table(field, range, &mut self.encoded);
         match range.halves() {
             Some((lower, upper)) if self.encoded.len() - start > LARGEST_TABLE_BYTES => {
                 self.encoded.truncate(start);
@@ -60,31 +62,31 @@ impl Packer {
         }
     }
 
-    /// Appends the blocks of what was taken, numbered by part, and is empty again. The smallest tables come first and
-    /// together: they are asked for most often. `key` gives the blocks their identity, save part and tables.
+    /// Appends the blocks of what was added, numbered by part, and is empty again. The smallest tables come first and
+    /// together: they are asked for most often. `key` gives the blocks their identity, except part and tables.
     pub(crate) fn finish(&mut self, key: BlockKey, blocks: &mut Vec<Block>) {
-        // Stable: tables of equal size stay in the order of their bits, ranges in the order of their values.
-        self.tables.sort_by_key(|(_, range)| range.len());
+        // Stable: the ranges of a table stay in the order of their values.
+        self.tables.sort_by_key(|(table, range)| (range.len(), *table));
         let mut rest = self.tables.as_mut_slice();
-        // Two neighbours have more than 32 KiB together: part 65535 would be behind more than a gigabyte of one prefix.
+        // Two neighbours have more than 32 KiB together: there is a gigabyte of one prefix before part 65535.
         let mut part = 0_u16;
         while !rest.is_empty() {
-            let (shared, behind) = rest.split_at_mut(sharing(rest));
+            let (shared, after) = rest.split_at_mut(sharing(rest));
             shared.sort_unstable_by_key(|(table, _)| *table);
             let set = shared.iter().fold(TableSet::EMPTY, |set, (table, _)| set.union(*table));
             let tables: Vec<&[u8]> = shared.iter().filter_map(|(_, range)| self.encoded.get(range.clone())).collect();
-            assemble(set, &tables, &mut self.assembled);
-            let content = content(&self.assembled, self.piece.as_mut());
-            blocks.push(Block { key: BlockKey { part, tables: set, ..key }, content });
+            let key = BlockKey { part, tables: set, ..key };
+            assemble(&key, &tables, &mut self.assembled);
+            blocks.push(Block { key, content: content(&self.assembled, self.piece.as_mut()) });
             part = part.saturating_add(1);
-            rest = behind;
+            rest = after;
         }
         self.tables.clear();
         self.encoded.clear();
     }
 }
 
-/// A copy in a piece of memory, which is a new one where the last has not enough left.
+/// A copy in a piece of memory: a new piece when the last one has not enough left.
 fn content(assembled: &[u8], piece: Option<&mut BytesMut>) -> Bytes {
     let Some(piece) = piece else { return Bytes::copy_from_slice(assembled) };
     if piece.capacity() < assembled.len() {

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 
 use flow::Counters;
 
-use super::{Block, BlockError, TableSet, encoding};
+use super::decoding::decode;
+use super::fault::BlockError;
+use super::key::Block;
+use super::table_set::TableSet;
+use crate::about_all::AboutAll;
 use crate::direction::Direction;
 use crate::field::Field;
 use crate::table::Rows;
@@ -21,13 +25,15 @@ pub struct Sums {
 pub struct TableSum {
     /// All values together with what was folded away.
     pub counters: Counters,
-    /// How many counters were read for it: a name that stands in several blocks counts in each of them.
+    /// How many counters were read for it: a name that is in several blocks counts in each of them.
     pub rows: u64,
     /// Whether a limit folded names of it.
     pub truncated: bool,
     /// The same for the same counters under the same names, however they are spread over blocks; what was folded away
     /// is not in it.
     pub fingerprint: Fingerprint,
+    /// Of the table of `all`: what is known of it beside its counters.
+    pub about_all: AboutAll,
 }
 
 /// The sum over all names of a hash of the name times its counters, so that fingerprints add up as counters do.
@@ -40,7 +46,7 @@ impl Sums {
     /// # Errors
     /// When the content of the block is damaged or of an unknown version; then nothing of it was added.
     pub fn merge(&mut self, block: &Block) -> Result<(), BlockError> {
-        let decoded = encoding::decode(&block.content, block.key.tables, TableSet::ALL);
+        let decoded = decode(&block.key, &block.content, TableSet::ALL);
         for (direction, field, rows) in decoded.map_err(|fault| BlockError { key: block.key, fault })? {
             self.tables.entry((direction, field)).or_default().add(TableSum::of(&rows));
         }
@@ -69,7 +75,8 @@ impl Sums {
 
 impl TableSum {
     fn of(rows: &Rows) -> Self {
-        let mut sum = Self { counters: rows.other, truncated: rows.truncated, ..Self::default() };
+        let mut sum =
+            Self { counters: rows.other, truncated: rows.truncated, about_all: rows.about_all, ..Self::default() };
         let short = rows.short.iter().map(|(value, counters)| (u128::from(*value), *counters));
         // An IPv6 address differs from every number and IPv4 address in its upper half, but for a few reserved ones.
         for (value, counters) in short.chain(rows.long.iter().copied()) {
@@ -85,12 +92,13 @@ impl TableSum {
         self.rows += other.rows;
         self.truncated |= other.truncated;
         self.fingerprint.0 = self.fingerprint.0.wrapping_add(other.fingerprint.0);
+        self.about_all.add(other.about_all);
     }
 }
 
 impl Fingerprint {
     fn count(&mut self, value: u128, counters: Counters) {
-        // Different odd factors, so that bytes, packets and flows that change places make a difference.
+        // Different odd factors, so that swapping bytes, packets and flows makes a difference.
         let counted = (counters.bytes.wrapping_mul(0x9e37_79b9_7f4a_7c15))
             .wrapping_add(counters.packets.wrapping_mul(0xc2b2_ae3d_27d4_eb4f))
             .wrapping_add(counters.flows.wrapping_mul(0x1656_67b1_9e37_79f9));

@@ -4,18 +4,24 @@ use std::net::IpAddr;
 
 use flow::{Counters, Prefix};
 
+use super::decoding::decode;
+use super::fault::BlockError;
+use super::key::{Block, BlockKey, Origin, WriterId};
 use super::packer::Packer;
-use super::{Block, BlockError, BlockKey, Origin, TableSet, WriterId, encoding};
+use super::table_set::TableSet;
+use crate::about_all::AboutAll;
 use crate::direction::Direction;
 use crate::field::{Field, Name};
 use crate::period::Interval;
-use crate::table::{FoldRoom, Key, Table};
+use crate::table::{FoldRoom, Table, ValueKey};
 
 /// The sum of any number of blocks: counters by direction and name.
 #[derive(Clone, Debug)]
 pub struct Tables {
-    /// In the order of the bits of a [`TableSet`].
+    /// By direction, then by field.
     tables: [Table; TABLES],
+    /// By direction.
+    about_all: [AboutAll; Direction::ALL.len()],
 }
 
 const TABLES: usize = Direction::ALL.len() * Field::ALL.len();
@@ -24,13 +30,13 @@ impl Tables {
     /// Nothing counted.
     #[must_use]
     pub fn new() -> Self {
-        Self { tables: Default::default() }
+        Self { tables: std::array::from_fn(|_| Table::default()), about_all: Default::default() }
     }
 
-    /// Adds to one counter. A value that is none of its field, such as protocol 256, is added to what is not told apart.
+    /// Adds to one counter. A value that the field cannot have, such as protocol 256, is added to `other`.
     pub fn add(&mut self, direction: Direction, name: Name, counters: Counters) {
         let table = self.table_mut(direction, name.field);
-        match Key::of(name) {
+        match ValueKey::of(name) {
             Some(key) => {
                 table.add(key, counters);
             }
@@ -38,7 +44,7 @@ impl Tables {
         }
     }
 
-    /// Adds to what is not told apart in a table.
+    /// Adds to what a table counts under no name.
     pub fn add_other(&mut self, direction: Direction, field: Field, counters: Counters) {
         self.table_mut(direction, field).add_other(counters);
     }
@@ -48,9 +54,12 @@ impl Tables {
     /// # Errors
     /// When the content of the block is damaged or of an unknown version; then nothing of it was added.
     pub fn merge(&mut self, block: &Block, wanted: TableSet) -> Result<(), BlockError> {
-        let decoded = encoding::decode(&block.content, block.key.tables, wanted);
+        let decoded = decode(&block.key, &block.content, wanted);
         for (direction, field, rows) in decoded.map_err(|fault| BlockError { key: block.key, fault })? {
             self.table_mut(direction, field).merge(&rows);
+            if field == Field::All {
+                self.note(direction, rows.about_all);
+            }
         }
         Ok(())
     }
@@ -58,10 +67,10 @@ impl Tables {
     /// One counter; `None` when it is not there, which does not mean zero where the table is [`truncated`](Self::truncated).
     #[must_use]
     pub fn get(&self, direction: Direction, name: Name) -> Option<Counters> {
-        self.table(direction, name.field).get(Key::of(name)?)
+        self.table(direction, name.field).get(ValueKey::of(name)?)
     }
 
-    /// All counters, sorted by field, then by direction, then by value: IPv4 addresses stand before IPv6 addresses.
+    /// All counters, sorted by field, then by direction, then by value: IPv4 addresses come before IPv6 addresses.
     pub fn rows(&self) -> impl Iterator<Item = (Direction, Name, Counters)> + '_ {
         Field::ALL.into_iter().flat_map(move |field| self.rows_of(field))
     }
@@ -86,6 +95,46 @@ impl Tables {
     #[must_use]
     pub fn truncated(&self, direction: Direction, field: Field) -> bool {
         self.table(direction, field).truncated()
+    }
+
+    /// What is counted in a direction under no name of a field: what a limit folded, and what was counted while the field
+    /// was not. With the values of the field it adds up to `all`, whose table has to be merged too.
+    #[must_use]
+    pub fn unnamed(&self, direction: Direction, field: Field) -> Counters {
+        let mut unnamed = self.other(direction, field);
+        if !self.about_all(direction).complete.contains(field) {
+            let mut left = self.get(direction, Name::ALL).unwrap_or_default();
+            left.subtract(unnamed);
+            self.table(direction, field).each(|_, counters| left.subtract(counters));
+            unnamed.add(left);
+        }
+        unnamed
+    }
+
+    /// Whether names of a field may be missing in a direction and counters may be too low, because a limit folded some or
+    /// because the field was not counted all the time.
+    #[must_use]
+    pub fn is_partial(&self, direction: Direction, field: Field) -> bool {
+        self.truncated(direction, field) || !self.about_all(direction).complete.contains(field)
+    }
+
+    /// Whether a field was counted at all.
+    #[must_use]
+    pub fn has(&self, field: Field) -> bool {
+        Direction::ALL.into_iter().any(|direction| !self.table(direction, field).is_empty())
+    }
+
+    /// What is known of `all` in a direction beside its counters.
+    #[must_use]
+    pub fn about_all(&self, direction: Direction) -> AboutAll {
+        self.about_all.get(direction as usize).copied().unwrap_or_default()
+    }
+
+    /// Adds to what is known of `all` in a direction.
+    pub fn note(&mut self, direction: Direction, about: AboutAll) {
+        if let Some(known) = self.about_all.get_mut(direction as usize) {
+            known.add(about);
+        }
     }
 
     /// How many counters there are.
@@ -122,8 +171,10 @@ impl Tables {
     ) -> Vec<Block> {
         let key = BlockKey { interval, sender, prefix, writer, origin, part: 0, tables: TableSet::EMPTY };
         let (mut packer, mut blocks) = (Packer::default(), Vec::new());
-        for ((direction, field), table) in TableSet::ALL.iter().zip(&self.tables) {
-            packer.push(direction, field, &table.rows());
+        for (direction, field) in TableSet::ALL.iter() {
+            let mut rows = self.table(direction, field).rows();
+            rows.about_all = self.about_all(direction);
+            packer.push(direction, field, &rows);
         }
         packer.finish(key, &mut blocks);
         blocks
@@ -149,7 +200,8 @@ impl Default for Tables {
 /// Equal when they hold equal counters, whatever the order in which they were added.
 impl PartialEq for Tables {
     fn eq(&self, other: &Self) -> bool {
-        self.tables.iter().zip(&other.tables).all(|(table, other)| table.rows() == other.rows())
+        self.about_all == other.about_all
+            && self.tables.iter().zip(&other.tables).all(|(table, other)| table.rows() == other.rows())
     }
 }
 

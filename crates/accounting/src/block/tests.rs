@@ -2,9 +2,12 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::direction::Direction;
+use crate::field::{Field, FieldSet};
 use crate::field::{Name, Value};
-use crate::period::{Minute, Period};
+use crate::period::{Interval, Minute, Period};
 use crate::samples::{counters, entries, key_of, tables_of};
+use crate::variance::SamplingVariance;
 use flow::Counters;
 
 fn count(bytes: u64) -> Counters {
@@ -86,6 +89,28 @@ fn a_value_that_is_none_of_its_field_is_counted_all_the_same() {
 }
 
 #[test]
+fn what_was_counted_while_a_field_was_not_is_unnamed_and_not_zero() {
+    let mut tables = Tables::new();
+    let note = |tables: &mut Tables, complete| tables.note(Direction::In, AboutAll { complete, ..AboutAll::NOTHING });
+    tables.add(Direction::In, Name::ALL, count(10));
+    note(&mut tables, FieldSet::DEFAULT);
+    assert_eq!(tables.unnamed(Direction::In, Field::InputInterface), count(10));
+    assert!(tables.is_partial(Direction::In, Field::InputInterface) && !tables.has(Field::InputInterface));
+    assert!(
+        !tables.is_partial(Direction::In, Field::Protocol) && !tables.is_partial(Direction::Out, Field::InputInterface)
+    );
+    // From here on it is counted.
+    let mut later = Tables::new();
+    for name in ["all", "inif:7"] {
+        later.add(Direction::In, name.parse().unwrap(), count(5));
+    }
+    note(&mut later, FieldSet::DEFAULT.with(Field::InputInterface));
+    blocks(&later).iter().for_each(|block| tables.merge(block, TableSet::ALL).unwrap());
+    assert_eq!(tables.unnamed(Direction::In, Field::InputInterface), count(10));
+    assert!(tables.is_partial(Direction::In, Field::InputInterface) && tables.has(Field::InputInterface));
+}
+
+#[test]
 fn nothing_makes_no_block() {
     assert_eq!(blocks(&Tables::new()), []);
 }
@@ -138,16 +163,16 @@ fn a_damaged_block_is_named_and_nothing_of_it_is_merged() {
         assert!(tables.is_empty());
         error.fault
     };
-    assert_eq!(fault(&|block| block.content = flipped(&block.content, 0, 1 ^ 2)), BlockFault::Version(2));
+    assert_eq!(fault(&|block| block.content = flipped(&block.content, 0, 2 ^ 3)), BlockFault::Version(3));
     assert_eq!(fault(&|block| block.content = flipped(&block.content, 7, 1)), BlockFault::Checksum);
     assert_eq!(fault(&|block| block.content.clear()), BlockFault::Truncated);
     assert_eq!(fault(&|block| block.content.truncate(3)), BlockFault::Truncated);
-    assert_eq!(fault(&|block| block.key.tables = TableSet::ALL), BlockFault::Tables);
+    assert_eq!(fault(&|block| block.key.tables = TableSet::ALL), BlockFault::Checksum);
     let error = BlockError { key: good.key, fault: BlockFault::Checksum };
     assert_eq!(
         error.to_string(),
         "block of minute 1970-01-01 00:07, sender 192.0.2.1, prefix 10.0.0.0/8, writer 000000000000002a, epoch 3, \
-         flush 9, part 0: its checksum does not fit its content"
+         flush 9, part 0: its checksum does not match its key and content"
     );
 }
 
@@ -157,20 +182,94 @@ fn flipped(content: &[u8], at: usize, bits: u8) -> Bytes {
     content.into()
 }
 
-/// Content with a checksum that fits, so that the decoder looks at all of it.
-fn sealed(body: &[u8]) -> Bytes {
-    [body, &crc32fast::hash(body).to_le_bytes()].concat().into()
+/// The example of version 1 that docs/storage.md had when blocks of version 1 were written.
+const VERSION_1: &[u8] = &[
+    0x01, 0x07, 0x00, 0x00, 0x00, 0x07, 0x0c, 0x2a, 0x00, 0x01, 0x00, 0x88, 0x0e, 0x05, 0x04, 0x00, 0x02, 0x06, 0x0a,
+    0xf8, 0x0a, 0x90, 0x03, 0x03, 0x02, 0x02, 0x02, 0x01, 0x64, 0x01, 0x01, 0x02, 0x81, 0x84, 0x80, 0x80, 0x0c, 0x07,
+    0x01, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0xee, 0x86, 0x81, 0x40,
+    0xe8, 0x07, 0xac, 0x02, 0x90, 0x03, 0x01, 0x01, 0x02, 0x01, 0x01, 0x01, 0xa6, 0x92, 0x39, 0x1e,
+];
+
+#[test]
+fn a_block_of_version_1_is_read_and_says_that_its_variance_is_not_known() {
+    let key = key_of(Interval { period: Period::Minute, start: Minute(7) });
+    let key = BlockKey { tables: TableSet::of_bits(0b111), ..key };
+    let block = Block { key, content: Bytes::from_static(VERSION_1) };
+    let mut tables = merged(std::slice::from_ref(&block));
+    assert_eq!(tables.get(Direction::In, Name::ALL), Some(Counters { bytes: 1800, packets: 5, flows: 4 }));
+    assert_eq!(tables.get(Direction::In, "srcip:2001:db8::1".parse().unwrap()).unwrap().bytes, 400);
+    assert_eq!(tables.other(Direction::In, Field::SourceAddress).bytes, 100);
+    let about = tables.about_all(Direction::In);
+    assert!(about.variance_is_partial && about.complete == FieldSet::DEFAULT);
+    assert_eq!(tables.about_all(Direction::Out), AboutAll::NOTHING);
+    let mut sums = Sums::default();
+    sums.merge(&block).unwrap();
+    assert_eq!(sums.table(Direction::In, Field::Protocol).counters.bytes, 1800);
+    // Under its old key, as a spool puts it again; and what is made of it is of version 2.
+    assert_eq!(block.clone().with_key(BlockKey { part: 9, ..key }).content, block.content);
+    let changed = Block { key: BlockKey { tables: TableSet::of_bits(0b11), ..key }, ..block.clone() };
+    assert_eq!(Tables::new().merge(&changed, TableSet::ALL).unwrap_err().fault, BlockFault::Tables);
+    let made = blocks(&tables);
+    assert_eq!((made[0].content[0], merged(&made)), (2, tables.clone()));
+    // With later traffic of another choice of fields.
+    let complete = FieldSet::DEFAULT.with(Field::InputInterface);
+    tables.note(Direction::In, AboutAll { complete, ..AboutAll::NOTHING });
+    assert_eq!(tables.about_all(Direction::In).complete, FieldSet::DEFAULT);
+}
+
+#[test]
+fn a_block_under_a_changed_key_is_noticed_and_under_a_new_one_is_sealed_again() {
+    let good = blocks(&addresses(3)).remove(0);
+    let changes: [&dyn Fn(&mut BlockKey); 8] = [
+        &|key| key.interval.period = Period::Hour,
+        &|key| key.interval.start.0 ^= 1 << 20,
+        &|key| key.sender = "192.0.2.3".parse().unwrap(),
+        &|key| key.prefix = "10.0.0.0/9".parse().unwrap(),
+        &|key| key.writer.0 ^= 1 << 63,
+        &|key| key.origin = Origin::RolledUp,
+        &|key| key.part ^= 1,
+        &|key| key.tables = TableSet::of(Direction::Out, Field::SourceAddress),
+    ];
+    for change in changes {
+        let mut block = good.clone();
+        change(&mut block.key);
+        assert_eq!(
+            Tables::new().merge(&block, TableSet::ALL).unwrap_err().fault,
+            BlockFault::Checksum,
+            "{}",
+            block.key
+        );
+        let key = block.key;
+        assert_eq!(Tables::new().merge(&block.with_key(key), TableSet::ALL), Ok(()));
+    }
+}
+
+#[test]
+fn a_block_with_a_field_that_is_not_known_is_refused_whole() {
+    let key = key_of(Interval { period: Period::Minute, start: Minute(7) });
+    let key = BlockKey { tables: TableSet::of_bits(1 << 63 | 1), ..key };
+    let block = Block { key, content: sealed(&key, &[2, 0, 0]) };
+    let fault = Tables::new().merge(&block, TableSet::of_field(Field::All)).unwrap_err().fault;
+    assert_eq!(fault, BlockFault::UnknownField);
+}
+
+/// Content with a checksum that matches, so that the decoder looks at all of it.
+fn sealed(key: &BlockKey, body: &[u8]) -> Bytes {
+    let checksum = match body.first() {
+        Some(&encoding::VERSION) => encoding::checksum(key, body),
+        _ => crc32fast::hash(body),
+    };
+    [body, &checksum.to_le_bytes()].concat().into()
 }
 
 #[test]
 fn counts_and_lengths_beyond_the_content_are_refused_without_reserving() {
     let set = TableSet::of(Direction::In, Field::SourceAddress);
     let block = |tail: &[u8]| {
-        let mut body = vec![1];
-        body.extend_from_slice(&set.0.to_le_bytes());
+        let mut body = vec![2];
         body.extend_from_slice(tail);
         let key = BlockKey { tables: set, ..key_of(Interval { period: Period::Minute, start: Minute(0) }) };
-        Block { key, content: sealed(&body) }
+        Block { key, content: sealed(&key, &body) }
     };
     let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
     let mut table = vec![10, 0];
@@ -213,14 +312,16 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_decoded_or_refused(body in prop::collection::vec(any::<u8>(), 0..200), tables in any::<u32>()) {
+    fn any_bytes_are_decoded_or_refused(body in prop::collection::vec(any::<u8>(), 0..200), tables in any::<u64>()) {
         let key = key_of(Interval { period: Period::Minute, start: Minute(0) });
-        let mut headed = vec![1];
-        headed.extend_from_slice(&tables.to_le_bytes());
-        headed.extend_from_slice(&body);
-        let key = BlockKey { tables: TableSet(tables), ..key };
-        for content in [body.clone().into(), sealed(&body), sealed(&headed)] {
-            let _ = Tables::new().merge(&Block { key, content }, TableSet::ALL);
+        let tables = tables & TableSet::ALL.iter().fold(0, |all, (direction, field)| all | TableSet::of(direction, field).bits());
+        let first = [&[1][..], &(tables as u32).to_le_bytes(), &body].concat();
+        let second = [&[2], &body[..]].concat();
+        for tables in [tables, u64::from(tables as u32)] {
+            let key = BlockKey { tables: TableSet::of_bits(tables), ..key };
+            for content in [body.clone().into(), sealed(&key, &body), sealed(&key, &first), sealed(&key, &second)] {
+                let _ = Tables::new().merge(&Block { key, content }, TableSet::ALL);
+            }
         }
     }
 
@@ -236,7 +337,7 @@ proptest! {
                 *at.get_mut(&mut body) = *byte;
             }
             body.truncate(cut.map_or(body.len(), |cut| cut.index(body.len())));
-            block.content = sealed(&body);
+            block.content = sealed(&block.key, &body);
             let mut tables = Tables::new();
             if tables.merge(&block, TableSet::ALL).is_err() {
                 prop_assert!(tables.is_empty());
@@ -293,8 +394,11 @@ fn the_worked_example_of_the_documentation_is_what_is_written() {
         tables.add(Direction::In, name.parse().unwrap(), Counters { bytes, packets, flows });
     }
     tables.add_other(Direction::In, Field::SourceAddress, Counters { bytes: 100, packets: 1, flows: 1 });
+    let complete = [Field::Protocol, Field::SourceAddress].into_iter().collect();
+    let variance = SamplingVariance::of(Counters { bytes: 200, packets: 1, flows: 1 }, 2);
+    tables.note(Direction::In, AboutAll { variance, complete, ..AboutAll::NOTHING });
     let made = blocks(&tables);
     assert_eq!(made.len(), 1);
     assert_eq!(made[0].content, documented_example(), "{:02x?}", made[0].content);
-    assert_eq!(made[0].key.tables, TableSet(0b111));
+    assert_eq!(made[0].key.tables, TableSet::of_bits(0b111));
 }

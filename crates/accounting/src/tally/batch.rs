@@ -1,106 +1,47 @@
-//! Flows that are attributed and not yet added to their tables. They wait until there are many, and are then added table
-//! by table: a table is in the caches while it is added to, and misses of several flows overlap.
+//! Pending bookings, which are not merged into their tables yet. They are merged when there are many, table by table: a
+//! table is in the caches while it is added to, and cache misses of several flows overlap.
 
-use flow::Counters;
+use flow::FlowRecord;
 
 use super::TablesId;
-use super::few::{FewFlows, List};
-use super::tables::{DirectionTables, Few, Lists};
-use crate::counter_map::{Amount, CounterMap, MapKey, Seed};
-use crate::table::{Rows, Table};
+use super::booking::{Booking, CountedFields};
+use super::sparse::{Sparse, SparseFamily};
+use super::tables::DirectionTables;
+use crate::counter_map::Seed;
 
-/// How many flows wait at most: so many that most tables get several, so few that they fit the first caches.
+/// How many bookings are pending at most: enough that most tables get several, few enough to fit the first caches.
 const LENGTH: usize = 1024;
-
-/// The key of an address of one family.
-pub(super) trait Address: MapKey {
-    /// The part of a table that counts these addresses.
-    fn map(table: &mut Table) -> &mut CounterMap<Self>;
-    /// The rows of these addresses.
-    fn rows(rows: &mut Rows) -> &mut Vec<(Self, Counters)>;
-    /// The few flows with these addresses.
-    fn few(few: &mut Few) -> &mut FewFlows<Self>;
-    /// The list of those of a direction.
-    fn list(lists: &mut Lists) -> &mut List;
-}
-
-impl Address for u32 {
-    fn map(table: &mut Table) -> &mut CounterMap<Self> {
-        table.short()
-    }
-
-    fn rows(rows: &mut Rows) -> &mut Vec<(Self, Counters)> {
-        &mut rows.short
-    }
-
-    fn few(few: &mut Few) -> &mut FewFlows<Self> {
-        &mut few.short
-    }
-
-    fn list(lists: &mut Lists) -> &mut List {
-        &mut lists.short
-    }
-}
-
-impl Address for u128 {
-    fn map(table: &mut Table) -> &mut CounterMap<Self> {
-        table.long()
-    }
-
-    fn rows(rows: &mut Rows) -> &mut Vec<(Self, Counters)> {
-        &mut rows.long
-    }
-
-    fn few(few: &mut Few) -> &mut FewFlows<Self> {
-        &mut few.long
-    }
-
-    fn list(lists: &mut Lists) -> &mut List {
-        &mut lists.long
-    }
-}
-
-/// What flows are told apart by: a value for each field.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct FlowKey<A> {
-    pub(super) source: A,
-    pub(super) destination: A,
-    pub(super) source_as: u32,
-    pub(super) destination_as: u32,
-    pub(super) source_port: u16,
-    pub(super) destination_port: u16,
-    pub(super) protocol: u8,
-}
-
-/// What one way of a flow is booked as in one direction of a prefix.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Booking<A> {
-    pub(super) key: FlowKey<A>,
-    /// Where it is added.
-    pub(super) tables: TablesId,
-    pub(super) amount: Amount,
-}
 
 /// Bookings of one address family.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Batch<A> {
     bookings: Vec<Booking<A>>,
-    /// The same, table by table, when they are added.
+    /// The values beside each booking ([`CountedFields`]), one booking after the other.
+    beside: Vec<u32>,
+    /// The bookings in the order of their tables, while they are merged; and the values beside them.
     sorted: Vec<Booking<A>>,
-    /// For each of the tables how many bookings it gets; where the next one goes when they are sorted.
+    sorted_beside: Vec<u32>,
+    /// For each of the tables how many bookings it gets; where the next one goes while they are sorted.
     counts: Vec<u32>,
     /// The tables that get any, in the order of their first booking.
     touched: Vec<TablesId>,
 }
 
-impl<A: Address> Batch<A> {
+/// Bookings of the same tables, with the values beside them.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'b, A> {
+    pub(super) bookings: &'b [Booking<A>],
+    pub(super) beside: &'b [u32],
+}
+
+impl<A: SparseFamily> Batch<A> {
     pub(super) fn is_empty(&self) -> bool {
         self.bookings.is_empty()
     }
 
-    /// Takes one more; says whether it is time to add them.
+    /// Adds one booking of a flow; returns whether it is time to merge.
     #[inline]
-    pub(super) fn push(&mut self, booking: Booking<A>) -> bool {
+    pub(super) fn push(&mut self, booking: Booking<A>, flow: &FlowRecord, fields: &CountedFields) -> bool {
         let place = booking.tables.index();
         if place >= self.counts.len() {
             self.make_room(place);
@@ -112,6 +53,7 @@ impl<A: Address> Batch<A> {
             *count += 1;
         }
         self.bookings.push(booking);
+        fields.append_beside(flow, &mut self.beside);
         self.bookings.len() >= LENGTH
     }
 
@@ -121,38 +63,63 @@ impl<A: Address> Batch<A> {
         self.bookings.reserve_exact(LENGTH - self.bookings.len());
     }
 
-    /// Adds all that wait to their tables and calls `added` for each of them with the number of its new names.
-    pub(super) fn settle(
+    /// Frees what was kept for tables beyond these.
+    pub(super) fn shrink(&mut self, tables: usize) {
+        self.counts.truncate(tables.next_power_of_two());
+        self.counts.shrink_to_fit();
+    }
+
+    /// Adds all bookings to their tables and calls `added` for each of these with the number of its new names.
+    pub(super) fn merge(
         &mut self,
         tables: &mut [DirectionTables],
-        few: &mut Few,
+        fields: &CountedFields,
+        sparse: &mut Sparse,
         seed: Seed,
         mut added: impl FnMut(&mut DirectionTables, usize),
     ) {
+        self.sort(fields.beside());
+        let mut start = 0;
+        for id in self.touched.drain(..) {
+            let Some(count) = self.counts.get_mut(id.index()) else { continue };
+            let end = std::mem::take(count) as usize;
+            let beside = start * fields.beside()..end * fields.beside();
+            let run = Run {
+                bookings: self.sorted.get(start..end).unwrap_or_default(),
+                beside: self.sorted_beside.get(beside).unwrap_or_default(),
+            };
+            start = end;
+            if let Some(tables) = tables.get_mut(id.index()) {
+                let new = tables.add(run, fields, sparse, seed);
+                added(tables, new);
+            }
+        }
+        self.bookings.clear();
+        self.beside.clear();
+    }
+
+    /// Brings bookings of the same tables together; then `counts` says for each of the tables where its bookings end.
+    fn sort(&mut self, beside: usize) {
         let mut start = 0;
         for id in &self.touched {
             let Some(count) = self.counts.get_mut(id.index()) else { continue };
             start += std::mem::replace(count, start);
         }
         self.sorted.resize(self.bookings.len(), Booking::default());
-        for booking in &self.bookings {
+        self.sorted_beside.resize(self.beside.len(), 0);
+        for (index, booking) in self.bookings.iter().enumerate() {
             let Some(place) = self.counts.get_mut(booking.tables.index()) else { continue };
-            if let Some(sorted) = self.sorted.get_mut(*place as usize) {
+            let to = *place as usize;
+            *place += 1;
+            if let Some(sorted) = self.sorted.get_mut(to) {
                 *sorted = *booking;
             }
-            *place += 1;
-        }
-        let mut start = 0;
-        for id in self.touched.drain(..) {
-            let Some(count) = self.counts.get_mut(id.index()) else { continue };
-            let end = std::mem::take(count) as usize;
-            let run = self.sorted.get(start..end).unwrap_or_default();
-            start = end;
-            if let Some(tables) = tables.get_mut(id.index()) {
-                let new = tables.add(run, few, seed);
-                added(tables, new);
+            if beside > 0
+                && let Some(values) = self.beside.get(index * beside..(index + 1) * beside)
+                && let Some(sorted) = self.sorted_beside.get_mut(to * beside..(to + 1) * beside)
+            {
+                sorted.copy_from_slice(values);
             }
         }
-        self.bookings.clear();
     }
 }

@@ -1,5 +1,5 @@
-//! How many names the tallies of a process may hold together. Whoever makes it too many gives up half of what the others
-//! leave: by and by each tally has its part, and one that is alone may have everything.
+//! How many names the tallies of a process may hold together. A tally that exceeds the limit shrinks to half of what the
+//! others leave: so shares even out over time, and a tally that is alone may have everything.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,13 +12,13 @@ pub struct NameBudget {
 }
 
 impl NameBudget {
-    /// A budget of so many names, none of which is held.
+    /// A budget of this many names, none of which is held.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self { limit, held: Arc::default() }
     }
 
-    /// How many names are held: a gauge. A flow that waits in a tally has none yet.
+    /// How many names are held: a gauge. A booking that is not merged yet has none.
     #[must_use]
     pub fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
@@ -31,10 +31,10 @@ impl NameBudget {
     }
 }
 
-/// However much the others hold, a tally may have this part of the budget: it goes on telling its largest names.
+/// However much the others hold, a tally may have this part of the budget, so that it keeps its largest names.
 const LEAST_PART: usize = 16;
 
-/// What one tally holds of a budget. Given back when it goes.
+/// What one tally holds of a budget. Dropping it returns the names.
 #[derive(Debug)]
 pub(super) struct Claim {
     budget: NameBudget,
@@ -50,7 +50,7 @@ impl Claim {
         self.names
     }
 
-    /// Says how many names there are now.
+    /// Updates the number of names.
     pub(super) fn set(&mut self, names: usize) {
         let (more, less) = (names.saturating_sub(self.names), self.names.saturating_sub(names));
         self.budget.held.fetch_add(more, Ordering::Relaxed);
@@ -58,7 +58,7 @@ impl Claim {
         self.names = names;
     }
 
-    /// To how many names the tally has to shrink; `None` when all tallies together are within the budget.
+    /// The number of names that the tally has to shrink to; `None` when all tallies together are within the budget.
     pub(super) fn excess(&self) -> Option<usize> {
         let NameBudget { limit, .. } = self.budget;
         let held = self.budget.held();
@@ -68,7 +68,7 @@ impl Claim {
     }
 }
 
-/// A copy of a tally is for a moment and has a budget of its own.
+/// A copy of a tally is short-lived and has a budget of its own.
 impl Clone for Claim {
     fn clone(&self) -> Self {
         let mut claim = Self::of(NameBudget::new(self.budget.limit));

@@ -3,73 +3,56 @@
 
 use flow::{Counters, FlowRecord};
 
-use super::batch::{Address, Booking};
-use super::few::{FewFlows, List};
+use super::batch::Run;
+use super::booking::{Booking, CountedFields};
+use super::family::ByFamily;
+use super::sparse::{FlowLists, Sparse, SparseFamily};
 use crate::counter_map::{CounterMap, MapKey, Seed};
 use crate::field::Field;
-use crate::table::{FoldRoom, Key, Rows, Table};
+use crate::table::{FoldRoom, Rows, Table, ValueKey};
 
 /// How many times the limit of names a table may have before it is pruned to the limit. More would take more memory and
-/// caches, less would prune more often, and lose a name more often that would have become a large one.
+/// cache; less would prune more often, and more often lose a name that would have become a large one.
 const OPEN_NAMES: usize = 4;
 
-/// Tables of less are not worth to be kept for the next flush: there may be a hundred thousand of them.
+/// Octets. Smaller tables are not kept for the next flush: there may be a hundred thousand of them.
 const WORTH_KEEPING: usize = 8 << 10;
 
-/// Everything, and what it is told apart by.
+/// The counters of one direction: everything, and everything by field.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DirectionTables {
     all: Counters,
-    /// Where the flows are while they are few.
-    lists: Lists,
-    /// A table for each of the other fields in their order, when there were more. They have all that the lists have.
-    tables: Option<Box<[Table; 7]>>,
-}
-
-/// Where the few flows of a direction are.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Lists {
-    pub(super) short: List,
-    pub(super) long: List,
-}
-
-/// The few flows of all prefixes of a tally.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Few {
-    pub(super) short: FewFlows<u32>,
-    pub(super) long: FewFlows<u128>,
-}
-
-impl Few {
-    fn put_rows(&self, lists: &Lists, field: Field, rows: &mut Rows) {
-        self.short.put_rows(lists.short, field, rows);
-        self.long.put_rows(lists.long, field, rows);
-    }
-
-    /// Forgets all of them.
-    pub(super) fn clear(&mut self) {
-        self.short.clear();
-        self.long.clear();
-    }
+    /// The flows while they are few.
+    lists: FlowLists,
+    /// A table for each field that has one, in the order of [`CountedFields::with_tables`], once there were more flows. They
+    /// include all that the lists have.
+    tables: Option<Box<[Table]>>,
 }
 
 impl DirectionTables {
     /// Adds many bookings. Returns how many names of tables are new.
-    pub(super) fn add<A: Address>(&mut self, bookings: &[Booking<A>], few: &mut Few, seed: Seed) -> usize {
-        self.all.add(total(bookings));
-        let mut rest = bookings;
+    pub(super) fn add<A: SparseFamily>(
+        &mut self,
+        run: Run<'_, A>,
+        fields: &CountedFields,
+        sparse: &mut Sparse,
+        seed: Seed,
+    ) -> usize {
+        self.all.add(total(run.bookings));
+        let mut rest = run;
         if self.tables.is_none() {
-            while let Some((booking, behind)) = rest.split_first()
-                && A::few(few).add(A::list(&mut self.lists), booking)
+            while let Some((booking, bookings)) = rest.bookings.split_first()
+                && let Some((values, beside)) = rest.beside.split_at_checked(fields.beside())
+                && A::flows(sparse).add(A::list(&mut self.lists), booking, values)
             {
-                rest = behind;
+                rest = Run { bookings, beside };
             }
-            if rest.is_empty() {
+            if rest.bookings.is_empty() {
                 return 0;
             }
         }
-        let (tables, new) = self.tables(few);
-        new + add_to_tables(tables, rest, seed)
+        let (tables, new) = self.tables(fields, sparse);
+        new + add_to_tables(tables, rest, fields, seed)
     }
 
     /// Adds one flow, whatever its addresses and counters are. Returns how many names of tables are new.
@@ -77,38 +60,33 @@ impl DirectionTables {
     pub(super) fn add_one(
         &mut self,
         flow: &FlowRecord,
-        source: Key,
-        destination: Key,
         counters: Counters,
-        few: &Few,
+        fields: &CountedFields,
+        sparse: &Sparse,
     ) -> usize {
         self.all.add(counters);
-        let keys = [
-            Key::Short(flow.protocol.into()),
-            source,
-            Key::Short(flow.source_port.into()),
-            Key::Short(flow.source_as),
-            destination,
-            Key::Short(flow.destination_port.into()),
-            Key::Short(flow.destination_as),
-        ];
-        let (tables, new) = self.tables(few);
-        new + tables.iter_mut().zip(keys).filter_map(|(table, key)| table.add(key, counters).then_some(())).count()
+        let (tables, mut new) = self.tables(fields, sparse);
+        for (field, table) in fields.with_tables().iter().zip(tables) {
+            new += usize::from(table.add(ValueKey::of_value(field.value_of(flow)), counters));
+        }
+        new
     }
 
     /// The tables, made of the few flows when there are none yet; then also how many names they have.
-    fn tables(&mut self, few: &Few) -> (&mut [Table; 7], usize) {
+    fn tables(&mut self, fields: &CountedFields, sparse: &Sparse) -> (&mut [Table], usize) {
         let Self { lists, tables, .. } = self;
         let mut new = 0;
         let tables = tables.get_or_insert_with(|| {
-            let (mut tables, mut rows) = (Box::<[Table; 7]>::default(), Rows::default());
-            for (field, table) in fields().zip(&mut *tables) {
+            let mut rows = Rows::default();
+            let made = fields.with_tables().iter().map(|field| {
+                let mut table = Table::default();
                 rows.clear();
-                few.put_rows(lists, field, &mut rows);
+                sparse.put_rows(lists, *field, fields, &mut rows);
                 table.merge(&rows);
                 new += table.len();
-            }
-            tables
+                table
+            });
+            made.collect()
         });
         (tables, new)
     }
@@ -127,30 +105,29 @@ impl DirectionTables {
         self.all
     }
 
-    /// The table of one of the other fields; `None` while flows are few.
-    fn table(&self, field: Field) -> Option<&Table> {
-        self.tables.as_ref()?.get((field as usize).checked_sub(1)?)
+    /// The table of a field other than `all`; `None` while flows are few.
+    fn table(&self, field: Field, fields: &CountedFields) -> Option<&Table> {
+        self.tables.as_ref()?.get(fields.table(field)?)
     }
 
-    /// For each of the other fields, what its values and `other` add up to.
-    pub(super) fn sums(&self, few: &Few) -> [Counters; 7] {
+    /// Visits for each field that has a table what its values and `other` add up to.
+    pub(super) fn each_sum(&self, sparse: &Sparse, fields: &CountedFields, mut visit: impl FnMut(Counters)) {
         match &self.tables {
-            Some(tables) => tables.each_ref().map(|table| {
+            Some(tables) => tables.iter().for_each(|table| {
                 let mut sum = table.other();
                 table.each(|_, counters| sum.add(counters));
-                sum
+                visit(sum);
             }),
             None => {
-                let mut sum = few.short.sum(self.lists.short);
-                sum.add(few.long.sum(self.lists.long));
-                [sum; 7]
+                let sum = sparse.sum(&self.lists);
+                fields.with_tables().iter().for_each(|_| visit(sum));
             }
         }
     }
 
-    /// Forgets everything; says whether it still has room that is worth to be kept.
+    /// Removes everything; returns whether the allocation is worth keeping.
     pub(super) fn clear(&mut self) -> bool {
-        (self.all, self.lists) = (Counters::ZERO, Lists::default());
+        (self.all, self.lists) = (Counters::ZERO, FlowLists::default());
         let octets: usize = self.tables.iter().flat_map(|tables| tables.iter()).map(Table::octets).sum();
         if octets < WORTH_KEEPING {
             self.tables = None;
@@ -161,9 +138,16 @@ impl DirectionTables {
     }
 }
 
-/// The sum of several, field by field: the values of one, in order and each once, in place of what the rows are. `limit` is
-/// how many names a field has at most; the rest of them is folded.
-pub(super) fn put_sum(parts: &[&DirectionTables], few: &Few, field: Field, limit: usize, rows: &mut Rows) {
+/// Overwrites `rows` with the sum of several for one field: its values in order, each once. `limit` is how many names a
+/// field has at most; the rest of them is folded.
+pub(super) fn put_sum(
+    parts: &[&DirectionTables],
+    sparse: &Sparse,
+    fields: &CountedFields,
+    field: Field,
+    limit: usize,
+    rows: &mut Rows,
+) {
     rows.clear();
     if field == Field::All {
         let mut all = Counters::ZERO;
@@ -171,11 +155,11 @@ pub(super) fn put_sum(parts: &[&DirectionTables], few: &Few, field: Field, limit
         rows.short.push((0, all));
         return;
     }
-    let mut tables = parts.iter().filter_map(|part| part.table(field));
+    let mut tables = parts.iter().filter_map(|part| part.table(field, fields));
     match (tables.next(), parts) {
         (Some(table), [_]) => table.put_rows(limit, rows),
         (None, _) => {
-            parts.iter().for_each(|part| few.put_rows(&part.lists, field, rows));
+            parts.iter().for_each(|part| sparse.put_rows(&part.lists, field, fields, rows));
             rows.sum_up();
             rows.fold(limit);
         }
@@ -184,7 +168,7 @@ pub(super) fn put_sum(parts: &[&DirectionTables], few: &Few, field: Field, limit
             tables.for_each(|table| sum.merge_table(table));
             for part in parts.iter().filter(|part| part.tables.is_none()) {
                 rows.clear();
-                few.put_rows(&part.lists, field, rows);
+                sparse.put_rows(&part.lists, field, fields, rows);
                 sum.merge(rows);
             }
             sum.put_rows(limit, rows);
@@ -192,25 +176,43 @@ pub(super) fn put_sum(parts: &[&DirectionTables], few: &Few, field: Field, limit
     }
 }
 
-/// The fields that have tables, in the order of these.
-fn fields() -> impl Iterator<Item = Field> {
-    Field::ALL.into_iter().skip(1)
+/// Adds many bookings, field by field: a loop that does one thing keeps the processor busy while it waits for memory. So
+/// each field that has its room in a booking has a loop of its own. Returns how many names are new.
+fn add_to_tables<A: ByFamily>(tables: &mut [Table], run: Run<'_, A>, fields: &CountedFields, seed: Seed) -> usize {
+    let (bookings, mut place, mut new) = (run.bookings, 0, 0);
+    for (field, table) in fields.with_tables().iter().zip(tables) {
+        new += match field {
+            Field::SourceAddress => add_field(A::map(table), bookings, seed, |booking| booking.key.source),
+            Field::DestinationAddress => add_field(A::map(table), bookings, seed, |booking| booking.key.destination),
+            Field::SourcePort => add_field(table.short(), bookings, seed, |booking| booking.key.source_port.into()),
+            Field::DestinationPort => {
+                add_field(table.short(), bookings, seed, |booking| booking.key.destination_port.into())
+            }
+            Field::SourceAs => add_field(table.short(), bookings, seed, |booking| booking.key.source_as),
+            Field::DestinationAs => add_field(table.short(), bookings, seed, |booking| booking.key.destination_as),
+            Field::Protocol => add_field(table.short(), bookings, seed, |booking| booking.key.protocol.into()),
+            _ => {
+                place += 1;
+                let values = run.beside.iter().skip(place - 1).step_by(fields.beside().max(1));
+                add_values(table.short(), bookings, values, seed)
+            }
+        };
+    }
+    new
 }
 
-/// Adds many bookings, field by field: a loop that does one thing keeps the processor busy while it waits for memory. Returns
-/// how many names are new.
-fn add_to_tables<A: Address>(tables: &mut [Table; 7], bookings: &[Booking<A>], seed: Seed) -> usize {
-    let [protocol, source, source_port, source_as, destination, destination_port, destination_as] = tables;
-    add_field(A::map(source), bookings, seed, |booking| booking.key.source)
-        + add_field(A::map(destination), bookings, seed, |booking| booking.key.destination)
-        + add_field(source_port.short(), bookings, seed, |booking| booking.key.source_port.into())
-        + add_field(destination_port.short(), bookings, seed, |booking| booking.key.destination_port.into())
-        + add_field(source_as.short(), bookings, seed, |booking| booking.key.source_as)
-        + add_field(destination_as.short(), bookings, seed, |booking| booking.key.destination_as)
-        + add_field(protocol.short(), bookings, seed, |booking| booking.key.protocol.into())
+/// Adds bookings under values that are beside them. Returns how many names are new.
+fn add_values<'v, A>(
+    map: &mut CounterMap<u32>,
+    bookings: &[Booking<A>],
+    values: impl Iterator<Item = &'v u32>,
+    seed: Seed,
+) -> usize {
+    let add = |(booking, value): (&Booking<A>, &u32)| usize::from(map.add(*value, value.hash(seed), booking.amount));
+    bookings.iter().zip(values).map(add).sum()
 }
 
-/// What bookings add up to.
+/// The sum of bookings.
 fn total<A>(bookings: &[Booking<A>]) -> Counters {
     let mut total = Counters::ZERO;
     bookings.iter().for_each(|booking| total.add(booking.amount.counters()));
@@ -221,13 +223,13 @@ fn total<A>(bookings: &[Booking<A>]) -> Counters {
 const AHEAD: usize = 32;
 
 #[inline(never)]
-fn add_field<A: Address, K: MapKey>(
+fn add_field<A: ByFamily, K: MapKey>(
     map: &mut CounterMap<K>,
     bookings: &[Booking<A>],
     seed: Seed,
     key: impl Fn(&Booking<A>) -> K,
 ) -> usize {
-    // Of one value: an AS that is always our own or never told, a protocol, a service.
+    // Often all have the same value: our own AS or none, a protocol, a service.
     let Some((first, rest)) = bookings.split_first() else { return 0 };
     let first = key(first);
     if rest.iter().all(|booking| key(booking) == first) {
@@ -241,7 +243,7 @@ fn add_field<A: Address, K: MapKey>(
         }
         return new;
     }
-    // The hashes of the bookings whose counters are on their way; the one that was added gives its place to a later one.
+    // The hashes of the bookings whose counters are being fetched; one that was added makes room for a later one.
     let mut hashes = [0; AHEAD];
     let announce = |hash: &mut usize, booking, map: &CounterMap<K>| {
         *hash = key(booking).hash(seed);

@@ -98,7 +98,7 @@ impl Question {
     fn point(&self, step: Interval, tables: &Tables) -> Point {
         let counted = |direction: Direction| {
             let counters = tables.get(direction, self.name).unwrap_or_default().into();
-            let truncated = tables.truncated(direction, self.name.field);
+            let truncated = tables.is_partial(direction, self.name.field);
             (direction.name().to_owned(), Counted { counters, truncated })
         };
         let counters = (!tables.is_empty()).then(|| Ordered(self.directions.iter().copied().map(counted).collect()));

@@ -101,7 +101,9 @@ fn arrange(questions: Vec<Question>, answers: Vec<Vec<Counted>>) -> Answer {
 impl Date {
     fn selection(&self, sender: IpAddr, prefix: Prefix) -> Selection {
         let tables = self.names.iter().map(|(_, name)| TableSet::of_field(name.field));
-        Selection { interval: self.interval, sender, prefix, tables: tables.fold(TableSet::EMPTY, TableSet::union) }
+        // What is under no name of a field follows from the totals.
+        let tables = tables.fold(TableSet::of_field(Field::All), TableSet::union);
+        Selection { interval: self.interval, sender, prefix, tables }
     }
 }
 
@@ -111,7 +113,7 @@ fn counted(tables: &Tables, names: &[(String, Name)]) -> Vec<Counted> {
     let mut counted = Vec::new();
     let mut push = |name: String, field, direction: Direction, counters| {
         let Counters { bytes, packets: pkts, flows } = counters;
-        let truncated = tables.truncated(direction, field);
+        let truncated = tables.is_partial(direction, field);
         counted.push(Counted { name, direction: direction.name(), bytes, pkts, flows, truncated });
     };
     for (text, name) in names {
@@ -128,8 +130,8 @@ fn counted(tables: &Tables, names: &[(String, Name)]) -> Vec<Counted> {
         }
     }
     for field in fields {
-        for direction in Direction::ALL.into_iter().filter(|direction| tables.truncated(*direction, field)) {
-            push(format!("{}:other", field.name()), field, direction, tables.other(direction, field));
+        for direction in Direction::ALL.into_iter().filter(|direction| tables.is_partial(*direction, field)) {
+            push(format!("{}:other", field.name()), field, direction, tables.unnamed(direction, field));
         }
     }
     counted

@@ -34,7 +34,7 @@ pub(crate) struct Top {
     rows: Vec<Row>,
     /// The values that are told apart but not listed.
     rest: Rest,
-    /// What is not told apart, because there were too many values.
+    /// What is counted under no value: there were too many, or the field was not counted all the time.
     other: CountersView,
     /// Whether `other` holds something: then values may be missing and counters may be too low.
     truncated: bool,
@@ -179,8 +179,8 @@ impl Question {
                 .map(|(name, counters)| Row { name: name.to_string(), counters: counters.into() })
                 .collect(),
             rest: Rest { names: rest.len(), counters: behind.into() },
-            other: tables.other(self.direction, self.field).into(),
-            truncated: tables.truncated(self.direction, self.field),
+            other: tables.unnamed(self.direction, self.field).into(),
+            truncated: tables.is_partial(self.direction, self.field),
         }
     }
 }

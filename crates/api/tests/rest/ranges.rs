@@ -225,11 +225,11 @@ fn a_wrong_question_is_refused_with_its_parameter_and_the_right_form() {
         ("top/172.16.1.1?prefix=10.0.0.0/8&n=0", "n: must be a whole number from 1 to 1000, not \"0\""),
         ("top/172.16.1.1?prefix=10.0.0.0/8&n=1001", "n: must be a whole number from 1 to 1000"),
         ("top/172.16.1.1?prefix=10.0.0.0/8&by=size", "by: must be one of bytes, pkts, flows, not \"size\""),
-        ("top/172.16.1.1?prefix=10.0.0.0/8&from=noon", "from: 'noon' is no time: write 2026-11-23T05:01Z"),
+        ("top/172.16.1.1?prefix=10.0.0.0/8&from=noon", "from: 'noon' is not a time: write 2026-11-23T05:01Z"),
         ("top/172.16.1.1?prefix=10.0.0.0/8&from=2026-03-01&to=2026-03-01", "from: must lie before to"),
         ("series/172.16.1.1?prefix=10.0.0.0/8&step=week", "step: must be one of minute, hour, day, month"),
         ("series/172.16.1.1?prefix=10.0.0.0/8&name=proto:tcp", "name: 'proto:tcp' is not a name"),
-        ("billing/172.16.1.1?prefix=10.0.0.0/8&month=2026", "month: '2026' names no month: write YYYY-MM"),
+        ("billing/172.16.1.1?prefix=10.0.0.0/8&month=2026", "month: '2026' is not a valid month: write YYYY-MM"),
         ("billing/172.16.1.1?prefix=10.0.0.0/8&month=9999-01", "month: 9999-01 has not begun"),
         ("top/router?prefix=10.0.0.0/8", "\"router\" in the path is not an IP address"),
     ] {

@@ -231,12 +231,15 @@ fn a_wrong_question_is_refused_with_its_place_and_the_right_form() {
         (r#"{"10.0.0.0/8":{"years":[{}]}}"#, format!(r#"{at}.years[0]: must be a date such as "2013""#)),
         (
             r#"{"10.0.0.0/8":{"months":["2013-01","2013-13"]}}"#,
-            format!("{at}.months[1]: '2013-13' names no month: write YYYY-MM"),
+            format!("{at}.months[1]: '2013-13' is not a valid month: write YYYY-MM"),
         ),
-        (r#"{"10.0.0.0/8":{"hours":["2014-02-02T05"]}}"#, format!("{at}.hours[0]: '2014-02-02T05' names no hour")),
+        (
+            r#"{"10.0.0.0/8":{"hours":["2014-02-02T05"]}}"#,
+            format!("{at}.hours[0]: '2014-02-02T05' is not a valid hour"),
+        ),
         (
             r#"{"10.0.0.0/8":{"minutes":[{"2014-02-30 00:00":["all"]}]}}"#,
-            format!(r#"{at}.minutes[0]["2014-02-30 00:00"]: '2014-02-30 00:00' names no minute"#),
+            format!(r#"{at}.minutes[0]["2014-02-30 00:00"]: '2014-02-30 00:00' is not a valid minute"#),
         ),
         (
             r#"{"10.0.0.0/8":{"years":[{"2014":"all"}]}}"#,

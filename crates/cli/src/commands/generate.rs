@@ -7,7 +7,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use accounting::field::{Field, FieldSet};
 use anyhow::Context;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use flow::{Prefix, Protocol};
 use generator::{Generator, Load, Pace, Popularity, Traffic, transmit};
@@ -53,6 +55,9 @@ pub(crate) struct Arguments {
     /// Add the expected counters of this monitored prefix to the JSON; can be repeated
     #[arg(long, value_name = "PREFIX", requires = "json")]
     names: Vec<Prefix>,
+    /// The fields of these names [default: those that a collector counts by default]
+    #[arg(long, value_name = "FIELD", value_delimiter = ',', value_parser = field(), requires = "names")]
+    fields: Vec<Field>,
 
     /// Number of exporters
     #[arg(long, default_value_t = 1, help_heading = "Exporters")]
@@ -130,11 +135,20 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
     rate.map(|rate| Rate(Some(rate))).ok_or_else(|| "write a whole number of at least 1, or max".into())
 }
 
+fn field() -> impl TypedValueParser<Value = Field> {
+    PossibleValuesParser::new(Field::ALL.map(Field::name))
+        .map(|name| Field::ALL.into_iter().find(|field| field.name() == name).unwrap_or(Field::All))
+}
+
 fn read_duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| format!("write {DURATION_FORM}"))
 }
 
 impl Arguments {
+    fn fields(&self) -> FieldSet {
+        if self.fields.is_empty() { FieldSet::DEFAULT } else { self.fields.iter().copied().collect() }
+    }
+
     fn load(&self) -> Load {
         let mut traffic = Traffic {
             addresses: self.addresses,
@@ -190,7 +204,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     .or_exit(ExitCode::Failure)?;
     progress.clear();
     let sent = report::Sent { generator: &generator, seconds: begun.elapsed().as_secs_f64(), to: arguments.to };
-    let text = if arguments.json { sent.json(&arguments.names) } else { sent.text() };
+    let text = if arguments.json { sent.json(&arguments.names, arguments.fields()) } else { sent.text() };
     output::print_line(text.or_exit(ExitCode::Failure)?)?;
     Ok(ExitCode::Success)
 }

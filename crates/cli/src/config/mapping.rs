@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::thread;
 
-use accounting::tally::TallyLimits;
+use accounting::tally::TallySettings;
 use collector::Keep;
 use collector::{Change, Settings};
 use pipeline::Rules;
@@ -61,7 +61,11 @@ impl Config {
                 templates: TemplateLimits { lifetime: self.netflow.template_lifetime, ..TemplateLimits::default() },
                 pending: PendingLimits { age: self.netflow.template_wait, ..PendingLimits::default() },
             },
-            tally: TallyLimits { names: self.server.name_memory / NAME_OCTETS, ..TallyLimits::default() },
+            tally: TallySettings {
+                fields: self.accounting.fields,
+                names: self.server.name_memory / NAME_OCTETS,
+                ..TallySettings::default()
+            },
         }
     }
 

@@ -75,6 +75,7 @@ const fn fixed(name: &'static str, value: fn(&mut Config) -> ValueKind<'_>, text
 /// The sections and their descriptions.
 pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("server", "The process as a whole."),
+    ("accounting", "What flows are counted by."),
     ("admin", "Access to the REST interface. Requests carry the authKey and are signed with the signKey."),
     (
         "admin.tls",
@@ -106,7 +107,7 @@ pub(crate) const KEYS: &[Key] = &[
     live("flushInterval", |config| ValueKind::Duration(&mut config.flush_interval, seconds(SECOND, 5 * MINUTE)),
         "How often counters are stored."),
     live("clockLimit", |config| ValueKind::Duration(&mut config.clock_limit, seconds(SECOND, 366 * DAY)),
-        "How far the export time in a datagram may differ from its receive time. Beyond that, its flows are counted at the receive time."),
+        "How far the export time in a datagram may differ from its receive time. Beyond that, its flows are counted at the receive time. Between two flushes a prefix has at most 128 different minutes; flows of further ones are counted in the nearest of these."),
     fixed("server.cores", |config| ValueKind::Count(&mut config.server.cores, 0..=1024),
         "Number of threads that receive and count; 0 is one per core."),
     live("server.statuslog", |config| ValueKind::DurationOr(&mut config.server.statuslog, "never", seconds(SECOND, DAY)),
@@ -119,6 +120,8 @@ pub(crate) const KEYS: &[Key] = &[
         "Receive buffer to request for each socket. The kernel grants at most net.core.rmem_max."),
     fixed("server.nameMemory", |config| ValueKind::Size(&mut config.server.name_memory, 8 * MIB..=64 * GIB),
         "Approximate memory limit for counters not yet flushed: values such as addresses and ports, of all prefixes. Beyond it, the smallest values of the largest tables are summed as \"other\"; totals stay exact."),
+    fixed("accounting.fields", |config| ValueKind::Fields(&mut config.accounting.fields),
+        "The fields that flows are counted by, in addition to the total, which is always counted. inif and outif are the SNMP indices of the input and output interface. Each field takes memory and disk space for its values. Traffic from the time before a field was added is part of the total, but of no value of the field: answers show it as \"other\"."),
     live("admin.authKey", |config| ValueKind::Secret(&mut config.admin.auth_key),
         "The key that requests carry. If empty, a random key is generated at the first start and kept in the file \"keys\" in dataDir."),
     live("admin.signKey", |config| ValueKind::Secret(&mut config.admin.sign_key),

@@ -66,6 +66,7 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("server.steering", "\"spread\"", "spread"),
     ("server.receiveBuffer", "\"1MiB\"", "1MiB"),
     ("server.nameMemory", "\"1GiB\"", "1GiB"),
+    ("accounting.fields", "[\"proto\", \"inif\"]", "inif,proto"),
     ("admin.authKey", "\"a\"", "a"),
     ("admin.signKey", "\"s\"", "s"),
     ("admin.keysFile", "\"/k\"", "/k"),
@@ -209,7 +210,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(nearest("retention.weeks"), "the keys of [retention] are minutes, hours, days, months, years");
     assert_eq!(
         nearest("color"),
-        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [admin], [admin.tls], [http], [netflow], \
+        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [accounting], [admin], [admin.tls], [http], [netflow], \
          [sflow], [retention], [redis], [cassandra], [spool], [journal]"
     );
 }

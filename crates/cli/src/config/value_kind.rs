@@ -7,6 +7,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use accounting::field::{Field, FieldSet};
+
 use super::value::{Misfit, Value};
 use super::{Secret, unit};
 
@@ -40,6 +42,8 @@ pub(crate) enum ValueKind<'a> {
     Addresses(&'a mut Vec<SocketAddr>),
     /// Names or addresses, each with or without a port.
     Hosts(&'a mut Vec<String>),
+    /// Fields that flows are counted by.
+    Fields(&'a mut FieldSet),
 }
 
 impl ValueKind<'_> {
@@ -63,6 +67,10 @@ impl ValueKind<'_> {
             Self::Address(place) => put(place, value.address()),
             Self::Addresses(place) => put(place, value.list(Value::address)),
             Self::Hosts(place) => put(place, value.list(|host| host.filled_text().map(str::to_owned))),
+            Self::Fields(place) => {
+                let fields = Field::ALL.map(|field| (field.name(), field));
+                put(place, value.list(|field| field.one_of(&fields)).map(FieldSet::from_iter))
+            }
         }
     }
 
@@ -85,6 +93,7 @@ impl ValueKind<'_> {
             Self::Address(place) => quoted(&place.to_string()),
             Self::Addresses(place) => list(place.iter().map(|address| quoted(&address.to_string())).collect()),
             Self::Hosts(place) => list(place.iter().map(|host| quoted(host)).collect()),
+            Self::Fields(place) => list(place.iter().skip(1).map(|field| quoted(field.name())).collect()),
         })
     }
 
@@ -108,6 +117,10 @@ impl ValueKind<'_> {
             Self::Address(_) => "<address>:<port>".to_owned(),
             Self::Addresses(_) => "a list of <address>:<port>; may be empty".to_owned(),
             Self::Hosts(_) => "a list of <host> or <host>:<port>".to_owned(),
+            Self::Fields(_) => {
+                let names: Vec<_> = Field::ALL.into_iter().skip(1).map(Field::name).collect();
+                format!("a list of {}", names.join(", "))
+            }
         }
     }
 }

@@ -29,10 +29,15 @@ fn counters(json: &Value) -> Counters {
     Counters { bytes: number("bytes"), packets: number("pkts"), flows: number("flows") }
 }
 
-/// Generates a load into a collector, and compares all names.
+/// Generates a load into a collector with the default fields, and compares all names.
 fn every_name_is_counted(protocol: &str, more: &[&str]) {
     let collector = Collector::start();
-    register(&collector);
+    every_generated_name_is_counted(&collector, protocol, more);
+}
+
+/// Generates a load into a collector, and compares all names. Returns what was expected.
+fn every_generated_name_is_counted(collector: &Collector, protocol: &str, more: &[&str]) -> Totals {
+    register(collector);
     let to = collector.receiving.to_string();
     let mut arguments = vec!["generate", "--protocol", protocol, "--to", &to, "--rate", "20000", "--flows", "4000"];
     arguments.extend(["--addresses", "60", "--client-ports", "30", "--as-numbers", "20", "--local", "10", "--json"]);
@@ -49,10 +54,11 @@ fn every_name_is_counted(protocol: &str, more: &[&str]) {
     let key = |name| (text(name, "prefix"), text(name, "direction"), text(name, "name"));
     let expected: Totals = names.map(|name| (key(name), counters(name))).collect();
     assert!(expected.len() > 200, "{expected:?}");
-    let answered = answered_in_time(&collector, &expected);
+    let answered = answered_in_time(collector, &expected);
     let wrong = expected.iter().find(|(key, counters)| answered.get(*key) != Some(counters));
     assert_eq!(wrong.map(|(key, counters)| (key, Some(counters), answered.get(key))), None, "{}", collector.log());
     assert_eq!(answered.len(), expected.len());
+    expected
 }
 
 #[test]
@@ -73,6 +79,53 @@ fn every_name_of_ipfix_is_counted() {
 #[test]
 fn every_name_of_sflow_is_counted() {
     every_name_is_counted("sflow", &["--repeat", "0"]);
+}
+
+/// What `netflow top` answers of a prefix: name by name, then what is under no name.
+fn top(collector: &Collector, prefix: &str, direction: &str, field: &str) -> (BTreeMap<String, Counters>, Value) {
+    let arguments = ["top", "127.0.0.1", prefix, "--field", field, "--direction", direction, "-n", "1000", "--json"];
+    let (output, messages, code) = collector.command(&arguments);
+    assert_eq!(code, Some(0), "{messages}");
+    let answer: Value = serde_json::from_str(&output).unwrap();
+    let rows = answer["rows"].as_array().unwrap().iter();
+    (rows.map(|row| (row["name"].as_str().unwrap().to_owned(), counters(row))).collect(), answer)
+}
+
+#[test]
+fn interfaces_are_counted_where_the_configuration_names_them() {
+    for protocol in ["v5", "v9", "ipfix", "sflow"] {
+        let collector = Collector::start_with(&[("NETFLOW__ACCOUNTING__FIELDS", "srcport,inif,outif")]);
+        let fields = ["--fields", "all,srcport,inif,outif"];
+        let expected = every_generated_name_is_counted(&collector, protocol, &fields);
+        for (field, direction) in [("inif", "in"), ("outif", "out"), ("inif", "in:local")] {
+            let of_field = |(prefix, of, name): &(String, String, String)| {
+                prefix == PREFIXES[0] && of == direction && name.starts_with(&format!("{field}:"))
+            };
+            let expected: BTreeMap<_, _> = (expected.iter().filter(|(key, _)| of_field(key)))
+                .map(|((.., name), counters)| (name.clone(), *counters))
+                .collect();
+            assert!(expected.len() > 10, "{protocol} {field}: {expected:?}");
+            let (rows, answer) = top(&collector, PREFIXES[0], direction, field);
+            assert_eq!(rows, expected, "{protocol} {field}: {answer}");
+            assert_eq!(answer["truncated"], false, "{answer}");
+        }
+    }
+}
+
+#[test]
+fn a_field_that_is_not_counted_shows_all_traffic_under_no_name() {
+    let collector = Collector::start();
+    let expected = every_generated_name_is_counted(&collector, "v9", &[]);
+    let all = expected[&(PREFIXES[0].to_owned(), "in".to_owned(), "all".to_owned())];
+    let (rows, answer) = top(&collector, PREFIXES[0], "in", "inif");
+    assert_eq!((rows.len(), &answer["truncated"]), (0, &Value::Bool(true)), "{answer}");
+    assert_eq!((counters(&answer["other"]), counters(&answer["total"])), (all, all), "{answer}");
+    let year = collector.shell("date -u +%Y");
+    let question = format!(r#"{{"{}":{{"years":[{{"{}":["inif:1"]}}]}}}}"#, PREFIXES[0], year.trim());
+    let answer = collector.rest("POST", "/stats/127.0.0.1", &question);
+    let rows = answer[PREFIXES[0]]["years"][0][year.trim()].as_array().unwrap();
+    let row = rows.iter().find(|row| row["direction"] == "in").unwrap_or_else(|| panic!("{answer}"));
+    assert_eq!((&row["name"], &row["truncated"], counters(row)), (&"inif:other".into(), &true.into(), all), "{answer}");
 }
 
 #[test]

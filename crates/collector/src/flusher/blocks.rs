@@ -1,8 +1,8 @@
 //! The blocks of one flush, out of the tallies of all shards; and whether they hold what the tallies do.
 
-use accounting::block::{Block, TableSet, Tables};
+use accounting::block::{Block, BlockKey, TableSet, Tables};
 use accounting::field::Field;
-use accounting::tally::{Books, Tally};
+use accounting::tally::{Balance, Tally};
 use flow::Counters;
 
 /// The blocks that several shards made for one flush. Where two of them have counted for the same minute, sender and
@@ -14,28 +14,32 @@ pub(super) fn one_flush(of_shards: impl Iterator<Item = Vec<Block>>) -> Vec<Bloc
     blocks.sort_by_key(counted_for);
     for same in blocks.chunk_by_mut(|a, b| counted_for(a) == counted_for(b)) {
         for (part, block) in same.iter_mut().enumerate() {
-            block.key.part = u16::try_from(part).unwrap_or(u16::MAX);
+            let key = BlockKey { part: u16::try_from(part).unwrap_or(u16::MAX), ..block.key };
+            if key != block.key {
+                let content = std::mem::take(&mut block.content);
+                *block = Block { key: block.key, content }.with_key(key);
+            }
         }
     }
     blocks
 }
 
 /// What tallies add up to, and what is under `all` in the blocks that were made of them.
-pub(super) fn added_up(tallies: &[Tally], blocks: &[Block]) -> (Books, Counters) {
-    let (mut books, mut of_all, mut in_blocks) = (Books::default(), Tables::new(), Counters::ZERO);
-    tallies.iter().for_each(|tally| books.add(tally.books()));
+pub(super) fn added_up(tallies: &[Tally], blocks: &[Block]) -> (Balance, Counters) {
+    let (mut balance, mut of_all, mut in_blocks) = (Balance::default(), Tables::new(), Counters::ZERO);
+    tallies.iter().for_each(|tally| balance.add(tally.balance()));
     for block in blocks {
         if let Err(error) = of_all.merge(block, TableSet::of_field(Field::All)) {
             tracing::error!(%error, "a block that was just made cannot be read");
         }
     }
     of_all.rows().for_each(|(_, _, counters)| in_blocks.add(counters));
-    (books, in_blocks)
+    (balance, in_blocks)
 }
 
 #[cfg(test)]
 mod tests {
-    use accounting::block::{BlockKey, WriterId};
+    use accounting::block::WriterId;
     use std::net::IpAddr;
 
     use accounting::period::{Interval, Minute, Period};

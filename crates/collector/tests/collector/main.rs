@@ -10,7 +10,7 @@ use accounting::block::{TableSet, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::{Interval, Minute, Period};
-use accounting::tally::{Tally, TallyLimits};
+use accounting::tally::{Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
 use collector::replay::Replay;
@@ -44,7 +44,7 @@ fn rules() -> Rules {
         scale_samples: true,
         clock_limit: Duration::from_secs(600),
         session: SessionLimits::default(),
-        tally: TallyLimits::default(),
+        tally: TallySettings::default(),
     }
 }
 
@@ -350,7 +350,7 @@ async fn what_a_store_took_without_an_answer_is_not_overwritten_by_the_next_flus
             let payload = datagram(at);
             shard.take(&Datagram { exporter: Exporter::udp(sender, 1), received: at, payload: &payload });
         }
-        Sealed::new(vec![shard.seal(Tally::new(TallyLimits::default()))])
+        Sealed::new(vec![shard.seal(Tally::new(TallySettings::default()))])
     };
     // The store carries out a put in two halves; of one block the first is empty.
     store.plan([Fault::None, Fault::After]);
@@ -378,7 +378,7 @@ async fn a_flush_that_waited_while_another_rolled_up_for_its_writer_is_in_every_
         for _ in 0..flows {
             shard.take(&Datagram { exporter: Exporter::udp(sender, 1), received: begun, payload: &payload });
         }
-        Sealed::new(vec![shard.seal(Tally::new(TallyLimits::default()))])
+        Sealed::new(vec![shard.seal(Tally::new(TallySettings::default()))])
     };
     flusher.flush(&count(5), begun, || true).await.unwrap();
     assert!(flusher.drain_one(begun).await.unwrap());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use accounting::block::WriterId;
-use accounting::tally::{Tally, TallyLimits};
+use accounting::tally::{Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
 use collector::replay::Replay;
@@ -124,7 +124,7 @@ async fn what_the_store_does_not_take_is_put_with_the_next_flush() {
     let flusher = Flusher::new(Arc::<Faulty<Memory>>::clone(&store), writer, Keep::default(), Status::new(0));
     let mut flusher = flusher.over(Some(spool)).unwrap();
     let sealed = |announced: Vec<(IpAddr, Vec<u8>)>| Sealed {
-        tallies: vec![Tally::new(TallyLimits::default())],
+        tallies: vec![Tally::new(TallySettings::default())],
         heard: Vec::new(),
         announced,
     };

@@ -8,7 +8,7 @@ use accounting::block::{TableSet, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::{Interval, Minute, Period};
-use accounting::tally::{Tally, TallyLimits};
+use accounting::tally::{Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
 use collector::senders;
@@ -40,7 +40,7 @@ fn rules() -> Rules {
         scale_samples: true,
         clock_limit: Duration::from_secs(100 * 86_400),
         session: SessionLimits::default(),
-        tally: TallyLimits::default(),
+        tally: TallySettings::default(),
     }
 }
 
@@ -81,7 +81,7 @@ impl<S: Store + 'static> Life<S> {
             self.shard.take(&Datagram { exporter: Exporter::udp(SENDER, 1), received, payload: &payload });
             self.counted.push(Minute::of(Timestamp::from_seconds(exported)));
         }
-        let sealed: Sealed = Sealed::new(vec![self.shard.seal(Tally::new(TallyLimits::default()))]);
+        let sealed: Sealed = Sealed::new(vec![self.shard.seal(Tally::new(TallySettings::default()))]);
         self.flusher.flush(&sealed, self.time(), || true).await.unwrap();
     }
 

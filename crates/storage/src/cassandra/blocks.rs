@@ -35,7 +35,7 @@ type Place = (Interval, IpAddr, Prefix);
 
 fn clustering(key: &BlockKey) -> Clustering {
     let (epoch, sequence) = key.origin.numbers();
-    (key.writer.0.cast_signed(), epoch.into(), sequence.cast_signed(), key.part.into(), key.tables.0.into())
+    (key.writer.0.cast_signed(), epoch.into(), sequence.cast_signed(), key.part.into(), key.tables.bits().cast_signed())
 }
 
 fn key_of((interval, sender, prefix): Place, row: Clustering) -> Result<BlockKey, StoreError> {
@@ -48,7 +48,7 @@ fn key_of((interval, sender, prefix): Place, row: Clustering) -> Result<BlockKey
             writer: WriterId(writer.cast_unsigned()),
             origin: Origin::of_numbers(epoch.try_into().ok()?, sequence.cast_unsigned())?,
             part: part.try_into().ok()?,
-            tables: TableSet(tables.try_into().ok()?),
+            tables: TableSet::of_bits(tables.cast_unsigned()),
         })
     };
     parse().ok_or_else(|| StoreError::Corrupt(format!("{row:?} is no key of a block")))

@@ -1,8 +1,9 @@
 //! Planted faults: each is found, named, and the only one that is reported.
 
-use accounting::block::{BlockError, BlockFault, BlockKey, Origin, TableSet, Tables};
-use accounting::field::{Name, Value};
+use accounting::block::{AboutAll, BlockError, BlockFault, BlockKey, Origin, TableSet, Tables};
+use accounting::field::{FieldSet, Name, Value};
 use accounting::query::parse_interval;
+use accounting::variance::SamplingVariance;
 use flow::FlushNumber;
 
 use super::*;
@@ -124,6 +125,38 @@ async fn a_changed_counter_unbalances_its_flush_and_what_it_was_summed_into() {
 }
 
 #[tokio::test]
+async fn a_changed_variance_of_a_roll_up_is_found_although_all_counters_hold() {
+    let store = filled().await;
+    let found = blocks_of(&store, interval(Period::Hour, "2027-12-31 23"), groups()[0]).await;
+    let more = AboutAll { variance: SamplingVariance { packets: 1, bytes: 0 }, ..AboutAll::NOTHING };
+    replace(&store, &found, &changed(&found, |tables| tables.note(Direction::In, more))).await;
+    let (violations, _) = checked(&store).await;
+    let shown = lines(&violations);
+    assert_eq!(shown.len(), 2, "of the hour and of its day: {shown:#?}");
+    for line in shown {
+        let expected = "in all adds up, but its sampling variance or its complete fields are not those of its ";
+        assert!(line.contains(expected), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_field_that_was_not_counted_is_no_violation_and_a_lost_table_is() {
+    let (sender, prefix) = groups()[0];
+    let one = Counters { bytes: 10, packets: 1, flows: 1 };
+    for (complete, violations) in [(FieldSet::LEAST, 0), (FieldSet::LEAST.with(Field::InputInterface), 1)] {
+        let store = filled().await;
+        let mut tables = Tables::new();
+        tables.add(Direction::In, Name::ALL, one);
+        tables.note(Direction::In, AboutAll { complete, ..AboutAll::NOTHING });
+        let number = FlushNumber { epoch: 3, sequence: 9 };
+        let blocks = tables.blocks(minute("2028-01-01 01:07"), sender, prefix, BOB, number.into());
+        store.put_blocks(&blocks).await.unwrap();
+        let (found, _) = checked(&store).await;
+        assert_eq!(found.len(), violations, "{:#?}", lines(&found));
+    }
+}
+
+#[tokio::test]
 async fn counters_that_changed_places_are_found_although_all_sums_hold() {
     let store = filled().await;
     let day = interval(Period::Day, "2027-12-31");
@@ -142,6 +175,7 @@ async fn counters_that_changed_places_are_found_although_all_sums_hold() {
             };
             other.add(direction, name, counters);
         }
+        Direction::ALL.into_iter().for_each(|direction| other.note(direction, tables.about_all(direction)));
         *tables = other;
     });
     replace(&store, &rolled_up, &swapped).await;

@@ -42,6 +42,14 @@ pub enum Violation {
         /// What its finer ones add up to.
         finer: Counters,
     },
+    /// The totals of a coarser interval are those of its finer ones, but not what is kept beside them: the variance of
+    /// sampled flows, or which fields are complete.
+    AboutAll {
+        /// Where, of the coarser interval.
+        place: Place,
+        /// The direction.
+        direction: Direction,
+    },
     /// The totals of a coarser interval are those of its finer ones, but not all under the same names.
     Names {
         /// Where, of the coarser interval.
@@ -82,6 +90,14 @@ impl fmt::Display for Violation {
             Self::Summed { place, direction, field, coarse, finer } => {
                 write!(f, "{place}: {} {} is {}, ", direction.name(), field.name(), Shown(coarse))?;
                 write!(f, "but its {}s add up to {}", finer_name(place), Shown(finer))
+            }
+            Self::AboutAll { place, direction } => {
+                write!(
+                    f,
+                    "{place}: {} all adds up, but its sampling variance or its complete fields ",
+                    direction.name()
+                )?;
+                write!(f, "are not those of its {}s", finer_name(place))
             }
             Self::Names { place, direction, field } => {
                 write!(f, "{place}: {} {} adds up, ", direction.name(), field.name())?;

@@ -117,9 +117,9 @@ async fn coarse_blocks_that_count_for_nobody_are_neither_copied_nor_left() {
     // The same in the target, for an hour that the source has rolled up, and a flush that was lifted there.
     let done = Interval::containing(Period::Hour, minute("2027-12-31 22:30").start);
     let mut left = roll_up(done, &flush(ADA, 2, "2027-12-31 22:30")).blocks;
-    left.extend(left.clone().into_iter().map(|mut block| {
-        block.key.origin = FlushNumber { epoch: 3, sequence: 77 }.into();
-        block
+    left.extend(left.clone().into_iter().map(|block| {
+        let key = BlockKey { origin: FlushNumber { epoch: 3, sequence: 77 }.into(), ..block.key };
+        block.with_key(key)
     }));
     target.put_writer(&WriterState::new(ADA, 3, Timestamp::EPOCH)).await.unwrap();
     target.put_blocks(&left).await.unwrap();

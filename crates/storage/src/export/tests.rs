@@ -120,6 +120,9 @@ async fn what_was_folded_has_a_row_of_its_own_so_that_rows_add_up_to_all() {
             rows.iter().filter(of_field).for_each(|row| sum.add(row.counters));
             assert_eq!(sum, all, "{direction:?} {field:?}");
         }
+        let variances: Vec<_> =
+            rows.iter().filter(|row| row.direction == direction).filter_map(|row| row.variance).collect();
+        assert_eq!(variances, [tables.about_all(direction).variance], "of `all` alone");
     }
 }
 

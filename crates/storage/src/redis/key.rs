@@ -8,8 +8,9 @@ use flow::Prefix;
 
 use crate::StoreError;
 
-/// Octets of a field: tables 4, writer 8, epoch 4, sequence 8, part 2.
-const FIELD: usize = 26;
+/// Octets of a field: tables 4 or 8, writer 8, epoch 4, sequence 8, part 2.
+const SHORT_FIELD: usize = 26;
+const LONG_FIELD: usize = 30;
 
 /// Where the blocks of an interval, sender and prefix are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,10 +53,14 @@ pub(super) fn groups(namespace: &str, writer: WriterId, interval: Interval) -> S
     format!("{namespace}:groups:{{{writer} {} {}}}", interval.period.name(), interval.start.0)
 }
 
-/// The field of a block.
+/// The field of a block. A key has one field only, or a block that is put again would be there twice: a set of tables that
+/// fits 4 octets has these, as in all versions of the program.
 pub(super) fn field(key: &BlockKey) -> Vec<u8> {
-    let mut field = Vec::with_capacity(FIELD);
-    field.extend(key.tables.0.to_be_bytes());
+    let mut field = Vec::with_capacity(LONG_FIELD);
+    match u32::try_from(key.tables.bits()) {
+        Ok(bits) => field.extend(bits.to_be_bytes()),
+        Err(_) => field.extend(key.tables.bits().to_be_bytes()),
+    }
     field.extend(key.writer.0.to_be_bytes());
     let (epoch, sequence) = key.origin.numbers();
     field.extend(epoch.to_be_bytes());
@@ -67,7 +72,11 @@ pub(super) fn field(key: &BlockKey) -> Vec<u8> {
 /// The key of the block that has this field in a place.
 pub(super) fn parse_field(place: Place, field: &[u8]) -> Result<BlockKey, StoreError> {
     let parse = || {
-        let (tables, rest) = field.split_first_chunk()?;
+        let (tables, rest) = match field.len() {
+            SHORT_FIELD => field.split_first_chunk().map(|(bits, rest)| (u32::from_be_bytes(*bits).into(), rest))?,
+            LONG_FIELD => field.split_first_chunk().map(|(bits, rest)| (u64::from_be_bytes(*bits), rest))?,
+            _ => return None,
+        };
         let (writer, rest) = rest.split_first_chunk()?;
         let (epoch, rest) = rest.split_first_chunk()?;
         let (sequence, rest) = rest.split_first_chunk()?;
@@ -78,10 +87,13 @@ pub(super) fn parse_field(place: Place, field: &[u8]) -> Result<BlockKey, StoreE
             writer: WriterId(u64::from_be_bytes(*writer)),
             origin: Origin::of_numbers(u32::from_be_bytes(*epoch), u64::from_be_bytes(*sequence))?,
             part: u16::from_be_bytes(rest.try_into().ok()?),
-            tables: TableSet(u32::from_be_bytes(*tables)),
+            tables: TableSet::of_bits(tables),
         })
     };
-    parse().ok_or_else(|| StoreError::Corrupt(format!("{}: a field that is no block", place.name(""))))
+    // Only the one field that a key has.
+    parse()
+        .filter(|key| self::field(key) == field)
+        .ok_or_else(|| StoreError::Corrupt(format!("{}: a field that is no block", place.name(""))))
 }
 
 #[cfg(test)]
@@ -100,14 +112,19 @@ mod tests {
             writer: WriterId(0x0102_0304_0506_0708),
             origin: FlushNumber { epoch: 7, sequence: u64::MAX }.into(),
             part: 9,
-            tables: TableSet(0x8000_0001),
+            tables: TableSet::of_bits(0x8000_0001),
         };
         let place = Place::of(&key);
-        assert_eq!(field(&key).len(), FIELD);
+        assert_eq!(field(&key).len(), SHORT_FIELD);
         assert_eq!(parse_field(place, &field(&key)).unwrap(), key);
+        let wide = BlockKey { tables: TableSet::of_bits(0x8000_0000_0000_0001), ..key };
+        assert_eq!(field(&wide).len(), LONG_FIELD);
+        assert_eq!(parse_field(place, &field(&wide)).unwrap(), wide);
+        let twice = [&[0; 4], &field(&key)[..]].concat();
+        assert!(matches!(parse_field(place, &twice), Err(StoreError::Corrupt(_))), "a key has one field");
         assert_eq!(place.name("netflow"), "netflow:block:{2001:db8::1 172.16.0.0/16 hour 29538720}");
         assert_eq!(parse_group(&place.group()).unwrap(), (key.sender, key.prefix));
-        for length in [0, 25, 27] {
+        for length in [0, 25, 27, 29, 31] {
             assert!(matches!(parse_field(place, &vec![0; length]), Err(StoreError::Corrupt(_))));
         }
         assert!(matches!(parse_group("somebody"), Err(StoreError::Corrupt(_))));

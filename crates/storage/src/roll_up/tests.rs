@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use accounting::block::{Tables, WriterId};
+use accounting::block::{BlockKey, Tables, WriterId};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
 use accounting::query::parse_interval;
@@ -199,9 +199,9 @@ async fn many_groups_are_summed_in_several_reads() {
     for number in 0..1_000_u16 {
         let [high, low] = number.to_be_bytes();
         let sender = Ipv4Addr::new(198, 18, high, low).into();
-        blocks.extend(flush(at, 1, 1, u64::from(number) + 1, 443).into_iter().map(|mut block| {
-            block.key.sender = sender;
-            block
+        blocks.extend(flush(at, 1, 1, u64::from(number) + 1, 443).into_iter().map(|block| {
+            let key = BlockKey { sender, ..block.key };
+            block.with_key(key)
         }));
     }
     store.put_blocks(&blocks).await.unwrap();

@@ -106,7 +106,7 @@ pub(super) fn put(connection: &Connection, known: &mut KnownSeries, blocks: &[Bl
             epoch,
             sequence.cast_signed(),
             key.part,
-            key.tables.0,
+            key.tables.bits().cast_signed(),
             &**content,
         ))?;
     }
@@ -132,9 +132,9 @@ fn read(connection: &Connection, selections: &[Selection], writer: Option<Writer
         let Some(series) = find_series(connection, selection.sender, selection.prefix)? else { continue };
         for (id, writer) in &writers {
             let Interval { period, start } = selection.interval;
-            let rows = select.query_map((period as u8, id, start.0, series, selection.tables.0), |row| {
-                block(row, *selection, *writer)
-            })?;
+            let tables = selection.tables.bits().cast_signed();
+            let rows =
+                select.query_map((period as u8, id, start.0, series, tables), |row| block(row, *selection, *writer))?;
             for block in rows {
                 found.push(block?);
             }
@@ -154,7 +154,7 @@ fn block(row: &Row<'_>, selection: Selection, writer: WriterId) -> Result<Block,
         writer,
         origin,
         part: row.get(2)?,
-        tables: TableSet(row.get(3)?),
+        tables: TableSet::of_bits(row.get::<_, i64>(3)?.cast_unsigned()),
     };
     Ok(Block { key, content: row.get::<_, Vec<u8>>(4)?.into() })
 }
@@ -220,7 +220,8 @@ fn delete(connection: &Connection, keys: &[BlockKey]) -> Result<(), StoreError> 
         let Some(series) = find_series(connection, key.sender, key.prefix)? else { continue };
         let Interval { period, start } = key.interval;
         let (epoch, sequence) = key.origin.numbers();
-        let row = (period as u8, writer, start.0, series, epoch, sequence.cast_signed(), key.part, key.tables.0);
+        let tables = key.tables.bits().cast_signed();
+        let row = (period as u8, writer, start.0, series, epoch, sequence.cast_signed(), key.part, tables);
         delete.execute(row)?;
     }
     Ok(())

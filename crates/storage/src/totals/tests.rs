@@ -23,6 +23,7 @@ async fn minute_by_minute(store: &dyn Store, sender: IpAddr, prefix: Prefix, ran
         for (direction, name, counters) in answer.tables.rows() {
             sum.add(direction, name, counters);
         }
+        Direction::ALL.into_iter().for_each(|direction| sum.note(direction, answer.tables.about_all(direction)));
     }
     sum
 }
@@ -126,7 +127,8 @@ async fn a_year_is_asked_for_by_its_coarsest_intervals_and_the_wanted_tables() {
     // All months and days have blocks, one of the ten hours has, and the minutes.
     let places = 10 + 19 + 1 + 3;
     let destinations = TableSet::of_field(Field::DestinationAddress);
-    for (tables, others) in [(TableSet::of_field(Field::All), destinations), (destinations, TableSet(!destinations.0))]
+    for (tables, others) in
+        [(TableSet::of_field(Field::All), destinations), (destinations, TableSet::of_bits(!destinations.bits()))]
     {
         let whole = totals(&store, sender, prefix, year, tables).await.unwrap();
         assert_eq!(whole.damaged, vec![]);

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use accounting::field::Field;
+use clap::builder::PossibleValuesParser;
 use flow::Prefix;
 use serde_json::Value;
 
@@ -24,7 +26,7 @@ pub(crate) struct Arguments {
     /// One of its prefixes
     prefix: Prefix,
     /// Group by this field
-    #[arg(long, default_value = "srcip", value_parser = ["proto", "srcip", "srcport", "srcas", "dstip", "dstport", "dstas"])]
+    #[arg(long, default_value = "srcip", value_parser = fields())]
     field: String,
     /// Direction relative to the prefix
     #[arg(long, default_value = "in", value_parser = ["in", "out", "in:local", "out:local"])]
@@ -45,6 +47,11 @@ pub(crate) struct Arguments {
     format: Format,
     #[command(flatten)]
     connection: Connection,
+}
+
+/// All fields but `all`.
+fn fields() -> PossibleValuesParser {
+    PossibleValuesParser::new(Field::ALL.into_iter().skip(1).map(Field::name))
 }
 
 /// Queries and prints.

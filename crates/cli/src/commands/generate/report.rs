@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
+use accounting::field::FieldSet;
 use flow::{Counters, Prefix};
 use generator::Generator;
 use serde::Serialize;
@@ -82,8 +83,8 @@ impl Sent<'_> {
         Ok(text)
     }
 
-    /// One object, with the expected counters of these prefixes.
-    pub(super) fn json(&self, prefixes: &[Prefix]) -> io::Result<String> {
+    /// One object, with the expected counters of these prefixes under the values of these fields.
+    pub(super) fn json(&self, prefixes: &[Prefix], fields: FieldSet) -> io::Result<String> {
         let totals = self.generator.totals();
         let numbered = (0..).zip(&totals.exporters);
         let exporters = numbered
@@ -92,7 +93,7 @@ impl Sent<'_> {
         let mut names: Vec<_> = if prefixes.is_empty() {
             Vec::new()
         } else {
-            self.generator.names(prefixes, &mut |_| true).into_iter().collect()
+            self.generator.names(prefixes, &mut |name| fields.contains(name.field)).into_iter().collect()
         };
         names.sort_unstable_by_key(|(key, _)| *key);
         let names = names.into_iter().map(|(key, counters)| {

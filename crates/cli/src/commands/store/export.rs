@@ -103,7 +103,7 @@ async fn export(
     };
     let mut progress = Progress::new();
     if matches!(arguments.format, Format::Csv) {
-        writeln!(output, "start,sender,prefix,direction,name,bytes,packets,flows")?;
+        writeln!(output, "start,sender,prefix,direction,name,bytes,packets,flows,bytes_variance,packets_variance")?;
     }
     let mut export = Export::new(store, request);
     while let Some(exported) = export.next().await? {
@@ -132,6 +132,11 @@ struct Line {
     bytes: u64,
     packets: u64,
     flows: u64,
+    /// Of `all`, how far sampled flows may be off (docs/storage.md). As text: JSON readers round large numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_variance: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packets_variance: Option<String>,
 }
 
 impl Line {
@@ -145,6 +150,8 @@ impl Line {
             bytes: row.counters.bytes,
             packets: row.counters.packets,
             flows: row.counters.flows,
+            bytes_variance: row.variance.map(|variance| variance.bytes.to_string()),
+            packets_variance: row.variance.map(|variance| variance.packets.to_string()),
         }
     }
 }
@@ -153,8 +160,11 @@ fn write(output: &mut impl Write, format: Format, line: &Line) -> io::Result<()>
     match format {
         // No value contains a comma, a quote or a line end.
         Format::Csv => {
-            let Line { start, sender, prefix, direction, name, bytes, packets, flows } = line;
-            writeln!(output, "{start},{sender},{prefix},{direction},{name},{bytes},{packets},{flows}")
+            let Line { start, sender, prefix, direction, name, bytes, packets, flows, .. } = line;
+            let (of_bytes, of_packets) = (line.bytes_variance.as_deref(), line.packets_variance.as_deref());
+            let (of_bytes, of_packets) = (of_bytes.unwrap_or_default(), of_packets.unwrap_or_default());
+            write!(output, "{start},{sender},{prefix},{direction},{name},{bytes},{packets},{flows},")?;
+            writeln!(output, "{of_bytes},{of_packets}")
         }
         Format::Jsonl => {
             serde_json::to_writer(&mut *output, line)?;

@@ -1,13 +1,13 @@
-//! What the open counters add up to, for the ledgers: counted anew from the tables, not while flows come in.
+//! What the open counters add up to, for the ledgers: summed from the tables on request, not while flows come in.
 
 use flow::Counters;
 
 use super::Tally;
-use super::group::Group;
+use super::open_minutes::OpenMinutes;
 
-/// The sums of a tally. Flows that wait to be added to their tables are in none of them: settle it before.
+/// The sums of a tally. Bookings that are not merged yet are in none of them: call [`Tally::merge_pending`] before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Books {
+pub struct Balance {
     /// Tables of a minute, prefix, direction and field that something was booked in.
     pub tables: u64,
     /// Those of them whose values, with `other`, add up to `all`.
@@ -16,7 +16,7 @@ pub struct Books {
     pub all: Counters,
 }
 
-impl Books {
+impl Balance {
     /// Adds those of another tally.
     pub fn add(&mut self, other: Self) {
         self.tables += other.tables;
@@ -28,19 +28,19 @@ impl Books {
 impl Tally {
     /// Adds everything up.
     #[must_use]
-    pub fn books(&self) -> Books {
-        let mut books = Books::default();
+    pub fn balance(&self) -> Balance {
+        let mut balance = Balance::default();
         let groups = self.active.iter().filter_map(|id| self.groups.get(id.0 as usize));
-        for open in groups.flat_map(Group::minutes) {
+        for open in groups.flat_map(OpenMinutes::minutes) {
             let tables = open.directions.iter().flatten().filter_map(|id| self.tables.get(id.index()));
             for tables in tables {
-                open.chain.prefixes.iter().for_each(|_| books.all.add(tables.all()));
-                for sum in tables.sums(&self.few) {
-                    books.tables += 1;
-                    books.balanced += u64::from(sum == tables.all());
-                }
+                open.chain.prefixes.iter().for_each(|_| balance.all.add(tables.all()));
+                tables.each_sum(&self.sparse, &self.fields, |sum| {
+                    balance.tables += 1;
+                    balance.balanced += u64::from(sum == tables.all());
+                });
             }
         }
-        books
+        balance
     }
 }

@@ -1,0 +1,118 @@
+//! What one way of a flow is booked as, and where the value of each field is in it.
+//!
+//! A booking has room for the fields that are counted by default. The values of other fields are kept in a list beside the
+//! bookings, as many for each as there are such fields: so they cost nothing where they are not counted.
+
+use flow::FlowRecord;
+
+use super::TablesId;
+use crate::counter_map::Amount;
+use crate::field::{Field, FieldSet};
+
+/// What flows are told apart by: the values of the fields that have their room here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FlowKey<A> {
+    pub(super) source: A,
+    pub(super) destination: A,
+    pub(super) source_as: u32,
+    pub(super) destination_as: u32,
+    pub(super) source_port: u16,
+    pub(super) destination_port: u16,
+    pub(super) protocol: u8,
+}
+
+/// What one way of a flow is booked as in one direction of a prefix.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Booking<A> {
+    pub(super) key: FlowKey<A>,
+    /// Where it is added.
+    pub(super) tables: TablesId,
+    pub(super) amount: Amount,
+}
+
+impl<A> Booking<A> {
+    #[inline(always)]
+    pub(super) fn new(flow: &FlowRecord, source: A, destination: A, tables: TablesId, amount: Amount) -> Self {
+        let key = FlowKey {
+            source,
+            destination,
+            source_as: flow.source_as,
+            destination_as: flow.destination_as,
+            source_port: flow.source_port,
+            destination_port: flow.destination_port,
+            protocol: flow.protocol,
+        };
+        Self { key, tables, amount }
+    }
+}
+
+/// A value of a flow key.
+pub(super) enum KeyValue<A> {
+    Number(u32),
+    Address(A),
+}
+
+impl<A: Copy> FlowKey<A> {
+    /// The value of a field; `None` for a field that has no room here.
+    #[inline]
+    pub(super) fn value(&self, field: Field) -> Option<KeyValue<A>> {
+        Some(match field {
+            Field::All => KeyValue::Number(0),
+            Field::Protocol => KeyValue::Number(self.protocol.into()),
+            Field::SourceAddress => KeyValue::Address(self.source),
+            Field::SourcePort => KeyValue::Number(self.source_port.into()),
+            Field::SourceAs => KeyValue::Number(self.source_as),
+            Field::DestinationAddress => KeyValue::Address(self.destination),
+            Field::DestinationPort => KeyValue::Number(self.destination_port.into()),
+            Field::DestinationAs => KeyValue::Number(self.destination_as),
+            Field::InputInterface | Field::OutputInterface => return None,
+        })
+    }
+}
+
+/// The fields that a tally counts, and where their values are.
+#[derive(Clone, Debug)]
+pub(super) struct CountedFields {
+    /// Those that have tables, in the order of these: all but [`Field::All`].
+    with_tables: Box<[Field]>,
+    /// Those of them whose values are beside the bookings, in their order there.
+    beside: Box<[Field]>,
+}
+
+impl CountedFields {
+    pub(super) fn new(set: FieldSet) -> Self {
+        let with_tables: Box<[Field]> = set.iter().filter(|field| *field != Field::All).collect();
+        let has_room = |field: &&Field| FlowKey::<u32>::default().value(**field).is_some();
+        let beside = with_tables.iter().filter(|field| !has_room(field)).copied().collect();
+        Self { with_tables, beside }
+    }
+
+    /// The fields that have tables, in the order of these.
+    pub(super) fn with_tables(&self) -> &[Field] {
+        &self.with_tables
+    }
+
+    /// The position of a field's table.
+    pub(super) fn table(&self, field: Field) -> Option<usize> {
+        self.with_tables.iter().position(|counted| *counted == field)
+    }
+
+    /// How many values each booking has beside it.
+    #[inline]
+    pub(super) fn beside(&self) -> usize {
+        self.beside.len()
+    }
+
+    /// The position of a field among the values beside a booking.
+    pub(super) fn place_beside(&self, field: Field) -> Option<usize> {
+        self.beside.iter().position(|counted| *counted == field)
+    }
+
+    /// Appends the values that a flow has beside its booking.
+    #[inline(always)]
+    pub(super) fn append_beside(&self, flow: &FlowRecord, values: &mut Vec<u32>) {
+        for field in &self.beside {
+            values.push(field.number_of(flow));
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! How far totals of sampled flows may be off: sums from which the error of a sampled number can be given.
+//!
+//! An exporter that samples one of N packets reports the k sampled packets of a flow and their B bytes; what is counted is
+//! N k packets and N B bytes. For independent samples the variance of the first is N (N - 1) k, and that of the second is
+//! N (N - 1) times the sum of the squared packet lengths, of which B² / k is the part that a flow record still has
+//! (Duffield, Lund, Thorup: *Properties and prediction of flow statistics from sampled packet streams*, IMW 2002).
+//! Variances of independent flows add up as counters do. Nothing shows them yet.
+
+use flow::Counters;
+
+/// Sums over sampled flows. Both saturate at 2^128 - 1. Flows with a rate of 1 add nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SamplingVariance {
+    /// Of the packets: the sum of N (N - 1) k.
+    pub packets: u128,
+    /// Of the bytes: the sum of N (N - 1) B² / k, each term rounded down. A flow that reports bytes and no packets counts
+    /// as one packet.
+    pub bytes: u128,
+}
+
+impl SamplingVariance {
+    /// No sampled flows.
+    pub const ZERO: Self = Self { packets: 0, bytes: 0 };
+
+    /// What one flow adds: its counters before they are multiplied by the sampling rate.
+    #[must_use]
+    pub fn of(sampled: Counters, rate: u32) -> Self {
+        let factor = u128::from(rate) * u128::from(rate.saturating_sub(1));
+        let (packets, bytes) = (u128::from(sampled.packets), u128::from(sampled.bytes));
+        let (square, divisor) = (bytes * bytes, packets.max(1));
+        // The same as factor * square / divisor, which needs more than 128 bits on the way.
+        let (whole, rest) = (square / divisor, square % divisor);
+        Self { packets: factor * packets, bytes: factor.saturating_mul(whole).saturating_add(factor * rest / divisor) }
+    }
+
+    /// Adds those of other flows.
+    pub fn add(&mut self, other: Self) {
+        self.packets = self.packets.saturating_add(other.packets);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(rate: u32, packets: u64, bytes: u64) -> (u128, u128) {
+        let SamplingVariance { packets, bytes } = SamplingVariance::of(Counters { bytes, packets, flows: 1 }, rate);
+        (packets, bytes)
+    }
+
+    #[test]
+    fn the_sums_are_those_of_the_formulas_rounded_down() {
+        assert_eq!(of(1000, 1, 1500), (999_000, 999_000 * 2_250_000));
+        assert_eq!(of(10, 3, 100), (270, 90 * 10_000 / 3));
+        assert_eq!(of(2, 7, 10), (14, 28));
+        assert_eq!(of(2, 0, 10), (0, 200));
+        assert_eq!(of(5, 0, 0), (0, 0));
+    }
+
+    #[test]
+    fn what_is_not_sampled_adds_nothing() {
+        assert_eq!(of(1, 7, 1500), (0, 0));
+        assert_eq!(of(0, 7, 1500), (0, 0));
+    }
+
+    #[test]
+    fn the_largest_flows_saturate_and_do_not_wrap() {
+        let factor = u128::from(u32::MAX) * u128::from(u32::MAX - 1);
+        assert_eq!(of(u32::MAX, u64::MAX, u64::MAX), (factor * u128::from(u64::MAX), factor * u128::from(u64::MAX)));
+        assert_eq!(of(u32::MAX, 1, u64::MAX).1, u128::MAX);
+        let mut sum = SamplingVariance { packets: u128::MAX - 1, bytes: 0 };
+        sum.add(SamplingVariance { packets: 2, bytes: 1 });
+        assert_eq!(sum, SamplingVariance { packets: u128::MAX, bytes: 1 });
+    }
+}
