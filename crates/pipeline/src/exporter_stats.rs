@@ -99,15 +99,21 @@ pub(crate) fn used_units(arrivals: ByUnit) -> Vec<view::Arrivals> {
 }
 
 impl ExporterStats {
-    /// Starts a new month if this receive time is in one. Called before a datagram is decoded.
+    /// Opens the month of this receive time, before a datagram is decoded. After a clock stepped into the next month and
+    /// back, or when threads read around midnight, the month before is continued.
     pub(crate) fn open_month(&mut self, at: Timestamp, session: &Session) {
-        if self.month.is_some_and(|month| at < month.end) {
+        if self.month.is_some_and(|month| at < month.end && at >= month.interval.start.timestamp()) {
             return;
         }
         let interval = Interval::containing(Period::Month, Minute::of(at));
-        self.month_before = self.month.map(|month| Box::new((month.interval, month.arrivals(session))));
-        let end = interval.end().timestamp();
-        self.month = Some(Month { interval, since: at, end, before: arrivals(session) });
+        let (end, now) = (interval.end().timestamp(), arrivals(session));
+        let closed = self.month.map(|month| Box::new((month.interval, month.arrivals(session))));
+        let continued = std::mem::replace(&mut self.month_before, closed).filter(|month| month.0 == interval);
+        let (since, before) = match continued.as_deref() {
+            Some((_, MonthArrivals { since, arrivals })) => (*since, without(&now, arrivals)),
+            None => (at, now),
+        };
+        self.month = Some(Month { interval, since, end, before });
     }
 
     /// Notes a decoded datagram.
@@ -198,11 +204,14 @@ impl ExporterStats {
 
 impl Month {
     fn arrivals(&self, session: &Session) -> MonthArrivals {
-        let now = arrivals(session);
-        let mut both = now.iter().zip(&self.before);
-        let arrivals = std::array::from_fn(|_| both.next().map(|(now, before)| now.since(before)).unwrap_or_default());
-        MonthArrivals { since: self.since, arrivals }
+        MonthArrivals { since: self.since, arrivals: without(&arrivals(session), &self.before) }
     }
+}
+
+/// What came until now without a part of it: without the earlier part, the later one, and the other way round.
+fn without(now: &ByUnit, part: &ByUnit) -> ByUnit {
+    let mut both = now.iter().zip(part);
+    std::array::from_fn(|_| both.next().map(|(now, part)| now.since(part)).unwrap_or_default())
 }
 
 const fn is_sflow(protocol: Protocol) -> bool {
@@ -257,6 +266,24 @@ mod tests {
         assert_eq!(records(november), (at(-20), 20, 10));
         assert_eq!(records(december), (at(0), 20, 30));
         assert_eq!(stats.losses(month("2026-10"), &session), None);
+    }
+
+    #[test]
+    fn a_clock_that_steps_into_the_next_month_and_back_books_under_the_month_that_it_is() {
+        let (mut stats, mut session) = (ExporterStats::default(), Session::new(SessionLimits::default()));
+        let (november, december) = (month("2026-11"), month("2026-12"));
+        let first = december.start.timestamp();
+        let at = |seconds: i64| Timestamp::from_seconds(first.seconds().saturating_add_signed(seconds));
+        for (sequence, seconds) in [(0, -40), (10, 5), (30, -30), (40, -20), (50, 10)] {
+            take(&mut stats, &mut session, at(seconds), sequence, 0);
+        }
+        let of = |month| {
+            let losses = stats.losses(month, &session).unwrap();
+            let [records] = losses.arrivals[..] else { panic!("{losses:?}") };
+            (losses.since, records.received, records.lost)
+        };
+        assert_eq!(of(november), (at(-40), 30, 10));
+        assert_eq!(of(december), (at(5), 20, 0));
     }
 
     #[test]
