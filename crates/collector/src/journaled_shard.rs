@@ -85,9 +85,13 @@ impl JournaledShard {
     }
 }
 
-/// Seals all shards at one moment: no datagram is taken by any of them meanwhile. Their journals go on with the next
-/// flush, into which what waits for its template at that moment is carried. What was counted until then is noted for the
+/// Seals all shards at one moment: no datagram is taken by any of them meanwhile. Their journals turn to the next flush,
+/// into which what waits for its template at that moment is carried. What was counted until then is noted for the
 /// ledgers.
+///
+/// What exporters announced is encoded while the shards wait: what is stored with this flush may not know a template that
+/// came later. It is of exporters that announced something new since the last flush, so mostly of none. What is carried,
+/// up to the limit of all waiting data, is copied at that moment and written when all shards but the first count again.
 pub fn cut(
     shards: &[Arc<Mutex<JournaledShard>>],
     exporters: &Exporters,
@@ -99,11 +103,7 @@ pub fn cut(
     let mut held: Vec<_> = shards.iter().map(|shard| locked(shard)).collect();
     let mut sealed = Sealed::new(held.iter_mut().zip(empties).map(|(it, empty)| it.shard.seal(empty)).collect());
     exporters.report(&mut sealed);
-    let mut journals: Vec<_> = held.iter_mut().filter_map(|it| it.journal.as_mut()).collect();
-    journals.iter_mut().for_each(|journal| journal.turn(next));
-    if let Some(first) = journals.first_mut() {
-        first.carry(exporters.waiting());
-    }
+    held.iter_mut().filter_map(|it| it.journal.as_mut()).for_each(|journal| journal.turn(next));
     counted.dropped += held.iter_mut().map(|it| it.ask_for_drops()).sum::<u64>();
     counted.read = held.iter().map(|it| it.read).sum();
     counted.shards = Counts::default();
@@ -112,6 +112,11 @@ pub fn cut(
         counted.shards.merge(it.shard.counts());
     }
     counted.journal = journal.map(Journal::counts);
+    let waiting = if journal.is_some() { exporters.waiting() } else { Vec::new() };
+    held.truncate(1);
+    if let Some(first) = held.first_mut().and_then(|it| it.journal.as_mut()) {
+        first.carry(waiting);
+    }
     sealed
 }
 
@@ -171,4 +176,122 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
     let mut sealed = Sealed::new(vec![shard.seal(Tally::new(TallySettings::default()))]);
     exporters.report(&mut sealed);
     Ok(sealed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::io::{self, Read};
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
+
+    use accounting::tally::{GroupId, Monitored};
+    use flow::{Exporter, Timestamp};
+    use journal::disk::{Disk, File};
+    use journal::{Settings, Sync};
+    use pipeline::{Admitted, Rules};
+    use wire::encode::{NetflowV9, TemplateSpec};
+    use wire::{FieldSpecifier, PendingBudget, SessionLimits};
+
+    use super::*;
+
+    const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    /// A disk that says when something is appended to the segment of the second flush, and waits until it may.
+    #[derive(Debug)]
+    struct SlowDisk(Arc<Slow>);
+
+    #[derive(Debug)]
+    struct Slow {
+        begins: Sender<()>,
+        may_end: Mutex<Receiver<()>>,
+    }
+
+    #[derive(Debug)]
+    struct SlowFile {
+        slow: Arc<Slow>,
+        is_slow: bool,
+    }
+
+    impl Disk for SlowDisk {
+        fn list(&self) -> io::Result<Vec<(String, u64)>> {
+            Ok(Vec::new())
+        }
+
+        fn read(&self, _: &str) -> io::Result<Box<dyn Read + Send>> {
+            Err(io::ErrorKind::NotFound.into())
+        }
+
+        fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
+            Ok(Box::new(SlowFile { slow: Arc::clone(&self.0), is_slow: name.contains("flush-2") }))
+        }
+
+        fn sync(&self, _: &str) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn remove(&self, _: &str) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn sync_names(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl File for SlowFile {
+        fn append(&self, octets: &[u8]) -> io::Result<usize> {
+            if self.is_slow {
+                // Nobody waits any more when the test is over.
+                let _ = self.slow.begins.send(());
+                let _ = locked(&self.slow.may_end).recv();
+            }
+            Ok(octets.len())
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn other_shards_count_while_what_is_carried_is_written() {
+        let (begins, begun) = channel();
+        let (end, may_end) = channel();
+        let disk = SlowDisk(Arc::new(Slow { begins, may_end: Mutex::new(may_end) }));
+        let journal = Journal::open(Box::new(disk), Settings { sync: Sync::Off, limit_bytes: 1 << 20 }).unwrap();
+        let rules = Rules {
+            scale_samples: true,
+            clock_limit: Duration::from_secs(600),
+            session: SessionLimits::default(),
+            tally: TallySettings::default(),
+        };
+        let monitored = Monitored::new(SENDER, &[("192.0.2.0/24".parse().unwrap(), GroupId(0))]);
+        let admitted = Admitted::default();
+        admitted.store(Arc::new(HashMap::from([(SENDER, Arc::new(monitored))])));
+        let exporters = Exporters::new(rules.session, PendingBudget::default());
+        let shard = || Shard::new(rules, Arc::clone(&admitted), exporters.clone());
+        let first = FlushNumber { epoch: 1, sequence: 1 };
+        let (shards, _) = begin(&Status::new(2), Some(&journal), shard, &exporters, first).unwrap();
+        // Data whose template has not come.
+        let template = TemplateSpec::data(256, [FieldSpecifier::iana(12, 4), FieldSpecifier::iana(1, 4)]);
+        let payload = NetflowV9::new(wire::netflow_v9::Header::default()).data(&template, &[vec![0; 8]]).finish();
+        let received = Timestamp::from_seconds(1_800_000_000);
+        let datagram = Datagram { exporter: Exporter::udp(SENDER, 1), received, payload: &payload };
+        locked(&shards[0]).take(&datagram, "127.0.0.1:2055".parse().unwrap());
+        locked(&shards[0]).commit();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (empties, mut counted) =
+                    (vec![Tally::new(rules.tally), Tally::new(rules.tally)], Counted::default());
+                cut(&shards, &exporters, empties, Some(&journal), first.following(), &mut counted);
+            });
+            begun.recv().unwrap();
+            let is_free = shards[1].try_lock().is_ok();
+            drop(end);
+            assert!(is_free, "the second shard waits for the disk");
+        });
+        assert_eq!(journal.counts().carried, 1);
+    }
 }
