@@ -61,9 +61,9 @@ impl Collector {
         Ok(Prepared { change, opened })
     }
 
-    /// Changes to what was prepared. Comes back when sockets that are closed have been read to their end, some tenths of a
-    /// second later.
-    pub fn change(&mut self, Prepared { change, opened }: Prepared) {
+    /// Changes to what was prepared. Returns when closed sockets have been read to their end, some tenths of a second
+    /// later.
+    pub async fn change(&mut self, Prepared { change, opened }: Prepared) {
         self.exporters.set_limits(change.rules.session);
         for shard in &self.shards {
             locked(shard).shard.set_rules(change.rules);
@@ -87,8 +87,8 @@ impl Collector {
             }
         }
         drop(closing);
-        // Ends when the last thread has let go of its end: then the addresses are free.
-        let _ = closed.recv();
+        // Ends when the last thread has dropped its end: then the addresses are free. Nothing is ever sent.
+        let _ = tokio::task::spawn_blocking(move || closed.recv()).await;
         for place in &self.places {
             if !place.configured.iter().any(|address| change.listen.contains(address)) {
                 tracing::warn!(
@@ -108,4 +108,57 @@ impl Collector {
 /// Sockets that somebody else holds stay: closed here, they would fill up and never be read.
 fn is_kept(place: &Place, wanted: &[SocketAddr]) -> bool {
     place.is_passed || place.configured.iter().any(|address| wanted.contains(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use accounting::block::WriterId;
+    use accounting::tally::TallyLimits;
+    use flow::Timestamp;
+    use storage::memory::Memory;
+    use storage::{WriterState, Writers};
+    use wire::SessionLimits;
+
+    use super::*;
+    use crate::start;
+
+    /// The runtime has one thread, and it is one of its tasks that closes the socket.
+    #[tokio::test(flavor = "current_thread")]
+    async fn other_tasks_run_while_sockets_are_closed() {
+        let (store, writer) = (Arc::new(Memory::default()), WriterState::new(WriterId(1), 1, Timestamp::EPOCH));
+        store.put_writer(&writer).await.unwrap();
+        let rules = Rules {
+            scale_samples: true,
+            clock_limit: Duration::from_secs(600),
+            session: SessionLimits::default(),
+            tally: TallyLimits::default(),
+        };
+        let flush_interval = Duration::from_secs(3600);
+        let settings = Settings {
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            passed: Vec::new(),
+            threads: 1,
+            receive_buffer: 1 << 16,
+            steering: udp::Steering::default(),
+            flush_interval,
+            rules,
+            keep: Keep::default(),
+        };
+        let mut collector = start(settings, store, None, None, writer, Arc::default()).await.unwrap();
+        let listen = vec!["127.0.0.2:0".parse().unwrap()];
+        let journal = journal::Settings { sync: journal::Sync::Off, limit_bytes: 0 };
+        let change = Change { listen, rules, flush_interval, keep: Keep::default(), journal, spool_bytes: 0 };
+        let prepared = collector.prepare(change).unwrap();
+        let (thread, changes) = channel();
+        collector.socket_changes = vec![thread];
+        let closes = async {
+            while !matches!(changes.try_recv(), Ok(SocketChange::Close { .. })) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::join!(collector.change(prepared), closes);
+        collector.stop().await.unwrap();
+    }
 }

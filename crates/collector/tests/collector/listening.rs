@@ -28,7 +28,7 @@ async fn a_running_collector_receives_where_it_is_told_to_and_no_longer_where_it
     // An address that was left can be taken again at once, by the same collector too.
     for listen in [vec![first, second], vec![second], vec![first], vec![first, second]] {
         let prepared = bench.collector.prepare(change(&listen)).unwrap();
-        bench.collector.change(prepared);
+        bench.collector.change(prepared).await;
         let mut addresses = bench.collector.addresses();
         addresses.sort_by_key(|address| *address != first);
         assert_eq!(addresses, listen);
@@ -55,7 +55,7 @@ async fn what_waits_at_an_address_that_is_left_is_counted() {
     for number in 0..sent {
         socket.send_to(&datagram(now()), addresses[number % 2]).unwrap();
     }
-    bench.collector.change(prepared);
+    bench.collector.change(prepared).await;
     assert_eq!(bench.collector.status().counts().datagrams[DatagramFate::Decoded], sent as u64);
     bench.collector.stop().await.unwrap();
 }
@@ -69,7 +69,7 @@ async fn one_address_and_all_addresses_of_a_port_can_take_each_others_place() {
     let socket = exporter(sender);
     for (sent, listen) in [all, one, all].into_iter().enumerate() {
         let prepared = bench.collector.prepare(change(&[listen])).unwrap();
-        bench.collector.change(prepared);
+        bench.collector.change(prepared).await;
         assert_eq!(bench.collector.addresses(), [listen]);
         socket.send_to(&datagram(now()), one).unwrap();
         bench.until(|counts| counts.datagrams[DatagramFate::Decoded] == sent as u64 + 1).await;
@@ -90,7 +90,7 @@ async fn a_change_to_an_address_in_use_or_to_none_is_refused_and_changes_nothing
     udp::try_bind(new).unwrap();
     // The port that the kernel chose belongs to the address that was asked for.
     let kept = bench.collector.prepare(change(&["127.0.0.1:0".parse().unwrap()])).unwrap();
-    bench.collector.change(kept);
+    bench.collector.change(kept).await;
     assert_eq!(bench.collector.addresses(), there);
     bench.collector.stop().await.unwrap();
 }
@@ -107,7 +107,7 @@ async fn a_socket_that_was_passed_stays_while_somebody_else_holds_it() {
     let mut collector = start(settings, store, None, None, writer, Arc::default()).await.unwrap();
     let (status, new) = (collector.status(), free());
     let prepared = collector.prepare(change(&[new])).unwrap();
-    collector.change(prepared);
+    collector.change(prepared).await;
     assert_eq!(collector.addresses(), [at, new]);
     let socket = exporter(sender);
     for address in [at, new] {

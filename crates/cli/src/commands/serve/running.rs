@@ -52,7 +52,7 @@ impl Running {
         // The last step that can fail: new sockets already queue datagrams, and must not be closed again.
         let prepared = self.collector.prepare(config.change())?;
         self.warn_of_restart(&loaded.config);
-        self.collector.change(prepared);
+        self.collector.change(prepared).await;
         self.interface = interface;
         self.offers.send_replace(offer);
         if let Some(listener) = listener {
