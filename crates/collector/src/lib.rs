@@ -34,6 +34,7 @@ mod settings;
 mod start;
 mod start_error;
 pub mod status;
+mod stop_error;
 mod view;
 
 pub use change::{Change, Prepared};
@@ -41,3 +42,4 @@ pub use keep::Keep;
 pub use settings::Settings;
 pub use start::{Collector, start};
 pub use start_error::StartError;
+pub use stop_error::StopError;

@@ -4,6 +4,7 @@
 //! them at one moment (`journaled_shard::cut`); when the store is slow it does so less often, and the receiving threads go on
 //! counting into the tallies that they have. So a slow store costs no memory beyond two tallies a shard, and nobody waits for it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,6 +55,7 @@ pub(crate) struct ReceiverThread {
     pub(crate) stop: Arc<AtomicBool>,
     /// Sockets to read, or to read no longer.
     pub(crate) changes: Receiver<SocketChange>,
+    pub(crate) failing: Failing,
     pub(crate) pulse: Pulse,
     /// Goes when the thread ends.
     pub(crate) _running: Sender<()>,
@@ -112,22 +114,16 @@ impl ReceiverThread {
         }
     }
 
-    /// Waits for datagrams and takes one batch of each socket that has some.
+    /// Waits for datagrams and takes one batch of each socket that has some. A socket that cannot be read does not keep the
+    /// others from being read, and is logged once.
     fn read(&mut self, batch: &mut Batch, timeout: Duration) -> Read {
-        let mut read = Read::Nothing;
-        let Self { counting, sockets, .. } = self;
-        let result: io::Result<()> = sockets.wait(timeout).and_then(|ready| {
-            for (index, socket) in ready {
-                read = read.max(match take_batch(counting, index, socket, batch)? {
-                    0 => Read::Nothing,
-                    BATCH.. => Read::Full,
-                    _ => Read::Some,
-                });
-            }
-            Ok(())
-        });
-        if let Err(error) = result {
-            tracing::error!(%error, "cannot read a socket");
+        let Self { counting, sockets, failing, .. } = self;
+        let ready = sockets.wait(timeout);
+        let cannot_wait = failing.note(None, ready.as_ref().err());
+        let ready = ready.into_iter().flatten();
+        let taken = ready.map(|(index, socket)| (socket.address(), take_batch(counting, index, socket, batch)));
+        let (read, has_failed) = failing.note_all(taken);
+        if (cannot_wait || has_failed) && read == Read::Nothing {
             std::thread::sleep(NAP);
         }
         read
@@ -160,6 +156,45 @@ impl ReceiverThread {
         counting.publish();
         drop(counting);
         *locked(&self.told) = told;
+    }
+}
+
+/// What could not be read the last time: sockets by their addresses, `None` for waiting at all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Failing(BTreeSet<Option<SocketAddr>>);
+
+impl Failing {
+    /// Notes how a read of each socket ended. Returns what all of them brought, and whether one failed.
+    fn note_all(&mut self, taken: impl Iterator<Item = (SocketAddr, io::Result<usize>)>) -> (Read, bool) {
+        let (mut read, mut has_failed) = (Read::Nothing, false);
+        for (address, taken) in taken {
+            has_failed |= self.note(Some(address), taken.as_ref().err());
+            read = read.max(match taken.unwrap_or(0) {
+                0 => Read::Nothing,
+                BATCH.. => Read::Full,
+                _ => Read::Some,
+            });
+        }
+        (read, has_failed)
+    }
+
+    /// Notes how a read ended; logs the first failure and the end of a row of them. Returns whether it failed.
+    fn note(&mut self, address: Option<SocketAddr>, error: Option<&io::Error>) -> bool {
+        let at = || address.map_or_else(|| "all sockets".to_owned(), |address| address.to_string());
+        match error {
+            Some(error) => {
+                if self.0.insert(address) {
+                    tracing::error!(%error, socket = at(), "cannot read a socket, retrying");
+                }
+            }
+            None if self.0.is_empty() => {}
+            None => {
+                if self.0.remove(&address) {
+                    tracing::info!(socket = at(), "socket is read again");
+                }
+            }
+        }
+        error.is_some()
     }
 }
 
@@ -200,6 +235,19 @@ fn take_batch(counting: &Mutex<JournaledShard>, index: usize, socket: &Socket, b
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_one_socket_does_not_keep_the_others_from_being_read_and_is_logged_once() {
+        let [broken, whole] = ["127.0.0.1:1", "127.0.0.1:2"].map(|address| address.parse::<SocketAddr>().unwrap());
+        let mut failing = Failing::default();
+        for expected in [BTreeSet::from([Some(broken)]), BTreeSet::from([Some(broken)])] {
+            let taken = [(broken, Err(io::ErrorKind::Other.into())), (whole, Ok(3))];
+            assert_eq!(failing.note_all(taken.into_iter()), (Read::Some, true));
+            assert_eq!(failing.0, expected);
+        }
+        assert_eq!(failing.note_all([(broken, Ok(BATCH)), (whole, Ok(0))].into_iter()), (Read::Full, false));
+        assert_eq!(failing.0, BTreeSet::new());
+    }
 
     #[test]
     fn datagrams_gather_for_no_longer_than_the_buffer_has_room() {

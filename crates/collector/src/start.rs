@@ -27,10 +27,11 @@ use crate::ledgers::Counted;
 use crate::listening::{Place, listen, per_thread};
 use crate::lock::locked;
 use crate::pulse::Pulse;
-use crate::receiver::{ReceiverThread, SocketChange};
+use crate::receiver::{Failing, ReceiverThread, SocketChange};
 use crate::settings::Settings;
 use crate::start_error::StartError;
 use crate::status::Status;
+use crate::stop_error::StopError;
 use crate::view::{CollectorView, Configured};
 use crate::{restore_templates, senders};
 
@@ -178,6 +179,7 @@ fn receive(
             told: status.sockets_of(number),
             number,
             stop: Arc::clone(stop),
+            failing: Failing::default(),
             pulse,
             _running: running.clone(),
         };
@@ -246,24 +248,29 @@ impl Collector {
         self.superseded.notified().await;
     }
 
-    /// Stops receiving, reads what the kernel already has, and comes back when all of it is stored.
+    /// Stops receiving, reads what the kernel already has, and returns when all of it is stored.
     ///
     /// # Errors
-    /// What the store said, when the last flush could not be stored in time; [`StoreError::Superseded`].
-    pub async fn stop(self) -> Result<(), StoreError> {
+    /// When the last flush could not be stored in time, when another process has this identity, and when a thread died.
+    pub async fn stop(self) -> Result<(), StopError> {
         let Self { stop, receivers, ticks, flusher, admission, sampling, taps, .. } = self;
         taps.close();
         admission.abort();
         sampling.abort();
         stop.store(true, Ordering::Relaxed);
-        let died = |_| StoreError::Corrupt("a thread of the collector died; the log says why".into());
-        let joined = tokio::task::spawn_blocking(move || {
+        tokio::task::spawn_blocking(move || {
             for thread in receivers.into_iter().chain(ticks) {
                 thread.thread().unpark();
-                thread.join().map_err(died)?;
+                join(thread)?;
             }
-            flusher.join().map_err(died)?
-        });
-        joined.await.map_err(|error| StoreError::Corrupt(error.to_string()))?
+            Ok(join(flusher)??)
+        })
+        .await?
     }
+}
+
+/// Waits for the end of a thread.
+pub(crate) fn join<T>(thread: JoinHandle<T>) -> Result<T, StopError> {
+    let name = thread.thread().name().unwrap_or_default().to_owned();
+    thread.join().map_err(|_| StopError::ThreadDied(name))
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Context, anyhow};
-use collector::{Settings, StartError};
+use collector::{Settings, StartError, StopError};
 use flow::Timestamp;
 use storage::state;
 use storage::{Store, StoreError, WriterState};
@@ -110,8 +110,9 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
         server_result(server.await).unwrap_or_else(|error| tracing::warn!("{error:#}"));
     }
     stored.map_err(|error| match error {
-        StoreError::Superseded(_) => Failure::new(ExitCode::Superseded, error),
-        _ => Failure::new(ExitCode::Store, error),
+        StopError::Store(StoreError::Superseded(_)) => Failure::new(ExitCode::Superseded, error),
+        StopError::Store(_) => Failure::new(ExitCode::Store, error),
+        StopError::ThreadDied(_) | StopError::Runtime(_) => Failure::new(ExitCode::Failure, error),
     })?;
     served.or_exit(ExitCode::Failure)
 }
