@@ -115,7 +115,7 @@ mod tests {
     use std::sync::Arc;
 
     use accounting::block::WriterId;
-    use accounting::tally::TallyLimits;
+    use accounting::tally::TallySettings;
     use flow::Timestamp;
     use storage::memory::Memory;
     use storage::{WriterState, Writers};
@@ -133,7 +133,7 @@ mod tests {
             scale_samples: true,
             clock_limit: Duration::from_secs(600),
             session: SessionLimits::default(),
-            tally: TallyLimits::default(),
+            tally: TallySettings::default(),
         };
         let flush_interval = Duration::from_secs(3600);
         let settings = Settings {
