@@ -1,5 +1,5 @@
-//! Writes the seeds of every target into `corpus/<target>/` beside this file: `cargo run --example seeds`. They are made
-//! anew from the captures whenever somebody fuzzes, and are not part of the repository.
+//! Writes the seeds of every target to `corpus/<target>/` next to this file: `cargo run --example seeds`. They are generated
+//! from the captures and not part of the repository.
 
 use std::fs;
 use std::io;
@@ -31,7 +31,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// The datagrams of a conversation that a body takes as they are; `None` when there are none.
+/// The datagrams of a conversation that a body takes; `None` if there are none.
 fn sequence_for(body: &Body, conversation: &Conversation) -> Option<Vec<u8>> {
     let taken = conversation.iter().filter(|payload| is_of(payload, body.versions));
     let steps = taken.map(|payload| Step { circumstances: 4, payload });

@@ -1,4 +1,4 @@
-//! Runs every input of `corpus/` through its body and says which took longest: `cargo run --release --example slowest`.
+//! Runs every input of `corpus/` through its body and reports the slowest: `cargo run --release --example slowest`.
 //! libFuzzer counts whole seconds; here the limit is [`LIMIT`].
 
 use std::fs;
@@ -23,7 +23,7 @@ fn main() -> io::Result<ExitCode> {
         for file in fs::read_dir(&folder)? {
             let path = file?.path();
             let input = fs::read(&path)?;
-            // The quickest of three: the machine has other things to do.
+            // The fastest of three runs, because the machine is shared.
             let took = (0..3).map(|_| time(run, &input)).min().unwrap_or_default();
             slowest = slowest.max((took, path));
             inputs += 1;

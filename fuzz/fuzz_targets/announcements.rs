@@ -1,4 +1,4 @@
-//! `robustness::kept::announcements` under libFuzzer.
+//! `robustness::own_files::announcements` under libFuzzer.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| robustness::kept::announcements(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| robustness::own_files::announcements(input));

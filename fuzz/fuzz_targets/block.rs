@@ -1,4 +1,4 @@
-//! `robustness::kept::block` under libFuzzer.
+//! `robustness::own_files::block` under libFuzzer.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| robustness::kept::block(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| robustness::own_files::block(input));

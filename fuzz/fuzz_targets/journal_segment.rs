@@ -1,4 +1,4 @@
-//! `robustness::kept::journal_segment` under libFuzzer.
+//! `robustness::own_files::journal_segment` under libFuzzer.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| robustness::kept::journal_segment(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| robustness::own_files::journal_segment(input));

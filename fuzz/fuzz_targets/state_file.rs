@@ -1,4 +1,4 @@
-//! `robustness::kept::state_file` under libFuzzer.
+//! `robustness::own_files::state_file` under libFuzzer.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| robustness::kept::state_file(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| robustness::own_files::state_file(input));

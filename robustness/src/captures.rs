@@ -1,4 +1,4 @@
-//! Capture files, of others and our own.
+//! Capture files: foreign ones and our own.
 
 use std::io::Cursor;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ pub fn capture_file(input: &[u8]) {
 
 /// Files of a few datagrams.
 pub fn files() -> Vec<Vec<u8>> {
-    // A section header, an interface of Ethernet frames, and the packets of the other file behind it.
+    // A section header, an Ethernet interface, then the packets of the other file.
     const PCAPNG: [&[u8]; 2] = [
         b"\x0a\x0d\x0d\x0a\x1c\0\0\0\x4d\x3c\x2b\x1a\x01\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\x1c\0\0\0",
         b"\x01\0\0\0\x14\0\0\0\x65\0\0\0\0\0\0\0\x14\0\0\0",

@@ -4,14 +4,14 @@ use flow::{FlowRecord, Timestamp};
 use tap::Filter;
 use tap::filter::LONGEST_BYTES;
 
-/// A filter as it stands in the query.
+/// A filter of a query.
 pub fn filter(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     match text.parse::<Filter>() {
         Ok(filter) => {
             assert!(text.len() <= LONGEST_BYTES, "{} octets were read", text.len());
             let shown = filter.to_string();
-            // Words may be longer than the signs that they stand for.
+            // Words may be longer than the operators that they replace.
             if shown.len() <= LONGEST_BYTES {
                 assert_eq!(shown.parse().as_ref(), Ok(&filter), "{text}: {shown}");
             }
@@ -25,7 +25,7 @@ pub fn filter(input: &[u8]) {
     }
 }
 
-/// One of each sort.
+/// One filter of each kind.
 pub fn filters() -> Vec<Vec<u8>> {
     let deep = format!("{}udp{}", "not (".repeat(12), ")".repeat(12));
     let texts = [

@@ -1,4 +1,4 @@
-//! Requests to the REST interface, by whoever has a key and whoever has none.
+//! Requests to the REST interface, with and without a valid key.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use tower::ServiceExt;
 const AUTH_KEY: &str = "auth";
 const SIGN_KEY: &str = "sign";
 const METHODS: [&str; 6] = ["GET", "PUT", "DELETE", "POST", "HEAD", "OPTIONS"];
-/// What is answered without credentials.
+/// Routes that need no credentials.
 const PUBLIC: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 const MOST_HEADERS: usize = 16;
 
-/// A request: an octet whose low bits choose the method and whose highest says whether it is signed; then a line with the
-/// path and query, header lines, an empty line, and the body.
+/// A request: an octet whose low bits select the method and whose highest bit means signed; then a line with path and query,
+/// header lines, an empty line, and the body.
 pub fn request(input: &[u8]) {
     let [choice, text @ ..] = input else { return };
     let (method, is_signed) = (METHODS[usize::from(choice & 0x7f) % METHODS.len()], choice & 0x80 != 0);
@@ -54,7 +54,7 @@ pub fn request(input: &[u8]) {
         let signature = api::sign(SIGN_KEY, method, &target, seconds, "0123456789abcdef", &body);
         request = request.header("x-io-auth", AUTH_KEY).header("x-io-sign", signature);
     }
-    // What is no request in HTTP does not come so far.
+    // The HTTP server refuses everything else.
     let Ok(request) = request.body(Body::from(body)) else { return };
     let path = request.uri().path().to_owned();
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -76,18 +76,18 @@ async fn check(method: &str, path: &str, is_signed: bool, response: Response) {
     let status = response.status();
     let is_plain = !response.headers().contains_key("content-encoding");
     let body = response.into_body().collect().await.expect("it has an end").to_bytes();
-    // There is no collector behind this interface, and it says so.
+    // There is no collector, and the interface says so.
     let is_away = status == StatusCode::SERVICE_UNAVAILABLE;
     assert!(!status.is_server_error() || is_away, "{method} {path}: {status}");
     assert!(is_signed || PUBLIC.contains(&path) || status.is_client_error(), "{method} {path}: {status}");
     if (status.is_client_error() || status.is_server_error()) && is_plain && method != "HEAD" {
         let error: serde_json::Value = serde_json::from_slice(&body).expect("errors are JSON");
-        let told = error["status"].is_string() && error["message"].is_string();
-        assert!(told || path == "/readyz", "{method} {path}: {error}");
+        let has_error = error["status"].is_string() && error["message"].is_string();
+        assert!(has_error || path == "/readyz", "{method} {path}: {error}");
     }
 }
 
-/// One of each sort.
+/// One request of each kind.
 pub fn requests() -> Vec<Vec<u8>> {
     let request = |choice: u8, text: &str| [&[choice], text.as_bytes()].concat();
     let stats = r#"{"172.16.1.0/24":{"years":["2026"],"months":["2026-11"],"days":["2026-11-25"],"fields":["all"]}}"#;

@@ -1,4 +1,4 @@
-//! The bodies over seeds that went wrong in many ways; `NETFLOW_ROBUSTNESS_ROUNDS` runs more rounds than the usual ones.
+//! The bodies over mutated seeds. `NETFLOW_ROBUSTNESS_ROUNDS` sets the number of rounds.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, dead_code, reason = "the module is that of the decoders' tests")]
 
@@ -31,7 +31,7 @@ fn changed_blocks_are_read_or_refused() {
 }
 
 #[test]
-fn changed_announcements_are_learnt_or_refused() {
+fn changed_announcements_are_read_or_refused() {
     run_changed("announcements");
 }
 

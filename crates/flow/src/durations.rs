@@ -1,21 +1,21 @@
-//! How long something took, each time: a histogram with bounds that are the same everywhere.
+//! Histograms of durations, all with the same bounds.
 
 use std::time::Duration;
 
-/// The upper bounds, in milliseconds: from what memory answers to what nobody waits for any longer.
+/// The upper bounds, in milliseconds: from an answer out of memory to a time that nobody waits.
 const BOUNDS: [u64; 12] = [1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000, 60_000];
 
-/// How often something took how long.
+/// A histogram of durations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Durations {
-    /// By bound; what took longer than the last bound is in `longer`.
+    /// By bound; durations above the last bound are in `longer`.
     counts: [u64; BOUNDS.len()],
     longer: u64,
     total: Duration,
 }
 
 impl Durations {
-    /// Adds one.
+    /// Adds a duration.
     pub fn note(&mut self, took: Duration) {
         let bound = BOUNDS.iter().position(|bound| took <= Duration::from_millis(*bound));
         let count = bound.and_then(|bound| self.counts.get_mut(bound)).unwrap_or(&mut self.longer);
@@ -23,19 +23,19 @@ impl Durations {
         self.total = self.total.saturating_add(took);
     }
 
-    /// How many there were.
+    /// Number of durations.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum::<u64>() + self.longer
     }
 
-    /// How long they took together.
+    /// Their sum.
     #[must_use]
     pub fn total(&self) -> Duration {
         self.total
     }
 
-    /// How many took no longer than each bound, but longer than the one before; last, without a bound, all others.
+    /// For each bound, the number of durations up to it and above the previous one; last, without a bound, all longer ones.
     pub fn iter(&self) -> impl Iterator<Item = (Option<Duration>, u64)> + '_ {
         let bounds = BOUNDS.iter().map(|bound| Some(Duration::from_millis(*bound)));
         bounds.zip(self.counts).chain([(None, self.longer)])
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_duration_is_under_the_first_bound_that_holds_it() {
+    fn each_duration_is_in_the_bucket_of_the_first_bound_that_is_not_below_it() {
         let mut durations = Durations::default();
         for milliseconds in [0, 1, 2, 60_000, 60_001] {
             durations.note(Duration::from_millis(milliseconds));

@@ -1,6 +1,6 @@
-//! The vocabulary that every other crate speaks: what a flow is, who exported it, when, and what became of it.
+//! The vocabulary of all other crates: flows, their exporters, their times, and their fates.
 //!
-//! There is no I/O here, no clock, and no knowledge of any wire format or store.
+//! There is no I/O here, no clock, and no knowledge of wire formats or stores.
 //!
 //! | file | what it names |
 //! | --- | --- |

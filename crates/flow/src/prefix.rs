@@ -1,5 +1,5 @@
-//! Monitored prefixes. Strict on purpose: `172.16.1.5/24` is refused with the prefix that was probably meant, because
-//! an operator who typed it meant either a host or a network, and a silent guess would make wrong numbers.
+//! Monitored prefixes. They are strict on purpose: `172.16.1.5/24` is refused with a suggestion, because it may mean a host
+//! or a network, and a silent guess would produce wrong numbers.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use crate::canonical;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Prefix(IpNet);
 
-/// Why something is not a prefix, in words for whoever typed it.
+/// Why a text is not a prefix. Shown to the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrefixError {
     /// The text is not of the form `<address>/<length>`.
@@ -22,19 +22,19 @@ pub enum PrefixError {
     /// The length is longer than the address family allows.
     #[error("prefix length {length} of {address} is out of range: it is 0 to {limit}")]
     Length {
-        /// The address that was given.
+        /// The given address.
         address: IpAddr,
-        /// The length that was given.
+        /// The given length.
         length: u64,
         /// The longest length of this address family.
         limit: u8,
     },
-    /// The address has bits set behind the length.
+    /// The address has bits set after the length.
     #[error("{address} is not the first address of its /{length}: did you mean {meant}?")]
     HostBits {
-        /// The address that was given.
+        /// The given address.
         address: IpAddr,
-        /// The length that was given.
+        /// The given length.
         length: u8,
         /// The prefix of that length that contains the address.
         meant: Prefix,
@@ -45,7 +45,7 @@ impl Prefix {
     /// The prefix of this first address and length.
     ///
     /// # Errors
-    /// When the length is out of range or the address is not the first one of its prefix.
+    /// If the length is out of range or the address is not the first one of its prefix.
     pub fn new(address: IpAddr, length: u64) -> Result<Self, PrefixError> {
         let address = canonical(address);
         let limit = if address.is_ipv4() { 32 } else { 128 };
@@ -72,7 +72,7 @@ impl Prefix {
         self.0.prefix_len()
     }
 
-    /// Whether the address lies in this prefix. Families never match each other.
+    /// Whether the prefix contains the address. An address of the other family is never in it.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
@@ -85,7 +85,7 @@ impl FromStr for Prefix {
     fn from_str(text: &str) -> Result<Self, PrefixError> {
         let form = || PrefixError::Form(text.to_owned());
         let (address, length) = text.split_once('/').ok_or_else(form)?;
-        // `+8` and `` are numbers to some parsers, not to us.
+        // Rust parses `+8` as a number.
         if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(form());
         }

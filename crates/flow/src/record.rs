@@ -1,45 +1,45 @@
-//! The flow record: what accounting needs of a data record, whatever protocol it came by. Everything else that a
-//! record carries stays on the wire and is read from there by who asks for it (`wire::Record::fields`).
+//! The flow record: what accounting needs from a data record of any protocol. Everything else in a record stays on the
+//! wire, and `wire::Record::fields` reads it on request.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::Timestamp;
 
-/// One flow, as the exporter reported it: counters are not yet multiplied by the sampling rate.
+/// One flow as the exporter reported it: counters are not yet multiplied by the sampling rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowRecord {
-    /// Source address; `0.0.0.0` when the record carries none.
+    /// Source address; `0.0.0.0` if the record carries none.
     pub source: IpAddr,
-    /// Destination address; `0.0.0.0` when the record carries none.
+    /// Destination address; `0.0.0.0` if the record carries none.
     pub destination: IpAddr,
-    /// IP protocol number (IANA protocol numbers); 0 when not carried.
+    /// IP protocol number (IANA protocol numbers); 0 if not carried.
     pub protocol: u8,
-    /// Source transport port; 0 when not carried.
+    /// Source transport port; 0 if not carried.
     pub source_port: u16,
-    /// Destination transport port; 0 when not carried.
+    /// Destination transport port; 0 if not carried.
     pub destination_port: u16,
-    /// BGP AS number of the source; 0 when not carried.
+    /// BGP AS number of the source; 0 if not carried.
     pub source_as: u32,
-    /// BGP AS number of the destination; 0 when not carried.
+    /// BGP AS number of the destination; 0 if not carried.
     pub destination_as: u32,
-    /// SNMP ifIndex (RFC 2863) of the interface that the flow entered the exporter by; 0 when not carried or when the
-    /// record names no single interface. In the reverse direction of a biflow it is the output interface.
+    /// SNMP ifIndex (RFC 2863) of the interface through which the flow entered the exporter; 0 if not carried, or if the
+    /// record has no single interface. In the reverse direction of a biflow it is the output interface.
     pub input_interface: u32,
-    /// SNMP ifIndex of the interface that the flow left the exporter by; 0 as for the input interface. In the reverse
+    /// SNMP ifIndex of the interface through which the flow left the exporter; 0 as for the input interface. In the reverse
     /// direction of a biflow it is the input interface.
     pub output_interface: u32,
     /// From source to destination.
     pub forward: Counters,
     /// From destination to source, for records that report both (RFC 5103 biflows, ASA responder counters).
     pub reverse: Counters,
-    /// By how much the exporter thinned out packets before counting, and how we know.
+    /// The sampling rate, and its source.
     pub sampling: Sampling,
-    /// When the exporter sent it: the export time of its datagram.
+    /// The export time of its datagram.
     pub exported: Timestamp,
 }
 
 impl FlowRecord {
-    /// A record that carries nothing, exported at this time. Decoders fill in what they find.
+    /// A record without values, exported at this time. Decoders fill in what they find.
     #[must_use]
     pub const fn empty(exported: Timestamp) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl FlowRecord {
 }
 
 impl FlowRecord {
-    /// The flow as seen from its other end. Its counters stay as they are.
+    /// The flow as seen from its other end; its counters are unchanged.
     #[must_use]
     pub fn reversed(&self) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl FlowRecord {
     }
 }
 
-/// Bytes, packets and flows. Sums saturate at 2^64 - 1 rather than wrap: at 1 Tbit/s that is 4.6 years in one counter.
+/// Bytes, packets and flows. Sums saturate at 2^64 - 1: at 1 Tbit/s one counter reaches that after 4.6 years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Counters {
     /// Octets at layer 3 (at layer 2 where the exporter counts frames, as sFlow does).
@@ -106,15 +106,15 @@ impl Counters {
         self.flows = self.flows.saturating_add(other.flows);
     }
 
-    /// Takes another count from this one, which stops at zero.
+    /// Subtracts another count from this one; stops at zero.
     pub fn subtract(&mut self, other: Self) {
         self.bytes = self.bytes.saturating_sub(other.bytes);
         self.packets = self.packets.saturating_sub(other.packets);
         self.flows = self.flows.saturating_sub(other.flows);
     }
 
-    /// Bytes and packets times a sampling rate; flows stay as they are, because a sampled flow is still one flow.
-    /// `None` when the product does not fit 64 bits: such a rate is nonsense and must not be booked.
+    /// Bytes and packets times a sampling rate. Flows are unchanged, because a sampled flow is still one flow. `None` if the
+    /// product exceeds 64 bits: such a rate is invalid and must not be counted.
     #[must_use]
     pub fn scaled(self, rate: u32) -> Option<Self> {
         let rate = u64::from(rate);
@@ -122,30 +122,30 @@ impl Counters {
     }
 }
 
-/// One of how many packets was looked at, with the source of that knowledge.
+/// A sampling rate and its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampling {
     /// One packet of this many was sampled; at least 1.
     pub rate: u32,
-    /// Where the rate was learnt.
+    /// Where the rate was found.
     pub source: SamplingSource,
 }
 
 impl Sampling {
-    /// Every packet was counted, as far as is known.
+    /// No known sampling: every packet was counted.
     pub const NONE: Self = Self { rate: 1, source: SamplingSource::None };
 }
 
-/// Where a sampling rate was learnt, the strongest first.
+/// Where a sampling rate was found, the highest precedence first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SamplingSource {
-    /// The record itself carries it.
+    /// In the record itself.
     Record,
-    /// Options data of the exporter describe the sampler.
+    /// In options data of the exporter.
     Options,
-    /// The header of the datagram carries it.
+    /// In the header of the datagram.
     Header,
-    /// Nobody said anything.
+    /// Nowhere.
     None,
 }
 

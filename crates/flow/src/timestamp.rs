@@ -1,4 +1,4 @@
-//! Points in time. All of them are UTC; nothing here reads a clock.
+//! Points in time, in UTC. Nothing here reads a clock.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -55,13 +55,13 @@ impl Timestamp {
         self.0 / NANOSECONDS_PER_SECOND
     }
 
-    /// The distance between two points in time, whichever is the earlier one.
+    /// The distance between two points in time, in either order.
     #[must_use]
     pub const fn abs_diff(self, other: Self) -> Duration {
         Duration::from_nanos(self.0.abs_diff(other.0))
     }
 
-    /// Whether two points in time are no further apart than this. Nothing is divided: every flow asks it.
+    /// Whether two points in time are at most this far apart. Does not divide, because it runs for every flow.
     #[must_use]
     pub const fn is_within(self, distance: Duration, of: Self) -> bool {
         self.0.abs_diff(of.0) as u128 <= distance.as_nanos()
@@ -87,7 +87,7 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-/// RFC 3339 in UTC with the fewest of 0, 3, 6 or 9 fractional digits that lose nothing.
+/// RFC 3339 in UTC, with 0, 3, 6 or 9 fractional digits: the fewest that are exact.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = jiff::Timestamp::from_nanosecond(i128::from(self.0)).map_err(|_| fmt::Error)?;
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_as_rfc_3339_with_the_digits_it_needs() {
+    fn it_shows_as_rfc_3339_with_the_digits_it_needs() {
         assert_eq!(Timestamp::new(0, 0).to_string(), "1970-01-01T00:00:00Z");
         assert_eq!(Timestamp::new(1_391_317_260, 5_000_000).to_string(), "2014-02-02T05:01:00.005Z");
         assert_eq!(Timestamp::new(4_294_967_296, 1_000).to_string(), "2106-02-07T06:28:16.000001Z");

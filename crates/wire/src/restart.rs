@@ -193,7 +193,7 @@ mod tests {
                 assert!(!says(&message(now, now + ahead, uptime)), "{seconds} s later, {ahead} s ahead");
             }
             assert!(!says(&message(now, now + 3600, uptime + seconds / 10)), "its quartz is a bad one");
-            // Started anew after a third of the time, or just now.
+            // Restarted after a third of the time, or just now.
             for after in [seconds / 3, seconds.saturating_sub(30)].into_iter().filter(|after| *after >= 30) {
                 let uptime = (seconds - after) * 1000;
                 assert!(says(&message(now, now, uptime)), "{seconds} s later, started {after} s after it");

@@ -1,5 +1,5 @@
-//! What a session may do follows from the transport of its exporter, and nowhere else: no other file looks at the
-//! transport, all ask for one of these rules.
+//! The rules of a session follow from the transport of its exporter. No other file of this crate matches on the transport;
+//! all use one of these rules.
 //!
 //! Each rule is an enum with a variant for each way to handle it, so that a new transport is one more row in
 //! [`SessionRules::of`], and the compiler leads to every place that has to handle a new way. With UDP alone each has one
@@ -27,7 +27,7 @@ pub(crate) enum Withdrawals {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum TemplateScope {
     /// Those from all ports of the exporter address. The template from the port of the data wins, else the newest one:
-    /// two exporters behind one address may use the same ids for different things, but there are routers that send
+    /// two exporters at one address (NAT) may use the same ids for different things, but there are routers that send
     /// templates from one port and data from another.
     Address,
 }

@@ -118,7 +118,7 @@ fn ntp_nanoseconds(octets: [u8; 8]) -> Option<Timestamp> {
     ntp(u64::from_be_bytes(octets), 1_000_000_000)
 }
 
-/// An NTP timestamp (RFC 5905, section 6), rounded to the nearest of so many units a second: an exporter has cut the
+/// An NTP timestamp (RFC 5905, section 6), rounded to the nearest unit: an exporter has cut the
 /// fraction down to the next lower multiple of 2^-32 s, so rounding down again would lose one unit.
 ///
 /// The 32 bits of seconds wrap in 2036; what would lie before 1970 is of the next era, hence times reach from 1970 to

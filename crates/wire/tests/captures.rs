@@ -29,7 +29,7 @@ fn cases(corpus: &Path) -> Vec<(String, PathBuf, Json)> {
     cases
 }
 
-/// The information element behind each key of an expected flow.
+/// The information element of each key of an expected flow.
 const ELEMENTS: &[(&str, u32, u16)] = &[
     ("octets", 0, 1),
     ("packets", 0, 2),
@@ -100,7 +100,7 @@ impl Fields {
         ids.iter().flat_map(|&id| self.elements.get(&(0, id)).into_iter().flatten()).cloned().collect()
     }
 
-    /// What stands in the record under a key of the expectations.
+    /// The value in the record for a key of the expectations.
     fn expected(&self, key: &str, record: &Record<'_>) -> Option<Json> {
         if let Some(&(_, enterprise, id)) = ELEMENTS.iter().find(|&&(name, ..)| name == key) {
             return self.first(enterprise, id).cloned();
@@ -188,7 +188,7 @@ impl Outcome {
     }
 
     fn visit(&mut self, record: &Record<'_>, now: Timestamp, flows: &[Json], cut: bool) {
-        // A record of a set that has waited is not in the list of flows, which knows no waiting.
+        // Records of pending sets are not in the list of flows of the other decoders.
         let late = record.message.received != now;
         if record.kind != RecordKind::Data {
             self.options += u64::from(!late);
@@ -268,7 +268,7 @@ fn run(path: &Path, expected: &Json) -> Outcome {
         datagrams += 1;
         let exporter = flow::Exporter::udp(udp.source.ip(), udp.source.port());
         let session = sessions.entry(exporter.address).or_insert_with(|| Session::new(SessionLimits::default()));
-        // Each datagram has a time of its own, by which records of sets that have waited are known.
+        // Each datagram has its own time, by which records of pending sets are recognised.
         let received = Timestamp::from_seconds(datagrams);
         let datagram = Datagram { exporter, received, payload: udp.payload };
         let decoded = session.decode(&datagram, &mut |record| outcome.visit(record, received, &flows, cut));

@@ -1,5 +1,5 @@
-//! Properties over made-up records: what is encoded decodes to itself in each protocol, and a compiled plan books what
-//! a decoder books that looks at each field in turn.
+//! Properties of random records: encoded records decode to themselves in each protocol, and a compiled plan books the same
+//! as a decoder that reads each field in turn.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -39,7 +39,7 @@ fn every_sflow_capture_gives_what_its_expectation_says() {
     assert!(compared >= 28, "only {compared} of 28 sFlow captures are there");
 }
 
-/// Fields of Akvorado's flows and of ours, for those that are told in the same words.
+/// Fields of Akvorado's flows and of ours, for those with the same values.
 const AKVORADO: [(&str, &str); 16] = [
     ("SamplingRate", "flow_sample.sampling_rate"),
     ("ExporterAddress", "agent_address"),

@@ -1,4 +1,4 @@
-//! What was learnt before a restart reads the same data after it; what is damaged is refused whole.
+//! Announcements that are restored after a restart decode the same data; damaged ones are refused as a whole.
 
 use flow::SamplingSource;
 use proptest::prelude::*;
@@ -57,7 +57,7 @@ fn send(session: &mut Session, port: u16, payload: &[u8]) -> (Decoded, Vec<Strin
         record.fields(&mut |field| shown += &format!(" {field:?}"));
         seen.push(shown);
     });
-    // Sequence numbers are not kept: a stream begins anew.
+    // Sequence numbers are not stored.
     decoded.arrival = None;
     (decoded, seen)
 }
@@ -210,8 +210,8 @@ fn rates_of_samplers_and_domains_survive() {
         let datagram = Datagram { exporter, received: Timestamp::from_seconds(NOW), payload: &payload };
         after.decode(&datagram, &mut |record| rates.extend(record.flow.map(|flow| flow.sampling)));
     }
-    let told: Vec<_> = rates.iter().map(|sampling| (sampling.rate, sampling.source)).collect();
-    assert_eq!(told, [512, 256, 50].map(|rate| (rate, SamplingSource::Options)));
+    let rates: Vec<_> = rates.iter().map(|sampling| (sampling.rate, sampling.source)).collect();
+    assert_eq!(rates, [512, 256, 50].map(|rate| (rate, SamplingSource::Options)));
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn an_unknown_version_is_named() {
     assert_eq!(new().learn(&sealed(&[VERSION])), Ok(0));
 }
 
-/// The octets of the second worked example in docs/storage.md: what stands before `#` in its block marked `hex`.
+/// The octets of the second worked example in docs/storage.md: the text before `#` in its block marked `hex`.
 fn documented_example() -> Vec<u8> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/storage.md");
     let document = std::fs::read_to_string(path).unwrap();
@@ -283,9 +283,9 @@ fn the_worked_example_of_the_documentation_is_what_is_written() {
     let mut session = new();
     let datagram = v9(NOW, 9).template(&template).finish();
     send(&mut session, 2055, &datagram);
-    let mut told = new();
-    send(&mut told, 2055, &v9(NOW, 9).template(&options).data(&options, &[vec![0, 0, 0, 0, 3, 3, 232]]).finish());
-    session.state.samplers = told.state.samplers;
+    let mut announced = new();
+    send(&mut announced, 2055, &v9(NOW, 9).template(&options).data(&options, &[vec![0, 0, 0, 0, 3, 3, 232]]).finish());
+    session.state.samplers = announced.state.samplers;
     let octets = session.announcements();
     assert_eq!(octets, documented_example(), "{octets:02x?}");
 }

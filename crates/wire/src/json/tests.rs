@@ -11,7 +11,7 @@ use crate::datagram::Message;
 use crate::structured_data::{NoTemplates, visit_field};
 use crate::value::decode;
 
-/// Fields of IANA by number, the first so many of them scope.
+/// Fields of IANA by number, the first N of them scope.
 struct Sent<'a> {
     scope: usize,
     fields: &'a [(u16, &'a [u8])],

@@ -257,7 +257,7 @@ fn an_encrypted_wireless_frame_is_not_read_beyond_its_addresses() {
     assert!(headers.link.is_some() && headers.ip.is_none());
 }
 
-/// A packet that stands inside a tunnel in the tests below.
+/// The inner packet of the tunnels in the tests below.
 fn inside() -> Vec<u8> {
     ipv6(6, &tcp())
 }

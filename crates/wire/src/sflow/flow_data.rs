@@ -153,7 +153,7 @@ pub(super) const V5: &[Structure] = structures! {
     (4413 << 12 | 1) extended_bst_egress_queue { queue: Unsigned }
 };
 
-/// Versions 2 and 4 (RFC 3176, section 4): how the packet of a flow sample is told, by packet_information_type.
+/// Versions 2 and 4 (RFC 3176, section 4): the packet of a flow sample, by packet_information_type.
 pub(super) const PACKET_V4: &[Structure] = structures! {
     1 sampled_header { protocol: Unsigned, frame_length: Unsigned, header: Opaque }
     2 sampled_ipv4 {
@@ -166,7 +166,7 @@ pub(super) const PACKET_V4: &[Structure] = structures! {
     }
 };
 
-/// Version 4 (RFC 3176, section 4): what more is told, by extended_information_type.
+/// Version 4 (RFC 3176, section 4): further structures, by extended_information_type.
 pub(super) const EXTENDED_V4: &[Structure] = structures! {
     1 extended_switch { src_vlan: Unsigned, src_priority: Unsigned, dst_vlan: Unsigned, dst_priority: Unsigned }
     2 extended_router { nexthop: Address, src_mask: Unsigned, dst_mask: Unsigned }

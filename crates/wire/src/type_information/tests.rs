@@ -17,7 +17,7 @@ fn types() -> TemplateSpec {
     TemplateSpec::options(300, 2, fields.map(|(id, length)| FieldSpecifier::iana(id, length)))
 }
 
-fn told(enterprise: u32, id: u16, data_type: DataType, name: &str) -> Vec<u8> {
+fn description(enterprise: u32, id: u16, data_type: DataType, name: &str) -> Vec<u8> {
     types().record(&[&enterprise.to_be_bytes(), &id.to_be_bytes(), &[data_type as u8], &[0], name.as_bytes()])
 }
 
@@ -40,10 +40,10 @@ fn send(session: &mut Session, payload: &[u8]) -> Vec<String> {
     shown
 }
 
-/// How the fields of an exporter's own are shown after it has told this.
-fn shown_after(told: &[Vec<u8>], elements: &[(ElementId, &[u8])]) -> Vec<String> {
+/// The fields of elements of the exporter after these descriptions.
+fn shown_after(descriptions: &[Vec<u8>], elements: &[(ElementId, &[u8])]) -> Vec<String> {
     let mut session = Session::new(SessionLimits::default());
-    send(&mut session, &message().template(&types()).data(&types(), told).finish());
+    send(&mut session, &message().template(&types()).data(&types(), descriptions).finish());
     let fields: Vec<_> =
         elements.iter().map(|&(element, octets)| FieldSpecifier { element, length: octets.len() as u16 }).collect();
     let template = TemplateSpec::data(256, fields);
@@ -57,39 +57,46 @@ fn own(id: u16) -> ElementId {
 
 #[test]
 fn an_element_is_shown_by_the_name_and_type_that_its_exporter_has_told() {
-    let told = [
-        told(STRANGER, 1, DataType::Unsigned32, "queueDepth"),
-        told(STRANGER, 2, DataType::String, "operator.name"),
-        told(STRANGER, 0x8003, DataType::Ipv4Address, "collector_1"),
+    let descriptions = [
+        description(STRANGER, 1, DataType::Unsigned32, "queueDepth"),
+        description(STRANGER, 2, DataType::String, "operator.name"),
+        description(STRANGER, 0x8003, DataType::Ipv4Address, "collector_1"),
     ];
     let fields: [(ElementId, &[u8]); 4] =
         [(own(1), &[1, 0]), (own(2), b"x"), (own(3), &[192, 0, 2, 1]), (own(4), &[7])];
     let expected = ["queueDepth=256", "operator.name=\"x\"", "collector_1=192.0.2.1", "4000000000.4=[07]"];
-    assert_eq!(shown_after(&told, &fields), expected);
+    assert_eq!(shown_after(&descriptions, &fields), expected);
 }
 
 #[test]
 fn elements_in_lists_are_shown_so_too_and_lists_of_the_exporters_own_are_opened() {
-    let told =
-        [told(STRANGER, 1, DataType::Unsigned32, "queueDepth"), told(STRANGER, 5, DataType::BasicList, "queueDepths")];
+    let descriptions = [
+        description(STRANGER, 1, DataType::Unsigned32, "queueDepth"),
+        description(STRANGER, 5, DataType::BasicList, "queueDepths"),
+    ];
     let enterprise = STRANGER.to_be_bytes();
     let list = [&[3, 0x80, 1, 0, 2][..], &enterprise, &[0, 5, 0, 9]].concat();
-    assert_eq!(shown_after(&told, &[(own(5), &list)]), ["queueDepths: queueDepth=5", "queueDepths: queueDepth=9"]);
+    assert_eq!(
+        shown_after(&descriptions, &[(own(5), &list)]),
+        ["queueDepths: queueDepth=5", "queueDepths: queueDepth=9"]
+    );
 }
 
 #[test]
 fn what_is_told_last_holds() {
-    let told =
-        [told(STRANGER, 1, DataType::Unsigned32, "queueDepth"), told(STRANGER, 1, DataType::Signed8, "queueBalance")];
-    assert_eq!(shown_after(&told, &[(own(1), &[0xff])]), ["queueBalance=-1"]);
+    let descriptions = [
+        description(STRANGER, 1, DataType::Unsigned32, "queueDepth"),
+        description(STRANGER, 1, DataType::Signed8, "queueBalance"),
+    ];
+    assert_eq!(shown_after(&descriptions, &[(own(1), &[0xff])]), ["queueBalance=-1"]);
 }
 
 #[test]
 fn the_registry_is_not_overruled() {
-    let told = [told(0, 1, DataType::String, "mine"), told(29305, 1, DataType::String, "mine")];
+    let descriptions = [description(0, 1, DataType::String, "mine"), description(29305, 1, DataType::String, "mine")];
     let reverse = ElementId { enterprise: 29305, id: 1 };
     assert_eq!(
-        shown_after(&told, &[(iana(1), &[65]), (reverse, &[65])]),
+        shown_after(&descriptions, &[(iana(1), &[65]), (reverse, &[65])]),
         ["octetDeltaCount=65", "reverseOctetDeltaCount=65"]
     );
 }
@@ -98,16 +105,16 @@ fn the_registry_is_not_overruled() {
 fn names_that_need_care_are_not_learnt() {
     for name in ["", "1st", "two words", "quote\"", "back\\slash", "line\n", "\u{1b}[31m", "größe", &"n".repeat(256)]
     {
-        let told = [told(STRANGER, 1, DataType::Unsigned8, name)];
-        assert_eq!(shown_after(&told, &[(own(1), &[7])]), ["4000000000.1=[07]"], "{name:?}");
+        let descriptions = [description(STRANGER, 1, DataType::Unsigned8, name)];
+        assert_eq!(shown_after(&descriptions, &[(own(1), &[7])]), ["4000000000.1=[07]"], "{name:?}");
     }
-    let padded = [told(STRANGER, 1, DataType::Unsigned8, "padded\0\0")];
+    let padded = [description(STRANGER, 1, DataType::Unsigned8, "padded\0\0")];
     assert_eq!(shown_after(&padded, &[(own(1), &[7])]), ["padded=7"]);
 }
 
 #[test]
 fn a_type_that_nobody_knows_shows_as_octets() {
-    let mut record = told(STRANGER, 1, DataType::Unsigned8, "novelty");
+    let mut record = description(STRANGER, 1, DataType::Unsigned8, "novelty");
     record[6] = 200;
     assert_eq!(shown_after(&[record], &[(own(1), &[7])]), ["novelty=[07]"]);
 }
@@ -129,7 +136,7 @@ fn only_so_many_elements_are_remembered_and_those_may_still_change() {
 fn options_data_of_netflow_v9_tell_no_types() {
     let mut session = Session::new(SessionLimits::default());
     let packet = || NetflowV9::new(netflow_v9::Header::default());
-    let record = told(STRANGER, 1, DataType::Unsigned32, "queueDepth");
+    let record = description(STRANGER, 1, DataType::Unsigned32, "queueDepth");
     send(&mut session, &packet().template(&types()).data(&types(), &[record]).finish());
     let template = TemplateSpec::data(256, [FieldSpecifier { element: own(1), length: 1 }]);
     let shown = send(&mut session, &message().template(&template).data(&template, &[vec![7]]).finish());
@@ -139,7 +146,7 @@ fn options_data_of_netflow_v9_tell_no_types() {
 #[test]
 fn a_name_that_was_told_is_a_key_in_json() {
     let mut session = Session::new(SessionLimits::default());
-    let record = told(STRANGER, 1, DataType::Unsigned32, "queueDepth");
+    let record = description(STRANGER, 1, DataType::Unsigned32, "queueDepth");
     send(&mut session, &message().template(&types()).data(&types(), &[record]).finish());
     let template = TemplateSpec::data(256, [FieldSpecifier { element: own(1), length: 2 }; 2]);
     let payload = message().template(&template).data(&template, &[vec![0, 7, 0, 8]]).finish();

@@ -1,8 +1,8 @@
 //! What must hold whatever octets come: one body for each decoder. The same bodies run in CI over changed captures
 //! (`main.rs` beside this file) and as targets of cargo-fuzz (`fuzz/`), so that what the fuzzer finds fails a test too.
 //!
-//! The input of a body that decodes datagrams is a sequence of them ([`sequence`]), because what an exporter told
-//! before decides what a datagram means. A body fails by panicking. None looks at a clock: effort is counted in
+//! The input of a body that decodes datagrams is a sequence of them ([`sequence`]), because earlier announcements
+//! decide what a datagram means. A body fails by panicking. None reads a clock: effort is counted in
 //! records and fields against octets.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -28,7 +28,7 @@ pub struct Body {
     pub versions: &'static [[u8; 4]],
 }
 
-/// One row for each decoder. A version of NetFlow stands in the first two octets, of sFlow in the first four.
+/// One row for each decoder. The version of NetFlow is in the first two octets, that of sFlow in the first four.
 pub const BODIES: &[Body] = &[
     Body { name: "netflow_fixed", run: netflow_fixed, versions: FIXED },
     Body { name: "netflow_v9", run: netflow_v9, versions: V9 },
@@ -46,7 +46,7 @@ const SFLOW: &[[u8; 4]] = &[[0, 0, 0, 2], [0, 0, 0, 4], [0, 0, 0, 5]];
 const ALL: &[[u8; 4]] =
     &[FIXED[0], FIXED[1], FIXED[2], FIXED[3], FIXED[4], V9[0], IPFIX[0], SFLOW[0], SFLOW[1], SFLOW[2]];
 
-/// Octets of a version that stand in a datagram as they are; the others are its count or length.
+/// Octets of a version that a datagram contains unchanged; the others are its count or length.
 fn version_octets(version: [u8; 4]) -> usize {
     if version[1] == 0 { 4 } else { 2 }
 }
@@ -107,8 +107,8 @@ pub fn sequence(input: &[u8]) -> impl Iterator<Item = Step<'_>> {
     std::iter::from_fn(move || {
         let [high, low, circumstances, following @ ..] = rest else { return None };
         let length = usize::from(u16::from_be_bytes([*high, *low])).min(following.len());
-        let (payload, behind) = following.split_at(length);
-        rest = behind;
+        let (payload, after) = following.split_at(length);
+        rest = after;
         Some(Step { circumstances: *circumstances, payload })
     })
 }
@@ -204,13 +204,13 @@ impl Exchange {
         assert!(decoded.missing_template_bytes as usize + decoded.trailing_bytes as usize <= payload.len());
         self.held += decoded.pending;
         self.held -= decoded.pending_decoded + decoded.pending_expired;
-        assert_eq!(self.session.pending(), self.held as usize, "what waits came and has not gone");
+        assert_eq!(self.session.pending(), self.held as usize, "pending sets arrived and were not decoded");
 
         assert_eq!(decoded.errors > 0, decoded.first_error.is_some());
         assert_eq!(decoded.listed_errors().count(), decoded.errors.min(8) as usize);
         assert!(decoded.listed_errors().all(|error| error.offset <= usize::from(u16::MAX)));
 
-        // Over all datagrams, because sets that waited are visited with a later one.
+        // Over all datagrams, because pending sets are visited with a later one.
         assert!(self.effort.records <= self.octets, "{:?} of {} octets", self.effort, self.octets);
         assert!(self.effort.fields <= 8 * self.octets, "{:?} of {} octets", self.effort, self.octets);
         let json_limit = 2048 * self.effort.records + 256 * self.octets;

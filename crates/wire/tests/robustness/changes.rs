@@ -23,7 +23,7 @@ impl Random {
     }
 }
 
-/// Numbers that break decoders when they stand in a count or a length.
+/// Numbers that break decoders as a count or a length.
 const EXTREMES: [u32; 12] = [0, 1, 2, 3, 4, 255, 256, 0x7fff, 0xffff, 0x7fff_ffff, 0x8000_0000, u32::MAX];
 
 /// Changes octets in one of the ways in which they go wrong: cut, continued by others, bits turned over, a count or

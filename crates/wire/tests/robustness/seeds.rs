@@ -18,7 +18,7 @@ pub type Conversation = Vec<Vec<u8>>;
 /// How many datagrams of a capture are taken at most: announcements come early, and the rest is alike.
 const TAKEN_OF_A_CAPTURE: usize = 40;
 
-/// How many datagrams stand in one conversation.
+/// The most datagrams in one conversation.
 const CONVERSATION: usize = 4;
 
 /// All that there is to start from.

@@ -1,4 +1,4 @@
-//! What a record is booked as: sampling, events, both directions, counters that stand in for others, lists, packets.
+//! How a record is booked: sampling, events, both directions, counters that replace others, interfaces, lists, packets.
 
 use super::*;
 
@@ -10,26 +10,26 @@ fn a_sampler_table_gives_the_rate_of_the_sampler_that_a_record_names() {
     let samplers = [numbers(&options, &[0, 1, 100, 2]), numbers(&options, &[0, 7, 2000, 2])];
     exchange.send(&v9().template(&options).data(&options, &samplers).template(&data).finish());
     exchange.send(&v9().data(&data, &[[5, 7], [5, 1], [5, 3]].map(|values| numbers(&data, &values))).finish());
-    let told: Vec<_> = exchange.flows.iter().map(|flow| (flow.sampling.rate, flow.sampling.source)).collect();
-    assert_eq!(told, [(2000, SamplingSource::Options), (100, SamplingSource::Options), (1, SamplingSource::None)]);
+    let rates: Vec<_> = exchange.flows.iter().map(|flow| (flow.sampling.rate, flow.sampling.source)).collect();
+    assert_eq!(rates, [(2000, SamplingSource::Options), (100, SamplingSource::Options), (1, SamplingSource::None)]);
 }
 
 #[test]
 fn a_rate_of_the_domain_holds_for_records_that_name_no_sampler_and_the_record_itself_wins() {
     let options = TemplateSpec::options(300, 1, [iana(149, 4), iana(305, 4), iana(306, 4)]);
     let plain = bytes_only();
-    let telling = TemplateSpec::data(257, [iana(1, 4), iana(34, 4)]);
+    let with_rate = TemplateSpec::data(257, [iana(1, 4), iana(34, 4)]);
     let mut exchange = Exchange::new();
     exchange.send(&message().template(&options).data(&options, &[numbers(&options, &[0, 1, 999])]).finish());
     let datagram = message()
         .template(&plain)
         .data(&plain, &[numbers(&plain, &[5])])
-        .template(&telling)
-        .data(&telling, &[numbers(&telling, &[5, 64]), numbers(&telling, &[5, 0])])
+        .template(&with_rate)
+        .data(&with_rate, &[numbers(&with_rate, &[5, 64]), numbers(&with_rate, &[5, 0])])
         .finish();
     exchange.send(&datagram);
-    let told: Vec<_> = exchange.flows.iter().map(|flow| (flow.sampling.rate, flow.sampling.source)).collect();
-    assert_eq!(told, [(1000, SamplingSource::Options), (64, SamplingSource::Record), (1000, SamplingSource::Options)]);
+    let rates: Vec<_> = exchange.flows.iter().map(|flow| (flow.sampling.rate, flow.sampling.source)).collect();
+    assert_eq!(rates, [(1000, SamplingSource::Options), (64, SamplingSource::Record), (1000, SamplingSource::Options)]);
 }
 
 #[test]

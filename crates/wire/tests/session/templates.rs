@@ -116,7 +116,7 @@ fn an_address_of_fifty_octets_is_no_address() {
 fn an_options_scope_longer_than_its_set_costs_the_set_only() {
     let template = bytes_only();
     let mut datagram = v9().template(&TemplateSpec::options(300, 1, [iana(1, 4), iana(34, 4)])).finish();
-    // The octets of the scope list, behind the header of the packet, of the set, and the template id.
+    // The octets of the scope list, after the headers of packet and set, and the template id.
     datagram[20 + 4 + 2..][..2].copy_from_slice(&4000_u16.to_be_bytes());
     datagram.extend(v9().template(&template).data(&template, &[numbers(&template, &[5])]).finish().split_off(20));
     let mut exchange = Exchange::new();
@@ -225,7 +225,7 @@ fn who_forges_announcements_pushes_out_only_what_no_data_come_for() {
     assert_eq!(exchange.bytes(), expected);
     assert_eq!(exchange.session.refused_templates(), 0);
     assert!(exchange.session.displaced_templates() > 40_000, "{}", exchange.session.displaced_templates());
-    // Also where the process behind the port of the exporter is forged: of the ports of an id, one that reads stays.
+    // Also if the exporter's port is forged: of the ports of an id, a used one stays.
     for port in 1..1000 {
         exchange.port = port;
         exchange.send(&v9_of(7).template(&TemplateSpec::data(256, [iana(2, 4)])).finish());
@@ -251,7 +251,7 @@ fn a_template_beyond_its_lifetime_is_not_used() {
         exchange.now += 1;
         let late = exchange.send(&data);
         assert_eq!((late.data, late.pending), (0, 1));
-        assert_eq!(exchange.send(&announcement).data, 1, "announced again, it reads what waits");
+        assert_eq!(exchange.send(&announcement).data, 1, "announced again, it decodes the pending set");
         assert_eq!(exchange.send(&data).data, 1);
     }
 }

@@ -17,8 +17,8 @@ fn data_before_its_template_waits_and_keeps_its_message() {
     let last = NetflowV9::new(header).template(&template).data(&template, &[numbers(&template, &[1, 30])]).finish();
     let decoded = exchange.send(&last);
     assert_eq!((decoded.pending_decoded, decoded.pending_data, decoded.data), (2, 2, 3));
-    let told: Vec<_> = exchange.flows.iter().map(|flow| (flow.exported.seconds(), flow.forward.bytes)).collect();
-    assert_eq!(told, [(100, 10), (200, 20), (300, 30)]);
+    let booked: Vec<_> = exchange.flows.iter().map(|flow| (flow.exported.seconds(), flow.forward.bytes)).collect();
+    assert_eq!(booked, [(100, 10), (200, 20), (300, 30)]);
     assert_eq!(exchange.session.pending(), 0);
 }
 
@@ -71,7 +71,7 @@ fn what_waits_can_be_given_to_another_session_as_datagrams() {
     assert_eq!((pending, other.session.waiting()), (3, waiting));
     other.send(&NetflowV9::new(v9_header(300)).template(&template).finish());
     other.send(&ipfix(300).template(&template).finish());
-    let told: Vec<_> = other.flows.iter().map(|flow| (flow.exported.seconds(), flow.forward.bytes)).collect();
-    assert_eq!(told, [(100, 1), (100, 2), (100, 3), (200, 1), (200, 2), (200, 3)]);
+    let booked: Vec<_> = other.flows.iter().map(|flow| (flow.exported.seconds(), flow.forward.bytes)).collect();
+    assert_eq!(booked, [(100, 1), (100, 2), (100, 3), (200, 1), (200, 2), (200, 3)]);
     assert_eq!(other.session.waiting(), []);
 }

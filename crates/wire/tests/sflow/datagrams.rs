@@ -53,12 +53,12 @@ pub(crate) const AGENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9));
 pub(crate) const SOURCE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 1, 2, 3), 40_000);
 pub(crate) const DESTINATION: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 7), 53);
 
-/// A datagram of version 5 with so many samples.
+/// A datagram of version 5 with this many samples.
 pub(crate) fn version_5(samples: u32, content: &Xdr) -> Vec<u8> {
     Xdr::default().words(&[5]).address(AGENT).words(&[3, 77, 60_000, samples]).octets(&content.0).0
 }
 
-/// A flow sample of version 5 with so many records: source of kind 2 with index 5, one packet of 1000, from interface 7
+/// A flow sample of version 5 with this many records: source of kind 2 with index 5, one packet of 1000, from interface 7
 /// to several.
 pub(crate) fn flow_sample(count: u32, records: &Xdr) -> Xdr {
     Xdr::default().words(&[9, 0x0200_0005, 1000, 9000, 1, 7, 0x8000_0003, count]).octets(&records.0)

@@ -7,7 +7,7 @@ use wire::{DataSource, DecodeError, ErrorKind, Numbered, RecordKind};
 
 use crate::datagrams::{AGENT, DESTINATION, SOURCE, Xdr, decode, frame};
 
-/// A datagram with so many samples.
+/// A datagram with this many samples.
 pub(crate) fn datagram(version: u32, samples: u32, content: &Xdr) -> Vec<u8> {
     Xdr::default().words(&[version]).address(AGENT).words(&[77, 60_000, samples]).octets(&content.0).0
 }
@@ -118,7 +118,7 @@ fn a_packet_may_be_told_without_its_header() {
 /// A counter sample of each version of counters; the numbers count up.
 pub(crate) fn counter_samples() -> Xdr {
     let words = |count: u32| (1..=count).collect::<Vec<_>>();
-    // Words in if_counters, which has two members of 64 bits, and in what stands behind it.
+    // Words in if_counters, which has two members of 64 bits, and in the structures after it.
     const COMMON: u32 = 22;
     let mut samples = Xdr::default();
     for (version, length) in
@@ -176,8 +176,8 @@ fn a_packet_that_was_read_counts_whatever_is_told_behind_it() {
     let packet = flow_sample().words(&[1, 1, 118]).opaque(&frame());
     let url = packet.clone().words(&[2, 1, 100, 0, 200, 5, 5, 1]).opaque(b"x");
     let cut = packet.words(&[1, 1, 100]);
-    for (told, kind) in [(url, ErrorKind::UnknownFormat), (cut, ErrorKind::TruncatedSample)] {
-        let decoding = decode(&datagram(2, 1, &told));
+    for (samples, kind) in [(url, ErrorKind::UnknownFormat), (cut, ErrorKind::TruncatedSample)] {
+        let decoding = decode(&datagram(2, 1, &samples));
         let error = DecodeError { offset: 24, kind };
         assert_eq!((decoding.report.data, decoding.report.first_error), (1, Some(error)));
         let record = &decoding.records[0];
@@ -189,7 +189,7 @@ fn a_packet_that_was_read_counts_whatever_is_told_behind_it() {
 
 #[test]
 fn a_datagram_that_is_cut_keeps_the_packets_before_the_cut() {
-    // Sample type, the head of the sample, how the packet is told, and the sampled header.
+    // Sample type, the head of the sample, the packet type, and the sampled header.
     let packet = 4 + 28 + 4 + 12 + frame().len().next_multiple_of(4);
     for version in [2, 4] {
         let sample = full_flow_sample(version);

@@ -52,7 +52,7 @@ impl Sets {
     }
 }
 
-/// A template as it stands in a set of IPFIX, or of NetFlow v9 when it is one of data.
+/// A template as in a set of IPFIX, or, for data templates, of NetFlow v9.
 pub fn template(id: u16, fields: &[FieldSpecifier]) -> Vec<u8> {
     let count = u16::try_from(fields.len()).expect("a template fits a datagram");
     [id.to_be_bytes(), count.to_be_bytes()].concat().into_iter().chain(specifiers(fields)).collect()
@@ -115,7 +115,7 @@ fn raw_header(protocol: u32, header: &[u8]) -> Vec<u8> {
 }
 
 /// An extended_gateway of version 5 with an AS path of this many segments, each of which says that it has this many AS
-/// numbers, and behind it as many octets as fit.
+/// numbers, followed by as many octets as fit.
 pub fn gateway(segments: u32, length: u32, octets: usize) -> Vec<u8> {
     let mut record = words([1, 0xc000_0209, 64496, 64497, 64498, segments]);
     while record.len() + 8 <= octets {
@@ -166,8 +166,8 @@ fn announcements() -> Vec<Case> {
         alone("a template of fields of one octet", one_template(iana(1, 1)).ipfix()),
         alone("a template of fields of variable length", one_template(iana(82, VARIABLE_LENGTH)).ipfix()),
         alone("a template of fields of no length", one_template(iana(82, 0)).ipfix()),
-        alone("templates of no field, hidden behind zeros", Sets::default().set(2, &zeros).ipfix()),
-        alone("templates of no field, hidden behind zeros, v9", Sets::default().set(0, &zeros).netflow_v9()),
+        alone("templates of no field, after zeros", Sets::default().set(2, &zeros).ipfix()),
+        alone("templates of no field, after zeros, v9", Sets::default().set(0, &zeros).netflow_v9()),
         alone("withdrawals", Sets::default().set(2, &headers_of_templates).ipfix()),
         alone("data sets that wait, each for a template of its own", {
             Sets::default().repeat(|number| (256 + number, vec![1])).ipfix()
@@ -204,7 +204,7 @@ fn data() -> Vec<Case> {
         after("heads of packets", &[iana(315, VARIABLE_LENGTH)], &variable(&deep_frame())),
         after("samplers by name", &[iana(1, 1), iana(48, 1)], &[1, 9]),
         Case {
-            name: "a template that a megabyte has waited for",
+            name: "a template for which a megabyte is pending",
             before: (0..15).map(|_| Sets::default().set(256, &[1; CONTENT]).ipfix()).collect(),
             datagram: Sets::default().set(2, &template(256, &[iana(1, 1)])).ipfix(),
         },
@@ -260,7 +260,7 @@ fn options() -> Vec<Case> {
     let all: Vec<u8> = (0..4096).flat_map(|sampler| record(sampler, 1)).collect();
     let in_turns: Vec<u8> = (0..CONTENT / 8).flat_map(|_| [record(7, 2), record(7, 3)]).flatten().collect();
     let types = [iana(346, 4), iana(303, 2), iana(339, 1), iana(341, VARIABLE_LENGTH)];
-    let told: Vec<u8> = (0..CONTENT / 9)
+    let described: Vec<u8> = (0..CONTENT / 9)
         .flat_map(|number| {
             let id = u16::try_from(number % 32_768).expect("15 bits");
             [&[0, 0, 0xff, 0xff][..], &id.to_be_bytes(), &[1, 1, b'x']].concat()
@@ -276,7 +276,7 @@ fn options() -> Vec<Case> {
         Case {
             name: "as many types of elements as fit",
             before: vec![Sets::default().set(3, &options_template(258, &types)).ipfix()],
-            datagram: Sets::default().set(258, &told).ipfix(),
+            datagram: Sets::default().set(258, &described).ipfix(),
         },
     ]
 }

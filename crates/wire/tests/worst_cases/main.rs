@@ -49,7 +49,7 @@ impl Seen {
     }
 }
 
-/// Decodes the datagrams and looks at every field.
+/// Decodes the datagrams and reads every field.
 fn decode(payloads: &[Vec<u8>]) -> (Vec<Decoded>, Seen) {
     let mut session = Session::new(SessionLimits::default());
     let mut seen = Seen::default();
@@ -92,7 +92,7 @@ fn records_of_no_length_do_not_fill_a_set_without_end() {
     assert_eq!((decoded[0].templates, decoded[1].errors, seen.records), (1, 0, 0));
 }
 
-/// Sixteen thousand fields of no length and one of one octet: whoever goes through the fields for each record goes
+/// Sixteen thousand fields of no length and one of one octet: a decoder that walks the fields for each record walks
 /// through a thousand million.
 #[test]
 fn fields_of_no_length_are_not_looked_at_for_every_record() {

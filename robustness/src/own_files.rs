@@ -1,4 +1,4 @@
-//! What the collector itself has written, and the disk or somebody else has changed since.
+//! Files that the collector has written and that were damaged or changed since.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -17,8 +17,8 @@ use tokio::runtime::Builder;
 use wire::encode::{NetflowV9, TemplateSpec};
 use wire::{Datagram, FieldSpecifier, Session, SessionLimits, netflow_v9};
 
-/// A block of a store: eight octets are the tables of its key, the rest is its content; as it is, and again with a checksum
-/// that matches, or else no change would get any further.
+/// A block of a store: eight octets are the tables of its key, the rest is its content. The content is read as it is and with
+/// a valid checksum, because otherwise every change would fail at the checksum.
 pub fn block(input: &[u8]) {
     let Some((tables, content)) = input.split_first_chunk::<8>() else { return };
     let key = key(TableSet::of_bits(u64::from_le_bytes(*tables)));
@@ -68,19 +68,19 @@ fn key(tables: TableSet) -> BlockKey {
     BlockKey { interval, sender: SENDER, prefix: prefix(), writer: WRITER, origin: FIRST.into(), part: 0, tables }
 }
 
-/// What an exporter has announced, as it is kept for the next start.
+/// The stored announcements of an exporter.
 pub fn announcements(input: &[u8]) {
     let limits = SessionLimits::default();
     let body = &input[..input.len().saturating_sub(4)];
     for octets in [input.to_vec(), [body, &crc32fast::hash(body).to_be_bytes()].concat()] {
         let mut session = Session::new(limits);
         let Ok(learnt) = session.learn(&octets) else {
-            assert_eq!(session.templates().count(), 0, "nothing is learnt of what is damaged");
+            assert_eq!(session.templates().count(), 0, "nothing is restored from damaged octets");
             continue;
         };
         assert!(learnt <= limits.templates.templates && learnt <= octets.len());
         let mut again = Session::new(limits);
-        assert_eq!(again.learn(&session.announcements()), Ok(learnt), "what was learnt can be kept");
+        assert_eq!(again.learn(&session.announcements()), Ok(learnt), "what was restored can be stored again");
     }
 }
 
@@ -96,17 +96,17 @@ pub fn announced() -> Vec<Vec<u8>> {
     vec![session.announcements(), Session::new(SessionLimits::default()).announcements()]
 }
 
-/// A folder in memory, where there is one.
+/// A folder, in memory if possible.
 fn folder() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder")
 }
 
-/// The file that holds the collector's identity, its spool and the embedded store.
+/// The state file: the collector's identity, its spool and the embedded store.
 pub fn state_file(input: &[u8]) {
     let folder = folder();
     let path = folder.path().join("netflow.sqlite");
     fs::write(&path, input).expect("a file");
-    // Each may refuse; none of them may do anything else.
+    // Each may refuse the file; none may panic.
     if let Ok(mut state) = State::open(&path) {
         let _ = (state.durable(), state.next_epoch());
         if let Ok(spool) = Spool::open(&path, state.writer(), 1 << 20) {
@@ -125,7 +125,7 @@ pub fn state_file(input: &[u8]) {
     });
 }
 
-/// A new one, and one with a sender, blocks and templates.
+/// A new state file, and one with a sender, blocks and templates.
 pub fn state_files() -> Vec<Vec<u8>> {
     let folder = folder();
     let path = folder.path().join("netflow.sqlite");
@@ -145,12 +145,12 @@ pub fn state_files() -> Vec<Vec<u8>> {
         store.put_blocks(&blocks).await.expect("they are taken");
         store.put_templates(&[(SENDER, announced().swap_remove(0))]).await.expect("they are taken");
     });
-    // With the last connection the write-ahead log goes into the file.
+    // Closing the last connection writes the write-ahead log to the file.
     drop(store);
     vec![new, fs::read(&path).expect("it is there")]
 }
 
-/// A segment of the journal, found at the start.
+/// A journal segment that is found at the start.
 pub fn journal_segment(input: &[u8]) {
     let folder = folder();
     let flush = FIRST;
