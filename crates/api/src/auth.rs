@@ -1,19 +1,18 @@
-//! Who may ask. A request carries the authKey and a signature made with the signKey, in headers (`X-Io-Auth`,
+//! Authentication. A request carries the authKey and a signature made with the signKey, in headers (`X-Io-Auth`,
 //! `X-Io-Sign`) or, with version 1, in the query (`auth`, `sign`).
 //!
-//! Version 1 is the original's: it signs the authKey or the body. With a query parameter `payload` (base64) it is that
-//! text that is signed; it stands for the body when there is none. Version 2 signs the whole request with its time, and
-//! is good for one request.
+//! Version 1 is the original's: it signs the authKey or the body. With a query parameter `payload` (base64), that text is
+//! signed; without a body, it is the body. Version 2 signs the whole request with its time, and is valid once.
 //!
-//! The body is read here, bounded in size and time, because it may be what is signed. A stranger learns which part of
-//! the credentials is missing or misshapen, never which one is wrong: neither from the answer nor from how long it
-//! takes, and costs no memory, for a body that comes with a wrong authKey is signed but not kept.
+//! The body is read here, bounded in size and time, because it may be signed. A stranger learns which part of the
+//! credentials is missing or malformed, never which one is wrong: neither from the answer nor from its latency. Strangers
+//! cost no memory: a body that comes with a wrong authKey is signed but not kept.
 //!
 //! | file | what lives there |
 //! | --- | --- |
 //! | `auth/keys` | keys with their roles and senders |
 //! | `auth/signature` | both versions of signatures, and what they sign |
-//! | `auth/nonces` | which requests of version 2 were there already |
+//! | `auth/nonces` | the nonces of version 2 that were used |
 //! | `auth/failures` | how often a client may fail |
 
 mod failures;
@@ -48,52 +47,52 @@ use crate::{ANSWER_TIMEOUT, Api, BODY_LIMIT_BYTES, BODY_TIMEOUT};
 use failures::Failures;
 pub(crate) use keys::KeySenders;
 pub use keys::{EmptyKey, Key, Keys, Role, Signatures};
-use nonces::{Nonces, Use, WINDOW_SECONDS};
+use nonces::{NonceStore, Use, WINDOW_SECONDS};
 use signature::{Signature, Signed, Stamp};
 
-/// What is remembered of requests, good and bad.
+/// What is kept of earlier requests.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
-    nonces: Nonces,
+pub(crate) struct RequestHistory {
+    nonces: NonceStore,
     failures: Failures,
 }
 
-impl Memory {
-    /// With nonces that outlive a restart.
-    pub(crate) fn kept_in(path: &Path) -> io::Result<Self> {
-        Ok(Self { nonces: Nonces::kept_in(path, seconds())?, failures: Failures::default() })
+impl RequestHistory {
+    /// With nonces that survive a restart.
+    pub(crate) fn stored_in(path: &Path) -> io::Result<Self> {
+        Ok(Self { nonces: NonceStore::stored_in(path, seconds())?, failures: Failures::default() })
     }
 }
 
-/// Who asks, as far as the connection tells.
+/// The address of the client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client(pub(crate) IpAddr);
 
-/// What a request says about itself.
+/// The credentials of a request.
 struct Credentials<'a> {
     auth_key: Cow<'a, [u8]>,
     sign: Cow<'a, [u8]>,
-    /// What was signed, when it was said apart from the body.
+    /// The signed text, when it is sent apart from the body.
     payload: Option<Vec<u8>>,
 }
 
 const NO_AUTH: &str = "the authKey is missing: send it in the header X-Io-Auth (or as query parameter auth)";
 const NO_SIGN: &str = "the signature is missing: send the HMAC-SHA256 of the authKey or of the body, made with the \
      signKey, in the header X-Io-Sign (or as query parameter sign)";
-const NO_SIGNATURE: &str = "the signature in X-Io-Sign (or in the query parameter sign) is misshapen: it is 64 \
+const NO_SIGNATURE: &str = "the signature in X-Io-Sign (or in the query parameter sign) is malformed: it is 64 \
      hexadecimal digits, as `openssl dgst -sha256 -hmac` prints them, or v2;<time>;<nonce>;<64 hexadecimal digits>";
 const NO_BASE64: &str = "the query parameter payload is not base64";
-const WRONG: &str = "the authKey is unknown or the signature does not fit: sign the authKey, or the body byte for \
-     byte as it is sent, without a line feed at the end";
-const WRONG_V2: &str = "the authKey is unknown or the signature does not fit: sign the lines v2, method, path with \
-     query, time, nonce and the SHA-256 of the body, without a line feed at the end";
-const OTHER_BODY: &str = "the body is not the payload that was signed: send no body, or sign the one that is sent";
-const ONLY_V2: &str = "this collector takes signatures of version 2 only (admin.signature)";
-const CHANGES_ONLY_V2: &str = "this collector takes changes with a signature of version 2 only (admin.signature)";
-const HEADER_ONLY: &str = "a signature of version 2 stands in the header X-Io-Sign, because the query is signed";
-const USED: &str = "this request was there already: sign it again, with another nonce";
+const WRONG: &str = "unknown authKey or wrong signature: sign the authKey, or the body byte for byte as it is sent, \
+     without a trailing line feed";
+const WRONG_V2: &str = "unknown authKey or wrong signature: sign the lines v2, method, path with query, time, nonce \
+     and the SHA-256 of the body, without a trailing line feed";
+const OTHER_BODY: &str = "the body differs from the signed payload: send no body, or sign the one that you send";
+const ONLY_V2: &str = "only signatures of version 2 are accepted (admin.signature)";
+const CHANGES_ONLY_V2: &str = "changes need a signature of version 2 (admin.signature)";
+const HEADER_ONLY: &str = "send a signature of version 2 in the header X-Io-Sign: it covers the query";
+const USED: &str = "this request was already used: sign it again with a new nonce";
 
-/// Lets a request through when it is signed, with its body read.
+/// Passes a request on, with its body read, if it is signed.
 pub(crate) async fn authenticate(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let (begun, route) = (Instant::now(), request.extensions().get::<MatchedPath>().cloned());
@@ -102,13 +101,13 @@ pub(crate) async fn authenticate(State(api): State<Api>, request: Request, next:
     let admitted = if public { Ok(request) } else { admit(&api, request).await };
     let mut response = match admitted {
         Ok(request) => {
-            // What strangers may ask keeps no place that somebody with a key needs.
+            // A public request must not occupy a place that a client with a key needs.
             let seat = request.extensions().get::<Connection>().filter(|_| !public);
             let _working = seat.map(Connection::work);
             let answer = timeout(ANSWER_TIMEOUT, next.run(request)).await;
             answer.unwrap_or_else(|_| Error::Unavailable.into_response())
         }
-        Err(Error::Unauthorized(_)) if !api.memory.failures.note(client, Instant::now()) => {
+        Err(Error::Unauthorized(_)) if !api.history.failures.note(client, Instant::now()) => {
             Error::TooManyFailures.into_response()
         }
         Err(error) => error.into_response(),
@@ -139,7 +138,7 @@ async fn admit(api: &Api, request: Request) -> Result<Request, Error> {
         }
         Signed::V2(stamp) => {
             verify_v2(key, known, &stamp, &parts, body_digest)?;
-            accept_stamp(&api.memory.nonces, key, &stamp)?;
+            accept_stamp(&api.history.nonces, key, &stamp)?;
             body
         }
     };
@@ -159,7 +158,7 @@ fn unauthorized(message: &str) -> Error {
     Error::Unauthorized(message.to_owned())
 }
 
-/// The body that a request of version 1 has, when its signature fits.
+/// The body of a request of version 1, if its signature is right.
 fn verify_v1(
     key: &Key,
     known: Choice,
@@ -178,7 +177,7 @@ fn verify_v1(
     }
     match &credentials.payload {
         None => Ok(body),
-        // What is signed here is the key, not content.
+        // The payload is the key, not content.
         Some(payload) if **payload == *key.auth_key() => Ok(body),
         Some(payload) if body.is_empty() => Ok(payload.clone().into()),
         Some(payload) if bool::from(over_key) || *payload == body => Ok(body),
@@ -186,7 +185,7 @@ fn verify_v1(
     }
 }
 
-/// Whether signatures of version 1 are good for this request.
+/// Whether signatures of version 1 are accepted for this request.
 fn accept_v1(signatures: Signatures, parts: &request::Parts) -> Result<(), Error> {
     let asks = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS)
         || parts.method == Method::POST && parts.uri.path().starts_with("/stats/");
@@ -213,14 +212,14 @@ fn verify_v2(
     if bool::from(known & expected.ct_eq(&stamp.signature)) { Ok(()) } else { Err(unauthorized(WRONG_V2)) }
 }
 
-/// Whether a request with a good signature is of now, and new.
-fn accept_stamp(nonces: &Nonces, key: &Key, stamp: &Stamp<'_>) -> Result<(), Error> {
+/// Whether a request with a valid signature is current, and new.
+fn accept_stamp(nonces: &NonceStore, key: &Key, stamp: &Stamp<'_>) -> Result<(), Error> {
     let now = seconds();
     let off = now.abs_diff(stamp.seconds);
     if off > WINDOW_SECONDS {
         return Err(Error::Unauthorized(format!(
-            "the request is dated {off} seconds off the collector's clock, and {WINDOW_SECONDS} are allowed: set the \
-             clock and sign it again"
+            "the time of the request differs from the collector's clock by {off} seconds, more than {WINDOW_SECONDS}: \
+             set the clock and sign it again"
         )));
     }
     match nonces.take(key.auth_key(), stamp.nonce, stamp.seconds, now) {
@@ -242,7 +241,7 @@ pub fn sign(sign_key: &str, method: &str, target: &str, seconds: u64, nonce: &st
     signature::header(sign_key, method, target, seconds, nonce, &Sha256::digest(body))
 }
 
-/// What is made of a body while it is read.
+/// The digest of a body, computed while it is read.
 enum BodyDigest {
     /// Its signature, for version 1.
     Signed(Hmac<Sha256>),
@@ -266,7 +265,7 @@ impl BodyDigest {
     }
 }
 
-/// Reads a body to its end and digests it; keeps it only when told to.
+/// Reads a body to its end and digests it; returns it only with `keep`.
 async fn read(mut digest: BodyDigest, mut body: Body, keep: bool) -> Result<(Bytes, [u8; 32]), Error> {
     use axum::body::HttpBody;
     let limit = BODY_LIMIT_BYTES;
@@ -290,7 +289,7 @@ async fn read(mut digest: BodyDigest, mut body: Body, keep: bool) -> Result<(Byt
 }
 
 impl<'a> Credentials<'a> {
-    /// From the headers or, for each that is absent, from the query.
+    /// From the headers or, where one is absent, from the query.
     fn of(parts: &'a request::Parts) -> Result<Self, Error> {
         let query =
             Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_or_else(|_| Vec::new(), |query| query.0);
@@ -323,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signs_as_rfc_4231_test_case_2_says() {
+    fn signs_as_in_rfc_4231_test_case_2() {
         let key = Key::new("k", "what do ya want for nothing?", "Jefe").unwrap();
         let expected = b"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         assert_eq!(Some(Signed::V1(key.signed_auth_key)), Signed::parse(expected));

@@ -1,8 +1,8 @@
-//! How many connections may be open, and which one goes when one more comes.
+//! The limit on open connections, and which one is closed for a new one.
 //!
-//! Strangers can open connections and say nothing, or send half a header and stop; timeouts alone would let a few
-//! thousand of those keep everyone else out for seconds. So a connection that does not carry an authenticated request
-//! is only waiting, and the one that has waited longest gives way to a new one. Work is never interrupted.
+//! Strangers can open connections and stay silent, or send half a header and stop; with timeouts alone, a few thousand of
+//! those would keep everyone else out for seconds. So a connection that does not carry an authenticated request counts
+//! as idle, and the one that has been idle longest is closed for a new one. Work is never interrupted.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,9 +21,9 @@ pub(crate) struct Connections {
 struct Table {
     /// The ticket of the next connection that begins to wait: tickets order by age.
     next_ticket: u64,
-    /// Those that wait, and how to tell them to go.
+    /// Idle connections, and how to signal that they must close.
     waiting: BTreeMap<u64, Arc<Notify>>,
-    /// How many carry an authenticated request.
+    /// The number that carry an authenticated request.
     working: usize,
 }
 
@@ -52,8 +52,8 @@ impl Connections {
         Arc::new(Self { limit, table: Mutex::default() })
     }
 
-    /// Seats a new connection, at the cost of the one that has waited longest when all places are taken. `None` when
-    /// all of them are working.
+    /// Seats a new connection; when all places are taken, the longest idle one is closed for it. `None` when all of them
+    /// are working.
     pub(crate) fn open(self: &Arc<Self>) -> Option<Connection> {
         let mut table = self.lock();
         if table.waiting.len() + table.working >= self.limit {
@@ -73,8 +73,8 @@ impl Connections {
 }
 
 impl Connection {
-    /// Returns when this connection has to give way.
-    pub(crate) async fn told_to_leave(&self) {
+    /// Returns when this connection must close.
+    pub(crate) async fn must_close(&self) {
         self.0.leave.notified().await;
     }
 
@@ -93,11 +93,11 @@ impl Drop for Seat {
     }
 }
 
-/// While it lives, its connection is not asked to give way.
+/// While it lives, its connection is not closed for another.
 #[derive(Debug)]
 pub(crate) struct Working {
     connection: Connection,
-    /// Whether it had a place: it may have been told to leave a moment before.
+    /// Whether it had a place: it may have lost it a moment before.
     seated: bool,
 }
 
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     fn leaves(connection: &Connection) -> bool {
-        pin!(connection.told_to_leave()).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+        pin!(connection.must_close()).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
     }
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
         assert!(leaves(&first) && !leaves(&second) && !leaves(&third));
         drop(first.work());
         let _fourth = connections.open().unwrap();
-        assert!(leaves(&second) && !leaves(&third), "one that was told to leave has no place to come back to");
+        assert!(leaves(&second) && !leaves(&third), "one that must close has lost its place");
     }
 
     #[test]

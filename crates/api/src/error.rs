@@ -1,6 +1,6 @@
 //! Errors as a client sees them: one shape, `{"status", "message"}`, with the status name of the original interface.
 //!
-//! A message says what to change. What went wrong inside is logged here and never sent.
+//! A message says what to change. Internal errors are logged here and never sent.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -11,15 +11,15 @@ use storage::StoreError;
 /// Why a request was not answered. The texts are for the client.
 #[derive(Debug)]
 pub(crate) enum Error {
-    /// The request is not what the route takes; names the field and the right value.
+    /// The request is invalid; names the field and the expected value.
     BadRequest(String),
-    /// It does not prove that it knows the keys.
+    /// The credentials are missing or wrong.
     Unauthorized(String),
-    /// It has failed to too often.
+    /// The client has failed to authenticate too often.
     TooManyFailures,
-    /// So many requests were signed within the window that the next one cannot be told from a repeated one.
+    /// The table of nonces is full, so that a new request cannot be told from a replayed one.
     TooManyRequests,
-    /// Its key is not good for this.
+    /// The key does not permit this.
     Forbidden(String),
     /// There is no such route or sender.
     NotFound(String),
@@ -29,17 +29,17 @@ pub(crate) enum Error {
     RequestTimeout,
     /// The body is larger than this many bytes.
     PayloadTooLarge(usize),
-    /// It would cost too much, or asks for more than is kept; says what to ask instead.
+    /// It would cost too much, or needs counters that have expired; says what to ask instead.
     TooMuch(String),
-    /// All places for what it asks are taken; says which.
+    /// A limit on concurrent requests is reached; says which.
     Busy(String),
-    /// The store does not answer; the same request may be sent again.
+    /// The store is unreachable; the same request may be repeated.
     Unavailable,
-    /// Anything else; the log has it.
+    /// Anything else; it is logged.
     Internal,
 }
 
-/// What every error answers. The status is the name of the HTTP status, in capitals.
+/// The body of every error. `status` is the name of the HTTP status in capitals.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct Body {
@@ -47,7 +47,7 @@ pub(crate) struct Body {
     message: String,
 }
 
-/// After how many seconds a client should come back when the store does not answer, or when it asked too often.
+/// When a client should retry: the store is unreachable, or it sent too many requests.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 impl Error {
@@ -76,20 +76,20 @@ impl Error {
             | Self::Busy(message)
             | Self::TooMuch(message) => message,
             Self::TooManyFailures => {
-                "too many requests of this client were not signed as they should be; good ones are let through".into()
+                "this client has sent too many requests with wrong credentials; requests with valid ones are still accepted".into()
             }
             Self::TooManyRequests => {
-                "too many requests were signed within the last minutes; send it again later".into()
+                "too many signed requests within the last 10 minutes; retry later".into()
             }
             Self::MethodNotAllowed => {
-                "this path does not take this method; the Allow header lists those it takes".into()
+                "method not allowed; the Allow header lists the allowed ones".into()
             }
             Self::RequestTimeout => "the body did not arrive in time".into(),
             Self::PayloadTooLarge(limit) => {
-                format!("the body is larger than {limit} bytes; send it in several requests")
+                format!("the body is larger than {limit} bytes; split it into several requests")
             }
-            Self::Unavailable => "the store does not answer; send the same request again in a few seconds".into(),
-            Self::Internal => "the request could not be carried out; the log of the collector says why".into(),
+            Self::Unavailable => "the store is unreachable; retry in a few seconds".into(),
+            Self::Internal => "internal error; see the log of the collector".into(),
         }
     }
 }
@@ -98,11 +98,11 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Retry(_) => {
-                tracing::warn!(%error, "a request was not answered");
+                tracing::warn!(%error, "request failed: the store is unreachable");
                 Self::Unavailable
             }
             StoreError::Reject(_) | StoreError::Corrupt(_) | StoreError::Superseded(_) | StoreError::Config(_) => {
-                tracing::error!(%error, "a request was not answered");
+                tracing::error!(%error, "request failed");
                 Self::Internal
             }
         }

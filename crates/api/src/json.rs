@@ -1,5 +1,5 @@
-//! Strict reading of JSON bodies: order is kept, a key that stands twice is refused, and every complaint names the
-//! place (`prefixes[1].prefixLen`) and what belongs there. What the values mean is the routes' matter.
+//! Strict reading of JSON bodies: order is kept, duplicate keys are refused, and every error names the path
+//! (`prefixes[1].prefixLen`) and what is expected there. The routes interpret the values.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 
 use crate::error::Error;
 
-/// A JSON value whose objects keep their order and have each key once.
+/// A JSON value whose objects keep their order and have no duplicate keys.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
     Null,
@@ -18,39 +18,38 @@ pub(crate) enum Json {
     Object(Vec<(String, Json)>),
 }
 
-/// Where in a document something stands; shows as `prefixes[1].prefixLen`.
+/// The path of a value in a document; shows as `prefixes[1].prefixLen`.
 #[derive(Clone, Copy)]
-pub(crate) enum Place<'a> {
+pub(crate) enum JsonPath<'a> {
     Root,
     Key(&'a Self, &'a str),
     Index(&'a Self, usize),
 }
 
 impl Json {
-    /// Reads a whole body; `example` is shown to whoever sent none.
+    /// Reads a whole body; the error for an empty one shows `example`.
     pub(crate) fn read(body: &[u8], example: &str) -> Result<Self, Error> {
         if body.is_empty() {
             return Err(Error::BadRequest(format!("the body is empty: send {example}")));
         }
-        serde_json::from_slice(body)
-            .map_err(|error| Error::BadRequest(format!("the body is not JSON as it should be: {error}")))
+        serde_json::from_slice(body).map_err(|error| Error::BadRequest(format!("invalid JSON: {error}")))
     }
 
-    pub(crate) fn object(&self, place: Place<'_>, what: &str) -> Result<&[(String, Self)], Error> {
+    pub(crate) fn object(&self, place: JsonPath<'_>, what: &str) -> Result<&[(String, Self)], Error> {
         match self {
             Self::Object(members) => Ok(members),
             other => Err(place.problem(format_args!("must be {what}, not {other}"))),
         }
     }
 
-    pub(crate) fn list(&self, place: Place<'_>, what: &str) -> Result<&[Self], Error> {
+    pub(crate) fn list(&self, place: JsonPath<'_>, what: &str) -> Result<&[Self], Error> {
         match self {
             Self::List(items) => Ok(items),
             other => Err(place.problem(format_args!("must be {what}, not {other}"))),
         }
     }
 
-    pub(crate) fn text(&self, place: Place<'_>, what: &str) -> Result<&str, Error> {
+    pub(crate) fn text(&self, place: JsonPath<'_>, what: &str) -> Result<&str, Error> {
         match self {
             Self::Text(text) => Ok(text),
             other => Err(place.problem(format_args!("must be {what}, not {other}"))),
@@ -58,7 +57,7 @@ impl Json {
     }
 
     /// A number that is whole and not negative.
-    pub(crate) fn whole_number(&self, place: Place<'_>, what: &str) -> Result<u64, Error> {
+    pub(crate) fn whole_number(&self, place: JsonPath<'_>, what: &str) -> Result<u64, Error> {
         let number = if let Self::Number(number) = self { number.as_u64() } else { None };
         number.ok_or_else(|| place.problem(format_args!("must be {what}, not {self}")))
     }
@@ -67,7 +66,7 @@ impl Json {
 /// The values of an object that has exactly these keys, in the order of `keys`.
 pub(crate) fn members<'a, const N: usize>(
     object: &'a [(String, Json)],
-    place: Place<'_>,
+    place: JsonPath<'_>,
     keys: [&str; N],
 ) -> Result<[&'a Json; N], Error> {
     if let Some((key, _)) = object.iter().find(|(key, _)| !keys.contains(&key.as_str())) {
@@ -78,29 +77,29 @@ pub(crate) fn members<'a, const N: usize>(
         *value = object
             .iter()
             .find_map(|(k, v)| (k == key).then_some(v))
-            .ok_or_else(|| Place::Key(&place, key).problem("is missing"))?;
+            .ok_or_else(|| JsonPath::Key(&place, key).problem("is missing"))?;
     }
     Ok(values)
 }
 
-/// A complaint about a key that is not one of `keys`, naming the nearest of them.
-pub(crate) fn unknown_key(place: Place<'_>, key: &str, keys: &[&str]) -> Error {
-    let place = Place::Key(&place, key);
+/// An error for a key that is not one of `keys`; names the nearest of them.
+pub(crate) fn unknown_key(place: JsonPath<'_>, key: &str, keys: &[&str]) -> Error {
+    let place = JsonPath::Key(&place, key);
     let typed: String = key.chars().take(QUOTED_CHARACTERS).collect::<String>().to_lowercase();
     let distance = |known: &&&str| strsim::osa_distance(&typed, &known.to_lowercase());
     match keys.iter().min_by_key(distance).filter(|known| distance(known) <= known.len().div_ceil(2)) {
-        Some(nearest) => place.problem(format_args!("is not a known key: did you mean {nearest}?")),
-        None => place.problem(format_args!("is not a known key: write {}", keys.join(", "))),
+        Some(nearest) => place.problem(format_args!("unknown key; did you mean {nearest}?")),
+        None => place.problem(format_args!("unknown key; the keys are {}", keys.join(", "))),
     }
 }
 
-/// How much of a text is quoted: what strangers send comes back to them, but not by the megabyte.
+/// How much of a text an error quotes.
 const QUOTED_CHARACTERS: usize = 80;
-/// How long a complaint may be.
+/// The length of an error at most.
 const PROBLEM_CHARACTERS: usize = 600;
 
-impl Place<'_> {
-    /// A complaint about what stands here.
+impl JsonPath<'_> {
+    /// An error at this path.
     pub(crate) fn problem(self, message: impl fmt::Display) -> Error {
         let mut text = format!("{self}: {message}");
         if let Some((end, _)) = text.char_indices().nth(PROBLEM_CHARACTERS) {
@@ -111,12 +110,12 @@ impl Place<'_> {
     }
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for JsonPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Root => f.write_str("body"),
             Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
-            // A key that is not a plain word stands in quotes, as in `["172.16.1.0/24"].minutes`.
+            // A key that is not a plain word is quoted, as in `["172.16.1.0/24"].minutes`.
             Self::Key(parent, key) => {
                 let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
                 match (parent, plain) {
@@ -130,7 +129,7 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Text in quotes, cut when it is long.
+/// Text in quotes, truncated when it is long.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -142,7 +141,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// As a complaint quotes it: scalars as they are, lists and objects by their kind.
+/// As an error quotes it: scalars as they are, lists and objects by their kind.
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -208,7 +207,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
         let mut keys = std::collections::HashSet::new();
         while let Some((key, value)) = map.next_entry::<String, Json>()? {
             if !keys.insert(key.clone()) {
-                return Err(A::Error::custom(format_args!("the key {} stands twice", Quoted(&key))));
+                return Err(A::Error::custom(format_args!("duplicate key {}", Quoted(&key))));
             }
             members.push((key, value));
         }
@@ -228,17 +227,17 @@ mod tests {
     }
 
     #[test]
-    fn objects_keep_their_order_and_refuse_a_key_that_stands_twice() {
+    fn objects_keep_their_order_and_refuse_duplicate_keys() {
         let json = Json::read(br#"{"b":1,"a":[null,true,-1,0.5,"x",{}]}"#, "{}").unwrap();
-        let object = json.object(Place::Root, "an object").unwrap();
+        let object = json.object(JsonPath::Root, "an object").unwrap();
         assert_eq!(object.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["b", "a"]);
-        assert_eq!(object[1].1.list(Place::Root, "a list").unwrap().len(), 6);
+        assert_eq!(object[1].1.list(JsonPath::Root, "a list").unwrap().len(), 6);
         let twice = message(Json::read(br#"{"a":1,"a":1}"#, "{}"));
-        assert!(twice.contains(r#"the key "a" stands twice at line 1"#), "{twice}");
+        assert!(twice.contains(r#"duplicate key "a" at line 1"#), "{twice}");
     }
 
     #[test]
-    fn broken_json_is_refused_with_its_place() {
+    fn broken_json_is_refused_with_its_position() {
         assert_eq!(message(Json::read(b"", "[]")), "the body is empty: send []");
         for broken in ["{", "[1,]", "{\"a\":}", "nul", "1 2", "\u{0}", "\"\\ud800\"", "{'a':1}"] {
             let message = message(Json::read(broken.as_bytes(), "[]"));
@@ -249,25 +248,26 @@ mod tests {
     }
 
     #[test]
-    fn complaints_name_the_place_and_what_belongs_there() {
-        let (prefixes, minutes) = (Place::Key(&Place::Root, "prefixes"), Place::Key(&Place::Root, "10.0.0.0/8"));
+    fn errors_name_the_path_and_what_is_expected_there() {
+        let (prefixes, minutes) =
+            (JsonPath::Key(&JsonPath::Root, "prefixes"), JsonPath::Key(&JsonPath::Root, "10.0.0.0/8"));
         let length = Json::Number(serde_json::Number::from(-1));
-        let at = Place::Index(&prefixes, 1);
-        let refused = length.whole_number(Place::Key(&at, "prefixLen"), "a whole number");
+        let at = JsonPath::Index(&prefixes, 1);
+        let refused = length.whole_number(JsonPath::Key(&at, "prefixLen"), "a whole number");
         assert_eq!(message(refused), "prefixes[1].prefixLen: must be a whole number, not -1");
-        let refused = Json::Null.list(Place::Key(&minutes, "minutes"), "a list of dates");
+        let refused = Json::Null.list(JsonPath::Key(&minutes, "minutes"), "a list of dates");
         assert_eq!(message(refused), "[\"10.0.0.0/8\"].minutes: must be a list of dates, not null");
         let list = Json::List(vec![]);
-        assert_eq!(message(list.object(Place::Root, "an object")), "body: must be an object, not a list");
+        assert_eq!(message(list.object(JsonPath::Root, "an object")), "body: must be an object, not a list");
     }
 
     #[test]
     fn an_unknown_key_names_the_nearest_known_one() {
         let keys = ["prefix", "prefixLen"];
-        let refuse = |key| message(Err::<(), _>(unknown_key(Place::Root, key, &keys)));
-        assert_eq!(refuse("prefixLne"), "prefixLne: is not a known key: did you mean prefixLen?");
-        assert_eq!(refuse("PREFIX"), "PREFIX: is not a known key: did you mean prefix?");
-        assert_eq!(refuse("netmask"), "netmask: is not a known key: write prefix, prefixLen");
+        let refuse = |key| message(Err::<(), _>(unknown_key(JsonPath::Root, key, &keys)));
+        assert_eq!(refuse("prefixLne"), "prefixLne: unknown key; did you mean prefixLen?");
+        assert_eq!(refuse("PREFIX"), "PREFIX: unknown key; did you mean prefix?");
+        assert_eq!(refuse("netmask"), "netmask: unknown key; the keys are prefix, prefixLen");
         let long = "x".repeat(1 << 20);
         assert!(refuse(&long).len() <= PROBLEM_CHARACTERS + 3);
     }

@@ -1,19 +1,19 @@
-//! The REST interface. It knows the store, a read-only view of the collector, and one bell to ring when the senders
-//! changed; never a socket of the collector or a shard.
+//! The REST interface. It knows the store, a read-only view of the collector, and a `Notify` that signals a change of
+//! senders; never a socket of the collector or a shard.
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `routes/` | one file for each kind of thing that can be asked for |
-//! | `auth` | who may ask: keys and signatures; reads the body |
-//! | `metrics` | the same, as Prometheus reads it |
+//! | `routes/` | one file for each kind of resource |
+//! | `auth` | authentication: keys and signatures; reads the body |
+//! | `metrics` | the collector's view in Prometheus' text format |
 //! | `read_turns` | limits concurrent reads of the store |
 //! | `store_probe` | whether the store answers, asked once a second at most |
-//! | `json` | strict reading of bodies: every complaint names its place |
+//! | `json` | strict reading of bodies: every error names its path |
 //! | `parameters` | strict reading of queries |
-//! | `openapi` | the interface as OpenAPI 3.1 describes it |
+//! | `openapi` | the OpenAPI 3.1 document of the interface |
 //! | `error` | errors as a client sees them |
 //! | `server` | connections: bounds, timeouts, stop |
-//! | `connections` | which connection gives way when too many are open |
+//! | `connections` | which connection is closed when too many are open |
 
 mod auth;
 mod connections;
@@ -53,32 +53,32 @@ use routes::{billing, health, index, senders, series, stats, status, tap, top};
 pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
 /// How long a client may take for the body of a request.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long an answer may take; then the store counts as away.
+/// How long an answer may take; beyond it, the store counts as unreachable.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What the routes work with; clones share it.
+/// The state of the interface; clones share it.
 #[derive(Clone)]
 pub struct Api {
     store: Arc<dyn Store>,
     keys: Arc<Keys>,
     senders_changed: Arc<Notify>,
-    /// How long counters are kept, by `period as usize`; `None` for ever.
+    /// How long counters are kept, by `period as usize`; `None` is for ever.
     keep: [Option<Duration>; 5],
-    /// What was there of requests before.
-    memory: Arc<auth::Memory>,
+    /// Nonces that were used, and failures to authenticate.
+    history: Arc<auth::RequestHistory>,
     /// Limits concurrent reads of the store.
     read_turns: Arc<read_turns::ReadTurns>,
     store_probe: Arc<store_probe::StoreProbe>,
-    /// How long requests took.
+    /// Latencies of requests.
     requests: Arc<metrics::Requests>,
     /// The running collector that it belongs to, with its taps; `None` where there is only a store.
     collector: Option<(Arc<dyn View>, Taps)>,
-    /// Whether `/metrics` asks for no credentials.
+    /// Whether `/metrics` needs no credentials.
     open_metrics: bool,
 }
 
 impl Api {
-    /// An interface to this store for whoever has these keys. `senders_changed` is notified after every change of the
+    /// An interface to this store for clients with these keys. `senders_changed` is notified after every change of the
     /// registered senders.
     pub fn new(store: Arc<dyn Store>, keys: Keys, senders_changed: Arc<Notify>) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Api {
             keys: Arc::new(keys),
             senders_changed,
             keep: [None; 5],
-            memory: Arc::default(),
+            history: Arc::default(),
             read_turns: Arc::default(),
             store_probe: Arc::default(),
             requests: Arc::default(),
@@ -95,24 +95,24 @@ impl Api {
         }
     }
 
-    /// The same interface for whoever has other keys; it remembers the same requests.
+    /// The same interface with other keys; it shares the history of requests.
     #[must_use]
     pub fn for_keys(self, keys: Keys) -> Self {
         Self { keys: Arc::new(keys), ..self }
     }
 
-    /// Says how long counters are kept, by `period as usize`: what may have expired is not summed.
+    /// Sets how long counters are kept, by `period as usize`: sums never include intervals that may have expired.
     #[must_use]
     pub fn keeping(self, keep: [Option<Duration>; 5]) -> Self {
         Self { keep, ..self }
     }
 
-    /// Remembers in a file which signed requests were there, so that none is accepted again after a restart.
+    /// Stores used nonces in a file, so that no signed request can be replayed after a restart.
     ///
     /// # Errors
     /// When the file cannot be read or written.
-    pub fn remembering(self, path: &Path) -> io::Result<Self> {
-        Ok(Self { memory: Arc::new(auth::Memory::kept_in(path)?), ..self })
+    pub fn with_nonce_file(self, path: &Path) -> io::Result<Self> {
+        Ok(Self { history: Arc::new(auth::RequestHistory::stored_in(path)?), ..self })
     }
 
     /// Shows a running collector and its decoded flows.
@@ -121,13 +121,13 @@ impl Api {
         Self { collector: Some((view, taps)), ..self }
     }
 
-    /// Asks for credentials at `/metrics` too.
+    /// Requires credentials for `/metrics` too.
     #[must_use]
     pub fn with_signed_metrics(self) -> Self {
         Self { open_metrics: false, ..self }
     }
 
-    /// Whether a path asks for no credentials.
+    /// Whether a path needs no credentials.
     fn is_public(&self, path: &str) -> bool {
         matches!(path, "/healthz" | "/readyz") || self.open_metrics && path == "/metrics"
     }

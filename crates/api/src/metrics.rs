@@ -1,5 +1,5 @@
-//! What is counted, in the text format of Prometheus. Names are those of [`watch`](crate::watch) with `netflow_` before
-//! them. Exporters are told apart up to a number; the rest of them show in the totals only.
+//! The view of the collector in Prometheus' text format. Names are those of [`view`] after `netflow_`. The busiest
+//! exporters have series of their own; the others show in the totals only.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use view::{Arrivals, Counter, Exporter, Histogram, Socket, Status};
 use crate::Api;
 use crate::error::Error;
 
-/// How many exporters have series of their own: the busiest.
+/// The number of exporters with series of their own.
 const EXPORTERS: usize = 1000;
 
 /// Everything, as text.
@@ -33,7 +33,7 @@ pub(crate) fn encode(api: &Api, store_latency: Option<Duration>) -> Result<Strin
     registry.register_collector(Box::new(Scrape { status, exporters, store_latency, reads, requests }));
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry).map_err(|error| {
-        tracing::error!(%error, "the metrics cannot be written");
+        tracing::error!(%error, "cannot encode metrics");
         Error::Internal
     })?;
     Ok(text)
@@ -52,13 +52,13 @@ struct Scrape {
     status: Status,
     exporters: Vec<Exporter>,
     store_latency: Option<Duration>,
-    /// How long it took to read the store.
+    /// Latencies of reads of the store.
     reads: Durations,
-    /// How long requests took, by route.
+    /// Latencies of requests, by route.
     requests: Vec<(String, Durations)>,
 }
 
-/// How long requests took, by route; those of no route together.
+/// Latencies of requests, by route; those without a route are counted together.
 #[derive(Debug, Default)]
 pub(crate) struct Requests(Mutex<BTreeMap<String, Durations>>);
 
@@ -81,24 +81,24 @@ impl Requests {
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let reachable = f64::from(u8::from(self.store_latency.is_some()));
-        gauge(&mut encoder, "store_reachable", "Whether the store answered just now", reachable)?;
+        gauge(&mut encoder, "store_reachable", "Whether the store is reachable: 0 or 1", reachable)?;
         if let Some(latency) = self.store_latency {
-            let help = "How long the store took to answer a small question just now";
+            let help = "Latency of a small read of the store";
             gauge(&mut encoder, "store_latency_seconds", help, latency.as_secs_f64())?;
         }
         #[expect(clippy::cast_precision_loss, reason = "seconds need no more than 53 bits")]
         let started = self.status.started.seconds() as f64;
-        gauge(&mut encoder, "start_time_seconds", "When the collector started, since 1970", started)?;
+        gauge(&mut encoder, "start_time_seconds", "Start time of the collector, in seconds since 1970", started)?;
         for counted in &self.status.counters {
             counter(&mut encoder, counted)?;
         }
         for measured in &self.status.gauges {
             gauge(&mut encoder, measured.name, measured.help, measured.value)?;
             if let Some(limit) = measured.limit {
-                gauge(&mut encoder, &format!("{}_limit", measured.name), "The most that there may be", limit)?;
+                gauge(&mut encoder, &format!("{}_limit", measured.name), "Limit", limit)?;
             }
         }
-        let help = "How long it took to read what is counted from the store and to sum it up";
+        let help = "Time to read and sum counters for a query";
         let reads = Histogram { name: "store_read_duration_seconds", help, durations: self.reads };
         for Histogram { name, help, durations } in self.status.histograms.iter().chain([&reads]) {
             histogram(encoder.encode_descriptor(name, help, None, MetricType::Histogram)?, durations)?;
@@ -116,23 +116,23 @@ impl Scrape {
         if self.requests.is_empty() {
             return Ok(());
         }
-        let help = "How long requests took, from their head to the head of the answer";
+        let help = "Latency of requests, from their head to the head of the answer";
         let mut family = encoder.encode_descriptor("request_duration_seconds", help, None, MetricType::Histogram)?;
         self.requests
             .iter()
             .try_for_each(|(route, durations)| histogram(family.encode_family(&[("path", route.as_str())])?, durations))
     }
 
-    /// What does not balance, to alert on.
+    /// Ledgers, to alert on.
     fn ledgers(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let ledgers = &self.status.ledgers;
         if ledgers.is_empty() {
             return Ok(());
         }
-        let help = "How often the sides of a ledger came further apart";
+        let help = "How often the difference of a ledger changed to a value other than 0";
         let values = ledgers.iter().map(|ledger| (Some(("ledger", ledger.name)), ledger.violations)).collect();
         counter(encoder, &Counter { name: "ledger_violations", help, values })?;
-        let help = "By how much the left side of a ledger is larger: 0 when it balances";
+        let help = "Ledger difference (0 = balanced)";
         let mut family = encoder.encode_descriptor("ledger_difference", help, None, MetricType::Gauge)?;
         for ledger in ledgers {
             #[expect(clippy::cast_precision_loss, reason = "whether it is 0 is exact")]
@@ -142,18 +142,16 @@ impl Scrape {
         Ok(())
     }
 
-    /// What waits at each socket and what was dropped there.
+    /// The queue and the drops of each socket.
     fn sockets(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        type Told = (&'static str, &'static str, MetricType, fn(&Socket) -> u64);
-        let waiting = "What waits to be read, in bytes of the kernel's memory";
-        let told: [Told; 3] = [
+        type Series = (&'static str, &'static str, MetricType, fn(&Socket) -> u64);
+        let waiting = "Receive queue in bytes of kernel memory";
+        let series: [Series; 3] = [
             ("socket_waiting_bytes", waiting, MetricType::Gauge, |socket| socket.waiting_bytes),
-            ("socket_waiting_bytes_limit", "The most that there may be", MetricType::Gauge, |socket| {
-                socket.waiting_limit
-            }),
-            ("socket_drops", "Datagrams that the kernel dropped", MetricType::Counter, |socket| socket.dropped),
+            ("socket_waiting_bytes_limit", "Limit", MetricType::Gauge, |socket| socket.waiting_limit),
+            ("socket_drops", "Datagrams dropped by the kernel", MetricType::Counter, |socket| socket.dropped),
         ];
-        for (name, help, metric_type, value) in told {
+        for (name, help, metric_type, value) in series {
             let mut family = encoder.encode_descriptor(name, help, None, metric_type)?;
             for socket in &self.status.sockets {
                 let labels = [("address", socket.address.to_string()), ("thread", socket.thread.to_string())];
@@ -186,23 +184,23 @@ impl Scrape {
         Ok(())
     }
 
-    /// What the sequence numbers of exporters tell. A counter never goes back: what comes late is counted beside what
-    /// seemed lost, not taken from it.
+    /// What the sequence numbers of exporters show. A counter never decreases: late units are counted apart, not subtracted
+    /// from those that seemed lost.
     fn arrivals(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        type Told = (&'static str, &'static str, fn(&Arrivals) -> u64);
-        let told: [Told; 5] = [
-            ("missing", "Units missing by sequence numbers when the gap was seen; some may have come late", |it| {
+        type Series = (&'static str, &'static str, fn(&Arrivals) -> u64);
+        let series: [Series; 5] = [
+            ("missing", "Units missing when the gap was seen; some may have arrived late", |it| {
                 it.lost.saturating_add(it.filled)
             }),
-            ("filled", "Missing units that came late after all", |it| it.filled),
-            ("duplicates", "Datagrams that came twice in a row", |it| it.duplicates),
-            ("late", "Datagrams that came after later ones", |it| it.late),
-            ("restarts", "Times that sequence numbers began anew", |it| it.restarts),
+            ("filled", "Missing units that arrived late", |it| it.filled),
+            ("duplicates", "Datagrams received twice in a row", |it| it.duplicates),
+            ("late", "Datagrams received after later ones", |it| it.late),
+            ("restarts", "Sequence restarts", |it| it.restarts),
         ];
         if self.exporters.iter().all(|exporter| exporter.arrivals.is_empty()) {
             return Ok(());
         }
-        for (name, help, value) in told {
+        for (name, help, value) in series {
             let name = format!("exporter_sequence_{name}");
             let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
             for exporter in &self.exporters {

@@ -1,6 +1,6 @@
-//! The interface as OpenAPI 3.1 describes it, made from the routes themselves. `docs/openapi.json` is a copy that a test
-//! compares, so that a route that changes shows in a review. For people it is a page (`openapi/page.rs`). What routes have
-//! in common is said once: parameters in `openapi/parameters.rs`, credentials and errors here.
+//! The OpenAPI 3.1 document of the interface, made from the routes themselves. `docs/openapi.json` is a copy that a test
+//! compares, so that a change of a route shows in its diff. `openapi/page.rs` renders it for people. Shared parameters are
+//! in `openapi/parameters.rs`; credentials and errors are here.
 
 mod page;
 pub(crate) mod parameters;
@@ -18,7 +18,8 @@ use crate::routes::{billing, health, index, senders, series, stats, status, tap,
 /// All routes.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "netflow", description = "What the counters of a flow collector know. docs/rest.md tells it in words."),
+    info(title = "netflow", description = "netflow collector API; see docs/rest.md. Requests carry the authKey in X-Io-Auth, and in X-Io-Sign the \
+            hexadecimal HMAC-SHA256, made with the signKey, of the authKey, of the body, or (version 2) of the whole request."),
     paths(
         index::show, senders::list, senders::show, senders::add, senders::remove, stats::answer, top::show, series::show,
         billing::show, status::show, status::exporters, status::exporter, status::unknown, tap::show, health::alive,
@@ -29,7 +30,7 @@ use crate::routes::{billing, health, index, senders, series, stats, status, tap,
 )]
 struct Document;
 
-/// Both headers belong to every request that does not say otherwise.
+/// Every request needs both headers, except where its operation says otherwise.
 struct Signed;
 
 impl Modify for Signed {
@@ -43,13 +44,13 @@ impl Modify for Signed {
     }
 }
 
-/// Every operation answers a refusal in the same shape.
+/// All errors have the same shape.
 struct Refused;
 
 impl Modify for Refused {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let content = Content::new(Some(Ref::from_schema_name("Problem")));
-        let refusal = ResponseBuilder::new().description("Anything else").content("application/json", content).build();
+        let refusal = ResponseBuilder::new().description("Error").content("application/json", content).build();
         for path in document.paths.paths.values_mut() {
             let PathItem { get, put, post, delete, .. } = path;
             for operation in [get, put, post, delete].into_iter().flatten() {
@@ -65,14 +66,14 @@ pub fn openapi() -> Option<String> {
     Document::openapi().to_pretty_json().ok().map(|text| text + "\n")
 }
 
-/// `GET /openapi.json`
+/// This document.
 pub(crate) async fn show() -> Result<Response, Error> {
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
     let text = openapi().ok_or(Error::Internal)?;
     Ok(([(header::CONTENT_TYPE, JSON)], text).into_response())
 }
 
-/// `GET /openapi.html`
+/// This document as a page.
 pub(crate) async fn show_page() -> Result<Html<String>, Error> {
     let document = serde_json::to_value(Document::openapi()).map_err(|_| Error::Internal)?;
     Ok(Html(page::render(&document).map_err(|_| Error::Internal)?))

@@ -1,5 +1,5 @@
-//! Strict reading of what stands behind the `?` of a path: a parameter that is unknown, stands twice or cannot be read is
-//! refused with its name and what belongs there. An empty one counts as absent.
+//! Strict reading of queries: a parameter that is unknown, duplicate or invalid is refused with its name and what is
+//! expected. An empty one counts as absent.
 
 use std::str::FromStr;
 use std::time::SystemTime;
@@ -13,7 +13,7 @@ use flow::Prefix;
 
 use crate::Api;
 use crate::error::Error;
-use crate::json::{Place, Quoted, unknown_key};
+use crate::json::{JsonPath, Quoted, unknown_key};
 
 /// The parameters of a query.
 pub(crate) struct Parameters(Vec<(String, String)>);
@@ -26,7 +26,7 @@ impl FromRequestParts<Api> for Parameters {
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Error> {
         let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-            .map_err(|_| Error::BadRequest("what stands behind the ? of the path is no query".into()))?;
+            .map_err(|_| Error::BadRequest("the query of the path is not valid URL encoding".into()))?;
         Ok(Self(query.0))
     }
 }
@@ -39,10 +39,10 @@ impl Parameters {
                 continue;
             }
             if !known.contains(&name.as_str()) {
-                return Err(unknown_key(Place::Root, name, known));
+                return Err(unknown_key(JsonPath::Root, name, known));
             }
             if self.0.iter().take(index).any(|(other, _)| other == name) {
-                return Err(problem(name, "stands twice"));
+                return Err(problem(name, "is given twice"));
             }
         }
         Ok(())
@@ -53,12 +53,12 @@ impl Parameters {
         self.0.iter().find_map(|(key, value)| (key == name && !value.is_empty()).then_some(value.as_str()))
     }
 
-    /// A parameter of any type that says itself what is wrong with a text.
+    /// A parameter of any type whose error describes what is wrong with a text.
     pub(crate) fn read<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<Option<T>, Error> {
         self.text(name).map(|text| text.parse().map_err(|error| problem(name, error))).transpose()
     }
 
-    /// The prefix, which always has to be there.
+    /// The prefix, which is required.
     pub(crate) fn prefix(&self) -> Result<Prefix, Error> {
         self.read("prefix")?.ok_or_else(|| problem("prefix", "is missing: add prefix=172.16.1.0/24 to the query"))
     }
@@ -87,8 +87,8 @@ impl Parameters {
         })
     }
 
-    /// `from` and `to`; when `to` is absent, up to and with the minute that is running, and when `from` is absent, from so
-    /// many minutes before.
+    /// `from` and `to`. The default of `to` is the end of the current minute, that of `from` is `default_minutes` before
+    /// `to`.
     pub(crate) fn range(&self, default_minutes: u32) -> Result<Range, Error> {
         let moment = |name| {
             let read = |text| parse_moment(text).map_err(|error| problem(name, error));
@@ -100,18 +100,18 @@ impl Parameters {
         };
         let from = moment("from")?.unwrap_or(Minute(to.0.saturating_sub(default_minutes)));
         if from >= to {
-            return Err(problem("from", format_args!("must lie before to, which is {}", to.timestamp())));
+            return Err(problem("from", format_args!("must be before to, which is {}", to.timestamp())));
         }
         Ok(Range { from, to })
     }
 }
 
-/// The minute that is running.
+/// The current minute.
 pub(crate) fn now() -> Minute {
     Minute::of(SystemTime::now().into())
 }
 
-/// A complaint about a parameter.
+/// An error in a parameter.
 pub(crate) fn problem(name: &str, message: impl std::fmt::Display) -> Error {
-    Place::Key(&Place::Root, name).problem(message)
+    JsonPath::Key(&JsonPath::Root, name).problem(message)
 }

@@ -1,4 +1,4 @@
-//! The routes: one file for each kind of thing that can be asked for, and here what they share.
+//! The routes: one file for each kind of resource, and here what they share.
 
 pub(crate) mod billing;
 pub(crate) mod health;
@@ -30,17 +30,17 @@ use crate::error::Error;
 use crate::json::Quoted;
 use crate::parameters::now;
 
-/// Any path that is no route.
+/// Answers a path that is no route.
 pub(crate) async fn unknown_path(uri: Uri) -> Error {
     Error::NotFound(format!(
-        "there is nothing at {}: the paths are /, /senders, /senders/<address>, and /stats/<address>, /top/<address>, \
+        "no such path: {}; the paths are /, /senders, /senders/<address>, and /stats/<address>, /top/<address>, \
          /series/<address>, /billing/<address>, /status, /exporters, /exporters/<address>, /unknown, /tap, /openapi.json, \
          /healthz, /readyz and /metrics",
         Quoted(uri.path())
     ))
 }
 
-/// A route with a method that it has not; the router adds the `Allow` header.
+/// Answers a method that a route does not allow; the router adds the `Allow` header.
 pub(crate) async fn other_method(method: Method) -> Response {
     if method == Method::OPTIONS {
         return StatusCode::NO_CONTENT.into_response();
@@ -61,19 +61,19 @@ impl FromRequestParts<Api> for SenderAddress {
         match text.parse() {
             Ok(address) => Ok(Self(flow::canonical(address))),
             Err(_) => Err(Error::BadRequest(format!(
-                "{} in the path is not an IP address: write one such as 172.16.1.1 or 2001:db8::1",
+                "{} in the path is not an IP address: use one such as 172.16.1.1 or 2001:db8::1",
                 Quoted(&text)
             ))),
         }
     }
 }
 
-/// A sender that is not registered.
+/// The error for a sender that is not registered.
 pub(crate) fn unknown_sender(address: IpAddr) -> Error {
     Error::NotFound(format!("{address} is not a registered sender: PUT /senders/{address} registers it"))
 }
 
-/// Bytes, packets and flows as the interface shows them.
+/// Bytes, packets and flows.
 #[derive(Clone, Copy, serde::Serialize, utoipa::ToSchema)]
 pub(crate) struct CountersView {
     bytes: u64,
@@ -87,7 +87,7 @@ impl From<Counters> for CountersView {
     }
 }
 
-/// An object that is written in this order.
+/// An object with its keys in this order.
 pub(crate) struct Ordered<T>(pub(crate) Vec<(String, T)>);
 
 impl<T: Serialize> Serialize for Ordered<T> {
@@ -96,15 +96,15 @@ impl<T: Serialize> Serialize for Ordered<T> {
     }
 }
 
-/// In the answer when some blocks could not be read: how many. The totals lack what they hold.
+/// The number of damaged blocks, if any: their counters are missing in the answer.
 const DAMAGED: HeaderName = HeaderName::from_static("x-io-damaged-blocks");
 
-/// An answer, with the blocks that it lacks in the header and in the log.
+/// An answer; reports the damaged blocks that it lacks in the header and the log.
 pub(crate) fn damage_noted(answer: impl Serialize, damaged: impl IntoIterator<Item = BlockError>) -> Response {
     let mut keys = HashSet::new();
     for error in damaged {
         if keys.insert(error.key) {
-            tracing::error!(%error, "totals lack a damaged block");
+            tracing::error!(%error, "damaged block: its counters are missing in an answer");
         }
     }
     let mut response = Json(answer).into_response();
@@ -118,9 +118,8 @@ pub(crate) fn damage_noted(answer: impl Serialize, damaged: impl IntoIterator<It
 pub(crate) struct Registered(Sender);
 
 impl Registered {
-    /// Whether the prefix is monitored: for when nothing is stored of it, which is no mistake then.
+    /// Fails when the prefix is not monitored: for answers without counters, which are right for a monitored prefix.
     pub(crate) fn monitors(&self, prefix: Prefix) -> Result<(), Error> {
-        /// More would not be read.
         const LISTED: usize = 10;
         let Sender { address, prefixes, .. } = &self.0;
         if prefixes.contains(&prefix) {
@@ -132,7 +131,7 @@ impl Registered {
         }
         let listed = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
         Err(Error::NotFound(format!(
-            "{prefix} is not a monitored prefix of {address}, and nothing is stored of it for that time: its prefixes are {listed}"
+            "{prefix} is not a monitored prefix of {address} and has no counters for that time; its prefixes are: {listed}"
         )))
     }
 }
@@ -143,13 +142,13 @@ impl Api {
         self.store.sender(address).await?.map(Registered).ok_or_else(|| unknown_sender(address))
     }
 
-    /// From which minute on counters of a period are kept.
+    /// The first minute whose counters of a period are kept.
     pub(crate) fn kept_since(&self, period: Period, now: Minute) -> Minute {
         let Some(Some(keep)) = self.keep.get(period as usize) else { return Minute(0) };
         Minute(now.0.saturating_sub(u32::try_from(keep.as_secs() / 60).unwrap_or(u32::MAX)))
     }
 
-    /// Refuses a range whose ends cut through intervals that are kept only as a whole by now: the answer would be too low.
+    /// Refuses a range whose ends divide intervals whose parts have expired: the answer would be too low.
     pub(crate) fn refuse_expired(&self, range: Range) -> Result<(), Error> {
         let now = now();
         for interval in range.cover() {
@@ -157,8 +156,8 @@ impl Api {
             if interval.start < since {
                 let (name, coarser) = (interval.period.name(), interval.period.coarser().map_or("year", Period::name));
                 return Err(Error::TooMuch(format!(
-                    "{name}s are kept since {} only, and {interval} is asked for: let from and to be the start of \
-                     some {coarser} when they lie before",
+                    "the range needs {interval}, but {name}s before {} have expired: before that time, use \
+                     whole {coarser}s",
                     since.timestamp()
                 )));
             }

@@ -1,5 +1,5 @@
-//! Connections to requests: accepts, bounds and times out HTTP/1.1 connections, with or without TLS, and stops cleanly. What a request
-//! means is the router's matter.
+//! Connections to requests: accepts, bounds and times out HTTP/1.1 connections, with or without TLS, and stops cleanly.
+//! The router answers requests.
 
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
@@ -26,31 +26,31 @@ use crate::auth::Client;
 use crate::connections::{Connection, Connections};
 use crate::error::Error;
 
-/// How many connections are open at most; behind that the one that has waited longest is closed.
+/// The number of open connections at most; beyond it, the one that has been idle longest is closed.
 pub const MAX_CONNECTIONS: usize = 512;
-/// How long a client may take for the handshake of TLS, and for the head of a request, and how long a connection may lie idle between two.
+/// How long a client may take for the TLS handshake and for the head of a request, and how long a connection may be idle
+/// between two requests.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest head of a request, the query with its payload included.
 pub const HEADER_LIMIT_BYTES: usize = 64 * 1024;
-/// How long running requests are waited for at the stop.
+/// How long a stop waits for running requests.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The first octet of a client that speaks TLS: the type of its record (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 22;
-/// How long accepting rests when the process has no file descriptor or no memory left.
+/// How long accepting pauses when the process is out of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// What is served.
 #[derive(Clone, Debug)]
 pub struct Offer {
-    /// What answers requests.
+    /// Answers requests.
     pub router: Router,
-    /// How connections are encrypted; without it, they are not.
+    /// The TLS configuration; `None` serves plain HTTP.
     pub tls: Option<Arc<ServerConfig>>,
 }
 
-/// Serves what is offered until `shutdown` is ready; then lets running requests end. While it runs, another offer may
-/// come: connections stay, and each request is answered by what is offered when it comes. And another listener may come
-/// and take the place of the one that there is.
+/// Serves the current offer until `shutdown` is ready; then lets running requests end. A new offer leaves connections
+/// open and answers the requests that arrive after it. A new listener replaces the current one.
 ///
 /// # Errors
 /// When the listener is not usable.
@@ -77,16 +77,16 @@ pub async fn serve(
         while running.try_join_next().is_some() {}
         match accepted {
             Ok((stream, client)) => {
-                // Without a place the stream is dropped, which closes it.
+                // Without a place, dropping the stream closes it.
                 if let Some(connection) = connections.open() {
                     let client = Client(client.ip());
                     running.spawn(run(stream, client, connection, offers.clone(), stopping.clone()));
                 }
             }
-            // The client gave up before it was its turn.
+            // The client gave up before it was accepted.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted");
+                tracing::warn!(%error, "cannot accept connections");
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -94,7 +94,7 @@ pub async fn serve(
     drop(listener);
     drop(stop);
     if timeout(STOP_TIMEOUT, async { while running.join_next().await.is_some() {} }).await.is_err() {
-        tracing::warn!(requests = running.len(), "requests were cut off at the stop");
+        tracing::warn!(requests = running.len(), "stopped before all requests were answered");
     }
     Ok(())
 }
@@ -112,24 +112,24 @@ async fn run(
     }
     let tls = offers.borrow().tls.clone();
     let Some(tls) = tls else { return answer(stream, false, client, connection, offers, stopping).await };
-    // Until it has shaken hands, a connection is one that waits: it keeps nobody out for long.
+    // Until the handshake is done, a connection is idle: it keeps nobody out for long.
     let greeted = tokio::select! {
         greeted = timeout(HEADER_TIMEOUT, greet(stream, tls)) => greeted,
-        () = connection.told_to_leave() => return,
+        () = connection.must_close() => return,
         _ = stopping.changed() => return,
     };
     match greeted {
         Ok(Ok(Greeted::Encrypted(stream))) => answer(*stream, true, client, connection, offers, stopping).await,
         Ok(Ok(Greeted::Plain(stream))) => answer(stream, false, client, connection, offers, stopping).await,
-        Ok(Err(error)) => tracing::debug!(%error, client = %client.0, "no TLS came about"),
-        Err(_) => tracing::debug!(client = %client.0, "no TLS came about in time"),
+        Ok(Err(error)) => tracing::debug!(%error, client = %client.0, "TLS handshake failed"),
+        Err(_) => tracing::debug!(client = %client.0, "TLS handshake timed out"),
     }
 }
 
-/// How a client began to speak where TLS is spoken.
+/// How a client began on a port with TLS.
 enum Greeted {
     Encrypted(Box<TlsStream<TcpStream>>),
-    /// Without TLS; there is an answer for that.
+    /// Without TLS: it gets an explanation.
     Plain(TcpStream),
 }
 
@@ -141,10 +141,10 @@ async fn greet(stream: TcpStream, tls: Arc<ServerConfig>) -> io::Result<Greeted>
     TlsAcceptor::from(tls).accept(stream).await.map(|stream| Greeted::Encrypted(Box::new(stream)))
 }
 
-/// What is said to who speaks without TLS where it is asked for.
+/// The answer to plain HTTP on a port with TLS.
 fn only_encrypted() -> Router {
     let refuse = || async {
-        let error = Error::BadRequest("this port speaks TLS: ask https:// instead of http://".into());
+        let error = Error::BadRequest("this port requires TLS: use https:// instead of http://".into());
         ([(header::CONNECTION, "close")], error)
     };
     Router::new().fallback(refuse)
@@ -175,13 +175,13 @@ async fn answer(
     );
     let ended = tokio::select! {
         ended = &mut http => ended,
-        () = connection.told_to_leave() => return,
+        () = connection.must_close() => return,
         _ = stopping.changed() => {
             http.as_mut().graceful_shutdown();
             http.await
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke off");
+        tracing::debug!(%error, "connection failed");
     }
 }

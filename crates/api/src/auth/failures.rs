@@ -1,14 +1,14 @@
-//! How often a client may fail to authenticate: a burst, then so many a second. Good credentials are never held up.
+//! How often a client may fail to authenticate: a burst, then a rate. Valid credentials are never delayed.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// How many failures a client has at first, and how many come back each second.
+/// The failures that a client may have at first, and those that it regains each second.
 const BURST: f64 = 1000.0;
 const PER_SECOND: f64 = 10.0;
-/// How many clients are told apart; behind that the rest share one account.
+/// The number of clients with an account of their own; the rest share one.
 const CLIENTS: usize = 4096;
 
 /// The failures of each client.
@@ -46,10 +46,10 @@ impl Failures {
     }
 }
 
-/// The account of all clients that are not told apart.
+/// The shared account.
 const SHARED: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
-/// Who has one IPv6 address has all of its /64.
+/// A client with one IPv6 address has its whole /64.
 fn network(client: IpAddr) -> IpAddr {
     match flow::canonical(client) {
         IpAddr::V4(address) => IpAddr::V4(address),
@@ -86,7 +86,7 @@ mod tests {
             failures.note(Some(IpAddr::V4((0x0a00_0000 + number).into())), start);
         }
         assert!(failures.0.lock().unwrap().len() <= CLIENTS + 1);
-        // Those that have their whole burst again make room.
+        // Accounts with a full burst make room.
         failures.note(address("192.0.2.1"), start + Duration::from_secs(3600));
         assert_eq!(failures.0.lock().unwrap().len(), 1);
     }

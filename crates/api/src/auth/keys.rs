@@ -1,4 +1,4 @@
-//! Who may ask for what: named keys, each with a role and, when it is limited, the senders that it may ask about.
+//! Authorisation: named keys, each with a role and, if limited, the senders that it is valid for.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,10 +12,10 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use super::signature::Signature;
 use crate::error::Error;
 
-/// What a key may do. Each may do what those before it may.
+/// What a key permits. Each role includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Ask.
+    /// Read.
     Read,
     /// Register senders, and add and remove their prefixes.
     Write,
@@ -38,7 +38,7 @@ impl Role {
     }
 }
 
-/// A pair of keys, and what it is good for. It shows neither in debug output nor in logs.
+/// A pair of keys with its permissions. Debug output and logs never show it.
 #[derive(Clone)]
 pub struct Key {
     name: String,
@@ -52,7 +52,7 @@ pub struct Key {
     senders: Option<KeySenders>,
 }
 
-/// The senders that a limited key is good for.
+/// The senders that a limited key is valid for.
 #[derive(Clone, Debug)]
 pub(crate) struct KeySenders(Arc<[IpAddr]>);
 
@@ -62,7 +62,7 @@ pub(crate) struct KeySenders(Arc<[IpAddr]>);
 pub struct EmptyKey(pub String);
 
 impl Key {
-    /// A key that may do everything.
+    /// A key that permits everything.
     ///
     /// # Errors
     /// When the authKey or the signKey is empty.
@@ -81,23 +81,23 @@ impl Key {
         Ok(Self { name: name.to_owned(), auth_key, signed_auth_key, sign, role: Role::Admin, senders: None })
     }
 
-    /// The same, for less.
+    /// The same key with fewer permissions.
     #[must_use]
     pub fn limited(self, role: Role, senders: Option<Vec<IpAddr>>) -> Self {
         Self { role, senders: senders.map(|senders| KeySenders(senders.into())), ..self }
     }
 
-    /// What the log calls it.
+    /// Its name in the log.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it knows itself by.
+    /// Its authKey.
     pub(super) fn auth_key(&self) -> &[u8] {
         &self.auth_key
     }
 
-    /// Refuses what the key is not good for.
+    /// Refuses what the key does not permit.
     pub(crate) fn permit(&self, method: &Method, path: &str, removes_sender: bool) -> Result<(), Error> {
         let needed = match *method {
             Method::GET | Method::HEAD | Method::OPTIONS => Role::Read,
@@ -107,14 +107,14 @@ impl Key {
         };
         if self.role < needed {
             return Err(Error::Forbidden(format!(
-                "this needs a key with the role {}, and the one that signed has the role {}",
+                "this needs a key with the role {}; the key that signed has the role {}",
                 needed.name(),
                 self.role.name()
             )));
         }
         let Some(KeySenders(senders)) = &self.senders else { return Ok(()) };
         let asked = path.trim_start_matches('/').split_once('/').and_then(|(_, sender)| sender.parse().ok());
-        // What these show is limited there.
+        // These routes limit their answers.
         if matches!(path, "/" | "/tap" | "/senders" | "/exporters")
             || asked.is_some_and(|sender| senders.contains(&flow::canonical(sender)))
         {
@@ -123,7 +123,7 @@ impl Key {
         Err(forbidden(senders))
     }
 
-    /// The senders that it is good for; `None` for all.
+    /// The senders that it is valid for; `None` is all.
     pub(super) fn senders(&self) -> Option<KeySenders> {
         self.senders.clone()
     }
@@ -148,7 +148,7 @@ impl KeySenders {
 
 fn forbidden(senders: &[IpAddr]) -> Error {
     let senders: Vec<_> = senders.iter().map(ToString::to_string).collect();
-    Error::Forbidden(format!("the key that signed is good for these senders only: {}", senders.join(", ")))
+    Error::Forbidden(format!("the key that signed is valid for these senders only: {}", senders.join(", ")))
 }
 
 impl fmt::Debug for Key {
@@ -177,7 +177,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// One key that may do everything, with signatures of both versions.
+    /// One key that permits everything, with signatures of both versions.
     ///
     /// # Errors
     /// When the authKey or the signKey is empty.
@@ -198,8 +198,8 @@ impl Keys {
         Self { signatures, ..self }
     }
 
-    /// The key with this authKey, and whether there is one: when there is none it is another key, for the same work. How
-    /// long it takes tells nothing of the content of any key.
+    /// The key with this authKey, and whether there is one: without one it is another key, so that the work is the same.
+    /// The time that it takes reveals nothing of any key.
     pub(super) fn find(&self, auth_key: &[u8]) -> Option<(&Key, Choice)> {
         let (mut found, mut known) = (0, Choice::from(0));
         for (index, key) in (0_u32..).zip(&self.keys) {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_and_senders_limit_what_a_key_is_good_for() {
+    fn roles_and_senders_limit_what_a_key_permits() {
         let key = |role, senders: Option<&str>| {
             let senders = senders.map(|sender| vec![sender.parse().unwrap()]);
             Key::new("k", "a", "s").unwrap().limited(role, senders)

@@ -1,12 +1,12 @@
-//! Which signed requests were there already: the nonces of version 2, for as long as their time lets them in.
+//! The nonces of version 2 signatures that were used, for as long as their time would still be accepted.
 //!
-//! Only good signatures get here, so strangers cannot fill the table. The nonces outlive a restart in a file: to refuse
-//! what is dated before the start would not do, because a request may be dated ahead of the clock and come again after
-//! it. The file is a list of records of 24 octets (8 of expiry in seconds since 1970, big-endian; the first 16 of the
-//! SHA-256 of key and nonce) that is written anew when it has grown to twice the table. It is not synced: a crash of the
-//! process loses nothing, a crash of the machine may let a request of the last minutes in once more. Each record is
-//! written at its own place, so that one of which a full disk has taken a part does not shift those behind it; when the disk
-//! takes more again, the file is written anew with what it lacks.
+//! Only valid signatures get here, so strangers cannot fill the table. The nonces survive a restart in a file: refusing
+//! requests dated before the start would not suffice, because a request may be dated ahead of the clock and be replayed
+//! after the start. The file is a list of records of 24 octets (8 of expiry in seconds since 1970, big-endian; the first
+//! 16 of the SHA-256 of key and nonce) that is rewritten when it has grown to twice the table. It is not synced: a crash of
+//! the process loses nothing, a crash of the machine may allow one replay of a request of the last minutes. Each record is
+//! written at its own position, so that a record that a full disk has cut short does not shift those after it; when the
+//! disk accepts writes again, the file is rewritten with the missing records.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 /// How far the time of a request may be from the clock.
 pub(super) const WINDOW_SECONDS: u64 = 300;
-/// How many nonces are remembered: requests of version 2 in twice the window.
+/// The number of nonces stored: requests of version 2 in twice the window.
 const LIMIT: usize = 1 << 17;
 const RECORD: usize = 24;
 
@@ -27,48 +27,48 @@ type Mark = [u8; 16];
 
 /// The nonces that were used.
 #[derive(Debug, Default)]
-pub(super) struct Nonces(Mutex<Table>);
+pub(super) struct NonceStore(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    /// With the second behind which the time of the request is refused anyway.
+    /// With the second after which the time of the request is refused anyway.
     used: HashMap<Mark, u64>,
-    journal: Option<Journal>,
+    file: Option<NonceFile>,
 }
 
 #[derive(Debug)]
-struct Journal {
+struct NonceFile {
     path: PathBuf,
     file: File,
     records: usize,
-    /// The disk has refused a record that is in the table.
+    /// Whether the disk has refused a record that is in the table.
     lacks_some: bool,
 }
 
 /// What became of a nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
-    /// It is new, and remembered now.
+    /// It is new, and now stored.
     First,
     /// It was used already.
     Again,
-    /// So many are remembered that there is no room for it.
+    /// The table is full.
     Full,
 }
 
-impl Nonces {
-    /// Remembers them in a file, with what it holds from before.
+impl NonceStore {
+    /// Stores them in a file, after reading those that it holds.
     ///
     /// # Errors
     /// When the file cannot be read or written.
-    pub(super) fn kept_in(path: &Path, now: u64) -> io::Result<Self> {
+    pub(super) fn stored_in(path: &Path, now: u64) -> io::Result<Self> {
         let used = match File::open(path) {
             Ok(file) => read(file, now)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => HashMap::new(),
             Err(error) => return Err(error),
         };
-        let journal = Some(Journal::write(path, &used)?);
-        Ok(Self(Mutex::new(Table { used, journal })))
+        let file = Some(NonceFile::write(path, &used)?);
+        Ok(Self(Mutex::new(Table { used, file })))
     }
 
     /// Uses a nonce of a key for a request of this time.
@@ -93,33 +93,33 @@ impl Nonces {
 
 impl Table {
     fn note(&mut self, mark: Mark, until: u64, now: u64) {
-        let Self { used, journal } = self;
-        let Some(journal) = journal else { return };
-        let lacked_some = journal.lacks_some;
-        let mut noted = journal.append(mark, until);
-        if noted.is_ok() && (lacked_some || journal.records >= 2 * LIMIT) {
+        let Self { used, file } = self;
+        let Some(file) = file else { return };
+        let lacked_some = file.lacks_some;
+        let mut noted = file.append(mark, until);
+        if noted.is_ok() && (lacked_some || file.records >= 2 * LIMIT) {
             used.retain(|_, until| *until >= now);
-            noted = Journal::write(&journal.path, used).map(|anew| *journal = anew);
+            noted = NonceFile::write(&file.path, used).map(|anew| *file = anew);
         }
         match noted {
-            Ok(()) if lacked_some => tracing::info!("nonces are kept again"),
+            Ok(()) if lacked_some => tracing::info!("nonces are written to disk again"),
             Err(error) if !lacked_some => {
-                journal.lacks_some = true;
-                tracing::error!(%error, "nonces are not kept: until they are, requests may be repeated after a restart");
+                file.lacks_some = true;
+                tracing::error!(%error, "nonces cannot be written to disk: until they can, requests may be replayed after a restart");
             }
             _ => {}
         }
     }
 }
 
-impl Journal {
-    /// Writes the file anew, under another name first.
+impl NonceFile {
+    /// Rewrites the file, under another name first.
     fn write(path: &Path, used: &HashMap<Mark, u64>) -> io::Result<Self> {
         let draft = path.with_extension("new");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         let records: Vec<u8> = used.iter().flat_map(|(mark, until)| record(*mark, *until)).collect();
         if let Err(error) = file.write_all(&records).and_then(|()| fs::rename(&draft, path)) {
-            // A full disk has need of its room.
+            // Free the space again.
             let _ = fs::remove_file(&draft);
             return Err(error);
         }
@@ -146,7 +146,7 @@ fn record(mark: Mark, until: u64) -> [u8; RECORD] {
     record
 }
 
-/// What is left of a torn record at the end is ignored.
+/// An incomplete record at the end is ignored.
 fn read(file: File, now: u64) -> io::Result<HashMap<Mark, u64>> {
     let mut bytes = Vec::new();
     file.take((3 * LIMIT * RECORD) as u64).read_to_end(&mut bytes)?;
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_nonce_counts_once_for_each_key() {
-        let nonces = Nonces::default();
+        let nonces = NonceStore::default();
         assert_eq!(nonces.take(b"a", "nonce", NOW, NOW), Use::First);
         assert_eq!(nonces.take(b"a", "nonce", NOW + 1, NOW + 600), Use::First, "its time has passed");
         assert_eq!(nonces.take(b"a", "nonce", NOW + 1, NOW + 2), Use::Again);
@@ -183,19 +183,19 @@ mod tests {
     fn nonces_outlive_a_restart_and_a_torn_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("nonces");
-        let first = Nonces::kept_in(&path, NOW).unwrap();
+        let first = NonceStore::stored_in(&path, NOW).unwrap();
         // Dated ahead of the clock.
         assert_eq!(first.take(b"a", "ahead", NOW + 300, NOW), Use::First);
         assert_eq!(first.take(b"a", "late", NOW - 300, NOW), Use::First);
         drop(first);
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(&[0xff; 11]).unwrap();
-        let second = Nonces::kept_in(&path, NOW + 1).unwrap();
+        let second = NonceStore::stored_in(&path, NOW + 1).unwrap();
         assert_eq!(second.take(b"a", "ahead", NOW + 300, NOW + 1), Use::Again);
         assert_eq!(second.take(b"a", "new", NOW, NOW + 1), Use::First);
         assert_eq!(fs::metadata(&path).unwrap().len(), 2 * RECORD as u64, "what has expired is gone");
         drop(second);
-        let third = Nonces::kept_in(&path, NOW + 2).unwrap();
+        let third = NonceStore::stored_in(&path, NOW + 2).unwrap();
         assert_eq!(third.take(b"a", "new", NOW, NOW + 2), Use::Again);
     }
 
@@ -227,7 +227,7 @@ mod tests {
         // One page: it ends in the midst of a record.
         let Some(folder) = small_disk(test, "4k") else { return };
         let path = folder.join("nonces");
-        let nonces = Nonces::kept_in(&path, NOW).unwrap();
+        let nonces = NonceStore::stored_in(&path, NOW).unwrap();
         for number in 0..200 {
             assert_eq!(nonces.take(b"a", &number.to_string(), NOW, NOW), Use::First);
         }
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(nonces.take(b"a", "with room", NOW, NOW), Use::First);
         assert_eq!(nonces.take(b"a", "and after it", NOW, NOW), Use::First);
         drop(nonces);
-        let after = Nonces::kept_in(&path, NOW).unwrap();
+        let after = NonceStore::stored_in(&path, NOW).unwrap();
         let all = (0..200).map(|number| number.to_string()).chain(["with room".into(), "and after it".into()]);
         for nonce in all {
             assert_eq!(after.take(b"a", &nonce, NOW, NOW), Use::Again, "{nonce}");
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded_and_makes_room_when_times_pass() {
-        let nonces = Nonces::default();
+        let nonces = NonceStore::default();
         for number in 0..LIMIT {
             assert_eq!(nonces.take(b"a", &number.to_string(), NOW, NOW), Use::First);
         }

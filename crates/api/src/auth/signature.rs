@@ -1,7 +1,7 @@
 //! How requests are signed: version 1, the original's, and version 2.
 //!
 //! Version 1 signs the authKey or the body; version 2 signs the whole request. The header `X-Io-Sign` then reads
-//! `v2;<time>;<nonce>;<signature>`, and what is signed is six lines without a line feed at the end:
+//! `v2;<time>;<nonce>;<signature>`, and the signed text is six lines without a trailing line feed:
 //! ```text
 //! v2
 //! <method>
@@ -97,7 +97,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A signature as openssl prints it: hexadecimal, bare or behind `SHA2-256(stdin)= ` or `(stdin)= `.
+/// A signature as openssl prints it: hexadecimal, bare or after `SHA2-256(stdin)= ` or `(stdin)= `.
 fn parse_v1(text: &str) -> Option<Signature> {
     match text.split_once("(stdin)=") {
         None => parse_hex(text),

@@ -1,4 +1,4 @@
-//! The OpenAPI document as one page of HTML that is read without a script, a network, or anything beside it.
+//! The OpenAPI document as one HTML page without scripts or external resources.
 #![expect(clippy::indexing_slicing, reason = "a key that JSON does not have is null, and no panic")]
 
 use std::fmt::{self, Write};
@@ -26,7 +26,7 @@ pub(super) fn render(document: &Value) -> Result<String, fmt::Error> {
     for (method, path, operation) in operations(document) {
         write_operation(&mut page, &method, path, operation)?;
     }
-    writeln!(page, "<h1>What is sent and answered</h1>")?;
+    writeln!(page, "<h1>Schemas</h1>")?;
     for (name, schema) in object(&document["components"]["schemas"]) {
         write_schema(&mut page, name, schema)?;
     }
@@ -51,18 +51,18 @@ fn array(value: &Value) -> impl Iterator<Item = &Value> {
 fn write_operation(page: &mut String, method: &str, path: &str, operation: &Value) -> fmt::Result {
     let id = Text(&operation["operationId"]);
     writeln!(page, "<h2 id=\"{id}\"><code>{method} {}</code></h2>", Escaped(path))?;
-    if let Some(description) = operation.get("description") {
-        writeln!(page, "<p>{}</p>", Text(description))?;
+    for text in [operation.get("summary"), operation.get("description")].into_iter().flatten() {
+        writeln!(page, "<p>{}</p>", Text(text))?;
     }
     if operation["security"].is_array() {
-        writeln!(page, "<p>Asks for no credentials.</p>")?;
+        writeln!(page, "<p>Needs no credentials.</p>")?;
     }
     let mut parameters = array(&operation["parameters"]).peekable();
     if parameters.peek().is_some() {
-        writeln!(page, "<table><tr><th>parameter<th>type<th>what<th>example")?;
+        writeln!(page, "<table><tr><th>parameter<th>type<th>description<th>example")?;
         for parameter in parameters {
             let (name, place) = (Text(&parameter["name"]), Text(&parameter["in"]));
-            let needed = if parameter["required"] == true { ", needed" } else { "" };
+            let needed = if parameter["required"] == true { ", required" } else { "" };
             let (kind, what) = (Type(&parameter["schema"]), Text(&parameter["description"]));
             write!(page, "<tr><td><code>{name}</code> <small>{place}{needed}</small><td>{kind}<td>{what}<td>")?;
             writeln!(page, "<code>{}</code>", Text(&parameter["example"]))?;
@@ -72,7 +72,7 @@ fn write_operation(page: &mut String, method: &str, path: &str, operation: &Valu
     for (media, content) in object(&operation["requestBody"]["content"]) {
         writeln!(page, "<p>Body, {}: {}</p>", Escaped(media), Type(&content["schema"]))?;
     }
-    writeln!(page, "<table><tr><th>status<th>what<th>body")?;
+    writeln!(page, "<table><tr><th>status<th>description<th>body")?;
     for (status, response) in object(&operation["responses"]) {
         write!(page, "<tr><td>{}<td>{}<td>", Escaped(status), Text(&response["description"]))?;
         for (media, content) in object(&response["content"]) {

@@ -1,38 +1,38 @@
-//! The parameters that several routes have, as the document describes them. They are read in `parameters` and `routes`.
+//! Parameters that several routes share, as the document describes them. `parameters` and `routes` read them.
 #![expect(dead_code, reason = "what is derived of these is all that is used")]
 
 use accounting::direction::Direction;
 use utoipa::IntoParams;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
-/// Whom it is about.
+/// The sender in the path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct OfSender {
-    /// The address of the sender
+    /// Address of the sender
     #[param(example = "192.0.2.1")]
     sender: String,
 }
 
-/// Which of its prefixes.
+/// The prefix.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct OfPrefix {
-    /// One of its prefixes
+    /// A monitored prefix of the sender
     #[param(example = "172.16.1.0/24")]
     prefix: String,
 }
 
-/// What way, and when.
+/// Direction and time range.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct OfRange {
-    /// Where flows go, seen from the prefix
+    /// Direction relative to the prefix
     #[param(schema_with = direction)]
     direction: Option<String>,
-    /// The first minute, UTC, such as 2026-11-23T05:01Z or 2026-11-23
+    /// Start of the range (inclusive), UTC: 2026-11-23T05:01Z or 2026-11-23
     from: Option<String>,
-    /// The first minute behind it
+    /// End of the range (exclusive), UTC
     to: Option<String>,
 }
 

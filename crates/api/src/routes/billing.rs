@@ -1,6 +1,5 @@
-//! `GET /billing/<sender>`: what a prefix used in a month: totals, average, and the 95th percentile of the rates of
-//! 5 minutes, in and out, with how much of the month that percentile knows; and which share of what the sender sent was
-//! lost on the way.
+//! `GET /billing/<sender>`: the usage of a prefix in a month: totals, averages, and the 95th percentiles of 5-minute rates,
+//! in and out, with the part of the month that these cover; and the share of the sender's data that was lost on the way.
 
 use accounting::block::TableSet;
 use accounting::direction::Direction;
@@ -20,7 +19,7 @@ use crate::error::Error;
 use crate::openapi::parameters::{OfPrefix, OfSender};
 use crate::parameters::{Parameters, now, problem};
 
-/// What a prefix used in a month.
+/// The usage of a prefix in a month.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Billing {
@@ -32,7 +31,7 @@ pub(crate) struct Billing {
     r#in: Usage,
     out: Usage,
     samples: SamplesView,
-    /// What was lost between the sender and this collector; null when it is not known for this month.
+    /// Losses between the sender and this collector; null when they are unknown for this month.
     lost: Option<LostView>,
     /// How it was computed.
     method: String,
@@ -43,45 +42,45 @@ pub(crate) struct Billing {
 struct Usage {
     #[serde(flatten)]
     total: CountersView,
-    /// Over the month, or over what has passed of it.
+    /// Over the month so far.
     average_bits_per_second: u64,
-    /// Null when there is no sample.
+    /// Null without samples.
     percentile95_bits_per_second: Option<u64>,
 }
 
-/// Which stretches of 5 minutes the percentile is made of.
+/// The 5-minute samples of the percentile.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct SamplesView {
     seconds: u32,
     from: String,
     to: String,
-    /// How many there are.
+    /// The number of samples.
     count: usize,
-    /// In how many of them nothing was stored; they count as 0.
+    /// Samples without counters; they count as 0.
     empty: usize,
-    /// How many a whole month, or what has passed of it, would have.
+    /// The number of samples in the month so far.
     expected: u32,
 }
 
-/// What the sequence numbers of the sender's datagrams tell.
+/// Losses by the sequence numbers of the sender's datagrams.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct LostView {
-    /// From when on this collector followed them; before, it is not known.
+    /// When this collector began to follow them; earlier losses are unknown.
     since: String,
-    /// One for each unit that the sender's protocols count in.
+    /// One for each unit that the sender's protocols use.
     shares: Vec<ShareView>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ShareView {
-    /// What the numbers count: `datagrams`, or `records` (NetFlow v5 to v8, IPFIX).
+    /// What the sequence numbers count: `datagrams`, or `records` (NetFlow v5 to v8, IPFIX).
     unit: &'static str,
     received: u64,
     lost: u64,
-    /// Lost of all that were sent, 0 to 1; null when none is known to have been sent.
+    /// Lost units over sent units, 0 to 1; null when none is known to have been sent.
     share: Option<f64>,
 }
 
@@ -104,14 +103,14 @@ fn share(lost: u64, received: u64) -> Option<f64> {
     (sent > 0).then(|| (lost as f64 / sent as f64 * 1e6).round() / 1e6)
 }
 
-/// How long a sample is.
+/// The length of a sample.
 const SAMPLE_MINUTES: u32 = 5;
-/// How many samples are read at a time.
+/// The number of samples read at a time.
 const SAMPLES_AT_ONCE: usize = 48;
-/// Local traffic never leaves: it is not billed.
+/// Local traffic is not billed.
 const DIRECTIONS: [Direction; 2] = [Direction::In, Direction::Out];
 
-/// `GET /billing/<sender>`
+/// Usage of a prefix in a month, with the 95th percentile.
 #[utoipa::path(
     get,
     path = "/billing/{sender}",
@@ -119,9 +118,9 @@ const DIRECTIONS: [Direction; 2] = [Direction::In, Direction::Out];
     params(
         OfSender,
         OfPrefix,
-        ("month" = Option<String>, Query, description = "Such as 2026-11")
+        ("month" = Option<String>, Query, description = "A month such as 2026-11; default: the current one")
     ),
-    responses((status = 200, description = "What the prefix used in the month", body = Billing))
+    responses((status = 200, description = "Usage of the prefix", body = Billing))
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
@@ -195,7 +194,7 @@ pub(crate) async fn show(
     Ok(damage_noted(billing, damaged))
 }
 
-/// The whole samples of a stretch of time of which all minutes are kept.
+/// The range of whole samples whose minutes are all kept.
 fn sampled(passed: Range, kept_since: Minute) -> Range {
     let from = passed.from.max(kept_since).0.next_multiple_of(SAMPLE_MINUTES);
     let to = passed.to.0 / SAMPLE_MINUTES * SAMPLE_MINUTES;
@@ -236,18 +235,19 @@ fn percentile_95(rates: &mut [u64]) -> Option<u64> {
 }
 
 fn method(passed: Range, sampled: Range, losses: Option<&Losses>) -> String {
-    let mut method = "traffic between the prefix and what is not monitored; average: total over the time passed; 95th \
-        percentile: nearest rank of the mean rates of 5 minutes, those in which nothing was stored counting as 0"
-        .to_owned();
+    let mut method =
+        "traffic between the prefix and addresses outside all monitored prefixes; average: total over the time \
+        passed; 95th percentile: nearest rank of 5-minute mean rates, 0 where nothing was stored"
+            .to_owned();
     if sampled.from.0 >= passed.from.0 + SAMPLE_MINUTES {
-        method.push_str("; only the samples whose minutes are still kept (retention.minutes)");
+        method.push_str("; only samples whose minutes are still kept (retention.minutes)");
     }
     match losses {
         Some(losses) => method.push_str(&format!(
-            "; lost: gaps in the sequence numbers of all datagrams of the sender that this collector received since {}",
+            "; lost: gaps in the sequence numbers of the sender's datagrams that this collector received since {}",
             losses.since
         )),
-        None => method.push_str("; lost: not known, this collector has received nothing of the sender in that month"),
+        None => method.push_str("; lost: unknown, as this collector received nothing from the sender in that month"),
     }
     method
 }

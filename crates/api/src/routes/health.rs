@@ -21,7 +21,7 @@ const STALLED: Duration = Duration::from_secs(60);
 /// The part of its limit from which on the spool counts as full: the next flush would not fit.
 const FULL: f64 = 0.99;
 
-/// `GET /healthz`: the process answers.
+/// Checks that the process answers.
 #[utoipa::path(
     get,
     path = "/healthz",
@@ -33,7 +33,7 @@ pub(crate) async fn alive() -> Json<index::Index> {
     index::show().await
 }
 
-/// What a readiness check finds.
+/// The result of a readiness check.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Ready {
@@ -42,14 +42,14 @@ struct Ready {
     reasons: Vec<String>,
 }
 
-/// `GET /readyz`: what is received now will be stored and can be asked for.
+/// Checks that received flows are counted and stored.
 #[utoipa::path(
     get,
     path = "/readyz",
     operation_id = "ready",
     security(()),
-    responses((status = 200, description = "What is received will be stored", body = Ready),
-        (status = 503, description = "It may not, for these reasons", body = Ready))
+    responses((status = 200, description = "Ready", body = Ready),
+        (status = 503, description = "Not ready, for these reasons", body = Ready))
 )]
 pub(crate) async fn ready(State(api): State<Api>) -> Response {
     let mut reasons = Vec::new();
@@ -89,13 +89,13 @@ fn problems(status: &Status) -> Vec<String> {
     problems
 }
 
-/// `GET /metrics`: everything that is counted, as Prometheus reads it.
+/// Metrics for Prometheus.
 #[utoipa::path(
     get,
     path = "/metrics",
     operation_id = "metrics",
     security(()),
-    responses((status = 200, description = "Everything that is counted, as Prometheus reads it", body = String, content_type = "text/plain"))
+    responses((status = 200, description = "Metrics in Prometheus' text format", body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn metrics(State(api): State<Api>) -> Result<Response, Error> {
     const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

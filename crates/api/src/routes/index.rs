@@ -1,20 +1,20 @@
-//! `GET /`: whether the interface answers and the keys are right.
+//! `GET /`: checks the interface and the keys.
 
 use axum::Json;
 use serde::Serialize;
 
-/// That all is well.
+/// Success.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Index {
     status: &'static str,
 }
 
-/// `GET /`: whether the keys are right.
+/// Checks the keys.
 #[utoipa::path(
     get,
     path = "/",
     operation_id = "index",
-    responses((status = 200, description = "They are", body = Index))
+    responses((status = 200, description = "Keys are valid", body = Index))
 )]
 pub(crate) async fn show() -> Json<Index> {
     Json(Index { status: "OK" })

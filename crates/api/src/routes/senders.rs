@@ -15,15 +15,15 @@ use super::{SenderAddress, unknown_sender};
 use crate::Api;
 use crate::auth::KeySenders;
 use crate::error::Error;
-use crate::json::{Json as Document, Place, Quoted, members};
+use crate::json::{Json as Document, JsonPath, Quoted, members};
 use crate::openapi::parameters::OfSender;
 
-/// A sender as the interface shows it.
+/// A registered sender.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct SenderView {
     #[schema(value_type = String)]
     ip: IpAddr,
-    /// When its last datagram was received, RFC 3339; null when none was.
+    /// When its last datagram was received, RFC 3339; null before the first.
     last: Option<String>,
     prefixes: Vec<PrefixView>,
 }
@@ -47,12 +47,12 @@ impl From<Sender> for SenderView {
     }
 }
 
-/// `GET /senders`
+/// Lists the registered senders that the key is valid for.
 #[utoipa::path(
     get,
     path = "/senders",
     operation_id = "senders",
-    responses((status = 200, description = "All senders that the key is good for", body = [SenderView]))
+    responses((status = 200, description = "The senders, by address", body = [SenderView]))
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
@@ -63,7 +63,7 @@ pub(crate) async fn list(
     Ok(Json(shown.map(SenderView::from).collect()))
 }
 
-/// `GET /senders/<ip>`
+/// Shows a sender.
 #[utoipa::path(
     get,
     path = "/senders/{sender}",
@@ -75,14 +75,14 @@ pub(crate) async fn show(State(api): State<Api>, sender: SenderAddress) -> Resul
     stored(&api, sender.0).await
 }
 
-/// `PUT /senders/<ip>`: registers the sender and adds prefixes to those it has.
+/// Registers a sender, or adds prefixes to it.
 #[utoipa::path(
     put,
     path = "/senders/{sender}",
     operation_id = "add_prefixes",
     params(OfSender),
-    request_body(content = Object, description = "{\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}", content_type = "application/json"),
-    responses((status = 200, description = "The sender as it is now", body = SenderView))
+    request_body(content = Object, description = "Prefixes, such as {\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}", content_type = "application/json"),
+    responses((status = 200, description = "The sender after the change", body = SenderView))
 )]
 pub(crate) async fn add(
     State(api): State<Api>,
@@ -94,24 +94,24 @@ pub(crate) async fn add(
     stored(&api, address).await
 }
 
-/// What is left of a sender.
+/// The result of a removal.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub(crate) enum Remaining {
-    /// The sender without some of its prefixes.
+    /// The sender with its remaining prefixes.
     Sender(SenderView),
-    /// Nothing.
+    /// The sender was removed.
     Nothing(index::Index),
 }
 
-/// `DELETE /senders/<ip>`: removes the prefixes of the body or, without one, the sender.
+/// Removes prefixes of a sender or, without a body, the sender.
 #[utoipa::path(
     delete,
     path = "/senders/{sender}",
     operation_id = "remove_prefixes",
     params(OfSender),
-    request_body(content = Option<Object>, description = "{\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}", content_type = "application/json"),
-    responses((status = 200, description = "The sender as it is now, or OK when it is gone", body = Remaining))
+    request_body(content = Option<Object>, description = "Prefixes, such as {\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}", content_type = "application/json"),
+    responses((status = 200, description = "The sender after the change, or OK when it was removed", body = Remaining))
 )]
 pub(crate) async fn remove(
     State(api): State<Api>,
@@ -137,8 +137,8 @@ async fn stored(api: &Api, address: IpAddr) -> Result<Json<SenderView>, Error> {
     Ok(Json(sender.into()))
 }
 
-/// Changes the senders and rings the bell. In a task of its own, because a client that hangs up must not leave a change
-/// behind that the collector does not hear of.
+/// Changes the senders and notifies the collector. In a task of its own: a client that hangs up must not leave a change
+/// that the collector does not learn of.
 async fn change<T, F>(api: &Api, change: impl FnOnce(Arc<dyn Store>) -> F) -> Result<T, Error>
 where
     T: Send + 'static,
@@ -148,7 +148,7 @@ where
     let changed = Arc::clone(&api.senders_changed);
     let task = tokio::spawn(async move {
         let outcome = changing.await;
-        // What has to be repeated may have been carried out.
+        // A change that must be retried may have been made.
         if matches!(outcome, Ok(_) | Err(StoreError::Retry(_))) {
             changed.notify_one();
         }
@@ -157,7 +157,7 @@ where
     match task.await {
         Ok(outcome) => Ok(outcome?),
         Err(error) => {
-            tracing::error!(%error, "a change of the senders broke off");
+            tracing::error!(%error, "a change of the senders was aborted");
             Err(Error::Internal)
         }
     }
@@ -165,25 +165,25 @@ where
 
 const EXAMPLE: &str = r#"{"prefixes":[{"prefix":"172.16.1.0","prefixLen":24}]}"#;
 
-/// All prefixes of a body, or the first thing that is wrong with it.
+/// All prefixes of a body, or the first error in it.
 fn read_prefixes(body: &[u8]) -> Result<Vec<Prefix>, Error> {
     let document = Document::read(body, EXAMPLE)?;
-    let object = document.object(Place::Root, &format!("an object such as {EXAMPLE}"))?;
-    let [prefixes] = members(object, Place::Root, ["prefixes"])?;
-    let place = Place::Key(&Place::Root, "prefixes");
+    let object = document.object(JsonPath::Root, &format!("an object such as {EXAMPLE}"))?;
+    let [prefixes] = members(object, JsonPath::Root, ["prefixes"])?;
+    let place = JsonPath::Key(&JsonPath::Root, "prefixes");
     let prefixes = prefixes.list(place, r#"a list such as [{"prefix":"172.16.1.0","prefixLen":24}]"#)?;
-    prefixes.iter().enumerate().map(|(index, prefix)| read_prefix(prefix, Place::Index(&place, index))).collect()
+    prefixes.iter().enumerate().map(|(index, prefix)| read_prefix(prefix, JsonPath::Index(&place, index))).collect()
 }
 
-fn read_prefix(document: &Document, place: Place<'_>) -> Result<Prefix, Error> {
+fn read_prefix(document: &Document, place: JsonPath<'_>) -> Result<Prefix, Error> {
     let object = document.object(place, r#"an object such as {"prefix":"172.16.1.0","prefixLen":24}"#)?;
     let [address, length] = members(object, place, ["prefix", "prefixLen"])?;
-    let (address_place, length_place) = (Place::Key(&place, "prefix"), Place::Key(&place, "prefixLen"));
+    let (address_place, length_place) = (JsonPath::Key(&place, "prefix"), JsonPath::Key(&place, "prefixLen"));
     let text = address.text(address_place, r#"an address such as "172.16.1.0" or "2001:db8::""#)?;
     let address: IpAddr = text.parse().map_err(|_| {
         let hint = if text.contains('/') { ", with the length in prefixLen" } else { "" };
         address_place.problem(format_args!(
-            r#"{} is not an address: write one such as "172.16.1.0" or "2001:db8::"{hint}"#,
+            r#"{} is not an address: use one such as "172.16.1.0" or "2001:db8::"{hint}"#,
             Quoted(text)
         ))
     })?;

@@ -1,5 +1,5 @@
-//! `GET /series/<sender>`: one name over time, in whole minutes, hours, days or months. Where nothing is stored there is a
-//! gap, not a zero.
+//! `GET /series/<sender>`: one counter over time, in whole minutes, hours, days or months. A step without stored counters
+//! is a gap, not a zero.
 
 use accounting::block::{TableSet, Tables};
 use accounting::direction::Direction;
@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::openapi::parameters::{OfPrefix, OfRange, OfSender, one_of};
 use crate::parameters::Parameters;
 
-/// One name over time.
+/// One counter over time.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Series {
@@ -36,9 +36,9 @@ pub(crate) struct Series {
 
 #[derive(Serialize, utoipa::ToSchema)]
 struct Point {
-    /// When the step starts.
+    /// The start of the step.
     start: String,
-    /// What was counted, by direction; null when nothing is stored of this step.
+    /// Counters by direction; null when none are stored for this step.
     #[schema(value_type = Option<std::collections::BTreeMap<String, Counted>>)]
     counters: Option<Ordered<Counted>>,
 }
@@ -47,22 +47,22 @@ struct Point {
 struct Counted {
     #[serde(flatten)]
     counters: CountersView,
-    /// There, and true, when a limit folded names, so that this one may be too low.
+    /// Present and true when a limit folded counters, so that this one may be too low.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
 
 const STEPS: [(&str, Period); 4] =
     [("minute", Period::Minute), ("hour", Period::Hour), ("day", Period::Day), ("month", Period::Month)];
-/// The last day, when nothing is said.
+/// The default range: the last day.
 const DEFAULT_MINUTES: u32 = 24 * 60;
-/// How many steps are answered at once: a week of minutes, and for names that stand in large tables a day.
+/// The number of steps in an answer at most: a week of minutes, and a day of them for names in large tables.
 const MOST_STEPS: usize = 7 * 24 * 60 + 1;
 const MOST_STEPS_OF_LARGE_TABLES: usize = 24 * 60 + 1;
-/// How many steps are read at a time: the tables of more are never in memory together.
+/// The number of steps read at a time, which bounds memory.
 const STEPS_AT_ONCE: usize = 60;
 
-/// What is asked for.
+/// The parsed query.
 struct Question {
     prefix: Prefix,
     name: Name,
@@ -90,7 +90,7 @@ impl Question {
         })
     }
 
-    /// With the counters of everything, which tell what was counted as nothing from what is not there.
+    /// With the counters of everything, which tell a zero from a gap.
     fn tables(&self) -> TableSet {
         TableSet::of_field(self.name.field).union(TableSet::of_field(Field::All))
     }
@@ -106,7 +106,7 @@ impl Question {
     }
 }
 
-/// The steps of a range, when they are not too many.
+/// The steps of a range, unless they are too many.
 fn steps(range: Range, step: Period, most: usize) -> Result<Vec<Interval>, Error> {
     let steps: Vec<_> = range.steps(step).take(most + 1).collect();
     if steps.len() > most {
@@ -116,20 +116,20 @@ fn steps(range: Range, step: Period, most: usize) -> Result<Vec<Interval>, Error
         };
         let name = step.name();
         return Err(Error::TooMuch(format!(
-            "at most {most} {name}s of this name are answered at once: ask for {instead}"
+            "at most {most} {name}s of this name fit into an answer: request {instead}"
         )));
     }
     Ok(steps)
 }
 
-/// The parameters that no other route has.
+/// The parameters of this route alone.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "what is derived of it is all that is used")]
 struct OfSeries {
-    /// all, proto:6, srcip:192.0.2.1, ...
+    /// Counter: all, proto:6, srcip:192.0.2.1, ...
     name: Option<String>,
-    /// How long a step is
+    /// Length of a step
     #[param(schema_with = step_words)]
     step: Option<String>,
 }
@@ -138,7 +138,7 @@ fn step_words() -> Object {
     one_of(STEPS.map(|(word, _)| word))
 }
 
-/// `GET /series/<sender>`
+/// One counter over time.
 #[utoipa::path(
     get,
     path = "/series/{sender}",

@@ -1,5 +1,5 @@
-//! `POST /stats/<ip>`: totals of the prefixes, dates and names that are asked for, in the order and spelling in which
-//! they are asked. How an interval is summed is [`storage::totals_many`]'s matter.
+//! `POST /stats/<ip>`: totals of the requested prefixes, dates and names, in the order and spelling of the request.
+//! [`storage::totals_many`] sums the intervals.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -18,13 +18,13 @@ use storage::Selection;
 use super::{Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
-use crate::json::{Json as Document, Place, Quoted, unknown_key};
+use crate::json::{Json as Document, JsonPath, Quoted, unknown_key};
 use crate::openapi::parameters::OfSender;
 
-/// Prefixes, periods, dates and counters, as they were asked for.
+/// Prefixes, periods, dates and counters, as they were requested.
 type Answer = Ordered<Ordered<Vec<Ordered<Vec<Counted>>>>>;
 
-/// One counter as the interface shows it.
+/// One counter.
 #[derive(serde::Serialize)]
 struct Counted {
     name: String,
@@ -32,36 +32,36 @@ struct Counted {
     bytes: u64,
     pkts: u64,
     flows: u64,
-    /// A limit has folded names of this field and direction: the counter may be too low. Shown only when it is so.
+    /// A limit folded counters of this field and direction, so that this one may be too low. Absent otherwise.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
 
-/// What is asked about one prefix; texts are kept as they were written.
+/// The question about one prefix; texts are kept as they were written.
 struct Question {
     text: String,
     prefix: Prefix,
     periods: Vec<(String, Vec<Date>)>,
 }
 
-/// One date, and the names that are asked for.
+/// One date with the requested names.
 struct Date {
     text: String,
     interval: Interval,
     names: Vec<(String, Name)>,
 }
 
-/// How many dates are read at a time: the tables of more are never in memory together.
+/// The number of dates read at a time, which bounds memory.
 const DATES_AT_ONCE: usize = 16;
 
-/// `POST /stats/<ip>`
+/// Totals by prefix, date and name.
 #[utoipa::path(
     post,
     path = "/stats/{sender}",
     operation_id = "stats",
     params(OfSender),
     request_body(content = Object, description = "Dates by period, under prefixes: {\"172.16.1.0/24\":{\"days\":[\"2014-02-02\"]}}", content_type = "application/json"),
-    responses((status = 200, description = "What was asked, in the same order", body = Object))
+    responses((status = 200, description = "The totals, in the order of the request", body = Object))
 )]
 pub(crate) async fn answer(
     State(api): State<Api>,
@@ -86,7 +86,7 @@ pub(crate) async fn answer(
     Ok(damage_noted(arrange(questions, answers), damaged))
 }
 
-/// The answers, which are in the order of the dates, under what was asked.
+/// The answers, which are in the order of the dates, under the keys of the request.
 fn arrange(questions: Vec<Question>, answers: Vec<Vec<Counted>>) -> Answer {
     let mut answers = answers.into_iter();
     let mut of_date = |date: Date| Ordered(vec![(date.text, answers.next().unwrap_or_default())]);
@@ -107,8 +107,8 @@ impl Date {
     }
 }
 
-/// The counters of these names, in this order, each in every direction that it was seen in; and behind them, for each
-/// of their fields, what a limit has folded.
+/// The counters of these names, in this order, each in every direction in which it was seen; after them, for each of
+/// their fields, the counters that a limit folded.
 fn counted(tables: &Tables, names: &[(String, Name)]) -> Vec<Counted> {
     let mut counted = Vec::new();
     let mut push = |name: String, field, direction: Direction, counters| {
@@ -139,7 +139,7 @@ fn counted(tables: &Tables, names: &[(String, Name)]) -> Vec<Counted> {
 
 const EXAMPLE: &str = r#"{"172.16.1.0/24":{"days":["2014-02-02"]}}"#;
 
-/// The keys of a prefix, and how the dates under them look.
+/// The keys of a prefix, with an example of their dates.
 const PERIODS: [(&str, Period, &str); 5] = [
     ("years", Period::Year, "2013"),
     ("months", Period::Month, "2013-01"),
@@ -150,33 +150,33 @@ const PERIODS: [(&str, Period, &str); 5] = [
 
 fn read_questions(body: &[u8]) -> Result<Vec<Question>, Error> {
     let document = Document::read(body, EXAMPLE)?;
-    let prefixes = document.object(Place::Root, &format!("an object such as {EXAMPLE}"))?;
+    let prefixes = document.object(JsonPath::Root, &format!("an object such as {EXAMPLE}"))?;
     prefixes.iter().map(|(text, periods)| read_question(text, periods)).collect()
 }
 
 fn read_question(text: &str, periods: &Document) -> Result<Question, Error> {
-    let place = Place::Key(&Place::Root, text);
+    let place = JsonPath::Key(&JsonPath::Root, text);
     let prefix = text.parse().map_err(|error: PrefixError| place.problem(error))?;
     let periods = periods.object(place, r#"an object such as {"days":["2014-02-02"]}"#)?;
     let periods = periods.iter().map(|(key, dates)| Ok((key.clone(), read_period(key, dates, place)?)));
     Ok(Question { text: text.to_owned(), prefix, periods: periods.collect::<Result<_, Error>>()? })
 }
 
-fn read_period(key: &str, dates: &Document, place: Place<'_>) -> Result<Vec<Date>, Error> {
+fn read_period(key: &str, dates: &Document, place: JsonPath<'_>) -> Result<Vec<Date>, Error> {
     let Some((_, period, example)) = PERIODS.into_iter().find(|(name, ..)| *name == key) else {
         return Err(unknown_key(place, key, &PERIODS.map(|(name, ..)| name)));
     };
-    let place = Place::Key(&place, key);
+    let place = JsonPath::Key(&place, key);
     let dates = dates.list(place, &format!("a list of dates such as [{example:?}]"))?;
     let mut read = Vec::with_capacity(dates.len());
     for (index, date) in dates.iter().enumerate() {
-        let place = Place::Index(&place, index);
+        let place = JsonPath::Index(&place, index);
         match date {
-            // A bare date asks for everything.
+            // A bare date means the name `all`.
             Document::Text(text) => read.push(read_date(period, text, place, vec![("all".into(), Name::ALL)])?),
             Document::Object(members) if !members.is_empty() => {
                 for (text, names) in members {
-                    let place = Place::Key(&place, text);
+                    let place = JsonPath::Key(&place, text);
                     read.push(read_date(period, text, place, read_names(names, place)?)?);
                 }
             }
@@ -191,21 +191,21 @@ fn read_period(key: &str, dates: &Document, place: Place<'_>) -> Result<Vec<Date
     Ok(read)
 }
 
-fn read_date(period: Period, text: &str, place: Place<'_>, names: Vec<(String, Name)>) -> Result<Date, Error> {
+fn read_date(period: Period, text: &str, place: JsonPath<'_>, names: Vec<(String, Name)>) -> Result<Date, Error> {
     let interval = parse_interval(period, text).map_err(|error| place.problem(error))?;
     Ok(Date { text: text.to_owned(), interval, names })
 }
 
-fn read_names(names: &Document, place: Place<'_>) -> Result<Vec<(String, Name)>, Error> {
+fn read_names(names: &Document, place: JsonPath<'_>) -> Result<Vec<(String, Name)>, Error> {
     let names = names.list(place, r#"a list of names such as ["all","proto:6"]"#)?;
     let mut seen = HashSet::with_capacity(names.len());
     let mut read = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
-        let place = Place::Index(&place, index);
+        let place = JsonPath::Index(&place, index);
         let text = name.text(place, r#"a name such as "all" or "proto:6""#)?;
         let name: Name = text.parse().map_err(|error: NameError| place.problem(error))?;
         if !seen.insert(name) {
-            return Err(place.problem(format_args!("{} is asked for twice", Quoted(text))));
+            return Err(place.problem(format_args!("duplicate name {}", Quoted(text))));
         }
         read.push((text.to_owned(), name));
     }

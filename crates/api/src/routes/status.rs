@@ -1,4 +1,4 @@
-//! `GET /status`, `/exporters`, `/exporters/<address>` and `/unknown`: the collector itself, and who sends to it.
+//! `GET /status`, `/exporters`, `/exporters/<address>` and `/unknown`: the collector itself, and what sends to it.
 
 use std::time::SystemTime;
 
@@ -50,12 +50,12 @@ fn no_collector() -> Error {
     Error::NotFound("no collector runs here: this interface only reads a store".into())
 }
 
-/// `GET /status`
+/// State and counters of the collector.
 #[utoipa::path(
     get,
     path = "/status",
     operation_id = "status",
-    responses((status = 200, description = "The collector as a whole", body = StatusView))
+    responses((status = 200, description = "State and counters", body = StatusView))
 )]
 pub(crate) async fn show(State(api): State<Api>, parameters: Parameters) -> Result<Json<StatusView>, Error> {
     parameters.only(&[])?;
@@ -73,12 +73,12 @@ pub(crate) async fn show(State(api): State<Api>, parameters: Parameters) -> Resu
     }))
 }
 
-/// `GET /exporters`
+/// Lists the registered exporters that have sent.
 #[utoipa::path(
     get,
     path = "/exporters",
     operation_id = "exporters",
-    responses((status = 200, description = "What came from each exporter that the key is good for", body = [Exporter]))
+    responses((status = 200, description = "The exporters that the key is valid for, by address", body = [Exporter]))
 )]
 pub(crate) async fn exporters(
     State(api): State<Api>,
@@ -91,13 +91,13 @@ pub(crate) async fn exporters(
     Ok(Json(shown.collect()))
 }
 
-/// `GET /exporters/<address>`
+/// Shows an exporter with its decoding state.
 #[utoipa::path(
     get,
     path = "/exporters/{sender}",
     operation_id = "exporter",
     params(OfSender),
-    responses((status = 200, description = "What came from one, and what decoding remembers of it", body = DetailedExporter))
+    responses((status = 200, description = "The exporter", body = DetailedExporter))
 )]
 pub(crate) async fn exporter(
     State(api): State<Api>,
@@ -131,7 +131,7 @@ struct Register {
 impl From<Unknown> for UnknownView {
     fn from(sender: Unknown) -> Self {
         let address = sender.address;
-        // What it should be counted for is not known: everything is a beginning.
+        // The prefixes to count are unknown: start with everything.
         let (any, length) = (if address.is_ipv4() { "0.0.0.0" } else { "::" }, 0);
         let body = format!(r#"{{"prefixes":[{{"prefix":"{any}","prefixLen":{length}}}]}}"#);
         let register = Register {
@@ -145,12 +145,12 @@ impl From<Unknown> for UnknownView {
     }
 }
 
-/// `GET /unknown`
+/// Lists addresses that send without being registered.
 #[utoipa::path(
     get,
     path = "/unknown",
     operation_id = "unknown",
-    responses((status = 200, description = "Who sends without being registered", body = [UnknownView]))
+    responses((status = 200, description = "The addresses, the busiest first, with commands that register them", body = [UnknownView]))
 )]
 pub(crate) async fn unknown(State(api): State<Api>, parameters: Parameters) -> Result<Json<Vec<UnknownView>>, Error> {
     parameters.only(&[])?;

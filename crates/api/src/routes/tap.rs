@@ -1,6 +1,7 @@
-//! `GET /tap`: decoded flows as they come, a JSON object on each line, until the client leaves or the collector stops.
+//! `GET /tap`: decoded flows as they arrive, a JSON object on each line, until the client disconnects or the collector
+//! stops.
 //!
-//! A client that reads too slowly misses flows, and is told how many; nobody waits for it.
+//! A client that reads too slowly misses flows, and is told how many; counting never waits for it.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -25,39 +26,39 @@ use crate::connections::{Connection, Working};
 use crate::error::Error;
 use crate::parameters::Parameters;
 
-/// What a line is; it is not compressed, which would hold lines back.
+/// The media type; it is not compressed, which would delay lines.
 pub(crate) const LINES: &str = "application/x-ndjson";
-/// How often what has gathered is fetched.
+/// How often queued flows are fetched.
 const FETCH: Duration = Duration::from_millis(100);
-/// How often a line comes when nothing else does, so that a client knows that it is not forgotten.
+/// How often an idle stream gets a line, so that a client can tell it from a dead one.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
-/// How many flows are written at once.
+/// The number of flows written at once.
 const FLOWS_AT_ONCE: usize = 512;
 
-/// A flow; a line of another kind, `{"dropped": 3}`, tells how many the client has missed so far.
+/// A flow. Lines of another kind, `{"dropped": 3}`, count the flows that the client has missed so far.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TapLine {
     /// When its datagram was received.
     received: String,
-    /// Who reported it.
+    /// The exporter that reported it.
     #[schema(value_type = String)]
     exporter: IpAddr,
-    /// The protocol that it was reported by.
+    /// The export protocol.
     protocol: &'static str,
     flow: FlowView,
     /// All TCP flags, as in the TCP header.
     #[serde(skip_serializing_if = "Option::is_none")]
     tcp_flags: Option<u16>,
-    /// The SNMP index of the interface that it came in by.
+    /// The SNMP index of the input interface.
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<u32>,
-    /// The SNMP index of the interface that it went out by.
+    /// The SNMP index of the output interface.
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<u32>,
 }
 
-/// What is counted of a flow, under the names of `netflow decode`.
+/// The counted part of a flow, under the names of `netflow decode`.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct FlowView {
@@ -79,7 +80,7 @@ struct FlowView {
     sampling: SamplingView,
 }
 
-/// As they stand in the record: not multiplied by the sampling rate.
+/// As in the record: not multiplied by the sampling rate.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Amounts {
     bytes: u64,
@@ -131,16 +132,16 @@ struct Missed {
     dropped: u64,
 }
 
-/// `GET /tap`
+/// Streams decoded flows.
 #[utoipa::path(
     get,
     path = "/tap",
     operation_id = "tap",
     params(
-        ("exporter" = Option<String>, Query, description = "One exporter; all of them when it is absent", example = "192.0.2.1"),
-        ("filter" = Option<String>, Query, description = "Which flows, such as: src net 172.16.1.0/24 and not port 53")
+        ("exporter" = Option<String>, Query, description = "One exporter; default: all", example = "192.0.2.1"),
+        ("filter" = Option<String>, Query, description = "A filter such as: src net 172.16.1.0/24 and not port 53")
     ),
-    responses((status = 200, description = "Decoded flows as they come, until the client leaves: an object a line", body = TapLine, content_type = "application/x-ndjson"))
+    responses((status = 200, description = "Decoded flows, an object a line, until the client disconnects", body = TapLine, content_type = "application/x-ndjson"))
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
@@ -161,7 +162,7 @@ pub(crate) async fn show(
     let mut fetches = interval(FETCH);
     fetches.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let connection = connection.map(|Extension(connection)| connection);
-    let lines = Lines { tap, fetches, more: false, told: None, connection, _working: None, ended: false };
+    let lines = Lines { tap, fetches, more: false, reported: None, connection, _working: None, ended: false };
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(LINES))], Body::new(lines)).into_response())
 }
 
@@ -169,11 +170,11 @@ pub(crate) async fn show(
 struct Lines {
     tap: Tap,
     fetches: Interval,
-    /// Whether more waits than was fetched at once.
+    /// Whether more flows are queued than were fetched.
     more: bool,
-    /// How many were missed when the client was last told, and when that was.
-    told: Option<(u64, Instant)>,
-    /// What carries them: it counts as work until they end, not only until they begin.
+    /// The number of missed flows last reported to the client, and when.
+    reported: Option<(u64, Instant)>,
+    /// The connection: it counts as working until the lines end, not only until they begin.
     connection: Option<Connection>,
     _working: Option<Working>,
     ended: bool,
@@ -204,7 +205,7 @@ impl HttpBody for Lines {
 }
 
 impl Lines {
-    /// What has gathered, as text.
+    /// The queued flows as text.
     fn next(&mut self) -> Vec<u8> {
         let seen = self.tap.fetch(FLOWS_AT_ONCE);
         self.ended = seen.is_none();
@@ -214,17 +215,17 @@ impl Lines {
             line(&TapLine::from(seen), &mut lines);
         }
         let (dropped, now) = (self.tap.dropped(), Instant::now());
-        let known = self.told.is_some_and(|(told, at)| told == dropped && now < at + SIGN_OF_LIFE);
+        let known = self.reported.is_some_and(|(reported, at)| reported == dropped && now < at + SIGN_OF_LIFE);
         if self.ended || !known {
             line(&Missed { dropped }, &mut lines);
-            self.told = Some((dropped, now));
+            self.reported = Some((dropped, now));
         }
         lines
     }
 }
 
 fn line(of: &impl Serialize, lines: &mut Vec<u8>) {
-    // Plain structures can be written, and memory takes them.
+    // Writing plain structures to memory does not fail.
     if serde_json::to_writer(&mut *lines, of).is_ok() {
         lines.push(b'\n');
     }

@@ -1,5 +1,5 @@
-//! `GET /top/<sender>`: the largest values of a field in any stretch of time, with what is behind them, so that the list
-//! adds up.
+//! `GET /top/<sender>`: the largest values of a field in any time range, with the sum of the others, so that the list adds
+//! up.
 
 use accounting::block::{TableSet, Tables};
 use accounting::direction::Direction;
@@ -25,18 +25,18 @@ pub(crate) struct Top {
     prefix: String,
     direction: &'static str,
     field: &'static str,
-    /// Which counter they are sorted by.
+    /// The counter that they are sorted by.
     by: &'static str,
     from: String,
     to: String,
-    /// Everything that was counted: the sum of `rows`, `rest` and `other`.
+    /// The sum of `rows`, `rest` and `other`.
     total: CountersView,
     rows: Vec<Row>,
-    /// The values that are told apart but not listed.
+    /// The values that are counted but not listed.
     rest: Rest,
-    /// What is counted under no value: there were too many, or the field was not counted all the time.
+    /// Flows counted under no value: there were too many values, or the field was not counted all the time.
     other: CountersView,
-    /// Whether `other` holds something: then values may be missing and counters may be too low.
+    /// Whether `other` is not zero: then values may be missing and counters may be too low.
     truncated: bool,
 }
 
@@ -49,13 +49,13 @@ struct Row {
 
 #[derive(Serialize, utoipa::ToSchema)]
 struct Rest {
-    /// How many values.
+    /// The number of values.
     names: usize,
     #[serde(flatten)]
     counters: CountersView,
 }
 
-/// Which counter decides.
+/// The counter to sort by.
 #[derive(Clone, Copy)]
 enum Measure {
     Bytes,
@@ -65,13 +65,13 @@ enum Measure {
 
 const MEASURES: [(&str, Measure); 3] =
     [("bytes", Measure::Bytes), ("pkts", Measure::Packets), ("flows", Measure::Flows)];
-/// How many values are listed when nothing is said, and at most.
+/// The number of rows by default, and at most.
 const ROWS: usize = 20;
 const MOST_ROWS: usize = 1000;
-/// The last hour, when nothing is said.
+/// The default range: the last hour.
 const DEFAULT_MINUTES: u32 = 60;
 
-/// What is asked for.
+/// The parsed query.
 struct Question {
     prefix: Prefix,
     field: Field,
@@ -98,18 +98,18 @@ impl Question {
     }
 }
 
-/// The parameters that no other route has.
+/// The parameters of this route alone.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "what is derived of it is all that is used")]
 struct OfTop {
-    /// What flows are told apart by
+    /// Field to group by
     #[param(schema_with = fields)]
     field: Option<String>,
-    /// How many
+    /// Number of rows
     #[param(minimum = 1, maximum = 1000)]
     n: Option<u32>,
-    /// What decides
+    /// Counter to sort by
     #[param(schema_with = measures)]
     by: Option<String>,
 }
@@ -122,7 +122,7 @@ fn measures() -> Object {
     one_of(MEASURES.map(|(word, _)| word))
 }
 
-/// `GET /top/<sender>`
+/// The largest values of a field.
 #[utoipa::path(
     get,
     path = "/top/{sender}",
@@ -133,7 +133,7 @@ fn measures() -> Object {
         OfRange,
         OfTop
     ),
-    responses((status = 200, description = "The largest values, and what is behind them", body = Top))
+    responses((status = 200, description = "The largest values, and the sum of the others", body = Top))
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
@@ -143,7 +143,7 @@ pub(crate) async fn show(
     let question = Question::read(&parameters)?;
     let known = api.registered(sender).await?;
     api.refuse_expired(question.range)?;
-    // With everything of all directions, which tells what was counted as nothing from what is not there.
+    // With the counters of everything, which tell a zero from missing counters.
     let tables = TableSet::of(question.direction, question.field).union(TableSet::of_field(Field::All));
     let totals = api.totals_in_range(sender, question.prefix, question.range, tables).await?;
     if totals.tables.is_empty() {
@@ -160,11 +160,11 @@ impl Question {
             .filter(|(direction, ..)| *direction == self.direction)
             .map(|(_, name, counters)| (name, counters))
             .collect();
-        // Stable: equal ones stay in the order of their values.
+        // Stable: equal counters stay in the order of their values.
         rows.sort_by_key(|(_, counters)| std::cmp::Reverse(measure.of(counters)));
         let rest = rows.split_off(self.rows.min(rows.len()));
-        let mut behind = Counters::ZERO;
-        rest.iter().for_each(|(_, counters)| behind.add(*counters));
+        let mut unlisted = Counters::ZERO;
+        rest.iter().for_each(|(_, counters)| unlisted.add(*counters));
         Top {
             sender,
             prefix: self.prefix.to_string(),
@@ -178,7 +178,7 @@ impl Question {
                 .into_iter()
                 .map(|(name, counters)| Row { name: name.to_string(), counters: counters.into() })
                 .collect(),
-            rest: Rest { names: rest.len(), counters: behind.into() },
+            rest: Rest { names: rest.len(), counters: unlisted.into() },
             other: tables.unnamed(self.direction, self.field).into(),
             truncated: tables.is_partial(self.direction, self.field),
         }

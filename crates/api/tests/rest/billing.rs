@@ -93,5 +93,5 @@ fn the_share_of_what_was_lost_is_that_of_the_month_as_far_as_it_is_known() {
     register_prefix(&server);
     let answer = billing(&server, "&month=2026-02");
     assert_eq!(answer["lost"], json!(null));
-    assert!(answer["method"].as_str().unwrap().contains("lost: not known"), "{answer}");
+    assert!(answer["method"].as_str().unwrap().contains("lost: unknown"), "{answer}");
 }

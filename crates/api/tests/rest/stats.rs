@@ -214,10 +214,10 @@ fn a_wrong_question_is_refused_with_its_place_and_the_right_form() {
             r#"["10.0.0.1/8"]: 10.0.0.1 is not the first address of its /8: did you mean 10.0.0.0/8?"#.into(),
         ),
         (r#"{"10.0.0.0":{}}"#, r#"["10.0.0.0"]: '10.0.0.0' is not a prefix: write <address>/<length>"#.into()),
-        (r#"{"10.0.0.0/8":{},"10.0.0.0/8":{}}"#, r#"the key "10.0.0.0/8" stands twice"#.into()),
+        (r#"{"10.0.0.0/8":{},"10.0.0.0/8":{}}"#, r#"duplicate key "10.0.0.0/8""#.into()),
         (r#"{"10.0.0.0/8":[]}"#, format!(r#"{at}: must be an object such as {{"days":["2014-02-02"]}}, not a list"#)),
-        (r#"{"10.0.0.0/8":{"day":[]}}"#, format!("{at}.day: is not a known key: did you mean days?")),
-        (r#"{"10.0.0.0/8":{"weeks":[]}}"#, format!("{at}.weeks: is not a known key: ")),
+        (r#"{"10.0.0.0/8":{"day":[]}}"#, format!("{at}.day: unknown key; did you mean days?")),
+        (r#"{"10.0.0.0/8":{"weeks":[]}}"#, format!("{at}.weeks: unknown key; ")),
         (
             r#"{"10.0.0.0/8":{"days":"2014-02-02"}}"#,
             format!(r#"{at}.days: must be a list of dates such as ["2014-02-02"], not "2014-02-02""#),
@@ -256,7 +256,7 @@ fn a_wrong_question_is_refused_with_its_place_and_the_right_form() {
         ),
         (
             r#"{"10.0.0.0/8":{"years":[{"2014":["all","all"]}]}}"#,
-            format!(r#"{at}.years[0].2014[1]: "all" is asked for twice"#),
+            format!(r#"{at}.years[0].2014[1]: duplicate name "all""#),
         ),
     ] {
         let message = stats(&server, question).refusal(400, "BAD_REQUEST");

@@ -1,4 +1,4 @@
-//! What the REST interface is made of: its socket, its keys, and what it answers with.
+//! The REST interface of `netflow serve`: its socket, its keys and its certificate.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -16,10 +16,10 @@ use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::keys::{self, KeySource, Keys};
 use crate::tls;
 
-/// Connections that wait to be accepted.
+/// The length of the queue of connections to accept.
 const BACKLOG: u32 = 1024;
 
-/// The socket that was passed for this address, or a new one.
+/// The socket that the service manager passed for this address, or a new one.
 ///
 /// # Errors
 /// When the address cannot be bound.
@@ -30,14 +30,14 @@ pub(super) fn listener(address: SocketAddr, passed: Option<StdListener>) -> io::
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    // Without SO_REUSEPORT: fails when somebody else is there.
+    // Without SO_REUSEPORT: fails when another process listens there.
     if address.port() != 0 {
         socket(address)?.bind(address)?;
     }
     bind_beside(address)
 }
 
-/// As a new [`listener`], where this process listens at an overlapping address: 127.0.0.1:8080 and 0.0.0.0:8080.
+/// As a new [`listener`], while this process listens on an overlapping address: 127.0.0.1:8080 and 0.0.0.0:8080.
 ///
 /// # Errors
 /// When the address cannot be bound.
@@ -54,19 +54,19 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// The keys of the REST interface; says where they are, never what.
+/// The keys of the REST interface; logs where they are, never the keys.
 ///
 /// # Errors
-/// When there are some that cannot be read or used.
+/// When keys cannot be read or are invalid.
 pub(super) fn keys(config: &Config) -> Result<api::Keys, Failure> {
     let keys = Keys::load(&config.admin, &config.data_dir).or_exit(ExitCode::Store)?;
     match &keys.source {
-        KeySource::Configuration => tracing::info!("the keys of the REST interface are configured"),
+        KeySource::Configuration => tracing::info!("using the keys in the configuration for the REST interface"),
         KeySource::File { path, made: false } => {
-            tracing::info!("the keys of the REST interface are in {}", path.display())
+            tracing::info!("using the keys in {} for the REST interface", path.display())
         }
         KeySource::File { path, made: true } => {
-            tracing::info!("made keys for the REST interface; they are in {}", path.display());
+            tracing::info!("generated keys for the REST interface in {}", path.display());
         }
     }
     let more = match &config.admin.keys_file {
@@ -76,8 +76,8 @@ pub(super) fn keys(config: &Config) -> Result<api::Keys, Failure> {
     let is_plain = config.admin.tls.certificate.is_none() && !config.http.listen.ip().is_loopback();
     if config.admin.signature != Signatures::Strict && is_plain {
         tracing::warn!(
-            "requests may be signed as the original did, and come over the network at {}: who reads one can send others \
-             like it; set admin.signature = \"strict\", or a certificate in [admin.tls], or let a proxy with TLS stand before it",
+            "version-1 signatures are enabled on a non-loopback address without TLS ({}): requests can be replayed; set \
+             admin.signature = \"strict\" or a certificate in [admin.tls], or use a proxy with TLS",
             config.http.listen
         );
     }
@@ -88,7 +88,7 @@ pub(super) fn keys(config: &Config) -> Result<api::Keys, Failure> {
 /// The REST interface to this store.
 ///
 /// # Errors
-/// When it cannot remember requests.
+/// When the file of used nonces cannot be read or written.
 pub(super) fn interface(
     config: &Config,
     store: Arc<dyn Store>,
@@ -97,18 +97,18 @@ pub(super) fn interface(
 ) -> Result<Api, Failure> {
     let nonces = config.data_dir.join("nonces");
     Api::new(store, keys, senders_changed)
-        .remembering(&nonces)
-        .with_context(|| format!("cannot remember requests in {}", nonces.display()))
+        .with_nonce_file(&nonces)
+        .with_context(|| format!("cannot use the file of nonces {}", nonces.display()))
         .or_exit(ExitCode::Store)
 }
 
-/// The same as it is configured.
+/// The interface with its reloadable settings.
 fn configured(interface: Api, config: &Config) -> Api {
     let interface = interface.keeping(config.keep().periods);
     if config.admin.open_metrics { interface } else { interface.with_signed_metrics() }
 }
 
-/// What is offered, with the certificate as it is in its files now.
+/// The routes and the certificate, read from its files now.
 ///
 /// # Errors
 /// When the certificate or its key cannot be used.
@@ -120,7 +120,7 @@ pub(super) fn offer(interface: Api, config: &Config) -> anyhow::Result<Offer> {
     Ok(Offer { router: configured(interface, config).router(), tls })
 }
 
-/// Where it is served, as a client says it.
+/// The URL of the interface.
 pub(super) fn url(config: &Config, address: SocketAddr) -> String {
     format!("{}://{address}", if config.admin.tls.certificate.is_some() { "https" } else { "http" })
 }
