@@ -41,7 +41,7 @@ use accounting::tally::Tally;
 use flow::{FlushNumber, Timestamp};
 use journal::Journal;
 use pipeline::Sealed;
-use storage::roll_up::{Course, advance_gone};
+use storage::roll_up::{RollUpOptions, advance_gone};
 use storage::spool::{Spool, SpoolError};
 use storage::{Flush, Retention, Store, StoreError, WriterState};
 
@@ -348,15 +348,15 @@ impl Flusher {
     }
 
     async fn maintain_all(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let mut course = Course::default();
+        let mut options = RollUpOptions::default();
         if self.spool.is_some() {
             self.own.agree_now(self.store.as_ref(), now).await?;
             self.check_held(now, false).await?;
-            course = Course { spared: self.held.intervals(), most_blocks: MOST_SUMS, ..course };
+            options = RollUpOptions { skip: self.held.intervals(), most_blocks: MOST_SUMS, ..options };
         }
         let until = Minute(Minute::of(now).0.saturating_sub(GRACE_MINUTES));
-        let outcome = self.own.roll_up(self.store.as_ref(), now, until, &mut course).await;
-        let mut summed = course.summed;
+        let outcome = self.own.roll_up(self.store.as_ref(), now, until, &mut options).await;
+        let mut summed = options.summed;
         let own = self.own.get().writer;
         let gone = match outcome {
             Ok(()) => advance_gone(self.store.as_ref(), own, now, GONE_AFTER, until, &mut summed).await,

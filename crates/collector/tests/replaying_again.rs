@@ -1,5 +1,5 @@
 //! A capture that is replayed again, with other settings, into a real Cassandra.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

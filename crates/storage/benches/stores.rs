@@ -2,9 +2,9 @@
 //!
 //! `cargo bench -p storage` measures SQLite, a table with one row for each name beside it, Redis and Cassandra (real
 //! servers, started here); `--no-default-features` leaves out the servers, `-- sqlite` the others. Flushes are made like
-//! those of a collector: each is put as one, and comes back when it is durable. Times are the best of three runs.
+//! those of a collector: each is put as one, durable when the call returns. Times are the best of three runs.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench that cannot go on has failed")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench that cannot continue has failed")]
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -215,7 +215,7 @@ fn mebibytes(path: &Path) -> f64 {
     std::fs::metadata(path).map_or(0.0, |file| file.len() as f64 / f64::from(1 << 20))
 }
 
-/// The same names as rows of a table, as most collectors keep them; without what tells two writers apart.
+/// The same names as rows of a table, as most collectors keep them; without the writer.
 fn rows(path: &Path, flushes: &Flushes) {
     println!("SQLite, one row for each name");
     let mut connection = rusqlite::Connection::open(path).expect("a database");

@@ -38,7 +38,7 @@ impl Batches {
         Self { writer, interval, groups: groups.into_iter(), at_once: 1 }
     }
 
-    /// The next groups with their blocks; `None` behind the last ones.
+    /// The next groups with their blocks; `None` after the last ones.
     pub(crate) async fn next(&mut self, store: &dyn Blocks) -> Result<Option<BTreeMap<Group, Vec<Block>>>, StoreError> {
         let groups: Vec<Group> = self.groups.by_ref().take(self.at_once).collect();
         if groups.is_empty() {

@@ -45,9 +45,9 @@ impl Retention {
 /// The blocks of a store. Every call may be repeated without harm.
 #[async_trait]
 pub trait Blocks: Send + Sync {
-    /// Puts blocks; one whose key is there already replaces it. When this returns `Ok`, all of them are durable. A writer
-    /// says who it is ([`put_writer`](crate::Writers::put_writer)) before it puts its first block: queries ask for the blocks of
-    /// known writers.
+    /// Puts blocks; a block replaces the one with the same key. When this returns `Ok`, all of them are durable. A writer
+    /// must be known ([`put_writer`](crate::Writers::put_writer)) before its first block is put: queries read the blocks of known
+    /// writers.
     async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError>;
 
     /// All blocks that any of the selections names, in no particular order, each once.
@@ -78,7 +78,7 @@ pub trait Blocks: Send + Sync {
     /// The senders and prefixes for which this writer has blocks of this interval, each once, sorted.
     async fn groups(&self, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError>;
 
-    /// The start of the earliest interval of this period, at or behind the minute, for which this writer has blocks.
+    /// The start of the earliest interval of this period, at or after the minute, for which this writer has blocks.
     async fn first_interval(
         &self,
         writer: WriterId,
@@ -86,7 +86,7 @@ pub trait Blocks: Send + Sync {
         from: Minute,
     ) -> Result<Option<Interval>, StoreError>;
 
-    /// All intervals of this period that start at or behind `from` and before `before`, for which this writer has
+    /// All intervals of this period that start at or after `from` and before `before`, for which this writer has
     /// blocks; in the order of time.
     async fn intervals(
         &self,

@@ -1,14 +1,14 @@
-//! Whether everything that is stored holds together: each block can be read; in each flush the values of every field add
-//! up to `all`; each coarser interval adds up to its finer ones, where both are kept.
+//! Checks that a store is consistent: each block can be read; in each flush the values of every field add up to `all`; each
+//! coarser interval adds up to its finer ones, where both are kept.
 //!
 //! Blocks are read once, batch by batch, in the order of writers, periods and time; of a coarser interval only the sums
-//! of its groups are kept until it is compared. What does not hold is looked at again before it is reported, because
-//! collectors go on writing meanwhile: a flush may be half put, a late flow may be at its minute but not at its hour yet.
+//! of its groups are kept until it is compared. A violation is checked again before it is reported, because collectors
+//! write meanwhile: a flush may be half put, a late flow may be at its minute but not at its hour yet.
 //!
 //! What cannot be judged is not reported:
-//! - Coarse blocks behind the writer's watermark count for nobody (`roll_up.rs`); they only have to be readable.
+//! - Coarse blocks after the writer's watermark do not count (`roll_up.rs`); they only have to be readable.
 //! - Where retention has begun to delete the finer blocks of an interval, they may not add up to more than the coarser
-//!   ones, and that is all that can be said; where it has deleted the coarser ones, nothing can. Retention deletes in
+//!   ones; nothing more can be checked. Where it has deleted the coarser ones, nothing can. Retention deletes in
 //!   the order of time, so all of an interval is there when an earlier one of the same period still is.
 //! - Names are compared only where no limit folded any.
 
@@ -29,9 +29,9 @@ pub use violation::{Place, Violation};
 use crate::batches::{Batches, Group, read};
 use crate::{Store, StoreError, WriterState};
 
-/// How often something that does not hold is looked at before it is reported.
+/// How often a violation is checked before it is reported.
 const LOOKS: u32 = 3;
-/// How long to wait between two looks: a put is through after that.
+/// The pause between two checks: long enough for a put.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 /// What has been looked at.
@@ -53,24 +53,24 @@ pub struct Checked {
     pub violations: u64,
 }
 
-/// What a check tells while it goes on.
+/// The events of a check.
 #[derive(Clone, Debug)]
 pub enum CheckEvent {
-    /// Something does not hold.
+    /// A violation was found.
     Violation(Violation),
-    /// It has come to these blocks.
+    /// The check has reached these blocks.
     Reached(WriterId, Interval, Checked),
 }
 
-/// Checks the whole store. Whoever listens may end it early.
+/// Checks the whole store. `report` is called for each event, and ends the check early with `Break`.
 ///
 /// # Errors
-/// When the store cannot be read. What is stored wrongly is no error: it is told.
+/// When the store cannot be read. A violation is no error: it is reported.
 pub async fn check(
     store: &dyn Store,
-    tell: &mut dyn FnMut(CheckEvent) -> ControlFlow<()>,
+    report: &mut dyn FnMut(CheckEvent) -> ControlFlow<()>,
 ) -> Result<Checked, StoreError> {
-    let mut check = Check { store, tell, checked: Checked::default(), stopped: false };
+    let mut check = Check { store, report, checked: Checked::default(), stopped: false };
     for state in store.writers().await? {
         check.checked.writers += 1;
         for period in Period::ALL {
@@ -82,15 +82,15 @@ pub async fn check(
 
 struct Check<'c> {
     store: &'c dyn Store,
-    tell: &'c mut dyn FnMut(CheckEvent) -> ControlFlow<()>,
+    report: &'c mut dyn FnMut(CheckEvent) -> ControlFlow<()>,
     checked: Checked,
-    /// Whoever listened has heard enough.
+    /// `report` has ended the check.
     stopped: bool,
 }
 
-/// What retention has left of a rolled-up interval, as far as can be told.
+/// What retention has left of a rolled-up interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kept {
+enum Remaining {
     /// The coarser blocks, and all finer ones.
     Both,
     /// The coarser blocks; finer ones may be gone.
@@ -185,7 +185,7 @@ impl Check<'_> {
     async fn compare(&mut self, writer: WriterId, span: Interval, finer: GroupSums) -> Result<(), StoreError> {
         let kept = self.kept(writer, span).await?;
         // Without a finer block there is nothing to compare with, unless there should be some.
-        if kept == Kept::FinerOnly || (kept == Kept::CoarseAndSomeFiner && finer.is_empty()) {
+        if kept == Remaining::FinerOnly || (kept == Remaining::CoarseAndSomeFiner && finer.is_empty()) {
             return Ok(());
         }
         let groups: BTreeSet<Group> =
@@ -214,7 +214,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Reads one group of an interval and its finer ones anew, until they add up or have been looked at often enough.
+    /// Reads one group of an interval and its finer ones again, until they add up or [`LOOKS`] is reached.
     async fn compare_again(&self, place: Place) -> Result<Vec<Violation>, StoreError> {
         let Place { writer, interval, group } = place;
         let Some(period) = interval.period.finer() else { return Ok(Vec::new()) };
@@ -241,23 +241,27 @@ impl Check<'_> {
     }
 
     /// What retention has left of a rolled-up interval.
-    async fn kept(&self, writer: WriterId, span: Interval) -> Result<Kept, StoreError> {
+    async fn kept(&self, writer: WriterId, span: Interval) -> Result<Remaining, StoreError> {
         let first = self.store.first_interval(writer, span.period, Minute(0)).await?;
         if first.is_none_or(|first| first.start > span.start) {
-            return Ok(Kept::FinerOnly);
+            return Ok(Remaining::FinerOnly);
         }
-        let Some(period) = span.period.finer() else { return Ok(Kept::CoarseAndSomeFiner) };
+        let Some(period) = span.period.finer() else { return Ok(Remaining::CoarseAndSomeFiner) };
         let first = self.store.first_interval(writer, period, Minute(0)).await?;
-        Ok(if first.is_some_and(|first| first.start < span.start) { Kept::Both } else { Kept::CoarseAndSomeFiner })
+        Ok(if first.is_some_and(|first| first.start < span.start) {
+            Remaining::Both
+        } else {
+            Remaining::CoarseAndSomeFiner
+        })
     }
 
     fn report(&mut self, violation: Violation) {
         self.checked.violations += 1;
-        self.stopped |= (self.tell)(CheckEvent::Violation(violation)).is_break();
+        self.stopped |= (self.report)(CheckEvent::Violation(violation)).is_break();
     }
 
     fn reach(&mut self, writer: WriterId, interval: Interval) {
-        self.stopped |= (self.tell)(CheckEvent::Reached(writer, interval, self.checked)).is_break();
+        self.stopped |= (self.report)(CheckEvent::Reached(writer, interval, self.checked)).is_break();
     }
 }
 
@@ -336,17 +340,17 @@ fn imbalances(place: Place, origin: Origin, sums: &Sums) -> Vec<Violation> {
     found
 }
 
-/// The tables of a coarser interval that do not add up to the finer ones. Where `all` does not, nothing else can, and it
-/// alone is told. When not all finer blocks are there any more, they may count less.
-fn differences(place: Place, coarse: &Sums, finer: &Sums, kept: Kept) -> Vec<Violation> {
+/// The tables of a coarser interval that do not add up to the finer ones. Where `all` does not, nothing else can, and
+/// only it is reported. When some finer blocks have been deleted, the rest may count less.
+fn differences(place: Place, coarse: &Sums, finer: &Sums, kept: Remaining) -> Vec<Violation> {
     let mut found = Vec::new();
     for direction in Direction::ALL {
         for field in Field::ALL {
             let (coarse, finer) = (coarse.table(direction, field), finer.table(direction, field));
             let fits = match kept {
-                Kept::Both => coarse.counters == finer.counters,
-                Kept::CoarseAndSomeFiner => covers(coarse.counters, finer.counters),
-                Kept::FinerOnly => true,
+                Remaining::Both => coarse.counters == finer.counters,
+                Remaining::CoarseAndSomeFiner => covers(coarse.counters, finer.counters),
+                Remaining::FinerOnly => true,
             };
             if !fits {
                 let (coarse, finer) = (coarse.counters, finer.counters);
@@ -354,9 +358,12 @@ fn differences(place: Place, coarse: &Sums, finer: &Sums, kept: Kept) -> Vec<Vio
                 if field == Field::All {
                     break;
                 }
-            } else if field == Field::All && kept == Kept::Both && !same_about_all(coarse.about_all, finer.about_all) {
+            } else if field == Field::All
+                && kept == Remaining::Both
+                && !same_about_all(coarse.about_all, finer.about_all)
+            {
                 found.push(Violation::AboutAll { place, direction });
-            } else if kept == Kept::Both && !same_names(coarse, finer) {
+            } else if kept == Remaining::Both && !same_names(coarse, finer) {
                 found.push(Violation::Names { place, direction, field });
             }
         }

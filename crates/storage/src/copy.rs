@@ -1,15 +1,14 @@
-//! Everything of one store into another: senders with what they announced, and of each writer its blocks and, last, its
-//! watermarks. Until those are there, readers of the target count the minutes alone.
+//! Copies everything of one store into another: senders with what they announced, and of each writer its blocks and, last,
+//! its watermarks. Before these are written, readers of the target count the minutes only.
 //!
-//! Copying may be interrupted and repeated: what the target has already is not put again. After it the target tells the
-//! same of each writer as the source did when the copying began; what is stored in the source meanwhile is taken over by
-//! the next copy.
+//! Copying may be interrupted and repeated: what the target has already is not put again. Afterwards the target gives
+//! the answers that the source gave when the copy began; what the source stores meanwhile is left to the next copy.
 //!
-//! - Coarse blocks behind the source's watermark count for nobody (`roll_up.rs`) and are not copied. Those that only the
+//! - Coarse blocks after the source's watermark do not count (`roll_up.rs`) and are not copied. Those that only the
 //!   target has are deleted where its own watermark has not been, because the one that is copied would make them count;
 //!   and where they are sums that another collector has made there of what was copied by then.
-//! - A writer of which the target knows more than the source, because it has gone on or was rolled up further there, is
-//!   left alone: its totals there are made of blocks that the source does not have, and taking back its watermarks could
+//! - A writer of which the target knows more than the source, because it continued or was rolled up further there, is
+//!   skipped: its totals there are made of blocks that the source does not have, and taking back its watermarks could
 //!   hide them.
 //! - A block that differs in the two stores is put unless it is damaged in the source.
 //!
@@ -33,7 +32,7 @@ const OCTETS_AT_ONCE: usize = 4 << 20;
 const BLOCKS_AT_ONCE: usize = 4096;
 /// Of how many senders announcements are put together.
 const ANNOUNCED_AT_ONCE: usize = 64;
-/// The intervals of a period are listed for so many minutes at a time: ten days.
+/// The intervals of a period are listed for this many minutes at a time: ten days.
 const LISTED_MINUTES: u32 = 10 * 24 * 60;
 
 /// What has been copied.
@@ -51,15 +50,15 @@ pub struct Copied {
     pub octets: u64,
     /// Blocks that the target had already.
     pub present: u64,
-    /// Writers that were left alone, because the target knows more of them.
+    /// Writers that were skipped, because the target knows more of them.
     pub ahead: Vec<WriterId>,
 }
 
-/// Puts blocks that cannot be read in the target in place again, where the source has them whole. `reached` is told as by
-/// [`copy`]. Nothing else is changed: whatever the target has gone on with since the source was copied from it stays.
+/// Replaces blocks that cannot be read in the target, where the source has them whole. `reached` is called as by [`copy`].
+/// Nothing else changes: what the target has stored since the source was copied from it stays.
 ///
 /// # Errors
-/// When one of the stores fails: what was put back stays, the next call goes on.
+/// When one of the stores fails: what was put stays, the next call continues.
 pub async fn repair(
     source: &dyn Store,
     target: &dyn Store,
@@ -74,10 +73,10 @@ pub async fn repair(
     Ok(copy.copied)
 }
 
-/// Copies everything. `reached` is told what was copied so far, and which interval of which writer is being copied.
+/// Copies everything. `reached` is called with the writer and interval that are copied next, and what was copied so far.
 ///
 /// # Errors
-/// When one of the stores fails: what was copied stays copied, the next call goes on.
+/// When one of the stores fails: what was copied stays, the next call continues.
 pub async fn copy(
     source: &dyn Store,
     target: &dyn Store,

@@ -21,7 +21,7 @@ use crate::{Store, StoreError, Totals, totals};
 pub struct Request {
     /// Intervals of this period.
     pub period: Period,
-    /// They start at or behind this minute,
+    /// They start at or after this minute,
     pub from: Minute,
     /// and before this one.
     pub before: Minute,
@@ -82,7 +82,7 @@ impl<'s> Export<'s> {
         Self { store, request, from: request.from, groups: None }
     }
 
-    /// What comes next, in the order of intervals, then of senders and prefixes; `None` behind the last one.
+    /// The next result, in the order of intervals, then of senders and prefixes; `None` after the last one.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -137,7 +137,7 @@ impl<'s> Export<'s> {
 }
 
 impl Exported {
-    /// Its counters: by field, then by direction and value, and behind the values of a field what was folded of it.
+    /// Its counters: by field, then by direction and value, and after the values of a field the rest that was folded.
     pub fn rows(&self) -> impl Iterator<Item = ExportedRow> + '_ {
         let tables = &self.totals.tables;
         Field::ALL.into_iter().filter(|field| tables.has(*field)).flat_map(move |field| {

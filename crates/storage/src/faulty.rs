@@ -1,5 +1,5 @@
-//! A store that breaks on purpose: calls fail when a test says so, before or after they were carried out, as a network
-//! does that loses a request or an acknowledgement. It also tells what queries read.
+//! A store for tests whose calls fail as planned, before or after they were executed, as when a network loses a request or
+//! an acknowledgement. It also records what queries read.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -15,11 +15,11 @@ use crate::{Blocks, Registry, Retention, Selection, Sender, Store, StoreError, W
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It does what it should.
+    /// It succeeds.
     None,
     /// It fails and nothing has happened.
     Before,
-    /// It fails although it was carried out.
+    /// It fails although it was executed.
     After,
 }
 
@@ -69,12 +69,12 @@ pub struct Read {
 }
 
 impl<S: Store> Faulty<S> {
-    /// A store whose calls do not fail until [`plan`](Self::plan) says so.
+    /// A store whose calls do not fail until one is [planned](Self::plan).
     pub fn new(store: S) -> Self {
         Self { store, plan: Mutex::default(), plans: Mutex::default(), read: Mutex::default() }
     }
 
-    /// What becomes of the next calls, one after the other, in place of what was planned before. Calls behind the plan
+    /// What becomes of the next calls, one after the other, instead of what was planned before. Calls after the plan
     /// do not fail.
     pub fn plan(&self, faults: impl IntoIterator<Item = Fault>) {
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = faults.into_iter().collect();

@@ -13,12 +13,12 @@
 //! | [`cassandra`] | Cassandra, or ScyllaDB |
 //! | [`totals`](mod@totals) | what all writers counted in an interval, whatever is rolled up already |
 //! | [`roll_up`] | sums a writer's finished periods into coarser blocks |
-//! | [`check`] | whether everything that is stored holds together |
+//! | [`check`] | checks that a store is consistent |
 //! | [`copy`] | everything of one store into another |
 //! | [`export`] | what was counted, as rows |
-//! | [`faulty`] | a store that breaks on purpose, for tests |
-//! | [`state`] | what a collector remembers on its own disk: who it is |
-//! | [`spool`] | and the flushes that a store on the network has not accepted yet |
+//! | [`faulty`] | a store whose calls fail as planned, for tests |
+//! | [`state`] | the identity of a collector, on its own disk |
+//! | [`spool`] | flushes that a store on the network has not accepted yet |
 //!
 //! `tests/contract` holds what every store must do, as tests that run over each of them.
 

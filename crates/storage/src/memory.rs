@@ -52,7 +52,7 @@ impl Memory {
         Self { kept: Mutex::new(self.lock().clone()) }
     }
 
-    /// Goes on with what a replica has: what came since it was made is lost.
+    /// Continues with the data of a replica: what came since it was made is lost.
     pub fn fail_over_to(&self, replica: &Self) {
         let kept = replica.lock().clone();
         *self.lock() = kept;

@@ -1,5 +1,5 @@
-//! Redis 7 and its relatives as a store: one server, a cluster, or a master found through sentinels. Which of them an
-//! address is, the server itself says.
+//! Redis 7 and its relatives as a store: one server, a cluster, or a master found through sentinels. The
+//! server itself reports which of them it is.
 //!
 //! Layout (`N` is the namespace, `netflow` unless configured otherwise; text in braces is the hash tag, so that all
 //! commands about one place go to one node of a cluster):
@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use self::connection::Link;
 use crate::{Store, StoreError};
 
-/// How to reach a Redis.
+/// How to reach Redis.
 #[derive(Clone, Debug)]
 pub struct RedisSettings {
     /// `host` or `host:port` of the server, of nodes of the cluster, or of sentinels; the port is 6379 (26379 is usual
@@ -43,7 +43,7 @@ pub struct RedisSettings {
     pub password: Option<String>,
     /// Encrypt, and check the certificates of the servers.
     pub tls: bool,
-    /// PEM file of the authority to check them against, in place of the system's.
+    /// PEM file of the authority to check them against, instead of the system's.
     pub authority: Option<PathBuf>,
     /// Name of the master, where sentinels watch over several.
     pub master: Option<String>,

@@ -27,23 +27,23 @@ pub trait Registry: Send + Sync {
     /// One sender.
     async fn sender(&self, address: IpAddr) -> Result<Option<Sender>, StoreError>;
 
-    /// Registers the sender if it is not yet, and adds these prefixes to those it has.
+    /// Registers the sender unless it is registered, and adds these prefixes.
     async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError>;
 
-    /// Takes these prefixes away; those that it has not are ignored. `false` when there is no such sender.
+    /// Removes these prefixes; prefixes that the sender does not have are ignored. `false` when there is no such sender.
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError>;
 
-    /// Forgets the sender; what was counted for it stays. `false` when there is no such sender.
+    /// Removes the sender with its prefixes and templates; what was counted for it stays. `false` when there is no such sender.
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError>;
 
-    /// Remembers when datagrams of these senders were last received; an older time never replaces a newer one, and a
-    /// sender that is not registered is ignored.
+    /// Stores when datagrams of these senders were last received; an older time never replaces a newer one, and senders
+    /// that are not registered are ignored.
     async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError>;
 
-    /// Remembers what senders have announced (templates, sampling rates), in the encoding of `wire`, in place of what was
-    /// remembered of each before. A store may ignore senders that are not registered.
+    /// Stores what senders have announced (templates, sampling rates), in the encoding of `wire`. It replaces what was stored
+    /// of each sender before. A store may ignore senders that are not registered.
     async fn put_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError>;
 
-    /// What senders have announced, in no particular order. Removing a sender removes it too.
+    /// What senders have announced, in no particular order.
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError>;
 }

@@ -3,13 +3,13 @@
 //!
 //! What makes it exact, whenever it is interrupted:
 //! - The writer's watermarks ([`WriterState::rolled_up`]) are the switch. Coarse blocks before a watermark count, those
-//!   behind it do not exist for a reader. One interval is summed and put, and only then the watermark moves over it.
-//! - Coarse blocks found behind the watermark are left from an interrupted attempt, or were lifted there by a flush that
+//!   after it do not exist for a reader. One interval is summed and put, and only then the watermark moves over it.
+//! - Coarse blocks found after the watermark are left from an interrupted attempt, or were lifted there by a flush that
 //!   trusted a watermark which never arrived. All that they count is in the finer blocks as well: they are deleted.
 //! - The state in memory moves before it is put, and never back: a put with an unknown outcome may arrive later. A flush
-//!   decides by the state in memory where late flows go, so it has to be told the state that [`advance`] returned, and
-//!   may not run at the same time.
-//! - Finer blocks are deleted ([`Blocks::expire`]) only behind the watermark that the store remembers.
+//!   decides by the state in memory where late flows go, so it needs the state that [`advance`] returned, and may
+//!   not run at the same time.
+//! - Finer blocks are deleted ([`Blocks::expire`]) only before the watermark in the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -40,23 +40,23 @@ pub struct Summed {
     pub keys: Vec<BlockKey>,
 }
 
-/// How a roll-up goes about it, and what it has put.
+/// What a roll-up does and leaves, and what it has put.
 #[derive(Debug)]
-pub struct Course {
-    /// Nothing is summed that these intervals are a part of: blocks of them may have to be put again.
-    pub spared: BTreeSet<Interval>,
-    /// Whether the writer is somebody else's: then it stops when that one is seen again.
+pub struct RollUpOptions {
+    /// Nothing is summed that contains one of these intervals: their blocks may have to be put again.
+    pub skip: BTreeSet<Interval>,
+    /// Whether the writer is that of another collector: the roll-up stops when that collector is seen again.
     pub for_another: bool,
-    /// It ends early when it has put about so many blocks; the next one goes on from there.
+    /// It ends early after about this many blocks; the next one continues from there.
     pub most_blocks: usize,
-    /// What was put.
+    /// What the roll-up has put.
     pub summed: Vec<Summed>,
 }
 
-impl Default for Course {
-    /// Everything that is over, of the caller's own writer.
+impl Default for RollUpOptions {
+    /// Everything that has ended, of the caller's own writer.
     fn default() -> Self {
-        Self { spared: BTreeSet::new(), for_another: false, most_blocks: usize::MAX, summed: Vec::new() }
+        Self { skip: BTreeSet::new(), for_another: false, most_blocks: usize::MAX, summed: Vec::new() }
     }
 }
 
@@ -64,19 +64,19 @@ impl Default for Course {
 /// came. `until` is a few minutes before now, when the last flows of a period have been flushed; all flushes of the
 /// writer have to be in the store (or are late ones, lifted by the returned state).
 ///
-/// Whoever calls this goes on with the returned state.
+/// The caller continues with the returned state.
 ///
 /// # Errors
 /// When nothing was achieved; the state given still holds. What stops it later on shows at the next call.
 pub async fn advance(store: &dyn Store, state: WriterState, until: Minute) -> Result<WriterState, StoreError> {
     let mut moved = state;
-    match advance_by(store, &mut moved, until, &mut Course::default()).await {
+    match advance_by(store, &mut moved, until, &mut RollUpOptions::default()).await {
         Err(error) if moved == state => Err(error),
         _ => Ok(moved),
     }
 }
 
-/// The same, with a course; the state moves as far as it comes.
+/// The same, with options; the state moves as far as the roll-up comes.
 ///
 /// # Errors
 /// What stopped it. Then the store may not know how far the state has moved: put it before anything is decided by it.
@@ -84,22 +84,22 @@ pub async fn advance_by(
     store: &dyn Store,
     state: &mut WriterState,
     until: Minute,
-    course: &mut Course,
+    options: &mut RollUpOptions,
 ) -> Result<(), StoreError> {
-    if !course.for_another {
+    if !options.for_another {
         store.put_writer(state).await?;
     }
     let mut ended = until;
     for period in Period::ALL {
         let Some(coarser) = period.coarser() else { break };
-        advance_period(store, state, coarser, ended, course).await?;
+        advance_period(store, state, coarser, ended, options).await?;
         ended = state.rolled_up(period).unwrap_or(ended);
     }
     Ok(())
 }
 
-/// Takes back that an interval, and with it every coarser one around it, is rolled up: what counts again are the finer
-/// blocks, and the next roll-up sums them anew. They are still there when retention has not come by since.
+/// Moves the watermarks back before an interval and every coarser one around it: the finer blocks count again, and the next
+/// roll-up sums them, unless retention has deleted them since.
 pub fn take_back(state: &mut WriterState, interval: Interval) {
     for coarser in Period::ALL.into_iter().filter(|period| *period >= interval.period) {
         let around = Interval::containing(coarser, interval.start);
@@ -118,7 +118,7 @@ pub fn take_back(state: &mut WriterState, interval: Interval) {
 /// store before it flushes again: how far it is rolled up may have been moved by another one.
 ///
 /// # Errors
-/// When the store cannot be read, or nothing was achieved for one of them; the next call goes on from there.
+/// When the store cannot be read, or nothing was achieved for one of them; the next call continues from there.
 pub async fn advance_gone(
     store: &dyn Store,
     own: WriterId,
@@ -129,7 +129,7 @@ pub async fn advance_gone(
 ) -> Result<Vec<WriterState>, StoreError> {
     let is_gone = |state: &WriterState| state.writer != own && state.seen.saturating_add(gone_after) < now;
     let (gone, present): (Vec<_>, Vec<_>) = store.writers().await?.into_iter().partition(is_gone);
-    // Who is "seen" long after now is a replay: nobody rolls up for it, and it does not for others.
+    // A replay is "seen" in the far future: nobody rolls up for it, and it does not for others.
     let is_here = |state: &WriterState| state.seen.abs_diff(now) <= gone_after;
     if present.iter().any(|state| state.writer < own && is_here(state)) {
         return Ok(Vec::new());
@@ -140,9 +140,9 @@ pub async fn advance_gone(
         // Once an hour there may be something to do.
         let idle = state.rolled_up(Period::Minute).is_some_and(|reached| reached >= ended);
         if !idle {
-            let mut course = Course { for_another: true, ..Course::default() };
-            let outcome = advance_by(store, &mut state, until, &mut course).await;
-            summed.append(&mut course.summed);
+            let mut options = RollUpOptions { for_another: true, ..RollUpOptions::default() };
+            let outcome = advance_by(store, &mut state, until, &mut options).await;
+            summed.append(&mut options.summed);
             outcome?;
         }
         moved.push(state);
@@ -156,13 +156,13 @@ async fn advance_period(
     state: &mut WriterState,
     coarser: Period,
     ended: Minute,
-    course: &mut Course,
+    options: &mut RollUpOptions,
 ) -> Result<(), StoreError> {
     let Some(period) = coarser.finer() else { return Ok(()) };
     let Some(begun) = state.rolled_up(period) else { return Ok(()) };
-    let spared = course.spared.iter().filter(|part| part.period == period && part.start >= begun);
-    let ended = spared.map(|part| part.start).chain([ended]).min().unwrap_or(ended);
-    let mut left = course.most_blocks.saturating_sub(course.summed.iter().map(|summed| summed.keys.len()).sum());
+    let skipped = options.skip.iter().filter(|part| part.period == period && part.start >= begun);
+    let ended = skipped.map(|part| part.start).chain([ended]).min().unwrap_or(ended);
+    let mut left = options.most_blocks.saturating_sub(options.summed.iter().map(|summed| summed.keys.len()).sum());
     while left > 0 {
         let Some(watermark) = state.rolled_up(period) else { return Ok(()) };
         // Time without blocks is passed over in one step.
@@ -172,7 +172,7 @@ async fn advance_period(
             Some(next) => {
                 let keys = sum(store, state, next).await?;
                 left = left.saturating_sub(keys.len());
-                course.summed.push(Summed { writer: state.writer, interval: next, keys });
+                options.summed.push(Summed { writer: state.writer, interval: next, keys });
                 next.end()
             }
             None => Interval::containing(coarser, ended).start,
@@ -182,11 +182,11 @@ async fn advance_period(
             if let Some(watermark) = state.rolled_up.get_mut(period as usize) {
                 *watermark = reached;
             }
-            if !course.for_another {
+            if !options.for_another {
                 store.put_writer(state).await?;
             } else if !store.replace_writer(&known, state).await? {
-                // Its own collector continues from what the store told it.
-                return Err(StoreError::Retry(format!("writer {} is back: it rolls up for itself", state.writer)));
+                // Its own collector has returned, and continues from the state that it read.
+                return Err(StoreError::Retry(format!("writer {} has returned: it rolls up for itself", state.writer)));
             }
         }
         if next.is_none() {
@@ -196,7 +196,7 @@ async fn advance_period(
     Ok(())
 }
 
-/// Puts the coarse blocks of one interval in place of whatever coarse blocks are there; returns their keys.
+/// Replaces the coarse blocks of one interval; returns the keys of the new ones.
 async fn sum(store: &dyn Blocks, state: &WriterState, interval: Interval) -> Result<Vec<BlockKey>, StoreError> {
     let mut keys = Vec::new();
     let Some(period) = interval.period.finer() else { return Ok(keys) };

@@ -67,7 +67,7 @@ pub(crate) fn tables(seed: u32) -> Tables {
     tables
 }
 
-/// Flows of so many AS that their table has blocks of its own.
+/// Flows of enough AS that their table has blocks of its own.
 pub(crate) fn many_names() -> Tables {
     let mut tables = Tables::new();
     for number in 0..20_000 {

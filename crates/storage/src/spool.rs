@@ -1,15 +1,15 @@
-//! Flushes that a store on the network has not accepted yet wait here, on the collector's own disk, in the order in which
-//! they were made; those that it has accepted stay until they were seen there again, since a store may lose what it
-//! accepted a moment ago. The spool is two tables of the state file (`sqlite/schema_1.sql`, `schema_2.sql`).
+//! Queue of the flushes that a store on the network has not accepted yet, on the collector's own disk, in the order of their
+//! numbers. Accepted flushes stay until they were found in the store again, since it may lose what it accepted a moment
+//! ago. The spool is two tables of the state file (`sqlite/schema_1.sql`, `schema_2.sql`).
 //!
 //! A flush is kept with all its blocks, those of coarser periods included, and with how far its writer was rolled up when
 //! these were decided. It is put exactly so until it is accepted, whatever is rolled up meanwhile; a change of the
 //! decision is written here first.
 //!
-//! What senders have announced waits here as well, made durable with the flush that counts what they announced it for:
-//! else what came behind a template that changed could be read by the old one after a crash.
+//! What senders have announced is kept here as well, made durable with the flush that counts the flows decoded with it:
+//! else flows after a changed template could be decoded with the old one after a crash.
 //!
-//! **Invariant:** nothing is rolled up while a flush waits here: its minutes would be missing in the sum.
+//! **Invariant:** nothing is rolled up while a flush is queued: its minutes would be missing in the sum.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -30,7 +30,7 @@ pub struct Spool {
     writer: WriterId,
     limit_bytes: u64,
     bytes: u64,
-    /// Those of them that are of accepted flushes.
+    /// Those of accepted flushes.
     accepted_bytes: u64,
     waiting: u64,
 }
@@ -38,12 +38,12 @@ pub struct Spool {
 /// Why a flush is not in the spool.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
-    /// So much waits already that there is no room for it.
-    #[error("the spool is full: {bytes} of {limit_bytes} octets wait for the store")]
+    /// There is no room for it.
+    #[error("the spool is full: {bytes} of {limit_bytes} bytes are queued for the store")]
     Full {
-        /// Octets of content that wait.
+        /// Bytes of content in the queue.
         bytes: u64,
-        /// Octets of content that may wait.
+        /// The limit of the queue.
         limit_bytes: u64,
     },
     /// The disk refuses.
@@ -66,7 +66,7 @@ impl Spool {
         Ok(Self { connection, writer, limit_bytes, bytes, accepted_bytes, waiting })
     }
 
-    /// Lets more or less wait from now on.
+    /// Changes the limit of the queue.
     pub const fn set_limit(&mut self, limit_bytes: u64) {
         self.limit_bytes = limit_bytes;
     }
@@ -77,7 +77,7 @@ impl Spool {
         self.limit_bytes
     }
 
-    /// How many flushes wait to be accepted.
+    /// How many flushes are not accepted yet.
     #[must_use]
     pub fn waiting(&self) -> u64 {
         self.waiting
@@ -89,7 +89,7 @@ impl Spool {
         self.bytes
     }
 
-    /// Octets of content that wait.
+    /// Bytes of content in the queue.
     #[must_use]
     pub fn waiting_bytes(&self) -> u64 {
         self.bytes.saturating_sub(self.accepted_bytes)
@@ -155,7 +155,7 @@ impl Spool {
     /// Replaces what was decided of a flush: its blocks, and how far the writer was rolled up. There is always room for it.
     ///
     /// # Errors
-    /// When the disk refuses: then the former decision stands.
+    /// When the disk refuses: then the former decision remains.
     pub fn decide(&mut self, flush: &Flush) -> Result<(), StoreError> {
         let bytes = octets(&flush.blocks);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -194,7 +194,7 @@ impl Spool {
         number.map_or(Ok(None), |number| self.read(number))
     }
 
-    /// One flush, whether it waits or was accepted.
+    /// One flush, queued or accepted.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -240,7 +240,7 @@ impl Spool {
         Ok(accepted.into_iter().collect())
     }
 
-    /// Remembers that the store has accepted a flush: it waits no longer, but stays until it is removed.
+    /// Marks a flush as accepted by the store; it stays until it is removed.
     ///
     /// # Errors
     /// When the file cannot be written: then the flush is put once more, which is harmless.
@@ -269,7 +269,7 @@ impl Spool {
         Ok(Block { key, content: row.get::<_, Vec<u8>>(6)?.into() })
     }
 
-    /// Lets go of a flush that the store has.
+    /// Removes a flush.
     ///
     /// # Errors
     /// When the file cannot be written: then the flush stays.
@@ -394,7 +394,7 @@ mod tests {
         let mut spool = open(&folder);
         push(&mut spool, 1, 6).unwrap();
         let refused = push(&mut spool, 2, 6).unwrap_err();
-        assert_eq!(refused.to_string(), "the spool is full: 600 of 1000 octets wait for the store");
+        assert_eq!(refused.to_string(), "the spool is full: 600 of 1000 bytes are queued for the store");
         assert_eq!((spool.waiting(), spool.bytes()), (1, 600));
         push(&mut spool, 3, 4).unwrap();
         spool.remove(number(1)).unwrap();

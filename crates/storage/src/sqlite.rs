@@ -1,15 +1,15 @@
 //! The embedded store: one SQLite file that the usual `sqlite3` tools can read, back up and check.
 //!
 //! Layout (`sqlite/schema.rs` has it as SQL): `block` has one row for each block, clustered by period, writer, start,
-//! series, epoch, sequence, part and tables. The newest rows of a writer stand at the end of its range, so a flush
+//! series, epoch, sequence, part and tables. The newest rows of a writer are at the end of its range, so a flush
 //! appends; everything that is asked of blocks is one short range of it. `series` gives a sender and prefix a small
 //! number, `writer` does so for a writer and keeps its state; rows of both are never deleted. `sender` and
 //! `sender_prefix` are the registrations, `sender_templates` is what senders have announced, `identity` is the writer that
 //! this file belongs to (`state.rs`). The view `blocks` shows all of it with times and addresses that people can read.
 //!
 //! The file is in WAL mode with `synchronous = FULL`: a commit is on disk before it is acknowledged. One connection
-//! writes, each call in one transaction; up to `READERS` others read, each call from one snapshot, and neither waits
-//! for the other. All of it happens on tokio's blocking threads. A file is made with mode 0600.
+//! writes, each call in one transaction; up to `READERS` others read, each call from one snapshot, and neither blocks
+//! the other. All of it happens on tokio's blocking threads. A file is made with mode 0600.
 
 mod blocks;
 mod error;
@@ -34,7 +34,7 @@ pub(crate) use writers::note_durable;
 use self::key::KnownSeries;
 use crate::{Flush, Store, StoreError};
 
-/// How many reads run at the same time; more wait for one of them.
+/// How many reads run at the same time; others queue.
 const READERS: usize = 4;
 
 /// A store in one SQLite file.

@@ -1,6 +1,6 @@
-//! What a collector remembers on its own disk, whatever store it uses: which writer it is, and in which epoch.
+//! The identity of a collector, on its own disk whatever its store is: its writer and the epoch.
 //!
-//! Blocks are told apart by writer, epoch and sequence, so no two processes may ever be the same writer in the same
+//! Blocks differ in writer, epoch and sequence, so no two processes may ever be the same writer in the same
 //! epoch. The identity is one row of an SQLite file (`sqlite.rs`; with the embedded store it is the store's own file).
 //! The process that has it holds a lock on `<file>.lock` until it ends, however it ends.
 
@@ -41,7 +41,7 @@ impl State {
         Ok(Self { connection, writer, _lock: lock })
     }
 
-    /// Who writes.
+    /// The writer.
     #[must_use]
     pub fn writer(&self) -> WriterId {
         self.writer
@@ -144,13 +144,13 @@ mod tests {
         let mut state = State::open(&folder.path().join("state")).unwrap();
         assert_eq!(state.next_epoch_after(7).unwrap(), 8);
         assert_eq!(state.next_epoch_after(7).unwrap(), 9);
-        assert!(matches!(state.next_epoch_after(u32::MAX), Err(StoreError::Config(_))), "an epoch behind the last one");
+        assert!(matches!(state.next_epoch_after(u32::MAX), Err(StoreError::Config(_))), "an epoch after the last one");
         assert_eq!(state.next_epoch_after(u32::MAX - 1).unwrap(), u32::MAX);
         assert!(matches!(state.next_epoch(), Err(StoreError::Config(_))));
     }
 
     #[test]
-    fn a_second_process_with_the_identity_is_told_who_has_it() {
+    fn a_second_process_with_the_identity_learns_which_process_has_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         let first = State::open(&path).unwrap();

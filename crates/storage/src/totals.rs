@@ -1,6 +1,6 @@
 //! What all writers together counted in an interval.
 //!
-//! Each writer says how far it has rolled up (`WriterState::rolled_up`). That is the switch between its finer and its
+//! The state of a writer has how far it is rolled up (`WriterState::rolled_up`). That is the switch between its finer and its
 //! coarser blocks: for each moment exactly one level of each writer's blocks counts, so a roll-up that is under way, or
 //! was left half done, changes no answer. The states are read first: blocks that are rolled up meanwhile are still
 //! there, because retention is far longer than a query.
@@ -152,8 +152,8 @@ impl Plan {
     }
 }
 
-/// The intervals whose blocks of this writer make up an interval: coarse ones as far as it has rolled up, behind that
-/// the minutes that there are. Minutes that do not exist are not asked for: an open year has half a million of them.
+/// The intervals whose blocks of this writer make up an interval: coarse ones as far as it has rolled up, then
+/// the minutes that exist. Minutes that do not exist are not asked for: an open year has half a million of them.
 pub(crate) async fn cover(
     store: &dyn Blocks,
     state: &WriterState,

@@ -1,4 +1,4 @@
-//! What all collectors on a store know of each other: who writes, in which epoch, and how far it is rolled up.
+//! What collectors on one store know of each other: the writers, their epochs, and how far each is rolled up.
 
 use accounting::block::WriterId;
 use accounting::period::{Minute, Period};
@@ -7,17 +7,17 @@ use flow::Timestamp;
 
 use crate::StoreError;
 
-/// What a writer has to have remembered by all collectors of a store.
+/// The state of a writer, for all collectors on a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriterState {
-    /// Who.
+    /// The writer.
     pub writer: WriterId,
     /// Its newest epoch.
     pub epoch: u32,
-    /// When it last said that it is there.
+    /// When it last reported that it is running.
     pub seen: Timestamp,
     /// For each period (`period as usize`): all blocks of this writer that end at or before this minute are summed into
-    /// the next coarser period. A query reads the coarser blocks before it and the finer ones behind it.
+    /// the next coarser period. A query reads the coarser blocks before it and the finer ones after it.
     pub rolled_up: [Minute; 4],
 }
 
@@ -38,7 +38,7 @@ impl WriterState {
 /// The writers of a store. Every call may be repeated without harm.
 #[async_trait]
 pub trait Writers: Send + Sync {
-    /// All writers that were ever here, sorted.
+    /// All writers that the store knows, sorted.
     async fn writers(&self) -> Result<Vec<WriterState>, StoreError>;
 
     /// Stores the state of a writer, whatever the store knew of it.

@@ -202,7 +202,7 @@ async fn moving_address(servers: Vec<String>) -> (String, Arc<AtomicUsize>) {
     let chosen = Arc::clone(&master);
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
-            let server = servers[chosen.load(Ordering::Relaxed)].clone();
+            let server = servers.get(chosen.load(Ordering::Relaxed)).cloned().expect("a server");
             tokio::spawn(async move {
                 let mut server = TcpStream::connect(server).await.expect("a server");
                 // The end of a connection is no failure of the test.

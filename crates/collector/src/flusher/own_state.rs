@@ -20,7 +20,7 @@ use std::time::Duration;
 use accounting::block::WriterId;
 use accounting::period::{Interval, Minute};
 use flow::Timestamp;
-use storage::roll_up::{Course, advance_by, take_back};
+use storage::roll_up::{RollUpOptions, advance_by, take_back};
 use storage::{Store, StoreError, WriterState, Writers};
 
 /// A writer that was not seen for this long is gone: others roll up for it.
@@ -155,7 +155,7 @@ impl OwnState {
         store: &dyn Store,
         now: Timestamp,
         until: Minute,
-        course: &mut Course,
+        options: &mut RollUpOptions,
     ) -> Result<(), StoreError> {
         if self.is_superseded() {
             return Err(self.superseded());
@@ -167,7 +167,7 @@ impl OwnState {
             _ => None,
         };
         self.agreement = Agreement::Unknown;
-        advance_by(store, &mut self.state, until, course).await?;
+        advance_by(store, &mut self.state, until, options).await?;
         self.agreement = Agreement::Published { read };
         Ok(())
     }

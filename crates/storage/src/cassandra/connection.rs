@@ -102,7 +102,7 @@ impl Link {
     ) -> Result<bool, StoreError> {
         let answer = self.made().await?.0.execute_unpaged(statement, values).await.map_err(failed)?;
         let row: Row = answer.into_rows_result().map_err(failed)?.first_row().map_err(failed)?;
-        // The first column says it, others are what the row has instead.
+        // The first column is the answer, the others are the values that differ.
         Ok(matches!(row.columns.first(), Some(Some(CqlValue::Boolean(true)))))
     }
 

@@ -99,6 +99,12 @@ pub(super) struct BlockStatements {
     pub(super) any_of_writer: PreparedStatement,
 }
 
+const SET_WRITER: &str = "UPDATE KEYSPACE.writer SET epoch = ?, seen_nanoseconds = ?, minutes_rolled_up = ?, \
+     hours_rolled_up = ?, days_rolled_up = ?, months_rolled_up = ? WHERE one = 0 AND writer = ?";
+
+const WRITER_IS: &str = "epoch = ? AND seen_nanoseconds = ? AND minutes_rolled_up = ? AND hours_rolled_up = ? \
+     AND days_rolled_up = ? AND months_rolled_up = ?";
+
 /// All statements.
 pub(super) struct Statements {
     /// By `period as usize`.
@@ -196,19 +202,8 @@ impl Statements {
             )
             .await?,
             // A condition that always holds: epochs begin with 1.
-            put_writer: of(
-                "UPDATE KEYSPACE.writer SET epoch = ?, seen_nanoseconds = ?, minutes_rolled_up = ?, \
-                 hours_rolled_up = ?, days_rolled_up = ?, months_rolled_up = ? WHERE one = 0 AND writer = ? \
-                 IF epoch != -1",
-            )
-            .await?,
-            replace_writer: conditional(
-                "UPDATE KEYSPACE.writer SET epoch = ?, seen_nanoseconds = ?, minutes_rolled_up = ?, \
-                 hours_rolled_up = ?, days_rolled_up = ?, months_rolled_up = ? WHERE one = 0 AND writer = ? \
-                 IF epoch = ? AND seen_nanoseconds = ? AND minutes_rolled_up = ? AND hours_rolled_up = ? \
-                 AND days_rolled_up = ? AND months_rolled_up = ?",
-            )
-            .await?,
+            put_writer: of(&format!("{SET_WRITER} IF epoch != -1")).await?,
+            replace_writer: conditional(&format!("{SET_WRITER} IF {WRITER_IS}")).await?,
         })
     }
 }

@@ -16,7 +16,7 @@ async fn filled() -> Memory {
     store
 }
 
-/// What a check says, and its summary.
+/// The violations of a check, and its summary.
 async fn checked(store: &dyn Store) -> (Vec<Violation>, Checked) {
     let mut found = Vec::new();
     let mut listen = |event| {
@@ -183,7 +183,7 @@ async fn counters_that_changed_places_are_found_although_all_sums_hold() {
     let place = "day 2027-12-31, sender 192.0.2.1, prefix 2001:db8::/32, writer 0000000000000ada";
     let month = "month 2027-12, sender 192.0.2.1, prefix 2001:db8::/32, writer 0000000000000ada";
     let line = |place: &str, direction: &str, finer: &str| {
-        format!("{place}: {direction} proto adds up, but not all of it stands under the names that its {finer} have")
+        format!("{place}: {direction} proto adds up, but under other names than its {finer}")
     };
     let expected = [(place, "in", "hours"), (place, "out", "hours"), (month, "in", "days"), (month, "out", "days")];
     assert_eq!(shown, expected.map(|(place, direction, finer)| line(place, direction, finer)));
@@ -281,9 +281,9 @@ async fn folded_names_are_no_violation() {
     let rolled_up = blocks_of(&store, hour, groups()[0]).await;
     replace(&store, &rolled_up, &changed(&rolled_up, |tables| tables.fold(3))).await;
     let shown = lines(&checked(&store).await.0);
-    // The day says that it has all names, and the hour that it has not.
+    // The day claims to have all names, the hour does not.
     assert!(
-        shown.iter().all(|line| line.starts_with("day 2027-12-31, ") && line.contains("not all of it")),
+        shown.iter().all(|line| line.starts_with("day 2027-12-31, ") && line.contains("under other names")),
         "{shown:#?}"
     );
     assert!(!shown.is_empty());

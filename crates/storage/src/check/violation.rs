@@ -101,7 +101,7 @@ impl fmt::Display for Violation {
             }
             Self::Names { place, direction, field } => {
                 write!(f, "{place}: {} {} adds up, ", direction.name(), field.name())?;
-                write!(f, "but not all of it stands under the names that its {}s have", finer_name(place))
+                write!(f, "but under other names than its {}s", finer_name(place))
             }
         }
     }

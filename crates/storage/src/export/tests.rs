@@ -1,4 +1,4 @@
-//! Exported rows against what readers of the store are told.
+//! Exported rows against the totals that readers get.
 
 use super::*;
 use crate::sample::{ADA, fill, groups, minute};
@@ -54,8 +54,8 @@ async fn every_period_is_exported_with_the_totals_of_all_writers() {
         assert_eq!(places.collect::<Vec<_>>(), in_order.collect::<Vec<_>>());
         let mut bytes = 0;
         for Exported { interval, sender, prefix, totals: counted } in &exports {
-            let told = totals(&store, *sender, *prefix, *interval, TableSet::ALL).await.unwrap();
-            assert_eq!(*counted, told);
+            let expected = totals(&store, *sender, *prefix, *interval, TableSet::ALL).await.unwrap();
+            assert_eq!(*counted, expected);
             bytes += counted.tables.rows().map(|(_, _, counters)| counters.bytes).sum::<u64>();
         }
         sums.push(bytes);

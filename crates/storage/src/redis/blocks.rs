@@ -194,7 +194,7 @@ impl Redis {
         fields.iter().map(|field| key::parse_field(place, field)).collect()
     }
 
-    /// The intervals that start at or after `from`, before `before`, at most so many.
+    /// The intervals that start at or after `from`, before `before`, at most `limit`.
     async fn listed(
         &self,
         writer: WriterId,

@@ -190,7 +190,7 @@ impl Link {
         match names.as_slice() {
             [name] => Ok(name.clone()),
             _ => Err(StoreError::Config(format!(
-                "the sentinels watch over {} masters ({}): say which one is meant with redis.master",
+                "the sentinels watch over {} masters ({}): choose one with redis.master",
                 names.len(),
                 names.join(", ")
             ))),
@@ -259,7 +259,7 @@ async fn drop_connection_after_failover<T>(
     answer
 }
 
-/// A line of what the server says about itself.
+/// A line of the answer to `INFO`.
 async fn information(
     connection: &mut MultiplexedConnection,
     section: &str,
@@ -277,7 +277,7 @@ async fn warn_of_eviction(connection: &mut MultiplexedConnection) {
     if let Some(policy) = policy
         && policy != "noeviction"
     {
-        tracing::warn!(policy, "this Redis deletes keys when its memory is full: set maxmemory-policy to noeviction");
+        tracing::warn!(policy, "Redis deletes keys when its memory is full: set maxmemory-policy to noeviction");
     }
 }
 

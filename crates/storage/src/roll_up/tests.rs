@@ -142,7 +142,7 @@ async fn an_error_comes_back_only_when_nothing_has_moved() {
     let store = Faulty::new(filled(&["2027-12-31 22:59"]).await);
     store.plan([Fault::Before]);
     assert!(matches!(advance(&store, state(), minute("2028-01-01 00:00")).await, Err(StoreError::Retry(_))));
-    // The state is put at call 1; the hour is summed and its watermark put at some call behind it.
+    // The state is put at call 1; the hour is summed and its watermark put at some call after it.
     let moved = (1..).find_map(|calls| {
         store.plan(std::iter::repeat_n(Fault::None, calls).chain([Fault::Before]));
         futures(advance(&store, state(), minute("2028-01-01 00:00"))).ok()
@@ -153,16 +153,16 @@ async fn an_error_comes_back_only_when_nothing_has_moved() {
     store.plan([]);
     let further = advance(&store, moved, minute("2027-12-31 23:00")).await.unwrap();
     assert_eq!(further.rolled_up(Period::Minute), moved.rolled_up(Period::Minute));
-    assert_eq!(store.inner().writers().await.unwrap(), [further], "the next call says it again");
+    assert_eq!(store.inner().writers().await.unwrap(), [further], "the next call puts it again");
 }
 
-/// The store in memory never waits.
+/// The store in memory is always ready.
 fn futures<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match future.as_mut().poll(&mut context) {
         std::task::Poll::Ready(value) => value,
-        std::task::Poll::Pending => panic!("it waits"),
+        std::task::Poll::Pending => panic!("not ready"),
     }
 }
 
@@ -261,21 +261,21 @@ async fn one_of_those_that_are_left_rolls_up_for_one_that_is_gone() {
 }
 
 #[tokio::test]
-async fn what_is_spared_is_rolled_up_when_it_no_longer_is() {
+async fn what_is_skipped_is_rolled_up_when_it_no_longer_is() {
     let minutes = ["2027-12-31 21:59", "2027-12-31 22:10", "2027-12-31 23:59"];
     let store = filled(&minutes).await;
     let until = minute("2028-01-01 01:00");
-    let spared = BTreeSet::from([Interval { period: Period::Minute, start: minute("2027-12-31 22:40") }]);
+    let skip = BTreeSet::from([Interval { period: Period::Minute, start: minute("2027-12-31 22:40") }]);
     let mut moved = state();
-    let mut course = Course { spared, ..Course::default() };
-    advance_by(&store, &mut moved, until, &mut course).await.unwrap();
+    let mut options = RollUpOptions { skip, ..RollUpOptions::default() };
+    advance_by(&store, &mut moved, until, &mut options).await.unwrap();
     assert_eq!(moved.rolled_up(Period::Minute), Some(minute("2027-12-31 22:00")));
-    assert_eq!(course.summed.iter().map(|summed| summed.interval.to_string()).collect::<Vec<_>>(), ["2027-12-31 21"]);
-    let mut course = Course { spared: BTreeSet::new(), ..course };
-    advance_by(&store, &mut moved, until, &mut course).await.unwrap();
+    assert_eq!(options.summed.iter().map(|summed| summed.interval.to_string()).collect::<Vec<_>>(), ["2027-12-31 21"]);
+    let mut options = RollUpOptions { skip: BTreeSet::new(), ..options };
+    advance_by(&store, &mut moved, until, &mut options).await.unwrap();
     assert_eq!(moved.rolled_up(Period::Month), Some(minute("2028-01-01 00:00")));
     assert_eq!(bytes(&store, parse_interval(Period::Year, "2027").unwrap()).await, 300);
-    let keys: Vec<BlockKey> = course.summed.iter().flat_map(|summed| summed.keys.clone()).collect();
+    let keys: Vec<BlockKey> = options.summed.iter().flat_map(|summed| summed.keys.clone()).collect();
     assert_eq!((keys.len(), store.missing(&keys).await.unwrap()), (6, vec![]));
 }
 
@@ -306,7 +306,7 @@ async fn nobody_rolls_up_for_a_writer_that_returns_meanwhile() {
     let until = minute("2027-05-01 11:00");
     let mut gone = state();
     let returned = WriterState { seen: Timestamp::from_seconds(7), ..state() };
-    let for_another = || Course { for_another: true, ..Course::default() };
+    let for_another = || RollUpOptions { for_another: true, ..RollUpOptions::default() };
     // The other collector has read the state before.
     store.put_writer(&returned).await.unwrap();
     assert!(advance_by(&store, &mut gone, until, &mut for_another()).await.is_err());

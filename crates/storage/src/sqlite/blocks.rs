@@ -74,7 +74,7 @@ impl Blocks for Sqlite {
     }
 
     async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
-        // In pieces, so that no flush waits for a long deletion.
+        // In pieces, so that no flush is blocked by a long deletion.
         let mut gone = 0;
         loop {
             let more = self.write(move |connection| expire(connection, writer, retention)).await?;

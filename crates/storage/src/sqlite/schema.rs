@@ -1,7 +1,7 @@
 //! The tables, their versions, and how the file is opened.
 //!
 //! `PRAGMA user_version` is the version of the layout: an older one is brought up to date in one transaction, a newer
-//! one is refused untouched. `PRAGMA application_id` tells our files from anybody else's.
+//! one is refused untouched. `PRAGMA application_id` distinguishes our files from others.
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -54,7 +54,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 /// Opens a file that must be there and up to date; the connection never writes.
 pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     let config = |error: &dyn std::fmt::Display| StoreError::Config(format!("{}: {error}", path.display()));
-    // SQLite's own message does not say why a file cannot be opened.
+    // SQLite's own message does not contain the reason.
     std::fs::metadata(path).map_err(|error| config(&error))?;
     let connection = open_reader(path)?;
     match version(&connection, path)? {

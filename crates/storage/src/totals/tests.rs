@@ -74,7 +74,7 @@ async fn a_range_over_everything_is_read_from_few_blocks() {
     assert!(plan.selections.len() <= 50 + 1 + 1 + 1 + 8, "{} selections", plan.selections.len());
 }
 
-/// A flow to each of so many addresses that their table does not fit into a block with others.
+/// A flow to each of enough addresses that their table does not fit into a block with others.
 fn with_many_addresses() -> Tables {
     let mut tables = Tables::new();
     let counters = Counters { bytes: 1 << 44, packets: 1 << 44, flows: 1 << 44 };

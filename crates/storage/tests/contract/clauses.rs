@@ -47,7 +47,7 @@ macro_rules! contract {
             overlapping_selections_give_a_block_once
             nothing_asked_is_nothing_read
             blocks_of_one_writer_are_read_alone
-            what_is_missing_is_told_by_its_whole_key
+            missing_blocks_are_those_with_exactly_that_key
             groups_are_those_of_one_writer_and_interval
             the_first_interval_is_found_from_any_minute
             intervals_are_listed_between_two_minutes
@@ -273,7 +273,7 @@ pub(crate) async fn blocks_of_one_writer_are_read_alone(store: &dyn Store) -> Ou
     Ok(())
 }
 
-pub(crate) async fn what_is_missing_is_told_by_its_whole_key(store: &dyn Store) -> Outcome {
+pub(crate) async fn missing_blocks_are_those_with_exactly_that_key(store: &dyn Store) -> Outcome {
     assert_eq!(store.missing(&[]).await?, []);
     assert_eq!(store.missing(&[key()]).await?, [key()]);
     // More than a store asks for at once, in two places.
@@ -374,7 +374,7 @@ pub(crate) async fn deleted_blocks_are_gone_and_no_others(store: &dyn Store) -> 
     Ok(())
 }
 
-/// A store may leave blocks to expire by themselves; what it says that it deleted has to be gone.
+/// A store may leave blocks to expire by themselves; what it reports as deleted has to be gone.
 pub(crate) async fn expiry_spares_what_is_kept(store: &dyn Store) -> Outcome {
     let hour = Interval::containing(Period::Hour, MINUTE);
     let old = [key(), BlockKey { interval: minute(1), ..key() }];
@@ -410,7 +410,7 @@ pub(crate) async fn expiry_spares_what_is_not_rolled_up(store: &dyn Store) -> Ou
     store.put_blocks(&keys.map(block)).await?;
     let everything = |period| Retention { period, before: Minute(u32::MAX) };
     let left = async || stored(store, &keys.map(around)).await;
-    assert_eq!(store.expire(ADA, everything(Period::Minute)).await?, 0, "a writer that never said what is rolled up");
+    assert_eq!(store.expire(ADA, everything(Period::Minute)).await?, 0, "a writer without a state");
     store.put_writer(&rolled_up(ADA, [minute(0).start, minute(9).start, minute(9).start, minute(9).start])).await?;
     assert_eq!(store.expire(ADA, everything(Period::Minute)).await?, 0);
     assert_eq!(left().await?.len(), 3);
@@ -448,7 +448,7 @@ pub(crate) async fn intervals_are_listed_between_two_minutes(store: &dyn Store) 
 
 pub(crate) async fn writers_are_remembered_by_their_newest_state(store: &dyn Store) -> Outcome {
     assert_eq!(store.writers().await?, []);
-    // A block of a writer that has not said anything yet.
+    // A block of a writer without a state.
     store.put_blocks(&[block(BlockKey { writer: WriterId(7), ..key() })]).await?;
     assert_eq!(store.writers().await?, []);
     let seen = Timestamp::from_nanoseconds(1_700_000_000_123_456_789);
@@ -526,7 +526,7 @@ pub(crate) async fn a_forgotten_writer_has_no_blocks_and_may_write_them_again(st
     for _ in 0..2 {
         store.forget_writer(ADA).await?;
         let selections: Vec<Selection> = of_ada.iter().map(|block| around(block.key)).collect();
-        assert_eq!(stored(store, &selections).await?, [of_bob.clone()]);
+        assert_eq!(stored(store, &selections).await?, std::slice::from_ref(&of_bob));
         for period in Period::ALL {
             assert_eq!(store.intervals(ADA, period, Minute(0), Minute(u32::MAX)).await?, []);
             assert_eq!(store.groups(ADA, Interval::containing(period, MINUTE)).await?, []);

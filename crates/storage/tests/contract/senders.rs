@@ -57,7 +57,7 @@ pub(crate) async fn a_sender_is_forgotten_with_its_prefixes(store: &dyn Store) -
     assert_eq!(stored(store, &[around(key())]).await?, [block(key())], "what was counted stays");
     store.add_prefixes(sender(1), &[prefix(2)]).await?;
     let again = store.sender(sender(1)).await?.ok_or("not there")?;
-    assert_eq!((again.prefixes, again.last), (vec![prefix(2)], None), "it starts anew");
+    assert_eq!((again.prefixes, again.last), (vec![prefix(2)], None), "it begins without a time");
     Ok(())
 }
 
@@ -100,7 +100,7 @@ pub(crate) async fn templates_are_remembered_until_others_come_or_the_sender_goe
     assert!(store.remove_sender(sender(1)).await? && store.remove_sender(sender6()).await?);
     assert_eq!(known().await?, [(sender(10), vec![])]);
     store.add_prefixes(sender(1), &[prefix(1)]).await?;
-    assert_eq!(known().await?, [(sender(10), vec![])], "a sender that comes again starts anew");
+    assert_eq!(known().await?, [(sender(10), vec![])], "a sender that was added again has no templates");
     store.put_templates(&[(sender(9), vec![1])]).await?;
     assert_eq!(store.sender(sender(9)).await?, None, "announcing does not register");
     assert_eq!(store.senders().await?.len(), 2);
