@@ -70,7 +70,7 @@ fn ledgers(answer: &Value) -> &[Value] {
 
 /// One line for each ledger.
 fn table(answer: &Value) -> Table {
-    let mut table = Table::new(&["ledger", "one side", "count", "other side", "count", "verdict"]);
+    let mut table = Table::new(&["ledger", "left side", "count", "right side", "count", "verdict"]);
     for ledger in ledgers(answer) {
         let (sides, difference) = (&ledger["sides"], ledger["difference"].as_i64().unwrap_or_default());
         let verdict = match (difference, number(&ledger["violations"])) {
