@@ -1,5 +1,5 @@
-//! The information elements that are known by name: IANA's registry and those of vendors, with abstract data type
-//! (RFC 7012, section 3.1), semantics (section 3.2) and units.
+//! The registry of information elements: IANA's and those of vendors, with name, abstract data type (RFC 7012, section
+//! 3.1), semantics (section 3.2) and units.
 //!
 //! The tables are the files in `information_element/`, one for each enterprise, written by
 //! `cargo run -p xtask -- elements` from `xtask/elements.csv`. A new element is a row there. How a value is read from
@@ -26,7 +26,7 @@ mod vmware;
 
 use crate::record::ElementId;
 
-/// What the registry says about an information element.
+/// The registry's entry for an information element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InformationElement {
     /// Enterprise and number.
@@ -35,9 +35,9 @@ pub struct InformationElement {
     pub name: &'static str,
     /// How its value is encoded.
     pub data_type: DataType,
-    /// What sort of quantity it is.
+    /// The kind of quantity.
     pub semantics: Semantics,
-    /// What it counts or measures.
+    /// The unit of its value.
     pub units: Units,
 }
 

@@ -12,7 +12,7 @@ use crate::datagram::Message;
 use crate::field_specifier::{ENTERPRISE_BIT, FieldSpecifier, TemplateKind};
 use crate::{ipfix, netflow_v9};
 
-/// A template as an exporter has it.
+/// A template of an exporter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateSpec {
     /// The template id, 256 or more.
@@ -37,7 +37,7 @@ impl TemplateSpec {
     }
 }
 
-/// A NetFlow v9 export packet, flow set by flow set.
+/// A NetFlow v9 export packet, built flow set by flow set.
 #[derive(Clone, Debug)]
 pub struct NetflowV9 {
     header: netflow_v9::Header,
@@ -77,7 +77,7 @@ impl NetflowV9 {
         self
     }
 
-    /// Adds a flow set with this content, to which nothing is added.
+    /// Adds a flow set with exactly this content.
     #[must_use]
     pub fn set(mut self, id: u16, content: &[u8]) -> Self {
         padded_set(&mut self.sets, id, content, 0);
@@ -95,7 +95,7 @@ impl NetflowV9 {
     }
 }
 
-/// An IPFIX message, set by set.
+/// An IPFIX message, built set by set.
 #[derive(Clone, Debug)]
 pub struct Ipfix {
     header: ipfix::Header,
@@ -134,7 +134,7 @@ impl Ipfix {
         self
     }
 
-    /// Adds a set with this content, to which nothing is added.
+    /// Adds a set with exactly this content.
     #[must_use]
     pub fn set(mut self, id: u16, content: &[u8]) -> Self {
         padded_set(&mut self.sets, id, content, 0);

@@ -71,9 +71,9 @@ pub fn sflow_v5(header: &DatagramHeader, samples: &[FlowSample]) -> Vec<u8> {
 
 fn put_sample(buffer: &mut Vec<u8>, sample: &FlowSample) {
     const FILL: u32 = HEADER_LENGTH.wrapping_neg() % 4;
-    /// What a sampled_header has before the header.
+    /// A sampled_header, including the fields before the header.
     const RECORD_LENGTH: u32 = 16 + HEADER_LENGTH + FILL;
-    /// What a flow_sample has before its records, and what a record has before its content.
+    /// A flow_sample: its head, and one record with format and length.
     const SAMPLE_LENGTH: u32 = 32 + 8 + RECORD_LENGTH;
     let pool = sample.sequence.wrapping_mul(sample.sampling_rate);
     put(buffer, &[1, SAMPLE_LENGTH, sample.sequence, sample.data_source & 0x00ff_ffff, sample.sampling_rate, pool, 0]);
