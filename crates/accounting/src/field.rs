@@ -183,6 +183,7 @@ pub(crate) fn names_of(fields: &[Field]) -> String {
 
 impl Field {
     /// All fields, in the order of their numbers; `field as usize` is the number.
+    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
     pub const ALL: [Self; ROWS.len()] = {
         let mut fields = [Self::All; ROWS.len()];
         let mut number = 0;

@@ -214,35 +214,47 @@ impl Tally {
         }
         let mut matched = false;
         if !forward.is_zero() {
-            let variance = variance(flow.forward, rate);
-            matched |= self.book_way(monitored, flow, minute, forward, variance);
+            matched |= self.book_way(monitored, flow, minute, forward);
         }
         if let Some(Some(reverse)) = reverse {
-            let variance = variance(flow.reverse, rate);
-            matched |= self.book_way(monitored, &flow.reversed(), minute, reverse, variance);
+            matched |= self.book_way(monitored, &flow.reversed(), minute, reverse);
+        }
+        if matched && rate > 1 {
+            self.book_variance(monitored, flow, minute, rate);
         }
         if matched { FlowFate::Matched } else { FlowFate::Unmatched }
     }
 
+    /// Books how far a sampled flow may be off. Apart from booking its counters, and at the price of looking up its
+    /// prefixes again, so that flows that are not sampled pay one comparison.
+    #[inline(never)]
+    fn book_variance(&mut self, monitored: &Monitored, flow: &FlowRecord, minute: Minute, rate: u32) {
+        let innermost = |address| monitored.table.innermost(ValueKey::of_address(address));
+        let (source, destination) = (innermost(flow.source), innermost(flow.destination));
+        let displaced = self.displaced;
+        for (counters, ends) in
+            [(flow.forward, attribute(source, destination)), (flow.reverse, attribute(destination, source))]
+        {
+            if !counters.is_zero() {
+                let variance = SamplingVariance::of(counters, rate);
+                self.book_ends(monitored, ends, minute, |tally, tables| tally.add_variance(tables, variance));
+            }
+        }
+        self.displaced = displaced;
+    }
+
     /// Books one way of a flow; `false` when no prefix contains its source or destination.
     #[inline]
-    fn book_way(
-        &mut self,
-        monitored: &Monitored,
-        flow: &FlowRecord,
-        minute: Minute,
-        counters: Counters,
-        variance: Option<SamplingVariance>,
-    ) -> bool {
+    fn book_way(&mut self, monitored: &Monitored, flow: &FlowRecord, minute: Minute, counters: Counters) -> bool {
         let (IpAddr::V4(source), IpAddr::V4(destination), Some(amount)) =
             (flow.source, flow.destination, Amount::new(counters))
         else {
-            return self.book_other_way(monitored, flow, minute, counters, variance);
+            return self.book_other_way(monitored, flow, minute, counters);
         };
         let (source, destination) = (source.to_bits(), destination.to_bits());
         let table = &monitored.table;
         let ends = attribute(table.innermost_ipv4(source), table.innermost_ipv4(destination));
-        self.book_ends(monitored, ends, minute, variance, |tally, tables| {
+        self.book_ends(monitored, ends, minute, |tally, tables| {
             let booking = Booking::new(flow, source, destination, tables, amount);
             if tally.short.push(booking, flow, &tally.fields) {
                 tally.merge_pending();
@@ -252,27 +264,20 @@ impl Tally {
 
     /// The same where not all is IPv4, or the counters fit no slot.
     #[inline(never)]
-    fn book_other_way(
-        &mut self,
-        monitored: &Monitored,
-        flow: &FlowRecord,
-        minute: Minute,
-        counters: Counters,
-        variance: Option<SamplingVariance>,
-    ) -> bool {
+    fn book_other_way(&mut self, monitored: &Monitored, flow: &FlowRecord, minute: Minute, counters: Counters) -> bool {
         let (source, destination) = (ValueKey::of_address(flow.source), ValueKey::of_address(flow.destination));
         let table = &monitored.table;
         let ends = attribute(table.innermost(source), table.innermost(destination));
         match (source, destination, Amount::new(counters)) {
             (ValueKey::Long(source), ValueKey::Long(destination), Some(amount)) => {
-                self.book_ends(monitored, ends, minute, variance, |tally, tables| {
+                self.book_ends(monitored, ends, minute, |tally, tables| {
                     let booking = Booking::new(flow, source, destination, tables, amount);
                     if tally.long.push(booking, flow, &tally.fields) {
                         tally.merge_pending();
                     }
                 })
             }
-            _ => self.book_ends(monitored, ends, minute, variance, |tally, tables| {
+            _ => self.book_ends(monitored, ends, minute, |tally, tables| {
                 tally.book_one(tables, flow, counters);
             }),
         }
@@ -285,7 +290,6 @@ impl Tally {
         monitored: &Monitored,
         ends: Ends,
         minute: Minute,
-        variance: Option<SamplingVariance>,
         book: impl Fn(&mut Self, TablesId),
     ) -> bool {
         let (count, ends) = match ends {
@@ -300,9 +304,6 @@ impl Tally {
                 && let Some(tables) = self.open(*id, minute, chain, direction)
             {
                 book(self, tables);
-                if let Some(variance) = variance {
-                    self.book_variance(tables, variance);
-                }
             }
         }
         true
@@ -333,8 +334,8 @@ impl Tally {
         }
     }
 
-    /// Adds how far a sampled flow may be off.
-    fn book_variance(&mut self, tables: TablesId, variance: SamplingVariance) {
+    /// Adds to how far the sampled flows of these tables may be off.
+    fn add_variance(&mut self, tables: TablesId, variance: SamplingVariance) {
         if self.variances.len() <= tables.index() {
             self.variances.resize(self.tables.len(), SamplingVariance::ZERO);
         }
@@ -526,12 +527,6 @@ impl Tally {
 
 /// How many groups and tables are worth no thought.
 const SPARE_ROOM: usize = 1024;
-
-/// How far the counters of a flow may be off, before they are multiplied by the sampling rate; `None` when it is 1.
-#[inline(always)]
-fn variance(sampled: Counters, rate: u32) -> Option<SamplingVariance> {
-    (rate > 1).then(|| SamplingVariance::of(sampled, rate))
-}
 
 /// The length that tables may have so that all of them together fit the budget, when only the longer ones are cut.
 fn largest_allowed(lengths: &mut [usize], budget: usize) -> usize {

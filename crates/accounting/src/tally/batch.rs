@@ -78,19 +78,18 @@ impl<A: SparseFamily> Batch<A> {
         seed: Seed,
         mut added: impl FnMut(&mut DirectionTables, usize),
     ) {
-        self.sort(fields.beside());
+        let beside = fields.beside();
+        self.sort(beside);
         let mut start = 0;
         for id in self.touched.drain(..) {
             let Some(count) = self.counts.get_mut(id.index()) else { continue };
             let end = std::mem::take(count) as usize;
-            let beside = start * fields.beside()..end * fields.beside();
-            let run = Run {
-                bookings: self.sorted.get(start..end).unwrap_or_default(),
-                beside: self.sorted_beside.get(beside).unwrap_or_default(),
-            };
+            let bookings = self.sorted.get(start..end).unwrap_or_default();
+            let values = start * beside..end * beside;
+            let beside = if beside > 0 { self.sorted_beside.get(values).unwrap_or_default() } else { &[] };
             start = end;
             if let Some(tables) = tables.get_mut(id.index()) {
-                let new = tables.add(run, fields, sparse, seed);
+                let new = tables.add(Run { bookings, beside }, fields, sparse, seed);
                 added(tables, new);
             }
         }

@@ -73,6 +73,7 @@ impl<A: Copy> FlowKey<A> {
 /// The fields that a tally counts, and where their values are.
 #[derive(Clone, Debug)]
 pub(super) struct CountedFields {
+    set: FieldSet,
     /// Those that have tables, in the order of these: all but [`Field::All`].
     with_tables: Box<[Field]>,
     /// Those of them whose values are beside the bookings, in their order there.
@@ -84,7 +85,13 @@ impl CountedFields {
         let with_tables: Box<[Field]> = set.iter().filter(|field| *field != Field::All).collect();
         let has_room = |field: &&Field| FlowKey::<u32>::default().value(**field).is_some();
         let beside = with_tables.iter().filter(|field| !has_room(field)).copied().collect();
-        Self { with_tables, beside }
+        Self { set, with_tables, beside }
+    }
+
+    /// Whether a field is counted.
+    #[inline]
+    pub(super) fn contains(&self, field: Field) -> bool {
+        self.set.contains(field)
     }
 
     /// The fields that have tables, in the order of these.
