@@ -73,7 +73,7 @@ fn credentials_may_stand_in_the_query() {
     // Each of the two may come either way.
     let path = format!("/senders?sign={}", sign(AUTH_KEY.as_bytes()));
     assert_eq!(send(server.address, "GET", &path, &format!("X-Io-Auth: {AUTH_KEY}\r\n"), b"").status, 200);
-    // What stands in a header counts.
+    // Headers take precedence.
     let path = format!("/senders?auth={}&sign={}", escape(AUTH_KEY), sign(AUTH_KEY.as_bytes()));
     send(server.address, "GET", &path, &headers(AUTH_KEY, &sign(b"x")), b"").refusal(401, "UNAUTHORIZED");
 }
@@ -97,7 +97,7 @@ fn the_payload_is_what_was_signed() {
 }
 
 #[test]
-fn the_payload_stands_for_an_absent_body_and_never_signs_another() {
+fn a_signed_payload_is_the_body_when_there_is_none_and_never_signs_another() {
     let server = Server::start();
     let path = |payload: &str, signed: &str| {
         let (auth, payload) = (escape(AUTH_KEY), escape(&base64(payload)));
@@ -151,7 +151,7 @@ fn every_path_and_method_asks_for_credentials_first() {
 }
 
 #[test]
-fn curl_signs_as_the_original_told() {
+fn curl_signs_as_the_original_documents() {
     let server = Server::start();
     let answer = shell(
         server.address,

@@ -1,4 +1,4 @@
-//! docs/rest.md: its examples are run as they stand, and answer what stands below them.
+//! docs/rest.md: its examples run as shown, and give the answers shown.
 
 use std::path::Path;
 

@@ -253,7 +253,7 @@ fn a_key_is_good_for_its_role_and_senders() {
 }
 
 #[test]
-fn who_fails_too_often_is_told_so_and_good_credentials_are_let_through() {
+fn a_client_that_fails_too_often_gets_a_429_and_valid_credentials_are_still_accepted() {
     let server = Server::start();
     let mut refused = 0;
     while refused < 5 {

@@ -1,4 +1,4 @@
-//! `/stats`: what is asked, in the order and spelling in which it is asked, and the very numbers that were stored.
+//! `/stats`: answers in the order and spelling of the request, with exactly the stored numbers.
 
 use std::net::IpAddr;
 

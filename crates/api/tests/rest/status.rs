@@ -17,7 +17,7 @@ use view::{
 use crate::client::{ask, send};
 use crate::server::{Server, keys};
 
-/// A collector with one exporter and one stranger.
+/// A collector with one exporter and one unregistered sender.
 #[derive(Debug, Default)]
 pub(crate) struct MadeUp {
     pub(crate) spooled: f64,
@@ -174,7 +174,7 @@ fn exporters_are_shown_with_what_came_from_them() {
 }
 
 #[test]
-fn strangers_are_shown_with_the_lines_that_register_them() {
+fn unregistered_senders_are_shown_with_commands_that_register_them() {
     let server = watched(0.0);
     let unknown = ask(server.address, "GET", "/unknown", "").json();
     assert_eq!(unknown[0]["address"], "2001:db8::1");

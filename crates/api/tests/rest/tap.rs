@@ -100,7 +100,7 @@ fn flows_come_as_lines_that_say_what_decode_says() {
 }
 
 #[test]
-fn a_client_that_reads_too_slowly_is_told_how_much_it_missed_and_all_others_get_everything() {
+fn a_slow_client_gets_the_number_of_flows_that_it_missed_and_the_others_get_all() {
     let taps = Taps::default();
     let server = server(&taps);
     let mut reader = open(&server, "", AUTH_KEY, &signed());
