@@ -1,4 +1,4 @@
-//! Tells `netflow --version` the commit that it is built from, where there is a repository.
+//! Sets the version of `netflow --version`, with the commit of a build in a repository.
 
 use std::process::Command;
 
@@ -12,8 +12,8 @@ fn main() {
     println!("cargo::rustc-env=NETFLOW_VERSION={version}");
 }
 
-/// What the environment says (for builds without a repository), or git. A development build does not ask git: it would be
-/// built anew after every commit.
+/// The commit, from the environment (for builds without a repository) or git. Development builds do not ask git: that would
+/// rebuild them after every commit.
 fn commit() -> Option<String> {
     if let Ok(commit) = std::env::var("NETFLOW_COMMIT") {
         return Some(commit).filter(|commit| !commit.is_empty());

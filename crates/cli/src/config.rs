@@ -1,5 +1,5 @@
-//! What an operator can say: one file in TOML, and the environment, which wins. The names are those of the original
-//! where it had them. `packaging/netflow.toml` and `docs/configuration.md` are written from the table of all keys.
+//! The configuration: a TOML file, and environment variables, which override it. Names are those of the original where it
+//! had them. `packaging/netflow.toml` and `docs/configuration.md` are generated from the table of all keys.
 //!
 //! | file | what lives there |
 //! | --- | --- |
@@ -40,7 +40,7 @@ pub(crate) use reference::KEYS;
 pub(crate) use source::{Origin, Origins};
 use udp::Steering;
 
-/// The file that is read when none is named and it is there.
+/// The file that is read when none is given, if it exists.
 pub(crate) const DEFAULT_FILE: &str = "/etc/netflow/netflow.toml";
 
 const SECOND: u64 = 1;
@@ -66,7 +66,7 @@ pub(crate) struct Config {
     pub(crate) accounting: Accounting,
     /// `retention`
     pub(crate) retention: Retention,
-    /// `storage`: where senders and blocks are kept.
+    /// `storage`: where senders and blocks are stored.
     pub(crate) storage: Storage,
     /// `redis`
     pub(crate) redis: Redis,
@@ -76,11 +76,11 @@ pub(crate) struct Config {
     pub(crate) spool: Spool,
     /// `journal`
     pub(crate) journal: Journal,
-    /// `dataDir`: the directory of everything that is kept on disk; made when it is not there.
+    /// `dataDir`: the directory for everything on disk; created if missing.
     pub(crate) data_dir: PathBuf,
-    /// `flushInterval`: how often what was counted is stored.
+    /// `flushInterval`: how often counters are stored.
     pub(crate) flush_interval: Duration,
-    /// `clockLimit`: how far a datagram's own time may be from the time it was received.
+    /// `clockLimit`: how far an export time may differ from the receive time.
     pub(crate) clock_limit: Duration,
 }
 
@@ -101,33 +101,33 @@ pub(crate) struct Server {
     pub(crate) name_memory: usize,
 }
 
-/// How much is logged: this, and what weighs more.
+/// The log level: this, and more severe ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogLevel {
-    /// What went wrong.
+    /// Failures.
     Error,
-    /// What an operator should look at.
+    /// Problems to look at.
     Warn,
-    /// What happened.
+    /// Events.
     Info,
-    /// What was done.
+    /// Steps.
     Debug,
     /// Everything.
     Trace,
 }
 
-/// Who may use the REST interface.
+/// Access to the REST interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Admin {
-    /// `authKey`; `None` (empty in the file) for one made at random.
+    /// `authKey`; `None` (empty in the file) for a random one.
     pub(crate) auth_key: Option<Secret>,
-    /// `signKey`; `None` (empty in the file) for one made at random.
+    /// `signKey`; `None` (empty in the file) for a random one.
     pub(crate) sign_key: Option<Secret>,
     /// `keysFile`: more keys, with names and roles; `None` (empty in the file) for none.
     pub(crate) keys_file: Option<PathBuf>,
-    /// `signature`: which signatures are good.
+    /// `signature`: which signatures are accepted.
     pub(crate) signature: Signatures,
-    /// `openMetrics`: whether `/metrics` asks for no credentials.
+    /// `openMetrics`: whether `/metrics` needs no credentials.
     pub(crate) open_metrics: bool,
     /// `tls`
     pub(crate) tls: Tls,
@@ -145,35 +145,35 @@ pub(crate) struct Accounting {
 pub(crate) struct Tls {
     /// `certificate`: a PEM file; `None` (empty in the file) for no TLS.
     pub(crate) certificate: Option<PathBuf>,
-    /// `key`: its private key, a PEM file; likewise.
+    /// `key`: its private key, a PEM file; `None` for no TLS.
     pub(crate) key: Option<PathBuf>,
 }
 
 /// The REST interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Http {
-    /// `listen`: where it is served.
+    /// `listen`: its listen address.
     pub(crate) listen: SocketAddr,
 }
 
 /// NetFlow and IPFIX.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Netflow {
-    /// `listen`: where datagrams are received.
+    /// `listen`: the listen addresses.
     pub(crate) listen: Vec<SocketAddr>,
     /// `calculateSamples`: whether sampled bytes and packets are multiplied by the sampling rate.
     pub(crate) calculate_samples: bool,
-    /// `templateLifetime`: how long a template holds that is not announced again; `None` ("forever" in the file) until
-    /// the exporter starts again.
+    /// `templateLifetime`: how long a template is valid without being repeated; `None` ("forever" in the file) until the
+    /// exporter restarts.
     pub(crate) template_lifetime: Option<Duration>,
-    /// `templateWait`: how long data wait for their template.
+    /// `templateWait`: how long data waits for its template.
     pub(crate) template_wait: Duration,
 }
 
 /// sFlow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sflow {
-    /// `listen`: where datagrams are received.
+    /// `listen`: the listen addresses.
     pub(crate) listen: Vec<SocketAddr>,
 }
 
@@ -192,7 +192,7 @@ pub(crate) struct Retention {
     pub(crate) years: Option<Duration>,
 }
 
-/// Where senders and blocks are kept.
+/// Where senders and blocks are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Storage {
     /// A SQLite file in the data directory.
@@ -214,12 +214,12 @@ impl Storage {
     }
 }
 
-/// How to reach Redis.
+/// The connection to Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Redis {
     /// `hosts`: the server, nodes of the cluster, or sentinels, each `host` or `host:port`.
     pub(crate) hosts: Vec<String>,
-    /// `master`: the name of the master that sentinels watch; `None` (empty in the file) where they watch only one.
+    /// `master`: the name of the master that sentinels watch; `None` (empty in the file) if they monitor only one.
     pub(crate) master: Option<String>,
     /// `user` and so on
     pub(crate) access: Access,
@@ -227,38 +227,38 @@ pub(crate) struct Redis {
     pub(crate) namespace: String,
 }
 
-/// How to reach Cassandra.
+/// The connection to Cassandra.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cassandra {
     /// `hosts`: some nodes, each `host` or `host:port`.
     pub(crate) hosts: Vec<String>,
-    /// `datacenter`: the one to ask; `None` (empty in the file) where there is only one.
+    /// `datacenter`: the one to ask; `None` (empty in the file) if there is only one.
     pub(crate) datacenter: Option<String>,
     /// `user` and so on
     pub(crate) access: Access,
-    /// `keyspace`: made at start when it is not there.
+    /// `keyspace`: created at the start if missing.
     pub(crate) keyspace: String,
-    /// `keyspaceConfig`: its replication, when it has to be made.
+    /// `keyspaceConfig`: its replication, when it is created.
     pub(crate) keyspace_config: String,
 }
 
-/// What a store on the network wants to see.
+/// Credentials and TLS of a store on the network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Access {
-    /// `user`; `None` (empty in the file) where there is none.
+    /// `user`; `None` (empty in the file) for none.
     pub(crate) user: Option<String>,
-    /// `password`; `None` (empty in the file) where there is none.
+    /// `password`; `None` (empty in the file) for none.
     pub(crate) password: Option<Secret>,
-    /// `tls`: whether to encrypt, and to check certificates.
+    /// `tls`: whether to use TLS and verify certificates.
     pub(crate) tls: bool,
-    /// `tlsAuthority`: who has signed the certificates, a PEM file; `None` (empty in the file) for the system's own.
+    /// `tlsAuthority`: the CA certificates, a PEM file; `None` (empty in the file) for the system trust store.
     pub(crate) tls_authority: Option<PathBuf>,
 }
 
-/// Flushes on their way to a store on the network.
+/// The spool of flushes for a store on the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Spool {
-    /// `maxBytes`: how many octets of them may wait on disk.
+    /// `maxBytes`: its size limit.
     pub(crate) max_bytes: usize,
 }
 
@@ -269,12 +269,12 @@ impl Default for Admin {
     }
 }
 
-/// What was received and is not durable yet.
+/// The journal of datagrams that are not durable yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Journal {
-    /// `sync`: when what is written is forced to the disk.
+    /// `sync`: when it is synced to disk.
     pub(crate) sync: Sync,
-    /// `maxBytes`: how many octets it may have.
+    /// `maxBytes`: its size limit.
     pub(crate) max_bytes: usize,
 }
 
@@ -336,23 +336,23 @@ fn everywhere(port: u16) -> Vec<SocketAddr> {
         .to_vec()
 }
 
-/// Settings, and where they came from.
+/// Settings, and where they come from.
 #[derive(Clone, Debug)]
 pub(crate) struct Loaded {
     /// The settings.
     pub(crate) config: Config,
     /// The file that was read, if any.
     pub(crate) file: Option<PathBuf>,
-    /// Where each setting is from.
+    /// The origin of each setting.
     pub(crate) origins: Origins,
 }
 
 impl Config {
-    /// Reads the named file, or [`DEFAULT_FILE`] when none is named and it is there; then the environment, whose
-    /// variables are described at [`key::Key::variable`].
+    /// Reads the given file, or [`DEFAULT_FILE`] if it exists; then the environment, whose variables are described at
+    /// [`key::Key::variable`].
     ///
     /// # Errors
-    /// Everything that is wrong in the file and the environment, at once.
+    /// All errors in the file and the environment.
     pub(crate) fn load(
         path: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -370,8 +370,7 @@ impl Config {
 }
 
 impl Config {
-    /// The configuration of a collector that was started with this one and is told to take another: keys that are not live
-    /// stay as they are.
+    /// This configuration after a reload of another: keys that are not live keep their values.
     pub(crate) fn with_live_of(&self, other: Self) -> Self {
         let Self { storage, redis, cassandra, data_dir, accounting, .. } = self.clone();
         let Server { cores, steering, receive_buffer, name_memory, .. } = self.server;
@@ -382,13 +381,13 @@ impl Config {
             cassandra,
             data_dir,
             accounting,
-            // What Cassandra drops by itself is decided when it is written.
+            // Cassandra expires blocks by a lifetime that is set when they are written.
             retention: if storage == Storage::Cassandra { self.retention.clone() } else { other.retention },
             ..other
         }
     }
 
-    /// Where a collector with this configuration serves its REST interface, seen from its own machine.
+    /// The URL of the REST interface of a collector with this configuration, from its own machine.
     pub(crate) fn url(&self) -> String {
         let mut address = self.http.listen;
         if address.ip().is_unspecified() {
@@ -411,7 +410,7 @@ impl Secret {
         Self(text)
     }
 
-    /// The text, for who has to compare or sign with it.
+    /// The text, to compare or sign with it.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }

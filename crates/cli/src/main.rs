@@ -1,6 +1,9 @@
 //! The `netflow` command: parses the command line and runs a command. Each command has its file in `commands/` and its
 //! variant in [`commands::Command`].
 
+// Output goes through `output`: these macros panic where it cannot be written.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod client;
 mod color;
 mod commands;

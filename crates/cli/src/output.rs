@@ -14,7 +14,7 @@ use anyhow::Context;
 
 use crate::exit_code::{ExitCode, Failure, OrExit};
 
-/// Standard output behind a buffer.
+/// Buffered standard output.
 pub(crate) struct Output(BufWriter<Stdout>);
 
 impl Output {

@@ -1,5 +1,5 @@
 //! `netflow check-config` and `netflow config`: problems that would prevent a start are found before it.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot continue has failed")]
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};

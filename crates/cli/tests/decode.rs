@@ -12,7 +12,7 @@ use flow::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A NetFlow v5 datagram with so many records of one packet and 100 octets each.
+/// A NetFlow v5 datagram with this many records of one packet and 100 octets each.
 fn netflow_v5(records: u16) -> Vec<u8> {
     let mut datagram = [5_u16, records].map(u16::to_be_bytes).concat();
     datagram.resize(24, 0);
@@ -88,7 +88,7 @@ fn a_dash_is_standard_input() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_costs_none_of_the_others() {
+fn an_unreadable_file_does_not_affect_the_others() {
     let folder = TempDir::new().unwrap();
     let whole = capture(&folder, "a.pcap", &[(2055, netflow_v5(1)), (2055, netflow_v5(1))]);
     let cut = folder.path().join("cut.pcap");
@@ -109,7 +109,7 @@ fn a_file_that_cannot_be_read_costs_none_of_the_others() {
 }
 
 #[test]
-fn what_could_not_be_decoded_is_told() {
+fn undecoded_data_is_reported() {
     let folder = TempDir::new().unwrap();
     let cut: Vec<u8> = netflow_v5(2)[..100].to_vec();
     let file = capture(&folder, "a.pcap", &[(2055, cut)]);
@@ -155,7 +155,7 @@ fn output_that_cannot_be_written_is_a_failure() {
 }
 
 #[test]
-fn a_wrong_command_line_is_told_from_all_else() {
+fn a_wrong_command_line_has_its_own_exit_code() {
     assert_eq!(decode(&[], &[]).status.code(), Some(2));
     assert_eq!(decode(&["--port", "70000"], &[Path::new("x")]).status.code(), Some(2));
 }

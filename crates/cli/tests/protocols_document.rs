@@ -1,5 +1,5 @@
-//! docs/protocols.md says of each protocol and vendor by which capture or test we know what it says. Here it is held to
-//! that: no cell is empty, every test exists, and so does every capture, with a datagram of the protocol.
+//! docs/protocols.md names for each protocol and vendor the capture or test that proves support. This test checks that no
+//! cell is empty, every test exists, and every capture exists and has a datagram of the protocol.
 #![cfg(test)]
 
 use std::collections::BTreeSet;
@@ -11,10 +11,10 @@ use serde_json::Value;
 /// The sections whose tables need evidence.
 const SECTIONS: [&str; 5] = ["Fixed formats", "Formats with templates", "sFlow", "Sampled packets", "Vendors"];
 
-/// What says that a protocol has no such thing.
+/// Marks a feature that a protocol does not have.
 const ABSENT: &str = "—";
 
-/// What says that something is missing.
+/// Marks a missing feature.
 const UNSUPPORTED: &str = "**Not supported**";
 
 /// What protocols are called in the document, and in the expectations of the captures.
@@ -32,7 +32,7 @@ const PROTOCOLS: [(&str, &str); 10] = [
 ];
 
 /// What records a capture must have for at least one of a cell's captures, by the heading of the column; a cell that
-/// begins with "templates" says that there are none.
+/// begins with "templates" needs none.
 const RECORDS: [(&str, &[&str]); 2] =
     [("flows", &["/records/data", "/sflow/flow_samples"]), ("options data", &["/records/options"])];
 
@@ -94,7 +94,7 @@ fn evidence<'c>(cell: &'c Cell, kind: &str) -> Vec<&'c str> {
     words.filter_map(|word| word.strip_prefix(kind)).collect()
 }
 
-/// The names of all functions behind `#[test]` or in `proptest!` in a folder, those of tests that wait included.
+/// The names of all functions with `#[test]` or in `proptest!` in a folder, those of tests that wait included.
 fn tests(folder: &Path, names: &mut BTreeSet<String>) {
     for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if path.is_dir() {

@@ -89,7 +89,7 @@ fn run(data: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[tokio::test]
-async fn a_store_that_holds_together_is_checked_beside_the_collector_that_uses_it() {
+async fn a_sound_store_is_checked_beside_the_collector_that_uses_it() {
     let (folder, _store) = filled().await;
     let _collector = State::open(&folder.path().join("netflow.sqlite")).unwrap();
     let (code, output, messages) = run(folder.path(), &["check"]);
@@ -101,7 +101,7 @@ async fn a_store_that_holds_together_is_checked_beside_the_collector_that_uses_i
 }
 
 #[tokio::test]
-async fn what_does_not_hold_is_a_line_each_and_an_exit_code() {
+async fn each_violation_is_a_line_and_sets_the_exit_code() {
     let (folder, store) = filled().await;
     let mut damaged = put_flush(&store, ADA, "2026-03-05 00:02", 9, &tables(3)).await;
     let [damaged, ..] = &mut damaged[..] else { panic!("no block") };
@@ -131,7 +131,7 @@ async fn what_does_not_hold_is_a_line_each_and_an_exit_code() {
 }
 
 #[tokio::test]
-async fn what_is_no_store_is_refused_and_never_made() {
+async fn a_missing_store_is_an_error_and_is_not_created() {
     let folder = tempfile::tempdir().unwrap();
     let (code, output, messages) = run(folder.path(), &["check"]);
     assert_eq!((code, output.as_str()), (Some(5), ""));
@@ -175,14 +175,14 @@ async fn a_copy_answers_as_the_original_and_copying_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn damaged_blocks_are_put_back_from_a_backup() {
+async fn damaged_blocks_are_restored_from_a_backup() {
     let (folder, store) = filled().await;
     let backup = format!("sqlite:{}", folder.path().join("backup.sqlite").display());
     assert_eq!(run(folder.path(), &["copy", "--to", &backup]).0, Some(0));
     let mut blocks = put_flush(&store, ADA, MINUTES[0], 1, &tables(10)).await;
     blocks[1].content.truncate(9);
     store.put_blocks(&blocks).await.unwrap();
-    // The collector has gone on since.
+    // The collector has continued since.
     store.put_writer(&WriterState { epoch: 2, ..store.writers().await.unwrap()[0] }).await.unwrap();
     assert_eq!(run(folder.path(), &["check"]).0, Some(7));
     let (code, output, messages) = run(folder.path(), &["copy", "--repair", "--from", &backup, "--to", "sqlite"]);
@@ -192,7 +192,7 @@ async fn damaged_blocks_are_put_back_from_a_backup() {
 }
 
 #[tokio::test]
-async fn a_copy_says_whom_it_left_alone() {
+async fn a_copy_reports_skipped_writers() {
     let (folder, store) = filled().await;
     let copied = folder.path().join("copied.sqlite");
     let to = format!("sqlite:{}", copied.display());
@@ -292,7 +292,7 @@ async fn an_export_is_limited_by_dates_sender_and_prefix() {
 }
 
 #[tokio::test]
-async fn an_export_leaves_out_what_is_damaged_and_says_so() {
+async fn an_export_skips_and_reports_damaged_blocks() {
     let (folder, store) = filled().await;
     let mut blocks = put_flush(&store, ADA, "2026-03-05 00:01", 3, &tables(10)).await;
     blocks[0].content.truncate(9);
@@ -308,7 +308,7 @@ async fn an_export_leaves_out_what_is_damaged_and_says_so() {
 }
 
 #[tokio::test]
-async fn an_export_ends_quietly_when_its_reader_has_enough() {
+async fn an_export_ends_quietly_when_its_reader_closes_the_pipe() {
     let (folder, store) = filled().await;
     let large = {
         let mut tables = Tables::new();

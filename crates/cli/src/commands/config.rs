@@ -1,4 +1,4 @@
-//! `netflow config`: the settings that are in force, and where each is from. Secrets are never shown.
+//! `netflow config`: the effective settings and where each comes from. Secrets are never shown.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use crate::config::{KEYS, Key, Loaded, Origin};
 use crate::exit_code::{ExitCode, Failure};
 use crate::output;
 
-/// How to show them.
+/// The output options.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -16,18 +16,18 @@ Examples:
   netflow config --changed
   netflow config --json | jq '.[\"http.listen\"].value'")]
 pub(crate) struct Arguments {
-    /// One JSON object: of each key its value, where it is from, and its default
+    /// Print one JSON object with the value, origin and default of each key
     #[arg(long)]
     json: bool,
-    /// Only what is not the default
+    /// Print only settings that are not the default
     #[arg(long)]
     changed: bool,
 }
 
-/// What stands for a secret that there is.
+/// Shown for a secret that is set.
 const HIDDEN: &str = "(hidden)";
 
-/// Prints one line of TOML for each setting, with its origin behind it; or JSON.
+/// Prints one line of TOML per setting, followed by its origin; or JSON.
 pub(crate) fn run(loaded: &Loaded, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let keys: Vec<&Key> =
         KEYS.iter().filter(|key| !arguments.changed || loaded.origins.contains_key(key.name)).collect();
@@ -39,14 +39,14 @@ pub(crate) fn run(loaded: &Loaded, arguments: &Arguments) -> Result<ExitCode, Fa
 fn as_toml(loaded: &Loaded, keys: &[&Key]) -> String {
     let setting = |key: &Key| format!("{} = {}", key.name, key.literal(&loaded.config).as_deref().unwrap_or(HIDDEN));
     let settings: Vec<String> = keys.iter().map(|key| setting(key)).collect();
-    // One long value does not push all origins out of sight.
+    // A long value must not push all origins out of sight.
     let width = settings.iter().map(|text| text.chars().count()).filter(|width| *width <= 60).max().unwrap_or(0);
     keys.iter().zip(&settings).map(|(key, setting)| format!("{setting:width$}  # {}\n", origin(loaded, key))).collect()
 }
 
 fn as_json(loaded: &Loaded, keys: &[&Key]) -> String {
     let value = |literal: Option<String>| match literal {
-        // Every literal of ours is JSON as well.
+        // Every literal is JSON as well.
         Some(literal) => serde_json::from_str(&literal).unwrap_or(Value::String(literal)),
         None => HIDDEN.into(),
     };

@@ -50,7 +50,7 @@ pub(crate) fn run(loaded: Loaded, arguments: &Arguments) -> Result<ExitCode, Fai
         progress.clear();
         // The readable part of a damaged file is counted too.
         let counts = replay.finish(SystemTime::now().into()).await.or_exit(ExitCode::Store)?;
-        output::print_line(&counts)?;
+        output::print_line(counts)?;
         read
     })?;
     Ok(ExitCode::Success)

@@ -1,5 +1,5 @@
-//! `packaging/prometheus-alerts.yml`, tried by Prometheus' own tool: each alert fires when it should and is silent when all
-//! is well. That the collector tells every number which they ask for is in `end_to_end/metrics.rs`.
+//! `packaging/prometheus-alerts.yml`, tested with Prometheus' own tool: each alert fires when it should, and only then.
+//! `end_to_end/metrics.rs` proves that the collector exports every metric that they use.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn alerts_fire_when_they_should() {
     }
     for arguments in [["check", "rules", "prometheus-alerts.yml"], ["test", "rules", "alerts.test.yml"]] {
         let output = Command::new("promtool").args(arguments).current_dir(folder.path()).output().unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "{arguments:?}\n{}", String::from_utf8_lossy(&said));
+        let stderr = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{arguments:?}\n{}", String::from_utf8_lossy(&stderr));
     }
 }

@@ -1,4 +1,4 @@
-//! The real program on free ports, spoken to as the README tells its readers to.
+//! The real program on free ports, used as the README describes.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -16,15 +16,15 @@ use tempfile::TempDir;
 /// How long a test waits for an event before it fails: no test depends on the speed of the machine.
 pub(crate) const PATIENCE: Duration = testing::wait::DEADLINE;
 
-/// A running `netflow serve` with a data directory of its own, ended when it goes out of scope. However it is ended, unless
-/// it is killed on purpose, its ledgers have to balance.
+/// A running `netflow serve` with its own data directory, ended when dropped. Its ledgers must balance, unless it is killed on
+/// purpose.
 pub(crate) struct Collector {
     child: Child,
     directory: TempDir,
     /// Whether it has a configuration file.
     configured: bool,
-    /// What it said until it was ready.
-    said: Vec<String>,
+    /// Its log until it was ready.
+    startup: Vec<String>,
     log: Receiver<String>,
     pub(crate) receiving: SocketAddr,
     pub(crate) serving: SocketAddr,
@@ -51,13 +51,12 @@ impl Collector {
         Self::spawn(&mut command(settings), directory)
     }
 
-    /// Starts it by a command of the test's own, in a new directory.
+    /// Starts it with this command, in a new directory.
     pub(crate) fn start_as(command: &mut Command) -> Self {
         Self::spawn(on_free_ports(command), tempfile::tempdir().unwrap())
     }
 
-    /// Starts it in a new directory with a configuration file there, `netflow.toml`, which says where it receives and
-    /// serves.
+    /// Starts it in a new directory with a configuration file there, `netflow.toml`, which has its listen addresses.
     pub(crate) fn start_configured(text: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("netflow.toml"), text).unwrap();
@@ -68,21 +67,21 @@ impl Collector {
         collector
     }
 
-    /// Writes another text into its configuration file and tells it to read that; gives what it says until it has.
+    /// Rewrites its configuration file and reloads it; returns the log of the reload.
     pub(crate) fn reload(&self, text: &str) -> String {
         fs::write(self.path().join("netflow.toml"), text).unwrap();
         self.signal("HUP");
         let end = Instant::now() + PATIENCE;
-        let mut said = String::new();
+        let mut stderr = String::new();
         while let Ok(line) = self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            said.push_str(&line);
-            said.push('\n');
+            stderr.push_str(&line);
+            stderr.push('\n');
             if line.contains("configuration reloaded") || line.contains("reload failed") {
-                said.extend(self.log.try_iter().map(|line| line + "\n"));
-                return said;
+                stderr.extend(self.log.try_iter().map(|line| line + "\n"));
+                return stderr;
             }
         }
-        panic!("it did not read its configuration again:\n{said}");
+        panic!("it did not read its configuration again:\n{stderr}");
     }
 
     /// Sends it a signal.
@@ -91,8 +90,8 @@ impl Collector {
         assert!(status.success());
     }
 
-    /// Starts it with sockets that are bound already, as a service manager passes them (sd_listen_fds(3)): a shell moves
-    /// them to where they are looked for, and becomes the collector.
+    /// Starts it with bound sockets, passed as by a service manager (sd_listen_fds(3)): a shell moves them to the expected
+    /// descriptors, and becomes the collector.
     pub(crate) fn start_passing(directory: TempDir, receiving: &UdpSocket, serving: &TcpListener) -> Self {
         let mut command = Command::new("sh");
         let script = "LISTEN_FDS=2 LISTEN_PID=$$ exec \"$0\" 3<&0 4<&1 </dev/null >/dev/null";
@@ -109,10 +108,10 @@ impl Collector {
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, log) = channel();
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut said = Vec::new();
-        let mut wait_for = |what: &str| address_behind(&log, what, &mut said);
+        let mut startup = Vec::new();
+        let mut wait_for = |what: &str| address_after(&log, what, &mut startup);
         let (receiving, serving) = (wait_for("receiving at "), wait_for("serving http"));
-        Self { child, directory, configured: false, said, log, receiving, serving }
+        Self { child, directory, configured: false, startup, log, receiving, serving }
     }
 
     /// Starts it and kills it some time later, whether it is ready or not.
@@ -124,7 +123,7 @@ impl Collector {
         directory
     }
 
-    /// Kills it (SIGKILL); gives its directory, for another.
+    /// Kills it (SIGKILL); returns its directory, for another.
     pub(crate) fn kill(mut self) -> TempDir {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -136,30 +135,30 @@ impl Collector {
         self.directory.path()
     }
 
-    /// What it said until it was ready.
-    pub(crate) fn said(&self) -> String {
-        self.said.join("\n")
+    /// Its log until it was ready.
+    pub(crate) fn startup_log(&self) -> String {
+        self.startup.join("\n")
     }
 
-    /// Waits until it has said this, since it was last asked what it has said.
-    pub(crate) fn wait_until_said(&self, what: &str) {
+    /// Waits for a line with this text, from the last read of the log on.
+    pub(crate) fn wait_for_line(&self, what: &str) {
         let end = Instant::now() + PATIENCE;
-        let mut said = Vec::new();
+        let mut stderr = Vec::new();
         while let Ok(line) = self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
             if line.contains(what) {
                 return;
             }
-            said.push(line);
+            stderr.push(line);
         }
-        panic!("the collector did not say '{what}':\n{}", said.join("\n"));
+        panic!("'{what}' is not in the log:\n{}", stderr.join("\n"));
     }
 
-    /// What it has said since.
+    /// Its log since it was last read.
     pub(crate) fn log(&self) -> String {
         self.log.try_iter().collect::<Vec<_>>().join("\n")
     }
 
-    /// Ends it as systemd does, and waits until it is gone; gives its directory, for another, and what it said.
+    /// Ends it as systemd does, and waits for its end; returns its directory, for another, and its log.
     pub(crate) fn terminate(mut self) -> (TempDir, String) {
         self.balances();
         self.signal("TERM");
@@ -167,15 +166,15 @@ impl Collector {
         // The thread that reads the log ends with the process.
         let log = self.log.iter().collect::<Vec<_>>().join("\n");
         assert!(status.success(), "{status}\n{log}");
-        // Those of the last flush nobody can ask for.
+        // The ledgers of the last flush can no longer be queried.
         assert!(!log.contains("a ledger does not balance"), "{log}");
         (std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap()), log)
     }
 
-    /// Asks whether everything that it has counted balances, and always has.
+    /// Checks that its ledgers balance, and always have.
     fn balances(&self) {
-        let (printed, said, code) = self.command(&["selfcheck", "--json"]);
-        assert_eq!(code, Some(0), "{printed}{said}\n{}", self.log());
+        let (printed, stderr, code) = self.command(&["selfcheck", "--json"]);
+        assert_eq!(code, Some(0), "{printed}{stderr}\n{}", self.log());
         let answer: Value = serde_json::from_str(&printed).unwrap();
         let ledgers = answer["ledgers"].as_array().unwrap();
         assert!(ledgers.len() >= 8 && ledgers.iter().all(|ledger| ledger["violations"] == 0), "{answer:#}");
@@ -186,12 +185,12 @@ impl Collector {
         resident(self.process())
     }
 
-    /// The number of its process.
+    /// Its process id.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
     }
 
-    /// Runs lines of the README as written, but for ports; its function for signed requests is there.
+    /// Runs lines of the README as written, but for ports; its function for signed requests is defined.
     pub(crate) fn shell(&self, lines: &str) -> String {
         let script = format!("{}\n{lines}", shell_block(". data/keys"))
             .replace("127.0.0.1:2055", &self.receiving.to_string())
@@ -201,8 +200,8 @@ impl Collector {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Runs another netflow command beside it, with its data directory or its configuration, so with its keys: what it
-    /// printed, what it said, and its exit code.
+    /// Runs another netflow command beside it, with its data directory or its configuration, so with its keys: standard
+    /// output, standard error and exit code.
     pub(crate) fn command(&self, arguments: &[&str]) -> (String, String, Option<i32>) {
         let output = Command::new(env!("CARGO_BIN_EXE_netflow"))
             .args(arguments)
@@ -222,7 +221,7 @@ impl Collector {
         self.rest("GET", "/status", "")["counters"][name].as_u64().unwrap_or_else(|| panic!("no {name}"))
     }
 
-    /// Waits until the answer is yes.
+    /// Waits until this holds.
     pub(crate) fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
         let end = Instant::now() + PATIENCE;
         while !is_so() {
@@ -231,7 +230,7 @@ impl Collector {
         }
     }
 
-    /// Asks the REST interface with the README's function.
+    /// Queries the REST interface with the README's function.
     pub(crate) fn rest(&self, method: &str, path: &str, body: &str) -> Value {
         let answer = self.shell(&format!("ask {method} {path} '{body}'"));
         serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"))
@@ -272,23 +271,23 @@ fn on_free_ports(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null())
 }
 
-/// What is the same for all of them.
+/// The settings that all share.
 fn ready<'c>(command: &'c mut Command, directory: &TempDir) -> &'c mut Command {
     let command = command.current_dir(directory.path()).env("NETFLOW__SFLOW__LISTEN", "");
     command.env("NETFLOW__FLUSH_INTERVAL", "1s").env("NETFLOW__SERVER__STATUSLOG", "1s")
 }
 
-fn address_behind(log: &Receiver<String>, what: &str, said: &mut Vec<String>) -> SocketAddr {
+fn address_after(log: &Receiver<String>, what: &str, stderr: &mut Vec<String>) -> SocketAddr {
     let end = Instant::now() + PATIENCE;
     while let Ok(line) = log.recv_timeout(end.saturating_duration_since(Instant::now())) {
         if let Some((_, rest)) = line.split_once(what) {
             let address = rest.split_whitespace().next().unwrap();
-            // Behind http:// or https://, where there is one.
+            // Without http:// or https://.
             return address.rsplit('/').next().unwrap().parse().unwrap();
         }
-        said.push(line);
+        stderr.push(line);
     }
-    panic!("the collector did not say '{what}':\n{}", said.join("\n"));
+    panic!("'{what}' is not in the log:\n{}", stderr.join("\n"));
 }
 
 /// The README of this repository.

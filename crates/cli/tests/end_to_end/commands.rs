@@ -1,4 +1,4 @@
-//! The commands that ask a running collector, over everything: real flows, the real program, real signatures.
+//! The commands that query a running collector, with real flows, the real program and real signatures.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use crate::collector::{Collector, PATIENCE, shell_block};
 use crate::thirty_flows;
 
-/// What a command prints that has to work.
+/// The output of a command that must succeed.
 pub(crate) fn run(collector: &Collector, arguments: &[&str]) -> String {
-    let (printed, said, code) = collector.command(arguments);
-    assert_eq!((code, said.as_str()), (Some(0), ""), "{arguments:?}\n{printed}");
+    let (printed, stderr, code) = collector.command(arguments);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}\n{printed}");
     printed
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn counted() -> Collector {
     let added = run(&collector, &["senders", "add", "127.0.0.1", "192.0.2.0/24", "2001:db8::/32"]);
     assert!(added.contains("127.0.0.1  never          192.0.2.0/24\n"), "{added}");
     let (socket, end) = (UdpSocket::bind("127.0.0.1:0").unwrap(), Instant::now() + PATIENCE);
-    // The collector learns of the sender a moment later: what comes before is not counted.
+    // The collector learns of the sender a moment later: earlier datagrams are not counted.
     loop {
         socket.send_to(&thirty_flows(), collector.receiving).unwrap();
         let status: Value = serde_json::from_str(&run(&collector, &["curl", "GET", "/status"])).unwrap();
@@ -73,7 +73,7 @@ fn commands_show_what_was_counted_and_agree_with_each_other() {
 }
 
 #[test]
-fn the_collector_tells_of_itself_and_its_exporters() {
+fn the_collector_shows_its_status_and_its_exporters() {
     let collector = counted();
     let get = |path: &str| serde_json::from_str::<Value>(&run(&collector, &["curl", "GET", path])).unwrap();
     let exporter = get("/exporters/127.0.0.1");
@@ -122,7 +122,7 @@ fn made_up(ledgers: Value) -> SocketAddr {
 }
 
 #[test]
-fn selfcheck_tells_what_does_not_balance_by_an_exit_code_of_its_own() {
+fn selfcheck_reports_an_imbalance_with_its_own_exit_code() {
     let ledger = |name, left, difference, violations| {
         json!({"name": name, "sides": ["read", "fates"], "left": left, "right": left - difference,
             "difference": difference, "violations": violations})
@@ -144,20 +144,20 @@ fn selfcheck_tells_what_does_not_balance_by_an_exit_code_of_its_own() {
 }
 
 #[test]
-fn exit_codes_tell_why_a_command_did_not_do_it() {
+fn exit_codes_distinguish_why_a_command_failed() {
     let collector = Collector::start();
-    let (printed, said, code) = collector.command(&["top", "192.0.2.77", "10.0.0.0/8"]);
+    let (printed, stderr, code) = collector.command(&["top", "192.0.2.77", "10.0.0.0/8"]);
     assert_eq!((printed.as_str(), code), ("", Some(9)));
-    assert!(said.contains("the collector refuses (404): 192.0.2.77 is not a registered sender"), "{said}");
-    let (_, said, code) = collector.command(&["senders", "--url", "http://127.0.0.1:1"]);
+    assert!(stderr.contains("the collector refuses (404): 192.0.2.77 is not a registered sender"), "{stderr}");
+    let (_, stderr, code) = collector.command(&["senders", "--url", "http://127.0.0.1:1"]);
     assert_eq!(code, Some(8));
-    assert!(said.contains("cannot reach the collector at http://127.0.0.1:1"), "{said}");
-    let (_, said, code) = collector.command(&["senders", "--keys", "nowhere"]);
+    assert!(stderr.contains("cannot reach the collector at http://127.0.0.1:1"), "{stderr}");
+    let (_, stderr, code) = collector.command(&["senders", "--keys", "nowhere"]);
     assert_eq!(code, Some(3));
-    assert!(said.contains("no keys: nowhere does not exist"), "{said}");
-    let (_, said, code) = collector.command(&["senders", "add", "192.0.2.1", "10.0.0.1/8"]);
+    assert!(stderr.contains("no keys: nowhere does not exist"), "{stderr}");
+    let (_, stderr, code) = collector.command(&["senders", "add", "192.0.2.1", "10.0.0.1/8"]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("did you mean 10.0.0.0/8?"), "{said}");
+    assert!(stderr.contains("did you mean 10.0.0.0/8?"), "{stderr}");
     let added = run(&collector, &["curl", "put", "senders/192.0.2.1", r#"{"prefixes":[]}"#]);
     assert_eq!(
         serde_json::from_str::<Value>(&added).unwrap(),
@@ -183,9 +183,9 @@ fn keys_with_roles_come_from_a_file() {
         .unwrap();
     run(&collector, &["senders", "add", "192.0.2.1", "10.0.0.0/8"]);
     run(&collector, &["senders", "--keys", "reader"]);
-    let (_, said, code) = collector.command(&["senders", "add", "192.0.2.1", "11.0.0.0/8", "--keys", "reader"]);
+    let (_, stderr, code) = collector.command(&["senders", "add", "192.0.2.1", "11.0.0.0/8", "--keys", "reader"]);
     assert_eq!(code, Some(9));
-    assert!(said.contains("this needs a key with the role write"), "{said}");
+    assert!(stderr.contains("this needs a key with the role write"), "{stderr}");
     // The README's function signs as the original did.
     let refused = collector.rest("GET", "/senders", "");
     assert_eq!(refused["status"], "UNAUTHORIZED");
@@ -212,16 +212,16 @@ fn the_commands_of_the_readme_run_as_written() {
 
 #[test]
 fn the_start_warns_when_repeatable_requests_come_over_the_network() {
-    let said = |signature: &str| {
+    let stderr = |signature: &str| {
         let settings = [("NETFLOW__HTTP__LISTEN", "0.0.0.0:0"), ("NETFLOW__ADMIN__SIGNATURE", signature)];
-        Collector::start_with(&settings).said()
+        Collector::start_with(&settings).startup_log()
     };
-    assert!(said("compat").contains("set admin.signature = \"strict\", or a certificate in [admin.tls]"));
-    assert!(!said("strict").contains("admin.signature"));
+    assert!(stderr("compat").contains("set admin.signature = \"strict\", or a certificate in [admin.tls]"));
+    assert!(!stderr("strict").contains("admin.signature"));
 }
 
 #[test]
-fn who_sends_without_being_registered_is_shown_with_the_command_that_registers_it() {
+fn an_unregistered_sender_is_listed_with_the_command_that_registers_it() {
     let collector = Collector::start();
     let socket = UdpSocket::bind("127.0.0.9:0").unwrap();
     for _ in 0..3 {

@@ -1,7 +1,6 @@
 //! The real program is killed at random moments under load: what it had read is counted once, whatever it was doing.
 //!
-//! What was sent to a process that is killed is counted up to some datagram, and then nothing: those behind it had not
-//! reached the journal. Just before the kill it is looked how many were sent and how many of them wait in its sockets, which
+//! Datagrams sent to a killed process are counted up to some datagram, and none after it: those had not reached the journal. Just before the kill it is looked how many were sent and how many of them wait in its sockets, which
 //! on a machine that has no time for it may be many: the others it has read, and all but a batch must be counted. What is
 //! sent until the process is gone may be counted or not. Flows carry the number of their datagram as their octets, so that the sums show a gap or
 //! a flow that counts twice.
@@ -29,7 +28,7 @@ fn crashes() -> u64 {
     std::env::var("CRASHES").map_or(20, |number| number.parse().expect("CRASHES is a number"))
 }
 
-/// Sends datagrams to a collector until it is told to stop, numbered from `first` on; says how many.
+/// Sends datagrams to a collector until `stop`, numbered from `first` on; counts them in `sent`.
 fn send(exporter: &str, to: SocketAddr, first: u64, stop: &AtomicBool, sent: &AtomicU64) {
     let socket = UdpSocket::bind((exporter, 0)).unwrap();
     let begun = Instant::now();
@@ -48,7 +47,7 @@ fn send(exporter: &str, to: SocketAddr, first: u64, stop: &AtomicBool, sent: &At
             packets: 1.into(),
             ..Record::default()
         };
-        // Refused when the collector is gone already.
+        // Refused once the collector is gone.
         let _ = socket.send_to(&encode::netflow_v5(&header, &[record; FLOWS_A_DATAGRAM as usize]), to);
         number += 1;
         sent.store(number, Ordering::Relaxed);
@@ -82,8 +81,8 @@ struct Exporter {
 }
 
 impl Exporter {
-    /// Of what was sent in the last run a first part must be counted, and nothing else: what was read of it, at least. Says
-    /// how much less it was.
+    /// Of the datagrams of the last run a first part must be counted, and nothing else: at least those that were read.
+    /// Returns how many fewer it was.
     fn check(&mut self, sent: Sent, unread: u64, counted: [u64; 2]) -> u64 {
         let [octets, flows] = [0, 1].map(|index| counted[index] - self.counted[index]);
         let datagrams = flows / FLOWS_A_DATAGRAM;
@@ -121,8 +120,8 @@ pub(crate) fn unread(receiving: SocketAddr) -> u64 {
     .sum()
 }
 
-/// Runs under load until the moment comes; says how many datagrams each exporter has sent, and how many of all were not
-/// read then.
+/// Runs under load until the moment; returns how many datagrams each exporter has sent, and how many of all were not read
+/// by then.
 fn run_until_killed(collector: Collector, exporters: &[Exporter], moment: Duration) -> (TempDir, Vec<Sent>, u64) {
     let stop = AtomicBool::new(false);
     let sent = EXPORTERS.map(|_| AtomicU64::new(0));
@@ -154,7 +153,7 @@ fn what_was_read_is_counted_once_although_the_process_is_killed() {
             r#"{"prefixes":[{"prefix":"192.0.2.0","prefixLen":24}]}"#,
         );
     }
-    collector.wait_until_said("senders=2");
+    collector.wait_for_line("senders=2");
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
     println!("seed {seed}");
     let mut random = seed;

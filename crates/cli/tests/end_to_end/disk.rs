@@ -1,5 +1,5 @@
-//! The data directory on a disk that refuses for a while, under load: it is told, ingest goes on with what memory allows,
-//! and everything is counted soon after the disk is back.
+//! The data directory on a disk that fails for a while, under load: the failure is reported, counting continues in memory,
+//! and everything is counted soon after the disk works again.
 //!
 //! A full disk is a real one: a tmpfs in a mount namespace of the collector's own, which takes root, or else a user
 //! namespace; it is reached from here by way of /proc. A file system that is open for writing cannot be made read-only
@@ -25,8 +25,8 @@ const REFUSING: Duration = Duration::from_secs(4);
 /// By how much the collector may grow meanwhile.
 const MOST_GROWTH: u64 = 64 << 20;
 
-/// Takes the disk away under load, asks meanwhile, gives it back, and wants everything counted. `counters` must have counted
-/// something by then.
+/// Makes the disk fail under load, queries meanwhile, ends the failure, and expects everything counted. `counters` must not be
+/// zero by then.
 fn nothing_is_lost(what: &str, collector: &Collector, counters: &[&str], refuse: impl FnOnce(), agree: impl FnOnce()) {
     register(collector);
     let load = Running::start(collector.receiving, FLOWS_A_SECOND, 1);
@@ -37,7 +37,7 @@ fn nothing_is_lost(what: &str, collector: &Collector, counters: &[&str], refuse:
     let refusing = Instant::now();
     let (mut most, mut log) = (before, String::new());
     let noticed = ["the journal cannot be written", "a flush cannot be stored"];
-    let logged = ["a flush is not stored", "the journal cannot be written"];
+    let logged = ["cannot store a flush", "the journal cannot be written"];
     collector.wait_until("noticed everywhere", || {
         let reasons = ready(collector)["reasons"].as_array().unwrap().clone();
         most = most.max(collector.resident());
@@ -54,7 +54,7 @@ fn nothing_is_lost(what: &str, collector: &Collector, counters: &[&str], refuse:
     let normal = agreed.elapsed();
     let first = load.stop();
     until_exact(collector, &first, PATIENCE);
-    // And it goes on as before.
+    // And it continues as before.
     let missed = collector.counter("journal_missed_datagrams");
     let load = Running::start(collector.receiving, FLOWS_A_SECOND, 2);
     wait(Duration::from_secs(1));
@@ -100,57 +100,57 @@ fn a_full_disk_costs_nothing() {
 }
 
 #[test]
-fn a_disk_that_is_full_while_the_store_is_away_costs_nothing() {
+fn a_full_disk_while_the_store_is_unreachable_costs_nothing() {
     let redis = Service::start("redis", 1, &[("SYNC", "always")]);
     let (collector, filler) = on_a_small_disk(&stores::settings("redis", &redis.hosts, "netflow"));
     let refuse = || {
         redis.run(&["kill", "1"]);
         // The disk has room for some flushes yet.
-        collector.wait_until_said("they wait on disk");
+        collector.wait_for_line("they wait on disk");
         fill(&filler);
     };
     let agree = || {
         redis.run(&["start"]);
         fs::remove_file(&filler).unwrap();
     };
-    nothing_is_lost("disk full and redis away", &collector, &OF_WRITING, refuse, agree);
+    nothing_is_lost("disk full and redis unreachable", &collector, &OF_WRITING, refuse, agree);
 }
 
 /// Writes until there is no room.
 fn fill(path: &Path) {
     let (mut file, zeroes) = (File::create(path).unwrap(), vec![0; 1 << 16]);
     while file.write_all(&zeroes).is_ok() {}
-    // What is left of the last pages.
+    // The rest of the last pages.
     while file.write_all(&[0]).is_ok() {}
 }
 
-/// A collector whose disk refuses what the octet says that is written into the file.
-fn refusing_when_told() -> (Collector, File, tempfile::TempDir) {
+/// A collector whose disk refuses the calls that a byte in the file selects.
+fn refusing_on_demand() -> (Collector, File, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/refuse.c");
-    let (library, told) = (directory.path().join("refuse.so"), directory.path().join("told"));
+    let (library, control) = (directory.path().join("refuse.so"), directory.path().join("control"));
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-fPIC", "-Wall", "-Werror", "-o"]).arg(&library).arg(source);
     assert!(compiler.status().expect("cargo needs it as well").success());
-    fs::write(&told, "0").unwrap();
+    fs::write(&control, "0").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
-    let collector = Collector::start_as(command.env("LD_PRELOAD", library).env("REFUSE", &told));
-    (collector, File::options().write(true).open(told).unwrap(), directory)
+    let collector = Collector::start_as(command.env("LD_PRELOAD", library).env("REFUSE", &control));
+    (collector, File::options().write(true).open(control).unwrap(), directory)
 }
 
-fn tell(told: &File, what: &str) {
-    told.write_all_at(what.as_bytes(), 0).unwrap();
+fn set(control: &File, what: &str) {
+    control.write_all_at(what.as_bytes(), 0).unwrap();
 }
 
 #[test]
 fn a_disk_that_turns_read_only_costs_nothing() {
-    let (collector, told, _directory) = refusing_when_told();
-    nothing_is_lost("disk read-only", &collector, &OF_WRITING, || tell(&told, "1"), || tell(&told, "0"));
+    let (collector, control, _directory) = refusing_on_demand();
+    nothing_is_lost("disk read-only", &collector, &OF_WRITING, || set(&control, "1"), || set(&control, "0"));
 }
 
 #[test]
 fn a_disk_that_does_not_sync_costs_nothing() {
-    let (collector, told, _directory) = refusing_when_told();
+    let (collector, control, _directory) = refusing_on_demand();
     let counters = ["journal_sync_errors", "flush_retries"];
-    nothing_is_lost("disk that does not sync", &collector, &counters, || tell(&told, "2"), || tell(&told, "0"));
+    nothing_is_lost("disk that does not sync", &collector, &counters, || set(&control, "2"), || set(&control, "0"));
 }

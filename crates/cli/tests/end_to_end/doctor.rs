@@ -19,8 +19,8 @@ const FINDINGS: Option<i32> = Some(12);
 
 /// The findings about a router.
 fn findings(collector: &Collector, router: &str) -> Vec<Value> {
-    let (printed, said, code) = collector.command(&["doctor", router, "--json"]);
-    let report: Value = serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}{said}"));
+    let (printed, stderr, code) = collector.command(&["doctor", router, "--json"]);
+    let report: Value = serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}{stderr}"));
     let findings = report["findings"].as_array().unwrap().clone();
     assert_eq!(code, if findings.is_empty() { Some(0) } else { FINDINGS }, "{printed}");
     findings.iter().for_each(is_documented);
@@ -50,8 +50,8 @@ fn provoke(collector: &Collector, router: &str, name: &str, mut send: impl FnMut
 }
 
 fn add(collector: &Collector, router: &str, prefix: &str) {
-    let (printed, said, code) = collector.command(&["senders", "add", router, prefix]);
-    assert_eq!(code, Some(0), "{printed}{said}");
+    let (printed, stderr, code) = collector.command(&["senders", "add", router, prefix]);
+    assert_eq!(code, Some(0), "{printed}{stderr}");
 }
 
 /// A router with this address.
@@ -101,8 +101,8 @@ fn a_counted_router_has_no_problems() {
                 collector.receiving,
             )
             .unwrap();
-        let (printed, said, code) = collector.command(&["doctor"]);
-        assert_eq!(said, "");
+        let (printed, stderr, code) = collector.command(&["doctor"]);
+        assert_eq!(stderr, "");
         if code == Some(0) {
             assert!(
                 printed.contains("collector at http://127.0.0.1:") && printed.contains("127.0.0.1: OK (netflow-v1; "),

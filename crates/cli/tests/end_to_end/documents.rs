@@ -18,7 +18,7 @@ use testing::Service;
 /// Lines with these are not run here.
 const OTHERS: [&str; 6] = ["tcpdump ", "sysctl ", "nft ", "softflowd ", "ovs-vsctl ", "systemctl "];
 
-/// The lines of all shell blocks of a document; one that ends in a backslash goes on in the next.
+/// The lines of all shell blocks of a document; a backslash at the end continues a line.
 fn lines(document: &str) -> Vec<String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(document);
     let text = fs::read_to_string(path).unwrap();
@@ -67,8 +67,8 @@ fn the_lines_of_the_operators_documents_do_what_they_say() {
             .env("NETFLOW__REDIS__HOSTS", &redis.hosts[0])
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert!(output.status.success(), "{line}\n{said}");
+        let stderr = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{line}\n{stderr}");
         run += 1;
     }
     assert!(run >= 10, "{run} lines were run");

@@ -1,5 +1,5 @@
-//! TLS for the REST interface: real handshakes with curl and with our own commands, a certificate that is renewed, and
-//! clients that get it wrong.
+//! TLS for the REST interface: real handshakes with curl and with our own commands, a renewed certificate, and faulty
+//! clients.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -13,7 +13,7 @@ use crate::reloads::free_tcp;
 const KEYS: &str = "authKey = \"auth\"\nsignKey = \"sign\"";
 
 /// Makes an authority, `ca.pem`, and a certificate for this machine that it signed, `certificate.pem` with `key.pem`.
-/// `serial` tells one certificate from another.
+/// `serial` distinguishes certificates.
 fn certify(directory: &Path, serial: u32) {
     let script = format!(
         "[ -e ca.pem ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority \
@@ -68,7 +68,7 @@ fn senders(collector: &Collector, url: &str, ca: Option<&str>) -> (String, Optio
 }
 
 #[test]
-fn curl_and_our_client_speak_tls_and_believe_only_the_authority() {
+fn curl_and_our_client_use_tls_and_trust_only_the_authority() {
     let (collector, _certificates) = encrypted();
     let port = collector.serving.port();
     let url = format!("https://localhost:{port}/healthz");
@@ -78,25 +78,25 @@ fn curl_and_our_client_speak_tls_and_believe_only_the_authority() {
     }
     let output = curl(&collector, &["--cacert", "ca.pem", "--tls-max", "1.1", &url]);
     assert!(!output.status.success(), "TLS 1.1 is spoken");
-    assert_eq!(curl(&collector, &[&url]).status.code(), Some(60), "a certificate of nobody that the system trusts");
+    assert_eq!(curl(&collector, &[&url]).status.code(), Some(60), "the system does not trust the certificate");
 
     let own = format!("https://localhost:{port}");
     assert_eq!(senders(&collector, &own, Some("ca.pem")).1, Some(0));
-    let (said, code) = senders(&collector, &own, None);
-    assert!(code == Some(8) && said.to_lowercase().contains("certificate"), "{said}");
-    let (said, code) = senders(&collector, &format!("https://127.0.0.2:{port}"), Some("ca.pem"));
-    assert_eq!(code, Some(8), "{said}");
+    let (stderr, code) = senders(&collector, &own, None);
+    assert!(code == Some(8) && stderr.to_lowercase().contains("certificate"), "{stderr}");
+    let (stderr, code) = senders(&collector, &format!("https://127.0.0.2:{port}"), Some("ca.pem"));
+    assert_eq!(code, Some(8), "{stderr}");
 }
 
 #[test]
-fn plain_http_where_tls_is_spoken_is_an_error_that_says_so() {
+fn plain_http_to_a_tls_port_is_an_error_that_names_https() {
     let (collector, _certificates) = encrypted();
     let url = format!("http://{}", collector.serving);
     let output = curl(&collector, &["-w", "%{http_code}", &format!("{url}/healthz")]);
-    let said = text(&output.stdout);
-    assert!(said.ends_with("400") && said.contains("ask https:// instead of http://"), "{said}");
-    let (said, code) = senders(&collector, &url, None);
-    assert!(code == Some(9) && said.contains("ask https:// instead of http://"), "{said}");
+    let stderr = text(&output.stdout);
+    assert!(stderr.ends_with("400") && stderr.contains("ask https:// instead of http://"), "{stderr}");
+    let (stderr, code) = senders(&collector, &url, None);
+    assert!(code == Some(9) && stderr.contains("ask https:// instead of http://"), "{stderr}");
 }
 
 /// The serial number of the certificate that a new connection gets.
@@ -140,27 +140,30 @@ fn a_renewed_certificate_is_served_after_a_reload_and_open_connections_stay() {
     };
     ask("keep-alive");
     certify(certificates.path(), 2);
-    assert_eq!(serial(&collector), "serial=01", "not before it is told");
-    let said = collector.reload(&settings(certificates.path(), collector.serving));
-    assert!(said.contains("configuration reloaded"), "{said}");
+    assert_eq!(serial(&collector), "serial=01", "not before a reload");
+    let stderr = collector.reload(&settings(certificates.path(), collector.serving));
+    assert!(stderr.contains("configuration reloaded"), "{stderr}");
     assert_eq!(serial(&collector), "serial=02");
     ask("close");
     open.wait().unwrap();
 
-    // A key that is not the private key of the certificate is refused, and one that everybody can read is told.
+    // The key of another certificate is rejected, and a world-readable one is reported.
     fs::copy(certificates.path().join("ca.key"), certificates.path().join("key.pem")).unwrap();
-    let said = collector.reload(&settings(certificates.path(), collector.serving));
-    assert!(said.contains("keeping the current configuration") && said.contains("is not the private key of"), "{said}");
+    let stderr = collector.reload(&settings(certificates.path(), collector.serving));
+    assert!(
+        stderr.contains("keeping the current configuration") && stderr.contains("is not the private key of"),
+        "{stderr}"
+    );
     assert_eq!(serial(&collector), "serial=02");
     certify(certificates.path(), 3);
     Command::new("chmod").args(["644", "key.pem"]).current_dir(certificates.path()).status().unwrap();
-    let said = collector.reload(&settings(certificates.path(), collector.serving));
-    assert!(said.contains("everybody can read the private key") && said.contains("chmod o-rwx"), "{said}");
+    let stderr = collector.reload(&settings(certificates.path(), collector.serving));
+    assert!(stderr.contains("everybody can read the private key") && stderr.contains("chmod o-rwx"), "{stderr}");
     assert_eq!(serial(&collector), "serial=03");
 }
 
 #[test]
-fn handshakes_that_never_finish_keep_nobody_out() {
+fn unfinished_handshakes_do_not_block_others() {
     let (collector, _certificates) = encrypted();
     let url = format!("https://localhost:{}/healthz", collector.serving.port());
     let mut open = Vec::new();
@@ -176,7 +179,7 @@ fn handshakes_that_never_finish_keep_nobody_out() {
         let output = curl(&collector, &["--cacert", "ca.pem", &url]);
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
-    // Those that were not asked to give way are closed when their time is over.
+    // The others are closed at their timeout.
     for stream in &mut open {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut rest = Vec::new();

@@ -1,5 +1,5 @@
-//! The real program on a Redis that loses what it had accepted: a master that dies before its replica has what was
-//! written, and a server that comes back as it was some seconds ago. Both lose something each time, which is counted; what
+//! The real program with Redis that loses accepted data: a master that dies before its replica has everything, and a server
+//! that restarts from an older snapshot. Both lose something each time, which is counted; what
 //! the collector answers is exact again long before it would have looked by itself.
 
 use std::process::Command;
@@ -70,7 +70,7 @@ fn a_failover_to_a_replica_that_lags_costs_nothing() {
     let redis = Service::start("redis", 3, &[("MODE", "sentinel")]);
     // The sentinel is the last of the three.
     let (master, replica) = (port(&redis) - 2, port(&redis) - 1);
-    // It stands still and is cut off, so that nothing reaches it, not even later from a socket's buffer.
+    // It is stopped and cut off, so that nothing reaches it, not even later from the buffer of a socket.
     let part = || {
         redis.run(&["pause", "2"]);
         assert_eq!(ask(master, &["client", "kill", "type", "replica"]), "1");
@@ -86,14 +86,14 @@ fn a_failover_to_a_replica_that_lags_costs_nothing() {
 }
 
 #[test]
-fn a_redis_that_comes_back_from_an_older_snapshot_costs_nothing() {
+fn a_redis_restarted_from_an_older_snapshot_costs_nothing() {
     let redis = Service::start("redis", 1, &[("SYNC", "no")]);
     let port = port(&redis);
     let part = || assert_eq!(ask(port, &["save"]), "OK");
     // One that is back between two flushes is not noticed: then what it lost is looked for when its minute is over.
     let succeed = |collector: &Collector, _| {
         redis.run(&["kill", "1"]);
-        collector.wait_until_said("the store does not take flushes");
+        collector.wait_for_line("the store does not take flushes");
         redis.run(&["start"]);
     };
     what_is_lost_is_put_again(&redis, port, part, succeed);

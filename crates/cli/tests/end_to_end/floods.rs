@@ -1,5 +1,4 @@
-//! Floods of what costs a collector memory to remember, while a registered exporter goes on: of that nothing is lost, and
-//! memory stays bounded.
+//! Floods of state that costs a collector memory, beside a registered exporter, which loses nothing; memory stays bounded.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
@@ -19,11 +18,11 @@ fn size() -> u64 {
     std::env::var("NETFLOW_FLOOD").map_or(50_000, |number| number.parse().expect("NETFLOW_FLOOD is a number"))
 }
 
-/// How many come in a second: a million in 50 seconds.
+/// The rate of a flood per second: a million in 50 seconds.
 const A_SECOND: u64 = 20_000;
 /// How much resident memory may grow.
 const GROWTH_BYTES: u64 = 64 << 20;
-/// A second exporter, registered as well: what strangers announce is not even decoded.
+/// A second registered exporter: announcements of unregistered ones are not decoded at all.
 const FLOODING: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// Templates, or data sets, of one datagram.
 const A_DATAGRAM: u64 = 16;
@@ -36,7 +35,7 @@ struct Flooded {
     payload: Vec<u8>,
 }
 
-/// Where the n-th template stands: its observation domain, and its id.
+/// The observation domain and the id of the n-th template.
 fn template(number: u64) -> (u32, TemplateSpec) {
     let fields = [8, 12, 1, 2].map(|element| FieldSpecifier::iana(element, 4));
     ((number / IDS) as u32, TemplateSpec::data((256 + number % IDS) as u16, fields))
@@ -55,7 +54,7 @@ fn packet(numbers: Range<u64>, add: impl Fn(NetflowV9, &TemplateSpec) -> Netflow
     Flooded { source: FLOODING, payload: packet.finish() }
 }
 
-/// Sends so many, evenly; says how long it took.
+/// Sends a flood evenly; returns how long it took.
 fn flood(to: SocketAddr, make: impl Fn(Range<u64>) -> Vec<Flooded>) -> Duration {
     let (sender, begun, mut sent) = (Sender::new(to).unwrap(), Instant::now(), 0);
     while sent < size() {
@@ -83,13 +82,13 @@ fn status(collector: &Collector) -> Value {
     collector.rest("GET", "/status", "")
 }
 
-/// A flood beside a load. `arrived` says how many of the flood the collector has counted.
+/// A flood beside a load. `arrived` returns how many of the flood the collector has counted.
 fn costs_nothing(what: &str, make: impl Fn(Range<u64>) -> Vec<Flooded>, arrived: impl Fn(&Value) -> u64) {
     let collector = Collector::start_with(&[("NETFLOW__SERVER__CORES", "2")]);
     register(&collector);
     let prefix = r#"{"prefixes":[{"prefix":"10.0.0.0","prefixLen":8}]}"#;
     collector.rest("PUT", &format!("/senders/{FLOODING}"), prefix);
-    collector.wait_until_said("senders=2");
+    collector.wait_for_line("senders=2");
     let load = Running::start(collector.receiving, FLOWS_A_SECOND, 1);
     wait(Duration::from_secs(3));
     let (process, ended) = (collector.process(), AtomicBool::new(false));
@@ -104,7 +103,7 @@ fn costs_nothing(what: &str, make: impl Fn(Range<u64>) -> Vec<Flooded>, arrived:
             largest
         });
         let took = flood(collector.receiving, make);
-        // What was told of the last ones is kept over a restart: that costs memory too.
+        // The latest announcements are kept over a restart: that costs memory too.
         wait(Duration::from_secs(2));
         ended.store(true, Ordering::Relaxed);
         (took, watching.join().unwrap())
@@ -129,10 +128,10 @@ fn packets(numbers: Range<u64>) -> impl Iterator<Item = Range<u64>> {
 
 /// The observation domain of the exporter whose address is forged.
 const OWN_DOMAIN: u32 = 1000;
-/// After so many templates of the flood it announces one of its own, whose data come a tenth of that later.
+/// After this many templates of the flood it announces one of its own, whose data follow a tenth of that later.
 const OWN_AFTER: u64 = 1600;
 
-/// What the exporter sends when so many templates of the flood have come.
+/// What the exporter sends after this many templates of the flood.
 fn own(flooded: u64) -> Option<Flooded> {
     let (round, announces) = (flooded / OWN_AFTER, flooded.is_multiple_of(OWN_AFTER));
     if !announces && flooded % OWN_AFTER != OWN_AFTER / 10 {
@@ -149,7 +148,7 @@ fn own(flooded: u64) -> Option<Flooded> {
 }
 
 #[test]
-fn distinct_templates_cost_nobody_anything_not_even_whose_address_is_forged() {
+fn distinct_templates_cost_no_exporter_anything_even_with_its_address_forged() {
     let make = |numbers| {
         let with_own = |numbers: Range<u64>| {
             let own = own(numbers.start);

@@ -1,4 +1,4 @@
-//! `netflow generate` and `netflow send` against the real collector: what they say was sent is what is counted, name by
+//! `netflow generate` and `netflow send` with the real collector: everything that they report as sent is counted, name by
 //! name.
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ fn netflow(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_netflow")).args(arguments).output().unwrap()
 }
 
-fn said(output: &Output) -> (&str, &str) {
+fn stderr(output: &Output) -> (&str, &str) {
     (std::str::from_utf8(&output.stdout).unwrap(), std::str::from_utf8(&output.stderr).unwrap())
 }
 
@@ -45,7 +45,7 @@ fn every_generated_name_is_counted(collector: &Collector, protocol: &str, more: 
     arguments.extend(PREFIXES.iter().flat_map(|prefix| ["--names", prefix]));
     arguments.extend(more);
     let output = netflow(&arguments);
-    assert!(output.status.success(), "{:?}", said(&output));
+    assert!(output.status.success(), "{:?}", stderr(&output));
     let sent: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(counters(&sent), counters(&sent["exporters"][0]));
     assert_eq!(sent["exporters"][0]["ip"], "127.0.0.1");
@@ -129,7 +129,7 @@ fn a_field_that_is_not_counted_shows_all_traffic_under_no_name() {
 }
 
 #[test]
-fn interrupted_it_tells_what_it_sent() {
+fn interrupted_it_reports_what_it_sent() {
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
     receiver.set_read_timeout(Some(PATIENCE)).unwrap();
     let to = receiver.local_addr().unwrap().to_string();
@@ -147,7 +147,7 @@ fn interrupted_it_tells_what_it_sent() {
     let output = child.wait_with_output().unwrap();
     receiver.set_nonblocking(true).unwrap();
     while read(&mut received).is_ok() {}
-    let (text, errors) = said(&output);
+    let (text, errors) = stderr(&output);
     assert!(output.status.success(), "{text}{errors}");
     assert_eq!(received.len(), 2);
     for (source, datagrams) in received {
@@ -156,7 +156,7 @@ fn interrupted_it_tells_what_it_sent() {
 }
 
 #[test]
-fn a_load_that_cannot_be_is_refused_with_the_reason() {
+fn an_impossible_load_is_rejected_with_the_reason() {
     for (arguments, reason) in [
         (["--protocol", "v5", "--ipv6", "10"], "without IPv6"),
         (["--exporters", "0", "--ports", "1"], "at least one of: exporters"),
@@ -165,7 +165,7 @@ fn a_load_that_cannot_be_is_refused_with_the_reason() {
         (["--to", "127.0.0.1", "--ports", "1"], "HOST:PORT"),
     ] {
         let output = netflow(&[&["generate", "--flows", "10"][..], &arguments].concat());
-        let (_, errors) = said(&output);
+        let (_, errors) = stderr(&output);
         assert!(!output.status.success() && errors.contains(reason), "{arguments:?}: {errors}");
     }
 }
@@ -203,7 +203,7 @@ fn a_capture_that_is_sent_is_counted() {
     let begun = Instant::now();
     let arguments = ["send", path.to_str().unwrap(), "--to", &to, "--port", "2055", "--realtime"];
     let output = netflow(&arguments);
-    let (text, errors) = said(&output);
+    let (text, errors) = stderr(&output);
     assert!(output.status.success(), "{text}{errors}");
     assert!(begun.elapsed() >= Duration::from_millis(20 * (datagrams - 1)), "too fast");
     assert!(text.starts_with(&format!("sent {datagrams} datagrams to {to} ")), "{text}");

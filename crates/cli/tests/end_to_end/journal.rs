@@ -9,8 +9,8 @@ use crate::collector::{Collector, PATIENCE};
 use crate::load::{FLOWS_A_SECOND, Running, register, sum, this_year, until_exact};
 use crate::thirty_flows;
 
-/// Sends datagrams one by one, each read before the next comes, kills the process and starts it again: all are counted. Says
-/// how often something was synced until then.
+/// Sends datagrams one by one, each read before the next, kills the process and starts it again: all are counted. Returns how
+/// often something was synced until then.
 fn syncs_of_a_run_that_is_killed(sync: &str, datagrams: u64) -> u64 {
     let settings = [("NETFLOW__JOURNAL__SYNC", sync)];
     let collector = Collector::start_with(&settings);
@@ -33,7 +33,7 @@ fn syncs_of_a_run_that_is_killed(sync: &str, datagrams: u64) -> u64 {
 }
 
 #[test]
-fn each_way_to_sync_counts_everything_after_a_kill_and_syncs_as_often_as_it_says() {
+fn each_sync_policy_counts_everything_after_a_kill_and_syncs_as_often_as_documented() {
     assert_eq!(syncs_of_a_run_that_is_killed("off", 5), 0);
     let at_intervals = syncs_of_a_run_that_is_killed("interval", 5);
     assert!(at_intervals > 0);
@@ -47,7 +47,7 @@ fn a_full_journal_costs_nothing_that_no_crash_follows() {
     let collector = Collector::start_with(&[("NETFLOW__JOURNAL__MAX_BYTES", "1MiB")]);
     register(&collector);
     let load = Running::start(collector.receiving, 2 * FLOWS_A_SECOND, 1);
-    collector.wait_until_said("it is full:");
+    collector.wait_for_line("it is full:");
     collector.wait_until("missed", || collector.counter("journal_missed_datagrams") > 0);
     let first = load.stop();
     until_exact(&collector, &first, PATIENCE);
@@ -55,7 +55,7 @@ fn a_full_journal_costs_nothing_that_no_crash_follows() {
     let missed = collector.counter("journal_missed_datagrams");
     assert_eq!(collector.counter("journal_write_errors"), 0);
     let load = Running::start(collector.receiving, FLOWS_A_SECOND / 10, 2);
-    collector.wait_until_said("the journal can be written again");
+    collector.wait_for_line("the journal can be written again");
     let sent = sum(first, load.stop());
     until_exact(&collector, &sent, PATIENCE);
     assert_eq!(collector.counter("kernel_drops"), 0);

@@ -175,8 +175,8 @@ fn live_shows_a_limited_key_only_its_senders() {
 #[test]
 fn live_needs_a_terminal() {
     let collector = Collector::start();
-    let (printed, said, code) = collector.command(&["live"]);
+    let (printed, stderr, code) = collector.command(&["live"]);
     assert_eq!((printed.as_str(), code), ("", Some(1)));
-    assert!(said.contains("netflow live needs a terminal"), "{said}");
+    assert!(stderr.contains("netflow live needs a terminal"), "{stderr}");
     collector.terminate();
 }

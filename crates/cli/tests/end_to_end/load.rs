@@ -25,16 +25,16 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Sends so many flows a second to a collector until it is told to stop. The seed says which flows.
+    /// Sends this many flows per second to a collector until stopped. The seed selects the flows.
     pub(crate) fn start(to: SocketAddr, rate: u64, seed: u64) -> Self {
         let traffic = Traffic { prefixes: vec![prefix()], addresses: 200, client_ports: 500, ..Traffic::default() };
         let load = Load { protocol: Protocol::NetflowV5, seed, repeat: Some(6_000), traffic, ..Load::default() };
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
+        let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let mut generator = Generator::new(load).unwrap();
             let pace = Pace { rate: Some(rate), ..Pace::default() };
-            let mut proceed = |_: &_| match told.load(Ordering::Relaxed) {
+            let mut proceed = |_: &_| match stopped.load(Ordering::Relaxed) {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             };
@@ -44,7 +44,7 @@ impl Running {
         Self { stop, thread }
     }
 
-    /// Stops it; what was sent is what has to be counted under all, under both protocols and under each source.
+    /// Stops it; returns what must be counted under all, under both protocols and under each source.
     pub(crate) fn stop(self) -> Totals {
         self.stop.store(true, Ordering::Relaxed);
         let generator = self.thread.join().unwrap();
@@ -76,10 +76,10 @@ pub(crate) fn sum(mut one: Totals, other: Totals) -> Totals {
 /// Has 127.0.0.1 admitted, by the README's line.
 pub(crate) fn register(collector: &Collector) {
     collector.shell(&shell_block("ask PUT"));
-    collector.wait_until_said("senders=1");
+    collector.wait_for_line("senders=1");
 }
 
-/// What is counted for the README's prefix this year, in bytes, packets and flows, or what the collector says instead.
+/// What is counted for the README's prefix this year, in bytes, packets and flows, or the collector's refusal.
 pub(crate) fn this_year(collector: &Collector) -> Result<[u64; 3], Value> {
     let year = collector.shell("date -u +%Y");
     let year = year.trim();

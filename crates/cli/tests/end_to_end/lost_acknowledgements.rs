@@ -1,5 +1,4 @@
-//! The store carries out what it was asked, and the connection is cut before it can say so, again and again: everything
-//! is counted once nevertheless.
+//! The store executes requests, but connections are cut before its answers, again and again: everything is counted once.
 
 use std::time::Instant;
 

@@ -12,7 +12,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
+    reason = "a test that cannot continue has failed"
 )]
 
 mod collector;
@@ -225,10 +225,10 @@ fn thirty_flows_at(time: SystemTime) -> Vec<u8> {
     [header.as_bytes(), &record.as_bytes().repeat(30)].concat()
 }
 
-/// What the last status line says was counted.
+/// The flows in the last status line.
 fn flows_read(log: &str) -> u64 {
-    let (_, behind) = log.rsplit_once(" flows ").expect("a status line");
-    behind.split_whitespace().next().unwrap().parse().unwrap()
+    let (_, rest) = log.rsplit_once(" flows ").expect("a status line");
+    rest.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn a_template_that_came_before_a_restart_reads_what_comes_after_it() {
     let first = Collector::start();
     register(&first);
     let end = Instant::now() + PATIENCE;
-    // Until a status line says so: the first one may come before the sender is admitted.
+    // Until a status line shows it: the first one may arrive before the sender is admitted.
     while !first.log().lines().any(|line| line.contains(" templates ") && !line.contains(" templates 0 ")) {
         assert!(Instant::now() < end, "the template did not arrive");
         socket.send_to(&packet().template(&template).finish(), first.receiving).unwrap();
@@ -289,7 +289,7 @@ fn a_template_that_came_before_a_restart_reads_what_comes_after_it() {
 }
 
 #[test]
-fn templates_that_are_kept_damaged_are_reported() {
+fn damaged_stored_templates_are_reported() {
     let first = Collector::start();
     register(&first);
     let (directory, _) = first.terminate();
@@ -299,7 +299,7 @@ fn templates_that_are_kept_damaged_are_reported() {
     runtime.block_on(store.put_templates(&[(sender, b"damaged".to_vec())])).unwrap();
     drop(store);
     let second = Collector::start_in(directory);
-    let report = second.said().lines().find(|line| line.contains("damaged")).map(str::to_owned).unwrap();
+    let report = second.startup_log().lines().find(|line| line.contains("damaged")).map(str::to_owned).unwrap();
     assert!(report.contains("127.0.0.1") && report.contains("checksum"), "{report}");
 }
 
@@ -313,8 +313,8 @@ fn a_second_collector_on_the_same_data_is_refused() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(5));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("in use by another collector"), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("in use by another collector"), "{stderr}");
 }
 
 /// Everything that is in a store's table of blocks, as sqlite3 prints it.
@@ -349,8 +349,8 @@ fn a_capture_replayed_into_two_fresh_stores_makes_the_same_blocks() {
                 .arg(capture.path())
                 .output()
                 .unwrap();
-            let said = String::from_utf8(replay.stdout).unwrap();
-            assert!(said.starts_with(&format!("datagrams {sent} flows {} ", sent * 30)), "{said}");
+            let stderr = String::from_utf8(replay.stdout).unwrap();
+            assert!(stderr.starts_with(&format!("datagrams {sent} flows {} ", sent * 30)), "{stderr}");
         }
         let blocks = blocks(&directory.path().join("data"));
         let collector = Collector::start_in(directory);

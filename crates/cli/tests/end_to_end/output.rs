@@ -125,7 +125,7 @@ fn run(name: &str, command: &mut Command) -> Ended {
     ended
 }
 
-/// The writing end of a pipe that nobody reads.
+/// The writing end of a pipe without a reader.
 fn closed_pipe() -> Stdio {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
@@ -189,7 +189,7 @@ fn no_command_needs_standard_error() {
 }
 
 #[test]
-fn a_collector_whose_log_cannot_be_written_any_more_continues() {
+fn a_collector_continues_when_its_log_cannot_be_written() {
     let scene = Scene::new();
     let mut command = scene.command("serve", &[]);
     command.env("NETFLOW__DATA_DIR", "other").env("NETFLOW__SERVER__STATUSLOG", "1s").stdout(closed_pipe());

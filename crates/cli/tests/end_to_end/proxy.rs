@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Requests longer than this are about counters, not about setting up a connection.
 const LONG: u64 = 2_000;
-/// Of so many answers to long requests one gets through.
+/// One of this many answers to long requests gets through.
 const ONE_OF: u64 = 4;
 
 /// Forwards connections to a server for as long as the process lives.

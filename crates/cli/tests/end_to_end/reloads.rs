@@ -1,4 +1,4 @@
-//! SIGHUP: the configuration is read again while datagrams come, and none is lost.
+//! SIGHUP: the configuration is reloaded under load, and no datagram is lost.
 
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use crate::collector::{Collector, PATIENCE};
 use crate::load::{self, FLOWS_A_SECOND, Running, flows, until_exact, wait};
 use crate::traffic::Totals;
 
-/// What a configuration of these tests says.
+/// A configuration of these tests.
 struct Settings<'a> {
     /// `netflow.listen`
     netflow: &'a [SocketAddr],
@@ -35,7 +35,7 @@ fn free_udp() -> SocketAddr {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// An address that nobody serves at.
+/// A free address.
 pub(crate) fn free_tcp() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -44,7 +44,7 @@ fn keys(name: &str) -> String {
     format!("authKey = \"auth-{name}\"\nsignKey = \"sign-{name}\"")
 }
 
-/// How a request ends that is signed with keys: what was said, and the exit code.
+/// The result of a request signed with these keys: standard error and exit code.
 fn ask(at: SocketAddr, name: &str) -> (String, Option<i32>) {
     let output = Command::new(env!("CARGO_BIN_EXE_netflow"))
         .args(["senders", "--url", &format!("http://{at}")])
@@ -65,16 +65,16 @@ fn reloads_under_load_lose_nothing_and_a_new_address_receives() {
     let running = Running::start(first, FLOWS_A_SECOND, 1);
     let mut expected = Totals::new();
     for seed in 2..5 {
-        let said = collector.reload(&settings(&[first, second], "cores = 2"));
-        assert!(said.contains(&format!("receiving at {second}")), "{said}");
+        let stderr = collector.reload(&settings(&[first, second], "cores = 2"));
+        assert!(stderr.contains(&format!("receiving at {second}")), "{stderr}");
         let more = Running::start(second, FLOWS_A_SECOND / 2, seed);
         wait(Duration::from_millis(300));
         collector.reload(&settings(&[second, first], "cores = 2\nlogLevel = \"debug\""));
         wait(Duration::from_millis(300));
         expected = load::sum(expected, more.stop());
-        // Some of what was sent to it may still wait there.
-        let said = collector.reload(&settings(&[first], "cores = 2"));
-        assert!(said.contains(&format!("receiving no longer at {second}")), "{said}");
+        // Some datagrams may still be queued there.
+        let stderr = collector.reload(&settings(&[first], "cores = 2"));
+        assert!(stderr.contains(&format!("receiving no longer at {second}")), "{stderr}");
     }
     let expected = load::sum(running.stop(), expected);
     assert!(flows(&expected) > 20_000);
@@ -93,10 +93,10 @@ fn a_reload_changes_keys_and_the_address_of_the_rest_interface() {
 
     collector.reload(&text(http, &keys("new")));
     assert_eq!(ask(http, "new"), (String::new(), Some(0)));
-    let (said, code) = ask(http, "old");
-    assert!(code == Some(9) && said.contains("401"), "{said}");
+    let (stderr, code) = ask(http, "old");
+    assert!(code == Some(9) && stderr.contains("401"), "{stderr}");
 
-    // The same port of all addresses, then another port.
+    // The same port on all addresses, then another port.
     let everywhere = SocketAddr::new([0, 0, 0, 0].into(), http.port());
     collector.reload(&text(everywhere, &keys("new")));
     assert_eq!(ask(http, "new").1, Some(0));
@@ -108,7 +108,7 @@ fn a_reload_changes_keys_and_the_address_of_the_rest_interface() {
 }
 
 #[test]
-fn a_configuration_with_a_mistake_is_refused_as_a_whole() {
+fn a_configuration_with_an_error_is_rejected_as_a_whole() {
     let (netflow, http) = ([free_udp()], free_tcp());
     let text = |admin: &str| Settings { netflow: &netflow, http, admin, server: "" }.text();
     let collector = Collector::start_configured(&text(&keys("old")));
@@ -119,13 +119,16 @@ fn a_configuration_with_a_mistake_is_refused_as_a_whole() {
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     for (text, mistake) in [
         (text(&keys("new")).replace("authKey", "authkey"), "netflow.toml:6:1: unknown key 'admin.authkey'"),
-        (text(&format!("{}\nkeysFile = \"nowhere\"", keys("new"))), "nowhere: is not there (admin.keysFile)"),
+        (text(&format!("{}\nkeysFile = \"nowhere\"", keys("new"))), "nowhere: does not exist (admin.keysFile)"),
         (settings(&[netflow[0], taken.0], http), &*format!("cannot receive at {}", taken.0)),
         (settings(&none, http), "no address to receive at"),
         (settings(&netflow, held.local_addr().unwrap()), "cannot serve the REST interface"),
     ] {
-        let said = collector.reload(&text);
-        assert!(said.contains("keeping the current configuration: ") && said.contains(mistake), "{mistake}\n{said}");
+        let stderr = collector.reload(&text);
+        assert!(
+            stderr.contains("keeping the current configuration: ") && stderr.contains(mistake),
+            "{mistake}\n{stderr}"
+        );
         assert_eq!((ask(http, "old").1, ask(http, "new").1), (Some(0), Some(9)), "{mistake}");
     }
     collector.reload(&text(&keys("new")));
@@ -133,31 +136,31 @@ fn a_configuration_with_a_mistake_is_refused_as_a_whole() {
 }
 
 #[test]
-fn what_needs_a_restart_is_named_and_the_log_level_changes() {
+fn settings_that_need_a_restart_are_logged_and_the_log_level_changes() {
     let (netflow, http) = ([free_udp()], free_tcp());
     let text = |server: &str| Settings { netflow: &netflow, http, admin: &keys("old"), server }.text();
     let collector = Collector::start_configured(&text("cores = 2"));
-    let said = collector.reload(&format!("dataDir = \"elsewhere\"\n{}", text("cores = 1\nlogLevel = \"debug\"")));
+    let stderr = collector.reload(&format!("dataDir = \"elsewhere\"\n{}", text("cores = 1\nlogLevel = \"debug\"")));
     for key in ["dataDir", "server.cores"] {
-        assert!(said.contains(&format!("{key} changed, but takes effect only after a restart")), "{said}");
+        assert!(stderr.contains(&format!("{key} changed, but takes effect only after a restart")), "{stderr}");
     }
-    assert!(!said.contains("logLevel changed"), "{said}");
+    assert!(!stderr.contains("logLevel changed"), "{stderr}");
     ask(http, "old");
-    collector.wait_until_said("DEBUG request method=GET");
+    collector.wait_for_line("DEBUG request method=GET");
     assert!(!collector.path().join("elsewhere").exists());
 }
 
 #[test]
-fn a_log_level_that_has_no_effect_is_told() {
+fn an_ignored_log_level_is_reported() {
     let started = |level: &str, filter: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
         let collector = Collector::start_as(command.env("NETFLOW__SERVER__LOG_LEVEL", level).env("RUST_LOG", filter));
-        let said = collector.said();
+        let stderr = collector.startup_log();
         collector.terminate();
-        said
+        stderr
     };
-    let said = started("debug", "info");
-    assert!(said.contains("WARN server.logLevel is ignored: RUST_LOG=\"info\" takes precedence"), "{said}");
-    let said = started("info", "");
-    assert!(!said.contains("RUST_LOG"), "{said}");
+    let stderr = started("debug", "info");
+    assert!(stderr.contains("WARN server.logLevel is ignored: RUST_LOG=\"info\" takes precedence"), "{stderr}");
+    let stderr = started("info", "");
+    assert!(!stderr.contains("RUST_LOG"), "{stderr}");
 }

@@ -180,7 +180,7 @@ fn a_socket_that_is_not_configured_is_refused_by_its_address() {
         .stdout(Stdio::null())
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(6), "{said}");
-    assert!(said.contains(&format!("the socket of {} was passed", stranger.local_addr().unwrap())), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(6), "{stderr}");
+    assert!(stderr.contains(&format!("the socket of {} was passed", stranger.local_addr().unwrap())), "{stderr}");
 }

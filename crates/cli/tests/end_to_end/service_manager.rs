@@ -1,4 +1,4 @@
-//! What systemd is told (sd_notify(3)): ready, alive, what was done, that the configuration is read again.
+//! Notifications to systemd (sd_notify(3)): ready, alive, status, reloading, stopping.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::Instant;
@@ -29,7 +29,7 @@ impl Manager {
 }
 
 #[test]
-fn systemd_is_told_that_it_is_ready_alive_reloading_and_stopping() {
+fn systemd_gets_ready_alive_reloading_and_stopping() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let manager = Manager(UnixDatagram::bind(&path).unwrap());
@@ -44,8 +44,8 @@ fn systemd_is_told_that_it_is_ready_alive_reloading_and_stopping() {
     let reloading = manager.wait_for("RELOADING=1\nMONOTONIC_USEC=");
     let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
     let uptime: f64 = uptime.split_whitespace().next().unwrap().parse().unwrap();
-    let told: f64 = reloading.rsplit('=').next().unwrap().parse().unwrap();
-    assert!(told > 0.0 && told / 1e6 < uptime + 1.0, "{reloading} {uptime}");
+    let notified: f64 = reloading.rsplit('=').next().unwrap().parse().unwrap();
+    assert!(notified > 0.0 && notified / 1e6 < uptime + 1.0, "{reloading} {uptime}");
     assert_eq!(manager.wait_for("READY=1"), "READY=1");
     collector.terminate();
     manager.wait_for("STOPPING=1");

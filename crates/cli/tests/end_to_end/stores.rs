@@ -1,5 +1,5 @@
-//! The real program on stores that are on the network, with real servers: what was read is in the totals, although the
-//! store was away meanwhile, and whoever else writes to it.
+//! The real program with stores on the network, on real servers: everything read is in the totals, although the store was
+//! unreachable meanwhile, and with other collectors on the same store.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +7,16 @@ use crate::collector::{Collector, PATIENCE};
 use crate::load::{FLOWS_A_SECOND, Running, flows, register, sum, this_year, until_exact, wait};
 use testing::Service;
 
-/// By how much the collector may grow while its store is away.
+/// By how much the collector may grow while its store is unreachable.
 const MOST_GROWTH: u64 = 64 << 20;
 
-/// How long a store is away: some seconds, or as `make soak` wants it.
+/// How long a store is unreachable: some seconds, longer in `make soak`.
 fn outage() -> Duration {
     let seconds = std::env::var("NETFLOW_OUTAGE_SECONDS").map_or(10, |seconds| seconds.parse().unwrap());
     Duration::from_secs(seconds)
 }
 
-/// A collector's settings for a store; what is the name of its data keeps apart those who share a server.
+/// A collector's settings for a store; `name` separates the data of tests that share a server.
 pub(crate) fn settings(kind: &str, hosts: &[String], name: &str) -> Vec<(String, String)> {
     vec![
         ("NETFLOW__STORAGE".to_owned(), kind.to_owned()),
@@ -35,14 +35,14 @@ fn start_in(directory: tempfile::TempDir, settings: &[(String, String)]) -> Coll
     Collector::start_in_with(directory, &settings)
 }
 
-/// Takes the store away under load, asks meanwhile, gives it back, and wants everything counted.
-fn nothing_is_lost(what: &str, settings: &[(String, String)], away: impl FnOnce(), back: impl FnOnce()) {
+/// Stops the store under load, queries meanwhile, starts it again, and expects everything counted.
+fn nothing_is_lost(what: &str, settings: &[(String, String)], stop: impl FnOnce(), start_again: impl FnOnce()) {
     let collector = start(settings);
     register(&collector);
     let load = Running::start(collector.receiving, FLOWS_A_SECOND, 1);
     wait(Duration::from_secs(4));
     let before = collector.resident();
-    away();
+    stop();
     let begun = Instant::now();
     let refused = this_year(&collector).expect_err("there is no store");
     let refused_after = begun.elapsed();
@@ -55,8 +55,8 @@ fn nothing_is_lost(what: &str, settings: &[(String, String)], away: impl FnOnce(
         wait(Duration::from_millis(200));
     }
     let lasted = begun.elapsed();
-    back();
-    // Flushes go on coming while those that waited drain.
+    start_again();
+    // New flushes arrive while the spool drains.
     let returned = Instant::now();
     wait(Duration::from_secs(2));
     let sent = load.stop();
@@ -80,12 +80,12 @@ fn stopped_and_killed(kind: &str, service: &Service) {
 }
 
 #[test]
-fn redis_that_stands_still_or_is_killed_costs_nothing() {
+fn a_stopped_or_killed_redis_costs_nothing() {
     stopped_and_killed("redis", &Service::start("redis", 1, &[("SYNC", "always")]));
 }
 
 #[test]
-fn cassandra_that_stands_still_or_is_killed_costs_nothing_and_collectors_on_it_add_up() {
+fn a_stopped_or_killed_cassandra_costs_nothing_and_collectors_on_it_add_up() {
     let service = Service::start("cassandra", 1, &[]);
     // One after the other on one server, which takes long to start.
     two_collectors_add_up(&service);
@@ -93,7 +93,7 @@ fn cassandra_that_stands_still_or_is_killed_costs_nothing_and_collectors_on_it_a
 }
 
 /// Each has half of the traffic; either answers for both, also when the other is gone for good. That its periods are
-/// rolled up is told by the collector's own test, whose clock can run ahead.
+/// rolled up is proved by the collector's own test, whose clock can run ahead.
 fn two_collectors_add_up(service: &Service) {
     let settings = settings("cassandra", &service.hosts, "shared");
     let one = start(&settings);
@@ -134,7 +134,7 @@ fn a_ring_of_two_that_loses_a_node_costs_nothing() {
 }
 
 #[test]
-fn flushes_that_wait_outlive_the_collector() {
+fn spooled_flushes_survive_a_restart() {
     let redis = Service::start("redis", 1, &[("SYNC", "always")]);
     let settings = settings("redis", &redis.hosts, "netflow");
     let collector = start(&settings);

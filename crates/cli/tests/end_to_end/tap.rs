@@ -49,9 +49,9 @@ pub(crate) fn send(collector: &Collector, datagrams: usize) {
 /// Waits until it ends; its errors and exit code.
 fn ended(mut child: Child) -> (String, Option<i32>) {
     let status = child.wait().unwrap();
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    (said, status.code())
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    (stderr, status.code())
 }
 
 #[test]
@@ -100,9 +100,9 @@ fn tap_ends_with_its_reader_and_with_the_collector() {
         assert!(Instant::now() < end, "it continues without a reader");
         send(&collector, 1);
     }
-    let (said, code) = ended(tap);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains(" flows shown, "), "{said}");
+    let (stderr, code) = ended(tap);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains(" flows shown, "), "{stderr}");
 
     let (tap, out) = beside(&collector, &["tap"]);
     // Flows sent above may still arrive.
@@ -110,9 +110,9 @@ fn tap_ends_with_its_reader_and_with_the_collector() {
     wait_for_taps(&collector, 1.0);
     collector.terminate();
     assert!(reader.join().unwrap() > 0);
-    let (said, code) = ended(tap);
-    assert_eq!(code, Some(8), "{said}");
-    assert!(said.contains("the collector closed the connection"), "{said}");
+    let (stderr, code) = ended(tap);
+    assert_eq!(code, Some(8), "{stderr}");
+    assert!(stderr.contains("the collector closed the connection"), "{stderr}");
 }
 
 #[test]
@@ -132,9 +132,9 @@ fn the_command_of_the_readme_prints_flows() {
 #[test]
 fn tap_reports_the_position_of_a_wrong_filter() {
     let collector = Collector::start();
-    let (printed, said, code) = collector.command(&["tap", "udp", "or", "prot", "53"]);
+    let (printed, stderr, code) = collector.command(&["tap", "udp", "or", "prot", "53"]);
     assert_eq!((printed.as_str(), code), ("", Some(9)));
-    assert!(said.contains("column 8: expected host, net, port") && said.contains("not \"prot\""), "{said}");
+    assert!(stderr.contains("column 8: expected host, net, port") && stderr.contains("not \"prot\""), "{stderr}");
     collector.terminate();
 }
 

@@ -71,7 +71,7 @@ fn v6(network: u16, host: u8) -> IpAddr {
     IpAddr::from([0x2001, 0xdb8, network, 0, 0, 0, 0, u16::from(host)])
 }
 
-/// One packet as tshark tells it.
+/// One packet as tshark shows it.
 struct Packet {
     source: IpAddr,
     destination: IpAddr,

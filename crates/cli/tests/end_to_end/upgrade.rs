@@ -29,7 +29,7 @@ fn first_version() -> tempfile::TempDir {
     directory
 }
 
-/// What the program says and how it ends.
+/// Standard error and exit code.
 fn netflow(directory: &Path, arguments: &[&str]) -> (String, Option<i32>) {
     let output = Command::new(env!("CARGO_BIN_EXE_netflow"))
         .current_dir(directory)
@@ -43,11 +43,11 @@ fn netflow(directory: &Path, arguments: &[&str]) -> (String, Option<i32>) {
 }
 
 #[test]
-fn state_of_the_first_version_is_taken_over_whole() {
+fn state_of_the_first_version_is_converted_whole() {
     let directory = first_version();
     let before = fs::read(directory.path().join("data/netflow.sqlite")).unwrap();
-    let (said, code) = netflow(directory.path(), &["check-config"]);
-    assert!(code == Some(0) && said.contains("will be converted to a newer layout at the start"), "{said}");
+    let (stderr, code) = netflow(directory.path(), &["check-config"]);
+    assert!(code == Some(0) && stderr.contains("will be converted to a newer layout at the start"), "{stderr}");
     assert_eq!(fs::read(directory.path().join("data/netflow.sqlite")).unwrap(), before);
     let collector = Collector::start_in(directory);
     let senders = collector.rest("GET", "/senders", "");
@@ -71,7 +71,7 @@ fn state_of_the_first_version_is_taken_over_whole() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "4866ee8fbd72a805|2");
 }
 
-/// What the program of commit ec7cbeb left behind: `tests/fixtures/state-before-0.1/README.md`.
+/// The state of the program of commit ec7cbeb: `tests/fixtures/state-before-0.1/README.md`.
 const BEFORE_0_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/state-before-0.1");
 
 /// A data directory with that state.
@@ -139,16 +139,16 @@ fn state_and_journal_from_before_0_1_are_counted_to_the_byte() {
 }
 
 #[test]
-fn state_of_a_newer_version_is_refused_and_left_as_it_is() {
+fn state_of_a_newer_version_is_rejected_unchanged() {
     let directory = first_version();
     let path = directory.path().join("data/netflow.sqlite");
     let status = Command::new("sqlite3").arg(&path).arg("PRAGMA user_version = 99").status().unwrap();
     assert!(status.success());
     let before = fs::read(&path).unwrap();
     for command in [&["serve"][..], &["check-config"], &["store", "check"]] {
-        let (said, code) = netflow(directory.path(), command);
-        assert_eq!(code, Some(5), "{command:?}: {said}");
-        assert!(said.contains("layout version 99"), "{command:?}: {said}");
+        let (stderr, code) = netflow(directory.path(), command);
+        assert_eq!(code, Some(5), "{command:?}: {stderr}");
+        assert!(stderr.contains("layout version 99"), "{command:?}: {stderr}");
         assert_eq!(fs::read(&path).unwrap(), before, "{command:?}");
     }
 }

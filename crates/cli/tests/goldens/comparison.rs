@@ -9,8 +9,8 @@ use crate::exclusions::EXCLUSIONS;
 use crate::names::{self, NAMES};
 use crate::record::Record;
 
-/// How many differences of one field of one case are told.
-const TOLD: usize = 3;
+/// How many differences of one field of one case are shown.
+const SHOWN: usize = 3;
 
 /// Counts of one source.
 #[derive(Default)]
@@ -100,7 +100,7 @@ impl Comparison {
         self.names_used.extend(row);
     }
 
-    /// So many records with so many fields were equal, compared by the reader itself.
+    /// Counts equal records and fields that the reader compared itself.
     pub(crate) fn equal(&mut self, records: usize, fields: usize) {
         self.totals().records += records;
         self.totals().fields += fields;
@@ -129,7 +129,7 @@ impl Comparison {
         }
         for ((case, field), all) in &self.differences {
             println!("{case}: {field}: {} times", all.len());
-            all.iter().take(TOLD).for_each(|what| println!("    {what}"));
+            all.iter().take(SHOWN).for_each(|what| println!("    {what}"));
         }
         let unused = |used: &BTreeSet<usize>, count| (0..count).filter(|row| !used.contains(row)).collect::<Vec<_>>();
         let names: Vec<_> = unused(&self.names_used, NAMES.len()).into_iter().map(|row| NAMES[row].theirs).collect();

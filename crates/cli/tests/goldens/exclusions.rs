@@ -29,7 +29,7 @@ pub(crate) static EXCLUSIONS: &[Exclusion] = &[
     row(Akvorado, "NextHop", &["ipfix-physicalinterfaces"], "both next hops are unspecified: akvorado shows that of IPv6, we compare that of IPv4"),
     row(Akvorado, "OutIf", &["sflow-local-interface"], "akvorado writes 0 for 0x3fffffff, the agent itself (sFlow v5, definition of interface); we show what was sent"),
     row(Akvorado, "SamplingRate", &["ipfix-srv6"], "0 is akvorado's word for a rate that is not known; ours is 1"),
-    row(Akvorado, "TimeReceived", &[], "a word that stands for the time of the test"),
+    row(Akvorado, "TimeReceived", &[], "a placeholder for the time of the test"),
 
     row(Logstash, "@version", &[], "the version of Logstash's events"),
     row(Logstash, "flow_records", &[], "the count in the header: of the datagram, not of a record"),
@@ -46,7 +46,7 @@ pub(crate) static EXCLUSIONS: &[Exclusion] = &[
     row(Nfacctd, "mask_dst", BGP_OF_PMACCT, "from BGP, where the test has it"),
     row(Nfacctd, "timestamp_start", BGP_OF_PMACCT, "the time of export: IPFIX has no uptime in its header, and nfacctd does not add systemInitTimeMilliseconds (RFC 7011, 3.1; IANA, element 160)"),
     row(Nfacctd, "mpls_vpn_rd", &[], "from BGP, BMP or a map of the test"),
-    row(Nfacctd, "mpls_vpn_rd_origin", &[], "says where the column before is from"),
+    row(Nfacctd, "mpls_vpn_rd_origin", &[], "the source of the column before"),
     row(Nfacctd, "comms", &[], "from BGP"),
     row(Nfacctd, "ecomms", &[], "from BGP"),
     row(Nfacctd, "as_path", &[], "from BGP"),
@@ -65,6 +65,6 @@ pub(crate) static EXCLUSIONS: &[Exclusion] = &[
     row(Telegraf, "direction", &["sflow_issue_15375"], "telegraf's guess from the interfaces"),
     row(Telegraf, "flows", &[], "the count in the header: of the datagram, not of a record"),
     row(Telegraf, "fwd_reason", &[], "in forwardingStatus, which is compared as fwd_status"),
-    row(Telegraf, "type", &[], "says that there are Ethernet counters, which are compared"),
+    row(Telegraf, "type", &[], "marks Ethernet counters, which are compared"),
     row(Telegraf, "source", &[], "where telegraf's test sent the capture from"),
 ];

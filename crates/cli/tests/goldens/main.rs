@@ -42,7 +42,7 @@ enum Source {
     Telegraf,
 }
 
-/// A reader of goldens: compares everything that the golden says with the records.
+/// A reader of goldens: compares everything in the golden with the records.
 type Reader = fn(&mut Comparison, &str, &Records);
 
 /// The shapes, by the end of the file's name; a golden that none fits fails the test.
@@ -58,7 +58,7 @@ const SHAPES: &[(&str, Source, Reader)] = &[
     (".expected.json", Source::Expectation, expectation::compare),
 ];
 
-/// Everything that somebody expects, as (shape, case, file), sorted.
+/// All expectations, as (shape, case, file), sorted.
 fn goldens(corpus: &Path) -> Vec<(&'static (&'static str, Source, Reader), String, PathBuf)> {
     let mut goldens = Vec::new();
     for source in fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
@@ -77,7 +77,7 @@ fn goldens(corpus: &Path) -> Vec<(&'static (&'static str, Source, Reader), Strin
 }
 
 #[test]
-fn every_field_of_every_record_is_what_others_say() {
+fn every_field_of_every_record_equals_what_others_decode() {
     let Some(corpus) = testing::captures() else { return };
     let mut comparison = Comparison::default();
     for ((_, source, compare), case, file) in goldens(&corpus) {

@@ -26,7 +26,7 @@ const fn row(source: Source, theirs: &'static str, ours: &'static str, form: For
     Name { source, theirs, ours, form }
 }
 
-/// How a source's field is called here, and the row that says so, if one is needed.
+/// Our name of a source's field, and the row that maps it, if one is needed.
 pub(crate) fn of(source: Source, theirs: &str) -> (Name<'_>, Option<usize>) {
     let row = NAMES.iter().position(|row| row.source == source && row.theirs == theirs);
     let same = Name { source, theirs, ours: theirs, form: Plain };
@@ -215,7 +215,7 @@ pub(crate) static NAMES: &[Name<'static>] = &[
     row(Nfacctd, "tunnel_tos", "@tunnel tos", Plain),
     row(Nfacctd, "tunnel_flow_label", "@tunnel flow label", Plain),
 
-    // tcpdump: words of its text, behind the name of the structure.
+    // tcpdump: words of its text, after the name of the structure.
     row(Tcpdump, "datagram agent", "agent_address", Plain),
     row(Tcpdump, "datagram agent-id", "/domain", Plain),
     row(Tcpdump, "datagram seqnum", "/sequence", Plain),

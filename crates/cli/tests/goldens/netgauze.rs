@@ -21,7 +21,7 @@ pub(crate) fn compare(comparison: &mut Comparison, golden: &str, records: &Recor
     comparison.count("records", 0, ours.count() as u64);
 }
 
-/// What the header of the message says: everything but its sets.
+/// The header of the message: everything but its sets.
 fn header(message: &Value) -> impl Iterator<Item = (String, Value)> {
     message.as_object().unwrap().clone().into_iter().filter(|(name, _)| name != "sets")
 }

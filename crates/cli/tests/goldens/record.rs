@@ -29,11 +29,11 @@ impl Records {
 }
 
 impl Record {
-    /// The value behind the first of these names that the record has, separated by `|`; `null` when it has none.
+    /// The value of the first of these names that the record has, separated by `|`; `null` when it has none.
     ///
     /// A name is that of a field; with a slash in front it is a pointer into the whole object, with an `@` in front
     /// something that follows from other fields. Of a repeated field it is the first value, the last one with a `$`
-    /// behind the name.
+    /// after the name.
     pub(crate) fn get(&self, names: &str) -> Value {
         names.split('|').map(|name| self.one(name)).find(|value| !value.is_null()).unwrap_or_default()
     }
@@ -78,7 +78,7 @@ impl Record {
         addresses
     }
 
-    /// What stands outside: the first of what a record of a tunnel has twice.
+    /// The outer value: the first of those that a record of a tunnel has twice.
     fn outside(&self, values: Vec<Value>) -> Value {
         let is_tunnel = self.values("protocolIdentifier").len() > 1;
         values.into_iter().next().filter(|_| is_tunnel).unwrap_or_default()
@@ -104,7 +104,7 @@ impl Record {
 
     fn derived(&self, name: &str) -> Value {
         let number = |names: &str| self.get(names).as_i64();
-        // sysUpTime is in milliseconds and stands at the time of export (RFC 3954, section 5.1).
+        // sysUpTime is in milliseconds, as of the time of export (RFC 3954, section 5.1).
         let since_boot = |uptime: &str| {
             let booted = milliseconds(self.0["exported"].as_str()?)? - number("/uptime")?;
             Some(booted + number(uptime)?)
@@ -117,7 +117,7 @@ impl Record {
             "tunnel destination" => return self.outside(self.addresses("destination")),
             "tunnel protocol" => return self.outside(self.values("protocolIdentifier")),
             "tunnel tos" => return self.outside(self.values("ipClassOfService")),
-            // A label that stands alone is of the outer header, too; nfacctd knows it only where there are two.
+            // A single label is of the outer header, too; nfacctd knows it only where there are two.
             "tunnel flow label" if self.values("flowLabelIPv6").len() < 2 => None,
             "tunnel flow label" => return self.outside(self.values("flowLabelIPv6")),
             "mpls labels" => return list(self.labels()),
@@ -132,7 +132,7 @@ impl Record {
             "engine type" => number("/domain").map(|domain| domain >> 8),
             "ether type" => ether_type(&self.get("inner_packet.source_address|packet.source_address|@source")),
             "outer ether type" => ether_type(&self.get("@tunnel source|@source")),
-            // Without an element for it, type and code stand in the place of the destination port.
+            // Without an element for it, type and code are in the destination port.
             "icmp type" => number("icmpTypeCodeIPv4|destinationTransportPort").map(|code| code >> 8),
             "icmp code" => number("icmpTypeCodeIPv4").map(|code| code & 0xff),
             "agent version" => ether_type(&self.get("agent_address")).map(|kind| if kind == 0x0800 { 4 } else { 6 }),

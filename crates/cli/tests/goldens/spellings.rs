@@ -1,8 +1,8 @@
-//! How others write values: each function makes ours of theirs, and knows nothing of the field that it stands in.
+//! How others write values: each function converts theirs to ours, independent of the field.
 
 use serde_json::{Value, json};
 
-/// The number behind a name in a list.
+/// The number of a name in a list.
 fn by_name(value: &Value, names: &[(&str, u64)]) -> Option<Value> {
     let text = value.as_str()?;
     names.iter().find(|(name, _)| *name == text).map(|(_, number)| json!(number))
@@ -135,7 +135,7 @@ pub(crate) fn go_list(value: &Value) -> Option<Value> {
     items.split(", ").map(|item| item.parse::<u64>().ok()).collect::<Option<Vec<_>>>().map(|items| json!(items))
 }
 
-/// Labels behind their place in the stack: `["0-69", "1-24305"]`.
+/// Labels after their position in the stack: `["0-69", "1-24305"]`.
 pub(crate) fn indexed_labels(value: &Value) -> Option<Value> {
     let label = |(place, item): (usize, &Value)| {
         let (index, label) = item.as_str()?.split_once('-')?;

@@ -1,4 +1,4 @@
-//! tcpdump -v: text for people. A line for a sample, then lines of words with a number behind each, below the name of
+//! tcpdump -v: text for people. A line for a sample, then lines of words with a number after each, below the name of
 //! the structure that they are from.
 
 use serde_json::{Value, json};

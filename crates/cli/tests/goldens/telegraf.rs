@@ -30,15 +30,15 @@ fn fields(line: &str) -> Vec<(String, Value)> {
     let tags = tags.split(',').filter_map(|tag| tag.split_once('='));
     let mut fields: Vec<_> = tags.map(|(name, value)| (name.to_owned(), json!(value))).collect();
     let mut rest = line;
-    while let Some((name, behind)) = rest.split_once('=') {
-        let (value, behind) = match behind.strip_prefix('"') {
+    while let Some((name, after)) = rest.split_once('=') {
+        let (value, after) = match after.strip_prefix('"') {
             Some(text) => text.split_once('"').unwrap(),
-            None => behind.split_at(behind.find([',', ' ']).unwrap_or(behind.len())),
+            None => after.split_at(after.find([',', ' ']).unwrap_or(after.len())),
         };
-        let number = behind.len() < rest.len() && !rest[name.len() + 1..].starts_with('"');
+        let number = after.len() < rest.len() && !rest[name.len() + 1..].starts_with('"');
         let value = if number { json!(value.trim_end_matches('u').parse::<u64>().unwrap()) } else { json!(value) };
         fields.push((name.to_owned(), value));
-        let Some(next) = behind.strip_prefix(',') else { break };
+        let Some(next) = after.strip_prefix(',') else { break };
         rest = next;
     }
     fields

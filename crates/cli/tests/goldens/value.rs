@@ -15,8 +15,7 @@ pub(crate) enum Form {
     Read(fn(&Value) -> Option<Value>),
     /// A time: milliseconds since 1970 of a number or of RFC 3339, compared to the millisecond.
     Milliseconds,
-    /// The same, where a second too much is forgiven: who adds a fraction to whole seconds and forgets to take the
-    /// second away that it was cut from, is late by exactly one.
+    /// The same, but one second too late is accepted: the source adds a fraction to whole seconds that were rounded up.
     OneSecondLate,
     /// A time: seconds since 1970.
     Seconds,
@@ -89,7 +88,7 @@ pub(crate) fn octets_are(element: ElementId, hexadecimal: &str, ours: &Value) ->
     read == *ours
 }
 
-/// Whether a list has the octets of the values of its items one behind the other (RFC 6313, section 4.5.2: behind the
+/// Whether a list has the octets of the values of its items one after the other (RFC 6313, section 4.5.2: after the
 /// semantic and the id of the template), as far as numbers and times in seconds go.
 fn list_holds(octets: &[u8], ours: &Value) -> bool {
     let values = ours.as_array().into_iter().flatten().flat_map(|item| item.as_object().unwrap().values());

@@ -17,7 +17,8 @@ mod screen;
 mod state;
 #[cfg(feature = "tui")]
 mod terminal;
-#[cfg(all(test, feature = "tui"))]
+#[cfg(test)]
+#[cfg(feature = "tui")]
 mod tests;
 
 use crate::client::Connection;
