@@ -18,7 +18,7 @@
 
 use flow::{DatagramFate, Timestamp};
 
-use crate::status::FlushCounts;
+use crate::flush_counts::FlushCounts;
 use pipeline::Counts;
 use view::Ledger;
 

@@ -1,22 +1,28 @@
-//! From sockets to blocks: the six steps of a datagram.
+//! The ends of the pipeline: sockets that datagrams come from, and the flusher that turns tallies into stored blocks.
 //!
 //! | step | file | what happens |
 //! | --- | --- | --- |
-//! | 1 receive | `listening`, `receiver` | sockets, bound or passed; threads that read sockets in batches and drive one shard each |
-//! | 2 admit | [`admission`] | which senders are registered, as an immutable snapshot |
-//! | 3-5 decode, attribute, tally | [`shard`] | **the loop**: no allocation, no clock, no I/O |
-//! | 6 commit | [`flusher`] | tallies become numbered blocks in the store; roll-up; retention |
+//! | 1 receive | `listening`, `receiver`, `kernel_drops` | sockets, bound or passed; threads that read them in batches |
+//! | 2-5 | [`journaled_shard`] | a shard of the crate `pipeline` with its end of the journal; the cut; recovery |
+//! | 6 commit | [`flusher`], `flusher_thread` | tallies become numbered blocks in the store; roll-up; retention |
 //!
-//! What all shards know of each exporter is in [`exporters`] (its counts in `heard`, a sample of flows that match no
-//! prefix in `unmatched`), who sends without being registered in [`unknown`]. What
-//! senders announced before a restart comes back from [`remembered`].
-//! [`start`](start()) puts the pieces together for sockets, [`replay`] for captures; [`Change`] is what a collector can be
-//! told while it runs; [`pulse`] tells whether its threads still turn; [`status`] counts what became of everything, and [`ledgers`] tells at every flush whether that
-//! balances.
+//! | file | what it does |
+//! | --- | --- |
+//! | `start`, `settings`, `start_error`, `stop_error` | puts the parts together and takes them down again |
+//! | `change` | applies a reload to a running collector |
+//! | [`replay`] | drives a shard and a flusher by a capture |
+//! | [`senders`], [`restore_templates`] | what is read from the store: registered senders; templates of the last run |
+//! | [`pulse`] | heartbeats of the threads |
+//! | [`status`], `flush_counts`, [`ledgers`] | what became of everything, and whether it adds up at every flush |
+//! | `view` | all of that as the plain values that the interface shows |
 //!
-//! **Invariant:** a shard never waits for a store and never reads a clock; it is driven alike by sockets and captures.
+//! A listener for another transport has one place, beside `receiver`: it hands datagrams to a
+//! [`JournaledShard`](journaled_shard::JournaledShard) and commits them.
+//!
+//! **Invariant:** nothing that receives waits for a store.
 
 mod change;
+mod flush_counts;
 pub mod flusher;
 mod flusher_thread;
 pub mod journaled_shard;
@@ -38,6 +44,7 @@ mod stop_error;
 mod view;
 
 pub use change::{Change, Prepared};
+pub use flush_counts::FlushCounts;
 pub use keep::Keep;
 pub use settings::Settings;
 pub use start::{Collector, start};

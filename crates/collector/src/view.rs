@@ -13,10 +13,11 @@ use pipeline::{Exporters, TableSizes};
 use tap::Taps;
 use view::{Counter, DetailedExporter, Exporter, Gauge, Histogram, Losses, Rates, Status, Thread, Unknown, View};
 
+use crate::flush_counts::FlushCounts;
 use crate::ledgers::{Found, Ledgers};
 use crate::lock::locked;
 use crate::pulse::Pulse;
-use crate::status::{self, FlushCounts};
+use crate::status;
 
 /// The time over which rates are taken.
 const RATE_INTERVAL: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use storage::Writers;
 use storage::cassandra::{Cassandra, CassandraSettings};
 use storage::redis::{Redis, RedisSettings};
 
-use crate::life::{Life, MINUTE};
+use crate::harness::{Life, MINUTE};
 use crate::proxy::Proxy;
 use testing::Service;
 

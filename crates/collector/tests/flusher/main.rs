@@ -2,8 +2,8 @@
 //! collectors take it for gone: every period has every flow once.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod life;
-mod lives;
+mod harness;
 mod lost_answers;
 mod promises;
 mod proxy;
+mod random_lives;

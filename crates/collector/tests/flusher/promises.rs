@@ -9,7 +9,7 @@ use storage::memory::Memory;
 use storage::spool::Spool;
 use storage::{StoreError, WriterState, Writers};
 
-use crate::life::{BEGIN, HOUR, Life, MINUTE, OWN};
+use crate::harness::{BEGIN, HOUR, Life, MINUTE, OWN};
 
 type Faulted = Life<Faulty<Memory>>;
 

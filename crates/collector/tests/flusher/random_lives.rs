@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use storage::faulty::Fault;
 
-use crate::life::HOUR;
+use crate::harness::HOUR;
 use crate::promises::{begin, restart};
 
 #[derive(Clone, Debug)]
