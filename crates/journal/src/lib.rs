@@ -6,7 +6,8 @@
 //! | [`disk`] | the trait for a disk, and its implementation in a directory |
 //! | `segment` | names of segments, and reading a segment up to its first damaged octet |
 //! | `writer` | writing the datagrams of one shard into the segment of their flush |
-//! | `recovery` | reading everything after the newest durable flush, at a start |
+//! | `reader` | reading the flushes after a cursor, merged by receive time: the place for any further reader of the log |
+//! | `recovery` | the first user of a reader: reading everything after the newest durable flush, at a start |
 //!
 //! A segment is an ordinary pcap file (`capture::frame`), which tshark and nfdump read. It belongs to one flush, whose
 //! numbers are its name, and one shard. All shards switch to new segments at the cut that seals their tallies, so a
