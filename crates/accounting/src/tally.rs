@@ -22,6 +22,7 @@
 //! | `batch` | bookings that are not merged yet |
 //! | `sparse` | the flows of prefixes that have few |
 //! | `balance` | what the counters add up to |
+//! | `monitored` | the prefixes of a sender |
 //! | `open_minutes` | the open minutes of a sender and prefix |
 //! | `tables` | the counters of a minute, prefix and direction |
 
@@ -30,6 +31,7 @@ mod batch;
 mod booking;
 mod budget;
 mod family;
+mod monitored;
 mod open_minutes;
 mod sparse;
 mod tables;
@@ -46,7 +48,6 @@ use crate::counter_map::{Amount, Seed};
 use crate::direction::{Direction, Ends, attribute};
 use crate::field::FieldSet;
 use crate::period::{Interval, Minute, Period};
-use crate::prefix_table::PrefixTable;
 use crate::table::{FoldRoom, Rows, Table, ValueKey};
 use crate::variance::SamplingVariance;
 pub use balance::Balance;
@@ -54,58 +55,10 @@ use batch::Batch;
 use booking::{Booking, CountedFields};
 use budget::Claim;
 pub use budget::NameBudget;
+pub use monitored::{GroupId, Monitored};
 use open_minutes::{Chain, OpenMinute, OpenMinutes};
 use sparse::Sparse;
 use tables::{DirectionTables, put_sum};
-
-/// The number of a (sender, prefix). Small and dense: the first one is 0, the next 1, and so on, because tallies use it as
-/// an index. The number of a prefix that is no longer monitored may be used for another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct GroupId(pub u32);
-
-/// What is monitored for one sender. Made once for each change of its registration, shared by all shards.
-#[derive(Clone, Debug)]
-pub struct Monitored {
-    sender: IpAddr,
-    prefixes: Vec<(Prefix, GroupId)>,
-    /// For each prefix, with what is around it.
-    chains: Vec<(GroupId, Arc<Chain>)>,
-    table: PrefixTable,
-}
-
-impl Monitored {
-    /// The sender and its monitored prefixes.
-    #[must_use]
-    pub fn new(sender: IpAddr, prefixes: &[(Prefix, GroupId)]) -> Self {
-        let bare: Vec<Prefix> = prefixes.iter().map(|(prefix, _)| *prefix).collect();
-        let table = PrefixTable::new(&bare);
-        let chain = |(index, (_, id)): (u32, &(Prefix, GroupId))| {
-            let mut around = Vec::new();
-            table.walk(index, &mut |index| around.extend(bare.get(index as usize)));
-            (*id, Arc::new(Chain { sender, prefixes: around.into() }))
-        };
-        let chains = (0..).zip(prefixes).map(chain).collect();
-        Self { sender, prefixes: prefixes.to_vec(), chains, table }
-    }
-
-    /// The sender.
-    #[must_use]
-    pub fn sender(&self) -> IpAddr {
-        self.sender
-    }
-
-    /// The monitored prefixes, as they were given.
-    #[must_use]
-    pub fn prefixes(&self) -> &[(Prefix, GroupId)] {
-        &self.prefixes
-    }
-
-    /// Where an address is looked up.
-    #[must_use]
-    pub fn table(&self) -> &PrefixTable {
-        &self.table
-    }
-}
 
 /// What a tally counts, and how many names there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
