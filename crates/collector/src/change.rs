@@ -1,5 +1,5 @@
-//! What can change while a collector runs, without a datagram being lost: where it receives, by which rules it counts,
-//! how it flushes and keeps. In two steps: first all that can fail, which changes nothing; then the change itself.
+//! What can change while a collector runs, without losing a datagram: where it receives, by which rules it counts, how it
+//! flushes, how long it keeps blocks. In two steps: first all that can fail, which changes nothing; then the change itself.
 //!
 //! How many threads there are, their receive buffers, and the store are those of the start.
 
@@ -24,11 +24,11 @@ pub struct Change {
     pub listen: Vec<SocketAddr>,
     /// How flows are counted.
     pub rules: Rules,
-    /// How often what was counted is stored.
+    /// The interval between flushes.
     pub flush_interval: Duration,
     /// How long blocks are kept.
     pub keep: Keep,
-    /// How much the journal may hold, and how surely.
+    /// Size limit and sync policy of the journal.
     pub journal: journal::Settings,
     /// Octets that may wait for a store on the network.
     pub spool_bytes: u64,
@@ -75,7 +75,7 @@ impl Collector {
         }
         let (opened, sockets): (Vec<Place>, Vec<_>) = opened.into_iter().unzip();
         for (thread, sockets) in self.socket_changes.iter().zip(per_thread(sockets, self.settings.threads)) {
-            // Without a receiver the thread has died, which its end tells.
+            // A thread without a receiver has died; `stop` reports that.
             sockets.into_iter().for_each(|socket| drop(thread.send(SocketChange::Open(socket))));
         }
         let (closing, closed) = channel();
@@ -92,8 +92,7 @@ impl Collector {
         for place in &self.places {
             if !place.configured.iter().any(|address| change.listen.contains(address)) {
                 tracing::warn!(
-                    "receiving at {} until the service manager is told to hold its socket no longer: change the socket unit, \
-                     and restart both",
+                    "still receiving at {}, whose socket the service manager holds: change the socket unit and restart both",
                     place.bound
                 );
             }

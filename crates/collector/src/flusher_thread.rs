@@ -83,10 +83,10 @@ impl FlusherThread {
             }
             if sealed_at.elapsed() >= interval {
                 sealed_at = Instant::now();
-                outcome = self.go_on(outcome);
+                outcome = self.cut_unless_failed(outcome);
             }
             if outcome.is_ok() && self.flusher.is_superseded() {
-                outcome = self.give_way();
+                outcome = self.stop_superseded();
             }
             if self.flusher.waiting() > 0 && self.tries.next <= Instant::now() {
                 self.drain_one();
@@ -95,29 +95,29 @@ impl FlusherThread {
             if Minute::of(now) != maintained && !self.stop.load(Ordering::Relaxed) {
                 maintained = Minute::of(now);
                 if let Err(error) = self.runtime.block_on(self.pulse.during(self.flusher.maintain(now))) {
-                    tracing::error!(%error, "roll-up and retention did not finish; the next minute goes on from there");
+                    tracing::error!(%error, "roll-up and retention did not finish, continuing in a minute");
                 }
             }
         }
-        outcome = self.go_on(outcome);
+        outcome = self.cut_unless_failed(outcome);
         while self.flusher.waiting() > 0 && self.drain_one() {}
         self.check();
-        self.say_what_is_left();
+        self.log_what_is_left();
         self.pulse.end();
         outcome
     }
 
-    /// Another process has this one's identity: nothing is put any more, what comes until the end goes into the spool.
-    fn give_way(&self) -> Result<(), StoreError> {
+    /// Another process has this identity: nothing is put any more, and what arrives until the end goes into the spool.
+    fn stop_superseded(&self) -> Result<(), StoreError> {
         let error = self.flusher.superseded();
-        tracing::error!(%error, waiting = self.flusher.waiting(), "stopping; what waits stays on disk");
+        tracing::error!(%error, waiting = self.flusher.waiting(), "stopping; waiting flushes stay on disk");
         self.superseded.notify_one();
         Err(error)
     }
 
     /// Makes everything that was counted until now a flush, unless one was given up and the journal has it: none may
-    /// become durable behind that one, for it would stand for both.
-    fn go_on(&mut self, outcome: Result<(), StoreError>) -> Result<(), StoreError> {
+    /// become durable after that one: it would stand for both.
+    fn cut_unless_failed(&mut self, outcome: Result<(), StoreError>) -> Result<(), StoreError> {
         match outcome {
             Err(error) if self.journal.is_some() => Err(error),
             outcome => outcome.and(self.cut_and_flush()),
@@ -151,7 +151,7 @@ impl FlusherThread {
                 }
                 Some(_) => "the next start counts it from the journal",
             };
-            tracing::error!(%error, "stopping although a flush could not be stored: {then}");
+            tracing::error!(%error, "a flush could not be stored, stopping: {then}");
         }
         outcome
     }
@@ -161,12 +161,12 @@ impl FlusherThread {
         self.status.check(&self.counted, SystemTime::now().into());
     }
 
-    /// One try at the flush that has waited longest; says whether the store took it.
+    /// One try at the flush that has waited longest. Returns whether the store took it.
     fn drain_one(&mut self) -> bool {
         match self.runtime.block_on(self.pulse.during(self.flusher.drain_one(SystemTime::now().into()))) {
             Ok(_) => {
                 if self.tries.pause > FIRST_PAUSE {
-                    tracing::info!(flushes = self.flusher.waiting(), "the store takes flushes again; still waiting");
+                    tracing::info!(flushes = self.flusher.waiting(), "the store takes flushes again");
                 }
                 self.tries = Tries::now();
                 true
@@ -182,16 +182,16 @@ impl FlusherThread {
         }
     }
 
-    fn say_what_is_left(&self) {
+    fn log_what_is_left(&self) {
         let flushes = self.flusher.waiting();
         if flushes > 0 {
-            tracing::warn!(flushes, "stopping while flushes wait on disk for the store; the next start puts them");
+            tracing::warn!(flushes, "stopping; flushes wait on disk for the store, and the next start stores them");
         }
         let senders = self.flusher.unstored_announcements();
         if senders > 0 {
             tracing::warn!(
                 senders,
-                "stopping although templates could not be kept: after a start, data wait for the next ones"
+                "stopping; templates could not be stored: after a start, data wait for the next announcement"
             );
         }
     }

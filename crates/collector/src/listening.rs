@@ -46,7 +46,7 @@ pub(crate) fn listen(settings: &mut Settings) -> Result<Vec<Bound>, StartError> 
         tracing::warn!(
             granted,
             asked = settings.receive_buffer,
-            "the kernel caps the receive buffer, so that bursts may be dropped; mend it with: sysctl -w net.core.rmem_max={}",
+            "the kernel limits the receive buffer, so bursts may be dropped; to raise the limit: sysctl -w net.core.rmem_max={}",
             settings.receive_buffer
         );
     }
@@ -71,7 +71,7 @@ pub(crate) fn open(address: SocketAddr, settings: &Settings, there: &[Place]) ->
         }
         // A host without IPv6 has no [::] to bind; its IPv4 addresses serve it well.
         Err(error) if lacks_family(&error) && settings.listen.iter().any(SocketAddr::is_ipv4) && address.is_ipv6() => {
-            tracing::warn!(%address, %error, "this host has no IPv6; not receiving there");
+            tracing::warn!(%address, %error, "this host has no IPv6, not receiving there");
             Ok(None)
         }
         Err(error) => Err(StartError::Listen { address, error }),
@@ -90,7 +90,7 @@ fn adopt(settings: &Settings, passed: Vec<UdpSocket>) -> Result<Vec<Bound>, Star
         let sockets = udp::adopt(sockets, settings.steering, settings.receive_buffer)
             .map_err(|error| StartError::Listen { address: *address, error })?;
         let dropped = sockets.iter().map(Socket::dropped_before).fold(0, u32::wrapping_add);
-        tracing::info!(%address, sockets = sockets.len(), dropped, "the sockets were passed; so many datagrams were dropped there before this start");
+        tracing::info!(%address, sockets = sockets.len(), dropped, "the sockets were passed by the service manager; dropped counts the datagrams lost there before this start");
         adopted.push((Place { configured: Vec::new(), bound: *address, is_passed: true }, sockets));
     }
     match passed.datagrams.first().map(UdpSocket::local_addr) {

@@ -1,5 +1,5 @@
-//! Signs of life: each thread says that it still turns, so that a watchdog can tell a collector that hangs from one that
-//! has nothing to do.
+//! Heartbeats: each thread reports progress, so that a watchdog can tell a collector that hangs from one that has nothing
+//! to do.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -26,17 +26,17 @@ impl Pulse {
         pulse
     }
 
-    /// The thread turns.
+    /// The thread makes progress.
     pub(crate) fn beat(&self) {
         self.last.store(now(), Ordering::Relaxed);
     }
 
-    /// Nothing more is to be expected of it.
+    /// The thread ends as it should: no more beats are expected.
     pub(crate) fn end(&self) {
         self.last.store(ENDED, Ordering::Relaxed);
     }
 
-    /// Does some work, and beats whenever that gets on.
+    /// Does some work, and beats whenever it progresses.
     pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         std::future::poll_fn(|context| {

@@ -32,14 +32,14 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long a stopping thread goes on reading what already waits in its sockets.
 const LAST_READ: Duration = Duration::from_secs(1);
 
-/// What a receiving thread is told while it runs.
+/// A message to a receiving thread while it runs.
 pub(crate) enum SocketChange {
     /// Read this one too.
     Open(Socket),
     /// Read what waits in those that are bound here, and close them.
     Close {
         address: SocketAddr,
-        /// Goes when it is done.
+        /// Dropped when the sockets are closed.
         _closing: Sender<()>,
     },
 }
@@ -48,8 +48,8 @@ pub(crate) enum SocketChange {
 pub(crate) struct ReceiverThread {
     pub(crate) counting: Arc<Mutex<JournaledShard>>,
     pub(crate) sockets: SocketSet,
-    /// Where it tells about its sockets.
-    pub(crate) told: Arc<Mutex<Vec<view::Socket>>>,
+    /// The socket statistics that it publishes.
+    pub(crate) published: Arc<Mutex<Vec<view::Socket>>>,
     /// Its number, from 0.
     pub(crate) number: usize,
     pub(crate) stop: Arc<AtomicBool>,
@@ -57,12 +57,12 @@ pub(crate) struct ReceiverThread {
     pub(crate) changes: Receiver<SocketChange>,
     pub(crate) failing: Failing,
     pub(crate) pulse: Pulse,
-    /// Goes when the thread ends.
+    /// Dropped when the thread ends.
     pub(crate) _running: Sender<()>,
 }
 
 impl ReceiverThread {
-    /// Reads until it is told to stop, then what already waits.
+    /// Reads until `stop` is set, then what already waits in the sockets.
     pub(crate) fn run(mut self) {
         let mut batch = Batch::new(BATCH);
         let mut looked = Instant::now();
@@ -134,15 +134,15 @@ impl ReceiverThread {
         self.sockets.sockets().iter().map(|socket| pause(socket.receive_buffer())).min().unwrap_or_default()
     }
 
-    /// Tells about the sockets, and counts what they dropped although nothing has come since.
+    /// Publishes the state of the sockets, and counts what they dropped although nothing has come since.
     fn look(&self) {
         let mut counting = locked(&self.counting);
-        let mut told = Vec::with_capacity(self.sockets.sockets().len());
+        let mut sockets = Vec::with_capacity(self.sockets.sockets().len());
         for (index, socket) in self.sockets.sockets().iter().enumerate() {
             match socket.queue() {
                 Ok(queue) => {
                     counting.note_drop(index, queue.dropped);
-                    told.push(view::Socket {
+                    sockets.push(view::Socket {
                         address: socket.address(),
                         thread: self.number,
                         waiting_bytes: queue.octets.into(),
@@ -155,7 +155,7 @@ impl ReceiverThread {
         }
         counting.publish();
         drop(counting);
-        *locked(&self.told) = told;
+        *locked(&self.published) = sockets;
     }
 }
 
@@ -198,7 +198,7 @@ impl Failing {
     }
 }
 
-/// What a look at all sockets brought.
+/// The result of one round over all sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Read {
     Nothing,

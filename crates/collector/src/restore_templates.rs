@@ -19,7 +19,7 @@ pub async fn load(
     waiting: &PendingBudget,
 ) -> HashMap<IpAddr, Session> {
     let mut kept = store.templates().await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "cannot read the templates that are kept; data wait for the next ones");
+        tracing::warn!(%error, "cannot read the stored templates; data wait for the next announcement");
         Vec::new()
     });
     kept.extend(spool.map(Spool::announced).into_iter().flat_map(Result::unwrap_or_default));
@@ -29,7 +29,7 @@ pub async fn load(
         match session.learn(&announcements) {
             Ok(_) => drop(sessions.insert(sender, session)),
             Err(error) => {
-                tracing::warn!(%sender, %error, "the templates that are kept of a sender are damaged; its data wait for the next ones");
+                tracing::warn!(%sender, %error, "stored templates are damaged; data of this sender wait for the next announcement");
             }
         }
     }

@@ -176,7 +176,7 @@ fn receive(
             changes: changed,
             counting: Arc::clone(counting),
             sockets: SocketSet::new(sockets),
-            told: status.sockets_of(number),
+            published: status.sockets_of(number),
             number,
             stop: Arc::clone(stop),
             failing: Failing::default(),
