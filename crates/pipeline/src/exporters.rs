@@ -249,6 +249,7 @@ impl Exporter {
     pub(crate) fn decode(
         &self,
         datagram: &Datagram<'_>,
+        reads_interfaces: bool,
         visit: &mut impl FnMut(&Record<'_>),
     ) -> Option<(DatagramFate, Decoded)> {
         let mut state = locked(&self.state);
@@ -258,6 +259,7 @@ impl Exporter {
         let ExporterState { session, stats, is_heard, .. } = &mut *state;
         stats.open_month(datagram.received, session);
         let mut last = LastFlow::default();
+        session.read_interfaces(reads_interfaces);
         let decoded = session.decode(datagram, &mut |record| {
             last.note(record);
             visit(record);

@@ -94,18 +94,20 @@ impl Shard {
         let clamped_before = counts.time_clamped;
         flows.clear();
         let subscribers = taps.of(address);
+        // Reading them costs every flow something, so it is done only where they are counted or a tap may filter by them.
+        let reads_interfaces = rules.tally.fields.has_interfaces() || subscribers.is_some();
         let mut visit = |record: &Record<'_>| {
             if let Some(subscribers) = &subscribers {
                 publish(record, subscribers);
             }
             collect(record, rules, flows, &mut fates, counts);
         };
-        let decoded = match exporter.decode(datagram, &mut visit) {
+        let decoded = match exporter.decode(datagram, reads_interfaces, &mut visit) {
             Some(decoded) => Some(decoded),
             // It was removed and registered again before this shard noticed.
             None => {
                 *exporter = exporters.meet(address);
-                exporter.decode(datagram, &mut visit)
+                exporter.decode(datagram, reads_interfaces, &mut visit)
             }
         };
         let Some((fate, decoded)) = decoded else {

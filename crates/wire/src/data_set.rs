@@ -35,9 +35,14 @@ pub(crate) fn decode(
         }
         return None;
     };
-    let mut options_data =
-        OptionsData { samplers: &mut state.samplers, types: &mut state.types, options: &mut state.options };
-    Some(records(template, &state.templates, &mut options_data, message, content, visit, report))
+    let mut others = Others {
+        templates: &state.templates,
+        samplers: &mut state.samplers,
+        types: &mut state.types,
+        options: &mut state.options,
+        reads_interfaces: state.reads_interfaces,
+    };
+    Some(records(template, &mut others, message, content, visit, report))
 }
 
 /// Stores a template and decodes the sets that are pending for it.
@@ -57,27 +62,33 @@ pub(crate) fn learn(
         let Some(template) = state.templates.find(&held.message, announcement.id) else { continue };
         let mut late = Decoded::default();
         let content = Cursor::new(&held.octets);
-        let mut options_data =
-            OptionsData { samplers: &mut state.samplers, types: &mut state.types, options: &mut state.options };
-        records(template, &state.templates, &mut options_data, &held.message, content, visit, &mut late);
+        let mut others = Others {
+            templates: &state.templates,
+            samplers: &mut state.samplers,
+            types: &mut state.types,
+            options: &mut state.options,
+            reads_interfaces: state.reads_interfaces,
+        };
+        records(template, &mut others, &held.message, content, visit, &mut late);
         report.add_pending(&late, announcement.offset);
     }
     Ok(())
 }
 
-/// What options data say about data records.
-struct OptionsData<'m> {
+/// The parts of an exporter's state that reading records needs beside their template.
+struct Others<'m> {
+    templates: &'m TemplateStore,
     samplers: &'m mut Samplers,
     types: &'m mut TypeInformation,
     options: &'m mut Options,
+    reads_interfaces: bool,
 }
 
 /// Decodes the records of a set. A rest that is shorter than the shortest record is padding, whatever its octets are
 /// (RFC 7011, section 3.3.1).
 fn records(
     template: &Template,
-    templates: &TemplateStore,
-    options_data: &mut OptionsData<'_>,
+    others: &mut Others<'_>,
     message: &Message,
     mut content: Cursor<'_>,
     visit: &mut impl FnMut(&Record<'_>),
@@ -86,7 +97,8 @@ fn records(
     let plan = template.plan();
     let kind = template.kind().record_kind();
     let mut room = Layout::EMPTY;
-    let mut rates = options_data.samplers.of_set(message, plan);
+    let Others { templates, samplers, types, options, reads_interfaces } = others;
+    let mut rates = samplers.of_set(message, plan);
     let mut count = 0;
     // With a template of length 0 a set would contain endless records.
     while plan.minimum_length() > 0 && content.remaining() >= plan.minimum_length() {
@@ -98,11 +110,11 @@ fn records(
         let octets = reading.record();
         let mut flow = match kind {
             RecordKind::Options => {
-                options_data.samplers.learn(message, plan, &reading);
+                samplers.learn(message, plan, &reading);
                 if template.describes_elements() {
-                    options_data.types.learn(template.fields_of(octets));
+                    types.learn(template.fields_of(octets));
                 }
-                options_data.options.note(message, template, octets);
+                options.note(message, template, octets);
                 None
             }
             _ if plan.counts() => plan.flow(&reading, message.exported),
@@ -110,9 +122,12 @@ fn records(
             _ => None,
         };
         if let Some(flow) = &mut flow {
-            flow.sampling = options_data.samplers.of(message, plan, &reading, &mut rates);
+            flow.sampling = samplers.of(message, plan, &reading, &mut rates);
+            if *reads_interfaces {
+                (flow.input_interface, flow.output_interface) = plan.interfaces(&reading);
+            }
         }
-        let content = TemplatedRecord { template, octets, templates, types: options_data.types, message };
+        let content = TemplatedRecord { template, octets, templates, types, message };
         visit(&Record {
             message,
             kind,

@@ -35,6 +35,8 @@ pub(crate) struct ExporterState {
     pub(crate) pending: Pending,
     pub(crate) sequences: Sequences,
     pub(crate) restarts: Restarts,
+    /// Whether flow records of data sets get their interfaces.
+    pub(crate) reads_interfaces: bool,
     /// Room for the fields of a template that is being read, so that repeated announcements allocate nothing.
     fields: Vec<FieldSpecifier>,
 }
@@ -50,6 +52,7 @@ impl ExporterState {
             pending: Pending::new(limits.pending, budget),
             sequences: Sequences::default(),
             restarts: Restarts::default(),
+            reads_interfaces: true,
             fields: Vec::new(),
         }
     }

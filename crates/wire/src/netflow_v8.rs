@@ -270,7 +270,10 @@ fn records(
         };
         let content = FixedFields { octets: record.rest(), fields: &scheme.fields };
         let Some(reading) = scheme.plan.read(&mut record, &mut room) else { return };
-        let flow = scheme.plan.flow(&reading, message.exported);
+        let mut flow = scheme.plan.flow(&reading, message.exported);
+        if let Some(flow) = &mut flow {
+            (flow.input_interface, flow.output_interface) = scheme.plan.interfaces(&reading);
+        }
         let format = Some(u32::from(header.aggregation));
         visit(&Record { message, kind: RecordKind::Data, format, flow: flow.as_ref(), content: &content });
         report.data += 1;

@@ -250,12 +250,7 @@ impl Plan {
         let (link, octets) = reading.section()?;
         let headers = Headers::parse(link, octets);
         let bytes = headers.ip.map(|ip| u64::from(ip.total_length))?;
-        let mut flow = FlowRecord {
-            input_interface: self.interface(reading, Slot::InputInterface, Slot::PhysicalInput),
-            output_interface: self.interface(reading, Slot::OutputInterface, Slot::PhysicalOutput),
-            forward: Counters { bytes, packets: 1, flows: 1 },
-            ..FlowRecord::empty(exported)
-        };
+        let mut flow = FlowRecord { forward: Counters { bytes, packets: 1, flows: 1 }, ..FlowRecord::empty(exported) };
         headers.fill(&mut flow).then_some(flow)
     }
 
@@ -292,12 +287,18 @@ impl Plan {
             destination_port: number(Slot::DestinationPort) as u16,
             source_as: number(Slot::SourceAs) as u32,
             destination_as: number(Slot::DestinationAs) as u32,
-            input_interface: self.interface(reading, Slot::InputInterface, Slot::PhysicalInput),
-            output_interface: self.interface(reading, Slot::OutputInterface, Slot::PhysicalOutput),
             forward,
             reverse,
             ..FlowRecord::empty(exported)
         })
+    }
+
+    /// The ifIndexes of the input and output interface. They are apart from [`flow`](Self::flow) because most collectors do
+    /// not count by them.
+    #[inline(always)]
+    pub(crate) fn interfaces(&self, reading: &Reading<'_, '_>) -> (u32, u32) {
+        let input = self.interface(reading, Slot::InputInterface, Slot::PhysicalInput);
+        (input, self.interface(reading, Slot::OutputInterface, Slot::PhysicalOutput))
     }
 
     /// The ifIndex in a slot, or that of the physical interface where it is 0.

@@ -40,6 +40,12 @@ impl FieldSet {
         self.0 & 1 << field as u16 != 0
     }
 
+    /// Whether a field of it is an interface.
+    #[must_use]
+    pub const fn has_interfaces(self) -> bool {
+        self.contains(Field::InputInterface) || self.contains(Field::OutputInterface)
+    }
+
     /// The fields that are in both sets.
     #[must_use]
     pub const fn intersection(self, other: Self) -> Self {
