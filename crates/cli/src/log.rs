@@ -5,29 +5,41 @@ use std::env;
 use std::io;
 use std::sync::OnceLock;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{fmt, reload};
 
 use crate::color;
 use crate::config::{Loaded, LogLevel};
+
+/// Its value is a level, or levels by module: `warn,collector=debug`.
+const VARIABLE: &str = "RUST_LOG";
 
 /// Changes the level; empty where RUST_LOG sets it.
 static SET_LEVEL: OnceLock<Box<dyn Fn(LevelFilter) + Send + Sync>> = OnceLock::new();
 
 /// Starts logging.
 pub(crate) fn to_standard_error() {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
-    let ansi = color::is_wanted(&io::stderr());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi);
+    let variable = env::var(VARIABLE).ok().filter(|filter| !filter.is_empty());
+    let parsed = variable.map(|filter| filter.parse::<Targets>());
+    let only = |level: LevelFilter| Targets::new().with_default(level);
+    let (layer, handle) = match &parsed {
+        Some(Ok(filter)) => reload::Layer::new(filter.clone()),
+        _ => reload::Layer::new(only(LevelFilter::INFO)),
+    };
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(color::is_wanted(&io::stderr()));
     // A line that cannot be written is dropped. To report that, tracing would write to standard error again, and panic.
-    let log = log.with_target(false).log_internal_errors(false).with_filter_reloading();
-    if env::var_os(EnvFilter::DEFAULT_ENV).is_none_or(|filter| filter.is_empty()) {
-        let handle = log.reload_handle();
+    let lines = lines.with_target(false).log_internal_errors(false);
+    tracing_subscriber::registry().with(layer).with(lines).init();
+    if let Some(Err(error)) = &parsed {
+        tracing::warn!("RUST_LOG is ignored: {error}");
+    }
+    if !matches!(parsed, Some(Ok(_))) {
         // Fails only once the log is gone.
-        let set = move |level: LevelFilter| drop(handle.reload(EnvFilter::default().add_directive(level.into())));
+        let set = move |level: LevelFilter| drop(handle.reload(only(level)));
         let _ = SET_LEVEL.set(Box::new(set));
     }
-    log.init();
 }
 
 /// Sets the level; warns when RUST_LOG takes precedence over a configured one.
@@ -39,7 +51,7 @@ pub(crate) fn set_level(loaded: &Loaded) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    match (SET_LEVEL.get(), env::var(EnvFilter::DEFAULT_ENV)) {
+    match (SET_LEVEL.get(), env::var(VARIABLE)) {
         (Some(set), _) => set(level),
         (None, Ok(filter)) if loaded.origins.contains_key("server.logLevel") => {
             tracing::warn!("server.logLevel is ignored: RUST_LOG={filter:?} takes precedence");

@@ -163,4 +163,7 @@ fn an_ignored_log_level_is_reported() {
     assert!(stderr.contains("WARN server.logLevel is ignored: RUST_LOG=\"info\" takes precedence"), "{stderr}");
     let stderr = started("info", "");
     assert!(!stderr.contains("RUST_LOG"), "{stderr}");
+    let stderr = started("debug", "collector=loud");
+    let has = |text| stderr.contains(text);
+    assert!(has("WARN RUST_LOG is ignored: ") && !has("server.logLevel is ignored"), "{stderr}");
 }
