@@ -1,4 +1,5 @@
-# make run        builds and starts the collector with its embedded store; the program is target/quick/netflow
+# make run        builds and starts the collector with its embedded store; the program is target/quick/netflow.
+#                 FEATURES=cassandra,redis,tui includes the stores on the network
 # make test       all tests, with the real exporters, servers and readers that they need
 # make lint       formatting, clippy, documentation, generated files, licences
 # make features   builds without each cargo feature, and of the fuzz targets
@@ -22,8 +23,11 @@ SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
 .PHONY: run test schemathesis lint features bench soak bless deb test-deb test-image fuzz test-packages
 
+# The cargo features of the program.
+FEATURES ?= tui
+
 run:
-	cargo run --profile quick -- serve
+	cargo run --profile quick --no-default-features --features "$(FEATURES)" -- serve
 
 test: test-packages
 	ulimit -S -n 16384; cargo test --workspace
