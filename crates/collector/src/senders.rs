@@ -49,3 +49,35 @@ pub(crate) async fn keep_fresh(mut admission: Admission, store: Arc<dyn Store>, 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use storage::{Memory, Registry};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// On tokio's paused clock, so that no machine is too slow for it.
+    #[tokio::test(start_paused = true)]
+    async fn a_registration_here_is_admitted_at_once_and_one_elsewhere_at_the_next_refresh() {
+        let (store, changed) = (Arc::new(Memory::default()), Arc::new(Notify::new()));
+        let admission = load(store.as_ref()).await.unwrap();
+        let admitted = admission.admitted();
+        let shared: Arc<dyn Store> = store.clone();
+        tokio::spawn(keep_fresh(admission, shared, Arc::clone(&changed)));
+        for (host, is_here) in [(1, true), (2, false)] {
+            let begun = Instant::now();
+            let prefixes = ["10.0.0.0/8".parse().unwrap()];
+            store.add_prefixes(IpAddr::from([192, 0, 2, host]), &prefixes).await.unwrap();
+            if is_here {
+                changed.notify_one();
+            }
+            while admitted.load().len() < usize::from(host) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let took = begun.elapsed();
+            assert_eq!(took >= Duration::from_millis(10), !is_here, "{took:?}");
+            assert!(took <= REFRESH + Duration::from_millis(10), "{took:?}");
+        }
+    }
+}

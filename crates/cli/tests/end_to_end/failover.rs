@@ -57,7 +57,7 @@ fn what_is_lost_is_put_again(
     until_exact(&collector, &sent, PATIENCE);
     let took = succeeded.elapsed();
     let (_, log) = collector.terminate();
-    let lost = log.matches("the store has lost what it had accepted").count();
+    let lost = log.matches("the store lost blocks that it had accepted").count();
     assert!(lost > 1, "nothing was lost, so nothing is proved\n{log}");
     println!(
         "{lost} flushes lost and put again: {} flows, exact {took:.1?} after the successor was there",
