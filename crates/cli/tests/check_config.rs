@@ -133,7 +133,7 @@ fn the_addresses_of_the_running_collector_are_no_error() {
     let mut child = netflow(folder.path(), &[]).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let mut addresses = lines.filter_map(|line| {
-        let (_, address) = line.split_once("receiving at ").or_else(|| line.split_once("serving http://"))?;
+        let (_, address) = line.split_once("listening on ").or_else(|| line.split_once("serving http://"))?;
         Some(address.split_whitespace().next().unwrap().to_owned())
     });
     let (receiving, serving) = (addresses.next().unwrap(), addresses.next().unwrap());

@@ -80,7 +80,7 @@ impl Collector {
         }
         let (closing, closed) = channel();
         for place in self.places.extract_if(.., |place| !is_kept(place, &change.listen)) {
-            tracing::info!("receiving no longer at {}", place.bound);
+            tracing::info!("stopped listening on {}", place.bound);
             for thread in &self.socket_changes {
                 let close = SocketChange::Close { address: place.bound, _closing: closing.clone() };
                 drop(thread.send(close));
@@ -92,12 +92,12 @@ impl Collector {
         for place in &self.places {
             if !place.configured.iter().any(|address| change.listen.contains(address)) {
                 tracing::warn!(
-                    "still receiving at {}, whose socket the service manager holds: change the socket unit and restart both",
+                    "still listening on {}: systemd holds this socket; change the socket unit and restart both",
                     place.bound
                 );
             }
         }
-        opened.iter().for_each(|place| tracing::info!("receiving at {}", place.bound));
+        opened.iter().for_each(|place| tracing::info!("listening on {}", place.bound));
         self.places.extend(opened);
         self.view.reconfigure(self.addresses(), change.spool_bytes, change.rules.scale_samples);
         self.settings.listen = change.listen;

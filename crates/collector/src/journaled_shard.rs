@@ -171,7 +171,7 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
     }
     let ReadCounts { segments, datagrams, torn } = recovery.counts();
     let counts = *shard.counts();
-    tracing::info!(segments, datagrams, torn, "counted what the last run had received and not stored: {counts}");
+    tracing::info!(segments, datagrams, torn, "recovered from the journal: {counts}");
     status.recovered(Found { datagrams, torn, counts });
     let mut sealed = Sealed::new(vec![shard.seal(Tally::new(TallySettings::default()))]);
     exporters.report(&mut sealed);

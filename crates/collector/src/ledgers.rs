@@ -1,20 +1,20 @@
-//! Conservation: what goes into a step comes out of it, or stands in a counter that says why not. Each ledger has two
-//! sides that are counted in different places and have to be equal at every flush.
+//! Conservation: what goes into a step comes out of it, or is in a counter that gives the reason. Each ledger has two
+//! sides, which are counted in different places and must be equal at every flush.
 //!
-//! | ledger | one side | the other |
+//! | ledger | left side | right side |
 //! | --- | --- | --- |
-//! | `drops` | datagrams that the kernel says it dropped | those that were counted as dropped |
+//! | `drops` | datagrams that the kernel reports as dropped | datagrams counted as dropped |
 //! | `datagrams` | read from sockets and journal | all fates of datagrams |
-//! | `records` | found by decoding | shown to the shard |
+//! | `records` | found by decoding | handed to the shard |
 //! | `flows` | data records | all fates of flows |
 //! | `values` | tables of the tallies | those whose values add up to `all` |
 //! | `blocks` | flows in the tallies, for each prefix | flows in the blocks made of them |
-//! | `journal` | datagrams admitted, and data carried on | written to the journal or missed by it |
-//! | `store` | flushes that are durable | taken by the store, or waiting in the spool |
+//! | `journal` | datagrams admitted, and data carried over | written to the journal or missed by it |
+//! | `store` | flushes that are durable | accepted by the store, or queued in the spool |
 //!
-//! One that nothing disturbs is exactly equal, because the sides are read at one moment: while the flusher holds all shards
-//! to seal them. Nothing is counted for it while flows come in that was not counted anyway. Whether stored blocks add up
-//! is the matter of `storage::check`.
+//! The sides are exactly equal because they are read at one moment: while the flusher holds all shards to seal them. The
+//! ledgers use counters that exist anyway and cost nothing on the hot path. `storage::check` verifies that stored blocks
+//! add up.
 
 use flow::{DatagramFate, Timestamp};
 
@@ -25,13 +25,13 @@ use view::Ledger;
 /// All of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledgers {
-    /// When they were looked at; `None` before the first flush.
+    /// When they were compared; `None` before the first flush.
     pub checked: Option<Timestamp>,
-    /// As they were then.
+    /// Their state at that time.
     pub all: Vec<Ledger>,
 }
 
-/// What was counted until all shards were sealed.
+/// The counts at the moment when all shards were sealed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counted {
     /// Of all shards together.
@@ -44,14 +44,14 @@ pub struct Counted {
     pub(crate) journal: Option<journal::Counts>,
 }
 
-/// What was counted of an earlier run's journal.
+/// The counts recovered from the journal of an earlier run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Found {
     /// Datagrams that were found.
     pub datagrams: u64,
-    /// Segments that end with something that was not written whole.
+    /// Segments with an incomplete end.
     pub torn: u64,
-    /// What became of the datagrams.
+    /// The fates of the datagrams.
     pub counts: Counts,
 }
 
@@ -66,11 +66,11 @@ impl Ledgers {
             let difference = ledger.difference;
             if difference != 0 && before.map(|before| before.difference) != Some(difference) {
                 ledger.violations += 1;
-                let Ledger { name, sides: [one, other], left, right, .. } = ledger;
+                let Ledger { name, sides: [left_side, right_side], left, right, .. } = ledger;
                 tracing::error!(
                     ledger = name,
                     difference,
-                    "a ledger does not balance: {one} {left}, {other} {right}; please report this"
+                    "a ledger does not balance: {left_side} {left}, {right_side} {right}; please report this"
                 );
             }
         }
@@ -84,7 +84,7 @@ fn sides(counted: &Counted, found: &Found, flushes: &FlushCounts) -> Vec<Ledger>
     let mut ledgers = vec![
         ledger("drops", ["dropped by the kernel", "counted as dropped"], counted.dropped, all.kernel_drops),
         ledger("datagrams", ["read", "fates of datagrams"], counted.read + found.datagrams, all.datagrams.total()),
-        ledger("records", ["decoded", "shown to the shards"], all.records, all.shown_records),
+        ledger("records", ["decoded", "handed to the shards"], all.records, all.shown_records),
         ledger("flows", ["data records", "fates of flows"], all.data_records, all.flows.total()),
         ledger("values", ["tables", "tables that add up to all"], flushes.balance.tables, flushes.balance.balanced),
         ledger("blocks", ["flows in tallies", "flows in blocks"], flushes.balance.all.flows, flushes.in_blocks.flows),
@@ -93,7 +93,7 @@ fn sides(counted: &Counted, found: &Found, flushes: &FlushCounts) -> Vec<Ledger>
     if let Some(journal) = counted.journal {
         let datagrams = &counted.shards.datagrams;
         let admitted = datagrams.total() - datagrams[DatagramFate::Unregistered];
-        let sides = ["admitted or carried on", "written or missed"];
+        let sides = ["admitted or carried over", "written or missed"];
         ledgers.push(ledger("journal", sides, admitted + journal.carried, journal.written + journal.missed));
     }
     ledgers
@@ -108,7 +108,7 @@ mod tests {
     use crate::lock::locked;
 
     #[test]
-    fn what_does_not_balance_is_counted_once_for_each_change() {
+    fn an_imbalance_is_counted_once_for_each_change() {
         let (mut ledgers, mut counted) = (Ledgers::default(), Counted { read: 7, ..Counted::default() });
         counted.shards.datagrams[DatagramFate::Decoded] = 7;
         let mut check = |counted: &Counted| {
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(check(&counted), (vec![], 2));
     }
 
-    /// What a log says.
+    /// The log, as text.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_balance_is_told_once_by_its_name_and_difference() {
+    fn an_imbalance_is_logged_once_with_its_name_and_difference() {
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
@@ -153,15 +153,15 @@ mod tests {
                 ledgers.check(&counted, &Found::default(), &FlushCounts::default(), Timestamp::EPOCH);
             }
         });
-        let said = String::from_utf8(locked(&log.0).clone()).unwrap();
-        assert_eq!(said.lines().count(), 1, "{said}");
+        let logged = String::from_utf8(locked(&log.0).clone()).unwrap();
+        assert_eq!(logged.lines().count(), 1, "{logged}");
         for part in ["ERROR", "does not balance: read 9, fates of datagrams 0", "ledger=\"datagrams\" difference=9"] {
-            assert!(said.contains(part), "{said}");
+            assert!(logged.contains(part), "{logged}");
         }
     }
 
     #[test]
-    fn what_an_admitted_datagram_is_to_the_journal() {
+    fn every_admitted_datagram_is_written_to_the_journal_or_missed() {
         let mut counted = Counted { read: 5, ..Counted::default() };
         counted.shards.datagrams[DatagramFate::Damaged] = 3;
         counted.shards.datagrams[DatagramFate::Unregistered] = 2;

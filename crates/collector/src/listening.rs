@@ -90,7 +90,7 @@ fn adopt(settings: &Settings, passed: Vec<UdpSocket>) -> Result<Vec<Bound>, Star
         let sockets = udp::adopt(sockets, settings.steering, settings.receive_buffer)
             .map_err(|error| StartError::Listen { address: *address, error })?;
         let dropped = sockets.iter().map(Socket::dropped_before).fold(0, u32::wrapping_add);
-        tracing::info!(%address, sockets = sockets.len(), dropped, "the sockets were passed by the service manager; dropped counts the datagrams lost there before this start");
+        tracing::info!(%address, sockets = sockets.len(), "using sockets from systemd; datagrams dropped while down: {dropped}");
         adopted.push((Place { configured: Vec::new(), bound: *address, is_passed: true }, sockets));
     }
     match passed.datagrams.first().map(UdpSocket::local_addr) {

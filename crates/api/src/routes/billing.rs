@@ -236,18 +236,20 @@ fn percentile_95(rates: &mut [u64]) -> Option<u64> {
 
 fn method(passed: Range, sampled: Range, losses: Option<&Losses>) -> String {
     let mut method =
-        "traffic between the prefix and addresses outside all monitored prefixes; average: total over the time \
-        passed; 95th percentile: nearest rank of 5-minute mean rates, 0 where nothing was stored"
+        "traffic between the prefix and unmonitored networks; average: total divided by the time elapsed; 95th \
+        percentile: nearest rank of the mean rates of 5-minute samples, where a sample without data counts as 0"
             .to_owned();
     if sampled.from.0 >= passed.from.0 + SAMPLE_MINUTES {
-        method.push_str("; only samples whose minutes are still kept (retention.minutes)");
+        method.push_str("; only samples whose minutes are still kept (retention.minutes) are included");
     }
     match losses {
         Some(losses) => method.push_str(&format!(
             "; lost: gaps in the sequence numbers of the sender's datagrams that this collector received since {}",
             losses.since
         )),
-        None => method.push_str("; lost: unknown, as this collector received nothing from the sender in that month"),
+        None => {
+            method.push_str("; lost: unknown, because this collector received nothing from the sender in that month")
+        }
     }
     method
 }

@@ -84,7 +84,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
         .await
         .map_err(start_failure)?;
     for address in collector.addresses() {
-        tracing::info!("receiving at {address}");
+        tracing::info!("listening on {address}");
     }
     tracing::info!("serving {}", interface::url(config, serving));
     let interface =

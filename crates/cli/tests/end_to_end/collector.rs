@@ -110,7 +110,7 @@ impl Collector {
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let mut startup = Vec::new();
         let mut wait_for = |what: &str| address_after(&log, what, &mut startup);
-        let (receiving, serving) = (wait_for("receiving at "), wait_for("serving http"));
+        let (receiving, serving) = (wait_for("listening on "), wait_for("serving http"));
         Self { child, directory, configured: false, startup, log, receiving, serving }
     }
 

@@ -432,7 +432,7 @@ fn an_unreachable_store_is_reported() {
     loop {
         let (printed, _, code) = collector.command(&["doctor", "127.0.0.1", "--json"]);
         let report: Value = serde_json::from_str(&printed).unwrap();
-        if code == FINDINGS && report["findings"][0]["finding"] == "store_away" {
+        if code == FINDINGS && report["findings"][0]["finding"] == "store_unreachable" {
             has(&report["findings"][0]["evidence"], "flushes are spooled to disk");
             break;
         }

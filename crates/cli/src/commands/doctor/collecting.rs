@@ -26,7 +26,7 @@ fn store(answers: &Answers) -> Option<Finding> {
     }
     let gauge = |name: &str| answers.status["gauges"][name]["value"].as_f64();
     let what = "the store is unreachable: flushes are spooled, queries fail";
-    let mut finding = Finding::new("store_away", what).evidence("a test query just now got no answer");
+    let mut finding = Finding::new("store_unreachable", what).evidence("a test query just now got no answer");
     if let (Some(flushes), Some(bytes)) = (gauge("spool_flushes"), gauge("spool_bytes")) {
         finding = finding.evidence(format!("{flushes} flushes are spooled to disk ({bytes} bytes); none is lost"));
     }
