@@ -1,7 +1,7 @@
 //! The fields that flows are counted by, one declared row each, and the names of their counters.
 //!
 //! A name is what the REST interface shows: `all`, `proto:6`, `srcas:34868`, `srcip:2001:db8::1`. To add a field, add a
-//! variant of [`Field`] and its row in [`ROWS`]; its number is written in stored blocks, so rows are only ever appended.
+//! variant of [`Field`] and its row in `ROWS`; its number is written in stored blocks, so rows are only ever appended.
 
 mod set;
 
