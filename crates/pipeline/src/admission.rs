@@ -2,7 +2,7 @@
 //!
 //! This file does not read the store: the collector reads the registry and passes its content.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -20,7 +20,6 @@ pub type Admitted = Arc<ArcSwap<Snapshot>>;
 #[derive(Default)]
 pub struct Admission {
     admitted: Admitted,
-    groups: HashMap<(IpAddr, Prefix), GroupId>,
 }
 
 impl Admission {
@@ -37,28 +36,31 @@ impl Admission {
         let unchanged = |(address, prefixes): &(IpAddr, &[Prefix])| {
             current.get(address).filter(|monitored| is_monitored(monitored, prefixes)).map(Arc::clone)
         };
-        if senders.len() == current.len() && senders.iter().all(|sender| unchanged(sender).is_some()) {
+        let unchanged: Vec<Option<Arc<Monitored>>> = senders.iter().map(unchanged).collect();
+        if senders.len() == current.len() && unchanged.iter().all(Option::is_some) {
             return false;
         }
+        let mut unused = unused_ids(&unchanged);
         let mut snapshot = Snapshot::with_capacity(senders.len());
-        for sender in senders {
-            let monitored = unchanged(sender).unwrap_or_else(|| Arc::new(self.monitored(sender)));
-            snapshot.insert(sender.0, monitored);
+        for ((address, prefixes), unchanged) in senders.iter().zip(unchanged) {
+            let monitored = unchanged.unwrap_or_else(|| {
+                let groups: Vec<(Prefix, GroupId)> = prefixes.iter().copied().zip(unused.by_ref()).collect();
+                Arc::new(Monitored::new(*address, &groups))
+            });
+            snapshot.insert(*address, monitored);
         }
         self.admitted.store(Arc::new(snapshot));
         true
     }
+}
 
-    fn monitored(&mut self, (address, prefixes): &(IpAddr, &[Prefix])) -> Monitored {
-        let groups: Vec<(Prefix, GroupId)> = prefixes
-            .iter()
-            .map(|prefix| {
-                let next = GroupId(u32::try_from(self.groups.len()).unwrap_or(u32::MAX));
-                (*prefix, *self.groups.entry((*address, *prefix)).or_insert(next))
-            })
-            .collect();
-        Monitored::new(*address, &groups)
-    }
+/// The ids that none of these has, the smallest first: ids stay dense however often prefixes come and go. An id may be
+/// used again at once, while tallies still have counts of its last prefix: they keep those of different [`Monitored`]
+/// apart.
+fn unused_ids(senders: &[Option<Arc<Monitored>>]) -> impl Iterator<Item = GroupId> + use<> {
+    let used: HashSet<GroupId> =
+        senders.iter().flatten().flat_map(|monitored| monitored.prefixes()).map(|(_, id)| *id).collect();
+    (0..).map(GroupId).filter(move |id| !used.contains(id))
 }
 
 /// Whether exactly these prefixes are monitored.

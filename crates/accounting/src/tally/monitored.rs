@@ -9,7 +9,8 @@ use super::open_minutes::Chain;
 use crate::prefix_table::PrefixTable;
 
 /// The number of a (sender, prefix). Small and dense: the first one is 0, the next 1, and so on, because tallies use it as
-/// an index. The number of a prefix that is no longer monitored may be used for another one.
+/// an index. The number of a prefix that is no longer monitored may be used for another one at once: a tally keeps the
+/// counts of different [`Monitored`] apart, even those with the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupId(pub u32);
 
