@@ -57,7 +57,7 @@ fn main() -> process::ExitCode {
 }
 
 fn report(failure: &Failure) -> ExitCode {
-    output::report(format_args!("netflow: {:#}", failure.error));
+    output::report(format_args!("netflow: {}", storage::chain(failure.error.as_ref())));
     failure.code
 }
 

@@ -257,7 +257,7 @@ impl Flusher {
         let Flush { decided, blocks, .. } = Arc::make_mut(flush);
         *decided = self.own.get().rolled_up;
         blocks.truncate(minutes);
-        let late = rollup::lift(blocks, decided).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let late = rollup::lift(blocks, decided).map_err(|error| StoreError::Corrupt(error.into()))?;
         blocks.extend(late);
         let Some(spool) = &mut self.spool else {
             let begun = Instant::now();
@@ -279,7 +279,7 @@ impl Flusher {
                 // Flushes that the store has accepted make room first.
                 self.check_held(now, true).await?;
                 self.drain_one(now).await?;
-                Err(StoreError::Reject(full.to_string()))
+                Err(StoreError::Reject(full.into()))
             }
         }
     }

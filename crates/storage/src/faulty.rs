@@ -113,10 +113,10 @@ impl<S: Store> Faulty<S> {
         let fault = self.next(kind);
         match fault {
             Fault::None => call.await,
-            Fault::Before => Err(StoreError::Retry("the request was lost on purpose".to_owned())),
+            Fault::Before => Err(StoreError::Retry("the request was lost on purpose".into())),
             Fault::After => {
                 call.await?;
-                Err(StoreError::Retry("the acknowledgement was lost on purpose".to_owned()))
+                Err(StoreError::Retry("the acknowledgement was lost on purpose".into()))
             }
         }
     }

@@ -48,7 +48,7 @@ pub mod totals;
 pub mod writers;
 
 pub use blocks::{Blocks, Retention, Selection};
-pub use error::StoreError;
+pub use error::{Reason, StoreError, chain};
 pub use faulty::Faulty;
 pub use flush::Flush;
 pub use memory::Memory;

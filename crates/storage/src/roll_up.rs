@@ -186,7 +186,9 @@ async fn advance_period(
                 store.put_writer(state).await?;
             } else if !store.replace_writer(&known, state).await? {
                 // Its own collector has returned, and continues from the state that it read.
-                return Err(StoreError::Retry(format!("writer {} has returned: it rolls up for itself", state.writer)));
+                return Err(StoreError::Retry(
+                    format!("writer {} has returned: it rolls up for itself", state.writer).into(),
+                ));
             }
         }
         if next.is_none() {

@@ -308,7 +308,7 @@ fn numbers(row: &Row<'_>) -> Result<FlushNumber, rusqlite::Error> {
 
 fn period(number: u8) -> Result<Period, StoreError> {
     let period = Period::ALL.get(usize::from(number)).copied();
-    period.ok_or_else(|| StoreError::Corrupt(format!("spool: period {number}")))
+    period.ok_or_else(|| StoreError::Corrupt(format!("spool: period {number}").into()))
 }
 
 fn insert_blocks(connection: &Connection, flush: &Flush) -> Result<(), StoreError> {

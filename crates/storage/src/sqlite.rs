@@ -111,7 +111,7 @@ impl Sqlite {
         W: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let turn = Arc::clone(&self.reading).acquire_owned().await;
-        let turn = turn.map_err(|closed| StoreError::Reject(closed.to_string()))?;
+        let turn = turn.map_err(|closed| StoreError::Reject(closed.into()))?;
         let readers = Arc::clone(&self.readers);
         let path = self.path.clone();
         blocking(move || {
@@ -137,7 +137,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|stopped| Err(StoreError::Reject(stopped.to_string())))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|stopped| Err(StoreError::Reject(stopped.into())))
 }
 
 #[async_trait]

@@ -77,7 +77,7 @@ impl State {
     pub fn next_epoch_after(&mut self, known: u32) -> Result<u32, StoreError> {
         let next = "UPDATE identity SET epoch = max(epoch, ?1) + 1 WHERE max(epoch, ?1) < 4294967295 RETURNING epoch";
         let epoch = self.connection.query_row(next, [known], |row| row.get(0)).optional()?;
-        epoch.ok_or_else(|| StoreError::Config("this writer has used up its epochs: remove its state file".to_owned()))
+        epoch.ok_or_else(|| StoreError::Config("this writer has used up its epochs: remove its state file".into()))
     }
 }
 
@@ -97,7 +97,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let name = PathBuf::from(name);
-    let config = |error: std::io::Error| StoreError::Config(format!("{}: {error}", name.display()));
+    let config = |error: std::io::Error| StoreError::config(name.display(), error);
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).clone();
     let mut file = options.open(&name).map_err(config)?;
     match file.try_lock() {
@@ -107,12 +107,15 @@ fn lock(path: &Path) -> Result<File, StoreError> {
             let mut holder = String::new();
             // Who holds it is only for the message: the holder may be about to write it.
             let _ = file.read_to_string(&mut holder);
-            return Err(StoreError::Config(format!(
-                "{} is in use by another collector{}{}: two of them need two data directories",
-                path.display(),
-                if holder.is_empty() { "" } else { ", " },
-                holder.trim_end()
-            )));
+            return Err(StoreError::Config(
+                format!(
+                    "{} is in use by another collector{}{}: two of them need two data directories",
+                    path.display(),
+                    if holder.is_empty() { "" } else { ", " },
+                    holder.trim_end()
+                )
+                .into(),
+            ));
         }
     }
     file.set_len(0).and_then(|()| file.rewind()).map_err(config)?;
@@ -155,7 +158,7 @@ mod tests {
         let path = folder.path().join("state");
         let first = State::open(&path).unwrap();
         let message = match State::open(&path) {
-            Err(StoreError::Config(message)) => message,
+            Err(error @ StoreError::Config(_)) => error.to_string(),
             other => panic!("{other:?}"),
         };
         assert!(message.contains(path.to_str().unwrap()), "{message}");

@@ -215,7 +215,7 @@ async fn an_encrypted_connection_checks_the_certificates_of_the_nodes() {
 #[test]
 fn settings_that_cannot_be_meant_are_refused() {
     let refused = |settings| match Cassandra::open(settings) {
-        Err(StoreError::Config(message)) => message,
+        Err(error @ StoreError::Config(_)) => error.to_string(),
         other => panic!("{other:?}"),
     };
     let none = CassandraSettings { hosts: Vec::new(), ..CassandraSettings::default() };

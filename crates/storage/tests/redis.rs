@@ -291,7 +291,7 @@ async fn no_key_expires_by_itself() {
 #[test]
 fn settings_that_cannot_be_meant_are_refused() {
     let refused = |settings| match Redis::open(settings) {
-        Err(StoreError::Config(message)) => message,
+        Err(error @ StoreError::Config(_)) => error.to_string(),
         other => panic!("{other:?}"),
     };
     let none = RedisSettings { hosts: Vec::new(), ..RedisSettings::default() };

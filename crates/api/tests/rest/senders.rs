@@ -2,7 +2,7 @@
 
 use flow::Timestamp;
 use serde_json::json;
-use storage::StoreError;
+use storage::{Reason, StoreError};
 
 use crate::client::{ask, send, sign};
 use crate::server::{AUTH_KEY, Server};
@@ -217,7 +217,7 @@ fn head_answers_as_get_without_the_body() {
 #[test]
 fn a_store_that_is_away_is_a_503_and_a_broken_one_a_500_without_internals() {
     for (failure, code, status) in [
-        (StoreError::Retry as fn(String) -> StoreError, 503, "SERVICE_UNAVAILABLE"),
+        (StoreError::Retry as fn(Reason) -> StoreError, 503, "SERVICE_UNAVAILABLE"),
         (StoreError::Reject, 500, "INTERNAL_SERVER_ERROR"),
         (StoreError::Corrupt, 500, "INTERNAL_SERVER_ERROR"),
     ] {

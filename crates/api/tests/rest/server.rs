@@ -11,7 +11,9 @@ use api::{Api, Keys, Offer, serve};
 use async_trait::async_trait;
 use axum::Router;
 use flow::{Prefix, Timestamp};
-use storage::{Blocks, Memory, Registry, Retention, Selection, Sender, Store, StoreError, WriterState, Writers};
+use storage::{
+    Blocks, Memory, Reason, Registry, Retention, Selection, Sender, Store, StoreError, WriterState, Writers,
+};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, mpsc, watch};
@@ -48,7 +50,7 @@ impl Server {
     }
 
     /// A server whose store fails like this at every call.
-    pub(crate) fn broken(failure: fn(String) -> StoreError) -> Self {
+    pub(crate) fn broken(failure: fn(Reason) -> StoreError) -> Self {
         Self::over(Arc::new(Broken { failure, after: Duration::ZERO }), Arc::default())
     }
 
@@ -65,7 +67,7 @@ impl Server {
     }
 
     /// A server whose store fails like this at every call, and with whatever else is set.
-    pub(crate) fn broken_with(failure: fn(String) -> StoreError, with: impl FnOnce(Api) -> Api) -> Self {
+    pub(crate) fn broken_with(failure: fn(Reason) -> StoreError, with: impl FnOnce(Api) -> Api) -> Self {
         Self::run(Arc::new(Broken { failure, after: Duration::ZERO }), Arc::default(), keys(), with)
     }
 
@@ -97,7 +99,7 @@ impl Server {
 
 /// A store that fails at every call, with a text that must not reach a client.
 pub(crate) struct Broken {
-    pub(crate) failure: fn(String) -> StoreError,
+    pub(crate) failure: fn(Reason) -> StoreError,
     pub(crate) after: Duration,
 }
 

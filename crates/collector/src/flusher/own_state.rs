@@ -68,11 +68,12 @@ impl OwnState {
 
     /// The error once it is superseded.
     pub(super) fn superseded(&self) -> StoreError {
-        StoreError::Superseded(format!(
+        let message = format!(
             "another process with the identity of this one (writer {}) has started on the store: was the data directory \
              copied? Each collector needs its own",
             self.state.writer
-        ))
+        );
+        StoreError::Superseded(message.into())
     }
 
     /// Makes store and process agree, unless they did within the last seconds.

@@ -36,7 +36,7 @@ pub(super) async fn reconcile(
     let missing = store.missing(&reached).await?;
     let uncounted = missing.into_iter().filter(|key| !may_have_deleted(key.interval)).collect();
     let uncounted: Vec<Block> = those_of(&flush.blocks, &uncounted).cloned().collect();
-    let late = rollup::lift(&uncounted, &now).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let late = rollup::lift(&uncounted, &now).map_err(|error| StoreError::Corrupt(error.into()))?;
     flush.blocks.extend(late);
     flush.decided = now;
     spool.decide(flush)

@@ -51,7 +51,7 @@ fn key_of((interval, sender, prefix): Place, row: Clustering) -> Result<BlockKey
             tables: TableSet::of_bits(tables.cast_unsigned()),
         })
     };
-    parse().ok_or_else(|| StoreError::Corrupt(format!("{row:?} is no key of a block")))
+    parse().ok_or_else(|| StoreError::Corrupt(format!("{row:?} is no key of a block").into()))
 }
 
 fn statements_of(statements: &Statements, period: Period) -> &BlockStatements {
@@ -328,6 +328,6 @@ fn bound((interval, sender, prefix): Place) -> (String, String, i64) {
 }
 
 fn interval(period: Period, start: i64) -> Result<Interval, StoreError> {
-    let start = start.try_into().map_err(|_| StoreError::Corrupt(format!("{start} is no minute")))?;
+    let start = start.try_into().map_err(|_| StoreError::Corrupt(format!("{start} is no minute").into()))?;
     Ok(Interval { period, start: Minute(start) })
 }

@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 
 use super::CassandraSettings;
 use super::schema::{self, Statements};
-use crate::StoreError;
+use crate::{StoreError, chain};
 
 const CONNECT: Duration = Duration::from_secs(5);
 const RESPOND: Duration = Duration::from_secs(15);
@@ -45,21 +45,24 @@ impl std::fmt::Debug for Link {
 impl Link {
     pub(super) fn new(settings: CassandraSettings) -> Result<Self, StoreError> {
         if settings.hosts.is_empty() {
-            return Err(StoreError::Config("cassandra.hosts names no host".to_owned()));
+            return Err(StoreError::Config("cassandra.hosts names no host".into()));
         }
         let name = settings.keyspace.as_bytes();
         let fits = name.first().is_some_and(u8::is_ascii_alphabetic)
             && name.len() <= 48
             && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
         if !fits {
-            return Err(StoreError::Config(format!(
-                "'{}' is no name for cassandra.keyspace: a letter, then up to 47 letters, digits and underscores",
-                settings.keyspace
-            )));
+            return Err(StoreError::Config(
+                format!(
+                    "'{}' is no name for cassandra.keyspace: a letter, then up to 47 letters, digits and underscores",
+                    settings.keyspace
+                )
+                .into(),
+            ));
         }
         if settings.tls && cfg!(not(feature = "cassandra-tls")) {
             return Err(StoreError::Config(
-                "this program was built without TLS for Cassandra (cargo feature cassandra-tls)".to_owned(),
+                "this program was built without TLS for Cassandra (cargo feature cassandra-tls)".into(),
             ));
         }
         #[cfg(feature = "cassandra-tls")]
@@ -68,7 +71,7 @@ impl Link {
             (Some(authority), true) => Some(super::tls::configuration(authority)?),
             (None, true) => {
                 return Err(StoreError::Config(
-                    "TLS for Cassandra needs the certificate of its authority: set cassandra.authority".to_owned(),
+                    "TLS for Cassandra needs the certificate of its authority: set cassandra.authority".into(),
                 ));
             }
         };
@@ -177,28 +180,24 @@ impl Link {
     }
 }
 
-/// What an error means to the caller: what the server calls our mistake is the operator's affair, everything else
-/// passes.
-pub(super) fn failed(error: impl Error + 'static) -> StoreError {
-    let mut message = error.to_string();
+/// What an error means to the caller: the operator corrects what the server rejects as a mistake of ours; everything
+/// else passes.
+pub(super) fn failed(error: impl Error + Send + Sync + 'static) -> StoreError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(found) = cause {
-        let text = found.to_string();
-        if !message.contains(&text) {
-            message = format!("{message}: {text}");
-        }
         if let Some(RequestAttemptError::DbError(kind, _)) = found.downcast_ref()
             && is_ours(kind)
         {
-            return StoreError::Config(message);
+            return StoreError::Config(error.into());
         }
         cause = found.source();
     }
     // Logins are refused while a connection is set up, and all that is left of the reason is its text.
+    let message = chain(&error);
     if message.contains("AuthenticationError") || message.contains("Authentication failed") {
-        return StoreError::Config(message);
+        return StoreError::Config(error.into());
     }
-    StoreError::Retry(message)
+    StoreError::Retry(error.into())
 }
 
 fn is_ours(error: &DbError) -> bool {

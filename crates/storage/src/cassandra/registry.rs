@@ -95,7 +95,7 @@ fn texts(prefixes: &[Prefix]) -> BTreeSet<String> {
 
 /// An address or prefix that was stored as text.
 pub(super) fn parsed<T: FromStr>(text: &str) -> Result<T, StoreError> {
-    text.parse().map_err(|_| StoreError::Corrupt(format!("'{text}' is no address or prefix")))
+    text.parse().map_err(|_| StoreError::Corrupt(format!("'{text}' is no address or prefix").into()))
 }
 
 /// Times after the year 2262 count as its end.

@@ -60,5 +60,5 @@ fn writer_of(row: WriterRow) -> Result<WriterState, StoreError> {
             rolled_up: [minute(minutes)?, minute(hours)?, minute(days)?, minute(months)?],
         })
     };
-    parse().ok_or_else(|| StoreError::Corrupt(format!("{row:?} is no state of a writer")))
+    parse().ok_or_else(|| StoreError::Corrupt(format!("{row:?} is no state of a writer").into()))
 }

@@ -54,13 +54,11 @@ impl Link {
         let addresses: Result<Vec<_>, _> = settings.hosts.iter().map(|host| address(host, settings.tls)).collect();
         let addresses = addresses?;
         if addresses.is_empty() {
-            return Err(StoreError::Config("redis.hosts names no host".to_owned()));
+            return Err(StoreError::Config("redis.hosts names no host".into()));
         }
         let root_cert = match &settings.authority {
             None => None,
-            Some(path) => {
-                Some(std::fs::read(path).map_err(|error| StoreError::Config(format!("{}: {error}", path.display())))?)
-            }
+            Some(path) => Some(std::fs::read(path).map_err(|error| StoreError::config(path.display(), error))?),
         };
         if settings.tls {
             // Fails when the program has chosen a provider already: then that one is used.
@@ -122,7 +120,7 @@ impl Link {
                 Err(error) => last = Some(error),
             }
         }
-        Err(last.unwrap_or_else(|| StoreError::Config("redis.hosts names no host".to_owned())))
+        Err(last.unwrap_or_else(|| StoreError::Config("redis.hosts names no host".into())))
     }
 
     async fn make_by(&self, address: &ConnectionAddr) -> Result<Made, StoreError> {
@@ -166,7 +164,7 @@ impl Link {
         match (replica, last) {
             (Some(replica), _) => Ok(replica),
             (None, Some(error)) => Err(error),
-            (None, None) => Err(StoreError::Config("redis.hosts names no host".to_owned())),
+            (None, None) => Err(StoreError::Config("redis.hosts names no host".into())),
         }
     }
 
@@ -189,11 +187,14 @@ impl Link {
         let names: Vec<String> = masters.into_iter().filter_map(|mut master| master.remove("name")).collect();
         match names.as_slice() {
             [name] => Ok(name.clone()),
-            _ => Err(StoreError::Config(format!(
-                "the sentinels watch over {} masters ({}): choose one with redis.master",
-                names.len(),
-                names.join(", ")
-            ))),
+            _ => Err(StoreError::Config(
+                format!(
+                    "the sentinels watch over {} masters ({}): choose one with redis.master",
+                    names.len(),
+                    names.join(", ")
+                )
+                .into(),
+            )),
         }
     }
 
@@ -284,7 +285,7 @@ async fn warn_of_eviction(connection: &mut MultiplexedConnection) {
 /// `host`, `host:port`, `[2001:db8::1]:6379` or a bare IPv6 address.
 fn address(host: &str, tls: bool) -> Result<ConnectionAddr, StoreError> {
     const PORT: u16 = 6379;
-    let wrong = || StoreError::Config(format!("'{host}' in redis.hosts is not of the form host or host:port"));
+    let wrong = || StoreError::Config(format!("'{host}' in redis.hosts is not of the form host or host:port").into());
     let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((name, "")) => (name, PORT),
         Some((name, port)) => (name, port.strip_prefix(':').and_then(|port| port.parse().ok()).ok_or_else(wrong)?),
@@ -306,13 +307,12 @@ fn address(host: &str, tls: bool) -> Result<ConnectionAddr, StoreError> {
 
 impl From<RedisError> for StoreError {
     fn from(error: RedisError) -> Self {
-        let message = error.to_string();
         match (error.kind(), error.code()) {
             (ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig | ErrorKind::EmptySentinelList, _)
-            | (_, Some("NOAUTH" | "WRONGPASS" | "NOPERM")) => Self::Config(message),
-            (ErrorKind::UnexpectedReturnType, _) | (_, Some("WRONGTYPE")) => Self::Corrupt(message),
-            // Away, loading, failing over, out of memory, slots on the move: try again.
-            _ => Self::Retry(message),
+            | (_, Some("NOAUTH" | "WRONGPASS" | "NOPERM")) => Self::Config(error.into()),
+            (ErrorKind::UnexpectedReturnType, _) | (_, Some("WRONGTYPE")) => Self::Corrupt(error.into()),
+            // Unreachable, loading, failing over, out of memory, slots on the move: try again.
+            _ => Self::Retry(error.into()),
         }
     }
 }

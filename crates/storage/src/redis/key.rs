@@ -42,7 +42,7 @@ pub(super) fn parse_group(text: &str) -> Result<(IpAddr, Prefix), StoreError> {
         let (sender, prefix) = text.split_once(' ')?;
         Some((sender.parse().ok()?, prefix.parse().ok()?))
     };
-    parse().ok_or_else(|| StoreError::Corrupt(format!("'{text}' is no sender with a prefix")))
+    parse().ok_or_else(|| StoreError::Corrupt(format!("'{text}' is no sender with a prefix").into()))
 }
 
 pub(super) fn intervals(namespace: &str, writer: WriterId, period: Period) -> String {
@@ -93,7 +93,7 @@ pub(super) fn parse_field(place: Place, field: &[u8]) -> Result<BlockKey, StoreE
     // Only the one field that a key has.
     parse()
         .filter(|key| self::field(key) == field)
-        .ok_or_else(|| StoreError::Corrupt(format!("{}: a field that is no block", place.name(""))))
+        .ok_or_else(|| StoreError::Corrupt(format!("{}: a field that is no block", place.name("")).into()))
 }
 
 #[cfg(test)]

@@ -50,7 +50,8 @@ impl Registry for Redis {
                     sender.prefixes.push(prefix);
                 }
             } else {
-                let address = field.parse().map_err(|_| StoreError::Corrupt(format!("'{field}' is no address")))?;
+                let address =
+                    field.parse().map_err(|_| StoreError::Corrupt(format!("'{field}' is no address").into()))?;
                 senders.insert(address, Sender { address, prefixes: Vec::new(), last: parse_last(&value) });
             }
         }
@@ -67,7 +68,9 @@ impl Registry for Redis {
         let found: Vec<String> = self.link.command(&command).await?;
         let Some((last, prefixes)) = found.split_first() else { return Ok(None) };
         let parse = |prefix: &String| {
-            prefix.parse().map_err(|_| StoreError::Corrupt(format!("'{prefix}' is no prefix of sender {address}")))
+            prefix
+                .parse()
+                .map_err(|_| StoreError::Corrupt(format!("'{prefix}' is no prefix of sender {address}").into()))
         };
         // A scan may return a field twice.
         let prefixes: BTreeSet<Prefix> = prefixes.iter().map(parse).collect::<Result<_, _>>()?;
@@ -133,7 +136,7 @@ impl Registry for Redis {
         let fields: BTreeMap<String, Vec<u8>> = self.link.command(redis::cmd("HGETALL").arg(name)).await?;
         let parse = |(address, announcements): (String, Vec<u8>)| match address.parse() {
             Ok(address) => Ok((address, announcements)),
-            Err(_) => Err(StoreError::Corrupt(format!("'{address}' is no address"))),
+            Err(_) => Err(StoreError::Corrupt(format!("'{address}' is no address").into())),
         };
         fields.into_iter().map(parse).collect()
     }

@@ -57,5 +57,5 @@ fn parse_writer(writer: &str, state: &str) -> Result<WriterState, StoreError> {
         let mut minute = || Some(Minute(numbers.next()?.parse().ok()?));
         Some(WriterState { writer, epoch, seen, rolled_up: [minute()?, minute()?, minute()?, minute()?] })
     };
-    parse().ok_or_else(|| StoreError::Corrupt(format!("'{state}' is no state of writer {writer}")))
+    parse().ok_or_else(|| StoreError::Corrupt(format!("'{state}' is no state of writer {writer}").into()))
 }

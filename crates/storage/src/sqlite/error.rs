@@ -6,9 +6,8 @@ use crate::StoreError;
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
-        let message = error.to_string();
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(message),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error.into()),
             // Busy, locked, full, unreadable, read-only, out of memory: all of it can end without us doing anything else
             // than trying again.
             Some(
@@ -24,10 +23,10 @@ impl From<Error> for StoreError {
                 | ErrorCode::OperationAborted
                 | ErrorCode::FileLockingProtocolFailed
                 | ErrorCode::SchemaChanged,
-            ) => Self::Retry(message),
-            Some(_) => Self::Reject(message),
+            ) => Self::Retry(error.into()),
+            Some(_) => Self::Reject(error.into()),
             // Not of SQLite but of reading its answer: a column holds what we never wrote.
-            None => Self::Corrupt(message),
+            None => Self::Corrupt(error.into()),
         }
     }
 }

@@ -150,7 +150,7 @@ pub(crate) fn templates(connection: &Connection) -> Result<Vec<(IpAddr, Vec<u8>)
 /// A column that holds the text of an address or prefix.
 pub(crate) fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> Result<T, StoreError> {
     let text: String = row.get(column)?;
-    text.parse().map_err(|_| StoreError::Corrupt(format!("'{text}' is no address or prefix")))
+    text.parse().map_err(|_| StoreError::Corrupt(format!("'{text}' is no address or prefix").into()))
 }
 
 /// SQLite's integers are signed: times after the year 2262 count as its end.

@@ -28,9 +28,8 @@ const MIGRATIONS: [&str; 3] =
 
 /// Opens the file for reading and writing, or makes it.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
-    let config = |error: &dyn std::fmt::Display| StoreError::Config(format!("{}: {error}", path.display()));
-    make(path).map_err(|error| config(&error))?;
-    let mut connection = connect(path).map_err(|error| config(&error))?;
+    make(path).map_err(|error| StoreError::config(path.display(), error))?;
+    let mut connection = connect(path).map_err(|error| StoreError::config(path.display(), error))?;
     let found = version(&connection, path)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
@@ -53,13 +52,13 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 
 /// Opens a file that must be there and up to date; the connection never writes.
 pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
-    let config = |error: &dyn std::fmt::Display| StoreError::Config(format!("{}: {error}", path.display()));
     // SQLite's own message does not contain the reason.
-    std::fs::metadata(path).map_err(|error| config(&error))?;
+    std::fs::metadata(path).map_err(|error| StoreError::config(path.display(), error))?;
     let connection = open_reader(path)?;
     match version(&connection, path)? {
         found if found < MIGRATIONS.len() => {
-            Err(config(&format_args!("it has the layout of an older program: start the collector on it once")))
+            let older = "it has the layout of an older program: start the collector on it once";
+            Err(StoreError::config(path.display(), older))
         }
         _ => Ok(connection),
     }
@@ -93,15 +92,20 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
     let (version, application) = (number("user_version")?, number("application_id")?);
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if application != APPLICATION_ID && (tables, version, application) != (0, 0, 0) {
-        return Err(StoreError::Config(format!("{} is an SQLite file, but no netflow store", path.display())));
+        return Err(StoreError::Config(format!("{} is an SQLite file, but no netflow store", path.display()).into()));
     }
     match usize::try_from(version) {
         Ok(version) if version <= MIGRATIONS.len() => Ok(version),
-        _ => Err(StoreError::Config(format!(
-            "{} has layout version {version}; this program knows versions up to {}: start the newer program that wrote it, or give another file",
-            path.display(),
-            MIGRATIONS.len()
-        ))),
+        _ => {
+            let newest = MIGRATIONS.len();
+            Err(StoreError::config(
+                path.display(),
+                format!(
+                    "it has layout version {version}; this program knows versions up to {newest}: start the newer \
+                     program that wrote it, or give another file"
+                ),
+            ))
+        }
     }
 }
 
@@ -125,7 +129,7 @@ mod tests {
 
     fn refusal(path: &Path) -> String {
         match open(path) {
-            Err(StoreError::Config(message)) => message,
+            Err(error @ StoreError::Config(_)) => error.to_string(),
             other => panic!("{other:?}"),
         }
     }
@@ -188,7 +192,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store");
         let refusal = |path: &Path| match open_read_only(path) {
-            Err(StoreError::Config(message)) => message,
+            Err(error @ StoreError::Config(_)) => error.to_string(),
             other => panic!("{other:?}"),
         };
         assert!(refusal(&path).ends_with("store: No such file or directory (os error 2)"), "{}", refusal(&path));

@@ -41,7 +41,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         Ok(true) => {
             findings.note(&format!("state: {} will be converted to a newer layout at the start", state.display()))
         }
-        Err(error) => findings.error(ExitCode::Store, &format!("state: {error:#}")),
+        Err(error) => findings.error(ExitCode::Store, &format!("state: {}", storage::chain(error.as_ref()))),
     }
     if let Some(process) = running_collector(&state) {
         findings.note(&format!("a collector runs on this dataDir (process {process})"));
