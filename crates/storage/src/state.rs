@@ -4,9 +4,7 @@
 //! epoch. The identity is one row of an SQLite file (`sqlite.rs`; with the embedded store it is the store's own file).
 //! The process that has it holds a lock on `<file>.lock` until it ends, however it ends.
 
-use std::collections::hash_map::RandomState;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::hash::{BuildHasher, Hasher};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -87,8 +85,7 @@ fn find(connection: &Connection) -> Result<Option<WriterId>, StoreError> {
 }
 
 fn make(connection: &Connection) -> Result<WriterId, StoreError> {
-    // The standard library seeds its hasher from the system's random numbers, once for each thread.
-    let writer = RandomState::new().build_hasher().finish();
+    let writer = getrandom::u64().map_err(|error| StoreError::config("no random number for a new identity", error))?;
     connection.execute("INSERT INTO identity (only_one, writer, epoch) VALUES (1, ?1, 0)", [writer.cast_signed()])?;
     Ok(WriterId(writer))
 }
