@@ -11,7 +11,7 @@ use flow::{Counters, Exporter, FlushNumber, Prefix, Timestamp};
 use journal::disk::Directory;
 use journal::{Journal, SegmentName, Settings, Sync};
 use storage::spool::Spool;
-use storage::{Blocks, Registry, Selection, Sqlite, State, Writers};
+use storage::{Blocks, Identity, Registry, Selection, Sqlite, Writers};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 use wire::encode::{NetflowV9, TemplateSpec};
@@ -107,9 +107,9 @@ pub fn state_file(input: &[u8]) {
     let path = folder.path().join("netflow.sqlite");
     fs::write(&path, input).expect("a file");
     // Each may refuse the file; none may panic.
-    if let Ok(mut state) = State::open(&path) {
-        let _ = (state.durable(), state.next_epoch());
-        if let Ok(spool) = Spool::open(&path, state.writer(), 1 << 20) {
+    if let Ok(mut identity) = Identity::open(&path) {
+        let _ = (identity.durable(), identity.next_epoch());
+        if let Ok(spool) = Spool::open(&path, identity.writer(), 1 << 20) {
             let _ = spool.oldest();
         }
     }
@@ -129,7 +129,7 @@ pub fn state_file(input: &[u8]) {
 pub fn state_files() -> Vec<Vec<u8>> {
     let folder = folder();
     let path = folder.path().join("netflow.sqlite");
-    drop(State::open(&path).expect("a new file"));
+    drop(Identity::open(&path).expect("a new file"));
     let new = fs::read(&path).expect("it is there");
     let store = Sqlite::open(&path).expect("a good file");
     let blocks: Vec<Block> = blocks()

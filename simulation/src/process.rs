@@ -18,7 +18,7 @@ use journal::{Journal, Settings, Sync};
 use pipeline::Exporters;
 use pipeline::{Rules, Sealed, Shard};
 use storage::spool::Spool;
-use storage::{State, Store, WriterState};
+use storage::{Identity, Store, WriterState};
 use wire::{PendingBudget, PendingLimits, SessionLimits};
 
 use crate::oracle::Fate;
@@ -49,7 +49,7 @@ pub(crate) struct Process {
     pub(crate) missed_before: u64,
     /// Failed syncs when the flush began.
     pub(crate) syncs_failed: u64,
-    _identity: State,
+    _identity: Identity,
 }
 
 impl Process {
@@ -62,7 +62,7 @@ impl Process {
         now: Timestamp,
     ) -> Result<Self, Box<dyn Error>> {
         let state_file = folder.join("state");
-        let mut identity = State::open(&state_file).unwrap();
+        let mut identity = Identity::open(&state_file).unwrap();
         let writer = identity.writer();
         let known = store.writers().await.unwrap().into_iter().find(|known| known.writer == writer);
         let known = known.unwrap_or_else(|| WriterState::new(writer, 0, now));

@@ -14,7 +14,7 @@ use accounting::query::parse_interval;
 use accounting::variance::SamplingVariance;
 use flow::{Counters, FlushNumber, Prefix, Timestamp};
 use storage::roll_up::advance;
-use storage::{Blocks, Registry, Selection, Sqlite, State, WriterState, Writers, totals};
+use storage::{Blocks, Identity, Registry, Selection, Sqlite, WriterState, Writers, totals};
 use tempfile::TempDir;
 
 const ADA: WriterId = WriterId(0xada);
@@ -91,7 +91,7 @@ fn run(data: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
 #[tokio::test]
 async fn a_sound_store_is_checked_beside_the_collector_that_uses_it() {
     let (folder, _store) = filled().await;
-    let _collector = State::open(&folder.path().join("netflow.sqlite")).unwrap();
+    let _collector = Identity::open(&folder.path().join("netflow.sqlite")).unwrap();
     let (code, output, messages) = run(folder.path(), &["check"]);
     assert_eq!((code, messages.as_str()), (Some(0), ""), "{output}");
     assert_eq!(output.lines().count(), 1);

@@ -17,7 +17,7 @@
 //! | [`copy`] | everything of one store into another |
 //! | [`export`] | what was counted, as rows |
 //! | [`faulty`] | a store whose calls fail as planned, for tests |
-//! | [`state`] | the identity of a collector, on its own disk |
+//! | [`identity`] | the identity of a collector, on its own disk |
 //! | [`spool`] | flushes that a store on the network has not accepted yet |
 //!
 //! `tests/contract` holds what every store must do, as tests that run over each of them.
@@ -32,6 +32,7 @@ pub mod error;
 pub mod export;
 pub mod faulty;
 pub mod flush;
+pub mod identity;
 pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -42,7 +43,6 @@ mod sample;
 mod selection;
 pub mod spool;
 pub mod sqlite;
-pub mod state;
 pub mod store;
 pub mod totals;
 pub mod writers;
@@ -51,10 +51,10 @@ pub use blocks::{Blocks, Retention, Selection};
 pub use error::{Reason, StoreError, chain};
 pub use faulty::Faulty;
 pub use flush::Flush;
+pub use identity::Identity;
 pub use memory::Memory;
 pub use registry::{Registry, Sender};
 pub use sqlite::Sqlite;
-pub use state::State;
 pub use store::Store;
 pub use totals::{Totals, totals, totals_in_range, totals_many};
 pub use writers::{WriterState, Writers};

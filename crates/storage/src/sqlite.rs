@@ -5,7 +5,7 @@
 //! appends; everything that is asked of blocks is one short range of it. `series` gives a sender and prefix a small
 //! number, `writer` does so for a writer and keeps its state; rows of both are never deleted. `sender` and
 //! `sender_prefix` are the registrations, `sender_templates` is what senders have announced, `identity` is the writer that
-//! this file belongs to (`state.rs`). The view `blocks` shows all of it with times and addresses that people can read.
+//! this file belongs to (`identity.rs`). The view `blocks` shows all of it with times and addresses that people can read.
 //!
 //! The file is in WAL mode with `synchronous = FULL`: a commit is on disk before it is acknowledged. One connection
 //! writes, each call in one transaction; up to `READERS` others read, each call from one snapshot, and neither blocks

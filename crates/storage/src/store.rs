@@ -12,7 +12,7 @@ use crate::{Blocks, Flush, Registry, StoreError, Writers};
 #[async_trait]
 pub trait Store: Registry + Blocks + Writers {
     /// Puts a flush of this writer, which may have no blocks, and what senders have announced until it was made. A store on
-    /// this machine's disk does both at once and [notes](crate::State::durable) that the flush is durable: then a crash
+    /// this machine's disk does both at once and [notes](crate::Identity::durable) that the flush is durable: then a crash
     /// never leaves one without the other.
     async fn put_flush(
         &self,

@@ -23,7 +23,7 @@ mod clauses_of_files {
     use accounting::period::{Interval, Minute, Period};
     use flow::{FlushNumber, Prefix};
     use storage::spool::Spool;
-    use storage::{Blocks, Flush, Selection, Sqlite, State, Store, Writers};
+    use storage::{Blocks, Flush, Identity, Selection, Sqlite, Store, Writers};
 
     fn block(sequence: u64) -> Block {
         let sender = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -60,14 +60,14 @@ mod clauses_of_files {
     }
 
     #[tokio::test]
-    async fn the_state_lives_in_the_file_of_the_store() {
+    async fn the_identity_lives_in_the_file_of_the_store() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store");
         let store = Sqlite::open(&path).unwrap();
-        let mut state = State::open(&path).unwrap();
-        assert_eq!(state.next_epoch().unwrap(), 1);
+        let mut identity = Identity::open(&path).unwrap();
+        assert_eq!(identity.next_epoch().unwrap(), 1);
         store.put_blocks(&[block(1)]).await.unwrap();
-        assert_eq!(state.next_epoch().unwrap(), 2);
+        assert_eq!(identity.next_epoch().unwrap(), 2);
     }
 
     #[tokio::test]
@@ -75,9 +75,9 @@ mod clauses_of_files {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store");
         let store = Sqlite::open(&path).unwrap();
-        let state = State::open(&path).unwrap();
-        let writer = state.writer();
-        assert_eq!(state.durable().unwrap(), None);
+        let identity = Identity::open(&path).unwrap();
+        let writer = identity.writer();
+        assert_eq!(identity.durable().unwrap(), None);
         let of = |origin: Origin| {
             let mut block = block(1);
             (block.key.writer, block.key.origin) = (writer, origin);
@@ -88,20 +88,20 @@ mod clauses_of_files {
         store.put_blocks(&[of(flush(3)), of(flush(4))]).await.unwrap();
         store.put_blocks(&[of(flush(2))]).await.unwrap();
         store.put_blocks(&[of(Origin::RolledUp), block(9)]).await.unwrap();
-        assert_eq!(state.durable().unwrap(), Some(FlushNumber { epoch: 1, sequence: 4 }));
+        assert_eq!(identity.durable().unwrap(), Some(FlushNumber { epoch: 1, sequence: 4 }));
         let number = FlushNumber { epoch: 2, sequence: 1 };
         let flush = Flush { number, decided: [Minute(0); 4], blocks: vec![of(number.into())] };
         Spool::open(&path, writer, 1 << 20).unwrap().push(&flush, &[]).unwrap();
-        assert_eq!(state.durable().unwrap(), Some(number));
+        assert_eq!(identity.durable().unwrap(), Some(number));
         // Flushes without blocks leave their numbers and nothing else.
         let flush =
             |sequence| Flush { number: FlushNumber { epoch: 2, sequence }, decided: [Minute(0); 4], blocks: vec![] };
         let mut spool = Spool::open(&path, writer, 1 << 20).unwrap();
         spool.push(&flush(2), &[]).unwrap();
-        assert_eq!((state.durable().unwrap(), spool.waiting()), (Some(flush(2).number), 1));
+        assert_eq!((identity.durable().unwrap(), spool.waiting()), (Some(flush(2).number), 1));
         store.put_flush(writer, &flush(3).into(), &[]).await.unwrap();
-        drop(state);
-        assert_eq!(State::open(&path).unwrap().durable().unwrap(), Some(flush(3).number));
+        drop(identity);
+        assert_eq!(Identity::open(&path).unwrap().durable().unwrap(), Some(flush(3).number));
     }
 
     #[tokio::test]

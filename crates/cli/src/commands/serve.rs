@@ -14,8 +14,7 @@ use std::time::SystemTime;
 use anyhow::{Context, anyhow};
 use collector::{Settings, StartError, StopError};
 use flow::Timestamp;
-use storage::state;
-use storage::{Store, StoreError, WriterState};
+use storage::{Identity, Store, StoreError, WriterState};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -57,7 +56,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let keys = interface::keys(config)?;
     // The identity first: a second collector on the same directory must change nothing.
     let path = configured_store::path(config);
-    let mut identity = configured_store::in_file(&path, state::State::open(&path)).or_exit(ExitCode::Store)?;
+    let mut identity = configured_store::in_file(&path, Identity::open(&path)).or_exit(ExitCode::Store)?;
     let store = configured_store::open(config).or_exit(ExitCode::Store)?;
     let writer = begin_epoch(&mut identity, store.as_ref(), config).await.or_exit(ExitCode::Store)?;
     let mut signals = Signals::watch().or_exit(ExitCode::Failure)?;
@@ -167,11 +166,7 @@ fn start_failure(error: StartError) -> Failure {
 }
 
 /// This collector's identity, with the epoch of this start.
-async fn begin_epoch(
-    identity: &mut state::State,
-    store: &dyn Store,
-    config: &Config,
-) -> Result<WriterState, StoreError> {
+async fn begin_epoch(identity: &mut Identity, store: &dyn Store, config: &Config) -> Result<WriterState, StoreError> {
     let writer = identity.writer();
     let known = store.writers().await?.into_iter().find(|state| state.writer == writer);
     let seen = Timestamp::from(SystemTime::now());

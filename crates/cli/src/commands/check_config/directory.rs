@@ -69,7 +69,7 @@ fn try_write(directory: &Path) -> io::Result<()> {
     fs::remove_file(&probe)
 }
 
-/// The process of the collector that uses this state file, from its lock file (`storage::state`).
+/// The process of the collector that uses this state file, from its lock file (`storage::identity`).
 pub(super) fn running_collector(state: &Path) -> Option<u32> {
     let mut lock = state.as_os_str().to_owned();
     lock.push(".lock");

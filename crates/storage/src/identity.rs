@@ -17,15 +17,15 @@ use crate::{StoreError, sqlite};
 
 /// The identity of this process as a writer of blocks. Nobody else has it while this value lives.
 #[derive(Debug)]
-pub struct State {
+pub struct Identity {
     connection: Connection,
     writer: WriterId,
     /// The lock ends with the file.
     _lock: File,
 }
 
-impl State {
-    /// Takes the identity that is kept in this file; makes file and identity when there is none.
+impl Identity {
+    /// Takes the identity in this file; makes file and identity when there is none.
     ///
     /// # Errors
     /// [`StoreError::Config`] when another process has it, or when the file cannot be opened.
@@ -45,10 +45,10 @@ impl State {
         self.writer
     }
 
-    /// The newest flush of this writer that is durable on this machine: in the spool, or in the embedded store. It was
-    /// written down in the very transaction that made the flush durable. Flushes come in the order of their numbers, so
-    /// all before it were durable as well, but for one that was given up; one that counted nothing and that no segment of the
-    /// journal belongs to may leave no number.
+    /// The newest flush of this writer that is durable on this machine: in the spool, or in the embedded store. The
+    /// transaction that made the flush durable also wrote this number. Flushes come in the order of their numbers, so all
+    /// earlier ones were durable too, except one that was given up. A flush that counted nothing, and that no segment of
+    /// the journal belongs to, may leave no number.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -59,16 +59,16 @@ impl State {
         Ok(self.connection.query_row(select, [], number).optional()?)
     }
 
-    /// Begins the next epoch, from 1. It is durable when this returns.
+    /// Begins the next epoch, the first one is 1. It is durable when this returns.
     ///
     /// # Errors
-    /// When it could not be made durable: then no block may be written.
+    /// When it is not durable: then no block may be written.
     pub fn next_epoch(&mut self) -> Result<u32, StoreError> {
         self.next_epoch_after(0)
     }
 
-    /// Begins an epoch that follows the newest one which a store knows of this writer, so that a state file restored
-    /// from a backup does not repeat an epoch.
+    /// Begins an epoch after the newest one that a store knows of this writer, so that a state file restored from a
+    /// backup does not repeat an epoch.
     ///
     /// # Errors
     /// As [`next_epoch`](Self::next_epoch).
@@ -102,7 +102,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         Err(TryLockError::Error(error)) => return Err(config(error)),
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
-            // Who holds it is only for the message: the holder may be about to write it.
+            // Only for the message: the other process may not have written it yet.
             let _ = file.read_to_string(&mut holder);
             return Err(StoreError::Config(
                 format!(
@@ -128,39 +128,42 @@ mod tests {
     fn the_identity_lasts_and_each_start_begins_an_epoch() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        let mut first = State::open(&path).unwrap();
+        let mut first = Identity::open(&path).unwrap();
         let writer = first.writer();
         assert_eq!(first.next_epoch().unwrap(), 1);
         drop(first);
-        let mut second = State::open(&path).unwrap();
+        let mut second = Identity::open(&path).unwrap();
         assert_eq!(second.writer(), writer);
         assert_eq!(second.next_epoch().unwrap(), 2);
-        assert_ne!(State::open(&folder.path().join("other")).unwrap().writer(), writer);
+        assert_ne!(Identity::open(&folder.path().join("other")).unwrap().writer(), writer);
     }
 
     #[test]
-    fn an_epoch_that_the_store_has_seen_is_not_begun_again() {
+    fn an_epoch_that_the_store_knows_is_not_repeated() {
         let folder = tempfile::tempdir().unwrap();
-        let mut state = State::open(&folder.path().join("state")).unwrap();
-        assert_eq!(state.next_epoch_after(7).unwrap(), 8);
-        assert_eq!(state.next_epoch_after(7).unwrap(), 9);
-        assert!(matches!(state.next_epoch_after(u32::MAX), Err(StoreError::Config(_))), "an epoch after the last one");
-        assert_eq!(state.next_epoch_after(u32::MAX - 1).unwrap(), u32::MAX);
-        assert!(matches!(state.next_epoch(), Err(StoreError::Config(_))));
+        let mut identity = Identity::open(&folder.path().join("state")).unwrap();
+        assert_eq!(identity.next_epoch_after(7).unwrap(), 8);
+        assert_eq!(identity.next_epoch_after(7).unwrap(), 9);
+        assert!(
+            matches!(identity.next_epoch_after(u32::MAX), Err(StoreError::Config(_))),
+            "an epoch after the last one"
+        );
+        assert_eq!(identity.next_epoch_after(u32::MAX - 1).unwrap(), u32::MAX);
+        assert!(matches!(identity.next_epoch(), Err(StoreError::Config(_))));
     }
 
     #[test]
-    fn a_second_process_with_the_identity_learns_which_process_has_it() {
+    fn a_second_process_with_the_identity_is_refused_and_shown_the_first() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        let first = State::open(&path).unwrap();
-        let message = match State::open(&path) {
+        let first = Identity::open(&path).unwrap();
+        let message = match Identity::open(&path) {
             Err(error @ StoreError::Config(_)) => error.to_string(),
             other => panic!("{other:?}"),
         };
         assert!(message.contains(path.to_str().unwrap()), "{message}");
         assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
         drop(first);
-        State::open(&path).unwrap();
+        Identity::open(&path).unwrap();
     }
 }
