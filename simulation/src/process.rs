@@ -18,7 +18,7 @@ use journal::{Journal, Settings, Sync};
 use pipeline::Exporters;
 use pipeline::{Rules, Sealed, Shard};
 use storage::spool::Spool;
-use storage::{Identity, Store, WriterState};
+use storage::{Identity, Presence, Store, WriterState};
 use wire::{PendingBudget, PendingLimits, SessionLimits};
 
 use crate::oracle::Fate;
@@ -66,7 +66,11 @@ impl Process {
         let writer = identity.writer();
         let known = store.writers().await.unwrap().into_iter().find(|known| known.writer == writer);
         let known = known.unwrap_or_else(|| WriterState::new(writer, 0, now));
-        let state = WriterState { epoch: identity.next_epoch_after(known.epoch).unwrap(), seen: now, ..known };
+        let state = WriterState {
+            epoch: identity.next_epoch_after(known.epoch).unwrap(),
+            presence: Presence::Seen(now),
+            ..known
+        };
         store.put_writer(&state).await.unwrap();
         let spool = is_remote.then(|| Spool::open(&state_file, writer, 64 << 20).unwrap());
         let settings = Settings { sync: Sync::Interval, limit_bytes: 1 << 20 };

@@ -44,8 +44,8 @@ impl Replay {
         flush_interval: Duration,
         keep: Keep,
     ) -> Result<Self, StoreError> {
-        // Never gone while it is under way: nobody else may roll up for it. One that is broken off is replayed again.
-        let state = WriterState::new(writer, 1, Timestamp::from_nanoseconds(u64::MAX));
+        // Nobody else may roll up for it while it is under way. One that is broken off is replayed again.
+        let state = WriterState::replay(writer);
         store.forget_writer(writer).await?;
         store.put_writer(&state).await?;
         let exporters = Exporters::new(rules.session, PendingBudget::default());
@@ -76,7 +76,8 @@ impl Replay {
         Ok(())
     }
 
-    /// Stores the rest, rolls up the periods that are over, and says what became of everything.
+    /// Stores the rest, rolls up the periods that are over, and returns what was counted. Later periods are rolled up by the
+    /// collectors of the store.
     ///
     /// # Errors
     /// When the store does not answer.

@@ -24,7 +24,7 @@ use flow::Timestamp;
 
 use crate::batches::{Batches, Group, read};
 use crate::check::is_summed;
-use crate::{Store, StoreError, WriterState};
+use crate::{Presence, Store, StoreError, WriterState};
 
 /// Blocks are put together up to about this many octets.
 const OCTETS_AT_ONCE: usize = 4 << 20;
@@ -140,7 +140,7 @@ impl<'c> Copy<'c> {
         // that no collector of the target takes it for gone and rolls up what is half copied.
         let seen = Timestamp::from(SystemTime::now());
         let begun = known.copied().unwrap_or(WriterState::new(state.writer, state.epoch, seen));
-        self.target.put_writer(&WriterState { seen, ..begun }).await?;
+        self.target.put_writer(&WriterState { presence: Presence::Seen(seen), ..begun }).await?;
         self.blocks(state, &begun).await?;
         self.target.put_writer(state).await?;
         self.copied.writers += 1;

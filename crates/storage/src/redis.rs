@@ -11,7 +11,7 @@
 //! - `N:senders`: hash; field `<address>` = nanoseconds of its last datagram in twenty digits, or nothing; field
 //!   `<address> <prefix>` = nothing.
 //! - `N:templates`: hash; field `<address>` = what that sender has announced, as docs/storage.md describes it.
-//! - `N:writers`: hash; field `<writer>` = epoch, nanoseconds of `seen`, the four watermarks.
+//! - `N:writers`: hash; field `<writer>` = epoch, nanoseconds of when it was seen (2^64-1: a replay), the four watermarks.
 //!
 //! Starts and watermarks are minutes since 1970, writers sixteen hexadecimal digits.
 //!

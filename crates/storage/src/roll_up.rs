@@ -127,11 +127,9 @@ pub async fn advance_gone(
     until: Minute,
     summed: &mut Vec<Summed>,
 ) -> Result<Vec<WriterState>, StoreError> {
-    let is_gone = |state: &WriterState| state.writer != own && state.seen.saturating_add(gone_after) < now;
+    let is_gone = |state: &WriterState| state.writer != own && state.presence.is_gone(now, gone_after);
     let (gone, present): (Vec<_>, Vec<_>) = store.writers().await?.into_iter().partition(is_gone);
-    // A replay is "seen" in the far future: nobody rolls up for it, and it does not for others.
-    let is_here = |state: &WriterState| state.seen.abs_diff(now) <= gone_after;
-    if present.iter().any(|state| state.writer < own && is_here(state)) {
+    if present.iter().any(|state| state.writer < own && state.presence.is_here(now, gone_after)) {
         return Ok(Vec::new());
     }
     let ended = Interval::containing(Period::Hour, until).start;

@@ -1,11 +1,55 @@
 //! What collectors on one store know of each other: the writers, their epochs, and how far each is rolled up.
 
+use std::time::Duration;
+
 use accounting::block::WriterId;
 use accounting::period::{Minute, Period};
 use async_trait::async_trait;
 use flow::Timestamp;
 
 use crate::StoreError;
+
+/// Whether a writer is running, as far as other writers know: the blocks of one that is gone are rolled up by another one.
+/// Ordered by time; a replay comes last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Presence {
+    /// A collector, or a replay that has finished: it last reported at this time that it is running.
+    Seen(Timestamp),
+    /// A replay that has not finished: it is never gone, and rolls up for nobody else.
+    Replaying,
+}
+
+impl Presence {
+    /// Stored times are signed in some stores and end there; no later one is a time of a collector.
+    const REPLAYING: u64 = i64::MAX.cast_unsigned();
+
+    /// From the time that a store has.
+    #[must_use]
+    pub(crate) fn of_stored(seen: Timestamp) -> Self {
+        if seen.nanoseconds() < Self::REPLAYING { Self::Seen(seen) } else { Self::Replaying }
+    }
+
+    /// The time that a store has for it.
+    #[must_use]
+    pub(crate) fn stored(self) -> Timestamp {
+        match self {
+            Self::Seen(seen) => seen,
+            Self::Replaying => Timestamp::from_nanoseconds(u64::MAX),
+        }
+    }
+
+    /// Whether it has not reported for so long.
+    #[must_use]
+    pub fn is_gone(self, now: Timestamp, after: Duration) -> bool {
+        matches!(self, Self::Seen(seen) if seen.saturating_add(after) < now)
+    }
+
+    /// Whether it has reported within so long, before or after `now`.
+    #[must_use]
+    pub fn is_here(self, now: Timestamp, within: Duration) -> bool {
+        matches!(self, Self::Seen(seen) if seen.abs_diff(now) <= within)
+    }
+}
 
 /// The state of a writer, for all collectors on a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,18 +58,24 @@ pub struct WriterState {
     pub writer: WriterId,
     /// Its newest epoch.
     pub epoch: u32,
-    /// When it last reported that it is running.
-    pub seen: Timestamp,
+    /// Whether it is running.
+    pub presence: Presence,
     /// For each period (`period as usize`): all blocks of this writer that end at or before this minute are summed into
     /// the next coarser period. A query reads the coarser blocks before it and the finer ones after it.
     pub rolled_up: [Minute; 4],
 }
 
 impl WriterState {
-    /// A writer that has written nothing yet.
+    /// A collector that has written nothing yet.
     #[must_use]
     pub fn new(writer: WriterId, epoch: u32, seen: Timestamp) -> Self {
-        Self { writer, epoch, seen, rolled_up: [Minute(0); 4] }
+        Self { writer, epoch, presence: Presence::Seen(seen), rolled_up: [Minute(0); 4] }
+    }
+
+    /// A replay that has written nothing yet.
+    #[must_use]
+    pub fn replay(writer: WriterId) -> Self {
+        Self { writer, epoch: 1, presence: Presence::Replaying, rolled_up: [Minute(0); 4] }
     }
 
     /// All blocks of this period that start before this minute are rolled up; `None` for years, which never are.

@@ -37,7 +37,7 @@ pub(crate) fn count(
         writer,
         flow::FlushNumber { epoch: 1, sequence: interval.start.0.into() }.into(),
     );
-    let state = WriterState { writer, epoch: 1, seen: Timestamp::EPOCH, rolled_up: [Minute(0); 4] };
+    let state = WriterState::new(writer, 1, Timestamp::EPOCH);
     server.runtime.block_on(async {
         server.store.put_writer(&state).await.unwrap();
         server.store.put_blocks(&blocks).await.unwrap();

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use anyhow::{Context, anyhow};
 use collector::{Settings, StartError, StopError};
 use flow::Timestamp;
-use storage::{Identity, Store, StoreError, WriterState};
+use storage::{Identity, Presence, Store, StoreError, WriterState};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -171,7 +171,7 @@ async fn begin_epoch(identity: &mut Identity, store: &dyn Store, config: &Config
     let known = store.writers().await?.into_iter().find(|state| state.writer == writer);
     let seen = Timestamp::from(SystemTime::now());
     if let (Some(known), Some(life)) = (known, configured_store::shortest_life(config))
-        && known.seen.saturating_add(life) < seen
+        && known.presence.is_gone(seen, life)
     {
         tracing::warn!(
             "this collector was down for longer than the store keeps minutes: minutes that no other collector rolled up \
@@ -179,7 +179,8 @@ async fn begin_epoch(identity: &mut Identity, store: &dyn Store, config: &Config
         );
     }
     let known = known.unwrap_or_else(|| WriterState::new(writer, 0, seen));
-    let state = WriterState { epoch: identity.next_epoch_after(known.epoch)?, seen, ..known };
+    let presence = Presence::Seen(seen);
+    let state = WriterState { epoch: identity.next_epoch_after(known.epoch)?, presence, ..known };
     store.put_writer(&state).await?;
     Ok(state)
 }

@@ -21,7 +21,7 @@ use accounting::block::WriterId;
 use accounting::period::{Interval, Minute};
 use flow::Timestamp;
 use storage::roll_up::{RollUpOptions, advance_by, take_back};
-use storage::{Store, StoreError, WriterState, Writers};
+use storage::{Presence, Store, StoreError, WriterState, Writers};
 
 /// A writer that was not seen for this long is gone: others roll up for it.
 pub(super) const GONE_AFTER: Duration = Duration::from_secs(3600);
@@ -49,13 +49,13 @@ pub(super) struct OwnState {
     state: WriterState,
     agreement: Agreement,
     /// The newest time at which this process wrote that it is there.
-    heartbeat: Timestamp,
+    heartbeat: Presence,
 }
 
 impl OwnState {
     /// The state that was written at the start.
     pub(super) const fn published(state: WriterState) -> Self {
-        Self { state, agreement: Agreement::Published { read: None }, heartbeat: state.seen }
+        Self { state, agreement: Agreement::Published { read: None }, heartbeat: state.presence }
     }
 
     pub(super) const fn get(&self) -> &WriterState {
@@ -101,7 +101,7 @@ impl OwnState {
         }
         let known = of_writer(store, self.state.writer).await?;
         if let Some(known) = known {
-            if (known.epoch, known.seen) > (self.state.epoch, self.heartbeat) {
+            if (known.epoch, known.presence) > (self.state.epoch, self.heartbeat) {
                 self.agreement = Agreement::Superseded;
                 return Err(self.superseded());
             }
@@ -115,8 +115,8 @@ impl OwnState {
         }
         let mut is_known =
             known.is_some_and(|known| (known.epoch, known.rolled_up) == (self.state.epoch, self.state.rolled_up));
-        if self.state.seen.abs_diff(now) > GONE_AFTER / 2 {
-            self.state.seen = now;
+        if !self.state.presence.is_here(now, GONE_AFTER / 2) {
+            self.state.presence = Presence::Seen(now);
             is_known = false;
         }
         if was_published && !is_known {
@@ -130,7 +130,7 @@ impl OwnState {
     /// Writes the state, unless the store has it.
     async fn publish(&mut self, store: &dyn Writers) -> Result<(), StoreError> {
         if !matches!(self.agreement, Agreement::Published { .. }) {
-            self.heartbeat = self.heartbeat.max(self.state.seen);
+            self.heartbeat = self.heartbeat.max(self.state.presence);
             store.put_writer(&self.state).await?;
             self.agreement = Agreement::Published { read: None };
         }
@@ -161,8 +161,8 @@ impl OwnState {
         if self.is_superseded() {
             return Err(self.superseded());
         }
-        self.state.seen = now;
-        self.heartbeat = self.heartbeat.max(now);
+        self.state.presence = Presence::Seen(now);
+        self.heartbeat = self.heartbeat.max(self.state.presence);
         let read = match self.agreement {
             Agreement::Published { read } => read,
             _ => None,

@@ -17,7 +17,7 @@ use flow::{Exporter, Prefix, Timestamp};
 use pipeline::Exporters;
 use pipeline::{Rules, Sealed, Shard};
 use storage::spool::Spool;
-use storage::{Store, StoreError, WriterState, totals_many};
+use storage::{Presence, Store, StoreError, WriterState, totals_many};
 use tempfile::TempDir;
 use wire::netflow_v5::{Header, Record};
 use wire::{Datagram, PendingBudget, SessionLimits};
@@ -135,7 +135,8 @@ async fn start<S: Store + 'static>(folder: &TempDir, store: &Arc<S>, keep: Keep,
     let epoch = std::fs::read_to_string(&path).map_or(1, |epoch| epoch.parse::<u32>().unwrap() + 1);
     std::fs::write(&path, epoch.to_string()).unwrap();
     let seen = Timestamp::from_seconds(now);
-    let state = WriterState { epoch, seen, ..known.unwrap_or(WriterState::new(OWN, 0, seen)) };
+    let state =
+        WriterState { epoch, presence: Presence::Seen(seen), ..known.unwrap_or(WriterState::new(OWN, 0, seen)) };
     store.put_writer(&state).await.unwrap();
     let spool = Spool::open(&folder.path().join("state"), OWN, 1 << 20).unwrap();
     let store: Arc<dyn Store> = Arc::<S>::clone(store);

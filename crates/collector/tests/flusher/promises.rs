@@ -7,7 +7,7 @@ use collector::Keep;
 use storage::faulty::{Call, Fault, Faulty};
 use storage::memory::Memory;
 use storage::spool::Spool;
-use storage::{StoreError, WriterState, Writers};
+use storage::{Presence, StoreError, WriterState, Writers};
 
 use crate::harness::{BEGIN, HOUR, Life, MINUTE, OWN};
 
@@ -164,8 +164,9 @@ async fn who_was_superseded_puts_nothing_more() {
     life.flush(&[0]).await;
     life.drain().await.unwrap();
     let own = life.store.writers().await.unwrap()[0];
-    let later = own.seen.saturating_add(Duration::from_secs(1));
-    for copy in [WriterState { epoch: own.epoch + 1, ..own }, WriterState { seen: later, ..own }] {
+    let Presence::Seen(seen) = own.presence else { panic!("{own:?}") };
+    let later = Presence::Seen(seen.saturating_add(Duration::from_secs(1)));
+    for copy in [WriterState { epoch: own.epoch + 1, ..own }, WriterState { presence: later, ..own }] {
         life.store.put_writer(&copy).await.unwrap();
         life.now += 10;
         life.flush(&[0]).await;

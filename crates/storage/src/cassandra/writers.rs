@@ -7,7 +7,7 @@ use flow::Timestamp;
 
 use super::Cassandra;
 use super::registry::nanoseconds;
-use crate::{StoreError, WriterState, Writers};
+use crate::{Presence, StoreError, WriterState, Writers};
 
 /// Writer, epoch, nanoseconds, watermarks.
 type WriterRow = (i64, i64, i64, i64, i64, i64, i64);
@@ -46,7 +46,7 @@ impl Writers for Cassandra {
 /// Epoch, nanoseconds, watermarks.
 fn columns(state: &WriterState) -> (i64, i64, i64, i64, i64, i64) {
     let [minutes, hours, days, months] = state.rolled_up.map(|minute| i64::from(minute.0));
-    (state.epoch.into(), nanoseconds(state.seen), minutes, hours, days, months)
+    (state.epoch.into(), nanoseconds(state.presence.stored()), minutes, hours, days, months)
 }
 
 fn writer_of(row: WriterRow) -> Result<WriterState, StoreError> {
@@ -56,7 +56,7 @@ fn writer_of(row: WriterRow) -> Result<WriterState, StoreError> {
         Some(WriterState {
             writer: WriterId(writer.cast_unsigned()),
             epoch: epoch.try_into().ok()?,
-            seen: Timestamp::from_nanoseconds(seen.try_into().ok()?),
+            presence: Presence::of_stored(Timestamp::from_nanoseconds(seen.try_into().ok()?)),
             rolled_up: [minute(minutes)?, minute(hours)?, minute(days)?, minute(months)?],
         })
     };

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use flow::Timestamp;
 
 use super::Redis;
-use crate::{StoreError, WriterState, Writers};
+use crate::{Presence, StoreError, WriterState, Writers};
 
 /// Replaces a state by another one if it is this one; whether the other one is there now.
 const REPLACE: &str = "
@@ -45,7 +45,7 @@ impl Redis {
 
 fn format_writer(state: &WriterState) -> String {
     let [minutes, hours, days, months] = state.rolled_up.map(|minute| minute.0);
-    format!("{} {} {minutes} {hours} {days} {months}", state.epoch, state.seen.nanoseconds())
+    format!("{} {} {minutes} {hours} {days} {months}", state.epoch, state.presence.stored().nanoseconds())
 }
 
 fn parse_writer(writer: &str, state: &str) -> Result<WriterState, StoreError> {
@@ -53,9 +53,9 @@ fn parse_writer(writer: &str, state: &str) -> Result<WriterState, StoreError> {
         let writer = WriterId(u64::from_str_radix(writer, 16).ok()?);
         let mut numbers = state.split(' ');
         let epoch = numbers.next()?.parse().ok()?;
-        let seen = Timestamp::from_nanoseconds(numbers.next()?.parse().ok()?);
+        let presence = Presence::of_stored(Timestamp::from_nanoseconds(numbers.next()?.parse().ok()?));
         let mut minute = || Some(Minute(numbers.next()?.parse().ok()?));
-        Some(WriterState { writer, epoch, seen, rolled_up: [minute()?, minute()?, minute()?, minute()?] })
+        Some(WriterState { writer, epoch, presence, rolled_up: [minute()?, minute()?, minute()?, minute()?] })
     };
     parse().ok_or_else(|| StoreError::Corrupt(format!("'{state}' is no state of writer {writer}").into()))
 }

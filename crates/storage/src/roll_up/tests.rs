@@ -10,7 +10,7 @@ use flow::{Counters, FlushNumber, Timestamp};
 
 use super::*;
 use crate::faulty::Fault;
-use crate::{Faulty, Memory, Writers, totals};
+use crate::{Faulty, Memory, Presence, Writers, totals};
 
 const ADA: WriterId = WriterId(0xada);
 
@@ -231,6 +231,20 @@ async fn a_damaged_block_is_left_out_and_stops_nothing() {
 }
 
 #[tokio::test]
+async fn a_replay_is_never_gone_and_rolls_up_for_nobody() {
+    let store = filled(&["2027-05-01 10:30"]).await;
+    let day = Duration::from_secs(24 * 3600);
+    for state in [WriterState::replay(WriterId(1)), WriterState::new(ADA, 1, Timestamp::EPOCH)] {
+        store.put_writer(&state).await.unwrap();
+    }
+    let until = minute("2027-05-03 11:58");
+    for now in [until.timestamp(), Timestamp::from_nanoseconds(u64::MAX)] {
+        let moved = advance_gone(&store, WriterId(2), now, day, until, &mut Vec::new()).await.unwrap();
+        assert_eq!(moved.iter().map(|state| state.writer).collect::<Vec<_>>(), [ADA]);
+    }
+}
+
+#[tokio::test]
 async fn one_of_those_that_are_left_rolls_up_for_one_that_is_gone() {
     let store = filled(&["2027-05-01 10:30"]).await;
     let day = Duration::from_secs(24 * 3600);
@@ -249,7 +263,7 @@ async fn one_of_those_that_are_left_rolls_up_for_one_that_is_gone() {
     for state in &moved {
         assert_eq!(state.rolled_up(Period::Minute), Some(minute("2027-05-03 11:00")));
         assert_eq!(state.rolled_up(Period::Hour), Some(minute("2027-05-03 00:00")));
-        assert_eq!(state.seen, gone.seen, "it was not seen again");
+        assert_eq!(state.presence, gone.presence, "it was not seen again");
     }
     let may = parse_interval(Period::Month, "2027-05").unwrap();
     assert_eq!(bytes(&store, may).await, 100);
@@ -305,7 +319,7 @@ async fn nobody_rolls_up_for_a_writer_that_returns_meanwhile() {
     let store = filled(&["2027-05-01 10:30"]).await;
     let until = minute("2027-05-01 11:00");
     let mut gone = state();
-    let returned = WriterState { seen: Timestamp::from_seconds(7), ..state() };
+    let returned = WriterState { presence: Presence::Seen(Timestamp::from_seconds(7)), ..state() };
     let for_another = || RollUpOptions { for_another: true, ..RollUpOptions::default() };
     // The other collector has read the state before.
     store.put_writer(&returned).await.unwrap();

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::Sqlite;
 use super::key::{KnownSeries, Numbers};
 use super::registry::{nanoseconds, timestamp};
-use crate::{StoreError, WriterState, Writers};
+use crate::{Presence, StoreError, WriterState, Writers};
 
 #[async_trait]
 impl Writers for Sqlite {
@@ -45,7 +45,7 @@ pub(super) fn writers(connection: &Connection) -> Result<Vec<WriterState>, Store
         Ok(WriterState {
             writer: WriterId(row.get::<_, i64>(0)?.cast_unsigned()),
             epoch: row.get(1)?,
-            seen: timestamp(row.get(2)?),
+            presence: Presence::of_stored(timestamp(row.get(2)?)),
             rolled_up: [Minute(row.get(3)?), Minute(row.get(4)?), Minute(row.get(5)?), Minute(row.get(6)?)],
         })
     })?;
@@ -61,7 +61,7 @@ fn put_writer(connection: &Connection, state: &WriterState) -> Result<(), StoreE
         "UPDATE writer SET epoch = ?2, seen_nanoseconds = ?3, minutes_rolled_up = ?4, hours_rolled_up = ?5,
          days_rolled_up = ?6, months_rolled_up = ?7 WHERE id = ?1",
     )?;
-    update.execute((id, state.epoch, nanoseconds(state.seen), minutes, hours, days, months))?;
+    update.execute((id, state.epoch, nanoseconds(state.presence.stored()), minutes, hours, days, months))?;
     Ok(())
 }
 

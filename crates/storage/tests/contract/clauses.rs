@@ -19,7 +19,7 @@ use flow::{Counters, FlushNumber, Prefix, Timestamp};
 use storage::check::check;
 use storage::copy::copy;
 use storage::roll_up::advance;
-use storage::{Memory, Retention, Selection, Store, StoreError, WriterState};
+use storage::{Memory, Presence, Retention, Selection, Store, StoreError, WriterState};
 
 mod copying;
 mod senders;
@@ -452,8 +452,14 @@ pub(crate) async fn writers_are_remembered_by_their_newest_state(store: &dyn Sto
     store.put_blocks(&[block(BlockKey { writer: WriterId(7), ..key() })]).await?;
     assert_eq!(store.writers().await?, []);
     let seen = Timestamp::from_nanoseconds(1_700_000_000_123_456_789);
-    let ada = WriterState { writer: ADA, epoch: 1, seen, rolled_up: [Minute(0); 4] };
-    let bob = WriterState { writer: BOB, epoch: u32::MAX, seen, rolled_up: [4, 3, 2, 1].map(Minute) };
+    let presence = Presence::Seen(seen);
+    let ada = WriterState { writer: ADA, epoch: 1, presence, rolled_up: [Minute(0); 4] };
+    let bob = WriterState {
+        writer: BOB,
+        epoch: u32::MAX,
+        presence: Presence::Replaying,
+        rolled_up: [4, 3, 2, 1].map(Minute),
+    };
     store.put_writer(&bob).await?;
     store.put_writer(&ada).await?;
     assert_eq!(store.writers().await?, [ada, bob]);
@@ -466,14 +472,16 @@ pub(crate) async fn writers_are_remembered_by_their_newest_state(store: &dyn Sto
 
 pub(crate) async fn a_state_is_replaced_only_where_the_store_knows_the_former_one(store: &dyn Store) -> Outcome {
     let seen = Timestamp::from_nanoseconds(1_700_000_000_123_456_789);
-    let first = WriterState { writer: BOB, epoch: 1, seen, rolled_up: [4, 3, 2, 1].map(Minute) };
+    let first =
+        WriterState { writer: BOB, epoch: 1, presence: Presence::Seen(seen), rolled_up: [4, 3, 2, 1].map(Minute) };
     let second = WriterState { rolled_up: [64, 3, 2, 1].map(Minute), ..first };
     assert!(!store.replace_writer(&first, &second).await?, "a writer that the store does not know");
     assert_eq!(store.writers().await?, []);
     store.put_writer(&first).await?;
     let others = [
         WriterState { epoch: 2, ..first },
-        WriterState { seen: seen.saturating_add(Duration::from_nanos(1)), ..first },
+        WriterState { presence: Presence::Seen(seen.saturating_add(Duration::from_nanos(1))), ..first },
+        WriterState { presence: Presence::Replaying, ..first },
         WriterState { rolled_up: [4, 3, 2, 0].map(Minute), ..first },
     ];
     for other in others {
