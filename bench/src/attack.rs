@@ -54,7 +54,7 @@ pub(crate) fn attack(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
     collector.netflow.restart()?;
     let counted = collector.netflow.totals()?;
     let significant = sent.all.bytes / SIGNIFICANT_SHARE;
-    let mut names = generator.names(&three_prefixes(), &mut |_| true);
+    let mut names = generator.names(&three_prefixes(), &mut |name| name.field.is_counted_by_default());
     names.retain(|_, counters| counters.bytes >= significant);
     let (missing, low) = compare_names(&collector, &names)?;
     let seconds = duration.as_secs_f64();

@@ -216,7 +216,7 @@ fn the_start_warns_when_repeatable_requests_come_over_the_network() {
         let settings = [("NETFLOW__HTTP__LISTEN", "0.0.0.0:0"), ("NETFLOW__ADMIN__SIGNATURE", signature)];
         Collector::start_with(&settings).startup_log()
     };
-    assert!(stderr("compat").contains("set admin.signature = \"strict\", or a certificate in [admin.tls]"));
+    assert!(stderr("compat").contains("set admin.signature = \"strict\" or a certificate in [admin.tls]"));
     assert!(!stderr("strict").contains("admin.signature"));
 }
 

@@ -94,9 +94,9 @@ fn plain_http_to_a_tls_port_is_an_error_that_names_https() {
     let url = format!("http://{}", collector.serving);
     let output = curl(&collector, &["-w", "%{http_code}", &format!("{url}/healthz")]);
     let stderr = text(&output.stdout);
-    assert!(stderr.ends_with("400") && stderr.contains("ask https:// instead of http://"), "{stderr}");
+    assert!(stderr.ends_with("400") && stderr.contains("use https:// instead of http://"), "{stderr}");
     let (stderr, code) = senders(&collector, &url, None);
-    assert!(code == Some(9) && stderr.contains("ask https:// instead of http://"), "{stderr}");
+    assert!(code == Some(9) && stderr.contains("use https:// instead of http://"), "{stderr}");
 }
 
 /// The serial number of the certificate that a new connection gets.
