@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 
 use accounting::period::Minute;
-use accounting::tally::{GroupId, Monitored, Tally, TallySettings};
+use accounting::tally::{FlowTime, GroupId, Monitored, Tally, TallySettings};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use flow::{Counters, FlowRecord, Prefix, Timestamp};
 
@@ -88,7 +88,7 @@ fn flows(addresses: u64) -> Vec<Flow> {
 /// Books all flows for one sender in one minute.
 fn book_all(tally: &mut Tally, monitored: &Monitored, flows: &[Flow]) {
     for flow in flows {
-        black_box(tally.book(monitored, &flow.record(), Minute(1), true));
+        black_box(tally.book(monitored, &flow.record(), FlowTime::at(Minute(1)), true));
     }
 }
 

@@ -11,8 +11,9 @@
 //!
 //! Memory is bounded by names and by open minutes. A table that has four times as many names as it may is pruned to its
 //! largest; when all tallies of the process together have too many, the largest tables shrink first, so that an attack on
-//! one prefix does not cost the names of the others. What is pruned goes into the `other` of its table: sums stay exact. A
-//! prefix has at most 128 open minutes; flows of further ones are booked in the nearest of these.
+//! one prefix does not cost the names of the others. What is pruned goes into the `other` of its table: sums stay exact.
+//! Open minutes grow with the time since the last clear. Of minutes that only the exporter's clock names, further than ten
+//! minutes from the receive time, each prefix has at most 128; flows of further ones are booked in their receive minute.
 //!
 //! | file | what lives there |
 //! | --- | --- |
@@ -53,9 +54,10 @@ use crate::variance::SamplingVariance;
 pub use balance::Balance;
 use batch::Batch;
 use booking::{Booking, CountedFields};
-use budget::Claim;
 pub use budget::NameBudget;
+use budget::{Claim, largest_allowed};
 pub use monitored::{GroupId, Monitored};
+pub use open_minutes::FlowTime;
 use open_minutes::{Chain, OpenMinute, OpenMinutes};
 use sparse::Sparse;
 use tables::{DirectionTables, put_sum};
@@ -118,6 +120,8 @@ pub struct Tally {
     names: Claim,
     folded: u64,
     displaced: u64,
+    /// Whether the flow that is being booked is displaced.
+    is_displaced: bool,
     room: FoldRoom,
     seed: Seed,
 }
@@ -147,14 +151,15 @@ impl Tally {
             names: Claim::of(budget.clone()),
             folded: 0,
             displaced: 0,
+            is_displaced: false,
             room: FoldRoom::default(),
             seed: Seed::of_process(),
         }
     }
 
-    /// Books a flow in this minute for every prefix and direction that it has, in both directions when it is a biflow;
-    /// times its sampling rate when `scale` is true. All of it is booked or nothing.
-    pub fn book(&mut self, monitored: &Monitored, flow: &FlowRecord, minute: Minute, scale: bool) -> FlowFate {
+    /// Books a flow for every prefix and direction that it has, in both directions when it is a biflow; times its sampling
+    /// rate when `scale` is true. All of it is booked or nothing.
+    pub fn book(&mut self, monitored: &Monitored, flow: &FlowRecord, time: FlowTime, scale: bool) -> FlowFate {
         let rate = if scale { flow.sampling.rate.max(1) } else { 1 };
         let Some(forward) = flow.forward.scaled(rate) else { return FlowFate::Overflow };
         // Few flows have one.
@@ -167,73 +172,77 @@ impl Tally {
         }
         let mut matched = false;
         if !forward.is_zero() {
-            matched |= self.book_way(monitored, flow, minute, forward);
+            matched |= self.book_way(monitored, flow, time, forward, rate);
         }
         if let Some(Some(reverse)) = reverse {
-            matched |= self.book_way(monitored, &flow.reversed(), minute, reverse);
+            let way = FlowRecord { forward: flow.reverse, ..flow.reversed() };
+            matched |= self.book_way(monitored, &way, time, reverse, rate);
         }
-        if matched && rate > 1 {
-            self.book_variance(monitored, flow, minute, rate);
+        if self.is_displaced {
+            self.displaced += 1;
+            self.is_displaced = false;
         }
         if matched { FlowFate::Matched } else { FlowFate::Unmatched }
     }
 
-    /// Books how far a sampled flow may be off. Apart from booking its counters, and at the price of looking up its
-    /// prefixes again, so that flows that are not sampled pay one comparison.
-    #[inline(never)]
-    fn book_variance(&mut self, monitored: &Monitored, flow: &FlowRecord, minute: Minute, rate: u32) {
-        let innermost = |address| monitored.table.innermost(ValueKey::of_address(address));
-        let (source, destination) = (innermost(flow.source), innermost(flow.destination));
-        let displaced = self.displaced;
-        for (counters, ends) in
-            [(flow.forward, attribute(source, destination)), (flow.reverse, attribute(destination, source))]
-        {
-            if !counters.is_zero() {
-                let variance = SamplingVariance::of(counters, rate);
-                self.book_ends(monitored, ends, minute, |tally, tables| tally.add_variance(tables, variance));
-            }
-        }
-        self.displaced = displaced;
-    }
-
-    /// Books one way of a flow; `false` when no prefix contains its source or destination.
+    /// Books one way of a flow, its forward counters; `false` when no prefix contains its source or destination. `counters`
+    /// are scaled.
     #[inline]
-    fn book_way(&mut self, monitored: &Monitored, flow: &FlowRecord, minute: Minute, counters: Counters) -> bool {
+    fn book_way(
+        &mut self,
+        monitored: &Monitored,
+        flow: &FlowRecord,
+        time: FlowTime,
+        counters: Counters,
+        rate: u32,
+    ) -> bool {
         let (IpAddr::V4(source), IpAddr::V4(destination), Some(amount)) =
             (flow.source, flow.destination, Amount::new(counters))
         else {
-            return self.book_other_way(monitored, flow, minute, counters);
+            return self.book_other_way(monitored, flow, time, counters, rate);
         };
         let (source, destination) = (source.to_bits(), destination.to_bits());
         let table = &monitored.table;
         let ends = attribute(table.innermost_ipv4(source), table.innermost_ipv4(destination));
-        self.book_ends(monitored, ends, minute, |tally, tables| {
+        self.book_ends(monitored, ends, time, |tally, tables| {
             let booking = Booking::new(flow, source, destination, tables, amount);
             if tally.short.push(booking, flow, &tally.fields) {
                 tally.merge_pending();
+            }
+            if rate > 1 {
+                tally.add_variance(tables, flow.forward, rate);
             }
         })
     }
 
     /// The same where not all is IPv4, or the counters fit no slot.
     #[inline(never)]
-    fn book_other_way(&mut self, monitored: &Monitored, flow: &FlowRecord, minute: Minute, counters: Counters) -> bool {
+    fn book_other_way(
+        &mut self,
+        monitored: &Monitored,
+        flow: &FlowRecord,
+        time: FlowTime,
+        counters: Counters,
+        rate: u32,
+    ) -> bool {
         let (source, destination) = (ValueKey::of_address(flow.source), ValueKey::of_address(flow.destination));
         let table = &monitored.table;
         let ends = attribute(table.innermost(source), table.innermost(destination));
-        match (source, destination, Amount::new(counters)) {
-            (ValueKey::Long(source), ValueKey::Long(destination), Some(amount)) => {
-                self.book_ends(monitored, ends, minute, |tally, tables| {
+        let amount = Amount::new(counters);
+        self.book_ends(monitored, ends, time, |tally, tables| {
+            match (source, destination, amount) {
+                (ValueKey::Long(source), ValueKey::Long(destination), Some(amount)) => {
                     let booking = Booking::new(flow, source, destination, tables, amount);
                     if tally.long.push(booking, flow, &tally.fields) {
                         tally.merge_pending();
                     }
-                })
+                }
+                _ => tally.book_one(tables, flow, counters),
             }
-            _ => self.book_ends(monitored, ends, minute, |tally, tables| {
-                tally.book_one(tables, flow, counters);
-            }),
-        }
+            if rate > 1 {
+                tally.add_variance(tables, flow.forward, rate);
+            }
+        })
     }
 
     /// Books one way of a flow for the prefixes around its ends; `false` when there are none.
@@ -242,7 +251,7 @@ impl Tally {
         &mut self,
         monitored: &Monitored,
         ends: Ends,
-        minute: Minute,
+        time: FlowTime,
         book: impl Fn(&mut Self, TablesId),
     ) -> bool {
         let (count, ends) = match ends {
@@ -254,7 +263,7 @@ impl Tally {
         };
         for (index, direction) in ends.into_iter().take(count) {
             if let Some((id, chain)) = monitored.chains.get(index as usize)
-                && let Some(tables) = self.open(*id, minute, chain, direction)
+                && let Some(tables) = self.open(*id, time, chain, direction)
             {
                 book(self, tables);
             }
@@ -264,7 +273,7 @@ impl Tally {
 
     /// The tables of a direction, which are opened when they are not open yet.
     #[inline(always)]
-    fn open(&mut self, id: GroupId, minute: Minute, chain: &Arc<Chain>, direction: Direction) -> Option<TablesId> {
+    fn open(&mut self, id: GroupId, time: FlowTime, chain: &Arc<Chain>, direction: Direction) -> Option<TablesId> {
         let place = id.0 as usize;
         if place >= self.groups.len() {
             self.groups.resize_with(place + 1, OpenMinutes::default);
@@ -273,7 +282,7 @@ impl Tally {
         if group.is_idle() {
             self.active.push(id);
         }
-        let tables = group.open(minute, chain, &mut self.displaced)?.directions.get_mut(direction as usize)?;
+        let tables = group.open(time, chain, &mut self.is_displaced)?.directions.get_mut(direction as usize)?;
         match tables {
             Some(tables) => Some(*tables),
             None => {
@@ -288,12 +297,13 @@ impl Tally {
     }
 
     /// Adds to how far the sampled flows of these tables may be off.
-    fn add_variance(&mut self, tables: TablesId, variance: SamplingVariance) {
+    #[inline(never)]
+    fn add_variance(&mut self, tables: TablesId, sampled: Counters, rate: u32) {
         if self.variances.len() <= tables.index() {
             self.variances.resize(self.tables.len(), SamplingVariance::ZERO);
         }
         if let Some(sum) = self.variances.get_mut(tables.index()) {
-            sum.add(variance);
+            sum.add(SamplingVariance::of(sampled, rate));
         }
     }
 
@@ -361,8 +371,8 @@ impl Tally {
         self.folded
     }
 
-    /// How many flows were booked since the last clear in another minute than their own, because a prefix had as many open
-    /// minutes as it may.
+    /// How many flows were booked in their receive minute since the last clear, because a prefix had as many far minutes open
+    /// as it may.
     #[must_use]
     pub fn displaced(&self) -> u64 {
         self.displaced
@@ -480,20 +490,6 @@ impl Tally {
 
 /// How many groups and tables are worth no thought.
 const SPARE_ROOM: usize = 1024;
-
-/// The length that tables may have so that all of them together fit the budget, when only the longer ones are cut.
-fn largest_allowed(lengths: &mut [usize], budget: usize) -> usize {
-    lengths.sort_unstable();
-    let mut left = budget;
-    for (index, length) in lengths.iter().enumerate() {
-        let share = left / (lengths.len() - index);
-        if *length > share {
-            return share;
-        }
-        left -= length;
-    }
-    usize::MAX
-}
 
 #[cfg(test)]
 mod tests;

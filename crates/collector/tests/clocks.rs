@@ -251,6 +251,19 @@ async fn an_uptime_that_wraps_moves_no_flow() {
     bench.assert_exact(&Period::ALL).await;
 }
 
+/// Nothing is flushed while the disk or the spool is full, and recovery reads a whole journal before the first flush.
+#[tokio::test]
+async fn hours_without_a_flush_keep_every_minute() {
+    let mut bench = Bench::new(Keep::default()).await;
+    for minute in 0..200 {
+        bench.take(BEGUN + 60 * minute, BEGUN + 60 * minute);
+        bench.take(BEGUN + 60 * minute - 300, BEGUN + 60 * minute);
+    }
+    assert_eq!(bench.counts().time_clamped, 0);
+    bench.flush_and_maintain(BEGUN + 300 * 60).await;
+    bench.assert_exact(&Period::ALL).await;
+}
+
 /// Half an hour of traffic around each step; the exporter's clock stays right, the collector's steps.
 #[tokio::test]
 async fn totals_are_exact_whichever_way_the_wall_clock_steps() {

@@ -9,7 +9,7 @@ use accounting::block::{TableSet, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::{Interval, Minute, Period};
-use accounting::tally::{GroupId, Monitored, Tally, TallySettings};
+use accounting::tally::{FlowTime, GroupId, Monitored, Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
 use collector::status::Status;
@@ -38,7 +38,7 @@ fn sealed(flows: u64) -> Sealed {
         ..FlowRecord::empty(BEGUN)
     };
     for _ in 0..flows {
-        tally.book(&monitored, &flow, Minute::of(BEGUN), true);
+        tally.book(&monitored, &flow, FlowTime::at(Minute::of(BEGUN)), true);
     }
     Sealed::new(vec![tally])
 }

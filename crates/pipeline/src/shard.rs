@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::period::Minute;
-use accounting::tally::{NameBudget, Tally, TallySettings};
+use accounting::tally::{FlowTime, NameBudget, Tally, TallySettings};
 use arc_swap::cache::Cache;
 use flow::{DatagramFate, FlowFate, FlowRecord, Tallied};
 use tap::Taps;
@@ -116,9 +116,12 @@ impl Shard {
         };
         // So far, `fates` contains only events.
         counts.shown_records += flows.len() as u64 + fates.total();
+        let (received, displaced_before) = (Minute::of(datagram.received), tally.displaced());
         for flow in &*flows {
-            fates[tally.book(monitored, flow, Minute::of(flow.exported), rules.scale_samples)] += 1;
+            let time = FlowTime { exported: Minute::of(flow.exported), received };
+            fates[tally.book(monitored, flow, time, rules.scale_samples)] += 1;
         }
+        counts.time_clamped += tally.displaced() - displaced_before;
         exporter.note(&fates, counts.time_clamped - clamped_before, monitored, flows);
         counts.flows.merge(&fates);
         counts.datagrams[fate] += 1;
@@ -133,7 +136,6 @@ impl Shard {
         self.exporters.retain(|address| snapshot.contains_key(address));
         // Now, because making blocks borrows the tally and would have to clone it.
         self.tally.merge_pending();
-        self.counts.time_clamped += self.tally.displaced();
         std::mem::replace(&mut self.tally, empty)
     }
 

@@ -89,6 +89,28 @@ fn shards_share_templates_and_sequence_numbers_and_flows_are_in_the_sum_of_their
 }
 
 #[test]
+fn flows_beyond_the_far_minutes_of_a_prefix_are_clamped_flows_of_their_exporter() {
+    let exporters = exporters();
+    let rules = Rules { clock_limit: Duration::from_secs(366 * 86_400), ..rules() };
+    let mut shard = Shard::new(rules, admitted(true), exporters.clone());
+    take(&mut shard, 0, &packet(0).template(&template()).finish());
+    for number in 1..=200 {
+        let header = netflow_v9::Header {
+            unix_seconds: (NOW - 3600 * number).into(),
+            uptime: 3_600_000.into(),
+            sequence: number.into(),
+            ..Default::default()
+        };
+        let record = vec![192, 0, 2, 1, 0, 0, 0, 100];
+        take(&mut shard, number, &NetflowV9::new(header).data(&template(), &[record]).finish());
+    }
+    let shown = serde_json::to_value(exporters.all().first().unwrap()).unwrap();
+    assert_eq!((shard.counts().time_clamped, &shown["counters"]["clamped_flows"]), (72, &json!(72)));
+    drop(shard.seal(Tally::new(TallySettings::default())));
+    assert_eq!(shard.counts().time_clamped, 72);
+}
+
+#[test]
 fn an_exporter_that_was_removed_and_registered_again_is_one_for_all_shards() {
     let (admitted, exporters) = (admitted(true), exporters());
     let mut shards: Vec<Shard> =

@@ -68,6 +68,20 @@ impl Claim {
     }
 }
 
+/// The length that tables may have so that all of them together fit the budget, when only the longer ones are cut.
+pub(super) fn largest_allowed(lengths: &mut [usize], budget: usize) -> usize {
+    lengths.sort_unstable();
+    let mut left = budget;
+    for (index, length) in lengths.iter().enumerate() {
+        let share = left / (lengths.len() - index);
+        if *length > share {
+            return share;
+        }
+        left -= length;
+    }
+    usize::MAX
+}
+
 /// A copy of a tally is short-lived and has a budget of its own.
 impl Clone for Claim {
     fn clone(&self) -> Self {

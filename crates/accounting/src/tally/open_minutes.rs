@@ -17,6 +17,36 @@ pub(super) struct Chain {
     pub(super) prefixes: Box<[Prefix]>,
 }
 
+/// When a flow was exported and received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowTime {
+    /// The minute that the exporter says. The flow counts in it.
+    pub exported: Minute,
+    /// The minute in which the collector received the flow.
+    pub received: Minute,
+}
+
+/// Export times further than this from the receive time are far. It is the default of `clockLimit`: where that is not
+/// changed, no flow is far.
+const FAR: u32 = 10;
+
+/// How many minutes a prefix may have open that were far when they were opened. An exporter chooses its export times within
+/// `clockLimit`, which may be a year: without a bound one exporter could fill the memory with open minutes, each with few
+/// flows. Other minutes need no bound: they are not more than the collector has been receiving for.
+pub(super) const MOST_FAR_MINUTES: usize = 128;
+
+impl FlowTime {
+    /// Exported and received in the same minute.
+    #[must_use]
+    pub const fn at(minute: Minute) -> Self {
+        Self { exported: minute, received: minute }
+    }
+
+    fn is_far(self) -> bool {
+        self.exported.0.abs_diff(self.received.0) > FAR
+    }
+}
+
 /// The open minutes of one sender and prefix.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OpenMinutes {
@@ -28,58 +58,72 @@ pub(super) struct OpenMinutes {
 /// How many minutes a group keeps the room of: usually one is open, around the end of a minute two are.
 const SPARE_MINUTES: usize = 2;
 
-/// How many minutes a prefix may have open. An exporter chooses its export times within `clockLimit`, which may be a year:
-/// without a bound one exporter could fill the memory with open minutes, each with few flows. Two hours are more than a
-/// backlog that is sent within one flush interval has.
-pub(super) const MOST_MINUTES: usize = 128;
-
 /// One minute of a sender and prefix.
 #[derive(Clone, Debug)]
 pub(super) struct OpenMinute {
     pub(super) minute: Minute,
+    /// Whether a far export time opened it.
+    is_far: bool,
     pub(super) chain: Arc<Chain>,
     /// By direction; most prefixes see few of them.
     pub(super) directions: [Option<TablesId>; 4],
 }
 
 impl OpenMinutes {
-    /// A minute, which is opened when it is not open yet. Where [`MOST_MINUTES`] are open, it is the nearest of these, and
-    /// `displaced` is counted up. Flows that were booked before the prefixes of the sender changed stay apart from those
-    /// after.
+    /// The minute in which a flow counts, which is opened when it is not open yet: the exported one; but where
+    /// [`MOST_FAR_MINUTES`] are open already, the received one, and `is_displaced` becomes true. Flows that were booked before
+    /// the prefixes of the sender changed stay apart from those after.
     #[inline]
-    pub(super) fn open(&mut self, minute: Minute, chain: &Arc<Chain>, displaced: &mut u64) -> Option<&mut OpenMinute> {
-        let is_open = |open: &OpenMinute| open.minute == minute && Arc::ptr_eq(&open.chain, chain);
+    pub(super) fn open(
+        &mut self,
+        time: FlowTime,
+        chain: &Arc<Chain>,
+        is_displaced: &mut bool,
+    ) -> Option<&mut OpenMinute> {
+        let is_open = |open: &OpenMinute| open.minute == time.exported && Arc::ptr_eq(&open.chain, chain);
         if self.used == 0 || !self.minutes.first().is_some_and(is_open) {
-            self.bring_to_front(minute, chain, displaced);
+            self.bring_to_front(time, chain, is_displaced);
         }
         self.minutes.first_mut()
     }
 
     #[cold]
-    fn bring_to_front(&mut self, minute: Minute, chain: &Arc<Chain>, displaced: &mut u64) {
-        let (mut nearest, mut count) = (None, 0);
-        for (index, open) in self.minutes().enumerate().filter(|(_, open)| Arc::ptr_eq(&open.chain, chain)) {
-            let candidate = (open.minute.0.abs_diff(minute.0), index);
-            nearest = nearest.into_iter().chain([candidate]).min();
-            count += 1;
-        }
-        let open = nearest.filter(|(distance, _)| {
-            let is_full = count >= MOST_MINUTES && *distance > 0;
-            *displaced += u64::from(is_full);
-            is_full || *distance == 0
-        });
-        let open = open.map(|(_, index)| index).unwrap_or_else(|| {
-            match self.minutes.get_mut(self.used) {
-                Some(spare) => (spare.minute, spare.chain) = (minute, Arc::clone(chain)),
-                None => {
-                    self.minutes.reserve_exact(1);
-                    self.minutes.push(OpenMinute { minute, chain: Arc::clone(chain), directions: [None; 4] });
-                }
+    fn bring_to_front(&mut self, time: FlowTime, chain: &Arc<Chain>, is_displaced: &mut bool) {
+        let index = match self.position(time.exported, chain) {
+            Some(index) => index,
+            None if time.is_far() && self.far_minutes() >= MOST_FAR_MINUTES => {
+                *is_displaced = true;
+                let open = self.position(time.received, chain);
+                open.unwrap_or_else(|| self.append(time.received, false, chain))
             }
-            self.used += 1;
-            self.used - 1
-        });
-        self.minutes.swap(0, open);
+            None => self.append(time.exported, time.is_far(), chain),
+        };
+        // The others keep their order, so that minutes whose flows alternate are found at once.
+        if let Some(minutes) = self.minutes.get_mut(..=index) {
+            minutes.rotate_right(1);
+        }
+    }
+
+    fn position(&self, minute: Minute, chain: &Arc<Chain>) -> Option<usize> {
+        self.minutes().position(|open| open.minute == minute && Arc::ptr_eq(&open.chain, chain))
+    }
+
+    fn far_minutes(&self) -> usize {
+        self.minutes().filter(|open| open.is_far).count()
+    }
+
+    /// Opens a minute as the last one; returns its position.
+    fn append(&mut self, minute: Minute, is_far: bool, chain: &Arc<Chain>) -> usize {
+        let chain = Arc::clone(chain);
+        match self.minutes.get_mut(self.used) {
+            Some(spare) => (spare.minute, spare.is_far, spare.chain) = (minute, is_far, chain),
+            None => {
+                self.minutes.reserve_exact(1);
+                self.minutes.push(OpenMinute { minute, is_far, chain, directions: [None; 4] });
+            }
+        }
+        self.used += 1;
+        self.used - 1
     }
 
     /// Whether it has neither bookings nor room.

@@ -3,9 +3,9 @@
 //! direction has more than [`MOST`] different flows.
 //!
 //! The lists of all prefixes of a tally share one vector: a new flow takes its end, and nothing is allocated for a prefix.
-//! They are not part of the budget of names. What bounds them is that a prefix has at most
-//! [`MOST_MINUTES`](super::open_minutes::MOST_MINUTES) open minutes, and a list at most [`MOST`] flows of 40 octets (64 with IPv6
-//! addresses): about what the tables would take for one flow.
+//! They are not part of the budget of names. What bounds them is the number of open minutes
+//! ([`OpenMinutes`](super::open_minutes::OpenMinutes)), and that a list has at most [`MOST`] flows of 40 octets (64 with
+//! IPv6 addresses): about what the tables would take for one flow.
 
 use flow::Counters;
 

@@ -7,6 +7,8 @@ use crate::block::Tables;
 use crate::field::{Field, FieldSet, Name};
 use crate::samples::{crowded_flow, crowded_prefix};
 
+mod minutes;
+
 const FIRST: FlushNumber = FlushNumber { epoch: 1, sequence: 1 };
 const WRITER: WriterId = WriterId(1);
 
@@ -92,7 +94,7 @@ fn a_flow_is_counted_by_the_eight_default_fields_for_its_prefix() {
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap()]);
     let mut tally = Tally::new(TallySettings::default());
     let record = FlowRecord { protocol: 6, source_port: 443, ..flow("192.0.2.7", "10.1.2.3", 1500) };
-    assert_eq!(tally.book(&monitored, &record, Minute(5), true), FlowFate::Matched);
+    assert_eq!(tally.book(&monitored, &record, FlowTime::at(Minute(5)), true), FlowFate::Matched);
     let blocks = tally.blocks(WRITER, FlushNumber { epoch: 2, sequence: 3 });
     assert_eq!(blocks.len(), 1);
     let key = blocks[0].key;
@@ -121,7 +123,7 @@ fn a_flow_is_counted_by_the_eight_default_fields_for_its_prefix() {
 fn every_flow_has_a_fate_and_what_is_not_matched_leaves_no_trace() {
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap()]);
     let mut tally = Tally::new(TallySettings::default());
-    let mut book = |flow: FlowRecord, scale| tally.book(&monitored, &flow, Minute(5), scale);
+    let mut book = |flow: FlowRecord, scale| tally.book(&monitored, &flow, FlowTime::at(Minute(5)), scale);
     let huge = FlowRecord {
         sampling: flow::Sampling { rate: 3, source: flow::SamplingSource::Header },
         reverse: Counters { bytes: u64::MAX / 2, packets: 1, flows: 1 },
@@ -133,7 +135,7 @@ fn every_flow_has_a_fate_and_what_is_not_matched_leaves_no_trace() {
     assert!(tally.is_empty());
     assert_eq!(tally.names(), 0);
     assert_eq!(tally.blocks(WRITER, FIRST), []);
-    assert_eq!(tally.book(&monitored, &huge, Minute(5), false), FlowFate::Matched);
+    assert_eq!(tally.book(&monitored, &huge, FlowTime::at(Minute(5)), false), FlowFate::Matched);
 }
 
 #[test]
@@ -144,8 +146,8 @@ fn what_was_booked_before_a_prefix_was_added_does_not_count_for_it() {
     let after = Monitored::new(sender, &[(outer, GroupId(0)), (inner, GroupId(1)), (middle, GroupId(2))]);
     let mut tally = Tally::new(TallySettings::default());
     for _ in 0..3 {
-        tally.book(&before, &flow("192.0.2.7", "10.1.1.1", 1), Minute(5), true);
-        tally.book(&after, &flow("192.0.2.7", "10.1.1.1", 100), Minute(5), true);
+        tally.book(&before, &flow("192.0.2.7", "10.1.1.1", 1), FlowTime::at(Minute(5)), true);
+        tally.book(&after, &flow("192.0.2.7", "10.1.1.1", 100), FlowTime::at(Minute(5)), true);
     }
     let counted = content(&tally.blocks(WRITER, FIRST));
     let bytes = |prefix| counted[&(Minute(5), prefix)].get(Direction::In, Name::ALL).unwrap().bytes;
@@ -169,7 +171,7 @@ fn batches_of_many_flows_and_tables_are_the_rules_word_by_word() {
     }
     let mut tally = Tally::new(TallySettings::default());
     for (flow, minute) in &flows {
-        tally.book(&monitored, flow, Minute(*minute), true);
+        tally.book(&monitored, flow, FlowTime::at(Minute(*minute)), true);
     }
     let pending = tally.blocks(WRITER, FIRST);
     tally.merge_pending();
@@ -185,11 +187,11 @@ fn a_cleared_tally_counts_from_zero() {
         // The inner prefix is booked for every other time, so that its room is kept, given back and taken again.
         let destination = if round % 2 == 0 { "10.1.0.1" } else { "10.2.0.1" };
         for minute in 0..4 {
-            tally.book(&monitored, &flow("192.0.2.7", destination, 1), Minute(round + minute), true);
+            tally.book(&monitored, &flow("192.0.2.7", destination, 1), FlowTime::at(Minute(round + minute)), true);
         }
         let mut fresh = Tally::new(TallySettings::default());
         for minute in 0..4 {
-            fresh.book(&monitored, &flow("192.0.2.7", destination, 1), Minute(round + minute), true);
+            fresh.book(&monitored, &flow("192.0.2.7", destination, 1), FlowTime::at(Minute(round + minute)), true);
         }
         assert_eq!(tally.blocks(WRITER, FIRST), fresh.blocks(WRITER, FIRST));
         assert_eq!(tally.names(), fresh.names());
@@ -207,10 +209,15 @@ fn a_table_keeps_its_largest_names_and_all_bytes() {
     for round in 0..50u32 {
         for number in 0..100u32 {
             let source = std::net::Ipv4Addr::from_bits(0xc000_0000 + round * 1000 + number);
-            tally.book(&monitored, &flow(&source.to_string(), "10.0.0.1", 10), Minute(5), true);
+            tally.book(&monitored, &flow(&source.to_string(), "10.0.0.1", 10), FlowTime::at(Minute(5)), true);
         }
         for heavy in 1..=10 {
-            tally.book(&monitored, &flow(&format!("203.0.113.{heavy}"), "10.0.0.1", 1000), Minute(5), true);
+            tally.book(
+                &monitored,
+                &flow(&format!("203.0.113.{heavy}"), "10.0.0.1", 1000),
+                FlowTime::at(Minute(5)),
+                true,
+            );
         }
         assert!(tally.names() <= 400 + 6);
     }
@@ -233,7 +240,7 @@ fn a_lost_name_unbalances_its_table() {
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap(), "10.1.0.0/16".parse().unwrap()]);
     let mut tally = Tally::new(TallySettings::default());
     for source in 1..=20 {
-        tally.book(&monitored, &flow(&format!("192.0.2.{source}"), "10.1.0.1", 100), Minute(5), true);
+        tally.book(&monitored, &flow(&format!("192.0.2.{source}"), "10.1.0.1", 100), FlowTime::at(Minute(5)), true);
     }
     tally.merge_pending();
     // Each flow counts for both prefixes.
@@ -249,7 +256,7 @@ fn a_lost_name_unbalances_its_table() {
 fn lost_sparse_flows_unbalance_all_tables() {
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap()]);
     let mut tally = Tally::new(TallySettings::default());
-    tally.book(&monitored, &flow("192.0.2.7", "10.1.0.1", 100), Minute(5), true);
+    tally.book(&monitored, &flow("192.0.2.7", "10.1.0.1", 100), FlowTime::at(Minute(5)), true);
     tally.merge_pending();
     let all = Counters { bytes: 100, packets: 1, flows: 1 };
     assert_eq!(tally.balance(), Balance { tables: 7, balanced: 7, all });
@@ -274,12 +281,12 @@ fn sparse_flows_and_tables_make_the_same_blocks() {
             .collect();
         let mut tally = Tally::new(TallySettings::default());
         flows.iter().for_each(|(flow, minute)| {
-            tally.book(&monitored, flow, Minute(*minute), true);
+            tally.book(&monitored, flow, FlowTime::at(Minute(*minute)), true);
         });
         let pending = tally.blocks(WRITER, FIRST);
         for (flow, _) in &flows {
             tally.merge_pending();
-            tally.book(&monitored, flow, Minute(2), true);
+            tally.book(&monitored, flow, FlowTime::at(Minute(2)), true);
         }
         let counted = content(&pending);
         assert!(counted == naive(&prefixes, &flows, true), "{count} flows");
@@ -295,10 +302,10 @@ fn when_names_run_out_the_largest_tables_shrink_and_the_small_ones_keep_theirs()
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap(), "172.16.0.0/12".parse().unwrap()]);
     let limits = TallySettings { names: 1000, ..TallySettings::default() };
     let mut tally = Tally::new(limits);
-    tally.book(&monitored, &flow("192.0.2.7", "172.16.0.1", 1), Minute(5), true);
+    tally.book(&monitored, &flow("192.0.2.7", "172.16.0.1", 1), FlowTime::at(Minute(5)), true);
     for number in 0..5000u32 {
         let source = std::net::Ipv4Addr::from_bits(0xc000_0000 + number);
-        tally.book(&monitored, &flow(&source.to_string(), "10.0.0.1", 10), Minute(5), true);
+        tally.book(&monitored, &flow(&source.to_string(), "10.0.0.1", 10), FlowTime::at(Minute(5)), true);
         assert!(tally.names() <= 1000);
     }
     let all = content(&tally.blocks(WRITER, FIRST));
@@ -315,7 +322,12 @@ fn tallies_that_share_a_budget_stay_within_it_and_lose_no_byte() {
     for number in 0..30_000u32 {
         let source = std::net::Ipv4Addr::from_bits(0xc000_0000 + number).to_string();
         // The first is full before the second begins; the third has everything that the others leave.
-        tallies[number as usize / 10_000].book(&monitored, &flow(&source, "10.0.0.1", 10), Minute(5), true);
+        tallies[number as usize / 10_000].book(
+            &monitored,
+            &flow(&source, "10.0.0.1", 10),
+            FlowTime::at(Minute(5)),
+            true,
+        );
         // A sixteenth is for whoever comes when all is taken, twice here.
         assert!(budget.held() <= 2000 + 2 * 2000 / 16, "{}", budget.held());
     }
@@ -338,9 +350,9 @@ fn sampled_flows_add_how_far_they_may_be_off_and_others_nothing() {
     let sampled =
         |rate, record| FlowRecord { sampling: flow::Sampling { rate, source: flow::SamplingSource::Header }, ..record };
     let mut tally = Tally::new(TallySettings::default());
-    tally.book(&monitored, &sampled(100, flow("192.0.2.7", "10.1.0.1", 1500)), Minute(5), true);
-    tally.book(&monitored, &sampled(100, flow("2001:db8::1", "10.2.0.1", 100)), Minute(5), true);
-    tally.book(&monitored, &sampled(100, flow("10.1.0.1", "192.0.2.7", 1500)), Minute(5), false);
+    tally.book(&monitored, &sampled(100, flow("192.0.2.7", "10.1.0.1", 1500)), FlowTime::at(Minute(5)), true);
+    tally.book(&monitored, &sampled(100, flow("2001:db8::1", "10.2.0.1", 100)), FlowTime::at(Minute(5)), true);
+    tally.book(&monitored, &sampled(100, flow("10.1.0.1", "192.0.2.7", 1500)), FlowTime::at(Minute(5)), false);
     let counted = content(&tally.blocks(WRITER, FIRST));
     let variance =
         |prefix: &str, direction| counted[&(Minute(5), prefix.parse().unwrap())].about_all(direction).variance;
@@ -349,57 +361,9 @@ fn sampled_flows_add_how_far_they_may_be_off_and_others_nothing() {
     assert_eq!(variance("10.1.0.0/16", Direction::In), expected(1, 1500 * 1500));
     assert_eq!(variance("10.0.0.0/8", Direction::Out), SamplingVariance::ZERO);
     tally.clear();
-    tally.book(&monitored, &flow("192.0.2.7", "10.1.0.1", 1500), Minute(6), true);
+    tally.book(&monitored, &flow("192.0.2.7", "10.1.0.1", 1500), FlowTime::at(Minute(6)), true);
     let counted = content(&tally.blocks(WRITER, FIRST));
     assert_eq!(counted.into_values().next().unwrap().about_all(Direction::In).variance, SamplingVariance::ZERO);
-}
-
-#[test]
-fn an_exporter_that_forges_its_times_opens_no_more_minutes_than_a_prefix_may_have() {
-    let monitored = monitored(&["10.0.0.0/8".parse().unwrap()]);
-    let mut tally = Tally::new(TallySettings::default());
-    let year = 366 * 24 * 60;
-    for number in 0..20_000_u32 {
-        let minute = Minute(30_000_000 + number.wrapping_mul(0x9e37_79b1) % year);
-        assert_eq!(tally.book(&monitored, &flow("192.0.2.7", "10.1.0.1", 10), minute, true), FlowFate::Matched);
-    }
-    let counted = content(&tally.blocks(WRITER, FIRST));
-    assert_eq!(counted.len(), open_minutes::MOST_MINUTES);
-    assert!(counted.values().all(conserved));
-    let bytes = |tables: &Tables| tables.get(Direction::In, Name::ALL).unwrap().bytes;
-    assert_eq!(counted.values().map(bytes).sum::<u64>(), 200_000);
-    assert!(tally.displaced() > 19_000, "{}", tally.displaced());
-    // Each is in the nearest minute that was open.
-    tally.clear();
-    assert_eq!(tally.displaced(), 0);
-    for minute in (0..).map(|number| 1000 + 10 * number).take(open_minutes::MOST_MINUTES) {
-        tally.book(&monitored, &flow("192.0.2.7", "10.1.0.1", 10), Minute(minute), true);
-    }
-    tally.book(&monitored, &flow("192.0.2.7", "10.1.0.1", 7), Minute(1034), true);
-    tally.book(&monitored, &flow("192.0.2.7", "10.1.0.1", 7), Minute(1040), true);
-    let counted = content(&tally.blocks(WRITER, FIRST));
-    let bytes = |minute| bytes(&counted[&(Minute(minute), "10.0.0.0/8".parse().unwrap())]);
-    assert_eq!((bytes(1020), bytes(1030), bytes(1040), tally.displaced()), (10, 17, 17, 1));
-}
-
-#[test]
-fn what_was_kept_for_prefixes_that_are_gone_is_freed() {
-    let prefix: Prefix = "10.0.0.0/8".parse().unwrap();
-    let sender = |id| Monitored::new("192.0.2.1".parse().unwrap(), &[(prefix, GroupId(id))]);
-    let mut tally = Tally::new(TallySettings::default());
-    for id in 0..5_000 {
-        tally.book(&sender(id), &flow("192.0.2.7", "10.1.0.1", 10), Minute(5), true);
-    }
-    assert_eq!((tally.groups.len(), tally.tables.len()), (5_000, 5_000));
-    for _ in 0..2 {
-        tally.clear();
-        tally.book(&sender(7), &flow("192.0.2.7", "10.1.0.1", 10), Minute(6), true);
-    }
-    tally.clear();
-    assert!(tally.groups.len() <= 8 && tally.groups.capacity() <= 1024, "{}", tally.groups.capacity());
-    assert!(tally.tables.capacity() <= 1024 && tally.spare.len() <= tally.tables.len(), "{}", tally.tables.len());
-    tally.book(&sender(9), &flow("192.0.2.7", "10.1.0.1", 10), Minute(7), true);
-    assert_eq!(content(&tally.blocks(WRITER, FIRST)).len(), 1);
 }
 
 proptest! {
@@ -414,7 +378,7 @@ proptest! {
         let monitored = monitored(&prefixes);
         let mut tally = Tally::new(TallySettings { fields, ..TallySettings::default() });
         for (flow, minute) in &flows {
-            tally.book(&monitored, flow, Minute(*minute), true);
+            tally.book(&monitored, flow, FlowTime::at(Minute(*minute)), true);
         }
         let blocks = tally.blocks(WRITER, FIRST);
         prop_assert_eq!(content(&blocks), naive_of(fields, &prefixes, &flows, true));
@@ -435,7 +399,7 @@ proptest! {
         let monitored = monitored(&prefixes);
         let mut tally = Tally::new(TallySettings::default());
         for (flow, minute) in &flows {
-            tally.book(&monitored, flow, Minute(*minute), scale);
+            tally.book(&monitored, flow, FlowTime::at(Minute(*minute)), scale);
         }
         let counted = content(&tally.blocks(WRITER, FIRST));
         prop_assert!(counted.values().all(conserved));
@@ -454,7 +418,7 @@ proptest! {
         let mut tally = Tally::new(TallySettings { names_per_table, names, ..TallySettings::default() });
         let mut fates = Vec::new();
         for (flow, minute) in &flows {
-            fates.push(tally.book(&monitored, flow, Minute(*minute), true));
+            fates.push(tally.book(&monitored, flow, FlowTime::at(Minute(*minute)), true));
             prop_assert!(tally.names() <= names);
         }
         let blocks = tally.blocks(WRITER, FIRST);
@@ -471,7 +435,7 @@ proptest! {
         // Booking the same again makes the same blocks, although hash seeds differ.
         let mut again = Tally::new(TallySettings { names_per_table, names, ..TallySettings::default() });
         for (flow, minute) in &flows {
-            again.book(&monitored, flow, Minute(*minute), true);
+            again.book(&monitored, flow, FlowTime::at(Minute(*minute)), true);
         }
         prop_assert_eq!(again.blocks(WRITER, FIRST), blocks);
     }

@@ -107,7 +107,7 @@ pub(crate) const KEYS: &[Key] = &[
     live("flushInterval", |config| ValueKind::Duration(&mut config.flush_interval, seconds(SECOND, 5 * MINUTE)),
         "How often counters are stored."),
     live("clockLimit", |config| ValueKind::Duration(&mut config.clock_limit, seconds(SECOND, 366 * DAY)),
-        "How far the export time in a datagram may differ from its receive time. Beyond that, its flows are counted at the receive time. Between two flushes a prefix has at most 128 different minutes; flows of further ones are counted in the nearest of these."),
+        "How far the export time in a datagram may differ from its receive time. Beyond that, its flows are counted at the receive time. A prefix has at most 128 minutes that are more than 10 minutes off between two flushes; flows of further ones are also counted at the receive time."),
     fixed("server.cores", |config| ValueKind::Count(&mut config.server.cores, 0..=1024),
         "Number of threads that receive and count; 0 is one per core."),
     live("server.statuslog", |config| ValueKind::DurationOr(&mut config.server.statuslog, "never", seconds(SECOND, DAY)),

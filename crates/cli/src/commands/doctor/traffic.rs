@@ -112,7 +112,7 @@ fn clock_off(heard: &Value) -> Option<Finding> {
     let clamped = number(&heard["counters"]["clamped_flows"]);
     if clamped > 0 {
         finding = finding.evidence(format!(
-            "{clamped} flows were off by more than clockLimit and are counted at their receive time"
+            "{clamped} flows are counted at their receive time: their export times were too far off (clockLimit)"
         ));
     }
     Some(
