@@ -8,7 +8,7 @@ use accounting::block::{TableSet, Tables, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::Minute;
-use accounting::tally::{GroupId, Tally, TallySettings};
+use accounting::tally::{FlowTime, GroupId, Tally, TallySettings};
 use flow::{Counters, FlowRecord, FlushNumber, Prefix, Timestamp};
 use pipeline::Admission;
 
@@ -49,7 +49,7 @@ impl Counting {
             ..FlowRecord::empty(Timestamp::EPOCH)
         };
         let admitted = self.admission.admitted().load_full();
-        self.open.book(admitted.get(&sender(from)).unwrap(), &flow, Minute(5), false);
+        self.open.book(admitted.get(&sender(from)).unwrap(), &flow, FlowTime::at(Minute(5)), false);
     }
 
     fn flush(&mut self) {
