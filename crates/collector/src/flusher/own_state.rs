@@ -14,6 +14,9 @@
 //!
 //!   any of them ── another process with this identity has started ──► Superseded, for good
 //! ```
+//!
+//! What was read is replaced by compare-and-set: a collector that took this one for gone may roll up, and delete what it
+//! summed, between the read and the write. Its watermark is read again then.
 
 use std::time::Duration;
 
@@ -122,18 +125,25 @@ impl OwnState {
         if was_published && !is_known {
             self.agreement = Agreement::Unknown;
         }
-        self.publish(store).await?;
+        if !matches!(self.agreement, Agreement::Published { .. }) {
+            self.publish(store, known).await?;
+        }
         self.agreement = Agreement::Published { read: Some(now) };
         Ok(())
     }
 
-    /// Writes the state, unless the store has it.
-    async fn publish(&mut self, store: &dyn Writers) -> Result<(), StoreError> {
-        if !matches!(self.agreement, Agreement::Published { .. }) {
-            self.heartbeat = self.heartbeat.max(self.state.presence);
-            store.put_writer(&self.state).await?;
-            self.agreement = Agreement::Published { read: None };
+    /// Writes the state, where the store still has what it is known to have. `None` writes it whatever the store has.
+    async fn publish(&mut self, store: &dyn Writers, known: Option<WriterState>) -> Result<(), StoreError> {
+        self.heartbeat = self.heartbeat.max(self.state.presence);
+        match known {
+            None => store.put_writer(&self.state).await?,
+            Some(known) if store.replace_writer(&known, &self.state).await? => {}
+            Some(_) => {
+                let writer = self.state.writer;
+                return Err(StoreError::Retry(format!("the state of writer {writer} changed after it was read").into()));
+            }
         }
+        self.agreement = Agreement::Published { read: None };
         Ok(())
     }
 
@@ -144,7 +154,7 @@ impl OwnState {
     pub(super) async fn roll_back(&mut self, store: &dyn Writers, interval: Interval) -> Result<(), StoreError> {
         take_back(&mut self.state, interval);
         self.agreement = Agreement::RolledBack;
-        self.publish(store).await
+        self.publish(store, None).await
     }
 
     /// Rolls up the periods that are over until then.
@@ -177,4 +187,55 @@ impl OwnState {
 /// The state of a writer that the store has.
 pub(super) async fn of_writer(store: &dyn Writers, writer: WriterId) -> Result<Option<WriterState>, StoreError> {
     Ok(store.writers().await?.into_iter().find(|known| known.writer == writer))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use storage::memory::Memory;
+
+    use super::*;
+
+    /// A store in which another collector moves the watermark of a gone one right after its state was read.
+    struct RolledUpMeanwhile {
+        store: Memory,
+        moved: WriterState,
+    }
+
+    #[async_trait]
+    impl Writers for RolledUpMeanwhile {
+        async fn writers(&self) -> Result<Vec<WriterState>, StoreError> {
+            let writers = self.store.writers().await?;
+            for known in &writers {
+                if known.presence == self.moved.presence {
+                    self.store.replace_writer(known, &self.moved).await?;
+                }
+            }
+            Ok(writers)
+        }
+
+        async fn put_writer(&self, state: &WriterState) -> Result<(), StoreError> {
+            self.store.put_writer(state).await
+        }
+
+        async fn replace_writer(&self, known: &WriterState, state: &WriterState) -> Result<bool, StoreError> {
+            self.store.replace_writer(known, state).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_returning_collector_keeps_the_watermark_that_another_moves_while_it_returns() {
+        let start = Timestamp::from_seconds(1_800_000_000);
+        let begun = WriterState::new(WriterId(1), 1, start);
+        let mut moved = begun;
+        moved.rolled_up[0] = Minute(60);
+        let store = RolledUpMeanwhile { store: Memory::default(), moved };
+        store.put_writer(&begun).await.unwrap();
+        let mut own = OwnState::published(begun);
+        let now = start.saturating_add(2 * GONE_AFTER);
+        assert!(matches!(own.agree(&store, now).await, Err(StoreError::Retry(_))));
+        own.agree(&store, now).await.unwrap();
+        assert_eq!(own.get().rolled_up, moved.rolled_up);
+        assert_eq!(store.store.writers().await.unwrap(), [WriterState { presence: Presence::Seen(now), ..moved }]);
+    }
 }
