@@ -5,39 +5,18 @@
 
 use std::net::SocketAddr;
 use std::sync::mpsc::channel;
-use std::time::Duration;
 
-use crate::flusher_thread::Flushing;
-use crate::keep::Keep;
 use crate::listening::{Bound, Place, open, per_thread};
 use crate::lock::locked;
 use crate::receiver::SocketChange;
-use crate::settings::Settings;
+use crate::settings::{Reloadable, Settings};
 use crate::start::Collector;
 use crate::start_error::StartError;
-use pipeline::Rules;
-
-/// Settings that a running collector can take.
-#[derive(Clone, Debug)]
-pub struct Change {
-    /// Where to receive; any protocol at any of them.
-    pub listen: Vec<SocketAddr>,
-    /// How flows are counted.
-    pub rules: Rules,
-    /// The interval between flushes.
-    pub flush_interval: Duration,
-    /// How long blocks are kept.
-    pub keep: Keep,
-    /// Size limit and sync policy of the journal.
-    pub journal: journal::Settings,
-    /// Octets that may wait for a store on the network.
-    pub spool_bytes: u64,
-}
 
 /// A change that will not fail.
 #[derive(Debug)]
 pub struct Prepared {
-    change: Change,
+    wanted: Reloadable,
     opened: Vec<Bound>,
 }
 
@@ -46,32 +25,32 @@ impl Collector {
     ///
     /// # Errors
     /// When an address cannot be bound, or none would be left.
-    pub fn prepare(&self, change: Change) -> Result<Prepared, StartError> {
-        let wanted = Settings { listen: change.listen.clone(), passed: Vec::new(), ..self.settings };
+    pub fn prepare(&self, wanted: Reloadable) -> Result<Prepared, StartError> {
+        let settings = Settings { passed: Vec::new(), reloadable: wanted, ..self.settings };
+        let listen = &settings.reloadable.listen;
         let stays = |address: &SocketAddr| self.places.iter().any(|place| place.configured.contains(address));
         let mut opened: Vec<Bound> = Vec::new();
-        for address in change.listen.iter().filter(|address| !stays(address)) {
+        for address in listen.iter().filter(|address| !stays(address)) {
             if !opened.iter().any(|(place, _)| place.bound == *address) {
-                opened.extend(open(*address, &wanted, &self.places)?);
+                opened.extend(open(*address, &settings, &self.places)?);
             }
         }
-        if opened.is_empty() && !self.places.iter().any(|place| is_kept(place, &change.listen)) {
+        if opened.is_empty() && !self.places.iter().any(|place| is_kept(place, listen)) {
             return Err(StartError::NoAddress);
         }
-        Ok(Prepared { change, opened })
+        Ok(Prepared { wanted: settings.reloadable, opened })
     }
 
     /// Changes to what was prepared. Returns when closed sockets have been read to their end, some tenths of a second
     /// later.
-    pub async fn change(&mut self, Prepared { change, opened }: Prepared) {
-        self.exporters.set_limits(change.rules.session);
+    pub async fn change(&mut self, Prepared { wanted, opened }: Prepared) {
+        self.exporters.set_limits(wanted.rules.session);
         for shard in &self.shards {
-            locked(shard).shard.set_rules(change.rules);
+            locked(shard).shard.set_rules(wanted.rules);
         }
-        let (interval, spool_bytes) = (change.flush_interval, Some(change.spool_bytes));
-        *locked(&self.flushing) = Flushing { interval, keep: change.keep, spool_bytes };
+        (*locked(&self.current)).clone_from(&wanted);
         if let Some(journal) = &self.journal {
-            journal.set(change.journal);
+            journal.set(wanted.journal);
         }
         let (opened, sockets): (Vec<Place>, Vec<_>) = opened.into_iter().unzip();
         for (thread, sockets) in self.socket_changes.iter().zip(per_thread(sockets, self.settings.threads)) {
@@ -79,7 +58,7 @@ impl Collector {
             sockets.into_iter().for_each(|socket| drop(thread.send(SocketChange::Open(socket))));
         }
         let (closing, closed) = channel();
-        for place in self.places.extract_if(.., |place| !is_kept(place, &change.listen)) {
+        for place in self.places.extract_if(.., |place| !is_kept(place, &wanted.listen)) {
             tracing::info!("stopped listening on {}", place.bound);
             for thread in &self.socket_changes {
                 let close = SocketChange::Close { address: place.bound, _closing: closing.clone() };
@@ -90,7 +69,7 @@ impl Collector {
         // Ends when the last thread has dropped its end: then the addresses are free. Nothing is ever sent.
         let _ = tokio::task::spawn_blocking(move || closed.recv()).await;
         for place in &self.places {
-            if !place.configured.iter().any(|address| change.listen.contains(address)) {
+            if !place.configured.iter().any(|address| wanted.listen.contains(address)) {
                 tracing::warn!(
                     "still listening on {}: systemd holds this socket; change the socket unit and restart both",
                     place.bound
@@ -99,8 +78,7 @@ impl Collector {
         }
         opened.iter().for_each(|place| tracing::info!("listening on {}", place.bound));
         self.places.extend(opened);
-        self.view.reconfigure(self.addresses(), change.spool_bytes, change.rules.scale_samples);
-        self.settings.listen = change.listen;
+        self.view.reconfigure(self.addresses(), wanted.spool_bytes, wanted.rules.scale_samples);
     }
 }
 
@@ -112,16 +90,18 @@ fn is_kept(place: &Place, wanted: &[SocketAddr]) -> bool {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use accounting::block::WriterId;
     use accounting::tally::TallySettings;
     use flow::Timestamp;
+    use pipeline::Rules;
     use storage::memory::Memory;
     use storage::{WriterState, Writers};
     use wire::SessionLimits;
 
     use super::*;
-    use crate::start;
+    use crate::{Keep, start};
 
     /// The runtime has one thread, and it is one of its tasks that closes the socket.
     #[tokio::test(flavor = "current_thread")]
@@ -134,22 +114,24 @@ mod tests {
             session: SessionLimits::default(),
             tally: TallySettings::default(),
         };
-        let flush_interval = Duration::from_secs(3600);
-        let settings = Settings {
+        let reloadable = Reloadable {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
+            rules,
+            flush_interval: Duration::from_secs(3600),
+            keep: Keep::default(),
+            journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 0 },
+            spool_bytes: 0,
+        };
+        let elsewhere = Reloadable { listen: vec!["127.0.0.2:0".parse().unwrap()], ..reloadable.clone() };
+        let settings = Settings {
             passed: Vec::new(),
             threads: 1,
             receive_buffer: 1 << 16,
             steering: udp::Steering::default(),
-            flush_interval,
-            rules,
-            keep: Keep::default(),
+            reloadable,
         };
         let mut collector = start(settings, store, None, None, writer, Arc::default()).await.unwrap();
-        let listen = vec!["127.0.0.2:0".parse().unwrap()];
-        let journal = journal::Settings { sync: journal::Sync::Off, limit_bytes: 0 };
-        let change = Change { listen, rules, flush_interval, keep: Keep::default(), journal, spool_bytes: 0 };
-        let prepared = collector.prepare(change).unwrap();
+        let prepared = collector.prepare(elsewhere).unwrap();
         let (thread, changes) = channel();
         collector.socket_changes = vec![thread];
         let closes = async {

@@ -113,11 +113,11 @@ impl Flusher {
         Ok(flusher)
     }
 
-    /// From now on keeps blocks for this long, and lets the spool hold this much; `None` leaves it as it is.
-    pub fn set(&mut self, keep: Keep, spool_bytes: Option<u64>) {
+    /// From now on keeps blocks for this long, and lets the spool hold this many octets.
+    pub fn set(&mut self, keep: Keep, spool_bytes: u64) {
         self.keep = keep;
-        if let (Some(spool), Some(limit)) = (&mut self.spool, spool_bytes) {
-            spool.set_limit(limit);
+        if let Some(spool) = &mut self.spool {
+            spool.set_limit(spool_bytes);
         }
     }
 

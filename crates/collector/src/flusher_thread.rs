@@ -17,25 +17,16 @@ use tokio::sync::Notify;
 
 use crate::flusher::{FIRST_PAUSE, Flusher, LONGEST_PAUSE};
 use crate::journaled_shard::{self, JournaledShard};
-use crate::keep::Keep;
 use crate::ledgers::Counted;
 use crate::lock::locked;
 use crate::pulse::Pulse;
+use crate::settings::Reloadable;
 use crate::status::Status;
 
 /// How long a stopping collector keeps trying to store its last flush.
 const LAST_TRIES: Duration = Duration::from_secs(10);
 /// How often the thread checks whether a period is over.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// How the flusher flushes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Flushing {
-    pub(crate) interval: Duration,
-    pub(crate) keep: Keep,
-    /// What the spool may hold; `None` is what it was opened with.
-    pub(crate) spool_bytes: Option<u64>,
-}
 
 /// The thread between the shards and the store.
 pub(crate) struct FlusherThread {
@@ -50,7 +41,7 @@ pub(crate) struct FlusherThread {
     pub(crate) empties: Vec<Tally>,
     /// Disconnected when all receivers have ended.
     pub(crate) ended: Receiver<()>,
-    pub(crate) flushing: Arc<Mutex<Flushing>>,
+    pub(crate) current: Arc<Mutex<Reloadable>>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) runtime: Handle,
     pub(crate) tries: Tries,
@@ -73,8 +64,7 @@ impl FlusherThread {
         let mut sealed_at = Instant::now();
         loop {
             self.pulse.beat();
-            let Flushing { interval, keep, spool_bytes } = *locked(&self.flushing);
-            self.flusher.set(keep, spool_bytes);
+            let interval = self.take_settings();
             let until_next_try = self.tries.next.saturating_duration_since(Instant::now());
             let nap = if self.flusher.waiting() > 0 { until_next_try.min(LOOK) } else { LOOK };
             let until_next_cut = interval.saturating_sub(sealed_at.elapsed());
@@ -105,6 +95,13 @@ impl FlusherThread {
         self.log_what_is_left();
         self.pulse.end();
         outcome
+    }
+
+    /// Applies the current settings; returns the interval between flushes.
+    fn take_settings(&mut self) -> Duration {
+        let Reloadable { flush_interval, keep, spool_bytes, .. } = *locked(&self.current);
+        self.flusher.set(keep, spool_bytes);
+        flush_interval
     }
 
     /// Another process has this identity: nothing is put any more, and what arrives until the end goes into the spool.

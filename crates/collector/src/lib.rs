@@ -43,10 +43,10 @@ pub mod status;
 mod stop_error;
 mod view;
 
-pub use change::{Change, Prepared};
+pub use change::Prepared;
 pub use flush_counts::FlushCounts;
 pub use keep::Keep;
-pub use settings::Settings;
+pub use settings::{Reloadable, Settings};
 pub use start::{Collector, start};
 pub use start_error::StartError;
 pub use stop_error::StopError;

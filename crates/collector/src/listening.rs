@@ -31,7 +31,7 @@ pub(crate) type Bound = (Place, Vec<Socket>);
 pub(crate) fn listen(settings: &mut Settings) -> Result<Vec<Bound>, StartError> {
     let passed = std::mem::take(&mut settings.passed);
     let mut bound = adopt(settings, passed)?;
-    for address in &settings.listen {
+    for address in &settings.reloadable.listen {
         // The passed ones are there first: one that takes both families would be in the way of binding the other.
         let serves = |(_, sockets): &&mut Bound| sockets.iter().any(|socket| socket.serves(*address));
         if let Some((place, _)) = bound.iter_mut().find(serves) {
@@ -70,7 +70,11 @@ pub(crate) fn open(address: SocketAddr, settings: &Settings, there: &[Place]) ->
             Ok(Some((Place { configured: vec![address], bound, is_passed: false }, sockets)))
         }
         // A host without IPv6 has no [::] to bind; its IPv4 addresses serve it well.
-        Err(error) if lacks_family(&error) && settings.listen.iter().any(SocketAddr::is_ipv4) && address.is_ipv6() => {
+        Err(error)
+            if lacks_family(&error)
+                && settings.reloadable.listen.iter().any(SocketAddr::is_ipv4)
+                && address.is_ipv6() =>
+        {
             tracing::warn!(%address, %error, "this host has no IPv6, not receiving there");
             Ok(None)
         }
@@ -82,7 +86,7 @@ pub(crate) fn open(address: SocketAddr, settings: &Settings, there: &[Place]) ->
 fn adopt(settings: &Settings, passed: Vec<UdpSocket>) -> Result<Vec<Bound>, StartError> {
     let mut passed = PassedSockets { datagrams: passed, ..PassedSockets::default() };
     let mut adopted = Vec::new();
-    for address in &settings.listen {
+    for address in &settings.reloadable.listen {
         let sockets = passed.take_datagrams(*address);
         if sockets.is_empty() {
             continue;

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
     use crate::keep::Keep;
     use crate::lock::locked;
-    use crate::{Settings, start};
+    use crate::{Reloadable, Settings, start};
     use pipeline::Rules;
 
     #[tokio::test(flavor = "multi_thread")]
@@ -92,14 +92,18 @@ mod tests {
             tally: TallySettings::default(),
         };
         let settings = Settings {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
             passed: Vec::new(),
             threads: 1,
             receive_buffer: 1 << 16,
             steering: udp::Steering::default(),
-            flush_interval: Duration::from_millis(50),
-            rules,
-            keep: Keep::default(),
+            reloadable: Reloadable {
+                listen: vec!["127.0.0.1:0".parse().unwrap()],
+                rules,
+                flush_interval: Duration::from_millis(50),
+                keep: Keep::default(),
+                journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 0 },
+                spool_bytes: 0,
+            },
         };
         let collector = start(settings, store, None, None, writer, Arc::default()).await.unwrap();
         let pulses = collector.pulses().to_vec();

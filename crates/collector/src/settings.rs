@@ -1,4 +1,4 @@
-//! What a collector is started with.
+//! What a collector is started with, and which of it a reload can change.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -8,12 +8,10 @@ use udp::Steering;
 
 use crate::keep::Keep;
 
-/// What a collector is told at its start.
+/// The settings of a start.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where to receive; any protocol at any of them.
-    pub listen: Vec<SocketAddr>,
-    /// Sockets that are bound already: each is used in place of binding the address that it is bound to.
+    /// Sockets that are bound already: each is used instead of binding its address.
     pub passed: Vec<UdpSocket>,
     /// How many threads receive and count.
     pub threads: usize,
@@ -21,10 +19,23 @@ pub struct Settings {
     pub steering: Steering,
     /// Octets of receive buffer to ask for, for each socket.
     pub receive_buffer: usize,
-    /// How often what was counted is stored.
-    pub flush_interval: Duration,
+    /// The settings that can change later.
+    pub reloadable: Reloadable,
+}
+
+/// The settings that can change while a collector runs.
+#[derive(Clone, Debug)]
+pub struct Reloadable {
+    /// Where to receive; each address takes any protocol.
+    pub listen: Vec<SocketAddr>,
     /// How flows are counted.
     pub rules: Rules,
+    /// The interval between flushes.
+    pub flush_interval: Duration,
     /// How long blocks are kept.
     pub keep: Keep,
+    /// Size limit and sync policy of the journal. A start takes a journal that was opened with them.
+    pub journal: journal::Settings,
+    /// The most octets of flushes that may wait for a store on the network.
+    pub spool_bytes: u64,
 }

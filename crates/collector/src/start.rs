@@ -20,7 +20,7 @@ use udp::{Socket, SocketSet};
 use wire::PendingBudget;
 
 use crate::flusher::Flusher;
-use crate::flusher_thread::{FlusherThread, Flushing, Tries};
+use crate::flusher_thread::{FlusherThread, Tries};
 use crate::journaled_shard::{self, JournaledShard};
 use crate::kernel_drops::KernelDrops;
 use crate::ledgers::Counted;
@@ -28,7 +28,7 @@ use crate::listening::{Place, listen, per_thread};
 use crate::lock::locked;
 use crate::pulse::Pulse;
 use crate::receiver::{Failing, ReceiverThread, SocketChange};
-use crate::settings::Settings;
+use crate::settings::{Reloadable, Settings};
 use crate::start_error::StartError;
 use crate::status::Status;
 use crate::stop_error::StopError;
@@ -41,12 +41,12 @@ pub struct Collector {
     pub(crate) exporters: Exporters,
     taps: Taps,
     pub(crate) view: Arc<CollectorView>,
-    /// As it was started, but for what has changed since.
+    /// As it was started; what can change is in `current`.
     pub(crate) settings: Settings,
+    pub(crate) current: Arc<Mutex<Reloadable>>,
     pub(crate) places: Vec<Place>,
     pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
     pub(crate) journal: Option<Arc<Journal>>,
-    pub(crate) flushing: Arc<Mutex<Flushing>>,
     stop: Arc<AtomicBool>,
     receivers: Vec<JoinHandle<()>>,
     /// To each of the receivers.
@@ -77,19 +77,20 @@ pub async fn start(
 ) -> Result<Collector, StartError> {
     let admission = senders::load(store.as_ref()).await?;
     let (places, sockets): (Vec<_>, Vec<_>) = listen(&mut settings)?.into_iter().unzip();
-    let budget = NameBudget::new(settings.rules.tally.names);
+    let Reloadable { rules, keep, .. } = settings.reloadable;
+    let budget = NameBudget::new(rules.tally.names);
     let status = Status::new(settings.threads).holding(budget.clone());
     let stop = Arc::new(AtomicBool::new(false));
     let waiting = PendingBudget::default();
-    let restored = restore_templates::load(store.as_ref(), spool.as_ref(), settings.rules.session, &waiting).await;
-    let exporters = Exporters::new(settings.rules.session, waiting).restoring(restored);
+    let restored = restore_templates::load(store.as_ref(), spool.as_ref(), rules.session, &waiting).await;
+    let exporters = Exporters::new(rules.session, waiting).restoring(restored);
     let taps = Taps::default();
     let superseded = Arc::new(Notify::new());
     let spool_limit = spool.as_ref().map(Spool::limit_bytes);
-    let flusher = Flusher::new(Arc::clone(&store), writer, settings.keep, status.clone()).over(spool)?;
+    let flusher = Flusher::new(Arc::clone(&store), writer, keep, status.clone()).over(spool)?;
     let flusher = flusher.releasing(journal.clone());
     let shard = || {
-        let shard = Shard::new(settings.rules, admission.admitted(), exporters.clone());
+        let shard = Shard::new(rules, admission.admitted(), exporters.clone());
         shard.sharing(&budget).publishing_to(taps.clone())
     };
     let (shards, recovered) = journaled_shard::begin(&status, journal.as_ref(), shard, &exporters, flusher.next())?;
@@ -100,18 +101,18 @@ pub async fn start(
     let Receiving { threads: receivers, changes: socket_changes, mut pulses, ended } =
         receive(sockets, &shards, &status, &stop)?;
     let ticks = journal.as_ref().map(|journal| tick(Arc::clone(journal), Arc::clone(&stop))).transpose()?;
-    let interval = settings.flush_interval;
-    let flushing = Arc::new(Mutex::new(Flushing { interval, keep: settings.keep, spool_bytes: None }));
+    let is_multiplied = rules.scale_samples;
+    let current = Arc::new(Mutex::new(settings.reloadable.clone()));
     let flusher = FlusherThread {
         flusher,
         journal: journal.clone(),
         status: status.clone(),
         counted: Counted::default(),
         exporters: exporters.clone(),
-        empties: shards.iter().map(|_| Tally::within(settings.rules.tally, &budget)).collect(),
+        empties: shards.iter().map(|_| Tally::within(rules.tally, &budget)).collect(),
         shards: shards.clone(),
         ended,
-        flushing: Arc::clone(&flushing),
+        current: Arc::clone(&current),
         stop: Arc::clone(&stop),
         runtime: Handle::current(),
         tries: Tries::now(),
@@ -122,7 +123,7 @@ pub async fn start(
     let flusher = spawn("flusher", || flusher.run(recovered))?;
     let admission = tokio::spawn(senders::keep_fresh(admission, store, changed));
     let receiving = places.iter().map(|place| place.bound).collect();
-    let configured = Configured { receiving, spool_limit, is_multiplied: settings.rules.scale_samples };
+    let configured = Configured { receiving, spool_limit, is_multiplied };
     let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());
     let view = Arc::new(view);
     let sampling = tokio::spawn(Arc::clone(&view).keep_sampling());
@@ -135,7 +136,7 @@ pub async fn start(
         places,
         shards,
         journal,
-        flushing,
+        current,
         stop,
         receivers,
         socket_changes,

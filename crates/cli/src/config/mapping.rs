@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::thread;
 
 use accounting::tally::TallySettings;
-use collector::Keep;
-use collector::{Change, Settings};
+use collector::{Keep, Reloadable, Settings};
 use pipeline::Rules;
 #[cfg(feature = "cassandra")]
 use storage::cassandra::CassandraSettings;
@@ -25,19 +24,16 @@ impl Config {
     pub(crate) fn settings(&self) -> Settings {
         Settings {
             passed: Vec::new(),
-            listen: self.listen(),
             threads: self.threads(),
             steering: self.server.steering,
             receive_buffer: self.server.receive_buffer,
-            flush_interval: self.flush_interval,
-            rules: self.rules(),
-            keep: self.keep(),
+            reloadable: self.reloadable(),
         }
     }
 
-    /// The settings that a running collector takes at a reload.
-    pub(crate) fn change(&self) -> Change {
-        Change {
+    /// The settings that a reload can change.
+    pub(crate) fn reloadable(&self) -> Reloadable {
+        Reloadable {
             listen: self.listen(),
             rules: self.rules(),
             flush_interval: self.flush_interval,

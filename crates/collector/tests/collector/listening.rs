@@ -3,17 +3,6 @@
 use super::*;
 use storage::{Registry, Writers};
 
-fn change(listen: &[SocketAddr]) -> Change {
-    Change {
-        listen: listen.to_vec(),
-        rules: rules(),
-        flush_interval: Duration::from_millis(50),
-        keep: Keep::default(),
-        journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 1 << 20 },
-        spool_bytes: 1 << 20,
-    }
-}
-
 /// An address that nobody has.
 fn free() -> SocketAddr {
     exporter(Ipv4Addr::LOCALHOST.into()).local_addr().unwrap()
@@ -27,7 +16,7 @@ async fn a_running_collector_receives_where_it_is_told_to_and_no_longer_where_it
     let (socket, mut sent) = (exporter(sender), 0);
     // An address that was left can be taken again at once, by the same collector too.
     for listen in [vec![first, second], vec![second], vec![first], vec![first, second]] {
-        let prepared = bench.collector.prepare(change(&listen)).unwrap();
+        let prepared = bench.collector.prepare(reloadable(&listen)).unwrap();
         bench.collector.change(prepared).await;
         let mut addresses = bench.collector.addresses();
         addresses.sort_by_key(|address| *address != first);
@@ -50,7 +39,7 @@ async fn what_waits_at_an_address_that_is_left_is_counted() {
     let mut bench = Bench::start(&["127.0.0.1:0", "127.0.0.1:0"], &[sender]).await;
     let addresses = bench.collector.addresses();
     let sent = 2_000;
-    let prepared = bench.collector.prepare(change(&[free()])).unwrap();
+    let prepared = bench.collector.prepare(reloadable(&[free()])).unwrap();
     let socket = exporter(sender);
     for number in 0..sent {
         socket.send_to(&datagram(now()), addresses[number % 2]).unwrap();
@@ -68,7 +57,7 @@ async fn one_address_and_all_addresses_of_a_port_can_take_each_others_place() {
     let mut bench = Bench::start(&[&one.to_string()], &[sender]).await;
     let socket = exporter(sender);
     for (sent, listen) in [all, one, all].into_iter().enumerate() {
-        let prepared = bench.collector.prepare(change(&[listen])).unwrap();
+        let prepared = bench.collector.prepare(reloadable(&[listen])).unwrap();
         bench.collector.change(prepared).await;
         assert_eq!(bench.collector.addresses(), [listen]);
         socket.send_to(&datagram(now()), one).unwrap();
@@ -83,13 +72,13 @@ async fn a_change_to_an_address_in_use_or_to_none_is_refused_and_changes_nothing
     let there = bench.collector.addresses();
     let (taken, new) = (exporter(Ipv4Addr::LOCALHOST.into()), free());
     let taken = taken.local_addr().map(|address| (address, taken)).unwrap();
-    let refused = bench.collector.prepare(change(&[new, taken.0])).err().unwrap();
+    let refused = bench.collector.prepare(reloadable(&[new, taken.0])).err().unwrap();
     assert!(matches!(refused, StartError::Listen { address, .. } if address == taken.0), "{refused}");
-    assert!(matches!(bench.collector.prepare(change(&[])).err().unwrap(), StartError::NoAddress));
+    assert!(matches!(bench.collector.prepare(reloadable(&[])).err().unwrap(), StartError::NoAddress));
     assert_eq!(bench.collector.addresses(), there);
     udp::try_bind(new).unwrap();
     // The port that the kernel chose belongs to the address that was asked for.
-    let kept = bench.collector.prepare(change(&["127.0.0.1:0".parse().unwrap()])).unwrap();
+    let kept = bench.collector.prepare(reloadable(&["127.0.0.1:0".parse().unwrap()])).unwrap();
     bench.collector.change(kept).await;
     assert_eq!(bench.collector.addresses(), there);
     bench.collector.stop().await.unwrap();
@@ -106,7 +95,7 @@ async fn a_socket_that_was_passed_stays_while_somebody_else_holds_it() {
     let settings = Settings { passed: vec![held.try_clone().unwrap()], ..settings(&[&at.to_string()]) };
     let mut collector = start(settings, store, None, None, writer, Arc::default()).await.unwrap();
     let (status, new) = (collector.status(), free());
-    let prepared = collector.prepare(change(&[new])).unwrap();
+    let prepared = collector.prepare(reloadable(&[new])).unwrap();
     collector.change(prepared).await;
     assert_eq!(collector.addresses(), [at, new]);
     let socket = exporter(sender);

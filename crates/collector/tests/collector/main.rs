@@ -16,7 +16,7 @@ use collector::flusher::Flusher;
 use collector::replay::Replay;
 use collector::senders;
 use collector::status::Status;
-use collector::{Change, Collector, Settings, StartError, start};
+use collector::{Collector, Reloadable, Settings, StartError, start};
 use flow::{Counters, DatagramFate, Exporter, FlowFate, Prefix, Timestamp};
 use journal::disk::Directory;
 use journal::{Journal, Sync};
@@ -52,16 +52,25 @@ fn exporters() -> Exporters {
     Exporters::new(SessionLimits::default(), PendingBudget::default())
 }
 
+fn reloadable(listen: &[SocketAddr]) -> Reloadable {
+    Reloadable {
+        listen: listen.to_vec(),
+        rules: rules(),
+        flush_interval: Duration::from_millis(50),
+        keep: Keep::default(),
+        journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 1 << 20 },
+        spool_bytes: 1 << 20,
+    }
+}
+
 fn settings(listen: &[&str]) -> Settings {
+    let listen: Vec<SocketAddr> = listen.iter().map(|address| address.parse().unwrap()).collect();
     Settings {
-        listen: listen.iter().map(|address| address.parse().unwrap()).collect(),
         passed: Vec::new(),
         threads: 2,
         steering: udp::Steering::default(),
         receive_buffer: 1 << 20,
-        flush_interval: Duration::from_millis(50),
-        rules: rules(),
-        keep: Keep::default(),
+        reloadable: reloadable(&listen),
     }
 }
 

@@ -50,7 +50,7 @@ impl Running {
         let offer = offer(interface.clone(), &config)?;
         let listener = self.listener(&config)?;
         // The last step that can fail: new sockets already queue datagrams, and must not be closed again.
-        let prepared = self.collector.prepare(config.change())?;
+        let prepared = self.collector.prepare(config.reloadable())?;
         self.warn_of_restart(&loaded.config);
         self.collector.change(prepared).await;
         self.interface = interface;
