@@ -9,7 +9,7 @@ use accounting::tally::{Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
 use collector::journaled_shard::{self, JournaledShard};
-use collector::ledgers::Counted;
+use collector::ledgers::CutCounts;
 use collector::restore_templates;
 use collector::senders;
 use collector::status::Status;
@@ -34,7 +34,7 @@ pub(crate) struct Process {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) status: Status,
     /// Counts at the last cut.
-    pub(crate) counted: Counted,
+    pub(crate) counted: CutCounts,
     pub(crate) exporters: Exporters,
     pub(crate) journal: Arc<Journal>,
     pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
@@ -88,7 +88,7 @@ impl Process {
         let shard = || Shard::new(rules(), Arc::clone(&admitted), exporters.clone());
         let (shards, recovered) = journaled_shard::begin(&status, Some(&journal), shard, &exporters, flusher.next())?;
         let sealed = recovered.map(|sealed| (sealed, Fate::written(journal.counts().missed == 0)));
-        let counted = Counted::default();
+        let counted = CutCounts::default();
         let empties = empties();
         Ok(Self {
             store,

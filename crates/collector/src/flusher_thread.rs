@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use crate::flusher::{FIRST_PAUSE, Flusher, LONGEST_PAUSE};
 use crate::journaled_shard::{self, JournaledShard};
-use crate::ledgers::Counted;
+use crate::ledgers::CutCounts;
 use crate::lock::locked;
 use crate::pulse::Pulse;
 use crate::settings::Reloadable;
@@ -34,7 +34,7 @@ pub(crate) struct FlusherThread {
     pub(crate) journal: Option<Arc<Journal>>,
     pub(crate) status: Status,
     /// Until all shards were sealed last.
-    pub(crate) counted: Counted,
+    pub(crate) counted: CutCounts,
     pub(crate) exporters: Exporters,
     pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
     /// One for each shard, used in turn with the shard's.

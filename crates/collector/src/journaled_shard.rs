@@ -10,11 +10,10 @@ use accounting::tally::{Tally, TallySettings};
 use flow::{DatagramFate, Exporter, FlushNumber};
 use journal::{Journal, ReadCounts, Unreadable, Writer};
 use pipeline::{Counts, Exporters, Sealed, Shard};
-use udp::Batch;
 use wire::Datagram;
 
-use crate::kernel_drops::KernelDrops;
-use crate::ledgers::{Counted, Found};
+use crate::kernel_drops::ThreadDrops;
+use crate::ledgers::{CutCounts, RecoveredCounts};
 use crate::lock::locked;
 use crate::status::Status;
 
@@ -25,10 +24,8 @@ pub struct JournaledShard {
     journal: Option<Writer>,
     /// Datagrams that were read, to be taken.
     pub read: u64,
-    /// By the position of their sockets in the thread's set.
-    pub(crate) drops: Vec<KernelDrops>,
-    /// What was dropped at sockets that were closed since it was last asked.
-    pub(crate) dropped_at_closed: u64,
+    /// Of the sockets that its thread reads.
+    pub(crate) drops: ThreadDrops,
     published: Arc<Mutex<Counts>>,
 }
 
@@ -57,31 +54,9 @@ impl JournaledShard {
         *locked(&self.published) = *self.shard.counts();
     }
 
-    /// Counts the drops that the kernel tells of with the datagrams of a batch.
-    pub(crate) fn note_drops(&mut self, index: usize, batch: &Batch) {
-        batch.iter().filter_map(|datagram| datagram.dropped).for_each(|dropped| self.note_drop(index, dropped));
-    }
-
-    pub(crate) fn note_drop(&mut self, index: usize, now: u32) {
-        if let Some(drops) = self.drops.get_mut(index) {
-            drops.note(now, &mut self.shard);
-        }
-    }
-
-    /// Counts the drops that were not told of, because nothing has come since; says how many were dropped since it was last
-    /// asked.
-    fn ask_for_drops(&mut self) -> u64 {
-        let closed = std::mem::take(&mut self.dropped_at_closed);
-        closed + self.drops.iter_mut().map(|drops| drops.ask(&mut self.shard)).sum::<u64>()
-    }
-
-    /// Asks for the last time at a socket that is closed; those behind it move up.
-    pub(crate) fn forget_drops(&mut self, index: usize) {
-        self.dropped_at_closed += self.drops.remove(index).ask(&mut self.shard);
-    }
-
-    pub(crate) fn forget_all_drops(&mut self) {
-        (0..self.drops.len()).rev().for_each(|index| self.forget_drops(index));
+    /// The drops of the sockets, and the shard that counts them.
+    pub(crate) fn drops(&mut self) -> (&mut ThreadDrops, &mut Shard) {
+        (&mut self.drops, &mut self.shard)
     }
 }
 
@@ -98,13 +73,19 @@ pub fn cut(
     empties: Vec<Tally>,
     journal: Option<&Journal>,
     next: FlushNumber,
-    counted: &mut Counted,
+    counted: &mut CutCounts,
 ) -> Sealed {
     let mut held: Vec<_> = shards.iter().map(|shard| locked(shard)).collect();
     let mut sealed = Sealed::new(held.iter_mut().zip(empties).map(|(it, empty)| it.shard.seal(empty)).collect());
     exporters.report(&mut sealed);
     held.iter_mut().filter_map(|it| it.journal.as_mut()).for_each(|journal| journal.turn(next));
-    counted.dropped += held.iter_mut().map(|it| it.ask_for_drops()).sum::<u64>();
+    counted.dropped += held
+        .iter_mut()
+        .map(|it| {
+            let (drops, shard) = it.drops();
+            drops.ask(shard)
+        })
+        .sum::<u64>();
     counted.read = held.iter().map(|it| it.read).sum();
     counted.shards = Counts::default();
     for it in &held {
@@ -148,14 +129,7 @@ pub fn begin(
     let mut shards = Vec::new();
     for (number, published) in (0..).zip(status.shards()) {
         let journal = journal.map(|journal| journal.writer(number, first));
-        shards.push(JournaledShard {
-            shard: shard(),
-            journal,
-            read: 0,
-            drops: Vec::new(),
-            dropped_at_closed: 0,
-            published,
-        });
+        shards.push(JournaledShard { shard: shard(), journal, read: 0, drops: ThreadDrops::default(), published });
     }
     if let Some(journal) = shards.first_mut().and_then(|first| first.journal.as_mut()) {
         journal.carry(exporters.waiting());
@@ -172,7 +146,7 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
     let ReadCounts { segments, datagrams, torn } = recovery.counts();
     let counts = *shard.counts();
     tracing::info!(segments, datagrams, torn, "recovered from the journal: {counts}");
-    status.recovered(Found { datagrams, torn, counts });
+    status.recovered(RecoveredCounts { datagrams, torn, counts });
     let mut sealed = Sealed::new(vec![shard.seal(Tally::new(TallySettings::default()))]);
     exporters.report(&mut sealed);
     Ok(sealed)
@@ -284,7 +258,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let (empties, mut counted) =
-                    (vec![Tally::new(rules.tally), Tally::new(rules.tally)], Counted::default());
+                    (vec![Tally::new(rules.tally), Tally::new(rules.tally)], CutCounts::default());
                 cut(&shards, &exporters, empties, Some(&journal), first.following(), &mut counted);
             });
             begun.recv().unwrap();

@@ -33,7 +33,7 @@ pub struct Ledgers {
 
 /// The counts at the moment when all shards were sealed.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Counted {
+pub struct CutCounts {
     /// Of all shards together.
     pub(crate) shards: Counts,
     /// Datagrams that were read from sockets.
@@ -46,7 +46,7 @@ pub struct Counted {
 
 /// The counts recovered from the journal of an earlier run.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Found {
+pub struct RecoveredCounts {
     /// Datagrams that were found.
     pub datagrams: u64,
     /// Segments with an incomplete end.
@@ -57,7 +57,13 @@ pub struct Found {
 
 impl Ledgers {
     /// Compares the sides, and reports what does not balance once for each change.
-    pub(crate) fn check(&mut self, counted: &Counted, found: &Found, flushes: &FlushCounts, now: Timestamp) {
+    pub(crate) fn check(
+        &mut self,
+        counted: &CutCounts,
+        found: &RecoveredCounts,
+        flushes: &FlushCounts,
+        now: Timestamp,
+    ) {
         self.checked = Some(now);
         let before = std::mem::replace(&mut self.all, sides(counted, found, flushes));
         for ledger in &mut self.all {
@@ -77,7 +83,7 @@ impl Ledgers {
     }
 }
 
-fn sides(counted: &Counted, found: &Found, flushes: &FlushCounts) -> Vec<Ledger> {
+fn sides(counted: &CutCounts, found: &RecoveredCounts, flushes: &FlushCounts) -> Vec<Ledger> {
     let mut all = counted.shards;
     all.merge(&found.counts);
     let ledger = Ledger::new;
@@ -109,10 +115,10 @@ mod tests {
 
     #[test]
     fn an_imbalance_is_counted_once_for_each_change() {
-        let (mut ledgers, mut counted) = (Ledgers::default(), Counted { read: 7, ..Counted::default() });
+        let (mut ledgers, mut counted) = (Ledgers::default(), CutCounts { read: 7, ..CutCounts::default() });
         counted.shards.datagrams[DatagramFate::Decoded] = 7;
-        let mut check = |counted: &Counted| {
-            ledgers.check(counted, &Found::default(), &FlushCounts::default(), Timestamp::EPOCH);
+        let mut check = |counted: &CutCounts| {
+            ledgers.check(counted, &RecoveredCounts::default(), &FlushCounts::default(), Timestamp::EPOCH);
             let off: Vec<_> = ledgers.all.iter().filter(|ledger| ledger.difference != 0).collect();
             let datagrams = ledgers.all.iter().find(|ledger| ledger.name == "datagrams");
             (off.iter().map(|off| (off.name, off.difference)).collect::<Vec<_>>(), datagrams.unwrap().violations)
@@ -146,11 +152,11 @@ mod tests {
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        let counted = Counted { read: 9, ..Counted::default() };
+        let counted = CutCounts { read: 9, ..CutCounts::default() };
         tracing::subscriber::with_default(subscriber, || {
             let mut ledgers = Ledgers::default();
             for _ in 0..2 {
-                ledgers.check(&counted, &Found::default(), &FlushCounts::default(), Timestamp::EPOCH);
+                ledgers.check(&counted, &RecoveredCounts::default(), &FlushCounts::default(), Timestamp::EPOCH);
             }
         });
         let logged = String::from_utf8(locked(&log.0).clone()).unwrap();
@@ -162,11 +168,11 @@ mod tests {
 
     #[test]
     fn every_admitted_datagram_is_written_to_the_journal_or_missed() {
-        let mut counted = Counted { read: 5, ..Counted::default() };
+        let mut counted = CutCounts { read: 5, ..CutCounts::default() };
         counted.shards.datagrams[DatagramFate::Damaged] = 3;
         counted.shards.datagrams[DatagramFate::Unregistered] = 2;
         counted.journal = Some(journal::Counts { written: 3, missed: 1, carried: 1, ..journal::Counts::default() });
-        let ledgers = sides(&counted, &Found::default(), &FlushCounts::default());
+        let ledgers = sides(&counted, &RecoveredCounts::default(), &FlushCounts::default());
         assert!(ledgers.iter().all(|ledger| ledger.difference == 0), "{ledgers:?}");
         assert_eq!(ledgers.last().map(|ledger| (ledger.name, ledger.left)), Some(("journal", 4)));
     }

@@ -17,7 +17,6 @@ use udp::{Batch, Socket, SocketSet};
 use wire::Datagram;
 
 use crate::journaled_shard::JournaledShard;
-use crate::kernel_drops::KernelDrops;
 use crate::lock::locked;
 use crate::pulse::Pulse;
 
@@ -85,7 +84,10 @@ impl ReceiverThread {
         while self.read(&mut batch, Duration::ZERO) != Read::Nothing && Instant::now() < end {}
         self.look();
         // The sockets are closed with this thread: nobody could ask them later.
-        locked(&self.counting).forget_all_drops();
+        let mut counting = locked(&self.counting);
+        let (drops, shard) = counting.drops();
+        drops.remove_all(shard);
+        drop(counting);
         self.pulse.end();
     }
 
@@ -93,7 +95,7 @@ impl ReceiverThread {
         while let Ok(change) = self.changes.try_recv() {
             match change {
                 SocketChange::Open(socket) => {
-                    locked(&self.counting).drops.push(KernelDrops::of(&socket));
+                    locked(&self.counting).drops.add(&socket);
                     self.sockets.add(socket);
                 }
                 SocketChange::Close { address, _closing } => self.close(address, batch),
@@ -109,7 +111,8 @@ impl ReceiverThread {
                 && Instant::now() < end
             {}
             let mut counting = locked(&self.counting);
-            counting.forget_drops(index);
+            let (drops, shard) = counting.drops();
+            drops.remove(index, shard);
             self.sockets.remove(index);
         }
     }
@@ -141,13 +144,14 @@ impl ReceiverThread {
         for (index, socket) in self.sockets.sockets().iter().enumerate() {
             match socket.queue() {
                 Ok(queue) => {
-                    counting.note_drop(index, queue.dropped);
+                    let (drops, shard) = counting.drops();
+                    drops.note(index, queue.dropped, shard);
                     sockets.push(view::Socket {
                         address: socket.address(),
                         thread: self.number,
                         waiting_bytes: queue.octets.into(),
                         waiting_limit: queue.limit.into(),
-                        dropped: counting.drops.get(index).map_or(0, |drops| drops.since_start()),
+                        dropped: drops.since_start(index),
                     });
                 }
                 Err(error) => tracing::debug!(%error, address = %socket.address(), "cannot look at a socket"),
@@ -219,7 +223,8 @@ fn take_batch(counting: &Mutex<JournaledShard>, index: usize, socket: &Socket, b
     let received = batch.receive(socket)?;
     let mut counting = locked(counting);
     counting.read += received as u64;
-    counting.note_drops(index, batch);
+    let (drops, shard) = counting.drops();
+    drops.note_batch(index, batch, shard);
     for it in batch.iter() {
         let datagram = Datagram {
             exporter: Exporter::udp(it.source.ip(), it.source.port()),

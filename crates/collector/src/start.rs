@@ -22,8 +22,7 @@ use wire::PendingBudget;
 use crate::flusher::Flusher;
 use crate::flusher_thread::{FlusherThread, Tries};
 use crate::journaled_shard::{self, JournaledShard};
-use crate::kernel_drops::KernelDrops;
-use crate::ledgers::Counted;
+use crate::ledgers::CutCounts;
 use crate::listening::{Place, listen, per_thread};
 use crate::lock::locked;
 use crate::pulse::Pulse;
@@ -96,7 +95,8 @@ pub async fn start(
     let (shards, recovered) = journaled_shard::begin(&status, journal.as_ref(), shard, &exporters, flusher.next())?;
     let sockets = per_thread(sockets, settings.threads);
     for (shard, sockets) in shards.iter().zip(&sockets) {
-        locked(shard).drops = sockets.iter().map(KernelDrops::of).collect();
+        let drops = &mut locked(shard).drops;
+        sockets.iter().for_each(|socket| drops.add(socket));
     }
     let Receiving { threads: receivers, changes: socket_changes, mut pulses, ended } =
         receive(sockets, &shards, &status, &stop)?;
@@ -107,7 +107,7 @@ pub async fn start(
         flusher,
         journal: journal.clone(),
         status: status.clone(),
-        counted: Counted::default(),
+        counted: CutCounts::default(),
         exporters: exporters.clone(),
         empties: shards.iter().map(|_| Tally::within(rules.tally, &budget)).collect(),
         shards: shards.clone(),

@@ -8,7 +8,7 @@ use pipeline::Counts;
 use view::Socket;
 
 use crate::flush_counts::FlushCounts;
-use crate::ledgers::{Counted, Found, Ledgers};
+use crate::ledgers::{CutCounts, Ledgers, RecoveredCounts};
 use crate::lock::locked;
 
 /// The counts of a running collector, readable at any time. A shard publishes its own after each batch.
@@ -18,7 +18,7 @@ pub struct Status {
     /// Of each shard.
     sockets: Vec<Arc<Mutex<Vec<Socket>>>>,
     names: Option<NameBudget>,
-    recovered: Arc<Mutex<Found>>,
+    recovered: Arc<Mutex<RecoveredCounts>>,
     flusher: Arc<Mutex<FlushCounts>>,
     ledgers: Arc<Mutex<Ledgers>>,
 }
@@ -75,12 +75,12 @@ impl Status {
 
     /// What became of the datagrams that were read again from the journal at the start; they are in no other count.
     #[must_use]
-    pub fn recovery(&self) -> Found {
+    pub fn recovery(&self) -> RecoveredCounts {
         *locked(&self.recovered)
     }
 
     /// Tells what became of them.
-    pub(crate) fn recovered(&self, found: Found) {
+    pub(crate) fn recovered(&self, found: RecoveredCounts) {
         *locked(&self.recovered) = found;
     }
 
@@ -97,7 +97,7 @@ impl Status {
     }
 
     /// Looks whether it does.
-    pub fn check(&self, counted: &Counted, now: Timestamp) {
+    pub fn check(&self, counted: &CutCounts, now: Timestamp) {
         let (found, flushes) = (*locked(&self.recovered), self.flushes());
         locked(&self.ledgers).check(counted, &found, &flushes, now);
     }

@@ -14,7 +14,7 @@ use tap::Taps;
 use view::{Counter, DetailedExporter, Exporter, Gauge, Histogram, Losses, Rates, Status, Thread, Unknown, View};
 
 use crate::flush_counts::FlushCounts;
-use crate::ledgers::{Found, Ledgers};
+use crate::ledgers::{Ledgers, RecoveredCounts};
 use crate::lock::locked;
 use crate::pulse::Pulse;
 use crate::status;
@@ -241,7 +241,7 @@ fn template_counters(sizes: &TableSizes) -> [Counter; 2] {
     ]
 }
 
-fn journal_counters(journal: &journal::Counts, found: &Found) -> [Counter; 9] {
+fn journal_counters(journal: &journal::Counts, found: &RecoveredCounts) -> [Counter; 9] {
     let plain = Counter::plain;
     [
         plain("journal_written_datagrams", "Datagrams written to the journal", journal.written),
