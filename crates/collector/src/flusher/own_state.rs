@@ -140,7 +140,9 @@ impl OwnState {
             Some(known) if store.replace_writer(&known, &self.state).await? => {}
             Some(_) => {
                 let writer = self.state.writer;
-                return Err(StoreError::Retry(format!("the state of writer {writer} changed after it was read").into()));
+                return Err(StoreError::Retry(
+                    format!("the state of writer {writer} changed after it was read").into(),
+                ));
             }
         }
         self.agreement = Agreement::Published { read: None };

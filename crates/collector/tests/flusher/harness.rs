@@ -45,7 +45,7 @@ fn rules() -> Rules {
 }
 
 /// A collector's flusher with its spool, which outlive each other's crashes, and a shard that counts for it.
-pub(crate) struct Life<S> {
+pub(crate) struct FlusherRun<S> {
     pub(crate) folder: TempDir,
     pub(crate) store: Arc<S>,
     pub(crate) flusher: Flusher,
@@ -56,7 +56,7 @@ pub(crate) struct Life<S> {
     counted: Vec<Minute>,
 }
 
-impl<S: Store + 'static> Life<S> {
+impl<S: Store + 'static> FlusherRun<S> {
     pub(crate) async fn begin(store: S, keep: Keep) -> Self {
         let store = Arc::new(store);
         store.add_prefixes(SENDER, &prefixes()).await.unwrap();

@@ -8,7 +8,7 @@ use storage::Writers;
 use storage::cassandra::{Cassandra, CassandraSettings};
 use storage::redis::{Redis, RedisSettings};
 
-use crate::harness::{Life, MINUTE};
+use crate::harness::{FlusherRun, MINUTE};
 use crate::proxy::Proxy;
 use testing::Service;
 
@@ -17,30 +17,30 @@ const CUTS: u32 = 100;
 /// Flushes, drains and rolls up until the connection was cut often enough; then everything is there once.
 async fn nothing_is_lost_or_doubled(cut: impl Store + 'static, whole: &dyn Store, proxy: &Proxy) {
     let end = Instant::now() + testing::wait::DEADLINE;
-    let mut life = Life::begin(cut, Keep::default()).await;
+    let mut run = FlusherRun::begin(cut, Keep::default()).await;
     proxy.cut();
     let mut failures = 0;
     while proxy.cuts() < CUTS {
         assert!(Instant::now() < end, "only {} cuts", proxy.cuts());
-        life.flush(&[0, 1, 40, 100]).await;
-        life.now += 20 * MINUTE;
-        while life.drain().await.is_err() {
+        run.flush(&[0, 1, 40, 100]).await;
+        run.now += 20 * MINUTE;
+        while run.drain().await.is_err() {
             failures += 1;
             assert!(Instant::now() < end, "{failures} failures, {} cuts", proxy.cuts());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        failures += u32::from(life.flusher.maintain(life.time()).await.is_err());
+        failures += u32::from(run.flusher.maintain(run.time()).await.is_err());
     }
     assert!(failures > 0, "nobody noticed");
     for _ in 0..3 {
         // A driver notices only a moment later that connections last again.
-        while life.drain().await.is_err() || life.flusher.maintain(life.time()).await.is_err() {
+        while run.drain().await.is_err() || run.flusher.maintain(run.time()).await.is_err() {
             assert!(Instant::now() < end, "the store does not come back");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        life.now += 2 * MINUTE;
+        run.now += 2 * MINUTE;
     }
-    life.check(whole).await;
+    run.check(whole).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

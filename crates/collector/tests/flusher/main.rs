@@ -6,4 +6,4 @@ mod harness;
 mod lost_answers;
 mod promises;
 mod proxy;
-mod random_lives;
+mod random_runs;

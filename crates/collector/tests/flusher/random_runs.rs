@@ -1,4 +1,4 @@
-//! Random lives of a flusher: every period has every flow once, whatever happened.
+//! Random runs of a flusher: every period has every flow once, whatever happened.
 
 use std::time::Duration;
 
@@ -48,61 +48,61 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-async fn live(steps: &[Step]) {
+async fn run_steps(steps: &[Step]) {
     let mut keep = Keep::default();
-    // Longer than a life: who is away for longer than minutes are kept cannot be told what was counted of its last flush.
+    // Longer than a run: who is away for longer than minutes are kept cannot be told what was counted of its last flush.
     keep.periods[0] = Some(Duration::from_secs(5_000 * HOUR));
-    let mut life = begin(keep).await;
-    let (mut replica, mut made) = (life.store.inner().replica(), life.now);
+    let mut run = begin(keep).await;
+    let (mut replica, mut made) = (run.store.inner().replica(), run.now);
     for step in steps {
         // The replica lags by half a minute at most.
-        if life.now - made > 30 {
-            (replica, made) = (life.store.inner().replica(), life.now);
+        if run.now - made > 30 {
+            (replica, made) = (run.store.inner().replica(), run.now);
         }
         match step {
-            Step::Flush { minutes_ago } => life.flush(minutes_ago).await,
+            Step::Flush { minutes_ago } => run.flush(minutes_ago).await,
             Step::Drain { faults } => {
-                life.store.plan(faults.iter().copied());
-                let _ = life.drain().await;
+                run.store.plan(faults.iter().copied());
+                let _ = run.drain().await;
             }
             Step::Maintain { faults } => {
-                life.store.plan(faults.iter().copied());
-                let _ = life.flusher.maintain(life.time()).await;
+                run.store.plan(faults.iter().copied());
+                let _ = run.flusher.maintain(run.time()).await;
             }
-            Step::Pass { seconds } => life.now += seconds,
+            Step::Pass { seconds } => run.now += seconds,
             Step::Gone { hours } => {
-                life.now += hours * HOUR;
-                life.another_rolls_up().await;
+                run.now += hours * HOUR;
+                run.another_rolls_up().await;
             }
-            Step::Restart => restart(&mut life).await,
-            Step::FailOver => life.store.inner().fail_over_to(&replica),
+            Step::Restart => restart(&mut run).await,
+            Step::FailOver => run.store.inner().fail_over_to(&replica),
         }
-        life.store.plan([]);
+        run.store.plan([]);
     }
     // Whatever happened, two quiet minutes make good.
     for _ in 0..3 {
-        life.drain().await.unwrap();
-        life.flusher.maintain(life.time()).await.unwrap();
-        life.now += 61;
+        run.drain().await.unwrap();
+        run.flusher.maintain(run.time()).await.unwrap();
+        run.now += 61;
     }
-    life.check(life.store.inner()).await;
-    life.now += 300 * 24 * HOUR;
-    life.drain().await.unwrap();
-    life.flusher.maintain(life.time()).await.unwrap();
-    life.check(life.store.inner()).await;
+    run.check(run.store.inner()).await;
+    run.now += 300 * 24 * HOUR;
+    run.drain().await.unwrap();
+    run.flusher.maintain(run.time()).await.unwrap();
+    run.check(run.store.inner()).await;
 }
 
 #[test]
-fn every_period_has_every_flow_once_in_any_life() {
+fn every_period_has_every_flow_once_in_any_run() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // The same lives in each run; LIVES=10000 tries more.
-    let cases = std::env::var("LIVES").map_or(60, |lives| lives.parse().unwrap());
+    // The same runs each time; RUNS=10000 tries more.
+    let cases = std::env::var("RUNS").map_or(60, |runs| runs.parse().unwrap());
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    let lives = prop::collection::vec(step(), 1..50);
-    let run = runner.run(&lives, |steps| {
-        runtime.block_on(live(&steps));
+    let runs = prop::collection::vec(step(), 1..50);
+    let outcome = runner.run(&runs, |steps| {
+        runtime.block_on(run_steps(&steps));
         Ok(())
     });
-    run.unwrap();
+    outcome.unwrap();
 }
