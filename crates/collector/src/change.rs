@@ -1,7 +1,7 @@
-//! What can change while a collector runs, without losing a datagram: where it receives, by which rules it counts, how it
-//! flushes, how long it keeps blocks. In two steps: first all that can fail, which changes nothing; then the change itself.
+//! Applies a reload to a running collector without losing a datagram, in two steps: the first does everything that can
+//! fail and changes nothing; the second makes the change.
 //!
-//! How many threads there are, their receive buffers, and the store are those of the start.
+//! The number of threads, their receive buffers and the store change only at a restart.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::channel;
@@ -13,7 +13,7 @@ use crate::settings::{Reloadable, Settings};
 use crate::start::Collector;
 use crate::start_error::StartError;
 
-/// A change that will not fail.
+/// A change that cannot fail any more.
 #[derive(Debug)]
 pub struct Prepared {
     wanted: Reloadable,
@@ -21,10 +21,10 @@ pub struct Prepared {
 }
 
 impl Collector {
-    /// Binds the addresses that are new. From now on datagrams wait there.
+    /// Binds the new addresses. Datagrams queue there from now on.
     ///
     /// # Errors
-    /// When an address cannot be bound, or none would be left.
+    /// If an address cannot be bound, or none would remain.
     pub fn prepare(&self, wanted: Reloadable) -> Result<Prepared, StartError> {
         let settings = Settings { passed: Vec::new(), reloadable: wanted, ..self.settings };
         let listen = &settings.reloadable.listen;
@@ -41,8 +41,7 @@ impl Collector {
         Ok(Prepared { wanted: settings.reloadable, opened })
     }
 
-    /// Changes to what was prepared. Returns when closed sockets have been read to their end, some tenths of a second
-    /// later.
+    /// Applies a prepared change. Returns when closed sockets have been read to their end, some tenths of a second later.
     pub async fn change(&mut self, Prepared { wanted, opened }: Prepared) {
         self.exporters.set_limits(wanted.rules.session);
         for shard in &self.shards {
@@ -66,7 +65,7 @@ impl Collector {
             }
         }
         drop(closing);
-        // Ends when the last thread has dropped its end: then the addresses are free. Nothing is ever sent.
+        // Ends when the last thread has dropped its sender: then the addresses are free.
         let _ = tokio::task::spawn_blocking(move || closed.recv()).await;
         for place in &self.places {
             if !place.configured.iter().any(|address| wanted.listen.contains(address)) {
@@ -82,7 +81,7 @@ impl Collector {
     }
 }
 
-/// Sockets that somebody else holds stay: closed here, they would fill up and never be read.
+/// Passed sockets stay open: systemd holds them too, so after a close they would fill up unread.
 fn is_kept(place: &Place, wanted: &[SocketAddr]) -> bool {
     place.is_passed || place.configured.iter().any(|address| wanted.contains(address))
 }

@@ -73,7 +73,7 @@ pub struct Flusher {
     spool: Option<Spool>,
     held: Held,
     announcements: Announcements,
-    /// Holds what is not durable; `None` where nothing is to outlive a crash.
+    /// Holds datagrams that are not durable; `None` if nothing has to survive a crash.
     journal: Option<Arc<Journal>>,
 }
 
@@ -94,13 +94,13 @@ impl Flusher {
         }
     }
 
-    /// The same, releasing in the journal what is durable.
+    /// The same, releasing durable segments of the journal.
     #[must_use]
     pub fn releasing(self, journal: Option<Arc<Journal>>) -> Self {
         Self { journal, ..self }
     }
 
-    /// The same, by way of a spool.
+    /// The same, through a spool.
     ///
     /// # Errors
     /// When the spool cannot be read.
@@ -121,7 +121,7 @@ impl Flusher {
         }
     }
 
-    /// Whether another process with this identity has started on the store. Then nothing is put any more.
+    /// Whether another process with this identity has started on the store. Then nothing more is put.
     #[must_use]
     pub fn is_superseded(&self) -> bool {
         self.own.is_superseded()
@@ -133,13 +133,13 @@ impl Flusher {
         self.own.superseded()
     }
 
-    /// Of how many senders the store has not taken yet what they announced.
+    /// The number of senders whose announcements the store has not accepted yet.
     #[must_use]
     pub fn unstored_announcements(&self) -> usize {
         self.announcements.senders()
     }
 
-    /// How many flushes wait for the store.
+    /// The number of flushes in the spool that the store has not accepted.
     #[must_use]
     pub fn waiting(&self) -> u64 {
         self.spool.as_ref().map_or(0, Spool::waiting)
@@ -168,7 +168,7 @@ impl Flusher {
         let number = FlushNumber { epoch, sequence: self.sequence };
         let blocks = one_flush(sealed.tallies.iter().map(|tally| tally.blocks(writer, number)));
         self.status.sealed(added_up(&sealed.tallies, &blocks));
-        // Waiting data were carried out of the segments of this flush: once it is durable they are found nowhere else.
+        // Queued data were carried over from the segments of this flush: once it is durable, this is their only copy.
         if let Some(journal) = &self.journal {
             journal.sync_written();
         }
@@ -183,7 +183,7 @@ impl Flusher {
         if self.spool.is_some() {
             self.announcements.extend(&sealed.announced);
         }
-        // An unreachable store is not asked for what can wait.
+        // Not while the store is unreachable.
         if self.waiting() <= 1 {
             // Does not affect totals; the next flush repeats it.
             if let Err(error) = self.store.touch_senders(&sealed.heard).await {
@@ -253,7 +253,7 @@ impl Flusher {
         announced: &[(IpAddr, Vec<u8>)],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        // The only reference by now, so nothing is copied.
+        // The only reference now, so this copies nothing.
         let Flush { decided, blocks, .. } = Arc::make_mut(flush);
         *decided = self.own.get().rolled_up;
         blocks.truncate(minutes);
@@ -284,7 +284,7 @@ impl Flusher {
         }
     }
 
-    /// Puts the flush that has waited longest into the store; `false` when none waits.
+    /// Puts the oldest flush of the spool into the store; `false` if there is none.
     ///
     /// # Errors
     /// When the store does not take it: it keeps waiting. [`StoreError::Superseded`] when another process with this

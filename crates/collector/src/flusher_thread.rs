@@ -1,5 +1,5 @@
-//! The thread between the shards and the store: it cuts when the interval is over, retries what the store did not take,
-//! and rolls up once a minute. What it does at each of these is the flusher's matter.
+//! The thread between the shards and the store: it cuts after each interval, retries flushes that the store did not accept,
+//! and rolls up once a minute. The flusher does the work of each step.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -33,11 +33,11 @@ pub(crate) struct FlusherThread {
     pub(crate) flusher: Flusher,
     pub(crate) journal: Option<Arc<Journal>>,
     pub(crate) status: Status,
-    /// Until all shards were sealed last.
+    /// At the last cut.
     pub(crate) counted: CutCounts,
     pub(crate) exporters: Exporters,
     pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
-    /// One for each shard, used in turn with the shard's.
+    /// One for each shard; a cut exchanges it with the shard's.
     pub(crate) empties: Vec<Tally>,
     /// Disconnected when all receivers have ended.
     pub(crate) ended: Receiver<()>,
@@ -49,15 +49,15 @@ pub(crate) struct FlusherThread {
     pub(crate) pulse: Pulse,
 }
 
-/// When to try again at a store that did not take what waits in the spool.
+/// When to retry a store that did not accept a flush of the spool.
 pub(crate) struct Tries {
     next: Instant,
     pause: Duration,
 }
 
 impl FlusherThread {
-    /// Flushes until all receivers are gone, what was recovered first; the first flush that had to be given up is the
-    /// error.
+    /// Flushes recovered data first, then until all receivers have ended. The error is that of the first flush that was
+    /// given up.
     pub(crate) fn run(mut self, recovered: Option<Sealed>) -> Result<(), StoreError> {
         let mut outcome = recovered.map_or(Ok(()), |recovered| self.flush(&recovered));
         let mut maintained = Minute(0);
@@ -104,7 +104,7 @@ impl FlusherThread {
         flush_interval
     }
 
-    /// Another process has this identity: nothing is put any more, and what arrives until the end goes into the spool.
+    /// Another process has this identity: nothing more is put, and data that arrive until the end go into the spool.
     fn stop_superseded(&self) -> Result<(), StoreError> {
         let error = self.flusher.superseded();
         tracing::error!(%error, waiting = self.flusher.waiting(), "stopping; waiting flushes stay on disk");
@@ -112,8 +112,8 @@ impl FlusherThread {
         Err(error)
     }
 
-    /// Makes everything that was counted until now a flush, unless one was given up and the journal has it: none may
-    /// become durable after that one: it would stand for both.
+    /// Makes a flush of everything counted so far, unless an earlier one was given up and is in the journal: a later flush
+    /// that became durable would release its segments too.
     fn cut_unless_failed(&mut self, outcome: Result<(), StoreError>) -> Result<(), StoreError> {
         match outcome {
             Err(error) if self.journal.is_some() => Err(error),
@@ -122,10 +122,10 @@ impl FlusherThread {
     }
 
     fn cut_and_flush(&mut self) -> Result<(), StoreError> {
-        let behind = self.flusher.next().following();
+        let following = self.flusher.next().following();
         let empties = std::mem::take(&mut self.empties);
         let Self { shards, exporters, journal, counted, .. } = self;
-        let sealed = journaled_shard::cut(shards, exporters, empties, journal.as_deref(), behind, counted);
+        let sealed = journaled_shard::cut(shards, exporters, empties, journal.as_deref(), following, counted);
         let outcome = self.flush(&sealed);
         self.check();
         self.empties = sealed.tallies;
@@ -153,12 +153,12 @@ impl FlusherThread {
         outcome
     }
 
-    /// Whether everything that was counted balances.
+    /// Checks the ledgers.
     fn check(&self) {
         self.status.check(&self.counted, SystemTime::now().into());
     }
 
-    /// One try at the flush that has waited longest. Returns whether the store took it.
+    /// Tries once to store the oldest flush of the spool. Returns whether the store accepted it.
     fn drain_one(&mut self) -> bool {
         match self.runtime.block_on(self.pulse.during(self.flusher.drain_one(SystemTime::now().into()))) {
             Ok(_) => {

@@ -1,7 +1,7 @@
-//! Shards with their journals: what a shard has counted, its journal holds; all of them are sealed at one moment; and what
-//! an earlier process has left is counted again.
+//! Shards with their journals: the journal holds the datagrams that its shard has counted. A cut seals all shards at one
+//! moment. A start counts the datagrams that an earlier run left in the journal.
 //!
-//! Nothing here reads a clock or a socket: receiving threads drive it, and so does the simulation.
+//! This file reads neither clocks nor sockets: receiving threads drive it, and the simulation.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ use crate::status::Status;
 /// A shard and its end of the journal.
 pub struct JournaledShard {
     pub(crate) shard: Shard,
-    /// `None` where nothing is to outlive a crash.
+    /// `None` if nothing has to survive a crash.
     journal: Option<Writer>,
     /// Datagrams that were read, to be taken.
     pub read: u64,
@@ -30,8 +30,7 @@ pub struct JournaledShard {
 }
 
 impl JournaledShard {
-    /// Counts a datagram that was received at this address. It is not to be sealed before the next
-    /// [`commit`](Self::commit).
+    /// Counts a datagram received at this address. It must not be sealed before the next [`commit`](Self::commit).
     pub fn take(&mut self, datagram: &Datagram<'_>, received_at: SocketAddr) {
         let fate = self.shard.take(datagram);
         if let Some(journal) = &mut self.journal
@@ -42,7 +41,7 @@ impl JournaledShard {
         }
     }
 
-    /// Writes down what was counted since the last time, and shows how much that is.
+    /// Writes the counted datagrams to the journal and publishes the counts.
     pub fn commit(&mut self) {
         if let Some(journal) = &mut self.journal {
             journal.commit();
@@ -60,13 +59,12 @@ impl JournaledShard {
     }
 }
 
-/// Seals all shards at one moment: no datagram is taken by any of them meanwhile. Their journals turn to the next flush,
-/// into which what waits for its template at that moment is carried. What was counted until then is noted for the
-/// ledgers.
+/// Seals all shards at one moment, at which none of them takes a datagram. Their journals turn to the next flush, and
+/// queued data are carried over to it. The counts of this moment are stored in `counted` for the ledgers.
 ///
-/// What exporters announced is encoded while the shards wait: what is stored with this flush may not know a template that
-/// came later. It is of exporters that announced something new since the last flush, so mostly of none. What is carried,
-/// up to the limit of all waiting data, is copied at that moment and written when all shards but the first count again.
+/// Announcements are encoded while the shards wait, since those stored with this flush must not include a later template.
+/// Only exporters with new ones have any, so there are few. Queued data are copied at that moment too, but written when
+/// all shards except the first count again.
 pub fn cut(
     shards: &[Arc<Mutex<JournaledShard>>],
     exporters: &Exporters,
@@ -101,19 +99,19 @@ pub fn cut(
     sealed
 }
 
-/// Shards to begin with, and what was recovered before.
+/// The shards of a start, and the sealed tally of recovered datagrams.
 pub type Begun = (Vec<Arc<Mutex<JournaledShard>>>, Option<Sealed>);
 
-/// Begins with as many shards as the status has. What an earlier process had received and not made durable is counted
-/// before, in a shard of its own: what that sealed is returned too, and is to be flushed first. `first` is the number
-/// that the first flush will have.
+/// Starts as many shards as the status has. Datagrams that an earlier run left in the journal are counted first, in a
+/// shard of their own; its sealed tally is returned too and must be flushed first. `first` is the number of the first
+/// flush.
 ///
-/// All of it becomes one flush: there is no moment at which a part of it is durable, so a crash meanwhile leaves the
-/// segments as they are, to be counted again. What still waits for its template goes on waiting, and is carried into a
-/// segment of this start before the old ones may go.
+/// All of them become one flush: no part of them becomes durable alone, so that after a crash the unchanged segments are
+/// counted again. Data that still lack their template stay queued, and are carried over to a segment of this start before
+/// the old segments are released.
 ///
 /// # Errors
-/// When not all of it can be read. Then none of it may be flushed: the segments are as they were, for the next start.
+/// If the journal cannot be read completely. Then nothing may be flushed: the segments remain for the next start.
 pub fn begin(
     status: &Status,
     journal: Option<&Arc<Journal>>,
@@ -172,7 +170,7 @@ mod tests {
 
     const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-    /// A disk that says when something is appended to the segment of the second flush, and waits until it may.
+    /// A disk that reports when data are appended to the segment of the second flush, and then waits for permission.
     #[derive(Debug)]
     struct SlowDisk(Arc<Slow>);
 
@@ -217,7 +215,7 @@ mod tests {
     impl File for SlowFile {
         fn append(&self, octets: &[u8]) -> io::Result<usize> {
             if self.is_slow {
-                // Nobody waits any more when the test is over.
+                // The receiver is gone when the test is over.
                 let _ = self.slow.begins.send(());
                 let _ = locked(&self.slow.may_end).recv();
             }
@@ -230,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn other_shards_count_while_what_is_carried_is_written() {
+    fn other_shards_count_while_carried_data_are_written() {
         let (begins, begun) = channel();
         let (end, may_end) = channel();
         let disk = SlowDisk(Arc::new(Slow { begins, may_end: Mutex::new(may_end) }));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use accounting::period::{Interval, Minute};
 use flow::Timestamp;
 
-/// How long blocks are kept, for each period that has an end; `None` is for ever.
+/// How long blocks are kept, for each period that has an end; `None` is without end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keep {
     /// By `period as usize`.

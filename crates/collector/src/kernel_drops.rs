@@ -25,7 +25,7 @@ struct KernelDrops {
 }
 
 impl ThreadDrops {
-    /// Adds a socket, behind the others in the thread's set.
+    /// Adds a socket, after the others in the thread's set.
     pub(crate) fn add(&mut self, socket: &Socket) {
         self.sockets.push(KernelDrops::of(socket));
     }

@@ -1,8 +1,8 @@
 //! Sockets for all addresses, and which thread reads which of them.
 //!
-//! A socket that the service manager passed is read by one thread, and none of our own is bound beside it: what waits in
-//! ours is lost at a restart, what waits in a passed one is there for the next collector. So an address takes as many
-//! passed sockets (`ReusePort=yes`) as threads are to read there.
+//! A socket passed by the service manager is read by one thread, and no other is bound beside it: a restart loses the
+//! datagrams queued in a socket of our own, but not those in a passed one. So for several threads to read an address, as
+//! many sockets must be passed (`ReusePort=yes`).
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -15,12 +15,12 @@ use crate::start_error::StartError;
 /// An address that is received at.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    /// The configured addresses that it stands for: its own, unless the port was left to the kernel. A passed socket of
-    /// both families stands for two.
+    /// The configured addresses that it serves: its own, or the one with port 0. A passed socket of both families serves
+    /// two.
     pub(crate) configured: Vec<SocketAddr>,
     /// Where it is bound.
     pub(crate) bound: SocketAddr,
-    /// Whether somebody else holds its sockets too.
+    /// Whether its sockets were passed by the service manager, which keeps them open.
     pub(crate) is_passed: bool,
 }
 

@@ -1,5 +1,4 @@
-//! Heartbeats: each thread reports progress, so that a watchdog can tell a collector that hangs from one that has nothing
-//! to do.
+//! Heartbeats: each thread reports progress, so that a watchdog distinguishes a collector that hangs from an idle one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -46,7 +45,7 @@ impl Pulse {
         .await
     }
 
-    /// Whose it is.
+    /// The name of the thread.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -119,7 +118,7 @@ mod tests {
         std::thread::sleep(hanging);
         wait_until(&|pulses| pulses.iter().all(|pulse| pulse.age() < Duration::from_secs(1)));
         {
-            // Held for ever, as far as the threads know: one has a datagram to count, the other flushes.
+            // One thread waits for the shard to count a datagram, the other to flush.
             let _shard = locked(&collector.shards[0]);
             let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
             socket.send_to(b"x", collector.addresses()[0]).unwrap();

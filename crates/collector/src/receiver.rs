@@ -1,8 +1,8 @@
-//! The threads that read sockets: each drives one shard, and writes down in the journal what it was given.
+//! The threads that read sockets. Each drives one shard and writes the datagrams to the journal.
 //!
-//! A thread holds its shard while it counts a batch. The flusher takes all shards at once, between two batches, to seal
-//! them at one moment (`journaled_shard::cut`); when the store is slow it does so less often, and the receiving threads go on
-//! counting into the tallies that they have. So a slow store costs no memory beyond two tallies a shard, and nobody waits for it.
+//! A thread locks its shard while it counts a batch. The flusher locks all shards between two batches to seal them at one
+//! moment (`journaled_shard::cut`). If the store is slow, it does so less often, and the threads continue to count into
+//! their tallies. So no receiving thread waits for the store, and memory is bounded by two tallies a shard.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -22,20 +22,20 @@ use crate::pulse::Pulse;
 
 /// Datagrams a system call.
 const BATCH: usize = 64;
-/// How long a thread sleeps at most when nothing comes; bounds how late it stops.
+/// The longest sleep of an idle thread; bounds how late it stops.
 const NAP: Duration = Duration::from_millis(200);
-/// How long it lets datagrams gather at most when few come: the longer, the fewer caches have gone cold when it wakes up.
+/// The longest time for which it lets datagrams gather at a low rate: the longer, the fewer wake-ups with cold caches.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
-/// How often it looks at the queues of its sockets.
+/// How often it reads the queue lengths of its sockets.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long a stopping thread goes on reading what already waits in its sockets.
+/// How long a stopping thread continues to read queued datagrams.
 const LAST_READ: Duration = Duration::from_secs(1);
 
 /// A message to a receiving thread while it runs.
 pub(crate) enum SocketChange {
     /// Read this one too.
     Open(Socket),
-    /// Read what waits in those that are bound here, and close them.
+    /// Read the datagrams queued in the sockets bound here, and close them.
     Close {
         address: SocketAddr,
         /// Dropped when the sockets are closed.
@@ -61,7 +61,7 @@ pub(crate) struct ReceiverThread {
 }
 
 impl ReceiverThread {
-    /// Reads until `stop` is set, then what already waits in the sockets.
+    /// Reads until `stop` is set, then the datagrams queued so far.
     pub(crate) fn run(mut self) {
         let mut batch = Batch::new(BATCH);
         let mut looked = Instant::now();
@@ -71,7 +71,7 @@ impl ReceiverThread {
             self.take_changes(&mut batch);
             let read = self.read(&mut batch, NAP);
             if read == Read::Some {
-                // What comes meanwhile is read in one go: waking up for each datagram costs more than counting it.
+                // Datagrams that arrive meanwhile are read at once: a wake-up costs more than counting a datagram.
                 std::thread::sleep(self.pause());
             }
             if looked.elapsed() >= LOOK {
@@ -83,7 +83,7 @@ impl ReceiverThread {
         let end = Instant::now() + LAST_READ;
         while self.read(&mut batch, Duration::ZERO) != Read::Nothing && Instant::now() < end {}
         self.look();
-        // The sockets are closed with this thread: nobody could ask them later.
+        // The sockets are closed with this thread: this is the last chance to ask them.
         let mut counting = locked(&self.counting);
         let (drops, shard) = counting.drops();
         drops.remove_all(shard);
@@ -137,7 +137,7 @@ impl ReceiverThread {
         self.sockets.sockets().iter().map(|socket| pause(socket.receive_buffer())).min().unwrap_or_default()
     }
 
-    /// Publishes the state of the sockets, and counts what they dropped although nothing has come since.
+    /// Publishes the state of the sockets, and counts drops that no datagram has reported since.
     fn look(&self) {
         let mut counting = locked(&self.counting);
         let mut sockets = Vec::with_capacity(self.sockets.sockets().len());
@@ -207,12 +207,12 @@ impl Failing {
 enum Read {
     Nothing,
     Some,
-    /// A whole batch: probably more waits.
+    /// A whole batch: there are probably more.
     Full,
 }
 
-/// For how long datagrams may gather in a receive buffer of so many octets, for which the kernel has twice as many of its
-/// own. It would take 1.6 GB/s of those to fill it meanwhile: some 700,000 datagrams of 1500 octets a second, three times
+/// For how long datagrams may gather in a receive buffer of this many octets, for which the kernel uses twice as many. It
+/// would take 1.6 GB/s of those to fill it meanwhile: some 700,000 datagrams of 1500 octets a second, three times
 /// what a thread counts. So two thirds of the buffer are for a burst that begins when the pause ends.
 fn pause(receive_buffer: usize) -> Duration {
     Duration::from_micros(2 * receive_buffer as u64 / 1600).min(LONGEST_PAUSE)

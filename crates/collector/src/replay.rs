@@ -1,7 +1,7 @@
-//! Captures through the very loop that sockets drive, with the times and sources of the capture.
+//! Replays captures through the loop that sockets drive, with the times and sources of the capture.
 //!
-//! A replay is a writer of its own, named by what it replays. So replaying the same capture again replaces what it
-//! counted before instead of adding to it, and never meets the blocks of a collector that is running meanwhile.
+//! A replay is a writer of its own, identified by its input. So a second replay of a capture replaces the counts of the
+//! first, and its blocks are separate from those of a running collector.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use pipeline::Counts;
 use pipeline::Exporters;
 use pipeline::{Rules, Sealed, Shard};
 
-/// A replay that is under way.
+/// A replay in progress.
 pub struct Replay {
     shard: Shard,
     exporters: Exporters,
@@ -33,7 +33,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Begins to replay into a store. What the same writer replayed before is forgotten first.
+    /// Begins to replay into a store. Deletes the blocks of an earlier replay by this writer first.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -44,7 +44,7 @@ impl Replay {
         flush_interval: Duration,
         keep: Keep,
     ) -> Result<Self, StoreError> {
-        // Nobody else may roll up for it while it is under way. One that is broken off is replayed again.
+        // No collector rolls up for it meanwhile. An interrupted replay has to be repeated.
         let state = WriterState::replay(writer);
         store.forget_writer(writer).await?;
         store.put_writer(&state).await?;
@@ -62,7 +62,7 @@ impl Replay {
         })
     }
 
-    /// Takes the next datagram of the capture; flushes when the capture's clock says that it is time.
+    /// Takes the next datagram of the capture; flushes when the interval is over by the capture's clock.
     ///
     /// # Errors
     /// When the store does not answer.

@@ -1,7 +1,6 @@
-//! What senders announced before this start, as the store keeps it: sessions that read the first data at once.
+//! Restores the templates and sampling rates of the last run from the store, so that data can be decoded at once.
 //!
-//! Only this file reads it, the flusher writes it. A value that is damaged is reported and left aside; it is replaced
-//! when its sender announces again, as the store is told of all that a session learns anew.
+//! The flusher writes them. A damaged value is logged and ignored; the next announcement of its sender replaces it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,8 +9,8 @@ use storage::Store;
 use storage::spool::Spool;
 use wire::{PendingBudget, Session, SessionLimits};
 
-/// Reads what is kept; what the spool has is newer, as the store has not taken it yet. The store's failure is reported and
-/// costs only that nothing is remembered.
+/// Sessions with the announcements that the store has, and those still in the spool, which are newer. If the store is
+/// unreachable, this is logged and sessions start empty.
 pub async fn load(
     store: &dyn Store,
     spool: Option<&Spool>,

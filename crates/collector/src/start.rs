@@ -1,5 +1,5 @@
-//! Puts the pieces together: sockets and threads, the flusher, the table of senders; and takes them down again in the
-//! order that loses nothing.
+//! Starts the parts of a collector (sockets, threads, flusher, table of senders) and stops them in the order that loses
+//! nothing.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,12 +60,12 @@ pub struct Collector {
     sampling: Task<()>,
 }
 
-/// Starts to receive and to count. `spool` is where flushes wait for a store that is not on this machine's disk;
-/// `journal` holds what was received and is not durable, and counts it first; `writer` is this collector's identity with the epoch of this start; `changed` is notified when a sender was
-/// registered, changed or removed.
+/// Starts to receive and to count. Flushes queue in `spool` for a store on the network. Datagrams in `journal` are counted
+/// first; later it holds those that are not durable yet. `writer` is this collector's identity with the epoch of this
+/// start. `changed` is notified when a sender is registered, changed or removed.
 ///
 /// # Errors
-/// When an address cannot be bound, or the store or the journal cannot be read.
+/// If an address cannot be bound, or the store or the journal cannot be read.
 pub async fn start(
     mut settings: Settings,
     store: Arc<dyn Store>,
@@ -149,7 +149,7 @@ pub async fn start(
     })
 }
 
-/// The threads that receive, and how they are reached.
+/// The receiving threads and the channels to them.
 struct Receiving {
     threads: Vec<JoinHandle<()>>,
     changes: Vec<Sender<SocketChange>>,
@@ -196,7 +196,7 @@ fn spawn<T: Send + 'static>(
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(StartError::Thread)
 }
 
-/// The thread that syncs the journal, so that nobody else waits for the disk to do it.
+/// The thread that syncs the journal, so that no other thread waits for the disk.
 fn tick(journal: Arc<Journal>, stop: Arc<AtomicBool>) -> Result<JoinHandle<()>, StartError> {
     spawn("journal", move || {
         while !stop.load(Ordering::Relaxed) {
@@ -207,44 +207,44 @@ fn tick(journal: Arc<Journal>, stop: Arc<AtomicBool>) -> Result<JoinHandle<()>, 
 }
 
 impl Collector {
-    /// Where it receives, with the ports that the kernel chose where 0 was asked for.
+    /// The addresses that it receives at, with the ports that the kernel chose for 0.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.places.iter().map(|place| place.bound).collect()
     }
 
-    /// Where what was received stands until it is durable.
+    /// The journal, which holds received datagrams until they are durable.
     #[must_use]
     pub fn journal(&self) -> Option<Arc<Journal>> {
         self.journal.clone()
     }
 
-    /// The pulses of the threads that receive and of the one that flushes.
+    /// The pulses of the receiving threads and of the flusher's.
     #[must_use]
     pub fn pulses(&self) -> &[Pulse] {
         &self.pulses
     }
 
-    /// What became of everything so far.
+    /// The counts so far.
     #[must_use]
     pub fn status(&self) -> Status {
         self.status.clone()
     }
 
-    /// What the REST interface shows of it.
+    /// The values that the REST interface shows.
     #[must_use]
     pub fn view(&self) -> Arc<dyn view::View> {
         Arc::clone(&self.view) as _
     }
 
-    /// From where its flows can be looked at as they come.
+    /// Taps of the decoded flows.
     #[must_use]
     pub fn taps(&self) -> Taps {
         self.taps.clone()
     }
 
-    /// Comes back when another process with this collector's identity has started on the store: this one stores nothing
-    /// more, and is to be stopped.
+    /// Returns when another process with this collector's identity has started on the store. This collector stores nothing
+    /// more and must be stopped.
     pub async fn superseded(&self) {
         self.superseded.notified().await;
     }
@@ -252,7 +252,7 @@ impl Collector {
     /// Stops receiving, reads what the kernel already has, and returns when all of it is stored.
     ///
     /// # Errors
-    /// When the last flush could not be stored in time, when another process has this identity, and when a thread died.
+    /// If the last flush could not be stored in time, another process has this identity, or a thread died.
     pub async fn stop(self) -> Result<(), StopError> {
         let Self { stop, receivers, ticks, flusher, admission, sampling, taps, .. } = self;
         taps.close();

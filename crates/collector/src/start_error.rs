@@ -14,12 +14,12 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the kernel says.
+        /// The kernel's error.
         error: io::Error,
     },
     /// A socket was passed that is bound to none of the addresses.
     #[error(
-        "the socket of {0} was passed by the service manager, but neither netflow.listen nor sflow.listen names that address: make ListenDatagram= of the socket unit and the configuration say the same"
+        "the socket of {0} was passed by the service manager, but neither netflow.listen nor sflow.listen names that address: use the same addresses for ListenDatagram= in the socket unit and in the configuration"
     )]
     Passed(SocketAddr),
     /// There is no address to receive at.
@@ -31,7 +31,7 @@ pub enum StartError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What an earlier process has received and not stored cannot be read.
+    /// The journal of an earlier run cannot be read.
     #[error(transparent)]
     Journal(#[from] Unreadable),
 }

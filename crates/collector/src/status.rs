@@ -1,4 +1,4 @@
-//! What became of everything: the counts of shards and flusher, and the status line.
+//! The counts of shards and flusher, and the status line.
 
 use std::sync::{Arc, Mutex};
 
@@ -53,7 +53,7 @@ impl Status {
         self.sockets.iter().flat_map(|sockets| locked(sockets).clone()).collect()
     }
 
-    /// Where a shard tells about its sockets.
+    /// Where a shard publishes the state of its sockets.
     pub(crate) fn sockets_of(&self, shard: usize) -> Arc<Mutex<Vec<Socket>>> {
         self.sockets.get(shard).map(Arc::clone).unwrap_or_default()
     }
@@ -63,7 +63,7 @@ impl Status {
         self.shards.iter().map(Arc::clone)
     }
 
-    /// What became of everything, over all shards.
+    /// The counts of all shards together.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut sum = Counts::default();
@@ -73,30 +73,30 @@ impl Status {
         sum
     }
 
-    /// What became of the datagrams that were read again from the journal at the start; they are in no other count.
+    /// The counts of the datagrams recovered from the journal at the start; no other count includes them.
     #[must_use]
     pub fn recovery(&self) -> RecoveredCounts {
         *locked(&self.recovered)
     }
 
-    /// Tells what became of them.
+    /// Publishes these counts.
     pub(crate) fn recovered(&self, found: RecoveredCounts) {
         *locked(&self.recovered) = found;
     }
 
-    /// What the flusher has done.
+    /// The counts of the flusher.
     #[must_use]
     pub fn flushes(&self) -> FlushCounts {
         *locked(&self.flusher)
     }
 
-    /// Whether all of this balances, as of the last flush.
+    /// The ledgers as of the last flush.
     #[must_use]
     pub fn ledgers(&self) -> Ledgers {
         locked(&self.ledgers).clone()
     }
 
-    /// Looks whether it does.
+    /// Checks the ledgers.
     pub fn check(&self, counted: &CutCounts, now: Timestamp) {
         let (found, flushes) = (*locked(&self.recovered), self.flushes());
         locked(&self.ledgers).check(counted, &found, &flushes, now);
@@ -110,12 +110,12 @@ impl Status {
         });
     }
 
-    /// Counts a flush that the store took.
+    /// Counts a flush that the store accepted.
     pub(crate) fn taken(&self) {
         self.flushed(|counts| counts.taken += 1);
     }
 
-    /// Adds to what the flusher has done.
+    /// Changes the counts of the flusher.
     pub(crate) fn flushed(&self, add: impl FnOnce(&mut FlushCounts)) {
         add(&mut locked(&self.flusher));
     }

@@ -60,7 +60,7 @@ fn datagram(seconds: u32, uptime: u32) -> Vec<u8> {
     [header.as_bytes(), record.as_bytes()].concat()
 }
 
-/// A shard and a flusher over a store in memory, driven by the times that a test says.
+/// A shard and a flusher over a store in memory, driven by the times of a test.
 struct Bench {
     store: Arc<Memory>,
     shard: Shard,
@@ -88,7 +88,7 @@ impl Bench {
         Self { store, shard, flusher, expected: BTreeMap::new() }
     }
 
-    /// Takes a datagram that says it was exported then, received now; it has to count in the minute of one of them.
+    /// Takes a datagram with this export time, received now; it must count in the minute of one of them.
     fn take(&mut self, exported: u64, received: u64) {
         let wrong = exported.abs_diff(received) > LIMIT.as_secs();
         let minute = Minute::of(Timestamp::from_seconds(if wrong { received } else { exported }));
@@ -170,7 +170,7 @@ async fn right_clocks_keep_their_minute_across_every_turn_of_time() {
     }
 }
 
-/// Beyond 2106 the seconds of NetFlow have wrapped: what was received says when.
+/// After 2106 the seconds of NetFlow have wrapped; the receive time resolves them.
 #[tokio::test]
 async fn what_exporters_cannot_say_beyond_2106_counts_when_it_is_received() {
     let mut bench = Bench::new(Keep::default()).await;

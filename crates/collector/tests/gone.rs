@@ -28,7 +28,7 @@ fn prefix() -> Prefix {
     "192.0.2.0/24".parse().unwrap()
 }
 
-/// A tally of so many flows, all of them in one minute.
+/// A tally of this many flows in one minute.
 fn sealed(flows: u64) -> Sealed {
     let mut tally = Tally::new(TallySettings::default());
     let monitored = Monitored::new(SENDER, &[(prefix(), GroupId(0))]);
@@ -70,7 +70,7 @@ async fn periods_of_a_collector_that_is_gone_are_rolled_up_by_the_other() {
     other.flush(&sealed(7), BEGUN, || true).await.unwrap();
     drop(gone);
 
-    // The hour is over, but whoever is silent for less than an hour is not gone.
+    // The hour is over, but a collector silent for less than an hour is not gone.
     let both = Counters { bytes: 1200, packets: 24, flows: 12 };
     other.maintain(BEGUN.saturating_add(Duration::from_secs(55 * 60))).await.unwrap();
     assert!(hour(store.as_ref(), 2).await.0 > 0);

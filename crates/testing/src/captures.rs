@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-/// The folder of the captures. `None` when they are missing on a developer's machine, after a line on standard error that
-/// says so.
+/// The folder of the captures. If they are missing on a developer's machine, prints a line to standard error and returns
+/// `None`.
 ///
 /// # Panics
 /// When the captures are missing and `CI` is `true`, or `NETFLOW_CORPUS` points to a folder without them: a test that

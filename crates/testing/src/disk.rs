@@ -90,17 +90,17 @@ impl SimulatedDisk {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What becomes of the next calls, in place of what was planned before.
+    /// Sets the outcomes of the next calls, and drops earlier plans.
     pub fn plan(&self, faults: impl IntoIterator<Item = Fault>) {
         self.lock().plan = faults.into_iter().collect();
     }
 
-    /// What becomes of all calls that are not planned: `None` when they do what they should.
+    /// Sets the outcome of all calls without a plan; `None` is success.
     pub fn fail_always(&self, with: Option<ErrorKind>) {
         self.lock().constant = with;
     }
 
-    /// The power goes and comes back.
+    /// Power fails and returns.
     pub fn lose_power(&self, random: &mut Random) {
         let mut platter = self.lock();
         for (name, content) in std::mem::take(&mut platter.removed) {

@@ -20,7 +20,7 @@ impl Random {
         (mixed ^ (mixed >> 31)) % end
     }
 
-    /// Whether something happens that happens once in so many times.
+    /// Returns true once in this many calls on average.
     pub fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }

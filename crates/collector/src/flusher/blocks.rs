@@ -6,7 +6,7 @@ use accounting::tally::{Balance, Tally};
 use flow::Counters;
 
 /// The blocks that several shards made for one flush. Where two of them have counted for the same minute, sender and
-/// prefix, the parts of the second are numbered behind those of the first.
+/// prefix, the parts of the second get the numbers after those of the first.
 pub(super) fn one_flush(of_shards: impl Iterator<Item = Vec<Block>>) -> Vec<Block> {
     let mut blocks: Vec<Block> = of_shards.flatten().collect();
     let counted_for = |block: &Block| (block.key.interval, block.key.sender, block.key.prefix);

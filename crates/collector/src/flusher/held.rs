@@ -1,9 +1,8 @@
-//! What a store on the network has accepted and may still lose: a Redis that fails over to a replica, or a Cassandra that
-//! syncs its log later, may lose the last moments. So a flush stays in the spool for [`HOLD`] after it was accepted; then
-//! the store is asked which of its blocks are missing, and these are put again. The same with what a roll-up has put: an
-//! interval of which a block is missing is summed again.
+//! Data that a store on the network has accepted and may still lose: Redis in a failover to a replica, Cassandra because it
+//! syncs its log later. So a flush stays in the spool for [`HOLD`] after it was accepted. Then its blocks that the store
+//! lacks are put again. If a block of a roll-up is missing, its interval is summed again.
 //!
-//! When the store has failed in between, everything that is held is checked as soon as it answers again.
+//! After a failure of the store, all held data are checked as soon as it answers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -122,7 +121,7 @@ impl Held {
     ) -> Result<(), StoreError> {
         let Some(mut flush) = spool.read(number)? else { return Ok(()) };
         reconcile(&mut flush, own.get(), *store, spool, |interval| keep.may_go(interval, now)).await?;
-        // What retention may delete is not checked: it would be put and deleted for ever.
+        // Blocks that retention may delete are not checked: they would be put and deleted without end.
         let keys: Vec<BlockKey> =
             flush.blocks.iter().map(|block| block.key).filter(|key| !keep.may_go(key.interval, now)).collect();
         let missing: BTreeSet<BlockKey> = store.missing(&keys).await?.into_iter().collect();

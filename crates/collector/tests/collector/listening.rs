@@ -1,9 +1,9 @@
-//! Where a running collector receives, and that it can be told otherwise.
+//! The addresses that a running collector receives at, and changes of them.
 
 use super::*;
 use storage::{Registry, Writers};
 
-/// An address that nobody has.
+/// An unused address.
 fn free() -> SocketAddr {
     exporter(Ipv4Addr::LOCALHOST.into()).local_addr().unwrap()
 }

@@ -173,7 +173,7 @@ async fn what_was_read_is_stored_when_it_stops() {
             socket.send_to(&datagram(now()), address).unwrap();
         }
     }
-    // Told to stop while datagrams still wait in the kernel.
+    // Stops while datagrams are still queued in the kernel.
     let status = bench.collector.status();
     bench.collector.stop().await.unwrap();
     assert_eq!(status.counts().datagrams[DatagramFate::Decoded] + status.counts().kernel_drops, 2 * sent);

@@ -1,4 +1,4 @@
-//! Real servers behind a proxy that lets requests through and loses the answer, a hundred times and more.
+//! Real servers behind a proxy that forwards requests and loses over a hundred answers.
 
 use std::time::{Duration, Instant};
 
@@ -31,11 +31,11 @@ async fn nothing_is_lost_or_doubled(cut: impl Store + 'static, whole: &dyn Store
         }
         failures += u32::from(run.flusher.maintain(run.time()).await.is_err());
     }
-    assert!(failures > 0, "nobody noticed");
+    assert!(failures > 0, "no answer was lost");
     for _ in 0..3 {
         // A driver notices only a moment later that connections last again.
         while run.drain().await.is_err() || run.flusher.maintain(run.time()).await.is_err() {
-            assert!(Instant::now() < end, "the store does not come back");
+            assert!(Instant::now() < end, "the store stays unreachable");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         run.now += 2 * MINUTE;

@@ -71,7 +71,7 @@ async fn what_a_failover_loses_is_put_again() {
         run.drain().await.unwrap();
     }
     run.store.inner().fail_over_to(&replica);
-    // Nobody noticed: a minute later it is looked for.
+    // Not noticed yet; the check a minute later finds it missing.
     run.now += 70;
     run.flusher.maintain(run.time()).await.unwrap();
     run.check(run.store.inner()).await;
@@ -159,7 +159,7 @@ async fn what_retention_has_taken_is_not_put_again_for_ever() {
 }
 
 #[tokio::test]
-async fn who_was_superseded_puts_nothing_more() {
+async fn a_superseded_collector_puts_nothing_more() {
     let mut run = begin(Keep::default()).await;
     run.flush(&[0]).await;
     run.drain().await.unwrap();
@@ -172,7 +172,7 @@ async fn who_was_superseded_puts_nothing_more() {
         run.flush(&[0]).await;
         assert!(matches!(run.drain().await, Err(StoreError::Superseded(_))));
         assert!(run.flusher.waiting() > 0);
-        assert_eq!(run.store.writers().await.unwrap(), [copy], "it says nothing more");
+        assert_eq!(run.store.writers().await.unwrap(), [copy], "it wrote its state again");
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Lets everything through until it is told to [`cut`](Self::cut); has cut so often, it lets everything through again.
+    /// Forwards everything until [`cut`](Self::cut) is called, and again after `most_cuts` cuts.
     pub(crate) fn start(server: &str, most_cuts: u32) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -24,7 +24,7 @@ enum Step {
     Pass {
         seconds: u64,
     },
-    /// The collector is away for long; others roll up for it.
+    /// The collector is unreachable for hours; others roll up for it.
     Gone {
         hours: u64,
     },
@@ -50,7 +50,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 async fn run_steps(steps: &[Step]) {
     let mut keep = Keep::default();
-    // Longer than a run: who is away for longer than minutes are kept cannot be told what was counted of its last flush.
+    // Longer than a run: once minutes expire, a returning collector cannot find out which of its last flush was counted.
     keep.periods[0] = Some(Duration::from_secs(5_000 * HOUR));
     let mut run = begin(keep).await;
     let (mut replica, mut made) = (run.store.inner().replica(), run.now);
@@ -79,7 +79,7 @@ async fn run_steps(steps: &[Step]) {
         }
         run.store.plan([]);
     }
-    // Whatever happened, two quiet minutes make good.
+    // Two minutes without faults repair everything.
     for _ in 0..3 {
         run.drain().await.unwrap();
         run.flusher.maintain(run.time()).await.unwrap();
