@@ -101,7 +101,11 @@ impl From<StoreError> for Error {
                 tracing::warn!(%error, "request failed: the store is unreachable");
                 Self::Unavailable
             }
-            StoreError::Reject(_) | StoreError::Corrupt(_) | StoreError::Superseded(_) | StoreError::Config(_) => {
+            StoreError::Reject(_)
+            | StoreError::Corrupt(_)
+            | StoreError::Newer(_)
+            | StoreError::Superseded(_)
+            | StoreError::Config(_) => {
                 tracing::error!(%error, "request failed");
                 Self::Internal
             }

@@ -19,6 +19,9 @@ pub enum StoreError {
     /// Stored data are damaged: report it, serve the rest.
     #[error("damaged: {}", chain(&**.0))]
     Corrupt(#[source] Reason),
+    /// Stored data are of a newer program: leave them as they are, and say that this program is too old for the store.
+    #[error("upgrade this program: {}", chain(&**.0))]
+    Newer(#[source] Reason),
     /// Another process with this identity has started after this one: stop.
     #[error("{}", chain(&**.0))]
     Superseded(#[source] Reason),

@@ -4,8 +4,8 @@
 //! Layout (`N` is the namespace, `netflow` unless configured otherwise; text in braces is the hash tag, so that all
 //! commands about one place go to one node of a cluster):
 //! - `N:block:{<sender> <prefix> <period> <start>}`: hash of blocks; a field is tables, writer, epoch, sequence and part,
-//!   26 octets, the highest first (`redis/key.rs`); the value is the content. With the tables in the field, a read asks
-//!   only for the values that it needs.
+//!   26 octets or 30, the highest first (`redis/key.rs`); the value is the content. With the tables in the field, a read
+//!   asks only for the values that it needs.
 //! - `N:intervals:{<writer> <period>}`: sorted set of the starts for which a writer has blocks.
 //! - `N:groups:{<writer> <period> <start>}`: set of `<sender> <prefix>` for which a writer has blocks there.
 //! - `N:senders`: hash; field `<address>` = nanoseconds of its last datagram in twenty digits, or nothing; field

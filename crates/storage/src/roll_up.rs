@@ -79,7 +79,7 @@ pub async fn advance(store: &dyn Store, state: WriterState, until: Minute) -> Re
 /// The same, with options; the state moves as far as the roll-up comes.
 ///
 /// # Errors
-/// What stopped it. Then the store may not know how far the state has moved: put it before anything is decided by it.
+/// What stopped it: [`StoreError::Newer`] before an interval that has a block of a newer program. Then the store may not know how far the state has moved: put it before anything is decided by it.
 pub async fn advance_by(
     store: &dyn Store,
     state: &mut WriterState,
@@ -237,6 +237,10 @@ async fn sum_groups(
     let finer = store.read_blocks_of(state.writer, &finer).await?;
     let summed = roll_up(interval, &finer);
     for damaged in &summed.damaged {
+        if damaged.fault.is_newer() {
+            // Summed without it, its counters would be lost when the finer blocks are deleted.
+            return Err(StoreError::Newer((*damaged).into()));
+        }
         tracing::error!(error = %damaged, "a damaged block is left out of the coarser ones");
     }
     let fresh: BTreeSet<BlockKey> = summed.blocks.iter().map(|block| block.key).collect();

@@ -32,7 +32,7 @@ pub(super) fn decode(
     let expected = match *version {
         VERSION => checksum(key, body),
         VERSION_1 => crc32fast::hash(body),
-        newer => return Err(BlockFault::Version(newer)),
+        version => return Err(fault_of_version(key, version, body, *found)),
     };
     if expected != u32::from_le_bytes(*found) {
         return Err(BlockFault::Checksum);
@@ -49,6 +49,22 @@ pub(super) fn decode(
         return Err(BlockFault::UnknownField);
     }
     decode_tables(*version, key.tables, rest, wanted)
+}
+
+/// Why a block with an unknown version cannot be read: a newer program wrote it, or its first byte is damaged.
+#[cold]
+fn fault_of_version(key: &BlockKey, version: u8, body: &[u8], found: [u8; CHECKSUM_LENGTH]) -> BlockFault {
+    let mut repaired = body.to_vec();
+    let mut is_damaged = |known: u8| {
+        repaired.iter_mut().take(1).for_each(|first| *first = known);
+        [checksum(key, &repaired), crc32fast::hash(&repaired)].contains(&u32::from_le_bytes(found))
+    };
+    // Nothing has ever written version 0.
+    if version == 0 || is_damaged(VERSION) || is_damaged(VERSION_1) {
+        BlockFault::Checksum
+    } else {
+        BlockFault::Version(version)
+    }
 }
 
 /// The directory and the tables of it that are wanted.

@@ -37,3 +37,11 @@ pub enum BlockFault {
     #[error("it is not part of the interval that is being summed")]
     Misplaced,
 }
+
+impl BlockFault {
+    /// Whether the block is not damaged, but this program is too old for it.
+    #[must_use]
+    pub const fn is_newer(self) -> bool {
+        matches!(self, Self::Version(_) | Self::UnknownField)
+    }
+}

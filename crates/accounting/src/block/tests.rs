@@ -163,7 +163,10 @@ fn a_damaged_block_is_named_and_nothing_of_it_is_merged() {
         assert!(tables.is_empty());
         error.fault
     };
-    assert_eq!(fault(&|block| block.content = flipped(&block.content, 0, 2 ^ 3)), BlockFault::Version(3));
+    assert_eq!(fault(&|block| block.content = flipped(&block.content, 0, 2 ^ 3)), BlockFault::Checksum);
+    assert_eq!(fault(&|block| block.content = flipped(&block.content, 0, 2)), BlockFault::Checksum);
+    let newer = |block: &mut Block| block.content = flipped(&flipped(&block.content, 0, 2 ^ 3), 7, 1);
+    assert_eq!(fault(&newer), BlockFault::Version(3));
     assert_eq!(fault(&|block| block.content = flipped(&block.content, 7, 1)), BlockFault::Checksum);
     assert_eq!(fault(&|block| block.content.clear()), BlockFault::Truncated);
     assert_eq!(fault(&|block| block.content.truncate(3)), BlockFault::Truncated);

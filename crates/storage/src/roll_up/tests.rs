@@ -231,6 +231,31 @@ async fn a_damaged_block_is_left_out_and_stops_nothing() {
 }
 
 #[tokio::test]
+async fn a_block_of_a_newer_program_is_not_rolled_up_and_stays() {
+    let store = filled(&["2027-05-01 10:30", "2027-05-01 10:31"]).await;
+    let mut newer = flush(minute("2027-05-01 10:32"), 1, 3, 100, 443);
+    let mut content = newer[0].content.to_vec();
+    content[0] = 3;
+    content[1] ^= 1;
+    newer[0].content = content.into();
+    let mut unknown = flush(minute("2027-05-01 11:30"), 1, 4, 100, 443);
+    let tables = unknown[0].key.tables.union(TableSet::of_bits(1 << 63));
+    unknown[0] = unknown[0].clone().with_key(BlockKey { tables, ..unknown[0].key });
+    for (newer, hour) in [(&newer, "2027-05-01 10"), (&unknown, "2027-05-01 11")] {
+        store.put_blocks(newer).await.unwrap();
+        let hour = parse_interval(Period::Hour, hour).unwrap();
+        let mut state = WriterState { rolled_up: [hour.start; 4], ..self::state() };
+        let until = minute("2027-05-02 00:00");
+        let outcome = advance_by(&store, &mut state, until, &mut RollUpOptions::default()).await;
+        let Err(StoreError::Newer(error)) = outcome else { panic!("{outcome:?}") };
+        assert!(error.to_string().contains(&newer[0].key.to_string()), "{error}");
+        assert_eq!(state.rolled_up(Period::Minute), Some(hour.start));
+        assert_eq!(kept(&store, hour).await, []);
+        assert_eq!(kept(&store, newer[0].key.interval).await, *newer);
+    }
+}
+
+#[tokio::test]
 async fn a_replay_is_never_gone_and_rolls_up_for_nobody() {
     let store = filled(&["2027-05-01 10:30"]).await;
     let day = Duration::from_secs(24 * 3600);
