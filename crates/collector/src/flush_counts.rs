@@ -1,39 +1,39 @@
-//! What the flusher has done, as numbers.
+//! The counts of the flusher.
 
 use std::time::{Duration, Instant};
 
 use accounting::tally::Balance;
 use flow::{Counters, Durations};
 
-/// What the flusher has done.
+/// The counts of the flusher.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlushCounts {
     /// Flushes that are in the store.
     pub flushes: u64,
     /// Blocks that are in the store.
     pub blocks: u64,
-    /// Times that the store had to be asked again.
+    /// Repeated tries at the store.
     pub retries: u64,
     /// Names that did not fit the limit and were added to `other`.
     pub folded: u64,
-    /// Flushes that wait in the spool just now.
+    /// Flushes in the spool that the store has not accepted yet: a gauge.
     pub waiting: u64,
-    /// Octets that wait in the spool just now.
+    /// Octets of these flushes: a gauge.
     pub waiting_bytes: u64,
     /// How long the last flush took to become durable.
     pub last_took: Duration,
-    /// How long each took.
+    /// The times that all of them took.
     pub took: Durations,
-    /// How long the store took to take each, or to fail to.
+    /// The times that the store took to accept or refuse each.
     pub puts: Durations,
-    /// Since when a flush is tried again and again: neither the store nor the spool on this machine's disk takes it.
+    /// The start of the present failure: neither the store nor the spool on this machine's disk accepts a flush.
     pub failing_since: Option<Instant>,
-    /// What the tallies of all flushes added up to.
+    /// The sums of the tallies of all flushes.
     pub balance: Balance,
-    /// What is under `all` in the blocks that were made of them.
+    /// The counters under `all` in the blocks made of them.
     pub in_blocks: Counters,
-    /// Flushes that are durable, those included that waited in the spool at the start.
+    /// Durable flushes, including those in the spool at the start.
     pub durable: u64,
-    /// Flushes that the store took.
+    /// Flushes that the store accepted.
     pub taken: u64,
 }

@@ -16,12 +16,12 @@
 //! Which coarser blocks a flush has is decided once, when it goes into the spool, by how far this writer is rolled up, and
 //! it is put exactly so, unless another collector has rolled up for this writer since.
 //!
-//! | file | what is there |
+//! | file | content |
 //! | --- | --- |
 //! | `blocks` | the blocks of a flush out of the tallies of all shards, and whether they hold the same |
 //! | `own_state` | how far this writer is rolled up, and **the state machine** by which process and store agree on it |
 //! | `reconcile` | which coarser blocks a flush has, decided again |
-//! | `held` | what the store has accepted and may still lose |
+//! | `held` | data that the store has accepted and may still lose |
 //! | `announcements` | templates on their way to the store |
 
 mod announcements;
@@ -55,13 +55,13 @@ use crate::status::Status;
 
 /// About how many coarse blocks are put between two looks at flushes, and held.
 const MOST_SUMS: usize = 50_000;
-/// How long a period must be over before it is rolled up: flows of its last moments are still on their way.
+/// How long a period must be over before it is rolled up: flows of its last moments may still arrive.
 const GRACE_MINUTES: u32 = 2;
-/// The first and the longest pause between two tries at a store that does not answer.
+/// The first and the longest pause between tries at an unreachable store.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Writes what shards have counted.
+/// Stores the counters of all shards.
 pub struct Flusher {
     store: Arc<dyn Store>,
     own: OwnState,
@@ -323,18 +323,18 @@ impl Flusher {
         Ok(())
     }
 
-    /// Checks what the store has accepted and may have lost; with `make_room` releases whatever is there.
+    /// Checks data that the store has accepted and may have lost; with `make_room`, releases all that it still has.
     async fn check_held(&mut self, now: Timestamp, make_room: bool) -> Result<(), StoreError> {
         let Self { store, spool: Some(spool), own, keep, held, .. } = self else { return Ok(()) };
         let mut parts = Parts { store: store.as_ref(), spool, own, keep: *keep };
         held.check(&mut parts, now, make_room).await
     }
 
-    /// Rolls up the periods that are over, of this writer and of those that are gone, and deletes what is kept no longer.
+    /// Rolls up the finished periods of this writer and of writers that are gone, and deletes expired blocks.
     /// An interval that held flushes have blocks of is left for later.
     ///
     /// # Errors
-    /// When the store does not answer: what was done stays done, the next call continues from there. As
+    /// If the store does not answer: finished steps remain, and the next call continues after them. As
     /// [`drain_one`](Self::drain_one) when this process was superseded.
     pub async fn maintain(&mut self, now: Timestamp) -> Result<(), StoreError> {
         if self.waiting() > 0 {
@@ -365,7 +365,7 @@ impl Flusher {
         if self.spool.is_some() {
             self.held.hold_sums(summed, now);
         }
-        // What a lost roll-up was made from must still be there.
+        // A lost roll-up is repeated from its finer blocks, so they must not expire before the check.
         if self.held.has_sums() {
             return gone.map(drop);
         }
@@ -376,7 +376,7 @@ impl Flusher {
         Ok(())
     }
 
-    /// Deletes the blocks of a writer that are kept no longer.
+    /// Deletes the expired blocks of a writer.
     async fn expire(&self, writer: WriterId, now: Timestamp) -> Result<(), StoreError> {
         for period in Period::ALL {
             let Some(Some(keep)) = self.keep.periods.get(period as usize).copied() else { continue };

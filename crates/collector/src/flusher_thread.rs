@@ -92,7 +92,7 @@ impl FlusherThread {
         outcome = self.cut_unless_failed(outcome);
         while self.flusher.waiting() > 0 && self.drain_one() {}
         self.check();
-        self.log_what_is_left();
+        self.log_queued();
         self.pulse.end();
         outcome
     }
@@ -179,7 +179,7 @@ impl FlusherThread {
         }
     }
 
-    fn log_what_is_left(&self) {
+    fn log_queued(&self) {
         let flushes = self.flusher.waiting();
         if flushes > 0 {
             tracing::warn!(flushes, "stopping; flushes wait on disk for the store, and the next start stores them");

@@ -47,7 +47,7 @@ pub struct CutCounts {
 /// The counts recovered from the journal of an earlier run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RecoveredCounts {
-    /// Datagrams that were found.
+    /// Datagrams.
     pub datagrams: u64,
     /// Segments with an incomplete end.
     pub torn: u64,
@@ -56,7 +56,7 @@ pub struct RecoveredCounts {
 }
 
 impl Ledgers {
-    /// Compares the sides, and reports what does not balance once for each change.
+    /// Compares the sides, and logs each imbalance once for each change.
     pub(crate) fn check(
         &mut self,
         counted: &CutCounts,

@@ -8,18 +8,18 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `start`, `settings`, `start_error`, `stop_error` | puts the parts together and takes them down again |
+//! | `start`, `settings`, `start_error`, `stop_error` | starts the parts and stops them |
 //! | `change` | applies a reload to a running collector |
 //! | [`replay`] | drives a shard and a flusher by a capture |
-//! | [`senders`], [`restore_templates`] | what is read from the store: registered senders; templates of the last run |
+//! | [`senders`], [`restore_templates`] | reads from the store: registered senders; templates of the last run |
 //! | [`pulse`] | heartbeats of the threads |
-//! | [`status`], `flush_counts`, [`ledgers`] | what became of everything, and whether it adds up at every flush |
-//! | `view` | all of that as the plain values that the interface shows |
+//! | [`status`], `flush_counts`, [`ledgers`] | all counts, and whether they balance at every flush |
+//! | `view` | these as the plain values that the interface shows |
 //!
 //! A listener for another transport has one place, beside `receiver`: it hands datagrams to a
 //! [`JournaledShard`](journaled_shard::JournaledShard) and commits them.
 //!
-//! **Invariant:** nothing that receives waits for a store.
+//! **Invariant:** no receiving thread waits for a store.
 
 mod change;
 mod flush_counts;

@@ -1,4 +1,4 @@
-//! What senders have announced, on its way to the store: kept over a restart, so that data are read at once then.
+//! Announcements of senders on their way to the store, which keeps them so that data can be decoded at once after a restart.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use storage::{Registry, StoreError};
 /// Announcements of this many senders are stored with one call: usually a hundred kilobytes, megabytes at worst.
 const SENDERS_AT_ONCE: usize = 64;
 
-/// Announcements that the store has not taken yet, by sender. Newer ones replace older ones.
+/// Announcements that the store has not accepted yet, by sender. Newer ones replace older ones.
 #[derive(Default)]
 pub(super) struct Announcements(BTreeMap<IpAddr, Vec<u8>>);
 

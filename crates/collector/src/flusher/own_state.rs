@@ -1,7 +1,7 @@
-//! This writer's state, as this process has it and as the store does: how far it is rolled up, and that it is there.
+//! This writer's state in this process and in the store: how far it is rolled up, and when it was last seen.
 //!
-//! Another collector may take this one for gone and roll up for it, another process may have its identity, and the store
-//! may lose what it was given. So before anything is decided by the state, store and process have to agree on it:
+//! Another collector may consider this one gone and roll up for it, another process may have its identity, and the store
+//! may lose the state. So store and process must agree on the state before anything is decided by it:
 //!
 //! ```text
 //!               read, merged and written
@@ -15,8 +15,8 @@
 //!   any of them ── another process with this identity has started ──► Superseded, for good
 //! ```
 //!
-//! What was read is replaced by compare-and-set: a collector that took this one for gone may roll up, and delete what it
-//! summed, between the read and the write. Its watermark is read again then.
+//! A state that was read is replaced by compare-and-set: between the read and the write, a collector that considers this
+//! one gone may roll up and delete the blocks that it has summed. Then the state is read again.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use storage::{Presence, Store, StoreError, WriterState, Writers};
 
 /// A writer that was not seen for this long is gone: others roll up for it.
 pub(super) const GONE_AFTER: Duration = Duration::from_secs(3600);
-/// How old what was read of the own state may be when something is put.
+/// The greatest age of the state that was read when something is put.
 const READ_AGAIN: Duration = Duration::from_secs(5);
 
 /// Whether process and store have the same state.
@@ -40,18 +40,17 @@ enum Agreement {
     Published {
         read: Option<Timestamp>,
     },
-    /// A watermark of ours went back, because what was summed there is lost. The store's is ignored until ours is
-    /// written.
+    /// Our watermark was moved back, because the store lost sums. The store's is ignored until ours is written.
     RolledBack,
     Superseded,
 }
 
-/// The state, and what is known of the store's.
+/// The state, and whether the store agrees.
 #[derive(Debug)]
 pub(super) struct OwnState {
     state: WriterState,
     agreement: Agreement,
-    /// The newest time at which this process wrote that it is there.
+    /// The newest time that this process wrote as its presence.
     heartbeat: Presence,
 }
 
@@ -109,7 +108,7 @@ impl OwnState {
                 return Err(self.superseded());
             }
             for (own, known) in self.state.rolled_up.iter_mut().zip(known.rolled_up) {
-                // A store that forgot a watermark may have lost what was rolled up as well.
+                // A store that lost a watermark may have lost the rolled-up blocks as well.
                 let is_forgotten = was_published && known < *own;
                 if is_forgotten || (known > *own && self.agreement != Agreement::RolledBack) {
                     *own = known;
@@ -132,7 +131,7 @@ impl OwnState {
         Ok(())
     }
 
-    /// Writes the state, where the store still has what it is known to have. `None` writes it whatever the store has.
+    /// Writes the state if the store still has `known`; `None` writes it in any case.
     async fn publish(&mut self, store: &dyn Writers, known: Option<WriterState>) -> Result<(), StoreError> {
         self.heartbeat = self.heartbeat.max(self.state.presence);
         match known {
@@ -149,10 +148,10 @@ impl OwnState {
         Ok(())
     }
 
-    /// What was summed for this interval is lost: its finer blocks count again, and it is summed again.
+    /// The store lost the sums of this interval: its finer blocks count again, and it is summed again.
     ///
     /// # Errors
-    /// When the store does not answer; what is lost is not summed again before it has taken the state.
+    /// If the store does not answer; the interval is not summed again before the store has accepted the state.
     pub(super) async fn roll_back(&mut self, store: &dyn Writers, interval: Interval) -> Result<(), StoreError> {
         take_back(&mut self.state, interval);
         self.agreement = Agreement::RolledBack;
@@ -162,7 +161,7 @@ impl OwnState {
     /// Rolls up the periods that are over until then.
     ///
     /// # Errors
-    /// What stopped it; the store may not know how far the state has moved then.
+    /// The failure that stopped it; the store may then have an older state.
     pub(super) async fn roll_up(
         &mut self,
         store: &dyn Store,

@@ -1,5 +1,5 @@
-//! Which coarser blocks a flush has, decided again: another collector has rolled up for this writer since. What of the
-//! flush the store has was counted by that roll-up; what is missing is lifted into what is rolled up now.
+//! Decides again which coarser blocks a flush has, after another collector has rolled up for this writer. That roll-up
+//! counted the blocks of the flush that are in the store; the missing ones are lifted into the periods now rolled up.
 
 use std::collections::BTreeSet;
 

@@ -9,7 +9,7 @@ fn free() -> SocketAddr {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_running_collector_receives_where_it_is_told_to_and_no_longer_where_it_is_not() {
+async fn a_running_collector_changes_the_addresses_that_it_receives_at() {
     let sender = IpAddr::from(Ipv4Addr::LOCALHOST);
     let (first, second) = (free(), free());
     let mut bench = Bench::start(&[&first.to_string()], &[sender]).await;
@@ -34,7 +34,7 @@ async fn a_running_collector_receives_where_it_is_told_to_and_no_longer_where_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_at_an_address_that_is_left_is_counted() {
+async fn datagrams_queued_at_a_removed_address_are_counted() {
     let sender = IpAddr::from(Ipv4Addr::LOCALHOST);
     let mut bench = Bench::start(&["127.0.0.1:0", "127.0.0.1:0"], &[sender]).await;
     let addresses = bench.collector.addresses();
@@ -85,7 +85,7 @@ async fn a_change_to_an_address_in_use_or_to_none_is_refused_and_changes_nothing
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_socket_that_was_passed_stays_while_somebody_else_holds_it() {
+async fn a_passed_socket_stays_open() {
     let sender = IpAddr::from(Ipv4Addr::LOCALHOST);
     let (store, writer) = (Arc::new(Memory::default()), WriterState::new(WriterId(1), 1, now()));
     store.put_writer(&writer).await.unwrap();

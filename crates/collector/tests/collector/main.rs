@@ -161,7 +161,7 @@ fn flushes(status: &Status) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_read_is_stored_when_it_stops() {
+async fn a_stopping_collector_stores_all_that_it_has_read() {
     let senders = [IpAddr::from(Ipv4Addr::new(127, 0, 0, 1)), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])];
     let bench = Bench::start(&["127.0.0.1:0", "[::1]:0"], &senders).await;
     let addresses = bench.collector.addresses();
@@ -343,7 +343,7 @@ async fn begin(store: &Arc<Memory>) -> Replay {
 }
 
 #[tokio::test]
-async fn what_a_store_took_without_an_answer_is_not_overwritten_by_the_next_flush() {
+async fn a_flush_accepted_without_an_answer_is_not_overwritten_by_the_next() {
     let sender = IpAddr::from(Ipv4Addr::LOCALHOST);
     let store = Arc::new(Faulty::new(Memory::default()));
     store.add_prefixes(sender, &[MONITORED.parse().unwrap()]).await.unwrap();

@@ -98,7 +98,7 @@ async fn a_collector_that_starts_again_reads_data_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_kept_damaged_is_left_aside_and_replaced_by_the_next_announcement() {
+async fn damaged_templates_are_ignored_and_replaced_by_the_next_announcement() {
     let store = store().await;
     store.put_templates(&[(SENDER, b"damaged".to_vec())]).await.unwrap();
     let collector = started(&store, 1).await;
@@ -112,7 +112,7 @@ async fn what_is_kept_damaged_is_left_aside_and_replaced_by_the_next_announcemen
 }
 
 #[tokio::test]
-async fn what_the_store_does_not_take_is_put_with_the_next_flush() {
+async fn templates_that_the_store_refuses_are_put_with_the_next_flush() {
     let store = Arc::new(Faulty::new(Memory::default()));
     let others: Vec<IpAddr> = (0..200).map(|number| Ipv4Addr::new(10, 0, 0, number).into()).collect();
     for sender in &others {
@@ -147,7 +147,7 @@ async fn what_the_store_does_not_take_is_put_with_the_next_flush() {
 }
 
 #[tokio::test]
-async fn a_replay_neither_uses_nor_changes_what_is_kept() {
+async fn a_replay_neither_uses_nor_changes_stored_templates() {
     let store = store().await;
     announce(&store).await;
     let before = store.templates().await.unwrap();

@@ -60,7 +60,7 @@ async fn a_flush_decided_again_and_then_put_in_half_by_a_collector_that_dies_cou
 }
 
 #[tokio::test]
-async fn what_a_failover_loses_is_put_again() {
+async fn blocks_lost_in_a_failover_are_put_again() {
     let mut run = begin(Keep::default()).await;
     run.flush(&[0]).await;
     run.drain().await.unwrap();
@@ -89,7 +89,7 @@ async fn what_a_failover_loses_is_put_again() {
 }
 
 #[tokio::test]
-async fn what_was_accepted_is_looked_for_after_a_restart() {
+async fn accepted_flushes_are_checked_after_a_restart() {
     let mut run = begin(Keep::default()).await;
     let replica = run.store.inner().replica();
     run.flush(&[0]).await;
@@ -127,7 +127,7 @@ async fn a_roll_up_that_a_failover_loses_is_done_again() {
 }
 
 #[tokio::test]
-async fn nothing_is_rolled_up_over_what_may_have_to_be_put_again() {
+async fn intervals_of_held_flushes_are_not_rolled_up() {
     let mut run = begin(Keep::default()).await;
     run.now += 35 * MINUTE;
     run.flush(&[10]).await;
@@ -142,7 +142,7 @@ async fn nothing_is_rolled_up_over_what_may_have_to_be_put_again() {
 }
 
 #[tokio::test]
-async fn what_retention_has_taken_is_not_put_again_for_ever() {
+async fn blocks_deleted_by_retention_are_not_put_again() {
     let mut keep = Keep::default();
     keep.periods[0] = Some(Duration::from_secs(HOUR));
     let mut run = begin(keep).await;
