@@ -151,7 +151,11 @@ mod tests {
                     began.send(()).unwrap();
                     released.recv().unwrap();
                 };
-                request.turn(async { Ok(spawn_blocking(work).await.unwrap()) }).await.is_ok()
+                let read = async {
+                    spawn_blocking(work).await.unwrap();
+                    Ok(())
+                };
+                request.turn(read).await.is_ok()
             });
             begins.recv().await.unwrap();
             request.abort();
