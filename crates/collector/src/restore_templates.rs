@@ -5,14 +5,14 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use storage::Store;
+use storage::Registry;
 use storage::spool::Spool;
 use wire::{PendingBudget, Session, SessionLimits};
 
 /// Sessions with the announcements that the store has, and those still in the spool, which are newer. If the store is
 /// unreachable, this is logged and sessions start empty.
 pub async fn load(
-    store: &dyn Store,
+    store: &dyn Registry,
     spool: Option<&Spool>,
     limits: SessionLimits,
     waiting: &PendingBudget,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flow::Prefix;
 use pipeline::Admission;
-use storage::{Store, StoreError};
+use storage::{Registry, Store, StoreError};
 use tokio::sync::Notify;
 
 /// How long a sender that was registered through another collector may stay unknown to this one.
@@ -16,14 +16,14 @@ const REFRESH: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn load(store: &dyn Store) -> Result<Admission, StoreError> {
+pub async fn load(store: &dyn Registry) -> Result<Admission, StoreError> {
     let mut admission = Admission::default();
     refresh(&mut admission, store).await?;
     Ok(admission)
 }
 
 /// Reads the senders again. When the store cannot be read, admission stays as it is.
-async fn refresh(admission: &mut Admission, store: &dyn Store) -> Result<(), StoreError> {
+async fn refresh(admission: &mut Admission, store: &dyn Registry) -> Result<(), StoreError> {
     let senders = store.senders().await?;
     let registered: Vec<(IpAddr, &[Prefix])> =
         senders.iter().map(|sender| (sender.address, sender.prefixes.as_slice())).collect();
