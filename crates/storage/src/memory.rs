@@ -19,14 +19,14 @@ use crate::{Blocks, Registry, Retention, Selection, Sender, Store, StoreError, W
 /// A store in memory.
 #[derive(Debug, Default)]
 pub struct Memory {
-    kept: Mutex<Kept>,
+    contents: Mutex<Contents>,
 }
 
 /// The blocks of an interval, sender and prefix.
 type Group = BTreeMap<BlockKey, Bytes>;
 
 #[derive(Clone, Debug, Default)]
-struct Kept {
+struct Contents {
     blocks: BTreeMap<Interval, BTreeMap<(IpAddr, Prefix), Group>>,
     senders: BTreeMap<IpAddr, Registration>,
     writers: BTreeMap<WriterId, WriterState>,
@@ -49,22 +49,22 @@ impl Memory {
     /// A copy of everything, as a replica has it.
     #[must_use]
     pub fn replica(&self) -> Self {
-        Self { kept: Mutex::new(self.lock().clone()) }
+        Self { contents: Mutex::new(self.lock().clone()) }
     }
 
     /// Continues with the data of a replica: what came since it was made is lost.
     pub fn fail_over_to(&self, replica: &Self) {
-        let kept = replica.lock().clone();
-        *self.lock() = kept;
+        let contents = replica.lock().clone();
+        *self.lock() = contents;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, Contents> {
         // No method leaves the maps half changed, so what a panicking thread held is whole.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
+impl Contents {
     fn selected(&self, selection: Selection) -> impl Iterator<Item = Block> {
         self.blocks
             .get(&selection.interval)
@@ -109,8 +109,8 @@ impl Registry for Memory {
     }
 
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
-        let mut kept = self.lock();
-        let Some(registration) = kept.senders.get_mut(&address) else { return Ok(false) };
+        let mut contents = self.lock();
+        let Some(registration) = contents.senders.get_mut(&address) else { return Ok(false) };
         registration.prefixes.retain(|prefix| !prefixes.contains(prefix));
         Ok(true)
     }
@@ -120,9 +120,9 @@ impl Registry for Memory {
     }
 
     async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
-        let mut kept = self.lock();
+        let mut contents = self.lock();
         for (address, time) in last {
-            if let Some(registration) = kept.senders.get_mut(address) {
+            if let Some(registration) = contents.senders.get_mut(address) {
                 registration.last = registration.last.max(Some(*time));
             }
         }
@@ -130,9 +130,9 @@ impl Registry for Memory {
     }
 
     async fn put_templates(&self, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
-        let mut kept = self.lock();
+        let mut contents = self.lock();
         for (address, announcements) in announced {
-            if let Some(registration) = kept.senders.get_mut(address) {
+            if let Some(registration) = contents.senders.get_mut(address) {
                 registration.announcements = Some(announcements.clone());
             }
         }
@@ -140,33 +140,33 @@ impl Registry for Memory {
     }
 
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
-        let kept = self.lock();
+        let contents = self.lock();
         let known = |(address, registration): (&IpAddr, &Registration)| {
             registration.announcements.clone().map(|announcements| (*address, announcements))
         };
-        Ok(kept.senders.iter().filter_map(known).collect())
+        Ok(contents.senders.iter().filter_map(known).collect())
     }
 }
 
 #[async_trait]
 impl Blocks for Memory {
     async fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
-        let mut kept = self.lock();
+        let mut contents = self.lock();
         for Block { key, content } in blocks {
-            let groups = kept.blocks.entry(key.interval).or_default();
+            let groups = contents.blocks.entry(key.interval).or_default();
             groups.entry((key.sender, key.prefix)).or_default().insert(*key, content.clone());
         }
         Ok(())
     }
 
     async fn read_blocks(&self, selections: &[Selection]) -> Result<Vec<Block>, StoreError> {
-        let kept = self.lock();
-        Ok(merged(selections).into_iter().flat_map(|selection| kept.selected(selection)).collect())
+        let contents = self.lock();
+        Ok(merged(selections).into_iter().flat_map(|selection| contents.selected(selection)).collect())
     }
 
     async fn groups(&self, writer: WriterId, interval: Interval) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
-        let kept = self.lock();
-        let groups = kept.blocks.get(&interval).into_iter().flatten();
+        let contents = self.lock();
+        let groups = contents.blocks.get(&interval).into_iter().flatten();
         let of_writer = groups.filter(|(_, blocks)| blocks.keys().any(|key| key.writer == writer));
         Ok(of_writer.map(|(group, _)| *group).collect())
     }
@@ -177,8 +177,8 @@ impl Blocks for Memory {
         period: Period,
         from: Minute,
     ) -> Result<Option<Interval>, StoreError> {
-        let kept = self.lock();
-        let later = kept.blocks.range(Interval { period, start: from }..);
+        let contents = self.lock();
+        let later = contents.blocks.range(Interval { period, start: from }..);
         let mut of_period = later.take_while(|(interval, _)| interval.period == period);
         let found = of_period.find(|(_, groups)| groups.values().flatten().any(|(key, _)| key.writer == writer));
         Ok(found.map(|(interval, _)| *interval))
@@ -196,11 +196,11 @@ impl Blocks for Memory {
     }
 
     async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
-        let mut kept = self.lock();
-        let Retention { period, before } = retention.bounded(kept.writers.get(&writer));
+        let mut contents = self.lock();
+        let Retention { period, before } = retention.bounded(contents.writers.get(&writer));
         let goes =
             |key: &BlockKey| key.writer == writer && key.interval.period == period && key.interval.start < before;
-        Ok(kept.retain(|key| !goes(key)))
+        Ok(contents.retain(|key| !goes(key)))
     }
 }
 
@@ -216,8 +216,8 @@ impl Writers for Memory {
     }
 
     async fn replace_writer(&self, known: &WriterState, state: &WriterState) -> Result<bool, StoreError> {
-        let mut kept = self.lock();
-        let stored = kept.writers.get_mut(&state.writer).filter(|stored| *stored == known || *stored == state);
+        let mut contents = self.lock();
+        let stored = contents.writers.get_mut(&state.writer).filter(|stored| *stored == known || *stored == state);
         Ok(stored.map(|stored| *stored = *state).is_some())
     }
 }
