@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::tap::Taps;
+use accounting::period::PerPeriod;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -62,8 +63,8 @@ pub struct Api {
     store: Arc<dyn Store>,
     keys: Arc<Keys>,
     senders_changed: Arc<Notify>,
-    /// How long counters are kept, by `period as usize`; `None` is for ever.
-    keep: [Option<Duration>; 5],
+    /// How long counters are kept; `None` is for ever.
+    keep: PerPeriod<Option<Duration>>,
     /// Nonces that were used, and failures to authenticate.
     history: Arc<auth::RequestHistory>,
     /// Limits concurrent reads of the store.
@@ -85,7 +86,7 @@ impl Api {
             store,
             keys: Arc::new(keys),
             senders_changed,
-            keep: [None; 5],
+            keep: PerPeriod::default(),
             history: Arc::default(),
             read_turns: Arc::default(),
             store_probe: Arc::default(),
@@ -101,9 +102,9 @@ impl Api {
         Self { keys: Arc::new(keys), ..self }
     }
 
-    /// Sets how long counters are kept, by `period as usize`: sums never include intervals that may have expired.
+    /// Sets how long counters are kept, `None` is for ever: sums never include intervals that may have expired.
     #[must_use]
-    pub fn keeping(self, keep: [Option<Duration>; 5]) -> Self {
+    pub fn keeping(self, keep: PerPeriod<Option<Duration>>) -> Self {
         Self { keep, ..self }
     }
 

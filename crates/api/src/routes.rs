@@ -144,7 +144,7 @@ impl Api {
 
     /// The first minute whose counters of a period are kept.
     pub(crate) fn kept_since(&self, period: Period, now: Minute) -> Minute {
-        let Some(Some(keep)) = self.keep.get(period as usize) else { return Minute(0) };
+        let Some(keep) = self.keep[period] else { return Minute(0) };
         Minute(now.0.saturating_sub(u32::try_from(keep.as_secs() / 60).unwrap_or(u32::MAX)))
     }
 

@@ -379,7 +379,7 @@ impl Flusher {
     /// Deletes the expired blocks of a writer.
     async fn expire(&self, writer: WriterId, now: Timestamp) -> Result<(), StoreError> {
         for period in Period::ALL {
-            let Some(Some(keep)) = self.keep.periods.get(period as usize).copied() else { continue };
+            let Some(keep) = self.keep.periods[period] else { continue };
             let before = Minute::of(now.saturating_sub(keep));
             let gone = self.store.expire(writer, Retention { period, before }).await?;
             if gone > 0 {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use accounting::block::{TableSet, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Name;
-use accounting::period::{Interval, Minute, Period};
+use accounting::period::{Interval, Minute, PerPeriod, Period};
 use accounting::tally::{Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
@@ -292,7 +292,7 @@ async fn totals_are_exact_whichever_way_the_wall_clock_steps() {
 #[tokio::test]
 async fn a_step_forward_deletes_nothing_that_is_not_summed_up() {
     let week = Some(Duration::from_secs(7 * DAY));
-    let mut bench = Bench::new(Keep { periods: [week, None, None, None, None] }).await;
+    let mut bench = Bench::new(Keep { periods: PerPeriod::new([week, None, None, None, None]) }).await;
     for minute in 0..90_u64 {
         bench.take(BEGUN + 60 * minute, BEGUN + 60 * minute);
     }

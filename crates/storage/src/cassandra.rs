@@ -25,6 +25,7 @@ mod schema;
 mod tls;
 mod writers;
 
+use accounting::period::PerPeriod;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,8 +54,8 @@ pub struct CassandraSettings {
     pub tls: bool,
     /// PEM file of the authority to check them against; needed for TLS.
     pub authority: Option<PathBuf>,
-    /// How long blocks are kept, by `period as usize`; `None` is for ever.
-    pub keep: [Option<Duration>; 5],
+    /// How long blocks are kept; `None` is for ever.
+    pub keep: PerPeriod<Option<Duration>>,
 }
 
 impl Default for CassandraSettings {
@@ -70,7 +71,7 @@ impl Default for CassandraSettings {
             datacenter: None,
             tls: false,
             authority: None,
-            keep: [None; 5],
+            keep: PerPeriod::default(),
         }
     }
 }
@@ -79,7 +80,7 @@ impl Default for CassandraSettings {
 #[derive(Debug)]
 pub struct Cassandra {
     link: Link,
-    keep: [Option<Duration>; 5],
+    keep: PerPeriod<Option<Duration>>,
 }
 
 impl Cassandra {

@@ -95,9 +95,9 @@ async fn rows_live_as_long_as_configured_and_spare_time() {
     let (_, _turn) = empty().await;
     let mut settings = settings(&SERVER);
     let keep = Duration::from_secs(5 * 365 * 24 * 3600);
-    settings.keep[Period::Minute as usize] = Some(keep);
+    settings.keep[Period::Minute] = Some(keep);
     // No more than an hour ago has ended when this runs.
-    settings.keep[Period::Hour as usize] = Some(Duration::from_secs(1));
+    settings.keep[Period::Hour] = Some(Duration::from_secs(1));
     let store = open(settings);
     let mut hour = block(1);
     hour.key.interval = Interval { period: Period::Hour, start: Minute(60) };

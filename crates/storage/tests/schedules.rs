@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use accounting::block::{Block, TableSet, Tables, WriterId};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
-use accounting::period::{Interval, Minute, Period};
+use accounting::period::{Interval, Minute, PerPeriod, Period};
 use accounting::rollup::lift;
 use flow::{Counters, FlushNumber, Prefix, Timestamp};
 use proptest::prelude::*;
@@ -145,7 +145,7 @@ struct World<S> {
     collectors: [Collector; 2],
     flows: Vec<(Minute, Series, u64)>,
     /// Before which minute blocks of each period may be gone.
-    expired: [Minute; 5],
+    expired: PerPeriod<Minute>,
 }
 
 impl<S: Store> World<S> {
@@ -155,7 +155,7 @@ impl<S: Store> World<S> {
             now: BEGIN,
             collectors: Default::default(),
             flows: Vec::new(),
-            expired: [Minute(0); 5],
+            expired: PerPeriod::default(),
         };
         for (collector, writer) in world.collectors.iter_mut().zip(WRITERS) {
             collector.start(&world.store, writer).await;
@@ -204,7 +204,7 @@ impl<S: Store> World<S> {
                 self.store.plan(faults.iter().copied());
                 for (period, days) in Period::ALL.into_iter().zip(KEPT_DAYS) {
                     let before = Minute(self.now.0 - days * 1440);
-                    let expired = &mut self.expired[period as usize];
+                    let expired = &mut self.expired[period];
                     *expired = before.max(*expired);
                     let _ = self.store.expire(WRITERS[*writer], Retention { period, before }).await;
                 }
@@ -235,7 +235,7 @@ impl<S: Store> World<S> {
                 let place = (interval, *series);
                 // What is not flushed yet is not asked for.
                 let flushed = !open.iter().any(|(minute, of)| of == series && interval.contains(*minute));
-                if flushed && interval.start >= self.expired[period as usize] {
+                if flushed && interval.start >= self.expired[period] {
                     let tables = expected.entry(place).or_default();
                     for (direction, name, counters) in counted(*bytes) {
                         tables.add(direction, name, counters);

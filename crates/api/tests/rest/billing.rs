@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use accounting::direction::Direction::{In, InLocal, Out};
-use accounting::period::{Interval, Minute, Period};
+use accounting::period::{Interval, Minute, PerPeriod, Period};
 use serde_json::{Value, json};
 
 use crate::client::ask;
@@ -63,8 +63,8 @@ fn register_prefix(server: &Server) {
 
 #[test]
 fn of_the_running_month_it_says_how_much_the_percentile_knows() {
-    let mut keep = [None; 5];
-    keep[Period::Minute as usize] = Some(Duration::from_secs(3600));
+    let mut keep = PerPeriod::default();
+    keep[Period::Minute] = Some(Duration::from_secs(3600));
     let server = Server::keeping(keep);
     register(&server);
     let now = Minute::of(SystemTime::now().into());

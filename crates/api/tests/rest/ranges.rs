@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use accounting::block::Tables;
 use accounting::direction::Direction::{In, InLocal, Out};
 use accounting::field::Field;
-use accounting::period::{Interval, Minute, Period};
+use accounting::period::{Interval, Minute, PerPeriod, Period};
 use flow::{Counters, Timestamp};
 use serde_json::{Value, json};
 use storage::{Blocks, WriterState, Writers};
@@ -181,8 +181,8 @@ fn too_many_steps_are_a_422_that_says_what_to_ask_instead() {
 
 #[test]
 fn a_range_that_cuts_through_what_is_kept_as_a_whole_is_a_422() {
-    let mut keep = [None; 5];
-    keep[Period::Minute as usize] = Some(Duration::from_secs(7 * 24 * 3600));
+    let mut keep = PerPeriod::default();
+    keep[Period::Minute] = Some(Duration::from_secs(7 * 24 * 3600));
     let server = Server::keeping(keep);
     register(&server);
     count(&server, WRITER, minute("2026-03-01 10:59"), PREFIX, &[(In, "all", 1, 100)]);

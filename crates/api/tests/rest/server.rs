@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::block::{Block, BlockKey, WriterId};
-use accounting::period::{Interval, Minute, Period};
+use accounting::period::{Interval, Minute, PerPeriod, Period};
 use api::{Api, Keys, Offer, serve};
 use async_trait::async_trait;
 use axum::Router;
@@ -54,8 +54,8 @@ impl Server {
         Self::over(Arc::new(Broken { failure, after: Duration::ZERO }), Arc::default())
     }
 
-    /// A server that has been told how long counters are kept, by `period as usize`.
-    pub(crate) fn keeping(keep: [Option<Duration>; 5]) -> Self {
+    /// A server that keeps counters for so long.
+    pub(crate) fn keeping(keep: PerPeriod<Option<Duration>>) -> Self {
         let store = Arc::new(Memory::default());
         Self::run(Arc::clone(&store) as Arc<dyn Store>, store, keys(), |api| api.keeping(keep))
     }

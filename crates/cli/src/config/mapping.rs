@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::thread;
 
+use accounting::period::PerPeriod;
 use accounting::tally::TallySettings;
 use collector::{Keep, Reloadable, Settings};
 use pipeline::Rules;
@@ -73,7 +74,7 @@ impl Config {
     /// How long blocks are kept.
     pub(crate) fn keep(&self) -> Keep {
         let kept = &self.retention;
-        Keep { periods: [kept.minutes, kept.hours, kept.days, kept.months, kept.years] }
+        Keep { periods: PerPeriod::new([kept.minutes, kept.hours, kept.days, kept.months, kept.years]) }
     }
 
     /// How many threads receive and count.

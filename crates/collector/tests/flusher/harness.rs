@@ -109,7 +109,7 @@ impl<S: Store + 'static> FlusherRun<S> {
         for minute in &self.counted {
             for period in Period::ALL {
                 let interval = Interval::containing(period, *minute);
-                let keep = self.keep.periods.get(period as usize).copied().flatten();
+                let keep = self.keep.periods[period];
                 let kept = keep.map_or(0, |keep| self.now - keep.as_secs());
                 if interval.start.timestamp().seconds() >= kept {
                     *expected.entry(interval).or_insert(0_u64) += 1;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use accounting::period::Minute;
+use accounting::period::{Minute, Period};
 use collector::Keep;
 use storage::faulty::{Call, Fault, Faulty};
 use storage::memory::Memory;
@@ -144,7 +144,7 @@ async fn intervals_of_held_flushes_are_not_rolled_up() {
 #[tokio::test]
 async fn blocks_deleted_by_retention_are_not_put_again() {
     let mut keep = Keep::default();
-    keep.periods[0] = Some(Duration::from_secs(HOUR));
+    keep.periods[Period::Minute] = Some(Duration::from_secs(HOUR));
     let mut run = begin(keep).await;
     run.flush(&[300]).await;
     run.drain().await.unwrap();

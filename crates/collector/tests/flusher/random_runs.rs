@@ -1,5 +1,6 @@
 //! Random runs of a flusher: every period has every flow once, whatever happened.
 
+use accounting::period::Period;
 use std::time::Duration;
 
 use collector::Keep;
@@ -51,7 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
 async fn run_steps(steps: &[Step]) {
     let mut keep = Keep::default();
     // Longer than a run: once minutes expire, a returning collector cannot find out which of its last flush was counted.
-    keep.periods[0] = Some(Duration::from_secs(5_000 * HOUR));
+    keep.periods[Period::Minute] = Some(Duration::from_secs(5_000 * HOUR));
     let mut run = begin(keep).await;
     let (mut replica, mut made) = (run.store.inner().replica(), run.now);
     for step in steps {

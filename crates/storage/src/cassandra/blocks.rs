@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use flow::{Prefix, Timestamp};
 
 use super::registry::parsed;
-use super::schema::{BlockStatements, Statements};
 use super::{Cassandra, SPARE};
 use crate::selection::merged;
 use crate::{Blocks, Retention, Selection, StoreError};
@@ -52,17 +51,6 @@ fn key_of((interval, sender, prefix): Place, row: Clustering) -> Result<BlockKey
         })
     };
     parse().ok_or_else(|| StoreError::Corrupt(format!("{row:?} is no key of a block").into()))
-}
-
-fn statements_of(statements: &Statements, period: Period) -> &BlockStatements {
-    let [minutes, hours, days, months, years] = &statements.blocks;
-    match period {
-        Period::Minute => minutes,
-        Period::Hour => hours,
-        Period::Day => days,
-        Period::Month => months,
-        Period::Year => years,
-    }
 }
 
 fn period_number(period: Period) -> i8 {
@@ -109,7 +97,7 @@ impl Blocks for Cassandra {
             let (sender, prefix) = (key.sender.to_string(), key.prefix.to_string());
             let (start, life) = (i64::from(key.interval.start.0), self.life(key.interval, now));
             let row = (sender, prefix, start, writer, epoch, sequence, part, tables, &**content, life);
-            self.link.execute(&statements_of(statements, key.interval.period).put, row).await
+            self.link.execute(&statements.blocks[key.interval.period].put, row).await
         });
         puts.await?;
         Ok(())
@@ -136,8 +124,7 @@ impl Blocks for Cassandra {
         let found = self.link.each(some, |(place, keys)| async move {
             let (sender, prefix, start) = bound(place);
             let row = (&sender, &prefix, start, keys);
-            let rows: Vec<Clustering> =
-                self.link.rows(&statements_of(statements, place.0.period).some_keys, row).await?;
+            let rows: Vec<Clustering> = self.link.rows(&statements.blocks[place.0.period].some_keys, row).await?;
             rows.into_iter().map(|row| key_of(place, row)).collect::<Result<Vec<_>, _>>()
         });
         let found: BTreeSet<BlockKey> = found.await?.into_iter().flatten().collect();
@@ -196,7 +183,7 @@ impl Blocks for Cassandra {
             let (sender, prefix, start) = bound(place(&key));
             let (writer, epoch, sequence, part, tables) = clustering(&key);
             let row = (sender, prefix, start, writer, epoch, sequence, part, tables);
-            self.link.execute(&statements_of(statements, key.interval.period).delete, row).await
+            self.link.execute(&statements.blocks[key.interval.period].delete, row).await
         });
         deleted.await?;
         let touched: BTreeSet<(WriterId, Place)> = keys.iter().map(|key| (key.writer, place(key))).collect();
@@ -223,7 +210,7 @@ impl Blocks for Cassandra {
                 let groups = self.groups(writer, interval).await?;
                 let deleted = self.link.each(groups, |(sender, prefix)| async move {
                     let (sender, prefix, start) = bound((interval, sender, prefix));
-                    let delete = &statements_of(statements, period).delete_of_writer;
+                    let delete = &statements.blocks[period].delete_of_writer;
                     self.link.execute(delete, (sender, prefix, start, number)).await
                 });
                 deleted.await?;
@@ -250,15 +237,15 @@ impl Cassandra {
 
     /// Seconds that a row of this interval lives from now on; 0 is for ever.
     fn life(&self, interval: Interval, now: Timestamp) -> i32 {
-        let Some(Some(keep)) = self.keep.get(interval.period as usize) else { return 0 };
-        let end = interval.end().timestamp().saturating_add(*keep).saturating_add(SPARE);
+        let Some(keep) = self.keep[interval.period] else { return 0 };
+        let end = interval.end().timestamp().saturating_add(keep).saturating_add(SPARE);
         let seconds = end.seconds().saturating_sub(now.seconds()).max(SHORTEST_SECONDS);
         if seconds > LONGEST_SECONDS { 0 } else { i32::try_from(seconds).unwrap_or(0) }
     }
 
     async fn read_place(&self, selection: Selection, writer: Option<WriterId>) -> Result<Vec<Block>, StoreError> {
         let place = (selection.interval, selection.sender, selection.prefix);
-        let statements = statements_of(self.link.statements().await?, selection.interval.period);
+        let statements = &self.link.statements().await?.blocks[selection.interval.period];
         let (sender, prefix, start) = bound(place);
         let rows: Vec<(i64, i64, i64, i32, i64, Vec<u8>)> = match (selection.tables, writer) {
             (TableSet::ALL, None) => self.link.rows(&statements.read, (sender, prefix, start)).await?,
@@ -297,7 +284,7 @@ impl Cassandra {
 
     /// The keys of all blocks in a place.
     async fn keys(&self, place: Place) -> Result<Vec<BlockKey>, StoreError> {
-        let statements = statements_of(self.link.statements().await?, place.0.period);
+        let statements = &self.link.statements().await?.blocks[place.0.period];
         let rows: Vec<Clustering> = self.link.rows(&statements.keys, bound(place)).await?;
         rows.into_iter().map(|row| key_of(place, row)).collect()
     }
@@ -307,7 +294,7 @@ impl Cassandra {
         let statements = self.link.statements().await?;
         let (sender, prefix, start) = bound(place);
         let number = writer.0.cast_signed();
-        let any = &statements_of(statements, place.0.period).any_of_writer;
+        let any = &statements.blocks[place.0.period].any_of_writer;
         let left: Vec<(i64,)> = self.link.rows(any, (&sender, &prefix, start, number)).await?;
         if !left.is_empty() {
             return Ok(None);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use accounting::period::Period;
+use accounting::period::{PerPeriod, Period};
 use scylla::client::session::Session;
 use scylla::statement::prepared::PreparedStatement;
 
@@ -107,8 +107,7 @@ const WRITER_IS: &str = "epoch = ? AND seen_nanoseconds = ? AND minutes_rolled_u
 
 /// All statements.
 pub(super) struct Statements {
-    /// By `period as usize`.
-    pub(super) blocks: [BlockStatements; 5],
+    pub(super) blocks: PerPeriod<BlockStatements>,
     pub(super) put_interval: PreparedStatement,
     pub(super) intervals: PreparedStatement,
     pub(super) first_interval: PreparedStatement,
@@ -142,13 +141,13 @@ impl Statements {
         };
         let blocks = |period| BlockStatements::prepare(session, block_table(keyspace, period));
         Ok(Self {
-            blocks: [
+            blocks: PerPeriod::new([
                 blocks(Period::Minute).await?,
                 blocks(Period::Hour).await?,
                 blocks(Period::Day).await?,
                 blocks(Period::Month).await?,
                 blocks(Period::Year).await?,
-            ],
+            ]),
             put_interval: of("INSERT INTO KEYSPACE.interval (writer, period, start) VALUES (?, ?, ?) USING TTL ?").await?,
             intervals: of(
                 "SELECT start FROM KEYSPACE.interval WHERE writer = ? AND period = ? AND start >= ? AND start < ?",
