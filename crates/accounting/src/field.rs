@@ -1,7 +1,8 @@
 //! The fields that flows are counted by, one declared row each, and the names of their counters.
 //!
 //! A name is what the REST interface shows: `all`, `proto:6`, `srcas:34868`, `srcip:2001:db8::1`. To add a field, add a
-//! variant of [`Field`] and its row in `ROWS`; its number is written in stored blocks, so rows are only ever appended.
+//! variant of [`Field`], its row in `ROWS` and its case in `FlowKey::value` (`tally/booking.rs`; an address needs its room
+//! there). Its number is written in stored blocks, so rows are only ever appended.
 
 mod set;
 
@@ -13,10 +14,10 @@ use flow::{FlowRecord, canonical};
 
 pub use set::FieldSet;
 
-/// What flows are told apart by within a prefix and direction.
+/// What flows are counted by within a prefix and direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Field {
-    /// Everything, not told apart.
+    /// Everything.
     All,
     /// IP protocol number.
     Protocol,

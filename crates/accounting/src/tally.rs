@@ -488,7 +488,7 @@ impl Tally {
     }
 }
 
-/// How many groups and tables are worth no thought.
+/// Unused room for this many groups and tables is never freed.
 const SPARE_ROOM: usize = 1024;
 
 #[cfg(test)]

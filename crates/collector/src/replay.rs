@@ -27,7 +27,7 @@ pub struct Replay {
     flusher: Flusher,
     flush_interval: Duration,
     flushed_at: Option<Timestamp>,
-    limits: TallySettings,
+    tally: TallySettings,
     /// Used in turn with the shard's; `None` after a flush that failed.
     empty: Option<Tally>,
 }
@@ -58,7 +58,7 @@ impl Replay {
             flush_interval,
             flushed_at: None,
             empty: Some(Tally::new(rules.tally)),
-            limits: rules.tally,
+            tally: rules.tally,
         })
     }
 
@@ -88,7 +88,7 @@ impl Replay {
     }
 
     async fn flush(&mut self) -> Result<(), StoreError> {
-        let empty = self.empty.take().unwrap_or_else(|| Tally::new(self.limits));
+        let empty = self.empty.take().unwrap_or_else(|| Tally::new(self.tally));
         let mut sealed = Sealed::new(vec![self.shard.seal(empty)]);
         self.exporters.report(&mut sealed);
         self.flusher.flush(&sealed, self.flushed_at.unwrap_or_default(), || true).await?;

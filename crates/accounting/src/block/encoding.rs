@@ -65,8 +65,8 @@ pub(super) fn checksum(key: &BlockKey, body: &[u8]) -> u32 {
 }
 
 impl Block {
-    /// The same tables under another key, which has to name the same tables. A block that has not the version that is
-    /// written keeps its content.
+    /// The same tables under another key, which has to name the same tables. The old checksum is not verified: only for
+    /// blocks that this process has made. A block that has not the version that is written keeps its content.
     #[must_use]
     pub fn with_key(self, key: BlockKey) -> Self {
         let content = match (self.content.first(), self.content.split_last_chunk::<CHECKSUM_LENGTH>()) {

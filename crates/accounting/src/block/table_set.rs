@@ -20,6 +20,18 @@ impl TableSet {
     /// All tables that there is room for, also those of fields that this program does not know.
     pub const ALL: Self = Self(u64::MAX);
 
+    /// All tables of the fields that this program knows.
+    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+    const KNOWN: Self = {
+        let mut set = Self::EMPTY;
+        let mut number = 0;
+        while number < Field::ALL.len() {
+            set = set.union(Self::of_field(Field::ALL[number]));
+            number += 1;
+        }
+        set
+    };
+
     /// The set with these bits.
     #[must_use]
     pub const fn of_bits(bits: u64) -> Self {
@@ -64,8 +76,8 @@ impl TableSet {
 
     /// Whether this program knows the fields of all its tables.
     #[must_use]
-    pub fn is_known(self) -> bool {
-        self.iter().count() == self.0.count_ones() as usize
+    pub const fn is_known(self) -> bool {
+        self.0 & !Self::KNOWN.0 == 0
     }
 
     /// The tables of fields that are known, in the order of their bits.

@@ -16,22 +16,22 @@ const LENGTH: usize = 1024;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Batch<A> {
     bookings: Vec<Booking<A>>,
-    /// The values beside each booking ([`CountedFields`]), one booking after the other.
-    beside: Vec<u32>,
-    /// The bookings in the order of their tables, while they are merged; and the values beside them.
+    /// The extra values of each booking ([`CountedFields`]), one booking after the other.
+    extra_values: Vec<u32>,
+    /// The bookings in the order of their tables, while they are merged; and their extra values.
     sorted: Vec<Booking<A>>,
-    sorted_beside: Vec<u32>,
+    sorted_extra_values: Vec<u32>,
     /// For each of the tables how many bookings it gets; where the next one goes while they are sorted.
     counts: Vec<u32>,
     /// The tables that get any, in the order of their first booking.
     touched: Vec<TablesId>,
 }
 
-/// Bookings of the same tables, with the values beside them.
+/// Bookings of the same tables, with their extra values.
 #[derive(Clone, Copy)]
 pub(super) struct Run<'b, A> {
     pub(super) bookings: &'b [Booking<A>],
-    pub(super) beside: &'b [u32],
+    pub(super) extra_values: &'b [u32],
 }
 
 impl<A: SparseFamily> Batch<A> {
@@ -53,7 +53,7 @@ impl<A: SparseFamily> Batch<A> {
             *count += 1;
         }
         self.bookings.push(booking);
-        fields.append_beside(flow, &mut self.beside);
+        fields.append_extra_values(flow, &mut self.extra_values);
         self.bookings.len() >= LENGTH
     }
 
@@ -78,34 +78,35 @@ impl<A: SparseFamily> Batch<A> {
         seed: Seed,
         mut added: impl FnMut(&mut DirectionTables, usize),
     ) {
-        let beside = fields.beside();
-        self.sort(beside);
+        let extra_count = fields.extra_count();
+        self.sort(extra_count);
         let mut start = 0;
         for id in self.touched.drain(..) {
             let Some(count) = self.counts.get_mut(id.index()) else { continue };
             let end = std::mem::take(count) as usize;
             let bookings = self.sorted.get(start..end).unwrap_or_default();
-            let values = start * beside..end * beside;
-            let beside = if beside > 0 { self.sorted_beside.get(values).unwrap_or_default() } else { &[] };
+            let values = start * extra_count..end * extra_count;
+            let extra_values =
+                if extra_count > 0 { self.sorted_extra_values.get(values).unwrap_or_default() } else { &[] };
             start = end;
             if let Some(tables) = tables.get_mut(id.index()) {
-                let new = tables.add(Run { bookings, beside }, fields, sparse, seed);
+                let new = tables.add(Run { bookings, extra_values }, fields, sparse, seed);
                 added(tables, new);
             }
         }
         self.bookings.clear();
-        self.beside.clear();
+        self.extra_values.clear();
     }
 
     /// Brings bookings of the same tables together; then `counts` says for each of the tables where its bookings end.
-    fn sort(&mut self, beside: usize) {
+    fn sort(&mut self, extra_count: usize) {
         let mut start = 0;
         for id in &self.touched {
             let Some(count) = self.counts.get_mut(id.index()) else { continue };
             start += std::mem::replace(count, start);
         }
         self.sorted.resize(self.bookings.len(), Booking::default());
-        self.sorted_beside.resize(self.beside.len(), 0);
+        self.sorted_extra_values.resize(self.extra_values.len(), 0);
         for (index, booking) in self.bookings.iter().enumerate() {
             let Some(place) = self.counts.get_mut(booking.tables.index()) else { continue };
             let to = *place as usize;
@@ -113,9 +114,9 @@ impl<A: SparseFamily> Batch<A> {
             if let Some(sorted) = self.sorted.get_mut(to) {
                 *sorted = *booking;
             }
-            if beside > 0
-                && let Some(values) = self.beside.get(index * beside..(index + 1) * beside)
-                && let Some(sorted) = self.sorted_beside.get_mut(to * beside..(to + 1) * beside)
+            if extra_count > 0
+                && let Some(values) = self.extra_values.get(index * extra_count..(index + 1) * extra_count)
+                && let Some(sorted) = self.sorted_extra_values.get_mut(to * extra_count..(to + 1) * extra_count)
             {
                 sorted.copy_from_slice(values);
             }

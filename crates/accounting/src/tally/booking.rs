@@ -1,7 +1,7 @@
 //! What one way of a flow is booked as, and where the value of each field is in it.
 //!
-//! A booking has room for the fields that are counted by default. The values of other fields are kept in a list beside the
-//! bookings, as many for each as there are such fields: so they cost nothing where they are not counted.
+//! A booking has room for the fields that are counted by default. The values of extra fields, which are numbers, are kept in
+//! a list of their own, as many for each booking as extra fields are counted: they cost nothing where there are none.
 
 use flow::FlowRecord;
 
@@ -9,7 +9,7 @@ use super::TablesId;
 use crate::counter_map::Amount;
 use crate::field::{Field, FieldSet};
 
-/// What flows are told apart by: the values of the fields that have their room here.
+/// The values by which flows are counted, of the fields that have room here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct FlowKey<A> {
     pub(super) source: A,
@@ -76,16 +76,16 @@ pub(super) struct CountedFields {
     set: FieldSet,
     /// Those that have tables, in the order of these: all but [`Field::All`].
     with_tables: Box<[Field]>,
-    /// Those of them whose values are beside the bookings, in their order there.
-    beside: Box<[Field]>,
+    /// Those of them that have no room in a booking, in the order of their values in the list.
+    extra_fields: Box<[Field]>,
 }
 
 impl CountedFields {
     pub(super) fn new(set: FieldSet) -> Self {
         let with_tables: Box<[Field]> = set.iter().filter(|field| *field != Field::All).collect();
         let has_room = |field: &&Field| FlowKey::<u32>::default().value(**field).is_some();
-        let beside = with_tables.iter().filter(|field| !has_room(field)).copied().collect();
-        Self { set, with_tables, beside }
+        let extra_fields = with_tables.iter().filter(|field| !has_room(field)).copied().collect();
+        Self { set, with_tables, extra_fields }
     }
 
     /// Whether a field is counted.
@@ -104,22 +104,35 @@ impl CountedFields {
         self.with_tables.iter().position(|counted| *counted == field)
     }
 
-    /// How many values each booking has beside it.
+    /// How many extra values each booking has.
     #[inline]
-    pub(super) fn beside(&self) -> usize {
-        self.beside.len()
+    pub(super) fn extra_count(&self) -> usize {
+        self.extra_fields.len()
     }
 
-    /// The position of a field among the values beside a booking.
-    pub(super) fn place_beside(&self, field: Field) -> Option<usize> {
-        self.beside.iter().position(|counted| *counted == field)
+    /// The position of a field among the extra values of a booking.
+    pub(super) fn extra_position(&self, field: Field) -> Option<usize> {
+        self.extra_fields.iter().position(|counted| *counted == field)
     }
 
-    /// Appends the values that a flow has beside its booking.
+    /// Appends the extra values of a flow.
     #[inline(always)]
-    pub(super) fn append_beside(&self, flow: &FlowRecord, values: &mut Vec<u32>) {
-        for field in &self.beside {
+    pub(super) fn append_extra_values(&self, flow: &FlowRecord, values: &mut Vec<u32>) {
+        for field in &self.extra_fields {
             values.push(field.number_of(flow));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Extra values are numbers: an address among them would be counted under 0.
+    #[test]
+    fn every_address_field_has_room_in_a_booking() {
+        for field in Field::ALL.into_iter().filter(|field| field.is_address()) {
+            assert!(FlowKey::<u32>::default().value(field).is_some(), "{}", field.name());
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The flows of quiet prefixes, as they are. A table for each field would take about ten times the memory of the few flows
-//! that it tells apart, and there may be a hundred thousand quiet prefixes; so tables are made only when a prefix and
+//! that it counts, and there may be a hundred thousand quiet prefixes; so tables are made only when a prefix and
 //! direction has more than [`MOST`] different flows.
 //!
 //! The lists of all prefixes of a tally share one vector: a new flow takes its end, and nothing is allocated for a prefix.
@@ -37,8 +37,8 @@ pub(super) struct FlowLists {
 #[derive(Clone, Debug, Default)]
 pub(super) struct SparseFlows<A> {
     flows: Vec<SparseFlow<A>>,
-    /// The values beside each of them (`CountedFields`), one flow after the other.
-    beside: Vec<u32>,
+    /// The extra values of each of them (`CountedFields`), one flow after the other.
+    extra_values: Vec<u32>,
 }
 
 /// A flow, with all that was counted for equal ones.
@@ -84,15 +84,15 @@ impl SparseFamily for u128 {
 }
 
 impl<A: SparseFamily> SparseFlows<A> {
-    /// Adds a flow with the values beside it to a list; `false` when the list is full, and then nothing is added.
+    /// Adds a flow with its extra values to a list; `false` when the list is full, and then nothing is added.
     #[inline]
-    pub(super) fn add(&mut self, list: &mut FlowList, booking: &Booking<A>, beside: &[u32]) -> bool {
+    pub(super) fn add(&mut self, list: &mut FlowList, booking: &Booking<A>, extra_values: &[u32]) -> bool {
         let mut at = list.newest;
         while let Some(index) = (at as usize).checked_sub(1)
             && let Some(flow) = self.flows.get_mut(index)
         {
             if flow.key == booking.key
-                && (beside.is_empty() || values_at(&self.beside, index, beside.len()) == beside)
+                && (extra_values.is_empty() || values_at(&self.extra_values, index, extra_values.len()) == extra_values)
                 && let Some(sum) = flow.amount.plus(booking.amount)
             {
                 flow.amount = sum;
@@ -104,7 +104,7 @@ impl<A: SparseFamily> SparseFlows<A> {
             return false;
         }
         self.flows.push(SparseFlow { key: booking.key, older: list.newest, amount: booking.amount });
-        self.beside.extend_from_slice(beside);
+        self.extra_values.extend_from_slice(extra_values);
         *list = FlowList { newest: self.flows.len() as u32, len: list.len + 1 };
         true
     }
@@ -122,14 +122,14 @@ impl<A: SparseFamily> SparseFlows<A> {
 
     /// Adds the rows of a list to those of a field.
     fn put_rows(&self, list: FlowList, field: Field, fields: &CountedFields, rows: &mut Rows) {
-        let place = fields.place_beside(field);
+        let place = fields.extra_position(field);
         for (index, key, amount) in self.of(list) {
             let counters = amount.counters();
             match key.value(field) {
                 Some(KeyValue::Number(number)) => rows.short.push((number, counters)),
                 Some(KeyValue::Address(address)) => A::rows(rows).push((address, counters)),
                 None => {
-                    let values = values_at(&self.beside, index, fields.beside());
+                    let values = values_at(&self.extra_values, index, fields.extra_count());
                     let number = place.and_then(|place| values.get(place));
                     rows.short.push((number.copied().unwrap_or_default(), counters));
                 }
@@ -138,9 +138,9 @@ impl<A: SparseFamily> SparseFlows<A> {
     }
 }
 
-/// The values beside the flow of this index.
-fn values_at(beside: &[u32], index: usize, count: usize) -> &[u32] {
-    beside.get(index * count..(index + 1) * count).unwrap_or_default()
+/// The extra values of the flow of this index.
+fn values_at(extra_values: &[u32], index: usize, count: usize) -> &[u32] {
+    extra_values.get(index * count..(index + 1) * count).unwrap_or_default()
 }
 
 impl Sparse {

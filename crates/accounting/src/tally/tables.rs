@@ -43,10 +43,10 @@ impl DirectionTables {
         let mut rest = run;
         if self.tables.is_none() {
             while let Some((booking, bookings)) = rest.bookings.split_first()
-                && let Some((values, beside)) = rest.beside.split_at_checked(fields.beside())
+                && let Some((values, extra_values)) = rest.extra_values.split_at_checked(fields.extra_count())
                 && A::flows(sparse).add(A::list(&mut self.lists), booking, values)
             {
-                rest = Run { bookings, beside };
+                rest = Run { bookings, extra_values };
             }
             if rest.bookings.is_empty() {
                 return 0;
@@ -181,7 +181,7 @@ pub(super) fn put_sum(
 /// each field that has its room in a booking has a loop of its own, in the order of the tables. Returns how many names are
 /// new.
 fn add_to_tables<A: ByFamily>(tables: &mut [Table], run: Run<'_, A>, fields: &CountedFields, seed: Seed) -> usize {
-    let Run { bookings, beside } = run;
+    let Run { bookings, extra_values } = run;
     let mut tables = tables.iter_mut();
     // A match in a loop over the fields costs a tenth more where runs are short.
     let mut table_of = |field| if fields.contains(field) { tables.next() } else { None };
@@ -207,15 +207,15 @@ fn add_to_tables<A: ByFamily>(tables: &mut [Table], run: Run<'_, A>, fields: &Co
     if let Some(table) = table_of(Field::DestinationAs) {
         new += add_field(table.short(), bookings, seed, |booking| booking.key.destination_as);
     }
-    // The values of all later fields are beside the bookings.
+    // All later fields are extra ones.
     for (place, table) in tables.enumerate() {
-        let values = beside.iter().skip(place).step_by(fields.beside().max(1));
+        let values = extra_values.iter().skip(place).step_by(fields.extra_count().max(1));
         new += add_values(table.short(), bookings, values, seed);
     }
     new
 }
 
-/// Adds bookings under values that are beside them. Returns how many names are new.
+/// Adds bookings under the values of an extra field. Returns how many names are new.
 fn add_values<'v, A>(
     map: &mut CounterMap<u32>,
     bookings: &[Booking<A>],

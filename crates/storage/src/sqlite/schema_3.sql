@@ -2,7 +2,7 @@
 -- as before, and 32 + 8 * direction + field - 8 for the fields 8 to 15: rows of older programs stay as they are. Older
 -- programs refuse this file, because they could read neither such sets nor blocks of version 2.
 
-DROP VIEW blocks;
+DROP VIEW IF EXISTS blocks;
 CREATE VIEW blocks AS
 SELECT
     CASE block.period WHEN 0 THEN 'minute' WHEN 1 THEN 'hour' WHEN 2 THEN 'day' WHEN 3 THEN 'month' ELSE 'year' END AS period,
