@@ -90,8 +90,8 @@ impl Live {
         }
     }
 
-    /// Waits until it ends, and until the terminal is restored: the main screen, with a cursor.
-    fn ended(mut self) -> Option<i32> {
+    /// The exit code. Waits until the program has ended and the terminal is restored: the main screen, with a cursor.
+    fn exit_code(mut self) -> Option<i32> {
         let status = self.child.wait().unwrap();
         let end = Instant::now() + PATIENCE;
         loop {
@@ -102,6 +102,15 @@ impl Live {
             assert!(Instant::now() < end, "the terminal is not restored: {printed:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+}
+
+/// Ends the program of a test that panicked: script(1) closes its terminal.
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Both fail after `exit_code`, which has waited for the child.
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 
@@ -127,7 +136,7 @@ fn live_shows_a_collector_in_a_real_terminal_and_restores_it() {
     live.press("?");
     live.wait_for("Keys and columns");
     live.press("?q");
-    assert_eq!(live.ended(), Some(0));
+    assert_eq!(live.exit_code(), Some(0));
 
     // It waits for a collector that has stopped, and ends by a signal.
     let directory = tempfile::tempdir().unwrap();
@@ -138,7 +147,7 @@ fn live_shows_a_collector_in_a_real_terminal_and_restores_it() {
     live.wait_for("no answer, retrying every second");
     let id = std::fs::read_to_string(id).unwrap();
     assert!(Command::new("kill").args(["-TERM", id.trim()]).status().unwrap().success());
-    assert_eq!(live.ended(), Some(0));
+    assert_eq!(live.exit_code(), Some(0));
 }
 
 #[test]
@@ -168,7 +177,7 @@ fn live_shows_a_limited_key_only_its_senders() {
     live.press("\r");
     live.wait_for("192.0.2.0/24  (prefix 1 of 1)");
     live.press("q");
-    assert_eq!(live.ended(), Some(0));
+    assert_eq!(live.exit_code(), Some(0));
     collector.terminate();
 }
 
