@@ -1,25 +1,20 @@
 //! The bodies over mutated seeds. `NETFLOW_ROBUSTNESS_ROUNDS` sets the number of rounds.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![expect(unreachable_pub, dead_code, reason = "the module is that of the decoders' tests")]
 
 use robustness::{BODIES, Body};
-
-#[path = "../../crates/wire/tests/robustness/changes.rs"]
-mod changes;
-
-use changes::{Random, change};
+use testing::{Random, mutate};
 
 fn run_changed(name: &str) {
     let Body { run, seeds, .. } = BODIES.iter().find(|body| body.name == name).expect("the body is in the table");
     let rounds = std::env::var("NETFLOW_ROBUSTNESS_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
     let seeds = seeds();
     seeds.iter().for_each(|seed| run(seed));
-    let mut random = Random(name.len() as u64);
+    let mut random = Random::new(name.len() as u64);
     for _ in 0..rounds.unwrap_or(1000) {
-        let mut input = random.of(&seeds).clone();
+        let mut input = random.pick(&seeds).clone();
         for _ in 0..=random.below(4) {
-            let other = random.of(&seeds);
-            change(&mut random, &mut input, other);
+            let other = random.pick(&seeds);
+            mutate(&mut random, &mut input, other);
         }
         run(&input);
     }

@@ -1,8 +1,9 @@
-//! What booking a flow costs: all eight counters, for each prefix and direction that it has.
+//! The cost of booking a flow: all eight counters, for each of its prefixes and directions.
 //!
-//! Flows differ as those of a border router do: as many distinct source and destination addresses as the name of the
-//! bench says, sixteen protocols of which two carry nearly everything, one port of a service and one ephemeral port, a
-//! few thousand AS numbers. Addresses are drawn evenly, which is harder on caches than the skew of real traffic.
+//! Flows resemble those of a border router: the name of the bench gives the number of distinct source and destination
+//! addresses; there are sixteen protocols, of which two carry nearly everything, one port of a service and one
+//! ephemeral port, a few thousand AS numbers. Addresses are drawn evenly, which is harder on caches than the skew of
+//! real traffic.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench may fail")]
 
 use std::hint::black_box;
@@ -12,26 +13,10 @@ use accounting::period::Minute;
 use accounting::tally::{FlowTime, GroupId, Monitored, Tally, TallySettings};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use flow::{Counters, FlowRecord, Prefix, Timestamp};
+use testing::Random;
 
-/// How many flows a flush interval has in these benches.
+/// Flows in a flush interval.
 const FLOWS: usize = 1 << 20;
-
-/// A small generator of random numbers (splitmix64), so that every run books the same flows.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-}
 
 /// A flow from anywhere into `10.0.0.0/8`, as small as a datagram has it: a million flow records would push the tally
 /// out of the caches.
@@ -81,7 +66,7 @@ impl Flow {
 }
 
 fn flows(addresses: u64) -> Vec<Flow> {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     (0..FLOWS).map(|_| Flow::random(&mut random, addresses)).collect()
 }
 
@@ -111,7 +96,7 @@ fn book(c: &mut Criterion) {
                 group.bench_function(format!("{name}/{addresses} addresses/{limited}"), |b| {
                     let flows = flows(addresses);
                     let monitored = monitored(prefixes);
-                    // The room is there from the flush before, as it is in the collector.
+                    // The memory of the previous flush is reused, as in the collector.
                     let mut tally = Tally::new(limits);
                     book_all(&mut tally, &monitored, &flows);
                     b.iter(|| {

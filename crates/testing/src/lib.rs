@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`captures`](mod@captures) | where the third-party captures are |
 //! | [`disk`] | a disk in memory for the journal, which fails and loses power as planned |
+//! | [`mutation`] | mutated datagrams and files |
 //! | [`random`] | numbers drawn from a seed |
 //! | [`service`] | real Redis and Cassandra servers, started for one test |
 //! | [`wait`] | waiting for an event, with a generous deadline |
@@ -17,11 +18,13 @@
 
 pub mod captures;
 pub mod disk;
+pub mod mutation;
 pub mod random;
 pub mod service;
 pub mod wait;
 
 pub use captures::captures;
+pub use mutation::mutate;
 pub use random::Random;
 pub use service::Service;
 pub use wait::wait_for;

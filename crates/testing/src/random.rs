@@ -20,13 +20,18 @@ impl Random {
         (mixed ^ (mixed >> 31)) % end
     }
 
-    /// Returns true once in this many calls on average.
+    /// An index into something of this length, which is not 0.
+    pub fn index(&mut self, length: usize) -> usize {
+        self.below(length as u64) as usize
+    }
+
+    /// True once in this many times, on average.
     pub fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 
     /// One of these.
     pub fn pick<'t, T>(&mut self, of: &'t [T]) -> &'t T {
-        &of[self.below(of.len() as u64) as usize]
+        &of[self.index(of.len())]
     }
 }

@@ -1,41 +1,31 @@
-//! Mutated requests: none gets in, none makes the server fail.
+//! Mutated requests: none is authenticated, none makes the server fail.
+
+use testing::Random;
 
 use crate::client::{ask, send, sign};
 use crate::server::{AUTH_KEY, Server};
 
-/// Numbers that are the same in every run (Marsaglia, xorshift64).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit as u64).unwrap()
-    }
-}
-
 const BODY: &str = r#"{"prefixes":[{"prefix":"172.16.1.0","prefixLen":24}]}"#;
 
 #[test]
-fn five_hundred_mutated_signatures_get_nowhere() {
+fn five_hundred_mutated_signatures_are_rejected() {
     let server = Server::start();
     let right = sign(AUTH_KEY.as_bytes());
-    let random = &mut Random(0x5eed);
+    let random = &mut Random::new(0x5eed);
     for round in 0..500 {
         let mut text = if round % 2 == 0 { right.clone() } else { format!("SHA2-256(stdin)= {right}") }.into_bytes();
-        for _ in 0..=random.below(3) {
-            let at = random.below(text.len());
-            match random.below(5) {
-                0 => text[at] ^= 1 << random.below(7),
+        for _ in 0..=random.index(3) {
+            let at = random.index(text.len());
+            match random.index(5) {
+                0 => text[at] ^= 1 << random.index(7),
                 1 => drop(text.remove(at)),
-                2 => text.insert(at, b"0123456789abcdef= ()-"[random.below(21)]),
-                3 => text.truncate(at.max(1)),
-                _ => text.swap(at, random.below(64).min(at)),
+                2 => text.insert(at, b"0123456789abcdef= ()-"[random.index(21)]),
+                3 => text.truncate(at.max(2)),
+                _ => text.swap(at, random.index(64).min(at)),
             }
         }
         text.retain(|byte| *byte >= b' ' && *byte != 0x7f);
-        // Capitals, spaces around and another name of the digest are the same signature.
+        // Capitals, surrounding spaces and another name of the digest do not change the signature.
         let digits = String::from_utf8_lossy(&text).to_lowercase();
         let digits = digits.split_once("(stdin)=").map_or(&*digits, |(_, digits)| digits).trim().to_owned();
         if digits == right {
@@ -52,21 +42,21 @@ fn five_hundred_mutated_signatures_get_nowhere() {
 }
 
 #[test]
-fn mutated_requests_never_make_it_fail() {
+fn mutated_requests_never_make_the_server_fail() {
     let server = Server::start();
-    let random = &mut Random(0xfeed);
+    let random = &mut Random::new(0xfeed);
     for round in 0..1_000 {
         let mut body = BODY.as_bytes().to_vec();
-        for _ in 0..=random.below(4) {
-            let at = random.below(body.len());
-            match random.below(3) {
-                0 => body[at] = u8::try_from(random.below(256)).unwrap(),
+        for _ in 0..=random.index(4) {
+            let at = random.index(body.len());
+            match random.index(3) {
+                0 => body[at] = u8::try_from(random.index(256)).unwrap(),
                 1 => drop(body.remove(at)),
-                _ => body.insert(at, br#"{}[]",:0123456789abcdef\/nulltrue"#[random.below(33)]),
+                _ => body.insert(at, br#"{}[]",:0123456789abcdef\/nulltrue"#[random.index(33)]),
             }
         }
-        let method = ["PUT", "DELETE"][random.below(2)];
-        // Half of them are signed, so that the mutation meets the routes.
+        let method = ["PUT", "DELETE"][random.index(2)];
+        // Half of them are signed, so that the mutation reaches the routes.
         let signature = if round % 2 == 0 { sign(&body) } else { sign(AUTH_KEY.as_bytes()) };
         let headers = format!("X-Io-Auth: {AUTH_KEY}\r\nX-Io-Sign: {signature}\r\n");
         let status = send(server.address, method, "/senders/172.16.1.1", &headers, &body).status;
@@ -75,9 +65,9 @@ fn mutated_requests_never_make_it_fail() {
 }
 
 #[test]
-fn mutated_heads_never_make_it_fail() {
+fn mutated_heads_never_make_the_server_fail() {
     let server = Server::start();
-    let random = &mut Random(0xbead);
+    let random = &mut Random::new(0xbead);
     let right = format!(
         "GET /senders/10.0.0.1?payload=YQ%3d%3d HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Io-Auth: {AUTH_KEY}\r\n\
          X-Io-Sign: {}\r\n\r\n\r\n",
@@ -85,11 +75,11 @@ fn mutated_heads_never_make_it_fail() {
     );
     for _ in 0..500 {
         let mut head = right.clone().into_bytes();
-        for _ in 0..=random.below(3) {
-            let at = random.below(head.len() - 8);
-            head[at] = u8::try_from(random.below(256)).unwrap();
+        for _ in 0..=random.index(3) {
+            let at = random.index(head.len() - 8);
+            head[at] = u8::try_from(random.index(256)).unwrap();
         }
-        // The end of the connection ends a head that lost its empty line.
+        // Closing the connection ends a head without an empty line.
         let status = exchange_until_closed(&server, &head);
         assert!(
             status.is_none_or(|status| (400..500).contains(&status)),

@@ -1,10 +1,10 @@
-//! Signatures of version 2, roles, and how often a client may fail.
+//! Signatures of version 2, roles, and the limit of failed authentications.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use api::{Key, Role, Signatures};
+use testing::Random;
 
-use crate::abuse::Random;
 use crate::client::{Answer, ask, send, shell, sign};
 use crate::server::{AUTH_KEY, SIGN_KEY, Server, keys};
 
@@ -26,13 +26,13 @@ fn sent(server: &Server, method: &str, target: &str, signature: &str, body: &str
 }
 
 #[test]
-fn a_request_is_good_once() {
+fn a_request_is_accepted_once() {
     let server = Server::start();
     let signature = v2("PUT", PATH, BODY, now(), NONCE);
     assert_eq!(sent(&server, "PUT", PATH, &signature, BODY).status, 200);
     let message = sent(&server, "PUT", PATH, &signature, BODY).refusal(401, "UNAUTHORIZED");
     assert!(message.contains("was already used"), "{message}");
-    // The path with its query is what is signed.
+    // The signature covers the path with its query.
     let target = "/top/172.16.1.1?prefix=172.16.1.0/24&n=1";
     assert_eq!(sent(&server, "GET", target, &v2("GET", target, "", now(), "another-nonce-01"), "").status, 200);
 }
@@ -58,27 +58,27 @@ fn every_part_of_a_request_is_signed() {
         assert!(message.contains("wrong signature"), "{message}");
     }
     assert_eq!(ask(server.address, "GET", "/senders", "").text(), "[]");
-    // What was refused has not used the nonce up.
+    // A rejected request does not use up its nonce.
     assert_eq!(sent(&server, "PUT", PATH, &signature, BODY).status, 200);
 }
 
 #[test]
-fn a_request_is_of_now() {
+fn an_old_or_future_request_is_rejected() {
     let server = Server::start();
     for seconds in [now() - 310, now() + 310, 0] {
         let message = sent(&server, "GET", "/", &v2("GET", "/", "", seconds, NONCE), "").refusal(401, "UNAUTHORIZED");
         assert!(message.contains("seconds, more than 300: set the clock"), "{message}");
     }
-    for (seconds, nonce) in [(now() - 290, "behind-0123456789"), (now() + 290, "ahead-0123456789")] {
+    for (seconds, nonce) in [(now() - 290, "past-0123456789ab"), (now() + 290, "ahead-0123456789")] {
         assert_eq!(sent(&server, "GET", "/", &v2("GET", "/", "", seconds, nonce), "").status, 200);
     }
 }
 
 #[test]
-fn a_request_is_good_once_over_a_restart() {
+fn a_request_is_accepted_once_across_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let start = || Server::with(keys(), |api| api.with_nonce_file(&folder.path().join("nonces")).unwrap());
-    // Dated ahead, so that a rule by the time of the start would let it in again.
+    // Dated in the future, so that a rule based on the start time would accept it again.
     let signature = v2("GET", "/", "", now() + 200, NONCE);
     let first = start();
     assert_eq!(sent(&first, "GET", "/", &signature, "").status, 200);
@@ -88,7 +88,7 @@ fn a_request_is_good_once_over_a_restart() {
 }
 
 #[test]
-fn the_query_cannot_hold_a_signature_that_signs_it() {
+fn a_signature_of_version_2_cannot_be_in_the_query() {
     let server = Server::start();
     let path = format!("/?auth={AUTH_KEY}&sign={}", v2("GET", "/", "", now(), NONCE));
     let message = send(server.address, "GET", &path, "", b"").refusal(401, "UNAUTHORIZED");
@@ -96,25 +96,25 @@ fn the_query_cannot_hold_a_signature_that_signs_it() {
 }
 
 #[test]
-fn five_hundred_mutated_signatures_of_version_2_get_nowhere() {
+fn five_hundred_mutated_signatures_of_version_2_are_rejected() {
     let server = Server::start();
-    let random = &mut Random(0x5eed2);
+    let random = &mut Random::new(0x5eed2);
     let right = v2("PUT", PATH, BODY, now(), NONCE);
     for _ in 0..500 {
         let mut text = right.clone().into_bytes();
-        for _ in 0..=random.below(3) {
-            let at = random.below(text.len());
-            match random.below(5) {
-                0 => text[at] ^= 1 << random.below(7),
+        for _ in 0..=random.index(3) {
+            let at = random.index(text.len());
+            match random.index(5) {
+                0 => text[at] ^= 1 << random.index(7),
                 1 => drop(text.remove(at)),
-                2 => text.insert(at, b"0123456789abcdef;v2-_"[random.below(21)]),
-                3 => text.truncate(at.max(1)),
-                _ => text.swap(at, random.below(64).min(at)),
+                2 => text.insert(at, b"0123456789abcdef;v2-_"[random.index(21)]),
+                3 => text.truncate(at.max(2)),
+                _ => text.swap(at, random.index(64).min(at)),
             }
         }
         text.retain(|byte| *byte >= b' ' && *byte != 0x7f);
         let text = String::from_utf8_lossy(&text).into_owned();
-        // Capitals of the signature's own digits are the same signature.
+        // Capital digits do not change the signature.
         let (head, digits) = text.rsplit_once(';').unwrap_or(("", &text));
         if format!("{head};{}", digits.to_lowercase()).trim() == right {
             continue;
@@ -124,7 +124,7 @@ fn five_hundred_mutated_signatures_of_version_2_get_nowhere() {
     assert_eq!(ask(server.address, "GET", "/senders", "").text(), "[]");
 }
 
-/// A request, and what it is signed over.
+/// The signed parts of a request.
 #[derive(Clone, PartialEq, Eq)]
 struct Parts {
     method: &'static str,
@@ -135,25 +135,25 @@ struct Parts {
 }
 
 impl Parts {
-    /// The same, with one thing changed.
+    /// A copy with one part changed.
     fn changed(&self, random: &mut Random) -> Self {
         let mut changed = self.clone();
-        match random.below(5) {
-            0 => changed.method = ["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS"][random.below(6)],
+        match random.index(5) {
+            0 => changed.method = ["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS"][random.index(6)],
             1 => {
-                let at = 1 + random.below(changed.target.len() - 1);
+                let at = 1 + random.index(changed.target.len() - 1);
                 changed
                     .target
-                    .replace_range(at..at + 1, ["0", "1", "/", "?", "&", "=", "%31", "a", ""][random.below(9)]);
+                    .replace_range(at..at + 1, ["0", "1", "/", "?", "&", "=", "%31", "a", ""][random.index(9)]);
             }
             2 => {
-                let at = random.below(changed.body.len());
-                changed.body.replace_range(at..at + 1, ["", "0", "9", " ", "{", "\""][random.below(6)]);
+                let at = random.index(changed.body.len());
+                changed.body.replace_range(at..at + 1, ["", "0", "9", " ", "{", "\""][random.index(6)]);
             }
-            3 => changed.seconds = changed.seconds - 40 + random.below(80) as u64,
+            3 => changed.seconds = changed.seconds - 40 + random.below(80),
             _ => {
-                let at = random.below(changed.nonce.len());
-                changed.nonce.replace_range(at..at + 1, ["a", "Z", "-", "_", "0"][random.below(5)]);
+                let at = random.index(changed.nonce.len());
+                changed.nonce.replace_range(at..at + 1, ["a", "Z", "-", "_", "0"][random.index(5)]);
             }
         }
         changed
@@ -161,9 +161,9 @@ impl Parts {
 }
 
 #[test]
-fn five_hundred_changed_requests_get_nowhere_with_the_signature_of_another() {
+fn five_hundred_changed_requests_are_rejected_with_the_signature_of_the_original() {
     let server = Server::start();
-    let random = &mut Random(0x5eed3);
+    let random = &mut Random::new(0x5eed3);
     let right = Parts {
         method: "PUT",
         target: format!("{PATH}?a=b"),
@@ -183,7 +183,7 @@ fn five_hundred_changed_requests_get_nowhere_with_the_signature_of_another() {
         let answer = sent(&server, method, target, &format!("v2;{seconds};{nonce};{digits}"), body);
         assert_eq!(answer.status, 401, "{method} {target} {seconds} {nonce} {body}: {answer:?}");
         sent_so_many += 1;
-        // Version 1 signs the body, whatever else the request is.
+        // Version 1 signs only the body.
         if *body != right.body {
             let answer = sent(&server, method, target, &sign(right.body.as_bytes()), body);
             assert_eq!(answer.status, 401, "{method} {target} {body}: {answer:?}");
@@ -195,7 +195,7 @@ fn five_hundred_changed_requests_get_nowhere_with_the_signature_of_another() {
 }
 
 #[test]
-fn settings_say_which_versions_are_good() {
+fn the_settings_decide_which_versions_are_accepted() {
     let v1 = sign(AUTH_KEY.as_bytes());
     for (signatures, reads, changes) in
         [(Signatures::Compat, 200, 200), (Signatures::CompatRead, 200, 401), (Signatures::Strict, 401, 401)]
@@ -214,7 +214,7 @@ fn settings_say_which_versions_are_good() {
 }
 
 #[test]
-fn a_key_is_good_for_its_role_and_senders() {
+fn a_key_is_limited_to_its_role_and_senders() {
     let reader = Key::new("reader", "reader-auth", "reader-sign").unwrap();
     let reader = reader.limited(Role::Read, Some(vec!["172.16.1.1".parse().unwrap()]));
     let writer = Key::new("writer", "writer-auth", "writer-sign").unwrap().limited(Role::Write, None);
@@ -233,7 +233,7 @@ fn a_key_is_good_for_its_role_and_senders() {
     assert_eq!(by("writer", "PUT", PATH, BODY).status, 200);
     assert_eq!(by("reader", "GET", PATH, "").status, 200);
     assert_eq!(by("reader", "GET", "/", "").status, 200);
-    // Lists show it what it may see.
+    // Lists contain only what it may read.
     assert_eq!(by("writer", "PUT", "/senders/172.16.1.2", BODY).status, 200);
     let listed = by("reader", "GET", "/senders", "").json();
     let listed: Vec<_> = listed.as_array().unwrap().iter().map(|sender| &sender["ip"]).collect();
@@ -244,11 +244,11 @@ fn a_key_is_good_for_its_role_and_senders() {
     let message = by("writer", "DELETE", PATH, "").refusal(403, "FORBIDDEN");
     assert!(message.contains("the role admin"), "{message}");
     assert_eq!(by("writer", "DELETE", PATH, BODY).status, 200);
-    // Another key's signature is not this key's.
+    // The signature of another key is not accepted.
     let signature = api::sign("reader-sign", "GET", "/", now(), NONCE, b"");
     send(server.address, "GET", "/", &format!("X-Io-Auth: writer-auth\r\nX-Io-Sign: {signature}\r\n"), b"")
         .refusal(401, "UNAUTHORIZED");
-    // The first key is still there: two are active while one is replaced by another.
+    // The first key still works: both are active during a rotation.
     assert_eq!(ask(server.address, "DELETE", PATH, "").status, 200);
 }
 

@@ -2,10 +2,6 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-#[path = "../../../wire/tests/robustness/changes.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the module is that of the decoders' tests")]
-mod changes;
-
 /// The configuration from a file with this text, and these variables.
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let folder = tempfile::tempdir().unwrap();
@@ -312,11 +308,11 @@ fn keys_show_neither_in_debug_output_nor_in_errors() {
 #[test]
 fn mutated_files_are_read_or_rejected_with_a_position() {
     let right = uncommented().into_bytes();
-    let mut random = changes::Random(7);
+    let mut random = testing::Random::new(7);
     for _ in 0..500 {
         let mut file = right.clone();
         for _ in 0..=random.below(4) {
-            changes::change(&mut random, &mut file, &right);
+            testing::mutate(&mut random, &mut file, &right);
         }
         let Ok(text) = String::from_utf8(file) else { continue };
         if let Err(message) = load(&text, &[]) {

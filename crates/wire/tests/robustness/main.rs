@@ -1,26 +1,25 @@
-//! Whatever strangers send: nothing panics, nothing is kept without bound, and no more comes out than the octets could
-//! hold. What must hold is in `bodies.rs`, one body for each decoder; the fuzzer runs the same ones (`make fuzz`).
+//! Arbitrary input: nothing panics, memory stays bounded, and decoding returns no more than the octets can hold. There
+//! is one body of assertions for each decoder; the fuzzer runs the same bodies (`make fuzz`).
 //!
-//! | file | what is in it |
+//! | file | what it contains |
 //! | --- | --- |
-//! | `bodies` | what must hold |
-//! | `seeds` | what is started from: captures, and datagrams made here |
-//! | `changes` | how it goes wrong |
+//! | `bodies` | the assertions |
+//! | `seeds` | valid inputs to mutate: captures, and datagrams made here |
 //!
-//! `NETFLOW_ROBUSTNESS_ROUNDS` runs more rounds than the usual ones.
+//! `testing::mutation` mutates them. `NETFLOW_ROBUSTNESS_ROUNDS` sets the number of rounds.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "the fuzz targets include these modules and reach them from outside")]
 
 mod bodies;
-mod changes;
 mod seeds;
 
 use bodies::{BODIES, Body, Step, input, is_of};
-use changes::{Random, change, with_every_number_extreme};
 use seeds::Conversation;
+use testing::mutation::with_every_number_extreme;
+use testing::{Random, mutate};
 
-/// Changed inputs of each body.
+/// Mutated inputs of each body.
 fn rounds() -> usize {
     std::env::var("NETFLOW_ROBUSTNESS_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3000)
 }
@@ -29,25 +28,25 @@ fn body(name: &str) -> &'static Body {
     BODIES.iter().find(|body| body.name == name).expect("the body is in the table")
 }
 
-/// Datagrams of the body's versions, changed, in conversations of the body's versions.
+/// Runs a body over mutated conversations, of the body's versions only.
 fn run_changed_datagrams(body: &Body, seed: u64) {
     let of_body = |conversation: Conversation| {
         let taken: Conversation = conversation.into_iter().filter(|payload| is_of(payload, body.versions)).collect();
         Some(taken).filter(|taken| !taken.is_empty())
     };
     let conversations: Vec<_> = seeds::conversations().into_iter().filter_map(of_body).collect();
-    assert!(!conversations.is_empty(), "there is something to start from for {}", body.name);
-    let mut random = Random(seed);
+    assert!(!conversations.is_empty(), "there are no seeds for {}", body.name);
+    let mut random = Random::new(seed);
     for _ in 0..rounds() {
-        let mut conversation = random.of(&conversations).clone();
+        let mut conversation = random.pick(&conversations).clone();
         for _ in 0..=random.below(3) {
-            let other = random.of(&conversations);
-            let other = random.of(other);
-            let changed = random.below(conversation.len());
-            change(&mut random, &mut conversation[changed], other);
+            let other = random.pick(&conversations);
+            let other = random.pick(other);
+            let changed = random.index(conversation.len());
+            mutate(&mut random, &mut conversation[changed], other);
         }
         let steps: Vec<_> =
-            conversation.iter().map(|payload| Step { circumstances: random.next() as u8, payload }).collect();
+            conversation.iter().map(|payload| Step { circumstances: random.below(256) as u8, payload }).collect();
         (body.run)(&input(steps));
     }
 }
@@ -77,14 +76,14 @@ fn changed_records_are_still_written_as_json() {
     run_changed_datagrams(body("json"), 8259);
 }
 
-/// Inputs that are no datagrams, changed.
+/// Runs a body over mutated inputs that are not datagrams.
 fn run_changed(body: &Body, seed: u64, inputs: &[Vec<u8>]) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     for _ in 0..10 * rounds() {
-        let mut input = random.of(inputs).clone();
+        let mut input = random.pick(inputs).clone();
         for _ in 0..=random.below(4) {
-            let other = random.of(inputs);
-            change(&mut random, &mut input, other);
+            let other = random.pick(inputs);
+            mutate(&mut random, &mut input, other);
         }
         (body.run)(&input);
     }
@@ -127,7 +126,7 @@ fn a_datagram_may_be_cut_anywhere() {
     }
 }
 
-/// The inputs that a fuzzer starts from are the ones that the bodies read.
+/// The seeds of the fuzzer are valid inputs of the bodies.
 #[test]
 fn an_input_is_the_sequence_that_it_was_made_of() {
     let steps =
