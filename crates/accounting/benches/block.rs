@@ -1,4 +1,4 @@
-//! What encoding and summing blocks costs, in names, and how many bytes a name takes.
+//! The cost of encoding and summing blocks per name, and the number of bytes of a name.
 #![expect(clippy::unwrap_used, reason = "a bench may fail")]
 
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! What finding all monitored prefixes of an address costs, by the number of prefixes.
+//! The cost of finding all monitored prefixes of an address, by the number of prefixes.
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a bench may fail")]
 
 use std::collections::BTreeSet;

@@ -1,28 +1,28 @@
-//! What blocks say of a direction's `all` beside its counters.
+//! Metadata that blocks store with the `all` of a direction.
 
 use crate::field::FieldSet;
 use crate::variance::SamplingVariance;
 
-/// What is known of `all` in one direction. Adds up over flushes, minutes and writers.
+/// Metadata of `all` in one direction. It adds up over flushes, minutes and writers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AboutAll {
-    /// How far sampled flows may be off.
+    /// The variance of sampled totals.
     pub variance: SamplingVariance,
-    /// Whether some of what `all` counts is from blocks of version 1, which did not keep the variance.
+    /// Whether `all` includes blocks of version 1, which have no variance.
     pub variance_is_partial: bool,
-    /// The fields whose values, with what was folded, add up to `all`: those that were counted all the time.
+    /// The fields whose values, with `other`, add up to `all`: those that were counted all the time.
     pub complete: FieldSet,
 }
 
 impl AboutAll {
-    /// Of nothing at all: adding it changes nothing.
+    /// The metadata of no flows: adding it changes nothing.
     pub const NOTHING: Self =
         Self { variance: SamplingVariance::ZERO, variance_is_partial: false, complete: FieldSet::EVERY };
-    /// Of a block of version 1.
+    /// The metadata of a block of version 1.
     pub(crate) const VERSION_1: Self =
         Self { variance: SamplingVariance::ZERO, variance_is_partial: true, complete: FieldSet::DEFAULT };
 
-    /// Adds what is known of another part of `all`.
+    /// Adds the metadata of another part of `all`.
     pub fn add(&mut self, other: Self) {
         self.variance.add(other.variance);
         self.variance_is_partial |= other.variance_is_partial;

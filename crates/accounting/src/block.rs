@@ -1,19 +1,19 @@
-//! Blocks: tables of counters that never change once written. The only thing a store keeps of flows.
+//! Blocks: tables of counters that never change once written. Stores keep nothing else of flows.
 //!
-//! A block holds one or more *tables*; a table is all counters of one field in one direction. Its key says which tables it
-//! holds, so that a reader asks only for the blocks that it needs: many small tables share one block (a quiet prefix costs
-//! one row a flush), a large table has blocks of its own.
+//! A block holds one or more *tables*; a table is all counters of one field in one direction. Its key lists its
+//! tables, so that a reader fetches only the blocks that it needs. Many small tables share one block (a quiet prefix
+//! costs one row a flush); a large table has blocks of its own.
 //!
-//! | file | what lives there |
+//! | file | what it contains |
 //! | --- | --- |
 //! | `key` | what identifies a block |
 //! | `table_set` | which tables a block holds |
-//! | `fault` | why a block cannot be read |
-//! | `tables` | decoded blocks, which can be summed |
-//! | `sums` | what tables add up to, without their names |
-//! | `packer` | which tables share a block |
-//! | `row_range` | the part of a table that is in one block |
-//! | `encoding`, `decoding` | the bytes of a block |
+//! | `fault` | errors of damaged blocks |
+//! | `tables` | decoded blocks, which add up |
+//! | `sums` | the sums of tables, without names |
+//! | `packer` | distribution of tables over blocks |
+//! | `row_range` | the part of a table in one block |
+//! | `encoding`, `decoding` | the octets of a block |
 
 mod decoding;
 mod encoding;

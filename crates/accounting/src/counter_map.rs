@@ -1,12 +1,13 @@
-//! The map from a value to its counters: the innermost loop of the program. docs/decisions/0003-tally.md has what
-//! it was measured against.
+//! The map from a value to its counters: the innermost loop of the program. docs/decisions/0003-tally.md compares it
+//! with alternatives.
 //!
 //! A bucket is one cache line with four values and their counters (two lines for IPv6 addresses). A value is in
 //! the bucket of its hash, or in the next one if that is full. All four are compared at once, without a
 //! branch for each, because branches that depend on hashes are mispredicted. Counters are narrow so that four fit a
 //! line; sums that do not fit go to a map of wide counters beside, which costs one slow addition in thousands.
 //!
-//! Values come from the network. The hash is seeded once a process, so that nobody can choose values that collide.
+//! Values come from the network. The hash is seeded once a process, so that an attacker cannot choose values that
+//! collide.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -15,18 +16,18 @@ use std::sync::LazyLock;
 use flow::Counters;
 use prefetch_index::prefetch_index;
 
-/// A value that counters are kept for.
+/// A value with counters.
 pub(crate) trait MapKey: Copy + Ord + Default {
-    /// A hash that is spread well over all bits.
+    /// A hash whose bits are all well distributed.
     fn hash(self, seed: Seed) -> usize;
 }
 
-/// The secret that hashes depend on besides the key.
+/// The secret input of hashes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seed(u64);
 
 impl Seed {
-    /// The one seed of this process.
+    /// The seed of this process.
     pub(crate) fn of_process() -> Self {
         static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
         Self(*SEED)
@@ -47,10 +48,10 @@ impl MapKey for u128 {
     }
 }
 
-/// An odd number without pattern: the fraction of the golden ratio.
+/// An odd number without a pattern: the fraction of the golden ratio.
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Both halves of the product of two numbers, folded: each bit of the result depends on all bits of both.
+/// The XOR of both halves of a product: each bit depends on all bits of both factors.
 #[inline]
 fn folded_product(a: u64, b: u64) -> usize {
     let product = u128::from(a) * u128::from(b);
@@ -217,19 +218,19 @@ impl<K: MapKey> CounterMap<K> {
         true
     }
 
-    /// Whether it is so large that a slot is probably not in the first cache.
+    /// Whether the map is too large for the first cache.
     #[inline]
     pub(crate) fn outgrows_cache(&self) -> bool {
         self.octets() > CACHE
     }
 
-    /// Octets that it takes beside itself.
+    /// Heap memory in octets.
     #[inline]
     pub(crate) fn octets(&self) -> usize {
         size_of_val(&*self.buckets)
     }
 
-    /// Has the processor fetch where a key with this hash belongs, so that it is in the caches when it is added to.
+    /// Prefetches the bucket of a key with this hash, so that a later addition finds it in the cache.
     #[inline(always)]
     pub(crate) fn prefetch(&self, hash: usize) {
         if let Some(bucket) = self.buckets.get(hash & self.buckets.len().wrapping_sub(1)) {
@@ -272,7 +273,7 @@ impl<K: MapKey> CounterMap<K> {
         self.place(key, hash, packets, rest);
     }
 
-    /// Takes a slot for a key that has none. There always is one.
+    /// Takes a slot for a key that has none. A free slot always exists.
     #[inline]
     fn place(&mut self, key: K, hash: usize, packets: u32, rest: u64) {
         let mask = self.buckets.len().wrapping_sub(1);
@@ -285,7 +286,7 @@ impl<K: MapKey> CounterMap<K> {
         }
     }
 
-    /// Moves everything into twice as many buckets.
+    /// Doubles the number of buckets.
     #[cold]
     #[expect(clippy::indexing_slicing, reason = "slots that are taken are slots")]
     fn grow(&mut self) {
@@ -332,7 +333,7 @@ impl<K: MapKey> CounterMap<K> {
         None
     }
 
-    /// What is counted for the key of a slot that is taken.
+    /// The counters of the key in a taken slot.
     #[inline]
     #[expect(clippy::indexing_slicing, reason = "slots that are taken are slots")]
     fn whole(&self, bucket: &Bucket<K>, slot: usize) -> Counters {
@@ -360,7 +361,7 @@ impl<K: MapKey> CounterMap<K> {
         }
     }
 
-    /// Removes those for which `keeps` is false. The room stays; `moving` is room for the others on their way.
+    /// Removes counters for which `keeps` returns false, and keeps the allocation. `moving` is a buffer for the others.
     #[expect(clippy::indexing_slicing, reason = "slots that are taken are slots")]
     pub(crate) fn retain(&mut self, moving: &mut Vec<Moving<K>>, mut keeps: impl FnMut(K, &Counters) -> bool) {
         moving.clear();
@@ -384,7 +385,7 @@ impl<K: MapKey> CounterMap<K> {
         }
     }
 
-    /// Removes everything. Keeps its room, unless little of it was used.
+    /// Removes everything. Keeps the allocation, unless little of it was used.
     pub(crate) fn clear(&mut self) {
         if self.buckets.len() * SLOTS > 8 * self.len.max(SLOTS) {
             self.buckets = Box::default();
@@ -395,7 +396,7 @@ impl<K: MapKey> CounterMap<K> {
     }
 }
 
-/// A slot on its way to its new place.
+/// A slot that is being moved.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moving<K> {
     key: K,

@@ -1,4 +1,4 @@
-//! Where a flow goes, seen from a monitored prefix.
+//! The direction of a flow, seen from a monitored prefix.
 
 use crate::prefix_table::NONE;
 
@@ -31,15 +31,15 @@ impl Direction {
     }
 }
 
-/// The longest monitored prefixes (by their index in the table) around the ends of a flow, with the direction that it
-/// has for each of them and for all prefixes around it: nested prefixes all count.
+/// The longest monitored prefixes (by their index in the table) around the endpoints of a flow, with its direction for
+/// each of them. The same direction applies to all prefixes around them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ends {
-    /// Neither end is monitored.
+    /// Neither endpoint is monitored.
     Neither,
-    /// One end is.
+    /// One endpoint is monitored.
     One(u32, Direction),
-    /// Both are. Then the flow is local for all of them, the prefixes that contain both ends included: they see it leave
+    /// Both endpoints are monitored. The flow is local for all prefixes; those that contain both endpoints see it leave
     /// and arrive.
     Both {
         /// Around the source.
@@ -55,7 +55,7 @@ pub(crate) fn attribute(source: u32, destination: u32) -> Ends {
     if source != NONE && destination != NONE {
         return Ends::Both { source, destination };
     }
-    // Which end it is changes from flow to flow, so a branch would be mispredicted. NONE is all ones.
+    // The monitored endpoint changes from flow to flow, so a branch would be mispredicted. NONE is all ones.
     match source & destination {
         NONE => Ends::Neither,
         index => Ends::One(index, if source == NONE { Direction::In } else { Direction::Out }),
@@ -74,7 +74,7 @@ mod tests {
     use crate::samples::{crowded_address, crowded_prefix};
     use crate::table::ValueKey;
 
-    /// The rule word by word: S and D are the prefixes that contain the source and the destination.
+    /// The literal rule: S and D are the prefixes that contain the source and the destination.
     fn naive(prefixes: &[Prefix], source: IpAddr, destination: IpAddr) -> Vec<(u32, Direction)> {
         let containing = |address| (0u32..).zip(prefixes).filter(move |(_, prefix)| prefix.contains(address));
         let local = containing(source).next().is_some() && containing(destination).next().is_some();
@@ -112,7 +112,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn attribution_is_the_rule_word_by_word(
+        fn attribution_follows_the_literal_rule(
             prefixes in prop::collection::vec(crowded_prefix(), 0..12),
             source in crowded_address(),
             destination in crowded_address(),

@@ -33,27 +33,27 @@ pub enum Field {
     DestinationPort,
     /// AS number of the destination.
     DestinationAs,
-    /// SNMP index of the interface that the flow came in by.
+    /// SNMP index of the input interface.
     InputInterface,
-    /// SNMP index of the interface that the flow left by.
+    /// SNMP index of the output interface.
     OutputInterface,
 }
 
-/// All that there is to know of a field.
+/// Everything about one field.
 struct FieldRow {
-    /// Which one. Its position in [`ROWS`] is its number.
+    /// The field. Its position in [`ROWS`] is its number.
     field: Field,
-    /// What the REST interface calls it.
+    /// Its name in the REST interface.
     name: &'static str,
-    /// For documents: what its values are.
+    /// A description of its values, for documents.
     meaning: &'static str,
-    /// The largest number that is a value of it; `None` where values are addresses.
+    /// The largest value; `None` if values are addresses.
     largest_number: Option<u32>,
-    /// The value that a flow has.
+    /// Reads the value from a flow.
     value_of: fn(&FlowRecord) -> Value,
     /// The field that has this value in the reverse direction of the flow.
     reverse: Field,
-    /// Whether it is counted unless the configuration says otherwise.
+    /// Whether it is counted by default.
     by_default: bool,
 }
 
@@ -169,7 +169,7 @@ pub struct Name {
     pub value: Value,
 }
 
-/// A text that names no counter.
+/// An invalid name of a counter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{0}' is not a name: write all, or one of {fields} with a value, such as proto:6 or srcip:192.0.2.1",
@@ -206,13 +206,13 @@ impl Field {
         self.row().name
     }
 
-    /// What its values are, for documents.
+    /// A description of its values, for documents.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         self.row().meaning
     }
 
-    /// The largest number that is a value of this field; `None` for the address fields.
+    /// The largest value of this field; `None` for the address fields.
     #[must_use]
     pub const fn largest_number(self) -> Option<u32> {
         self.row().largest_number
@@ -230,7 +230,7 @@ impl Field {
         (self.row().value_of)(flow)
     }
 
-    /// The same for a field of numbers; 0 for the address fields.
+    /// The value of a numeric field in a flow; 0 for the address fields.
     #[must_use]
     pub fn number_of(self, flow: &FlowRecord) -> u32 {
         match self.value_of(flow) {
@@ -245,7 +245,7 @@ impl Field {
         self.row().reverse
     }
 
-    /// Whether it is counted unless the configuration says otherwise.
+    /// Whether it is counted by default.
     #[must_use]
     pub const fn is_counted_by_default(self) -> bool {
         self.row().by_default
@@ -280,7 +280,7 @@ impl FromStr for Name {
         let value = match field.largest_number() {
             None => Value::Address(canonical(value.parse().map_err(|_| error())?)),
             Some(largest) => {
-                // `+6` is a number to the parser, not a name to us.
+                // The parser accepts `+6`, which is not a valid name.
                 if !value.bytes().all(|byte| byte.is_ascii_digit()) {
                     return Err(error());
                 }

@@ -1,18 +1,18 @@
-//! Who is counted where. Pure code: no I/O, no clock, no threads; everything is a function of its arguments.
+//! What is counted, and where. Pure code without I/O, clocks or threads: results depend on the arguments only.
 //!
-//! | file | what lives there |
+//! | file | what it contains |
 //! | --- | --- |
 //! | [`field`] | the fields that flows are counted by, one row each, and the names of counters (`proto:6`) |
-//! | [`direction`] | in, out, in:local, out:local, and which of them a flow has |
+//! | [`direction`] | in, out, in:local, out:local, and which of them apply to a flow |
 //! | [`prefix_table`] | all monitored prefixes that contain an address |
 //! | [`period`] | minutes, hours, days, months and years as intervals of time |
-//! | `about_all` | what blocks say of `all` beside its counters |
-//! | [`block`] | immutable tables of counters with an identity, and their encoding |
-//! | [`tally`] | the open minutes: counters that are still being added to |
-//! | [`rollup`] | finer blocks summed into coarser ones |
-//! | [`query`] | the date grammar of the REST interface and which blocks answer it |
-//! | [`variance`] | how far totals of sampled flows may be off |
-//! | [`range`] | any stretch of time, and the fewest intervals that it is made of |
+//! | `about_all` | metadata that blocks store with `all`: variances, complete fields |
+//! | [`block`] | immutable, identified tables of counters, and their encoding |
+//! | [`tally`] | the open minutes: counters to which flows are still added |
+//! | [`rollup`] | sums of finer blocks as coarser blocks |
+//! | [`query`] | the date grammar of the REST interface, and the blocks that a query reads |
+//! | [`variance`] | the error of totals of sampled flows |
+//! | [`range`] | arbitrary ranges of time, and the fewest intervals that cover one |
 
 mod about_all;
 pub mod block;

@@ -7,7 +7,7 @@ use flow::Timestamp;
 use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime};
 
-/// How long an interval is. Ordered from the finest to the coarsest.
+/// The length of an interval. Ordered from the finest to the coarsest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Period {
     /// One minute.
@@ -68,7 +68,7 @@ impl Period {
 pub struct PerPeriod<T>([T; 5]);
 
 impl<T> PerPeriod<T> {
-    /// These values, that of the minutes first.
+    /// These values, starting with that of minutes.
     pub const fn new(values: [T; 5]) -> Self {
         Self(values)
     }
@@ -100,15 +100,15 @@ impl<T> IndexMut<Period> for PerPeriod<T> {
     }
 }
 
-/// A whole minute, counted from the Unix epoch. Reaches to the year 10136.
+/// A whole minute, counted from the Unix epoch. The range ends in the year 10136.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Minute(pub u32);
 
 impl Minute {
-    /// The last minute that belongs to a year of four digits: 9999-12-31 23:59.
+    /// The last minute of a year with four digits: 9999-12-31 23:59.
     pub const LAST: Self = Self(4_223_371_679);
 
-    /// The minute that a point in time lies in.
+    /// The minute of a point in time.
     #[must_use]
     pub fn of(time: Timestamp) -> Self {
         // A u64 of nanoseconds ends in the year 2554: about 307 million minutes.
@@ -125,7 +125,7 @@ impl Minute {
 /// One minute, hour, day, month or year.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Interval {
-    /// How long it is.
+    /// Its length.
     pub period: Period,
     /// Its first minute.
     pub start: Minute,
@@ -165,13 +165,13 @@ impl Interval {
         Self { period: self.period, start: self.end() }
     }
 
-    /// Whether the minute lies in this interval.
+    /// Whether the minute is in this interval.
     #[must_use]
     pub fn contains(self, minute: Minute) -> bool {
         (self.start..self.end()).contains(&minute)
     }
 
-    /// The intervals of the next finer period that make up this one, in order. None for a minute.
+    /// The intervals of the next finer period in this one, in order. None for a minute.
     pub fn parts(self) -> impl Iterator<Item = Self> {
         let first = self.period.finer().map(|period| Self { period, start: self.start });
         std::iter::successors(first, |part| Some(part.next())).take_while(move |part| part.start < self.end())
@@ -185,7 +185,7 @@ fn civil(minute: Minute) -> DateTime {
     EPOCH.saturating_add(SignedDuration::from_secs(i64::from(minute.min(Minute::LAST).0) * 60))
 }
 
-/// The minute that a civil time (UTC) lies in; `None` before the epoch.
+/// The minute of a civil time (UTC); `None` before the epoch.
 pub(crate) fn minute_at(time: DateTime) -> Option<Minute> {
     u32::try_from(time.duration_since(EPOCH).as_secs().div_euclid(60)).ok().map(Minute)
 }
@@ -197,7 +197,7 @@ fn minute_of(date: Date) -> Minute {
 
 const EPOCH: DateTime = jiff::civil::datetime(1970, 1, 1, 0, 0, 0, 0);
 
-/// As the REST interface writes it: `2014`, `2014-02`, `2014-02-02`, `2014-02-02 05`, `2014-02-02 05:01`.
+/// The format of the REST interface: `2014`, `2014-02`, `2014-02-02`, `2014-02-02 05`, `2014-02-02 05:01`.
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = civil(self.start);
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn each_period_has_a_value_of_its_own() {
+    fn each_period_has_its_own_value() {
         let mut numbers = PerPeriod::new([0, 1, 2, 3, 4]);
         numbers[Period::Month] += 10;
         let shown: Vec<_> =
@@ -236,14 +236,14 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_lies_in_one_interval_of_each_period() {
+    fn a_time_is_in_one_interval_of_each_period() {
         let minute = at(1_391_317_299); // 2014-02-02 05:01:39
         let shown: Vec<String> = Period::ALL.iter().map(|p| Interval::containing(*p, minute).to_string()).collect();
         assert_eq!(shown, ["2014-02-02 05:01", "2014-02-02 05", "2014-02-02", "2014-02", "2014"]);
     }
 
     #[test]
-    fn months_and_years_have_their_own_lengths() {
+    fn months_and_years_have_their_calendar_lengths() {
         let month = |seconds| Interval::containing(Period::Month, at(seconds));
         assert_eq!(month(1_391_317_299).parts().count(), 28);
         assert_eq!(month(1_456_704_000).parts().count(), 29); // 2016-02-29
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_a_day_are_its_hours() {
+    fn the_parts_of_a_day_are_its_hours() {
         let day = Interval::containing(Period::Day, at(1_391_317_299));
         let hours: Vec<Interval> = day.parts().collect();
         assert_eq!(hours.len(), 24);
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_time_are_harmless() {
+    fn the_first_and_last_times_do_not_overflow() {
         for minute in [Minute(0), Minute::LAST, Minute(u32::MAX)] {
             for period in Period::ALL {
                 let interval = Interval::containing(period, minute);

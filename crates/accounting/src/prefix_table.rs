@@ -1,13 +1,13 @@
-//! All monitored prefixes that contain an address, not only the longest.
+//! Finds all monitored prefixes that contain an address, not only the longest.
 //!
-//! Prefixes either contain each other or have nothing in common, so their first and last addresses cut the address
-//! space into pieces in each of which the answer is the same: one innermost prefix, then the one around it, and so on.
+//! Prefixes either contain each other or are disjoint, so their first and last addresses cut the address
+//! space into pieces, each of which has one answer: an innermost prefix, then the one around it, and so on.
 //! A look-up finds the piece and walks outwards. Memory is proportional to the number of prefixes, however deep they
-//! are nested. IPv4 and IPv6 are kept apart; they never match each other.
+//! are nested. IPv4 and IPv6 have separate tables and never match each other.
 //!
-//! A few pieces are all compared at once. Where there are more, the span from the second to the last one is cut into
-//! about twice as many equal parts as there are pieces; a table has the pieces that begin in each part, and a binary search
-//! runs among those: mostly one or two.
+//! A few pieces are all compared at once. If there are more, the range from the second to the last one is divided into
+//! about twice as many equal parts as there are pieces. A table lists the pieces that begin in each part, mostly one or
+//! two; a binary search finds the right one.
 
 use std::net::IpAddr;
 
@@ -20,7 +20,7 @@ use crate::table::ValueKey;
 pub struct PrefixTable {
     ipv4: Pieces<u32>,
     ipv6: Pieces<u128>,
-    /// For each prefix the one around it, or [`NONE`].
+    /// For each prefix, the one around it, or [`NONE`].
     around: Vec<u32>,
 }
 
@@ -28,7 +28,7 @@ pub struct PrefixTable {
 pub(crate) const NONE: u32 = u32::MAX;
 
 impl PrefixTable {
-    /// A table of these prefixes, in any order. A prefix that is there twice is found twice.
+    /// A table of these prefixes, in any order. A duplicate prefix is found twice.
     #[must_use]
     pub fn new(prefixes: &[Prefix]) -> Self {
         let mut around = vec![NONE; prefixes.len()];
@@ -139,28 +139,28 @@ struct Pieces<A> {
     starts: Vec<A>,
     /// For each piece the longest prefix around it, or [`NONE`].
     innermost: Vec<u32>,
-    /// None where there are few pieces.
+    /// `None` if there are few pieces.
     parts: Option<Parts<A>>,
 }
 
-/// Which pieces begin in which part of the address space.
+/// The pieces that begin in each part of the address space.
 #[derive(Clone, Debug)]
 struct Parts<A> {
     /// Where the second piece begins, and the first part.
     first: A,
     /// A part is two to the power of this long.
     length_bits: u32,
-    /// For each part the number of pieces that begin before it; then that of all pieces.
+    /// For each part, the number of pieces that begin before it; finally, the number of all pieces.
     begun: Vec<u32>,
 }
 
 /// How many starts are compared at once.
 const LANES: usize = 8;
-/// Up to this many pieces all are compared.
+/// Up to this many pieces are all compared.
 const FEW: usize = 2 * LANES;
 
 impl<A: Address> Pieces<A> {
-    /// Cuts the address space at these ranges and notes for each range which is around it.
+    /// Cuts the address space at these ranges, and records the enclosing range of each.
     fn new(mut ranges: Vec<Range<A>>, next: impl Fn(A) -> Option<A>, around: &mut [u32]) -> Self {
         // Outer ranges before inner ones, equal ones in the order given.
         ranges.sort_by(|a, b| a.first.cmp(&b.first).then(b.last.cmp(&a.last)));
@@ -185,8 +185,8 @@ impl<A: Address> Pieces<A> {
         pieces
     }
 
-    /// Starts a piece, or replaces the one that starts at the same address. `None` is the end of the address space, where
-    /// nothing starts.
+    /// Starts a piece, or replaces the one that starts at the same address. `None` is the end of the address space,
+    /// where nothing starts.
     fn cut(&mut self, start: Option<A>, innermost: Option<&Range<A>>) {
         let Some(start) = start else { return };
         if self.starts.last() == Some(&start) {
@@ -209,7 +209,7 @@ impl<A: Address> Pieces<A> {
     }
 }
 
-/// How many of the starts are at or before an address. There is no branch in it.
+/// How many of the starts are at or before an address, without a branch.
 #[inline]
 fn count_up_to<A: Address>(starts: &[A; LANES], address: A) -> u32 {
     starts.iter().map(|start| u32::from(*start <= address)).sum()

@@ -1,4 +1,4 @@
-//! Questions of the REST interface: the grammar of dates, and the intervals that an answer reads.
+//! Queries of the REST interface: the grammar of dates, and the intervals that a query reads.
 
 use jiff::civil::{Date, DateTime};
 
@@ -25,8 +25,8 @@ fn form(period: Period) -> &'static str {
     }
 }
 
-/// The interval that a text names: `2013`, `2013-01`, `2014-02-02`, `2014-02-02 05` or `2014-02-02 05:00`, whichever is
-/// the form of the period; the very same text that an [`Interval`] shows.
+/// Parses an interval: `2013`, `2013-01`, `2014-02-02`, `2014-02-02 05` or `2014-02-02 05:00`, in
+/// the form of the period, as [`Interval`] displays it.
 ///
 /// # Errors
 /// When the text has another form, is not a date, or is before 1970.
@@ -48,7 +48,7 @@ fn parse_start(period: Period, text: &str) -> Option<Minute> {
     if text.len() != length || !text.bytes().zip(SHAPE).all(fits) {
         return None;
     }
-    // A part that the form does not have is its smallest value.
+    // A missing part has its smallest value.
     let number = |from: usize, smallest: i8| match text.get(from..from + 2) {
         Some(digits) => digits.parse().ok(),
         None => Some(smallest),
@@ -57,18 +57,17 @@ fn parse_start(period: Period, text: &str) -> Option<Minute> {
     minute_at(DateTime::from_parts(date, jiff::civil::Time::new(number(11, 0)?, number(14, 0)?, 0, 0).ok()?))
 }
 
-/// Which intervals to read so that together they cover this one exactly, each moment once, in the order of time, when
-/// a writer has rolled up so far. `rolled_up` has for each period (`period as usize`) the minute before which all
-/// blocks of it are summed into the next coarser period.
+/// The intervals to read for this one. Together, they cover it exactly once, in chronological order, given the progress
+/// of a writer: `rolled_up` contains, for each period, the minute before which all its blocks have been added to the
+/// next coarser period.
 ///
-/// An interval that is still open is covered by minutes to its very end: use [`covering_before`] to leave out what lies
-/// in the future.
+/// An open interval is covered by minutes up to its end: use [`covering_before`] to omit the future.
 #[must_use]
 pub fn covering(interval: Interval, rolled_up: &[Minute; 4]) -> Vec<Interval> {
     covering_before(interval, rolled_up, interval.end())
 }
 
-/// Like [`covering`], without the intervals that start at or after a minute: nothing is booked that far ahead.
+/// Like [`covering`], without the intervals that start at or after a minute beyond which no flows are counted.
 #[must_use]
 pub fn covering_before(interval: Interval, rolled_up: &[Minute; 4], before: Minute) -> Vec<Interval> {
     let mut cover = Vec::new();
@@ -89,7 +88,7 @@ fn cover_into(interval: Interval, rolled_up: &[Minute; 4], before: Minute, cover
     }
 }
 
-/// Whether the finer blocks of an interval are summed into blocks of it. Minutes are what everything is summed from.
+/// Whether the finer blocks of an interval have been rolled up into it. Minutes always exist.
 #[must_use]
 pub fn is_rolled_up(interval: Interval, rolled_up: &[Minute; 4]) -> bool {
     match interval.period.finer() {
@@ -105,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_read_as_they_show() {
+    fn dates_are_parsed_as_displayed() {
         for (period, text) in [
             (Period::Year, "2013"),
             (Period::Month, "2013-01"),
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused_with_the_text_and_the_form() {
+    fn an_invalid_date_is_an_error_with_the_text_and_the_form() {
         for (period, text) in [
             (Period::Year, ""),
             (Period::Year, "13"),
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_year_is_its_months_days_hours_and_minutes() {
+    fn an_open_year_is_covered_by_months_days_hours_and_minutes() {
         let until = |period, text| parse_interval(period, text).unwrap().start;
         let rolled_up = [
             until(Period::Hour, "2026-03-02 02"),

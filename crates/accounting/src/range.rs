@@ -1,6 +1,5 @@
-//! Stretches of time that need not be one minute, hour, day, month or year: how they are written, and the fewest whole
-//! intervals that they are made of. [`query`](crate::query) covers an interval that is still
-//! open.
+//! Arbitrary ranges of time: how they are written, and the fewest whole intervals (minutes to years) that cover one.
+//! [`query`](crate::query) covers an interval that is still open.
 
 use std::fmt;
 
@@ -8,7 +7,7 @@ use jiff::civil::DateTime;
 
 use crate::period::{Interval, Minute, Period, minute_at};
 
-/// From the start of a minute up to the start of another one, which is not in it.
+/// From the start of a minute up to the start of another one, exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// The first minute.
@@ -22,8 +21,8 @@ pub struct Range {
 #[error("'{0}' is not a time: write 2026-11-23T05:01Z, or 2026-11-23 for the start of a day (UTC, whole minutes)")]
 pub struct MomentError(pub String);
 
-/// The minute that starts at a point in time, which is written as in ISO 8601, in UTC: `2026-11-23`, `2026-11-23T05:01`
-/// or `2026-11-23T05:01:00`, the latter two with a `Z` at the end or without.
+/// Parses the start of a minute as in ISO 8601, in UTC: `2026-11-23`, `2026-11-23T05:01`
+/// or `2026-11-23T05:01:00`, the latter two with or without a final `Z`.
 ///
 /// # Errors
 /// When the text has another form or seconds, or is before 1970 or after 9999.
@@ -49,13 +48,13 @@ fn moment(text: &str) -> Option<Minute> {
 }
 
 impl Range {
-    /// How many minutes it is long.
+    /// Its length in minutes.
     #[must_use]
     pub const fn minutes(self) -> u32 {
         self.to.0.saturating_sub(self.from.0)
     }
 
-    /// The intervals of a period that have a minute of this range in them, in order.
+    /// The intervals of a period that overlap this range, in order.
     pub fn steps(self, period: Period) -> impl Iterator<Item = Interval> {
         let first = Interval::containing(period, self.from);
         // The last representable interval is followed by itself.
@@ -63,7 +62,7 @@ impl Range {
             .take_while(move |step| step.start < self.to)
     }
 
-    /// The fewest whole intervals that make it up, in order.
+    /// The fewest whole intervals that cover it exactly, in order.
     #[must_use]
     pub fn cover(self) -> Vec<Interval> {
         let mut cover = Vec::new();
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_read_in_the_forms_of_iso_8601() {
+    fn times_are_parsed_in_the_forms_of_iso_8601() {
         let expected = parse_moment("2014-02-02T05:01").unwrap();
         for text in ["2014-02-02T05:01Z", "2014-02-02t05:01z", "2014-02-02 05:01", "2014-02-02T05:01:00Z"] {
             assert_eq!(parse_moment(text), Ok(expected), "{text}");
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused_with_the_text_and_the_form() {
+    fn an_invalid_time_is_an_error_with_the_text_and_the_form() {
         for text in [
             "",
             "2014",
@@ -162,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_all_that_the_range_touches() {
+    fn steps_are_the_intervals_that_overlap_the_range() {
         let shown = |range: Range, period| range.steps(period).map(|step| step.to_string()).collect::<Vec<_>>();
         let touched = range("2026-11-23T10:59", "2026-11-23T12:01");
         assert_eq!(shown(touched, Period::Hour), ["2026-11-23 10", "2026-11-23 11", "2026-11-23 12"]);

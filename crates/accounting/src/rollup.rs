@@ -1,6 +1,6 @@
-//! Finer blocks summed into coarser ones, and late minutes lifted into what is summed already.
+//! Sums finer blocks as coarser blocks, and lifts late minutes into periods that are already rolled up.
 //!
-//! Pure and deterministic: the same blocks give the same sums, so that a roll-up may be repeated, also by another collector.
+//! Deterministic: the same blocks give the same sums, so any collector may repeat a roll-up.
 //! The collector decides when and how far a writer rolls up.
 
 use std::collections::BTreeMap;
@@ -17,14 +17,14 @@ use crate::query::is_rolled_up;
 pub struct RollUp {
     /// The blocks of the coarser interval.
     pub blocks: Vec<Block>,
-    /// The finer blocks that could not be read; they are not in the sums.
+    /// The finer blocks that could not be read; the sums do not include them.
     pub damaged: Vec<BlockError>,
 }
 
 /// The blocks of a group are summed together.
 type RollUpGroup = (WriterId, IpAddr, Prefix);
 
-/// How many names a table of a period keeps.
+/// The number of names that a table of each period keeps.
 #[must_use]
 pub const fn names_per_table(period: Period) -> usize {
     match period {
@@ -36,7 +36,7 @@ pub const fn names_per_table(period: Period) -> usize {
 
 /// Sums all blocks of the next finer period in an interval into blocks of that interval,
 /// folded to the number of names that its period keeps. Blocks of different writers, senders or prefixes are summed
-/// apart. The order of the finer blocks does not matter.
+/// separately. The order of the finer blocks does not matter.
 #[must_use]
 pub fn roll_up(interval: Interval, finer: &[Block]) -> RollUp {
     let mut groups: BTreeMap<RollUpGroup, Tables> = BTreeMap::new();
@@ -59,9 +59,9 @@ pub fn roll_up(interval: Interval, finer: &[Block]) -> RollUp {
     RollUp { blocks, damaged }
 }
 
-/// Copies of late minute blocks for every coarser period that is rolled up already over their minute: put them beside
-/// the minute blocks, with the same origin. Late minutes that fall into the same coarser interval are
-/// summed, so that no two blocks have the same key; so all blocks of one flush have to be given at once.
+/// Copies of late minute blocks for every coarser period that is already rolled up beyond their minute: put them with
+/// the minute blocks. They have the same origin. Late minutes that fall into the same coarser interval are
+/// summed, so that no two blocks have the same key. Pass all blocks of a flush in one call.
 ///
 /// `rolled_up` is the state of the writer, as for [`covering`](crate::query::covering).
 ///
@@ -75,7 +75,7 @@ pub fn lift(blocks: &[Block], rolled_up: &[Minute; 4]) -> Result<Vec<Block>, Blo
         let mut period = key.interval.period;
         while let Some(coarser) = period.coarser() {
             let interval = Interval::containing(coarser, key.interval.start);
-            // Where the finer blocks are not summed yet, their roll-up will include the block that was lifted last.
+            // If the finer blocks are not rolled up yet, their roll-up will include the last lifted block.
             if !is_rolled_up(interval, rolled_up) {
                 break;
             }

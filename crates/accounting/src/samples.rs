@@ -10,7 +10,7 @@ use crate::direction::Direction;
 use crate::field::{Field, Name, Value};
 use crate::period::Interval;
 
-/// Few bits vary, so that prefixes nest and touch and addresses hit.
+/// Few bits vary, so that prefixes nest, are adjacent, and contain the addresses.
 pub(crate) fn crowded_address() -> impl Strategy<Value = IpAddr> {
     let bits = prop_oneof![any::<u32>(), (0u32..16).prop_map(|low| low | 0x0a00_0000), Just(0), Just(u32::MAX)];
     (bits, any::<bool>()).prop_map(|(bits, long)| {
@@ -28,7 +28,7 @@ pub(crate) fn crowded_prefix() -> impl Strategy<Value = Prefix> {
     })
 }
 
-/// Flows of few values, so that they meet in the same counters; some are biflows, some sampled, some count nothing.
+/// Flows with few values, so that they share counters; some are biflows, some sampled, some count nothing.
 pub(crate) fn crowded_flow() -> impl Strategy<Value = FlowRecord> {
     let addresses = (crowded_address(), crowded_address());
     let numbers = (0u8..4, 0u16..6, 0u16..6, 0u32..3, 0u32..3, 0u32..3, 0u32..3);
@@ -57,7 +57,7 @@ pub(crate) fn counters() -> impl Strategy<Value = Counters> {
     (count.clone(), count, 0u64..3).prop_map(|(bytes, packets, flows)| Counters { bytes, packets, flows })
 }
 
-/// Something to add to [`Tables`].
+/// An entry to add to [`Tables`].
 pub(crate) type Entry = (Direction, Name, Counters);
 
 /// Entries of any direction, field and value.
@@ -90,7 +90,7 @@ pub(crate) fn tables_of(entries: &[Entry]) -> Tables {
     tables
 }
 
-/// Some key of a block of this interval.
+/// A key of a block of this interval.
 pub(crate) fn key_of(interval: Interval) -> BlockKey {
     BlockKey {
         interval,

@@ -1,7 +1,7 @@
-//! A table that is being added to: the counters of one field in one direction, by value.
+//! A table under construction: the counters of one field in one direction, by value.
 //!
 //! IPv4 addresses and numbers have keys of 4 bytes, IPv6 addresses of 16: two maps, so that the common case is small.
-//! This is the form in memory; the encoding is in [`block`](crate::block).
+//! This is the form in memory; for the encoding, see [`block`](crate::block).
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use crate::about_all::AboutAll;
 use crate::counter_map::{CounterMap, MapKey, Moving, Seed};
 use crate::field::{Field, Name, Value};
 
-/// A value as a map key. Ordered as blocks order it: numbers and IPv4 addresses by value, then IPv6 addresses.
+/// A value as a map key, in the order of blocks: numbers and IPv4 addresses by value, then IPv6 addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ValueKey {
     /// A number or an IPv4 address.
@@ -30,7 +30,7 @@ impl ValueKey {
         }
     }
 
-    /// The key of a name; `None` when the value is not one of the field.
+    /// The key of a name; `None` if the value is invalid for the field.
     pub(crate) fn of(name: Name) -> Option<Self> {
         match (name.value, name.field.largest_number()) {
             (Value::Number(number), Some(largest)) if number <= largest => Some(Self::Short(number)),
@@ -47,7 +47,7 @@ impl ValueKey {
         }
     }
 
-    /// The value of a field that has this key.
+    /// The value of a field with this key.
     pub(crate) fn value(self, field: Field) -> Value {
         match self {
             Self::Short(bits) if field.is_address() => Value::Address(IpAddr::V4(bits.into())),
@@ -61,9 +61,9 @@ impl ValueKey {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
     short: CounterMap<u32>,
-    /// Most tables have none.
+    /// Most tables have no IPv6 addresses.
     long: Option<Box<CounterMap<u128>>>,
-    /// What was folded away, if anything was.
+    /// Folded counters, if any.
     other: Option<Box<Counters>>,
 }
 
@@ -74,29 +74,29 @@ pub(crate) struct Rows {
     pub(crate) short: Vec<(u32, Counters)>,
     /// IPv6 addresses, ascending.
     pub(crate) long: Vec<(u128, Counters)>,
-    /// What was folded away.
+    /// Folded counters.
     pub(crate) other: Counters,
-    /// Whether something was folded away.
+    /// Whether counters were folded.
     pub(crate) truncated: bool,
-    /// Of the table of `all`: what is known of it beside its counters.
+    /// The metadata of `all`; used in its table only.
     pub(crate) about_all: AboutAll,
 }
 
 impl Rows {
-    /// Removes all rows; the room stays.
+    /// Removes all rows and keeps the allocation.
     pub(crate) fn clear(&mut self) {
         self.short.clear();
         self.long.clear();
         (self.other, self.truncated, self.about_all) = (Counters::ZERO, false, AboutAll::NOTHING);
     }
 
-    /// Sorts the rows, and sums those of equal values.
+    /// Sorts the rows and adds up those of equal values.
     pub(crate) fn sum_up(&mut self) {
         add_up(&mut self.short);
         add_up(&mut self.long);
     }
 
-    /// Folds the smallest into `other` where there are more than the limit.
+    /// Folds the smallest rows beyond the limit into `other`.
     pub(crate) fn fold(&mut self, limit: usize) {
         if self.short.len() + self.long.len() > limit {
             let mut table = Table::default();
@@ -107,7 +107,7 @@ impl Rows {
 }
 
 impl Table {
-    /// Adds to a counter; `true` when the table had not had it before.
+    /// Adds to a counter; returns whether it is new.
     pub(crate) fn add(&mut self, key: ValueKey, counters: Counters) -> bool {
         match key {
             ValueKey::Short(key) => self.short.add_counters(key, counters),
@@ -115,19 +115,19 @@ impl Table {
         }
     }
 
-    /// The counters of numbers or IPv4 addresses, to be added to.
+    /// The counters of numbers or IPv4 addresses.
     #[inline]
     pub(crate) fn short(&mut self) -> &mut CounterMap<u32> {
         &mut self.short
     }
 
-    /// The counters of IPv6 addresses, to be added to.
+    /// The counters of IPv6 addresses.
     #[inline]
     pub(crate) fn long(&mut self) -> &mut CounterMap<u128> {
         self.long.get_or_insert_default()
     }
 
-    /// Adds to what has no name.
+    /// Adds to `other`.
     pub(crate) fn add_other(&mut self, counters: Counters) {
         self.other.get_or_insert_default().add(counters);
     }
@@ -145,7 +145,7 @@ impl Table {
         }
     }
 
-    /// Adds all of another table.
+    /// Adds another table.
     pub(crate) fn merge_table(&mut self, table: &Self) {
         table.each(|key, counters| {
             self.add(key, counters);
@@ -164,34 +164,34 @@ impl Table {
         }
     }
 
-    /// What was folded away.
+    /// Folded counters.
     pub(crate) fn other(&self) -> Counters {
         self.other.as_deref().copied().unwrap_or_default()
     }
 
-    /// Whether something was folded away.
+    /// Whether counters were folded.
     pub(crate) fn truncated(&self) -> bool {
         self.other.is_some()
     }
 
-    /// How many values it has.
+    /// The number of values.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.short.len() + self.long.as_ref().map_or(0, |long| long.len())
     }
 
-    /// What it takes beside itself. Octets.
+    /// Heap memory in octets.
     pub(crate) fn octets(&self) -> usize {
         self.short.octets() + self.long.as_ref().map_or(0, |long| long.octets())
     }
 
-    /// Whether nothing was ever added.
+    /// Whether nothing was added.
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0 && !self.truncated()
     }
 
-    /// Keeps the largest values by bytes, of equally large ones those that come first, and folds the rest into
-    /// `other`. Returns how many were folded.
+    /// Keeps the largest values by bytes (among equals, the first ones) and folds the rest into `other`. Returns how
+    /// many were folded.
     pub(crate) fn fold(&mut self, limit: usize, room: &mut FoldRoom) -> usize {
         let folded = self.len().saturating_sub(limit);
         if folded == 0 {
@@ -224,7 +224,7 @@ impl Table {
         rows
     }
 
-    /// Overwrites `rows` with all entries, sorted; where there are more values than the limit, as if [folded](Self::fold).
+    /// Overwrites `rows` with all entries, sorted, and [folded](Self::fold) to the limit.
     pub(crate) fn put_rows(&self, limit: usize, rows: &mut Rows) {
         rows.clear();
         (rows.other, rows.truncated) = (self.other(), self.truncated());
@@ -239,7 +239,7 @@ impl Table {
         }
     }
 
-    /// Removes everything and keeps room for about as much.
+    /// Removes everything and keeps the allocation.
     pub(crate) fn clear(&mut self) {
         self.short.clear();
         if let Some(long) = &mut self.long {
@@ -249,7 +249,7 @@ impl Table {
     }
 }
 
-/// Room that folding needs, kept from one time to the next.
+/// A reusable buffer for folding.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FoldRoom {
     edge: Vec<(u64, ValueKey)>,
@@ -257,18 +257,18 @@ pub(crate) struct FoldRoom {
     long: Vec<Moving<u128>>,
 }
 
-/// Which values of a table stay when a limit applies.
+/// The values that remain when a limit applies.
 struct Largest {
-    /// About the size of the smallest that stay.
+    /// The approximate size of the smallest remaining values.
     about: usize,
-    /// The first one of about that size, from the largest on, that does not stay.
+    /// In descending order, the first value of about that size that does not remain.
     first_folded: (u64, ValueKey),
 }
 
 impl Largest {
-    /// The largest by bytes, of equally large ones those that come first.
+    /// The largest by bytes; among equals, the first ones.
     fn of(table: &Table, limit: usize, edge: &mut Vec<(u64, ValueKey)>) -> Self {
-        // The number of values of about each size gives the approximate size of the smallest that stays.
+        // A histogram of approximate sizes gives that of the smallest remaining value.
         let mut sizes = [0usize; SIZES];
         table.each(|_, counters| {
             if let Some(count) = sizes.get_mut(about(counters.bytes)) {
@@ -284,7 +284,7 @@ impl Largest {
                 None => break,
             }
         }
-        // Only those of about that size are compared one by one: `left` of them stay.
+        // Only values of about that size are compared one by one: `left` of them remain.
         edge.clear();
         table.each(|key, counters| {
             if about(counters.bytes) == about_last {
@@ -296,7 +296,7 @@ impl Largest {
         Self { about: about_last, first_folded }
     }
 
-    /// Whether a value stays; if not, it is added to the rest.
+    /// Whether a value remains; if not, it is added to the rest.
     fn keep(&self, key: ValueKey, counters: &Counters, rest: &mut Counters) -> bool {
         let size = about(counters.bytes);
         let stays =

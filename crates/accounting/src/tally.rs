@@ -1,13 +1,13 @@
-//! The open minutes: counters that flows are being added to, until a flush makes blocks of them.
+//! The open minutes: counters to which flows are added until a flush turns them into blocks.
 //!
-//! One shard owns one tally; except for the budget of names nothing here is shared, locked or sent. [`Tally::clear`] keeps
-//! the room that the last minutes needed, so that large tables allocate nothing in the steady state; small ones free it,
-//! because there may be very many of them.
+//! One shard owns one tally; apart from the budget of names, nothing here is shared or locked. [`Tally::clear`] keeps
+//! the memory of large tables, so that they allocate nothing in the steady state. Small tables free it, because there
+//! may be very many of them.
 //!
-//! A flow is booked for the innermost of the monitored prefixes that contain one of its ends; what was booked for it is
-//! added to the prefixes around it when blocks are made. So nested prefixes cost nothing while flows come in.
+//! A flow is booked for the innermost of the monitored prefixes that contain one of its endpoints. The prefixes
+//! around it get their sums when blocks are made, so nested prefixes cost nothing while flows arrive.
 //!
-//! Flows of a prefix and direction that has few are kept as they are; tables of names are made when there are more.
+//! A prefix and direction with few flows keeps the flows themselves; tables of names are made when there are more.
 //!
 //! Memory is bounded by names and by open minutes. A table that has four times as many names as it may is pruned to its
 //! largest; when all tallies of the process together have too many, the largest tables shrink first, so that an attack on
@@ -15,14 +15,14 @@
 //! Open minutes grow with the time since the last clear. Of minutes that only the exporter's clock names, further than ten
 //! minutes from the receive time, each prefix has at most 128; flows of further ones are booked in their receive minute.
 //!
-//! | file | what lives there |
+//! | file | what it contains |
 //! | --- | --- |
-//! | `budget` | how many names all tallies may hold together |
-//! | `booking` | what a flow is booked as, and which fields are counted |
-//! | `family` | what differs between the address families |
+//! | `budget` | the limit of names in all tallies together |
+//! | `booking` | a flow as it is booked, and the counted fields |
+//! | `family` | the differences between the address families |
 //! | `batch` | bookings that are not merged yet |
-//! | `sparse` | the flows of prefixes that have few |
-//! | `balance` | what the counters add up to |
+//! | `sparse` | the flows of quiet prefixes |
+//! | `balance` | the sums of the counters |
 //! | `monitored` | the prefixes of a sender |
 //! | `open_minutes` | the open minutes of a sender and prefix |
 //! | `tables` | the counters of a minute, prefix and direction |
@@ -62,14 +62,14 @@ use open_minutes::{Chain, OpenMinute, OpenMinutes};
 use sparse::Sparse;
 use tables::{DirectionTables, put_sum};
 
-/// What a tally counts, and how many names there may be.
+/// The counted fields and the limits of a tally.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TallySettings {
-    /// The fields that are counted.
+    /// The counted fields.
     pub fields: FieldSet,
-    /// In the table of a block, for one minute, direction and field. While it is open it may have four times as many.
+    /// Limit of names in one table of a block. An open table may have four times as many.
     pub names_per_table: usize,
-    /// In all tallies together; see [`NameBudget`]. A name takes 20 to 90 octets.
+    /// Limit of names in all tallies together; see [`NameBudget`]. A name takes 20 to 90 octets.
     pub names: usize,
 }
 
@@ -79,7 +79,7 @@ impl Default for TallySettings {
     }
 }
 
-/// The number of the tables of one minute, prefix and direction, as long as a tally keeps their room. The first one is 1.
+/// The number of the tables of one minute, prefix and direction, as long as the tally keeps their memory. Starts at 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct TablesId(NonZeroU32);
 
@@ -104,15 +104,15 @@ pub struct Tally {
     fields: CountedFields,
     /// By [`GroupId`].
     groups: Vec<OpenMinutes>,
-    /// The groups that something was booked for since the last clear, each once.
+    /// The groups with bookings since the last clear, each once.
     active: Vec<GroupId>,
     /// The groups that were active before the last clear.
     idle: Vec<GroupId>,
     /// By [`TablesId`].
     tables: Vec<DirectionTables>,
-    /// Those of the tables that belong to no group.
+    /// The tables that belong to no group.
     spare: Vec<TablesId>,
-    /// Of sampled flows, by [`TablesId`]; empty while there are none.
+    /// Variances of sampled flows, by [`TablesId`]; empty while there are none.
     variances: Vec<SamplingVariance>,
     sparse: Sparse,
     short: Batch<u32>,
@@ -127,7 +127,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// An empty tally with a budget of its own.
+    /// An empty tally with its own budget.
     #[must_use]
     pub fn new(settings: TallySettings) -> Self {
         Self::within(settings, &NameBudget::new(settings.names))
@@ -162,7 +162,7 @@ impl Tally {
     pub fn book(&mut self, monitored: &Monitored, flow: &FlowRecord, time: FlowTime, scale: bool) -> FlowFate {
         let rate = if scale { flow.sampling.rate.max(1) } else { 1 };
         let Some(forward) = flow.forward.scaled(rate) else { return FlowFate::Overflow };
-        // Few flows have one.
+        // Few flows are biflows.
         let reverse = Some(flow.reverse).filter(|reverse| !reverse.is_zero()).map(|reverse| reverse.scaled(rate));
         if reverse == Some(None) {
             return FlowFate::Overflow;
@@ -215,7 +215,7 @@ impl Tally {
         })
     }
 
-    /// The same where not all is IPv4, or the counters fit no slot.
+    /// The general case: an IPv6 address, or counters that do not fit into a slot.
     #[inline(never)]
     fn book_other_way(
         &mut self,
@@ -245,7 +245,7 @@ impl Tally {
         })
     }
 
-    /// Books one way of a flow for the prefixes around its ends; `false` when there are none.
+    /// Books one way of a flow for the prefixes around its endpoints; `false` if there are none.
     #[inline(always)]
     fn book_ends(
         &mut self,
@@ -271,7 +271,7 @@ impl Tally {
         true
     }
 
-    /// The tables of a direction, which are opened when they are not open yet.
+    /// The tables of a direction; opens them if necessary.
     #[inline(always)]
     fn open(&mut self, id: GroupId, time: FlowTime, chain: &Arc<Chain>, direction: Direction) -> Option<TablesId> {
         let place = id.0 as usize;
@@ -318,7 +318,7 @@ impl Tally {
         self.keep_within_limit();
     }
 
-    /// Adds the bookings that are pending to their tables. They are counted in any case; this does it now.
+    /// Adds pending bookings to their tables now. They would be added later anyway.
     pub fn merge_pending(&mut self) {
         let Self { settings, fields, tables, sparse, short, long, names: claim, folded, room, seed, .. } = self;
         let mut names = claim.names();
@@ -336,7 +336,7 @@ impl Tally {
         self.keep_within_limit();
     }
 
-    /// Gives up names when all tallies together have too many, by making the largest tables smaller.
+    /// Prunes the largest tables if all tallies together have too many names.
     fn keep_within_limit(&mut self) {
         let Some(left) = self.names.excess() else { return };
         let mut lengths: Vec<usize> = self.all_tables().map(|table| table.len()).collect();
@@ -348,7 +348,7 @@ impl Tally {
         self.folded += folded as u64;
     }
 
-    /// All tables, those that are not open included: they are empty.
+    /// All tables, including those that are not open, which are empty.
     fn all_tables(&mut self) -> impl Iterator<Item = &mut Table> {
         self.tables.iter_mut().flat_map(DirectionTables::tables_mut)
     }
@@ -359,7 +359,7 @@ impl Tally {
         self.active.is_empty()
     }
 
-    /// How many names are held: a gauge. Pending bookings have none yet.
+    /// The number of names: a gauge. Pending bookings are not included.
     #[must_use]
     pub fn names(&self) -> usize {
         self.names.names()
@@ -378,8 +378,8 @@ impl Tally {
         self.displaced
     }
 
-    /// The blocks of everything that is booked, sorted by key. They depend on what was booked in which order (the order
-    /// matters only where a limit folded names), on nothing else: booking the same again makes equal blocks.
+    /// The blocks of all bookings, sorted by key. They depend on the bookings and their order only (the order matters
+    /// only if a limit folded names): the same bookings make equal blocks.
     #[must_use]
     pub fn blocks(&self, writer: WriterId, number: FlushNumber) -> Vec<Block> {
         if !self.short.is_empty() || !self.long.is_empty() {
@@ -387,7 +387,7 @@ impl Tally {
             merged.merge_pending();
             return merged.blocks(writer, number);
         }
-        // What counts for each prefix: its own minutes, and those of the prefixes within it.
+        // The minutes of each prefix: its own, and those of the prefixes within it.
         let mut parts: Vec<(Minute, IpAddr, Prefix, &OpenMinute)> = Vec::with_capacity(self.active.len());
         for open in self.active.iter().filter_map(|id| self.groups.get(id.0 as usize)).flat_map(OpenMinutes::minutes) {
             parts.extend(open.chain.prefixes.iter().map(|prefix| (open.minute, open.chain.sender, *prefix, open)));
@@ -434,8 +434,7 @@ impl Tally {
         }
     }
 
-    /// Removes what is booked. Groups that were booked for keep their room for the next minutes, unless it is little; the
-    /// others free it.
+    /// Removes all bookings. Active groups keep their memory for the next minutes, unless it is little; others free it.
     pub fn clear(&mut self) {
         self.merge_pending();
         let Self { groups, active, idle, tables, spare, sparse, variances, .. } = self;
@@ -468,7 +467,7 @@ impl Tally {
         self.shrink();
     }
 
-    /// Frees what was kept for groups that are gone, and for tables, when most of them are not used any more.
+    /// Frees the memory of removed groups, and of tables if most of them are unused.
     fn shrink(&mut self) {
         let Self { groups, idle, tables, spare, short, long, .. } = self;
         while groups.pop_if(|group| group.is_gone()).is_some() {}

@@ -1,19 +1,19 @@
-//! How far totals of sampled flows may be off: sums from which the error of a sampled number can be given.
+//! The error of sampled totals: sums from which the variance of a sampled total is known.
 //!
-//! An exporter that samples one of N packets reports the k sampled packets of a flow and their B bytes; what is counted is
-//! N k packets and N B bytes. For independent samples the variance of the first is N (N - 1) k, and that of the second is
-//! N (N - 1) times the sum of the squared packet lengths, of which B² / k is the part that a flow record still has
+//! An exporter that samples one of N packets reports the k sampled packets of a flow and their B bytes; N k packets and
+//! N B bytes are counted. For independent samples the variance of the first is N (N - 1) k, and that of the second is
+//! N (N - 1) times the sum of the squared packet lengths, of which a flow record still determines B² / k
 //! (Duffield, Lund, Thorup: *Properties and prediction of flow statistics from sampled packet streams*, IMW 2002).
-//! Variances of independent flows add up as counters do. Nothing shows them yet.
+//! Variances of independent flows add up as counters do. No interface shows them yet.
 
 use flow::Counters;
 
 /// Sums over sampled flows. Both saturate at 2^128 - 1. Flows with a rate of 1 add nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SamplingVariance {
-    /// Of the packets: the sum of N (N - 1) k.
+    /// For packets: the sum of N (N - 1) k.
     pub packets: u128,
-    /// Of the bytes: the sum of N (N - 1) B² / k, each term rounded down. A flow that reports bytes and no packets counts
+    /// For bytes: the sum of N (N - 1) B² / k, each term rounded down. A flow that reports bytes and no packets counts
     /// as one packet.
     pub bytes: u128,
 }
@@ -22,13 +22,13 @@ impl SamplingVariance {
     /// No sampled flows.
     pub const ZERO: Self = Self { packets: 0, bytes: 0 };
 
-    /// What one flow adds: its counters before they are multiplied by the sampling rate.
+    /// The sums of one flow, from its counters before they are multiplied by the sampling rate.
     #[must_use]
     pub fn of(sampled: Counters, rate: u32) -> Self {
         let factor = u64::from(rate) * u64::from(rate.saturating_sub(1));
         let packets = u128::from(factor) * u128::from(sampled.packets);
         let divisor = sampled.packets.max(1);
-        // Nearly all flows fit 64 bits, where division is many times faster.
+        // Nearly all flows fit into 64 bits, in which division is many times faster.
         let bytes = match sampled.bytes.checked_mul(sampled.bytes) {
             Some(square) => {
                 let (whole, rest) = (square / divisor, square % divisor);
@@ -42,14 +42,14 @@ impl SamplingVariance {
         Self { packets, bytes }
     }
 
-    /// factor * bytes * bytes / divisor, which may need more than 128 bits on the way.
+    /// factor * bytes * bytes / divisor; an intermediate result may exceed 128 bits.
     #[cold]
     fn of_many_bytes(factor: u128, bytes: u128, divisor: u128) -> u128 {
         let (whole, rest) = (bytes * bytes / divisor, bytes * bytes % divisor);
         factor.saturating_mul(whole).saturating_add(factor * rest / divisor)
     }
 
-    /// Adds those of other flows.
+    /// Adds the sums of other flows.
     pub fn add(&mut self, other: Self) {
         self.packets = self.packets.saturating_add(other.packets);
         self.bytes = self.bytes.saturating_add(other.bytes);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_sampled_adds_nothing() {
+    fn flows_that_are_not_sampled_add_nothing() {
         assert_eq!(of(1, 7, 1500), (0, 0));
         assert_eq!(of(0, 7, 1500), (0, 0));
     }

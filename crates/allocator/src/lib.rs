@@ -1,9 +1,9 @@
 //! Makes glibc's allocator return free memory to the kernel.
 //!
 //! glibc maps a large allocation on its own and unmaps it when it is freed, but only the first time: afterwards
-//! allocations up to that size (at most 32 MiB) come from its heaps, and twice as much may stay there unused. Each flush
-//! allocates and frees memory for all quiet exporters, so a collector with many exporters would keep that memory for ever
-//! (docs/decisions/0005-bench.md has the figures). Other C libraries have no such setting.
+//! allocations up to that size (at most 32 MiB) come from its heaps, and twice as much may stay there unused. Each
+//! flush allocates and frees memory for all quiet exporters, so a collector with many exporters would keep that memory
+//! indefinitely (docs/decisions/0005-bench.md has the figures). Other C libraries have no such setting.
 
 /// Allocations of at least this many octets are mapped on their own, and at most this many stay unused at the end of a
 /// heap. glibc's initial value.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The upper bounds, in milliseconds: from an answer out of memory to a time that nobody waits.
+/// The upper bounds, in milliseconds: from an answer out of memory to a time longer than any client waits.
 const BOUNDS: [u64; 12] = [1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000, 60_000];
 
 /// A histogram of durations.
@@ -35,7 +35,8 @@ impl Durations {
         self.total
     }
 
-    /// For each bound, the number of durations up to it and above the previous one; last, without a bound, all longer ones.
+    /// For each bound, the number of durations up to it and above the previous one; last, without a bound, all longer
+    /// ones.
     pub fn iter(&self) -> impl Iterator<Item = (Option<Duration>, u64)> + '_ {
         let bounds = BOUNDS.iter().map(|bound| Some(Duration::from_millis(*bound)));
         bounds.zip(self.counts).chain([(None, self.longer)])

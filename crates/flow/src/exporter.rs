@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// Where a message came from. The address identifies the exporter; transport and port tell apart the export processes at
-/// one address.
+/// Where a message came from. The address identifies the exporter; transport and port distinguish the export processes
+/// at one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Exporter {
     /// The transport protocol.

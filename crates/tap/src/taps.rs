@@ -1,6 +1,6 @@
-//! Subscribers and their bounded queues. A flow that does not fit is dropped and counted. A flow wakes no thread: subscribers
-//! poll their queues. So the threads that count never wait and make no system call, and without subscribers a datagram costs
-//! them one relaxed load.
+//! Subscribers and their bounded queues. A flow that does not fit is dropped and counted. A flow wakes no thread:
+//! subscribers poll their queues. So the counting threads never wait and make no system call; without subscribers, a
+//! datagram costs them one relaxed load.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,36 +13,36 @@ use flow::{FlowRecord, Protocol, Timestamp};
 
 use crate::Filter;
 
-/// How many subscribers there may be: for each of them the threads that count try its filter on every flow.
+/// The limit of subscribers: the counting threads apply the filter of each to every flow.
 const MOST_TAPS: usize = 4;
-/// The length of a queue in flows; about 2 MB. Polled ten times a second, it passes 80,000 flows a second.
+/// The length of a queue in flows, about 2 MB. If polled ten times a second, it transports 80,000 flows a second.
 const QUEUE_LENGTH: usize = 8192;
-/// A subscriber that has not polled for this long loses its place to a new one.
+/// A subscriber that has not polled for this time loses its place to a new one.
 const STALLED: Duration = Duration::from_secs(60);
 
-/// A flow with what a subscriber sees beside the values that are counted.
+/// A flow with details that are not counted, for a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// When its datagram was received.
+    /// The receive time of its datagram.
     pub received: Timestamp,
-    /// The exporter that reported it.
+    /// Its exporter.
     pub exporter: IpAddr,
-    /// The protocol that it was reported by.
+    /// Its export protocol.
     pub protocol: Protocol,
     /// The flow: counters are not multiplied by the sampling rate.
     pub flow: FlowRecord,
-    /// What is not counted.
+    /// Details that are not counted.
     pub details: Details,
 }
 
-/// Values of a record that are not counted; `None` when it does not carry them.
+/// Values of a record that are not counted; `None` if the record lacks them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Details {
     /// All TCP flags of the flow, as in the TCP header.
     pub tcp_flags: Option<u16>,
-    /// The SNMP index of the interface that it came in by.
+    /// The SNMP index of the input interface.
     pub input: Option<u32>,
-    /// The SNMP index of the interface that it went out by.
+    /// The SNMP index of the output interface.
     pub output: Option<u32>,
 }
 
@@ -55,14 +55,14 @@ struct Places {
     /// Whether there is a subscriber.
     taken: AtomicBool,
     taps: ArcSwap<Vec<Arc<Pipe>>>,
-    /// Held while places change.
+    /// Locked while places change.
     changing: Mutex<()>,
     closed: AtomicBool,
     shown: AtomicU64,
     dropped: AtomicU64,
 }
 
-/// The queue of one subscriber, as the threads that count see it.
+/// The queue of one subscriber, as the counting threads see it.
 #[derive(Debug)]
 struct Pipe {
     filter: Filter,
@@ -70,9 +70,9 @@ struct Pipe {
     exporters: Option<Vec<IpAddr>>,
     flows: SyncSender<Seen>,
     dropped: AtomicU64,
-    /// When it was last fetched from.
+    /// The time of the last poll.
     fetched: Mutex<Instant>,
-    /// Whether another subscriber has its place.
+    /// Whether another subscriber has taken its place.
     closed: AtomicBool,
 }
 
@@ -132,24 +132,24 @@ impl Taps {
         Ok(Tap { places: Arc::clone(&self.0), pipe, flows })
     }
 
-    /// Ends all of them, for good.
+    /// Ends all of them permanently.
     pub fn close(&self) {
         self.0.closed.store(true, Ordering::Relaxed);
     }
 
-    /// How many subscribers there are, and how many there may be.
+    /// The number of subscribers, and the limit.
     #[must_use]
     pub fn taken(&self) -> (usize, usize) {
         (self.0.taps.load().len(), MOST_TAPS)
     }
 
-    /// Flows that were queued for subscribers.
+    /// Flows queued for subscribers.
     #[must_use]
     pub fn shown(&self) -> u64 {
         self.0.shown.load(Ordering::Relaxed)
     }
 
-    /// Flows that did not fit the queues.
+    /// Flows that did not fit into the queues.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
@@ -222,7 +222,7 @@ impl Drop for Tap {
     }
 }
 
-/// A panic cannot leave half-changed what is locked here.
+/// A panic cannot leave the locked data inconsistent.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -262,7 +262,7 @@ mod tests {
         }
         assert_eq!((bytes(&all), bytes(&large)), (vec![20, 5, 30], vec![30]));
         drop(all);
-        assert!(taps.of(EXPORTER).is_none(), "nobody asks for this exporter any more");
+        assert!(taps.of(EXPORTER).is_none(), "there is no subscriber for this exporter any more");
         assert!(taps.of(OTHER).is_some());
         drop(large);
         assert!(taps.of(OTHER).is_none());

@@ -1,5 +1,5 @@
-//! What filters mean, which errors invalid ones get, and that no text makes the parser panic.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! The meaning of filters, the errors of invalid ones, and no text that makes the parser panic.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use flow::{Counters, FlowRecord, Timestamp};
 use proptest::prelude::*;
@@ -99,7 +99,7 @@ fn length_and_depth_are_bounded() {
     let long = |length: usize| format!("{}udp", " ".repeat(length - 3)).parse::<Filter>();
     assert!(long(LONGEST_BYTES).is_ok());
     assert!(long(LONGEST_BYTES + 1).unwrap_err().message.contains("longer than 1024 octets"));
-    // Wide is no deeper than narrow.
+    // Width does not count as depth.
     assert!(vec!["udp"; 140].join(" or ").parse::<Filter>().is_ok());
 }
 

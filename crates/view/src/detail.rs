@@ -1,4 +1,4 @@
-//! The decoding state of one exporter. The collector truncates long lists; [`LeftOut`] says by how much.
+//! The decoding state of one exporter. The collector truncates long lists; [`LeftOut`] has the number of omitted items.
 
 use std::net::IpAddr;
 

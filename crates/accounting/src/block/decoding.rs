@@ -1,7 +1,7 @@
 //! Reads the bytes of a block, versions 1 and 2. docs/storage.md, section "Blocks", describes them.
 //!
-//! Bytes that are decoded come from a store, which may have been damaged or written by another program: everything is
-//! checked, nothing is reserved by a count, and no bytes make the decoder panic.
+//! The bytes come from a store, which may be damaged or written by another program: everything is checked, no memory is
+//! reserved according to a count, and no input makes the decoder panic.
 
 use flow::Counters;
 
@@ -17,10 +17,10 @@ use crate::variance::SamplingVariance;
 
 /// The first version, in which the content repeats the table set and the checksum does not cover the key.
 const VERSION_1: u8 = 1;
-/// The bytes that a counter takes at least: one for its value and one for each column.
+/// The minimum length of a counter: one byte for its value and one for each column.
 const SMALLEST_ROW: usize = 4;
 
-/// The wanted ones of the tables of a block.
+/// Decodes the wanted tables of a block.
 pub(super) fn decode(
     key: &BlockKey,
     content: &[u8],
@@ -118,7 +118,7 @@ fn decode_table(version: u8, field: Field, table: &[u8]) -> Result<Rows, BlockFa
     if input.rest.is_empty() { Ok(rows) } else { Err(BlockFault::Malformed) }
 }
 
-/// Bytes that are still to be read.
+/// The unread bytes.
 struct Input<'b> {
     rest: &'b [u8],
 }
@@ -190,7 +190,7 @@ impl Input<'_> {
         Ok(())
     }
 
-    /// What version 2 keeps of `all` beside its counters.
+    /// The metadata of `all` in version 2.
     fn about_all(&mut self, flags: u8) -> Result<AboutAll, BlockFault> {
         let variance = SamplingVariance { bytes: self.long_number()?, packets: self.long_number()? };
         let complete = u16::try_from(self.number()?).map_err(|_| BlockFault::Malformed)?;

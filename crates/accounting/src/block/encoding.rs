@@ -1,4 +1,5 @@
-//! Writes the bytes of a block, version 2. docs/storage.md, section "Blocks", describes them one by one with an example.
+//! Writes the bytes of a block, version 2. docs/storage.md, section "Blocks", describes them one by one with an
+//! example.
 
 use flow::Counters;
 
@@ -6,13 +7,13 @@ use super::key::{Block, BlockKey};
 use super::row_range::RowRange;
 use crate::field::Field;
 
-/// The version that is written.
+/// The version written by this program.
 pub(super) const VERSION: u8 = 2;
 /// Octets of the checksum at the end.
 pub(super) const CHECKSUM_LENGTH: usize = 4;
-/// The flag of a table from which something was folded away.
+/// The flag of a table with folded counters.
 pub(super) const TRUNCATED: u8 = 1;
-/// The flag of `all` when some of it is from blocks that did not keep the variance.
+/// The flag of an `all` that includes blocks without a variance.
 pub(super) const VARIANCE_IS_PARTIAL: u8 = 2;
 
 /// Appends the encoding of one table.
@@ -42,7 +43,8 @@ pub(super) fn encode_table(field: Field, rows: RowRange<'_>, out: &mut Vec<u8>) 
     }
 }
 
-/// Replaces `out` with the content of the block that has this key: encoded tables in the order of their bits, each once.
+/// Replaces `out` with the content of the block that has this key: encoded tables in the order of their bits, each
+/// once.
 pub(super) fn assemble(key: &BlockKey, tables: &[&[u8]], out: &mut Vec<u8>) {
     out.clear();
     out.push(VERSION);
@@ -77,7 +79,7 @@ impl Block {
     }
 }
 
-/// Ascending values: how many, the first one, then for each the distance from the one before less 1.
+/// Ascending values: their number, the first one, then for each the distance to the previous one, less 1.
 fn put_values(out: &mut Vec<u8>, values: impl ExactSizeIterator<Item = u128>) {
     put(out, values.len() as u128);
     let mut smallest = 0;

@@ -1,18 +1,18 @@
-//! Why a block cannot be read.
+//! Errors of damaged blocks.
 
 use super::key::BlockKey;
 
-/// Why a block cannot be read. Others still can be: report this one and serve the rest.
+/// The error of a block that cannot be read. Others are not affected: report this one and serve the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("block of {key}: {fault}")]
 pub struct BlockError {
-    /// Which block.
+    /// The block.
     pub key: BlockKey,
-    /// What is wrong with it.
+    /// The reason.
     pub fault: BlockFault,
 }
 
-/// What is wrong with a block.
+/// Why a block cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BlockFault {
     /// Written by a newer program.
@@ -24,16 +24,16 @@ pub enum BlockFault {
     /// It ends too early.
     #[error("its content ends too early")]
     Truncated,
-    /// Some bytes of it or of its key have changed since it was written.
+    /// Its content or its key has changed since it was written.
     #[error("its checksum does not match its key and content")]
     Checksum,
-    /// It holds other tables than its key (version 1; in version 2 the checksum covers the key).
+    /// Its tables differ from those in its key (version 1; in version 2 the checksum covers the key).
     #[error("its content and its key name different tables")]
     Tables,
-    /// The checksum matches, but no program writes such content.
+    /// The checksum matches, but the content is invalid.
     #[error("its content is malformed")]
     Malformed,
-    /// It is not part of the interval that is being summed.
+    /// It is not part of the interval being summed.
     #[error("it is not part of the interval that is being summed")]
     Misplaced,
 }

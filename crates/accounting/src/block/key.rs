@@ -1,4 +1,4 @@
-//! What identifies a block, and the octets of it that a checksum covers.
+//! The identity of a block, and its octets in the checksum.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,31 +13,31 @@ use crate::period::Interval;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WriterId(pub u64);
 
-/// What a block is: two blocks with equal keys have equal content, so that putting one again is harmless.
+/// The identity of a block: two blocks with equal keys have equal content, so that putting one again is harmless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlockKey {
-    /// The minute, hour, day, month or year that it counts.
+    /// The minute, hour, day, month or year of its flows.
     pub interval: Interval,
-    /// The exporter whose flows it counts.
+    /// The exporter of its flows.
     pub sender: IpAddr,
     /// The monitored prefix.
     pub prefix: Prefix,
     /// The collector that wrote it.
     pub writer: WriterId,
-    /// What it was made of.
+    /// Its source.
     pub origin: Origin,
-    /// Tells apart the blocks that one flush or roll-up makes of the same interval, sender and prefix.
+    /// Distinguishes the blocks of one flush or roll-up for the same interval, sender and prefix.
     pub part: u16,
-    /// The tables that it holds.
+    /// Its tables.
     pub tables: TableSet,
 }
 
-/// What a block was made of. Stores keep it as the two numbers of [`Origin::numbers`].
+/// The source of a block. Stores keep it as the two numbers of [`Origin::numbers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Origin {
-    /// Of the finer blocks of the same writer.
+    /// The finer blocks of the same writer.
     RolledUp,
-    /// Of what was counted until this flush. Its epoch is never 0.
+    /// The flows counted until this flush. Its epoch is never 0.
     Flush(FlushNumber),
 }
 
@@ -51,7 +51,7 @@ impl Origin {
         }
     }
 
-    /// The origin that stores keep as these numbers; `None` for an epoch of 0 with a sequence, which nothing has.
+    /// The origin that stores keep as these numbers; `None` for the invalid epoch 0 with a sequence.
     #[must_use]
     pub const fn of_numbers(epoch: u32, sequence: u64) -> Option<Self> {
         match (epoch, sequence) {
@@ -81,14 +81,14 @@ impl fmt::Display for Origin {
 /// A block as a store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// What it is.
+    /// Its identity.
     pub key: BlockKey,
     /// The encoded tables, as docs/storage.md describes them. Blocks of one flush may share the memory that this is in.
     pub content: Bytes,
 }
 
 impl BlockKey {
-    /// The octets that the checksum of a block's content begins with, as docs/storage.md lists them.
+    /// The octets of the key in the checksum, as docs/storage.md lists them.
     pub(super) fn octets(&self) -> [u8; KEY_LENGTH] {
         let Self { interval, sender, prefix, writer, origin, part, tables } = self;
         let (epoch, sequence) = origin.numbers();
@@ -113,7 +113,7 @@ impl BlockKey {
     }
 }
 
-/// Octets of a key in the checksum.
+/// The number of octets of a key in the checksum.
 const KEY_LENGTH: usize = 1 + 4 + 16 + 16 + 1 + 8 + 4 + 8 + 2 + 8;
 
 /// IPv4 addresses as IPv4-mapped ones.
@@ -131,7 +131,8 @@ impl fmt::Display for WriterId {
     }
 }
 
-/// For messages: `minute 2014-02-02 05:01, sender 192.0.2.1, prefix 172.16.1.0/24, writer ..., epoch 3, flush 7, part 0`.
+/// For messages: `minute 2014-02-02 05:01, sender 192.0.2.1, prefix 172.16.1.0/24, writer ..., epoch 3, flush 7, part
+/// 0`.
 impl fmt::Display for BlockKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { interval, sender, prefix, writer, origin, part, tables: _ } = self;

@@ -1,5 +1,5 @@
-//! Which tables share a block. Many small ones do, so that a quiet prefix costs one row of a store a flush; a large one
-//! has blocks of its own, so that questions for other tables do not read it.
+//! Distributes tables over blocks. Many small tables share a block, so that a quiet prefix costs one row of a store a
+//! flush. A large table has blocks of its own, so that queries for other tables do not read it.
 
 use std::ops::Range;
 
@@ -17,30 +17,30 @@ use crate::table::Rows;
 const SHARED_BYTES: usize = 32 * 1024;
 /// A table with more bytes than this is split by ranges of its values.
 const LARGEST_TABLE_BYTES: usize = 256 * 1024;
-/// The memory of a flush comes in pieces of this many bytes. Tens of thousands of small blocks, each in memory of its own,
-/// would leave holes between what is kept for longer, which a process never gives back.
+/// The memory of a flush comes in pieces of this many bytes. Tens of thousands of small blocks, each in memory of its
+/// own, would leave holes between longer-lived allocations, which a process never returns.
 const PIECE: usize = 256 * 1024;
 
 /// Collects the tables of one interval, sender and prefix and makes blocks of them; then those of the next.
 #[derive(Default)]
 pub(crate) struct Packer {
-    /// The tables, encoded, one after the other.
+    /// The encoded tables, concatenated.
     encoded: Vec<u8>,
-    /// Where in it each table is.
+    /// The position of each table in it.
     tables: Vec<(TableSet, Range<usize>)>,
-    /// The block that is being made.
+    /// The block under construction.
     assembled: Vec<u8>,
-    /// `None` where each block has memory of its own.
+    /// `None` if each block has its own memory.
     piece: Option<BytesMut>,
 }
 
 impl Packer {
-    /// For very many blocks that are released together: they share memory.
+    /// Makes blocks that share memory: for many blocks that are released together.
     pub(crate) fn of_flush() -> Self {
         Self { piece: Some(BytesMut::new()), ..Self::default() }
     }
 
-    /// Adds one table; an empty one leaves no trace.
+    /// Adds one table; an empty one is ignored.
     pub(crate) fn push(&mut self, direction: Direction, field: Field, rows: &Rows) {
         if rows.short.is_empty() && rows.long.is_empty() && !rows.truncated {
             return;
@@ -62,8 +62,8 @@ impl Packer {
         }
     }
 
-    /// Appends the blocks of what was added, numbered by part, and is empty again. The smallest tables come first and
-    /// together: they are asked for most often. `key` gives the blocks their identity, except part and tables.
+    /// Appends the blocks of the added tables, numbered by part, and clears itself. The smallest tables come first and
+    /// together, because they are read most often. `key` gives the blocks their identity, except part and tables.
     pub(crate) fn finish(&mut self, key: BlockKey, blocks: &mut Vec<Block>) {
         // Stable: the ranges of a table stay in the order of their values.
         self.tables.sort_by_key(|(table, range)| (range.len(), *table));
@@ -86,7 +86,7 @@ impl Packer {
     }
 }
 
-/// A copy in a piece of memory: a new piece when the last one has not enough left.
+/// A copy in shared memory; a new piece is allocated if the current one is full.
 fn content(assembled: &[u8], piece: Option<&mut BytesMut>) -> Bytes {
     let Some(piece) = piece else { return Bytes::copy_from_slice(assembled) };
     if piece.capacity() < assembled.len() {
@@ -96,7 +96,7 @@ fn content(assembled: &[u8], piece: Option<&mut BytesMut>) -> Bytes {
     piece.split().freeze()
 }
 
-/// How many of these tables, from the first on, share a block: one at least.
+/// How many of the first tables share a block; at least one.
 fn sharing(tables: &[(TableSet, Range<usize>)]) -> usize {
     let (mut bytes, mut set) = (0, TableSet::EMPTY);
     let fits = |(table, range): &&(TableSet, Range<usize>)| {

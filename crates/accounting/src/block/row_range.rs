@@ -22,7 +22,7 @@ impl<'r> RowRange<'r> {
         Self { short, long, other: *other, truncated: *truncated, about_all: *about_all }
     }
 
-    /// The lower and the upper half of the values; `None` when there are fewer than two. What was folded away stays
+    /// The lower and the upper half of the values; `None` when there are fewer than two. `other` stays
     /// with the lower half.
     pub(super) fn halves(self) -> Option<(Self, Self)> {
         let count = self.short.len() + self.long.len();

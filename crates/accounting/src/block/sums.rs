@@ -1,5 +1,5 @@
-//! What the tables of blocks add up to, without keeping their names: enough to tell whether blocks hold together, in
-//! memory that does not grow with what they hold.
+//! The sums of tables, without names: enough to verify that blocks are consistent, in memory that does not grow with
+//! the number of names.
 
 use std::collections::BTreeMap;
 
@@ -20,19 +20,19 @@ pub struct Sums {
     tables: BTreeMap<(Direction, Field), TableSum>,
 }
 
-/// What a table adds up to.
+/// The sums of one table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableSum {
-    /// All values together with what was folded away.
+    /// All values and `other`.
     pub counters: Counters,
-    /// How many counters were read for it: a name that is in several blocks counts in each of them.
+    /// The number of counters read: a name in several blocks counts once for each block.
     pub rows: u64,
-    /// Whether a limit folded names of it.
+    /// Whether a limit folded names.
     pub truncated: bool,
-    /// The same for the same counters under the same names, however they are spread over blocks; what was folded away
-    /// is not in it.
+    /// Equal for equal counters of equal names, however they are distributed over blocks. It does not cover
+    /// `other`.
     pub fingerprint: Fingerprint,
-    /// Of the table of `all`: what is known of it beside its counters.
+    /// The metadata of `all`; used in its table only.
     pub about_all: AboutAll,
 }
 
@@ -60,7 +60,7 @@ impl Sums {
         }
     }
 
-    /// What one table adds up to; nothing when no block has it.
+    /// The sums of one table; zero if no block has it.
     #[must_use]
     pub fn table(&self, direction: Direction, field: Field) -> TableSum {
         self.tables.get(&(direction, field)).copied().unwrap_or_default()
@@ -106,7 +106,7 @@ impl Fingerprint {
     }
 }
 
-/// Spreads a value over 64 bits; odd, because an even factor would forget the highest bits of what it is multiplied with.
+/// Spreads a value over 64 bits. The result is odd, because an even factor would lose the highest bits of a product.
 fn hash(value: u128) -> u64 {
     let spread = |number: u64| {
         let number = (number ^ (number >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
@@ -151,7 +151,7 @@ mod tests {
         sums
     }
 
-    /// Without the number of rows, which depends on how names are spread.
+    /// Without the number of rows, which depends on the distribution of names.
     fn totals(sums: &Sums) -> Vec<(Counters, bool, Fingerprint)> {
         sums.tables.values().map(|table| (table.counters, table.truncated, table.fingerprint)).collect()
     }
@@ -172,7 +172,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn blocks_add_up_to_the_same_however_rows_are_spread_over_them(
+        fn sums_do_not_depend_on_the_distribution_of_rows(
             rows in prop::collection::vec(row(), 1..200),
             cut in any::<prop::sample::Index>(),
         ) {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_folded_away_is_in_the_counters_and_not_in_the_fingerprint() {
+    fn other_is_in_the_counters_but_not_in_the_fingerprint() {
         let one = Counters { bytes: 10, packets: 2, flows: 1 };
         let mut tables = Tables::new();
         tables.add(Direction::Out, Name { field: Field::Protocol, value: Value::Number(6) }, one);
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_damaged_block_is_added() {
+    fn a_damaged_block_adds_nothing() {
         let mut damaged = blocks(&[(Direction::In, Name::ALL, Counters { bytes: 1, packets: 1, flows: 1 })], 1);
         damaged[0].content.truncate(9);
         let mut sums = Sums::default();

@@ -5,19 +5,19 @@ use crate::field::Field;
 
 /// A set of tables. There is room for four directions with sixteen fields each.
 ///
-/// The bit of a table is 8 × direction + field for the fields 0 to 7, and 32 + 8 × direction + field - 8 for the fields 8
-/// to 15. So a set of the first eight fields is the same number as in blocks of version 1, which had no others, and keys
-/// that older programs wrote need no translation.
+/// The bit of a table is 8 × direction + field for the fields 0 to 7, and 32 + 8 × direction + field - 8 for the fields
+/// 8 to 15. So a set of the first eight fields is the same number as in version 1, which had only those, and keys
+/// written by older programs remain valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableSet(u64);
 
-/// How many fields have their bits beside each other.
+/// The number of fields with adjacent bits.
 const FIELDS_TOGETHER: u32 = 8;
 
 impl TableSet {
     /// No table.
     pub const EMPTY: Self = Self(0);
-    /// All tables that there is room for, also those of fields that this program does not know.
+    /// All bits, including those of unknown fields.
     pub const ALL: Self = Self(u64::MAX);
 
     /// All tables of the fields that this program knows.
@@ -62,7 +62,7 @@ impl TableSet {
             .union(Self::of(fourth, field))
     }
 
-    /// The tables that are in either set.
+    /// The union of both sets.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)

@@ -1,4 +1,4 @@
-//! Decoded blocks: tables that can be summed, looked into and made into blocks again.
+//! Decoded blocks: tables that add up, can be queried, and can be encoded as blocks again.
 
 use std::net::IpAddr;
 
@@ -27,7 +27,7 @@ pub struct Tables {
 const TABLES: usize = Direction::ALL.len() * Field::ALL.len();
 
 impl Tables {
-    /// Nothing counted.
+    /// No counters.
     #[must_use]
     pub fn new() -> Self {
         Self { tables: std::array::from_fn(|_| Table::default()), about_all: Default::default() }
@@ -44,7 +44,7 @@ impl Tables {
         }
     }
 
-    /// Adds to what a table counts under no name.
+    /// Adds to the `other` of a table.
     pub fn add_other(&mut self, direction: Direction, field: Field, counters: Counters) {
         self.table_mut(direction, field).add_other(counters);
     }
@@ -64,7 +64,7 @@ impl Tables {
         Ok(())
     }
 
-    /// One counter; `None` when it is not there, which does not mean zero where the table is [`truncated`](Self::truncated).
+    /// One counter; `None` if it is missing, which does not mean zero if the table is [`truncated`](Self::truncated).
     #[must_use]
     pub fn get(&self, direction: Direction, name: Name) -> Option<Counters> {
         self.table(direction, name.field).get(ValueKey::of(name)?)
@@ -85,7 +85,7 @@ impl Tables {
         })
     }
 
-    /// What is counted in a table under no name, because a limit folded it.
+    /// The counters that a limit folded.
     #[must_use]
     pub fn other(&self, direction: Direction, field: Field) -> Counters {
         self.table(direction, field).other()
@@ -97,8 +97,8 @@ impl Tables {
         self.table(direction, field).truncated()
     }
 
-    /// What is counted in a direction under no name of a field: what a limit folded, and what was counted while the field
-    /// was not. With the values of the field it adds up to `all`, whose table has to be merged too.
+    /// What is counted in a direction under no name of a field: what a limit folded, and what was counted while the
+    /// field was not. With the values of the field it adds up to `all`, whose table has to be merged too.
     #[must_use]
     pub fn unnamed(&self, direction: Direction, field: Field) -> Counters {
         let mut unnamed = self.other(direction, field);
@@ -111,8 +111,8 @@ impl Tables {
         unnamed
     }
 
-    /// Whether names of a field may be missing in a direction and counters may be too low, because a limit folded some or
-    /// because the field was not counted all the time.
+    /// Whether names of a field may be missing in a direction and counters may be too low, because a limit folded some
+    /// or because the field was not counted all the time.
     #[must_use]
     pub fn is_partial(&self, direction: Direction, field: Field) -> bool {
         self.truncated(direction, field) || !self.about_all(direction).complete.contains(field)
@@ -124,32 +124,32 @@ impl Tables {
         Direction::ALL.into_iter().any(|direction| !self.table(direction, field).is_empty())
     }
 
-    /// What is known of `all` in a direction beside its counters.
+    /// The metadata of `all` in a direction.
     #[must_use]
     pub fn about_all(&self, direction: Direction) -> AboutAll {
         self.about_all.get(direction as usize).copied().unwrap_or_default()
     }
 
-    /// Adds to what is known of `all` in a direction.
+    /// Adds to the metadata of `all` in a direction.
     pub fn note(&mut self, direction: Direction, about: AboutAll) {
         if let Some(known) = self.about_all.get_mut(direction as usize) {
             known.add(about);
         }
     }
 
-    /// How many counters there are.
+    /// The number of counters.
     #[must_use]
     pub fn len(&self) -> usize {
         self.tables.iter().map(Table::len).sum()
     }
 
-    /// Whether nothing was ever added.
+    /// Whether nothing was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tables.iter().all(Table::is_empty)
     }
 
-    /// Keeps the largest counters of each table by bytes, of equally large ones those of the smallest values, and folds
+    /// Keeps the largest counters of each table by bytes (among equals, those with the smallest values) and folds
     /// the rest into [`other`](Self::other).
     pub fn fold(&mut self, limit: usize) {
         let mut room = FoldRoom::default();
@@ -158,8 +158,8 @@ impl Tables {
         }
     }
 
-    /// The blocks that hold these tables: equal tables make equal blocks, in the order of their parts. None when
-    /// nothing was added.
+    /// The blocks of these tables, in the order of their parts. Equal tables make equal blocks; empty tables make
+    /// none.
     #[must_use]
     pub fn blocks(
         &self,

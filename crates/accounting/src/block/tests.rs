@@ -22,7 +22,7 @@ fn merged(blocks: &[Block]) -> Tables {
     tables
 }
 
-/// A table of so many source addresses whose counters grow with the address.
+/// A table with this many source addresses, whose counters grow with the address.
 fn addresses(count: u32) -> Tables {
     let mut tables = Tables::new();
     for number in 0..count {
@@ -80,7 +80,7 @@ fn folding_keeps_the_largest_and_of_equal_ones_the_smallest_value() {
 }
 
 #[test]
-fn a_value_that_is_none_of_its_field_is_counted_all_the_same() {
+fn an_invalid_value_of_a_field_is_counted_as_other() {
     let mut tables = Tables::new();
     tables.add(Direction::In, Name { field: Field::Protocol, value: Value::Number(256) }, count(5));
     assert_eq!(tables.rows().count(), 0);
@@ -89,7 +89,7 @@ fn a_value_that_is_none_of_its_field_is_counted_all_the_same() {
 }
 
 #[test]
-fn what_was_counted_while_a_field_was_not_is_unnamed_and_not_zero() {
+fn flows_from_before_a_field_was_counted_are_other_and_not_zero() {
     let mut tables = Tables::new();
     let note = |tables: &mut Tables, complete| tables.note(Direction::In, AboutAll { complete, ..AboutAll::NOTHING });
     tables.add(Direction::In, Name::ALL, count(10));
@@ -99,7 +99,7 @@ fn what_was_counted_while_a_field_was_not_is_unnamed_and_not_zero() {
     assert!(
         !tables.is_partial(Direction::In, Field::Protocol) && !tables.is_partial(Direction::Out, Field::InputInterface)
     );
-    // From here on it is counted.
+    // From here on, the field is counted.
     let mut later = Tables::new();
     for name in ["all", "inif:7"] {
         later.add(Direction::In, name.parse().unwrap(), count(5));
@@ -111,7 +111,7 @@ fn what_was_counted_while_a_field_was_not_is_unnamed_and_not_zero() {
 }
 
 #[test]
-fn nothing_makes_no_block() {
+fn empty_tables_make_no_block() {
     assert_eq!(blocks(&Tables::new()), []);
 }
 
@@ -374,7 +374,7 @@ fn sums(tables: &Tables) -> Vec<Counters> {
     TableSet::ALL.iter().map(sum).collect()
 }
 
-/// The bytes of the worked example in docs/storage.md: what stands before `#` in its block marked `hex`.
+/// The bytes of the worked example in docs/storage.md: the text before `#` in its block marked `hex`.
 fn documented_example() -> Vec<u8> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/storage.md");
     let document = std::fs::read_to_string(path).unwrap();

@@ -9,11 +9,11 @@ use super::{Field, names_of};
 pub struct FieldSet(u16);
 
 impl FieldSet {
-    /// All that fit: also fields that this program does not know.
+    /// All bits, including those of unknown fields.
     pub const EVERY: Self = Self(u16::MAX);
     /// [`Field::All`] alone.
     pub const LEAST: Self = Self(1 << Field::All as u16);
-    /// What is counted unless the configuration says otherwise.
+    /// The fields that are counted by default.
     #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
     pub const DEFAULT: Self = {
         let mut set = Self::LEAST;
@@ -40,7 +40,7 @@ impl FieldSet {
         self.0 & 1 << field as u16 != 0
     }
 
-    /// Whether a field of it is an interface.
+    /// Whether it contains an interface field.
     #[must_use]
     pub const fn has_interfaces(self) -> bool {
         self.contains(Field::InputInterface) || self.contains(Field::OutputInterface)

@@ -14,7 +14,7 @@ fn minute(text: &str) -> Minute {
     parse_interval(Period::Minute, text).unwrap().start
 }
 
-/// The blocks that one flush makes of what was booked in these minutes.
+/// The blocks of one flush with entries in these minutes.
 fn flush(booked: &[(Minute, Vec<Entry>)], sequence: u64) -> Vec<Block> {
     let mut minutes: BTreeMap<Minute, Vec<Entry>> = BTreeMap::new();
     for (minute, entries) in booked {
@@ -33,7 +33,7 @@ fn flush(booked: &[(Minute, Vec<Entry>)], sequence: u64) -> Vec<Block> {
     blocks.collect()
 }
 
-/// A store and a writer's state, as simple as can be.
+/// A minimal store with the state of a writer.
 #[derive(Default)]
 struct Store {
     blocks: BTreeMap<BlockKey, Block>,
@@ -48,7 +48,7 @@ impl Store {
         }
     }
 
-    /// What a collector does with a flush.
+    /// Stores a flush as a collector does.
     fn accept(&mut self, blocks: Vec<Block>) {
         self.put(lift(&blocks, &self.rolled_up).unwrap());
         self.put(blocks);
@@ -98,7 +98,7 @@ impl Store {
 }
 
 #[test]
-fn a_late_minute_is_put_at_every_period_that_is_summed_already() {
+fn a_late_minute_is_added_to_every_period_that_is_rolled_up() {
     let booked = flush(&[(minute("2016-02-29 23:59"), vec![(Direction::In, Name::ALL, ONE)])], 1);
     let periods = |rolled_up: [&str; 4]| {
         let lifted = lift(&booked, &rolled_up.map(minute)).unwrap();
@@ -145,7 +145,7 @@ fn a_damaged_block_is_reported_and_the_rest_is_summed() {
 }
 
 #[test]
-fn a_coarser_block_keeps_as_many_names_as_its_period_may() {
+fn a_coarser_block_keeps_the_number_of_names_of_its_period() {
     let hour = parse_interval(Period::Hour, "2016-02-29 23").unwrap();
     let booked: Vec<(Minute, Vec<Entry>)> = (0..3)
         .map(|minute| {
@@ -170,7 +170,7 @@ fn crowded_minute() -> impl Strategy<Value = Minute> {
     prop_oneof![near, (first..first + 400 * 24 * 60).prop_map(Minute)]
 }
 
-/// What happens to a store.
+/// An operation on the store.
 #[derive(Clone, Debug)]
 enum Event {
     Flush(Vec<(Minute, Vec<Entry>)>),

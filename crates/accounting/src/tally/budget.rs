@@ -1,10 +1,10 @@
-//! How many names the tallies of a process may hold together. A tally that exceeds the limit shrinks to half of what the
-//! others leave: so shares even out over time, and a tally that is alone may have everything.
+//! The limit of names in all tallies of a process. A tally that exceeds it shrinks to half of what the others leave, so
+//! shares even out over time, and a single tally may use the whole budget.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Names that several tallies share. Clones are the same budget.
+/// A budget of names shared by several tallies. Clones are the same budget.
 #[derive(Clone, Debug)]
 pub struct NameBudget {
     limit: usize,
@@ -12,29 +12,30 @@ pub struct NameBudget {
 }
 
 impl NameBudget {
-    /// A budget of this many names, none of which is held.
+    /// A budget of this many names, all free.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self { limit, held: Arc::default() }
     }
 
-    /// How many names are held: a gauge. A booking that is not merged yet has none.
+    /// The number of used names: a gauge. Pending bookings are not included.
     #[must_use]
     pub fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// How many there may be.
+    /// The limit.
     #[must_use]
     pub const fn limit(&self) -> usize {
         self.limit
     }
 }
 
-/// However much the others hold, a tally may have this part of the budget, so that it keeps its largest names.
+/// The part of the budget that every tally may use, however many names the others have, so that it keeps its largest
+/// names.
 const LEAST_PART: usize = 16;
 
-/// What one tally holds of a budget. Dropping it returns the names.
+/// The share of one tally. Dropping it returns the names.
 #[derive(Debug)]
 pub(super) struct Claim {
     budget: NameBudget,
@@ -58,7 +59,7 @@ impl Claim {
         self.names = names;
     }
 
-    /// The number of names that the tally has to shrink to; `None` when all tallies together are within the budget.
+    /// The number of names to which the tally must shrink; `None` if all tallies together are within the budget.
     pub(super) fn excess(&self) -> Option<usize> {
         let NameBudget { limit, .. } = self.budget;
         let held = self.budget.held();

@@ -1,4 +1,4 @@
-//! What differs between flows of the two address families.
+//! The differences between the address families.
 
 use flow::Counters;
 

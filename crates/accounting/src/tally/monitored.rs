@@ -1,4 +1,4 @@
-//! What is monitored for a sender: its prefixes, and the number under which a tally counts each of them.
+//! The monitored prefixes of a sender, and the number under which a tally counts each of them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use flow::Prefix;
 use super::open_minutes::Chain;
 use crate::prefix_table::PrefixTable;
 
-/// The number of a (sender, prefix). Small and dense: the first one is 0, the next 1, and so on, because tallies use it as
-/// an index. The number of a prefix that is no longer monitored may be used for another one at once: a tally keeps the
-/// counts of different [`Monitored`] apart, even those with the same number.
+/// The number of a (sender, prefix). Numbers are dense, from 0, because tallies use them as indices. The number of a
+/// removed prefix may be reused at once: a tally separates the counts of different [`Monitored`], even with the same
+/// number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupId(pub u32);
 
-/// What is monitored for one sender. Made once for each change of its registration, shared by all shards.
+/// The monitored prefixes of one sender. Created at each change of its registration, and shared by all shards.
 #[derive(Clone, Debug)]
 pub struct Monitored {
     sender: IpAddr,
     prefixes: Vec<(Prefix, GroupId)>,
-    /// For each prefix, with what is around it.
+    /// For each prefix, the chain of prefixes around it.
     pub(super) chains: Vec<(GroupId, Arc<Chain>)>,
     pub(super) table: PrefixTable,
 }
@@ -45,13 +45,13 @@ impl Monitored {
         self.sender
     }
 
-    /// The monitored prefixes, as they were given.
+    /// The monitored prefixes, in the given order.
     #[must_use]
     pub fn prefixes(&self) -> &[(Prefix, GroupId)] {
         &self.prefixes
     }
 
-    /// Where an address is looked up.
+    /// The table for look-ups.
     #[must_use]
     pub fn table(&self) -> &PrefixTable {
         &self.table

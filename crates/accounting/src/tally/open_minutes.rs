@@ -1,4 +1,4 @@
-//! The open minutes of one sender and prefix, and where the counters of each direction are.
+//! The open minutes of one sender and prefix, with the tables of each direction.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use flow::Prefix;
 use super::TablesId;
 use crate::period::Minute;
 
-/// A monitored prefix with all monitored prefixes around it: what is booked for the innermost one counts for all of
-/// them, so it is added to the others only when blocks are made.
+/// A monitored prefix with all monitored prefixes around it. Bookings of the innermost one count for all of them, and
+/// are added to the others when blocks are made.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Chain {
     pub(super) sender: IpAddr,
@@ -50,12 +50,12 @@ impl FlowTime {
 /// The open minutes of one sender and prefix.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OpenMinutes {
-    /// The first `used` are open, the one booked last in front; the others are spare.
+    /// The first `used` are open, the most recent one in front; the others are spare.
     minutes: Vec<OpenMinute>,
     used: usize,
 }
 
-/// How many minutes a group keeps the room of: usually one is open, around the end of a minute two are.
+/// The number of minutes whose memory a group keeps: usually one is open, and two around the end of a minute.
 const SPARE_MINUTES: usize = 2;
 
 /// One minute of a sender and prefix.
@@ -65,7 +65,7 @@ pub(super) struct OpenMinute {
     /// Whether a far export time opened it.
     is_far: bool,
     pub(super) chain: Arc<Chain>,
-    /// By direction; most prefixes see few of them.
+    /// By direction; most prefixes have only few.
     pub(super) directions: [Option<TablesId>; 4],
 }
 
@@ -126,12 +126,12 @@ impl OpenMinutes {
         self.used - 1
     }
 
-    /// Whether it has neither bookings nor room.
+    /// Whether it has neither bookings nor memory.
     pub(super) fn is_gone(&self) -> bool {
         self.minutes.is_empty()
     }
 
-    /// The tables that it has, open or kept.
+    /// All its tables, open or spare.
     pub(super) fn tables(&self) -> impl Iterator<Item = TablesId> {
         self.minutes.iter().flat_map(|open| open.directions).flatten()
     }
@@ -147,8 +147,8 @@ impl OpenMinutes {
         self.minutes.iter().take(self.used)
     }
 
-    /// Removes what is booked and keeps the room of a minute or two: of those tables for which `keeps` returns true. It is
-    /// called for each of them, with whether there would be a place for it.
+    /// Removes all bookings, and keeps the memory of the tables of one or two minutes for which `keeps` returns true.
+    /// It is called for each table, with whether there is a place for it.
     pub(super) fn clear(&mut self, mut keeps: impl FnMut(TablesId, bool) -> bool) {
         for (number, minute) in self.minutes.iter_mut().enumerate() {
             for tables in &mut minute.directions {
@@ -159,7 +159,7 @@ impl OpenMinutes {
         self.used = 0;
     }
 
-    /// Frees all room when nothing is booked.
+    /// Frees all memory if nothing is booked.
     pub(super) fn release_if_idle(&mut self, mut give_back: impl FnMut(TablesId)) {
         if self.is_idle() {
             for minute in std::mem::take(&mut self.minutes) {

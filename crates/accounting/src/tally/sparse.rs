@@ -15,7 +15,7 @@ use crate::counter_map::Amount;
 use crate::field::Field;
 use crate::table::Rows;
 
-/// How many different flows of one prefix and direction are kept as they are.
+/// The number of different flows of one prefix and direction for which no tables are made.
 pub(super) const MOST: u8 = 16;
 
 /// The flows of a minute, prefix and direction in one [`SparseFlows`].
@@ -41,11 +41,11 @@ pub(super) struct SparseFlows<A> {
     extra_values: Vec<u32>,
 }
 
-/// A flow, with all that was counted for equal ones.
+/// A flow, with the counters of all equal flows.
 #[derive(Clone, Copy, Debug)]
 struct SparseFlow<A> {
     key: FlowKey<A>,
-    /// The next older one of its list.
+    /// The next older flow of its list.
     older: u32,
     amount: Amount,
 }
@@ -109,7 +109,7 @@ impl<A: SparseFamily> SparseFlows<A> {
         true
     }
 
-    /// The flows of a list with their indices, the newest first. Equal ones may be apart when their sum did not fit.
+    /// The flows of a list with their indices, the newest first. A flow may appear twice, if its sum did not fit.
     fn of(&self, list: FlowList) -> impl Iterator<Item = (usize, &FlowKey<A>, Amount)> {
         let mut at = list.newest;
         std::iter::from_fn(move || {
@@ -158,7 +158,7 @@ impl Sparse {
         sum
     }
 
-    /// Removes all of them, and frees their memory: the next flush may come late.
+    /// Removes all flows, and frees their memory: the next flush may come late.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }

@@ -1,5 +1,5 @@
-//! The counters of one minute, sender, prefix and direction: the flows themselves while they are few, then a table for each
-//! field.
+//! The counters of one minute, sender, prefix and direction: the flows themselves if they are few, else a table for
+//! each field.
 
 use flow::{Counters, FlowRecord};
 
@@ -11,21 +11,21 @@ use crate::counter_map::{CounterMap, MapKey, Seed};
 use crate::field::Field;
 use crate::table::{FoldRoom, Rows, Table, ValueKey};
 
-/// How many times the limit of names a table may have before it is pruned to the limit. More would take more memory and
-/// cache; less would prune more often, and more often lose a name that would have become a large one.
+/// A table is pruned when it has this many times the limit of names. A larger factor takes more memory and
+/// cache; a smaller one prunes more often, and loses more names that would have become large.
 const OPEN_NAMES: usize = 4;
 
 /// Octets. Smaller tables are not kept for the next flush: there may be a hundred thousand of them.
 const WORTH_KEEPING: usize = 8 << 10;
 
-/// The counters of one direction: everything, and everything by field.
+/// The counters of one direction: of all flows, and by field.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DirectionTables {
     all: Counters,
     /// The flows while they are few.
     lists: FlowLists,
-    /// A table for each field that has one, in the order of [`CountedFields::with_tables`], once there were more flows. They
-    /// include all that the lists have.
+    /// A table for each field that has one, in the order of [`CountedFields::with_tables`], once there are more flows.
+    /// They include the flows of the lists.
     tables: Option<Box<[Table]>>,
 }
 
@@ -56,7 +56,7 @@ impl DirectionTables {
         new + add_to_tables(tables, rest, fields, seed)
     }
 
-    /// Adds one flow, whatever its addresses and counters are. Returns how many names of tables are new.
+    /// Adds one flow with any addresses and counters. Returns how many names of tables are new.
     #[cold]
     pub(super) fn add_one(
         &mut self,
@@ -73,7 +73,7 @@ impl DirectionTables {
         new
     }
 
-    /// The tables, made of the few flows when there are none yet; then also how many names they have.
+    /// The tables. If they are made now, of the few flows, also returns their number of names.
     fn tables(&mut self, fields: &CountedFields, sparse: &Sparse) -> (&mut [Table], usize) {
         let Self { lists, tables, .. } = self;
         let mut new = 0;
@@ -92,7 +92,7 @@ impl DirectionTables {
         (tables, new)
     }
 
-    /// Prunes tables that have many more names than the limit; returns how many names were folded.
+    /// Prunes tables far beyond the limit of names; returns how many names were folded.
     pub(super) fn prune(&mut self, limit: usize, room: &mut FoldRoom) -> usize {
         let overfull = self.tables_mut().filter(|table| table.len() > limit.saturating_mul(OPEN_NAMES));
         overfull.map(|table| table.fold(limit, room)).sum()
@@ -111,7 +111,7 @@ impl DirectionTables {
         self.tables.as_ref()?.get(fields.table(field)?)
     }
 
-    /// Visits for each field that has a table what its values and `other` add up to.
+    /// Visits the sum of the values and `other` of each field that has a table.
     pub(super) fn each_sum(&self, sparse: &Sparse, fields: &CountedFields, mut visit: impl FnMut(Counters)) {
         match &self.tables {
             Some(tables) => tables.iter().for_each(|table| {
@@ -139,8 +139,8 @@ impl DirectionTables {
     }
 }
 
-/// Overwrites `rows` with the sum of several for one field: its values in order, each once. `limit` is how many names a
-/// field has at most; the rest of them is folded.
+/// Overwrites `rows` with the sum of several for one field: its values in order, each once. Names beyond
+/// `limit` are folded.
 pub(super) fn put_sum(
     parts: &[&DirectionTables],
     sparse: &Sparse,
@@ -177,9 +177,8 @@ pub(super) fn put_sum(
     }
 }
 
-/// Adds many bookings, field by field: a loop that does one thing keeps the processor busy while it waits for memory. So
-/// each field that has its room in a booking has a loop of its own, in the order of the tables. Returns how many names are
-/// new.
+/// Adds many bookings, field by field: a simple loop keeps the processor busy while it waits for memory. So each field
+/// that is part of every booking has its own loop, in the order of the tables. Returns how many names are new.
 fn add_to_tables<A: ByFamily>(tables: &mut [Table], run: Run<'_, A>, fields: &CountedFields, seed: Seed) -> usize {
     let Run { bookings, extra_values } = run;
     let mut tables = tables.iter_mut();
@@ -233,7 +232,7 @@ fn total<A>(bookings: &[Booking<A>]) -> Counters {
     total
 }
 
-/// How many flows' counters are fetched into the caches before the first of them is added to.
+/// How many counters are prefetched ahead of the addition.
 const AHEAD: usize = 32;
 
 #[inline(never)]
@@ -243,7 +242,7 @@ fn add_field<A: ByFamily, K: MapKey>(
     seed: Seed,
     key: impl Fn(&Booking<A>) -> K,
 ) -> usize {
-    // Often all have the same value: our own AS or none, a protocol, a service.
+    // Often all have the same value: the own AS or none, a protocol, a service.
     let Some((first, rest)) = bookings.split_first() else { return 0 };
     let first = key(first);
     if rest.iter().all(|booking| key(booking) == first) {
@@ -257,7 +256,7 @@ fn add_field<A: ByFamily, K: MapKey>(
         }
         return new;
     }
-    // The hashes of the bookings whose counters are being fetched; one that was added makes room for a later one.
+    // The hashes of the bookings whose counters are being prefetched: a ring.
     let mut hashes = [0; AHEAD];
     let announce = |hash: &mut usize, booking, map: &CounterMap<K>| {
         *hash = key(booking).hash(seed);

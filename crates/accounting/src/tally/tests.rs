@@ -26,7 +26,7 @@ fn flow(source: &str, destination: &str, bytes: u64) -> FlowRecord {
     }
 }
 
-/// All that the blocks of a tally hold, by interval and prefix.
+/// The content of the blocks of a tally, by interval and prefix.
 fn content(blocks: &[Block]) -> BTreeMap<(Minute, Prefix), Tables> {
     let mut all: BTreeMap<_, Tables> = BTreeMap::new();
     for block in blocks {
@@ -36,7 +36,7 @@ fn content(blocks: &[Block]) -> BTreeMap<(Minute, Prefix), Tables> {
     all
 }
 
-/// In every direction the values of each counted field and what was folded sum up to `all`.
+/// In every direction, the values and `other` of each counted field add up to `all`.
 fn conserved(tables: &Tables) -> bool {
     let counted = |(direction, field): &(Direction, Field)| tables.about_all(*direction).complete.contains(*field);
     TableSet::ALL.iter().filter(counted).all(|(direction, field)| {
@@ -46,7 +46,7 @@ fn conserved(tables: &Tables) -> bool {
     })
 }
 
-/// The rules of accounting word by word, over plain maps.
+/// The literal rules of accounting, over plain maps.
 fn naive(prefixes: &[Prefix], flows: &[(FlowRecord, u32)], scale: bool) -> BTreeMap<(Minute, Prefix), Tables> {
     naive_of(FieldSet::DEFAULT, prefixes, flows, scale)
 }
@@ -120,7 +120,7 @@ fn a_flow_is_counted_by_the_eight_default_fields_for_its_prefix() {
 }
 
 #[test]
-fn every_flow_has_a_fate_and_what_is_not_matched_leaves_no_trace() {
+fn every_flow_has_a_fate_and_an_unmatched_flow_leaves_no_trace() {
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap()]);
     let mut tally = Tally::new(TallySettings::default());
     let mut book = |flow: FlowRecord, scale| tally.book(&monitored, &flow, FlowTime::at(Minute(5)), scale);
@@ -139,7 +139,7 @@ fn every_flow_has_a_fate_and_what_is_not_matched_leaves_no_trace() {
 }
 
 #[test]
-fn what_was_booked_before_a_prefix_was_added_does_not_count_for_it() {
+fn flows_booked_before_a_prefix_was_added_do_not_count_for_it() {
     let [outer, middle, inner] = ["10.0.0.0/8", "10.1.0.0/16", "10.1.1.0/24"].map(|text| text.parse().unwrap());
     let sender = "192.0.2.1".parse().unwrap();
     let before = Monitored::new(sender, &[(outer, GroupId(0)), (inner, GroupId(1))]);
@@ -156,7 +156,7 @@ fn what_was_booked_before_a_prefix_was_added_does_not_count_for_it() {
 }
 
 #[test]
-fn batches_of_many_flows_and_tables_are_the_rules_word_by_word() {
+fn large_batches_follow_the_literal_rules() {
     let prefixes: Vec<Prefix> = ["10.0.0.0/8", "10.1.0.0/16", "10.1.1.0/24", "2001:db8::/32", "192.0.2.0/24"]
         .map(|text| text.parse().unwrap())
         .to_vec();
@@ -184,7 +184,7 @@ fn a_cleared_tally_counts_from_zero() {
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap(), "10.1.0.0/16".parse().unwrap()]);
     let mut tally = Tally::new(TallySettings::default());
     for round in 0..4 {
-        // The inner prefix is booked for every other time, so that its room is kept, given back and taken again.
+        // The inner prefix is booked for every other time, so that its memory is kept, freed and allocated again.
         let destination = if round % 2 == 0 { "10.1.0.1" } else { "10.2.0.1" };
         for minute in 0..4 {
             tally.book(&monitored, &flow("192.0.2.7", destination, 1), FlowTime::at(Minute(round + minute)), true);
@@ -268,7 +268,8 @@ fn lost_sparse_flows_unbalance_all_tables() {
 fn sparse_flows_and_tables_make_the_same_blocks() {
     let prefixes: Vec<Prefix> = ["10.0.0.0/8", "10.1.0.0/16"].map(|text| text.parse().unwrap()).to_vec();
     let monitored = monitored(&prefixes);
-    // Around the number of flows that become tables, in one family and in two, some that fit no slot when they are added up.
+    // Around the number of flows that become tables, in one family and in two, some that fit no slot when they are
+    // added up.
     for count in 0..40_u32 {
         let flows: Vec<(FlowRecord, u32)> = (0..3 * count)
             .map(|number| {
@@ -345,7 +346,7 @@ fn tallies_that_share_a_budget_stay_within_it_and_lose_no_byte() {
 }
 
 #[test]
-fn sampled_flows_add_how_far_they_may_be_off_and_others_nothing() {
+fn sampled_flows_add_their_variance_and_others_nothing() {
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap(), "10.1.0.0/16".parse().unwrap()]);
     let sampled =
         |rate, record| FlowRecord { sampling: flow::Sampling { rate, source: flow::SamplingSource::Header }, ..record };
@@ -368,7 +369,7 @@ fn sampled_flows_add_how_far_they_may_be_off_and_others_nothing() {
 
 proptest! {
     #[test]
-    fn any_choice_of_fields_is_the_rules_word_by_word(
+    fn any_choice_of_fields_follows_the_literal_rules(
         fields in prop::sample::subsequence(Field::ALL.to_vec(), 0..=Field::ALL.len()),
         prefixes in prop::collection::btree_set(crowded_prefix(), 0..4),
         flows in prop::collection::vec((crowded_flow(), 0u32..3), 0..60),
@@ -390,7 +391,7 @@ proptest! {
     }
 
     #[test]
-    fn a_tally_is_the_rules_word_by_word(
+    fn a_tally_follows_the_literal_rules(
         prefixes in prop::collection::btree_set(crowded_prefix(), 0..6),
         flows in prop::collection::vec((crowded_flow(), 0u32..3), 0..60),
         scale in any::<bool>(),
@@ -432,7 +433,7 @@ proptest! {
         let all = |tables: &Tables| Direction::ALL.map(|direction| tables.get(direction, Name::ALL));
         let expected: Vec<_> = naive(&prefixes, &flows, true).values().map(all).collect();
         prop_assert_eq!(counted.values().map(all).collect::<Vec<_>>(), expected);
-        // Booking the same again makes the same blocks, although hash seeds differ.
+        // The same bookings make the same blocks, although hash seeds differ.
         let mut again = Tally::new(TallySettings { names_per_table, names, ..TallySettings::default() });
         for (flow, minute) in &flows {
             again.book(&monitored, flow, FlowTime::at(Minute(*minute)), true);
