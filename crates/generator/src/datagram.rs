@@ -1,5 +1,5 @@
-//! Flows to datagrams of each protocol, by the encoders of `wire`; and the few octets that change when a datagram is
-//! sent again: time, uptime and sequence.
+//! Encodes flows in each protocol, with the encoders of `wire`, and updates the octets that change when a datagram is
+//! sent again: time, uptime and sequence number.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
@@ -14,9 +14,9 @@ use crate::traffic::{SFLOW_SAMPLING_RATE, Traffic};
 const PAYLOAD: usize = 1472;
 /// Octets of the longest UDP payload of IPv4.
 const LONGEST_PAYLOAD: usize = 65_507;
-/// Octets that all headers of a datagram with sets have together, at most: message, two sets, padding.
+/// The maximum size in octets of all headers of a datagram with sets: message, two sets, padding.
 const HEADERS: usize = 36;
-/// More records than this a v5 datagram must not have.
+/// The maximum number of records in a v5 datagram.
 const MOST_OF_V5: u16 = 30;
 /// Octets of an sFlow header whose agent has an IPv4 address.
 const SFLOW_HEADER_LENGTH: usize = 28;
@@ -56,7 +56,7 @@ const IPV6_FIELDS: [(u16, u16); 18] = {
     fields
 };
 
-/// How many flows at most fit a datagram of any length; `None` for a protocol that is not generated.
+/// The maximum number of flows in a datagram of any length; `None` for a protocol that is not generated.
 pub(crate) fn most_flows(protocol: Protocol, traffic: &Traffic) -> Option<u16> {
     Some(match protocol {
         Protocol::NetflowV5 => MOST_OF_V5,
@@ -64,7 +64,7 @@ pub(crate) fn most_flows(protocol: Protocol, traffic: &Traffic) -> Option<u16> {
     })
 }
 
-/// How many flows a datagram has by default.
+/// The default number of flows in a datagram.
 pub(crate) fn default_flows(protocol: Protocol, traffic: &Traffic) -> u16 {
     fitting(protocol, traffic, PAYLOAD).unwrap_or(1).min(MOST_OF_V5)
 }
@@ -82,7 +82,7 @@ fn fitting(protocol: Protocol, traffic: &Traffic, payload: usize) -> Option<u16>
     u16::try_from((payload - headers) / record).ok()
 }
 
-/// Makes datagrams of one load.
+/// Encodes the datagrams of one load.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoder {
     protocol: Protocol,
@@ -92,7 +92,7 @@ pub(crate) struct Encoder {
     has_ipv6: bool,
 }
 
-/// What changes each time that a datagram is sent.
+/// The values that change each time a datagram is sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamp {
     /// Seconds since 1970.
@@ -117,7 +117,7 @@ impl Encoder {
         }
     }
 
-    /// A datagram of these flows for an observation domain; `agent` is the exporter's address.
+    /// A datagram with these flows for an observation domain; `agent` is the exporter's address.
     pub(crate) fn data(&self, flows: &[FlowRecord], domain: u16, agent: Ipv4Addr) -> Vec<u8> {
         match self.protocol {
             Protocol::NetflowV9 => {
@@ -134,7 +134,7 @@ impl Encoder {
         }
     }
 
-    /// A datagram of the templates; `None` for protocols without.
+    /// A datagram with the templates; `None` for protocols without templates.
     pub(crate) fn templates(&self, domain: u16) -> Option<Vec<u8>> {
         let templates = [(&self.ipv4, self.has_ipv4), (&self.ipv6, self.has_ipv6)];
         let templates = templates.into_iter().filter(|(_, used)| *used).map(|(template, _)| template);
@@ -178,7 +178,7 @@ fn put(octets: &mut [u8], offset: usize, word: u32) {
     }
 }
 
-/// Samples have numbers of their own, and the number of packets that they were taken from.
+/// Samples have their own sequence numbers, and the number of packets from which they were taken.
 fn number_samples(datagram: &mut [u8], sequence: u32) {
     let Some((_, samples)) = datagram.split_at_mut_checked(SFLOW_HEADER_LENGTH) else { return };
     let first = sequence.wrapping_mul((samples.len() / SAMPLE_LENGTH) as u32);

@@ -1,5 +1,5 @@
-//! One datagram after the other. Data datagrams are dealt out to the streams (exporter and source port) in turn, and
-//! everything about the n-th of them follows from n: its stream, its sequence number, whether a template goes before it.
+//! A sequence of datagrams. The streams (exporter and source port) get data datagrams in turn. Everything about the
+//! n-th of them follows from n: its stream, its sequence number, and whether a template precedes it.
 
 use std::net::Ipv4Addr;
 
@@ -11,21 +11,21 @@ use crate::load::{Load, LoadError};
 use crate::totals::{Names, Totals, add_names, times_counters};
 use crate::traffic::Flows;
 
-/// How many datagrams are held when each is encoded: as many as are ever sent at once.
+/// The number of datagrams in memory if each is encoded: the largest batch.
 const HELD_ANEW: usize = 64;
-/// The uptime of exporters at the start, so that flows are before their export. Milliseconds.
+/// The uptime of exporters at the start, in milliseconds, so that flows can precede their export.
 const UPTIME: u64 = 3_600_000;
 
-/// Makes the datagrams of a load, one after the other, and counts them.
+/// Makes the datagrams of a load in sequence, and counts them.
 #[derive(Clone, Debug)]
 pub struct Generator {
     load: Load,
     encoder: Encoder,
     flows: Flows,
     flows_per_datagram: u16,
-    /// A multiple of the number of streams, so that each is always of the same stream.
+    /// Their number is a multiple of the number of streams, so that each always belongs to the same stream.
     held: Vec<Held>,
-    /// Data datagrams that were made; the next one's number.
+    /// Data datagrams made so far; the number of the next one.
     made: u64,
     batch: Vec<Picked>,
     templates: Vec<Vec<u8>>,
@@ -33,7 +33,7 @@ pub struct Generator {
     totals: Totals,
 }
 
-/// A data datagram that is sent again and again.
+/// A data datagram that is sent repeatedly.
 #[derive(Clone, Debug, Default)]
 struct Held {
     payload: Vec<u8>,
@@ -59,24 +59,24 @@ struct Stream {
     port: u16,
 }
 
-/// A datagram that is to be sent.
+/// A datagram to send.
 #[derive(Clone, Copy, Debug)]
 pub struct Generated<'g> {
-    /// Which exporter it comes from, from 0.
+    /// The number of the exporter, from 0.
     pub exporter: u32,
     /// The exporter's address; `None` when the kernel chooses.
     pub source: Option<Ipv4Addr>,
-    /// Which of the exporter's source ports, from 0.
+    /// The number of the exporter's source port, from 0.
     pub port: u16,
     /// The UDP payload.
     pub payload: &'g [u8],
 }
 
 impl Generator {
-    /// A generator that has made nothing yet; what is sent repeatedly is made here.
+    /// A new generator. Datagrams that are sent repeatedly are encoded here.
     ///
     /// # Errors
-    /// When the load cannot be.
+    /// When the load is invalid.
     pub fn new(load: Load) -> Result<Self, LoadError> {
         load.check()?;
         let streams = load.exporters as usize * usize::from(load.ports);
@@ -107,26 +107,26 @@ impl Generator {
         Ok(generator)
     }
 
-    /// What it makes.
+    /// The load.
     #[must_use]
     pub const fn load(&self) -> &Load {
         &self.load
     }
 
-    /// How many flows each data datagram has.
+    /// The number of flows in each data datagram.
     #[must_use]
     pub const fn flows_per_datagram(&self) -> u16 {
         self.flows_per_datagram
     }
 
-    /// What all batches so far add up to.
+    /// The totals of all batches so far.
     #[must_use]
     pub const fn totals(&self) -> &Totals {
         &self.totals
     }
 
-    /// The next datagrams, exported now: at least one data datagram and at most this many, with templates before those
-    /// whose stream is due for them.
+    /// The next datagrams, exported now: at least one data datagram and at most this many, preceded by templates if
+    /// they are due.
     pub fn batch(&mut self, now: Timestamp, most: usize) -> impl Iterator<Item = Generated<'_>> {
         self.batch.clear();
         self.templates.clear();
@@ -146,8 +146,8 @@ impl Generator {
         })
     }
 
-    /// What has to be counted under each name for these monitored prefixes, of the names that are wanted: the traffic
-    /// is made once more and added up.
+    /// The expected counters for these monitored prefixes, of the wanted names: the traffic is generated again and
+    /// added up.
     pub fn names(&self, prefixes: &[Prefix], wanted: &mut dyn FnMut(&Name) -> bool) -> Names {
         let mut flows = Flows::new(&self.load.traffic, self.load.protocol, self.load.seed);
         let mut names = Names::new();
@@ -180,7 +180,7 @@ impl Generator {
         Held { payload: self.encoder.data(&flows, port, agent), counters }
     }
 
-    /// Adds the next data datagram to the batch, and before it a template if one is due.
+    /// Adds the next data datagram to the batch, preceded by a template if one is due.
     fn pick(&mut self, index: usize, now: Timestamp) {
         if self.load.repeat.is_none() {
             let made = self.make(self.made);
@@ -190,7 +190,7 @@ impl Generator {
         }
         let stream = self.stream(self.made);
         let streams = u64::from(self.load.exporters) * u64::from(self.load.ports);
-        // How many data datagrams the stream had before.
+        // The number of previous data datagrams of the stream.
         let before = self.made / streams;
         let interval = u64::from(self.load.template_interval);
         let due = before.is_multiple_of(interval);
@@ -230,7 +230,7 @@ impl Generator {
         self.templates.push(payload);
     }
 
-    /// Sequence numbers and uptimes wrap, as those of exporters do.
+    /// Sequence numbers and uptimes wrap, as in exporters.
     fn stamp(&mut self, now: Timestamp, sequence: u64) -> Stamp {
         let begun = *self.begun.get_or_insert(now);
         let uptime = now.milliseconds().saturating_sub(begun.milliseconds()) + UPTIME;

@@ -1,17 +1,17 @@
-//! A load: export datagrams of made-up flows, sent at a chosen rate, with exact totals of what was sent. For tests,
-//! for measurements, and for operators who want to know what their machine can handle (`netflow generate`).
+//! Synthetic load: export datagrams of random flows, sent at a chosen rate, with exact totals. For tests, measurements,
+//! and operators who want to know what their machine can handle (`netflow generate`).
 //!
 //! Everything but the time follows from the seed: the same [`Load`] always makes the same flows in the same datagrams.
-//! So names need not be noted while sending: the flows are made again and added up afterwards.
+//! So counters by name are not kept while sending: the flows are generated again afterwards.
 //!
-//! | file | what lives there |
+//! | file | what it contains |
 //! | --- | --- |
-//! | [`load`] | [`Load`]: what to send, and which loads are refused |
-//! | [`traffic`] | made-up flows |
-//! | `datagram` | flows to datagrams of each protocol, and what changes in a datagram that is sent again |
-//! | [`generator`](mod@generator) | [`Generator`]: one datagram after the other. Knows no socket and no clock |
-//! | [`totals`] | what was sent: in all, by exporter, by name |
-//! | [`transmission`] | datagrams onto the network at a rate |
+//! | [`load`] | [`Load`]: what to send, and the errors of invalid loads |
+//! | [`traffic`] | random flows |
+//! | `datagram` | encoding of flows in each protocol, and the octets that change when a datagram is sent again |
+//! | [`generator`](mod@generator) | [`Generator`]: a sequence of datagrams, without sockets and clocks |
+//! | [`totals`] | the totals: overall, by exporter, by name |
+//! | [`transmission`] | sending datagrams at a rate |
 //! | `random` | random numbers from a seed |
 
 mod datagram;

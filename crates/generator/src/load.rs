@@ -1,4 +1,4 @@
-//! What to send, and which loads are refused.
+//! What to send, and the errors of invalid loads.
 
 use std::net::Ipv4Addr;
 
@@ -14,21 +14,21 @@ pub struct Load {
     pub protocol: Protocol,
     /// The seed of all random numbers.
     pub seed: u64,
-    /// How many exporters there are, each with an address of its own.
+    /// The number of exporters, each with its own address.
     pub exporters: u32,
-    /// The address of the first exporter; the others have those that follow. `None` leaves it to the kernel, which is
-    /// possible for one exporter only.
+    /// The address of the first exporter; the others use the following addresses. `None` lets the kernel choose, which
+    /// works for one exporter only.
     pub first_source: Option<Ipv4Addr>,
-    /// From how many source ports each exporter sends. Each port is an observation domain with its own sequence.
+    /// The number of source ports of each exporter. Each port is an observation domain with its own sequence numbers.
     pub ports: u16,
-    /// How many flows a datagram has; `None` for as many as fit a packet of 1500 octets, but at most 30.
+    /// The number of flows in a datagram; `None` for as many as fit into a packet of 1500 octets, at most 30.
     pub flows_per_datagram: Option<u16>,
-    /// How many data datagrams of a stream follow a template until it is sent again.
+    /// The number of data datagrams of a stream between two repetitions of its template.
     pub template_interval: u32,
-    /// After how many flows the same ones are sent again, rounded to whole datagrams. This makes it fast: datagrams are
-    /// encoded once and sent many times. `None` encodes each datagram.
+    /// The same flows are sent again after this many, rounded to whole datagrams. This is fast: datagrams are encoded
+    /// once and sent many times. `None` encodes each datagram.
     pub repeat: Option<u32>,
-    /// What the flows are like.
+    /// The properties of the flows.
     pub traffic: Traffic,
 }
 
@@ -48,41 +48,41 @@ impl Default for Load {
     }
 }
 
-/// Why a load cannot be made.
+/// An invalid load.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    /// The protocol has no generator.
+    /// The protocol is not supported.
     #[error("{0} cannot be generated: choose netflow-v5, netflow-v9, ipfix or sflow-v5")]
     Protocol(Protocol),
-    /// Something that has to be there is not.
+    /// A required setting is missing or 0.
     #[error("there must be at least one of: {0}")]
     None(&'static str),
     /// The protocol cannot carry IPv6 here.
     #[error("{0} is generated without IPv6: choose netflow-v9 or ipfix, or no IPv6")]
     Ipv6(Protocol),
-    /// A share is no share.
+    /// A percentage is above 100.
     #[error("{0} percent is more than all")]
     Percent(u8),
-    /// More flows than fit a datagram.
+    /// More flows than fit into a datagram.
     #[error("{flows} flows do not fit a datagram: at most {limit} do")]
     FlowsPerDatagram {
-        /// What was asked for.
+        /// The requested number.
         flows: u16,
-        /// What fits.
+        /// The maximum.
         limit: u16,
     },
-    /// Several exporters on the address that the kernel chooses.
+    /// Several exporters, but the kernel chooses the address.
     #[error("{0} exporters need an address each: give the first one")]
     FirstSource(u32),
     /// The addresses of the exporters reach beyond 255.255.255.255, or are more than can be numbered.
     #[error("there are no {exporters} addresses of exporters from {first} on")]
     Exporters {
-        /// How many were asked for.
+        /// The requested number.
         exporters: u32,
         /// The first address.
         first: Ipv4Addr,
     },
-    /// More exporters times ports than are held at a time.
+    /// More exporters times ports than the limit.
     #[error("{0} streams (exporters times ports) are too many: at most {MOST_STREAMS} are possible")]
     Streams(u64),
 }
@@ -97,7 +97,7 @@ impl Load {
         self.first_source.map(|first| Ipv4Addr::from_bits(first.to_bits().wrapping_add(exporter)))
     }
 
-    /// Says what is wrong with it.
+    /// Returns an error if the load is invalid.
     pub(crate) fn check(&self) -> Result<(), LoadError> {
         let Traffic { addresses, client_ports, autonomous_systems, interfaces, protocols, prefixes, .. } =
             &self.traffic;

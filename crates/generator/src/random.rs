@@ -1,5 +1,5 @@
 //! Random numbers from a seed: SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
-//! 2014). Fast and even; not for secrets.
+//! 2014). Fast and uniform; not for secrets.
 
 /// A sequence of random numbers.
 #[derive(Clone, Debug)]
@@ -18,19 +18,19 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below this one, each as likely; 0 below 0.
+    /// A uniformly distributed number below this one; 0 if it is 0.
     pub(crate) const fn below(&mut self, limit: u32) -> u32 {
         // The upper half of a product of 32 bits and the limit (Lemire, 2019); the bias is below 2^-31.
         (((self.next() >> 32) * limit as u64) >> 32) as u32
     }
 
-    /// True in this many of a hundred cases.
+    /// True with this probability in percent.
     pub(crate) const fn percent(&mut self, percent: u8) -> bool {
         self.below(100) < percent as u32
     }
 
-    /// A rank below the limit, the first the most likely: each doubling of the rank is as likely as the one before, which
-    /// is Zipf's law within a factor of two, in whole numbers.
+    /// A rank below the limit. Each doubling of the rank is as likely as the one before, which is Zipf's law within a
+    /// factor of two, in integers.
     pub(crate) const fn rank(&mut self, limit: u32) -> u32 {
         let octave = self.below(u32::BITS - limit.leading_zeros());
         let start = 1_u32 << octave;

@@ -1,4 +1,4 @@
-//! What was sent: in all, by exporter, and by the names that a collector counts under.
+//! The totals: overall, by exporter, and by the names under which a collector counts.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,14 @@ use accounting::direction::Direction;
 use accounting::field::{Field, Name};
 use flow::{Counters, FlowRecord, Prefix};
 
-/// What was sent.
+/// The totals of a load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Datagrams, with those that carry nothing but templates.
+    /// All datagrams.
     pub datagrams: u64,
-    /// Of these, those that carry nothing but templates.
+    /// Those that contain only templates.
     pub templates: u64,
-    /// Bytes, packets and flows; multiplied by the sampling rate where there is one.
+    /// Bytes, packets and flows, multiplied by the sampling rate if there is one.
     pub all: Counters,
     /// The same for each exporter, in their order.
     pub exporters: Vec<Counters>,
@@ -22,7 +22,7 @@ pub struct Totals {
 /// A counter of a collector: the exporter's number, a prefix, a direction and a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NameKey {
-    /// Which exporter, from 0.
+    /// The number of the exporter, from 0.
     pub exporter: u32,
     /// The monitored prefix.
     pub prefix: Prefix,
@@ -32,11 +32,11 @@ pub struct NameKey {
     pub name: Name,
 }
 
-/// What has to be counted under each name.
+/// The expected counters.
 pub type Names = HashMap<NameKey, Counters>;
 
-/// Adds the names that a flow has to be counted under, when it was sent this many times. The rule of attribution is written
-/// here a second time on purpose: collectors are compared with it.
+/// Adds a flow that was sent this many times to the expected counters. The rule of attribution is implemented a second
+/// time on purpose: collectors are compared with it.
 pub(crate) fn add_names(
     names: &mut Names,
     exporter: u32,

@@ -1,4 +1,5 @@
-//! Made-up flows. One end of each is in a prefix, the other outside or, for a share of them, in a prefix too.
+//! Random flows. One endpoint of each is in a prefix; the other is outside or, for a percentage of them, also in a
+//! prefix.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,36 +7,35 @@ use flow::{Counters, FlowRecord, Prefix, Protocol, Sampling, SamplingSource, Tim
 
 use crate::random::Random;
 
-/// What flows are like.
+/// The properties of flows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic {
-    /// One end of each flow is in one of these. They get addresses in turn.
+    /// Prefixes that contain one endpoint of each flow. They get addresses in turn.
     pub prefixes: Vec<Prefix>,
-    /// How many distinct addresses each side has: inside the prefixes, and outside. Fewer where a prefix is smaller.
+    /// The number of distinct addresses inside the prefixes, and of those outside. Fewer if a prefix is smaller.
     pub addresses: u32,
-    /// How many distinct ports clients use.
+    /// The number of distinct client ports.
     pub client_ports: u16,
-    /// How many autonomous systems the outside has.
+    /// The number of external autonomous systems.
     pub autonomous_systems: u16,
-    /// How many interfaces an exporter has. An address is always reached by the same one.
+    /// The number of interfaces of an exporter. An address is always reached through the same one.
     pub interfaces: u16,
     /// IP protocols, all equally likely. sFlow samples are always UDP.
     pub protocols: Vec<u8>,
-    /// How many of a hundred flows are of IPv6.
+    /// Percentage of IPv6 flows.
     pub ipv6_percent: u8,
-    /// How many of a hundred flows have both ends in the prefixes.
+    /// Percentage of flows with both endpoints in the prefixes.
     pub local_percent: u8,
-    /// How many of a hundred flows come from any address at all and use any port, as in an attack; see
-    /// [`Traffic::is_random`].
+    /// Percentage of flows with random addresses and ports, as in an attack; see [`Traffic::is_random`].
     pub random_percent: u8,
-    /// How addresses are chosen.
+    /// The distribution of addresses.
     pub popularity: Popularity,
 }
 
-/// How likely each address is.
+/// A distribution of addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Popularity {
-    /// All equally, which is the hardest on caches.
+    /// Uniform, which is the hardest on caches.
     #[default]
     Even,
     /// A few have most of the traffic, as in real networks: each doubling of the rank has the same share.
@@ -62,28 +62,28 @@ impl Default for Traffic {
     }
 }
 
-/// The prefix of IPv6 that monitored addresses are in by default.
+/// The default IPv6 prefix of monitored addresses.
 const INSIDE_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0);
-/// Where the other end is: private addresses (RFC 1918), documentation (RFC 9637).
+/// Prefixes of the other endpoint: private addresses (RFC 1918), documentation (RFC 9637).
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 0);
 const OUTSIDE_IPV6: Ipv6Addr = Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0);
-/// Random sources are in 64.0.0.0/3, where no private or documentation prefix is, and in 3ffe::/16.
+/// Random sources are in 64.0.0.0/3, which contains no private or documentation prefix, and in 3ffe::/16.
 const RANDOM: u32 = Ipv4Addr::new(64, 0, 0, 0).to_bits();
 const RANDOM_COUNT: u32 = 1 << 29;
 const RANDOM_IPV6: u16 = 0x3ffe;
 
 const SERVER_PORTS: [u16; 4] = [443, 80, 53, 22];
 const FIRST_CLIENT_PORT: u16 = 1024;
-/// The AS of the prefixes; those of the outside count from 1.
+/// The AS of the prefixes; external ones are numbered from 1.
 const INSIDE_AS: u32 = 64_500;
-/// Octets of a sampled frame with the headers that an sFlow sample of the encoder has.
+/// Octets of the headers of a sampled frame in the encoder's sFlow samples.
 const FRAME_LENGTHS: (u32, u32) = (64, 1518);
 /// One packet of this many is sampled.
 pub(crate) const SFLOW_SAMPLING_RATE: u32 = 256;
 const UDP: u8 = 17;
 
 impl Traffic {
-    /// Whether an address is one of those that flows come from at random, each but a few times.
+    /// Whether an address is a random source, which appears only a few times.
     #[must_use]
     pub fn is_random(address: IpAddr) -> bool {
         match address {
@@ -93,14 +93,14 @@ impl Traffic {
     }
 }
 
-/// One end of a flow.
+/// One endpoint of a flow.
 struct End {
     address: IpAddr,
     autonomous_system: u32,
     interface: u32,
 }
 
-/// One flow after the other. The same seed makes the same ones.
+/// A sequence of flows. The same seed makes the same flows.
 #[derive(Clone, Debug)]
 pub(crate) struct Flows {
     random: Random,
@@ -148,7 +148,7 @@ impl Flows {
             destination_port: server,
             ..counted
         };
-        // Attacks only come in.
+        // Attacks are always incoming.
         if attack || self.random.below(2) == 0 { record } else { record.reversed() }
     }
 
@@ -210,7 +210,7 @@ impl Flows {
     }
 }
 
-/// The address of this number in a prefix; numbers beyond its end start again.
+/// The address of this number in a prefix; numbers wrap at its end.
 fn host(prefix: &Prefix, index: u32) -> IpAddr {
     match prefix.address() {
         IpAddr::V4(first) => {
@@ -245,7 +245,7 @@ mod tests {
         let within = |address| prefixes.iter().any(|prefix| prefix.contains(address));
         assert!(made.iter().all(|flow| within(flow.source) != within(flow.destination)));
         let distinct: HashSet<_> = made.iter().map(|flow| flow.source).collect();
-        // Of each family a hundred inside and a hundred outside.
+        // A hundred of each family inside, and a hundred outside.
         assert_eq!(distinct.len(), 400);
         assert!(distinct.iter().all(|address| !Traffic::is_random(*address)));
         let ipv6 = made.iter().filter(|flow| flow.source.is_ipv6()).count();

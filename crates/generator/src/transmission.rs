@@ -1,5 +1,4 @@
-//! Datagrams onto the network at a rate. Between datagrams that are due the thread sleeps; it spins only when it is to
-//! send as fast as it can, and then in the kernel.
+//! Sends datagrams at a rate. The thread sleeps between due datagrams; at full speed it spends its time in the kernel.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,15 +13,15 @@ use crate::totals::Totals;
 
 /// Datagrams a system call.
 const BATCH: usize = 64;
-/// Sleeps are no shorter, so that a low rate costs no system call for each datagram.
+/// The minimum sleep, so that a low rate does not cost a system call for each datagram.
 const SHORTEST_NAP: Duration = Duration::from_millis(1);
-/// And no longer, so that it stops without delay.
+/// The maximum sleep, so that it stops without delay.
 const LONGEST_NAP: Duration = Duration::from_millis(50);
 
-/// How fast, and for how long. Without an end it continues until it is stopped.
+/// Rate and duration. Without an end, it continues until it is stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
-    /// Flows a second; `None` for as many as can be sent.
+    /// Flows a second; `None` for full speed.
     pub rate: Option<u64>,
     /// Ends after this many flows, rounded up to whole datagrams.
     pub flows: Option<u64>,
@@ -30,10 +29,10 @@ pub struct Pace {
     pub duration: Option<Duration>,
 }
 
-/// Sends what a generator makes. Tells what was sent so far now and then, and stops when the answer is to break.
+/// Sends the datagrams of a generator. Reports the totals regularly, and stops if the callback returns `Break`.
 ///
 /// # Errors
-/// When there is no way to the destination, or an exporter's address is none of this machine's.
+/// When there is no route to the destination, or this machine does not have the address of an exporter.
 pub fn transmit(
     generator: &mut Generator,
     destination: SocketAddr,

@@ -1,6 +1,6 @@
-//! What is generated decodes to what it says was sent: in all, for each exporter, under each name, without a gap in the
+//! Generated datagrams decode to the reported totals: overall, for each exporter and each name, without a gap in the
 //! sequence numbers.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -20,7 +20,7 @@ fn prefixes() -> Vec<Prefix> {
     ["10.0.0.0/8", "10.0.0.0/12", "172.16.0.0/25", "2001:db8::/32"].map(|prefix| prefix.parse().unwrap()).into()
 }
 
-/// Takes datagrams until so many data datagrams were made, and counts what decodes from them.
+/// Takes this many data datagrams, and counts their decoded flows.
 fn decode(generator: &mut Generator, data_datagrams: u64, most: usize) -> (Totals, Names) {
     let prefixes = prefixes();
     let table = PrefixTable::new(&prefixes);
@@ -131,7 +131,7 @@ fn sflow_v5() {
 }
 
 #[test]
-fn datagrams_have_the_length_of_a_packet_at_most() {
+fn datagrams_fit_into_a_packet() {
     for protocol in [Protocol::NetflowV5, Protocol::NetflowV9, Protocol::Ipfix, Protocol::SflowV5] {
         for ipv6_percent in if protocol.has_templates() { vec![0, 50, 100] } else { vec![0] } {
             let traffic = Traffic { ipv6_percent, ..Traffic::default() };

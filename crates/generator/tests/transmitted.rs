@@ -1,5 +1,5 @@
-//! What is transmitted arrives, from whom it should, at the rate that it should.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+//! Transmitted datagrams arrive from the right addresses, at the right rate.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -11,14 +11,14 @@ use flow::{Counters, Exporter, Protocol, Timestamp};
 use generator::{Generator, Load, Pace, transmit};
 use wire::{Datagram, Session, SessionLimits};
 
-/// What has arrived from each source.
+/// The received datagrams of each source.
 #[derive(Default)]
 struct Arrived {
     session: Option<Session>,
     counters: Counters,
 }
 
-/// Transmits a load to a socket that is read meanwhile.
+/// Transmits a load while reading the destination socket.
 fn arrived(generator: &mut Generator, address: &str, pace: Pace) -> HashMap<IpAddr, Arrived> {
     let receiver = UdpSocket::bind(address).unwrap();
     receiver.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
@@ -57,7 +57,7 @@ fn each_exporter_has_its_address_and_its_totals() {
     let first_source = Some(Ipv4Addr::new(127, 0, 1, 254));
     let load = Load { exporters: 4, ports: 2, first_source, template_interval: 3, ..Load::default() };
     let mut generator = Generator::new(load).unwrap();
-    // As many as fit the receive buffer, however late they are read.
+    // As many as fit into the receive buffer, however late they are read.
     let pace = Pace { rate: Some(20_000), flows: Some(1500), duration: None };
     let arrived = arrived(&mut generator, "127.0.0.1:0", pace);
     let totals = generator.totals();
@@ -90,7 +90,7 @@ fn the_rate_is_kept_until_the_time_is_over() {
 }
 
 #[test]
-fn it_stops_when_it_is_told_to() {
+fn it_stops_when_the_callback_breaks() {
     let mut generator = Generator::new(Load::default()).unwrap();
     let mut left = 3;
     transmit(&mut generator, "127.0.0.1:9".parse().unwrap(), Pace::default(), &mut |_| {

@@ -1,5 +1,5 @@
-//! Time to decode one record of each NetFlow protocol and of IPFIX, template look-up included, in datagrams of the size
-//! that exporters send: as many records as fit 1400 octets.
+//! Time to decode one record of each NetFlow protocol and of IPFIX, template look-up included, in datagrams with as
+//! many records as fit into 1400 octets, as exporters send them.
 #![expect(clippy::unwrap_used, reason = "a bench may fail")]
 
 use std::hint::black_box;
@@ -52,7 +52,7 @@ fn record(template: &TemplateSpec) -> Vec<u8> {
     template.record(&fields.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
-/// A name, the datagrams that come before, the datagram to measure, and how many records it holds.
+/// A name, the preceding datagrams, the datagram to measure, and its number of records.
 struct Case {
     name: &'static str,
     before: Vec<Vec<u8>>,

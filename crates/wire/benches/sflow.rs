@@ -8,7 +8,7 @@ use flow::{Exporter, Timestamp};
 use wire::sflow::{self, encode};
 use wire::{Datagram, Decoded};
 
-/// As many samples as fit a packet of 1500 octets.
+/// As many samples as fit into a packet of 1500 octets.
 const SAMPLES: u32 = 13;
 
 fn datagram() -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! The dearest datagrams that there are (see `tests/worst_cases/datagrams.rs`), each as large as UDP allows: time to
+//! The most expensive datagrams (see `tests/worst_cases/datagrams.rs`), each as large as UDP allows: time to
 //! decode one, and to decode it and list every field. Both should stay below 2 ms.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench may fail")]
 #![expect(unreachable_pub, reason = "the test shares the datagrams")]

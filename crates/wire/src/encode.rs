@@ -56,7 +56,7 @@ fn fixed<H: IntoBytes + Immutable, R: IntoBytes + Immutable>(header: &H, records
 
 impl TemplateSpec {
     /// A record of this template from the octets of its fields: those of variable length get their length before them
-    /// (RFC 7011, section 7); the others must have the length that the template says.
+    /// (RFC 7011, section 7); the others must have the length in the template.
     #[must_use]
     pub fn record(&self, fields: &[&[u8]]) -> Vec<u8> {
         let mut record = Vec::new();

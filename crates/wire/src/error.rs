@@ -18,7 +18,7 @@ pub enum ErrorKind {
     UnknownVersion,
     /// The datagram ends within its header.
     TruncatedHeader,
-    /// The datagram has fewer records than its header says; those that it has were decoded.
+    /// The datagram has fewer records than its header announces; those were decoded.
     TruncatedRecords,
     /// The length of a set is less than that of its header.
     SetTooShort,

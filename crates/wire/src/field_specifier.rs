@@ -50,7 +50,7 @@ pub(crate) fn variable_length_content<'a>(record: &mut Cursor<'a>) -> Option<&'a
     record.take(length)
 }
 
-/// Bit of an IPFIX element identifier that says that an enterprise number follows (RFC 7011, section 3.2).
+/// Bit of an IPFIX element identifier: an enterprise number follows (RFC 7011, section 3.2).
 pub(crate) const ENTERPRISE_BIT: u16 = 0x8000;
 
 /// The element of an IPFIX field specifier and its length, as templates and basicLists have them.

@@ -3,8 +3,8 @@
 //!
 //! A NetFlow v9 exporter has restarted if its sequence number steps back and its start time (export time minus uptime)
 //! steps forward. One alone is no evidence: uptimes wrap after 49.7 days, clocks are set, and datagrams overtake each
-//! other. IPFIX has no uptime, so its restarts are not detected here. Processes at one address are distinguished by their
-//! port; otherwise two of them would look like one that restarts all the time.
+//! other. IPFIX has no uptime, so its restarts are not detected here. Processes at one address are distinguished by
+//! their port; otherwise two of them would look like one that restarts all the time.
 //!
 //! After a restart of the collector, the stored sequence number may be old. An exporter has then restarted if its start
 //! time is after the last stored message. That is also the case if its clock was set forward or its uptime has wrapped,
@@ -19,8 +19,8 @@ use crate::sequence::is_overtaken;
 /// How many processes of one exporter address are followed.
 const PROCESSES_KEPT: usize = 256;
 
-/// By how many milliseconds the start time may differ between datagrams of one process: v9 export times are whole seconds,
-/// and clocks drift.
+/// By how many milliseconds the start time may differ between datagrams of one process: v9 export times are whole
+/// seconds, and clocks drift.
 const TOLERANCE_MILLISECONDS: u64 = 10_000;
 
 /// An exporter's uptime may run fast or slow by one part in this many: a cheap quartz does by one in ten thousand.
@@ -157,11 +157,11 @@ mod tests {
         let mut remembered = Restarts::default();
         remembered.note(&message(500, 1_000_000, 90_000));
         remembered.mark_restored();
-        let says = |next: &Message| remembered.clone().note(next);
-        assert!(!says(&message(90_000, 2_000_000, 1_090_000)), "the same process, long after");
-        assert!(!says(&message(90_000, 2_000_000, 1_089_000)), "its clocks have drifted apart");
-        assert!(!says(&message(7, 1_000_005, 0)), "clocks are not exact to the second");
-        assert!(says(&message(700, 1_000_300, 200)), "it has sent more since than before");
+        let restarted = |next: &Message| remembered.clone().note(next);
+        assert!(!restarted(&message(90_000, 2_000_000, 1_090_000)), "the same process, much later");
+        assert!(!restarted(&message(90_000, 2_000_000, 1_089_000)), "its clocks have drifted apart");
+        assert!(!restarted(&message(7, 1_000_005, 0)), "clocks are not exact to the second");
+        assert!(restarted(&message(700, 1_000_300, 200)), "it has sent more since than before");
         let mut again = remembered.clone();
         assert!(!again.note(&message(600, 1_000_100, 90_100)));
         assert!(
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_and_an_uptime_that_wrapped_are_no_other_process() {
+    fn a_clock_change_and_a_wrapped_uptime_are_no_restart() {
         // Received and exported in seconds, uptime in milliseconds.
         let message = |received, exported, uptime: u64| Message {
             protocol: Protocol::NetflowV9,
@@ -185,28 +185,28 @@ mod tests {
         let mut remembered = Restarts::default();
         remembered.note(&message(1_000_000, 1_000_000, 600_000));
         remembered.mark_restored();
-        let says = |next: &Message| remembered.clone().note(next);
+        let restarted = |next: &Message| remembered.clone().note(next);
         let day = 86_400;
         for seconds in [1, 5, 3600, day, 49 * day, 60 * day, 400 * day] {
             let (now, uptime) = (1_000_000 + seconds, 600_000 + seconds * 1000);
             for ahead in [0, 60, 3600, day, 365 * day] {
-                assert!(!says(&message(now, now + ahead, uptime)), "{seconds} s later, {ahead} s ahead");
+                assert!(!restarted(&message(now, now + ahead, uptime)), "{seconds} s later, {ahead} s ahead");
             }
-            assert!(!says(&message(now, now + 3600, uptime + seconds / 10)), "its quartz is a bad one");
+            assert!(!restarted(&message(now, now + 3600, uptime + seconds / 10)), "its quartz is a bad one");
             // Restarted after a third of the time, or just now.
             for after in [seconds / 3, seconds.saturating_sub(30)].into_iter().filter(|after| *after >= 30) {
                 let uptime = (seconds - after) * 1000;
-                assert!(says(&message(now, now, uptime)), "{seconds} s later, started {after} s after it");
-                assert!(says(&message(now, now + 3600, uptime)), "{seconds} s later, and its clock was set");
+                assert!(restarted(&message(now, now, uptime)), "{seconds} s later, started {after} s after it");
+                assert!(restarted(&message(now, now + 3600, uptime)), "{seconds} s later, and its clock was set");
             }
         }
         // Our own clock was set meanwhile: then the exporter's has to do.
-        assert!(!says(&message(1_003_700, 1_000_100, 700_000)));
-        assert!(says(&message(1_003_700, 1_000_100, 50_000)));
+        assert!(!restarted(&message(1_003_700, 1_000_100, 700_000)));
+        assert!(restarted(&message(1_003_700, 1_000_100, 50_000)));
     }
 
     #[test]
-    fn what_was_overtaken_by_the_new_process_is_no_second_restart() {
+    fn overtaken_datagrams_are_no_second_restart() {
         let message = |received: u64, sequence, uptime_seconds: u32| Message {
             protocol: Protocol::NetflowV9,
             exporter: Exporter::udp([192, 0, 2, 1].into(), 1),
@@ -217,8 +217,8 @@ mod tests {
             uptime: Some(uptime_seconds * 1000),
         };
         let mut restarts = Restarts::default();
-        let says = [(1, 500, 900), (3, 0, 0), (2, 501, 900), (4, 1, 0), (5, 2, 0)]
+        let restarted = [(1, 500, 900), (3, 0, 0), (2, 501, 900), (4, 1, 0), (5, 2, 0)]
             .map(|(received, sequence, uptime)| restarts.note(&message(received, sequence, uptime)));
-        assert_eq!(says, [false, true, false, false, false]);
+        assert_eq!(restarted, [false, true, false, false, false]);
     }
 }

@@ -76,7 +76,7 @@ pub struct Stream {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Clocks {
     received: Timestamp,
-    /// As the header says; `None` in sFlow, whose header does not.
+    /// From the header; `None` in sFlow, whose header has none.
     exported: Option<Timestamp>,
     /// Milliseconds since the exporter started; `None` in IPFIX.
     uptime: Option<u32>,
@@ -92,8 +92,8 @@ impl Clocks {
         Self { received, exported: None, uptime: Some(number.uptime) }
     }
 
-    /// Whether the exporter has restarted since it sent another datagram of a higher number. If it has not, this one was
-    /// sent before that one.
+    /// Whether the exporter has restarted since it sent another datagram of a higher number. If it has not, this one
+    /// was sent before that one.
     fn is_of_successor(&self, other: &Self) -> bool {
         let sent_after = |(this, other): (Timestamp, Timestamp)| this > other.saturating_add(EXPORT_TOLERANCE);
         let started_after = |(this, other): (u32, u32)| this.saturating_add(UPTIME_TOLERANCE_MILLISECONDS) < other;
@@ -218,8 +218,8 @@ pub(crate) struct Sequences {
 }
 
 impl Sequences {
-    /// Records the number of a datagram and how many units it contains; `None` if they could not be counted. Streams beyond
-    /// [`STREAMS_KEPT`] are not followed.
+    /// Records the number of a datagram and how many units it contains; `None` if they could not be counted. Streams
+    /// beyond [`STREAMS_KEPT`] are not followed.
     pub(crate) fn note(&mut self, key: StreamKey, number: u32, units: Option<u32>, clocks: Clocks) -> Arrival {
         let next = units.map(|units| number.wrapping_add(units));
         let mut none = Arrivals::default();

@@ -126,7 +126,7 @@ impl Fields {
     }
 }
 
-/// IPv4 when it is there and says something, else IPv6.
+/// IPv4 if present and not 0, else IPv6.
 fn address(ipv4: Option<Json>, ipv6: Option<Json>) -> Option<Json> {
     match (ipv4, ipv6) {
         (Some(ipv4), Some(ipv6)) => Some(if ipv4 == json!("0.0.0.0") { ipv6 } else { ipv4 }),

@@ -1,5 +1,5 @@
-//! Every sFlow capture of the corpus against its expectation: samples and records by kind, lengths plain and scaled,
-//! each flow with what its fields say, sequence numbers, and where decoding breaks.
+//! Compares every sFlow capture with its expectation: samples and records by kind, lengths plain and scaled, the fields
+//! of each flow, sequence numbers, and malformed datagrams.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -15,28 +15,28 @@ use wire::sflow;
 use wire::{Datagram, Decoded, FieldName, Numbered, Record, RecordKind, SequenceNumber, Value};
 
 #[test]
-fn every_sflow_capture_gives_what_its_expectation_says() {
+fn every_sflow_capture_meets_its_expectation() {
     let Some(corpus) = testing::captures() else { return };
     let mut compared = 0;
     for (path, expected) in expectations(&corpus) {
         let decoded = Summary::of(&path.with_file_name(expected["capture"].as_str().unwrap()));
         let case = expected["case"].as_str().unwrap();
-        let said = &expected["sflow"];
-        assert_eq!(json!(decoded.samples), without(&said["samples"], "samples_announced"), "{case}: samples");
-        assert_eq!(json!(decoded.records), said["records"], "{case}: records");
-        assert_eq!(json!(decoded.flow_samples), said["flow_samples"], "{case}: flow samples");
-        assert_eq!(json!(decoded.with_address), said["flow_samples_with_ip"], "{case}: flow samples with addresses");
-        assert_eq!(json!(decoded.frame_length), said["sum_frame_length"], "{case}: frame length");
-        assert_eq!(json!(decoded.rate), said["sum_rate"], "{case}: rate");
-        assert_eq!(json!(decoded.scaled), said["sum_frame_length_x_rate"], "{case}: frame length x rate");
+        let sflow = &expected["sflow"];
+        assert_eq!(json!(decoded.samples), without(&sflow["samples"], "samples_announced"), "{case}: samples");
+        assert_eq!(json!(decoded.records), sflow["records"], "{case}: records");
+        assert_eq!(json!(decoded.flow_samples), sflow["flow_samples"], "{case}: flow samples");
+        assert_eq!(json!(decoded.with_address), sflow["flow_samples_with_ip"], "{case}: flow samples with addresses");
+        assert_eq!(json!(decoded.frame_length), sflow["sum_frame_length"], "{case}: frame length");
+        assert_eq!(json!(decoded.rate), sflow["sum_rate"], "{case}: rate");
+        assert_eq!(json!(decoded.scaled), sflow["sum_frame_length_x_rate"], "{case}: frame length x rate");
         assert_eq!(json!(decoded.flows), expected["flows"], "{case}: flows");
         assert_eq!(decoded.damaged, expected["malformed"].as_array().unwrap().len(), "{case}: malformed datagrams");
         let numbers = expected["sequence"].as_object().unwrap().iter().filter(|(stream, _)| stream.contains("sflow"));
-        let numbers: Map<_, _> = numbers.map(|(stream, said)| (stream.clone(), without(said, "list"))).collect();
+        let numbers: Map<_, _> = numbers.map(|(stream, numbers)| (stream.clone(), without(numbers, "list"))).collect();
         assert_eq!(json!(decoded.numbers), Json::Object(numbers), "{case}: sequence numbers");
         compared += 1;
     }
-    assert!(compared >= 28, "only {compared} of 28 sFlow captures are there");
+    assert!(compared >= 28, "only {compared} of 28 sFlow captures exist");
 }
 
 /// Fields of Akvorado's flows and of ours, for those with the same values.
@@ -60,7 +60,7 @@ const AKVORADO: [(&str, &str); 16] = [
 ];
 
 #[test]
-fn akvorado_sees_the_same_in_its_captures() {
+fn akvorado_decodes_the_same_from_its_captures() {
     let Some(corpus) = testing::captures() else { return };
     let mut compared = 0;
     for (path, expected) in expectations(&corpus) {
@@ -69,8 +69,8 @@ fn akvorado_sees_the_same_in_its_captures() {
             let golden: Json = serde_json::from_slice(&fs::read(path.with_file_name(golden)).unwrap()).unwrap();
             let flows = golden["tests"][0]["flows"].as_array().unwrap();
             let decoded = Summary::of(&path.with_file_name(expected["capture"].as_str().unwrap()));
-            for ((flow, fields), said) in decoded.data.iter().zip(flows) {
-                compare_with_akvorado(flow, &fields.iter().cloned().collect(), said);
+            for ((flow, fields), reported) in decoded.data.iter().zip(flows) {
+                compare_with_akvorado(flow, &fields.iter().cloned().collect(), reported);
                 compared += 1;
             }
         }
@@ -78,30 +78,37 @@ fn akvorado_sees_the_same_in_its_captures() {
     assert_eq!(compared, 11);
 }
 
-fn compare_with_akvorado(flow: &FlowRecord, fields: &BTreeMap<String, Json>, said: &Json) {
+fn compare_with_akvorado(flow: &FlowRecord, fields: &BTreeMap<String, Json>, reported: &Json) {
     for (theirs, ours) in AKVORADO {
-        if let Some(value) = said.get(theirs) {
-            assert_eq!(fields.get(ours), Some(value), "{theirs} of {said}");
+        if let Some(value) = reported.get(theirs) {
+            assert_eq!(fields.get(ours), Some(value), "{theirs} of {reported}");
         }
     }
     for (theirs, ours) in [("InIf", "flow_sample.input_value"), ("OutIf", "flow_sample.output_value")] {
-        // Interfaces of the agent itself are 0 there.
+        // Akvorado reports interfaces of the agent itself as 0.
         let interface = fields[ours].as_u64().filter(|&interface| interface != 0x3fff_ffff).unwrap_or_default();
-        assert_eq!(said.get(theirs).and_then(Json::as_u64).unwrap_or_default(), interface, "{theirs} of {said}");
+        assert_eq!(
+            reported.get(theirs).and_then(Json::as_u64).unwrap_or_default(),
+            interface,
+            "{theirs} of {reported}"
+        );
     }
-    let number = |name: &str| said.get(name).and_then(Json::as_u64).unwrap_or_default();
-    assert_eq!((flow.source_as.into(), flow.destination_as.into()), (number("SrcAS"), number("DstAS")), "{said}");
+    let number = |name: &str| reported.get(name).and_then(Json::as_u64).unwrap_or_default();
+    assert_eq!((flow.source_as.into(), flow.destination_as.into()), (number("SrcAS"), number("DstAS")), "{reported}");
     for (theirs, ours) in [("SrcMAC", "packet.source_mac"), ("DstMAC", "packet.destination_mac")] {
         let octets = number(theirs).to_be_bytes();
-        assert!(number(theirs) == 0 || fields[ours] == json!(format!("{:02x?}", &octets[2..])), "{theirs} of {said}");
+        assert!(
+            number(theirs) == 0 || fields[ours] == json!(format!("{:02x?}", &octets[2..])),
+            "{theirs} of {reported}"
+        );
     }
-    if let Some(path) = said.get("DstASPath") {
+    if let Some(path) = reported.get("DstASPath") {
         let path = path.as_str().unwrap().trim_start_matches("[]uint32{").trim_end_matches('}');
         assert_eq!(path.rsplit(", ").next().unwrap(), flow.destination_as.to_string());
     }
 }
 
-/// The expectations that speak of sFlow, with where they are.
+/// The expectations about sFlow, with their paths.
 fn expectations(corpus: &Path) -> Vec<(PathBuf, Json)> {
     let sources = fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
     let files = sources.flat_map(|source| fs::read_dir(source).unwrap()).map(|entry| entry.unwrap().path());
@@ -250,32 +257,32 @@ impl Summary {
 
     fn flow(&mut self, flow: &FlowRecord, fields: &[(String, Json)]) {
         self.data.push((*flow, fields.to_vec()));
-        let mut said = named(fields, "flow");
-        let frame_length = said.get("frame_length").and_then(Json::as_u64).unwrap_or_default();
-        let rate = said["rate"].as_u64().unwrap();
+        let mut shown = named(fields, "flow");
+        let frame_length = shown.get("frame_length").and_then(Json::as_u64).unwrap_or_default();
+        let rate = shown["rate"].as_u64().unwrap();
         self.flow_samples += 1;
         self.frame_length += frame_length;
         self.rate += rate;
         self.scaled += frame_length * rate;
 
-        // What is accounted is what was sampled.
-        let length = said.get("eth_len").and_then(Json::as_u64).unwrap_or(frame_length);
+        // A flow contains the sampled packet.
+        let length = shown.get("eth_len").and_then(Json::as_u64).unwrap_or(frame_length);
         assert_eq!((flow.forward.bytes, flow.forward.packets, flow.forward.flows), (length, 1, 1));
         assert_eq!((u64::from(flow.sampling.rate), flow.sampling.source), (rate, SamplingSource::Record));
-        let said_as = |name| said.get(name).and_then(Json::as_u64).unwrap_or_default();
-        let source_as = if said_as("src_as") == 0 { said_as("as") } else { said_as("src_as") };
+        let as_number = |name| shown.get(name).and_then(Json::as_u64).unwrap_or_default();
+        let source_as = if as_number("src_as") == 0 { as_number("as") } else { as_number("src_as") };
         assert_eq!(u64::from(flow.source_as), source_as);
         if flow.source != IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
             self.with_address += 1;
-            said.insert("src".to_owned(), json!(flow.source.to_string()));
-            said.insert("dst".to_owned(), json!(flow.destination.to_string()));
-            said.insert("proto".to_owned(), json!(flow.protocol));
+            shown.insert("src".to_owned(), json!(flow.source.to_string()));
+            shown.insert("dst".to_owned(), json!(flow.destination.to_string()));
+            shown.insert("proto".to_owned(), json!(flow.protocol));
         }
         if (flow.source_port, flow.destination_port) != (0, 0) {
-            said.insert("sport".to_owned(), json!(flow.source_port));
-            said.insert("dport".to_owned(), json!(flow.destination_port));
+            shown.insert("sport".to_owned(), json!(flow.source_port));
+            shown.insert("dport".to_owned(), json!(flow.destination_port));
         }
-        self.flows.push(Json::Object(said));
+        self.flows.push(Json::Object(shown));
     }
 
     fn number(&mut self, exporter: IpAddr, number: &SequenceNumber) {

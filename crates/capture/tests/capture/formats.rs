@@ -40,7 +40,7 @@ fn pcapng_interfaces_have_their_own_link_layer_and_clock() {
             enhanced_packet(order, 0, 1_391_317_260_000_001, &ethernet(0x0800, &ipv4_udp(b"a"))),
             enhanced_packet(order, 1, 1_391_317_260_000_000_002, &ipv4_udp(b"b")),
             enhanced_packet(order, 2, 1_391_317_263 << 10 | 512, &ipv6_udp(b"c")),
-            enhanced_packet(order, 3, 0, &ipv4_udp(b"of a link layer that nobody knows")),
+            enhanced_packet(order, 3, 0, &ipv4_udp(b"of an unknown link layer")),
         ]
         .concat();
         let (datagrams, statistics) = read_all(file);

@@ -1,4 +1,4 @@
-//! The objects parse, and say what the record said.
+//! The objects are valid JSON with the values of the record.
 
 use std::net::{IpAddr, Ipv4Addr};
 

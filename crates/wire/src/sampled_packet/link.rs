@@ -84,8 +84,8 @@ impl Headers {
         Some(())
     }
 
-    /// IEEE 802.5: access control, frame control, addresses, and a routing field when the first bit of the source
-    /// address says so.
+    /// IEEE 802.5: access control, frame control, addresses, and a routing field if the first bit of the source
+    /// address is set.
     fn read_token_ring<'a>(&mut self, mut octets: Cursor<'a>) -> Option<Next<'a>> {
         octets.skip(2)?;
         let destination = octets.array()?;

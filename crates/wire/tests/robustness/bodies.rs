@@ -2,8 +2,8 @@
 //! (`main.rs` beside this file) and as targets of cargo-fuzz (`fuzz/`), so that what the fuzzer finds fails a test too.
 //!
 //! The input of a body that decodes datagrams is a sequence of them ([`sequence`]), because earlier announcements
-//! decide what a datagram means. A body fails by panicking. None reads a clock: effort is counted in
-//! records and fields against octets.
+//! decide what a datagram means. A body fails by panicking. None reads a clock: effort is the number of records and
+//! fields per octet.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -16,15 +16,15 @@ use wire::{
     TemplateLimits, Value, json,
 };
 
-/// A decoder, and what must hold of it.
+/// The assertions about a decoder.
 #[derive(Clone, Copy)]
 pub struct Body {
     /// The name of its fuzz target.
     pub name: &'static str,
-    /// Panics when what must hold does not.
+    /// Panics if an assertion fails.
     pub run: fn(&[u8]),
-    /// The versions, as the first four octets of a datagram tell them, that its input is made of; none when the input
-    /// is not a sequence of datagrams.
+    /// The versions of its input, as in the first four octets of a datagram; empty if the input is not a sequence of
+    /// datagrams.
     pub versions: &'static [[u8; 4]],
 }
 
@@ -46,7 +46,7 @@ const SFLOW: &[[u8; 4]] = &[[0, 0, 0, 2], [0, 0, 0, 4], [0, 0, 0, 5]];
 const ALL: &[[u8; 4]] =
     &[FIXED[0], FIXED[1], FIXED[2], FIXED[3], FIXED[4], V9[0], IPFIX[0], SFLOW[0], SFLOW[1], SFLOW[2]];
 
-/// Octets of a version that a datagram contains unchanged; the others are its count or length.
+/// The version octets of a datagram; the others are its count or length.
 fn version_octets(version: [u8; 4]) -> usize {
     if version[1] == 0 { 4 } else { 2 }
 }
@@ -88,20 +88,20 @@ pub fn as_json(input: &[u8]) {
     exchange.run(input);
 }
 
-/// One datagram of a sequence, and how it comes.
+/// One datagram of a sequence, and how it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step<'a> {
-    /// Bits 0 and 1: which of four ports it comes from. Bits 2 and 3: how long after the one before it.
+    /// Bits 0 and 1: the source port, one of four. Bits 2 and 3: the time since the previous datagram.
     pub circumstances: u8,
     pub payload: &'a [u8],
 }
 
-/// How long a datagram comes after the one before it: at once, soon, after waiting sets and templates grew old.
+/// The time since the previous datagram: none, short, or long enough for pending sets and templates to expire.
 const DELAYS: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(20), Duration::from_secs(120), Duration::from_secs(7200)];
 
 /// The datagrams of an input: each is two octets of length, one of circumstances, and its payload. A length beyond the
-/// end takes what is there.
+/// end takes the rest.
 pub fn sequence(input: &[u8]) -> impl Iterator<Item = Step<'_>> {
     let mut rest = input;
     std::iter::from_fn(move || {
@@ -113,7 +113,7 @@ pub fn sequence(input: &[u8]) -> impl Iterator<Item = Step<'_>> {
     })
 }
 
-/// The input that is read as these datagrams.
+/// The input that represents these datagrams.
 pub fn input<'a>(steps: impl IntoIterator<Item = Step<'a>>) -> Vec<u8> {
     let mut input = Vec::new();
     for Step { circumstances, payload } in steps {
@@ -124,7 +124,7 @@ pub fn input<'a>(steps: impl IntoIterator<Item = Step<'a>>) -> Vec<u8> {
     input
 }
 
-/// Small enough that an input of some kilobytes meets them.
+/// Small enough to be reached by an input of a few kilobytes.
 const LIMITS: SessionLimits = SessionLimits {
     templates: TemplateLimits {
         templates: 32,
@@ -136,25 +136,25 @@ const LIMITS: SessionLimits = SessionLimits {
     pending: PendingLimits { octets: 16 << 10, age: Duration::from_secs(30 * 60) },
 };
 
-/// An exporter, and the sums that must come out even.
+/// An exporter, and the sums that must balance.
 struct Exchange {
     session: Session,
     budget: PendingBudget,
     now: Timestamp,
-    /// What every datagram is made to be; as it is when there are none.
+    /// The versions that every datagram is changed to; empty to leave it unchanged.
     versions: &'static [[u8; 4]],
     octets: usize,
     effort: Effort,
     held: u32,
-    /// Where records are written, when they are.
+    /// The output of records as JSON, if any.
     json: Option<String>,
 }
 
-/// What was visited.
+/// Counts of visited items.
 #[derive(Clone, Copy, Debug, Default)]
 struct Effort {
     records: usize,
-    /// Fields and items of lists, lists in lists included.
+    /// Fields and list items, including nested lists.
     fields: usize,
     json_octets: usize,
 }
@@ -210,7 +210,7 @@ impl Exchange {
         assert_eq!(decoded.listed_errors().count(), decoded.errors.min(8) as usize);
         assert!(decoded.listed_errors().all(|error| error.offset <= usize::from(u16::MAX)));
 
-        // Over all datagrams, because pending sets are visited with a later one.
+        // Over all datagrams, because pending sets are decoded with a later one.
         assert!(self.effort.records <= self.octets, "{:?} of {} octets", self.effort, self.octets);
         assert!(self.effort.fields <= 8 * self.octets, "{:?} of {} octets", self.effort, self.octets);
         let json_limit = 2048 * self.effort.records + 256 * self.octets;
@@ -222,7 +222,7 @@ impl Exchange {
     }
 }
 
-/// Makes a datagram one of these versions, if it is not.
+/// Changes a datagram to one of these versions.
 fn make_version(payload: &mut [u8], versions: &[[u8; 4]]) {
     if versions.is_empty() || is_of(payload, versions) {
         return;
@@ -250,7 +250,7 @@ fn visit(record: &Record<'_>, effort: &mut Effort, json: Option<&mut String>) {
     }
 }
 
-/// A field with all that is in it.
+/// A field with its content.
 fn count_fields(field: &Field<'_>, depth: u8) -> usize {
     let mut fields = 1;
     match field.value {
@@ -280,14 +280,14 @@ const LINKS: [LinkType; 10] = [
     LinkType::Ip,
 ];
 
-/// The head of a packet: the first octet says on which link.
+/// The header of a packet, after an octet for the link type.
 pub fn sampled_packet(input: &[u8]) {
     let [link, octets @ ..] = input else { return };
     let link = LINKS[usize::from(*link) % LINKS.len()];
     let packet = SampledPacket::parse(link, octets);
     let outer = Headers::parse(link, octets);
     assert_eq!(packet.outer, outer, "accounting reads the headers that are shown");
-    // Each header that was found took the octets that it is made of.
+    // Each header found consumed its own octets.
     let least = |headers: &Headers| {
         let ip = headers.ip.map_or(0, |ip| if ip.source.is_ipv4() { 9 } else { 8 });
         let ports = if headers.ports.is_some() { 4 } else { 0 };
@@ -325,11 +325,11 @@ impl RecordLayout for Layout {
     }
 }
 
-/// A list: an octet says how many templates there are, each has an octet that says how many fields, each field is two
-/// octets; then come an octet that chooses the kind of list, and the list.
+/// A list: an octet with the number of templates, each with an octet for the number of fields, and two octets a field;
+/// then an octet that chooses the kind of list, and the list.
 pub fn structured_data(input: &[u8]) {
     const LISTS: [u16; 3] = [291, 292, 293];
-    /// The lists, and one element of each way to be read.
+    /// The lists, and one element of each data type.
     const ELEMENTS: [u16; 8] = [291, 292, 293, 1, 8, 27, 82, 56];
     const LENGTHS: [u16; 8] = [wire::VARIABLE_LENGTH, 0, 1, 2, 4, 6, 16, 300];
     let mut rest = input.iter();

@@ -1,4 +1,5 @@
-//! The datagrams that the bodies start from: made here, and those of the captures (`testing::captures`) if there are any.
+//! The datagrams that the bodies start from: made here, and those of the captures (`testing::captures`) if there are
+//! any.
 
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
@@ -12,16 +13,16 @@ use wire::{
     netflow_v5, netflow_v6, netflow_v7, netflow_v8, netflow_v9,
 };
 
-/// Datagrams of one exporter, in the order in which they came.
+/// Datagrams of one exporter, in the order of arrival.
 pub type Conversation = Vec<Vec<u8>>;
 
-/// How many datagrams of a capture are taken at most: announcements come early, and the rest is alike.
+/// The limit of datagrams taken from a capture: announcements come early, and the rest is similar.
 const TAKEN_OF_A_CAPTURE: usize = 40;
 
 /// The most datagrams in one conversation.
 const CONVERSATION: usize = 4;
 
-/// All that there is to start from.
+/// All seeds.
 pub fn conversations() -> Vec<Conversation> {
     let mut conversations = made_here();
     for path in captures() {
@@ -75,7 +76,7 @@ fn flow_template(id: u16) -> TemplateSpec {
     TemplateSpec::data(id, fields.map(|(id, length)| FieldSpecifier::iana(id, length)))
 }
 
-/// A record whose octets count up, so that no two fields are alike.
+/// A record with ascending octets, so that no two fields are equal.
 fn record(template: &TemplateSpec) -> Vec<u8> {
     let fields: Vec<Vec<u8>> = template
         .fields
@@ -131,7 +132,7 @@ fn ipfix() -> Conversation {
     ]
 }
 
-/// The head of a TCP packet on Ethernet.
+/// The headers of a TCP packet on Ethernet.
 fn frame() -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
     frame.extend([0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 192, 0, 2, 1, 198, 51, 100, 1]);
@@ -168,7 +169,7 @@ fn sflow() -> Conversation {
     vec![sflow::sflow_v5(&header, &[sample; 3]), old(4), old(2)]
 }
 
-/// Heads of packets, each with the octet before it that [`crate::bodies::sampled_packet`] takes for the link.
+/// Packet headers, each preceded by the octet that [`crate::bodies::sampled_packet`] reads as the link type.
 pub fn sampled_packets(conversations: &[Conversation]) -> Vec<Vec<u8>> {
     let mut packets = vec![[&[0][..], &frame()].concat(), [&[9][..], &frame()[14..]].concat()];
     for payload in conversations.iter().flatten() {
@@ -187,7 +188,7 @@ pub fn sampled_packets(conversations: &[Conversation]) -> Vec<Vec<u8>> {
     packets
 }
 
-/// Lists as [`crate::bodies::structured_data`] takes them: two templates, the kind of list, and the list.
+/// Lists in the format of [`crate::bodies::structured_data`]: two templates, the kind of list, and the list.
 pub fn structured_lists() -> Vec<Vec<u8>> {
     const TEMPLATES: [u8; 13] = [2, 2, 5, 2, 3, 3, 3, 3, 2, 0, 0, 1, 0];
     let lists: [(u8, &[u8]); 4] = [

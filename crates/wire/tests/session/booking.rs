@@ -1,4 +1,4 @@
-//! How a record is booked: sampling, events, both directions, counters that replace others, interfaces, lists, packets.
+//! From records to flows: sampling, events, both directions, counters that replace others, interfaces, lists, packets.
 
 use super::*;
 

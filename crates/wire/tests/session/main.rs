@@ -1,5 +1,5 @@
-//! What a session promises about templates, waiting sets, samplers and damaged datagrams, one promise a test. Named
-//! after the worst things that exporters and other decoders do.
+//! The guarantees of a session about templates, pending sets, samplers and damaged datagrams, one per test. Many are
+//! named after a known fault of an exporter or of another decoder.
 #![expect(clippy::indexing_slicing, reason = "a test")]
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ mod sequences;
 mod templates;
 mod waiting;
 
-/// An exporter address with one session, and what it has decoded.
+/// An exporter with one session, and its decoded records.
 struct Exchange {
     session: Session,
     now: u64,

@@ -1,4 +1,4 @@
-//! Sequence numbers: a restart of the exporter, a late datagram and a loss are different things.
+//! Sequence numbers: a restart of the exporter, a late datagram and a loss are distinguished.
 
 use wire::sflow::encode as sflow;
 use wire::{Arrivals, Unit};
@@ -8,7 +8,8 @@ use super::*;
 /// When the datagrams of a test are exported and received, in seconds.
 const NOW: u64 = 1_700_000_000;
 
-/// A datagram: what it numbers, when it was exported (seconds after [`NOW`]), and the uptime of its exporter (seconds).
+/// A datagram: its sequence number, when it was exported (seconds after [`NOW`]), and the uptime of its exporter
+/// (seconds).
 type Sent = (u32, u32, u32);
 
 type Encode = fn(&Sent) -> Vec<u8>;
@@ -48,7 +49,7 @@ fn sflow_v5(&(sequence, _, uptime): &Sent) -> Vec<u8> {
     sflow::sflow_v5(&sflow::DatagramHeader { agent, sub_agent: 0, sequence, uptime: uptime * 1000 }, &[])
 }
 
-/// What the sequence numbers of these datagrams say.
+/// The statistics of the sequence numbers of these datagrams.
 fn arrivals(unit: Unit, datagram: Encode, sent: &[Sent]) -> Arrivals {
     let mut exchange = Exchange::new();
     for sent in sent {

@@ -1,4 +1,4 @@
-//! Templates: which one is read with, which are refused, and how many are kept.
+//! Templates: which one decodes a set, which are rejected, and how many are kept.
 
 use super::*;
 
@@ -74,10 +74,10 @@ fn a_withdrawal_over_udp_has_no_effect() {
 #[test]
 fn fields_of_no_length_are_passed_over_and_records_of_no_length_refused() {
     let partly = TemplateSpec::data(256, [iana(225, 0), iana(1, 4), iana(226, 0)]);
-    let wholly = TemplateSpec::data(257, vec![iana(0, 0); 16_000]);
+    let zero_length = TemplateSpec::data(257, vec![iana(0, 0); 16_000]);
     let mut exchange = Exchange::new();
     exchange.send(&v9().template(&partly).finish());
-    exchange.send(&v9().template(&wholly).finish());
+    exchange.send(&v9().template(&zero_length).finish());
     assert_eq!(exchange.send(&v9().data(&partly, &[numbers(&partly, &[0, 5, 0])]).finish()).data, 1);
     let endless = v9().data(&TemplateSpec::data(257, [iana(1, 64)]), &[vec![1; 60_000]]).finish();
     let decoded = exchange.send(&endless);
@@ -168,7 +168,7 @@ fn no_more_templates_are_kept_than_the_limits_say_and_stale_ones_make_room() {
         lifetime: None,
     };
     let mut exchange = Exchange::with(SessionLimits { templates: limits, ..Default::default() });
-    // Their data come with them: each reads something, and none may go.
+    // Each has data, so none may be evicted.
     let used = |packet: NetflowV9, template: &TemplateSpec| {
         let record = numbers(template, &vec![1; template.fields.len()]);
         packet.template(template).data(template, &[record]).finish()
@@ -197,7 +197,7 @@ fn who_forges_announcements_pushes_out_only_what_no_data_come_for() {
     for forged in 0..50_000_u32 {
         exchange.port = 6666;
         let template = TemplateSpec::data((256 + forged / 1000) as u16, [iana(1, 4), iana(2, 4)]);
-        // Now and then one that changes what was forged before.
+        // Some change a template that was forged before.
         exchange.send(&v9_of(forged % 1000).template(&template).finish());
         exchange.send(&v9_of(1).template(&TemplateSpec::data(9999, [iana(1, 1 + (forged % 2) as u16)])).finish());
         exchange.port = 4000;
@@ -210,7 +210,7 @@ fn who_forges_announcements_pushes_out_only_what_no_data_come_for() {
             );
             expected.push(number);
         }
-        // The exporter announces another one, and its data come some packets later.
+        // The exporter announces another one; its data follow some packets later.
         let new = TemplateSpec::data(300 + (forged / 1000) as u16, [iana(2, 4), iana(1, 4)]);
         if forged % 1000 == 500 {
             assert_eq!(exchange.send(&v9_of(7).template(&new).finish()).errors, 0, "{forged}");
@@ -225,7 +225,7 @@ fn who_forges_announcements_pushes_out_only_what_no_data_come_for() {
     assert_eq!(exchange.bytes(), expected);
     assert_eq!(exchange.session.refused_templates(), 0);
     assert!(exchange.session.displaced_templates() > 40_000, "{}", exchange.session.displaced_templates());
-    // Also if the exporter's port is forged: of the ports of an id, a used one stays.
+    // Also with forged ports: of the ports of an id, a used one is kept.
     for port in 1..1000 {
         exchange.port = port;
         exchange.send(&v9_of(7).template(&TemplateSpec::data(256, [iana(2, 4)])).finish());

@@ -1,4 +1,4 @@
-//! Data sets that come before their template.
+//! Data sets that arrive before their template.
 
 use super::*;
 
@@ -42,7 +42,7 @@ fn waiting_sets_expire_and_give_their_room_back() {
     assert_eq!(budget.free(), 1 << 20);
 }
 
-/// Lengths that are no multiple of four: nothing may be added that could be taken for another record.
+/// Lengths that are not multiples of four: padding must not look like another record.
 #[test]
 fn what_waits_can_be_given_to_another_session_as_datagrams() {
     let template = TemplateSpec::data(256, [iana(1, 1)]);

@@ -1,4 +1,4 @@
-//! XDR (RFC 4506) as far as sFlow needs it, packets to be sampled, and what decoding a datagram gave.
+//! XDR (RFC 4506) as far as sFlow needs it, packets to sample, and the result of decoding a datagram.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
@@ -22,13 +22,13 @@ impl Xdr {
         self
     }
 
-    /// Octets without a length, as many as there are.
+    /// Octets without a length.
     pub(crate) fn octets(mut self, octets: &[u8]) -> Self {
         self.0.extend(octets);
         self
     }
 
-    /// Opaque data or a string of variable length: filled up to a whole word.
+    /// Opaque data or a string of variable length, padded to a whole word.
     pub(crate) fn opaque(self, octets: &[u8]) -> Self {
         let fill = [0; 3];
         let length = u32::try_from(octets.len()).unwrap();
@@ -58,13 +58,13 @@ pub(crate) fn version_5(samples: u32, content: &Xdr) -> Vec<u8> {
     Xdr::default().words(&[5]).address(AGENT).words(&[3, 77, 60_000, samples]).octets(&content.0).0
 }
 
-/// A flow sample of version 5 with this many records: source of kind 2 with index 5, one packet of 1000, from interface 7
-/// to several.
+/// A flow sample of version 5 with this many records: source of kind 2 with index 5, one packet of 1000, from interface
+/// 7 to several.
 pub(crate) fn flow_sample(count: u32, records: &Xdr) -> Xdr {
     Xdr::default().words(&[9, 0x0200_0005, 1000, 9000, 1, 7, 0x8000_0003, count]).octets(&records.0)
 }
 
-/// The head of an Ethernet frame with IPv4 and UDP from `SOURCE` to `DESTINATION`.
+/// The headers of an Ethernet frame with IPv4 and UDP from `SOURCE` to `DESTINATION`.
 pub(crate) fn frame() -> Vec<u8> {
     let ip = [0x45, 0, 0, 100, 0, 7, 0, 0, 64, 17, 0, 0];
     let ports = [SOURCE.port(), DESTINATION.port(), 80, 0].map(u16::to_be_bytes);
@@ -79,7 +79,7 @@ pub(crate) struct Visited {
     pub(crate) kind: RecordKind,
     pub(crate) format: u32,
     pub(crate) flow: Option<FlowRecord>,
-    /// Names and values, values as they show.
+    /// Names and displayed values.
     pub(crate) fields: Vec<(String, String)>,
 }
 
@@ -91,7 +91,7 @@ impl Visited {
     }
 }
 
-/// What decoding a datagram gave.
+/// The result of decoding a datagram.
 #[derive(Clone, Debug)]
 pub(crate) struct Decoding {
     pub(crate) records: Vec<Visited>,

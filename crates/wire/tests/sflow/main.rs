@@ -1,4 +1,4 @@
-//! sFlow datagrams that are put together here, word by word from the specifications and apart from the decoder.
+//! sFlow datagrams that are built here, word by word from the specifications and independently of the decoder.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 

@@ -17,7 +17,7 @@ fn flow_sample() -> Xdr {
     Xdr::default().words(&[1, 9, 5, 400, 9000, 1, 7, 0x8000_0003])
 }
 
-/// All that a flow sample of this version can hold, with the path to the destination as this version has it.
+/// A flow sample with everything that this version supports, and the AS path in the format of this version.
 pub(crate) fn full_flow_sample(version: u32) -> Xdr {
     let sample = flow_sample().words(&[1, 1, 118]).opaque(&frame());
     let sample = sample.words(&[if version == 2 { 4 } else { 5 }]);
@@ -115,7 +115,7 @@ fn a_packet_may_be_told_without_its_header() {
     assert_eq!(decoding.records[1].field("sampled_ipv6.dst_port"), "4");
 }
 
-/// A counter sample of each version of counters; the numbers count up.
+/// A counter sample of each counters version, with ascending numbers.
 pub(crate) fn counter_samples() -> Xdr {
     let words = |count: u32| (1..=count).collect::<Vec<_>>();
     // Words in if_counters, which has two members of 64 bits, and in the structures after it.
@@ -172,7 +172,7 @@ fn behind_what_is_not_known_nothing_can_be_found() {
 
 #[test]
 fn a_packet_that_was_read_counts_whatever_is_told_behind_it() {
-    // A URL is not known before version 3.
+    // URLs exist since version 3.
     let packet = flow_sample().words(&[1, 1, 118]).opaque(&frame());
     let url = packet.clone().words(&[2, 1, 100, 0, 200, 5, 5, 1]).opaque(b"x");
     let cut = packet.words(&[1, 1, 100]);
@@ -189,13 +189,13 @@ fn a_packet_that_was_read_counts_whatever_is_told_behind_it() {
 
 #[test]
 fn a_datagram_that_is_cut_keeps_the_packets_before_the_cut() {
-    // Sample type, the head of the sample, the packet type, and the sampled header.
+    // Sample type, sample header, packet type, and sampled header.
     let packet = 4 + 28 + 4 + 12 + frame().len().next_multiple_of(4);
     for version in [2, 4] {
         let sample = full_flow_sample(version);
         let datagram = datagram(version, 2, &sample.clone().octets(&sample.0));
         let (first, second) = (24, 24 + sample.0.len());
-        // The octets that fill up the last word of a header or string may be missing: they say nothing.
+        // The padding of a header or string may be missing.
         for length in 24..datagram.len() - 1 {
             let decoding = decode(&datagram[..length]);
             let kept = [first, second].iter().filter(|start| length + 2 >= *start + packet).count();

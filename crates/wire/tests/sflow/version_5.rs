@@ -1,4 +1,4 @@
-//! Version 5: what becomes of samples and records, and of what is wrong with them.
+//! Version 5: samples, records, and their errors.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
@@ -249,7 +249,7 @@ fn counters_show_with_their_types() {
     assert!(record.field("sfp.lanes").starts_with("[index=1,tx_bias_current=2,"));
     let adapters = record.field("host_adapters.adapters");
     assert_eq!(adapters, "[ifIndex=2,mac_address=[mac=[02, 00, 00, 00, 00, 09]]]");
-    // The agent does not know of the rows that were added later.
+    // The agent does not know the rows that were added later.
     assert!(!record.fields.iter().any(|(name, _)| name == "host_cpu.cpu_steal"));
 }
 
@@ -306,7 +306,7 @@ fn a_sample_that_reaches_beyond_the_datagram_costs_itself() {
     let error = DecodeError { offset: 28 + good.0.len(), kind: ErrorKind::TruncatedSample };
     assert_eq!(decoding.report.first_error, Some(error));
 
-    // One that is whole but says less than its head.
+    // A complete one that contains less than its header announces.
     let short = Xdr::default().record(1, &Xdr::default().words(&[9, 5])).octets(&good.0);
     let decoding = decode(&version_5(2, &short));
     assert_eq!((decoding.records.len(), decoding.report.errors), (1, 1));
@@ -364,7 +364,7 @@ fn regression_an_as_path_of_4294967295_as_ends_with_the_datagram() {
 
 #[test]
 fn regression_104_octets_reserve_no_16_gigabytes() {
-    // Every count and length of a datagram of 104 octets says the most that it can, one after the other.
+    // Each count and length of a datagram of 104 octets has its maximum in turn.
     let records = Xdr::default().record(1003, &gateway(&[(2, &[64_510])]));
     let mut datagram = version_5(1, &Xdr::default().record(1, &flow_sample(1, &records)));
     datagram.truncate(104);
@@ -393,7 +393,7 @@ fn the_largest_datagram_costs_little_whatever_its_counts_say() {
         assert!(datagram.len() <= 65_507);
         let start = std::time::Instant::now();
         decode(&datagram);
-        // Milliseconds; a cost that is proportional to the counts would be hours.
+        // This takes milliseconds; time proportional to the counts would be hours.
         assert!(start.elapsed() < testing::wait::DEADLINE, "{:?}", start.elapsed());
     }
 }

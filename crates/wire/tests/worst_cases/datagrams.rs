@@ -1,12 +1,12 @@
-//! The datagrams that cost a decoder most: each as large as UDP allows, and made to be read, shown or remembered at the
-//! greatest expense for its octets. The test counts what they cost, the bench times them.
+//! The most expensive datagrams: each as large as UDP allows, and built to cost as much as possible to decode, display
+//! or store. The test counts the cost, the bench measures time.
 
 use wire::{FieldSpecifier, VARIABLE_LENGTH};
 
 /// The largest payload of a UDP datagram over IPv4.
 pub const LARGEST: usize = 65_507;
 
-/// A datagram, and what its exporter sent before.
+/// A datagram, and the earlier datagrams of its exporter.
 pub struct Case {
     pub name: &'static str,
     pub before: Vec<Vec<u8>>,
@@ -29,7 +29,7 @@ impl Sets {
         self
     }
 
-    /// Adds such sets until the datagram is full.
+    /// Adds sets of this kind until the datagram is full.
     pub fn repeat(mut self, mut set: impl FnMut(u16) -> (u16, Vec<u8>)) -> Self {
         for number in 0.. {
             let (id, content) = set(number);
@@ -83,7 +83,7 @@ fn words(words: impl IntoIterator<Item = u32>) -> Vec<u8> {
     words.into_iter().flat_map(u32::to_be_bytes).collect()
 }
 
-/// An sFlow v5 datagram with as many of such samples as fit.
+/// An sFlow v5 datagram full of these samples.
 fn sflow_samples(sample: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
     let mut datagram = words([5, 1, 0xc000_0201, 0, 1, 1, u32::MAX]);
     for number in 0.. {
@@ -114,7 +114,7 @@ fn raw_header(protocol: u32, header: &[u8]) -> Vec<u8> {
     record
 }
 
-/// An extended_gateway of version 5 with an AS path of this many segments, each of which says that it has this many AS
+/// An extended_gateway of version 5 with an AS path of this many segments, each of which announces this many AS
 /// numbers, followed by as many octets as fit.
 pub fn gateway(segments: u32, length: u32, octets: usize) -> Vec<u8> {
     let mut record = words([1, 0xc000_0209, 64496, 64497, 64498, segments]);
@@ -124,7 +124,7 @@ pub fn gateway(segments: u32, length: u32, octets: usize) -> Vec<u8> {
     record
 }
 
-/// A basicList of basicLists, this deep.
+/// A basicList of basicLists, nested to this depth.
 pub fn nested_lists(depth: usize) -> Vec<u8> {
     let mut list = vec![3, 0, 4, 0, 1, 6];
     for _ in 0..depth {
@@ -149,7 +149,7 @@ fn alone(name: &'static str, datagram: Vec<u8>) -> Case {
     Case { name, before: Vec::new(), datagram }
 }
 
-/// What has to be remembered.
+/// Datagrams whose content has to be stored.
 fn announcements() -> Vec<Case> {
     let many = |first: u16| Sets::default().repeat(|number| (2, template(first + number, &[iana(1, 4)])));
     let in_turns = Sets::default().repeat(|number| (2, template(256, &[iana(1, 4 + number % 2), iana(2, 4)])));
@@ -181,7 +181,7 @@ fn one_template(field: FieldSpecifier) -> Sets {
     Sets::default().set(2, &template(256, &vec![field; FIELDS]))
 }
 
-/// What has to be read.
+/// Datagrams that are expensive to decode.
 fn data() -> Vec<Case> {
     let after = |name, fields: &[FieldSpecifier], record: &[u8]| {
         let before = vec![Sets::default().set(2, &template(256, fields)).ipfix()];
@@ -211,7 +211,7 @@ fn data() -> Vec<Case> {
     ]
 }
 
-/// Ethernet with as many tags and labels as are read, in a tunnel of the same.
+/// Ethernet with the maximum of tags and labels, in a tunnel of the same.
 fn deep_frame() -> Vec<u8> {
     let mut ethernet = vec![2; 12];
     ethernet.extend([0x81, 0, 0, 1].repeat(8));
@@ -252,7 +252,7 @@ fn lists() -> Vec<Case> {
     ]
 }
 
-/// What exporters say of themselves.
+/// Options data of exporters.
 fn options() -> Vec<Case> {
     let samplers = [iana(149, 1), iana(302, 2), iana(34, 1)];
     let record = |sampler: u16, rate: u8| [&[0][..], &sampler.to_be_bytes(), &[rate]].concat();
@@ -313,7 +313,7 @@ fn flow_sample_alone(format: u32, record: &[u8]) -> Vec<u8> {
     [words([5, 1, 0xc000_0201, 0, 1, 1, 1]), flow_sample(1, format, record)].concat()
 }
 
-/// Versions without templates, with a count that says more than there is.
+/// Versions without templates, with a count that exceeds the content.
 fn fixed() -> Vec<Case> {
     let full = |version: u8| {
         let mut datagram = vec![0, version, 0xff, 0xff];
