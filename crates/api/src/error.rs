@@ -1,6 +1,6 @@
 //! Errors as a client sees them: one shape, `{"status", "message"}`, with the status name of the original interface.
 //!
-//! A message says what to change. Internal errors are logged here and never sent.
+//! A message gives the fix. Internal errors are logged here and never sent.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -17,7 +17,7 @@ pub(crate) enum Error {
     Unauthorized(String),
     /// The client has failed to authenticate too often.
     TooManyFailures,
-    /// The table of nonces is full, so that a new request cannot be told from a replayed one.
+    /// The table of nonces is full, so a new request cannot be distinguished from a replayed one.
     TooManyRequests,
     /// The key does not permit this.
     Forbidden(String),
@@ -29,9 +29,9 @@ pub(crate) enum Error {
     RequestTimeout,
     /// The body is larger than this many bytes.
     PayloadTooLarge(usize),
-    /// It would cost too much, or needs counters that have expired; says what to ask instead.
+    /// It would cost too much, or needs counters that have expired; the message gives an alternative.
     TooMuch(String),
-    /// A limit on concurrent requests is reached; says which.
+    /// A limit on concurrent requests is reached; the message names it.
     Busy(String),
     /// The store is unreachable; the same request may be repeated.
     Unavailable,

@@ -1,6 +1,6 @@
-//! The OpenAPI 3.1 document of the interface, made from the routes themselves. `docs/openapi.json` is a copy that a test
-//! compares, so that a change of a route shows in its diff. `openapi/page.rs` renders it for people. Shared parameters are
-//! in `openapi/parameters.rs`; credentials and errors are here.
+//! The OpenAPI 3.1 document of the interface, made from the routes themselves. `docs/openapi.json` is a copy that a
+//! test compares, so that a change of a route shows in its diff. `openapi/page.rs` renders it for people. Shared
+//! parameters are in `openapi/parameters.rs`; credentials and errors are here.
 
 mod page;
 pub(crate) mod parameters;
@@ -30,7 +30,7 @@ use crate::routes::{billing, health, index, senders, series, stats, status, tap,
 )]
 struct Document;
 
-/// Every request needs both headers, except where its operation says otherwise.
+/// Every request needs both headers, unless its operation is documented otherwise.
 struct Signed;
 
 impl Modify for Signed {

@@ -1,6 +1,6 @@
-//! Limits concurrent reads of the store. Reading many blocks and summing them takes a processor and memory; with a limit,
-//! processors stay free for counting. A question of many parts takes a turn for each of them, so that a small one never
-//! waits for the whole of a large one.
+//! Limits concurrent reads of the store. Reading many blocks and summing them takes a processor and memory; with a
+//! limit, processors stay free for counting. A question of many parts takes a turn for each of them, so that a small
+//! one never waits for the whole of a large one.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,8 +42,8 @@ impl ReadTurns {
         Self { turns: Arc::new(Semaphore::new(turns)), times: Arc::default() }
     }
 
-    /// Waits for a turn, and reads. A read keeps its turn until it ends, even when the client has gone: a store may work
-    /// on where nobody waits for its answer.
+    /// Waits for a turn, and reads. A read keeps its turn until it ends, even when the client has gone: a store may
+    /// continue to work after its caller has gone.
     async fn turn<T: Send + 'static>(
         &self,
         read: impl Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -145,7 +145,7 @@ mod tests {
             let (began, mut begins) = unbounded_channel();
             let (release, released) = channel();
             let request = Arc::clone(&turns);
-            // As the embedded store does: the work continues where nobody waits for it.
+            // Like the embedded store, which continues after its caller has gone.
             let request = tokio::spawn(async move {
                 let work = move || {
                     began.send(()).unwrap();

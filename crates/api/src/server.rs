@@ -28,8 +28,8 @@ use crate::error::Error;
 
 /// The number of open connections at most; beyond it, the one that has been idle longest is closed.
 pub const MAX_CONNECTIONS: usize = 512;
-/// How long a client may take for the TLS handshake and for the head of a request, and how long a connection may be idle
-/// between two requests.
+/// How long a client may take for the TLS handshake and for the head of a request, and how long a connection may be
+/// idle between two requests.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest head of a request, the query with its payload included.
 pub const HEADER_LIMIT_BYTES: usize = 64 * 1024;
@@ -112,7 +112,7 @@ async fn run(
     }
     let tls = offers.borrow().tls.clone();
     let Some(tls) = tls else { return answer(stream, false, client, connection, offers, stopping).await };
-    // Until the handshake is done, a connection is idle: it keeps nobody out for long.
+    // Until the handshake is done, a connection is idle: it does not block others for long.
     let greeted = tokio::select! {
         greeted = timeout(HEADER_TIMEOUT, greet(stream, tls)) => greeted,
         () = connection.must_close() => return,

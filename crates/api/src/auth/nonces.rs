@@ -2,11 +2,11 @@
 //!
 //! Only valid signatures get here, so strangers cannot fill the table. The nonces survive a restart in a file: refusing
 //! requests dated before the start would not suffice, because a request may be dated ahead of the clock and be replayed
-//! after the start. The file is a list of records of 24 octets (8 of expiry in seconds since 1970, big-endian; the first
-//! 16 of the SHA-256 of key and nonce) that is rewritten when it has grown to twice the table. It is not synced: a crash of
-//! the process loses nothing, a crash of the machine may allow one replay of a request of the last minutes. Each record is
-//! written at its own position, so that a record that a full disk has cut short does not shift those after it; when the
-//! disk accepts writes again, the file is rewritten with the missing records.
+//! after the start. The file is a list of records of 24 octets (8 of expiry in seconds since 1970, big-endian; the
+//! first 16 of the SHA-256 of key and nonce) that is rewritten when it has grown to twice the table. It is not synced:
+//! a crash of the process loses nothing, a crash of the machine may allow one replay of a request of the last minutes.
+//! Each record is written at its own position, so that a record that a full disk has cut short does not shift those
+//! after it; when the disk accepts writes again, the file is rewritten with the missing records.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -99,7 +99,7 @@ impl Table {
         let mut noted = file.append(mark, until);
         if noted.is_ok() && (lacked_some || file.records >= 2 * LIMIT) {
             used.retain(|_, until| *until >= now);
-            noted = NonceFile::write(&file.path, used).map(|anew| *file = anew);
+            noted = NonceFile::write(&file.path, used).map(|new| *file = new);
         }
         match noted {
             Ok(()) if lacked_some => tracing::info!("nonces are written to disk again"),
@@ -216,8 +216,8 @@ mod tests {
         ]);
         command.arg(std::env::current_exe().unwrap()).args([size, test]).env("SMALL_DISK", folder.path());
         let output = command.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && printed.contains("1 passed"), "{output:?}");
         None
     }
 

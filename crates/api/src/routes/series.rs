@@ -1,5 +1,5 @@
-//! `GET /series/<sender>`: one counter over time, in whole minutes, hours, days or months. A step without stored counters
-//! is a gap, not a zero.
+//! `GET /series/<sender>`: one counter over time, in whole minutes, hours, days or months. A step without stored
+//! counters is a gap, not a zero.
 
 use accounting::block::{TableSet, Tables};
 use accounting::direction::Direction;
@@ -90,7 +90,7 @@ impl Question {
         })
     }
 
-    /// With the counters of everything, which tell a zero from a gap.
+    /// Including the counters of `all`, which distinguish a zero from a gap.
     fn tables(&self) -> TableSet {
         TableSet::of_field(self.name.field).union(TableSet::of_field(Field::All))
     }

@@ -1,7 +1,7 @@
 //! `GET /tap`: decoded flows as they arrive, a JSON object on each line, until the client disconnects or the collector
 //! stops.
 //!
-//! A client that reads too slowly misses flows, and is told how many; counting never waits for it.
+//! A client that reads too slowly misses flows and gets their number; counting never waits for it.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -30,7 +30,7 @@ use crate::parameters::Parameters;
 pub(crate) const LINES: &str = "application/x-ndjson";
 /// How often queued flows are fetched.
 const FETCH: Duration = Duration::from_millis(100);
-/// How often an idle stream gets a line, so that a client can tell it from a dead one.
+/// The interval of lines in an idle stream, so that a client can detect a dead one.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 /// The number of flows written at once.
 const FLOWS_AT_ONCE: usize = 512;

@@ -1,5 +1,5 @@
-//! `GET /top/<sender>`: the largest values of a field in any time range, with the sum of the others, so that the list adds
-//! up.
+//! `GET /top/<sender>`: the largest values of a field in any time range, with the sum of the others, so that the list
+//! adds up.
 
 use accounting::block::{TableSet, Tables};
 use accounting::direction::Direction;
@@ -143,7 +143,7 @@ pub(crate) async fn show(
     let question = Question::read(&parameters)?;
     let known = api.registered(sender).await?;
     api.refuse_expired(question.range)?;
-    // With the counters of everything, which tell a zero from missing counters.
+    // Including the counters of `all`, which distinguish a zero from missing counters.
     let tables = TableSet::of(question.direction, question.field).union(TableSet::of_field(Field::All));
     let totals = api.totals_in_range(sender, question.prefix, question.range, tables).await?;
     if totals.tables.is_empty() {

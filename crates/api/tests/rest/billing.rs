@@ -20,7 +20,7 @@ fn billing(server: &Server, parameters: &str) -> Value {
 }
 
 #[test]
-fn a_month_that_is_over_is_billed_as_computed_by_hand() {
+fn a_past_month_is_billed_as_computed_by_hand() {
     let server = Server::start();
     register(&server);
     // 500 of the 8,064 samples of February have 300,000 bytes in, which is 8,000 bits a second: more than a twentieth.
@@ -46,7 +46,7 @@ fn a_month_that_is_over_is_billed_as_computed_by_hand() {
     assert_eq!(answer["samples"], samples);
     assert!(answer["method"].as_str().unwrap().contains("nearest rank"));
 
-    // 403 samples are the largest twentieth of 8,064, rounded down: what only they have does not count.
+    // 403 samples are the largest twentieth of 8,064, rounded down: the percentile ignores them.
     let server = Server::start();
     register(&server);
     for sample in 0..403 {
@@ -56,7 +56,7 @@ fn a_month_that_is_over_is_billed_as_computed_by_hand() {
     assert_eq!(billing(&server, "&month=2026-02")["in"]["percentile95BitsPerSecond"], 0);
 }
 
-/// Without anything stored, a prefix has to be registered to be billed.
+/// A prefix without stored data must be registered to be billed.
 fn register_prefix(server: &Server) {
     ask(server.address, "PUT", &format!("/senders/{SENDER}"), r#"{"prefixes":[{"prefix":"10.0.0.0","prefixLen":8}]}"#);
 }
@@ -75,20 +75,20 @@ fn of_the_running_month_it_says_how_much_the_percentile_knows() {
     let count = answer["samples"]["count"].as_u64().unwrap();
     assert!(count <= 12, "{answer}");
     let expected = answer["samples"]["expected"].as_u64().unwrap();
-    // In the first hour of a month everything is still kept.
+    // In the first hour of a month, all minutes are still kept.
     assert_eq!(answer["method"].as_str().unwrap().contains("still kept"), expected > 12, "{answer}");
     assert_eq!(answer["in"]["percentile95BitsPerSecond"].is_null(), count == 0, "{answer}");
 }
 
 #[test]
-fn the_share_of_what_was_lost_is_that_of_the_month_as_far_as_it_is_known() {
+fn the_lost_share_covers_the_known_part_of_the_month() {
     let server = Server::with(keys(), |api| api.showing(std::sync::Arc::new(MadeUp::default()), tap::Taps::default()));
     register_prefix(&server);
     let answer = billing(&server, "&month=2026-02");
     let shares = json!([{"unit": "datagrams", "received": 999, "lost": 1, "share": 0.001}]);
     assert_eq!(answer["lost"], json!({"since": "2026-02-01T00:00:00Z", "shares": shares}));
     assert!(answer["method"].as_str().unwrap().ends_with("that this collector received since 2026-02-01T00:00:00Z"));
-    // An interface without a collector knows nothing of it, and says so.
+    // Without a collector, the loss is unknown.
     let server = Server::start();
     register_prefix(&server);
     let answer = billing(&server, "&month=2026-02");

@@ -1,4 +1,4 @@
-//! A client small enough to send what no proper client would, and the subprocesses that users have: curl and openssl.
+//! A minimal client that can send invalid requests, and the programs that users run: curl and openssl.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::server::{AUTH_KEY, SIGN_KEY};
 
-/// An answer, as it came.
+/// A response, as received.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -26,7 +26,7 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// The `message` of an error, after a check of the shape that all errors have.
+    /// The `message` of an error, after checking that it has the shape of all errors.
     pub(crate) fn refusal(&self, code: u16, status: &str) -> String {
         assert_eq!(self.status, code, "{self:?}");
         let json = self.json();
@@ -81,15 +81,15 @@ pub(crate) fn openssl(arguments: &[&str], input: &[u8]) -> String {
     run("openssl", arguments, input).trim_end().to_owned()
 }
 
-/// The hexadecimal signature of these bytes, by the HMAC of the crates that the server uses too; that openssl makes the
-/// same is tested by itself.
+/// The hexadecimal signature of these bytes, by the same HMAC crate as the server. Another test compares it with
+/// openssl.
 pub(crate) fn sign(bytes: &[u8]) -> String {
     use hmac::{Hmac, KeyInit, Mac};
     let mac = Hmac::<sha2::Sha256>::new_from_slice(SIGN_KEY.as_bytes()).unwrap().chain_update(bytes);
     mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Runs a shell script with the keys and the URL in its environment, as a user has them.
+/// Runs a shell script as a user would, with the keys and the URL in its environment.
 pub(crate) fn shell(server: SocketAddr, script: &str) -> String {
     let mut command = Command::new("bash");
     command.args(["-euo", "pipefail", "-c", script]);

@@ -1,4 +1,4 @@
-//! Keys and signatures: what is accepted, what is refused, and what a refusal gives away.
+//! Keys and signatures: what is accepted, what is rejected, and what an error discloses.
 
 use crate::client::{ask, openssl, send, shell, sign};
 use crate::server::{AUTH_KEY, SIGN_KEY, Server};
@@ -21,7 +21,7 @@ fn base64(text: &str) -> String {
 }
 
 #[test]
-fn both_outputs_of_openssl_are_signatures() {
+fn both_output_formats_of_openssl_are_accepted() {
     let server = Server::start();
     let printed = openssl(&["dgst", "-sha256", "-hmac", SIGN_KEY], AUTH_KEY.as_bytes());
     let (_, hex) = printed.split_once("(stdin)= ").unwrap();
@@ -48,7 +48,7 @@ fn the_body_may_be_signed_instead_of_the_key() {
     assert_eq!(put(BODY, BODY).status, 200);
     put(BODY, &BODY.replace("24", "25")).refusal(401, "UNAUTHORIZED");
     put(BODY, "").refusal(401, "UNAUTHORIZED");
-    // An empty body is a body: nothing to add, but signed.
+    // An empty body is signed too, but adds nothing.
     put("", "").refusal(400, "BAD_REQUEST");
 }
 
@@ -63,14 +63,14 @@ fn a_body_in_chunks_is_signed_as_a_whole() {
 }
 
 #[test]
-fn credentials_may_stand_in_the_query() {
+fn credentials_may_be_in_the_query() {
     let server = Server::start();
     let printed = format!("SHA2-256(stdin)= {}", sign(AUTH_KEY.as_bytes()));
     for signature in [&sign(AUTH_KEY.as_bytes()), &printed] {
         let path = format!("/senders?auth={}&sign={}", escape(AUTH_KEY), escape(signature));
         assert_eq!(send(server.address, "GET", &path, "", b"").status, 200, "{path}");
     }
-    // Each of the two may come either way.
+    // Each of the two may be in a header or in the query.
     let path = format!("/senders?sign={}", sign(AUTH_KEY.as_bytes()));
     assert_eq!(send(server.address, "GET", &path, &format!("X-Io-Auth: {AUTH_KEY}\r\n"), b"").status, 200);
     // Headers take precedence.
@@ -79,7 +79,7 @@ fn credentials_may_stand_in_the_query() {
 }
 
 #[test]
-fn the_payload_is_what_was_signed() {
+fn the_payload_is_the_signed_text() {
     let server = Server::start();
     let query = |signed: &str, payload: &str| {
         format!("?auth={}&sign={}&payload={payload}", escape(AUTH_KEY), sign(signed.as_bytes()))
@@ -87,7 +87,7 @@ fn the_payload_is_what_was_signed() {
     let text = "any text that was signed?>";
     let path = format!("/senders{}", query(text, &escape(&base64(text))));
     assert_eq!(send(server.address, "GET", &path, "", b"").status, 200);
-    // As the address line of a browser has it: a plus that is not escaped means a space.
+    // As in the address bar of a browser: an unescaped plus means a space.
     let path = format!("/senders{}", query(text, base64(text).trim_end_matches('=')));
     assert_eq!(send(server.address, "GET", &path, "", b"").status, 200);
     let path = format!("/senders{}", query("other", &base64(text)));
@@ -97,7 +97,7 @@ fn the_payload_is_what_was_signed() {
 }
 
 #[test]
-fn a_signed_payload_is_the_body_when_there_is_none_and_never_signs_another() {
+fn a_signed_payload_replaces_a_missing_body_and_never_signs_another() {
     let server = Server::start();
     let path = |payload: &str, signed: &str| {
         let (auth, payload) = (escape(AUTH_KEY), escape(&base64(payload)));
@@ -111,11 +111,11 @@ fn a_signed_payload_is_the_body_when_there_is_none_and_never_signs_another() {
 
     assert_eq!(send(server.address, "PUT", &signed, "", b"").json()["prefixes"][0]["prefix"], "172.16.1.0");
     assert_eq!(send(server.address, "PUT", &signed, "", BODY.as_bytes()).status, 200);
-    // With the key signed, the body is the body.
+    // If the key is signed, the body is used.
     let keyed = path(AUTH_KEY, AUTH_KEY);
     let answer = send(server.address, "PUT", &keyed, "", other.as_bytes()).json();
     assert_eq!(answer["prefixes"].as_array().unwrap().len(), 2);
-    // A payload that is no list of prefixes does not remove the sender, as no body would.
+    // A payload that is not a list of prefixes does not remove the sender, although a missing body does.
     send(server.address, "DELETE", &path("x", "x"), "", b"").refusal(400, "BAD_REQUEST");
     assert_eq!(send(server.address, "DELETE", &signed, "", b"").json()["prefixes"].as_array().unwrap().len(), 1);
     assert_eq!(send(server.address, "DELETE", &keyed, "", b"").text(), r#"{"status":"OK"}"#);
@@ -123,7 +123,7 @@ fn a_signed_payload_is_the_body_when_there_is_none_and_never_signs_another() {
 }
 
 #[test]
-fn a_refusal_says_what_is_missing_but_not_which_part_is_wrong() {
+fn an_error_names_what_is_missing_but_not_which_part_is_wrong() {
     let server = Server::start();
     let refuse = |headers: &str| {
         let answer = send(server.address, "GET", "/senders", headers, b"");

@@ -1,4 +1,4 @@
-//! docs/rest.md: its examples run as shown, and give the answers shown.
+//! docs/rest.md: its examples work, and return the answers shown.
 
 use std::path::Path;
 
@@ -53,7 +53,7 @@ fn the_examples_of_the_document_work_as_written() {
             serde_json::from_str::<Value>(text).unwrap_or_else(|error| panic!("{error}: {text}\n{example}"))
         };
         assert_eq!(read(answer), read(expected), "{example}");
-        // The order of keys matters to the eye: what is shown is what comes, but for the white space.
+        // The order of keys matters to readers: only white space may differ.
         let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().concat();
         assert_eq!(plain(answer), plain(expected), "{example}");
     }

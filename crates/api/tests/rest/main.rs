@@ -1,6 +1,6 @@
-//! The REST interface over real HTTP on loopback: every sentence of its description, asked as a client asks.
+//! The REST interface over HTTP on loopback: a test of every sentence of its description.
 //!
-//! `server` starts one over a store in memory; `client` is a client that sees the bytes.
+//! `server` starts one with a store in memory; `client` is a client that exposes the bytes.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The OpenAPI document is about this server: what it lists is there, and asks for the credentials that it says.
+//! The OpenAPI document matches the server: the listed operations exist, and require the documented credentials.
 
 use std::collections::HashSet;
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::client::{ask, send};
 use crate::server::Server;
 
 #[test]
-fn every_operation_of_the_document_is_there_and_asks_for_credentials_as_it_says() {
+fn every_documented_operation_exists_and_requires_the_documented_credentials() {
     let server = Server::start();
     let document: Value = ask(server.address, "GET", "/openapi.json", "").json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1."), "{document}");
@@ -42,9 +42,9 @@ fn the_page_shows_every_operation_and_needs_nothing_else() {
             assert!(page.contains(&format!("<code>{} {path}</code></h2>", method.to_uppercase())), "{method} {path}");
         }
     }
-    // Every link leads to a place on the page itself.
+    // Every link points to the page itself.
     for link in page.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
-        let name = link.strip_prefix('#').unwrap_or_else(|| panic!("{link} leads away"));
+        let name = link.strip_prefix('#').unwrap_or_else(|| panic!("{link} is not on this page"));
         assert!(page.contains(&format!("id=\"{name}\"")), "{link} leads nowhere");
     }
     assert!(!page.contains("src=") && !page.contains("<script"));

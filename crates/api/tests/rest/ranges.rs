@@ -1,4 +1,4 @@
-//! `/top` and `/series`: any stretch of time, what adds up, what is a gap, and what is too much.
+//! `/top` and `/series`: arbitrary time ranges, sums, gaps and limits.
 
 use std::time::{Duration, SystemTime};
 
@@ -36,7 +36,7 @@ fn counters(flows: u64, bytes: u64) -> Value {
     json!({"bytes": bytes, "pkts": bytes / 100, "flows": flows})
 }
 
-/// Four addresses in two minutes, over the end of an hour.
+/// Four addresses in two minutes, across the end of an hour.
 fn talkers() -> Server {
     let server = Server::start();
     register(&server);
@@ -57,7 +57,7 @@ fn talkers() -> Server {
 const BOTH: &str = "from=2026-03-01T10:59Z&to=2026-03-01T11:01Z";
 
 #[test]
-fn the_largest_come_first_and_the_list_adds_up() {
+fn the_largest_are_first_and_the_list_adds_up() {
     let server = talkers();
     let row =
         |name: &str, flows: u64, bytes: u64| json!({"name": name, "bytes": bytes, "pkts": bytes / 100, "flows": flows});
@@ -81,7 +81,7 @@ fn the_largest_come_first_and_the_list_adds_up() {
 }
 
 #[test]
-fn what_a_limit_folded_is_shown() {
+fn folded_counters_are_shown() {
     let server = Server::start();
     register(&server);
     let mut tables = Tables::new();
@@ -110,7 +110,7 @@ fn what_a_limit_folded_is_shown() {
 }
 
 #[test]
-fn a_gap_is_no_zero() {
+fn a_gap_is_not_zero() {
     let server = talkers();
     let answer = series(&server, "from=2026-03-01T10:58&to=2026-03-01T11:01&step=minute&name=srcip:192.0.2.1");
     let zero = counters(0, 0);
@@ -129,7 +129,7 @@ fn a_gap_is_no_zero() {
 }
 
 #[test]
-fn steps_are_whole_and_sum_what_is_finer() {
+fn steps_are_whole_and_include_finer_intervals() {
     let server = talkers();
     count(&server, WRITER, minute("2026-02-28 00:00"), PREFIX, &[(In, "all", 1, 100), (InLocal, "all", 1, 100)]);
     let of = |step: &str| {
@@ -145,7 +145,7 @@ fn steps_are_whole_and_sum_what_is_finer() {
 }
 
 #[test]
-fn without_times_it_is_about_now() {
+fn the_default_range_ends_now() {
     let server = Server::start();
     register(&server);
     let now = Minute::of(SystemTime::now().into());
@@ -161,7 +161,7 @@ fn without_times_it_is_about_now() {
     let counted: Vec<_> = points.iter().filter(|point| !point["counters"].is_null()).collect();
     assert_eq!(counted.len(), 1);
     assert_eq!(counted[0]["counters"]["in"], counters(1, 100));
-    // A day touches 25 hours, unless its last minute is the last of an hour.
+    // A day overlaps 25 hours, unless its last minute is the last of an hour.
     assert!((24..=25).contains(&points.len()), "{}", points.len());
 }
 
@@ -210,7 +210,7 @@ fn a_prefix_of_which_nothing_is_stored_is_a_404_unless_it_is_monitored() {
 }
 
 #[test]
-fn a_wrong_question_is_refused_with_its_parameter_and_the_right_form() {
+fn an_invalid_query_is_an_error_with_the_parameter_and_the_right_form() {
     let server = talkers();
     for (question, expected) in [
         ("top/172.16.1.1", "prefix: is missing: add prefix=172.16.1.0/24 to the query"),

@@ -1,4 +1,4 @@
-//! `/senders`, `/` and everything that is no route.
+//! `/senders`, `/` and unknown paths.
 
 use flow::Timestamp;
 use serde_json::json;
@@ -89,7 +89,7 @@ fn delete_removes_prefixes_or_the_sender() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_the_right_value_and_changes_nothing() {
+fn an_invalid_request_is_an_error_with_the_right_form_and_changes_nothing() {
     let server = Server::start();
     ask(server.address, "PUT", "/senders/10.0.0.1", &body(&[("10.0.0.0", 8)]));
     let before = ask(server.address, "GET", "/senders", "").text().to_owned();
@@ -184,7 +184,7 @@ fn ten_thousand_prefixes_fit_into_a_request() {
 }
 
 #[test]
-fn unknown_paths_and_methods_say_what_there_is() {
+fn unknown_paths_and_methods_list_the_valid_ones() {
     let server = Server::start();
     for path in ["/sender", "/senders/10.0.0.1/x", "/stats", "//", "/senders/"] {
         let message = ask(server.address, "GET", path, "").refusal(404, "NOT_FOUND");
@@ -235,7 +235,7 @@ fn a_store_that_is_away_is_a_503_and_a_broken_one_a_500_without_internals() {
             assert!(!message.contains("SECRET"), "{message}");
             assert_eq!(answer.header("retry-after"), (code == 503).then_some("5"));
         }
-        // What is away may have been changed all the same; what was refused was not.
+        // An unreachable store may still have made the change; a rejected request did not.
         assert_eq!(server.was_notified(), code == 503);
     }
 }

@@ -1,4 +1,4 @@
-//! A server on a free port of the loopback, over a store in memory or over one that is broken.
+//! A server on a free loopback port, with a store in memory or a broken one.
 
 use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
@@ -21,12 +21,12 @@ use tokio::sync::{Notify, mpsc, watch};
 pub(crate) const AUTH_KEY: &str = "3f9a4b1e-auth";
 pub(crate) const SIGN_KEY: &str = "c1d2-sign key";
 
-/// The keys of all tests.
+/// The keys in all tests.
 pub(crate) fn keys() -> Keys {
     Keys::new(AUTH_KEY, SIGN_KEY).unwrap()
 }
 
-/// A running server; it stops when this is dropped.
+/// A running server, which stops when this is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) store: Arc<Memory>,
@@ -34,7 +34,7 @@ pub(crate) struct Server {
     pub(crate) runtime: Runtime,
 }
 
-/// Serves this and never anything else.
+/// Serves this interface, without reloads.
 pub(crate) async fn serve_always(
     listener: TcpListener,
     router: Router,
@@ -60,7 +60,7 @@ impl Server {
         Self::run(Arc::clone(&store) as Arc<dyn Store>, store, keys(), |api| api.keeping(keep))
     }
 
-    /// A server with other keys, and with whatever else is set.
+    /// A server with other keys and settings.
     pub(crate) fn with(keys: Keys, with: impl FnOnce(Api) -> Api) -> Self {
         let store = Arc::new(Memory::default());
         Self::run(Arc::clone(&store) as Arc<dyn Store>, store, keys, with)
@@ -85,7 +85,7 @@ impl Server {
         Self { address, store, senders_changed, runtime }
     }
 
-    /// Whether the bell was rung since the last look.
+    /// Whether a change was notified since the last call.
     pub(crate) fn was_notified(&self) -> bool {
         use std::pin::pin;
         use std::task::{Context, Waker};

@@ -1,4 +1,4 @@
-//! `/stats`: answers in the order and spelling of the request, with exactly the stored numbers.
+//! `/stats`: responses in the order and spelling of the request, with exactly the stored numbers.
 
 use std::net::IpAddr;
 
@@ -16,7 +16,7 @@ use crate::server::Server;
 pub(crate) const SENDER: &str = "172.16.1.1";
 pub(crate) const WRITER: WriterId = WriterId(7);
 
-/// Stores what was counted in an interval: names with their directions, flows and bytes; ten flows' packets.
+/// Stores the counters of an interval: names with directions, flows and bytes, and ten packets a flow.
 pub(crate) fn count(
     server: &Server,
     writer: WriterId,
@@ -52,7 +52,7 @@ pub(crate) fn register(server: &Server) {
     assert_eq!(ask(server.address, "PUT", &format!("/senders/{SENDER}"), r#"{"prefixes":[]}"#).status, 200);
 }
 
-/// What the examples of docs/rest.md answer.
+/// The data of the examples in docs/rest.md.
 pub(crate) fn count_the_example(server: &Server) {
     let all_tcp = |flows: u64| [(In, "all", flows, flows * 1000), (In, "proto:6", flows, flows * 1000)];
     count(server, WRITER, minute("2014-02-02 05:00"), "172.16.1.0/24", &all_tcp(4));
@@ -69,7 +69,7 @@ fn entry(name: &str, direction: &str, flows: u64, bytes: u64) -> Value {
 }
 
 #[test]
-fn an_answer_is_in_the_order_and_spelling_of_its_question() {
+fn a_response_has_the_order_and_spelling_of_its_request() {
     let server = Server::start();
     register(&server);
     count_the_example(&server);
@@ -99,7 +99,7 @@ fn an_answer_is_in_the_order_and_spelling_of_its_question() {
 }
 
 #[test]
-fn each_direction_has_an_entry_of_its_own_and_names_are_of_any_field() {
+fn each_direction_has_its_own_entry_with_names_of_any_field() {
     let server = Server::start();
     register(&server);
     let rows = [
@@ -137,7 +137,7 @@ fn each_direction_has_an_entry_of_its_own_and_names_are_of_any_field() {
 }
 
 #[test]
-fn coarser_dates_sum_minutes_and_writers() {
+fn coarser_dates_add_up_minutes_and_writers() {
     let server = Server::start();
     register(&server);
     for (writer, text) in [
@@ -163,7 +163,7 @@ fn coarser_dates_sum_minutes_and_writers() {
 }
 
 #[test]
-fn dates_may_stand_again_and_several_in_one_object() {
+fn dates_may_be_repeated_and_share_an_object() {
     let server = Server::start();
     register(&server);
     count_the_example(&server);
@@ -177,7 +177,7 @@ fn dates_may_stand_again_and_several_in_one_object() {
 }
 
 #[test]
-fn many_dates_are_answered_in_their_order() {
+fn many_dates_are_returned_in_their_order() {
     let server = Server::start();
     register(&server);
     let first = minute("2014-02-02 05:00").start;
@@ -202,7 +202,7 @@ fn a_sender_that_is_not_registered_is_a_404() {
 }
 
 #[test]
-fn a_wrong_question_is_refused_with_its_place_and_the_right_form() {
+fn an_invalid_request_is_an_error_with_the_place_and_the_right_form() {
     let server = Server::start();
     register(&server);
     let at = r#"["10.0.0.0/8"]"#;
@@ -288,7 +288,7 @@ fn a_damaged_block_is_counted_in_a_header_and_the_rest_is_served() {
 }
 
 #[test]
-fn what_a_limit_folded_is_shown_where_it_was_folded() {
+fn folded_counters_are_shown_in_their_interval() {
     let server = Server::start();
     register(&server);
     let mut tables = Tables::new();

@@ -1,4 +1,4 @@
-//! The collector as the interface shows it: over a collector that is made up.
+//! The collector as the interface shows it, with a fake collector.
 
 use std::process::{Command, Stdio};
 
@@ -86,7 +86,7 @@ impl View for MadeUp {
         Some(DetailedExporter { exporter, detail: Detail { pending_sets: 4, ..Detail::default() } })
     }
 
-    /// Of every month the same, from its start.
+    /// The same for every month, from its start.
     fn losses(&self, _: IpAddr, month: Timestamp) -> Option<Losses> {
         Some(Losses { since: month, arrivals: vec![ARRIVALS] })
     }
@@ -149,7 +149,7 @@ fn the_status_has_all_counters_and_gauges() {
 }
 
 #[test]
-fn exporters_are_shown_with_what_came_from_them() {
+fn exporters_are_shown_with_their_statistics() {
     let server = watched(0.0);
     let all = ask(server.address, "GET", "/exporters", "").json();
     let mut one = ask(server.address, "GET", "/exporters/::ffff:192.0.2.1", "").json();
@@ -196,7 +196,7 @@ fn without_a_collector_there_is_none_to_show() {
 }
 
 #[test]
-fn health_asks_for_no_credentials_and_says_why_it_is_not_ready() {
+fn health_needs_no_credentials_and_reports_why_it_is_not_ready() {
     let open = |server: &Server, path: &str| send(server.address, "GET", path, "", b"");
     let server = watched(98.0);
     assert_eq!(open(&server, "/healthz").text(), r#"{"status":"OK"}"#);
@@ -216,7 +216,7 @@ fn health_asks_for_no_credentials_and_says_why_it_is_not_ready() {
 }
 
 #[test]
-fn a_stalled_thread_is_a_reason_not_to_be_ready() {
+fn a_stalled_thread_makes_it_not_ready() {
     for (silent, code) in [(59, 200), (61, 503)] {
         let server = showing(MadeUp { silent: Duration::from_secs(silent), ..MadeUp::default() });
         let answer = send(server.address, "GET", "/readyz", "", b"");
@@ -229,7 +229,7 @@ fn a_stalled_thread_is_a_reason_not_to_be_ready() {
 }
 
 #[test]
-fn metrics_are_as_prometheus_wants_them() {
+fn promtool_accepts_the_metrics() {
     let server = watched(12.0);
     for path in ["/senders/192.0.2.1", "/nothing"] {
         assert_eq!(ask(server.address, "GET", path, "").status, 404);
@@ -272,13 +272,13 @@ fn metrics_are_as_prometheus_wants_them() {
         .spawn()
         .expect("promtool, of the package prometheus: `make test` installs it");
     std::io::Write::write_all(&mut promtool.stdin.take().unwrap(), text.as_bytes()).unwrap();
-    let said = promtool.wait_with_output().unwrap();
-    let said = [said.stdout, said.stderr].concat();
-    assert_eq!(String::from_utf8_lossy(&said), "", "{text}");
+    let output = promtool.wait_with_output().unwrap();
+    let printed = [output.stdout, output.stderr].concat();
+    assert_eq!(String::from_utf8_lossy(&printed), "", "{text}");
 }
 
 #[test]
-fn metrics_may_ask_for_credentials_too() {
+fn metrics_can_require_credentials() {
     let server = Server::with(keys(), |api| api.with_signed_metrics());
     assert_eq!(send(server.address, "GET", "/metrics", "", b"").status, 401);
     assert_eq!(ask(server.address, "GET", "/metrics", "").status, 200);

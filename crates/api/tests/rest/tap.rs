@@ -1,4 +1,4 @@
-//! Flows as they come: what a client reads of what the collector shows.
+//! `/tap`: the stream of flows as a client reads it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, TcpStream};
@@ -40,7 +40,7 @@ fn server(taps: &Taps) -> Server {
     Server::with(keys, |api| api.showing(Arc::new(MadeUp::default()), taps.clone()))
 }
 
-/// Asks, and reads the head of the answer: from then on flows are shown.
+/// Sends the request and reads the head of the response: from then on, flows are streamed.
 fn open(server: &Server, query: &str, auth: &str, signature: &str) -> BufReader<TcpStream> {
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -56,7 +56,7 @@ fn open(server: &Server, query: &str, auth: &str, signature: &str) -> BufReader<
     reader
 }
 
-/// The next line; chunks have lines of their own around it.
+/// The next line, without the lines of the chunked encoding.
 fn line(reader: &mut BufReader<TcpStream>) -> Value {
     loop {
         let mut line = String::new();
@@ -72,7 +72,7 @@ fn signed() -> String {
 }
 
 #[test]
-fn flows_come_as_lines_that_say_what_decode_says() {
+fn flows_are_lines_in_the_format_of_decode() {
     let taps = Taps::default();
     let server = server(&taps);
     let mut reader = open(&server, "?filter=bytes+%3E+100+and+port+443&exporter=192.0.2.1", AUTH_KEY, &signed());
@@ -100,7 +100,7 @@ fn flows_come_as_lines_that_say_what_decode_says() {
 }
 
 #[test]
-fn a_slow_client_gets_the_number_of_flows_that_it_missed_and_the_others_get_all() {
+fn a_slow_client_gets_the_number_of_missed_flows_and_others_get_all() {
     let taps = Taps::default();
     let server = server(&taps);
     let mut reader = open(&server, "", AUTH_KEY, &signed());
@@ -119,7 +119,7 @@ fn a_slow_client_gets_the_number_of_flows_that_it_missed_and_the_others_get_all(
 }
 
 #[test]
-fn it_ends_when_the_collector_stops() {
+fn a_stream_ends_when_the_collector_stops() {
     let taps = Taps::default();
     let server = server(&taps);
     let mut reader = open(&server, "", AUTH_KEY, &signed());
@@ -133,7 +133,7 @@ fn it_ends_when_the_collector_stops() {
 }
 
 #[test]
-fn places_are_few() {
+fn the_number_of_streams_is_limited() {
     let taps = Taps::default();
     let server = server(&taps);
     let open: Vec<_> = (0..taps.taken().1).map(|_| open(&server, "", AUTH_KEY, &signed())).collect();
@@ -145,7 +145,7 @@ fn places_are_few() {
 }
 
 #[test]
-fn a_filter_that_means_nothing_is_refused_with_its_place() {
+fn an_invalid_filter_is_an_error_with_the_column() {
     let server = server(&Taps::default());
     let refusal = ask(server.address, "GET", "/tap?filter=udp+or+host+x", "").refusal(400, "BAD_REQUEST");
     assert!(refusal.contains("filter") && refusal.contains("column 13: expected an address"), "{refusal}");
@@ -156,7 +156,7 @@ fn a_filter_that_means_nothing_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_limited_key_sees_the_flows_of_its_senders_only() {
+fn a_limited_key_gets_only_the_flows_of_its_senders() {
     let taps = Taps::default();
     let server = server(&taps);
     // Made with `printf l | openssl dgst -sha256 -hmac s`.

@@ -1,4 +1,4 @@
-//! Limits, compression, connections that say too little, and the stop.
+//! Limits, compression, slow and incomplete requests, and the shutdown.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -54,7 +54,7 @@ fn a_head_over_the_limit_is_a_431() {
 }
 
 #[test]
-fn gzip_when_it_is_asked_for() {
+fn a_response_is_compressed_on_request() {
     let server = Server::start();
     let prefixes: Vec<String> = (0..200).map(|n| format!(r#"{{"prefix":"10.0.{n}.0","prefixLen":24}}"#)).collect();
     let plain = ask(server.address, "PUT", "/senders/10.0.0.1", &format!(r#"{{"prefixes":[{}]}}"#, prefixes.join(",")));
@@ -85,7 +85,7 @@ fn a_connection_carries_many_requests() {
 }
 
 #[test]
-fn a_head_that_does_not_come_is_cut_off() {
+fn an_incomplete_head_times_out() {
     let server = Server::start();
     let mut silent = TcpStream::connect(server.address).unwrap();
     let mut dripping = TcpStream::connect(server.address).unwrap();
@@ -105,7 +105,7 @@ fn a_head_that_does_not_come_is_cut_off() {
 }
 
 #[test]
-fn a_body_that_breaks_off_changes_nothing() {
+fn an_incomplete_body_changes_nothing() {
     let server = Server::start();
     ask(server.address, "PUT", "/senders/10.0.0.1", r#"{"prefixes":[]}"#);
     for rest in ["Content-Length: 10\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n", "Content-Length: 10\r\n\r\n{"] {
@@ -120,7 +120,7 @@ fn a_body_that_breaks_off_changes_nothing() {
     assert_eq!(ask(server.address, "GET", "/senders/10.0.0.1", "").status, 200);
 }
 
-/// A body that never comes.
+/// A body that never arrives.
 struct Silence;
 
 impl HttpBody for Silence {
@@ -132,7 +132,7 @@ impl HttpBody for Silence {
     }
 }
 
-/// Asks a router without a connection, in a time that runs as fast as nothing happens.
+/// Calls a router without a connection, on a paused clock.
 async fn ask_router(router: axum::Router, request: axum::http::request::Builder, body: Body) -> u16 {
     let request =
         request.header("X-Io-Auth", AUTH_KEY).header("X-Io-Sign", sign(AUTH_KEY.as_bytes())).body(body).unwrap();
@@ -148,13 +148,13 @@ async fn a_body_that_does_not_come_is_a_408_and_a_store_that_does_not_answer_a_5
     assert_eq!(started.elapsed().as_secs(), BODY_TIMEOUT.as_secs());
 
     let started = tokio::time::Instant::now();
-    let away = Broken { failure: StoreError::Retry, after: ANSWER_TIMEOUT * 2 };
+    let unreachable = Broken { failure: StoreError::Retry, after: ANSWER_TIMEOUT * 2 };
     let request = axum::http::Request::get("/senders");
-    assert_eq!(ask_router(router(Arc::new(away)), request, Body::empty()).await, 503);
+    assert_eq!(ask_router(router(Arc::new(unreachable)), request, Body::empty()).await, 503);
     assert_eq!(started.elapsed().as_secs(), ANSWER_TIMEOUT.as_secs());
 }
 
-/// How many files this process may have open, as Linux tells.
+/// The limit of open files of this process, from Linux.
 fn open_files_limit() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
     let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
@@ -162,7 +162,7 @@ fn open_files_limit() -> usize {
 }
 
 #[test]
-fn thousands_of_half_open_connections_keep_nobody_out() {
+fn thousands_of_half_open_connections_do_not_block_others() {
     const HALF_OPEN: usize = 5_000;
     let needed = HALF_OPEN + 2 * MAX_CONNECTIONS;
     assert!(open_files_limit() >= needed, "needs {needed} open files: run `make test`, or `ulimit -n 16384` first");
@@ -170,7 +170,7 @@ fn thousands_of_half_open_connections_keep_nobody_out() {
     let mut half_open = Vec::new();
     for number in 0..HALF_OPEN {
         let mut stream = TcpStream::connect(server.address).unwrap();
-        // One third says nothing, one stops in the head, one in a body that it may not send.
+        // One third sends nothing, one stops in the head, one in an unauthorized body.
         let lines = match number % 3 {
             0 => String::new(),
             1 => "GET / HTTP/1.1\r\nHost:".to_owned(),
@@ -198,7 +198,7 @@ fn thousands_of_half_open_connections_keep_nobody_out() {
 }
 
 #[test]
-fn the_stop_lets_a_running_request_end_and_closes_idle_connections() {
+fn a_shutdown_completes_running_requests_and_closes_idle_connections() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let keys = Keys::new(AUTH_KEY, SIGN_KEY).unwrap();
     let router = Api::new(Arc::new(Memory::default()), keys, Default::default()).router();
@@ -225,6 +225,6 @@ fn the_stop_lets_a_running_request_end_and_closes_idle_connections() {
     running.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     runtime.block_on(serving).unwrap();
-    // Without the stop, the idle connection would last as long as a head may take.
+    // Without the shutdown, the idle connection would last until the timeout of a head.
     assert!(idle_since.elapsed() < HEADER_TIMEOUT, "{:?}", idle_since.elapsed());
 }
