@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Asks a running collector what docs/openapi.json says may be asked, and what it says may not: no answer may be a failure
-# of the server, or of another shape, status or type than the document tells. The first argument is schemathesis itself.
+# Sends valid and invalid requests, generated from docs/openapi.json, to a running collector: no response may be a server
+# error, or have an undocumented status, type or schema. The first argument is the path of schemathesis.
 set -euo pipefail
 schemathesis=$(realpath "$1")
 cd "$(dirname "$0")/.."
@@ -24,6 +24,6 @@ NETFLOW_URL=$url "$netflow" senders add 192.0.2.1 172.16.1.0/24 > /dev/null
 . data/keys
 signature=$(printf %s "$authKey" | openssl dgst -sha256 -hmac "$signKey" -r | cut -c 1-64)
 checks=not_a_server_error,response_schema_conformance,status_code_conformance,content_type_conformance,unsupported_method
-# /tap answers without an end.
+# /tap is an endless stream.
 "$schemathesis" run "$document" --url "$url" -H "X-Io-Auth: $authKey" -H "X-Io-Sign: $signature" --checks "$checks" \
   --max-examples "${SCHEMATHESIS_EXAMPLES:-20}" --phases coverage,fuzzing --seed 1 --exclude-path /tap

@@ -1,4 +1,4 @@
-//! Capture files: foreign ones and our own.
+//! Capture files: third-party files and our own.
 
 use std::io::Cursor;
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
-//! Robustness against input from outside that is not a datagram: damaged or foreign files, and requests. Each kind of input
-//! has a body, which checks what must hold, and seeds. The tests run the bodies over mutated seeds; cargo-fuzz runs them as
-//! its targets (`make fuzz`). The bodies for datagrams are in `crates/wire/tests/robustness`.
+//! Robustness against input from outside that is not a datagram: damaged or foreign files, and requests. Each kind of
+//! input has a body of assertions, and seeds. The tests run the bodies over mutated seeds; cargo-fuzz runs them as its
+//! targets (`make fuzz`). The bodies for datagrams are in `crates/wire/tests/robustness`.
 //!
 //! | file | input |
 //! | --- | --- |
@@ -17,12 +17,12 @@ pub mod filters;
 pub mod own_files;
 pub mod requests;
 
-/// A kind of input, and what must hold for it.
+/// A kind of input and its assertions.
 #[derive(Clone, Copy)]
 pub struct Body {
     /// The name of its fuzz target.
     pub name: &'static str,
-    /// Panics if something does not hold.
+    /// Panics if an assertion fails.
     pub run: fn(&[u8]),
     /// Valid inputs.
     pub seeds: fn() -> Vec<Vec<u8>>,

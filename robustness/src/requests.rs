@@ -21,8 +21,8 @@ const METHODS: [&str; 6] = ["GET", "PUT", "DELETE", "POST", "HEAD", "OPTIONS"];
 const PUBLIC: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 const MOST_HEADERS: usize = 16;
 
-/// A request: an octet whose low bits select the method and whose highest bit means signed; then a line with path and query,
-/// header lines, an empty line, and the body.
+/// A request: an octet whose low bits select the method and whose highest bit means signed; then a line with path and
+/// query, header lines, an empty line, and the body.
 pub fn request(input: &[u8]) {
     let [choice, text @ ..] = input else { return };
     let (method, is_signed) = (METHODS[usize::from(choice & 0x7f) % METHODS.len()], choice & 0x80 != 0);
@@ -76,9 +76,9 @@ async fn check(method: &str, path: &str, is_signed: bool, response: Response) {
     let status = response.status();
     let is_plain = !response.headers().contains_key("content-encoding");
     let body = response.into_body().collect().await.expect("it has an end").to_bytes();
-    // There is no collector, and the interface says so.
-    let is_away = status == StatusCode::SERVICE_UNAVAILABLE;
-    assert!(!status.is_server_error() || is_away, "{method} {path}: {status}");
+    // Without a collector, some routes are unavailable.
+    let is_unavailable = status == StatusCode::SERVICE_UNAVAILABLE;
+    assert!(!status.is_server_error() || is_unavailable, "{method} {path}: {status}");
     assert!(is_signed || PUBLIC.contains(&path) || status.is_client_error(), "{method} {path}: {status}");
     if (status.is_client_error() || status.is_server_error()) && is_plain && method != "HEAD" {
         let error: serde_json::Value = serde_json::from_slice(&body).expect("errors are JSON");

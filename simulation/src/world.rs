@@ -88,7 +88,7 @@ async fn surviving<T>(work: impl Future<Output = T>) -> Option<T> {
 
 /// The store.
 enum Stored {
-    /// A store on the network, behind a spool.
+    /// A store on the network, with a spool.
     Remote(Arc<Faulty<Memory>>),
     /// The embedded store, in one file with the collector's identity.
     Embedded,

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by the service scripts: process ids, jar cache, waiting. Not run by itself.
-# A script sets DIR (its work folder) and calls these.
+# Sourced by the service scripts, not run directly: process ids, jar cache, waiting.
+# A script sets DIR, its work folder, and calls these functions.
 set -uo pipefail
 PROG=$(basename "$0")
 BASE=${NETFLOW_SERVICES_DIR:-${TMPDIR:-/tmp}/netflow-services}
@@ -22,7 +22,7 @@ lock() {
   flock -w "$TIMEOUT" 9 || die "another $PROG holds $DIR/lock for more than ${TIMEOUT}s"
 }
 
-# Start time of a process in clock ticks: with the pid it names one process for good (pids are reused).
+# Start time of a process in clock ticks: with the pid, it identifies one process (pids are reused).
 ticks() {
   local s pid=$1 tasks
   { read -r s <"/proc/$1/stat"; } 2>/dev/null || return 1
@@ -33,7 +33,7 @@ ticks() {
   echo "${20}"
 }
 
-# pid_of NODE_DIR: prints the pid when the process this script started there still lives.
+# pid_of NODE_DIR: prints the pid if the process that this script started there is still alive.
 pid_of() {
   local p t
   { read -r p t <"$1/pid"; } 2>/dev/null || return 1
@@ -51,7 +51,7 @@ launch() {
   [ -z "$OWNER" ] || end_with_owner "$d" "$(ticks "$OWNER")" 9>&-
 }
 
-# end_with_owner NODE_DIR TICKS: once the owner is gone the server is killed and its folder goes with it.
+# end_with_owner NODE_DIR TICKS: when the owner has ended, kills the server and removes its folder.
 end_with_owner() {
   export OWNER MARK
   export -f ticks pid_of
@@ -65,7 +65,7 @@ end_with_owner() {
   ' owner "$1" "$2" </dev/null >/dev/null 2>&1 &
 }
 
-# halt NODE_DIR [SECONDS]: TERM, then KILL when it does not go.
+# halt NODE_DIR [SECONDS]: TERM, then KILL if it does not end.
 halt() {
   local p i end
   p=$(pid_of "$1") || { rm -f "$1/pid"; return 0; }
@@ -79,7 +79,7 @@ halt() {
   rm -f "$1/pid"
 }
 
-# slay NODE_DIR: KILL, for a server whose data goes too.
+# slay NODE_DIR: KILL, for a server whose data are removed.
 slay() {
   local p; p=$(pid_of "$1") || return 0
   kill -KILL "$p" 2>/dev/null
@@ -95,7 +95,7 @@ signal() {
   rm -f "$1/pid"
 }
 
-# An authority and a certificate for localhost, 127.0.0.1 and 127.0.0.2, once: DIR/tls/ca.pem, server.pem, server.key.
+# Creates a CA and a certificate for localhost, 127.0.0.1 and 127.0.0.2, once: DIR/tls/ca.pem, server.pem, server.key.
 certificates() {
   local d=$DIR/tls
   [ ! -f "$d/server.pem" ] || return 0
@@ -116,7 +116,7 @@ port_free() {
   die "$1:$2 is in use by a process that this script did not start (work folder $DIR)"
 }
 
-# await NODE_DIR CHECK...: until CHECK succeeds; dies with the end of the log when the process or the time ends.
+# await NODE_DIR CHECK...: waits until CHECK succeeds; fails with the end of the log if the process ends or time is up.
 await() {
   local d=$1 end; shift
   end=$(($(now_ms) + TIMEOUT * 1000))
@@ -142,8 +142,8 @@ java_for() {
   case " $1 " in *" $m "*) ;; *) die "needs Java $1, found '$v' at $JAVA (set JAVA_HOME)";; esac
 }
 
-# jars GROUP:ARTIFACT:VERSION [GROUP:ARTIFACT:VERSION ...]: sets LIB to a folder with these and all they need.
-# Maven is asked once only; later calls need no network.
+# jars GROUP:ARTIFACT:VERSION [GROUP:ARTIFACT:VERSION ...]: sets LIB to a folder with these and their dependencies.
+# Maven runs only once; later calls need no network.
 jars() {
   local g a v c w deps='' t try
   IFS=: read -r g a v <<<"$1"
@@ -177,7 +177,7 @@ X
   ) 8>"$w/lock" || die "could not fetch $1"
 }
 
-# clean: removes the work folder, only one that this script made.
+# clean: removes the work folder, if this script created it.
 clean_dir() {
   [ -e "$DIR" ] || return 0
   [ -f "$DIR/$MARK" ] || die "$DIR was not made by this script: not removed"

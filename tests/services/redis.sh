@@ -3,12 +3,12 @@
 # redis.sh start|stop|status|wait|url|clean               all servers
 # redis.sh start|stop|kill|pause|resume NODE              one of them (1, 2, ...), for failure tests
 # Environment:
-#   REDIS_MODE  standalone   cluster: three masters (or REDIS_NODES), all slots given out
+#   REDIS_MODE  standalone   cluster: three masters (or REDIS_NODES), all slots assigned
 #               sentinel: server 1 is the master `netflow`, then its replicas (1, or REDIS_REPLICAS), the last is the sentinel
 #   REDIS_PORT  16379 (server N listens on port + N - 1; a cluster's bus 1000 above that)
 #   REDIS_NODES 1, or 3 in cluster mode        REDIS_REPLICAS 0 (replicas a master; they take the last NODES numbers)
 #   REDIS_DIR   <services dir>/redis-<port>    REDIS_SERVER redis-server    REDIS_CLI redis-cli
-#   REDIS_SYNC  everysec   always: an acknowledged write survives a power cut; no: no append-only file, nothing is kept
+#   REDIS_SYNC  everysec   always: an acknowledged write survives a power failure; no: no append-only file, no persistence
 #   REDIS_PASSWORD (none)  REDIS_CONF (extra lines for redis.conf)
 #   REDIS_TLS   no         yes: encrypted connections only; REDIS_DIR/tls/ca.pem is the authority
 . "$(dirname "$0")/common.sh"
@@ -49,7 +49,7 @@ conf() { # NODE
   local d=$DIR/n$1
   mkdir -p "$d"
   if is_sentinel "$1"; then
-    [ ! -f "$d/redis.conf" ] || return 0   # it writes there what it has learnt
+    [ ! -f "$d/redis.conf" ] || return 0   # a sentinel writes its state there
     {
       echo "bind 127.0.0.1"
       echo "port $(port "$1")"
@@ -74,7 +74,7 @@ conf() { # NODE
     echo "daemonize no"
     echo "databases 16"
     echo 'save ""'
-    echo 'repl-diskless-sync-delay 0'   # a replica is filled at once, not after 5 s
+    echo 'repl-diskless-sync-delay 0'   # replicas start copying at once, not after 5 s
     if [ "$SYNC" = no ]; then echo "appendonly no"; else printf 'appendonly yes\nappendfsync %s\n' "$SYNC"; fi
     [ -z "$PASS" ] || printf 'requirepass %s\nmasterauth %s\n' "$PASS" "$PASS"
     [ "$MODE" != cluster ] || printf 'cluster-enabled yes\ncluster-config-file nodes.conf\ncluster-node-timeout 2000\ncluster-port %s\n' "$(($(port "$1") + 1000))"
@@ -82,18 +82,18 @@ conf() { # NODE
   } >"$d/redis.conf"
 }
 
-answers() { [ "$(cli "$1" ping)" = PONG ]; }   # while it loads its data it says LOADING
+answers() { [ "$(cli "$1" ping)" = PONG ]; }   # LOADING while it loads its data
 ready() {
   answers "$1" || return 1
   ! is_sentinel "$1" || { cli "$1" sentinel replicas netflow | grep -c '^master-link-status' | grep -qx "$REPLICAS"; return; }
   [ "$MODE" != sentinel ] || { ! cli "$1" info replication | grep -q '^master_link_status:down'; return; }
   [ "$MODE" = cluster ] || return 0
-  cli "$1" cluster info | grep -q '^cluster_state:ok' || return 1   # else it answers CLUSTERDOWN
-  # A replica that has not had its first copy yet never takes over from its master.
+  cli "$1" cluster info | grep -q '^cluster_state:ok' || return 1   # otherwise it replies CLUSTERDOWN
+  # A replica without a first copy never takes over from its master.
   ! cli "$1" info replication | grep -q '^master_link_status:down'
 }
 
-# Every server sees as many replicas as there should be (right after a start one may still think it is a master).
+# Every server sees the expected number of replicas (right after a start, one may still consider itself a master).
 settled() { [ "$(cli "$1" cluster nodes | grep -cw slave)" = "$((NODES - NODES / (1 + REPLICAS)))" ]; }
 
 spawn() { # NODE
@@ -108,7 +108,7 @@ spawn() { # NODE
   fi
 }
 
-make_cluster() { # once: joins the servers and gives out the slots
+make_cluster() { # once: joins the servers and assigns the slots
   local i a=()
   cli 1 cluster info | grep -q '^cluster_slots_assigned:16384' && return 0
   for i in $(seq "$NODES"); do a+=("127.0.0.1:$(port "$i")"); done

@@ -1,5 +1,5 @@
-//! The configuration: a TOML file, and environment variables, which override it. Names are those of the original where it
-//! had them. `packaging/netflow.toml` and `docs/configuration.md` are generated from the table of all keys.
+//! The configuration: a TOML file, and environment variables, which override it. Names are those of the original where
+//! it had them. `packaging/netflow.toml` and `docs/configuration.md` are generated from the table of all keys.
 //!
 //! | file | what lives there |
 //! | --- | --- |
@@ -163,8 +163,8 @@ pub(crate) struct Netflow {
     pub(crate) listen: Vec<SocketAddr>,
     /// `calculateSamples`: whether sampled bytes and packets are multiplied by the sampling rate.
     pub(crate) calculate_samples: bool,
-    /// `templateLifetime`: how long a template is valid without being repeated; `None` ("forever" in the file) until the
-    /// exporter restarts.
+    /// `templateLifetime`: how long a template is valid without being repeated; `None` ("forever" in the file) until
+    /// the exporter restarts.
     pub(crate) template_lifetime: Option<Duration>,
     /// `templateWait`: how long data waits for its template.
     pub(crate) template_wait: Duration,
@@ -177,7 +177,7 @@ pub(crate) struct Sflow {
     pub(crate) listen: Vec<SocketAddr>,
 }
 
-/// How long counters of each period are kept; `None` ("forever" in the file) for ever.
+/// How long counters of each period are kept; `None` ("forever" in the file) is without limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Retention {
     /// `minutes`

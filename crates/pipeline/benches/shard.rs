@@ -1,4 +1,4 @@
-//! The way of a datagram through a shard, without sockets and without a store: admit, decode, attribute, tally.
+//! A datagram's way through a shard, without sockets and stores: admit, decode, attribute, tally.
 //! Fifty thousand distinct addresses, three monitored prefixes of which each flow is in two, eight fields.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench may fail")]
 
@@ -16,12 +16,12 @@ use pipeline::{Exporters, Rules, Shard};
 use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
 use wire::{Datagram, FieldSpecifier, PendingBudget, SessionLimits};
 
-/// Distinct addresses on the monitored side, and on the other.
+/// Distinct monitored addresses, and the same number of others.
 const HOSTS: u32 = 50_000;
 const DATAGRAMS: u32 = 4096;
 const SECOND: u32 = 1_800_000_000;
 
-/// What differs from flow to flow. A plain generator, so that each run sees the same flows.
+/// The values that differ between flows. A simple generator, so that each run has the same flows.
 struct Flows(u64);
 
 #[derive(Clone, Copy)]
@@ -129,7 +129,7 @@ fn record(template: &TemplateSpec, flow: Flow) -> Vec<u8> {
     ])
 }
 
-/// The template stands in the first datagram alone.
+/// Only the first datagram contains the template.
 fn v9(flows: &mut Flows) -> Vec<Vec<u8>> {
     let template = template();
     let datagram = |sequence: u32| {
@@ -158,7 +158,7 @@ fn records(template: &TemplateSpec, flows: &mut Flows) -> Vec<Vec<u8>> {
     std::iter::repeat_with(|| record(template, flows.next())).take(24).collect()
 }
 
-/// Each sender from 127.0.0.1 on has three prefixes of its own.
+/// Each sender, from 127.0.0.1 on, has its own three prefixes.
 fn shard(senders: u32) -> Shard {
     let prefixes: [Prefix; 3] = ["10.0.0.0/8", "10.0.0.0/12", "192.0.2.0/24"].map(|prefix| prefix.parse().unwrap());
     let monitored = (0..senders).map(|number| {
@@ -201,7 +201,7 @@ fn shard_loop(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The same flows, of few or of many senders; each of the most has a datagram of its own that comes again and again.
+/// The same flows from few or many senders; each sender has its own datagram, which is repeated.
 fn senders(criterion: &mut Criterion) {
     const MOST: u32 = 10_000;
     let datagrams = v5(&mut Flows(1), MOST);

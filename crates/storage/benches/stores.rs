@@ -1,8 +1,8 @@
 //! Blocks and names written per second, octets per name, and the time that queries take, for each kind of store.
 //!
 //! `cargo bench -p storage` measures SQLite, a table with one row for each name beside it, Redis and Cassandra (real
-//! servers, started here); `--no-default-features` leaves out the servers, `-- sqlite` the others. Flushes are made like
-//! those of a collector: each is put as one, durable when the call returns. Times are the best of three runs.
+//! servers, started here); `--no-default-features` leaves out the servers, `-- sqlite` the others. Flushes are made
+//! like those of a collector: each is put as one, durable when the call returns. Times are the best of three runs.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench that cannot continue has failed")]
 
@@ -26,18 +26,18 @@ const DAY: u32 = 24 * 60;
 const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const WRITER: WriterId = WriterId(1);
 
-/// How many busy prefixes there are, how many flows each has in a minute, and for how many minutes.
+/// The number of busy prefixes, the flows of each in a minute, and the number of minutes.
 const BUSY: u32 = 10;
 const BUSY_FLOWS: u32 = 4_000;
 const MINUTES: u32 = 60;
-/// How many quiet prefixes there are, with this many flows in a flush.
+/// The number of quiet prefixes, and the flows of each in a flush.
 const QUIET: u32 = 10_000;
 const QUIET_FLOWS: u32 = 4;
 /// The prefix with flows in all minutes of the day, and at noon of each day of the year before it; how many flows.
 const STEADY: u32 = 20_000;
 const STEADY_FLOWS: u32 = 1_000;
 const DAYS_BEFORE: u32 = 305;
-/// One of the busy ones.
+/// A busy prefix.
 const ASKED: u32 = 3;
 
 fn prefix(number: u32) -> Prefix {
@@ -72,7 +72,7 @@ struct Flush {
     names: usize,
 }
 
-/// The names of a prefix come back after sixty flushes.
+/// The names of a prefix repeat after sixty flushes.
 fn flush(prefixes: Range<u32>, flows: u32, start: Minute, sequence: u64) -> Flush {
     let interval = Interval { period: Period::Minute, start };
     let mut flush = Flush { blocks: Vec::new(), names: 0 };
@@ -90,7 +90,7 @@ fn flush(prefixes: Range<u32>, flows: u32, start: Minute, sequence: u64) -> Flus
     flush
 }
 
-/// Everything that is put.
+/// All flushes.
 struct Flushes {
     busy: Vec<Flush>,
     quiet: Vec<Flush>,
@@ -118,7 +118,7 @@ fn minutes(count: u32) -> impl Iterator<Item = Minute> {
     (0..count).map(|minute| Minute(BEGIN.0 + minute))
 }
 
-/// Puts flushes one after the other; prints blocks and names for each second.
+/// Puts flushes in sequence; prints blocks and names for each second.
 async fn put(store: &dyn Store, what: &str, flushes: &[Flush]) {
     let since = Instant::now();
     let mut slowest = Duration::ZERO;
@@ -140,7 +140,7 @@ async fn put(store: &dyn Store, what: &str, flushes: &[Flush]) {
     );
 }
 
-/// Asks for some intervals in a row and looks for the largest names in them all together; prints the best time.
+/// Queries consecutive intervals for their largest names overall; prints the best time.
 async fn ask(store: &dyn Store, what: &str, number: u32, period: Period, count: u32, tables: TableSet) {
     let intervals = std::iter::successors(Some(Interval::containing(period, BEGIN)), |last| Some(last.next()));
     let question = |interval| Selection { interval, sender: SENDER, prefix: prefix(number), tables };
@@ -279,13 +279,14 @@ fn put_rows(connection: &mut rusqlite::Connection, what: &str, flushes: &[Flush]
     println!("  {what}: {names} names; {:.0} names/s", f64::from(names) / took.as_secs_f64());
 }
 
-/// Asks for the largest names of a prefix in its first minutes; prints the best time.
+/// Queries the largest names of a prefix in its first minutes; prints the best time.
 fn ask_rows(
     connection: &rusqlite::Connection,
     what: &str,
     (prefix, minutes, fields, limit): (u32, u32, &[Field], i64),
 ) {
-    // Minute by minute, so that the key finds the rows of the prefix and field alone; SQLite keeps the order of CROSS JOIN.
+    // Minute by minute, so that the key finds the rows of the prefix and field alone; SQLite keeps the order of CROSS
+    // JOIN.
     let sql = "WITH RECURSIVE minute(start) AS (SELECT ?1 UNION ALL SELECT start + 1 FROM minute WHERE start < ?2)
                SELECT value, sum(bytes) FROM minute CROSS JOIN counter USING (start) WHERE prefix = ?3 AND field = ?4
                GROUP BY value ORDER BY 2 DESC LIMIT ?5";

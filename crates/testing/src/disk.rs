@@ -148,7 +148,8 @@ impl Platter {
         fault
     }
 
-    /// The same for a call that only reads, which a disk that is full or read-only does not refuse; whether it is short.
+    /// The same for a call that only reads, which a disk that is full or read-only does not refuse; whether it is
+    /// short.
     fn next_read(&mut self) -> io::Result<bool> {
         match self.next() {
             Fault::Error(ErrorKind::StorageFull | ErrorKind::ReadOnlyFilesystem) => Ok(false),

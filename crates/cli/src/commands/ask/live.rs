@@ -7,7 +7,7 @@
 //! | `live/screen.rs` | draws it: pure |
 //! | `live/terminal.rs` | the terminal and the main loop |
 //!
-//! All of them need the cargo feature `tui`; without it the command is an error that says so.
+//! All of them need the cargo feature `tui`; without it, the command reports that it is missing.
 
 #[cfg(feature = "tui")]
 mod answers;
