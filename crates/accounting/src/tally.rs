@@ -9,11 +9,12 @@
 //!
 //! A prefix and direction with few flows keeps the flows themselves; tables of names are made when there are more.
 //!
-//! Memory is bounded by names and by open minutes. A table that has four times as many names as it may is pruned to its
-//! largest; when all tallies of the process together have too many, the largest tables shrink first, so that an attack on
-//! one prefix does not cost the names of the others. What is pruned goes into the `other` of its table: sums stay exact.
-//! Open minutes grow with the time since the last clear. Of minutes that only the exporter's clock names, further than ten
-//! minutes from the receive time, each prefix has at most 128; flows of further ones are booked in their receive minute.
+//! Memory is bounded by names and by open minutes. A table that exceeds four times its limit is pruned to its largest
+//! names. If all tallies of the process together have too many, the largest tables shrink first, so that an attack on
+//! one prefix does not cost the names of the others. Pruned counters are added to the `other` of their table: sums stay
+//! exact. Open minutes grow with the time since the last clear. Each prefix has at most 128 minutes that are further
+//! than ten minutes from the receive time, because only the exporter's clock chooses them; other flows count in their
+//! receive minute.
 //!
 //! | file | what it contains |
 //! | --- | --- |
@@ -157,8 +158,8 @@ impl Tally {
         }
     }
 
-    /// Books a flow for every prefix and direction that it has, in both directions when it is a biflow; times its sampling
-    /// rate when `scale` is true. All of it is booked or nothing.
+    /// Books a flow for all its prefixes and directions; a biflow, both ways. If `scale` is true, counters are
+    /// multiplied by the sampling rate. The whole flow is booked, or nothing.
     pub fn book(&mut self, monitored: &Monitored, flow: &FlowRecord, time: FlowTime, scale: bool) -> FlowFate {
         let rate = if scale { flow.sampling.rate.max(1) } else { 1 };
         let Some(forward) = flow.forward.scaled(rate) else { return FlowFate::Overflow };
@@ -185,8 +186,8 @@ impl Tally {
         if matched { FlowFate::Matched } else { FlowFate::Unmatched }
     }
 
-    /// Books one way of a flow, its forward counters; `false` when no prefix contains its source or destination. `counters`
-    /// are scaled.
+    /// Books one way of a flow, its forward counters; `false` when no prefix contains its source or destination.
+    /// `counters` are scaled.
     #[inline]
     fn book_way(
         &mut self,
@@ -371,8 +372,8 @@ impl Tally {
         self.folded
     }
 
-    /// How many flows were booked in their receive minute since the last clear, because a prefix had as many far minutes open
-    /// as it may.
+    /// How many flows were booked in their receive minute since the last clear, because a prefix had as many far
+    /// minutes open as it may.
     #[must_use]
     pub fn displaced(&self) -> u64 {
         self.displaced

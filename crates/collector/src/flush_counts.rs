@@ -14,7 +14,7 @@ pub struct FlushCounts {
     pub blocks: u64,
     /// Repeated tries at the store.
     pub retries: u64,
-    /// Names that did not fit the limit and were added to `other`.
+    /// Names beyond a limit, which were added to `other`.
     pub folded: u64,
     /// Flushes in the spool that the store has not accepted yet: a gauge.
     pub waiting: u64,

@@ -1,8 +1,8 @@
 //! Tallies become numbered, immutable blocks in the store; finished periods are rolled up; old ones expire.
 //!
-//! One flusher writes for one writer. It does one thing after the other, so a late flow is never booked while the
-//! period that it belongs to is being rolled up. A store on this machine's disk takes a flush in one transaction. A
-//! store on the network gets it by way of a spool on this machine's disk:
+//! One flusher writes for one writer. It works sequentially, so a late flow is never booked while its period is being
+//! rolled up. The embedded store takes a flush in one transaction. A store on the network gets it through a spool on
+//! this machine's disk:
 //!
 //! ```text
 //!   sealed ──flush──► waiting ──drain_one──► held ──a minute later──► gone from the spool
@@ -10,11 +10,11 @@
 //!                        └─┘                   └─┘ blocks are missing: put again
 //! ```
 //!
-//! Flushes are put in their order; while some wait, nothing is rolled up. A flush is durable, and its segments of the
-//! journal go, when it is in the spool or in the embedded store.
+//! Flushes are put in order; while any are queued, nothing is rolled up. A flush is durable, and its segments of the
+//! journal are removed, when it is in the spool or in the embedded store.
 //!
-//! Which coarser blocks a flush has is decided once, when it goes into the spool, by how far this writer is rolled up, and
-//! it is put exactly so, unless another collector has rolled up for this writer since.
+//! The coarser blocks of a flush are decided once, from the watermarks of this writer when the flush enters the spool.
+//! It is put exactly like that, unless another collector has rolled up for this writer since.
 //!
 //! | file | content |
 //! | --- | --- |
@@ -53,7 +53,7 @@ use self::reconcile::reconcile;
 use crate::keep::Keep;
 use crate::status::Status;
 
-/// About how many coarse blocks are put between two looks at flushes, and held.
+/// About how many coarse blocks are put between two checks for flushes, and held.
 const MOST_SUMS: usize = 50_000;
 /// How long a period must be over before it is rolled up: flows of its last moments may still arrive.
 const GRACE_MINUTES: u32 = 2;
@@ -78,7 +78,7 @@ pub struct Flusher {
 }
 
 impl Flusher {
-    /// A flusher for one writer; `state` is that of the store, with the epoch of this start.
+    /// A flusher for one writer; `state` is its state in the store, with the epoch of this start.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, state: WriterState, keep: Keep, status: Status) -> Self {
         Self {
@@ -145,13 +145,13 @@ impl Flusher {
         self.spool.as_ref().map_or(0, Spool::waiting)
     }
 
-    /// The numbers that the next flush will have.
+    /// The number of the next flush.
     #[must_use]
     pub fn next(&self) -> FlushNumber {
         FlushNumber { epoch: self.own.get().epoch, sequence: self.sequence + 1 }
     }
 
-    /// Puts everything that was sealed at one moment, as the next numbered flush, into the spool or else into the store.
+    /// Puts everything that was sealed at one moment into the spool, or else the store, as the next numbered flush.
     /// Returns when it is durable, and retries until then, unless `give_up` returns true.
     ///
     /// # Errors
@@ -216,7 +216,7 @@ impl Flusher {
         give_up: &mut impl FnMut() -> bool,
     ) -> Result<(), StoreError> {
         let number = FlushNumber { epoch: self.own.get().epoch, sequence: self.sequence };
-        // The journal may not release anything before the number is written down.
+        // The journal must not release anything before the number is written.
         let is_journalled = self.journal.as_ref().is_some_and(|journal| journal.holds(number));
         if blocks.is_empty() && announced.is_empty() && !is_journalled {
             self.status.taken();
@@ -245,7 +245,7 @@ impl Flusher {
         }
     }
 
-    /// The first blocks of the flush are its minutes; which coarser ones follow is decided here.
+    /// The first blocks of the flush are its minutes; the coarser ones are decided here.
     async fn put_once(
         &mut self,
         flush: &mut Arc<Flush>,
@@ -287,7 +287,7 @@ impl Flusher {
     /// Puts the oldest flush of the spool into the store; `false` if there is none.
     ///
     /// # Errors
-    /// When the store does not take it: it keeps waiting. [`StoreError::Superseded`] when another process with this
+    /// When the store does not accept it: it stays queued. [`StoreError::Superseded`] when another process with this
     /// identity has started: nothing more may be put.
     pub async fn drain_one(&mut self, now: Timestamp) -> Result<bool, StoreError> {
         let Some(flush) = self.spool.as_ref().map_or(Ok(None), Spool::oldest)? else { return Ok(false) };
@@ -306,7 +306,7 @@ impl Flusher {
 
     async fn put_waiting(&mut self, mut flush: Flush, now: Timestamp) -> Result<(), StoreError> {
         let Some(spool) = &mut self.spool else { return Ok(()) };
-        // Late copies count only where the store knows how far this writer is rolled up, and it may have lost that since.
+        // Late copies count only if the store has the watermarks of this writer, and it may have lost them.
         if flush.blocks.iter().any(|block| block.key.interval.period != Period::Minute) {
             self.own.agree_now(self.store.as_ref(), now).await?;
         } else {

@@ -22,7 +22,7 @@ pub struct JournaledShard {
     pub(crate) shard: Shard,
     /// `None` if nothing has to survive a crash.
     journal: Option<Writer>,
-    /// Datagrams that were read, to be taken.
+    /// Datagrams read from sockets.
     pub read: u64,
     /// Of the sockets that its thread reads.
     pub(crate) drops: ThreadDrops,
@@ -246,7 +246,7 @@ mod tests {
         let shard = || Shard::new(rules, Arc::clone(&admitted), exporters.clone());
         let first = FlushNumber { epoch: 1, sequence: 1 };
         let (shards, _) = begin(&Status::new(2), Some(&journal), shard, &exporters, first).unwrap();
-        // Data whose template has not come.
+        // Data without a template.
         let template = TemplateSpec::data(256, [FieldSpecifier::iana(12, 4), FieldSpecifier::iana(1, 4)]);
         let payload = NetflowV9::new(wire::netflow_v9::Header::default()).data(&template, &[vec![0; 8]]).finish();
         let received = Timestamp::from_seconds(1_800_000_000);

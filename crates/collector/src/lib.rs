@@ -1,4 +1,4 @@
-//! The ends of the pipeline: sockets that datagrams come from, and the flusher that turns tallies into stored blocks.
+//! The ends of the pipeline: the sockets, and the flusher that turns tallies into stored blocks.
 //!
 //! | step | file | what happens |
 //! | --- | --- | --- |

@@ -1,4 +1,4 @@
-//! Sockets for all addresses, and which thread reads which of them.
+//! The sockets of all addresses, and their distribution over the threads.
 //!
 //! A socket passed by the service manager is read by one thread, and no other is bound beside it: a restart loses the
 //! datagrams queued in a socket of our own, but not those in a passed one. So for several threads to read an address, as
@@ -12,13 +12,13 @@ use udp::{PassedSockets, Socket};
 use crate::settings::Settings;
 use crate::start_error::StartError;
 
-/// An address that is received at.
+/// An address on which the collector receives.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     /// The configured addresses that it serves: its own, or the one with port 0. A passed socket of both families serves
     /// two.
     pub(crate) configured: Vec<SocketAddr>,
-    /// Where it is bound.
+    /// The bound address.
     pub(crate) bound: SocketAddr,
     /// Whether its sockets were passed by the service manager, which keeps them open.
     pub(crate) is_passed: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Place {
 /// The sockets of an address.
 pub(crate) type Bound = (Place, Vec<Socket>);
 
-/// The sockets of each address: those that were passed, or else one for each thread.
+/// The sockets of each address: those that were passed, else one for each thread.
 pub(crate) fn listen(settings: &mut Settings) -> Result<Vec<Bound>, StartError> {
     let passed = std::mem::take(&mut settings.passed);
     let mut bound = adopt(settings, passed)?;
@@ -53,7 +53,7 @@ pub(crate) fn listen(settings: &mut Settings) -> Result<Vec<Bound>, StartError> 
     Ok(bound)
 }
 
-/// Binds an address beside those that there are; `None` where this host has no IPv6.
+/// Binds an additional address; `None` if this host has no IPv6.
 pub(crate) fn open(address: SocketAddr, settings: &Settings, there: &[Place]) -> Result<Option<Bound>, StartError> {
     // Two families never overlap: [::] is bound for IPv6 alone.
     let overlaps = |Place { bound, .. }: &Place| {
@@ -82,7 +82,7 @@ pub(crate) fn open(address: SocketAddr, settings: &Settings, there: &[Place]) ->
     }
 }
 
-/// The passed sockets of each address that has some.
+/// The passed sockets, by address.
 fn adopt(settings: &Settings, passed: Vec<UdpSocket>) -> Result<Vec<Bound>, StartError> {
     let mut passed = PassedSockets { datagrams: passed, ..PassedSockets::default() };
     let mut adopted = Vec::new();
@@ -108,7 +108,7 @@ fn lacks_family(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 
-/// From the sockets of each address to the sockets of each thread. Addresses with few sockets begin at different threads.
+/// Distributes the sockets of each address over the threads. Addresses with few sockets begin at different threads.
 pub(crate) fn per_thread(by_address: Vec<Vec<Socket>>, threads: usize) -> Vec<Vec<Socket>> {
     let mut by_thread: Vec<Vec<Socket>> = (0..threads).map(|_| Vec::new()).collect();
     let placed = by_address.into_iter().enumerate().flat_map(|(address, sockets)| {

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-/// What beats are counted from.
+/// The reference time of beats.
 static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
-/// Instead of a time: the thread has ended as it should.
+/// Instead of a time: the thread has ended normally.
 const ENDED: u64 = u64::MAX;
 
 /// The pulse of one thread.
@@ -18,24 +18,24 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// The pulse of a thread that begins now.
+    /// The pulse of a thread that starts now.
     pub(crate) fn new(name: &str) -> Self {
         let pulse = Self { name: name.to_owned(), last: Arc::default() };
         pulse.beat();
         pulse
     }
 
-    /// The thread makes progress.
+    /// Reports progress.
     pub(crate) fn beat(&self) {
         self.last.store(now(), Ordering::Relaxed);
     }
 
-    /// The thread ends as it should: no more beats are expected.
+    /// Reports a normal end: no more beats are expected.
     pub(crate) fn end(&self) {
         self.last.store(ENDED, Ordering::Relaxed);
     }
 
-    /// Does some work, and beats whenever it progresses.
+    /// Runs a future, and beats whenever it makes progress.
     pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         std::future::poll_fn(|context| {
@@ -51,7 +51,7 @@ impl Pulse {
         &self.name
     }
 
-    /// How long ago it last beat; nothing for a thread that has ended.
+    /// The time since the last beat; zero for a thread that has ended.
     #[must_use]
     pub fn age(&self) -> Duration {
         match self.last.load(Ordering::Relaxed) {
@@ -81,7 +81,7 @@ mod tests {
     use pipeline::Rules;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn threads_beat_while_nothing_comes_and_no_longer_when_they_hang() {
+    async fn idle_threads_beat_and_stalled_threads_do_not() {
         let (store, writer) = (Arc::new(Memory::default()), WriterState::new(WriterId(1), 1, Timestamp::EPOCH));
         store.put_writer(&writer).await.unwrap();
         let rules = Rules {

@@ -33,7 +33,7 @@ const LAST_READ: Duration = Duration::from_secs(1);
 
 /// A message to a receiving thread while it runs.
 pub(crate) enum SocketChange {
-    /// Read this one too.
+    /// Read this socket too.
     Open(Socket),
     /// Read the datagrams queued in the sockets bound here, and close them.
     Close {
@@ -52,7 +52,7 @@ pub(crate) struct ReceiverThread {
     /// Its number, from 0.
     pub(crate) number: usize,
     pub(crate) stop: Arc<AtomicBool>,
-    /// Sockets to read, or to read no longer.
+    /// Sockets to open or close.
     pub(crate) changes: Receiver<SocketChange>,
     pub(crate) failing: Failing,
     pub(crate) pulse: Pulse,
@@ -117,8 +117,8 @@ impl ReceiverThread {
         }
     }
 
-    /// Waits for datagrams and takes one batch of each socket that has some. A socket that cannot be read does not keep the
-    /// others from being read, and is logged once.
+    /// Waits for datagrams and takes one batch from each readable socket. A socket that cannot be read does not block
+    /// the others, and is logged once.
     fn read(&mut self, batch: &mut Batch, timeout: Duration) -> Read {
         let Self { counting, sockets, failing, .. } = self;
         let ready = sockets.wait(timeout);
@@ -132,7 +132,7 @@ impl ReceiverThread {
         read
     }
 
-    /// For how long datagrams may gather in all of its sockets.
+    /// How long datagrams may gather in all its sockets.
     fn pause(&self) -> Duration {
         self.sockets.sockets().iter().map(|socket| pause(socket.receive_buffer())).min().unwrap_or_default()
     }
@@ -163,12 +163,12 @@ impl ReceiverThread {
     }
 }
 
-/// What could not be read the last time: sockets by their addresses, `None` for waiting at all of them.
+/// The last failures: sockets by address, `None` for polling all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Failing(BTreeSet<Option<SocketAddr>>);
 
 impl Failing {
-    /// Notes how a read of each socket ended. Returns what all of them brought, and whether one failed.
+    /// Records the result of reading each socket. Returns the totals, and whether one failed.
     fn note_all(&mut self, taken: impl Iterator<Item = (SocketAddr, io::Result<usize>)>) -> (Read, bool) {
         let (mut read, mut has_failed) = (Read::Nothing, false);
         for (address, taken) in taken {
@@ -182,7 +182,7 @@ impl Failing {
         (read, has_failed)
     }
 
-    /// Notes how a read ended; logs the first failure and the end of a row of them. Returns whether it failed.
+    /// Records the result of a read; logs the first of consecutive failures, and their end. Returns whether it failed.
     fn note(&mut self, address: Option<SocketAddr>, error: Option<&io::Error>) -> bool {
         let at = || address.map_or_else(|| "all sockets".to_owned(), |address| address.to_string());
         match error {
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_of_one_socket_does_not_keep_the_others_from_being_read_and_is_logged_once() {
+    fn an_error_of_one_socket_does_not_block_the_others_and_is_logged_once() {
         let [broken, whole] = ["127.0.0.1:1", "127.0.0.1:2"].map(|address| address.parse::<SocketAddr>().unwrap());
         let mut failing = Failing::default();
         for expected in [BTreeSet::from([Some(broken)]), BTreeSet::from([Some(broken)])] {
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn datagrams_gather_for_no_longer_than_the_buffer_has_room() {
+    fn datagrams_gather_only_as_long_as_the_buffer_has_room() {
         assert_eq!(pause(212_992), Duration::from_micros(266));
         assert_eq!(pause(32 << 20), LONGEST_PAUSE);
     }

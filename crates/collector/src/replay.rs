@@ -76,7 +76,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Stores the rest, rolls up the periods that are over, and returns what was counted. Later periods are rolled up by the
+    /// Stores the rest, rolls up completed periods, and returns the counts. Later periods are rolled up by the
     /// collectors of the store.
     ///
     /// # Errors

@@ -9,10 +9,10 @@ use pipeline::Admission;
 use storage::{Registry, Store, StoreError};
 use tokio::sync::Notify;
 
-/// How long a sender that was registered through another collector may stay unknown to this one.
+/// How long a sender registered through another collector may remain unknown to this one.
 const REFRESH: Duration = Duration::from_secs(5);
 
-/// Admission of the senders that are registered now.
+/// Admission with the currently registered senders.
 ///
 /// # Errors
 /// When the store cannot be read.

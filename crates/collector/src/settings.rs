@@ -13,11 +13,11 @@ use crate::keep::Keep;
 pub struct Settings {
     /// Sockets that are bound already: each is used instead of binding its address.
     pub passed: Vec<UdpSocket>,
-    /// How many threads receive and count.
+    /// The number of threads that receive and count.
     pub threads: usize,
-    /// Which thread gets which datagrams.
+    /// The distribution of datagrams over threads.
     pub steering: Steering,
-    /// Octets of receive buffer to ask for, for each socket.
+    /// The requested receive buffer of each socket, in octets.
     pub receive_buffer: usize,
     /// The settings that can change later.
     pub reloadable: Reloadable,

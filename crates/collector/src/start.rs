@@ -48,7 +48,7 @@ pub struct Collector {
     pub(crate) journal: Option<Arc<Journal>>,
     stop: Arc<AtomicBool>,
     receivers: Vec<JoinHandle<()>>,
-    /// To each of the receivers.
+    /// One sender for each receiver.
     pub(crate) socket_changes: Vec<Sender<SocketChange>>,
     pulses: Vec<Pulse>,
     /// Syncs the journal.
@@ -154,7 +154,7 @@ struct Receiving {
     threads: Vec<JoinHandle<()>>,
     changes: Vec<Sender<SocketChange>>,
     pulses: Vec<Pulse>,
-    /// Ends when all of them have.
+    /// Ends when all of them have ended.
     ended: Receiver<()>,
 }
 
@@ -249,7 +249,7 @@ impl Collector {
         self.superseded.notified().await;
     }
 
-    /// Stops receiving, reads what the kernel already has, and returns when all of it is stored.
+    /// Stops receiving, reads the datagrams queued in the kernel, and returns when everything is stored.
     ///
     /// # Errors
     /// If the last flush could not be stored in time, another process has this identity, or a thread died.

@@ -17,15 +17,15 @@ pub enum StartError {
         /// The kernel's error.
         error: io::Error,
     },
-    /// A socket was passed that is bound to none of the addresses.
+    /// A passed socket is bound to none of the addresses.
     #[error(
         "the socket of {0} was passed by the service manager, but neither netflow.listen nor sflow.listen names that address: use the same addresses for ListenDatagram= in the socket unit and in the configuration"
     )]
     Passed(SocketAddr),
-    /// There is no address to receive at.
+    /// There is no address on which to receive.
     #[error("no address to receive at: netflow.listen and sflow.listen are both empty")]
     NoAddress,
-    /// A thread could not be made.
+    /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
     /// The store cannot be read.

@@ -15,7 +15,7 @@ use crate::lock::locked;
 #[derive(Clone, Debug, Default)]
 pub struct Status {
     shards: Vec<Arc<Mutex<Counts>>>,
-    /// Of each shard.
+    /// The counts of each shard.
     sockets: Vec<Arc<Mutex<Vec<Socket>>>>,
     names: Option<NameBudget>,
     recovered: Arc<Mutex<RecoveredCounts>>,
@@ -24,7 +24,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// Of a collector with this many shards.
+    /// The status of a collector with this many shards.
     #[must_use]
     pub fn new(shards: usize) -> Self {
         let shards = 0..shards;
@@ -35,19 +35,19 @@ impl Status {
         }
     }
 
-    /// The same, of a collector whose tallies share a budget of names.
+    /// The status of a collector whose tallies share a budget of names.
     #[must_use]
     pub fn holding(self, names: NameBudget) -> Self {
         Self { names: Some(names), ..self }
     }
 
-    /// How many names its tallies hold, and how many they may.
+    /// The number of names in its tallies, and the limit.
     #[must_use]
     pub fn names(&self) -> Option<(usize, usize)> {
         self.names.as_ref().map(|names| (names.held(), names.limit()))
     }
 
-    /// The sockets that it receives at.
+    /// Its sockets.
     #[must_use]
     pub fn sockets(&self) -> Vec<Socket> {
         self.sockets.iter().flat_map(|sockets| locked(sockets).clone()).collect()
@@ -58,7 +58,7 @@ impl Status {
         self.sockets.get(shard).map(Arc::clone).unwrap_or_default()
     }
 
-    /// The places that the shards publish to, in their order.
+    /// The places where the shards publish their counts, in order.
     pub(crate) fn shards(&self) -> impl Iterator<Item = Arc<Mutex<Counts>>> + '_ {
         self.shards.iter().map(Arc::clone)
     }
@@ -102,7 +102,7 @@ impl Status {
         locked(&self.ledgers).check(counted, &found, &flushes, now);
     }
 
-    /// Adds what the tallies of a flush add up to, and what is under `all` in its blocks.
+    /// Adds the sums of the tallies of a flush, and of `all` in its blocks.
     pub(crate) fn sealed(&self, (balance, in_blocks): (Balance, Counters)) {
         self.flushed(|counts| {
             counts.balance.add(balance);

@@ -1,5 +1,5 @@
-//! A running collector as a [`View`]: the names, helps and values of everything that the REST interface shows. Counting
-//! happens elsewhere; the counters that exporters have too are named in [`Counts::counters`](pipeline::Counts::counters).
+//! A running collector as a [`View`]: the names, helps and values of everything that the REST interface shows. It does
+//! not count; the counters that exporters also have are named in [`Counts::counters`](pipeline::Counts::counters).
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +19,7 @@ use crate::lock::locked;
 use crate::pulse::Pulse;
 use crate::status;
 
-/// The time over which rates are taken.
+/// The time over which rates are averaged.
 const RATE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The view of a running collector.
@@ -35,7 +35,7 @@ pub(crate) struct CollectorView {
     sampled: Mutex<Sampled>,
 }
 
-/// The settings that it shows; a reload can change them.
+/// The displayed settings; a reload can change them.
 #[derive(Clone, Debug)]
 pub(crate) struct Configured {
     pub(crate) receiving: Vec<SocketAddr>,
@@ -45,7 +45,7 @@ pub(crate) struct Configured {
     pub(crate) is_multiplied: bool,
 }
 
-/// What exporters had sent at the last sample, and their rates since the one before.
+/// The counters of exporters at the last sample, and their rates since the previous one.
 #[derive(Debug, Default)]
 struct Sampled {
     at: Option<Instant>,
@@ -55,7 +55,7 @@ struct Sampled {
 }
 
 impl CollectorView {
-    /// The view of a collector that starts now.
+    /// The view of a new collector.
     pub(crate) fn new(
         configured: Configured,
         status: &status::Status,
@@ -76,7 +76,7 @@ impl CollectorView {
         }
     }
 
-    /// Shows other settings from now on; whether there is a spool does not change.
+    /// Changes the displayed settings, except whether there is a spool.
     pub(crate) fn reconfigure(&self, receiving: Vec<SocketAddr>, spool_limit: u64, is_multiplied: bool) {
         let mut configured = locked(&self.configured);
         let spool_limit = configured.spool_limit.map(|_| spool_limit);
@@ -195,7 +195,7 @@ impl Sampled {
     }
 }
 
-/// To a tenth.
+/// Rounded to a tenth.
 #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]
 fn per_second(count: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { (count as f64 / seconds * 10.0).round() / 10.0 } else { 0.0 }

@@ -62,9 +62,9 @@ fn write_operation(page: &mut String, method: &str, path: &str, operation: &Valu
         writeln!(page, "<table><tr><th>parameter<th>type<th>description<th>example")?;
         for parameter in parameters {
             let (name, place) = (Text(&parameter["name"]), Text(&parameter["in"]));
-            let needed = if parameter["required"] == true { ", required" } else { "" };
+            let required = if parameter["required"] == true { ", required" } else { "" };
             let (kind, what) = (Type(&parameter["schema"]), Text(&parameter["description"]));
-            write!(page, "<tr><td><code>{name}</code> <small>{place}{needed}</small><td>{kind}<td>{what}<td>")?;
+            write!(page, "<tr><td><code>{name}</code> <small>{place}{required}</small><td>{kind}<td>{what}<td>")?;
             writeln!(page, "<code>{}</code>", Text(&parameter["example"]))?;
         }
         writeln!(page, "</table>")?;
@@ -88,8 +88,8 @@ fn write_schema(page: &mut String, name: &str, schema: &Value) -> fmt::Result {
     let Some(properties) = schema.get("properties") else { return writeln!(page, "<p>{}</p>", Type(schema)) };
     writeln!(page, "<table><tr><th>key<th>type<th>what")?;
     for (key, property) in object(properties) {
-        let is_needed = array(&schema["required"]).any(|needed| needed == key);
-        let optional = if is_needed { "" } else { " <small>may be missing</small>" };
+        let is_required = array(&schema["required"]).any(|required| required == key);
+        let optional = if is_required { "" } else { " <small>may be missing</small>" };
         let (key, kind, what) = (Escaped(key), Type(property), Text(&property["description"]));
         writeln!(page, "<tr><td><code>{key}</code>{optional}<td>{kind}<td>{what}")?;
     }

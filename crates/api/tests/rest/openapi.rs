@@ -67,7 +67,7 @@ fn a_browser_reads_the_page() {
     };
     let read = browse("--dump-dom".to_owned());
     assert!(read.contains("<h2 id=\"top\"><code>GET /top/{sender}</code></h2>"), "{read}");
-    assert!(read.contains("<td><code>prefix</code> <small>query, needed</small></td>"), "{read}");
+    assert!(read.contains("<td><code>prefix</code> <small>query, required</small></td>"), "{read}");
     browse(format!("--screenshot={}", picture.display()));
     assert!(std::fs::metadata(&picture).unwrap().len() > 20_000, "something is shown");
 }

@@ -49,7 +49,7 @@ impl Server {
         Self::over(Arc::clone(&store) as Arc<dyn Store>, store)
     }
 
-    /// A server whose store fails like this at every call.
+    /// A server whose store fails in this way at every call.
     pub(crate) fn broken(failure: fn(Reason) -> StoreError) -> Self {
         Self::over(Arc::new(Broken { failure, after: Duration::ZERO }), Arc::default())
     }
@@ -66,7 +66,7 @@ impl Server {
         Self::run(Arc::clone(&store) as Arc<dyn Store>, store, keys, with)
     }
 
-    /// A server whose store fails like this at every call, and with whatever else is set.
+    /// A server with other settings, whose store fails in this way at every call.
     pub(crate) fn broken_with(failure: fn(Reason) -> StoreError, with: impl FnOnce(Api) -> Api) -> Self {
         Self::run(Arc::new(Broken { failure, after: Duration::ZERO }), Arc::default(), keys(), with)
     }

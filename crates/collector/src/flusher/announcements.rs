@@ -19,7 +19,7 @@ impl Announcements {
         Ok(Self(spool.announced()?.into_iter().collect()))
     }
 
-    /// Of how many senders there are some.
+    /// The number of senders with announcements.
     pub(super) fn senders(&self) -> usize {
         self.0.len()
     }
@@ -28,8 +28,8 @@ impl Announcements {
         self.0.extend(announced.iter().cloned());
     }
 
-    /// Stores all of them. Totals do not depend on it; but exporters may not announce again for long, so what the store
-    /// does not take is put with the next flush.
+    /// Stores all of them. Totals do not depend on it; but exporters may not announce again for long, so rejected ones
+    /// are put with the next flush.
     pub(super) async fn put(&mut self, store: &dyn Registry, mut spool: Option<&mut Spool>) {
         while !self.0.is_empty() {
             let some = self.0.iter().take(SENDERS_AT_ONCE);

@@ -1,4 +1,4 @@
-//! The blocks of one flush, out of the tallies of all shards; and whether they hold what the tallies do.
+//! The blocks of one flush from the tallies of all shards, and the comparison of both.
 
 use accounting::block::{Block, BlockKey, TableSet, Tables};
 use accounting::field::Field;
@@ -10,7 +10,7 @@ use flow::Counters;
 pub(super) fn one_flush(of_shards: impl Iterator<Item = Vec<Block>>) -> Vec<Block> {
     let mut blocks: Vec<Block> = of_shards.flatten().collect();
     let counted_for = |block: &Block| (block.key.interval, block.key.sender, block.key.prefix);
-    // Stable: those of one shard stay in their order.
+    // Stable: the blocks of one shard keep their order.
     blocks.sort_by_key(counted_for);
     for same in blocks.chunk_by_mut(|a, b| counted_for(a) == counted_for(b)) {
         for (part, block) in same.iter_mut().enumerate() {
@@ -24,7 +24,7 @@ pub(super) fn one_flush(of_shards: impl Iterator<Item = Vec<Block>>) -> Vec<Bloc
     blocks
 }
 
-/// What tallies add up to, and what is under `all` in the blocks that were made of them.
+/// The sums of the tallies, and of `all` in their blocks.
 pub(super) fn added_up(tallies: &[Tally], blocks: &[Block]) -> (Balance, Counters) {
     let (mut balance, mut of_all, mut in_blocks) = (Balance::default(), Tables::new(), Counters::ZERO);
     tallies.iter().for_each(|tally| balance.add(tally.balance()));

@@ -18,30 +18,31 @@ use super::own_state::{OwnState, of_writer};
 use super::reconcile::{reconcile, those_of};
 use crate::keep::Keep;
 
-/// For how long a store may lose what it has accepted.
+/// How long a store may still lose accepted data.
 const HOLD: Duration = Duration::from_secs(60);
-/// How often the same flush is put again. A store that loses it that often will not keep it (an eviction policy does so).
+/// The limit of repeated puts of a flush. A store that loses it more often will never keep it (as with an eviction
+/// policy).
 const MOST_PUTS: u8 = 5;
 
-/// What a store has accepted and may lose.
+/// Accepted data that the store may lose.
 #[derive(Default)]
 pub(super) struct Held {
     flushes: Vec<HeldFlush>,
     sums: Vec<(Timestamp, Summed)>,
-    /// The store has failed since everything was checked.
+    /// Whether the store has failed since the last full check.
     is_doubtful: bool,
 }
 
 struct HeldFlush {
     number: FlushNumber,
-    /// Since when; `None` until the first check of what an earlier process left.
+    /// Since when; `None` until the first check of a flush of an earlier process.
     since: Option<Timestamp>,
     intervals: BTreeSet<Interval>,
-    /// How often it was put again.
+    /// The number of repeated puts.
     puts: u8,
 }
 
-/// What a check works with.
+/// The arguments of a check.
 pub(super) struct Parts<'f> {
     pub(super) store: &'f dyn Store,
     pub(super) spool: &'f mut Spool,
@@ -50,7 +51,7 @@ pub(super) struct Parts<'f> {
 }
 
 impl Held {
-    /// What an earlier process left in the spool: the next check is of all of it.
+    /// Flushes that an earlier process left in the spool; the next check covers all of them.
     pub(super) fn left_in(spool: &Spool) -> Result<Self, StoreError> {
         let left = spool.accepted()?.into_iter();
         let flushes = left.map(|(number, intervals)| HeldFlush { number, since: None, intervals, puts: 0 });
@@ -66,26 +67,26 @@ impl Held {
         self.sums.extend(summed.into_iter().map(|summed| (now, summed)));
     }
 
-    /// The store has failed: the next check is of everything.
+    /// After a failure of the store, the next check covers everything.
     pub(super) fn doubt(&mut self) {
         self.is_doubtful = true;
     }
 
-    /// The intervals that held flushes have blocks of.
+    /// The intervals of the blocks of held flushes.
     pub(super) fn intervals(&self) -> BTreeSet<Interval> {
         self.flushes.iter().flat_map(|flush| flush.intervals.iter().copied()).collect()
     }
 
-    /// Whether there are sums that were not checked yet.
+    /// Whether there are unchecked roll-ups.
     pub(super) fn has_sums(&self) -> bool {
         !self.sums.is_empty()
     }
 
-    /// Checks what has been held long enough, or everything when the store has failed, and puts again what is missing.
-    /// What is there and was held long enough is released; with `make_room` whatever is there.
+    /// Checks data that were held long enough, or everything if the store has failed, and puts missing blocks again.
+    /// Complete data that were held long enough are released; with `make_room`, all complete data.
     ///
     /// # Errors
-    /// When the store does not answer; what was not checked stays held.
+    /// When the store does not answer; unchecked data stay held.
     pub(super) async fn check(
         &mut self,
         parts: &mut Parts<'_>,
@@ -101,7 +102,7 @@ impl Held {
             }
         }
         if !due.is_empty() {
-            // With the blocks the store may have lost how far this writer is rolled up, by which they were decided.
+            // With the blocks, the store may have lost the watermarks by which they were decided.
             parts.own.agree_now(parts.store, now).await?;
         }
         self.check_sums(parts, now, all).await?;
@@ -160,7 +161,7 @@ impl Held {
         all: bool,
     ) -> Result<(), StoreError> {
         let mut position = 0;
-        // Their keys may be many, and few sums are due: nothing is copied.
+        // There may be many keys, and few are due: nothing is copied.
         while let Some((since, summed)) = self.sums.get(position) {
             let is_due = is_due(*since, now);
             if !all && !is_due {

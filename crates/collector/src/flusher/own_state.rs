@@ -12,7 +12,7 @@
 //!                                                ▼ lost         │
 //!                                            RolledBack ────────┘
 //!
-//!   any of them ── another process with this identity has started ──► Superseded, for good
+//!   any of them ── another process with this identity has started ──► Superseded, finally
 //! ```
 //!
 //! A state that was read is replaced by compare-and-set: between the read and the write, a collector that considers this
@@ -36,7 +36,7 @@ const READ_AGAIN: Duration = Duration::from_secs(5);
 enum Agreement {
     /// They may differ.
     Unknown,
-    /// They do not, as of when the store's was read last; `None` when it was written since, or never read.
+    /// They are equal, as of the last read; `None` if it was written since, or never read.
     Published {
         read: Option<Timestamp>,
     },
@@ -89,7 +89,7 @@ impl OwnState {
         }
     }
 
-    /// The same, whenever they did last.
+    /// Makes store and process agree in any case.
     ///
     /// # Errors
     /// As [`agree`](Self::agree).
@@ -158,7 +158,7 @@ impl OwnState {
         self.publish(store, None).await
     }
 
-    /// Rolls up the periods that are over until then.
+    /// Rolls up the periods that have ended by then.
     ///
     /// # Errors
     /// The failure that stopped it; the store may then have an older state.
@@ -185,7 +185,7 @@ impl OwnState {
     }
 }
 
-/// The state of a writer that the store has.
+/// The state of a writer in the store.
 pub(super) async fn of_writer(store: &dyn Writers, writer: WriterId) -> Result<Option<WriterState>, StoreError> {
     Ok(store.writers().await?.into_iter().find(|known| known.writer == writer))
 }

@@ -10,8 +10,8 @@ use accounting::rollup;
 use storage::spool::Spool;
 use storage::{Blocks, Flush, StoreError, WriterState};
 
-/// Brings the coarser blocks of a flush in line with how far its writer is rolled up now; in the spool first. Blocks of
-/// intervals that retention `may_have_deleted` count as having been there.
+/// Adapts the coarser blocks of a flush to the current watermarks of its writer, in the spool first. Blocks of
+/// intervals that retention `may_have_deleted` are assumed to have existed.
 pub(super) async fn reconcile(
     flush: &mut Flush,
     now: &WriterState,
@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    /// A comparison of each block with each key would be 10^11 of them, which takes hours.
+    /// Comparing each block with each key would be 10^11 comparisons, which takes hours.
     #[test]
     fn choosing_among_many_blocks_takes_time_in_proportion_to_their_number() {
         let key = |minute| BlockKey {
