@@ -1,5 +1,5 @@
 //! The bodies over mutated seeds. `NETFLOW_ROBUSTNESS_ROUNDS` sets the number of rounds.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use robustness::{BODIES, Body};
 use testing::{Random, mutate};
