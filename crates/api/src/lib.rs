@@ -63,7 +63,7 @@ pub struct Api {
     store: Arc<dyn Store>,
     keys: Arc<Keys>,
     senders_changed: Arc<Notify>,
-    /// How long counters are kept; `None` is for ever.
+    /// How long counters are kept; `None` means forever.
     keep: PerPeriod<Option<Duration>>,
     /// Nonces that were used, and failures to authenticate.
     history: Arc<auth::RequestHistory>,
@@ -102,7 +102,7 @@ impl Api {
         Self { keys: Arc::new(keys), ..self }
     }
 
-    /// Sets how long counters are kept, `None` is for ever: sums never include intervals that may have expired.
+    /// Sets how long counters are kept, `None` means forever: sums never include intervals that may have expired.
     #[must_use]
     pub fn keeping(self, keep: PerPeriod<Option<Duration>>) -> Self {
         Self { keep, ..self }

@@ -1,6 +1,6 @@
 //! Clocks that step, and exporters whose clocks are wrong: the right minute for right clocks, no minute beyond the limit
 //! for wrong ones, and totals of every period that are exact whatever the wall clock does meanwhile.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};

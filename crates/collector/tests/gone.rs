@@ -1,5 +1,5 @@
 //! Two collectors on one Cassandra, a real one, of which one is gone for good: the other rolls up what it has stored.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

@@ -150,8 +150,8 @@ fn a_segment_that_cannot_be_read_stops_the_recovery_and_stays() {
         assert_eq!(recovery.next_datagram().unwrap().unwrap().payload, b"1");
         let unreadable = recovery.next_datagram().unwrap_err();
         assert_eq!((unreadable.segment.flush, unreadable.source.kind()), (flush(1, 2), expected));
-        let told = unreadable.to_string();
-        assert!(told.starts_with("cannot read journal/epoch-1-flush-2-shard-0-part-0.pcap in dataDir: "), "{told}");
+        let shown = unreadable.to_string();
+        assert!(shown.starts_with("cannot read journal/epoch-1-flush-2-shard-0-part-0.pcap in dataDir: "), "{shown}");
         assert_eq!(found_later.segments(), 3);
         let _ = fs::remove_dir(&path);
         fs::rename(&aside, &path).unwrap();
@@ -178,7 +178,7 @@ fn a_torn_tail_costs_what_is_behind_the_tear() {
         let complete = ends.iter().skip(1).filter(|end| **end <= length as u64).count();
         assert_eq!(found(folder.path()), expected[complete], "{length} octets");
     }
-    // A sector that was never written, and more behind it.
+    // A sector that was never written, and more after it.
     let mut holed = whole.clone();
     let (from, to) = (ends[2] as usize + 3, ends[3] as usize - 3);
     holed[from..to].fill(0);

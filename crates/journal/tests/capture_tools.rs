@@ -68,8 +68,9 @@ fn nfdump_reads_a_segment() {
     std::fs::create_dir(&flows).unwrap();
     let flows = flows.to_str().unwrap();
     run("nfpcapd", &["-r", &path, "-w", flows]);
-    let told = run("nfdump", &["-q", "-R", flows, "-o", "fmt:%sap %dp %pkt", "-6"]);
-    let mut told: Vec<_> = told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    told.sort();
-    assert_eq!(told, ["192.0.2.1:4000 2055 3", "2001:db8::1.4000 2055 3"]);
+    let printed = run("nfdump", &["-q", "-R", flows, "-o", "fmt:%sap %dp %pkt", "-6"]);
+    let mut printed: Vec<_> =
+        printed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    printed.sort();
+    assert_eq!(printed, ["192.0.2.1:4000 2055 3", "2001:db8::1.4000 2055 3"]);
 }

@@ -1,5 +1,5 @@
 //! Prefixes that come and go: the ids under which tallies count them are used again, and no counts are mixed by that.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -41,7 +41,7 @@ impl Counting {
         self.admission.update(&senders);
     }
 
-    /// Counts one flow of so many octets to the first address of a prefix.
+    /// Counts one flow of `octets` octets to the first address of a prefix.
     fn count(&mut self, from: u32, to: Prefix, bytes: u64) {
         let flow = FlowRecord {
             destination: to.address(),

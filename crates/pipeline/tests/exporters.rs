@@ -1,5 +1,5 @@
 //! All shards share the state of an exporter, whichever of them reads its datagrams.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};

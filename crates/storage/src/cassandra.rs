@@ -15,7 +15,7 @@
 //! data centres, the order within each).
 //!
 //! Old blocks are not deleted: rows are written with a time to live, [`SPARE`] longer than the retention, and go with
-//! their whole compaction window. A writer that is rolled up by nobody for so long loses what is not.
+//! their whole compaction window. If no collector rolls up a writer for that long, its rows that are not rolled up are lost.
 
 mod blocks;
 mod connection;
@@ -46,7 +46,7 @@ pub struct CassandraSettings {
     pub password: Option<String>,
     /// The keyspace: letters, digits and underscores.
     pub keyspace: String,
-    /// What follows `CREATE KEYSPACE <name>` when it is not there yet: replication.
+    /// What follows `CREATE KEYSPACE <name>` if it does not exist yet: replication.
     pub keyspace_config: String,
     /// The data centre to ask, where there are several.
     pub datacenter: Option<String>,
@@ -54,12 +54,12 @@ pub struct CassandraSettings {
     pub tls: bool,
     /// PEM file of the authority to check them against; needed for TLS.
     pub authority: Option<PathBuf>,
-    /// How long blocks are kept; `None` is for ever.
+    /// How long blocks are kept; `None` means forever.
     pub keep: PerPeriod<Option<Duration>>,
 }
 
 impl Default for CassandraSettings {
-    /// One replica in keyspace `netflow` at `localhost`, kept for ever.
+    /// One replica in keyspace `netflow` at `localhost`, kept forever.
     fn default() -> Self {
         Self {
             hosts: vec!["localhost".to_owned()],

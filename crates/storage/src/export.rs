@@ -62,7 +62,7 @@ pub struct ExportedRow {
 pub enum RowName {
     /// One name.
     Name(Name),
-    /// What a limit folded away of a field: it shows as `srcip:other`, which is no name.
+    /// The part of a field without names, because a limit folded it or the field was not counted. Shown as `srcip:other`.
     Other(Field),
 }
 

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::{StoreError, sqlite};
 
-/// The identity of this process as a writer of blocks. Nobody else has it while this value lives.
+/// The identity of this process as a writer of blocks. No other process has it while this value lives.
 #[derive(Debug)]
 pub struct Identity {
     connection: Connection,

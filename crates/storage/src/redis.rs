@@ -17,8 +17,8 @@
 //!
 //! A put is plain `HSET`s, repeated as often as needed. Redis answers before a disk or a replica has it (unless
 //! configured otherwise): a failover loses what it had accepted a moment before; the collector puts that again. No key
-//! expires by itself: old blocks are deleted by [`Blocks::expire`](crate::Blocks::expire) when they are rolled up, so that nothing is lost however
-//! long all collectors are away.
+//! expires by itself: old blocks are deleted by [`Blocks::expire`](crate::Blocks::expire)
+//! when they are rolled up, so that nothing is lost however long all collectors are stopped.
 
 mod blocks;
 mod connection;

@@ -15,7 +15,7 @@ use crate::StoreError;
 pub enum Presence {
     /// A collector, or a replay that has finished: it last reported at this time that it is running.
     Seen(Timestamp),
-    /// A replay that has not finished: it is never gone, and rolls up for nobody else.
+    /// A replay that has not finished: it is never gone, and rolls up for no other writer.
     Replaying,
 }
 

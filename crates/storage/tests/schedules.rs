@@ -84,7 +84,7 @@ type Tally = BTreeMap<(Minute, Series), Tables>;
 #[derive(Default)]
 struct Collector {
     open: Tally,
-    /// The flush that is not acknowledged yet, with the identity that it has for ever.
+    /// The flush that is not acknowledged yet, with its final identity.
     pending: Option<(FlushNumber, Tally)>,
     state: Option<WriterState>,
     sequence: u64,

@@ -98,7 +98,7 @@ impl<A: SparseFamily> Batch<A> {
         self.extra_values.clear();
     }
 
-    /// Brings bookings of the same tables together; then `counts` says for each of the tables where its bookings end.
+    /// Brings bookings of the same tables together; then `counts` has, for each of the tables, where its bookings end.
     fn sort(&mut self, extra_count: usize) {
         let mut start = 0;
         for id in &self.touched {

@@ -20,7 +20,7 @@ pub(super) struct Chain {
 /// When a flow was exported and received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowTime {
-    /// The minute that the exporter says. The flow counts in it.
+    /// The minute of its export time. The flow counts in it.
     pub exported: Minute,
     /// The minute in which the collector received the flow.
     pub received: Minute,

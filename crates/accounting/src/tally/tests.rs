@@ -329,7 +329,7 @@ fn tallies_that_share_a_budget_stay_within_it_and_lose_no_byte() {
             FlowTime::at(Minute(5)),
             true,
         );
-        // A sixteenth is for whoever comes when all is taken, twice here.
+        // A claim on an exhausted budget still gets a sixteenth, twice here.
         assert!(budget.held() <= 2000 + 2 * 2000 / 16, "{}", budget.held());
     }
     tallies.iter_mut().for_each(Tally::merge_pending);

@@ -1,5 +1,5 @@
 //! Real datagrams over loopback into a running collector, with the memory store: what was sent is what is counted.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};

@@ -1,7 +1,7 @@
 //! The journal against a model of it: random operations from a seed on a disk that fails, loses power and kills the
-//! process. What recovery and readers hand out is what the model says. `SEEDS=0..100000` tries more, `SEED=17` shows the
+//! process. What recovery and readers hand out equals what the model expects. `SEEDS=0..100000` tries more, `SEED=17` shows the
 //! operations of that one (`-- --nocapture`).
-#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod model;
 
@@ -139,7 +139,7 @@ impl Run {
         self.written_by(shard, Writer::commit)
     }
 
-    /// Lets a writer write what was taken, and tells the model how that went.
+    /// Lets a writer write what was taken, and reports the outcome to the model.
     fn written_by(&mut self, shard: usize, write: impl FnOnce(&mut Writer)) -> bool {
         let before = self.process.journal.counts();
         let writer = &mut self.process.writers[shard];

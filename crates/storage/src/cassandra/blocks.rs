@@ -14,7 +14,7 @@ use super::{Cassandra, SPARE};
 use crate::selection::merged;
 use crate::{Blocks, Retention, Selection, StoreError};
 
-/// The longest time to live that there is: 20 years. What is kept longer is kept for ever.
+/// The longest time to live: 20 years. Blocks to be kept longer are kept forever.
 const LONGEST_SECONDS: u64 = 20 * 365 * 24 * 3600;
 
 /// The shortest one: a block that comes after its time is still there while its roll-up is under way.
@@ -235,7 +235,7 @@ impl Cassandra {
         Ok(read.into_iter().flatten().collect())
     }
 
-    /// Seconds that a row of this interval lives from now on; 0 is for ever.
+    /// Seconds that a row of this interval lives from now on; 0 means forever.
     fn life(&self, interval: Interval, now: Timestamp) -> i32 {
         let Some(keep) = self.keep[interval.period] else { return 0 };
         let end = interval.end().timestamp().saturating_add(keep).saturating_add(SPARE);

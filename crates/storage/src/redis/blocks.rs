@@ -157,7 +157,7 @@ impl Redis {
         }
         let fields: Vec<Vec<u8>> = keys.iter().map(key::field).collect();
         let contents: Vec<Option<Vec<u8>>> = self.link.command(redis::cmd("HMGET").arg(name).arg(fields)).await?;
-        // One that was deleted since is not there.
+        // A block that was deleted since has no content.
         let blocks = keys.into_iter().zip(contents);
         Ok(blocks.filter_map(|(key, content)| Some(Block { key, content: content?.into() })).collect())
     }
