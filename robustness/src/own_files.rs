@@ -64,7 +64,7 @@ fn prefix() -> Prefix {
 }
 
 fn key(tables: TableSet) -> BlockKey {
-    let interval = Interval { period: Period::Minute, start: Minute(29_538_719) };
+    let interval = Interval { period: Period::Minute, start: Minute::new(29_538_719) };
     BlockKey { interval, sender: SENDER, prefix: prefix(), writer: WRITER, origin: FIRST.into(), part: 0, tables }
 }
 

@@ -31,7 +31,7 @@ fn tables(field: Field, names: u64, minute: u64, value: impl Fn(u64) -> Value) -
 }
 
 fn blocks(tables: &Tables, minute: u32) -> Vec<Block> {
-    let interval = Interval { period: Period::Minute, start: Minute(minute) };
+    let interval = Interval { period: Period::Minute, start: Minute::new(minute) };
     let sender = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     tables.blocks(
         interval,
@@ -80,7 +80,7 @@ fn hour(c: &mut Criterion) {
             blocks(&tables(Field::SourceAddress, NAMES, minute, value), minute as u32)
         })
         .collect();
-    let interval = Interval { period: Period::Hour, start: Minute(0) };
+    let interval = Interval { period: Period::Hour, start: Minute::EPOCH };
     let mut group = c.benchmark_group("hour");
     group.throughput(Throughput::Elements(60 * NAMES)).sample_size(10);
     group.bench_function("roll up", |b| b.iter(|| roll_up(interval, &made)));

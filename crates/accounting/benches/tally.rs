@@ -73,7 +73,7 @@ fn flows(addresses: u64) -> Vec<Flow> {
 /// Books all flows for one sender in one minute.
 fn book_all(tally: &mut Tally, monitored: &Monitored, flows: &[Flow]) {
     for flow in flows {
-        black_box(tally.book(monitored, &flow.record(), FlowTime::at(Minute(1)), true));
+        black_box(tally.book(monitored, &flow.record(), FlowTime::at(Minute::new(1)), true));
     }
 }
 

@@ -100,13 +100,33 @@ impl<T> IndexMut<Period> for PerPeriod<T> {
     }
 }
 
-/// A whole minute, counted from the Unix epoch. The range ends in the year 10136.
+/// A whole minute, numbered from the Unix epoch. The range ends in the year 10136.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Minute(pub u32);
+pub struct Minute(u32);
 
 impl Minute {
+    /// The first minute: 1970-01-01 00:00.
+    pub const EPOCH: Self = Self(0);
+
     /// The last minute of a year with four digits: 9999-12-31 23:59.
     pub const LAST: Self = Self(4_223_371_679);
+
+    /// The end of the range: no minute is later.
+    pub const MAX: Self = Self(u32::MAX);
+
+    /// The minute with this number.
+    #[must_use]
+    #[inline]
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// Its number: the minutes between the epoch and its start.
+    #[must_use]
+    #[inline]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
 
     /// The minute of a point in time.
     #[must_use]
@@ -119,6 +139,27 @@ impl Minute {
     #[must_use]
     pub fn timestamp(self) -> Timestamp {
         Timestamp::from_seconds(u64::from(self.0) * 60)
+    }
+
+    /// The minute that is this many later, or [`Self::MAX`].
+    #[must_use]
+    #[inline]
+    pub const fn saturating_add(self, minutes: u32) -> Self {
+        Self(self.0.saturating_add(minutes))
+    }
+
+    /// The minute that is this many earlier, or [`Self::EPOCH`].
+    #[must_use]
+    #[inline]
+    pub const fn saturating_sub(self, minutes: u32) -> Self {
+        Self(self.0.saturating_sub(minutes))
+    }
+
+    /// How many minutes the two are apart.
+    #[must_use]
+    #[inline]
+    pub const fn abs_diff(self, other: Self) -> u32 {
+        self.0.abs_diff(other.0)
     }
 }
 
@@ -156,7 +197,7 @@ impl Interval {
             Period::Month => u32::from(civil(self.start).date().days_in_month().unsigned_abs()) * MINUTES_PER_DAY,
             Period::Year => u32::from(civil(self.start).date().days_in_year().unsigned_abs()) * MINUTES_PER_DAY,
         };
-        Minute(self.start.0.saturating_add(minutes))
+        self.start.saturating_add(minutes)
     }
 
     /// The interval of the same period that follows this one.
@@ -248,7 +289,7 @@ mod tests {
         assert_eq!(month(1_391_317_299).parts().count(), 28);
         assert_eq!(month(1_456_704_000).parts().count(), 29); // 2016-02-29
         let year = Interval::containing(Period::Year, at(1_456_704_000));
-        assert_eq!(year.end().0 - year.start.0, 366 * MINUTES_PER_DAY);
+        assert_eq!(year.end().abs_diff(year.start), 366 * MINUTES_PER_DAY);
         assert_eq!(year.next().to_string(), "2017");
         assert_eq!(year.parts().last().unwrap().to_string(), "2016-12");
     }
@@ -260,12 +301,12 @@ mod tests {
         assert_eq!(hours.len(), 24);
         assert_eq!(hours.first().unwrap().start, day.start);
         assert_eq!(hours.last().unwrap().end(), day.end());
-        assert_eq!(Interval::containing(Period::Minute, Minute(5)).parts().count(), 0);
+        assert_eq!(Interval::containing(Period::Minute, Minute::new(5)).parts().count(), 0);
     }
 
     #[test]
     fn the_first_and_last_times_do_not_overflow() {
-        for minute in [Minute(0), Minute::LAST, Minute(u32::MAX)] {
+        for minute in [Minute::EPOCH, Minute::LAST, Minute::MAX] {
             for period in Period::ALL {
                 let interval = Interval::containing(period, minute);
                 assert!(interval.start <= interval.end());

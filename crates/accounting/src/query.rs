@@ -176,7 +176,7 @@ mod tests {
                 "2026-03-02 02:01"
             ]
         );
-        assert_eq!(shown(year, &[Minute(0); 4], "2026-01-01 00:02"), ["2026-01-01 00:00", "2026-01-01 00:01"]);
+        assert_eq!(shown(year, &[Minute::EPOCH; 4], "2026-01-01 00:02"), ["2026-01-01 00:00", "2026-01-01 00:01"]);
         assert_eq!(covering(year, &[year.end(); 4]), [year]);
     }
 
@@ -187,9 +187,9 @@ mod tests {
             minute in 0u32..40_000_000,
             offsets in prop::array::uniform4(-50_000i64..50_000),
         ) {
-            let interval = Interval::containing(period, Minute(minute));
+            let interval = Interval::containing(period, Minute::new(minute));
             let rolled_up = offsets.map(|offset| {
-                Minute(u32::try_from((i64::from(interval.start.0) + offset).max(0)).unwrap())
+                Minute::new(u32::try_from((i64::from(interval.start.number()) + offset).max(0)).unwrap())
             });
             let cover = covering(interval, &rolled_up);
             let mut next = interval.start;

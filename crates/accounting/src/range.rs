@@ -51,7 +51,7 @@ impl Range {
     /// Its length in minutes.
     #[must_use]
     pub const fn minutes(self) -> u32 {
-        self.to.0.saturating_sub(self.from.0)
+        self.to.number().saturating_sub(self.from.number())
     }
 
     /// The intervals of a period that overlap this range, in order.
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(shown(touched, Period::Hour), ["2026-11-23 10", "2026-11-23 11", "2026-11-23 12"]);
         assert_eq!(shown(touched, Period::Year), ["2026"]);
         assert!(shown(range("2026-11-23", "2026-11-23"), Period::Day).is_empty());
-        let last = Range { from: Minute(u32::MAX - 1), to: Minute(u32::MAX) };
+        let last = Range { from: Minute::new(u32::MAX - 1), to: Minute::MAX };
         assert_eq!(last.steps(Period::Minute).count(), 1);
     }
 
@@ -177,7 +177,7 @@ mod tests {
             from in 0u32..40_000_000,
             length in 0u32..2_000_000,
         ) {
-            let range = Range { from: Minute(from), to: Minute(from + length) };
+            let range = Range { from: Minute::new(from), to: Minute::new(from + length) };
             let mut next = range.from;
             for part in range.cover() {
                 prop_assert_eq!(part.start, next);

@@ -96,9 +96,9 @@ impl Parameters {
         };
         let to = match moment("to")? {
             Some(to) => to,
-            None => Minute(now().0.saturating_add(1)),
+            None => now().saturating_add(1),
         };
-        let from = moment("from")?.unwrap_or(Minute(to.0.saturating_sub(default_minutes)));
+        let from = moment("from")?.unwrap_or(to.saturating_sub(default_minutes));
         if from >= to {
             return Err(problem("from", format_args!("must be before to, which is {}", to.timestamp())));
         }

@@ -144,8 +144,8 @@ impl Api {
 
     /// The first minute whose counters of a period are kept.
     pub(crate) fn kept_since(&self, period: Period, now: Minute) -> Minute {
-        let Some(keep) = self.keep[period] else { return Minute(0) };
-        Minute(now.0.saturating_sub(u32::try_from(keep.as_secs() / 60).unwrap_or(u32::MAX)))
+        let Some(keep) = self.keep[period] else { return Minute::EPOCH };
+        now.saturating_sub(u32::try_from(keep.as_secs() / 60).unwrap_or(u32::MAX))
     }
 
     /// Refuses a range whose ends divide intervals whose parts have expired: the answer would be too low.

@@ -354,7 +354,7 @@ impl Flusher {
             self.check_held(now, false).await?;
             options = RollUpOptions { skip: self.held.intervals(), most_blocks: MOST_SUMS, ..options };
         }
-        let until = Minute(Minute::of(now).0.saturating_sub(GRACE_MINUTES));
+        let until = Minute::of(now).saturating_sub(GRACE_MINUTES);
         let outcome = self.own.roll_up(self.store.as_ref(), now, until, &mut options).await;
         let mut summed = options.summed;
         let own = self.own.get().writer;

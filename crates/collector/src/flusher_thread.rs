@@ -60,7 +60,7 @@ impl FlusherThread {
     /// given up.
     pub(crate) fn run(mut self, recovered: Option<Sealed>) -> Result<(), StoreError> {
         let mut outcome = recovered.map_or(Ok(()), |recovered| self.flush(&recovered));
-        let mut maintained = Minute(0);
+        let mut maintained = Minute::EPOCH;
         let mut sealed_at = Instant::now();
         loop {
             self.pulse.beat();

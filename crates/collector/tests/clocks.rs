@@ -150,7 +150,7 @@ async fn exporters_that_are_years_off_count_when_they_are_received() {
         bench.flush_and_maintain(now).await;
         bench.assert_exact(&Period::ALL).await;
         let limits = [now - LIMIT.as_secs(), now + LIMIT.as_secs()].map(|at| Minute::of(Timestamp::from_seconds(at)));
-        let stored = bench.store.intervals(WriterId(1), Period::Minute, Minute(0), Minute(u32::MAX)).await.unwrap();
+        let stored = bench.store.intervals(WriterId(1), Period::Minute, Minute::EPOCH, Minute::MAX).await.unwrap();
         assert!(stored.iter().all(|minute| (limits[0]..=limits[1]).contains(&minute.start)), "{stored:?}");
     }
 }

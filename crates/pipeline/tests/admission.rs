@@ -49,7 +49,7 @@ impl Counting {
             ..FlowRecord::empty(Timestamp::EPOCH)
         };
         let admitted = self.admission.admitted().load_full();
-        self.open.book(admitted.get(&sender(from)).unwrap(), &flow, FlowTime::at(Minute(5)), false);
+        self.open.book(admitted.get(&sender(from)).unwrap(), &flow, FlowTime::at(Minute::new(5)), false);
     }
 
     fn flush(&mut self) {

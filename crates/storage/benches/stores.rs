@@ -21,7 +21,7 @@ use storage::roll_up::advance;
 use storage::{Selection, Sqlite, Store, WriterState, totals_many};
 
 /// 2026-11-02 00:00 UTC.
-const BEGIN: Minute = Minute(29_892_960);
+const BEGIN: Minute = Minute::new(29_892_960);
 const DAY: u32 = 24 * 60;
 const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const WRITER: WriterId = WriterId(1);
@@ -101,7 +101,7 @@ struct Flushes {
 impl Flushes {
     fn make() -> Self {
         let steady = |start, sequence| flush(STEADY..STEADY + 1, STEADY_FLOWS, start, sequence);
-        let noons = (1..=DAYS_BEFORE).rev().map(|days| Minute(BEGIN.0 - days * DAY + DAY / 2));
+        let noons = (1..=DAYS_BEFORE).rev().map(|days| BEGIN.saturating_sub(days * DAY - DAY / 2));
         Self {
             busy: minutes(MINUTES)
                 .zip(1..)
@@ -115,7 +115,7 @@ impl Flushes {
 }
 
 fn minutes(count: u32) -> impl Iterator<Item = Minute> {
-    (0..count).map(|minute| Minute(BEGIN.0 + minute))
+    (0..count).map(|minute| BEGIN.saturating_add(minute))
 }
 
 /// Puts flushes in sequence; prints blocks and names for each second.
@@ -179,9 +179,9 @@ async fn measure(store: &dyn Store, kind: &str, flushes: &Flushes) {
     ask(store, "top destinations over an hour of minutes, busy", ASKED, Period::Minute, 60, DESTINATIONS).await;
     ask(store, "top destinations over 24 hours of minutes", STEADY, Period::Minute, DAY, DESTINATIONS).await;
     ask(store, "all names of a day, in minutes", STEADY, Period::Day, 1, TableSet::ALL).await;
-    let state = roll_up(store, "an hour of all prefixes", state, Minute(BEGIN.0 + 60)).await;
+    let state = roll_up(store, "an hour of all prefixes", state, BEGIN.saturating_add(60)).await;
     ask(store, "all names of a rolled-up hour, busy", ASKED, Period::Hour, 1, TableSet::ALL).await;
-    roll_up(store, "22 hours of one prefix", state, Minute(BEGIN.0 + DAY - 60)).await;
+    roll_up(store, "22 hours of one prefix", state, BEGIN.saturating_add(DAY - 60)).await;
     ask(store, "all names of a day, the last hour in minutes", STEADY, Period::Day, 1, TableSet::ALL).await;
     ask(store, "ports of the open year", STEADY, Period::Year, 1, PORTS).await;
     ask(store, "destinations of the open year", STEADY, Period::Year, 1, DESTINATIONS).await;
@@ -258,7 +258,7 @@ fn put_rows(connection: &mut rusqlite::Connection, what: &str, flushes: &[Flush]
             let sql = "INSERT OR REPLACE INTO counter VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
             let mut insert = transaction.prepare_cached(sql).expect("a statement");
             for (block, tables) in &decoded {
-                let (start, prefix) = (block.key.interval.start.0, prefix_bits(block.key.prefix));
+                let (start, prefix) = (block.key.interval.start.number(), prefix_bits(block.key.prefix));
                 for (direction, name, counters) in tables.rows() {
                     let value = match name.value {
                         Value::Number(number) => number,
@@ -297,7 +297,7 @@ fn ask_rows(
         let mut largest = connection.prepare_cached(sql).expect("a statement");
         names = 0;
         for field in fields {
-            let question = (BEGIN.0, BEGIN.0 + minutes - 1, prefix, *field as u8, limit);
+            let question = (BEGIN.number(), BEGIN.number() + minutes - 1, prefix, *field as u8, limit);
             names += largest.query_map(question, |row| row.get::<_, i64>(1)).expect("an answer").count();
         }
         best = best.min(since.elapsed());

@@ -105,7 +105,7 @@ type GroupSums = BTreeMap<Group, Option<Sums>>;
 impl Check<'_> {
     /// All blocks of a period, and how they add up to the next coarser one.
     async fn walk(&mut self, state: &WriterState, period: Period) -> Result<(), StoreError> {
-        let mut from = Minute(0);
+        let mut from = Minute::EPOCH;
         while let Some(span) = self.next_span(state.writer, period, from).await? {
             if span.end() <= from {
                 break;
@@ -242,12 +242,12 @@ impl Check<'_> {
 
     /// What retention has left of a rolled-up interval.
     async fn kept(&self, writer: WriterId, span: Interval) -> Result<Remaining, StoreError> {
-        let first = self.store.first_interval(writer, span.period, Minute(0)).await?;
+        let first = self.store.first_interval(writer, span.period, Minute::EPOCH).await?;
         if first.is_none_or(|first| first.start > span.start) {
             return Ok(Remaining::FinerOnly);
         }
         let Some(period) = span.period.finer() else { return Ok(Remaining::CoarseAndSomeFiner) };
-        let first = self.store.first_interval(writer, period, Minute(0)).await?;
+        let first = self.store.first_interval(writer, period, Minute::EPOCH).await?;
         Ok(if first.is_some_and(|first| first.start < span.start) {
             Remaining::Both
         } else {

@@ -150,9 +150,9 @@ impl<'c> Copy<'c> {
     /// Copies the blocks of a writer that count. `known` is what the target has of the writer.
     async fn blocks(&mut self, state: &WriterState, known: &WriterState) -> Result<(), StoreError> {
         for period in Period::ALL {
-            let mut from = Minute(0);
+            let mut from = Minute::EPOCH;
             while let Some(first) = self.source.first_interval(state.writer, period, from).await? {
-                let before = Minute(first.start.0.saturating_add(LISTED_MINUTES)).max(first.end());
+                let before = first.start.saturating_add(LISTED_MINUTES).max(first.end());
                 for interval in self.source.intervals(state.writer, period, first.start, before).await? {
                     if is_summed(state, interval) {
                         self.interval(interval, known).await?;

@@ -119,7 +119,7 @@ pub(crate) async fn blocks(store: &dyn Store) -> Vec<Block> {
     let mut found = Vec::new();
     for state in store.writers().await.unwrap() {
         for period in Period::ALL {
-            for interval in store.intervals(state.writer, period, Minute(0), Minute(u32::MAX)).await.unwrap() {
+            for interval in store.intervals(state.writer, period, Minute::EPOCH, Minute::MAX).await.unwrap() {
                 for (sender, prefix) in store.groups(state.writer, interval).await.unwrap() {
                     let selection = Selection { interval, sender, prefix, tables: TableSet::ALL };
                     found.extend(store.read_blocks_of(state.writer, &[selection]).await.unwrap());

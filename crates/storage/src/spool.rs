@@ -115,7 +115,7 @@ impl Spool {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if !flush.blocks.is_empty() {
             let (epoch, sequence) = columns(flush.number);
-            let [minutes, hours, days, months] = flush.decided.map(|minute| minute.0);
+            let [minutes, hours, days, months] = flush.decided.map(Minute::number);
             transaction
                 .prepare_cached(
                     "INSERT INTO spool_flush (epoch, sequence, bytes, minutes_rolled_up, hours_rolled_up,
@@ -163,7 +163,7 @@ impl Spool {
         let of_flush = "SELECT bytes, accepted FROM spool_flush WHERE epoch = ?1 AND sequence = ?2";
         let (before, accepted): (i64, bool) =
             transaction.query_row(of_flush, (epoch, sequence), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let [minutes, hours, days, months] = flush.decided.map(|minute| minute.0);
+        let [minutes, hours, days, months] = flush.decided.map(Minute::number);
         transaction.execute(
             "UPDATE spool_flush SET bytes = ?3, minutes_rolled_up = ?4, hours_rolled_up = ?5, days_rolled_up = ?6,
              months_rolled_up = ?7 WHERE epoch = ?1 AND sequence = ?2",
@@ -206,7 +206,12 @@ impl Spool {
                  WHERE epoch = ?1 AND sequence = ?2",
             )?
             .query_row(columns(number), |row| {
-                Ok([Minute(row.get(0)?), Minute(row.get(1)?), Minute(row.get(2)?), Minute(row.get(3)?)])
+                Ok([
+                    Minute::new(row.get(0)?),
+                    Minute::new(row.get(1)?),
+                    Minute::new(row.get(2)?),
+                    Minute::new(row.get(3)?),
+                ])
             })
             .optional()?;
         let Some(decided) = decided else { return Ok(None) };
@@ -234,7 +239,7 @@ impl Spool {
         let mut rows = select.query([])?;
         let mut accepted: BTreeMap<FlushNumber, BTreeSet<Interval>> = BTreeMap::new();
         while let Some(row) = rows.next()? {
-            let interval = Interval { period: period(row.get(2)?)?, start: Minute(row.get(3)?) };
+            let interval = Interval { period: period(row.get(2)?)?, start: Minute::new(row.get(3)?) };
             accepted.entry(numbers(row)?).or_default().insert(interval);
         }
         Ok(accepted.into_iter().collect())
@@ -258,7 +263,7 @@ impl Spool {
 
     fn block(&self, number: FlushNumber, row: &Row<'_>) -> Result<Block, StoreError> {
         let key = BlockKey {
-            interval: Interval { period: period(row.get(0)?)?, start: Minute(row.get(1)?) },
+            interval: Interval { period: period(row.get(0)?)?, start: Minute::new(row.get(1)?) },
             sender: parsed(row, 2)?,
             prefix: parsed(row, 3)?,
             writer: self.writer,
@@ -322,7 +327,7 @@ fn insert_blocks(connection: &Connection, flush: &Flush) -> Result<(), StoreErro
             epoch,
             sequence,
             key.interval.period as u8,
-            key.interval.start.0,
+            key.interval.start.number(),
             key.sender.to_string(),
             key.prefix.to_string(),
             key.part,
@@ -345,7 +350,7 @@ mod tests {
 
     fn block(number: FlushNumber, part: u16) -> Block {
         let key = BlockKey {
-            interval: Interval { period: Period::Minute, start: Minute(23_188_621) },
+            interval: Interval { period: Period::Minute, start: Minute::new(23_188_621) },
             sender: IpAddr::from([192, 0, 2, 1]),
             prefix: "2001:db8::/32".parse().unwrap(),
             writer: WRITER,
@@ -358,7 +363,7 @@ mod tests {
 
     fn flush(number: FlushNumber, blocks: u16) -> Flush {
         let blocks = (0..blocks).map(|part| block(number, part)).collect();
-        Flush { number, decided: [4, 3, 2, 1].map(Minute), blocks }
+        Flush { number, decided: [4, 3, 2, 1].map(Minute::new), blocks }
     }
 
     fn open(folder: &tempfile::TempDir) -> Spool {
@@ -428,7 +433,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = open(&folder);
         push(&mut spool, 1, 2).unwrap();
-        let other = Flush { decided: [9, 8, 7, 6].map(Minute), ..flush(number(1), 3) };
+        let other = Flush { decided: [9, 8, 7, 6].map(Minute::new), ..flush(number(1), 3) };
         spool.decide(&other).unwrap();
         assert_eq!((spool.oldest().unwrap(), spool.bytes()), (Some(other.clone()), 300));
         drop(spool);

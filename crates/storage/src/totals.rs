@@ -162,7 +162,7 @@ pub(crate) async fn cover(
     if interval.period == Period::Minute {
         return Ok(vec![interval]);
     }
-    let summed = state.rolled_up(Period::Minute).unwrap_or(Minute(0));
+    let summed = state.rolled_up(Period::Minute).unwrap_or(Minute::EPOCH);
     let mut cover = covering_before(interval, &state.rolled_up, summed);
     let open = interval.start.max(summed);
     if open < interval.end() {

@@ -69,13 +69,13 @@ impl WriterState {
     /// A collector that has written nothing yet.
     #[must_use]
     pub fn new(writer: WriterId, epoch: u32, seen: Timestamp) -> Self {
-        Self { writer, epoch, presence: Presence::Seen(seen), rolled_up: [Minute(0); 4] }
+        Self { writer, epoch, presence: Presence::Seen(seen), rolled_up: [Minute::EPOCH; 4] }
     }
 
     /// A replay that has written nothing yet.
     #[must_use]
     pub fn replay(writer: WriterId) -> Self {
-        Self { writer, epoch: 1, presence: Presence::Replaying, rolled_up: [Minute(0); 4] }
+        Self { writer, epoch: 1, presence: Presence::Replaying, rolled_up: [Minute::EPOCH; 4] }
     }
 
     /// All blocks of this period that start before this minute are rolled up; `None` for years, which never are.

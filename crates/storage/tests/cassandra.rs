@@ -62,7 +62,7 @@ async fn empty() -> (Cassandra, MutexGuard<'static, ()>) {
 contract!(empty);
 
 /// 2026-11-01 00:00 UTC.
-const START: Minute = Minute(29_891_520);
+const START: Minute = Minute::new(29_891_520);
 
 fn block(sequence: u64) -> Block {
     let sender = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -100,7 +100,7 @@ async fn rows_live_as_long_as_configured_and_spare_time() {
     settings.keep[Period::Hour] = Some(Duration::from_secs(1));
     let store = open(settings);
     let mut hour = block(1);
-    hour.key.interval = Interval { period: Period::Hour, start: Minute(60) };
+    hour.key.interval = Interval { period: Period::Hour, start: Minute::new(60) };
     let mut day = block(1);
     day.key.interval.period = Period::Day;
     store.put_blocks(&[block(1), hour, day]).await.unwrap();
@@ -112,7 +112,7 @@ async fn rows_live_as_long_as_configured_and_spare_time() {
         life.map(|seconds| u64::try_from(seconds).expect("a life time"))
     };
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    let due = Duration::from_secs(u64::from(START.0 + 1) * 60) + keep + SPARE - now;
+    let due = Duration::from_secs(START.saturating_add(1).timestamp().seconds()) + keep + SPARE - now;
     let minute = life("minute").await.expect("an end");
     assert!(minute.abs_diff(due.as_secs()) < 60, "{minute} instead of {due:?}");
     let hour = life("hour").await.expect("an end");
@@ -131,7 +131,7 @@ async fn a_block_whose_list_was_lost_in_a_failover_is_missing_until_it_is_put_ag
         session.query_unpaged(format!("TRUNCATE netflow.{list}"), ()).await.expect("an empty table");
         assert_eq!(store.missing(&[key, other]).await.unwrap(), [key, other], "without {list}");
         store.put_blocks(&[block(1), block(2)]).await.unwrap();
-        assert_eq!(store.first_interval(key.writer, Period::Minute, Minute(0)).await.unwrap(), Some(key.interval));
+        assert_eq!(store.first_interval(key.writer, Period::Minute, Minute::EPOCH).await.unwrap(), Some(key.interval));
         assert_eq!(store.groups(key.writer, key.interval).await.unwrap(), [(key.sender, key.prefix)]);
     }
 }

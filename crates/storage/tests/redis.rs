@@ -74,7 +74,7 @@ mod sentinel {
 }
 
 /// 2026-11-01 00:00 UTC.
-const START: Minute = Minute(29_891_520);
+const START: Minute = Minute::new(29_891_520);
 
 fn block(sequence: u64) -> Block {
     let sender = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -267,7 +267,7 @@ async fn a_block_whose_list_was_lost_in_a_failover_is_missing_until_it_is_put_ag
         let () = redis::cmd("DEL").arg(lists).query_async(&mut connection).await.expect("an answer");
         assert_eq!(store.missing(&[key, other]).await.unwrap(), [key, other], "without {list}");
         store.put_blocks(&[block(1), block(2)]).await.unwrap();
-        assert_eq!(store.first_interval(key.writer, Period::Minute, Minute(0)).await.unwrap(), Some(key.interval));
+        assert_eq!(store.first_interval(key.writer, Period::Minute, Minute::EPOCH).await.unwrap(), Some(key.interval));
         assert_eq!(store.groups(key.writer, key.interval).await.unwrap(), [(key.sender, key.prefix)]);
     }
     server.run(&["clean"]);

@@ -20,7 +20,7 @@ use storage::roll_up::advance;
 use storage::{Blocks, Faulty, Memory, Retention, Selection, Sqlite, Store, WriterState, Writers, totals_many};
 
 /// 2027-12-30 23:50 UTC: soon the hour, the day, the month and the year end, and in two months comes a leap day.
-const BEGIN: Minute = Minute(30_503_510);
+const BEGIN: Minute = Minute::new(30_503_510);
 const GRACE_MINUTES: u32 = 2;
 const WRITERS: [WriterId; 2] = [WriterId(1), WriterId(u64::MAX)];
 /// Days that minutes, hours, days and months are kept: short, so that they go while a test looks.
@@ -173,7 +173,7 @@ impl<S: Store> World<S> {
     async fn step(&mut self, step: &Step) {
         match step {
             Step::Count { writer, minutes_ago, series: number, bytes } => {
-                let minute = Minute(self.now.0 - minutes_ago);
+                let minute = self.now.saturating_sub(*minutes_ago);
                 self.flows.push((minute, series(*number), *bytes));
                 let tables = self.collectors[*writer].open.entry((minute, series(*number))).or_default();
                 for (direction, name, counters) in counted(*bytes) {
@@ -185,12 +185,12 @@ impl<S: Store> World<S> {
                 for writer in 0..WRITERS.len() {
                     self.flush(writer, &[], false).await;
                 }
-                self.now.0 += minutes;
+                self.now = self.now.saturating_add(*minutes);
             }
             Step::RollUp { writer, faults, crash } => {
                 self.store.plan(faults.iter().copied());
                 let collector = &mut self.collectors[*writer];
-                let until = Minute(self.now.0 - GRACE_MINUTES);
+                let until = self.now.saturating_sub(GRACE_MINUTES);
                 match advance(&self.store, collector.state(), until).await {
                     Ok(state) => collector.state = Some(state),
                     Err(_) if *crash => {}
@@ -203,7 +203,7 @@ impl<S: Store> World<S> {
             Step::Expire { writer, faults } => {
                 self.store.plan(faults.iter().copied());
                 for (period, days) in Period::ALL.into_iter().zip(KEPT_DAYS) {
-                    let before = Minute(self.now.0 - days * 1440);
+                    let before = self.now.saturating_sub(days * 1440);
                     let expired = &mut self.expired[period];
                     *expired = before.max(*expired);
                     let _ = self.store.expire(WRITERS[*writer], Retention { period, before }).await;

@@ -28,7 +28,7 @@ mod clauses_of_files {
     fn block(sequence: u64) -> Block {
         let sender = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
         let prefix = Prefix::new(Ipv4Addr::new(172, 16, 0, 0).into(), 16).expect("a first address");
-        let interval = Interval { period: Period::Minute, start: Minute(29_538_719) };
+        let interval = Interval { period: Period::Minute, start: Minute::new(29_538_719) };
         let (writer, tables) = (WriterId(9), TableSet::ALL);
         let origin = FlushNumber { epoch: 1, sequence }.into();
         let key = BlockKey { interval, sender, prefix, writer, origin, part: 0, tables };
@@ -90,12 +90,15 @@ mod clauses_of_files {
         store.put_blocks(&[of(Origin::RolledUp), block(9)]).await.unwrap();
         assert_eq!(identity.durable().unwrap(), Some(FlushNumber { epoch: 1, sequence: 4 }));
         let number = FlushNumber { epoch: 2, sequence: 1 };
-        let flush = Flush { number, decided: [Minute(0); 4], blocks: vec![of(number.into())] };
+        let flush = Flush { number, decided: [Minute::EPOCH; 4], blocks: vec![of(number.into())] };
         Spool::open(&path, writer, 1 << 20).unwrap().push(&flush, &[]).unwrap();
         assert_eq!(identity.durable().unwrap(), Some(number));
         // Flushes without blocks leave their numbers and nothing else.
-        let flush =
-            |sequence| Flush { number: FlushNumber { epoch: 2, sequence }, decided: [Minute(0); 4], blocks: vec![] };
+        let flush = |sequence| Flush {
+            number: FlushNumber { epoch: 2, sequence },
+            decided: [Minute::EPOCH; 4],
+            blocks: vec![],
+        };
         let mut spool = Spool::open(&path, writer, 1 << 20).unwrap();
         spool.push(&flush(2), &[]).unwrap();
         assert_eq!((identity.durable().unwrap(), spool.waiting()), (Some(flush(2).number), 1));
@@ -141,9 +144,9 @@ mod clauses_of_files {
             (0..25_000).map(|sequence| Block { content: vec![1].into(), ..block(sequence) }).collect();
         store.put_blocks(&many).await.unwrap();
         let mut state = storage::WriterState::new(WriterId(9), 1, flow::Timestamp::EPOCH);
-        state.rolled_up[0] = Minute(u32::MAX);
+        state.rolled_up[0] = Minute::MAX;
         store.put_writer(&state).await.unwrap();
-        let retention = storage::Retention { period: Period::Minute, before: Minute(29_538_720) };
+        let retention = storage::Retention { period: Period::Minute, before: Minute::new(29_538_720) };
         assert_eq!(store.expire(WriterId(9), retention).await.unwrap(), 25_000);
         assert_eq!(store.read_blocks(&[around(&block(1))]).await.unwrap(), []);
     }

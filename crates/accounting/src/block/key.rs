@@ -100,7 +100,7 @@ impl BlockKey {
             }
         };
         put(&[interval.period as u8]);
-        put(&interval.start.0.to_le_bytes());
+        put(&interval.start.number().to_le_bytes());
         put(&ipv6_octets(*sender));
         put(&ipv6_octets(prefix.address()));
         put(&[prefix.length()]);

@@ -134,7 +134,7 @@ mod tests {
         for (direction, name, counters) in rows {
             tables.add(*direction, *name, *counters);
         }
-        let interval = Interval { period: Period::Minute, start: Minute(1) };
+        let interval = Interval { period: Period::Minute, start: Minute::new(1) };
         let sender = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
         tables.blocks(
             interval,

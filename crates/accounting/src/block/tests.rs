@@ -34,7 +34,7 @@ fn addresses(count: u32) -> Tables {
 }
 
 fn blocks(tables: &Tables) -> Vec<Block> {
-    let key = key_of(Interval { period: Period::Minute, start: Minute(7) });
+    let key = key_of(Interval { period: Period::Minute, start: Minute::new(7) });
     tables.blocks(key.interval, key.sender, key.prefix, key.writer, key.origin)
 }
 
@@ -195,7 +195,7 @@ const VERSION_1: &[u8] = &[
 
 #[test]
 fn a_block_of_version_1_is_read_and_says_that_its_variance_is_not_known() {
-    let key = key_of(Interval { period: Period::Minute, start: Minute(7) });
+    let key = key_of(Interval { period: Period::Minute, start: Minute::new(7) });
     let key = BlockKey { tables: TableSet::of_bits(0b111), ..key };
     let block = Block { key, content: Bytes::from_static(VERSION_1) };
     let mut tables = merged(std::slice::from_ref(&block));
@@ -225,7 +225,7 @@ fn a_block_under_a_changed_key_is_noticed_and_under_a_new_one_is_sealed_again() 
     let good = blocks(&addresses(3)).remove(0);
     let changes: [&dyn Fn(&mut BlockKey); 8] = [
         &|key| key.interval.period = Period::Hour,
-        &|key| key.interval.start.0 ^= 1 << 20,
+        &|key| key.interval.start = Minute::new(key.interval.start.number() ^ 1 << 20),
         &|key| key.sender = "192.0.2.3".parse().unwrap(),
         &|key| key.prefix = "10.0.0.0/9".parse().unwrap(),
         &|key| key.writer.0 ^= 1 << 63,
@@ -249,7 +249,7 @@ fn a_block_under_a_changed_key_is_noticed_and_under_a_new_one_is_sealed_again() 
 
 #[test]
 fn a_block_with_a_field_that_is_not_known_is_refused_whole() {
-    let key = key_of(Interval { period: Period::Minute, start: Minute(7) });
+    let key = key_of(Interval { period: Period::Minute, start: Minute::new(7) });
     let key = BlockKey { tables: TableSet::of_bits(1 << 63 | 1), ..key };
     let block = Block { key, content: sealed(&key, &[2, 0, 0]) };
     let fault = Tables::new().merge(&block, TableSet::of_field(Field::All)).unwrap_err().fault;
@@ -271,7 +271,7 @@ fn counts_and_lengths_beyond_the_content_are_refused_without_reserving() {
     let block = |tail: &[u8]| {
         let mut body = vec![2];
         body.extend_from_slice(tail);
-        let key = BlockKey { tables: set, ..key_of(Interval { period: Period::Minute, start: Minute(0) }) };
+        let key = BlockKey { tables: set, ..key_of(Interval { period: Period::Minute, start: Minute::EPOCH }) };
         Block { key, content: sealed(&key, &body) }
     };
     let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
@@ -316,7 +316,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_decoded_or_refused(body in prop::collection::vec(any::<u8>(), 0..200), tables in any::<u64>()) {
-        let key = key_of(Interval { period: Period::Minute, start: Minute(0) });
+        let key = key_of(Interval { period: Period::Minute, start: Minute::EPOCH });
         let tables = tables & TableSet::ALL.iter().fold(0, |all, (direction, field)| all | TableSet::of(direction, field).bits());
         let first = [&[1][..], &(tables as u32).to_le_bytes(), &body].concat();
         let second = [&[2], &body[..]].concat();

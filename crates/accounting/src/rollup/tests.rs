@@ -119,7 +119,7 @@ fn late_minutes_of_one_hour_make_one_block_of_that_hour() {
     let entry = vec![(Direction::In, Name::ALL, ONE)];
     let booked = flush(&[(minute("2016-02-29 23:58"), entry.clone()), (minute("2016-02-29 23:59"), entry)], 7);
     let late = minute("2016-03-01 00:00");
-    let lifted = lift(&booked, &[late, Minute(0), Minute(0), Minute(0)]).unwrap();
+    let lifted = lift(&booked, &[late, Minute::EPOCH, Minute::EPOCH, Minute::EPOCH]).unwrap();
     assert_eq!(lifted.len(), 1);
     assert_eq!(lifted[0].key.origin, FlushNumber { epoch: 3, sequence: 7 }.into());
     let mut tables = Tables::new();
@@ -131,7 +131,7 @@ fn late_minutes_of_one_hour_make_one_block_of_that_hour() {
 fn a_damaged_block_is_reported_and_the_rest_is_summed() {
     let hour = parse_interval(Period::Hour, "2016-02-29 23").unwrap();
     let entry = vec![(Direction::In, Name::ALL, ONE)];
-    let mut blocks = flush(&[(hour.start, entry.clone()), (Minute(hour.start.0 + 1), entry.clone())], 1);
+    let mut blocks = flush(&[(hour.start, entry.clone()), (hour.start.saturating_add(1), entry.clone())], 1);
     blocks[0].content.truncate(9);
     blocks.extend(flush(&[(hour.end(), entry)], 1));
     let summed = roll_up(hour, &blocks);
@@ -150,7 +150,7 @@ fn a_coarser_block_keeps_the_number_of_names_of_its_period() {
     let booked: Vec<(Minute, Vec<Entry>)> = (0..3)
         .map(|minute| {
             let name = |number| Name { field: Field::SourceAs, value: Value::Number(minute * 10_000 + number) };
-            (Minute(hour.start.0 + minute), (0..10_000).map(|number| (Direction::In, name(number), ONE)).collect())
+            (hour.start.saturating_add(minute), (0..10_000).map(|number| (Direction::In, name(number), ONE)).collect())
         })
         .collect();
     let mut tables = Tables::new();
@@ -165,9 +165,9 @@ fn a_coarser_block_keeps_the_number_of_names_of_its_period() {
 fn crowded_minute() -> impl Strategy<Value = Minute> {
     let edges =
         prop::sample::select(vec!["2015-12-31 23:58", "2016-02-28 23:30", "2016-02-29 22:59", "2016-03-31 23:59"]);
-    let near = (edges, -90i64..90).prop_map(|(edge, by)| Minute((i64::from(minute(edge).0) + by) as u32));
-    let first = minute("2015-11-01 00:00").0;
-    prop_oneof![near, (first..first + 400 * 24 * 60).prop_map(Minute)]
+    let near = (edges, -90i64..90).prop_map(|(edge, by)| Minute::new((i64::from(minute(edge).number()) + by) as u32));
+    let first = minute("2015-11-01 00:00").number();
+    prop_oneof![near, (first..first + 400 * 24 * 60).prop_map(Minute::new)]
 }
 
 /// An operation on the store.
@@ -222,7 +222,7 @@ proptest! {
     #[test]
     fn the_order_of_finer_blocks_does_not_matter(booked in prop::collection::vec((0u32..60, entries(8)), 1..6)) {
         let hour = parse_interval(Period::Hour, "2016-02-29 23").unwrap();
-        let booked: Vec<_> = booked.into_iter().map(|(at, entries)| (Minute(hour.start.0 + at), entries)).collect();
+        let booked: Vec<_> = booked.into_iter().map(|(at, entries)| (hour.start.saturating_add(at), entries)).collect();
         let mut blocks = flush(&booked, 1);
         let summed = roll_up(hour, &blocks);
         blocks.reverse();

@@ -43,7 +43,7 @@ impl FlowTime {
     }
 
     fn is_far(self) -> bool {
-        self.exported.0.abs_diff(self.received.0) > FAR
+        self.exported.abs_diff(self.received) > FAR
     }
 }
 

@@ -69,7 +69,7 @@ fn naive_of(
                 (flow.destination, Direction::In, Direction::InLocal),
             ];
             for (_, foreign, within) in ends.into_iter().filter(|(end, ..)| prefix.contains(*end)) {
-                let tables = all.entry((Minute(minute), *prefix)).or_default();
+                let tables = all.entry((Minute::new(minute), *prefix)).or_default();
                 let direction = if local { within } else { foreign };
                 tables.note(direction, about);
                 for field in fields.iter() {
@@ -94,7 +94,7 @@ fn a_flow_is_counted_by_the_eight_default_fields_for_its_prefix() {
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap()]);
     let mut tally = Tally::new(TallySettings::default());
     let record = FlowRecord { protocol: 6, source_port: 443, ..flow("192.0.2.7", "10.1.2.3", 1500) };
-    assert_eq!(tally.book(&monitored, &record, FlowTime::at(Minute(5)), true), FlowFate::Matched);
+    assert_eq!(tally.book(&monitored, &record, FlowTime::at(Minute::new(5)), true), FlowFate::Matched);
     let blocks = tally.blocks(WRITER, FlushNumber { epoch: 2, sequence: 3 });
     assert_eq!(blocks.len(), 1);
     let key = blocks[0].key;
@@ -123,7 +123,7 @@ fn a_flow_is_counted_by_the_eight_default_fields_for_its_prefix() {
 fn every_flow_has_a_fate_and_an_unmatched_flow_leaves_no_trace() {
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap()]);
     let mut tally = Tally::new(TallySettings::default());
-    let mut book = |flow: FlowRecord, scale| tally.book(&monitored, &flow, FlowTime::at(Minute(5)), scale);
+    let mut book = |flow: FlowRecord, scale| tally.book(&monitored, &flow, FlowTime::at(Minute::new(5)), scale);
     let huge = FlowRecord {
         sampling: flow::Sampling { rate: 3, source: flow::SamplingSource::Header },
         reverse: Counters { bytes: u64::MAX / 2, packets: 1, flows: 1 },
@@ -135,7 +135,7 @@ fn every_flow_has_a_fate_and_an_unmatched_flow_leaves_no_trace() {
     assert!(tally.is_empty());
     assert_eq!(tally.names(), 0);
     assert_eq!(tally.blocks(WRITER, FIRST), []);
-    assert_eq!(tally.book(&monitored, &huge, FlowTime::at(Minute(5)), false), FlowFate::Matched);
+    assert_eq!(tally.book(&monitored, &huge, FlowTime::at(Minute::new(5)), false), FlowFate::Matched);
 }
 
 #[test]
@@ -146,11 +146,11 @@ fn flows_booked_before_a_prefix_was_added_do_not_count_for_it() {
     let after = Monitored::new(sender, &[(outer, GroupId(0)), (inner, GroupId(1)), (middle, GroupId(2))]);
     let mut tally = Tally::new(TallySettings::default());
     for _ in 0..3 {
-        tally.book(&before, &flow("192.0.2.7", "10.1.1.1", 1), FlowTime::at(Minute(5)), true);
-        tally.book(&after, &flow("192.0.2.7", "10.1.1.1", 100), FlowTime::at(Minute(5)), true);
+        tally.book(&before, &flow("192.0.2.7", "10.1.1.1", 1), FlowTime::at(Minute::new(5)), true);
+        tally.book(&after, &flow("192.0.2.7", "10.1.1.1", 100), FlowTime::at(Minute::new(5)), true);
     }
     let counted = content(&tally.blocks(WRITER, FIRST));
-    let bytes = |prefix| counted[&(Minute(5), prefix)].get(Direction::In, Name::ALL).unwrap().bytes;
+    let bytes = |prefix| counted[&(Minute::new(5), prefix)].get(Direction::In, Name::ALL).unwrap().bytes;
     assert_eq!([bytes(outer), bytes(middle), bytes(inner)], [303, 300, 303]);
     assert!(counted.values().all(conserved));
 }
@@ -171,7 +171,7 @@ fn large_batches_follow_the_literal_rules() {
     }
     let mut tally = Tally::new(TallySettings::default());
     for (flow, minute) in &flows {
-        tally.book(&monitored, flow, FlowTime::at(Minute(*minute)), true);
+        tally.book(&monitored, flow, FlowTime::at(Minute::new(*minute)), true);
     }
     let pending = tally.blocks(WRITER, FIRST);
     tally.merge_pending();
@@ -187,11 +187,11 @@ fn a_cleared_tally_counts_from_zero() {
         // The inner prefix is booked for every other time, so that its memory is kept, freed and allocated again.
         let destination = if round % 2 == 0 { "10.1.0.1" } else { "10.2.0.1" };
         for minute in 0..4 {
-            tally.book(&monitored, &flow("192.0.2.7", destination, 1), FlowTime::at(Minute(round + minute)), true);
+            tally.book(&monitored, &flow("192.0.2.7", destination, 1), FlowTime::at(Minute::new(round + minute)), true);
         }
         let mut fresh = Tally::new(TallySettings::default());
         for minute in 0..4 {
-            fresh.book(&monitored, &flow("192.0.2.7", destination, 1), FlowTime::at(Minute(round + minute)), true);
+            fresh.book(&monitored, &flow("192.0.2.7", destination, 1), FlowTime::at(Minute::new(round + minute)), true);
         }
         assert_eq!(tally.blocks(WRITER, FIRST), fresh.blocks(WRITER, FIRST));
         assert_eq!(tally.names(), fresh.names());
@@ -209,13 +209,13 @@ fn a_table_keeps_its_largest_names_and_all_bytes() {
     for round in 0..50u32 {
         for number in 0..100u32 {
             let source = std::net::Ipv4Addr::from_bits(0xc000_0000 + round * 1000 + number);
-            tally.book(&monitored, &flow(&source.to_string(), "10.0.0.1", 10), FlowTime::at(Minute(5)), true);
+            tally.book(&monitored, &flow(&source.to_string(), "10.0.0.1", 10), FlowTime::at(Minute::new(5)), true);
         }
         for heavy in 1..=10 {
             tally.book(
                 &monitored,
                 &flow(&format!("203.0.113.{heavy}"), "10.0.0.1", 1000),
-                FlowTime::at(Minute(5)),
+                FlowTime::at(Minute::new(5)),
                 true,
             );
         }
@@ -240,7 +240,12 @@ fn a_lost_name_unbalances_its_table() {
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap(), "10.1.0.0/16".parse().unwrap()]);
     let mut tally = Tally::new(TallySettings::default());
     for source in 1..=20 {
-        tally.book(&monitored, &flow(&format!("192.0.2.{source}"), "10.1.0.1", 100), FlowTime::at(Minute(5)), true);
+        tally.book(
+            &monitored,
+            &flow(&format!("192.0.2.{source}"), "10.1.0.1", 100),
+            FlowTime::at(Minute::new(5)),
+            true,
+        );
     }
     tally.merge_pending();
     // Each flow counts for both prefixes.
@@ -256,7 +261,7 @@ fn a_lost_name_unbalances_its_table() {
 fn lost_sparse_flows_unbalance_all_tables() {
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap()]);
     let mut tally = Tally::new(TallySettings::default());
-    tally.book(&monitored, &flow("192.0.2.7", "10.1.0.1", 100), FlowTime::at(Minute(5)), true);
+    tally.book(&monitored, &flow("192.0.2.7", "10.1.0.1", 100), FlowTime::at(Minute::new(5)), true);
     tally.merge_pending();
     let all = Counters { bytes: 100, packets: 1, flows: 1 };
     assert_eq!(tally.balance(), Balance { tables: 7, balanced: 7, all });
@@ -282,18 +287,22 @@ fn sparse_flows_and_tables_make_the_same_blocks() {
             .collect();
         let mut tally = Tally::new(TallySettings::default());
         flows.iter().for_each(|(flow, minute)| {
-            tally.book(&monitored, flow, FlowTime::at(Minute(*minute)), true);
+            tally.book(&monitored, flow, FlowTime::at(Minute::new(*minute)), true);
         });
         let pending = tally.blocks(WRITER, FIRST);
         for (flow, _) in &flows {
             tally.merge_pending();
-            tally.book(&monitored, flow, FlowTime::at(Minute(2)), true);
+            tally.book(&monitored, flow, FlowTime::at(Minute::new(2)), true);
         }
         let counted = content(&pending);
         assert!(counted == naive(&prefixes, &flows, true), "{count} flows");
         let one_by_one = content(&tally.blocks(WRITER, FIRST));
         for prefix in prefixes.iter().filter(|_| count > 0) {
-            assert_eq!(one_by_one.get(&(Minute(2), *prefix)), counted.get(&(Minute(1), *prefix)), "{count} flows");
+            assert_eq!(
+                one_by_one.get(&(Minute::new(2), *prefix)),
+                counted.get(&(Minute::new(1), *prefix)),
+                "{count} flows"
+            );
         }
     }
 }
@@ -303,15 +312,15 @@ fn when_names_run_out_the_largest_tables_shrink_and_the_small_ones_keep_theirs()
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap(), "172.16.0.0/12".parse().unwrap()]);
     let limits = TallySettings { names: 1000, ..TallySettings::default() };
     let mut tally = Tally::new(limits);
-    tally.book(&monitored, &flow("192.0.2.7", "172.16.0.1", 1), FlowTime::at(Minute(5)), true);
+    tally.book(&monitored, &flow("192.0.2.7", "172.16.0.1", 1), FlowTime::at(Minute::new(5)), true);
     for number in 0..5000u32 {
         let source = std::net::Ipv4Addr::from_bits(0xc000_0000 + number);
-        tally.book(&monitored, &flow(&source.to_string(), "10.0.0.1", 10), FlowTime::at(Minute(5)), true);
+        tally.book(&monitored, &flow(&source.to_string(), "10.0.0.1", 10), FlowTime::at(Minute::new(5)), true);
         assert!(tally.names() <= 1000);
     }
     let all = content(&tally.blocks(WRITER, FIRST));
     assert!(all.values().all(conserved));
-    let quiet = &all[&(Minute(5), "172.16.0.0/12".parse().unwrap())];
+    let quiet = &all[&(Minute::new(5), "172.16.0.0/12".parse().unwrap())];
     assert!(TableSet::ALL.iter().all(|(direction, field)| !quiet.truncated(direction, field)));
 }
 
@@ -326,7 +335,7 @@ fn tallies_that_share_a_budget_stay_within_it_and_lose_no_byte() {
         tallies[number as usize / 10_000].book(
             &monitored,
             &flow(&source, "10.0.0.1", 10),
-            FlowTime::at(Minute(5)),
+            FlowTime::at(Minute::new(5)),
             true,
         );
         // A claim on an exhausted budget still gets a sixteenth, twice here.
@@ -351,18 +360,18 @@ fn sampled_flows_add_their_variance_and_others_nothing() {
     let sampled =
         |rate, record| FlowRecord { sampling: flow::Sampling { rate, source: flow::SamplingSource::Header }, ..record };
     let mut tally = Tally::new(TallySettings::default());
-    tally.book(&monitored, &sampled(100, flow("192.0.2.7", "10.1.0.1", 1500)), FlowTime::at(Minute(5)), true);
-    tally.book(&monitored, &sampled(100, flow("2001:db8::1", "10.2.0.1", 100)), FlowTime::at(Minute(5)), true);
-    tally.book(&monitored, &sampled(100, flow("10.1.0.1", "192.0.2.7", 1500)), FlowTime::at(Minute(5)), false);
+    tally.book(&monitored, &sampled(100, flow("192.0.2.7", "10.1.0.1", 1500)), FlowTime::at(Minute::new(5)), true);
+    tally.book(&monitored, &sampled(100, flow("2001:db8::1", "10.2.0.1", 100)), FlowTime::at(Minute::new(5)), true);
+    tally.book(&monitored, &sampled(100, flow("10.1.0.1", "192.0.2.7", 1500)), FlowTime::at(Minute::new(5)), false);
     let counted = content(&tally.blocks(WRITER, FIRST));
     let variance =
-        |prefix: &str, direction| counted[&(Minute(5), prefix.parse().unwrap())].about_all(direction).variance;
+        |prefix: &str, direction| counted[&(Minute::new(5), prefix.parse().unwrap())].about_all(direction).variance;
     let expected = |packets: u128, bytes: u128| SamplingVariance { packets: 9900 * packets, bytes: 9900 * bytes };
     assert_eq!(variance("10.0.0.0/8", Direction::In), expected(2, 1500 * 1500 + 100 * 100));
     assert_eq!(variance("10.1.0.0/16", Direction::In), expected(1, 1500 * 1500));
     assert_eq!(variance("10.0.0.0/8", Direction::Out), SamplingVariance::ZERO);
     tally.clear();
-    tally.book(&monitored, &flow("192.0.2.7", "10.1.0.1", 1500), FlowTime::at(Minute(6)), true);
+    tally.book(&monitored, &flow("192.0.2.7", "10.1.0.1", 1500), FlowTime::at(Minute::new(6)), true);
     let counted = content(&tally.blocks(WRITER, FIRST));
     assert_eq!(counted.into_values().next().unwrap().about_all(Direction::In).variance, SamplingVariance::ZERO);
 }
@@ -379,7 +388,7 @@ proptest! {
         let monitored = monitored(&prefixes);
         let mut tally = Tally::new(TallySettings { fields, ..TallySettings::default() });
         for (flow, minute) in &flows {
-            tally.book(&monitored, flow, FlowTime::at(Minute(*minute)), true);
+            tally.book(&monitored, flow, FlowTime::at(Minute::new(*minute)), true);
         }
         let blocks = tally.blocks(WRITER, FIRST);
         prop_assert_eq!(content(&blocks), naive_of(fields, &prefixes, &flows, true));
@@ -400,7 +409,7 @@ proptest! {
         let monitored = monitored(&prefixes);
         let mut tally = Tally::new(TallySettings::default());
         for (flow, minute) in &flows {
-            tally.book(&monitored, flow, FlowTime::at(Minute(*minute)), scale);
+            tally.book(&monitored, flow, FlowTime::at(Minute::new(*minute)), scale);
         }
         let counted = content(&tally.blocks(WRITER, FIRST));
         prop_assert!(counted.values().all(conserved));
@@ -419,7 +428,7 @@ proptest! {
         let mut tally = Tally::new(TallySettings { names_per_table, names, ..TallySettings::default() });
         let mut fates = Vec::new();
         for (flow, minute) in &flows {
-            fates.push(tally.book(&monitored, flow, FlowTime::at(Minute(*minute)), true));
+            fates.push(tally.book(&monitored, flow, FlowTime::at(Minute::new(*minute)), true));
             prop_assert!(tally.names() <= names);
         }
         let blocks = tally.blocks(WRITER, FIRST);
@@ -436,7 +445,7 @@ proptest! {
         // The same bookings make the same blocks, although hash seeds differ.
         let mut again = Tally::new(TallySettings { names_per_table, names, ..TallySettings::default() });
         for (flow, minute) in &flows {
-            again.book(&monitored, flow, FlowTime::at(Minute(*minute)), true);
+            again.book(&monitored, flow, FlowTime::at(Minute::new(*minute)), true);
         }
         prop_assert_eq!(again.blocks(WRITER, FIRST), blocks);
     }

@@ -149,12 +149,12 @@ pub(crate) async fn show(
     let passed = Range { from: month.start, to: month.end().min(now) };
     let sampled = sampled(passed, api.kept_since(Period::Minute, now));
     let mut samples = Samples::default();
-    let starts: Vec<u32> = (sampled.from.0..sampled.to.0).step_by(SAMPLE_MINUTES as usize).collect();
+    let starts: Vec<u32> = (sampled.from.number()..sampled.to.number()).step_by(SAMPLE_MINUTES as usize).collect();
     for starts in starts.chunks(SAMPLES_AT_ONCE) {
         let minutes: Vec<_> = starts
             .iter()
             .flat_map(|start| *start..start + SAMPLE_MINUTES)
-            .map(|minute| selection(Interval { period: Period::Minute, start: Minute(minute) }))
+            .map(|minute| selection(Interval { period: Period::Minute, start: Minute::new(minute) }))
             .collect();
         let mut answers = api.totals_many(minutes).await?;
         for minutes in answers.chunks(SAMPLE_MINUTES as usize) {
@@ -196,9 +196,9 @@ pub(crate) async fn show(
 
 /// The range of whole samples whose minutes are all kept.
 fn sampled(passed: Range, kept_since: Minute) -> Range {
-    let from = passed.from.max(kept_since).0.next_multiple_of(SAMPLE_MINUTES);
-    let to = passed.to.0 / SAMPLE_MINUTES * SAMPLE_MINUTES;
-    Range { from: Minute(from.min(to)), to: Minute(to) }
+    let from = passed.from.max(kept_since).number().next_multiple_of(SAMPLE_MINUTES);
+    let to = passed.to.number() / SAMPLE_MINUTES * SAMPLE_MINUTES;
+    Range { from: Minute::new(from.min(to)), to: Minute::new(to) }
 }
 
 /// The rates of samples, in and out.
@@ -239,7 +239,7 @@ fn method(passed: Range, sampled: Range, losses: Option<&Losses>) -> String {
         "traffic between the prefix and unmonitored networks; average: total divided by the time elapsed; 95th \
         percentile: nearest rank of the mean rates of 5-minute samples, where a sample without data counts as 0"
             .to_owned();
-    if sampled.from.0 >= passed.from.0 + SAMPLE_MINUTES {
+    if sampled.from >= passed.from.saturating_add(SAMPLE_MINUTES) {
         method.push_str("; only samples whose minutes are still kept (retention.minutes) are included");
     }
     match losses {
@@ -279,10 +279,10 @@ mod tests {
 
     #[test]
     fn samples_are_whole_and_kept() {
-        let range = |from, to| Range { from: Minute(from), to: Minute(to) };
-        assert_eq!(sampled(range(100, 204), Minute(0)), range(100, 200));
-        assert_eq!(sampled(range(100, 204), Minute(161)), range(165, 200));
-        assert_eq!(sampled(range(100, 204), Minute(1000)).minutes(), 0);
+        let range = |from, to| Range { from: Minute::new(from), to: Minute::new(to) };
+        assert_eq!(sampled(range(100, 204), Minute::EPOCH), range(100, 200));
+        assert_eq!(sampled(range(100, 204), Minute::new(161)), range(165, 200));
+        assert_eq!(sampled(range(100, 204), Minute::new(1000)).minutes(), 0);
         assert!(!method(range(100, 204), range(100, 200), None).contains("still kept"));
         assert!(method(range(100, 204), range(165, 200), None).contains("still kept"));
     }

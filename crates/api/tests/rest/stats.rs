@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use accounting::block::{Tables, WriterId};
 use accounting::direction::Direction::{self, In, InLocal, Out, OutLocal};
-use accounting::period::{Interval, Minute, Period};
+use accounting::period::{Interval, Period};
 use accounting::query::parse_interval;
 use flow::{Counters, Timestamp};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ pub(crate) fn count(
         sender,
         prefix.parse().unwrap(),
         writer,
-        flow::FlushNumber { epoch: 1, sequence: interval.start.0.into() }.into(),
+        flow::FlushNumber { epoch: 1, sequence: interval.start.number().into() }.into(),
     );
     let state = WriterState::new(writer, 1, Timestamp::EPOCH);
     server.runtime.block_on(async {
@@ -181,8 +181,10 @@ fn many_dates_are_returned_in_their_order() {
     let server = Server::start();
     register(&server);
     let first = minute("2014-02-02 05:00").start;
-    let texts: Vec<String> =
-        (0..120).rev().map(|n| Interval { period: Period::Minute, start: Minute(first.0 + n) }.to_string()).collect();
+    let texts: Vec<String> = (0..120)
+        .rev()
+        .map(|n| Interval { period: Period::Minute, start: first.saturating_add(n) }.to_string())
+        .collect();
     for (number, text) in texts.iter().enumerate() {
         count(&server, WRITER, minute(text), "10.0.0.0/8", &[(In, "all", number as u64 + 1, 100)]);
     }

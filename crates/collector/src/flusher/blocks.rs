@@ -51,7 +51,7 @@ mod tests {
     fn shards_that_count_for_the_same_prefix_do_not_replace_each_others_blocks() {
         let block = |minute: u32, part: u16, content: u8| {
             let key = BlockKey {
-                interval: Interval { period: Period::Minute, start: Minute(minute) },
+                interval: Interval { period: Period::Minute, start: Minute::new(minute) },
                 sender: IpAddr::from([192, 0, 2, 1]),
                 prefix: "192.0.2.0/24".parse().unwrap(),
                 writer: WriterId(1),

@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn sums_that_are_not_due_are_not_copied() {
-        let (interval, now) = (Interval { period: Period::Hour, start: Minute(60) }, Timestamp::from_seconds(1000));
+        let (interval, now) =
+            (Interval { period: Period::Hour, start: Minute::new(60) }, Timestamp::from_seconds(1000));
         let key = |part| BlockKey {
             interval,
             sender: IpAddr::from([192, 0, 2, 1]),

@@ -229,7 +229,7 @@ mod tests {
         let start = Timestamp::from_seconds(1_800_000_000);
         let begun = WriterState::new(WriterId(1), 1, start);
         let mut moved = begun;
-        moved.rolled_up[0] = Minute(60);
+        moved.rolled_up[0] = Minute::new(60);
         let store = RolledUpMeanwhile { store: Memory::default(), moved };
         store.put_writer(&begun).await.unwrap();
         let mut own = OwnState::published(begun);

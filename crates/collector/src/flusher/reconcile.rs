@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn choosing_among_many_blocks_takes_time_in_proportion_to_their_number() {
         let key = |minute| BlockKey {
-            interval: Interval { period: Period::Minute, start: Minute(minute) },
+            interval: Interval { period: Period::Minute, start: Minute::new(minute) },
             sender: IpAddr::from([192, 0, 2, 1]),
             prefix: "192.0.2.0/24".parse().unwrap(),
             writer: WriterId(1),

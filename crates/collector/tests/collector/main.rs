@@ -320,7 +320,7 @@ async fn replaying_again_replaces_and_two_stores_get_the_same_blocks() {
         }
         let mut all = Vec::new();
         for period in Period::ALL {
-            for interval in store.intervals(WriterId(7), period, Minute(0), Minute(u32::MAX)).await.unwrap() {
+            for interval in store.intervals(WriterId(7), period, Minute::EPOCH, Minute::MAX).await.unwrap() {
                 let prefix = MONITORED.parse().unwrap();
                 let selection = storage::Selection { interval, sender, prefix, tables: TableSet::ALL };
                 all.extend(store.read_blocks(&[selection]).await.unwrap());

@@ -114,7 +114,7 @@ async fn a_roll_up_that_a_failover_loses_is_done_again() {
     let states = run.store.writers().await.unwrap();
     run.store.inner().fail_over_to(&replica);
     for state in states {
-        assert!(state.rolled_up[0] > Minute(0));
+        assert!(state.rolled_up[0] > Minute::EPOCH);
         run.store.put_writer(&state).await.unwrap();
     }
     run.now += 2 * MINUTE;

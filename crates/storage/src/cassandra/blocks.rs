@@ -69,7 +69,8 @@ impl Blocks for Cassandra {
         // What lists a block is there before the block: one that is not listed would never be rolled up.
         let lists = self.link.each(intervals, |(writer, interval)| async move {
             let Interval { period, start } = interval;
-            let row = (writer.0.cast_signed(), period_number(period), i64::from(start.0), self.life(interval, now));
+            let row =
+                (writer.0.cast_signed(), period_number(period), i64::from(start.number()), self.life(interval, now));
             self.link.execute(&statements.put_interval, row).await
         });
         lists.await?;
@@ -86,7 +87,7 @@ impl Blocks for Cassandra {
                 let Interval { period, start } = interval;
                 let (sender, prefix) = (sender.to_string(), prefix.to_string());
                 let life = self.life(interval, now);
-                (writer.0.cast_signed(), period_number(period), i64::from(start.0), sender, prefix, life)
+                (writer.0.cast_signed(), period_number(period), i64::from(start.number()), sender, prefix, life)
             };
             self.link.execute_batch(&statements.put_series, batch.into_iter().map(row).collect()).await
         });
@@ -95,7 +96,7 @@ impl Blocks for Cassandra {
             let Some(Block { key, content }) = blocks.get(number) else { return Ok(()) };
             let (writer, epoch, sequence, part, tables) = clustering(key);
             let (sender, prefix) = (key.sender.to_string(), key.prefix.to_string());
-            let (start, life) = (i64::from(key.interval.start.0), self.life(key.interval, now));
+            let (start, life) = (i64::from(key.interval.start.number()), self.life(key.interval, now));
             let row = (sender, prefix, start, writer, epoch, sequence, part, tables, &**content, life);
             self.link.execute(&statements.blocks[key.interval.period].put, row).await
         });
@@ -141,7 +142,7 @@ impl Blocks for Cassandra {
         Interval { period, start }: Interval,
     ) -> Result<Vec<(IpAddr, Prefix)>, StoreError> {
         let statements = self.link.statements().await?;
-        let row = (writer.0.cast_signed(), period_number(period), i64::from(start.0));
+        let row = (writer.0.cast_signed(), period_number(period), i64::from(start.number()));
         let rows: Vec<(String, String)> = self.link.rows(&statements.series, row).await?;
         let groups = rows.iter().map(|(sender, prefix)| Ok((parsed(sender)?, parsed(prefix)?)));
         let mut groups = groups.collect::<Result<Vec<_>, StoreError>>()?;
@@ -156,7 +157,7 @@ impl Blocks for Cassandra {
         from: Minute,
     ) -> Result<Option<Interval>, StoreError> {
         let statements = self.link.statements().await?;
-        let row = (writer.0.cast_signed(), period_number(period), i64::from(from.0));
+        let row = (writer.0.cast_signed(), period_number(period), i64::from(from.number()));
         let rows: Vec<(i64,)> = self.link.rows(&statements.first_interval, row).await?;
         rows.first().map(|(start,)| interval(period, *start)).transpose()
     }
@@ -172,7 +173,7 @@ impl Blocks for Cassandra {
             return Ok(Vec::new());
         }
         let statements = self.link.statements().await?;
-        let row = (writer.0.cast_signed(), period_number(period), i64::from(from.0), i64::from(before.0));
+        let row = (writer.0.cast_signed(), period_number(period), i64::from(from.number()), i64::from(before.number()));
         let rows: Vec<(i64,)> = self.link.rows(&statements.intervals, row).await?;
         rows.into_iter().map(|(start,)| interval(period, start)).collect()
     }
@@ -191,7 +192,7 @@ impl Blocks for Cassandra {
         let emptied: BTreeMap<(WriterId, Interval), ()> =
             emptied.await?.into_iter().flatten().map(|interval| (interval, ())).collect();
         let unlisted = self.link.each(emptied, |((writer, interval), ())| async move {
-            let row = (writer.0.cast_signed(), period_number(interval.period), i64::from(interval.start.0));
+            let row = (writer.0.cast_signed(), period_number(interval.period), i64::from(interval.start.number()));
             let left: Vec<(String,)> = self.link.rows(&statements.any_series, row).await?;
             if left.is_empty() {
                 self.link.execute(&statements.delete_interval, row).await?;
@@ -206,7 +207,7 @@ impl Blocks for Cassandra {
         let statements = self.link.statements().await?;
         let number = writer.0.cast_signed();
         for period in Period::ALL {
-            for interval in self.intervals(writer, period, Minute(0), Minute(u32::MAX)).await? {
+            for interval in self.intervals(writer, period, Minute::EPOCH, Minute::MAX).await? {
                 let groups = self.groups(writer, interval).await?;
                 let deleted = self.link.each(groups, |(sender, prefix)| async move {
                     let (sender, prefix, start) = bound((interval, sender, prefix));
@@ -215,7 +216,7 @@ impl Blocks for Cassandra {
                 });
                 deleted.await?;
                 // The lists last: what is interrupted before is found again.
-                let list = (number, period_number(period), i64::from(interval.start.0));
+                let list = (number, period_number(period), i64::from(interval.start.number()));
                 self.link.execute(&statements.delete_all_series, list).await?;
                 self.link.execute(&statements.delete_interval, list).await?;
             }
@@ -311,10 +312,10 @@ fn place(key: &BlockKey) -> Place {
 
 /// A place as the values of a statement.
 fn bound((interval, sender, prefix): Place) -> (String, String, i64) {
-    (sender.to_string(), prefix.to_string(), interval.start.0.into())
+    (sender.to_string(), prefix.to_string(), interval.start.number().into())
 }
 
 fn interval(period: Period, start: i64) -> Result<Interval, StoreError> {
     let start = start.try_into().map_err(|_| StoreError::Corrupt(format!("{start} is no minute").into()))?;
-    Ok(Interval { period, start: Minute(start) })
+    Ok(Interval { period, start: Minute::new(start) })
 }

@@ -45,14 +45,14 @@ impl Writers for Cassandra {
 
 /// Epoch, nanoseconds, watermarks.
 fn columns(state: &WriterState) -> (i64, i64, i64, i64, i64, i64) {
-    let [minutes, hours, days, months] = state.rolled_up.map(|minute| i64::from(minute.0));
+    let [minutes, hours, days, months] = state.rolled_up.map(|minute| i64::from(minute.number()));
     (state.epoch.into(), nanoseconds(state.presence.stored()), minutes, hours, days, months)
 }
 
 fn writer_of(row: WriterRow) -> Result<WriterState, StoreError> {
     let (writer, epoch, seen, minutes, hours, days, months) = row;
     let parse = || {
-        let minute = |minute: i64| Some(Minute(minute.try_into().ok()?));
+        let minute = |minute: i64| Some(Minute::new(minute.try_into().ok()?));
         Some(WriterState {
             writer: WriterId(writer.cast_unsigned()),
             epoch: epoch.try_into().ok()?,

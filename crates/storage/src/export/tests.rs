@@ -12,7 +12,7 @@ async fn filled() -> Memory {
 }
 
 fn all(period: Period) -> Request {
-    Request { period, from: Minute(0), before: Minute(u32::MAX), sender: None, prefix: None }
+    Request { period, from: Minute::EPOCH, before: Minute::MAX, sender: None, prefix: None }
 }
 
 async fn exported(store: &dyn Store, request: Request) -> Vec<Exported> {
@@ -142,7 +142,7 @@ async fn a_damaged_block_is_told_and_the_rest_exported() {
 async fn what_retention_has_left_is_exported() {
     let store = filled().await;
     for state in store.writers().await.unwrap() {
-        let retention = Retention { period: Period::Minute, before: Minute(u32::MAX) };
+        let retention = Retention { period: Period::Minute, before: Minute::MAX };
         store.expire(state.writer, retention).await.unwrap();
     }
     assert_eq!(exported(&store, all(Period::Minute)).await.len(), 3, "the minute that is not rolled up");

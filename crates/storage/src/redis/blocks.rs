@@ -27,7 +27,7 @@ impl Blocks for Redis {
         // What lists a block is there before the block: one that is not listed would never be rolled up.
         let mut lists = Vec::new();
         for ((writer, interval), groups) in groups {
-            let start = interval.start.0;
+            let start = interval.start.number();
             let mut pipeline = Pipeline::new();
             pipeline.cmd("ZADD").arg(key::intervals(&self.namespace, writer, interval.period)).arg(start).arg(start);
             lists.push(pipeline);
@@ -121,7 +121,7 @@ impl Blocks for Redis {
 
     async fn forget_writer(&self, writer: WriterId) -> Result<(), StoreError> {
         for period in Period::ALL {
-            self.delete_before(writer, Retention { period, before: Minute(u32::MAX) }).await?;
+            self.delete_before(writer, Retention { period, before: Minute::MAX }).await?;
         }
         Ok(())
     }
@@ -174,7 +174,8 @@ impl Redis {
         }
         let listed = self.link.each(by_list, |((writer, interval), places)| async move {
             let name = key::intervals(&self.namespace, writer, interval.period);
-            let rank: Option<u64> = self.link.command(redis::cmd("ZRANK").arg(name).arg(interval.start.0)).await?;
+            let rank: Option<u64> =
+                self.link.command(redis::cmd("ZRANK").arg(name).arg(interval.start.number())).await?;
             if rank.is_none() {
                 return Ok(Vec::new());
             }
@@ -204,16 +205,16 @@ impl Redis {
         limit: Option<u32>,
     ) -> Result<Vec<Interval>, StoreError> {
         let mut command = redis::cmd("ZRANGEBYSCORE");
-        command.arg(key::intervals(&self.namespace, writer, period)).arg(from.0);
+        command.arg(key::intervals(&self.namespace, writer, period)).arg(from.number());
         match before {
-            Some(before) => command.arg(format!("({}", before.0)),
+            Some(before) => command.arg(format!("({}", before.number())),
             None => command.arg("+inf"),
         };
         if let Some(limit) = limit {
             command.arg("LIMIT").arg(0).arg(limit);
         }
         let starts: Vec<u32> = self.link.command(&command).await?;
-        Ok(starts.into_iter().map(|start| Interval { period, start: Minute(start) }).collect())
+        Ok(starts.into_iter().map(|start| Interval { period, start: Minute::new(start) }).collect())
     }
 
     /// Deletes blocks of one place; returns the writers that have none left there.
@@ -235,7 +236,7 @@ impl Redis {
         let (left,): (bool,) = self.link.pipeline(&pipeline).await?;
         if !left {
             let name = key::intervals(&self.namespace, writer, interval.period);
-            self.link.command::<()>(redis::cmd("ZREM").arg(name).arg(interval.start.0)).await?;
+            self.link.command::<()>(redis::cmd("ZREM").arg(name).arg(interval.start.number())).await?;
         }
         Ok(())
     }
@@ -243,7 +244,7 @@ impl Redis {
     async fn delete_before(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
         let Retention { period, before } = retention;
         let mut gone = 0;
-        for interval in self.listed(writer, period, Minute(0), Some(before), None).await? {
+        for interval in self.listed(writer, period, Minute::EPOCH, Some(before), None).await? {
             let groups = self.groups(writer, interval).await?;
             let keys = self
                 .link

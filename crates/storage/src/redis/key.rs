@@ -27,7 +27,7 @@ impl Place {
 
     pub(super) fn name(&self, namespace: &str) -> String {
         let Self { interval: Interval { period, start }, sender, prefix } = self;
-        format!("{namespace}:block:{{{sender} {prefix} {} {}}}", period.name(), start.0)
+        format!("{namespace}:block:{{{sender} {prefix} {} {}}}", period.name(), start.number())
     }
 
     /// The sender and prefix as a member of a set.
@@ -50,7 +50,7 @@ pub(super) fn intervals(namespace: &str, writer: WriterId, period: Period) -> St
 }
 
 pub(super) fn groups(namespace: &str, writer: WriterId, interval: Interval) -> String {
-    format!("{namespace}:groups:{{{writer} {} {}}}", interval.period.name(), interval.start.0)
+    format!("{namespace}:groups:{{{writer} {} {}}}", interval.period.name(), interval.start.number())
 }
 
 /// The field of a block. A key has one field only, or a block that is put again would be there twice: a set of tables that
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_field_reads_as_it_was_made() {
         let key = BlockKey {
-            interval: Interval { period: Period::Hour, start: Minute(29_538_720) },
+            interval: Interval { period: Period::Hour, start: Minute::new(29_538_720) },
             sender: "2001:db8::1".parse().unwrap(),
             prefix: "172.16.0.0/16".parse().unwrap(),
             writer: WriterId(0x0102_0304_0506_0708),

@@ -44,7 +44,7 @@ impl Redis {
 }
 
 fn format_writer(state: &WriterState) -> String {
-    let [minutes, hours, days, months] = state.rolled_up.map(|minute| minute.0);
+    let [minutes, hours, days, months] = state.rolled_up.map(Minute::number);
     format!("{} {} {minutes} {hours} {days} {months}", state.epoch, state.presence.stored().nanoseconds())
 }
 
@@ -54,7 +54,7 @@ fn parse_writer(writer: &str, state: &str) -> Result<WriterState, StoreError> {
         let mut numbers = state.split(' ');
         let epoch = numbers.next()?.parse().ok()?;
         let presence = Presence::of_stored(Timestamp::from_nanoseconds(numbers.next()?.parse().ok()?));
-        let mut minute = || Some(Minute(numbers.next()?.parse().ok()?));
+        let mut minute = || Some(Minute::new(numbers.next()?.parse().ok()?));
         Some(WriterState { writer, epoch, presence, rolled_up: [minute()?, minute()?, minute()?, minute()?] })
     };
     parse().ok_or_else(|| StoreError::Corrupt(format!("'{state}' is no state of writer {writer}").into()))

@@ -97,9 +97,9 @@ async fn a_clock_that_goes_back_moves_nothing_back() {
     let store = filled(&["2026-12-31 23:59"]).await;
     let moved = advance(&store, state(), minute("2027-01-02 00:00")).await.unwrap();
     assert_eq!(advance(&store, moved, minute("2026-12-01 00:00")).await.unwrap(), moved);
-    assert_eq!(advance(&store, moved, Minute(0)).await.unwrap(), moved);
-    let at_the_end = advance(&store, moved, Minute(u32::MAX)).await.unwrap();
-    assert_eq!(advance(&store, at_the_end, Minute(u32::MAX)).await.unwrap(), at_the_end);
+    assert_eq!(advance(&store, moved, Minute::EPOCH).await.unwrap(), moved);
+    let at_the_end = advance(&store, moved, Minute::MAX).await.unwrap();
+    assert_eq!(advance(&store, at_the_end, Minute::MAX).await.unwrap(), at_the_end);
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn coarse_blocks_behind_the_watermark_are_replaced_whatever_tables_they_ho
         .unwrap();
     // ... a flush lifted by a watermark that never arrived, ...
     let lifted = flush(at, 1, 2, 10, 80);
-    let known = WriterState { rolled_up: [hour.end(), Minute(0), Minute(0), Minute(0)], ..state() };
+    let known = WriterState { rolled_up: [hour.end(), Minute::EPOCH, Minute::EPOCH, Minute::EPOCH], ..state() };
     store.put_blocks(&lifted).await.unwrap();
     store.put_blocks(&accounting::rollup::lift(&lifted, &known.rolled_up).unwrap()).await.unwrap();
     assert_eq!(kept(&store, hour).await.len(), 2);
@@ -295,7 +295,12 @@ async fn one_of_those_that_are_left_rolls_up_for_one_that_is_gone() {
     assert_eq!(kept(&store, parse_interval(Period::Day, "2027-05-01").unwrap()).await.len(), 1);
     assert_eq!(by(2).await.unwrap(), moved, "once an hour is enough");
     assert!(
-        !store.writers().await.unwrap().iter().any(|state| state.writer == WriterId(2) && state.rolled_up[0].0 > 0)
+        !store
+            .writers()
+            .await
+            .unwrap()
+            .iter()
+            .any(|state| state.writer == WriterId(2) && state.rolled_up[0] > Minute::EPOCH)
     );
 }
 

@@ -67,7 +67,7 @@ impl Blocks for Sqlite {
 
     async fn forget_writer(&self, writer: WriterId) -> Result<(), StoreError> {
         for period in Period::ALL {
-            let all = Retention { period, before: Minute(u32::MAX) };
+            let all = Retention { period, before: Minute::MAX };
             while self.write(move |connection| delete_before(connection, writer, all)).await? == EXPIRED_AT_ONCE {}
         }
         Ok(())
@@ -101,7 +101,7 @@ pub(super) fn put(connection: &Connection, known: &mut KnownSeries, blocks: &[Bl
         insert.execute((
             key.interval.period as u8,
             numbers.writer(key.writer)?,
-            key.interval.start.0,
+            key.interval.start.number(),
             numbers.series(key.sender, key.prefix)?,
             epoch,
             sequence.cast_signed(),
@@ -133,8 +133,8 @@ fn read(connection: &Connection, selections: &[Selection], writer: Option<Writer
         for (id, writer) in &writers {
             let Interval { period, start } = selection.interval;
             let tables = selection.tables.bits().cast_signed();
-            let rows =
-                select.query_map((period as u8, id, start.0, series, tables), |row| block(row, *selection, *writer))?;
+            let rows = select
+                .query_map((period as u8, id, start.number(), series, tables), |row| block(row, *selection, *writer))?;
             for block in rows {
                 found.push(block?);
             }
@@ -165,7 +165,7 @@ fn groups(connection: &Connection, writer: WriterId, interval: Interval) -> Resu
         "SELECT sender, prefix FROM series
          WHERE id IN (SELECT series FROM block WHERE period = ?1 AND writer = ?2 AND start = ?3)",
     )?;
-    let mut rows = select.query((interval.period as u8, writer, interval.start.0))?;
+    let mut rows = select.query((interval.period as u8, writer, interval.start.number()))?;
     let mut groups = Vec::new();
     while let Some(row) = rows.next()? {
         groups.push((parsed(row, 0)?, parsed(row, 1)?));
@@ -185,8 +185,8 @@ fn first_interval(
     let mut select = connection.prepare_cached(
         "SELECT start FROM block WHERE period = ?1 AND writer = ?2 AND start >= ?3 ORDER BY start LIMIT 1",
     )?;
-    let start = select.query_row((period as u8, writer, from.0), |row| row.get(0)).optional()?;
-    Ok(start.map(|start| Interval { period, start: Minute(start) }))
+    let start = select.query_row((period as u8, writer, from.number()), |row| row.get(0)).optional()?;
+    Ok(start.map(|start| Interval { period, start: Minute::new(start) }))
 }
 
 fn intervals(
@@ -206,8 +206,10 @@ fn intervals(
              FROM starts WHERE starts.start < ?4)
          SELECT start FROM starts WHERE start < ?4",
     )?;
-    let starts = select.query_map((period as u8, writer, from.0, before.0), |row| row.get(0))?;
-    Ok(starts.map(|start| Ok(Interval { period, start: Minute(start?) })).collect::<Result<_, rusqlite::Error>>()?)
+    let starts = select.query_map((period as u8, writer, from.number(), before.number()), |row| row.get(0))?;
+    Ok(starts
+        .map(|start| Ok(Interval { period, start: Minute::new(start?) }))
+        .collect::<Result<_, rusqlite::Error>>()?)
 }
 
 fn delete(connection: &Connection, keys: &[BlockKey]) -> Result<(), StoreError> {
@@ -221,7 +223,7 @@ fn delete(connection: &Connection, keys: &[BlockKey]) -> Result<(), StoreError> 
         let Interval { period, start } = key.interval;
         let (epoch, sequence) = key.origin.numbers();
         let tables = key.tables.bits().cast_signed();
-        let row = (period as u8, writer, start.0, series, epoch, sequence.cast_signed(), key.part, tables);
+        let row = (period as u8, writer, start.number(), series, epoch, sequence.cast_signed(), key.part, tables);
         delete.execute(row)?;
     }
     Ok(())
@@ -241,6 +243,7 @@ fn delete_before(connection: &Connection, writer: WriterId, retention: Retention
              SELECT period, writer, start, series, epoch, sequence, part, tables FROM block
              WHERE period = ?1 AND writer = ?2 AND start < ?3 LIMIT ?4)",
     )?;
-    let gone = delete.execute((retention.period as u8, writer, retention.before.0, EXPIRED_AT_ONCE.cast_signed()))?;
+    let gone =
+        delete.execute((retention.period as u8, writer, retention.before.number(), EXPIRED_AT_ONCE.cast_signed()))?;
     Ok(u64::try_from(gone).unwrap_or(u64::MAX))
 }

@@ -46,7 +46,12 @@ pub(super) fn writers(connection: &Connection) -> Result<Vec<WriterState>, Store
             writer: WriterId(row.get::<_, i64>(0)?.cast_unsigned()),
             epoch: row.get(1)?,
             presence: Presence::of_stored(timestamp(row.get(2)?)),
-            rolled_up: [Minute(row.get(3)?), Minute(row.get(4)?), Minute(row.get(5)?), Minute(row.get(6)?)],
+            rolled_up: [
+                Minute::new(row.get(3)?),
+                Minute::new(row.get(4)?),
+                Minute::new(row.get(5)?),
+                Minute::new(row.get(6)?),
+            ],
         })
     })?;
     let mut writers = rows.collect::<Result<Vec<_>, _>>()?;
@@ -56,7 +61,7 @@ pub(super) fn writers(connection: &Connection) -> Result<Vec<WriterState>, Store
 
 fn put_writer(connection: &Connection, state: &WriterState) -> Result<(), StoreError> {
     let id = Numbers::new(connection, &mut KnownSeries::default()).writer(state.writer)?;
-    let [minutes, hours, days, months] = state.rolled_up.map(|minute| minute.0);
+    let [minutes, hours, days, months] = state.rolled_up.map(Minute::number);
     let mut update = connection.prepare_cached(
         "UPDATE writer SET epoch = ?2, seen_nanoseconds = ?3, minutes_rolled_up = ?4, hours_rolled_up = ?5,
          days_rolled_up = ?6, months_rolled_up = ?7 WHERE id = ?1",

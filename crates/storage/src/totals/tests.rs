@@ -31,7 +31,7 @@ async fn minute_by_minute(store: &dyn Store, sender: IpAddr, prefix: Prefix, ran
 /// A minute near the ends of hours, days, months and years, where covers change.
 fn edge() -> impl Strategy<Value = Minute> {
     (prop::sample::select(&MINUTES[..]), prop_oneof![-70i64..70, -50_000i64..50_000])
-        .prop_map(|(text, offset)| Minute(u32::try_from(i64::from(minute(text).start.0) + offset).unwrap()))
+        .prop_map(|(text, offset)| Minute::new(u32::try_from(i64::from(minute(text).start.number()) + offset).unwrap()))
 }
 
 #[test]
@@ -59,7 +59,7 @@ async fn a_range_over_everything_is_read_from_few_blocks() {
     fill(&store).await;
     let (sender, prefix) = groups()[0];
     let [first, last] = [MINUTES[0], MINUTES[MINUTES.len() - 1]].map(|text| minute(text).start);
-    let range = Range { from: first, to: Minute(last.0 + 1) };
+    let range = Range { from: first, to: last.saturating_add(1) };
     let whole = totals_in_range(&store, sender, prefix, range, TableSet::of_field(Field::All)).await.unwrap();
     let flows: u64 = whole.tables.rows_of(Field::All).map(|(_, _, counters)| counters.flows).sum();
     // Seven flushes and a late one of two writers, twenty flows each.
@@ -97,7 +97,7 @@ async fn fill_open_year(store: &dyn Store) {
     let state = WriterState::new(ADA, 1, Timestamp::from_seconds(1_830_000_000));
     store.put_writer(&state).await.unwrap();
     let days = std::iter::successors(Some(minute("2027-01-01 12:30")), |noon| {
-        Some(Interval { start: Minute(noon.start.0 + 24 * 60), ..*noon })
+        Some(Interval { start: noon.start.saturating_add(24 * 60), ..*noon })
     });
     let today = ["2027-11-20 03:10", "2027-11-20 10:01", "2027-11-20 10:02", "2027-11-20 10:05"].map(minute);
     let tables = with_many_addresses();

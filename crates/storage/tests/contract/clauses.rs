@@ -94,10 +94,10 @@ fn prefix6() -> Prefix {
 }
 
 /// 2026-02-28 23:59 UTC, the last minute of a month.
-const MINUTE: Minute = Minute(29_538_719);
+const MINUTE: Minute = Minute::new(29_538_719);
 
 fn minute(after: u32) -> Interval {
-    Interval { period: Period::Minute, start: Minute(MINUTE.0 + after) }
+    Interval { period: Period::Minute, start: MINUTE.saturating_add(after) }
 }
 
 fn all_in() -> TableSet {
@@ -326,7 +326,7 @@ pub(crate) async fn groups_are_those_of_one_writer_and_interval(store: &dyn Stor
 }
 
 pub(crate) async fn the_first_interval_is_found_from_any_minute(store: &dyn Store) -> Outcome {
-    assert_eq!(store.first_interval(ADA, Period::Minute, Minute(0)).await?, None);
+    assert_eq!(store.first_interval(ADA, Period::Minute, Minute::EPOCH).await?, None);
     let [first, second] = [minute(0), minute(100_000)];
     let hour = Interval::containing(Period::Hour, second.start);
     let keys = [
@@ -338,19 +338,19 @@ pub(crate) async fn the_first_interval_is_found_from_any_minute(store: &dyn Stor
     ];
     store.put_blocks(&keys.map(block)).await?;
     for (from, expected) in [
-        (Minute(0), Some(first)),
+        (Minute::EPOCH, Some(first)),
         (first.start, Some(first)),
         (first.end(), Some(second)),
         (second.start, Some(second)),
         (second.end(), None),
-        (Minute(u32::MAX), None),
+        (Minute::MAX, None),
     ] {
         assert_eq!(store.first_interval(ADA, Period::Minute, from).await?, expected, "from {from:?}");
     }
-    assert_eq!(store.first_interval(ADA, Period::Hour, Minute(0)).await?, Some(hour));
-    assert_eq!(store.first_interval(ADA, Period::Day, Minute(0)).await?, None);
-    assert_eq!(store.first_interval(BOB, Period::Minute, Minute(0)).await?, Some(minute(5)));
-    assert_eq!(store.first_interval(BOB, Period::Hour, Minute(0)).await?, None);
+    assert_eq!(store.first_interval(ADA, Period::Hour, Minute::EPOCH).await?, Some(hour));
+    assert_eq!(store.first_interval(ADA, Period::Day, Minute::EPOCH).await?, None);
+    assert_eq!(store.first_interval(BOB, Period::Minute, Minute::EPOCH).await?, Some(minute(5)));
+    assert_eq!(store.first_interval(BOB, Period::Hour, Minute::EPOCH).await?, None);
     Ok(())
 }
 
@@ -367,10 +367,10 @@ pub(crate) async fn deleted_blocks_are_gone_and_no_others(store: &dyn Store) -> 
     store.delete_blocks(&[other]).await?;
     assert_eq!(stored(store, &[around(key())]).await?, []);
     assert_eq!(store.groups(ADA, minute(0)).await?, []);
-    assert_eq!(store.first_interval(ADA, Period::Minute, Minute(0)).await?, Some(minute(7)));
+    assert_eq!(store.first_interval(ADA, Period::Minute, Minute::EPOCH).await?, Some(minute(7)));
     store.put_blocks(&[block(key())]).await?;
     assert_eq!(stored(store, &[around(key())]).await?, [block(key())], "a deleted block can be put again");
-    assert_eq!(store.first_interval(ADA, Period::Minute, Minute(0)).await?, Some(minute(0)));
+    assert_eq!(store.first_interval(ADA, Period::Minute, Minute::EPOCH).await?, Some(minute(0)));
     Ok(())
 }
 
@@ -386,7 +386,7 @@ pub(crate) async fn expiry_spares_what_is_kept(store: &dyn Store) -> Outcome {
     let everything: Vec<Block> = old.iter().chain(&kept).map(|key| block(*key)).collect();
     store.put_blocks(&everything).await?;
     for writer in [ADA, BOB, WriterId(1)] {
-        store.put_writer(&rolled_up(writer, [Minute(u32::MAX); 4])).await?;
+        store.put_writer(&rolled_up(writer, [Minute::MAX; 4])).await?;
     }
     let before = Retention { period: Period::Minute, before: minute(2).start };
     assert_eq!(store.expire(WriterId(1), before).await?, 0);
@@ -398,7 +398,7 @@ pub(crate) async fn expiry_spares_what_is_kept(store: &dyn Store) -> Outcome {
     assert!(gone == 0 || gone == 2, "{gone}");
     if gone == 2 {
         assert_eq!(left.len(), kept.len());
-        assert_eq!(store.first_interval(ADA, Period::Minute, Minute(0)).await?, Some(minute(2)));
+        assert_eq!(store.first_interval(ADA, Period::Minute, Minute::EPOCH).await?, Some(minute(2)));
         assert_eq!(store.expire(ADA, before).await?, 0);
     }
     Ok(())
@@ -408,13 +408,13 @@ pub(crate) async fn expiry_spares_what_is_not_rolled_up(store: &dyn Store) -> Ou
     let year = Interval::containing(Period::Year, MINUTE);
     let keys = [key(), BlockKey { interval: minute(1), ..key() }, BlockKey { interval: year, ..key() }];
     store.put_blocks(&keys.map(block)).await?;
-    let everything = |period| Retention { period, before: Minute(u32::MAX) };
+    let everything = |period| Retention { period, before: Minute::MAX };
     let left = async || stored(store, &keys.map(around)).await;
     assert_eq!(store.expire(ADA, everything(Period::Minute)).await?, 0, "a writer without a state");
     store.put_writer(&rolled_up(ADA, [minute(0).start, minute(9).start, minute(9).start, minute(9).start])).await?;
     assert_eq!(store.expire(ADA, everything(Period::Minute)).await?, 0);
     assert_eq!(left().await?.len(), 3);
-    store.put_writer(&rolled_up(ADA, [minute(1).start, Minute(0), Minute(0), Minute(0)])).await?;
+    store.put_writer(&rolled_up(ADA, [minute(1).start, Minute::EPOCH, Minute::EPOCH, Minute::EPOCH])).await?;
     if store.expire(ADA, everything(Period::Minute)).await? > 0 {
         assert_eq!(left().await?, [block(keys[1]), block(keys[2])]);
         assert_eq!(store.expire(ADA, everything(Period::Year)).await?, 1, "years are never rolled up");
@@ -436,13 +436,13 @@ pub(crate) async fn intervals_are_listed_between_two_minutes(store: &dyn Store) 
     store.put_blocks(&keys.into_iter().map(block).collect::<Vec<_>>()).await?;
     let listed = async |from, before| store.intervals(ADA, Period::Minute, from, before).await;
     let all = [3, 4, 9, 100_000].map(minute);
-    assert_eq!(listed(Minute(0), Minute(u32::MAX)).await?, all);
+    assert_eq!(listed(Minute::EPOCH, Minute::MAX).await?, all);
     assert_eq!(listed(minute(3).start, minute(9).start).await?, all[..2]);
     assert_eq!(listed(minute(4).start, minute(10).start).await?, all[1..3]);
     assert_eq!(listed(minute(10).start, minute(20).start).await?, []);
     assert_eq!(listed(minute(9).start, minute(3).start).await?, []);
-    assert_eq!(store.intervals(ADA, Period::Hour, Minute(0), Minute(u32::MAX)).await?, [hour]);
-    assert_eq!(store.intervals(WriterId(1), Period::Minute, Minute(0), Minute(u32::MAX)).await?, []);
+    assert_eq!(store.intervals(ADA, Period::Hour, Minute::EPOCH, Minute::MAX).await?, [hour]);
+    assert_eq!(store.intervals(WriterId(1), Period::Minute, Minute::EPOCH, Minute::MAX).await?, []);
     Ok(())
 }
 
@@ -453,17 +453,17 @@ pub(crate) async fn writers_are_remembered_by_their_newest_state(store: &dyn Sto
     assert_eq!(store.writers().await?, []);
     let seen = Timestamp::from_nanoseconds(1_700_000_000_123_456_789);
     let presence = Presence::Seen(seen);
-    let ada = WriterState { writer: ADA, epoch: 1, presence, rolled_up: [Minute(0); 4] };
+    let ada = WriterState { writer: ADA, epoch: 1, presence, rolled_up: [Minute::EPOCH; 4] };
     let bob = WriterState {
         writer: BOB,
         epoch: u32::MAX,
         presence: Presence::Replaying,
-        rolled_up: [4, 3, 2, 1].map(Minute),
+        rolled_up: [4, 3, 2, 1].map(Minute::new),
     };
     store.put_writer(&bob).await?;
     store.put_writer(&ada).await?;
     assert_eq!(store.writers().await?, [ada, bob]);
-    let newer = WriterState { epoch: 2, rolled_up: [u32::MAX, 1_000, 100, 10].map(Minute), ..ada };
+    let newer = WriterState { epoch: 2, rolled_up: [u32::MAX, 1_000, 100, 10].map(Minute::new), ..ada };
     store.put_writer(&newer).await?;
     store.put_writer(&newer).await?;
     assert_eq!(store.writers().await?, [newer, bob]);
@@ -473,8 +473,8 @@ pub(crate) async fn writers_are_remembered_by_their_newest_state(store: &dyn Sto
 pub(crate) async fn a_state_is_replaced_only_where_the_store_knows_the_former_one(store: &dyn Store) -> Outcome {
     let seen = Timestamp::from_nanoseconds(1_700_000_000_123_456_789);
     let first =
-        WriterState { writer: BOB, epoch: 1, presence: Presence::Seen(seen), rolled_up: [4, 3, 2, 1].map(Minute) };
-    let second = WriterState { rolled_up: [64, 3, 2, 1].map(Minute), ..first };
+        WriterState { writer: BOB, epoch: 1, presence: Presence::Seen(seen), rolled_up: [4, 3, 2, 1].map(Minute::new) };
+    let second = WriterState { rolled_up: [64, 3, 2, 1].map(Minute::new), ..first };
     assert!(!store.replace_writer(&first, &second).await?, "a writer that the store does not know");
     assert_eq!(store.writers().await?, []);
     store.put_writer(&first).await?;
@@ -482,7 +482,7 @@ pub(crate) async fn a_state_is_replaced_only_where_the_store_knows_the_former_on
         WriterState { epoch: 2, ..first },
         WriterState { presence: Presence::Seen(seen.saturating_add(Duration::from_nanos(1))), ..first },
         WriterState { presence: Presence::Replaying, ..first },
-        WriterState { rolled_up: [4, 3, 2, 0].map(Minute), ..first },
+        WriterState { rolled_up: [4, 3, 2, 0].map(Minute::new), ..first },
     ];
     for other in others {
         assert!(!store.replace_writer(&other, &second).await?, "{other:?}");
@@ -536,7 +536,7 @@ pub(crate) async fn a_forgotten_writer_has_no_blocks_and_may_write_them_again(st
         let selections: Vec<Selection> = of_ada.iter().map(|block| around(block.key)).collect();
         assert_eq!(stored(store, &selections).await?, std::slice::from_ref(&of_bob));
         for period in Period::ALL {
-            assert_eq!(store.intervals(ADA, period, Minute(0), Minute(u32::MAX)).await?, []);
+            assert_eq!(store.intervals(ADA, period, Minute::EPOCH, Minute::MAX).await?, []);
             assert_eq!(store.groups(ADA, Interval::containing(period, MINUTE)).await?, []);
         }
     }
@@ -561,7 +561,7 @@ pub(crate) async fn many_blocks_are_put_at_once(store: &dyn Store) -> Outcome {
     assert_eq!(store.groups(ADA, minute(0)).await?.len(), 200);
     store.delete_blocks(&blocks.iter().map(|block| block.key).collect::<Vec<_>>()).await?;
     assert_eq!(stored(store, &selections).await?, []);
-    assert_eq!(store.first_interval(ADA, Period::Minute, Minute(0)).await?, None);
+    assert_eq!(store.first_interval(ADA, Period::Minute, Minute::EPOCH).await?, None);
     Ok(())
 }
 

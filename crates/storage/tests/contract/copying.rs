@@ -30,7 +30,7 @@ async fn fill(store: &dyn Store) -> Outcome {
             }
         }
     }
-    advance(store, WriterState::new(ADA, 7, MINUTE.timestamp()), Minute(MINUTE.0 + 2)).await?;
+    advance(store, WriterState::new(ADA, 7, MINUTE.timestamp()), MINUTE.saturating_add(2)).await?;
     Ok(())
 }
 
@@ -38,7 +38,7 @@ async fn all_blocks(store: &dyn Store) -> Result<Vec<Block>, Box<dyn Error>> {
     let mut blocks = Vec::new();
     for state in store.writers().await? {
         for period in Period::ALL {
-            for interval in store.intervals(state.writer, period, Minute(0), Minute(u32::MAX)).await? {
+            for interval in store.intervals(state.writer, period, Minute::EPOCH, Minute::MAX).await? {
                 for (sender, prefix) in store.groups(state.writer, interval).await? {
                     let selection = Selection { interval, sender, prefix, tables: TableSet::ALL };
                     blocks.extend(store.read_blocks_of(state.writer, &[selection]).await?);

@@ -6,7 +6,7 @@ use super::*;
 
 /// The bytes of a minute, for a prefix that all flows go to.
 fn bytes_in(counted: &BTreeMap<(Minute, Prefix), Tables>, minute: u32) -> u64 {
-    let tables = &counted[&(Minute(minute), "10.0.0.0/8".parse().unwrap())];
+    let tables = &counted[&(Minute::new(minute), "10.0.0.0/8".parse().unwrap())];
     tables.get(Direction::In, Name::ALL).unwrap().bytes
 }
 
@@ -17,7 +17,7 @@ fn minutes_that_pass_between_two_clears_stay_exact_however_many_they_are() {
     for received in 1000..1200 {
         // The exporter's clock is behind, and two of its line cards alternate.
         for exported in [received - 10, received - 9, received - 10] {
-            let time = FlowTime { exported: Minute(exported), received: Minute(received) };
+            let time = FlowTime { exported: Minute::new(exported), received: Minute::new(received) };
             tally.book(&monitored, &flow("192.0.2.7", "10.1.0.1", 10), time, true);
         }
     }
@@ -36,7 +36,7 @@ fn an_exporter_that_forges_its_times_opens_no_more_minutes_than_a_prefix_may_hav
     for number in 0..20_000_u32 {
         let exported = received - year / 2 + number.wrapping_mul(0x9e37_79b1) % year;
         near += u64::from(exported.abs_diff(received) <= 10);
-        let time = FlowTime { exported: Minute(exported), received: Minute(received) };
+        let time = FlowTime { exported: Minute::new(exported), received: Minute::new(received) };
         assert_eq!(tally.book(&monitored, &flow("192.0.2.7", "10.1.0.1", 10), time, true), FlowFate::Matched);
     }
     let counted = content(&tally.blocks(WRITER, FIRST));
@@ -59,7 +59,7 @@ fn a_displaced_flow_counts_once_for_all_its_prefixes_and_directions() {
     let local =
         FlowRecord { reverse: Counters { bytes: 5, packets: 1, flows: 1 }, ..flow("172.16.0.1", "10.1.0.1", 10) };
     let mut book = |exported| {
-        let time = FlowTime { exported: Minute(exported), received: Minute(1000) };
+        let time = FlowTime { exported: Minute::new(exported), received: Minute::new(1000) };
         tally.book(&monitored, &local, time, true);
         tally.displaced()
     };
@@ -78,16 +78,16 @@ fn what_was_kept_for_prefixes_that_are_gone_is_freed() {
     let sender = |id| Monitored::new("192.0.2.1".parse().unwrap(), &[(prefix, GroupId(id))]);
     let mut tally = Tally::new(TallySettings::default());
     for id in 0..5_000 {
-        tally.book(&sender(id), &flow("192.0.2.7", "10.1.0.1", 10), FlowTime::at(Minute(5)), true);
+        tally.book(&sender(id), &flow("192.0.2.7", "10.1.0.1", 10), FlowTime::at(Minute::new(5)), true);
     }
     assert_eq!((tally.groups.len(), tally.tables.len()), (5_000, 5_000));
     for _ in 0..2 {
         tally.clear();
-        tally.book(&sender(7), &flow("192.0.2.7", "10.1.0.1", 10), FlowTime::at(Minute(6)), true);
+        tally.book(&sender(7), &flow("192.0.2.7", "10.1.0.1", 10), FlowTime::at(Minute::new(6)), true);
     }
     tally.clear();
     assert!(tally.groups.len() <= 8 && tally.groups.capacity() <= 1024, "{}", tally.groups.capacity());
     assert!(tally.tables.capacity() <= 1024 && tally.spare.len() <= tally.tables.len(), "{}", tally.tables.len());
-    tally.book(&sender(9), &flow("192.0.2.7", "10.1.0.1", 10), FlowTime::at(Minute(7)), true);
+    tally.book(&sender(9), &flow("192.0.2.7", "10.1.0.1", 10), FlowTime::at(Minute::new(7)), true);
     assert_eq!(content(&tally.blocks(WRITER, FIRST)).len(), 1);
 }

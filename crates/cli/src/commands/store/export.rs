@@ -96,8 +96,8 @@ async fn export(
 ) -> Result<(), ExportError> {
     let request = Request {
         period: arguments.period,
-        from: arguments.from.map_or(Minute(0), |date| date.start),
-        before: arguments.to.map_or(Minute(u32::MAX), Interval::end),
+        from: arguments.from.map_or(Minute::EPOCH, |date| date.start),
+        before: arguments.to.map_or(Minute::MAX, Interval::end),
         sender: arguments.sender.map(canonical),
         prefix: arguments.prefix,
     };
