@@ -162,11 +162,11 @@ impl Tally {
     /// multiplied by the sampling rate. The whole flow is booked, or nothing.
     pub fn book(&mut self, monitored: &Monitored, flow: &FlowRecord, time: FlowTime, scale: bool) -> FlowFate {
         let rate = if scale { flow.sampling.rate.max(1) } else { 1 };
-        let Some(forward) = flow.forward.scaled(rate) else { return FlowFate::Overflow };
+        let Some(forward) = flow.forward.scaled(rate) else { return FlowFate::Implausible };
         // Few flows are biflows.
         let reverse = Some(flow.reverse).filter(|reverse| !reverse.is_zero()).map(|reverse| reverse.scaled(rate));
         if reverse == Some(None) {
-            return FlowFate::Overflow;
+            return FlowFate::Implausible;
         }
         if forward.is_zero() && reverse.is_none() {
             return FlowFate::Event;

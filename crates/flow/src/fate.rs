@@ -25,8 +25,8 @@ pub enum FlowFate {
     Unmatched,
     /// The record carries no byte or packet counter to book, such as a firewall or NAT event.
     Event,
-    /// Counters times sampling rate do not fit 64 bits.
-    Overflow,
+    /// With its sampling rate it has more bytes, packets or flows than any link can carry ([`crate::FLOW_LIMIT`]).
+    Implausible,
 }
 
 /// An enumeration of fates with a count for each: see [`Tallied`].
@@ -57,7 +57,7 @@ impl Fate for DatagramFate {
 }
 
 impl Fate for FlowFate {
-    const ALL: &'static [Self] = &[Self::Matched, Self::Unmatched, Self::Event, Self::Overflow];
+    const ALL: &'static [Self] = &[Self::Matched, Self::Unmatched, Self::Event, Self::Implausible];
 
     fn index(self) -> usize {
         self as usize
@@ -68,7 +68,7 @@ impl Fate for FlowFate {
             Self::Matched => "matched",
             Self::Unmatched => "unmatched",
             Self::Event => "event",
-            Self::Overflow => "overflow",
+            Self::Implausible => "implausible",
         }
     }
 }
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(sum.total(), 6);
         assert_eq!(
             sum.iter().map(|(fate, _)| fate.name()).collect::<Vec<_>>(),
-            ["matched", "unmatched", "event", "overflow"]
+            ["matched", "unmatched", "event", "implausible"]
         );
     }
 }

@@ -28,5 +28,5 @@ pub use fate::{DatagramFate, Fate, FlowFate, Tallied};
 pub use flush::FlushNumber;
 pub use prefix::{Prefix, PrefixError};
 pub use protocol::Protocol;
-pub use record::{Counters, FlowRecord, Sampling, SamplingSource};
+pub use record::{Counters, FLOW_LIMIT, FlowRecord, Sampling, SamplingSource};
 pub use timestamp::Timestamp;

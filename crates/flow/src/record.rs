@@ -78,6 +78,11 @@ impl FlowRecord {
     }
 }
 
+/// No flow has this many bytes, packets or flows, after multiplication by its sampling rate. A link of 800 Gbit/s carries
+/// as many bytes in 133 days, and a router of 51.2 Tbit/s in two days, while exporters report a flow at least once a week
+/// (the largest active timeout). A power of two, so that one comparison covers all three counters.
+pub const FLOW_LIMIT: u64 = 1 << 60;
+
 /// Bytes, packets and flows. Sums saturate at 2^64 - 1: at 1 Tbit/s one counter reaches that after 4.6 years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Counters {
@@ -113,12 +118,14 @@ impl Counters {
         self.flows = self.flows.saturating_sub(other.flows);
     }
 
-    /// Bytes and packets times a sampling rate. Flows are unchanged, because a sampled flow is still one flow. `None` if the
-    /// product exceeds 64 bits: such a rate is invalid and must not be counted.
+    /// Bytes and packets times a sampling rate. Flows are unchanged, because a sampled flow is still one flow. `None` if a
+    /// counter is not below [`FLOW_LIMIT`]: no exporter has counted that, and one such flow would end a sum.
     #[must_use]
     pub fn scaled(self, rate: u32) -> Option<Self> {
         let rate = u64::from(rate);
-        Some(Self { bytes: self.bytes.checked_mul(rate)?, packets: self.packets.checked_mul(rate)?, flows: self.flows })
+        let bytes = self.bytes.checked_mul(rate)?;
+        let packets = self.packets.checked_mul(rate)?;
+        ((bytes | packets | self.flows) < FLOW_LIMIT).then_some(Self { bytes, packets, flows: self.flows })
     }
 }
 
@@ -171,6 +178,25 @@ mod tests {
         let counters = Counters { bytes: 1500, packets: 1, flows: 1 };
         assert_eq!(counters.scaled(1000), Some(Counters { bytes: 1_500_000, packets: 1000, flows: 1 }));
         assert_eq!(Counters { bytes: u64::MAX / 2, packets: 1, flows: 1 }.scaled(3), None);
+    }
+
+    #[test]
+    fn more_than_a_link_can_carry_is_no_flow() {
+        let most = FLOW_LIMIT - 1;
+        let largest = Counters { bytes: most, packets: most, flows: most };
+        assert_eq!(largest.scaled(1), Some(largest));
+        for beyond in [
+            Counters { bytes: FLOW_LIMIT, ..largest },
+            Counters { packets: FLOW_LIMIT, ..largest },
+            Counters { flows: FLOW_LIMIT, ..largest },
+        ] {
+            assert_eq!(beyond.scaled(1), None);
+        }
+        assert_eq!(Counters { bytes: most, packets: 0, flows: 1 }.scaled(2), None);
+        // A week at 800 Gbit/s in packets of 64 octets, of which one in a thousand was sampled.
+        let (week, rate) = (7 * 86_400, 1000);
+        let bytes = 100_000_000_000 / 1000 * week;
+        assert!(Counters { bytes, packets: bytes / 64, flows: 1 }.scaled(rate).is_some());
     }
 
     #[test]

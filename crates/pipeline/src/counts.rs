@@ -117,6 +117,7 @@ impl fmt::Display for Counts {
             datagrams(DatagramFate::Unregistered),
             flows(FlowFate::Unmatched),
             flows(FlowFate::Event),
+            flows(FlowFate::Implausible),
             ("missing_template_sets", self.missing_template_sets),
             ("pending_sets", self.pending),
             ("pending_decoded_sets", self.pending_decoded),

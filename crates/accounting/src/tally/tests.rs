@@ -126,12 +126,14 @@ fn every_flow_has_a_fate_and_an_unmatched_flow_leaves_no_trace() {
     let mut book = |flow: FlowRecord, scale| tally.book(&monitored, &flow, FlowTime::at(Minute::new(5)), scale);
     let huge = FlowRecord {
         sampling: flow::Sampling { rate: 3, source: flow::SamplingSource::Header },
-        reverse: Counters { bytes: u64::MAX / 2, packets: 1, flows: 1 },
+        reverse: Counters { bytes: flow::FLOW_LIMIT / 2, packets: 1, flows: 1 },
         ..flow("10.0.0.1", "192.0.2.7", 1)
     };
     assert_eq!(book(flow("192.0.2.7", "192.0.2.8", 1), true), FlowFate::Unmatched);
     assert_eq!(book(FlowRecord { forward: Counters::ZERO, ..flow("10.0.0.1", "10.0.0.2", 1) }, true), FlowFate::Event);
-    assert_eq!(book(huge, true), FlowFate::Overflow);
+    assert_eq!(book(huge, true), FlowFate::Implausible);
+    let aggregate = Counters { flows: flow::FLOW_LIMIT, ..huge.forward };
+    assert_eq!(book(FlowRecord { forward: aggregate, ..huge }, false), FlowFate::Implausible);
     assert!(tally.is_empty());
     assert_eq!(tally.names(), 0);
     assert_eq!(tally.blocks(WRITER, FIRST), []);
@@ -165,7 +167,7 @@ fn large_batches_follow_the_literal_rules() {
     let mut flows = Vec::new();
     for number in 0..5000_u32 {
         let end = |step: u32| ends[(number / step) as usize % ends.len()];
-        let bytes = if number % 900 == 0 { 1 << 60 } else { u64::from(number) };
+        let bytes = if number % 900 == 0 { flow::FLOW_LIMIT - 1 } else { u64::from(number) };
         let record = FlowRecord { source_port: number as u16, source_as: number / 3, ..flow(end(1), end(7), bytes) };
         flows.push((record, number / 2000));
     }

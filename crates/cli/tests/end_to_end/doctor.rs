@@ -283,6 +283,23 @@ fn unknown_and_contradictory_sampling_rates_are_reported() {
 }
 
 #[test]
+fn flows_that_no_link_can_carry_are_reported_and_not_counted() {
+    let collector = Collector::start();
+    add(&collector, "127.0.2.4", "192.0.2.0/24");
+    let socket = router("127.0.2.4");
+    let wide = TemplateSpec::data(256, [(12, 4), (1, 8)].map(|(id, length)| FieldSpecifier::iana(id, length)));
+    let found = provoke(&collector, "127.0.2.4", "implausible_flows", || {
+        let record = |bytes: u64| [&TO_MONITORED[..4], &bytes.to_be_bytes()].concat();
+        let records = [record(1 << 60), record(u64::MAX), record((1 << 60) - 1)];
+        socket.send_to(&v9(0).template(&wide).data(&wide, &records).finish(), collector.receiving).unwrap();
+    });
+    has(&found["evidence"], "sampling rate 1, from none");
+    let flows = &collector.rest("GET", "/exporters/127.0.2.4", "")["counters"]["flows"];
+    assert_eq!(flows["implausible"].as_u64(), flows["matched"].as_u64().map(|flows| 2 * flows), "{flows}");
+    collector.terminate();
+}
+
+#[test]
 fn ignored_sampling_is_reported() {
     let collector = Collector::start_with(&[("NETFLOW__NETFLOW__CALCULATE_SAMPLES", "false")]);
     add(&collector, "127.0.2.3", "192.0.2.0/24");

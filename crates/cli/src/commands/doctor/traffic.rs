@@ -26,6 +26,7 @@ pub(super) fn examine(address: IpAddr, registered: Option<&Value>, heard: &Value
         no_prefix_matches(address, registered, heard),
         clock_off(heard),
         sampling(heard),
+        implausible(address, heard),
         unreadable(address, heard),
         lost_on_the_way(address, heard),
     ];
@@ -163,6 +164,24 @@ fn sampling(heard: &Value) -> Option<Finding> {
         );
     }
     None
+}
+
+fn implausible(address: IpAddr, heard: &Value) -> Option<Finding> {
+    let flows = number(&heard["counters"]["flows"]["implausible"]);
+    if flows == 0 {
+        return None;
+    }
+    let what = format!("{} not counted: more bytes or packets than any link can carry", count_of(flows, "flow"));
+    let mut finding = Finding::new("implausible_flows", what);
+    for seen in each(&heard["sampling"]["rates"]).take(SHOWN) {
+        let (rate, source) = (number(&seen["rate"]), text(&seen["source"]));
+        finding = finding.evidence(format!("sampling rate {rate}, from {source}, last used {}", moment(&seen["last"])));
+    }
+    Some(
+        finding
+            .run(format!("tcpdump -ni any -c 200 -w export.pcap src host {address} and udp"))
+            .run("netflow decode export.pcap  # which records, and which sampling rate?"),
+    )
 }
 
 fn unreadable(address: IpAddr, heard: &Value) -> Option<Finding> {

@@ -25,7 +25,7 @@ fn exporter(address: &str, protocol: &str, flows_per_second: f64, lost: u64, unm
         "rates": {"datagramsPerSecond": flows_per_second / 24.0, "flowsPerSecond": flows_per_second},
         "arrivals": [{"unit": "datagrams", "received": 1000, "lost": lost}],
         "counters": {
-            "flows": {"matched": 400_000, "unmatched": unmatched, "event": 0, "overflow": 0},
+            "flows": {"matched": 400_000, "unmatched": unmatched, "event": 0, "implausible": 0},
             "missing_template_sets": 40, "pending_decoded_sets": 40,
         },
     })
@@ -38,7 +38,7 @@ fn status(second: u64) -> Value {
         "version": "0.1.0", "uptimeSeconds": 277_200 + second, "store": {"reachable": true, "milliseconds": 2},
         "counters": {
             "datagrams": {"decoded": 1_000_000 + flows / 24, "damaged": 0, "unknown_version": 0, "unregistered": 1204},
-            "flows": {"matched": 24_000_000 + flows, "unmatched": 31_877, "event": 0, "overflow": 0},
+            "flows": {"matched": 24_000_000 + flows, "unmatched": 31_877, "event": 0, "implausible": 0},
             "decode_errors": 0, "kernel_drops": 0,
         },
         "gauges": {}, "ledgers": [{"name": "datagrams", "difference": 0}],
