@@ -1,8 +1,11 @@
 //! The log: one line an event on standard error, for people and for journald. RUST_LOG sets its level, else the
-//! configuration; until that is read the level is INFO.
+//! configuration; until that is read the level is INFO. Whatever becomes of standard error, logging neither fails nor waits.
+
+mod standard_error;
 
 use std::env;
-use std::io;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::sync::OnceLock;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -10,6 +13,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{fmt, reload};
 
+pub(crate) use self::standard_error::lost_lines;
+
+use self::standard_error::StandardError;
 use crate::color;
 use crate::config::{Loaded, LogLevel};
 
@@ -28,8 +34,8 @@ pub(crate) fn to_standard_error() {
         Some(Ok(filter)) => reload::Layer::new(filter.clone()),
         _ => reload::Layer::new(only(LevelFilter::INFO)),
     };
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(color::is_wanted(&io::stderr()));
-    // A line that cannot be written is dropped. To report that, tracing would write to standard error again, and panic.
+    let lines = fmt::layer().with_writer(|| StandardError).with_ansi(color::is_wanted(&io::stderr()));
+    // To report its own errors, tracing would use `eprintln!`, which panics where standard error cannot be written.
     let lines = lines.with_target(false).log_internal_errors(false);
     tracing_subscriber::registry().with(layer).with(lines).init();
     if let Some(Err(error)) = &parsed {
@@ -58,4 +64,10 @@ pub(crate) fn set_level(loaded: &Loaded) {
         }
         (None, _) => {}
     }
+}
+
+/// Writes text below the last line of the log.
+pub(crate) fn append(text: impl Display) {
+    // Never fails.
+    let _ = StandardError.write_all(format!("{text}\n").as_bytes());
 }

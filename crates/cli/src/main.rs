@@ -49,16 +49,24 @@ fn main() -> process::ExitCode {
         Err(error) => return print_help_or_error(&error),
     };
     log::to_standard_error();
-    let code = match command.unwrap_or(Command::Serve).run(config.as_deref()) {
-        Ok(code) => code,
-        Err(failure) => report(&failure),
-    };
-    code.into()
+    let command = command.unwrap_or(Command::Serve);
+    // What a collector ends with belongs to its log, for which no collector waits.
+    let report = if matches!(command, Command::Serve) { log_end } else { report };
+    command.run(config.as_deref()).unwrap_or_else(|failure| report(&failure)).into()
 }
 
 fn report(failure: &Failure) -> ExitCode {
-    output::report(format_args!("netflow: {}", storage::chain(failure.error.as_ref())));
+    output::report(ending(failure));
     failure.code
+}
+
+fn log_end(failure: &Failure) -> ExitCode {
+    log::append(ending(failure));
+    failure.code
+}
+
+fn ending(failure: &Failure) -> String {
+    format!("netflow: {}", storage::chain(failure.error.as_ref()))
 }
 
 /// Prints help and version on standard output, an error of the command line on standard error.

@@ -3,6 +3,7 @@
 mod heartbeat;
 mod interface;
 mod panic_hook;
+mod process_view;
 mod running;
 
 use std::io::{self, IsTerminal};
@@ -86,8 +87,8 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
         tracing::info!("listening on {address}");
     }
     tracing::info!("serving {}", interface::url(config, serving));
-    let interface =
-        interface::interface(config, store, keys, senders_changed)?.showing(collector.view(), collector.taps());
+    let interface = interface::interface(config, store, keys, senders_changed)?
+        .showing(process_view::of(collector.view()), collector.taps());
     let offer = interface::offer(interface.clone(), config).or_exit(ExitCode::Config)?;
     let (offers, offered) = watch::channel(offer);
     let (listeners, moves) = mpsc::channel(1);

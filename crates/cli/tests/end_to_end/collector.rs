@@ -103,6 +103,26 @@ impl Collector {
         Self::spawn(&mut command, directory)
     }
 
+    /// Starts it with sockets bound here, in a new directory, with a standard error that this test does not read. A shell
+    /// runs `script` first, whose last word is the redirection of standard error.
+    pub(crate) fn start_logging(shell: &mut Command, script: &str, stderr: impl Into<Stdio>) -> Self {
+        let (receiving, serving) = (UdpSocket::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+        let (receives, serves) = (receiving.local_addr().unwrap(), serving.local_addr().unwrap());
+        let script =
+            script.replace("COLLECTOR", "LISTEN_FDS=2 LISTEN_PID=$$ exec \"$0\" 3<&0 4<&1 </dev/null >/dev/null");
+        shell.args(["-euc", &script, env!("CARGO_BIN_EXE_netflow")]).stdin(OwnedFd::from(receiving));
+        shell.env("NETFLOW__NETFLOW__LISTEN", receives.to_string()).env("NETFLOW__HTTP__LISTEN", serves.to_string());
+        let directory = tempfile::tempdir().unwrap();
+        let child = ready(shell, &directory).stdout(OwnedFd::from(serving)).stderr(stderr).spawn().unwrap();
+        let (startup, (_, log)) = (Vec::new(), channel());
+        let collector =
+            Self { child, directory, configured: false, startup, log, receiving: receives, serving: serves };
+        // Its socket accepts connections already; the answer waits until it is ready.
+        let healthy = Command::new("curl").args(["-sSfo", "/dev/null", &format!("http://{serves}/healthz")]).status();
+        assert!(healthy.unwrap().success());
+        collector
+    }
+
     fn spawn(command: &mut Command, directory: TempDir) -> Self {
         let mut child = ready(command, &directory).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();

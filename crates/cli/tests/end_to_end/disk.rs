@@ -117,7 +117,7 @@ fn a_full_disk_while_the_store_is_unreachable_costs_nothing() {
 }
 
 /// Writes until there is no room.
-fn fill(path: &Path) {
+pub(crate) fn fill(path: &Path) {
     let (mut file, zeroes) = (File::create(path).unwrap(), vec![0; 1 << 16]);
     while file.write_all(&zeroes).is_ok() {}
     // The rest of the last pages.

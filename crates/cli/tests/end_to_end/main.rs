@@ -28,6 +28,7 @@ mod generated;
 mod journal;
 mod live;
 mod load;
+mod log;
 mod lost_acknowledgements;
 mod metrics;
 mod output;

@@ -1,14 +1,22 @@
 //! Notifications to systemd (sd_notify(3)): ready, alive, status, reloading, stopping.
 
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::time::Instant;
 
 use crate::collector::{Collector, PATIENCE};
 
 /// The socket of a service manager.
-struct Manager(UnixDatagram);
+pub(crate) struct Manager(UnixDatagram);
 
 impl Manager {
+    /// Bound at this path.
+    pub(crate) fn at(path: &Path) -> Self {
+        let socket = UnixDatagram::bind(path).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(socket)
+    }
+
     fn next(&self) -> String {
         let mut message = [0; 4096];
         let length = self.0.recv(&mut message).unwrap();
@@ -16,7 +24,7 @@ impl Manager {
     }
 
     /// The next message that begins so.
-    fn wait_for(&self, beginning: &str) -> String {
+    pub(crate) fn wait_for(&self, beginning: &str) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
             let message = self.next();
@@ -32,8 +40,7 @@ impl Manager {
 fn systemd_gets_ready_alive_reloading_and_stopping() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
-    let manager = Manager(UnixDatagram::bind(&path).unwrap());
-    manager.0.set_read_timeout(Some(PATIENCE)).unwrap();
+    let manager = Manager::at(&path);
     let settings = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "6000000")];
     let collector = Collector::start_with(&settings);
     assert_eq!(manager.next(), "READY=1");

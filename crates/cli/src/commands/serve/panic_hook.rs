@@ -5,7 +5,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{self, PanicHookInfo};
 use std::{process, thread};
 
-use crate::output;
+use crate::log;
 
 /// From now on a panic is logged, and aborts the process, whether panics unwind in this build or not.
 pub(super) fn install() {
@@ -15,7 +15,7 @@ pub(super) fn install() {
     }));
 }
 
-/// Nothing here fails where standard error cannot be written.
+/// Nothing here fails or waits where standard error cannot be written.
 fn report(panic: &PanicHookInfo<'_>) {
     let thread = thread::current();
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -27,48 +27,71 @@ fn report(panic: &PanicHookInfo<'_>) {
     );
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
-        output::report(backtrace);
+        log::append(backtrace);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::io::{self, Write};
     use std::os::unix::process::ExitStatusExt;
     use std::process::{Command, Stdio};
 
+    use tokio::runtime::Runtime;
+
     use super::*;
 
-    /// Set in the process that the test starts: this test again, to panic.
+    /// Set in the process that the test starts: this test again, to panic in a thread of this kind.
     const PANICS: &str = "NETFLOW_TEST_PANICS";
     const SIGABRT: i32 = 6;
 
+    /// The kinds of threads of a collector.
+    const KINDS: [&str; 3] = ["receiver-0", "task", "blocking"];
+
+    /// Returns where the hook does not end the process; then the parent sees a success.
+    fn panic_in(kind: &str) {
+        let panics = || panic!("index out of bounds");
+        match kind {
+            "task" => drop(Runtime::new().unwrap().block_on(async { tokio::spawn(async move { panics() }).await })),
+            "blocking" => {
+                drop(Runtime::new().unwrap().block_on(async { tokio::task::spawn_blocking(panics).await }));
+            }
+            name => drop(thread::Builder::new().name(name.to_owned()).spawn(panics).unwrap().join()),
+        }
+    }
+
     #[test]
-    fn a_panic_of_a_thread_is_logged_and_ends_the_process() {
-        if std::env::var_os(PANICS).is_some() {
+    fn a_panic_of_any_thread_is_logged_and_ends_the_process() {
+        if let Ok(kind) = std::env::var(PANICS) {
             crate::log::to_standard_error();
             install();
-            let thread = thread::Builder::new().name("receiver-0".to_owned()).spawn(|| panic!("index out of bounds"));
-            // Returns where the hook does not end the process; then the parent sees a success.
-            let _ = thread.unwrap().join();
+            panic_in(&kind);
             return;
         }
-        let test = "commands::serve::panic_hook::tests::a_panic_of_a_thread_is_logged_and_ends_the_process";
-        let child = || {
-            let mut child = Command::new(std::env::current_exe().unwrap());
-            child.args(["--exact", test, "--nocapture"]).env(PANICS, "1").env_remove("RUST_BACKTRACE");
-            child
-        };
-        let output = child().output().unwrap();
-        let log = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.signal(), Some(SIGABRT), "{:?}\n{log}", output.status);
-        let line = log.lines().find(|line| line.contains("ERROR")).unwrap_or_else(|| panic!("{log}"));
-        assert!(line.contains("panic, aborting: index out of bounds") && line.contains("receiver-0"), "{line}");
-        assert!(line.contains("panic_hook.rs:"), "{line}");
+        let test = "commands::serve::panic_hook::tests::a_panic_of_any_thread_is_logged_and_ends_the_process";
+        for kind in KINDS {
+            let child = || {
+                let mut child = Command::new(std::env::current_exe().unwrap());
+                child.args(["--exact", test, "--nocapture"]).env(PANICS, kind).env_remove("RUST_BACKTRACE");
+                child
+            };
+            let output = child().output().unwrap();
+            let log = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.signal(), Some(SIGABRT), "{kind}: {:?}\n{log}", output.status);
+            let line = log.lines().find(|line| line.contains("ERROR")).unwrap_or_else(|| panic!("{log}"));
+            assert!(line.contains("panic, aborting: index out of bounds"), "{line}");
+            assert!(line.contains("panic_hook.rs:") && line.contains("thread="), "{line}");
 
-        let (reader, closed) = io::pipe().unwrap();
-        drop(reader);
-        let status = child().stdout(Stdio::null()).stderr(closed).status().unwrap();
-        assert_eq!(status.signal(), Some(SIGABRT), "{status:?}");
+            let (reader, closed) = io::pipe().unwrap();
+            drop(reader);
+            let (_unread, full) = io::pipe().unwrap();
+            let mut filling = full.try_clone().unwrap();
+            thread::spawn(move || while filling.write_all(&[b'x'; 4096]).is_ok() {});
+            for stderr in [closed, full] {
+                let mut child = child();
+                let status = child.stdout(Stdio::null()).stderr(stderr).env("RUST_BACKTRACE", "1").status().unwrap();
+                assert_eq!(status.signal(), Some(SIGABRT), "{kind}: {status:?}");
+            }
+        }
     }
 }
