@@ -9,8 +9,12 @@ use pipeline::Admission;
 use storage::{Registry, Store, StoreError};
 use tokio::sync::Notify;
 
+use crate::pulse::Pulse;
+
 /// How long a sender registered through another collector may remain unknown to this one.
 const REFRESH: Duration = Duration::from_secs(5);
+/// A store that takes longer to list the senders is unreachable.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Admission with the currently registered senders.
 ///
@@ -34,12 +38,15 @@ async fn refresh(admission: &mut Admission, store: &dyn Registry) -> Result<(), 
 }
 
 /// Reads the senders at each change made here, and every few seconds for changes made elsewhere. Never ends.
-pub(crate) async fn keep_fresh(mut admission: Admission, store: Arc<dyn Store>, changed: Arc<Notify>) {
+pub(crate) async fn keep_fresh(mut admission: Admission, store: Arc<dyn Store>, changed: Arc<Notify>, pulse: Pulse) {
+    let _ending = pulse.ending();
     let mut reachable = true;
     loop {
+        pulse.beat();
         // A timeout and a notification mean the same: read again.
         let _ = tokio::time::timeout(REFRESH, changed.notified()).await;
-        match refresh(&mut admission, store.as_ref()).await {
+        let refreshed = tokio::time::timeout(PATIENCE, refresh(&mut admission, store.as_ref()));
+        match refreshed.await.unwrap_or_else(|late| Err(StoreError::Retry(late.into()))) {
             Ok(()) => reachable = true,
             Err(error) if reachable => {
                 tracing::warn!(%error, "cannot read the registered senders, keeping those of the last read");
@@ -64,7 +71,7 @@ mod tests {
         let admission = load(store.as_ref()).await.unwrap();
         let admitted = admission.admitted();
         let shared: Arc<dyn Store> = store.clone();
-        tokio::spawn(keep_fresh(admission, shared, Arc::clone(&changed)));
+        tokio::spawn(keep_fresh(admission, shared, Arc::clone(&changed), Pulse::new("senders")));
         for (host, is_here) in [(1, true), (2, false)] {
             let begun = Instant::now();
             let prefixes = ["10.0.0.0/8".parse().unwrap()];

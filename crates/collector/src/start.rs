@@ -100,7 +100,7 @@ pub async fn start(
     }
     let Receiving { threads: receivers, changes: socket_changes, mut pulses, ended } =
         receive(sockets, &shards, &status, &stop)?;
-    let ticks = journal.as_ref().map(|journal| tick(Arc::clone(journal), Arc::clone(&stop))).transpose()?;
+    let ticks = journal.as_ref().map(|journal| tick(journal, &stop, &mut pulses)).transpose()?;
     let is_multiplied = rules.scale_samples;
     let current = Arc::new(Mutex::new(settings.reloadable.clone()));
     let flusher = FlusherThread {
@@ -121,7 +121,9 @@ pub async fn start(
     };
     pulses.push(flusher.pulse.clone());
     let flusher = spawn("flusher", || flusher.run(recovered))?;
-    let admission = tokio::spawn(senders::keep_fresh(admission, store, changed));
+    let pulse = Pulse::new("senders");
+    pulses.push(pulse.clone());
+    let admission = tokio::spawn(senders::keep_fresh(admission, store, changed, pulse));
     let receiving = places.iter().map(|place| place.bound).collect();
     let configured = Configured { receiving, spool_limit, is_multiplied };
     let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());
@@ -197,12 +199,16 @@ fn spawn<T: Send + 'static>(
 }
 
 /// The thread that syncs the journal, so that no other thread waits for the disk.
-fn tick(journal: Arc<Journal>, stop: Arc<AtomicBool>) -> Result<JoinHandle<()>, StartError> {
+fn tick(journal: &Arc<Journal>, stop: &Arc<AtomicBool>, pulses: &mut Vec<Pulse>) -> Result<JoinHandle<()>, StartError> {
+    let (journal, stop, pulse) = (Arc::clone(journal), Arc::clone(stop), Pulse::new("journal"));
+    pulses.push(pulse.clone());
     spawn("journal", move || {
         while !stop.load(Ordering::Relaxed) {
+            pulse.beat();
             std::thread::park_timeout(journal::TICK);
             journal.tick();
         }
+        pulse.end();
     })
 }
 
@@ -219,7 +225,7 @@ impl Collector {
         self.journal.clone()
     }
 
-    /// The pulses of the receiving threads and of the flusher's.
+    /// The pulses of its threads, and of the task that reads the registered senders.
     #[must_use]
     pub fn pulses(&self) -> &[Pulse] {
         &self.pulses

@@ -125,7 +125,7 @@ pub struct Socket {
 pub struct Thread {
     /// Its name, such as `receiver-0`.
     pub name: String,
-    /// How long ago it last reported progress. Each does so several times a second, also without traffic.
+    /// How long ago it last reported progress. Each does so every few seconds, also without traffic.
     pub silent: Duration,
 }
 

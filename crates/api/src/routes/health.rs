@@ -15,8 +15,8 @@ use crate::Api;
 use crate::error::Error;
 use crate::metrics;
 
-/// How long a thread may report no progress. They do so several times a second; only a flush of very many blocks, or a
-/// machine without time for them, delays that.
+/// How long a thread may report no progress. They do so every few seconds; only a flush of very many blocks, a store that
+/// does not answer, or a machine without time for them delays that.
 const STALLED: Duration = Duration::from_secs(60);
 /// The part of its limit from which on the spool counts as full: the next flush would not fit.
 const FULL: f64 = 0.99;
