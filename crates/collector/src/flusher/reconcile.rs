@@ -49,30 +49,56 @@ pub(super) fn those_of<'b>(blocks: &'b [Block], keys: &BTreeSet<BlockKey>) -> im
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::net::IpAddr;
 
-    use accounting::block::{TableSet, WriterId};
+    use accounting::block::{Tables, WriterId};
+    use accounting::direction::Direction;
+    use accounting::field::Name;
     use accounting::period::{Minute, Period};
-    use flow::FlushNumber;
+    use flow::{Counters, FlushNumber, Timestamp};
+    use storage::memory::Memory;
 
     use super::*;
 
-    /// Comparing each block with each key would be 10^11 comparisons, which takes hours.
-    #[test]
-    fn choosing_among_many_blocks_takes_time_in_proportion_to_their_number() {
-        let key = |minute| BlockKey {
-            interval: Interval { period: Period::Minute, start: Minute::new(minute) },
-            sender: IpAddr::from([192, 0, 2, 1]),
-            prefix: "192.0.2.0/24".parse().unwrap(),
-            writer: WriterId(1),
-            origin: FlushNumber { epoch: 1, sequence: 1 }.into(),
-            part: 0,
-            tables: TableSet::ALL,
+    const WRITER: WriterId = WriterId(1);
+    const NUMBER: FlushNumber = FlushNumber { epoch: 1, sequence: 1 };
+
+    /// A flush of so many minutes, none of them rolled up.
+    fn flush(minutes: u32) -> Flush {
+        let sender = IpAddr::from([192, 0, 2, 1]);
+        let prefix = "192.0.2.0/24".parse().unwrap();
+        let mut tables = Tables::new();
+        tables.add(Direction::In, Name::ALL, Counters { bytes: 1, packets: 1, flows: 1 });
+        let of = |minute| {
+            let interval = Interval { period: Period::Minute, start: Minute::new(minute) };
+            tables.blocks(interval, sender, prefix, WRITER, NUMBER.into())
         };
-        let content = Block { key: key(0), content: vec![1].into() }.content;
-        let blocks: Vec<Block> =
-            (0..400_000).map(|minute| Block { key: key(minute), content: content.clone() }).collect();
-        let keys: BTreeSet<BlockKey> = (200_000..600_000).map(key).collect();
-        assert_eq!(those_of(&blocks, &keys).count(), 200_000);
+        Flush { number: NUMBER, decided: [Minute::EPOCH; 4], blocks: (0..minutes).flat_map(of).collect() }
+    }
+
+    /// Nanoseconds of processor time of this thread (schedstat of proc(5)).
+    fn processor_time() -> u64 {
+        let statistics = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        statistics.split(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// Another collector has rolled up all of it, and the store has lost all of it. Deciding takes about as long as making
+    /// the blocks; if each were compared with all others, more than twenty times as long.
+    #[tokio::test]
+    async fn a_flush_after_a_long_outage_is_decided_in_time_in_proportion_to_its_blocks() {
+        let begun = processor_time();
+        let mut flush = flush(100_000);
+        let made = processor_time() - begun;
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(&folder.path().join("state"), WRITER, 1 << 30).unwrap();
+        spool.push(&flush, &[]).unwrap();
+        let mut now = WriterState::new(WRITER, 1, Timestamp::EPOCH);
+        now.rolled_up[0] = Minute::new(100_020);
+        let begun = processor_time();
+        reconcile(&mut flush, &now, &Memory::default(), &mut spool, |_| false).await.unwrap();
+        let decided = processor_time() - begun;
+        assert_eq!(flush.blocks.len(), 100_000 + 1667);
+        assert!(decided < 5 * made, "{decided} {made}");
     }
 }
