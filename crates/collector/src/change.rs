@@ -89,6 +89,7 @@ fn is_kept(place: &Place, wanted: &[SocketAddr]) -> bool {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::thread;
     use std::time::Duration;
 
     use accounting::block::WriterId;
@@ -97,12 +98,14 @@ mod tests {
     use pipeline::Rules;
     use storage::memory::Memory;
     use storage::{WriterState, Writers};
+    use testing::wait::DEADLINE;
+    use tokio::sync::oneshot;
     use wire::SessionLimits;
 
     use super::*;
     use crate::{Keep, start};
 
-    /// The runtime has one thread, and it is one of its tasks that closes the socket.
+    /// The runtime has one thread. The receiving thread closes its socket when another task has run meanwhile.
     #[tokio::test(flavor = "current_thread")]
     async fn other_tasks_run_while_sockets_are_closed() {
         let (store, writer) = (Arc::new(Memory::default()), WriterState::new(WriterId(1), 1, Timestamp::EPOCH));
@@ -133,12 +136,20 @@ mod tests {
         let prepared = collector.prepare(elsewhere).unwrap();
         let (thread, changes) = channel();
         collector.socket_changes = vec![thread];
-        let closes = async {
-            while !matches!(changes.try_recv(), Ok(SocketChange::Close { .. })) {
-                tokio::task::yield_now().await;
-            }
+        let (begin, begun) = oneshot::channel();
+        let (run, ran) = channel();
+        let closing = thread::spawn(move || {
+            let _close = changes.iter().find(|change| matches!(change, SocketChange::Close { .. })).unwrap();
+            begin.send(()).unwrap();
+            ran.recv_timeout(DEADLINE)
+        });
+        let other = async {
+            begun.await.unwrap();
+            // Received only if it is in time.
+            let _ = run.send(());
         };
-        tokio::join!(collector.change(prepared), closes);
+        tokio::join!(collector.change(prepared), other);
+        assert_eq!(closing.join().unwrap(), Ok(()), "no other task has run");
         collector.stop().await.unwrap();
     }
 }
