@@ -1,5 +1,8 @@
 //! The addresses that a running collector receives at, and changes of them.
 
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+
 use super::*;
 use storage::{Registry, Writers};
 
@@ -104,4 +107,33 @@ async fn a_passed_socket_stays_open() {
     }
     collector.stop().await.unwrap();
     assert_eq!(status.counts().datagrams[DatagramFate::Decoded], 2);
+}
+
+/// A socket that is always readable and cannot be read: one of TCP that has a connection to accept.
+fn unreadable() -> (UdpSocket, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let waiting = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (UdpSocket::from(OwnedFd::from(listener)), waiting)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_cannot_be_read_does_not_keep_the_next_one_from_being_read() {
+    let sender = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let (store, writer) = (Arc::new(Memory::default()), WriterState::new(WriterId(1), 1, now()));
+    store.put_writer(&writer).await.unwrap();
+    store.add_prefixes(sender, &[MONITORED.parse().unwrap()]).await.unwrap();
+    let ((broken, _waiting), whole) = (unreadable(), exporter(sender));
+    let at = [&broken, &whole].map(|socket| socket.local_addr().unwrap());
+    // One thread reads both, the broken one first.
+    let listening = settings(&at.map(|address| address.to_string()).each_ref().map(String::as_str));
+    let settings = Settings { passed: vec![broken, whole], threads: 1, ..listening };
+    let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
+    let collector = start(settings, shared, None, None, writer, Arc::default()).await.unwrap();
+    let bench = Bench { store, changed: Arc::default(), collector };
+    let socket = exporter(sender);
+    for sent in 1..=3 {
+        socket.send_to(&datagram(now()), at[1]).unwrap();
+        bench.until(|counts| counts.datagrams[DatagramFate::Decoded] == sent).await;
+    }
+    bench.collector.stop().await.unwrap();
 }
