@@ -1,5 +1,8 @@
 //! A range answers what its minutes answer, wherever it begins and ends and whatever is rolled up in it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
 use accounting::query::parse_interval;
@@ -144,4 +147,23 @@ async fn a_year_is_asked_for_by_its_coarsest_intervals_and_the_wanted_tables() {
     // The addresses have a block beside that of the other tables, and the finer blocks are there as well.
     let written = 2 * (323 + 4);
     assert!(blocks_in_store > written, "{blocks_in_store} blocks");
+}
+
+/// The memory store answers without a pause of its own.
+#[tokio::test(flavor = "current_thread")]
+async fn other_tasks_of_the_thread_have_their_turn_while_many_blocks_are_merged() {
+    let store = Memory::default();
+    fill_open_year(&store).await;
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&turns);
+    tokio::spawn(async move {
+        loop {
+            counting.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let (sender, prefix) = groups()[0];
+    let year = parse_interval(Period::Year, "2027").unwrap();
+    totals(&store, sender, prefix, year, TableSet::ALL).await.unwrap();
+    assert!(turns.load(Ordering::Relaxed) > 1);
 }
