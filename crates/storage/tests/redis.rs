@@ -17,7 +17,7 @@ use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use flow::{FlushNumber, Prefix};
 use storage::redis::{Redis, RedisSettings};
-use storage::{Blocks, Selection, Store, StoreError};
+use storage::{Blocks, Registry, Selection, Store, StoreError};
 use testing::wait::DEADLINE;
 use testing::{Service, wait_for};
 use tokio::net::{TcpListener, TcpStream};
@@ -270,6 +270,36 @@ async fn a_block_whose_list_was_lost_in_a_failover_is_missing_until_it_is_put_ag
         assert_eq!(store.first_interval(key.writer, Period::Minute, Minute::EPOCH).await.unwrap(), Some(key.interval));
         assert_eq!(store.groups(key.writer, key.interval).await.unwrap(), [(key.sender, key.prefix)]);
     }
+    server.run(&["clean"]);
+}
+
+/// How many octets a server has sent so far.
+async fn octets_sent(connection: &mut redis::aio::MultiplexedConnection) -> u64 {
+    let statistics: redis::InfoDict = redis::cmd("INFO").arg("stats").query_async(connection).await.expect("an answer");
+    statistics.get("total_net_output_bytes").expect("a number")
+}
+
+#[tokio::test]
+async fn to_read_one_sender_the_others_are_not_sent() {
+    let server = Service::start("redis", 1, &[]);
+    let store = open(&server);
+    let prefixes: Vec<Prefix> = (0..100)
+        .map(|number| Prefix::new(Ipv4Addr::new(172, 16, number, 0).into(), 24).expect("a first address"))
+        .collect();
+    let senders = (1..=200).map(|number| IpAddr::V4(Ipv4Addr::new(192, 0, 2, number)));
+    for sender in senders {
+        store.add_prefixes(sender, &prefixes).await.unwrap();
+    }
+    let one = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 201));
+    store.add_prefixes(one, &prefixes[..2]).await.unwrap();
+    let mut connection = connection(&server.hosts[0]).await;
+    let before = octets_sent(&mut connection).await;
+    let found = store.sender(one).await.unwrap().expect("a sender");
+    // With the first of the two answers about it.
+    let sent = octets_sent(&mut connection).await - before;
+    assert_eq!(found.prefixes, prefixes[..2]);
+    // All of them take more than half a million.
+    assert!(sent < 20_000, "{sent}");
     server.run(&["clean"]);
 }
 
