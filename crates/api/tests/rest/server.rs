@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use accounting::block::{Block, BlockKey, WriterId};
@@ -51,7 +52,7 @@ impl Server {
 
     /// A server whose store fails in this way at every call.
     pub(crate) fn broken(failure: fn(Reason) -> StoreError) -> Self {
-        Self::over(Arc::new(Broken { failure, after: Duration::ZERO }), Arc::default())
+        Self::over(Arc::new(Broken::at_once(failure)), Arc::default())
     }
 
     /// A server that keeps counters for so long.
@@ -68,10 +69,10 @@ impl Server {
 
     /// A server with other settings, whose store fails in this way at every call.
     pub(crate) fn broken_with(failure: fn(Reason) -> StoreError, with: impl FnOnce(Api) -> Api) -> Self {
-        Self::run(Arc::new(Broken { failure, after: Duration::ZERO }), Arc::default(), keys(), with)
+        Self::run(Arc::new(Broken::at_once(failure)), Arc::default(), keys(), with)
     }
 
-    fn over(served: Arc<dyn Store>, store: Arc<Memory>) -> Self {
+    pub(crate) fn over(served: Arc<dyn Store>, store: Arc<Memory>) -> Self {
         Self::run(served, store, keys(), |api| api)
     }
 
@@ -101,10 +102,17 @@ impl Server {
 pub(crate) struct Broken {
     pub(crate) failure: fn(Reason) -> StoreError,
     pub(crate) after: Duration,
+    /// How often it was called.
+    pub(crate) calls: AtomicU64,
 }
 
 impl Broken {
+    pub(crate) fn at_once(failure: fn(Reason) -> StoreError) -> Self {
+        Self { failure, after: Duration::ZERO, calls: AtomicU64::new(0) }
+    }
+
     async fn fail<T>(&self) -> Result<T, StoreError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(self.after).await;
         Err((self.failure)("SECRET detail of /var/lib".into()))
     }

@@ -1,9 +1,10 @@
 //! The collector as the interface shows it, with a fake collector.
 
-use std::process::{Command, Stdio};
-
 use std::net::IpAddr;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use flow::{DatagramFate, Durations, FlowFate, Tallied, Timestamp};
 use serde_json::json;
@@ -15,7 +16,7 @@ use view::{
 };
 
 use crate::client::{ask, send};
-use crate::server::{Server, keys};
+use crate::server::{Broken, Server, keys};
 
 /// A collector with one exporter and one unregistered sender.
 #[derive(Debug, Default)]
@@ -121,7 +122,7 @@ fn watched(spooled: f64) -> Server {
 }
 
 fn showing(collector: MadeUp) -> Server {
-    Server::with(keys(), |api| api.showing(std::sync::Arc::new(collector), Taps::default()))
+    Server::with(keys(), |api| api.showing(Arc::new(collector), Taps::default()))
 }
 
 #[test]
@@ -226,6 +227,18 @@ fn a_stalled_thread_makes_it_not_ready() {
             assert_eq!(answer.json()["reasons"], reasons);
         }
     }
+}
+
+#[test]
+fn however_many_strangers_ask_the_store_is_asked_once_a_second() {
+    let store = Arc::new(Broken::at_once(StoreError::Retry));
+    let server = Server::over(Arc::<Broken>::clone(&store), Arc::default());
+    let begun = Instant::now();
+    for path in ["/readyz", "/metrics"].into_iter().cycle().take(100) {
+        send(server.address, "GET", path, "", b"");
+    }
+    let (calls, seconds) = (store.calls.load(Ordering::Relaxed), begun.elapsed().as_secs());
+    assert!((1..=1 + seconds).contains(&calls), "{calls} calls in {seconds} seconds");
 }
 
 #[test]

@@ -148,7 +148,7 @@ async fn a_body_that_does_not_come_is_a_408_and_a_store_that_does_not_answer_a_5
     assert_eq!(started.elapsed().as_secs(), BODY_TIMEOUT.as_secs());
 
     let started = tokio::time::Instant::now();
-    let unreachable = Broken { failure: StoreError::Retry, after: ANSWER_TIMEOUT * 2 };
+    let unreachable = Broken { after: ANSWER_TIMEOUT * 2, ..Broken::at_once(StoreError::Retry) };
     let request = axum::http::Request::get("/senders");
     assert_eq!(ask_router(router(Arc::new(unreachable)), request, Body::empty()).await, 503);
     assert_eq!(started.elapsed().as_secs(), ANSWER_TIMEOUT.as_secs());
