@@ -4,7 +4,7 @@
 use flow::FlowRecord;
 
 use super::TablesId;
-use super::booking::{Booking, CountedFields};
+use super::booking::{Booking, CountedFields, Run};
 use super::sparse::{Sparse, SparseFamily};
 use super::tables::DirectionTables;
 use crate::counter_map::Seed;
@@ -25,13 +25,6 @@ pub(super) struct Batch<A> {
     counts: Vec<u32>,
     /// The tables that get any, in the order of their first booking.
     touched: Vec<TablesId>,
-}
-
-/// Bookings of the same tables, with their extra values.
-#[derive(Clone, Copy)]
-pub(super) struct Run<'b, A> {
-    pub(super) bookings: &'b [Booking<A>],
-    pub(super) extra_values: &'b [u32],
 }
 
 impl<A: SparseFamily> Batch<A> {

@@ -46,6 +46,13 @@ impl<A> Booking<A> {
     }
 }
 
+/// Bookings of the same tables, with their extra values ([`CountedFields`]).
+#[derive(Clone, Copy)]
+pub(super) struct Run<'b, A> {
+    pub(super) bookings: &'b [Booking<A>],
+    pub(super) extra_values: &'b [u32],
+}
+
 /// A value of a flow key.
 pub(super) enum KeyValue<A> {
     Number(u32),

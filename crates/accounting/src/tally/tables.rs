@@ -3,8 +3,7 @@
 
 use flow::{Counters, FlowRecord};
 
-use super::batch::Run;
-use super::booking::{Booking, CountedFields};
+use super::booking::{Booking, CountedFields, Run};
 use super::family::ByFamily;
 use super::sparse::{FlowLists, Sparse, SparseFamily};
 use crate::counter_map::{CounterMap, MapKey, Seed};
