@@ -19,6 +19,7 @@
 
 mod blocks;
 mod connection;
+mod error;
 mod registry;
 mod schema;
 #[cfg(feature = "cassandra-tls")]

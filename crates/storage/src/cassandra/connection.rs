@@ -1,6 +1,5 @@
 //! The session: made at the first use, with keyspace, tables and statements.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::deserialize::row::DeserializeRow;
-use scylla::errors::{DbError, RequestAttemptError};
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::timestamp_generator::MonotonicTimestampGenerator;
 use scylla::serialize::row::SerializeRow;
@@ -20,8 +18,9 @@ use scylla::value::{CqlValue, Row};
 use tokio::sync::OnceCell;
 
 use super::CassandraSettings;
+use super::error::failed;
 use super::schema::{self, Statements};
-use crate::{StoreError, chain};
+use crate::StoreError;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const RESPOND: Duration = Duration::from_secs(15);
@@ -178,35 +177,4 @@ impl Link {
         let statements = Statements::prepare(&session, keyspace).await?;
         Ok((session, statements))
     }
-}
-
-/// What an error means to the caller: the operator corrects what the server rejects as a mistake of ours; everything
-/// else passes.
-pub(super) fn failed(error: impl Error + Send + Sync + 'static) -> StoreError {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
-    while let Some(found) = cause {
-        if let Some(RequestAttemptError::DbError(kind, _)) = found.downcast_ref()
-            && is_ours(kind)
-        {
-            return StoreError::Config(error.into());
-        }
-        cause = found.source();
-    }
-    // Logins are refused while a connection is set up, and all that is left of the reason is its text.
-    let message = chain(&error);
-    if message.contains("AuthenticationError") || message.contains("Authentication failed") {
-        return StoreError::Config(error.into());
-    }
-    StoreError::Retry(error.into())
-}
-
-fn is_ours(error: &DbError) -> bool {
-    matches!(
-        error,
-        DbError::SyntaxError
-            | DbError::Invalid
-            | DbError::ConfigError
-            | DbError::Unauthorized
-            | DbError::AuthenticationError
-    )
 }

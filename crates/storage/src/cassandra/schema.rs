@@ -6,7 +6,7 @@ use accounting::period::{PerPeriod, Period};
 use scylla::client::session::Session;
 use scylla::statement::prepared::PreparedStatement;
 
-use super::connection::failed;
+use super::error::failed;
 use crate::StoreError;
 
 /// Makes keyspace and tables where they are missing; where none is, nothing needs the right to make one. Collectors that
