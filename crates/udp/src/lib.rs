@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | [`socket`] | binding: one socket for each thread and address, receive buffer, address family |
 //! | [`receive`] | `recvmmsg` into reused buffers, receive times, drop counts, polling |
+//! | `receive_option` | the options that `receive` relies on |
 //! | [`send`] | `sendmmsg` with a source address for each datagram |
 //! | [`socket_activation`] | sockets that the service manager keeps open over restarts |
 //! | [`queue`] | length of the kernel's receive queue, and drops |
@@ -15,6 +16,7 @@
 
 pub mod queue;
 pub mod receive;
+mod receive_option;
 pub mod send;
 pub mod socket;
 pub mod socket_activation;
