@@ -1,9 +1,8 @@
 //! The OpenAPI 3.1 document of the interface, made from the routes themselves. `docs/openapi.json` is a copy that a
 //! test compares, so that a change of a route shows in its diff. `openapi/page.rs` renders it for people. Shared
-//! parameters are in `openapi/parameters.rs`; credentials and errors are here.
+//! parameters are in `parameters/documentation.rs`; credentials and errors are here.
 
 mod page;
-pub(crate) mod parameters;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};

@@ -1,5 +1,7 @@
 //! Strict reading of queries: a parameter that is unknown, duplicate or invalid is refused with its name and what is
-//! expected. An empty one counts as absent.
+//! expected. An empty one counts as absent. `documentation` describes those that several routes share.
+
+pub(crate) mod documentation;
 
 use std::str::FromStr;
 use std::time::SystemTime;

@@ -1,4 +1,4 @@
-//! Parameters that several routes share, as the document describes them. `parameters` and `routes` read them.
+//! Parameters that several routes share, as the OpenAPI document describes them.
 #![expect(dead_code, reason = "what is derived of these is all that is used")]
 
 use accounting::direction::Direction;

@@ -16,7 +16,7 @@ use view::{Arrivals, Losses};
 use super::{CountersView, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
-use crate::openapi::parameters::{OfPrefix, OfSender};
+use crate::parameters::documentation::{OfPrefix, OfSender};
 use crate::parameters::{Parameters, now, problem};
 
 /// The usage of a prefix in a month.

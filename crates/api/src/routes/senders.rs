@@ -16,7 +16,7 @@ use crate::Api;
 use crate::auth::KeySenders;
 use crate::error::Error;
 use crate::json::{Json as Document, JsonPath, Quoted, members};
-use crate::openapi::parameters::OfSender;
+use crate::parameters::documentation::OfSender;
 
 /// A registered sender.
 #[derive(Serialize, utoipa::ToSchema)]

@@ -16,8 +16,8 @@ use utoipa::openapi::schema::Object;
 use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
-use crate::openapi::parameters::{OfPrefix, OfRange, OfSender, one_of};
 use crate::parameters::Parameters;
+use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, one_of};
 
 /// One counter over time.
 #[derive(Serialize, utoipa::ToSchema)]

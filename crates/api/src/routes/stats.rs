@@ -19,7 +19,7 @@ use super::{Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
 use crate::json::{Json as Document, JsonPath, Quoted, unknown_key};
-use crate::openapi::parameters::OfSender;
+use crate::parameters::documentation::OfSender;
 
 /// Prefixes, periods, dates and counters, as they were requested.
 type Answer = Ordered<Ordered<Vec<Ordered<Vec<Counted>>>>>;

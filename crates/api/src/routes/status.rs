@@ -13,8 +13,8 @@ use super::SenderAddress;
 use crate::Api;
 use crate::auth::KeySenders;
 use crate::error::Error;
-use crate::openapi::parameters::OfSender;
 use crate::parameters::Parameters;
+use crate::parameters::documentation::OfSender;
 
 /// The collector as a whole.
 #[derive(Serialize, utoipa::ToSchema)]

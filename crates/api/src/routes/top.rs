@@ -14,8 +14,8 @@ use utoipa::openapi::schema::Object;
 use super::{CountersView, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
-use crate::openapi::parameters::{OfPrefix, OfRange, OfSender, one_of};
 use crate::parameters::Parameters;
+use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, one_of};
 
 /// The largest values of a field.
 #[derive(Serialize, utoipa::ToSchema)]
