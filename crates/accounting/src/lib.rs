@@ -10,7 +10,8 @@
 //! | [`block`] | immutable, identified tables of counters, and their encoding |
 //! | [`tally`] | the open minutes: counters to which flows are still added |
 //! | [`rollup`] | sums of finer blocks as coarser blocks |
-//! | [`query`] | the date grammar of the REST interface, and the blocks that a query reads |
+//! | [`watermarks`] | how far a writer is rolled up, and the blocks that count for an interval because of that |
+//! | [`query`] | the dates of the REST interface |
 //! | [`variance`] | the error of totals of sampled flows |
 //! | [`range`] | arbitrary ranges of time, and the fewest intervals that cover one |
 
@@ -29,3 +30,4 @@ mod samples;
 mod table;
 pub mod tally;
 pub mod variance;
+pub mod watermarks;

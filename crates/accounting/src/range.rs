@@ -1,5 +1,5 @@
 //! Arbitrary ranges of time: how they are written, and the fewest whole intervals (minutes to years) that cover one.
-//! [`query`](crate::query) covers an interval that is still open.
+//! [`Watermarks`](crate::watermarks::Watermarks) cover an interval that is still open.
 
 use std::fmt;
 

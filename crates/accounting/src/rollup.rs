@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use flow::Prefix;
 
 use crate::block::{Block, BlockError, BlockFault, Origin, TableSet, Tables, WriterId};
-use crate::period::{Interval, Minute, Period};
-use crate::query::is_rolled_up;
+use crate::period::{Interval, Period};
+use crate::watermarks::Watermarks;
 
 /// The sums of finer blocks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,15 +59,13 @@ pub fn roll_up(interval: Interval, finer: &[Block]) -> RollUp {
     RollUp { blocks, damaged }
 }
 
-/// Copies of late minute blocks for every coarser period that is already rolled up beyond their minute: put them with
+/// Copies of late minute blocks for every coarser period that the writer has rolled up beyond their minute: put them with
 /// the minute blocks. They have the same origin. Late minutes that fall into the same coarser interval are
 /// summed, so that no two blocks have the same key. Pass all blocks of a flush in one call.
 ///
-/// `rolled_up` is the state of the writer, as for [`covering`](crate::query::covering).
-///
 /// # Errors
 /// When a block cannot be read.
-pub fn lift(blocks: &[Block], rolled_up: &[Minute; 4]) -> Result<Vec<Block>, BlockError> {
+pub fn lift(blocks: &[Block], watermarks: Watermarks) -> Result<Vec<Block>, BlockError> {
     let mut sums: BTreeMap<(Interval, RollUpGroup, Origin), Tables> = BTreeMap::new();
     for block in blocks {
         let key = block.key;
@@ -76,7 +74,7 @@ pub fn lift(blocks: &[Block], rolled_up: &[Minute; 4]) -> Result<Vec<Block>, Blo
         while let Some(coarser) = period.coarser() {
             let interval = Interval::containing(coarser, key.interval.start);
             // If the finer blocks are not rolled up yet, their roll-up will include the last lifted block.
-            if !is_rolled_up(interval, rolled_up) {
+            if !watermarks.is_rolled_up(interval) {
                 break;
             }
             sums.entry((interval, group, key.origin)).or_default().merge(block, TableSet::ALL)?;

@@ -224,7 +224,7 @@ impl Flusher {
         }
         let mut pause = FIRST_PAUSE;
         let minutes = blocks.len();
-        let mut flush = Arc::new(Flush { number, decided: self.own.get().rolled_up, blocks });
+        let mut flush = Arc::new(Flush { number, watermarks: self.own.get().watermarks, blocks });
         loop {
             match self.put_once(&mut flush, minutes, announced, now).await {
                 Ok(()) => {
@@ -254,10 +254,10 @@ impl Flusher {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         // The only reference now, so this copies nothing.
-        let Flush { decided, blocks, .. } = Arc::make_mut(flush);
-        *decided = self.own.get().rolled_up;
+        let Flush { watermarks, blocks, .. } = Arc::make_mut(flush);
+        *watermarks = self.own.get().watermarks;
         blocks.truncate(minutes);
-        let late = rollup::lift(blocks, decided).map_err(|error| StoreError::Corrupt(error.into()))?;
+        let late = rollup::lift(blocks, *watermarks).map_err(|error| StoreError::Corrupt(error.into()))?;
         blocks.extend(late);
         let Some(spool) = &mut self.spool else {
             let begun = Instant::now();

@@ -37,8 +37,8 @@ impl Retention {
     /// Years are never rolled up and may go.
     #[must_use]
     pub fn bounded(self, writer: Option<&WriterState>) -> Self {
-        let rolled_up = writer.map_or(Some(Minute::EPOCH), |state| state.rolled_up(self.period));
-        Self { before: rolled_up.map_or(self.before, |rolled_up| self.before.min(rolled_up)), ..self }
+        let watermarks = writer.map(|state| state.watermarks).unwrap_or_default();
+        Self { before: watermarks.get(self.period).map_or(self.before, |until| self.before.min(until)), ..self }
     }
 }
 

@@ -117,7 +117,7 @@ impl Check<'_> {
                     return Ok(());
                 }
             }
-            if is_summed(state, span) && span.period != period {
+            if state.watermarks.is_rolled_up(span) && span.period != period {
                 self.compare(state.writer, span, sums).await?;
             }
             from = span.end();
@@ -142,7 +142,7 @@ impl Check<'_> {
         sums: &mut GroupSums,
     ) -> Result<(), StoreError> {
         let writer = state.writer;
-        let judged = is_summed(state, interval);
+        let judged = state.watermarks.is_rolled_up(interval);
         let mut batches = Batches::of(self.store, writer, interval).await?;
         while let Some(batch) = batches.next(self.store).await? {
             for (group, blocks) in batch {
@@ -263,12 +263,6 @@ impl Check<'_> {
     fn reach(&mut self, writer: WriterId, interval: Interval) {
         self.stopped |= (self.report)(CheckEvent::Reached(writer, interval, self.checked)).is_break();
     }
-}
-
-/// Whether the blocks of an interval count for readers: minutes do, and what the watermark has passed.
-pub(crate) fn is_summed(state: &WriterState, interval: Interval) -> bool {
-    let watermark = interval.period.finer().and_then(|finer| state.rolled_up(finer));
-    watermark.is_none_or(|watermark| interval.end() <= watermark)
 }
 
 /// What was found in the blocks of one group.

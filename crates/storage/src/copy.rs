@@ -23,7 +23,6 @@ use bytes::Bytes;
 use flow::Timestamp;
 
 use crate::batches::{Batches, Group, read};
-use crate::check::is_summed;
 use crate::{Presence, Store, StoreError, WriterState};
 
 /// Blocks are put together up to about this many octets.
@@ -154,7 +153,7 @@ impl<'c> Copy<'c> {
             while let Some(first) = self.source.first_interval(state.writer, period, from).await? {
                 let before = first.start.saturating_add(LISTED_MINUTES).max(first.end());
                 for interval in self.source.intervals(state.writer, period, first.start, before).await? {
-                    if is_summed(state, interval) {
+                    if state.watermarks.is_rolled_up(interval) {
                         self.interval(interval, known).await?;
                     }
                 }
@@ -170,7 +169,7 @@ impl<'c> Copy<'c> {
     /// Copies all blocks of a writer's interval. `known` is what the target has of the writer.
     async fn interval(&mut self, interval: Interval, known: &WriterState) -> Result<(), StoreError> {
         let writer = known.writer;
-        let counted = is_summed(known, interval);
+        let counted = known.watermarks.is_rolled_up(interval);
         let there = self.target.groups(writer, interval).await?;
         let mut groups = self.source.groups(writer, interval).await?;
         if !counted {
@@ -241,8 +240,7 @@ impl<'c> Copy<'c> {
 
 /// Whether the first of two stores has more of a writer than the second one.
 fn is_ahead(first: &WriterState, second: &WriterState) -> bool {
-    let further = first.rolled_up.iter().zip(&second.rolled_up).any(|(first, second)| first > second);
-    first.epoch > second.epoch || further
+    first.epoch > second.epoch || first.watermarks.latest(second.watermarks) != second.watermarks
 }
 
 fn is_readable(block: &Block) -> bool {

@@ -1,7 +1,7 @@
 //! One flush of a collector: what was counted between two seals of its shards.
 
 use accounting::block::Block;
-use accounting::period::Minute;
+use accounting::watermarks::Watermarks;
 use flow::FlushNumber;
 
 /// A flush with all its blocks.
@@ -9,8 +9,8 @@ use flow::FlushNumber;
 pub struct Flush {
     /// Its number.
     pub number: FlushNumber,
-    /// How far the writer was rolled up when the coarser blocks of the flush were decided.
-    pub decided: [Minute; 4],
+    /// The watermarks of the writer by which the coarser blocks of the flush were decided.
+    pub watermarks: Watermarks,
     /// Its minutes, and a block for each coarser interval that is rolled up over them.
     pub blocks: Vec<Block>,
 }

@@ -2,7 +2,7 @@
 //! into years.
 //!
 //! What makes it exact, whenever it is interrupted:
-//! - The writer's watermarks ([`WriterState::rolled_up`]) are the switch. Coarse blocks before a watermark count, those
+//! - The writer's watermarks ([`WriterState::watermarks`]) are the switch. Coarse blocks before a watermark count, those
 //!   after it do not exist for a reader. One interval is summed and put, and only then the watermark moves over it.
 //! - Coarse blocks found after the watermark are left from an interrupted attempt, or were lifted there by a flush that
 //!   trusted a watermark which never arrived. All that they count is in the finer blocks as well: they are deleted.
@@ -29,7 +29,7 @@ const OCTETS_AT_ONCE: usize = 8 << 20;
 const GROUPS_AT_ONCE: usize = 256;
 
 /// What a roll-up has put for one interval. When some of it is missing later, the store has lost what it accepted:
-/// [`take_back`] the interval, and it is summed again.
+/// [take back](accounting::watermarks::Watermarks::take_back) the interval, and it is summed again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summed {
     /// Whose blocks were summed.
@@ -93,21 +93,9 @@ pub async fn advance_by(
     for period in Period::ALL {
         let Some(coarser) = period.coarser() else { break };
         advance_period(store, state, coarser, ended, options).await?;
-        ended = state.rolled_up(period).unwrap_or(ended);
+        ended = state.watermarks.get(period).unwrap_or(ended);
     }
     Ok(())
-}
-
-/// Moves the watermarks back before an interval and every coarser one around it: the finer blocks count again, and the next
-/// roll-up sums them, unless retention has deleted them since.
-pub fn take_back(state: &mut WriterState, interval: Interval) {
-    for coarser in Period::ALL.into_iter().filter(|period| *period >= interval.period) {
-        let around = Interval::containing(coarser, interval.start);
-        let watermark = coarser.finer().and_then(|finer| state.rolled_up.get_mut(finer as usize));
-        if let Some(watermark) = watermark {
-            *watermark = around.start.min(*watermark);
-        }
-    }
 }
 
 /// Rolls up for the writers that were not seen for `gone_after`, and returns their states; to be called by every
@@ -136,7 +124,7 @@ pub async fn advance_gone(
     let mut moved = Vec::new();
     for mut state in gone {
         // Once an hour there may be something to do.
-        let idle = state.rolled_up(Period::Minute).is_some_and(|reached| reached >= ended);
+        let idle = state.watermarks.get(Period::Minute).is_some_and(|reached| reached >= ended);
         if !idle {
             let mut options = RollUpOptions { for_another: true, ..RollUpOptions::default() };
             let outcome = advance_by(store, &mut state, until, &mut options).await;
@@ -157,12 +145,12 @@ async fn advance_period(
     options: &mut RollUpOptions,
 ) -> Result<(), StoreError> {
     let Some(period) = coarser.finer() else { return Ok(()) };
-    let Some(begun) = state.rolled_up(period) else { return Ok(()) };
+    let Some(begun) = state.watermarks.get(period) else { return Ok(()) };
     let skipped = options.skip.iter().filter(|part| part.period == period && part.start >= begun);
     let ended = skipped.map(|part| part.start).chain([ended]).min().unwrap_or(ended);
     let mut left = options.most_blocks.saturating_sub(options.summed.iter().map(|summed| summed.keys.len()).sum());
     while left > 0 {
-        let Some(watermark) = state.rolled_up(period) else { return Ok(()) };
+        let Some(watermark) = state.watermarks.get(period) else { return Ok(()) };
         // Time without blocks is passed over in one step.
         let next = store.first_interval(state.writer, period, watermark).await?;
         let next = next.map(|block| Interval::containing(coarser, block.start)).filter(|next| next.end() <= ended);
@@ -177,7 +165,7 @@ async fn advance_period(
         };
         if reached > watermark {
             let known = *state;
-            if let Some(watermark) = state.rolled_up.get_mut(period as usize) {
+            if let Some(watermark) = state.watermarks.get_mut(period) {
                 *watermark = reached;
             }
             if !options.for_another {

@@ -109,7 +109,7 @@ pub(crate) async fn fill(store: &dyn Store) {
         }
         let state = advance(store, state, minute("2028-01-01 01:09").start).await.unwrap();
         let mut late = flush(writer, 100, "2027-12-31 23:59");
-        late.extend(lift(&late, &state.rolled_up).unwrap());
+        late.extend(lift(&late, state.watermarks).unwrap());
         store.put_blocks(&late).await.unwrap();
     }
 }

@@ -2,7 +2,7 @@
 //! numbers. Accepted flushes stay until they were found in the store again, since it may lose what it accepted a moment
 //! ago. The spool is two tables of the state file (`sqlite/schema_1.sql`, `schema_2.sql`).
 //!
-//! A flush is kept with all its blocks, those of coarser periods included, and with how far its writer was rolled up when
+//! A flush is kept with all its blocks, those of coarser periods included, and with the watermarks of its writer by which
 //! these were decided. It is put exactly so until it is accepted, whatever is rolled up meanwhile; a change of the
 //! decision is written here first.
 //!
@@ -17,6 +17,7 @@ use std::path::Path;
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
+use accounting::watermarks::Watermarks;
 use flow::FlushNumber;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 
@@ -115,7 +116,7 @@ impl Spool {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if !flush.blocks.is_empty() {
             let (epoch, sequence) = columns(flush.number);
-            let [minutes, hours, days, months] = flush.decided.map(Minute::number);
+            let [minutes, hours, days, months] = flush.watermarks.to_array().map(Minute::number);
             transaction
                 .prepare_cached(
                     "INSERT INTO spool_flush (epoch, sequence, bytes, minutes_rolled_up, hours_rolled_up,
@@ -152,7 +153,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Replaces what was decided of a flush: its blocks, and how far the writer was rolled up. There is always room for it.
+    /// Replaces what was decided of a flush: its blocks, and the watermarks. There is always room for it.
     ///
     /// # Errors
     /// When the disk refuses: then the former decision remains.
@@ -163,7 +164,7 @@ impl Spool {
         let of_flush = "SELECT bytes, accepted FROM spool_flush WHERE epoch = ?1 AND sequence = ?2";
         let (before, accepted): (i64, bool) =
             transaction.query_row(of_flush, (epoch, sequence), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let [minutes, hours, days, months] = flush.decided.map(Minute::number);
+        let [minutes, hours, days, months] = flush.watermarks.to_array().map(Minute::number);
         transaction.execute(
             "UPDATE spool_flush SET bytes = ?3, minutes_rolled_up = ?4, hours_rolled_up = ?5, days_rolled_up = ?6,
              months_rolled_up = ?7 WHERE epoch = ?1 AND sequence = ?2",
@@ -199,22 +200,17 @@ impl Spool {
     /// # Errors
     /// When the file cannot be read.
     pub fn read(&self, number: FlushNumber) -> Result<Option<Flush>, StoreError> {
-        let decided = self
+        let watermarks = self
             .connection
             .prepare_cached(
                 "SELECT minutes_rolled_up, hours_rolled_up, days_rolled_up, months_rolled_up FROM spool_flush
                  WHERE epoch = ?1 AND sequence = ?2",
             )?
             .query_row(columns(number), |row| {
-                Ok([
-                    Minute::new(row.get(0)?),
-                    Minute::new(row.get(1)?),
-                    Minute::new(row.get(2)?),
-                    Minute::new(row.get(3)?),
-                ])
+                Ok(Watermarks::new([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?].map(Minute::new)))
             })
             .optional()?;
-        let Some(decided) = decided else { return Ok(None) };
+        let Some(watermarks) = watermarks else { return Ok(None) };
         let mut select = self.connection.prepare_cached(
             "SELECT period, start, sender, prefix, part, tables, content FROM spool_block
              WHERE epoch = ?1 AND sequence = ?2 ORDER BY rowid",
@@ -224,7 +220,7 @@ impl Spool {
         while let Some(row) = rows.next()? {
             blocks.push(self.block(number, row)?);
         }
-        Ok(Some(Flush { number, decided, blocks }))
+        Ok(Some(Flush { number, watermarks, blocks }))
     }
 
     /// The flushes that the store has accepted, with the intervals of their blocks; in their order.
@@ -363,7 +359,7 @@ mod tests {
 
     fn flush(number: FlushNumber, blocks: u16) -> Flush {
         let blocks = (0..blocks).map(|part| block(number, part)).collect();
-        Flush { number, decided: [4, 3, 2, 1].map(Minute::new), blocks }
+        Flush { number, watermarks: Watermarks::new([4, 3, 2, 1].map(Minute::new)), blocks }
     }
 
     fn open(folder: &tempfile::TempDir) -> Spool {
@@ -433,7 +429,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = open(&folder);
         push(&mut spool, 1, 2).unwrap();
-        let other = Flush { decided: [9, 8, 7, 6].map(Minute::new), ..flush(number(1), 3) };
+        let other = Flush { watermarks: Watermarks::new([9, 8, 7, 6].map(Minute::new)), ..flush(number(1), 3) };
         spool.decide(&other).unwrap();
         assert_eq!((spool.oldest().unwrap(), spool.bytes()), (Some(other.clone()), 300));
         drop(spool);

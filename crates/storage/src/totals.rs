@@ -1,6 +1,6 @@
 //! What all writers together counted in an interval.
 //!
-//! The state of a writer has how far it is rolled up (`WriterState::rolled_up`). That is the switch between its finer and its
+//! The state of a writer has its watermarks (`WriterState::watermarks`). That is the switch between its finer and its
 //! coarser blocks: for each moment exactly one level of each writer's blocks counts, so a roll-up that is under way, or
 //! was left half done, changes no answer. The states are read first: blocks that are rolled up meanwhile are still
 //! there, because retention is far longer than a query.
@@ -11,7 +11,6 @@ use std::net::IpAddr;
 
 use accounting::block::{Block, BlockError, TableSet, Tables, WriterId};
 use accounting::period::{Interval, Minute, Period};
-use accounting::query::covering_before;
 use accounting::range::Range;
 use flow::Prefix;
 
@@ -162,8 +161,8 @@ pub(crate) async fn cover(
     if interval.period == Period::Minute {
         return Ok(vec![interval]);
     }
-    let summed = state.rolled_up(Period::Minute).unwrap_or(Minute::EPOCH);
-    let mut cover = covering_before(interval, &state.rolled_up, summed);
+    let summed = state.watermarks.get(Period::Minute).unwrap_or(Minute::EPOCH);
+    let mut cover = state.watermarks.cover_before(interval, summed);
     let open = interval.start.max(summed);
     if open < interval.end() {
         cover.extend(store.intervals(state.writer, Period::Minute, open, interval.end()).await?);

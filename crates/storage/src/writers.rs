@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use accounting::block::WriterId;
-use accounting::period::{Minute, Period};
+use accounting::watermarks::Watermarks;
 use async_trait::async_trait;
 use flow::Timestamp;
 
@@ -60,28 +60,21 @@ pub struct WriterState {
     pub epoch: u32,
     /// Whether it is running.
     pub presence: Presence,
-    /// For each period (`period as usize`): all blocks of this writer that end at or before this minute are summed into
-    /// the next coarser period. A query reads the coarser blocks before it and the finer ones after it.
-    pub rolled_up: [Minute; 4],
+    /// How far it is rolled up. A query reads the coarser blocks before a watermark and the finer ones after it.
+    pub watermarks: Watermarks,
 }
 
 impl WriterState {
     /// A collector that has written nothing yet.
     #[must_use]
     pub fn new(writer: WriterId, epoch: u32, seen: Timestamp) -> Self {
-        Self { writer, epoch, presence: Presence::Seen(seen), rolled_up: [Minute::EPOCH; 4] }
+        Self { writer, epoch, presence: Presence::Seen(seen), watermarks: Watermarks::default() }
     }
 
     /// A replay that has written nothing yet.
     #[must_use]
     pub fn replay(writer: WriterId) -> Self {
-        Self { writer, epoch: 1, presence: Presence::Replaying, rolled_up: [Minute::EPOCH; 4] }
-    }
-
-    /// All blocks of this period that start before this minute are rolled up; `None` for years, which never are.
-    #[must_use]
-    pub fn rolled_up(&self, period: Period) -> Option<Minute> {
-        self.rolled_up.get(period as usize).copied()
+        Self { writer, epoch: 1, presence: Presence::Replaying, watermarks: Watermarks::default() }
     }
 }
 

@@ -116,7 +116,7 @@ impl Collector {
             let interval = Interval { period: Period::Minute, start: *minute };
             blocks.extend(tables.blocks(interval, *sender, *prefix, writer, (*number).into()));
         }
-        blocks.extend(lift(&blocks, &self.state().rolled_up).unwrap());
+        blocks.extend(lift(&blocks, self.state().watermarks).unwrap());
         let stored = store.put_blocks(&blocks).await.is_ok();
         if stored {
             self.pending = None;

@@ -21,6 +21,7 @@ mod clauses_of_files {
 
     use accounting::block::{Block, BlockKey, Origin, TableSet, WriterId};
     use accounting::period::{Interval, Minute, Period};
+    use accounting::watermarks::Watermarks;
     use flow::{FlushNumber, Prefix};
     use storage::spool::Spool;
     use storage::{Blocks, Flush, Identity, Selection, Sqlite, Store, Writers};
@@ -90,13 +91,13 @@ mod clauses_of_files {
         store.put_blocks(&[of(Origin::RolledUp), block(9)]).await.unwrap();
         assert_eq!(identity.durable().unwrap(), Some(FlushNumber { epoch: 1, sequence: 4 }));
         let number = FlushNumber { epoch: 2, sequence: 1 };
-        let flush = Flush { number, decided: [Minute::EPOCH; 4], blocks: vec![of(number.into())] };
+        let flush = Flush { number, watermarks: Watermarks::default(), blocks: vec![of(number.into())] };
         Spool::open(&path, writer, 1 << 20).unwrap().push(&flush, &[]).unwrap();
         assert_eq!(identity.durable().unwrap(), Some(number));
         // Flushes without blocks leave their numbers and nothing else.
         let flush = |sequence| Flush {
             number: FlushNumber { epoch: 2, sequence },
-            decided: [Minute::EPOCH; 4],
+            watermarks: Watermarks::default(),
             blocks: vec![],
         };
         let mut spool = Spool::open(&path, writer, 1 << 20).unwrap();
@@ -144,7 +145,7 @@ mod clauses_of_files {
             (0..25_000).map(|sequence| Block { content: vec![1].into(), ..block(sequence) }).collect();
         store.put_blocks(&many).await.unwrap();
         let mut state = storage::WriterState::new(WriterId(9), 1, flow::Timestamp::EPOCH);
-        state.rolled_up[0] = Minute::MAX;
+        state.watermarks = Watermarks::new([Minute::MAX; 4]);
         store.put_writer(&state).await.unwrap();
         let retention = storage::Retention { period: Period::Minute, before: Minute::new(29_538_720) };
         assert_eq!(store.expire(WriterId(9), retention).await.unwrap(), 25_000);

@@ -7,7 +7,8 @@ use super::*;
 use crate::block::BlockKey;
 use crate::direction::Direction;
 use crate::field::{Field, Name, Value};
-use crate::query::{covering, parse_interval};
+use crate::period::Minute;
+use crate::query::parse_interval;
 use crate::samples::{Entry, entries, key_of, tables_of};
 
 fn minute(text: &str) -> Minute {
@@ -37,7 +38,7 @@ fn flush(booked: &[(Minute, Vec<Entry>)], sequence: u64) -> Vec<Block> {
 #[derive(Default)]
 struct Store {
     blocks: BTreeMap<BlockKey, Block>,
-    rolled_up: [Minute; 4],
+    watermarks: Watermarks,
 }
 
 impl Store {
@@ -50,7 +51,7 @@ impl Store {
 
     /// Stores a flush as a collector does.
     fn accept(&mut self, blocks: Vec<Block>) {
-        self.put(lift(&blocks, &self.rolled_up).unwrap());
+        self.put(lift(&blocks, self.watermarks).unwrap());
         self.put(blocks);
     }
 
@@ -70,7 +71,7 @@ impl Store {
         for coarser in Period::ALL.into_iter().skip(1) {
             let finer = coarser.finer().unwrap();
             let until = Interval::containing(coarser, now).start;
-            let from = self.rolled_up[finer as usize];
+            let from = self.watermarks.get(finer).unwrap();
             let due: std::collections::BTreeSet<Interval> = self
                 .blocks
                 .keys()
@@ -84,13 +85,13 @@ impl Store {
                 assert_eq!(summed.damaged, []);
                 self.put(summed.blocks);
             }
-            self.rolled_up[finer as usize] = self.rolled_up[finer as usize].max(until);
+            *self.watermarks.get_mut(finer).unwrap() = from.max(until);
         }
     }
 
     fn answer(&self, interval: Interval) -> Tables {
         let mut sum = Tables::new();
-        for block in covering(interval, &self.rolled_up).into_iter().flat_map(|part| self.of(part)) {
+        for block in self.watermarks.cover(interval).into_iter().flat_map(|part| self.of(part)) {
             sum.merge(&block, TableSet::ALL).unwrap();
         }
         sum
@@ -100,8 +101,8 @@ impl Store {
 #[test]
 fn a_late_minute_is_added_to_every_period_that_is_rolled_up() {
     let booked = flush(&[(minute("2016-02-29 23:59"), vec![(Direction::In, Name::ALL, ONE)])], 1);
-    let periods = |rolled_up: [&str; 4]| {
-        let lifted = lift(&booked, &rolled_up.map(minute)).unwrap();
+    let periods = |watermarks: [&str; 4]| {
+        let lifted = lift(&booked, Watermarks::new(watermarks.map(minute))).unwrap();
         lifted.iter().map(|block| block.key.interval.to_string()).collect::<Vec<_>>()
     };
     let (before, day, month, year) = ("2016-02-29 23:00", "2016-03-01 00:00", "2016-03-01 00:00", "2017-01-01 00:00");
@@ -119,7 +120,7 @@ fn late_minutes_of_one_hour_make_one_block_of_that_hour() {
     let entry = vec![(Direction::In, Name::ALL, ONE)];
     let booked = flush(&[(minute("2016-02-29 23:58"), entry.clone()), (minute("2016-02-29 23:59"), entry)], 7);
     let late = minute("2016-03-01 00:00");
-    let lifted = lift(&booked, &[late, Minute::EPOCH, Minute::EPOCH, Minute::EPOCH]).unwrap();
+    let lifted = lift(&booked, Watermarks::new([late, Minute::EPOCH, Minute::EPOCH, Minute::EPOCH])).unwrap();
     assert_eq!(lifted.len(), 1);
     assert_eq!(lifted[0].key.origin, FlushNumber { epoch: 3, sequence: 7 }.into());
     let mut tables = Tables::new();

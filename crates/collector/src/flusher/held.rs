@@ -10,7 +10,7 @@ use std::time::Duration;
 use accounting::block::{Block, BlockKey};
 use accounting::period::Interval;
 use flow::{FlushNumber, Timestamp};
-use storage::roll_up::{Summed, take_back};
+use storage::roll_up::Summed;
 use storage::spool::Spool;
 use storage::{Flush, Store, StoreError};
 
@@ -175,7 +175,7 @@ impl Held {
                 if writer == own.get().writer {
                     own.roll_back(*store, interval).await?;
                 } else if let Some(mut known) = of_writer(*store, writer).await? {
-                    take_back(&mut known, interval);
+                    known.watermarks.take_back(interval);
                     store.put_writer(&known).await?;
                 }
             }

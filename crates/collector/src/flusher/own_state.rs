@@ -23,7 +23,7 @@ use std::time::Duration;
 use accounting::block::WriterId;
 use accounting::period::{Interval, Minute};
 use flow::Timestamp;
-use storage::roll_up::{RollUpOptions, advance_by, take_back};
+use storage::roll_up::{RollUpOptions, advance_by};
 use storage::{Presence, Store, StoreError, WriterState, Writers};
 
 /// A writer that was not seen for this long is gone: others roll up for it.
@@ -107,16 +107,15 @@ impl OwnState {
                 self.agreement = Agreement::Superseded;
                 return Err(self.superseded());
             }
-            for (own, known) in self.state.rolled_up.iter_mut().zip(known.rolled_up) {
+            match self.agreement {
                 // A store that lost a watermark may have lost the rolled-up blocks as well.
-                let is_forgotten = was_published && known < *own;
-                if is_forgotten || (known > *own && self.agreement != Agreement::RolledBack) {
-                    *own = known;
-                }
+                Agreement::Published { .. } => self.state.watermarks = known.watermarks,
+                Agreement::Unknown => self.state.watermarks = self.state.watermarks.latest(known.watermarks),
+                Agreement::RolledBack | Agreement::Superseded => {}
             }
         }
         let mut is_known =
-            known.is_some_and(|known| (known.epoch, known.rolled_up) == (self.state.epoch, self.state.rolled_up));
+            known.is_some_and(|known| (known.epoch, known.watermarks) == (self.state.epoch, self.state.watermarks));
         if !self.state.presence.is_here(now, GONE_AFTER / 2) {
             self.state.presence = Presence::Seen(now);
             is_known = false;
@@ -153,7 +152,7 @@ impl OwnState {
     /// # Errors
     /// If the store does not answer; the interval is not summed again before the store has accepted the state.
     pub(super) async fn roll_back(&mut self, store: &dyn Writers, interval: Interval) -> Result<(), StoreError> {
-        take_back(&mut self.state, interval);
+        self.state.watermarks.take_back(interval);
         self.agreement = Agreement::RolledBack;
         self.publish(store, None).await
     }
@@ -192,6 +191,7 @@ pub(super) async fn of_writer(store: &dyn Writers, writer: WriterId) -> Result<O
 
 #[cfg(test)]
 mod tests {
+    use accounting::watermarks::Watermarks;
     use async_trait::async_trait;
     use storage::memory::Memory;
 
@@ -229,14 +229,14 @@ mod tests {
         let start = Timestamp::from_seconds(1_800_000_000);
         let begun = WriterState::new(WriterId(1), 1, start);
         let mut moved = begun;
-        moved.rolled_up[0] = Minute::new(60);
+        moved.watermarks = Watermarks::new([Minute::new(60), Minute::EPOCH, Minute::EPOCH, Minute::EPOCH]);
         let store = RolledUpMeanwhile { store: Memory::default(), moved };
         store.put_writer(&begun).await.unwrap();
         let mut own = OwnState::published(begun);
         let now = start.saturating_add(2 * GONE_AFTER);
         assert!(matches!(own.agree(&store, now).await, Err(StoreError::Retry(_))));
         own.agree(&store, now).await.unwrap();
-        assert_eq!(own.get().rolled_up, moved.rolled_up);
+        assert_eq!(own.get().watermarks, moved.watermarks);
         assert_eq!(store.store.writers().await.unwrap(), [WriterState { presence: Presence::Seen(now), ..moved }]);
     }
 }

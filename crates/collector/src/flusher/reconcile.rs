@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use accounting::block::{Block, BlockKey};
 use accounting::period::Interval;
-use accounting::query::is_rolled_up;
 use accounting::rollup;
 use storage::spool::Spool;
 use storage::{Blocks, Flush, StoreError, WriterState};
@@ -19,15 +18,15 @@ pub(super) async fn reconcile(
     spool: &mut Spool,
     may_have_deleted: impl Fn(Interval) -> bool,
 ) -> Result<(), StoreError> {
-    let now = now.rolled_up;
-    if flush.decided == now {
+    let now = now.watermarks;
+    if flush.watermarks == now {
         return Ok(());
     }
     let before = flush.blocks.len();
-    flush.blocks.retain(|block| is_rolled_up(block.key.interval, &now));
+    flush.blocks.retain(|block| now.is_rolled_up(block.key.interval));
     let newly = |key: &BlockKey| {
         let coarser = key.interval.period.coarser().map(|coarser| Interval::containing(coarser, key.interval.start));
-        coarser.is_some_and(|coarser| !is_rolled_up(coarser, &flush.decided) && is_rolled_up(coarser, &now))
+        coarser.is_some_and(|coarser| !flush.watermarks.is_rolled_up(coarser) && now.is_rolled_up(coarser))
     };
     let reached: Vec<BlockKey> = flush.blocks.iter().map(|block| block.key).filter(newly).collect();
     if reached.is_empty() && flush.blocks.len() == before {
@@ -36,9 +35,9 @@ pub(super) async fn reconcile(
     let missing = store.missing(&reached).await?;
     let uncounted = missing.into_iter().filter(|key| !may_have_deleted(key.interval)).collect();
     let uncounted: Vec<Block> = those_of(&flush.blocks, &uncounted).cloned().collect();
-    let late = rollup::lift(&uncounted, &now).map_err(|error| StoreError::Corrupt(error.into()))?;
+    let late = rollup::lift(&uncounted, now).map_err(|error| StoreError::Corrupt(error.into()))?;
     flush.blocks.extend(late);
-    flush.decided = now;
+    flush.watermarks = now;
     spool.decide(flush)
 }
 

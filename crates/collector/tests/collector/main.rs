@@ -401,7 +401,7 @@ async fn a_flush_that_waited_while_another_rolled_up_for_its_writer_is_in_every_
     let mut other = Flusher::new(shared, others, Keep::default(), Status::new(0));
     other.maintain(later).await.unwrap();
     assert!(
-        store.writers().await.unwrap().iter().all(|state| state.rolled_up[Period::Day as usize] > Minute::of(begun))
+        store.writers().await.unwrap().iter().all(|state| state.watermarks.get(Period::Day) > Some(Minute::of(begun)))
     );
 
     flusher.maintain(later).await.unwrap();

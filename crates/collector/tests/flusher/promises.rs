@@ -114,7 +114,7 @@ async fn a_roll_up_that_a_failover_loses_is_done_again() {
     let states = run.store.writers().await.unwrap();
     run.store.inner().fail_over_to(&replica);
     for state in states {
-        assert!(state.rolled_up[0] > Minute::EPOCH);
+        assert!(state.watermarks.get(Period::Minute) > Some(Minute::EPOCH));
         run.store.put_writer(&state).await.unwrap();
     }
     run.now += 2 * MINUTE;
@@ -133,7 +133,9 @@ async fn intervals_of_held_flushes_are_not_rolled_up() {
     run.flush(&[10]).await;
     run.drain().await.unwrap();
     run.flusher.maintain(run.time()).await.unwrap();
-    let reached = async |run: &Faulted| run.store.writers().await.unwrap()[0].rolled_up[0].timestamp().seconds();
+    let reached = async |run: &Faulted| {
+        run.store.writers().await.unwrap()[0].watermarks.get(Period::Minute).unwrap().timestamp().seconds()
+    };
     assert_eq!(reached(&run).await, BEGIN - 30 * MINUTE);
     run.now += MINUTE;
     run.flusher.maintain(run.time()).await.unwrap();

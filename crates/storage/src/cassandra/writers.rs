@@ -2,6 +2,7 @@
 
 use accounting::block::WriterId;
 use accounting::period::Minute;
+use accounting::watermarks::Watermarks;
 use async_trait::async_trait;
 use flow::Timestamp;
 
@@ -45,7 +46,7 @@ impl Writers for Cassandra {
 
 /// Epoch, nanoseconds, watermarks.
 fn columns(state: &WriterState) -> (i64, i64, i64, i64, i64, i64) {
-    let [minutes, hours, days, months] = state.rolled_up.map(|minute| i64::from(minute.number()));
+    let [minutes, hours, days, months] = state.watermarks.to_array().map(|minute| i64::from(minute.number()));
     (state.epoch.into(), nanoseconds(state.presence.stored()), minutes, hours, days, months)
 }
 
@@ -57,7 +58,7 @@ fn writer_of(row: WriterRow) -> Result<WriterState, StoreError> {
             writer: WriterId(writer.cast_unsigned()),
             epoch: epoch.try_into().ok()?,
             presence: Presence::of_stored(Timestamp::from_nanoseconds(seen.try_into().ok()?)),
-            rolled_up: [minute(minutes)?, minute(hours)?, minute(days)?, minute(months)?],
+            watermarks: Watermarks::new([minute(minutes)?, minute(hours)?, minute(days)?, minute(months)?]),
         })
     };
     parse().ok_or_else(|| StoreError::Corrupt(format!("{row:?} is no state of a writer").into()))

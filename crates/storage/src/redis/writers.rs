@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use accounting::block::WriterId;
 use accounting::period::Minute;
+use accounting::watermarks::Watermarks;
 use async_trait::async_trait;
 use flow::Timestamp;
 
@@ -44,7 +45,7 @@ impl Redis {
 }
 
 fn format_writer(state: &WriterState) -> String {
-    let [minutes, hours, days, months] = state.rolled_up.map(Minute::number);
+    let [minutes, hours, days, months] = state.watermarks.to_array().map(Minute::number);
     format!("{} {} {minutes} {hours} {days} {months}", state.epoch, state.presence.stored().nanoseconds())
 }
 
@@ -55,7 +56,8 @@ fn parse_writer(writer: &str, state: &str) -> Result<WriterState, StoreError> {
         let epoch = numbers.next()?.parse().ok()?;
         let presence = Presence::of_stored(Timestamp::from_nanoseconds(numbers.next()?.parse().ok()?));
         let mut minute = || Some(Minute::new(numbers.next()?.parse().ok()?));
-        Some(WriterState { writer, epoch, presence, rolled_up: [minute()?, minute()?, minute()?, minute()?] })
+        let watermarks = Watermarks::new([minute()?, minute()?, minute()?, minute()?]);
+        Some(WriterState { writer, epoch, presence, watermarks })
     };
     parse().ok_or_else(|| StoreError::Corrupt(format!("'{state}' is no state of writer {writer}").into()))
 }

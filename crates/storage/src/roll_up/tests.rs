@@ -6,6 +6,7 @@ use accounting::block::{BlockKey, Tables, WriterId};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
 use accounting::query::parse_interval;
+use accounting::watermarks::Watermarks;
 use flow::{Counters, FlushNumber, Timestamp};
 
 use super::*;
@@ -66,11 +67,14 @@ async fn nothing_is_rolled_up_before_its_period_has_ended() {
     let store = filled(&["2028-02-29 23:59"]).await;
     let at = minute("2028-02-29 23:59");
     let until = |text| advance(&store, state(), minute(text));
-    assert_eq!(until("2028-02-29 23:59").await.unwrap().rolled_up(Period::Minute), Some(minute("2028-02-29 23:00")));
+    assert_eq!(
+        until("2028-02-29 23:59").await.unwrap().watermarks.get(Period::Minute),
+        Some(minute("2028-02-29 23:00"))
+    );
     assert_eq!(kept(&store, Interval::containing(Period::Hour, at)).await, []);
     let ended = until("2028-03-01 00:00").await.unwrap();
     let expected = ["2028-03-01 00:00", "2028-03-01 00:00", "2028-03-01 00:00", "2028-01-01 00:00"].map(minute);
-    assert_eq!(ended.rolled_up, expected);
+    assert_eq!(ended.watermarks, Watermarks::new(expected));
     for (period, blocks) in Period::ALL.into_iter().zip([1, 1, 1, 1, 0]) {
         assert_eq!(kept(&store, Interval::containing(period, at)).await.len(), blocks, "{period:?}");
         assert_eq!(bytes(&store, Interval::containing(period, at)).await, 100, "{period:?}");
@@ -83,7 +87,7 @@ async fn a_collector_that_was_down_for_years_catches_up_in_one_call() {
     let store = filled(&minutes).await;
     let moved = advance(&store, state(), minute("2030-07-01 10:30")).await.unwrap();
     let expected = ["2030-07-01 10:00", "2030-07-01 00:00", "2030-07-01 00:00", "2030-01-01 00:00"].map(minute);
-    assert_eq!(moved.rolled_up, expected);
+    assert_eq!(moved.watermarks, Watermarks::new(expected));
     assert_eq!(store.writers().await.unwrap(), [moved]);
     for (interval, expected) in [("2026", 100), ("2027", 200), ("2028", 200), ("2029", 0)] {
         let year = parse_interval(Period::Year, interval).unwrap();
@@ -113,7 +117,7 @@ async fn every_interruption_is_made_good_by_the_next_start() {
             store.plan(std::iter::repeat_n(Fault::None, calls).chain([fault]));
             let interrupted = advance(&store, state(), until).await;
             let whole =
-                interrupted.is_ok_and(|moved| moved.rolled_up(Period::Month) == Some(minute("2028-01-01 00:00")));
+                interrupted.is_ok_and(|moved| moved.watermarks.get(Period::Month) == Some(minute("2028-01-01 00:00")));
             store.plan([]);
             for (year, expected) in [("2027", 300), ("2028", 100)] {
                 let year = parse_interval(Period::Year, year).unwrap();
@@ -148,11 +152,11 @@ async fn an_error_comes_back_only_when_nothing_has_moved() {
         futures(advance(&store, state(), minute("2028-01-01 00:00"))).ok()
     });
     let moved = moved.unwrap();
-    assert_eq!(moved.rolled_up(Period::Minute), Some(minute("2027-12-31 23:00")));
+    assert_eq!(moved.watermarks.get(Period::Minute), Some(minute("2027-12-31 23:00")));
     assert_eq!(store.inner().writers().await.unwrap(), [state()], "it has moved although the store does not know");
     store.plan([]);
     let further = advance(&store, moved, minute("2027-12-31 23:00")).await.unwrap();
-    assert_eq!(further.rolled_up(Period::Minute), moved.rolled_up(Period::Minute));
+    assert_eq!(further.watermarks.get(Period::Minute), moved.watermarks.get(Period::Minute));
     assert_eq!(store.inner().writers().await.unwrap(), [further], "the next call puts it again");
 }
 
@@ -180,9 +184,12 @@ async fn coarse_blocks_behind_the_watermark_are_replaced_whatever_tables_they_ho
         .unwrap();
     // ... a flush lifted by a watermark that never arrived, ...
     let lifted = flush(at, 1, 2, 10, 80);
-    let known = WriterState { rolled_up: [hour.end(), Minute::EPOCH, Minute::EPOCH, Minute::EPOCH], ..state() };
+    let known = WriterState {
+        watermarks: Watermarks::new([hour.end(), Minute::EPOCH, Minute::EPOCH, Minute::EPOCH]),
+        ..state()
+    };
     store.put_blocks(&lifted).await.unwrap();
-    store.put_blocks(&accounting::rollup::lift(&lifted, &known.rolled_up).unwrap()).await.unwrap();
+    store.put_blocks(&accounting::rollup::lift(&lifted, known.watermarks).unwrap()).await.unwrap();
     assert_eq!(kept(&store, hour).await.len(), 2);
     assert_eq!(bytes(&store, hour).await, 110);
     // ... and the next attempt, which sums other tables than the first one.
@@ -244,12 +251,12 @@ async fn a_block_of_a_newer_program_is_not_rolled_up_and_stays() {
     for (newer, hour) in [(&newer, "2027-05-01 10"), (&unknown, "2027-05-01 11")] {
         store.put_blocks(newer).await.unwrap();
         let hour = parse_interval(Period::Hour, hour).unwrap();
-        let mut state = WriterState { rolled_up: [hour.start; 4], ..self::state() };
+        let mut state = WriterState { watermarks: Watermarks::new([hour.start; 4]), ..self::state() };
         let until = minute("2027-05-02 00:00");
         let outcome = advance_by(&store, &mut state, until, &mut RollUpOptions::default()).await;
         let Err(StoreError::Newer(error)) = outcome else { panic!("{outcome:?}") };
         assert!(error.to_string().contains(&newer[0].key.to_string()), "{error}");
-        assert_eq!(state.rolled_up(Period::Minute), Some(hour.start));
+        assert_eq!(state.watermarks.get(Period::Minute), Some(hour.start));
         assert_eq!(kept(&store, hour).await, []);
         assert_eq!(kept(&store, newer[0].key.interval).await, *newer);
     }
@@ -286,8 +293,8 @@ async fn one_of_those_that_are_left_rolls_up_for_one_that_is_gone() {
     let moved = by(2).await.unwrap();
     assert_eq!(moved.iter().map(|state| state.writer).collect::<Vec<_>>(), [WriterId(1), ADA]);
     for state in &moved {
-        assert_eq!(state.rolled_up(Period::Minute), Some(minute("2027-05-03 11:00")));
-        assert_eq!(state.rolled_up(Period::Hour), Some(minute("2027-05-03 00:00")));
+        assert_eq!(state.watermarks.get(Period::Minute), Some(minute("2027-05-03 11:00")));
+        assert_eq!(state.watermarks.get(Period::Hour), Some(minute("2027-05-03 00:00")));
         assert_eq!(state.presence, gone.presence, "it was not seen again");
     }
     let may = parse_interval(Period::Month, "2027-05").unwrap();
@@ -300,7 +307,7 @@ async fn one_of_those_that_are_left_rolls_up_for_one_that_is_gone() {
             .await
             .unwrap()
             .iter()
-            .any(|state| state.writer == WriterId(2) && state.rolled_up[0] > Minute::EPOCH)
+            .any(|state| state.writer == WriterId(2) && state.watermarks.get(Period::Minute) > Some(Minute::EPOCH))
     );
 }
 
@@ -313,11 +320,11 @@ async fn what_is_skipped_is_rolled_up_when_it_no_longer_is() {
     let mut moved = state();
     let mut options = RollUpOptions { skip, ..RollUpOptions::default() };
     advance_by(&store, &mut moved, until, &mut options).await.unwrap();
-    assert_eq!(moved.rolled_up(Period::Minute), Some(minute("2027-12-31 22:00")));
+    assert_eq!(moved.watermarks.get(Period::Minute), Some(minute("2027-12-31 22:00")));
     assert_eq!(options.summed.iter().map(|summed| summed.interval.to_string()).collect::<Vec<_>>(), ["2027-12-31 21"]);
     let mut options = RollUpOptions { skip: BTreeSet::new(), ..options };
     advance_by(&store, &mut moved, until, &mut options).await.unwrap();
-    assert_eq!(moved.rolled_up(Period::Month), Some(minute("2028-01-01 00:00")));
+    assert_eq!(moved.watermarks.get(Period::Month), Some(minute("2028-01-01 00:00")));
     assert_eq!(bytes(&store, parse_interval(Period::Year, "2027").unwrap()).await, 300);
     let keys: Vec<BlockKey> = options.summed.iter().flat_map(|summed| summed.keys.clone()).collect();
     assert_eq!((keys.len(), store.missing(&keys).await.unwrap()), (6, vec![]));
@@ -335,11 +342,11 @@ async fn an_interval_that_is_taken_back_is_summed_again_with_all_around_it() {
         let keys: Vec<BlockKey> = kept(&store, lost).await.into_iter().map(|block| block.key).collect();
         store.delete_blocks(&keys).await.unwrap();
         assert!(bytes(&store, lost).await == 0);
-        take_back(&mut moved, lost);
+        moved.watermarks.take_back(lost);
         store.put_writer(&moved).await.unwrap();
         assert_eq!((bytes(&store, year).await, bytes(&store, lost).await > 0), (300, true));
         moved = advance(&store, moved, until).await.unwrap();
-        assert_eq!(moved.rolled_up(Period::Month), Some(minute("2028-01-01 00:00")));
+        assert_eq!(moved.watermarks.get(Period::Month), Some(minute("2028-01-01 00:00")));
         assert_eq!((bytes(&store, year).await, kept(&store, year).await.len()), (300, 1));
     }
 }
@@ -357,6 +364,6 @@ async fn nobody_rolls_up_for_a_writer_that_returns_meanwhile() {
     assert_eq!(store.writers().await.unwrap(), [returned]);
     let mut gone = returned;
     advance_by(&store, &mut gone, until, &mut for_another()).await.unwrap();
-    assert_eq!(gone.rolled_up(Period::Minute), Some(until));
+    assert_eq!(gone.watermarks.get(Period::Minute), Some(until));
     assert_eq!(store.writers().await.unwrap(), [gone]);
 }

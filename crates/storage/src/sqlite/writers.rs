@@ -2,6 +2,7 @@
 
 use accounting::block::WriterId;
 use accounting::period::Minute;
+use accounting::watermarks::Watermarks;
 use async_trait::async_trait;
 use flow::FlushNumber;
 use rusqlite::Connection;
@@ -46,12 +47,7 @@ pub(super) fn writers(connection: &Connection) -> Result<Vec<WriterState>, Store
             writer: WriterId(row.get::<_, i64>(0)?.cast_unsigned()),
             epoch: row.get(1)?,
             presence: Presence::of_stored(timestamp(row.get(2)?)),
-            rolled_up: [
-                Minute::new(row.get(3)?),
-                Minute::new(row.get(4)?),
-                Minute::new(row.get(5)?),
-                Minute::new(row.get(6)?),
-            ],
+            watermarks: Watermarks::new([row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?].map(Minute::new)),
         })
     })?;
     let mut writers = rows.collect::<Result<Vec<_>, _>>()?;
@@ -61,7 +57,7 @@ pub(super) fn writers(connection: &Connection) -> Result<Vec<WriterState>, Store
 
 fn put_writer(connection: &Connection, state: &WriterState) -> Result<(), StoreError> {
     let id = Numbers::new(connection, &mut KnownSeries::default()).writer(state.writer)?;
-    let [minutes, hours, days, months] = state.rolled_up.map(Minute::number);
+    let [minutes, hours, days, months] = state.watermarks.to_array().map(Minute::number);
     let mut update = connection.prepare_cached(
         "UPDATE writer SET epoch = ?2, seen_nanoseconds = ?3, minutes_rolled_up = ?4, hours_rolled_up = ?5,
          days_rolled_up = ?6, months_rolled_up = ?7 WHERE id = ?1",

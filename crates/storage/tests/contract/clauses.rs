@@ -15,6 +15,7 @@ use accounting::block::{Block, BlockKey, Origin, TableSet, Tables, WriterId};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
 use accounting::period::{Interval, Minute, Period};
+use accounting::watermarks::Watermarks;
 use flow::{Counters, FlushNumber, Prefix, Timestamp};
 use storage::check::check;
 use storage::copy::copy;
@@ -422,8 +423,11 @@ pub(crate) async fn expiry_spares_what_is_not_rolled_up(store: &dyn Store) -> Ou
     Ok(())
 }
 
-fn rolled_up(writer: WriterId, rolled_up: [Minute; 4]) -> WriterState {
-    WriterState { rolled_up, ..WriterState::new(writer, 1, Timestamp::from_seconds(1_700_000_000)) }
+fn rolled_up(writer: WriterId, watermarks: [Minute; 4]) -> WriterState {
+    WriterState {
+        watermarks: Watermarks::new(watermarks),
+        ..WriterState::new(writer, 1, Timestamp::from_seconds(1_700_000_000))
+    }
 }
 
 pub(crate) async fn intervals_are_listed_between_two_minutes(store: &dyn Store) -> Outcome {
@@ -453,17 +457,18 @@ pub(crate) async fn writers_are_remembered_by_their_newest_state(store: &dyn Sto
     assert_eq!(store.writers().await?, []);
     let seen = Timestamp::from_nanoseconds(1_700_000_000_123_456_789);
     let presence = Presence::Seen(seen);
-    let ada = WriterState { writer: ADA, epoch: 1, presence, rolled_up: [Minute::EPOCH; 4] };
+    let ada = WriterState { writer: ADA, epoch: 1, presence, watermarks: Watermarks::default() };
     let bob = WriterState {
         writer: BOB,
         epoch: u32::MAX,
         presence: Presence::Replaying,
-        rolled_up: [4, 3, 2, 1].map(Minute::new),
+        watermarks: Watermarks::new([4, 3, 2, 1].map(Minute::new)),
     };
     store.put_writer(&bob).await?;
     store.put_writer(&ada).await?;
     assert_eq!(store.writers().await?, [ada, bob]);
-    let newer = WriterState { epoch: 2, rolled_up: [u32::MAX, 1_000, 100, 10].map(Minute::new), ..ada };
+    let newer =
+        WriterState { epoch: 2, watermarks: Watermarks::new([u32::MAX, 1_000, 100, 10].map(Minute::new)), ..ada };
     store.put_writer(&newer).await?;
     store.put_writer(&newer).await?;
     assert_eq!(store.writers().await?, [newer, bob]);
@@ -472,9 +477,13 @@ pub(crate) async fn writers_are_remembered_by_their_newest_state(store: &dyn Sto
 
 pub(crate) async fn a_state_is_replaced_only_where_the_store_knows_the_former_one(store: &dyn Store) -> Outcome {
     let seen = Timestamp::from_nanoseconds(1_700_000_000_123_456_789);
-    let first =
-        WriterState { writer: BOB, epoch: 1, presence: Presence::Seen(seen), rolled_up: [4, 3, 2, 1].map(Minute::new) };
-    let second = WriterState { rolled_up: [64, 3, 2, 1].map(Minute::new), ..first };
+    let first = WriterState {
+        writer: BOB,
+        epoch: 1,
+        presence: Presence::Seen(seen),
+        watermarks: Watermarks::new([4, 3, 2, 1].map(Minute::new)),
+    };
+    let second = WriterState { watermarks: Watermarks::new([64, 3, 2, 1].map(Minute::new)), ..first };
     assert!(!store.replace_writer(&first, &second).await?, "a writer that the store does not know");
     assert_eq!(store.writers().await?, []);
     store.put_writer(&first).await?;
@@ -482,7 +491,7 @@ pub(crate) async fn a_state_is_replaced_only_where_the_store_knows_the_former_on
         WriterState { epoch: 2, ..first },
         WriterState { presence: Presence::Seen(seen.saturating_add(Duration::from_nanos(1))), ..first },
         WriterState { presence: Presence::Replaying, ..first },
-        WriterState { rolled_up: [4, 3, 2, 0].map(Minute::new), ..first },
+        WriterState { watermarks: Watermarks::new([4, 3, 2, 0].map(Minute::new)), ..first },
     ];
     for other in others {
         assert!(!store.replace_writer(&other, &second).await?, "{other:?}");
