@@ -41,7 +41,7 @@ use accounting::tally::Tally;
 use flow::{FlushNumber, Timestamp};
 use journal::Journal;
 use pipeline::Sealed;
-use storage::roll_up::{RollUpOptions, advance_gone};
+use storage::roll_up::{RollUpOptions, RollUpOutcome, advance_gone};
 use storage::spool::{Spool, SpoolError};
 use storage::{Flush, Retention, Store, StoreError, WriterState};
 
@@ -355,15 +355,18 @@ impl Flusher {
             options = RollUpOptions { skip: self.held.intervals(), most_blocks: MOST_SUMS, ..options };
         }
         let until = Minute::of(now).saturating_sub(GRACE_MINUTES);
-        let outcome = self.own.roll_up(self.store.as_ref(), now, until, &mut options).await;
-        let mut summed = options.summed;
+        let RollUpOutcome { mut sums, result } = self.own.roll_up(self.store.as_ref(), now, until, &options).await;
         let own = self.own.get().writer;
-        let gone = match outcome {
-            Ok(()) => advance_gone(self.store.as_ref(), own, now, GONE_AFTER, until, &mut summed).await,
+        let gone = match result {
+            Ok(()) => {
+                let gone = advance_gone(self.store.as_ref(), own, now, GONE_AFTER, until).await;
+                sums.extend(gone.sums);
+                gone.result
+            }
             Err(error) => Err(error),
         };
         if self.spool.is_some() {
-            self.held.hold_sums(summed, now);
+            self.held.hold_sums(sums, now);
         }
         // A lost roll-up is repeated from its finer blocks, so they must not expire before the check.
         if self.held.has_sums() {

@@ -40,8 +40,8 @@ pub struct Summed {
     pub keys: Vec<BlockKey>,
 }
 
-/// What a roll-up does and leaves, and what it has put.
-#[derive(Debug)]
+/// What a roll-up does and leaves.
+#[derive(Clone, Debug)]
 pub struct RollUpOptions {
     /// Nothing is summed that contains one of these intervals: their blocks may have to be put again.
     pub skip: BTreeSet<Interval>,
@@ -49,15 +49,23 @@ pub struct RollUpOptions {
     pub for_another: bool,
     /// It ends early after about this many blocks; the next one continues from there.
     pub most_blocks: usize,
-    /// What the roll-up has put.
-    pub summed: Vec<Summed>,
 }
 
 impl Default for RollUpOptions {
     /// Everything that has ended, of the caller's own writer.
     fn default() -> Self {
-        Self { skip: BTreeSet::new(), for_another: false, most_blocks: usize::MAX, summed: Vec::new() }
+        Self { skip: BTreeSet::new(), for_another: false, most_blocks: usize::MAX }
     }
+}
+
+/// How far a roll-up came.
+#[derive(Debug)]
+#[must_use]
+pub struct RollUpOutcome<T = ()> {
+    /// What it has put, also if it was stopped.
+    pub sums: Vec<Summed>,
+    /// What stopped it, if anything.
+    pub result: Result<T, StoreError>,
 }
 
 /// Puts the writer's state, then rolls up everything of it that ended at or before `until`, and returns how far it
@@ -70,21 +78,32 @@ impl Default for RollUpOptions {
 /// When nothing was achieved; the state given still holds. What stops it later on shows at the next call.
 pub async fn advance(store: &dyn Store, state: WriterState, until: Minute) -> Result<WriterState, StoreError> {
     let mut moved = state;
-    match advance_by(store, &mut moved, until, &mut RollUpOptions::default()).await {
+    match advance_by(store, &mut moved, until, &RollUpOptions::default()).await.result {
         Err(error) if moved == state => Err(error),
         _ => Ok(moved),
     }
 }
 
-/// The same, with options; the state moves as far as the roll-up comes.
-///
-/// # Errors
-/// What stopped it: [`StoreError::Newer`] before an interval that has a block of a newer program. Then the store may not know how far the state has moved: put it before anything is decided by it.
+/// The same, with options; the state moves as far as the roll-up comes. What stops it may be [`StoreError::Newer`], before
+/// an interval that has a block of a newer program. When it was stopped, the store may not know how far the state has
+/// moved: put it before anything is decided by it.
 pub async fn advance_by(
     store: &dyn Store,
     state: &mut WriterState,
     until: Minute,
-    options: &mut RollUpOptions,
+    options: &RollUpOptions,
+) -> RollUpOutcome {
+    let mut sums = Vec::new();
+    let result = advance_all(store, state, until, options, &mut sums).await;
+    RollUpOutcome { sums, result }
+}
+
+async fn advance_all(
+    store: &dyn Store,
+    state: &mut WriterState,
+    until: Minute,
+    options: &RollUpOptions,
+    sums: &mut Vec<Summed>,
 ) -> Result<(), StoreError> {
     if !options.for_another {
         store.put_writer(state).await?;
@@ -92,28 +111,38 @@ pub async fn advance_by(
     let mut ended = until;
     for period in Period::ALL {
         let Some(coarser) = period.coarser() else { break };
-        advance_period(store, state, coarser, ended, options).await?;
+        advance_period(store, state, coarser, ended, options, sums).await?;
         ended = state.watermarks.get(period).unwrap_or(ended);
     }
     Ok(())
 }
 
 /// Rolls up for the writers that were not seen for `gone_after`, and returns their states; to be called by every
-/// collector of a store now and then. Only the one with the smallest identity of those that are there does it.
+/// collector of a store now and then. Only the one with the smallest identity of those that are there does it. What stops it
+/// is that the store cannot be read, or that nothing was achieved for one of them; the next call continues from there.
 ///
 /// `gone_after` has to be far longer than a collector goes without [`Writers::put_writer`](crate::Writers::put_writer) while it can reach the store, and
 /// the same for all collectors. A collector that could not reach the store for half as long reads its state from the
 /// store before it flushes again: how far it is rolled up may have been moved by another one.
-///
-/// # Errors
-/// When the store cannot be read, or nothing was achieved for one of them; the next call continues from there.
 pub async fn advance_gone(
     store: &dyn Store,
     own: WriterId,
     now: Timestamp,
     gone_after: Duration,
     until: Minute,
-    summed: &mut Vec<Summed>,
+) -> RollUpOutcome<Vec<WriterState>> {
+    let mut sums = Vec::new();
+    let result = advance_all_gone(store, own, now, gone_after, until, &mut sums).await;
+    RollUpOutcome { sums, result }
+}
+
+async fn advance_all_gone(
+    store: &dyn Store,
+    own: WriterId,
+    now: Timestamp,
+    gone_after: Duration,
+    until: Minute,
+    sums: &mut Vec<Summed>,
 ) -> Result<Vec<WriterState>, StoreError> {
     let is_gone = |state: &WriterState| state.writer != own && state.presence.is_gone(now, gone_after);
     let (gone, present): (Vec<_>, Vec<_>) = store.writers().await?.into_iter().partition(is_gone);
@@ -126,10 +155,8 @@ pub async fn advance_gone(
         // Once an hour there may be something to do.
         let idle = state.watermarks.get(Period::Minute).is_some_and(|reached| reached >= ended);
         if !idle {
-            let mut options = RollUpOptions { for_another: true, ..RollUpOptions::default() };
-            let outcome = advance_by(store, &mut state, until, &mut options).await;
-            summed.append(&mut options.summed);
-            outcome?;
+            let options = RollUpOptions { for_another: true, ..RollUpOptions::default() };
+            advance_all(store, &mut state, until, &options, sums).await?;
         }
         moved.push(state);
     }
@@ -142,13 +169,14 @@ async fn advance_period(
     state: &mut WriterState,
     coarser: Period,
     ended: Minute,
-    options: &mut RollUpOptions,
+    options: &RollUpOptions,
+    sums: &mut Vec<Summed>,
 ) -> Result<(), StoreError> {
     let Some(period) = coarser.finer() else { return Ok(()) };
     let Some(begun) = state.watermarks.get(period) else { return Ok(()) };
     let skipped = options.skip.iter().filter(|part| part.period == period && part.start >= begun);
     let ended = skipped.map(|part| part.start).chain([ended]).min().unwrap_or(ended);
-    let mut left = options.most_blocks.saturating_sub(options.summed.iter().map(|summed| summed.keys.len()).sum());
+    let mut left = options.most_blocks.saturating_sub(sums.iter().map(|summed| summed.keys.len()).sum());
     while left > 0 {
         let Some(watermark) = state.watermarks.get(period) else { return Ok(()) };
         // Time without blocks is passed over in one step.
@@ -158,7 +186,7 @@ async fn advance_period(
             Some(next) => {
                 let keys = sum(store, state, next).await?;
                 left = left.saturating_sub(keys.len());
-                options.summed.push(Summed { writer: state.writer, interval: next, keys });
+                sums.push(Summed { writer: state.writer, interval: next, keys });
                 next.end()
             }
             None => Interval::containing(coarser, ended).start,

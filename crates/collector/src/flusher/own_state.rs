@@ -23,7 +23,7 @@ use std::time::Duration;
 use accounting::block::WriterId;
 use accounting::period::{Interval, Minute};
 use flow::Timestamp;
-use storage::roll_up::{RollUpOptions, advance_by};
+use storage::roll_up::{RollUpOptions, RollUpOutcome, advance_by};
 use storage::{Presence, Store, StoreError, WriterState, Writers};
 
 /// A writer that was not seen for this long is gone: others roll up for it.
@@ -157,19 +157,16 @@ impl OwnState {
         self.publish(store, None).await
     }
 
-    /// Rolls up the periods that have ended by then.
-    ///
-    /// # Errors
-    /// The failure that stopped it; the store may then have an older state.
+    /// Rolls up the periods that have ended by then. If it is stopped, the store may have an older state.
     pub(super) async fn roll_up(
         &mut self,
         store: &dyn Store,
         now: Timestamp,
         until: Minute,
-        options: &mut RollUpOptions,
-    ) -> Result<(), StoreError> {
+        options: &RollUpOptions,
+    ) -> RollUpOutcome {
         if self.is_superseded() {
-            return Err(self.superseded());
+            return RollUpOutcome { sums: Vec::new(), result: Err(self.superseded()) };
         }
         self.state.presence = Presence::Seen(now);
         self.heartbeat = self.heartbeat.max(self.state.presence);
@@ -178,9 +175,11 @@ impl OwnState {
             _ => None,
         };
         self.agreement = Agreement::Unknown;
-        advance_by(store, &mut self.state, until, options).await?;
-        self.agreement = Agreement::Published { read };
-        Ok(())
+        let outcome = advance_by(store, &mut self.state, until, options).await;
+        if outcome.result.is_ok() {
+            self.agreement = Agreement::Published { read };
+        }
+        outcome
     }
 }
 

@@ -253,8 +253,8 @@ async fn a_block_of_a_newer_program_is_not_rolled_up_and_stays() {
         let hour = parse_interval(Period::Hour, hour).unwrap();
         let mut state = WriterState { watermarks: Watermarks::new([hour.start; 4]), ..self::state() };
         let until = minute("2027-05-02 00:00");
-        let outcome = advance_by(&store, &mut state, until, &mut RollUpOptions::default()).await;
-        let Err(StoreError::Newer(error)) = outcome else { panic!("{outcome:?}") };
+        let outcome = advance_by(&store, &mut state, until, &RollUpOptions::default()).await;
+        let Err(StoreError::Newer(error)) = &outcome.result else { panic!("{outcome:?}") };
         assert!(error.to_string().contains(&newer[0].key.to_string()), "{error}");
         assert_eq!(state.watermarks.get(Period::Minute), Some(hour.start));
         assert_eq!(kept(&store, hour).await, []);
@@ -271,7 +271,7 @@ async fn a_replay_is_never_gone_and_rolls_up_for_nobody() {
     }
     let until = minute("2027-05-03 11:58");
     for now in [until.timestamp(), Timestamp::from_nanoseconds(u64::MAX)] {
-        let moved = advance_gone(&store, WriterId(2), now, day, until, &mut Vec::new()).await.unwrap();
+        let moved = advance_gone(&store, WriterId(2), now, day, until).await.result.unwrap();
         assert_eq!(moved.iter().map(|state| state.writer).collect::<Vec<_>>(), [ADA]);
     }
 }
@@ -288,7 +288,7 @@ async fn one_of_those_that_are_left_rolls_up_for_one_that_is_gone() {
         store.put_writer(&state).await.unwrap();
     }
     let until = minute("2027-05-03 11:58");
-    let by = async |own| advance_gone(&store, WriterId(own), now, day, until, &mut Vec::new()).await;
+    let by = async |own| advance_gone(&store, WriterId(own), now, day, until).await.result;
     assert_eq!(by(3).await.unwrap(), [], "writer 2 is there");
     let moved = by(2).await.unwrap();
     assert_eq!(moved.iter().map(|state| state.writer).collect::<Vec<_>>(), [WriterId(1), ADA]);
@@ -318,15 +318,16 @@ async fn what_is_skipped_is_rolled_up_when_it_no_longer_is() {
     let until = minute("2028-01-01 01:00");
     let skip = BTreeSet::from([Interval { period: Period::Minute, start: minute("2027-12-31 22:40") }]);
     let mut moved = state();
-    let mut options = RollUpOptions { skip, ..RollUpOptions::default() };
-    advance_by(&store, &mut moved, until, &mut options).await.unwrap();
+    let options = RollUpOptions { skip, ..RollUpOptions::default() };
+    let first = advance_by(&store, &mut moved, until, &options).await;
+    first.result.unwrap();
     assert_eq!(moved.watermarks.get(Period::Minute), Some(minute("2027-12-31 22:00")));
-    assert_eq!(options.summed.iter().map(|summed| summed.interval.to_string()).collect::<Vec<_>>(), ["2027-12-31 21"]);
-    let mut options = RollUpOptions { skip: BTreeSet::new(), ..options };
-    advance_by(&store, &mut moved, until, &mut options).await.unwrap();
+    assert_eq!(first.sums.iter().map(|summed| summed.interval.to_string()).collect::<Vec<_>>(), ["2027-12-31 21"]);
+    let rest = advance_by(&store, &mut moved, until, &RollUpOptions::default()).await;
+    rest.result.unwrap();
     assert_eq!(moved.watermarks.get(Period::Month), Some(minute("2028-01-01 00:00")));
     assert_eq!(bytes(&store, parse_interval(Period::Year, "2027").unwrap()).await, 300);
-    let keys: Vec<BlockKey> = options.summed.iter().flat_map(|summed| summed.keys.clone()).collect();
+    let keys: Vec<BlockKey> = first.sums.into_iter().chain(rest.sums).flat_map(|summed| summed.keys).collect();
     assert_eq!((keys.len(), store.missing(&keys).await.unwrap()), (6, vec![]));
 }
 
@@ -357,13 +358,13 @@ async fn nobody_rolls_up_for_a_writer_that_returns_meanwhile() {
     let until = minute("2027-05-01 11:00");
     let mut gone = state();
     let returned = WriterState { presence: Presence::Seen(Timestamp::from_seconds(7)), ..state() };
-    let for_another = || RollUpOptions { for_another: true, ..RollUpOptions::default() };
+    let for_another = RollUpOptions { for_another: true, ..RollUpOptions::default() };
     // The other collector has read the state before.
     store.put_writer(&returned).await.unwrap();
-    assert!(advance_by(&store, &mut gone, until, &mut for_another()).await.is_err());
+    assert!(advance_by(&store, &mut gone, until, &for_another).await.result.is_err());
     assert_eq!(store.writers().await.unwrap(), [returned]);
     let mut gone = returned;
-    advance_by(&store, &mut gone, until, &mut for_another()).await.unwrap();
+    advance_by(&store, &mut gone, until, &for_another).await.result.unwrap();
     assert_eq!(gone.watermarks.get(Period::Minute), Some(until));
     assert_eq!(store.writers().await.unwrap(), [gone]);
 }
