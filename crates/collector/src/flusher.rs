@@ -5,9 +5,9 @@
 //! this machine's disk:
 //!
 //! ```text
-//!   sealed ──flush──► waiting ──drain_one──► held ──a minute later──► gone from the spool
-//!                        ▲ │ the store fails   │ ▲
-//!                        └─┘                   └─┘ blocks are missing: put again
+//!   sealed ──flush──► waiting ──drain_one──► accepted ──a minute later──► gone from the spool
+//!                        ▲ │ the store fails     │ ▲
+//!                        └─┘                     └─┘ blocks are missing: put again
 //! ```
 //!
 //! Flushes are put in order; while any are queued, nothing is rolled up. A flush is durable, and its segments of the
@@ -21,12 +21,12 @@
 //! | `blocks` | the blocks of a flush out of the tallies of all shards, and whether they hold the same |
 //! | `own_state` | how far this writer is rolled up, and **the state machine** by which process and store agree on it |
 //! | `reconcile` | which coarser blocks a flush has, decided again |
-//! | `held` | data that the store has accepted and may still lose |
+//! | `accepted` | data that the store has accepted and may still lose |
 //! | `announcements` | templates on their way to the store |
 
+mod accepted;
 mod announcements;
 mod blocks;
-mod held;
 mod own_state;
 mod reconcile;
 
@@ -45,15 +45,15 @@ use storage::roll_up::{RollUpOptions, RollUpOutcome, advance_gone};
 use storage::spool::{Spool, SpoolError};
 use storage::{Flush, Retention, Store, StoreError, WriterState};
 
+use self::accepted::{Accepted, Parts};
 use self::announcements::Announcements;
 use self::blocks::{added_up, one_flush};
-use self::held::{Held, Parts};
 use self::own_state::{GONE_AFTER, OwnState};
 use self::reconcile::reconcile;
 use crate::keep::Keep;
 use crate::status::Status;
 
-/// About how many coarse blocks are put between two checks for flushes, and held.
+/// About how many coarse blocks are put between two checks for flushes, and kept in mind until they are checked.
 const MOST_SUMS: usize = 50_000;
 /// How long a period must be over before it is rolled up: flows of its last moments may still arrive.
 const GRACE_MINUTES: u32 = 2;
@@ -71,7 +71,7 @@ pub struct Flusher {
     sequence: u64,
     /// `None` for a store on this machine's disk.
     spool: Option<Spool>,
-    held: Held,
+    accepted: Accepted,
     announcements: Announcements,
     /// Holds datagrams that are not durable; `None` if nothing has to survive a crash.
     journal: Option<Arc<Journal>>,
@@ -88,7 +88,7 @@ impl Flusher {
             status,
             sequence: 0,
             spool: None,
-            held: Held::default(),
+            accepted: Accepted::default(),
             announcements: Announcements::default(),
             journal: None,
         }
@@ -106,8 +106,8 @@ impl Flusher {
     /// When the spool cannot be read.
     pub fn over(self, spool: Option<Spool>) -> Result<Self, StoreError> {
         let Some(spool) = spool else { return Ok(self) };
-        let (held, announcements) = (Held::left_in(&spool)?, Announcements::left_in(&spool)?);
-        let flusher = Self { spool: Some(spool), held, announcements, ..self };
+        let (accepted, announcements) = (Accepted::left_in(&spool)?, Announcements::left_in(&spool)?);
+        let flusher = Self { spool: Some(spool), accepted, announcements, ..self };
         flusher.publish_spool();
         flusher.status.flushed(|counts| counts.durable = counts.waiting);
         Ok(flusher)
@@ -277,7 +277,7 @@ impl Flusher {
             Err(SpoolError::Store(error)) => Err(error),
             Err(full @ SpoolError::Full { .. }) => {
                 // Flushes that the store has accepted make room first.
-                self.check_held(now, true).await?;
+                self.check_accepted(now, true).await?;
                 self.drain_one(now).await?;
                 Err(StoreError::Reject(full.into()))
             }
@@ -292,13 +292,13 @@ impl Flusher {
     pub async fn drain_one(&mut self, now: Timestamp) -> Result<bool, StoreError> {
         let Some(flush) = self.spool.as_ref().map_or(Ok(None), Spool::oldest)? else { return Ok(false) };
         if let Err(error) = self.put_waiting(flush, now).await {
-            self.held.doubt();
+            self.accepted.doubt();
             return Err(error);
         }
         // Does not affect the flush that was just accepted; the next call checks again.
-        if let Err(error) = self.check_held(now, false).await {
+        if let Err(error) = self.check_accepted(now, false).await {
             tracing::debug!(%error, "cannot check what the store has accepted");
-            self.held.doubt();
+            self.accepted.doubt();
         }
         self.publish_spool();
         Ok(true)
@@ -319,19 +319,19 @@ impl Flusher {
         put?;
         spool.accept(flush.number)?;
         self.status.taken();
-        self.held.hold(&flush, now);
+        self.accepted.add_flush(&flush, now);
         Ok(())
     }
 
     /// Checks data that the store has accepted and may have lost; with `make_room`, releases all that it still has.
-    async fn check_held(&mut self, now: Timestamp, make_room: bool) -> Result<(), StoreError> {
-        let Self { store, spool: Some(spool), own, keep, held, .. } = self else { return Ok(()) };
+    async fn check_accepted(&mut self, now: Timestamp, make_room: bool) -> Result<(), StoreError> {
+        let Self { store, spool: Some(spool), own, keep, accepted, .. } = self else { return Ok(()) };
         let mut parts = Parts { store: store.as_ref(), spool, own, keep: *keep };
-        held.check(&mut parts, now, make_room).await
+        accepted.check(&mut parts, now, make_room).await
     }
 
     /// Rolls up the finished periods of this writer and of writers that are gone, and deletes expired blocks.
-    /// An interval that held flushes have blocks of is left for later.
+    /// An interval that flushes in the spool have blocks of is left for later.
     ///
     /// # Errors
     /// If the store does not answer: finished steps remain, and the next call continues after them. As
@@ -342,7 +342,7 @@ impl Flusher {
         }
         let outcome = self.maintain_all(now).await;
         if outcome.is_err() {
-            self.held.doubt();
+            self.accepted.doubt();
         }
         outcome
     }
@@ -351,8 +351,8 @@ impl Flusher {
         let mut options = RollUpOptions::default();
         if self.spool.is_some() {
             self.own.agree_now(self.store.as_ref(), now).await?;
-            self.check_held(now, false).await?;
-            options = RollUpOptions { skip: self.held.intervals(), most_blocks: MOST_SUMS, ..options };
+            self.check_accepted(now, false).await?;
+            options = RollUpOptions { skip: self.accepted.intervals(), most_blocks: MOST_SUMS, ..options };
         }
         let until = Minute::of(now).saturating_sub(GRACE_MINUTES);
         let RollUpOutcome { mut sums, result } = self.own.roll_up(self.store.as_ref(), now, until, &options).await;
@@ -366,10 +366,10 @@ impl Flusher {
             Err(error) => Err(error),
         };
         if self.spool.is_some() {
-            self.held.hold_sums(sums, now);
+            self.accepted.add_sums(sums, now);
         }
         // A lost roll-up is repeated from its finer blocks, so they must not expire before the check.
-        if self.held.has_sums() {
+        if self.accepted.has_sums() {
             return gone.map(drop);
         }
         self.expire(own, now).await?;

@@ -73,27 +73,27 @@ pub fn cut(
     next: FlushNumber,
     counted: &mut CutCounts,
 ) -> Sealed {
-    let mut held: Vec<_> = shards.iter().map(|shard| locked(shard)).collect();
-    let mut sealed = Sealed::new(held.iter_mut().zip(empties).map(|(it, empty)| it.shard.seal(empty)).collect());
+    let mut stopped: Vec<_> = shards.iter().map(|shard| locked(shard)).collect();
+    let mut sealed = Sealed::new(stopped.iter_mut().zip(empties).map(|(it, empty)| it.shard.seal(empty)).collect());
     exporters.report(&mut sealed);
-    held.iter_mut().filter_map(|it| it.journal.as_mut()).for_each(|journal| journal.turn(next));
-    counted.dropped += held
+    stopped.iter_mut().filter_map(|it| it.journal.as_mut()).for_each(|journal| journal.turn(next));
+    counted.dropped += stopped
         .iter_mut()
         .map(|it| {
             let (drops, shard) = it.drops();
             drops.ask(shard)
         })
         .sum::<u64>();
-    counted.read = held.iter().map(|it| it.read).sum();
+    counted.read = stopped.iter().map(|it| it.read).sum();
     counted.shards = Counts::default();
-    for it in &held {
+    for it in &stopped {
         it.publish();
         counted.shards.merge(it.shard.counts());
     }
     counted.journal = journal.map(Journal::counts);
     let waiting = if journal.is_some() { exporters.waiting() } else { Vec::new() };
-    held.truncate(1);
-    if let Some(first) = held.first_mut().and_then(|it| it.journal.as_mut()) {
+    stopped.truncate(1);
+    if let Some(first) = stopped.first_mut().and_then(|it| it.journal.as_mut()) {
         first.carry(waiting);
     }
     sealed

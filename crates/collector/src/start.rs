@@ -78,7 +78,7 @@ pub async fn start(
     let (places, sockets): (Vec<_>, Vec<_>) = listen(&mut settings)?.into_iter().unzip();
     let Reloadable { rules, keep, .. } = settings.reloadable;
     let budget = NameBudget::new(rules.tally.names);
-    let status = Status::new(settings.threads).holding(budget.clone());
+    let status = Status::new(settings.threads).with_names(budget.clone());
     let stop = Arc::new(AtomicBool::new(false));
     let waiting = PendingBudget::default();
     let restored = restore_templates::load(store.as_ref(), spool.as_ref(), rules.session, &waiting).await;

@@ -37,14 +37,14 @@ impl Status {
 
     /// The status of a collector whose tallies share a budget of names.
     #[must_use]
-    pub fn holding(self, names: NameBudget) -> Self {
+    pub fn with_names(self, names: NameBudget) -> Self {
         Self { names: Some(names), ..self }
     }
 
     /// The number of names in its tallies, and the limit.
     #[must_use]
     pub fn names(&self) -> Option<(usize, usize)> {
-        self.names.as_ref().map(|names| (names.held(), names.limit()))
+        self.names.as_ref().map(|names| (names.used(), names.limit()))
     }
 
     /// Its sockets.

@@ -113,8 +113,8 @@ impl CollectorView {
             gauge("flush_failing_seconds", "Time since which a flush is being retried", failing.as_secs_f64()),
         ];
         gauges.extend(self.journal.iter().flat_map(|journal| journal_gauges(journal)));
-        if let Some((held, limit)) = self.status.names() {
-            gauges.push(limited("names", "Counters not yet flushed", held as f64, limit as f64));
+        if let Some((used, limit)) = self.status.names() {
+            gauges.push(limited("names", "Counters not yet flushed", used as f64, limit as f64));
         }
         if let Some(limit) = spool_limit {
             let (waiting, bytes) = (flushes.waiting as f64, flushes.waiting_bytes as f64);

@@ -11,8 +11,8 @@ use crate::load::{Load, LoadError};
 use crate::totals::{Names, Totals, add_names, times_counters};
 use crate::traffic::Flows;
 
-/// The number of datagrams in memory if each is encoded: the largest batch.
-const HELD_ANEW: usize = 64;
+/// The largest batch of datagrams that are sent once: so many are in memory.
+const MOST_FRESH: usize = 64;
 /// The uptime of exporters at the start, in milliseconds, so that flows can precede their export.
 const UPTIME: u64 = 3_600_000;
 
@@ -24,7 +24,7 @@ pub struct Generator {
     flows: Flows,
     flows_per_datagram: u16,
     /// Their number is a multiple of the number of streams, so that each always belongs to the same stream.
-    held: Vec<Held>,
+    datagrams: Vec<DataDatagram>,
     /// Data datagrams made so far; the number of the next one.
     made: u64,
     batch: Vec<Picked>,
@@ -33,9 +33,9 @@ pub struct Generator {
     totals: Totals,
 }
 
-/// A data datagram that is sent repeatedly.
+/// A data datagram in memory.
 #[derive(Clone, Debug, Default)]
-struct Held {
+struct DataDatagram {
     payload: Vec<u8>,
     counters: Counters,
 }
@@ -49,7 +49,7 @@ struct Picked {
 
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    Held(usize),
+    Data(usize),
     Template(usize),
 }
 
@@ -84,13 +84,13 @@ impl Generator {
             load.flows_per_datagram.unwrap_or_else(|| datagram::default_flows(load.protocol, &load.traffic));
         let wanted = match load.repeat {
             Some(flows) => flows.div_ceil(flows_per_datagram.into()) as usize,
-            None => HELD_ANEW,
+            None => MOST_FRESH,
         };
         let mut generator = Self {
             encoder: Encoder::new(load.protocol, &load.traffic),
             flows: Flows::new(&load.traffic, load.protocol, load.seed),
             flows_per_datagram,
-            held: Vec::new(),
+            datagrams: Vec::new(),
             made: 0,
             batch: Vec::new(),
             templates: Vec::new(),
@@ -98,11 +98,11 @@ impl Generator {
             totals: Totals { exporters: vec![Counters::ZERO; load.exporters as usize], ..Totals::default() },
             load,
         };
-        let held = wanted.next_multiple_of(streams);
-        generator.held = if generator.load.repeat.is_some() {
-            (0..held).map(|number| generator.make(number as u64)).collect()
+        let count = wanted.next_multiple_of(streams);
+        generator.datagrams = if generator.load.repeat.is_some() {
+            (0..count).map(|number| generator.make(number as u64)).collect()
         } else {
-            vec![Held::default(); held]
+            vec![DataDatagram::default(); count]
         };
         Ok(generator)
     }
@@ -130,15 +130,15 @@ impl Generator {
     pub fn batch(&mut self, now: Timestamp, most: usize) -> impl Iterator<Item = Generated<'_>> {
         self.batch.clear();
         self.templates.clear();
-        let start = (self.made % self.held.len() as u64) as usize;
+        let start = (self.made % self.datagrams.len() as u64) as usize;
         // Each datagram at most once, since it is stamped in place.
-        let end = self.held.len().min(start + most.max(1));
+        let end = self.datagrams.len().min(start + most.max(1));
         for index in start..end {
             self.pick(index, now);
         }
         self.batch.iter().filter_map(|picked| {
             let payload = match picked.place {
-                Place::Held(index) => &self.held.get(index)?.payload,
+                Place::Data(index) => &self.datagrams.get(index)?.payload,
                 Place::Template(index) => self.templates.get(index)?,
             };
             let Stream { exporter, port } = picked.stream;
@@ -151,11 +151,11 @@ impl Generator {
     pub fn names(&self, prefixes: &[Prefix], wanted: &mut dyn FnMut(&Name) -> bool) -> Names {
         let mut flows = Flows::new(&self.load.traffic, self.load.protocol, self.load.seed);
         let mut names = Names::new();
-        let held = self.held.len() as u64;
-        let distinct = if self.load.repeat.is_some() { self.made.min(held) } else { self.made };
+        let in_memory = self.datagrams.len() as u64;
+        let distinct = if self.load.repeat.is_some() { self.made.min(in_memory) } else { self.made };
         for number in 0..distinct {
             let times = match self.load.repeat {
-                Some(_) => self.made / held + u64::from(number < self.made % held),
+                Some(_) => self.made / in_memory + u64::from(number < self.made % in_memory),
                 None => 1,
             };
             let exporter = self.stream(number).exporter;
@@ -171,21 +171,21 @@ impl Generator {
         Stream { exporter: (number % exporters) as u32, port: (number / exporters % ports) as u16 }
     }
 
-    fn make(&mut self, number: u64) -> Held {
+    fn make(&mut self, number: u64) -> DataDatagram {
         let flows: Vec<FlowRecord> = (0..self.flows_per_datagram).map(|_| self.flows.next()).collect();
         let mut counters = Counters::ZERO;
         flows.iter().for_each(|flow| counters.add(times_counters(flow, 1)));
         let Stream { exporter, port } = self.stream(number);
         let agent = self.load.source(exporter).unwrap_or(Ipv4Addr::LOCALHOST);
-        Held { payload: self.encoder.data(&flows, port, agent), counters }
+        DataDatagram { payload: self.encoder.data(&flows, port, agent), counters }
     }
 
     /// Adds the next data datagram to the batch, preceded by a template if one is due.
     fn pick(&mut self, index: usize, now: Timestamp) {
         if self.load.repeat.is_none() {
             let made = self.make(self.made);
-            if let Some(held) = self.held.get_mut(index) {
-                *held = made;
+            if let Some(datagram) = self.datagrams.get_mut(index) {
+                *datagram = made;
             }
         }
         let stream = self.stream(self.made);
@@ -204,15 +204,15 @@ impl Generator {
             _ => before * u64::from(self.flows_per_datagram),
         };
         let stamp = self.stamp(now, sequence);
-        if let Some(held) = self.held.get_mut(index) {
-            self.encoder.stamp(&mut held.payload, stamp);
-            self.totals.all.add(held.counters);
+        if let Some(datagram) = self.datagrams.get_mut(index) {
+            self.encoder.stamp(&mut datagram.payload, stamp);
+            self.totals.all.add(datagram.counters);
             if let Some(exporter) = self.totals.exporters.get_mut(stream.exporter as usize) {
-                exporter.add(held.counters);
+                exporter.add(datagram.counters);
             }
         }
         self.totals.datagrams += 1;
-        self.batch.push(Picked { stream, place: Place::Held(index) });
+        self.batch.push(Picked { stream, place: Place::Data(index) });
         self.made += 1;
     }
 

@@ -8,20 +8,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Clone, Debug)]
 pub struct NameBudget {
     limit: usize,
-    held: Arc<AtomicUsize>,
+    used: Arc<AtomicUsize>,
 }
 
 impl NameBudget {
     /// A budget of this many names, all free.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit, held: Arc::default() }
+        Self { limit, used: Arc::default() }
     }
 
     /// The number of used names: a gauge. Pending bookings are not included.
     #[must_use]
-    pub fn held(&self) -> usize {
-        self.held.load(Ordering::Relaxed)
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// The limit.
@@ -54,18 +54,18 @@ impl Claim {
     /// Updates the number of names.
     pub(super) fn set(&mut self, names: usize) {
         let (more, less) = (names.saturating_sub(self.names), self.names.saturating_sub(names));
-        self.budget.held.fetch_add(more, Ordering::Relaxed);
-        self.budget.held.fetch_sub(less, Ordering::Relaxed);
+        self.budget.used.fetch_add(more, Ordering::Relaxed);
+        self.budget.used.fetch_sub(less, Ordering::Relaxed);
         self.names = names;
     }
 
     /// The number of names to which the tally must shrink; `None` if all tallies together are within the budget.
     pub(super) fn excess(&self) -> Option<usize> {
         let NameBudget { limit, .. } = self.budget;
-        let held = self.budget.held();
-        let others = held.saturating_sub(self.names);
+        let used = self.budget.used();
+        let others = used.saturating_sub(self.names);
         let allowed = limit.saturating_sub(others).max(limit / LEAST_PART);
-        (held > limit && self.names > allowed).then_some(allowed / 2)
+        (used > limit && self.names > allowed).then_some(allowed / 2)
     }
 }
 

@@ -341,10 +341,10 @@ fn tallies_that_share_a_budget_stay_within_it_and_lose_no_byte() {
             true,
         );
         // A claim on an exhausted budget still gets a sixteenth, twice here.
-        assert!(budget.held() <= 2000 + 2 * 2000 / 16, "{}", budget.held());
+        assert!(budget.used() <= 2000 + 2 * 2000 / 16, "{}", budget.used());
     }
     tallies.iter_mut().for_each(Tally::merge_pending);
-    assert_eq!(budget.held(), tallies.iter().map(Tally::names).sum::<usize>());
+    assert_eq!(budget.used(), tallies.iter().map(Tally::names).sum::<usize>());
     for tally in &tallies {
         assert!(tally.names() > 0 && tally.folded() > 0);
         let all = content(&tally.blocks(WRITER, FIRST));
@@ -353,7 +353,7 @@ fn tallies_that_share_a_budget_stay_within_it_and_lose_no_byte() {
         assert_eq!(all.values().map(bytes).sum::<u64>(), 100_000);
     }
     drop(tallies);
-    assert_eq!(budget.held(), 0);
+    assert_eq!(budget.used(), 0);
 }
 
 #[test]

@@ -136,7 +136,7 @@ impl KeySenders {
     }
 
     /// Whether the sender is one of them.
-    pub(crate) fn hold(&self, sender: IpAddr) -> bool {
+    pub(crate) fn include(&self, sender: IpAddr) -> bool {
         self.0.contains(&sender)
     }
 

@@ -59,7 +59,7 @@ pub(crate) async fn list(
     limits: Option<Extension<KeySenders>>,
 ) -> Result<Json<Vec<SenderView>>, Error> {
     let senders = api.store.senders().await?.into_iter();
-    let shown = senders.filter(|sender| limits.as_ref().is_none_or(|limits| limits.hold(sender.address)));
+    let shown = senders.filter(|sender| limits.as_ref().is_none_or(|limits| limits.include(sender.address)));
     Ok(Json(shown.map(SenderView::from).collect()))
 }
 

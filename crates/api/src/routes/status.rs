@@ -87,7 +87,7 @@ pub(crate) async fn exporters(
 ) -> Result<Json<Vec<Exporter>>, Error> {
     parameters.only(&[])?;
     let exporters = api.view()?.exporters().into_iter();
-    let shown = exporters.filter(|exporter| limits.as_ref().is_none_or(|limits| limits.hold(exporter.address)));
+    let shown = exporters.filter(|exporter| limits.as_ref().is_none_or(|limits| limits.include(exporter.address)));
     Ok(Json(shown.collect()))
 }
 

@@ -55,17 +55,17 @@ fn pause(to: SocketAddr) {
     }
 }
 
-/// Sockets that outlive collectors, as systemd holds them, one to send from, and the directory of a collector that has the
-/// sender registered.
-struct Held {
+/// What the service manager keeps while collectors come and go: sockets, and the directory of a collector that has the
+/// sender registered. And a socket to send from.
+struct ServiceManager {
     receiving: UdpSocket,
     serving: TcpListener,
     from: UdpSocket,
     directory: TempDir,
 }
 
-impl Held {
-    fn registered() -> Self {
+impl ServiceManager {
+    fn with_a_sender() -> Self {
         let [receiving, from] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
         let serving = TcpListener::bind("127.0.0.1:0").unwrap();
         let first = Collector::start_passing(tempfile::tempdir().unwrap(), &receiving, &serving);
@@ -76,8 +76,8 @@ impl Held {
 }
 
 #[test]
-fn ten_restarts_under_load_lose_nothing_when_the_sockets_are_held() {
-    let Held { receiving, serving, from, directory } = Held::registered();
+fn ten_restarts_under_load_lose_nothing_when_the_sockets_stay_open() {
+    let ServiceManager { receiving, serving, from, directory } = ServiceManager::with_a_sender();
     let done = AtomicBool::new(false);
     let (collector, sent) = std::thread::scope(|scope| {
         let mut collector = Collector::start_passing(directory, &receiving, &serving);
@@ -145,7 +145,7 @@ fn flows_by_number(data: &Path) -> BTreeMap<u64, u64> {
 
 #[test]
 fn killed_while_the_sockets_are_held_it_loses_no_more_than_it_had_in_hand() {
-    let Held { receiving, serving, from, directory } = Held::registered();
+    let ServiceManager { receiving, serving, from, directory } = ServiceManager::with_a_sender();
     let done = AtomicBool::new(false);
     let (collector, sent) = std::thread::scope(|scope| {
         let mut collector = Collector::start_passing(directory, &receiving, &serving);

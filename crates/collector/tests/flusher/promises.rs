@@ -127,7 +127,7 @@ async fn a_roll_up_that_a_failover_loses_is_done_again() {
 }
 
 #[tokio::test]
-async fn intervals_of_held_flushes_are_not_rolled_up() {
+async fn intervals_of_flushes_in_the_spool_are_not_rolled_up() {
     let mut run = begin(Keep::default()).await;
     run.now += 35 * MINUTE;
     run.flush(&[10]).await;

@@ -1,8 +1,8 @@
 //! Data that a store on the network has accepted and may still lose: Redis in a failover to a replica, Cassandra because it
-//! syncs its log later. So a flush stays in the spool for [`HOLD`] after it was accepted. Then its blocks that the store
+//! syncs its log later. So a flush stays in the spool for [`CHECKED_AFTER`] after it was accepted. Then its blocks that the store
 //! lacks are put again. If a block of a roll-up is missing, its interval is summed again.
 //!
-//! After a failure of the store, all held data are checked as soon as it answers.
+//! After a failure of the store, all of them are checked as soon as it answers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,22 +18,22 @@ use super::own_state::{OwnState, of_writer};
 use super::reconcile::{reconcile, those_of};
 use crate::keep::Keep;
 
-/// How long a store may still lose accepted data.
-const HOLD: Duration = Duration::from_secs(60);
+/// How long a store may still lose accepted data; then they are checked.
+const CHECKED_AFTER: Duration = Duration::from_secs(60);
 /// The limit of repeated puts of a flush. A store that loses it more often will never keep it (as with an eviction
 /// policy).
 const MOST_PUTS: u8 = 5;
 
 /// Accepted data that the store may lose.
 #[derive(Default)]
-pub(super) struct Held {
-    flushes: Vec<HeldFlush>,
+pub(super) struct Accepted {
+    flushes: Vec<AcceptedFlush>,
     sums: Vec<(Timestamp, Summed)>,
     /// Whether the store has failed since the last full check.
     is_doubtful: bool,
 }
 
-struct HeldFlush {
+struct AcceptedFlush {
     number: FlushNumber,
     /// Since when; `None` until the first check of a flush of an earlier process.
     since: Option<Timestamp>,
@@ -50,20 +50,20 @@ pub(super) struct Parts<'f> {
     pub(super) keep: Keep,
 }
 
-impl Held {
+impl Accepted {
     /// Flushes that an earlier process left in the spool; the next check covers all of them.
     pub(super) fn left_in(spool: &Spool) -> Result<Self, StoreError> {
         let left = spool.accepted()?.into_iter();
-        let flushes = left.map(|(number, intervals)| HeldFlush { number, since: None, intervals, puts: 0 });
+        let flushes = left.map(|(number, intervals)| AcceptedFlush { number, since: None, intervals, puts: 0 });
         Ok(Self { flushes: flushes.collect(), sums: Vec::new(), is_doubtful: true })
     }
 
-    pub(super) fn hold(&mut self, flush: &Flush, now: Timestamp) {
+    pub(super) fn add_flush(&mut self, flush: &Flush, now: Timestamp) {
         let intervals = flush.blocks.iter().map(|block| block.key.interval).collect();
-        self.flushes.push(HeldFlush { number: flush.number, since: Some(now), intervals, puts: 0 });
+        self.flushes.push(AcceptedFlush { number: flush.number, since: Some(now), intervals, puts: 0 });
     }
 
-    pub(super) fn hold_sums(&mut self, summed: Vec<Summed>, now: Timestamp) {
+    pub(super) fn add_sums(&mut self, summed: Vec<Summed>, now: Timestamp) {
         self.sums.extend(summed.into_iter().map(|summed| (now, summed)));
     }
 
@@ -72,7 +72,7 @@ impl Held {
         self.is_doubtful = true;
     }
 
-    /// The intervals of the blocks of held flushes.
+    /// The intervals of the blocks of these flushes.
     pub(super) fn intervals(&self) -> BTreeSet<Interval> {
         self.flushes.iter().flat_map(|flush| flush.intervals.iter().copied()).collect()
     }
@@ -82,11 +82,11 @@ impl Held {
         !self.sums.is_empty()
     }
 
-    /// Checks data that were held long enough, or everything if the store has failed, and puts missing blocks again.
-    /// Complete data that were held long enough are released; with `make_room`, all complete data.
+    /// Checks data that are due, or everything if the store has failed, and puts missing blocks again. Complete data that
+    /// are due are released; with `make_room`, all complete data.
     ///
     /// # Errors
-    /// When the store does not answer; unchecked data stay held.
+    /// When the store does not answer; unchecked data stay.
     pub(super) async fn check(
         &mut self,
         parts: &mut Parts<'_>,
@@ -95,10 +95,10 @@ impl Held {
     ) -> Result<(), StoreError> {
         let all = self.is_doubtful || make_room;
         let mut due = Vec::new();
-        for held in &mut self.flushes {
-            let since = *held.since.get_or_insert(now);
+        for flush in &mut self.flushes {
+            let since = *flush.since.get_or_insert(now);
             if all || is_due(since, now) {
-                due.push(held.number);
+                due.push(flush.number);
             }
         }
         if !due.is_empty() {
@@ -135,22 +135,22 @@ impl Held {
             let again: Vec<Block> = those_of(&flush.blocks, &missing).cloned().collect();
             store.put_blocks(&again).await?;
         }
-        let Some(held) = self.flushes.iter_mut().find(|held| held.number == number) else { return Ok(()) };
+        let Some(accepted) = self.flushes.iter_mut().find(|accepted| accepted.number == number) else { return Ok(()) };
         if !missing.is_empty() {
-            held.since = Some(now);
-            held.puts += 1;
-            if held.puts < MOST_PUTS {
+            accepted.since = Some(now);
+            accepted.puts += 1;
+            if accepted.puts < MOST_PUTS {
                 return Ok(());
             }
             tracing::error!(
                 flush = number.sequence,
-                puts = held.puts,
+                puts = accepted.puts,
                 "the store keeps losing this flush; giving it up"
             );
-        } else if !make_room && !held.since.is_some_and(|since| is_due(since, now)) {
+        } else if !make_room && !accepted.since.is_some_and(|since| is_due(since, now)) {
             return Ok(());
         }
-        self.flushes.retain(|held| held.number != number);
+        self.flushes.retain(|accepted| accepted.number != number);
         spool.remove(number)
     }
 
@@ -190,7 +190,7 @@ impl Held {
 }
 
 fn is_due(since: Timestamp, now: Timestamp) -> bool {
-    since.abs_diff(now) >= HOLD
+    since.abs_diff(now) >= CHECKED_AFTER
 }
 
 #[cfg(test)]
@@ -217,9 +217,9 @@ mod tests {
             part,
             tables: TableSet::ALL,
         };
-        let mut held = Held::default();
+        let mut accepted = Accepted::default();
         let keys = (0..50_000).map(key).collect();
-        held.hold_sums(vec![Summed { writer: WriterId(1), interval, keys }], now);
+        accepted.add_sums(vec![Summed { writer: WriterId(1), interval, keys }], now);
         let folder = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(&folder.path().join("state"), WriterId(1), 1 << 20).unwrap();
         let mut own = OwnState::published(WriterState::new(WriterId(1), 1, now));
@@ -227,9 +227,9 @@ mod tests {
         let mut parts = Parts { store: &store, spool: &mut spool, own: &mut own, keep: Keep::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let allocated = allocation_counter::measure(|| {
-            runtime.block_on(held.check(&mut parts, now.saturating_add(HOLD / 2), false)).unwrap();
+            runtime.block_on(accepted.check(&mut parts, now.saturating_add(CHECKED_AFTER / 2), false)).unwrap();
         });
         assert!(allocated.bytes_total < 10_000, "{allocated:?}");
-        assert!(held.has_sums());
+        assert!(accepted.has_sums());
     }
 }
