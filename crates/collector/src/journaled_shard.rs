@@ -50,12 +50,11 @@ impl JournaledShard {
     }
 
     pub(crate) fn publish(&self) {
-        *locked(&self.published) = *self.shard.counts();
+        *locked(&self.published) = self.counts();
     }
 
-    /// The drops of the sockets, and the shard that counts them.
-    pub(crate) fn drops(&mut self) -> (&mut ThreadDrops, &mut Shard) {
-        (&mut self.drops, &mut self.shard)
+    fn counts(&self) -> Counts {
+        Counts { kernel_drops: self.drops.counted(), ..*self.shard.counts() }
     }
 }
 
@@ -77,18 +76,13 @@ pub fn cut(
     let mut sealed = Sealed::new(stopped.iter_mut().zip(empties).map(|(it, empty)| it.shard.seal(empty)).collect());
     exporters.report(&mut sealed);
     stopped.iter_mut().filter_map(|it| it.journal.as_mut()).for_each(|journal| journal.turn(next));
-    counted.dropped += stopped
-        .iter_mut()
-        .map(|it| {
-            let (drops, shard) = it.drops();
-            drops.ask(shard)
-        })
-        .sum::<u64>();
+    stopped.iter_mut().for_each(|it| it.drops.ask());
+    counted.dropped = stopped.iter().map(|it| it.drops.reported()).sum();
     counted.read = stopped.iter().map(|it| it.read).sum();
     counted.shards = Counts::default();
     for it in &stopped {
         it.publish();
-        counted.shards.merge(it.shard.counts());
+        counted.shards.merge(&it.counts());
     }
     counted.journal = journal.map(Journal::counts);
     let waiting = if journal.is_some() { exporters.waiting() } else { Vec::new() };

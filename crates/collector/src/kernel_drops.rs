@@ -1,93 +1,97 @@
 //! How many datagrams the kernel dropped at the sockets of a thread. It reports the number with datagrams; when none
 //! arrive, it is asked.
 
-use pipeline::Shard;
 use udp::{Batch, DropCount, Socket};
 
-/// The drops at all sockets of one thread.
+/// The drops at all sockets of one thread, also those that were closed, since the start.
 #[derive(Default)]
 pub(crate) struct ThreadDrops {
     /// By the position of the socket in the thread's set.
-    sockets: Vec<KernelDrops>,
-    /// Drops at sockets that were closed since the last [`ask`](Self::ask).
-    at_closed: u64,
+    sockets: Vec<SocketDrops>,
+    counted: u64,
+    reported: u64,
 }
 
 /// The drops at one socket.
-struct KernelDrops {
+struct SocketDrops {
     count: DropCount,
     /// The kernel's number up to which drops are counted.
-    counted: u32,
-    /// Drops since the start.
-    since_start: u64,
+    noted: u32,
     /// The kernel's last answer.
     answered: u32,
+    /// Drops since the start.
+    counted: u64,
 }
 
 impl ThreadDrops {
     /// Adds a socket, after the others in the thread's set.
     pub(crate) fn add(&mut self, socket: &Socket) {
-        self.sockets.push(KernelDrops::of(socket));
+        let before = socket.dropped_before();
+        let count = DropCount::of(socket);
+        self.sockets.push(SocketDrops { count, noted: before, answered: before, counted: 0 });
     }
 
-    /// Datagrams dropped at a socket since the start.
-    pub(crate) fn since_start(&self, index: usize) -> u64 {
-        self.sockets.get(index).map_or(0, |drops| drops.since_start)
+    /// Datagrams dropped, as far as batches and answers of the kernel have shown.
+    pub(crate) fn counted(&self) -> u64 {
+        self.counted
     }
 
-    /// Has the shard count the drops that the kernel reports with the datagrams of a batch.
-    pub(crate) fn note_batch(&mut self, index: usize, batch: &Batch, shard: &mut Shard) {
-        batch.iter().filter_map(|datagram| datagram.dropped).for_each(|dropped| self.note(index, dropped, shard));
+    /// Datagrams dropped according to the kernel's answers alone.
+    pub(crate) fn reported(&self) -> u64 {
+        self.reported
     }
 
-    /// Has the shard count the drops at a socket up to the kernel's number.
-    pub(crate) fn note(&mut self, index: usize, now: u32, shard: &mut Shard) {
+    /// Datagrams dropped at one socket.
+    pub(crate) fn counted_at(&self, index: usize) -> u64 {
+        self.sockets.get(index).map_or(0, |drops| drops.counted)
+    }
+
+    /// Counts the drops that the kernel reports with the datagrams of a batch.
+    pub(crate) fn note_batch(&mut self, index: usize, batch: &Batch) {
+        batch.iter().filter_map(|datagram| datagram.dropped).for_each(|dropped| self.note(index, dropped));
+    }
+
+    /// Counts the drops at a socket up to the kernel's number.
+    pub(crate) fn note(&mut self, index: usize, now: u32) {
         if let Some(drops) = self.sockets.get_mut(index) {
-            drops.note(now, shard);
+            self.counted += drops.note(now);
         }
     }
 
-    /// Has the shard count the drops that the kernel has not reported, because nothing has arrived since. Returns the
-    /// drops since this was last called.
-    pub(crate) fn ask(&mut self, shard: &mut Shard) -> u64 {
-        let closed = std::mem::take(&mut self.at_closed);
-        closed + self.sockets.iter_mut().map(|drops| drops.ask(shard)).sum::<u64>()
+    /// Counts the drops that the kernel has not reported, because nothing has arrived since.
+    pub(crate) fn ask(&mut self) {
+        for drops in &mut self.sockets {
+            drops.ask(&mut self.counted, &mut self.reported);
+        }
     }
 
     /// Asks for the last time at a socket that is closed; those after it move up.
-    pub(crate) fn remove(&mut self, index: usize, shard: &mut Shard) {
-        self.at_closed += self.sockets.remove(index).ask(shard);
+    pub(crate) fn remove(&mut self, index: usize) {
+        self.sockets.remove(index).ask(&mut self.counted, &mut self.reported);
     }
 
     /// The same at all sockets.
-    pub(crate) fn remove_all(&mut self, shard: &mut Shard) {
-        self.at_closed += self.sockets.drain(..).map(|mut drops| drops.ask(shard)).sum::<u64>();
+    pub(crate) fn remove_all(&mut self) {
+        self.ask();
+        self.sockets.clear();
     }
 }
 
-impl KernelDrops {
-    fn of(socket: &Socket) -> Self {
-        let before = socket.dropped_before();
-        Self { count: DropCount::of(socket), counted: before, since_start: 0, answered: before }
+impl SocketDrops {
+    fn note(&mut self, now: u32) -> u64 {
+        let dropped = newly_dropped(now, &mut self.noted);
+        self.counted += dropped;
+        dropped
     }
 
-    fn note(&mut self, now: u32, shard: &mut Shard) {
-        let dropped = newly_dropped(now, &mut self.counted);
-        self.since_start += dropped;
-        shard.dropped(dropped);
-    }
-
-    fn ask(&mut self, shard: &mut Shard) -> u64 {
+    fn ask(&mut self, counted: &mut u64, reported: &mut u64) {
         match self.count.read() {
             Ok(Some(now)) => {
-                self.note(now, shard);
-                newly_dropped(now, &mut self.answered)
+                *counted += self.note(now);
+                *reported += newly_dropped(now, &mut self.answered);
             }
-            Ok(None) => 0,
-            Err(error) => {
-                tracing::debug!(%error, "cannot read how many datagrams the kernel has dropped");
-                0
-            }
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "cannot read how many datagrams the kernel has dropped"),
         }
     }
 }

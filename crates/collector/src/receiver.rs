@@ -84,10 +84,7 @@ impl ReceiverThread {
         while self.read(&mut batch, Duration::ZERO) != Read::Nothing && Instant::now() < end {}
         self.look();
         // The sockets are closed with this thread: this is the last chance to ask them.
-        let mut counting = locked(&self.counting);
-        let (drops, shard) = counting.drops();
-        drops.remove_all(shard);
-        drop(counting);
+        locked(&self.counting).drops.remove_all();
         self.pulse.end();
     }
 
@@ -110,9 +107,7 @@ impl ReceiverThread {
                 && matches!(take_batch(&self.counting, index, socket, batch), Ok(1..))
                 && Instant::now() < end
             {}
-            let mut counting = locked(&self.counting);
-            let (drops, shard) = counting.drops();
-            drops.remove(index, shard);
+            locked(&self.counting).drops.remove(index);
             self.sockets.remove(index);
         }
     }
@@ -144,14 +139,13 @@ impl ReceiverThread {
         for (index, socket) in self.sockets.sockets().iter().enumerate() {
             match socket.queue() {
                 Ok(queue) => {
-                    let (drops, shard) = counting.drops();
-                    drops.note(index, queue.dropped, shard);
+                    counting.drops.note(index, queue.dropped);
                     sockets.push(view::Socket {
                         address: socket.address(),
                         thread: self.number,
                         waiting_bytes: queue.octets.into(),
                         waiting_limit: queue.limit.into(),
-                        dropped: drops.since_start(index),
+                        dropped: counting.drops.counted_at(index),
                     });
                 }
                 Err(error) => tracing::debug!(%error, address = %socket.address(), "cannot look at a socket"),
@@ -223,8 +217,7 @@ fn take_batch(counting: &Mutex<JournaledShard>, index: usize, socket: &Socket, b
     let received = batch.receive(socket)?;
     let mut counting = locked(counting);
     counting.read += received as u64;
-    let (drops, shard) = counting.drops();
-    drops.note_batch(index, batch, shard);
+    counting.drops.note_batch(index, batch);
     for it in batch.iter() {
         let datagram = Datagram {
             exporter: Exporter::udp(it.source.ip(), it.source.port()),

@@ -37,7 +37,8 @@ pub struct Counts {
     pub decode_errors: u64,
     /// Flows whose export time was too far from their receive time, which replaced it.
     pub time_clamped: u64,
-    /// Datagrams that the kernel dropped because its receive buffer was full.
+    /// Datagrams that the kernel dropped because its receive buffer was full: known to the thread that reads the sockets,
+    /// not to the shard.
     pub kernel_drops: u64,
 }
 

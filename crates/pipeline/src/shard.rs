@@ -144,11 +144,6 @@ impl Shard {
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
-
-    /// Adds datagrams that the kernel dropped before this shard could read them.
-    pub fn dropped(&mut self, datagrams: u64) {
-        self.counts.kernel_drops += datagrams;
-    }
 }
 
 /// Collects the flow of a record, or counts why there is none. A flow counts at its export time, unless the exporter's
