@@ -218,7 +218,7 @@ fn unusable_and_expiring_certificates_are_reported() {
         ("good.pem", "soon.key", "soon.key is not the private key of good.pem"),
         ("none.pem", "good.key", "none.pem contains no PEM certificate (admin.tls.certificate)"),
         ("good.pem", "good.pem", "good.pem contains no PEM private key (admin.tls.key)"),
-        ("away.pem", "good.key", "cannot read away.pem (admin.tls.certificate): No such file"),
+        ("missing.pem", "good.key", "cannot read missing.pem (admin.tls.certificate): No such file"),
         ("good.pem", "", "admin.tls.certificate and admin.tls.key belong together"),
     ] {
         let (text, code) = tls(certificate, key);

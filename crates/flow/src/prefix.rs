@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong_with_a_length_or_a_form() {
+    fn an_invalid_length_or_form_is_an_error_that_names_it() {
         let message = |text: &str| text.parse::<Prefix>().unwrap_err().to_string();
         assert_eq!(message("10.0.0.0/33"), "prefix length 33 of 10.0.0.0 is out of range: it is 0 to 32");
         assert_eq!(message("2001:db8::/129"), "prefix length 129 of 2001:db8:: is out of range: it is 0 to 128");

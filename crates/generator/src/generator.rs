@@ -11,7 +11,7 @@ use crate::load::{Load, LoadError};
 use crate::totals::{Names, Totals, add_names, times_counters};
 use crate::traffic::Flows;
 
-/// The largest batch of datagrams that are sent once: so many are in memory.
+/// The largest batch, and the number of datagrams in memory, if each is sent once.
 const MOST_FRESH: usize = 64;
 /// The uptime of exporters at the start, in milliseconds, so that flows can precede their export.
 const UPTIME: u64 = 3_600_000;

@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_is_told() {
+    fn an_impossible_load_is_an_error_that_names_the_setting() {
         let refusal = |change: fn(&mut Load)| {
             let mut load = Load::default();
             change(&mut load);

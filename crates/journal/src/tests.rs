@@ -160,7 +160,7 @@ fn a_segment_that_cannot_be_read_stops_the_recovery_and_stays() {
 }
 
 #[test]
-fn a_torn_tail_costs_what_is_behind_the_tear() {
+fn a_torn_tail_costs_what_follows_the_tear() {
     let folder = tempfile::tempdir().unwrap();
     let journal = journal(folder.path(), SETTINGS);
     let mut writer = journal.writer(3, flush(1, 1));
@@ -191,7 +191,7 @@ fn frame_end(journal: &Journal) -> u64 {
 }
 
 #[test]
-fn a_full_journal_misses_what_comes_and_goes_on_when_there_is_room() {
+fn a_full_journal_misses_what_comes_and_continues_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let journal = journal(folder.path(), Settings { limit_bytes: 200, ..SETTINGS });
     let mut writer = journal.writer(0, flush(1, 1));

@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn flushes_come_back_as_they_were_in_their_order_and_outlive_the_process() {
+    fn flushes_are_read_unchanged_in_their_order_and_outlive_the_process() {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = open(&folder);
         push(&mut spool, 2, 1).unwrap();

@@ -117,7 +117,7 @@ async fn rows_live_as_long_as_configured_and_spare_time() {
     assert!(minute.abs_diff(due.as_secs()) < 60, "{minute} instead of {due:?}");
     let hour = life("hour").await.expect("an end");
     assert!((86_000..=86_400).contains(&hour), "a block that comes late lives for a day: {hour}");
-    assert_eq!(life("day").await, None, "days are kept for ever");
+    assert_eq!(life("day").await, None, "days are kept forever");
 }
 
 #[tokio::test]

@@ -119,7 +119,7 @@ async fn a_server_that_was_killed_is_found_again_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_store_can_be_opened_while_its_server_is_away() {
+async fn a_store_can_be_opened_while_its_server_is_unreachable() {
     let server = Service::start("redis", 1, &[]);
     server.run(&["stop"]);
     let store = open(&server);

@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn loss_delay_repetition_and_restart_are_told_apart() {
+    fn loss_delay_repetition_and_restart_are_distinguished() {
         use Arrival::{Duplicate, First, InOrder, Late, Lost, Restarted};
         let numbers = [
             (100_000, 30),

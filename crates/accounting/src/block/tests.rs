@@ -194,7 +194,7 @@ const VERSION_1: &[u8] = &[
 ];
 
 #[test]
-fn a_block_of_version_1_is_read_and_says_that_its_variance_is_not_known() {
+fn a_block_of_version_1_is_read_with_an_unknown_variance() {
     let key = key_of(Interval { period: Period::Minute, start: Minute::new(7) });
     let key = BlockKey { tables: TableSet::of_bits(0b111), ..key };
     let block = Block { key, content: Bytes::from_static(VERSION_1) };

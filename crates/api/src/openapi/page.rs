@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_document_says_cannot_become_markup() {
+    fn text_of_the_document_cannot_become_markup() {
         let info = serde_json::json!({"info": {"title": "<script>", "version": "\"&"}});
         let page = render(&info).unwrap();
         assert!(page.contains("<h1>&lt;script&gt; &quot;&amp;</h1>"), "{page}");

@@ -62,7 +62,7 @@ fn register_prefix(server: &Server) {
 }
 
 #[test]
-fn of_the_running_month_it_says_how_much_the_percentile_knows() {
+fn the_bill_of_the_running_month_counts_the_samples_of_its_percentile() {
     let mut keep = PerPeriod::default();
     keep[Period::Minute] = Some(Duration::from_secs(3600));
     let server = Server::keeping(keep);

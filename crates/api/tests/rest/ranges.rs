@@ -166,7 +166,7 @@ fn the_default_range_ends_now() {
 }
 
 #[test]
-fn too_many_steps_are_a_422_that_says_what_to_ask_instead() {
+fn too_many_steps_are_a_422_with_an_alternative() {
     let server = talkers();
     let refuse = |parameters: &str| {
         get(&server, &format!("/series/{SENDER}?prefix={PREFIX}&{parameters}")).refusal(422, "UNPROCESSABLE_ENTITY")

@@ -215,7 +215,7 @@ fn head_answers_as_get_without_the_body() {
 }
 
 #[test]
-fn a_store_that_is_away_is_a_503_and_a_broken_one_a_500_without_internals() {
+fn an_unreachable_store_is_a_503_and_a_broken_one_a_500_without_internals() {
     for (failure, code, status) in [
         (StoreError::Retry as fn(Reason) -> StoreError, 503, "SERVICE_UNAVAILABLE"),
         (StoreError::Reject, 500, "INTERNAL_SERVER_ERROR"),

@@ -173,8 +173,8 @@ fn five_hundred_changed_requests_are_rejected_with_the_signature_of_the_original
     };
     let signature = v2(right.method, &right.target, &right.body, right.seconds, &right.nonce);
     let (_, digits) = signature.rsplit_once(';').unwrap();
-    let (mut sent_so_many, mut v1) = (0, 0);
-    while sent_so_many < 500 {
+    let (mut refused, mut v1) = (0, 0);
+    while refused < 500 {
         let request = right.changed(random);
         if request == right {
             continue;
@@ -182,7 +182,7 @@ fn five_hundred_changed_requests_are_rejected_with_the_signature_of_the_original
         let Parts { method, target, body, seconds, nonce } = &request;
         let answer = sent(&server, method, target, &format!("v2;{seconds};{nonce};{digits}"), body);
         assert_eq!(answer.status, 401, "{method} {target} {seconds} {nonce} {body}: {answer:?}");
-        sent_so_many += 1;
+        refused += 1;
         // Version 1 signs only the body.
         if *body != right.body {
             let answer = sent(&server, method, target, &sign(right.body.as_bytes()), body);

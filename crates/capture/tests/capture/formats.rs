@@ -54,7 +54,7 @@ fn pcapng_interfaces_have_their_own_link_layer_and_clock() {
 }
 
 #[test]
-fn a_pcapng_section_starts_anew_in_its_own_byte_order() {
+fn each_pcapng_section_has_its_own_byte_order() {
     let (big, little) = (Order::Big, Order::Little);
     let file = [
         section(big),

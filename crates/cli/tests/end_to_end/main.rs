@@ -188,7 +188,7 @@ fn pmacctd_ipfix_is_counted_exactly() {
 }
 
 #[test]
-fn the_readme_answers_what_it_says() {
+fn the_requests_of_the_readme_are_answered_as_it_shows() {
     let collector = Collector::start();
     let answer = collector.shell(&shell_block("ask PUT"));
     assert!(answer.is_empty() || serde_json::from_str::<Value>(&answer).is_ok(), "{answer}");

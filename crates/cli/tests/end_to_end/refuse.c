@@ -1,8 +1,8 @@
-/* Loaded into a process by LD_PRELOAD, it is a disk that refuses: the first octet of the file that REFUSE names says what.
+/* Loaded into a process by LD_PRELOAD, it is a disk that refuses what the first octet of the file in REFUSE selects:
  *   0  nothing
  *   1  to write, to make, to cut or to remove files, as when it was mounted again read-only (EROFS)
  *   2  to sync (EIO)
- * Only regular files are refused; pipes and sockets go on. */
+ * Only regular files are refused, not pipes and sockets. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

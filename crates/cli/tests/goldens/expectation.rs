@@ -9,7 +9,7 @@ use crate::record::Records;
 use crate::value::octets_are;
 
 /// Whether the expectation has any options record.
-pub(crate) fn says_something(golden: &str) -> bool {
+pub(crate) fn has_options(golden: &str) -> bool {
     let golden: Value = serde_json::from_str(golden).unwrap();
     !golden["option_records"].as_array().unwrap().is_empty()
 }

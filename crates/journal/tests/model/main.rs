@@ -339,7 +339,7 @@ fn seeds() -> Range<u64> {
 }
 
 #[test]
-fn readers_hand_out_what_the_model_says_whatever_the_disk_does() {
+fn readers_return_what_the_model_predicts_whatever_the_disk_does() {
     for seed in seeds() {
         let run = || {
             let mut run = Run::new(seed, env::var("SEED").is_ok());

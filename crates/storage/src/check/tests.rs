@@ -260,7 +260,7 @@ async fn what_retention_has_deleted_is_not_missed() {
 }
 
 #[tokio::test]
-async fn coarser_blocks_that_count_for_nobody_only_have_to_be_readable() {
+async fn coarser_blocks_that_count_for_no_reader_only_have_to_be_readable() {
     let store = filled().await;
     // Left by an attempt to roll up the open hour.
     let hour = interval(Period::Hour, "2028-01-01 01");

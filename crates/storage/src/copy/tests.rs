@@ -107,7 +107,7 @@ async fn an_interrupted_copy_shows_no_wrong_total_and_is_finished_by_the_next() 
 }
 
 #[tokio::test]
-async fn coarse_blocks_that_count_for_nobody_are_neither_copied_nor_left() {
+async fn coarse_blocks_that_count_for_no_reader_are_neither_copied_nor_left() {
     let (source, target) = (Memory::default(), Memory::default());
     fill(&source).await;
     let counted = blocks(&source).await;

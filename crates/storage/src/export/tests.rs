@@ -127,7 +127,7 @@ async fn what_was_folded_has_a_row_of_its_own_so_that_rows_add_up_to_all() {
 }
 
 #[tokio::test]
-async fn a_damaged_block_is_told_and_the_rest_exported() {
+async fn a_damaged_block_is_reported_and_the_rest_exported() {
     let store = filled().await;
     let mut damaged = crate::sample::flush(ADA, 7, "2028-01-01 01:07");
     damaged[0].content.truncate(9);

@@ -127,6 +127,6 @@ mod tests {
         for length in [0, 25, 27, 29, 31] {
             assert!(matches!(parse_field(place, &vec![0; length]), Err(StoreError::Corrupt(_))));
         }
-        assert!(matches!(parse_group("somebody"), Err(StoreError::Corrupt(_))));
+        assert!(matches!(parse_group("nonsense"), Err(StoreError::Corrupt(_))));
     }
 }

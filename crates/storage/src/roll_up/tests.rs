@@ -142,7 +142,7 @@ async fn every_interruption_is_made_good_by_the_next_start() {
 }
 
 #[tokio::test]
-async fn an_error_comes_back_only_when_nothing_has_moved() {
+async fn an_error_is_returned_only_when_nothing_has_moved() {
     let store = Faulty::new(filled(&["2027-12-31 22:59"]).await);
     store.plan([Fault::Before]);
     assert!(matches!(advance(&store, state(), minute("2028-01-01 00:00")).await, Err(StoreError::Retry(_))));
@@ -171,7 +171,7 @@ fn futures<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn coarse_blocks_behind_the_watermark_are_replaced_whatever_tables_they_hold() {
+async fn coarse_blocks_after_the_watermark_are_replaced_whatever_tables_they_have() {
     let at = minute("2027-05-01 10:30");
     let hour = Interval::containing(Period::Hour, at);
     let store = Memory::default();
@@ -263,7 +263,7 @@ async fn a_block_of_a_newer_program_is_not_rolled_up_and_stays() {
 }
 
 #[tokio::test]
-async fn a_replay_is_never_gone_and_rolls_up_for_nobody() {
+async fn a_replay_is_never_gone_and_rolls_up_for_no_other_writer() {
     let store = filled(&["2027-05-01 10:30"]).await;
     let day = Duration::from_secs(24 * 3600);
     for state in [WriterState::replay(WriterId(1)), WriterState::new(ADA, 1, Timestamp::EPOCH)] {
@@ -353,7 +353,7 @@ async fn an_interval_that_is_taken_back_is_summed_again_with_all_around_it() {
 }
 
 #[tokio::test]
-async fn nobody_rolls_up_for_a_writer_that_returns_meanwhile() {
+async fn no_collector_rolls_up_for_a_writer_that_returns_meanwhile() {
     let store = filled(&["2027-05-01 10:30"]).await;
     let until = minute("2027-05-01 11:00");
     let mut gone = state();

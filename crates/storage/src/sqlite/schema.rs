@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_of_somebody_else_is_refused_and_left_as_it_is() {
+    fn a_database_of_another_program_is_refused_and_left_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("theirs");
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE precious (x)").unwrap();
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_named() {
+    fn a_missing_folder_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("missing/store");
         assert!(refusal(&path).contains("missing/store: No such file or directory"));

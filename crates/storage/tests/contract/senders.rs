@@ -31,7 +31,7 @@ pub(crate) async fn senders_are_listed_by_address(store: &dyn Store) -> Outcome 
     Ok(())
 }
 
-pub(crate) async fn prefixes_are_taken_away_one_by_one(store: &dyn Store) -> Outcome {
+pub(crate) async fn prefixes_are_removed_one_by_one(store: &dyn Store) -> Outcome {
     assert!(!store.remove_prefixes(sender(1), &[prefix(1)]).await?);
     assert_eq!(store.senders().await?, []);
     store.add_prefixes(sender(1), &[prefix(1), prefix(2)]).await?;

@@ -44,7 +44,7 @@ fn elements_of_cert_have_their_reverse_under_bit_14() {
 }
 
 #[test]
-fn ids_that_nobody_assigned_are_not_found() {
+fn unassigned_ids_are_not_found() {
     for (enterprise, id) in [(0, 0), (0, 65535), (0, IANA_IDS as u16), (9, 1), (4_000_000_000, 1)] {
         assert_eq!(lookup(ElementId { enterprise, id }), None, "{enterprise}.{id}");
     }

@@ -50,7 +50,7 @@ fn fields(scope: usize, fields: &[(u16, &[u8])]) -> serde_json::Value {
 }
 
 #[test]
-fn a_record_tells_its_message_its_fields_and_what_accounting_sees() {
+fn a_record_shows_its_message_its_fields_and_what_accounting_sees() {
     let flow = FlowRecord {
         source: "192.0.2.7".parse().unwrap(),
         destination: "2001:db8::1".parse().unwrap(),

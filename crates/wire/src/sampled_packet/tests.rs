@@ -185,7 +185,7 @@ fn padding_of_a_frame_is_not_read_as_ports() {
 }
 
 #[test]
-fn transport_protocols_with_ports_and_without_are_told_apart() {
+fn transport_protocols_with_ports_and_without_are_distinguished() {
     for protocol in [6, 17, 33, 132, 136] {
         let headers = SampledPacket::parse(LinkType::Ip, &ipv4(protocol, &tcp())).outer;
         assert_eq!(headers.ports, Some((40_000, 443)), "{protocol}");

@@ -56,7 +56,7 @@ fn own(id: u16) -> ElementId {
 }
 
 #[test]
-fn an_element_is_shown_by_the_name_and_type_that_its_exporter_has_told() {
+fn an_element_is_shown_by_the_name_and_type_that_its_exporter_has_announced() {
     let descriptions = [
         description(STRANGER, 1, DataType::Unsigned32, "queueDepth"),
         description(STRANGER, 2, DataType::String, "operator.name"),
@@ -83,7 +83,7 @@ fn elements_in_lists_are_shown_so_too_and_lists_of_the_exporters_own_are_opened(
 }
 
 #[test]
-fn what_is_told_last_holds() {
+fn the_last_announcement_applies() {
     let descriptions = [
         description(STRANGER, 1, DataType::Unsigned32, "queueDepth"),
         description(STRANGER, 1, DataType::Signed8, "queueBalance"),
@@ -113,14 +113,14 @@ fn names_that_need_care_are_not_learnt() {
 }
 
 #[test]
-fn a_type_that_nobody_knows_shows_as_octets() {
+fn an_unknown_type_shows_as_octets() {
     let mut record = description(STRANGER, 1, DataType::Unsigned8, "novelty");
     record[6] = 200;
     assert_eq!(shown_after(&[record], &[(own(1), &[7])]), ["novelty=[07]"]);
 }
 
 #[test]
-fn only_so_many_elements_are_remembered_and_those_may_still_change() {
+fn the_number_of_remembered_elements_is_limited_and_they_may_still_change() {
     let mut types = TypeInformation::default();
     for id in 0..2000 {
         types.note(own(id), "first", DataType::Unsigned8);
@@ -133,7 +133,7 @@ fn only_so_many_elements_are_remembered_and_those_may_still_change() {
 
 /// The element numbers of NetFlow v9 are of no enterprise.
 #[test]
-fn options_data_of_netflow_v9_tell_no_types() {
+fn options_data_of_netflow_v9_contain_no_types() {
     let mut session = Session::new(SessionLimits::default());
     let packet = || NetflowV9::new(netflow_v9::Header::default());
     let record = description(STRANGER, 1, DataType::Unsigned32, "queueDepth");
@@ -144,7 +144,7 @@ fn options_data_of_netflow_v9_tell_no_types() {
 }
 
 #[test]
-fn a_name_that_was_told_is_a_key_in_json() {
+fn an_announced_name_is_a_key_in_json() {
     let mut session = Session::new(SessionLimits::default());
     let record = description(STRANGER, 1, DataType::Unsigned32, "queueDepth");
     send(&mut session, &message().template(&types()).data(&types(), &[record]).finish());

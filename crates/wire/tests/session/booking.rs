@@ -33,7 +33,7 @@ fn a_rate_of_the_domain_holds_for_records_that_name_no_sampler_and_the_record_it
 }
 
 #[test]
-fn a_rate_that_routeros_tells_in_the_wrong_byte_order_is_corrected_and_reported() {
+fn a_rate_that_routeros_sends_in_the_wrong_byte_order_is_corrected_and_reported() {
     let template = TemplateSpec::data(256, [iana(1, 4), iana(34, 4)]);
     let mut exchange = Exchange::new();
     let records = [[5, 0xae08_0000], [5, 2048]].map(|values| numbers(&template, &values));
@@ -43,7 +43,7 @@ fn a_rate_that_routeros_tells_in_the_wrong_byte_order_is_corrected_and_reported(
 }
 
 #[test]
-fn the_header_of_version_5_tells_the_rate_in_its_low_fourteen_bits() {
+fn the_header_of_version_5_has_the_rate_in_its_low_fourteen_bits() {
     let mut exchange = Exchange::new();
     for (field, rate) in [(0x4000 | 100, 100), (512, 512), (0x8000, 1), (0, 1)] {
         let header = netflow_v5::Header { sampling: field.into(), ..Default::default() };
@@ -76,7 +76,7 @@ fn a_biflow_books_both_directions() {
 }
 
 #[test]
-fn counters_after_the_middlebox_stand_in_for_empty_ones_and_are_never_added() {
+fn counters_after_the_middlebox_replace_empty_ones_and_are_never_added() {
     let template = TemplateSpec::data(256, [iana(1, 4), iana(2, 4), iana(23, 4), iana(24, 4)]);
     let mut exchange = Exchange::new();
     let records = [[900, 9, 880, 9], [0, 0, 60, 1]].map(|values| numbers(&template, &values));

@@ -100,7 +100,7 @@ fn the_output_interface_is_booked_when_it_is_a_single_one() {
 }
 
 #[test]
-fn a_packet_may_be_told_without_its_header() {
+fn a_packet_may_be_described_without_its_header() {
     let v4 = flow_sample().words(&[2, 72, 6, 0x0a09_0909, 0x0a08_0808, 1, 2, 0, 0, 0]);
     let v6 = flow_sample().words(&[3, 60, 17]).octets(&Ipv6Addr::LOCALHOST.octets());
     let v6 = v6.octets(&Ipv6Addr::UNSPECIFIED.octets()).words(&[3, 4, 0, 0, 0]);
@@ -154,7 +154,7 @@ fn counters_of_all_media_are_shown() {
 }
 
 #[test]
-fn behind_what_is_not_known_nothing_can_be_found() {
+fn nothing_is_found_after_an_unknown_structure() {
     let good = full_flow_sample(4);
     let offset = 24 + good.0.len();
     for unknown in [
@@ -171,7 +171,7 @@ fn behind_what_is_not_known_nothing_can_be_found() {
 }
 
 #[test]
-fn a_packet_that_was_read_counts_whatever_is_told_behind_it() {
+fn a_packet_that_was_read_counts_whatever_follows_it() {
     // URLs exist since version 3.
     let packet = flow_sample().words(&[1, 1, 118]).opaque(&frame());
     let url = packet.clone().words(&[2, 1, 100, 0, 200, 5, 5, 1]).opaque(b"x");

@@ -90,7 +90,7 @@ fn a_session_takes_sflow_on_any_port_and_notices_lost_samples() {
 }
 
 #[test]
-fn an_expanded_sample_says_the_same_as_a_compact_one() {
+fn an_expanded_sample_is_equal_to_a_compact_one() {
     let records = Xdr::default().record(1, &sampled_header());
     let compact = Xdr::default().record(1, &flow_sample(1, &records));
     let expanded = Xdr::default().words(&[9, 2, 5, 1000, 9000, 1, 0, 7, 2, 3, 1]).octets(&records.0);
@@ -156,7 +156,7 @@ fn the_sampled_header_is_believed_before_what_the_agent_made_of_it() {
 }
 
 #[test]
-fn where_no_as_is_said_it_is_the_agents_own() {
+fn where_no_as_is_given_it_is_the_agents_own() {
     let seen = flow(&[(1, sampled_header()), (1003, gateway(&[]))]);
     assert_eq!((seen.source_as, seen.destination_as), (64_501, 64_500));
     let local = Xdr::default().words(&[0, 64_500, 0, 0, 1, 2, 1, 64_511, 0, 0]);

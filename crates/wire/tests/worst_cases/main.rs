@@ -160,7 +160,7 @@ fn nothing_is_reserved_for_what_an_sflow_datagram_only_announces() {
 }
 
 #[test]
-fn an_as_path_is_as_long_as_its_octets_whatever_its_count_says() {
+fn an_as_path_is_as_long_as_its_octets_whatever_its_count_is() {
     for (segments, length) in [(1, u32::MAX), (u32::MAX, 0), (u32::MAX, 1), (u32::MAX, u32::MAX)] {
         for octets in [24, 200] {
             let gateway = gateway(segments, length, octets);

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_table_tells_drops_by_port() {
+    fn the_kernels_table_has_drops_by_port() {
         let line = "  449: 00000000:0807 00000000:0000 07 00000000:00000000 00:00000000 00000000   998        0 27422 2 0000000000000000 17";
         assert_eq!((drops_of(line, 2055), drops_of(line, 2056)), (Some(17), None));
         assert!(is_here("http://127.0.0.1:8080") && is_here("https://[::1]:8443") && !is_here("http://192.0.2.1:8080"));

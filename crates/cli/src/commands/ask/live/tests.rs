@@ -213,7 +213,7 @@ fn an_unreachable_collector_is_reported_until_it_answers_again() {
     assert!(text(&state).contains("waiting for the collector"));
     state = open_for_a_minute();
     state.note(Err("cannot ask the collector at http://127.0.0.1:8080: Connection refused".into()));
-    compare_screen("away", &state);
+    compare_screen("unreachable", &state);
     // After a restart its counters start at zero.
     state.note(Ok(answers(state.question(), 0)));
     state.note(Ok(answers(state.question(), 1)));

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_who_how_much_and_by_which_way() {
+    fn a_line_shows_endpoints_counters_and_interfaces() {
         let mut layout = Layout::new(false);
         assert_eq!(
             layout.heading(),
