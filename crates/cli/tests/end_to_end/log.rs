@@ -13,7 +13,7 @@ use crate::load::this_year;
 use crate::service_manager::Manager;
 use crate::thirty_flows;
 
-/// Registers a router and sends for it, until so many more datagrams are counted; expects all that were counted in the
+/// Registers a router and sends for it, until this many more datagrams are counted; expects all that were counted in the
 /// answer.
 fn counts(collector: &Collector, more: u64) {
     collector.shell(&shell_block("ask PUT"));

@@ -55,6 +55,7 @@ mod tests {
     use accounting::direction::Direction;
     use accounting::field::Name;
     use accounting::period::{Minute, Period};
+    use accounting::watermarks::Watermarks;
     use flow::{Counters, FlushNumber, Timestamp};
     use storage::memory::Memory;
 
@@ -63,7 +64,7 @@ mod tests {
     const WRITER: WriterId = WriterId(1);
     const NUMBER: FlushNumber = FlushNumber { epoch: 1, sequence: 1 };
 
-    /// A flush of so many minutes, none of them rolled up.
+    /// A flush of this many minutes, none of them rolled up.
     fn flush(minutes: u32) -> Flush {
         let sender = IpAddr::from([192, 0, 2, 1]);
         let prefix = "192.0.2.0/24".parse().unwrap();
@@ -73,7 +74,7 @@ mod tests {
             let interval = Interval { period: Period::Minute, start: Minute::new(minute) };
             tables.blocks(interval, sender, prefix, WRITER, NUMBER.into())
         };
-        Flush { number: NUMBER, decided: [Minute::EPOCH; 4], blocks: (0..minutes).flat_map(of).collect() }
+        Flush { number: NUMBER, watermarks: Watermarks::default(), blocks: (0..minutes).flat_map(of).collect() }
     }
 
     /// Nanoseconds of processor time of this thread (schedstat of proc(5)).
@@ -93,7 +94,7 @@ mod tests {
         let mut spool = Spool::open(&folder.path().join("state"), WRITER, 1 << 30).unwrap();
         spool.push(&flush, &[]).unwrap();
         let mut now = WriterState::new(WRITER, 1, Timestamp::EPOCH);
-        now.rolled_up[0] = Minute::new(100_020);
+        *now.watermarks.get_mut(Period::Minute).unwrap() = Minute::new(100_020);
         let begun = processor_time();
         reconcile(&mut flush, &now, &Memory::default(), &mut spool, |_| false).await.unwrap();
         let decided = processor_time() - begun;
