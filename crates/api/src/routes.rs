@@ -79,11 +79,15 @@ pub(crate) struct CountersView {
     bytes: u64,
     pkts: u64,
     flows: u64,
+    /// Present and true when one of them is 2^64 - 1, where sums end: it is a lower bound.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    saturated: bool,
 }
 
 impl From<Counters> for CountersView {
-    fn from(Counters { bytes, packets, flows }: Counters) -> Self {
-        Self { bytes, pkts: packets, flows }
+    fn from(counters: Counters) -> Self {
+        let Counters { bytes, packets, flows } = counters;
+        Self { bytes, pkts: packets, flows, saturated: counters.is_saturated() }
     }
 }
 

@@ -100,9 +100,15 @@ impl Table {
     }
 }
 
+/// What stands before a number: the largest one is where sums end, so the true sum may be larger.
+const fn bound(number: u64) -> &'static str {
+    if number == u64::MAX { "≥ " } else { "" }
+}
+
 /// A number rounded to three digits, with a decimal unit prefix: `12.3 GB`.
 pub(crate) fn scaled(number: u64, unit: &str) -> String {
     const PREFIXES: [&str; 6] = ["k", "M", "G", "T", "P", "E"];
+    let bound = bound(number);
     if number < 1000 {
         return format!("{number} {unit}");
     }
@@ -115,8 +121,8 @@ pub(crate) fn scaled(number: u64, unit: &str) -> String {
                 let divisor = 10_u128.pow(digits);
                 let (whole, fraction) = (rounded / divisor, rounded % divisor);
                 return match digits {
-                    0 => format!("{whole} {prefix}{unit}"),
-                    digits => format!("{whole}.{fraction:0width$} {prefix}{unit}", width = digits as usize),
+                    0 => format!("{bound}{whole} {prefix}{unit}"),
+                    digits => format!("{bound}{whole}.{fraction:0width$} {prefix}{unit}", width = digits as usize),
                 };
             }
         }
@@ -143,7 +149,7 @@ pub(crate) fn duration(seconds: u64) -> String {
 /// A number with thousands separators: `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
+    let mut grouped = bound(number).to_owned();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push(',');
@@ -177,12 +183,14 @@ mod tests {
             (9_995, "10.0 kB"),
             (348_988, "349 kB"),
             (1_245_876, "1.25 MB"),
-            (u64::MAX, "18.4 EB"),
+            (u64::MAX - 1, "18.4 EB"),
+            (u64::MAX, "≥ 18.4 EB"),
         ] {
             assert_eq!(scaled(number, "B"), expected);
         }
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(u64::MAX), "≥ 18,446,744,073,709,551,615");
     }
 
     #[test]

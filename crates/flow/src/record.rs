@@ -83,7 +83,8 @@ impl FlowRecord {
 /// (the largest active timeout). A power of two, so that one comparison covers all three counters.
 pub const FLOW_LIMIT: u64 = 1 << 60;
 
-/// Bytes, packets and flows. Sums saturate at 2^64 - 1: at 1 Tbit/s one counter reaches that after 4.6 years.
+/// Bytes, packets and flows. Sums saturate at 2^64 - 1: at 1 Tbit/s one counter reaches that after 4.6 years. A counter
+/// with that value is therefore a lower bound, also after it was stored and added up ([`Counters::is_saturated`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Counters {
     /// Octets at layer 3 (at layer 2 where the exporter counts frames, as sFlow does).
@@ -102,6 +103,12 @@ impl Counters {
     #[must_use]
     pub fn is_zero(&self) -> bool {
         *self == Self::ZERO
+    }
+
+    /// Whether a counter has reached its end, so that the true sum may be larger.
+    #[must_use]
+    pub const fn is_saturated(&self) -> bool {
+        self.bytes == u64::MAX || self.packets == u64::MAX || self.flows == u64::MAX
     }
 
     /// Adds another count to this one.
@@ -204,5 +211,10 @@ mod tests {
         let mut sum = Counters { bytes: u64::MAX - 1, packets: 0, flows: 0 };
         sum.add(Counters { bytes: 5, packets: 1, flows: 1 });
         assert_eq!(sum, Counters { bytes: u64::MAX, packets: 1, flows: 1 });
+        assert!(sum.is_saturated());
+        let mut others = Counters { bytes: 9, packets: 9, flows: 9 };
+        assert!(!others.is_saturated());
+        others.add(sum);
+        assert!(others.is_saturated());
     }
 }

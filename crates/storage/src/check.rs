@@ -10,7 +10,9 @@
 //! - Where retention has begun to delete the finer blocks of an interval, they may not add up to more than the coarser
 //!   ones; nothing more can be checked. Where it has deleted the coarser ones, nothing can. Retention deletes in
 //!   the order of time, so all of an interval is there when an earlier one of the same period still is.
-//! - Names are compared only where no limit folded any.
+//! - Names are compared only where no limit folded any, and no sum has reached 2^64 - 1.
+//!
+//! A total that has reached 2^64 - 1 is no violation: it is reported as a lower bound.
 
 mod violation;
 
@@ -24,7 +26,7 @@ use accounting::field::Field;
 use accounting::period::{Interval, Minute, Period};
 use flow::Counters;
 
-pub use violation::{Place, Violation};
+pub use violation::{Place, Saturated, Violation};
 
 use crate::batches::{Batches, Group, read};
 use crate::{Store, StoreError, WriterState};
@@ -51,6 +53,8 @@ pub struct Checked {
     pub octets: u64,
     /// What does not hold.
     pub violations: u64,
+    /// Totals of a group and direction that have reached 2^64 - 1.
+    pub saturated: u64,
 }
 
 /// The events of a check.
@@ -58,6 +62,8 @@ pub struct Checked {
 pub enum CheckEvent {
     /// A violation was found.
     Violation(Violation),
+    /// A total is a lower bound.
+    Saturated(Saturated),
     /// The check has reached these blocks.
     Reached(WriterId, Interval, Checked),
 }
@@ -153,6 +159,9 @@ impl Check<'_> {
                 self.checked.octets += look.octets;
                 self.checked.names += look.names;
                 look.violations.into_iter().for_each(|violation| self.report(violation));
+                if judged {
+                    look.sums.iter().for_each(|sums| self.report_saturated(place, sums));
+                }
                 match (sums.entry(group).or_insert_with(|| Some(Sums::default())), look.sums) {
                     (Some(sum), Some(more)) => sum.add(&more),
                     (sum, _) => *sum = None,
@@ -258,6 +267,17 @@ impl Check<'_> {
     fn report(&mut self, violation: Violation) {
         self.checked.violations += 1;
         self.stopped |= (self.report)(CheckEvent::Violation(violation)).is_break();
+    }
+
+    fn report_saturated(&mut self, place: Place, sums: &Sums) {
+        for direction in Direction::ALL {
+            let counters = sums.table(direction, Field::All).counters;
+            if counters.is_saturated() {
+                self.checked.saturated += 1;
+                let event = CheckEvent::Saturated(Saturated { place, direction, counters });
+                self.stopped |= (self.report)(event).is_break();
+            }
+        }
     }
 
     fn reach(&mut self, writer: WriterId, interval: Interval) {
@@ -375,9 +395,9 @@ fn covers(coarse: Counters, finer: Counters) -> bool {
     coarse.bytes >= finer.bytes && coarse.packets >= finer.packets && coarse.flows >= finer.flows
 }
 
-/// A limit that folded names of the finer blocks shows in the coarser ones too.
+/// A limit that folded names of the finer blocks shows in the coarser ones too. Fingerprints add up as long as counters do.
 fn same_names(coarse: TableSum, finer: TableSum) -> bool {
-    coarse.truncated || (!finer.truncated && coarse.fingerprint == finer.fingerprint)
+    coarse.truncated || coarse.counters.is_saturated() || (!finer.truncated && coarse.fingerprint == finer.fingerprint)
 }
 
 #[cfg(test)]

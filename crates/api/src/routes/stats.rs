@@ -15,7 +15,7 @@ use axum::response::Response;
 use flow::{Counters, Prefix, PrefixError};
 use storage::Selection;
 
-use super::{Ordered, SenderAddress, damage_noted};
+use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
 use crate::json::{Json as Document, JsonPath, Quoted, unknown_key};
@@ -29,9 +29,8 @@ type Answer = Ordered<Ordered<Vec<Ordered<Vec<Counted>>>>>;
 struct Counted {
     name: String,
     direction: &'static str,
-    bytes: u64,
-    pkts: u64,
-    flows: u64,
+    #[serde(flatten)]
+    counters: CountersView,
     /// A limit folded counters of this field and direction, so that this one may be too low. Absent otherwise.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
@@ -111,10 +110,9 @@ impl Date {
 /// their fields, the counters that a limit folded.
 fn counted(tables: &Tables, names: &[(String, Name)]) -> Vec<Counted> {
     let mut counted = Vec::new();
-    let mut push = |name: String, field, direction: Direction, counters| {
-        let Counters { bytes, packets: pkts, flows } = counters;
+    let mut push = |name: String, field, direction: Direction, counters: Counters| {
         let truncated = tables.is_partial(direction, field);
-        counted.push(Counted { name, direction: direction.name(), bytes, pkts, flows, truncated });
+        counted.push(Counted { name, direction: direction.name(), counters: counters.into(), truncated });
     };
     for (text, name) in names {
         for direction in Direction::ALL {

@@ -29,7 +29,7 @@ pub(crate) struct Top {
     by: &'static str,
     from: String,
     to: String,
-    /// The sum of `rows`, `rest` and `other`.
+    /// The sum of `rows`, `rest` and `other`; where it is `saturated`, these may add up to more.
     total: CountersView,
     rows: Vec<Row>,
     /// The values that are counted but not listed.

@@ -56,6 +56,43 @@ fn talkers() -> Server {
 
 const BOTH: &str = "from=2026-03-01T10:59Z&to=2026-03-01T11:01Z";
 
+/// Sums end at 2^64 - 1. The end is marked wherever it is shown, and the list still adds up in numbers that end there.
+#[test]
+fn a_sum_that_reached_its_end_is_marked_wherever_it_is_shown() {
+    let server = Server::start();
+    register(&server);
+    let half = u64::MAX / 2 + 1;
+    let rows = [(In, "all", 1, half), (In, "srcip:192.0.2.1", 1, half), (Out, "all", 1, 7)];
+    count(&server, WRITER, minute("2026-03-01 10:59"), PREFIX, &rows);
+    let rows = [
+        (In, "all", 3, u64::MAX),
+        (In, "srcip:192.0.2.1", 1, half),
+        (In, "srcip:192.0.2.2", 1, half),
+        (In, "srcip:192.0.2.3", 1, half),
+    ];
+    count(&server, WRITER, minute("2026-03-01 11:00"), PREFIX, &rows);
+    let top = top(&server, &format!("{BOTH}&n=1"));
+    let bytes_and_mark = |of: &Value| (of["bytes"].as_u64().unwrap(), of["saturated"] == json!(true));
+    let (total, row, rest, other) = (&top["total"], &top["rows"][0], &top["rest"], &top["other"]);
+    for of in [total, row, rest] {
+        assert_eq!(bytes_and_mark(of), (u64::MAX, true), "{top}");
+    }
+    assert_eq!((other, &top["truncated"]), (&counters(0, 0), &json!(false)));
+    let sum = [row, rest, other].iter().fold(0_u64, |sum, of| sum.saturating_add(of["bytes"].as_u64().unwrap()));
+    assert_eq!(sum, total["bytes"].as_u64().unwrap());
+    let series = series(&server, &format!("{BOTH}&step=minute"));
+    let marks: Vec<_> =
+        [0, 1].map(|point| bytes_and_mark(&series["points"][point]["counters"]["in"])).into_iter().collect();
+    assert_eq!(marks, [(half, false), (u64::MAX, true)]);
+    let question = format!(r#"{{"{PREFIX}":{{"years":[{{"2026":["all","srcip:192.0.2.1"]}}]}}}}"#);
+    let stats = ask(server.address, "POST", &format!("/stats/{SENDER}"), &question).json();
+    let entries = &stats[PREFIX]["years"][0]["2026"];
+    let marks: Vec<_> = entries.as_array().unwrap().iter().map(bytes_and_mark).collect();
+    assert_eq!(marks, [(u64::MAX, true), (7, false), (u64::MAX, true)]);
+    let billing = get(&server, &format!("/billing/{SENDER}?prefix={PREFIX}&month=2026-03")).json();
+    assert_eq!((bytes_and_mark(&billing["in"]), bytes_and_mark(&billing["out"])), ((u64::MAX, true), (7, false)));
+}
+
 #[test]
 fn the_largest_are_first_and_the_list_adds_up() {
     let server = talkers();

@@ -4,11 +4,12 @@ use accounting::block::{AboutAll, BlockError, BlockFault, BlockKey, Origin, Tabl
 use accounting::field::{FieldSet, Name, Value};
 use accounting::query::parse_interval;
 use accounting::variance::SamplingVariance;
-use flow::FlushNumber;
+use flow::{FlushNumber, Timestamp};
 
 use super::*;
-use crate::sample::{ADA, BOB, blocks, fill, groups, many_names, minute};
-use crate::{Blocks, Memory, Retention};
+use crate::roll_up::advance;
+use crate::sample::{ADA, BOB, blocks, fill, groups, many_names, minute, tables};
+use crate::{Blocks, Memory, Retention, Writers};
 
 async fn filled() -> Memory {
     let store = Memory::default();
@@ -20,8 +21,9 @@ async fn filled() -> Memory {
 async fn checked(store: &dyn Store) -> (Vec<Violation>, Checked) {
     let mut found = Vec::new();
     let mut listen = |event| {
-        if let CheckEvent::Violation(violation) = event {
-            found.push(violation);
+        match event {
+            CheckEvent::Violation(violation) => found.push(violation),
+            CheckEvent::Saturated(_) | CheckEvent::Reached(..) => {}
         }
         ControlFlow::Continue(())
     };
@@ -122,6 +124,46 @@ async fn a_changed_counter_unbalances_its_flush_and_what_it_was_summed_into() {
     );
     let hour = "hour 2027-12-31 23, sender 192.0.2.1, prefix 172.16.0.0/16, writer 0000000000000ada: in dstport is ";
     assert!(shown[1].starts_with(hour) && shown[1].contains("but its minutes add up to"), "{}", shown[1]);
+}
+
+/// Names and totals of two minutes reach the end, those of their hour, day, month and year with them.
+#[tokio::test]
+async fn totals_that_reached_their_end_are_reported_and_are_no_violations() {
+    let store = Memory::default();
+    let state = WriterState::new(ADA, 3, Timestamp::from_seconds(1_830_000_000));
+    store.put_writer(&state).await.unwrap();
+    let (sender, prefix) = groups()[0];
+    for (at, sequence) in ["2027-12-31 22:30", "2027-12-31 22:31"].into_iter().zip(1..) {
+        let mut tables = tables(1);
+        for field in Field::ALL {
+            for (number, bytes) in [(1, u64::MAX / 2), (2, u64::MAX / 2 + 1), (3, u64::MAX / 3)] {
+                let value = match field {
+                    Field::All => Value::Number(0),
+                    field if field.is_address() => Value::Address([10, 0, 0, number].into()),
+                    _ => Value::Number(number.into()),
+                };
+                tables.add(Direction::In, Name { field, value }, Counters { bytes, packets: 1, flows: 1 });
+            }
+        }
+        let flush = FlushNumber { epoch: 3, sequence }.into();
+        store.put_blocks(&tables.blocks(minute(at), sender, prefix, ADA, flush)).await.unwrap();
+    }
+    advance(&store, state, minute("2028-01-01 01:09").start).await.unwrap();
+    let mut saturated = Vec::new();
+    let mut listen = |event| {
+        match event {
+            CheckEvent::Violation(violation) => panic!("{violation}"),
+            CheckEvent::Saturated(total) => saturated.push(total),
+            CheckEvent::Reached(..) => {}
+        }
+        ControlFlow::Continue(())
+    };
+    let summary = check(&store, &mut listen).await.unwrap();
+    assert_eq!((summary.saturated, summary.compared), (6, 4));
+    let periods: Vec<_> = saturated.iter().map(|total| total.place.interval.period).collect();
+    assert_eq!(periods, [Period::Minute, Period::Minute, Period::Hour, Period::Day, Period::Month, Period::Year]);
+    assert!(saturated.iter().all(|total| total.direction == Direction::In && total.counters.bytes == u64::MAX));
+    assert!(saturated[5].to_string().contains("in all is a lower bound, a counter reached its end: 1844674407"));
 }
 
 #[tokio::test]

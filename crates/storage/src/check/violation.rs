@@ -1,4 +1,4 @@
-//! What does not hold, in words for an operator.
+//! What does not hold, and which totals are lower bounds, in words for an operator.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -61,6 +61,17 @@ pub enum Violation {
     },
 }
 
+/// A total of which a counter has reached 2^64 - 1. Shows as one line for the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saturated {
+    /// Where.
+    pub place: Place,
+    /// The direction.
+    pub direction: Direction,
+    /// The total.
+    pub counters: Counters,
+}
+
 /// All blocks of a writer, interval, sender and prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -104,6 +115,13 @@ impl fmt::Display for Violation {
                 write!(f, "but under other names than its {}s", finer_name(place))
             }
         }
+    }
+}
+
+impl fmt::Display for Saturated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, direction, counters } = self;
+        write!(f, "{place}: {} all is a lower bound, a counter reached its end: {}", direction.name(), Shown(counters))
     }
 }
 

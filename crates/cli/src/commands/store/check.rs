@@ -1,5 +1,6 @@
 //! `netflow store check`: verifies that a store is readable and adds up.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
@@ -11,6 +12,7 @@ use crate::commands::progress::Progress;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output::Output;
+use crate::table::count_of;
 
 /// The options of `netflow store check`.
 #[derive(Debug, Args)]
@@ -50,17 +52,25 @@ impl Report {
                 let period = interval.period.name();
                 format!("{} blocks checked, {period} {interval} of writer {writer}", checked.blocks)
             }),
-            CheckEvent::Violation(violation) => {
-                self.progress.clear();
-                self.written = writeln!(self.output, "{violation}").and_then(|()| self.output.flush());
-            }
+            CheckEvent::Violation(violation) => self.write(&violation),
+            CheckEvent::Saturated(saturated) => self.write(&saturated),
         }
         if self.written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }
 
+impl Report {
+    fn write(&mut self, line: &impl Display) {
+        self.progress.clear();
+        self.written = writeln!(self.output, "{line}").and_then(|()| self.output.flush());
+    }
+}
+
 fn write_summary(checked: &Checked, out: &mut impl Write) -> io::Result<()> {
-    let Checked { writers, groups, compared, blocks, names, octets, violations } = checked;
+    let Checked { writers, groups, compared, blocks, names, octets, violations, saturated } = checked;
+    if *saturated > 0 {
+        writeln!(out, "{} reached 2^64 - 1: lower bounds", count_of(*saturated, "total"))?;
+    }
     writeln!(
         out,
         "checked {blocks} blocks ({octets} bytes, {names} names) in {groups} groups of {writers} writers, \

@@ -137,6 +137,9 @@ struct Line {
     bytes_variance: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     packets_variance: Option<String>,
+    /// Whether a counter is 2^64 - 1, where sums end. CSV has no column for it, because that number says the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    saturated: bool,
 }
 
 impl Line {
@@ -152,6 +155,7 @@ impl Line {
             flows: row.counters.flows,
             bytes_variance: row.variance.map(|variance| variance.bytes.to_string()),
             packets_variance: row.variance.map(|variance| variance.packets.to_string()),
+            saturated: row.counters.is_saturated(),
         }
     }
 }
