@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -179,16 +179,29 @@ impl Collector {
     }
 
     /// Ends it as systemd does, and waits for its end; returns its directory, for another, and its log.
-    pub(crate) fn terminate(mut self) -> (TempDir, String) {
+    pub(crate) fn terminate(self) -> (TempDir, String) {
         self.balances();
         self.signal("TERM");
-        let status = self.child.wait().unwrap();
-        // The thread that reads the log ends with the process.
-        let log = self.log.iter().collect::<Vec<_>>().join("\n");
+        let (directory, status, log) = self.ended();
         assert!(status.success(), "{status}\n{log}");
         // The ledgers of the last flush can no longer be queried.
         assert!(!log.contains("a ledger does not balance"), "{log}");
-        (std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap()), log)
+        (directory, log)
+    }
+
+    /// Waits for its end; returns its directory, for another, how it ended, and its log.
+    pub(crate) fn ended(mut self) -> (TempDir, ExitStatus, String) {
+        let end = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < end, "it still runs: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        // The thread that reads the log ends with the process.
+        let log = self.log.iter().collect::<Vec<_>>().join("\n");
+        (std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap()), status, log)
     }
 
     /// Checks that its ledgers balance, and always have.

@@ -4,9 +4,12 @@
 //! on a machine that has no time for it may be many: the others it has read, and all but a batch must be counted. What is
 //! sent until the process is gone may be counted or not. Flows carry the number of their datagram as their octets, so that the sums show a gap or
 //! a flow that counts twice.
+//!
+//! And a receiving thread panics: the process ends, because without that thread it would answer and not count.
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,11 +18,15 @@ use wire::encode;
 use wire::netflow_v5::{Header, Record};
 
 use crate::collector::{Collector, PATIENCE};
+use crate::disk::{refusing_on_demand, set};
+use crate::load::{self, Running, flows, until_exact};
 
 const FLOWS_A_SECOND: u64 = 20_000;
 const FLOWS_A_DATAGRAM: u64 = 30;
 /// Two exporters, one for each of two receiving threads.
 const EXPORTERS: [&str; 2] = ["127.0.0.2", "127.0.0.3"];
+/// How a process ends that aborts.
+const SIGABRT: i32 = 6;
 /// What may be lost of each run: the batch that a thread has in hand.
 const IN_HAND: u64 = 64;
 
@@ -184,5 +191,25 @@ fn what_was_read_is_counted_once_although_the_process_is_killed() {
         "{crashes} crashes, {sent} datagrams; ready after {slowest:.1?} at most; at most {missing} of a run in hand, and \
          {most_unread} in the sockets"
     );
+    collector.terminate();
+}
+
+#[test]
+fn a_panic_of_a_receiving_thread_ends_the_process_and_costs_nothing() {
+    let (collector, control, _directory) = refusing_on_demand();
+    load::register(&collector);
+    let load = Running::start(collector.receiving, FLOWS_A_SECOND, 1);
+    load::wait(Duration::from_millis(500));
+    let sent = load.stop();
+    collector.wait_until("all read", || {
+        collector.rest("GET", "/status", "")["counters"]["flows"]["matched"].as_u64() == Some(flows(&sent))
+    });
+    set(&control, "3");
+    let (directory, status, log) = collector.ended();
+    assert_eq!(status.signal(), Some(SIGABRT), "{status}\n{log}");
+    let panic = log.lines().find(|line| line.contains("panic, aborting")).unwrap_or_else(|| panic!("{log}"));
+    assert!(panic.contains("ERROR") && panic.contains("receiver-"), "{panic}");
+    let collector = Collector::start_in(directory);
+    until_exact(&collector, &sent, PATIENCE);
     collector.terminate();
 }

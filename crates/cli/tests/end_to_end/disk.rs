@@ -124,8 +124,8 @@ pub(crate) fn fill(path: &Path) {
     while file.write_all(&[0]).is_ok() {}
 }
 
-/// A collector whose disk refuses the calls that a byte in the file selects.
-fn refusing_on_demand() -> (Collector, File, tempfile::TempDir) {
+/// A collector to which the calls are refused that a byte in the file selects.
+pub(crate) fn refusing_on_demand() -> (Collector, File, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/refuse.c");
     let (library, control) = (directory.path().join("refuse.so"), directory.path().join("control"));
@@ -138,7 +138,7 @@ fn refusing_on_demand() -> (Collector, File, tempfile::TempDir) {
     (collector, File::options().write(true).open(control).unwrap(), directory)
 }
 
-fn set(control: &File, what: &str) {
+pub(crate) fn set(control: &File, what: &str) {
     control.write_all_at(what.as_bytes(), 0).unwrap();
 }
 

@@ -2,6 +2,7 @@
  *   0  nothing
  *   1  to write, to make, to cut or to remove files, as when it was mounted again read-only (EROFS)
  *   2  to sync (EIO)
+ *   3  to read the clock in a receiving thread, once (EINVAL): Rust's library panics
  * Only regular files are refused, not pipes and sockets. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -9,18 +10,21 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
-static const volatile char *mode;
+static volatile char *mode;
 
 __attribute__((constructor)) static void begin(void) {
   const char *path = getenv("REFUSE");
-  int file = path ? open(path, O_RDONLY) : -1;
+  int file = path ? open(path, O_RDWR) : -1;
   if (file >= 0) {
-    void *mapped = mmap(0, 1, PROT_READ, MAP_SHARED, file, 0);
+    void *mapped = mmap(0, 1, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     mode = mapped == MAP_FAILED ? 0 : mapped;
     close(file);
   }
@@ -66,3 +70,13 @@ int fdatasync(int file) { return refused(file, '2', EIO) ? -1 : NEXT(fdatasync)(
   }
 OPEN(open)
 OPEN(open64)
+
+int clock_gettime(clockid_t clock, struct timespec *time) {
+  char name[16];
+  if (mode && *mode == '3' && !prctl(PR_GET_NAME, name) && !strncmp(name, "receiver-", 9) &&
+      __sync_bool_compare_and_swap(mode, '3', '0')) {
+    errno = EINVAL;
+    return -1;
+  }
+  return NEXT(clock_gettime)(clock, time);
+}
