@@ -100,7 +100,7 @@ impl Table {
     }
 }
 
-/// What stands before a number: the largest one is where sums end, so the true sum may be larger.
+/// The mark before a number: the largest one is where sums end, so the true sum may be larger.
 const fn bound(number: u64) -> &'static str {
     if number == u64::MAX { "≥ " } else { "" }
 }

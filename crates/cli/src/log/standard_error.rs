@@ -113,7 +113,7 @@ impl Lines {
     }
 }
 
-/// The line that stands for lost ones.
+/// The line that replaces lost ones.
 fn missing(lost: u64) -> String {
     let mut line = String::new();
     // A time that cannot be written is left out.

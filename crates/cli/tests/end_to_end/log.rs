@@ -34,7 +34,7 @@ fn is_ready(collector: &Collector) -> bool {
 }
 
 /// The collector counts, loses lines, reloads and stops, with its log as it is.
-fn goes_on(collector: Collector, manager: &Manager) {
+fn continues(collector: Collector, manager: &Manager) {
     counts(&collector, 5);
     collector.wait_until("lines lost", || collector.counter("lost_log_lines") > 3);
     collector.signal("HUP");
@@ -63,7 +63,7 @@ fn a_log_whose_reader_ends_costs_nothing_but_its_lines() {
     let collector = Collector::start_logging(&mut shell, "COLLECTOR", writer);
     assert_eq!(collector.counter("lost_log_lines"), 0);
     drop(reader);
-    goes_on(collector, &manager);
+    continues(collector, &manager);
 }
 
 #[test]
@@ -73,14 +73,14 @@ fn a_log_that_nobody_reads_costs_nothing_but_its_lines() {
     // Until the reader is closed; the pipe is full all the time.
     std::thread::spawn(move || while filling.write_all(&[b'x'; 4096]).is_ok() {});
     let (mut shell, manager, _folder) = managed("sh");
-    goes_on(Collector::start_logging(&mut shell, "COLLECTOR", writer), &manager);
+    continues(Collector::start_logging(&mut shell, "COLLECTOR", writer), &manager);
 }
 
 #[test]
 fn a_log_on_a_full_disk_from_the_start_costs_nothing_but_its_lines() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let (mut shell, manager, _folder) = managed("sh");
-    goes_on(Collector::start_logging(&mut shell, "COLLECTOR", full), &manager);
+    continues(Collector::start_logging(&mut shell, "COLLECTOR", full), &manager);
 }
 
 #[test]

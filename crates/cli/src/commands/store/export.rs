@@ -137,7 +137,7 @@ struct Line {
     bytes_variance: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     packets_variance: Option<String>,
-    /// Whether a counter is 2^64 - 1, where sums end. CSV has no column for it, because that number says the same.
+    /// Whether a counter is 2^64 - 1, where sums end. CSV has no column for it, because that number is the mark.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     saturated: bool,
 }
