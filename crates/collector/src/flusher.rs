@@ -72,6 +72,8 @@ pub struct Flusher {
     /// `None` for a store on this machine's disk.
     spool: Option<Spool>,
     accepted: Accepted,
+    /// The newest flush that the store notes as there with all its blocks.
+    noted: Option<FlushNumber>,
     announcements: Announcements,
     /// Holds datagrams that are not durable; `None` if nothing has to survive a crash.
     journal: Option<Arc<Journal>>,
@@ -89,6 +91,7 @@ impl Flusher {
             sequence: 0,
             spool: None,
             accepted: Accepted::default(),
+            noted: None,
             announcements: Announcements::default(),
             journal: None,
         }
@@ -313,10 +316,20 @@ impl Flusher {
             self.own.agree(self.store.as_ref(), now).await?;
         }
         reconcile(&mut flush, self.own.get(), self.store.as_ref(), spool, |_| false).await?;
+        let WriterState { writer, .. } = *self.own.get();
+        if self.noted.is_none_or(|noted| noted.epoch != flush.number.epoch) {
+            // From here on no reader counts a flush of which only some blocks are there.
+            let before = FlushNumber { sequence: flush.number.sequence.saturating_sub(1), ..flush.number };
+            self.store.put_flushed(writer, before).await?;
+            self.noted = Some(before);
+        }
         let begun = Instant::now();
         let put = self.store.put_blocks(&flush.blocks).await;
         self.status.flushed(|counts| counts.puts.note(begun.elapsed()));
         put?;
+        // Before it can be rolled up: what is rolled up counts for every reader.
+        self.store.put_flushed(writer, flush.number).await?;
+        self.noted = Some(flush.number);
         spool.accept(flush.number)?;
         self.status.taken();
         self.accepted.add_flush(&flush, now);
@@ -325,9 +338,15 @@ impl Flusher {
 
     /// Checks data that the store has accepted and may have lost; with `make_room`, releases all that it still has.
     async fn check_accepted(&mut self, now: Timestamp, make_room: bool) -> Result<(), StoreError> {
-        let Self { store, spool: Some(spool), own, keep, accepted, .. } = self else { return Ok(()) };
+        let Self { store, spool: Some(spool), own, keep, accepted, noted, .. } = self else { return Ok(()) };
         let mut parts = Parts { store: store.as_ref(), spool, own, keep: *keep };
-        accepted.check(&mut parts, now, make_room).await
+        if accepted.check(&mut parts, now, make_room).await?
+            && let Some(noted) = noted
+        {
+            // A store that lost blocks may have lost this too.
+            store.put_flushed(own.get().writer, *noted).await?;
+        }
+        Ok(())
     }
 
     /// Rolls up the finished periods of this writer and of writers that are gone, and deletes expired blocks.

@@ -6,7 +6,7 @@
 //!   each has its own life time and so its own compaction windows.
 //! - `interval`: the starts for which a writer has blocks, a partition for each writer and period.
 //! - `series`: the senders and prefixes for which a writer has blocks, a partition for each writer, period and start.
-//! - `sender` (with its prefixes and what it has announced), `writer`: each in one partition.
+//! - `sender` (with its prefixes and what it has announced), `writer`, `flushed`: each in one partition.
 //!
 //! Every statement is prepared and idempotent, and goes to a replica of its partition. Reads and writes are done at
 //! LOCAL_QUORUM, so that a read sees every acknowledged write. Write times of blocks come from the client and only grow, so

@@ -3,14 +3,15 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use async_trait::async_trait;
-use flow::{Prefix, Timestamp};
+use flow::{FlushNumber, Prefix, Timestamp};
 
-use crate::{Blocks, Registry, Retention, Selection, Sender, Store, StoreError, WriterState, Writers};
+use crate::{Blocks, Flush, Progress, Registry, Retention, Selection, Sender, Store, StoreError, WriterState, Writers};
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub enum Call {
     Writers,
     PutWriter,
     ReplaceWriter,
+    PutFlushed,
+    Progress,
 }
 
 /// A store around another one whose calls fail as planned.
@@ -56,7 +59,10 @@ pub struct Faulty<S> {
     store: S,
     plan: Mutex<VecDeque<Fault>>,
     plans: Mutex<HashMap<Call, VecDeque<Fault>>>,
+    /// What a writer puts meanwhile: one of these before each call.
+    meanwhile: Mutex<VecDeque<(WriterId, Arc<Flush>)>>,
     read: Mutex<Read>,
+    calls: AtomicUsize,
 }
 
 /// What was asked for by [`Blocks::read_blocks`], and which blocks came back.
@@ -71,7 +77,14 @@ pub struct Read {
 impl<S: Store> Faulty<S> {
     /// A store whose calls do not fail until one is [planned](Self::plan).
     pub fn new(store: S) -> Self {
-        Self { store, plan: Mutex::default(), plans: Mutex::default(), read: Mutex::default() }
+        Self {
+            store,
+            plan: Mutex::default(),
+            plans: Mutex::default(),
+            meanwhile: Mutex::default(),
+            read: Mutex::default(),
+            calls: AtomicUsize::new(0),
+        }
     }
 
     /// What becomes of the next calls, one after the other, instead of what was planned before. Calls after the plan
@@ -87,9 +100,20 @@ impl<S: Store> Faulty<S> {
         plans.insert(call, faults.into_iter().collect());
     }
 
+    /// What a writer puts while this store is used: one of these flushes before each of the next calls.
+    pub fn meanwhile(&self, writer: WriterId, flushes: impl IntoIterator<Item = Flush>) {
+        let mut meanwhile = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner);
+        meanwhile.extend(flushes.into_iter().map(|flush| (writer, Arc::new(flush))));
+    }
+
     /// What was read since this was called last.
     pub fn take_read(&self) -> Read {
         std::mem::take(&mut *self.read.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How many calls were made since this was called last.
+    pub fn take_calls(&self) -> usize {
+        self.calls.swap(0, Ordering::Relaxed)
     }
 
     /// The store itself, which never fails.
@@ -110,6 +134,11 @@ impl<S: Store> Faulty<S> {
         kind: Call,
         call: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let meanwhile = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        if let Some((writer, flush)) = meanwhile {
+            self.store.put_flush(writer, &flush, &[]).await?;
+        }
         let fault = self.next(kind);
         match fault {
             Fault::None => call.await,
@@ -233,6 +262,14 @@ impl<S: Store> Writers for Faulty<S> {
 
     async fn replace_writer(&self, known: &WriterState, state: &WriterState) -> Result<bool, StoreError> {
         self.call(Call::ReplaceWriter, self.store.replace_writer(known, state)).await
+    }
+
+    async fn put_flushed(&self, writer: WriterId, number: FlushNumber) -> Result<(), StoreError> {
+        self.call(Call::PutFlushed, self.store.put_flushed(writer, number)).await
+    }
+
+    async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
+        self.call(Call::Progress, self.store.progress()).await
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use accounting::block::WriterId;
 use flow::FlushNumber;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::{StoreError, sqlite};
 
@@ -53,10 +53,7 @@ impl Identity {
     /// # Errors
     /// When the file cannot be read.
     pub fn durable(&self) -> Result<Option<FlushNumber>, StoreError> {
-        let select = "SELECT durable_epoch, durable_sequence FROM identity WHERE durable_epoch > 0";
-        let number =
-            |row: &Row<'_>| Ok(FlushNumber { epoch: row.get(0)?, sequence: row.get::<_, i64>(1)?.cast_unsigned() });
-        Ok(self.connection.query_row(select, [], number).optional()?)
+        Ok(sqlite::durable(&self.connection)?.map(|(_, number)| number))
     }
 
     /// Begins the next epoch, the first one is 1. It is durable when this returns.

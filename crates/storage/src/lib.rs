@@ -57,4 +57,4 @@ pub use registry::{Registry, Sender};
 pub use sqlite::Sqlite;
 pub use store::Store;
 pub use totals::{Totals, totals, totals_in_range, totals_many};
-pub use writers::{Presence, WriterState, Writers};
+pub use writers::{Presence, Progress, WriterState, Writers};

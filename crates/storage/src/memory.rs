@@ -11,10 +11,10 @@ use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use async_trait::async_trait;
 use bytes::Bytes;
-use flow::{Prefix, Timestamp};
+use flow::{FlushNumber, Prefix, Timestamp};
 
 use crate::selection::merged;
-use crate::{Blocks, Registry, Retention, Selection, Sender, Store, StoreError, WriterState, Writers};
+use crate::{Blocks, Progress, Registry, Retention, Selection, Sender, Store, StoreError, WriterState, Writers};
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -30,6 +30,7 @@ struct Contents {
     blocks: BTreeMap<Interval, BTreeMap<(IpAddr, Prefix), Group>>,
     senders: BTreeMap<IpAddr, Registration>,
     writers: BTreeMap<WriterId, WriterState>,
+    flushed: BTreeMap<WriterId, FlushNumber>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -219,6 +220,17 @@ impl Writers for Memory {
         let mut contents = self.lock();
         let stored = contents.writers.get_mut(&state.writer).filter(|stored| *stored == known || *stored == state);
         Ok(stored.map(|stored| *stored = *state).is_some())
+    }
+
+    async fn put_flushed(&self, writer: WriterId, number: FlushNumber) -> Result<(), StoreError> {
+        self.lock().flushed.insert(writer, number);
+        Ok(())
+    }
+
+    async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
+        let contents = self.lock();
+        let noted = |state: &WriterState| contents.flushed.get(&state.writer).copied();
+        Ok(contents.writers.values().map(|state| Progress::of_stored(*state, noted(state))).collect())
     }
 }
 

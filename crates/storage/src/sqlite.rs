@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 
 pub(crate) use registry::{parsed, templates};
 pub(crate) use schema::open;
-pub(crate) use writers::note_durable;
+pub(crate) use writers::{durable, note_durable};
 
 use self::key::KnownSeries;
 use crate::{Flush, Store, StoreError};

@@ -16,11 +16,12 @@ pub trait Store: Registry + Blocks + Writers {
     /// never leaves one without the other.
     async fn put_flush(
         &self,
-        _writer: WriterId,
+        writer: WriterId,
         flush: &Arc<Flush>,
         announced: &[(IpAddr, Vec<u8>)],
     ) -> Result<(), StoreError> {
         self.put_blocks(&flush.blocks).await?;
+        self.put_flushed(writer, flush.number).await?;
         self.put_templates(announced).await
     }
 }

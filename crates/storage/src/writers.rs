@@ -5,7 +5,7 @@ use std::time::Duration;
 use accounting::block::WriterId;
 use accounting::watermarks::Watermarks;
 use async_trait::async_trait;
-use flow::Timestamp;
+use flow::{FlushNumber, Timestamp};
 
 use crate::StoreError;
 
@@ -78,6 +78,35 @@ impl WriterState {
     }
 }
 
+/// How far a writer has come, of one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Its state.
+    pub state: WriterState,
+    /// The newest of its flushes of which the store has all blocks; of later ones it may have some. `None` when that is
+    /// not known: then whatever is there counts.
+    pub flushed: Option<FlushNumber>,
+}
+
+impl Progress {
+    /// Of a store that keeps both apart. The number is out of date when the writer has started since: with a program that
+    /// does not note it, or with flushes of its former run to put before its own.
+    #[must_use]
+    pub(crate) fn of_stored(state: WriterState, noted: Option<FlushNumber>) -> Self {
+        Self { state, flushed: noted.filter(|noted| noted.epoch == state.epoch) }
+    }
+
+    /// Without the number if the writer is not running: a store that lost it just before the end of the writer must not
+    /// hide blocks for ever.
+    #[must_use]
+    #[cfg(any(feature = "redis", feature = "cassandra"))]
+    pub(crate) fn if_running(self, now: Timestamp) -> Self {
+        /// How long after it last reported a writer may still be putting a flush.
+        const MAY_FLUSH: Duration = Duration::from_secs(3600);
+        Self { flushed: self.flushed.filter(|_| self.state.presence.is_here(now, MAY_FLUSH)), ..self }
+    }
+}
+
 /// The writers of a store. Every call may be repeated without harm.
 #[async_trait]
 pub trait Writers: Send + Sync {
@@ -90,4 +119,17 @@ pub trait Writers: Send + Sync {
     /// Stores the state of a writer if the store knows exactly `known` of it, in one atomic step (a compare-and-set).
     /// Returns whether the store has `state` now; repeated after an unknown outcome, it still does.
     async fn replace_writer(&self, known: &WriterState, state: &WriterState) -> Result<bool, StoreError>;
+
+    /// Notes that the store has all blocks of this flush and of the ones before it, and maybe not all of the next. A store
+    /// that takes a flush in one step ([`put_flush`](crate::Store::put_flush)) notes it with that.
+    async fn put_flushed(&self, _writer: WriterId, _number: FlushNumber) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// All writers and how far they have come, sorted. What was rolled up in a state that this returns was flushed
+    /// by the number that is returned with it.
+    async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
+        let states = self.writers().await?.into_iter();
+        Ok(states.map(|state| Progress { state, flushed: None }).collect())
+    }
 }

@@ -7,6 +7,8 @@
 #[macro_use]
 #[path = "contract/clauses.rs"]
 mod clauses;
+#[path = "contract/complete_flushes.rs"]
+mod complete_flushes;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
@@ -49,7 +51,7 @@ async fn empty() -> (Cassandra, MutexGuard<'static, ()>) {
     store.writers().await.expect("a server");
     let session = session(&SERVER).await;
     let blocks = Period::ALL.map(|period| format!("block_{}", period.name()));
-    for table in blocks.iter().map(String::as_str).chain(["interval", "series", "sender", "writer"]) {
+    for table in blocks.iter().map(String::as_str).chain(["interval", "series", "sender", "writer", "flushed"]) {
         let some =
             session.query_unpaged(format!("SELECT * FROM netflow.{table} LIMIT 1"), ()).await.expect("an answer");
         if some.into_rows_result().expect("rows").rows_num() > 0 {
@@ -88,6 +90,12 @@ async fn put_until_it_works(store: &dyn Store, sequence: u64) {
         assert!(since.elapsed() < DEADLINE, "{error}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+#[tokio::test]
+async fn the_newest_complete_flush_is_known() {
+    let (store, _turn) = empty().await;
+    complete_flushes::the_newest_complete_flush_of_a_running_writer_is_known(&store).await.unwrap();
 }
 
 #[tokio::test]

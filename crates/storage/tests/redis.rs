@@ -7,6 +7,8 @@
 #[macro_use]
 #[path = "contract/clauses.rs"]
 mod clauses;
+#[path = "contract/complete_flushes.rs"]
+mod complete_flushes;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -102,6 +104,13 @@ async fn put_until_it_works(store: &dyn Store, sequence: u64) {
         assert!(since.elapsed() < DEADLINE, "{error}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test]
+async fn the_newest_complete_flush_is_known() {
+    let server = Service::start("redis", 1, &[]);
+    complete_flushes::the_newest_complete_flush_of_a_running_writer_is_known(&open(&server)).await.unwrap();
+    server.run(&["clean"]);
 }
 
 #[tokio::test]

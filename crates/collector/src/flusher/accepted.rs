@@ -83,7 +83,7 @@ impl Accepted {
     }
 
     /// Checks data that are due, or everything if the store has failed, and puts missing blocks again. Complete data that
-    /// are due are released; with `make_room`, all complete data.
+    /// are due are released; with `make_room`, all complete data. Returns whether flushes were checked.
     ///
     /// # Errors
     /// When the store does not answer; unchecked data stay.
@@ -92,7 +92,7 @@ impl Accepted {
         parts: &mut Parts<'_>,
         now: Timestamp,
         make_room: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let all = self.is_doubtful || make_room;
         let mut due = Vec::new();
         for flush in &mut self.flushes {
@@ -106,11 +106,12 @@ impl Accepted {
             parts.own.agree_now(parts.store, now).await?;
         }
         self.check_sums(parts, now, all).await?;
+        let checked = !due.is_empty();
         for number in due {
             self.check_flush(number, parts, now, make_room).await?;
         }
         self.is_doubtful = false;
-        Ok(())
+        Ok(checked)
     }
 
     async fn check_flush(

@@ -67,6 +67,8 @@ fn tables() -> Vec<(String, String)> {
             "(one tinyint, writer bigint, epoch bigint, seen_nanoseconds bigint, minutes_rolled_up bigint, \
              hours_rolled_up bigint, days_rolled_up bigint, months_rolled_up bigint, PRIMARY KEY (one, writer))",
         ),
+        // Apart from `writer`, whose rows are changed with conditions: this one is written at every flush.
+        ("flushed", "(one tinyint, writer bigint, epoch bigint, sequence bigint, PRIMARY KEY (one, writer))"),
     ];
     tables.extend(others.map(|(name, columns)| (name.to_owned(), columns.to_owned())));
     tables
@@ -128,6 +130,8 @@ pub(super) struct Statements {
     pub(super) writers: PreparedStatement,
     pub(super) put_writer: PreparedStatement,
     pub(super) replace_writer: PreparedStatement,
+    pub(super) put_flushed: PreparedStatement,
+    pub(super) flushed: PreparedStatement,
 }
 
 impl Statements {
@@ -203,6 +207,8 @@ impl Statements {
             // A condition that always holds: epochs begin with 1.
             put_writer: of(&format!("{SET_WRITER} IF epoch != -1")).await?,
             replace_writer: conditional(&format!("{SET_WRITER} IF {WRITER_IS}")).await?,
+            put_flushed: of("INSERT INTO KEYSPACE.flushed (one, writer, epoch, sequence) VALUES (0, ?, ?, ?)").await?,
+            flushed: of("SELECT writer, epoch, sequence FROM KEYSPACE.flushed WHERE one = 0").await?,
         })
     }
 }

@@ -1,14 +1,17 @@
 //! Writers as rows.
 
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
 use accounting::block::WriterId;
 use accounting::period::Minute;
 use accounting::watermarks::Watermarks;
 use async_trait::async_trait;
-use flow::Timestamp;
+use flow::{FlushNumber, Timestamp};
 
 use super::Cassandra;
 use super::registry::nanoseconds;
-use crate::{Presence, StoreError, WriterState, Writers};
+use crate::{Presence, Progress, StoreError, WriterState, Writers};
 
 /// Writer, epoch, nanoseconds, watermarks.
 type WriterRow = (i64, i64, i64, i64, i64, i64, i64);
@@ -42,6 +45,29 @@ impl Writers for Cassandra {
         }
         Ok(self.writers().await?.contains(state))
     }
+
+    async fn put_flushed(&self, writer: WriterId, number: FlushNumber) -> Result<(), StoreError> {
+        let statements = self.link.statements().await?;
+        let row = (writer.0.cast_signed(), i64::from(number.epoch), number.sequence.cast_signed());
+        self.link.execute(&statements.put_flushed, row).await
+    }
+
+    async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
+        // In this order: what is rolled up in a state was flushed before it.
+        let states = self.writers().await?;
+        let statements = self.link.statements().await?;
+        let rows: Vec<(i64, i64, i64)> = self.link.rows(&statements.flushed, ()).await?;
+        let flushed = rows.into_iter().map(flushed_of).collect::<Result<BTreeMap<_, _>, _>>()?;
+        let now = Timestamp::from(SystemTime::now());
+        let noted = |state: WriterState| flushed.get(&state.writer).copied();
+        Ok(states.into_iter().map(|state| Progress::of_stored(state, noted(state)).if_running(now)).collect())
+    }
+}
+
+fn flushed_of(row: (i64, i64, i64)) -> Result<(WriterId, FlushNumber), StoreError> {
+    let (writer, epoch, sequence) = row;
+    let epoch = epoch.try_into().map_err(|_| StoreError::Corrupt(format!("{row:?} is no flush of a writer").into()))?;
+    Ok((WriterId(writer.cast_unsigned()), FlushNumber { epoch, sequence: sequence.cast_unsigned() }))
 }
 
 /// Epoch, nanoseconds, watermarks.

@@ -1,15 +1,16 @@
-//! Writers as a hash.
+//! Writers as a hash, and their newest complete flushes as another.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use accounting::block::WriterId;
 use accounting::period::Minute;
 use accounting::watermarks::Watermarks;
 use async_trait::async_trait;
-use flow::Timestamp;
+use flow::{FlushNumber, Timestamp};
 
 use super::Redis;
-use crate::{Presence, StoreError, WriterState, Writers};
+use crate::{Presence, Progress, StoreError, WriterState, Writers};
 
 /// Replaces a state by another one if it is this one; whether the other one is there now.
 const REPLACE: &str = "
@@ -36,11 +37,32 @@ impl Writers for Redis {
         command.arg(REPLACE).arg(1).arg(self.writers_key()).arg(state.writer.to_string());
         self.link.command(command.arg(format_writer(known)).arg(format_writer(state))).await
     }
+
+    async fn put_flushed(&self, writer: WriterId, number: FlushNumber) -> Result<(), StoreError> {
+        let mut command = redis::cmd("HSET");
+        command.arg(self.flushed_key()).arg(writer.to_string());
+        self.link.command(command.arg(format!("{} {}", number.epoch, number.sequence))).await
+    }
+
+    async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
+        // In this order: what is rolled up in a state was flushed before it.
+        let states = self.writers().await?;
+        let flushed: BTreeMap<String, String> =
+            self.link.command(redis::cmd("HGETALL").arg(self.flushed_key())).await?;
+        let now = Timestamp::from(SystemTime::now());
+        let noted =
+            |writer: WriterId| flushed.get(&writer.to_string()).map(|text| parse_number(writer, text)).transpose();
+        states.into_iter().map(|state| Ok(Progress::of_stored(state, noted(state.writer)?).if_running(now))).collect()
+    }
 }
 
 impl Redis {
     fn writers_key(&self) -> String {
         format!("{}:writers", self.namespace)
+    }
+
+    fn flushed_key(&self) -> String {
+        format!("{}:flushed", self.namespace)
     }
 }
 
@@ -60,4 +82,12 @@ fn parse_writer(writer: &str, state: &str) -> Result<WriterState, StoreError> {
         Some(WriterState { writer, epoch, presence, watermarks })
     };
     parse().ok_or_else(|| StoreError::Corrupt(format!("'{state}' is no state of writer {writer}").into()))
+}
+
+fn parse_number(writer: WriterId, text: &str) -> Result<FlushNumber, StoreError> {
+    let parse = || {
+        let (epoch, sequence) = text.split_once(' ')?;
+        Some(FlushNumber { epoch: epoch.parse().ok()?, sequence: sequence.parse().ok()? })
+    };
+    parse().ok_or_else(|| StoreError::Corrupt(format!("'{text}' is no flush of writer {writer}").into()))
 }

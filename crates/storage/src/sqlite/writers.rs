@@ -5,12 +5,12 @@ use accounting::period::Minute;
 use accounting::watermarks::Watermarks;
 use async_trait::async_trait;
 use flow::FlushNumber;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Sqlite;
 use super::key::{KnownSeries, Numbers};
 use super::registry::{nanoseconds, timestamp};
-use crate::{Presence, StoreError, WriterState, Writers};
+use crate::{Presence, Progress, StoreError, WriterState, Writers};
 
 #[async_trait]
 impl Writers for Sqlite {
@@ -32,6 +32,20 @@ impl Writers for Sqlite {
                 put_writer(connection, &state)?;
             }
             Ok(replaceable)
+        })
+        .await
+    }
+
+    // `put_flushed` has nothing to do: a flush is here as a whole or not at all, and notes itself.
+
+    async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
+        self.read(|connection| {
+            let own = durable(connection)?;
+            let flushed = |writer| own.filter(|(own, _)| *own == writer).map(|(_, number)| number);
+            Ok(writers(connection)?
+                .into_iter()
+                .map(|state| Progress { state, flushed: flushed(state.writer) })
+                .collect())
         })
         .await
     }
@@ -64,6 +78,17 @@ fn put_writer(connection: &Connection, state: &WriterState) -> Result<(), StoreE
     )?;
     update.execute((id, state.epoch, nanoseconds(state.presence.stored()), minutes, hours, days, months))?;
     Ok(())
+}
+
+/// The writer that this file belongs to, and its newest flush that is durable; `None` before the first one.
+pub(crate) fn durable(connection: &Connection) -> Result<Option<(WriterId, FlushNumber)>, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT writer, durable_epoch, durable_sequence FROM identity WHERE durable_epoch > 0")?;
+    let row = |row: &Row<'_>| {
+        let number = FlushNumber { epoch: row.get(1)?, sequence: row.get::<_, i64>(2)?.cast_unsigned() };
+        Ok((WriterId(row.get::<_, i64>(0)?.cast_unsigned()), number))
+    };
+    Ok(select.query_row([], row).optional()?)
 }
 
 /// Writes down that a flush of the writer that this file belongs to is durable with this transaction. Flushes of others
