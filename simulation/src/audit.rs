@@ -8,7 +8,7 @@ use accounting::direction::Direction;
 use accounting::field::{Field, Value};
 use accounting::period::{Interval, Minute, Period};
 use flow::Counters;
-use storage::{Selection, Store, totals_many};
+use storage::{Answers, Question, Store};
 
 use crate::exporter::{OCTETS, monitored, number};
 use crate::oracle::Expected;
@@ -40,9 +40,9 @@ pub(crate) async fn audit(store: &dyn Store, sender: IpAddr, expected: &BTreeMap
 /// How often each flow is counted in the intervals of a period that contain these minutes.
 async fn counted(store: &dyn Store, sender: IpAddr, minutes: &BTreeSet<Minute>, period: Period) -> Counted {
     let intervals: BTreeSet<_> = minutes.iter().map(|minute| Interval::containing(period, *minute)).collect();
-    let ask = |interval| Selection { interval, sender, prefix: monitored(), tables: TableSet::ALL };
-    let questions: Vec<_> = intervals.iter().copied().map(ask).collect();
-    let answers = totals_many(store, &questions).await.unwrap();
+    let ask =
+        |interval| Question { range: Interval::into(interval), sender, prefix: monitored(), tables: TableSet::ALL };
+    let answers = Answers::to(intervals.iter().copied().map(ask).collect()).all(store).await.unwrap();
     let mut counted = Counted::new();
     for (interval, answer) in intervals.iter().zip(answers) {
         assert_eq!(answer.damaged, []);

@@ -2,15 +2,12 @@
 //! limit, processors stay free for counting. A question of many parts takes a turn for each of them, so that a small
 //! one never waits for the whole of a large one.
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use accounting::block::TableSet;
-use accounting::range::Range;
-use flow::{Durations, Prefix};
-use storage::{Selection, StoreError, Totals};
+use flow::Durations;
+use storage::{Answers, StoreError, Totals};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -75,23 +72,17 @@ impl ReadTurns {
 }
 
 impl Api {
-    /// [`storage::totals_many`], in turn.
-    pub(crate) async fn totals_many(&self, questions: Vec<Selection>) -> Result<Vec<Totals>, Error> {
+    /// The next part of some answers, in turn; `None` after the last one.
+    pub(crate) async fn read(&self, answers: &mut Answers) -> Result<Option<Vec<Totals>>, Error> {
         let store = Arc::clone(&self.store);
-        self.read_turns.turn(async move { storage::totals_many(store.as_ref(), &questions).await }).await
-    }
-
-    /// [`storage::totals_in_range`], in turn.
-    pub(crate) async fn totals_in_range(
-        &self,
-        sender: IpAddr,
-        prefix: Prefix,
-        range: Range,
-        tables: TableSet,
-    ) -> Result<Totals, Error> {
-        let store = Arc::clone(&self.store);
-        let read = async move { storage::totals_in_range(store.as_ref(), sender, prefix, range, tables).await };
-        self.read_turns.turn(read).await
+        let mut reading = std::mem::replace(answers, Answers::to(Vec::new()));
+        let read = async move {
+            let part = reading.next(store.as_ref()).await?;
+            Ok((reading, part))
+        };
+        let (rest, part) = self.read_turns.turn(read).await?;
+        *answers = rest;
+        Ok(part)
     }
 }
 

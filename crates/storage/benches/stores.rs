@@ -18,7 +18,7 @@ use accounting::field::{Field, FieldSet, Name, Value};
 use accounting::period::{Interval, Minute, Period};
 use flow::{Counters, FlushNumber, Prefix, Timestamp};
 use storage::roll_up::advance;
-use storage::{Selection, Sqlite, Store, WriterState, totals_many};
+use storage::{Answers, Question, Sqlite, Store, WriterState};
 
 /// 2026-11-02 00:00 UTC.
 const BEGIN: Minute = Minute::new(29_892_960);
@@ -143,13 +143,14 @@ async fn put(store: &dyn Store, what: &str, flushes: &[Flush]) {
 /// Queries consecutive intervals for their largest names overall; prints the best time.
 async fn ask(store: &dyn Store, what: &str, number: u32, period: Period, count: u32, tables: TableSet) {
     let intervals = std::iter::successors(Some(Interval::containing(period, BEGIN)), |last| Some(last.next()));
-    let question = |interval| Selection { interval, sender: SENDER, prefix: prefix(number), tables };
-    let questions: Vec<Selection> = intervals.take(count as usize).map(question).collect();
+    let question =
+        |interval: Interval| Question { range: interval.into(), sender: SENDER, prefix: prefix(number), tables };
+    let questions: Vec<Question> = intervals.take(count as usize).map(question).collect();
     let mut best = Duration::MAX;
     let mut names = 0;
     for _ in 0..3 {
         let since = Instant::now();
-        let answers = totals_many(store, &questions).await.expect("answers");
+        let answers = Answers::to(questions.clone()).all(store).await.expect("answers");
         let mut sums: BTreeMap<Name, u64> = BTreeMap::new();
         for (_, name, counters) in answers.iter().flat_map(|answer| answer.tables.rows()) {
             *sums.entry(name).or_default() += counters.bytes;

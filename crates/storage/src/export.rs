@@ -1,5 +1,6 @@
 //! What was counted, as rows: for each interval of a period, sender and prefix the counters of all writers together,
-//! whatever is rolled up already. One sender's prefix of one interval is in memory at a time.
+//! whatever is rolled up already. All rows of an interval are of one moment (`snapshot`), and those of one sender's prefix
+//! are in memory at a time.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,8 +14,8 @@ use accounting::variance::SamplingVariance;
 use flow::{Counters, Prefix};
 
 use crate::batches::Group;
-use crate::totals::cover;
-use crate::{Store, StoreError, Totals, totals};
+use crate::snapshot::{Listed, Snapshot};
+use crate::{Answers, Question, Store, StoreError, Totals};
 
 /// What is to be exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +74,7 @@ pub struct Export<'s> {
     /// Intervals from here on are still to come,
     from: Minute,
     /// and these groups of the one before it.
-    groups: Option<(Interval, std::vec::IntoIter<Group>)>,
+    groups: Option<(Interval, Snapshot, std::vec::IntoIter<Group>)>,
 }
 
 impl<'s> Export<'s> {
@@ -88,30 +89,34 @@ impl<'s> Export<'s> {
     /// When the store cannot be read.
     pub async fn next(&mut self) -> Result<Option<Exported>, StoreError> {
         loop {
-            if let Some((interval, groups)) = &mut self.groups
+            if let Some((interval, moment, groups)) = &mut self.groups
                 && let Some((sender, prefix)) = groups.next()
             {
                 let interval = *interval;
-                let totals = totals(self.store, sender, prefix, interval, TableSet::ALL).await?;
+                let question = Question { range: interval.into(), sender, prefix, tables: TableSet::ALL };
+                let mut answers = Answers::at(moment.clone(), vec![question]);
+                let totals = answers.all(self.store).await?.pop().unwrap_or_default();
                 if totals.tables.is_empty() && totals.damaged.is_empty() {
                     continue;
                 }
                 return Ok(Some(Exported { interval, sender, prefix, totals }));
             }
-            let Some(interval) = self.next_interval().await? else { return Ok(None) };
+            let moment = Snapshot::take(self.store).await?;
+            let Some(interval) = self.next_interval(&moment).await? else { return Ok(None) };
             self.from = interval.end();
-            self.groups = Some((interval, self.groups_of(interval).await?.into_iter()));
+            let groups = self.groups_of(interval, &moment).await?;
+            self.groups = Some((interval, moment, groups.into_iter()));
         }
     }
 
     /// The next interval in which anything may have been counted.
-    async fn next_interval(&self) -> Result<Option<Interval>, StoreError> {
+    async fn next_interval(&self, moment: &Snapshot) -> Result<Option<Interval>, StoreError> {
         let Request { period, before, .. } = self.request;
         // The interval that contains the minute may have started before it.
         let at = Interval::containing(period, self.from);
         let from = if at.start < self.from { at.end() } else { at.start };
         let mut next: Option<Interval> = None;
-        for state in self.store.writers().await? {
+        for state in moment.states() {
             for finer in Period::ALL.into_iter().filter(|finer| *finer <= period) {
                 let first = self.store.first_interval(state.writer, finer, from).await?;
                 let first = first.map(|first| Interval::containing(period, first.start));
@@ -122,10 +127,11 @@ impl<'s> Export<'s> {
     }
 
     /// The groups that anybody counted for in an interval.
-    async fn groups_of(&self, interval: Interval) -> Result<Vec<Group>, StoreError> {
+    async fn groups_of(&self, interval: Interval, moment: &Snapshot) -> Result<Vec<Group>, StoreError> {
         let mut groups: BTreeSet<Group> = BTreeSet::new();
-        for state in self.store.writers().await? {
-            for part in cover(self.store, &state, interval).await? {
+        let listed = Listed::read(self.store, moment, std::iter::once(interval.into())).await?;
+        for state in moment.states() {
+            for part in listed.covering(interval.into(), state) {
                 groups.extend(self.store.groups(state.writer, part).await?);
             }
         }

@@ -11,7 +11,8 @@
 //! | [`sqlite`] | the embedded store: one file |
 //! | [`redis`] | Redis: one server, a cluster or sentinels |
 //! | [`cassandra`] | Cassandra, or ScyllaDB |
-//! | [`totals`](mod@totals) | what all writers counted in an interval, whatever is rolled up already |
+//! | [`totals`](mod@totals) | what all writers counted in ranges of time, whatever is rolled up already |
+//! | `snapshot` | one moment of a store, which all parts of an answer are about |
 //! | [`roll_up`] | sums a writer's finished periods into coarser blocks |
 //! | [`check`] | checks that a store is consistent |
 //! | [`copy`] | everything of one store into another |
@@ -41,6 +42,7 @@ pub mod roll_up;
 #[cfg(test)]
 mod sample;
 mod selection;
+mod snapshot;
 pub mod spool;
 pub mod sqlite;
 pub mod store;
@@ -56,5 +58,5 @@ pub use memory::Memory;
 pub use registry::{Registry, Sender};
 pub use sqlite::Sqlite;
 pub use store::Store;
-pub use totals::{Totals, totals, totals_in_range, totals_many};
+pub use totals::{Answers, Question, Totals, totals};
 pub use writers::{Presence, Progress, WriterState, Writers};

@@ -1,27 +1,42 @@
-//! What all writers together counted in an interval.
-//!
-//! The state of a writer has its watermarks (`WriterState::watermarks`). That is the switch between its finer and its
-//! coarser blocks: for each moment exactly one level of each writer's blocks counts, so a roll-up that is under way, or
-//! was left half done, changes no answer. The states are read first: blocks that are rolled up meanwhile are still
-//! there, because retention is far longer than a query.
+//! What all writers together counted in ranges of time, asked for in any number of questions and read in small parts, all
+//! from one moment of the store (`snapshot`).
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use accounting::block::{Block, BlockError, TableSet, Tables, WriterId};
-use accounting::period::{Interval, Minute, Period};
+use accounting::period::Interval;
 use accounting::range::Range;
 use flow::Prefix;
 
-use crate::selection::merged;
-use crate::{Blocks, Selection, Store, StoreError, WriterState};
+use crate::snapshot::{Listed, Snapshot};
+use crate::{Selection, Store, StoreError};
 
-/// How many selections are read at a time: the blocks of more are never in memory together.
-const SELECTIONS_AT_ONCE: usize = 64;
+/// How many places (intervals of a sender's prefix) are read together at first, and at most.
+const FIRST_PLACES: usize = 16;
+const MOST_PLACES: usize = 64;
 
-/// How many octets of blocks are merged, some milliseconds of work, before other tasks of the thread have their turn.
-const OCTETS_WITHOUT_PAUSE: usize = 256 << 10;
+/// Fewer places are read together when they have more octets of blocks than this.
+const MOST_OCTETS: usize = 1 << 20;
+
+/// How many octets of blocks are summed in a step: some milliseconds of work.
+const OCTETS_A_STEP: usize = 256 << 10;
+
+/// How many questions a step answers at most: totals take memory even when nothing was counted.
+const ANSWERS_A_STEP: usize = 256;
+
+/// What is asked: these tables of a sender's prefix in a range of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Any range; it is read from the coarsest blocks that make it up.
+    pub range: Range,
+    /// The sender.
+    pub sender: IpAddr,
+    /// The prefix, exactly.
+    pub prefix: Prefix,
+    /// The tables.
+    pub tables: TableSet,
+}
 
 /// What was counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +45,12 @@ pub struct Totals {
     pub tables: Tables,
     /// Blocks that could not be read; the sums are without them.
     pub damaged: Vec<BlockError>,
+}
+
+impl Totals {
+    fn add(&mut self, block: &Block, tables: TableSet) {
+        self.damaged.extend(self.tables.merge(block, tables).err());
+    }
 }
 
 /// What was counted for a sender's prefix in an interval.
@@ -43,131 +64,197 @@ pub async fn totals(
     interval: Interval,
     tables: TableSet,
 ) -> Result<Totals, StoreError> {
-    let mut answers = totals_many(store, &[Selection { interval, sender, prefix, tables }]).await?;
-    Ok(answers.pop().unwrap_or_default())
+    let mut answers = Answers::to(vec![Question { range: interval.into(), sender, prefix, tables }]);
+    Ok(answers.all(store).await?.pop().unwrap_or_default())
 }
 
-/// What was counted for a sender's prefix in any stretch of time, read from the coarsest blocks that make it up.
-///
-/// # Errors
-/// As [`totals`].
-pub async fn totals_in_range(
-    store: &dyn Store,
-    sender: IpAddr,
-    prefix: Prefix,
-    range: Range,
-    tables: TableSet,
-) -> Result<Totals, StoreError> {
-    let parts: Vec<_> =
-        range.cover().into_iter().map(|interval| Selection { interval, sender, prefix, tables }).collect();
-    let mut sum = Totals::default();
-    read(store, &parts, |_, block, tables| sum.add(block, tables)).await?;
-    Ok(sum)
+/// The answers to questions, in their order. All of them are about one moment of the store, that of the first step.
+#[derive(Debug)]
+pub struct Answers {
+    moment: Option<Snapshot>,
+    listed: Option<Listed>,
+    questions: Vec<Question>,
+    /// How many are answered.
+    answered: usize,
+    /// Of the next question, when its first places are summed: what they counted, and the places that are left.
+    begun: Option<(Totals, Places)>,
+    /// What is read and not summed yet.
+    part: Option<Part>,
+    /// How many places are read together next.
+    at_once: usize,
 }
 
-/// What was counted for each of the questions, in their order. All of them are answered from the same reads.
-///
-/// # Errors
-/// As [`totals`].
-pub async fn totals_many(store: &dyn Store, questions: &[Selection]) -> Result<Vec<Totals>, StoreError> {
-    let mut answers = vec![Totals::default(); questions.len()];
-    read(store, questions, |number, block, tables| {
-        if let Some(answer) = answers.get_mut(number) {
-            answer.add(block, tables);
+/// Intervals of a question with the writers whose blocks count there.
+type Places = BTreeMap<Interval, Vec<WriterId>>;
+
+impl Answers {
+    /// Nothing is read yet.
+    #[must_use]
+    pub fn to(questions: Vec<Question>) -> Self {
+        let at_once = FIRST_PLACES;
+        Self { moment: None, listed: None, questions, answered: 0, begun: None, part: None, at_once }
+    }
+
+    /// The answers to further questions, about the same moment.
+    #[must_use]
+    pub fn then(self, questions: Vec<Question>) -> Self {
+        Self { moment: self.moment, at_once: self.at_once, ..Self::to(questions) }
+    }
+
+    pub(crate) fn at(moment: Snapshot, questions: Vec<Question>) -> Self {
+        Self { moment: Some(moment), ..Self::to(questions) }
+    }
+
+    /// Takes a step: reads at most [`MOST_PLACES`] places of the store, and sums about [`OCTETS_A_STEP`]. Returns the answers
+    /// that are complete with it, which may be none; `None` when there are no more.
+    ///
+    /// # Errors
+    /// When the store cannot be read; then the answers end.
+    pub async fn next(&mut self, store: &dyn Store) -> Result<Option<Vec<Totals>>, StoreError> {
+        if self.answered == self.questions.len() {
+            return Ok(None);
         }
-    })
-    .await?;
-    Ok(answers)
+        if self.moment.is_none() {
+            self.moment = Some(Snapshot::take(store).await?);
+        }
+        let Some(moment) = &self.moment else { return Ok(None) };
+        if self.listed.is_none() {
+            let ranges = self.questions.iter().map(|question| question.range);
+            self.listed = Some(Listed::read(store, moment, ranges).await?);
+        }
+        let mut part = match self.part.take() {
+            Some(part) => part,
+            None => {
+                let mut part = self.next_part();
+                part.read(store).await?;
+                self.at_once = if part.octets() > MOST_OCTETS { self.at_once / 2 } else { self.at_once * 2 };
+                self.at_once = self.at_once.clamp(1, MOST_PLACES);
+                part
+            }
+        };
+        let Some(moment) = &self.moment else { return Ok(None) };
+        part.sum_some(moment);
+        if part.blocks.len() > 0 {
+            self.part = Some(part);
+            return Ok(Some(Vec::new()));
+        }
+        let Part { mut totals, left, .. } = part;
+        self.begun = left.and_then(|left| Some((totals.pop()?, left)));
+        self.answered += totals.len();
+        Ok(Some(totals))
+    }
+
+    /// All of them, in memory together.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub async fn all(&mut self, store: &dyn Store) -> Result<Vec<Totals>, StoreError> {
+        let mut all = Vec::new();
+        while let Some(some) = self.next(store).await? {
+            all.extend(some);
+            tokio::task::yield_now().await;
+        }
+        Ok(all)
+    }
+
+    /// The questions from the first unanswered one on, as many as fit.
+    fn next_part(&mut self) -> Part {
+        let mut part = Part::default();
+        let (Some(moment), Some(listed)) = (&self.moment, &self.listed) else { return part };
+        for question in self.questions.iter().skip(self.answered).take(ANSWERS_A_STEP) {
+            let begun = self.begun.take();
+            let (totals, places) = begun.unwrap_or_else(|| (Totals::default(), places(question, listed, moment)));
+            part.totals.push(totals);
+            part.left = part.add(question, places, self.at_once);
+            if part.left.is_some() {
+                break;
+            }
+        }
+        part
+    }
 }
 
-/// Gives each block that counts for a question to `add`, with the number of the question and the tables it asks for.
-async fn read(
-    store: &dyn Store,
-    questions: &[Selection],
-    mut add: impl FnMut(usize, &Block, TableSet) + Send,
-) -> Result<(), StoreError> {
-    let plan = Plan::make(store, questions).await?;
-    for selections in plan.selections.chunks(SELECTIONS_AT_ONCE) {
-        let mut merged = 0;
-        for block in store.read_blocks(selections).await? {
-            merged += block.content.len();
-            if merged > OCTETS_WITHOUT_PAUSE {
-                merged = 0;
-                tokio::task::yield_now().await;
+/// The places whose blocks make up the range of a question.
+fn places(question: &Question, listed: &Listed, moment: &Snapshot) -> Places {
+    let mut places = Places::new();
+    for state in moment.states() {
+        for interval in listed.covering(question.range, state) {
+            places.entry(interval).or_default().push(state.writer);
+        }
+    }
+    places
+}
+
+/// Where blocks are: an interval of a sender's prefix.
+type Place = (Interval, IpAddr, Prefix);
+
+/// What is read together.
+#[derive(Debug, Default)]
+struct Part {
+    /// Of consecutive questions; the last one may have places left for the next part.
+    totals: Vec<Totals>,
+    left: Option<Places>,
+    /// What has to be read.
+    places: BTreeMap<Place, TableSet>,
+    /// For which totals the blocks of a writer in a place count, with the tables that are asked for.
+    count_for: HashMap<(WriterId, Place), Vec<(usize, TableSet)>>,
+    /// What was read and is not summed yet.
+    blocks: std::vec::IntoIter<Block>,
+}
+
+impl Part {
+    /// Adds as many places of the question whose totals are the last ones as there is room for; returns those that are left.
+    fn add(&mut self, question: &Question, mut places: Places, most: usize) -> Option<Places> {
+        let Question { sender, prefix, tables, .. } = *question;
+        let number = self.totals.len().saturating_sub(1);
+        while let Some((interval, writers)) = places.pop_first() {
+            let place = (interval, sender, prefix);
+            if self.places.len() >= most && !self.places.contains_key(&place) {
+                places.insert(interval, writers);
+                return Some(places);
             }
-            for number in plan.questions_for(&block) {
-                let Some(question) = questions.get(*number) else { continue };
-                if block.key.tables.intersects(question.tables) {
-                    add(*number, &block, question.tables);
+            let asked = self.places.entry(place).or_insert(TableSet::EMPTY);
+            *asked = asked.union(tables);
+            for writer in writers {
+                self.count_for.entry((writer, place)).or_default().push((number, tables));
+            }
+        }
+        None
+    }
+
+    async fn read(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+        if !self.places.is_empty() {
+            let select = |(&(interval, sender, prefix), &tables)| Selection { interval, sender, prefix, tables };
+            let selections: Vec<Selection> = self.places.iter().map(select).collect();
+            self.blocks = store.read_blocks(&selections).await?.into_iter();
+        }
+        Ok(())
+    }
+
+    fn octets(&self) -> usize {
+        self.blocks.as_slice().iter().map(|block| block.content.len()).sum()
+    }
+
+    /// Adds some of the blocks to the totals that they count for.
+    fn sum_some(&mut self, moment: &Snapshot) {
+        let mut summed = 0;
+        while summed < OCTETS_A_STEP
+            && let Some(block) = self.blocks.next()
+        {
+            summed += block.content.len();
+            let key = &block.key;
+            let place = (key.writer, (key.interval, key.sender, key.prefix));
+            // None for a block whose minutes count at another level of its writer.
+            let Some(count_for) = self.count_for.get(&place).filter(|_| moment.holds(key)) else { continue };
+            for (number, tables) in count_for {
+                if key.tables.intersects(*tables)
+                    && let Some(totals) = self.totals.get_mut(*number)
+                {
+                    totals.add(&block, *tables);
                 }
             }
         }
     }
-    Ok(())
-}
-
-impl Totals {
-    fn add(&mut self, block: &Block, tables: TableSet) {
-        self.damaged.extend(self.tables.merge(block, tables).err());
-    }
-}
-
-/// Where a block counts: blocks of a writer at an interval, for a sender and prefix.
-type Place = (WriterId, Interval, IpAddr, Prefix);
-
-/// What has to be read, and which question each block of it answers.
-struct Plan {
-    selections: Vec<Selection>,
-    /// Questions by their numbers.
-    answers: HashMap<Place, Vec<usize>>,
-}
-
-impl Plan {
-    async fn make(store: &dyn Store, questions: &[Selection]) -> Result<Self, StoreError> {
-        let writers = store.writers().await?;
-        let mut covers: HashMap<(WriterId, Interval), Vec<Interval>> = HashMap::new();
-        let mut selections = Vec::new();
-        let mut answers: HashMap<Place, Vec<usize>> = HashMap::new();
-        for (number, question) in questions.iter().enumerate() {
-            for state in &writers {
-                let cover = match covers.entry((state.writer, question.interval)) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(new) => new.insert(cover(store, state, question.interval).await?),
-                };
-                for interval in cover {
-                    selections.push(Selection { interval: *interval, ..*question });
-                    let place = (state.writer, *interval, question.sender, question.prefix);
-                    answers.entry(place).or_default().push(number);
-                }
-            }
-        }
-        Ok(Self { selections: merged(&selections), answers })
-    }
-
-    /// None for a block whose moment counts at another level of its writer.
-    fn questions_for(&self, block: &Block) -> &[usize] {
-        let key = &block.key;
-        self.answers.get(&(key.writer, key.interval, key.sender, key.prefix)).map_or(&[], Vec::as_slice)
-    }
-}
-
-/// The intervals whose blocks of this writer make up an interval: coarse ones as far as it has rolled up, then
-/// the minutes that exist. Minutes that do not exist are not asked for: an open year has half a million of them.
-pub(crate) async fn cover(
-    store: &dyn Blocks,
-    state: &WriterState,
-    interval: Interval,
-) -> Result<Vec<Interval>, StoreError> {
-    if interval.period == Period::Minute {
-        return Ok(vec![interval]);
-    }
-    let summed = state.watermarks.get(Period::Minute).unwrap_or(Minute::EPOCH);
-    let mut cover = state.watermarks.cover_before(interval, summed);
-    let open = interval.start.max(summed);
-    if open < interval.end() {
-        cover.extend(store.intervals(state.writer, Period::Minute, open, interval.end()).await?);
-    }
-    Ok(cover)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use storage::faulty::Fault;
 use storage::roll_up::advance;
-use storage::{Blocks, Faulty, Memory, Retention, Selection, Sqlite, Store, WriterState, Writers, totals_many};
+use storage::{Answers, Blocks, Faulty, Memory, Question, Retention, Sqlite, Store, WriterState, Writers};
 
 /// 2027-12-30 23:50 UTC: soon the hour, the day, the month and the year end, and in two months comes a leap day.
 const BEGIN: Minute = Minute::new(30_503_510);
@@ -243,16 +243,16 @@ impl<S: Store> World<S> {
                 }
             }
         }
-        let questions: Vec<Selection> = expected
+        let questions: Vec<Question> = expected
             .keys()
-            .map(|(interval, (sender, prefix))| Selection {
-                interval: *interval,
+            .map(|(interval, (sender, prefix))| Question {
+                range: (*interval).into(),
                 sender: *sender,
                 prefix: *prefix,
                 tables: TableSet::ALL,
             })
             .collect();
-        let answers = totals_many(self.store.inner(), &questions).await.unwrap();
+        let answers = Answers::to(questions).all(self.store.inner()).await.unwrap();
         for ((place, tables), answer) in expected.iter().zip(&answers) {
             assert_eq!(answer.damaged, []);
             let shown = |tables: &Tables| tables.rows().collect::<Vec<_>>();

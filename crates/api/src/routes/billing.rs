@@ -1,7 +1,7 @@
 //! `GET /billing/<sender>`: the usage of a prefix in a month: totals, averages, and the 95th percentiles of 5-minute rates,
 //! in and out, with the part of the month that these cover; and the share of the sender's data that was lost on the way.
 
-use accounting::block::TableSet;
+use accounting::block::{TableSet, Tables};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name};
 use accounting::period::{Interval, Minute, Period};
@@ -10,7 +10,7 @@ use accounting::range::Range;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
-use storage::Selection;
+use storage::{Answers, Totals};
 use view::{Arrivals, Losses};
 
 use super::{CountersView, SenderAddress, damage_noted};
@@ -105,8 +105,8 @@ fn share(lost: u64, received: u64) -> Option<f64> {
 
 /// The length of a sample.
 const SAMPLE_MINUTES: u32 = 5;
-/// The number of samples read at a time.
-const SAMPLES_AT_ONCE: usize = 48;
+/// The number of samples asked for together: a day.
+const SAMPLES_AT_ONCE: usize = 288;
 /// Local traffic is not billed.
 const DIRECTIONS: [Direction; 2] = [Direction::In, Direction::Out];
 
@@ -138,9 +138,13 @@ pub(crate) async fn show(
         return Err(problem("month", format_args!("{month} has not begun")));
     }
     let known = api.registered(sender).await?;
-    let selection = |interval| Selection { interval, sender, prefix, tables: TableSet::of_field(Field::All) };
+    let ask = |range| storage::Question { range, sender, prefix, tables: TableSet::of_field(Field::All) };
     let mut damaged = Vec::new();
-    let mut total = api.totals_many(vec![selection(month)]).await?.pop().unwrap_or_default();
+    let mut answers = Answers::to(vec![ask(month.into())]);
+    let mut total = Totals::default();
+    while let Some(part) = api.read(&mut answers).await? {
+        total = part.into_iter().next().unwrap_or(total);
+    }
     damaged.append(&mut total.damaged);
     if total.tables.is_empty() {
         known.monitors(prefix)?;
@@ -151,16 +155,14 @@ pub(crate) async fn show(
     let mut samples = Samples::default();
     let starts: Vec<u32> = (sampled.from.number()..sampled.to.number()).step_by(SAMPLE_MINUTES as usize).collect();
     for starts in starts.chunks(SAMPLES_AT_ONCE) {
-        let minutes: Vec<_> = starts
-            .iter()
-            .flat_map(|start| *start..start + SAMPLE_MINUTES)
-            .map(|minute| selection(Interval { period: Period::Minute, start: Minute::new(minute) }))
-            .collect();
-        let mut answers = api.totals_many(minutes).await?;
-        for minutes in answers.chunks(SAMPLE_MINUTES as usize) {
-            samples.add(minutes.iter().map(|minute| &minute.tables));
+        let sample = |start: Minute| Range { from: start, to: start.saturating_add(SAMPLE_MINUTES) };
+        answers = answers.then(starts.iter().map(|start| ask(sample(Minute::new(*start)))).collect());
+        while let Some(part) = api.read(&mut answers).await? {
+            for mut sample in part {
+                samples.add(&sample.tables);
+                damaged.append(&mut sample.damaged);
+            }
         }
-        answers.iter_mut().for_each(|answer| damaged.append(&mut answer.damaged));
     }
 
     let usage = |direction, rates: &mut Vec<u64>| {
@@ -209,13 +211,11 @@ struct Samples {
 }
 
 impl Samples {
-    /// Adds the sample that these minutes make up.
-    fn add<'a>(&mut self, minutes: impl Iterator<Item = &'a accounting::block::Tables> + Clone) {
-        self.empty += usize::from(minutes.clone().all(accounting::block::Tables::is_empty));
+    fn add(&mut self, sample: &Tables) {
+        self.empty += usize::from(sample.is_empty());
         for (direction, rates) in DIRECTIONS.into_iter().zip(&mut self.rates) {
-            let bytes = minutes.clone().filter_map(|minute| minute.get(direction, Name::ALL));
-            let bytes = bytes.fold(0_u64, |sum, counters| sum.saturating_add(counters.bytes));
-            rates.push(bits_per_second(bytes, SAMPLE_MINUTES));
+            let counters = sample.get(direction, Name::ALL).unwrap_or_default();
+            rates.push(bits_per_second(counters.bytes, SAMPLE_MINUTES));
         }
     }
 }

@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::response::Response;
 use flow::Prefix;
 use serde::Serialize;
-use storage::Selection;
+use storage::Answers;
 use utoipa::openapi::schema::Object;
 
 use super::{CountersView, Ordered, SenderAddress, damage_noted};
@@ -59,8 +59,6 @@ const DEFAULT_MINUTES: u32 = 24 * 60;
 /// The number of steps in an answer at most: a week of minutes, and a day of them for names in large tables.
 const MOST_STEPS: usize = 7 * 24 * 60 + 1;
 const MOST_STEPS_OF_LARGE_TABLES: usize = 24 * 60 + 1;
-/// The number of steps read at a time, which bounds memory.
-const STEPS_AT_ONCE: usize = 60;
 
 /// The parsed query.
 struct Question {
@@ -161,10 +159,11 @@ pub(crate) async fn show(
     let (prefix, tables) = (question.prefix, question.tables());
     let mut points = Vec::with_capacity(question.steps.len());
     let mut damaged = Vec::new();
-    for steps in question.steps.chunks(STEPS_AT_ONCE) {
-        let selections: Vec<_> =
-            steps.iter().map(|interval| Selection { interval: *interval, sender, prefix, tables }).collect();
-        for (step, totals) in steps.iter().zip(api.totals_many(selections).await?) {
+    let ask = |step: &Interval| storage::Question { range: (*step).into(), sender, prefix, tables };
+    let mut answers = Answers::to(question.steps.iter().map(ask).collect());
+    let mut steps = question.steps.iter();
+    while let Some(part) = api.read(&mut answers).await? {
+        for (totals, step) in part.into_iter().zip(&mut steps) {
             points.push(question.point(*step, &totals.tables));
             damaged.extend(totals.damaged);
         }

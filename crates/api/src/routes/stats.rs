@@ -1,5 +1,5 @@
 //! `POST /stats/<ip>`: totals of the requested prefixes, dates and names, in the order and spelling of the request.
-//! [`storage::totals_many`] sums the intervals.
+//! [`storage::Answers`] sums the intervals.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use flow::{Counters, Prefix, PrefixError};
-use storage::Selection;
+use storage::Answers;
 
 use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
@@ -50,9 +50,6 @@ struct Date {
     names: Vec<(String, Name)>,
 }
 
-/// The number of dates read at a time, which bounds memory.
-const DATES_AT_ONCE: usize = 16;
-
 /// Totals by prefix, date and name.
 #[utoipa::path(
     post,
@@ -73,11 +70,12 @@ pub(crate) async fn answer(
     for question in &questions {
         dates.extend(question.periods.iter().flat_map(|(_, dates)| dates).map(|date| (question.prefix, date)));
     }
+    let mut parts = Answers::to(dates.iter().map(|(prefix, date)| date.question(sender, *prefix)).collect());
+    let mut dates = dates.into_iter();
     let mut answers = Vec::with_capacity(dates.len());
     let mut damaged = Vec::new();
-    for dates in dates.chunks(DATES_AT_ONCE) {
-        let selections: Vec<_> = dates.iter().map(|(prefix, date)| date.selection(sender, *prefix)).collect();
-        for ((_, date), totals) in dates.iter().zip(api.totals_many(selections).await?) {
+    while let Some(part) = api.read(&mut parts).await? {
+        for (totals, (_, date)) in part.into_iter().zip(&mut dates) {
             answers.push(counted(&totals.tables, &date.names));
             damaged.extend(totals.damaged);
         }
@@ -98,11 +96,11 @@ fn arrange(questions: Vec<Question>, answers: Vec<Vec<Counted>>) -> Answer {
 }
 
 impl Date {
-    fn selection(&self, sender: IpAddr, prefix: Prefix) -> Selection {
+    fn question(&self, sender: IpAddr, prefix: Prefix) -> storage::Question {
         let tables = self.names.iter().map(|(_, name)| TableSet::of_field(name.field));
         // What is under no name of a field follows from the totals.
         let tables = tables.fold(TableSet::of_field(Field::All), TableSet::union);
-        Selection { interval: self.interval, sender, prefix, tables }
+        storage::Question { range: self.interval.into(), sender, prefix, tables }
     }
 }
 

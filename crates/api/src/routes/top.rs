@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::response::Response;
 use flow::{Counters, Prefix};
 use serde::Serialize;
+use storage::{Answers, Totals};
 use utoipa::openapi::schema::Object;
 
 use super::{CountersView, SenderAddress, damage_noted};
@@ -145,7 +146,12 @@ pub(crate) async fn show(
     api.refuse_expired(question.range)?;
     // Including the counters of `all`, which distinguish a zero from missing counters.
     let tables = TableSet::of(question.direction, question.field).union(TableSet::of_field(Field::All));
-    let totals = api.totals_in_range(sender, question.prefix, question.range, tables).await?;
+    let ask = storage::Question { range: question.range, sender, prefix: question.prefix, tables };
+    let mut answers = Answers::to(vec![ask]);
+    let mut totals = Totals::default();
+    while let Some(part) = api.read(&mut answers).await? {
+        totals = part.into_iter().next().unwrap_or(totals);
+    }
     if totals.tables.is_empty() {
         known.monitors(question.prefix)?;
     }

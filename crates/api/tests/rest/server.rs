@@ -72,6 +72,11 @@ impl Server {
         Self::run(Arc::new(Broken::at_once(failure)), Arc::default(), keys(), with)
     }
 
+    /// A server over a store that belongs to the test.
+    pub(crate) fn serving(store: Arc<dyn Store>) -> Self {
+        Self::over(store, Arc::default())
+    }
+
     pub(crate) fn over(served: Arc<dyn Store>, store: Arc<Memory>) -> Self {
         Self::run(served, store, keys(), |api| api)
     }

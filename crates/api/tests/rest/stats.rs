@@ -1,14 +1,16 @@
 //! `/stats`: responses in the order and spelling of the request, with exactly the stored numbers.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use accounting::block::{Tables, WriterId};
 use accounting::direction::Direction::{self, In, InLocal, Out, OutLocal};
 use accounting::period::{Interval, Period};
 use accounting::query::parse_interval;
-use flow::{Counters, Timestamp};
+use accounting::watermarks::Watermarks;
+use flow::{Counters, FlushNumber, Timestamp};
 use serde_json::{Value, json};
-use storage::{Blocks, WriterState, Writers};
+use storage::{Blocks, Faulty, Flush, Memory, Store, WriterState, Writers};
 
 use crate::client::{Answer, ask};
 use crate::server::Server;
@@ -320,4 +322,37 @@ fn folded_counters_are_shown_in_their_interval() {
     ]);
     let answer = stats(&server, question);
     assert_eq!(answer.json()["172.16.1.0/24"]["minutes"][0]["2014-02-02 05:00"], expected);
+}
+
+#[test]
+fn all_parts_of_a_response_are_of_one_moment_while_flushes_arrive() {
+    let sender: IpAddr = SENDER.parse().unwrap();
+    let prefix = "172.16.1.0/24";
+    let flush = |sequence, at: String| {
+        let number = FlushNumber { epoch: 1, sequence };
+        let mut tables = Tables::new();
+        tables.add(In, "all".parse().unwrap(), Counters { bytes: 100, packets: 1, flows: 1 });
+        let blocks = tables.blocks(minute(&at), sender, prefix.parse().unwrap(), WRITER, number.into());
+        Flush { number, watermarks: Watermarks::default(), blocks }
+    };
+    let store = Arc::new(Faulty::new(Memory::default()));
+    let server = Server::serving(Arc::clone(&store) as Arc<dyn Store>);
+    register(&server);
+    server.runtime.block_on(store.put_writer(&WriterState::new(WRITER, 1, Timestamp::EPOCH))).unwrap();
+    let minutes: Vec<String> = (0..60).map(|number| format!("2014-02-02 05:{number:02}")).collect();
+    let coarse = [("hours", "2014-02-02 05"), ("days", "2014-02-02"), ("months", "2014-02"), ("years", "2014")];
+    let question = json!({ prefix: {
+        "hours": ["2014-02-02 05"], "days": ["2014-02-02"], "months": ["2014-02"], "minutes": minutes, "years": ["2014"],
+    }});
+    // Each flush begins a minute, so that a later look finds more minutes of a period.
+    for round in 0..10 {
+        let flushes = minutes.iter().zip(round * 60 + 1..).map(|(at, sequence)| flush(sequence, at.clone()));
+        store.meanwhile(WRITER, flushes.skip(usize::try_from(round).unwrap() * 6).take(6));
+        let answer = stats(&server, &question.to_string()).json();
+        let flows = |key: &str, index: usize, date: &str| {
+            answer[prefix][key][index][date][0]["flows"].as_u64().unwrap_or_default()
+        };
+        let in_minutes: u64 = minutes.iter().enumerate().map(|(index, date)| flows("minutes", index, date)).sum();
+        assert_eq!(coarse.map(|(key, date)| flows(key, 0, date)), [in_minutes; 4], "round {round}: {answer}");
+    }
 }

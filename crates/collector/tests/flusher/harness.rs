@@ -17,7 +17,7 @@ use flow::{Exporter, Prefix, Timestamp};
 use pipeline::Exporters;
 use pipeline::{Rules, Sealed, Shard};
 use storage::spool::Spool;
-use storage::{Presence, Store, StoreError, WriterState, totals_many};
+use storage::{Answers, Presence, Question, Store, StoreError, WriterState};
 use tempfile::TempDir;
 use wire::netflow_v5::{Header, Record};
 use wire::{Datagram, PendingBudget, SessionLimits};
@@ -117,9 +117,13 @@ impl<S: Store + 'static> FlusherRun<S> {
             }
         }
         for prefix in prefixes() {
-            let question = |interval| storage::Selection { interval, sender: SENDER, prefix, tables: TableSet::ALL };
-            let questions: Vec<_> = expected.keys().copied().map(question).collect();
-            let answers = totals_many(store, &questions).await.unwrap();
+            let ask = |interval: &Interval| Question {
+                range: (*interval).into(),
+                sender: SENDER,
+                prefix,
+                tables: TableSet::ALL,
+            };
+            let answers = Answers::to(expected.keys().map(ask).collect()).all(store).await.unwrap();
             for ((interval, flows), answer) in expected.iter().zip(answers) {
                 let counted = answer.tables.get(Direction::In, Name::ALL).unwrap_or_default();
                 assert_eq!(counted.flows, *flows, "{prefix} in {} {interval}", interval.period.name());

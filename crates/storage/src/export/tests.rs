@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::sample::{ADA, fill, groups, minute};
+use crate::totals;
 use crate::{Blocks, Memory, Retention, Writers};
 use flow::FlushNumber;
 

@@ -1,11 +1,14 @@
-//! A range answers what its minutes answer, wherever it begins and ends and whatever is rolled up in it.
+//! A range answers what its minutes answer, wherever it begins and ends and whatever is rolled up in it; all answers are of
+//! one moment; and what a question costs depends on what is stored.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
+use accounting::period::{Minute, Period};
 use accounting::query::parse_interval;
+use accounting::rollup::lift;
 use flow::{Counters, FlushNumber, Timestamp};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
@@ -13,22 +16,27 @@ use tokio::runtime::Runtime;
 use super::*;
 use crate::roll_up::advance;
 use crate::sample::{ADA, MINUTES, fill, groups, minute};
-use crate::{Faulty, Memory};
+use crate::{Faulty, Flush, Identity, Memory, Sqlite, WriterState, Writers};
 
 /// The sum over the minutes of a range in which anything was counted, each read by itself.
 async fn minute_by_minute(store: &dyn Store, sender: IpAddr, prefix: Prefix, range: Range) -> Tables {
     let inside = |interval: &Interval| range.from <= interval.start && interval.start < range.to;
     let minutes = MINUTES.into_iter().map(minute).filter(inside);
-    let questions: Vec<_> =
-        minutes.map(|interval| Selection { interval, sender, prefix, tables: TableSet::ALL }).collect();
+    let ask = |interval: Interval| Question { range: interval.into(), sender, prefix, tables: TableSet::ALL };
     let mut sum = Tables::new();
-    for answer in totals_many(store, &questions).await.unwrap() {
+    for answer in Answers::to(minutes.map(ask).collect()).all(store).await.unwrap() {
         for (direction, name, counters) in answer.tables.rows() {
             sum.add(direction, name, counters);
         }
         Direction::ALL.into_iter().for_each(|direction| sum.note(direction, answer.tables.about_all(direction)));
     }
     sum
+}
+
+/// What was counted in a range.
+async fn in_range(store: &dyn Store, (sender, prefix): (IpAddr, Prefix), range: Range, tables: TableSet) -> Totals {
+    let mut answers = Answers::to(vec![Question { range, sender, prefix, tables }]);
+    answers.all(store).await.unwrap().pop().unwrap()
 }
 
 /// A minute near the ends of hours, days, months and years, where covers change.
@@ -47,7 +55,7 @@ fn a_range_is_the_sum_of_its_minutes() {
         let (sender, prefix) = groups()[group];
         let range = Range { from: one.min(other), to: one.max(other) };
         runtime.block_on(async {
-            let sum = totals_in_range(&store, sender, prefix, range, TableSet::ALL).await.unwrap();
+            let sum = in_range(&store, (sender, prefix), range, TableSet::ALL).await;
             let expected = minute_by_minute(&store, sender, prefix, range).await;
             prop_assert_eq!(sum.damaged, vec![]);
             prop_assert!(sum.tables == expected, "{range}");
@@ -56,25 +64,145 @@ fn a_range_is_the_sum_of_its_minutes() {
     });
 }
 
+/// From the first minute to the last one of the sample.
+fn whole_sample() -> Range {
+    let [first, last] = [MINUTES[0], MINUTES[MINUTES.len() - 1]].map(|text| minute(text).start);
+    Range { from: first, to: last.saturating_add(1) }
+}
+
 #[tokio::test]
 async fn a_range_over_everything_is_read_from_few_blocks() {
-    let store = Memory::default();
-    fill(&store).await;
-    let (sender, prefix) = groups()[0];
-    let [first, last] = [MINUTES[0], MINUTES[MINUTES.len() - 1]].map(|text| minute(text).start);
-    let range = Range { from: first, to: last.saturating_add(1) };
-    let whole = totals_in_range(&store, sender, prefix, range, TableSet::of_field(Field::All)).await.unwrap();
+    let memory = Memory::default();
+    fill(&memory).await;
+    let store = Faulty::new(memory);
+    let whole = in_range(&store, groups()[0], whole_sample(), TableSet::of_field(Field::All)).await;
     let flows: u64 = whole.tables.rows_of(Field::All).map(|(_, _, counters)| counters.flows).sum();
     // Seven flushes and a late one of two writers, twenty flows each.
     assert_eq!(flows, 8 * 2 * 20);
-    let parts: Vec<_> = range
-        .cover()
-        .into_iter()
-        .map(|interval| Selection { interval, sender, prefix, tables: TableSet::ALL })
-        .collect();
-    let plan = Plan::make(&store, &parts).await.unwrap();
-    // 50 minutes to the end of the hour, the last day of November, December, an hour, and the minutes of the open one.
-    assert!(plan.selections.len() <= 50 + 1 + 1 + 1 + 8, "{} selections", plan.selections.len());
+    // The 50 minutes to the end of November are listed, and one has blocks. Then December, an hour, and the minutes of the
+    // open one.
+    assert_eq!(store.take_read().selections.len(), 1 + 1 + 1 + 8);
+}
+
+#[tokio::test]
+async fn a_range_of_all_times_costs_as_few_calls_as_what_is_stored() {
+    let memory = Memory::default();
+    fill(&memory).await;
+    let store = Faulty::new(memory);
+    let ever = Range { from: Minute::new(1), to: Minute::LAST.saturating_sub(1) };
+    let all = TableSet::of_field(Field::All);
+    let whole = in_range(&store, groups()[0], ever, all).await;
+    // The states; for each writer the first minutes, hours, days and years, and the open minutes; two reads.
+    let calls = store.take_calls();
+    assert!(calls <= 1 + 2 * 5 + 2, "{calls} calls");
+    assert_eq!(whole.tables, in_range(&store, groups()[0], whole_sample(), all).await.tables);
+    store.take_calls();
+    store.take_read();
+    // A week of minutes before anything was counted, asked one by one.
+    let (sender, prefix) = groups()[0];
+    let ask = |minute| {
+        let range = Range { from: Minute::new(minute), to: Minute::new(minute + 1) };
+        Question { range, sender, prefix, tables: all }
+    };
+    let answers = Answers::to((20_000_000..20_010_080).map(ask).collect()).all(&store).await.unwrap();
+    assert!(answers.len() == 10_080 && answers.iter().all(|answer| answer.tables.is_empty()));
+    assert_eq!(store.take_calls(), 1 + 2);
+    assert_eq!(store.take_read().selections, []);
+}
+
+/// The flush of a minute of one flow, with its copies in coarser intervals that are rolled up.
+fn one_flow(sequence: u64, at: &str, state: &WriterState) -> Flush {
+    let (sender, prefix) = groups()[0];
+    let number = FlushNumber { epoch: state.epoch, sequence };
+    let mut tables = Tables::new();
+    tables.add(Direction::In, Name::ALL, Counters { bytes: 100, packets: 1, flows: 1 });
+    let mut blocks = tables.blocks(minute(at), sender, prefix, state.writer, number.into());
+    blocks.extend(lift(&blocks, state.watermarks).unwrap());
+    Flush { number, watermarks: state.watermarks, blocks }
+}
+
+/// Flows of these ranges in one answer, while a flush arrives before each call of the store: the first minute of an open
+/// hour, a minute that is there, a late minute of an hour that is rolled up, and so on.
+async fn flows_while_flushes_arrive<S: Store>(inner: S, state: WriterState, ranges: &[Range]) -> Vec<u64> {
+    inner.put_flush(state.writer, &one_flow(1, "2028-01-01 01:07", &state).into(), &[]).await.unwrap();
+    let store = Faulty::new(inner);
+    let times = ["2028-01-01 01:08", "2028-01-01 01:07", "2028-01-01 00:31", "2027-12-31 23:59", "2027-06-01 00:00"];
+    let flushes = (2..).zip(times.into_iter().cycle()).map(|(sequence, at)| one_flow(sequence, at, &state));
+    store.meanwhile(state.writer, flushes.take(50));
+    let (sender, prefix) = groups()[0];
+    let ask = |range: &Range| Question { range: *range, sender, prefix, tables: TableSet::ALL };
+    let answers = Answers::to(ranges.iter().map(ask).collect()).all(&store).await.unwrap();
+    let flows = |answer: &Totals| answer.tables.get(Direction::In, Name::ALL).unwrap_or_default().flows;
+    answers.iter().map(flows).collect()
+}
+
+/// A collector whose minutes are rolled up to an hour ago.
+async fn begun(store: &dyn Store, writer: WriterId) -> WriterState {
+    let state = WriterState::new(writer, 1, Timestamp::from_seconds(1_830_000_000));
+    advance(store, state, minute("2028-01-01 01:05").start).await.unwrap()
+}
+
+#[tokio::test]
+async fn all_parts_of_an_answer_are_of_one_moment_while_flushes_arrive() {
+    // The year 2027 to now as a whole, from its periods, and the open hour minute by minute.
+    let period = |period, text: &str| Range::from(parse_interval(period, text).unwrap());
+    let minutes: Vec<Range> = (0..60).map(|at| period(Period::Minute, &format!("2028-01-01 01:{at:02}"))).collect();
+    let whole = Range { from: minute("2027-01-01 00:00").start, to: minute("2028-01-01 02:00").start };
+    let years = [period(Period::Year, "2027"), period(Period::Year, "2028")];
+    let (hour, day) = (period(Period::Hour, "2028-01-01 01"), period(Period::Day, "2028-01-01"));
+    let months = [period(Period::Month, "2027-06"), period(Period::Month, "2027-12")];
+    let ranges = [&[whole], &years[..], &[day, hour], &minutes, &months, &[whole]].concat();
+
+    let memory = Memory::default();
+    let state = begun(&memory, ADA).await;
+    let in_memory = flows_while_flushes_arrive(memory, state, &ranges).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let (sqlite, identity) = (Sqlite::open(&path).unwrap(), Identity::open(&path).unwrap());
+    let state = begun(&sqlite, identity.writer()).await;
+    let in_sqlite = flows_while_flushes_arrive(sqlite, state, &ranges).await;
+    for flows in [in_memory, in_sqlite] {
+        let sum = |some: &[u64]| some.iter().sum::<u64>();
+        let (whole, rest) = flows.split_first().unwrap();
+        // Flushes arrived before the first answer was begun, and after it.
+        assert!(*whole > 1 && *whole < 20, "{flows:?}");
+        let (years, rest) = rest.split_at(2);
+        let (day_and_hour, rest) = rest.split_at(2);
+        let (minutes, rest) = rest.split_at(60);
+        assert_eq!(sum(years), *whole, "{flows:?}");
+        assert_eq!(day_and_hour[0], years[1], "{flows:?}");
+        assert_eq!(sum(minutes), day_and_hour[1], "{flows:?}");
+        assert_eq!(sum(&rest[..2]), years[0], "{flows:?}");
+        assert_eq!(rest[2], *whole, "{flows:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_step_is_small_and_answers_come_in_the_order_of_the_questions() {
+    let memory = Memory::default();
+    fill_open_year(&memory).await;
+    let (sender, prefix) = groups()[0];
+    // Each minute has more than 30 KB, and the year consists of all months: far more than is summed in a step.
+    let year = Range::from(parse_interval(Period::Year, "2027").unwrap());
+    let days = (1..=9).map(|day| minute(&format!("2027-01-0{day} 12:30")));
+    let ranges: Vec<Range> = days.map(Range::from).chain([year, year]).collect();
+    let ask = |range: &Range| Question { range: *range, sender, prefix, tables: TableSet::ALL };
+    let mut answers = Answers::to(ranges.iter().map(ask).collect());
+    let (mut complete, mut steps) = (Vec::new(), 0);
+    while let Some(some) = answers.next(&memory).await.unwrap() {
+        complete.extend(some);
+        steps += 1;
+    }
+    assert!(steps > 10, "{steps} steps");
+    assert_eq!(complete.len(), ranges.len());
+    for (range, answer) in ranges.iter().zip(&complete) {
+        assert_eq!(*answer, in_range(&memory, (sender, prefix), *range, TableSet::ALL).await, "{range}");
+    }
+    // Further questions are about the same moment.
+    let state = memory.writers().await.unwrap()[0];
+    memory.put_flush(state.writer, &one_flow(1_000, "2027-11-20 10:06", &state).into(), &[]).await.unwrap();
+    let mut again = answers.then(vec![ask(&year)]);
+    assert_eq!(again.all(&memory).await.unwrap().pop(), complete.pop());
 }
 
 /// A flow to each of enough addresses that their table does not fit into a block with others.
@@ -109,6 +237,7 @@ async fn fill_open_year(store: &dyn Store) {
             .put_blocks(&tables.blocks(at, sender, prefix, ADA, FlushNumber { epoch: 1, sequence }.into()))
             .await
             .unwrap();
+        store.put_flushed(ADA, FlushNumber { epoch: 1, sequence }).await.unwrap();
     }
     advance(store, state, minute("2027-11-20 10:00").start).await.unwrap();
 }

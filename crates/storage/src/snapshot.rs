@@ -1,0 +1,157 @@
+//! One moment of a store: of each writer how far it is rolled up, and which flush is the newest that is there as a whole.
+//! What counts at that moment can be read as long as blocks are kept, whatever is flushed and rolled up meanwhile:
+//!
+//! - The state of a writer has how far it is rolled up (`WriterState::watermarks`). That is the switch between its finer and
+//!   its coarser blocks: for each minute exactly one level of each writer's blocks counts, so a roll-up that is under way,
+//!   or was left half done, changes no answer. The finer blocks stay after a roll-up, because retention is far longer than
+//!   a query, and the coarser ones do not change.
+//! - Blocks of later flushes do not count. So a flush shows in all answers about the moment or in none, at each of the
+//!   periods it has blocks of.
+//!
+//! Not covered: a store that lost sums, which are then made again (`roll_up::take_back`); a capture that is being replayed,
+//! whose blocks count as they come; and what retention deletes between the moment and the read.
+
+use std::collections::BTreeMap;
+use std::ops::Range as Bounds;
+
+use accounting::block::{BlockKey, Origin, WriterId};
+use accounting::period::{Interval, Minute, Period};
+use accounting::range::Range;
+
+use crate::{Blocks, Progress, StoreError, WriterState, Writers};
+
+/// The moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot {
+    writers: BTreeMap<WriterId, Progress>,
+}
+
+impl Snapshot {
+    /// The present one, with one call of the store.
+    pub(crate) async fn take(store: &dyn Writers) -> Result<Self, StoreError> {
+        let progress = store.progress().await?.into_iter();
+        Ok(Self { writers: progress.map(|progress| (progress.state.writer, progress)).collect() })
+    }
+
+    /// The states of all writers.
+    pub(crate) fn states(&self) -> impl Iterator<Item = &WriterState> {
+        self.writers.values().map(|progress| &progress.state)
+    }
+
+    /// Whether a block was there, if its writer was.
+    pub(crate) fn holds(&self, key: &BlockKey) -> bool {
+        let flushed = self.writers.get(&key.writer).and_then(|progress| progress.flushed);
+        match (key.origin, flushed) {
+            (Origin::Flush(number), Some(flushed)) => number <= flushed,
+            _ => true,
+        }
+    }
+}
+
+/// Consecutive intervals of a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stretch {
+    pub(crate) period: Period,
+    from: Minute,
+    /// The end of the last one.
+    to: Minute,
+}
+
+impl Stretch {
+    /// The stretches whose blocks of this writer make up a range, each minute once: coarse intervals as far as it has
+    /// rolled up, then minutes.
+    pub(crate) fn covering(range: Range, state: &WriterState) -> Vec<Self> {
+        let summed = state.watermarks.get(Period::Minute).unwrap_or_default();
+        let ended = Range { to: range.to.min(summed), ..range };
+        let parts = ended.cover().into_iter().flat_map(|whole| state.watermarks.cover_before(whole, summed));
+        let parts = parts.map(|part| Self { period: part.period, from: part.start, to: part.end() });
+        let open = Self { period: Period::Minute, from: range.from.max(summed), to: range.to };
+        joined(parts.chain((open.from < open.to).then_some(open)))
+    }
+
+    /// The number of intervals at most.
+    fn most_intervals(self) -> u32 {
+        const DAY: u32 = 24 * 60;
+        let shortest = match self.period {
+            Period::Minute => 1,
+            Period::Hour => 60,
+            Period::Day => DAY,
+            Period::Month => 28 * DAY,
+            Period::Year => 365 * DAY,
+        };
+        self.to.abs_diff(self.from).div_ceil(shortest)
+    }
+
+    fn intervals(self) -> impl Iterator<Item = Interval> {
+        let first = Interval { period: self.period, start: self.from };
+        std::iter::successors(Some(first), |interval| Some(interval.next()))
+            .take_while(move |interval| interval.start < self.to)
+    }
+}
+
+/// Neighbours of one period as one stretch.
+fn joined(stretches: impl IntoIterator<Item = Stretch>) -> Vec<Stretch> {
+    let mut joined: Vec<Stretch> = Vec::new();
+    for stretch in stretches {
+        match joined.last_mut() {
+            Some(last) if last.period == stretch.period && (last.from..=last.to).contains(&stretch.from) => {
+                last.to = last.to.max(stretch.to);
+            }
+            _ => joined.push(stretch),
+        }
+    }
+    joined
+}
+
+/// Which intervals of long stretches have blocks: a stretch without any costs one call of the store instead of one read
+/// for each of its intervals, and an open year has half a million minutes.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    /// By writer, then in order.
+    stretches: BTreeMap<WriterId, Vec<(Stretch, Vec<Interval>)>>,
+}
+
+impl Listed {
+    /// The longest stretch that is not listed.
+    const MOST_UNLISTED: u32 = 16;
+
+    /// The long stretches that make up ranges, one by one or together.
+    pub(crate) async fn read(
+        store: &dyn Blocks,
+        snapshot: &Snapshot,
+        ranges: impl Iterator<Item = Range> + Clone,
+    ) -> Result<Self, StoreError> {
+        let mut listed = Self::default();
+        for state in snapshot.states() {
+            let mut stretches: Vec<Stretch> =
+                ranges.clone().flat_map(|range| Stretch::covering(range, state)).collect();
+            stretches.sort_unstable();
+            for stretch in joined(stretches).into_iter().filter(|long| long.most_intervals() > Self::MOST_UNLISTED) {
+                let intervals = store.intervals(state.writer, stretch.period, stretch.from, stretch.to).await?;
+                listed.stretches.entry(state.writer).or_default().push((stretch, intervals));
+            }
+        }
+        Ok(listed)
+    }
+
+    /// The intervals whose blocks of this writer make up the range: of listed stretches those that have any.
+    pub(crate) fn covering(&self, range: Range, state: &WriterState) -> Vec<Interval> {
+        let listed = self.stretches.get(&state.writer).map_or(&[][..], Vec::as_slice);
+        let mut intervals = Vec::new();
+        for stretch in Stretch::covering(range, state) {
+            let contains =
+                |long: &Stretch| long.period == stretch.period && long.from <= stretch.from && stretch.to <= long.to;
+            match listed.iter().find(|(long, _)| contains(long)) {
+                Some((_, found)) => intervals.extend_from_slice(found.get(within(found, stretch)).unwrap_or_default()),
+                None => intervals.extend(stretch.intervals()),
+            }
+        }
+        intervals
+    }
+}
+
+/// Where the intervals of the stretch are among these, which are in the order of time.
+fn within(intervals: &[Interval], stretch: Stretch) -> Bounds<usize> {
+    let before = |minute: Minute| intervals.partition_point(|interval| interval.start < minute);
+    before(stretch.from)..before(stretch.to)
+}
