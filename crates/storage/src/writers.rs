@@ -97,7 +97,7 @@ impl Progress {
     }
 
     /// Without the number if the writer is not running: a store that lost it just before the end of the writer must not
-    /// hide blocks for ever.
+    /// hide blocks forever.
     #[must_use]
     #[cfg(any(feature = "redis", feature = "cassandra"))]
     pub(crate) fn if_running(self, now: Timestamp) -> Self {
