@@ -7,13 +7,13 @@
 //!
 //! What cannot be judged is not reported:
 //! - Coarse blocks after the writer's watermark do not count (`roll_up.rs`); they only have to be readable.
-//! - Where retention has begun to delete the finer blocks of an interval, they may not add up to more than the coarser
-//!   ones; nothing more can be checked. Where it has deleted the coarser ones, nothing can. Retention deletes in
-//!   the order of time, so all of an interval is there when an earlier one of the same period still is.
+//! - Where retention may have begun to delete the finer blocks of an interval, they may not add up to more than the coarser
+//!   ones; nothing more can be checked. Where it may have deleted the coarser ones, nothing can (`check/remaining.rs`).
 //! - Names are compared only where no limit folded any, and no sum has reached 2^64 - 1.
 //!
 //! A total that has reached 2^64 - 1 is no violation: it is reported as a lower bound.
 
+mod remaining;
 mod violation;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +26,7 @@ use accounting::field::Field;
 use accounting::period::{Interval, Minute, Period};
 use flow::Counters;
 
+use self::remaining::{Finer, FinerGroups, Original, Originals, Remaining};
 pub use violation::{Place, Saturated, Violation};
 
 use crate::batches::{Batches, Group, read};
@@ -94,37 +95,24 @@ struct Check<'c> {
     stopped: bool,
 }
 
-/// What retention has left of a rolled-up interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Remaining {
-    /// The coarser blocks, and all finer ones.
-    Both,
-    /// The coarser blocks; finer ones may be gone.
-    CoarseAndSomeFiner,
-    /// The coarser blocks may be gone.
-    FinerOnly,
-}
-
-/// What the groups of some intervals add up to; `None` where a damaged block hides it.
-type GroupSums = BTreeMap<Group, Option<Sums>>;
-
 impl Check<'_> {
     /// All blocks of a period, and how they add up to the next coarser one.
     async fn walk(&mut self, state: &WriterState, period: Period) -> Result<(), StoreError> {
         let mut from = Minute::EPOCH;
+        let mut originals = Originals::default();
         while let Some(span) = self.next_span(state.writer, period, from).await? {
             if span.end() <= from {
                 break;
             }
-            let mut sums = GroupSums::new();
+            let mut finer = FinerGroups::new();
             for interval in self.store.intervals(state.writer, period, span.start, span.end()).await? {
-                self.look_through(state, interval, &mut sums).await?;
+                self.look_through(state, interval, &mut finer).await?;
                 if self.stopped {
                     return Ok(());
                 }
             }
             if state.watermarks.is_rolled_up(span) && span.period != period {
-                self.compare(state.writer, span, sums).await?;
+                self.compare(state.writer, span, &finer, &mut originals).await?;
             }
             from = span.end();
         }
@@ -140,12 +128,12 @@ impl Check<'_> {
         Ok(finer.into_iter().chain(coarse).min())
     }
 
-    /// Reads all blocks of an interval, and adds what they count to the sums of their groups.
+    /// Reads all blocks of an interval, and adds them to those of their groups.
     async fn look_through(
         &mut self,
         state: &WriterState,
         interval: Interval,
-        sums: &mut GroupSums,
+        finer: &mut FinerGroups,
     ) -> Result<(), StoreError> {
         let writer = state.writer;
         let judged = state.watermarks.is_rolled_up(interval);
@@ -162,10 +150,7 @@ impl Check<'_> {
                 if judged {
                     look.sums.iter().for_each(|sums| self.report_saturated(place, sums));
                 }
-                match (sums.entry(group).or_insert_with(|| Some(Sums::default())), look.sums) {
-                    (Some(sum), Some(more)) => sum.add(&more),
-                    (sum, _) => *sum = None,
-                }
+                finer.entry(group).or_insert_with(Finer::none).add(place, &blocks, look.sums);
             }
             self.reach(writer, interval);
             if self.stopped {
@@ -190,28 +175,36 @@ impl Check<'_> {
         Ok(look)
     }
 
-    /// Whether a rolled-up interval adds up to its finer ones.
-    async fn compare(&mut self, writer: WriterId, span: Interval, finer: GroupSums) -> Result<(), StoreError> {
-        let kept = self.kept(writer, span).await?;
+    /// Whether a rolled-up interval adds up to its finer ones. `originals` are those of the intervals before it, and then
+    /// also of this one.
+    async fn compare(
+        &mut self,
+        writer: WriterId,
+        span: Interval,
+        finer: &FinerGroups,
+        originals: &mut Originals,
+    ) -> Result<(), StoreError> {
+        originals.coarse = Original::sum_of(self.store, writer, span).await?.or(originals.coarse);
+        let before = *originals;
+        let kept = before.remaining();
         // Without a finer block there is nothing to compare with, unless there should be some.
         if kept == Remaining::FinerOnly || (kept == Remaining::CoarseAndSomeFiner && finer.is_empty()) {
             return Ok(());
         }
+        let none = Finer::none();
         let groups: BTreeSet<Group> =
             self.store.groups(writer, span).await?.into_iter().chain(finer.keys().copied()).collect();
         let mut batches = Batches::of_groups(writer, span, groups.into_iter().collect());
         while let Some(batch) = batches.next(self.store).await? {
             for (group, blocks) in batch {
                 let place = Place { writer, interval: span, group };
-                let empty = Some(Sums::default());
-                let (Some(finer), Some(coarse)) = (finer.get(&group).unwrap_or(&empty), Look::unjudged(&blocks).sums)
-                else {
-                    continue;
-                };
+                let finer = finer.get(&group).unwrap_or(&none);
+                originals.finer = finer.original(&blocks).or(originals.finer);
+                let (Some(finer), Some(coarse)) = (&finer.sums, Look::unjudged(&blocks).sums) else { continue };
                 self.checked.compared += 1;
                 let mut violations = differences(place, &coarse, finer, kept);
                 if !violations.is_empty() {
-                    violations = self.compare_again(place).await?;
+                    violations = self.compare_again(place, before).await?;
                 }
                 violations.into_iter().for_each(|violation| self.report(violation));
             }
@@ -224,7 +217,7 @@ impl Check<'_> {
     }
 
     /// Reads one group of an interval and its finer ones again, until they add up or [`LOOKS`] is reached.
-    async fn compare_again(&self, place: Place) -> Result<Vec<Violation>, StoreError> {
+    async fn compare_again(&self, place: Place, originals: Originals) -> Result<Vec<Violation>, StoreError> {
         let Place { writer, interval, group } = place;
         let Some(period) = interval.period.finer() else { return Ok(Vec::new()) };
         let mut violations = Vec::new();
@@ -241,27 +234,13 @@ impl Check<'_> {
             }
             let (Some(coarse), Some(finer)) = (coarse.sums, sums) else { return Ok(Vec::new()) };
             // Last, because retention may have begun with this interval meanwhile.
-            violations = differences(place, &coarse, &finer, self.kept(writer, interval).await?);
+            let kept = originals.still_there(self.store).await?.remaining();
+            violations = differences(place, &coarse, &finer, kept);
             if violations.is_empty() {
                 break;
             }
         }
         Ok(violations)
-    }
-
-    /// What retention has left of a rolled-up interval.
-    async fn kept(&self, writer: WriterId, span: Interval) -> Result<Remaining, StoreError> {
-        let first = self.store.first_interval(writer, span.period, Minute::EPOCH).await?;
-        if first.is_none_or(|first| first.start > span.start) {
-            return Ok(Remaining::FinerOnly);
-        }
-        let Some(period) = span.period.finer() else { return Ok(Remaining::CoarseAndSomeFiner) };
-        let first = self.store.first_interval(writer, period, Minute::EPOCH).await?;
-        Ok(if first.is_some_and(|first| first.start < span.start) {
-            Remaining::Both
-        } else {
-            Remaining::CoarseAndSomeFiner
-        })
     }
 
     fn report(&mut self, violation: Violation) {

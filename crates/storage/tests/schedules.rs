@@ -6,15 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::ControlFlow;
 
-use accounting::block::{Block, TableSet, Tables, WriterId};
+use accounting::block::{AboutAll, Block, TableSet, Tables, WriterId};
 use accounting::direction::Direction;
-use accounting::field::{Field, Name, Value};
+use accounting::field::{Field, FieldSet, Name, Value};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
 use accounting::rollup::lift;
 use flow::{Counters, FlushNumber, Prefix, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use storage::check::{CheckEvent, check};
 use storage::faulty::Fault;
 use storage::roll_up::advance;
 use storage::{Answers, Blocks, Faulty, Memory, Question, Retention, Sqlite, Store, WriterState, Writers};
@@ -178,6 +180,8 @@ impl<S: Store> World<S> {
                 let tables = self.collectors[*writer].open.entry((minute, series(*number))).or_default();
                 for (direction, name, counters) in counted(*bytes) {
                     tables.add(direction, name, counters);
+                    let complete = FieldSet::LEAST.with(Field::DestinationPort);
+                    tables.note(direction, AboutAll { complete, ..AboutAll::NOTHING });
                 }
             }
             Step::Flush { writer, faults, crash } => self.flush(*writer, faults, *crash).await,
@@ -258,11 +262,20 @@ impl<S: Store> World<S> {
             let shown = |tables: &Tables| tables.rows().collect::<Vec<_>>();
             assert_eq!(shown(&answer.tables), shown(tables), "{} of {:?}", place.0, place.1);
         }
+        let mut violations = Vec::new();
+        let mut report = |event| {
+            if let CheckEvent::Violation(violation) = event {
+                violations.push(violation.to_string());
+            }
+            ControlFlow::Continue(())
+        };
+        check(self.store.inner(), &mut report).await.unwrap();
+        assert_eq!(violations, [""; 0]);
     }
 }
 
 fn over_any_schedule<K, S: Store>(cases: u32, make: impl Fn() -> (S, K)) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let schedules = prop::collection::vec(step(), 1..60);
     let run = runner.run(&schedules, |steps| {

@@ -3,12 +3,13 @@
 use accounting::block::{AboutAll, BlockError, BlockFault, BlockKey, Origin, TableSet, Tables};
 use accounting::field::{FieldSet, Name, Value};
 use accounting::query::parse_interval;
+use accounting::rollup::lift;
 use accounting::variance::SamplingVariance;
 use flow::{FlushNumber, Timestamp};
 
 use super::*;
 use crate::roll_up::advance;
-use crate::sample::{ADA, BOB, blocks, fill, groups, many_names, minute, tables};
+use crate::sample::{ADA, BOB, blocks, fill, flush, groups, many_names, minute, tables};
 use crate::{Blocks, Memory, Retention, Writers};
 
 async fn filled() -> Memory {
@@ -299,6 +300,52 @@ async fn what_retention_has_deleted_is_not_missed() {
     let (period, before) = (Period::Hour, minute("2027-12-31 23:00").start);
     store.expire(ADA, Retention { period, before }).await.unwrap();
     assert_eq!(lines(&checked(&store).await.0), [""; 0]);
+}
+
+/// A flush of flows that come after their hour, day or month is rolled up.
+async fn put_late(store: &Memory, writer: WriterId, sequence: u64, at: &str) {
+    let state = store.writers().await.unwrap().into_iter().find(|state| state.writer == writer).unwrap();
+    let mut late = flush(writer, sequence, at);
+    late.extend(lift(&late, state.watermarks).unwrap());
+    store.put_blocks(&late).await.unwrap();
+}
+
+#[tokio::test]
+async fn late_flows_where_retention_has_deleted_are_no_violation() {
+    let expire = [
+        (Period::Minute, "2027-12-31 23:30"),
+        (Period::Hour, "2027-12-31 23:30"),
+        (Period::Minute, "2028-01-01 00:30"),
+        (Period::Day, "2027-12-31 23:30"),
+        (Period::Month, "2027-12-31 23:30"),
+        (Period::Hour, "2028-06-01 00:00"),
+        (Period::Day, "2028-06-01 00:00"),
+    ];
+    let store = filled().await;
+    let mut sequence = 200;
+    for (period, before) in expire {
+        for writer in [ADA, BOB] {
+            store.expire(writer, Retention { period, before: minute(before).start }).await.unwrap();
+        }
+        for at in ["2027-11-30 23:10", "2027-12-31 22:59", "2027-12-31 23:31", "2027-12-31 23:10"] {
+            sequence += 1;
+            put_late(&store, ADA, sequence, at).await;
+            assert_eq!(lines(&checked(&store).await.0), [""; 0], "{period:?} before {before}, late at {at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_finer_block_is_found_although_late_flows_came_where_retention_has_deleted() {
+    let store = filled().await;
+    let before = minute("2027-12-31 22:45").start;
+    store.expire(ADA, Retention { period: Period::Minute, before }).await.unwrap();
+    put_late(&store, ADA, 200, "2027-11-30 23:10").await;
+    let gone = blocks_of(&store, minute("2027-12-31 23:00"), groups()[2]).await;
+    replace(&store, &gone, &[]).await;
+    let shown = lines(&checked(&store).await.0);
+    let expected = "hour 2027-12-31 23, sender 192.0.2.2, prefix 172.16.0.0/16, writer 0000000000000ada: ";
+    assert!(shown.len() == 2 && shown.iter().all(|line| line.starts_with(expected)), "{shown:#?}");
 }
 
 #[tokio::test]
