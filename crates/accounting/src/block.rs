@@ -27,7 +27,8 @@ mod tables;
 
 pub use crate::about_all::AboutAll;
 pub use fault::{BlockError, BlockFault};
-pub use key::{Block, BlockKey, Origin, WriterId};
+pub use flow::WriterId;
+pub use key::{Block, BlockKey, Origin};
 pub(crate) use packer::Packer;
 pub use sums::{Fingerprint, Sums, TableSum};
 pub use table_set::TableSet;

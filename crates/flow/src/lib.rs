@@ -9,7 +9,7 @@
 //! | [`timestamp`] | points in time, nanoseconds since the Unix epoch |
 //! | [`prefix`] | monitored prefixes, strict about host bits |
 //! | [`record`] | the flow record that accounting counts |
-//! | [`flush`] | the number of a flush |
+//! | [`flush`] | writers, their flushes, and which of these are counted |
 //! | [`durations`] | how long something took, as a histogram |
 //! | [`fate`] | what became of a datagram and of a flow: every reason has a name |
 
@@ -25,7 +25,7 @@ pub mod timestamp;
 pub use durations::Durations;
 pub use exporter::{Exporter, Transport, canonical};
 pub use fate::{DatagramFate, Fate, FlowFate, Tallied};
-pub use flush::FlushNumber;
+pub use flush::{Counted, FlushNumber, WriterId};
 pub use prefix::{Prefix, PrefixError};
 pub use protocol::Protocol;
 pub use record::{Counters, FLOW_LIMIT, FlowRecord, Sampling, SamplingSource};

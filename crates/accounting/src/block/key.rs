@@ -4,14 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use flow::{FlushNumber, Prefix};
+use flow::{FlushNumber, Prefix, WriterId};
 
 use super::table_set::TableSet;
 use crate::period::Interval;
-
-/// A collector's lasting identity. Blocks of different writers add up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct WriterId(pub u64);
 
 /// The identity of a block: two blocks with equal keys have equal content, so that putting one again is harmless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -121,13 +117,6 @@ fn ipv6_octets(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),
-    }
-}
-
-/// In hexadecimal, sixteen digits.
-impl fmt::Display for WriterId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use flow::{Counters, Prefix};
+use flow::{Counters, Prefix, WriterId};
 
 use super::decoding::decode;
 use super::fault::BlockError;
-use super::key::{Block, BlockKey, Origin, WriterId};
+use super::key::{Block, BlockKey, Origin};
 use super::packer::Packer;
 use super::table_set::TableSet;
 use crate::about_all::AboutAll;
