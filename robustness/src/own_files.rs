@@ -108,7 +108,7 @@ pub fn state_file(input: &[u8]) {
     fs::write(&path, input).expect("a file");
     // Each may refuse the file; none may panic.
     if let Ok(mut identity) = Identity::open(&path) {
-        let _ = (identity.durable(), identity.next_epoch());
+        let _ = (identity.counted(), identity.next_epoch(0, Timestamp::EPOCH));
         if let Ok(spool) = Spool::open(&path, identity.writer(), 1 << 20) {
             let _ = spool.oldest();
         }
@@ -155,10 +155,10 @@ pub fn journal_segment(input: &[u8]) {
     let folder = folder();
     let flush = FIRST;
     let directory = Directory::open(folder.path()).expect("a folder");
-    let name = SegmentName { flush, shard: 0, part: 0 };
+    let name = SegmentName { flush, writer: WRITER, shard: 0, part: 0 };
     fs::write(folder.path().join(name.to_string()), input).expect("a file");
     let settings = Settings { sync: Sync::Off, limit_bytes: 1 << 20 };
-    let journal = Journal::open(Box::new(directory), settings).expect("whatever is in a segment");
+    let journal = Journal::open(Box::new(directory), WRITER, settings).expect("whatever is in a segment");
     let mut recovery = journal.recovery();
     let (mut datagrams, mut octets) = (0, 0);
     while let Some(datagram) = recovery.next_datagram().expect("the disk reads it") {

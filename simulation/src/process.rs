@@ -64,20 +64,16 @@ impl Process {
         let state_file = folder.join("state");
         let mut identity = Identity::open(&state_file).unwrap();
         let writer = identity.writer();
+        let settings = Settings { sync: Sync::Interval, limit_bytes: 1 << 20 };
+        let journal = Journal::open(Box::new(disk.clone()), writer, settings)?;
+        journal.release(&identity.counted().unwrap());
         let known = store.writers().await.unwrap().into_iter().find(|known| known.writer == writer);
         let known = known.unwrap_or_else(|| WriterState::new(writer, 0, now));
-        let state = WriterState {
-            epoch: identity.next_epoch_after(known.epoch).unwrap(),
-            presence: Presence::Seen(now),
-            ..known
-        };
+        let journalled = journal.newest().iter().map(|counted| counted.newest.epoch).max().unwrap_or_default();
+        let epoch = identity.next_epoch(known.epoch.max(journalled), now).unwrap();
+        let state = WriterState { epoch, presence: Presence::Seen(now), ..known };
         store.put_writer(&state).await.unwrap();
         let spool = is_remote.then(|| Spool::open(&state_file, writer, 64 << 20).unwrap());
-        let settings = Settings { sync: Sync::Interval, limit_bytes: 1 << 20 };
-        let journal = Journal::open(Box::new(disk.clone()), settings)?;
-        if let Some(durable) = identity.durable().unwrap() {
-            journal.release(durable);
-        }
         let admitted = senders::load(store.as_ref()).await.unwrap().admitted();
         let waiting = PendingBudget::default();
         let remembered = restore_templates::load(store.as_ref(), spool.as_ref(), rules().session, &waiting).await;

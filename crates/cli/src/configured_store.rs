@@ -98,10 +98,10 @@ pub(crate) fn shortest_life(config: &Config) -> Option<Duration> {
 ///
 /// # Errors
 /// When its directory cannot be created or read.
-pub(crate) fn journal(config: &Config) -> anyhow::Result<Arc<Journal>> {
+pub(crate) fn journal(config: &Config, writer: WriterId) -> anyhow::Result<Arc<Journal>> {
     let path = config.data_dir.join("journal");
-    let opened =
-        Directory::open(&path).and_then(|directory| Journal::open(Box::new(directory), config.journal_settings()));
+    let opened = Directory::open(&path)
+        .and_then(|directory| Journal::open(Box::new(directory), writer, config.journal_settings()));
     opened.with_context(|| format!("cannot open the journal {}", path.display()))
 }
 

@@ -38,7 +38,7 @@ use accounting::block::{Block, WriterId};
 use accounting::period::{Minute, Period};
 use accounting::rollup;
 use accounting::tally::Tally;
-use flow::{FlushNumber, Timestamp};
+use flow::{Counted, FlushNumber, Timestamp};
 use journal::Journal;
 use pipeline::Sealed;
 use storage::roll_up::{RollUpOptions, RollUpOutcome, advance_gone};
@@ -177,10 +177,11 @@ impl Flusher {
         }
         let begun = Instant::now();
         let count = blocks.len();
-        self.put(blocks, &sealed.announced, now, &mut give_up).await?;
+        let counted = self.journal.as_ref().map(|journal| journal.counted_with(number)).unwrap_or_default();
+        self.put(blocks, &sealed.announced, &counted, now, &mut give_up).await?;
         let took = begun.elapsed();
         if let Some(journal) = &self.journal {
-            journal.release(FlushNumber { epoch, sequence: self.sequence });
+            journal.release(&counted);
         }
         // The embedded store has them with the flush.
         if self.spool.is_some() {
@@ -215,12 +216,13 @@ impl Flusher {
         &mut self,
         blocks: Vec<Block>,
         announced: &[(IpAddr, Vec<u8>)],
+        counted: &[Counted],
         now: Timestamp,
         give_up: &mut impl FnMut() -> bool,
     ) -> Result<(), StoreError> {
         let number = FlushNumber { epoch: self.own.get().epoch, sequence: self.sequence };
-        // The journal must not release anything before the number is written.
-        let is_journalled = self.journal.as_ref().is_some_and(|journal| journal.holds(number));
+        // The journal must not release anything before it is recorded as counted.
+        let is_journalled = self.journal.as_ref().is_some_and(|journal| journal.holds(counted));
         if blocks.is_empty() && announced.is_empty() && !is_journalled {
             self.status.taken();
             return Ok(());
@@ -229,7 +231,7 @@ impl Flusher {
         let minutes = blocks.len();
         let mut flush = Arc::new(Flush { number, watermarks: self.own.get().watermarks, blocks });
         loop {
-            match self.put_once(&mut flush, minutes, announced, now).await {
+            match self.put_once(&mut flush, minutes, announced, counted, now).await {
                 Ok(()) => {
                     self.status.flushed(|counts| counts.failing_since = None);
                     return Ok(());
@@ -254,6 +256,7 @@ impl Flusher {
         flush: &mut Arc<Flush>,
         minutes: usize,
         announced: &[(IpAddr, Vec<u8>)],
+        counted: &[Counted],
         now: Timestamp,
     ) -> Result<(), StoreError> {
         // The only reference now, so this copies nothing.
@@ -264,13 +267,13 @@ impl Flusher {
         blocks.extend(late);
         let Some(spool) = &mut self.spool else {
             let begun = Instant::now();
-            let put = self.store.put_flush(self.own.get().writer, flush, announced).await;
+            let put = self.store.put_flush(self.own.get().writer, flush, announced, counted).await;
             self.status.flushed(|counts| counts.puts.note(begun.elapsed()));
             put?;
             self.status.taken();
             return Ok(());
         };
-        match spool.push(flush, announced) {
+        match spool.push(flush, announced, counted) {
             Ok(()) => {
                 if flush.blocks.is_empty() {
                     self.status.taken();

@@ -153,7 +153,7 @@ mod tests {
     use std::time::Duration;
 
     use accounting::tally::{GroupId, Monitored};
-    use flow::{Exporter, Timestamp};
+    use flow::{Exporter, Timestamp, WriterId};
     use journal::disk::{Disk, File};
     use journal::{Settings, Sync};
     use pipeline::{Admitted, Rules};
@@ -226,7 +226,8 @@ mod tests {
         let (begins, begun) = channel();
         let (end, may_end) = channel();
         let disk = SlowDisk(Arc::new(Slow { begins, may_end: Mutex::new(may_end) }));
-        let journal = Journal::open(Box::new(disk), Settings { sync: Sync::Off, limit_bytes: 1 << 20 }).unwrap();
+        let journal =
+            Journal::open(Box::new(disk), WriterId(1), Settings { sync: Sync::Off, limit_bytes: 1 << 20 }).unwrap();
         let rules = Rules {
             scale_samples: true,
             clock_limit: Duration::from_secs(600),

@@ -9,10 +9,12 @@
 //! | `reader` | reading the flushes after a cursor, merged by receive time: the place for any further reader of the log |
 //! | `recovery` | the first user of a reader: reading everything after the newest durable flush, at a start |
 //!
-//! A segment is an ordinary pcap file (`capture::frame`), which tshark and nfdump read. It belongs to one flush, whose
-//! numbers are its name, and one shard. All shards switch to new segments at the cut that seals their tallies, so a
-//! flush has counted exactly what is in its segments. The transaction that makes a flush durable also records its
-//! number. At the next start, this record decides which segments are counted again, whether they were removed or not.
+//! A segment is an ordinary pcap file (`capture::frame`), which tshark and nfdump read. It belongs to one flush of one
+//! writer, whose numbers are its name, and one shard. All shards switch to new segments at the cut that seals their
+//! tallies, so a flush has counted exactly what is in its segments. The transaction that makes a flush durable also
+//! records which flushes it counts: its own, and at a start those whose segments were recovered. At the next start, this
+//! record decides which segments are counted again, whether they were removed or not, and whichever database is beside
+//! them (`docs/reliability.md`).
 //!
 //! Data that are queued for a template at a cut are not counted yet. They are carried over: written again into the next
 //! segment, each set as a separate message. Until the flush is durable, they are in both segments.
@@ -35,7 +37,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use flow::FlushNumber;
+use flow::{Counted, FlushNumber, WriterId};
 
 use crate::disk::{Disk, File, uninterrupted};
 use crate::lock::locked;
@@ -99,11 +101,14 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Journal {
     disk: Box<dyn Disk>,
+    writer: WriterId,
     settings: Mutex<Settings>,
     /// All existing segments with their sizes in octets.
     segments: Mutex<BTreeMap<SegmentName, u64>>,
-    /// The newest released flush: existing segments up to it could not be removed.
-    released: Mutex<Option<FlushNumber>>,
+    /// What is counted elsewhere: existing segments of it could not be removed.
+    released: Mutex<Vec<Counted>>,
+    /// What earlier runs left and this one has read. Its first flush counts it.
+    recovered: Mutex<Vec<Counted>>,
     counts: Mutex<Counts>,
     /// Segments written to since the last tick.
     unsynced: Mutex<Vec<Arc<Open>>>,
@@ -130,11 +135,11 @@ struct Open {
 }
 
 impl Journal {
-    /// Opens the journal on a disk, with the segments of earlier processes.
+    /// Opens the journal of a writer on a disk, with the segments of earlier processes.
     ///
     /// # Errors
     /// If the disk cannot list its files.
-    pub fn open(disk: Box<dyn Disk>, settings: Settings) -> io::Result<Arc<Self>> {
+    pub fn open(disk: Box<dyn Disk>, writer: WriterId, settings: Settings) -> io::Result<Arc<Self>> {
         let mut segments = BTreeMap::new();
         for (name, octets) in uninterrupted(|| disk.list())? {
             match SegmentName::parse(&name) {
@@ -145,9 +150,11 @@ impl Journal {
         let counts = Counts { octets: segments.values().sum(), ..Counts::default() };
         Ok(Arc::new(Self {
             disk,
+            writer,
             settings: Mutex::new(settings),
             segments: Mutex::new(segments),
             released: Mutex::default(),
+            recovered: Mutex::default(),
             counts: Mutex::new(counts),
             unsynced: Mutex::default(),
             resting: AtomicBool::new(false),
@@ -195,29 +202,48 @@ impl Journal {
         Writer::new(Arc::clone(self), shard, flush)
     }
 
-    /// Whether segments of this or an earlier flush exist.
+    /// The newest flush of each run that has segments here.
     #[must_use]
-    pub fn holds(&self, flush: FlushNumber) -> bool {
-        locked(&self.segments).keys().next().is_some_and(|first| first.flush <= flush)
+    pub fn newest(&self) -> Vec<Counted> {
+        let mut newest = Vec::new();
+        for segment in locked(&self.segments).keys() {
+            segment.counted().add_to(&mut newest);
+        }
+        newest
+    }
+
+    /// What is counted once this flush of this process is durable: also what it has recovered from earlier ones.
+    #[must_use]
+    pub fn counted_with(&self, flush: FlushNumber) -> Vec<Counted> {
+        let mut counted = locked(&self.recovered).clone();
+        Counted { writer: self.writer, newest: flush }.add_to(&mut counted);
+        counted
+    }
+
+    /// Whether it has segments of these flushes.
+    #[must_use]
+    pub fn holds(&self, counted: &[Counted]) -> bool {
+        locked(&self.segments).keys().any(|segment| includes(counted, segment))
     }
 
     /// A reader of the flushes after the cursor (`None`: from the first), over the segments that exist now, including
     /// those that are open for writing.
     #[must_use]
     pub fn reader(&self, cursor: Option<FlushNumber>) -> Reader<'_> {
-        Reader::new(self.disk.as_ref(), cursor, locked(&self.segments).keys().copied())
+        let segments = locked(&self.segments).keys().copied().collect::<Vec<_>>();
+        Reader::new(self.disk.as_ref(), segments.into_iter().filter(|segment| Some(segment.flush) > cursor))
     }
 
-    /// Releases the segments of this flush and of all earlier ones. They are durable, and data carried over from them
-    /// were [synced](Self::sync_written) before. Segments that cannot be removed are retried at the next call.
-    pub fn release(&self, durable: FlushNumber) {
-        {
-            let mut newest = locked(&self.released);
-            *newest = newest.max(Some(durable));
-        }
-        let released: Vec<_> =
-            locked(&self.segments).keys().take_while(|segment| segment.flush <= durable).copied().collect();
-        for segment in released {
+    /// Releases the segments of these flushes. They are durable, and data carried over from them were
+    /// [synced](Self::sync_written) before. Segments that cannot be removed are retried at the next call.
+    pub fn release(&self, counted: &[Counted]) {
+        let all = {
+            let mut all = locked(&self.released);
+            counted.iter().for_each(|counted| counted.add_to(&mut all));
+            all.clone()
+        };
+        let segments = locked(&self.segments).keys().copied().collect::<Vec<_>>();
+        for segment in segments.into_iter().filter(|segment| includes(&all, segment)) {
             match self.disk.remove(&segment.to_string()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     tracing::debug!(%segment, %error, "cannot remove a journal segment");
@@ -229,6 +255,10 @@ impl Journal {
                     counts.octets = counts.octets.saturating_sub(octets);
                 }
             }
+        }
+        let left = self.newest();
+        for list in [&self.released, &self.recovered] {
+            locked(list).retain(|counted| left.iter().any(|left| left.is_same_run(counted)));
         }
     }
 
@@ -347,6 +377,11 @@ impl Journal {
             );
         }
     }
+}
+
+/// Whether a segment is of these flushes.
+fn includes(counted: &[Counted], segment: &SegmentName) -> bool {
+    counted.iter().any(|counted| counted.includes(&segment.counted()))
 }
 
 #[cfg(test)]

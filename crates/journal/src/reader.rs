@@ -6,10 +6,11 @@
 //!
 //! This file does not decide which flushes are durable or which segments are released.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 
-use flow::FlushNumber;
+use flow::{Counted, Timestamp};
 
 use crate::disk::{Disk, uninterrupted};
 use crate::segment::{Entry, EntryKind, SegmentName, SegmentReader};
@@ -38,16 +39,23 @@ pub struct Unreadable {
     pub source: io::Error,
 }
 
+/// A datagram, or the sets of it that were queued: no exporter has two at the same nanosecond.
+type Identity = (SocketAddr, Timestamp);
+
 /// Reads the datagrams of all flushes after a cursor.
 ///
-/// Data that were queued for a template at a cut are also in the next segment. A reader that has read the previous
-/// flush has them already; a reader that starts at a flush needs those in its segments. Carried-over data are therefore
-/// returned in the first flush only, so that each datagram is returned exactly once.
+/// Data that were queued for a template at a cut are also in the next segment, and again in the one after it if they were
+/// still queued then. A reader returns them once: those that it has returned in an earlier flush are skipped. Whether it
+/// reads that flush depends on what was released, which may be anything beside another database.
 pub struct Reader<'d> {
     disk: &'d dyn Disk,
     /// Segments of flushes not opened yet, sorted.
     segments: VecDeque<SegmentName>,
-    is_first_flush: bool,
+    /// All that is carried over into a segment after the first flush, and whether an earlier flush has returned it; `None`
+    /// before the first flush.
+    carried: Option<HashMap<Identity, bool>>,
+    /// What the open flush has returned of it.
+    returned: Vec<Identity>,
     /// The segments of the open flush, for each shard.
     shards: Vec<Chain>,
     /// The shard of the current datagram.
@@ -63,16 +71,13 @@ struct Chain {
 }
 
 impl<'d> Reader<'d> {
-    /// A reader of the `segments` (sorted) of flushes after the cursor.
-    pub(crate) fn new(
-        disk: &'d dyn Disk,
-        cursor: Option<FlushNumber>,
-        segments: impl Iterator<Item = SegmentName>,
-    ) -> Self {
+    /// A reader of these segments, which are sorted.
+    pub(crate) fn new(disk: &'d dyn Disk, segments: impl Iterator<Item = SegmentName>) -> Self {
         Self {
             disk,
-            segments: segments.filter(|segment| Some(segment.flush) > cursor).collect(),
-            is_first_flush: true,
+            segments: segments.collect(),
+            carried: None,
+            returned: Vec::new(),
             shards: Vec::new(),
             current: None,
             counts: ReadCounts::default(),
@@ -90,26 +95,42 @@ impl<'d> Reader<'d> {
         self.segments.iter()
     }
 
-    /// Opens the next flush and returns its number, which becomes the cursor once the flush is read completely. `None`
-    /// at the end. Skips the unread rest of the previous flush.
+    /// Opens the next flush and returns it; what it returns becomes the cursor once the flush is read completely. `None` at
+    /// the end. Skips the unread rest of the previous flush.
     ///
     /// # Errors
     /// If a segment cannot be read; then the reader must not be used again.
-    pub fn next_flush(&mut self) -> Result<Option<FlushNumber>, Unreadable> {
-        let Some(SegmentName { flush, .. }) = self.segments.front().copied() else { return Ok(None) };
-        self.is_first_flush = self.counts.segments == 0;
+    pub fn next_flush(&mut self) -> Result<Option<Counted>, Unreadable> {
+        let Some(flush) = self.segments.front().map(SegmentName::counted) else { return Ok(None) };
         self.current = None;
         self.shards.clear();
-        while let Some(segment) = self.segments.pop_front_if(|segment| segment.flush == flush) {
+        while let Some(segment) = self.segments.pop_front_if(|segment| segment.counted() == flush) {
             match self.shards.last_mut().filter(|chain| chain.shard == segment.shard) {
                 Some(chain) => chain.parts.push_back(segment),
                 None => self.shards.push(Chain { shard: segment.shard, parts: [segment].into(), open: None }),
             }
         }
+        match &mut self.carried {
+            Some(carried) => carried.extend(self.returned.drain(..).map(|identity| (identity, true))),
+            None => self.carried = Some(self.carried_later()?),
+        }
         for shard in (0..self.shards.len()).rev() {
             self.advance_shard(shard)?;
         }
         Ok(Some(flush))
+    }
+
+    /// What is carried over into the segments that are not open yet. A writer writes it first.
+    fn carried_later(&self) -> Result<HashMap<Identity, bool>, Unreadable> {
+        let mut carried = HashMap::new();
+        for segment in &self.segments {
+            let mut chain = Chain { shard: segment.shard, parts: [*segment].into(), open: None };
+            while chain.advance(self.disk, &mut ReadCounts::default())? {
+                let Some(entry) = chain.current().filter(|entry| entry.kind == EntryKind::Carried) else { break };
+                carried.insert((entry.source, entry.received), false);
+            }
+        }
+        Ok(carried)
     }
 
     /// Advances to the next datagram of the open flush; `false` at the end of the flush.
@@ -121,11 +142,17 @@ impl<'d> Reader<'d> {
             if let Some(last) = self.current.take() {
                 self.advance_shard(last)?;
             }
-            let heads = self.shards.iter().map(|chain| chain.current().map(|entry| (entry.received, entry.kind)));
+            let heads = self.shards.iter().map(|chain| chain.current().map(|entry| (entry.received, entry)));
             let heads = heads.enumerate().filter_map(|(shard, head)| Some((shard, head?)));
-            let Some((earliest, (_, kind))) = heads.min_by_key(|head| head.1.0) else { return Ok(false) };
+            let Some((earliest, (received, entry))) = heads.min_by_key(|head| head.1.0) else { return Ok(false) };
+            let identity = (entry.source, received);
+            let known = self.carried.as_ref().and_then(|carried| carried.get(&identity)).copied();
+            let is_returned_already = entry.kind == EntryKind::Carried && known == Some(true);
+            if known == Some(false) {
+                self.returned.push(identity);
+            }
             self.current = Some(earliest);
-            if self.is_first_flush || kind != EntryKind::Carried {
+            if !is_returned_already {
                 self.counts.datagrams += 1;
                 return Ok(true);
             }

@@ -1,20 +1,28 @@
-//! Recovery: reads from the journal what was not durable when the last process ended. It is a user of [`Reader`], with
-//! the newest durable flush as its cursor.
+//! Recovery: reads from the journal what was not counted when the last process ended. It is a user of [`Reader`].
+
+use flow::Counted;
 
 use crate::lock::locked;
 use crate::reader::{ReadCounts, Reader, Unreadable};
-use crate::segment::Entry;
-use crate::{Journal, Sync};
+use crate::segment::{Entry, SegmentName};
+use crate::{Journal, Sync, includes};
 
-/// Reads everything after the newest durable flush.
-pub struct Recovery<'d>(Reader<'d>);
+/// Reads everything that is not counted.
+pub struct Recovery<'j> {
+    journal: &'j Journal,
+    reader: Reader<'j>,
+    /// The flush that is being read.
+    reading: Option<Counted>,
+}
 
 impl Journal {
-    /// Everything that is not released, to be counted again. [Release](Self::release) durable flushes first.
+    /// Everything that is not released, to be counted again. [Release](Self::release) counted flushes first.
     #[must_use]
     pub fn recovery(&self) -> Recovery<'_> {
-        let released = *locked(&self.released);
-        let reader = self.reader(released);
+        let released = locked(&self.released).clone();
+        let segments: Vec<SegmentName> = locked(&self.segments).keys().copied().collect();
+        let segments = segments.into_iter().filter(|segment| !includes(&released, segment));
+        let reader = Reader::new(self.disk.as_ref(), segments);
         // The process that wrote a segment may not have synced it, and the segment is needed until it is flushed.
         if self.settings().sync != Sync::Off {
             let synced = reader.segments().try_for_each(|segment| self.disk.sync(&segment.to_string()));
@@ -23,7 +31,7 @@ impl Journal {
                 self.fail(&format!("sync of the segments of the last run: {error}"));
             }
         }
-        Recovery(reader)
+        Recovery { journal: self, reader, reading: None }
     }
 }
 
@@ -31,19 +39,24 @@ impl Recovery<'_> {
     /// The statistics so far.
     #[must_use]
     pub fn counts(&self) -> ReadCounts {
-        self.0.counts()
+        self.reader.counts()
     }
 
-    /// The next datagram of all flushes; `None` at the end.
+    /// The next datagram of all flushes; `None` at the end. What was read then is [counted](Journal::counted_with) with the
+    /// next flush.
     ///
     /// # Errors
     /// If a segment cannot be read; then the recovery must not be used again.
     pub fn next_datagram(&mut self) -> Result<Option<Entry<'_>>, Unreadable> {
-        while !self.0.advance()? {
-            if self.0.next_flush()?.is_none() {
+        while !self.reader.advance()? {
+            if let Some(read) = self.reading.take() {
+                read.add_to(&mut locked(&self.journal.recovered));
+            }
+            self.reading = self.reader.next_flush()?;
+            if self.reading.is_none() {
                 return Ok(None);
             }
         }
-        Ok(self.0.current())
+        Ok(self.reader.current())
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use capture::{UdpDatagram, frame};
-use flow::{FlushNumber, Timestamp};
+use flow::{Counted, FlushNumber, Timestamp, WriterId};
 
 /// Octets in one read.
 const READ_AT_ONCE: u64 = 256 << 10;
@@ -65,29 +65,50 @@ pub(crate) fn append(octets: &mut Vec<u8>, entry: &Entry<'_>) -> io::Result<()> 
 pub struct SegmentName {
     /// The flush that counts its datagrams.
     pub flush: FlushNumber,
+    /// The collector that received them; [`Counted::UNNAMED`] in segments of older programs.
+    pub writer: WriterId,
     /// The shard that received them.
     pub shard: u16,
     /// Counts from 0. A new part starts where a write to the last one failed.
     pub part: u32,
 }
 
-/// `epoch-3-flush-17-shard-0-part-0.pcap`
+/// `epoch-1795912345-flush-17-writer-00c0ffee00c0ffee-shard-0-part-0.pcap`
 impl fmt::Display for SegmentName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { flush: FlushNumber { epoch, sequence }, shard, part } = self;
-        write!(f, "epoch-{epoch}-flush-{sequence}-shard-{shard}-part-{part}.pcap")
+        let Self { flush: FlushNumber { epoch, sequence }, writer, shard, part } = self;
+        write!(f, "epoch-{epoch}-flush-{sequence}-")?;
+        if *writer != Counted::UNNAMED {
+            write!(f, "writer-{writer}-")?;
+        }
+        write!(f, "shard-{shard}-part-{part}.pcap")
     }
 }
 
 impl SegmentName {
+    /// Its flush, as the newest of its run.
+    pub(crate) const fn counted(&self) -> Counted {
+        Counted { writer: self.writer, newest: self.flush }
+    }
+
     /// Parses a file name; `None` if it is not one that `Display` creates.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        let mut words = name.strip_suffix(".pcap")?.split('-');
-        let mut number = |word| (words.next()? == word).then(|| words.next())?;
-        let flush = FlushNumber { epoch: number("epoch")?.parse().ok()?, sequence: number("flush")?.parse().ok()? };
-        let (shard, part) = (number("shard")?.parse().ok()?, number("part")?.parse().ok()?);
-        Some(Self { flush, shard, part }).filter(|segment| segment.to_string() == name)
+        let words: Vec<&str> = name.strip_suffix(".pcap")?.split('-').collect();
+        let (flush, writer, shard, part) = match *words.as_slice() {
+            ["epoch", epoch, "flush", flush, "shard", shard, "part", part] => ((epoch, flush), None, shard, part),
+            ["epoch", epoch, "flush", flush, "writer", writer, "shard", shard, "part", part] => {
+                ((epoch, flush), Some(writer), shard, part)
+            }
+            _ => return None,
+        };
+        let flush = FlushNumber { epoch: flush.0.parse().ok()?, sequence: flush.1.parse().ok()? };
+        let writer = match writer {
+            Some(writer) => WriterId(u64::from_str_radix(writer, 16).ok()?),
+            None => Counted::UNNAMED,
+        };
+        let segment = Self { flush, writer, shard: shard.parse().ok()?, part: part.parse().ok()? };
+        Some(segment).filter(|segment| segment.to_string() == name)
     }
 }
 

@@ -1,9 +1,9 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use flow::{Exporter, Timestamp};
+use flow::{Exporter, Timestamp, WriterId};
 
 use super::*;
 use crate::disk::Directory;
@@ -14,8 +14,24 @@ fn flush(epoch: u32, sequence: u64) -> FlushNumber {
     FlushNumber { epoch, sequence }
 }
 
+const WRITER: WriterId = WriterId(7);
+
+/// All flushes of the run of this one, up to it.
+fn up_to(epoch: u32, sequence: u64) -> Counted {
+    Counted { writer: WRITER, newest: flush(epoch, sequence) }
+}
+
 fn journal(folder: &Path, settings: Settings) -> Arc<Journal> {
-    Journal::open(Box::new(Directory::open(&folder.join("journal")).unwrap()), settings).unwrap()
+    journal_of(WRITER, folder, settings)
+}
+
+fn journal_of(writer: WriterId, folder: &Path, settings: Settings) -> Arc<Journal> {
+    Journal::open(Box::new(Directory::open(&folder.join("journal")).unwrap()), writer, settings).unwrap()
+}
+
+/// A segment of the first part.
+fn path(folder: &Path, flush: FlushNumber, shard: u16) -> PathBuf {
+    folder.join("journal").join(SegmentName { flush, writer: WRITER, shard, part: 0 }.to_string())
 }
 
 fn address(text: &str) -> SocketAddr {
@@ -79,12 +95,14 @@ fn segments_of_durable_flushes_go_and_the_others_stay() {
         take(&mut writer, sequence, &sequence.to_string());
         writer.turn(flush(1, sequence + 1));
     }
-    journal.release(flush(1, 9));
+    journal.release(&[up_to(1, 9)]);
     assert_eq!(found(folder.path()), "10 11 12");
-    journal.release(flush(1, 10));
+    journal.release(&[up_to(1, 10)]);
     assert_eq!(found(folder.path()), "11 12");
-    // The first flush of the next start has counted all that was left.
-    journal.release(flush(2, 1));
+    // Another run, and another writer.
+    journal.release(&[up_to(2, 1), Counted { writer: WriterId(1), newest: flush(1, 12) }]);
+    assert_eq!(found(folder.path()), "11 12");
+    journal.release(&[up_to(1, 12)]);
     assert_eq!((journal.segments(), journal.counts().octets), (0, 0));
     assert_eq!(fs::read_dir(folder.path().join("journal")).unwrap().count(), 0);
 }
@@ -98,10 +116,10 @@ fn a_durable_segment_that_cannot_be_removed_is_not_counted_again() {
     writer.turn(flush(1, 2));
     take(&mut writer, 2, "not yet");
     writer.commit();
-    let left = folder.path().join("journal/epoch-1-flush-1-shard-0-part-0.pcap");
+    let left = path(folder.path(), flush(1, 1), 0);
     fs::remove_file(&left).unwrap();
     fs::create_dir(&left).unwrap();
-    journal.release(flush(1, 1));
+    journal.release(&[up_to(1, 1)]);
     assert_eq!((journal.counts().remove_errors, journal.segments()), (1, 2));
     let mut recovery = journal.recovery();
     assert_eq!(recovery.next_datagram().unwrap().unwrap().payload, b"not yet");
@@ -122,7 +140,7 @@ fn what_waits_is_carried_into_the_next_segment() {
     writer.commit();
     // Until the first flush is durable, what waits is found where it was received.
     assert_eq!(found(folder.path()), "counted next");
-    journal.release(flush(1, 1));
+    journal.release(&[up_to(1, 1)]);
     assert_eq!(found(folder.path()), "waits next");
     assert_eq!(journal.counts().carried, 1);
 }
@@ -136,7 +154,7 @@ fn a_segment_that_cannot_be_read_stops_the_recovery_and_stays() {
         take(&mut writer, second, &second.to_string());
         writer.turn(flush(1, second + 1));
     }
-    let path = folder.path().join("journal/epoch-1-flush-2-shard-0-part-0.pcap");
+    let path = path(folder.path(), flush(1, 2), 0);
     let aside = folder.path().join("aside");
     let (missing, refused) = (io::ErrorKind::NotFound, io::ErrorKind::IsADirectory);
     for expected in [missing, refused] {
@@ -147,11 +165,16 @@ fn a_segment_that_cannot_be_read_stops_the_recovery_and_stays() {
             fs::create_dir(&path).unwrap();
         }
         let mut recovery = found_later.recovery();
-        assert_eq!(recovery.next_datagram().unwrap().unwrap().payload, b"1");
-        let unreadable = recovery.next_datagram().unwrap_err();
+        let unreadable = loop {
+            match recovery.next_datagram() {
+                Ok(datagram) => assert_eq!(datagram.unwrap().payload, b"1"),
+                Err(unreadable) => break unreadable,
+            }
+        };
         assert_eq!((unreadable.segment.flush, unreadable.source.kind()), (flush(1, 2), expected));
         let shown = unreadable.to_string();
-        assert!(shown.starts_with("cannot read journal/epoch-1-flush-2-shard-0-part-0.pcap in dataDir: "), "{shown}");
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(shown.starts_with(&format!("cannot read journal/{name} in dataDir: ")), "{shown}");
         assert_eq!(found_later.segments(), 3);
         let _ = fs::remove_dir(&path);
         fs::rename(&aside, &path).unwrap();
@@ -170,7 +193,7 @@ fn a_torn_tail_costs_what_follows_the_tear() {
         writer.commit();
         ends.push(frame_end(&journal));
     }
-    let path = folder.path().join("journal/epoch-1-flush-1-shard-3-part-0.pcap");
+    let path = path(folder.path(), flush(1, 1), 3);
     let whole = fs::read(&path).unwrap();
     let expected = ["", "0", "0 1", "0 1 2", "0 1 2 3"];
     for length in 0..=whole.len() {
@@ -202,7 +225,7 @@ fn a_full_journal_misses_what_comes_and_continues_when_there_is_room() {
     take(&mut writer, 1, "missed with");
     take(&mut writer, 1, "those beside it");
     writer.commit();
-    journal.release(flush(1, 1));
+    journal.release(&[up_to(1, 1)]);
     take(&mut writer, 1, "missed until the next tick");
     writer.commit();
     assert!(journal.is_failing());
@@ -221,6 +244,64 @@ fn files_of_others_are_left_alone() {
     let notes = folder.path().join("journal/epoch-01-flush-1-shard-0-part-0.pcap");
     fs::write(&notes, "notes").unwrap();
     let journal = journal(folder.path(), SETTINGS);
-    journal.release(flush(u32::MAX, u64::MAX));
+    journal.release(&[up_to(1, u64::MAX)]);
     assert_eq!((journal.segments(), fs::read_to_string(&notes).unwrap()), (0, "notes".into()));
+}
+
+#[test]
+fn segments_are_counted_by_the_run_that_recovered_them_and_only_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = journal(folder.path(), SETTINGS);
+    let mut writer = first.writer(0, flush(5, 8));
+    take(&mut writer, 1, "left");
+    writer.commit();
+    let second = journal_of(WriterId(9), folder.path(), SETTINGS);
+    let mut recovery = second.recovery();
+    while recovery.next_datagram().unwrap().is_some() {}
+    let counted = second.counted_with(flush(2, 1));
+    assert_eq!(counted, [up_to(5, 8), Counted { writer: WriterId(9), newest: flush(2, 1) }]);
+    // It ends before it removes anything.
+    let third = journal(folder.path(), SETTINGS);
+    assert_eq!(third.newest(), [up_to(5, 8)]);
+    third.release(&counted);
+    assert_eq!((third.segments(), found(folder.path())), (0, String::new()));
+}
+
+#[test]
+fn segments_of_older_programs_have_no_writer_and_are_counted_up_to_a_flush() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = journal_of(Counted::UNNAMED, folder.path(), SETTINGS);
+    for (epoch, sequence) in [(1, 9), (2, 1), (2, 2), (3, 1)] {
+        let mut writer = first.writer(0, flush(epoch, sequence));
+        take(&mut writer, 1, &format!("{epoch}.{sequence}"));
+        writer.commit();
+    }
+    assert!(folder.path().join("journal/epoch-1-flush-9-shard-0-part-0.pcap").exists());
+    let second = journal(folder.path(), SETTINGS);
+    second.release(&[Counted { writer: Counted::UNNAMED, newest: flush(2, 1) }]);
+    assert_eq!(found(folder.path()), "2.2 3.1");
+}
+
+#[test]
+fn data_carried_over_are_found_although_an_older_flush_is_left_that_does_not_have_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = journal(folder.path(), SETTINGS);
+    let exporter = Exporter::udp("192.0.2.1".parse().unwrap(), 4000);
+    let waits = [(exporter, Timestamp::from_seconds(3), b"waits".to_vec())];
+    let mut writer = first.writer(0, flush(1, 1));
+    take(&mut writer, 1, "old");
+    writer.turn(flush(1, 2));
+    take(&mut writer, 3, "waits");
+    for sequence in [3, 4] {
+        writer.turn(flush(1, sequence));
+        writer.carry(waits.clone());
+        take(&mut writer, sequence + 10, &sequence.to_string());
+    }
+    writer.commit();
+    assert_eq!(found(folder.path()), "old waits 3 4");
+    // What was received is counted and released; beside another database, an older segment may be left.
+    fs::remove_file(path(folder.path(), flush(1, 2), 0)).unwrap();
+    assert_eq!(found(folder.path()), "old waits 3 4");
+    fs::remove_file(path(folder.path(), flush(1, 3), 0)).unwrap();
+    assert_eq!(found(folder.path()), "old waits 4");
 }

@@ -32,7 +32,7 @@ pub struct Writer {
 
 impl Writer {
     pub(crate) fn new(journal: Arc<Journal>, shard: u16, flush: FlushNumber) -> Self {
-        let name = SegmentName { flush, shard, part: 0 };
+        let name = SegmentName { flush, writer: journal.writer, shard, part: 0 };
         Self { journal, name, open: None, octets: Vec::new(), datagrams: 0, missed: 0 }
     }
 

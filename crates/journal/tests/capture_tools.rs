@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use flow::{FlushNumber, Timestamp};
+use flow::{FlushNumber, Timestamp, WriterId};
 use journal::disk::Directory;
 use journal::{Journal, Settings, Sync};
 use wire::encode;
@@ -20,7 +20,8 @@ use wire::netflow_v5::{Header, Record};
 /// A segment of datagrams over IPv4 and IPv6, each with one more record than the one before.
 fn segment(folder: &Path, datagrams: u64) -> String {
     let disk = Box::new(Directory::open(folder).unwrap());
-    let journal: Arc<Journal> = Journal::open(disk, Settings { sync: Sync::Batch, limit_bytes: 1 << 20 }).unwrap();
+    let settings = Settings { sync: Sync::Batch, limit_bytes: 1 << 20 };
+    let journal: Arc<Journal> = Journal::open(disk, WriterId(1), settings).unwrap();
     let mut writer = journal.writer(0, FlushNumber { epoch: 1, sequence: 1 });
     let sources: [SocketAddr; 2] = ["192.0.2.1:4000", "[2001:db8::1]:4000"].map(|it| it.parse().unwrap());
     for number in 0..datagrams {
@@ -32,7 +33,8 @@ fn segment(folder: &Path, datagrams: u64) -> String {
     }
     writer.commit();
     assert_eq!(journal.counts().written, datagrams);
-    folder.join("epoch-1-flush-1-shard-0-part-0.pcap").to_str().unwrap().to_owned()
+    let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap();
+    file.path().to_str().unwrap().to_owned()
 }
 
 fn run(program: &str, arguments: &[&str]) -> String {

@@ -82,12 +82,17 @@ pub async fn copy(
     reached: &mut dyn FnMut(WriterId, Interval, &Copied),
 ) -> Result<Copied, StoreError> {
     let mut copy = Copy::new(source, target, reached);
+    // Before any block is read: the journal beside the target may have segments of flushes that are copied.
+    let counted = source.counted().await?;
     copy.senders().await?;
     // Before any block is read: what moves meanwhile is for the next copy.
     let known: HashMap<WriterId, WriterState> =
         target.writers().await?.into_iter().map(|state| (state.writer, state)).collect();
     for state in source.writers().await? {
         copy.writer(&state, known.get(&state.writer)).await?;
+    }
+    if copy.copied.ahead.is_empty() {
+        target.put_counted(&counted).await?;
     }
     Ok(copy.copied)
 }

@@ -137,7 +137,7 @@ impl<S: Store> Faulty<S> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let meanwhile = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         if let Some((writer, flush)) = meanwhile {
-            self.store.put_flush(writer, &flush, &[]).await?;
+            self.store.put_flush(writer, &flush, &[], &[]).await?;
         }
         let fault = self.next(kind);
         match fault {

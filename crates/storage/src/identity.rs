@@ -9,11 +9,13 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use accounting::block::WriterId;
-use flow::FlushNumber;
+use flow::{Counted, Timestamp, WriterId};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::{StoreError, sqlite};
+
+/// The greatest epoch that comes from a clock, in the year 2072. Later ones are counted.
+const LATEST_BY_CLOCK: u32 = 0xC000_0000;
 
 /// The identity of this process as a writer of blocks. No other process has it while this value lives.
 #[derive(Debug)]
@@ -45,33 +47,27 @@ impl Identity {
         self.writer
     }
 
-    /// The newest flush of this writer that is durable on this machine: in the spool, or in the embedded store. The
-    /// transaction that made the flush durable also wrote this number. Flushes come in the order of their numbers, so all
-    /// earlier ones were durable too, except one that was given up. A flush that counted nothing, and that no segment of
-    /// the journal belongs to, may leave no number.
+    /// The flushes that are counted in this file: in the spool, or in the embedded store. The transaction that made them
+    /// durable recorded them too.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn durable(&self) -> Result<Option<FlushNumber>, StoreError> {
-        Ok(sqlite::durable(&self.connection)?.map(|(_, number)| number))
+    pub fn counted(&self) -> Result<Vec<Counted>, StoreError> {
+        sqlite::counted(&self.connection)
     }
 
-    /// Begins the next epoch, the first one is 1. It is durable when this returns.
+    /// Begins the next epoch. It is durable when this returns, and greater than `known`, the newest one in the journal and
+    /// in the store: the file may be older than both. It is also at least the second of the start, so that it is greater
+    /// than those of later runs of which neither this file nor the journal knows, while the store cannot be asked.
     ///
     /// # Errors
     /// When it is not durable: then no block may be written.
-    pub fn next_epoch(&mut self) -> Result<u32, StoreError> {
-        self.next_epoch_after(0)
-    }
-
-    /// Begins an epoch after the newest one that a store knows of this writer, so that a state file restored from a
-    /// backup does not repeat an epoch.
-    ///
-    /// # Errors
-    /// As [`next_epoch`](Self::next_epoch).
-    pub fn next_epoch_after(&mut self, known: u32) -> Result<u32, StoreError> {
-        let next = "UPDATE identity SET epoch = max(epoch, ?1) + 1 WHERE max(epoch, ?1) < 4294967295 RETURNING epoch";
-        let epoch = self.connection.query_row(next, [known], |row| row.get(0)).optional()?;
+    pub fn next_epoch(&mut self, known: u32, now: Timestamp) -> Result<u32, StoreError> {
+        // A clock far in the future must not use up the epochs.
+        let by_clock = u32::try_from(now.seconds()).unwrap_or(u32::MAX).min(LATEST_BY_CLOCK);
+        let next =
+            "UPDATE identity SET epoch = max(max(epoch, ?1) + 1, ?2) WHERE max(epoch, ?1) < 4294967295 RETURNING epoch";
+        let epoch = self.connection.query_row(next, [known, by_clock], |row| row.get(0)).optional()?;
         epoch.ok_or_else(|| StoreError::Config("this writer has used up its epochs: remove its state file".into()))
     }
 }
@@ -127,26 +123,41 @@ mod tests {
         let path = folder.path().join("state");
         let mut first = Identity::open(&path).unwrap();
         let writer = first.writer();
-        assert_eq!(first.next_epoch().unwrap(), 1);
+        assert_eq!(first.next_epoch(0, Timestamp::EPOCH).unwrap(), 1);
         drop(first);
         let mut second = Identity::open(&path).unwrap();
         assert_eq!(second.writer(), writer);
-        assert_eq!(second.next_epoch().unwrap(), 2);
+        assert_eq!(second.next_epoch(0, Timestamp::EPOCH).unwrap(), 2);
         assert_ne!(Identity::open(&folder.path().join("other")).unwrap().writer(), writer);
     }
 
     #[test]
-    fn an_epoch_that_the_store_knows_is_not_repeated() {
+    fn an_epoch_that_the_store_or_the_journal_knows_is_not_repeated() {
         let folder = tempfile::tempdir().unwrap();
         let mut identity = Identity::open(&folder.path().join("state")).unwrap();
-        assert_eq!(identity.next_epoch_after(7).unwrap(), 8);
-        assert_eq!(identity.next_epoch_after(7).unwrap(), 9);
-        assert!(
-            matches!(identity.next_epoch_after(u32::MAX), Err(StoreError::Config(_))),
-            "an epoch after the last one"
-        );
-        assert_eq!(identity.next_epoch_after(u32::MAX - 1).unwrap(), u32::MAX);
-        assert!(matches!(identity.next_epoch(), Err(StoreError::Config(_))));
+        let mut next = |known| identity.next_epoch(known, Timestamp::EPOCH);
+        assert_eq!(next(7).unwrap(), 8);
+        assert_eq!(next(7).unwrap(), 9);
+        assert!(matches!(next(u32::MAX), Err(StoreError::Config(_))), "an epoch after the last one");
+        assert_eq!(next(u32::MAX - 1).unwrap(), u32::MAX);
+        assert!(matches!(next(0), Err(StoreError::Config(_))));
+    }
+
+    #[test]
+    fn a_restored_file_does_not_repeat_an_epoch_that_it_does_not_know() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        // Closing the last connection writes the write-ahead log to the file.
+        drop(Identity::open(&path).unwrap());
+        std::fs::copy(&path, folder.path().join("backup")).unwrap();
+        let mut identity = Identity::open(&path).unwrap();
+        let after_backup = identity.next_epoch(0, Timestamp::from_seconds(1_800_000_000)).unwrap();
+        drop(identity);
+        let mut restored = Identity::open(&folder.path().join("backup")).unwrap();
+        assert!(restored.next_epoch(0, Timestamp::from_seconds(1_800_000_001)).unwrap() > after_backup);
+        // Whatever the clock does.
+        let later = restored.next_epoch(0, Timestamp::from_seconds(u64::from(u32::MAX) + 1)).unwrap();
+        assert_eq!(restored.next_epoch(0, Timestamp::from_seconds(1_800_000_002)).unwrap(), later + 1);
     }
 
     #[test]

@@ -18,10 +18,10 @@ use std::path::Path;
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use accounting::watermarks::Watermarks;
-use flow::FlushNumber;
+use flow::{Counted, FlushNumber};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 
-use crate::sqlite::{note_durable, parsed, templates};
+use crate::sqlite::{note_counted, note_durable, parsed, templates};
 use crate::{Flush, StoreError, sqlite};
 
 /// The flushes of one collector on their way to its store.
@@ -96,23 +96,34 @@ impl Spool {
         self.bytes.saturating_sub(self.accepted_bytes)
     }
 
-    /// Keeps a flush, and what senders have announced until it was made. Both are on disk when this returns. A flush
-    /// without blocks leaves its number only: there is nothing to put.
+    /// Keeps a flush, what senders have announced until it was made, and which flushes of the journal are counted with it.
+    /// All are on disk when this returns. Of a flush without blocks only the others are kept: there is nothing to put.
     ///
     /// # Errors
     /// When the spool is full or the disk refuses: nothing is kept then.
-    pub fn push(&mut self, flush: &Flush, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), SpoolError> {
+    pub fn push(
+        &mut self,
+        flush: &Flush,
+        announced: &[(IpAddr, Vec<u8>)],
+        counted: &[Counted],
+    ) -> Result<(), SpoolError> {
         let bytes = octets(&flush.blocks);
         if self.bytes + bytes > self.limit_bytes {
             return Err(SpoolError::Full { bytes: self.bytes, limit_bytes: self.limit_bytes });
         }
-        self.insert(flush, bytes, announced)?;
+        self.insert(flush, bytes, announced, counted)?;
         self.bytes += bytes;
         self.waiting += u64::from(!flush.blocks.is_empty());
         Ok(())
     }
 
-    fn insert(&mut self, flush: &Flush, bytes: u64, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
+    fn insert(
+        &mut self,
+        flush: &Flush,
+        bytes: u64,
+        announced: &[(IpAddr, Vec<u8>)],
+        counted: &[Counted],
+    ) -> Result<(), StoreError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if !flush.blocks.is_empty() {
             let (epoch, sequence) = columns(flush.number);
@@ -131,6 +142,7 @@ impl Spool {
         }
         drop(replace);
         note_durable(&transaction, self.writer, flush.number)?;
+        note_counted(&transaction, counted)?;
         transaction.commit()?;
         Ok(())
     }
@@ -368,7 +380,7 @@ mod tests {
 
     fn push(spool: &mut Spool, sequence: u64, blocks: u16) -> Result<(), SpoolError> {
         let number = number(sequence);
-        spool.push(&flush(number, blocks), &[])
+        spool.push(&flush(number, blocks), &[], &[])
     }
 
     #[test]

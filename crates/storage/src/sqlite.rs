@@ -22,14 +22,14 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use accounting::block::WriterId;
 use async_trait::async_trait;
+use flow::{Counted, WriterId};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
 pub(crate) use registry::{parsed, templates};
 pub(crate) use schema::open;
-pub(crate) use writers::{durable, note_durable};
+pub(crate) use writers::{counted, note_counted, note_durable};
 
 use self::key::KnownSeries;
 use crate::{Flush, Store, StoreError};
@@ -147,14 +147,26 @@ impl Store for Sqlite {
         writer: WriterId,
         flush: &Arc<Flush>,
         announced: &[(IpAddr, Vec<u8>)],
+        counted: &[Counted],
     ) -> Result<(), StoreError> {
         let (flush, announced, series) = (Arc::clone(flush), announced.to_vec(), Arc::clone(&self.series));
+        let counted = counted.to_vec();
         self.write(move |connection| {
             blocks::put(connection, &mut lock(&series), &flush.blocks)?;
             registry::put_templates(connection, &announced)?;
-            note_durable(connection, writer, flush.number)
+            note_durable(connection, writer, flush.number)?;
+            note_counted(connection, &counted)
         })
         .await
+    }
+
+    async fn counted(&self) -> Result<Vec<Counted>, StoreError> {
+        self.read(counted).await
+    }
+
+    async fn put_counted(&self, counted: &[Counted]) -> Result<(), StoreError> {
+        let counted = counted.to_vec();
+        self.write(move |connection| note_counted(connection, &counted)).await
     }
 }
 

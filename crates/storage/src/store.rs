@@ -5,23 +5,36 @@ use std::sync::Arc;
 
 use accounting::block::WriterId;
 use async_trait::async_trait;
+use flow::Counted;
 
 use crate::{Blocks, Flush, Registry, StoreError, Writers};
 
 /// Everything a collector stores, in one place. Its own method is the one that concerns blocks and senders together.
 #[async_trait]
 pub trait Store: Registry + Blocks + Writers {
-    /// Puts a flush of this writer, which may have no blocks, and what senders have announced until it was made. A store on
-    /// this machine's disk does both at once and [notes](crate::Identity::durable) that the flush is durable: then a crash
-    /// never leaves one without the other.
+    /// Puts a flush of this writer, which may have no blocks, and what senders have announced until it was made. A store on this machine's
+    /// disk does both at once, and also records which flushes of the journal are [counted](crate::Identity::counted) with
+    /// it: then a crash never leaves one without the other.
     async fn put_flush(
         &self,
         writer: WriterId,
         flush: &Arc<Flush>,
         announced: &[(IpAddr, Vec<u8>)],
+        _counted: &[Counted],
     ) -> Result<(), StoreError> {
         self.put_blocks(&flush.blocks).await?;
         self.put_flushed(writer, flush.number).await?;
         self.put_templates(announced).await
+    }
+
+    /// The flushes of the journal that are counted here. Empty for a store that is not on this machine's disk, beside which
+    /// there is no journal.
+    async fn counted(&self) -> Result<Vec<Counted>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Records that these flushes are counted here, because all their blocks were copied.
+    async fn put_counted(&self, _counted: &[Counted]) -> Result<(), StoreError> {
+        Ok(())
     }
 }

@@ -18,11 +18,12 @@ contract!(empty);
 
 mod clauses_of_files {
     use std::net::{IpAddr, Ipv4Addr};
+    use std::sync::Arc;
 
-    use accounting::block::{Block, BlockKey, Origin, TableSet, WriterId};
+    use accounting::block::{Block, BlockKey, TableSet};
     use accounting::period::{Interval, Minute, Period};
     use accounting::watermarks::Watermarks;
-    use flow::{FlushNumber, Prefix};
+    use flow::{Counted, FlushNumber, Prefix, Timestamp, WriterId};
     use storage::spool::Spool;
     use storage::{Blocks, Flush, Identity, Selection, Sqlite, Store, Writers};
 
@@ -66,46 +67,42 @@ mod clauses_of_files {
         let path = folder.path().join("store");
         let store = Sqlite::open(&path).unwrap();
         let mut identity = Identity::open(&path).unwrap();
-        assert_eq!(identity.next_epoch().unwrap(), 1);
+        assert_eq!(identity.next_epoch(0, Timestamp::EPOCH).unwrap(), 1);
         store.put_blocks(&[block(1)]).await.unwrap();
-        assert_eq!(identity.next_epoch().unwrap(), 2);
+        assert_eq!(identity.next_epoch(0, Timestamp::EPOCH).unwrap(), 2);
     }
 
     #[tokio::test]
-    async fn the_newest_durable_flush_is_known_after_a_restart() {
+    async fn the_file_records_which_flushes_it_counts() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store");
         let store = Sqlite::open(&path).unwrap();
         let identity = Identity::open(&path).unwrap();
         let writer = identity.writer();
-        assert_eq!(identity.durable().unwrap(), None);
-        let of = |origin: Origin| {
-            let mut block = block(1);
-            (block.key.writer, block.key.origin) = (writer, origin);
-            block
+        let flush = |epoch, sequence, blocks| {
+            Arc::new(Flush { number: FlushNumber { epoch, sequence }, watermarks: Watermarks::default(), blocks })
         };
-        let flush = |sequence| Origin::Flush(FlushNumber { epoch: 1, sequence });
-        // A put of several flushes, one that comes again, sums, and blocks of others.
-        store.put_blocks(&[of(flush(3)), of(flush(4))]).await.unwrap();
-        store.put_blocks(&[of(flush(2))]).await.unwrap();
-        store.put_blocks(&[of(Origin::RolledUp), block(9)]).await.unwrap();
-        assert_eq!(identity.durable().unwrap(), Some(FlushNumber { epoch: 1, sequence: 4 }));
-        let number = FlushNumber { epoch: 2, sequence: 1 };
-        let flush = Flush { number, watermarks: Watermarks::default(), blocks: vec![of(number.into())] };
-        Spool::open(&path, writer, 1 << 20).unwrap().push(&flush, &[]).unwrap();
-        assert_eq!(identity.durable().unwrap(), Some(number));
-        // Flushes without blocks leave their numbers and nothing else.
-        let flush = |sequence| Flush {
-            number: FlushNumber { epoch: 2, sequence },
-            watermarks: Watermarks::default(),
-            blocks: vec![],
-        };
-        let mut spool = Spool::open(&path, writer, 1 << 20).unwrap();
-        spool.push(&flush(2), &[]).unwrap();
-        assert_eq!((identity.durable().unwrap(), spool.waiting()), (Some(flush(2).number), 1));
-        store.put_flush(writer, &flush(3).into(), &[]).await.unwrap();
+        let of = |flush: &Flush| Counted { writer, newest: flush.number };
+        let (first, second) = (flush(2, 4, vec![block(4)]), flush(2, 5, vec![]));
+        // Only what a flush names is counted, whatever blocks are put.
+        store.put_blocks(&first.blocks).await.unwrap();
+        assert_eq!(identity.counted().unwrap(), []);
+        store.put_flush(writer, &first, &[], &[of(&first)]).await.unwrap();
+        assert_eq!(identity.counted().unwrap(), [of(&first)]);
+        // A flush without blocks is counted too, and one that comes again takes nothing back.
+        store.put_flush(writer, &second, &[], &[of(&second)]).await.unwrap();
+        store.put_flush(writer, &first, &[], &[of(&first)]).await.unwrap();
+        assert_eq!(identity.counted().unwrap(), [of(&second)]);
+        // The spool does the same; a flush after a start counts what other runs have left.
+        let third = flush(3, 1, vec![block(1)]);
+        let other = Counted { writer: WriterId(1), newest: FlushNumber { epoch: 9, sequence: 7 } };
+        Spool::open(&path, writer, 1 << 20).unwrap().push(&third, &[], &[of(&third), other]).unwrap();
         drop(identity);
-        assert_eq!(Identity::open(&path).unwrap().durable().unwrap(), Some(flush(3).number));
+        let mut expected = vec![other, of(&second), of(&third)];
+        expected.sort_unstable();
+        let mut counted = Identity::open(&path).unwrap().counted().unwrap();
+        counted.sort_unstable();
+        assert_eq!(counted, expected);
     }
 
     #[tokio::test]

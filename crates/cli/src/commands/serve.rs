@@ -15,6 +15,7 @@ use std::time::SystemTime;
 use anyhow::{Context, anyhow};
 use collector::{Settings, StartError, StopError};
 use flow::Timestamp;
+use journal::Journal;
 use storage::{Identity, Presence, Store, StoreError, WriterState};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{self, SignalKind};
@@ -59,7 +60,9 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let path = configured_store::path(config);
     let mut identity = configured_store::in_file(&path, Identity::open(&path)).or_exit(ExitCode::Store)?;
     let store = configured_store::open(config).or_exit(ExitCode::Store)?;
-    let writer = begin_epoch(&mut identity, store.as_ref(), config).await.or_exit(ExitCode::Store)?;
+    let journal = configured_store::journal(config, identity.writer()).or_exit(ExitCode::Store)?;
+    journal.release(&identity.counted().or_exit(ExitCode::Store)?);
+    let writer = begin_epoch(&mut identity, store.as_ref(), &journal, config).await.or_exit(ExitCode::Store)?;
     let mut signals = Signals::watch().or_exit(ExitCode::Failure)?;
 
     let at = config.http.listen;
@@ -75,10 +78,6 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let senders_changed = Arc::new(Notify::new());
     let spool = configured_store::spool(config, writer.writer).or_exit(ExitCode::Store)?;
     let changed = Arc::clone(&senders_changed);
-    let journal = configured_store::journal(config).or_exit(ExitCode::Store)?;
-    if let Some(durable) = identity.durable().or_exit(ExitCode::Store)? {
-        journal.release(durable);
-    }
     let settings = Settings { passed: passed.datagrams, ..config.settings() };
     let collector = collector::start(settings, Arc::clone(&store), spool, Some(journal), writer, changed)
         .await
@@ -167,7 +166,12 @@ fn start_failure(error: StartError) -> Failure {
 }
 
 /// This collector's identity, with the epoch of this start.
-async fn begin_epoch(identity: &mut Identity, store: &dyn Store, config: &Config) -> Result<WriterState, StoreError> {
+async fn begin_epoch(
+    identity: &mut Identity,
+    store: &dyn Store,
+    journal: &Journal,
+    config: &Config,
+) -> Result<WriterState, StoreError> {
     let writer = identity.writer();
     let known = store.writers().await?.into_iter().find(|state| state.writer == writer);
     let seen = Timestamp::from(SystemTime::now());
@@ -181,7 +185,8 @@ async fn begin_epoch(identity: &mut Identity, store: &dyn Store, config: &Config
     }
     let known = known.unwrap_or_else(|| WriterState::new(writer, 0, seen));
     let presence = Presence::Seen(seen);
-    let state = WriterState { epoch: identity.next_epoch_after(known.epoch)?, presence, ..known };
+    let journalled = journal.newest().iter().map(|counted| counted.newest.epoch).max().unwrap_or_default();
+    let state = WriterState { epoch: identity.next_epoch(known.epoch.max(journalled), seen)?, presence, ..known };
     store.put_writer(&state).await?;
     Ok(state)
 }

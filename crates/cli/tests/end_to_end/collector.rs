@@ -304,10 +304,16 @@ fn on_free_ports(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null())
 }
 
-/// The settings that all share.
+/// The settings that all share, unless a test has set them.
 fn ready<'c>(command: &'c mut Command, directory: &TempDir) -> &'c mut Command {
-    let command = command.current_dir(directory.path()).env("NETFLOW__SFLOW__LISTEN", "");
-    command.env("NETFLOW__FLUSH_INTERVAL", "1s").env("NETFLOW__SERVER__STATUSLOG", "1s")
+    let shared =
+        [("NETFLOW__SFLOW__LISTEN", ""), ("NETFLOW__FLUSH_INTERVAL", "1s"), ("NETFLOW__SERVER__STATUSLOG", "1s")];
+    for (name, value) in shared {
+        if !command.get_envs().any(|(set, _)| set == name) {
+            command.env(name, value);
+        }
+    }
+    command.current_dir(directory.path())
 }
 
 fn address_after(log: &Receiver<String>, what: &str, stderr: &mut Vec<String>) -> SocketAddr {

@@ -35,6 +35,7 @@ mod output;
 mod proxy;
 mod reloads;
 mod restarts;
+mod restored;
 mod service_manager;
 mod stores;
 mod tap;

@@ -92,7 +92,7 @@ mod tests {
         let made = processor_time() - begun;
         let folder = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(&folder.path().join("state"), WRITER, 1 << 30).unwrap();
-        spool.push(&flush, &[]).unwrap();
+        spool.push(&flush, &[], &[]).unwrap();
         let mut now = WriterState::new(WRITER, 1, Timestamp::EPOCH);
         *now.watermarks.get_mut(Period::Minute).unwrap() = Minute::new(100_020);
         let begun = processor_time();

@@ -265,16 +265,20 @@ async fn an_address_in_use_is_an_error_that_names_it() {
 async fn a_segment_that_cannot_be_read_stops_the_start_and_stays() {
     let folder = tempfile::tempdir().unwrap();
     // It can be opened, and not be read.
-    let segment = folder.path().join("epoch-1-flush-1-shard-0-part-0.pcap");
+    let segment = folder.path().join("epoch-1-flush-1-writer-0000000000000001-shard-0-part-0.pcap");
     fs::create_dir(&segment).unwrap();
     let disk = Box::new(Directory::open(folder.path()).unwrap());
-    let journal = Journal::open(disk, journal::Settings { sync: Sync::Interval, limit_bytes: 1 << 20 }).unwrap();
+    let journal =
+        Journal::open(disk, WriterId(1), journal::Settings { sync: Sync::Interval, limit_bytes: 1 << 20 }).unwrap();
     let store: Arc<dyn Store> = Arc::new(Memory::default());
     let writer = WriterState::new(WriterId(2), 2, now());
     let started = start(settings(&["127.0.0.1:0"]), store, None, Some(journal), writer, Arc::default());
     let Err(error) = started.await else { panic!("started without what it has to count") };
     assert!(matches!(error, StartError::Journal(_)), "{error}");
-    assert!(error.to_string().contains("journal/epoch-1-flush-1-shard-0-part-0.pcap"), "{error}");
+    assert!(
+        error.to_string().contains("journal/epoch-1-flush-1-writer-0000000000000001-shard-0-part-0.pcap"),
+        "{error}"
+    );
     assert!(segment.exists());
 }
 

@@ -5,13 +5,14 @@
 
 mod model;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use flow::{Exporter, FlushNumber, Timestamp};
+use flow::{Counted, Exporter, FlushNumber, Timestamp, WriterId};
 use journal::disk::Disk;
 use journal::{EntryKind, Journal, SegmentName, Settings, Sync, Unreadable, Writer};
 use testing::Random;
@@ -22,6 +23,7 @@ use crate::model::{Entry, Model};
 const SEEDS: Range<u64> = 0..400;
 const OPERATIONS: usize = 120;
 const SHARDS: u16 = 2;
+const WRITER: WriterId = WriterId(7);
 const SOURCE: &str = "192.0.2.1:4000";
 
 /// A process with its journal, and what the model has to know of it beside.
@@ -46,6 +48,10 @@ struct Run {
     settings: Settings,
     model: Model,
     process: Process,
+    /// Datagrams of which sets may be queued for a template.
+    waiting: Vec<Entry>,
+    /// What older copies of the database count.
+    backups: Vec<Vec<Counted>>,
     next_id: u64,
     is_shown: bool,
 }
@@ -80,9 +86,19 @@ impl Run {
             limit_bytes: *random.pick(&[1 << 30, 1500]),
         };
         let disk = SimulatedDisk::default();
-        let journal = Journal::open(Box::new(disk.clone()), settings).unwrap();
+        let journal = Journal::open(Box::new(disk.clone()), WRITER, settings).unwrap();
         let process = process(journal, FlushNumber { epoch: 1, sequence: 1 });
-        Self { random, disk, settings, model: Model::default(), process, next_id: 0, is_shown }
+        Self {
+            random,
+            disk,
+            settings,
+            model: Model::default(),
+            process,
+            waiting: Vec::new(),
+            backups: vec![Vec::new()],
+            next_id: 0,
+            is_shown,
+        }
     }
 
     fn show(&self, what: std::fmt::Arguments<'_>) {
@@ -98,7 +114,8 @@ impl Run {
             50..62 => self.tick(),
             62..74 => self.cut(),
             74..80 => self.release(),
-            80..86 => self.read(),
+            80..84 => self.read(),
+            84..86 => self.back_up(),
             86..94 => self.plan_faults(),
             _ => false,
         };
@@ -107,20 +124,23 @@ impl Run {
         }
     }
 
-    fn entry(&mut self, is_carried: bool) -> Entry {
+    fn entry(&mut self) -> Entry {
         self.next_id += 1;
         // Mostly forward; the clock of a machine may step.
         let received = self.next_id + self.random.below(4);
-        Entry { id: self.next_id, received, is_carried }
+        Entry { id: self.next_id, of: self.next_id, received, is_carried: false }
     }
 
     fn take(&mut self) -> bool {
         let shard = self.random.below(SHARDS.into()) as usize;
         for _ in 0..=self.random.below(4) {
-            let entry = self.entry(false);
-            let (received, payload) = (Timestamp::from_seconds(entry.received), entry.id.to_string());
+            let entry = self.entry();
             let addresses = (SOURCE.parse().unwrap(), "0.0.0.0:2055".parse().unwrap());
-            self.process.writers[shard].take(received, addresses.0, addresses.1, payload.as_bytes());
+            let payload = entry.id.to_string();
+            self.process.writers[shard].take(received(&entry), addresses.0, addresses.1, payload.as_bytes());
+            if self.random.once_in(4) {
+                self.waiting.push(entry.clone());
+            }
             self.took(shard, entry);
         }
         true
@@ -194,10 +214,17 @@ impl Run {
     }
 
     fn carry(&mut self) -> bool {
-        let entries: Vec<Entry> = (0..self.random.below(3)).map(|_| self.entry(true)).collect();
+        // Some were decoded meanwhile, or given up.
+        let random = &mut self.random;
+        self.waiting.retain(|_| !random.once_in(4));
+        let mut entries = self.waiting.clone();
+        for entry in &mut entries {
+            self.next_id += 1;
+            (entry.id, entry.is_carried) = (self.next_id, true);
+        }
         let source: std::net::SocketAddr = SOURCE.parse().unwrap();
         let exporter = Exporter::udp(source.ip(), source.port());
-        let waiting = |entry: &Entry| (exporter, Timestamp::from_seconds(entry.received), entry.id.to_string().into());
+        let waiting = |entry: &Entry| (exporter, received(entry), entry.id.to_string().into());
         let waiting: Vec<_> = entries.iter().map(waiting).collect();
         entries.into_iter().for_each(|entry| self.took(0, entry));
         self.written_by(0, |writer| writer.carry(waiting))
@@ -209,21 +236,26 @@ impl Run {
         let durable = FlushNumber { epoch, sequence: sequence - 1 - self.random.below(2).min(sequence - 1) };
         let journal = Arc::clone(&self.process.journal);
         self.show(format_args!("{durable:?} is durable"));
-        self.model.durable(durable);
-        survives(|| journal.release(durable))
+        let counted = journal.counted_with(durable);
+        self.model.count(&counted);
+        survives(|| journal.release(&counted))
+    }
+
+    fn back_up(&mut self) -> bool {
+        self.backups.push(self.model.counted.clone());
+        true
     }
 
     /// A reader begins somewhere in what is there, also in the flush that is being written.
     fn read(&mut self) -> bool {
         self.disk.spare(true);
-        let cursor = self
-            .model
-            .durable
-            .map(|durable| FlushNumber { sequence: durable.sequence + self.random.below(3), ..durable });
+        let counted = self.model.counted.iter().map(|counted| counted.newest).max();
+        let cursor =
+            counted.map(|counted| FlushNumber { sequence: counted.sequence + self.random.below(3), ..counted });
         let mut reader = self.process.journal.reader(cursor);
         let (mut found, mut flushes) = (Vec::new(), Vec::new());
         while let Some(flush) = reader.next_flush().unwrap() {
-            flushes.push(flush);
+            flushes.push(flush.newest);
             while reader.advance().unwrap() {
                 found.push(id(&reader.current().unwrap()));
             }
@@ -232,7 +264,7 @@ impl Run {
             flushes.is_sorted() && flushes.iter().all(|flush| Some(*flush) > cursor),
             "{flushes:?} after {cursor:?}"
         );
-        self.model.check(&found, cursor, self.first_flush(cursor));
+        self.model.check(&found, cursor);
         self.disk.spare(false);
         true
     }
@@ -258,10 +290,29 @@ impl Run {
         if power {
             self.disk.lose_power(&mut self.random);
         }
+        if self.random.once_in(3) {
+            self.replace_database();
+        }
         let mut faults = self.random.once_in(3);
         while !self.start(faults) {
             faults = false;
         }
+    }
+
+    /// A backup of the database is put beside the journal, or a new database.
+    fn replace_database(&mut self) {
+        let database = if self.random.once_in(3) { Vec::new() } else { self.random.pick(&self.backups).clone() };
+        self.disk.spare(true);
+        // What was removed stays so.
+        self.disk.sync_names().unwrap();
+        let mut on_disk = BTreeMap::new();
+        for (name, _) in self.disk.list().unwrap() {
+            let segment = SegmentName::parse(&name).unwrap();
+            *on_disk.entry((segment.flush, segment.shard)).or_default() += 1;
+        }
+        self.disk.spare(false);
+        let is_replaced = self.model.replace_database(database, &on_disk);
+        self.show(format_args!("another database: {is_replaced}, counts {:?}", self.model.counted));
     }
 
     /// `false` when the disk did not let it.
@@ -271,14 +322,14 @@ impl Run {
             self.plan_faults();
         }
         let mut journal = None;
-        let (disk, settings, durable) = (self.disk.clone(), self.settings, self.model.durable);
-        if !survives(|| journal = Journal::open(Box::new(disk), settings).ok()) {
+        let (disk, settings) = (self.disk.clone(), self.settings);
+        if !survives(|| journal = Journal::open(Box::new(disk), WRITER, settings).ok()) {
             return false;
         }
         let Some(journal) = journal else { return false };
         let mut found = None;
         let is_alive = survives(|| {
-            durable.into_iter().for_each(|durable| journal.release(durable));
+            journal.release(&self.model.counted);
             found = recovered(&journal).ok();
         });
         let Some(found) = found.filter(|_| is_alive) else {
@@ -288,7 +339,7 @@ impl Run {
         let recovered = FlushNumber { epoch: self.process.flush.epoch + 1, sequence: 1 };
         self.disk.plan([]);
         self.show(format_args!("recovers {found:?}"));
-        self.model.check(&found, durable, self.first_flush(durable));
+        self.model.check(&found, None);
         self.model.found(&found);
         self.model.synced(None, journal.counts().sync_errors == 0);
         self.process = process(journal, recovered.following());
@@ -298,17 +349,17 @@ impl Run {
         }
         // Or it dies before what was recovered is durable.
         if self.random.once_in(2) {
-            self.model.durable(recovered);
-            self.process.journal.release(recovered);
+            let counted = self.process.journal.counted_with(recovered);
+            self.model.count(&counted);
+            self.process.journal.release(&counted);
         }
         true
     }
+}
 
-    fn first_flush(&self, cursor: Option<FlushNumber>) -> Option<FlushNumber> {
-        let names = self.disk.list().unwrap();
-        let flushes = names.iter().filter_map(|(name, _)| Some(SegmentName::parse(name)?.flush));
-        flushes.filter(|flush| Some(*flush) > cursor.max(self.model.durable)).min()
-    }
+/// All datagrams differ in their times.
+fn received(entry: &Entry) -> Timestamp {
+    Timestamp::new(entry.received, entry.of as u32)
 }
 
 fn id(entry: &journal::Entry<'_>) -> (u64, bool) {

@@ -1,10 +1,9 @@
 //! Writers, and the identity of the one that this file belongs to, as rows.
 
-use accounting::block::WriterId;
 use accounting::period::Minute;
 use accounting::watermarks::Watermarks;
 use async_trait::async_trait;
-use flow::FlushNumber;
+use flow::{Counted, FlushNumber, WriterId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Sqlite;
@@ -81,7 +80,7 @@ fn put_writer(connection: &Connection, state: &WriterState) -> Result<(), StoreE
 }
 
 /// The writer that this file belongs to, and its newest flush that is durable; `None` before the first one.
-pub(crate) fn durable(connection: &Connection) -> Result<Option<(WriterId, FlushNumber)>, StoreError> {
+fn durable(connection: &Connection) -> Result<Option<(WriterId, FlushNumber)>, StoreError> {
     let mut select = connection
         .prepare_cached("SELECT writer, durable_epoch, durable_sequence FROM identity WHERE durable_epoch > 0")?;
     let row = |row: &Row<'_>| {
@@ -100,4 +99,27 @@ pub(crate) fn note_durable(connection: &Connection, writer: WriterId, number: Fl
     )?;
     update.execute((writer.0.cast_signed(), number.epoch, number.sequence.cast_signed()))?;
     Ok(())
+}
+
+/// Records that these flushes are counted with this transaction.
+pub(crate) fn note_counted(connection: &Connection, counted: &[Counted]) -> Result<(), StoreError> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO counted (writer, epoch, sequence) VALUES (?1, ?2, ?3)
+         ON CONFLICT (writer, epoch) DO UPDATE SET sequence = max(sequence, excluded.sequence)",
+    )?;
+    for Counted { writer, newest } in counted {
+        insert.execute((writer.0.cast_signed(), newest.epoch, newest.sequence.cast_signed()))?;
+    }
+    Ok(())
+}
+
+/// All flushes that are counted in this file.
+pub(crate) fn counted(connection: &Connection) -> Result<Vec<Counted>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT writer, epoch, sequence FROM counted ORDER BY writer, epoch")?;
+    let rows = select.query_map([], |row| {
+        let writer = WriterId(row.get::<_, i64>(0)?.cast_unsigned());
+        let newest = FlushNumber { epoch: row.get(1)?, sequence: row.get::<_, i64>(2)?.cast_unsigned() };
+        Ok(Counted { writer, newest })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }

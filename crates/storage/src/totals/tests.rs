@@ -124,7 +124,7 @@ fn one_flow(sequence: u64, at: &str, state: &WriterState) -> Flush {
 /// Flows of these ranges in one answer, while a flush arrives before each call of the store: the first minute of an open
 /// hour, a minute that is there, a late minute of an hour that is rolled up, and so on.
 async fn flows_while_flushes_arrive<S: Store>(inner: S, state: WriterState, ranges: &[Range]) -> Vec<u64> {
-    inner.put_flush(state.writer, &one_flow(1, "2028-01-01 01:07", &state).into(), &[]).await.unwrap();
+    inner.put_flush(state.writer, &one_flow(1, "2028-01-01 01:07", &state).into(), &[], &[]).await.unwrap();
     let store = Faulty::new(inner);
     let times = ["2028-01-01 01:08", "2028-01-01 01:07", "2028-01-01 00:31", "2027-12-31 23:59", "2027-06-01 00:00"];
     let flushes = (2..).zip(times.into_iter().cycle()).map(|(sequence, at)| one_flow(sequence, at, &state));
@@ -200,7 +200,7 @@ async fn a_step_is_small_and_answers_come_in_the_order_of_the_questions() {
     }
     // Further questions are about the same moment.
     let state = memory.writers().await.unwrap()[0];
-    memory.put_flush(state.writer, &one_flow(1_000, "2027-11-20 10:06", &state).into(), &[]).await.unwrap();
+    memory.put_flush(state.writer, &one_flow(1_000, "2027-11-20 10:06", &state).into(), &[], &[]).await.unwrap();
     let mut again = answers.then(vec![ask(&year)]);
     assert_eq!(again.all(&memory).await.unwrap().pop(), complete.pop());
 }
