@@ -52,6 +52,12 @@ struct Delivered {
     waited: bool,
     /// It was counted before the last cut.
     is_sealed: bool,
+    /// It was in a flush that may be durable, although the process did not live to see it.
+    may_be_durable: bool,
+    /// The database on the network has it.
+    is_stored: bool,
+    /// It was durable when the backup was made.
+    is_backed_up: bool,
 }
 
 /// How often a flow must be counted in a minute, and how often it may be.
@@ -70,8 +76,17 @@ pub struct Oracle(Vec<Delivered>);
 impl Oracle {
     /// A flow was delivered and is not in the journal yet.
     pub fn delivered(&mut self, flow: u32, exporter: usize, minute: Minute) {
-        let fate = Fate::Missed;
-        self.0.push(Delivered { flow, exporter, minute, fate, waited: false, is_sealed: false });
+        self.0.push(Delivered {
+            flow,
+            exporter,
+            minute,
+            fate: Fate::Missed,
+            waited: false,
+            is_sealed: false,
+            may_be_durable: false,
+            is_stored: false,
+            is_backed_up: false,
+        });
     }
 
     /// The number of deliveries.
@@ -114,6 +129,36 @@ impl Oracle {
             } else if std::mem::take(&mut it.waited) {
                 it.fate = carried;
             }
+        }
+    }
+
+    /// Everything durable is in the store on the network.
+    pub fn stored(&mut self) {
+        self.0.iter_mut().filter(|it| it.fate == Fate::Durable).for_each(|it| it.is_stored = true);
+    }
+
+    /// A backup of the database was made.
+    pub fn backed_up(&mut self) {
+        self.0.iter_mut().for_each(|it| it.is_backed_up = it.fate == Fate::Durable);
+    }
+
+    /// The process was killed while it flushed.
+    pub fn may_be_durable(&mut self) {
+        self.0.iter_mut().filter(|it| it.is_sealed).for_each(|it| it.may_be_durable = true);
+    }
+
+    /// The database was lost, and a new one put in its place, or the backup. What was durable is counted if it is in the
+    /// backup or was stored on the network; the rest at most once, if the disk refused to remove its segment. What is in the
+    /// journal is still counted.
+    pub fn lost_database(&mut self, is_restored: bool) {
+        for it in &mut self.0 {
+            let is_there = it.is_stored || is_restored && it.is_backed_up;
+            it.fate = match it.fate {
+                _ if is_there => Fate::Durable,
+                _ if it.may_be_durable => Fate::Uncertain,
+                Fate::Durable => Fate::Uncertain,
+                fate => fate,
+            };
         }
     }
 

@@ -22,6 +22,7 @@ use storage::{Identity, Presence, Store, WriterState};
 use wire::{PendingBudget, PendingLimits, SessionLimits};
 
 use crate::oracle::Fate;
+use crate::world::STATE;
 use testing::disk::SimulatedDisk;
 
 /// The clock limit.
@@ -61,7 +62,7 @@ impl Process {
         disk: &SimulatedDisk,
         now: Timestamp,
     ) -> Result<Self, Box<dyn Error>> {
-        let state_file = folder.join("state");
+        let state_file = folder.join(STATE);
         let mut identity = Identity::open(&state_file).unwrap();
         let writer = identity.writer();
         let settings = Settings { sync: Sync::Interval, limit_bytes: 1 << 20 };

@@ -2,6 +2,7 @@
 //! and restarts. At the end, everything that was delivered must be counted in every period as the oracle expects.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, PoisonError};
@@ -10,9 +11,11 @@ use std::time::Duration;
 
 use accounting::period::Minute;
 use collector::journaled_shard;
-use flow::Timestamp;
+use flow::{Counted, Timestamp};
+use journal::SegmentName;
+use journal::disk::Disk;
 use storage::faulty::Fault as StoreFault;
-use storage::{Faulty, Memory, Sqlite, Store};
+use storage::{BackupSource, Faulty, Memory, Sqlite, Store};
 use tempfile::TempDir;
 use wire::Datagram;
 
@@ -25,6 +28,9 @@ use testing::disk::{Fault, Killed, SimulatedDisk};
 
 /// 2027-12-31 22:30 UTC, shortly before the end of an hour, a day, a month and a year.
 const BEGIN_SECONDS: u64 = 1_830_292_200;
+/// The database and its backup.
+pub(crate) const STATE: &str = "state";
+const BACKUP: &str = "backup";
 /// Maximum number of events in a run, and in a short run.
 const STEPS: u64 = 140;
 const STEPS_OF_SHORT_RUNS: u64 = 40;
@@ -101,6 +107,11 @@ struct World {
     stored: Stored,
     disk: SimulatedDisk,
     process: Option<Process>,
+    /// Decides which databases are lost: a run without losses is the same as ever.
+    losses: Random,
+    /// Whether the database may be lost. Then no template changes: a backup may have an older one than the journal needs.
+    loses_databases: bool,
+    has_backup: bool,
     exporters: Vec<Exporter>,
     /// Datagrams still in the network, with the index of their exporter.
     late: Vec<(usize, Sent)>,
@@ -129,22 +140,42 @@ impl World {
         let exporters = (1..).zip(speakers).map(|(last, speaks)| Exporter::new(last, speaks, now)).collect();
         let oracle = Oracle::default();
         let (process, late, flows, story) = (None, Vec::new(), 0, Vec::new());
-        let mut world = Self { random, now, folder, stored, disk, process, exporters, late, flows, oracle, story };
-        let store = world.store();
-        for exporter in &world.exporters {
-            store.add_prefixes(exporter.address.address, &[monitored()]).await.unwrap();
-        }
-        drop(store);
+        let mut losses = Random::new(!seed);
+        let (loses_databases, has_backup) = (losses.once_in(3), false);
+        let mut world = Self {
+            random,
+            now,
+            folder,
+            stored,
+            disk,
+            process,
+            losses,
+            loses_databases,
+            has_backup,
+            exporters,
+            late,
+            flows,
+            oracle,
+            story,
+        };
+        world.register().await;
         if surviving(world.start()).await.is_none() {
             world.start().await;
         }
         world
     }
 
+    async fn register(&self) {
+        let store = self.store();
+        for exporter in &self.exporters {
+            store.add_prefixes(exporter.address.address, &[monitored()]).await.unwrap();
+        }
+    }
+
     fn store(&self) -> Arc<dyn Store> {
         match &self.stored {
             Stored::Remote(store) => Arc::<Faulty<Memory>>::clone(store),
-            Stored::Embedded => Arc::new(Sqlite::open(&self.folder.path().join("state")).unwrap()),
+            Stored::Embedded => Arc::new(Sqlite::open(&self.folder.path().join(STATE)).unwrap()),
         }
     }
 
@@ -208,6 +239,7 @@ impl World {
             76..82 => self.pass(),
             82..86 => self.roll_up().await,
             86..90 => self.plan_faults(),
+            93 if self.loses_databases => self.back_up(),
             90..94 => self.disturb_an_exporter(),
             _ => self.crash().await,
         }
@@ -331,6 +363,9 @@ impl World {
         for _ in 0..self.random.below(3) {
             let _ = self.process().flusher.drain_one(now).await;
         }
+        if matches!(self.stored, Stored::Remote(_)) && self.process().flusher.waiting() == 0 {
+            self.oracle.stored();
+        }
     }
 
     fn pass(&mut self) {
@@ -409,7 +444,7 @@ impl World {
         self.take(&own);
         let waits = self.waiting().iter().any(|(exporter, _)| *exporter == which);
         let is_sure = is_sure && self.process().journal.counts().missed == self.process().missed_before;
-        if self.exporters[which].has_templates() && !waits && is_sure {
+        if self.exporters[which].has_templates() && !waits && is_sure && !self.loses_databases {
             self.exporters[which].redefine();
             let announcement = self.exporters[which].announce(self.now).unwrap();
             self.take(&[(which, announcement)]);
@@ -423,6 +458,7 @@ impl World {
         let power = self.random.once_in(2);
         self.story.push(if power { "the power fails".into() } else { "killed".into() });
         self.doubt_what_was_carried();
+        let loses_database = self.loses_databases && self.losses.once_in(4) && self.may_lose_database();
         self.process = None;
         self.disk.spare(false);
         self.plan_faults_of_a_start();
@@ -430,12 +466,62 @@ impl World {
             self.disk.lose_power(&mut self.random);
         }
         self.oracle.crashed(power);
+        if loses_database {
+            self.replace_database().await;
+        }
         self.start().await;
-        // Templates that were lost with the process are announced again before any data.
+        // Templates that were lost with the process or the database are announced again before any data.
         for which in 0..self.exporters.len() {
-            if let Some(announcement) = self.exporters[which].announce(self.now).filter(|_| power) {
+            if let Some(announcement) = self.exporters[which].announce(self.now).filter(|_| power || loses_database) {
                 self.take(&[(which, announcement)]);
             }
+        }
+    }
+
+    fn back_up(&mut self) {
+        let folder = self.folder.path();
+        let _ = fs::remove_file(folder.join(BACKUP));
+        BackupSource::open(&folder.join(STATE)).unwrap().copy_to(&folder.join(BACKUP), |_| {}).unwrap();
+        self.has_backup = true;
+        self.oracle.backed_up();
+        self.story.push("backup".into());
+    }
+
+    /// Beside a store on the network, segments that the disk refused to remove would be counted again: the lost database was
+    /// the only one that knew that the store has them.
+    fn may_lose_database(&mut self) -> bool {
+        if let Stored::Embedded = self.stored {
+            return true;
+        }
+        self.disk.spare(true);
+        let counted = BackupSource::open(&self.folder.path().join(STATE)).unwrap().counted().unwrap();
+        let mut names = self.disk.list().unwrap().into_iter();
+        let is_released = |name: &str| {
+            let segment = SegmentName::parse(name).unwrap();
+            let own = Counted { writer: segment.writer, newest: segment.flush };
+            counted.iter().any(|counted| counted.includes(&own))
+        };
+        let any_left = names.any(|(name, _)| is_released(&name));
+        // What was removed stays so.
+        self.disk.sync_names().unwrap();
+        self.disk.spare(false);
+        !any_left
+    }
+
+    /// The database is lost. The backup is put in its place, or a new one.
+    async fn replace_database(&mut self) {
+        let is_restored = self.has_backup && !self.losses.once_in(4);
+        self.story.push(if is_restored { "the backup is restored".into() } else { "the database is new".into() });
+        let folder = self.folder.path();
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(folder.join(format!("{STATE}{suffix}")));
+        }
+        if is_restored {
+            fs::copy(folder.join(BACKUP), folder.join(STATE)).unwrap();
+        }
+        self.oracle.lost_database(is_restored);
+        if let Stored::Embedded = self.stored {
+            self.register().await;
         }
     }
 
@@ -445,6 +531,7 @@ impl World {
             &self.process
         {
             let is_synced = journal.counts().sync_errors == *syncs_failed;
+            self.oracle.may_be_durable();
             self.oracle.doubt_waiting(if is_synced { *carried } else { carried.synced(false) });
         }
     }

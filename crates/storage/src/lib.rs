@@ -18,11 +18,13 @@
 //! | [`copy`] | everything of one store into another |
 //! | [`export`] | what was counted, as rows |
 //! | [`faulty`] | a store whose calls fail as planned, for tests |
+//! | [`backup`] | a copy of the SQLite file while the collector writes to it |
 //! | [`identity`] | the identity of a collector, on its own disk |
 //! | [`spool`] | flushes that a store on the network has not accepted yet |
 //!
 //! `tests/contract` holds what every store must do, as tests that run over each of them.
 
+pub mod backup;
 mod batches;
 pub mod blocks;
 #[cfg(feature = "cassandra")]
@@ -49,6 +51,7 @@ pub mod store;
 pub mod totals;
 pub mod writers;
 
+pub use backup::BackupSource;
 pub use blocks::{Blocks, Retention, Selection};
 pub use error::{Reason, StoreError, chain};
 pub use faulty::Faulty;

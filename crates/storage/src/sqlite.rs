@@ -28,7 +28,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
 pub(crate) use registry::{parsed, templates};
-pub(crate) use schema::open;
+pub(crate) use schema::{open, open_as_it_is};
 pub(crate) use writers::{counted, note_counted, note_durable};
 
 use self::key::KnownSeries;

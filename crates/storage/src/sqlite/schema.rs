@@ -68,6 +68,15 @@ pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     }
 }
 
+/// Opens a file that must be there, whatever layout it has; the connection never writes.
+pub(crate) fn open_as_it_is(path: &Path) -> Result<Connection, StoreError> {
+    // SQLite's own message does not contain the reason.
+    std::fs::metadata(path).map_err(|error| StoreError::config(path.display(), error))?;
+    let connection = open_reader(path)?;
+    version(&connection, path)?;
+    Ok(connection)
+}
+
 /// Whether a file that is there has the layout of an older program, which opening it would bring up to date; changes
 /// nothing.
 pub(super) fn is_older(path: &Path) -> Result<bool, StoreError> {
