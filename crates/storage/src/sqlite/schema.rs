@@ -32,7 +32,9 @@ const MIGRATIONS: [&str; 4] = [
 
 /// Opens the file for reading and writing, or makes it.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
-    make(path).map_err(|error| StoreError::config(path.display(), error))?;
+    if !make(path).map_err(|error| StoreError::config(path.display(), error))? {
+        refuse_cut(path)?;
+    }
     let mut connection = connect(path).map_err(|error| StoreError::config(path.display(), error))?;
     let found = version(&connection, path)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
@@ -83,12 +85,40 @@ pub(super) fn is_older(path: &Path) -> Result<bool, StoreError> {
     Ok(version(&open_reader(path)?, path)? < MIGRATIONS.len())
 }
 
-/// SQLite gives its other files the mode of the first one.
-fn make(path: &Path) -> std::io::Result<()> {
+/// SQLite gives its other files the mode of the first one. Returns whether the file is new.
+fn make(path: &Path) -> std::io::Result<bool> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
     }
+}
+
+/// Refuses a file that was cut to nothing: SQLite would make a new database of it. An empty file that is alone in its
+/// folder may have been made for us.
+fn refuse_cut(path: &Path) -> Result<(), StoreError> {
+    /// No database is smaller than its smallest page.
+    const SMALLEST: u64 = 512;
+    let failed = |error| StoreError::config(path.display(), error);
+    let length = std::fs::metadata(path).map_err(failed)?.len();
+    if length >= SMALLEST {
+        return Ok(());
+    }
+    let name = path.file_name().unwrap_or_default();
+    let lock = [name.as_encoded_bytes(), b".lock"].concat();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut is_alone = true;
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?.file_name();
+        is_alone &= entry == name || entry.as_encoded_bytes() == lock;
+    }
+    if length == 0 && is_alone {
+        return Ok(());
+    }
+    let message = format!(
+        "it has {length} bytes and is no database: restore it from a backup, or remove it to begin without what it held"
+    );
+    Err(StoreError::config(path.display(), message))
 }
 
 fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
@@ -225,5 +255,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("missing/store");
         assert!(refusal(&path).contains("missing/store: No such file or directory"));
+    }
+
+    #[test]
+    fn a_database_that_was_cut_to_nothing_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        // Made for us, and nothing beside it.
+        std::fs::write(&path, "").unwrap();
+        drop(open(&path).unwrap());
+        for (content, beside) in [("", "keys"), ("", "journal"), ("", "store-wal"), ("S", "store.lock")] {
+            std::fs::write(&path, content).unwrap();
+            let beside = folder.path().join(beside);
+            std::fs::write(&beside, "something").unwrap();
+            let message = refusal(&path);
+            assert!(message.contains("restore it from a backup"), "{message}");
+            assert_eq!(std::fs::read(&path).unwrap(), content.as_bytes());
+            std::fs::remove_file(beside).unwrap();
+        }
     }
 }
