@@ -22,13 +22,14 @@ use storage::{Identity, Presence, Store, WriterState};
 use wire::{PendingBudget, PendingLimits, SessionLimits};
 
 use crate::oracle::Fate;
-use crate::world::STATE;
 use testing::disk::SimulatedDisk;
 
 /// The clock limit.
 pub(crate) const CLOCK_LIMIT: Duration = Duration::from_secs(600);
 /// Number of shards.
 pub(crate) const SHARDS: usize = 2;
+/// The file of the database.
+pub(crate) const STATE: &str = "state";
 
 /// The parts of the collector, accessible to the simulation.
 pub(crate) struct Process {

@@ -22,14 +22,13 @@ use wire::Datagram;
 use crate::audit::audit;
 use crate::exporter::{Exporter, Sent, Speaks, monitored};
 use crate::oracle::{Fate, Oracle};
-use crate::process::{CLOCK_LIMIT, Process, SHARDS};
+use crate::process::{CLOCK_LIMIT, Process, SHARDS, STATE};
 use testing::Random;
 use testing::disk::{Fault, Killed, SimulatedDisk};
 
 /// 2027-12-31 22:30 UTC, shortly before the end of an hour, a day, a month and a year.
 const BEGIN_SECONDS: u64 = 1_830_292_200;
-/// The database and its backup.
-pub(crate) const STATE: &str = "state";
+/// A backup of the database.
 const BACKUP: &str = "backup";
 /// Maximum number of events in a run, and in a short run.
 const STEPS: u64 = 140;
