@@ -74,6 +74,9 @@ impl ReadTurns {
 impl Api {
     /// The next part of some answers, in turn; `None` after the last one.
     pub(crate) async fn read(&self, answers: &mut Answers) -> Result<Option<Vec<Totals>>, Error> {
+        if answers.is_complete() {
+            return Ok(None);
+        }
         let store = Arc::clone(&self.store);
         let mut reading = std::mem::replace(answers, Answers::to(Vec::new()));
         let read = async move {

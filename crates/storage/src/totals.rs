@@ -101,17 +101,23 @@ impl Answers {
         Self { moment: self.moment, at_once: self.at_once, ..Self::to(questions) }
     }
 
+    /// Whether all questions are answered, so that nothing is left to read.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.answered == self.questions.len()
+    }
+
     pub(crate) fn at(moment: Snapshot, questions: Vec<Question>) -> Self {
         Self { moment: Some(moment), ..Self::to(questions) }
     }
 
-    /// Takes a step: reads at most [`MOST_PLACES`] places of the store, and sums about [`OCTETS_A_STEP`]. Returns the answers
-    /// that are complete with it, which may be none; `None` when there are no more.
+    /// Takes a step: reads at most 64 places of the store, and sums about 256 KiB of blocks. Returns the answers that are
+    /// complete with it, which may be none; `None` when there are no more.
     ///
     /// # Errors
     /// When the store cannot be read; then the answers end.
     pub async fn next(&mut self, store: &dyn Store) -> Result<Option<Vec<Totals>>, StoreError> {
-        if self.answered == self.questions.len() {
+        if self.is_complete() {
             return Ok(None);
         }
         if self.moment.is_none() {
