@@ -47,20 +47,33 @@ use crate::{ANSWER_TIMEOUT, Api, BODY_LIMIT_BYTES, BODY_TIMEOUT};
 use failures::Failures;
 pub(crate) use keys::KeySenders;
 pub use keys::{EmptyKey, Key, Keys, Role, Signatures};
-use nonces::{NonceStore, Use, WINDOW_SECONDS};
+use nonces::{Moment, NonceStore, Use, WINDOW_SECONDS};
 use signature::{Signature, Signed, Stamp};
 
 /// What is kept of earlier requests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RequestHistory {
+    started: Instant,
     nonces: NonceStore,
     failures: Failures,
+}
+
+impl Default for RequestHistory {
+    fn default() -> Self {
+        Self { started: Instant::now(), nonces: NonceStore::default(), failures: Failures::default() }
+    }
 }
 
 impl RequestHistory {
     /// With nonces that survive a restart.
     pub(crate) fn stored_in(path: &Path) -> io::Result<Self> {
-        Ok(Self { nonces: NonceStore::stored_in(path, seconds())?, failures: Failures::default() })
+        let history = Self::default();
+        Ok(Self { nonces: NonceStore::stored_in(path, history.now())?, ..history })
+    }
+
+    fn now(&self) -> Moment {
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Moment { seconds, uptime: self.started.elapsed().as_secs() }
     }
 }
 
@@ -138,7 +151,7 @@ async fn admit(api: &Api, request: Request) -> Result<Request, Error> {
         }
         Signed::V2(stamp) => {
             verify_v2(key, known, &stamp, &parts, body_digest)?;
-            accept_stamp(&api.history.nonces, key, &stamp)?;
+            accept_stamp(&api.history, key, &stamp)?;
             body
         }
     };
@@ -213,25 +226,20 @@ fn verify_v2(
 }
 
 /// Whether a request with a valid signature is current, and new.
-fn accept_stamp(nonces: &NonceStore, key: &Key, stamp: &Stamp<'_>) -> Result<(), Error> {
-    let now = seconds();
-    let off = now.abs_diff(stamp.seconds);
+fn accept_stamp(history: &RequestHistory, key: &Key, stamp: &Stamp<'_>) -> Result<(), Error> {
+    let now = history.now();
+    let off = now.seconds.abs_diff(stamp.seconds);
     if off > WINDOW_SECONDS {
         return Err(Error::Unauthorized(format!(
             "the time of the request differs from the collector's clock by {off} seconds, more than {WINDOW_SECONDS}: \
              set the clock and sign it again"
         )));
     }
-    match nonces.take(key.auth_key(), stamp.nonce, stamp.seconds, now) {
+    match history.nonces.take(key, stamp.nonce, stamp.seconds, now) {
         Use::First => Ok(()),
         Use::Again => Err(unauthorized(USED)),
         Use::Full => Err(Error::TooManyRequests),
     }
-}
-
-/// Seconds since 1970.
-fn seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// The header `X-Io-Sign` of a request, by version 2: for clients. `target` is the path with its query as it is sent,

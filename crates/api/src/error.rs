@@ -17,7 +17,7 @@ pub(crate) enum Error {
     Unauthorized(String),
     /// The client has failed to authenticate too often.
     TooManyFailures,
-    /// The table of nonces is full, so a new request cannot be distinguished from a replayed one.
+    /// The nonces of the key are too many, so a new request could not be distinguished from a replayed one.
     TooManyRequests,
     /// The key does not permit this.
     Forbidden(String),
@@ -79,7 +79,7 @@ impl Error {
                 "this client has sent too many requests with wrong credentials; requests with valid ones are still accepted".into()
             }
             Self::TooManyRequests => {
-                "too many signed requests within the last 10 minutes; retry later".into()
+                "too many requests with this key within the last 10 minutes; retry later".into()
             }
             Self::MethodNotAllowed => {
                 "method not allowed; the Allow header lists the allowed ones".into()

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `routes/` | one file for each kind of resource |
 //! | `auth` | authentication: keys and signatures; reads the body |
+//! | `party` | who a request is from: everything limited is shared between parties |
 //! | `metrics` | the collector's view in Prometheus' text format |
 //! | `read_turns` | limits concurrent reads of the store |
 //! | `store_probe` | whether the store answers, asked once a second at most |
@@ -22,6 +23,7 @@ mod json;
 mod metrics;
 mod openapi;
 mod parameters;
+mod party;
 mod read_turns;
 mod routes;
 mod server;

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::party::network;
+
 /// The failures that a client may have at first, and those that it regains each second.
 const BURST: f64 = 1000.0;
 const PER_SECOND: f64 = 10.0;
@@ -48,14 +50,6 @@ impl Failures {
 
 /// The shared account.
 const SHARED: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-
-/// A client with one IPv6 address has its whole /64.
-fn network(client: IpAddr) -> IpAddr {
-    match flow::canonical(client) {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-    }
-}
 
 #[cfg(test)]
 mod tests {

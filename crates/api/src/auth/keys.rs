@@ -11,6 +11,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::signature::Signature;
 use crate::error::Error;
+use crate::party::KeyId;
 
 /// What a key permits. Each role includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +43,7 @@ impl Role {
 #[derive(Clone)]
 pub struct Key {
     name: String,
+    id: KeyId,
     auth_key: Box<[u8]>,
     /// The HMAC of the authKey: what most requests of version 1 carry.
     pub(super) signed_auth_key: Signature,
@@ -77,8 +79,8 @@ impl Key {
         // HMAC takes keys of any length; the error type is for other MACs.
         let sign = Hmac::<Sha256>::new_from_slice(sign_key.as_bytes()).map_err(|_| empty("signKey"))?;
         let signed_auth_key = sign.clone().chain_update(auth_key).finalize().into_bytes().into();
-        let auth_key = auth_key.as_bytes().into();
-        Ok(Self { name: name.to_owned(), auth_key, signed_auth_key, sign, role: Role::Admin, senders: None })
+        let (id, auth_key) = (KeyId::of(auth_key.as_bytes()), auth_key.as_bytes().into());
+        Ok(Self { name: name.to_owned(), id, auth_key, signed_auth_key, sign, role: Role::Admin, senders: None })
     }
 
     /// The same key with fewer permissions.
@@ -90,6 +92,11 @@ impl Key {
     /// Its name in the log.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What distinguishes it from other keys.
+    pub(super) fn id(&self) -> KeyId {
+        self.id
     }
 
     /// Its authKey.

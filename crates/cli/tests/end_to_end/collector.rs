@@ -53,7 +53,12 @@ impl Collector {
 
     /// Starts it with this command, in a new directory.
     pub(crate) fn start_as(command: &mut Command) -> Self {
-        Self::spawn(on_free_ports(command), tempfile::tempdir().unwrap())
+        Self::start_in_as(tempfile::tempdir().unwrap(), command)
+    }
+
+    /// Starts it with this command, in a directory that an earlier one may have used.
+    pub(crate) fn start_in_as(directory: TempDir, command: &mut Command) -> Self {
+        Self::spawn(on_free_ports(command), directory)
     }
 
     /// Starts it in a new directory with a configuration file there, `netflow.toml`, which has its listen addresses.
