@@ -28,7 +28,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Query, Request, State};
-use axum::http::{HeaderValue, Method, header, request};
+use axum::http::{Method, request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -42,7 +42,7 @@ use tokio::time::timeout;
 
 use crate::connections::Connection;
 use crate::error::Error;
-use crate::{ANSWER_TIMEOUT, Api, BODY_LIMIT_BYTES, BODY_TIMEOUT};
+use crate::{ANSWER_TIMEOUT, Api, BODY_LIMIT_BYTES, BODY_TIMEOUT, headers};
 
 use failures::Failures;
 pub(crate) use keys::KeySenders;
@@ -112,7 +112,7 @@ pub(crate) async fn authenticate(State(api): State<Api>, request: Request, next:
     let client = request.extensions().get::<Client>().map(|client| client.0);
     let public = api.is_public(&path);
     let admitted = if public { Ok(request) } else { admit(&api, request).await };
-    let mut response = match admitted {
+    let response = match admitted {
         Ok(request) => {
             // A public request must not occupy a place that a client with a key needs.
             let seat = request.extensions().get::<Connection>().filter(|_| !public);
@@ -125,11 +125,10 @@ pub(crate) async fn authenticate(State(api): State<Api>, request: Request, next:
         }
         Err(error) => error.into_response(),
     };
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     api.requests.note(route.as_ref(), begun.elapsed());
     // The query is left out: it may hold credentials.
     tracing::debug!(%method, path, status = response.status().as_u16(), "request");
-    response
+    headers::secured(response)
 }
 
 async fn admit(api: &Api, request: Request) -> Result<Request, Error> {

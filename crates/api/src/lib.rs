@@ -6,6 +6,7 @@
 //! | `routes/` | one file for each kind of resource |
 //! | `auth` | authentication: keys and signatures; reads the body |
 //! | `party` | who a request is from: everything limited is shared between parties |
+//! | `headers` | headers that every answer has |
 //! | `metrics` | the collector's view in Prometheus' text format |
 //! | `read_turns` | limits concurrent reads of the store |
 //! | `store_probe` | whether the store answers, asked once a second at most |
@@ -19,6 +20,7 @@
 mod auth;
 mod connections;
 mod error;
+mod headers;
 mod json;
 mod metrics;
 mod openapi;

@@ -4,6 +4,8 @@
 
 mod page;
 
+use std::sync::LazyLock;
+
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use utoipa::openapi::path::PathItem;
@@ -12,6 +14,7 @@ use utoipa::openapi::{Content, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use crate::error::Error;
+use crate::headers::policy_with_style;
 use crate::routes::{billing, health, index, senders, series, stats, status, tap, top};
 
 /// All routes.
@@ -67,15 +70,21 @@ pub fn openapi() -> Option<String> {
 
 /// This document.
 pub(crate) async fn show() -> Result<Response, Error> {
+    static TEXT: LazyLock<Option<String>> = LazyLock::new(openapi);
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
-    let text = openapi().ok_or(Error::Internal)?;
+    let text = TEXT.as_deref().ok_or(Error::Internal)?;
     Ok(([(header::CONTENT_TYPE, JSON)], text).into_response())
 }
 
 /// This document as a page.
-pub(crate) async fn show_page() -> Result<Html<String>, Error> {
-    let document = serde_json::to_value(Document::openapi()).map_err(|_| Error::Internal)?;
-    Ok(Html(page::render(&document).map_err(|_| Error::Internal)?))
+pub(crate) async fn show_page() -> Result<Response, Error> {
+    static PAGE: LazyLock<Option<String>> = LazyLock::new(|| {
+        let document = serde_json::to_value(Document::openapi()).ok()?;
+        page::render(&document).ok()
+    });
+    let page = PAGE.as_deref().ok_or(Error::Internal)?;
+    let policy = policy_with_style(page::STYLE).ok_or(Error::Internal)?;
+    Ok(([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{Request, header};
+use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -25,6 +26,7 @@ use tokio_rustls::server::TlsStream;
 use crate::auth::Client;
 use crate::connections::{Connection, Connections};
 use crate::error::Error;
+use crate::headers::secured;
 
 /// The number of open connections at most; beyond it, the one that has been idle longest is closed.
 pub const MAX_CONNECTIONS: usize = 512;
@@ -145,7 +147,7 @@ async fn greet(stream: TcpStream, tls: Arc<ServerConfig>) -> io::Result<Greeted>
 fn only_encrypted() -> Router {
     let refuse = || async {
         let error = Error::BadRequest("this port requires TLS: use https:// instead of http://".into());
-        ([(header::CONNECTION, "close")], error)
+        secured(([(header::CONNECTION, "close")], error).into_response())
     };
     Router::new().fallback(refuse)
 }

@@ -15,6 +15,7 @@ mod billing;
 mod client;
 mod credentials;
 mod document;
+mod headers;
 mod openapi;
 mod ranges;
 mod senders;
