@@ -20,16 +20,18 @@ pub(crate) fn of(stats: &ExporterStats, session: &Session, is_multiplied: bool) 
     let mut options = Vec::new();
     left_out.options = session.options(LISTED, &mut |record| options.extend(options_record(record)));
     let mut streams: Vec<_> = session.streams().collect();
-    streams.sort_by_key(|(key, _)| (key.protocol.name(), key.agent, key.domain));
+    streams.sort_by_key(|(key, stream)| (key.protocol.name(), key.agent, key.domain, stream.port));
     let streams = cut(streams, &mut left_out.streams).into_iter().map(|(key, stream)| Stream {
         protocol: key.protocol.name(),
         domain: key.domain,
         agent: key.agent,
+        port: stream.port,
         datagrams: stream.datagrams,
         lost: stream.lost,
         duplicates: stream.duplicates,
         late: stream.late,
         restarts: stream.restarts,
+        strays: stream.strays,
     });
     let pending = cut(session.waiting_for(), &mut left_out.pending).into_iter().map(|waiting| Pending {
         protocol: waiting.protocol.name(),
@@ -63,8 +65,10 @@ fn sampling(stats: &ExporterStats, session: &Session, multiplied: bool, left_out
     let announced = cut(session.samplers(), left_out).into_iter().map(|sampler| AnnouncedRate {
         protocol: sampler.protocol.name(),
         domain: sampler.domain,
+        port: sampler.port,
         sampler: sampler.sampler,
         rate: sampler.rate,
+        announced: sampler.announced,
     });
     Sampling { multiplied, rates: stats.rates(), announced: announced.collect() }
 }

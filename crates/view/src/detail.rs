@@ -78,10 +78,16 @@ pub struct AnnouncedRate {
     pub protocol: &'static str,
     /// The observation domain or source id.
     pub domain: u32,
+    /// The source port of the announcement. Rates of other ports than that of the flows count only in part: docs/protocols.md.
+    pub port: u16,
     /// The sampler or selector; null when the rate applies to the whole domain.
     pub sampler: Option<u64>,
     /// One of this many packets is sampled.
     pub rate: u32,
+    /// When this port last announced a rate of the domain, RFC 3339.
+    #[serde(serialize_with = "json::text")]
+    #[schema(value_type = String)]
+    pub announced: Timestamp,
 }
 
 /// A template of NetFlow v9 or IPFIX.
@@ -154,6 +160,8 @@ pub struct Stream {
     /// The agent address of an sFlow stream; null for other protocols.
     #[schema(value_type = Option<String>)]
     pub agent: Option<IpAddr>,
+    /// The source port that it came from first.
+    pub port: u16,
     /// Datagrams with a sequence number.
     pub datagrams: u64,
     /// Units missing.
@@ -164,6 +172,8 @@ pub struct Stream {
     pub late: u64,
     /// Restarts of the exporter.
     pub restarts: u64,
+    /// Datagrams with a number far from all others, which no other datagrams followed.
+    pub strays: u64,
 }
 
 /// Data sets queued for a missing template.

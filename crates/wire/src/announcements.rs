@@ -1,9 +1,11 @@
-//! What an exporter has announced, as octets that outlive the process: templates and sampling rates. Where the octets are
-//! stored, and for how long, is not known here.
+//! What an exporter has announced, as octets that outlive the process: templates and sampling rates, and which of its ports
+//! have standing. Where the octets are stored, and for how long, is not known here.
 //!
 //! `docs/storage.md` has the layout to the byte. A template is stored as the export message that announces it, so the
 //! decoder of its protocol reads it, within the limits of the session. The header of a NetFlow v9 message is that of the
 //! last message of its process, with the uptime at the announcement: both are needed to detect a later restart.
+//!
+//! Version 1 has no ports, and its rates have none either: they count as announced before everything else.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -18,11 +20,14 @@ use crate::field_specifier::FieldSpecifier;
 use crate::message_writer::{Ipfix, NetflowV9, TemplateSpec};
 use crate::pending::PendingBudget;
 use crate::restart::Restarts;
+use crate::sampling::{Announcer, Domain};
 use crate::template_store::KnownTemplate;
 use crate::{ipfix, netflow_v9, version};
 
 /// Version of the layout; the first octet.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Older versions that are read.
+const VERSION_1: u8 = 1;
 /// Octets of the CRC-32 at the end.
 const CHECKSUM_LENGTH: usize = 4;
 
@@ -35,6 +40,10 @@ const TEMPLATE: u8 = 1;
 const SAMPLER: u8 = 2;
 /// First octet of the rate of an observation domain.
 const DOMAIN: u8 = 3;
+/// First octet of a port with standing.
+const PORT: u8 = 4;
+/// First octet of who announced the rates that follow.
+const ANNOUNCER: u8 = 5;
 
 /// Why announcements cannot be read. None of them is used then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +62,12 @@ pub enum AnnouncementsError {
 /// The announcements that an exporter's state holds.
 pub(crate) fn encode(state: &ExporterState) -> Vec<u8> {
     let mut octets = vec![VERSION];
+    for port in state.ports.iter() {
+        octets.push(PORT);
+        octets.extend_from_slice(&port.number.to_be_bytes());
+        octets.extend_from_slice(&port.since.nanoseconds().to_be_bytes());
+        octets.extend_from_slice(&port.last.nanoseconds().to_be_bytes());
+    }
     for known in state.templates.oldest_first() {
         let message = message(&known, &state.restarts);
         // No template that fitted a message is longer.
@@ -63,10 +78,18 @@ pub(crate) fn encode(state: &ExporterState) -> Vec<u8> {
         octets.extend_from_slice(&length.to_be_bytes());
         octets.extend_from_slice(&message);
     }
-    for ((protocol, domain), sampler, rate) in state.samplers.sorted() {
+    let mut before = None;
+    for (announcer, sampler, rate) in state.samplers.iter() {
+        if before.replace(announcer) != Some(announcer) {
+            let (protocol, domain) = announcer.domain;
+            octets.push(ANNOUNCER);
+            octets.push(if protocol == Protocol::NetflowV9 { 9 } else { 10 });
+            octets.extend_from_slice(&domain.to_be_bytes());
+            octets.extend_from_slice(&announcer.port.to_be_bytes());
+            octets.extend_from_slice(&announcer.first.nanoseconds().to_be_bytes());
+            octets.extend_from_slice(&announcer.last.nanoseconds().to_be_bytes());
+        }
         octets.push(if sampler.is_some() { SAMPLER } else { DOMAIN });
-        octets.push(if protocol == Protocol::NetflowV9 { 9 } else { 10 });
-        octets.extend_from_slice(&domain.to_be_bytes());
         octets.extend(sampler.into_iter().flat_map(u64::to_be_bytes));
         octets.extend_from_slice(&rate.to_be_bytes());
     }
@@ -100,7 +123,7 @@ fn message(known: &KnownTemplate<'_>, restarts: &Restarts) -> Vec<u8> {
     }
 }
 
-/// The state that [`encode`] wrote: templates, samplers and restarts.
+/// The state that [`encode`] wrote: ports, templates, samplers and restarts.
 ///
 /// # Errors
 /// If the octets are damaged.
@@ -110,50 +133,79 @@ pub(crate) fn decode(octets: &[u8], limits: SessionLimits) -> Result<ExporterSta
         return Err(AnnouncementsError::Checksum);
     }
     let mut cursor = Cursor::new(content);
-    match cursor.u8() {
-        Some(VERSION) => {}
+    let version = match cursor.u8() {
+        Some(version @ (VERSION_1 | VERSION)) => version,
         version => return Err(version.map_or(AnnouncementsError::Checksum, AnnouncementsError::UnknownVersion)),
-    }
+    };
     let mut state = ExporterState::new(limits, PendingBudget::new(limits.pending.octets));
+    let mut announcer = None;
     while !cursor.is_empty() {
         let offset = cursor.offset();
-        announcement(&mut cursor, &mut state).ok_or(AnnouncementsError::Damaged(offset))?;
+        let kind = cursor.u8();
+        let read = kind.and_then(|kind| match kind {
+            SAMPLER | DOMAIN if version == VERSION_1 => {
+                announcer = Some(Announcer { domain: domain(&mut cursor)?, ..Announcer::UNKNOWN });
+                rate(kind, announcer, &mut cursor, &mut state)
+            }
+            SAMPLER | DOMAIN => rate(kind, announcer, &mut cursor, &mut state),
+            TEMPLATE => template(&mut cursor, &mut state),
+            PORT if version == VERSION => port(&mut cursor, &mut state),
+            ANNOUNCER if version == VERSION => {
+                announcer = announcing(&mut cursor);
+                announcer.map(|_| ())
+            }
+            _ => None,
+        });
+        read.ok_or(AnnouncementsError::Damaged(offset))?;
     }
     state.restarts.mark_restored();
     Ok(state)
 }
 
-fn announcement(octets: &mut Cursor<'_>, state: &mut ExporterState) -> Option<()> {
-    match octets.u8()? {
-        TEMPLATE => {
-            let received = Timestamp::from_nanoseconds(octets.u64()?);
-            let exporter = Exporter::udp(IpAddr::V4(Ipv4Addr::UNSPECIFIED), octets.u16()?);
-            let length = octets.u16()?;
-            let payload = octets.take(usize::from(length))?;
-            let (datagram, mut decoded) = (Datagram { exporter, received, payload }, Decoded::default());
-            match version::protocol_of(payload) {
-                Ok(Protocol::NetflowV9) => netflow_v9::decode(state, &datagram, &mut |_| {}, &mut decoded),
-                Ok(Protocol::Ipfix) => ipfix::decode(state, &datagram, &mut |_| {}, &mut decoded),
-                _ => return None,
-            }
-            let learnt = decoded.templates + decoded.options_templates == 1;
-            // Not damaged, but over the limits.
-            let refused = decoded.first_error.is_some_and(|error| error.kind == ErrorKind::TooManyTemplates);
-            (learnt || refused).then_some(())
-        }
-        kind @ (SAMPLER | DOMAIN) => {
-            let protocol = match octets.u8()? {
-                9 => Protocol::NetflowV9,
-                10 => Protocol::Ipfix,
-                _ => return None,
-            };
-            let domain = octets.u32()?;
-            let sampler = if kind == SAMPLER { Some(octets.u64()?) } else { None };
-            state.samplers.set((protocol, domain), sampler, octets.u32()?);
-            Some(())
-        }
-        _ => None,
+fn template(octets: &mut Cursor<'_>, state: &mut ExporterState) -> Option<()> {
+    let received = time(octets)?;
+    let exporter = Exporter::udp(IpAddr::V4(Ipv4Addr::UNSPECIFIED), octets.u16()?);
+    let length = octets.u16()?;
+    let payload = octets.take(usize::from(length))?;
+    let (datagram, mut decoded) = (Datagram { exporter, received, payload }, Decoded::default());
+    match version::protocol_of(payload) {
+        Ok(Protocol::NetflowV9) => netflow_v9::decode(state, &datagram, &mut |_| {}, &mut decoded),
+        Ok(Protocol::Ipfix) => ipfix::decode(state, &datagram, &mut |_| {}, &mut decoded),
+        _ => return None,
     }
+    let learnt = decoded.templates + decoded.options_templates == 1;
+    // Not damaged, but over the limits.
+    let refused = decoded.first_error.is_some_and(|error| error.kind == ErrorKind::TooManyTemplates);
+    (learnt || refused).then_some(())
+}
+
+fn port(octets: &mut Cursor<'_>, state: &mut ExporterState) -> Option<()> {
+    let (number, since, last) = (octets.u16()?, time(octets)?, time(octets)?);
+    state.ports.restore(number, since, last);
+    Some(())
+}
+
+fn announcing(octets: &mut Cursor<'_>) -> Option<Announcer> {
+    Some(Announcer { domain: domain(octets)?, port: octets.u16()?, first: time(octets)?, last: time(octets)? })
+}
+
+fn rate(kind: u8, announcer: Option<Announcer>, octets: &mut Cursor<'_>, state: &mut ExporterState) -> Option<()> {
+    let sampler = if kind == SAMPLER { Some(octets.u64()?) } else { None };
+    state.samplers.restore(announcer?, sampler, octets.u32()?);
+    Some(())
+}
+
+fn domain(octets: &mut Cursor<'_>) -> Option<Domain> {
+    let protocol = match octets.u8()? {
+        9 => Protocol::NetflowV9,
+        10 => Protocol::Ipfix,
+        _ => return None,
+    };
+    Some((protocol, octets.u32()?))
+}
+
+fn time(octets: &mut Cursor<'_>) -> Option<Timestamp> {
+    octets.u64().map(Timestamp::from_nanoseconds)
 }
 
 #[cfg(test)]

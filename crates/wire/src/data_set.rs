@@ -8,10 +8,11 @@ use crate::error::ErrorKind;
 use crate::exporter_state::ExporterState;
 use crate::options::Options;
 use crate::plan::Layout;
+use crate::ports::Ports;
 use crate::record::{Record, RecordKind};
 use crate::sampling::Samplers;
 use crate::template::Template;
-use crate::template_store::{Announcement, TemplateKey, TemplateStore};
+use crate::template_store::{Announcement, StoredTemplate, TemplateKey, TemplateStore};
 use crate::templated_record::TemplatedRecord;
 use crate::type_information::TypeInformation;
 
@@ -19,6 +20,7 @@ use crate::type_information::TypeInformation;
 pub(crate) type Units = Option<u32>;
 
 /// Decodes the content of a data set, or queues it until its template arrives.
+#[inline]
 pub(crate) fn decode(
     state: &mut ExporterState,
     message: &Message,
@@ -27,7 +29,7 @@ pub(crate) fn decode(
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) -> Units {
-    let Some(template) = state.templates.find(message, id) else {
+    let Some(StoredTemplate { port, template, .. }) = state.templates.find(&state.ports, message, id) else {
         report.missing_template_sets += 1;
         report.missing_template_bytes += content.remaining() as u32;
         if state.pending.hold(message, id, content.rest()) {
@@ -36,13 +38,17 @@ pub(crate) fn decode(
         return None;
     };
     let mut others = Others {
+        ports: &state.ports,
         templates: &state.templates,
         samplers: &mut state.samplers,
         types: &mut state.types,
         options: &mut state.options,
         reads_interfaces: state.reads_interfaces,
     };
-    Some(records(template, &mut others, message, content, visit, report))
+    let read = records(template, &mut others, message, content, visit, report);
+    let template_port = *port;
+    read.note_other_ports(&mut state.ports, message, template_port);
+    Some(read.count)
 }
 
 /// Stores a template and decodes the sets that are pending for it.
@@ -54,22 +60,29 @@ pub(crate) fn learn(
     report: &mut Decoded,
 ) -> Result<(), ErrorKind> {
     let before = state.templates.changes();
-    state.templates.learn(message, announcement)?;
+    state.templates.learn(&state.ports, message, announcement)?;
     if state.templates.changes() != before {
         state.options.forget(&TemplateKey::of(message, announcement.id));
     }
     for held in state.pending.take(&TemplateKey::of(message, announcement.id)) {
-        let Some(template) = state.templates.find(&held.message, announcement.id) else { continue };
+        let found = state.templates.find(&state.ports, &held.message, announcement.id);
+        let Some(StoredTemplate { port, template, .. }) = found else { continue };
         let mut late = Decoded::default();
         let content = Cursor::new(&held.octets);
         let mut others = Others {
+            ports: &state.ports,
             templates: &state.templates,
             samplers: &mut state.samplers,
             types: &mut state.types,
             options: &mut state.options,
             reads_interfaces: state.reads_interfaces,
         };
-        records(template, &mut others, &held.message, content, visit, &mut late);
+        let read = records(template, &mut others, &held.message, content, visit, &mut late);
+        let template_port = *port;
+        read.note_other_ports(&mut state.ports, &held.message, template_port);
+        if late.has_data() {
+            state.ports.note(held.message.exporter.port, message.received);
+        }
         report.add_pending(&late, announcement.offset);
     }
     Ok(())
@@ -77,11 +90,30 @@ pub(crate) fn learn(
 
 /// The parts of an exporter's state that reading records needs beside their template.
 struct Others<'m> {
+    ports: &'m Ports,
     templates: &'m TemplateStore,
     samplers: &'m mut Samplers,
     types: &'m mut TypeInformation,
     options: &'m mut Options,
     reads_interfaces: bool,
+}
+
+/// What was read of a set.
+struct ReadSet {
+    kind: RecordKind,
+    count: u32,
+    /// The port that announced the sampling rate, if it is another one than that of the set.
+    rate_port: Option<u16>,
+}
+
+impl ReadSet {
+    /// Notes the other ports whose template or sampling rate these flows were read with.
+    fn note_other_ports(&self, ports: &mut Ports, message: &Message, template_port: u16) {
+        if self.count > 0 && self.kind == RecordKind::Data {
+            let template_port = Some(template_port).filter(|port| *port != message.exporter.port);
+            template_port.into_iter().chain(self.rate_port).for_each(|port| ports.note(port, message.received));
+        }
+    }
 }
 
 /// Decodes the records of a set. A rest that is shorter than the shortest record is padding, whatever its octets are
@@ -93,12 +125,12 @@ fn records(
     mut content: Cursor<'_>,
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
-) -> u32 {
+) -> ReadSet {
     let plan = template.plan();
     let kind = template.kind().record_kind();
     let mut room = Layout::EMPTY;
-    let Others { templates, samplers, types, options, reads_interfaces } = others;
-    let mut rates = samplers.of_set(message, plan);
+    let Others { ports, templates, samplers, types, options, reads_interfaces } = others;
+    let mut rates = samplers.of_set(ports, message, plan);
     let mut count = 0;
     // With a template of length 0 a set would contain endless records.
     while plan.minimum_length() > 0 && content.remaining() >= plan.minimum_length() {
@@ -110,7 +142,7 @@ fn records(
         let octets = reading.record();
         let mut flow = match kind {
             RecordKind::Options => {
-                samplers.learn(message, plan, &reading);
+                samplers.learn(ports, message, plan, &reading);
                 if template.describes_elements() {
                     types.learn(template.fields_of(octets));
                 }
@@ -122,12 +154,12 @@ fn records(
             _ => None,
         };
         if let Some(flow) = &mut flow {
-            flow.sampling = samplers.of(message, plan, &reading, &mut rates);
+            flow.sampling = samplers.of(ports, message, plan, &reading, &mut rates);
             if *reads_interfaces {
                 (flow.input_interface, flow.output_interface) = plan.interfaces(&reading);
             }
         }
-        let content = TemplatedRecord { template, octets, templates, types, message };
+        let content = TemplatedRecord { template, octets, ports, templates, types, message };
         visit(&Record {
             message,
             kind,
@@ -142,5 +174,5 @@ fn records(
         RecordKind::Options => report.options += count,
         _ => report.data += count,
     }
-    count
+    ReadSet { kind, count, rate_port: rates.other_port }
 }

@@ -3,7 +3,7 @@
 use flow::Protocol;
 
 use crate::error::{DecodeError, ErrorKind};
-use crate::sequence::Arrival;
+use crate::stream::Arrival;
 
 /// How many errors of one datagram are listed; all are counted.
 const ERRORS_KEPT: usize = 8;
@@ -51,6 +51,12 @@ pub struct Decoded {
 }
 
 impl Decoded {
+    /// Whether a data record of this datagram itself was decoded.
+    #[must_use]
+    pub const fn has_data(&self) -> bool {
+        self.data > self.pending_data
+    }
+
     /// Records that a piece of the datagram could not be read.
     pub fn error(&mut self, offset: usize, kind: ErrorKind) {
         let error = Some(DecodeError { offset, kind });

@@ -3,16 +3,18 @@
 
 use flow::{Protocol, Timestamp};
 
-use crate::datagram::Message;
+use crate::datagram::{Datagram, Message};
 use crate::decoded::Decoded;
 use crate::field_specifier::FieldSpecifier;
 use crate::options::Options;
 use crate::pending::{Pending, PendingBudget, PendingLimits};
+use crate::ports::Ports;
 use crate::restart::Restarts;
 use crate::sampling::Samplers;
-use crate::sequence::{Arrival, Clocks, Sequences, StreamKey};
+use crate::sequence::{Noted, Sequences, StreamKey};
 use crate::sequence_number::SequenceNumber;
 use crate::session_rules::{SequenceGaps, SessionRules};
+use crate::stream::{Arrival, Clocks};
 use crate::template_store::{TemplateLimits, TemplateStore};
 use crate::type_information::TypeInformation;
 
@@ -28,6 +30,8 @@ pub struct SessionLimits {
 /// The state of one exporter address: all its ports, protocols and domains.
 #[derive(Debug)]
 pub(crate) struct ExporterState {
+    /// Whose entries in the other parts displace whose.
+    pub(crate) ports: Ports,
     pub(crate) templates: TemplateStore,
     pub(crate) samplers: Samplers,
     pub(crate) types: TypeInformation,
@@ -37,6 +41,8 @@ pub(crate) struct ExporterState {
     pub(crate) restarts: Restarts,
     /// Whether flow records of data sets get their interfaces.
     pub(crate) reads_interfaces: bool,
+    /// Whether announcements were stored by an earlier run of the collector, and nothing was received since.
+    pub(crate) is_restored: bool,
     /// Room for the fields of a template that is being read, so that repeated announcements allocate nothing.
     fields: Vec<FieldSpecifier>,
 }
@@ -45,6 +51,7 @@ impl ExporterState {
     /// Nothing is known yet. The budget for pending sets may be shared with other exporters.
     pub(crate) fn new(limits: SessionLimits, budget: PendingBudget) -> Self {
         Self {
+            ports: Ports::default(),
             templates: TemplateStore::new(limits.templates),
             samplers: Samplers::default(),
             types: TypeInformation::default(),
@@ -53,34 +60,59 @@ impl ExporterState {
             sequences: Sequences::default(),
             restarts: Restarts::default(),
             reads_interfaces: true,
+            is_restored: false,
             fields: Vec::new(),
         }
     }
 
-    /// Notes the sequence number of a message and how many units of its protocol it holds; `None` when they could not
-    /// be counted.
+    /// Notes the sequence number of a message that has been decoded, and how many units of its protocol it holds; `None`
+    /// when they could not be counted.
     pub(crate) fn note_arrival(&mut self, message: &Message, units: Option<u32>, report: &mut Decoded) {
         match SessionRules::of(message.exporter.transport).sequence_gaps {
             SequenceGaps::Network => {
-                let (key, clocks) = (StreamKey::of(message), Clocks::of(message));
-                report.arrival = Some(self.sequences.note(key, message.sequence, units, clocks));
+                let noted = Noted {
+                    key: StreamKey::of(message),
+                    port: message.exporter.port,
+                    number: message.sequence,
+                    units,
+                    has_data: report.has_data(),
+                    clocks: Clocks::of(message),
+                };
+                report.arrival = Some(self.sequences.note(&self.ports, &noted));
             }
         }
     }
 
     /// Notes a sequence number of an sFlow datagram, which numbers one unit.
-    pub(crate) fn note_number(&mut self, protocol: Protocol, number: &SequenceNumber, received: Timestamp) -> Arrival {
-        self.sequences.note(
-            StreamKey::of_sflow(protocol, number),
-            number.number,
-            Some(1),
-            Clocks::of_sflow(number, received),
-        )
+    pub(crate) fn note_number(
+        &mut self,
+        protocol: Protocol,
+        number: &SequenceNumber,
+        datagram: &Datagram<'_>,
+    ) -> Arrival {
+        let noted = Noted {
+            key: StreamKey::of_sflow(protocol, number),
+            port: datagram.exporter.port,
+            number: number.number,
+            units: Some(1),
+            has_data: true,
+            clocks: Clocks::of_sflow(number, datagram.received),
+        };
+        self.sequences.note(&self.ports, &noted)
+    }
+
+    /// The first datagram after a restart of the collector: what was stored is as recent as it was then.
+    pub(crate) fn resume(&mut self, received: Timestamp) {
+        if std::mem::take(&mut self.is_restored) {
+            self.ports.resume(received);
+            self.templates.resume(received);
+            self.samplers.resume(received);
+        }
     }
 
     /// Forgets the templates of an exporting process that has restarted.
     pub(crate) fn note_restart(&mut self, message: &Message) {
-        if self.restarts.note(message) {
+        if self.restarts.note(&self.ports, message) {
             self.templates.forget_domain(message.protocol, message.domain, message.exporter.port);
         }
     }

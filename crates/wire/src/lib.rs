@@ -16,13 +16,14 @@
 //! | [`sflow`], [`sampled_packet`] | samples of packets, and the headers of sampled packets |
 //! | `announcements` | what an exporter has announced, as octets that outlive the process |
 //! | `exporter_state` | everything that decoding remembers of an exporter; the rows after `session_rules` are its parts |
+//! | `ports` | **whose entries displace whose**: which source ports have standing |
 //! | `session_rules` | **what follows from the transport**: withdrawals, scope and lifetime of templates, sequence gaps |
 //! | `template_store` | the templates of an exporter: scope, look-up, limits |
 //! | `sampling` | sampling rates from options data |
 //! | `type_information` | names and types of elements that exporters describe (RFC 5610) |
 //! | `options` | the newest options record of each scope |
 //! | `pending` | data sets whose template is missing |
-//! | `sequence` | losses by sequence numbers |
+//! | `sequence`, `stream` | losses by sequence numbers: the streams of an exporter, and the numbers of one |
 //! | `restart` | whether an exporter has restarted |
 //! | `template`, `templated_record` | a template; the fields of a record that it describes |
 //! | `booking` | **the rule table**: which element of a record is counted when several mean nearly the same |
@@ -60,6 +61,7 @@ pub mod netflow_v9;
 mod options;
 mod pending;
 mod plan;
+mod ports;
 pub mod record;
 mod restart;
 pub mod sampled_packet;
@@ -70,6 +72,7 @@ mod session;
 mod session_rules;
 mod set;
 pub mod sflow;
+mod stream;
 pub mod structured_data;
 mod template;
 mod template_store;
@@ -87,8 +90,9 @@ pub use field_specifier::{FIRST_TEMPLATE_ID, FieldSpecifier, Numbering, Template
 pub use pending::{PendingBudget, PendingLimits, Waiting};
 pub use record::{ElementId, Field, FieldName, Record, RecordKind, Value};
 pub use sampling::Sampler;
-pub use sequence::{Arrival, Arrivals, Stream, StreamKey, Unit};
+pub use sequence::{Arrivals, StreamKey, Unit};
 pub use sequence_number::{DataSource, Numbered, SequenceNumber};
 pub use session::Session;
+pub use stream::{Arrival, Stream};
 pub use template::Template;
 pub use template_store::{KnownTemplate, TemplateLimits};

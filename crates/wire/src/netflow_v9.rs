@@ -74,7 +74,6 @@ pub(crate) fn decode(
     };
     let message = header.message(datagram);
     state.note_restart(&message);
-    state.note_arrival(&message, Some(1), report);
     while let Some((id, content)) = set::next(&mut cursor, report) {
         match id {
             TEMPLATE_SET => templates(state, &message, content, visit, report),
@@ -86,6 +85,7 @@ pub(crate) fn decode(
             _ => {}
         }
     }
+    state.note_arrival(&message, Some(1), report);
 }
 
 fn templates(

@@ -195,6 +195,14 @@ impl Plan {
         Some(Self { shape, minimum_length, filled })
     }
 
+    /// Memory outside of the struct, in octets.
+    pub(crate) fn heap_octets(&self) -> usize {
+        match &self.shape {
+            RecordShape::Fixed(_) => 0,
+            RecordShape::Variable { segments, booked } => size_of_val(&**segments) + size_of_val(&**booked),
+        }
+    }
+
     /// The shortest record that the template allows, in octets; 0 if its records have no content.
     pub(crate) const fn minimum_length(&self) -> usize {
         self.minimum_length as usize

@@ -14,10 +14,11 @@ use flow::Timestamp;
 use hashbrown::HashMap;
 
 use crate::datagram::Message;
-use crate::sequence::is_overtaken;
+use crate::ports::{Entry, Ports, Wanted};
+use crate::stream::is_overtaken;
 
 /// How many processes of one exporter address are followed.
-const PROCESSES_KEPT: usize = 256;
+const PROCESSES_KEPT: usize = 4096;
 
 /// By how many milliseconds the start time may differ between datagrams of one process: v9 export times are whole
 /// seconds, and clocks drift.
@@ -76,7 +77,7 @@ pub(crate) struct Restarts {
 
 impl Restarts {
     /// Records a message; returns whether its process has restarted since the one before.
-    pub(crate) fn note(&mut self, message: &Message) -> bool {
+    pub(crate) fn note(&mut self, ports: &Ports, message: &Message) -> bool {
         let Some(uptime) = message.uptime else { return false };
         let process = (message.domain, message.exporter.port);
         let now = LastMessage {
@@ -92,6 +93,16 @@ impl Restarts {
                 return false;
             }
             return now.is_of_successor(&std::mem::replace(last, now));
+        }
+        if self.processes.len() >= PROCESSES_KEPT {
+            let entries = self.processes.iter().map(|(process, last)| {
+                let heard = last.received;
+                Entry { key: *process, port: process.1, size: 1, used: heard, heard }
+            });
+            let wanted = Wanted { port: process.1, size: 1, limit: PROCESSES_KEPT, now: message.received };
+            for displaced in ports.displaced(&wanted, entries) {
+                self.processes.remove(&displaced);
+            }
         }
         if self.processes.len() < PROCESSES_KEPT {
             self.processes.insert(process, now);
@@ -123,15 +134,18 @@ mod tests {
     fn a_restart_is_a_sequence_that_steps_back_and_a_start_that_steps_forward() {
         let mut restarts = Restarts::default();
         let mut note = |port, sequence, exported_seconds, uptime_seconds: u32| {
-            restarts.note(&Message {
-                protocol: Protocol::NetflowV9,
-                exporter: Exporter::udp([192, 0, 2, 1].into(), port),
-                received: Timestamp::EPOCH,
-                exported: Timestamp::from_seconds(exported_seconds),
-                domain: 0,
-                sequence,
-                uptime: Some(uptime_seconds * 1000),
-            })
+            restarts.note(
+                &Ports::default(),
+                &Message {
+                    protocol: Protocol::NetflowV9,
+                    exporter: Exporter::udp([192, 0, 2, 1].into(), port),
+                    received: Timestamp::EPOCH,
+                    exported: Timestamp::from_seconds(exported_seconds),
+                    domain: 0,
+                    sequence,
+                    uptime: Some(uptime_seconds * 1000),
+                },
+            )
         };
         assert!(!note(1, 500, 1_000_000, 90_000));
         assert!(!note(2, 3, 1_000_000, 5), "another process");
@@ -155,17 +169,17 @@ mod tests {
             uptime: Some(uptime_seconds * 1000),
         };
         let mut remembered = Restarts::default();
-        remembered.note(&message(500, 1_000_000, 90_000));
+        remembered.note(&Ports::default(), &message(500, 1_000_000, 90_000));
         remembered.mark_restored();
-        let restarted = |next: &Message| remembered.clone().note(next);
+        let restarted = |next: &Message| remembered.clone().note(&Ports::default(), next);
         assert!(!restarted(&message(90_000, 2_000_000, 1_090_000)), "the same process, much later");
         assert!(!restarted(&message(90_000, 2_000_000, 1_089_000)), "its clocks have drifted apart");
         assert!(!restarted(&message(7, 1_000_005, 0)), "clocks are not exact to the second");
         assert!(restarted(&message(700, 1_000_300, 200)), "it has sent more since than before");
         let mut again = remembered.clone();
-        assert!(!again.note(&message(600, 1_000_100, 90_100)));
+        assert!(!again.note(&Ports::default(), &message(600, 1_000_100, 90_100)));
         assert!(
-            !again.note(&message(601, 1_200_000, 5)),
+            !again.note(&Ports::default(), &message(601, 1_200_000, 5)),
             "from the first message on, the sequence has to step back too"
         );
     }
@@ -183,9 +197,9 @@ mod tests {
             uptime: Some(uptime as u32),
         };
         let mut remembered = Restarts::default();
-        remembered.note(&message(1_000_000, 1_000_000, 600_000));
+        remembered.note(&Ports::default(), &message(1_000_000, 1_000_000, 600_000));
         remembered.mark_restored();
-        let restarted = |next: &Message| remembered.clone().note(next);
+        let restarted = |next: &Message| remembered.clone().note(&Ports::default(), next);
         let day = 86_400;
         for seconds in [1, 5, 3600, day, 49 * day, 60 * day, 400 * day] {
             let (now, uptime) = (1_000_000 + seconds, 600_000 + seconds * 1000);
@@ -218,7 +232,7 @@ mod tests {
         };
         let mut restarts = Restarts::default();
         let restarted = [(1, 500, 900), (3, 0, 0), (2, 501, 900), (4, 1, 0), (5, 2, 0)]
-            .map(|(received, sequence, uptime)| restarts.note(&message(received, sequence, uptime)));
+            .map(|(received, sequence, uptime)| restarts.note(&Ports::default(), &message(received, sequence, uptime)));
         assert_eq!(restarted, [false, true, false, false, false]);
     }
 }

@@ -7,20 +7,26 @@
 //! | IPFIX (RFC 7011, section 3.1) | data records sent before this message, options data records included |
 //! | sFlow v2, v4, v5 | datagrams of the sub-agent; samples of each data source separately |
 //!
+//! Each source port has a stream of its own: two exporters may have one address, and anybody can forge the address of an
+//! exporter. But there are exporters that send one sequence from several ports. Those are recognised by a datagram that
+//! continues the stream of another port exactly; that stream is then *shared*, by all ports that have none of their own.
+//!
 //! The results are hints: several exporters do not count as their protocol demands. No datagram is discarded because of
-//! its number.
+//! its number. [`crate::stream`] decides what a number means.
 
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
-use std::time::Duration;
 
 use flow::{Protocol, Timestamp};
 use hashbrown::HashMap;
 
 use crate::datagram::Message;
+use crate::ports::{Entry, Ports, SILENT, Wanted};
 use crate::sequence_number::{Numbered, SequenceNumber};
+use crate::stream::{Arrival, Clocks, Stream};
 
-/// One export stream of an exporter address: what has a sequence of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What has a sequence of its own at each port of an exporter address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamKey {
     /// The protocol.
     pub protocol: Protocol,
@@ -30,6 +36,27 @@ pub struct StreamKey {
     pub agent: Option<IpAddr>,
     /// The samples of an sFlow data source. `None` for streams that number datagrams or records.
     pub samples: Option<Numbered>,
+}
+
+/// In few words, because each sFlow sample is looked up.
+impl Hash for StreamKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (numbered, source) = match self.samples {
+            None | Some(Numbered::Datagrams) => (0, None),
+            Some(Numbered::FlowSamples(source)) => (1, Some(source)),
+            Some(Numbered::CounterSamples(source)) => (2, Some(source)),
+            Some(Numbered::Drops(source)) => (3, Some(source)),
+        };
+        state.write_u64(u64::from(self.domain) << 16 | (self.protocol as u64) << 8 | numbered);
+        match self.agent {
+            Some(IpAddr::V4(agent)) => state.write_u32(agent.to_bits()),
+            Some(IpAddr::V6(agent)) => state.write_u128(agent.to_bits()),
+            None => {}
+        }
+        if let Some(source) = source {
+            state.write_u64(u64::from(source.kind) << 32 | u64::from(source.index));
+        }
+    }
 }
 
 impl StreamKey {
@@ -42,63 +69,6 @@ impl StreamKey {
     pub(crate) fn of_sflow(protocol: Protocol, number: &SequenceNumber) -> Self {
         let samples = Some(number.of).filter(|&of| of != Numbered::Datagrams);
         Self { protocol, domain: number.sub_agent, agent: Some(number.agent), samples }
-    }
-}
-
-/// The sequence numbers of one stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stream {
-    /// Datagrams (IPFIX: messages) with a number.
-    pub datagrams: u64,
-    /// The first number.
-    pub first: u32,
-    /// The last number.
-    pub last: u32,
-    /// Numbers that were not the expected one.
-    pub breaks: u64,
-    /// Missing units, without those that arrived late.
-    pub lost: u64,
-    /// Datagrams that arrived twice in a row.
-    pub duplicates: u64,
-    /// Datagrams that arrived after later ones.
-    pub late: u64,
-    /// Restarts of the exporter.
-    pub restarts: u64,
-    /// The expected number of the next datagram; `None` after records that could not be counted.
-    next: Option<u32>,
-    /// The highest expected number so far: datagrams with lower ones are late.
-    front: u32,
-    /// The clocks of the datagram before it.
-    front_clocks: Clocks,
-}
-
-/// When a datagram was sent and received.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Clocks {
-    received: Timestamp,
-    /// From the header; `None` in sFlow, whose header has none.
-    exported: Option<Timestamp>,
-    /// Milliseconds since the exporter started; `None` in IPFIX.
-    uptime: Option<u32>,
-}
-
-impl Clocks {
-    pub(crate) fn of(message: &Message) -> Self {
-        let exported = (!message.protocol.is_sflow()).then_some(message.exported);
-        Self { received: message.received, exported, uptime: message.uptime }
-    }
-
-    pub(crate) const fn of_sflow(number: &SequenceNumber, received: Timestamp) -> Self {
-        Self { received, exported: None, uptime: Some(number.uptime) }
-    }
-
-    /// Whether the exporter has restarted since it sent another datagram of a higher number. If it has not, this one
-    /// was sent before that one.
-    fn is_of_successor(&self, other: &Self) -> bool {
-        let sent_after = |(this, other): (Timestamp, Timestamp)| this > other.saturating_add(EXPORT_TOLERANCE);
-        let started_after = |(this, other): (u32, u32)| this.saturating_add(UPTIME_TOLERANCE_MILLISECONDS) < other;
-        self.exported.zip(other.exported).is_some_and(sent_after)
-            || self.uptime.zip(other.uptime).is_some_and(started_after)
     }
 }
 
@@ -169,81 +139,116 @@ impl Arrivals {
     }
 }
 
-/// The number of a datagram compared with those before it in its stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrival {
-    /// It is the first, or the datagram before it could not be counted.
-    First,
-    /// It has the expected number.
-    InOrder,
-    /// This many units are missing before it.
-    Lost(u32),
-    /// It repeats the one before it.
-    Duplicate,
-    /// It was sent before the one that arrived before it.
-    Late,
-    /// The exporter has restarted: the number is far off, or is lower although the datagram was sent later.
-    Restarted,
+/// A number in a datagram, and what the datagram contains.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Noted {
+    pub(crate) key: StreamKey,
+    pub(crate) port: u16,
+    pub(crate) number: u32,
+    /// How many units it contains; `None` if they could not be counted.
+    pub(crate) units: Option<u32>,
+    /// Whether it contains data records that could be decoded.
+    pub(crate) has_data: bool,
+    pub(crate) clocks: Clocks,
 }
 
 /// How many streams are followed for one exporter address: domains, or the sources of an sFlow agent, of which a large
 /// switch has two for each interface.
 const STREAMS_KEPT: usize = 4096;
-
-/// A larger step, back or forward, is a restart and not a loss.
-const LARGEST_GAP: u32 = 1 << 20;
-/// A step back by at most this many units is a late datagram: reordering in a network spans few datagrams.
-const LARGEST_DELAY: u32 = 4096;
-/// Threads that decode the datagrams of one exporter overtake each other by thousands of datagrams if one of them is
-/// delayed. A datagram that was received before the one with the highest number is late, however far it steps back,
-/// unless it was received so much earlier that the clock must have been set.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
-
-/// Exporters with several threads stamp export times, some of which are whole seconds, slightly out of order.
-const EXPORT_TOLERANCE: Duration = Duration::from_secs(2);
-/// A late datagram has a lower uptime, too, but only by the time for which it was delayed.
-const UPTIME_TOLERANCE_MILLISECONDS: u32 = 10_000;
-
-/// Whether a datagram was received before the one that was decoded before it.
-pub(crate) fn is_overtaken(received: Timestamp, before: Timestamp) -> bool {
-    received < before && received.abs_diff(before) <= LONGEST_WAIT
-}
+/// How many of them may have the same key and different ports.
+const PORTS_KEPT: usize = 32;
 
 /// The sequence numbers of one exporter address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sequences {
-    streams: HashMap<StreamKey, Stream>,
+    /// Nearly always one for each key; several in the order in which they began.
+    streams: HashMap<StreamKey, Vec<Followed>>,
+    count: usize,
     /// By `unit as usize`.
     arrivals: [Arrivals; Unit::ALL.len()],
 }
 
+/// A stream, and what is known of it.
+#[derive(Clone, Debug)]
+struct Followed {
+    stream: Stream,
+    /// Whether it also comes from ports that have no stream of their own.
+    is_shared: bool,
+    /// Whether it has contained data that could be decoded. Until then, its losses do not count for the exporter.
+    has_data: bool,
+}
+
 impl Sequences {
-    /// Records the number of a datagram and how many units it contains; `None` if they could not be counted. Streams
-    /// beyond [`STREAMS_KEPT`] are not followed.
-    pub(crate) fn note(&mut self, key: StreamKey, number: u32, units: Option<u32>, clocks: Clocks) -> Arrival {
-        let next = units.map(|units| number.wrapping_add(units));
-        let mut none = Arrivals::default();
-        let sum = if key.samples.is_none() { self.arrivals.get_mut(Unit::of(key.protocol) as usize) } else { None };
-        let sum = sum.unwrap_or(&mut none);
-        let Some(stream) = self.streams.get_mut(&key) else {
-            if self.streams.len() < STREAMS_KEPT {
-                let front = next.unwrap_or(number);
-                self.streams.insert(key, Stream::starting(number, next, front, clocks));
-                sum.received += u64::from(units.unwrap_or_default());
+    /// Records a number. If there is no room for its stream, that is not followed.
+    #[inline]
+    pub(crate) fn note(&mut self, ports: &Ports, noted: &Noted) -> Arrival {
+        let Noted { key, port, number, units, has_data, clocks } = *noted;
+        let received = u64::from(units.unwrap_or_default());
+        let found = self.streams.get_mut(&key).and_then(|streams| find(streams, &mut self.count, port, number));
+        let Some(Followed { stream, has_data: had_data, .. }) = found else {
+            let is_followed = self.begin(ports, noted);
+            if let Some(sum) = sum_of(&mut self.arrivals, key).filter(|_| is_followed) {
+                sum.received += received;
             }
             return Arrival::First;
         };
+        *had_data |= has_data;
         let lost = stream.lost;
-        let arrival = stream.note(number, next, clocks);
-        sum.lost = (sum.lost + stream.lost).saturating_sub(lost);
-        sum.filled += lost.saturating_sub(stream.lost);
+        let arrival = stream.note(number, units, clocks);
+        let Some(sum) = sum_of(&mut self.arrivals, key) else { return arrival };
+        if *had_data {
+            sum.lost = (sum.lost + stream.lost).saturating_sub(lost);
+            sum.filled += lost.saturating_sub(stream.lost);
+            sum.restarts += u64::from(arrival == Arrival::Restarted);
+        }
         match arrival {
             Arrival::Duplicate => sum.duplicates += 1,
-            _ => sum.received += u64::from(units.unwrap_or_default()),
+            _ => sum.received += received,
         }
         sum.late += u64::from(arrival == Arrival::Late);
-        sum.restarts += u64::from(arrival == Arrival::Restarted);
         arrival
+    }
+
+    /// Begins to follow a stream; returns whether there was room.
+    #[cold]
+    #[inline(never)]
+    fn begin(&mut self, ports: &Ports, noted: &Noted) -> bool {
+        let Noted { key, port, number, units, has_data, clocks } = *noted;
+        if self.count >= STREAMS_KEPT {
+            self.make_room(ports, port, clocks.received);
+        }
+        if self.count >= STREAMS_KEPT {
+            return false;
+        }
+        let streams = self.streams.entry(key).or_insert_with(|| Vec::with_capacity(1));
+        if streams.len() >= PORTS_KEPT {
+            // One that has ended, else the newest.
+            let silent = clocks.received.saturating_sub(SILENT);
+            let ended = streams.iter().position(|followed| followed.stream.heard() < silent);
+            streams.remove(ended.unwrap_or(PORTS_KEPT - 1));
+            self.count -= 1;
+        }
+        streams.push(Followed { stream: Stream::starting(port, number, units, clocks), is_shared: false, has_data });
+        self.count += 1;
+        true
+    }
+
+    /// Stops following streams of other ports.
+    fn make_room(&mut self, ports: &Ports, port: u16, now: Timestamp) {
+        let all = self.streams.iter().flat_map(|(key, streams)| streams.iter().map(move |followed| (key, followed)));
+        let entries = all.map(|(key, Followed { stream, .. })| {
+            let heard = stream.heard();
+            Entry { key: (*key, stream.port), port: stream.port, size: 1, used: heard, heard }
+        });
+        for (key, port) in ports.displaced(&Wanted { port, size: 1, limit: STREAMS_KEPT, now }, entries) {
+            let Some(streams) = self.streams.get_mut(&key) else { continue };
+            let before = streams.len();
+            streams.retain(|followed| followed.stream.port != port);
+            self.count -= before - streams.len();
+            if streams.is_empty() {
+                self.streams.remove(&key);
+            }
+        }
     }
 
     /// The sums of all streams of a unit.
@@ -252,154 +257,44 @@ impl Sequences {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&StreamKey, &Stream)> {
-        self.streams.iter()
+        self.streams.iter().flat_map(|(key, streams)| streams.iter().map(move |followed| (key, &followed.stream)))
     }
 }
 
-impl Stream {
-    const fn starting(number: u32, next: Option<u32>, front: u32, front_clocks: Clocks) -> Self {
-        Self {
-            datagrams: 1,
-            first: number,
-            last: number,
-            breaks: 0,
-            lost: 0,
-            duplicates: 0,
-            late: 0,
-            restarts: 0,
-            next,
-            front,
-            front_clocks,
-        }
-    }
+/// The sums that a stream counts in; none for the samples of sFlow data sources.
+fn sum_of(arrivals: &mut [Arrivals; Unit::ALL.len()], key: StreamKey) -> Option<&mut Arrivals> {
+    if key.samples.is_none() { arrivals.get_mut(Unit::of(key.protocol) as usize) } else { None }
+}
 
-    fn note(&mut self, number: u32, next: Option<u32>, clocks: Clocks) -> Arrival {
-        let Some(expected) = self.next else {
-            self.datagrams += 1;
-            self.last = number;
-            self.next = next;
-            self.front = next.unwrap_or(number);
-            self.front_clocks = clocks;
-            return Arrival::First;
-        };
-        let ahead = number.wrapping_sub(self.front);
-        let behind = self.front.wrapping_sub(number);
-        let units = u64::from(next.map_or(0, |next| next.wrapping_sub(number)));
-        let arrival = if number == self.front {
-            Arrival::InOrder
-        } else if behind <= LARGEST_GAP && clocks.is_of_successor(&self.front_clocks) {
-            Arrival::Restarted
-        } else if number == self.last && expected != self.last {
-            Arrival::Duplicate
-        } else if ahead <= LARGEST_GAP {
-            Arrival::Lost(ahead)
-        } else if behind <= LARGEST_DELAY
-            || (behind <= LARGEST_GAP && is_overtaken(clocks.received, self.front_clocks.received))
-        {
-            Arrival::Late
-        } else {
-            Arrival::Restarted
-        };
-        match arrival {
-            Arrival::First | Arrival::InOrder => {}
-            Arrival::Lost(units) => self.lost += u64::from(units),
-            Arrival::Duplicate => self.duplicates += 1,
-            Arrival::Late => {
-                self.late += 1;
-                self.lost = self.lost.saturating_sub(units);
-            }
-            Arrival::Restarted => self.restarts += 1,
-        }
-        self.breaks += u64::from(number != expected);
-        self.datagrams += 1;
-        self.last = number;
-        self.next = next;
-        if !matches!(arrival, Arrival::Duplicate | Arrival::Late) {
-            self.front = next.unwrap_or(number);
-            self.front_clocks = clocks;
-        }
-        arrival
+/// Of the streams with a key, the one that a number from a port belongs to.
+#[inline]
+fn find<'s>(streams: &'s mut Vec<Followed>, count: &mut usize, port: u16, number: u32) -> Option<&'s mut Followed> {
+    let place = match streams.as_slice() {
+        [only] if only.stream.port == port => 0,
+        _ => find_of_several(streams, count, port, number)?,
+    };
+    streams.get_mut(place)
+}
+
+/// The place of the stream that a number from a port belongs to. If the number continues the stream of another port, that
+/// is shared from now on, and the port's own stream, if it has one, has ended.
+#[cold]
+fn find_of_several(streams: &mut Vec<Followed>, count: &mut usize, port: u16, number: u32) -> Option<usize> {
+    let own = streams.iter().position(|followed| followed.stream.port == port);
+    let expects = |followed: &Followed| followed.stream.expects(number);
+    if own.and_then(|own| streams.get(own)).is_some_and(expects) {
+        return own;
     }
+    // Every sequence begins with 0, so 0 continues none.
+    let Some(continued) = streams.iter().position(|followed| number != 0 && expects(followed)) else {
+        return own.or_else(|| streams.iter().position(|followed| followed.is_shared));
+    };
+    streams.get_mut(continued)?.is_shared = true;
+    let Some(ended) = own else { return Some(continued) };
+    streams.remove(ended);
+    *count -= 1;
+    Some(continued - usize::from(ended < continued))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: StreamKey = StreamKey { protocol: Protocol::NetflowV5, domain: 0, agent: None, samples: None };
-
-    fn arrivals(numbers: &[(u32, u32)]) -> Vec<Arrival> {
-        let mut sequences = Sequences::default();
-        numbers.iter().map(|&(number, units)| sequences.note(KEY, number, Some(units), Clocks::default())).collect()
-    }
-
-    #[test]
-    fn loss_delay_repetition_and_restart_are_distinguished() {
-        use Arrival::{Duplicate, First, InOrder, Late, Lost, Restarted};
-        let numbers = [
-            (100_000, 30),
-            (100_030, 30),
-            (100_090, 10),
-            (100_060, 30),
-            (100_100, 5),
-            (100_100, 5),
-            (100_105, 5),
-            (0, 30),
-            (30, 30),
-        ];
-        assert_eq!(
-            arrivals(&numbers),
-            [First, InOrder, Lost(30), Late, InOrder, Duplicate, InOrder, Restarted, InOrder]
-        );
-        let mut sequences = Sequences::default();
-        for (number, units) in numbers {
-            sequences.note(KEY, number, Some(units), Clocks::default());
-        }
-        let (_, stream) = sequences.iter().next().unwrap();
-        assert_eq!((stream.lost, stream.late, stream.duplicates, stream.restarts), (0, 1, 1, 1));
-        let expected = Arrivals {
-            received: 30 + 30 + 10 + 30 + 5 + 5 + 30 + 30,
-            lost: 0,
-            filled: 30,
-            duplicates: 1,
-            late: 1,
-            restarts: 1,
-        };
-        assert_eq!(sequences.arrivals(Unit::Records), expected);
-        assert_eq!(sequences.arrivals(Unit::Datagrams), Arrivals::default());
-    }
-
-    #[test]
-    fn threads_that_overtake_each_other_lose_nothing() {
-        let mut sequences = Sequences::default();
-        let mut note = |datagram: u32| {
-            let received = Timestamp::from_nanoseconds(1_000_000 + u64::from(datagram));
-            sequences.note(KEY, datagram * 30, Some(30), Clocks { received, ..Default::default() })
-        };
-        // One thread is delayed with every other datagram while the other continues.
-        note(0);
-        for datagram in (2..=20_000).step_by(2) {
-            assert_eq!(note(datagram), Arrival::Lost(30));
-        }
-        for datagram in (1..20_000).step_by(2) {
-            assert_eq!(note(datagram), Arrival::Late);
-        }
-        assert_eq!(note(20_001), Arrival::InOrder);
-        let (_, stream) = sequences.iter().next().unwrap();
-        assert_eq!((stream.lost, stream.restarts, stream.datagrams), (0, 0, 20_002));
-    }
-
-    #[test]
-    fn numbers_wrap_around() {
-        assert_eq!(arrivals(&[(u32::MAX - 9, 30), (20, 30), (50, 1)])[1..], [Arrival::InOrder, Arrival::InOrder]);
-    }
-
-    #[test]
-    fn streams_beyond_the_limit_are_not_followed() {
-        let mut sequences = Sequences::default();
-        for domain in 0..2 * STREAMS_KEPT as u32 {
-            sequences.note(StreamKey { domain, ..KEY }, 0, Some(1), Clocks::default());
-        }
-        assert_eq!(sequences.iter().count(), STREAMS_KEPT);
-    }
-}
+mod tests;

@@ -10,8 +10,9 @@ use crate::exporter_state::{ExporterState, SessionLimits};
 use crate::pending::{PendingBudget, PendingSet, Waiting};
 use crate::record::{Record, RecordKind};
 use crate::sampling::Sampler;
-use crate::sequence::{Arrivals, Stream, StreamKey, Unit};
+use crate::sequence::{Arrivals, StreamKey, Unit};
 use crate::sequence_number::{Numbered, SequenceNumber};
+use crate::stream::Stream;
 use crate::template_store::KnownTemplate;
 use crate::templated_record::TemplatedRecord;
 use crate::{
@@ -54,6 +55,7 @@ impl Session {
     pub fn decode(&mut self, datagram: &Datagram<'_>, visit: &mut impl FnMut(&Record<'_>)) -> Decoded {
         let mut report = Decoded::default();
         let state = &mut self.state;
+        state.resume(datagram.received);
         report.pending_expired = state.pending.expire(datagram.received);
         match version::protocol_of(datagram.payload) {
             Ok(Protocol::NetflowV1) => netflow_v1::decode(datagram, visit, &mut report),
@@ -66,7 +68,7 @@ impl Session {
             Ok(protocol @ (Protocol::SflowV2 | Protocol::SflowV4 | Protocol::SflowV5)) => {
                 let mut arrival = None;
                 let mut note = |number: &SequenceNumber| {
-                    let noted = state.note_number(protocol, number, datagram.received);
+                    let noted = state.note_number(protocol, number, datagram);
                     if number.of == Numbered::Datagrams {
                         arrival = Some(noted);
                     }
@@ -75,6 +77,9 @@ impl Session {
                 report.arrival = arrival;
             }
             Err(kind) => report.error(0, kind),
+        }
+        if report.has_data() {
+            state.ports.note(datagram.exporter.port, datagram.received);
         }
         report
     }
@@ -96,7 +101,7 @@ impl Session {
         self.state.templates.refused()
     }
 
-    /// Unused templates that were evicted for others ([`TemplateLimits`](crate::TemplateLimits)).
+    /// Templates that made room for others ([`TemplateLimits`](crate::TemplateLimits)).
     #[must_use]
     pub const fn displaced_templates(&self) -> u64 {
         self.state.templates.displaced()
@@ -113,7 +118,7 @@ impl Session {
     /// not be stored again.
     #[must_use]
     pub fn announcements_changed(&self) -> u64 {
-        self.state.templates.changes() + self.state.samplers.changes()
+        self.state.templates.changes() + self.state.samplers.changes() + self.state.ports.changes()
     }
 
     /// Replaces the templates and sampling rates by the [`announcements`](Self::announcements) of an earlier session, and
@@ -125,6 +130,8 @@ impl Session {
     pub fn learn(&mut self, announcements: &[u8]) -> Result<usize, AnnouncementsError> {
         let limits = SessionLimits { templates: self.state.templates.limits(), ..Default::default() };
         let learnt = announcements::decode(announcements, limits)?;
+        self.state.is_restored = true;
+        self.state.ports = learnt.ports;
         self.state.templates = learnt.templates;
         self.state.samplers = learnt.samplers;
         self.state.restarts = learnt.restarts;
@@ -163,12 +170,12 @@ impl Session {
     /// Visits at most `limit` of the stored options data records, the newest of each scope. Returns how many were not
     /// visited or not stored.
     pub fn options(&self, limit: usize, visit: &mut dyn FnMut(&Record<'_>)) -> u64 {
-        let ExporterState { templates, types, options, .. } = &self.state;
+        let ExporterState { ports, templates, types, options, .. } = &self.state;
         let kept = options.sorted();
         for (id, kept) in kept.iter().take(limit) {
             let message = &kept.message;
-            let Some(template) = templates.find(message, *id) else { continue };
-            let content = TemplatedRecord { template, octets: &kept.octets, templates, types, message };
+            let Some(template) = templates.find(ports, message, *id).map(|stored| &stored.template) else { continue };
+            let content = TemplatedRecord { template, octets: &kept.octets, ports, templates, types, message };
             let (kind, format) = (RecordKind::Options, Some(u32::from(*id)));
             visit(&Record { message, kind, format, flow: None, content: &content });
         }

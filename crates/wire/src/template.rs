@@ -80,6 +80,11 @@ impl Template {
         record.get(..cursor.offset()).unwrap_or(record)
     }
 
+    /// Memory outside of the struct, in octets.
+    pub(crate) fn heap_octets(&self) -> usize {
+        size_of_val(&*self.fields) + self.plan.heap_octets()
+    }
+
     pub(crate) const fn numbering(&self) -> Numbering {
         self.numbering
     }

@@ -5,14 +5,10 @@
 //! the rules of the transport ([`crate::session_rules`]).
 //!
 //! **Invariant:** a new announcement of an id replaces the old one at once, also within a datagram; one that changes
-//! nothing allocates nothing. However much is announced, no more is kept than [`TemplateLimits`] allows.
-//!
-//! Anybody can forge announcements from the address of an exporter, but a flood of forged templates has no data. If there
-//! is no room, unused templates are evicted, the oldest first; used ones stay until they are stale. So a flood evicts
-//! itself, and the exporter's data are decoded.
+//! nothing allocates nothing. However much is announced, no more is kept than [`TemplateLimits`] allows. When there is no
+//! room, [`crate::ports`] decides what is displaced.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use flow::{Protocol, Timestamp};
@@ -20,32 +16,25 @@ use hashbrown::HashMap;
 
 use crate::datagram::Message;
 use crate::error::ErrorKind;
-use crate::field_specifier::{FieldSpecifier, Numbering, TemplateKind, with_content};
+use crate::field_specifier::{FieldSpecifier, Numbering, TemplateKind};
+use crate::ports::{Entry, Ports, Wanted};
 use crate::session_rules::{SessionRules, TemplateLifetime, TemplateScope};
 use crate::template::Template;
 
 /// Bounds on what is kept for one exporter address, because anybody can announce under it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TemplateLimits {
-    /// Templates.
-    pub templates: usize,
-    /// Fields of all templates together.
-    pub fields: usize,
-    /// Observation domains.
-    pub domains: usize,
-    /// If one of the limits above is exceeded, templates that were last announced longer ago than this are evicted, used
-    /// or not.
-    pub stale_after: Duration,
+    /// Octets of memory for all templates.
+    pub octets: usize,
     /// A template that was last announced longer ago than this is no longer used (RFC 7011, section 8.4); `None` if
     /// templates are valid until the exporter restarts.
     pub lifetime: Option<Duration>,
 }
 
 impl Default for TemplateLimits {
-    /// 2048 templates with 32 fields on average, 256 domains; stale after an hour, twice the longest usual refresh; no
-    /// lifetime.
+    /// 2 MiB: about 4000 templates of 20 fields. No lifetime.
     fn default() -> Self {
-        Self { templates: 2048, fields: 65_536, domains: 256, stale_after: Duration::from_secs(3600), lifetime: None }
+        Self { octets: 2 << 20, lifetime: None }
     }
 }
 
@@ -77,15 +66,25 @@ pub(crate) struct Announcement<'a> {
 }
 
 #[derive(Clone, Debug)]
-struct StoredTemplate {
-    port: u16,
+pub(crate) struct StoredTemplate {
+    pub(crate) port: u16,
     /// Counts announcements: the highest is the newest.
     order: u64,
     announced: Timestamp,
-    /// Whether it has decoded data.
-    is_used: Cell<bool>,
-    template: Template,
+    /// When it last decoded data; never is the epoch.
+    used: Cell<Timestamp>,
+    pub(crate) template: Template,
 }
+
+impl StoredTemplate {
+    /// Memory in octets.
+    fn octets(&self) -> usize {
+        OVERHEAD + self.template.heap_octets()
+    }
+}
+
+/// Octets of a template and its share of the map, where not all slots are taken.
+const OVERHEAD: usize = size_of::<StoredTemplate>() + 2 * (size_of::<TemplateKey>() + size_of::<Vec<StoredTemplate>>());
 
 /// A template and what it belongs to, for listing and for storing.
 #[derive(Clone, Copy, Debug)]
@@ -107,21 +106,17 @@ pub struct KnownTemplate<'s> {
 pub(crate) struct TemplateStore {
     limits: TemplateLimits,
     by_key: HashMap<TemplateKey, Vec<StoredTemplate>>,
-    /// Key and port of templates that may be unused, the oldest first. Some have been used or removed since.
-    unused: VecDeque<(TemplateKey, u16)>,
-    /// How many templates each domain has.
-    domains: HashMap<(Protocol, u32), usize>,
     templates: usize,
-    fields: usize,
+    octets: usize,
     announcements: u64,
     /// Number of changes.
     changes: u64,
     /// Announcements for which there was no room.
     refused: u64,
-    /// Templates that were evicted before they were stale.
+    /// Templates that made room for others.
     displaced: u64,
-    /// When stale templates were last searched for, so that a flood of announcements does not cause a flood of searches.
-    swept: Timestamp,
+    /// When the collector resumed with stored templates: how long it was stopped does not make them older.
+    resumed: Timestamp,
 }
 
 impl TemplateStore {
@@ -129,20 +124,18 @@ impl TemplateStore {
         Self {
             limits,
             by_key: HashMap::new(),
-            unused: VecDeque::new(),
-            domains: HashMap::new(),
             templates: 0,
-            fields: 0,
+            octets: 0,
             announcements: 0,
             changes: 0,
             refused: 0,
             displaced: 0,
-            swept: Timestamp::EPOCH,
+            resumed: Timestamp::EPOCH,
         }
     }
 
     /// The template that describes the data sets of this id in this message.
-    pub(crate) fn find(&self, message: &Message, id: u16) -> Option<&Template> {
+    pub(crate) fn find(&self, ports: &Ports, message: &Message, id: u16) -> Option<&StoredTemplate> {
         let stored = self.by_key.get(&TemplateKey::of(message, id))?;
         let rules = SessionRules::of(message.exporter.transport);
         let lifetime = match rules.template_lifetime {
@@ -151,67 +144,59 @@ impl TemplateStore {
         let lives = |stored: &&StoredTemplate| {
             lifetime.is_none_or(|lifetime| message.received <= stored.announced.saturating_add(lifetime))
         };
+        let port = message.exporter.port;
         let stored = match rules.template_scope {
             TemplateScope::Address => {
-                let same_port = stored.iter().filter(lives).find(|stored| stored.port == message.exporter.port);
-                let newest = || stored.iter().filter(lives).max_by_key(|stored| stored.order);
-                same_port.or_else(newest)?
+                let same_port = stored.iter().filter(lives).find(|stored| stored.port == port);
+                let other_port = || {
+                    let is_known = ports.has_standing(port);
+                    let of_known = |stored: &StoredTemplate| is_known && ports.has_standing(stored.port);
+                    stored.iter().filter(lives).max_by_key(|stored| (of_known(stored), stored.order))
+                };
+                same_port.or_else(other_port)?
             }
         };
-        stored.is_used.set(true);
-        Some(&stored.template)
+        stored.used.set(message.received);
+        Some(stored)
     }
 
     /// Stores an announced template.
-    pub(crate) fn learn(&mut self, message: &Message, announcement: Announcement<'_>) -> Result<(), ErrorKind> {
+    pub(crate) fn learn(
+        &mut self,
+        ports: &Ports,
+        message: &Message,
+        announcement: Announcement<'_>,
+    ) -> Result<(), ErrorKind> {
         let Announcement { id, kind, fields, .. } = announcement;
         let key = TemplateKey::of(message, id);
         let port = message.exporter.port;
         self.announcements += 1;
         let order = self.announcements;
         let same_port = |stored: &StoredTemplate| stored.port == port;
-        let numbering = if message.protocol == Protocol::NetflowV9 { Numbering::NetflowV9 } else { Numbering::Ipfix };
         let known = self.by_key.get_mut(&key).and_then(|stored| stored.iter_mut().find(|stored| same_port(stored)));
-        let template = if let Some(known) = known {
-            if known.template.is_announced_by(kind, fields) {
-                known.order = order;
-                known.announced = message.received;
-                return Ok(());
-            }
-            let template = Template::compile(id, kind, numbering, fields)?;
-            let others = self.fields - known.template.fields().len();
-            if others + template.fields().len() <= self.limits.fields {
-                self.fields = others + template.fields().len();
-                self.changes += 1;
-                *known =
-                    StoredTemplate { port, order, announced: message.received, is_used: Cell::new(false), template };
-                self.note_unused(key, port);
-                return Ok(());
-            }
-            // The old one is no longer valid, whether there is room for the new one or not.
-            self.forget(&key, same_port);
-            self.make_room(&key, template.fields().len(), message.received)?;
-            template
-        } else {
-            // Check for room before compiling.
-            self.make_room(&key, with_content(fields).count(), message.received)?;
-            let template = Template::compile(id, kind, numbering, fields)?;
-            self.forget_oldest_port(&key);
-            template
-        };
+        let is_new = known.is_none();
+        if let Some(known) = known.filter(|known| known.template.is_announced_by(kind, fields)) {
+            known.order = order;
+            known.announced = message.received;
+            return Ok(());
+        }
+        if is_new {
+            // Compiling takes longer than finding out that there is no room.
+            self.make_room(ports, port, OVERHEAD, message.received)?;
+        }
+        let numbering = if message.protocol == Protocol::NetflowV9 { Numbering::NetflowV9 } else { Numbering::Ipfix };
+        let template = Template::compile(id, kind, numbering, fields)?;
+        // The old one is no longer valid, whether there is room for the new one or not.
+        self.forget(&key, same_port);
+        self.make_room(ports, port, OVERHEAD + template.heap_octets(), message.received)?;
+        self.forget_oldest_port(&key);
         self.changes += 1;
         self.templates += 1;
-        self.fields += template.fields().len();
-        *self.domains.entry((key.protocol, key.domain)).or_default() += 1;
+        let stored =
+            StoredTemplate { port, order, announced: message.received, used: Cell::new(Timestamp::EPOCH), template };
+        self.octets += stored.octets();
         // Nearly every id is announced from one port.
-        self.by_key.entry(key).or_insert_with(|| Vec::with_capacity(1)).push(StoredTemplate {
-            port,
-            order,
-            announced: message.received,
-            is_used: Cell::new(false),
-            template,
-        });
-        self.note_unused(key, port);
+        self.by_key.entry(key).or_insert_with(|| Vec::with_capacity(1)).push(stored);
         Ok(())
     }
 
@@ -257,7 +242,7 @@ impl TemplateStore {
         self.refused
     }
 
-    /// Unused templates that were evicted for others.
+    /// Templates that made room for others.
     pub(crate) const fn displaced(&self) -> u64 {
         self.displaced
     }
@@ -279,72 +264,56 @@ impl TemplateStore {
         }
     }
 
+    /// After a restart of the collector: stored announcements count as made now for [`Ports::displaced`].
+    pub(crate) const fn resume(&mut self, now: Timestamp) {
+        self.resumed = now;
+    }
+
     /// Bounds the ports of an id. Used templates stay longest.
     fn forget_oldest_port(&mut self, key: &TemplateKey) {
         if let Some(stored) = self.by_key.get(key)
             && stored.len() >= PORTS_KEPT
         {
-            let first = stored.iter().min_by_key(|stored| (stored.is_used.get(), stored.order));
+            let first = stored.iter().min_by_key(|stored| (stored.used.get() > Timestamp::EPOCH, stored.order));
             let first = first.map(|stored| stored.order);
             self.forget(key, |stored| Some(stored.order) == first);
         }
     }
 
-    fn make_room(&mut self, key: &TemplateKey, fields: usize, now: Timestamp) -> Result<(), ErrorKind> {
-        if self.fits(key, fields) {
-            return Ok(());
-        }
-        if now.saturating_sub(self.limits.stale_after / 16) > self.swept {
-            self.swept = now;
-            let stale = now.saturating_sub(self.limits.stale_after);
-            let keys: Vec<_> = self.by_key.keys().copied().collect();
-            for key in keys {
-                self.forget(&key, |stored| stored.announced < stale);
-            }
-        }
-        while !self.fits(key, fields) {
-            let Some((unused, port)) = self.unused.pop_front() else {
+    /// Displaces templates until there is room for as many octets as a port announces.
+    fn make_room(&mut self, ports: &Ports, port: u16, octets: usize, now: Timestamp) -> Result<(), ErrorKind> {
+        let fits = |store: &Self| store.octets + octets <= store.limits.octets;
+        while !fits(self) {
+            let wanted = Wanted { port, size: octets, limit: self.limits.octets, now };
+            let stored = self.by_key.iter().flat_map(|(key, stored)| stored.iter().map(move |stored| (key, stored)));
+            let entries = stored.map(|(key, stored)| Entry {
+                key: (*key, stored.order),
+                port: stored.port,
+                size: stored.octets(),
+                used: stored.used.get(),
+                heard: stored.announced.max(self.resumed),
+            });
+            let displaced = ports.displaced(&wanted, entries);
+            if displaced.is_empty() {
                 self.refused += 1;
                 return Err(ErrorKind::TooManyTemplates);
-            };
-            let before = self.templates;
-            self.forget(&unused, |stored| stored.port == port && !stored.is_used.get());
-            self.displaced += (before - self.templates) as u64;
+            }
+            self.displaced += displaced.len() as u64;
+            for (key, order) in displaced {
+                self.forget(&key, |stored| stored.order == order);
+            }
         }
         Ok(())
-    }
-
-    /// Queues a new or changed template. Obsolete entries of the queue are removed once they may be as many as all
-    /// templates.
-    fn note_unused(&mut self, key: TemplateKey, port: u16) {
-        if self.unused.len() >= self.limits.templates.saturating_mul(2) {
-            let stored = self.by_key.iter().flat_map(|(key, stored)| stored.iter().map(move |stored| (key, stored)));
-            let mut unused: Vec<_> = stored
-                .filter(|(_, stored)| !stored.is_used.get())
-                .map(|(key, stored)| (stored.order, (*key, stored.port)))
-                .collect();
-            unused.sort_unstable_by_key(|(order, _)| *order);
-            self.unused = unused.into_iter().map(|(_, template)| template).collect();
-            return;
-        }
-        self.unused.push_back((key, port));
-    }
-
-    fn fits(&self, key: &TemplateKey, fields: usize) -> bool {
-        let known_domain = self.domains.contains_key(&(key.protocol, key.domain));
-        self.templates < self.limits.templates
-            && self.fields.saturating_add(fields) <= self.limits.fields
-            && (known_domain || self.domains.len() < self.limits.domains)
     }
 
     /// Removes templates of a key and updates the sums.
     fn forget(&mut self, key: &TemplateKey, forget: impl Fn(&StoredTemplate) -> bool) {
         let Some(stored) = self.by_key.get_mut(key) else { return };
         let before = stored.len();
-        let mut fields = 0;
+        let mut octets = 0;
         stored.retain(|stored| {
             let keep = !forget(stored);
-            fields += if keep { 0 } else { stored.template.fields().len() };
+            octets += if keep { 0 } else { stored.octets() };
             keep
         });
         let forgotten = before - stored.len();
@@ -353,13 +322,6 @@ impl TemplateStore {
         }
         self.changes += forgotten as u64;
         self.templates -= forgotten;
-        self.fields -= fields;
-        let domain = (key.protocol, key.domain);
-        if let Some(count) = self.domains.get_mut(&domain) {
-            *count -= forgotten;
-            if *count == 0 {
-                self.domains.remove(&domain);
-            }
-        }
+        self.octets -= octets;
     }
 }

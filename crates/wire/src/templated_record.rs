@@ -5,6 +5,7 @@ use crate::booking;
 use crate::cursor::unsigned;
 use crate::datagram::Message;
 use crate::field_specifier::{FieldSpecifier, Numbering};
+use crate::ports::Ports;
 use crate::record::{ElementId, Field, FieldName, Fields, Value};
 use crate::sampled_packet::SampledPacket;
 use crate::structured_data::{self, RecordLayout};
@@ -18,6 +19,7 @@ pub(crate) struct TemplatedRecord<'r> {
     pub(crate) template: &'r Template,
     pub(crate) octets: &'r [u8],
     /// For the templates of items in lists.
+    pub(crate) ports: &'r Ports,
     pub(crate) templates: &'r TemplateStore,
     /// The exporter's descriptions of elements that are in no registry.
     pub(crate) types: &'r TypeInformation,
@@ -26,7 +28,8 @@ pub(crate) struct TemplatedRecord<'r> {
 
 impl structured_data::Templates for TemplatedRecord<'_> {
     fn find(&self, template: u16) -> Option<&dyn RecordLayout> {
-        self.templates.find(self.message, template).map(|template| template as &dyn RecordLayout)
+        let stored = self.templates.find(self.ports, self.message, template);
+        stored.map(|stored| &stored.template as &dyn RecordLayout)
     }
 
     fn describe(&self, element: ElementId) -> Option<Description<'_>> {

@@ -165,7 +165,8 @@ fn distinct_templates_cost_no_exporter_anything_even_with_its_address_forged() {
     let count = |counter| count(&status, counter);
     // Each of the exporter's own is read, although its table was full all the time.
     assert_eq!((count("missing_template_sets"), count("decode_errors"), count("refused_templates")), (0, 0, 0));
-    assert!(count("displaced_templates") + 2048 >= size(), "{status:#}");
+    // More do not fit into 2 MiB.
+    assert!(count("displaced_templates") + 8192 >= size(), "{status:#}");
 }
 
 #[test]

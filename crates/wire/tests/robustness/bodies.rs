@@ -12,8 +12,8 @@ use flow::{Exporter, Timestamp};
 use wire::sampled_packet::{Headers, LinkType, SampledPacket};
 use wire::structured_data::{MAXIMUM_DEPTH, RecordLayout, Templates, visit_field};
 use wire::{
-    Datagram, Decoded, ElementId, Field, PendingBudget, PendingLimits, Record, RecordKind, Session, SessionLimits,
-    TemplateLimits, Value, json,
+    Datagram, Decoded, ElementId, Field, FieldSpecifier, PendingBudget, PendingLimits, Record, RecordKind, Session,
+    SessionLimits, Template, TemplateLimits, Value, json,
 };
 
 /// The assertions about a decoder.
@@ -126,13 +126,7 @@ pub fn input<'a>(steps: impl IntoIterator<Item = Step<'a>>) -> Vec<u8> {
 
 /// Small enough to be reached by an input of a few kilobytes.
 const LIMITS: SessionLimits = SessionLimits {
-    templates: TemplateLimits {
-        templates: 32,
-        fields: 2048,
-        domains: 4,
-        stale_after: Duration::from_secs(3600),
-        lifetime: None,
-    },
+    templates: TemplateLimits { octets: 16 << 10, lifetime: None },
     pending: PendingLimits { octets: 16 << 10, age: Duration::from_secs(30 * 60) },
 };
 
@@ -216,9 +210,10 @@ impl Exchange {
         let json_limit = 2048 * self.effort.records + 256 * self.octets;
         assert!(self.effort.json_octets <= json_limit, "{:?} of {} octets", self.effort, self.octets);
 
-        let limits = LIMITS.templates;
         let fields: usize = self.session.templates().map(|known| known.template.fields().len()).sum();
-        assert!(self.session.templates().count() <= limits.templates && fields <= limits.fields);
+        let octets = self.session.template_count() * size_of::<Template>() + fields * size_of::<FieldSpecifier>();
+        assert!(octets <= LIMITS.templates.octets, "{octets}");
+        assert!(self.session.samplers().len() <= 4096);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The guarantees of a session about templates, pending sets, samplers and damaged datagrams, one per test. Many are
 //! named after a known fault of an exporter or of another decoder.
-#![expect(clippy::indexing_slicing, reason = "a test")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use wire::{
 
 mod booking;
 mod sequences;
+mod strangers;
 mod templates;
 mod waiting;
 
@@ -20,6 +21,7 @@ mod waiting;
 struct Exchange {
     session: Session,
     now: u64,
+    nanoseconds: u32,
     port: u16,
     flows: Vec<FlowRecord>,
     kinds: Vec<RecordKind>,
@@ -31,12 +33,19 @@ impl Exchange {
     }
 
     fn with(limits: SessionLimits) -> Self {
-        Self { session: Session::new(limits), now: 1_000_000, port: 4000, flows: Vec::new(), kinds: Vec::new() }
+        Self {
+            session: Session::new(limits),
+            now: 1_000_000,
+            nanoseconds: 0,
+            port: 4000,
+            flows: Vec::new(),
+            kinds: Vec::new(),
+        }
     }
 
     fn send(&mut self, payload: &[u8]) -> Decoded {
         let exporter = Exporter::udp([192, 0, 2, 1].into(), self.port);
-        let datagram = Datagram { exporter, received: Timestamp::from_seconds(self.now), payload };
+        let datagram = Datagram { exporter, received: Timestamp::new(self.now, self.nanoseconds), payload };
         self.session.decode(&datagram, &mut |record| {
             self.flows.extend(record.flow);
             self.kinds.push(record.kind);

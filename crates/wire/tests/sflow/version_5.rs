@@ -72,12 +72,12 @@ fn header_and_sequence_numbers_come_out() {
 }
 
 #[test]
-fn a_session_takes_sflow_on_any_port_and_notices_lost_samples() {
+fn a_session_notices_lost_samples() {
     let mut session = Session::new(SessionLimits::default());
-    for (port, number) in [(40_000, 9_u32), (2055, 12), (4739, 13)] {
+    for number in [9_u32, 12, 13] {
         let sample = Xdr::default().words(&[number, 5, 1000, 0, 0, 0, 0, 1]).record(1, &sampled_header());
         let payload = version_5(1, &Xdr::default().record(1, &sample));
-        let exporter = Exporter::udp(AGENT, port);
+        let exporter = Exporter::udp(AGENT, 40_000);
         let datagram = Datagram { exporter, received: Timestamp::from_seconds(1), payload: &payload };
         let mut bytes = 0;
         let report = session.decode(&datagram, &mut |record| bytes += record.flow.unwrap().forward.bytes);

@@ -181,9 +181,16 @@ impl Summary {
     /// The summary, with the sequence numbers of the sessions.
     pub(super) fn finish<'s>(mut self, sessions: impl Iterator<Item = (IpAddr, &'s Session)>) -> Self {
         for (address, session) in sessions {
+            let mut streams: BTreeMap<String, Vec<&Stream>> = BTreeMap::new();
             for (key, stream) in session.streams().filter(|(key, _)| key.samples.is_none()) {
-                let Stream { datagrams, first, last, breaks, .. } = *stream;
-                self.sequence.insert(stream_name(address, key), Sequence { datagrams, first, last, breaks });
+                streams.entry(stream_name(address, key)).or_default().push(stream);
+            }
+            for (name, streams) in streams {
+                for Stream { port, datagrams, first, last, breaks, .. } in &streams {
+                    let (datagrams, first, last, breaks) = (*datagrams, *first, *last, *breaks);
+                    let name = if streams.len() > 1 { format!("{name} port {port}") } else { name.clone() };
+                    self.sequence.insert(name, Sequence { datagrams, first, last, breaks });
+                }
             }
         }
         self
