@@ -37,6 +37,7 @@ mod proxy;
 mod reloads;
 mod restarts;
 mod restored;
+mod sampling;
 mod service_manager;
 mod stores;
 mod tap;
