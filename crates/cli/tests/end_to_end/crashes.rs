@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::TempDir;
+use testing::Random;
 use wire::encode;
 use wire::netflow_v5::{Header, Record};
 
@@ -163,11 +164,8 @@ fn what_was_read_is_counted_once_although_the_process_is_killed() {
     collector.wait_for_line("senders=2");
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
     println!("seed {seed}");
-    let mut random = seed;
-    let mut next = move |below: u64| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) % below
-    };
+    let mut random = Random::new(seed);
+    let mut next = |below: u64| random.below(below);
     let mut exporters = EXPORTERS.map(|_| Exporter::default());
     let (mut slowest, mut missing, mut most_unread) = (Duration::ZERO, 0, 0);
     for _ in 0..crashes() {

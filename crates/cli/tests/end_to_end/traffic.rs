@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use etherparse::PacketBuilder;
 use flow::{Counters, Prefix};
+use testing::Random;
 
 /// The prefixes that the tests monitor. The second lies inside the first; the third is of the other family.
 pub(crate) const PREFIXES: [&str; 3] = ["192.0.2.0/24", "192.0.2.128/25", "2001:db8:1::/64"];
@@ -24,11 +25,8 @@ pub(crate) fn write(path: &Path, ipv6: bool) {
     let header: [u32; 6] = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 1];
     header.iter().for_each(|word| file.write_all(&word.to_le_bytes()).unwrap());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64;
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = move |below: u64| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) % below
-    };
+    let mut random = Random::new(1);
+    let mut next = |below: u64| random.below(below);
     let packets = 4000;
     for number in 0..packets {
         let local = number % 7 == 0;
