@@ -30,7 +30,7 @@ pub(crate) fn start(settings: &[(String, String)]) -> Collector {
     start_in(tempfile::tempdir().unwrap(), settings)
 }
 
-fn start_in(directory: tempfile::TempDir, settings: &[(String, String)]) -> Collector {
+pub(crate) fn start_in(directory: tempfile::TempDir, settings: &[(String, String)]) -> Collector {
     let settings: Vec<_> = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     Collector::start_in_with(directory, &settings)
 }

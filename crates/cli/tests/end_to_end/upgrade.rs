@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::path::Path;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
+use testing::Service;
 
 use crate::collector::{Collector, PATIENCE};
+use crate::stores;
 
 /// Makes the state file of a data directory from SQL.
 fn restore(directory: &Path, sql: &Path) {
@@ -71,26 +75,32 @@ fn state_of_the_first_version_is_converted_whole() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "4866ee8fbd72a805|1");
 }
 
-/// The state of the program of commit ec7cbeb: `tests/fixtures/state-before-0.1/README.md`.
-const BEFORE_0_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/state-before-0.1");
-
-/// A data directory with that state.
-fn before_0_1() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    let data = directory.path().join("data");
-    fs::create_dir_all(data.join("journal")).unwrap();
-    fs::copy(Path::new(BEFORE_0_1).join("netflow.sqlite"), data.join("netflow.sqlite")).unwrap();
-    for segment in fs::read_dir(Path::new(BEFORE_0_1).join("journal")).unwrap() {
-        let segment = segment.unwrap();
-        fs::copy(segment.path(), data.join("journal").join(segment.file_name())).unwrap();
-    }
-    directory
+/// The state of the program of commit ec7cbeb, and what has to be counted of it: the README.md of each folder.
+struct Before0_1 {
+    fixture: PathBuf,
+    /// What has to be counted in 2026: sender, prefix, direction, name, `[bytes, pkts, flows]`.
+    expected: Map<String, Value>,
 }
 
-/// What has to be counted in 2026: sender, prefix, direction, name, `[bytes, pkts, flows]`.
-fn expected_before_0_1() -> Map<String, Value> {
-    let text = fs::read(Path::new(BEFORE_0_1).join("expected.json")).unwrap();
-    serde_json::from_slice(&text).unwrap()
+impl Before0_1 {
+    fn named(name: &str) -> Self {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+        let expected = serde_json::from_slice(&fs::read(fixture.join("expected.json")).unwrap()).unwrap();
+        Self { fixture, expected }
+    }
+
+    /// A data directory with that state.
+    fn directory(&self) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("data");
+        fs::create_dir_all(data.join("journal")).unwrap();
+        fs::copy(self.fixture.join("netflow.sqlite"), data.join("netflow.sqlite")).unwrap();
+        for segment in fs::read_dir(self.fixture.join("journal")).unwrap() {
+            let segment = segment.unwrap();
+            fs::copy(segment.path(), data.join("journal").join(segment.file_name())).unwrap();
+        }
+        directory
+    }
 }
 
 /// The names of all directions, each once.
@@ -128,14 +138,49 @@ fn all_is_counted(collector: &Collector, expected: &Map<String, Value>) {
 
 #[test]
 fn state_and_journal_from_before_0_1_are_counted_to_the_byte() {
-    let expected = expected_before_0_1();
-    let collector = Collector::start_in(before_0_1());
-    all_is_counted(&collector, &expected);
+    let before = Before0_1::named("state-before-0.1");
+    let collector = Collector::start_in(before.directory());
+    all_is_counted(&collector, &before.expected);
     // And again from what it has written itself, beside the old blocks.
     let (directory, _) = collector.terminate();
     let (checked, code) = netflow(directory.path(), &["store", "check"]);
     assert_eq!(code, Some(0), "{checked}");
-    all_is_counted(&Collector::start_in(directory), &expected);
+    all_is_counted(&Collector::start_in(directory), &before.expected);
+}
+
+/// Sends the commands of a file to Redis: a command a line, its name, then its arguments in hexadecimal digits.
+fn send_commands(server: &str, path: &Path) {
+    let mut stream = TcpStream::connect(server).unwrap();
+    let mut answers = BufReader::new(stream.try_clone().unwrap());
+    for line in fs::read_to_string(path).unwrap().lines() {
+        let mut words = line.split(' ');
+        let name = words.next().unwrap().as_bytes().to_vec();
+        let decode = |word: &str| {
+            (0..word.len()).step_by(2).map(|at| u8::from_str_radix(&word[at..at + 2], 16).unwrap()).collect()
+        };
+        let parts: Vec<Vec<u8>> = std::iter::once(name).chain(words.map(decode)).collect();
+        let mut command = format!("*{}\r\n", parts.len()).into_bytes();
+        for part in &parts {
+            command.extend(format!("${}\r\n", part.len()).into_bytes());
+            command.extend([part.as_slice(), b"\r\n"].concat());
+        }
+        stream.write_all(&command).unwrap();
+        let mut answer = String::new();
+        answers.read_line(&mut answer).unwrap();
+        assert!(answer.starts_with(':'), "{line}: {answer}");
+    }
+}
+
+#[test]
+fn redis_and_the_spool_and_journal_from_before_0_1_are_counted_to_the_byte() {
+    let before = Before0_1::named("redis-before-0.1");
+    let service = Service::start("redis", 1, &[]);
+    send_commands(&service.hosts[0], &before.fixture.join("redis.txt"));
+    let settings = stores::settings("redis", &service.hosts, "netflow");
+    let collector = stores::start_in(before.directory(), &settings);
+    all_is_counted(&collector, &before.expected);
+    let (directory, _) = collector.terminate();
+    all_is_counted(&stores::start_in(directory, &settings), &before.expected);
 }
 
 #[test]
