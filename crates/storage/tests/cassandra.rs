@@ -10,18 +10,23 @@ mod clauses;
 #[path = "contract/complete_flushes.rs"]
 mod complete_flushes;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
+use accounting::field::Field;
 use accounting::period::{Interval, Minute, Period};
-use flow::{FlushNumber, Prefix};
+use accounting::query::parse_interval;
+use flow::{Counters, FlushNumber, Prefix};
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use storage::cassandra::{Cassandra, CassandraSettings, SPARE};
-use storage::{Blocks, Registry, Selection, Store, StoreError, Writers};
+use storage::roll_up::advance;
+use storage::{Blocks, Registry, Selection, Store, StoreError, Writers, totals};
 use testing::Service;
 use testing::wait::DEADLINE;
 use tokio::sync::{Mutex, MutexGuard};
@@ -204,6 +209,58 @@ async fn a_ring_is_exact_after_one_of_two_nodes_was_killed() {
     put_until_it_works(&store, 2).await;
     assert_eq!(stored(&store).await.unwrap(), [1, 2]);
     ring.run(&["clean"]);
+}
+
+/// `tests/fixtures/cassandra-before-0.1/README.md`.
+const BEFORE_0_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/cassandra-before-0.1");
+
+/// Direction, name, `[bytes, pkts, flows]`.
+type Names = BTreeMap<String, BTreeMap<String, [u64; 3]>>;
+/// By sender and prefix.
+type Senders = BTreeMap<String, BTreeMap<String, Names>>;
+
+async fn counted_in_2026(store: &dyn Store, sender: &str, prefix: &str) -> Names {
+    let year = parse_interval(Period::Year, "2026").expect("a year");
+    let (sender, prefix) = (sender.parse().expect("an address"), prefix.parse().expect("a prefix"));
+    let tables = totals(store, sender, prefix, year, TableSet::ALL).await.expect("an answer").tables;
+    let mut names = Names::new();
+    for (direction, name, Counters { bytes, packets, flows }) in
+        Field::ALL.iter().flat_map(|field| tables.rows_of(*field))
+    {
+        names.entry(direction.name().to_owned()).or_default().insert(name.to_string(), [bytes, packets, flows]);
+    }
+    names
+}
+
+#[tokio::test]
+async fn rows_from_before_0_1_are_counted_to_the_byte() {
+    let settings = CassandraSettings { keyspace: "before".to_owned(), ..settings(&SERVER) };
+    // Makes the tables; programs before 0.1 knew all but one of them.
+    open(settings.clone()).writers().await.expect("a server");
+    let session = session(&SERVER).await;
+    session.query_unpaged("DROP TABLE before.flushed", ()).await.expect("a table less");
+    let rows = std::fs::read_to_string(Path::new(BEFORE_0_1).join("rows.txt")).expect("a fixture");
+    for (table, row) in rows.lines().filter_map(|line| line.split_once(' ')) {
+        let insert = format!("INSERT INTO before.{table} JSON '{row}'");
+        session.query_unpaged(insert, ()).await.unwrap_or_else(|error| panic!("{table} {row}: {error}"));
+    }
+    let store = open(settings);
+    let expected = std::fs::read(Path::new(BEFORE_0_1).join("expected.json")).expect("a fixture");
+    let expected: Senders = serde_json::from_slice(&expected).expect("JSON");
+    let counted = async || {
+        for (sender, prefixes) in &expected {
+            for (prefix, names) in prefixes {
+                assert_eq!(counted_in_2026(&store, sender, prefix).await, *names, "{sender} {prefix}");
+            }
+        }
+    };
+    counted().await;
+    // What a collector that replaces the old one does next: it takes over the writer's state, and rolls up further.
+    let [before] = store.writers().await.expect("an answer").try_into().expect("one writer");
+    let new_year = parse_interval(Period::Year, "2027").expect("a year").start;
+    let after = advance(&store, before, new_year).await.expect("rolled up");
+    assert_ne!(after.watermarks, before.watermarks);
+    counted().await;
 }
 
 #[cfg(feature = "cassandra-tls")]
