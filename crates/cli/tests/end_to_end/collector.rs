@@ -98,14 +98,14 @@ impl Collector {
     /// Starts it with bound sockets, passed as by a service manager (sd_listen_fds(3)): a shell moves them to the expected
     /// descriptors, and becomes the collector.
     pub(crate) fn start_passing(directory: TempDir, receiving: &UdpSocket, serving: &TcpListener) -> Self {
-        let mut command = Command::new("sh");
-        let script = "LISTEN_FDS=2 LISTEN_PID=$$ exec \"$0\" 3<&0 4<&1 </dev/null >/dev/null";
-        command.args(["-c", script, env!("CARGO_BIN_EXE_netflow")]);
-        command.env("NETFLOW__NETFLOW__LISTEN", receiving.local_addr().unwrap().to_string());
-        command.env("NETFLOW__HTTP__LISTEN", serving.local_addr().unwrap().to_string());
-        command.stdin(OwnedFd::from(receiving.try_clone().unwrap()));
-        command.stdout(OwnedFd::from(serving.try_clone().unwrap()));
-        Self::spawn(&mut command, directory)
+        Self::spawn(&mut passing(receiving, serving), directory)
+    }
+
+    /// The same with the configuration file in the directory, `netflow.toml`, which has the addresses of the sockets.
+    pub(crate) fn start_passing_configured(directory: TempDir, receiving: &UdpSocket, serving: &TcpListener) -> Self {
+        let mut collector = Self::spawn(passing(receiving, serving).args(["--config", "netflow.toml"]), directory);
+        collector.configured = true;
+        collector
     }
 
     /// Starts it with sockets bound here, in a new directory, with a standard error that this test does not read. A shell
@@ -301,6 +301,18 @@ pub(crate) fn resident(process: u32) -> u64 {
 fn command(settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
     on_free_ports(&mut command).envs(settings.iter().copied());
+    command
+}
+
+/// A shell that passes sockets to the collector that it becomes.
+fn passing(receiving: &UdpSocket, serving: &TcpListener) -> Command {
+    let mut command = Command::new("sh");
+    let script = "LISTEN_FDS=2 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 4<&1 </dev/null >/dev/null";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_netflow")]);
+    command.env("NETFLOW__NETFLOW__LISTEN", receiving.local_addr().unwrap().to_string());
+    command.env("NETFLOW__HTTP__LISTEN", serving.local_addr().unwrap().to_string());
+    command.stdin(OwnedFd::from(receiving.try_clone().unwrap()));
+    command.stdout(OwnedFd::from(serving.try_clone().unwrap()));
     command
 }
 

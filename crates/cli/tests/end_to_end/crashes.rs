@@ -113,19 +113,36 @@ struct Sent {
     in_all: u64,
 }
 
-/// How many datagrams may wait in the sockets of a collector, or were dropped there (proc_net_udp(5)): as many as fit into
-/// the memory that they take, were each no larger than its payload.
+/// How many datagrams may wait in the sockets of a collector, or were dropped there: as many as fit into the memory that they
+/// take, were each no larger than its payload.
 pub(crate) fn unread(receiving: SocketAddr) -> u64 {
     let payload = size_of::<Header>() as u64 + FLOWS_A_DATAGRAM * size_of::<Record>() as u64;
+    sockets(receiving).iter().map(|socket| socket.waiting / payload + socket.dropped).sum()
+}
+
+/// How many datagrams the sockets of a collector have dropped.
+pub(crate) fn dropped(receiving: SocketAddr) -> u64 {
+    sockets(receiving).iter().map(|socket| socket.dropped).sum()
+}
+
+/// A socket as the kernel shows it (proc_net_udp(5)).
+struct Socket {
+    /// Memory that unread datagrams take.
+    waiting: u64,
+    /// Datagrams.
+    dropped: u64,
+}
+
+fn sockets(receiving: SocketAddr) -> Vec<Socket> {
     let port = format!(":{:04X}", receiving.port());
     let sockets = fs::read_to_string("/proc/net/udp").unwrap();
     let sockets = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let own = sockets.filter(|columns| columns[1].ends_with(&port));
-    own.map(|columns| {
+    let socket = |columns: Vec<&str>| {
         let (_, waiting) = columns[4].split_once(':').unwrap();
-        u64::from_str_radix(waiting, 16).unwrap() / payload + columns[12].parse::<u64>().unwrap()
-    })
-    .sum()
+        Socket { waiting: u64::from_str_radix(waiting, 16).unwrap(), dropped: columns[12].parse().unwrap() }
+    };
+    own.map(socket).collect()
 }
 
 /// Runs under load until the moment; returns how many datagrams each exporter has sent, and how many of all were not read

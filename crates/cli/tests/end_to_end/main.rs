@@ -39,6 +39,7 @@ mod restarts;
 mod restored;
 mod sampling;
 mod service_manager;
+mod soak;
 mod stores;
 mod tap;
 mod traffic;
