@@ -5,8 +5,9 @@
 //! signed; without a body, it is the body. Version 2 signs the whole request with its time, and is valid once.
 //!
 //! The body is read here, bounded in size and time, because it may be signed. A stranger learns which part of the
-//! credentials is missing or malformed, never which one is wrong: neither from the answer nor from its latency. Strangers
-//! cost no memory: a body that comes with a wrong authKey is signed but not kept.
+//! credentials is missing or malformed, never which one is wrong: neither from the answer nor from its latency. So the body
+//! of a request with an unknown authKey is read, kept and signed like any other. `queues` bounds the number of bodies; only
+//! strangers who fill their share of it wait longer than the owner of a key.
 //!
 //! | file | what lives there |
 //! | --- | --- |
@@ -22,11 +23,11 @@ mod signature;
 
 use std::borrow::Cow;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Query, Request, State};
 use axum::http::{Method, request};
 use axum::middleware::Next;
@@ -42,7 +43,9 @@ use tokio::time::timeout;
 
 use crate::connections::Connection;
 use crate::error::Error;
-use crate::{ANSWER_TIMEOUT, Api, BODY_LIMIT_BYTES, BODY_TIMEOUT, headers};
+use crate::party::{Party, network};
+use crate::turns::Turn;
+use crate::{ANSWER_TIMEOUT, Api, BODY_LIMIT_BYTES, BODY_TIMEOUT, answers, headers};
 
 use failures::Failures;
 pub(crate) use keys::KeySenders;
@@ -105,43 +108,59 @@ const CHANGES_ONLY_V2: &str = "changes need a signature of version 2 (admin.sign
 const HEADER_ONLY: &str = "send a signature of version 2 in the header X-Io-Sign: it covers the query";
 const USED: &str = "this request was already used: sign it again with a new nonce";
 
+/// A request that may be answered.
+struct Admitted {
+    request: Request,
+    party: Party,
+    /// Its body counts as long as it is being answered.
+    _body: Option<Turn>,
+}
+
 /// Passes a request on, with its body read, if it is signed.
 pub(crate) async fn authenticate(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let (begun, route) = (Instant::now(), request.extensions().get::<MatchedPath>().cloned());
     let client = request.extensions().get::<Client>().map(|client| client.0);
-    let public = api.is_public(&path);
-    let admitted = if public { Ok(request) } else { admit(&api, request).await };
-    let response = match admitted {
-        Ok(request) => {
-            // A public request must not occupy a place that a client with a key needs.
-            let seat = request.extensions().get::<Connection>().filter(|_| !public);
-            let _working = seat.map(Connection::work);
-            let answer = timeout(ANSWER_TIMEOUT, next.run(request)).await;
-            answer.unwrap_or_else(|_| Error::Unavailable.into_response())
+    let connection = request.extensions().get::<Connection>().cloned();
+    let stranger = Party::Stranger(client.map_or(Ipv4Addr::UNSPECIFIED.into(), network));
+    let (response, party) = if api.is_public(&path) {
+        // It must not occupy a place that a client with a key needs.
+        (answer(next, request).await, stranger)
+    } else {
+        match admit(&api, request, stranger).await {
+            Ok(Admitted { request, party, _body }) => {
+                let _working = connection.as_ref().map(|connection| connection.work(party));
+                (answer(next, request).await, party)
+            }
+            Err(Error::Unauthorized(_)) if !api.history.failures.note(client, Instant::now()) => {
+                (Error::TooManyFailures.into_response(), stranger)
+            }
+            Err(error) => (error.into_response(), stranger),
         }
-        Err(Error::Unauthorized(_)) if !api.history.failures.note(client, Instant::now()) => {
-            Error::TooManyFailures.into_response()
-        }
-        Err(error) => error.into_response(),
     };
     api.requests.note(route.as_ref(), begun.elapsed());
     // The query is left out: it may hold credentials.
     tracing::debug!(%method, path, status = response.status().as_u16(), "request");
-    headers::secured(response)
+    let leave = connection.as_ref().map(Connection::leave).unwrap_or_default();
+    answers::counted(headers::secured(response), &api.unread, party, leave).await
 }
 
-async fn admit(api: &Api, request: Request) -> Result<Request, Error> {
+async fn answer(next: Next, request: Request) -> Response {
+    timeout(ANSWER_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| Error::Unavailable.into_response())
+}
+
+async fn admit(api: &Api, request: Request, stranger: Party) -> Result<Admitted, Error> {
     let (parts, body) = request.into_parts();
     let credentials = Credentials::of(&parts)?;
     let signed = Signed::parse(&credentials.sign).ok_or_else(|| unauthorized(NO_SIGNATURE))?;
     let (key, known) = api.keys.find(&credentials.auth_key).ok_or_else(|| unauthorized(WRONG))?;
+    let claimed = if bool::from(known) { key.party() } else { stranger };
+    let place = if body.is_end_stream() { None } else { Some(api.queues.body(claimed).await?) };
     let digest = match signed {
         Signed::V1(_) => BodyDigest::Signed(key.sign.clone()),
         Signed::V2(_) => BodyDigest::Plain(Sha256::new()),
     };
-    let reading = read(digest, body, known.into());
-    let (body, body_digest) = timeout(BODY_TIMEOUT, reading).await.map_err(|_| Error::RequestTimeout)??;
+    let (body, body_digest) = timeout(BODY_TIMEOUT, read(digest, body)).await.map_err(|_| Error::RequestTimeout)??;
     let body = match signed {
         Signed::V1(signature) => {
             let body = verify_v1(key, known, signature, &credentials, body, body_digest)?;
@@ -159,11 +178,13 @@ async fn admit(api: &Api, request: Request) -> Result<Request, Error> {
     if !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         tracing::debug!(key = key.name(), method = %parts.method, path = parts.uri.path(), "signed");
     }
+    let (party, senders) = (key.party(), key.senders());
     let mut request = Request::from_parts(parts, Body::from(body));
-    if let Some(senders) = key.senders() {
+    request.extensions_mut().insert(party);
+    if let Some(senders) = senders {
         request.extensions_mut().insert(senders);
     }
-    Ok(request)
+    Ok(Admitted { request, party, _body: place })
 }
 
 fn unauthorized(message: &str) -> Error {
@@ -272,26 +293,23 @@ impl BodyDigest {
     }
 }
 
-/// Reads a body to its end and digests it; returns it only with `keep`.
-async fn read(mut digest: BodyDigest, mut body: Body, keep: bool) -> Result<(Bytes, [u8; 32]), Error> {
-    use axum::body::HttpBody;
+/// Reads a body to its end and digests it.
+async fn read(mut digest: BodyDigest, mut body: Body) -> Result<(Bytes, [u8; 32]), Error> {
     let limit = BODY_LIMIT_BYTES;
     if body.size_hint().lower() > limit as u64 {
         return Err(Error::PayloadTooLarge(limit));
     }
-    let (mut kept, mut length) = (Vec::new(), 0_usize);
+    let mut kept = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Error::BadRequest("the body ended before its announced end".into()))?;
         let Ok(data) = frame.into_data() else { continue };
-        length = length.saturating_add(data.len());
-        if length > limit {
+        if kept.len() + data.len() > limit {
             return Err(Error::PayloadTooLarge(limit));
         }
         digest.update(&data);
-        if keep {
-            kept.extend_from_slice(&data);
-        }
+        kept.extend_from_slice(&data);
     }
+    kept.shrink_to_fit();
     Ok((kept.into(), digest.finish()))
 }
 

@@ -1,39 +1,27 @@
-//! The limit on open connections, and which one is closed for a new one.
+//! The open connections, as places that parties share.
 //!
-//! Strangers can open connections and stay silent, or send half a header and stop; with timeouts alone, a few thousand of
-//! those would keep everyone else out for seconds. So a connection that does not carry an authenticated request counts
-//! as idle, and the one that has been idle longest is closed for a new one. Work is never interrupted.
+//! Strangers can open connections and stay silent, or send half a head and stop; with timeouts alone, a few thousand of
+//! those would keep everyone else out for seconds. And one key can send more requests at a time than there are places. So
+//! a connection belongs to the key that signed its last request, or to a stranger, and [`Places`] decides who gives way
+//! to a new one. It only carries work while it carries a signed request.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
+
+use crate::party::{Party, network};
+use crate::places::{Place, Places, Taken, Use};
 
 /// All open connections of a listener.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    limit: usize,
-    table: Mutex<Table>,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    /// The ticket of the next connection that begins to wait: tickets order by age.
-    next_ticket: u64,
-    /// Idle connections, and how to signal that they must close.
-    waiting: BTreeMap<u64, Arc<Notify>>,
-    /// The number that carry an authenticated request.
-    working: usize,
-}
-
-impl Table {
-    fn wait(&mut self, leave: Arc<Notify>) -> u64 {
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        self.waiting.insert(ticket, leave);
-        ticket
-    }
+    places: Arc<Places>,
+    /// Including those that were notified to close and have not done so yet.
+    open: AtomicUsize,
+    most_open: usize,
+    closed: Notify,
 }
 
 /// One open connection; clones are the same connection. Its place is free when the last clone is gone.
@@ -43,32 +31,48 @@ pub(crate) struct Connection(Arc<Seat>);
 #[derive(Debug)]
 struct Seat {
     connections: Arc<Connections>,
-    ticket: AtomicU64,
+    place: Place,
     leave: Arc<Notify>,
 }
 
 impl Connections {
+    /// A quarter of the places is kept for strangers: for clients that have not yet sent their key, and for those of
+    /// `/healthz`, `/readyz` and `/metrics`.
     pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, table: Mutex::default() })
+        let places = Places::new(limit, limit.div_ceil(4));
+        // A few may close while others are opened already.
+        let most_open = limit + limit.div_ceil(8);
+        Arc::new(Self { places, open: AtomicUsize::new(0), most_open, closed: Notify::new() })
     }
 
-    /// Seats a new connection; when all places are taken, the longest idle one is closed for it. `None` when all of them
-    /// are working.
-    pub(crate) fn open(self: &Arc<Self>) -> Option<Connection> {
-        let mut table = self.lock();
-        if table.waiting.len() + table.working >= self.limit {
-            let (_, leave) = table.waiting.pop_first()?;
-            leave.notify_one();
+    /// Returns when another connection can be opened. For one caller.
+    pub(crate) async fn room(&self) {
+        while self.open.load(Ordering::Relaxed) >= self.most_open {
+            self.closed.notified().await;
         }
-        let leave = Arc::new(Notify::new());
-        let ticket = AtomicU64::new(table.wait(Arc::clone(&leave)));
-        drop(table);
-        Some(Connection(Arc::new(Seat { connections: Arc::clone(self), ticket, leave })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        // No method leaves the table half changed.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Seats the new connection of a client; another closes for it when all places are taken.
+    pub(crate) fn open(self: &Arc<Self>, client: IpAddr) -> Connection {
+        let leave = Arc::new(Notify::new());
+        let place = self.places.take(Party::Stranger(network(client)), 1, Use::Idle, Arc::clone(&leave));
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Connection(Arc::new(Seat { connections: Arc::clone(self), place, leave }))
+    }
+
+    /// Closes a connection although there are places left, and returns when one has closed; `false` without any. For one
+    /// caller.
+    pub(crate) async fn make_room(&self) -> bool {
+        let open = self.open.load(Ordering::Relaxed);
+        let leaves = self.places.make_room();
+        while leaves && self.open.load(Ordering::Relaxed) >= open {
+            self.closed.notified().await;
+        }
+        leaves
+    }
+
+    pub(crate) fn taken(&self) -> Taken {
+        self.places.taken()
     }
 }
 
@@ -78,84 +82,95 @@ impl Connection {
         self.0.leave.notified().await;
     }
 
-    /// Makes this connection a working one until the guard is dropped.
-    pub(crate) fn work(&self) -> Working {
-        let mut table = self.0.connections.lock();
-        let seated = table.waiting.remove(&self.0.ticket.load(Ordering::Relaxed)).is_some();
-        table.working += usize::from(seated);
-        Working { connection: self.clone(), seated }
+    /// The signal to close it.
+    pub(crate) fn leave(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.leave)
+    }
+
+    /// Makes this connection one that works for the owner of a key, until the guard is dropped.
+    pub(crate) fn work(&self, party: Party) -> Working {
+        self.0.place.assign(party, Use::Work);
+        Working(self.clone())
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.connections.lock().waiting.remove(&self.ticket.load(Ordering::Relaxed));
+        self.connections.open.fetch_sub(1, Ordering::Relaxed);
+        self.connections.closed.notify_one();
     }
 }
 
-/// While it lives, its connection is not closed for another.
+/// While it lives, its connection is at work.
 #[derive(Debug)]
-pub(crate) struct Working {
-    connection: Connection,
-    /// Whether it had a place: it may have lost it a moment before.
-    seated: bool,
-}
+pub(crate) struct Working(Connection);
 
 impl Drop for Working {
     fn drop(&mut self) {
-        if self.seated {
-            let seat = &self.connection.0;
-            let mut table = seat.connections.lock();
-            table.working -= 1;
-            seat.ticket.store(table.wait(Arc::clone(&seat.leave)), Ordering::Relaxed);
-        }
+        self.0.0.place.reuse(Use::Idle);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
     use super::*;
+    use crate::party::KeyId;
+
+    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn is_ready(future: impl Future) -> bool {
+        matches!(pin!(future).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(_))
+    }
 
     fn leaves(connection: &Connection) -> bool {
-        pin!(connection.must_close()).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+        is_ready(connection.must_close())
+    }
+
+    fn key(name: &str) -> Party {
+        Party::Key(KeyId::of(name.as_bytes()))
     }
 
     #[test]
-    fn the_one_that_has_waited_longest_gives_way() {
-        let connections = Connections::new(2);
-        let (first, second) = (connections.open().unwrap(), connections.open().unwrap());
-        let third = connections.open().unwrap();
-        assert!(leaves(&first) && !leaves(&second) && !leaves(&third));
-        drop(first.work());
-        let _fourth = connections.open().unwrap();
-        assert!(leaves(&second) && !leaves(&third), "one that must close has lost its place");
+    fn a_connection_that_has_worked_belongs_to_its_key_and_counts_as_new() {
+        let connections = Connections::new(4);
+        let open = || connections.open(CLIENT);
+        let [first, second, third, fourth] = [open(), open(), open(), open()];
+        let (one, other) = (first.work(key("a")), second.work(key("a")));
+        drop((other, one));
+        let _fifth = open();
+        assert!(leaves(&third), "strangers first");
+        let _sixth = open();
+        assert!(leaves(&fourth), "of these the oldest");
+        let _working = first.work(key("a"));
+        let _seventh = open();
+        assert!(!leaves(&first) && !leaves(&second), "strangers had more than the one place that is kept for them");
     }
 
     #[test]
-    fn work_is_never_interrupted_and_counts_as_new_afterwards() {
-        let connections = Connections::new(2);
-        let (first, second) = (connections.open().unwrap(), connections.open().unwrap());
-        let (one, other) = (first.work(), second.work());
-        assert!(connections.open().is_none());
-        drop(other);
-        drop(one);
-        let _third = connections.open().unwrap();
-        assert!(leaves(&second) && !leaves(&first));
+    fn a_key_that_works_on_all_connections_makes_room_for_others() {
+        let connections = Connections::new(4);
+        let greedy: Vec<_> = (0..4).map(|_| connections.open(CLIENT)).collect();
+        let _working: Vec<_> = greedy.iter().map(|connection| connection.work(key("greedy"))).collect();
+        let other = connections.open(CLIENT);
+        assert!(leaves(&greedy[3]));
+        let _working = other.work(key("other"));
+        let _probe = connections.open(CLIENT);
+        assert!(leaves(&greedy[2]) && !leaves(&other) && !leaves(&greedy[0]) && !leaves(&greedy[1]));
     }
 
     #[test]
-    fn a_closed_connection_leaves_its_place() {
-        let connections = Connections::new(1);
-        for _ in 0..3 {
-            let connection = connections.open().unwrap();
-            drop(connection.work());
-            assert!(!leaves(&connection));
-        }
-        let table = connections.lock();
-        assert!(table.waiting.is_empty() && table.working == 0);
+    fn those_that_were_notified_to_close_count_until_they_have_closed() {
+        let connections = Connections::new(8);
+        let mut open: Vec<_> = (0..9).map(|_| connections.open(CLIENT)).collect();
+        assert!(leaves(&open[0]) && !is_ready(connections.room()), "nine are open");
+        assert!(!is_ready(connections.make_room()) && leaves(&open[1]));
+        open.remove(1);
+        assert!(is_ready(connections.room()));
+        open.clear();
+        assert!(is_ready(connections.make_room()), "there is none to close");
+        assert_eq!(connections.taken().places, 0);
     }
 }

@@ -6,17 +6,22 @@
 //! | `routes/` | one file for each kind of resource |
 //! | `auth` | authentication: keys and signatures; reads the body |
 //! | `party` | who a request is from: everything limited is shared between parties |
+//! | `places` | a limited number of things; the party with the most gives way |
+//! | `turns` | a limited number of turns, for which parties wait in rotation |
+//! | `connections` | places: which connection is closed when too many are open |
+//! | `answers` | places: the memory of answers that clients do not read |
+//! | `queues` | turns: how many requests of a key are worked on at a time |
+//! | `read_turns` | turns: concurrent reads of the store |
 //! | `headers` | headers that every answer has |
 //! | `metrics` | the collector's view in Prometheus' text format |
-//! | `read_turns` | limits concurrent reads of the store |
 //! | `store_probe` | whether the store answers, asked once a second at most |
 //! | `json` | strict reading of bodies: every error names its path |
 //! | `parameters` | strict reading of queries |
 //! | `openapi` | the OpenAPI 3.1 document of the interface |
 //! | `error` | errors as a client sees them |
-//! | `server` | connections: bounds, timeouts, stop |
-//! | `connections` | which connection is closed when too many are open |
+//! | `server` | accepts connections, times them out, and stops |
 
+mod answers;
 mod auth;
 mod connections;
 mod error;
@@ -26,10 +31,13 @@ mod metrics;
 mod openapi;
 mod parameters;
 mod party;
+mod places;
+mod queues;
 mod read_turns;
 mod routes;
 mod server;
 mod store_probe;
+mod turns;
 
 use std::io;
 use std::path::Path;
@@ -44,6 +52,7 @@ use axum::middleware;
 use axum::routing::{get, post};
 use storage::Store;
 use tokio::sync::Notify;
+use tokio_rustls::rustls::ServerConfig;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use view::View;
@@ -71,6 +80,10 @@ pub struct Api {
     keep: PerPeriod<Option<Duration>>,
     /// Nonces that were used, and failures to authenticate.
     history: Arc<auth::RequestHistory>,
+    connections: Arc<connections::Connections>,
+    /// The octets of answers that clients have not read.
+    unread: Arc<places::Places>,
+    queues: Arc<queues::Queues>,
     /// Limits concurrent reads of the store.
     read_turns: Arc<read_turns::ReadTurns>,
     store_probe: Arc<store_probe::StoreProbe>,
@@ -92,6 +105,9 @@ impl Api {
             senders_changed,
             keep: PerPeriod::default(),
             history: Arc::default(),
+            connections: connections::Connections::new(server::most_connections()),
+            unread: places::Places::new(answers::UNREAD_BYTES, answers::UNREAD_BYTES_OF_STRANGERS),
+            queues: Arc::default(),
             read_turns: Arc::default(),
             store_probe: Arc::default(),
             requests: Arc::default(),
@@ -137,17 +153,25 @@ impl Api {
         matches!(path, "/healthz" | "/readyz") || self.open_metrics && path == "/metrics"
     }
 
-    /// The routes, to be served with [`serve`].
+    /// This interface, to be served with [`serve`], encrypted if there is a TLS configuration.
+    #[must_use]
+    pub fn offer(self, tls: Option<Arc<ServerConfig>>) -> Offer {
+        Offer { connections: Arc::clone(&self.connections), router: self.router(), tls }
+    }
+
+    /// The routes.
     pub fn router(self) -> Router {
         let compressed = DefaultPredicate::new().and(NotForContentType::const_new(tap::LINES));
-        Router::new()
-            .route("/", get(index::show))
-            .route("/senders", get(senders::list))
-            .route("/senders/{sender}", get(senders::show).put(senders::add).delete(senders::remove))
+        let questions = Router::new()
             .route("/stats/{sender}", post(stats::answer))
             .route("/top/{sender}", get(top::show))
             .route("/series/{sender}", get(series::show))
             .route("/billing/{sender}", get(billing::show))
+            .route_layer(middleware::from_fn_with_state(self.clone(), queues::questions));
+        let requests = Router::new()
+            .route("/", get(index::show))
+            .route("/senders", get(senders::list))
+            .route("/senders/{sender}", get(senders::show).put(senders::add).delete(senders::remove))
             .route("/status", get(status::show))
             .route("/exporters", get(status::exporters))
             .route("/exporters/{sender}", get(status::exporter))
@@ -155,9 +179,14 @@ impl Api {
             .route("/tap", get(tap::show))
             .route("/openapi.json", get(openapi::show))
             .route("/openapi.html", get(openapi::show_page))
+            .route_layer(middleware::from_fn_with_state(self.clone(), queues::requests));
+        let health = Router::new()
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
-            .route("/metrics", get(health::metrics))
+            .route("/metrics", get(health::metrics));
+        questions
+            .merge(requests)
+            .merge(health)
             .fallback(routes::unknown_path)
             .method_not_allowed_fallback(routes::other_method)
             // `auth` bounds the body.

@@ -18,6 +18,7 @@ use view::{Arrivals, Counter, Exporter, Histogram, Socket, Status};
 
 use crate::Api;
 use crate::error::Error;
+use crate::places::Taken;
 
 /// The number of exporters with series of their own.
 const EXPORTERS: usize = 1000;
@@ -30,7 +31,9 @@ pub(crate) fn encode(api: &Api, store_latency: Option<Duration>) -> Result<Strin
     };
     let mut registry = Registry::with_prefix("netflow");
     let (reads, requests) = (api.read_turns.times(), api.requests.all());
-    registry.register_collector(Box::new(Scrape { status, exporters, store_latency, reads, requests }));
+    let (connections, unread) = (api.connections.taken(), api.unread.taken());
+    let clients = Clients { connections, unread, waiting: api.queues.waiting() + api.read_turns.waiting() };
+    registry.register_collector(Box::new(Scrape { status, exporters, store_latency, clients, reads, requests }));
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry).map_err(|error| {
         tracing::error!(%error, "cannot encode metrics");
@@ -52,10 +55,20 @@ struct Scrape {
     status: Status,
     exporters: Vec<Exporter>,
     store_latency: Option<Duration>,
+    clients: Clients,
     /// Latencies of reads of the store.
     reads: Durations,
     /// Latencies of requests, by route.
     requests: Vec<(String, Durations)>,
+}
+
+/// What the clients of the interface occupy.
+#[derive(Clone, Copy, Debug)]
+struct Clients {
+    connections: Taken,
+    unread: Taken,
+    /// Requests that wait for their turn.
+    waiting: usize,
 }
 
 /// Latencies of requests, by route; those without a route are counted together.
@@ -103,6 +116,7 @@ impl Collector for Scrape {
         for Histogram { name, help, durations } in self.status.histograms.iter().chain([&reads]) {
             histogram(encoder.encode_descriptor(name, help, None, MetricType::Histogram)?, durations)?;
         }
+        self.clients(&mut encoder)?;
         self.requests(&mut encoder)?;
         self.ledgers(&mut encoder)?;
         self.sockets(&mut encoder)?;
@@ -112,6 +126,21 @@ impl Collector for Scrape {
 }
 
 impl Scrape {
+    fn clients(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Clients { connections, unread, waiting } = self.clients;
+        #[expect(clippy::cast_precision_loss, reason = "places need no more than 53 bits")]
+        let mut measured = |name: &str, help: &str, value: usize| gauge(encoder, name, help, value as f64);
+        measured("connections", "Open connections of the REST interface", connections.places)?;
+        measured("connections_limit", "Limit", connections.limit)?;
+        measured("unread_answer_bytes", "Answers that their clients have not read", unread.places)?;
+        measured("unread_answer_bytes_limit", "Limit", unread.limit)?;
+        measured("waiting_requests", "Requests that wait for their turn", waiting)?;
+        let help = "Connections closed because others needed their place or their memory";
+        let values =
+            vec![(Some(("needed", "place")), connections.gave_way), (Some(("needed", "memory")), unread.gave_way)];
+        counter(encoder, &Counter { name: "closed_connections", help, values })
+    }
+
     fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         if self.requests.is_empty() {
             return Ok(());

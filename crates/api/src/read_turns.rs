@@ -1,28 +1,27 @@
 //! Limits concurrent reads of the store. Reading many blocks and summing them takes a processor and memory; with a
-//! limit, processors stay free for counting. A question of many parts takes a turn for each of them, so that a small
-//! one never waits for the whole of a large one.
+//! limit, processors stay free for counting. A question takes a turn for each of its parts, and keys take turns in
+//! rotation: a small question waits for at most one part of each other key, whatever these ask.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use flow::Durations;
 use storage::{Answers, StoreError, Totals};
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use crate::Api;
 use crate::error::Error;
+use crate::party::Party;
+use crate::queues::turn;
+use crate::turns::{Limits, Turns};
 
-/// How long a request may wait for its turn.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// The number of turns at most, however many processors there are.
 const MOST_TURNS: usize = 4;
 
 /// The turns, and how long each took.
 #[derive(Debug)]
 pub(crate) struct ReadTurns {
-    turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
     times: Arc<Mutex<Durations>>,
 }
 
@@ -35,19 +34,19 @@ impl Default for ReadTurns {
 }
 
 impl ReadTurns {
-    fn with(turns: usize) -> Self {
-        Self { turns: Arc::new(Semaphore::new(turns)), times: Arc::default() }
+    fn with(all: usize) -> Self {
+        // A key may use all turns that no other wants: each of them is short.
+        Self { turns: Turns::new(Limits { all, for_admins: 0, each: all }), times: Arc::default() }
     }
 
     /// Waits for a turn, and reads. A read keeps its turn until it ends, even when the client has gone: a store may
     /// continue to work after its caller has gone.
-    async fn turn<T: Send + 'static>(
+    async fn run<T: Send + 'static>(
         &self,
+        party: Party,
         read: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, Error> {
-        let Ok(Ok(turn)) = timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await else {
-            return Err(Error::Busy("too many concurrent queries; retry later".into()));
-        };
+        let turn = turn(&self.turns, party).await?;
         let times = Arc::clone(&self.times);
         let reading = tokio::spawn(async move {
             let begun = Instant::now();
@@ -65,6 +64,11 @@ impl ReadTurns {
             .map_err(Error::from)
     }
 
+    /// How many reads wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.turns.waiting()
+    }
+
     /// How long each turn took.
     pub(crate) fn times(&self) -> Durations {
         *self.times.lock().unwrap_or_else(PoisonError::into_inner)
@@ -72,8 +76,8 @@ impl ReadTurns {
 }
 
 impl Api {
-    /// The next part of some answers, in turn; `None` after the last one.
-    pub(crate) async fn read(&self, answers: &mut Answers) -> Result<Option<Vec<Totals>>, Error> {
+    /// The next part of some answers to a party, in turn; `None` after the last one.
+    pub(crate) async fn read(&self, party: Party, answers: &mut Answers) -> Result<Option<Vec<Totals>>, Error> {
         if answers.is_complete() {
             return Ok(None);
         }
@@ -83,7 +87,7 @@ impl Api {
             let part = reading.next(store.as_ref()).await?;
             Ok((reading, part))
         };
-        let (rest, part) = self.read_turns.turn(read).await?;
+        let (rest, part) = self.read_turns.run(party, read).await?;
         *answers = rest;
         Ok(part)
     }
@@ -99,6 +103,12 @@ mod tests {
     use tokio::task::{JoinSet, spawn_blocking, yield_now};
 
     use super::*;
+    use crate::party::KeyId;
+    use crate::queues::PATIENCE;
+
+    fn key(name: &str) -> Party {
+        Party::Key(KeyId::of(name.as_bytes()))
+    }
 
     #[tokio::test]
     async fn no_more_reads_run_at_once_than_there_are_turns() {
@@ -114,7 +124,7 @@ mod tests {
                     running.fetch_sub(1, Ordering::Relaxed);
                     Ok(())
                 };
-                turns.turn(read).await.is_ok()
+                turns.run(key("a"), read).await.is_ok()
             });
         }
         assert!(readers.join_all().await.into_iter().all(|answered| answered));
@@ -125,10 +135,10 @@ mod tests {
     async fn a_request_that_waits_too_long_for_its_turn_is_refused() {
         let turns = Arc::new(ReadTurns::with(1));
         let holder = Arc::clone(&turns);
-        let _holds = tokio::spawn(async move { holder.turn(pending::<Result<(), _>>()).await.is_ok() });
+        let _holds = tokio::spawn(async move { holder.run(key("a"), pending::<Result<(), _>>()).await.is_ok() });
         yield_now().await;
         let begun = tokio::time::Instant::now();
-        assert!(matches!(turns.turn(async { Ok(()) }).await, Err(Error::Busy(_))));
+        assert!(matches!(turns.run(key("b"), async { Ok(()) }).await, Err(Error::Busy(_))));
         assert_eq!(begun.elapsed().as_secs(), PATIENCE.as_secs());
     }
 
@@ -149,16 +159,16 @@ mod tests {
                     spawn_blocking(work).await.unwrap();
                     Ok(())
                 };
-                request.turn(read).await.is_ok()
+                request.run(key("a"), read).await.is_ok()
             });
             begins.recv().await.unwrap();
             request.abort();
             assert!(request.await.unwrap_err().is_cancelled());
-            assert_eq!(turns.turns.available_permits(), 0);
+            let next = turns.turns.take(key("b"));
+            assert_eq!(turns.turns.waiting(), 1);
             release.send(()).unwrap();
-            let turn = turns.turns.acquire().await.unwrap();
+            drop(next.await);
             assert_eq!(turns.times().count(), number);
-            drop(turn);
         }
     }
 }

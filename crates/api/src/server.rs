@@ -1,8 +1,8 @@
-//! Connections to requests: accepts, bounds and times out HTTP/1.1 connections, with or without TLS, and stops cleanly.
-//! The router answers requests.
+//! Connections to requests: accepts and times out HTTP/1.1 connections, with or without TLS, and stops cleanly.
+//! `connections` bounds their number, and the router answers requests.
 
 use std::convert::Infallible;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -28,8 +30,8 @@ use crate::connections::{Connection, Connections};
 use crate::error::Error;
 use crate::headers::secured;
 
-/// The number of open connections at most; beyond it, the one that has been idle longest is closed.
-pub const MAX_CONNECTIONS: usize = 512;
+/// The number of open connections at most; for a new one beyond it, another one is closed.
+pub const MAX_CONNECTIONS: usize = 1024;
 /// How long a client may take for the TLS handshake and for the head of a request, and how long a connection may be
 /// idle between two requests.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,16 +41,27 @@ pub const HEADER_LIMIT_BYTES: usize = 64 * 1024;
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The first octet of a client that speaks TLS: the type of its record (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 22;
-/// How long accepting pauses when the process is out of file descriptors or memory.
+/// How much of a connection is read before it is processed. As for the head of a request, and no more: a connection
+/// keeps a buffer of this size once it was needed.
+const BUFFER_BYTES: usize = HEADER_LIMIT_BYTES + 8 * 1024;
+/// How long accepting pauses when the process is out of memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// What is served.
 #[derive(Clone, Debug)]
 pub struct Offer {
+    /// Shared by all offers of one interface.
+    pub(crate) connections: Arc<Connections>,
     /// Answers requests.
-    pub router: Router,
+    pub(crate) router: Router,
     /// The TLS configuration; `None` serves plain HTTP.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+}
+
+/// The limit of connections for this process: half of its file descriptors are left for everything else.
+pub(crate) fn most_connections() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
+    descriptors.map_or(MAX_CONNECTIONS, |limit| MAX_CONNECTIONS.min(limit / 2))
 }
 
 /// Serves the current offer until `shutdown` is ready; then lets running requests end. A new offer leaves connections
@@ -63,7 +76,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     listener.local_addr()?;
-    let connections = Connections::new(MAX_CONNECTIONS);
+    let connections = Arc::clone(&offers.borrow().connections);
     let (stop, stopping) = watch::channel(());
     let mut running = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -74,24 +87,11 @@ pub async fn serve(
                 listener = another;
                 continue;
             }
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &connections) => accepted,
         };
         while running.try_join_next().is_some() {}
-        match accepted {
-            Ok((stream, client)) => {
-                // Without a place, dropping the stream closes it.
-                if let Some(connection) = connections.open() {
-                    let client = Client(client.ip());
-                    running.spawn(run(stream, client, connection, offers.clone(), stopping.clone()));
-                }
-            }
-            // The client gave up before it was accepted.
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept connections");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
+        let Some((stream, client, connection)) = accepted else { continue };
+        running.spawn(run(stream, client, connection, offers.clone(), stopping.clone()));
     }
     drop(listener);
     drop(stop);
@@ -99,6 +99,26 @@ pub async fn serve(
         tracing::warn!(requests = running.len(), "stopped before all requests were answered");
     }
     Ok(())
+}
+
+/// The next connection; `None` when there is none after all.
+async fn accept(listener: &TcpListener, connections: &Arc<Connections>) -> Option<(TcpStream, Client, Connection)> {
+    connections.room().await;
+    let error = match listener.accept().await {
+        Ok((stream, client)) => return Some((stream, Client(client.ip()), connections.open(client.ip()))),
+        Err(error) => error,
+    };
+    match Errno::from_io_error(&error) {
+        // The client gave up before it was accepted.
+        Some(Errno::CONNABORTED | Errno::CONNRESET) => {}
+        // Something else has used up the file descriptors.
+        Some(Errno::MFILE | Errno::NFILE) if connections.make_room().await => {}
+        _ => {
+            tracing::warn!(%error, "cannot accept connections");
+            sleep(ACCEPT_PAUSE).await;
+        }
+    }
+    None
 }
 
 async fn run(
@@ -164,7 +184,7 @@ async fn answer(
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(seat.clone());
         request.extensions_mut().insert(client);
-        let Offer { router, tls } = offers.borrow().clone();
+        let Offer { router, tls, .. } = offers.borrow().clone();
         let service = TowerToHyperService::new(if is_encrypted || tls.is_none() { router } else { only_encrypted() });
         async move { Ok::<_, Infallible>(service.call(request).await.unwrap_or_else(|never| match never {})) }
     });
@@ -173,6 +193,7 @@ async fn answer(
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .max_header_size(HEADER_LIMIT_BYTES)
+            .max_buf_size(BUFFER_BYTES)
             .serve_connection(TokioIo::new(stream), service)
     );
     let ended = tokio::select! {

@@ -10,6 +10,7 @@ use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use async_trait::async_trait;
 use flow::{FlushNumber, Prefix, Timestamp};
+use tokio::sync::Semaphore;
 
 use crate::{Blocks, Flush, Progress, Registry, Retention, Selection, Sender, Store, StoreError, WriterState, Writers};
 
@@ -59,6 +60,7 @@ pub struct Faulty<S> {
     store: S,
     plan: Mutex<VecDeque<Fault>>,
     plans: Mutex<HashMap<Call, VecDeque<Fault>>>,
+    gates: Mutex<HashMap<Call, Arc<Semaphore>>>,
     /// What a writer puts meanwhile: one of these before each call.
     meanwhile: Mutex<VecDeque<(WriterId, Arc<Flush>)>>,
     read: Mutex<Read>,
@@ -81,6 +83,7 @@ impl<S: Store> Faulty<S> {
             store,
             plan: Mutex::default(),
             plans: Mutex::default(),
+            gates: Mutex::default(),
             meanwhile: Mutex::default(),
             read: Mutex::default(),
             calls: AtomicUsize::new(0),
@@ -98,6 +101,13 @@ impl<S: Store> Faulty<S> {
     pub fn plan_calls(&self, call: Call, faults: impl IntoIterator<Item = Fault>) {
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         plans.insert(call, faults.into_iter().collect());
+    }
+
+    /// Calls of this kind wait from now on; each permit that is added here lets one of them through.
+    pub fn gate(&self, call: Call) -> Arc<Semaphore> {
+        let gate = Arc::new(Semaphore::new(0));
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner).insert(call, Arc::clone(&gate));
+        gate
     }
 
     /// What a writer puts while this store is used: one of these flushes before each of the next calls.
@@ -135,6 +145,10 @@ impl<S: Store> Faulty<S> {
         call: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
+        let gate = self.gates.lock().unwrap_or_else(PoisonError::into_inner).get(&kind).cloned();
+        if let Some(gate) = gate {
+            gate.acquire().await.map_err(|closed| StoreError::Reject(closed.into()))?.forget();
+        }
         let meanwhile = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         if let Some((writer, flush)) = meanwhile {
             self.store.put_flush(writer, &flush, &[], &[]).await?;

@@ -65,6 +65,8 @@ struct Places {
 /// The queue of one subscriber, as the counting threads see it.
 #[derive(Debug)]
 struct Pipe {
+    /// Distinguishes clients.
+    client: u64,
     filter: Filter,
     /// `None` for all.
     exporters: Option<Vec<IpAddr>>,
@@ -112,21 +114,23 @@ impl Taps {
         any.then(|| Tapped { places: Arc::clone(&self.0), taps, exporter })
     }
 
-    /// Subscribes to the flows of these exporters (`None` for all) that match the filter.
+    /// Subscribes to the flows of these exporters (`None` for all) that match the filter. When all places are taken, one
+    /// that has stalled is closed for it, or the newest of the client that has at least two more than this one.
     ///
     /// # Errors
-    /// When all places are taken.
-    pub fn open(&self, filter: Filter, exporters: Option<Vec<IpAddr>>) -> Result<Tap, Full> {
+    /// When all places are taken and none is closed.
+    pub fn open(&self, client: u64, filter: Filter, exporters: Option<Vec<IpAddr>>) -> Result<Tap, Full> {
         let _changing = locked(&self.0.changing);
         let mut taps = self.0.taps.load().as_ref().clone();
         if taps.len() >= MOST_TAPS {
-            let stalled = taps.iter().position(|pipe| locked(&pipe.fetched).elapsed() >= STALLED).ok_or(Full)?;
-            taps.remove(stalled).closed.store(true, Ordering::Relaxed);
+            let stalled = taps.iter().position(|pipe| locked(&pipe.fetched).elapsed() >= STALLED);
+            let closed = stalled.or_else(|| newest_of_greediest(&taps, client)).ok_or(Full)?;
+            taps.remove(closed).closed.store(true, Ordering::Relaxed);
         }
         let (sender, flows) = sync_channel(QUEUE_LENGTH);
         let (dropped, closed) = (AtomicU64::new(0), AtomicBool::new(false));
         let fetched = Mutex::new(Instant::now());
-        let pipe = Arc::new(Pipe { filter, exporters, flows: sender, dropped, fetched, closed });
+        let pipe = Arc::new(Pipe { client, filter, exporters, flows: sender, dropped, fetched, closed });
         taps.push(Arc::clone(&pipe));
         self.0.set(taps);
         Ok(Tap { places: Arc::clone(&self.0), pipe, flows })
@@ -154,6 +158,14 @@ impl Taps {
     pub fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
     }
+}
+
+/// The place of the newest tap of the client with the most, if `client` has fewer even with one more.
+fn newest_of_greediest(taps: &[Arc<Pipe>], client: u64) -> Option<usize> {
+    let places_of = |client| taps.iter().filter(|pipe| pipe.client == client).count();
+    let greediest = taps.iter().map(|pipe| pipe.client).max_by_key(|client| places_of(*client))?;
+    let is_greedier = places_of(greediest) > places_of(client) + 1;
+    taps.iter().rposition(|pipe| is_greedier && pipe.client == greediest)
 }
 
 impl Places {
@@ -255,8 +267,8 @@ mod tests {
     fn each_subscriber_gets_the_flows_that_match_its_filter() {
         let taps = Taps::default();
         show(&taps, EXPORTER, 1);
-        let all = taps.open(Filter::default(), None).unwrap();
-        let large = taps.open("bytes > 10".parse().unwrap(), Some(vec![OTHER])).unwrap();
+        let all = taps.open(1, Filter::default(), None).unwrap();
+        let large = taps.open(1, "bytes > 10".parse().unwrap(), Some(vec![OTHER])).unwrap();
         for (exporter, bytes) in [(EXPORTER, 20), (OTHER, 5), (OTHER, 30)] {
             show(&taps, exporter, bytes);
         }
@@ -272,8 +284,8 @@ mod tests {
     #[test]
     fn a_flow_that_does_not_fit_is_dropped_and_counted() {
         let taps = Taps::default();
-        let slow = taps.open(Filter::default(), None).unwrap();
-        let none = taps.open("bytes > 1000000".parse().unwrap(), None).unwrap();
+        let slow = taps.open(1, Filter::default(), None).unwrap();
+        let none = taps.open(1, "bytes > 1000000".parse().unwrap(), None).unwrap();
         for number in 0..QUEUE_LENGTH as u64 + 3 {
             show(&taps, EXPORTER, number);
         }
@@ -285,10 +297,10 @@ mod tests {
     #[test]
     fn a_subscriber_that_does_not_poll_loses_its_place_to_a_new_one() {
         let taps = Taps::default();
-        let mut open: Vec<_> = (0..MOST_TAPS).map(|_| taps.open(Filter::default(), None).unwrap()).collect();
-        assert_eq!(taps.open(Filter::default(), None).unwrap_err(), Full);
+        let mut open: Vec<_> = (0..MOST_TAPS).map(|_| taps.open(1, Filter::default(), None).unwrap()).collect();
+        assert_eq!(taps.open(1, Filter::default(), None).unwrap_err(), Full);
         *locked(&open[1].pipe.fetched) = Instant::now().checked_sub(STALLED).unwrap();
-        let new = taps.open(Filter::default(), None).unwrap();
+        let new = taps.open(1, Filter::default(), None).unwrap();
         assert!(open[1].fetch(1).is_none() && open[0].fetch(1).is_some());
         // Dropping it does not free the place of another.
         open.remove(1);
@@ -297,5 +309,24 @@ mod tests {
         assert_eq!(taps.taken(), (MOST_TAPS - 1, MOST_TAPS));
         taps.close();
         assert!(open.iter().all(|tap| tap.fetch(1).is_none()));
+    }
+
+    #[test]
+    fn a_client_that_has_taken_all_places_makes_room_for_others() {
+        let taps = Taps::default();
+        let open = |client| taps.open(client, Filter::default(), None);
+        let greedy: Vec<_> = (0..MOST_TAPS).map(|_| open(1).unwrap()).collect();
+        assert_eq!(open(1).unwrap_err(), Full);
+        let second = open(2).unwrap();
+        assert!(greedy[3].fetch(1).is_none() && greedy[..3].iter().all(|tap| tap.fetch(1).is_some()));
+        let third = open(3).unwrap();
+        assert!(greedy[2].fetch(1).is_none() && second.fetch(1).is_some());
+        // Now 2, 1 and 1: none has two more than another.
+        for client in 1..4 {
+            assert_eq!(open(client).unwrap_err(), Full);
+        }
+        let _fourth = open(4).unwrap();
+        assert!(greedy[1].fetch(1).is_none() && greedy[0].fetch(1).is_some() && third.fetch(1).is_some());
+        assert_eq!(open(5).unwrap_err(), Full);
     }
 }

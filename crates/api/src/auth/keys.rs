@@ -11,7 +11,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::signature::Signature;
 use crate::error::Error;
-use crate::party::KeyId;
+use crate::party::{KeyId, Party};
 
 /// What a key permits. Each role includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,6 +97,11 @@ impl Key {
     /// What distinguishes it from other keys.
     pub(super) fn id(&self) -> KeyId {
         self.id
+    }
+
+    /// The party of requests with this key.
+    pub(super) fn party(&self) -> Party {
+        if self.role == Role::Admin && self.senders.is_none() { Party::Admin(self.id) } else { Party::Key(self.id) }
     }
 
     /// Its authKey.

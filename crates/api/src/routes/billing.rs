@@ -18,6 +18,7 @@ use crate::Api;
 use crate::error::Error;
 use crate::parameters::documentation::{OfPrefix, OfSender};
 use crate::parameters::{Parameters, now, problem};
+use crate::party::Party;
 
 /// The usage of a prefix in a month.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -124,6 +125,7 @@ const DIRECTIONS: [Direction; 2] = [Direction::In, Direction::Out];
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
+    party: Party,
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
 ) -> Result<Response, Error> {
@@ -142,7 +144,7 @@ pub(crate) async fn show(
     let mut damaged = Vec::new();
     let mut answers = Answers::to(vec![ask(month.into())]);
     let mut total = Totals::default();
-    while let Some(part) = api.read(&mut answers).await? {
+    while let Some(part) = api.read(party, &mut answers).await? {
         total = part.into_iter().next().unwrap_or(total);
     }
     damaged.append(&mut total.damaged);
@@ -157,7 +159,7 @@ pub(crate) async fn show(
     for starts in starts.chunks(SAMPLES_AT_ONCE) {
         let sample = |start: Minute| Range { from: start, to: start.saturating_add(SAMPLE_MINUTES) };
         answers = answers.then(starts.iter().map(|start| ask(sample(Minute::new(*start)))).collect());
-        while let Some(part) = api.read(&mut answers).await? {
+        while let Some(part) = api.read(party, &mut answers).await? {
             for mut sample in part {
                 samples.add(&sample.tables);
                 damaged.append(&mut sample.damaged);

@@ -18,6 +18,7 @@ use crate::Api;
 use crate::error::Error;
 use crate::parameters::Parameters;
 use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, one_of};
+use crate::party::Party;
 
 /// One counter over time.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -151,6 +152,7 @@ fn step_words() -> Object {
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
+    party: Party,
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
 ) -> Result<Response, Error> {
@@ -162,7 +164,7 @@ pub(crate) async fn show(
     let ask = |step: &Interval| storage::Question { range: (*step).into(), sender, prefix, tables };
     let mut answers = Answers::to(question.steps.iter().map(ask).collect());
     let mut steps = question.steps.iter();
-    while let Some(part) = api.read(&mut answers).await? {
+    while let Some(part) = api.read(party, &mut answers).await? {
         for (totals, step) in part.into_iter().zip(&mut steps) {
             points.push(question.point(*step, &totals.tables));
             damaged.extend(totals.damaged);

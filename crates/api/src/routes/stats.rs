@@ -20,6 +20,7 @@ use crate::Api;
 use crate::error::Error;
 use crate::json::{Json as Document, JsonPath, Quoted, unknown_key};
 use crate::parameters::documentation::OfSender;
+use crate::party::Party;
 
 /// Prefixes, periods, dates and counters, as they were requested.
 type Answer = Ordered<Ordered<Vec<Ordered<Vec<Counted>>>>>;
@@ -61,6 +62,7 @@ struct Date {
 )]
 pub(crate) async fn answer(
     State(api): State<Api>,
+    party: Party,
     SenderAddress(sender): SenderAddress,
     body: Bytes,
 ) -> Result<Response, Error> {
@@ -74,7 +76,7 @@ pub(crate) async fn answer(
     let mut dates = dates.into_iter();
     let mut answers = Vec::with_capacity(dates.len());
     let mut damaged = Vec::new();
-    while let Some(part) = api.read(&mut parts).await? {
+    while let Some(part) = api.read(party, &mut parts).await? {
         for (totals, (_, date)) in part.into_iter().zip(&mut dates) {
             answers.push(counted(&totals.tables, &date.names));
             damaged.extend(totals.damaged);
@@ -133,6 +135,10 @@ fn counted(tables: &Tables, names: &[(String, Name)]) -> Vec<Counted> {
     counted
 }
 
+/// How many dates and names one request may ask for: what it takes to answer it follows from them.
+const MOST_DATES: usize = 10_000;
+const MOST_NAMES: usize = 40_000;
+
 const EXAMPLE: &str = r#"{"172.16.1.0/24":{"days":["2014-02-02"]}}"#;
 
 /// The keys of a prefix, with an example of their dates.
@@ -147,7 +153,19 @@ const PERIODS: [(&str, Period, &str); 5] = [
 fn read_questions(body: &[u8]) -> Result<Vec<Question>, Error> {
     let document = Document::read(body, EXAMPLE)?;
     let prefixes = document.object(JsonPath::Root, &format!("an object such as {EXAMPLE}"))?;
-    prefixes.iter().map(|(text, periods)| read_question(text, periods)).collect()
+    let questions: Vec<_> =
+        prefixes.iter().map(|(text, periods)| read_question(text, periods)).collect::<Result<_, _>>()?;
+    let dates = || questions.iter().flat_map(|question| &question.periods).flat_map(|(_, dates)| dates);
+    at_most(MOST_DATES, "dates", dates().count())?;
+    at_most(MOST_NAMES, "names", dates().map(|date| date.names.len()).sum())?;
+    Ok(questions)
+}
+
+fn at_most(most: usize, of: &str, asked: usize) -> Result<(), Error> {
+    if asked <= most {
+        return Ok(());
+    }
+    Err(Error::TooMuch(format!("the body has {asked} {of}, more than {most}: split it into several requests")))
 }
 
 fn read_question(text: &str, periods: &Document) -> Result<Question, Error> {

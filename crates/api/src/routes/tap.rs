@@ -25,6 +25,7 @@ use crate::auth::KeySenders;
 use crate::connections::{Connection, Working};
 use crate::error::Error;
 use crate::parameters::Parameters;
+use crate::party::Party;
 
 /// The media type; it is not compressed, which would delay lines.
 pub(crate) const LINES: &str = "application/x-ndjson";
@@ -145,6 +146,7 @@ struct Missed {
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
+    party: Party,
     senders: Option<Extension<KeySenders>>,
     connection: Option<Extension<Connection>>,
     parameters: Parameters,
@@ -158,10 +160,11 @@ pub(crate) async fn show(
         (Some(Extension(senders)), None) => Some(senders.all()),
         (Some(Extension(senders)), Some(exporter)) => Some(vec![senders.permit(exporter)?]),
     };
-    let tap = api.taps()?.open(filter, exporters).map_err(|full| Error::Busy(full.to_string()))?;
+    let client = party.key().ok_or(Error::Internal)?.number();
+    let tap = api.taps()?.open(client, filter, exporters).map_err(|full| Error::Busy(full.to_string()))?;
     let mut fetches = interval(FETCH);
     fetches.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let connection = connection.map(|Extension(connection)| connection);
+    let connection = connection.map(|Extension(connection)| (connection, party));
     let lines = Lines { tap, fetches, more: false, reported: None, connection, _working: None, ended: false };
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(LINES))], Body::new(lines)).into_response())
 }
@@ -175,7 +178,7 @@ struct Lines {
     /// The number of missed flows last reported to the client, and when.
     reported: Option<(u64, Instant)>,
     /// The connection: it counts as working until the lines end, not only until they begin.
-    connection: Option<Connection>,
+    connection: Option<(Connection, Party)>,
     _working: Option<Working>,
     ended: bool,
 }
@@ -188,8 +191,8 @@ impl HttpBody for Lines {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if let Some(connection) = self.connection.take() {
-            self._working = Some(connection.work());
+        if let Some((connection, party)) = self.connection.take() {
+            self._working = Some(connection.work(party));
         }
         while !self.ended {
             if !self.more {

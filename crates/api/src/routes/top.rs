@@ -17,6 +17,7 @@ use crate::Api;
 use crate::error::Error;
 use crate::parameters::Parameters;
 use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, one_of};
+use crate::party::Party;
 
 /// The largest values of a field.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -138,6 +139,7 @@ fn measures() -> Object {
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
+    party: Party,
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
 ) -> Result<Response, Error> {
@@ -149,7 +151,7 @@ pub(crate) async fn show(
     let ask = storage::Question { range: question.range, sender, prefix: question.prefix, tables };
     let mut answers = Answers::to(vec![ask]);
     let mut totals = Totals::default();
-    while let Some(part) = api.read(&mut answers).await? {
+    while let Some(part) = api.read(party, &mut answers).await? {
         totals = part.into_iter().next().unwrap_or(totals);
     }
     if totals.tables.is_empty() {

@@ -44,8 +44,12 @@ impl Answer {
 
 /// Sends a request, signed over the authKey.
 pub(crate) fn ask(server: SocketAddr, method: &str, path: &str, body: &str) -> Answer {
-    let headers = format!("X-Io-Auth: {AUTH_KEY}\r\nX-Io-Sign: {}\r\n", sign(AUTH_KEY.as_bytes()));
-    send(server, method, path, &headers, body.as_bytes())
+    send(server, method, path, &credentials(), body.as_bytes())
+}
+
+/// The header lines with a signature over the authKey.
+pub(crate) fn credentials() -> String {
+    format!("X-Io-Auth: {AUTH_KEY}\r\nX-Io-Sign: {}\r\n", sign(AUTH_KEY.as_bytes()))
 }
 
 /// Sends a request with these header lines.
@@ -84,8 +88,13 @@ pub(crate) fn openssl(arguments: &[&str], input: &[u8]) -> String {
 /// The hexadecimal signature of these bytes, by the same HMAC crate as the server. Another test compares it with
 /// openssl.
 pub(crate) fn sign(bytes: &[u8]) -> String {
+    sign_with(SIGN_KEY, bytes)
+}
+
+/// As [`sign`], with another signKey.
+pub(crate) fn sign_with(sign_key: &str, bytes: &[u8]) -> String {
     use hmac::{Hmac, KeyInit, Mac};
-    let mac = Hmac::<sha2::Sha256>::new_from_slice(SIGN_KEY.as_bytes()).unwrap().chain_update(bytes);
+    let mac = Hmac::<sha2::Sha256>::new_from_slice(sign_key.as_bytes()).unwrap().chain_update(bytes);
     mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -15,6 +15,7 @@ mod billing;
 mod client;
 mod credentials;
 mod document;
+mod fairness;
 mod headers;
 mod openapi;
 mod ranges;

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
-use api::{Api, Keys, Offer, serve};
+use api::{Api, Keys, serve};
 use async_trait::async_trait;
-use axum::Router;
 use flow::{Prefix, Timestamp};
 use storage::{
     Blocks, Memory, Reason, Registry, Retention, Selection, Sender, Store, StoreError, WriterState, Writers,
@@ -36,12 +35,8 @@ pub(crate) struct Server {
 }
 
 /// Serves this interface, without reloads.
-pub(crate) async fn serve_always(
-    listener: TcpListener,
-    router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) {
-    serve(listener, mpsc::channel(1).1, watch::channel(Offer { router, tls: None }).1, stop).await.unwrap();
+pub(crate) async fn serve_always(listener: TcpListener, api: Api, stop: impl Future<Output = ()> + Send + 'static) {
+    serve(listener, mpsc::channel(1).1, watch::channel(api.offer(None)).1, stop).await.unwrap();
 }
 
 impl Server {
@@ -77,6 +72,11 @@ impl Server {
         Self::over(store, Arc::default())
     }
 
+    /// A server with other keys over a store that belongs to the test.
+    pub(crate) fn serving_to(keys: Keys, store: Arc<dyn Store>) -> Self {
+        Self::run(store, Arc::default(), keys, |api| api)
+    }
+
     pub(crate) fn over(served: Arc<dyn Store>, store: Arc<Memory>) -> Self {
         Self::run(served, store, keys(), |api| api)
     }
@@ -84,10 +84,10 @@ impl Server {
     fn run(served: Arc<dyn Store>, store: Arc<Memory>, keys: Keys, with: impl FnOnce(Api) -> Api) -> Self {
         let runtime = Runtime::new().unwrap();
         let senders_changed = Arc::new(Notify::new());
-        let router = with(Api::new(served, keys, Arc::clone(&senders_changed))).router();
+        let api = with(Api::new(served, keys, Arc::clone(&senders_changed)));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        runtime.spawn(serve_always(listener, router, pending()));
+        runtime.spawn(serve_always(listener, api, pending()));
         Self { address, store, senders_changed, runtime }
     }
 
@@ -112,6 +112,11 @@ pub(crate) struct Broken {
 }
 
 impl Broken {
+    /// A store that does not answer.
+    pub(crate) fn stuck() -> Self {
+        Self { after: Duration::from_secs(3600), ..Self::at_once(StoreError::Retry) }
+    }
+
     pub(crate) fn at_once(failure: fn(Reason) -> StoreError) -> Self {
         Self { failure, after: Duration::ZERO, calls: AtomicU64::new(0) }
     }

@@ -271,6 +271,23 @@ fn an_invalid_request_is_an_error_with_the_place_and_the_right_form() {
 }
 
 #[test]
+fn a_request_for_too_many_dates_or_names_is_a_422_before_anything_is_read() {
+    let server = Server::start();
+    register(&server);
+    let days = |number| format!(r#"{{"10.0.0.0/8":{{"days":{:?}}}}}"#, vec!["2026-11-28"; number]);
+    assert_eq!(stats(&server, &days(10_000)).status, 200);
+    let message = stats(&server, &days(10_001)).refusal(422, "UNPROCESSABLE_ENTITY");
+    assert_eq!(message, "the body has 10001 dates, more than 10000: split it into several requests");
+    let names = |number| {
+        let names: Vec<String> = (0..number).map(|port| format!("dstport:{port}")).collect();
+        format!(r#"{{"10.0.0.0/8":{{"days":[{{"2026-11-28":{names:?}}}]}}}}"#)
+    };
+    assert_eq!(stats(&server, &names(40_000)).status, 200);
+    let message = stats(&server, &names(40_001)).refusal(422, "UNPROCESSABLE_ENTITY");
+    assert_eq!(message, "the body has 40001 names, more than 40000: split it into several requests");
+}
+
+#[test]
 fn a_damaged_block_is_counted_in_a_header_and_the_rest_is_served() {
     let server = Server::start();
     register(&server);

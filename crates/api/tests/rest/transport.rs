@@ -201,11 +201,11 @@ fn thousands_of_half_open_connections_do_not_block_others() {
 fn a_shutdown_completes_running_requests_and_closes_idle_connections() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let keys = Keys::new(AUTH_KEY, SIGN_KEY).unwrap();
-    let router = Api::new(Arc::new(Memory::default()), keys, Default::default()).router();
+    let api = Api::new(Arc::new(Memory::default()), keys, Default::default());
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = runtime.spawn(serve_always(listener, router, async {
+    let serving = runtime.spawn(serve_always(listener, api, async {
         let _ = stopped.await;
     }));
     let body = br#"{"prefixes":[]}"#;

@@ -117,7 +117,7 @@ pub(super) fn offer(interface: Api, config: &Config) -> anyhow::Result<Offer> {
     for warning in tls::warnings(&config.admin.tls, SystemTime::now()) {
         tracing::warn!("{warning}");
     }
-    Ok(Offer { router: configured(interface, config).router(), tls })
+    Ok(configured(interface, config).offer(tls))
 }
 
 /// The URL of the interface.
