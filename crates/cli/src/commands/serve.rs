@@ -1,5 +1,6 @@
 //! `netflow serve`: receives, counts, and serves the REST interface until it gets a signal to stop.
 
+mod descriptors;
 mod heartbeat;
 mod interface;
 mod panic_hook;
@@ -42,6 +43,7 @@ Examples:
 pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
     log::set_level(&loaded);
     panic_hook::install();
+    descriptors::raise_limit();
     let Loaded { config, file, .. } = loaded;
     match &file {
         Some(file) => tracing::info!("configuration file: {}", file.display()),

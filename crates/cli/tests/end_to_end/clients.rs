@@ -1,11 +1,58 @@
 //! Hostile clients of the REST interface: neither other clients nor the counting of flows notice them.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::SystemTime;
 
-use crate::collector::Collector;
+use crate::collector::{Collector, PATIENCE};
+use crate::load::{register, this_year};
+
+/// A request without credentials on a connection of its own: the status, or 0 without an answer.
+fn status_of(server: SocketAddr, path: &str) -> u16 {
+    let ask = || {
+        let mut stream = TcpStream::connect(server).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: netflow\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.split(' ').nth(1)?.parse().ok()
+    };
+    ask().unwrap_or_default()
+}
+
+/// A collector that may open this many files.
+fn with_descriptors(limit: u32) -> Collector {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("ulimit -n {limit}; exec \"$0\""), env!("CARGO_BIN_EXE_netflow")]);
+    command.env("NETFLOW__SERVER__CORES", "2");
+    Collector::start_as(&mut command)
+}
+
+#[test]
+fn with_few_descriptors_strangers_keep_neither_health_nor_the_admin_out_and_no_flow_is_lost() {
+    let collector = with_descriptors(64);
+    assert!(collector.startup_log().contains("the limit of open files is 64"), "{}", collector.startup_log());
+    register(&collector);
+    let (socket, mut strangers) = (UdpSocket::bind("127.0.0.1:0").unwrap(), Vec::new());
+    let rounds = 20;
+    for _ in 0..rounds {
+        for _ in 0..20 {
+            let mut stream = TcpStream::connect(collector.serving).unwrap();
+            let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost:");
+            strangers.push(stream);
+        }
+        socket.send_to(&crate::thirty_flows(), collector.receiving).unwrap();
+        assert_eq!([status_of(collector.serving, "/healthz"), status_of(collector.serving, "/readyz")], [200; 2]);
+        assert_eq!(status_of(collector.serving, "/metrics"), 200);
+        this_year(&collector).unwrap();
+    }
+    collector.wait_until("counted", || this_year(&collector).is_ok_and(|counted| counted[2] == 30 * rounds));
+    assert_eq!(collector.rest("GET", "/status", "")["counters"]["kernel_drops"], 0);
+    assert_eq!(collector.counter("journal_missed_datagrams"), 0, "{}", collector.log());
+    drop(strangers);
+    collector.terminate();
+}
 
 /// A request of version 2, made of the keys in its data directory, to be sent more than once.
 fn signed_now(collector: &Collector) -> String {
