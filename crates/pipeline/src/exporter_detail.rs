@@ -11,7 +11,7 @@ use crate::exporter_stats::ExporterStats;
 /// Maximum length of a list.
 const LISTED: usize = 500;
 
-/// The whole detail except the unmatched flows, which are not part of statistics and session.
+/// The whole detail except the unmatched flows and changes of rates, which are not part of statistics and session.
 pub(crate) fn of(stats: &ExporterStats, session: &Session, is_multiplied: bool) -> Detail {
     let mut left_out = LeftOut::default();
     let mut known: Vec<_> = session.templates().collect();
@@ -70,7 +70,7 @@ fn sampling(stats: &ExporterStats, session: &Session, multiplied: bool, left_out
         rate: sampler.rate,
         announced: sampler.announced,
     });
-    Sampling { multiplied, rates: stats.rates(), announced: announced.collect() }
+    Sampling { multiplied, rates: stats.rates(), announced: announced.collect(), changes: Vec::new() }
 }
 
 fn template(known: &KnownTemplate<'_>) -> Template {

@@ -64,9 +64,16 @@ struct Month {
     before: ByUnit,
 }
 
-/// Sampling rate and clock of a datagram, taken from its last flow.
+/// Observation domain, sampling rate and clock of a datagram, taken from its last flow.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LastFlow(Option<(Sampling, Clock)>);
+pub(crate) struct LastFlow(Option<Flow>);
+
+#[derive(Clone, Copy, Debug)]
+struct Flow {
+    domain: u32,
+    sampling: Sampling,
+    clock: Clock,
+}
 
 impl LastFlow {
     /// Notes a record.
@@ -74,8 +81,13 @@ impl LastFlow {
     pub(crate) fn note(&mut self, record: &Record<'_>) {
         if let Some(flow) = record.flow {
             let clock = Clock { exported: flow.exported, received: record.message.received };
-            self.0 = Some((flow.sampling, clock));
+            self.0 = Some(Flow { domain: record.message.domain, sampling: flow.sampling, clock });
         }
+    }
+
+    /// Its observation domain and its sampling.
+    pub(crate) fn sampling(self) -> Option<(u32, Sampling)> {
+        self.0.map(|Flow { domain, sampling, .. }| (domain, sampling))
     }
 }
 
@@ -137,7 +149,7 @@ impl ExporterStats {
             let (error, offset) = (error.kind.name(), error.offset);
             self.unreadable = Some(Box::new(Unreadable { received: at, error, offset, version }));
         }
-        if let LastFlow(Some((sampling, clock))) = last {
+        if let LastFlow(Some(Flow { sampling, clock, .. })) = last {
             self.note_rate(sampling, at);
             // An sFlow datagram has no export time.
             if decoded.protocol.is_some_and(|protocol| !is_sflow(protocol)) {

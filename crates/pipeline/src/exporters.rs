@@ -15,13 +15,14 @@ use std::sync::{Arc, Mutex};
 
 use accounting::period::Interval;
 use accounting::tally::Monitored;
-use flow::{DatagramFate, Fate, FlowFate, FlowRecord, Protocol, Tallied, Timestamp};
+use flow::{DatagramFate, Fate, FlowFate, FlowRecord, Protocol, SamplingSource, Tallied, Timestamp};
 use view::{DetailedExporter, Losses, Unknown};
 use wire::{Datagram, Decoded, PendingBudget, Record, Session, SessionLimits, Unit};
 
 use crate::exporter_detail;
 use crate::exporter_stats::{ExporterStats, LastFlow, used_units};
 use crate::lock::locked;
+use crate::rate_changes::RateChanges;
 use crate::sealed::Sealed;
 use crate::unknown::{self, UnknownSenders};
 use crate::unmatched::{self, Unmatched};
@@ -53,6 +54,7 @@ pub(crate) struct Exporter {
 struct ExporterState {
     session: Session,
     stats: ExporterStats,
+    rate_changes: RateChanges,
     /// Whether a datagram has arrived since the last report.
     is_heard: bool,
     /// [`Session::announcements_changed`] at the last report.
@@ -208,8 +210,10 @@ impl Exporters {
     pub fn detailed(&self, address: IpAddr, is_multiplied: bool) -> Option<DetailedExporter> {
         let exporter = locked(&self.known).get(&address).map(Arc::clone)?;
         let mut detail = {
-            let ExporterState { session, stats, .. } = &*locked(&exporter.state);
-            exporter_detail::of(stats, session, is_multiplied)
+            let ExporterState { session, stats, rate_changes, .. } = &*locked(&exporter.state);
+            let mut detail = exporter_detail::of(stats, session, is_multiplied);
+            detail.sampling.changes = rate_changes.list();
+            detail
         };
         detail.unmatched = locked(&exporter.unmatched).busiest();
         Some(DetailedExporter { exporter: exporter.view(address), detail })
@@ -236,7 +240,14 @@ impl Exporters {
 impl Exporter {
     fn new(session: Session) -> Self {
         let announced = session.announcements_changed();
-        let state = ExporterState { session, stats: ExporterStats::default(), is_heard: false, announced, gone: false };
+        let state = ExporterState {
+            session,
+            stats: ExporterStats::default(),
+            rate_changes: RateChanges::default(),
+            is_heard: false,
+            announced,
+            gone: false,
+        };
         Self {
             state: Mutex::new(state),
             flows: Default::default(),
@@ -256,7 +267,7 @@ impl Exporter {
         if state.gone {
             return None;
         }
-        let ExporterState { session, stats, is_heard, .. } = &mut *state;
+        let ExporterState { session, stats, rate_changes, is_heard, .. } = &mut *state;
         stats.open_month(datagram.received, session);
         let mut last = LastFlow::default();
         session.read_interfaces(reads_interfaces);
@@ -267,6 +278,12 @@ impl Exporter {
         let fate = fate(&decoded);
         *is_heard = true;
         stats.note(datagram, fate, &decoded, last);
+        if let (Some(protocol), Some((domain, sampling))) = (decoded.protocol, last.sampling()) {
+            let stream = (protocol, domain, datagram.exporter.port);
+            rate_changes.note(stream, sampling, datagram.received, || {
+                (sampling.source == SamplingSource::Options).then(|| session.rate_announcer(stream, sampling.rate))?
+            });
+        }
         Some((fate, decoded))
     }
 

@@ -11,6 +11,7 @@
 //! | `exporters` | the table of registered exporters with their sessions, shared by all shards |
 //! | `exporter_stats` | statistics of one exporter: counts, clock, sampling rates, losses of the month |
 //! | `exporter_detail` | the decoding state of one exporter, for the REST interface |
+//! | `rate_changes` | changes of its sampling rates |
 //! | `unmatched` | a sample of the flows outside every monitored prefix |
 //! | `unknown` | the busiest unregistered addresses |
 //! | `publish` | decoded flows to open taps |
@@ -28,6 +29,7 @@ mod exporter_stats;
 mod exporters;
 mod lock;
 mod publish;
+mod rate_changes;
 mod sealed;
 mod shard;
 mod unknown;

@@ -61,6 +61,38 @@ fn take(shard: &mut Shard, number: u32, payload: &[u8]) {
 }
 
 #[test]
+fn a_sampling_rate_that_changes_is_listed_with_who_announced_it() {
+    let (admitted, exporters) = (admitted(true), exporters());
+    let mut shard = Shard::new(rules(), Arc::clone(&admitted), exporters.clone());
+    let options = TemplateSpec::options(257, 1, [FieldSpecifier::iana(1, 4), FieldSpecifier::iana(34, 4)]);
+    let announcement = |rate: u32| {
+        let record = [&[0; 4][..], &rate.to_be_bytes()].concat();
+        packet(0).template(&options).data(&options, &[record]).finish()
+    };
+    let mut take = |second: u32, port, payload: &[u8]| {
+        let received = Timestamp::from_seconds((NOW + second).into());
+        shard.take(&Datagram { exporter: Exporter::udp(SENDER, port), received, payload });
+    };
+    // As a Juniper MX sends them: the options data come from another port than the flows.
+    let (flows, rates, forged) = (2055, 3000, 4000);
+    take(0, flows, &packet(0).template(&template()).finish());
+    take(0, rates, &announcement(1000));
+    (0..50).for_each(|second| take(second, flows, &data(second)));
+    // Less than twice as much is no change; nor is what another port announces, as long as it does not count.
+    take(50, rates, &announcement(1900));
+    take(51, forged, &announcement(1_000_000));
+    take(52, flows, &data(52));
+    take(60, rates, &announcement(1_900_000));
+    (61..70).for_each(|second| take(second, flows, &data(second)));
+    let detail = exporters.detailed(SENDER, true).unwrap().detail;
+    let change = json!([{
+        "at": "2027-01-15T08:01:01Z", "protocol": "netflow-v9", "domain": 0, "port": flows, "before": 1900,
+        "after": 1_900_000, "source": "options", "announcedBy": rates,
+    }]);
+    assert_eq!(serde_json::to_value(&detail.sampling.changes).unwrap(), change);
+}
+
+#[test]
 fn shards_share_templates_and_sequence_numbers_and_flows_are_in_the_sum_of_their_tallies() {
     let (admitted, exporters) = (admitted(true), exporters());
     let mut shards: Vec<Shard> =

@@ -53,6 +53,8 @@ pub struct Sampling {
     pub rates: Vec<SampledRate>,
     /// The rates that its options data announce.
     pub announced: Vec<AnnouncedRate>,
+    /// When the rate of its flows changed to at least twice or at most half of what it was, the most recent first, at most 16.
+    pub changes: Vec<RateChange>,
 }
 
 /// A sampling rate of flows.
@@ -88,6 +90,30 @@ pub struct AnnouncedRate {
     #[serde(serialize_with = "json::text")]
     #[schema(value_type = String)]
     pub announced: Timestamp,
+}
+
+/// A change of the sampling rate of flows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RateChange {
+    /// When the first flow with the new rate was received, RFC 3339.
+    #[serde(serialize_with = "json::text")]
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+    /// The protocol of the flows.
+    pub protocol: &'static str,
+    /// Their observation domain, source id, engine or sub-agent.
+    pub domain: u32,
+    /// Their source port.
+    pub port: u16,
+    /// The rate before; 1 is none.
+    pub before: u32,
+    /// The new rate.
+    pub after: u32,
+    /// The source of the new rate: `record`, `options`, `header`, or `none`.
+    pub source: &'static str,
+    /// The source port of the options data that announced the new rate; null if it has another source.
+    pub announced_by: Option<u16>,
 }
 
 /// A template of NetFlow v9 or IPFIX.

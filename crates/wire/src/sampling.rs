@@ -238,6 +238,14 @@ impl Samplers {
         self.iter().map(sampler).collect()
     }
 
+    /// The port that announced this rate for a domain: this one, or else the first.
+    pub(crate) fn announcer(&self, domain: Domain, port: u16, rate: u32) -> Option<u16> {
+        let all = self.domains.get(&domain)?.iter();
+        let announced = all.filter(|rates| rates.unnamed == Some(rate) || rates.rates.contains_key(&rate));
+        let announced = announced.map(|rates| rates.announcer.port);
+        announced.min_by_key(|announced| *announced != port)
+    }
+
     /// Number of changes to the rates.
     pub(crate) const fn changes(&self) -> u64 {
         self.changes

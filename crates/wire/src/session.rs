@@ -167,6 +167,12 @@ impl Session {
         self.state.samplers.list()
     }
 
+    /// The port whose options data announced this rate for a protocol, domain and port of flows: the same port if it did.
+    #[must_use]
+    pub fn rate_announcer(&self, (protocol, domain, port): (Protocol, u32, u16), rate: u32) -> Option<u16> {
+        self.state.samplers.announcer((protocol, domain), port, rate)
+    }
+
     /// Visits at most `limit` of the stored options data records, the newest of each scope. Returns how many were not
     /// visited or not stored.
     pub fn options(&self, limit: usize, visit: &mut dyn FnMut(&Record<'_>)) -> u64 {

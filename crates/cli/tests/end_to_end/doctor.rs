@@ -11,7 +11,7 @@ use wire::encode::{self, NetflowV9, TemplateSpec};
 use wire::{FieldSpecifier, netflow_v5, netflow_v9};
 
 use crate::collector::{Collector, PATIENCE};
-use crate::{stores, thirty_flows, thirty_flows_at};
+use crate::{sampling, stores, thirty_flows, thirty_flows_at};
 use testing::Service;
 
 /// The exit code for findings.
@@ -279,6 +279,47 @@ fn unknown_and_contradictory_sampling_rates_are_reported() {
     assert_eq!((&announced["sampler"], &announced["rate"]), (&json!(1), &json!(1000)));
     assert_eq!(announced["port"], differs.local_addr().unwrap().port());
     assert_eq!(detail["options"][0]["fields"], json!({"samplerId": 1, "samplingInterval": 1000}));
+    collector.terminate();
+}
+
+/// Sends until this router's sampling rate is known: rates of the first datagrams are no changes.
+fn sample_at(collector: &Collector, router: &UdpSocket, mut send: impl FnMut()) {
+    let detail = format!("/exporters/{}", router.local_addr().unwrap().ip());
+    collector.wait_until("sampled", || {
+        (0..10).for_each(|_| send());
+        collector.rest("GET", &detail, "")["counters"]["flows"]["matched"].as_u64() > Some(50)
+    });
+}
+
+#[test]
+fn a_sampling_rate_that_changes_by_a_factor_is_reported_with_its_time() {
+    let collector = Collector::start();
+    let (netflow, sflow) = (router("127.0.2.5"), router("127.0.2.6"));
+    add(&collector, "127.0.2.5", "192.0.2.0/24");
+    add(&collector, "127.0.2.6", "192.0.2.0/24");
+    let (flows, begun) = (template(&[]), jiff::Timestamp::now());
+    let options = TemplateSpec::options(257, 1, [(1, 4), (34, 4)].map(|(id, n)| FieldSpecifier::iana(id, n)));
+    let send = |rate: u32| {
+        let rate = [&[0; 4][..], &rate.to_be_bytes()].concat();
+        let datagram =
+            v9(0).template(&options).data(&options, &[rate]).template(&flows).data(&flows, &[TO_MONITORED.to_vec()]);
+        netflow.send_to(&datagram.finish(), collector.receiving).unwrap();
+    };
+    sample_at(&collector, &netflow, || send(100));
+    send(150);
+    let found = provoke(&collector, "127.0.2.5", "sampling_changed", || send(150_000));
+    assert!(found["what"].as_str().unwrap().contains("changed from 150 to 150000 at "), "{found}");
+    has(&found["evidence"], &format!("announced by source port {}", netflow.local_addr().unwrap().port()));
+    let changes = &collector.rest("GET", "/exporters/127.0.2.5", "")["sampling"]["changes"];
+    assert_eq!(changes.as_array().unwrap().len(), 1, "{changes}");
+    let at: jiff::Timestamp = changes[0]["at"].as_str().unwrap().parse().unwrap();
+    assert!(begun <= at && at <= jiff::Timestamp::now(), "{at}");
+
+    let send = |rate| sampling::send(&collector, &sflow, 0, &[(rate, 64)]);
+    sample_at(&collector, &sflow, || send(1000));
+    let found = provoke(&collector, "127.0.2.6", "sampling_changed", || send(1_000_000));
+    assert!(found["what"].as_str().unwrap().contains("changed from 1000 to 1000000 at "), "{found}");
+    has(&found["evidence"], "from record");
     collector.terminate();
 }
 

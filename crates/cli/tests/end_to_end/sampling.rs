@@ -35,7 +35,8 @@ fn exported(collector: &Collector, period: &str) -> [u128; 5] {
     sums
 }
 
-fn send(collector: &Collector, from: &UdpSocket, sequence: u32, frames: &[(u32, u16)]) {
+/// Sends frames with these rates and lengths.
+pub(crate) fn send(collector: &Collector, from: &UdpSocket, sequence: u32, frames: &[(u32, u16)]) {
     let header = DatagramHeader { agent: [127, 0, 0, 1].into(), sub_agent: 0, sequence, uptime: 1000 * sequence };
     let sample = |(rate, length): &(u32, u16)| FlowSample {
         sequence,

@@ -26,6 +26,7 @@ pub(super) fn examine(address: IpAddr, registered: Option<&Value>, heard: &Value
         no_prefix_matches(address, registered, heard),
         clock_off(heard),
         sampling(heard),
+        sampling_changed(heard),
         implausible(address, heard),
         unreadable(address, heard),
         lost_on_the_way(address, heard),
@@ -164,6 +165,30 @@ fn sampling(heard: &Value) -> Option<Finding> {
         );
     }
     None
+}
+
+fn sampling_changed(heard: &Value) -> Option<Finding> {
+    let changes: Vec<&Value> = each(&heard["sampling"]["changes"]).collect();
+    let latest = changes.first()?;
+    let (before, after) = (number(&latest["before"]), number(&latest["after"]));
+    let what = format!("its sampling rate changed from {before} to {after} at {}", moment(&latest["at"]));
+    let mut finding = Finding::new("sampling_changed", what);
+    for change in changes.iter().take(SHOWN) {
+        let by = match (number(&change["announcedBy"]), text(&change["source"])) {
+            (0, source) => format!("from {source}"),
+            (port, _) => format!("announced by source port {port}"),
+        };
+        finding = finding.evidence(format!(
+            "{}: {} to {}, {} domain {}, flows from source port {}, {by}",
+            moment(&change["at"]),
+            number(&change["before"]),
+            number(&change["after"]),
+            text(&change["protocol"]),
+            number(&change["domain"]),
+            number(&change["port"]),
+        ));
+    }
+    Some(finding.run("show flow exporter; show sampler  # on the router: did someone change the rate then?"))
 }
 
 fn implausible(address: IpAddr, heard: &Value) -> Option<Finding> {
