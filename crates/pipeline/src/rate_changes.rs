@@ -52,9 +52,11 @@ impl StreamRates {
         if rate == before {
             return None;
         }
-        let place = self.rates.iter().position(|known| *known == rate);
         let is_change = is_learnt && self.rates.iter().all(|known| *known == 0 || is_factor(*known, rate));
-        self.rates[..=place.unwrap_or(RATES_KEPT - 1)].rotate_right(1);
+        let place = self.rates.iter().position(|known| *known == rate).unwrap_or(RATES_KEPT - 1);
+        if let Some(newer) = self.rates.get_mut(..=place) {
+            newer.rotate_right(1);
+        }
         self.rates[0] = rate;
         is_change.then_some(before)
     }
