@@ -58,6 +58,8 @@ struct Delivered {
     is_stored: bool,
     /// It was durable when the backup was made.
     is_backed_up: bool,
+    /// It was on its way to the database on the network when its spool was lost.
+    may_be_partial: bool,
 }
 
 /// How often a flow must be counted in a minute, and how often it may be.
@@ -67,6 +69,8 @@ pub struct Expected {
     pub least: u64,
     /// Maximum.
     pub most: u64,
+    /// Whether a minute may have it and a coarser period not, or the other way round.
+    pub may_be_partial: bool,
 }
 
 /// All delivered flows.
@@ -86,6 +90,7 @@ impl Oracle {
             may_be_durable: false,
             is_stored: false,
             is_backed_up: false,
+            may_be_partial: false,
         });
     }
 
@@ -162,6 +167,13 @@ impl Oracle {
         }
     }
 
+    /// The spool is lost. Of a flush that was on its way to the database on the network, that may have some blocks, and nothing
+    /// is left that knows the others.
+    pub fn lost_spool(&mut self) {
+        let on_its_way = |it: &&mut Delivered| !it.is_stored && (it.fate == Fate::Durable || it.may_be_durable);
+        self.0.iter_mut().filter(on_its_way).for_each(|it| it.may_be_partial = true);
+    }
+
     /// The process is dead: flows that were sealed but are not durable will be counted again.
     pub fn crashed(&mut self, power: bool) {
         for it in &mut self.0 {
@@ -182,6 +194,7 @@ impl Oracle {
             let entry = expected.entry((it.minute, it.flow)).or_default();
             entry.most += 1;
             entry.least += u64::from(it.fate != Fate::Uncertain);
+            entry.may_be_partial |= it.may_be_partial;
         }
         expected
     }

@@ -518,6 +518,9 @@ impl World {
         if is_restored {
             fs::copy(folder.join(BACKUP), folder.join(STATE)).unwrap();
         }
+        if let Stored::Remote(_) = self.stored {
+            self.oracle.lost_spool();
+        }
         self.oracle.lost_database(is_restored);
         if let Stored::Embedded = self.stored {
             self.register().await;
