@@ -3,6 +3,7 @@
 mod descriptors;
 mod heartbeat;
 mod interface;
+mod memory_limit;
 mod panic_hook;
 mod process_view;
 mod running;
@@ -44,11 +45,12 @@ pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
     log::set_level(&loaded);
     panic_hook::install();
     descriptors::raise_limit();
-    let Loaded { config, file, .. } = loaded;
+    let Loaded { mut config, file, .. } = loaded;
     match &file {
         Some(file) => tracing::info!("configuration file: {}", file.display()),
         None => tracing::info!("no configuration file, using defaults and the environment"),
     }
+    memory_limit::lower_name_memory(&mut config);
     let passed = PassedSockets::take().or_exit(ExitCode::Listen)?;
     configured_store::make_directory(&config.data_dir).or_exit(ExitCode::Store)?;
     let runtime = Runtime::new().or_exit(ExitCode::Failure)?;
