@@ -109,7 +109,7 @@ mod tests {
             ("sys/fs/cgroup/memory/netflow/memory.limit_in_bytes", "25165824\n"),
         ]);
         assert_eq!(memory_limit(version_1.path()), Some(25_165_824));
-        // As in a container, which sees its own group as the root and is told the name that the host knows.
+        // As in a container, which sees its own group as the root, under the name that the host knows.
         let container = root(&[
             ("proc/self/cgroup", "4:memory:/docker/0123456789ab\n"),
             ("sys/fs/cgroup/memory/memory.limit_in_bytes", "268435456\n"),

@@ -17,7 +17,7 @@ use super::{StopAtPanic, year};
 const PAUSE: Duration = Duration::from_millis(50);
 /// Connections of a flood: more than may be open.
 const FLOOD: usize = 600;
-/// Only a client that waits for ever fails.
+/// Only a client that never ends fails.
 const PATIENCE: Duration = testing::wait::DEADLINE;
 
 /// A key of the REST interface.

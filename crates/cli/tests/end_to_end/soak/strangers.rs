@@ -20,7 +20,7 @@ const A_ROUND: u64 = 8;
 const ROUND: Duration = Duration::from_millis(50);
 /// The first observation domain of strangers. That of an exporter is its own.
 const DOMAINS: u64 = 1000;
-/// No more is sent while so many datagrams wait in the socket.
+/// Nothing more is sent while the socket holds this number of datagrams.
 const MOST_UNREAD: u64 = 300;
 
 fn seconds() -> u32 {
