@@ -34,7 +34,8 @@ pub(crate) async fn audit(store: &dyn Store, sender: IpAddr, expected: &BTreeMap
         let mut coarse = self::counted(store, sender, &minutes, period).await;
         for ((minute, flow), _) in expected.iter().filter(|(_, expected)| expected.may_be_partial) {
             let at = (Interval::containing(period, *minute).start, *flow);
-            (coarse.remove(&at), summed.remove(&at));
+            coarse.remove(&at);
+            summed.remove(&at);
         }
         assert_eq!(coarse, summed, "{sender}: {} and its minutes", period.name());
     }
