@@ -126,7 +126,7 @@ pub(super) fn read(
         ("POST", &stats, &question),
         ("GET", &top, ""),
     ];
-    let allowed: &[u16] = if comes_and_goes { &[200, 401, 503] } else { &[200, 503] };
+    let allowed: &[u16] = if comes_and_goes { &[200, 401, 429, 503] } else { &[200, 503] };
     let mut client = Client::new(server, stop);
     for (method, path, body) in questions.into_iter().cycle() {
         if !client.runs() {
@@ -174,7 +174,7 @@ pub(super) fn attack(server: SocketAddr, key: &Key, admin: &Key, stop: &AtomicBo
             32..36 => {
                 let request = key.request("GET", "/", "");
                 client.send(&request, &[200, 503]);
-                client.send(&request, &[401, 503]);
+                client.send(&request, &[401, 429, 503]);
             }
             36..38 => client.send(&key.request("POST", "/stats/127.1.0.1", &dear), &[200, 400, 413, 503]),
             _ => {
