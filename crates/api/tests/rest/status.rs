@@ -159,7 +159,10 @@ fn exporters_are_shown_with_their_statistics() {
         assert_eq!(detail.remove(name), Some(json!([])), "{name}");
     }
     assert_eq!(detail.remove("pendingSets"), Some(json!(4)));
-    assert_eq!(detail.remove("sampling"), Some(json!({"multiplied": false, "rates": [], "announced": [], "changes": []})));
+    assert_eq!(
+        detail.remove("sampling"),
+        Some(json!({"multiplied": false, "rates": [], "announced": [], "changes": []}))
+    );
     assert_eq!(detail.remove("unmatched"), Some(json!({"sampled": 0, "networks": []})));
     assert_eq!(detail.remove("unreadable"), Some(json!(null)));
     assert!(detail.remove("leftOut").unwrap().as_object().unwrap().values().all(|left_out| *left_out == 0));
