@@ -188,7 +188,12 @@ impl World {
             let is_remote = matches!(self.stored, Stored::Remote(_));
             match Process::start(store, is_remote, self.folder.path(), &self.disk, self.now).await {
                 Ok(process) => break self.process = Some(process),
-                Err(error) => self.story.push(format!("cannot start: {error}")),
+                // Without the identity in the segment's name, which is another in each run.
+                Err(error) => {
+                    let error = error.to_string();
+                    let what = error.split_once("-writer-").map_or(error.as_str(), |(what, _)| what);
+                    self.story.push(format!("cannot start: {what}"));
+                }
             }
             // No later sync makes durable what was written before a failed one.
             self.oracle.synced(false);

@@ -4,6 +4,10 @@
 //! The time of a record is outside the packet and not covered by the checksums of IP and UDP. Its own checksum is in a
 //! field that has no meaning in an unfragmented packet: the identification of IPv4 (RFC 6864, section 4.1), the flow
 //! label of IPv6 (RFC 6437).
+//!
+//! A checked record also ends with a CRC-32 over all its octets, after the end of the packet, where other programs see
+//! padding. A salt, which no exporter knows, is part of it: so a reader that has lost its place can search for the next
+//! record, and does not take for one what an exporter has put into a datagram.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,19 +17,24 @@ use flow::{Timestamp, canonical};
 use crate::reader::UdpDatagram;
 
 /// The header of a file of such records: nanoseconds, little-endian, raw IP.
-pub const FILE_HEADER: [u8; 24] = {
+pub const FILE_HEADER: [u8; 24] = file_header(0x4_0000);
+
+/// The header of a file of checked records. It has another snapshot length, which differs in three bits: one flipped bit
+/// does not make it the header of the other kind.
+pub const CHECKED_FILE_HEADER: [u8; 24] = file_header(0x3_0000);
+
+const fn file_header(snapshot_length: u32) -> [u8; 24] {
     let mut header = [0; 24];
-    let ([a, b, c, d], [e, f, g, h]) = (MAGIC_NANOSECONDS.to_le_bytes(), SNAPSHOT_LENGTH.to_le_bytes());
+    let ([a, b, c, d], [e, f, g, h]) = (MAGIC_NANOSECONDS.to_le_bytes(), snapshot_length.to_le_bytes());
     (header[0], header[1], header[2], header[3]) = (a, b, c, d);
     (header[4], header[6]) = (2, 4);
     (header[16], header[17], header[18], header[19]) = (e, f, g, h);
     header[20] = LINKTYPE_RAW;
     header
-};
+}
 
 const MAGIC_NANOSECONDS: u32 = 0xa1b2_3c4d;
 const LINKTYPE_RAW: u8 = 101;
-const SNAPSHOT_LENGTH: u32 = 262_144;
 /// Any value above 0 would do.
 const HOP_LIMIT: u8 = 64;
 const UDP: u8 = 17;
@@ -34,6 +43,11 @@ const RECORD_HEADER: usize = 16;
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 const UDP_HEADER: usize = 8;
+/// Octets of the CRC-32 of a checked record.
+const CHECKSUM: usize = 4;
+
+/// Maximum length of a checked record: record header, IPv6 header, longest payload of an IP packet, checksum.
+pub const LONGEST_RECORD: usize = RECORD_HEADER + IPV6_HEADER + 65_535 + CHECKSUM;
 
 /// Appends a datagram and returns the number of octets. The destination may be the unspecified address of either family;
 /// it becomes that of the source's family.
@@ -48,12 +62,49 @@ pub fn append(
     destination: SocketAddr,
     payload: &[u8],
 ) -> io::Result<usize> {
+    append_record(octets, received, [source, destination], payload, 0)
+}
+
+/// Appends a datagram as [`append`] does, as a checked record.
+///
+/// # Errors
+/// Those of [`append`].
+pub fn append_checked(
+    octets: &mut Vec<u8>,
+    salt: u32,
+    received: Timestamp,
+    source: SocketAddr,
+    destination: SocketAddr,
+    payload: &[u8],
+) -> io::Result<()> {
+    let start = octets.len();
+    append_record(octets, received, [source, destination], payload, CHECKSUM)?;
+    let checksum = checksum(salt, octets.get(start..).unwrap_or_default());
+    octets.extend(checksum);
+    Ok(())
+}
+
+fn checksum(salt: u32, record: &[u8]) -> [u8; CHECKSUM] {
+    let mut hasher = crc32fast::Hasher::new_with_initial(salt);
+    hasher.update(record);
+    hasher.finalize().to_le_bytes()
+}
+
+/// Appends a record that has room for a trailer, which the caller appends.
+fn append_record(
+    octets: &mut Vec<u8>,
+    received: Timestamp,
+    [source, destination]: [SocketAddr; 2],
+    payload: &[u8],
+    trailer: usize,
+) -> io::Result<usize> {
     let seconds = u32::try_from(received.seconds()).map_err(|_| invalid("the time is after the year 2106"))?;
     let time = Time { seconds, nanoseconds: (received.nanoseconds() % 1_000_000_000) as u32 };
     let udp = Udp {
         ports: [source.port(), destination.port()],
         length: u16::try_from(UDP_HEADER + payload.len()).map_err(|_| too_long())?,
         payload,
+        trailer,
     };
     let start = octets.len();
     match (canonical(source.ip()), canonical(destination.ip())) {
@@ -72,9 +123,32 @@ pub fn append(
 /// exactly these octets.
 #[must_use]
 pub fn read(octets: &[u8]) -> Option<(UdpDatagram<'_>, usize)> {
+    read_record(octets, 0)
+}
+
+/// Reads the checked record at the start of the octets and returns its length; `None` if [`append_checked`] could not
+/// have written exactly these octets with this salt.
+#[must_use]
+pub fn read_checked(octets: &[u8], salt: u32) -> Option<(UdpDatagram<'_>, usize)> {
+    let (datagram, length) = read_record(octets, CHECKSUM)?;
+    let (record, found) = octets.get(..length)?.split_last_chunk::<CHECKSUM>()?;
+    (checksum(salt, record) == *found).then_some((datagram, length))
+}
+
+/// The length that the header of a record gives, whatever follows; `None` if it cannot be that of a record.
+#[must_use]
+pub fn length(octets: &[u8]) -> Option<usize> {
+    let (header, _) = octets.split_first_chunk::<RECORD_HEADER>()?;
+    let [_, _, length, original_length] = words(header);
+    let length = Some(length as usize).filter(|_| length == original_length)?;
+    (length >= IPV4_HEADER + UDP_HEADER).then_some(RECORD_HEADER + length)
+}
+
+fn read_record(octets: &[u8], trailer: usize) -> Option<(UdpDatagram<'_>, usize)> {
     let (header, rest) = octets.split_first_chunk::<RECORD_HEADER>()?;
     let [seconds, nanoseconds, length, original_length] = words(header);
-    let packet = rest.get(..length as usize).filter(|_| length == original_length)?;
+    let length = Some(length as usize).filter(|_| length == original_length)?;
+    let packet = rest.get(..length)?.get(..length.checked_sub(trailer)?)?;
     let time = Time { seconds, nanoseconds };
     let (source, destination, mark, datagram) = match packet.first()? >> 4 {
         4 => read_ipv4(packet)?,
@@ -91,7 +165,7 @@ pub fn read(octets: &[u8]) -> Option<(UdpDatagram<'_>, usize)> {
     let received = Timestamp::new(seconds.into(), nanoseconds);
     let source = SocketAddr::new(source, u16::from_be_bytes([a, b]));
     let destination = SocketAddr::new(destination, u16::from_be_bytes([c, d]));
-    Some((UdpDatagram { received, source, destination, payload }, RECORD_HEADER + packet.len()))
+    Some((UdpDatagram { received, source, destination, payload }, RECORD_HEADER + length))
 }
 
 /// The four numbers of the header of a record.
@@ -130,6 +204,8 @@ struct Udp<'a> {
     /// Octets, header included.
     length: u16,
     payload: &'a [u8],
+    /// Octets that follow the packet in its record.
+    trailer: usize,
 }
 
 impl Udp<'_> {
@@ -159,8 +235,8 @@ fn append_ipv4(octets: &mut Vec<u8>, time: Time, from: Ipv4Addr, to: Ipv4Addr, u
     let udp_header = udp.header(sum);
     sum.add(&[0x45, 0, a, b, c, d, 0x40, 0, HOP_LIMIT, UDP, 0, 0]);
     let [e, f] = sum.complement();
-    octets.reserve(RECORD_HEADER + usize::from(length));
-    octets.extend(time.header(usize::from(length)));
+    octets.reserve(RECORD_HEADER + usize::from(length) + udp.trailer);
+    octets.extend(time.header(usize::from(length) + udp.trailer));
     octets.extend([0x45, 0, a, b, c, d, 0x40, 0, HOP_LIMIT, UDP, e, f]);
     addresses.iter().for_each(|address| octets.extend(address));
     octets.extend(udp_header);
@@ -174,8 +250,8 @@ fn append_ipv6(octets: &mut Vec<u8>, time: Time, from: Ipv6Addr, to: Ipv6Addr, u
     let addresses = [from.octets(), to.octets()];
     addresses.iter().for_each(|address| sum.add(address));
     let length = IPV6_HEADER + usize::from(udp.length);
-    octets.reserve(RECORD_HEADER + length);
-    octets.extend(time.header(length));
+    octets.reserve(RECORD_HEADER + length + udp.trailer);
+    octets.extend(time.header(length + udp.trailer));
     octets.extend([0x60, 0, c, d, a, b, UDP, HOP_LIMIT]);
     addresses.iter().for_each(|address| octets.extend(address));
     octets.extend(udp.header(sum));

@@ -135,10 +135,10 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
         let exporter = Exporter::udp(found.source.ip(), found.source.port());
         shard.take(&Datagram { exporter, received: found.received, payload: found.payload });
     }
-    let ReadCounts { segments, datagrams, torn } = recovery.counts();
+    let ReadCounts { segments, datagrams, torn, damaged } = recovery.counts();
     let counts = *shard.counts();
-    tracing::info!(segments, datagrams, torn, "recovered from the journal: {counts}");
-    status.recovered(RecoveredCounts { datagrams, torn, counts });
+    tracing::info!(segments, datagrams, torn, damaged = damaged.places, "recovered from the journal: {counts}");
+    status.recovered(RecoveredCounts { datagrams, torn, damaged, counts });
     let mut sealed = Sealed::new(vec![shard.seal(Tally::new(TallySettings::default()))]);
     exporters.report(&mut sealed);
     Ok(sealed)

@@ -51,6 +51,8 @@ pub struct RecoveredCounts {
     pub datagrams: u64,
     /// Segments with an incomplete end.
     pub torn: u64,
+    /// Damaged places within segments, which were skipped.
+    pub damaged: journal::Damaged,
     /// The fates of the datagrams.
     pub counts: Counts,
 }

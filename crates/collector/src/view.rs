@@ -241,7 +241,7 @@ fn template_counters(sizes: &TableSizes) -> [Counter; 2] {
     ]
 }
 
-fn journal_counters(journal: &journal::Counts, found: &RecoveredCounts) -> [Counter; 9] {
+fn journal_counters(journal: &journal::Counts, found: &RecoveredCounts) -> [Counter; 11] {
     let plain = Counter::plain;
     [
         plain("journal_written_datagrams", "Datagrams written to the journal", journal.written),
@@ -253,6 +253,8 @@ fn journal_counters(journal: &journal::Counts, found: &RecoveredCounts) -> [Coun
         plain("journal_remove_errors", "Failed removals of journal segments", journal.remove_errors),
         plain("journal_replayed_datagrams", "Datagrams recovered from the journal at the start", found.datagrams),
         plain("journal_torn_segments", "Incomplete journal segments found at the start", found.torn),
+        plain("journal_damaged_places", "Damaged places in journal segments found at the start", found.damaged.places),
+        plain("journal_damaged_bytes", "Bytes of journal segments skipped as damaged", found.damaged.octets),
     ]
 }
 

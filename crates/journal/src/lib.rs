@@ -4,7 +4,7 @@
 //! | file | content |
 //! | --- | --- |
 //! | [`disk`] | the trait for a disk, and its implementation in a directory |
-//! | `segment` | names of segments, and reading a segment up to its first damaged octet |
+//! | `segment` | names of segments, and reading a segment without its damaged records |
 //! | `writer` | writing the datagrams of one shard into the segment of their flush |
 //! | `reader` | reading the flushes after a cursor, merged by receive time: the place for any further reader of the log |
 //! | `recovery` | the first user of a reader: reading everything after the newest durable flush, at a start |
@@ -43,7 +43,7 @@ use crate::disk::{Disk, File, uninterrupted};
 use crate::lock::locked;
 pub use crate::reader::{ReadCounts, Reader, Unreadable};
 pub use crate::recovery::Recovery;
-pub use crate::segment::{Entry, EntryKind, SegmentName};
+pub use crate::segment::{Damaged, Entry, EntryKind, SegmentName};
 pub use crate::writer::Writer;
 
 /// The interval between calls of [`Journal::tick`]. With [`Sync::Interval`], a power failure loses at most the
@@ -129,8 +129,7 @@ struct Open {
     is_unsynced: AtomicBool,
     /// Whether a power failure could still remove its name from the directory.
     is_new: AtomicBool,
-    /// Whether a sync failed. Earlier writes may be lost without a second error (fsync(2)), and everything written
-    /// after the gap would be cut off with them.
+    /// Whether a sync failed. Earlier writes may be lost without a second error (fsync(2)).
     is_doubtful: AtomicBool,
 }
 

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use flow::{Counted, Timestamp};
 
 use crate::disk::{Disk, uninterrupted};
-use crate::segment::{Entry, EntryKind, SegmentName, SegmentReader};
+use crate::segment::{Damaged, Entry, EntryKind, SegmentName, SegmentReader};
 
 /// Statistics of a reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct ReadCounts {
     pub datagrams: u64,
     /// Segments with an incomplete end.
     pub torn: u64,
+    /// Damaged places within segments, which were skipped.
+    pub damaged: Damaged,
 }
 
 /// A segment cannot be read. Then nothing in the journal may be made durable, because that would release this segment
@@ -124,9 +126,9 @@ impl<'d> Reader<'d> {
     fn carried_later(&self) -> Result<HashMap<Identity, bool>, Unreadable> {
         let mut carried = HashMap::new();
         for segment in &self.segments {
-            let mut chain = Chain { shard: segment.shard, parts: [*segment].into(), open: None };
-            while chain.advance(self.disk, &mut ReadCounts::default())? {
-                let Some(entry) = chain.current().filter(|entry| entry.kind == EntryKind::Carried) else { break };
+            let mut reader = open(self.disk, *segment)?;
+            while reader.advance().map_err(|source| Unreadable { segment: *segment, source })? {
+                let Some(entry) = reader.current().filter(|entry| entry.kind == EntryKind::Carried) else { break };
                 carried.insert((entry.source, entry.received), false);
             }
         }
@@ -187,14 +189,23 @@ impl Chain {
                 if reader.advance().map_err(|source| Unreadable { segment: *segment, source })? {
                     return Ok(true);
                 }
-                counts.torn += u64::from(reader.left() > 0);
+                counts.torn += u64::from(reader.is_torn());
+                let damaged @ Damaged { places, octets } = reader.damaged();
+                counts.damaged.merge(damaged);
+                if places > 0 {
+                    tracing::warn!(%segment, places, octets, "a journal segment is damaged; the datagrams there are lost");
+                }
                 self.open = None;
             }
             let Some(segment) = self.parts.pop_front() else { return Ok(false) };
-            let input = uninterrupted(|| disk.read(&segment.to_string()));
-            let input = input.map_err(|source| Unreadable { segment, source })?;
-            self.open = Some((segment, SegmentReader::new(input)));
+            self.open = Some((segment, open(disk, segment)?));
             counts.segments += 1;
         }
     }
+}
+
+fn open(disk: &dyn Disk, segment: SegmentName) -> Result<SegmentReader, Unreadable> {
+    let input = uninterrupted(|| disk.read(&segment.to_string()));
+    let input = input.map_err(|source| Unreadable { segment, source })?;
+    Ok(SegmentReader::new(input, segment.salt()))
 }

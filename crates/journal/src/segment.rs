@@ -1,19 +1,19 @@
-//! Names and content of segments, and reading a segment up to the first damaged octet: what follows was never synced.
+//! Names and content of segments, and reading a segment: a damaged record is skipped, and costs no other.
 //!
-//! A segment is a pcap file of UDP datagrams. Carried-over data are marked by the destination 0.0.0.0:0, on which
+//! A segment is a pcap file of UDP datagrams, in checked records (`capture::frame`). Older programs wrote records without
+//! a checksum, in files with another header: these are read up to the first damaged octet. Carried-over data are marked by the destination 0.0.0.0:0, on which
 //! nothing is received; only [`Entry`] and [`append`] know this mark.
 
 use std::fmt;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use capture::{UdpDatagram, frame};
+use capture::UdpDatagram;
+use capture::frame::{self, LONGEST_RECORD};
 use flow::{Counted, FlushNumber, Timestamp, WriterId};
 
 /// Octets in one read.
 const READ_AT_ONCE: u64 = 256 << 10;
-/// Maximum length of a record: record header, IPv6 header, longest payload of an IP packet.
-const LONGEST_RECORD: usize = 16 + 40 + 65_535;
 
 /// The destination of carried-over data, whose original destination is unknown.
 const CARRIED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -48,16 +48,16 @@ impl<'a> From<UdpDatagram<'a>> for Entry<'a> {
     }
 }
 
-/// Appends a datagram as a record of a segment.
+/// Appends a datagram as a record of a segment with this salt.
 ///
 /// # Errors
 /// If it was received after the year 2106 or is longer than an IP packet can be.
-pub(crate) fn append(octets: &mut Vec<u8>, entry: &Entry<'_>) -> io::Result<()> {
+pub(crate) fn append(octets: &mut Vec<u8>, salt: u32, entry: &Entry<'_>) -> io::Result<()> {
     let destination = match entry.kind {
         EntryKind::Received(at) => at,
         EntryKind::Carried => CARRIED,
     };
-    frame::append(octets, entry.received, entry.source, destination, entry.payload).map(drop)
+    frame::append_checked(octets, salt, entry.received, entry.source, destination, entry.payload)
 }
 
 /// The name of a segment. Names sort in the order of flushes.
@@ -91,6 +91,12 @@ impl SegmentName {
         Counted { writer: self.writer, newest: self.flush }
     }
 
+    /// The salt of the checksums in all parts of the segment. Exporters do not know the writer. Records of another flush,
+    /// which a disk may bring back in a file after a power failure, do not fit it.
+    pub(crate) fn salt(&self) -> u32 {
+        crc32fast::hash(Self { part: 0, ..*self }.to_string().as_bytes())
+    }
+
     /// Parses a file name; `None` if it is not one that `Display` creates.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
@@ -112,6 +118,14 @@ impl SegmentName {
     }
 }
 
+/// The records of a segment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// Without checksums, as older programs wrote them.
+    Plain,
+    Checked,
+}
+
 /// Reads the datagrams of a segment in order.
 pub(crate) struct SegmentReader {
     input: Box<dyn Read + Send>,
@@ -121,56 +135,135 @@ pub(crate) struct SegmentReader {
     /// Where the one after it starts.
     next: usize,
     input_ended: bool,
-    header_read: bool,
+    /// `None` until the file header is read.
+    format: Option<Format>,
+    salt: u32,
+    damaged: Damaged,
+    is_torn: bool,
+}
+
+/// Damaged places of segments, which are skipped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Damaged {
+    /// Places: runs of octets without an undamaged record.
+    pub places: u64,
+    /// Their octets.
+    pub octets: u64,
+}
+
+impl Damaged {
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.places += other.places;
+        self.octets += other.octets;
+    }
 }
 
 impl SegmentReader {
-    pub(crate) fn new(input: Box<dyn Read + Send>) -> Self {
-        Self { input, octets: Vec::new(), start: 0, next: 0, input_ended: false, header_read: false }
+    pub(crate) fn new(input: Box<dyn Read + Send>, salt: u32) -> Self {
+        Self {
+            input,
+            octets: Vec::new(),
+            start: 0,
+            next: 0,
+            input_ended: false,
+            format: None,
+            salt,
+            damaged: Damaged::default(),
+            is_torn: false,
+        }
     }
 
-    /// Advances to the next datagram; `false` at the end or at the first damage, and from then on.
+    /// Advances to the next undamaged datagram; `false` at the end.
     pub(crate) fn advance(&mut self) -> io::Result<bool> {
         self.start = self.next;
-        if !self.header_read {
-            self.fill(frame::FILE_HEADER.len())?;
-            if !self.octets.starts_with(&frame::FILE_HEADER) {
-                return Ok(false);
-            }
-            self.header_read = true;
-            self.start = frame::FILE_HEADER.len();
+        if self.format.is_none() {
+            self.read_header()?;
         }
-        self.next = self.start;
         if self.read_record().is_none() {
-            self.fill(LONGEST_RECORD)?;
+            self.fill()?;
         }
-        let Some(length) = self.read_record() else { return Ok(false) };
-        self.next = self.start + length;
-        Ok(true)
+        let found = match self.read_record() {
+            Some(length) => Some(length),
+            None if self.format == Some(Format::Plain) => {
+                self.is_torn = self.start < self.octets.len();
+                None
+            }
+            None => self.skip_damaged()?,
+        };
+        self.next = self.start + found.unwrap_or(0);
+        Ok(found.is_some())
     }
 
     /// The current datagram.
     pub(crate) fn current(&self) -> Option<Entry<'_>> {
-        let record = self.octets.get(self.start..self.next)?;
-        frame::read(record).map(|(datagram, _)| datagram.into())
+        self.read(self.octets.get(self.start..self.next)?).map(|(datagram, _)| datagram.into())
     }
 
-    /// Octets read after the last datagram. At the end of a segment, more than 0 only if it is damaged.
-    pub(crate) fn left(&self) -> usize {
-        self.octets.len() - self.next
+    /// The damaged places so far.
+    pub(crate) fn damaged(&self) -> Damaged {
+        self.damaged
+    }
+
+    /// At the end: whether the segment ends within a record, as after a crash.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.is_torn
+    }
+
+    fn read_header(&mut self) -> io::Result<()> {
+        self.fill()?;
+        let header = self.octets.first_chunk().copied().unwrap_or_default();
+        (self.format, self.start) = match header {
+            frame::FILE_HEADER => (Some(Format::Plain), header.len()),
+            frame::CHECKED_FILE_HEADER => (Some(Format::Checked), header.len()),
+            // It is damaged; the records are found without it.
+            _ => (Some(Format::Checked), 0),
+        };
+        Ok(())
+    }
+
+    /// Searches for the next record and returns its length; `None` at the end of the segment.
+    fn skip_damaged(&mut self) -> io::Result<Option<usize>> {
+        let rest = self.octets.get(self.start..).unwrap_or_default();
+        let is_whole = frame::length(rest).is_some_and(|length| length <= rest.len());
+        let mut octets = 0;
+        while self.start < self.octets.len() {
+            self.start += 1;
+            octets += 1;
+            self.fill()?;
+            if let Some(length) = self.read_record() {
+                self.damaged.merge(Damaged { places: 1, octets });
+                return Ok(Some(length));
+            }
+        }
+        if is_whole {
+            self.damaged.merge(Damaged { places: 1, octets });
+        } else {
+            self.is_torn |= octets > 0;
+        }
+        Ok(None)
     }
 
     fn read_record(&self) -> Option<usize> {
-        frame::read(self.octets.get(self.start..)?).map(|(_, length)| length)
+        self.read(self.octets.get(self.start..)?).map(|(_, length)| length)
     }
 
-    /// Reads until `wanted` octets from the start of the record are available, or the file ends.
-    fn fill(&mut self, wanted: usize) -> io::Result<()> {
+    fn read<'o>(&self, octets: &'o [u8]) -> Option<(UdpDatagram<'o>, usize)> {
+        match self.format? {
+            Format::Plain => frame::read(octets),
+            Format::Checked => frame::read_checked(octets, self.salt),
+        }
+    }
+
+    /// Reads until the longest possible record is available from the start of the current one, or the file ends.
+    fn fill(&mut self) -> io::Result<()> {
+        if self.input_ended || self.octets.len() >= self.start + LONGEST_RECORD {
+            return Ok(());
+        }
         self.octets.drain(..self.start);
-        (self.start, self.next) = (0, 0);
+        self.start = 0;
         // Avoids many small reads.
         self.octets.reserve(READ_AT_ONCE as usize);
-        while !self.input_ended && self.octets.len() < wanted {
+        while !self.input_ended && self.octets.len() < LONGEST_RECORD {
             let read = self.input.by_ref().take(READ_AT_ONCE).read_to_end(&mut self.octets);
             self.input_ended = !read.as_ref().is_ok_and(|read| *read as u64 == READ_AT_ONCE);
             read?;

@@ -15,12 +15,15 @@ use crate::{Journal, Open};
 
 /// Octets of carried-over data in one write.
 const WRITTEN_AT_ONCE: usize = 1 << 20;
+
 /// Writes the segments of one shard.
 #[derive(Debug)]
 pub struct Writer {
     journal: Arc<Journal>,
     /// The current segment; it is created with the first write.
     name: SegmentName,
+    /// Of `name`.
+    salt: u32,
     /// `None` until the first write.
     open: Option<Arc<Open>>,
     /// Records not written yet.
@@ -33,7 +36,7 @@ pub struct Writer {
 impl Writer {
     pub(crate) fn new(journal: Arc<Journal>, shard: u16, flush: FlushNumber) -> Self {
         let name = SegmentName { flush, writer: journal.writer, shard, part: 0 };
-        Self { journal, name, open: None, octets: Vec::new(), datagrams: 0, missed: 0 }
+        Self { journal, salt: name.salt(), name, open: None, octets: Vec::new(), datagrams: 0, missed: 0 }
     }
 
     /// Takes a datagram of the current flush. The next [`commit`](Self::commit) writes it.
@@ -47,7 +50,7 @@ impl Writer {
             self.missed += 1;
             return;
         }
-        match append(&mut self.octets, entry) {
+        match append(&mut self.octets, self.salt, entry) {
             Ok(()) => self.datagrams += 1,
             // It was received after the year 2106, or is longer than an IP packet can be.
             Err(_) => self.missed += 1,
@@ -78,7 +81,7 @@ impl Writer {
         if self.open.as_ref().is_some_and(|open| open.is_doubtful.load(Ordering::Relaxed)) {
             self.give_up_on_segment();
         }
-        let header = if self.open.is_some() { 0 } else { frame::FILE_HEADER.len() };
+        let header = if self.open.is_some() { 0 } else { frame::CHECKED_FILE_HEADER.len() };
         let octets = (self.octets.len() + header) as u64;
         self.journal.require_room(octets)?;
         let open = match &self.open {
@@ -86,7 +89,7 @@ impl Writer {
             None => {
                 let open = Arc::new(self.journal.create(self.name)?);
                 self.open = Some(Arc::clone(&open));
-                append_all(open.file.as_ref(), &frame::FILE_HEADER)?;
+                append_all(open.file.as_ref(), &frame::CHECKED_FILE_HEADER)?;
                 open
             }
         };
@@ -95,7 +98,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Continues in a new part: after an incomplete record, nothing would be found.
+    /// Continues in a new part, so that an incomplete record is at the end of its own.
     fn give_up_on_segment(&mut self) {
         self.open = None;
         self.name.part += 1;
@@ -106,6 +109,7 @@ impl Writer {
         self.commit();
         self.open = None;
         self.name = SegmentName { flush, part: 0, ..self.name };
+        self.salt = self.name.salt();
     }
 
     /// Writes carried-over data into the current segment. This flush counts them, or carries them over again. Each item

@@ -100,6 +100,17 @@ impl SimulatedDisk {
         self.lock().constant = with;
     }
 
+    /// Flips a bit of a file, and returns where.
+    pub fn flip(&self, random: &mut Random) -> Option<String> {
+        let mut platter = self.lock();
+        let mut files: Vec<_> = platter.files.iter_mut().filter(|(_, content)| !content.octets.is_empty()).collect();
+        let index = random.below(files.len().max(1) as u64) as usize;
+        let (name, content) = files.get_mut(index)?;
+        let at = random.below(content.octets.len() as u64 * 8);
+        *content.octets.get_mut(at as usize / 8)? ^= 1 << (at % 8);
+        Some(format!("bit {at} of {name}"))
+    }
+
     /// Power fails and returns.
     pub fn lose_power(&self, random: &mut Random) {
         let mut platter = self.lock();

@@ -1,11 +1,11 @@
-//! The journal against a model of it: random operations from a seed on a disk that fails, loses power and kills the
-//! process. What recovery and readers hand out equals what the model expects. `SEEDS=0..100000` tries more, `SEED=17` shows the
+//! The journal against a model of it: random operations from a seed on a disk that fails, flips bits, loses power and
+//! kills the process. What recovery and readers hand out equals what the model expects. `SEEDS=0..100000` tries more, `SEED=17` shows the
 //! operations of that one (`-- --nocapture`).
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod model;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -290,6 +290,9 @@ impl Run {
         if power {
             self.disk.lose_power(&mut self.random);
         }
+        if self.random.once_in(4) {
+            self.flip();
+        }
         if self.random.once_in(3) {
             self.replace_database();
         }
@@ -297,6 +300,36 @@ impl Run {
         while !self.start(faults) {
             faults = false;
         }
+    }
+
+    /// A bit of a segment is flipped. It costs one entry at most.
+    fn flip(&mut self) {
+        let before = self.on_disk();
+        if let Some(place) = self.disk.flip(&mut self.random) {
+            self.show(format_args!("a bit is flipped: {place}"));
+        }
+        let after = self.on_disk();
+        let lost: Vec<u64> = before.difference(&after).copied().collect();
+        assert!(lost.len() <= 1 && after.is_subset(&before), "{before:?}, then {after:?}");
+        lost.into_iter().for_each(|id| self.model.damaged(id));
+    }
+
+    /// All entries in all segments, also those of which another copy is read.
+    fn on_disk(&self) -> BTreeSet<u64> {
+        self.disk.spare(true);
+        let journal = Journal::open(Box::new(self.disk.clone()), WRITER, self.settings).unwrap();
+        let names = self.disk.list().unwrap();
+        let flushes: BTreeSet<_> = names.iter().map(|(name, _)| SegmentName::parse(name).unwrap().flush).collect();
+        let mut ids = BTreeSet::new();
+        for FlushNumber { epoch, sequence } in flushes {
+            let mut reader = journal.reader(Some(FlushNumber { epoch, sequence: sequence - 1 }));
+            reader.next_flush().unwrap();
+            while reader.advance().unwrap() {
+                ids.insert(id(&reader.current().unwrap()).0);
+            }
+        }
+        self.disk.spare(false);
+        ids
     }
 
     /// A backup of the database is put beside the journal, or a new database.

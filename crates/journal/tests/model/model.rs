@@ -1,5 +1,6 @@
 //! What the journal holds, as plainly as can be: for each flush and shard the entries in the order in which they were
-//! written, in parts of which a crash may cut off the end.
+//! written, in parts of which a crash may cut off the end, a loss of power any sector that was not synced, and a flipped bit
+//! an entry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +16,22 @@ pub(crate) struct Entry {
     pub(crate) is_carried: bool,
 }
 
-/// What is written in one piece of disk: a prefix of it is found again.
+/// An entry on the disk.
+#[derive(Debug)]
+struct Kept {
+    entry: Entry,
+    /// It is found after the process was killed.
+    is_written: bool,
+    /// It is found after a loss of power.
+    is_synced: bool,
+    /// A bit of it was flipped: it is found no more.
+    is_damaged: bool,
+}
+
+/// What is written in one piece of disk.
 #[derive(Debug, Default)]
 struct Part {
-    entries: Vec<Entry>,
-    /// As many are found after the process was killed.
-    written: usize,
-    /// As many are found after a loss of power.
-    synced: usize,
+    entries: Vec<Kept>,
     /// Nothing more is written to it.
     has_ended: bool,
     /// A sync failed, so no later one counts (fsync(2)).
@@ -44,11 +53,9 @@ impl Model {
             parts.push(Part::default());
         }
         let part = parts.last_mut().unwrap();
-        part.entries.extend(batch);
+        let kept = |entry| Kept { entry, is_written: succeeded, is_synced: false, is_damaged: false };
+        part.entries.extend(batch.into_iter().map(kept));
         part.has_ended = !succeeded;
-        if succeeded {
-            part.written = part.entries.len();
-        }
     }
 
     /// What was written was synced, of one shard or of all, or it could not be.
@@ -60,8 +67,8 @@ impl Model {
         for ((_, shard), parts) in synced {
             for part in parts.iter_mut().filter(|part| !part.is_spoilt && only.is_none_or(|only| only == *shard)) {
                 if succeeded {
-                    part.synced = part.written;
-                } else if part.synced < part.entries.len() {
+                    part.entries.iter_mut().for_each(|kept| kept.is_synced = kept.is_written);
+                } else if part.entries.iter().any(|kept| !kept.is_synced) {
                     (part.is_spoilt, part.has_ended) = (true, true);
                 }
             }
@@ -104,7 +111,7 @@ impl Model {
         for part in self.segments.values_mut().flatten() {
             part.has_ended = true;
             if power {
-                part.written = part.synced;
+                part.entries.iter_mut().for_each(|kept| kept.is_written = kept.is_synced);
                 part.is_spoilt = false;
             }
         }
@@ -113,10 +120,20 @@ impl Model {
     /// What was found is there.
     pub(crate) fn found(&mut self, found: &[(u64, bool)]) {
         let found: BTreeSet<u64> = found.iter().map(|(id, _)| *id).collect();
-        for part in self.segments.values_mut().flatten() {
-            let there = part.entries.iter().rposition(|entry| found.contains(&entry.id)).map_or(0, |last| last + 1);
-            part.written = part.written.max(there);
+        for kept in self.kept() {
+            kept.is_written |= found.contains(&kept.entry.id);
         }
+    }
+
+    /// A bit of this entry was flipped.
+    pub(crate) fn damaged(&mut self, id: u64) {
+        for kept in self.kept() {
+            kept.is_damaged |= kept.entry.id == id;
+        }
+    }
+
+    fn kept(&mut self) -> impl Iterator<Item = &mut Kept> {
+        self.segments.values_mut().flatten().flat_map(|part| &mut part.entries)
     }
 
     /// Compares what a reader has handed out after the cursor. Data that were carried count unless an earlier flush has
@@ -146,10 +163,10 @@ fn is_counted(counted: &[Counted], flush: FlushNumber) -> bool {
 }
 
 impl Part {
-    /// The entries up to the last that was found: at least those that have to be there.
-    fn found(&self, found: &BTreeSet<u64>) -> &[Entry] {
-        let last = self.entries.iter().rposition(|entry| found.contains(&entry.id)).map_or(0, |last| last + 1);
-        &self.entries[..last.max(self.written)]
+    /// Those that have to be there, and those that were found besides.
+    fn found(&self, found: &BTreeSet<u64>) -> impl Iterator<Item = &Entry> {
+        let is_there = |kept: &&Kept| !kept.is_damaged && (kept.is_written || found.contains(&kept.entry.id));
+        self.entries.iter().filter(is_there).map(|kept| &kept.entry)
     }
 }
 
