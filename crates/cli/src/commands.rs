@@ -1,6 +1,7 @@
 //! One file and one variant for each command.
 
 pub(crate) mod ask;
+pub(crate) mod backup;
 pub(crate) mod check_config;
 pub(crate) mod config;
 pub(crate) mod decode;
@@ -11,6 +12,7 @@ mod interrupt;
 pub(crate) mod package_files;
 pub(crate) mod progress;
 pub(crate) mod replay;
+pub(crate) mod restore;
 pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod store;
@@ -41,6 +43,16 @@ pub(crate) enum Command {
     /// Check, copy or export a store
     #[command(subcommand)]
     Store(store::Command),
+    /// Copy everything that a collector keeps on this machine into a new directory
+    ///
+    /// The collector may keep running. The copy contains everything that the collector had received when the command began:
+    /// the database, the datagrams in the journal that it does not contain yet, the generated keys and the used nonces.
+    Backup(backup::Arguments),
+    /// Replace the data of a stopped collector with a backup
+    ///
+    /// Checks the backup first. The replaced database is kept. If the command is interrupted, either nothing has changed, or
+    /// the next start of the collector finishes it.
+    Restore(restore::Arguments),
     /// Print the effective settings and where each comes from
     Config(config::Arguments),
     /// Verify that the collector can start with its configuration, without starting it
@@ -81,6 +93,8 @@ impl Command {
             Self::Generate(arguments) => generate::run(&arguments),
             Self::Send(arguments) => send::run(&arguments),
             Self::Store(command) => command.run(&load(config)?),
+            Self::Backup(arguments) => backup::run(&load(config)?.config, &arguments),
+            Self::Restore(arguments) => restore::run(&load(config)?.config, &arguments),
             Self::Config(arguments) => config::run(&load(config)?, &arguments),
             Self::CheckConfig => check_config::run(&load(config)?),
             Self::PackageFiles(arguments) => package_files::run(&arguments),

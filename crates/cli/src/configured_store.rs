@@ -23,6 +23,14 @@ use storage::sqlite::Sqlite;
 use storage::{Store, StoreError};
 
 use crate::config::{Config, Storage};
+use crate::restoration;
+
+/// The name of the SQLite file.
+pub(crate) const DATABASE: &str = "netflow.sqlite";
+/// The name of the directory with the segments of the journal.
+pub(crate) const JOURNAL: &str = "journal";
+/// The name of the file with the used nonces of the REST interface.
+pub(crate) const NONCES: &str = "nonces";
 
 /// Creates the data directory, for its owner only, unless it exists.
 ///
@@ -35,7 +43,7 @@ pub(crate) fn make_directory(directory: &Path) -> anyhow::Result<()> {
 
 /// The SQLite file in the data directory.
 pub(crate) fn path(config: &Config) -> PathBuf {
-    config.data_dir.join("netflow.sqlite")
+    config.data_dir.join(DATABASE)
 }
 
 /// Opens the store that is configured.
@@ -43,6 +51,7 @@ pub(crate) fn path(config: &Config) -> PathBuf {
 /// # Errors
 /// When it cannot be opened, or this build does not have it; nothing was changed then.
 pub(crate) fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    restoration::refuse_unfinished(&config.data_dir)?;
     match config.storage {
         Storage::Sqlite => {
             let path = path(config);
@@ -99,7 +108,7 @@ pub(crate) fn shortest_life(config: &Config) -> Option<Duration> {
 /// # Errors
 /// When its directory cannot be created or read.
 pub(crate) fn journal(config: &Config, writer: WriterId) -> anyhow::Result<Arc<Journal>> {
-    let path = config.data_dir.join("journal");
+    let path = config.data_dir.join(JOURNAL);
     let opened = Directory::open(&path)
         .and_then(|directory| Journal::open(Box::new(directory), writer, config.journal_settings()));
     opened.with_context(|| format!("cannot open the journal {}", path.display()))

@@ -24,7 +24,8 @@ pub(crate) use named::named;
 
 use crate::config::{Admin, Secret};
 
-const FILE_NAME: &str = "keys";
+/// The name of the file in the data directory.
+pub(crate) const FILE_NAME: &str = "keys";
 const AUTH_KEY: &str = "authKey";
 const SIGN_KEY: &str = "signKey";
 const KEY_OCTETS: usize = 32;

@@ -87,7 +87,7 @@ impl fmt::Display for SegmentName {
 
 impl SegmentName {
     /// Its flush, as the newest of its run.
-    pub(crate) const fn counted(&self) -> Counted {
+    pub const fn counted(&self) -> Counted {
         Counted { writer: self.writer, newest: self.flush }
     }
 

@@ -1,4 +1,4 @@
-//! Copies the SQLite file of a collector while the collector writes to it.
+//! Copies the SQLite file of a collector while the collector writes to it, and checks such a copy.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,6 +12,21 @@ use crate::{StoreError, sqlite};
 
 /// Pages of 4 KiB copied in one step.
 const PAGES_AT_ONCE: i32 = 4096;
+
+/// Checks that a file is a whole database of this program or an older one. Nothing else may write to it meanwhile.
+///
+/// # Errors
+/// [`StoreError::Config`] when it is not there, is not ours, or was written by a newer program; [`StoreError::Corrupt`] when
+/// it is damaged.
+pub fn check(path: &Path) -> Result<(), StoreError> {
+    let connection = sqlite::open_as_it_is(path)?;
+    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        return Err(StoreError::Corrupt(found.into()));
+    }
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 { Err(StoreError::config(path.display(), "it is empty")) } else { Ok(()) }
+}
 
 /// The file at one moment, with everything that was committed by then. The collector continues to write meanwhile.
 #[derive(Debug)]
@@ -116,6 +131,28 @@ mod tests {
         let expected = [flush(1), flush(2)].map(|flush| flush.blocks[0].clone());
         assert_eq!(Sqlite::open(&copied).unwrap().read_blocks(&[selection]).await.unwrap(), expected);
         assert_eq!(Identity::open(&copied).unwrap().writer(), identity.writer());
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_is_damaged_or_empty_is_rejected() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copied) = (folder.path().join("store"), folder.path().join("copy"));
+        let store = Sqlite::open(&path).unwrap();
+        for sequence in 1..=20 {
+            put(&store, sequence).await;
+        }
+        BackupSource::open(&path).unwrap().copy_to(&copied, |_| {}).unwrap();
+        check(&copied).unwrap();
+        let whole = std::fs::read(&copied).unwrap();
+        // In the pages of a table.
+        let mut damaged = whole.clone();
+        damaged.iter_mut().skip(4096).step_by(512).for_each(|octet| *octet ^= 0x55);
+        for content in [damaged, whole[..whole.len() - 4096 * 20].to_vec()] {
+            std::fs::write(&copied, content).unwrap();
+            assert!(matches!(check(&copied), Err(StoreError::Corrupt(_))));
+        }
+        std::fs::write(&copied, "").unwrap();
+        assert!(matches!(check(&copied), Err(StoreError::Config(_))));
     }
 
     #[tokio::test]

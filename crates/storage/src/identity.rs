@@ -83,7 +83,11 @@ fn make(connection: &Connection) -> Result<WriterId, StoreError> {
     Ok(WriterId(writer))
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
+/// Keeps collectors off the file and its directory, until the returned value is dropped.
+///
+/// # Errors
+/// [`StoreError::Config`] when a collector runs, or the lock file cannot be written.
+pub fn lock(path: &Path) -> Result<File, StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let name = PathBuf::from(name);

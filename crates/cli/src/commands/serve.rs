@@ -29,7 +29,7 @@ use self::running::{Running, StatusLog};
 use crate::config::{Config, Loaded};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::service_manager::State;
-use crate::{configured_store, log, service_manager};
+use crate::{configured_store, log, restoration, service_manager};
 
 /// The end of its help.
 pub(crate) const EXAMPLES: &str = "\
@@ -62,6 +62,9 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let keys = interface::keys(config)?;
     // The identity first: a second collector on the same directory must change nothing.
     let path = configured_store::path(config);
+    if let Some(replaced) = restoration::finish_interrupted(&path).or_exit(ExitCode::Store)? {
+        tracing::warn!("finished an interrupted netflow restore; replaced files are in {}", replaced.display());
+    }
     let mut identity = configured_store::in_file(&path, Identity::open(&path)).or_exit(ExitCode::Store)?;
     let store = configured_store::open(config).or_exit(ExitCode::Store)?;
     let journal = configured_store::journal(config, identity.writer()).or_exit(ExitCode::Store)?;

@@ -72,7 +72,7 @@ fn counted(collector: &Collector, exporter: &str) -> [u64; 2] {
 }
 
 /// Waits until the flush of what was recovered is durable: until then the journal is not empty.
-fn recovered(collector: &Collector) {
+pub(crate) fn recovered(collector: &Collector) {
     let end = Instant::now() + PATIENCE;
     while fs::read_dir(collector.path().join("data/journal")).unwrap().next().is_some() {
         assert!(Instant::now() < end, "not recovered: {}", collector.log());

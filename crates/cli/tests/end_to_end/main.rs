@@ -15,6 +15,7 @@
     reason = "a test that cannot continue has failed"
 )]
 
+mod backups;
 mod clients;
 mod collector;
 mod commands;

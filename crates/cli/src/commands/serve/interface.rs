@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 
 use crate::config::Config;
+use crate::configured_store::NONCES;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::keys::{self, KeySource, Keys};
 use crate::tls;
@@ -95,7 +96,7 @@ pub(super) fn interface(
     keys: api::Keys,
     senders_changed: Arc<Notify>,
 ) -> Result<Api, Failure> {
-    let nonces = config.data_dir.join("nonces");
+    let nonces = config.data_dir.join(NONCES);
     Api::new(store, keys, senders_changed)
         .with_nonce_file(&nonces)
         .with_context(|| format!("cannot use the file of nonces {}", nonces.display()))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use storage::{Sqlite, Store};
 
 use crate::config::{Config, Storage};
-use crate::configured_store;
+use crate::{configured_store, restoration};
 
 /// For the help of every option that takes an address.
 pub(super) const HELP: &str = "\
@@ -79,6 +79,7 @@ impl Address {
         match self {
             Self::Sqlite(path) => {
                 let path = file(path.as_deref(), config);
+                restoration::refuse_unfinished(path.parent().unwrap_or(&path))?;
                 Ok(Arc::new(configured_store::in_file(&path, Sqlite::open(&path))?))
             }
             Self::Redis(_) | Self::Cassandra(_) => self.open_server(config),
