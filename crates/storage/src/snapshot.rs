@@ -11,7 +11,7 @@
 //! Not covered: a store that lost sums, which are then made again (`roll_up::take_back`); a capture that is being replayed,
 //! whose blocks count as they come; and what retention deletes between the moment and the read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range as Bounds;
 
 use accounting::block::{BlockKey, Origin, WriterId};
@@ -107,6 +107,7 @@ fn joined(stretches: impl IntoIterator<Item = Stretch>) -> Vec<Stretch> {
 /// for each of its intervals, and an open year has half a million minutes.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
+    unread: VecDeque<(WriterId, Stretch)>,
     /// By writer, then in order.
     stretches: BTreeMap<WriterId, Vec<(Stretch, Vec<Interval>)>>,
 }
@@ -114,24 +115,40 @@ pub(crate) struct Listed {
 impl Listed {
     /// The longest stretch that is not listed.
     const MOST_UNLISTED: u32 = 16;
+    /// How many are read together.
+    const AT_ONCE: usize = 16;
 
-    /// The long stretches that make up ranges, one by one or together.
-    pub(crate) async fn read(
-        store: &dyn Blocks,
-        snapshot: &Snapshot,
-        ranges: impl Iterator<Item = Range> + Clone,
-    ) -> Result<Self, StoreError> {
+    /// The long stretches that make up ranges, one by one or together. Nothing is read yet.
+    pub(crate) fn of(snapshot: &Snapshot, ranges: impl Iterator<Item = Range> + Clone) -> Self {
         let mut listed = Self::default();
         for state in snapshot.states() {
             let mut stretches: Vec<Stretch> =
                 ranges.clone().flat_map(|range| Stretch::covering(range, state)).collect();
             stretches.sort_unstable();
-            for stretch in joined(stretches).into_iter().filter(|long| long.most_intervals() > Self::MOST_UNLISTED) {
-                let intervals = store.intervals(state.writer, stretch.period, stretch.from, stretch.to).await?;
-                listed.stretches.entry(state.writer).or_default().push((stretch, intervals));
-            }
+            let long = joined(stretches).into_iter().filter(|long| long.most_intervals() > Self::MOST_UNLISTED);
+            listed.unread.extend(long.map(|stretch| (state.writer, stretch)));
         }
+        listed
+    }
+
+    /// As [`of`](Self::of), all read.
+    pub(crate) async fn read(
+        store: &dyn Blocks,
+        snapshot: &Snapshot,
+        ranges: impl Iterator<Item = Range> + Clone,
+    ) -> Result<Self, StoreError> {
+        let mut listed = Self::of(snapshot, ranges);
+        while !listed.read_some(store).await? {}
         Ok(listed)
+    }
+
+    /// Reads some stretches. Returns whether all are read.
+    pub(crate) async fn read_some(&mut self, store: &dyn Blocks) -> Result<bool, StoreError> {
+        for (writer, stretch) in self.unread.drain(..self.unread.len().min(Self::AT_ONCE)) {
+            let intervals = store.intervals(writer, stretch.period, stretch.from, stretch.to).await?;
+            self.stretches.entry(writer).or_default().push((stretch, intervals));
+        }
+        Ok(self.unread.is_empty())
     }
 
     /// The intervals whose blocks of this writer make up the range: of listed stretches those that have any.
@@ -139,9 +156,9 @@ impl Listed {
         let listed = self.stretches.get(&state.writer).map_or(&[][..], Vec::as_slice);
         let mut intervals = Vec::new();
         for stretch in Stretch::covering(range, state) {
-            let contains =
-                |long: &Stretch| long.period == stretch.period && long.from <= stretch.from && stretch.to <= long.to;
-            match listed.iter().find(|(long, _)| contains(long)) {
+            let contains = |long: &Stretch| long.period == stretch.period && stretch.to <= long.to;
+            let after = listed.partition_point(|(long, _)| (long.period, long.from) <= (stretch.period, stretch.from));
+            match listed.get(..after).and_then(<[_]>::last).filter(|(long, _)| contains(long)) {
                 Some((_, found)) => intervals.extend_from_slice(found.get(within(found, stretch)).unwrap_or_default()),
                 None => intervals.extend(stretch.intervals()),
             }

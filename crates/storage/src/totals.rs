@@ -111,7 +111,7 @@ impl Answers {
         Self { moment: Some(moment), ..Self::to(questions) }
     }
 
-    /// Takes a step: reads at most 64 places of the store, and sums about 256 KiB of blocks. Returns the answers that are
+    /// Takes a step: lists at most 16 stretches and reads at most 64 places of the store, and sums about 256 KiB of blocks. Returns the answers that are
     /// complete with it, which may be none; `None` when there are no more.
     ///
     /// # Errors
@@ -124,9 +124,10 @@ impl Answers {
             self.moment = Some(Snapshot::take(store).await?);
         }
         let Some(moment) = &self.moment else { return Ok(None) };
-        if self.listed.is_none() {
-            let ranges = self.questions.iter().map(|question| question.range);
-            self.listed = Some(Listed::read(store, moment, ranges).await?);
+        let ranges = self.questions.iter().map(|question| question.range);
+        let listed = self.listed.get_or_insert_with(|| Listed::of(moment, ranges));
+        if !listed.read_some(store).await? {
+            return Ok(Some(Vec::new()));
         }
         let mut part = match self.part.take() {
             Some(part) => part,

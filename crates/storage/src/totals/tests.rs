@@ -178,6 +178,25 @@ async fn all_parts_of_an_answer_are_of_one_moment_while_flushes_arrive() {
 }
 
 #[tokio::test]
+async fn a_step_makes_few_calls_however_many_stretches_are_asked_for() {
+    let store = Faulty::new(Memory::default());
+    store.put_writer(&WriterState::new(WriterId(7), 1, Timestamp::EPOCH)).await.unwrap();
+    let (sender, prefix) = groups()[0];
+    // Every other hour, none of which is rolled up.
+    let hours = (0..1000).map(|number| Interval { period: Period::Hour, start: Minute::new(number * 120) });
+    let ask = |hour: Interval| Question { range: hour.into(), sender, prefix, tables: TableSet::ALL };
+    let mut answers = Answers::to(hours.map(ask).collect());
+    let mut complete = 0;
+    store.take_calls();
+    while let Some(some) = answers.next(&store).await.unwrap() {
+        complete += some.len();
+        let calls = store.take_calls();
+        assert!(calls <= 1 + 16 + 1, "{calls} calls");
+    }
+    assert_eq!(complete, 1000);
+}
+
+#[tokio::test]
 async fn a_step_is_small_and_answers_come_in_the_order_of_the_questions() {
     let memory = Memory::default();
     fill_open_year(&memory).await;
