@@ -60,6 +60,8 @@ const DEFAULT_MINUTES: u32 = 24 * 60;
 /// The number of steps in an answer at most: a week of minutes, and a day of them for names in large tables.
 const MOST_STEPS: usize = 7 * 24 * 60 + 1;
 const MOST_STEPS_OF_LARGE_TABLES: usize = 24 * 60 + 1;
+/// The length of a point in an answer, about.
+const WRITTEN_BYTES: usize = 200;
 
 /// The parsed query.
 struct Question {
@@ -183,5 +185,6 @@ pub(crate) async fn show(
         to: at(question.steps.last().map(|step| step.end())),
         points,
     };
-    Ok(damage_noted(series, damaged))
+    let written = series.points.len() * WRITTEN_BYTES;
+    api.work(party, written, move || damage_noted(series, damaged)).await
 }

@@ -66,7 +66,7 @@ pub(crate) async fn answer(
     SenderAddress(sender): SenderAddress,
     body: Bytes,
 ) -> Result<Response, Error> {
-    let questions = read_questions(&body)?;
+    let questions = api.work(party, body.len(), move || read_questions(&body)).await??;
     api.registered(sender).await?;
     let mut dates = Vec::new();
     for question in &questions {
@@ -82,7 +82,8 @@ pub(crate) async fn answer(
             damaged.extend(totals.damaged);
         }
     }
-    Ok(damage_noted(arrange(questions, answers), damaged))
+    let written = answers.iter().map(|counted| counted.len() + 1).sum::<usize>() * WRITTEN_BYTES;
+    api.work(party, written, move || damage_noted(arrange(questions, answers), damaged)).await
 }
 
 /// The answers, which are in the order of the dates, under the keys of the request.
@@ -138,6 +139,8 @@ fn counted(tables: &Tables, names: &[(String, Name)]) -> Vec<Counted> {
 /// How many dates and names one request may ask for: what it takes to answer it follows from them.
 const MOST_DATES: usize = 10_000;
 const MOST_NAMES: usize = 40_000;
+/// The length of a counter in an answer, about.
+const WRITTEN_BYTES: usize = 80;
 
 const EXAMPLE: &str = r#"{"172.16.1.0/24":{"days":["2014-02-02"]}}"#;
 
