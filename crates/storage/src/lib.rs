@@ -20,6 +20,7 @@
 //! | [`faulty`] | a store whose calls fail as planned, for tests |
 //! | [`backup`] | a copy of the SQLite file while the collector writes to it |
 //! | [`identity`] | the identity of a collector, on its own disk |
+//! | [`known_senders`] | the senders that a store on the network listed last |
 //! | [`spool`] | flushes that a store on the network has not accepted yet |
 //!
 //! `tests/contract` holds what every store must do, as tests that run over each of them.
@@ -36,6 +37,7 @@ pub mod export;
 pub mod faulty;
 pub mod flush;
 pub mod identity;
+pub mod known_senders;
 pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;

@@ -7,7 +7,8 @@
 //! decision is written here first.
 //!
 //! What senders have announced is kept here as well, made durable with the flush that counts the flows decoded with it:
-//! else flows after a changed template could be decoded with the old one after a crash.
+//! else flows after a changed template could be decoded with the old one after a crash. It stays when the store has taken it,
+//! for a start while the store is unreachable.
 //!
 //! **Invariant:** nothing is rolled up while a flush is queued: its minutes would be missing in the sum.
 
@@ -136,7 +137,8 @@ impl Spool {
                 .execute((epoch, sequence, bytes.cast_signed(), minutes, hours, days, months))?;
             insert_blocks(&transaction, flush)?;
         }
-        let mut replace = transaction.prepare_cached("INSERT OR REPLACE INTO sender_templates VALUES (?1, ?2)")?;
+        let mut replace = transaction
+            .prepare_cached("INSERT OR REPLACE INTO sender_templates (address, announcements) VALUES (?1, ?2)")?;
         for (sender, announcements) in announced {
             replace.execute((sender.to_string(), announcements))?;
         }
@@ -152,7 +154,15 @@ impl Spool {
     /// # Errors
     /// When the file cannot be read.
     pub fn announced(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
-        templates(&self.connection)
+        templates(&self.connection, "WHERE NOT is_stored")
+    }
+
+    /// What senders have announced to this collector, whether the store has taken it or not.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn all_announced(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
+        templates(&self.connection, "")
     }
 
     /// The store has taken what this sender has announced.
@@ -160,8 +170,8 @@ impl Spool {
     /// # Errors
     /// When the disk refuses: it is put once more after a restart.
     pub fn remembered(&mut self, sender: IpAddr) -> Result<(), StoreError> {
-        let delete = "DELETE FROM sender_templates WHERE address = ?1";
-        self.connection.prepare_cached(delete)?.execute([sender.to_string()])?;
+        let update = "UPDATE sender_templates SET is_stored = 1 WHERE address = ?1";
+        self.connection.prepare_cached(update)?.execute([sender.to_string()])?;
         Ok(())
     }
 
@@ -348,6 +358,8 @@ fn insert_blocks(connection: &Connection, flush: &Flush) -> Result<(), StoreErro
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     const WRITER: WriterId = WriterId(u64::MAX);
@@ -434,6 +446,22 @@ mod tests {
         spool.remove(number(1)).unwrap();
         assert_eq!((spool.waiting(), spool.bytes(), spool.accepted().unwrap()), (1, 400, vec![]));
         assert_eq!(spool.read(number(1)).unwrap(), None);
+    }
+
+    #[test]
+    fn announcements_that_the_store_has_taken_stay_for_a_start_without_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = open(&folder);
+        let [one, other] = [1, 2].map(|host| (IpAddr::from([192, 0, 2, host]), vec![host]));
+        spool.push(&flush(number(1), 0), &[one.clone(), other.clone()], &[]).unwrap();
+        spool.remembered(one.0).unwrap();
+        drop(spool);
+        let mut spool = open(&folder);
+        assert_eq!(spool.announced().unwrap(), slice::from_ref(&other));
+        assert_eq!(spool.all_announced().unwrap(), [one.clone(), other.clone()]);
+        let newer = (one.0, vec![3]);
+        spool.push(&flush(number(2), 0), slice::from_ref(&newer), &[]).unwrap();
+        assert_eq!(spool.announced().unwrap(), [other, newer]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! appends; everything that is asked of blocks is one short range of it. `series` gives a sender and prefix a small
 //! number, `writer` does so for a writer and keeps its state; rows of both are never deleted. `sender` and
 //! `sender_prefix` are the registrations, `sender_templates` is what senders have announced, `identity` is the writer that
-//! this file belongs to (`identity.rs`). The view `blocks` shows all of it with times and addresses that people can read.
+//! this file belongs to (`identity.rs`), `known_sender` is for a store on the network (`known_senders.rs`). The view `blocks` shows all of it with times and addresses that people can read.
 //!
 //! The file is in WAL mode with `synchronous = FULL`: a commit is on disk before it is acknowledged. One connection
 //! writes, each call in one transaction; up to `READERS` others read, each call from one snapshot, and neither blocks
@@ -130,11 +130,11 @@ impl Sqlite {
 }
 
 /// A transaction that a panic interrupted has been rolled back, so the connection is as good as before.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|stopped| Err(StoreError::Reject(stopped.into())))

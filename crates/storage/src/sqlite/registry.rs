@@ -46,7 +46,7 @@ impl Registry for Sqlite {
     }
 
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
-        self.read(templates).await
+        self.read(|connection| templates(connection, "")).await
     }
 }
 
@@ -129,16 +129,20 @@ fn touch_senders(connection: &Connection, last: &[(IpAddr, Timestamp)]) -> Resul
 }
 
 pub(super) fn put_templates(connection: &Connection, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
-    let mut replace = connection
-        .prepare_cached("INSERT OR REPLACE INTO sender_templates SELECT address, ?2 FROM sender WHERE address = ?1")?;
+    let mut replace = connection.prepare_cached(
+        "INSERT OR REPLACE INTO sender_templates (address, announcements)
+         SELECT address, ?2 FROM sender WHERE address = ?1",
+    )?;
     for (address, announcements) in announced {
         replace.execute((address.to_string(), announcements))?;
     }
     Ok(())
 }
 
-pub(crate) fn templates(connection: &Connection) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
-    let mut select = connection.prepare_cached("SELECT address, announcements FROM sender_templates")?;
+/// Those that fulfil a condition.
+pub(crate) fn templates(connection: &Connection, condition: &str) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
+    let select = format!("SELECT address, announcements FROM sender_templates {condition}");
+    let mut select = connection.prepare_cached(&select)?;
     let mut rows = select.query([])?;
     let mut templates = Vec::new();
     while let Some(row) = rows.next()? {

@@ -23,11 +23,12 @@ const BUSY: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 32;
 
 /// Element n brings the layout from version n to version n + 1.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
+    include_str!("schema_5.sql"),
 ];
 
 /// Opens the file for reading and writing, or makes it.
@@ -206,7 +207,7 @@ mod tests {
         open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let before = std::fs::read(&path).unwrap();
         let message = refusal(&path);
-        assert!(message.contains("version 99") && message.contains("up to 4"), "{message}");
+        assert!(message.contains("version 99") && message.contains("up to 5"), "{message}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 
