@@ -6,17 +6,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use accounting::tally::{Tally, TallySettings};
-use collector::Keep;
 use collector::flusher::Flusher;
 use collector::journaled_shard::{self, JournaledShard};
 use collector::ledgers::CutCounts;
 use collector::restore_templates;
 use collector::senders;
 use collector::status::Status;
+use collector::{Keep, Local};
 use flow::Timestamp;
 use journal::{Journal, Settings, Sync};
 use pipeline::Exporters;
 use pipeline::{Rules, Sealed, Shard};
+use storage::known_senders::KnownSenders;
 use storage::spool::Spool;
 use storage::{Identity, Presence, Store, WriterState};
 use wire::{PendingBudget, PendingLimits, SessionLimits};
@@ -30,6 +31,10 @@ pub(crate) const CLOCK_LIMIT: Duration = Duration::from_secs(600);
 pub(crate) const SHARDS: usize = 2;
 /// The file of the database.
 pub(crate) const STATE: &str = "state";
+
+/// Whether a store on the network answers at a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reachable(pub(crate) bool);
 
 /// The parts of the collector, accessible to the simulation.
 pub(crate) struct Process {
@@ -58,7 +63,7 @@ impl Process {
     /// Starts like `netflow serve`. Fails if the journal cannot be read.
     pub(crate) async fn start(
         store: Arc<dyn Store>,
-        is_remote: bool,
+        remote: Option<Reachable>,
         folder: &Path,
         disk: &SimulatedDisk,
         now: Timestamp,
@@ -69,19 +74,28 @@ impl Process {
         let settings = Settings { sync: Sync::Interval, limit_bytes: 1 << 20 };
         let journal = Journal::open(Box::new(disk.clone()), writer, settings)?;
         journal.release(&identity.counted().unwrap());
-        let known = store.writers().await.unwrap().into_iter().find(|known| known.writer == writer);
+        let is_reachable = remote != Some(Reachable(false));
+        let known = if is_reachable { store.writers().await.unwrap() } else { Vec::new() };
+        let known = known.into_iter().find(|known| known.writer == writer);
         let known = known.unwrap_or_else(|| WriterState::new(writer, 0, now));
         let journalled = journal.newest().iter().map(|counted| counted.newest.epoch).max().unwrap_or_default();
         let epoch = identity.next_epoch(known.epoch.max(journalled), now).unwrap();
         let state = WriterState { epoch, presence: Presence::Seen(now), ..known };
-        store.put_writer(&state).await.unwrap();
-        let spool = is_remote.then(|| Spool::open(&state_file, writer, 64 << 20).unwrap());
+        if is_reachable {
+            store.put_writer(&state).await.unwrap();
+        }
+        let local = remote.map(|_| Local {
+            spool: Spool::open(&state_file, writer, 64 << 20).unwrap(),
+            senders: KnownSenders::open(&state_file, "simulated").unwrap(),
+            is_reachable,
+        });
         let admitted = senders::load(store.as_ref()).await.unwrap().admitted();
         let waiting = PendingBudget::default();
-        let remembered = restore_templates::load(store.as_ref(), spool.as_ref(), rules().session, &waiting).await;
+        let remembered = restore_templates::load(store.as_ref(), local.as_ref(), rules().session, &waiting).await;
         let exporters = Exporters::new(rules().session, waiting).restoring(remembered);
         let status = Status::new(SHARDS);
-        let flusher = Flusher::new(Arc::clone(&store), state, Keep::default(), status.clone()).over(spool).unwrap();
+        let flusher = Flusher::new(Arc::clone(&store), state, Keep::default(), status.clone()).published(is_reachable);
+        let flusher = flusher.over(local.map(|local| local.spool)).unwrap();
         let flusher = flusher.releasing(Some(Arc::clone(&journal)));
         let shard = || Shard::new(rules(), Arc::clone(&admitted), exporters.clone());
         let (shards, recovered) = journaled_shard::begin(&status, Some(&journal), shard, &exporters, flusher.next())?;

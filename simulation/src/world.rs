@@ -22,7 +22,7 @@ use wire::Datagram;
 use crate::audit::audit;
 use crate::exporter::{Exporter, Sent, Speaks, monitored};
 use crate::oracle::{Fate, Oracle};
-use crate::process::{CLOCK_LIMIT, Process, SHARDS, STATE};
+use crate::process::{CLOCK_LIMIT, Process, Reachable, SHARDS, STATE};
 use testing::Random;
 use testing::disk::{Fault, Killed, SimulatedDisk};
 
@@ -108,6 +108,8 @@ struct World {
     process: Option<Process>,
     /// Decides which databases are lost: a run without losses is the same as ever.
     losses: Random,
+    /// Decides at which starts the store is unreachable.
+    outages: Random,
     /// Whether the database may be lost. Then no template changes: a backup may have an older one than the journal needs.
     loses_databases: bool,
     has_backup: bool,
@@ -139,7 +141,7 @@ impl World {
         let exporters = (1..).zip(speakers).map(|(last, speaks)| Exporter::new(last, speaks, now)).collect();
         let oracle = Oracle::default();
         let (process, late, flows, story) = (None, Vec::new(), 0, Vec::new());
-        let mut losses = Random::new(!seed);
+        let (mut losses, outages) = (Random::new(!seed), Random::new(seed.rotate_left(32)));
         let (loses_databases, has_backup) = (losses.once_in(3), false);
         let mut world = Self {
             random,
@@ -149,6 +151,7 @@ impl World {
             disk,
             process,
             losses,
+            outages,
             loses_databases,
             has_backup,
             exporters,
@@ -183,11 +186,14 @@ impl World {
         if let Stored::Remote(store) = &self.stored {
             store.plan([]);
         }
-        loop {
+        let remote = loop {
             let store = self.store();
-            let is_remote = matches!(self.stored, Stored::Remote(_));
-            match Process::start(store, is_remote, self.folder.path(), &self.disk, self.now).await {
-                Ok(process) => break self.process = Some(process),
+            let remote = matches!(self.stored, Stored::Remote(_)).then(|| Reachable(!self.outages.once_in(3)));
+            match Process::start(store, remote, self.folder.path(), &self.disk, self.now).await {
+                Ok(process) => {
+                    self.process = Some(process);
+                    break remote;
+                }
                 // Without the identity in the segment's name, which is another in each run.
                 Err(error) => {
                     let error = error.to_string();
@@ -200,13 +206,13 @@ impl World {
             if self.random.once_in(2) {
                 self.nothing_fails();
             }
-        }
+        };
         let process = self.process();
         let (recovered, counts) = (process.sealed.is_some(), process.status.recovery().counts);
         // The start has tried to sync the segments that it found.
         let is_synced = process.journal.counts().sync_errors == 0;
         let waiting = self.waiting();
-        self.story.push(format!("starts, recovered {recovered} {counts}, waiting {waiting:?}"));
+        self.story.push(format!("starts, store {remote:?}, recovered {recovered} {counts}, waiting {waiting:?}"));
         if recovered {
             self.oracle.synced(is_synced);
             self.oracle.cut(&waiting);

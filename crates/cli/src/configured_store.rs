@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use accounting::block::WriterId;
 use anyhow::Context;
+use collector::Local;
 use journal::Journal;
 use journal::disk::Directory;
 #[cfg(feature = "cassandra")]
 use storage::cassandra::Cassandra;
+use storage::known_senders::KnownSenders;
 #[cfg(feature = "redis")]
 use storage::redis::Redis;
 use storage::spool::Spool;
@@ -81,17 +83,29 @@ pub(crate) fn unsupported(storage: Storage) -> String {
     format!("storage = \"{name}\": this build of netflow has no {name} support; build it with --features {name}")
 }
 
-/// The spool of flushes for a store on the network; `None` for the embedded store, which needs none.
+/// What a collector keeps on its own disk for a store on the network; `None` for the embedded store, which is there itself.
 ///
 /// # Errors
-/// When the file cannot be opened.
-pub(crate) fn spool(config: &Config, writer: WriterId) -> Result<Option<Spool>, StoreError> {
+/// When a file cannot be opened.
+pub(crate) fn local(config: &Config, writer: WriterId, is_reachable: bool) -> Result<Option<Local>, StoreError> {
     match config.storage {
         Storage::Sqlite => Ok(None),
         Storage::Redis | Storage::Cassandra => {
-            Spool::open(&path(config), writer, config.spool.max_bytes as u64).map(Some)
+            let spool = Spool::open(&path(config), writer, config.spool.max_bytes as u64)?;
+            let senders = KnownSenders::open(&path(config), &name(config))?;
+            Ok(Some(Local { spool, senders, is_reachable }))
         }
     }
+}
+
+/// The name of the configured store for [`KnownSenders`]: its hosts may be replaced.
+fn name(config: &Config) -> String {
+    let within = match config.storage {
+        Storage::Sqlite => "",
+        Storage::Redis => &config.redis.namespace,
+        Storage::Cassandra => &config.cassandra.keyspace,
+    };
+    format!("{}:{within}", config.storage.name())
 }
 
 /// How long a store that expires blocks on its own keeps minutes, rolled up or not.

@@ -97,6 +97,12 @@ impl Flusher {
         }
     }
 
+    /// The same; if its state is not published, the store may have another one, and nothing is put before both agree.
+    #[must_use]
+    pub fn published(self, is_published: bool) -> Self {
+        if is_published { self } else { Self { own: self.own.unread(), ..self } }
+    }
+
     /// The same, releasing durable segments of the journal.
     #[must_use]
     pub fn releasing(self, journal: Option<Arc<Journal>>) -> Self {

@@ -9,6 +9,7 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `start`, `settings`, `start_error`, `stop_error` | starts the parts and stops them |
+//! | `local` | what is kept on this disk for a store on the network, so that a start needs nothing else |
 //! | `change` | applies a reload to a running collector |
 //! | [`replay`] | drives a shard and a flusher by a capture |
 //! | [`senders`], [`restore_templates`] | reads from the store: registered senders; templates of the last run |
@@ -30,6 +31,7 @@ mod keep;
 mod kernel_drops;
 pub mod ledgers;
 mod listening;
+mod local;
 mod lock;
 pub mod pulse;
 mod receiver;
@@ -46,6 +48,8 @@ mod view;
 pub use change::Prepared;
 pub use flush_counts::FlushCounts;
 pub use keep::Keep;
+pub use local::Local;
+pub use senders::STORE_PATIENCE;
 pub use settings::{Reloadable, Settings};
 pub use start::{Collector, start};
 pub use start_error::StartError;

@@ -6,24 +6,32 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use storage::Registry;
-use storage::spool::Spool;
 use wire::{PendingBudget, Session, SessionLimits};
 
-/// Sessions with the announcements that the store has, and those still in the spool, which are newer. If the store is
-/// unreachable, this is logged and sessions start empty.
+use crate::local::Local;
+use crate::senders::{STORE_PATIENCE, late};
+
+/// Sessions with the announcements that the store has, and with those that it has not taken yet, which are newer. If the store
+/// is unreachable, with all that this collector has heard; data of other senders wait for their next announcement.
 pub async fn load(
     store: &dyn Registry,
-    spool: Option<&Spool>,
+    local: Option<&Local>,
     limits: SessionLimits,
     waiting: &PendingBudget,
 ) -> HashMap<IpAddr, Session> {
-    let mut kept = store.templates().await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "cannot read the stored templates; data wait for the next announcement");
-        Vec::new()
-    });
-    kept.extend(spool.map(Spool::announced).into_iter().flat_map(Result::unwrap_or_default));
+    let mut stored = Vec::new();
+    let mut is_read = false;
+    if local.is_none_or(|local| local.is_reachable) {
+        match tokio::time::timeout(STORE_PATIENCE, store.templates()).await.unwrap_or_else(late) {
+            Ok(templates) => (stored, is_read) = (templates, true),
+            Err(error) => tracing::warn!(%error, "cannot read the stored templates"),
+        }
+    }
+    let spool = local.map(|local| &local.spool);
+    let in_spool = spool.map(|spool| if is_read { spool.announced() } else { spool.all_announced() });
+    stored.extend(in_spool.into_iter().flat_map(Result::unwrap_or_default));
     let mut sessions = HashMap::new();
-    for (sender, announcements) in kept {
+    for (sender, announcements) in stored {
         let mut session = Session::with_budget(limits, waiting.clone());
         match session.learn(&announcements) {
             Ok(_) => drop(sessions.insert(sender, session)),

@@ -1,4 +1,5 @@
-//! Reads the registered senders from the store, for admission.
+//! Reads the registered senders from the store, for admission. Those of a store on the network are saved on this machine's
+//! disk, for a start without the store.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -6,9 +7,12 @@ use std::time::Duration;
 
 use flow::Prefix;
 use pipeline::Admission;
-use storage::{Registry, Store, StoreError};
+use storage::known_senders::KnownSenders;
+use storage::{Registry, Sender, Store, StoreError};
 use tokio::sync::Notify;
+use tokio::time::error::Elapsed;
 
+use crate::local::Local;
 use crate::pulse::Pulse;
 
 /// How long a sender registered through another collector may remain unknown to this one.
@@ -16,45 +20,92 @@ const REFRESH: Duration = Duration::from_secs(5);
 /// A store that takes longer to list the senders is unreachable.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A store on the network that takes longer than this is unreachable at a start.
+pub const STORE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Admission with the currently registered senders, or with those that a store on the network listed last.
+///
+/// # Errors
+/// When a store on this machine cannot be read.
+pub(crate) async fn load_at_start(store: &dyn Registry, local: Option<&Local>) -> Result<Admission, StoreError> {
+    let Some(local) = local else { return load(store).await };
+    if local.is_reachable
+        && let Ok(Ok(admission)) = tokio::time::timeout(STORE_PATIENCE, load(store)).await
+    {
+        return Ok(admission);
+    }
+    let mut admission = Admission::default();
+    let senders = local.senders.list().await?;
+    publish(&mut admission, &senders);
+    tracing::warn!(senders = senders.len(), "starting with the routers that the store listed last");
+    Ok(admission)
+}
+
+/// The error of a store that did not answer in time.
+pub(crate) fn late<T>(elapsed: Elapsed) -> Result<T, StoreError> {
+    Err(StoreError::Retry(elapsed.into()))
+}
+
 /// Admission with the currently registered senders.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub async fn load(store: &dyn Registry) -> Result<Admission, StoreError> {
     let mut admission = Admission::default();
-    refresh(&mut admission, store).await?;
+    publish(&mut admission, &store.senders().await?);
     Ok(admission)
 }
 
-/// Reads the senders again. When the store cannot be read, admission stays as it is.
-async fn refresh(admission: &mut Admission, store: &dyn Registry) -> Result<(), StoreError> {
-    let senders = store.senders().await?;
+/// Returns whether this changed the admitted senders.
+fn publish(admission: &mut Admission, senders: &[Sender]) -> bool {
     let registered: Vec<(IpAddr, &[Prefix])> =
         senders.iter().map(|sender| (sender.address, sender.prefixes.as_slice())).collect();
-    if admission.update(&registered) {
+    let is_changed = admission.update(&registered);
+    if is_changed {
         tracing::info!(senders = senders.len(), "registered senders changed");
     }
-    Ok(())
+    is_changed
 }
 
-/// Reads the senders at each change made here, and every few seconds for changes made elsewhere. Never ends.
-pub(crate) async fn keep_fresh(mut admission: Admission, store: Arc<dyn Store>, changed: Arc<Notify>, pulse: Pulse) {
+/// Reads the senders at each change made here, and every few seconds for changes made elsewhere. Never ends. Those of a store
+/// on the network are saved in `known`.
+pub(crate) async fn keep_fresh(
+    mut admission: Admission,
+    store: Arc<dyn Store>,
+    known: Option<KnownSenders>,
+    changed: Arc<Notify>,
+    pulse: Pulse,
+) {
     let _ending = pulse.ending();
-    let mut reachable = true;
+    let (mut reachable, mut is_saved) = (true, false);
     loop {
         pulse.beat();
-        // A timeout and a notification mean the same: read again.
-        let _ = tokio::time::timeout(REFRESH, changed.notified()).await;
-        let refreshed = tokio::time::timeout(PATIENCE, refresh(&mut admission, store.as_ref()));
-        match refreshed.await.unwrap_or_else(|late| Err(StoreError::Retry(late.into()))) {
-            Ok(()) => reachable = true,
+        match tokio::time::timeout(PATIENCE, store.senders()).await.unwrap_or_else(late) {
+            Ok(senders) => {
+                reachable = true;
+                is_saved &= !publish(&mut admission, &senders);
+                if let Some(known) = known.as_ref().filter(|_| !is_saved) {
+                    is_saved = save(known, &senders).await;
+                }
+            }
             Err(error) if reachable => {
                 tracing::warn!(%error, "cannot read the registered senders, keeping those of the last read");
                 reachable = false;
             }
             Err(_) => {}
         }
+        // A timeout and a notification mean the same: read again.
+        let _ = tokio::time::timeout(REFRESH, changed.notified()).await;
     }
+}
+
+/// Returns whether they are on disk.
+async fn save(known: &KnownSenders, senders: &[Sender]) -> bool {
+    let saved = known.replace(senders).await;
+    if let Err(error) = &saved {
+        tracing::warn!(%error, "cannot save the registered routers for a start without the store");
+    }
+    saved.is_ok()
 }
 
 #[cfg(test)]
@@ -71,7 +122,7 @@ mod tests {
         let admission = load(store.as_ref()).await.unwrap();
         let admitted = admission.admitted();
         let shared: Arc<dyn Store> = store.clone();
-        tokio::spawn(keep_fresh(admission, shared, Arc::clone(&changed), Pulse::new("senders")));
+        tokio::spawn(keep_fresh(admission, shared, None, Arc::clone(&changed), Pulse::new("senders")));
         for (host, is_here) in [(1, true), (2, false)] {
             let begun = Instant::now();
             let prefixes = ["10.0.0.0/8".parse().unwrap()];

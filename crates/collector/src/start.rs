@@ -24,6 +24,7 @@ use crate::flusher_thread::{FlusherThread, Tries};
 use crate::journaled_shard::{self, JournaledShard};
 use crate::ledgers::CutCounts;
 use crate::listening::{Place, listen, per_thread};
+use crate::local::Local;
 use crate::lock::locked;
 use crate::pulse::Pulse;
 use crate::receiver::{Failing, ReceiverThread, SocketChange};
@@ -60,34 +61,36 @@ pub struct Collector {
     sampling: Task<()>,
 }
 
-/// Starts to receive and to count. Flushes queue in `spool` for a store on the network. Datagrams in `journal` are counted
-/// first; later it holds those that are not durable yet. `writer` is this collector's identity with the epoch of this
-/// start. `changed` is notified when a sender is registered, changed or removed.
+/// Starts to receive and to count. With `local`, the store is on the network, and may be unreachable. Datagrams in `journal`
+/// are counted first; later it holds those that are not durable yet. `writer` is this collector's identity with the epoch
+/// of this start. `changed` is notified when a sender is registered, changed or removed.
 ///
 /// # Errors
-/// If an address cannot be bound, or the store or the journal cannot be read.
+/// If an address cannot be bound, or a store on this machine or the journal cannot be read.
 pub async fn start(
     mut settings: Settings,
     store: Arc<dyn Store>,
-    spool: Option<Spool>,
+    local: Option<Local>,
     journal: Option<Arc<Journal>>,
     writer: WriterState,
     changed: Arc<Notify>,
 ) -> Result<Collector, StartError> {
-    let admission = senders::load(store.as_ref()).await?;
+    let admission = senders::load_at_start(store.as_ref(), local.as_ref()).await?;
     let (places, sockets): (Vec<_>, Vec<_>) = listen(&mut settings)?.into_iter().unzip();
     let Reloadable { rules, keep, .. } = settings.reloadable;
     let budget = NameBudget::new(rules.tally.names);
     let status = Status::new(settings.threads).with_names(budget.clone());
     let stop = Arc::new(AtomicBool::new(false));
     let waiting = PendingBudget::default();
-    let restored = restore_templates::load(store.as_ref(), spool.as_ref(), rules.session, &waiting).await;
+    let restored = restore_templates::load(store.as_ref(), local.as_ref(), rules.session, &waiting).await;
     let exporters = Exporters::new(rules.session, waiting).restoring(restored);
     let taps = Taps::default();
     let superseded = Arc::new(Notify::new());
+    let is_reachable = local.as_ref().is_none_or(|local| local.is_reachable);
+    let (spool, known_senders) = local.map(|local| (local.spool, local.senders)).unzip();
     let spool_limit = spool.as_ref().map(Spool::limit_bytes);
     let flusher = Flusher::new(Arc::clone(&store), writer, keep, status.clone()).over(spool)?;
-    let flusher = flusher.releasing(journal.clone());
+    let flusher = flusher.published(is_reachable).releasing(journal.clone());
     let shard = || {
         let shard = Shard::new(rules, admission.admitted(), exporters.clone());
         shard.sharing(&budget).publishing_to(taps.clone())
@@ -123,7 +126,7 @@ pub async fn start(
     let flusher = spawn("flusher", || flusher.run(recovered))?;
     let pulse = Pulse::new("senders");
     pulses.push(pulse.clone());
-    let admission = tokio::spawn(senders::keep_fresh(admission, store, changed, pulse));
+    let admission = tokio::spawn(senders::keep_fresh(admission, store, known_senders, changed, pulse));
     let receiving = places.iter().map(|place| place.bound).collect();
     let configured = Configured { receiving, spool_limit, is_multiplied };
     let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());

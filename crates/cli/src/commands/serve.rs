@@ -26,7 +26,7 @@ use tokio::task::{JoinError, JoinHandle};
 use udp::PassedSockets;
 
 use self::running::{Running, StatusLog};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, Storage};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::service_manager::State;
 use crate::{configured_store, log, restoration, service_manager};
@@ -69,7 +69,8 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let store = configured_store::open(config).or_exit(ExitCode::Store)?;
     let journal = configured_store::journal(config, identity.writer()).or_exit(ExitCode::Store)?;
     journal.release(&identity.counted().or_exit(ExitCode::Store)?);
-    let writer = begin_epoch(&mut identity, store.as_ref(), &journal, config).await.or_exit(ExitCode::Store)?;
+    let (writer, is_reachable) =
+        begin_epoch(&mut identity, store.as_ref(), &journal, config).await.or_exit(ExitCode::Store)?;
     let mut signals = Signals::watch().or_exit(ExitCode::Failure)?;
 
     let at = config.http.listen;
@@ -83,10 +84,10 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     }
     let serving = listener.local_addr().or_exit(ExitCode::Listen)?;
     let senders_changed = Arc::new(Notify::new());
-    let spool = configured_store::spool(config, writer.writer).or_exit(ExitCode::Store)?;
+    let local = configured_store::local(config, writer.writer, is_reachable).or_exit(ExitCode::Store)?;
     let changed = Arc::clone(&senders_changed);
     let settings = Settings { passed: passed.datagrams, ..config.settings() };
-    let collector = collector::start(settings, Arc::clone(&store), spool, Some(journal), writer, changed)
+    let collector = collector::start(settings, Arc::clone(&store), local, Some(journal), writer, changed)
         .await
         .map_err(start_failure)?;
     for address in collector.addresses() {
@@ -172,16 +173,19 @@ fn start_failure(error: StartError) -> Failure {
     Failure::new(code, error)
 }
 
-/// This collector's identity, with the epoch of this start.
+/// This collector's identity, with the epoch of this start; and whether the store has it. If a store on the network is
+/// unreachable, the collector starts without it: no other start has this epoch, whatever the store knows, and nothing is put
+/// before the store has the identity.
 async fn begin_epoch(
     identity: &mut Identity,
     store: &dyn Store,
     journal: &Journal,
     config: &Config,
-) -> Result<WriterState, StoreError> {
+) -> Result<(WriterState, bool), StoreError> {
     let writer = identity.writer();
-    let known = store.writers().await?.into_iter().find(|state| state.writer == writer);
     let seen = Timestamp::from(SystemTime::now());
+    let stored = if_reachable(store.writers(), config).await?;
+    let known = stored.iter().flatten().find(|state| state.writer == writer).copied();
     if let (Some(known), Some(life)) = (known, configured_store::shortest_life(config))
         && known.presence.is_gone(seen, life)
     {
@@ -194,8 +198,25 @@ async fn begin_epoch(
     let presence = Presence::Seen(seen);
     let journalled = journal.newest().iter().map(|counted| counted.newest.epoch).max().unwrap_or_default();
     let state = WriterState { epoch: identity.next_epoch(known.epoch.max(journalled), seen)?, presence, ..known };
-    store.put_writer(&state).await?;
-    Ok(state)
+    let is_put = stored.is_some() && if_reachable(store.put_writer(&state), config).await?.is_some();
+    Ok((state, is_put))
+}
+
+/// What a store answers; `None` when it is on the network and unreachable.
+async fn if_reachable<T>(
+    answer: impl Future<Output = Result<T, StoreError>>,
+    config: &Config,
+) -> Result<Option<T>, StoreError> {
+    if config.storage == Storage::Sqlite {
+        return answer.await.map(Some);
+    }
+    let unreachable = match tokio::time::timeout(collector::STORE_PATIENCE, answer).await {
+        Ok(Err(error @ StoreError::Retry(_))) => error,
+        Err(late) => StoreError::Retry(late.into()),
+        Ok(answer) => return answer.map(Some),
+    };
+    tracing::error!("starting without the store: {unreachable}");
+    Ok(None)
 }
 
 /// What a signal asks for.

@@ -75,7 +75,8 @@ pub(crate) fn sum(mut one: Totals, other: Totals) -> Totals {
 
 /// Has 127.0.0.1 admitted, by the README's line.
 pub(crate) fn register(collector: &Collector) {
-    collector.shell(&shell_block("ask PUT"));
+    let answer = collector.shell(&shell_block("ask PUT"));
+    assert!(answer.contains("\"prefixes\""), "{answer}");
     collector.wait_for_line("senders=1");
 }
 

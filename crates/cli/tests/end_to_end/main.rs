@@ -45,6 +45,7 @@ mod stores;
 mod tap;
 mod traffic;
 mod upgrade;
+mod without_store;
 
 use std::collections::BTreeMap;
 use std::fs;

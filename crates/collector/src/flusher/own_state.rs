@@ -60,6 +60,11 @@ impl OwnState {
         Self { state, agreement: Agreement::Published { read: None }, heartbeat: state.presence }
     }
 
+    /// The same, when the store may have another state: nothing is put before both agree.
+    pub(super) const fn unread(self) -> Self {
+        Self { agreement: Agreement::Unknown, ..self }
+    }
+
     pub(super) const fn get(&self) -> &WriterState {
         &self.state
     }
