@@ -22,13 +22,14 @@ use accounting::watermarks::Watermarks;
 use flow::{Counted, FlushNumber};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 
-use crate::sqlite::{note_counted, note_durable, parsed, templates};
+use crate::sqlite::{OpenFiles, note_counted, note_durable, parsed, templates};
 use crate::{Flush, StoreError, sqlite};
 
 /// The flushes of one collector on their way to its store.
 #[derive(Debug)]
 pub struct Spool {
     connection: Connection,
+    files: OpenFiles,
     writer: WriterId,
     limit_bytes: u64,
     bytes: u64,
@@ -65,7 +66,8 @@ impl Spool {
         let number = |row: &Row<'_>, column| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)?.cast_unsigned());
         let (bytes, accepted_bytes, waiting) =
             connection.query_row(count, [], |row| Ok((number(row, 0)?, number(row, 1)?, number(row, 2)?)))?;
-        Ok(Self { connection, writer, limit_bytes, bytes, accepted_bytes, waiting })
+        let files = OpenFiles::of(path);
+        Ok(Self { connection, files, writer, limit_bytes, bytes, accepted_bytes, waiting })
     }
 
     /// Changes the limit of the queue.
@@ -145,6 +147,7 @@ impl Spool {
         drop(replace);
         note_durable(&transaction, self.writer, flush.number)?;
         note_counted(&transaction, counted)?;
+        self.files.check()?;
         transaction.commit()?;
         Ok(())
     }

@@ -14,6 +14,7 @@
 mod blocks;
 mod error;
 mod key;
+mod open_files;
 mod registry;
 mod schema;
 mod writers;
@@ -27,6 +28,7 @@ use flow::{Counted, WriterId};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
+pub(crate) use open_files::OpenFiles;
 pub(crate) use registry::{parsed, templates};
 pub(crate) use schema::{open, open_as_it_is};
 pub(crate) use writers::{counted, note_counted, note_durable};
@@ -41,6 +43,7 @@ const READERS: usize = 4;
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
+    files: OpenFiles,
     writer: Arc<Mutex<Connection>>,
     /// Connections that no read uses at the moment.
     readers: Arc<Mutex<Vec<Connection>>>,
@@ -55,9 +58,11 @@ impl Sqlite {
     /// [`StoreError::Config`] when it cannot be opened, was written by a newer version, or is no store of ours: the file
     /// is then left as it is. [`StoreError::Corrupt`] when it is damaged.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let writer = open(path)?;
         Ok(Self {
             path: path.to_owned(),
-            writer: Arc::new(Mutex::new(open(path)?)),
+            files: OpenFiles::of(path),
+            writer: Arc::new(Mutex::new(writer)),
             readers: Arc::default(),
             reading: Arc::new(Semaphore::new(READERS)),
             series: Arc::default(),
@@ -78,27 +83,32 @@ impl Sqlite {
     /// # Errors
     /// As [`open`](Self::open); [`StoreError::Config`] also when the file has the layout of an older program.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let writer = schema::open_read_only(path)?;
         Ok(Self {
             path: path.to_owned(),
-            writer: Arc::new(Mutex::new(schema::open_read_only(path)?)),
+            files: OpenFiles::of(path),
+            writer: Arc::new(Mutex::new(writer)),
             readers: Arc::default(),
             reading: Arc::new(Semaphore::new(READERS)),
             series: Arc::default(),
         })
     }
 
-    /// Runs the work in one transaction; it is durable when this returns `Ok`.
+    /// Runs the work in one transaction; it is durable when this returns `Ok`, in the file that has the name.
     async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
         W: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let writer = Arc::clone(&self.writer);
+        let (writer, files) = (Arc::clone(&self.writer), self.files.clone());
         blocking(move || {
             let mut connection = lock(&writer);
+            files.check()?;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = work(&transaction)?;
             transaction.commit()?;
+            // It may have been written to a file without a name.
+            files.check()?;
             Ok(value)
         })
         .await
@@ -113,10 +123,11 @@ impl Sqlite {
         let turn = Arc::clone(&self.reading).acquire_owned().await;
         let turn = turn.map_err(|closed| StoreError::Reject(closed.into()))?;
         let readers = Arc::clone(&self.readers);
-        let path = self.path.clone();
+        let (path, files) = (self.path.clone(), self.files.clone());
         blocking(move || {
             // A caller that gives up does not end the read: the turn ends with the work.
             let _turn = turn;
+            files.check()?;
             let idle = lock(&readers).pop();
             let mut connection = idle.map_or_else(|| schema::open_reader(&path), Ok)?;
             let snapshot = connection.transaction()?;

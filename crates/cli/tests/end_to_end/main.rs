@@ -36,6 +36,7 @@ mod metrics;
 mod output;
 mod proxy;
 mod reloads;
+mod replaced;
 mod restarts;
 mod restored;
 mod sampling;
