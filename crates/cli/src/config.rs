@@ -28,6 +28,7 @@ use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZero;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -345,6 +346,18 @@ pub(crate) struct Loaded {
     pub(crate) file: Option<PathBuf>,
     /// The origin of each setting.
     pub(crate) origins: Origins,
+}
+
+impl Loaded {
+    /// A warning when everybody can read a secret in the file.
+    pub(crate) fn exposed_secret(&self) -> Option<String> {
+        let path = self.file.as_ref()?;
+        let is_in_file = |key: &&Key| matches!(self.origins.get(key.name), Some(Origin::Line(_)));
+        let secret = KEYS.iter().filter(is_in_file).find(|key| key.literal(&self.config).is_none())?;
+        let mode = fs::metadata(path).ok()?.mode();
+        let path = path.display();
+        (mode & 0o007 != 0).then(|| format!("everybody can read {} in {path}: run chmod o-rwx {path}", secret.name))
+    }
 }
 
 impl Config {

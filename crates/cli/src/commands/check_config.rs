@@ -13,12 +13,11 @@ mod holder;
 use std::fs;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use holder::{Holder, Transport};
 
-use crate::config::{Access, Config, KEYS, Loaded, Origin, Storage};
+use crate::config::{Access, Config, Loaded, Storage};
 use crate::exit_code::{ExitCode, Failure};
 use crate::output::Output;
 use crate::{configured_store, tls};
@@ -87,13 +86,8 @@ fn check_file(loaded: &Loaded, findings: &mut Findings) {
         return findings.ok("no configuration file, using defaults and the environment");
     };
     findings.ok(&format!("{}: no errors", path.display()));
-    let secret = KEYS.iter().find(|key| {
-        key.literal(&loaded.config).is_none() && matches!(loaded.origins.get(key.name), Some(Origin::Line(_)))
-    });
-    let mode = fs::metadata(path).map_or(0, |metadata| metadata.mode() & 0o007);
-    if let Some(key) = secret.filter(|_| mode != 0) {
-        let path = path.display();
-        findings.note(&format!("everybody can read {} in {path}: run chmod o-rwx {path}", key.name));
+    if let Some(warning) = loaded.exposed_secret() {
+        findings.note(&warning);
     }
 }
 

@@ -45,10 +45,14 @@ pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
     log::set_level(&loaded);
     panic_hook::install();
     descriptors::raise_limit();
+    let exposed = loaded.exposed_secret();
     let Loaded { mut config, file, .. } = loaded;
     match &file {
         Some(file) => tracing::info!("configuration file: {}", file.display()),
         None => tracing::info!("no configuration file, using defaults and the environment"),
+    }
+    if let Some(warning) = exposed {
+        tracing::warn!("{warning}");
     }
     memory_limit::lower_name_memory(&mut config);
     let passed = PassedSockets::take().or_exit(ExitCode::Listen)?;

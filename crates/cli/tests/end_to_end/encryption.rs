@@ -163,6 +163,31 @@ fn a_renewed_certificate_is_served_after_a_reload_and_open_connections_stay() {
 }
 
 #[test]
+fn an_expiring_or_expired_certificate_and_exposed_keys_are_warned_of_at_the_start_and_at_a_reload() {
+    let (collector, certificates) = encrypted();
+    // It is valid for two days, and the file with the keys of the interface has the mode of any file.
+    let started = collector.startup_log();
+    assert!(started.contains("everybody can read admin.authKey in netflow.toml"), "{started}");
+    collector.wait_for_line("certificate.pem (admin.tls.certificate) expires at 20");
+    let script = "printf 'basicConstraints=CA:FALSE\n' >extensions
+         faketime '-10 days' openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -set_serial 9 -days 1 \
+           -extfile extensions -out certificate.pem";
+    let output = Command::new("sh").args(["-euc", script]).current_dir(certificates.path()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let log = collector.reload(&settings(certificates.path(), collector.serving));
+    for what in
+        ["certificate.pem (admin.tls.certificate) expired at 20", "everybody can read admin.authKey in netflow.toml"]
+    {
+        assert!(log.contains(what), "{what}\n{log}");
+    }
+    assert!(log.contains("configuration reloaded"), "{log}");
+    assert_eq!(serial(&collector), "serial=09");
+    // Its own commands, which check its ledgers, trust a valid one.
+    certify(certificates.path(), 10);
+    collector.reload(&settings(certificates.path(), collector.serving));
+}
+
+#[test]
 fn unfinished_handshakes_do_not_block_others() {
     let (collector, _certificates) = encrypted();
     let url = format!("https://localhost:{}/healthz", collector.serving.port());

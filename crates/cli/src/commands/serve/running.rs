@@ -52,6 +52,9 @@ impl Running {
         // The last step that can fail: new sockets already queue datagrams, and must not be closed again.
         let prepared = self.collector.prepare(config.reloadable())?;
         self.warn_of_restart(&loaded.config);
+        if let Some(warning) = loaded.exposed_secret() {
+            tracing::warn!("{warning}");
+        }
         self.collector.change(prepared).await;
         self.interface = interface;
         self.offers.send_replace(offer);
