@@ -78,7 +78,7 @@ bench: test-packages
 SEEDS ?= 200..5000
 
 # Stores that are unreachable for a minute under load, floods of a million datagrams, 200 kills, 180 backups, thousands of simulated
-# runs, and an hour of everything at once; `make test` does less of the same. Prints the figures. About an hour and a half on
+# runs, an hour of everything at once, and a hostile key; `make test` does less of the same. Prints the figures. About an hour and a half on
 # two cores.
 soak: test-packages
 	SEEDS=$(SEEDS) cargo test -p simulation -- --nocapture
@@ -87,6 +87,8 @@ soak: test-packages
 	NETFLOW_BACKUPS=60 cargo test -p cli --test end_to_end backups -- --nocapture
 	NETFLOW_FLOOD=1000000 cargo test -p cli --test end_to_end floods -- --nocapture --test-threads 1
 	ulimit -S -n 16384; NETFLOW_SOAK_SECONDS=3600 cargo test -p cli --test end_to_end everything_at_once -- --nocapture
+	cargo build --release -p cli -p bench
+	ulimit -S -n 16384; target/release/bench hostile --seconds 60
 
 # Review the difference before you commit it.
 bless:

@@ -35,11 +35,15 @@ impl LoadedCollector {
     /// Sends a load and waits until it is counted. Returns what was sent, and the duration of the load.
     pub(crate) fn send(&mut self, generator: &mut Generator, pace: Pace) -> anyhow::Result<(Totals, Duration)> {
         let begun = Instant::now();
-        let to = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        transmit(generator, to, pace, &mut |_| ControlFlow::Continue(()))?;
+        transmit(generator, self.receiving(), pace, &mut |_| ControlFlow::Continue(()))?;
         let duration = begun.elapsed();
         self.netflow.process.wait_until_idle(self.port)?;
         Ok((generator.totals().clone(), duration))
+    }
+
+    /// Where it receives datagrams.
+    pub(crate) fn receiving(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
     /// Datagrams dropped by the kernel.

@@ -9,7 +9,8 @@
 //! | `run` | one load sent to one program |
 //! | `compare` | all programs, in rounds, at a moderate rate and at the highest rate without loss |
 //! | `loaded_collector` | this collector alone, with a load |
-//! | `growth`, `attack`, `exporters`, `overload`, `idle`, `steering` | the stress scenarios |
+//! | `growth`, `attack`, `exporters`, `overload`, `hostile`, `idle`, `steering` | the stress scenarios |
+//! | `latency` | a client that repeats its requests |
 //! | `target` | targets and results |
 //! | `table` | the table of programs |
 
@@ -17,7 +18,9 @@ mod attack;
 mod compare;
 mod exporters;
 mod growth;
+mod hostile;
 mod idle;
+mod latency;
 mod loaded_collector;
 mod overload;
 mod process;
@@ -55,6 +58,8 @@ enum Scenario {
     Exporters(exporters::Arguments),
     /// More flows than the collector can count
     Overload(overload::Arguments),
+    /// A key that asks for as much as it may, beside one that asks short questions
+    Hostile(hostile::Arguments),
     /// One exporter, counted by one thread and by all threads
     Steering(steering::Arguments),
     /// No traffic
@@ -85,6 +90,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::Attack(arguments) => attack::attack(&arguments)?,
         Scenario::Exporters(arguments) => exporters::exporters(&arguments)?,
         Scenario::Overload(arguments) => overload::overload(&arguments)?,
+        Scenario::Hostile(arguments) => hostile::hostile(&arguments)?,
         Scenario::Steering(arguments) => steering::steering(&arguments)?,
         Scenario::Idle(arguments) => idle::idle(&arguments)?,
         Scenario::ReceiveOnly { port, file } => return program::receive_only(port, &file),
@@ -99,7 +105,7 @@ fn all(full: bool) -> Vec<Target> {
     let sides: &[&str] = &["--rounds", "2", "--seconds", "5", "--search-seconds", "0", "--brief"];
     let rates: &[&str] = &["--protocols", "v9", "--rounds", "1", "--seconds", "0", "--brief"];
     type Run<'a> = &'a dyn Fn() -> anyhow::Result<Vec<Target>>;
-    let scenarios: [(&str, Run<'_>); 8] = [
+    let scenarios: [(&str, Run<'_>); 9] = [
         ("idle", &|| idle::idle(&arguments(&[]))),
         ("compare", &|| compare::compare(&arguments(sides))),
         ("rates", &|| compare::compare(&arguments(rates))),
@@ -107,6 +113,7 @@ fn all(full: bool) -> Vec<Target> {
         ("attack", &|| attack::attack(&arguments(full))),
         ("exporters", &|| exporters::exporters(&arguments(full))),
         ("overload", &|| overload::overload(&arguments(&[]))),
+        ("hostile", &|| hostile::hostile(&arguments(&[]))),
         ("steering", &|| steering::steering(&arguments(&[]))),
     ];
     let mut targets = Vec::new();

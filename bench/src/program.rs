@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use flow::Counters;
 
-pub(crate) use netflow::{CounterKey, Netflow, RunningNetflow};
+pub(crate) use netflow::{Client, CounterKey, Key, Netflow, RunningNetflow};
 pub(crate) use nfacctd::Nfacctd;
 pub(crate) use nfcapd::Nfcapd;
 pub(crate) use receive_only::{ReceiveOnly, receive_only};

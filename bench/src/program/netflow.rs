@@ -16,8 +16,16 @@ use storage::{Registry, Sqlite};
 use super::{Finished, Program, Reported, Running, Setup, netflow_binary, receive_buffer};
 use crate::process::{PATIENCE, Process};
 
-const AUTH_KEY: &str = "bench-authentication-key-of-the-bench";
-const SIGN_KEY: &str = "bench-signing-key-of-the-bench-itself";
+/// The key of the operator.
+const OPERATOR: Key =
+    Key { auth: "bench-authentication-key-of-the-bench", sign: "bench-signing-key-of-the-bench-itself" };
+
+/// A key of the REST interface.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    pub(crate) auth: &'static str,
+    pub(crate) sign: &'static str,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Netflow {
@@ -60,8 +68,8 @@ impl Netflow {
             ("NETFLOW__SFLOW__LISTEN", String::new()),
             ("NETFLOW__HTTP__LISTEN", "127.0.0.1:0".into()),
             ("NETFLOW__SERVER__RECEIVE_BUFFER", format!("{}KiB", receive_buffer() / 1024)),
-            ("NETFLOW__ADMIN__AUTH_KEY", AUTH_KEY.into()),
-            ("NETFLOW__ADMIN__SIGN_KEY", SIGN_KEY.into()),
+            ("NETFLOW__ADMIN__AUTH_KEY", OPERATOR.auth.into()),
+            ("NETFLOW__ADMIN__SIGN_KEY", OPERATOR.sign.into()),
         ];
         settings.extend(self.settings.iter().cloned());
         let directory = setup.directory.to_path_buf();
@@ -94,12 +102,25 @@ fn launch(directory: &Path, settings: &[(&str, String)]) -> anyhow::Result<(Proc
 
 /// A client of the REST interface.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Client(SocketAddr);
+pub(crate) struct Client {
+    pub(crate) server: SocketAddr,
+    key: Key,
+}
 
 impl RunningNetflow {
     /// A client that other threads can use.
     pub(crate) const fn client(&self) -> Client {
-        Client(self.api)
+        self.client_with(OPERATOR)
+    }
+
+    /// A client with another key.
+    pub(crate) const fn client_with(&self, key: Key) -> Client {
+        Client { server: self.api, key }
+    }
+
+    /// Its store, which it continues to use.
+    pub(crate) fn store(&self) -> anyhow::Result<Sqlite> {
+        Ok(Sqlite::open(&self.directory.join("data/netflow.sqlite"))?)
     }
 
     /// A counter in its status, summed over all labels.
@@ -160,22 +181,28 @@ impl RunningNetflow {
 impl Client {
     /// Sends a request and waits for the answer.
     pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> anyhow::Result<Value> {
-        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SIGN_KEY.as_bytes())?;
-        mac.update(AUTH_KEY.as_bytes());
-        let sign: String = mac.finalize().into_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
-        let mut stream = TcpStream::connect(self.0)?;
+        let mut stream = TcpStream::connect(self.server)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: netflow\r\nConnection: close\r\nX-Io-Auth: {AUTH_KEY}\r\n\
-             X-Io-Sign: {sign}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )?;
+        stream.write_all(&self.encoded(method, path, body)?)?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
         ensure!(head.starts_with("HTTP/1.1 200 "), "{method} {path}: {head}\n{body}");
         Ok(serde_json::from_str(body)?)
+    }
+
+    /// The request as it is sent.
+    pub(crate) fn encoded(&self, method: &str, path: &str, body: &str) -> anyhow::Result<Vec<u8>> {
+        let Key { auth, sign } = self.key;
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(sign.as_bytes())?;
+        mac.update(auth.as_bytes());
+        let sign: String = mac.finalize().into_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: netflow\r\nConnection: close\r\nX-Io-Auth: {auth}\r\n\
+             X-Io-Sign: {sign}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        Ok(request.into_bytes())
     }
 }
 
