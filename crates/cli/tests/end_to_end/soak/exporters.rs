@@ -66,7 +66,7 @@ impl<'s> Running<'s> {
                 let _stop = StopAtPanic(stop);
                 let mut generator = Generator::new(load).unwrap();
                 let mut proceed = |_: &_| {
-                    while unread(to) > MOST_UNREAD {
+                    while unread(to) > MOST_UNREAD && !stop.load(Ordering::Relaxed) {
                         std::thread::sleep(Duration::from_millis(5));
                     }
                     match stop.load(Ordering::Relaxed) {
