@@ -77,12 +77,14 @@ bench: test-packages
 # The seeds of the simulation in `make soak`; the tests run the first 200.
 SEEDS ?= 200..5000
 
-# Stores that are unreachable for a minute under load, floods of a million datagrams, 200 kills, 180 backups, thousands of simulated
-# runs, an hour of everything at once, and a hostile key; `make test` does less of the same. Prints the figures. About an hour and a half on
-# two cores.
+# Stores that are unreachable for a minute under load or killed together with the collector, floods of a million datagrams,
+# 200 kills, 180 backups, thousands of simulated runs, an hour of everything at once, and a hostile key; `make test` does
+# less of the same. Prints the figures. About two hours on two cores.
 soak: test-packages
 	SEEDS=$(SEEDS) cargo test -p simulation -- --nocapture
 	ulimit -S -n 16384; NETFLOW_OUTAGE_SECONDS=60 cargo test -p cli --test end_to_end stores -- --nocapture
+	ulimit -S -n 16384; NETFLOW_ROUNDS=5 cargo test -p cli --test end_to_end killed_together -- --nocapture --test-threads 1
+	ulimit -S -n 16384; NETFLOW_ROUNDS=5 cargo test -p cli --test end_to_end a_ring_of_two -- --nocapture
 	CRASHES=200 cargo test -p cli --test end_to_end crashes -- --nocapture
 	NETFLOW_BACKUPS=60 cargo test -p cli --test end_to_end backups -- --nocapture
 	NETFLOW_FLOOD=1000000 cargo test -p cli --test end_to_end floods -- --nocapture --test-threads 1

@@ -20,7 +20,8 @@ for _, key in ipairs(redis.call('keys', '*')) do
 end
 return fields";
 
-fn ask(port: u16, words: &[&str]) -> String {
+/// The answer of a server.
+pub(crate) fn ask(port: u16, words: &[&str]) -> String {
     let output = Command::new("redis-cli").args(["-e", "-p", &port.to_string()]).args(words).output().unwrap();
     assert!(output.status.success(), "{words:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
@@ -30,7 +31,8 @@ fn count(port: u16) -> u64 {
     ask(port, &["eval", COUNT, "0"]).parse().unwrap()
 }
 
-fn port(service: &Service) -> u16 {
+/// The port of the first server of a store.
+pub(crate) fn port(service: &Service) -> u16 {
     service.hosts[0].rsplit_once(':').unwrap().1.parse().unwrap()
 }
 

@@ -28,6 +28,7 @@ mod failover;
 mod floods;
 mod generated;
 mod journal;
+mod killed_together;
 mod live;
 mod load;
 mod log;
