@@ -288,12 +288,19 @@ impl Flusher {
             }
             Err(SpoolError::Store(error)) => Err(error),
             Err(full @ SpoolError::Full { .. }) => {
-                // Flushes that the store has accepted make room first.
-                self.check_accepted(now, true).await?;
-                self.drain_one(now).await?;
-                Err(StoreError::Reject(full.into()))
+                // An operator reads that the spool is full, rather than once more that the store is unreachable.
+                match self.make_room(now).await {
+                    Err(superseded @ StoreError::Superseded { .. }) => Err(superseded),
+                    _ => Err(StoreError::Reject(full.into())),
+                }
             }
         }
+    }
+
+    /// Makes room in the spool: flushes that the store has accepted, then the oldest one.
+    async fn make_room(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.check_accepted(now, true).await?;
+        self.drain_one(now).await.map(drop)
     }
 
     /// Puts the oldest flush of the spool into the store; `false` if there is none.

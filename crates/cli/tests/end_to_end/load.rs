@@ -28,7 +28,15 @@ impl Running {
     /// Sends this many flows per second to a collector until stopped. The seed selects the flows.
     pub(crate) fn start(to: SocketAddr, rate: u64, seed: u64) -> Self {
         let traffic = Traffic { prefixes: vec![prefix()], addresses: 200, client_ports: 500, ..Traffic::default() };
-        let load = Load { protocol: Protocol::NetflowV5, seed, repeat: Some(6_000), traffic, ..Load::default() };
+        Self::of(
+            to,
+            rate,
+            Load { protocol: Protocol::NetflowV5, seed, repeat: Some(6_000), traffic, ..Load::default() },
+        )
+    }
+
+    /// Sends this load.
+    pub(crate) fn of(to: SocketAddr, rate: u64, load: Load) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {

@@ -26,6 +26,7 @@ mod documents;
 mod encryption;
 mod failover;
 mod floods;
+mod full_spool;
 mod generated;
 mod journal;
 mod killed_together;
