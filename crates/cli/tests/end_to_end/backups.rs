@@ -216,7 +216,7 @@ fn what_was_received_before_a_backup_is_restored_exactly_whatever_is_killed() {
         let index = random.below(backups.len() as u64) as usize;
         let path = backups[index].path.to_str().unwrap();
         let mut child = netflow(directory.path(), &["restore", path]).stdout(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(random.below(150)));
+        std::thread::sleep(Duration::from_millis(random.below(60)));
         child.kill().unwrap();
         child.wait().unwrap();
         let sums;
