@@ -3,11 +3,12 @@
 //!
 //! This file reads neither clocks nor sockets: receiving threads drive it, and the simulation.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use accounting::tally::{Tally, TallySettings};
-use flow::{DatagramFate, Exporter, FlushNumber};
+use flow::{DatagramFate, Exporter, FlushNumber, Timestamp};
 use journal::{Journal, ReadCounts, Unreadable, Writer};
 use pipeline::{Counts, Exporters, Sealed, Shard};
 use wire::Datagram;
@@ -16,6 +17,7 @@ use crate::kernel_drops::ThreadDrops;
 use crate::ledgers::{CutCounts, RecoveredCounts};
 use crate::lock::locked;
 use crate::status::Status;
+use crate::terms::{self, FoundTerms};
 
 /// A shard and its end of the journal.
 pub struct JournaledShard {
@@ -36,7 +38,11 @@ impl JournaledShard {
         if let Some(journal) = &mut self.journal
             && fate != DatagramFate::Unregistered
         {
-            let source = SocketAddr::new(datagram.exporter.address, datagram.exporter.port);
+            let Exporter { address, port, .. } = datagram.exporter;
+            if let Some((monitored, rules)) = self.shard.unstated(address, journal.statement()) {
+                journal.state(address, &terms::encode(monitored, rules));
+            }
+            let source = SocketAddr::new(address, port);
             journal.take(datagram.received, source, received_at, datagram.payload);
         }
     }
@@ -47,6 +53,17 @@ impl JournaledShard {
             journal.commit();
         }
         self.publish();
+    }
+
+    /// Writes queued data into the current segment, with the terms that their senders have now.
+    fn carry(&mut self, waiting: Vec<(Exporter, Timestamp, Vec<u8>)>) {
+        let Some(journal) = &mut self.journal else { return };
+        let registered = self.shard.registered();
+        let senders: BTreeSet<IpAddr> = waiting.iter().map(|(exporter, ..)| exporter.address).collect();
+        for monitored in senders.iter().filter_map(|sender| registered.get(sender)) {
+            journal.state(monitored.sender(), &terms::encode(monitored, self.shard.rules()));
+        }
+        journal.carry(waiting);
     }
 
     pub(crate) fn publish(&self) {
@@ -87,7 +104,7 @@ pub fn cut(
     counted.journal = journal.map(Journal::counts);
     let waiting = if journal.is_some() { exporters.waiting() } else { Vec::new() };
     stopped.truncate(1);
-    if let Some(first) = stopped.first_mut().and_then(|it| it.journal.as_mut()) {
+    if let Some(first) = stopped.first_mut() {
         first.carry(waiting);
     }
     sealed
@@ -123,17 +140,22 @@ pub fn begin(
         let journal = journal.map(|journal| journal.writer(number, first));
         shards.push(JournaledShard { shard: shard(), journal, read: 0, drops: ThreadDrops::default(), published });
     }
-    if let Some(journal) = shards.first_mut().and_then(|first| first.journal.as_mut()) {
-        journal.carry(exporters.waiting());
+    if let Some(first) = shards.first_mut().filter(|first| first.journal.is_some()) {
+        first.carry(exporters.waiting());
     }
     Ok((shards.into_iter().map(|shard| Arc::new(Mutex::new(shard))).collect(), recovered))
 }
 
 fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &Status) -> Result<Sealed, Unreadable> {
     let mut recovery = journal.recovery();
+    let rules = *shard.rules();
+    let mut terms = FoundTerms::new(shard.registered(), rules);
     while let Some(found) = recovery.next_datagram()? {
         let exporter = Exporter::udp(found.source.ip(), found.source.port());
-        shard.take(&Datagram { exporter, received: found.received, payload: found.payload });
+        let terms = found.terms.and_then(|octets| terms.get(exporter.address, octets));
+        shard.set_rules(terms.map_or(rules, |terms| terms.rules));
+        let datagram = Datagram { exporter, received: found.received, payload: found.payload };
+        shard.take_by(&datagram, terms.map(|terms| &terms.monitored));
     }
     let ReadCounts { segments, datagrams, torn, damaged } = recovery.counts();
     let counts = *shard.counts();

@@ -43,6 +43,7 @@ mod start;
 mod start_error;
 pub mod status;
 mod stop_error;
+mod terms;
 mod view;
 
 pub use change::Prepared;

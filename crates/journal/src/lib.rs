@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`disk`] | the trait for a disk, and its implementation in a directory |
 //! | `segment` | names of segments, and reading a segment without its damaged records |
+//! | `terms` | what the datagrams of a sender are counted by, stated in the segment |
 //! | `writer` | writing the datagrams of one shard into the segment of their flush |
 //! | `reader` | reading the flushes after a cursor, merged by receive time: the place for any further reader of the log |
 //! | `recovery` | the first user of a reader: reading everything after the newest durable flush, at a start |
@@ -29,6 +30,7 @@ mod lock;
 mod reader;
 mod recovery;
 mod segment;
+mod terms;
 mod writer;
 
 use std::collections::BTreeMap;

@@ -8,12 +8,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use flow::{Counted, Timestamp};
 
 use crate::disk::{Disk, uninterrupted};
 use crate::segment::{Damaged, Entry, EntryKind, SegmentName, SegmentReader};
+use crate::terms::StatedTerms;
 
 /// Statistics of a reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,6 +71,8 @@ struct Chain {
     shard: u16,
     parts: VecDeque<SegmentName>,
     open: Option<(SegmentName, SegmentReader)>,
+    /// The terms that are in force where it reads, by sender.
+    terms: HashMap<IpAddr, StatedTerms>,
 }
 
 impl<'d> Reader<'d> {
@@ -109,7 +112,7 @@ impl<'d> Reader<'d> {
         while let Some(segment) = self.segments.pop_front_if(|segment| segment.counted() == flush) {
             match self.shards.last_mut().filter(|chain| chain.shard == segment.shard) {
                 Some(chain) => chain.parts.push_back(segment),
-                None => self.shards.push(Chain { shard: segment.shard, parts: [segment].into(), open: None }),
+                None => self.shards.push(Chain::new(segment)),
             }
         }
         match &mut self.carried {
@@ -128,8 +131,13 @@ impl<'d> Reader<'d> {
         for segment in &self.segments {
             let mut reader = open(self.disk, *segment)?;
             while reader.advance().map_err(|source| Unreadable { segment: *segment, source })? {
-                let Some(entry) = reader.current().filter(|entry| entry.kind == EntryKind::Carried) else { break };
-                carried.insert((entry.source, entry.received), false);
+                match reader.current() {
+                    Some(Entry { kind: EntryKind::Carried, source, received, .. }) => {
+                        carried.insert((source, received), false);
+                    }
+                    Some(Entry { kind: EntryKind::Terms, .. }) => {}
+                    _ => break,
+                }
             }
         }
         Ok(carried)
@@ -178,8 +186,14 @@ impl<'d> Reader<'d> {
 }
 
 impl Chain {
+    fn new(first: SegmentName) -> Self {
+        Self { shard: first.shard, parts: [first].into(), open: None, terms: HashMap::new() }
+    }
+
     fn current(&self) -> Option<Entry<'_>> {
-        self.open.as_ref()?.1.current()
+        let entry = self.open.as_ref()?.1.current()?;
+        let terms = self.terms.get(&entry.source.ip()).and_then(StatedTerms::complete);
+        Some(Entry { terms, ..entry })
     }
 
     /// `false` when there are no more datagrams.
@@ -187,7 +201,11 @@ impl Chain {
         loop {
             if let Some((segment, reader)) = &mut self.open {
                 if reader.advance().map_err(|source| Unreadable { segment: *segment, source })? {
-                    return Ok(true);
+                    let Some(stated) = reader.current().filter(|entry| entry.kind == EntryKind::Terms) else {
+                        return Ok(true);
+                    };
+                    self.terms.entry(stated.source.ip()).or_default().add(stated.payload);
+                    continue;
                 }
                 counts.torn += u64::from(reader.is_torn());
                 let damaged @ Damaged { places, octets } = reader.damaged();

@@ -1,12 +1,12 @@
 //! Names and content of segments, and reading a segment: a damaged record is skipped, and costs no other.
 //!
 //! A segment is a pcap file of UDP datagrams, in checked records (`capture::frame`). Older programs wrote records without
-//! a checksum, in files with another header: these are read up to the first damaged octet. Carried-over data are marked by the destination 0.0.0.0:0, on which
-//! nothing is received; only [`Entry`] and [`append`] know this mark.
+//! a checksum, in files with another header: these are read up to the first damaged octet. Carried-over data are marked by the destination 0.0.0.0:0, terms by
+//! 127.0.0.1:0 or [::1]:0, on which nothing is received; only [`Entry`] and [`append`] know these marks.
 
 use std::fmt;
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use capture::UdpDatagram;
 use capture::frame::{self, LONGEST_RECORD};
@@ -25,6 +25,8 @@ pub enum EntryKind {
     Received(SocketAddr),
     /// It was carried over: a data set that was queued for its template at the previous cut, as a separate message.
     Carried,
+    /// It is no datagram, but (a part of) the terms by which the following datagrams of this address are counted.
+    Terms,
 }
 
 /// A datagram in a segment.
@@ -38,13 +40,19 @@ pub struct Entry<'a> {
     pub kind: EntryKind,
     /// The export datagram.
     pub payload: &'a [u8],
+    /// The terms by which it was counted, as they were [stated](crate::Writer::state); `None` if they are not in the
+    /// segment.
+    pub terms: Option<&'a [u8]>,
 }
 
 impl<'a> From<UdpDatagram<'a>> for Entry<'a> {
     fn from(UdpDatagram { received, source, destination, payload }: UdpDatagram<'a>) -> Self {
-        let is_carried = destination.port() == CARRIED.port();
-        let kind = if is_carried { EntryKind::Carried } else { EntryKind::Received(destination) };
-        Self { received, source, kind, payload }
+        let kind = match destination {
+            at if at.port() != CARRIED.port() => EntryKind::Received(at),
+            at if at.ip().is_unspecified() => EntryKind::Carried,
+            _ => EntryKind::Terms,
+        };
+        Self { received, source, kind, payload, terms: None }
     }
 }
 
@@ -56,6 +64,8 @@ pub(crate) fn append(octets: &mut Vec<u8>, salt: u32, entry: &Entry<'_>) -> io::
     let destination = match entry.kind {
         EntryKind::Received(at) => at,
         EntryKind::Carried => CARRIED,
+        EntryKind::Terms if entry.source.is_ipv4() => SocketAddr::from((Ipv4Addr::LOCALHOST, CARRIED.port())),
+        EntryKind::Terms => SocketAddr::from((Ipv6Addr::LOCALHOST, CARRIED.port())),
     };
     frame::append_checked(octets, salt, entry.received, entry.source, destination, entry.payload)
 }

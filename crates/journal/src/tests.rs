@@ -337,6 +337,77 @@ fn a_segment_of_an_older_program_is_read_up_to_its_first_damaged_octet() {
     assert_eq!(read_all(folder.path()).1.torn, 1);
 }
 
+/// The payloads that a new process finds, each with the first octet of its terms and their number.
+fn found_with_terms(folder: &Path) -> Vec<(String, Option<(u8, usize)>)> {
+    let journal = journal(folder, SETTINGS);
+    let mut recovery = journal.recovery();
+    let mut found = Vec::new();
+    while let Some(datagram) = recovery.next_datagram().unwrap() {
+        let terms = datagram.terms.map(|terms| (terms[0], terms.len()));
+        found.push((String::from_utf8(datagram.payload.to_vec()).unwrap(), terms));
+    }
+    found
+}
+
+#[test]
+fn a_datagram_is_found_with_the_terms_that_were_stated_before_it_in_its_segment() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(folder.path(), SETTINGS);
+    let [sender, other] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap());
+    let mut writers = [0, 1].map(|shard| journal.writer(shard, flush(1, 1)));
+    take(&mut writers[0], 1, "unstated");
+    writers[0].state(sender, b"a");
+    writers[0].state(other, b"other");
+    take(&mut writers[0], 2, "of a");
+    // Another shard learns of the change later. Long terms take several records.
+    writers[1].state(sender, b"a");
+    take(&mut writers[1], 4, "of a still");
+    writers[0].state(sender, &[b'b'; 150_000]);
+    take(&mut writers[0], 3, "of b");
+    writers.iter_mut().for_each(Writer::commit);
+    let numbers = writers.each_ref().map(Writer::statement);
+    writers.iter_mut().for_each(|writer| writer.turn(flush(1, 2)));
+    assert!(writers.iter().zip(numbers).all(|(writer, number)| writer.statement() > number));
+    take(&mut writers[0], 5, "next");
+    writers[0].commit();
+    let expected = [
+        ("unstated", None),
+        ("of a", Some((b'a', 1))),
+        ("of b", Some((b'b', 150_000))),
+        ("of a still", Some((b'a', 1))),
+        ("next", None),
+    ];
+    assert_eq!(found_with_terms(folder.path()), expected.map(|(payload, terms)| (payload.to_owned(), terms)));
+    assert_eq!(journal.counts().written, 5);
+    // The second of the three records of the long terms is damaged: they are unknown, and not two thirds of them.
+    let path = path(folder.path(), flush(1, 1), 0);
+    let mut octets = fs::read(&path).unwrap();
+    octets[100_000] ^= 1;
+    fs::write(&path, octets).unwrap();
+    assert_eq!(found_with_terms(folder.path())[2], ("of b".to_owned(), None));
+}
+
+#[test]
+fn terms_that_were_not_written_are_stated_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(folder.path(), Settings { limit_bytes: 150, ..SETTINGS });
+    let mut writer = journal.writer(0, flush(1, 1));
+    let mut number = 0;
+    for second in 0..4 {
+        if std::mem::replace(&mut number, writer.statement()) != writer.statement() {
+            writer.state("192.0.2.1".parse().unwrap(), b"terms");
+        }
+        take(&mut writer, second, &second.to_string());
+        writer.commit();
+        if second == 2 {
+            journal.set(SETTINGS);
+            journal.tick();
+        }
+    }
+    let expected = [("0", Some((b't', 5))), ("3", Some((b't', 5)))];
+    assert_eq!(found_with_terms(folder.path()), expected.map(|(payload, terms)| (payload.to_owned(), terms)));
+}
+
 fn frame_end(journal: &Journal) -> u64 {
     journal.counts().octets
 }

@@ -2,7 +2,7 @@
 //! flush that counts them.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,6 +11,7 @@ use flow::{Exporter, FlushNumber, Timestamp, Transport};
 
 use crate::disk::{File, uninterrupted};
 use crate::segment::{Entry, EntryKind, SegmentName, append};
+use crate::terms::payloads;
 use crate::{Journal, Open};
 
 /// Octets of carried-over data in one write.
@@ -31,17 +32,41 @@ pub struct Writer {
     datagrams: u64,
     /// Datagrams that will not be written, and are not yet counted as missed.
     missed: u64,
+    /// What was stated under an earlier number must be stated again.
+    statement: u64,
 }
 
 impl Writer {
     pub(crate) fn new(journal: Arc<Journal>, shard: u16, flush: FlushNumber) -> Self {
         let name = SegmentName { flush, writer: journal.writer, shard, part: 0 };
-        Self { journal, salt: name.salt(), name, open: None, octets: Vec::new(), datagrams: 0, missed: 0 }
+        Self { journal, salt: name.salt(), name, open: None, octets: Vec::new(), datagrams: 0, missed: 0, statement: 1 }
+    }
+
+    /// The number of the statement that the next datagrams need, from 1. It increases whenever terms that were stated may
+    /// not be where a reader of these datagrams finds them.
+    #[must_use]
+    pub fn statement(&self) -> u64 {
+        self.statement
+    }
+
+    /// States the terms by which the following datagrams of a sender are counted.
+    pub fn state(&mut self, sender: IpAddr, terms: &[u8]) {
+        if self.journal.resting.load(Ordering::Relaxed) {
+            self.statement += 1;
+            return;
+        }
+        let (received, source) = (Timestamp::EPOCH, SocketAddr::new(sender, 0));
+        for payload in payloads(terms) {
+            let entry = Entry { received, source, kind: EntryKind::Terms, payload: &payload, terms: None };
+            if append(&mut self.octets, self.salt, &entry).is_err() {
+                self.statement += 1;
+            }
+        }
     }
 
     /// Takes a datagram of the current flush. The next [`commit`](Self::commit) writes it.
     pub fn take(&mut self, received: Timestamp, source: SocketAddr, received_at: SocketAddr, payload: &[u8]) {
-        self.append(&Entry { received, source, kind: EntryKind::Received(received_at), payload });
+        self.append(&Entry { received, source, kind: EntryKind::Received(received_at), payload, terms: None });
     }
 
     fn append(&mut self, entry: &Entry<'_>) {
@@ -70,6 +95,7 @@ impl Writer {
         }
         self.octets.clear();
         if self.missed > 0 {
+            self.statement += 1;
             self.journal.missed(std::mem::take(&mut self.missed));
         }
         if let Some(error) = refused {
@@ -102,12 +128,14 @@ impl Writer {
     fn give_up_on_segment(&mut self) {
         self.open = None;
         self.name.part += 1;
+        self.statement += 1;
     }
 
     /// Switches to the segment of this flush.
     pub fn turn(&mut self, flush: FlushNumber) {
         self.commit();
         self.open = None;
+        self.statement += 1;
         self.name = SegmentName { flush, part: 0, ..self.name };
         self.salt = self.name.salt();
     }
@@ -117,7 +145,7 @@ impl Writer {
     pub fn carry(&mut self, waiting: impl IntoIterator<Item = (Exporter, Timestamp, Vec<u8>)>) {
         for (Exporter { transport: Transport::Udp, address, port }, received, message) in waiting {
             let source = SocketAddr::new(address, port);
-            self.append(&Entry { received, source, kind: EntryKind::Carried, payload: &message });
+            self.append(&Entry { received, source, kind: EntryKind::Carried, payload: &message, terms: None });
             self.journal.carried();
             if self.octets.len() >= WRITTEN_AT_ONCE {
                 self.commit();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::period::Minute;
-use accounting::tally::{FlowTime, NameBudget, Tally, TallySettings};
+use accounting::tally::{FlowTime, Monitored, NameBudget, Tally, TallySettings};
 use arc_swap::cache::Cache;
 use flow::{DatagramFate, FlowFate, FlowRecord, Tallied};
 use tap::Taps;
@@ -33,13 +33,22 @@ pub struct Rules {
     pub tally: TallySettings,
 }
 
+/// An exporter from which a shard has read datagrams.
+struct Met {
+    exporter: Arc<Exporter>,
+    /// The prefixes by which its last datagram was counted.
+    monitored: Arc<Monitored>,
+    /// The number with which [`Shard::unstated`] has returned them; 0 if it has not.
+    stated: u64,
+}
+
 /// One thread's share of the work: its open counters.
 pub struct Shard {
     rules: Rules,
     admitted: Cache<Admitted, Arc<Snapshot>>,
     exporters: Exporters,
     /// The exporters from which this shard has read datagrams.
-    met: HashMap<IpAddr, Arc<Exporter>>,
+    met: HashMap<IpAddr, Met>,
     taps: Taps,
     /// The flows of one datagram between decoding and attribution, with the times at which they count.
     flows: Vec<FlowRecord>,
@@ -77,19 +86,30 @@ impl Shard {
 
     /// Uses other rules from now on, except for the limits of open counters.
     pub fn set_rules(&mut self, rules: Rules) {
+        self.met.values_mut().for_each(|met| met.stated = 0);
         self.rules = Rules { tally: self.rules.tally, ..rules };
     }
 
     /// Admits, decodes, attributes and tallies one datagram. Returns its fate.
     pub fn take(&mut self, datagram: &Datagram<'_>) -> DatagramFate {
+        self.take_by(datagram, None)
+    }
+
+    /// The same, for these prefixes instead of those that are registered now.
+    pub fn take_by(&mut self, datagram: &Datagram<'_>, prefixes: Option<&Arc<Monitored>>) -> DatagramFate {
         let Self { rules, admitted, exporters, met, taps, flows, tally, counts } = self;
         let address = datagram.exporter.address;
-        let Some(monitored) = admitted.load().get(&address) else {
+        let Some(monitored) = prefixes.or_else(|| admitted.load().get(&address)) else {
             counts.datagrams[DatagramFate::Unregistered] += 1;
             exporters.note_unknown(datagram);
             return DatagramFate::Unregistered;
         };
-        let exporter = met.entry(address).or_insert_with(|| exporters.meet(address));
+        let meet = || Met { exporter: exporters.meet(address), monitored: Arc::clone(monitored), stated: 0 };
+        let met = met.entry(address).or_insert_with(meet);
+        if !Arc::ptr_eq(&met.monitored, monitored) {
+            (met.monitored, met.stated) = (Arc::clone(monitored), 0);
+        }
+        let exporter = &mut met.exporter;
         let mut fates = Tallied::default();
         let clamped_before = counts.time_clamped;
         flows.clear();
@@ -127,6 +147,25 @@ impl Shard {
         counts.datagrams[fate] += 1;
         counts.note(&decoded);
         fate
+    }
+
+    /// The prefixes and rules by which the last datagram of this exporter was counted, unless they were returned with
+    /// this number (from 1) before.
+    pub fn unstated(&mut self, address: IpAddr, number: u64) -> Option<(&Monitored, &Rules)> {
+        let met = self.met.get_mut(&address).filter(|met| met.stated != number)?;
+        met.stated = number;
+        Some((&met.monitored, &self.rules))
+    }
+
+    /// The senders that are registered now.
+    pub fn registered(&mut self) -> Arc<Snapshot> {
+        Arc::clone(self.admitted.load())
+    }
+
+    /// The rules by which it counts.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Returns the tally and continues with an empty one.

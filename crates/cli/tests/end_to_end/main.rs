@@ -16,6 +16,7 @@
 )]
 
 mod backups;
+mod changes;
 mod clients;
 mod collector;
 mod commands;

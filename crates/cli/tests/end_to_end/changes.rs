@@ -1,0 +1,136 @@
+//! A change has a moment: a datagram is counted by the registrations and settings of its time, also when the process is
+//! killed afterwards and a start counts the journal.
+
+use std::net::UdpSocket;
+
+use serde_json::{Value, json};
+use wire::netflow_v5::Header;
+use zerocopy::FromBytes;
+
+use crate::collector::Collector;
+use crate::reloads::{free_tcp, free_udp};
+use crate::thirty_flows;
+
+const OUTER: &str = "192.0.2.0/24";
+const INNER: &str = "192.0.2.0/25";
+/// Of thirty flows each, before and after each change.
+const DATAGRAMS: u64 = 3;
+/// Where the REST interface has the sender.
+const SENDER: &str = "/senders/127.0.0.1";
+
+/// Sends datagrams that the collector counts, and waits until they are in the journal.
+fn send(collector: &Collector, to: std::net::SocketAddr, datagram: &[u8]) {
+    let from = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let before = collector.counter("journal_written_datagrams");
+    for sent in 1..=DATAGRAMS {
+        from.send_to(datagram, to).unwrap();
+        collector.wait_until("written", || collector.counter("journal_written_datagrams") == before + sent);
+    }
+}
+
+fn prefixes(prefixes: &[&str]) -> String {
+    let prefixes: Vec<Value> = prefixes
+        .iter()
+        .map(|prefix| prefix.split_once('/').unwrap())
+        .map(|(address, length)| json!({ "prefix": address, "prefixLen": length.parse::<u8>().unwrap() }))
+        .collect();
+    json!({ "prefixes": prefixes }).to_string()
+}
+
+/// Registers or removes, and waits until that is in force.
+fn change(collector: &Collector, method: &str, body: &str) {
+    collector.log();
+    collector.rest(method, SENDER, body);
+    collector.wait_for_line("registered senders changed");
+}
+
+/// The bytes and flows of this year: of the outer and of the inner prefix.
+fn counted(collector: &Collector) -> [[u64; 2]; 2] {
+    let year = collector.shell("date -u +%Y");
+    let year = year.trim();
+    let question = json!({ OUTER: { "years": [year] }, INNER: { "years": [year] } });
+    let answer = collector.rest("POST", "/stats/127.0.0.1", &question.to_string());
+    [OUTER, INNER].map(|prefix| {
+        let rows = answer[prefix]["years"][0][year].as_array().cloned().unwrap_or_default();
+        ["bytes", "flows"].map(|key| rows.iter().map(|row| row[key].as_u64().unwrap()).sum())
+    })
+}
+
+/// What is stored of these numbers of batches, after a kill and two starts.
+fn is_counted(collector: Collector, batches: [u64; 2]) {
+    let expected = batches.map(|batches| [3000, 30].map(|of_one| of_one * batches * DATAGRAMS));
+    let mut directory = collector.kill();
+    for _ in 0..2 {
+        let collector = Collector::start_in_with(directory, &[("NETFLOW__FLUSH_INTERVAL", "1s")]);
+        // Both have to be registered for the question; nothing is received any more.
+        collector.rest("PUT", SENDER, &prefixes(&[OUTER, INNER]));
+        collector.wait_until("counted", || counted(&collector)[0][1] >= expected[0][1]);
+        assert_eq!(counted(&collector), expected);
+        collector.wait_until("flushed", || collector.counter("flushes") > 0);
+        (directory, _) = collector.terminate();
+    }
+}
+
+#[test]
+fn after_a_kill_each_datagram_is_counted_by_the_prefixes_of_its_time() {
+    for sync in ["off", "interval", "batch"] {
+        let settings = [("NETFLOW__FLUSH_INTERVAL", "5m"), ("NETFLOW__JOURNAL__SYNC", sync)];
+        let collector = Collector::start_with(&settings);
+        let datagram = thirty_flows();
+        let send = || send(&collector, collector.receiving, &datagram);
+        change(&collector, "PUT", &prefixes(&[OUTER]));
+        send();
+        change(&collector, "PUT", &prefixes(&[INNER]));
+        send();
+        change(&collector, "DELETE", &prefixes(&[INNER]));
+        send();
+        change(&collector, "PUT", &prefixes(&[INNER]));
+        change(&collector, "DELETE", &prefixes(&[OUTER]));
+        send();
+        is_counted(collector, [3, 2]);
+    }
+}
+
+#[test]
+fn after_a_kill_the_flows_of_a_sender_that_was_removed_are_counted() {
+    let settings = [("NETFLOW__FLUSH_INTERVAL", "5m")];
+    let collector = Collector::start_with(&settings);
+    let datagram = thirty_flows();
+    change(&collector, "PUT", &prefixes(&[OUTER]));
+    send(&collector, collector.receiving, &datagram);
+    change(&collector, "DELETE", "");
+    // Not counted, and not in the journal.
+    let from = UdpSocket::bind("127.0.0.1:0").unwrap();
+    from.send_to(&datagram, collector.receiving).unwrap();
+    collector.wait_until("seen", || collector.rest("GET", "/unknown", "").to_string().contains("127.0.0.1"));
+    change(&collector, "PUT", &prefixes(&[OUTER]));
+    send(&collector, collector.receiving, &datagram);
+    change(&collector, "DELETE", "");
+    is_counted(collector, [2, 0]);
+}
+
+#[test]
+fn after_a_kill_sampled_flows_are_multiplied_if_they_were_at_their_time() {
+    let (netflow, http) = (free_udp(), free_tcp());
+    let text = |interval, multiplies: bool| {
+        format!("flushInterval = \"{interval}\"\n[http]\nlisten = \"{http}\"\n[netflow]\nlisten = [\"{netflow}\"]\n")
+            + &format!("calculateSamples = {multiplies}\n")
+    };
+    let collector = Collector::start_configured(&text("5m", true));
+    let mut sampled = thirty_flows();
+    // One of four packets, in a deterministic way.
+    Header::mut_from_prefix(&mut sampled).unwrap().0.sampling = (0x4000 | 4).into();
+    change(&collector, "PUT", &prefixes(&[OUTER, INNER]));
+    send(&collector, netflow, &sampled);
+    collector.reload(&text("5m", false));
+    send(&collector, netflow, &sampled);
+    let mut directory = collector.kill();
+    std::fs::write(directory.path().join("netflow.toml"), text("1s", false)).unwrap();
+    let bytes = 3000 * DATAGRAMS;
+    for _ in 0..2 {
+        let collector = Collector::start_in(directory);
+        collector.wait_until("counted", || counted(&collector)[0] == [4 * bytes + bytes, 60 * DATAGRAMS]);
+        collector.wait_until("flushed", || collector.counter("flushes") > 0);
+        (directory, _) = collector.terminate();
+    }
+}
