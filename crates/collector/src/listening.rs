@@ -67,6 +67,9 @@ pub(crate) fn open(address: SocketAddr, settings: &Settings, there: &[Place]) ->
     match bind(address, settings.threads, settings.steering, settings.receive_buffer) {
         Ok(sockets) => {
             let bound = sockets.first().map_or(address, Socket::address);
+            if matches!(udp::is_here(address), Ok(false)) {
+                tracing::warn!(%address, "this host does not have this address yet, receiving there as soon as it has");
+            }
             Ok(Some((Place { configured: vec![address], bound, is_passed: false }, sockets)))
         }
         // A host without IPv6 has no [::] to bind; its IPv4 addresses serve it well.

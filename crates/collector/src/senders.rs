@@ -64,6 +64,11 @@ fn publish(admission: &mut Admission, senders: &[Sender]) -> bool {
     if is_changed {
         tracing::info!(senders = senders.len(), "registered senders changed");
     }
+    if is_changed && senders.is_empty() {
+        tracing::warn!(
+            "no router is registered any more: if nobody removed them, the store has lost them; register them again"
+        );
+    }
     is_changed
 }
 

@@ -25,6 +25,6 @@ pub mod steer;
 pub use queue::Queue;
 pub use receive::{Batch, Received, SocketSet};
 pub use send::{Outgoing, Sender};
-pub use socket::{DropCount, Socket, adopt, bind, bind_beside, try_bind};
+pub use socket::{DropCount, Socket, adopt, bind, bind_beside, is_here, try_bind};
 pub use socket_activation::PassedSockets;
 pub use steer::Steering;

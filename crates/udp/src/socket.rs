@@ -128,6 +128,18 @@ pub fn try_bind(address: SocketAddr) -> io::Result<()> {
     open(address, false).map(drop)
 }
 
+/// Whether this host has the address of this socket address now. Sockets are also bound to others, and receive when the host
+/// has them.
+///
+/// # Errors
+/// When no socket can be made.
+pub fn is_here(address: SocketAddr) -> io::Result<bool> {
+    match UdpSocket::bind(SocketAddr::new(address.ip(), 0)) {
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => Ok(false),
+        bound => bound.map(|_| true),
+    }
+}
+
 /// Adopts sockets that are bound to one address, with the datagrams in their queues. Several sockets form a
 /// SO_REUSEPORT group, in the order in which they were bound.
 ///
@@ -167,13 +179,36 @@ fn open(address: SocketAddr, share: bool) -> io::Result<UdpSocket> {
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_port(share)?;
-    socket.bind(&address.into())?;
+    match socket.bind(&address.into()) {
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && !address.ip().is_unspecified() => {
+            // It receives as soon as the host has the address (ip(7), IP_FREEBIND): at boot, addresses may come later.
+            match address {
+                SocketAddr::V4(_) => socket.set_freebind_v4(true)?,
+                SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
+            }
+            socket.bind(&address.into())?;
+        }
+        bound => bound?,
+    }
     Ok(socket.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_that_the_host_has_not_yet_is_bound() {
+        for (address, has) in [("192.0.2.1:0", false), ("127.0.0.1:0", true)] {
+            let address = address.parse().unwrap();
+            assert_eq!(is_here(address).unwrap(), has);
+            let sockets = bind(address, 2, Steering::Source, 1 << 16).unwrap();
+            let port = sockets[0].address().port();
+            assert_eq!(sockets[1].address(), SocketAddr::new(address.ip(), port));
+            let taken = bind(sockets[0].address(), 2, Steering::Source, 1 << 16).unwrap_err();
+            assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        }
+    }
 
     #[test]
     fn a_socket_of_both_families_serves_both() {

@@ -169,7 +169,14 @@ fn check_addresses(config: &Config, findings: &mut Findings) {
             Transport::Tcp => TcpListener::bind(address).map(drop),
         };
         let Err(error) = bound else {
-            findings.ok(&format!("{key}: {address} is free"));
+            match transport {
+                Transport::Udp if matches!(udp::is_here(address), Ok(false)) => {
+                    findings.note(&format!(
+                        "{key}: this host does not have {address} yet: nothing is received there before"
+                    ));
+                }
+                _ => findings.ok(&format!("{key}: {address} is free")),
+            }
             continue;
         };
         if error.kind() != std::io::ErrorKind::AddrInUse {

@@ -184,3 +184,14 @@ fn a_socket_that_is_not_configured_is_refused_by_its_address() {
     assert_eq!(output.status.code(), Some(6), "{stderr}");
     assert!(stderr.contains(&format!("the socket of {} was passed", stranger.local_addr().unwrap())), "{stderr}");
 }
+
+#[test]
+fn an_address_that_the_host_does_not_have_yet_does_not_end_a_start() {
+    let listen = "192.0.2.77:2055,127.0.0.1:0";
+    let collector = Collector::start_with(&[("NETFLOW__NETFLOW__LISTEN", listen)]);
+    let log = collector.startup_log();
+    assert!(log.contains("this host does not have this address yet"), "{log}");
+    let receiving = &collector.rest("GET", "/status", "")["receiving"];
+    let receiving: Vec<_> = receiving.as_array().unwrap().iter().map(|at| at.as_str().unwrap()).collect();
+    assert!(receiving.contains(&"192.0.2.77:2055") && receiving.len() == 2, "{receiving:?}");
+}
