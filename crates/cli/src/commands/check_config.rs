@@ -172,7 +172,7 @@ fn check_addresses(config: &Config, findings: &mut Findings) {
             match transport {
                 Transport::Udp if matches!(udp::is_here(address), Ok(false)) => {
                     findings.note(&format!(
-                        "{key}: this host does not have {address} yet: nothing is received there before"
+                        "{key}: this host does not have {address} yet: nothing is received there until it has"
                     ));
                 }
                 _ => findings.ok(&format!("{key}: {address} is free")),
