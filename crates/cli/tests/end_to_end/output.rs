@@ -16,6 +16,7 @@ use crate::thirty_flows;
 
 /// A call of each command, in this order. RECEIVING is where the collector receives.
 const CALLS: &[(&str, &[&str])] = &[
+    ("backup", &[BACKUP]),
     ("billing", &["127.0.0.1", "192.0.2.0/24"]),
     ("check-config", &[]),
     ("config", &[]),
@@ -25,6 +26,8 @@ const CALLS: &[(&str, &[&str])] = &[
     ("generate", &["--flows", "30", "--to", "RECEIVING"]),
     ("live", &[]),
     ("replay", &["capture.pcap"]),
+    // Refused, because the collector is running.
+    ("restore", &[BACKUP]),
     ("selfcheck", &[]),
     ("send", &["capture.pcap", "--to", "RECEIVING"]),
     ("senders add", &["127.0.0.9", "192.0.2.0/24"]),
@@ -39,6 +42,8 @@ const CALLS: &[(&str, &[&str])] = &[
     ("tap", &["--json", "-c", "1"]),
     ("top", &["127.0.0.1", "192.0.2.0/24"]),
 ];
+/// Where a backup is made: a directory that must not exist.
+const BACKUP: &str = "backup";
 /// What else prints, and what prints nothing.
 const MORE_CALLS: &[(&str, &[&str])] = &[
     ("--help", &[]),
@@ -117,6 +122,7 @@ impl Drop for Done<'_> {
 }
 
 fn run(name: &str, command: &mut Command) -> Ended {
+    let _ = command.get_current_dir().map(|directory| fs::remove_dir_all(directory.join(BACKUP)));
     let output = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let ended = Ended { code: output.status.code(), printed: text(output.stdout), errors: text(output.stderr) };
@@ -174,8 +180,8 @@ fn a_full_disk_is_an_error_of_every_command_that_prints() {
         assert_eq!(full.code, Some(1), "{name}: {full:?}");
         assert!(full.errors.contains("netflow: cannot write to standard output: No space left"), "{name}: {full:?}");
     });
-    // All but live, which wants a terminal, package-files and the wrong command.
-    assert_eq!(printing, CALLS.len() + MORE_CALLS.len() - 3);
+    // All but live, which wants a terminal, restore, which is refused, package-files and the wrong command.
+    assert_eq!(printing, CALLS.len() + MORE_CALLS.len() - 4);
 }
 
 #[test]
