@@ -3,7 +3,7 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | [`world`] | one run: the events and their order |
+//! | [`world`] | one run: the events and their order; `crashes` and `faults` are files of it |
 //! | `process` | the running collector |
 //! | [`exporter`] | exporters, which send datagrams of identifiable flows |
 //! | [`oracle`] | which flows must be counted, and which may be |

@@ -1,6 +1,9 @@
 //! One run of the simulation. Exporters send; network, disk and store fail; the collector flushes, rolls up, crashes
 //! and restarts. At the end, everything that was delivered must be counted in every period as the oracle expects.
 
+mod crashes;
+mod faults;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
@@ -219,11 +222,6 @@ impl World {
         }
     }
 
-    fn nothing_fails(&mut self) {
-        self.disk.plan([]);
-        self.disk.fail_always(None);
-    }
-
     /// The flows that are queued for their template.
     fn waiting(&self) -> BTreeSet<(usize, u32)> {
         let messages = self.process.as_ref().map(|process| process.exporters.waiting()).unwrap_or_default();
@@ -389,47 +387,6 @@ impl World {
         self.story.push(format!("rolls up: {rolled_up:?}"));
     }
 
-    fn plan_faults(&mut self) {
-        self.story.push("faults planned".into());
-        let kinds = [ErrorKind::StorageFull, ErrorKind::Other, ErrorKind::Interrupted, ErrorKind::ReadOnlyFilesystem];
-        let kind = *self.random.pick(&kinds);
-        let nth = self.random.below(12) as usize;
-        let at_nth = |fault| std::iter::repeat_n(Fault::None, nth).chain([fault, fault]);
-        match self.random.below(6) {
-            0 => {
-                let fault = if self.random.once_in(3) { Fault::Short } else { Fault::Error(kind) };
-                self.disk.plan(at_nth(fault));
-            }
-            1 if kind != ErrorKind::Interrupted => self.disk.fail_always(Some(kind)),
-            2 => self.nothing_fails(),
-            3 | 4 => self.disk.plan(at_nth(Fault::Kill)),
-            _ => {
-                let Stored::Remote(store) = &self.stored else { return };
-                // Occasionally, it is unreachable for a long time.
-                let faults: &[_] = match self.random.below(4) {
-                    0 => &[StoreFault::Before],
-                    _ => &[StoreFault::None, StoreFault::Before, StoreFault::After],
-                };
-                let calls = if faults.len() == 1 { 200 } else { nth };
-                let plan: Vec<_> = (0..calls).map(|_| *self.random.pick(faults)).collect();
-                store.plan(plan);
-            }
-        }
-    }
-
-    /// Listing, opening and reading the remaining segments may fail, like everything else at a start.
-    fn plan_faults_of_a_start(&mut self) {
-        let fault = match self.random.below(12) {
-            0 => Fault::Error(ErrorKind::Other),
-            1 => Fault::Error(ErrorKind::Interrupted),
-            2 => Fault::Short,
-            3 => Fault::Kill,
-            _ => return self.disk.plan([]),
-        };
-        let nth = self.random.below(20) as usize;
-        self.disk.plan(std::iter::repeat_n(Fault::None, nth).chain([fault]));
-    }
-
     fn disturb_an_exporter(&mut self) {
         let which = self.random.below(self.exporters.len() as u64) as usize;
         let now = self.now;
@@ -461,101 +418,6 @@ impl World {
         }
         self.tick();
         self.disk.spare(false);
-    }
-
-    /// The process is killed, or the power fails.
-    async fn crash(&mut self) {
-        let power = self.random.once_in(2);
-        self.story.push(if power { "the power fails".into() } else { "killed".into() });
-        self.doubt_what_was_carried();
-        let loses_database = self.loses_databases && self.losses.once_in(4) && self.may_lose_database();
-        self.process = None;
-        self.disk.spare(false);
-        self.plan_faults_of_a_start();
-        if power {
-            self.disk.lose_power(&mut self.random);
-        }
-        self.oracle.crashed(power);
-        if loses_database {
-            self.replace_database().await;
-        }
-        self.start().await;
-        // Templates that were lost with the process or the database are announced again before any data.
-        for which in 0..self.exporters.len() {
-            if let Some(announcement) = self.exporters[which].announce(self.now).filter(|_| power || loses_database) {
-                self.take(&[(which, announcement)]);
-            }
-        }
-    }
-
-    fn back_up(&mut self) {
-        let folder = self.folder.path();
-        let _ = fs::remove_file(folder.join(BACKUP));
-        BackupSource::open(&folder.join(STATE)).unwrap().copy_to(&folder.join(BACKUP), |_| {}).unwrap();
-        self.has_backup = true;
-        self.oracle.backed_up();
-        self.story.push("backup".into());
-    }
-
-    /// Beside a store on the network, segments that the disk refused to remove would be counted again: the lost database was
-    /// the only one that knew that the store has them.
-    fn may_lose_database(&mut self) -> bool {
-        if let Stored::Embedded = self.stored {
-            return true;
-        }
-        self.disk.spare(true);
-        let counted = BackupSource::open(&self.folder.path().join(STATE)).unwrap().counted().unwrap();
-        let mut names = self.disk.list().unwrap().into_iter();
-        let is_released = |name: &str| {
-            let segment = SegmentName::parse(name).unwrap();
-            let own = Counted { writer: segment.writer, newest: segment.flush };
-            counted.iter().any(|counted| counted.includes(&own))
-        };
-        let any_left = names.any(|(name, _)| is_released(&name));
-        // What was removed stays so.
-        self.disk.sync_names().unwrap();
-        self.disk.spare(false);
-        !any_left
-    }
-
-    /// The database is lost. The backup is put in its place, or a new one.
-    async fn replace_database(&mut self) {
-        let is_restored = self.has_backup && !self.losses.once_in(4);
-        self.story.push(if is_restored { "the backup is restored".into() } else { "the database is new".into() });
-        let folder = self.folder.path();
-        for suffix in ["", "-wal", "-shm"] {
-            let _ = fs::remove_file(folder.join(format!("{STATE}{suffix}")));
-        }
-        if is_restored {
-            fs::copy(folder.join(BACKUP), folder.join(STATE)).unwrap();
-        }
-        if let Stored::Remote(_) = self.stored {
-            self.oracle.lost_spool();
-        }
-        self.oracle.lost_database(is_restored);
-        if let Stored::Embedded = self.stored {
-            self.register().await;
-        }
-    }
-
-    /// If the process was killed during a flush, queued data may be only in the segment that they were carried over to.
-    fn doubt_what_was_carried(&mut self) {
-        if let Some(Process { sealed: Some((_, carried)), is_flushing: true, journal, syncs_failed, .. }) =
-            &self.process
-        {
-            let is_synced = journal.counts().sync_errors == *syncs_failed;
-            self.oracle.may_be_durable();
-            self.oracle.doubt_waiting(if is_synced { *carried } else { carried.synced(false) });
-        }
-    }
-
-    /// The process exits because of a flush.
-    async fn die(&mut self) {
-        self.story.push("exits because of a flush".into());
-        self.doubt_what_was_carried();
-        self.process = None;
-        self.oracle.crashed(false);
-        self.start().await;
     }
 
     /// Delivers everything that is left, flushes it, and audits the result.

@@ -9,7 +9,7 @@
 //! - if they were there before its first flows, which then gave the other port standing ([`crate::ports`]);
 //! - else once they have been repeated for a minute ([`CONFIRMED`]).
 //!
-//! Among several other ports, the one that has announced longest wins, as long as it goes on announcing ([`SILENT`]).
+//! If several other ports announce rates, those of the port that began first count, until it has been silent ([`SILENT`]).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, btree_map};
@@ -74,7 +74,7 @@ pub(crate) struct Announcer {
 }
 
 impl Announcer {
-    /// Of rates that were stored without their port. It is the oldest of all, and gives way to any that goes on announcing.
+    /// Of rates that were stored without their port. Rates that any port announces replace them.
     pub(crate) const UNKNOWN: Self =
         Self { domain: (Protocol::Ipfix, 0), port: 0, first: Timestamp::EPOCH, last: Timestamp::EPOCH };
 }

@@ -67,20 +67,22 @@ fn catches_up(reason: &str, settings: &Settings, take_away: impl FnOnce(), bring
     until_exact(&start_in(directory, settings), &sent, PATIENCE);
 }
 
-#[test]
-fn a_start_while_redis_refuses_connections_counts_and_catches_up() {
+/// Starts without Redis, which these verbs of its script stop and start.
+fn redis_returns(why: &str, stop: &str, start: &str) {
     let redis = Service::start("redis", 1, &[("SYNC", "always")]);
     let settings = settings("redis", &redis.hosts, "netflow");
     let run = |verb| drop(redis.run(&[verb, "1"]));
-    catches_up("refused", &settings, || run("kill"), || run("start"));
+    catches_up(why, &settings, || run(stop), || run(start));
+}
+
+#[test]
+fn a_start_while_redis_refuses_connections_counts_and_catches_up() {
+    redis_returns("refused", "kill", "start");
 }
 
 #[test]
 fn a_start_while_redis_accepts_connections_but_is_silent_counts_and_catches_up() {
-    let redis = Service::start("redis", 1, &[("SYNC", "always")]);
-    let settings = settings("redis", &redis.hosts, "netflow");
-    let run = |verb| drop(redis.run(&[verb, "1"]));
-    catches_up("", &settings, || run("pause"), || run("resume"));
+    redis_returns("", "pause", "resume");
 }
 
 #[test]
