@@ -73,7 +73,7 @@ pub(crate) fn load(protocol: Protocol, addresses: u32, exporters: u32, random: u
 /// Our collector without a journal: one of 1 MiB, which is full immediately.
 pub(crate) fn netflow() -> Netflow {
     let settings = vec![("NETFLOW__JOURNAL__MAX_BYTES", "1MiB".into())];
-    Netflow { variant: "", prefixes: three_prefixes(), once: 3, settings }
+    Netflow { variant: "", prefixes: three_prefixes(), once: 3, settings, tls: None }
 }
 
 /// Our collector with the default journal.

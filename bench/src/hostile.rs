@@ -2,8 +2,7 @@
 //! ask, while flows arrive and another key asks short ones.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, TcpStream};
-use std::ops::ControlFlow;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +16,7 @@ use accounting::period::{Interval, Minute, Period};
 use anyhow::Context;
 use clap::Args;
 use flow::{Counters, FlushNumber, Protocol, Timestamp};
-use generator::{Generator, Pace, transmit};
+use generator::Generator;
 use rustix::process::nice;
 use storage::{Blocks, WriterState, Writers};
 
@@ -25,6 +24,7 @@ use crate::compare::{load, netflow_with_journal, three_prefixes};
 use crate::latency::Latencies;
 use crate::loaded_collector::LoadedCollector;
 use crate::program::{Client, Key, Netflow};
+use crate::stop::StopAtEnd;
 use crate::target::Target;
 
 /// Arguments of `bench hostile`.
@@ -60,7 +60,6 @@ pub(crate) fn hostile(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
 
     let mut generator = Generator::new(load(Protocol::NetflowV9, 1_000, 4, 0))?;
     let mut collector = LoadedCollector::start(&netflow, &generator)?;
-    let to = collector.receiving();
     store_history(&collector)?;
     let (hostile, good) = (collector.netflow.client_with(HOSTILE), collector.netflow.client_with(GOOD));
     let operator = collector.netflow.client();
@@ -69,35 +68,29 @@ pub(crate) fn hostile(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
     let (stop, hostile_answers) = (AtomicBool::new(false), AtomicU64::new(0));
     let questions = dear_questions(&hostile)?;
     let before = collector.netflow.process.memory();
-    let (alone, beside, public) = thread::scope(|scope| {
-        let (stop, answers, questions) = (&stop, &hostile_answers, &questions);
-        let ended = StopAtEnd(stop);
-        let pace = Pace { rate: Some(arguments.rate), duration: Some(4 * duration), ..Pace::default() };
-        let generator = &mut generator;
-        let flows = scope.spawn(move || {
-            let go_on =
-                || if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-            transmit(generator, to, pace, &mut |_| go_on())
-        });
+    let (alone, beside, public) = collector.beside_load(&mut generator, Some(arguments.rate), || {
         let alone = ask();
-        for number in 0..arguments.connections {
-            let question = questions.get(number % questions.len()).context("no question")?;
-            thread::Builder::new().stack_size(128 << 10).spawn_scoped(scope, move || {
-                // The processors are for the collector, as if this client were on another machine.
-                let _ = nice(19);
-                while !stop.load(Ordering::Relaxed) {
-                    // The collector may close the connection for another one.
-                    let answered = answer_of(hostile, question).is_ok();
-                    answers.fetch_add(u64::from(answered), Ordering::Relaxed);
-                }
-            })?;
-        }
-        let public = scope.spawn(move || Latencies::measure(duration, |number| public_question(&operator, number)));
-        let beside = ask();
-        drop(ended);
-        flows.join().map_err(|_| anyhow::anyhow!("the thread that sends flows has panicked"))??;
-        let public = public.join().map_err(|_| anyhow::anyhow!("the thread that sends requests has panicked"))?;
-        anyhow::Ok((alone, beside, public))
+        thread::scope(|scope| {
+            let (stop, answers, questions, server) = (&stop, &hostile_answers, &questions, hostile.server);
+            let ended = StopAtEnd(stop);
+            for number in 0..arguments.connections {
+                let question = questions.get(number % questions.len()).context("no question")?;
+                thread::Builder::new().stack_size(128 << 10).spawn_scoped(scope, move || {
+                    // The processors are for the collector, as if this client were on another machine.
+                    let _ = nice(19);
+                    while !stop.load(Ordering::Relaxed) {
+                        // The collector may close the connection for another one.
+                        let answered = answer_of(server, question).is_ok();
+                        answers.fetch_add(u64::from(answered), Ordering::Relaxed);
+                    }
+                })?;
+            }
+            let public = scope.spawn(|| Latencies::measure(duration, |number| public_question(&operator, number)));
+            let beside = ask();
+            drop(ended);
+            let public = public.join().map_err(|_| anyhow::anyhow!("the thread that sends requests has panicked"))?;
+            anyhow::Ok((alone, beside, public))
+        })
     })?;
     let peak_memory = collector.netflow.process.peak_memory();
     // Connections end, and so does what waits for them.
@@ -143,15 +136,6 @@ fn write_keys(path: &Path) -> anyhow::Result<()> {
     let [hostile, good] = SENDERS;
     std::fs::write(path, entry("hostile", HOSTILE, hostile) + &entry("good", GOOD, good))?;
     Ok(std::fs::set_permissions(path, PermissionsExt::from_mode(0o600))?)
-}
-
-/// Ends the threads of the hostile client, also after an error.
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Registers both senders and stores what they can ask for.
@@ -246,8 +230,8 @@ fn dear_questions(client: &Client) -> anyhow::Result<Vec<Vec<u8>>> {
     ])
 }
 
-fn answer_of(client: Client, question: &[u8]) -> std::io::Result<()> {
-    let mut stream = TcpStream::connect(client.server)?;
+fn answer_of(server: SocketAddr, question: &[u8]) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(Duration::from_secs(15)))?;
     stream.write_all(question)?;
     let mut answer = Vec::new();

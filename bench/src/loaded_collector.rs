@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use generator::{Generator, Pace, Totals, transmit};
@@ -10,6 +12,7 @@ use tempfile::TempDir;
 use crate::process::sockets;
 use crate::program::{Netflow, RunningNetflow, Setup};
 use crate::run::{exporters, free_port};
+use crate::stop::StopAtEnd;
 
 /// A running collector with its port and directory.
 pub(crate) struct LoadedCollector {
@@ -41,8 +44,34 @@ impl LoadedCollector {
         Ok((generator.totals().clone(), duration))
     }
 
+    /// Sends a load while `work` runs; `None` is the highest possible rate. Returns the result of `work`.
+    pub(crate) fn beside_load<T>(
+        &self,
+        generator: &mut Generator,
+        rate: Option<u64>,
+        work: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let to = self.receiving();
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let stop = &stop;
+            let ended = StopAtEnd(stop);
+            let flows = scope.spawn(move || {
+                let mut proceed = |_: &_| match stop.load(Ordering::Relaxed) {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                };
+                transmit(generator, to, Pace { rate, ..Pace::default() }, &mut proceed)
+            });
+            let result = work();
+            drop(ended);
+            flows.join().map_err(|_| anyhow::anyhow!("the thread that sends flows has panicked"))??;
+            result
+        })
+    }
+
     /// Where it receives datagrams.
-    pub(crate) fn receiving(&self) -> SocketAddr {
+    fn receiving(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 

@@ -9,8 +9,9 @@
 //! | `run` | one load sent to one program |
 //! | `compare` | all programs, in rounds, at a moderate rate and at the highest rate without loss |
 //! | `loaded_collector` | this collector alone, with a load |
-//! | `growth`, `attack`, `exporters`, `overload`, `hostile`, `idle`, `steering` | the stress scenarios |
+//! | `growth`, `attack`, `exporters`, `overload`, `hostile`, `handshakes`, `idle`, `steering` | the stress scenarios |
 //! | `latency` | a client that repeats its requests |
+//! | `stop` | the end of threads beside a measurement |
 //! | `target` | targets and results |
 //! | `table` | the table of programs |
 
@@ -18,6 +19,7 @@ mod attack;
 mod compare;
 mod exporters;
 mod growth;
+mod handshakes;
 mod hostile;
 mod idle;
 mod latency;
@@ -27,6 +29,7 @@ mod process;
 mod program;
 mod run;
 mod steering;
+mod stop;
 mod table;
 mod target;
 
@@ -60,6 +63,8 @@ enum Scenario {
     Overload(overload::Arguments),
     /// A key that asks for as much as it may, beside one that asks short questions
     Hostile(hostile::Arguments),
+    /// A flood of new TLS sessions
+    Handshakes(handshakes::Arguments),
     /// One exporter, counted by one thread and by all threads
     Steering(steering::Arguments),
     /// No traffic
@@ -91,6 +96,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::Exporters(arguments) => exporters::exporters(&arguments)?,
         Scenario::Overload(arguments) => overload::overload(&arguments)?,
         Scenario::Hostile(arguments) => hostile::hostile(&arguments)?,
+        Scenario::Handshakes(arguments) => handshakes::handshakes(&arguments)?,
         Scenario::Steering(arguments) => steering::steering(&arguments)?,
         Scenario::Idle(arguments) => idle::idle(&arguments)?,
         Scenario::ReceiveOnly { port, file } => return program::receive_only(port, &file),
@@ -105,7 +111,7 @@ fn all(full: bool) -> Vec<Target> {
     let sides: &[&str] = &["--rounds", "2", "--seconds", "5", "--search-seconds", "0", "--brief"];
     let rates: &[&str] = &["--protocols", "v9", "--rounds", "1", "--seconds", "0", "--brief"];
     type Run<'a> = &'a dyn Fn() -> anyhow::Result<Vec<Target>>;
-    let scenarios: [(&str, Run<'_>); 9] = [
+    let scenarios: [(&str, Run<'_>); 10] = [
         ("idle", &|| idle::idle(&arguments(&[]))),
         ("compare", &|| compare::compare(&arguments(sides))),
         ("rates", &|| compare::compare(&arguments(rates))),
@@ -114,6 +120,7 @@ fn all(full: bool) -> Vec<Target> {
         ("exporters", &|| exporters::exporters(&arguments(full))),
         ("overload", &|| overload::overload(&arguments(&[]))),
         ("hostile", &|| hostile::hostile(&arguments(&[]))),
+        ("handshakes", &|| handshakes::handshakes(&arguments(&[]))),
         ("steering", &|| steering::steering(&arguments(&[]))),
     ];
     let mut targets = Vec::new();

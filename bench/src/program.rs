@@ -4,6 +4,7 @@ mod netflow;
 mod nfacctd;
 mod nfcapd;
 mod receive_only;
+mod tls;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ pub(crate) use netflow::{Client, CounterKey, Key, Netflow, RunningNetflow};
 pub(crate) use nfacctd::Nfacctd;
 pub(crate) use nfcapd::Nfcapd;
 pub(crate) use receive_only::{ReceiveOnly, receive_only};
+pub(crate) use tls::Tls;
 
 use crate::process::Process;
 

@@ -54,6 +54,14 @@ fn thousands_of_exporters_need_little_memory_each_and_lose_nothing() {
 }
 
 #[test]
+fn a_flood_of_handshakes_costs_no_flow_and_no_answer() {
+    let table = output_of(&["handshakes", "--sessions", "100", "--rate", "5000", "--seconds", "2"]);
+    for target in ["flows are counted", "/healthz is answered", "a signed question is answered"] {
+        assert!(table.lines().any(|line| line.contains(target) && line.contains("reached")), "{table}");
+    }
+}
+
+#[test]
 fn a_killed_bench_takes_its_programs_with_it() {
     let mut bench = bench(&["idle", "--seconds", "60"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let child = wait_for("a child", || children(&bench).first().copied());

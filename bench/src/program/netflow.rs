@@ -5,15 +5,17 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
 use flow::{Counters, Prefix, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use serde_json::{Value, json};
 use storage::{Registry, Sqlite};
 
-use super::{Finished, Program, Reported, Running, Setup, netflow_binary, receive_buffer};
+use super::{Finished, Program, Reported, Running, Setup, Tls, netflow_binary, receive_buffer};
 use crate::process::{PATIENCE, Process};
 
 /// The key of the operator.
@@ -38,6 +40,8 @@ pub(crate) struct Netflow {
     pub(crate) once: usize,
     /// Settings, as environment variables.
     pub(crate) settings: Vec<(&'static str, String)>,
+    /// Serves its REST interface over TLS.
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Program for Netflow {
@@ -56,6 +60,7 @@ pub(crate) struct RunningNetflow {
     api: SocketAddr,
     directory: PathBuf,
     settings: Vec<(&'static str, String)>,
+    tls: Option<Arc<ClientConfig>>,
     senders: Vec<Ipv4Addr>,
     prefixes: Vec<Prefix>,
 }
@@ -72,10 +77,12 @@ impl Netflow {
             ("NETFLOW__ADMIN__SIGN_KEY", OPERATOR.sign.into()),
         ];
         settings.extend(self.settings.iter().cloned());
+        settings.extend(self.tls.iter().flat_map(Tls::settings));
         let directory = setup.directory.to_path_buf();
         let (process, api) = launch(&directory, &settings)?;
         let prefixes = self.prefixes.get(..self.once).unwrap_or_default().to_vec();
-        Ok(RunningNetflow { process, api, directory, settings, senders: setup.exporters.to_vec(), prefixes })
+        let tls = self.tls.as_ref().map(|tls| Arc::clone(&tls.client));
+        Ok(RunningNetflow { process, api, directory, settings, tls, senders: setup.exporters.to_vec(), prefixes })
     }
 }
 
@@ -92,30 +99,32 @@ fn launch(directory: &Path, settings: &[(&str, String)]) -> anyhow::Result<(Proc
     let mut command = Command::new(netflow_binary()?);
     command.arg("serve").current_dir(directory).envs(settings.iter().map(|(key, value)| (key, value)));
     let mut process = Process::start(&mut command, directory)?;
-    let api = process.wait_for("the line 'serving http://'", || {
+    let api = process.wait_for("the line 'serving' with a URL", || {
         let log = std::fs::read_to_string(directory.join("netflow.log")).ok()?;
-        let (_, rest) = log.split_once("serving http://")?;
-        rest.split_whitespace().next()?.parse().ok()
+        let (_, url) = log.split_once("serving http")?;
+        let (_, address) = url.split_once("://")?;
+        address.split_whitespace().next()?.parse().ok()
     })?;
     Ok((process, api))
 }
 
 /// A client of the REST interface.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Client {
     pub(crate) server: SocketAddr,
     key: Key,
+    tls: Option<Arc<ClientConfig>>,
 }
 
 impl RunningNetflow {
     /// A client that other threads can use.
-    pub(crate) const fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         self.client_with(OPERATOR)
     }
 
     /// A client with another key.
-    pub(crate) const fn client_with(&self, key: Key) -> Client {
-        Client { server: self.api, key }
+    pub(crate) fn client_with(&self, key: Key) -> Client {
+        Client { server: self.api, key, tls: self.tls.clone() }
     }
 
     /// Its store, which it continues to use.
@@ -181,11 +190,16 @@ impl RunningNetflow {
 impl Client {
     /// Sends a request and waits for the answer.
     pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> anyhow::Result<Value> {
-        let mut stream = TcpStream::connect(self.server)?;
+        let stream = TcpStream::connect(self.server)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(&self.encoded(method, path, body)?)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
+        let request = self.encoded(method, path, body)?;
+        let answer = match &self.tls {
+            None => exchange(stream, &request)?,
+            Some(tls) => {
+                let session = ClientConnection::new(Arc::clone(tls), self.server.ip().into())?;
+                exchange(StreamOwned::new(session, stream), &request)?
+            }
+        };
         let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
         ensure!(head.starts_with("HTTP/1.1 200 "), "{method} {path}: {head}\n{body}");
         Ok(serde_json::from_str(body)?)
@@ -204,6 +218,13 @@ impl Client {
         );
         Ok(request.into_bytes())
     }
+}
+
+fn exchange(mut stream: impl Read + Write, request: &[u8]) -> std::io::Result<String> {
+    stream.write_all(request)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 impl Running for RunningNetflow {
