@@ -39,8 +39,8 @@ impl JournaledShard {
             && fate != DatagramFate::Unregistered
         {
             let Exporter { address, port, .. } = datagram.exporter;
-            if let Some((monitored, rules)) = self.shard.unstated(address, journal.statement()) {
-                journal.state(address, &terms::encode(monitored, rules));
+            if let Some((registration, rules)) = self.shard.unstated(address, journal.statement()) {
+                journal.state(address, &terms::encode(registration, rules));
             }
             let source = SocketAddr::new(address, port);
             journal.take(datagram.received, source, received_at, datagram.payload);
@@ -60,8 +60,8 @@ impl JournaledShard {
         let Some(journal) = &mut self.journal else { return };
         let registered = self.shard.registered();
         let senders: BTreeSet<IpAddr> = waiting.iter().map(|(exporter, ..)| exporter.address).collect();
-        for monitored in senders.iter().filter_map(|sender| registered.get(sender)) {
-            journal.state(monitored.sender(), &terms::encode(monitored, self.shard.rules()));
+        for (sender, registration) in senders.iter().filter_map(|sender| registered.get_key_value(sender)) {
+            journal.state(*sender, &terms::encode(registration, self.shard.rules()));
         }
         journal.carry(waiting);
     }
@@ -155,7 +155,7 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
         let terms = found.terms.and_then(|octets| terms.get(exporter.address, octets));
         shard.set_rules(terms.map_or(rules, |terms| terms.rules));
         let datagram = Datagram { exporter, received: found.received, payload: found.payload };
-        shard.take_by(&datagram, terms.map(|terms| &terms.monitored));
+        shard.take_by(&datagram, terms.map(|terms| &terms.registration));
     }
     let ReadCounts { segments, datagrams, torn, damaged } = recovery.counts();
     let counts = *shard.counts();
@@ -175,10 +175,10 @@ mod tests {
     use std::time::Duration;
 
     use accounting::tally::{GroupId, Monitored};
-    use flow::{Exporter, Timestamp, WriterId};
+    use flow::{Exporter, SenderSettings, Timestamp, WriterId};
     use journal::disk::{Disk, File};
     use journal::{Settings, Sync};
-    use pipeline::{Admitted, Rules};
+    use pipeline::{Admitted, Registration, Rules};
     use wire::encode::{NetflowV9, TemplateSpec};
     use wire::{FieldSpecifier, PendingBudget, SessionLimits};
 
@@ -258,7 +258,8 @@ mod tests {
         };
         let monitored = Monitored::new(SENDER, &[("192.0.2.0/24".parse().unwrap(), GroupId(0))]);
         let admitted = Admitted::default();
-        admitted.store(Arc::new(HashMap::from([(SENDER, Arc::new(monitored))])));
+        let registration = Registration { monitored, settings: SenderSettings::default() };
+        admitted.store(Arc::new(HashMap::from([(SENDER, Arc::new(registration))])));
         let exporters = Exporters::new(rules.session, PendingBudget::default());
         let shard = || Shard::new(rules, Arc::clone(&admitted), exporters.clone());
         let first = FlushNumber { epoch: 1, sequence: 1 };

@@ -1,12 +1,11 @@
 //! Reads the registered senders from the store, for admission. Those of a store on the network are saved on this machine's
 //! disk, for a start without the store.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow::Prefix;
-use pipeline::Admission;
+use flow::SenderSettings;
+use pipeline::{Admission, Registered};
 use storage::known_senders::KnownSenders;
 use storage::{Registry, Sender, Store, StoreError};
 use tokio::sync::Notify;
@@ -58,8 +57,12 @@ pub async fn load(store: &dyn Registry) -> Result<Admission, StoreError> {
 
 /// Returns whether this changed the admitted senders.
 fn publish(admission: &mut Admission, senders: &[Sender]) -> bool {
-    let registered: Vec<(IpAddr, &[Prefix])> =
-        senders.iter().map(|sender| (sender.address, sender.prefixes.as_slice())).collect();
+    let registered = senders.iter().map(|sender| Registered {
+        address: sender.address,
+        prefixes: &sender.prefixes,
+        settings: SenderSettings::default(),
+    });
+    let registered: Vec<Registered<'_>> = registered.collect();
     let is_changed = admission.update(&registered);
     if is_changed {
         tracing::info!(senders = senders.len(), "registered senders changed");
@@ -115,6 +118,8 @@ async fn save(known: &KnownSenders, senders: &[Sender]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use storage::{Memory, Registry};
     use tokio::time::Instant;
 

@@ -1,5 +1,5 @@
-//! The terms by which datagrams are counted, as the journal keeps them: the monitored prefixes of the sender, and the
-//! settings that a reload can change. A start counts each datagram of an earlier run by the terms of its time, whatever
+//! The terms by which datagrams are counted, as the journal keeps them: the monitored prefixes and settings of the sender, and
+//! the settings that a reload can change. A start counts each datagram of an earlier run by the terms of its time, whatever
 //! is registered now.
 //!
 //! They are lines of text: a keyword, and its values.
@@ -11,44 +11,50 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::tally::{GroupId, Monitored};
-use flow::Prefix;
-use pipeline::{Rules, Snapshot};
+use flow::{Prefix, SenderSettings};
+use pipeline::{Registered, Registration, Rules, Snapshot};
 
 const SCALE_SAMPLES: &str = "calculateSamples";
 const CLOCK_LIMIT: &str = "clockLimitNanoseconds";
+const SENDER: &str = "sender";
 const PREFIXES: &str = "prefixes";
 
 /// The terms for the journal.
-pub(crate) fn encode(monitored: &Monitored, rules: &Rules) -> Vec<u8> {
+pub(crate) fn encode(Registration { monitored, settings }: &Registration, rules: &Rules) -> Vec<u8> {
     let (scale_samples, clock_limit) = (rules.scale_samples, rules.clock_limit.as_nanos());
-    let mut text = format!("{SCALE_SAMPLES} {scale_samples}\n{CLOCK_LIMIT} {clock_limit}\n{PREFIXES}");
+    let mut text = format!("{SCALE_SAMPLES} {scale_samples}\n{CLOCK_LIMIT} {clock_limit}\n");
+    // Writing to a string cannot fail.
+    if *settings != SenderSettings::default() {
+        let _ = writeln!(text, "{SENDER} {settings}");
+    }
+    text.push_str(PREFIXES);
     for (prefix, _) in monitored.prefixes() {
-        // Writing to a string cannot fail.
         let _ = write!(text, " {prefix}");
     }
     text.into_bytes()
 }
 
 /// `None` if [`encode`] has not written this.
-fn decode(octets: &[u8], rules: Rules) -> Option<(Vec<Prefix>, Rules)> {
-    let (mut prefixes, mut rules) = (None, rules);
+fn decode(octets: &[u8], rules: Rules) -> Option<(Vec<Prefix>, SenderSettings, Rules)> {
+    let (mut prefixes, mut settings, mut rules) = (None, SenderSettings::default(), rules);
     for line in std::str::from_utf8(octets).ok()?.lines() {
         match line.split_once(' ').unwrap_or((line, "")) {
             (SCALE_SAMPLES, value) => rules.scale_samples = value.parse().ok()?,
             (CLOCK_LIMIT, value) => rules.clock_limit = Duration::from_nanos(value.parse().ok()?),
+            (SENDER, values) => settings = values.parse().ok()?,
             (PREFIXES, values) => {
                 prefixes = Some(values.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?)
             }
             _ => return None,
         }
     }
-    Some((prefixes?, rules))
+    Some((prefixes?, settings, rules))
 }
 
 /// Terms that were found in the journal.
 #[derive(Clone)]
 pub(crate) struct Terms {
-    pub(crate) monitored: Arc<Monitored>,
+    pub(crate) registration: Arc<Registration>,
     pub(crate) rules: Rules,
 }
 
@@ -66,7 +72,7 @@ pub(crate) struct FoundTerms {
 impl FoundTerms {
     /// Nothing found yet. Senders and rules are those of the start.
     pub(crate) fn new(registered: Arc<Snapshot>, rules: Rules) -> Self {
-        let ids = registered.values().flat_map(|monitored| monitored.prefixes()).map(|(_, GroupId(id))| id + 1);
+        let ids = registered.values().flat_map(|sender| sender.monitored.prefixes()).map(|(_, GroupId(id))| id + 1);
         Self { next: GroupId(ids.max().unwrap_or(0)), registered, rules, known: HashMap::new() }
     }
 
@@ -75,15 +81,15 @@ impl FoundTerms {
         let known = self.known.entry(sender).or_default();
         let position = known.iter().position(|(of, _)| **of == *octets).unwrap_or(known.len());
         if position == known.len() {
-            let found = decode(octets, self.rules).map(|(prefixes, rules)| {
-                let is_same =
-                    |monitored: &&Arc<Monitored>| monitored.prefixes().iter().map(|it| it.0).eq(prefixes.clone());
-                let monitored = self.registered.get(&sender).filter(is_same).map(Arc::clone).unwrap_or_else(|| {
+            let found = decode(octets, self.rules).map(|(prefixes, settings, rules)| {
+                let stated = Registered { address: sender, prefixes: &prefixes, settings };
+                let now = self.registered.get(&sender).filter(|now| now.is(&stated)).map(Arc::clone);
+                let registration = now.unwrap_or_else(|| {
                     let groups: Vec<_> = prefixes.iter().copied().zip((self.next.0..).map(GroupId)).collect();
                     self.next.0 += groups.len() as u32;
-                    Arc::new(Monitored::new(sender, &groups))
+                    Arc::new(Registration { monitored: Monitored::new(sender, &groups), settings })
                 });
-                Terms { monitored, rules }
+                Terms { registration, rules }
             });
             if found.is_none() {
                 tracing::warn!(%sender, "cannot read in the journal what datagrams were counted by; what is registered now decides");

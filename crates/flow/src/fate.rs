@@ -27,6 +27,8 @@ pub enum FlowFate {
     Event,
     /// With its sampling rate it has more bytes, packets or flows than any link can carry ([`crate::FLOW_LIMIT`]).
     Implausible,
+    /// Observed at the other side of the exporter than the sender's setting `flowDirection` counts.
+    OtherDirection,
 }
 
 /// An enumeration of fates with a count for each: see [`Tallied`].
@@ -57,7 +59,8 @@ impl Fate for DatagramFate {
 }
 
 impl Fate for FlowFate {
-    const ALL: &'static [Self] = &[Self::Matched, Self::Unmatched, Self::Event, Self::Implausible];
+    const ALL: &'static [Self] =
+        &[Self::Matched, Self::Unmatched, Self::Event, Self::Implausible, Self::OtherDirection];
 
     fn index(self) -> usize {
         self as usize
@@ -69,6 +72,7 @@ impl Fate for FlowFate {
             Self::Unmatched => "unmatched",
             Self::Event => "event",
             Self::Implausible => "implausible",
+            Self::OtherDirection => "other_direction",
         }
     }
 }
@@ -151,7 +155,7 @@ mod tests {
         assert_eq!(sum.total(), 6);
         assert_eq!(
             sum.iter().map(|(fate, _)| fate.name()).collect::<Vec<_>>(),
-            ["matched", "unmatched", "event", "implausible"]
+            ["matched", "unmatched", "event", "implausible", "other_direction"]
         );
     }
 }

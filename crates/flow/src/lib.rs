@@ -8,6 +8,7 @@
 //! | [`protocol`] | the export protocols by version |
 //! | [`timestamp`] | points in time, nanoseconds since the Unix epoch |
 //! | [`prefix`] | monitored prefixes, strict about host bits |
+//! | [`sender_settings`] | what an operator states about one sender |
 //! | [`record`] | the flow record that accounting counts |
 //! | [`flush`] | writers, their flushes, and which of these are counted |
 //! | [`durations`] | how long something took, as a histogram |
@@ -20,6 +21,7 @@ pub mod flush;
 pub mod prefix;
 pub mod protocol;
 pub mod record;
+pub mod sender_settings;
 pub mod timestamp;
 
 pub use durations::Durations;
@@ -28,5 +30,6 @@ pub use fate::{DatagramFate, Fate, FlowFate, Tallied};
 pub use flush::{Counted, FlushNumber, WriterId};
 pub use prefix::{Prefix, PrefixError};
 pub use protocol::Protocol;
-pub use record::{Counters, FLOW_LIMIT, FlowRecord, Sampling, SamplingSource};
+pub use record::{Counters, FLOW_LIMIT, FlowRecord, ObservedAt, Sampling, SamplingSource};
+pub use sender_settings::{SenderSettings, SettingError};
 pub use timestamp::Timestamp;

@@ -34,8 +34,19 @@ pub struct FlowRecord {
     pub reverse: Counters,
     /// The sampling rate, and its source.
     pub sampling: Sampling,
+    /// Where the exporter observed it; `None` if it does not say.
+    pub observed: Option<ObservedAt>,
     /// The export time of its datagram.
     pub exported: Timestamp,
+}
+
+/// On which side of its interfaces an exporter has observed a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObservedAt {
+    /// Where its packets came in.
+    Ingress,
+    /// Where its packets went out.
+    Egress,
 }
 
 impl FlowRecord {
@@ -55,6 +66,7 @@ impl FlowRecord {
             forward: Counters::ZERO,
             reverse: Counters::ZERO,
             sampling: Sampling::NONE,
+            observed: None,
             exported,
         }
     }
@@ -153,6 +165,8 @@ impl Sampling {
 /// Where a sampling rate was found, the highest precedence first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SamplingSource {
+    /// A setting of the sender.
+    Setting,
     /// In the record itself.
     Record,
     /// In options data of the exporter.
@@ -168,6 +182,7 @@ impl SamplingSource {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Setting => "setting",
             Self::Record => "record",
             Self::Options => "options",
             Self::Header => "header",

@@ -11,8 +11,8 @@ use std::time::Duration;
 use accounting::tally::{GroupId, Monitored, TallySettings};
 use arc_swap::ArcSwap;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use flow::{Exporter, Prefix, Timestamp};
-use pipeline::{Exporters, Rules, Shard};
+use flow::{Exporter, Prefix, SenderSettings, Timestamp};
+use pipeline::{Exporters, Registration, Rules, Shard};
 use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
 use wire::{Datagram, FieldSpecifier, PendingBudget, SessionLimits};
 
@@ -163,7 +163,8 @@ fn shard(senders: u32) -> Shard {
     let prefixes: [Prefix; 3] = ["10.0.0.0/8", "10.0.0.0/12", "192.0.2.0/24"].map(|prefix| prefix.parse().unwrap());
     let monitored = (0..senders).map(|number| {
         let groups: Vec<_> = prefixes.into_iter().zip((number * 3..).map(GroupId)).collect();
-        (address(number), Arc::new(Monitored::new(address(number), &groups)))
+        let monitored = Monitored::new(address(number), &groups);
+        (address(number), Arc::new(Registration { monitored, settings: SenderSettings::default() }))
     });
     let rules = Rules {
         scale_samples: true,

@@ -8,13 +8,33 @@ use std::sync::Arc;
 
 use accounting::tally::{GroupId, Monitored};
 use arc_swap::ArcSwap;
-use flow::Prefix;
+use flow::{Prefix, SenderSettings};
+
+/// How the datagrams of one sender are counted.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// Its monitored prefixes.
+    pub monitored: Monitored,
+    /// Its settings.
+    pub settings: SenderSettings,
+}
 
 /// The registered senders at one moment, by address.
-pub type Snapshot = HashMap<IpAddr, Arc<Monitored>>;
+pub type Snapshot = HashMap<IpAddr, Arc<Registration>>;
 
 /// The current snapshot, shared with all shards.
 pub type Admitted = Arc<ArcSwap<Snapshot>>;
+
+/// A sender as it is registered.
+#[derive(Clone, Copy, Debug)]
+pub struct Registered<'r> {
+    /// The source address of its datagrams, canonical.
+    pub address: IpAddr,
+    /// Its monitored prefixes, sorted.
+    pub prefixes: &'r [Prefix],
+    /// Its settings.
+    pub settings: SenderSettings,
+}
 
 /// Makes snapshots of the registered senders and publishes them.
 #[derive(Default)]
@@ -29,25 +49,25 @@ impl Admission {
         Arc::clone(&self.admitted)
     }
 
-    /// Publishes a new snapshot if these senders and their monitored prefixes differ from the current one. Returns
-    /// whether they differ.
-    pub fn update(&mut self, senders: &[(IpAddr, &[Prefix])]) -> bool {
+    /// Publishes a new snapshot if these senders, their monitored prefixes and settings differ from the current one.
+    /// Returns whether they differ.
+    pub fn update(&mut self, senders: &[Registered<'_>]) -> bool {
         let current = self.admitted.load();
-        let unchanged = |(address, prefixes): &(IpAddr, &[Prefix])| {
-            current.get(address).filter(|monitored| is_monitored(monitored, prefixes)).map(Arc::clone)
+        let unchanged = |sender: &Registered<'_>| {
+            current.get(&sender.address).filter(|registration| registration.is(sender)).map(Arc::clone)
         };
-        let unchanged: Vec<Option<Arc<Monitored>>> = senders.iter().map(unchanged).collect();
+        let unchanged: Vec<Option<Arc<Registration>>> = senders.iter().map(unchanged).collect();
         if senders.len() == current.len() && unchanged.iter().all(Option::is_some) {
             return false;
         }
         let mut unused = unused_ids(&unchanged);
         let mut snapshot = Snapshot::with_capacity(senders.len());
-        for ((address, prefixes), unchanged) in senders.iter().zip(unchanged) {
-            let monitored = unchanged.unwrap_or_else(|| {
+        for (Registered { address, prefixes, settings }, unchanged) in senders.iter().zip(unchanged) {
+            let registration = unchanged.unwrap_or_else(|| {
                 let groups: Vec<(Prefix, GroupId)> = prefixes.iter().copied().zip(unused.by_ref()).collect();
-                Arc::new(Monitored::new(*address, &groups))
+                Arc::new(Registration { monitored: Monitored::new(*address, &groups), settings: *settings })
             });
-            snapshot.insert(*address, monitored);
+            snapshot.insert(*address, registration);
         }
         self.admitted.store(Arc::new(snapshot));
         true
@@ -57,13 +77,20 @@ impl Admission {
 /// The ids that none of these has, the smallest first: ids stay dense however often prefixes come and go. An id may be
 /// used again at once, while tallies still have counts of its last prefix: they keep those of different [`Monitored`]
 /// apart.
-fn unused_ids(senders: &[Option<Arc<Monitored>>]) -> impl Iterator<Item = GroupId> + use<> {
-    let used: HashSet<GroupId> =
-        senders.iter().flatten().flat_map(|monitored| monitored.prefixes()).map(|(_, id)| *id).collect();
+fn unused_ids(senders: &[Option<Arc<Registration>>]) -> impl Iterator<Item = GroupId> + use<> {
+    let used: HashSet<GroupId> = senders
+        .iter()
+        .flatten()
+        .flat_map(|registration| registration.monitored.prefixes())
+        .map(|(_, id)| *id)
+        .collect();
     (0..).map(GroupId).filter(move |id| !used.contains(id))
 }
 
-/// Whether exactly these prefixes are monitored.
-fn is_monitored(monitored: &Monitored, prefixes: &[Prefix]) -> bool {
-    monitored.prefixes().iter().map(|(prefix, _)| prefix).eq(prefixes)
+impl Registration {
+    /// Whether it has exactly these prefixes and settings.
+    #[must_use]
+    pub fn is(&self, Registered { address: _, prefixes, settings }: &Registered<'_>) -> bool {
+        self.settings == *settings && self.monitored.prefixes().iter().map(|(prefix, _)| prefix).eq(*prefixes)
+    }
 }

@@ -119,6 +119,7 @@ impl fmt::Display for Counts {
             flows(FlowFate::Unmatched),
             flows(FlowFate::Event),
             flows(FlowFate::Implausible),
+            flows(FlowFate::OtherDirection),
             ("missing_template_sets", self.missing_template_sets),
             ("pending_sets", self.pending),
             ("pending_decoded_sets", self.pending_decoded),

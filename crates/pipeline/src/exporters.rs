@@ -17,7 +17,7 @@ use accounting::period::Interval;
 use accounting::tally::Monitored;
 use flow::{DatagramFate, Fate, FlowFate, FlowRecord, Protocol, SamplingSource, Tallied, Timestamp};
 use view::{DetailedExporter, Losses, Unknown};
-use wire::{Datagram, Decoded, PendingBudget, Record, Session, SessionLimits, Unit};
+use wire::{Datagram, Decoded, PendingBudget, ReadOptions, Record, Session, SessionLimits, Unit};
 
 use crate::exporter_detail;
 use crate::exporter_stats::{ExporterStats, LastFlow, used_units};
@@ -260,7 +260,7 @@ impl Exporter {
     pub(crate) fn decode(
         &self,
         datagram: &Datagram<'_>,
-        reads_interfaces: bool,
+        read: ReadOptions,
         visit: &mut impl FnMut(&Record<'_>),
     ) -> Option<(DatagramFate, Decoded)> {
         let mut state = locked(&self.state);
@@ -270,7 +270,7 @@ impl Exporter {
         let ExporterState { session, stats, rate_changes, is_heard, .. } = &mut *state;
         stats.open_month(datagram.received, session);
         let mut last = LastFlow::default();
-        session.read_interfaces(reads_interfaces);
+        session.read(read);
         let decoded = session.decode(datagram, &mut |record| {
             last.note(record);
             visit(record);

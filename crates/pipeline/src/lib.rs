@@ -35,7 +35,7 @@ mod shard;
 mod unknown;
 mod unmatched;
 
-pub use admission::{Admission, Admitted, Snapshot};
+pub use admission::{Admission, Admitted, Registered, Registration, Snapshot};
 pub use counts::Counts;
 pub use exporters::{Exporters, TableSizes};
 pub use sealed::Sealed;

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::period::Minute;
-use accounting::tally::{FlowTime, Monitored, NameBudget, Tally, TallySettings};
+use accounting::tally::{FlowTime, NameBudget, Tally, TallySettings};
 use arc_swap::cache::Cache;
-use flow::{DatagramFate, FlowFate, FlowRecord, Tallied};
+use flow::sender_settings::FlowDirection;
+use flow::{DatagramFate, FlowFate, FlowRecord, Sampling, SamplingSource, Tallied};
 use tap::Taps;
-use wire::{Datagram, Record, RecordKind, SessionLimits};
+use wire::{Datagram, ReadOptions, Record, RecordKind, SessionLimits};
 
-use crate::admission::{Admitted, Snapshot};
+use crate::admission::{Admitted, Registration, Snapshot};
 use crate::counts::Counts;
 use crate::exporters::{Exporter, Exporters};
 use crate::publish::publish;
@@ -36,8 +37,8 @@ pub struct Rules {
 /// An exporter from which a shard has read datagrams.
 struct Met {
     exporter: Arc<Exporter>,
-    /// The prefixes by which its last datagram was counted.
-    monitored: Arc<Monitored>,
+    /// By what its last datagram was counted.
+    registration: Arc<Registration>,
     /// The number with which [`Shard::unstated`] has returned them; 0 if it has not.
     stated: u64,
 }
@@ -95,46 +96,56 @@ impl Shard {
         self.take_by(datagram, None)
     }
 
-    /// The same, for these prefixes instead of those that are registered now.
-    pub fn take_by(&mut self, datagram: &Datagram<'_>, prefixes: Option<&Arc<Monitored>>) -> DatagramFate {
+    /// The same, by this registration instead of the present one.
+    pub fn take_by(&mut self, datagram: &Datagram<'_>, registration: Option<&Arc<Registration>>) -> DatagramFate {
         let Self { rules, admitted, exporters, met, taps, flows, tally, counts } = self;
         let address = datagram.exporter.address;
-        let Some(monitored) = prefixes.or_else(|| admitted.load().get(&address)) else {
+        let Some(registration) = registration.or_else(|| admitted.load().get(&address)) else {
             counts.datagrams[DatagramFate::Unregistered] += 1;
             exporters.note_unknown(datagram);
             return DatagramFate::Unregistered;
         };
-        let meet = || Met { exporter: exporters.meet(address), monitored: Arc::clone(monitored), stated: 0 };
+        let meet = || Met { exporter: exporters.meet(address), registration: Arc::clone(registration), stated: 0 };
         let met = met.entry(address).or_insert_with(meet);
-        if !Arc::ptr_eq(&met.monitored, monitored) {
-            (met.monitored, met.stated) = (Arc::clone(monitored), 0);
+        if !Arc::ptr_eq(&met.registration, registration) {
+            (met.registration, met.stated) = (Arc::clone(registration), 0);
         }
+        let Registration { monitored, settings } = &**registration;
         let exporter = &mut met.exporter;
         let mut fates = Tallied::default();
         let clamped_before = counts.time_clamped;
         flows.clear();
         let subscribers = taps.of(address);
         // Reading them costs every flow something, so it is done only where they are counted or a tap may filter by them.
-        let reads_interfaces = rules.tally.fields.has_interfaces() || subscribers.is_some();
-        let mut visit = |record: &Record<'_>| {
+        let interfaces = rules.tally.fields.has_interfaces() || subscribers.is_some();
+        let read =
+            ReadOptions { interfaces, out_counters: settings.out_counters, nat_addresses: settings.nat_addresses };
+        let mut each = |record: &Record<'_>| {
             if let Some(subscribers) = &subscribers {
                 publish(record, subscribers);
             }
-            collect(record, rules, flows, &mut fates, counts);
+            collect(record, rules, settings.flow_direction, flows, &mut fates, counts);
         };
-        let decoded = match exporter.decode(datagram, reads_interfaces, &mut visit) {
+        let mut visit = |record: &Record<'_>| match (settings.sampling_rate, record.flow) {
+            (Some(rate), Some(flow)) => {
+                let sampling = Sampling { rate: rate.get(), source: SamplingSource::Setting };
+                each(&Record { flow: Some(&FlowRecord { sampling, ..*flow }), ..*record });
+            }
+            _ => each(record),
+        };
+        let decoded = match exporter.decode(datagram, read, &mut visit) {
             Some(decoded) => Some(decoded),
             // It was removed and registered again before this shard noticed.
             None => {
                 *exporter = exporters.meet(address);
-                exporter.decode(datagram, reads_interfaces, &mut visit)
+                exporter.decode(datagram, read, &mut visit)
             }
         };
         let Some((fate, decoded)) = decoded else {
             counts.datagrams[DatagramFate::Unregistered] += 1;
             return DatagramFate::Unregistered;
         };
-        // So far, `fates` contains only events.
+        // So far, `fates` contains only flows that are not booked.
         counts.shown_records += flows.len() as u64 + fates.total();
         let (received, displaced_before) = (Minute::of(datagram.received), tally.displaced());
         for flow in &*flows {
@@ -149,12 +160,12 @@ impl Shard {
         fate
     }
 
-    /// The prefixes and rules by which the last datagram of this exporter was counted, unless they were returned with
+    /// The registration and rules by which the last datagram of this exporter was counted, unless they were returned with
     /// this number (from 1) before.
-    pub fn unstated(&mut self, address: IpAddr, number: u64) -> Option<(&Monitored, &Rules)> {
+    pub fn unstated(&mut self, address: IpAddr, number: u64) -> Option<(&Registration, &Rules)> {
         let met = self.met.get_mut(&address).filter(|met| met.stated != number)?;
         met.stated = number;
-        Some((&met.monitored, &self.rules))
+        Some((&met.registration, &self.rules))
     }
 
     /// The senders that are registered now.
@@ -191,11 +202,13 @@ impl Shard {
 fn collect(
     record: &Record<'_>,
     rules: &Rules,
+    counted: FlowDirection,
     flows: &mut Vec<FlowRecord>,
     fates: &mut Tallied<FlowFate>,
     counts: &mut Counts,
 ) {
     match (record.kind, record.flow) {
+        (_, Some(flow)) if !counted.counts(flow.observed) => fates[FlowFate::OtherDirection] += 1,
         (_, Some(flow)) => {
             // A push would copy it twice.
             flows.extend_from_slice(std::slice::from_ref(flow));

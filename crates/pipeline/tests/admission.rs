@@ -9,8 +9,8 @@ use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::Minute;
 use accounting::tally::{FlowTime, GroupId, Tally, TallySettings};
-use flow::{Counters, FlowRecord, FlushNumber, Prefix, Timestamp};
-use pipeline::Admission;
+use flow::{Counters, FlowRecord, FlushNumber, Prefix, SenderSettings, Timestamp};
+use pipeline::{Admission, Registered};
 
 /// The number-th of many prefixes that do not overlap.
 fn prefix(number: u32) -> Prefix {
@@ -37,8 +37,12 @@ impl Counting {
     }
 
     fn register(&mut self, senders: &[(u32, Vec<Prefix>)]) {
-        let senders: Vec<_> = senders.iter().map(|(number, prefixes)| (sender(*number), prefixes.as_slice())).collect();
-        self.admission.update(&senders);
+        let registered = senders.iter().map(|(number, prefixes)| Registered {
+            address: sender(*number),
+            prefixes,
+            settings: SenderSettings::default(),
+        });
+        self.admission.update(&registered.collect::<Vec<_>>());
     }
 
     /// Counts one flow of `octets` octets to the first address of a prefix.
@@ -49,7 +53,7 @@ impl Counting {
             ..FlowRecord::empty(Timestamp::EPOCH)
         };
         let admitted = self.admission.admitted().load_full();
-        self.open.book(admitted.get(&sender(from)).unwrap(), &flow, FlowTime::at(Minute::new(5)), false);
+        self.open.book(&admitted.get(&sender(from)).unwrap().monitored, &flow, FlowTime::at(Minute::new(5)), false);
     }
 
     fn flush(&mut self) {
@@ -65,7 +69,7 @@ impl Counting {
 
     fn ids(&self) -> Vec<GroupId> {
         let admitted = self.admission.admitted().load_full();
-        admitted.values().flat_map(|monitored| monitored.prefixes().to_vec()).map(|(_, id)| id).collect()
+        admitted.values().flat_map(|sender| sender.monitored.prefixes().to_vec()).map(|(_, id)| id).collect()
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use accounting::tally::{GroupId, Monitored, Tally, TallySettings};
 use arc_swap::ArcSwap;
-use flow::{DatagramFate, Exporter, FlowFate, Timestamp};
-use pipeline::{Admitted, Exporters, Rules, Shard};
+use flow::{DatagramFate, Exporter, FlowFate, SenderSettings, Timestamp};
+use pipeline::{Admitted, Exporters, Registration, Rules, Shard};
 use serde_json::json;
 use wire::encode::{NetflowV9, TemplateSpec};
 use wire::{Datagram, FieldSpecifier, PendingBudget, SessionLimits, netflow_v9};
@@ -28,7 +28,8 @@ fn rules() -> Rules {
 
 fn admitted(registered: bool) -> Admitted {
     let monitored = Monitored::new(SENDER, &[("192.0.2.0/24".parse().unwrap(), GroupId(0))]);
-    let senders = registered.then(|| (SENDER, Arc::new(monitored)));
+    let registration = Registration { monitored, settings: SenderSettings::default() };
+    let senders = registered.then(|| (SENDER, Arc::new(registration)));
     Arc::new(ArcSwap::from_pointee(HashMap::from_iter(senders)))
 }
 

@@ -60,11 +60,15 @@ pub(crate) enum Slot {
     DestinationIpv6,
     FrameSection,
     PacketSection,
+    FlowDirection,
+    InsideDestinationPort,
+    InsideDestinationIpv4,
+    InsideDestinationIpv6,
 }
 
 impl Slot {
     /// How many slots there are.
-    pub(crate) const COUNT: usize = Self::PacketSection as usize + 1;
+    pub(crate) const COUNT: usize = Self::InsideDestinationIpv6 as usize + 1;
     /// All slots, each at its number.
     pub(crate) const ALL: [Self; Self::COUNT] = [
         Self::ForwardBytes,
@@ -98,14 +102,18 @@ impl Slot {
         Self::DestinationIpv6,
         Self::FrameSection,
         Self::PacketSection,
+        Self::FlowDirection,
+        Self::InsideDestinationPort,
+        Self::InsideDestinationIpv4,
+        Self::InsideDestinationIpv6,
     ];
 
     /// Whether a field of this many octets can be read into the slot: an address has one length, an unsigned integer
     /// any from 1 to 8 (RFC 7011, section 6.2: reduced-size encoding).
     pub(crate) const fn accepts(self, length: u16) -> bool {
         match self {
-            Self::SourceIpv4 | Self::DestinationIpv4 => length == 4,
-            Self::SourceIpv6 | Self::DestinationIpv6 => length == 16,
+            Self::SourceIpv4 | Self::DestinationIpv4 | Self::InsideDestinationIpv4 => length == 4,
+            Self::SourceIpv6 | Self::DestinationIpv6 | Self::InsideDestinationIpv6 => length == 16,
             Self::FrameSection | Self::PacketSection => length > 0,
             _ => 1 <= length && length <= 8,
         }
@@ -178,6 +186,12 @@ pub(crate) const FIELDS: &[(Slot, &[ElementId])] = &[
     (Slot::DestinationIpv6, &[iana(28), iana(169)]),
     (Slot::FrameSection, FRAME_SECTIONS),
     (Slot::PacketSection, PACKET_SECTIONS),
+    (Slot::FlowDirection, &[iana(61)]),
+    // After translation: postNAPTDestinationTransportPort, postNATDestinationIPv4Address, postNATDestinationIPv6Address,
+    // and the elements that ASA used before those had numbers.
+    (Slot::InsideDestinationPort, &[iana(228), iana(40004)]),
+    (Slot::InsideDestinationIpv4, &[iana(226), iana(40002)]),
+    (Slot::InsideDestinationIpv6, &[iana(282)]),
 ];
 
 /// dataLinkFrameSection, and what Cisco's NetFlow-Lite sent before it (layer2packetSectionData).

@@ -1,6 +1,7 @@
 //! Data sets: records that a template describes (RFC 7011, section 3.4.3; RFC 3954, section 5.3). The same for
 //! NetFlow v9 and IPFIX.
 
+use crate::ambiguity::{Ambiguities, ReadOptions};
 use crate::cursor::Cursor;
 use crate::datagram::Message;
 use crate::decoded::Decoded;
@@ -43,7 +44,8 @@ pub(crate) fn decode(
         samplers: &mut state.samplers,
         types: &mut state.types,
         options: &mut state.options,
-        reads_interfaces: state.reads_interfaces,
+        read: state.read,
+        ambiguities: &mut state.ambiguities,
     };
     let read = records(template, &mut others, message, content, visit, report);
     let template_port = *port;
@@ -75,7 +77,8 @@ pub(crate) fn learn(
             samplers: &mut state.samplers,
             types: &mut state.types,
             options: &mut state.options,
-            reads_interfaces: state.reads_interfaces,
+            read: state.read,
+            ambiguities: &mut state.ambiguities,
         };
         let read = records(template, &mut others, &held.message, content, visit, &mut late);
         let template_port = *port;
@@ -95,7 +98,8 @@ struct Others<'m> {
     samplers: &'m mut Samplers,
     types: &'m mut TypeInformation,
     options: &'m mut Options,
-    reads_interfaces: bool,
+    read: ReadOptions,
+    ambiguities: &'m mut Ambiguities,
 }
 
 /// What was read of a set.
@@ -129,7 +133,7 @@ fn records(
     let plan = template.plan();
     let kind = template.kind().record_kind();
     let mut room = Layout::EMPTY;
-    let Others { ports, templates, samplers, types, options, reads_interfaces } = others;
+    let Others { ports, templates, samplers, types, options, read, ambiguities } = others;
     let mut rates = samplers.of_set(ports, message, plan);
     let mut count = 0;
     // With a template of length 0 a set would contain endless records.
@@ -155,9 +159,7 @@ fn records(
         };
         if let Some(flow) = &mut flow {
             flow.sampling = samplers.of(ports, message, plan, &reading, &mut rates);
-            if *reads_interfaces {
-                (flow.input_interface, flow.output_interface) = plan.interfaces(&reading);
-            }
+            ambiguities.decide(plan, &reading, read, flow);
         }
         let content = TemplatedRecord { template, octets, ports, templates, types, message };
         visit(&Record {

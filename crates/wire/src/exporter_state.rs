@@ -3,6 +3,7 @@
 
 use flow::{Protocol, Timestamp};
 
+use crate::ambiguity::{Ambiguities, ReadOptions};
 use crate::datagram::{Datagram, Message};
 use crate::decoded::Decoded;
 use crate::field_specifier::FieldSpecifier;
@@ -39,8 +40,10 @@ pub(crate) struct ExporterState {
     pub(crate) pending: Pending,
     pub(crate) sequences: Sequences,
     pub(crate) restarts: Restarts,
-    /// Whether flow records of data sets get their interfaces.
-    pub(crate) reads_interfaces: bool,
+    /// How flow records are filled from data sets.
+    pub(crate) read: ReadOptions,
+    /// What that has been decided for.
+    pub(crate) ambiguities: Ambiguities,
     /// Whether announcements were stored by an earlier run of the collector, and nothing was received since.
     pub(crate) is_restored: bool,
     /// Room for the fields of a template that is being read, so that repeated announcements allocate nothing.
@@ -59,7 +62,8 @@ impl ExporterState {
             pending: Pending::new(limits.pending, budget),
             sequences: Sequences::default(),
             restarts: Restarts::default(),
-            reads_interfaces: true,
+            read: ReadOptions::default(),
+            ambiguities: Ambiguities::default(),
             is_restored: false,
             fields: Vec::new(),
         }

@@ -27,6 +27,7 @@
 //! | `restart` | whether an exporter has restarted |
 //! | `template`, `templated_record` | a template; the fields of a record that it describes |
 //! | `booking` | **the rule table**: which element of a record is counted when several mean nearly the same |
+//! | `ambiguity` | what the operator of an exporter has to decide, and how often it matters |
 //! | `plan` | a template compiled by that table; reading a record for accounting |
 //! | [`information_element`], [`value`], [`structured_data`] | the registry, from octets to values, lists inside fields |
 //! | `version`, [`datagram`], `field_specifier`, `sequence_number`, [`record`], [`error`], `decoded`, [`cursor`] | ground: what goes in, what comes out, and the reader that all decoders use |
@@ -37,6 +38,7 @@
 //! To add a protocol: its file, a line in `version` and `session`, a row in `sequence` if it numbers, captures in the
 //! corpus. To count another element: its row in `booking`.
 
+mod ambiguity;
 mod announcements;
 mod booking;
 pub mod cursor;
@@ -81,6 +83,7 @@ mod type_information;
 pub mod value;
 mod version;
 
+pub use ambiguity::{Ambiguities, ReadOptions};
 pub use announcements::AnnouncementsError;
 pub use datagram::{Datagram, Message};
 pub use decoded::Decoded;

@@ -22,7 +22,7 @@ pub(crate) struct Plan {
     /// The shortest record that the template allows, in octets; 0 when it has no content at all.
     minimum_length: u16,
     /// The slots that the template fills, one bit each.
-    filled: u32,
+    filled: u64,
 }
 
 /// How the booked fields of a record are located.
@@ -170,7 +170,7 @@ impl Plan {
         let mut slots = slots.into_iter().peekable();
         for (index, &FieldSpecifier { length, .. }) in fields.iter().enumerate() {
             let slot = slots.next_if(|&(field, _)| field == index).map(|(_, slot)| slot);
-            filled |= slot.map_or(0, |slot| 1 << slot as u32);
+            filled |= slot.map_or(0, |slot| 1_u64 << slot as u32);
             if length == VARIABLE_LENGTH {
                 minimum_length = minimum_length.checked_add(1)?;
                 segment.tail = slot.map_or(Tail::Skipped, Tail::Booked);
@@ -210,7 +210,7 @@ impl Plan {
 
     /// Whether the template fills a slot.
     pub(crate) const fn fills(&self, slot: Slot) -> bool {
-        self.filled & (1 << slot as u32) != 0
+        self.filled & (1_u64 << slot as u32) != 0
     }
 
     /// Whether records carry their own sampling rate.
@@ -299,6 +299,11 @@ impl Plan {
             reverse,
             ..FlowRecord::empty(exported)
         })
+    }
+
+    /// The destination after network address translation; 0.0.0.0 if the record has none.
+    pub(crate) fn inside_destination(&self, reading: &Reading<'_, '_>) -> IpAddr {
+        reading.address(Slot::InsideDestinationIpv4, Slot::InsideDestinationIpv6)
     }
 
     /// The ifIndexes of the input and output interface. They are apart from [`flow`](Self::flow) because most collectors do

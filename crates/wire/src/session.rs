@@ -3,6 +3,7 @@
 
 use flow::{Exporter, Protocol, Timestamp};
 
+use crate::ambiguity::{Ambiguities, ReadOptions};
 use crate::announcements::{self, AnnouncementsError};
 use crate::datagram::Datagram;
 use crate::decoded::Decoded;
@@ -44,10 +45,15 @@ impl Session {
         self.state.pending.set_limits(limits.pending);
     }
 
-    /// Whether the flow records of data sets get their interfaces; they do by default. Reading them costs a sixth more than
-    /// decoding without them.
-    pub const fn read_interfaces(&mut self, read: bool) {
-        self.state.reads_interfaces = read;
+    /// How flow records are filled from data sets from now on.
+    pub const fn read(&mut self, options: ReadOptions) {
+        self.state.read = options;
+    }
+
+    /// How many flows had more than one meaning.
+    #[must_use]
+    pub const fn ambiguities(&self) -> Ambiguities {
+        self.state.ambiguities
     }
 
     /// Decodes a datagram of this exporter and visits each record. Records of pending sets are visited when their template

@@ -1,0 +1,228 @@
+//! What an operator states about one sender, where exporters differ and their datagrams do not say how.
+//!
+//! A setting has a name and a value. [`SenderSettings`] shows as `name=value`, separated by spaces, without those at their
+//! default; stores and the journal keep this text. An empty text is all defaults.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use crate::ObservedAt;
+
+/// The settings of one sender. By default its datagrams are counted as they say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SenderSettings {
+    /// `samplingRate`: multiplies bytes and packets, whatever the exporter announces. `None`: what it announces.
+    pub sampling_rate: Option<NonZeroU32>,
+    /// `flowDirection`: which flows are counted, by the interface side on which the exporter observed them.
+    pub flow_direction: FlowDirection,
+    /// `outCounters`: what the elements 23 and 24 count.
+    pub out_counters: OutCounters,
+    /// `natAddresses`: by which addresses translated flows are counted.
+    pub nat_addresses: NatAddresses,
+}
+
+/// A setting with a few possible values.
+trait Choice: Copy + Default + PartialEq + 'static {
+    /// All values with their names.
+    const ALL: &'static [(Self, &'static str)];
+
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(value, _)| *value == self).map_or("", |(_, name)| name)
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, of)| *of == name).map(|(value, _)| *value)
+    }
+}
+
+/// Which flows are counted, by flowDirection (IPFIX element 61). An exporter that observes on all interfaces, at ingress and
+/// at egress, reports each packet twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FlowDirection {
+    /// All.
+    #[default]
+    Both,
+    /// Those observed at ingress, and those that do not say.
+    Ingress,
+    /// Those observed at egress, and those that do not say.
+    Egress,
+}
+
+impl FlowDirection {
+    /// Whether a flow counts that was observed there.
+    #[must_use]
+    pub fn counts(self, observed: Option<ObservedAt>) -> bool {
+        !matches!(
+            (self, observed),
+            (Self::Ingress, Some(ObservedAt::Egress)) | (Self::Egress, Some(ObservedAt::Ingress))
+        )
+    }
+}
+
+impl Choice for FlowDirection {
+    const ALL: &'static [(Self, &'static str)] =
+        &[(Self::Both, "both"), (Self::Ingress, "ingress"), (Self::Egress, "egress")];
+}
+
+/// What postOctetDeltaCount and postPacketDeltaCount (elements 23 and 24, `OUT_BYTES` and `OUT_PKTS` in NetFlow v9) count in
+/// a record that has 1 and 2 as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OutCounters {
+    /// The same packets after the exporter has treated them (RFC 5102).
+    #[default]
+    Same,
+    /// The packets from destination to source, as Meraki and nProbe send them.
+    Reverse,
+}
+
+impl Choice for OutCounters {
+    const ALL: &'static [(Self, &'static str)] = &[(Self::Same, "same"), (Self::Reverse, "reverse")];
+}
+
+/// By which addresses a flow is counted that network address translation has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum NatAddresses {
+    /// Source and destination as the exporter reports them.
+    #[default]
+    Reported,
+    /// Those of the inside network: the source before and the destination after translation.
+    Inside,
+}
+
+impl Choice for NatAddresses {
+    const ALL: &'static [(Self, &'static str)] = &[(Self::Reported, "reported"), (Self::Inside, "inside")];
+}
+
+/// The names of all settings.
+pub const NAMES: [&str; 4] = ["samplingRate", "flowDirection", "outCounters", "natAddresses"];
+
+/// The value of `samplingRate` for which the exporter's own rate counts.
+const ANNOUNCED: &str = "announced";
+
+/// Why a setting is refused. Shown to the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// The text is not of the form `name=value`.
+    #[error("'{0}' is not a setting: write <name>=<value>, such as samplingRate=1000")]
+    Form(String),
+    /// There is no such setting.
+    #[error("there is no setting '{0}' of a sender; there are {names}", names = NAMES.join(", "))]
+    Unknown(String),
+    /// The setting has no such value.
+    #[error("{name} is '{value}'; it must be {values}")]
+    Value {
+        /// The setting.
+        name: &'static str,
+        /// The given value.
+        value: String,
+        /// The possible values.
+        values: String,
+    },
+}
+
+impl SenderSettings {
+    /// Sets one of them by its name.
+    ///
+    /// # Errors
+    /// If there is no such setting, or it has no such value.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
+        match name {
+            "samplingRate" => self.sampling_rate = rate(value)?,
+            "flowDirection" => self.flow_direction = choice("flowDirection", value)?,
+            "outCounters" => self.out_counters = choice("outCounters", value)?,
+            "natAddresses" => self.nat_addresses = choice("natAddresses", value)?,
+            _ => return Err(SettingError::Unknown(name.to_owned())),
+        }
+        Ok(())
+    }
+
+    /// All settings with their values, in the order of [`NAMES`].
+    #[must_use]
+    pub fn values(&self) -> [(&'static str, String); NAMES.len()] {
+        let rate = self.sampling_rate.map_or_else(|| ANNOUNCED.to_owned(), |rate| rate.to_string());
+        let [a, b, c] = [self.flow_direction.name(), self.out_counters.name(), self.nat_addresses.name()];
+        let values = [rate, a.to_owned(), b.to_owned(), c.to_owned()];
+        let mut named = NAMES.into_iter().zip(values);
+        std::array::from_fn(|_| named.next().unwrap_or_default())
+    }
+}
+
+fn rate(value: &str) -> Result<Option<NonZeroU32>, SettingError> {
+    if value == ANNOUNCED {
+        return Ok(None);
+    }
+    value.parse().map(Some).map_err(|_| SettingError::Value {
+        name: "samplingRate",
+        value: value.to_owned(),
+        values: format!("a whole number from 1 to {}, or '{ANNOUNCED}'", u32::MAX),
+    })
+}
+
+fn choice<C: Choice>(name: &'static str, value: &str) -> Result<C, SettingError> {
+    C::named(value).ok_or_else(|| {
+        let values: Vec<String> = C::ALL.iter().map(|(_, name)| format!("'{name}'")).collect();
+        SettingError::Value { name, value: value.to_owned(), values: values.join(" or ") }
+    })
+}
+
+impl fmt::Display for SenderSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let defaults = Self::default().values();
+        let changed = self.values().into_iter().zip(defaults).filter(|(set, default)| set != default);
+        for (index, ((name, value), _)) in changed.enumerate() {
+            let space = if index == 0 { "" } else { " " };
+            write!(f, "{space}{name}={value}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for SenderSettings {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        let mut settings = Self::default();
+        for setting in text.split_whitespace() {
+            let (name, value) = setting.split_once('=').ok_or_else(|| SettingError::Form(setting.to_owned()))?;
+            settings.set(name, value)?;
+        }
+        Ok(settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_is_read_back_from_its_text() {
+        assert_eq!(SenderSettings::default().to_string(), "");
+        assert_eq!("".parse(), Ok(SenderSettings::default()));
+        let text = "samplingRate=1000 flowDirection=ingress outCounters=reverse natAddresses=inside";
+        let settings: SenderSettings = text.parse().unwrap();
+        assert_eq!(settings.to_string(), text);
+        let changed = settings.values().into_iter().zip(SenderSettings::default().values());
+        assert!(changed.clone().all(|(set, default)| set != default), "{text} leaves one of them at its default");
+        for ((name, _), (_, default)) in changed {
+            let mut settings = settings;
+            settings.set(name, &default).unwrap();
+            assert!(!settings.to_string().contains(name), "{name}={default} is no default");
+        }
+    }
+
+    #[test]
+    fn what_is_no_setting_is_refused_with_what_would_be_one() {
+        let refused = |text: &str| text.parse::<SenderSettings>().unwrap_err().to_string();
+        assert_eq!(refused("rate"), "'rate' is not a setting: write <name>=<value>, such as samplingRate=1000");
+        assert_eq!(
+            refused("rate=1"),
+            "there is no setting 'rate' of a sender; there are samplingRate, flowDirection, outCounters, natAddresses"
+        );
+        assert_eq!(
+            refused("samplingRate=0"),
+            "samplingRate is '0'; it must be a whole number from 1 to 4294967295, or 'announced'"
+        );
+        assert_eq!(refused("flowDirection=in"), "flowDirection is 'in'; it must be 'both' or 'ingress' or 'egress'");
+    }
+}

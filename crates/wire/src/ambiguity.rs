@@ -1,0 +1,101 @@
+//! What records may mean in more than one way, where only the operator of the exporter knows: the settings that decide, and
+//! counts of the records to which they matter.
+
+use flow::sender_settings::{NatAddresses, OutCounters};
+use flow::{Counters, FlowRecord, ObservedAt};
+
+use crate::booking::Slot;
+use crate::plan::{Plan, Reading};
+
+/// How flow records are filled from data sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Whether they get their interfaces. Reading them costs a sixth more than decoding without them.
+    pub interfaces: bool,
+    /// What the elements 23 and 24 count.
+    pub out_counters: OutCounters,
+    /// The addresses of translated flows.
+    pub nat_addresses: NatAddresses,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { interfaces: true, out_counters: OutCounters::default(), nat_addresses: NatAddresses::default() }
+    }
+}
+
+/// How many flows an exporter has sent to which a setting of the sender would matter, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ambiguities {
+    /// Flows that say that they were observed at ingress.
+    pub ingress: u64,
+    /// Flows that say that they were observed at egress.
+    pub egress: u64,
+    /// Flows with octets in 1 and in 23, of which one is more than twice the other.
+    pub out_counters_differ: u64,
+    /// Flows whose destination was translated.
+    pub translated: u64,
+}
+
+impl Ambiguities {
+    /// Notes a flow, and fills it as the options say.
+    #[inline(always)]
+    pub(crate) fn decide(&mut self, plan: &Plan, reading: &Reading<'_, '_>, read: &ReadOptions, flow: &mut FlowRecord) {
+        if plan.fills(Slot::FlowDirection) {
+            self.observe(reading, flow);
+        }
+        if plan.fills(Slot::PostBytes) {
+            self.out_counters(reading, read.out_counters, flow);
+        }
+        if plan.fills(Slot::InsideDestinationIpv4) || plan.fills(Slot::InsideDestinationIpv6) {
+            self.translate(plan, reading, read.nat_addresses, flow);
+        }
+        if read.interfaces {
+            (flow.input_interface, flow.output_interface) = plan.interfaces(reading);
+        }
+    }
+
+    /// flowDirection: 0 is ingress, 1 is egress (RFC 5102, section 5.11.4).
+    fn observe(&mut self, reading: &Reading<'_, '_>, flow: &mut FlowRecord) {
+        let (observed, count) = match reading.number(Slot::FlowDirection) {
+            0 => (ObservedAt::Ingress, &mut self.ingress),
+            1 => (ObservedAt::Egress, &mut self.egress),
+            _ => return,
+        };
+        flow.observed = Some(observed);
+        *count += 1;
+    }
+
+    fn out_counters(&mut self, reading: &Reading<'_, '_>, means: OutCounters, flow: &mut FlowRecord) {
+        let (bytes, packets) = (reading.number(Slot::PostBytes), reading.number(Slot::PostPackets));
+        let out = Counters { bytes, packets, flows: u64::from(bytes != 0 || packets != 0) };
+        // Records with empty counters before the middlebox are booked from these already.
+        if out.is_zero() || flow.forward.bytes != reading.number(Slot::ForwardBytes) {
+            return;
+        }
+        let (one, other) = (flow.forward.bytes, out.bytes);
+        if one > 0 && other > 0 && (one / 2 > other || other / 2 > one) {
+            self.out_counters_differ += 1;
+        }
+        if means == OutCounters::Reverse && flow.reverse.is_zero() {
+            flow.reverse = out;
+        }
+    }
+
+    /// Both directions of a translated connection have their inside address at the end where the translation has not
+    /// replaced it yet, or has put it back: the source as reported, the destination after translation.
+    fn translate(&mut self, plan: &Plan, reading: &Reading<'_, '_>, wanted: NatAddresses, flow: &mut FlowRecord) {
+        let inside = plan.inside_destination(reading);
+        if inside.is_unspecified() || inside == flow.destination {
+            return;
+        }
+        self.translated += 1;
+        if wanted == NatAddresses::Inside {
+            flow.destination = inside;
+            let port = reading.number(Slot::InsideDestinationPort);
+            if port != 0 {
+                flow.destination_port = port as u16;
+            }
+        }
+    }
+}
