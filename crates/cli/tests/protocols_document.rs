@@ -9,7 +9,11 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// The sections whose tables need evidence.
-const SECTIONS: [&str; 5] = ["Fixed formats", "Formats with templates", "sFlow", "Sampled packets", "Vendors"];
+const SECTIONS: [&str; 6] =
+    ["Fixed formats", "Formats with templates", "sFlow", "Sampled packets", "Vendors", "How it is booked"];
+
+/// Columns that explain, and need no evidence.
+const EXPLAINING: [&str; 2] = ["rule", "setting"];
 
 /// Marks a feature that a protocol does not have.
 const ABSENT: &str = "—";
@@ -75,7 +79,9 @@ fn cells(document: &str) -> Vec<Cell> {
         } else if SECTIONS.contains(&section) && !line.starts_with("| ---") {
             let row = cells_of(line);
             assert_eq!(row.len(), headings.len(), "{section}: {line}");
-            for (heading, text) in headings.iter().zip(&row).skip(1) {
+            for (heading, text) in
+                headings.iter().zip(&row).skip(1).filter(|(heading, _)| !EXPLAINING.contains(heading))
+            {
                 cells.push(Cell {
                     place: format!("{section}, {}, {heading}", row[0]),
                     version: version(heading).or_else(|| version(row[0])),

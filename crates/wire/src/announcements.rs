@@ -2,7 +2,8 @@
 //! have standing. Where the octets are stored, and for how long, is not known here.
 //!
 //! `docs/storage.md` has the layout to the byte. A template is stored as the export message that announces it, so the
-//! decoder of its protocol reads it, within the limits of the session. The header of a NetFlow v9 message is that of the
+//! decoder of its protocol reads it, within the limits of the session. An announcement that could not be read is stored as
+//! one that cannot be read. The header of a NetFlow v9 message is that of the
 //! last message of its process, with the uptime at the announcement: both are needed to detect a later restart.
 //!
 //! Version 1 has no ports, and its rates have none either: they count as announced before everything else.
@@ -21,7 +22,7 @@ use crate::message_writer::{Ipfix, NetflowV9, TemplateSpec};
 use crate::pending::PendingBudget;
 use crate::restart::Restarts;
 use crate::sampling::{Announcer, Domain};
-use crate::template_store::KnownTemplate;
+use crate::template_store::{KnownTemplate, Unreadable};
 use crate::{ipfix, netflow_v9, version};
 
 /// Version of the layout; the first octet.
@@ -69,12 +70,17 @@ pub(crate) fn encode(state: &ExporterState) -> Vec<u8> {
         octets.extend_from_slice(&port.last.nanoseconds().to_be_bytes());
     }
     for known in state.templates.oldest_first() {
-        let message = message(&known, &state.restarts);
+        let (message, announced, port) = match known {
+            Ok(known) => (message(&known, &state.restarts), known.announced, known.port),
+            Err(unreadable) => {
+                (unreadable_message(&unreadable, &state.restarts), unreadable.announced, unreadable.port)
+            }
+        };
         // No template that fitted a message is longer.
         let Ok(length) = u16::try_from(message.len()) else { continue };
         octets.push(TEMPLATE);
-        octets.extend_from_slice(&known.announced.nanoseconds().to_be_bytes());
-        octets.extend_from_slice(&known.port.to_be_bytes());
+        octets.extend_from_slice(&announced.nanoseconds().to_be_bytes());
+        octets.extend_from_slice(&port.to_be_bytes());
         octets.extend_from_slice(&length.to_be_bytes());
         octets.extend_from_slice(&message);
     }
@@ -108,18 +114,33 @@ fn message(known: &KnownTemplate<'_>, restarts: &Restarts) -> Vec<u8> {
     }
     let template = TemplateSpec { id, kind, fields };
     if known.protocol == Protocol::NetflowV9 {
-        let last = restarts.last(known.domain, known.port).unwrap_or_default();
-        let header = netflow_v9::Header {
-            source_id: known.domain.into(),
-            sequence: last.sequence.into(),
-            unix_seconds: u32::try_from(last.exported.seconds()).unwrap_or_default().into(),
-            uptime: last.uptime_at(known.announced).into(),
-            ..Default::default()
-        };
-        NetflowV9::new(header).template(&template).finish()
+        NetflowV9::new(header_v9(restarts, known.domain, known.port, known.announced)).template(&template).finish()
     } else {
-        let header = ipfix::Header { domain: known.domain.into(), ..Default::default() };
-        Ipfix::new(header).template(&template).finish()
+        Ipfix::new(ipfix::Header { domain: known.domain.into(), ..Default::default() }).template(&template).finish()
+    }
+}
+
+/// A message with an announcement that cannot be read: of one field, which is missing.
+fn unreadable_message(unreadable: &Unreadable, restarts: &Restarts) -> Vec<u8> {
+    let Unreadable { protocol, domain, id, port, announced } = *unreadable;
+    let content = [id, 1].map(u16::to_be_bytes).concat();
+    if protocol == Protocol::NetflowV9 {
+        let header = header_v9(restarts, domain, port, announced);
+        NetflowV9::new(header).set(netflow_v9::TEMPLATE_SET, &content).finish()
+    } else {
+        let header = ipfix::Header { domain: domain.into(), ..Default::default() };
+        Ipfix::new(header).set(ipfix::TEMPLATE_SET, &content).finish()
+    }
+}
+
+fn header_v9(restarts: &Restarts, domain: u32, port: u16, announced: Timestamp) -> netflow_v9::Header {
+    let last = restarts.last(domain, port).unwrap_or_default();
+    netflow_v9::Header {
+        source_id: domain.into(),
+        sequence: last.sequence.into(),
+        unix_seconds: u32::try_from(last.exported.seconds()).unwrap_or_default().into(),
+        uptime: last.uptime_at(announced).into(),
+        ..Default::default()
     }
 }
 
@@ -174,8 +195,10 @@ fn template(octets: &mut Cursor<'_>, state: &mut ExporterState) -> Option<()> {
         _ => return None,
     }
     let learnt = decoded.templates + decoded.options_templates == 1;
-    // Not damaged, but over the limits.
-    let refused = decoded.first_error.is_some_and(|error| error.kind == ErrorKind::TooManyTemplates);
+    // Not damaged, but over the limits, or never readable.
+    let refused = decoded
+        .first_error
+        .is_some_and(|error| matches!(error.kind, ErrorKind::TooManyTemplates | ErrorKind::TruncatedTemplate));
     (learnt || refused).then_some(())
 }
 

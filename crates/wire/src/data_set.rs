@@ -13,7 +13,7 @@ use crate::ports::Ports;
 use crate::record::{Record, RecordKind};
 use crate::sampling::Samplers;
 use crate::template::Template;
-use crate::template_store::{Announcement, StoredTemplate, TemplateKey, TemplateStore};
+use crate::template_store::{Announcement, FoundTemplate, TemplateKey, TemplateStore};
 use crate::templated_record::TemplatedRecord;
 use crate::type_information::TypeInformation;
 
@@ -30,7 +30,7 @@ pub(crate) fn decode(
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) -> Units {
-    let Some(StoredTemplate { port, template, .. }) = state.templates.find(&state.ports, message, id) else {
+    let Some(FoundTemplate { port, template }) = state.templates.find(&state.ports, message, id) else {
         report.missing_template_sets += 1;
         report.missing_template_bytes += content.remaining() as u32;
         if state.pending.hold(message, id, content.rest()) {
@@ -48,9 +48,33 @@ pub(crate) fn decode(
         ambiguities: &mut state.ambiguities,
     };
     let read = records(template, &mut others, message, content, visit, report);
-    let template_port = *port;
-    read.note_other_ports(&mut state.ports, message, template_port);
+    read.note_other_ports(&mut state.ports, message, port);
     Some(read.count)
+}
+
+/// Notes an announcement that cannot be read: data of its id wait for a readable one. Returns the reason.
+pub(crate) fn refuse(
+    state: &mut ExporterState,
+    message: &Message,
+    id: u16,
+    reason: ErrorKind,
+) -> Result<(), ErrorKind> {
+    announced(state, message, id, |state| state.templates.note_unreadable(&state.ports, message, id, reason))
+}
+
+/// Calls a function that changes a template, and forgets the options data that were read with the old one.
+fn announced(
+    state: &mut ExporterState,
+    message: &Message,
+    id: u16,
+    change: impl FnOnce(&mut ExporterState) -> Result<(), ErrorKind>,
+) -> Result<(), ErrorKind> {
+    let before = state.templates.changes();
+    let changed = change(state);
+    if state.templates.changes() != before {
+        state.options.forget(&TemplateKey::of(message, id));
+    }
+    changed
 }
 
 /// Stores a template and decodes the sets that are pending for it.
@@ -61,14 +85,14 @@ pub(crate) fn learn(
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) -> Result<(), ErrorKind> {
-    let before = state.templates.changes();
-    state.templates.learn(&state.ports, message, announcement)?;
-    if state.templates.changes() != before {
-        state.options.forget(&TemplateKey::of(message, announcement.id));
-    }
-    for held in state.pending.take(&TemplateKey::of(message, announcement.id)) {
-        let found = state.templates.find(&state.ports, &held.message, announcement.id);
-        let Some(StoredTemplate { port, template, .. }) = found else { continue };
+    let id = announcement.id;
+    announced(state, message, id, |state| state.templates.learn(&state.ports, message, announcement))?;
+    let key = TemplateKey::of(message, id);
+    let (ports, templates) = (&state.ports, &state.templates);
+    // Sets of a port whose last announcement cannot be read keep waiting for that port.
+    for held in state.pending.take(&key, |message| templates.find(ports, message, id).is_some()) {
+        let found = state.templates.find(&state.ports, &held.message, id);
+        let Some(FoundTemplate { port, template }) = found else { continue };
         let mut late = Decoded::default();
         let content = Cursor::new(&held.octets);
         let mut others = Others {
@@ -81,8 +105,7 @@ pub(crate) fn learn(
             ambiguities: &mut state.ambiguities,
         };
         let read = records(template, &mut others, &held.message, content, visit, &mut late);
-        let template_port = *port;
-        read.note_other_ports(&mut state.ports, &held.message, template_port);
+        read.note_other_ports(&mut state.ports, &held.message, port);
         if late.has_data() {
             state.ports.note(held.message.exporter.port, message.received);
         }

@@ -135,7 +135,7 @@ fn templates(
             Some(kind) => {
                 data_set::learn(state, message, Announcement { id, kind, fields: &fields, offset }, visit, report)
             }
-            None => Err(ErrorKind::TruncatedTemplate),
+            None => data_set::refuse(state, message, id, ErrorKind::TruncatedTemplate),
         };
         state.return_fields(fields);
         match announced {

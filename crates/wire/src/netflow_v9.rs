@@ -99,14 +99,15 @@ fn templates(
     while set::has_template(&set, padding) {
         let offset = set.offset();
         let (Some(id), Some(count)) = (set.u16(), set.u16()) else { return };
-        let Some(mut fields) = set.section(usize::from(count) * SPECIFIER_LENGTH) else {
-            report.error(offset, ErrorKind::TruncatedTemplate);
-            return;
-        };
-        let announced = announce(state, message, id, TemplateKind::Data, &mut fields, visit, report);
-        match announced {
+        let fields = set.section(usize::from(count) * SPECIFIER_LENGTH);
+        let is_whole = fields.is_some();
+        let fields = fields.ok_or(ErrorKind::TruncatedTemplate);
+        match announce(state, message, id, TemplateKind::Data, fields, visit, report) {
             Ok(()) => report.templates += 1,
             Err(kind) => report.error(offset, kind),
+        }
+        if !is_whole {
+            return;
         }
     }
 }
@@ -124,19 +125,20 @@ fn options_templates(
         let offset = set.offset();
         let (Some(id), Some(scope), Some(options)) = (set.u16(), set.u16(), set.u16()) else { return };
         let (scope, options) = (usize::from(scope), usize::from(options));
-        if !scope.is_multiple_of(SPECIFIER_LENGTH) || !options.is_multiple_of(SPECIFIER_LENGTH) {
-            // The start of the next template is then unknown, too.
-            report.error(offset, ErrorKind::BadTemplate);
-            return;
-        }
-        let Some(mut fields) = set.section(scope + options) else {
-            report.error(offset, ErrorKind::TruncatedTemplate);
-            return;
+        let fields = if scope.is_multiple_of(SPECIFIER_LENGTH) && options.is_multiple_of(SPECIFIER_LENGTH) {
+            set.section(scope + options).ok_or(ErrorKind::TruncatedTemplate)
+        } else {
+            Err(ErrorKind::BadTemplate)
         };
+        let is_whole = fields.is_ok();
         let kind = TemplateKind::Options { scope_fields: (scope / SPECIFIER_LENGTH) as u16 };
-        match announce(state, message, id, kind, &mut fields, visit, report) {
+        match announce(state, message, id, kind, fields, visit, report) {
             Ok(()) => report.options_templates += 1,
             Err(kind) => report.error(offset, kind),
+        }
+        if !is_whole {
+            // The start of the next template is then unknown, too.
+            return;
         }
     }
 }
@@ -146,10 +148,14 @@ fn announce(
     message: &Message,
     id: u16,
     kind: TemplateKind,
-    specifiers: &mut Cursor<'_>,
+    specifiers: Result<Cursor<'_>, ErrorKind>,
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) -> Result<(), ErrorKind> {
+    let mut specifiers = match specifiers {
+        Ok(specifiers) => specifiers,
+        Err(reason) => return data_set::refuse(state, message, id, reason),
+    };
     let offset = specifiers.offset();
     let mut fields = state.lend_fields(specifiers.remaining() / SPECIFIER_LENGTH);
     while let (Some(id), Some(length)) = (specifiers.u16(), specifiers.u16()) {

@@ -137,12 +137,19 @@ impl Pending {
         true
     }
 
-    /// Removes the sets that are pending for a template, in the order of arrival.
-    pub(crate) fn take(&mut self, key: &TemplateKey) -> impl Iterator<Item = PendingSet> + use<> {
-        let held = if self.sets.is_empty() { None } else { self.sets.remove(key) };
-        let octets = held.iter().flatten().map(PendingSet::charge).sum();
-        self.release(octets);
-        held.into_iter().flatten()
+    /// Removes those sets that are pending for a template and can be read now, in the order of arrival.
+    pub(crate) fn take(&mut self, key: &TemplateKey, is_readable: impl Fn(&Message) -> bool) -> VecDeque<PendingSet> {
+        if self.sets.is_empty() {
+            return VecDeque::new();
+        }
+        let Some(waiting) = self.sets.remove(key) else { return VecDeque::new() };
+        let (taken, left): (VecDeque<_>, VecDeque<_>) =
+            waiting.into_iter().partition(|held| is_readable(&held.message));
+        if !left.is_empty() {
+            self.sets.insert(*key, left);
+        }
+        self.release(taken.iter().map(PendingSet::charge).sum());
+        taken
     }
 
     /// Drops expired sets and returns their number. Searches at most sixteen times per maximum age.

@@ -186,7 +186,7 @@ impl Session {
         let kept = options.sorted();
         for (id, kept) in kept.iter().take(limit) {
             let message = &kept.message;
-            let Some(template) = templates.find(ports, message, *id).map(|stored| &stored.template) else { continue };
+            let Some(template) = templates.find(ports, message, *id).map(|found| found.template) else { continue };
             let content = TemplatedRecord { template, octets: &kept.octets, ports, templates, types, message };
             let (kind, format) = (RecordKind::Options, Some(u32::from(*id)));
             visit(&Record { message, kind, format, flow: None, content: &content });

@@ -4,8 +4,8 @@
 //! (RFC 7011, section 3.4.1). Which of the templates that different ports announced describes a data set is decided by
 //! the rules of the transport ([`crate::session_rules`]).
 //!
-//! **Invariant:** a new announcement of an id replaces the old one at once, also within a datagram; one that changes
-//! nothing allocates nothing. However much is announced, no more is kept than [`TemplateLimits`] allows. When there is no
+//! **Invariant:** a new announcement of an id replaces the old one at once, also within a datagram, and also if it cannot
+//! be read: what it replaced is no longer valid (RFC 7011, section 8). One that changes nothing allocates nothing. However much is announced, no more is kept than [`TemplateLimits`] allows. When there is no
 //! room, [`crate::ports`] decides what is displaced.
 
 use std::cell::Cell;
@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 
 use crate::datagram::Message;
 use crate::error::ErrorKind;
-use crate::field_specifier::{FieldSpecifier, Numbering, TemplateKind};
+use crate::field_specifier::{FIRST_TEMPLATE_ID, FieldSpecifier, Numbering, TemplateKind};
 use crate::ports::{Entry, Ports, Wanted};
 use crate::session_rules::{SessionRules, TemplateLifetime, TemplateScope};
 use crate::template::Template;
@@ -65,22 +65,42 @@ pub(crate) struct Announcement<'a> {
     pub(crate) offset: usize,
 }
 
+/// The last announcement of an id from a port.
 #[derive(Clone, Debug)]
-pub(crate) struct StoredTemplate {
-    pub(crate) port: u16,
+struct StoredTemplate {
+    port: u16,
     /// Counts announcements: the highest is the newest.
     order: u64,
     announced: Timestamp,
-    /// When it last decoded data; never is the epoch.
+    /// When there last were data for it; never is the epoch.
     used: Cell<Timestamp>,
-    pub(crate) template: Template,
+    /// `None` if the announcement could not be read.
+    template: Option<Template>,
 }
 
 impl StoredTemplate {
     /// Memory in octets.
     fn octets(&self) -> usize {
-        OVERHEAD + self.template.heap_octets()
+        OVERHEAD + self.template.as_ref().map_or(0, Template::heap_octets)
     }
+}
+
+/// The template that describes a data set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FoundTemplate<'s> {
+    /// The port that announced it.
+    pub(crate) port: u16,
+    pub(crate) template: &'s Template,
+}
+
+/// An announcement that could not be read, for storing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) protocol: Protocol,
+    pub(crate) domain: u32,
+    pub(crate) id: u16,
+    pub(crate) port: u16,
+    pub(crate) announced: Timestamp,
 }
 
 /// Octets of a template and its share of the map, where not all slots are taken.
@@ -134,8 +154,9 @@ impl TemplateStore {
         }
     }
 
-    /// The template that describes the data sets of this id in this message.
-    pub(crate) fn find(&self, ports: &Ports, message: &Message, id: u16) -> Option<&StoredTemplate> {
+    /// The template that describes the data sets of this id in this message; `None` if there is none, or if its last
+    /// announcement could not be read.
+    pub(crate) fn find(&self, ports: &Ports, message: &Message, id: u16) -> Option<FoundTemplate<'_>> {
         let stored = self.by_key.get(&TemplateKey::of(message, id))?;
         let rules = SessionRules::of(message.exporter.transport);
         let lifetime = match rules.template_lifetime {
@@ -151,16 +172,18 @@ impl TemplateStore {
                 let other_port = || {
                     let is_known = ports.has_standing(port);
                     let of_known = |stored: &StoredTemplate| is_known && ports.has_standing(stored.port);
-                    stored.iter().filter(lives).max_by_key(|stored| (of_known(stored), stored.order))
+                    // What a stranger garbles does not concern other ports.
+                    let counts = |stored: &&StoredTemplate| stored.template.is_some() || of_known(stored);
+                    stored.iter().filter(lives).filter(counts).max_by_key(|stored| (of_known(stored), stored.order))
                 };
                 same_port.or_else(other_port)?
             }
         };
         stored.used.set(message.received);
-        Some(stored)
+        Some(FoundTemplate { port: stored.port, template: stored.template.as_ref()? })
     }
 
-    /// Stores an announced template.
+    /// Stores an announced template. If it cannot be read, the old one is not used any more.
     pub(crate) fn learn(
         &mut self,
         ports: &Ports,
@@ -168,61 +191,116 @@ impl TemplateStore {
         announcement: Announcement<'_>,
     ) -> Result<(), ErrorKind> {
         let Announcement { id, kind, fields, .. } = announcement;
+        let repeats = |known: &Template| known.is_announced_by(kind, fields);
+        self.announce(ports, message, id, repeats, || {
+            let numbering =
+                if message.protocol == Protocol::NetflowV9 { Numbering::NetflowV9 } else { Numbering::Ipfix };
+            Template::compile(id, kind, numbering, fields)
+        })
+    }
+
+    /// Notes an announcement whose fields cannot be read; returns the reason.
+    pub(crate) fn note_unreadable(
+        &mut self,
+        ports: &Ports,
+        message: &Message,
+        id: u16,
+        reason: ErrorKind,
+    ) -> Result<(), ErrorKind> {
+        self.announce(ports, message, id, |_| false, || Err(reason))
+    }
+
+    /// Replaces what a port has announced under an id.
+    fn announce(
+        &mut self,
+        ports: &Ports,
+        message: &Message,
+        id: u16,
+        repeats: impl Fn(&Template) -> bool,
+        compile: impl FnOnce() -> Result<Template, ErrorKind>,
+    ) -> Result<(), ErrorKind> {
+        if id < FIRST_TEMPLATE_ID {
+            return Err(ErrorKind::BadTemplate);
+        }
         let key = TemplateKey::of(message, id);
-        let port = message.exporter.port;
+        let (port, now) = (message.exporter.port, message.received);
         self.announcements += 1;
-        let order = self.announcements;
-        let same_port = |stored: &StoredTemplate| stored.port == port;
-        let known = self.by_key.get_mut(&key).and_then(|stored| stored.iter_mut().find(|stored| same_port(stored)));
-        let is_new = known.is_none();
-        if let Some(known) = known.filter(|known| known.template.is_announced_by(kind, fields)) {
-            known.order = order;
-            known.announced = message.received;
-            return Ok(());
-        }
-        if is_new {
+        let unread = StoredTemplate {
+            port,
+            order: self.announcements,
+            announced: now,
+            used: Cell::new(Timestamp::EPOCH),
+            template: None,
+        };
+        if let Some(known) = self.known(&key, port) {
+            (known.order, known.announced) = (unread.order, now);
+            if known.template.as_ref().is_some_and(repeats) {
+                return Ok(());
+            }
+            // It is no longer valid, whether the new one can be read and there is room for it or not.
+            let octets = known.octets();
+            if known.template.take().is_some() {
+                self.octets -= octets - OVERHEAD;
+                self.templates -= 1;
+                self.changes += 1;
+            }
+        } else {
             // Compiling takes longer than finding out that there is no room.
-            self.make_room(ports, port, OVERHEAD, message.received)?;
+            self.make_room(ports, port, OVERHEAD, now)?;
+            self.insert(&key, unread.clone());
         }
-        let numbering = if message.protocol == Protocol::NetflowV9 { Numbering::NetflowV9 } else { Numbering::Ipfix };
-        let template = Template::compile(id, kind, numbering, fields)?;
-        // The old one is no longer valid, whether there is room for the new one or not.
-        self.forget(&key, same_port);
-        self.make_room(ports, port, OVERHEAD + template.heap_octets(), message.received)?;
-        self.forget_oldest_port(&key);
+        let template = compile()?;
+        let octets = template.heap_octets();
+        self.make_room(ports, port, octets, now)?;
+        if self.known(&key, port).is_none() {
+            // It has made room itself.
+            self.insert(&key, unread);
+        }
+        if let Some(known) = self.known(&key, port) {
+            known.used.set(Timestamp::EPOCH);
+            known.template = Some(template);
+            self.octets += octets;
+            self.templates += 1;
+            self.changes += 1;
+        }
+        Ok(())
+    }
+
+    /// What a port has announced under an id.
+    fn known(&mut self, key: &TemplateKey, port: u16) -> Option<&mut StoredTemplate> {
+        self.by_key.get_mut(key)?.iter_mut().find(|stored| stored.port == port)
+    }
+
+    /// Adds an announcement of a port that has none under this id.
+    fn insert(&mut self, key: &TemplateKey, stored: StoredTemplate) {
+        self.forget_oldest_port(key);
         self.changes += 1;
-        self.templates += 1;
-        let stored =
-            StoredTemplate { port, order, announced: message.received, used: Cell::new(Timestamp::EPOCH), template };
         self.octets += stored.octets();
         // Nearly every id is announced from one port.
-        self.by_key.entry(key).or_insert_with(|| Vec::with_capacity(1)).push(stored);
-        Ok(())
+        self.by_key.entry(*key).or_insert_with(|| Vec::with_capacity(1)).push(stored);
     }
 
     /// All templates, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = KnownTemplate<'_>> {
-        self.numbered().map(|(_, known)| known)
+        self.numbered().filter_map(|(_, known)| known.ok())
     }
 
-    /// All templates in the order in which they were announced last.
-    pub(crate) fn oldest_first(&self) -> impl Iterator<Item = KnownTemplate<'_>> {
+    /// All announcements in the order in which they were made last.
+    pub(crate) fn oldest_first(&self) -> impl Iterator<Item = Result<KnownTemplate<'_>, Unreadable>> {
         let mut numbered: Vec<_> = self.numbered().collect();
         numbered.sort_unstable_by_key(|(order, _)| *order);
         numbered.into_iter().map(|(_, known)| known)
     }
 
-    fn numbered(&self) -> impl Iterator<Item = (u64, KnownTemplate<'_>)> {
-        self.by_key.iter().flat_map(|(key, stored)| {
-            stored.iter().map(|stored| {
-                let known = KnownTemplate {
-                    protocol: key.protocol,
-                    domain: key.domain,
-                    port: stored.port,
-                    announced: stored.announced,
-                    template: &stored.template,
+    fn numbered(&self) -> impl Iterator<Item = (u64, Result<KnownTemplate<'_>, Unreadable>)> {
+        self.by_key.iter().flat_map(|(&TemplateKey { protocol, domain, id }, stored)| {
+            stored.iter().map(move |StoredTemplate { port, order, announced, template, .. }| {
+                let (port, announced) = (*port, *announced);
+                let known = match template {
+                    Some(template) => Ok(KnownTemplate { protocol, domain, port, announced, template }),
+                    None => Err(Unreadable { protocol, domain, id, port, announced }),
                 };
-                (stored.order, known)
+                (*order, known)
             })
         })
     }
@@ -309,19 +387,20 @@ impl TemplateStore {
     /// Removes templates of a key and updates the sums.
     fn forget(&mut self, key: &TemplateKey, forget: impl Fn(&StoredTemplate) -> bool) {
         let Some(stored) = self.by_key.get_mut(key) else { return };
-        let before = stored.len();
-        let mut octets = 0;
+        let (before, mut readable, mut octets) = (stored.len(), 0, 0);
         stored.retain(|stored| {
-            let keep = !forget(stored);
-            octets += if keep { 0 } else { stored.octets() };
-            keep
+            let goes = forget(stored);
+            if goes {
+                octets += stored.octets();
+                readable += usize::from(stored.template.is_some());
+            }
+            !goes
         });
-        let forgotten = before - stored.len();
+        self.changes += (before - stored.len()) as u64;
         if stored.is_empty() {
             self.by_key.remove(key);
         }
-        self.changes += forgotten as u64;
-        self.templates -= forgotten;
+        self.templates -= readable;
         self.octets -= octets;
     }
 }

@@ -28,8 +28,8 @@ pub(crate) struct TemplatedRecord<'r> {
 
 impl structured_data::Templates for TemplatedRecord<'_> {
     fn find(&self, template: u16) -> Option<&dyn RecordLayout> {
-        let stored = self.templates.find(self.ports, self.message, template);
-        stored.map(|stored| &stored.template as &dyn RecordLayout)
+        let found = self.templates.find(self.ports, self.message, template);
+        found.map(|found| found.template as &dyn RecordLayout)
     }
 
     fn describe(&self, element: ElementId) -> Option<Description<'_>> {
