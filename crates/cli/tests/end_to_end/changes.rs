@@ -134,3 +134,25 @@ fn after_a_kill_sampled_flows_are_multiplied_if_they_were_at_their_time() {
         (directory, _) = collector.terminate();
     }
 }
+
+#[test]
+fn after_a_kill_everything_is_counted_by_the_fields_of_the_start() {
+    let settings = |fields, interval| [("NETFLOW__ACCOUNTING__FIELDS", fields), ("NETFLOW__FLUSH_INTERVAL", interval)];
+    let collector = Collector::start_with(&settings("proto", "5m"));
+    change(&collector, "PUT", &prefixes(&[OUTER]));
+    send(&collector, collector.receiving, &thirty_flows());
+    let collector = Collector::start_in_with(collector.kill(), &settings("dstport", "1s"));
+    let year = collector.shell("date -u +%Y");
+    let year = year.trim();
+    let question = json!({ OUTER: { "years": [{ year: ["all", "proto:0", "dstport:0"] }] } }).to_string();
+    let names = || {
+        let answer = collector.rest("POST", "/stats/127.0.0.1", &question);
+        let rows = answer[OUTER]["years"][0][year].as_array().cloned().unwrap_or_default();
+        rows.iter().map(|row| (row["name"].clone(), row["flows"].clone())).collect::<Vec<_>>()
+    };
+    collector.wait_until("counted", || !names().is_empty());
+    // `proto:0` is among the other protocols: none is counted.
+    let expected = ["all", "dstport:0", "proto:other"].map(|name| (json!(name), json!(30 * DATAGRAMS)));
+    assert_eq!(names(), expected);
+    collector.terminate();
+}
