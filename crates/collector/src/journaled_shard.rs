@@ -150,9 +150,11 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
     let mut recovery = journal.recovery();
     let rules = *shard.rules();
     let mut terms = FoundTerms::new(shard.registered(), rules);
+    let mut unstated = 0;
     while let Some(found) = recovery.next_datagram()? {
         let exporter = Exporter::udp(found.source.ip(), found.source.port());
         let terms = found.terms.and_then(|octets| terms.get(exporter.address, octets));
+        unstated += u64::from(terms.is_none());
         shard.set_rules(terms.map_or(rules, |terms| terms.rules));
         let datagram = Datagram { exporter, received: found.received, payload: found.payload };
         shard.take_by(&datagram, terms.map(|terms| &terms.registration));
@@ -160,7 +162,13 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
     let ReadCounts { segments, datagrams, torn, damaged } = recovery.counts();
     let counts = *shard.counts();
     tracing::info!(segments, datagrams, torn, damaged = damaged.places, "recovered from the journal: {counts}");
-    status.recovered(RecoveredCounts { datagrams, torn, damaged, counts });
+    if unstated > 0 {
+        tracing::warn!(
+            datagrams = unstated,
+            "the journal lacks the prefixes and settings of some datagrams, because it is damaged or of an older program; they are counted by those of now"
+        );
+    }
+    status.recovered(RecoveredCounts { datagrams, torn, damaged, unstated, counts });
     let mut sealed = Sealed::new(vec![shard.seal(Tally::new(TallySettings::default()))]);
     exporters.report(&mut sealed);
     Ok(sealed)

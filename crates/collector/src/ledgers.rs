@@ -53,6 +53,8 @@ pub struct RecoveredCounts {
     pub torn: u64,
     /// Damaged places within segments, which were skipped.
     pub damaged: journal::Damaged,
+    /// Datagrams counted by what was registered at the start, because the terms of their time were not found.
+    pub unstated: u64,
     /// The fates of the datagrams.
     pub counts: Counts,
 }

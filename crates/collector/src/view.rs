@@ -241,8 +241,9 @@ fn template_counters(sizes: &TableSizes) -> [Counter; 2] {
     ]
 }
 
-fn journal_counters(journal: &journal::Counts, found: &RecoveredCounts) -> [Counter; 11] {
+fn journal_counters(journal: &journal::Counts, found: &RecoveredCounts) -> [Counter; 12] {
     let plain = Counter::plain;
+    let unstated = "Datagrams recovered from the journal without the prefixes and settings of their time";
     [
         plain("journal_written_datagrams", "Datagrams written to the journal", journal.written),
         plain("journal_missed_datagrams", "Datagrams that the journal could not accept", journal.missed),
@@ -255,6 +256,7 @@ fn journal_counters(journal: &journal::Counts, found: &RecoveredCounts) -> [Coun
         plain("journal_torn_segments", "Incomplete journal segments found at the start", found.torn),
         plain("journal_damaged_places", "Damaged places in journal segments found at the start", found.damaged.places),
         plain("journal_damaged_bytes", "Bytes of journal segments skipped as damaged", found.damaged.octets),
+        plain("journal_unstated_datagrams", unstated, found.unstated),
     ]
 }
 

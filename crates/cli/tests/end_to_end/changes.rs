@@ -1,6 +1,7 @@
 //! A change has a moment: a datagram is counted by the registrations and settings of its time, also when the process is
 //! killed afterwards and a start counts the journal.
 
+use std::fs;
 use std::net::UdpSocket;
 
 use serde_json::{Value, json};
@@ -125,7 +126,7 @@ fn after_a_kill_sampled_flows_are_multiplied_if_they_were_at_their_time() {
     collector.reload(&text("5m", false));
     send(&collector, netflow, &sampled);
     let mut directory = collector.kill();
-    std::fs::write(directory.path().join("netflow.toml"), text("1s", false)).unwrap();
+    fs::write(directory.path().join("netflow.toml"), text("1s", false)).unwrap();
     let bytes = 3000 * DATAGRAMS;
     for _ in 0..2 {
         let collector = Collector::start_in(directory);
@@ -133,6 +134,28 @@ fn after_a_kill_sampled_flows_are_multiplied_if_they_were_at_their_time() {
         collector.wait_until("flushed", || collector.counter("flushes") > 0);
         (directory, _) = collector.terminate();
     }
+}
+
+#[test]
+fn datagrams_whose_terms_are_damaged_are_counted_by_those_of_the_start_and_reported() {
+    let collector = Collector::start_with(&[("NETFLOW__FLUSH_INTERVAL", "5m")]);
+    change(&collector, "PUT", &prefixes(&[OUTER]));
+    send(&collector, collector.receiving, &thirty_flows());
+    let directory = collector.kill();
+    // The terms are the first record of the segment; its header has 24 octets.
+    for segment in fs::read_dir(directory.path().join("data/journal")).unwrap() {
+        let path = segment.unwrap().path();
+        let mut octets = fs::read(&path).unwrap();
+        octets[24 + 50] ^= 1;
+        fs::write(path, octets).unwrap();
+    }
+    let collector = Collector::start_in(directory);
+    let log = collector.startup_log();
+    let reported = log.lines().any(|line| line.contains("WARN") && line.contains("the journal lacks the prefixes"));
+    assert!(reported && log.contains(&format!("datagrams={DATAGRAMS}")), "{log}");
+    assert_eq!(collector.counter("journal_unstated_datagrams"), DATAGRAMS);
+    collector.wait_until("counted", || counted(&collector)[0][1] == 30 * DATAGRAMS);
+    collector.terminate();
 }
 
 #[test]
