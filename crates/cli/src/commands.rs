@@ -9,6 +9,7 @@ mod destination;
 pub(crate) mod doctor;
 pub(crate) mod generate;
 mod interrupt;
+mod own_records;
 pub(crate) mod package_files;
 pub(crate) mod progress;
 pub(crate) mod replay;

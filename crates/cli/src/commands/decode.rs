@@ -14,6 +14,7 @@ use flow::Exporter;
 use summary::Summary;
 use wire::{Datagram, PendingBudget, Session, SessionLimits};
 
+use super::own_records::OwnRecords;
 use super::progress::Progress;
 use crate::exit_code::{ExitCode, Failure};
 use crate::output::{self, Output};
@@ -97,8 +98,11 @@ impl Decoder<'_> {
         let ports = &self.arguments.ports;
         // Lines on a terminal are progress enough.
         let is_seen = !self.arguments.summary && io::stdout().is_terminal();
-        let (mut progress, mut read) = (Progress::new(), 0_u64);
+        let (mut progress, mut read, mut own) = (Progress::new(), 0_u64, OwnRecords::default());
         while let Some(datagram) = capture.next()? {
+            if own.has(&datagram) {
+                continue;
+            }
             read += 1;
             if !is_seen {
                 progress.show(|| format!("{read} datagrams of {} read", path.display()));
@@ -107,6 +111,8 @@ impl Decoder<'_> {
                 self.decode(&datagram).map_err(FileError::Output)?;
             }
         }
+        progress.clear();
+        own.report(path);
         Ok(capture.statistics())
     }
 

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 use wire::Datagram;
 
+use crate::commands::own_records::OwnRecords;
 use crate::commands::progress::Progress;
 use crate::config::Loaded;
 use crate::exit_code::{ExitCode, Failure, OrExit};
@@ -66,7 +67,11 @@ async fn replay_files(replay: &mut Replay, files: &[PathBuf], progress: &mut Pro
 async fn replay_file(replay: &mut Replay, path: &Path, progress: &mut Progress) -> Result<(), Failure> {
     let unreadable = || format!("{}: everything before this was counted", path.display());
     let mut capture = Capture::open(path).with_context(unreadable).or_exit(ExitCode::Input)?;
+    let mut own = OwnRecords::default();
     while let Some(udp) = capture.next().with_context(unreadable).or_exit(ExitCode::Input)? {
+        if own.has(&udp) {
+            continue;
+        }
         let datagram = Datagram {
             exporter: Exporter::udp(udp.source.ip(), udp.source.port()),
             received: udp.received,
@@ -75,6 +80,8 @@ async fn replay_file(replay: &mut Replay, path: &Path, progress: &mut Progress) 
         progress.show(|| format!("{}: counted up to {}", path.display(), udp.received));
         replay.take(&datagram).await.or_exit(ExitCode::Store)?;
     }
+    progress.clear();
+    own.report(path);
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use udp::{Outgoing, Sender};
 
 use super::destination;
 use super::interrupt::Interrupt;
+use super::own_records::OwnRecords;
 use super::progress::Progress;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output;
@@ -94,9 +95,10 @@ impl Transmission<'_> {
         let unreadable = || format!("{}: everything before this was sent", path.display());
         let capture = if path == Path::new("-") { Capture::from_reader(io::stdin()) } else { Capture::open(path) };
         let mut capture = capture.with_context(|| path.display().to_string()).or_exit(ExitCode::Input)?;
+        let mut own = OwnRecords::default();
         while let Some(datagram) = capture.next().with_context(unreadable).or_exit(ExitCode::Input)? {
             let ports = &self.arguments.ports;
-            if !ports.is_empty() && !ports.contains(&datagram.destination.port()) {
+            if own.has(&datagram) || !ports.is_empty() && !ports.contains(&datagram.destination.port()) {
                 continue;
             }
             self.wait_until_due(datagram.received);
@@ -107,6 +109,8 @@ impl Transmission<'_> {
                 .with_context(|| format!("cannot send to {}", self.arguments.to))
                 .or_exit(ExitCode::Failure)?;
         }
+        self.progress.clear();
+        own.report(path);
         Ok(())
     }
 

@@ -1,7 +1,10 @@
 //! What the settings of the journal do, with the real program: how often it is forced to the disk, what a kill costs then,
 //! and what happens when it is full.
 
+use std::fs;
 use std::net::UdpSocket;
+use std::path::Path;
+use std::process::Command;
 
 use flow::Counters;
 
@@ -61,4 +64,38 @@ fn a_full_journal_costs_nothing_that_no_crash_follows() {
     assert_eq!(collector.counter("kernel_drops"), 0);
     println!("{missed} datagrams did not fit the journal; all are counted");
     collector.terminate();
+}
+
+/// Standard output and standard error of a successful command.
+fn netflow(directory: &Path, arguments: &[&str]) -> [String; 2] {
+    let output = Command::new(env!("CARGO_BIN_EXE_netflow")).current_dir(directory).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn commands_that_read_captures_skip_the_own_records_of_a_segment() {
+    let collector = Collector::start_with(&[("NETFLOW__FLUSH_INTERVAL", "5m")]);
+    register(&collector);
+    let from = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for sent in 1..=3 {
+        from.send_to(&thirty_flows(), collector.receiving).unwrap();
+        collector.wait_until("written", || collector.counter("journal_written_datagrams") == sent);
+    }
+    let directory = collector.kill();
+    let journal = directory.path().join("data/journal");
+    let segments: Vec<_> = fs::read_dir(&journal).unwrap().map(|segment| segment.unwrap().path()).collect();
+    let [segment] = segments.as_slice() else { panic!("{segments:?}") };
+    let segment = segment.to_str().unwrap();
+    let to = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = to.local_addr().unwrap().to_string();
+    let commands = [vec!["decode", "--summary", segment], vec!["replay", segment], vec!["send", "--to", &to, segment]];
+    for (command, expected) in commands.iter().zip(["\"datagrams\": 3", "datagrams 3 ", "3 datagrams"]) {
+        let [output, report] = netflow(directory.path(), command);
+        assert!(output.contains(expected), "{command:?}: {output}");
+        assert!(report.contains("skipped records of prefixes and settings"), "{command:?}: {report}");
+    }
+    let [output, _] = netflow(directory.path(), &["decode", segment]);
+    assert_eq!(output.lines().count(), 90);
+    Collector::start_in(directory).terminate();
 }
