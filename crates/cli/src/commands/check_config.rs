@@ -168,29 +168,25 @@ fn check_addresses(config: &Config, findings: &mut Findings) {
             Transport::Udp => udp::try_bind(address),
             Transport::Tcp => TcpListener::bind(address).map(drop),
         };
-        let Err(error) = bound else {
-            match transport {
-                Transport::Udp if matches!(udp::is_here(address), Ok(false)) => {
-                    findings.note(&format!(
-                        "{key}: this host does not have {address} yet: nothing is received there until it has"
-                    ));
+        match bound {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => match holder::of(transport, address) {
+                Some(Holder::Process { id, .. }) if Some(id) == running => {
+                    findings.ok(&format!("{key}: {address} is in use by the running collector (process {id})"));
                 }
-                _ => findings.ok(&format!("{key}: {address} is free")),
+                holder => {
+                    let who = holder.map_or_else(|| "another process".to_owned(), |holder| holder.to_string());
+                    findings.error(ExitCode::Listen, &format!("{key}: {address} is in use by {who}"));
+                }
+            },
+            _ if matches!(udp::is_here(address), Ok(false)) => {
+                let until = match transport {
+                    Transport::Udp => "nothing is received there until it has",
+                    Transport::Tcp => "the REST interface is not served until it has",
+                };
+                findings.note(&format!("{key}: this host does not have {address} yet: {until}"));
             }
-            continue;
-        };
-        if error.kind() != std::io::ErrorKind::AddrInUse {
-            findings.error(ExitCode::Listen, &format!("{key}: {address}: {error}"));
-            continue;
-        }
-        match holder::of(transport, address) {
-            Some(Holder::Process { id, .. }) if Some(id) == running => {
-                findings.ok(&format!("{key}: {address} is in use by the running collector (process {id})"));
-            }
-            holder => {
-                let who = holder.map_or_else(|| "another process".to_owned(), |holder| holder.to_string());
-                findings.error(ExitCode::Listen, &format!("{key}: {address} is in use by {who}"));
-            }
+            Ok(()) => findings.ok(&format!("{key}: {address} is free")),
+            Err(error) => findings.error(ExitCode::Listen, &format!("{key}: {address}: {error}")),
         }
     }
     check_receive_buffer(config.server.receive_buffer, findings);

@@ -123,6 +123,7 @@ fn a_configuration_with_an_error_is_rejected_as_a_whole() {
         (settings(&[netflow[0], taken.0], http), &*format!("cannot receive at {}", taken.0)),
         (settings(&none, http), "no address to receive at"),
         (settings(&netflow, held.local_addr().unwrap()), "cannot serve the REST interface"),
+        (settings(&netflow, "192.0.2.77:1".parse().unwrap()), "cannot serve the REST interface"),
     ] {
         let stderr = collector.reload(&text);
         assert!(

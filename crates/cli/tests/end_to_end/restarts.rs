@@ -195,3 +195,18 @@ fn an_address_that_the_host_does_not_have_yet_does_not_end_a_start() {
     let receiving: Vec<_> = receiving.as_array().unwrap().iter().map(|at| at.as_str().unwrap()).collect();
     assert!(receiving.contains(&"192.0.2.77:2055") && receiving.len() == 2, "{receiving:?}");
 }
+
+#[test]
+fn an_address_of_the_rest_interface_that_the_host_does_not_have_yet_does_not_end_a_start() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let at = format!("192.0.2.77:{}", free.port());
+    let collector = Collector::start_with(&[("NETFLOW__HTTP__LISTEN", &at)]);
+    let log = collector.startup_log();
+    assert!(log.contains(&format!("serving the REST interface there as soon as it has address={at}")), "{log}");
+    // It counts without the interface.
+    let from = UdpSocket::bind("127.0.0.1:0").unwrap();
+    from.send_to(&thirty_flows(), collector.receiving).unwrap();
+    collector.signal("TERM");
+    let (_, status, log) = collector.ended();
+    assert!(status.success() && log.contains("unregistered 1"), "{log}");
+}

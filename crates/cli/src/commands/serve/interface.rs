@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use api::{Api, Offer, Signatures};
+use socket2::SockRef;
 use storage::Store;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
@@ -20,38 +21,63 @@ use crate::tls;
 /// The length of the queue of connections to accept.
 const BACKLOG: u32 = 1024;
 
+/// Whether a socket may be bound to an address that this host does not have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// At a start: at boot, addresses may come later.
+    Allowed,
+    /// At a reload: the interface that works is kept.
+    Refused,
+}
+
 /// The socket that the service manager passed for this address, or a new one.
 ///
 /// # Errors
 /// When the address cannot be bound.
 pub(super) fn listener(address: SocketAddr, passed: Option<StdListener>) -> io::Result<TcpListener> {
-    let Some(passed) = passed else { return bind(address) };
+    let Some(passed) = passed else {
+        if matches!(udp::is_here(address), Ok(false)) {
+            tracing::warn!(%address, "this host does not have this address yet, serving the REST interface there as soon as it has");
+        }
+        return bind(address, Missing::Allowed);
+    };
     passed.set_nonblocking(true)?;
     TcpListener::from_std(passed)
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    // Without SO_REUSEPORT: fails when another process listens there.
-    if address.port() != 0 {
-        socket(address)?.bind(address)?;
-    }
-    bind_beside(address)
-}
-
-/// As a new [`listener`], while this process listens on an overlapping address: 127.0.0.1:8080 and 0.0.0.0:8080.
+/// A new socket at an address on which this process does not listen.
 ///
 /// # Errors
 /// When the address cannot be bound.
-pub(super) fn bind_beside(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket(address)?;
+pub(super) fn bind(address: SocketAddr, missing: Missing) -> io::Result<TcpListener> {
+    // Without SO_REUSEPORT: fails when another process listens there.
+    if address.port() != 0 {
+        socket(address, missing)?.bind(address)?;
+    }
+    bind_beside(address, missing)
+}
+
+/// The same while this process listens on an overlapping address: 127.0.0.1:8080 and 0.0.0.0:8080.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub(super) fn bind_beside(address: SocketAddr, missing: Missing) -> io::Result<TcpListener> {
+    let socket = socket(address, missing)?;
     socket.set_reuseport(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
+fn socket(address: SocketAddr, missing: Missing) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
+    if missing == Missing::Allowed {
+        let reference = SockRef::from(&socket);
+        match address {
+            SocketAddr::V4(_) => reference.set_freebind_v4(true)?,
+            SocketAddr::V6(_) => reference.set_freebind_v6(true)?,
+        }
+    }
     Ok(socket)
 }
 

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::interface::{bind_beside, keys, listener, offer, url};
+use super::interface::{Missing, bind, bind_beside, keys, offer, url};
 use crate::config::{Config, KEYS, Key, Storage};
 use crate::log;
 
@@ -74,7 +74,8 @@ impl Running {
         if there == wanted {
             return Ok(None);
         }
-        let bound = if there.port() == wanted.port() { bind_beside(wanted) } else { listener(wanted, None) };
+        let bind = if there.port() == wanted.port() { bind_beside } else { bind };
+        let bound = bind(wanted, Missing::Refused);
         let bound = bound.with_context(|| format!("cannot serve the REST interface at {wanted} (http.listen)"))?;
         if self.is_listener_passed {
             tracing::warn!(
