@@ -4,6 +4,7 @@
 //! The number of threads, their receive buffers and the store change only at a restart.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 
 use crate::listening::{Bound, Place, open, per_thread};
@@ -51,6 +52,9 @@ impl Collector {
         if let Some(journal) = &self.journal {
             journal.set(wanted.journal);
         }
+        if let Some(limit) = &self.spool_limit {
+            limit.store(wanted.spool_bytes, Ordering::Relaxed);
+        }
         let (opened, sockets): (Vec<Place>, Vec<_>) = opened.into_iter().unzip();
         for (thread, sockets) in self.socket_changes.iter().zip(per_thread(sockets, self.settings.threads)) {
             // A thread without a receiver has died; `stop` reports that.
@@ -77,7 +81,7 @@ impl Collector {
         }
         opened.iter().for_each(|place| tracing::info!("listening on {}", place.bound));
         self.places.extend(opened);
-        self.view.reconfigure(self.addresses(), wanted.spool_bytes, wanted.rules.scale_samples);
+        self.view.reconfigure(self.addresses(), wanted.rules.scale_samples);
     }
 }
 

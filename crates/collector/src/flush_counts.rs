@@ -20,6 +20,8 @@ pub struct FlushCounts {
     pub waiting: u64,
     /// Octets of these flushes: a gauge.
     pub waiting_bytes: u64,
+    /// Whether the spool has no room for the present flush.
+    pub is_spool_full: bool,
     /// How long the last flush took to become durable.
     pub last_took: Duration,
     /// The times that all of them took.

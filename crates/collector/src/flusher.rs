@@ -122,12 +122,9 @@ impl Flusher {
         Ok(flusher)
     }
 
-    /// From now on keeps blocks for this long, and lets the spool hold this many octets.
-    pub fn set(&mut self, keep: Keep, spool_bytes: u64) {
+    /// From now on keeps blocks for this long.
+    pub fn set(&mut self, keep: Keep) {
         self.keep = keep;
-        if let Some(spool) = &mut self.spool {
-            spool.set_limit(spool_bytes);
-        }
     }
 
     /// Whether another process with this identity has started on the store. Then nothing more is put.
@@ -279,7 +276,9 @@ impl Flusher {
             self.status.taken();
             return Ok(());
         };
-        match spool.push(flush, announced, counted) {
+        let pushed = spool.push(flush, announced, counted);
+        self.status.flushed(|counts| counts.is_spool_full = matches!(pushed, Err(SpoolError::Full { .. })));
+        match pushed {
             Ok(()) => {
                 if flush.blocks.is_empty() {
                     self.status.taken();

@@ -99,8 +99,8 @@ impl FlusherThread {
 
     /// Applies the current settings; returns the interval between flushes.
     fn take_settings(&mut self) -> Duration {
-        let Reloadable { flush_interval, keep, spool_bytes, .. } = *locked(&self.current);
-        self.flusher.set(keep, spool_bytes);
+        let Reloadable { flush_interval, keep, .. } = *locked(&self.current);
+        self.flusher.set(keep);
         flush_interval
     }
 

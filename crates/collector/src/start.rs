@@ -2,7 +2,7 @@
 //! nothing.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -47,6 +47,8 @@ pub struct Collector {
     pub(crate) places: Vec<Place>,
     pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
     pub(crate) journal: Option<Arc<Journal>>,
+    /// The limit of the spool in octets.
+    pub(crate) spool_limit: Option<Arc<AtomicU64>>,
     stop: Arc<AtomicBool>,
     receivers: Vec<JoinHandle<()>>,
     /// One sender for each receiver.
@@ -88,7 +90,7 @@ pub async fn start(
     let superseded = Arc::new(Notify::new());
     let is_reachable = local.as_ref().is_none_or(|local| local.is_reachable);
     let (spool, known_senders) = local.map(|local| (local.spool, local.senders)).unzip();
-    let spool_limit = spool.as_ref().map(Spool::limit_bytes);
+    let spool_limit = spool.as_ref().map(Spool::limit);
     let flusher = Flusher::new(Arc::clone(&store), writer, keep, status.clone()).over(spool)?;
     let flusher = flusher.published(is_reachable).releasing(journal.clone());
     let shard = || {
@@ -128,7 +130,7 @@ pub async fn start(
     pulses.push(pulse.clone());
     let admission = tokio::spawn(senders::keep_fresh(admission, store, known_senders, changed, pulse));
     let receiving = places.iter().map(|place| place.bound).collect();
-    let configured = Configured { receiving, spool_limit, is_multiplied };
+    let configured = Configured { receiving, spool_limit: spool_limit.clone(), is_multiplied };
     let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());
     let view = Arc::new(view);
     let sampling = tokio::spawn(Arc::clone(&view).keep_sampling());
@@ -141,6 +143,7 @@ pub async fn start(
         places,
         shards,
         journal,
+        spool_limit,
         current,
         stop,
         receivers,

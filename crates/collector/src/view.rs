@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -40,7 +41,7 @@ pub(crate) struct CollectorView {
 pub(crate) struct Configured {
     pub(crate) receiving: Vec<SocketAddr>,
     /// The limit of the spool in octets; `None` without a spool.
-    pub(crate) spool_limit: Option<u64>,
+    pub(crate) spool_limit: Option<Arc<AtomicU64>>,
     /// Whether counters are multiplied by sampling rates.
     pub(crate) is_multiplied: bool,
 }
@@ -76,11 +77,10 @@ impl CollectorView {
         }
     }
 
-    /// Changes the displayed settings, except whether there is a spool.
-    pub(crate) fn reconfigure(&self, receiving: Vec<SocketAddr>, spool_limit: u64, is_multiplied: bool) {
+    /// Changes the displayed settings.
+    pub(crate) fn reconfigure(&self, receiving: Vec<SocketAddr>, is_multiplied: bool) {
         let mut configured = locked(&self.configured);
-        let spool_limit = configured.spool_limit.map(|_| spool_limit);
-        *configured = Configured { receiving, spool_limit, is_multiplied };
+        (configured.receiving, configured.is_multiplied) = (receiving, is_multiplied);
     }
 
     /// Samples the rates of exporters. Never ends.
@@ -120,6 +120,8 @@ impl CollectorView {
             let (waiting, bytes) = (flushes.waiting as f64, flushes.waiting_bytes as f64);
             gauges.push(gauge("spool_flushes", "Flushes in the spool", waiting));
             gauges.push(limited("spool_bytes", "Bytes in the spool", bytes, limit as f64));
+            let is_full = f64::from(u8::from(flushes.is_spool_full));
+            gauges.push(gauge("spool_full", "Whether the spool has no room for a flush: 0 or 1", is_full));
         }
         gauges
     }
@@ -143,7 +145,7 @@ impl View for CollectorView {
             started: self.started,
             receiving,
             counters,
-            gauges: self.gauges(&flushes, &sizes, spool_limit),
+            gauges: self.gauges(&flushes, &sizes, spool_limit.map(|limit| limit.load(Ordering::Relaxed))),
             histograms: flush_histograms(&flushes).to_vec(),
             sockets: self.status.sockets(),
             ledgers_checked: checked,

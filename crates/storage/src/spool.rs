@@ -15,6 +15,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
@@ -31,7 +33,7 @@ pub struct Spool {
     connection: Connection,
     files: OpenFiles,
     writer: WriterId,
-    limit_bytes: u64,
+    limit_bytes: Arc<AtomicU64>,
     bytes: u64,
     /// Those of accepted flushes.
     accepted_bytes: u64,
@@ -67,18 +69,14 @@ impl Spool {
         let (bytes, accepted_bytes, waiting) =
             connection.query_row(count, [], |row| Ok((number(row, 0)?, number(row, 1)?, number(row, 2)?)))?;
         let files = OpenFiles::of(path);
+        let limit_bytes = Arc::new(AtomicU64::new(limit_bytes));
         Ok(Self { connection, files, writer, limit_bytes, bytes, accepted_bytes, waiting })
     }
 
-    /// Changes the limit of the queue.
-    pub const fn set_limit(&mut self, limit_bytes: u64) {
-        self.limit_bytes = limit_bytes;
-    }
-
-    /// The limit of the spool, in octets.
+    /// The limit of the queue, in octets. A change applies to the next [`push`](Self::push), also of a flush that was refused.
     #[must_use]
-    pub const fn limit_bytes(&self) -> u64 {
-        self.limit_bytes
+    pub fn limit(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.limit_bytes)
     }
 
     /// How many flushes are not accepted yet.
@@ -111,8 +109,9 @@ impl Spool {
         counted: &[Counted],
     ) -> Result<(), SpoolError> {
         let bytes = octets(&flush.blocks);
-        if self.bytes + bytes > self.limit_bytes {
-            return Err(SpoolError::Full { bytes: self.bytes, limit_bytes: self.limit_bytes });
+        let limit_bytes = self.limit_bytes.load(Ordering::Relaxed);
+        if self.bytes + bytes > limit_bytes {
+            return Err(SpoolError::Full { bytes: self.bytes, limit_bytes });
         }
         self.insert(flush, bytes, announced, counted)?;
         self.bytes += bytes;
@@ -424,6 +423,9 @@ mod tests {
         let refused = push(&mut spool, 2, 6).unwrap_err();
         assert_eq!(refused.to_string(), "the spool is full: 600 of 1000 bytes are queued for the store");
         assert_eq!((spool.waiting(), spool.bytes()), (1, 600));
+        spool.limit().store(999, Ordering::Relaxed);
+        push(&mut spool, 3, 4).unwrap_err();
+        spool.limit().store(1000, Ordering::Relaxed);
         push(&mut spool, 3, 4).unwrap();
         spool.remove(number(1)).unwrap();
         push(&mut spool, 4, 6).unwrap();

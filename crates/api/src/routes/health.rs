@@ -18,8 +18,6 @@ use crate::metrics;
 /// How long a thread may report no progress. They do so every few seconds; only a flush of very many blocks, a store that
 /// does not answer, or a machine without time for them delays that.
 const STALLED: Duration = Duration::from_secs(60);
-/// The part of its limit from which on the spool counts as full: the next flush would not fit.
-const FULL: f64 = 0.99;
 
 /// Checks that the process answers.
 #[utoipa::path(
@@ -73,12 +71,14 @@ fn problems(status: &Status) -> Vec<String> {
         let seconds = thread.silent.as_secs();
         problems.push(format!("the thread {} is stalled: no progress for {seconds} seconds", thread.name));
     }
-    let spool = status.gauge("spool_bytes");
-    if spool.is_some_and(|spool| spool.limit.is_some_and(|limit| spool.value >= limit * FULL)) {
-        problems.push("the spool is full: new flushes cannot wait for the store on disk".to_owned());
-    }
     let is_failing = |name| status.gauge(name).is_some_and(|gauge| gauge.value > 0.0);
-    if is_failing("flush_failing_seconds") {
+    if is_failing("spool_full") {
+        problems.push(
+            "the spool is full: counters stay in memory until the store accepts flushes again; raise spool.maxBytes and \
+             reload to queue more on disk"
+                .to_owned(),
+        );
+    } else if is_failing("flush_failing_seconds") {
         problems.push(
             "a flush cannot be stored, not even on the local disk: counters stay in memory; see the log".to_owned(),
         );

@@ -45,6 +45,12 @@ impl View for MadeUp {
                     limit: Some(100.0),
                 },
                 Gauge {
+                    name: "spool_full",
+                    help: "Whether the spool has no room for a flush",
+                    value: f64::from(u8::from(self.spooled > 99.0)),
+                    limit: None,
+                },
+                Gauge {
                     name: "journal_failing",
                     help: "Whether the journal cannot be written",
                     value: f64::from(u8::from(self.spooled > 100.0)),

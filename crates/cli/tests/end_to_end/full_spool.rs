@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::collector::{Collector, PATIENCE};
 use crate::load::{FLOWS_A_SECOND, Running, flows, register, sum, until_exact, wait};
+use crate::reloads::{free_tcp, free_udp};
 use crate::stores::{settings, start, start_in};
 use crate::traffic::{PREFIXES, Totals};
 use testing::Service;
@@ -32,7 +33,7 @@ fn in_all(mut totals: Totals) -> Totals {
 }
 
 fn ready(collector: &Collector) -> String {
-    collector.shell("curl -sS http://127.0.0.1:8080/readyz")
+    collector.shell(&format!("curl -sS http://{}/readyz", collector.serving))
 }
 
 fn gauge(collector: &Collector, name: &str) -> Value {
@@ -59,7 +60,7 @@ fn filled(redis: &Service, settings: &[(String, String)]) -> (Collector, Running
     wait(Duration::from_secs(1));
     redis.run(&["kill", "1"]);
     // Neither the store nor the spool takes flushes, and the log has the reason.
-    collector.wait_until("reported", || ready(&collector).contains("a flush cannot be stored"));
+    collector.wait_until("reported", || ready(&collector).contains("the spool is full"));
     collector.wait_for_line("error=the store refuses: the spool is full");
     folds(&collector);
     let spool = gauge(&collector, "spool_bytes");
@@ -93,7 +94,7 @@ fn a_full_spool_costs_names_and_no_flow_even_if_the_collector_is_killed() {
     // Again, without a kill.
     let load = Running::of(collector.receiving, FLOWS_A_SECOND, many_names(2));
     redis.run(&["kill", "1"]);
-    collector.wait_until("reported", || ready(&collector).contains("a flush cannot be stored"));
+    collector.wait_until("reported", || ready(&collector).contains("the spool is full"));
     folds(&collector);
     redis.run(&["start"]);
     let sent = sum(first, load.stop());
@@ -101,5 +102,32 @@ fn a_full_spool_costs_names_and_no_flow_even_if_the_collector_is_killed() {
     until_exact(&collector, &in_all(sent.clone()), PATIENCE);
     assert!(collector.counter("folded_names") > 0);
     println!("full spool: {} flows, all counted; {} MiB of memory", flows(&sent), memory >> 20);
+    collector.terminate();
+}
+
+#[test]
+fn a_full_spool_is_named_with_what_to_do_and_takes_flushes_when_its_limit_is_raised() {
+    let redis = Service::start("redis", 1, &[("SYNC", "always")]);
+    let (netflow, http, hosts) = (free_udp(), free_tcp(), &redis.hosts);
+    let text = |spool: &str| {
+        format!(
+            "storage = \"redis\"\nflushInterval = \"1s\"\n[redis]\nhosts = {hosts:?}\n[http]\nlisten = \"{http}\"\n"
+        ) + &format!("[netflow]\nlisten = [\"{netflow}\"]\n[spool]\nmaxBytes = \"{spool}\"\n")
+    };
+    let collector = Collector::start_configured(&text("1MiB"));
+    register(&collector);
+    redis.run(&["kill", "1"]);
+    let load = Running::of(netflow, FLOWS_A_SECOND, many_names(1));
+    let full = "raise spool.maxBytes and reload";
+    collector.wait_until("reported", || ready(&collector).contains(full));
+    assert!(!ready(&collector).contains("not even on the local disk"), "{}", ready(&collector));
+    assert_eq!(gauge(&collector, "spool_full")["value"], 1.0);
+    collector.reload(&text("1GiB"));
+    collector.wait_until("queued", || !ready(&collector).contains(full));
+    assert!(ready(&collector).contains("the store is unreachable"));
+    let sent = load.stop();
+    redis.run(&["start"]);
+    drained(&collector);
+    until_exact(&collector, &in_all(sent), PATIENCE);
     collector.terminate();
 }
