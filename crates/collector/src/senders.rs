@@ -13,6 +13,7 @@ use tokio::time::error::Elapsed;
 
 use crate::local::Local;
 use crate::pulse::Pulse;
+use crate::status::Status;
 
 /// How long a sender registered through another collector may remain unknown to this one.
 const REFRESH: Duration = Duration::from_secs(5);
@@ -26,13 +27,18 @@ pub const STORE_PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When a store on this machine cannot be read.
-pub(crate) async fn load_at_start(store: &dyn Registry, local: Option<&Local>) -> Result<Admission, StoreError> {
+pub(crate) async fn load_at_start(
+    store: &dyn Registry,
+    local: Option<&Local>,
+    status: &Status,
+) -> Result<Admission, StoreError> {
     let Some(local) = local else { return load(store).await };
     if local.is_reachable
         && let Ok(Ok(admission)) = tokio::time::timeout(STORE_PATIENCE, load(store)).await
     {
         return Ok(admission);
     }
+    status.read_senders(false);
     let mut admission = Admission::default();
     let senders = local.senders.list().await?;
     publish(&mut admission, &senders);
@@ -82,13 +88,16 @@ pub(crate) async fn keep_fresh(
     store: Arc<dyn Store>,
     known: Option<KnownSenders>,
     changed: Arc<Notify>,
+    status: Status,
     pulse: Pulse,
 ) {
     let _ending = pulse.ending();
     let (mut reachable, mut is_saved) = (true, false);
     loop {
         pulse.beat();
-        match tokio::time::timeout(PATIENCE, store.senders()).await.unwrap_or_else(late) {
+        let read = tokio::time::timeout(PATIENCE, store.senders()).await.unwrap_or_else(late);
+        status.read_senders(read.is_ok());
+        match read {
             Ok(senders) => {
                 reachable = true;
                 is_saved &= !publish(&mut admission, &senders);
@@ -132,7 +141,14 @@ mod tests {
         let admission = load(store.as_ref()).await.unwrap();
         let admitted = admission.admitted();
         let shared: Arc<dyn Store> = store.clone();
-        tokio::spawn(keep_fresh(admission, shared, None, Arc::clone(&changed), Pulse::new("senders")));
+        tokio::spawn(keep_fresh(
+            admission,
+            shared,
+            None,
+            Arc::clone(&changed),
+            Status::default(),
+            Pulse::new("senders"),
+        ));
         for (host, is_here) in [(1, true), (2, false)] {
             let begun = Instant::now();
             let prefixes = ["10.0.0.0/8".parse().unwrap()];

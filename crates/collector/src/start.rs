@@ -77,11 +77,11 @@ pub async fn start(
     writer: WriterState,
     changed: Arc<Notify>,
 ) -> Result<Collector, StartError> {
-    let admission = senders::load_at_start(store.as_ref(), local.as_ref()).await?;
+    let budget = NameBudget::new(settings.reloadable.rules.tally.names);
+    let status = Status::new(settings.threads).with_names(budget.clone());
+    let admission = senders::load_at_start(store.as_ref(), local.as_ref(), &status).await?;
     let (places, sockets): (Vec<_>, Vec<_>) = listen(&mut settings)?.into_iter().unzip();
     let Reloadable { rules, keep, .. } = settings.reloadable;
-    let budget = NameBudget::new(rules.tally.names);
-    let status = Status::new(settings.threads).with_names(budget.clone());
     let stop = Arc::new(AtomicBool::new(false));
     let waiting = PendingBudget::default();
     let restored = restore_templates::load(store.as_ref(), local.as_ref(), rules.session, &waiting).await;
@@ -128,7 +128,7 @@ pub async fn start(
     let flusher = spawn("flusher", || flusher.run(recovered))?;
     let pulse = Pulse::new("senders");
     pulses.push(pulse.clone());
-    let admission = tokio::spawn(senders::keep_fresh(admission, store, known_senders, changed, pulse));
+    let admission = tokio::spawn(senders::keep_fresh(admission, store, known_senders, changed, status.clone(), pulse));
     let receiving = places.iter().map(|place| place.bound).collect();
     let configured = Configured { receiving, spool_limit: spool_limit.clone(), is_multiplied };
     let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());

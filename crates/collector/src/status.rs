@@ -1,6 +1,7 @@
 //! The counts of shards and flusher, and the status line.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use accounting::tally::{Balance, NameBudget};
 use flow::{Counters, Timestamp};
@@ -21,6 +22,8 @@ pub struct Status {
     recovered: Arc<Mutex<RecoveredCounts>>,
     flusher: Arc<Mutex<FlushCounts>>,
     ledgers: Arc<Mutex<Ledgers>>,
+    /// Since when the registered senders cannot be read; `None` while they can.
+    senders_failing_since: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Status {
@@ -88,6 +91,18 @@ impl Status {
     #[must_use]
     pub fn flushes(&self) -> FlushCounts {
         *locked(&self.flusher)
+    }
+
+    /// How long the registered senders could not be read from the store; zero if they can.
+    #[must_use]
+    pub fn senders_failing(&self) -> Duration {
+        locked(&self.senders_failing_since).map(|since| since.elapsed()).unwrap_or_default()
+    }
+
+    /// Notes whether the registered senders could be read from the store.
+    pub(crate) fn read_senders(&self, is_read: bool) {
+        let mut since = locked(&self.senders_failing_since);
+        *since = if is_read { None } else { since.or_else(|| Some(Instant::now())) };
     }
 
     /// The ledgers as of the last flush.

@@ -97,6 +97,7 @@ impl CollectorView {
     fn gauges(&self, flushes: &FlushCounts, sizes: &TableSizes, spool_limit: Option<u64>) -> Vec<Gauge> {
         let (taps, taps_limit) = self.taps.taken();
         let failing = flushes.failing_since.map(|since| since.elapsed()).unwrap_or_default();
+        let senders_failing = self.status.senders_failing().as_secs_f64();
         let pending = "Bytes of data sets queued for a missing template";
         let mut gauges = vec![
             gauge("exporters", "Registered exporters that have sent", sizes.exporters as f64),
@@ -110,6 +111,7 @@ impl CollectorView {
             ),
             limited("taps", "Connected tap clients", taps as f64, taps_limit as f64),
             gauge("last_flush_seconds", "Duration of the last flush", flushes.last_took.as_secs_f64()),
+            gauge("senders_failing_seconds", "Time since which the registered routers cannot be read", senders_failing),
             gauge("flush_failing_seconds", "Time since which a flush is being retried", failing.as_secs_f64()),
         ];
         gauges.extend(self.journal.iter().flat_map(|journal| journal_gauges(journal)));

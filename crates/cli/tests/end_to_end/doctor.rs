@@ -496,5 +496,41 @@ fn an_unreachable_store_is_reported() {
         }
         assert!(Instant::now() < end, "{printed}");
     }
+    // So it is after a start without the store.
+    let settings = stores::settings("redis", &service.hosts, "doctor");
+    let collector = stores::start_in(collector.kill(), &settings);
+    let found = findings(&collector, "127.0.0.1");
+    let names: Vec<_> = found.iter().map(|finding| finding["finding"].as_str().unwrap()).collect();
+    assert!(names.starts_with(&["store_unreachable", "registrations_outdated"]), "{found:?}");
+    service.run(&["start"]);
+    collector.wait_until("read", || {
+        !findings(&collector, "127.0.0.1").iter().any(|finding| finding["finding"] == "registrations_outdated")
+    });
     drop(collector);
+}
+
+#[test]
+fn a_damaged_journal_is_reported() {
+    let collector = Collector::start_with(&[("NETFLOW__FLUSH_INTERVAL", "5m")]);
+    add(&collector, "127.0.0.1", "192.0.2.0/24");
+    let socket = router("127.0.0.1");
+    collector.wait_until("written", || {
+        socket.send_to(&thirty_flows(), collector.receiving).unwrap();
+        collector.counter("journal_written_datagrams") > 1
+    });
+    let directory = collector.kill();
+    for segment in std::fs::read_dir(directory.path().join("data/journal")).unwrap() {
+        let path = segment.unwrap().path();
+        let mut octets = std::fs::read(&path).unwrap();
+        // The terms, after the header of the file.
+        octets[24 + 50] ^= 1;
+        std::fs::write(path, octets).unwrap();
+    }
+    let collector = Collector::start_in(directory);
+    let found = findings(&collector, "127.0.0.1");
+    let damaged = found.iter().find(|finding| finding["finding"] == "journal_damaged").unwrap();
+    has(&damaged["evidence"], "bytes were skipped at the start");
+    has(&damaged["evidence"], "datagrams were counted by the prefixes and settings of the start");
+    has(&damaged["run"], "journalctl -u netflow");
+    collector.terminate();
 }

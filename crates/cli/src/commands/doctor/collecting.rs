@@ -1,4 +1,4 @@
-//! Problems of the collector as a whole: an unreachable store, kernel drops.
+//! Problems of the collector as a whole: an unreachable store, outdated registrations, a damaged journal, kernel drops.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -16,6 +16,8 @@ const LARGEST_PROPOSED: u64 = 256 << 20;
 /// Adds its problems.
 pub(super) fn examine(answers: &Answers, config: &Config, here: bool, findings: &mut Vec<Finding>) {
     findings.extend(store(answers));
+    findings.extend(registrations(answers));
+    findings.extend(journal(answers, here));
     findings.extend(kernel_drops(answers, config, here));
 }
 
@@ -24,17 +26,65 @@ fn store(answers: &Answers) -> Option<Finding> {
     if store["reachable"] == true && answers.senders.is_some() {
         return None;
     }
-    let gauge = |name: &str| answers.status["gauges"][name]["value"].as_f64();
     let what = "the store is unreachable: flushes are spooled, queries fail";
     let mut finding = Finding::new("store_unreachable", what).evidence("a test query just now got no answer");
-    if let (Some(flushes), Some(bytes)) = (gauge("spool_flushes"), gauge("spool_bytes")) {
+    if let (Some(flushes), Some(bytes)) = (gauge(answers, "spool_flushes"), gauge(answers, "spool_bytes")) {
         finding = finding.evidence(format!("{flushes} flushes are spooled to disk ({bytes} bytes); none is lost"));
+    }
+    if gauge(answers, "spool_full").is_some_and(|full| full > 0.0) {
+        finding = finding
+            .evidence("the spool is full: counters stay in memory")
+            .run("# raise spool.maxBytes in the configuration file")
+            .run("systemctl reload netflow");
     }
     Some(
         finding
             .run("netflow check-config  # on the machine of the collector: tests the connection")
             .run("journalctl -u netflow -n 50"),
     )
+}
+
+/// The collector counts by a list of routers that may be outdated, as after a start without the store.
+fn registrations(answers: &Answers) -> Option<Finding> {
+    let seconds = gauge(answers, "senders_failing_seconds").filter(|seconds| *seconds > 0.0)?;
+    let what = "the registered routers cannot be read from the store: flows are counted for those that it listed last";
+    Some(
+        Finding::new("registrations_outdated", what)
+            .evidence(format!("the last attempts failed, for {seconds:.0} s"))
+            .evidence("changes made through other collectors since then are not in force here")
+            .run("netflow check-config  # on the machine of the collector: tests the connection"),
+    )
+}
+
+/// At its start, the collector found damage in the datagrams that an earlier run had left.
+fn journal(answers: &Answers, here: bool) -> Option<Finding> {
+    let counted = |name: &str| number(&answers.status["counters"][name]);
+    let (places, unstated) = (counted("journal_damaged_places"), counted("journal_unstated_datagrams"));
+    if places == 0 {
+        return None;
+    }
+    let what = format!("the journal was damaged in {places} places: the datagrams there are not counted");
+    let mut finding = Finding::new("journal_damaged", what).evidence(format!(
+        "{} bytes were skipped at the start at {}",
+        counted("journal_damaged_bytes"),
+        text(&answers.status["started"])
+    ));
+    if unstated > 0 {
+        finding =
+            finding.evidence(format!("{unstated} datagrams were counted by the prefixes and settings of the start"));
+    }
+    let on = if here { "" } else { "  # on the machine of the collector" };
+    Some(
+        finding
+            .run(format!("journalctl -u netflow | grep 'journal segment is damaged'{on}"))
+            .run("dmesg --level=err  # does the kernel report errors of the disk or the memory?")
+            .run("# unless the power failed, check the disk of dataDir (smartctl -a) and the memory"),
+    )
+}
+
+/// The value of a gauge.
+fn gauge(answers: &Answers, name: &str) -> Option<f64> {
+    answers.status["gauges"][name]["value"].as_f64()
 }
 
 fn kernel_drops(answers: &Answers, config: &Config, here: bool) -> Option<Finding> {
