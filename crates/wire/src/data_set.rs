@@ -12,6 +12,7 @@ use crate::plan::Layout;
 use crate::ports::Ports;
 use crate::record::{Record, RecordKind};
 use crate::sampling::Samplers;
+use crate::set;
 use crate::template::Template;
 use crate::template_store::{Announcement, FoundTemplate, TemplateKey, TemplateStore};
 use crate::templated_record::TemplatedRecord;
@@ -50,6 +51,13 @@ pub(crate) fn decode(
     let read = records(template, &mut others, message, content, visit, report);
     read.note_other_ports(&mut state.ports, message, port);
     Some(read.count)
+}
+
+/// How many records a set contains at most; 0 if its template is missing.
+pub(crate) fn whole_records(state: &ExporterState, message: &Message, id: u16, content: Cursor<'_>) -> usize {
+    let found = state.templates.find(&state.ports, message, id);
+    let shortest = found.map_or(0, |found| found.template.plan().minimum_length());
+    content.remaining().checked_div(shortest).unwrap_or_default()
 }
 
 /// Notes an announcement that cannot be read: data of its id wait for a readable one. Returns the reason.
@@ -144,7 +152,8 @@ impl ReadSet {
 }
 
 /// Decodes the records of a set. A rest that is shorter than the shortest record is padding, whatever its octets are
-/// (RFC 7011, section 3.3.1).
+/// (RFC 7011, section 3.3.1). So are up to three zeros at the end of a set that they make a multiple of four octets long,
+/// although records of that length exist: some templates have only such, or only fields of variable length.
 fn records(
     template: &Template,
     others: &mut Others<'_>,
@@ -159,9 +168,13 @@ fn records(
     let Others { ports, templates, samplers, types, options, read, ambiguities } = others;
     let mut rates = samplers.of_set(ports, message, plan);
     let mut count = 0;
+    let length = content.remaining();
     // With a template of length 0 a set would contain endless records.
     while plan.minimum_length() > 0 && content.remaining() >= plan.minimum_length() {
         let start = content.offset();
+        if content.remaining() < set::HEADER_LENGTH && count > 0 && is_padding(length, content.rest()) {
+            break;
+        }
         let Some(reading) = plan.read(&mut content, &mut room) else {
             report.error(start, ErrorKind::TruncatedField);
             break;
@@ -200,4 +213,10 @@ fn records(
         _ => report.data += count,
     }
     ReadSet { kind, count, rate_port: rates.other_port }
+}
+
+/// Whether the rest of a set, shorter than the unit that sets are padded to, is its padding.
+#[cold]
+fn is_padding(length: usize, rest: &[u8]) -> bool {
+    length.is_multiple_of(set::HEADER_LENGTH) && set::is_zero(rest)
 }

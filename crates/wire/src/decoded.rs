@@ -57,6 +57,12 @@ impl Decoded {
         self.data > self.pending_data
     }
 
+    /// Records of all kinds that this datagram itself has brought so far: data, options data and templates.
+    pub(crate) const fn records(&self) -> usize {
+        let own = self.data - self.pending_data + self.options - self.pending_options;
+        (own + self.templates + self.options_templates) as usize
+    }
+
     /// Records that a piece of the datagram could not be read.
     pub fn error(&mut self, offset: usize, kind: ErrorKind) {
         let error = Some(DecodeError { offset, kind });

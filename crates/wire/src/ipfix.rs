@@ -56,6 +56,9 @@ impl Header {
 }
 
 /// Decodes the message of a datagram. A datagram contains one message; octets after it are counted and ignored.
+///
+/// The length in the header only decides where the lengths of the sets leave it open ([`set::extent`]): exporters send
+/// lengths that leave out a part of the last set, or that are greater than the datagram.
 pub(crate) fn decode(
     state: &mut ExporterState,
     datagram: &Datagram<'_>,
@@ -70,27 +73,63 @@ pub(crate) fn decode(
     };
     let message = header.message(datagram);
     let length = usize::from(header.length.get());
-    let Some(sets) = length.checked_sub(size_of::<Header>()).and_then(|content| cursor.section(content)) else {
-        state.note_arrival(&message, Some(0), report);
-        let short = length < size_of::<Header>();
-        report.error(0, if short { ErrorKind::MessageTooShort } else { ErrorKind::MessageTooLong });
-        return;
-    };
-    report.trailing_bytes = cursor.remaining() as u32;
-    let units = message_sets(state, &message, sets, visit, report);
+    if length != datagram.payload.len() {
+        cursor = other_length(length, cursor, report);
+    }
+    let missing = length.saturating_sub(datagram.payload.len());
+    if missing > 0 && !has_records(state, &message, cursor, missing) {
+        cursor = Cursor::new(&[]);
+    }
+    let units = message_sets(state, &message, cursor, missing, visit, report);
     state.note_arrival(&message, units, report);
 }
 
-/// Decodes the sets of a message; returns the number of data records, `None` if a template is missing.
+/// The sets of a message whose length is not that of its datagram.
+#[cold]
+fn other_length<'a>(length: usize, mut octets: Cursor<'a>, report: &mut Decoded) -> Cursor<'a> {
+    let announced = length.saturating_sub(size_of::<Header>());
+    if length < size_of::<Header>() {
+        report.error(0, ErrorKind::MessageTooShort);
+    }
+    if announced > octets.remaining() {
+        report.error(0, ErrorKind::MessageTooLong);
+        return octets;
+    }
+    let sets = octets.section(set::extent(octets.rest(), announced)).unwrap_or(octets);
+    report.trailing_bytes = octets.remaining() as u32;
+    sets
+}
+
+/// Whether a message of which octets are missing has data of a template that is known, or that may be in the message. If
+/// not, it may be anything, and nothing is learnt from it.
+#[cold]
+fn has_records(state: &ExporterState, message: &Message, mut sets: Cursor<'_>, missing: usize) -> bool {
+    let mut has_templates = false;
+    let mut unreported = Decoded::default();
+    while let Some((id, _)) = set::next(&mut sets, &mut unreported, |cut, _| cut.missing <= missing) {
+        match id {
+            TEMPLATE_SET | OPTIONS_TEMPLATE_SET => has_templates = true,
+            FIRST_TEMPLATE_ID.. if has_templates || state.templates.find(&state.ports, message, id).is_some() => {
+                return true;
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Decodes the sets of a message, of whose octets some may be missing; returns the number of data records, `None` if a
+/// template is missing.
 fn message_sets(
     state: &mut ExporterState,
     message: &Message,
     mut sets: Cursor<'_>,
+    missing: usize,
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) -> data_set::Units {
     let mut units = Some(0_u32);
-    while let Some((id, content)) = set::next(&mut sets, report) {
+    while let Some((id, content)) = set::next(&mut sets, report, |cut, _| cut.missing <= missing) {
         match id {
             TEMPLATE_SET => templates(state, message, content, false, visit, report),
             OPTIONS_TEMPLATE_SET => templates(state, message, content, true, visit, report),

@@ -1,8 +1,8 @@
 //! NetFlow version 9 (RFC 3954). Field types are those of IPFIX up to 127; see [`crate::information_element`] for the
 //! rest.
 //!
-//! The count in the header is ignored, because softflowd, FortiGate and nProbe send wrong ones: flow sets are read by
-//! their lengths.
+//! Flow sets are read by their lengths, because softflowd, FortiGate and nProbe send wrong counts in the header. The count
+//! only decides whether a flow set that ends after the datagram was cut.
 
 use flow::{Protocol, Timestamp};
 use zerocopy::byteorder::network_endian::{U16, U32};
@@ -17,7 +17,7 @@ use crate::exporter_state::ExporterState;
 use crate::field_specifier::{FIRST_TEMPLATE_ID, FieldSpecifier, TemplateKind};
 use crate::fixed_record::header;
 use crate::record::{ElementId, Record};
-use crate::set;
+use crate::set::{self, CutSet};
 use crate::template_store::Announcement;
 
 /// Id of a flow set of templates.
@@ -74,7 +74,12 @@ pub(crate) fn decode(
     };
     let message = header.message(datagram);
     state.note_restart(&message);
-    while let Some((id, content)) = set::next(&mut cursor, report) {
+    let count = usize::from(header.count.get());
+    // More records are announced than are there.
+    let is_cut = |state: &ExporterState, cut: &CutSet<'_>, report: &Decoded| {
+        report.records() + data_set::whole_records(state, &message, cut.id, cut.content) < count
+    };
+    while let Some((id, content)) = set::next(&mut cursor, report, |cut, report| is_cut(state, cut, report)) {
         match id {
             TEMPLATE_SET => templates(state, &message, content, visit, report),
             OPTIONS_TEMPLATE_SET => options_templates(state, &message, content, visit, report),

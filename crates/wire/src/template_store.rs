@@ -220,7 +220,7 @@ impl TemplateStore {
         compile: impl FnOnce() -> Result<Template, ErrorKind>,
     ) -> Result<(), ErrorKind> {
         if id < FIRST_TEMPLATE_ID {
-            return Err(ErrorKind::BadTemplate);
+            return compile().map(drop);
         }
         let key = TemplateKey::of(message, id);
         let (port, now) = (message.exporter.port, message.received);

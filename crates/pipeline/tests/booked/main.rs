@@ -1,6 +1,6 @@
 //! What is booked of what exporters send: datagrams go through the shard loop, and the counters of its blocks are compared.
 //! One file for each kind of export; docs/protocols.md ("How it is booked") has the rules.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,11 +12,12 @@ use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::tally::{GroupId, Monitored, Tally, TallySettings};
 use arc_swap::ArcSwap;
-use flow::{Counters, Exporter, FlushNumber, SenderSettings, Timestamp};
+use flow::{Counters, DatagramFate, Exporter, FlushNumber, SenderSettings, Timestamp};
 use pipeline::{Exporters, Registration, Rules, Sealed, Shard};
 use wire::encode::{Ipfix, NetflowV9, TemplateSpec};
 use wire::{Datagram, FieldSpecifier, PendingBudget, Session, SessionLimits, ipfix, netflow_v9};
 
+mod lengths;
 mod templates;
 
 const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -41,14 +42,14 @@ impl Collector {
     }
 
     /// Takes a datagram from the router's usual port.
-    fn take(&mut self, payload: &[u8]) {
-        self.take_from(PORT, payload);
+    fn take(&mut self, payload: &[u8]) -> DatagramFate {
+        self.take_from(PORT, payload)
     }
 
-    fn take_from(&mut self, port: u16, payload: &[u8]) {
+    fn take_from(&mut self, port: u16, payload: &[u8]) -> DatagramFate {
         self.received += 1;
         let received = Timestamp::new(NOW.into(), self.received);
-        self.shard.take(&Datagram { exporter: Exporter::udp(ROUTER, port), received, payload });
+        self.shard.take(&Datagram { exporter: Exporter::udp(ROUTER, port), received, payload })
     }
 
     /// What the prefix has sent, in all minutes.
