@@ -29,6 +29,8 @@ pub enum FlowFate {
     Implausible,
     /// Observed at the other side of the exporter than the sender's setting `flowDirection` counts.
     OtherDirection,
+    /// A sampled packet in which no IP header was found: encrypted, truncated, not IP, or of an unknown link layer.
+    NoIpHeader,
 }
 
 /// An enumeration of fates with a count for each: see [`Tallied`].
@@ -60,7 +62,7 @@ impl Fate for DatagramFate {
 
 impl Fate for FlowFate {
     const ALL: &'static [Self] =
-        &[Self::Matched, Self::Unmatched, Self::Event, Self::Implausible, Self::OtherDirection];
+        &[Self::Matched, Self::Unmatched, Self::Event, Self::Implausible, Self::OtherDirection, Self::NoIpHeader];
 
     fn index(self) -> usize {
         self as usize
@@ -73,6 +75,7 @@ impl Fate for FlowFate {
             Self::Event => "event",
             Self::Implausible => "implausible",
             Self::OtherDirection => "other_direction",
+            Self::NoIpHeader => "no_ip_header",
         }
     }
 }
@@ -155,7 +158,7 @@ mod tests {
         assert_eq!(sum.total(), 6);
         assert_eq!(
             sum.iter().map(|(fate, _)| fate.name()).collect::<Vec<_>>(),
-            ["matched", "unmatched", "event", "implausible", "other_direction"]
+            ["matched", "unmatched", "event", "implausible", "other_direction", "no_ip_header"]
         );
     }
 }

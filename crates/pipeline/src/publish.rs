@@ -3,12 +3,12 @@
 
 use flow::FlowRecord;
 use tap::{Details, Tapped};
-use wire::{ElementId, Field, FieldName, Record, Value};
+use wire::{ElementId, Field, FieldName, Record, RecordKind, Value};
 
 /// Sends the flow of a record, if it has one, to the subscribers of its exporter.
 #[cold]
 pub(crate) fn publish(record: &Record<'_>, subscribers: &Tapped) {
-    let Some(flow) = record.flow else { return };
+    let Some(flow) = record.flow.filter(|_| record.kind != RecordKind::NoIpHeader) else { return };
     // A record may contain IPv4-mapped IPv6 addresses; filters compare the canonical form.
     let (source, destination) = (flow::canonical(flow.source), flow::canonical(flow.destination));
     let flow = FlowRecord { source, destination, ..*flow };

@@ -208,6 +208,7 @@ fn collect(
     counts: &mut Counts,
 ) {
     match (record.kind, record.flow) {
+        (RecordKind::NoIpHeader, _) => fates[FlowFate::NoIpHeader] += 1,
         (_, Some(flow)) if !counted.counts(flow.observed) => fates[FlowFate::OtherDirection] += 1,
         (_, Some(flow)) => {
             // A push would copy it twice.

@@ -169,6 +169,8 @@ fn records(
     let mut rates = samplers.of_set(ports, message, plan);
     let mut count = 0;
     let length = content.remaining();
+    let counts = plan.counts() && !plan.is_addressed_by_section();
+    let is_sampled = kind == RecordKind::Data && !counts && plan.samples();
     // With a template of length 0 a set would contain endless records.
     while plan.minimum_length() > 0 && content.remaining() >= plan.minimum_length() {
         let start = content.offset();
@@ -189,7 +191,7 @@ fn records(
                 options.note(message, template, octets);
                 None
             }
-            _ if plan.counts() => plan.flow(&reading, message.exported),
+            _ if counts => plan.flow(&reading, message.exported),
             _ if plan.samples() => plan.sampled_flow(&reading, message.exported),
             _ => None,
         };
@@ -200,7 +202,7 @@ fn records(
         let content = TemplatedRecord { template, octets, ports, templates, types, message };
         visit(&Record {
             message,
-            kind,
+            kind: if is_sampled && flow.is_none() { RecordKind::NoIpHeader } else { kind },
             format: Some(u32::from(template.id())),
             flow: flow.as_ref(),
             content: &content,

@@ -17,7 +17,7 @@ use std::collections::hash_map::Entry;
 use std::fmt::{self, Display, Write as _};
 use std::ops::Range;
 
-use flow::{Counters, FlowRecord};
+use flow::{Counters, Fate, FlowFate, FlowRecord};
 
 use crate::record::{ElementId, Field, FieldName, Fields, List, Record, RecordKind, Value};
 
@@ -44,7 +44,9 @@ pub fn write_json(record: &Record<'_>, out: &mut String) {
         fields.write(true, object.value("scope"));
     }
     fields.write(false, object.value("fields"));
-    if let Some(flow) = record.flow {
+    if record.kind == RecordKind::NoIpHeader {
+        object.text("notCounted", FlowFate::NoIpHeader.name());
+    } else if let Some(flow) = record.flow {
         write_flow(flow, object.value("flow"));
     }
     object.close();
@@ -57,7 +59,7 @@ pub fn write_fields(record: &Record<'_>, scope: bool, out: &mut String) {
 
 const fn kind_name(kind: RecordKind) -> &'static str {
     match kind {
-        RecordKind::Data => "data",
+        RecordKind::Data | RecordKind::NoIpHeader => "data",
         RecordKind::Options => "options",
         RecordKind::Counters => "counters",
         RecordKind::Drop => "drop",

@@ -227,6 +227,12 @@ impl Plan {
         self.fills(Slot::FrameSection) || self.fills(Slot::PacketSection)
     }
 
+    /// Whether the only addresses of a record are those in the section of a packet.
+    pub(crate) fn is_addressed_by_section(&self) -> bool {
+        let addresses = [Slot::SourceIpv4, Slot::DestinationIpv4, Slot::SourceIpv6, Slot::DestinationIpv6];
+        self.samples() && !addresses.into_iter().any(|slot| self.fills(slot))
+    }
+
     /// Whether records carry counters.
     pub(crate) const fn counts(&self) -> bool {
         self.fills(Slot::ForwardBytes)
@@ -253,12 +259,14 @@ impl Plan {
         Some(Reading { layout, octets, length: cursor.offset() - start })
     }
 
-    /// The flow of the sampled packet in a record, for templates without counters; `None` if the section has no IP header.
+    /// The flow of the sampled packet in a record: with the counters of the record, or else one packet of the length in
+    /// its IP header. `None` if the section has no IP header.
     pub(crate) fn sampled_flow(&self, reading: &Reading<'_, '_>, exported: Timestamp) -> Option<FlowRecord> {
         let (link, octets) = reading.section()?;
         let headers = Headers::parse(link, octets);
         let bytes = headers.ip.map(|ip| u64::from(ip.total_length))?;
-        let mut flow = FlowRecord { forward: Counters { bytes, packets: 1, flows: 1 }, ..FlowRecord::empty(exported) };
+        let one = || FlowRecord { forward: Counters { bytes, packets: 1, flows: 1 }, ..FlowRecord::empty(exported) };
+        let mut flow = if self.counts() { self.flow(reading, exported)? } else { one() };
         headers.fill(&mut flow).then_some(flow)
     }
 

@@ -18,7 +18,7 @@ pub struct Record<'r> {
     /// Its template (v9, IPFIX), aggregation scheme (v8) or sample format (sFlow).
     pub format: Option<u32>,
     /// The flow to count; `None` for records that are no flows (options, sFlow counters) or have no counters (firewall and
-    /// NAT events).
+    /// NAT events). Without addresses, and not to be counted, for [`RecordKind::NoIpHeader`].
     pub flow: Option<&'r FlowRecord>,
     /// The fields, which each protocol lists in its own way.
     pub content: &'r dyn Fields,
@@ -29,6 +29,8 @@ pub struct Record<'r> {
 pub enum RecordKind {
     /// A data record: a flow or an event; in sFlow a flow sample.
     Data,
+    /// A data record of a sampled packet in which no IP header was found.
+    NoIpHeader,
     /// An options data record: about the exporter, not about traffic.
     Options,
     /// An sFlow counter sample.

@@ -1,8 +1,10 @@
 //! The headers of a sampled packet: sFlow raw headers, IPFIX `dataLinkFrameSection` (315) and `ipHeaderPacketSection`
 //! (313). Packets are usually truncated: what could be read is used.
 //!
-//! One tunnel is opened: the outer headers are those of the network and are accounted, the inner ones are only shown. Opened are GRE (with Ethernet, IP or MPLS inside), IP in IP, Ethernet in IP, VXLAN, GENEVE and GTP-U.
-//! Ignored: checksums, IPv4 options, encrypted payloads, Ethernet inside MPLS pseudowires.
+//! The outermost headers are those of the network and are accounted, those inside tunnels are only shown. Opened are GRE
+//! (with Ethernet, IP or MPLS inside), IP in IP, Ethernet in IP, VXLAN, GENEVE and GTP-U, also inside one another, to a
+//! limited depth. The frame in an MPLS pseudowire or a provider backbone belongs to the outermost packet: there is no
+//! other IP header. Ignored: checksums, IPv4 options, encrypted payloads.
 //!
 //! The link layer is in `sampled_packet/link.rs`, IP and the layers above in `sampled_packet/network.rs`, tunnels in
 //! `sampled_packet/tunnel.rs`.
@@ -52,8 +54,10 @@ pub enum LinkType {
 pub struct SampledPacket {
     /// The outermost headers.
     pub outer: Headers,
-    /// The headers of the inner packet, if the outer ones end in a tunnel that could be opened.
+    /// The headers of the packet inside, if the outer ones end in a tunnel that could be opened.
     pub inner: Option<Headers>,
+    /// The headers of the packet inside all tunnels that could be opened, if they are more than one.
+    pub innermost: Option<Headers>,
 }
 
 /// The headers of one packet, from the link layer to the transport layer, as far as present.
@@ -133,19 +137,27 @@ enum Next<'a> {
 
 /// More headers than any network uses, each tag counted: a packet with more is not read further.
 const MAXIMUM_HEADERS: usize = 16;
+/// As many tunnels inside one another are opened.
+const MAXIMUM_TUNNELS: usize = 8;
+
+/// The headers of a packet and of the packets inside its tunnels, the outermost first.
+fn packets(link: LinkType, octets: &[u8]) -> impl Iterator<Item = Headers> {
+    let mut next = Some(Layer::Link(link, Cursor::new(octets)));
+    let packets = std::iter::from_fn(move || {
+        let mut headers = Headers::default();
+        next = headers.read(next.take()?);
+        Some(headers)
+    });
+    packets.take(1 + MAXIMUM_TUNNELS)
+}
 
 impl SampledPacket {
     /// Reads the headers. Never fails: invalid octets have no headers.
     #[must_use]
     pub fn parse(link: LinkType, octets: &[u8]) -> Self {
-        let mut outer = Headers::default();
-        let inner = outer.read(Layer::Link(link, Cursor::new(octets))).map(|inside| {
-            let mut inner = Headers::default();
-            // A tunnel within the tunnel stays closed.
-            let _ = inner.read(inside);
-            inner
-        });
-        Self { outer, inner }
+        let mut packets = packets(link, octets);
+        let outer = packets.next().unwrap_or_default();
+        Self { outer, inner: packets.next(), innermost: packets.last() }
     }
 }
 
@@ -153,9 +165,7 @@ impl Headers {
     /// Reads only the outer headers, which is all that accounting needs.
     #[must_use]
     pub fn parse(link: LinkType, octets: &[u8]) -> Self {
-        let mut outer = Self::default();
-        let _ = outer.read(Layer::Link(link, Cursor::new(octets)));
-        outer
+        packets(link, octets).next().unwrap_or_default()
     }
 
     /// Writes addresses, protocol and ports to a flow record. Returns whether there was an IP header; without one the flow

@@ -190,7 +190,7 @@ impl Outcome {
     fn visit(&mut self, record: &Record<'_>, now: Timestamp, flows: &[Json], cut: bool) {
         // Records of pending sets are not in the list of flows of the other decoders.
         let late = record.message.received != now;
-        if record.kind != RecordKind::Data {
+        if !matches!(record.kind, RecordKind::Data | RecordKind::NoIpHeader) {
             self.options += u64::from(!late);
             return;
         }

@@ -233,7 +233,7 @@ impl Summary {
         *self.samples.entry(SAMPLES[record.format.unwrap() as usize]).or_default() += 1;
         self.structures(record.kind, &fields);
         match record.kind {
-            RecordKind::Data => self.flow(record.flow.unwrap(), &fields),
+            RecordKind::Data | RecordKind::NoIpHeader => self.flow(record.flow.unwrap(), &fields),
             RecordKind::Drop => self.flows.push(Json::Object(named(&fields, "discard"))),
             RecordKind::Counters | RecordKind::Options => assert!(record.flow.is_none()),
         }

@@ -12,12 +12,13 @@ use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::tally::{GroupId, Monitored, Tally, TallySettings};
 use arc_swap::ArcSwap;
-use flow::{Counters, DatagramFate, Exporter, FlushNumber, SenderSettings, Timestamp};
+use flow::{Counters, DatagramFate, Exporter, FlushNumber, Prefix, SenderSettings, Timestamp};
 use pipeline::{Exporters, Registration, Rules, Sealed, Shard};
 use wire::encode::{Ipfix, NetflowV9, TemplateSpec};
 use wire::{Datagram, FieldSpecifier, PendingBudget, Session, SessionLimits, ipfix, netflow_v9};
 
 mod lengths;
+mod link_layers;
 mod templates;
 
 const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -27,8 +28,9 @@ const NOW: u32 = 1_800_000_000;
 const INSIDE: [u8; 4] = [198, 51, 100, 7];
 const OUTSIDE: [u8; 4] = [203, 0, 113, 9];
 
-/// A collector's shard with one router, whose prefix 198.51.100.0/24 is monitored.
+/// A collector's shard with one router, one prefix of which is monitored.
 struct Collector {
+    prefix: Prefix,
     exporters: Exporters,
     shard: Shard,
     received: u32,
@@ -37,8 +39,12 @@ struct Collector {
 
 impl Collector {
     fn new() -> Self {
-        let exporters = exporters().restoring(HashMap::new());
-        Self { shard: shard(&exporters), exporters, received: 0, stored: Tables::new() }
+        Self::monitoring("198.51.100.0/24")
+    }
+
+    fn monitoring(prefix: &str) -> Self {
+        let (exporters, prefix) = (exporters().restoring(HashMap::new()), prefix.parse().unwrap());
+        Self { shard: shard(&exporters, prefix), prefix, exporters, received: 0, stored: Tables::new() }
     }
 
     /// Takes a datagram from the router's usual port.
@@ -75,7 +81,7 @@ impl Collector {
         });
         let waiting = self.exporters.waiting();
         self.exporters = exporters().restoring(restored.collect());
-        self.shard = shard(&self.exporters);
+        self.shard = shard(&self.exporters, self.prefix);
         for (exporter, received, payload) in waiting {
             self.shard.take(&Datagram { exporter, received, payload: &payload });
         }
@@ -92,14 +98,14 @@ fn exporters() -> Exporters {
     Exporters::new(SessionLimits::default(), PendingBudget::default())
 }
 
-fn shard(exporters: &Exporters) -> Shard {
+fn shard(exporters: &Exporters, prefix: Prefix) -> Shard {
     let rules = Rules {
         scale_samples: true,
         clock_limit: Duration::from_secs(600),
         session: SessionLimits::default(),
         tally: TallySettings::default(),
     };
-    let monitored = Monitored::new(ROUTER, &[("198.51.100.0/24".parse().unwrap(), GroupId(0))]);
+    let monitored = Monitored::new(ROUTER, &[(prefix, GroupId(0))]);
     let registration = Registration { monitored, settings: SenderSettings::default() };
     let admitted = Arc::new(ArcSwap::from_pointee(HashMap::from([(ROUTER, Arc::new(registration))])));
     Shard::new(rules, admitted, exporters.clone())

@@ -19,13 +19,16 @@ macro_rules! names {
 
 const OUTER: [&str; FIELDS] = names!("packet");
 const INNER: [&str; FIELDS] = names!("inner_packet");
+const INNERMOST: [&str; FIELDS] = names!("innermost_packet");
 const FIELDS: usize = 20;
 
 impl Fields for SampledPacket {
     fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
         show(&OUTER, &self.outer, visitor);
-        if let Some(inner) = &self.inner {
-            show(&INNER, inner, visitor);
+        for (names, headers) in [(&INNER, &self.inner), (&INNERMOST, &self.innermost)] {
+            if let Some(headers) = headers {
+                show(names, headers, visitor);
+            }
         }
     }
 }

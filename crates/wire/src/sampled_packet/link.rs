@@ -1,6 +1,7 @@
-//! From the first octet of a frame to its IP header: link headers, VLAN tags, LLC/SNAP, PPP and MPLS.
+//! From the first octet of a frame to its IP header: link headers, tags of switches, LLC/SNAP, PPP, MPLS and the frames in
+//! pseudowires and provider backbones.
 
-use super::{Headers, Layer, LinkAddresses, LinkType, MAXIMUM_HEADERS, Next};
+use super::{Headers, Layer, LinkAddresses, LinkType, MAXIMUM_HEADERS, Next, network};
 use crate::cursor::Cursor;
 
 /// EtherTypes that lead to an IP header.
@@ -16,6 +17,15 @@ pub(super) mod ether_type {
     pub(in super::super) const MPLS_MULTICAST: u16 = 0x8848;
     pub(in super::super) const PPPOE_SESSION: u16 = 0x8864;
     pub(in super::super) const TRANSPARENT_ETHERNET: u16 = 0x6558;
+    /// Port extenders: E-TAG (IEEE 802.1BR) and VN-Tag (Cisco).
+    pub(in super::super) const EXTENDER_TAG: u16 = 0x893f;
+    pub(in super::super) const VIRTUAL_NETWORK_TAG: u16 = 0x8926;
+    /// Cisco MetaData (TrustSec).
+    pub(in super::super) const CISCO_METADATA: u16 = 0x8909;
+    /// Provider backbone (IEEE 802.1ah).
+    pub(in super::super) const SERVICE_INSTANCE_TAG: u16 = 0x88e7;
+    /// MACsec (IEEE 802.1AE).
+    pub(in super::super) const SECURITY_TAG: u16 = 0x88e5;
     /// Below this the field is the length of an LLC frame (IEEE 802.3, section 3.2.6).
     pub(in super::super) const SMALLEST: u16 = 0x0600;
 }
@@ -51,6 +61,18 @@ impl Headers {
             | ether_type::SERVICE_TAG
             | ether_type::OLD_SERVICE_TAG
             | ether_type::OTHER_OLD_SERVICE_TAG => return self.read_tag(octets),
+            // Priority and port extender ids (IEEE 802.1BR, section 7.5).
+            ether_type::EXTENDER_TAG => return read_after(6, octets),
+            // Direction, source and destination interface.
+            ether_type::VIRTUAL_NETWORK_TAG => return read_after(4, octets),
+            // Version, length, and one option with the security group.
+            ether_type::CISCO_METADATA => return read_after(6, octets),
+            ether_type::SECURITY_TAG => return read_security_tag(octets),
+            // Priority and 24 bits of service instance, then the customer's frame (IEEE 802.1Q, section 9.7).
+            ether_type::SERVICE_INSTANCE_TAG => {
+                octets.skip(4)?;
+                return Some(Next::Header(Layer::Link(LinkType::Ethernet, octets)));
+            }
             _ => self.ether_type = Some(value),
         }
         match value {
@@ -77,10 +99,11 @@ impl Headers {
         Some(Next::Header(Layer::EtherType(octets.u16()?, octets)))
     }
 
+    /// The addresses of the outermost frame are kept.
     fn read_addresses(&mut self, octets: &mut Cursor<'_>) -> Option<()> {
         let destination = octets.array()?;
         let source = octets.array()?;
-        self.link = Some(LinkAddresses { source, destination });
+        self.link.get_or_insert(LinkAddresses { source, destination });
         Some(())
     }
 
@@ -133,18 +156,89 @@ impl Headers {
         Some(Next::Header(Layer::Link(LinkType::Llc, octets)))
     }
 
-    /// The stack marks its end but not its content: for IP, the first nibble after it does (RFC 4928).
+    /// The stack marks its end but not its content ([`after_labels`]).
     fn read_mpls<'a>(&mut self, mut octets: Cursor<'a>) -> Option<Next<'a>> {
         for _ in 0..MAXIMUM_HEADERS {
             let entry = octets.u32()?;
             self.mpls_label.get_or_insert(entry >> 12);
             let is_bottom = entry & 0x100 != 0;
             if is_bottom {
-                return Some(Next::Header(Layer::Link(LinkType::Ip, octets)));
+                return after_labels(octets);
             }
         }
         None
     }
+}
+
+/// What follows an MPLS stack: IP, or a pseudowire's frame of Ethernet, PPP or HDLC, with or without a control word. Only
+/// the octets themselves tell: a control word begins with a nibble of 0 (RFC 4385), as hardware addresses do, and others
+/// begin with the nibble of an IP version (RFC 4928). So a frame is one if it has an IP header in its place.
+fn after_labels(octets: Cursor<'_>) -> Option<Next<'_>> {
+    const CONTROL_WORD: usize = 4;
+    let starts: &[usize] = match octets.rest().first()? >> 4 {
+        0 => &[CONTROL_WORD, 0],
+        4 if network::is_ipv4(octets.rest()) => &[],
+        _ => &[0],
+    };
+    for start in starts {
+        let mut content = octets;
+        let frame = content.skip(*start).and_then(|()| frame_of_ip(content));
+        if frame.is_some() {
+            return frame;
+        }
+    }
+    Some(Next::Header(Layer::Link(LinkType::Ip, octets)))
+}
+
+/// A frame that has an IP header in its place, after up to two tags.
+fn frame_of_ip(frame: Cursor<'_>) -> Option<Next<'_>> {
+    let is_serial = matches!(frame.rest(), [0x00 | 0xff | 0x0f | 0x8f, ..]);
+    let serial = if is_serial { read_ppp(frame) } else { None };
+    if let Some(Next::Header(Layer::EtherType(value, content))) = serial
+        && begins_with_ip(value, content)
+    {
+        return serial;
+    }
+    let mut content = frame;
+    content.skip(12)?;
+    let value = content.u16()?;
+    begins_with_ip(value, content).then_some(Next::Header(Layer::Link(LinkType::Ethernet, frame)))
+}
+
+/// Whether an IP header follows an EtherType and at most two tags.
+fn begins_with_ip(value: u16, mut octets: Cursor<'_>) -> bool {
+    let mut value = Some(value);
+    for _ in 0..2 {
+        match value {
+            Some(ether_type::CUSTOMER_TAG | ether_type::SERVICE_TAG) if octets.skip(2).is_some() => {
+                value = octets.u16()
+            }
+            _ => break,
+        }
+    }
+    match value {
+        Some(ether_type::IPV4) => network::is_ipv4(octets.rest()),
+        Some(ether_type::IPV6) => octets.rest().first().is_some_and(|first| first >> 4 == 6),
+        _ => false,
+    }
+}
+
+/// The EtherType after a tag of this many octets.
+fn read_after(length: usize, mut octets: Cursor<'_>) -> Option<Next<'_>> {
+    octets.skip(length)?;
+    Some(Next::Header(Layer::EtherType(octets.u16()?, octets)))
+}
+
+/// IEEE 802.1AE, section 9: control information, short length, packet number, and the channel identifier if there is one.
+/// What is encrypted or changed cannot be read.
+fn read_security_tag(mut octets: Cursor<'_>) -> Option<Next<'_>> {
+    const VERSION_OR_ENCRYPTED_OR_CHANGED: u8 = 0x8c;
+    const HAS_CHANNEL: u8 = 0x20;
+    let control = octets.u8()?;
+    if control & VERSION_OR_ENCRYPTED_OR_CHANGED != 0 {
+        return None;
+    }
+    read_after(if control & HAS_CHANNEL == 0 { 5 } else { 13 }, octets)
 }
 
 /// Service access points, control, and for SNAP the organisation and its protocol.

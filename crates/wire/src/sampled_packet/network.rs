@@ -156,3 +156,14 @@ const fn is_extension(number: u8) -> bool {
             | protocol::SHIM6
     )
 }
+
+/// Whether octets begin with an IPv4 header whose length is possible and whose checksum is right, or left out.
+pub(super) fn is_ipv4(octets: &[u8]) -> bool {
+    let Some([first @ 0x45..=0x4f, _, l0, l1, _, _, _, _, _, _, c0, c1]) = octets.first_chunk() else { return false };
+    let length = usize::from(first & 0x0f) * 4;
+    let total_length = usize::from(u16::from_be_bytes([*l0, *l1]));
+    let Some(header) = octets.get(..length) else { return false };
+    let words = header.chunks_exact(2).map(|word| word.iter().fold(0, |word, octet| word << 8 | u32::from(*octet)));
+    let sum: u32 = words.sum();
+    (total_length == 0 || total_length >= length) && ([*c0, *c1] == [0, 0] || (sum & 0xffff) + (sum >> 16) == 0xffff)
+}

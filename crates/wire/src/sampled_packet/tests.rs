@@ -140,9 +140,9 @@ fn an_mpls_stack_leads_to_ip_of_either_version() {
     assert_eq!((headers.mpls_label, addresses(&headers), headers.ports), (Some(25), V6, Some((40_000, 443))));
     let bare = joined(&[&stack, &ipv4(6, &tcp())]);
     assert_eq!(addresses(&SampledPacket::parse(LinkType::Mpls, &bare).outer), V4);
-    // A pseudowire's control word is no IP version.
-    let pseudowire = joined(&[&stack, &[0, 0, 0, 0], &ethernet(0x0800, &ipv4(6, &tcp()))]);
-    assert_eq!(SampledPacket::parse(LinkType::Mpls, &pseudowire).outer.ip, None);
+    // An associated channel of a pseudowire (RFC 5586) is no IP version.
+    let channel = joined(&[&stack, &[0x10, 0, 0, 0x21], &ipv4(6, &tcp())]);
+    assert_eq!(SampledPacket::parse(LinkType::Mpls, &channel).outer.ip, None);
 }
 
 #[test]
@@ -309,13 +309,16 @@ fn a_tunnel_header_that_is_not_one_stays_closed() {
 }
 
 #[test]
-fn a_tunnel_within_a_tunnel_stays_closed_whatever_the_depth() {
+fn tunnels_within_tunnels_are_opened_to_a_limited_depth() {
     let mut packet = inside();
-    for _ in 0..200 {
+    for depth in 1..200 {
         packet = ipv4(4, &packet);
+        let parsed = SampledPacket::parse(LinkType::Ip, &packet);
+        assert_eq!(addresses(&parsed.outer), V4);
+        assert_eq!(addresses(&parsed.inner.unwrap()), if depth == 1 { V6 } else { V4 });
+        let innermost = if depth <= MAXIMUM_TUNNELS { V6 } else { V4 };
+        assert_eq!(parsed.innermost.map(|headers| addresses(&headers)), (depth > 1).then_some(innermost));
     }
-    let parsed = SampledPacket::parse(LinkType::Ip, &packet);
-    assert_eq!((addresses(&parsed.outer), addresses(&parsed.inner.unwrap())), (V4, V4));
 }
 
 #[test]

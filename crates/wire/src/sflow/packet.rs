@@ -7,7 +7,7 @@ use flow::{Counters, FlowRecord, Sampling, SamplingSource, Timestamp};
 
 use super::structure;
 use crate::cursor::Cursor;
-use crate::record::{Field, Fields};
+use crate::record::{Field, Fields, RecordKind};
 use crate::sampled_packet::{Headers, LinkType, SampledPacket};
 
 /// A flow record while it is built. If a structure is truncated, what was read of it is used.
@@ -61,8 +61,10 @@ impl Packet {
         (self.flow.input_interface, self.flow.output_interface) = (input, output);
     }
 
-    pub(super) fn into_flow(self) -> FlowRecord {
-        self.flow
+    /// The flow, and which kind of record it makes.
+    pub(super) fn into_flow(self) -> (RecordKind, FlowRecord) {
+        let is_addressed = self.addresses_from > TakenFrom::None;
+        (if is_addressed { RecordKind::Data } else { RecordKind::NoIpHeader }, self.flow)
     }
 
     /// sampled_header.

@@ -99,11 +99,12 @@ fn read_flow_sample(
     let extended = read_extended_data(header.message.protocol, octets, &mut packet);
     count(&header.sequence_number(Numbered::FlowSamples(source), number));
     report.data += 1;
+    let (kind, flow) = packet.into_flow();
     visit(&Record {
         message: &header.message,
-        kind: RecordKind::Data,
+        kind,
         format: Some(FLOW_SAMPLE),
-        flow: Some(&packet.into_flow()),
+        flow: Some(&flow),
         content: &FlowSample { header, octets: start },
     });
     extended

@@ -219,11 +219,11 @@ fn read_sample(
     if let Err(offset) = whole {
         report.error(offset, ErrorKind::TruncatedSample);
     }
-    let flow = packet.into_flow();
+    let (kind, flow) = packet.into_flow();
     *if is_flow { &mut report.data } else { &mut report.options } += 1;
     visit(&Record {
         message: &header.message,
-        kind: shape.kind,
+        kind: if is_flow { kind } else { shape.kind },
         format: Some(shape.format),
         flow: is_flow.then_some(&flow),
         content: &Sample { header, shape, octets: sample },

@@ -231,7 +231,7 @@ fn make_version(payload: &mut [u8], versions: &[[u8; 4]]) {
 fn visit(record: &Record<'_>, effort: &mut Effort, json: Option<&mut String>) {
     effort.records += 1;
     if let Some(flow) = record.flow {
-        assert_eq!(record.kind, RecordKind::Data, "only data records are flows");
+        assert!(matches!(record.kind, RecordKind::Data | RecordKind::NoIpHeader), "only data records are flows");
         assert!(flow.sampling.rate >= 1 && flow.forward.flows >= 1);
     }
     record.fields(&mut |field| effort.fields += count_fields(field, 1));

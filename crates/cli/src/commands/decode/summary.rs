@@ -144,8 +144,8 @@ impl Summary {
             (RecordKind::Options, _) => self.records.options += 1,
             (RecordKind::Counters, _) => self.sflow.counter_samples += 1,
             (RecordKind::Drop, _) => self.sflow.dropped_packets += 1,
-            (RecordKind::Data, Protocol::SflowV2 | Protocol::SflowV4 | Protocol::SflowV5) => self.add_sample(record),
-            (RecordKind::Data, _) => self.add_data(record),
+            (RecordKind::Data | RecordKind::NoIpHeader, protocol) if protocol.is_sflow() => self.add_sample(record),
+            (RecordKind::Data | RecordKind::NoIpHeader, _) => self.add_data(record),
         }
     }
 
