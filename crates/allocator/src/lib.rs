@@ -3,7 +3,12 @@
 //! glibc maps a large allocation on its own and unmaps it when it is freed, but only the first time: afterwards
 //! allocations up to that size (at most 32 MiB) come from its heaps, and twice as much may stay there unused. Each
 //! flush allocates and frees memory for all quiet exporters, so a collector with many exporters would keep that memory
-//! indefinitely (docs/decisions/0005-bench.md has the figures). Other C libraries have no such setting.
+//! indefinitely (docs/decisions/0005-bench.md has the figures).
+//!
+//! Of the heap of a thread, glibc returns only the end. Free memory before a small allocation that is in use stays, which
+//! after many long answers at a time is most of it, until it is asked to return all free pages.
+//!
+//! Other C libraries have no such settings.
 
 /// Allocations of at least this many octets are mapped on their own, and at most this many stay unused at the end of a
 /// heap. glibc's initial value.
@@ -18,6 +23,17 @@ pub fn return_free_memory() {
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
         libc::mallopt(libc::M_TRIM_THRESHOLD, LARGE);
+    }
+}
+
+/// Returns all free pages to the kernel. Takes milliseconds after 100 MiB were used, and less than one otherwise; other
+/// threads that allocate may wait for as long.
+pub fn trim() {
+    #[cfg(target_env = "gnu")]
+    #[expect(unsafe_code, reason = "malloc_trim has no safe wrapper")]
+    // SAFETY: malloc_trim takes a number and locks the heaps that it changes.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

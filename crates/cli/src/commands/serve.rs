@@ -1,6 +1,7 @@
 //! `netflow serve`: receives, counts, and serves the REST interface until it gets a signal to stop.
 
 mod descriptors;
+mod free_memory;
 mod heartbeat;
 mod interface;
 mod memory_limit;
@@ -111,10 +112,12 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     service_manager::notify(&State::Ready);
     let heartbeat = heartbeat::run(running.collector.pulses().to_vec(), running.collector.status());
     let heartbeat = tokio::spawn(heartbeat);
+    let free_memory = tokio::spawn(free_memory::run());
     let served = run_until_stopped(&mut running, &mut signals, &mut server).await;
     let status = running.collector.status();
     let stored = running.collector.stop().await;
     heartbeat.abort();
+    free_memory.abort();
     tracing::info!("{}", status.counts());
     drop(end_server);
     if served.is_ok() {
