@@ -78,8 +78,8 @@ bench: test-packages
 SEEDS ?= 200..5000
 
 # Stores that are unreachable for a minute under load or killed together with the collector, floods of a million datagrams,
-# 200 kills, 180 backups, thousands of simulated runs, an hour of everything at once, a hostile key, and a flood of TLS
-# handshakes; `make test` does less of the same. Prints the figures. About two hours on two cores.
+# 200 kills, 180 backups, thousands of simulated runs, an hour of everything at once, a hostile key, also under overload,
+# and a flood of TLS handshakes; `make test` does less of the same. Prints the figures. About two hours on two cores.
 soak: test-packages
 	SEEDS=$(SEEDS) cargo test -p simulation -- --nocapture
 	ulimit -S -n 16384; NETFLOW_OUTAGE_SECONDS=60 cargo test -p cli --test end_to_end stores -- --nocapture
@@ -91,6 +91,7 @@ soak: test-packages
 	ulimit -S -n 16384; NETFLOW_SOAK_SECONDS=3600 cargo test -p cli --test end_to_end everything_at_once -- --nocapture
 	cargo build --release -p cli -p bench
 	ulimit -S -n 16384; target/release/bench hostile --seconds 60
+	ulimit -S -n 16384; target/release/bench hostile --overload --seconds 60
 	target/release/bench handshakes --seconds 60
 
 # Review the difference before you commit it.

@@ -111,7 +111,7 @@ fn all(full: bool) -> Vec<Target> {
     let sides: &[&str] = &["--rounds", "2", "--seconds", "5", "--search-seconds", "0", "--brief"];
     let rates: &[&str] = &["--protocols", "v9", "--rounds", "1", "--seconds", "0", "--brief"];
     type Run<'a> = &'a dyn Fn() -> anyhow::Result<Vec<Target>>;
-    let scenarios: [(&str, Run<'_>); 10] = [
+    let scenarios: [(&str, Run<'_>); 11] = [
         ("idle", &|| idle::idle(&arguments(&[]))),
         ("compare", &|| compare::compare(&arguments(sides))),
         ("rates", &|| compare::compare(&arguments(rates))),
@@ -120,6 +120,7 @@ fn all(full: bool) -> Vec<Target> {
         ("exporters", &|| exporters::exporters(&arguments(full))),
         ("overload", &|| overload::overload(&arguments(&[]))),
         ("hostile", &|| hostile::hostile(&arguments(&[]))),
+        ("hostile, overload", &|| hostile::hostile(&arguments(&["--overload"]))),
         ("handshakes", &|| handshakes::handshakes(&arguments(&[]))),
         ("steering", &|| steering::steering(&arguments(&[]))),
     ];

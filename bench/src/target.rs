@@ -45,6 +45,11 @@ impl Target {
         Self { what: what.into(), wanted: String::new(), measured: shown(measured, unit), reached: None }
     }
 
+    /// The same line with the name of its scenario.
+    pub(crate) fn of(self, scenario: &str) -> Self {
+        Self { what: format!("{scenario}: {}", self.what), ..self }
+    }
+
     fn cells(&self) -> Vec<String> {
         let reached = match self.reached {
             Some(true) => "reached",

@@ -62,6 +62,21 @@ fn a_flood_of_handshakes_costs_no_flow_and_no_answer() {
 }
 
 #[test]
+fn overload_beside_a_hostile_key_costs_no_answer_and_no_flow_that_was_read() {
+    let table = output_of(&["hostile", "--overload", "--connections", "60", "--seconds", "2"]);
+    for target in [
+        "datagrams read and dropped add up to those sent",
+        "all flows that were read are stored",
+        "ledgers balance",
+        "the good key is answered",
+        "its answers are the same",
+        "the operator, /healthz and /readyz are answered",
+    ] {
+        assert!(table.lines().any(|line| line.contains(target) && line.contains("reached")), "{table}");
+    }
+}
+
+#[test]
 fn a_killed_bench_takes_its_programs_with_it() {
     let mut bench = bench(&["idle", "--seconds", "60"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let child = wait_for("a child", || children(&bench).first().copied());

@@ -142,6 +142,15 @@ impl RunningNetflow {
         })
     }
 
+    /// The number of ledgers that do not balance, or did not at any time since the start.
+    pub(crate) fn unbalanced_ledgers(&self) -> anyhow::Result<usize> {
+        let status = self.request("GET", "/status", "")?;
+        let ledgers = status.get("ledgers").and_then(Value::as_array).context("no ledgers")?;
+        let balances =
+            |ledger: &&Value| ["difference", "violations"].iter().all(|key| ledger.get(key) == Some(&json!(0)));
+        Ok(ledgers.len() - ledgers.iter().filter(balances).count())
+    }
+
     /// Stops the collector and starts another on the same store, so that later queries include the last flush. Returns
     /// the processor time of the stopped one. Seconds.
     pub(crate) fn restart(&mut self) -> anyhow::Result<f64> {
