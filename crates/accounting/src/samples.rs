@@ -45,7 +45,7 @@ pub(crate) fn crowded_flow() -> impl Strategy<Value = FlowRecord> {
             output_interface: numbers.6,
             forward,
             reverse: if biflow { reverse } else { Counters::ZERO },
-            sampling: Sampling { rate, source: SamplingSource::Header },
+            sampling: Sampling::of_packets(rate, SamplingSource::Header),
             ..FlowRecord::empty(Timestamp::EPOCH)
         },
     )

@@ -42,7 +42,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use flow::{Counters, FlowFate, FlowRecord, FlushNumber, Prefix};
+use flow::{Counters, FlowFate, FlowRecord, FlushNumber, Prefix, Sampling};
 
 use crate::about_all::AboutAll;
 use crate::block::{Block, BlockKey, Packer, TableSet, WriterId};
@@ -161,10 +161,10 @@ impl Tally {
     /// Books a flow for all its prefixes and directions; a biflow, both ways. If `scale` is true, counters are
     /// multiplied by the sampling rate. The whole flow is booked, or nothing.
     pub fn book(&mut self, monitored: &Monitored, flow: &FlowRecord, time: FlowTime, scale: bool) -> FlowFate {
-        let rate = if scale { flow.sampling.rate.max(1) } else { 1 };
-        let Some(forward) = flow.forward.scaled(rate) else { return FlowFate::Implausible };
+        let sampling = if scale { flow.sampling } else { Sampling::NONE };
+        let Some(forward) = flow.forward.scaled(sampling) else { return FlowFate::Implausible };
         // Few flows are biflows.
-        let reverse = Some(flow.reverse).filter(|reverse| !reverse.is_zero()).map(|reverse| reverse.scaled(rate));
+        let reverse = Some(flow.reverse).filter(|reverse| !reverse.is_zero()).map(|reverse| reverse.scaled(sampling));
         if reverse == Some(None) {
             return FlowFate::Implausible;
         }
@@ -173,11 +173,11 @@ impl Tally {
         }
         let mut matched = false;
         if !forward.is_zero() {
-            matched |= self.book_way(monitored, flow, time, forward, rate);
+            matched |= self.book_way(monitored, flow, time, forward, sampling);
         }
         if let Some(Some(reverse)) = reverse {
             let way = FlowRecord { forward: flow.reverse, ..flow.reversed() };
-            matched |= self.book_way(monitored, &way, time, reverse, rate);
+            matched |= self.book_way(monitored, &way, time, reverse, sampling);
         }
         if self.is_displaced {
             self.displaced += 1;
@@ -195,12 +195,12 @@ impl Tally {
         flow: &FlowRecord,
         time: FlowTime,
         counters: Counters,
-        rate: u32,
+        sampling: Sampling,
     ) -> bool {
         let (IpAddr::V4(source), IpAddr::V4(destination), Some(amount)) =
             (flow.source, flow.destination, Amount::new(counters))
         else {
-            return self.book_other_way(monitored, flow, time, counters, rate);
+            return self.book_other_way(monitored, flow, time, counters, sampling);
         };
         let (source, destination) = (source.to_bits(), destination.to_bits());
         let table = &monitored.table;
@@ -210,8 +210,8 @@ impl Tally {
             if tally.short.push(booking, flow, &tally.fields) {
                 tally.merge_pending();
             }
-            if rate > 1 {
-                tally.add_variance(tables, flow.forward, rate);
+            if sampling.rate > 1 {
+                tally.add_variance(tables, flow.forward, sampling);
             }
         })
     }
@@ -224,7 +224,7 @@ impl Tally {
         flow: &FlowRecord,
         time: FlowTime,
         counters: Counters,
-        rate: u32,
+        sampling: Sampling,
     ) -> bool {
         let (source, destination) = (ValueKey::of_address(flow.source), ValueKey::of_address(flow.destination));
         let table = &monitored.table;
@@ -240,8 +240,8 @@ impl Tally {
                 }
                 _ => tally.book_one(tables, flow, counters),
             }
-            if rate > 1 {
-                tally.add_variance(tables, flow.forward, rate);
+            if sampling.rate > 1 {
+                tally.add_variance(tables, flow.forward, sampling);
             }
         })
     }
@@ -299,12 +299,12 @@ impl Tally {
 
     /// Adds to how far the sampled flows of these tables may be off.
     #[inline(never)]
-    fn add_variance(&mut self, tables: TablesId, sampled: Counters, rate: u32) {
+    fn add_variance(&mut self, tables: TablesId, sampled: Counters, sampling: Sampling) {
         if self.variances.len() <= tables.index() {
             self.variances.resize(self.tables.len(), SamplingVariance::ZERO);
         }
         if let Some(sum) = self.variances.get_mut(tables.index()) {
-            sum.add(SamplingVariance::of(sampled, rate));
+            sum.add(SamplingVariance::of(sampled, sampling));
         }
     }
 

@@ -5,13 +5,16 @@
 //! N (N - 1) times the sum of the squared packet lengths, of which a flow record still determines B² / k
 //! (Duffield, Lund, Thorup: *Properties and prediction of flow statistics from sampled packet streams*, IMW 2002).
 //! Variances of independent flows add up as counters do. No interface shows them yet.
+//!
+//! An exporter that reports one of F flows, whole, adds F (F - 1) times the square of what is counted of a flow when all are
+//! reported; and what sampling its packets adds counts F times.
 
-use flow::Counters;
+use flow::{Counters, Sampling};
 
 /// Sums over sampled flows. Both saturate at 2^128 - 1. Flows with a rate of 1 add nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SamplingVariance {
-    /// For packets: the sum of N (N - 1) k.
+    /// For packets: the sum of N (N - 1) k, where only packets are sampled.
     pub packets: u128,
     /// For bytes: the sum of N (N - 1) B² / k, each term rounded down. A flow that reports bytes and no packets counts
     /// as one packet.
@@ -24,7 +27,24 @@ impl SamplingVariance {
 
     /// The sums of one flow, from its counters before they are multiplied by the sampling rate.
     #[must_use]
-    pub fn of(sampled: Counters, rate: u32) -> Self {
+    pub fn of(sampled: Counters, sampling: Sampling) -> Self {
+        if sampling.flows <= 1 {
+            return Self::of_packets(sampled, sampling.rate);
+        }
+        let flows = u128::from(sampling.flows);
+        let rate = sampling.rate / u32::from(sampling.flows);
+        let of_packets = Self::of_packets(sampled, rate);
+        let of_flow = |counter: u64, of_packets: u128| {
+            let whole = u128::from(counter) * u128::from(rate);
+            of_packets
+                .saturating_mul(flows)
+                .saturating_add(whole.saturating_mul(whole).saturating_mul(flows * (flows - 1)))
+        };
+        Self { packets: of_flow(sampled.packets, of_packets.packets), bytes: of_flow(sampled.bytes, of_packets.bytes) }
+    }
+
+    /// The sums of one flow of whose packets one of `rate` was sampled.
+    fn of_packets(sampled: Counters, rate: u32) -> Self {
         let factor = u64::from(rate) * u64::from(rate.saturating_sub(1));
         let packets = u128::from(factor) * u128::from(sampled.packets);
         let divisor = sampled.packets.max(1);
@@ -58,10 +78,29 @@ impl SamplingVariance {
 
 #[cfg(test)]
 mod tests {
+    use flow::SamplingSource;
+
     use super::*;
 
+    fn one_of(rate: u32) -> Sampling {
+        Sampling::of_packets(rate, SamplingSource::Record)
+    }
+
+    #[test]
+    fn flow_sampling_adds_the_squares_of_whole_flows() {
+        let sampled = Counters { bytes: 3000, packets: 5, flows: 1 };
+        let sampling = Sampling { rate: 20, flows: 20, source: SamplingSource::Options };
+        let SamplingVariance { packets, bytes } = SamplingVariance::of(sampled, sampling);
+        assert_eq!((packets, bytes), (20 * 19 * 25, 20 * 19 * 9_000_000));
+        // One of 20 flows, of which one of 10 packets.
+        let SamplingVariance { packets, bytes } = SamplingVariance::of(sampled, Sampling { rate: 200, ..sampling });
+        assert_eq!(packets, 20 * 90 * 5 + 20 * 19 * 2500);
+        assert_eq!(bytes, 20 * 90 * 9_000_000 / 5 + 20 * 19 * 900_000_000);
+    }
+
     fn of(rate: u32, packets: u64, bytes: u64) -> (u128, u128) {
-        let SamplingVariance { packets, bytes } = SamplingVariance::of(Counters { bytes, packets, flows: 1 }, rate);
+        let SamplingVariance { packets, bytes } =
+            SamplingVariance::of(Counters { bytes, packets, flows: 1 }, one_of(rate));
         (packets, bytes)
     }
 

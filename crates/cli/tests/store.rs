@@ -12,7 +12,7 @@ use accounting::field::{Field, Name, Value};
 use accounting::period::{Interval, Period};
 use accounting::query::parse_interval;
 use accounting::variance::SamplingVariance;
-use flow::{Counters, FlushNumber, Prefix, Timestamp};
+use flow::{Counters, FlushNumber, Prefix, Sampling, SamplingSource, Timestamp};
 use storage::roll_up::advance;
 use storage::{Blocks, Identity, Registry, Selection, Sqlite, WriterState, Writers, totals};
 use tempfile::TempDir;
@@ -46,7 +46,7 @@ fn tables(flows: u32) -> Tables {
             };
             tables.add(Direction::In, Name { field, value }, counters);
         }
-        let variance = SamplingVariance::of(counters, 100);
+        let variance = SamplingVariance::of(counters, Sampling::of_packets(100, SamplingSource::Record));
         tables.note(Direction::In, AboutAll { variance, ..AboutAll::NOTHING });
     }
     tables

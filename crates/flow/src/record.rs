@@ -137,29 +137,39 @@ impl Counters {
         self.flows = self.flows.saturating_sub(other.flows);
     }
 
-    /// Bytes and packets times a sampling rate. Flows are unchanged, because a sampled flow is still one flow. `None` if a
-    /// counter is not below [`FLOW_LIMIT`]: no exporter has counted that, and one such flow would end a sum.
+    /// Bytes and packets times a sampling rate. Flows are multiplied only where flows were sampled: a flow of which packets
+    /// were sampled is still one flow. `None` if a counter is not below [`FLOW_LIMIT`]: no exporter has counted that, and one
+    /// such flow would end a sum.
     #[must_use]
-    pub fn scaled(self, rate: u32) -> Option<Self> {
-        let rate = u64::from(rate);
+    pub fn scaled(self, sampling: Sampling) -> Option<Self> {
+        let rate = u64::from(sampling.rate.max(1));
         let bytes = self.bytes.checked_mul(rate)?;
         let packets = self.packets.checked_mul(rate)?;
-        ((bytes | packets | self.flows) < FLOW_LIMIT).then_some(Self { bytes, packets, flows: self.flows })
+        let flows = self.flows.checked_mul(sampling.flows.max(1).into())?;
+        ((bytes | packets | flows) < FLOW_LIMIT).then_some(Self { bytes, packets, flows })
     }
 }
 
 /// A sampling rate and its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampling {
-    /// One packet of this many was sampled; at least 1.
+    /// One packet of this many was sampled; at least 1. Where flows were sampled, each reported packet counts this many times.
     pub rate: u32,
+    /// One flow of this many was reported (RFC 7014); 1 where only packets were sampled. A factor of `rate`.
+    pub flows: u16,
     /// Where the rate was found.
     pub source: SamplingSource,
 }
 
 impl Sampling {
     /// No known sampling: every packet was counted.
-    pub const NONE: Self = Self { rate: 1, source: SamplingSource::None };
+    pub const NONE: Self = Self::of_packets(1, SamplingSource::None);
+
+    /// One packet of `rate` was sampled, and all flows were reported.
+    #[must_use]
+    pub const fn of_packets(rate: u32, source: SamplingSource) -> Self {
+        Self { rate, flows: 1, source }
+    }
 }
 
 /// Where a sampling rate was found, the highest precedence first.
@@ -195,30 +205,42 @@ impl SamplingSource {
 mod tests {
     use super::*;
 
+    const fn one_of(rate: u32) -> Sampling {
+        Sampling::of_packets(rate, SamplingSource::Record)
+    }
+
+    #[test]
+    fn flow_sampling_multiplies_flows_too() {
+        let counters = Counters { bytes: 1500, packets: 3, flows: 2 };
+        let sampling = Sampling { rate: 200, flows: 20, source: SamplingSource::Options };
+        assert_eq!(counters.scaled(sampling), Some(Counters { bytes: 300_000, packets: 600, flows: 40 }));
+        assert_eq!(Counters { flows: FLOW_LIMIT / 2, ..counters }.scaled(sampling), None);
+    }
+
     #[test]
     fn scaling_is_checked_and_leaves_flows_alone() {
         let counters = Counters { bytes: 1500, packets: 1, flows: 1 };
-        assert_eq!(counters.scaled(1000), Some(Counters { bytes: 1_500_000, packets: 1000, flows: 1 }));
-        assert_eq!(Counters { bytes: u64::MAX / 2, packets: 1, flows: 1 }.scaled(3), None);
+        assert_eq!(counters.scaled(one_of(1000)), Some(Counters { bytes: 1_500_000, packets: 1000, flows: 1 }));
+        assert_eq!(Counters { bytes: u64::MAX / 2, packets: 1, flows: 1 }.scaled(one_of(3)), None);
     }
 
     #[test]
     fn more_than_a_link_can_carry_is_no_flow() {
         let most = FLOW_LIMIT - 1;
         let largest = Counters { bytes: most, packets: most, flows: most };
-        assert_eq!(largest.scaled(1), Some(largest));
+        assert_eq!(largest.scaled(one_of(1)), Some(largest));
         for beyond in [
             Counters { bytes: FLOW_LIMIT, ..largest },
             Counters { packets: FLOW_LIMIT, ..largest },
             Counters { flows: FLOW_LIMIT, ..largest },
         ] {
-            assert_eq!(beyond.scaled(1), None);
+            assert_eq!(beyond.scaled(one_of(1)), None);
         }
-        assert_eq!(Counters { bytes: most, packets: 0, flows: 1 }.scaled(2), None);
+        assert_eq!(Counters { bytes: most, packets: 0, flows: 1 }.scaled(one_of(2)), None);
         // A week at 800 Gbit/s in packets of 64 octets, of which one in a thousand was sampled.
         let (week, rate) = (7 * 86_400, 1000);
         let bytes = 100_000_000_000 / 1000 * week;
-        assert!(Counters { bytes, packets: bytes / 64, flows: 1 }.scaled(rate).is_some());
+        assert!(Counters { bytes, packets: bytes / 64, flows: 1 }.scaled(one_of(rate)).is_some());
     }
 
     #[test]

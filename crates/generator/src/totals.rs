@@ -66,5 +66,9 @@ pub(crate) fn add_names(
 pub(crate) fn times_counters(flow: &FlowRecord, times: u64) -> Counters {
     let rate = u64::from(flow.sampling.rate);
     let Counters { bytes, packets, flows } = flow.forward;
-    Counters { bytes: bytes * rate * times, packets: packets * rate * times, flows: flows * times }
+    Counters {
+        bytes: bytes * rate * times,
+        packets: packets * rate * times,
+        flows: flows * u64::from(flow.sampling.flows) * times,
+    }
 }

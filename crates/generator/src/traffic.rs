@@ -157,7 +157,7 @@ impl Flows {
         if self.sampled {
             let (shortest, longest) = FRAME_LENGTHS;
             let bytes = u64::from(shortest + self.random.below(longest - shortest + 1));
-            let sampling = Sampling { rate: SFLOW_SAMPLING_RATE, source: SamplingSource::Record };
+            let sampling = Sampling::of_packets(SFLOW_SAMPLING_RATE, SamplingSource::Record);
             return FlowRecord { protocol: UDP, forward: Counters { bytes, packets: 1, flows: 1 }, sampling, ..empty };
         }
         let protocols = &self.traffic.protocols;

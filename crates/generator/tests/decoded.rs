@@ -63,7 +63,7 @@ fn count(
     totals: &mut Totals,
     names: &mut Names,
 ) {
-    let counters = flow.forward.scaled(flow.sampling.rate).unwrap();
+    let counters = flow.forward.scaled(flow.sampling).unwrap();
     totals.all.add(counters);
     totals.exporters[exporter as usize].add(counters);
     let containing = |address| {

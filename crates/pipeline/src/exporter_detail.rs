@@ -2,9 +2,10 @@
 //! tables, and its datagrams wait while they are read.
 
 use view::{
-    AnnouncedRate, Detail, LeftOut, OptionsRecord, Pending, Sampling, Stream, Template, TemplateField, Unmatched,
+    AnnouncedRate, AppliedRate, Detail, ImplausibleRate, LeftOut, OptionsRecord, Pending, Sampling, Stream, Template,
+    TemplateField, Unmatched,
 };
-use wire::{FieldSpecifier, KnownTemplate, Record, Session, TemplateKind};
+use wire::{ElementId, FieldSpecifier, KnownTemplate, Record, Scope, Session, TemplateKind};
 
 use crate::exporter_stats::ExporterStats;
 
@@ -42,7 +43,7 @@ pub(crate) fn of(stats: &ExporterStats, session: &Session, is_multiplied: bool) 
         since: waiting.since,
     });
     Detail {
-        sampling: sampling(stats, session, is_multiplied, &mut left_out.announced),
+        sampling: sampling(stats, session, is_multiplied, &mut left_out),
         templates,
         options,
         streams: streams.collect(),
@@ -61,16 +62,60 @@ fn cut<T>(mut list: Vec<T>, left_out: &mut u64) -> Vec<T> {
     list
 }
 
-fn sampling(stats: &ExporterStats, session: &Session, multiplied: bool, left_out: &mut u64) -> Sampling {
-    let announced = cut(session.samplers(), left_out).into_iter().map(|sampler| AnnouncedRate {
+fn sampling(stats: &ExporterStats, session: &Session, multiplied: bool, left_out: &mut LeftOut) -> Sampling {
+    let announced = cut(session.samplers(), &mut left_out.announced).into_iter().map(|sampler| AnnouncedRate {
         protocol: sampler.protocol.name(),
         domain: sampler.domain,
         port: sampler.port,
+        scope: sampler.scope.to_string(),
         sampler: sampler.sampler,
         rate: sampler.rate,
+        flows: sampler.flows,
         announced: sampler.announced,
     });
-    Sampling { multiplied, rates: stats.rates(), announced: announced.collect(), changes: Vec::new() }
+    Sampling {
+        multiplied,
+        rates: stats.rates(),
+        announced: announced.collect(),
+        applied: cut(session.applied_rates(), &mut left_out.applied).iter().map(applied).collect(),
+        implausible: session.implausible_rates().iter().map(implausible).collect(),
+        changes: Vec::new(),
+    }
+}
+
+fn applied(rate: &wire::AppliedRate) -> AppliedRate {
+    AppliedRate {
+        protocol: rate.protocol.name(),
+        domain: rate.domain,
+        port: rate.port,
+        template: rate.template,
+        sampler: rate.sampler,
+        part: rate.part.map(|part| part.to_string()),
+        rate: rate.rate,
+        flows: rate.flows,
+        source: rate.source.name(),
+        unknown: rate.is_unknown,
+        statement: rate.statement.map(|statement| match statement.subject {
+            None => "only rate".to_owned(),
+            Some((Scope::Domain, Some(sampler))) => format!("sampler {sampler}"),
+            Some((scope, Some(sampler))) => format!("{scope}, sampler {sampler}"),
+            Some((scope, None)) => scope.to_string(),
+        }),
+        announced_by: rate.statement.map(|statement| statement.port),
+    }
+}
+
+fn implausible(rate: &wire::ImplausibleRate) -> ImplausibleRate {
+    ImplausibleRate {
+        protocol: rate.protocol.name(),
+        domain: rate.domain,
+        port: rate.port,
+        template: rate.template,
+        element: element_name(ElementId { enterprise: 0, id: rate.what.element }),
+        value: rate.what.value,
+        records: rate.records,
+        last: rate.last,
+    }
 }
 
 fn template(known: &KnownTemplate<'_>) -> Template {
@@ -91,9 +136,13 @@ fn template(known: &KnownTemplate<'_>) -> Template {
 }
 
 fn field(&FieldSpecifier { element, length }: &FieldSpecifier, scope: bool) -> TemplateField {
-    let name = wire::information_element::lookup(element)
-        .map_or_else(|| format!("{}.{}", element.enterprise, element.id), |element| element.name.to_owned());
-    TemplateField { name, enterprise: element.enterprise, id: element.id, length, scope }
+    TemplateField { name: element_name(element), enterprise: element.enterprise, id: element.id, length, scope }
+}
+
+/// The name of an element in the registry, else its numbers.
+fn element_name(element: ElementId) -> String {
+    wire::information_element::lookup(element)
+        .map_or_else(|| format!("{}.{}", element.enterprise, element.id), |element| element.name.to_owned())
 }
 
 fn options_record(record: &Record<'_>) -> Option<OptionsRecord> {

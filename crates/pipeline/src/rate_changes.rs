@@ -116,7 +116,7 @@ mod tests {
     const STREAM: StreamKey = (Protocol::SflowV5, 0, 7000);
 
     fn note(changes: &mut RateChanges, stream: StreamKey, rate: u32, second: u64) {
-        let sampling = Sampling { rate, source: SamplingSource::Record };
+        let sampling = Sampling::of_packets(rate, SamplingSource::Record);
         changes.note(stream, sampling, Timestamp::from_seconds(second), || None);
     }
 

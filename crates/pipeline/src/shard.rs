@@ -128,7 +128,7 @@ impl Shard {
         };
         let mut visit = |record: &Record<'_>| match (settings.sampling_rate, record.flow) {
             (Some(rate), Some(flow)) => {
-                let sampling = Sampling { rate: rate.get(), source: SamplingSource::Setting };
+                let sampling = Sampling::of_packets(rate.get(), SamplingSource::Setting);
                 each(&Record { flow: Some(&FlowRecord { sampling, ..*flow }), ..*record });
             }
             _ => each(record),

@@ -10,7 +10,7 @@ use accounting::period::{Interval, Minute, Period};
 use accounting::query::parse_interval;
 use accounting::rollup::lift;
 use accounting::variance::SamplingVariance;
-use flow::{Counters, FlushNumber, Prefix, Timestamp};
+use flow::{Counters, FlushNumber, Prefix, Sampling, SamplingSource, Timestamp};
 
 use crate::batches::Group;
 use crate::roll_up::advance;
@@ -61,7 +61,7 @@ pub(crate) fn tables(seed: u32) -> Tables {
             };
             tables.add(direction, Name { field, value }, counters);
         }
-        let variance = SamplingVariance::of(counters, number % 2 * 100);
+        let variance = SamplingVariance::of(counters, Sampling::of_packets(number % 2 * 100, SamplingSource::Record));
         tables.note(direction, AboutAll { variance, ..AboutAll::NOTHING });
     }
     tables

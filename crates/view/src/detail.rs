@@ -53,6 +53,10 @@ pub struct Sampling {
     pub rates: Vec<SampledRate>,
     /// The rates that its options data announce.
     pub announced: Vec<AnnouncedRate>,
+    /// Which rate applies to which records, for each template of NetFlow v9 and IPFIX that has described data.
+    pub applied: Vec<AppliedRate>,
+    /// The templates whose records gave rates that cannot be, the most recent last, at most 8. These rates are ignored.
+    pub implausible: Vec<ImplausibleRate>,
     /// When the rate of its flows changed to at least twice or at most half of what it was, the most recent first, at most 16.
     pub changes: Vec<RateChange>,
 }
@@ -82,14 +86,74 @@ pub struct AnnouncedRate {
     pub domain: u32,
     /// The source port of the announcement. Rates of other ports than that of the flows count only in part: docs/protocols.md.
     pub port: u16,
-    /// The sampler or selector; null when the rate applies to the whole domain.
+    /// The part of the domain that the rate is for: `domain` (all of it), `template 259`, `interface 5`, `output interface 5`,
+    /// `line card 1`, `observation point 1`, or `scope 1` for something that records do not name.
+    pub scope: String,
+    /// The sampler or selector; null when the rate applies to everything in the scope.
     pub sampler: Option<u64>,
     /// One of this many packets is sampled.
     pub rate: u32,
+    /// One of this many flows is reported: more than 1 if flows are sampled (RFC 7014). A factor of the rate.
+    pub flows: u16,
     /// When this port last announced a rate of the domain, RFC 3339.
     #[serde(serialize_with = "json::text")]
     #[schema(value_type = String)]
     pub announced: Timestamp,
+}
+
+/// The sampling rate of some records of a template.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AppliedRate {
+    /// The protocol.
+    pub protocol: &'static str,
+    /// The observation domain or source id.
+    pub domain: u32,
+    /// The source port of the template.
+    pub port: u16,
+    /// The template.
+    pub template: u16,
+    /// Only records that name this sampler; null for all.
+    pub sampler: Option<u64>,
+    /// Only records of this part of the domain, such as `interface 5`; null for all others.
+    pub part: Option<String>,
+    /// One of this many packets is sampled; null when each record gives its rate.
+    pub rate: Option<u32>,
+    /// One of this many flows is reported. A factor of the rate.
+    pub flows: u16,
+    /// The source of the rate: `record`, `options`, or `none`.
+    pub source: &'static str,
+    /// Whether the records may be sampled, and the options data do not give their rate.
+    pub unknown: bool,
+    /// What the options data announced the rate for: a scope, or `sampler 1`, or both; `only rate` if it is the only rate of
+    /// what the records do not name. Null for other sources.
+    pub statement: Option<String>,
+    /// The source port of these options data.
+    pub announced_by: Option<u16>,
+}
+
+/// Records of a template that give a sampling rate that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImplausibleRate {
+    /// The protocol.
+    pub protocol: &'static str,
+    /// The observation domain or source id.
+    pub domain: u32,
+    /// Their source port.
+    pub port: u16,
+    /// Their template.
+    pub template: u16,
+    /// The information element that cannot have this value.
+    pub element: String,
+    /// Its value in the last of them, or the rate that it gives; a probability in thousandths.
+    pub value: u64,
+    /// How many records.
+    pub records: u64,
+    /// When the last was received, RFC 3339.
+    #[serde(serialize_with = "json::text")]
+    #[schema(value_type = String)]
+    pub last: Timestamp,
 }
 
 /// A change of the sampling rate of flows.
@@ -276,4 +340,6 @@ pub struct LeftOut {
     pub pending: u64,
     /// Announced sampling rates.
     pub announced: u64,
+    /// Sampling rates of records.
+    pub applied: u64,
 }

@@ -23,8 +23,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use detail::{
-    AnnouncedRate, Detail, DetailedExporter, LeftOut, OptionsRecord, Pending, RateChange, SampledRate, Sampling,
-    Stream, Template, TemplateField, Unmatched, UnmatchedNetwork, Unreadable,
+    AnnouncedRate, AppliedRate, Detail, DetailedExporter, ImplausibleRate, LeftOut, OptionsRecord, Pending, RateChange,
+    SampledRate, Sampling, Stream, Template, TemplateField, Unmatched, UnmatchedNetwork, Unreadable,
 };
 pub use exporter::{Arrivals, Exporter, Losses, Rates, Unknown};
 

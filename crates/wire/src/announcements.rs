@@ -6,7 +6,8 @@
 //! one that cannot be read. The header of a NetFlow v9 message is that of the
 //! last message of its process, with the uptime at the announcement: both are needed to detect a later restart.
 //!
-//! Version 1 has no ports, and its rates have none either: they count as announced before everything else.
+//! Version 1 has no ports, and its rates have none either: they count as announced before everything else. Version 2 has no
+//! rates of parts of a domain.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -21,14 +22,15 @@ use crate::field_specifier::FieldSpecifier;
 use crate::message_writer::{Ipfix, NetflowV9, TemplateSpec};
 use crate::pending::PendingBudget;
 use crate::restart::Restarts;
-use crate::sampling::{Announcer, Domain};
+use crate::sampling::{Announcer, Domain, Rate, Scope, Subject};
 use crate::template_store::{KnownTemplate, Unreadable};
 use crate::{ipfix, netflow_v9, version};
 
 /// Version of the layout; the first octet.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Older versions that are read.
 const VERSION_1: u8 = 1;
+const VERSION_2: u8 = 2;
 /// Octets of the CRC-32 at the end.
 const CHECKSUM_LENGTH: usize = 4;
 
@@ -45,6 +47,19 @@ const DOMAIN: u8 = 3;
 const PORT: u8 = 4;
 /// First octet of who announced the rates that follow.
 const ANNOUNCER: u8 = 5;
+/// First octet of the rate of a part of an observation domain, or of flows.
+const PART: u8 = 6;
+
+/// Parts of a domain, in the rate of one.
+const SCOPES: [fn(u64) -> Scope; 7] = [
+    |_| Scope::Domain,
+    Scope::Other,
+    |id| Scope::Template(id as u16),
+    Scope::LineCard,
+    Scope::ObservationPoint,
+    Scope::OutputInterface,
+    Scope::Interface,
+];
 
 /// Why announcements cannot be read. None of them is used then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,7 +100,7 @@ pub(crate) fn encode(state: &ExporterState) -> Vec<u8> {
         octets.extend_from_slice(&message);
     }
     let mut before = None;
-    for (announcer, sampler, rate) in state.samplers.iter() {
+    for (announcer, subject, rate) in state.samplers.iter() {
         if before.replace(announcer) != Some(announcer) {
             let (protocol, domain) = announcer.domain;
             octets.push(ANNOUNCER);
@@ -95,13 +110,31 @@ pub(crate) fn encode(state: &ExporterState) -> Vec<u8> {
             octets.extend_from_slice(&announcer.first.nanoseconds().to_be_bytes());
             octets.extend_from_slice(&announcer.last.nanoseconds().to_be_bytes());
         }
-        octets.push(if sampler.is_some() { SAMPLER } else { DOMAIN });
-        octets.extend(sampler.into_iter().flat_map(u64::to_be_bytes));
-        octets.extend_from_slice(&rate.to_be_bytes());
+        encode_rate(subject, rate, &mut octets);
     }
     let checksum = crc32fast::hash(&octets);
     octets.extend_from_slice(&checksum.to_be_bytes());
     octets
+}
+
+fn encode_rate(Subject { scope, sampler }: Subject, rate: Rate, octets: &mut Vec<u8>) {
+    if scope != Scope::Domain || rate.flows > 1 {
+        let (kind, number) = match scope {
+            Scope::Domain => (0, 0),
+            Scope::Other(number) => (1, number),
+            Scope::Template(id) => (2, id.into()),
+            Scope::LineCard(number) => (3, number),
+            Scope::ObservationPoint(number) => (4, number),
+            Scope::OutputInterface(index) => (5, index),
+            Scope::Interface(index) => (6, index),
+        };
+        octets.extend_from_slice(&[PART, kind]);
+        octets.extend_from_slice(&number.to_be_bytes());
+        octets.extend_from_slice(&rate.flows.to_be_bytes());
+    }
+    octets.push(if sampler.is_some() { SAMPLER } else { DOMAIN });
+    octets.extend(sampler.into_iter().flat_map(u64::to_be_bytes));
+    octets.extend_from_slice(&rate.packets.to_be_bytes());
 }
 
 /// The message that announces a template.
@@ -155,7 +188,7 @@ pub(crate) fn decode(octets: &[u8], limits: SessionLimits) -> Result<ExporterSta
     }
     let mut cursor = Cursor::new(content);
     let version = match cursor.u8() {
-        Some(version @ (VERSION_1 | VERSION)) => version,
+        Some(version @ (VERSION_1 | VERSION_2 | VERSION)) => version,
         version => return Err(version.map_or(AnnouncementsError::Checksum, AnnouncementsError::UnknownVersion)),
     };
     let mut state = ExporterState::new(limits, PendingBudget::new(limits.pending.octets));
@@ -166,12 +199,16 @@ pub(crate) fn decode(octets: &[u8], limits: SessionLimits) -> Result<ExporterSta
         let read = kind.and_then(|kind| match kind {
             SAMPLER | DOMAIN if version == VERSION_1 => {
                 announcer = Some(Announcer { domain: domain(&mut cursor)?, ..Announcer::UNKNOWN });
-                rate(kind, announcer, &mut cursor, &mut state)
+                rate(kind, announcer, (Scope::Domain, 1), &mut cursor, &mut state)
             }
-            SAMPLER | DOMAIN => rate(kind, announcer, &mut cursor, &mut state),
+            SAMPLER | DOMAIN => rate(kind, announcer, (Scope::Domain, 1), &mut cursor, &mut state),
+            PART if version == VERSION => {
+                let (part, kind) = (part(&mut cursor)?, cursor.u8()?);
+                rate(kind, announcer, part, &mut cursor, &mut state)
+            }
             TEMPLATE => template(&mut cursor, &mut state),
-            PORT if version == VERSION => port(&mut cursor, &mut state),
-            ANNOUNCER if version == VERSION => {
+            PORT if version != VERSION_1 => port(&mut cursor, &mut state),
+            ANNOUNCER if version != VERSION_1 => {
                 announcer = announcing(&mut cursor);
                 announcer.map(|_| ())
             }
@@ -212,9 +249,26 @@ fn announcing(octets: &mut Cursor<'_>) -> Option<Announcer> {
     Some(Announcer { domain: domain(octets)?, port: octets.u16()?, first: time(octets)?, last: time(octets)? })
 }
 
-fn rate(kind: u8, announcer: Option<Announcer>, octets: &mut Cursor<'_>, state: &mut ExporterState) -> Option<()> {
-    let sampler = if kind == SAMPLER { Some(octets.u64()?) } else { None };
-    state.samplers.restore(announcer?, sampler, octets.u32()?);
+/// A part of a domain, and one of how many of its flows is reported.
+fn part(octets: &mut Cursor<'_>) -> Option<(Scope, u16)> {
+    let (kind, number) = (octets.u8()?, octets.u64()?);
+    Some((SCOPES.get(usize::from(kind))?(number), octets.u16().filter(|flows| *flows > 0)?))
+}
+
+fn rate(
+    kind: u8,
+    announcer: Option<Announcer>,
+    (scope, flows): (Scope, u16),
+    octets: &mut Cursor<'_>,
+    state: &mut ExporterState,
+) -> Option<()> {
+    let sampler = match kind {
+        SAMPLER => Some(octets.u64()?),
+        DOMAIN => None,
+        _ => return None,
+    };
+    let rate = Rate { packets: octets.u32()?, flows };
+    state.samplers.restore(announcer?, Subject { scope, sampler }, rate);
     Some(())
 }
 

@@ -47,13 +47,6 @@ pub(crate) enum Slot {
     PhysicalOutput,
     FirewallEvent,
     SamplerId,
-    SamplingInterval,
-    RandomInterval,
-    PacketInterval,
-    PacketSpace,
-    SamplingSize,
-    SamplingPopulation,
-    SamplingProbability,
     SourceIpv4,
     DestinationIpv4,
     SourceIpv6,
@@ -89,13 +82,6 @@ impl Slot {
         Self::PhysicalOutput,
         Self::FirewallEvent,
         Self::SamplerId,
-        Self::SamplingInterval,
-        Self::RandomInterval,
-        Self::PacketInterval,
-        Self::PacketSpace,
-        Self::SamplingSize,
-        Self::SamplingPopulation,
-        Self::SamplingProbability,
         Self::SourceIpv4,
         Self::DestinationIpv4,
         Self::SourceIpv6,
@@ -170,15 +156,8 @@ pub(crate) const FIELDS: &[(Slot, &[ElementId])] = &[
     (Slot::PhysicalOutput, &[iana(253)]),
     // firewallEvent, and the element that ASA used before it had a number.
     (Slot::FirewallEvent, &[iana(233), iana(40005)]),
-    // samplerId, selectorId.
-    (Slot::SamplerId, &[iana(48), iana(302)]),
-    (Slot::SamplingInterval, &[iana(34)]),
-    (Slot::RandomInterval, &[iana(50)]),
-    (Slot::PacketInterval, &[iana(305)]),
-    (Slot::PacketSpace, &[iana(306)]),
-    (Slot::SamplingSize, &[iana(309)]),
-    (Slot::SamplingPopulation, &[iana(310)]),
-    (Slot::SamplingProbability, &[iana(311)]),
+    // samplerId, selectorId, flagsAndSamplerId.
+    (Slot::SamplerId, &[iana(48), iana(302), FLAGS_AND_SAMPLER_ID]),
     // The address, else the prefix that an aggregating exporter sends instead.
     (Slot::SourceIpv4, &[iana(8), iana(44)]),
     (Slot::DestinationIpv4, &[iana(12), iana(45)]),
@@ -193,6 +172,9 @@ pub(crate) const FIELDS: &[(Slot, &[ElementId])] = &[
     (Slot::InsideDestinationIpv4, &[iana(226), iana(40002)]),
     (Slot::InsideDestinationIpv6, &[iana(282)]),
 ];
+
+/// A sampler and flags in one number. Its layout is not published.
+pub(crate) const FLAGS_AND_SAMPLER_ID: ElementId = iana(87);
 
 /// dataLinkFrameSection, and what Cisco's NetFlow-Lite sent before it (layer2packetSectionData).
 const FRAME_SECTIONS: &[ElementId] = &[iana(315), iana(104)];

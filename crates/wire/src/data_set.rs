@@ -11,9 +11,8 @@ use crate::options::Options;
 use crate::plan::Layout;
 use crate::ports::Ports;
 use crate::record::{Record, RecordKind};
-use crate::sampling::Samplers;
+use crate::sampling::{Samplers, SetSource};
 use crate::set;
-use crate::template::Template;
 use crate::template_store::{Announcement, FoundTemplate, TemplateKey, TemplateStore};
 use crate::templated_record::TemplatedRecord;
 use crate::type_information::TypeInformation;
@@ -31,7 +30,7 @@ pub(crate) fn decode(
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) -> Units {
-    let Some(FoundTemplate { port, template }) = state.templates.find(&state.ports, message, id) else {
+    let Some(described) = state.templates.find(&state.ports, message, id) else {
         report.missing_template_sets += 1;
         report.missing_template_bytes += content.remaining() as u32;
         if state.pending.hold(message, id, content.rest()) {
@@ -48,8 +47,8 @@ pub(crate) fn decode(
         read: state.read,
         ambiguities: &mut state.ambiguities,
     };
-    let read = records(template, &mut others, message, content, visit, report);
-    read.note_other_ports(&mut state.ports, message, port);
+    let read = records(described, &mut others, message, content, visit, report);
+    read.note_other_ports(&mut state.ports, message, described.port);
     Some(read.count)
 }
 
@@ -100,7 +99,7 @@ pub(crate) fn learn(
     // Sets of a port whose last announcement cannot be read keep waiting for that port.
     for held in state.pending.take(&key, |message| templates.find(ports, message, id).is_some()) {
         let found = state.templates.find(&state.ports, &held.message, id);
-        let Some(FoundTemplate { port, template }) = found else { continue };
+        let Some(described) = found else { continue };
         let mut late = Decoded::default();
         let content = Cursor::new(&held.octets);
         let mut others = Others {
@@ -112,8 +111,8 @@ pub(crate) fn learn(
             read: state.read,
             ambiguities: &mut state.ambiguities,
         };
-        let read = records(template, &mut others, &held.message, content, visit, &mut late);
-        read.note_other_ports(&mut state.ports, &held.message, port);
+        let read = records(described, &mut others, &held.message, content, visit, &mut late);
+        read.note_other_ports(&mut state.ports, &held.message, described.port);
         if late.has_data() {
             state.ports.note(held.message.exporter.port, message.received);
         }
@@ -155,18 +154,20 @@ impl ReadSet {
 /// (RFC 7011, section 3.3.1). So are up to three zeros at the end of a set that they make a multiple of four octets long,
 /// although records of that length exist: some templates have only such, or only fields of variable length.
 fn records(
-    template: &Template,
+    described: FoundTemplate<'_>,
     others: &mut Others<'_>,
     message: &Message,
     mut content: Cursor<'_>,
     visit: &mut impl FnMut(&Record<'_>),
     report: &mut Decoded,
 ) -> ReadSet {
+    let template = described.template;
     let plan = template.plan();
     let kind = template.kind().record_kind();
     let mut room = Layout::EMPTY;
     let Others { ports, templates, samplers, types, options, read, ambiguities } = others;
-    let mut rates = samplers.of_set(ports, message, plan);
+    let source = SetSource { ports, templates, message, described };
+    let mut rates = samplers.of_set(&source);
     let mut count = 0;
     let length = content.remaining();
     let counts = plan.counts() && !plan.is_addressed_by_section();
@@ -184,7 +185,7 @@ fn records(
         let octets = reading.record();
         let mut flow = match kind {
             RecordKind::Options => {
-                samplers.learn(ports, message, plan, &reading);
+                samplers.learn(ports, message, template, octets);
                 if template.describes_elements() {
                     types.learn(template.fields_of(octets));
                 }
@@ -196,7 +197,7 @@ fn records(
             _ => None,
         };
         if let Some(flow) = &mut flow {
-            flow.sampling = samplers.of(ports, message, plan, &reading, &mut rates);
+            flow.sampling = samplers.of(&source, &reading, &mut rates);
             ambiguities.decide(plan, &reading, read, flow);
         }
         let content = TemplatedRecord { template, octets, ports, templates, types, message };
@@ -210,6 +211,7 @@ fn records(
         count += 1;
     }
     report.corrected_rates += rates.corrected;
+    samplers.note_set(message, template, &rates);
     match kind {
         RecordKind::Options => report.options += count,
         _ => report.data += count,

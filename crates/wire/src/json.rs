@@ -86,6 +86,9 @@ fn write_flow(flow: &FlowRecord, out: &mut String) {
     }
     let mut sampling = Object::open(object.value("sampling"));
     sampling.plain("rate", flow.sampling.rate);
+    if flow.sampling.flows > 1 {
+        sampling.plain("flows", flow.sampling.flows);
+    }
     sampling.text("source", flow.sampling.source.name());
     sampling.close();
     object.close();

@@ -92,7 +92,7 @@ pub use exporter_state::SessionLimits;
 pub use field_specifier::{FIRST_TEMPLATE_ID, FieldSpecifier, Numbering, TemplateKind, VARIABLE_LENGTH};
 pub use pending::{PendingBudget, PendingLimits, Waiting};
 pub use record::{ElementId, Field, FieldName, Record, RecordKind, Value};
-pub use sampling::Sampler;
+pub use sampling::{AppliedRate, AppliedStatement, Implausible, ImplausibleRate, Sampler, Scope};
 pub use sequence::{Arrivals, StreamKey, Unit};
 pub use sequence_number::{DataSource, Numbered, SequenceNumber};
 pub use session::Session;

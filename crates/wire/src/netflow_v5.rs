@@ -57,7 +57,7 @@ impl Header {
     pub(crate) fn sampling(&self) -> Sampling {
         match u32::from(self.sampling.get() & 0x3fff) {
             0 => Sampling::NONE,
-            rate => Sampling { rate, source: SamplingSource::Header },
+            rate => Sampling::of_packets(rate, SamplingSource::Header),
         }
     }
 }

@@ -213,15 +213,6 @@ impl Plan {
         self.filled & (1_u64 << slot as u32) != 0
     }
 
-    /// Whether records carry their own sampling rate.
-    pub(crate) const fn carries_sampling(&self) -> bool {
-        self.fills(Slot::SamplingInterval)
-            || self.fills(Slot::RandomInterval)
-            || self.fills(Slot::PacketInterval)
-            || self.fills(Slot::SamplingSize)
-            || self.fills(Slot::SamplingProbability)
-    }
-
     /// Whether records carry a section of a packet.
     pub(crate) const fn samples(&self) -> bool {
         self.fills(Slot::FrameSection) || self.fills(Slot::PacketSection)

@@ -1,7 +1,16 @@
-//! Sampling rates from options data: one of how many packets each sampler selects.
+//! Sampling rates: which of an exporter's statements about sampling holds for a record.
 //!
-//! The rate of a flow is the first of these that is known: the rate in the record, the rate in options data of the sampler
-//! that the record names, the rate in options data of its observation domain, the rate in the header. 0 is no rate.
+//! The rate of a flow is the first of these that is known: the rate in the record, the rate in options data, the rate in
+//! the header. 0 is no rate. [`statement`] reads them.
+//!
+//! Options data speak of a part of their observation domain ([`Scope`]), and of a sampler or of all. For a record, the first
+//! that there is counts:
+//!
+//! 1. a statement about the sampler that it names, then one about no sampler;
+//! 2. of either, the one about the narrowest part of the domain that the record belongs to;
+//! 3. the statements about samplers, or parts of the domain, that the record has no field to name: if all have one rate.
+//!
+//! Statements about samplers do not apply to records that name none where other templates of the domain name theirs.
 //!
 //! Options data from the port that the flow came from take precedence. There are routers whose options data come from
 //! another port than their flows (Juniper MX), so those of other ports count as well; but anybody can forge them. Options
@@ -10,6 +19,9 @@
 //! - else once they have been repeated for a minute ([`CONFIRMED`]).
 //!
 //! If several other ports announce rates, those of the port that began first count, until it has been silent ([`SILENT`]).
+
+mod applied;
+mod statement;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, btree_map};
@@ -20,8 +32,14 @@ use hashbrown::HashMap;
 
 use crate::booking::Slot;
 use crate::datagram::Message;
-use crate::plan::{Plan, Reading};
+use crate::plan::Reading;
 use crate::ports::{Entry, Ports, SILENT, Wanted};
+use crate::template::Template;
+use crate::template_store::{FoundTemplate, TemplateStore};
+
+pub use applied::{AppliedRate, AppliedStatement};
+pub use statement::{Implausible, Scope};
+pub(crate) use statement::{Parameters, Rate, Subject};
 
 /// How many samplers are stored for one exporter address; routers have one for each line card or interface.
 const SAMPLERS_KEPT: usize = 4096;
@@ -29,6 +47,12 @@ const SAMPLERS_KEPT: usize = 4096;
 const PORTS_KEPT: usize = 8;
 /// Rates from another port that were first announced after the flows count when they are still announced after this time.
 const CONFIRMED: Duration = Duration::from_secs(60);
+/// How many templates with rates that cannot be are listed.
+const IMPLAUSIBLE_KEPT: usize = 8;
+
+/// Elements of parts of a domain that have no slot, because few exporters send them.
+const OBSERVATION_POINT_ID: u16 = 138;
+const LINE_CARD_ID: u16 = 141;
 
 /// Protocol and observation domain of a sampler.
 pub(crate) type Domain = (Protocol, u32);
@@ -42,12 +66,35 @@ pub struct Sampler {
     pub domain: u32,
     /// The UDP port that announced it.
     pub port: u16,
-    /// The sampler; `None` for the rate of the domain.
+    /// The part of the domain that it is about.
+    pub scope: Scope,
+    /// The sampler; `None` for everything in the scope.
     pub sampler: Option<u64>,
-    /// One of this many packets is sampled; 0 is no rate.
+    /// One of this many packets is sampled.
     pub rate: u32,
+    /// One of this many flows is reported: more than 1 if flows are sampled. It is a factor of `rate`.
+    pub flows: u16,
     /// When this port last announced a rate of the domain.
     pub announced: Timestamp,
+}
+
+/// Records of a template that give a rate that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImplausibleRate {
+    /// The protocol: NetFlow v9 or IPFIX.
+    pub protocol: Protocol,
+    /// The observation domain or source id.
+    pub domain: u32,
+    /// The UDP port that they came from.
+    pub port: u16,
+    /// The template.
+    pub template: u16,
+    /// What cannot be, in the last of them.
+    pub what: Implausible,
+    /// How many there were.
+    pub records: u64,
+    /// When the last was received.
+    pub last: Timestamp,
 }
 
 /// The sampling of the records of one set.
@@ -55,13 +102,40 @@ pub struct Sampler {
 pub(crate) struct SetSampling {
     /// The sampler of the last record; 0 if records name none.
     sampler: u64,
+    /// Whether a record gives its rate itself, or the rate depends on a part of the domain that it names.
+    is_by_record: bool,
+    /// The part of the domain of the last record.
+    place: Place,
     /// Its sampling, so that it is looked up once.
     sampling: Sampling,
     /// The port that announced the rate, if it is another one than that of the records.
     pub(crate) other_port: Option<u16>,
     /// Rates that had the wrong byte order.
     pub(crate) corrected: u32,
+    /// Records with rates that cannot be, and what cannot be in the last of them.
+    implausible: Option<(u64, Implausible)>,
 }
+
+/// The records of a set: what they came in, and what describes them.
+#[derive(Clone, Copy)]
+pub(crate) struct SetSource<'s> {
+    pub(crate) ports: &'s Ports,
+    pub(crate) templates: &'s TemplateStore,
+    pub(crate) message: &'s Message,
+    pub(crate) described: FoundTemplate<'s>,
+}
+
+/// The parts of a domain that a record names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place {
+    input: Option<u64>,
+    output: Option<u64>,
+    observation_point: Option<u64>,
+    line_card: Option<u64>,
+}
+
+/// Who announced the rate of a record, for what ([`PortRates::of_record`]), and which it is.
+type Found = (Announcer, Option<Subject>, Rate);
 
 /// Who announces rates: a port, for a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,16 +153,43 @@ impl Announcer {
         Self { domain: (Protocol::Ipfix, 0), port: 0, first: Timestamp::EPOCH, last: Timestamp::EPOCH };
 }
 
+/// The field that a record names the subject of a statement by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum NamedBy {
+    Sampler,
+    Interface,
+    ObservationPoint,
+    LineCard,
+    Template,
+    Nothing,
+}
+
+impl NamedBy {
+    const fn of(subject: Subject) -> Self {
+        match subject {
+            Subject { sampler: Some(_), .. } => Self::Sampler,
+            Subject { scope: Scope::Interface(_) | Scope::OutputInterface(_), .. } => Self::Interface,
+            Subject { scope: Scope::ObservationPoint(_), .. } => Self::ObservationPoint,
+            Subject { scope: Scope::LineCard(_), .. } => Self::LineCard,
+            Subject { scope: Scope::Template(_), .. } => Self::Template,
+            Subject { scope: Scope::Domain | Scope::Other(_), .. } => Self::Nothing,
+        }
+    }
+}
+
 /// The rates that one port announced for a domain.
 #[derive(Clone, Debug)]
 struct PortRates {
     announcer: Announcer,
-    /// By samplerId or selectorId.
-    named: HashMap<u64, u32>,
-    /// From options data that name no sampler.
-    unnamed: Option<u32>,
-    /// How many of the named samplers have each rate.
-    rates: BTreeMap<u32, u32>,
+    /// Of the whole domain, without a sampler.
+    domain: Option<Rate>,
+    /// Of everything else.
+    parts: HashMap<Subject, Rate>,
+    /// How many of these have each rate.
+    rates: BTreeMap<(NamedBy, Rate), u32>,
+    /// How many of these are about something else than the whole domain, and how many about a place that records name.
+    scoped: usize,
+    places: usize,
 }
 
 /// The samplers of one exporter address.
@@ -100,75 +201,182 @@ pub(crate) struct Samplers {
     count: usize,
     /// Number of changes to the rates.
     changes: u64,
+    /// The templates whose records gave rates that cannot be, the most recent last.
+    implausible: Vec<ImplausibleRate>,
 }
 
 impl PortRates {
     fn new(announcer: Announcer) -> Self {
-        Self { announcer, named: HashMap::new(), unnamed: None, rates: BTreeMap::new() }
+        Self { announcer, domain: None, parts: HashMap::new(), rates: BTreeMap::new(), scoped: 0, places: 0 }
     }
 
-    fn get(&self, sampler: Option<u64>) -> Option<u32> {
-        match sampler {
-            Some(sampler) => self.named.get(&sampler).copied(),
-            None => self.unnamed,
-        }
+    fn get(&self, subject: Subject) -> Option<Rate> {
+        if subject == Subject::DOMAIN { self.domain } else { self.parts.get(&subject).copied() }
     }
 
     /// Sets a rate; returns whether it is a new one.
-    fn set(&mut self, sampler: Option<u64>, rate: u32) -> bool {
-        let Some(sampler) = sampler else { return self.unnamed.replace(rate).is_none() };
-        let before = self.named.insert(sampler, rate);
-        *self.rates.entry(rate).or_default() += 1;
+    fn set(&mut self, subject: Subject, rate: Rate) -> bool {
+        if subject == Subject::DOMAIN {
+            return self.domain.replace(rate).is_none();
+        }
+        let before = self.parts.insert(subject, rate);
+        let named_by = NamedBy::of(subject);
+        *self.rates.entry((named_by, rate)).or_default() += 1;
         if let Some(before) = before
-            && let btree_map::Entry::Occupied(mut samplers) = self.rates.entry(before)
+            && let btree_map::Entry::Occupied(mut subjects) = self.rates.entry((named_by, before))
         {
-            *samplers.get_mut() -= 1;
-            if *samplers.get() == 0 {
-                samplers.remove();
+            *subjects.get_mut() -= 1;
+            if *subjects.get() == 0 {
+                subjects.remove();
             }
+        }
+        if before.is_none() {
+            self.scoped += usize::from(subject.scope != Scope::Domain);
+            self.places += usize::from(subject.scope.is_place());
         }
         before.is_none()
     }
 
     fn len(&self) -> usize {
-        self.named.len() + usize::from(self.unnamed.is_some())
+        self.parts.len() + usize::from(self.domain.is_some())
     }
 
-    /// The rate of records that name this sampler: its own, or that of the domain. Of records that name none: the rate of
-    /// the domain, or the only rate of its samplers.
-    fn of_records(&self, sampler: Option<u64>) -> Option<u32> {
-        let only_rate = || self.rates.keys().next().filter(|_| self.rates.len() == 1).copied();
-        match sampler {
-            Some(_) => self.get(sampler).or(self.unnamed),
-            None => self.unnamed.or_else(only_rate),
+    /// The rate of a record, and what it was announced for; no subject if several have the same rate.
+    fn of_record(
+        &self,
+        source: &SetSource<'_>,
+        sampler: Option<u64>,
+        place: &Place,
+    ) -> Option<(Option<Subject>, Rate)> {
+        for sampler in [sampler, None].into_iter().skip(usize::from(sampler.is_none())) {
+            let of = |scope| self.get(Subject { scope, sampler }).map(|rate| (Some(Subject { scope, sampler }), rate));
+            let scoped = || place.scopes().chain([Scope::Template(source.template().id())]).find_map(of);
+            let found = if self.scoped > 0 { scoped() } else { None };
+            if let Some(found) = found.or_else(|| of(Scope::Domain)) {
+                return Some(found);
+            }
         }
+        if self.parts.is_empty() { None } else { self.only_rate(source, sampler, place).map(|rate| (None, rate)) }
+    }
+
+    /// The rate of everything that a record has no field to name, if there is only one.
+    #[inline(never)]
+    fn only_rate(&self, source: &SetSource<'_>, sampler: Option<u64>, place: &Place) -> Option<Rate> {
+        let mut rates = self.possible(source, sampler, place);
+        let only = rates.next()?;
+        rates.all(|rate| rate == only).then_some(only)
+    }
+
+    /// The rates of everything that a record has no field to name.
+    fn possible(&self, source: &SetSource<'_>, sampler: Option<u64>, place: &Place) -> impl Iterator<Item = Rate> {
+        let may_be = move |named_by: NamedBy| match named_by {
+            NamedBy::Sampler => match sampler {
+                Some(sampler) => sampler > 0 && source.template().combines_sampler(),
+                None => !source.others_name_samplers(),
+            },
+            NamedBy::Interface => place.input.or(place.output).is_none(),
+            NamedBy::ObservationPoint => place.observation_point.is_none(),
+            NamedBy::LineCard => place.line_card.is_none(),
+            NamedBy::Template => false,
+            NamedBy::Nothing => true,
+        };
+        self.rates.keys().filter(move |(named_by, _)| may_be(*named_by)).map(|(_, rate)| *rate)
+    }
+}
+
+impl SetSource<'_> {
+    const fn template(&self) -> &Template {
+        self.described.template
+    }
+
+    /// Whether other templates of the domain, from the same port, name the samplers of their records.
+    fn others_name_samplers(&self) -> bool {
+        self.templates.has_naming(self.message, self.described.port)
+    }
+}
+
+impl Place {
+    /// What the fields of a record name. Interface 0 is none.
+    fn of(template: &Template, reading: &Reading<'_, '_>) -> Self {
+        let interface = |slot| Some(reading.number(slot)).filter(|index| *index > 0);
+        let number = |element| template.number(reading.record(), element);
+        Self {
+            input: interface(Slot::InputInterface).or_else(|| interface(Slot::PhysicalInput)),
+            output: interface(Slot::OutputInterface).or_else(|| interface(Slot::PhysicalOutput)),
+            observation_point: number(OBSERVATION_POINT_ID),
+            line_card: number(LINE_CARD_ID),
+        }
+    }
+
+    /// The scopes that it is in, in the order of precedence.
+    fn scopes(&self) -> impl Iterator<Item = Scope> {
+        let scopes = [
+            self.input.map(Scope::Interface),
+            self.output.map(Scope::OutputInterface),
+            self.output.map(Scope::Interface),
+            self.observation_point.map(Scope::ObservationPoint),
+            self.line_card.map(Scope::LineCard),
+        ];
+        scopes.into_iter().flatten()
     }
 }
 
 impl Samplers {
     /// Stores the sampling rate of an options data record, if it carries one.
-    pub(crate) fn learn(&mut self, ports: &Ports, message: &Message, plan: &Plan, reading: &Reading<'_, '_>) {
-        let Some(rate) = carried_rate(reading) else { return };
-        let sampler = plan.fills(Slot::SamplerId).then(|| reading.number(Slot::SamplerId));
-        let (domain, port, now) = ((message.protocol, message.domain), message.exporter.port, message.received);
+    pub(crate) fn learn(&mut self, ports: &Ports, message: &Message, template: &Template, record: &[u8]) {
+        if template.sampling().is_none() {
+            return;
+        }
+        let Some(statement) = statement::of_options(template, record) else { return };
+        let rate = match statement.rate {
+            Ok(rate) => rate,
+            Err(implausible) => return self.note_implausible(message, template, (1, implausible)),
+        };
+        let subject = statement.of;
+        let domain = (message.protocol, statement.domain.unwrap_or(message.domain));
+        let (port, now) = (message.exporter.port, message.received);
         let all = self.domains.get_mut(&domain).map(Vec::as_mut_slice).unwrap_or_default();
         let mut is_new = true;
         if let Some(known) = all.iter_mut().find(|rates| rates.announcer.port == port) {
             known.announcer.last = known.announcer.last.max(now);
-            match known.get(sampler) {
+            match known.get(subject) {
                 Some(known) if known == rate => return,
                 known => is_new = known.is_none(),
             }
         }
         if !is_new || self.make_room(ports, port, now) {
-            self.set(Announcer { domain, port, first: now, last: now }, sampler, rate, now);
+            self.set(Announcer { domain, port, first: now, last: now }, subject, rate, now);
+        }
+    }
+
+    /// Lists rates that cannot be.
+    #[cold]
+    fn note_implausible(&mut self, message: &Message, template: &Template, (records, what): (u64, Implausible)) {
+        let Message { protocol, domain, exporter, received: last, .. } = *message;
+        let (port, template) = (exporter.port, template.id());
+        let is_same = |known: &ImplausibleRate| {
+            (known.protocol, known.domain, known.port, known.template) == (protocol, domain, port, template)
+        };
+        let place = self.implausible.iter().position(is_same);
+        let before = place.map_or(0, |place| self.implausible.remove(place).records);
+        if self.implausible.len() >= IMPLAUSIBLE_KEPT {
+            self.implausible.remove(0);
+        }
+        let records = before.saturating_add(records);
+        self.implausible.push(ImplausibleRate { protocol, domain, port, template, what, records, last });
+    }
+
+    /// Lists the rates of a set that cannot be.
+    pub(crate) fn note_set(&mut self, message: &Message, template: &Template, set: &SetSampling) {
+        if let Some(implausible) = set.implausible {
+            self.note_implausible(message, template, implausible);
         }
     }
 
     /// Sets a rate that was stored, unless there are too many.
-    pub(crate) fn restore(&mut self, announcer: Announcer, sampler: Option<u64>, rate: u32) {
+    pub(crate) fn restore(&mut self, announcer: Announcer, subject: Subject, rate: Rate) {
         if self.count < SAMPLERS_KEPT {
-            self.set(announcer, sampler, rate, Timestamp::EPOCH);
+            self.set(announcer, subject, rate, Timestamp::EPOCH);
         }
     }
 
@@ -178,7 +386,7 @@ impl Samplers {
         known.filter(|known| known.last > Timestamp::EPOCH).for_each(|known| known.last = known.last.max(now));
     }
 
-    fn set(&mut self, announcer: Announcer, sampler: Option<u64>, rate: u32, now: Timestamp) {
+    fn set(&mut self, announcer: Announcer, subject: Subject, rate: Rate, now: Timestamp) {
         let all = self.domains.entry(announcer.domain).or_default();
         let place = all.iter().position(|rates| rates.announcer.port == announcer.port);
         let place = place.unwrap_or_else(|| {
@@ -191,7 +399,7 @@ impl Samplers {
             all.len() - 1
         });
         if let Some(rates) = all.get_mut(place) {
-            self.count += usize::from(rates.set(sampler, rate));
+            self.count += usize::from(rates.set(subject, rate));
             self.changes += 1;
         }
     }
@@ -217,31 +425,35 @@ impl Samplers {
         self.count < SAMPLERS_KEPT
     }
 
-    /// All rates: by domain, in it by port in the order in which they began, that of the domain before those of samplers.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Announcer, Option<u64>, u32)> {
+    /// All rates: by domain, in it by port in the order in which they began, that of the domain before those of its parts.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Announcer, Subject, Rate)> {
         let mut domains: Vec<_> = self.domains.iter().collect();
         domains.sort_unstable_by_key(|(domain, _)| **domain);
         domains.into_iter().flat_map(|(_, all)| all).flat_map(|rates| {
-            let mut named: Vec<_> = rates.named.iter().map(|(sampler, rate)| (Some(*sampler), *rate)).collect();
-            named.sort_unstable();
-            let unnamed = rates.unnamed.map(|rate| (None, rate));
-            unnamed.into_iter().chain(named).map(|(sampler, rate)| (rates.announcer, sampler, rate))
+            let mut parts: Vec<_> = rates.parts.iter().map(|(subject, rate)| (*subject, *rate)).collect();
+            parts.sort_unstable();
+            let domain = rates.domain.map(|rate| (Subject::DOMAIN, rate));
+            domain.into_iter().chain(parts).map(|(subject, rate)| (rates.announcer, subject, rate))
         })
     }
 
     /// The same, for showing.
     pub(crate) fn list(&self) -> Vec<Sampler> {
-        let sampler = |(announcer, sampler, rate)| {
-            let Announcer { domain: (protocol, domain), port, last: announced, .. } = announcer;
-            Sampler { protocol, domain, port, sampler, rate, announced }
-        };
-        self.iter().map(sampler).collect()
+        self.iter().map(|(announcer, subject, rate)| sampler(&announcer, subject, rate)).collect()
+    }
+
+    /// The templates whose records gave rates that cannot be.
+    pub(crate) fn implausible(&self) -> &[ImplausibleRate] {
+        &self.implausible
     }
 
     /// The port that announced this rate for a domain: this one, or else the first.
     pub(crate) fn announcer(&self, domain: Domain, port: u16, rate: u32) -> Option<u16> {
         let all = self.domains.get(&domain)?.iter();
-        let announced = all.filter(|rates| rates.unnamed == Some(rate) || rates.rates.contains_key(&rate));
+        let is_rate = |announced: &Rate| announced.packets == rate;
+        let announced = all.filter(|rates| {
+            rates.domain.as_ref().is_some_and(is_rate) || rates.rates.keys().any(|(_, announced)| is_rate(announced))
+        });
         let announced = announced.map(|rates| rates.announcer.port);
         announced.min_by_key(|announced| *announced != port)
     }
@@ -251,130 +463,120 @@ impl Samplers {
         self.changes
     }
 
-    /// The sampling at the start of a set with this template.
-    pub(crate) fn of_set(&self, ports: &Ports, message: &Message, plan: &Plan) -> SetSampling {
-        let sampler = plan.fills(Slot::SamplerId).then_some(0);
-        let (sampling, other_port) = self.sampling_of(ports, message, sampler);
-        SetSampling { sampler: 0, sampling, other_port, corrected: 0 }
+    /// The sampling at the start of a set.
+    pub(crate) fn of_set(&self, source: &SetSource<'_>) -> SetSampling {
+        let template = source.template();
+        let mut set = SetSampling {
+            sampler: 0,
+            is_by_record: !template.sampling().is_none(),
+            place: Place::default(),
+            sampling: Sampling::NONE,
+            other_port: None,
+            corrected: 0,
+            implausible: None,
+        };
+        if let Some(all) = self.domains.get(&domain_of(source.message)) {
+            set.is_by_record |= all.iter().any(|rates| rates.places > 0);
+            self.look_up(source, &mut set);
+        }
+        set
     }
 
     /// The rate of a flow record.
     #[inline]
-    pub(crate) fn of(
-        &self,
-        ports: &Ports,
-        message: &Message,
-        plan: &Plan,
-        reading: &Reading<'_, '_>,
-        set: &mut SetSampling,
-    ) -> Sampling {
-        if plan.carries_sampling()
-            && let Some(carried) = carried_rate(reading)
-        {
-            let rate = in_network_order(carried);
-            set.corrected += u32::from(rate != carried);
-            return Sampling { rate, source: SamplingSource::Record };
+    pub(crate) fn of(&self, source: &SetSource<'_>, reading: &Reading<'_, '_>, set: &mut SetSampling) -> Sampling {
+        if set.is_by_record {
+            return self.of_record(source, reading, set);
         }
         let sampler = reading.number(Slot::SamplerId);
         if sampler != set.sampler {
-            self.look_up(ports, message, sampler, set);
+            set.sampler = sampler;
+            self.look_up(source, set);
         }
         set.sampling
     }
 
-    /// Looks up the rate of another sampler. Not inlined, because most sets name none or one.
+    /// The rate of a record that gives it, or that names a part of the domain.
     #[inline(never)]
-    fn look_up(&self, ports: &Ports, message: &Message, sampler: u64, set: &mut SetSampling) {
-        set.sampler = sampler;
-        (set.sampling, set.other_port) = self.sampling_of(ports, message, Some(sampler));
+    fn of_record(&self, source: &SetSource<'_>, reading: &Reading<'_, '_>, set: &mut SetSampling) -> Sampling {
+        match statement::of_record(source.template(), reading.record()) {
+            Some((Ok(rate), is_reversed)) => {
+                set.corrected += u32::from(is_reversed);
+                return rate.from(SamplingSource::Record);
+            }
+            Some((Err(implausible), _)) => {
+                let (before, _) = set.implausible.unwrap_or((0, implausible));
+                set.implausible = Some((before + 1, implausible));
+            }
+            None => {}
+        }
+        let (sampler, place) = (reading.number(Slot::SamplerId), Place::of(source.template(), reading));
+        if (sampler, place) != (set.sampler, set.place) {
+            (set.sampler, set.place) = (sampler, place);
+            self.look_up(source, set);
+        }
+        set.sampling
     }
 
-    /// The sampling from options data of a sampler, or of records that name none, and the port that announced it if it is
-    /// another one.
-    fn sampling_of(&self, ports: &Ports, message: &Message, sampler: Option<u64>) -> (Sampling, Option<u16>) {
-        let Some(all) = self.domains.get(&(message.protocol, message.domain)) else { return (Sampling::NONE, None) };
-        let sampling = |rate| Sampling { rate, source: SamplingSource::Options };
-        let same_port = all.iter().find(|rates| rates.announcer.port == message.exporter.port);
-        if let Some(rate) = same_port.and_then(|rates| rates.of_records(sampler)) {
-            return (sampling(rate), None);
-        }
-        let other = by_other_port(all, ports, message, sampler);
-        other.map_or((Sampling::NONE, None), |(port, rate)| (sampling(rate), Some(port)))
+    /// Looks up the rate of another sampler or place. Not inlined, because most sets have one.
+    #[inline(never)]
+    fn look_up(&self, source: &SetSource<'_>, set: &mut SetSampling) {
+        let sampler = source.template().plan().fills(Slot::SamplerId).then_some(set.sampler);
+        let found = self.find(source, sampler, &set.place);
+        set.sampling = found.map_or(Sampling::NONE, |(_, _, rate)| rate.from(SamplingSource::Options));
+        let port = found.map(|(announcer, ..)| announcer.port);
+        set.other_port = port.filter(|port| *port != source.message.exporter.port);
+    }
+
+    /// The statement in options data that holds for a record: its port, its subject and its rate.
+    fn find(&self, source: &SetSource<'_>, sampler: Option<u64>, place: &Place) -> Option<Found> {
+        let all = self.domains.get(&domain_of(source.message))?;
+        let known = |rates: &PortRates| {
+            let (subject, rate) = rates.of_record(source, sampler, place)?;
+            Some((rates.announcer, subject, rate))
+        };
+        let same_port = all.iter().find(|rates| rates.announcer.port == source.message.exporter.port);
+        same_port.and_then(known).or_else(|| by_other_port(all, source, known))
     }
 }
 
-/// The rate that counts for records of a message if their own port announces none, and the port that announces it.
-fn by_other_port(all: &[PortRates], ports: &Ports, message: &Message, sampler: Option<u64>) -> Option<(u16, u32)> {
+const fn domain_of(message: &Message) -> Domain {
+    (message.protocol, message.domain)
+}
+
+fn sampler(announcer: &Announcer, Subject { scope, sampler }: Subject, rate: Rate) -> Sampler {
+    let Announcer { domain: (protocol, domain), port, last: announced, .. } = *announcer;
+    let Rate { packets: rate, flows } = rate;
+    Sampler { protocol, domain, port, scope, sampler, rate, flows, announced }
+}
+
+impl Rate {
+    const fn from(self, source: SamplingSource) -> Sampling {
+        Sampling { rate: self.packets, flows: self.flows, source }
+    }
+}
+
+/// What counts for records of a message if their own port announces none.
+fn by_other_port(
+    all: &[PortRates],
+    source: &SetSource<'_>,
+    known: impl Fn(&PortRates) -> Option<Found>,
+) -> Option<Found> {
+    let SetSource { ports, message, .. } = source;
     let own_port = message.exporter.port;
     let since = ports.since(own_port);
     let counts = |Announcer { port, first, last, .. }: &Announcer| {
         since.is_none() || ports.is_older(*port, own_port) || *last >= first.saturating_add(CONFIRMED)
     };
     let counting = all.iter().filter(|rates| counts(&rates.announcer));
-    let known = counting.filter_map(|rates| Some((rates.announcer, rates.of_records(sampler)?))).enumerate();
+    let known = counting.filter_map(known).enumerate();
     let chosen = match since {
         // Its first flows: everything that they need has just been announced.
-        None => known.max_by_key(|(_, (announcer, _))| announcer.last),
+        None => known.max_by_key(|(_, (announcer, ..))| announcer.last),
         Some(since) => {
             let recently = since.max(message.received.saturating_sub(SILENT));
-            known.max_by_key(|(place, (announcer, _))| (announcer.last >= recently, Reverse(*place)))
+            known.max_by_key(|(place, (announcer, ..))| (announcer.last >= recently, Reverse(*place)))
         }
     };
-    chosen.map(|(_, (announcer, rate))| (announcer.port, rate))
-}
-
-/// RouterOS sends the rate in each data record in little-endian order: 100 arrives as 100 x 2^24. A rate of 2^17 or more
-/// whose low sixteen bits are zero is taken for one of these: no real rate is that large and that round. The 256 of RouterOS
-/// arrives as 65536 and is left unchanged, because others could mean that.
-const fn in_network_order(rate: u32) -> u32 {
-    if rate >= 1 << 17 && rate.trailing_zeros() >= 16 { rate.swap_bytes() } else { rate }
-}
-
-/// The sampling rate in a record.
-fn carried_rate(reading: &Reading<'_, '_>) -> Option<u32> {
-    let number = |slot| reading.number(slot);
-    let plain = [Slot::RandomInterval, Slot::SamplingInterval].into_iter().map(number).find(|&interval| interval > 0);
-    // samplingPacketInterval packets are taken, samplingPacketSpace packets are left out (RFC 5477, section 8.2).
-    let systematic = (number(Slot::PacketInterval) > 0)
-        .then(|| number(Slot::PacketInterval).saturating_add(number(Slot::PacketSpace)) / number(Slot::PacketInterval));
-    // samplingSize packets out of samplingPopulation are taken.
-    let random = (number(Slot::SamplingSize) > 0)
-        .then(|| number(Slot::SamplingPopulation) / number(Slot::SamplingSize))
-        .filter(|&rate| rate > 0);
-    let uniform = || rate_of_probability(number(Slot::SamplingProbability));
-    plain.or(systematic).or(random).and_then(|rate| u32::try_from(rate).ok()).or_else(uniform)
-}
-
-/// The rate of a samplingProbability (RFC 5477, section 8.2.8): a float64, or a float32 in reduced-size encoding. As an
-/// integer, a float64 that is a usable probability is never below 2^32.
-fn rate_of_probability(bits: u64) -> Option<u32> {
-    let probability = u32::try_from(bits).map_or(f64::from_bits(bits), |bits| f64::from(f32::from_bits(bits)));
-    let rate = (1.0 / probability).round();
-    (1.0..=f64::from(u32::MAX)).contains(&rate).then_some(rate as u32)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_probability_means_the_rate_that_it_is_one_of() {
-        let of = |probability: f64| rate_of_probability(probability.to_bits());
-        assert_eq!([of(1.0), of(0.5), of(0.001), of(1.0 / 3.0)], [Some(1), Some(2), Some(1000), Some(3)]);
-        assert_eq!(rate_of_probability(u64::from(0.01_f32.to_bits())), Some(100));
-        for nonsense in [0.0, -0.5, 3.0, 1e-12, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            assert_eq!(of(nonsense), None, "{nonsense}");
-        }
-    }
-
-    #[test]
-    fn a_rate_in_little_endian_order_is_known_by_its_size() {
-        for rate in [1_u32, 2, 64, 100, 255, 257, 512, 1000, 2222, 65_535] {
-            assert_eq!(in_network_order(rate.swap_bytes()), rate);
-            assert_eq!(in_network_order(rate), rate);
-        }
-        for rate in [0, 65_536, 100_000, 1_000_000, u32::MAX] {
-            assert_eq!(in_network_order(rate), rate);
-        }
-    }
+    chosen.map(|(_, statement)| statement)
 }

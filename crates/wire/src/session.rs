@@ -10,7 +10,7 @@ use crate::decoded::Decoded;
 use crate::exporter_state::{ExporterState, SessionLimits};
 use crate::pending::{PendingBudget, PendingSet, Waiting};
 use crate::record::{Record, RecordKind};
-use crate::sampling::Sampler;
+use crate::sampling::{AppliedRate, ImplausibleRate, Sampler};
 use crate::sequence::{Arrivals, StreamKey, Unit};
 use crate::sequence_number::{Numbered, SequenceNumber};
 use crate::stream::Stream;
@@ -171,6 +171,18 @@ impl Session {
     #[must_use]
     pub fn samplers(&self) -> Vec<Sampler> {
         self.state.samplers.list()
+    }
+
+    /// Which of them apply to which records, for the templates that have described data.
+    #[must_use]
+    pub fn applied_rates(&self) -> Vec<AppliedRate> {
+        self.state.samplers.applied(&self.state.ports, &self.state.templates)
+    }
+
+    /// The templates whose records gave rates that cannot be, the most recent last, at most 8.
+    #[must_use]
+    pub fn implausible_rates(&self) -> &[ImplausibleRate] {
+        self.state.samplers.implausible()
     }
 
     /// The port whose options data announced this rate for a protocol, domain and port of flows: the same port if it did.

@@ -4,11 +4,13 @@
 //! and [`crate::ipfix`], its storage in [`crate::template_store`], and how records show their fields in
 //! [`crate::templated_record`].
 
-use crate::cursor::Cursor;
+use crate::booking::{self, Slot};
+use crate::cursor::{Cursor, unsigned};
 use crate::error::ErrorKind;
 use crate::field_specifier::{FIRST_TEMPLATE_ID, FieldSpecifier, Numbering, TemplateKind, with_content};
 use crate::plan::Plan;
 use crate::record::ElementId;
+use crate::sampling::Parameters;
 use crate::structured_data::RecordLayout;
 use crate::type_information;
 
@@ -20,6 +22,8 @@ pub struct Template {
     numbering: Numbering,
     fields: Box<[FieldSpecifier]>,
     plan: Plan,
+    /// Where its records give a sampling rate.
+    sampling: Parameters,
     /// Whether its records describe information elements (RFC 5610).
     describes_elements: bool,
 }
@@ -45,7 +49,8 @@ impl Template {
         let unbooked = if numbering == Numbering::NetflowV9 { kind.scope_fields() } else { 0 };
         let plan = Plan::compile(&fields, unbooked).ok_or(ErrorKind::BadTemplate)?;
         let describes_elements = type_information::is_described_by(kind, numbering, &fields);
-        Ok(Self { id, kind, numbering, fields, plan, describes_elements })
+        let sampling = Parameters::locate(&fields);
+        Ok(Self { id, kind, numbering, fields, plan, sampling, describes_elements })
     }
 
     /// Whether an announcement repeats this template.
@@ -82,7 +87,7 @@ impl Template {
 
     /// Memory outside of the struct, in octets.
     pub(crate) fn heap_octets(&self) -> usize {
-        size_of_val(&*self.fields) + self.plan.heap_octets()
+        size_of_val(&*self.fields) + self.plan.heap_octets() + self.sampling.heap_octets()
     }
 
     pub(crate) const fn numbering(&self) -> Numbering {
@@ -91,6 +96,28 @@ impl Template {
 
     pub(crate) const fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Where its records give a sampling rate.
+    pub(crate) const fn sampling(&self) -> &Parameters {
+        &self.sampling
+    }
+
+    /// Whether its records are of flows, and name their sampler.
+    pub(crate) fn names_sampler(&self) -> bool {
+        self.kind == TemplateKind::Data && self.plan.fills(Slot::SamplerId)
+    }
+
+    /// Whether its records name their sampler by a number that flags are a part of.
+    pub(crate) fn combines_sampler(&self) -> bool {
+        self.fields.iter().any(|field| field.element == booking::FLAGS_AND_SAMPLER_ID)
+    }
+
+    /// The number in a field of a record, by its element in IANA's registry. For the rare fields that have no slot.
+    pub(crate) fn number(&self, record: &[u8], element: u16) -> Option<u64> {
+        let element = ElementId { enterprise: 0, id: element };
+        let (_, octets) = self.fields_of(record).find(|(field, _)| field.element == element)?;
+        Some(unsigned(octets))
     }
 
     /// Whether its records describe information elements (RFC 5610).

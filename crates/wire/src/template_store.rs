@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use flow::{Protocol, Timestamp};
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use crate::datagram::Message;
 use crate::error::ErrorKind;
 use crate::field_specifier::{FIRST_TEMPLATE_ID, FieldSpecifier, Numbering, TemplateKind};
-use crate::ports::{Entry, Ports, Wanted};
+use crate::ports::{self, Ports, Wanted};
 use crate::session_rules::{SessionRules, TemplateLifetime, TemplateScope};
 use crate::template::Template;
 
@@ -83,6 +84,10 @@ impl StoredTemplate {
     fn octets(&self) -> usize {
         OVERHEAD + self.template.as_ref().map_or(0, Template::heap_octets)
     }
+
+    fn found(&self) -> Option<FoundTemplate<'_>> {
+        Some(FoundTemplate { port: self.port, template: self.template.as_ref()? })
+    }
 }
 
 /// The template that describes a data set.
@@ -91,6 +96,29 @@ pub(crate) struct FoundTemplate<'s> {
     /// The port that announced it.
     pub(crate) port: u16,
     pub(crate) template: &'s Template,
+}
+
+/// How many templates whose records name their sampler each port announced for a protocol and domain.
+#[derive(Clone, Debug, Default)]
+struct Naming(HashMap<(Protocol, u32, u16), usize>);
+
+impl Naming {
+    fn add(&mut self, key: &TemplateKey, port: u16, names_sampler: bool) {
+        if names_sampler {
+            *self.0.entry((key.protocol, key.domain, port)).or_default() += 1;
+        }
+    }
+
+    fn remove(&mut self, key: &TemplateKey, port: u16, template: &Template) {
+        if template.names_sampler()
+            && let Entry::Occupied(mut templates) = self.0.entry((key.protocol, key.domain, port))
+        {
+            *templates.get_mut() -= 1;
+            if *templates.get() == 0 {
+                templates.remove();
+            }
+        }
+    }
 }
 
 /// An announcement that could not be read, for storing.
@@ -126,6 +154,7 @@ pub struct KnownTemplate<'s> {
 pub(crate) struct TemplateStore {
     limits: TemplateLimits,
     by_key: HashMap<TemplateKey, Vec<StoredTemplate>>,
+    naming: Naming,
     templates: usize,
     octets: usize,
     announcements: u64,
@@ -144,6 +173,7 @@ impl TemplateStore {
         Self {
             limits,
             by_key: HashMap::new(),
+            naming: Naming::default(),
             templates: 0,
             octets: 0,
             announcements: 0,
@@ -180,7 +210,7 @@ impl TemplateStore {
             }
         };
         stored.used.set(message.received);
-        Some(FoundTemplate { port: stored.port, template: stored.template.as_ref()? })
+        stored.found()
     }
 
     /// Stores an announced template. If it cannot be read, the old one is not used any more.
@@ -239,7 +269,8 @@ impl TemplateStore {
             }
             // It is no longer valid, whether the new one can be read and there is room for it or not.
             let octets = known.octets();
-            if known.template.take().is_some() {
+            if let Some(before) = known.template.take() {
+                self.naming.remove(&key, port, &before);
                 self.octets -= octets - OVERHEAD;
                 self.templates -= 1;
                 self.changes += 1;
@@ -250,7 +281,7 @@ impl TemplateStore {
             self.insert(&key, unread.clone());
         }
         let template = compile()?;
-        let octets = template.heap_octets();
+        let (octets, names_sampler) = (template.heap_octets(), template.names_sampler());
         self.make_room(ports, port, octets, now)?;
         if self.known(&key, port).is_none() {
             // It has made room itself.
@@ -259,6 +290,7 @@ impl TemplateStore {
         if let Some(known) = self.known(&key, port) {
             known.used.set(Timestamp::EPOCH);
             known.template = Some(template);
+            self.naming.add(&key, port, names_sampler);
             self.octets += octets;
             self.templates += 1;
             self.changes += 1;
@@ -303,6 +335,18 @@ impl TemplateStore {
                 (*order, known)
             })
         })
+    }
+
+    /// The templates that have described data, and when they did last, in no particular order.
+    pub(crate) fn used(&self) -> impl Iterator<Item = (&TemplateKey, Timestamp, FoundTemplate<'_>)> {
+        let all = self.by_key.iter().flat_map(|(key, stored)| stored.iter().map(move |stored| (key, stored)));
+        let used = all.filter(|(_, stored)| stored.used.get() > Timestamp::EPOCH);
+        used.filter_map(|(key, stored)| Some((key, stored.used.get(), stored.found()?)))
+    }
+
+    /// Whether records of a template that this port announced for the domain of a message name their sampler.
+    pub(crate) fn has_naming(&self, message: &Message, port: u16) -> bool {
+        self.naming.0.contains_key(&(message.protocol, message.domain, port))
     }
 
     /// How many templates are known.
@@ -364,7 +408,7 @@ impl TemplateStore {
         while !fits(self) {
             let wanted = Wanted { port, size: octets, limit: self.limits.octets, now };
             let stored = self.by_key.iter().flat_map(|(key, stored)| stored.iter().map(move |stored| (key, stored)));
-            let entries = stored.map(|(key, stored)| Entry {
+            let entries = stored.map(|(key, stored)| ports::Entry {
                 key: (*key, stored.order),
                 port: stored.port,
                 size: stored.octets(),
@@ -388,11 +432,13 @@ impl TemplateStore {
     fn forget(&mut self, key: &TemplateKey, forget: impl Fn(&StoredTemplate) -> bool) {
         let Some(stored) = self.by_key.get_mut(key) else { return };
         let (before, mut readable, mut octets) = (stored.len(), 0, 0);
+        let naming = &mut self.naming;
         stored.retain(|stored| {
             let goes = forget(stored);
             if goes {
                 octets += stored.octets();
                 readable += usize::from(stored.template.is_some());
+                stored.template.iter().for_each(|template| naming.remove(key, stored.port, template));
             }
             !goes
         });

@@ -8,7 +8,7 @@ use crate::field::{Name, Value};
 use crate::period::{Interval, Minute, Period};
 use crate::samples::{counters, entries, key_of, tables_of};
 use crate::variance::SamplingVariance;
-use flow::Counters;
+use flow::{Counters, Sampling, SamplingSource};
 
 fn count(bytes: u64) -> Counters {
     Counters { bytes, packets: 1, flows: 1 }
@@ -398,7 +398,8 @@ fn the_worked_example_of_the_documentation_is_what_is_written() {
     }
     tables.add_other(Direction::In, Field::SourceAddress, Counters { bytes: 100, packets: 1, flows: 1 });
     let complete = [Field::Protocol, Field::SourceAddress].into_iter().collect();
-    let variance = SamplingVariance::of(Counters { bytes: 200, packets: 1, flows: 1 }, 2);
+    let sampling = Sampling::of_packets(2, SamplingSource::Record);
+    let variance = SamplingVariance::of(Counters { bytes: 200, packets: 1, flows: 1 }, sampling);
     tables.note(Direction::In, AboutAll { variance, complete, ..AboutAll::NOTHING });
     let made = blocks(&tables);
     assert_eq!(made.len(), 1);

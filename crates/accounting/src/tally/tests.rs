@@ -58,9 +58,10 @@ fn naive_of(
     scale: bool,
 ) -> BTreeMap<(Minute, Prefix), Tables> {
     let mut all: BTreeMap<_, Tables> = BTreeMap::new();
-    let mut book = |flow: &FlowRecord, sampled: Counters, rate: u32, minute: u32| {
-        let counters = sampled.scaled(rate).unwrap();
-        let about = AboutAll { variance: SamplingVariance::of(sampled, rate), complete: fields, ..AboutAll::NOTHING };
+    let mut book = |flow: &FlowRecord, sampled: Counters, sampling: Sampling, minute: u32| {
+        let counters = sampled.scaled(sampling).unwrap();
+        let about =
+            AboutAll { variance: SamplingVariance::of(sampled, sampling), complete: fields, ..AboutAll::NOTHING };
         let local =
             prefixes.iter().any(|p| p.contains(flow.source)) && prefixes.iter().any(|p| p.contains(flow.destination));
         for prefix in prefixes {
@@ -79,10 +80,10 @@ fn naive_of(
         }
     };
     for (flow, minute) in flows {
-        let rate = if scale { flow.sampling.rate.max(1) } else { 1 };
+        let sampling = if scale { flow.sampling } else { Sampling::NONE };
         for (flow, counters) in [(*flow, flow.forward), (flow.reversed(), flow.reverse)] {
             if !counters.is_zero() {
-                book(&flow, counters, rate, *minute);
+                book(&flow, counters, sampling, *minute);
             }
         }
     }
@@ -125,7 +126,7 @@ fn every_flow_has_a_fate_and_an_unmatched_flow_leaves_no_trace() {
     let mut tally = Tally::new(TallySettings::default());
     let mut book = |flow: FlowRecord, scale| tally.book(&monitored, &flow, FlowTime::at(Minute::new(5)), scale);
     let huge = FlowRecord {
-        sampling: flow::Sampling { rate: 3, source: flow::SamplingSource::Header },
+        sampling: flow::Sampling::of_packets(3, flow::SamplingSource::Header),
         reverse: Counters { bytes: flow::FLOW_LIMIT / 2, packets: 1, flows: 1 },
         ..flow("10.0.0.1", "192.0.2.7", 1)
     };
@@ -359,8 +360,10 @@ fn tallies_that_share_a_budget_stay_within_it_and_lose_no_byte() {
 #[test]
 fn sampled_flows_add_their_variance_and_others_nothing() {
     let monitored = monitored(&["10.0.0.0/8".parse().unwrap(), "10.1.0.0/16".parse().unwrap()]);
-    let sampled =
-        |rate, record| FlowRecord { sampling: flow::Sampling { rate, source: flow::SamplingSource::Header }, ..record };
+    let sampled = |rate, record| FlowRecord {
+        sampling: flow::Sampling::of_packets(rate, flow::SamplingSource::Header),
+        ..record
+    };
     let mut tally = Tally::new(TallySettings::default());
     tally.book(&monitored, &sampled(100, flow("192.0.2.7", "10.1.0.1", 1500)), FlowTime::at(Minute::new(5)), true);
     tally.book(&monitored, &sampled(100, flow("2001:db8::1", "10.2.0.1", 100)), FlowTime::at(Minute::new(5)), true);

@@ -6,6 +6,7 @@
 //! | `doctor/answers.rs` | the answers of the collector, or why there are none |
 //! | `doctor/collecting.rs` | the collector as a whole: store, kernel drops |
 //! | `doctor/router.rs` | whether a router sends, and from which address |
+//! | `doctor/sampling.rs` | which sampling rate applies to which records, and what is wrong with it |
 //! | `doctor/traffic.rs` | problems of the datagrams of a router |
 //! | `doctor/machine.rs` | sockets and firewall of this machine |
 //! | `doctor/finding.rs` | a finding and its output |
@@ -16,6 +17,7 @@ mod collecting;
 mod finding;
 mod machine;
 mod router;
+mod sampling;
 mod traffic;
 
 use std::collections::BTreeSet;
@@ -137,6 +139,8 @@ impl Report {
         for (address, heard) in &self.routers {
             let findings: Vec<_> = of(Some(*address)).collect();
             writeln!(out, "\n{}", bold.of(&heading(*address, heard.as_ref(), findings.len())))?;
+            let applied = heard.as_ref().map(sampling::applied).unwrap_or_default();
+            applied.iter().try_for_each(|line| writeln!(out, "  sampling  {line}"))?;
             findings.into_iter().try_for_each(|finding| finding.write(bold, out))?;
         }
         if self.left_out > 0 {

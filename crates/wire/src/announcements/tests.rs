@@ -71,7 +71,7 @@ fn sealed(content: &[u8]) -> Vec<u8> {
 }
 
 fn field() -> impl Strategy<Value = (ElementId, u16)> {
-    let booked = [1_u16, 2, 4, 7, 8, 10, 11, 12, 16, 27, 34, 48, 50, 82, 85, 302, 305, 306];
+    let booked = [1_u16, 2, 4, 7, 8, 10, 11, 12, 16, 27, 34, 48, 50, 82, 85, 145, 302, 305, 306, 396, 397];
     let id = prop_oneof![4 => prop::sample::select(booked.to_vec()), 1 => 1..0x8000_u16];
     let enterprise = prop_oneof![4 => Just(0), 1 => Just(29305), 1 => any::<u32>()];
     let length = prop_oneof![8 => 0..17_u16, 1 => Just(VARIABLE_LENGTH)];
@@ -301,7 +301,7 @@ fn a_template_of_no_content_survives_and_harms_no_other() {
 
 #[test]
 fn an_unknown_version_is_named() {
-    assert_eq!(new().learn(&sealed(&[3, 1, 2, 3])), Err(AnnouncementsError::UnknownVersion(3)));
+    assert_eq!(new().learn(&sealed(&[4, 1, 2, 3])), Err(AnnouncementsError::UnknownVersion(4)));
     assert_eq!(new().learn(&sealed(&[])), Err(AnnouncementsError::Checksum));
     assert_eq!(new().learn(&sealed(&[VERSION, 9])), Err(AnnouncementsError::Damaged(1)));
     assert_eq!(new().learn(&sealed(&[VERSION])), Ok(0));

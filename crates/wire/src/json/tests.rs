@@ -63,7 +63,7 @@ fn a_record_shows_its_message_its_fields_and_what_accounting_sees() {
         output_interface: 6,
         forward: Counters { bytes: u64::MAX, packets: 5, flows: 1 },
         reverse: Counters { bytes: 8, packets: 1, flows: 1 },
-        sampling: Sampling { rate: 1000, source: SamplingSource::Options },
+        sampling: Sampling::of_packets(1000, SamplingSource::Options),
         observed: None,
         exported: MESSAGE.exported,
     };

@@ -52,7 +52,7 @@ impl Packet {
     pub(super) fn new(exported: Timestamp, rate: u32) -> Self {
         let mut flow = FlowRecord::empty(exported);
         flow.forward = Counters { bytes: 0, packets: 1, flows: 1 };
-        flow.sampling = Sampling { rate: rate.max(1), source: SamplingSource::Record };
+        flow.sampling = Sampling::of_packets(rate.max(1), SamplingSource::Record);
         Self { flow, length_from: TakenFrom::None, addresses_from: TakenFrom::None }
     }
 

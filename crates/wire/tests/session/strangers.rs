@@ -224,7 +224,7 @@ fn options_data_and_templates_from_one_port_count_for_flows_from_another() {
         exchange.from(5000, &message().template(&template).finish());
         let flow = message().data(&template, &[numbers(&template, &[5])]).finish();
         assert_eq!(exchange.from(EXPORTER, &flow), 1);
-        assert_eq!(exchange.last_sampling(), Sampling { rate: 100, source: SamplingSource::Options });
+        assert_eq!(exchange.last_sampling(), Sampling::of_packets(100, SamplingSource::Options));
         // Forged ones of the same ids.
         exchange.from(STRANGER, &options(1000));
         exchange.from(STRANGER, &message().template(&packets_and_bytes()).finish());

@@ -42,7 +42,7 @@ fn expected() -> FlowRecord {
     (expected.source_as, expected.destination_as) = (64_501, 64_511);
     expected.input_interface = 7;
     expected.forward = Counters { bytes: 118, packets: 1, flows: 1 };
-    expected.sampling = Sampling { rate: 400, source: SamplingSource::Record };
+    expected.sampling = Sampling::of_packets(400, SamplingSource::Record);
     expected
 }
 

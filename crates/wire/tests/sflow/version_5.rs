@@ -44,7 +44,7 @@ fn a_flow_sample_becomes_a_flow_record() {
     (expected.source_as, expected.destination_as) = (64_501, 64_512);
     expected.input_interface = 7;
     expected.forward = Counters { bytes: 118, packets: 1, flows: 1 };
-    expected.sampling = Sampling { rate: 1000, source: SamplingSource::Record };
+    expected.sampling = Sampling::of_packets(1000, SamplingSource::Record);
     let path = gateway(&[(2, &[64_510, 64_511]), (1, &[64_513, 64_512])]);
     assert_eq!(flow(&[(1, sampled_header()), (1003, path)]), expected);
 }
@@ -168,7 +168,7 @@ fn where_no_as_is_given_it_is_the_agents_own() {
 fn a_sampling_rate_of_zero_means_one() {
     let sample = Xdr::default().words(&[9, 5, 0, 0, 0, 0, 0, 1]).record(1, &sampled_header());
     let flow = decode(&version_5(1, &Xdr::default().record(1, &sample))).records[0].flow.unwrap();
-    assert_eq!(flow.sampling, Sampling { rate: 1, source: SamplingSource::Record });
+    assert_eq!(flow.sampling, Sampling::of_packets(1, SamplingSource::Record));
 }
 
 #[test]

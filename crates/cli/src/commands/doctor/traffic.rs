@@ -1,5 +1,4 @@
-//! Problems of the datagrams of a registered router: missing templates, prefixes, clock, sampling, unreadable or lost
-//! datagrams.
+//! Problems of the datagrams of a registered router: missing templates, prefixes, clock, unreadable or lost datagrams.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -7,6 +6,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::finding::Finding;
+use super::sampling;
 use crate::commands::ask::{moment, number, text};
 use crate::table::{count_of, duration};
 
@@ -15,9 +15,7 @@ const CLOCK_OFF_SECONDS: f64 = 60.0;
 /// The share of lost data that is not reported yet.
 const SHARE_LOST: f64 = 0.001;
 /// How many entries of a list are shown.
-const SHOWN: usize = 5;
-/// Elements that name the sampler of a flow.
-const SAMPLER_ELEMENTS: [&str; 2] = ["samplerId", "selectorId"];
+pub(super) const SHOWN: usize = 5;
 
 /// Adds its problems.
 pub(super) fn examine(address: IpAddr, registered: Option<&Value>, heard: &Value, findings: &mut Vec<Finding>) {
@@ -25,8 +23,9 @@ pub(super) fn examine(address: IpAddr, registered: Option<&Value>, heard: &Value
         template_missing(heard),
         no_prefix_matches(address, registered, heard),
         clock_off(heard),
-        sampling(heard),
-        sampling_changed(heard),
+        sampling::rate(heard),
+        sampling::changed(heard),
+        sampling::implausible(heard),
         implausible(address, heard),
         unreadable(address, heard),
         lost_on_the_way(address, heard),
@@ -34,7 +33,7 @@ pub(super) fn examine(address: IpAddr, registered: Option<&Value>, heard: &Value
     findings.extend(found.into_iter().flatten().map(|finding| finding.about(address)));
 }
 
-fn each(list: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn each(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 
@@ -122,73 +121,6 @@ fn clock_off(heard: &Value) -> Option<Finding> {
             .run("ntp server ADDRESS  # on the router (IOS; others are similar)")
             .run("timedatectl  # on the collector: is its own clock right?"),
     )
-}
-
-fn sampling(heard: &Value) -> Option<Finding> {
-    let sampling = &heard["sampling"];
-    let rates: Vec<(u64, String)> =
-        each(&sampling["rates"]).map(|seen| (number(&seen["rate"]), text(&seen["source"]))).collect();
-    let (latest, source) = rates.first()?;
-    let announced: BTreeSet<u64> =
-        each(&sampling["announced"]).map(|sampler| number(&sampler["rate"])).filter(|rate| *rate > 0).collect();
-    let listed = announced.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    if sampling["multiplied"] == false && *latest > 1 {
-        let what = format!("it samples 1 of {latest} packets, but sampling is not multiplied: totals are too low");
-        return Some(
-            Finding::new("sampling_ignored", what)
-                .evidence(format!("sampling rate {latest}, from {source}; netflow.calculateSamples is false"))
-                .run("calculateSamples = true  # in [netflow] of the configuration file"),
-        );
-    }
-    let names_sampler = each(&heard["templates"]).filter(|template| template["kind"] == "data").any(|template| {
-        each(&template["fields"]).any(|field| SAMPLER_ELEMENTS.iter().any(|name| field["name"].as_str() == Some(name)))
-    });
-    if source == "none" && (names_sampler || !announced.is_empty()) {
-        let finding = Finding::new("sampling_unknown", "it samples at an unknown rate: totals are too low");
-        let finding = if announced.is_empty() {
-            finding.evidence("its flows name a sampler, but no options data give its rate")
-        } else {
-            finding.evidence(format!("options data give the rates {listed}, but its flows do not name their sampler"))
-        };
-        return Some(
-            finding.run(
-                "option sampler-table timeout 60  # on the router (IOS: flow exporter; others: docs/exporters.md)",
-            ),
-        );
-    }
-    if source != "options" && source != "none" && !announced.is_empty() && !announced.contains(latest) {
-        let what = format!("its flows give a sampling rate of {latest}, its options data {listed}");
-        return Some(
-            Finding::new("sampling_differs", what)
-                .evidence(format!("the collector uses the rate from {source}"))
-                .run("show flow exporter; show sampler  # on the router: which rate is configured?"),
-        );
-    }
-    None
-}
-
-fn sampling_changed(heard: &Value) -> Option<Finding> {
-    let changes: Vec<&Value> = each(&heard["sampling"]["changes"]).collect();
-    let latest = changes.first()?;
-    let (before, after) = (number(&latest["before"]), number(&latest["after"]));
-    let what = format!("its sampling rate changed from {before} to {after} at {}", moment(&latest["at"]));
-    let mut finding = Finding::new("sampling_changed", what);
-    for change in changes.iter().take(SHOWN) {
-        let by = match (number(&change["announcedBy"]), text(&change["source"])) {
-            (0, source) => format!("from {source}"),
-            (port, _) => format!("announced by source port {port}"),
-        };
-        finding = finding.evidence(format!(
-            "{}: {} to {}, {} domain {}, flows from source port {}, {by}",
-            moment(&change["at"]),
-            number(&change["before"]),
-            number(&change["after"]),
-            text(&change["protocol"]),
-            number(&change["domain"]),
-            number(&change["port"]),
-        ));
-    }
-    Some(finding.run("show flow exporter; show sampler  # on the router: did someone change the rate then?"))
 }
 
 fn implausible(address: IpAddr, heard: &Value) -> Option<Finding> {
