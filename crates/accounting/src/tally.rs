@@ -47,7 +47,7 @@ use flow::{Counters, FlowFate, FlowRecord, FlushNumber, Prefix, Sampling};
 use crate::about_all::AboutAll;
 use crate::block::{Block, BlockKey, Packer, TableSet, WriterId};
 use crate::counter_map::{Amount, Seed};
-use crate::direction::{Direction, Ends, attribute};
+use crate::direction::{Direction, Ends};
 use crate::field::FieldSet;
 use crate::period::{Interval, Minute, Period};
 use crate::table::{FoldRoom, Rows, Table, ValueKey};
@@ -57,7 +57,7 @@ use batch::Batch;
 use booking::{Booking, CountedFields};
 pub use budget::NameBudget;
 use budget::{Claim, largest_allowed};
-pub use monitored::{GroupId, Monitored};
+pub use monitored::{GroupId, Monitored, OwnNetworks};
 pub use open_minutes::FlowTime;
 use open_minutes::{Chain, OpenMinute, OpenMinutes};
 use sparse::Sparse;
@@ -203,8 +203,7 @@ impl Tally {
             return self.book_other_way(monitored, flow, time, counters, sampling);
         };
         let (source, destination) = (source.to_bits(), destination.to_bits());
-        let table = &monitored.table;
-        let ends = attribute(table.innermost_ipv4(source), table.innermost_ipv4(destination));
+        let ends = monitored.ipv4_ends(source, destination);
         self.book_ends(monitored, ends, time, |tally, tables| {
             let booking = Booking::new(flow, source, destination, tables, amount);
             if tally.short.push(booking, flow, &tally.fields) {
@@ -227,8 +226,7 @@ impl Tally {
         sampling: Sampling,
     ) -> bool {
         let (source, destination) = (ValueKey::of_address(flow.source), ValueKey::of_address(flow.destination));
-        let table = &monitored.table;
-        let ends = attribute(table.innermost(source), table.innermost(destination));
+        let ends = monitored.ends(source, destination);
         let amount = Amount::new(counters);
         self.book_ends(monitored, ends, time, |tally, tables| {
             match (source, destination, amount) {
@@ -258,9 +256,7 @@ impl Tally {
         let (count, ends) = match ends {
             Ends::Neither => return false,
             Ends::One(index, direction) => (1, [(index, direction); 2]),
-            Ends::Both { source, destination } => {
-                (2, [(source, Direction::OutLocal), (destination, Direction::InLocal)])
-            }
+            Ends::Both(both) => (2, both),
         };
         for (index, direction) in ends.into_iter().take(count) {
             if let Some((id, chain)) = monitored.chains.get(index as usize)

@@ -72,6 +72,12 @@ impl Prefix {
         self.0.prefix_len()
     }
 
+    /// Whether it is 0.0.0.0/0 or ::/0.
+    #[must_use]
+    pub fn is_default_route(&self) -> bool {
+        self.length() == 0
+    }
+
     /// Whether the prefix contains the address. An address of the other family is never in it.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

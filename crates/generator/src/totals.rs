@@ -47,7 +47,8 @@ pub(crate) fn add_names(
 ) {
     let counters = times_counters(flow, times);
     let holds = |address| prefixes.iter().copied().filter(move |prefix| prefix.contains(address));
-    let local = holds(flow.source).next().is_some() && holds(flow.destination).next().is_some();
+    let is_own = |address| holds(address).any(|prefix| !prefix.is_default_route());
+    let local = is_own(flow.source) && is_own(flow.destination);
     let (outwards, inwards) =
         if local { (Direction::OutLocal, Direction::InLocal) } else { (Direction::Out, Direction::In) };
     let out = holds(flow.source).map(|prefix| (prefix, outwards));

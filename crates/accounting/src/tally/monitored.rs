@@ -6,7 +6,39 @@ use std::sync::Arc;
 use flow::Prefix;
 
 use super::open_minutes::Chain;
-use crate::prefix_table::PrefixTable;
+use crate::direction::{Ends, attribute};
+use crate::prefix_table::{NONE, PrefixTable};
+use crate::table::ValueKey;
+
+/// The networks of the operator. A flow between two of their addresses is local.
+#[derive(Clone, Debug, Default)]
+pub struct OwnNetworks(Option<Arc<Stated>>);
+
+#[derive(Debug)]
+struct Stated {
+    prefixes: Box<[Prefix]>,
+    table: PrefixTable,
+}
+
+impl OwnNetworks {
+    /// These, instead of the monitored prefixes of each sender.
+    #[must_use]
+    pub fn stated(prefixes: &[Prefix]) -> Self {
+        Self(Some(Arc::new(Stated { prefixes: prefixes.into(), table: PrefixTable::new(prefixes) })))
+    }
+
+    /// `None` if they are the monitored prefixes of each sender, without default routes.
+    #[must_use]
+    pub fn prefixes(&self) -> Option<&[Prefix]> {
+        Some(&self.0.as_ref()?.prefixes)
+    }
+}
+
+impl PartialEq for OwnNetworks {
+    fn eq(&self, other: &Self) -> bool {
+        self.prefixes() == other.prefixes()
+    }
+}
 
 /// The number of a (sender, prefix). Numbers are dense, from 0, because tallies use them as indices. The number of a
 /// removed prefix may be reused at once: a tally separates the counts of different [`Monitored`], even with the same
@@ -21,11 +53,14 @@ pub struct Monitored {
     prefixes: Vec<(Prefix, GroupId)>,
     /// For each prefix, the chain of prefixes around it.
     pub(super) chains: Vec<(GroupId, Arc<Chain>)>,
-    pub(super) table: PrefixTable,
+    table: PrefixTable,
+    own: OwnNetworks,
+    /// The index of 0.0.0.0/0 and of ::/0 in the table; [`NONE`] if they are not monitored.
+    default_routes: [u32; 2],
 }
 
 impl Monitored {
-    /// The sender and its monitored prefixes.
+    /// The sender and its monitored prefixes, which are the own networks.
     #[must_use]
     pub fn new(sender: IpAddr, prefixes: &[(Prefix, GroupId)]) -> Self {
         let bare: Vec<Prefix> = prefixes.iter().map(|(prefix, _)| *prefix).collect();
@@ -36,7 +71,19 @@ impl Monitored {
             (*id, Arc::new(Chain { sender, prefixes: around.into() }))
         };
         let chains = (0..).zip(prefixes).map(chain).collect();
-        Self { sender, prefixes: prefixes.to_vec(), chains, table }
+        let default_route = |is_ipv4| {
+            let is_it =
+                |(_, prefix): &(u32, &Prefix)| prefix.is_default_route() && prefix.address().is_ipv4() == is_ipv4;
+            (0..).zip(&bare).find(is_it).map_or(NONE, |(index, _)| index)
+        };
+        let default_routes = [true, false].map(default_route);
+        Self { sender, prefixes: prefixes.to_vec(), chains, table, own: OwnNetworks::default(), default_routes }
+    }
+
+    /// The same, with these own networks.
+    #[must_use]
+    pub fn with_own(self, own: OwnNetworks) -> Self {
+        Self { own, ..self }
     }
 
     /// The sender.
@@ -55,5 +102,39 @@ impl Monitored {
     #[must_use]
     pub fn table(&self) -> &PrefixTable {
         &self.table
+    }
+
+    /// The networks that it was created with.
+    #[must_use]
+    pub fn own(&self) -> &OwnNetworks {
+        &self.own
+    }
+
+    /// The prefixes around the ends of a flow, with its directions.
+    #[inline]
+    pub(crate) fn ends(&self, source: ValueKey, destination: ValueKey) -> Ends {
+        self.ends_in(|table| (table.innermost(source), table.innermost(destination)))
+    }
+
+    /// The same for IPv4 addresses.
+    #[inline]
+    pub(super) fn ipv4_ends(&self, source: u32, destination: u32) -> Ends {
+        self.ends_in(|table| (table.innermost_ipv4(source), table.innermost_ipv4(destination)))
+    }
+
+    #[inline(always)]
+    fn ends_in(&self, look_up: impl Fn(&PrefixTable) -> (u32, u32)) -> Ends {
+        let (source, destination) = look_up(&self.table);
+        attribute(source, destination, || {
+            let is_own = |index| index != NONE && !self.default_routes.contains(&index);
+            let (source, destination) = match &self.own.0 {
+                None => (is_own(source), is_own(destination)),
+                Some(own) => {
+                    let (source, destination) = look_up(&own.table);
+                    (source != NONE, destination != NONE)
+                }
+            };
+            source && destination
+        })
     }
 }

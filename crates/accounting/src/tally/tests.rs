@@ -62,8 +62,8 @@ fn naive_of(
         let counters = sampled.scaled(sampling).unwrap();
         let about =
             AboutAll { variance: SamplingVariance::of(sampled, sampling), complete: fields, ..AboutAll::NOTHING };
-        let local =
-            prefixes.iter().any(|p| p.contains(flow.source)) && prefixes.iter().any(|p| p.contains(flow.destination));
+        let is_own = |address| prefixes.iter().any(|prefix| !prefix.is_default_route() && prefix.contains(address));
+        let local = is_own(flow.source) && is_own(flow.destination);
         for prefix in prefixes {
             let ends = [
                 (flow.source, Direction::Out, Direction::OutLocal),
