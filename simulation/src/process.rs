@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use accounting::tally::{Tally, TallySettings};
+use accounting::tally::{OwnNetworks, Tally, TallySettings};
 use collector::flusher::Flusher;
 use collector::journaled_shard::{self, JournaledShard};
 use collector::ledgers::CutCounts;
@@ -89,7 +89,7 @@ impl Process {
             senders: KnownSenders::open(&state_file, "simulated").unwrap(),
             is_reachable,
         });
-        let admitted = senders::load(store.as_ref()).await.unwrap().admitted();
+        let admitted = senders::load(store.as_ref(), OwnNetworks::default()).await.unwrap().admitted();
         let waiting = PendingBudget::default();
         let remembered = restore_templates::load(store.as_ref(), local.as_ref(), rules().session, &waiting).await;
         let exporters = Exporters::new(rules().session, waiting).restoring(remembered);

@@ -35,6 +35,7 @@ use std::time::Duration;
 use accounting::field::FieldSet;
 use api::Signatures;
 pub(crate) use error::ConfigError;
+use flow::Prefix;
 use journal::Sync;
 pub(crate) use key::Key;
 pub(crate) use reference::KEYS;
@@ -65,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) sflow: Sflow,
     /// `accounting`
     pub(crate) accounting: Accounting,
+    /// `networks`
+    pub(crate) networks: Networks,
     /// `retention`
     pub(crate) retention: Retention,
     /// `storage`: where senders and blocks are stored.
@@ -139,6 +142,13 @@ pub(crate) struct Admin {
 pub(crate) struct Accounting {
     /// `fields`: the fields beside `all`.
     pub(crate) fields: FieldSet,
+}
+
+/// The networks of the operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Networks {
+    /// `own`: flows between them are local; empty for the monitored prefixes of each sender.
+    pub(crate) own: Vec<Prefix>,
 }
 
 /// How the REST interface is encrypted.
@@ -307,6 +317,7 @@ impl Default for Config {
                 years: None,
             },
             accounting: Accounting::default(),
+            networks: Networks::default(),
             storage: Storage::Sqlite,
             redis: Redis {
                 hosts: vec!["localhost:6379".to_owned()],

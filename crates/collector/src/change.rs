@@ -49,6 +49,7 @@ impl Collector {
             locked(shard).shard.set_rules(wanted.rules);
         }
         (*locked(&self.current)).clone_from(&wanted);
+        self.senders_changed.notify_one();
         if let Some(journal) = &self.journal {
             journal.set(wanted.journal);
         }
@@ -97,7 +98,7 @@ mod tests {
     use std::time::Duration;
 
     use accounting::block::WriterId;
-    use accounting::tally::TallySettings;
+    use accounting::tally::{OwnNetworks, TallySettings};
     use flow::Timestamp;
     use pipeline::Rules;
     use storage::memory::Memory;
@@ -123,6 +124,7 @@ mod tests {
         let reloadable = Reloadable {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             rules,
+            own_networks: OwnNetworks::default(),
             flush_interval: Duration::from_secs(3600),
             keep: Keep::default(),
             journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 0 },

@@ -81,7 +81,7 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use accounting::block::WriterId;
-    use accounting::tally::TallySettings;
+    use accounting::tally::{OwnNetworks, TallySettings};
     use flow::Timestamp;
     use storage::memory::Memory;
     use storage::{WriterState, Writers};
@@ -111,6 +111,7 @@ mod tests {
             reloadable: Reloadable {
                 listen: vec!["127.0.0.1:0".parse().unwrap()],
                 rules,
+                own_networks: OwnNetworks::default(),
                 flush_interval: Duration::from_millis(50),
                 keep: Keep::default(),
                 journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 0 },

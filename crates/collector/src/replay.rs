@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::block::WriterId;
-use accounting::tally::{Tally, TallySettings};
+use accounting::tally::{OwnNetworks, Tally, TallySettings};
 use flow::Timestamp;
 use storage::{Store, StoreError, WriterState};
 use wire::{Datagram, PendingBudget};
@@ -41,6 +41,7 @@ impl Replay {
         store: Arc<dyn Store>,
         writer: WriterId,
         rules: Rules,
+        own_networks: OwnNetworks,
         flush_interval: Duration,
         keep: Keep,
     ) -> Result<Self, StoreError> {
@@ -49,7 +50,7 @@ impl Replay {
         store.forget_writer(writer).await?;
         store.put_writer(&state).await?;
         let exporters = Exporters::new(rules.session, PendingBudget::default());
-        let shard = Shard::new(rules, senders::load(store.as_ref()).await?.admitted(), exporters.clone());
+        let shard = Shard::new(rules, senders::load(store.as_ref(), own_networks).await?.admitted(), exporters.clone());
         let flusher = Flusher::new(store, state, keep, Status::new(0));
         Ok(Self {
             shard,

@@ -1,9 +1,10 @@
 //! Reads the registered senders from the store, for admission. Those of a store on the network are saved on this machine's
 //! disk, for a start without the store.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use accounting::tally::OwnNetworks;
 use flow::SenderSettings;
 use pipeline::{Admission, Registered};
 use storage::known_senders::KnownSenders;
@@ -12,7 +13,9 @@ use tokio::sync::Notify;
 use tokio::time::error::Elapsed;
 
 use crate::local::Local;
+use crate::lock::locked;
 use crate::pulse::Pulse;
+use crate::settings::Reloadable;
 use crate::status::Status;
 
 /// How long a sender registered through another collector may remain unknown to this one.
@@ -30,16 +33,18 @@ pub const STORE_PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) async fn load_at_start(
     store: &dyn Registry,
     local: Option<&Local>,
+    own: &OwnNetworks,
     status: &Status,
 ) -> Result<Admission, StoreError> {
-    let Some(local) = local else { return load(store).await };
+    let Some(local) = local else { return load(store, own.clone()).await };
     if local.is_reachable
-        && let Ok(Ok(admission)) = tokio::time::timeout(STORE_PATIENCE, load(store)).await
+        && let Ok(Ok(admission)) = tokio::time::timeout(STORE_PATIENCE, load(store, own.clone())).await
     {
         return Ok(admission);
     }
     status.read_senders(false);
     let mut admission = Admission::default();
+    admission.set_own(own.clone());
     let senders = local.senders.list().await?;
     publish(&mut admission, &senders);
     tracing::warn!(senders = senders.len(), "starting with the routers that the store listed last");
@@ -55,8 +60,9 @@ pub(crate) fn late<T>(elapsed: Elapsed) -> Result<T, StoreError> {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn load(store: &dyn Registry) -> Result<Admission, StoreError> {
+pub async fn load(store: &dyn Registry, own: OwnNetworks) -> Result<Admission, StoreError> {
     let mut admission = Admission::default();
+    admission.set_own(own);
     publish(&mut admission, &store.senders().await?);
     Ok(admission)
 }
@@ -82,11 +88,12 @@ fn publish(admission: &mut Admission, senders: &[Sender]) -> bool {
 }
 
 /// Reads the senders at each change made here, and every few seconds for changes made elsewhere. Never ends. Those of a store
-/// on the network are saved in `known`.
+/// on the network are saved in `known`. Own networks are those of `current`.
 pub(crate) async fn keep_fresh(
     mut admission: Admission,
     store: Arc<dyn Store>,
     known: Option<KnownSenders>,
+    current: Arc<Mutex<Reloadable>>,
     changed: Arc<Notify>,
     status: Status,
     pulse: Pulse,
@@ -95,6 +102,7 @@ pub(crate) async fn keep_fresh(
     let (mut reachable, mut is_saved) = (true, false);
     loop {
         pulse.beat();
+        admission.set_own(locked(&current).own_networks.clone());
         let read = tokio::time::timeout(PATIENCE, store.senders()).await.unwrap_or_else(late);
         status.read_senders(read.is_ok());
         match read {

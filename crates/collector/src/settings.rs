@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use accounting::tally::OwnNetworks;
 use pipeline::Rules;
 use udp::Steering;
 
@@ -30,6 +31,8 @@ pub struct Reloadable {
     pub listen: Vec<SocketAddr>,
     /// How flows are counted.
     pub rules: Rules,
+    /// The networks of the operator.
+    pub own_networks: OwnNetworks,
     /// The interval between flushes.
     pub flush_interval: Duration,
     /// How long blocks are kept.

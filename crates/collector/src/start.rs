@@ -44,6 +44,8 @@ pub struct Collector {
     /// As it was started; what can change is in `current`.
     pub(crate) settings: Settings,
     pub(crate) current: Arc<Mutex<Reloadable>>,
+    /// Notified when the senders have to be admitted again.
+    pub(crate) senders_changed: Arc<Notify>,
     pub(crate) places: Vec<Place>,
     pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
     pub(crate) journal: Option<Arc<Journal>>,
@@ -79,7 +81,8 @@ pub async fn start(
 ) -> Result<Collector, StartError> {
     let budget = NameBudget::new(settings.reloadable.rules.tally.names);
     let status = Status::new(settings.threads).with_names(budget.clone());
-    let admission = senders::load_at_start(store.as_ref(), local.as_ref(), &status).await?;
+    let own = &settings.reloadable.own_networks;
+    let admission = senders::load_at_start(store.as_ref(), local.as_ref(), own, &status).await?;
     let (places, sockets): (Vec<_>, Vec<_>) = listen(&mut settings)?.into_iter().unzip();
     let Reloadable { rules, keep, .. } = settings.reloadable;
     let stop = Arc::new(AtomicBool::new(false));
@@ -128,7 +131,15 @@ pub async fn start(
     let flusher = spawn("flusher", || flusher.run(recovered))?;
     let pulse = Pulse::new("senders");
     pulses.push(pulse.clone());
-    let admission = tokio::spawn(senders::keep_fresh(admission, store, known_senders, changed, status.clone(), pulse));
+    let admission = tokio::spawn(senders::keep_fresh(
+        admission,
+        store,
+        known_senders,
+        Arc::clone(&current),
+        Arc::clone(&changed),
+        status.clone(),
+        pulse,
+    ));
     let receiving = places.iter().map(|place| place.bound).collect();
     let configured = Configured { receiving, spool_limit: spool_limit.clone(), is_multiplied };
     let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());
@@ -145,6 +156,7 @@ pub async fn start(
         journal,
         spool_limit,
         current,
+        senders_changed: changed,
         stop,
         receivers,
         socket_changes,

@@ -1,5 +1,5 @@
-//! The terms by which datagrams are counted, as the journal keeps them: the monitored prefixes and settings of the sender, and
-//! the settings that a reload can change. A start counts each datagram of an earlier run by the terms of its time, whatever
+//! The terms by which datagrams are counted, as the journal keeps them: the monitored prefixes and settings of the sender,
+//! and the settings that a reload can change. A start counts each datagram of an earlier run by the terms of its time, whatever
 //! is registered now.
 //!
 //! They are lines of text: a keyword, and its values.
@@ -10,13 +10,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use accounting::tally::{GroupId, Monitored};
+use accounting::tally::{GroupId, Monitored, OwnNetworks};
 use flow::{Prefix, SenderSettings};
 use pipeline::{Registered, Registration, Rules, Snapshot};
 
 const SCALE_SAMPLES: &str = "calculateSamples";
 const CLOCK_LIMIT: &str = "clockLimitNanoseconds";
 const SENDER: &str = "sender";
+const OWN: &str = "own";
 const PREFIXES: &str = "prefixes";
 
 /// The terms for the journal.
@@ -27,28 +28,48 @@ pub(crate) fn encode(Registration { monitored, settings }: &Registration, rules:
     if *settings != SenderSettings::default() {
         let _ = writeln!(text, "{SENDER} {settings}");
     }
-    text.push_str(PREFIXES);
-    for (prefix, _) in monitored.prefixes() {
-        let _ = write!(text, " {prefix}");
+    if let Some(own) = monitored.own().prefixes() {
+        text.push_str(OWN);
+        put_prefixes(&mut text, own);
+        text.push('\n');
     }
+    text.push_str(PREFIXES);
+    put_prefixes(&mut text, monitored.prefixes().iter().map(|(prefix, _)| prefix));
     text.into_bytes()
 }
 
+fn put_prefixes<'p>(text: &mut String, prefixes: impl IntoIterator<Item = &'p Prefix>) {
+    for prefix in prefixes {
+        let _ = write!(text, " {prefix}");
+    }
+}
+
+fn read_prefixes(text: &str) -> Option<Vec<Prefix>> {
+    text.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()
+}
+
+/// Terms as the journal states them.
+struct StatedTerms {
+    prefixes: Vec<Prefix>,
+    own: OwnNetworks,
+    settings: SenderSettings,
+    rules: Rules,
+}
+
 /// `None` if [`encode`] has not written this.
-fn decode(octets: &[u8], rules: Rules) -> Option<(Vec<Prefix>, SenderSettings, Rules)> {
-    let (mut prefixes, mut settings, mut rules) = (None, SenderSettings::default(), rules);
+fn decode(octets: &[u8], mut rules: Rules) -> Option<StatedTerms> {
+    let (mut prefixes, mut own, mut settings) = (None, OwnNetworks::default(), SenderSettings::default());
     for line in std::str::from_utf8(octets).ok()?.lines() {
         match line.split_once(' ').unwrap_or((line, "")) {
             (SCALE_SAMPLES, value) => rules.scale_samples = value.parse().ok()?,
             (CLOCK_LIMIT, value) => rules.clock_limit = Duration::from_nanos(value.parse().ok()?),
             (SENDER, values) => settings = values.parse().ok()?,
-            (PREFIXES, values) => {
-                prefixes = Some(values.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?)
-            }
+            (OWN, values) => own = OwnNetworks::stated(&read_prefixes(values)?),
+            (PREFIXES, values) => prefixes = Some(read_prefixes(values)?),
             _ => return None,
         }
     }
-    Some((prefixes?, settings, rules))
+    Some(StatedTerms { prefixes: prefixes?, own, settings, rules })
 }
 
 /// Terms that were found in the journal.
@@ -81,13 +102,18 @@ impl FoundTerms {
         let known = self.known.entry(sender).or_default();
         let position = known.iter().position(|(of, _)| **of == *octets).unwrap_or(known.len());
         if position == known.len() {
-            let found = decode(octets, self.rules).map(|(prefixes, settings, rules)| {
+            let found = decode(octets, self.rules).map(|StatedTerms { prefixes, own, settings, rules }| {
                 let stated = Registered { address: sender, prefixes: &prefixes, settings };
-                let now = self.registered.get(&sender).filter(|now| now.is(&stated)).map(Arc::clone);
+                let now = self
+                    .registered
+                    .get(&sender)
+                    .filter(|now| now.is(&stated) && *now.monitored.own() == own)
+                    .map(Arc::clone);
                 let registration = now.unwrap_or_else(|| {
                     let groups: Vec<_> = prefixes.iter().copied().zip((self.next.0..).map(GroupId)).collect();
                     self.next.0 += groups.len() as u32;
-                    Arc::new(Registration { monitored: Monitored::new(sender, &groups), settings })
+                    let monitored = Monitored::new(sender, &groups).with_own(own);
+                    Arc::new(Registration { monitored, settings })
                 });
                 Terms { registration, rules }
             });

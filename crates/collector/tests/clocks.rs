@@ -82,7 +82,11 @@ impl Bench {
             tally: TallySettings::default(),
         };
         let exporters = Exporters::new(SessionLimits::default(), PendingBudget::default());
-        let shard = Shard::new(rules, senders::load(store.as_ref()).await.unwrap().admitted(), exporters);
+        let shard = Shard::new(
+            rules,
+            senders::load(store.as_ref(), OwnNetworks::default()).await.unwrap().admitted(),
+            exporters,
+        );
         let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
         let flusher = Flusher::new(shared, state, keep, Status::new(0));
         Self { store, shard, flusher, expected: BTreeMap::new() }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use accounting::tally::{GroupId, Monitored};
+use accounting::tally::{GroupId, Monitored, OwnNetworks};
 use arc_swap::ArcSwap;
 use flow::{Prefix, SenderSettings};
 
@@ -40,6 +40,7 @@ pub struct Registered<'r> {
 #[derive(Default)]
 pub struct Admission {
     admitted: Admitted,
+    own: OwnNetworks,
 }
 
 impl Admission {
@@ -47,6 +48,20 @@ impl Admission {
     #[must_use]
     pub fn admitted(&self) -> Admitted {
         Arc::clone(&self.admitted)
+    }
+
+    /// Publishes the same senders with other own networks, unless these are the current ones.
+    pub fn set_own(&mut self, own: OwnNetworks) {
+        if own == self.own {
+            return;
+        }
+        let with_own = |(address, registration): (&IpAddr, &Arc<Registration>)| {
+            let Registration { monitored, settings } = Registration::clone(registration);
+            (*address, Arc::new(Registration { monitored: monitored.with_own(own.clone()), settings }))
+        };
+        let snapshot: Snapshot = self.admitted.load().iter().map(with_own).collect();
+        self.admitted.store(Arc::new(snapshot));
+        self.own = own;
     }
 
     /// Publishes a new snapshot if these senders, their monitored prefixes and settings differ from the current one.
@@ -65,7 +80,8 @@ impl Admission {
         for (Registered { address, prefixes, settings }, unchanged) in senders.iter().zip(unchanged) {
             let registration = unchanged.unwrap_or_else(|| {
                 let groups: Vec<(Prefix, GroupId)> = prefixes.iter().copied().zip(unused.by_ref()).collect();
-                Arc::new(Registration { monitored: Monitored::new(*address, &groups), settings: *settings })
+                let monitored = Monitored::new(*address, &groups).with_own(self.own.clone());
+                Arc::new(Registration { monitored, settings: *settings })
             });
             snapshot.insert(*address, registration);
         }

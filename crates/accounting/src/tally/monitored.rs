@@ -36,7 +36,8 @@ impl OwnNetworks {
 
 impl PartialEq for OwnNetworks {
     fn eq(&self, other: &Self) -> bool {
-        self.prefixes() == other.prefixes()
+        let is_same = self.0.as_ref().zip(other.0.as_ref()).is_some_and(|(one, other)| Arc::ptr_eq(one, other));
+        is_same || self.prefixes() == other.prefixes()
     }
 }
 

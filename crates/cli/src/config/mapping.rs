@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::thread;
 
 use accounting::period::PerPeriod;
-use accounting::tally::TallySettings;
+use accounting::tally::{OwnNetworks, TallySettings};
 use collector::{Keep, Reloadable, Settings};
 use pipeline::Rules;
 #[cfg(feature = "cassandra")]
@@ -37,6 +37,7 @@ impl Config {
         Reloadable {
             listen: self.listen(),
             rules: self.rules(),
+            own_networks: self.own_networks(),
             flush_interval: self.flush_interval,
             keep: self.keep(),
             journal: self.journal_settings(),
@@ -63,6 +64,14 @@ impl Config {
                 names: self.server.name_memory / NAME_OCTETS,
                 ..TallySettings::default()
             },
+        }
+    }
+
+    /// The networks of the operator.
+    pub(crate) fn own_networks(&self) -> OwnNetworks {
+        match self.networks.own.as_slice() {
+            [] => OwnNetworks::default(),
+            own => OwnNetworks::stated(own),
         }
     }
 

@@ -76,6 +76,7 @@ const fn fixed(name: &'static str, value: fn(&mut Config) -> ValueKind<'_>, text
 pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("server", "The process as a whole."),
     ("accounting", "What flows are counted by."),
+    ("networks", "The networks of the operator."),
     ("admin", "Access to the REST interface. Requests carry the authKey and are signed with the signKey."),
     (
         "admin.tls",
@@ -122,6 +123,8 @@ pub(crate) const KEYS: &[Key] = &[
         "Approximate memory limit for counters not yet flushed: values such as addresses and ports, of all prefixes. Beyond it, the smallest values of the largest tables are summed as \"other\"; totals stay exact. Where the control group of the process limits memory, as in a container or with MemoryMax= of systemd, it is at most half of what that leaves beside 24 MiB."),
     fixed("accounting.fields", |config| ValueKind::Fields(&mut config.accounting.fields),
         "The fields that flows are counted by, in addition to the total, which is always counted. inif and outif are the SNMP indices of the input and output interface. Each field takes memory and disk space for its values. Traffic from the time before a field was added is part of the total, but of no value of the field: answers show it as \"other\"."),
+    live("networks.own", |config| ValueKind::Prefixes(&mut config.networks.own),
+        "Your own networks. A flow between two of their addresses is local: it counts as in:local and out:local. If empty, these are the monitored prefixes of its router, without 0.0.0.0/0 and ::/0."),
     live("admin.authKey", |config| ValueKind::Secret(&mut config.admin.auth_key),
         "The key that requests carry. If empty, a random key is generated at the first start and kept in the file \"keys\" in dataDir."),
     live("admin.signKey", |config| ValueKind::Secret(&mut config.admin.sign_key),

@@ -63,6 +63,7 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("server.receiveBuffer", "\"1MiB\"", "1MiB"),
     ("server.nameMemory", "\"1GiB\"", "1GiB"),
     ("accounting.fields", "[\"proto\", \"inif\"]", "inif,proto"),
+    ("networks.own", "[\"10.0.0.0/8\"]", "10.0.0.0/8"),
     ("admin.authKey", "\"a\"", "a"),
     ("admin.signKey", "\"s\"", "s"),
     ("admin.keysFile", "\"/k\"", "/k"),
@@ -206,7 +207,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(nearest("retention.weeks"), "the keys of [retention] are minutes, hours, days, months, years");
     assert_eq!(
         nearest("color"),
-        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [accounting], [admin], [admin.tls], [http], [netflow], \
+        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [accounting], [networks], [admin], [admin.tls], [http], [netflow], \
          [sflow], [retention], [redis], [cassandra], [spool], [journal]"
     );
 }

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
+use flow::{Prefix, PrefixError};
+
 use super::unit;
 
 /// A value and its span: byte positions in the file or variable.
@@ -96,6 +98,11 @@ impl Value {
             Content::Variable(text) if text == "false" => Ok(false),
             _ => Err(self.wrong_type("true or false")),
         }
+    }
+
+    /// A prefix.
+    pub(super) fn prefix(&self) -> Result<Prefix, Misfit> {
+        self.text()?.trim().parse().map_err(|error: PrefixError| self.misfit(format!("is no prefix: {error}")))
     }
 
     /// A whole number within a range.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use accounting::field::{Field, FieldSet};
+use flow::Prefix;
 
 use super::value::{Misfit, Value};
 use super::{Secret, unit};
@@ -42,6 +43,8 @@ pub(crate) enum ValueKind<'a> {
     Addresses(&'a mut Vec<SocketAddr>),
     /// Names or addresses, each with or without a port.
     Hosts(&'a mut Vec<String>),
+    /// Prefixes; may be empty.
+    Prefixes(&'a mut Vec<Prefix>),
     /// Fields that flows are counted by.
     Fields(&'a mut FieldSet),
 }
@@ -67,6 +70,7 @@ impl ValueKind<'_> {
             Self::Address(place) => put(place, value.address()),
             Self::Addresses(place) => put(place, value.list(Value::address)),
             Self::Hosts(place) => put(place, value.list(|host| host.filled_text().map(str::to_owned))),
+            Self::Prefixes(place) => put(place, value.list(Value::prefix)),
             Self::Fields(place) => {
                 let fields = Field::ALL.map(|field| (field.name(), field));
                 put(place, value.list(|field| field.one_of(&fields)).map(FieldSet::from_iter))
@@ -93,6 +97,7 @@ impl ValueKind<'_> {
             Self::Address(place) => quoted(&place.to_string()),
             Self::Addresses(place) => list(place.iter().map(|address| quoted(&address.to_string())).collect()),
             Self::Hosts(place) => list(place.iter().map(|host| quoted(host)).collect()),
+            Self::Prefixes(place) => list(place.iter().map(|prefix| quoted(&prefix.to_string())).collect()),
             Self::Fields(place) => list(place.iter().skip(1).map(|field| quoted(field.name())).collect()),
         })
     }
@@ -117,6 +122,7 @@ impl ValueKind<'_> {
             Self::Address(_) => "<address>:<port>".to_owned(),
             Self::Addresses(_) => "a list of <address>:<port>; may be empty".to_owned(),
             Self::Hosts(_) => "a list of <host> or <host>:<port>".to_owned(),
+            Self::Prefixes(_) => "a list of <address>/<length>; may be empty".to_owned(),
             Self::Fields(_) => {
                 let names: Vec<_> = Field::ALL.into_iter().skip(1).map(Field::name).collect();
                 format!("a list of {}", names.join(", "))

@@ -179,3 +179,42 @@ fn after_a_kill_everything_is_counted_by_the_fields_of_the_start() {
     assert_eq!(names(), expected);
     collector.terminate();
 }
+
+/// The flows of this year by direction.
+fn directions(collector: &Collector) -> Value {
+    let year = collector.shell("date -u +%Y");
+    let year = year.trim();
+    let answer = collector.rest("POST", "/stats/127.0.0.1", &json!({ OUTER: { "years": [year] } }).to_string());
+    let rows = answer[OUTER]["years"][0][year].as_array().cloned().unwrap_or_default();
+    rows.iter().map(|row| (row["direction"].as_str().unwrap().to_owned(), row["flows"].clone())).collect()
+}
+
+#[test]
+fn after_a_kill_flows_are_local_if_they_were_at_their_time() {
+    let (netflow, http) = (free_udp(), free_tcp());
+    let text = |interval, own: &str| {
+        format!("flushInterval = \"{interval}\"\n[http]\nlisten = \"{http}\"\n[netflow]\nlisten = [\"{netflow}\"]\n")
+            + &format!("[networks]\nown = {own}\n")
+    };
+    // The source of the flows is not monitored.
+    let both = r#"["192.0.2.0/24", "198.51.100.0/24"]"#;
+    let collector = Collector::start_configured(&text("5m", "[]"));
+    change(&collector, "PUT", &prefixes(&["0.0.0.0/0", OUTER]));
+    let datagram = thirty_flows();
+    send(&collector, netflow, &datagram);
+    collector.reload(&text("5m", both));
+    collector.wait_until("local", || {
+        send(&collector, netflow, &datagram);
+        directions(&collector)["in:local"].as_u64() > Some(0)
+    });
+    let before = directions(&collector);
+    assert!(before["in"].as_u64() >= Some(30 * DATAGRAMS), "{before}");
+    let mut directory = collector.kill();
+    std::fs::write(directory.path().join("netflow.toml"), text("1s", "[]")).unwrap();
+    for _ in 0..2 {
+        let collector = Collector::start_in(directory);
+        collector.wait_until("counted", || directions(&collector) == before);
+        collector.wait_until("flushed", || collector.counter("flushes") > 0);
+        (directory, _) = collector.terminate();
+    }
+}

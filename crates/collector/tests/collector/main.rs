@@ -56,6 +56,7 @@ fn reloadable(listen: &[SocketAddr]) -> Reloadable {
     Reloadable {
         listen: listen.to_vec(),
         rules: rules(),
+        own_networks: OwnNetworks::default(),
         flush_interval: Duration::from_millis(50),
         keep: Keep::default(),
         journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 1 << 20 },
@@ -343,7 +344,9 @@ async fn replaying_again_replaces_and_two_stores_get_the_same_blocks() {
 
 async fn begin(store: &Arc<Memory>) -> Replay {
     let shared: Arc<dyn Store> = Arc::<Memory>::clone(store);
-    Replay::begin(shared, WriterId(7), rules(), Duration::from_secs(10), Keep::default()).await.unwrap()
+    Replay::begin(shared, WriterId(7), rules(), OwnNetworks::default(), Duration::from_secs(10), Keep::default())
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -355,7 +358,7 @@ async fn a_flush_accepted_without_an_answer_is_not_overwritten_by_the_next() {
     store.put_writer(&state).await.unwrap();
     let shared: Arc<dyn Store> = Arc::<Faulty<Memory>>::clone(&store);
     let mut flusher = Flusher::new(shared, state, Keep::default(), Status::new(0));
-    let admitted = senders::load(store.as_ref()).await.unwrap().admitted();
+    let admitted = senders::load(store.as_ref(), OwnNetworks::default()).await.unwrap().admitted();
     let mut shard = Shard::new(rules(), admitted, exporters());
     let at = now();
     let mut count = |flows: u64| {
@@ -385,7 +388,11 @@ async fn a_flush_that_waited_while_another_rolled_up_for_its_writer_is_in_every_
     let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
     let mut flusher =
         Flusher::new(Arc::clone(&shared), state, Keep::default(), Status::new(0)).over(Some(spool)).unwrap();
-    let mut shard = Shard::new(rules(), senders::load(store.as_ref()).await.unwrap().admitted(), exporters());
+    let mut shard = Shard::new(
+        rules(),
+        senders::load(store.as_ref(), OwnNetworks::default()).await.unwrap().admitted(),
+        exporters(),
+    );
     let mut count = |flows: u64| {
         let payload = datagram(begun);
         for _ in 0..flows {

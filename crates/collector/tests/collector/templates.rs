@@ -154,7 +154,9 @@ async fn a_replay_neither_uses_nor_changes_stored_templates() {
 
     let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
     let mut replay =
-        Replay::begin(shared, WriterId(7), rules(), Duration::from_secs(10), Keep::default()).await.unwrap();
+        Replay::begin(shared, WriterId(7), rules(), OwnNetworks::default(), Duration::from_secs(10), Keep::default())
+            .await
+            .unwrap();
     let other = TemplateSpec::data(300, [FieldSpecifier::iana(1, 4)]);
     for payload in [data(), packet().template(&other).finish()] {
         let datagram = Datagram { exporter: Exporter::udp(SENDER, 9), received: now(), payload: &payload };

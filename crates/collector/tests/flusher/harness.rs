@@ -60,7 +60,7 @@ impl<S: Store + 'static> FlusherRun<S> {
     pub(crate) async fn begin(store: S, keep: Keep) -> Self {
         let store = Arc::new(store);
         store.add_prefixes(SENDER, &prefixes()).await.unwrap();
-        let admitted = senders::load(store.as_ref()).await.unwrap().admitted();
+        let admitted = senders::load(store.as_ref(), OwnNetworks::default()).await.unwrap().admitted();
         let session = SessionLimits::default();
         let shard = Shard::new(rules(), admitted, Exporters::new(session, PendingBudget::default()));
         let folder = tempfile::tempdir().unwrap();
