@@ -95,41 +95,24 @@ fn is_kept(place: &Place, wanted: &[SocketAddr]) -> bool {
 mod tests {
     use std::sync::Arc;
     use std::thread;
-    use std::time::Duration;
 
     use accounting::block::WriterId;
-    use accounting::tally::{OwnNetworks, TallySettings};
     use flow::Timestamp;
-    use pipeline::Rules;
     use storage::memory::Memory;
     use storage::{WriterState, Writers};
     use testing::wait::DEADLINE;
     use tokio::sync::oneshot;
-    use wire::SessionLimits;
 
     use super::*;
-    use crate::{Keep, start};
+    use crate::settings::reloadable;
+    use crate::start;
 
     /// The runtime has one thread. The receiving thread closes its socket when another task has run meanwhile.
     #[tokio::test(flavor = "current_thread")]
     async fn other_tasks_run_while_sockets_are_closed() {
         let (store, writer) = (Arc::new(Memory::default()), WriterState::new(WriterId(1), 1, Timestamp::EPOCH));
         store.put_writer(&writer).await.unwrap();
-        let rules = Rules {
-            scale_samples: true,
-            clock_limit: Duration::from_secs(600),
-            session: SessionLimits::default(),
-            tally: TallySettings::default(),
-        };
-        let reloadable = Reloadable {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            rules,
-            own_networks: OwnNetworks::default(),
-            flush_interval: Duration::from_secs(3600),
-            keep: Keep::default(),
-            journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 0 },
-            spool_bytes: 0,
-        };
+        let reloadable = reloadable();
         let elsewhere = Reloadable { listen: vec!["127.0.0.2:0".parse().unwrap()], ..reloadable.clone() };
         let settings = Settings {
             passed: Vec::new(),

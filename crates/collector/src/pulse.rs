@@ -81,42 +81,25 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use accounting::block::WriterId;
-    use accounting::tally::{OwnNetworks, TallySettings};
     use flow::Timestamp;
     use storage::memory::Memory;
     use storage::{WriterState, Writers};
-    use wire::SessionLimits;
 
     use super::*;
-    use crate::keep::Keep;
     use crate::lock::locked;
+    use crate::settings::reloadable;
     use crate::{Reloadable, Settings, start};
-    use pipeline::Rules;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn idle_threads_beat_and_stalled_threads_do_not() {
         let (store, writer) = (Arc::new(Memory::default()), WriterState::new(WriterId(1), 1, Timestamp::EPOCH));
         store.put_writer(&writer).await.unwrap();
-        let rules = Rules {
-            scale_samples: true,
-            clock_limit: Duration::from_secs(600),
-            session: SessionLimits::default(),
-            tally: TallySettings::default(),
-        };
         let settings = Settings {
             passed: Vec::new(),
             threads: 1,
             receive_buffer: 1 << 16,
             steering: udp::Steering::default(),
-            reloadable: Reloadable {
-                listen: vec!["127.0.0.1:0".parse().unwrap()],
-                rules,
-                own_networks: OwnNetworks::default(),
-                flush_interval: Duration::from_millis(50),
-                keep: Keep::default(),
-                journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 0 },
-                spool_bytes: 0,
-            },
+            reloadable: Reloadable { flush_interval: Duration::from_millis(50), ..reloadable() },
         };
         let collector = start(settings, store, None, None, writer, Arc::default()).await.unwrap();
         let pulses = collector.pulses().to_vec();

@@ -102,7 +102,10 @@ pub(crate) async fn keep_fresh(
     let (mut reachable, mut is_saved) = (true, false);
     loop {
         pulse.beat();
-        admission.set_own(locked(&current).own_networks.clone());
+        let own = locked(&current).own_networks.clone();
+        if admission.set_own(own) {
+            tracing::info!("own networks changed");
+        }
         let read = tokio::time::timeout(PATIENCE, store.senders()).await.unwrap_or_else(late);
         status.read_senders(read.is_ok());
         match read {
@@ -146,13 +149,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_registration_here_is_admitted_at_once_and_one_elsewhere_at_the_next_refresh() {
         let (store, changed) = (Arc::new(Memory::default()), Arc::new(Notify::new()));
-        let admission = load(store.as_ref()).await.unwrap();
+        let admission = load(store.as_ref(), OwnNetworks::default()).await.unwrap();
+        let current = Arc::new(Mutex::new(crate::settings::reloadable()));
         let admitted = admission.admitted();
         let shared: Arc<dyn Store> = store.clone();
         tokio::spawn(keep_fresh(
             admission,
             shared,
             None,
+            current,
             Arc::clone(&changed),
             Status::default(),
             Pulse::new("senders"),

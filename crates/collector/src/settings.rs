@@ -42,3 +42,23 @@ pub struct Reloadable {
     /// The most octets of flushes that may wait for a store on the network.
     pub spool_bytes: u64,
 }
+
+/// Settings for a test: listens on a free port, flushes never.
+#[cfg(test)]
+pub(crate) fn reloadable() -> Reloadable {
+    let rules = Rules {
+        scale_samples: true,
+        clock_limit: Duration::from_secs(600),
+        session: wire::SessionLimits::default(),
+        tally: accounting::tally::TallySettings::default(),
+    };
+    Reloadable {
+        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        rules,
+        own_networks: OwnNetworks::default(),
+        flush_interval: Duration::from_secs(3600),
+        keep: Keep::default(),
+        journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 0 },
+        spool_bytes: 0,
+    }
+}

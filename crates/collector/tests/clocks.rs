@@ -11,7 +11,7 @@ use accounting::block::{TableSet, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::{Interval, Minute, PerPeriod, Period};
-use accounting::tally::{Tally, TallySettings};
+use accounting::tally::{OwnNetworks, Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
 use collector::senders;

@@ -50,10 +50,11 @@ impl Admission {
         Arc::clone(&self.admitted)
     }
 
-    /// Publishes the same senders with other own networks, unless these are the current ones.
-    pub fn set_own(&mut self, own: OwnNetworks) {
+    /// Publishes the same senders with other own networks, unless these are the current ones. Returns whether they
+    /// differ.
+    pub fn set_own(&mut self, own: OwnNetworks) -> bool {
         if own == self.own {
-            return;
+            return false;
         }
         let with_own = |(address, registration): (&IpAddr, &Arc<Registration>)| {
             let Registration { monitored, settings } = Registration::clone(registration);
@@ -62,6 +63,7 @@ impl Admission {
         let snapshot: Snapshot = self.admitted.load().iter().map(with_own).collect();
         self.admitted.store(Arc::new(snapshot));
         self.own = own;
+        true
     }
 
     /// Publishes a new snapshot if these senders, their monitored prefixes and settings differ from the current one.

@@ -10,7 +10,7 @@ use accounting::block::{TableSet, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::{Interval, Minute, Period};
-use accounting::tally::{Tally, TallySettings};
+use accounting::tally::{OwnNetworks, Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
 use collector::replay::Replay;

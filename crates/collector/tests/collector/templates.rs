@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use accounting::block::WriterId;
-use accounting::tally::{Tally, TallySettings};
+use accounting::tally::{OwnNetworks, Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
 use collector::replay::Replay;
