@@ -28,12 +28,13 @@ use crate::local::Local;
 use crate::lock::locked;
 use crate::pulse::Pulse;
 use crate::receiver::{Failing, ReceiverThread, SocketChange};
+use crate::restore_templates;
+use crate::senders::{keep_fresh, load_at_start};
 use crate::settings::{Reloadable, Settings};
 use crate::start_error::StartError;
 use crate::status::Status;
 use crate::stop_error::StopError;
 use crate::view::{CollectorView, Configured};
-use crate::{restore_templates, senders};
 
 /// A running collector.
 pub struct Collector {
@@ -82,7 +83,7 @@ pub async fn start(
     let budget = NameBudget::new(settings.reloadable.rules.tally.names);
     let status = Status::new(settings.threads).with_names(budget.clone());
     let own = &settings.reloadable.own_networks;
-    let admission = senders::load_at_start(store.as_ref(), local.as_ref(), own, &status).await?;
+    let admission = load_at_start(store.as_ref(), local.as_ref(), own, &status).await?;
     let (places, sockets): (Vec<_>, Vec<_>) = listen(&mut settings)?.into_iter().unzip();
     let Reloadable { rules, keep, .. } = settings.reloadable;
     let stop = Arc::new(AtomicBool::new(false));
@@ -102,10 +103,7 @@ pub async fn start(
     };
     let (shards, recovered) = journaled_shard::begin(&status, journal.as_ref(), shard, &exporters, flusher.next())?;
     let sockets = per_thread(sockets, settings.threads);
-    for (shard, sockets) in shards.iter().zip(&sockets) {
-        let drops = &mut locked(shard).drops;
-        sockets.iter().for_each(|socket| drops.add(socket));
-    }
+    count_drops(&shards, &sockets);
     let Receiving { threads: receivers, changes: socket_changes, mut pulses, ended } =
         receive(sockets, &shards, &status, &stop)?;
     let ticks = journal.as_ref().map(|journal| tick(journal, &stop, &mut pulses)).transpose()?;
@@ -131,15 +129,8 @@ pub async fn start(
     let flusher = spawn("flusher", || flusher.run(recovered))?;
     let pulse = Pulse::new("senders");
     pulses.push(pulse.clone());
-    let admission = tokio::spawn(senders::keep_fresh(
-        admission,
-        store,
-        known_senders,
-        Arc::clone(&current),
-        Arc::clone(&changed),
-        status.clone(),
-        pulse,
-    ));
+    let (read, notified, to) = (Arc::clone(&current), Arc::clone(&changed), status.clone());
+    let admission = tokio::spawn(keep_fresh(admission, store, known_senders, read, notified, to, pulse));
     let receiving = places.iter().map(|place| place.bound).collect();
     let configured = Configured { receiving, spool_limit: spool_limit.clone(), is_multiplied };
     let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());
@@ -167,6 +158,14 @@ pub async fn start(
         admission,
         sampling,
     })
+}
+
+/// Lets each shard count what the kernel drops at its sockets.
+fn count_drops(shards: &[Arc<Mutex<JournaledShard>>], sockets: &[Vec<Socket>]) {
+    for (shard, sockets) in shards.iter().zip(sockets) {
+        let drops = &mut locked(shard).drops;
+        sockets.iter().for_each(|socket| drops.add(socket));
+    }
 }
 
 /// The receiving threads and the channels to them.
