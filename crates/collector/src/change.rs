@@ -46,7 +46,7 @@ impl Collector {
     pub async fn change(&mut self, Prepared { wanted, opened }: Prepared) {
         self.exporters.set_limits(wanted.rules.session);
         for shard in &self.shards {
-            locked(shard).shard.set_rules(wanted.rules);
+            locked(shard).set_rules(wanted.rules);
         }
         (*locked(&self.current)).clone_from(&wanted);
         self.senders_changed.notify_one();

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use accounting::tally::{Tally, TallySettings};
 use flow::{DatagramFate, Exporter, FlushNumber, Timestamp};
 use journal::{Journal, ReadCounts, Unreadable, Writer};
-use pipeline::{Counts, Exporters, Sealed, Shard};
+use pipeline::{Counts, Exporters, Rules, Sealed, Shard};
 use wire::Datagram;
 
 use crate::kernel_drops::ThreadDrops;
@@ -45,6 +45,11 @@ impl JournaledShard {
             let source = SocketAddr::new(address, port);
             journal.take(datagram.received, source, received_at, datagram.payload);
         }
+    }
+
+    /// Counts by these rules from now on.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.shard.set_rules(rules);
     }
 
     /// Writes the counted datagrams to the journal and publishes the counts.
@@ -186,7 +191,7 @@ mod tests {
     use flow::{Exporter, SenderSettings, Timestamp, WriterId};
     use journal::disk::{Disk, File};
     use journal::{Settings, Sync};
-    use pipeline::{Admitted, Registration, Rules};
+    use pipeline::{Admitted, Registration};
     use wire::encode::{NetflowV9, TemplateSpec};
     use wire::{FieldSpecifier, PendingBudget, SessionLimits};
 

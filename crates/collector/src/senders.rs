@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use accounting::tally::OwnNetworks;
 use flow::SenderSettings;
-use pipeline::{Admission, Registered};
+use pipeline::{Admission, Admitted, Registered};
 use storage::known_senders::KnownSenders;
 use storage::{Registry, Sender, Store, StoreError};
 use tokio::sync::Notify;
@@ -26,11 +26,65 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A store on the network that takes longer than this is unreachable at a start.
 pub const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// The registered senders as this collector knows them: published for admission, and, if they are those of a store on the
+/// network, saved on this machine's disk.
+pub struct Registrations {
+    admission: Admission,
+    store: Arc<dyn Store>,
+    known: Option<KnownSenders>,
+    is_saved: bool,
+    status: Status,
+}
+
+impl Registrations {
+    /// Those that the store lists now, or those that a store on the network listed last.
+    ///
+    /// # Errors
+    /// When a store on this machine cannot be read.
+    pub async fn load(
+        store: Arc<dyn Store>,
+        local: Option<&Local>,
+        own: &OwnNetworks,
+        status: Status,
+    ) -> Result<Self, StoreError> {
+        let admission = load_at_start(store.as_ref(), local, own, &status).await?;
+        Ok(Self { admission, store, known: local.map(|local| local.senders.clone()), is_saved: false, status })
+    }
+
+    /// For the shards.
+    #[must_use]
+    pub fn admitted(&self) -> Admitted {
+        self.admission.admitted()
+    }
+
+    /// Publishes them with these own networks from now on.
+    fn set_own(&mut self, own: OwnNetworks) {
+        if self.admission.set_own(own) {
+            tracing::info!("own networks changed");
+        }
+    }
+
+    /// Reads them again.
+    ///
+    /// # Errors
+    /// When the store cannot be read; then they stay as they were read last.
+    pub async fn refresh(&mut self) -> Result<(), StoreError> {
+        let senders = tokio::time::timeout(PATIENCE, self.store.senders()).await.unwrap_or_else(late);
+        self.status.read_senders(senders.is_ok());
+        let senders = senders?;
+        self.is_saved &= !publish(&mut self.admission, &senders);
+        if let Some(known) = self.known.as_ref().filter(|_| !self.is_saved) {
+            self.is_saved = save(known, &senders).await;
+        }
+        Ok(())
+    }
+}
+
 /// Admission with the currently registered senders, or with those that a store on the network listed last.
 ///
 /// # Errors
 /// When a store on this machine cannot be read.
-pub(crate) async fn load_at_start(
+async fn load_at_start(
     store: &dyn Registry,
     local: Option<&Local>,
     own: &OwnNetworks,
@@ -87,35 +141,22 @@ fn publish(admission: &mut Admission, senders: &[Sender]) -> bool {
     is_changed
 }
 
-/// Reads the senders at each change made here, and every few seconds for changes made elsewhere. Never ends. Those of a store
-/// on the network are saved in `known`. Own networks are those of `current`.
+/// Reads the senders at each change made here, and every few seconds for changes made elsewhere. Never ends. Own networks are
+/// those of `current`.
 pub(crate) async fn keep_fresh(
-    mut admission: Admission,
-    store: Arc<dyn Store>,
-    known: Option<KnownSenders>,
+    mut registrations: Registrations,
     current: Arc<Mutex<Reloadable>>,
     changed: Arc<Notify>,
-    status: Status,
     pulse: Pulse,
 ) {
     let _ending = pulse.ending();
-    let (mut reachable, mut is_saved) = (true, false);
+    let mut reachable = true;
     loop {
         pulse.beat();
         let own = locked(&current).own_networks.clone();
-        if admission.set_own(own) {
-            tracing::info!("own networks changed");
-        }
-        let read = tokio::time::timeout(PATIENCE, store.senders()).await.unwrap_or_else(late);
-        status.read_senders(read.is_ok());
-        match read {
-            Ok(senders) => {
-                reachable = true;
-                is_saved &= !publish(&mut admission, &senders);
-                if let Some(known) = known.as_ref().filter(|_| !is_saved) {
-                    is_saved = save(known, &senders).await;
-                }
-            }
+        registrations.set_own(own);
+        match registrations.refresh().await {
+            Ok(()) => reachable = true,
             Err(error) if reachable => {
                 tracing::warn!(%error, "cannot read the registered senders, keeping those of the last read");
                 reachable = false;
@@ -149,19 +190,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_registration_here_is_admitted_at_once_and_one_elsewhere_at_the_next_refresh() {
         let (store, changed) = (Arc::new(Memory::default()), Arc::new(Notify::new()));
-        let admission = load(store.as_ref(), OwnNetworks::default()).await.unwrap();
         let current = Arc::new(Mutex::new(crate::settings::reloadable()));
-        let admitted = admission.admitted();
         let shared: Arc<dyn Store> = store.clone();
-        tokio::spawn(keep_fresh(
-            admission,
-            shared,
-            None,
-            current,
-            Arc::clone(&changed),
-            Status::default(),
-            Pulse::new("senders"),
-        ));
+        let own = OwnNetworks::default();
+        let registrations = Registrations::load(shared, None, &own, Status::default()).await.unwrap();
+        let admitted = registrations.admitted();
+        tokio::spawn(keep_fresh(registrations, current, Arc::clone(&changed), Pulse::new("senders")));
         for (host, is_here) in [(1, true), (2, false)] {
             let begun = Instant::now();
             let prefixes = ["10.0.0.0/8".parse().unwrap()];

@@ -29,7 +29,7 @@ use crate::lock::locked;
 use crate::pulse::Pulse;
 use crate::receiver::{Failing, ReceiverThread, SocketChange};
 use crate::restore_templates;
-use crate::senders::{keep_fresh, load_at_start};
+use crate::senders::{Registrations, keep_fresh};
 use crate::settings::{Reloadable, Settings};
 use crate::start_error::StartError;
 use crate::status::Status;
@@ -83,7 +83,7 @@ pub async fn start(
     let budget = NameBudget::new(settings.reloadable.rules.tally.names);
     let status = Status::new(settings.threads).with_names(budget.clone());
     let own = &settings.reloadable.own_networks;
-    let admission = load_at_start(store.as_ref(), local.as_ref(), own, &status).await?;
+    let registrations = Registrations::load(Arc::clone(&store), local.as_ref(), own, status.clone()).await?;
     let (places, sockets): (Vec<_>, Vec<_>) = listen(&mut settings)?.into_iter().unzip();
     let Reloadable { rules, keep, .. } = settings.reloadable;
     let stop = Arc::new(AtomicBool::new(false));
@@ -93,12 +93,12 @@ pub async fn start(
     let taps = Taps::default();
     let superseded = Arc::new(Notify::new());
     let is_reachable = local.as_ref().is_none_or(|local| local.is_reachable);
-    let (spool, known_senders) = local.map(|local| (local.spool, local.senders)).unzip();
+    let spool = local.map(|local| local.spool);
     let spool_limit = spool.as_ref().map(Spool::limit);
     let flusher = Flusher::new(Arc::clone(&store), writer, keep, status.clone()).over(spool)?;
     let flusher = flusher.published(is_reachable).releasing(journal.clone());
     let shard = || {
-        let shard = Shard::new(rules, admission.admitted(), exporters.clone());
+        let shard = Shard::new(rules, registrations.admitted(), exporters.clone());
         shard.sharing(&budget).publishing_to(taps.clone())
     };
     let (shards, recovered) = journaled_shard::begin(&status, journal.as_ref(), shard, &exporters, flusher.next())?;
@@ -129,8 +129,8 @@ pub async fn start(
     let flusher = spawn("flusher", || flusher.run(recovered))?;
     let pulse = Pulse::new("senders");
     pulses.push(pulse.clone());
-    let (read, notified, to) = (Arc::clone(&current), Arc::clone(&changed), status.clone());
-    let admission = tokio::spawn(keep_fresh(admission, store, known_senders, read, notified, to, pulse));
+    let (read, notified) = (Arc::clone(&current), Arc::clone(&changed));
+    let admission = tokio::spawn(keep_fresh(registrations, read, notified, pulse));
     let receiving = places.iter().map(|place| place.bound).collect();
     let configured = Configured { receiving, spool_limit: spool_limit.clone(), is_multiplied };
     let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());

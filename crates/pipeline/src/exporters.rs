@@ -36,6 +36,8 @@ pub struct Exporters {
     announcing: bool,
     known: Arc<Mutex<HashMap<IpAddr, Arc<Exporter>>>>,
     unknown: Arc<UnknownSenders>,
+    /// Removed since the last report.
+    removed: Arc<Mutex<Vec<IpAddr>>>,
 }
 
 /// One registered exporter.
@@ -94,6 +96,7 @@ impl Exporters {
             announcing: false,
             known: Arc::default(),
             unknown: Arc::default(),
+            removed: Arc::default(),
         }
     }
 
@@ -142,13 +145,19 @@ impl Exporters {
             let stays = registered(address);
             if !stays {
                 locked(&exporter.state).gone = true;
+                locked(&self.removed).push(*address);
             }
             stays
         });
     }
 
-    /// Adds to a cut the exporters that sent datagrams since the last report, and new announcements.
+    /// Adds to a cut the exporters that sent datagrams since the last report, and new announcements. What removed ones had
+    /// announced is needed until this cut is durable: until then, a start may have to count their data again.
     pub fn report(&self, sealed: &mut Sealed) {
+        let removed = std::mem::take(&mut *locked(&self.removed));
+        if self.announcing {
+            sealed.announced.extend(removed.into_iter().map(|address| (address, Vec::new())));
+        }
         for (address, exporter) in self.sorted() {
             let mut state = locked(&exporter.state);
             if std::mem::take(&mut state.is_heard)

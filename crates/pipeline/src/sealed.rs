@@ -11,7 +11,7 @@ pub struct Sealed {
     pub tallies: Vec<Tally>,
     /// The senders that have sent datagrams since the last flush, with the last receive time.
     pub heard: Vec<(IpAddr, Timestamp)>,
-    /// The announcements of senders with new ones since the last flush.
+    /// The announcements of senders with new ones since the last flush; empty for those that are no longer registered.
     pub announced: Vec<(IpAddr, Vec<u8>)>,
 }
 

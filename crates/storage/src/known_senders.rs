@@ -37,8 +37,7 @@ impl KnownSenders {
         blocking(move || list(&lock(&connection), &store)).await
     }
 
-    /// Replaces all of them, those of other stores too: one collector has one store. What other senders have announced is
-    /// forgotten.
+    /// Replaces all of them, those of other stores too: one collector has one store.
     ///
     /// # Errors
     /// When the file cannot be written: then it stays as it is.
@@ -78,10 +77,6 @@ fn replace(connection: &mut Connection, store: &str, senders: &[Sender]) -> Resu
         }
     }
     drop(insert);
-    transaction.execute(
-        "DELETE FROM sender_templates WHERE is_stored AND address NOT IN (SELECT address FROM known_sender)",
-        [],
-    )?;
     Ok(transaction.commit()?)
 }
 

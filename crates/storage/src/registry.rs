@@ -33,7 +33,9 @@ pub trait Registry: Send + Sync {
     /// Removes these prefixes; prefixes that the sender does not have are ignored. `false` when there is no such sender.
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError>;
 
-    /// Removes the sender with its prefixes and templates; what was counted for it stays. `false` when there is no such sender.
+    /// Removes the sender with its prefixes; what was counted for it stays. `false` when there is no such sender. A store on
+    /// this machine's disk keeps its templates until a [flush](crate::Store::put_flush) no longer needs them; others remove
+    /// them.
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError>;
 
     /// Stores when datagrams of these senders were last received; an older time never replaces a newer one, and senders

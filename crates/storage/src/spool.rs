@@ -24,7 +24,7 @@ use accounting::watermarks::Watermarks;
 use flow::{Counted, FlushNumber};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 
-use crate::sqlite::{OpenFiles, note_counted, note_durable, parsed, templates};
+use crate::sqlite::{OpenFiles, keep_announced, note_counted, note_durable, parsed, templates};
 use crate::{Flush, StoreError, sqlite};
 
 /// The flushes of one collector on their way to its store.
@@ -138,12 +138,7 @@ impl Spool {
                 .execute((epoch, sequence, bytes.cast_signed(), minutes, hours, days, months))?;
             insert_blocks(&transaction, flush)?;
         }
-        let mut replace = transaction
-            .prepare_cached("INSERT OR REPLACE INTO sender_templates (address, announcements) VALUES (?1, ?2)")?;
-        for (sender, announcements) in announced {
-            replace.execute((sender.to_string(), announcements))?;
-        }
-        drop(replace);
+        keep_announced(&transaction, announced)?;
         note_durable(&transaction, self.writer, flush.number)?;
         note_counted(&transaction, counted)?;
         self.files.check()?;

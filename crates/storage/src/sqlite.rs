@@ -29,7 +29,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
 pub(crate) use open_files::OpenFiles;
-pub(crate) use registry::{parsed, templates};
+pub(crate) use registry::{keep_announced, parsed, templates};
 pub(crate) use schema::{open, open_as_it_is};
 pub(crate) use writers::{counted, note_counted, note_durable};
 
@@ -164,7 +164,7 @@ impl Store for Sqlite {
         let counted = counted.to_vec();
         self.write(move |connection| {
             blocks::put(connection, &mut lock(&series), &flush.blocks)?;
-            registry::put_templates(connection, &announced)?;
+            registry::keep_announced(connection, &announced)?;
             note_durable(connection, writer, flush.number)?;
             note_counted(connection, &counted)
         })
@@ -185,7 +185,11 @@ impl Store for Sqlite {
 mod tests {
     use std::sync::mpsc;
 
+    use accounting::watermarks::Watermarks;
+    use flow::FlushNumber;
+
     use super::*;
+    use crate::Registry;
 
     #[tokio::test]
     async fn a_read_whose_caller_gave_up_keeps_its_turn_until_it_ends() {
@@ -211,5 +215,25 @@ mod tests {
         assert_eq!(store.reading.available_permits(), 0);
         drop(ends);
         store.read(|_| Ok(())).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn templates_of_a_sender_that_was_removed_stay_until_a_flush_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("store")).unwrap();
+        let (sender, template) = (IpAddr::from([192, 0, 2, 1]), vec![1, 2, 3]);
+        let flush = async |sequence, announced: &[(IpAddr, Vec<u8>)]| {
+            let number = FlushNumber { epoch: 1, sequence };
+            let flush = Flush { number, watermarks: Watermarks::default(), blocks: Vec::new() };
+            store.put_flush(WriterId(1), &Arc::new(flush), announced, &[]).await.unwrap();
+            store.templates().await.unwrap()
+        };
+        store.add_prefixes(sender, &[]).await.unwrap();
+        store.put_templates(&[(sender, template.clone())]).await.unwrap();
+        assert!(store.remove_sender(sender).await.unwrap());
+        assert_eq!(flush(1, &[]).await, [(sender, template.clone())]);
+        let newer = vec![4];
+        assert_eq!(flush(2, &[(sender, newer.clone())]).await, [(sender, newer)], "sealed before it was removed");
+        assert_eq!(flush(3, &[(sender, vec![])]).await, []);
     }
 }

@@ -12,9 +12,9 @@ use crate::{Blocks, Flush, Registry, StoreError, Writers};
 /// Everything a collector stores, in one place. Its own method is the one that concerns blocks and senders together.
 #[async_trait]
 pub trait Store: Registry + Blocks + Writers {
-    /// Puts a flush of this writer, which may have no blocks, and what senders have announced until it was made. A store on this machine's
-    /// disk does both at once, and also records which flushes of the journal are [counted](crate::Identity::counted) with
-    /// it: then a crash never leaves one without the other.
+    /// Puts a flush of this writer, which may have no blocks, and what senders have announced until it was made: nothing any
+    /// more if they were removed before. A store on this machine's disk does both at once, and also records which flushes
+    /// of the journal are [counted](crate::Identity::counted) with it: then a crash never leaves one without the other.
     async fn put_flush(
         &self,
         writer: WriterId,
@@ -24,7 +24,8 @@ pub trait Store: Registry + Blocks + Writers {
     ) -> Result<(), StoreError> {
         self.put_blocks(&flush.blocks).await?;
         self.put_flushed(writer, flush.number).await?;
-        self.put_templates(announced).await
+        let announced = announced.iter().filter(|(_, announcements)| !announcements.is_empty());
+        self.put_templates(&announced.cloned().collect::<Vec<_>>()).await
     }
 
     /// The flushes of the journal that are counted here. Empty for a store that is not on this machine's disk, beside which

@@ -5,7 +5,9 @@ use std::fs;
 use std::net::UdpSocket;
 
 use serde_json::{Value, json};
+use wire::encode::{NetflowV9, TemplateSpec};
 use wire::netflow_v5::Header;
+use wire::{FieldSpecifier, netflow_v9};
 use zerocopy::FromBytes;
 
 use crate::collector::Collector;
@@ -108,6 +110,24 @@ fn after_a_kill_the_flows_of_a_sender_that_was_removed_are_counted() {
     send(&collector, collector.receiving, &datagram);
     change(&collector, "DELETE", "");
     is_counted(collector, [2, 0]);
+}
+
+/// The template is in an earlier flush, so that the journal alone does not suffice to decode the data.
+#[test]
+fn after_a_kill_the_data_of_a_sender_that_was_removed_are_decoded() {
+    let template = TemplateSpec::data(256, [(12, 4), (1, 4)].map(|(id, length)| FieldSpecifier::iana(id, length)));
+    let announcement = NetflowV9::new(netflow_v9::Header::default()).template(&template).finish();
+    let records = vec![template.record(&[&[192, 0, 2, 1], &100_u32.to_be_bytes()]); 30];
+    let data = NetflowV9::new(netflow_v9::Header::default()).data(&template, &records).finish();
+    let collector = Collector::start_with(&[("NETFLOW__FLUSH_INTERVAL", "1s")]);
+    change(&collector, "PUT", &prefixes(&[OUTER]));
+    send(&collector, collector.receiving, &announcement);
+    collector.wait_until("flushed", || collector.counter("flushes") > 0);
+    let (directory, _) = collector.terminate();
+    let collector = Collector::start_in_with(directory, &[("NETFLOW__FLUSH_INTERVAL", "5m")]);
+    send(&collector, collector.receiving, &data);
+    change(&collector, "DELETE", "");
+    is_counted(collector, [1, 0]);
 }
 
 #[test]

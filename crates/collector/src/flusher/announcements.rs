@@ -24,8 +24,10 @@ impl Announcements {
         self.0.len()
     }
 
+    /// Adds those of a flush. A store on the network removes by itself what senders had announced that were removed.
     pub(super) fn extend(&mut self, announced: &[(IpAddr, Vec<u8>)]) {
         self.0.extend(announced.iter().cloned());
+        self.0.retain(|_, announcements| !announcements.is_empty());
     }
 
     /// Stores all of them. Totals do not depend on it; but exporters may not announce again for long, so rejected ones

@@ -114,7 +114,6 @@ fn remove_prefixes(connection: &Connection, address: IpAddr, prefixes: &[Prefix]
 fn remove_sender(connection: &Connection, address: IpAddr) -> Result<bool, StoreError> {
     let address = address.to_string();
     connection.prepare_cached("DELETE FROM sender_prefix WHERE address = ?1")?.execute([&address])?;
-    connection.prepare_cached("DELETE FROM sender_templates WHERE address = ?1")?.execute([&address])?;
     Ok(connection.prepare_cached("DELETE FROM sender WHERE address = ?1")?.execute([&address])? > 0)
 }
 
@@ -128,7 +127,23 @@ fn touch_senders(connection: &Connection, last: &[(IpAddr, Timestamp)]) -> Resul
     Ok(())
 }
 
-pub(super) fn put_templates(connection: &Connection, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
+/// Stores what senders have announced, registered or not: the journal may have data of those that were removed. Deletes it if
+/// they have announced nothing.
+pub(crate) fn keep_announced(connection: &Connection, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
+    let mut replace = connection
+        .prepare_cached("INSERT OR REPLACE INTO sender_templates (address, announcements) VALUES (?1, ?2)")?;
+    let mut delete = connection.prepare_cached("DELETE FROM sender_templates WHERE address = ?1")?;
+    for (address, announcements) in announced {
+        let address = address.to_string();
+        match announcements.as_slice() {
+            [] => delete.execute([address])?,
+            announcements => replace.execute((address, announcements))?,
+        };
+    }
+    Ok(())
+}
+
+fn put_templates(connection: &Connection, announced: &[(IpAddr, Vec<u8>)]) -> Result<(), StoreError> {
     let mut replace = connection.prepare_cached(
         "INSERT OR REPLACE INTO sender_templates (address, announcements)
          SELECT address, ?2 FROM sender WHERE address = ?1",
