@@ -7,48 +7,58 @@ use accounting::block::TableSet;
 use accounting::direction::Direction;
 use accounting::field::{Field, Value};
 use accounting::period::{Interval, Minute, Period};
-use flow::Counters;
+use flow::{Counters, Prefix};
 use storage::{Answers, Question, Store};
 
-use crate::exporter::{OCTETS, monitored, number};
-use crate::oracle::Expected;
+use crate::exporter::{OCTETS, number};
+use crate::oracle::{Counted, Expected};
 
 /// How often each flow is counted, by interval and flow number.
-type Counted = BTreeMap<(Minute, u32), u64>;
+type ByFlow = BTreeMap<(Minute, u32), Counted>;
 
-/// Compares all stored counters of a sender with the expected ones. Returns the counts of its minutes.
-pub(crate) async fn audit(store: &dyn Store, sender: IpAddr, expected: &BTreeMap<(Minute, u32), Expected>) -> Counted {
-    let minutes: BTreeSet<Minute> = expected.keys().map(|(minute, _)| *minute).collect();
-    let counted = counted(store, sender, &minutes, Period::Minute).await;
+/// Compares all stored counters of a sender and prefix in these minutes with the expected ones. Returns the counts.
+pub(crate) async fn audit(
+    store: &dyn Store,
+    (sender, prefix): (IpAddr, Prefix),
+    minutes: &BTreeSet<Minute>,
+    expected: &BTreeMap<(Minute, u32), Expected>,
+) -> ByFlow {
+    let counted = counted(store, (sender, prefix), minutes, Period::Minute).await;
     for (minute, flow) in counted.keys().chain(expected.keys()) {
         let count = counted.get(&(*minute, *flow)).copied().unwrap_or_default();
         let expected = expected.get(&(*minute, *flow)).copied().unwrap_or_default();
-        let is_right = (expected.least..=expected.most).contains(&count);
-        assert!(is_right, "{sender}: flow {flow} counts {count} times in {minute:?}, not {expected:?}");
+        let is_right = (expected.least.flows..=expected.most.flows).contains(&count.flows)
+            && (expected.least.packets..=expected.most.packets).contains(&count.packets);
+        assert!(is_right, "{sender} {prefix}: flow {flow} is {count:?} in {minute:?}, not {expected:?}");
     }
     for period in [Period::Hour, Period::Day, Period::Month, Period::Year] {
-        let mut summed = Counted::new();
+        let mut summed = ByFlow::new();
         for ((minute, flow), count) in &counted {
-            *summed.entry((Interval::containing(period, *minute).start, *flow)).or_default() += count;
+            let sum = summed.entry((Interval::containing(period, *minute).start, *flow)).or_default();
+            (sum.flows, sum.packets) = (sum.flows + count.flows, sum.packets + count.packets);
         }
-        let mut coarse = self::counted(store, sender, &minutes, period).await;
+        let mut coarse = self::counted(store, (sender, prefix), minutes, period).await;
         for ((minute, flow), _) in expected.iter().filter(|(_, expected)| expected.may_be_partial) {
             let at = (Interval::containing(period, *minute).start, *flow);
             coarse.remove(&at);
             summed.remove(&at);
         }
-        assert_eq!(coarse, summed, "{sender}: {} and its minutes", period.name());
+        assert_eq!(coarse, summed, "{sender} {prefix}: {} and its minutes", period.name());
     }
     counted
 }
 
 /// How often each flow is counted in the intervals of a period that contain these minutes.
-async fn counted(store: &dyn Store, sender: IpAddr, minutes: &BTreeSet<Minute>, period: Period) -> Counted {
+async fn counted(
+    store: &dyn Store,
+    (sender, prefix): (IpAddr, Prefix),
+    minutes: &BTreeSet<Minute>,
+    period: Period,
+) -> ByFlow {
     let intervals: BTreeSet<_> = minutes.iter().map(|minute| Interval::containing(period, *minute)).collect();
-    let ask =
-        |interval| Question { range: Interval::into(interval), sender, prefix: monitored(), tables: TableSet::ALL };
+    let ask = |interval| Question { range: Interval::into(interval), sender, prefix, tables: TableSet::ALL };
     let answers = Answers::to(intervals.iter().copied().map(ask).collect()).all(store).await.unwrap();
-    let mut counted = Counted::new();
+    let mut counted = ByFlow::new();
     for (interval, answer) in intervals.iter().zip(answers) {
         assert_eq!(answer.damaged, []);
         let mut sums: BTreeMap<&str, Counters> = BTreeMap::new();
@@ -61,8 +71,9 @@ async fn counted(store: &dyn Store, sender: IpAddr, minutes: &BTreeSet<Minute>, 
             let Value::Address(address) = name.value else { panic!("{name:?}") };
             let flow = number(address).filter(|_| direction == Direction::In);
             let flow = flow.unwrap_or_else(|| panic!("{sender}: {address} {direction:?} was never sent"));
-            assert_eq!((counters.bytes, counters.packets), (counters.flows * u64::from(OCTETS), counters.flows));
-            counted.insert((interval.start, flow), counters.flows);
+            assert_eq!(counters.bytes, counters.packets * u64::from(OCTETS));
+            let Counters { flows, packets, .. } = counters;
+            counted.insert((interval.start, flow), Counted { flows, packets });
         }
     }
     counted

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use flow::{Exporter as Address, Prefix, Timestamp};
+use flow::{Exporter as Address, Timestamp};
 use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
 use wire::sflow::encode as sflow;
 use wire::{FieldSpecifier, ipfix, netflow_v5, netflow_v9};
@@ -17,6 +17,8 @@ pub const DESTINATION: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// Octets of each flow.
 pub const OCTETS: u16 = 100;
 
+/// The sampling mode in the header of NetFlow v5: one packet of as many as the other bits give.
+const V5_SAMPLES: u16 = 0x4000;
 /// Octets of the header of a set.
 const SET_HEADER: usize = 4;
 /// Octets of a record with the templates of these exporters: two addresses, octets, packets.
@@ -52,18 +54,12 @@ pub struct Exporter {
 /// A datagram in the network.
 #[derive(Clone, Debug)]
 pub struct Sent {
-    /// The numbers of its flows.
+    /// The numbers of its flows; none if it announces.
     pub flows: Vec<u32>,
     /// The export time in its header; `None` if the protocol has none.
     pub exported: Option<Timestamp>,
     /// The UDP payload.
     pub payload: Vec<u8>,
-}
-
-/// The monitored prefix, which contains [`DESTINATION`].
-#[must_use]
-pub fn monitored() -> Prefix {
-    "192.0.2.0/24".parse().unwrap()
 }
 
 /// `announces`, or the numbers of its flows.
@@ -100,6 +96,16 @@ impl Exporter {
     #[must_use]
     pub fn has_templates(&self) -> bool {
         matches!(self.speaks, Speaks::V9 | Speaks::Ipfix)
+    }
+
+    /// The sampling rate of its flows, where the header or the sample states it.
+    #[must_use]
+    pub fn rate(&self) -> u32 {
+        match self.speaks {
+            Speaks::V5 => 4,
+            Speaks::Sflow => 3,
+            Speaks::V9 | Speaks::Ipfix => 1,
+        }
     }
 
     /// Restarts it: sequence number and uptime start at 0.
@@ -140,7 +146,7 @@ impl Exporter {
         let template = template(self.layout);
         let records: Vec<_> = flows.iter().map(|flow| record(self.layout, &template, *flow)).collect();
         let payload = match self.speaks {
-            Speaks::V5 => v5(seconds, self.sequence, &flows),
+            Speaks::V5 => v5(seconds, self.sequence, self.rate(), &flows),
             Speaks::V9 => {
                 let header = netflow_v9::Header {
                     unix_seconds: seconds.into(),
@@ -164,7 +170,7 @@ impl Exporter {
                 let message = if announces { message.template(&template) } else { message };
                 if flows.is_empty() { message.finish() } else { message.data(&template, &records).finish() }
             }
-            Speaks::Sflow => sflow_v5(self.sequence, uptime, &flows),
+            Speaks::Sflow => sflow_v5(self.sequence, uptime, self.rate(), &flows),
         };
         self.sequence = self.sequence.wrapping_add(match self.speaks {
             Speaks::V9 | Speaks::Sflow => 1,
@@ -205,9 +211,13 @@ fn record(layout: usize, template: &TemplateSpec, flow: u32) -> Vec<u8> {
     template.record(&[&first, &second, &u32::from(OCTETS).to_be_bytes(), &1_u32.to_be_bytes()])
 }
 
-fn v5(seconds: u32, sequence: u32, flows: &[u32]) -> Vec<u8> {
-    let header =
-        netflow_v5::Header { unix_seconds: seconds.into(), sequence: sequence.into(), ..netflow_v5::Header::default() };
+fn v5(seconds: u32, sequence: u32, rate: u32, flows: &[u32]) -> Vec<u8> {
+    let header = netflow_v5::Header {
+        unix_seconds: seconds.into(),
+        sequence: sequence.into(),
+        sampling: (V5_SAMPLES | rate as u16).into(),
+        ..netflow_v5::Header::default()
+    };
     let record = |flow: &u32| netflow_v5::Record {
         source: source(*flow).octets(),
         destination: DESTINATION.octets(),
@@ -218,11 +228,11 @@ fn v5(seconds: u32, sequence: u32, flows: &[u32]) -> Vec<u8> {
     encode::netflow_v5(&header, &flows.iter().map(record).collect::<Vec<_>>())
 }
 
-fn sflow_v5(sequence: u32, uptime: u32, flows: &[u32]) -> Vec<u8> {
+fn sflow_v5(sequence: u32, uptime: u32, sampling_rate: u32, flows: &[u32]) -> Vec<u8> {
     let header = sflow::DatagramHeader { agent: [192, 0, 2, 9].into(), sub_agent: 0, sequence, uptime };
     let sample = |flow: &u32| sflow::FlowSample {
         sequence: *flow,
-        sampling_rate: 1,
+        sampling_rate,
         data_source: 1,
         input: 1,
         output: 2,

@@ -3,9 +3,10 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | [`world`] | one run: the events and their order; `crashes` and `faults` are files of it |
+//! | [`world`] | one run: the events and their order; its files are `network`, `changes`, `crashes` and `faults` |
 //! | `process` | the running collector |
 //! | [`exporter`] | exporters, which send datagrams of identifiable flows |
+//! | [`terms`] | what flows are counted by: registered prefixes, and settings |
 //! | [`oracle`] | which flows must be counted, and which may be |
 //! | `audit` | compares the stored counters with the oracle |
 //!
@@ -25,6 +26,7 @@ mod audit;
 pub mod exporter;
 pub mod oracle;
 mod process;
+pub mod terms;
 pub mod world;
 
 pub use world::{Run, simulate, simulate_with};

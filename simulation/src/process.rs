@@ -10,11 +10,11 @@ use collector::flusher::Flusher;
 use collector::journaled_shard::{self, JournaledShard};
 use collector::ledgers::CutCounts;
 use collector::restore_templates;
-use collector::senders;
+use collector::senders::Registrations;
 use collector::status::Status;
 use collector::{Keep, Local};
 use flow::Timestamp;
-use journal::{Journal, Settings, Sync};
+use journal::{Journal, Sync};
 use pipeline::Exporters;
 use pipeline::{Rules, Sealed, Shard};
 use storage::known_senders::KnownSenders;
@@ -23,10 +23,9 @@ use storage::{Identity, Presence, Store, WriterState};
 use wire::{PendingBudget, PendingLimits, SessionLimits};
 
 use crate::oracle::Fate;
+use crate::terms::Settings;
 use testing::disk::SimulatedDisk;
 
-/// The clock limit.
-pub(crate) const CLOCK_LIMIT: Duration = Duration::from_secs(600);
 /// Number of shards.
 pub(crate) const SHARDS: usize = 2;
 /// The file of the database.
@@ -43,6 +42,7 @@ pub(crate) struct Process {
     /// Counts at the last cut.
     pub(crate) counted: CutCounts,
     pub(crate) exporters: Exporters,
+    pub(crate) registrations: Registrations,
     pub(crate) journal: Arc<Journal>,
     pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
     pub(crate) flusher: Flusher,
@@ -66,13 +66,15 @@ impl Process {
         remote: Option<Reachable>,
         folder: &Path,
         disk: &SimulatedDisk,
+        settings: Settings,
         now: Timestamp,
     ) -> Result<Self, Box<dyn Error>> {
+        let rules = rules(settings);
         let state_file = folder.join(STATE);
         let mut identity = Identity::open(&state_file).unwrap();
         let writer = identity.writer();
-        let settings = Settings { sync: Sync::Interval, limit_bytes: 1 << 20 };
-        let journal = Journal::open(Box::new(disk.clone()), writer, settings)?;
+        let kept = journal::Settings { sync: Sync::Interval, limit_bytes: 1 << 20 };
+        let journal = Journal::open(Box::new(disk.clone()), writer, kept)?;
         journal.release(&identity.counted().unwrap());
         let is_reachable = remote != Some(Reachable(false));
         let known = if is_reachable { store.writers().await.unwrap() } else { Vec::new() };
@@ -89,15 +91,17 @@ impl Process {
             senders: KnownSenders::open(&state_file, "simulated").unwrap(),
             is_reachable,
         });
-        let admitted = senders::load(store.as_ref(), OwnNetworks::default()).await.unwrap().admitted();
-        let waiting = PendingBudget::default();
-        let remembered = restore_templates::load(store.as_ref(), local.as_ref(), rules().session, &waiting).await;
-        let exporters = Exporters::new(rules().session, waiting).restoring(remembered);
         let status = Status::new(SHARDS);
+        let own = OwnNetworks::default();
+        let registrations =
+            Registrations::load(Arc::clone(&store), local.as_ref(), &own, status.clone()).await.unwrap();
+        let waiting = PendingBudget::default();
+        let remembered = restore_templates::load(store.as_ref(), local.as_ref(), rules.session, &waiting).await;
+        let exporters = Exporters::new(rules.session, waiting).restoring(remembered);
         let flusher = Flusher::new(Arc::clone(&store), state, Keep::default(), status.clone()).published(is_reachable);
         let flusher = flusher.over(local.map(|local| local.spool)).unwrap();
         let flusher = flusher.releasing(Some(Arc::clone(&journal)));
-        let shard = || Shard::new(rules(), Arc::clone(&admitted), exporters.clone());
+        let shard = || Shard::new(rules, registrations.admitted(), exporters.clone());
         let (shards, recovered) = journaled_shard::begin(&status, Some(&journal), shard, &exporters, flusher.next())?;
         let sealed = recovered.map(|sealed| (sealed, Fate::written(journal.counts().missed == 0)));
         let counted = CutCounts::default();
@@ -107,6 +111,7 @@ impl Process {
             status,
             counted,
             exporters,
+            registrations,
             journal,
             shards,
             flusher,
@@ -141,15 +146,16 @@ impl Process {
 }
 
 fn empties() -> Vec<Tally> {
-    (0..SHARDS).map(|_| Tally::new(rules().tally)).collect()
+    (0..SHARDS).map(|_| Tally::new(TallySettings::default())).collect()
 }
 
-fn rules() -> Rules {
+/// The rules of these settings.
+pub(crate) fn rules(Settings { multiplies, clock_limit }: Settings) -> Rules {
     // Queued data must not expire, unless there is a fault.
     let pending = PendingLimits { age: Duration::from_secs(1000 * 86_400), ..PendingLimits::default() };
     Rules {
-        scale_samples: true,
-        clock_limit: CLOCK_LIMIT,
+        scale_samples: multiplies,
+        clock_limit,
         session: SessionLimits { pending, ..SessionLimits::default() },
         tally: TallySettings::default(),
     }

@@ -1,8 +1,10 @@
 //! One run of the simulation. Exporters send; network, disk and store fail; the collector flushes, rolls up, crashes
 //! and restarts. At the end, everything that was delivered must be counted in every period as the oracle expects.
 
+mod changes;
 mod crashes;
 mod faults;
+mod network;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +14,6 @@ use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use accounting::period::Minute;
 use collector::journaled_shard;
 use flow::{Counted, Timestamp};
 use journal::SegmentName;
@@ -22,10 +23,12 @@ use storage::{BackupSource, Faulty, Memory, Sqlite, Store};
 use tempfile::TempDir;
 use wire::Datagram;
 
+use self::changes::Changes;
 use crate::audit::audit;
-use crate::exporter::{Exporter, Sent, Speaks, monitored};
-use crate::oracle::{Fate, Oracle};
-use crate::process::{CLOCK_LIMIT, Process, Reachable, SHARDS, STATE};
+use crate::exporter::{Exporter, Sent, Speaks};
+use crate::oracle::{Fate, Oracle, Received};
+use crate::process::{Process, Reachable, SHARDS, STATE, rules};
+use crate::terms::prefixes;
 use testing::Random;
 use testing::disk::{Fault, Killed, SimulatedDisk};
 
@@ -116,11 +119,16 @@ struct World {
     /// Whether the database may be lost. Then no template changes: a backup may have an older one than the journal needs.
     loses_databases: bool,
     has_backup: bool,
+    /// Whether it was.
+    lost_database: bool,
+    changes: Changes,
     exporters: Vec<Exporter>,
     /// Datagrams still in the network, with the index of their exporter.
     late: Vec<(usize, Sent)>,
     flows: u32,
     oracle: Oracle,
+    /// The number of deliveries before the batch that a shard takes.
+    first_of_batch: usize,
     /// The events so far, printed if the run fails.
     story: Vec<String>,
 }
@@ -141,11 +149,12 @@ impl World {
         let stored =
             if random.once_in(3) { Stored::Embedded } else { Stored::Remote(Arc::new(Faulty::new(Memory::default()))) };
         let speakers = [Speaks::V5, Speaks::V9, Speaks::Ipfix, Speaks::Sflow, Speaks::V9];
-        let exporters = (1..).zip(speakers).map(|(last, speaks)| Exporter::new(last, speaks, now)).collect();
+        let exporters: Vec<_> = (1..).zip(speakers).map(|(last, speaks)| Exporter::new(last, speaks, now)).collect();
         let oracle = Oracle::default();
         let (process, late, flows, story) = (None, Vec::new(), 0, Vec::new());
         let (mut losses, outages) = (Random::new(!seed), Random::new(seed.rotate_left(32)));
         let (loses_databases, has_backup) = (losses.once_in(3), false);
+        let changes = Changes::new(seed, exporters.len());
         let mut world = Self {
             random,
             now,
@@ -157,10 +166,13 @@ impl World {
             outages,
             loses_databases,
             has_backup,
+            lost_database: false,
+            changes,
             exporters,
             late,
             flows,
             oracle,
+            first_of_batch: 0,
             story,
         };
         world.register().await;
@@ -168,13 +180,6 @@ impl World {
             world.start().await;
         }
         world
-    }
-
-    async fn register(&self) {
-        let store = self.store();
-        for exporter in &self.exporters {
-            store.add_prefixes(exporter.address.address, &[monitored()]).await.unwrap();
-        }
     }
 
     fn store(&self) -> Arc<dyn Store> {
@@ -192,7 +197,7 @@ impl World {
         let remote = loop {
             let store = self.store();
             let remote = matches!(self.stored, Stored::Remote(_)).then(|| Reachable(!self.outages.once_in(3)));
-            match Process::start(store, remote, self.folder.path(), &self.disk, self.now).await {
+            match Process::start(store, remote, self.folder.path(), &self.disk, self.changes.settings, self.now).await {
                 Ok(process) => {
                     self.process = Some(process);
                     break remote;
@@ -210,15 +215,25 @@ impl World {
                 self.nothing_fails();
             }
         };
+        let is_without_store = remote == Some(Reachable(false));
+        self.admits(if is_without_store { self.changes.known.clone() } else { self.changes.registered.clone() });
         let process = self.process();
         let (recovered, counts) = (process.sealed.is_some(), process.status.recovery().counts);
         // The start has tried to sync the segments that it found.
         let is_synced = process.journal.counts().sync_errors == 0;
         let waiting = self.waiting();
         self.story.push(format!("starts, store {remote:?}, recovered {recovered} {counts}, waiting {waiting:?}"));
+        if is_without_store && self.lost_database {
+            // Only the store has the templates that were announced to the collector before.
+            self.templates_may_be_lost();
+        }
+        self.oracle.started(&waiting);
         if recovered {
             self.oracle.synced(is_synced);
             self.oracle.cut(&waiting);
+        }
+        if !is_without_store {
+            self.refresh().await;
         }
     }
 
@@ -232,6 +247,7 @@ impl World {
 
     /// One event. A process that it kills is restarted, and may be killed again during the start.
     async fn step(&mut self) {
+        self.may_change(8).await;
         let mut survives = surviving(self.act()).await.is_some();
         while !survives {
             survives = surviving(self.crash()).await.is_some();
@@ -240,11 +256,11 @@ impl World {
 
     async fn act(&mut self) {
         match self.random.below(100) {
-            0..40 => self.deliver(),
+            0..40 => self.deliver().await,
             40..50 => self.tick(),
             50..62 => self.cut(),
             62..76 => self.flush().await,
-            76..82 => self.pass(),
+            76..82 => self.pass().await,
             82..86 => self.roll_up().await,
             86..90 => self.plan_faults(),
             93 if self.loses_databases => self.back_up(),
@@ -255,60 +271,6 @@ impl World {
 
     fn process(&mut self) -> &mut Process {
         self.process.as_mut().expect("it is running")
-    }
-
-    /// The network delivers datagrams: late, twice, or not at all.
-    fn deliver(&mut self) {
-        let mut network = std::mem::take(&mut self.late);
-        for _ in 0..=self.random.below(6) {
-            let from = self.random.below(self.exporters.len() as u64) as usize;
-            let flows: Vec<u32> = (0..=self.random.below(3) as u32).map(|more| self.flows + more).collect();
-            self.flows += flows.len() as u32;
-            let exporter = &mut self.exporters[from];
-            let sent = if self.random.once_in(8) { exporter.announce(self.now) } else { None };
-            network.extend(sent.map(|sent| (from, sent)));
-            let sent = exporter.send(self.now, flows);
-            if self.random.once_in(12) {
-                continue;
-            }
-            // Two copies in the queue for a template could not be distinguished.
-            if self.random.once_in(12) && !exporter.has_templates() {
-                network.push((from, sent.clone()));
-            }
-            network.push((from, sent));
-            let length = network.len();
-            network.swap(self.random.below(length as u64) as usize, length - 1);
-        }
-        let some = if self.random.once_in(3) { network.len() / 2 } else { network.len() };
-        self.late = network.split_off(some);
-        self.take(&network);
-    }
-
-    /// A shard takes a batch. Receive times increase, like the kernel's.
-    fn take(&mut self, batch: &[(usize, Sent)]) {
-        let shard = self.random.below(SHARDS as u64) as usize;
-        let missed = self.process().journal.counts().missed;
-        let first = self.oracle.deliveries();
-        let shards = self.process().shards.clone();
-        let mut held = shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        held.read += batch.len() as u64;
-        for (from, sent) in batch {
-            self.now = self.now.saturating_add(Duration::from_millis(1));
-            let (exporter, received) = (self.exporters[*from].address, self.now);
-            held.take(&Datagram { exporter, received, payload: &sent.payload }, "0.0.0.0:2055".parse().unwrap());
-            let exported = sent.exported.filter(|exported| exported.abs_diff(received) <= CLOCK_LIMIT);
-            let minute = Minute::of(exported.unwrap_or(received));
-            sent.flows.iter().for_each(|flow| self.oracle.delivered(*flow, *from, minute));
-        }
-        let flows: Vec<_> = batch.iter().map(|(from, sent)| format!("{from}:{sent}")).collect();
-        self.story.push(format!("shard {shard} takes {}", flows.join(" ")));
-        held.commit();
-        drop(held);
-        if self.process().journal.counts().missed == missed {
-            self.oracle.written(first);
-        } else {
-            self.story.push("not in the journal".into());
-        }
     }
 
     fn tick(&mut self) {
@@ -376,48 +338,18 @@ impl World {
         }
     }
 
-    fn pass(&mut self) {
+    async fn pass(&mut self) {
         let seconds = *self.random.pick(&[1, 10, 60, 600, 3600, 30_000]);
         self.now = self.now.saturating_add(Duration::from_secs(seconds));
+        if self.changes.are_made {
+            self.refresh().await;
+        }
     }
 
     async fn roll_up(&mut self) {
         let now = self.now;
         let rolled_up = self.process().flusher.maintain(now).await;
         self.story.push(format!("rolls up: {rolled_up:?}"));
-    }
-
-    fn disturb_an_exporter(&mut self) {
-        let which = self.random.below(self.exporters.len() as u64) as usize;
-        let now = self.now;
-        match self.random.below(3) {
-            0 => self.exporters[which].step_clock(&mut self.random),
-            1 => self.exporters[which].reboot(now),
-            _ => self.redefine(which),
-        }
-        self.story.push(format!("now: {which} {:?}", self.exporters[which]));
-    }
-
-    /// Changes a template. Everything sent before is delivered first, nothing overtakes the new template, and neither
-    /// disk nor power fails until it is synced. Otherwise only later data could survive, and it would be undecidable
-    /// which of the two templates they need. For the same reason, the journal must not have missed an earlier
-    /// announcement that is not durable, and no sync of it may have failed.
-    fn redefine(&mut self, which: usize) {
-        self.disk.spare(true);
-        self.tick();
-        let is_sure = self.disk.is_synced();
-        let (own, late) = std::mem::take(&mut self.late).into_iter().partition(|(from, _)| *from == which);
-        self.late = late;
-        self.take(&own);
-        let waits = self.waiting().iter().any(|(exporter, _)| *exporter == which);
-        let is_sure = is_sure && self.process().journal.counts().missed == self.process().missed_before;
-        if self.exporters[which].has_templates() && !waits && is_sure && !self.loses_databases {
-            self.exporters[which].redefine();
-            let announcement = self.exporters[which].announce(self.now).unwrap();
-            self.take(&[(which, announcement)]);
-        }
-        self.tick();
-        self.disk.spare(false);
     }
 
     /// Delivers everything that is left, flushes it, and audits the result.
@@ -427,6 +359,11 @@ impl World {
         if let Stored::Remote(store) = &self.stored {
             store.plan([]);
         }
+        for which in 0..self.exporters.len() {
+            self.changes.registered.entry(which).or_default();
+        }
+        self.register().await;
+        self.refresh().await;
         self.tick();
         let late = std::mem::take(&mut self.late);
         self.take(&late);
@@ -455,8 +392,13 @@ impl World {
     async fn audit(&mut self) {
         let store = Arc::clone(&self.process().store);
         for (which, exporter) in self.exporters.iter().enumerate() {
-            let counted = audit(store.as_ref(), exporter.address.address, &self.oracle.expected(which)).await;
-            self.story.push(format!("{which} counted: {counted:?}"));
+            let expected = prefixes().map(|prefix| (prefix, self.oracle.expected(which, prefix)));
+            let minutes = expected.iter().flat_map(|(_, flows)| flows.keys()).map(|(minute, _)| *minute).collect();
+            for (prefix, expected) in expected {
+                let of = (exporter.address.address, prefix);
+                let counted = audit(store.as_ref(), of, &minutes, &expected).await;
+                self.story.push(format!("{which} {prefix} counted: {counted:?}"));
+            }
         }
     }
 }

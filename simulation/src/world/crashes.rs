@@ -20,6 +20,7 @@ impl World {
         if loses_database {
             self.replace_database().await;
         }
+        self.may_change(4).await;
         self.start().await;
         // Templates that were lost with the process or the database are announced again before any data.
         for which in 0..self.exporters.len() {
@@ -34,6 +35,7 @@ impl World {
         let _ = fs::remove_file(folder.join(BACKUP));
         BackupSource::open(&folder.join(STATE)).unwrap().copy_to(&folder.join(BACKUP), |_| {}).unwrap();
         self.has_backup = true;
+        self.changes.known_in_backup = self.changes.known.clone();
         self.oracle.backed_up();
         self.story.push("backup".into());
     }
@@ -74,9 +76,17 @@ impl World {
             self.oracle.lost_spool();
         }
         self.oracle.lost_database(is_restored);
+        self.lost_database = true;
+        self.templates_may_be_lost();
+        self.changes.lose_known(is_restored);
         if let Stored::Embedded = self.stored {
             self.register().await;
         }
+    }
+
+    /// Data of all exporters with templates wait for the next announcement.
+    pub(super) fn templates_may_be_lost(&mut self) {
+        self.oracle.may_wait(|which| self.exporters[which].has_templates());
     }
 
     /// If the process was killed during a flush, queued data may be only in the segment that they were carried over to.
