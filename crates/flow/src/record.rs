@@ -14,9 +14,9 @@ pub struct FlowRecord {
     pub destination: IpAddr,
     /// IP protocol number (IANA protocol numbers); 0 if not carried.
     pub protocol: u8,
-    /// Source transport port; 0 if not carried.
+    /// Source transport port; 0 if not carried. As the exporter sent it: [`Self::ports`] has those that count.
     pub source_port: u16,
-    /// Destination transport port; 0 if not carried.
+    /// Destination transport port; 0 if not carried. As the exporter sent it: [`Self::ports`] has those that count.
     pub destination_port: u16,
     /// BGP AS number of the source; 0 if not carried.
     pub source_as: u32,
@@ -73,6 +73,20 @@ impl FlowRecord {
 }
 
 impl FlowRecord {
+    /// Source and destination port, by which the flow counts: 0 for ICMP and ICMPv6, which have none. Many exporters send
+    /// type and code in the place of the destination port.
+    #[inline(always)]
+    #[must_use]
+    pub const fn ports(&self) -> (u16, u16) {
+        if self.is_icmp() { (0, 0) } else { (self.source_port, self.destination_port) }
+    }
+
+    /// Whether its protocol is ICMP or ICMPv6.
+    #[must_use]
+    pub const fn is_icmp(&self) -> bool {
+        matches!(self.protocol, 1 | 58)
+    }
+
     /// The flow as seen from its other end; its counters are unchanged.
     #[must_use]
     pub fn reversed(&self) -> Self {

@@ -16,7 +16,7 @@ pub(crate) fn publish(record: &Record<'_>, subscribers: &Tapped) {
 }
 
 fn details(record: &Record<'_>) -> Details {
-    let mut details = Details::default();
+    let mut details = Details { icmp: record.icmp(), ..Details::default() };
     record.fields(&mut |field| note(field, &mut details));
     details
 }

@@ -115,7 +115,10 @@ impl Test {
         match self {
             Self::Host(end, host) => end.any(flow.source, flow.destination, |address| address == *host),
             Self::Net(end, net) => end.any(flow.source, flow.destination, |address| net.contains(address)),
-            Self::Port(end, port) => end.any(flow.source_port, flow.destination_port, |it| it == *port),
+            Self::Port(end, port) => {
+                let (source, destination) = flow.ports();
+                end.any(source, destination, |it| it == *port)
+            }
             Self::As(end, number) => end.any(flow.source_as, flow.destination_as, |it| it == *number),
             Self::Protocol(number) => flow.protocol == *number,
             Self::InputInterface(number) => flow.input_interface == *number,

@@ -40,6 +40,8 @@ pub struct Seen {
 pub struct Details {
     /// All TCP flags of the flow, as in the TCP header.
     pub tcp_flags: Option<u16>,
+    /// Type and code of ICMP or ICMPv6.
+    pub icmp: Option<(u8, u8)>,
     /// The SNMP index of the input interface.
     pub input: Option<u32>,
     /// The SNMP index of the output interface.

@@ -47,7 +47,7 @@ pub fn write_json(record: &Record<'_>, out: &mut String) {
     if record.kind == RecordKind::NoIpHeader {
         object.text("notCounted", FlowFate::NoIpHeader.name());
     } else if let Some(flow) = record.flow {
-        write_flow(flow, object.value("flow"));
+        write_flow(flow, record.icmp(), object.value("flow"));
     }
     object.close();
 }
@@ -67,13 +67,18 @@ const fn kind_name(kind: RecordKind) -> &'static str {
 }
 
 /// What accounting sees of the record.
-fn write_flow(flow: &FlowRecord, out: &mut String) {
+fn write_flow(flow: &FlowRecord, icmp: Option<(u8, u8)>, out: &mut String) {
     let mut object = Object::open(out);
+    let (source_port, destination_port) = flow.ports();
     object.text("source", flow.source);
     object.text("destination", flow.destination);
     object.plain("protocol", flow.protocol);
-    object.plain("sourcePort", flow.source_port);
-    object.plain("destinationPort", flow.destination_port);
+    object.plain("sourcePort", source_port);
+    object.plain("destinationPort", destination_port);
+    if let Some((kind, code)) = icmp {
+        object.plain("icmpType", kind);
+        object.plain("icmpCode", code);
+    }
     object.plain("sourceAs", flow.source_as);
     object.plain("destinationAs", flow.destination_as);
     object.plain("inputInterface", flow.input_interface);

@@ -31,7 +31,7 @@
 //! | `plan` | a template compiled by that table; reading a record for accounting |
 //! | [`information_element`], [`value`], [`structured_data`] | the registry, from octets to values, lists inside fields |
 //! | `version`, [`datagram`], `field_specifier`, `sequence_number`, [`record`], [`error`], `decoded`, [`cursor`] | ground: what goes in, what comes out, and the reader that all decoders use |
-//! | [`json`] | a record as JSON |
+//! | `icmp`, [`json`] | type and code of ICMP; a record as JSON |
 //! | `message_writer` | NetFlow v9 and IPFIX messages that the collector writes |
 //! | [`encode`] | flow records to datagrams, for tests and load |
 //!
@@ -50,6 +50,7 @@ pub mod error;
 mod exporter_state;
 mod field_specifier;
 mod fixed_record;
+mod icmp;
 pub mod information_element;
 pub mod ipfix;
 pub mod json;

@@ -33,13 +33,14 @@ pub(super) struct Booking<A> {
 impl<A> Booking<A> {
     #[inline(always)]
     pub(super) fn new(flow: &FlowRecord, source: A, destination: A, tables: TablesId, amount: Amount) -> Self {
+        let (source_port, destination_port) = flow.ports();
         let key = FlowKey {
             source,
             destination,
             source_as: flow.source_as,
             destination_as: flow.destination_as,
-            source_port: flow.source_port,
-            destination_port: flow.destination_port,
+            source_port,
+            destination_port,
             protocol: flow.protocol,
         };
         Self { key, tables, amount }

@@ -71,6 +71,12 @@ struct FlowView {
     protocol: u8,
     source_port: u16,
     destination_port: u16,
+    /// The type of ICMP or ICMPv6, which have no ports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icmp_type: Option<u8>,
+    /// The code of ICMP or ICMPv6.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icmp_code: Option<u8>,
     source_as: u32,
     destination_as: u32,
     #[serde(flatten)]
@@ -105,6 +111,7 @@ impl From<Counters> for Amounts {
 impl From<&Seen> for TapLine {
     fn from(seen: &Seen) -> Self {
         let Seen { received, exporter, protocol, flow, details } = seen;
+        let (source_port, destination_port) = flow.ports();
         Self {
             received: received.to_string(),
             exporter: *exporter,
@@ -113,8 +120,10 @@ impl From<&Seen> for TapLine {
                 source: flow.source,
                 destination: flow.destination,
                 protocol: flow.protocol,
-                source_port: flow.source_port,
-                destination_port: flow.destination_port,
+                source_port,
+                destination_port,
+                icmp_type: details.icmp.map(|(kind, _)| kind),
+                icmp_code: details.icmp.map(|(_, code)| code),
                 source_as: flow.source_as,
                 destination_as: flow.destination_as,
                 forward: flow.forward.into(),

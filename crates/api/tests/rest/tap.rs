@@ -27,7 +27,7 @@ fn show(taps: &Taps, exporter: &str, bytes: u64) {
         forward: Counters { bytes, packets: 2, flows: 1 },
         ..FlowRecord::empty(RECEIVED)
     };
-    let details = || Details { tcp_flags: Some(0x1b), input: Some(3), output: None };
+    let details = || Details { tcp_flags: Some(0x1b), input: Some(3), ..Details::default() };
     if let Some(tapped) = taps.of(exporter.parse::<IpAddr>().unwrap()) {
         tapped.show(RECEIVED, Protocol::NetflowV9, &flow, details);
     }

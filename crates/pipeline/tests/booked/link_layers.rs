@@ -17,13 +17,23 @@ const MPLS: u32 = 13;
 
 /// An IPv4 packet with a TCP header, 40 octets.
 fn ip() -> Vec<u8> {
-    let mut header = [0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0].to_vec();
+    ip_of(6, &[&[0x9c, 0x40, 0x01, 0xbb][..], &[0; 8], &[0x50, 0x10], &[0; 6]].concat())
+}
+
+fn ip_of(protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(20 + payload.len()).unwrap();
+    let mut header = [0x45, 0, 0, length, 0, 0, 0, 0, 64, protocol, 0, 0].to_vec();
     header.extend([INSIDE, OUTSIDE].concat());
     let words = header.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
     let sum: u32 = words.sum();
     let checksum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
     header[10..12].copy_from_slice(&checksum.to_be_bytes());
-    [&header[..], &[0x9c, 0x40, 0x01, 0xbb], &[0; 8], &[0x50, 0x10], &[0; 6]].concat()
+    [&header[..], payload].concat()
+}
+
+/// An sFlow v5 datagram with an IPv4 packet of a protocol.
+pub(crate) fn sampled(payload: &[u8], protocol: u8) -> Vec<u8> {
+    sflow(ETHERNET, &frame(&[&[0x08, 0x00], &ip_of(protocol, payload)]))
 }
 
 /// An IPv6 packet between other networks, with an IPv4 packet inside.

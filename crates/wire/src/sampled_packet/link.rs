@@ -171,7 +171,7 @@ impl Headers {
 }
 
 /// What follows an MPLS stack: IP, or a pseudowire's frame of Ethernet, PPP or HDLC, with or without a control word. Only
-/// the octets themselves tell: a control word begins with a nibble of 0 (RFC 4385), as hardware addresses do, and others
+/// its octets show which: a control word begins with a nibble of 0 (RFC 4385), as hardware addresses do, and others
 /// begin with the nibble of an IP version (RFC 4928). So a frame is one if it has an IP header in its place.
 fn after_labels(octets: Cursor<'_>) -> Option<Next<'_>> {
     const CONTROL_WORD: usize = 4;

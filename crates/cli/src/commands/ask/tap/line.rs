@@ -146,9 +146,12 @@ fn flags(set: u64) -> String {
     "CEUAPRSF".chars().zip((0..8).rev()).map(|(letter, bit)| if set >> bit & 1 == 1 { letter } else { '.' }).collect()
 }
 
-/// AS numbers, interfaces and sampling rate, where the record has them.
+/// Type and code of ICMP, AS numbers, interfaces and sampling rate, where the record has them.
 fn rest(line: &Value, flow: &Value) -> String {
     let mut parts = Vec::new();
+    if let (Some(kind), Some(code)) = (flow["icmpType"].as_u64(), flow["icmpCode"].as_u64()) {
+        parts.push(format!("type {kind} code {code}"));
+    }
     let [from, to] = ["sourceAs", "destinationAs"].map(|key| number(&flow[key]));
     if from != 0 || to != 0 {
         parts.push(format!("as {from}>{to}"));
@@ -215,8 +218,10 @@ mod tests {
     fn protocols_without_ports_show_none_and_colors_change_nothing_but_color() {
         let mut icmp = flow();
         icmp["flow"]["protocol"] = json!(1);
+        (icmp["flow"]["icmpType"], icmp["flow"]["icmpCode"]) = (json!(3), json!(13));
         let plain = Layout::new(false).lines(&icmp);
         assert!(plain.contains("icmp") && !plain.contains(":443") && !plain.contains("AP.SF"), "{plain}");
+        assert!(plain.contains(" type 3 code 13 as 64500>0 "), "{plain}");
         let colored = Layout::new(true).lines(&icmp);
         let bare: String = colored.split("\x1b[").skip(1).map(|part| part.split_once('m').unwrap().1).collect();
         assert_eq!(bare.trim_end(), plain.trim_end());
