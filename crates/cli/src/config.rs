@@ -303,12 +303,12 @@ impl Default for Config {
             admin: Admin::default(),
             http: Http { listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080) },
             netflow: Netflow {
-                listen: everywhere(2055),
+                listen: everywhere(&[2055, 4739]),
                 calculate_samples: true,
                 template_lifetime: None,
                 template_wait: Duration::from_secs(30 * MINUTE),
             },
-            sflow: Sflow { listen: everywhere(6343) },
+            sflow: Sflow { listen: everywhere(&[6343]) },
             retention: Retention {
                 minutes: Some(Duration::from_secs(7 * DAY)),
                 hours: Some(Duration::from_secs(90 * DAY)),
@@ -342,10 +342,9 @@ impl Default for Config {
     }
 }
 
-fn everywhere(port: u16) -> Vec<SocketAddr> {
-    [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)]
-        .map(|address| SocketAddr::new(address, port))
-        .to_vec()
+fn everywhere(ports: &[u16]) -> Vec<SocketAddr> {
+    let addresses = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    ports.iter().flat_map(|port| addresses.map(|address| SocketAddr::new(address, *port))).collect()
 }
 
 /// Settings, and where they come from.

@@ -123,6 +123,9 @@ pub async fn load(store: &dyn Registry, own: OwnNetworks) -> Result<Admission, S
 
 /// Returns whether this changed the admitted senders.
 fn publish(admission: &mut Admission, senders: &[Sender]) -> bool {
+    // A registry that another program writes to may have it. No datagram has such a source address.
+    let (refused, senders): (Vec<&Sender>, Vec<&Sender>) =
+        senders.iter().partition(|sender| sender.address.is_unspecified());
     let registered = senders.iter().map(|sender| Registered {
         address: sender.address,
         prefixes: &sender.prefixes,
@@ -132,6 +135,11 @@ fn publish(admission: &mut Admission, senders: &[Sender]) -> bool {
     let is_changed = admission.update(&registered);
     if is_changed {
         tracing::info!(senders = senders.len(), "registered senders changed");
+        for Sender { address, .. } in refused {
+            tracing::warn!(
+                "ignoring the registered sender {address}, which is no source address of datagrams: remove it"
+            );
+        }
     }
     if is_changed && senders.is_empty() {
         tracing::warn!(
@@ -210,5 +218,15 @@ mod tests {
             assert_eq!(took >= Duration::from_millis(10), !is_here, "{took:?}");
             assert!(took <= REFRESH + Duration::from_millis(10), "{took:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_sender_without_an_address_is_not_admitted_from_any_registry() {
+        let store = Memory::default();
+        for address in ["0.0.0.0", "::", "192.0.2.1"] {
+            store.add_prefixes(address.parse().unwrap(), &["10.0.0.0/8".parse().unwrap()]).await.unwrap();
+        }
+        let admitted = load(&store, OwnNetworks::default()).await.unwrap().admitted().load_full();
+        assert_eq!(admitted.keys().collect::<Vec<_>>(), [&IpAddr::from([192, 0, 2, 1])]);
     }
 }

@@ -89,6 +89,12 @@ pub(crate) async fn add(
     SenderAddress(address): SenderAddress,
     body: Bytes,
 ) -> Result<Json<SenderView>, Error> {
+    if address.is_unspecified() {
+        return Err(Error::BadRequest(format!(
+            "{address} is no source address of datagrams: register each router by the address that it sends from, which \
+             GET /unknown lists"
+        )));
+    }
     let prefixes = read_prefixes(&body)?;
     change(&api, move |store| async move { store.add_prefixes(address, &prefixes).await }).await?;
     stored(&api, address).await

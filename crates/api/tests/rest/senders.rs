@@ -173,6 +173,18 @@ fn an_address_in_the_path_is_checked() {
 }
 
 #[test]
+fn an_address_that_no_datagram_comes_from_is_not_registered() {
+    let server = Server::start();
+    let before = ask(server.address, "GET", "/senders", "").text().to_owned();
+    for (path, address) in [("0.0.0.0", "0.0.0.0"), ("::", "::"), ("::ffff:0.0.0.0", "0.0.0.0")] {
+        let sent = body(&[("10.0.0.0", 8)]);
+        let message = ask(server.address, "PUT", &format!("/senders/{path}"), &sent).refusal(400, "BAD_REQUEST");
+        assert!(message.starts_with(&format!("{address} is no source address of datagrams")), "{message}");
+    }
+    assert_eq!(ask(server.address, "GET", "/senders", "").text(), before);
+}
+
+#[test]
 fn ten_thousand_prefixes_fit_into_a_request() {
     let server = Server::start();
     let texts: Vec<String> = (0..10_000).map(|n| format!("10.{}.{}.0", n / 256, n % 256)).collect();

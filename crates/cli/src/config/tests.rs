@@ -102,6 +102,15 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("journal.maxBytes", "\"2GiB\"", "2GiB"),
 ];
 
+/// softflowd and others send to 2055, VPP and others to the port that IANA assigned to IPFIX.
+#[test]
+fn the_ports_that_exporters_send_to_are_listened_on_by_default() {
+    let config = Config::default();
+    let listened = |addresses: &[SocketAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(listened(&config.netflow.listen), ["0.0.0.0:2055", "[::]:2055", "0.0.0.0:4739", "[::]:4739"]);
+    assert_eq!(listened(&config.sflow.listen), ["0.0.0.0:6343", "[::]:6343"]);
+}
+
 #[test]
 fn a_reload_takes_live_keys_and_no_others() {
     let text: String = CHANGED.iter().map(|(key, value, _)| format!("{key} = {value}\n")).collect();
