@@ -1,4 +1,4 @@
-//! Lengths and counts that disagree: each record that is whole is counted once, and none that is not there.
+//! Lengths and counts that disagree: each record that is whole is counted once, and nothing else is counted.
 
 use wire::VARIABLE_LENGTH;
 
