@@ -67,22 +67,27 @@ fn catches_up(reason: &str, settings: &Settings, take_away: impl FnOnce(), bring
     until_exact(&start_in(directory, settings), &sent, PATIENCE);
 }
 
-/// Starts without Redis, which these verbs of its script stop and start.
-fn redis_returns(why: &str, stop: &str, start: &str) {
-    let redis = Service::start("redis", 1, &[("SYNC", "always")]);
-    let settings = settings("redis", &redis.hosts, "netflow");
-    let run = |verb| drop(redis.run(&[verb, "1"]));
+/// Starts without this store, which these verbs of its script stop and start.
+fn returns(kind: &'static str, sync: &str, why: &str, stop: &str, start: &str) {
+    let store = Service::start(kind, 1, &[("SYNC", sync)]);
+    let settings = settings(kind, &store.hosts, "netflow");
+    let run = |verb| drop(store.run(&[verb, "1"]));
     catches_up(why, &settings, || run(stop), || run(start));
 }
 
 #[test]
 fn a_start_while_redis_refuses_connections_counts_and_catches_up() {
-    redis_returns("refused", "kill", "start");
+    returns("redis", "always", "refused", "kill", "start");
 }
 
 #[test]
 fn a_start_while_redis_accepts_connections_but_is_silent_counts_and_catches_up() {
-    redis_returns("", "pause", "resume");
+    returns("redis", "always", "", "pause", "resume");
+}
+
+#[test]
+fn a_start_while_cassandra_refuses_connections_counts_and_catches_up() {
+    returns("cassandra", "batch", "refused", "kill", "start");
 }
 
 #[test]
