@@ -116,15 +116,27 @@ port_free() {
   die "$1:$2 is in use by a process that this script did not start (work folder $DIR)"
 }
 
-# await NODE_DIR CHECK...: waits until CHECK succeeds; fails with the end of the log if the process ends or time is up.
+# listens NODE_DIR PORT: whether the process that this script started there, and no other, listens on the port.
+listens() {
+  local p inode
+  p=$(pid_of "$1") || return 1
+  for inode in $(awk -v port="$(printf ':%04X' "$2")" '$4 == "0A" && $2 ~ port "$" {print $10}' "/proc/$p/net/tcp" "/proc/$p/net/tcp6"); do
+    [ -z "$(find "/proc/$p/fd" -lname "socket:\\[$inode\\]")" ] || return 0
+  done
+  return 1
+}
+
+# await NODE_DIR PORT CHECK...: waits until CHECK succeeds; fails with the end of the log if the process ends, another process
+# answers, or time is up.
 await() {
-  local d=$1 end; shift
+  local d=$1 port=$2 end; shift 2
   end=$(($(now_ms) + TIMEOUT * 1000))
   until "$@" 2>/dev/null; do
     pid_of "$d" >/dev/null || { tail_log "$d"; die "the server in $d ended before it was ready (log above)"; }
     [ "$(now_ms)" -lt "$end" ] || { tail_log "$d"; die "not ready after ${TIMEOUT}s: $*"; }
     sleep 0.2
   done
+  listens "$d" "$port" || { tail_log "$d"; die "port $port is answered by a process that this script did not start (work folder $DIR)"; }
 }
 tail_log() {
   { echo "--- $1/log: first errors"; grep -nE 'ERROR|FATAL|Exception|Error|error' "$1/log" | head -8 | cut -c1-300

@@ -100,6 +100,7 @@ spawn() { # NODE
   pid_of "$DIR/n$1" >/dev/null && return 0
   need "$SERVER" "Debian package redis-server"; need "$CLI" "Debian package redis-tools"
   port_free 127.0.0.1 "$(port "$1")"
+  [ "$MODE" != cluster ] || port_free 127.0.0.1 "$(($(port "$1") + 1000))"
   conf "$1"
   if is_sentinel "$1"; then
     launch "$DIR/n$1" "$SERVER" "$DIR/n$1/redis.conf" --sentinel
@@ -123,13 +124,13 @@ case $verb in
     lock; t=$(now_ms); new=
     [ "$TLS" = no ] || certificates
     for i in ${node:-$(seq "$NODES")}; do pid_of "$DIR/n$i" >/dev/null || new=1; spawn "$i"; done
-    for i in ${node:-$(seq "$NODES")}; do await "$DIR/n$i" answers "$i"; done
+    for i in ${node:-$(seq "$NODES")}; do await "$DIR/n$i" "$(port "$i")" answers "$i"; done
     if [ -z "$node" ]; then
       if [ "$MODE" = cluster ]; then
         make_cluster
-        for i in $(seq "$NODES"); do await "$DIR/n$i" settled "$i"; done
+        for i in $(seq "$NODES"); do await "$DIR/n$i" "$(port "$i")" settled "$i"; done
       fi
-      for i in $(seq "$NODES"); do await "$DIR/n$i" ready "$i"; done
+      for i in $(seq "$NODES"); do await "$DIR/n$i" "$(port "$i")" ready "$i"; done
     fi
     [ -z "$new" ] || say "ready after $(($(now_ms) - t)) ms, $(rss_mb "$(pid_of "$DIR/n${node:-1}")") MiB a server, $("$SERVER" --version | sed -n 's/.*v=\([^ ]*\).*/\1/p')"
     url ;;
@@ -141,7 +142,7 @@ case $verb in
     [ -n "$node" ] || die "$verb needs a node number"
     case $verb in kill) s=KILL ;; pause) s=STOP ;; resume) s=CONT ;; esac
     signal "$DIR/n$node" $s ;;
-  wait) for i in ${node:-$(seq "$NODES")}; do await "$DIR/n$i" ready "$i"; done; url ;;
+  wait) for i in ${node:-$(seq "$NODES")}; do await "$DIR/n$i" "$(port "$i")" ready "$i"; done; url ;;
   status)
     rc=0
     for i in ${node:-$(seq "$NODES")}; do
