@@ -285,6 +285,25 @@ impl Oracle {
         self.deliveries.iter_mut().filter(lacking).for_each(|it| it.may_be_later = true);
     }
 
+    /// The record of what was received at this time is damaged. Its copies, if it was carried over, are not.
+    pub fn damaged(&mut self, exporter: usize, at: Timestamp) {
+        let is_hit = |it: &Delivered| it.received.exporter == exporter && it.received.at == at;
+        let mut has_template = false;
+        for it in self.deliveries.iter_mut().filter(|it| it.fate != Fate::Durable && is_hit(it)) {
+            it.fate = Fate::Uncertain;
+            has_template |= it.received.flow.is_none();
+        }
+        self.may_wait(|other| has_template && other == exporter);
+    }
+
+    /// The terms of what was received at these times are damaged: it is counted by those before them, or by those of the start.
+    pub fn lost_terms(&mut self, exporter: usize, at: &BTreeSet<Timestamp>) {
+        let is_hit = |it: &&mut Delivered| it.received.exporter == exporter && at.contains(&it.received.at);
+        for it in self.deliveries.iter_mut().filter(|it| it.fate != Fate::Durable).filter(is_hit) {
+            (it.first_terms, it.may_be_later) = (0, true);
+        }
+    }
+
     /// A process has started: it counts what is in the journal, except these flows, which are queued for their template. What
     /// it cannot decode of an exporter that is no longer registered is dropped.
     pub fn started(&mut self, waiting: &BTreeSet<(usize, u32)>) {

@@ -3,6 +3,7 @@
 
 mod changes;
 mod crashes;
+mod damage;
 mod faults;
 mod network;
 
@@ -122,6 +123,11 @@ struct World {
     /// Whether it was.
     lost_database: bool,
     changes: Changes,
+    /// Decides which bits of the journal are flipped, and whether any. If so, no template changes, as if databases were lost.
+    flips: Random,
+    flips_bits: bool,
+    /// Segments with flipped bits.
+    flipped: BTreeSet<String>,
     exporters: Vec<Exporter>,
     /// Datagrams still in the network, with the index of their exporter.
     late: Vec<(usize, Sent)>,
@@ -154,6 +160,8 @@ impl World {
         let (process, late, flows, story) = (None, Vec::new(), 0, Vec::new());
         let (mut losses, outages) = (Random::new(!seed), Random::new(seed.rotate_left(32)));
         let (loses_databases, has_backup) = (losses.once_in(3), false);
+        let mut flips = Random::new(seed.rotate_left(48));
+        let flips_bits = flips.once_in(3);
         let changes = Changes::new(seed, exporters.len());
         let mut world = Self {
             random,
@@ -168,6 +176,9 @@ impl World {
             has_backup,
             lost_database: false,
             changes,
+            flips,
+            flips_bits,
+            flipped: BTreeSet::new(),
             exporters,
             late,
             flows,
@@ -229,6 +240,7 @@ impl World {
         }
         self.oracle.started(&waiting);
         if recovered {
+            self.check_damage();
             self.oracle.synced(is_synced);
             self.oracle.cut(&waiting);
         }

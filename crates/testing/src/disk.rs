@@ -111,6 +111,13 @@ impl SimulatedDisk {
         Some(format!("bit {at} of {name}"))
     }
 
+    /// Flips this bit of a file.
+    pub fn flip_bit(&self, name: &str, bit: usize) {
+        if let Some(octet) = self.lock().files.get_mut(name).and_then(|content| content.octets.get_mut(bit / 8)) {
+            *octet ^= 1 << (bit % 8);
+        }
+    }
+
     /// Power fails and returns.
     pub fn lose_power(&self, random: &mut Random) {
         let mut platter = self.lock();

@@ -17,6 +17,7 @@ impl World {
             self.disk.lose_power(&mut self.random);
         }
         self.oracle.crashed(power);
+        self.may_flip_a_bit();
         if loses_database {
             self.replace_database().await;
         }
@@ -47,18 +48,22 @@ impl World {
             return true;
         }
         self.disk.spare(true);
-        let counted = BackupSource::open(&self.folder.path().join(STATE)).unwrap().counted().unwrap();
-        let mut names = self.disk.list().unwrap().into_iter();
-        let is_released = |name: &str| {
-            let segment = SegmentName::parse(name).unwrap();
-            let own = Counted { writer: segment.writer, newest: segment.flush };
-            counted.iter().any(|counted| counted.includes(&own))
-        };
-        let any_left = names.any(|(name, _)| is_released(&name));
+        let is_counted = self.is_counted();
+        let any_left = self.disk.list().unwrap().into_iter().any(|(name, _)| is_counted(&name));
         // What was removed stays so.
         self.disk.sync_names().unwrap();
         self.disk.spare(false);
         !any_left
+    }
+
+    /// Whether the database has counted a segment.
+    pub(super) fn is_counted(&self) -> impl Fn(&str) -> bool + use<> {
+        let counted = BackupSource::open(&self.folder.path().join(STATE)).unwrap().counted().unwrap();
+        move |name| {
+            let segment = SegmentName::parse(name).unwrap();
+            let own = Counted { writer: segment.writer, newest: segment.flush };
+            counted.iter().any(|counted| counted.includes(&own))
+        }
     }
 
     /// The database is lost. The backup is put in its place, or a new one.

@@ -105,7 +105,7 @@ impl World {
         let waits = self.waiting().iter().any(|(exporter, _)| *exporter == which);
         let is_sure = is_sure && self.process().journal.counts().missed == self.process().missed_before;
         let is_sure = is_sure && self.oracle.is_registered(which);
-        if self.exporters[which].has_templates() && !waits && is_sure && !self.loses_databases {
+        if self.exporters[which].has_templates() && !waits && is_sure && !self.loses_databases && !self.flips_bits {
             self.exporters[which].redefine();
             let announcement = self.exporters[which].announce(self.now).unwrap();
             self.take(&[(which, announcement)]);

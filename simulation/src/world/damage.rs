@@ -1,0 +1,94 @@
+//! A bit of the journal is flipped while the collector is down. At most the record that it hits is lost.
+
+use std::io::Read;
+use std::ops::Range;
+
+use super::*;
+
+/// Octets of the header of a segment.
+const FILE_HEADER: usize = 24;
+/// Octets of the header of a record.
+const RECORD_HEADER: usize = 16;
+/// Where a record has its source address: in the header of IPv4.
+const SOURCE: usize = RECORD_HEADER + 12;
+
+/// A record of a segment, read by hand, because the reader is under test.
+struct JournalRecord {
+    octets: Range<usize>,
+    exporter: usize,
+    at: Timestamp,
+    /// Whether it has the terms of the exporter, which have no time, instead of a datagram.
+    is_terms: bool,
+}
+
+impl World {
+    /// Flips a bit, if this run does.
+    pub(super) fn may_flip_a_bit(&mut self) {
+        if !self.flips_bits || !self.flips.once_in(2) {
+            return;
+        }
+        self.disk.spare(true);
+        let segments = self.disk.list().unwrap();
+        if !segments.is_empty() {
+            let (segment, _) = self.flips.pick(&segments).clone();
+            let mut octets = Vec::new();
+            self.disk.read(&segment).unwrap().read_to_end(&mut octets).unwrap();
+            let records = records(&octets);
+            let end = records.last().map_or(0, |last| last.octets.end);
+            if end > 0 {
+                let bit = self.flips.index(end * 8);
+                self.flip(&segment, &records, bit);
+            }
+        }
+        self.disk.spare(false);
+    }
+
+    fn flip(&mut self, segment: &str, records: &[JournalRecord], bit: usize) {
+        self.disk.flip_bit(segment, bit);
+        self.flipped.insert(segment.to_owned());
+        let Some(hit) = records.iter().position(|record| record.octets.contains(&(bit / 8))) else {
+            return self.story.push("a bit of the header of a segment is flipped".into());
+        };
+        let JournalRecord { exporter, at, is_terms, .. } = records[hit];
+        self.story.push(format!("a bit is flipped: {exporter} terms {is_terms}, {at:?}"));
+        if !is_terms {
+            return self.oracle.damaged(exporter, at);
+        }
+        let after = records[hit + 1..].iter().filter(|record| record.exporter == exporter);
+        let counted_by = after.take_while(|record| !record.is_terms).map(|record| record.at);
+        self.oracle.lost_terms(exporter, &counted_by.collect());
+    }
+
+    /// Damage of segments that a start has read is reported.
+    pub(super) fn check_damage(&mut self) {
+        let is_counted = self.is_counted();
+        self.disk.spare(true);
+        let mut existing = self.disk.list().unwrap().into_iter();
+        self.disk.spare(false);
+        if existing.any(|(segment, _)| self.flipped.contains(&segment) && !is_counted(&segment)) {
+            let found = self.process().status.recovery();
+            assert!(found.damaged.places + found.torn > 0, "the damage is not reported: {found:?}");
+        }
+    }
+}
+
+/// The records up to the first damage.
+fn records(octets: &[u8]) -> Vec<JournalRecord> {
+    let number = |at: usize| Some(u32::from_le_bytes(*octets.get(at..)?.first_chunk()?));
+    let (mut records, mut start) = (Vec::new(), FILE_HEADER);
+    while let (Some(seconds), Some(nanoseconds), Some(length)) = (number(start), number(start + 4), number(start + 8)) {
+        let end = start + RECORD_HEADER + length as usize;
+        if end > octets.len() || start + SOURCE > end {
+            break;
+        }
+        let Some([127, 0, 0, last]) = octets[start + SOURCE..end].first_chunk() else { break };
+        records.push(JournalRecord {
+            octets: start..end,
+            exporter: usize::from(*last) - 1,
+            at: Timestamp::from_seconds(seconds.into()).saturating_add(Duration::from_nanos(nanoseconds.into())),
+            is_terms: seconds == 0,
+        });
+        start = end;
+    }
+    records
+}
