@@ -66,7 +66,7 @@ features:
 	cd fuzz && CARGO_TARGET_DIR=../target cargo check -q --locked
 
 # Short micro-benchmarks; then this collector beside others and under attack, with a table of targets and results, in about
-# ten minutes. `make bench BENCH=attack` runs one of them, BENCH="all --full" the long forms.
+# twelve minutes. `make bench BENCH=attack` runs one of them, BENCH="all --full" the long forms.
 BENCH ?= all
 
 bench: test-packages

@@ -49,7 +49,7 @@ struct Arguments {
 /// The scenarios.
 #[derive(Debug, Subcommand)]
 enum Scenario {
-    /// All scenarios in a short form; about ten minutes
+    /// All scenarios in a short form; about twelve minutes
     All(All),
     /// All programs on the same load: processor time for a million flows, and the highest rate without loss
     Compare(compare::Arguments),
