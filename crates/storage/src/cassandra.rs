@@ -6,7 +6,8 @@
 //!   each has its own life time and so its own compaction windows.
 //! - `interval`: the starts for which a writer has blocks, a partition for each writer and period.
 //! - `series`: the senders and prefixes for which a writer has blocks, a partition for each writer, period and start.
-//! - `sender` (with its prefixes and what it has announced), `writer`, `flushed`: each in one partition.
+//! - `sender` (with its prefixes, what it has announced, and in other rows the numbers of changes), `writer`, `flushed`:
+//!   each in one partition.
 //!
 //! Every statement is prepared and idempotent, and goes to a replica of its partition. Reads and writes are done at
 //! LOCAL_QUORUM, so that a read sees every acknowledged write. Write times of blocks come from the client and only grow, so
@@ -18,6 +19,7 @@
 //! their whole compaction window. If no collector rolls up a writer for that long, its rows that are not rolled up are lost.
 
 mod blocks;
+mod changes;
 mod connection;
 mod error;
 mod registry;

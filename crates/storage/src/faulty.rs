@@ -12,7 +12,10 @@ use async_trait::async_trait;
 use flow::{FlushNumber, Prefix, Timestamp};
 use tokio::sync::Semaphore;
 
-use crate::{Blocks, Flush, Progress, Registry, Retention, Selection, Sender, Store, StoreError, WriterState, Writers};
+use crate::{
+    Blocks, Flush, Progress, Registrations, Registry, Retention, Selection, Sender, Store, StoreError, WriterState,
+    Writers,
+};
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub enum Call {
     TouchSenders,
     PutTemplates,
     Templates,
+    Registrations,
+    PutRegistrations,
     PutBlocks,
     ReadBlocks,
     ReadBlocksOf,
@@ -197,6 +202,14 @@ impl<S: Store> Registry for Faulty<S> {
 
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
         self.call(Call::Templates, self.store.templates()).await
+    }
+
+    async fn registrations(&self) -> Result<Registrations, StoreError> {
+        self.call(Call::Registrations, self.store.registrations()).await
+    }
+
+    async fn put_registrations(&self, lost: &Registrations) -> Result<(), StoreError> {
+        self.call(Call::PutRegistrations, self.store.put_registrations(lost)).await
     }
 }
 

@@ -4,6 +4,7 @@
 //! | file | what lives there |
 //! | --- | --- |
 //! | [`registry`], [`blocks`], [`writers`] | the three traits of a store: senders, blocks, writers |
+//! | [`registrations`] | registrations with the numbers of their changes, by which a loss is recognised |
 //! | [`store`] | the three together |
 //! | [`error`] | why a store did not do what it was asked |
 //! | [`flush`] | one flush of a collector |
@@ -20,7 +21,7 @@
 //! | [`faulty`] | a store whose calls fail as planned, for tests |
 //! | [`backup`] | a copy of the SQLite file while the collector writes to it |
 //! | [`identity`] | the identity of a collector, on its own disk |
-//! | [`known_senders`] | the senders that a store on the network listed last |
+//! | [`known_senders`] | the registrations that a collector knows of its store on the network |
 //! | [`spool`] | flushes that a store on the network has not accepted yet |
 //!
 //! `tests/contract` holds what every store must do, as tests that run over each of them.
@@ -41,6 +42,7 @@ pub mod known_senders;
 pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod registrations;
 pub mod registry;
 pub mod roll_up;
 #[cfg(test)]
@@ -60,6 +62,7 @@ pub use faulty::Faulty;
 pub use flush::Flush;
 pub use identity::Identity;
 pub use memory::Memory;
+pub use registrations::{Registration, Registrations};
 pub use registry::{Registry, Sender};
 pub use sqlite::Sqlite;
 pub use store::Store;

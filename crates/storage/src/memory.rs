@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, Period};
@@ -13,8 +14,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flow::{FlushNumber, Prefix, Timestamp};
 
+use crate::registrations::Entry;
 use crate::selection::merged;
-use crate::{Blocks, Progress, Registry, Retention, Selection, Sender, Store, StoreError, WriterState, Writers};
+use crate::{
+    Blocks, Progress, Registration, Registrations, Registry, Retention, Selection, Sender, Store, StoreError,
+    WriterState, Writers,
+};
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -28,19 +33,21 @@ type Group = BTreeMap<BlockKey, Bytes>;
 #[derive(Clone, Debug, Default)]
 struct Contents {
     blocks: BTreeMap<Interval, BTreeMap<(IpAddr, Prefix), Group>>,
-    senders: BTreeMap<IpAddr, Registration>,
+    senders: BTreeMap<IpAddr, Registered>,
+    /// Of each registration and removal so far.
+    changes: BTreeMap<Entry, u64>,
     writers: BTreeMap<WriterId, WriterState>,
     flushed: BTreeMap<WriterId, FlushNumber>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Registration {
+struct Registered {
     prefixes: BTreeSet<Prefix>,
     last: Option<Timestamp>,
     announcements: Option<Vec<u8>>,
 }
 
-impl Registration {
+impl Registered {
     fn sender(&self, address: IpAddr) -> Sender {
         Sender { address, prefixes: self.prefixes.iter().copied().collect(), last: self.last }
     }
@@ -66,6 +73,17 @@ impl Memory {
 }
 
 impl Contents {
+    /// Numbers a change of an entry.
+    fn number(&mut self, entry: Entry) {
+        let last = self.changes.entry(entry).or_default();
+        *last = Timestamp::from(SystemTime::now()).milliseconds().max(*last + 1);
+    }
+
+    fn is_registered(&self, (address, prefix): Entry) -> bool {
+        let sender = self.senders.get(&address);
+        sender.is_some_and(|sender| prefix.is_none_or(|prefix| sender.prefixes.contains(&prefix)))
+    }
+
     fn selected(&self, selection: Selection) -> impl Iterator<Item = Block> {
         self.blocks
             .get(&selection.interval)
@@ -105,19 +123,28 @@ impl Registry for Memory {
     }
 
     async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
-        self.lock().senders.entry(address).or_default().prefixes.extend(prefixes);
+        let mut contents = self.lock();
+        contents.senders.entry(address).or_default().prefixes.extend(prefixes);
+        contents.number((address, None));
+        prefixes.iter().for_each(|prefix| contents.number((address, Some(*prefix))));
         Ok(())
     }
 
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
         let mut contents = self.lock();
         let Some(registration) = contents.senders.get_mut(&address) else { return Ok(false) };
-        registration.prefixes.retain(|prefix| !prefixes.contains(prefix));
+        let removed: Vec<Prefix> =
+            prefixes.iter().filter(|prefix| registration.prefixes.remove(prefix)).copied().collect();
+        removed.into_iter().for_each(|prefix| contents.number((address, Some(prefix))));
         Ok(true)
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
-        Ok(self.lock().senders.remove(&address).is_some())
+        let mut contents = self.lock();
+        let Some(removed) = contents.senders.remove(&address) else { return Ok(false) };
+        contents.number((address, None));
+        removed.prefixes.into_iter().for_each(|prefix| contents.number((address, Some(prefix))));
+        Ok(true)
     }
 
     async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
@@ -142,10 +169,37 @@ impl Registry for Memory {
 
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
         let contents = self.lock();
-        let known = |(address, registration): (&IpAddr, &Registration)| {
+        let known = |(address, registration): (&IpAddr, &Registered)| {
             registration.announcements.clone().map(|announcements| (*address, announcements))
         };
         Ok(contents.senders.iter().filter_map(known).collect())
+    }
+
+    async fn registrations(&self) -> Result<Registrations, StoreError> {
+        let contents = self.lock();
+        let registration = |(entry, number): (&Entry, &u64)| {
+            (*entry, Registration { is_registered: contents.is_registered(*entry), number: *number })
+        };
+        Ok(contents.changes.iter().map(registration).collect())
+    }
+
+    async fn put_registrations(&self, lost: &Registrations) -> Result<(), StoreError> {
+        let mut contents = self.lock();
+        for (entry @ (address, prefix), Registration { is_registered, number }) in lost {
+            if contents.changes.get(entry).is_some_and(|stored| stored >= number) {
+                continue;
+            }
+            contents.changes.insert(*entry, *number);
+            match (prefix, is_registered) {
+                (None, true) => drop(contents.senders.entry(*address).or_default()),
+                (None, false) => drop(contents.senders.remove(address)),
+                (Some(prefix), true) => drop(contents.senders.entry(*address).or_default().prefixes.insert(*prefix)),
+                (Some(prefix), false) => {
+                    contents.senders.get_mut(address).map(|sender| sender.prefixes.remove(prefix));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

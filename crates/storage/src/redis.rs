@@ -10,6 +10,8 @@
 //! - `N:groups:{<writer> <period> <start>}`: set of `<sender> <prefix>` for which a writer has blocks there.
 //! - `N:senders`: hash; field `<address>` = nanoseconds of its last datagram in twenty digits, or nothing; field
 //!   `<address> <prefix>` = nothing.
+//! - `{N:senders}:changes`: hash; the same fields = the number of their registration, or minus that of their removal
+//!   (`redis/changes.rs`).
 //! - `N:templates`: hash; field `<address>` = what that sender has announced, as docs/storage.md describes it.
 //! - `N:writers`: hash; field `<writer>` = epoch, nanoseconds of when it was seen (2^64-1: a replay), the four watermarks.
 //! - `N:flushed`: hash; field `<writer>` = epoch and sequence of its newest flush of which all blocks are there.
@@ -22,6 +24,7 @@
 //! when they are rolled up, so that nothing is lost however long all collectors are stopped.
 
 mod blocks;
+mod changes;
 mod connection;
 mod key;
 mod registry;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use flow::{Prefix, Timestamp};
 
 use crate::StoreError;
+use crate::registrations::{Registrations, unnumbered};
 
 /// A registered sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,4 +49,15 @@ pub trait Registry: Send + Sync {
 
     /// What senders have announced, in no particular order.
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError>;
+
+    /// All registrations and the removals of the last [90 days](crate::registrations::REMOVALS_KEPT), with the numbers of
+    /// these changes. A store on this machine's disk numbers none: it loses them only together with everything else.
+    async fn registrations(&self) -> Result<Registrations, StoreError> {
+        Ok(unnumbered(&self.senders().await?))
+    }
+
+    /// Stores registrations and removals that the store has lost. Those of which it has a number as great are ignored.
+    async fn put_registrations(&self, _lost: &Registrations) -> Result<(), StoreError> {
+        Ok(())
+    }
 }

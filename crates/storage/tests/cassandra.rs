@@ -9,6 +9,9 @@
 mod clauses;
 #[path = "contract/complete_flushes.rs"]
 mod complete_flushes;
+#[macro_use]
+#[path = "contract/registrations.rs"]
+mod registrations;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -25,8 +28,9 @@ use flow::{Counters, FlushNumber, Prefix};
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use storage::cassandra::{Cassandra, CassandraSettings, SPARE};
+use storage::registrations::senders;
 use storage::roll_up::advance;
-use storage::{Blocks, Registry, Selection, Store, StoreError, Writers, totals};
+use storage::{Blocks, Registration, Registrations, Registry, Selection, Store, StoreError, Writers, totals};
 use testing::Service;
 use testing::wait::DEADLINE;
 use tokio::sync::{Mutex, MutexGuard};
@@ -67,6 +71,7 @@ async fn empty() -> (Cassandra, MutexGuard<'static, ()>) {
 }
 
 contract!(empty);
+registrations_contract!(empty);
 
 /// 2026-11-01 00:00 UTC.
 const START: Minute = Minute::new(29_891_520);
@@ -176,6 +181,36 @@ async fn a_sender_added_again_stays_whatever_the_clock_of_the_collector_that_rem
 }
 
 #[tokio::test]
+async fn what_a_program_without_numbers_registers_or_removes_is_right() {
+    let (store, _turn) = empty().await;
+    let session = session(&SERVER).await;
+    let run = async |statement: &str| {
+        session.query_unpaged(statement, ()).await.expect("an answer");
+    };
+    let BlockKey { sender, prefix, .. } = block(1).key;
+    let entries = [(sender, None), (sender, Some(prefix))];
+    run("UPDATE netflow.sender SET registered = true, prefixes = prefixes + {'172.16.0.0/16'} \
+         WHERE one = 0 AND address = '192.0.2.1' IF registered != false")
+    .await;
+    let found: Registrations = entries.map(|entry| (entry, Registration { is_registered: true, number: 1 })).into();
+    for _ in 0..2 {
+        assert_eq!(store.registrations().await.unwrap(), found);
+    }
+    // A collector that was down meanwhile does not undo it.
+    run("DELETE FROM netflow.sender WHERE one = 0 AND address = '192.0.2.1' IF registered = true").await;
+    store.put_registrations(&found).await.unwrap();
+    assert_eq!(store.senders().await.unwrap(), []);
+    store.add_prefixes(sender, &[prefix]).await.unwrap();
+    assert_eq!(store.sender(sender).await.unwrap().expect("it was registered again").prefixes, [prefix]);
+    // What such a program lists beside a sender are no senders.
+    assert!(store.remove_sender(sender).await.unwrap());
+    let rows = session.query_unpaged("SELECT address, registered FROM netflow.sender", ()).await.expect("an answer");
+    let rows = rows.into_rows_result().expect("rows");
+    let rows: Vec<(String, Option<bool>)> = rows.rows().expect("rows").map(|row| row.expect("a row")).collect();
+    assert_eq!(rows, [("192.0.2.1 changes".to_owned(), None)]);
+}
+
+#[tokio::test]
 async fn a_password_is_given_and_a_wrong_one_is_the_operators_affair() {
     let server = Service::start("cassandra", 1, &[("AUTH", "password")]);
     let with = |password: &str| {
@@ -239,6 +274,7 @@ async fn rows_from_before_0_1_are_counted_to_the_byte() {
     open(settings.clone()).writers().await.expect("a server");
     let session = session(&SERVER).await;
     session.query_unpaged("DROP TABLE before.flushed", ()).await.expect("a table less");
+    session.query_unpaged("ALTER TABLE before.sender DROP changes", ()).await.expect("a column less");
     let rows = std::fs::read_to_string(Path::new(BEFORE_0_1).join("rows.txt")).expect("a fixture");
     for (table, row) in rows.lines().filter_map(|line| line.split_once(' ')) {
         let insert = format!("INSERT INTO before.{table} JSON '{row}'");
@@ -255,6 +291,8 @@ async fn rows_from_before_0_1_are_counted_to_the_byte() {
         }
     };
     counted().await;
+    let registered = store.senders().await.expect("an answer");
+    assert_eq!(senders(&store.registrations().await.expect("an answer")).len(), registered.len());
     // What a collector that replaces the old one does next: it takes over the writer's state, and rolls up further.
     let [before] = store.writers().await.expect("an answer").try_into().expect("one writer");
     let new_year = parse_interval(Period::Year, "2027").expect("a year").start;

@@ -3,6 +3,9 @@
 #[macro_use]
 #[path = "contract/clauses.rs"]
 mod clauses;
+#[macro_use]
+#[path = "contract/registrations.rs"]
+mod registrations;
 
 use storage::Memory;
 
@@ -11,3 +14,4 @@ async fn empty() -> (Memory, ()) {
 }
 
 contract!(empty);
+registrations_contract!(empty);

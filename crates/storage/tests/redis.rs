@@ -9,6 +9,9 @@
 mod clauses;
 #[path = "contract/complete_flushes.rs"]
 mod complete_flushes;
+#[macro_use]
+#[path = "contract/registrations.rs"]
+mod registrations;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -19,7 +22,7 @@ use accounting::block::{Block, BlockKey, TableSet, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use flow::{FlushNumber, Prefix};
 use storage::redis::{Redis, RedisSettings};
-use storage::{Blocks, Registry, Selection, Store, StoreError};
+use storage::{Blocks, Registration, Registrations, Registry, Selection, Store, StoreError};
 use testing::wait::DEADLINE;
 use testing::{Service, wait_for};
 use tokio::net::{TcpListener, TcpStream};
@@ -49,6 +52,7 @@ mod server {
     }
 
     contract!(empty);
+    registrations_contract!(empty);
 }
 
 mod cluster {
@@ -61,6 +65,7 @@ mod cluster {
     }
 
     contract!(empty);
+    registrations_contract!(empty);
 }
 
 mod sentinel {
@@ -73,6 +78,7 @@ mod sentinel {
     }
 
     contract!(empty);
+    registrations_contract!(empty);
 }
 
 /// 2026-11-01 00:00 UTC.
@@ -324,6 +330,59 @@ async fn no_key_expires_by_itself() {
         let expiry: i64 = redis::cmd("EXPIRETIME").arg(&key).query_async(&mut connection).await.expect("an answer");
         assert_eq!(expiry, -1, "{key}");
     }
+    server.run(&["clean"]);
+}
+
+#[tokio::test]
+async fn what_a_program_without_numbers_registers_or_removes_is_right() {
+    let server = Service::start("redis", 1, &[]);
+    let settings = settings(&server);
+    let senders = format!("{}:senders", settings.namespace);
+    let store = Redis::open(settings).expect("good settings");
+    let mut connection = connection(&server.hosts[0]).await;
+    let mut run = async |command: &str, fields: &[&str]| {
+        let () = redis::cmd(command).arg(&senders).arg(fields).query_async(&mut connection).await.expect("an answer");
+    };
+    let entry = |text: &str| {
+        let (sender, prefix) = text.split_once(' ').unwrap_or((text, ""));
+        let prefix = (!prefix.is_empty()).then(|| prefix.parse().expect("a prefix"));
+        (sender.parse::<IpAddr>().expect("an address"), prefix)
+    };
+    let (sender, prefix) = ("192.0.2.1", "192.0.2.1 172.16.0.0/16");
+    run("HSET", &[sender, "", prefix, ""]).await;
+    let first = Registration { is_registered: true, number: 1 };
+    let found = [(entry(sender), first), (entry(prefix), first)].into();
+    for _ in 0..2 {
+        assert_eq!(store.registrations().await.unwrap(), found);
+    }
+    // A collector that was down meanwhile does not undo it.
+    run("HDEL", &[sender, prefix]).await;
+    store.put_registrations(&found).await.unwrap();
+    assert_eq!(store.senders().await.unwrap(), []);
+    // Nor this, after a removal with a number.
+    store.add_prefixes(entry(sender).0, &[]).await.unwrap();
+    assert!(store.remove_sender(entry(sender).0).await.unwrap());
+    let removed = store.registrations().await.unwrap();
+    run("HSET", &[sender, ""]).await;
+    store.put_registrations(&removed).await.unwrap();
+    let number = removed[&entry(sender)].number;
+    assert_eq!(store.registrations().await.unwrap()[&entry(sender)], Registration { is_registered: true, number });
+    server.run(&["clean"]);
+}
+
+#[tokio::test]
+async fn removals_are_forgotten_after_three_months() {
+    let server = Service::start("redis", 1, &[]);
+    let store = open(&server);
+    let [old, recent] = [1, 2].map(|host| (IpAddr::V4(Ipv4Addr::new(192, 0, 2, host)), None));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let ago = |age: Duration| u64::try_from((now - age).as_millis()).expect("a number");
+    let day = Duration::from_secs(24 * 3600);
+    let removed = |age| Registration { is_registered: false, number: ago(age) };
+    let both = Registrations::from([(old, removed(91 * day)), (recent, removed(89 * day))]);
+    store.put_registrations(&both).await.unwrap();
+    assert_eq!(store.registrations().await.unwrap(), both);
+    assert_eq!(store.registrations().await.unwrap(), [(recent, removed(89 * day))].into());
     server.run(&["clean"]);
 }
 

@@ -10,6 +10,7 @@ use scylla::client::session_builder::SessionBuilder;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::timestamp_generator::MonotonicTimestampGenerator;
+use scylla::response::query_result::QueryResult;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 use scylla::statement::prepared::PreparedStatement;
@@ -102,10 +103,7 @@ impl Link {
         statement: &PreparedStatement,
         values: impl SerializeRow,
     ) -> Result<bool, StoreError> {
-        let answer = self.made().await?.0.execute_unpaged(statement, values).await.map_err(failed)?;
-        let row: Row = answer.into_rows_result().map_err(failed)?.first_row().map_err(failed)?;
-        // The first column is the answer, the others are the values that differ.
-        Ok(matches!(row.columns.first(), Some(Some(CqlValue::Boolean(true)))))
+        is_applied(self.made().await?.0.execute_unpaged(statement, values).await.map_err(failed)?)
     }
 
     /// One statement with many values, all for the same partition, as one request.
@@ -119,6 +117,19 @@ impl Link {
         batch.set_is_idempotent(true);
         self.made().await?.0.batch(&batch, rows).await.map_err(failed)?;
         Ok(())
+    }
+
+    /// Statements about one partition with conditions, as one step; returns whether they held. The driver does not send them
+    /// again, as it does not any statement with a condition.
+    pub(super) async fn execute_batch_if(
+        &self,
+        statements: Vec<PreparedStatement>,
+        values: Vec<Box<dyn SerializeRow + Send + Sync>>,
+    ) -> Result<bool, StoreError> {
+        let statements = statements.into_iter().map(BatchStatement::PreparedStatement).collect();
+        let batch = Batch::new_with_statements(BatchType::Unlogged, statements);
+        let answer = self.made().await?.0.batch(&batch, values).await.map_err(failed)?;
+        is_applied(answer)
     }
 
     /// All rows of a statement, page by page.
@@ -177,4 +188,11 @@ impl Link {
         let statements = Statements::prepare(&session, keyspace).await?;
         Ok((session, statements))
     }
+}
+
+/// Whether the conditions of a statement or a batch held.
+fn is_applied(answer: QueryResult) -> Result<bool, StoreError> {
+    let row: Row = answer.into_rows_result().map_err(failed)?.first_row().map_err(failed)?;
+    // The first column is the answer, the others are the values that differ.
+    Ok(matches!(row.columns.first(), Some(Some(CqlValue::Boolean(true)))))
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use flow::{Prefix, Timestamp};
 
 use super::Cassandra;
-use crate::{Registry, Sender, StoreError};
+use crate::{Registrations, Registry, Sender, StoreError};
 
 /// Address, whether it is registered, prefixes, nanoseconds of its last datagram. A datagram that met a removal may
 /// leave a row that is not registered.
@@ -35,18 +35,15 @@ impl Registry for Cassandra {
     }
 
     async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
-        let statements = self.link.statements().await?;
-        self.link.execute(&statements.add_prefixes, (texts(prefixes), address.to_string())).await
+        self.add(address, prefixes).await
     }
 
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
-        let statements = self.link.statements().await?;
-        self.link.execute_if(&statements.remove_prefixes, (texts(prefixes), address.to_string())).await
+        self.remove(address, prefixes).await
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
-        let statements = self.link.statements().await?;
-        self.link.execute_if(&statements.delete_sender, (address.to_string(),)).await
+        self.forget(address).await
     }
 
     /// The time of the datagram is the time of the write, so that the newest wins whatever the order.
@@ -76,6 +73,14 @@ impl Registry for Cassandra {
         });
         known.filter_map(|row| row.map(|(address, known)| Some((address, known?))).transpose()).collect()
     }
+
+    async fn registrations(&self) -> Result<Registrations, StoreError> {
+        self.numbered().await
+    }
+
+    async fn put_registrations(&self, lost: &Registrations) -> Result<(), StoreError> {
+        self.put(lost).await
+    }
 }
 
 fn sender_of((address, registered, prefixes, last): SenderRow) -> Result<Option<Sender>, StoreError> {
@@ -87,10 +92,6 @@ fn sender_of((address, registered, prefixes, last): SenderRow) -> Result<Option<
     prefixes.sort_unstable();
     let last = last.map(|last| Timestamp::from_nanoseconds(u64::try_from(last).unwrap_or(0)));
     Ok(Some(Sender { address: parsed(&address)?, prefixes, last }))
-}
-
-fn texts(prefixes: &[Prefix]) -> BTreeSet<String> {
-    prefixes.iter().map(Prefix::to_string).collect()
 }
 
 /// An address or prefix that was stored as text.

@@ -27,7 +27,26 @@ pub(super) async fn make(session: &Session, keyspace: &str, keyspace_config: &st
             session.query_unpaged(statement, ()).await.map_err(failed)?;
         }
     }
-    Ok(())
+    add_changes(session, keyspace).await
+}
+
+/// Adds the column that tables of programs before 0.1 do not have.
+async fn add_changes(session: &Session, keyspace: &str) -> Result<(), StoreError> {
+    let is_there = async || {
+        let find = "SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? AND table_name = 'sender' \
+             AND column_name = 'changes'";
+        let found = session.query_unpaged(find, (keyspace.to_lowercase(),)).await.map_err(failed)?;
+        Ok::<_, StoreError>(found.into_rows_result().map_err(failed)?.rows_num() > 0)
+    };
+    if is_there().await? {
+        return Ok(());
+    }
+    let add = format!("ALTER TABLE {keyspace}.sender ADD changes map<text, bigint>");
+    match session.query_unpaged(add, ()).await {
+        // Another collector has added it in the same moment.
+        Err(_) if is_there().await? => Ok(()),
+        added => added.map(drop).map_err(failed),
+    }
 }
 
 /// The names of the tables, and what follows them in `CREATE TABLE`.
@@ -60,7 +79,7 @@ fn tables() -> Vec<(String, String)> {
         (
             "sender",
             "(one tinyint, address text, registered boolean, prefixes set<text>, last_nanoseconds bigint, \
-             announcements blob, PRIMARY KEY (one, address))",
+             announcements blob, changes map<text, bigint>, PRIMARY KEY (one, address))",
         ),
         (
             "writer",
@@ -107,6 +126,17 @@ const SET_WRITER: &str = "UPDATE KEYSPACE.writer SET epoch = ?, seen_nanoseconds
 const WRITER_IS: &str = "epoch = ? AND seen_nanoseconds = ? AND minutes_rolled_up = ? AND hours_rolled_up = ? \
      AND days_rolled_up = ? AND months_rolled_up = ?";
 
+/// Statements that change registrations, together with their numbers.
+pub(super) struct ChangeStatements {
+    pub(super) numbered: PreparedStatement,
+    pub(super) numbered_sender: PreparedStatement,
+    pub(super) put_numbers_if: PreparedStatement,
+    pub(super) put_expiring_numbers: PreparedStatement,
+    pub(super) add_prefixes: PreparedStatement,
+    pub(super) remove_prefixes: PreparedStatement,
+    pub(super) delete_sender: PreparedStatement,
+}
+
 /// All statements.
 pub(super) struct Statements {
     pub(super) blocks: PerPeriod<BlockStatements>,
@@ -121,9 +151,7 @@ pub(super) struct Statements {
     pub(super) delete_all_series: PreparedStatement,
     pub(super) senders: PreparedStatement,
     pub(super) sender: PreparedStatement,
-    pub(super) add_prefixes: PreparedStatement,
-    pub(super) remove_prefixes: PreparedStatement,
-    pub(super) delete_sender: PreparedStatement,
+    pub(super) changes: ChangeStatements,
     pub(super) touch_sender: PreparedStatement,
     pub(super) put_templates: PreparedStatement,
     pub(super) templates: PreparedStatement,
@@ -137,12 +165,7 @@ pub(super) struct Statements {
 impl Statements {
     pub(super) async fn prepare(session: &Session, keyspace: &str) -> Result<Self, StoreError> {
         let of = |text: &str| prepare(session, text.replace("KEYSPACE", keyspace));
-        // Not sent again by the driver: the answer to the second attempt would be about what the first one has done.
-        let conditional = async |text: &str| {
-            let mut statement = of(text).await?;
-            statement.set_is_idempotent(false);
-            Ok::<_, StoreError>(statement)
-        };
+        let conditional = |text: &str| prepare_conditional(session, text.replace("KEYSPACE", keyspace));
         let blocks = |period| BlockStatements::prepare(session, block_table(keyspace, period));
         Ok(Self {
             blocks: PerPeriod::new([
@@ -181,18 +204,7 @@ impl Statements {
                 "SELECT address, registered, prefixes, last_nanoseconds FROM KEYSPACE.sender WHERE one = 0 AND address = ?",
             )
             .await?,
-            // A condition that always holds: no row has `false`.
-            add_prefixes: of(
-                "UPDATE KEYSPACE.sender SET registered = true, prefixes = prefixes + ? WHERE one = 0 AND address = ? \
-                 IF registered != false",
-            )
-            .await?,
-            remove_prefixes: conditional(
-                "UPDATE KEYSPACE.sender SET prefixes = prefixes - ? WHERE one = 0 AND address = ? IF registered = true",
-            )
-            .await?,
-            delete_sender: conditional("DELETE FROM KEYSPACE.sender WHERE one = 0 AND address = ? IF registered = true")
-                .await?,
+            changes: ChangeStatements::prepare(session, keyspace).await?,
             touch_sender: of(
                 "UPDATE KEYSPACE.sender USING TIMESTAMP ? SET last_nanoseconds = ? WHERE one = 0 AND address = ?",
             )
@@ -209,6 +221,40 @@ impl Statements {
             replace_writer: conditional(&format!("{SET_WRITER} IF {WRITER_IS}")).await?,
             put_flushed: of("INSERT INTO KEYSPACE.flushed (one, writer, epoch, sequence) VALUES (0, ?, ?, ?)").await?,
             flushed: of("SELECT writer, epoch, sequence FROM KEYSPACE.flushed WHERE one = 0").await?,
+        })
+    }
+}
+
+impl ChangeStatements {
+    async fn prepare(session: &Session, keyspace: &str) -> Result<Self, StoreError> {
+        let of = |text: &str| prepare(session, text.replace("KEYSPACE", keyspace));
+        let conditional = |text: &str| prepare_conditional(session, text.replace("KEYSPACE", keyspace));
+        Ok(Self {
+            numbered: of("SELECT address, registered, prefixes, changes FROM KEYSPACE.sender WHERE one = 0").await?,
+            numbered_sender: of(
+                "SELECT address, registered, prefixes, changes FROM KEYSPACE.sender WHERE one = 0 AND address IN (?, ?)",
+            )
+            .await?,
+            put_numbers_if: conditional(
+                "UPDATE KEYSPACE.sender SET changes = changes + ? WHERE one = 0 AND address = ? IF changes[?] = ?",
+            )
+            .await?,
+            put_expiring_numbers: of(
+                "UPDATE KEYSPACE.sender USING TTL ? SET changes = changes + ? WHERE one = 0 AND address = ?",
+            )
+            .await?,
+            // A condition that always holds: no row has `false`.
+            add_prefixes: of(
+                "UPDATE KEYSPACE.sender SET registered = true, prefixes = prefixes + ? WHERE one = 0 AND address = ? \
+                 IF registered != false",
+            )
+            .await?,
+            remove_prefixes: conditional(
+                "UPDATE KEYSPACE.sender SET prefixes = prefixes - ? WHERE one = 0 AND address = ? IF registered = true",
+            )
+            .await?,
+            delete_sender: conditional("DELETE FROM KEYSPACE.sender WHERE one = 0 AND address = ? IF registered = true")
+                .await?,
         })
     }
 }
@@ -238,7 +284,14 @@ impl BlockStatements {
     }
 }
 
-/// Every statement may be sent again after an unknown outcome.
+/// Not sent again by the driver: the answer to the second attempt would be about what the first one has done.
+async fn prepare_conditional(session: &Session, text: String) -> Result<PreparedStatement, StoreError> {
+    let mut statement = prepare(session, text).await?;
+    statement.set_is_idempotent(false);
+    Ok(statement)
+}
+
+/// Every other statement may be sent again after an unknown outcome.
 async fn prepare(session: &Session, text: String) -> Result<PreparedStatement, StoreError> {
     let mut statement = session.prepare(text).await.map_err(failed)?;
     statement.set_is_idempotent(true);

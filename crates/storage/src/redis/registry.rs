@@ -5,11 +5,10 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 use flow::{Prefix, Timestamp};
-use redis::Pipeline;
 
 use super::Redis;
 use super::key::parse_group;
-use crate::{Registry, Sender, StoreError};
+use crate::{Registrations, Registry, Sender, StoreError};
 
 /// Times have twenty digits, so that they compare as text; a sender without one has none.
 const TOUCH: &str = "
@@ -29,13 +28,6 @@ repeat
     cursor = page[1]
 until cursor == '0'
 return found";
-
-const FORGET: &str = "
-local start = ARGV[1] .. ' '
-for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-    if string.sub(field, 1, #start) == start then redis.call('HDEL', KEYS[1], field) end
-end
-return redis.call('HDEL', KEYS[1], ARGV[1])";
 
 #[async_trait]
 impl Registry for Redis {
@@ -78,33 +70,16 @@ impl Registry for Redis {
     }
 
     async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
-        let name = self.senders_key();
-        let mut pipeline = Pipeline::new();
-        pipeline.atomic();
-        pipeline.cmd("HSETNX").arg(&name).arg(address.to_string()).arg("");
-        for prefix in prefixes {
-            pipeline.cmd("HSET").arg(&name).arg(format!("{address} {prefix}")).arg("");
-        }
-        self.link.pipeline(&pipeline).await
+        self.add(address, prefixes).await
     }
 
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
-        let name = self.senders_key();
-        let mut pipeline = Pipeline::new();
-        pipeline.atomic();
-        for prefix in prefixes {
-            pipeline.cmd("HDEL").arg(&name).arg(format!("{address} {prefix}")).ignore();
-        }
-        pipeline.cmd("HEXISTS").arg(&name).arg(address.to_string());
-        let (there,): (bool,) = self.link.pipeline(&pipeline).await?;
-        Ok(there)
+        self.remove(address, prefixes).await
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
-        let templates = self.templates_key();
-        let () = self.link.command(redis::cmd("HDEL").arg(templates).arg(address.to_string())).await?;
-        let name = self.senders_key();
-        self.link.command(redis::cmd("EVAL").arg(FORGET).arg(1).arg(name).arg(address.to_string())).await
+        self.remove_templates(&[address.to_string()]).await?;
+        self.forget(address).await
     }
 
     async fn touch_senders(&self, last: &[(IpAddr, Timestamp)]) -> Result<(), StoreError> {
@@ -140,10 +115,25 @@ impl Registry for Redis {
         };
         fields.into_iter().map(parse).collect()
     }
+
+    async fn registrations(&self) -> Result<Registrations, StoreError> {
+        self.numbered().await
+    }
+
+    async fn put_registrations(&self, lost: &Registrations) -> Result<(), StoreError> {
+        self.put(lost).await
+    }
 }
 
 impl Redis {
-    fn senders_key(&self) -> String {
+    pub(super) async fn remove_templates(&self, senders: &[String]) -> Result<(), StoreError> {
+        if senders.is_empty() {
+            return Ok(());
+        }
+        self.link.command(redis::cmd("HDEL").arg(self.templates_key()).arg(senders)).await
+    }
+
+    pub(super) fn senders_key(&self) -> String {
         format!("{}:senders", self.namespace)
     }
 

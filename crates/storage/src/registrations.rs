@@ -1,0 +1,218 @@
+//! Registrations with the number of their last change. By these a collector recognises that a store on the network has
+//! lost some: emptied, or restored from an older snapshot. What each collector knows is in its
+//! [`KnownSenders`](crate::known_senders).
+//!
+//! A change has a greater number than the one before, and about the milliseconds since 1970 of the store's clock. A
+//! removal keeps its number for [`REMOVALS_KEPT`], so that a collector that was down meanwhile does not undo it. Programs
+//! before 0.1 change registrations without a number: with equal numbers, the store is right.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use flow::{Prefix, Timestamp};
+
+use crate::Sender;
+
+/// How long the number of a removal is kept.
+pub const REMOVALS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// The number of what has none, from when a store that numbers changes sees it first.
+#[cfg(any(feature = "redis", feature = "cassandra"))]
+pub(crate) const ADOPTED: u64 = 1;
+
+/// A sender, or one of its prefixes.
+pub type Entry = (IpAddr, Option<Prefix>);
+
+/// Whether an entry is registered, and the number of its last change; 0 if unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Registration {
+    /// Whether it is registered.
+    pub is_registered: bool,
+    /// The number of the change that made it so.
+    pub number: u64,
+}
+
+/// Everything that is registered or was removed lately. A sender is before its prefixes.
+pub type Registrations = BTreeMap<Entry, Registration>;
+
+/// What a collector knows, compared with what its store has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// Of each entry the newer registration.
+    pub current: Registrations,
+    /// Those of which the store has no number as great.
+    pub lost: Registrations,
+    /// What differs in the store.
+    pub differences: Differences,
+}
+
+/// How many registrations a store has lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Senders that it does not have.
+    pub senders: u64,
+    /// Prefixes that it does not have.
+    pub prefixes: u64,
+    /// Senders and prefixes that it has although they were removed.
+    pub removed: u64,
+}
+
+impl Differences {
+    /// All of them.
+    #[must_use]
+    pub const fn sum(self) -> u64 {
+        self.senders + self.prefixes + self.removed
+    }
+
+    const fn add(&mut self, (_, prefix): Entry, is_registered: bool) {
+        match (is_registered, prefix) {
+            (true, None) => self.senders += 1,
+            (true, Some(_)) => self.prefixes += 1,
+            (false, _) => self.removed += 1,
+        }
+    }
+}
+
+/// Compares what a collector knows with what its store has.
+#[must_use]
+pub fn merge(known: &Registrations, stored: &Registrations) -> Merged {
+    let mut merged = Merged::default();
+    let entries: BTreeSet<&Entry> = known.keys().chain(stored.keys()).collect();
+    // A sender comes before its prefixes.
+    let mut sender = (None, Registration::default());
+    for entry in entries {
+        let [known, stored] = [known, stored].map(|of| of.get(entry).copied().unwrap_or_default());
+        let mut newest = if known.number > stored.number { known } else { stored };
+        match entry {
+            (address, None) => sender = (Some(*address), newest),
+            (address, Some(_)) => {
+                let of = if sender.0 == Some(*address) { sender.1 } else { Registration::default() };
+                if newest.is_registered && !of.is_registered {
+                    // It ended with its sender, of which the collector or the store did not know that it had it.
+                    newest = Registration { is_registered: false, number: newest.number.max(of.number) };
+                }
+            }
+        }
+        merged.current.insert(*entry, newest);
+        if newest.number > stored.number {
+            merged.lost.insert(*entry, newest);
+            if newest.is_registered != stored.is_registered {
+                merged.differences.add(*entry, newest.is_registered);
+            }
+        }
+    }
+    merged
+}
+
+/// The registered senders, by address, without the times of their last datagrams.
+#[must_use]
+pub fn senders(registrations: &Registrations) -> Vec<Sender> {
+    let mut senders: Vec<Sender> = Vec::new();
+    for ((address, prefix), _) in registrations.iter().filter(|(_, registration)| registration.is_registered) {
+        match (prefix, senders.last_mut()) {
+            (None, _) => senders.push(Sender { address: *address, prefixes: Vec::new(), last: None }),
+            (Some(prefix), Some(sender)) if sender.address == *address => sender.prefixes.push(*prefix),
+            // Left of a sender that was removed.
+            (Some(_), _) => {}
+        }
+    }
+    senders
+}
+
+/// The registrations of senders whose changes have no numbers.
+#[must_use]
+pub fn unnumbered(senders: &[Sender]) -> Registrations {
+    let registration = Registration { is_registered: true, number: 0 };
+    let entries = senders.iter().flat_map(|Sender { address, prefixes, .. }| {
+        let prefixes = prefixes.iter().map(|prefix| (*address, Some(*prefix)));
+        std::iter::once((*address, None)).chain(prefixes)
+    });
+    entries.map(|entry| (entry, registration)).collect()
+}
+
+/// The least number of a removal that is still kept.
+pub(crate) fn oldest_removal(now: Timestamp) -> u64 {
+    now.saturating_sub(REMOVALS_KEPT).milliseconds()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(host: u8, prefix: Option<&str>) -> Entry {
+        (IpAddr::from([192, 0, 2, host]), prefix.map(|prefix| prefix.parse().unwrap()))
+    }
+
+    const fn registered(number: u64) -> Registration {
+        Registration { is_registered: true, number }
+    }
+
+    const fn removed(number: u64) -> Registration {
+        Registration { is_registered: false, number }
+    }
+
+    #[test]
+    fn of_each_entry_the_newer_registration_counts_and_with_equal_numbers_that_of_the_store() {
+        for (known, stored, current) in [
+            (Some(registered(5)), None, registered(5)),
+            (Some(registered(5)), Some(removed(6)), removed(6)),
+            (Some(registered(7)), Some(removed(6)), registered(7)),
+            (Some(removed(7)), Some(registered(6)), removed(7)),
+            // Changed by a program that does not number.
+            (Some(registered(6)), Some(removed(6)), removed(6)),
+            (Some(removed(6)), Some(registered(6)), registered(6)),
+            (Some(registered(0)), None, removed(0)),
+            (None, Some(registered(0)), registered(0)),
+        ] {
+            let of =
+                |registration: Option<Registration>| registration.map(|it| (entry(1, None), it)).into_iter().collect();
+            let merged = merge(&of(known), &of(stored));
+            assert_eq!(merged.current, of(Some(current)), "{known:?} {stored:?}");
+            let stored = stored.unwrap_or_default();
+            let is_lost = known.unwrap_or_default().number > stored.number;
+            assert_eq!(merged.lost, of(Some(current).filter(|_| is_lost)), "{known:?} {stored:?}");
+            let differs = is_lost && current.is_registered != stored.is_registered;
+            assert_eq!(merged.differences.sum(), u64::from(differs), "{known:?} {stored:?}");
+        }
+    }
+
+    #[test]
+    fn an_emptied_store_has_lost_senders_with_their_prefixes_and_removals() {
+        let known = Registrations::from([
+            (entry(1, None), registered(5)),
+            (entry(1, Some("10.0.0.0/8")), registered(5)),
+            (entry(1, Some("11.0.0.0/8")), registered(6)),
+            (entry(2, None), removed(7)),
+        ]);
+        let Merged { current, lost, differences } = merge(&known, &Registrations::new());
+        assert_eq!((&current, &lost), (&known, &known));
+        assert_eq!(differences, Differences { senders: 1, prefixes: 2, removed: 0 });
+        let [sender] = senders(&current).try_into().unwrap();
+        assert_eq!(sender.prefixes, ["10.0.0.0/8", "11.0.0.0/8"].map(|prefix| prefix.parse().unwrap()));
+    }
+
+    #[test]
+    fn prefixes_end_with_their_sender() {
+        let known = [
+            (entry(1, None), removed(9)),
+            (entry(2, None), registered(3)),
+            (entry(2, Some("10.0.0.0/8")), registered(4)),
+        ];
+        let stored = [
+            (entry(1, None), registered(5)),
+            (entry(1, Some("10.0.0.0/8")), registered(6)),
+            (entry(2, None), removed(8)),
+        ];
+        let Merged { current, lost, differences } = merge(&known.into(), &stored.into());
+        assert_eq!(senders(&current), []);
+        // So that they do not return when the sender is registered again.
+        let ended = [
+            (entry(1, None), removed(9)),
+            (entry(1, Some("10.0.0.0/8")), removed(9)),
+            (entry(2, Some("10.0.0.0/8")), removed(8)),
+        ];
+        assert_eq!(lost, ended.into());
+        assert_eq!(differences, Differences { senders: 0, prefixes: 0, removed: 2 });
+    }
+}
