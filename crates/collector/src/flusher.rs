@@ -75,6 +75,8 @@ pub struct Flusher {
     /// The newest flush that the store notes as there with all its blocks.
     noted: Option<FlushNumber>,
     announcements: Announcements,
+    /// The registrations that the store had lost when its announcements were stored again.
+    restored: u64,
     /// Holds datagrams that are not durable; `None` if nothing has to survive a crash.
     journal: Option<Arc<Journal>>,
 }
@@ -93,6 +95,7 @@ impl Flusher {
             accepted: Accepted::default(),
             noted: None,
             announcements: Announcements::default(),
+            restored: 0,
             journal: None,
         }
     }
@@ -189,6 +192,7 @@ impl Flusher {
         // The embedded store has them with the flush.
         if self.spool.is_some() {
             self.announcements.extend(&sealed.announced);
+            self.announce_again();
         }
         // Not while the store is unreachable.
         if self.waiting() <= 1 {
@@ -208,6 +212,16 @@ impl Flusher {
         });
         self.publish_spool();
         Ok(())
+    }
+
+    /// A store that has lost registrations has lost what the senders have announced too.
+    fn announce_again(&mut self) {
+        let restored = self.status.restored_registrations();
+        let Some(spool) = self.spool.as_mut().filter(|_| self.restored != restored) else { return };
+        match spool.announce_again().and_then(|()| Announcements::left_in(spool)) {
+            Ok(announcements) => (self.announcements, self.restored) = (announcements, restored),
+            Err(error) => tracing::warn!(%error, "cannot store again the templates that the store has lost"),
+        }
     }
 
     fn publish_spool(&self) {

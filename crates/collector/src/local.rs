@@ -8,7 +8,7 @@ use storage::spool::Spool;
 pub struct Local {
     /// Flushes that the store has not accepted yet.
     pub spool: Spool,
-    /// The senders that the store listed last.
+    /// What is known of the registrations of the store.
     pub senders: KnownSenders,
     /// Whether the store has the state of this writer, with the epoch of this start.
     pub is_reachable: bool,

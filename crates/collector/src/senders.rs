@@ -1,13 +1,14 @@
-//! Reads the registered senders from the store, for admission. Those of a store on the network are saved on this machine's
-//! disk, for a start without the store.
+//! Reads the registered senders from the store, for admission. Those of a store on the network are also known on this
+//! machine's disk, for a start without the store, and for a store that has lost some (`remote`).
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use accounting::tally::OwnNetworks;
 use flow::SenderSettings;
 use pipeline::{Admission, Admitted, Registered};
 use storage::known_senders::KnownSenders;
+use storage::registrations::{Merged, senders};
 use storage::{Registry, Sender, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::time::error::Elapsed;
@@ -15,6 +16,7 @@ use tokio::time::error::Elapsed;
 use crate::local::Local;
 use crate::lock::locked;
 use crate::pulse::Pulse;
+use crate::remote::Remote;
 use crate::settings::Reloadable;
 use crate::status::Status;
 
@@ -26,13 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A store on the network that takes longer than this is unreachable at a start.
 pub const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The registered senders as this collector knows them: published for admission, and, if they are those of a store on the
-/// network, saved on this machine's disk.
+/// The registered senders as this collector knows them, published for admission.
 pub struct Registrations {
     admission: Admission,
     store: Arc<dyn Store>,
-    known: Option<KnownSenders>,
-    is_saved: bool,
+    /// For a store on the network.
+    remote: Option<Remote>,
     status: Status,
 }
 
@@ -48,7 +49,8 @@ impl Registrations {
         status: Status,
     ) -> Result<Self, StoreError> {
         let admission = load_at_start(store.as_ref(), local, own, &status).await?;
-        Ok(Self { admission, store, known: local.map(|local| local.senders.clone()), is_saved: false, status })
+        let remote = local.map(|local| Remote::new(local.senders.clone(), status.clone()));
+        Ok(Self { admission, store, remote, status })
     }
 
     /// For the shards.
@@ -69,12 +71,20 @@ impl Registrations {
     /// # Errors
     /// When the store cannot be read; then they stay as they were read last.
     pub async fn refresh(&mut self) -> Result<(), StoreError> {
-        let senders = tokio::time::timeout(PATIENCE, self.store.senders()).await.unwrap_or_else(late);
+        let store = self.store.as_ref();
+        let reading = async {
+            match &mut self.remote {
+                Some(remote) => remote.read(store).await,
+                None => store.senders().await,
+            }
+        };
+        let senders = tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(late);
         self.status.read_senders(senders.is_ok());
-        let senders = senders?;
-        self.is_saved &= !publish(&mut self.admission, &senders);
-        if let Some(known) = self.known.as_ref().filter(|_| !self.is_saved) {
-            self.is_saved = save(known, &senders).await;
+        publish(&mut self.admission, &senders?);
+        if let Some(remote) = &mut self.remote {
+            let putting = tokio::time::timeout(PATIENCE, remote.put_lost(store));
+            // What is left is found by the next reading.
+            let _ = putting.await;
         }
         Ok(())
     }
@@ -91,18 +101,35 @@ async fn load_at_start(
     status: &Status,
 ) -> Result<Admission, StoreError> {
     let Some(local) = local else { return load(store, own.clone()).await };
+    let mut admission = Admission::default();
+    admission.set_own(own.clone());
+    let reading = tokio::time::timeout(STORE_PATIENCE, store.registrations());
     if local.is_reachable
-        && let Ok(Ok(admission)) = tokio::time::timeout(STORE_PATIENCE, load(store, own.clone())).await
+        && let Ok(Ok(stored)) = reading.await
     {
+        // The first refresh stores again what the store has lost.
+        let Merged { current, .. } = local.senders.merge(stored, SystemTime::now().into());
+        publish(&mut admission, &senders(&current));
+        warn_of_other_store(&admission, &local.senders);
         return Ok(admission);
     }
     status.read_senders(false);
-    let mut admission = Admission::default();
-    admission.set_own(own.clone());
-    let senders = local.senders.list().await?;
+    let senders = local.senders.senders();
     publish(&mut admission, &senders);
     tracing::warn!(senders = senders.len(), "starting with the routers that the store listed last");
     Ok(admission)
+}
+
+/// Another namespace or keyspace is another store: its routers are not those of the former one.
+fn warn_of_other_store(admission: &Admission, known: &KnownSenders) {
+    let senders = known.of_other_stores();
+    if senders > 0 && admission.admitted().load().is_empty() {
+        tracing::warn!(
+            senders,
+            "no router is registered in this store, but in the one used before: copy it (netflow store copy) or register \
+             them again"
+        );
+    }
 }
 
 /// The error of a store that did not answer in time.
@@ -142,9 +169,7 @@ fn publish(admission: &mut Admission, senders: &[Sender]) -> bool {
         }
     }
     if is_changed && senders.is_empty() {
-        tracing::warn!(
-            "no router is registered any more: if nobody removed them, the store has lost them; register them again"
-        );
+        tracing::warn!("no router is registered any more: all datagrams are unregistered");
     }
     is_changed
 }
@@ -163,7 +188,7 @@ pub(crate) async fn keep_fresh(
         pulse.beat();
         let own = locked(&current).own_networks.clone();
         registrations.set_own(own);
-        match registrations.refresh().await {
+        match pulse.during(registrations.refresh()).await {
             Ok(()) => reachable = true,
             Err(error) if reachable => {
                 tracing::warn!(%error, "cannot read the registered senders, keeping those of the last read");
@@ -174,15 +199,6 @@ pub(crate) async fn keep_fresh(
         // A timeout and a notification mean the same: read again.
         let _ = tokio::time::timeout(REFRESH, changed.notified()).await;
     }
-}
-
-/// Returns whether they are on disk.
-async fn save(known: &KnownSenders, senders: &[Sender]) -> bool {
-    let saved = known.replace(senders).await;
-    if let Err(error) = &saved {
-        tracing::warn!(%error, "cannot save the registered routers for a start without the store");
-    }
-    saved.is_ok()
 }
 
 #[cfg(test)]

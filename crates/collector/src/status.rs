@@ -1,5 +1,6 @@
 //! The counts of shards and flusher, and the status line.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ pub struct Status {
     ledgers: Arc<Mutex<Ledgers>>,
     /// Since when the registered senders cannot be read; `None` while they can.
     senders_failing_since: Arc<Mutex<Option<Instant>>>,
+    restored: Arc<AtomicU64>,
 }
 
 impl Status {
@@ -109,6 +111,17 @@ impl Status {
     #[must_use]
     pub fn ledgers(&self) -> Ledgers {
         locked(&self.ledgers).clone()
+    }
+
+    /// The registrations that the store had lost and that were stored again.
+    #[must_use]
+    pub fn restored_registrations(&self) -> u64 {
+        self.restored.load(Ordering::Relaxed)
+    }
+
+    /// Counts registrations that were stored again.
+    pub(crate) fn restored(&self, registrations: u64) {
+        self.restored.fetch_add(registrations, Ordering::Relaxed);
     }
 
     /// Checks the ledgers.

@@ -141,6 +141,11 @@ impl View for CollectorView {
             counters.extend(journal_counters(&journal.counts(), &self.status.recovery()));
         }
         counters.extend(template_counters(&sizes));
+        if spool_limit.is_some() {
+            let help = "Registrations that the store had lost and that were stored again";
+            let restored = self.status.restored_registrations();
+            counters.push(Counter::plain("restored_registrations", help, restored));
+        }
         let Ledgers { checked, all: ledgers } = self.status.ledgers();
         let threads = self.pulses.iter().map(|pulse| Thread { name: pulse.name().to_owned(), silent: pulse.age() });
         Status {

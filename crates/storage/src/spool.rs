@@ -172,6 +172,15 @@ impl Spool {
         Ok(())
     }
 
+    /// The store has lost what senders have announced.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn announce_again(&mut self) -> Result<(), StoreError> {
+        self.connection.execute("UPDATE sender_templates SET is_stored = 0", [])?;
+        Ok(())
+    }
+
     /// Replaces what was decided of a flush: its blocks, and the watermarks. There is always room for it.
     ///
     /// # Errors

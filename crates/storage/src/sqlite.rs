@@ -29,7 +29,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
 pub(crate) use open_files::OpenFiles;
-pub(crate) use registry::{keep_announced, parsed, templates};
+pub(crate) use registry::{keep_announced, nanoseconds, parsed, templates, timestamp};
 pub(crate) use schema::{open, open_as_it_is};
 pub(crate) use writers::{counted, note_counted, note_durable};
 

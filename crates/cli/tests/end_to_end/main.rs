@@ -24,6 +24,7 @@ mod crashes;
 mod disk;
 mod doctor;
 mod documents;
+mod emptied_store;
 mod encryption;
 mod failover;
 mod floods;

@@ -35,6 +35,7 @@ use wire::{Datagram, PendingBudget, SessionLimits};
 use zerocopy::IntoBytes;
 
 mod listening;
+mod lost_registrations;
 mod templates;
 
 const MONITORED: &str = "192.0.2.0/24";

@@ -22,23 +22,23 @@ use wire::{Datagram, FieldSpecifier, Session, SessionLimits, netflow_v9};
 
 use super::{rules, settings};
 
-const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(crate) const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn now() -> Timestamp {
     SystemTime::now().into()
 }
 
-fn packet() -> NetflowV9 {
+pub(crate) fn packet() -> NetflowV9 {
     let unix_seconds = u32::try_from(now().seconds()).unwrap().into();
     NetflowV9::new(netflow_v9::Header { unix_seconds, uptime: 3_600_000.into(), ..Default::default() })
 }
 
 /// Destination address and bytes.
-fn template() -> TemplateSpec {
+pub(crate) fn template() -> TemplateSpec {
     TemplateSpec::data(256, [FieldSpecifier::iana(12, 4), FieldSpecifier::iana(1, 4)])
 }
 
-fn data() -> Vec<u8> {
+pub(crate) fn data() -> Vec<u8> {
     packet().data(&template(), &[vec![192, 0, 2, 1, 0, 0, 0, 100]]).finish()
 }
 
@@ -55,12 +55,12 @@ async fn started(store: &Arc<Memory>, epoch: u32) -> Collector {
 }
 
 /// Sends from a port of its own, so that the templates of an earlier one have to do.
-fn send(collector: &Collector, payload: &[u8]) {
+pub(crate) fn send(collector: &Collector, payload: &[u8]) {
     let socket = UdpSocket::bind((SENDER, 0)).unwrap();
     socket.send_to(payload, collector.addresses().first().unwrap()).unwrap();
 }
 
-async fn until(collector: &Collector, what: impl Fn(&Counts) -> bool) {
+pub(crate) async fn until(collector: &Collector, what: impl Fn(&Counts) -> bool) {
     let status = collector.status();
     let end = Instant::now() + testing::wait::DEADLINE;
     while !what(&status.counts()) {
@@ -70,7 +70,7 @@ async fn until(collector: &Collector, what: impl Fn(&Counts) -> bool) {
 }
 
 /// How many templates the store keeps, all of which can be learnt again.
-async fn kept(store: &dyn Store) -> Vec<usize> {
+pub(crate) async fn kept(store: &dyn Store) -> Vec<usize> {
     let learn = |(_, announced): (IpAddr, Vec<u8>)| Session::new(SessionLimits::default()).learn(&announced).unwrap();
     store.templates().await.unwrap().into_iter().map(learn).collect()
 }

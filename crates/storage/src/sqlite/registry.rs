@@ -173,10 +173,10 @@ pub(crate) fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> Result<T, Stor
 }
 
 /// SQLite's integers are signed: times after the year 2262 count as its end.
-pub(super) fn nanoseconds(time: Timestamp) -> i64 {
+pub(crate) fn nanoseconds(time: Timestamp) -> i64 {
     i64::try_from(time.nanoseconds()).unwrap_or(i64::MAX)
 }
 
-pub(super) fn timestamp(nanoseconds: i64) -> Timestamp {
+pub(crate) fn timestamp(nanoseconds: i64) -> Timestamp {
     Timestamp::from_nanoseconds(u64::try_from(nanoseconds).unwrap_or(0))
 }
