@@ -122,6 +122,8 @@ fn a_full_spool_is_named_with_what_to_do_and_takes_flushes_when_its_limit_is_rai
     collector.wait_until("reported", || ready(&collector).contains(full));
     assert!(!ready(&collector).contains("not even on the local disk"), "{}", ready(&collector));
     assert_eq!(gauge(&collector, "spool_full")["value"], 1.0);
+    let (report, ..) = collector.command(&["doctor"]);
+    assert!(report.contains("[store_unreachable]") && report.contains("raise spool.maxBytes"), "{report}");
     collector.reload(&text("1GiB"));
     collector.wait_until("queued", || !ready(&collector).contains(full));
     assert!(ready(&collector).contains("the store is unreachable"));
