@@ -167,7 +167,9 @@ fn exporters_are_shown_with_their_statistics() {
     assert_eq!(detail.remove("pendingSets"), Some(json!(4)));
     assert_eq!(
         detail.remove("sampling"),
-        Some(json!({"multiplied": false, "rates": [], "announced": [], "changes": []}))
+        Some(
+            json!({"multiplied": false, "rates": [], "announced": [], "applied": [], "changes": [], "implausible": []})
+        )
     );
     assert_eq!(detail.remove("unmatched"), Some(json!({"sampled": 0, "networks": []})));
     assert_eq!(detail.remove("unreadable"), Some(json!(null)));

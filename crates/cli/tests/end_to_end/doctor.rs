@@ -282,6 +282,61 @@ fn unknown_and_contradictory_sampling_rates_are_reported() {
     collector.terminate();
 }
 
+#[test]
+fn a_sampling_rate_that_cannot_be_is_reported_and_ignored() {
+    let collector = Collector::start();
+    let from = router("127.0.2.7");
+    add(&collector, "127.0.2.7", "192.0.2.0/24");
+    let flows = template(&[]);
+    let options = TemplateSpec::options(257, 1, [(1, 4), (34, 4), (35, 1)].map(|(id, n)| FieldSpecifier::iana(id, n)));
+    let found = provoke(&collector, "127.0.2.7", "sampling_implausible", || {
+        let rate = [&[0; 4][..], &1713_u32.to_be_bytes(), &[31]].concat();
+        let datagram = v9(0).template(&options).data(&options, &[rate]).template(&flows);
+        from.send_to(&datagram.data(&flows, &[TO_MONITORED.to_vec()]).finish(), collector.receiving).unwrap();
+    });
+    has(&found["evidence"], "template 257 of netflow-v9, domain 7");
+    has(&found["evidence"], "samplingAlgorithm 31");
+    let rates = &collector.rest("GET", "/exporters/127.0.2.7", "")["sampling"]["rates"];
+    assert_eq!(
+        (&rates[0]["rate"], &rates[0]["source"], rates.as_array().unwrap().len()),
+        (&json!(1), &json!("none"), 1)
+    );
+    collector.terminate();
+}
+
+#[test]
+fn doctor_shows_which_sampling_rate_applies_to_which_records() {
+    let collector = Collector::start();
+    let from = router("127.0.2.8");
+    add(&collector, "127.0.2.8", "192.0.2.0/24");
+    let (sampled, unsampled) = (template(&[(48, 1)]), TemplateSpec { id: 258, ..template(&[]) });
+    let options = TemplateSpec::options(257, 1, [(1, 4), (48, 1), (50, 4)].map(|(id, n)| FieldSpecifier::iana(id, n)));
+    let sampler = [&[0, 0, 0, 0, 1][..], &1000_u32.to_be_bytes()].concat();
+    let announced = v9(0).template(&options).data(&options, &[sampler]).template(&sampled).template(&unsampled);
+    let flow = [&TO_MONITORED[..], &[1]].concat();
+    let datagram = announced.data(&sampled, &[flow]).data(&unsampled, &[TO_MONITORED.to_vec()]).finish();
+    collector.wait_until("both templates describe data", || {
+        from.send_to(&datagram, collector.receiving).unwrap();
+        let applied = &collector.rest("GET", "/exporters/127.0.2.8", "")["sampling"]["applied"];
+        applied.as_array().is_some_and(|applied| applied.len() == 2)
+    });
+    let (printed, stderr, _) = collector.command(&["doctor", "127.0.2.8"]);
+    let port = from.local_addr().unwrap().port();
+    for line in [
+        format!(
+            "sampling  template 256 of netflow-v9, domain 7, source port {port}, sampler 1: 1 of 1000 packets, announced \
+             for sampler 1 by source port {port}"
+        ),
+        format!("sampling  template 258 of netflow-v9, domain 7, source port {port}: not sampled"),
+    ] {
+        assert!(printed.contains(&line), "{printed}{stderr}");
+    }
+    let unknown =
+        findings(&collector, "127.0.2.8").into_iter().find(|finding| finding["finding"] == "sampling_unknown");
+    assert_eq!(unknown, None);
+    collector.terminate();
+}
+
 /// Sends until this router's sampling rate is known: rates of the first datagrams are no changes.
 fn sample_at(collector: &Collector, router: &UdpSocket, mut send: impl FnMut()) {
     let detail = format!("/exporters/{}", router.local_addr().unwrap().ip());
