@@ -13,6 +13,7 @@ use crate::ports::Ports;
 use crate::record::{Record, RecordKind};
 use crate::sampling::{Samplers, SetSource};
 use crate::set;
+use crate::template::Template;
 use crate::template_store::{Announcement, FoundTemplate, TemplateKey, TemplateStore};
 use crate::templated_record::TemplatedRecord;
 use crate::type_information::TypeInformation;
@@ -169,13 +170,14 @@ fn records(
     let source = SetSource { ports, templates, message, described };
     let mut rates = samplers.of_set(&source);
     let mut count = 0;
-    let length = content.remaining();
-    let counts = plan.counts() && !plan.is_addressed_by_section();
-    let is_sampled = kind == RecordKind::Data && !counts && plan.samples();
+    let contents = Contents::of(template);
+    let without_flow = if contents == Contents::Packets { RecordKind::NoIpHeader } else { kind };
+    let may_be_padding =
+        plan.minimum_length() < set::HEADER_LENGTH && content.remaining().is_multiple_of(set::HEADER_LENGTH);
     // With a template of length 0 a set would contain endless records.
     while plan.minimum_length() > 0 && content.remaining() >= plan.minimum_length() {
         let start = content.offset();
-        if content.remaining() < set::HEADER_LENGTH && count > 0 && is_padding(length, content.rest()) {
+        if may_be_padding && count > 0 && is_padding(content.rest()) {
             break;
         }
         let Some(reading) = plan.read(&mut content, &mut room) else {
@@ -183,8 +185,10 @@ fn records(
             break;
         };
         let octets = reading.record();
-        let mut flow = match kind {
-            RecordKind::Options => {
+        let mut flow = match contents {
+            Contents::Counters => plan.flow(&reading, message.exported),
+            Contents::Packets => plan.sampled_flow(&reading, message.exported),
+            Contents::Options => {
                 samplers.learn(ports, message, template, octets);
                 if template.describes_elements() {
                     types.learn(template.fields_of(octets));
@@ -192,9 +196,7 @@ fn records(
                 options.note(message, template, octets);
                 None
             }
-            _ if counts => plan.flow(&reading, message.exported),
-            _ if plan.samples() => plan.sampled_flow(&reading, message.exported),
-            _ => None,
+            Contents::Events => None,
         };
         if let Some(flow) = &mut flow {
             flow.sampling = samplers.of(&source, &reading, &mut rates);
@@ -203,7 +205,7 @@ fn records(
         let content = TemplatedRecord { template, octets, ports, templates, types, message };
         visit(&Record {
             message,
-            kind: if is_sampled && flow.is_none() { RecordKind::NoIpHeader } else { kind },
+            kind: if flow.is_some() { kind } else { without_flow },
             format: Some(u32::from(template.id())),
             flow: flow.as_ref(),
             content: &content,
@@ -219,8 +221,33 @@ fn records(
     ReadSet { kind, count, rate_port: rates.other_port }
 }
 
-/// Whether the rest of a set, shorter than the unit that sets are padded to, is its padding.
-#[cold]
-fn is_padding(length: usize, rest: &[u8]) -> bool {
-    length.is_multiple_of(set::HEADER_LENGTH) && set::is_zero(rest)
+/// Whether the rest of a set is shorter than the unit that sets are padded to, and zero.
+fn is_padding(rest: &[u8]) -> bool {
+    rest.len() < set::HEADER_LENGTH && set::is_zero(rest)
+}
+
+/// What the records of a template are read for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Contents {
+    /// Counters of a flow, with its addresses or with neither those nor a packet.
+    Counters,
+    /// A sampled packet, maybe with counters, but without other addresses.
+    Packets,
+    Options,
+    Events,
+}
+
+impl Contents {
+    fn of(template: &Template) -> Self {
+        let plan = template.plan();
+        if template.kind().record_kind() == RecordKind::Options {
+            Self::Options
+        } else if plan.counts() && !plan.is_addressed_by_section() {
+            Self::Counters
+        } else if plan.samples() {
+            Self::Packets
+        } else {
+            Self::Events
+        }
+    }
 }
