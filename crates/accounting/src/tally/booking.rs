@@ -33,16 +33,18 @@ pub(super) struct Booking<A> {
 impl<A> Booking<A> {
     #[inline(always)]
     pub(super) fn new(flow: &FlowRecord, source: A, destination: A, tables: TablesId, amount: Amount) -> Self {
-        let (source_port, destination_port) = flow.ports();
-        let key = FlowKey {
+        let mut key = FlowKey {
             source,
             destination,
             source_as: flow.source_as,
             destination_as: flow.destination_as,
-            source_port,
-            destination_port,
+            source_port: flow.source_port,
+            destination_port: flow.destination_port,
             protocol: flow.protocol,
         };
+        if flow.is_icmp() {
+            key.set_ports(flow.ports());
+        }
         Self { key, tables, amount }
     }
 }
@@ -58,6 +60,14 @@ pub(super) struct Run<'b, A> {
 pub(super) enum KeyValue<A> {
     Number(u32),
     Address(A),
+}
+
+impl<A> FlowKey<A> {
+    /// Few flows are of ICMP, and the others are not to pay for it.
+    #[cold]
+    fn set_ports(&mut self, (source, destination): (u16, u16)) {
+        (self.source_port, self.destination_port) = (source, destination);
+    }
 }
 
 impl<A: Copy> FlowKey<A> {
