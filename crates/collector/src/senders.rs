@@ -82,9 +82,7 @@ impl Registrations {
         self.status.read_senders(senders.is_ok());
         publish(&mut self.admission, &senders?);
         if let Some(remote) = &mut self.remote {
-            let putting = tokio::time::timeout(PATIENCE, remote.put_lost(store));
-            // What is left is found by the next reading.
-            let _ = putting.await;
+            remote.put_lost(store).await;
         }
         Ok(())
     }

@@ -211,6 +211,16 @@ async fn what_a_program_without_numbers_registers_or_removes_is_right() {
 }
 
 #[tokio::test]
+async fn many_senders_that_were_lost_are_put_again() {
+    let (store, _turn) = empty().await;
+    let registered = Registration { is_registered: true, number: 7 };
+    let senders = (0..400_u32).map(|number| IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + number)));
+    let lost: Registrations = senders.map(|sender| ((sender, None), registered)).collect();
+    store.put_registrations(&lost).await.unwrap();
+    assert_eq!(store.registrations().await.unwrap(), lost);
+}
+
+#[tokio::test]
 async fn a_password_is_given_and_a_wrong_one_is_the_operators_affair() {
     let server = Service::start("cassandra", 1, &[("AUTH", "password")]);
     let with = |password: &str| {
