@@ -102,6 +102,11 @@ impl CollectorView {
         let mut gauges = vec![
             gauge("exporters", "Registered exporters that have sent", sizes.exporters as f64),
             gauge("known_templates", "Templates of all exporters", sizes.templates as f64),
+            gauge(
+                "tracked_connections",
+                "Connections whose sums are counted in parts",
+                sizes.tracked_connections as f64,
+            ),
             limited("pending_bytes", pending, sizes.pending_octets as f64, sizes.pending_limit as f64),
             limited(
                 "unknown_senders",
@@ -140,7 +145,7 @@ impl View for CollectorView {
         if let Some(journal) = &self.journal {
             counters.extend(journal_counters(&journal.counts(), &self.status.recovery()));
         }
-        counters.extend(template_counters(&sizes));
+        counters.extend(table_counters(&sizes));
         if spool_limit.is_some() {
             let help = "Registrations that the store had lost and that were stored again";
             let restored = self.status.restored_registrations();
@@ -242,9 +247,11 @@ fn tap_counters(taps: &Taps) -> [Counter; 2] {
     ]
 }
 
-fn template_counters(sizes: &TableSizes) -> [Counter; 2] {
-    let (refused, displaced) = (sizes.refused_templates, sizes.displaced_templates);
+fn table_counters(sizes: &TableSizes) -> [Counter; 3] {
+    let TableSizes { refused_templates: refused, displaced_templates: displaced, deferred_reports, .. } = *sizes;
+    let deferred = "Reports not counted for lack of room for their connection; later sums include them";
     [
+        Counter::plain("deferred_reports", deferred, deferred_reports),
         Counter::plain("refused_templates", "Templates refused because the table was full", refused),
         Counter::plain("displaced_templates", "Unused templates displaced by others", displaced),
     ]

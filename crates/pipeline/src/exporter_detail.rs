@@ -2,10 +2,10 @@
 //! tables, and its datagrams wait while they are read.
 
 use view::{
-    AnnouncedRate, AppliedRate, Detail, ImplausibleRate, LeftOut, OptionsRecord, Pending, Sampling, Stream, Template,
-    TemplateField, Unmatched,
+    Ambiguities, AnnouncedRate, AppliedRate, Connections, Detail, ImplausibleRate, LeftOut, OptionsRecord, Pending,
+    Sampling, Stream, Template, TemplateField, Unmatched,
 };
-use wire::{ElementId, FieldSpecifier, KnownTemplate, Record, Scope, Session, TemplateKind};
+use wire::{ConnectionCounts, ElementId, FieldSpecifier, KnownTemplate, Record, Scope, Session, TemplateKind};
 
 use crate::exporter_stats::ExporterStats;
 
@@ -50,9 +50,21 @@ pub(crate) fn of(stats: &ExporterStats, session: &Session, is_multiplied: bool) 
         pending: pending.collect(),
         pending_sets: session.pending(),
         unmatched: Unmatched::default(),
+        connections: connections(session),
+        ambiguities: ambiguities(session),
         unreadable: stats.unreadable(),
         left_out,
     }
+}
+
+fn connections(session: &Session) -> Connections {
+    let ConnectionCounts { tracked, most, deferred } = session.connections();
+    Connections { tracked, most, deferred }
+}
+
+fn ambiguities(session: &Session) -> Ambiguities {
+    let wire::Ambiguities { ingress, egress, out_counters_differ, translated } = session.ambiguities();
+    Ambiguities { ingress, egress, out_counters_differ, translated }
 }
 
 /// The first entries of a list; sets `left_out` to the number of the others.

@@ -17,7 +17,7 @@ use accounting::period::Interval;
 use accounting::tally::Monitored;
 use flow::{DatagramFate, Fate, FlowFate, FlowRecord, Protocol, SamplingSource, Tallied, Timestamp};
 use view::{DetailedExporter, Losses, Unknown};
-use wire::{Datagram, Decoded, PendingBudget, ReadOptions, Record, Session, SessionLimits, Unit};
+use wire::{ConnectionCounts, Datagram, Decoded, PendingBudget, ReadOptions, Record, Session, SessionLimits, Unit};
 
 use crate::exporter_detail;
 use crate::exporter_stats::{ExporterStats, LastFlow, used_units};
@@ -76,6 +76,10 @@ pub struct TableSizes {
     pub refused_templates: u64,
     /// Templates that no data had used and that were displaced by others.
     pub displaced_templates: u64,
+    /// Connections whose sums are booked in parts.
+    pub tracked_connections: usize,
+    /// Reports of connections for which there was no room.
+    pub deferred_reports: u64,
     /// Octets of data sets queued for their template.
     pub pending_octets: usize,
     /// Limit of `pending_octets`.
@@ -201,6 +205,9 @@ impl Exporters {
             sizes.templates += session.template_count();
             sizes.refused_templates += session.refused_templates();
             sizes.displaced_templates += session.displaced_templates();
+            let ConnectionCounts { tracked, deferred, .. } = session.connections();
+            sizes.tracked_connections += tracked;
+            sizes.deferred_reports += deferred;
         }
         let pending_limit = self.waiting.limit();
         TableSizes {

@@ -37,10 +37,40 @@ pub struct Detail {
     pub pending_sets: usize,
     /// The networks of flows that match no monitored prefix.
     pub unmatched: Unmatched,
+    /// Connections that are reported more than once, by sums.
+    pub connections: Connections,
+    /// Flows to which a setting of the sender matters.
+    pub ambiguities: Ambiguities,
     /// The last datagram that could not be decoded completely.
     pub unreadable: Option<Unreadable>,
     /// How many entries the lists above omit.
     pub left_out: LeftOut,
+}
+
+/// Connections that are reported more than once, by sums, such as those of a firewall.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Connections {
+    /// Connections of which it is known what was counted.
+    pub tracked: usize,
+    /// Limit of `tracked`.
+    pub most: usize,
+    /// Reports that were not counted because there was no room for their connection. Later sums include them.
+    pub deferred: u64,
+}
+
+/// How many flows an exporter has sent since the start to which a setting of the sender matters.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Ambiguities {
+    /// Flows observed at ingress, as their flowDirection says: setting `flowDirection`.
+    pub ingress: u64,
+    /// Flows observed at egress.
+    pub egress: u64,
+    /// Flows with octets in 1 and in 23, of which one is more than twice the other: setting `outCounters`.
+    pub out_counters_differ: u64,
+    /// Flows whose destination address was translated: setting `natAddresses`.
+    pub translated: u64,
 }
 
 /// The sampling rates of an exporter.

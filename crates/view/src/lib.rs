@@ -23,8 +23,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use detail::{
-    AnnouncedRate, AppliedRate, Detail, DetailedExporter, ImplausibleRate, LeftOut, OptionsRecord, Pending, RateChange,
-    SampledRate, Sampling, Stream, Template, TemplateField, Unmatched, UnmatchedNetwork, Unreadable,
+    Ambiguities, AnnouncedRate, AppliedRate, Connections, Detail, DetailedExporter, ImplausibleRate, LeftOut,
+    OptionsRecord, Pending, RateChange, SampledRate, Sampling, Stream, Template, TemplateField, Unmatched,
+    UnmatchedNetwork, Unreadable,
 };
 pub use exporter::{Arrivals, Exporter, Losses, Rates, Unknown};
 

@@ -13,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use flow::{Exporter, Protocol, Timestamp};
 
+use crate::connections::Connections;
 use crate::cursor::Cursor;
 use crate::datagram::Datagram;
 use crate::decoded::Decoded;
@@ -60,6 +61,9 @@ const SCOPES: [fn(u64) -> Scope; 7] = [
     Scope::OutputInterface,
     Scope::Interface,
 ];
+
+/// First octet of the only part that says that the exporter sends updates of connections.
+const UPDATES: u8 = 7;
 
 /// Why announcements cannot be read. None of them is used then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -111,6 +115,9 @@ pub(crate) fn encode(state: &ExporterState) -> Vec<u8> {
             octets.extend_from_slice(&announcer.last.nanoseconds().to_be_bytes());
         }
         encode_rate(subject, rate, &mut octets);
+    }
+    if state.connections.sends_updates() {
+        octets.push(UPDATES);
     }
     let checksum = crc32fast::hash(&octets);
     octets.extend_from_slice(&checksum.to_be_bytes());
@@ -207,6 +214,10 @@ pub(crate) fn decode(octets: &[u8], limits: SessionLimits) -> Result<ExporterSta
                 rate(kind, announcer, part, &mut cursor, &mut state)
             }
             TEMPLATE => template(&mut cursor, &mut state),
+            UPDATES if version == VERSION => {
+                state.connections = Connections::restored();
+                Some(())
+            }
             PORT if version != VERSION_1 => port(&mut cursor, &mut state),
             ANNOUNCER if version != VERSION_1 => {
                 announcer = announcing(&mut cursor);

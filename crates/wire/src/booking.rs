@@ -22,6 +22,7 @@
 //!
 //! [`crate::plan`] decides what a value means once it is read.
 
+use crate::connections::Reports;
 use crate::record::ElementId;
 use crate::sampled_packet::LinkType;
 
@@ -57,11 +58,14 @@ pub(crate) enum Slot {
     InsideDestinationPort,
     InsideDestinationIpv4,
     InsideDestinationIpv6,
+    FlowId,
+    FlowStart,
+    FlowEndReason,
 }
 
 impl Slot {
     /// How many slots there are.
-    pub(crate) const COUNT: usize = Self::InsideDestinationIpv6 as usize + 1;
+    pub(crate) const COUNT: usize = Self::FlowEndReason as usize + 1;
     /// All slots, each at its number.
     pub(crate) const ALL: [Self; Self::COUNT] = [
         Self::ForwardBytes,
@@ -92,6 +96,9 @@ impl Slot {
         Self::InsideDestinationPort,
         Self::InsideDestinationIpv4,
         Self::InsideDestinationIpv6,
+        Self::FlowId,
+        Self::FlowStart,
+        Self::FlowEndReason,
     ];
 
     /// Whether a field of this many octets can be read into the slot: an address has one length, an unsigned integer
@@ -171,6 +178,11 @@ pub(crate) const FIELDS: &[(Slot, &[ElementId])] = &[
     (Slot::InsideDestinationPort, &[iana(228), iana(40004)]),
     (Slot::InsideDestinationIpv4, &[iana(226), iana(40002)]),
     (Slot::InsideDestinationIpv6, &[iana(282)]),
+    // What tells connections apart whose sums are reported.
+    (Slot::FlowId, &[iana(148)]),
+    // flowStartMilliseconds, Microseconds, Nanoseconds, Seconds, SysUpTime, flowStartDeltaMicroseconds.
+    (Slot::FlowStart, &[iana(152), iana(154), iana(156), iana(150), iana(22), iana(158)]),
+    (Slot::FlowEndReason, &[iana(136)]),
 ];
 
 /// A sampler and flags in one number. Its layout is not published.
@@ -226,6 +238,20 @@ pub(crate) fn choose(fields: impl Iterator<Item = (ElementId, Option<u16>)> + Cl
         }
     }
     choice
+}
+
+/// How records with these counters report connections: `elements` are those chosen for octets and packets, both ways.
+pub(crate) fn reports(elements: impl Iterator<Item = ElementId> + Clone, has_firewall_event: bool) -> Reports {
+    let are_all = |ids: &[u16]| elements.clone().all(|element| ids.contains(&element.id));
+    if elements.clone().next().is_none() {
+        Reports::New
+    } else if are_all(&[85, 86]) {
+        Reports::Whole
+    } else if has_firewall_event && are_all(&[231, 232, 298, 299]) {
+        Reports::NewThenWhole
+    } else {
+        Reports::New
+    }
 }
 
 fn set(choice: &mut Choice, slot: Slot, field: Option<usize>) {

@@ -2,6 +2,7 @@
 //! NetFlow v9 and IPFIX.
 
 use crate::ambiguity::{Ambiguities, ReadOptions};
+use crate::connections::{Connections, Reports};
 use crate::cursor::Cursor;
 use crate::datagram::Message;
 use crate::decoded::Decoded;
@@ -47,6 +48,7 @@ pub(crate) fn decode(
         options: &mut state.options,
         read: state.read,
         ambiguities: &mut state.ambiguities,
+        connections: &mut state.connections,
     };
     let read = records(described, &mut others, message, content, visit, report);
     read.note_other_ports(&mut state.ports, message, described.port);
@@ -111,6 +113,7 @@ pub(crate) fn learn(
             options: &mut state.options,
             read: state.read,
             ambiguities: &mut state.ambiguities,
+            connections: &mut state.connections,
         };
         let read = records(described, &mut others, &held.message, content, visit, &mut late);
         read.note_other_ports(&mut state.ports, &held.message, described.port);
@@ -131,6 +134,7 @@ struct Others<'m> {
     options: &'m mut Options,
     read: ReadOptions,
     ambiguities: &'m mut Ambiguities,
+    connections: &'m mut Connections,
 }
 
 /// What was read of a set.
@@ -166,7 +170,7 @@ fn records(
     let plan = template.plan();
     let kind = template.kind().record_kind();
     let mut room = Layout::EMPTY;
-    let Others { ports, templates, samplers, types, options, read, ambiguities } = others;
+    let Others { ports, templates, samplers, types, options, read, ambiguities, connections } = others;
     let source = SetSource { ports, templates, message, described };
     let mut rates = samplers.of_set(&source);
     let mut count = 0;
@@ -187,6 +191,9 @@ fn records(
         let octets = reading.record();
         let mut flow = match contents {
             Contents::Counters => plan.flow(&reading, message.exported),
+            Contents::Sums => {
+                plan.flow(&reading, message.exported).and_then(|flow| connections.rest(message, plan, &reading, flow))
+            }
             Contents::Packets => plan.sampled_flow(&reading, message.exported),
             Contents::Options => {
                 samplers.learn(ports, message, template, octets);
@@ -231,6 +238,8 @@ fn is_padding(rest: &[u8]) -> bool {
 enum Contents {
     /// Counters of a flow, with its addresses or with neither those nor a packet.
     Counters,
+    /// The same, of which some were counted before.
+    Sums,
     /// A sampled packet, maybe with counters, but without other addresses.
     Packets,
     Options,
@@ -243,7 +252,7 @@ impl Contents {
         if template.kind().record_kind() == RecordKind::Options {
             Self::Options
         } else if plan.counts() && !plan.is_addressed_by_section() {
-            Self::Counters
+            if plan.reports() == Reports::New { Self::Counters } else { Self::Sums }
         } else if plan.samples() {
             Self::Packets
         } else {

@@ -4,6 +4,7 @@
 use flow::{Protocol, Timestamp};
 
 use crate::ambiguity::{Ambiguities, ReadOptions};
+use crate::connections::Connections;
 use crate::datagram::{Datagram, Message};
 use crate::decoded::Decoded;
 use crate::field_specifier::FieldSpecifier;
@@ -44,6 +45,8 @@ pub(crate) struct ExporterState {
     pub(crate) read: ReadOptions,
     /// What that has been decided for.
     pub(crate) ambiguities: Ambiguities,
+    /// Those that are reported more than once.
+    pub(crate) connections: Connections,
     /// Whether announcements were stored by an earlier run of the collector, and nothing was received since.
     pub(crate) is_restored: bool,
     /// Room for the fields of a template that is being read, so that repeated announcements allocate nothing.
@@ -64,6 +67,7 @@ impl ExporterState {
             restarts: Restarts::default(),
             read: ReadOptions::default(),
             ambiguities: Ambiguities::default(),
+            connections: Connections::default(),
             is_restored: false,
             fields: Vec::new(),
         }

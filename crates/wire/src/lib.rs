@@ -28,6 +28,7 @@
 //! | `template`, `templated_record` | a template; the fields of a record that it describes |
 //! | `booking` | **the rule table**: which element of a record is counted when several mean nearly the same |
 //! | `ambiguity` | what the operator of an exporter has to decide, and how often it matters |
+//! | `connections` | connections that are reported more than once, by sums |
 //! | `plan` | a template compiled by that table; reading a record for accounting |
 //! | [`information_element`], [`value`], [`structured_data`] | the registry, from octets to values, lists inside fields |
 //! | `version`, [`datagram`], `field_specifier`, `sequence_number`, [`record`], [`error`], `decoded`, [`cursor`] | ground: what goes in, what comes out, and the reader that all decoders use |
@@ -41,6 +42,7 @@
 mod ambiguity;
 mod announcements;
 mod booking;
+mod connections;
 pub mod cursor;
 mod data_set;
 pub mod datagram;
@@ -86,6 +88,7 @@ mod version;
 
 pub use ambiguity::{Ambiguities, ReadOptions};
 pub use announcements::AnnouncementsError;
+pub use connections::ConnectionCounts;
 pub use datagram::{Datagram, Message};
 pub use decoded::Decoded;
 pub use error::{DecodeError, ErrorKind};

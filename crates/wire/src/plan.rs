@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use flow::{Counters, FlowRecord, Timestamp};
 
 use crate::booking::{self, Slot};
+use crate::connections::Reports;
 use crate::cursor::{Cursor, unsigned};
 use crate::field_specifier::{FieldSpecifier, VARIABLE_LENGTH, variable_length_content};
 use crate::sampled_packet::{Headers, LinkType};
@@ -23,6 +24,7 @@ pub(crate) struct Plan {
     minimum_length: u16,
     /// The slots that the template fills, one bit each.
     filled: u64,
+    reports: Reports,
 }
 
 /// How the booked fields of a record are located.
@@ -159,6 +161,17 @@ impl Plan {
     pub(crate) fn compile(fields: &[FieldSpecifier], booked: usize) -> Option<Self> {
         let visible = fields.iter().skip(booked).map(|field| (field.element, field.fixed_length()));
         let choice = booking::choose(visible);
+        let chosen =
+            |slot: Slot| choice.get(slot as usize).copied().flatten().and_then(|field| fields.get(field + booked));
+        let counters = [Slot::ForwardBytes, Slot::ForwardPackets, Slot::ReverseBytes, Slot::ReversePackets];
+        let elements = counters.into_iter().filter_map(chosen).map(|field| field.element);
+        let has = |slot| chosen(slot).is_some();
+        let ends = [[Slot::SourceIpv4, Slot::SourceIpv6], [Slot::DestinationIpv4, Slot::DestinationIpv6]];
+        let is_identified = has(Slot::FlowId) || ends.into_iter().all(|end| end.into_iter().any(has));
+        let reports = match is_identified {
+            true => booking::reports(elements, has(Slot::FirewallEvent)),
+            false => Reports::New,
+        };
         let mut slots: Vec<(usize, Slot)> =
             Slot::ALL.into_iter().zip(choice).filter_map(|(slot, field)| Some((field? + booked, slot))).collect();
         slots.sort_unstable_by_key(|&(field, _)| field);
@@ -192,7 +205,7 @@ impl Plan {
             segments.push(segment);
             RecordShape::Variable { segments: segments.into(), booked: booked.into() }
         };
-        Some(Self { shape, minimum_length, filled })
+        Some(Self { shape, minimum_length, filled, reports })
     }
 
     /// Memory outside of the struct, in octets.
@@ -206,6 +219,11 @@ impl Plan {
     /// The shortest record that the template allows, in octets; 0 if its records have no content.
     pub(crate) const fn minimum_length(&self) -> usize {
         self.minimum_length as usize
+    }
+
+    /// How its records report connections.
+    pub(crate) const fn reports(&self) -> Reports {
+        self.reports
     }
 
     /// Whether the template fills a slot.

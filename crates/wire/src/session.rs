@@ -5,6 +5,7 @@ use flow::{Exporter, Protocol, Timestamp};
 
 use crate::ambiguity::{Ambiguities, ReadOptions};
 use crate::announcements::{self, AnnouncementsError};
+use crate::connections::ConnectionCounts;
 use crate::datagram::Datagram;
 use crate::decoded::Decoded;
 use crate::exporter_state::{ExporterState, SessionLimits};
@@ -48,6 +49,12 @@ impl Session {
     /// How flow records are filled from data sets from now on.
     pub const fn read(&mut self, options: ReadOptions) {
         self.state.read = options;
+    }
+
+    /// How many connections are reported more than once.
+    #[must_use]
+    pub fn connections(&self) -> ConnectionCounts {
+        self.state.connections.counts()
     }
 
     /// How many flows had more than one meaning.
@@ -124,7 +131,10 @@ impl Session {
     /// not be stored again.
     #[must_use]
     pub fn announcements_changed(&self) -> u64 {
-        self.state.templates.changes() + self.state.samplers.changes() + self.state.ports.changes()
+        self.state.templates.changes()
+            + self.state.samplers.changes()
+            + self.state.ports.changes()
+            + u64::from(self.state.connections.sends_updates())
     }
 
     /// Replaces the templates and sampling rates by the [`announcements`](Self::announcements) of an earlier session, and
@@ -141,6 +151,7 @@ impl Session {
         self.state.templates = learnt.templates;
         self.state.samplers = learnt.samplers;
         self.state.restarts = learnt.restarts;
+        self.state.connections = learnt.connections;
         Ok(self.state.templates.len())
     }
 

@@ -17,6 +17,7 @@ use pipeline::{Exporters, Registration, Rules, Sealed, Shard};
 use wire::encode::{Ipfix, NetflowV9, TemplateSpec};
 use wire::{Datagram, FieldSpecifier, PendingBudget, Session, SessionLimits, ipfix, netflow_v9};
 
+mod connections;
 mod icmp;
 mod lengths;
 mod link_layers;

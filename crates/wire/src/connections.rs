@@ -1,0 +1,235 @@
+//! What has been booked of each connection that is reported more than once, for exporters that report sums: the rest is
+//! booked, so that nothing counts twice, and the end of a connection mends what was lost on the way.
+//!
+//! - **Firewalls** (Cisco's NSEL): an update (firewallEvent 5) has the octets since the last update, the end (2) has those of
+//!   the whole connection. Both are in 231 and 232, in either order: an update that arrives after the end is in it already.
+//! - **Running totals** (85, 86 and their reverse elements): each record has the sum since the flow began. A sum below the
+//!   last one is that of a new flow.
+//!
+//! The memory does not outlive the process; only whether an exporter sends updates does. After a start, the end of a
+//! connection that began earlier is not booked if it has not been updated since: its updates were booked before the start.
+//! What it has sent since its last update is not counted then.
+//!
+//! The memory is bounded. A report of a connection for which there is no room is not booked: a later sum includes it. Only
+//! an end is always booked.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use flow::{FlowRecord, Timestamp};
+
+use crate::booking::Slot;
+use crate::datagram::Message;
+use crate::plan::{Plan, Reading};
+
+/// How many connections of an exporter are remembered, 24 MiB at most.
+const MOST: usize = 1 << 18;
+/// Ends are remembered as long as an update may be on its way.
+const ENDED: Duration = Duration::from_secs(60);
+/// A connection without a report for so long makes room for others.
+const IDLE: Duration = Duration::from_secs(6 * 3600);
+/// The shortest time after which firewalls send an update of a connection, by default.
+const UPDATE: Duration = Duration::from_secs(60);
+/// How often idle connections are looked for, if there is no room.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// How the records of a template report connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reports {
+    /// Each record has what is new.
+    New,
+    /// Updates have what is new, ends have the whole connection.
+    NewThenWhole,
+    /// Each record has the whole connection so far.
+    Whole,
+}
+
+/// A connection, by a keyed hash of what identifies it.
+type Key = u64;
+
+/// What is booked of a connection.
+#[derive(Clone, Copy, Debug)]
+struct Booked {
+    /// Octets and packets, then those of the other way.
+    sums: [u64; 4],
+    /// When it was last reported, in seconds.
+    last: u32,
+    has_ended: bool,
+}
+
+/// The connections of one exporter.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    booked: HashMap<Key, Booked>,
+    /// Those that have ended, the first one first.
+    ended: VecDeque<(Key, u32)>,
+    hasher: RandomState,
+    swept: u32,
+    deferred: u64,
+    /// Whether the exporter has ever sent an update.
+    sends_updates: bool,
+    /// For an exporter that sent updates before the start: when its first report since then was received.
+    began: Began,
+}
+
+/// Since when connections are remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Began {
+    /// Since the first one.
+    #[default]
+    WithTheFirst,
+    /// Since a start of which no report was received yet.
+    Restored,
+    /// Since this second.
+    At(u32),
+}
+
+/// How many connections an exporter has that are reported more than once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionCounts {
+    /// Those of which it is known what was booked.
+    pub tracked: usize,
+    /// The most that are tracked.
+    pub most: usize,
+    /// Reports that were not booked because there was no room for their connection; later sums include them.
+    pub deferred: u64,
+}
+
+/// What a record says of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Report {
+    /// What is new.
+    Update,
+    /// The whole connection, which has ended.
+    End,
+    /// The whole connection so far.
+    Total { is_last: bool },
+}
+
+impl Connections {
+    /// Subtracts from the counters of a flow what was booked of its connection. `None` if nothing is left to be booked.
+    pub(crate) fn rest(
+        &mut self,
+        message: &Message,
+        plan: &Plan,
+        reading: &Reading<'_, '_>,
+        flow: FlowRecord,
+    ) -> Option<FlowRecord> {
+        let report = match (plan.reports(), reading.number(Slot::FirewallEvent)) {
+            (Reports::NewThenWhole, 5) => Report::Update,
+            (Reports::NewThenWhole, 2) => Report::End,
+            // flowEndReason: all but the active timeout, after which the flow continues (RFC 5102, section 5.11.3).
+            (Reports::Whole, event) => {
+                Report::Total { is_last: event == 2 || matches!(reading.number(Slot::FlowEndReason), 1 | 3 | 4 | 5) }
+            }
+            _ => return Some(flow),
+        };
+        let key = self.key(message, plan, reading, &flow);
+        let now = second(message.received);
+        if self.began == Began::Restored {
+            self.began = Began::At(now);
+        }
+        self.sends_updates |= report == Report::Update;
+        if report == Report::End && !self.booked.contains_key(&key) && self.was_updated_before(reading) {
+            return None;
+        }
+        self.note(key, report, now, flow)
+    }
+
+    /// Whether a connection began so long before the start that it was updated then.
+    fn was_updated_before(&self, reading: &Reading<'_, '_>) -> bool {
+        let Began::At(second) = self.began else { return false };
+        let start = reading.number(Slot::FlowStart) / 1000;
+        start > 0 && start + UPDATE.as_secs() < second.into()
+    }
+
+    /// Whether the exporter has ever sent an update.
+    pub(crate) const fn sends_updates(&self) -> bool {
+        self.sends_updates
+    }
+
+    /// Those of an exporter that sent updates before a start.
+    pub(crate) fn restored() -> Self {
+        Self { sends_updates: true, began: Began::Restored, ..Self::default() }
+    }
+
+    pub(crate) fn counts(&self) -> ConnectionCounts {
+        ConnectionCounts { tracked: self.booked.len(), most: MOST, deferred: self.deferred }
+    }
+
+    fn key(&self, message: &Message, plan: &Plan, reading: &Reading<'_, '_>, flow: &FlowRecord) -> Key {
+        let stream = (message.protocol as u8, message.domain, message.exporter.port);
+        let id = reading.number(Slot::FlowId);
+        if plan.reports() == Reports::NewThenWhole && id != 0 {
+            return self.hasher.hash_one((stream, id));
+        }
+        let ports = (flow.source_port, flow.destination_port);
+        let start = reading.number(Slot::FlowStart);
+        self.hasher.hash_one((stream, id, flow.source, flow.destination, flow.protocol, ports, start))
+    }
+
+    fn note(&mut self, key: Key, report: Report, now: u32, mut flow: FlowRecord) -> Option<FlowRecord> {
+        self.forget_ended(now);
+        let before = self.booked.get(&key).copied();
+        let has_room = before.is_some() || self.booked.len() < MOST || self.make_room(now);
+        if !has_room && !matches!(report, Report::End | Report::Total { is_last: true }) {
+            self.deferred += 1;
+            return None;
+        }
+        let said = [flow.forward.bytes, flow.forward.packets, flow.reverse.bytes, flow.reverse.packets];
+        let sums = before.map_or([0; 4], |before| before.sums);
+        let steps_back = said.iter().zip(&sums).any(|(said, booked)| said < booked);
+        let (new, sums) = match report {
+            // The end included it.
+            Report::Update if before.is_some_and(|before| before.has_ended) => return None,
+            Report::Update => (said, each(said, sums, u64::saturating_add)),
+            Report::Total { .. } if steps_back => (said, said),
+            Report::End | Report::Total { .. } => (each(said, sums, u64::saturating_sub), said),
+        };
+        let has_ended = report == Report::End;
+        if report == (Report::Total { is_last: true }) {
+            self.booked.remove(&key);
+        } else if has_room {
+            self.booked.insert(key, Booked { sums, last: now, has_ended });
+            if has_ended {
+                self.ended.push_back((key, now));
+            }
+        }
+        [flow.forward.bytes, flow.forward.packets, flow.reverse.bytes, flow.reverse.packets] = new;
+        flow.reverse.flows = u64::from(flow.reverse.bytes != 0 || flow.reverse.packets != 0);
+        (new != [0; 4]).then_some(flow)
+    }
+
+    /// Forgets connections that ended some time ago.
+    fn forget_ended(&mut self, now: u32) {
+        while self.ended.front().is_some_and(|(_, at)| is_older(*at, now, ENDED)) {
+            self.ended.pop_front().and_then(|(key, _)| self.booked.remove(&key));
+        }
+    }
+
+    /// Forgets the connection that ended first, or idle ones. Returns whether there is room now.
+    fn make_room(&mut self, now: u32) -> bool {
+        if self.ended.pop_front().and_then(|(key, _)| self.booked.remove(&key)).is_some() {
+            return true;
+        }
+        if is_older(self.swept, now, SWEEP) {
+            self.swept = now;
+            self.booked.retain(|_, booked| !is_older(booked.last, now, IDLE));
+        }
+        self.booked.len() < MOST
+    }
+}
+
+fn is_older(at: u32, now: u32, age: Duration) -> bool {
+    u64::from(now.saturating_sub(at)) > age.as_secs()
+}
+
+fn second(time: Timestamp) -> u32 {
+    u32::try_from(time.seconds()).unwrap_or(u32::MAX)
+}
+
+fn each(one: [u64; 4], other: [u64; 4], of: impl Fn(u64, u64) -> u64) -> [u64; 4] {
+    let mut others = other.into_iter();
+    one.map(|one| of(one, others.next().unwrap_or_default()))
+}
