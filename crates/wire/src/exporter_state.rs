@@ -121,7 +121,7 @@ impl ExporterState {
     /// Forgets the templates of an exporting process that has restarted.
     pub(crate) fn note_restart(&mut self, message: &Message) {
         if self.restarts.note(&self.ports, message) {
-            self.templates.forget_domain(message.protocol, message.domain, message.exporter.port);
+            self.templates.invalidate_domain(message.protocol, message.domain, message.exporter.port);
         }
     }
 

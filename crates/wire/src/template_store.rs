@@ -377,12 +377,19 @@ impl TemplateStore {
         self.limits = limits;
     }
 
-    /// Removes all templates of a domain that were announced from a port: the exporter has restarted.
-    pub(crate) fn forget_domain(&mut self, protocol: Protocol, domain: u32, port: u16) {
-        let of_domain = |key: &&TemplateKey| key.protocol == protocol && key.domain == domain;
-        let keys: Vec<_> = self.by_key.keys().filter(of_domain).copied().collect();
-        for key in keys {
-            self.forget(&key, |stored| stored.port == port);
+    /// The templates of a domain that were announced from a port are not valid any more: the exporter has restarted. Its data
+    /// wait for new ones, and are not read by those of another port, which anybody may have announced.
+    pub(crate) fn invalidate_domain(&mut self, protocol: Protocol, domain: u32, port: u16) {
+        let of_domain = |(key, _): &(&TemplateKey, _)| key.protocol == protocol && key.domain == domain;
+        for (key, stored) in self.by_key.iter_mut().filter(of_domain) {
+            let Some(known) = stored.iter_mut().find(|stored| stored.port == port) else { continue };
+            let octets = known.octets();
+            if let Some(before) = known.template.take() {
+                self.naming.remove(key, port, &before);
+                self.octets -= octets - OVERHEAD;
+                self.templates -= 1;
+                self.changes += 1;
+            }
         }
     }
 

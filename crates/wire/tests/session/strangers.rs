@@ -122,6 +122,26 @@ fn an_exporter_may_have_thousands_of_domains() {
     assert_eq!(exchange.session.refused_templates() + exchange.session.displaced_templates(), 0);
 }
 
+#[test]
+fn after_a_restart_of_the_exporter_its_data_are_not_read_with_a_forged_template() {
+    let (own, forged) = (packets_and_bytes(), bytes_only());
+    let packet = |sequence: u32, seconds: u32, uptime: u32| {
+        NetflowV9::new(netflow_v9::Header {
+            sequence: sequence.into(),
+            unix_seconds: seconds.into(),
+            uptime: (uptime * 1000).into(),
+            ..Default::default()
+        })
+    };
+    let mut exchange = Exchange::new();
+    exchange.from(EXPORTER, &packet(70, 10_000, 5_000).template(&own).finish());
+    exchange.from(STRANGER, &packet(70, 10_000, 5_000).template(&forged).finish());
+    let data = packet(0, 10_060, 5).data(&own, &[numbers(&own, &[1, 9])]).finish();
+    assert_eq!(exchange.from(EXPORTER, &data), 0, "the template of the exporter is missing");
+    exchange.from(EXPORTER, &packet(1, 10_061, 6).template(&own).finish());
+    assert_eq!(exchange.bytes(), [9]);
+}
+
 /// Options data with the rate of the whole domain, and that of sampler 1.
 fn options(rate: u32) -> Vec<u8> {
     let of_domain = TemplateSpec::options(300, 1, [iana(149, 4), iana(34, 4)]);
