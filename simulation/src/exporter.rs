@@ -19,6 +19,13 @@ pub const OCTETS: u16 = 100;
 
 /// The sampling mode in the header of NetFlow v5: one packet of as many as the other bits give.
 const V5_SAMPLES: u16 = 0x4000;
+/// The observation domain of all exporters.
+const DOMAIN: u32 = 7;
+/// The scope of the whole device in NetFlow v9, and observationDomainId in IPFIX.
+const SCOPE_SYSTEM: u16 = 1;
+const SCOPE_DOMAIN: u16 = 149;
+/// samplingInterval
+const SAMPLING_INTERVAL: u16 = 34;
 /// Octets of the header of a set.
 const SET_HEADER: usize = 4;
 /// Octets of a record with the templates of these exporters: two addresses, octets, packets.
@@ -49,6 +56,8 @@ pub struct Exporter {
     clock_seconds: i64,
     /// Index of the template that it uses.
     layout: usize,
+    /// The sampling rate that it announces.
+    announced_rate: u32,
 }
 
 /// A datagram in the network.
@@ -89,7 +98,7 @@ impl Exporter {
     #[must_use]
     pub fn new(last: u8, speaks: Speaks, now: Timestamp) -> Self {
         let address = Address::udp(IpAddr::from([127, 0, 0, last]), 4000);
-        Self { address, speaks, sequence: 1000, started: now, clock_seconds: 0, layout: 0 }
+        Self { address, speaks, sequence: 1000, started: now, clock_seconds: 0, layout: 0, announced_rate: 5 }
     }
 
     /// Whether its protocol has templates.
@@ -98,13 +107,13 @@ impl Exporter {
         matches!(self.speaks, Speaks::V9 | Speaks::Ipfix)
     }
 
-    /// The sampling rate of its flows, where the header or the sample states it.
+    /// The sampling rate of its flows, which the header, the sample or options data state.
     #[must_use]
     pub fn rate(&self) -> u32 {
         match self.speaks {
             Speaks::V5 => 4,
             Speaks::Sflow => 3,
-            Speaks::V9 | Speaks::Ipfix => 1,
+            Speaks::V9 | Speaks::Ipfix => self.announced_rate,
         }
     }
 
@@ -139,6 +148,15 @@ impl Exporter {
         self.message(now, false, flows)
     }
 
+    /// What a stranger sends in its name: no flows, but another template and sampling rate, and a sequence number that the
+    /// exporter does not reach. If it did, it would continue the stream of the stranger.
+    #[must_use]
+    pub fn forged(&self, random: &mut Random, now: Timestamp) -> Vec<u8> {
+        let sequence = self.sequence.wrapping_add(*random.pick(&[2000, 100_000, u32::MAX / 2]));
+        let mut forger = Self { sequence, layout: 1 - self.layout, announced_rate: 1000, ..self.clone() };
+        forger.message(now, self.has_templates(), Vec::new()).payload
+    }
+
     fn message(&mut self, now: Timestamp, announces: bool, flows: Vec<u32>) -> Sent {
         let exported = self.clock(now);
         let seconds = u32::try_from(exported.seconds()).unwrap();
@@ -152,29 +170,40 @@ impl Exporter {
                     unix_seconds: seconds.into(),
                     uptime: uptime.into(),
                     sequence: self.sequence.into(),
-                    source_id: 7.into(),
+                    source_id: DOMAIN.into(),
                     ..Default::default()
                 };
                 let packet = NetflowV9::new(header);
-                let packet = if announces { packet.template(&template) } else { packet };
+                let packet = match options(SCOPE_SYSTEM, self.announced_rate) {
+                    (of_rate, rate) if announces => {
+                        packet.template(&of_rate).data(&of_rate, &[rate]).template(&template)
+                    }
+                    _ => packet,
+                };
                 if flows.is_empty() { packet.finish() } else { packet.data(&template, &records).finish() }
             }
             Speaks::Ipfix => {
                 let header = ipfix::Header {
                     export_seconds: seconds.into(),
                     sequence: self.sequence.into(),
-                    domain: 7.into(),
+                    domain: DOMAIN.into(),
                     ..Default::default()
                 };
                 let message = Ipfix::new(header);
-                let message = if announces { message.template(&template) } else { message };
+                let message = match options(SCOPE_DOMAIN, self.announced_rate) {
+                    (of_rate, rate) if announces => {
+                        message.template(&of_rate).data(&of_rate, &[rate]).template(&template)
+                    }
+                    _ => message,
+                };
                 if flows.is_empty() { message.finish() } else { message.data(&template, &records).finish() }
             }
             Speaks::Sflow => sflow_v5(self.sequence, uptime, self.rate(), &flows),
         };
         self.sequence = self.sequence.wrapping_add(match self.speaks {
             Speaks::V9 | Speaks::Sflow => 1,
-            Speaks::V5 | Speaks::Ipfix => flows.len() as u32,
+            Speaks::V5 => flows.len() as u32,
+            Speaks::Ipfix => flows.len() as u32 + u32::from(announces),
         });
         let exported = (self.speaks != Speaks::Sflow).then_some(exported);
         Sent { flows, exported, payload }
@@ -203,6 +232,14 @@ fn flow_at(address: &[u8]) -> Option<u32> {
 fn template(layout: usize) -> TemplateSpec {
     let fields = [[(8, 4), (12, 4), (1, 4), (2, 4)], [(12, 4), (8, 4), (1, 4), (2, 4)]][layout];
     TemplateSpec::data(256, fields.map(|(id, length)| FieldSpecifier::iana(id, length)))
+}
+
+/// The sampling rate of the observation domain, as options data: the template and the record.
+fn options(scope: u16, rate: u32) -> (TemplateSpec, Vec<u8>) {
+    let fields = [scope, SAMPLING_INTERVAL].map(|id| FieldSpecifier::iana(id, 4));
+    let template = TemplateSpec::options(257, 1, fields);
+    let record = template.record(&[&DOMAIN.to_be_bytes(), &rate.to_be_bytes()]);
+    (template, record)
 }
 
 fn record(layout: usize, template: &TemplateSpec, flow: u32) -> Vec<u8> {

@@ -3,7 +3,7 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | [`world`] | one run: the events and their order; its files are `network`, `changes`, `crashes`, `damage` and `faults` |
+//! | [`world`] | one run: the events and their order; its files are `network`, `changes`, `crashes`, `damage`, `strangers` and `faults` |
 //! | `process` | the running collector |
 //! | [`exporter`] | exporters, which send datagrams of identifiable flows |
 //! | [`terms`] | what flows are counted by: registered prefixes, and settings |

@@ -42,6 +42,8 @@ pub(crate) struct Process {
     /// Counts at the last cut.
     pub(crate) counted: CutCounts,
     pub(crate) exporters: Exporters,
+    /// `None` if more was recovered from the journal than the simulation knows.
+    pub(crate) honest: Option<Honest>,
     pub(crate) registrations: Registrations,
     pub(crate) journal: Arc<Journal>,
     pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
@@ -57,6 +59,12 @@ pub(crate) struct Process {
     /// Failed syncs when the flush began.
     pub(crate) syncs_failed: u64,
     _identity: Identity,
+}
+
+/// What the exporters would show without strangers.
+pub(crate) struct Honest {
+    pub(crate) shard: Shard,
+    pub(crate) exporters: Exporters,
 }
 
 impl Process {
@@ -98,6 +106,10 @@ impl Process {
         let waiting = PendingBudget::default();
         let remembered = restore_templates::load(store.as_ref(), local.as_ref(), rules.session, &waiting).await;
         let exporters = Exporters::new(rules.session, waiting).restoring(remembered);
+        let budget = PendingBudget::default();
+        let same = restore_templates::load(store.as_ref(), local.as_ref(), rules.session, &budget).await;
+        let same = Exporters::new(rules.session, budget).restoring(same);
+        let honest = Honest { shard: Shard::new(rules, registrations.admitted(), same.clone()), exporters: same };
         let flusher = Flusher::new(Arc::clone(&store), state, Keep::default(), status.clone()).published(is_reachable);
         let flusher = flusher.over(local.map(|local| local.spool)).unwrap();
         let flusher = flusher.releasing(Some(Arc::clone(&journal)));
@@ -111,6 +123,7 @@ impl Process {
             status,
             counted,
             exporters,
+            honest: sealed.is_none().then_some(honest),
             registrations,
             journal,
             shards,

@@ -6,19 +6,24 @@ mod crashes;
 mod damage;
 mod faults;
 mod network;
+mod strangers;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use accounting::tally::{Tally, TallySettings};
 use collector::journaled_shard;
-use flow::{Counted, Timestamp};
+use flow::{Counted, Exporter as Address, Timestamp};
 use journal::SegmentName;
 use journal::disk::Disk;
+use pipeline::Exporters;
 use storage::faulty::Fault as StoreFault;
 use storage::{BackupSource, Faulty, Memory, Sqlite, Store};
 use tempfile::TempDir;
@@ -126,6 +131,9 @@ struct World {
     /// Decides which bits of the journal are flipped, and whether any. If so, no template changes, as if databases were lost.
     flips: Random,
     flips_bits: bool,
+    /// Decides what strangers send, and whether any do.
+    strangers: Random,
+    has_strangers: bool,
     /// Segments with flipped bits.
     flipped: BTreeSet<String>,
     exporters: Vec<Exporter>,
@@ -162,6 +170,8 @@ impl World {
         let (loses_databases, has_backup) = (losses.once_in(3), false);
         let mut flips = Random::new(seed.rotate_left(48));
         let flips_bits = flips.once_in(3);
+        let mut strangers = Random::new(seed.rotate_left(24));
+        let has_strangers = strangers.once_in(2);
         let changes = Changes::new(seed, exporters.len());
         let mut world = Self {
             random,
@@ -178,6 +188,8 @@ impl World {
             changes,
             flips,
             flips_bits,
+            strangers,
+            has_strangers,
             flipped: BTreeSet::new(),
             exporters,
             late,
@@ -268,7 +280,10 @@ impl World {
 
     async fn act(&mut self) {
         match self.random.below(100) {
-            0..40 => self.deliver().await,
+            0..40 => {
+                self.deliver().await;
+                self.may_forge();
+            }
             40..50 => self.tick(),
             50..62 => self.cut(),
             62..76 => self.flush().await,
@@ -306,7 +321,11 @@ impl World {
         if self.process().sealed.is_some() {
             return;
         }
+        self.check_streams();
         let process = self.process();
+        if let Some(honest) = &mut process.honest {
+            honest.shard.seal(Tally::new(TallySettings::default()));
+        }
         let empties = std::mem::take(&mut process.empties);
         let missed = process.journal.counts().missed;
         let following = process.flusher.next().following();
@@ -406,10 +425,15 @@ impl World {
         for (which, exporter) in self.exporters.iter().enumerate() {
             let expected = prefixes().map(|prefix| (prefix, self.oracle.expected(which, prefix)));
             let minutes = expected.iter().flat_map(|(_, flows)| flows.keys()).map(|(minute, _)| *minute).collect();
-            for (prefix, expected) in expected {
+            // Without changes, only the first one is ever registered.
+            for (prefix, expected) in expected.into_iter().take(if self.changes.are_made { 2 } else { 1 }) {
                 let of = (exporter.address.address, prefix);
                 let counted = audit(store.as_ref(), of, &minutes, &expected).await;
                 self.story.push(format!("{which} {prefix} counted: {counted:?}"));
+            }
+            if self.has_strangers && which == 0 {
+                let [prefix, _] = prefixes();
+                audit(store.as_ref(), (strangers::UNREGISTERED, prefix), &minutes, &BTreeMap::new()).await;
             }
         }
     }

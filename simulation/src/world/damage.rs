@@ -1,7 +1,6 @@
 //! A bit of the journal is flipped while the collector is down. At most the record that it hits is lost.
 
 use std::io::Read;
-use std::ops::Range;
 
 use super::*;
 

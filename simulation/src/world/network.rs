@@ -59,6 +59,9 @@ impl World {
         held.read += 1;
         held.take(&datagram, "0.0.0.0:2055".parse().unwrap());
         drop(held);
+        if let Some(honest) = &mut process.honest {
+            honest.shard.take(&datagram);
+        }
         let received = Received { flow: None, exporter: from, exported: sent.exported, at, rate: exporter.rate() };
         if sent.flows.is_empty() {
             self.oracle.delivered(received);
@@ -98,19 +101,27 @@ impl World {
     fn redefine(&mut self, which: usize) {
         self.disk.spare(true);
         self.tick();
-        let is_sure = self.disk.is_synced();
+        let is_sure = self.is_sure_of_templates(which);
         let (own, late) = std::mem::take(&mut self.late).into_iter().partition(|(from, _)| *from == which);
         self.late = late;
         self.take(&own);
         let waits = self.waiting().iter().any(|(exporter, _)| *exporter == which);
-        let is_sure = is_sure && self.process().journal.counts().missed == self.process().missed_before;
-        let is_sure = is_sure && self.oracle.is_registered(which);
-        if self.exporters[which].has_templates() && !waits && is_sure && !self.loses_databases && !self.flips_bits {
+        if self.exporters[which].has_templates() && !waits && is_sure {
             self.exporters[which].redefine();
             let announcement = self.exporters[which].announce(self.now).unwrap();
             self.take(&[(which, announcement)]);
         }
         self.tick();
         self.disk.spare(false);
+    }
+
+    /// After a tick: whether nothing that the exporter announces now can be lost while something later is not.
+    pub(super) fn is_sure_of_templates(&mut self, which: usize) -> bool {
+        let is_written = self.process().journal.counts().missed == self.process().missed_before;
+        is_written
+            && self.disk.is_synced()
+            && self.oracle.is_registered(which)
+            && !self.loses_databases
+            && !self.flips_bits
     }
 }
