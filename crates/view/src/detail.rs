@@ -39,7 +39,7 @@ pub struct Detail {
     pub unmatched: Unmatched,
     /// Connections that are reported more than once, by sums.
     pub connections: Connections,
-    /// Flows to which a setting of the sender matters.
+    /// Flows that could be counted in another way.
     pub ambiguities: Ambiguities,
     /// The last datagram that could not be decoded completely.
     pub unreadable: Option<Unreadable>,
@@ -59,17 +59,17 @@ pub struct Connections {
     pub deferred: u64,
 }
 
-/// How many flows an exporter has sent since the start to which a setting of the sender matters.
+/// How many flows an exporter has sent since the start that could be counted in another way.
 #[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ambiguities {
-    /// Flows observed at ingress, as their flowDirection says: setting `flowDirection`.
+    /// Flows observed at ingress, as their flowDirection (61) says.
     pub ingress: u64,
     /// Flows observed at egress.
     pub egress: u64,
-    /// Flows with octets in 1 and in 23, of which one is more than twice the other: setting `outCounters`.
+    /// Flows with octets in 1 and in 23, of which one is more than twice the other.
     pub out_counters_differ: u64,
-    /// Flows whose destination address was translated: setting `natAddresses`.
+    /// Flows whose destination address was translated.
     pub translated: u64,
 }
 
