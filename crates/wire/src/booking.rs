@@ -178,7 +178,7 @@ pub(crate) const FIELDS: &[(Slot, &[ElementId])] = &[
     (Slot::InsideDestinationPort, &[iana(228), iana(40004)]),
     (Slot::InsideDestinationIpv4, &[iana(226), iana(40002)]),
     (Slot::InsideDestinationIpv6, &[iana(282)]),
-    // What tells connections apart whose sums are reported.
+    // What distinguishes connections whose sums are reported.
     (Slot::FlowId, &[iana(148)]),
     // flowStartMilliseconds, Microseconds, Nanoseconds, Seconds, SysUpTime, flowStartDeltaMicroseconds.
     (Slot::FlowStart, &[iana(152), iana(154), iana(156), iana(150), iana(22), iana(158)]),

@@ -1,5 +1,5 @@
 //! What has been booked of each connection that is reported more than once, for exporters that report sums: the rest is
-//! booked, so that nothing counts twice, and the end of a connection mends what was lost on the way.
+//! booked, so that nothing counts twice, and the end of a connection adds what was lost on the way.
 //!
 //! - **Firewalls** (Cisco's NSEL): an update (firewallEvent 5) has the octets since the last update, the end (2) has those of
 //!   the whole connection. Both are in 231 and 232, in either order: an update that arrives after the end is in it already.

@@ -103,7 +103,7 @@ fn a_rate_of_an_interface_is_that_of_all_where_interfaces_are_not_known() {
     router.send(v9_options(2, 4, &[(7, 64)]));
     assert_eq!(router.send(v9().data(&without, &[flow(&without, &[])])), packets(64));
     assert_eq!(router.send(v9().data(&with, &[flow(&with, &[0, 0])])), packets(64));
-    // Two rates, and no way to tell which.
+    // Two rates, and nothing says which.
     router.send(v9_options(2, 4, &[(8, 128)]));
     assert_eq!(router.send(v9().data(&without, &[flow(&without, &[])])), packets(1));
 }
