@@ -276,6 +276,31 @@ fn forged_samplers_do_not_keep_those_of_the_exporter_out() {
     }
 }
 
+#[test]
+fn forged_rates_of_templates_neither_apply_nor_keep_those_of_the_exporter_out() {
+    let options = TemplateSpec::options(300, 1, [iana(145, 2), iana(34, 4)]);
+    let announce = |templates: std::ops::Range<u64>, rate| {
+        let records: Vec<_> = templates.map(|id| numbers(&options, &[id, rate])).collect();
+        message().template(&options).data(&options, &records).finish()
+    };
+    let mut exchange = Exchange::new();
+    exchange.from(EXPORTER, &message().template(&bytes_only()).finish());
+    let flow = message().data(&bytes_only(), &[numbers(&bytes_only(), &[5])]).finish();
+    exchange.from(EXPORTER, &flow);
+    for forged in 0..100 {
+        exchange.from(STRANGER + forged % 50, &announce(256..1256, 9999));
+        exchange.from(EXPORTER, &flow);
+        assert_eq!(exchange.last_sampling().rate, 1);
+    }
+    assert!(exchange.session.samplers().len() <= 4096);
+    exchange.from(EXPORTER, &announce(256..300, 100));
+    exchange.from(EXPORTER, &flow);
+    assert_eq!(exchange.last_sampling().rate, 100);
+    exchange.restart();
+    exchange.from(EXPORTER, &flow);
+    assert_eq!(exchange.last_sampling().rate, 100);
+}
+
 /// A datagram of 30 flows.
 fn v5(sequence: u32, engine: u8) -> Vec<u8> {
     let header = netflow_v5::Header { sequence: sequence.into(), engine_id: engine, ..Default::default() };
