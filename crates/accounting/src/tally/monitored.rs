@@ -56,8 +56,7 @@ pub struct Monitored {
     pub(super) chains: Vec<(GroupId, Arc<Chain>)>,
     table: PrefixTable,
     own: OwnNetworks,
-    /// The index of 0.0.0.0/0 and of ::/0 in the table; [`NONE`] if they are not monitored.
-    default_routes: [u32; 2],
+    has_default_route: bool,
 }
 
 impl Monitored {
@@ -72,13 +71,8 @@ impl Monitored {
             (*id, Arc::new(Chain { sender, prefixes: around.into() }))
         };
         let chains = (0..).zip(prefixes).map(chain).collect();
-        let default_route = |is_ipv4| {
-            let is_it =
-                |(_, prefix): &(u32, &Prefix)| prefix.is_default_route() && prefix.address().is_ipv4() == is_ipv4;
-            (0..).zip(&bare).find(is_it).map_or(NONE, |(index, _)| index)
-        };
-        let default_routes = [true, false].map(default_route);
-        Self { sender, prefixes: prefixes.to_vec(), chains, table, own: OwnNetworks::default(), default_routes }
+        let has_default_route = bare.iter().any(Prefix::is_default_route);
+        Self { sender, prefixes: prefixes.to_vec(), chains, table, own: OwnNetworks::default(), has_default_route }
     }
 
     /// The same, with these own networks.
@@ -127,7 +121,9 @@ impl Monitored {
     fn ends_in(&self, look_up: impl Fn(&PrefixTable) -> (u32, u32)) -> Ends {
         let (source, destination) = look_up(&self.table);
         attribute(source, destination, || {
-            let is_own = |index| index != NONE && !self.default_routes.contains(&index);
+            let is_default_route =
+                |index: u32| self.prefixes.get(index as usize).is_some_and(|(prefix, _)| prefix.is_default_route());
+            let is_own = |index| index != NONE && !(self.has_default_route && is_default_route(index));
             let (source, destination) = match &self.own.0 {
                 None => (is_own(source), is_own(destination)),
                 Some(own) => {

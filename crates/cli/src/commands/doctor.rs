@@ -13,6 +13,7 @@
 #![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value indexes to null")]
 
 mod answers;
+mod booking;
 mod collecting;
 mod finding;
 mod machine;

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use wire::encode::{self, NetflowV9, TemplateSpec};
 use wire::{FieldSpecifier, netflow_v5, netflow_v9};
 
+mod booking;
+
 use crate::collector::{Collector, PATIENCE};
 use crate::{sampling, stores, thirty_flows, thirty_flows_at};
 use testing::Service;

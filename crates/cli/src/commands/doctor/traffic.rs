@@ -1,4 +1,4 @@
-//! Problems of the datagrams of a registered router: missing templates, prefixes, clock, unreadable or lost datagrams.
+//! Problems of the datagrams of a registered router: missing templates, clock, unreadable or lost datagrams.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::finding::Finding;
-use super::sampling;
+use super::{booking, sampling};
 use crate::commands::ask::{moment, number, text};
 use crate::table::{count_of, duration};
 
@@ -21,7 +21,6 @@ pub(super) const SHOWN: usize = 5;
 pub(super) fn examine(address: IpAddr, registered: Option<&Value>, heard: &Value, findings: &mut Vec<Finding>) {
     let found = [
         template_missing(heard),
-        no_prefix_matches(address, registered, heard),
         clock_off(heard),
         sampling::rate(heard),
         sampling::changed(heard),
@@ -30,7 +29,8 @@ pub(super) fn examine(address: IpAddr, registered: Option<&Value>, heard: &Value
         unreadable(address, heard),
         lost_on_the_way(address, heard),
     ];
-    findings.extend(found.into_iter().flatten().map(|finding| finding.about(address)));
+    let found = found.into_iter().flatten().chain(booking::examine(address, registered, heard));
+    findings.extend(found.map(|finding| finding.about(address)));
 }
 
 pub(super) fn each(list: &Value) -> impl Iterator<Item = &Value> {
@@ -66,40 +66,6 @@ fn template_missing(heard: &Value) -> Option<Finding> {
         finding = finding.evidence(format!("{expired} more expired (netflow.templateWait)"));
     }
     Some(finding.run("template data timeout 60  # on the router (IOS: flow exporter; others: docs/exporters.md)"))
-}
-
-fn no_prefix_matches(address: IpAddr, registered: Option<&Value>, heard: &Value) -> Option<Finding> {
-    let flows = &heard["counters"]["flows"];
-    let (matched, unmatched) = (number(&flows["matched"]), number(&flows["unmatched"]));
-    if matched > 0 || unmatched == 0 {
-        return None;
-    }
-    let what = format!("none of its {unmatched} flows match a monitored prefix");
-    let mut finding = Finding::new("no_prefix_matches", what);
-    if let Some(sender) = registered {
-        let prefixes: Vec<_> = each(&sender["prefixes"])
-            .take(2 * SHOWN)
-            .map(|prefix| format!("{}/{}", text(&prefix["prefix"]), number(&prefix["prefixLen"])))
-            .collect();
-        let prefixes = if prefixes.is_empty() { "none".to_owned() } else { prefixes.join(", ") };
-        finding = finding.evidence(format!("monitored prefixes: {prefixes}"));
-    }
-    let sample = &heard["unmatched"];
-    let busiest: Vec<&Value> = each(&sample["networks"]).take(SHOWN).collect();
-    for network in &busiest {
-        finding = finding.evidence(format!(
-            "{}: source of {}, destination of {} of {} sampled flows",
-            text(&network["network"]),
-            number(&network["from"]),
-            number(&network["to"]),
-            number(&sample["sampled"])
-        ));
-    }
-    for network in busiest.iter().take(2) {
-        finding = finding
-            .run(format!("netflow senders add {address} {}  # if this network is yours", text(&network["network"])));
-    }
-    Some(finding)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole seconds are enough")]
