@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use accounting::tally::OwnNetworks;
-use flow::SenderSettings;
 use pipeline::{Admission, Admitted, Registered};
 use storage::known_senders::KnownSenders;
 use storage::registrations::{Merged, senders};
@@ -154,7 +153,7 @@ fn publish(admission: &mut Admission, senders: &[Sender]) -> bool {
     let registered = senders.iter().map(|sender| Registered {
         address: sender.address,
         prefixes: &sender.prefixes,
-        settings: SenderSettings::default(),
+        settings: sender.settings,
     });
     let registered: Vec<Registered<'_>> = registered.collect();
     let is_changed = admission.update(&registered);

@@ -31,5 +31,5 @@ pub use flush::{Counted, FlushNumber, WriterId};
 pub use prefix::{Prefix, PrefixError};
 pub use protocol::Protocol;
 pub use record::{Counters, FLOW_LIMIT, FlowRecord, ObservedAt, Sampling, SamplingSource};
-pub use sender_settings::{SenderSettings, SettingError};
+pub use sender_settings::{SenderSettings, Setting, SettingError};
 pub use timestamp::Timestamp;

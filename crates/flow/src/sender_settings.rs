@@ -38,7 +38,7 @@ trait Choice: Copy + Default + PartialEq + 'static {
 
 /// Which flows are counted, by flowDirection (IPFIX element 61). An exporter that observes on all interfaces, at ingress and
 /// at egress, reports each packet twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FlowDirection {
     /// All.
     #[default]
@@ -67,7 +67,7 @@ impl Choice for FlowDirection {
 
 /// What postOctetDeltaCount and postPacketDeltaCount (elements 23 and 24, `OUT_BYTES` and `OUT_PKTS` in NetFlow v9) count in
 /// a record that has 1 and 2 as well.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum OutCounters {
     /// The same packets after the exporter has treated them (RFC 5102).
     #[default]
@@ -81,7 +81,7 @@ impl Choice for OutCounters {
 }
 
 /// By which addresses a flow is counted that network address translation has changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NatAddresses {
     /// Source and destination as the exporter reports them.
     #[default]
@@ -121,30 +121,111 @@ pub enum SettingError {
     },
 }
 
-impl SenderSettings {
-    /// Sets one of them by its name.
+/// One of the settings. Shows as `name=value`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Setting {
+    /// `samplingRate`
+    SamplingRate(Option<NonZeroU32>),
+    /// `flowDirection`
+    FlowDirection(FlowDirection),
+    /// `outCounters`
+    OutCounters(OutCounters),
+    /// `natAddresses`
+    NatAddresses(NatAddresses),
+}
+
+impl Setting {
+    /// The setting of this name and value.
     ///
     /// # Errors
     /// If there is no such setting, or it has no such value.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
+    pub fn new(name: &str, value: &str) -> Result<Self, SettingError> {
         match name {
-            "samplingRate" => self.sampling_rate = rate(value)?,
-            "flowDirection" => self.flow_direction = choice("flowDirection", value)?,
-            "outCounters" => self.out_counters = choice("outCounters", value)?,
-            "natAddresses" => self.nat_addresses = choice("natAddresses", value)?,
-            _ => return Err(SettingError::Unknown(name.to_owned())),
+            "samplingRate" => rate(value).map(Self::SamplingRate),
+            "flowDirection" => choice("flowDirection", value).map(Self::FlowDirection),
+            "outCounters" => choice("outCounters", value).map(Self::OutCounters),
+            "natAddresses" => choice("natAddresses", value).map(Self::NatAddresses),
+            _ => Err(SettingError::Unknown(name.to_owned())),
         }
-        Ok(())
     }
 
-    /// All settings with their values, in the order of [`NAMES`].
+    /// Its name.
     #[must_use]
-    pub fn values(&self) -> [(&'static str, String); NAMES.len()] {
-        let rate = self.sampling_rate.map_or_else(|| ANNOUNCED.to_owned(), |rate| rate.to_string());
-        let [a, b, c] = [self.flow_direction.name(), self.out_counters.name(), self.nat_addresses.name()];
-        let values = [rate, a.to_owned(), b.to_owned(), c.to_owned()];
-        let mut named = NAMES.into_iter().zip(values);
-        std::array::from_fn(|_| named.next().unwrap_or_default())
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SamplingRate(_) => "samplingRate",
+            Self::FlowDirection(_) => "flowDirection",
+            Self::OutCounters(_) => "outCounters",
+            Self::NatAddresses(_) => "natAddresses",
+        }
+    }
+
+    /// Its value.
+    #[must_use]
+    pub fn value(self) -> String {
+        match self {
+            Self::SamplingRate(rate) => rate.map_or_else(|| ANNOUNCED.to_owned(), |rate| rate.to_string()),
+            Self::FlowDirection(value) => value.name().to_owned(),
+            Self::OutCounters(value) => value.name().to_owned(),
+            Self::NatAddresses(value) => value.name().to_owned(),
+        }
+    }
+
+    /// Whether it has the value that it has without being set.
+    #[must_use]
+    pub fn is_default(self) -> bool {
+        SenderSettings::default().all().contains(&self)
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.name(), self.value())
+    }
+}
+
+impl FromStr for Setting {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        let (name, value) = text.split_once('=').ok_or_else(|| SettingError::Form(text.to_owned()))?;
+        Self::new(name, value)
+    }
+}
+
+impl SenderSettings {
+    /// Sets one of them.
+    pub const fn set(&mut self, setting: Setting) {
+        match setting {
+            Setting::SamplingRate(rate) => self.sampling_rate = rate,
+            Setting::FlowDirection(value) => self.flow_direction = value,
+            Setting::OutCounters(value) => self.out_counters = value,
+            Setting::NatAddresses(value) => self.nat_addresses = value,
+        }
+    }
+
+    /// All of them, in the order of [`NAMES`].
+    #[must_use]
+    pub const fn all(&self) -> [Setting; NAMES.len()] {
+        [
+            Setting::SamplingRate(self.sampling_rate),
+            Setting::FlowDirection(self.flow_direction),
+            Setting::OutCounters(self.out_counters),
+            Setting::NatAddresses(self.nat_addresses),
+        ]
+    }
+
+    /// Those that are set.
+    pub fn changed(&self) -> impl Iterator<Item = Setting> + use<> {
+        self.all().into_iter().filter(|setting| !setting.is_default())
+    }
+}
+
+impl FromIterator<Setting> for SenderSettings {
+    fn from_iter<I: IntoIterator<Item = Setting>>(settings: I) -> Self {
+        let mut all = Self::default();
+        settings.into_iter().for_each(|setting| all.set(setting));
+        all
     }
 }
 
@@ -168,11 +249,9 @@ fn choice<C: Choice>(name: &'static str, value: &str) -> Result<C, SettingError>
 
 impl fmt::Display for SenderSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let defaults = Self::default().values();
-        let changed = self.values().into_iter().zip(defaults).filter(|(set, default)| set != default);
-        for (index, ((name, value), _)) in changed.enumerate() {
+        for (index, setting) in self.changed().enumerate() {
             let space = if index == 0 { "" } else { " " };
-            write!(f, "{space}{name}={value}")?;
+            write!(f, "{space}{setting}")?;
         }
         Ok(())
     }
@@ -182,12 +261,7 @@ impl FromStr for SenderSettings {
     type Err = SettingError;
 
     fn from_str(text: &str) -> Result<Self, SettingError> {
-        let mut settings = Self::default();
-        for setting in text.split_whitespace() {
-            let (name, value) = setting.split_once('=').ok_or_else(|| SettingError::Form(setting.to_owned()))?;
-            settings.set(name, value)?;
-        }
-        Ok(settings)
+        text.split_whitespace().map(str::parse).collect()
     }
 }
 
@@ -202,12 +276,13 @@ mod tests {
         let text = "samplingRate=1000 flowDirection=ingress outCounters=reverse natAddresses=inside";
         let settings: SenderSettings = text.parse().unwrap();
         assert_eq!(settings.to_string(), text);
-        let changed = settings.values().into_iter().zip(SenderSettings::default().values());
-        assert!(changed.clone().all(|(set, default)| set != default), "{text} leaves one of them at its default");
-        for ((name, _), (_, default)) in changed {
+        assert_eq!(settings.changed().count(), NAMES.len(), "{text} leaves one of them at its default");
+        assert_eq!(settings.all().map(Setting::name), NAMES);
+        for default in SenderSettings::default().all() {
+            assert_eq!(default.to_string().parse(), Ok(default));
             let mut settings = settings;
-            settings.set(name, &default).unwrap();
-            assert!(!settings.to_string().contains(name), "{name}={default} is no default");
+            settings.set(default);
+            assert!(!settings.to_string().contains(default.name()), "{default} is no default");
         }
     }
 

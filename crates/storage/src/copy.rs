@@ -123,6 +123,8 @@ impl<'c> Copy<'c> {
         let senders = self.source.senders().await?;
         for sender in &senders {
             self.target.add_prefixes(sender.address, &sender.prefixes).await?;
+            let settings: Vec<_> = sender.settings.changed().collect();
+            self.target.set(sender.address, &settings).await?;
             self.copied.senders += 1;
         }
         let last: Vec<_> = senders.iter().filter_map(|sender| Some((sender.address, sender.last?))).collect();

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use async_trait::async_trait;
-use flow::{FlushNumber, Prefix, Timestamp};
+use flow::{FlushNumber, Prefix, Setting, Timestamp};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -182,6 +182,10 @@ impl<S: Store> Registry for Faulty<S> {
 
     async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
         self.call(Call::AddPrefixes, self.store.add_prefixes(address, prefixes)).await
+    }
+
+    async fn set(&self, address: IpAddr, settings: &[Setting]) -> Result<(), StoreError> {
+        self.call(Call::AddPrefixes, self.store.set(address, settings)).await
     }
 
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {

@@ -2,15 +2,14 @@
 //! senders while the store is unreachable, and a store that has lost some gets them from here. They are tables of the state
 //! file (`sqlite/schema_5.sql`, `schema_6.sql`).
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flow::{Prefix, Timestamp};
+use flow::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-use crate::registrations::{Merged, Registration, Registrations, merge, oldest_removal, senders};
+use crate::registrations::{Entry, Merged, Registration, Registrations, merge, oldest_removal, senders};
 use crate::sqlite::{blocking, lock, nanoseconds, parsed, timestamp};
 use crate::{Sender, StoreError, sqlite};
 
@@ -108,8 +107,8 @@ fn read(connection: &Connection, store: &str) -> Result<Registrations, StoreErro
     let mut rows = select.query([store])?;
     let mut registrations = Registrations::new();
     while let Some(row) = rows.next()? {
-        let is_prefix = !row.get::<_, String>(1)?.is_empty();
-        let entry: (IpAddr, Option<Prefix>) = (parsed(row, 0)?, is_prefix.then(|| parsed(row, 1)).transpose()?);
+        let part: String = row.get(1)?;
+        let entry: Entry = (parsed(row, 0)?, (!part.is_empty()).then(|| part.parse()).transpose()?);
         let number = row.get::<_, i64>(3)?.cast_unsigned();
         registrations.insert(entry, Registration { is_registered: row.get(2)?, number });
     }
@@ -127,9 +126,9 @@ fn write(
     let mut insert = transaction.prepare_cached(
         "INSERT INTO known_sender (store, address, prefix, is_registered, number) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
-    for ((address, prefix), Registration { is_registered, number }) in registrations {
-        let prefix = prefix.map(|prefix| prefix.to_string()).unwrap_or_default();
-        insert.execute((store, address.to_string(), prefix, is_registered, number.cast_signed()))?;
+    for ((address, part), Registration { is_registered, number }) in registrations {
+        let part = part.map(|part| part.to_string()).unwrap_or_default();
+        insert.execute((store, address.to_string(), part, is_registered, number.cast_signed()))?;
     }
     drop(insert);
     transaction.execute("INSERT INTO known_store VALUES (?1, ?2)", (store, nanoseconds(now)))?;
@@ -138,11 +137,15 @@ fn write(
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use flow::Prefix;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-    fn entry(host: u8, prefix: Option<&str>) -> (IpAddr, Option<Prefix>) {
+    fn entry(host: u8, prefix: Option<&str>) -> Entry {
         (IpAddr::from([192, 0, 2, host]), prefix.map(|prefix| prefix.parse().unwrap()))
     }
 
@@ -180,7 +183,7 @@ mod tests {
         assert_eq!(known.registrations, newer.into());
         let prefixes = ["10.0.0.0/9", "2001:db8::/32"].map(|prefix| prefix.parse().unwrap());
         let sender =
-            |host, prefixes: &[Prefix]| Sender { address: entry(host, None).0, prefixes: prefixes.into(), last: None };
+            |host, prefixes: &[Prefix]| Sender { prefixes: prefixes.into(), ..Sender::new(entry(host, None).0, None) };
         assert_eq!(known.senders(), [sender(1, &prefixes), sender(2, &[])]);
         assert_eq!(known.of_other_stores(), 0);
         let mut other = open(&path, "redis:two");

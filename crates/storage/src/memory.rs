@@ -12,9 +12,9 @@ use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, Period};
 use async_trait::async_trait;
 use bytes::Bytes;
-use flow::{FlushNumber, Prefix, Timestamp};
+use flow::{FlushNumber, Prefix, Setting, Timestamp};
 
-use crate::registrations::Entry;
+use crate::registrations::{Entry, Part, changes};
 use crate::selection::merged;
 use crate::{
     Blocks, Progress, Registration, Registrations, Registry, Retention, Selection, Sender, Store, StoreError,
@@ -42,14 +42,16 @@ struct Contents {
 
 #[derive(Clone, Debug, Default)]
 struct Registered {
-    prefixes: BTreeSet<Prefix>,
+    parts: BTreeSet<Part>,
     last: Option<Timestamp>,
     announcements: Option<Vec<u8>>,
 }
 
 impl Registered {
     fn sender(&self, address: IpAddr) -> Sender {
-        Sender { address, prefixes: self.prefixes.iter().copied().collect(), last: self.last }
+        let mut sender = Sender::new(address, self.last);
+        self.parts.iter().for_each(|part| sender.add(*part));
+        sender
     }
 }
 
@@ -79,9 +81,9 @@ impl Contents {
         *last = Timestamp::from(SystemTime::now()).milliseconds().max(*last + 1);
     }
 
-    fn is_registered(&self, (address, prefix): Entry) -> bool {
+    fn is_registered(&self, (address, part): Entry) -> bool {
         let sender = self.senders.get(&address);
-        sender.is_some_and(|sender| prefix.is_none_or(|prefix| sender.prefixes.contains(&prefix)))
+        sender.is_some_and(|sender| part.is_none_or(|part| sender.parts.contains(&part)))
     }
 
     fn selected(&self, selection: Selection) -> impl Iterator<Item = Block> {
@@ -124,26 +126,43 @@ impl Registry for Memory {
 
     async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
         let mut contents = self.lock();
-        contents.senders.entry(address).or_default().prefixes.extend(prefixes);
+        let parts = prefixes.iter().copied().map(Part::Prefix);
+        contents.senders.entry(address).or_default().parts.extend(parts.clone());
         contents.number((address, None));
-        prefixes.iter().for_each(|prefix| contents.number((address, Some(*prefix))));
+        parts.for_each(|part| contents.number((address, Some(part))));
         Ok(())
     }
 
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
         let mut contents = self.lock();
         let Some(registration) = contents.senders.get_mut(&address) else { return Ok(false) };
-        let removed: Vec<Prefix> =
-            prefixes.iter().filter(|prefix| registration.prefixes.remove(prefix)).copied().collect();
-        removed.into_iter().for_each(|prefix| contents.number((address, Some(prefix))));
+        let parts = prefixes.iter().copied().map(Part::Prefix);
+        let removed: Vec<Part> = parts.filter(|part| registration.parts.remove(part)).collect();
+        removed.into_iter().for_each(|part| contents.number((address, Some(part))));
         Ok(true)
+    }
+
+    async fn set(&self, address: IpAddr, settings: &[Setting]) -> Result<(), StoreError> {
+        let mut contents = self.lock();
+        let parts = &mut contents.senders.entry(address).or_default().parts;
+        let changed = changes(parts.iter(), settings);
+        for (part, is_registered) in &changed {
+            if *is_registered {
+                parts.insert(*part)
+            } else {
+                parts.remove(part)
+            };
+        }
+        contents.number((address, None));
+        changed.into_iter().for_each(|(part, _)| contents.number((address, Some(part))));
+        Ok(())
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
         let mut contents = self.lock();
         let Some(removed) = contents.senders.remove(&address) else { return Ok(false) };
         contents.number((address, None));
-        removed.prefixes.into_iter().for_each(|prefix| contents.number((address, Some(prefix))));
+        removed.parts.into_iter().for_each(|part| contents.number((address, Some(part))));
         Ok(true)
     }
 
@@ -185,17 +204,17 @@ impl Registry for Memory {
 
     async fn put_registrations(&self, lost: &Registrations) -> Result<(), StoreError> {
         let mut contents = self.lock();
-        for (entry @ (address, prefix), Registration { is_registered, number }) in lost {
+        for (entry @ (address, part), Registration { is_registered, number }) in lost {
             if contents.changes.get(entry).is_some_and(|stored| stored >= number) {
                 continue;
             }
             contents.changes.insert(*entry, *number);
-            match (prefix, is_registered) {
+            match (part, is_registered) {
                 (None, true) => drop(contents.senders.entry(*address).or_default()),
                 (None, false) => drop(contents.senders.remove(address)),
-                (Some(prefix), true) => drop(contents.senders.entry(*address).or_default().prefixes.insert(*prefix)),
-                (Some(prefix), false) => {
-                    contents.senders.get_mut(address).map(|sender| sender.prefixes.remove(prefix));
+                (Some(part), true) => drop(contents.senders.entry(*address).or_default().parts.insert(*part)),
+                (Some(part), false) => {
+                    contents.senders.get_mut(address).map(|sender| sender.parts.remove(part));
                 }
             }
         }

@@ -7,12 +7,14 @@
 //! before 0.1 change registrations without a number: with equal numbers, the store is right.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
-use flow::{Prefix, Timestamp};
+use flow::{Prefix, PrefixError, Setting, Timestamp};
 
-use crate::Sender;
+use crate::{Sender, StoreError};
 
 /// How long the number of a removal is kept.
 pub const REMOVALS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -21,8 +23,39 @@ pub const REMOVALS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 #[cfg(any(feature = "redis", feature = "cassandra"))]
 pub(crate) const ADOPTED: u64 = 1;
 
-/// A sender, or one of its prefixes.
-pub type Entry = (IpAddr, Option<Prefix>);
+/// What is registered of a sender. Shows as the prefix, or as `name=value`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// A monitored prefix.
+    Prefix(Prefix),
+    /// A setting that is not at its default.
+    Setting(Setting),
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prefix(prefix) => prefix.fmt(f),
+            Self::Setting(setting) => setting.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Part {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self, StoreError> {
+        let part = if text.contains('=') {
+            text.parse().map(Self::Setting).map_err(|error| error.to_string())
+        } else {
+            text.parse().map(Self::Prefix).map_err(|error: PrefixError| error.to_string())
+        };
+        part.map_err(|error| StoreError::Corrupt(format!("cannot read what is registered of a sender: {error}").into()))
+    }
+}
+
+/// A sender, or a part of it.
+pub type Entry = (IpAddr, Option<Part>);
 
 /// Whether an entry is registered, and the number of its last change; 0 if unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,9 +85,9 @@ pub struct Merged {
 pub struct Differences {
     /// Senders that it does not have.
     pub senders: u64,
-    /// Prefixes that it does not have.
+    /// Prefixes and settings that it does not have.
     pub prefixes: u64,
-    /// Senders and prefixes that it has although they were removed.
+    /// Senders, prefixes and settings that it has although they were removed.
     pub removed: u64,
 }
 
@@ -65,8 +98,8 @@ impl Differences {
         self.senders + self.prefixes + self.removed
     }
 
-    const fn add(&mut self, (_, prefix): Entry, is_registered: bool) {
-        match (is_registered, prefix) {
+    const fn add(&mut self, (_, part): Entry, is_registered: bool) {
+        match (is_registered, part) {
             (true, None) => self.senders += 1,
             (true, Some(_)) => self.prefixes += 1,
             (false, _) => self.removed += 1,
@@ -105,14 +138,23 @@ pub fn merge(known: &Registrations, stored: &Registrations) -> Merged {
     merged
 }
 
+/// What settings change in the parts of a sender: of each setting the values that it does not have any more, and the one
+/// that it has now, unless that is the default.
+pub(crate) fn changes<'p>(parts: impl Iterator<Item = &'p Part>, settings: &[Setting]) -> BTreeMap<Part, bool> {
+    let is_replaced = |part: &&Part| matches!(part, Part::Setting(old) if settings.iter().any(|setting| setting.name() == old.name() && setting != old));
+    let removed = parts.filter(is_replaced).map(|part| (*part, false));
+    let added = settings.iter().filter(|setting| !setting.is_default()).map(|setting| (Part::Setting(*setting), true));
+    removed.chain(added).collect()
+}
+
 /// The registered senders, by address, without the times of their last datagrams.
 #[must_use]
 pub fn senders(registrations: &Registrations) -> Vec<Sender> {
     let mut senders: Vec<Sender> = Vec::new();
-    for ((address, prefix), _) in registrations.iter().filter(|(_, registration)| registration.is_registered) {
-        match (prefix, senders.last_mut()) {
-            (None, _) => senders.push(Sender { address: *address, prefixes: Vec::new(), last: None }),
-            (Some(prefix), Some(sender)) if sender.address == *address => sender.prefixes.push(*prefix),
+    for ((address, part), _) in registrations.iter().filter(|(_, registration)| registration.is_registered) {
+        match (part, senders.last_mut()) {
+            (None, _) => senders.push(Sender::new(*address, None)),
+            (Some(part), Some(sender)) if sender.address == *address => sender.add(*part),
             // Left of a sender that was removed.
             (Some(_), _) => {}
         }
@@ -124,9 +166,10 @@ pub fn senders(registrations: &Registrations) -> Vec<Sender> {
 #[must_use]
 pub fn unnumbered(senders: &[Sender]) -> Registrations {
     let registration = Registration { is_registered: true, number: 0 };
-    let entries = senders.iter().flat_map(|Sender { address, prefixes, .. }| {
-        let prefixes = prefixes.iter().map(|prefix| (*address, Some(*prefix)));
-        std::iter::once((*address, None)).chain(prefixes)
+    let entries = senders.iter().flat_map(|Sender { address, prefixes, settings, .. }| {
+        let prefixes = prefixes.iter().copied().map(Part::Prefix);
+        let parts = prefixes.chain(settings.changed().map(Part::Setting));
+        std::iter::once((*address, None)).chain(parts.map(|part| (*address, Some(part))))
     });
     entries.map(|entry| (entry, registration)).collect()
 }

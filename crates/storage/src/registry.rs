@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use flow::{Prefix, Timestamp};
+use flow::{Prefix, SenderSettings, Setting, Timestamp};
 
 use crate::StoreError;
-use crate::registrations::{Registrations, unnumbered};
+use crate::registrations::{Part, Registrations, unnumbered};
 
 /// A registered sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +15,25 @@ pub struct Sender {
     pub address: IpAddr,
     /// Its monitored prefixes, sorted, each once.
     pub prefixes: Vec<Prefix>,
+    /// Its settings.
+    pub settings: SenderSettings,
     /// When its last datagram was received.
     pub last: Option<Timestamp>,
+}
+
+impl Sender {
+    /// A sender without prefixes, and with all settings at their defaults.
+    pub(crate) fn new(address: IpAddr, last: Option<Timestamp>) -> Self {
+        Self { address, prefixes: Vec::new(), settings: SenderSettings::default(), last }
+    }
+
+    /// Adds a part of it. Prefixes have to be sorted afterwards, unless they are added in order.
+    pub(crate) fn add(&mut self, part: Part) {
+        match part {
+            Part::Prefix(prefix) => self.prefixes.push(prefix),
+            Part::Setting(setting) => self.settings.set(setting),
+        }
+    }
 }
 
 /// The senders of a store. Every call may be repeated without harm.
@@ -34,7 +51,10 @@ pub trait Registry: Send + Sync {
     /// Removes these prefixes; prefixes that the sender does not have are ignored. `false` when there is no such sender.
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError>;
 
-    /// Removes the sender with its prefixes; what was counted for it stays. `false` when there is no such sender. A store on
+    /// Registers the sender unless it is registered, and changes these settings.
+    async fn set(&self, address: IpAddr, settings: &[Setting]) -> Result<(), StoreError>;
+
+    /// Removes the sender with its prefixes and settings; what was counted for it stays. `false` when there is no such sender. A store on
     /// this machine's disk keeps its templates until a [flush](crate::Store::put_flush) no longer needs them; others remove
     /// them.
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError>;

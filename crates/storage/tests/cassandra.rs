@@ -28,7 +28,7 @@ use flow::{Counters, FlushNumber, Prefix};
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use storage::cassandra::{Cassandra, CassandraSettings, SPARE};
-use storage::registrations::senders;
+use storage::registrations::{Part, senders};
 use storage::roll_up::advance;
 use storage::{Blocks, Registration, Registrations, Registry, Selection, Store, StoreError, Writers, totals};
 use testing::Service;
@@ -188,7 +188,7 @@ async fn what_a_program_without_numbers_registers_or_removes_is_right() {
         session.query_unpaged(statement, ()).await.expect("an answer");
     };
     let BlockKey { sender, prefix, .. } = block(1).key;
-    let entries = [(sender, None), (sender, Some(prefix))];
+    let entries = [(sender, None), (sender, Some(Part::Prefix(prefix)))];
     run("UPDATE netflow.sender SET registered = true, prefixes = prefixes + {'172.16.0.0/16'} \
          WHERE one = 0 AND address = '192.0.2.1' IF registered != false")
     .await;

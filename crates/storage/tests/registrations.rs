@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use flow::{Prefix, Timestamp};
 use proptest::prelude::*;
-use storage::registrations::{Entry, Registrations, merge};
+use storage::registrations::{Entry, Part, Registrations, merge};
 use storage::{Memory, Registry};
 
 const COLLECTORS: usize = 3;
@@ -94,12 +94,12 @@ impl Life {
                 let prefixes: Vec<Prefix> = prefixes.into_iter().map(prefix).collect();
                 self.store.add_prefixes(address(sender), &prefixes).await.expect("added");
                 self.expected.insert((address(sender), None));
-                self.expected.extend(prefixes.into_iter().map(|prefix| (address(sender), Some(prefix))));
+                self.expected.extend(prefixes.into_iter().map(|prefix| (address(sender), Some(Part::Prefix(prefix)))));
                 self.read(collector).await;
             }
             Step::RemovePrefix { collector, sender, prefix: number } => {
                 // What the store has lost is not there to be removed.
-                let entry = (address(sender), Some(prefix(number)));
+                let entry = (address(sender), Some(Part::Prefix(prefix(number))));
                 if registered(&self.store.registrations().await.expect("an answer")).contains(&entry) {
                     assert!(self.store.remove_prefixes(entry.0, &[prefix(number)]).await.expect("removed"));
                     self.expected.remove(&entry);

@@ -1,12 +1,14 @@
 //! `/senders`: the registered senders and their monitored prefixes.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
-use flow::{Prefix, PrefixError};
+use flow::sender_settings::NAMES;
+use flow::{Prefix, PrefixError, SenderSettings, Setting};
 use serde::Serialize;
 use storage::{Sender, Store, StoreError};
 
@@ -15,7 +17,7 @@ use super::{SenderAddress, unknown_sender};
 use crate::Api;
 use crate::auth::KeySenders;
 use crate::error::Error;
-use crate::json::{Json as Document, JsonPath, Quoted, members};
+use crate::json::{Json as Document, JsonPath, Quoted, members, unknown_key};
 use crate::parameters::documentation::OfSender;
 
 /// A registered sender.
@@ -26,6 +28,41 @@ pub(crate) struct SenderView {
     /// When its last datagram was received, RFC 3339; null before the first.
     last: Option<String>,
     prefixes: Vec<PrefixView>,
+    #[serde(flatten)]
+    settings: SettingsView,
+}
+
+/// The settings of a sender that are not at their defaults.
+#[derive(Default, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SettingsView {
+    /// Multiplies bytes and packets, whatever the exporter announces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sampling_rate: Option<u32>,
+    /// `ingress` or `egress`: only flows observed there count, and those that do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow_direction: Option<String>,
+    /// `reverse`: the elements 23 and 24 count the other direction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out_counters: Option<String>,
+    /// `inside`: a translated flow counts by its destination after translation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nat_addresses: Option<String>,
+}
+
+impl From<SenderSettings> for SettingsView {
+    fn from(settings: SenderSettings) -> Self {
+        let mut view = Self::default();
+        for setting in settings.changed() {
+            match setting {
+                Setting::SamplingRate(rate) => view.sampling_rate = rate.map(NonZeroU32::get),
+                Setting::FlowDirection(_) => view.flow_direction = Some(setting.value()),
+                Setting::OutCounters(_) => view.out_counters = Some(setting.value()),
+                Setting::NatAddresses(_) => view.nat_addresses = Some(setting.value()),
+            }
+        }
+        view
+    }
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -43,6 +80,7 @@ impl From<Sender> for SenderView {
             ip: sender.address,
             last: sender.last.map(|last| last.to_string()),
             prefixes: sender.prefixes.iter().map(view).collect(),
+            settings: sender.settings.into(),
         }
     }
 }
@@ -75,13 +113,13 @@ pub(crate) async fn show(State(api): State<Api>, sender: SenderAddress) -> Resul
     stored(&api, sender.0).await
 }
 
-/// Registers a sender, or adds prefixes to it.
+/// Registers a sender, adds prefixes to it, or changes its settings.
 #[utoipa::path(
     put,
     path = "/senders/{sender}",
     operation_id = "add_prefixes",
     params(OfSender),
-    request_body(content = Object, description = "Prefixes, such as {\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}", content_type = "application/json"),
+    request_body(content = Object, description = "Prefixes, such as {\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}, settings beside them, such as \"samplingRate\":1000, or both. A setting that is null has its default again.", content_type = "application/json"),
     responses((status = 200, description = "The sender after the change", body = SenderView))
 )]
 pub(crate) async fn add(
@@ -95,8 +133,12 @@ pub(crate) async fn add(
              GET /unknown lists"
         )));
     }
-    let prefixes = read_prefixes(&body)?;
-    change(&api, move |store| async move { store.add_prefixes(address, &prefixes).await }).await?;
+    let (prefixes, settings) = read_change(&body)?;
+    change(&api, move |store| async move {
+        store.add_prefixes(address, &prefixes).await?;
+        if settings.is_empty() { Ok(()) } else { store.set(address, &settings).await }
+    })
+    .await?;
     stored(&api, address).await
 }
 
@@ -171,11 +213,48 @@ where
 
 const EXAMPLE: &str = r#"{"prefixes":[{"prefix":"172.16.1.0","prefixLen":24}]}"#;
 
+/// All prefixes and settings of a body, or the first error in it.
+fn read_change(body: &[u8]) -> Result<(Vec<Prefix>, Vec<Setting>), Error> {
+    let document = Document::read(body, EXAMPLE)?;
+    let object = document.object(JsonPath::Root, &format!("an object such as {EXAMPLE}"))?;
+    let is_setting = |(key, _): &(String, Document)| NAMES.contains(&key.as_str());
+    let settings = object.iter().filter(|member| is_setting(member)).map(|(key, value)| read_setting(key, value));
+    let settings = settings.collect::<Result<Vec<_>, _>>()?;
+    if let Some((key, _)) = object.iter().find(|member| !is_setting(member) && member.0 != "prefixes") {
+        let keys: Vec<&str> = ["prefixes"].into_iter().chain(NAMES).collect();
+        return Err(unknown_key(JsonPath::Root, key, &keys));
+    }
+    let prefixes = object.iter().find(|(key, _)| key == "prefixes");
+    match prefixes {
+        None if !settings.is_empty() => Ok((Vec::new(), settings)),
+        None => Err(JsonPath::Key(&JsonPath::Root, "prefixes").problem("is missing")),
+        Some((_, prefixes)) => Ok((prefixes_of(prefixes)?, settings)),
+    }
+}
+
+/// A setting; null is its default.
+fn read_setting(name: &str, value: &Document) -> Result<Setting, Error> {
+    let place = JsonPath::Key(&JsonPath::Root, name);
+    let value = match value {
+        Document::Null => {
+            let all = SenderSettings::default().all();
+            return all.into_iter().find(|default| default.name() == name).ok_or_else(|| place.problem("is unknown"));
+        }
+        Document::Number(number) => number.to_string(),
+        value => value.text(place, "null, a number or a text")?.to_owned(),
+    };
+    Setting::new(name, &value).map_err(|error| place.problem(error))
+}
+
 /// All prefixes of a body, or the first error in it.
 fn read_prefixes(body: &[u8]) -> Result<Vec<Prefix>, Error> {
     let document = Document::read(body, EXAMPLE)?;
     let object = document.object(JsonPath::Root, &format!("an object such as {EXAMPLE}"))?;
     let [prefixes] = members(object, JsonPath::Root, ["prefixes"])?;
+    prefixes_of(prefixes)
+}
+
+fn prefixes_of(prefixes: &Document) -> Result<Vec<Prefix>, Error> {
     let place = JsonPath::Key(&JsonPath::Root, "prefixes");
     let prefixes = prefixes.list(place, r#"a list such as [{"prefix":"172.16.1.0","prefixLen":24}]"#)?;
     prefixes.iter().enumerate().map(|(index, prefix)| read_prefix(prefix, JsonPath::Index(&place, index))).collect()

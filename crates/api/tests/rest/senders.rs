@@ -50,6 +50,44 @@ fn put_creates_the_sender_and_adds_prefixes_of_both_families() {
 }
 
 #[test]
+fn settings_are_put_beside_prefixes_or_alone_and_shown_if_they_are_no_defaults() {
+    let server = Server::start();
+    let put = |body: &str| ask(server.address, "PUT", "/senders/172.16.1.1", body);
+    let mut expected = json!({"ip": "172.16.1.1", "last": null, "prefixes": [{"prefix": "10.0.0.0", "prefixLen": 8}]});
+    let both =
+        r#"{"samplingRate": 1000, "prefixes": [{"prefix": "10.0.0.0", "prefixLen": 8}], "natAddresses": "inside"}"#;
+    expected["samplingRate"] = json!(1000);
+    expected["natAddresses"] = json!("inside");
+    assert_eq!(put(both).json(), expected);
+    expected["flowDirection"] = json!("egress");
+    expected["outCounters"] = json!("reverse");
+    assert_eq!(
+        put(r#"{"flowDirection": "egress", "outCounters": "reverse", "samplingRate": "1000"}"#).json(),
+        expected
+    );
+    assert_eq!(ask(server.address, "GET", "/senders", "").json(), json!([expected]));
+    let defaults =
+        r#"{"samplingRate": null, "natAddresses": "reported", "outCounters": null, "flowDirection": "both"}"#;
+    let prefixes_only = json!({"ip": "172.16.1.1", "last": null, "prefixes": expected["prefixes"]});
+    assert_eq!(put(defaults).json(), prefixes_only);
+    for (body, reason) in [
+        (
+            r#"{"samplingRate": 0}"#,
+            "samplingRate: samplingRate is '0'; it must be a whole number from 1 to 4294967295, or 'announced'",
+        ),
+        (r#"{"samplingRate": 1.5}"#, "samplingRate: samplingRate is '1.5'; it must be a whole number from 1"),
+        (r#"{"outCounters": true}"#, "outCounters: "),
+        (r#"{"flowDirektion": "both"}"#, "flowDirektion: unknown key; did you mean flowDirection?"),
+        ("{}", "prefixes: is missing"),
+    ] {
+        let answer = put(body);
+        let text = String::from_utf8(answer.body.clone()).unwrap();
+        assert!(answer.status == 400 && text.contains(reason), "{body}: {text}");
+    }
+    assert_eq!(ask(server.address, "GET", "/senders/172.16.1.1", "").json(), prefixes_only);
+}
+
+#[test]
 fn senders_lists_all_with_the_time_of_their_last_datagram() {
     let server = Server::start();
     assert_eq!(ask(server.address, "GET", "/senders", "").text(), "[]");

@@ -171,6 +171,9 @@ fn exporters_are_shown_with_their_statistics() {
             json!({"multiplied": false, "rates": [], "announced": [], "applied": [], "changes": [], "implausible": []})
         )
     );
+    assert_eq!(detail.remove("connections"), Some(json!({"tracked": 0, "most": 0, "deferred": 0})));
+    let none = json!({"ingress": 0, "egress": 0, "outCountersDiffer": 0, "translated": 0});
+    assert_eq!(detail.remove("ambiguities"), Some(none));
     assert_eq!(detail.remove("unmatched"), Some(json!({"sampled": 0, "networks": []})));
     assert_eq!(detail.remove("unreadable"), Some(json!(null)));
     assert!(detail.remove("leftOut").unwrap().as_object().unwrap().values().all(|left_out| *left_out == 0));

@@ -237,3 +237,29 @@ fn after_a_kill_flows_are_local_if_they_were_at_their_time() {
         (directory, _) = collector.terminate();
     }
 }
+
+#[test]
+fn after_a_kill_flows_are_multiplied_by_the_sampling_rate_that_their_sender_had() {
+    let collector = Collector::start_with(&[("NETFLOW__FLUSH_INTERVAL", "5m")]);
+    let datagram = thirty_flows();
+    change(&collector, "PUT", &prefixes(&[OUTER]));
+    for settings in [
+        r#"{"samplingRate":null,"natAddresses":"inside"}"#,
+        r#"{"samplingRate":10}"#,
+        r#"{"samplingRate":"announced"}"#,
+    ] {
+        change(&collector, "PUT", settings);
+        send(&collector, collector.receiving, &datagram);
+    }
+    let shown = collector.rest("GET", SENDER, "");
+    assert_eq!((&shown["natAddresses"], &shown["samplingRate"]), (&json!("inside"), &Value::Null));
+    let mut directory = collector.kill();
+    for _ in 0..2 {
+        let collector = Collector::start_in_with(directory, &[("NETFLOW__FLUSH_INTERVAL", "1s")]);
+        collector.rest("PUT", SENDER, &prefixes(&[INNER]));
+        let expected = [3000 * DATAGRAMS * 12, 30 * DATAGRAMS * 3];
+        collector.wait_until("counted", || counted(&collector)[0] == expected);
+        collector.wait_until("flushed", || collector.counter("flushes") > 0);
+        (directory, _) = collector.terminate();
+    }
+}

@@ -93,11 +93,14 @@ fn a_redis_that_returns_with_an_older_snapshot_is_brought_up_to_date() {
     remove(&collector, "192.0.2.7");
     add(&collector, "192.0.2.8", "10.0.1.0");
     add(&collector, "127.0.0.1", "10.0.2.0");
+    collector.rest("PUT", "/senders/127.0.0.1", r#"{"samplingRate":7}"#);
+    collector.wait_for_line("registered senders changed");
     restart(&server);
     collector.wait_for_line(STORED_AGAIN);
     wait_for_registered(&collector, &[("127.0.0.1", 2), ("192.0.2.8", 1)]);
-    // A router and two prefixes were added since, and a router with its prefix was removed.
-    assert_eq!(collector.counter("restored_registrations"), 5);
+    assert_eq!(collector.rest("GET", "/senders/127.0.0.1", "")["samplingRate"], 7);
+    // A router, two prefixes and a setting were added since, and a router with its prefix was removed.
+    assert_eq!(collector.counter("restored_registrations"), 6);
     collector.terminate();
 }
 

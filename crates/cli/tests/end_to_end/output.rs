@@ -33,6 +33,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ("senders add", &["127.0.0.9", "192.0.2.0/24"]),
     ("senders list", &[]),
     ("senders remove", &["127.0.0.9", "192.0.2.0/24"]),
+    ("senders set", &["127.0.0.9", "samplingRate=announced"]),
     ("senders show", &["127.0.0.1"]),
     ("series", &["127.0.0.1", "192.0.2.0/24"]),
     ("stats", &["127.0.0.1", "192.0.2.0/24", "2026"]),

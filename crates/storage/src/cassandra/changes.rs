@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use flow::{Prefix, Timestamp};
+use flow::{Prefix, Setting, Timestamp};
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 
@@ -15,7 +15,7 @@ use super::Cassandra;
 use super::registry::parsed;
 use super::schema::ChangeStatements;
 use crate::StoreError;
-use crate::registrations::{ADOPTED, Entry, REMOVALS_KEPT, Registration, Registrations};
+use crate::registrations::{ADOPTED, Entry, Part, REMOVALS_KEPT, Registration, Registrations, changes};
 
 /// Follows the address in the row of the numbers.
 const CHANGES: &str = " changes";
@@ -62,7 +62,7 @@ impl Numbered {
         let registered = self.is_registered.then_some(&address).into_iter().chain(&self.prefixes);
         for text in registered.chain(self.numbers.keys()) {
             let is_sender = *text == address;
-            let entry = (sender, (!is_sender).then(|| parsed(text)).transpose()?);
+            let entry = (sender, (!is_sender).then(|| text.parse()).transpose()?);
             let is_registered = if is_sender { self.is_registered } else { self.prefixes.contains(text) };
             let number = self.numbers.get(text).map_or(0, |number| number.unsigned_abs());
             registrations.insert(entry, Registration { is_registered, number });
@@ -76,8 +76,8 @@ impl Cassandra {
     pub(super) async fn add(&self, sender: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
         self.change(sender, |stored| {
             let registration = Registration { is_registered: true, number: stored.next() };
-            let entries = prefixes.iter().copied().map(Some).chain([None]);
-            Ok(Some(entries.map(|prefix| ((sender, prefix), registration)).collect()))
+            let entries = prefixes.iter().copied().map(Part::Prefix).map(Some).chain([None]);
+            Ok(Some(entries.map(|part| ((sender, part), registration)).collect()))
         })
         .await?;
         Ok(())
@@ -91,7 +91,8 @@ impl Cassandra {
             }
             let number = stored.next();
             let found = prefixes.iter().filter(|prefix| stored.prefixes.contains(&prefix.to_string()));
-            let removed = found.map(|prefix| ((sender, Some(*prefix)), Registration { is_registered: false, number }));
+            let removed = found
+                .map(|prefix| ((sender, Some(Part::Prefix(*prefix))), Registration { is_registered: false, number }));
             let mut changed: Registrations = removed.collect();
             if !changed.is_empty() {
                 // Then a change that has read the numbers before is not applied.
@@ -100,6 +101,20 @@ impl Cassandra {
             Ok(Some(changed))
         })
         .await
+    }
+
+    /// Adds a sender, and changes settings of it.
+    pub(super) async fn set_of(&self, sender: IpAddr, settings: &[Setting]) -> Result<(), StoreError> {
+        self.change(sender, |stored| {
+            let number = stored.next();
+            let parts = stored.prefixes.iter().map(|part| part.parse()).collect::<Result<Vec<Part>, _>>()?;
+            let changed = changes(parts.iter(), settings).into_iter();
+            let changed = changed.map(|(part, is_registered)| (Some(part), Registration { is_registered, number }));
+            let own = (None, Registration { is_registered: true, number });
+            Ok(Some(changed.chain([own]).map(|(part, registration)| ((sender, part), registration)).collect()))
+        })
+        .await?;
+        Ok(())
     }
 
     /// Removes a sender with its prefixes; `false` when there was none.
@@ -245,7 +260,7 @@ fn registration(
     // Only what differs: a program before 0.1 may change a sender in the same moment.
     let prefixes = |is_registered| {
         let changed = changed.iter().filter(move |(_, of)| of.is_registered == is_registered);
-        let changed = changed.filter_map(|((_, prefix), _)| prefix.map(|prefix| prefix.to_string()));
+        let changed = changed.filter_map(|((_, part), _)| part.map(|part| part.to_string()));
         changed.filter(move |prefix| stored.prefixes.contains(prefix) != is_registered).collect::<BTreeSet<String>>()
     };
     let (added, removed) = (prefixes(true), prefixes(false));
@@ -263,6 +278,6 @@ fn changes_of(sender: IpAddr) -> String {
     format!("{sender}{CHANGES}")
 }
 
-fn text((sender, prefix): &Entry) -> String {
-    prefix.map_or_else(|| sender.to_string(), |prefix| prefix.to_string())
+fn text((sender, part): &Entry) -> String {
+    part.map_or_else(|| sender.to_string(), |part| part.to_string())
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use flow::{Prefix, Timestamp};
+use flow::{Prefix, Setting, Timestamp};
 
 use super::Cassandra;
 use crate::{Registrations, Registry, Sender, StoreError};
@@ -40,6 +40,10 @@ impl Registry for Cassandra {
 
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
         self.remove(address, prefixes).await
+    }
+
+    async fn set(&self, address: IpAddr, settings: &[Setting]) -> Result<(), StoreError> {
+        self.set_of(address, settings).await
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
@@ -87,11 +91,13 @@ fn sender_of((address, registered, prefixes, last): SenderRow) -> Result<Option<
     if registered != Some(true) {
         return Ok(None);
     }
-    let prefixes = prefixes.unwrap_or_default();
-    let mut prefixes = prefixes.iter().map(|prefix| parsed(prefix)).collect::<Result<Vec<Prefix>, _>>()?;
-    prefixes.sort_unstable();
     let last = last.map(|last| Timestamp::from_nanoseconds(u64::try_from(last).unwrap_or(0)));
-    Ok(Some(Sender { address: parsed(&address)?, prefixes, last }))
+    let mut sender = Sender::new(parsed(&address)?, last);
+    for part in prefixes.unwrap_or_default() {
+        sender.add(part.parse()?);
+    }
+    sender.prefixes.sort_unstable();
+    Ok(Some(sender))
 }
 
 /// An address or prefix that was stored as text.

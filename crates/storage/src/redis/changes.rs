@@ -6,13 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use flow::Prefix;
+use flow::{Prefix, Setting};
 use redis::{Cmd, Pipeline};
 
 use super::Redis;
-use super::key::parse_group;
 use crate::StoreError;
-use crate::registrations::{ADOPTED, Entry, REMOVALS_KEPT, Registration, Registrations, oldest_removal};
+use crate::registrations::{ADOPTED, Entry, Part, REMOVALS_KEPT, Registration, Registrations, oldest_removal};
 
 /// How many registrations one script changes: the server does nothing else meanwhile.
 const AT_ONCE: usize = 10_000;
@@ -35,6 +34,25 @@ for i = 2, #ARGV do
     local field = ARGV[1] .. ' ' .. ARGV[i]
     redis.call('HSET', KEYS[1], field, '')
     number(field, '')
+end";
+
+/// A sender, and of each setting its start and its field; that is empty for the default.
+const SET: &str = "
+redis.call('HSETNX', KEYS[1], ARGV[1], '')
+number(ARGV[1], '')
+local fields = redis.call('HKEYS', KEYS[1])
+for i = 2, #ARGV, 2 do
+    local start, wanted = ARGV[i], ARGV[i + 1]
+    for _, field in ipairs(fields) do
+        if string.sub(field, 1, #start) == start and field ~= wanted then
+            redis.call('HDEL', KEYS[1], field)
+            number(field, '-')
+        end
+    end
+    if wanted ~= '' then
+        redis.call('HSET', KEYS[1], wanted, '')
+        number(wanted, '')
+    end
 end";
 
 /// A sender, and prefixes of it; whether there is the sender.
@@ -94,6 +112,17 @@ impl Redis {
     /// Removes prefixes of a sender; `false` when there is no such sender.
     pub(super) async fn remove(&self, sender: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
         self.link.command(self.script(&format!("{NUMBER}{REMOVE}")).arg(sender.to_string()).arg(texts(prefixes))).await
+    }
+
+    /// Adds a sender, and changes settings of it.
+    pub(super) async fn change(&self, sender: IpAddr, settings: &[Setting]) -> Result<(), StoreError> {
+        let mut script = self.script(&format!("{NUMBER}{SET}"));
+        script.arg(sender.to_string());
+        for setting in settings {
+            let wanted = (!setting.is_default()).then(|| field(&(sender, Some(Part::Setting(*setting)))));
+            script.arg(format!("{sender} {}=", setting.name())).arg(wanted.unwrap_or_default());
+        }
+        self.link.command(&script).await
     }
 
     /// Removes a sender with its prefixes; `false` when there was none.
@@ -166,8 +195,8 @@ fn texts(prefixes: &[Prefix]) -> Vec<String> {
     prefixes.iter().map(Prefix::to_string).collect()
 }
 
-fn field((sender, prefix): &Entry) -> String {
-    prefix.map_or_else(|| sender.to_string(), |prefix| format!("{sender} {prefix}"))
+fn field((sender, part): &Entry) -> String {
+    part.map_or_else(|| sender.to_string(), |part| format!("{sender} {part}"))
 }
 
 fn registrations_of(
@@ -182,11 +211,8 @@ fn registrations_of(
     fields.into_iter().map(|field| Ok((parse_entry(field)?, registration(field)))).collect()
 }
 
-fn parse_entry(field: &str) -> Result<Entry, StoreError> {
-    if field.contains(' ') {
-        let (sender, prefix) = parse_group(field)?;
-        return Ok((sender, Some(prefix)));
-    }
-    let sender = field.parse().map_err(|_| StoreError::Corrupt(format!("'{field}' is no address").into()))?;
-    Ok((sender, None))
+pub(super) fn parse_entry(field: &str) -> Result<Entry, StoreError> {
+    let (sender, part) = field.split_once(' ').map_or((field, None), |(sender, part)| (sender, Some(part)));
+    let sender = sender.parse().map_err(|_| StoreError::Corrupt(format!("'{field}' is no address").into()))?;
+    Ok((sender, part.map(str::parse).transpose()?))
 }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use flow::{Prefix, Timestamp};
+use flow::{Prefix, Setting, Timestamp};
 
 use super::Redis;
-use super::key::parse_group;
+use super::changes::parse_entry;
+use crate::registrations::Part;
 use crate::{Registrations, Registry, Sender, StoreError};
 
 /// Times have twenty digits, so that they compare as text; a sender without one has none.
@@ -37,14 +38,15 @@ impl Registry for Redis {
         // A sender sorts before its prefixes; prefixes without a sender are left from a removal that met an addition.
         for (field, value) in fields {
             if field.contains(' ') {
-                let (address, prefix) = parse_group(&field)?;
-                if let Some(sender) = senders.get_mut(&address) {
-                    sender.prefixes.push(prefix);
+                if let (address, Some(part)) = parse_entry(&field)?
+                    && let Some(sender) = senders.get_mut(&address)
+                {
+                    sender.add(part);
                 }
             } else {
                 let address =
                     field.parse().map_err(|_| StoreError::Corrupt(format!("'{field}' is no address").into()))?;
-                senders.insert(address, Sender { address, prefixes: Vec::new(), last: parse_last(&value) });
+                senders.insert(address, Sender::new(address, parse_last(&value)));
             }
         }
         let mut senders: Vec<Sender> = senders.into_values().collect();
@@ -58,15 +60,12 @@ impl Registry for Redis {
         let mut command = redis::cmd("EVAL");
         command.arg(SENDER).arg(1).arg(self.senders_key()).arg(address.to_string());
         let found: Vec<String> = self.link.command(&command).await?;
-        let Some((last, prefixes)) = found.split_first() else { return Ok(None) };
-        let parse = |prefix: &String| {
-            prefix
-                .parse()
-                .map_err(|_| StoreError::Corrupt(format!("'{prefix}' is no prefix of sender {address}").into()))
-        };
+        let Some((last, parts)) = found.split_first() else { return Ok(None) };
         // A scan may return a field twice.
-        let prefixes: BTreeSet<Prefix> = prefixes.iter().map(parse).collect::<Result<_, _>>()?;
-        Ok(Some(Sender { address, prefixes: prefixes.into_iter().collect(), last: parse_last(last) }))
+        let parts: BTreeSet<Part> = parts.iter().map(|part| part.parse()).collect::<Result<_, _>>()?;
+        let mut sender = Sender::new(address, parse_last(last));
+        parts.into_iter().for_each(|part| sender.add(part));
+        Ok(Some(sender))
     }
 
     async fn add_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
@@ -75,6 +74,10 @@ impl Registry for Redis {
 
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
         self.remove(address, prefixes).await
+    }
+
+    async fn set(&self, address: IpAddr, settings: &[Setting]) -> Result<(), StoreError> {
+        self.change(address, settings).await
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use flow::{Prefix, Timestamp};
+use flow::{Prefix, Setting, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -29,6 +29,11 @@ impl Registry for Sqlite {
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {
         let prefixes = prefixes.to_vec();
         self.write(move |connection| remove_prefixes(connection, address, &prefixes)).await
+    }
+
+    async fn set(&self, address: IpAddr, settings: &[Setting]) -> Result<(), StoreError> {
+        let settings = settings.to_vec();
+        self.write(move |connection| set(connection, address, &settings)).await
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
@@ -62,12 +67,12 @@ fn senders(connection: &Connection) -> Result<Vec<Sender>, StoreError> {
         let address = parsed(row, 0)?;
         if senders.last().is_none_or(|sender| sender.address != address) {
             let last = row.get::<_, Option<i64>>(1)?.map(timestamp);
-            senders.push(Sender { address, prefixes: Vec::new(), last });
+            senders.push(Sender::new(address, last));
         }
         if let Some(sender) = senders.last_mut()
             && row.get_ref(2)? != ValueRef::Null
         {
-            sender.prefixes.push(parsed(row, 2)?);
+            sender.add(row.get::<_, String>(2)?.parse()?);
         }
     }
     senders.iter_mut().for_each(|sender| sender.prefixes.sort_unstable());
@@ -83,12 +88,12 @@ fn sender(connection: &Connection, address: IpAddr) -> Result<Option<Sender>, St
     };
     let mut select = connection.prepare_cached("SELECT prefix FROM sender_prefix WHERE address = ?1")?;
     let mut rows = select.query([&text])?;
-    let mut prefixes = Vec::new();
+    let mut sender = Sender::new(address, last.map(timestamp));
     while let Some(row) = rows.next()? {
-        prefixes.push(parsed(row, 0)?);
+        sender.add(row.get::<_, String>(0)?.parse()?);
     }
-    prefixes.sort_unstable();
-    Ok(Some(Sender { address, prefixes, last: last.map(timestamp) }))
+    sender.prefixes.sort_unstable();
+    Ok(Some(sender))
 }
 
 fn add_prefixes(connection: &Connection, address: IpAddr, prefixes: &[Prefix]) -> Result<(), StoreError> {
@@ -98,6 +103,21 @@ fn add_prefixes(connection: &Connection, address: IpAddr, prefixes: &[Prefix]) -
         connection.prepare_cached("INSERT OR IGNORE INTO sender_prefix (address, prefix) VALUES (?1, ?2)")?;
     for prefix in prefixes {
         insert.execute((&address, prefix.to_string()))?;
+    }
+    Ok(())
+}
+
+fn set(connection: &Connection, address: IpAddr, settings: &[Setting]) -> Result<(), StoreError> {
+    add_prefixes(connection, address, &[])?;
+    let address = address.to_string();
+    let mut delete = connection
+        .prepare_cached("DELETE FROM sender_prefix WHERE address = ?1 AND substr(prefix, 1, length(?2)) = ?2")?;
+    let mut insert = connection.prepare_cached("INSERT INTO sender_prefix (address, prefix) VALUES (?1, ?2)")?;
+    for setting in settings {
+        delete.execute((&address, format!("{}=", setting.name())))?;
+        if !setting.is_default() {
+            insert.execute((&address, setting.to_string()))?;
+        }
     }
     Ok(())
 }

@@ -7,7 +7,8 @@ use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::SystemTime;
 
-use flow::{Prefix, Timestamp};
+use flow::{Prefix, Setting, Timestamp};
+use storage::registrations::Part;
 use storage::{Registration, Registrations, Store, StoreError};
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -19,6 +20,7 @@ macro_rules! registrations_contract {
             what_a_store_has_lost_is_put_again
             what_is_put_again_is_ignored_where_the_store_knows_a_newer_change
             changes_of_a_sender_at_the_same_time_all_arrive
+            a_changed_setting_has_a_greater_number_and_is_put_again
         }
     };
     ($make:path: $($clause:ident)+) => {
@@ -44,12 +46,16 @@ fn prefix(number: u8) -> Prefix {
     Prefix::new(Ipv4Addr::new(172, 16, number, 0).into(), 24).expect("a first address")
 }
 
+fn part(number: u8) -> Part {
+    Part::Prefix(prefix(number))
+}
+
 fn prefix6() -> Prefix {
     Prefix::new(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0).into(), 32).expect("a first address")
 }
 
 fn of(registrations: &Registrations, host: u8, prefix: Option<Prefix>) -> Registration {
-    registrations.get(&(sender(host), prefix)).copied().unwrap_or_default()
+    registrations.get(&(sender(host), prefix.map(Part::Prefix))).copied().unwrap_or_default()
 }
 
 fn registered(number: u64) -> Registration {
@@ -92,12 +98,12 @@ pub(crate) async fn what_a_store_has_lost_is_put_again(store: &dyn Store) -> Out
     let now = Timestamp::from(SystemTime::now()).milliseconds();
     let lost = Registrations::from([
         ((sender(1), None), registered(5)),
-        ((sender(1), Some(prefix(1))), registered(6)),
-        ((sender(1), Some(prefix(2))), removed(now)),
+        ((sender(1), Some(part(1))), registered(6)),
+        ((sender(1), Some(part(2))), removed(now)),
         ((sender(2), None), removed(now)),
-        ((sender(3), Some(prefix(1))), removed(now)),
+        ((sender(3), Some(part(1))), removed(now)),
         ((sender6(), None), registered(9)),
-        ((sender6(), Some(prefix6())), registered(9)),
+        ((sender6(), Some(Part::Prefix(prefix6()))), registered(9)),
     ]);
     for _ in 0..2 {
         store.put_registrations(&lost).await?;
@@ -124,7 +130,7 @@ pub(crate) async fn what_is_put_again_is_ignored_where_the_store_knows_a_newer_c
     store.put_registrations(&equal.collect()).await?;
     assert_eq!(store.registrations().await?, stored);
     let number = of(&stored, 2, None).number + 1;
-    let newer = [(sender(2), None), (sender(2), Some(prefix(1)))].map(|entry| (entry, removed(number)));
+    let newer = [(sender(2), None), (sender(2), Some(part(1)))].map(|entry| (entry, removed(number)));
     store.put_registrations(&newer.into()).await?;
     assert_eq!(store.senders().await?.into_iter().map(|sender| sender.address).collect::<Vec<_>>(), [sender(1)]);
     assert_eq!(store.templates().await?, [(sender(1), vec![1])], "templates end with their sender");
@@ -145,5 +151,27 @@ pub(crate) async fn changes_of_a_sender_at_the_same_time_all_arrive(store: &dyn 
     let stored = store.registrations().await?;
     assert_eq!(stored.len(), 1 + usize::from(MANY));
     assert!(stored.values().all(|of| of.is_registered && of.number > 0), "{stored:?}");
+    Ok(())
+}
+
+pub(crate) async fn a_changed_setting_has_a_greater_number_and_is_put_again(store: &dyn Store) -> Outcome {
+    let setting = |text: &str| text.parse::<Setting>();
+    let entry = |text: &str| setting(text).map(|setting| (sender(1), Some(Part::Setting(setting))));
+    store.set(sender(1), &[setting("samplingRate=100")?, setting("natAddresses=inside")?]).await?;
+    let first = store.registrations().await?;
+    let number = |of: &Registrations, text: &str| -> Result<_, Box<dyn Error>> { Ok(of.get(&entry(text)?).copied()) };
+    let hundred = number(&first, "samplingRate=100")?.ok_or("no number")?;
+    assert!(hundred.is_registered && hundred.number > 0);
+    store.set(sender(1), &[setting("samplingRate=200")?]).await?;
+    let second = store.registrations().await?;
+    let replaced = number(&second, "samplingRate=100")?.ok_or("no number")?;
+    assert!(!replaced.is_registered && replaced.number > hundred.number, "{replaced:?}");
+    let lost = Registrations::from([
+        ((sender(2), None), registered(5)),
+        ((sender(2), Some(Part::Setting(setting("flowDirection=ingress")?))), registered(5)),
+    ]);
+    store.put_registrations(&lost).await?;
+    let texts: Vec<String> = store.senders().await?.iter().map(|sender| sender.settings.to_string()).collect();
+    assert_eq!(texts, ["samplingRate=200 natAddresses=inside", "flowDirection=ingress"]);
     Ok(())
 }

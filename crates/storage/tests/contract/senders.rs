@@ -44,6 +44,37 @@ pub(crate) async fn prefixes_are_removed_one_by_one(store: &dyn Store) -> Outcom
     Ok(())
 }
 
+pub(crate) async fn settings_are_changed_one_by_one_and_end_with_their_sender(store: &dyn Store) -> Outcome {
+    let settings = async |address| -> Result<String, Box<dyn Error>> {
+        Ok(store.sender(address).await?.ok_or("not there")?.settings.to_string())
+    };
+    let set = async |text: &str| -> Result<(), Box<dyn Error>> {
+        let settings = text.split_whitespace().map(str::parse).collect::<Result<Vec<_>, _>>()?;
+        Ok(store.set(sender(1), &settings).await?)
+    };
+    set("samplingRate=100 outCounters=reverse").await?;
+    store.add_prefixes(sender(1), &[prefix(1)]).await?;
+    store.add_prefixes(sender(10), &[]).await?;
+    assert_eq!(settings(sender(1)).await?, "samplingRate=100 outCounters=reverse");
+    set("flowDirection=egress samplingRate=7").await?;
+    assert_eq!(settings(sender(1)).await?, "samplingRate=7 flowDirection=egress outCounters=reverse");
+    set("flowDirection=both samplingRate=announced natAddresses=reported").await?;
+    assert_eq!(settings(sender(1)).await?, "outCounters=reverse");
+    set("").await?;
+    store.remove_prefixes(sender(1), &[prefix(1)]).await?;
+    assert_eq!(
+        (settings(sender(1)).await?.as_str(), settings(sender(10)).await?.as_str()),
+        ("outCounters=reverse", "")
+    );
+    for listed in store.senders().await? {
+        assert_eq!(store.sender(listed.address).await?, Some(listed));
+    }
+    store.remove_sender(sender(1)).await?;
+    store.add_prefixes(sender(1), &[]).await?;
+    assert_eq!(settings(sender(1)).await?, "");
+    Ok(())
+}
+
 pub(crate) async fn a_sender_is_forgotten_with_its_prefixes(store: &dyn Store) -> Outcome {
     assert!(!store.remove_sender(sender(1)).await?);
     store.add_prefixes(sender(1), &[prefix(1)]).await?;

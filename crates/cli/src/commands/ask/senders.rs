@@ -1,9 +1,10 @@
-//! `netflow senders`: registered senders and their prefixes.
+//! `netflow senders`: registered senders, their prefixes and settings.
 
 use std::net::IpAddr;
 
 use clap::Subcommand;
-use flow::Prefix;
+use flow::sender_settings::NAMES;
+use flow::{Prefix, Setting};
 use serde_json::{Value, json};
 
 use super::{ask, moment, number, print, text};
@@ -20,6 +21,8 @@ Examples:
   netflow senders
   netflow senders show 192.0.2.1
   netflow senders add 192.0.2.1 172.16.1.0/24 2001:db8::/32
+  netflow senders set 192.0.2.1 samplingRate=1000 flowDirection=ingress
+  netflow senders set 192.0.2.1 samplingRate=announced
   netflow senders remove 192.0.2.1 2001:db8::/32
   netflow senders remove 192.0.2.1 --entirely")]
 pub(crate) struct Arguments {
@@ -51,6 +54,15 @@ enum Action {
         /// The prefixes to monitor
         #[arg(required = true)]
         prefixes: Vec<Prefix>,
+    },
+    /// Change how a sender is counted, where its datagrams do not say; docs/protocols.md has the settings
+    Set {
+        /// The address of the sender
+        sender: IpAddr,
+        /// samplingRate=<number>|announced, flowDirection=both|ingress|egress, outCounters=same|reverse,
+        /// natAddresses=reported|inside
+        #[arg(required = true, value_name = "NAME=VALUE")]
+        settings: Vec<Setting>,
     },
     /// Remove prefixes of a sender, or the sender; stored data is kept
     #[command(
@@ -85,6 +97,11 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         Action::Add { sender, prefixes } => {
             (shown, ask(&client, "PUT", &format!("/senders/{sender}"), &body(&prefixes))?)
         }
+        Action::Set { sender, settings } => {
+            let members = settings.into_iter().map(|setting| (setting.name().to_owned(), setting.value().into()));
+            let body = Value::Object(members.collect()).to_string();
+            (shown, ask(&client, "PUT", &format!("/senders/{sender}"), &body)?)
+        }
         Action::Remove { sender, what: Removed { entirely: true, .. } } => {
             ask(&client, "DELETE", &format!("/senders/{sender}"), "")?;
             output::print_line(format_args!("removed {sender}; its stored data is kept"))?;
@@ -103,15 +120,23 @@ fn body(prefixes: &[Prefix]) -> String {
     json!({"prefixes": prefixes.iter().map(prefix).collect::<Vec<_>>()}).to_string()
 }
 
-/// One row for each prefix.
+/// One row for each prefix. Settings only if there are some.
 fn table(answer: &Value) -> Table {
-    let mut table = Table::new(&["sender", "last datagram", "prefix"]);
     let senders = answer.as_array().map_or_else(|| std::slice::from_ref(answer), Vec::as_slice);
+    let has_settings = senders.iter().any(|sender| !settings(sender).is_empty());
+    let mut table = match has_settings {
+        true => Table::new(&["sender", "last datagram", "prefix", "settings"]),
+        false => Table::new(&["sender", "last datagram", "prefix"]),
+    };
     for sender in senders {
         let last = if sender["last"].is_null() { "never".to_owned() } else { moment(&sender["last"]) };
         let prefixes = sender["prefixes"].as_array().map(Vec::as_slice).unwrap_or_default();
         let mut push = |prefix| {
-            table.push(vec![Cell::Text(text(&sender["ip"])), Cell::Text(last.clone()), Cell::Text(prefix)]);
+            let mut row = vec![Cell::Text(text(&sender["ip"])), Cell::Text(last.clone()), Cell::Text(prefix)];
+            if has_settings {
+                row.push(Cell::Text(settings(sender)));
+            }
+            table.push(row);
         };
         if prefixes.is_empty() {
             push("none".to_owned());
@@ -121,4 +146,14 @@ fn table(answer: &Value) -> Table {
         }
     }
     table
+}
+
+/// The settings that are not at their defaults, as `netflow senders set` takes them.
+fn settings(sender: &Value) -> String {
+    let value = |name: &str| match &sender[name] {
+        Value::Null => None,
+        Value::String(value) => Some(format!("{name}={value}")),
+        value => Some(format!("{name}={value}")),
+    };
+    NAMES.into_iter().filter_map(value).collect::<Vec<_>>().join(" ")
 }

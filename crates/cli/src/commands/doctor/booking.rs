@@ -22,7 +22,8 @@ pub(super) fn examine(address: IpAddr, registered: Option<&Value>, heard: &Value
         no_prefix_matches(address, registered, heard),
         outside(address, registered, heard),
         no_ip_header(address, heard),
-        observed_twice(heard),
+        observed_twice(address, heard),
+        out_counters_differ(address, registered, heard),
     ];
     found.into_iter().flatten().collect()
 }
@@ -119,7 +120,10 @@ fn no_ip_header(address: IpAddr, heard: &Value) -> Option<Finding> {
     )
 }
 
-fn observed_twice(heard: &Value) -> Option<Finding> {
+fn observed_twice(address: IpAddr, heard: &Value) -> Option<Finding> {
+    if flows(heard, "other_direction") > 0 {
+        return None;
+    }
     let observed = &heard["ambiguities"];
     let (ingress, egress) = (number(&observed["ingress"]), number(&observed["egress"]));
     if ingress.min(egress) < (ingress + egress).div_ceil(SHARE).max(1) {
@@ -129,6 +133,24 @@ fn observed_twice(heard: &Value) -> Option<Finding> {
     Some(
         Finding::new("observed_twice", what)
             .evidence(format!("flowDirection: {ingress} flows at ingress, {egress} at egress"))
+            .run(format!("netflow senders set {address} flowDirection=ingress  # if both are of the same packets"))
             .run("no ip flow monitor NAME output  # on the router, on each interface where both are on (IOS; others are similar)"),
+    )
+}
+
+fn out_counters_differ(address: IpAddr, registered: Option<&Value>, heard: &Value) -> Option<Finding> {
+    let differing = number(&heard["ambiguities"]["outCountersDiffer"]);
+    let counted = flows(heard, "matched") + flows(heard, "unmatched");
+    if differing == 0
+        || differing < counted.div_ceil(SHARE)
+        || registered.is_some_and(|sender| sender["outCounters"] == "reverse")
+    {
+        return None;
+    }
+    let what = "the octets in elements 1 and 23 of its flows differ by more than a factor of two";
+    Some(
+        Finding::new("out_counters_differ", what)
+            .evidence(format!("{differing} of {counted} flows; 1 counts, 23 does not"))
+            .run(format!("netflow senders set {address} outCounters=reverse  # if 23 is of the other direction")),
     )
 }

@@ -80,3 +80,20 @@ fn sampled_packets_without_an_ip_header_are_reported() {
     assert!(found["what"].as_str().unwrap().ends_with("they show no IP header"), "{found}");
     collector.terminate();
 }
+
+#[test]
+fn out_counters_that_differ_are_reported_until_they_are_the_other_direction() {
+    let records = [[&TO_MONITORED[..], &5000_u32.to_be_bytes()].concat()];
+    let template = template(&[(23, 4)]);
+    let (collector, found) = provoke_with("127.0.3.7", "out_counters_differ", &template, &records);
+    has(&found["run"], "netflow senders set 127.0.3.7 outCounters=reverse");
+    let (printed, stderr, code) = collector.command(&["senders", "set", "127.0.3.7", "outCounters=reverse"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(printed.contains("outCounters=reverse"), "{printed}");
+    let found = findings(&collector, "127.0.3.7");
+    assert!(found.iter().all(|finding| finding["finding"] != "out_counters_differ"), "{found:?}");
+    let (_, stderr, code) = collector.command(&["senders", "set", "127.0.3.7", "outCounters=both"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("it must be 'same' or 'reverse'"), "{stderr}");
+    collector.terminate();
+}
