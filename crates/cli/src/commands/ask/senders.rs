@@ -59,8 +59,8 @@ enum Action {
     Set {
         /// The address of the sender
         sender: IpAddr,
-        /// samplingRate=<number>|announced, flowDirection=both|ingress|egress, outCounters=same|reverse,
-        /// natAddresses=reported|inside
+        /// samplingRate (a number or announced), flowDirection (both, ingress or egress), outCounters (same or reverse),
+        /// natAddresses (reported or inside)
         #[arg(required = true, value_name = "NAME=VALUE")]
         settings: Vec<Setting>,
     },
