@@ -9,6 +9,7 @@ use accounting::query::parse_interval;
 use accounting::range::Range;
 use axum::extract::State;
 use axum::response::Response;
+use flow::Counters;
 use serde::Serialize;
 use storage::{Answers, Totals};
 use view::{Arrivals, Losses};
@@ -29,6 +30,8 @@ pub(crate) struct Billing {
     month: String,
     /// Whether the month is over.
     complete: bool,
+    /// Whether local traffic, between own networks, is in the usage: `include` or `exclude`.
+    local: &'static str,
     r#in: Usage,
     out: Usage,
     samples: SamplesView,
@@ -108,8 +111,31 @@ fn share(lost: u64, received: u64) -> Option<f64> {
 const SAMPLE_MINUTES: u32 = 5;
 /// The number of samples asked for together: a day.
 const SAMPLES_AT_ONCE: usize = 288;
-/// Local traffic is not billed.
-const DIRECTIONS: [Direction; 2] = [Direction::In, Direction::Out];
+/// Whether traffic between own networks is billed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Local {
+    Include,
+    Exclude,
+}
+
+impl Local {
+    const WORDS: [(&'static str, Self); 2] = [("include", Self::Include), ("exclude", Self::Exclude)];
+
+    fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, local)| *local == self).map_or("", |(word, _)| word)
+    }
+
+    /// What came in and what went out.
+    fn both(self, tables: &Tables) -> [Counters; 2] {
+        let of = |direction| tables.get(direction, Name::ALL).unwrap_or_default();
+        let local = |direction| if self == Self::Include { of(direction) } else { Counters::ZERO };
+        let mut both = [of(Direction::In), of(Direction::Out)];
+        for (sum, local) in both.iter_mut().zip([local(Direction::InLocal), local(Direction::OutLocal)]) {
+            sum.add(local);
+        }
+        both
+    }
+}
 
 /// Usage of a prefix in a month, with the 95th percentile.
 #[utoipa::path(
@@ -119,7 +145,8 @@ const DIRECTIONS: [Direction; 2] = [Direction::In, Direction::Out];
     params(
         OfSender,
         OfPrefix,
-        ("month" = Option<String>, Query, description = "A month such as 2026-11; default: the current one")
+        ("month" = Option<String>, Query, description = "A month such as 2026-11; default: the current one"),
+        ("local" = Option<String>, Query, description = "include (default) or exclude traffic between own networks")
     ),
     responses((status = 200, description = "Usage of the prefix", body = Billing))
 )]
@@ -129,7 +156,8 @@ pub(crate) async fn show(
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
 ) -> Result<Response, Error> {
-    parameters.only(&["prefix", "month"])?;
+    parameters.only(&["prefix", "month", "local"])?;
+    let local = parameters.one_of("local", &Local::WORDS)?.unwrap_or(Local::Include);
     let prefix = parameters.prefix()?;
     let now = now();
     let month = match parameters.text("month") {
@@ -161,20 +189,18 @@ pub(crate) async fn show(
         answers = answers.then(starts.iter().map(|start| ask(sample(Minute::new(*start)))).collect());
         while let Some(part) = api.read(party, &mut answers).await? {
             for mut sample in part {
-                samples.add(&sample.tables);
+                samples.add(local.both(&sample.tables), sample.tables.is_empty());
                 damaged.append(&mut sample.damaged);
             }
         }
     }
 
-    let usage = |direction, rates: &mut Vec<u64>| {
-        let total = total.tables.get(direction, Name::ALL).unwrap_or_default();
-        Usage {
-            total: total.into(),
-            average_bits_per_second: bits_per_second(total.bytes, passed.minutes().max(1)),
-            percentile95_bits_per_second: percentile_95(rates),
-        }
+    let usage = |total: Counters, rates: &mut Vec<u64>| Usage {
+        total: total.into(),
+        average_bits_per_second: bits_per_second(total.bytes, passed.minutes().max(1)),
+        percentile95_bits_per_second: percentile_95(rates),
     };
+    let [r#in, out] = local.both(&total.tables);
     let [incoming, outgoing] = &mut samples.rates;
     let losses = api.collector.as_ref().and_then(|(view, _)| view.losses(sender, month.start.timestamp()));
     let billing = Billing {
@@ -182,8 +208,9 @@ pub(crate) async fn show(
         prefix: prefix.to_string(),
         month: month.to_string(),
         complete: month.end() <= now,
-        r#in: usage(Direction::In, incoming),
-        out: usage(Direction::Out, outgoing),
+        local: local.word(),
+        r#in: usage(r#in, incoming),
+        out: usage(out, outgoing),
         samples: SamplesView {
             seconds: SAMPLE_MINUTES * 60,
             from: sampled.from.timestamp().to_string(),
@@ -192,7 +219,7 @@ pub(crate) async fn show(
             empty: samples.empty,
             expected: passed.minutes() / SAMPLE_MINUTES,
         },
-        method: method(passed, sampled, losses.as_ref()),
+        method: method(local, passed, sampled, losses.as_ref()),
         lost: losses.map(LostView::from),
     };
     Ok(damage_noted(billing, damaged))
@@ -213,10 +240,9 @@ struct Samples {
 }
 
 impl Samples {
-    fn add(&mut self, sample: &Tables) {
-        self.empty += usize::from(sample.is_empty());
-        for (direction, rates) in DIRECTIONS.into_iter().zip(&mut self.rates) {
-            let counters = sample.get(direction, Name::ALL).unwrap_or_default();
+    fn add(&mut self, sample: [Counters; 2], is_empty: bool) {
+        self.empty += usize::from(is_empty);
+        for (counters, rates) in sample.into_iter().zip(&mut self.rates) {
             rates.push(bits_per_second(counters.bytes, SAMPLE_MINUTES));
         }
     }
@@ -236,11 +262,15 @@ fn percentile_95(rates: &mut [u64]) -> Option<u64> {
     Some(*rate)
 }
 
-fn method(passed: Range, sampled: Range, losses: Option<&Losses>) -> String {
-    let mut method =
-        "traffic between the prefix and unmonitored networks; average: total divided by the time elapsed; 95th \
-        percentile: nearest rank of the mean rates of 5-minute samples, where a sample without data counts as 0"
-            .to_owned();
+fn method(local: Local, passed: Range, sampled: Range, losses: Option<&Losses>) -> String {
+    let traffic = match local {
+        Local::Include => "all traffic to and from the prefix",
+        Local::Exclude => "traffic between the prefix and other networks than own ones",
+    };
+    let mut method = format!(
+        "{traffic}; average: total divided by the time elapsed; 95th percentile: nearest rank of the mean rates of \
+         5-minute samples, where a sample without data counts as 0"
+    );
     if sampled.from >= passed.from.saturating_add(SAMPLE_MINUTES) {
         method.push_str("; only samples whose minutes are still kept (retention.minutes) are included");
     }
@@ -285,8 +315,8 @@ mod tests {
         assert_eq!(sampled(range(100, 204), Minute::EPOCH), range(100, 200));
         assert_eq!(sampled(range(100, 204), Minute::new(161)), range(165, 200));
         assert_eq!(sampled(range(100, 204), Minute::new(1000)).minutes(), 0);
-        assert!(!method(range(100, 204), range(100, 200), None).contains("still kept"));
-        assert!(method(range(100, 204), range(165, 200), None).contains("still kept"));
+        assert!(!method(Local::Include, range(100, 204), range(100, 200), None).contains("still kept"));
+        assert!(method(Local::Exclude, range(100, 204), range(165, 200), None).contains("still kept"));
     }
 
     #[test]

@@ -30,7 +30,16 @@ fn a_past_month_is_billed_as_computed_by_hand() {
         let rows = [(In, "all", 1, 300_000), (Out, "all", 1, 75), (InLocal, "all", 1, 999)];
         count(&server, WRITER, interval, PREFIX, &rows);
     }
-    let answer = billing(&server, "&month=2026-02");
+    let with_local = billing(&server, "&month=2026-02");
+    assert_eq!(with_local["local"], "include");
+    assert_eq!((&with_local["in"]["bytes"], &with_local["in"]["flows"]), (&json!(150_499_500), &json!(1000)));
+    assert_eq!(with_local["in"]["percentile95BitsPerSecond"], 300_999 * 8 / 300);
+    assert_eq!(with_local["out"]["bytes"], 37_500);
+    assert_eq!(billing(&server, "&month=2026-02&local=include"), with_local);
+    let refused = ask(server.address, "GET", &format!("/billing/{SENDER}?prefix={PREFIX}&local=yes"), "");
+    refused.refusal(400, "BAD_REQUEST");
+    let answer = billing(&server, "&month=2026-02&local=exclude");
+    assert_eq!(answer["local"], "exclude");
     assert_eq!((&answer["month"], &answer["complete"]), (&json!("2026-02"), &json!(true)));
     let seconds = 28 * 24 * 3600;
     let expected = json!({

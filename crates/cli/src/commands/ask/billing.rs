@@ -18,7 +18,8 @@ use crate::table::{Cell, Format, Table};
 #[command(after_help = "\
 Examples:
   netflow billing 192.0.2.1 172.16.1.0/24
-  netflow billing 192.0.2.1 172.16.1.0/24 --month 2026-10 --csv")]
+  netflow billing 192.0.2.1 172.16.1.0/24 --month 2026-10 --csv
+  netflow billing 192.0.2.1 172.16.1.0/24 --local exclude")]
 pub(crate) struct Arguments {
     /// The address of the sender
     sender: IpAddr,
@@ -27,6 +28,9 @@ pub(crate) struct Arguments {
     /// The month, such as 2026-10 [default: the current month]
     #[arg(long)]
     month: Option<String>,
+    /// Whether traffic between own networks counts
+    #[arg(long, default_value = "include", value_parser = ["include", "exclude"])]
+    local: String,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -35,9 +39,9 @@ pub(crate) struct Arguments {
 
 /// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { sender, prefix, month, format, connection } = arguments;
+    let Arguments { sender, prefix, month, local, format, connection } = arguments;
     let client = Client::new(&connection, config)?;
-    let parameters = [("prefix", Some(prefix.to_string())), ("month", month)];
+    let parameters = [("prefix", Some(prefix.to_string())), ("month", month), ("local", Some(local))];
     let answer = ask(&client, "GET", &target(&format!("/billing/{sender}"), &parameters), "")?;
     print(format, &answer, table)?;
     if !format.json && !format.csv {
