@@ -44,17 +44,21 @@ pub(crate) enum Ends {
 }
 
 /// The direction of a flow, from the innermost prefixes around its ends; [`NONE`] where there is none. `is_local` is only
-/// called when one of them is monitored.
+/// called when one of them is monitored; its argument is whether both are.
 #[inline(always)]
-pub(crate) fn attribute(source: u32, destination: u32, is_local: impl FnOnce() -> bool) -> Ends {
+pub(crate) fn attribute(source: u32, destination: u32, is_local: impl FnOnce(bool) -> bool) -> Ends {
     // The monitored endpoint changes from flow to flow, so a branch would be mispredicted. NONE is all ones.
     let one = source & destination;
     if one == NONE {
         return Ends::Neither;
     }
-    let (out, r#in) =
-        if is_local() { (Direction::OutLocal, Direction::InLocal) } else { (Direction::Out, Direction::In) };
-    if source != NONE && destination != NONE {
+    let are_monitored = source != NONE && destination != NONE;
+    let (out, r#in) = if is_local(are_monitored) {
+        (Direction::OutLocal, Direction::InLocal)
+    } else {
+        (Direction::Out, Direction::In)
+    };
+    if are_monitored {
         return Ends::Both([(source, out), (destination, r#in)]);
     }
     Ends::One(one, if source == NONE { r#in } else { out })

@@ -41,6 +41,15 @@ impl Ambiguities {
     /// Notes a flow, and fills it as the options say.
     #[inline(always)]
     pub(crate) fn decide(&mut self, plan: &Plan, reading: &Reading<'_, '_>, read: &ReadOptions, flow: &mut FlowRecord) {
+        if plan.is_ambiguous() {
+            self.decide_ambiguous(plan, reading, read, flow);
+        }
+        if read.interfaces {
+            (flow.input_interface, flow.output_interface) = plan.interfaces(reading);
+        }
+    }
+
+    fn decide_ambiguous(&mut self, plan: &Plan, reading: &Reading<'_, '_>, read: &ReadOptions, flow: &mut FlowRecord) {
         if plan.fills(Slot::FlowDirection) {
             self.observe(reading, flow);
         }
@@ -49,9 +58,6 @@ impl Ambiguities {
         }
         if plan.fills(Slot::InsideDestinationIpv4) || plan.fills(Slot::InsideDestinationIpv6) {
             self.translate(plan, reading, read.nat_addresses, flow);
-        }
-        if read.interfaces {
-            (flow.input_interface, flow.output_interface) = plan.interfaces(reading);
         }
     }
 

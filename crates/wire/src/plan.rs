@@ -221,6 +221,15 @@ impl Plan {
         self.minimum_length as usize
     }
 
+    /// Whether its records may mean more than one thing ([`crate::ambiguity`]).
+    pub(crate) const fn is_ambiguous(&self) -> bool {
+        const SLOTS: u64 = 1 << Slot::FlowDirection as u32
+            | 1 << Slot::PostBytes as u32
+            | 1 << Slot::InsideDestinationIpv4 as u32
+            | 1 << Slot::InsideDestinationIpv6 as u32;
+        self.filled & SLOTS != 0
+    }
+
     /// How its records report connections.
     pub(crate) const fn reports(&self) -> Reports {
         self.reports

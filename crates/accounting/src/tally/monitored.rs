@@ -117,21 +117,22 @@ impl Monitored {
         self.ends_in(|table| (table.innermost_ipv4(source), table.innermost_ipv4(destination)))
     }
 
+    fn is_default_route(&self, index: u32) -> bool {
+        self.prefixes.get(index as usize).is_some_and(|(prefix, _)| prefix.is_default_route())
+    }
+
     #[inline(always)]
     fn ends_in(&self, look_up: impl Fn(&PrefixTable) -> (u32, u32)) -> Ends {
         let (source, destination) = look_up(&self.table);
-        attribute(source, destination, || {
-            let is_default_route =
-                |index: u32| self.prefixes.get(index as usize).is_some_and(|(prefix, _)| prefix.is_default_route());
-            let is_own = |index| index != NONE && !(self.has_default_route && is_default_route(index));
-            let (source, destination) = match &self.own.0 {
-                None => (is_own(source), is_own(destination)),
-                Some(own) => {
-                    let (source, destination) = look_up(&own.table);
-                    (source != NONE, destination != NONE)
-                }
-            };
-            source && destination
+        attribute(source, destination, |are_monitored| match &self.own.0 {
+            None => {
+                are_monitored
+                    && !(self.has_default_route && [source, destination].iter().any(|end| self.is_default_route(*end)))
+            }
+            Some(own) => {
+                let (source, destination) = look_up(&own.table);
+                source != NONE && destination != NONE
+            }
         })
     }
 }
