@@ -96,12 +96,15 @@ pub fn requests() -> Vec<Vec<u8>> {
         request(0x80, "/senders/192.0.2.1\nAccept-Encoding: gzip\n\n"),
         request(0x81, "/senders/192.0.2.1\n\n{\"prefixes\":[{\"prefix\":\"172.16.2.0\",\"prefixLen\":24}]}"),
         request(0x82, "/senders/192.0.2.1\n\n"),
-        request(0x83, &format!("/stats/192.0.2.1\nContent-Type: application/json\n\n{stats}")),
+        request(0x83, &format!("/stats/192.0.2.1?tz=Europe/Berlin\nContent-Type: application/json\n\n{stats}")),
         request(
             0x80,
             "/top/192.0.2.1?prefix=172.16.1.0/24&field=srcip&direction=in&from=2026-11-25&to=2026-11-26&n=5&by=bytes\n\n",
         ),
-        request(0x80, "/series/192.0.2.1?prefix=172.16.1.0%2F24&name=proto:6&from=2026-11-25T00:00Z&step=hour\n\n"),
+        request(
+            0x80,
+            "/series/192.0.2.1?prefix=172.16.1.0%2F24&name=proto:6&from=2026-11-25T00:00Z&step=hour&tz=Asia/Kolkata\n\n",
+        ),
         request(0x80, "/billing/192.0.2.1?prefix=172.16.1.0/24&month=2026-11\n\n"),
         request(0x80, "/exporters/192.0.2.1\n\n"),
         request(0x80, "/openapi.json\n\n"),

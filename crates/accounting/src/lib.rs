@@ -14,6 +14,7 @@
 //! | [`query`] | the dates of the REST interface |
 //! | [`variance`] | the error of totals of sampled flows |
 //! | [`range`] | arbitrary ranges of time, and the fewest intervals that cover one |
+//! | [`zone`] | local dates: the ranges of days, months and years in a time zone |
 
 mod about_all;
 pub mod block;
@@ -31,3 +32,4 @@ mod table;
 pub mod tally;
 pub mod variance;
 pub mod watermarks;
+pub mod zone;

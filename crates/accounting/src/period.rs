@@ -222,7 +222,7 @@ impl Interval {
 const MINUTES_PER_DAY: u32 = 24 * 60;
 
 /// The civil time (UTC) at which a minute starts; times after [`Minute::LAST`] count as the last one.
-fn civil(minute: Minute) -> DateTime {
+pub(crate) fn civil(minute: Minute) -> DateTime {
     EPOCH.saturating_add(SignedDuration::from_secs(i64::from(minute.min(Minute::LAST).0) * 60))
 }
 
@@ -241,22 +241,26 @@ const EPOCH: DateTime = jiff::civil::datetime(1970, 1, 1, 0, 0, 0, 0);
 /// The format of the REST interface: `2014`, `2014-02`, `2014-02-02`, `2014-02-02 05`, `2014-02-02 05:01`.
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = civil(self.start);
-        write!(f, "{:04}", at.year())?;
-        if self.period <= Period::Month {
-            write!(f, "-{:02}", at.month())?;
-        }
-        if self.period <= Period::Day {
-            write!(f, "-{:02}", at.day())?;
-        }
-        if self.period <= Period::Hour {
-            write!(f, " {:02}", at.hour())?;
-        }
-        if self.period <= Period::Minute {
-            write!(f, ":{:02}", at.minute())?;
-        }
-        Ok(())
+        write_date(f, self.period, civil(self.start))
     }
+}
+
+/// Writes the date of a period as [`Interval`] displays it.
+pub(crate) fn write_date(f: &mut fmt::Formatter<'_>, period: Period, at: DateTime) -> fmt::Result {
+    write!(f, "{:04}", at.year())?;
+    if period <= Period::Month {
+        write!(f, "-{:02}", at.month())?;
+    }
+    if period <= Period::Day {
+        write!(f, "-{:02}", at.day())?;
+    }
+    if period <= Period::Hour {
+        write!(f, " {:02}", at.hour())?;
+    }
+    if period <= Period::Minute {
+        write!(f, ":{:02}", at.minute())?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

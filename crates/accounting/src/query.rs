@@ -2,16 +2,18 @@
 
 use jiff::civil::{Date, DateTime};
 
-use crate::period::{Interval, Minute, Period, minute_at};
+use crate::period::{Interval, Period, minute_at};
 
 /// A text that is not a date of the requested period.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is not a valid {name}: write {form} (UTC)", name = .period.name(), form = form(*.period))]
+#[error("'{text}' is not a valid {name}: write {form} ({zone})", name = .period.name(), form = form(*.period))]
 pub struct DateError {
     /// The requested period.
     pub period: Period,
     /// The text.
     pub text: String,
+    /// The time zone of the date.
+    pub zone: String,
 }
 
 /// How the dates of a period are written, with an example.
@@ -25,17 +27,19 @@ fn form(period: Period) -> &'static str {
     }
 }
 
-/// Parses an interval: `2013`, `2013-01`, `2014-02-02`, `2014-02-02 05` or `2014-02-02 05:00`, in
+/// Parses an interval of UTC: `2013`, `2013-01`, `2014-02-02`, `2014-02-02 05` or `2014-02-02 05:00`, in
 /// the form of the period, as [`Interval`] displays it.
 ///
 /// # Errors
 /// When the text has another form, is not a date, or is before 1970.
 pub fn parse_interval(period: Period, text: &str) -> Result<Interval, DateError> {
-    let start = parse_start(period, text).ok_or_else(|| DateError { period, text: text.to_owned() })?;
+    let start = civil_start(period, text).and_then(minute_at);
+    let start = start.ok_or_else(|| DateError { period, text: text.to_owned(), zone: "UTC".to_owned() })?;
     Ok(Interval { period, start })
 }
 
-fn parse_start(period: Period, text: &str) -> Option<Minute> {
+/// The first civil time of a date.
+pub(crate) fn civil_start(period: Period, text: &str) -> Option<DateTime> {
     const SHAPE: &[u8] = b"0000-00-00 00:00";
     let length = match period {
         Period::Minute => 16,
@@ -54,7 +58,7 @@ fn parse_start(period: Period, text: &str) -> Option<Minute> {
         None => Some(smallest),
     };
     let date = Date::new(text.get(..4)?.parse().ok()?, number(5, 1)?, number(8, 1)?).ok()?;
-    minute_at(DateTime::from_parts(date, jiff::civil::Time::new(number(11, 0)?, number(14, 0)?, 0, 0).ok()?))
+    Some(DateTime::from_parts(date, jiff::civil::Time::new(number(11, 0)?, number(14, 0)?, 0, 0).ok()?))
 }
 
 #[cfg(test)]
@@ -99,7 +103,7 @@ mod tests {
             (Period::Minute, "2014-02-02 05:0é"),
         ] {
             let error = parse_interval(period, text).unwrap_err();
-            assert_eq!(error, DateError { period, text: text.to_owned() });
+            assert_eq!(error, DateError { period, text: text.to_owned(), zone: "UTC".to_owned() });
         }
         assert_eq!(
             parse_interval(Period::Hour, "yesterday").unwrap_err().to_string(),

@@ -85,12 +85,18 @@ pub(crate) fn members<'a, const N: usize>(
 /// An error for a key that is not one of `keys`; names the nearest of them.
 pub(crate) fn unknown_key(place: JsonPath<'_>, key: &str, keys: &[&str]) -> Error {
     let place = JsonPath::Key(&place, key);
-    let typed: String = key.chars().take(QUOTED_CHARACTERS).collect::<String>().to_lowercase();
-    let distance = |known: &&&str| strsim::osa_distance(&typed, &known.to_lowercase());
-    match keys.iter().min_by_key(distance).filter(|known| distance(known) <= known.len().div_ceil(2)) {
+    match nearest(key, keys.iter().copied()) {
         Some(nearest) => place.problem(format_args!("unknown key; did you mean {nearest}?")),
         None => place.problem(format_args!("unknown key; the keys are {}", keys.join(", "))),
     }
+}
+
+/// The word that a typing error may have been meant for.
+pub(crate) fn nearest<T: AsRef<str>>(typed: &str, words: impl Iterator<Item = T>) -> Option<T> {
+    let typed: String = typed.chars().take(QUOTED_CHARACTERS).collect::<String>().to_lowercase();
+    let distances = words.map(|word| (strsim::osa_distance(&typed, &word.as_ref().to_lowercase()), word));
+    let nearest = distances.min_by_key(|(distance, _)| *distance);
+    nearest.filter(|(distance, word)| *distance <= word.as_ref().len().div_ceil(2)).map(|(_, word)| word)
 }
 
 /// How much of a text an error quotes.

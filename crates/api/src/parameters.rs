@@ -8,14 +8,15 @@ use std::time::SystemTime;
 
 use accounting::direction::Direction;
 use accounting::period::Minute;
-use accounting::range::{Range, parse_moment};
+use accounting::range::Range;
+use accounting::zone::{Zone, ZoneError};
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use flow::Prefix;
 
 use crate::Api;
 use crate::error::Error;
-use crate::json::{JsonPath, Quoted, unknown_key};
+use crate::json::{JsonPath, Quoted, nearest, unknown_key};
 
 /// The parameters of a query.
 pub(crate) struct Parameters(Vec<(String, String)>);
@@ -89,11 +90,20 @@ impl Parameters {
         })
     }
 
-    /// `from` and `to`. The default of `to` is the end of the current minute, that of `from` is `default_minutes` before
-    /// `to`.
-    pub(crate) fn range(&self, default_minutes: u32) -> Result<Range, Error> {
+    /// The time zone of dates; UTC when it is absent.
+    pub(crate) fn zone(&self) -> Result<Zone, Error> {
+        let Some(text) = self.text("tz") else { return Ok(Zone::UTC) };
+        text.parse().map_err(|error: ZoneError| match nearest(text, Zone::names()) {
+            Some(name) => problem("tz", format_args!("{error}; did you mean {name}?")),
+            None => problem("tz", error),
+        })
+    }
+
+    /// `from` and `to`, in a zone. The default of `to` is the end of the current minute, that of `from` is
+    /// `default_minutes` before `to`.
+    pub(crate) fn range(&self, default_minutes: u32, zone: &Zone) -> Result<Range, Error> {
         let moment = |name| {
-            let read = |text| parse_moment(text).map_err(|error| problem(name, error));
+            let read = |text| zone.moment(text).map_err(|error| problem(name, error));
             self.text(name).map(read).transpose()
         };
         let to = match moment("to")? {
@@ -102,7 +112,7 @@ impl Parameters {
         };
         let from = moment("from")?.unwrap_or(to.saturating_sub(default_minutes));
         if from >= to {
-            return Err(problem("from", format_args!("must be before to, which is {}", to.timestamp())));
+            return Err(problem("from", format_args!("must be before to, which is {}", zone.display(to))));
         }
         Ok(Range { from, to })
     }

@@ -16,6 +16,7 @@ use std::net::IpAddr;
 use accounting::block::BlockError;
 use accounting::period::{Minute, Period};
 use accounting::range::Range;
+use accounting::zone::Zone;
 use axum::Json;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
@@ -152,20 +153,31 @@ impl Api {
         now.saturating_sub(u32::try_from(keep.as_secs() / 60).unwrap_or(u32::MAX))
     }
 
-    /// Refuses a range whose ends divide intervals whose parts have expired: the answer would be too low.
-    pub(crate) fn refuse_expired(&self, range: Range) -> Result<(), Error> {
+    /// The number of intervals that make up a range. Refuses a range whose ends divide intervals whose parts have expired:
+    /// the answer would be too low.
+    pub(crate) fn intervals(&self, range: Range, zone: &Zone) -> Result<usize, Error> {
         let now = now();
-        for interval in range.cover() {
+        let cover = range.cover();
+        for interval in &cover {
             let since = self.kept_since(interval.period, now);
             if interval.start < since {
                 let (name, coarser) = (interval.period.name(), interval.period.coarser().map_or("year", Period::name));
+                let since = zone.display(since);
+                let (needs, instead) = if zone.is_utc() {
+                    ("the range".to_owned(), format!("before that time, use whole {coarser}s"))
+                } else {
+                    let [from, to] = [range.from, range.to].map(|end| zone.display(end));
+                    let instead = format!(
+                        "before that time, use whole {coarser}s of UTC, without tz; retention.{name}s sets how long \
+                         {name}s are kept"
+                    );
+                    (format!("{from} to {to} ({zone})"), instead)
+                };
                 return Err(Error::TooMuch(format!(
-                    "the range needs {interval}, but {name}s before {} have expired: before that time, use \
-                     whole {coarser}s",
-                    since.timestamp()
+                    "{needs} needs the {name} {interval} (UTC), but {name}s before {since} have expired: {instead}"
                 )));
             }
         }
-        Ok(())
+        Ok(cover.len())
     }
 }

@@ -30,10 +30,19 @@ pub(crate) struct OfRange {
     /// Direction relative to the prefix
     #[param(schema_with = direction)]
     direction: Option<String>,
-    /// Start of the range (inclusive), UTC: 2026-11-23T05:01Z or 2026-11-23
+    /// Start of the range (inclusive): 2026-11-23T05:01Z or 2026-11-23
     from: Option<String>,
-    /// End of the range (exclusive), UTC
+    /// End of the range (exclusive)
     to: Option<String>,
+}
+
+/// The time zone.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct OfZone {
+    /// Time zone of dates: a name of the IANA database, or an offset such as +05:30; default: UTC
+    #[param(example = "Europe/Berlin")]
+    tz: Option<String>,
 }
 
 fn direction() -> Object {

@@ -4,8 +4,9 @@
 use accounting::block::{TableSet, Tables};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name};
-use accounting::period::{Interval, Period};
+use accounting::period::{Minute, Period};
 use accounting::range::Range;
+use accounting::zone::Zone;
 use axum::extract::State;
 use axum::response::Response;
 use flow::Prefix;
@@ -17,7 +18,7 @@ use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
 use crate::parameters::Parameters;
-use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, one_of};
+use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, OfZone, one_of};
 use crate::party::Party;
 
 /// One counter over time.
@@ -28,6 +29,8 @@ pub(crate) struct Series {
     prefix: String,
     name: String,
     step: &'static str,
+    /// The time zone of the steps.
+    tz: String,
     /// The start of the first step.
     from: String,
     /// The end of the last step.
@@ -69,26 +72,52 @@ struct Question {
     name: Name,
     directions: Vec<Direction>,
     step: Period,
-    steps: Vec<Interval>,
+    zone: Zone,
+    steps: Vec<Range>,
 }
 
 impl Question {
-    fn read(parameters: &Parameters) -> Result<Self, Error> {
-        parameters.only(&["prefix", "name", "direction", "from", "to", "step"])?;
+    fn read(api: &Api, parameters: &Parameters) -> Result<Self, Error> {
+        parameters.only(&["prefix", "name", "direction", "from", "to", "tz", "step"])?;
         let name = parameters.read("name")?.unwrap_or(Name::ALL);
         let step = parameters.one_of("step", &STEPS)?.unwrap_or(Period::Hour);
-        let range = parameters.range(DEFAULT_MINUTES)?;
+        let zone = parameters.zone()?;
+        let range = parameters.range(DEFAULT_MINUTES, &zone)?;
         let most = match name.field {
             Field::All | Field::Protocol => MOST_STEPS,
             _ => MOST_STEPS_OF_LARGE_TABLES,
         };
-        Ok(Self {
+        let steps: Vec<_> = zone.steps(range, step).take(most + 1).collect();
+        if steps.len() > most {
+            return Err(too_many(most, format_args!("{}s of this name", step.name()), step));
+        }
+        let question = Self {
             prefix: parameters.prefix()?,
             name,
             directions: parameters.direction()?.map_or_else(|| Direction::ALL.to_vec(), |one| vec![one]),
             step,
-            steps: steps(range, step, most)?,
-        })
+            zone,
+            steps,
+        };
+        question.limit_intervals(api)?;
+        Ok(question)
+    }
+
+    /// A step of UTC is one interval, or a gap when it has expired. One of another zone is made of several, and would be
+    /// too low when some of them have expired.
+    fn limit_intervals(&self, api: &Api) -> Result<(), Error> {
+        if self.zone.is_utc() {
+            return Ok(());
+        }
+        let mut intervals = 0;
+        for step in &self.steps {
+            intervals += api.intervals(*step, &self.zone)?;
+            if intervals > MOST_STEPS {
+                let what = format_args!("intervals of UTC, of which {}s of {} are made,", self.step.name(), self.zone);
+                return Err(too_many(MOST_STEPS, what, self.step));
+            }
+        }
+        Ok(())
     }
 
     /// Including the counters of `all`, which distinguish a zero from a gap.
@@ -96,31 +125,24 @@ impl Question {
         TableSet::of_field(self.name.field).union(TableSet::of_field(Field::All))
     }
 
-    fn point(&self, step: Interval, tables: &Tables) -> Point {
+    fn point(&self, step: Range, tables: &Tables) -> Point {
         let counted = |direction: Direction| {
             let counters = tables.get(direction, self.name).unwrap_or_default().into();
             let truncated = tables.is_partial(direction, self.name.field);
             (direction.name().to_owned(), Counted { counters, truncated })
         };
         let counters = (!tables.is_empty()).then(|| Ordered(self.directions.iter().copied().map(counted).collect()));
-        Point { start: step.start.timestamp().to_string(), counters }
+        Point { start: self.zone.display(step.from), counters }
     }
 }
 
-/// The steps of a range, unless they are too many.
-fn steps(range: Range, step: Period, most: usize) -> Result<Vec<Interval>, Error> {
-    let steps: Vec<_> = range.steps(step).take(most + 1).collect();
-    if steps.len() > most {
-        let instead = match step.coarser() {
-            Some(coarser) if coarser < Period::Year => format!("step={}, or a shorter range", coarser.name()),
-            _ => "a shorter range".to_owned(),
-        };
-        let name = step.name();
-        return Err(Error::TooMuch(format!(
-            "at most {most} {name}s of this name fit into an answer: request {instead}"
-        )));
-    }
-    Ok(steps)
+/// The refusal of an answer with more steps, or intervals of them, than it may have.
+fn too_many(most: usize, what: std::fmt::Arguments<'_>, step: Period) -> Error {
+    let instead = match step.coarser() {
+        Some(coarser) if coarser < Period::Year => format!("step={}, or a shorter range", coarser.name()),
+        _ => "a shorter range".to_owned(),
+    };
+    Error::TooMuch(format!("at most {most} {what} fit into an answer: request {instead}"))
 }
 
 /// The parameters of this route alone.
@@ -148,6 +170,7 @@ fn step_words() -> Object {
         OfSender,
         OfPrefix,
         OfRange,
+        OfZone,
         OfSeries
     ),
     responses((status = 200, description = "A point for each step; null counters are a gap", body = Series))
@@ -158,12 +181,12 @@ pub(crate) async fn show(
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
 ) -> Result<Response, Error> {
-    let question = Question::read(&parameters)?;
+    let question = Question::read(&api, &parameters)?;
     let known = api.registered(sender).await?;
     let (prefix, tables) = (question.prefix, question.tables());
     let mut points = Vec::with_capacity(question.steps.len());
     let mut damaged = Vec::new();
-    let ask = |step: &Interval| storage::Question { range: (*step).into(), sender, prefix, tables };
+    let ask = |step: &Range| storage::Question { range: *step, sender, prefix, tables };
     let mut answers = Answers::to(question.steps.iter().map(ask).collect());
     let mut steps = question.steps.iter();
     while let Some(part) = api.read(party, &mut answers).await? {
@@ -175,14 +198,15 @@ pub(crate) async fn show(
     if points.iter().all(|point| point.counters.is_none()) {
         known.monitors(prefix)?;
     }
-    let at = |minute: Option<accounting::period::Minute>| minute.unwrap_or_default().timestamp().to_string();
+    let at = |minute: Option<Minute>| question.zone.display(minute.unwrap_or_default());
     let series = Series {
         sender: sender.to_string(),
         prefix: prefix.to_string(),
         name: question.name.to_string(),
         step: question.step.name(),
-        from: at(question.steps.first().map(|step| step.start)),
-        to: at(question.steps.last().map(|step| step.end())),
+        tz: question.zone.to_string(),
+        from: at(question.steps.first().map(|step| step.from)),
+        to: at(question.steps.last().map(|step| step.to)),
         points,
     };
     let written = series.points.len() * WRITTEN_BYTES;

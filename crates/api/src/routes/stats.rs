@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use accounting::block::{TableSet, Tables};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name, NameError};
-use accounting::period::{Interval, Period};
-use accounting::query::parse_interval;
+use accounting::period::Period;
+use accounting::range::Range;
+use accounting::zone::Zone;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
@@ -19,7 +20,8 @@ use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
 use crate::json::{Json as Document, JsonPath, Quoted, unknown_key};
-use crate::parameters::documentation::OfSender;
+use crate::parameters::Parameters;
+use crate::parameters::documentation::{OfSender, OfZone};
 use crate::party::Party;
 
 /// Prefixes, periods, dates and counters, as they were requested.
@@ -47,7 +49,7 @@ struct Question {
 /// One date with the requested names.
 struct Date {
     text: String,
-    interval: Interval,
+    range: Range,
     names: Vec<(String, Name)>,
 }
 
@@ -56,7 +58,7 @@ struct Date {
     post,
     path = "/stats/{sender}",
     operation_id = "stats",
-    params(OfSender),
+    params(OfSender, OfZone),
     request_body(content = Object, description = "Dates by period, under prefixes: {\"172.16.1.0/24\":{\"days\":[\"2014-02-02\"]}}", content_type = "application/json"),
     responses((status = 200, description = "The totals, in the order of the request", body = Object))
 )]
@@ -64,9 +66,13 @@ pub(crate) async fn answer(
     State(api): State<Api>,
     party: Party,
     SenderAddress(sender): SenderAddress,
+    parameters: Parameters,
     body: Bytes,
 ) -> Result<Response, Error> {
-    let questions = api.work(party, body.len(), move || read_questions(&body)).await??;
+    parameters.only(&["tz"])?;
+    let zone = parameters.zone()?;
+    let of = api.clone();
+    let questions = api.work(party, body.len(), move || read_questions(&body, &zone, &of)).await??;
     api.registered(sender).await?;
     let mut dates = Vec::new();
     for question in &questions {
@@ -103,7 +109,7 @@ impl Date {
         let tables = self.names.iter().map(|(_, name)| TableSet::of_field(name.field));
         // What is under no name of a field follows from the totals.
         let tables = tables.fold(TableSet::of_field(Field::All), TableSet::union);
-        storage::Question { range: self.interval.into(), sender, prefix, tables }
+        storage::Question { range: self.range, sender, prefix, tables }
     }
 }
 
@@ -136,7 +142,8 @@ fn counted(tables: &Tables, names: &[(String, Name)]) -> Vec<Counted> {
     counted
 }
 
-/// How many dates and names one request may ask for: what it takes to answer it follows from them.
+/// How many dates and names one request may ask for: what it takes to answer it follows from them. A date of another zone
+/// than UTC counts as the intervals that it is made of.
 const MOST_DATES: usize = 10_000;
 const MOST_NAMES: usize = 40_000;
 /// The length of a counter in an answer, about.
@@ -153,14 +160,21 @@ const PERIODS: [(&str, Period, &str); 5] = [
     ("minutes", Period::Minute, "2014-02-02 05:00"),
 ];
 
-fn read_questions(body: &[u8]) -> Result<Vec<Question>, Error> {
+fn read_questions(body: &[u8], zone: &Zone, api: &Api) -> Result<Vec<Question>, Error> {
     let document = Document::read(body, EXAMPLE)?;
     let prefixes = document.object(JsonPath::Root, &format!("an object such as {EXAMPLE}"))?;
     let questions: Vec<_> =
-        prefixes.iter().map(|(text, periods)| read_question(text, periods)).collect::<Result<_, _>>()?;
+        prefixes.iter().map(|(text, periods)| read_question(text, periods, zone)).collect::<Result<_, _>>()?;
     let dates = || questions.iter().flat_map(|question| &question.periods).flat_map(|(_, dates)| dates);
     at_most(MOST_DATES, "dates", dates().count())?;
     at_most(MOST_NAMES, "names", dates().map(|date| date.names.len()).sum())?;
+    if !zone.is_utc() {
+        let mut intervals = 0;
+        for date in dates() {
+            intervals += api.intervals(date.range, zone)?;
+            at_most(MOST_DATES, "intervals of UTC that make up its dates", intervals)?;
+        }
+    }
     Ok(questions)
 }
 
@@ -171,30 +185,34 @@ fn at_most(most: usize, of: &str, asked: usize) -> Result<(), Error> {
     Err(Error::TooMuch(format!("the body has {asked} {of}, more than {most}: split it into several requests")))
 }
 
-fn read_question(text: &str, periods: &Document) -> Result<Question, Error> {
+fn read_question(text: &str, periods: &Document, zone: &Zone) -> Result<Question, Error> {
     let place = JsonPath::Key(&JsonPath::Root, text);
     let prefix = text.parse().map_err(|error: PrefixError| place.problem(error))?;
     let periods = periods.object(place, r#"an object such as {"days":["2014-02-02"]}"#)?;
-    let periods = periods.iter().map(|(key, dates)| Ok((key.clone(), read_period(key, dates, place)?)));
+    let periods = periods.iter().map(|(key, dates)| Ok((key.clone(), read_period(key, dates, place, zone)?)));
     Ok(Question { text: text.to_owned(), prefix, periods: periods.collect::<Result<_, Error>>()? })
 }
 
-fn read_period(key: &str, dates: &Document, place: JsonPath<'_>) -> Result<Vec<Date>, Error> {
+fn read_period(key: &str, dates: &Document, place: JsonPath<'_>, zone: &Zone) -> Result<Vec<Date>, Error> {
     let Some((_, period, example)) = PERIODS.into_iter().find(|(name, ..)| *name == key) else {
         return Err(unknown_key(place, key, &PERIODS.map(|(name, ..)| name)));
     };
     let place = JsonPath::Key(&place, key);
     let dates = dates.list(place, &format!("a list of dates such as [{example:?}]"))?;
+    let date_of = |text: &str, place: JsonPath<'_>, names| {
+        let range = zone.date(period, text).map_err(|error| place.problem(error))?;
+        Ok::<_, Error>(Date { text: text.to_owned(), range, names })
+    };
     let mut read = Vec::with_capacity(dates.len());
     for (index, date) in dates.iter().enumerate() {
         let place = JsonPath::Index(&place, index);
         match date {
             // A bare date means the name `all`.
-            Document::Text(text) => read.push(read_date(period, text, place, vec![("all".into(), Name::ALL)])?),
+            Document::Text(text) => read.push(date_of(text, place, vec![("all".into(), Name::ALL)])?),
             Document::Object(members) if !members.is_empty() => {
                 for (text, names) in members {
                     let place = JsonPath::Key(&place, text);
-                    read.push(read_date(period, text, place, read_names(names, place)?)?);
+                    read.push(date_of(text, place, read_names(names, place)?)?);
                 }
             }
             other => {
@@ -206,11 +224,6 @@ fn read_period(key: &str, dates: &Document, place: JsonPath<'_>) -> Result<Vec<D
         }
     }
     Ok(read)
-}
-
-fn read_date(period: Period, text: &str, place: JsonPath<'_>, names: Vec<(String, Name)>) -> Result<Date, Error> {
-    let interval = parse_interval(period, text).map_err(|error| place.problem(error))?;
-    Ok(Date { text: text.to_owned(), interval, names })
 }
 
 fn read_names(names: &Document, place: JsonPath<'_>) -> Result<Vec<(String, Name)>, Error> {

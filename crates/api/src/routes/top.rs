@@ -5,6 +5,7 @@ use accounting::block::{TableSet, Tables};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name};
 use accounting::range::Range;
+use accounting::zone::Zone;
 use axum::extract::State;
 use axum::response::Response;
 use flow::{Counters, Prefix};
@@ -16,7 +17,7 @@ use super::{CountersView, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
 use crate::parameters::Parameters;
-use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, one_of};
+use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, OfZone, one_of};
 use crate::party::Party;
 
 /// The largest values of a field.
@@ -29,6 +30,8 @@ pub(crate) struct Top {
     field: &'static str,
     /// The counter that they are sorted by.
     by: &'static str,
+    /// The time zone of `from` and `to`.
+    tz: String,
     from: String,
     to: String,
     /// The sum of `rows`, `rest` and `other`; where it is `saturated`, these may add up to more.
@@ -79,13 +82,15 @@ struct Question {
     field: Field,
     direction: Direction,
     range: Range,
+    zone: Zone,
     rows: usize,
     by: (&'static str, Measure),
 }
 
 impl Question {
     fn read(parameters: &Parameters) -> Result<Self, Error> {
-        parameters.only(&["prefix", "field", "direction", "from", "to", "n", "by"])?;
+        parameters.only(&["prefix", "field", "direction", "from", "to", "tz", "n", "by"])?;
+        let zone = parameters.zone()?;
         let fields = Field::ALL.map(|field| (field.name(), field));
         let measures = MEASURES.map(|(word, measure)| (word, (word, measure)));
         let [bytes, ..] = MEASURES;
@@ -93,7 +98,8 @@ impl Question {
             prefix: parameters.prefix()?,
             field: parameters.one_of("field", fields.get(1..).unwrap_or_default())?.unwrap_or(Field::SourceAddress),
             direction: parameters.direction()?.unwrap_or(Direction::In),
-            range: parameters.range(DEFAULT_MINUTES)?,
+            range: parameters.range(DEFAULT_MINUTES, &zone)?,
+            zone,
             rows: parameters.count("n", ROWS, MOST_ROWS)?,
             by: parameters.one_of("by", &measures)?.unwrap_or(bytes),
         })
@@ -133,6 +139,7 @@ fn measures() -> Object {
         OfSender,
         OfPrefix,
         OfRange,
+        OfZone,
         OfTop
     ),
     responses((status = 200, description = "The largest values, and the sum of the others", body = Top))
@@ -145,7 +152,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Error> {
     let question = Question::read(&parameters)?;
     let known = api.registered(sender).await?;
-    api.refuse_expired(question.range)?;
+    api.intervals(question.range, &question.zone)?;
     // Including the counters of `all`, which distinguish a zero from missing counters.
     let tables = TableSet::of(question.direction, question.field).union(TableSet::of_field(Field::All));
     let ask = storage::Question { range: question.range, sender, prefix: question.prefix, tables };
@@ -179,8 +186,9 @@ impl Question {
             direction: self.direction.name(),
             field: self.field.name(),
             by,
-            from: self.range.from.timestamp().to_string(),
-            to: self.range.to.timestamp().to_string(),
+            tz: self.zone.to_string(),
+            from: self.zone.display(self.range.from),
+            to: self.zone.display(self.range.to),
             total: tables.get(self.direction, Name::ALL).unwrap_or_default().into(),
             rows: rows
                 .into_iter()

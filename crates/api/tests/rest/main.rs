@@ -26,3 +26,4 @@ mod stats;
 mod status;
 mod tap;
 mod transport;
+mod zones;

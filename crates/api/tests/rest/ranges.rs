@@ -99,7 +99,7 @@ fn the_largest_are_first_and_the_list_adds_up() {
     let row =
         |name: &str, flows: u64, bytes: u64| json!({"name": name, "bytes": bytes, "pkts": bytes / 100, "flows": flows});
     let expected = json!({
-        "sender": SENDER, "prefix": PREFIX, "direction": "in", "field": "srcip", "by": "bytes",
+        "sender": SENDER, "prefix": PREFIX, "direction": "in", "field": "srcip", "by": "bytes", "tz": "UTC",
         "from": "2026-03-01T10:59:00Z", "to": "2026-03-01T11:01:00Z",
         "total": counters(11, 2100),
         "rows": [row("srcip:192.0.2.3", 4, 900), row("srcip:192.0.2.1", 1, 500)],
@@ -152,7 +152,7 @@ fn a_gap_is_not_zero() {
     let answer = series(&server, "from=2026-03-01T10:58&to=2026-03-01T11:01&step=minute&name=srcip:192.0.2.1");
     let zero = counters(0, 0);
     let expected = json!({
-        "sender": SENDER, "prefix": PREFIX, "name": "srcip:192.0.2.1", "step": "minute",
+        "sender": SENDER, "prefix": PREFIX, "name": "srcip:192.0.2.1", "step": "minute", "tz": "UTC",
         "from": "2026-03-01T10:58:00Z", "to": "2026-03-01T11:01:00Z",
         "points": [
             {"start": "2026-03-01T10:58:00Z", "counters": null},
@@ -259,6 +259,7 @@ fn an_invalid_query_is_an_error_with_the_parameter_and_the_right_form() {
         ("top/172.16.1.1?prefix=10.0.0.0/8&n=0", "n: must be a whole number from 1 to 1000, not \"0\""),
         ("top/172.16.1.1?prefix=10.0.0.0/8&n=1001", "n: must be a whole number from 1 to 1000"),
         ("top/172.16.1.1?prefix=10.0.0.0/8&by=size", "by: must be one of bytes, pkts, flows, not \"size\""),
+        ("top/172.16.1.1?prefix=10.0.0.0/8&tz=Europe/Berln", "such as +05:30; did you mean Europe/Berlin?"),
         ("top/172.16.1.1?prefix=10.0.0.0/8&from=noon", "from: 'noon' is not a time: write 2026-11-23T05:01Z"),
         ("top/172.16.1.1?prefix=10.0.0.0/8&from=2026-03-01&to=2026-03-01", "from: must be before to"),
         ("series/172.16.1.1?prefix=10.0.0.0/8&step=week", "step: must be one of minute, hour, day, month"),

@@ -33,6 +33,14 @@ use crate::exit_code::Failure;
 use crate::output;
 use crate::table::{Cell, Format, Table};
 
+/// The time zone of a query.
+#[derive(clap::Args, Debug)]
+struct Zone {
+    /// Time zone of dates: an IANA name such as Europe/Berlin, or an offset such as +05:30 [default: UTC]
+    #[arg(long, env = "NETFLOW_TZ", value_name = "ZONE", allow_hyphen_values = true)]
+    tz: Option<String>,
+}
+
 /// Prints an answer in the requested format.
 fn print(format: Format, answer: &Value, table: impl FnOnce(&Value) -> Table) -> Result<(), Failure> {
     output::print(|out| if format.json { writeln!(out, "{answer}") } else { table(answer).write(format.csv, out) })

@@ -144,6 +144,41 @@ fn selfcheck_reports_an_imbalance_with_its_own_exit_code() {
 }
 
 #[test]
+fn commands_take_dates_of_a_time_zone() {
+    let collector = counted();
+    let prefix = "192.0.2.0/24";
+    let of = |command: &str, options: &[&str]| {
+        let arguments = [&[command, "127.0.0.1", prefix], options, &["--tz", "Asia/Kolkata", "--json"]].concat();
+        serde_json::from_str::<Value>(&run(&collector, &arguments)).unwrap()
+    };
+    let series = of("series", &["--step", "minute", "--direction", "in"]);
+    assert_eq!(series["tz"], "Asia/Kolkata");
+    let points = series["points"].as_array().unwrap();
+    assert!(points.iter().all(|point| point["start"].as_str().unwrap().ends_with("+05:30")), "{series}");
+    let flows = |of: &Value| of["counters"]["in"]["flows"].as_u64();
+    let counted: u64 = points.iter().filter_map(flows).sum();
+    let first = points.iter().find(|point| flows(point).is_some()).unwrap()["start"].as_str().unwrap();
+    let end = series["to"].as_str().unwrap();
+    // A time of an answer is also one of a query.
+    let top = of("top", &["--from", first, "--to", end]);
+    assert_eq!((&top["from"], &top["to"]), (&json!(first), &json!(end)));
+    assert_eq!(top["total"]["flows"].as_u64(), Some(counted));
+    let local = &first[..16].replace('T', " ");
+    let stats = of("stats", &[local]);
+    assert_eq!(stats[prefix]["minutes"][0][local][0]["flows"].as_u64(), points.iter().find_map(flows));
+
+    let (program, url) = (env!("CARGO_BIN_EXE_netflow"), format!("http://{}", collector.serving));
+    let set = format!("NETFLOW_URL={url} NETFLOW_TZ=Asia/Tokyo {program} series 127.0.0.1 {prefix} --json");
+    assert_eq!(serde_json::from_str::<Value>(&collector.shell(&set)).unwrap()["tz"], "Asia/Tokyo");
+    let set = run(&collector, &["series", "127.0.0.1", prefix, "--tz", "-03:30", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&set).unwrap()["tz"], "-03:30");
+    let (_, stderr, code) = collector.command(&["top", "127.0.0.1", prefix, "--tz", "Berlin"]);
+    assert_eq!(code, Some(9));
+    assert!(stderr.contains("(400): tz: 'Berlin' is not a time zone: write a name"), "{stderr}");
+    collector.terminate();
+}
+
+#[test]
 fn exit_codes_distinguish_why_a_command_failed() {
     let collector = Collector::start();
     let (printed, stderr, code) = collector.command(&["top", "192.0.2.77", "10.0.0.0/8"]);

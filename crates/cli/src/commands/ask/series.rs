@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use flow::Prefix;
 use serde_json::Value;
 
-use super::{ask, counters, number, print, text};
+use super::{Zone, ask, counters, number, print, text};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -19,7 +19,8 @@ use crate::table::{Cell, Format, Table, scaled, sparkline};
 Examples:
   netflow series 192.0.2.1 172.16.1.0/24
   netflow series 192.0.2.1 172.16.1.0/24 --name proto:17 --step minute --from 2026-11-23T05:00Z --to 2026-11-23T06:00Z
-  netflow series 192.0.2.1 172.16.1.0/24 --step month --from 2026-01-01 --csv")]
+  netflow series 192.0.2.1 172.16.1.0/24 --step month --from 2026-01-01 --csv
+  netflow series 192.0.2.1 172.16.1.0/24 --step day --from 2026-11-01 --tz Europe/Berlin")]
 pub(crate) struct Arguments {
     /// The address of the sender
     sender: IpAddr,
@@ -31,7 +32,7 @@ pub(crate) struct Arguments {
     /// Direction relative to the prefix [default: all four]
     #[arg(long, value_parser = ["in", "out", "in:local", "out:local"])]
     direction: Option<String>,
-    /// Start with the step that contains this time, UTC, such as 2026-11-23T05:01Z or 2026-11-23 [default: a day ago]
+    /// Start with the step that contains this time, such as 2026-11-23T05:01Z or 2026-11-23 [default: a day ago]
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
     /// End with the step that contains the minute before this time [default: now]
@@ -41,6 +42,8 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "hour", value_parser = ["minute", "hour", "day", "month"])]
     step: String,
     #[command(flatten)]
+    zone: Zone,
+    #[command(flatten)]
     format: Format,
     #[command(flatten)]
     connection: Connection,
@@ -48,13 +51,14 @@ pub(crate) struct Arguments {
 
 /// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { sender, prefix, name, direction, from, to, step, format, connection } = arguments;
+    let Arguments { sender, prefix, name, direction, from, to, step, zone, format, connection } = arguments;
     let parameters = [
         ("prefix", Some(prefix.to_string())),
         ("name", Some(name)),
         ("direction", direction),
         ("from", from),
         ("to", to),
+        ("tz", zone.tz),
         ("step", Some(step)),
     ];
     let client = Client::new(&connection, config)?;

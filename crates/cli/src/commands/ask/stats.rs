@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use flow::Prefix;
 use serde_json::{Value, json};
 
-use super::{ask, counters, print, text};
-use crate::client::{Client, Connection};
+use super::{Zone, ask, counters, print, text};
+use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output;
@@ -18,18 +18,21 @@ use crate::table::{Cell, Format, Table};
 Examples:
   netflow stats 192.0.2.1 172.16.1.0/24 2026
   netflow stats 192.0.2.1 172.16.1.0/24 2026-10 2026-11 --name all --name proto:6
-  netflow stats 192.0.2.1 172.16.1.0/24 '2026-11-23 05' '2026-11-23 05:01'")]
+  netflow stats 192.0.2.1 172.16.1.0/24 '2026-11-23 05' '2026-11-23 05:01'
+  netflow stats 192.0.2.1 172.16.1.0/24 2026-11-23 --tz Europe/Berlin")]
 pub(crate) struct Arguments {
     /// The address of the sender
     sender: IpAddr,
     /// One of its prefixes
     prefix: Prefix,
-    /// A year, month, day, hour or minute (UTC): 2026, 2026-11, 2026-11-23, '2026-11-23 05', '2026-11-23 05:01'
+    /// A year, month, day, hour or minute: 2026, 2026-11, 2026-11-23, '2026-11-23 05', '2026-11-23 05:01'
     #[arg(required = true, value_name = "DATE")]
     dates: Vec<String>,
     /// The counter: all, or a value of a field such as proto:6 or srcip:192.0.2.1; can be repeated
     #[arg(long = "name", default_value = "all", value_name = "NAME")]
     names: Vec<String>,
+    #[command(flatten)]
+    zone: Zone,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -38,7 +41,7 @@ pub(crate) struct Arguments {
 
 /// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { sender, prefix, dates, names, format, connection } = arguments;
+    let Arguments { sender, prefix, dates, names, zone, format, connection } = arguments;
     let mut periods = serde_json::Map::new();
     for date in dates {
         // The form determines the period. The collector rejects an invalid date, and shows the right form.
@@ -57,7 +60,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let question = json!({ prefix.to_string(): periods });
     let client = Client::new(&connection, config)?;
     let body = serde_json::to_string(&question).or_exit(ExitCode::Failure)?;
-    let answer = ask(&client, "POST", &format!("/stats/{sender}"), &body)?;
+    let answer = ask(&client, "POST", &target(&format!("/stats/{sender}"), &[("tz", zone.tz)]), &body)?;
     print(format, &answer, table)?;
     if !format.json && rows(&answer).next().is_none() {
         output::report(format_args!(

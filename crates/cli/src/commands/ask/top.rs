@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use flow::Prefix;
 use serde_json::Value;
 
-use super::{ask, counters, number, print, text};
+use super::{Zone, ask, counters, number, print, text};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -19,7 +19,8 @@ use crate::table::{Cell, Format, Table};
 Examples:
   netflow top 192.0.2.1 172.16.1.0/24
   netflow top 192.0.2.1 172.16.1.0/24 --field dstport --direction out --by flows -n 5
-  netflow top 192.0.2.1 172.16.1.0/24 --from 2026-11-23 --to 2026-11-24 --csv")]
+  netflow top 192.0.2.1 172.16.1.0/24 --from 2026-11-23 --to 2026-11-24 --csv
+  netflow top 192.0.2.1 172.16.1.0/24 --from 2026-11-23 --to 2026-11-24 --tz Europe/Berlin")]
 pub(crate) struct Arguments {
     /// The address of the sender
     sender: IpAddr,
@@ -31,7 +32,7 @@ pub(crate) struct Arguments {
     /// Direction relative to the prefix
     #[arg(long, default_value = "in", value_parser = ["in", "out", "in:local", "out:local"])]
     direction: String,
-    /// Start time, UTC, such as 2026-11-23T05:01Z or 2026-11-23 [default: an hour ago]
+    /// Start time, such as 2026-11-23T05:01Z or 2026-11-23 [default: an hour ago]
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
     /// End time, exclusive [default: now]
@@ -43,6 +44,8 @@ pub(crate) struct Arguments {
     /// Sort by
     #[arg(long, default_value = "bytes", value_parser = ["bytes", "pkts", "flows"])]
     by: String,
+    #[command(flatten)]
+    zone: Zone,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -56,13 +59,14 @@ fn fields() -> PossibleValuesParser {
 
 /// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { sender, prefix, field, direction, from, to, number, by, format, connection } = arguments;
+    let Arguments { sender, prefix, field, direction, from, to, number, by, zone, format, connection } = arguments;
     let parameters = [
         ("prefix", Some(prefix.to_string())),
         ("field", Some(field)),
         ("direction", Some(direction)),
         ("from", from),
         ("to", to),
+        ("tz", zone.tz),
         ("n", Some(number.to_string())),
         ("by", Some(by)),
     ];
