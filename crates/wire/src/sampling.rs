@@ -16,16 +16,14 @@
 //! another port than their flows (Juniper MX), so those of other ports count as well; but anybody can forge them. Options
 //! data of another port count for a port
 //! - if they were there before its first flows, which then gave the other port standing ([`crate::ports`]);
-//! - else once they have been repeated for a minute ([`CONFIRMED`]).
+//! - else once they have been repeated for a minute ([`port_rates`]).
 //!
 //! If several other ports announce rates, those of the port that began first count, until it has been silent ([`SILENT`]).
 
 mod applied;
+mod port_rates;
+mod source;
 mod statement;
-
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, btree_map};
-use std::time::Duration;
 
 use flow::{Protocol, Sampling, SamplingSource, Timestamp};
 use hashbrown::HashMap;
@@ -35,9 +33,12 @@ use crate::datagram::Message;
 use crate::plan::Reading;
 use crate::ports::{Entry, Ports, SILENT, Wanted};
 use crate::template::Template;
-use crate::template_store::{FoundTemplate, TemplateStore};
 
 pub use applied::{AppliedRate, AppliedStatement};
+pub(crate) use port_rates::Announcer;
+use port_rates::{Found, PortRates, by_other_port};
+use source::Place;
+pub(crate) use source::SetSource;
 pub use statement::{Implausible, Scope};
 pub(crate) use statement::{Parameters, Rate, Subject};
 
@@ -45,14 +46,8 @@ pub(crate) use statement::{Parameters, Rate, Subject};
 const SAMPLERS_KEPT: usize = 4096;
 /// How many ports may announce rates for one domain.
 const PORTS_KEPT: usize = 8;
-/// Rates from another port that were first announced after the flows count when they are still announced after this time.
-const CONFIRMED: Duration = Duration::from_secs(60);
 /// How many templates with rates that cannot be are listed.
 const IMPLAUSIBLE_KEPT: usize = 8;
-
-/// Elements of parts of a domain that have no slot, because few exporters send them.
-const OBSERVATION_POINT_ID: u16 = 138;
-const LINE_CARD_ID: u16 = 141;
 
 /// Protocol and observation domain of a sampler.
 pub(crate) type Domain = (Protocol, u32);
@@ -116,82 +111,6 @@ pub(crate) struct SetSampling {
     implausible: Option<(u64, Implausible)>,
 }
 
-/// The records of a set: what they came in, and what describes them.
-#[derive(Clone, Copy)]
-pub(crate) struct SetSource<'s> {
-    pub(crate) ports: &'s Ports,
-    pub(crate) templates: &'s TemplateStore,
-    pub(crate) message: &'s Message,
-    pub(crate) described: FoundTemplate<'s>,
-}
-
-/// The parts of a domain that a record names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Place {
-    input: Option<u64>,
-    output: Option<u64>,
-    observation_point: Option<u64>,
-    line_card: Option<u64>,
-}
-
-/// Who announced the rate of a record, for what ([`PortRates::of_record`]), and which it is.
-type Found = (Announcer, Option<Subject>, Rate);
-
-/// Who announces rates: a port, for a domain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Announcer {
-    pub(crate) domain: Domain,
-    pub(crate) port: u16,
-    /// When it announced rates first, and last.
-    pub(crate) first: Timestamp,
-    pub(crate) last: Timestamp,
-}
-
-impl Announcer {
-    /// Of rates that were stored without their port. Rates that any port announces replace them.
-    pub(crate) const UNKNOWN: Self =
-        Self { domain: (Protocol::Ipfix, 0), port: 0, first: Timestamp::EPOCH, last: Timestamp::EPOCH };
-}
-
-/// The field that a record names the subject of a statement by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum NamedBy {
-    Sampler,
-    Interface,
-    ObservationPoint,
-    LineCard,
-    Template,
-    Nothing,
-}
-
-impl NamedBy {
-    const fn of(subject: Subject) -> Self {
-        match subject {
-            Subject { sampler: Some(_), .. } => Self::Sampler,
-            Subject { scope: Scope::Interface(_) | Scope::OutputInterface(_), .. } => Self::Interface,
-            Subject { scope: Scope::ObservationPoint(_), .. } => Self::ObservationPoint,
-            Subject { scope: Scope::LineCard(_), .. } => Self::LineCard,
-            Subject { scope: Scope::Template(_), .. } => Self::Template,
-            Subject { scope: Scope::Domain | Scope::Other(_), .. } => Self::Nothing,
-        }
-    }
-}
-
-/// The rates that one port announced for a domain.
-#[derive(Clone, Debug)]
-struct PortRates {
-    announcer: Announcer,
-    /// Of the whole domain, without a sampler.
-    domain: Option<Rate>,
-    /// Of everything else.
-    parts: HashMap<Subject, Rate>,
-    /// How many of these have each rate.
-    rates: BTreeMap<(NamedBy, Rate), u32>,
-    /// How many of these are about something else than the whole domain, and how many about a place that records name.
-    scoped: usize,
-    places: usize,
-}
-
 /// The samplers of one exporter address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Samplers {
@@ -203,122 +122,6 @@ pub(crate) struct Samplers {
     changes: u64,
     /// The templates whose records gave rates that cannot be, the most recent last.
     implausible: Vec<ImplausibleRate>,
-}
-
-impl PortRates {
-    fn new(announcer: Announcer) -> Self {
-        Self { announcer, domain: None, parts: HashMap::new(), rates: BTreeMap::new(), scoped: 0, places: 0 }
-    }
-
-    fn get(&self, subject: Subject) -> Option<Rate> {
-        if subject == Subject::DOMAIN { self.domain } else { self.parts.get(&subject).copied() }
-    }
-
-    /// Sets a rate; returns whether it is a new one.
-    fn set(&mut self, subject: Subject, rate: Rate) -> bool {
-        if subject == Subject::DOMAIN {
-            return self.domain.replace(rate).is_none();
-        }
-        let before = self.parts.insert(subject, rate);
-        let named_by = NamedBy::of(subject);
-        *self.rates.entry((named_by, rate)).or_default() += 1;
-        if let Some(before) = before
-            && let btree_map::Entry::Occupied(mut subjects) = self.rates.entry((named_by, before))
-        {
-            *subjects.get_mut() -= 1;
-            if *subjects.get() == 0 {
-                subjects.remove();
-            }
-        }
-        if before.is_none() {
-            self.scoped += usize::from(subject.scope != Scope::Domain);
-            self.places += usize::from(subject.scope.is_place());
-        }
-        before.is_none()
-    }
-
-    fn len(&self) -> usize {
-        self.parts.len() + usize::from(self.domain.is_some())
-    }
-
-    /// The rate of a record, and what it was announced for; no subject if several have the same rate.
-    fn of_record(
-        &self,
-        source: &SetSource<'_>,
-        sampler: Option<u64>,
-        place: &Place,
-    ) -> Option<(Option<Subject>, Rate)> {
-        for sampler in [sampler, None].into_iter().skip(usize::from(sampler.is_none())) {
-            let of = |scope| self.get(Subject { scope, sampler }).map(|rate| (Some(Subject { scope, sampler }), rate));
-            let scoped = || place.scopes().chain([Scope::Template(source.template().id())]).find_map(of);
-            let found = if self.scoped > 0 { scoped() } else { None };
-            if let Some(found) = found.or_else(|| of(Scope::Domain)) {
-                return Some(found);
-            }
-        }
-        if self.parts.is_empty() { None } else { self.only_rate(source, sampler, place).map(|rate| (None, rate)) }
-    }
-
-    /// The rate of everything that a record has no field to name, if there is only one.
-    #[inline(never)]
-    fn only_rate(&self, source: &SetSource<'_>, sampler: Option<u64>, place: &Place) -> Option<Rate> {
-        let mut rates = self.possible(source, sampler, place);
-        let only = rates.next()?;
-        rates.all(|rate| rate == only).then_some(only)
-    }
-
-    /// The rates of everything that a record has no field to name.
-    fn possible(&self, source: &SetSource<'_>, sampler: Option<u64>, place: &Place) -> impl Iterator<Item = Rate> {
-        let may_be = move |named_by: NamedBy| match named_by {
-            NamedBy::Sampler => match sampler {
-                Some(sampler) => sampler > 0 && source.template().combines_sampler(),
-                None => !source.others_name_samplers(),
-            },
-            NamedBy::Interface => place.input.or(place.output).is_none(),
-            NamedBy::ObservationPoint => place.observation_point.is_none(),
-            NamedBy::LineCard => place.line_card.is_none(),
-            NamedBy::Template => false,
-            NamedBy::Nothing => true,
-        };
-        self.rates.keys().filter(move |(named_by, _)| may_be(*named_by)).map(|(_, rate)| *rate)
-    }
-}
-
-impl SetSource<'_> {
-    const fn template(&self) -> &Template {
-        self.described.template
-    }
-
-    /// Whether other templates of the domain, from the same port, name the samplers of their records.
-    fn others_name_samplers(&self) -> bool {
-        self.templates.has_naming(self.message, self.described.port)
-    }
-}
-
-impl Place {
-    /// What the fields of a record name. Interface 0 is none.
-    fn of(template: &Template, reading: &Reading<'_, '_>) -> Self {
-        let interface = |slot| Some(reading.number(slot)).filter(|index| *index > 0);
-        let number = |element| template.number(reading.record(), element);
-        Self {
-            input: interface(Slot::InputInterface).or_else(|| interface(Slot::PhysicalInput)),
-            output: interface(Slot::OutputInterface).or_else(|| interface(Slot::PhysicalOutput)),
-            observation_point: number(OBSERVATION_POINT_ID),
-            line_card: number(LINE_CARD_ID),
-        }
-    }
-
-    /// The scopes that it is in, in the order of precedence.
-    fn scopes(&self) -> impl Iterator<Item = Scope> {
-        let scopes = [
-            self.input.map(Scope::Interface),
-            self.output.map(Scope::OutputInterface),
-            self.output.map(Scope::Interface),
-            self.observation_point.map(Scope::ObservationPoint),
-            self.line_card.map(Scope::LineCard),
-        ];
-        scopes.into_iter().flatten()
-    }
 }
 
 impl Samplers {
@@ -449,11 +252,7 @@ impl Samplers {
 
     /// The port that announced this rate for a domain: this one, or else the first.
     pub(crate) fn announcer(&self, domain: Domain, port: u16, rate: u32) -> Option<u16> {
-        let all = self.domains.get(&domain)?.iter();
-        let is_rate = |announced: &Rate| announced.packets == rate;
-        let announced = all.filter(|rates| {
-            rates.domain.as_ref().is_some_and(is_rate) || rates.rates.keys().any(|(_, announced)| is_rate(announced))
-        });
+        let announced = self.domains.get(&domain)?.iter().filter(|rates| rates.has(rate));
         let announced = announced.map(|rates| rates.announcer.port);
         announced.min_by_key(|announced| *announced != port)
     }
@@ -554,29 +353,4 @@ impl Rate {
     const fn from(self, source: SamplingSource) -> Sampling {
         Sampling { rate: self.packets, flows: self.flows, source }
     }
-}
-
-/// What counts for records of a message if their own port announces none.
-fn by_other_port(
-    all: &[PortRates],
-    source: &SetSource<'_>,
-    known: impl Fn(&PortRates) -> Option<Found>,
-) -> Option<Found> {
-    let SetSource { ports, message, .. } = source;
-    let own_port = message.exporter.port;
-    let since = ports.since(own_port);
-    let counts = |Announcer { port, first, last, .. }: &Announcer| {
-        since.is_none() || ports.is_older(*port, own_port) || *last >= first.saturating_add(CONFIRMED)
-    };
-    let counting = all.iter().filter(|rates| counts(&rates.announcer));
-    let known = counting.filter_map(known).enumerate();
-    let chosen = match since {
-        // Its first flows: everything that they need has just been announced.
-        None => known.max_by_key(|(_, (announcer, ..))| announcer.last),
-        Some(since) => {
-            let recently = since.max(message.received.saturating_sub(SILENT));
-            known.max_by_key(|(place, (announcer, ..))| (announcer.last >= recently, Reverse(*place)))
-        }
-    };
-    chosen.map(|(_, statement)| statement)
 }

@@ -7,7 +7,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use flow::{Exporter, Protocol, SamplingSource, Timestamp};
 
 use super::{Parameters, Place, Samplers, Scope, SetSource, Subject, domain_of};
-use crate::booking::Slot;
 use crate::datagram::Message;
 use crate::field_specifier::TemplateKind;
 use crate::ports::Ports;
@@ -138,31 +137,6 @@ impl Samplers {
         let samplers = || samplers.iter().copied().map(Some).chain(samplers.is_empty().then_some(None));
         let of_parts = parts.iter().copied().map(Some).chain([None]);
         of_parts.flat_map(|part| samplers().map(move |sampler| (sampler, part))).take(LISTED).collect()
-    }
-}
-
-impl Place {
-    /// That of records in a part of the domain, or in none that there is a statement about.
-    fn in_part(template: &Template, part: Option<Scope>) -> Self {
-        let has = |slot| template.plan().fills(slot);
-        let carries = |element| template.fields().iter().any(|field| field.element.id == element);
-        // No such number: the place of all other records.
-        let elsewhere = |is_named: bool| is_named.then_some(u64::MAX);
-        let mut place = Self {
-            input: elsewhere(has(Slot::InputInterface)),
-            output: elsewhere(has(Slot::OutputInterface)),
-            observation_point: elsewhere(carries(super::OBSERVATION_POINT_ID)),
-            line_card: elsewhere(carries(super::LINE_CARD_ID)),
-        };
-        let (named, number) = match part {
-            Some(Scope::Interface(index)) if place.input.is_some() => (&mut place.input, index),
-            Some(Scope::Interface(index) | Scope::OutputInterface(index)) => (&mut place.output, index),
-            Some(Scope::ObservationPoint(point)) => (&mut place.observation_point, point),
-            Some(Scope::LineCard(card)) => (&mut place.line_card, card),
-            _ => return place,
-        };
-        *named = named.map(|_| number);
-        place
     }
 }
 

@@ -3,7 +3,7 @@
 //! In options data it is a statement about its scope (RFC 7011, section 3.4.2.1; RFC 3954, section 6.1) and about the sampler
 //! or selector that it names; in a data record, about that record. A statement that cannot be true is [`Implausible`].
 
-use super::{LINE_CARD_ID, OBSERVATION_POINT_ID};
+use super::source::{LINE_CARD_ID, OBSERVATION_POINT_ID};
 use crate::cursor::unsigned;
 use crate::field_specifier::{FieldSpecifier, Numbering};
 use crate::record::ElementId;
