@@ -20,6 +20,8 @@ pub struct SenderSettings {
     pub out_counters: OutCounters,
     /// `natAddresses`: by which addresses translated flows are counted.
     pub nat_addresses: NatAddresses,
+    /// `tunnels`: by which of their headers packets in tunnels are counted.
+    pub tunnels: Tunnels,
 }
 
 /// A setting with a few possible values.
@@ -94,8 +96,22 @@ impl Choice for NatAddresses {
     const ALL: &'static [(Self, &'static str)] = &[(Self::Reported, "reported"), (Self::Inside, "inside")];
 }
 
+/// By which of its headers a packet in a tunnel is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tunnels {
+    /// The outer one, between the ends of the tunnel.
+    #[default]
+    Outer,
+    /// That of the innermost packet, as its length is.
+    Inner,
+}
+
+impl Choice for Tunnels {
+    const ALL: &'static [(Self, &'static str)] = &[(Self::Outer, "outer"), (Self::Inner, "inner")];
+}
+
 /// The names of all settings.
-pub const NAMES: [&str; 4] = ["samplingRate", "flowDirection", "outCounters", "natAddresses"];
+pub const NAMES: [&str; 5] = ["samplingRate", "flowDirection", "outCounters", "natAddresses", "tunnels"];
 
 /// The value of `samplingRate` for which the exporter's own rate counts.
 const ANNOUNCED: &str = "announced";
@@ -132,6 +148,8 @@ pub enum Setting {
     OutCounters(OutCounters),
     /// `natAddresses`
     NatAddresses(NatAddresses),
+    /// `tunnels`
+    Tunnels(Tunnels),
 }
 
 impl Setting {
@@ -145,6 +163,7 @@ impl Setting {
             "flowDirection" => choice("flowDirection", value).map(Self::FlowDirection),
             "outCounters" => choice("outCounters", value).map(Self::OutCounters),
             "natAddresses" => choice("natAddresses", value).map(Self::NatAddresses),
+            "tunnels" => choice("tunnels", value).map(Self::Tunnels),
             _ => Err(SettingError::Unknown(name.to_owned())),
         }
     }
@@ -157,6 +176,7 @@ impl Setting {
             Self::FlowDirection(_) => "flowDirection",
             Self::OutCounters(_) => "outCounters",
             Self::NatAddresses(_) => "natAddresses",
+            Self::Tunnels(_) => "tunnels",
         }
     }
 
@@ -168,6 +188,7 @@ impl Setting {
             Self::FlowDirection(value) => value.name().to_owned(),
             Self::OutCounters(value) => value.name().to_owned(),
             Self::NatAddresses(value) => value.name().to_owned(),
+            Self::Tunnels(value) => value.name().to_owned(),
         }
     }
 
@@ -201,6 +222,7 @@ impl SenderSettings {
             Setting::FlowDirection(value) => self.flow_direction = value,
             Setting::OutCounters(value) => self.out_counters = value,
             Setting::NatAddresses(value) => self.nat_addresses = value,
+            Setting::Tunnels(value) => self.tunnels = value,
         }
     }
 
@@ -212,6 +234,7 @@ impl SenderSettings {
             Setting::FlowDirection(self.flow_direction),
             Setting::OutCounters(self.out_counters),
             Setting::NatAddresses(self.nat_addresses),
+            Setting::Tunnels(self.tunnels),
         ]
     }
 
@@ -273,7 +296,7 @@ mod tests {
     fn every_setting_is_read_back_from_its_text() {
         assert_eq!(SenderSettings::default().to_string(), "");
         assert_eq!("".parse(), Ok(SenderSettings::default()));
-        let text = "samplingRate=1000 flowDirection=ingress outCounters=reverse natAddresses=inside";
+        let text = "samplingRate=1000 flowDirection=ingress outCounters=reverse natAddresses=inside tunnels=inner";
         let settings: SenderSettings = text.parse().unwrap();
         assert_eq!(settings.to_string(), text);
         assert_eq!(settings.changed().count(), NAMES.len(), "{text} leaves one of them at its default");
@@ -292,7 +315,8 @@ mod tests {
         assert_eq!(refused("rate"), "'rate' is not a setting: write <name>=<value>, such as samplingRate=1000");
         assert_eq!(
             refused("rate=1"),
-            "there is no setting 'rate' of a sender; there are samplingRate, flowDirection, outCounters, natAddresses"
+            "there is no setting 'rate' of a sender; there are samplingRate, flowDirection, outCounters, natAddresses, \
+             tunnels"
         );
         assert_eq!(
             refused("samplingRate=0"),

@@ -63,8 +63,9 @@ fn connections(session: &Session) -> Connections {
 }
 
 fn ambiguities(session: &Session) -> Ambiguities {
-    let wire::Ambiguities { ingress, egress, out_counters_differ, translated } = session.ambiguities();
-    Ambiguities { ingress, egress, out_counters_differ, translated }
+    let wire::Ambiguities { ingress, egress, out_counters_differ, translated, tunnelled, inner_unknown } =
+        session.ambiguities();
+    Ambiguities { ingress, egress, out_counters_differ, translated, tunnelled, inner_unknown }
 }
 
 /// The first entries of a list; sets `left_out` to the number of the others.

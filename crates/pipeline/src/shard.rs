@@ -118,8 +118,12 @@ impl Shard {
         let subscribers = taps.of(address);
         // Reading them costs every flow something, so it is done only where they are counted or a tap may filter by them.
         let interfaces = rules.tally.fields.has_interfaces() || subscribers.is_some();
-        let read =
-            ReadOptions { interfaces, out_counters: settings.out_counters, nat_addresses: settings.nat_addresses };
+        let read = ReadOptions {
+            interfaces,
+            out_counters: settings.out_counters,
+            nat_addresses: settings.nat_addresses,
+            tunnels: settings.tunnels,
+        };
         let mut each = |record: &Record<'_>| {
             if let Some(subscribers) = &subscribers {
                 publish(record, subscribers);

@@ -71,6 +71,11 @@ pub struct Ambiguities {
     pub out_counters_differ: u64,
     /// Flows whose destination address was translated.
     pub translated: u64,
+    /// Flows of packets in tunnels.
+    pub tunnelled: u64,
+    /// Those of which the packet inside is unknown although it should count: it is cut off, or is not IP. The innermost known
+    /// headers count. Always 0 without the setting `tunnels` of the sender.
+    pub inner_unknown: u64,
 }
 
 /// The sampling rates of an exporter.

@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use flow::sender_settings::Tunnels;
 use flow::{Exporter, Timestamp};
 use wire::sflow::{self, encode};
 use wire::{Datagram, Decoded};
@@ -41,6 +42,7 @@ fn decode(criterion: &mut Criterion) {
             let mut bytes = 0;
             sflow::decode(
                 black_box(&datagram),
+                Tunnels::Outer,
                 &mut |record| bytes += record.flow.map_or(0, |flow| flow.forward.bytes),
                 &mut |number| {
                     black_box(number);

@@ -1,13 +1,16 @@
 //! What records may mean in more than one way, where only the operator of the exporter knows: the settings that decide, and
 //! counts of the records to which they matter.
 
-use flow::sender_settings::{NatAddresses, OutCounters};
+use flow::sender_settings::{NatAddresses, OutCounters, Tunnels};
 use flow::{Counters, FlowRecord, ObservedAt};
 
 use crate::booking::Slot;
+use crate::decoded::Decoded;
+use crate::inner_ends;
 use crate::plan::{Plan, Reading};
+use crate::template::Template;
 
-/// How flow records are filled from data sets.
+/// How flow records are filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadOptions {
     /// Whether they get their interfaces. Reading them costs a sixth more than decoding without them.
@@ -16,11 +19,18 @@ pub struct ReadOptions {
     pub out_counters: OutCounters,
     /// The addresses of translated flows.
     pub nat_addresses: NatAddresses,
+    /// The headers of packets in tunnels.
+    pub tunnels: Tunnels,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { interfaces: true, out_counters: OutCounters::default(), nat_addresses: NatAddresses::default() }
+        Self {
+            interfaces: true,
+            out_counters: OutCounters::default(),
+            nat_addresses: NatAddresses::default(),
+            tunnels: Tunnels::default(),
+        }
     }
 }
 
@@ -35,21 +45,45 @@ pub struct Ambiguities {
     pub out_counters_differ: u64,
     /// Flows whose destination was translated.
     pub translated: u64,
+    /// Flows of packets in tunnels.
+    pub tunnelled: u64,
+    /// Those of which the packet inside is unknown, or what that contains, although it should count.
+    pub inner_unknown: u64,
 }
 
 impl Ambiguities {
+    /// Notes the packets of a datagram that were in tunnels.
+    pub(crate) fn note(&mut self, datagram: &Decoded) {
+        self.tunnelled += u64::from(datagram.tunnelled);
+        self.inner_unknown += u64::from(datagram.inner_unknown);
+    }
+
     /// Notes a flow, and fills it as the options say.
     #[inline(always)]
-    pub(crate) fn decide(&mut self, plan: &Plan, reading: &Reading<'_, '_>, read: &ReadOptions, flow: &mut FlowRecord) {
+    pub(crate) fn decide(
+        &mut self,
+        template: &Template,
+        reading: &Reading<'_, '_>,
+        read: &ReadOptions,
+        flow: &mut FlowRecord,
+    ) {
+        let plan = template.plan();
         if plan.is_ambiguous() {
-            self.decide_ambiguous(plan, reading, read, flow);
+            self.decide_ambiguous(template, reading, read, flow);
         }
         if read.interfaces {
             (flow.input_interface, flow.output_interface) = plan.interfaces(reading);
         }
     }
 
-    fn decide_ambiguous(&mut self, plan: &Plan, reading: &Reading<'_, '_>, read: &ReadOptions, flow: &mut FlowRecord) {
+    fn decide_ambiguous(
+        &mut self,
+        template: &Template,
+        reading: &Reading<'_, '_>,
+        read: &ReadOptions,
+        flow: &mut FlowRecord,
+    ) {
+        let plan = template.plan();
         if plan.fills(Slot::FlowDirection) {
             self.observe(reading, flow);
         }
@@ -58,6 +92,29 @@ impl Ambiguities {
         }
         if plan.fills(Slot::InsideDestinationIpv4) || plan.fills(Slot::InsideDestinationIpv6) {
             self.translate(plan, reading, read.nat_addresses, flow);
+        }
+        if plan.has_inner_ends() {
+            self.enter_tunnel(template, reading, read.tunnels, flow);
+        }
+    }
+
+    /// Templates with the ends of packets in tunnels are for these alone, so their records are not looked at unless they are
+    /// to count by the packet inside.
+    fn enter_tunnel(
+        &mut self,
+        template: &Template,
+        reading: &Reading<'_, '_>,
+        counted: Tunnels,
+        flow: &mut FlowRecord,
+    ) {
+        match counted {
+            Tunnels::Outer => self.tunnelled += 1,
+            Tunnels::Inner => {
+                if let Some(inner) = inner_ends::of(template, reading.record()) {
+                    self.tunnelled += 1;
+                    inner.replace_outer(flow);
+                }
+            }
         }
     }
 

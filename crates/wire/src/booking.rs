@@ -18,7 +18,7 @@
 //! - **A sampled packet is a flow of one packet** if the record that carries it has no counter: its octets are the total
 //!   length in its IP header. In a record with counters the packet is ignored.
 //! - **The first of repeated elements wins**: it is the outer header (RFC 7011, section 8: the order is that of
-//!   encapsulation).
+//!   encapsulation). [`crate::inner_ends`] reads the others.
 //!
 //! [`crate::plan`] decides what a value means once it is read.
 

@@ -194,7 +194,7 @@ fn records(
             Contents::Sums => {
                 plan.flow(&reading, message.exported).and_then(|flow| connections.rest(message, plan, &reading, flow))
             }
-            Contents::Packets => plan.sampled_flow(&reading, message.exported),
+            Contents::Packets => plan.sampled_flow(&reading, message.exported, read.tunnels, report),
             Contents::Options => {
                 samplers.learn(ports, message, template, octets);
                 if template.describes_elements() {
@@ -207,7 +207,7 @@ fn records(
         };
         if let Some(flow) = &mut flow {
             flow.sampling = samplers.of(&source, &reading, &mut rates);
-            ambiguities.decide(plan, &reading, read, flow);
+            ambiguities.decide(template, &reading, read, flow);
         }
         let content = TemplatedRecord { template, octets, ports, templates, types, message };
         visit(&Record {

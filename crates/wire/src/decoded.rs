@@ -39,6 +39,10 @@ pub struct Decoded {
     pub pending_expired: u32,
     /// Records whose sampling rate had the wrong byte order (MikroTik) and was corrected.
     pub corrected_rates: u32,
+    /// Flows of packets in tunnels.
+    pub tunnelled: u32,
+    /// Those of which the packet inside is unknown, or what that contains, although it should count.
+    pub inner_unknown: u32,
     /// Octets after the end of the IPFIX message.
     pub trailing_bytes: u32,
     /// How its sequence number compares with those before.
@@ -85,6 +89,8 @@ impl Decoded {
         self.pending_data += set.data;
         self.pending_options += set.options;
         self.corrected_rates += set.corrected_rates;
+        self.tunnelled += set.tunnelled;
+        self.inner_unknown += set.inner_unknown;
         for error in set.listed_errors() {
             self.error(template_offset, error.kind);
         }

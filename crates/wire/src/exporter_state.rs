@@ -41,7 +41,7 @@ pub(crate) struct ExporterState {
     pub(crate) pending: Pending,
     pub(crate) sequences: Sequences,
     pub(crate) restarts: Restarts,
-    /// How flow records are filled from data sets.
+    /// How flow records are filled.
     pub(crate) read: ReadOptions,
     /// What that has been decided for.
     pub(crate) ambiguities: Ambiguities,

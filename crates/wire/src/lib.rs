@@ -54,6 +54,7 @@ mod field_specifier;
 mod fixed_record;
 mod icmp;
 pub mod information_element;
+mod inner_ends;
 pub mod ipfix;
 pub mod json;
 mod message_writer;

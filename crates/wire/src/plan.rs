@@ -8,13 +8,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use flow::sender_settings::Tunnels;
 use flow::{Counters, FlowRecord, Timestamp};
 
 use crate::booking::{self, Slot};
 use crate::connections::Reports;
 use crate::cursor::{Cursor, unsigned};
+use crate::decoded::Decoded;
 use crate::field_specifier::{FieldSpecifier, VARIABLE_LENGTH, variable_length_content};
-use crate::sampled_packet::{Headers, LinkType};
+use crate::inner_ends;
+use crate::sampled_packet::{Headers, LinkType, Tunnelled};
 
 /// A compiled template.
 #[derive(Clone, Debug)]
@@ -22,10 +25,13 @@ pub(crate) struct Plan {
     shape: RecordShape,
     /// The shortest record that the template allows, in octets; 0 when it has no content at all.
     minimum_length: u16,
-    /// The slots that the template fills, one bit each.
+    /// The slots that the template fills, one bit each, and [`INNER_ENDS`].
     filled: u64,
     reports: Reports,
 }
+
+/// The bit of templates whose records may have the ends of a packet in a tunnel beside those of the tunnel.
+const INNER_ENDS: u64 = 1 << 63;
 
 /// How the booked fields of a record are located.
 #[derive(Clone, Debug)]
@@ -160,7 +166,7 @@ impl Plan {
     /// options template have numbers of their own. `None` if the record would be too long.
     pub(crate) fn compile(fields: &[FieldSpecifier], booked: usize) -> Option<Self> {
         let visible = fields.iter().skip(booked).map(|field| (field.element, field.fixed_length()));
-        let choice = booking::choose(visible);
+        let choice = booking::choose(visible.clone());
         let chosen =
             |slot: Slot| choice.get(slot as usize).copied().flatten().and_then(|field| fields.get(field + booked));
         let counters = [Slot::ForwardBytes, Slot::ForwardPackets, Slot::ReverseBytes, Slot::ReversePackets];
@@ -176,7 +182,7 @@ impl Plan {
             Slot::ALL.into_iter().zip(choice).filter_map(|(slot, field)| Some((field? + booked, slot))).collect();
         slots.sort_unstable_by_key(|&(field, _)| field);
 
-        let mut filled = 0;
+        let mut filled = if inner_ends::are_in(visible.map(|(element, _)| element)) { INNER_ENDS } else { 0 };
         let mut minimum_length = 0_u16;
         let (mut segments, mut booked) = (Vec::new(), Vec::new());
         let mut segment = Segment::default();
@@ -223,11 +229,17 @@ impl Plan {
 
     /// Whether its records may mean more than one thing ([`crate::ambiguity`]).
     pub(crate) const fn is_ambiguous(&self) -> bool {
-        const SLOTS: u64 = 1 << Slot::FlowDirection as u32
+        const AMBIGUOUS: u64 = INNER_ENDS
+            | 1 << Slot::FlowDirection as u32
             | 1 << Slot::PostBytes as u32
             | 1 << Slot::InsideDestinationIpv4 as u32
             | 1 << Slot::InsideDestinationIpv6 as u32;
-        self.filled & SLOTS != 0
+        self.filled & AMBIGUOUS != 0
+    }
+
+    /// Whether records may have the ends of a packet in a tunnel beside those of the tunnel ([`inner_ends`]).
+    pub(crate) const fn has_inner_ends(&self) -> bool {
+        self.filled & INNER_ENDS != 0
     }
 
     /// How its records report connections.
@@ -278,12 +290,25 @@ impl Plan {
     }
 
     /// The flow of the sampled packet in a record: with the counters of the record, or else one packet of the length in
-    /// its IP header. `None` if the section has no IP header.
-    pub(crate) fn sampled_flow(&self, reading: &Reading<'_, '_>, exported: Timestamp) -> Option<FlowRecord> {
+    /// its IP header. `None` if the section has no IP header. Of a packet in a tunnel, `tunnels` decides which headers count.
+    pub(crate) fn sampled_flow(
+        &self,
+        reading: &Reading<'_, '_>,
+        exported: Timestamp,
+        tunnels: Tunnels,
+        report: &mut Decoded,
+    ) -> Option<FlowRecord> {
         let (link, octets) = reading.section()?;
-        let headers = Headers::parse(link, octets);
-        let bytes = headers.ip.map(|ip| u64::from(ip.total_length))?;
-        let one = || FlowRecord { forward: Counters { bytes, packets: 1, flows: 1 }, ..FlowRecord::empty(exported) };
+        let mut headers = Headers::parse(link, octets);
+        let mut length = headers.ip.map(|ip| ip.total_length)?;
+        if headers.is_tunnel()
+            && let Some(inner) = (Tunnelled { link, octets, inner_offset: None }).accounted(tunnels, report)
+        {
+            length = inner.length().unwrap_or(length);
+            headers = inner;
+        }
+        let counters = Counters { bytes: length.into(), packets: 1, flows: 1 };
+        let one = || FlowRecord { forward: counters, ..FlowRecord::empty(exported) };
         let mut flow = if self.counts() { self.flow(reading, exported)? } else { one() };
         headers.fill(&mut flow).then_some(flow)
     }

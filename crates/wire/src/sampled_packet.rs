@@ -1,15 +1,16 @@
 //! The headers of a sampled packet: sFlow raw headers, IPFIX `dataLinkFrameSection` (315) and `ipHeaderPacketSection`
 //! (313). Packets are usually truncated: what could be read is used.
 //!
-//! The outermost headers are those of the network and are accounted, those inside tunnels are only shown. Opened are GRE
-//! (with Ethernet, IP or MPLS inside), IP in IP, Ethernet in IP, VXLAN, GENEVE and GTP-U, also inside one another, to a
-//! limited depth. The frame in an MPLS pseudowire or a provider backbone belongs to the outermost packet: there is no
-//! other IP header. Ignored: checksums, IPv4 options, encrypted payloads.
+//! The outermost headers are those of the network and are accounted; those inside tunnels are shown, and accounted instead
+//! where the sender has that setting. Opened are GRE (with Ethernet, IP or MPLS inside), IP in IP, Ethernet in IP, VXLAN,
+//! GENEVE and GTP-U, also inside one another, to a limited depth. The frame in an MPLS pseudowire or a provider backbone
+//! belongs to the outermost packet: there is no other IP header. Ignored: checksums, IPv4 options, encrypted payloads.
 //!
 //! The link layer is in `sampled_packet/link.rs`, IP and the layers above in `sampled_packet/network.rs`, tunnels in
-//! `sampled_packet/tunnel.rs`.
+//! `sampled_packet/tunnel.rs`, and in `sampled_packet/inside.rs` which packet of a tunnel is accounted.
 
 mod fields;
+mod inside;
 mod link;
 mod network;
 mod protocol;
@@ -23,6 +24,8 @@ use std::net::IpAddr;
 use flow::FlowRecord;
 
 use crate::cursor::Cursor;
+
+pub(crate) use self::inside::Tunnelled;
 
 /// The first layer of a sampled packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -141,8 +144,8 @@ const MAXIMUM_HEADERS: usize = 16;
 const MAXIMUM_TUNNELS: usize = 8;
 
 /// The headers of a packet and of the packets inside its tunnels, the outermost first.
-fn packets(link: LinkType, octets: &[u8]) -> impl Iterator<Item = Headers> {
-    let mut next = Some(Layer::Link(link, Cursor::new(octets)));
+fn packets(first: Layer<'_>) -> impl Iterator<Item = Headers> {
+    let mut next = Some(first);
     let packets = std::iter::from_fn(move || {
         let mut headers = Headers::default();
         next = headers.read(next.take()?);
@@ -155,17 +158,26 @@ impl SampledPacket {
     /// Reads the headers. Never fails: invalid octets have no headers.
     #[must_use]
     pub fn parse(link: LinkType, octets: &[u8]) -> Self {
-        let mut packets = packets(link, octets);
+        let mut packets = packets(Layer::Link(link, Cursor::new(octets)));
         let outer = packets.next().unwrap_or_default();
         Self { outer, inner: packets.next(), innermost: packets.last() }
     }
 }
 
 impl Headers {
-    /// Reads only the outer headers, which is all that accounting needs.
+    /// Reads only the outer headers.
     #[must_use]
     pub fn parse(link: LinkType, octets: &[u8]) -> Self {
-        packets(link, octets).next().unwrap_or_default()
+        packets(Layer::Link(link, Cursor::new(octets))).next().unwrap_or_default()
+    }
+
+    /// Whether these are headers of a tunnel that can be opened, if its content is not cut off.
+    #[must_use]
+    pub fn is_tunnel(&self) -> bool {
+        let ip_opens = |ip: IpHeader| tunnel::is_of_ip(ip.protocol);
+        let udp_opens =
+            |ip: IpHeader| ip.protocol == protocol::UDP && self.ports.is_some_and(|(_, to)| tunnel::is_of_udp(to));
+        self.ip.is_some_and(|ip| ip_opens(ip) || udp_opens(ip))
     }
 
     /// Writes addresses, protocol and ports to a flow record. Returns whether there was an IP header; without one the flow

@@ -46,7 +46,7 @@ impl Session {
         self.state.pending.set_limits(limits.pending);
     }
 
-    /// How flow records are filled from data sets from now on.
+    /// How flow records are filled from now on.
     pub const fn read(&mut self, options: ReadOptions) {
         self.state.read = options;
     }
@@ -79,14 +79,14 @@ impl Session {
             Ok(Protocol::NetflowV9) => netflow_v9::decode(state, datagram, visit, &mut report),
             Ok(Protocol::Ipfix) => ipfix::decode(state, datagram, visit, &mut report),
             Ok(protocol @ (Protocol::SflowV2 | Protocol::SflowV4 | Protocol::SflowV5)) => {
-                let mut arrival = None;
+                let (tunnels, mut arrival) = (state.read.tunnels, None);
                 let mut note = |number: &SequenceNumber| {
                     let noted = state.note_number(protocol, number, datagram);
                     if number.of == Numbered::Datagrams {
                         arrival = Some(noted);
                     }
                 };
-                sflow::decode(datagram, visit, &mut note, &mut report);
+                sflow::decode(datagram, tunnels, visit, &mut note, &mut report);
                 report.arrival = arrival;
             }
             Err(kind) => report.error(0, kind),
@@ -94,6 +94,7 @@ impl Session {
         if report.has_data() {
             state.ports.note(datagram.exporter.port, datagram.received);
         }
+        state.ambiguities.note(&report);
         report
     }
 

@@ -25,6 +25,7 @@ mod v4;
 mod v5;
 
 use flow::Protocol;
+use flow::sender_settings::Tunnels;
 
 use crate::cursor::Cursor;
 use crate::datagram::Datagram;
@@ -35,9 +36,10 @@ use crate::sequence_number::{Numbered, SequenceNumber};
 use self::header::Header;
 
 /// Decodes a datagram of any version: calls `visit` with each sample and `count` with each sequence number, in the
-/// order of the wire. What could not be read is in the report.
+/// order of the wire. Of packets in tunnels, `tunnels` decides which headers count. What could not be read is in the report.
 pub fn decode(
     datagram: &Datagram<'_>,
+    tunnels: Tunnels,
     visit: &mut impl FnMut(&Record<'_>),
     count: &mut impl FnMut(&SequenceNumber),
     report: &mut Decoded,
@@ -48,8 +50,8 @@ pub fn decode(
             report.protocol = Some(header.message.protocol);
             count(&header.sequence_number(Numbered::Datagrams, header.message.sequence));
             match header.message.protocol {
-                Protocol::SflowV5 => v5::decode(&header, octets, visit, count, report),
-                _ => v4::decode(&header, octets, visit, count, report),
+                Protocol::SflowV5 => v5::decode(&header, octets, tunnels, visit, count, report),
+                _ => v4::decode(&header, octets, tunnels, visit, count, report),
             }
         }
         Err(kind) => report.error(octets.offset(), kind),

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use capture::Capture;
+use flow::sender_settings::Tunnels;
 use flow::{Exporter, FlowRecord, Protocol, SamplingSource};
 use serde_json::{Map, Value as Json, json};
 use wire::sflow;
@@ -218,6 +219,7 @@ impl Summary {
             let mut numbers = Vec::new();
             sflow::decode(
                 &datagram,
+                Tunnels::Outer,
                 &mut |record| summary.record(record),
                 &mut |number| numbers.push(*number),
                 &mut report,

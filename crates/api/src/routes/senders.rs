@@ -48,6 +48,9 @@ struct SettingsView {
     /// `inside`: a translated flow counts by its destination after translation.
     #[serde(skip_serializing_if = "Option::is_none")]
     nat_addresses: Option<String>,
+    /// `inner`: a packet in a tunnel counts by the innermost headers, with the length of the packet inside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tunnels: Option<String>,
 }
 
 impl From<SenderSettings> for SettingsView {
@@ -59,6 +62,7 @@ impl From<SenderSettings> for SettingsView {
                 Setting::FlowDirection(_) => view.flow_direction = Some(setting.value()),
                 Setting::OutCounters(_) => view.out_counters = Some(setting.value()),
                 Setting::NatAddresses(_) => view.nat_addresses = Some(setting.value()),
+                Setting::Tunnels(_) => view.tunnels = Some(setting.value()),
             }
         }
         view

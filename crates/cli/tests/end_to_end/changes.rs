@@ -263,3 +263,34 @@ fn after_a_kill_flows_are_multiplied_by_the_sampling_rate_that_their_sender_had(
         (directory, _) = collector.terminate();
     }
 }
+
+#[test]
+fn after_a_kill_packets_in_tunnels_count_by_the_headers_that_their_sender_had() {
+    let to = |last: u8, length: u8, protocol: u8| {
+        let fixed = [0x45, 0, 0, length, 0, 0, 0, 0, 64, protocol, 0, 0];
+        [&fixed[..], &[198, 51, 100, 1], &[192, 0, 2, last]].concat()
+    };
+    // The tunnel ends in the outer prefix, the packet inside is to the inner one.
+    let packet = [to(200, 60, 4), to(1, 40, 17)].concat();
+    let template = TemplateSpec::data(256, [FieldSpecifier::iana(313, 40)]);
+    let datagram = NetflowV9::new(netflow_v9::Header::default())
+        .template(&template)
+        .data(&template, &[template.record(&[&packet])])
+        .finish();
+    let collector = Collector::start_with(&[("NETFLOW__FLUSH_INTERVAL", "5m")]);
+    change(&collector, "PUT", &prefixes(&[OUTER, INNER]));
+    send(&collector, collector.receiving, &datagram);
+    change(&collector, "PUT", r#"{"tunnels":"inner"}"#);
+    assert_eq!(collector.rest("GET", SENDER, "")["tunnels"], json!("inner"));
+    send(&collector, collector.receiving, &datagram);
+    change(&collector, "PUT", r#"{"tunnels":null}"#);
+    send(&collector, collector.receiving, &datagram);
+    let mut directory = collector.kill();
+    let expected = [[(60 + 40 + 60) * DATAGRAMS, 3 * DATAGRAMS], [40 * DATAGRAMS, DATAGRAMS]];
+    for _ in 0..2 {
+        let collector = Collector::start_in_with(directory, &[("NETFLOW__FLUSH_INTERVAL", "1s")]);
+        collector.wait_until("counted", || counted(&collector) == expected);
+        collector.wait_until("flushed", || collector.counter("flushes") > 0);
+        (directory, _) = collector.terminate();
+    }
+}

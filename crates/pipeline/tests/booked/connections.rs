@@ -2,7 +2,6 @@
 
 use std::ops::RangeInclusive;
 
-use wire::ElementId;
 use wire::ipfix::Header;
 
 use super::*;

@@ -64,7 +64,7 @@ fn datagrams() -> Vec<(&'static str, Vec<u8>)> {
         ("IPFIX, destinationTransportPort", ipfix_of(11, ICMP)),
         ("IPFIX, udpDestinationPort", ipfix_of(181, ICMP)),
         ("IPFIX, icmpTypeCodeIPv6", ipfix_of(139, ICMPV6)),
-        ("sFlow v5, sampled_header", link_layers::sampled(&[3, 13, 0, 0, 0, 0, 0, 0], ICMP)),
+        ("sFlow v5, sampled_header", packets::sampled(&[3, 13, 0, 0, 0, 0, 0, 0], ICMP)),
         ("sFlow v5, sampled_ipv4", sampled_ipv4()),
     ]
 }

@@ -3,57 +3,12 @@
 
 use flow::FlowFate;
 
+use super::packets::*;
 use super::*;
-
-const RATE: u32 = 100;
-const FRAME_LENGTH: u32 = 1000;
-/// dataLinkFrameSection.
-const FRAME_SECTION: u16 = 315;
-
-/// Numbers of header_protocol (sFlow v5).
-const ETHERNET: u32 = 1;
-const PPP: u32 = 7;
-const MPLS: u32 = 13;
-
-/// An IPv4 packet with a TCP header, 40 octets.
-fn ip() -> Vec<u8> {
-    ip_of(6, &[&[0x9c, 0x40, 0x01, 0xbb][..], &[0; 8], &[0x50, 0x10], &[0; 6]].concat())
-}
-
-fn ip_of(protocol: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(20 + payload.len()).unwrap();
-    let mut header = [0x45, 0, 0, length, 0, 0, 0, 0, 64, protocol, 0, 0].to_vec();
-    header.extend([INSIDE, OUTSIDE].concat());
-    let words = header.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
-    let sum: u32 = words.sum();
-    let checksum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
-    header[10..12].copy_from_slice(&checksum.to_be_bytes());
-    [&header[..], payload].concat()
-}
-
-/// An sFlow v5 datagram with an IPv4 packet of a protocol.
-pub(crate) fn sampled(payload: &[u8], protocol: u8) -> Vec<u8> {
-    sflow(ETHERNET, &frame(&[&[0x08, 0x00], &ip_of(protocol, payload)]))
-}
-
-/// An IPv6 packet between other networks, with an IPv4 packet inside.
-fn ip_in_ipv6() -> Vec<u8> {
-    [&[0x60, 0, 0, 0, 0, 40, 4, 64][..], &[0x20, 1, 0xd, 0xb8], &[0; 12], &[0x20, 1, 0xd, 0xb8], &[1; 12], &ip()]
-        .concat()
-}
 
 /// What is tagged: the EtherType of IPv4, and the packet.
 fn tagged() -> Vec<u8> {
     [&[0x08, 0x00][..], &ip()].concat()
-}
-
-fn frame_from(addresses: [u8; 12], rest: &[&[u8]]) -> Vec<u8> {
-    [&addresses[..], &rest.concat()].concat()
-}
-
-/// An Ethernet frame: addresses, then these octets from the EtherType on.
-fn frame(rest: &[&[u8]]) -> Vec<u8> {
-    frame_from([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1], rest)
 }
 
 /// Frames with layers that lead to the packet.
@@ -124,32 +79,6 @@ fn frames_without_addresses() -> Vec<(&'static str, u32, Vec<u8>)> {
     ]
 }
 
-/// An sFlow v5 datagram of one sample with the head of a frame.
-fn sflow(protocol: u32, header: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(header.len()).unwrap();
-    let padded = length.next_multiple_of(4);
-    let words = [
-        [5, 1, 0x0a00_0001, 0, 1, 1000, 1].as_slice(),
-        // A flow sample with one record.
-        &[1, 32 + 8 + 16 + padded, 1, 1, RATE, 1000, 0, 1, 2, 1],
-        &[1, 16 + padded, protocol, FRAME_LENGTH, 0, length],
-    ];
-    let mut datagram: Vec<u8> = words.concat().into_iter().flat_map(u32::to_be_bytes).collect();
-    datagram.extend(header);
-    datagram.resize(datagram.len() + (padded - length) as usize, 0);
-    datagram
-}
-
-/// A sampled packet in a record of its own, with counters or without.
-fn section(template: &TemplateSpec, header: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(header.len()).unwrap();
-    let template = TemplateSpec::data(256, [&[field(FRAME_SECTION, length)], &template.fields[..]].concat());
-    let counters = [7_u32, 3].map(u32::to_be_bytes);
-    let fields: Vec<&[u8]> = [header].into_iter().chain(counters.iter().map(<[u8; 4]>::as_slice)).collect();
-    let record = template.record(&fields[..template.fields.len()]);
-    message(0).template(&template).data(&template, &[record]).finish()
-}
-
 #[test]
 fn the_addresses_of_sampled_packets_are_found_behind_every_link_layer() {
     for (name, protocol, header) in frames_with_addresses() {
@@ -200,7 +129,7 @@ fn the_outer_packet_of_a_tunnel_counts_whatever_the_tunnel_has() {
         let mut packet = ip();
         packet[9] = 47;
         packet.truncate(20);
-        frame(&[&[0x08, 0x00], &packet, &[flags, 0], &carried, optional, &ip_in_ipv6()])
+        frame(&[&[0x08, 0x00], &packet, &[flags, 0], &carried, optional, &ipv6([1, 2], 4, &ip())])
     };
     for header in [
         gre(0, &[], [0x86, 0xdd]),

@@ -12,16 +12,18 @@ use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::tally::{GroupId, Monitored, Tally, TallySettings};
 use arc_swap::ArcSwap;
-use flow::{Counters, DatagramFate, Exporter, FlushNumber, Prefix, SenderSettings, Timestamp};
+use flow::{Counters, DatagramFate, Exporter, FlushNumber, Timestamp};
 use pipeline::{Exporters, Registration, Rules, Sealed, Shard};
 use wire::encode::{Ipfix, NetflowV9, TemplateSpec};
-use wire::{Datagram, FieldSpecifier, PendingBudget, Session, SessionLimits, ipfix, netflow_v9};
+use wire::{Datagram, ElementId, FieldSpecifier, PendingBudget, Session, SessionLimits, ipfix, netflow_v9};
 
 mod connections;
 mod icmp;
 mod lengths;
 mod link_layers;
+mod packets;
 mod templates;
+mod tunnels;
 
 const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const PORT: u16 = 2055;
@@ -32,7 +34,7 @@ const OUTSIDE: [u8; 4] = [203, 0, 113, 9];
 
 /// A collector's shard with one router, one prefix of which is monitored.
 struct Collector {
-    prefix: Prefix,
+    registration: Arc<Registration>,
     exporters: Exporters,
     shard: Shard,
     received: u32,
@@ -45,8 +47,14 @@ impl Collector {
     }
 
     fn monitoring(prefix: &str) -> Self {
-        let (exporters, prefix) = (exporters().restoring(HashMap::new()), prefix.parse().unwrap());
-        Self { shard: shard(&exporters, prefix), prefix, exporters, received: 0, stored: Tables::new() }
+        Self::with_settings(prefix, "")
+    }
+
+    fn with_settings(prefix: &str, settings: &str) -> Self {
+        let monitored = Monitored::new(ROUTER, &[(prefix.parse().unwrap(), GroupId(0))]);
+        let registration = Arc::new(Registration { monitored, settings: settings.parse().unwrap() });
+        let exporters = exporters().restoring(HashMap::new());
+        Self { shard: shard(&exporters, &registration), registration, exporters, received: 0, stored: Tables::new() }
     }
 
     /// Takes a datagram from the router's usual port.
@@ -83,7 +91,7 @@ impl Collector {
         });
         let waiting = self.exporters.waiting();
         self.exporters = exporters().restoring(restored.collect());
-        self.shard = shard(&self.exporters, self.prefix);
+        self.shard = shard(&self.exporters, &self.registration);
         for (exporter, received, payload) in waiting {
             self.shard.take(&Datagram { exporter, received, payload: &payload });
         }
@@ -100,16 +108,14 @@ fn exporters() -> Exporters {
     Exporters::new(SessionLimits::default(), PendingBudget::default())
 }
 
-fn shard(exporters: &Exporters, prefix: Prefix) -> Shard {
+fn shard(exporters: &Exporters, registration: &Arc<Registration>) -> Shard {
     let rules = Rules {
         scale_samples: true,
         clock_limit: Duration::from_secs(600),
         session: SessionLimits::default(),
         tally: TallySettings::default(),
     };
-    let monitored = Monitored::new(ROUTER, &[(prefix, GroupId(0))]);
-    let registration = Registration { monitored, settings: SenderSettings::default() };
-    let admitted = Arc::new(ArcSwap::from_pointee(HashMap::from([(ROUTER, Arc::new(registration))])));
+    let admitted = Arc::new(ArcSwap::from_pointee(HashMap::from([(ROUTER, Arc::clone(registration))])));
     Shard::new(rules, admitted, exporters.clone())
 }
 

@@ -156,24 +156,25 @@ impl Headers {
         Some(Next::Header(Layer::Link(LinkType::Llc, octets)))
     }
 
-    /// The stack marks its end but not its content ([`after_labels`]).
+    /// The stack marks its end but not its content ([`ip_or_frame`]).
     fn read_mpls<'a>(&mut self, mut octets: Cursor<'a>) -> Option<Next<'a>> {
         for _ in 0..MAXIMUM_HEADERS {
             let entry = octets.u32()?;
             self.mpls_label.get_or_insert(entry >> 12);
             let is_bottom = entry & 0x100 != 0;
             if is_bottom {
-                return after_labels(octets);
+                return ip_or_frame(octets);
             }
         }
         None
     }
 }
 
-/// What follows an MPLS stack: IP, or a pseudowire's frame of Ethernet, PPP or HDLC, with or without a control word. Only
-/// its octets show which: a control word begins with a nibble of 0 (RFC 4385), as hardware addresses do, and others
-/// begin with the nibble of an IP version (RFC 4928). So a frame is one if it has an IP header in its place.
-fn after_labels(octets: Cursor<'_>) -> Option<Next<'_>> {
+/// What follows an MPLS stack, or begins where an exporter states that a packet does: IP, or a pseudowire's frame of Ethernet,
+/// PPP or HDLC, with or without a control word. Only its octets show which: a control word begins with a nibble of 0 (RFC
+/// 4385), as hardware addresses do, and others begin with the nibble of an IP version (RFC 4928). So a frame is one if it has
+/// an IP header in its place.
+pub(super) fn ip_or_frame(octets: Cursor<'_>) -> Option<Next<'_>> {
     const CONTROL_WORD: usize = 4;
     let starts: &[usize] = match octets.rest().first()? >> 4 {
         0 => &[CONTROL_WORD, 0],

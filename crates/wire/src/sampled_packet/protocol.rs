@@ -20,3 +20,4 @@ pub(super) const UDP_LITE: u8 = 136;
 pub(super) const MPLS_IN_IP: u8 = 137;
 pub(super) const HOST_IDENTITY: u8 = 139;
 pub(super) const SHIM6: u8 = 140;
+pub(super) const ETHERNET: u8 = 143;

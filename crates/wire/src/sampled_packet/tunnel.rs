@@ -13,12 +13,32 @@ mod port {
     pub(super) const MPLS: u16 = 6635;
 }
 
+/// Whether an IP protocol number is that of a tunnel.
+pub(super) const fn is_of_ip(number: u8) -> bool {
+    matches!(
+        number,
+        protocol::IPV4
+            | protocol::IPV6
+            | protocol::MPLS_IN_IP
+            | protocol::GRE
+            | protocol::ETHERNET_IN_IP
+            | protocol::ETHERNET
+    )
+}
+
+/// Whether a UDP destination port is that of a tunnel.
+pub(super) const fn is_of_udp(destination: u16) -> bool {
+    matches!(destination, port::VXLAN | port::VXLAN_LINUX | port::GENEVE | port::GTP_U | port::MPLS)
+}
+
 /// The inner packet after an IP protocol number.
 pub(super) fn open_ip(number: u8, mut octets: Cursor<'_>) -> Option<Next<'_>> {
     match number {
         protocol::IPV4 | protocol::IPV6 => Some(Next::Inside(Layer::Link(LinkType::Ip, octets))),
         protocol::MPLS_IN_IP => Some(Next::Inside(Layer::Link(LinkType::Mpls, octets))),
         protocol::GRE => open_gre(octets),
+        // A bridged frame in SRv6 (RFC 8986, section 4.9).
+        protocol::ETHERNET => Some(Next::Inside(Layer::Link(LinkType::Ethernet, octets))),
         // Version 3 in the highest nibble (RFC 3378).
         protocol::ETHERNET_IN_IP => {
             (octets.u16()? >> 12 == 3).then_some(Next::Inside(Layer::Link(LinkType::Ethernet, octets)))

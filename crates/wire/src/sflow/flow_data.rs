@@ -9,6 +9,8 @@ pub(super) const SAMPLED_ETHERNET: u32 = 2;
 pub(super) const SAMPLED_IPV4: u32 = 3;
 pub(super) const SAMPLED_IPV6: u32 = 4;
 pub(super) const EXTENDED_GATEWAY: u32 = 1003;
+pub(super) const EXTENDED_DECAPSULATE_EGRESS: u32 = 1027;
+pub(super) const EXTENDED_DECAPSULATE_INGRESS: u32 = 1028;
 
 /// Version 5, sorted by data format.
 pub(super) const V5: &[Structure] = structures! {

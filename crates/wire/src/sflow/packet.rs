@@ -1,20 +1,35 @@
 //! From the structures of a flow sample to its flow record. Several of them may describe the same packet; the sampled
 //! header is the most reliable, because the agent did not interpret it.
+//!
+//! The structures of tunnels (sflow.org, "sFlow Tunnel Structures"): an agent samples a packet before or after it opens or
+//! makes a tunnel. If the tunnel is in the sampled header, extended_decapsulate states where the packet inside begins. If not,
+//! extended_L2_tunnel, extended_ipv4_tunnel and extended_ipv6_tunnel describe the outer headers, which the sampled packet
+//! does not have: they are shown, and never accounted.
 
 use std::net::IpAddr;
 
+use flow::sender_settings::Tunnels;
 use flow::{Counters, FlowRecord, Sampling, SamplingSource, Timestamp};
 
 use super::structure;
 use crate::cursor::Cursor;
+use crate::decoded::Decoded;
 use crate::record::{Field, Fields, RecordKind};
-use crate::sampled_packet::{Headers, LinkType, SampledPacket};
+use crate::sampled_packet::{Headers, LinkType, SampledPacket, Tunnelled};
 
 /// A flow record while it is built. If a structure is truncated, what was read of it is used.
-pub(super) struct Packet {
+pub(super) struct Packet<'a> {
     flow: FlowRecord,
     length_from: TakenFrom,
     addresses_from: TakenFrom,
+    /// By which headers it counts if it is in a tunnel.
+    tunnels: Tunnels,
+    /// The sampled header.
+    header: Option<(LinkType, &'a [u8])>,
+    /// Whether that is of a tunnel.
+    is_tunnel: bool,
+    /// Where in the sampled header the packet inside begins, according to the agent.
+    inner_offset: Option<u32>,
 }
 
 /// The structure that a value was taken from, the least reliable first.
@@ -47,13 +62,21 @@ pub(super) enum Gateway {
     NextHopAndSegments,
 }
 
-impl Packet {
+impl<'a> Packet<'a> {
     /// A packet with its sampling rate; 0 means 1.
-    pub(super) fn new(exported: Timestamp, rate: u32) -> Self {
+    pub(super) fn new(exported: Timestamp, rate: u32, tunnels: Tunnels) -> Self {
         let mut flow = FlowRecord::empty(exported);
         flow.forward = Counters { bytes: 0, packets: 1, flows: 1 };
         flow.sampling = Sampling::of_packets(rate.max(1), SamplingSource::Record);
-        Self { flow, length_from: TakenFrom::None, addresses_from: TakenFrom::None }
+        Self {
+            flow,
+            length_from: TakenFrom::None,
+            addresses_from: TakenFrom::None,
+            tunnels,
+            header: None,
+            is_tunnel: false,
+            inner_offset: None,
+        }
     }
 
     /// ifIndexes; 0 where there is no single interface.
@@ -62,13 +85,26 @@ impl Packet {
     }
 
     /// The flow, and which kind of record it makes.
-    pub(super) fn into_flow(self) -> (RecordKind, FlowRecord) {
+    pub(super) fn into_flow(mut self, report: &mut Decoded) -> (RecordKind, FlowRecord) {
+        if self.is_tunnel || self.inner_offset.is_some() {
+            self.enter_tunnel(report);
+        }
         let is_addressed = self.addresses_from > TakenFrom::None;
         (if is_addressed { RecordKind::Data } else { RecordKind::NoIpHeader }, self.flow)
     }
 
+    /// Takes what counts of a packet in a tunnel from the packet inside, if that is to count.
+    fn enter_tunnel(&mut self, report: &mut Decoded) {
+        let Some((link, octets)) = self.header else { return };
+        let tunnelled = Tunnelled { link, octets, inner_offset: self.inner_offset };
+        if let Some(inner) = tunnelled.accounted(self.tunnels, report) {
+            inner.replace_outer(&mut self.flow);
+            self.addresses_from = TakenFrom::Header;
+        }
+    }
+
     /// sampled_header.
-    pub(super) fn header(&mut self, octets: &mut Cursor<'_>, stripped: Stripped) -> Option<()> {
+    pub(super) fn header(&mut self, octets: &mut Cursor<'a>, stripped: Stripped) -> Option<()> {
         let link = link_type(octets.u32()?);
         let frame_length = octets.u32()?;
         self.length(TakenFrom::Header, frame_length);
@@ -79,10 +115,19 @@ impl Packet {
         let header = structure::opaque(octets, length)?;
         if self.addresses_from < TakenFrom::Header
             && let Some(link) = link
-            && Headers::parse(link, header).fill(&mut self.flow)
         {
-            self.addresses_from = TakenFrom::Header;
+            let headers = Headers::parse(link, header);
+            (self.header, self.is_tunnel) = (Some((link, header)), headers.is_tunnel());
+            if headers.fill(&mut self.flow) {
+                self.addresses_from = TakenFrom::Header;
+            }
         }
+        Some(())
+    }
+
+    /// extended_decapsulate_egress and extended_decapsulate_ingress.
+    pub(super) fn inner_header(&mut self, octets: &mut Cursor<'_>) -> Option<()> {
+        self.inner_offset = Some(octets.u32()?);
         Some(())
     }
 

@@ -4,6 +4,7 @@
 //! Version 2 differs in the AS path, which has no segments, and in the gateway, which has no communities.
 
 use flow::Protocol;
+use flow::sender_settings::Tunnels;
 
 use super::header::Header;
 use super::packet::{Gateway, Packet, Stripped, show_header};
@@ -21,6 +22,7 @@ const COUNTERS_SAMPLE: u32 = 2;
 pub(super) fn decode(
     header: &Header,
     mut octets: Cursor<'_>,
+    tunnels: Tunnels,
     visit: &mut impl FnMut(&Record<'_>),
     count: &mut impl FnMut(&SequenceNumber),
     report: &mut Decoded,
@@ -31,7 +33,7 @@ pub(super) fn decode(
         }
         let offset = octets.offset();
         let read = match octets.u32() {
-            Some(FLOW_SAMPLE) => read_flow_sample(header, &mut octets, visit, count, report),
+            Some(FLOW_SAMPLE) => read_flow_sample(header, &mut octets, tunnels, visit, count, report),
             Some(COUNTERS_SAMPLE) => read_counters_sample(header, &mut octets, visit, count, report),
             Some(_) => Err(ErrorKind::UnknownFormat),
             None => Err(ErrorKind::TruncatedSample),
@@ -78,6 +80,7 @@ fn extended_data(protocol: Protocol) -> &'static [Structure] {
 fn read_flow_sample(
     header: &Header,
     octets: &mut Cursor<'_>,
+    tunnels: Tunnels,
     visit: &mut impl FnMut(&Record<'_>),
     count: &mut impl FnMut(&SequenceNumber),
     report: &mut Decoded,
@@ -88,7 +91,7 @@ fn read_flow_sample(
     let rate = whole(octets.u32())?;
     // Sample pool and drops.
     whole(octets.skip(8))?;
-    let mut packet = Packet::new(header.message.exported, rate);
+    let mut packet = Packet::new(header.message.exported, rate, tunnels);
     packet.interfaces(whole(octets.u32())?, whole(interface::v4_output(octets))?);
     whole(match whole(octets.u32())? {
         HEADER => packet.header(octets, Stripped::Unstated),
@@ -99,7 +102,7 @@ fn read_flow_sample(
     let extended = read_extended_data(header.message.protocol, octets, &mut packet);
     count(&header.sequence_number(Numbered::FlowSamples(source), number));
     report.data += 1;
-    let (kind, flow) = packet.into_flow();
+    let (kind, flow) = packet.into_flow(report);
     visit(&Record {
         message: &header.message,
         kind,
@@ -110,7 +113,7 @@ fn read_flow_sample(
     extended
 }
 
-fn read_extended_data(protocol: Protocol, octets: &mut Cursor<'_>, packet: &mut Packet) -> Result<(), ErrorKind> {
+fn read_extended_data(protocol: Protocol, octets: &mut Cursor<'_>, packet: &mut Packet<'_>) -> Result<(), ErrorKind> {
     for _ in 0..whole(octets.u32())? {
         let format = whole(octets.u32())?;
         let structure = structure::find(extended_data(protocol), format).ok_or(ErrorKind::UnknownFormat)?;

@@ -1,5 +1,7 @@
 //! sFlow version 5. Samples and records have a format and a length, so unknown ones are skipped.
 
+use flow::sender_settings::Tunnels;
+
 use super::header::Header;
 use super::packet::{Gateway, Packet, Stripped, show_header};
 use super::structure::{self, Kind, Member, Structure, members};
@@ -14,6 +16,7 @@ use crate::sequence_number::{DataSource, Numbered, SequenceNumber};
 pub(super) fn decode(
     header: &Header,
     mut octets: Cursor<'_>,
+    tunnels: Tunnels,
     visit: &mut impl FnMut(&Record<'_>),
     count: &mut impl FnMut(&SequenceNumber),
     report: &mut Decoded,
@@ -30,7 +33,7 @@ pub(super) fn decode(
             show_unknown(header, format, sample, visit, report);
             continue;
         };
-        if read_sample(header, shape, sample, visit, count, report).is_none() {
+        if read_sample(header, shape, sample, tunnels, visit, count, report).is_none() {
             report.error(offset, ErrorKind::TruncatedSample);
         }
     }
@@ -193,6 +196,7 @@ fn read_sample(
     header: &Header,
     shape: &Shape,
     sample: Cursor<'_>,
+    tunnels: Tunnels,
     visit: &mut impl FnMut(&Record<'_>),
     count: &mut impl FnMut(&SequenceNumber),
     report: &mut Decoded,
@@ -203,7 +207,7 @@ fn read_sample(
     let is_flow = shape.kind == RecordKind::Data;
     let rate = if is_flow { octets.u32()? } else { 0 };
     octets.skip(shape.rest_of_head)?;
-    let mut packet = Packet::new(header.message.exported, rate);
+    let mut packet = Packet::new(header.message.exported, rate, tunnels);
     if is_flow {
         packet.interfaces(shape.form.interface(&mut octets)?, shape.form.interface(&mut octets)?);
     }
@@ -219,7 +223,7 @@ fn read_sample(
     if let Err(offset) = whole {
         report.error(offset, ErrorKind::TruncatedSample);
     }
-    let (kind, flow) = packet.into_flow();
+    let (kind, flow) = packet.into_flow(report);
     *if is_flow { &mut report.data } else { &mut report.options } += 1;
     visit(&Record {
         message: &header.message,
@@ -232,13 +236,16 @@ fn read_sample(
 }
 
 /// The records that accounting uses.
-fn read_flow_record(packet: &mut Packet, format: u32, mut record: Cursor<'_>) -> Option<()> {
+fn read_flow_record<'a>(packet: &mut Packet<'a>, format: u32, mut record: Cursor<'a>) -> Option<()> {
     match format {
         flow_data::SAMPLED_HEADER => packet.header(&mut record, Stripped::Stated),
         flow_data::SAMPLED_ETHERNET => packet.ethernet(&mut record),
         flow_data::SAMPLED_IPV4 => packet.ipv4(&mut record),
         flow_data::SAMPLED_IPV6 => packet.ipv6(&mut record),
         flow_data::EXTENDED_GATEWAY => packet.gateway(&mut record, Gateway::NextHopAndSegments),
+        flow_data::EXTENDED_DECAPSULATE_EGRESS | flow_data::EXTENDED_DECAPSULATE_INGRESS => {
+            packet.inner_header(&mut record)
+        }
         _ => Some(()),
     }
 }

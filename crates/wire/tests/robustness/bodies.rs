@@ -8,12 +8,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use flow::sender_settings::Tunnels;
 use flow::{Exporter, Timestamp};
 use wire::sampled_packet::{Headers, LinkType, SampledPacket};
 use wire::structured_data::{MAXIMUM_DEPTH, RecordLayout, Templates, visit_field};
 use wire::{
-    Datagram, Decoded, ElementId, Field, FieldSpecifier, PendingBudget, PendingLimits, Record, RecordKind, Session,
-    SessionLimits, Template, TemplateLimits, Value, json,
+    Datagram, Decoded, ElementId, Field, FieldSpecifier, PendingBudget, PendingLimits, ReadOptions, Record, RecordKind,
+    Session, SessionLimits, Template, TemplateLimits, Value, json,
 };
 
 /// The assertions about a decoder.
@@ -91,7 +92,8 @@ pub fn as_json(input: &[u8]) {
 /// One datagram of a sequence, and how it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step<'a> {
-    /// Bits 0 and 1: the source port, one of four. Bits 2 and 3: the time since the previous datagram.
+    /// Bits 0 and 1: the source port, one of four. Bits 2 and 3: the time since the previous datagram. Bit 4: whether the
+    /// innermost packets of tunnels are read.
     pub circumstances: u8,
     pub payload: &'a [u8],
 }
@@ -173,6 +175,8 @@ impl Exchange {
             let mut payload = step.payload.to_vec();
             make_version(&mut payload, self.versions);
             self.now = self.now.saturating_add(DELAYS[usize::from(step.circumstances >> 2 & 3)]);
+            let tunnels = if step.circumstances & 16 == 0 { Tunnels::Outer } else { Tunnels::Inner };
+            self.session.read(ReadOptions { tunnels, ..ReadOptions::default() });
             self.send(2000 + u16::from(step.circumstances & 3), &payload);
         }
         assert!(self.session.streams().count() <= 4096);
@@ -194,6 +198,7 @@ impl Exchange {
         let visited = self.effort.records - records_before;
         assert_eq!(visited, decoded.data as usize + decoded.options as usize, "records visited and reported");
         assert!(decoded.pending_data <= decoded.data && decoded.pending_options <= decoded.options);
+        assert!(decoded.inner_unknown <= decoded.tunnelled && decoded.tunnelled <= decoded.data);
         assert!(decoded.pending <= decoded.missing_template_sets);
         assert!(decoded.missing_template_bytes as usize + decoded.trailing_bytes as usize <= payload.len());
         self.held += decoded.pending;
@@ -289,7 +294,8 @@ pub fn sampled_packet(input: &[u8]) {
         ip + ports + headers.link.map_or(0, |_| 12)
     };
     assert!(least(&packet.outer) + packet.inner.as_ref().map_or(0, least) <= octets.len());
-    assert!(packet.inner.is_none() || packet.outer.ip.is_some() || packet.outer.mpls_label.is_some());
+    assert!(packet.inner.is_none() || packet.outer.is_tunnel());
+    assert!(packet.innermost.is_none() || packet.inner.is_some_and(|inner| inner.is_tunnel()));
     for vlan in [outer.vlan, outer.inner_vlan].into_iter().flatten() {
         assert!(vlan < 1 << 12);
     }

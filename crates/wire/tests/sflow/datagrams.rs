@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
+use flow::sender_settings::Tunnels;
 use flow::{Exporter, FlowRecord, Timestamp};
 use wire::record::Fields;
 use wire::sflow;
@@ -105,6 +106,7 @@ pub(crate) fn decode(payload: &[u8]) -> Decoding {
     let (mut records, mut numbers, mut report) = (Vec::new(), Vec::new(), Decoded::default());
     sflow::decode(
         &datagram,
+        Tunnels::Outer,
         &mut |record| {
             records.push(Visited {
                 message: *record.message,
