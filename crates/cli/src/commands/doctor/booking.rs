@@ -24,6 +24,8 @@ pub(super) fn examine(address: IpAddr, registered: Option<&Value>, heard: &Value
         no_ip_header(address, heard),
         observed_twice(address, heard),
         out_counters_differ(address, registered, heard),
+        tunnelled(address, registered, heard),
+        inner_unknown(heard),
     ];
     found.into_iter().flatten().collect()
 }
@@ -152,5 +154,35 @@ fn out_counters_differ(address: IpAddr, registered: Option<&Value>, heard: &Valu
         Finding::new("out_counters_differ", what)
             .evidence(format!("{differing} of {counted} flows; 1 counts, 23 does not"))
             .run(format!("netflow senders set {address} outCounters=reverse  # if 23 is of the other direction")),
+    )
+}
+
+fn tunnelled(address: IpAddr, registered: Option<&Value>, heard: &Value) -> Option<Finding> {
+    let tunnelled = number(&heard["ambiguities"]["tunnelled"]);
+    let unmatched = flows(heard, "unmatched");
+    let counted = flows(heard, "matched") + unmatched;
+    let share = counted.div_ceil(SHARE).max(1);
+    if tunnelled.min(unmatched) < share || registered.is_some_and(|sender| sender["tunnels"] == "inner") {
+        return None;
+    }
+    let what =
+        format!("{tunnelled} of its {counted} flows are of packets in tunnels, and count by the ends of the tunnels");
+    Some(Finding::new("tunnelled", what).evidence(format!("{unmatched} flows match no monitored prefix")).run(format!(
+        "netflow senders set {address} tunnels=inner  # if the monitored prefixes are inside the tunnels"
+    )))
+}
+
+fn inner_unknown(heard: &Value) -> Option<Finding> {
+    let noted = &heard["ambiguities"];
+    let (unknown, tunnelled) = (number(&noted["innerUnknown"]), number(&noted["tunnelled"]));
+    if unknown < tunnelled.div_ceil(SHARE).max(1) {
+        return None;
+    }
+    let what =
+        format!("{unknown} of {tunnelled} flows in tunnels count by outer headers: the packet inside is not known");
+    Some(
+        Finding::new("inner_unknown", what)
+            .run("netflow tap  # which protocols and ports: is the packet inside encrypted, or not IP?")
+            .run("sflow max-sampled-size 256  # on the router, if headers are cut off (NX-OS; others are similar)"),
     )
 }

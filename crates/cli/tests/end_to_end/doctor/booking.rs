@@ -97,3 +97,41 @@ fn out_counters_that_differ_are_reported_until_they_are_the_other_direction() {
     assert!(stderr.contains("it must be 'same' or 'reverse'"), "{stderr}");
     collector.terminate();
 }
+
+/// IP in IP, from 203.0.113.1 to 203.0.113.2, with a packet to the monitored prefix inside.
+fn packet_in_a_tunnel() -> Vec<u8> {
+    let header = |protocol: u8, length: u8, destination: [u8; 4]| {
+        [&[0x45, 0, 0, length, 0, 0, 0, 0, 64, protocol, 0, 0, 203, 0, 113, 1][..], &destination].concat()
+    };
+    [header(4, 40, [203, 0, 113, 2]), header(17, 20, [192, 0, 2, 1])].concat()
+}
+
+#[test]
+fn packets_in_tunnels_between_other_networks_are_reported_until_those_inside_count() {
+    let sections = TemplateSpec::data(256, [FieldSpecifier::iana(313, 40)]);
+    let (collector, found) = provoke_with("127.0.3.8", "tunnelled", &sections, &[packet_in_a_tunnel()]);
+    has(&found["run"], "netflow senders set 127.0.3.8 tunnels=inner");
+    let (printed, stderr, code) = collector.command(&["senders", "set", "127.0.3.8", "tunnels=inner"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(printed.contains("tunnels=inner"), "{printed}");
+    let found = findings(&collector, "127.0.3.8");
+    assert!(found.iter().all(|finding| finding["finding"] != "tunnelled"), "{found:?}");
+    collector.terminate();
+}
+
+#[test]
+fn packets_in_tunnels_that_are_cut_off_are_reported_where_they_should_count() {
+    let sections = TemplateSpec::data(256, [FieldSpecifier::iana(313, 30)]);
+    let collector = Collector::start();
+    let from = router("127.0.3.9");
+    add(&collector, "127.0.3.9", "203.0.113.0/24");
+    let (_, stderr, code) = collector.command(&["senders", "set", "127.0.3.9", "tunnels=inner"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let cut = packet_in_a_tunnel()[..30].to_vec();
+    let found = provoke(&collector, "127.0.3.9", "inner_unknown", || {
+        let datagram = v9(0).template(&sections).data(&sections, std::slice::from_ref(&cut)).finish();
+        from.send_to(&datagram, collector.receiving).unwrap();
+    });
+    has(&found["run"], "sflow max-sampled-size 256");
+    collector.terminate();
+}
