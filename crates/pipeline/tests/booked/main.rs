@@ -22,6 +22,8 @@ mod icmp;
 mod lengths;
 mod link_layers;
 mod packets;
+mod sampling;
+mod sender_settings;
 mod templates;
 mod tunnels;
 
@@ -37,7 +39,11 @@ struct Collector {
     registration: Arc<Registration>,
     exporters: Exporters,
     shard: Shard,
-    received: u32,
+    /// The port that the router sends from.
+    port: u16,
+    /// When the next datagram is received, in seconds after the start of the test. Each is a nanosecond after the last.
+    second: u64,
+    nanosecond: u32,
     stored: Tables,
 }
 
@@ -54,17 +60,18 @@ impl Collector {
         let monitored = Monitored::new(ROUTER, &[(prefix.parse().unwrap(), GroupId(0))]);
         let registration = Arc::new(Registration { monitored, settings: settings.parse().unwrap() });
         let exporters = exporters().restoring(HashMap::new());
-        Self { shard: shard(&exporters, &registration), registration, exporters, received: 0, stored: Tables::new() }
+        let shard = shard(&exporters, &registration);
+        Self { registration, exporters, shard, port: PORT, second: 0, nanosecond: 0, stored: Tables::new() }
     }
 
-    /// Takes a datagram from the router's usual port.
+    /// Takes a datagram from the router.
     fn take(&mut self, payload: &[u8]) -> DatagramFate {
-        self.take_from(PORT, payload)
+        self.take_from(self.port, payload)
     }
 
     fn take_from(&mut self, port: u16, payload: &[u8]) -> DatagramFate {
-        self.received += 1;
-        let received = Timestamp::new(NOW.into(), self.received);
+        self.nanosecond += 1;
+        let received = Timestamp::new(u64::from(NOW) + self.second, self.nanosecond);
         self.shard.take(&Datagram { exporter: Exporter::udp(ROUTER, port), received, payload })
     }
 
@@ -111,7 +118,7 @@ fn exporters() -> Exporters {
 fn shard(exporters: &Exporters, registration: &Arc<Registration>) -> Shard {
     let rules = Rules {
         scale_samples: true,
-        clock_limit: Duration::from_secs(600),
+        clock_limit: Duration::from_secs(86_400),
         session: SessionLimits::default(),
         tally: TallySettings::default(),
     };

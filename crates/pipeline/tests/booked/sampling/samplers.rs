@@ -4,14 +4,14 @@ use super::*;
 
 /// A sampler table: Cisco IOS, ipt_NETFLOW.
 fn v9_table(samplers: &[(u64, u64)]) -> NetflowV9 {
-    let options = TemplateSpec::options(300, 1, [iana(1, 4), iana(48, 1), iana(49, 1), iana(50, 4)]);
+    let options = TemplateSpec::options(300, 1, [field(1, 4), field(48, 1), field(49, 1), field(50, 4)]);
     let records: Vec<_> = samplers.iter().map(|(sampler, rate)| record(&options, &[0, *sampler, 2, *rate])).collect();
     v9().template(&options).data(&options, &records)
 }
 
 /// Selectors with n of N: Cisco IOS XR, with the samplingPacketInterval that it sends beside them.
 fn ipfix_table(selectors: &[(u64, u64)]) -> Ipfix {
-    let fields = [iana(302, 4), iana(305, 4), iana(304, 2), iana(309, 4), iana(310, 4)];
+    let fields = [field(302, 4), field(305, 4), field(304, 2), field(309, 4), field(310, 4)];
     let options = TemplateSpec::options(300, 1, fields);
     let records: Vec<_> =
         selectors.iter().map(|(selector, rate)| record(&options, &[*selector, 1, 3, 1, *rate])).collect();
@@ -20,8 +20,8 @@ fn ipfix_table(selectors: &[(u64, u64)]) -> Ipfix {
 
 #[test]
 fn records_that_name_no_sampler_are_not_sampled_where_others_name_theirs() {
-    let mut router = Router::new();
-    let (sampled, unsampled) = (flows(260, &[iana(48, 1)]), flows(261, &[]));
+    let mut router = collector();
+    let (sampled, unsampled) = (flows(260, &[field(48, 1)]), flows(261, &[]));
     router.send(v9().template(&sampled).template(&unsampled));
     router.send(v9_table(&[(1, 1000)]));
     for round in ["before", "after"] {
@@ -42,8 +42,8 @@ fn records_that_name_no_sampler_are_not_sampled_where_others_name_theirs() {
 
 #[test]
 fn rates_of_selectors_are_those_of_the_records_that_name_them_too() {
-    let mut router = Router::new();
-    let (sampled, unsampled) = (flows(260, &[iana(302, 4)]), flows(261, &[]));
+    let mut router = collector();
+    let (sampled, unsampled) = (flows(260, &[field(302, 4)]), flows(261, &[]));
     // Options data first.
     router.send(ipfix_table(&[(1, 4096), (2, 100)]));
     router.send(ipfix().template(&sampled).template(&unsampled));
@@ -59,7 +59,7 @@ fn rates_of_selectors_are_those_of_the_records_that_name_them_too() {
 /// `option sampler-table` without `collect flow sampler` on Cisco IOS.
 #[test]
 fn the_only_rate_of_all_samplers_applies_where_no_template_names_one() {
-    let mut router = Router::new();
+    let mut router = collector();
     let template = flows(256, &[]);
     router.send(v9().template(&template));
     router.send(v9_table(&[(1, 1000), (2, 1000)]));
@@ -74,8 +74,8 @@ fn the_only_rate_of_all_samplers_applies_where_no_template_names_one() {
 
 #[test]
 fn a_template_that_is_no_longer_announced_as_naming_a_sampler_does_not_count_as_such() {
-    let mut router = Router::new();
-    let (naming, plain) = (flows(260, &[iana(48, 1)]), flows(261, &[]));
+    let mut router = collector();
+    let (naming, plain) = (flows(260, &[field(48, 1)]), flows(261, &[]));
     router.send(v9().template(&naming).template(&plain));
     router.send(v9_table(&[(1, 1000)]));
     assert_eq!(router.send(v9().data(&plain, &[flow(&plain, &[])])), packets(1));
@@ -85,13 +85,13 @@ fn a_template_that_is_no_longer_announced_as_naming_a_sampler_does_not_count_as_
 
 #[test]
 fn a_template_forged_from_another_port_does_not_make_records_unsampled() {
-    let mut router = Router::new();
+    let mut router = collector();
     let plain = flows(256, &[]);
     router.send(v9().template(&plain));
     router.send(v9_table(&[(1, 1000)]));
     assert_eq!(router.send(v9().data(&plain, &[flow(&plain, &[])])), packets(1000));
     router.port = PORT + 1;
-    router.send(v9().template(&flows(260, &[iana(48, 1)])));
+    router.send(v9().template(&flows(260, &[field(48, 1)])));
     router.port = PORT;
     assert_eq!(router.send(v9().data(&plain, &[flow(&plain, &[])])), packets(1000));
 }
@@ -99,9 +99,9 @@ fn a_template_forged_from_another_port_does_not_make_records_unsampled() {
 /// A sampler may have a rate of its own at each interface.
 #[test]
 fn sampler_and_interface_name_a_rate_together() {
-    let mut router = Router::new();
-    let template = flows(256, &[iana(48, 1), iana(10, 4)]);
-    let options = TemplateSpec::options(300, 1, [iana(2, 4), iana(48, 1), iana(50, 4)]);
+    let mut router = collector();
+    let template = flows(256, &[field(48, 1), field(10, 4)]);
+    let options = TemplateSpec::options(300, 1, [field(2, 4), field(48, 1), field(50, 4)]);
     let rates = [[5, 1, 100], [6, 1, 1000], [6, 2, 10]].map(|values| record(&options, &values));
     router.send(v9().template(&template).template(&options).data(&options, &rates));
     let mut of = |sampler, input| router.send(v9().data(&template, &[flow(&template, &[sampler, input])]));
@@ -113,11 +113,11 @@ fn sampler_and_interface_name_a_rate_together() {
 
 #[test]
 fn flags_and_sampler_in_one_number_name_the_only_sampler_or_one_without_flags() {
-    let mut router = Router::new();
-    let (combined, plain) = (flows(256, &[iana(87, 4)]), flows(257, &[]));
+    let mut router = collector();
+    let (combined, plain) = (flows(256, &[field(87, 4)]), flows(257, &[]));
     router.send(v9().template(&combined).template(&plain));
     router.send(v9_table(&[(1, 1000)]));
-    let of = |router: &mut Router, number| router.send(v9().data(&combined, &[flow(&combined, &[number])]));
+    let of = |router: &mut Collector, number| router.send(v9().data(&combined, &[flow(&combined, &[number])]));
     assert_eq!(of(&mut router, 1), packets(1000));
     assert_eq!(of(&mut router, 0x8000_0001), packets(1000));
     assert_eq!(of(&mut router, 0), packets(1));
@@ -129,10 +129,10 @@ fn flags_and_sampler_in_one_number_name_the_only_sampler_or_one_without_flags() 
 
 #[test]
 fn systematic_time_based_sampling_is_a_rate_where_both_intervals_are_given() {
-    let mut router = Router::new();
-    let (template, both) = (flows(256, &[iana(302, 4)]), [iana(302, 4), iana(304, 2), iana(307, 4), iana(308, 4)]);
+    let mut router = collector();
+    let (template, both) = (flows(256, &[field(302, 4)]), [field(302, 4), field(304, 2), field(307, 4), field(308, 4)]);
     let options = TemplateSpec::options(300, 1, both);
-    let half = TemplateSpec::options(301, 1, [iana(302, 4), iana(304, 2), iana(308, 4)]);
+    let half = TemplateSpec::options(301, 1, [field(302, 4), field(304, 2), field(308, 4)]);
     let message = ipfix().template(&template).template(&options).template(&half);
     router.send(
         message.data(&options, &[record(&options, &[1, 2, 1000, 9000])]).data(&half, &[record(&half, &[2, 2, 9])]),

@@ -4,21 +4,21 @@ use super::*;
 
 /// Options data with samplingInterval for these scopes.
 fn v9_options(scope_type: u16, length: u16, rates: &[(u64, u64)]) -> NetflowV9 {
-    let options = TemplateSpec::options(300, 1, [iana(scope_type, length), iana(34, 4), iana(35, 1)]);
+    let options = TemplateSpec::options(300, 1, [field(scope_type, length), field(34, 4), field(35, 1)]);
     let records: Vec<_> = rates.iter().map(|(scope, rate)| record(&options, &[*scope, *rate, 1])).collect();
     v9().template(&options).data(&options, &records)
 }
 
 fn ipfix_options(domain: u32, scope: &[FieldSpecifier], rates: &[(&[u64], u64)]) -> Ipfix {
     let scope_fields = scope.len() as u16;
-    let options = TemplateSpec::options(300, scope_fields, [scope, &[iana(305, 4), iana(306, 4)]].concat());
+    let options = TemplateSpec::options(300, scope_fields, [scope, &[field(305, 4), field(306, 4)]].concat());
     let record = |(scope, rate): &(&[u64], u64)| record(&options, &[*scope, &[1, rate - 1]].concat());
     ipfix_of(domain).template(&options).data(&options, &rates.iter().map(record).collect::<Vec<_>>())
 }
 
 #[test]
 fn rates_of_templates_are_those_of_their_records_also_after_a_restart() {
-    let mut router = Router::new();
+    let mut router = collector();
     let [first, second, third] = [256, 257, 258].map(|id| flows(id, &[]));
     let templates = || v9().template(&first).template(&second).template(&third);
     router.send(templates());
@@ -40,9 +40,9 @@ fn rates_of_templates_are_those_of_their_records_also_after_a_restart() {
 #[test]
 fn rates_of_templates_may_come_from_another_port() {
     const OPTIONS: u16 = 4000;
-    let mut router = Router::new();
+    let mut router = collector();
     let [first, second] = [2510, 2512].map(|id| flows(id, &[]));
-    let options = || ipfix_options(16, &[iana(149, 4), iana(145, 2)], &[(&[16, 2510], 10), (&[16, 2512], 200)]);
+    let options = || ipfix_options(16, &[field(149, 4), field(145, 2)], &[(&[16, 2510], 10), (&[16, 2512], 200)]);
     router.port = OPTIONS;
     router.send(options());
     router.port = PORT;
@@ -51,7 +51,7 @@ fn rates_of_templates_may_come_from_another_port() {
     assert_eq!(router.send(ipfix_of(16).data(&second, &[flow(&second, &[])])), packets(200));
     // A stranger's do not count.
     router.port = PORT + 1;
-    router.send(ipfix_options(16, &[iana(149, 4), iana(145, 2)], &[(&[16, 2510], 9999)]));
+    router.send(ipfix_options(16, &[field(149, 4), field(145, 2)], &[(&[16, 2510], 9999)]));
     router.port = PORT;
     assert_eq!(router.send(ipfix_of(16).data(&first, &[flow(&first, &[])])), packets(10));
 }
@@ -59,8 +59,8 @@ fn rates_of_templates_may_come_from_another_port() {
 /// The interfaces of routers are sampled one by one: at the input interface, else at the output.
 #[test]
 fn rates_of_interfaces_are_those_of_the_flows_that_pass_them() {
-    let mut router = Router::new();
-    let template = flows(256, &[iana(10, 4), iana(14, 4)]);
+    let mut router = collector();
+    let template = flows(256, &[field(10, 4), field(14, 4)]);
     router.send(v9().template(&template));
     router.send(v9_options(2, 4, &[(5, 100), (6, 1000)]));
     let mut of = |input, output| router.send(v9().data(&template, &[flow(&template, &[input, output])]));
@@ -74,11 +74,11 @@ fn rates_of_interfaces_are_those_of_the_flows_that_pass_them() {
 
 #[test]
 fn rates_of_interfaces_in_ipfix_differ_by_direction_and_survive_a_restart() {
-    let mut router = Router::new();
-    let template = flows(256, &[iana(10, 4), iana(14, 4)]);
+    let mut router = collector();
+    let template = flows(256, &[field(10, 4), field(14, 4)]);
     router.send(ipfix().template(&template));
-    router.send(ipfix_options(0, &[iana(10, 4)], &[(&[5], 100)]));
-    let output = TemplateSpec::options(301, 1, [iana(14, 4), iana(34, 4)]);
+    router.send(ipfix_options(0, &[field(10, 4)], &[(&[5], 100)]));
+    let output = TemplateSpec::options(301, 1, [field(14, 4), field(34, 4)]);
     router.send(ipfix().template(&output).data(&output, &[record(&output, &[5, 50])]));
     router.restart();
     let mut of = |input, output| router.send(ipfix().data(&template, &[flow(&template, &[input, output])]));
@@ -91,14 +91,14 @@ fn rates_of_interfaces_in_ipfix_differ_by_direction_and_survive_a_restart() {
 /// interfaces.
 #[test]
 fn a_rate_of_an_interface_is_that_of_all_where_interfaces_are_not_known() {
-    let mut router = Router::new();
-    let with = flows(256, &[iana(10, 4), iana(14, 4)]);
+    let mut router = collector();
+    let with = flows(256, &[field(10, 4), field(14, 4)]);
     let without = flows(257, &[]);
     router.send(v9().template(&with).template(&without));
     router.send(v9_options(2, 4, &[(0, 10)]));
     assert_eq!(router.send(v9().data(&with, &[flow(&with, &[0, 0])])), packets(10));
     assert_eq!(router.send(v9().data(&with, &[flow(&with, &[3, 4])])), packets(10));
-    let mut router = Router::new();
+    let mut router = collector();
     router.send(v9().template(&with).template(&without));
     router.send(v9_options(2, 4, &[(7, 64)]));
     assert_eq!(router.send(v9().data(&without, &[flow(&without, &[])])), packets(64));
@@ -111,8 +111,8 @@ fn a_rate_of_an_interface_is_that_of_all_where_interfaces_are_not_known() {
 #[test]
 fn rates_of_line_cards_and_observation_points_are_those_of_records_that_name_them() {
     for (element, scope_type) in [(141, Some(3)), (141, None), (138, None)] {
-        let mut router = Router::new();
-        let template = flows(256, &[iana(element, 4)]);
+        let mut router = collector();
+        let template = flows(256, &[field(element, 4)]);
         match scope_type {
             Some(scope_type) => {
                 router.send(v9().template(&template));
@@ -120,7 +120,7 @@ fn rates_of_line_cards_and_observation_points_are_those_of_records_that_name_the
             }
             None => {
                 router.send(ipfix().template(&template));
-                router.send(ipfix_options(0, &[iana(element, 4)], &[(&[1], 100), (&[2], 1000)]));
+                router.send(ipfix_options(0, &[field(element, 4)], &[(&[1], 100), (&[2], 1000)]));
             }
         }
         for (number, rate) in [(1, 100), (2, 1000), (3, 1)] {
@@ -137,13 +137,13 @@ fn rates_of_line_cards_and_observation_points_are_those_of_records_that_name_the
 #[test]
 fn the_system_the_processes_and_the_domain_are_all_records_of_the_domain() {
     for scope in [130, 143, 144, 149] {
-        let mut router = Router::new();
+        let mut router = collector();
         let template = flows(256, &[]);
         router.send(ipfix_of(7).template(&template));
-        router.send(ipfix_options(7, &[iana(scope, 4)], &[(&[7], 500)]));
+        router.send(ipfix_options(7, &[field(scope, 4)], &[(&[7], 500)]));
         assert_eq!(router.send(ipfix_of(7).data(&template, &[flow(&template, &[])])), packets(500), "element {scope}");
     }
-    let mut router = Router::new();
+    let mut router = collector();
     let template = flows(256, &[]);
     router.send(v9().template(&template));
     router.send(v9_options(1, 4, &[(0xc000_0201, 500)]));
@@ -152,12 +152,12 @@ fn the_system_the_processes_and_the_domain_are_all_records_of_the_domain() {
 
 #[test]
 fn a_statement_may_be_about_another_domain_than_that_of_its_message() {
-    let mut router = Router::new();
+    let mut router = collector();
     let template = flows(256, &[]);
     for domain in [0, 7, 8] {
         router.send(ipfix_of(domain).template(&template));
     }
-    router.send(ipfix_options(0, &[iana(149, 4)], &[(&[7], 500)]));
+    router.send(ipfix_options(0, &[field(149, 4)], &[(&[7], 500)]));
     for (domain, rate) in [(7, 500), (8, 1), (0, 1)] {
         let added = router.send(ipfix_of(domain).data(&template, &[flow(&template, &[])]));
         assert_eq!(added, packets(rate), "domain {domain}");
@@ -166,13 +166,13 @@ fn a_statement_may_be_about_another_domain_than_that_of_its_message() {
 
 #[test]
 fn a_narrow_statement_takes_precedence_over_that_of_the_domain() {
-    let mut router = Router::new();
-    let [first, second] = [256, 257].map(|id| flows(id, &[iana(10, 4)]));
+    let mut router = collector();
+    let [first, second] = [256, 257].map(|id| flows(id, &[field(10, 4)]));
     router.send(ipfix().template(&first).template(&second));
-    router.send(ipfix_options(0, &[iana(10, 4)], &[(&[5], 10)]));
-    let template = TemplateSpec::options(301, 1, [iana(145, 2), iana(34, 4)]);
+    router.send(ipfix_options(0, &[field(10, 4)], &[(&[5], 10)]));
+    let template = TemplateSpec::options(301, 1, [field(145, 2), field(34, 4)]);
     router.send(ipfix().template(&template).data(&template, &[record(&template, &[257, 200])]));
-    let domain = TemplateSpec::options(302, 1, [iana(149, 4), iana(34, 4)]);
+    let domain = TemplateSpec::options(302, 1, [field(149, 4), field(34, 4)]);
     router.send(ipfix().template(&domain).data(&domain, &[record(&domain, &[0, 3000])]));
     let mut of = |template: &TemplateSpec, input| router.send(ipfix().data(template, &[flow(template, &[input])]));
     assert_eq!(of(&first, 1), packets(3000));

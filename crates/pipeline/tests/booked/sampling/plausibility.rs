@@ -3,17 +3,17 @@
 use super::*;
 
 /// Elements and values of the rates that the collector did not believe, and how many records gave them.
-fn disbelieved(router: &Router) -> Vec<(String, u64, u64)> {
-    let detail = router.exporters.detailed(SENDER, true).unwrap().detail;
+fn disbelieved(router: &Collector) -> Vec<(String, u64, u64)> {
+    let detail = router.exporters.detailed(ROUTER, true).unwrap().detail;
     detail.sampling.implausible.into_iter().map(|rate| (rate.element, rate.value, rate.records)).collect()
 }
 
 /// FortiGate, whose octets are not in the order of its template.
 #[test]
 fn an_algorithm_that_does_not_exist_is_no_rate() {
-    let mut router = Router::new();
+    let mut router = collector();
     let template = flows(256, &[]);
-    let options = TemplateSpec::options(300, 1, [iana(1, 2), iana(34, 4), iana(35, 1)]);
+    let options = TemplateSpec::options(300, 1, [field(1, 2), field(34, 4), field(35, 1)]);
     router.send(v9().template(&template).template(&options));
     let announce = |interval, algorithm| v9().data(&options, &[record(&options, &[0, interval, algorithm])]);
     router.send(announce(1713, 31));
@@ -39,10 +39,10 @@ fn rates_that_no_sampler_can_have_are_no_rates() {
         (&[(34, 3_000_000_000)], "samplingInterval"),
         (&[(49, 9), (50, 100)], "samplerMode"),
     ] {
-        let mut router = Router::new();
+        let mut router = collector();
         let template = flows(256, &[]);
-        let fields: Vec<_> = parameters.iter().map(|(id, _)| iana(*id, 8)).collect();
-        let options = TemplateSpec::options(300, 1, [&[iana(149, 4)], fields.as_slice()].concat());
+        let fields: Vec<_> = parameters.iter().map(|(id, _)| field(*id, 8)).collect();
+        let options = TemplateSpec::options(300, 1, [&[field(149, 4)], fields.as_slice()].concat());
         let values: Vec<_> = [0].into_iter().chain(parameters.iter().map(|(_, value)| *value)).collect();
         router.send(ipfix().template(&options).data(&options, &[record(&options, &values)]).template(&template));
         assert_eq!(router.send(ipfix().data(&template, &[flow(&template, &[])])), packets(1), "{parameters:?}");
@@ -54,21 +54,21 @@ fn rates_that_no_sampler_can_have_are_no_rates() {
 /// H3C and RouterOS send the rate in each record.
 #[test]
 fn a_rate_in_a_record_that_cannot_be_gives_way_to_that_of_options_data() {
-    let mut router = Router::new();
-    let template = flows(256, &[iana(34, 4), iana(35, 1)]);
+    let mut router = collector();
+    let template = flows(256, &[field(34, 4), field(35, 1)]);
     router.send(v9().template(&template));
     let records = [[100, 2], [69, 36], [100, 0], [70, 36]].map(|sampling| flow(&template, &sampling));
     assert_eq!(router.send(v9().data(&template, &records)), [202_000, 404, 4]);
     assert_eq!(disbelieved(&router), [("samplingAlgorithm".to_owned(), 36, 2)]);
-    let options = TemplateSpec::options(300, 1, [iana(1, 4), iana(34, 4)]);
+    let options = TemplateSpec::options(300, 1, [field(1, 4), field(34, 4)]);
     router.send(v9().template(&options).data(&options, &[record(&options, &[0, 10])]));
     assert_eq!(router.send(v9().data(&template, &records)), [220_000, 440, 4]);
 }
 
 #[test]
 fn records_with_a_rate_and_algorithm_of_zero_are_not_reported() {
-    let mut router = Router::new();
-    let template = flows(256, &[iana(34, 4), iana(35, 1)]);
+    let mut router = collector();
+    let template = flows(256, &[field(34, 4), field(35, 1)]);
     router.send(v9().template(&template));
     assert_eq!(router.send(v9().data(&template, &[flow(&template, &[0, 0])])), packets(1));
     assert_eq!(disbelieved(&router), []);

@@ -1,53 +1,24 @@
-//! What the settings of a sender change in what is counted.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! What the settings of a sender change in what is counted; those of packets in tunnels are in `tunnels`.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
-use std::time::Duration;
+use flow::FlowFate;
+use wire::{encode, netflow_v5};
 
-use accounting::block::{TableSet, Tables, WriterId};
-use accounting::direction::Direction;
-use accounting::field::Name;
-use accounting::tally::{GroupId, Monitored, Tally, TallySettings};
-use arc_swap::ArcSwap;
-use flow::{Counters, Exporter, FlowFate, FlushNumber, Prefix, Timestamp};
-use pipeline::{Exporters, Registration, Rules, Shard};
-use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
-use wire::{Datagram, FieldSpecifier, PendingBudget, SessionLimits, ipfix, netflow_v5, netflow_v9};
+use super::*;
 
-const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-const NOW: u32 = 1_800_000_000;
 const SERVER: [u8; 4] = [203, 0, 113, 7];
-const ROUTER: [u8; 4] = [198, 51, 100, 1];
+const ROUTER_OUTSIDE: [u8; 4] = [198, 51, 100, 1];
 const CLIENT: [u8; 4] = [192, 168, 1, 5];
 
 /// What `datagrams` add to 192.168.0.0/16 with these settings: octets, packets and flows in and out; and the flows of
 /// each fate.
 fn counted(settings: &str, datagrams: &[Vec<u8>]) -> (Counters, Counters, Vec<(FlowFate, u64)>) {
-    let rules = Rules {
-        scale_samples: true,
-        clock_limit: Duration::from_secs(600),
-        session: SessionLimits::default(),
-        tally: TallySettings::default(),
-    };
-    let prefix: Prefix = "192.168.0.0/16".parse().unwrap();
-    let monitored = Monitored::new(SENDER, &[(prefix, GroupId(0))]);
-    let registration = Registration { monitored, settings: settings.parse().unwrap() };
-    let admitted = Arc::new(ArcSwap::from_pointee(HashMap::from([(SENDER, Arc::new(registration))])));
-    let mut shard = Shard::new(rules, admitted, Exporters::new(rules.session, PendingBudget::default()));
+    let mut collector = Collector::with_settings("192.168.0.0/16", settings);
     for payload in datagrams {
-        let received = Timestamp::from_seconds(NOW.into());
-        shard.take(&Datagram { exporter: Exporter::udp(SENDER, 2055), received, payload });
+        collector.take(payload);
     }
-    let fates = shard.counts().flows.iter().filter(|(_, flows)| *flows > 0).collect();
-    let tally = shard.seal(Tally::new(rules.tally));
-    let mut tables = Tables::new();
-    for block in tally.blocks(WriterId(1), FlushNumber { epoch: 1, sequence: 1 }) {
-        tables.merge(&block, TableSet::ALL).unwrap();
-    }
-    let all = |direction| tables.get(direction, Name::ALL).unwrap_or_default();
-    (all(Direction::In), all(Direction::Out), fates)
+    let fates = collector.shard.counts().flows.iter().filter(|(_, flows)| *flows > 0).collect();
+    let [all_in, all_out] = [Direction::In, Direction::Out].map(|direction| collector.counters(direction, Name::ALL));
+    (all_in, all_out, fates)
 }
 
 /// Source, destination, octets, packets, and what a test needs.
@@ -64,19 +35,12 @@ fn record(source: [u8; 4], destination: [u8; 4], octets: u32, packets: u32, furt
 
 fn v9(further: &[(u16, u16)], records: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let template = TemplateSpec::data(256, elements(further));
-    let header =
-        netflow_v9::Header { unix_seconds: NOW.into(), uptime: 3_600_000.into(), ..netflow_v9::Header::default() };
-    vec![NetflowV9::new(header).template(&template).data(&template, records).finish()]
+    vec![super::v9(0).template(&template).data(&template, records).finish()]
 }
 
 fn ipfix(further: &[(u16, u16)], records: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let template = TemplateSpec::data(256, elements(further));
-    let header = ipfix::Header { export_seconds: NOW.into(), ..ipfix::Header::default() };
-    vec![Ipfix::new(header).template(&template).data(&template, records).finish()]
-}
-
-fn counters(bytes: u64, packets: u64, flows: u64) -> Counters {
-    Counters { bytes, packets, flows }
+    vec![message(0).template(&template).data(&template, records).finish()]
 }
 
 #[test]
@@ -148,8 +112,8 @@ fn a_network_behind_nat_sees_its_downloads_by_its_inside_addresses() {
     // Up: the source becomes the router's address. Down: the destination was the router's, and becomes the client's.
     let post = |source: [u8; 4], destination: [u8; 4]| [source, destination].concat();
     let translated = [
-        record(CLIENT, SERVER, 50, 1, &[&post(ROUTER, SERVER)]),
-        record(SERVER, ROUTER, 1000, 2, &[&post(SERVER, CLIENT)]),
+        record(CLIENT, SERVER, 50, 1, &[&post(ROUTER_OUTSIDE, SERVER)]),
+        record(SERVER, ROUTER_OUTSIDE, 1000, 2, &[&post(SERVER, CLIENT)]),
         // Not translated.
         record(SERVER, CLIENT, 7, 1, &[&[0; 8]]),
     ];
