@@ -15,6 +15,7 @@
 //! | `headers` | headers that every answer has |
 //! | `metrics` | the collector's view in Prometheus' text format |
 //! | `store_probe` | whether the store answers, asked once a second at most |
+//! | `kept` | which ranges of time can be answered from what is kept |
 //! | `json` | strict reading of bodies: every error names its path |
 //! | `parameters` | strict reading of queries |
 //! | `openapi` | the OpenAPI 3.1 document of the interface |
@@ -27,6 +28,7 @@ mod connections;
 mod error;
 mod headers;
 mod json;
+mod kept;
 mod metrics;
 mod openapi;
 mod parameters;

@@ -14,9 +14,6 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use accounting::block::BlockError;
-use accounting::period::{Minute, Period};
-use accounting::range::Range;
-use accounting::zone::Zone;
 use axum::Json;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
@@ -29,7 +26,6 @@ use storage::Sender;
 use crate::Api;
 use crate::error::Error;
 use crate::json::Quoted;
-use crate::parameters::now;
 
 /// Answers a path that is no route.
 pub(crate) async fn unknown_path(uri: Uri) -> Error {
@@ -145,39 +141,5 @@ impl Api {
     /// The sender, when it is registered.
     pub(crate) async fn registered(&self, address: IpAddr) -> Result<Registered, Error> {
         self.store.sender(address).await?.map(Registered).ok_or_else(|| unknown_sender(address))
-    }
-
-    /// The first minute whose counters of a period are kept.
-    pub(crate) fn kept_since(&self, period: Period, now: Minute) -> Minute {
-        let Some(keep) = self.keep[period] else { return Minute::EPOCH };
-        now.saturating_sub(u32::try_from(keep.as_secs() / 60).unwrap_or(u32::MAX))
-    }
-
-    /// The number of intervals that make up a range. Refuses a range whose ends divide intervals whose parts have expired:
-    /// the answer would be too low.
-    pub(crate) fn intervals(&self, range: Range, zone: &Zone) -> Result<usize, Error> {
-        let now = now();
-        let cover = range.cover();
-        for interval in &cover {
-            let since = self.kept_since(interval.period, now);
-            if interval.start < since {
-                let (name, coarser) = (interval.period.name(), interval.period.coarser().map_or("year", Period::name));
-                let since = zone.display(since);
-                let (needs, instead) = if zone.is_utc() {
-                    ("the range".to_owned(), format!("before that time, use whole {coarser}s"))
-                } else {
-                    let [from, to] = [range.from, range.to].map(|end| zone.display(end));
-                    let instead = format!(
-                        "before that time, use whole {coarser}s of UTC, without tz; retention.{name}s sets how long \
-                         {name}s are kept"
-                    );
-                    (format!("{from} to {to} ({zone})"), instead)
-                };
-                return Err(Error::TooMuch(format!(
-                    "{needs} needs the {name} {interval} (UTC), but {name}s before {since} have expired: {instead}"
-                )));
-            }
-        }
-        Ok(cover.len())
     }
 }

@@ -12,6 +12,7 @@
 //! | [`sqlite`] | the embedded store: one file |
 //! | [`redis`] | Redis: one server, a cluster or sentinels |
 //! | [`cassandra`] | Cassandra, or ScyllaDB |
+//! | [`kept`] | since when blocks of a period are there |
 //! | [`totals`](mod@totals) | what all writers counted in ranges of time, whatever is rolled up already |
 //! | `snapshot` | one moment of a store, which all parts of an answer are about |
 //! | [`roll_up`] | sums a writer's finished periods into coarser blocks |
@@ -38,6 +39,7 @@ pub mod export;
 pub mod faulty;
 pub mod flush;
 pub mod identity;
+pub mod kept;
 pub mod known_senders;
 pub mod memory;
 #[cfg(feature = "redis")]
@@ -61,6 +63,7 @@ pub use error::{Reason, StoreError, chain};
 pub use faulty::Faulty;
 pub use flush::Flush;
 pub use identity::Identity;
+pub use kept::kept_since;
 pub use memory::Memory;
 pub use registrations::{Registration, Registrations};
 pub use registry::{Registry, Sender};

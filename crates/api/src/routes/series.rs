@@ -77,7 +77,7 @@ struct Question {
 }
 
 impl Question {
-    fn read(api: &Api, parameters: &Parameters) -> Result<Self, Error> {
+    fn read(parameters: &Parameters) -> Result<Self, Error> {
         parameters.only(&["prefix", "name", "direction", "from", "to", "tz", "step"])?;
         let name = parameters.read("name")?.unwrap_or(Name::ALL);
         let step = parameters.one_of("step", &STEPS)?.unwrap_or(Period::Hour);
@@ -91,27 +91,26 @@ impl Question {
         if steps.len() > most {
             return Err(too_many(most, format_args!("{}s of this name", step.name()), step));
         }
-        let question = Self {
+        Ok(Self {
             prefix: parameters.prefix()?,
             name,
             directions: parameters.direction()?.map_or_else(|| Direction::ALL.to_vec(), |one| vec![one]),
             step,
             zone,
             steps,
-        };
-        question.limit_intervals(api)?;
-        Ok(question)
+        })
     }
 
     /// A step of UTC is one interval, or a gap when it has expired. One of another zone is made of several, and would be
     /// too low when some of them have expired.
-    fn limit_intervals(&self, api: &Api) -> Result<(), Error> {
+    async fn limit_intervals(&self, api: &Api) -> Result<(), Error> {
         if self.zone.is_utc() {
             return Ok(());
         }
+        let kept = api.kept(&self.zone).await?;
         let mut intervals = 0;
         for step in &self.steps {
-            intervals += api.intervals(*step, &self.zone)?;
+            intervals += kept.intervals(*step, &self.zone)?;
             if intervals > MOST_STEPS {
                 let what = format_args!("intervals of UTC, of which {}s of {} are made,", self.step.name(), self.zone);
                 return Err(too_many(MOST_STEPS, what, self.step));
@@ -181,8 +180,9 @@ pub(crate) async fn show(
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
 ) -> Result<Response, Error> {
-    let question = Question::read(&api, &parameters)?;
+    let question = Question::read(&parameters)?;
     let known = api.registered(sender).await?;
+    question.limit_intervals(&api).await?;
     let (prefix, tables) = (question.prefix, question.tables());
     let mut points = Vec::with_capacity(question.steps.len());
     let mut damaged = Vec::new();

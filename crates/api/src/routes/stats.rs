@@ -20,6 +20,7 @@ use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
 use crate::json::{Json as Document, JsonPath, Quoted, unknown_key};
+use crate::kept::Kept;
 use crate::parameters::Parameters;
 use crate::parameters::documentation::{OfSender, OfZone};
 use crate::party::Party;
@@ -71,8 +72,8 @@ pub(crate) async fn answer(
 ) -> Result<Response, Error> {
     parameters.only(&["tz"])?;
     let zone = parameters.zone()?;
-    let of = api.clone();
-    let questions = api.work(party, body.len(), move || read_questions(&body, &zone, &of)).await??;
+    let kept = if zone.is_utc() { None } else { Some(api.kept(&zone).await?) };
+    let questions = api.work(party, body.len(), move || read_questions(&body, &zone, kept)).await??;
     api.registered(sender).await?;
     let mut dates = Vec::new();
     for question in &questions {
@@ -160,7 +161,7 @@ const PERIODS: [(&str, Period, &str); 5] = [
     ("minutes", Period::Minute, "2014-02-02 05:00"),
 ];
 
-fn read_questions(body: &[u8], zone: &Zone, api: &Api) -> Result<Vec<Question>, Error> {
+fn read_questions(body: &[u8], zone: &Zone, kept: Option<Kept>) -> Result<Vec<Question>, Error> {
     let document = Document::read(body, EXAMPLE)?;
     let prefixes = document.object(JsonPath::Root, &format!("an object such as {EXAMPLE}"))?;
     let questions: Vec<_> =
@@ -168,10 +169,11 @@ fn read_questions(body: &[u8], zone: &Zone, api: &Api) -> Result<Vec<Question>, 
     let dates = || questions.iter().flat_map(|question| &question.periods).flat_map(|(_, dates)| dates);
     at_most(MOST_DATES, "dates", dates().count())?;
     at_most(MOST_NAMES, "names", dates().map(|date| date.names.len()).sum())?;
-    if !zone.is_utc() {
+    // An interval of UTC that has expired is an empty list.
+    if let Some(kept) = kept {
         let mut intervals = 0;
         for date in dates() {
-            intervals += api.intervals(date.range, zone)?;
+            intervals += kept.intervals(date.range, zone)?;
             at_most(MOST_DATES, "intervals of UTC that make up its dates", intervals)?;
         }
     }

@@ -220,6 +220,27 @@ fn dates_that_cannot_be_cut_from_what_is_kept_are_a_422_with_the_reason() {
     }
 }
 
+/// Settings that were changed do not bring back what was deleted before.
+#[test]
+fn hours_that_were_deleted_under_a_shorter_retention_are_missed() {
+    let server = server("2026-02-27", "2026-04-07", true);
+    let march = json!({"months": ["2026-03"]});
+    assert_eq!(stats(&server, "Europe/Berlin", &march).status, 200);
+    let hours = Retention { period: Period::Hour, before: minute("2026-03-01T00:00") };
+    server.runtime.block_on(server.store.expire(WRITER, hours)).unwrap();
+    let message = stats(&server, "Europe/Berlin", &march).refusal(422, "UNPROCESSABLE_ENTITY");
+    let reason = "needs the hour 2026-02-28 23 (UTC), but hours before 2026-03-01T01:00:00+01:00 have expired";
+    assert!(message.contains(reason), "{message}");
+    assert_eq!(bytes(&server, "Europe/Berlin", "days", "2026-03-02"), sum("2026-03-01T23:00", "2026-03-02T23:00"));
+    for (route, step) in [("top", ""), ("series", "&step=day")] {
+        let answer = get(&server, route, &format!("from=2026-02-28&to=2026-04-01&tz=Europe/Berlin{step}"));
+        assert!(answer.refusal(422, "UNPROCESSABLE_ENTITY").contains("(UTC), but hours before"), "{route}");
+    }
+    // Days of UTC are still there.
+    let in_utc = stats(&server, "UTC", &json!({"months": ["2026-03"]})).json();
+    assert_eq!(in_utc[PREFIX]["months"][0]["2026-03"][0]["bytes"], sum("2026-03-01", "2026-04-01"));
+}
+
 #[test]
 fn what_local_dates_cost_is_limited_as_others_are() {
     let server = server("2026-10-24", "2026-10-25", true);
