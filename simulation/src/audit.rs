@@ -11,37 +11,37 @@ use flow::{Counters, Prefix};
 use storage::{Answers, Question, Store};
 
 use crate::exporter::{OCTETS, number};
-use crate::oracle::{Counted, Expected};
+use crate::oracle::{Counted, Expected, Place};
 
-/// How often each flow is counted, by interval and flow number.
-type ByFlow = BTreeMap<(Minute, u32), Counted>;
+/// How often each flow is counted, and where.
+type ByFlow = BTreeMap<Place, Counted>;
 
 /// Compares all stored counters of a sender and prefix in these minutes with the expected ones. Returns the counts.
 pub(crate) async fn audit(
     store: &dyn Store,
     (sender, prefix): (IpAddr, Prefix),
     minutes: &BTreeSet<Minute>,
-    expected: &BTreeMap<(Minute, u32), Expected>,
+    expected: &BTreeMap<Place, Expected>,
 ) -> ByFlow {
     let counted = counted(store, (sender, prefix), minutes, Period::Minute).await;
-    for (minute, flow) in counted.keys().chain(expected.keys()) {
-        let count = counted.get(&(*minute, *flow)).copied().unwrap_or_default();
-        let expected = expected.get(&(*minute, *flow)).copied().unwrap_or_default();
+    for place in counted.keys().chain(expected.keys()) {
+        let count = counted.get(place).copied().unwrap_or_default();
+        let expected = expected.get(place).copied().unwrap_or_default();
         let is_right = (expected.least.flows..=expected.most.flows).contains(&count.flows)
             && (expected.least.packets..=expected.most.packets).contains(&count.packets);
-        assert!(is_right, "{sender} {prefix}: flow {flow} is {count:?} in {minute:?}, not {expected:?}");
+        assert!(is_right, "{sender} {prefix}: {count:?} in {place:?}, not {expected:?}");
     }
     for period in [Period::Hour, Period::Day, Period::Month, Period::Year] {
         let mut summed = ByFlow::new();
-        for ((minute, flow), count) in &counted {
-            let sum = summed.entry((Interval::containing(period, *minute).start, *flow)).or_default();
+        let coarser = |place: &Place| Place { minute: Interval::containing(period, place.minute).start, ..*place };
+        for (place, count) in &counted {
+            let sum = summed.entry(coarser(place)).or_default();
             (sum.flows, sum.packets) = (sum.flows + count.flows, sum.packets + count.packets);
         }
         let mut coarse = self::counted(store, (sender, prefix), minutes, period).await;
-        for ((minute, flow), _) in expected.iter().filter(|(_, expected)| expected.may_be_partial) {
-            let at = (Interval::containing(period, *minute).start, *flow);
-            coarse.remove(&at);
-            summed.remove(&at);
+        for (place, _) in expected.iter().filter(|(_, expected)| expected.may_be_partial) {
+            coarse.remove(&coarser(place));
+            summed.remove(&coarser(place));
         }
         assert_eq!(coarse, summed, "{sender} {prefix}: {} and its minutes", period.name());
     }
@@ -69,11 +69,13 @@ async fn counted(
         assert!(sums.values().all(|sum| *sum == all), "{sender} {interval:?}: fields do not add up: {sums:?}");
         for (direction, name, counters) in answer.tables.rows_of(Field::SourceAddress) {
             let Value::Address(address) = name.value else { panic!("{name:?}") };
-            let flow = number(address).filter(|_| direction == Direction::In);
+            let is_in = matches!(direction, Direction::In | Direction::InLocal);
+            let flow = number(address).filter(|_| is_in);
             let flow = flow.unwrap_or_else(|| panic!("{sender}: {address} {direction:?} was never sent"));
+            let place = Place { minute: interval.start, flow, is_local: direction == Direction::InLocal };
             assert_eq!(counters.bytes, counters.packets * u64::from(OCTETS));
             let Counters { flows, packets, .. } = counters;
-            counted.insert((interval.start, flow), Counted { flows, packets });
+            counted.insert(place, Counted { flows, packets });
         }
     }
     counted

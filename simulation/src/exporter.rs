@@ -1,11 +1,12 @@
 //! Simulated exporters. Each flow has its own source address, which identifies it in the counters. Every flow has 100
-//! octets in one packet, and its destination is in the monitored prefix.
+//! octets in one packet, and its destination is in the monitored prefix. Exporters with templates also state where a flow was
+//! observed, and for some an address after translation that no prefix has.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use flow::{Exporter as Address, Timestamp};
+use flow::{Exporter as Address, ObservedAt, Timestamp};
 use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
 use wire::sflow::encode as sflow;
 use wire::{FieldSpecifier, ipfix, netflow_v5, netflow_v9};
@@ -26,10 +27,16 @@ const SCOPE_SYSTEM: u16 = 1;
 const SCOPE_DOMAIN: u16 = 149;
 /// samplingInterval
 const SAMPLING_INTERVAL: u16 = 34;
+/// flowDirection, and postNATDestinationIPv4Address.
+const FLOW_DIRECTION: u16 = 61;
+const INSIDE_DESTINATION: u16 = 226;
+/// A destination after translation.
+const ELSEWHERE: [u8; 4] = [198, 51, 100, 1];
 /// Octets of the header of a set.
 const SET_HEADER: usize = 4;
-/// Octets of a record with the templates of these exporters: two addresses, octets, packets.
-const RECORD: usize = 16;
+/// Octets of a record with the templates of these exporters: two addresses, octets, packets, where it was observed, and the
+/// address after translation.
+const RECORD: usize = 21;
 
 /// The export protocol of an exporter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +49,15 @@ pub enum Speaks {
     Ipfix,
     /// sFlow version 5.
     Sflow,
+}
+
+/// What settings of its exporter may matter to in a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meaning {
+    /// Where it was observed; `None` if the protocol does not state it.
+    pub observed: Option<ObservedAt>,
+    /// Whether its destination is translated to one that is not monitored.
+    pub is_translated: bool,
 }
 
 /// A simulated exporter.
@@ -115,6 +131,12 @@ impl Exporter {
             Speaks::Sflow => 3,
             Speaks::V9 | Speaks::Ipfix => self.announced_rate,
         }
+    }
+
+    /// What a flow means.
+    #[must_use]
+    pub fn meaning(&self, flow: u32) -> Meaning {
+        if self.has_templates() { meaning(flow) } else { Meaning::default() }
     }
 
     /// Restarts it: sequence number and uptime start at 0.
@@ -230,8 +252,14 @@ fn flow_at(address: &[u8]) -> Option<u32> {
 
 /// Two orders of the same fields: decoded with the wrong template, a flow has the opposite direction.
 fn template(layout: usize) -> TemplateSpec {
-    let fields = [[(8, 4), (12, 4), (1, 4), (2, 4)], [(12, 4), (8, 4), (1, 4), (2, 4)]][layout];
+    let [first, second] = [[8, 12], [12, 8]][layout];
+    let fields = [(first, 4), (second, 4), (1, 4), (2, 4), (FLOW_DIRECTION, 1), (INSIDE_DESTINATION, 4)];
     TemplateSpec::data(256, fields.map(|(id, length)| FieldSpecifier::iana(id, length)))
+}
+
+fn meaning(flow: u32) -> Meaning {
+    let observed = if flow.is_multiple_of(2) { ObservedAt::Ingress } else { ObservedAt::Egress };
+    Meaning { observed: Some(observed), is_translated: flow.is_multiple_of(3) }
 }
 
 /// The sampling rate of the observation domain, as options data: the template and the record.
@@ -245,7 +273,10 @@ fn options(scope: u16, rate: u32) -> (TemplateSpec, Vec<u8>) {
 fn record(layout: usize, template: &TemplateSpec, flow: u32) -> Vec<u8> {
     let ends = [source(flow).octets(), DESTINATION.octets()];
     let (first, second) = (ends[layout], ends[1 - layout]);
-    template.record(&[&first, &second, &u32::from(OCTETS).to_be_bytes(), &1_u32.to_be_bytes()])
+    let Meaning { observed, is_translated } = meaning(flow);
+    let direction = u8::from(observed == Some(ObservedAt::Egress));
+    let inside = if is_translated { ELSEWHERE } else { [0; 4] };
+    template.record(&[&first, &second, &u32::from(OCTETS).to_be_bytes(), &1_u32.to_be_bytes(), &[direction], &inside])
 }
 
 fn v5(seconds: u32, sequence: u32, rate: u32, flows: &[u32]) -> Vec<u8> {

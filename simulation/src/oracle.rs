@@ -7,6 +7,7 @@ use std::ops::Range;
 use accounting::period::Minute;
 use flow::{Prefix, Timestamp};
 
+use crate::exporter::Meaning;
 use crate::terms::Terms;
 
 /// The fate of a delivered flow.
@@ -58,6 +59,8 @@ pub struct Received {
     pub at: Timestamp,
     /// Its sampling rate.
     pub rate: u32,
+    /// What settings of its exporter may matter to.
+    pub meaning: Meaning,
 }
 
 /// One delivery of a flow, or of an announcement.
@@ -87,7 +90,18 @@ struct Delivered {
     may_be_partial: bool,
 }
 
-/// How much of a flow must be counted in a minute, and how much may be.
+/// Where a flow is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The minute; for coarser periods their first one.
+    pub minute: Minute,
+    /// The number of the flow.
+    pub flow: u32,
+    /// Whether its direction is `in:local` instead of `in`.
+    pub is_local: bool,
+}
+
+/// How much of a flow must be counted in a place, and how much may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// Minimum.
@@ -135,7 +149,7 @@ impl Oracle {
     /// Whether the exporter is registered.
     #[must_use]
     pub fn is_registered(&self, exporter: usize) -> bool {
-        self.terms[exporter].last().is_some_and(|terms| terms.prefixes.is_some())
+        self.terms[exporter].last().is_some_and(|terms| terms.registration.is_some())
     }
 
     /// It was delivered and is not in the journal yet. Nothing becomes of it if the exporter is not registered.
@@ -311,21 +325,21 @@ impl Oracle {
             let terms = &self.terms[it.received.exporter];
             it.terms = it.first_terms..terms.len();
             it.is_queued = it.is_in(waiting);
-            if terms.last().is_some_and(|terms| terms.prefixes.is_none()) {
+            if terms.last().is_some_and(|terms| terms.registration.is_none()) {
                 it.fate = Fate::Uncertain;
             }
         }
     }
 
-    /// The expected counts of an exporter and prefix, by minute and flow.
+    /// The expected counts of an exporter and prefix.
     #[must_use]
-    pub fn expected(&self, exporter: usize, prefix: Prefix) -> BTreeMap<(Minute, u32), Expected> {
+    pub fn expected(&self, exporter: usize, prefix: Prefix) -> BTreeMap<Place, Expected> {
         let mut expected: BTreeMap<_, Expected> = BTreeMap::new();
         for it in self.deliveries.iter().filter(|it| it.received.exporter == exporter) {
             let Some(flow) = it.received.flow else { continue };
-            let (minutes, is_sure) = self.minutes(it, prefix);
-            for (minute, packets) in minutes {
-                let entry = expected.entry((minute, flow)).or_default();
+            let (places, is_sure) = self.places(it, flow, prefix);
+            for (place, packets) in places {
+                let entry = expected.entry(place).or_default();
                 entry.most.add(packets.end - 1);
                 if is_sure && it.fate != Fate::Uncertain {
                     entry.least.add(packets.start);
@@ -336,24 +350,25 @@ impl Oracle {
         expected
     }
 
-    /// The minutes in which a delivery may be counted for a prefix, and with how many packets. Whether there is only one, and
-    /// it must be counted there.
-    fn minutes(&self, it: &Delivered, prefix: Prefix) -> (BTreeMap<Minute, Range<u64>>, bool) {
-        let mut minutes: BTreeMap<Minute, Range<u64>> = BTreeMap::new();
+    /// Where a delivery of a flow may be counted for a prefix, and with how many packets. Whether there is only one such place,
+    /// and it must be counted there.
+    fn places(&self, it: &Delivered, flow: u32, prefix: Prefix) -> (BTreeMap<Place, Range<u64>>, bool) {
+        let Received { exported, at, rate, meaning, .. } = it.received;
+        let mut places: BTreeMap<_, Range<u64>> = BTreeMap::new();
         let mut is_sure = true;
         for terms in &self.terms[it.received.exporter][it.terms.clone()] {
-            let Some(prefixes) = &terms.prefixes else { continue };
-            if !prefixes.contains(&prefix) {
+            let Some(registration) = &terms.registration else { continue };
+            if !registration.prefixes.contains(&prefix) || !registration.counts(meaning) {
                 is_sure = false;
                 continue;
             }
-            let packets = terms.packets(it.received.rate);
-            let minute = terms.minute(it.received.exported, it.received.at);
-            let range = minutes.entry(minute).or_insert(packets..packets + 1);
+            let packets = if terms.settings.multiplies { registration.rate(rate).into() } else { 1 };
+            let place = Place { minute: terms.minute(exported, at), flow, is_local: terms.is_local(flow) };
+            let range = places.entry(place).or_insert(packets..packets + 1);
             *range = range.start.min(packets)..range.end.max(packets + 1);
         }
-        is_sure &= minutes.len() == 1;
-        (minutes, is_sure)
+        is_sure &= places.len() == 1;
+        (places, is_sure)
     }
 
     /// The number of deliveries, and of those with an uncertain fate.

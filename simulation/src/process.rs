@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use accounting::tally::{OwnNetworks, Tally, TallySettings};
+use accounting::tally::{Tally, TallySettings};
 use collector::flusher::Flusher;
 use collector::journaled_shard::{self, JournaledShard};
 use collector::ledgers::CutCounts;
@@ -100,7 +100,7 @@ impl Process {
             is_reachable,
         });
         let status = Status::new(SHARDS);
-        let own = OwnNetworks::default();
+        let own = settings.own_networks();
         let registrations =
             Registrations::load(Arc::clone(&store), local.as_ref(), &own, status.clone()).await.unwrap();
         let waiting = PendingBudget::default();
@@ -163,7 +163,7 @@ fn empties() -> Vec<Tally> {
 }
 
 /// The rules of these settings.
-pub(crate) fn rules(Settings { multiplies, clock_limit }: Settings) -> Rules {
+pub(crate) fn rules(Settings { multiplies, clock_limit, .. }: Settings) -> Rules {
     // Queued data must not expire, unless there is a fault.
     let pending = PendingLimits { age: Duration::from_secs(1000 * 86_400), ..PendingLimits::default() };
     Rules {

@@ -31,7 +31,7 @@ use wire::Datagram;
 
 use self::changes::Changes;
 use crate::audit::audit;
-use crate::exporter::{Exporter, Sent, Speaks};
+use crate::exporter::{Exporter, Meaning, Sent, Speaks};
 use crate::oracle::{Fate, Oracle, Received};
 use crate::process::{Process, Reachable, SHARDS, STATE, rules};
 use crate::terms::prefixes;
@@ -424,7 +424,7 @@ impl World {
         let store = Arc::clone(&self.process().store);
         for (which, exporter) in self.exporters.iter().enumerate() {
             let expected = prefixes().map(|prefix| (prefix, self.oracle.expected(which, prefix)));
-            let minutes = expected.iter().flat_map(|(_, flows)| flows.keys()).map(|(minute, _)| *minute).collect();
+            let minutes = expected.iter().flat_map(|(_, flows)| flows.keys()).map(|place| place.minute).collect();
             // Without changes, only the first one is ever registered.
             for (prefix, expected) in expected.into_iter().take(if self.changes.are_made { 2 } else { 1 }) {
                 let of = (exporter.address.address, prefix);

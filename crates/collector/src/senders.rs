@@ -59,7 +59,7 @@ impl Registrations {
     }
 
     /// Publishes them with these own networks from now on.
-    fn set_own(&mut self, own: OwnNetworks) {
+    pub fn set_own(&mut self, own: OwnNetworks) {
         if self.admission.set_own(own) {
             tracing::info!("own networks changed");
         }

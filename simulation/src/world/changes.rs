@@ -1,7 +1,12 @@
-//! Registrations and settings change, in a running collector and while none runs.
+//! Registrations, their settings and those of the collector change, in a running collector and while none runs.
+
+use std::num::NonZeroU32;
+
+use flow::sender_settings::{FlowDirection, NatAddresses};
+use flow::{Prefix, Setting};
 
 use super::*;
-use crate::terms::{Registered, Settings, Terms};
+use crate::terms::{OWN_NETWORKS, Registered, Registration, Settings, Terms};
 
 /// Registrations and settings, and how they change.
 pub(super) struct Changes {
@@ -30,7 +35,7 @@ impl Changes {
             random,
             exporters,
             settings: Settings::default(),
-            registered: (0..exporters).map(|which| (which, [first].into())).collect(),
+            registered: (0..exporters).map(|which| (which, with_prefix(first))).collect(),
             admitted: Registered::new(),
             known: Registered::new(),
             known_in_backup: Registered::new(),
@@ -53,17 +58,33 @@ impl Changes {
         let which = removed.filter(|_| self.random.once_in(2)).unwrap_or_else(|| self.random.index(self.exporters));
         let prefix = *self.random.pick(&prefixes());
         match self.registered.get_mut(&which) {
-            None => drop(self.registered.insert(which, [prefix].into())),
+            None => drop(self.registered.insert(which, with_prefix(prefix))),
             Some(_) if self.random.once_in(6) => drop(self.registered.remove(&which)),
-            Some(prefixes) if prefixes.contains(&prefix) => drop(prefixes.remove(&prefix)),
-            Some(prefixes) => drop(prefixes.insert(prefix)),
+            Some(registration) if self.random.once_in(2) => registration.settings.set(setting(&mut self.random)),
+            Some(Registration { prefixes, .. }) if prefixes.contains(&prefix) => drop(prefixes.remove(&prefix)),
+            Some(Registration { prefixes, .. }) => drop(prefixes.insert(prefix)),
         }
         which
     }
 
     fn set(&mut self) {
         let clock_limit = Duration::from_secs(*self.random.pick(&[100, 600, 7200]));
-        self.settings = Settings { multiplies: self.random.once_in(2), clock_limit };
+        let own = *self.random.pick(&OWN_NETWORKS);
+        self.settings = Settings { multiplies: self.random.once_in(2), clock_limit, own };
+    }
+}
+
+fn with_prefix(prefix: Prefix) -> Registration {
+    Registration { prefixes: [prefix].into(), ..Registration::default() }
+}
+
+/// A setting of a sender that matters to what exporters send.
+fn setting(random: &mut Random) -> Setting {
+    let directions = [FlowDirection::Both, FlowDirection::Ingress, FlowDirection::Egress];
+    match random.below(3) {
+        0 => Setting::SamplingRate(NonZeroU32::new(*random.pick(&[0, 1, 7, 1000]))),
+        1 => Setting::FlowDirection(*random.pick(&directions)),
+        _ => Setting::NatAddresses(*random.pick(&[NatAddresses::Reported, NatAddresses::Inside])),
     }
 }
 
@@ -75,7 +96,7 @@ impl World {
         }
     }
 
-    /// A router or a prefix is registered or removed, here or through another collector.
+    /// A router or a prefix is registered or removed, or a setting changed, here or through another collector.
     pub(super) async fn change_registrations(&mut self) {
         let which = self.changes.register();
         self.story.push(format!("registered: {which} {:?}", self.changes.registered.get(&which)));
@@ -98,9 +119,11 @@ impl World {
                 store.remove_sender(address).await.unwrap();
                 continue;
             };
+            let Registration { prefixes: wanted, settings } = wanted;
             let (wanted, others): (Vec<_>, Vec<_>) = prefixes().into_iter().partition(|it| wanted.contains(it));
             store.add_prefixes(address, &wanted).await.unwrap();
             store.remove_prefixes(address, &others).await.unwrap();
+            store.set(address, &settings.all()).await.unwrap();
         }
     }
 
@@ -116,8 +139,8 @@ impl World {
     pub(super) fn admits(&mut self, registered: Registered) {
         self.changes.admitted = registered;
         for which in 0..self.exporters.len() {
-            let prefixes = self.changes.admitted.get(&which).cloned();
-            self.oracle.counts_by(which, Terms { prefixes, settings: self.changes.settings });
+            let registration = self.changes.admitted.get(&which).cloned();
+            self.oracle.counts_by(which, Terms { registration, settings: self.changes.settings });
         }
     }
 
@@ -125,7 +148,8 @@ impl World {
     fn change_settings(&mut self) {
         self.changes.set();
         self.story.push(format!("{:?}", self.changes.settings));
-        if let Some(process) = &self.process {
+        if let Some(process) = &mut self.process {
+            process.registrations.set_own(self.changes.settings.own_networks());
             for shard in &process.shards {
                 shard.lock().unwrap_or_else(PoisonError::into_inner).set_rules(rules(self.changes.settings));
             }

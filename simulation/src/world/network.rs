@@ -62,11 +62,15 @@ impl World {
         if let Some(honest) = &mut process.honest {
             honest.shard.take(&datagram);
         }
-        let received = Received { flow: None, exporter: from, exported: sent.exported, at, rate: exporter.rate() };
+        let (exported, rate, meaning) = (sent.exported, exporter.rate(), Meaning::default());
+        let received = Received { flow: None, exporter: from, exported, at, rate, meaning };
         if sent.flows.is_empty() {
             self.oracle.delivered(received);
         }
-        sent.flows.iter().for_each(|flow| self.oracle.delivered(Received { flow: Some(*flow), ..received }));
+        for flow in &sent.flows {
+            let meaning = self.exporters[from].meaning(*flow);
+            self.oracle.delivered(Received { flow: Some(*flow), meaning, ..received });
+        }
         if self.exporters[from].has_templates() {
             self.oracle.queued(&self.waiting());
         }
