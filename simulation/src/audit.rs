@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use accounting::block::TableSet;
 use accounting::direction::Direction;
 use accounting::field::{Field, Value};
+use accounting::five_minutes;
 use accounting::period::{Interval, Minute, Period};
 use flow::{Counters, Prefix};
 use storage::{Answers, Question, Store};
@@ -56,7 +57,9 @@ async fn counted(
     period: Period,
 ) -> ByFlow {
     let intervals: BTreeSet<_> = minutes.iter().map(|minute| Interval::containing(period, *minute)).collect();
-    let ask = |interval| Question { range: Interval::into(interval), sender, prefix, tables: TableSet::ALL };
+    // A month has the 5 minutes of its open days only.
+    let tables = if period <= Period::Day { TableSet::ALL } else { TableSet::COUNTED };
+    let ask = |interval| Question { range: Interval::into(interval), sender, prefix, tables };
     let answers = Answers::to(intervals.iter().copied().map(ask).collect()).all(store).await.unwrap();
     let mut counted = ByFlow::new();
     for (interval, answer) in intervals.iter().zip(answers) {
@@ -67,6 +70,13 @@ async fn counted(
         }
         let all = sums.get(Field::All.name()).copied().unwrap_or_default();
         assert!(sums.values().all(|sum| *sum == all), "{sender} {interval:?}: fields do not add up: {sums:?}");
+        if five_minutes::kept_by(period) {
+            assert!(
+                five_minutes::by_first_minute(&answer.tables).is_some(),
+                "{sender} {interval:?}: {:?}",
+                answer.tables
+            );
+        }
         for (direction, name, counters) in answer.tables.rows_of(Field::SourceAddress) {
             let Value::Address(address) = name.value else { panic!("{name:?}") };
             let is_in = matches!(direction, Direction::In | Direction::InLocal);

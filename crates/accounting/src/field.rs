@@ -37,6 +37,9 @@ pub enum Field {
     InputInterface,
     /// SNMP index of the output interface.
     OutputInterface,
+    /// The 5 minutes of `all`, by the number of their first minute. No flow is counted by it: a roll-up makes it of minutes
+    /// ([`five_minutes`](crate::five_minutes)). It has the last number, so that fields to count follow each other.
+    FiveMinutes = 15,
 }
 
 /// Everything about one field.
@@ -151,6 +154,17 @@ const ROWS: &[FieldRow; 10] = &[
     },
 ];
 
+/// The row of [`Field::FiveMinutes`].
+const FIVE_MINUTES: FieldRow = FieldRow {
+    field: Field::FiveMinutes,
+    name: "5min",
+    meaning: "the 5 minutes of all",
+    largest_number: Some(u32::MAX),
+    value_of: |_| Value::Number(0),
+    reverse: Field::FiveMinutes,
+    by_default: false,
+};
+
 /// One value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Value {
@@ -183,7 +197,7 @@ pub(crate) fn names_of(fields: &[Field]) -> String {
 }
 
 impl Field {
-    /// All fields, in the order of their numbers; `field as usize` is the number.
+    /// All fields that flows are counted by, in the order of their numbers; `field as usize` is the number.
     #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
     pub const ALL: [Self; ROWS.len()] = {
         let mut fields = [Self::All; ROWS.len()];
@@ -195,9 +209,26 @@ impl Field {
         fields
     };
 
+    /// All fields of stored tables, in the order of their numbers.
+    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+    pub const STORED: [Self; ROWS.len() + 1] = {
+        let mut fields = [Self::FiveMinutes; ROWS.len() + 1];
+        let mut number = 0;
+        while number < ROWS.len() {
+            fields[number] = Self::ALL[number];
+            number += 1;
+        }
+        fields
+    };
+
     #[expect(clippy::indexing_slicing, reason = "every field has its row")]
     const fn row(self) -> &'static FieldRow {
-        &ROWS[self as usize]
+        if matches!(self, Self::FiveMinutes) { &FIVE_MINUTES } else { &ROWS[self as usize] }
+    }
+
+    /// Its position in [`STORED`](Self::STORED).
+    pub(crate) const fn position(self) -> usize {
+        if matches!(self, Self::FiveMinutes) { ROWS.len() } else { self as usize }
     }
 
     /// The name of the field in the REST interface.
@@ -299,6 +330,9 @@ mod tests {
     fn the_list_of_all_is_in_the_order_of_declaration() {
         for (index, field) in Field::ALL.into_iter().enumerate() {
             assert_eq!(field as usize, index);
+        }
+        for (index, field) in Field::STORED.into_iter().enumerate() {
+            assert_eq!((field.position(), field.row().field), (index, field));
         }
     }
 

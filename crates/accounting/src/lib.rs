@@ -11,6 +11,8 @@
 //! | [`tally`] | the open minutes: counters to which flows are still added |
 //! | [`rollup`] | sums of finer blocks as coarser blocks |
 //! | [`watermarks`] | how far a writer is rolled up, and the blocks that count for an interval because of that |
+//! | [`five_minutes`] | the 5 minutes of `all` in hours and days, for percentiles |
+//! | [`presence`] | what arrived from a sender, and when a collector ran, as blocks beside the counters |
 //! | [`query`] | the dates of the REST interface |
 //! | [`variance`] | the error of totals of sampled flows |
 //! | [`range`] | arbitrary ranges of time, and the fewest intervals that cover one |
@@ -21,8 +23,10 @@ pub mod block;
 mod counter_map;
 pub mod direction;
 pub mod field;
+pub mod five_minutes;
 pub mod period;
 pub mod prefix_table;
+pub mod presence;
 pub mod query;
 pub mod range;
 pub mod rollup;

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use flow::Prefix;
 
 use crate::block::{Block, BlockError, BlockFault, Origin, TableSet, Tables, WriterId};
+use crate::five_minutes;
 use crate::period::{Interval, Period};
 use crate::watermarks::Watermarks;
 
@@ -45,7 +46,7 @@ pub fn roll_up(interval: Interval, finer: &[Block]) -> RollUp {
         let key = block.key;
         let part = interval.period.finer() == Some(key.interval.period) && interval.contains(key.interval.start);
         let merged = if part {
-            groups.entry((key.writer, key.sender, key.prefix)).or_default().merge(block, TableSet::ALL)
+            add(groups.entry((key.writer, key.sender, key.prefix)).or_default(), block, interval.period)
         } else {
             Err(BlockError { key, fault: BlockFault::Misplaced })
         };
@@ -77,7 +78,7 @@ pub fn lift(blocks: &[Block], watermarks: Watermarks) -> Result<Vec<Block>, Bloc
             if !watermarks.is_rolled_up(interval) {
                 break;
             }
-            sums.entry((interval, group, key.origin)).or_default().merge(block, TableSet::ALL)?;
+            add(sums.entry((interval, group, key.origin)).or_default(), block, coarser)?;
             period = coarser;
         }
     }
@@ -87,6 +88,15 @@ pub fn lift(blocks: &[Block], watermarks: Watermarks) -> Result<Vec<Block>, Bloc
         lifted.append(&mut tables.blocks(interval, sender, prefix, writer, origin));
     }
     Ok(lifted)
+}
+
+/// Adds a finer block to the sums of an interval of this period.
+fn add(sums: &mut Tables, block: &Block, period: Period) -> Result<(), BlockError> {
+    if five_minutes::kept_by(period) {
+        sums.merge_five_minutes(block, TableSet::ALL)
+    } else {
+        sums.merge(block, TableSet::COUNTED)
+    }
 }
 
 #[cfg(test)]

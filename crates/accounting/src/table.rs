@@ -90,6 +90,14 @@ impl Rows {
         (self.other, self.truncated, self.about_all) = (Counters::ZERO, false, AboutAll::NOTHING);
     }
 
+    /// The sum of all rows and of what was folded.
+    pub(crate) fn sum(&self) -> Counters {
+        let mut sum = self.other;
+        self.short.iter().for_each(|(_, counters)| sum.add(*counters));
+        self.long.iter().for_each(|(_, counters)| sum.add(*counters));
+        sum
+    }
+
     /// Sorts the rows and adds up those of equal values.
     pub(crate) fn sum_up(&mut self) {
         add_up(&mut self.short);

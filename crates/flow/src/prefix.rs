@@ -2,7 +2,7 @@
 //! or a network, and a silent guess would produce wrong numbers.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -42,6 +42,9 @@ pub enum PrefixError {
 }
 
 impl Prefix {
+    /// `::/128`: the address that no packet has.
+    pub const UNSPECIFIED: Self = Self(IpNet::new_assert(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 128));
+
     /// The prefix of this first address and length.
     ///
     /// # Errors

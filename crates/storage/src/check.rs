@@ -23,6 +23,7 @@ use std::time::Duration;
 use accounting::block::{AboutAll, Block, Origin, Sums, TableSum, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Field;
+use accounting::five_minutes;
 use accounting::period::{Interval, Minute, Period};
 use flow::Counters;
 
@@ -321,10 +322,11 @@ fn imbalances(place: Place, origin: Origin, sums: &Sums) -> Vec<Violation> {
     let mut found = Vec::new();
     for direction in Direction::ALL {
         let TableSum { counters: all, about_all, .. } = sums.table(direction, Field::All);
-        for field in Field::ALL {
+        for field in Field::STORED {
             let values = sums.table(direction, field).counters;
-            // A field that was not counted all the time has less.
-            let fits = if about_all.complete.contains(field) { values == all } else { covers(all, values) };
+            // A field that was not counted all the time has less, and so have 5 minutes of which an older program wrote a part.
+            let is_complete = field != Field::FiveMinutes && about_all.complete.contains(field);
+            let fits = if is_complete { values == all } else { covers(all, values) };
             if !fits {
                 found.push(Violation::Unbalanced { place, origin, direction, field, values, all });
             }
@@ -338,7 +340,9 @@ fn imbalances(place: Place, origin: Origin, sums: &Sums) -> Vec<Violation> {
 fn differences(place: Place, coarse: &Sums, finer: &Sums, kept: Remaining) -> Vec<Violation> {
     let mut found = Vec::new();
     for direction in Direction::ALL {
-        for field in Field::ALL {
+        for field in
+            Field::STORED.into_iter().filter(|field| is_compared(place.interval.period, direction, *field, coarse))
+        {
             let (coarse, finer) = (coarse.table(direction, field), finer.table(direction, field));
             let fits = match kept {
                 Remaining::Both => coarse.counters == finer.counters,
@@ -362,6 +366,16 @@ fn differences(place: Place, coarse: &Sums, finer: &Sums, kept: Remaining) -> Ve
         }
     }
     found
+}
+
+/// Whether a table of a coarser interval can be compared with the finer ones. Hours of older programs lack 5 minutes that
+/// their minutes have.
+fn is_compared(period: Period, direction: Direction, field: Field, coarse: &Sums) -> bool {
+    field != Field::FiveMinutes
+        || match period {
+            Period::Hour => coarse.table(direction, field).counters == coarse.table(direction, Field::All).counters,
+            period => five_minutes::kept_by(period),
+        }
 }
 
 /// Variances of which a part is not known are not compared.

@@ -10,6 +10,7 @@ use accounting::block::TableSet;
 use accounting::direction::Direction;
 use accounting::field::{Field, Name};
 use accounting::period::{Interval, Minute, Period};
+use accounting::presence;
 use accounting::variance::SamplingVariance;
 use flow::{Counters, Prefix};
 
@@ -28,7 +29,7 @@ pub struct Request {
     pub before: Minute,
     /// Of this sender alone.
     pub sender: Option<IpAddr>,
-    /// Of exactly this prefix alone.
+    /// Of exactly this prefix alone; `None` for all monitored prefixes.
     pub prefix: Option<Prefix>,
 }
 
@@ -93,7 +94,7 @@ impl<'s> Export<'s> {
                 && let Some((sender, prefix)) = groups.next()
             {
                 let interval = *interval;
-                let question = Question { range: interval.into(), sender, prefix, tables: TableSet::ALL };
+                let question = Question { range: interval.into(), sender, prefix, tables: TableSet::COUNTED };
                 let mut answers = Answers::at(moment.clone(), vec![question]);
                 let totals = answers.all(self.store).await?.pop().unwrap_or_default();
                 if totals.tables.is_empty() && totals.damaged.is_empty() {
@@ -136,8 +137,11 @@ impl<'s> Export<'s> {
             }
         }
         let Request { sender, prefix, .. } = self.request;
-        let wanted =
-            |group: &Group| sender.is_none_or(|only| group.0 == only) && prefix.is_none_or(|only| group.1 == only);
+        let is_asked_for = |prefix_of_group| match prefix {
+            Some(only) => prefix_of_group == only,
+            None => prefix_of_group != presence::PREFIX,
+        };
+        let wanted = |group: &Group| sender.is_none_or(|only| group.0 == only) && is_asked_for(group.1);
         Ok(groups.into_iter().filter(wanted).collect())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use accounting::block::{Block, BlockError, TableSet, Tables, WriterId};
+use accounting::field::Field;
 use accounting::period::Interval;
 use accounting::range::Range;
 use flow::Prefix;
@@ -34,7 +35,8 @@ pub struct Question {
     pub sender: IpAddr,
     /// The prefix, exactly.
     pub prefix: Prefix,
-    /// The tables.
+    /// The tables. [`Field::FiveMinutes`], asked for with [`Field::All`], is also made of minutes; only hours, days and ranges
+    /// within a day have all of it.
     pub tables: TableSet,
 }
 
@@ -49,7 +51,12 @@ pub struct Totals {
 
 impl Totals {
     fn add(&mut self, block: &Block, tables: TableSet) {
-        self.damaged.extend(self.tables.merge(block, tables).err());
+        let merged = if tables.intersects(TableSet::of_field(Field::FiveMinutes)) {
+            self.tables.merge_five_minutes(block, tables)
+        } else {
+            self.tables.merge(block, tables)
+        };
+        self.damaged.extend(merged.err());
     }
 }
 

@@ -267,7 +267,7 @@ type Senders = BTreeMap<String, BTreeMap<String, Names>>;
 async fn counted_in_2026(store: &dyn Store, sender: &str, prefix: &str) -> Names {
     let year = parse_interval(Period::Year, "2026").expect("a year");
     let (sender, prefix) = (sender.parse().expect("an address"), prefix.parse().expect("a prefix"));
-    let tables = totals(store, sender, prefix, year, TableSet::ALL).await.expect("an answer").tables;
+    let tables = totals(store, sender, prefix, year, TableSet::COUNTED).await.expect("an answer").tables;
     let mut names = Names::new();
     for (direction, name, Counters { bytes, packets, flows }) in
         Field::ALL.iter().flat_map(|field| tables.rows_of(*field))

@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use accounting::block::{AboutAll, Block, TableSet, Tables, WriterId};
 use accounting::direction::Direction;
 use accounting::field::{Field, FieldSet, Name, Value};
+use accounting::five_minutes;
 use accounting::period::{Interval, Minute, PerPeriod, Period};
 use accounting::rollup::lift;
 use flow::{Counters, FlushNumber, Prefix, Timestamp};
@@ -243,6 +244,10 @@ impl<S: Store> World<S> {
                     let tables = expected.entry(place).or_default();
                     for (direction, name, counters) in counted(*bytes) {
                         tables.add(direction, name, counters);
+                        if name == Name::ALL && period <= Period::Day {
+                            let value = Value::Number(five_minutes::containing(*minute).number());
+                            tables.add(direction, Name { field: Field::FiveMinutes, value }, counters);
+                        }
                     }
                 }
             }
@@ -253,7 +258,7 @@ impl<S: Store> World<S> {
                 range: (*interval).into(),
                 sender: *sender,
                 prefix: *prefix,
-                tables: TableSet::ALL,
+                tables: if interval.period <= Period::Day { TableSet::ALL } else { TableSet::COUNTED },
             })
             .collect();
         let answers = Answers::to(questions).all(self.store.inner()).await.unwrap();

@@ -12,6 +12,8 @@ use super::table_set::TableSet;
 use crate::about_all::AboutAll;
 use crate::direction::Direction;
 use crate::field::Field;
+use crate::five_minutes;
+use crate::period::Minute;
 use crate::table::Rows;
 
 /// The sums of any number of blocks, by table.
@@ -41,13 +43,19 @@ pub struct TableSum {
 pub struct Fingerprint(u64);
 
 impl Sums {
-    /// Adds all tables of a block.
+    /// Adds all tables of a block; `all` of a minute is also added to its 5 minutes, which are no counters that were read.
     ///
     /// # Errors
     /// When the content of the block is damaged or of an unknown version; then nothing of it was added.
     pub fn merge(&mut self, block: &Block) -> Result<(), BlockError> {
         let decoded = decode(&block.key, &block.content, TableSet::ALL);
         for (direction, field, rows) in decoded.map_err(|fault| BlockError { key: block.key, fault })? {
+            if field == Field::All
+                && let Some(first) = five_minutes::of_minutes(&block.key)
+            {
+                let sum = TableSum::of_five_minutes(first, rows.sum());
+                self.tables.entry((direction, Field::FiveMinutes)).or_default().add(sum);
+            }
             self.tables.entry((direction, field)).or_default().add(TableSum::of(&rows));
         }
         Ok(())
@@ -84,6 +92,12 @@ impl TableSum {
             sum.rows += 1;
             sum.fingerprint.count(value, counters);
         }
+        sum
+    }
+
+    fn of_five_minutes(first: Minute, counters: Counters) -> Self {
+        let mut sum = Self { counters, ..Self::default() };
+        sum.fingerprint.count(first.number().into(), counters);
         sum
     }
 

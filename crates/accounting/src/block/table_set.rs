@@ -19,14 +19,16 @@ impl TableSet {
     pub const EMPTY: Self = Self(0);
     /// All bits, including those of unknown fields.
     pub const ALL: Self = Self(u64::MAX);
+    /// All bits but those of [`Field::FiveMinutes`]: what flows are counted by.
+    pub const COUNTED: Self = Self(!Self::of_field(Field::FiveMinutes).0);
 
     /// All tables of the fields that this program knows.
     #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
     const KNOWN: Self = {
         let mut set = Self::EMPTY;
         let mut number = 0;
-        while number < Field::ALL.len() {
-            set = set.union(Self::of_field(Field::ALL[number]));
+        while number < Field::STORED.len() {
+            set = set.union(Self::of_field(Field::STORED[number]));
             number += 1;
         }
         set
@@ -82,7 +84,7 @@ impl TableSet {
 
     /// The tables of fields that are known, in the order of their bits.
     pub fn iter(self) -> impl Iterator<Item = (Direction, Field)> {
-        Field::ALL
+        Field::STORED
             .chunks(FIELDS_TOGETHER as usize)
             .flat_map(|fields| {
                 Direction::ALL
@@ -100,9 +102,9 @@ mod tests {
     #[test]
     fn every_table_has_a_bit_of_its_own_and_they_are_visited_in_order() {
         let bits: Vec<u64> = TableSet::ALL.iter().map(|(direction, field)| TableSet::of(direction, field).0).collect();
-        assert_eq!(bits.len(), Direction::ALL.len() * Field::ALL.len());
+        assert_eq!(bits.len(), Direction::ALL.len() * Field::STORED.len());
         assert!(bits.is_sorted_by(|a, b| a < b) && bits.iter().all(|bit| bit.count_ones() == 1));
-        let fields = Field::ALL.map(TableSet::of_field);
+        let fields = Field::STORED.map(TableSet::of_field);
         assert!(fields.iter().all(|field| field.0.count_ones() == 4));
         assert_eq!(fields.iter().fold(0, |all, field| all | field.0), bits.iter().sum::<u64>());
     }
@@ -115,11 +117,12 @@ mod tests {
             }
         }
         assert_eq!(TableSet::of(Direction::OutLocal, Field::OutputInterface).0, 1 << 57);
+        assert_eq!(TableSet::of(Direction::OutLocal, Field::FiveMinutes).0, 1 << 63);
     }
 
     #[test]
     fn a_set_with_the_table_of_an_unknown_field_is_not_known() {
         assert!(TableSet::of_field(Field::OutputInterface).is_known() && TableSet::EMPTY.is_known());
-        assert!(!TableSet::of_bits(1 << 63).is_known() && !TableSet::ALL.is_known());
+        assert!(!TableSet::of_bits(1 << 62).is_known() && !TableSet::ALL.is_known());
     }
 }

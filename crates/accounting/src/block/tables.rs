@@ -12,7 +12,8 @@ use super::table_set::TableSet;
 use crate::about_all::AboutAll;
 use crate::direction::Direction;
 use crate::field::{Field, Name};
-use crate::period::Interval;
+use crate::five_minutes;
+use crate::period::{Interval, Minute};
 use crate::table::{FoldRoom, Table, ValueKey};
 
 /// The sum of any number of blocks: counters by direction and name.
@@ -24,7 +25,7 @@ pub struct Tables {
     about_all: [AboutAll; Direction::ALL.len()],
 }
 
-const TABLES: usize = Direction::ALL.len() * Field::ALL.len();
+const TABLES: usize = Direction::ALL.len() * Field::STORED.len();
 
 impl Tables {
     /// No counters.
@@ -54,11 +55,27 @@ impl Tables {
     /// # Errors
     /// When the content of the block is damaged or of an unknown version; then nothing of it was added.
     pub fn merge(&mut self, block: &Block, wanted: TableSet) -> Result<(), BlockError> {
+        self.add_block(block, wanted, None)
+    }
+
+    /// The same; `all` of a minute is also added to its 5 minutes.
+    ///
+    /// # Errors
+    /// As [`merge`](Self::merge).
+    pub fn merge_five_minutes(&mut self, block: &Block, wanted: TableSet) -> Result<(), BlockError> {
+        self.add_block(block, wanted, five_minutes::of_minutes(&block.key))
+    }
+
+    fn add_block(&mut self, block: &Block, wanted: TableSet, first: Option<Minute>) -> Result<(), BlockError> {
         let decoded = decode(&block.key, &block.content, wanted);
         for (direction, field, rows) in decoded.map_err(|fault| BlockError { key: block.key, fault })? {
             self.table_mut(direction, field).merge(&rows);
             if field == Field::All {
                 self.note(direction, rows.about_all);
+                if let Some(first) = first {
+                    let all = rows.sum();
+                    self.table_mut(direction, Field::FiveMinutes).add(ValueKey::Short(first.number()), all);
+                }
             }
         }
         Ok(())
@@ -72,7 +89,7 @@ impl Tables {
 
     /// All counters, sorted by field, then by direction, then by value: IPv4 addresses come before IPv6 addresses.
     pub fn rows(&self) -> impl Iterator<Item = (Direction, Name, Counters)> + '_ {
-        Field::ALL.into_iter().flat_map(move |field| self.rows_of(field))
+        Field::STORED.into_iter().flat_map(move |field| self.rows_of(field))
     }
 
     /// The counters of one field, in the order of [`rows`](Self::rows).
@@ -182,12 +199,12 @@ impl Tables {
 
     #[expect(clippy::indexing_slicing, reason = "there is a table for every direction and field")]
     fn table(&self, direction: Direction, field: Field) -> &Table {
-        &self.tables[direction as usize * Field::ALL.len() + field as usize]
+        &self.tables[direction as usize * Field::STORED.len() + field.position()]
     }
 
     #[expect(clippy::indexing_slicing, reason = "there is a table for every direction and field")]
     fn table_mut(&mut self, direction: Direction, field: Field) -> &mut Table {
-        &mut self.tables[direction as usize * Field::ALL.len() + field as usize]
+        &mut self.tables[direction as usize * Field::STORED.len() + field.position()]
     }
 }
 

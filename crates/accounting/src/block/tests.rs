@@ -250,7 +250,7 @@ fn a_block_under_a_changed_key_is_noticed_and_under_a_new_one_is_sealed_again() 
 #[test]
 fn a_block_with_a_field_that_is_not_known_is_refused_whole() {
     let key = key_of(Interval { period: Period::Minute, start: Minute::new(7) });
-    let key = BlockKey { tables: TableSet::of_bits(1 << 63 | 1), ..key };
+    let key = BlockKey { tables: TableSet::of_bits(1 << 62 | 1), ..key };
     let block = Block { key, content: sealed(&key, &[2, 0, 0]) };
     let fault = Tables::new().merge(&block, TableSet::of_field(Field::All)).unwrap_err().fault;
     assert_eq!(fault, BlockFault::UnknownField);

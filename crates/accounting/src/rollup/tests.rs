@@ -92,7 +92,7 @@ impl Store {
     fn answer(&self, interval: Interval) -> Tables {
         let mut sum = Tables::new();
         for block in self.watermarks.cover(interval).into_iter().flat_map(|part| self.of(part)) {
-            sum.merge(&block, TableSet::ALL).unwrap();
+            sum.merge(&block, TableSet::COUNTED).unwrap();
         }
         sum
     }
@@ -124,7 +124,7 @@ fn late_minutes_of_one_hour_make_one_block_of_that_hour() {
     assert_eq!(lifted.len(), 1);
     assert_eq!(lifted[0].key.origin, FlushNumber { epoch: 3, sequence: 7 }.into());
     let mut tables = Tables::new();
-    tables.merge(&lifted[0], TableSet::ALL).unwrap();
+    tables.merge(&lifted[0], TableSet::COUNTED).unwrap();
     assert_eq!(tables.get(Direction::In, Name::ALL), Some(Counters { bytes: 2, packets: 2, flows: 2 }));
 }
 
@@ -139,7 +139,7 @@ fn a_damaged_block_is_reported_and_the_rest_is_summed() {
     let faults: Vec<_> = summed.damaged.iter().map(|error| (error.key, error.fault)).collect();
     assert_eq!(faults, [(blocks[0].key, BlockFault::Checksum), (blocks[2].key, BlockFault::Misplaced)]);
     let mut tables = Tables::new();
-    tables.merge(&summed.blocks[0], TableSet::ALL).unwrap();
+    tables.merge(&summed.blocks[0], TableSet::COUNTED).unwrap();
     assert_eq!(tables.get(Direction::In, Name::ALL), Some(ONE));
     let key = summed.blocks[0].key;
     assert_eq!((key.interval, key.origin, key.part), (hour, Origin::RolledUp, 0));
@@ -156,7 +156,7 @@ fn a_coarser_block_keeps_the_number_of_names_of_its_period() {
         .collect();
     let mut tables = Tables::new();
     for block in roll_up(hour, &flush(&booked, 1)).blocks {
-        tables.merge(&block, TableSet::ALL).unwrap();
+        tables.merge(&block, TableSet::COUNTED).unwrap();
     }
     assert_eq!(tables.rows().count(), 20_000);
     assert_eq!(tables.other(Direction::In, Field::SourceAs).bytes, 10_000);

@@ -22,7 +22,7 @@ use crate::{Faulty, Flush, Identity, Memory, Sqlite, WriterState, Writers};
 async fn minute_by_minute(store: &dyn Store, sender: IpAddr, prefix: Prefix, range: Range) -> Tables {
     let inside = |interval: &Interval| range.from <= interval.start && interval.start < range.to;
     let minutes = MINUTES.into_iter().map(minute).filter(inside);
-    let ask = |interval: Interval| Question { range: interval.into(), sender, prefix, tables: TableSet::ALL };
+    let ask = |interval: Interval| Question { range: interval.into(), sender, prefix, tables: TableSet::COUNTED };
     let mut sum = Tables::new();
     for answer in Answers::to(minutes.map(ask).collect()).all(store).await.unwrap() {
         for (direction, name, counters) in answer.tables.rows() {
@@ -55,7 +55,7 @@ fn a_range_is_the_sum_of_its_minutes() {
         let (sender, prefix) = groups()[group];
         let range = Range { from: one.min(other), to: one.max(other) };
         runtime.block_on(async {
-            let sum = in_range(&store, (sender, prefix), range, TableSet::ALL).await;
+            let sum = in_range(&store, (sender, prefix), range, TableSet::COUNTED).await;
             let expected = minute_by_minute(&store, sender, prefix, range).await;
             prop_assert_eq!(sum.damaged, vec![]);
             prop_assert!(sum.tables == expected, "{range}");
@@ -130,7 +130,7 @@ async fn flows_while_flushes_arrive<S: Store>(inner: S, state: WriterState, rang
     let flushes = (2..).zip(times.into_iter().cycle()).map(|(sequence, at)| one_flow(sequence, at, &state));
     store.meanwhile(state.writer, flushes.take(50));
     let (sender, prefix) = groups()[0];
-    let ask = |range: &Range| Question { range: *range, sender, prefix, tables: TableSet::ALL };
+    let ask = |range: &Range| Question { range: *range, sender, prefix, tables: TableSet::COUNTED };
     let answers = Answers::to(ranges.iter().map(ask).collect()).all(&store).await.unwrap();
     let flows = |answer: &Totals| answer.tables.get(Direction::In, Name::ALL).unwrap_or_default().flows;
     answers.iter().map(flows).collect()
@@ -184,7 +184,7 @@ async fn a_step_makes_few_calls_however_many_stretches_are_asked_for() {
     let (sender, prefix) = groups()[0];
     // Every other hour, none of which is rolled up.
     let hours = (0..1000).map(|number| Interval { period: Period::Hour, start: Minute::new(number * 120) });
-    let ask = |hour: Interval| Question { range: hour.into(), sender, prefix, tables: TableSet::ALL };
+    let ask = |hour: Interval| Question { range: hour.into(), sender, prefix, tables: TableSet::COUNTED };
     let mut answers = Answers::to(hours.map(ask).collect());
     let mut complete = 0;
     store.take_calls();
@@ -205,7 +205,7 @@ async fn a_step_is_small_and_answers_come_in_the_order_of_the_questions() {
     let year = Range::from(parse_interval(Period::Year, "2027").unwrap());
     let days = (1..=9).map(|day| minute(&format!("2027-01-0{day} 12:30")));
     let ranges: Vec<Range> = days.map(Range::from).chain([year, year]).collect();
-    let ask = |range: &Range| Question { range: *range, sender, prefix, tables: TableSet::ALL };
+    let ask = |range: &Range| Question { range: *range, sender, prefix, tables: TableSet::COUNTED };
     let mut answers = Answers::to(ranges.iter().map(ask).collect());
     let (mut complete, mut steps) = (Vec::new(), 0);
     while let Some(some) = answers.next(&memory).await.unwrap() {
@@ -215,7 +215,7 @@ async fn a_step_is_small_and_answers_come_in_the_order_of_the_questions() {
     assert!(steps > 10, "{steps} steps");
     assert_eq!(complete.len(), ranges.len());
     for (range, answer) in ranges.iter().zip(&complete) {
-        assert_eq!(*answer, in_range(&memory, (sender, prefix), *range, TableSet::ALL).await, "{range}");
+        assert_eq!(*answer, in_range(&memory, (sender, prefix), *range, TableSet::COUNTED).await, "{range}");
     }
     // Further questions are about the same moment.
     let state = memory.writers().await.unwrap()[0];
@@ -312,6 +312,6 @@ async fn other_tasks_of_the_thread_have_their_turn_while_many_blocks_are_merged(
     });
     let (sender, prefix) = groups()[0];
     let year = parse_interval(Period::Year, "2027").unwrap();
-    totals(&store, sender, prefix, year, TableSet::ALL).await.unwrap();
+    totals(&store, sender, prefix, year, TableSet::COUNTED).await.unwrap();
     assert!(turns.load(Ordering::Relaxed) > 1);
 }
