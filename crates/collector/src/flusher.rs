@@ -23,12 +23,14 @@
 //! | `reconcile` | which coarser blocks a flush has, decided again |
 //! | `accepted` | data that the store has accepted and may still lose |
 //! | `announcements` | templates on their way to the store |
+//! | `run_minutes` | the minutes in which this run has counted |
 
 mod accepted;
 mod announcements;
 mod blocks;
 mod own_state;
 mod reconcile;
+mod run_minutes;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -36,6 +38,7 @@ use std::time::{Duration, Instant};
 
 use accounting::block::{Block, WriterId};
 use accounting::period::{Minute, Period};
+use accounting::presence;
 use accounting::rollup;
 use accounting::tally::Tally;
 use flow::{Counted, FlushNumber, Timestamp};
@@ -50,6 +53,7 @@ use self::announcements::Announcements;
 use self::blocks::{added_up, one_flush};
 use self::own_state::{GONE_AFTER, OwnState};
 use self::reconcile::reconcile;
+use self::run_minutes::RunMinutes;
 use crate::keep::Keep;
 use crate::status::Status;
 
@@ -75,6 +79,7 @@ pub struct Flusher {
     /// The newest flush that the store notes as there with all its blocks.
     noted: Option<FlushNumber>,
     announcements: Announcements,
+    run_minutes: RunMinutes,
     /// The registrations that the store had lost when its announcements were stored again.
     restored: u64,
     /// Holds datagrams that are not durable; `None` if nothing has to survive a crash.
@@ -95,6 +100,7 @@ impl Flusher {
             accepted: Accepted::default(),
             noted: None,
             announcements: Announcements::default(),
+            run_minutes: RunMinutes::default(),
             restored: 0,
             journal: None,
         }
@@ -175,8 +181,10 @@ impl Flusher {
         self.sequence += 1;
         let WriterState { writer, epoch, .. } = *self.own.get();
         let number = FlushNumber { epoch, sequence: self.sequence };
-        let blocks = one_flush(sealed.tallies.iter().map(|tally| tally.blocks(writer, number)));
+        let mut blocks = one_flush(sealed.tallies.iter().map(|tally| tally.blocks(writer, number)));
         self.status.sealed(added_up(&sealed.tallies, &blocks));
+        let ran = self.run_minutes.until(Minute::of(now), &sealed.arrived);
+        blocks.extend(presence::blocks(&sealed.arrived, &ran, writer, number));
         // Queued data were carried over from the segments of this flush: once it is durable, this is their only copy.
         if let Some(journal) = &self.journal {
             journal.sync_written();
@@ -185,6 +193,7 @@ impl Flusher {
         let count = blocks.len();
         let counted = self.journal.as_ref().map(|journal| journal.counted_with(number)).unwrap_or_default();
         self.put(blocks, &sealed.announced, &counted, now, &mut give_up).await?;
+        self.run_minutes.are_stored(Minute::of(now));
         let took = begun.elapsed();
         if let Some(journal) = &self.journal {
             journal.release(&counted);

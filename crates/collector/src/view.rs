@@ -7,12 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use accounting::period::{Interval, Minute, Period};
 use flow::Timestamp;
 use journal::Journal;
 use pipeline::{Exporters, TableSizes};
 use tap::Taps;
-use view::{Counter, DetailedExporter, Exporter, Gauge, Histogram, Losses, Rates, Status, Thread, Unknown, View};
+use view::{Counter, DetailedExporter, Exporter, Gauge, Histogram, Rates, Status, Thread, Unknown, View};
 
 use crate::flush_counts::FlushCounts;
 use crate::ledgers::{Ledgers, RecoveredCounts};
@@ -180,10 +179,6 @@ impl View for CollectorView {
         let mut found = self.exporters.detailed(address, is_multiplied)?;
         found.exporter.rates = locked(&self.sampled).rates.get(&address).copied();
         Some(found)
-    }
-
-    fn losses(&self, address: IpAddr, month: Timestamp) -> Option<Losses> {
-        self.exporters.losses(address, Interval::containing(Period::Month, Minute::of(month)))
     }
 
     fn unknown(&self) -> Vec<Unknown> {

@@ -1,12 +1,9 @@
-//! Statistics of one exporter since the start: counts, clock, sampling rates, losses of the month. They are next to the
-//! exporter's session, under the same lock, and cost a few words for each datagram. The fates of flows are counted
+//! Statistics of one exporter since the start: counts, clock, sampling rates. They are next to the exporter's session, under the same lock, and cost a few words for each datagram. The fates of flows are counted
 //! outside of that lock.
 
 use flow::{DatagramFate, Protocol, Sampling, Timestamp};
-use view::{Losses, SampledRate, Unreadable};
-use wire::{Arrivals, Decoded, Record, Session, Unit};
-
-use accounting::period::{Interval, Minute, Period};
+use view::{SampledRate, Unreadable};
+use wire::{Arrivals, Decoded, Record, Unit};
 
 use crate::counts::Counts;
 
@@ -25,8 +22,6 @@ pub(crate) struct ExporterStats {
     /// Usually one.
     rates: Vec<RateSeen>,
     unreadable: Option<Box<Unreadable>>,
-    month: Option<Month>,
-    month_before: Option<Box<(Interval, MonthArrivals)>>,
 }
 
 /// The exporter's clock and ours at its last datagram with flows.
@@ -41,27 +36,6 @@ struct Clock {
 struct RateSeen {
     sampling: Sampling,
     last: Timestamp,
-}
-
-/// Arrivals of one month, from the sequence numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct MonthArrivals {
-    /// Receive time of the first datagram of the month since the start.
-    since: Timestamp,
-    arrivals: ByUnit,
-}
-
-/// By `unit as usize`.
-type ByUnit = [Arrivals; Unit::ALL.len()];
-
-/// The current month, by receive time.
-#[derive(Clone, Copy, Debug)]
-struct Month {
-    interval: Interval,
-    since: Timestamp,
-    end: Timestamp,
-    /// Arrivals before this month.
-    before: ByUnit,
 }
 
 /// Observation domain, sampling rate and clock of a datagram, taken from its last flow.
@@ -91,12 +65,8 @@ impl LastFlow {
     }
 }
 
-fn arrivals(session: &Session) -> ByUnit {
-    Unit::ALL.map(|unit| session.arrivals(unit))
-}
-
 /// The arrivals in the units that an exporter uses, for the REST interface.
-pub(crate) fn used_units(arrivals: ByUnit) -> Vec<view::Arrivals> {
+pub(crate) fn used_units(arrivals: [Arrivals; Unit::ALL.len()]) -> Vec<view::Arrivals> {
     let counted = Unit::ALL.into_iter().zip(arrivals).filter(|(_, arrivals)| *arrivals != Arrivals::default());
     let shown = counted.map(|(unit, Arrivals { received, lost, filled, duplicates, late, restarts })| view::Arrivals {
         unit: unit.name(),
@@ -111,23 +81,6 @@ pub(crate) fn used_units(arrivals: ByUnit) -> Vec<view::Arrivals> {
 }
 
 impl ExporterStats {
-    /// Opens the month of this receive time, before a datagram is decoded. After a clock stepped into the next month and
-    /// back, or when threads read around midnight, the month before is continued.
-    pub(crate) fn open_month(&mut self, at: Timestamp, session: &Session) {
-        if self.month.is_some_and(|month| at < month.end && at >= month.interval.start.timestamp()) {
-            return;
-        }
-        let interval = Interval::containing(Period::Month, Minute::of(at));
-        let (end, now) = (interval.end().timestamp(), arrivals(session));
-        let closed = self.month.map(|month| Box::new((month.interval, month.arrivals(session))));
-        let continued = std::mem::replace(&mut self.month_before, closed).filter(|month| month.0 == interval);
-        let (since, before) = match continued.as_deref() {
-            Some((_, MonthArrivals { since, arrivals })) => (*since, without(&now, arrivals)),
-            None => (at, now),
-        };
-        self.month = Some(Month { interval, since, end, before });
-    }
-
     /// Notes a decoded datagram.
     pub(crate) fn note(
         &mut self,
@@ -202,28 +155,6 @@ impl ExporterStats {
     pub(crate) fn unreadable(&self) -> Option<Unreadable> {
         self.unreadable.as_deref().copied()
     }
-
-    /// The losses of a month: the current or the previous one.
-    pub(crate) fn losses(&self, month: Interval, session: &Session) -> Option<Losses> {
-        let MonthArrivals { since, arrivals } = match (self.month, self.month_before.as_deref()) {
-            (Some(running), _) if running.interval == month => running.arrivals(session),
-            (_, Some((before, arrivals))) if *before == month => *arrivals,
-            _ => return None,
-        };
-        Some(Losses { since, arrivals: used_units(arrivals) })
-    }
-}
-
-impl Month {
-    fn arrivals(&self, session: &Session) -> MonthArrivals {
-        MonthArrivals { since: self.since, arrivals: without(&arrivals(session), &self.before) }
-    }
-}
-
-/// What came until now without a part of it: without the earlier part, the later one, and the other way round.
-fn without(now: &ByUnit, part: &ByUnit) -> ByUnit {
-    let mut both = now.iter().zip(part);
-    std::array::from_fn(|_| both.next().map(|(now, part)| now.since(part)).unwrap_or_default())
 }
 
 const fn is_sflow(protocol: Protocol) -> bool {
@@ -234,7 +165,7 @@ const fn is_sflow(protocol: Protocol) -> bool {
 mod tests {
     use flow::Exporter;
     use wire::encode;
-    use wire::{SessionLimits, netflow_v5};
+    use wire::{Session, SessionLimits, netflow_v5};
 
     use super::*;
 
@@ -249,53 +180,9 @@ mod tests {
         let payload = encode::netflow_v5(&header, &[netflow_v5::Record::default(); 10]);
         let exporter = Exporter::udp(std::net::Ipv4Addr::LOCALHOST.into(), 1);
         let datagram = wire::Datagram { exporter, received: at, payload: &payload };
-        stats.open_month(at, session);
         let mut last = LastFlow::default();
         let decoded = session.decode(&datagram, &mut |record| last.note(record));
         stats.note(&datagram, DatagramFate::Decoded, &decoded, last);
-    }
-
-    fn month(text: &str) -> Interval {
-        accounting::query::parse_interval(Period::Month, text).unwrap()
-    }
-
-    #[test]
-    fn losses_are_those_of_their_month() {
-        let (mut stats, mut session) = (ExporterStats::default(), Session::new(SessionLimits::default()));
-        let (november, december) = (month("2026-11"), month("2026-12"));
-        let first = december.start.timestamp();
-        let at = |seconds: i64| Timestamp::from_seconds(first.seconds().saturating_add_signed(seconds));
-        take(&mut stats, &mut session, at(-20), 0, 0);
-        take(&mut stats, &mut session, at(-10), 20, 0);
-        take(&mut stats, &mut session, at(0), 60, 0);
-        take(&mut stats, &mut session, at(10), 70, 0);
-        let records = |month| {
-            let losses = stats.losses(month, &session).unwrap();
-            let [records] = losses.arrivals[..] else { panic!("{losses:?}") };
-            assert_eq!(records.unit, "records");
-            (losses.since, records.received, records.lost)
-        };
-        assert_eq!(records(november), (at(-20), 20, 10));
-        assert_eq!(records(december), (at(0), 20, 30));
-        assert_eq!(stats.losses(month("2026-10"), &session), None);
-    }
-
-    #[test]
-    fn a_clock_that_steps_into_the_next_month_and_back_books_under_the_month_that_it_is() {
-        let (mut stats, mut session) = (ExporterStats::default(), Session::new(SessionLimits::default()));
-        let (november, december) = (month("2026-11"), month("2026-12"));
-        let first = december.start.timestamp();
-        let at = |seconds: i64| Timestamp::from_seconds(first.seconds().saturating_add_signed(seconds));
-        for (sequence, seconds) in [(0, -40), (10, 5), (30, -30), (40, -20), (50, 10)] {
-            take(&mut stats, &mut session, at(seconds), sequence, 0);
-        }
-        let of = |month| {
-            let losses = stats.losses(month, &session).unwrap();
-            let [records] = losses.arrivals[..] else { panic!("{losses:?}") };
-            (losses.since, records.received, records.lost)
-        };
-        assert_eq!(of(november), (at(-40), 30, 10));
-        assert_eq!(of(december), (at(5), 20, 0));
     }
 
     #[test]

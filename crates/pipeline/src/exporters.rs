@@ -13,12 +13,13 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use accounting::period::Interval;
+use accounting::presence::Arrived;
 use accounting::tally::Monitored;
 use flow::{DatagramFate, Fate, FlowFate, FlowRecord, Protocol, SamplingSource, Tallied, Timestamp};
-use view::{DetailedExporter, Losses, Unknown};
+use view::{DetailedExporter, Unknown};
 use wire::{ConnectionCounts, Datagram, Decoded, PendingBudget, ReadOptions, Record, Session, SessionLimits, Unit};
 
+use crate::arrivals_by_minute::ArrivalsByMinute;
 use crate::exporter_detail;
 use crate::exporter_stats::{ExporterStats, LastFlow, used_units};
 use crate::lock::locked;
@@ -37,7 +38,14 @@ pub struct Exporters {
     known: Arc<Mutex<HashMap<IpAddr, Arc<Exporter>>>>,
     unknown: Arc<UnknownSenders>,
     /// Removed since the last report.
-    removed: Arc<Mutex<Vec<IpAddr>>>,
+    removed: Arc<Mutex<Removed>>,
+}
+
+/// Exporters that were removed since the last report.
+#[derive(Debug, Default)]
+struct Removed {
+    addresses: Vec<IpAddr>,
+    arrived: Vec<Arrived>,
 }
 
 /// One registered exporter.
@@ -56,6 +64,7 @@ pub(crate) struct Exporter {
 struct ExporterState {
     session: Session,
     stats: ExporterStats,
+    arrivals: ArrivalsByMinute,
     rate_changes: RateChanges,
     /// Whether a datagram has arrived since the last report.
     is_heard: bool,
@@ -148,8 +157,11 @@ impl Exporters {
         locked(&self.known).retain(|address, exporter| {
             let stays = registered(address);
             if !stays {
-                locked(&exporter.state).gone = true;
-                locked(&self.removed).push(*address);
+                let ExporterState { session, arrivals, gone, .. } = &mut *locked(&exporter.state);
+                *gone = true;
+                let mut removed = locked(&self.removed);
+                removed.addresses.push(*address);
+                removed.arrived.extend(arrivals.report(*address, session));
             }
             stays
         });
@@ -158,9 +170,10 @@ impl Exporters {
     /// Adds to a cut the exporters that sent datagrams since the last report, and new announcements. What removed ones had
     /// announced is needed until this cut is durable: until then, a start may have to count their data again.
     pub fn report(&self, sealed: &mut Sealed) {
-        let removed = std::mem::take(&mut *locked(&self.removed));
+        let Removed { addresses, arrived } = std::mem::take(&mut *locked(&self.removed));
+        sealed.arrived.extend(arrived);
         if self.announcing {
-            sealed.announced.extend(removed.into_iter().map(|address| (address, Vec::new())));
+            sealed.announced.extend(addresses.into_iter().map(|address| (address, Vec::new())));
         }
         for (address, exporter) in self.sorted() {
             let mut state = locked(&exporter.state);
@@ -168,6 +181,8 @@ impl Exporters {
                 && let Some(last) = state.stats.last
             {
                 sealed.heard.push((address, last));
+                let ExporterState { session, arrivals, .. } = &mut *state;
+                sealed.arrived.extend(arrivals.report(address, session));
             }
             let now = state.session.announcements_changed();
             let before = std::mem::replace(&mut state.announced, now);
@@ -235,14 +250,6 @@ impl Exporters {
         Some(DetailedExporter { exporter: exporter.view(address), detail })
     }
 
-    /// The losses of an exporter in the current or the previous month, from sequence numbers since the start.
-    #[must_use]
-    pub fn losses(&self, address: IpAddr, month: Interval) -> Option<Losses> {
-        let exporter = locked(&self.known).get(&address).map(Arc::clone)?;
-        let state = locked(&exporter.state);
-        state.stats.losses(month, &state.session)
-    }
-
     /// All exporters by address, copied so that shards do not wait for the table.
     fn sorted(&self) -> Vec<(IpAddr, Arc<Exporter>)> {
         let known = locked(&self.known);
@@ -259,6 +266,7 @@ impl Exporter {
         let state = ExporterState {
             session,
             stats: ExporterStats::default(),
+            arrivals: ArrivalsByMinute::default(),
             rate_changes: RateChanges::default(),
             is_heard: false,
             announced,
@@ -283,8 +291,8 @@ impl Exporter {
         if state.gone {
             return None;
         }
-        let ExporterState { session, stats, rate_changes, is_heard, .. } = &mut *state;
-        stats.open_month(datagram.received, session);
+        let ExporterState { session, stats, arrivals, rate_changes, is_heard, .. } = &mut *state;
+        arrivals.open(datagram.received, session);
         let mut last = LastFlow::default();
         session.read(read);
         let decoded = session.decode(datagram, &mut |record| {
@@ -292,6 +300,9 @@ impl Exporter {
             visit(record);
         });
         let fate = fate(&decoded);
+        if fate != DatagramFate::UnknownVersion {
+            arrivals.note(datagram.payload.len());
+        }
         *is_heard = true;
         stats.note(datagram, fate, &decoded, last);
         if let (Some(protocol), Some((domain, sampling))) = (decoded.protocol, last.sampling()) {

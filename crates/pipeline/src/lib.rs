@@ -9,7 +9,8 @@
 //! | file | content |
 //! | --- | --- |
 //! | `exporters` | the table of registered exporters with their sessions, shared by all shards |
-//! | `exporter_stats` | statistics of one exporter: counts, clock, sampling rates, losses of the month |
+//! | `exporter_stats` | statistics of one exporter: counts, clock, sampling rates |
+//! | `arrivals_by_minute` | what arrived from one exporter and what was lost, by minute, for the flushes |
 //! | `exporter_detail` | the decoding state of one exporter, for the REST interface |
 //! | `rate_changes` | changes of its sampling rates |
 //! | `unmatched` | a sample of the flows outside every monitored prefix |
@@ -23,6 +24,7 @@
 //! **Invariant:** a shard never waits for a store and never reads a clock.
 
 mod admission;
+mod arrivals_by_minute;
 mod counts;
 mod exporter_detail;
 mod exporter_stats;

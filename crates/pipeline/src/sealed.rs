@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use accounting::presence::Arrived;
 use accounting::tally::Tally;
 use flow::Timestamp;
 
@@ -11,6 +12,8 @@ pub struct Sealed {
     pub tallies: Vec<Tally>,
     /// The senders that have sent datagrams since the last flush, with the last receive time.
     pub heard: Vec<(IpAddr, Timestamp)>,
+    /// What arrived from each sender since the last flush, by minute.
+    pub arrived: Vec<Arrived>,
     /// The announcements of senders with new ones since the last flush; empty for those that are no longer registered.
     pub announced: Vec<(IpAddr, Vec<u8>)>,
 }
@@ -19,6 +22,6 @@ impl Sealed {
     /// A result with tallies only.
     #[must_use]
     pub const fn new(tallies: Vec<Tally>) -> Self {
-        Self { tallies, heard: Vec::new(), announced: Vec::new() }
+        Self { tallies, heard: Vec::new(), arrived: Vec::new(), announced: Vec::new() }
     }
 }

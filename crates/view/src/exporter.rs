@@ -62,15 +62,6 @@ pub struct Arrivals {
     pub restarts: u64,
 }
 
-/// What the sequence numbers of an exporter show for a month.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Losses {
-    /// When the collector began to follow them.
-    pub since: Timestamp,
-    /// What they show, by unit.
-    pub arrivals: Vec<Arrivals>,
-}
-
 /// Current rates.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -27,7 +27,7 @@ pub use detail::{
     OptionsRecord, Pending, RateChange, SampledRate, Sampling, Stream, Template, TemplateField, Unmatched,
     UnmatchedNetwork, Unreadable,
 };
-pub use exporter::{Arrivals, Exporter, Losses, Rates, Unknown};
+pub use exporter::{Arrivals, Exporter, Rates, Unknown};
 
 /// A read-only view of a running collector. No method waits for a shard's thread or for the store.
 pub trait View: Debug + Send + Sync {
@@ -39,10 +39,6 @@ pub trait View: Debug + Send + Sync {
 
     /// One of them, with its decoding state.
     fn exporter(&self, address: IpAddr) -> Option<DetailedExporter>;
-
-    /// The losses of one of them in the month that starts at `month`. Known for the current and the previous month, since
-    /// the collector started.
-    fn losses(&self, address: IpAddr, month: Timestamp) -> Option<Losses>;
 
     /// Addresses that send without being registered, the busiest first.
     fn unknown(&self) -> Vec<Unknown>;

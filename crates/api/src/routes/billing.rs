@@ -1,9 +1,12 @@
 //! `GET /billing/<sender>`: the usage of a prefix in a month: totals, averages, and the 95th percentiles of 5-minute rates,
-//! in and out, with the part of the month that these cover; and the share of the sender's data that was lost on the way.
+//! in and out, with the samples that are missing and why; and the share of the sender's data that was lost on the way.
 
-use accounting::block::{TableSet, Tables};
+mod samples;
+
+use accounting::block::TableSet;
 use accounting::direction::Direction;
 use accounting::field::{Field, Name};
+use accounting::five_minutes;
 use accounting::period::{Interval, Minute, Period};
 use accounting::query::parse_interval;
 use accounting::range::Range;
@@ -12,8 +15,8 @@ use axum::response::Response;
 use flow::Counters;
 use serde::Serialize;
 use storage::{Answers, Totals};
-use view::{Arrivals, Losses};
 
+use self::samples::{Gap, Missing, Samples};
 use super::{CountersView, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
@@ -35,7 +38,7 @@ pub(crate) struct Billing {
     r#in: Usage,
     out: Usage,
     samples: SamplesView,
-    /// Losses between the sender and this collector; null when they are unknown for this month.
+    /// Losses between the sender and the collectors; null when nothing is known to have arrived.
     lost: Option<LostView>,
     /// How it was computed.
     method: String,
@@ -59,22 +62,43 @@ struct SamplesView {
     seconds: u32,
     from: String,
     to: String,
-    /// The number of samples.
-    count: usize,
-    /// Samples without counters; they count as 0.
-    empty: usize,
-    /// The number of samples in the month so far.
+    /// The number of samples in the month so far: the known and the missing ones.
     expected: u32,
+    /// The number of known samples, which the percentile is of.
+    count: usize,
+    /// Known samples without traffic: a collector ran, the exporter sent datagrams, and nothing was counted.
+    empty: usize,
+    /// Missing samples: in at least one of their minutes, no collector ran.
+    collector_not_running: u32,
+    /// Missing samples: a collector ran, and nothing arrived from the sender.
+    exporter_silent: u32,
+    /// Missing samples that are no longer stored, or from before presence was stored.
+    not_kept: u32,
+    /// The times of the missing samples.
+    missing: Vec<GapView>,
+}
+
+/// Consecutive missing samples.
+#[derive(Serialize, utoipa::ToSchema)]
+struct GapView {
+    from: String,
+    to: String,
+    /// `collectorNotRunning`, `exporterSilent` or `notKept`.
+    reason: &'static str,
 }
 
 /// Losses by the sequence numbers of the sender's datagrams.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct LostView {
-    /// When this collector began to follow them; earlier losses are unknown.
-    since: String,
     /// One for each unit that the sender's protocols use.
     shares: Vec<ShareView>,
+    /// The number of samples in which something was lost.
+    samples: usize,
+    /// The start of the sample that lost the largest share; null when nothing was lost.
+    worst: Option<String>,
+    /// The share that it lost.
+    worst_share: Option<f64>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -88,16 +112,36 @@ struct ShareView {
     share: Option<f64>,
 }
 
-impl From<Losses> for LostView {
-    fn from(losses: Losses) -> Self {
-        let share = |&Arrivals { unit, received, lost, .. }: &Arrivals| ShareView {
-            unit,
-            received,
-            lost,
-            share: share(lost, received),
-        };
-        Self { since: losses.since.to_string(), shares: losses.arrivals.iter().map(share).collect() }
+impl LostView {
+    /// `None` when nothing arrived.
+    fn of(samples: &Samples) -> Option<Self> {
+        let (mut arrived, mut lost) = (Counters::ZERO, Counters::ZERO);
+        let mut worst: Option<(f64, Minute)> = None;
+        let mut with_losses = 0;
+        for of_sample in samples.losses() {
+            arrived.add(of_sample.arrived);
+            lost.add(of_sample.lost);
+            with_losses += usize::from(!of_sample.lost.is_zero());
+            let share =
+                shares(of_sample.arrived, of_sample.lost).iter().filter_map(|share| share.share).fold(0.0, f64::max);
+            if share > worst.map_or(0.0, |(worst, _)| worst) {
+                worst = Some((share, of_sample.sample));
+            }
+        }
+        (!arrived.is_zero()).then(|| Self {
+            shares: shares(arrived, lost),
+            samples: with_losses,
+            worst: worst.map(|(_, sample)| sample.timestamp().to_string()),
+            worst_share: worst.map(|(share, _)| share),
+        })
     }
+}
+
+/// Those of the units that are used (`accounting::presence`).
+fn shares(arrived: Counters, lost: Counters) -> Vec<ShareView> {
+    let units = [("datagrams", arrived.packets, lost.packets), ("records", arrived.flows, lost.flows)];
+    let used = units.into_iter().filter(|(_, received, lost)| (*received, *lost) != (0, 0));
+    used.map(|(unit, received, lost)| ShareView { unit, received, lost, share: share(lost, received) }).collect()
 }
 
 /// To a millionth.
@@ -107,10 +151,31 @@ fn share(lost: u64, received: u64) -> Option<f64> {
     (sent > 0).then(|| (lost as f64 / sent as f64 * 1e6).round() / 1e6)
 }
 
-/// The length of a sample.
-const SAMPLE_MINUTES: u32 = 5;
-/// The number of samples asked for together: a day.
-const SAMPLES_AT_ONCE: usize = 288;
+impl SamplesView {
+    fn of(samples: &Samples, known: usize, empty: usize) -> Self {
+        let gaps = samples.gaps();
+        let [collector_not_running, exporter_silent, not_kept] = Missing::ALL.map(|missing| {
+            let minutes: u32 = gaps.iter().filter(|gap| gap.missing == missing).map(|gap| gap.range.minutes()).sum();
+            minutes / five_minutes::MINUTES
+        });
+        let time = |minute: Minute| minute.timestamp().to_string();
+        let view =
+            |gap: &Gap| GapView { from: time(gap.range.from), to: time(gap.range.to), reason: gap.missing.name() };
+        Self {
+            seconds: five_minutes::MINUTES * 60,
+            from: time(samples.from),
+            to: time(samples.to),
+            expected: samples.expected(),
+            count: known,
+            empty,
+            collector_not_running,
+            exporter_silent,
+            not_kept,
+            missing: gaps.iter().map(view).collect(),
+        }
+    }
+}
+
 /// Whether traffic between own networks is billed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Local {
@@ -125,15 +190,13 @@ impl Local {
         Self::WORDS.iter().find(|(_, local)| *local == self).map_or("", |(word, _)| word)
     }
 
-    /// What came in and what went out.
-    fn both(self, tables: &Tables) -> [Counters; 2] {
-        let of = |direction| tables.get(direction, Name::ALL).unwrap_or_default();
-        let local = |direction| if self == Self::Include { of(direction) } else { Counters::ZERO };
-        let mut both = [of(Direction::In), of(Direction::Out)];
-        for (sum, local) in both.iter_mut().zip([local(Direction::InLocal), local(Direction::OutLocal)]) {
-            sum.add(local);
+    /// What came in and what went out, of the counters in each direction.
+    fn both(self, [mut r#in, mut out, in_local, out_local]: [Counters; Direction::ALL.len()]) -> [Counters; 2] {
+        if self == Self::Include {
+            r#in.add(in_local);
+            out.add(out_local);
         }
-        both
+        [r#in, out]
     }
 }
 
@@ -181,17 +244,16 @@ pub(crate) async fn show(
     }
 
     let passed = Range { from: month.start, to: month.end().min(now) };
-    let sampled = sampled(passed, api.kept_since(Period::Minute, now));
-    let mut samples = Samples::default();
-    let starts: Vec<u32> = (sampled.from.number()..sampled.to.number()).step_by(SAMPLE_MINUTES as usize).collect();
-    for starts in starts.chunks(SAMPLES_AT_ONCE) {
-        let sample = |start: Minute| Range { from: start, to: start.saturating_add(SAMPLE_MINUTES) };
-        answers = answers.then(starts.iter().map(|start| ask(sample(Minute::new(*start)))).collect());
-        while let Some(part) = api.read(party, &mut answers).await? {
-            for mut sample in part {
-                samples.add(local.both(&sample.tables), sample.tables.is_empty());
-                damaged.append(&mut sample.damaged);
-            }
+    // The present minute has losses, but is in no sample yet.
+    let begun = Range { to: month.end().min(now.saturating_add(1)), ..passed };
+    let samples = Samples::read(&api, party, (sender, prefix), begun, now, answers, &mut damaged).await?;
+    let mut rates = [Vec::new(), Vec::new()];
+    let (mut known, mut empty) = (0, 0);
+    for directions in samples.known() {
+        known += 1;
+        empty += usize::from(directions.iter().all(Counters::is_zero));
+        for (counters, rates) in local.both(directions).into_iter().zip(&mut rates) {
+            rates.push(bits_per_second(counters.bytes, five_minutes::MINUTES));
         }
     }
 
@@ -200,9 +262,9 @@ pub(crate) async fn show(
         average_bits_per_second: bits_per_second(total.bytes, passed.minutes().max(1)),
         percentile95_bits_per_second: percentile_95(rates),
     };
-    let [r#in, out] = local.both(&total.tables);
-    let [incoming, outgoing] = &mut samples.rates;
-    let losses = api.collector.as_ref().and_then(|(view, _)| view.losses(sender, month.start.timestamp()));
+    let total = Direction::ALL.map(|direction| total.tables.get(direction, Name::ALL).unwrap_or_default());
+    let [r#in, out] = local.both(total);
+    let [incoming, outgoing] = &mut rates;
     let billing = Billing {
         sender: sender.to_string(),
         prefix: prefix.to_string(),
@@ -211,41 +273,11 @@ pub(crate) async fn show(
         local: local.word(),
         r#in: usage(r#in, incoming),
         out: usage(out, outgoing),
-        samples: SamplesView {
-            seconds: SAMPLE_MINUTES * 60,
-            from: sampled.from.timestamp().to_string(),
-            to: sampled.to.timestamp().to_string(),
-            count: starts.len(),
-            empty: samples.empty,
-            expected: passed.minutes() / SAMPLE_MINUTES,
-        },
-        method: method(local, passed, sampled, losses.as_ref()),
-        lost: losses.map(LostView::from),
+        samples: SamplesView::of(&samples, known, empty),
+        lost: LostView::of(&samples),
+        method: method(local, known, samples.expected()),
     };
     Ok(damage_noted(billing, damaged))
-}
-
-/// The range of whole samples whose minutes are all kept.
-fn sampled(passed: Range, kept_since: Minute) -> Range {
-    let from = passed.from.max(kept_since).number().next_multiple_of(SAMPLE_MINUTES);
-    let to = passed.to.number() / SAMPLE_MINUTES * SAMPLE_MINUTES;
-    Range { from: Minute::new(from.min(to)), to: Minute::new(to) }
-}
-
-/// The rates of samples, in and out.
-#[derive(Default)]
-struct Samples {
-    rates: [Vec<u64>; 2],
-    empty: usize,
-}
-
-impl Samples {
-    fn add(&mut self, sample: [Counters; 2], is_empty: bool) {
-        self.empty += usize::from(is_empty);
-        for (counters, rates) in sample.into_iter().zip(&mut self.rates) {
-            rates.push(bits_per_second(counters.bytes, SAMPLE_MINUTES));
-        }
-    }
 }
 
 /// Rounded down.
@@ -262,26 +294,18 @@ fn percentile_95(rates: &mut [u64]) -> Option<u64> {
     Some(*rate)
 }
 
-fn method(local: Local, passed: Range, sampled: Range, losses: Option<&Losses>) -> String {
+fn method(local: Local, known: usize, expected: u32) -> String {
     let traffic = match local {
         Local::Include => "all traffic to and from the prefix",
         Local::Exclude => "traffic between the prefix and other networks than own ones",
     };
     let mut method = format!(
-        "{traffic}; average: total divided by the time elapsed; 95th percentile: nearest rank of the mean rates of \
-         5-minute samples, where a sample without data counts as 0"
+        "{traffic}; average: total divided by the time elapsed; 95th percentile: nearest rank of the mean rates of the \
+         known samples of 5 minutes; a sample without traffic is a zero if a collector ran and the sender sent datagrams, \
+         and missing otherwise; lost: gaps in the sequence numbers of all datagrams of the sender"
     );
-    if sampled.from >= passed.from.saturating_add(SAMPLE_MINUTES) {
-        method.push_str("; only samples whose minutes are still kept (retention.minutes) are included");
-    }
-    match losses {
-        Some(losses) => method.push_str(&format!(
-            "; lost: gaps in the sequence numbers of the sender's datagrams that this collector received since {}",
-            losses.since
-        )),
-        None => {
-            method.push_str("; lost: unknown, because this collector received nothing from the sender in that month")
-        }
+    if known < expected as usize {
+        method.push_str(&format!("; INCOMPLETE: {} of {expected} samples are missing", expected as usize - known));
     }
     method
 }
@@ -307,16 +331,6 @@ mod tests {
         assert_eq!(bits_per_second(u64::MAX, 1), 2_459_565_876_494_606_882);
         assert_eq!(bits_per_second(75, 10), 1);
         assert_eq!(bits_per_second(74, 10), 0);
-    }
-
-    #[test]
-    fn samples_are_whole_and_kept() {
-        let range = |from, to| Range { from: Minute::new(from), to: Minute::new(to) };
-        assert_eq!(sampled(range(100, 204), Minute::EPOCH), range(100, 200));
-        assert_eq!(sampled(range(100, 204), Minute::new(161)), range(165, 200));
-        assert_eq!(sampled(range(100, 204), Minute::new(1000)).minutes(), 0);
-        assert!(!method(Local::Include, range(100, 204), range(100, 200), None).contains("still kept"));
-        assert!(method(Local::Exclude, range(100, 204), range(165, 200), None).contains("still kept"));
     }
 
     #[test]

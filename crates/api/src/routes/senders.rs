@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use accounting::presence;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
@@ -278,8 +279,12 @@ fn read_prefix(document: &Document, place: JsonPath<'_>) -> Result<Prefix, Error
     })?;
     let limit = if flow::canonical(address).is_ipv4() { 32 } else { 128 };
     let length = length.whole_number(length_place, &format!("a whole number from 0 to {limit}"))?;
-    Prefix::new(address, length).map_err(|error| match error {
+    let prefix = Prefix::new(address, length).map_err(|error| match error {
         PrefixError::Length { .. } => length_place.problem(error),
         PrefixError::Form(_) | PrefixError::HostBits { .. } => address_place.problem(error),
-    })
+    })?;
+    if prefix == presence::PREFIX {
+        return Err(address_place.problem(format_args!("{prefix} cannot be monitored: no packet has this address")));
+    }
+    Ok(prefix)
 }

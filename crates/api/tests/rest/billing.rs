@@ -1,17 +1,26 @@
-//! `/billing`: totals, average and percentile of a month.
+//! `/billing`: totals, average and percentile of a month, with the samples that are missing and the lost share.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use accounting::block::{Block, WriterId};
 use accounting::direction::Direction::{In, InLocal, Out};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
+use accounting::presence::{self, Arrived};
+use accounting::rollup::roll_up;
+use flow::{Counters, FlushNumber, Timestamp};
 use serde_json::{Value, json};
+use storage::roll_up::advance;
+use storage::{Blocks, Retention, Store, WriterState, Writers};
 
 use crate::client::ask;
-use crate::server::{Server, keys};
+use crate::server::Server;
 use crate::stats::{SENDER, WRITER, count, minute, register};
-use crate::status::MadeUp;
 
 const PREFIX: &str = "10.0.0.0/8";
+/// The writer of presence; `WRITER` has the traffic.
+const RUN: WriterId = WriterId(70);
 
 fn billing(server: &Server, parameters: &str) -> Value {
     let answer = ask(server.address, "GET", &format!("/billing/{SENDER}?prefix={PREFIX}{parameters}"), "");
@@ -19,10 +28,43 @@ fn billing(server: &Server, parameters: &str) -> Value {
     answer.json()
 }
 
+/// A writer that runs in these minutes, and in which of them it receives a datagram of ten records from the sender.
+fn run(server: &Server, writer: WriterId, ran: impl IntoIterator<Item = u32>, heard: impl IntoIterator<Item = u32>) {
+    let sender: IpAddr = SENDER.parse().unwrap();
+    let arrived = Counters { bytes: 504, packets: 0, flows: 10 };
+    let heard =
+        heard.into_iter().map(|minute| Arrived { sender, minute: Minute::new(minute), arrived, lost: Counters::ZERO });
+    store(server, writer, &heard.collect::<Vec<_>>(), &ran.into_iter().map(Minute::new).collect());
+}
+
+/// Stores presence, in hours as far as these have ended.
+fn store(server: &Server, writer: WriterId, arrived: &[Arrived], ran: &BTreeSet<Minute>) {
+    let blocks = presence::blocks(arrived, ran, writer, FlushNumber { epoch: 1, sequence: 1 });
+    let hour = |block: &Block| Interval::containing(Period::Hour, block.key.interval.start);
+    let open = blocks.iter().map(|block| hour(block).start).max().unwrap();
+    let mut state = WriterState::new(writer, 1, Timestamp::EPOCH);
+    *state.watermarks.get_mut(Period::Minute).unwrap() = open;
+    let mut hours: BTreeMap<Interval, Vec<Block>> = BTreeMap::new();
+    blocks.into_iter().for_each(|block| hours.entry(hour(&block)).or_default().push(block));
+    let sums = hours
+        .iter()
+        .flat_map(|(hour, blocks)| if hour.start < open { roll_up(*hour, blocks).blocks } else { blocks.clone() });
+    server.runtime.block_on(async {
+        server.store.put_writer(&state).await.unwrap();
+        server.store.put_blocks(&sums.collect::<Vec<_>>()).await.unwrap();
+    });
+}
+
+/// All minutes of February.
+fn february() -> std::ops::Range<u32> {
+    minute("2026-02-01 00:00").start.number()..minute("2026-03-01 00:00").start.number()
+}
+
 #[test]
 fn a_past_month_is_billed_as_computed_by_hand() {
     let server = Server::start();
     register(&server);
+    run(&server, RUN, february(), february());
     // 500 of the 8,064 samples of February have 300,000 bytes in, which is 8,000 bits a second: more than a twentieth.
     let first = minute("2026-02-01 00:00").start;
     for sample in 0..500 {
@@ -49,8 +91,9 @@ fn a_past_month_is_billed_as_computed_by_hand() {
     assert_eq!(answer["in"], expected);
     assert_eq!(answer["out"]["percentile95BitsPerSecond"], 2);
     let samples = json!({
-        "seconds": 300, "from": "2026-02-01T00:00:00Z", "to": "2026-03-01T00:00:00Z",
-        "count": 8064, "empty": 8064 - 500, "expected": 8064
+        "seconds": 300, "from": "2026-02-01T00:00:00Z", "to": "2026-03-01T00:00:00Z", "expected": 8064,
+        "count": 8064, "empty": 8064 - 500,
+        "collectorNotRunning": 0, "exporterSilent": 0, "notKept": 0, "missing": []
     });
     assert_eq!(answer["samples"], samples);
     assert!(answer["method"].as_str().unwrap().contains("nearest rank"));
@@ -58,6 +101,7 @@ fn a_past_month_is_billed_as_computed_by_hand() {
     // 403 samples are the largest twentieth of 8,064, rounded down: the percentile ignores them.
     let server = Server::start();
     register(&server);
+    run(&server, RUN, february(), february());
     for sample in 0..403 {
         let interval = Interval { period: Period::Minute, start: first.saturating_add(sample * 5) };
         count(&server, WRITER, interval, PREFIX, &[(In, "all", 1, 300_000)]);
@@ -70,6 +114,115 @@ fn register_prefix(server: &Server) {
     ask(server.address, "PUT", &format!("/senders/{SENDER}"), r#"{"prefixes":[{"prefix":"10.0.0.0","prefixLen":8}]}"#);
 }
 
+/// The samples of an answer: known, empty, and missing for each reason.
+fn samples(billing: &Value) -> [u64; 5] {
+    ["count", "empty", "collectorNotRunning", "exporterSilent", "notKept"]
+        .map(|key| billing["samples"][key].as_u64().unwrap())
+}
+
+fn gaps(billing: &Value) -> Vec<(&str, &str, &str)> {
+    let gaps = billing["samples"]["missing"].as_array().unwrap().iter();
+    gaps.map(|gap| (gap["from"].as_str().unwrap(), gap["to"].as_str().unwrap(), gap["reason"].as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_gap_is_no_zero_and_has_its_reason_and_time() {
+    let server = Server::start();
+    register(&server);
+    let day = minute("2026-02-10 00:00").start.number();
+    // One collector stops at 10:02 and starts again at 10:31. Another one runs from 10:20 to 10:25, and hears nothing.
+    let ran = february().filter(|minute| !(day + 602..day + 631).contains(minute));
+    // The exporter is silent from 12:00 to 13:00, but for a template at 12:33.
+    let heard = ran.clone().filter(|minute| !(day + 720..day + 780).contains(minute) || *minute == day + 753);
+    run(&server, RUN, ran.collect::<Vec<_>>(), heard);
+    run(&server, WriterId(9), day + 620..day + 625, []);
+    for minute in february().step_by(5) {
+        let interval = Interval { period: Period::Minute, start: Minute::new(minute) };
+        if !(day + 600..day + 635).contains(&minute) && !(day + 720..day + 780).contains(&minute) {
+            count(&server, WRITER, interval, PREFIX, &[(In, "all", 1, 300_000)]);
+        }
+    }
+    let billing = billing(&server, "&month=2026-02");
+    // 10:00 to 10:35 are seven samples, of which the other collector had one whole; 12:00 to 13:00 are twelve, and the template is
+    // in one of them.
+    assert_eq!(samples(&billing), [8064 - 6 - 1 - 11, 1, 6, 12, 0]);
+    let at = |time: &str| format!("2026-02-10T{time}:00Z");
+    let expected = [
+        (at("10:00"), at("10:20"), "collectorNotRunning"),
+        (at("10:20"), at("10:25"), "exporterSilent"),
+        (at("10:25"), at("10:35"), "collectorNotRunning"),
+        (at("12:00"), at("12:30"), "exporterSilent"),
+        (at("12:35"), at("13:00"), "exporterSilent"),
+    ];
+    let expected: Vec<_> = expected.iter().map(|(from, to, reason)| (from.as_str(), to.as_str(), *reason)).collect();
+    assert_eq!(gaps(&billing), expected);
+    assert!(billing["method"].as_str().unwrap().ends_with("INCOMPLETE: 18 of 8064 samples are missing"), "{billing}");
+    assert_eq!(billing["in"]["percentile95BitsPerSecond"], 8000);
+}
+
+#[test]
+fn samples_are_kept_when_their_minutes_and_hours_are_gone() {
+    let server = Server::start();
+    register(&server);
+    run(&server, RUN, february(), february());
+    // A different number of bytes in each sample: the 95th percentile is the 7,661st of 8,064.
+    for (number, minute) in (1..).zip(february().step_by(5)) {
+        let interval = Interval { period: Period::Minute, start: Minute::new(minute + number as u32 % 5) };
+        count(&server, WRITER, interval, PREFIX, &[(In, "all", 1, number * 75)]);
+    }
+    let before = billing(&server, "&month=2026-02");
+    assert_eq!(before["in"]["percentile95BitsPerSecond"], 7661 * 75 * 8 / 300);
+    server.runtime.block_on(async {
+        let store: &dyn Store = server.store.as_ref();
+        for state in store.writers().await.unwrap() {
+            let before = minute("2026-03-05 00:00").start;
+            let WriterState { writer, .. } = advance(store, state, before).await.unwrap();
+            for period in [Period::Minute, Period::Hour] {
+                store.expire(writer, Retention { period, before }).await.unwrap();
+            }
+            assert_eq!(store.first_interval(writer, Period::Hour, Minute::EPOCH).await.unwrap(), None);
+        }
+    });
+    assert_eq!(billing(&server, "&month=2026-02"), before);
+}
+
+#[test]
+fn a_store_of_before_is_billed_by_its_minutes_and_otherwise_says_what_is_missing() {
+    let mut keep = PerPeriod::default();
+    keep[Period::Minute] = Some(Duration::from_secs(400 * 24 * 3600));
+    for kept in [true, false] {
+        let server = if kept {
+            Server::keeping(keep)
+        } else {
+            Server::keeping(PerPeriod::new([Some(Duration::from_secs(3600)), None, None, None, None]))
+        };
+        register(&server);
+        let first = minute("2026-02-01 00:00").start;
+        for sample in 0..288 {
+            let interval = Interval { period: Period::Minute, start: first.saturating_add(sample * 5) };
+            count(&server, WRITER, interval, PREFIX, &[(In, "all", 1, 300_000)]);
+        }
+        // A day of a program that did not make samples, and the watermarks of its roll-up.
+        let day = Interval { period: Period::Day, start: first };
+        count(&server, WRITER, day, PREFIX, &[(In, "all", 288, 288 * 300_000)]);
+        server.runtime.block_on(async {
+            let mut state = server.store.writers().await.unwrap().remove(0);
+            for period in [Period::Minute, Period::Hour] {
+                *state.watermarks.get_mut(period).unwrap() = day.end();
+            }
+            server.store.put_writer(&state).await.unwrap();
+        });
+        let billing = billing(&server, "&month=2026-02");
+        assert_eq!(billing["in"]["bytes"], 288 * 300_000, "{billing}");
+        let known = if kept { 288 } else { 0 };
+        assert_eq!(samples(&billing), [known, 0, 0, 0, 8064 - known]);
+        let since = if kept { "2026-02-02T00:00:00Z" } else { "2026-02-01T00:00:00Z" };
+        assert_eq!(gaps(&billing), [(since, "2026-03-01T00:00:00Z", "notKept")]);
+        assert_eq!(billing["in"]["percentile95BitsPerSecond"], if kept { json!(8000) } else { json!(null) });
+    }
+}
+
 #[test]
 fn the_bill_of_the_running_month_counts_the_samples_of_its_percentile() {
     let mut keep = PerPeriod::default();
@@ -78,29 +231,55 @@ fn the_bill_of_the_running_month_counts_the_samples_of_its_percentile() {
     register(&server);
     let now = Minute::of(SystemTime::now().into());
     register_prefix(&server);
+    let month = Interval::containing(Period::Month, now);
+    run(&server, RUN, month.start.number()..now.number(), month.start.number()..now.number());
     let answer = billing(&server, "");
-    assert_eq!(answer["month"], Interval::containing(Period::Month, now).to_string());
+    assert_eq!(answer["month"], month.to_string());
     assert_eq!(answer["complete"], false);
-    let count = answer["samples"]["count"].as_u64().unwrap();
-    assert!(count <= 12, "{answer}");
-    let expected = answer["samples"]["expected"].as_u64().unwrap();
-    // In the first hour of a month, all minutes are still kept.
-    assert_eq!(answer["method"].as_str().unwrap().contains("still kept"), expected > 12, "{answer}");
+    let [count, empty, missing @ ..] = samples(&answer);
+    // Those of the last minutes may not be stored yet.
+    let expected = u64::from(now.saturating_sub(5).number().saturating_sub(month.start.number()) / 5);
+    assert!(count == expected || count == expected + 1, "{answer}");
+    assert_eq!((empty, missing), (count, [0, 0, 0]));
     assert_eq!(answer["in"]["percentile95BitsPerSecond"].is_null(), count == 0, "{answer}");
 }
 
 #[test]
-fn the_lost_share_covers_the_known_part_of_the_month() {
-    let server = Server::with(keys(), |api| api.showing(std::sync::Arc::new(MadeUp::default()), tap::Taps::default()));
-    register_prefix(&server);
-    let answer = billing(&server, "&month=2026-02");
-    let shares = json!([{"unit": "datagrams", "received": 999, "lost": 1, "share": 0.001}]);
-    assert_eq!(answer["lost"], json!({"since": "2026-02-01T00:00:00Z", "shares": shares}));
-    assert!(answer["method"].as_str().unwrap().ends_with("that this collector received since 2026-02-01T00:00:00Z"));
-    // Without a collector, the loss is unknown.
+fn the_lost_share_is_that_of_the_month_and_of_its_worst_sample() {
     let server = Server::start();
     register_prefix(&server);
     let answer = billing(&server, "&month=2026-02");
     assert_eq!(answer["lost"], json!(null));
-    assert!(answer["method"].as_str().unwrap().contains("lost: unknown"), "{answer}");
+    let sender: IpAddr = SENDER.parse().unwrap();
+    let at = |text: &str| minute(text).start;
+    let counters = |packets, flows| Counters { bytes: 0, packets, flows };
+    let heard = |text: &str, received: (u64, u64), lost: (u64, u64)| Arrived {
+        sender,
+        minute: at(text),
+        arrived: Counters { bytes: 500, ..counters(received.0, received.1) },
+        lost: counters(lost.0, lost.1),
+    };
+    let arrived = [
+        heard("2026-01-31 23:59", (70, 0), (70, 0)),
+        heard("2026-02-01 00:00", (90, 0), (10, 0)),
+        heard("2026-02-01 00:04", (700, 0), (0, 0)),
+        heard("2026-02-09 07:31", (199, 80), (1, 20)),
+        heard("2026-02-28 23:59", (0, 20), (0, 0)),
+    ];
+    store(&server, RUN, &arrived, &BTreeSet::new());
+    let answer = billing(&server, "&month=2026-02");
+    let shares = json!([
+        {"unit": "datagrams", "received": 989, "lost": 11, "share": 0.011},
+        {"unit": "records", "received": 100, "lost": 20, "share": 0.166_667}
+    ]);
+    let expected = json!({"shares": shares, "samples": 2, "worst": "2026-02-09T07:30:00Z", "worstShare": 0.2});
+    assert_eq!(answer["lost"], expected);
+}
+
+#[test]
+fn the_prefix_of_presence_is_not_monitored() {
+    let server = Server::start();
+    let body = r#"{"prefixes":[{"prefix":"::","prefixLen":128}]}"#;
+    let refused = ask(server.address, "PUT", &format!("/senders/{SENDER}"), body).refusal(400, "BAD_REQUEST");
+    assert!(refused.contains("::/128 cannot be monitored"), "{refused}");
 }

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use storage::StoreError;
 use tap::Taps;
 use view::{
-    Arrivals, Counter, Detail, DetailedExporter, Exporter, Gauge, Histogram, Ledger, Losses, Rates, Socket, Status,
-    Thread, Unknown, View,
+    Arrivals, Counter, Detail, DetailedExporter, Exporter, Gauge, Histogram, Ledger, Rates, Socket, Status, Thread,
+    Unknown, View,
 };
 
 use crate::client::{ask, send};
@@ -91,11 +91,6 @@ impl View for MadeUp {
     fn exporter(&self, address: IpAddr) -> Option<DetailedExporter> {
         let exporter = self.exporters().into_iter().find(|exporter| exporter.address == address)?;
         Some(DetailedExporter { exporter, detail: Detail { pending_sets: 4, ..Detail::default() } })
-    }
-
-    /// The same for every month, from its start.
-    fn losses(&self, _: IpAddr, month: Timestamp) -> Option<Losses> {
-        Some(Losses { since: month, arrivals: vec![ARRIVALS] })
     }
 
     fn unknown(&self) -> Vec<Unknown> {

@@ -312,7 +312,15 @@ fn losses_of_the_network_are_reported_and_billed() {
         sequence += 60;
     });
     has(&found["evidence"], "records received, ");
-    let billing = collector.rest("GET", "/billing/127.0.3.3?prefix=192.0.2.0/24", "");
+    // They are stored with the next flush.
+    let end = Instant::now() + PATIENCE;
+    let billing = loop {
+        let billing = collector.rest("GET", "/billing/127.0.3.3?prefix=192.0.2.0/24", "");
+        if billing["lost"]["samples"].as_u64() > Some(0) {
+            break billing;
+        }
+        assert!(Instant::now() < end, "{billing}");
+    };
     let share = &billing["lost"]["shares"][0];
     let (received, lost) = (share["received"].as_u64().unwrap(), share["lost"].as_u64().unwrap());
     assert_eq!((&share["unit"], lost), (&json!("records"), received - 30), "{billing}");

@@ -126,6 +126,7 @@ async fn templates_that_the_store_refuses_are_put_with_the_next_flush() {
     let sealed = |announced: Vec<(IpAddr, Vec<u8>)>| Sealed {
         tallies: vec![Tally::new(TallySettings::default())],
         heard: Vec::new(),
+        arrived: Vec::new(),
         announced,
     };
     let all: Vec<_> = others.iter().map(|sender| (*sender, vec![1])).collect();

@@ -11,7 +11,7 @@ use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
 use crate::output;
-use crate::table::{Cell, Format, Table};
+use crate::table::{Cell, Format, Table, count_of};
 
 /// The query.
 #[derive(clap::Args, Debug)]
@@ -43,7 +43,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let client = Client::new(&connection, config)?;
     let parameters = [("prefix", Some(prefix.to_string())), ("month", month), ("local", Some(local))];
     let answer = ask(&client, "GET", &target(&format!("/billing/{sender}"), &parameters), "")?;
-    print(format, &answer, table)?;
+    print(format, &answer, if format.csv { rows } else { table })?;
     if !format.json && !format.csv {
         output::print(|out| write_basis(&answer, out))?;
     }
@@ -55,20 +55,90 @@ fn write_basis(answer: &Value, out: &mut impl Write) -> io::Result<()> {
     let samples = &answer["samples"];
     let (count, expected) = (number(&samples["count"]), number(&samples["expected"]));
     writeln!(out, "\n{count} of {expected} samples of 5 minutes")?;
-    for share in answer["lost"]["shares"].as_array().into_iter().flatten() {
-        let (lost, received) = (number(&share["lost"]), number(&share["received"]));
-        let percent = share["share"].as_f64().unwrap_or_default() * 100.0;
-        writeln!(out, "{percent:.4} % lost: {lost} of {} {}", lost.saturating_add(received), text(&share["unit"]))?;
+    let missing = REASONS.iter().map(|(key, reason)| (number(&samples[*key]), reason)).filter(|(count, _)| *count > 0);
+    for (count, reason) in missing {
+        writeln!(out, "{count} missing: {reason}")?;
     }
+    let gaps = samples["missing"].as_array().map_or(&[][..], Vec::as_slice);
+    for gap in gaps.iter().take(SHOWN_GAPS) {
+        writeln!(out, "  {} to {}: {}", text(&gap["from"]), text(&gap["to"]), reason(gap))?;
+    }
+    if gaps.len() > SHOWN_GAPS {
+        writeln!(out, "  and {} more; --json and --csv have all of them", gaps.len() - SHOWN_GAPS)?;
+    }
+    write_losses(&answer["lost"], out)?;
     writeln!(out, "{}", text(&answer["method"]))
 }
 
+fn write_losses(lost: &Value, out: &mut impl Write) -> io::Result<()> {
+    let percent = |share: &Value| share.as_f64().unwrap_or_default() * 100.0;
+    for share in lost["shares"].as_array().into_iter().flatten() {
+        let (lost, received) = (number(&share["lost"]), number(&share["received"]));
+        let sent = lost.saturating_add(received);
+        writeln!(out, "{:.4} % lost: {lost} of {sent} {}", percent(&share["share"]), text(&share["unit"]))?;
+    }
+    if let Some(worst) = lost["worst"].as_str() {
+        let (samples, share) = (number(&lost["samples"]), percent(&lost["worstShare"]));
+        writeln!(out, "losses in {}, the largest {share:.4} % in that of {worst}", count_of(samples, "sample"))?;
+    }
+    if lost.is_null() {
+        writeln!(out, "losses unknown: nothing is known to have arrived from the sender")?;
+    }
+    Ok(())
+}
+
+/// The reasons of missing samples: as keys of the answer, and in words.
+const REASONS: [(&str, &str); 3] =
+    [("collectorNotRunning", "collector not running"), ("exporterSilent", "exporter silent"), ("notKept", "not kept")];
+
+/// The number of gaps that are printed for people.
+const SHOWN_GAPS: usize = 20;
+
+fn reason(gap: &Value) -> String {
+    let key = text(&gap["reason"]);
+    REASONS.iter().find(|(known, _)| *known == key).map_or(key, |(_, reason)| (*reason).to_owned())
+}
+
+/// For programs, with the basis of the amounts in each row.
+fn rows(answer: &Value) -> Table {
+    let samples = &answer["samples"];
+    let gaps = samples["missing"].as_array().into_iter().flatten();
+    let gaps: Vec<String> =
+        gaps.map(|gap| format!("{}/{} {}", text(&gap["from"]), text(&gap["to"]), reason(gap))).collect();
+    let lost = |unit: &str| {
+        let mut shares = answer["lost"]["shares"].as_array().into_iter().flatten();
+        let share = shares.find(|share| share["unit"] == unit).and_then(|share| share["share"].as_f64());
+        share.map_or(Cell::Gap, |share| Cell::Text(share.to_string()))
+    };
+    let count = |key: &str| Cell::Count(number(&samples[key]));
+    table_with(
+        answer,
+        vec![
+            ("samples", count("count")),
+            ("expected", count("expected")),
+            ("collector not running", count("collectorNotRunning")),
+            ("exporter silent", count("exporterSilent")),
+            ("not kept", count("notKept")),
+            ("lost datagrams", lost("datagrams")),
+            ("lost records", lost("records")),
+            ("gaps", Cell::Text(gaps.join("; "))),
+        ],
+    )
+}
+
 fn table(answer: &Value) -> Table {
-    let mut table = Table::new(&["month", "direction", "bytes", "pkts", "flows", "average", "95th percentile"]);
+    table_with(answer, Vec::new())
+}
+
+/// The usage in both directions, and in each row further columns.
+fn table_with(answer: &Value, more: Vec<(&'static str, Cell)>) -> Table {
+    let mut headings = vec!["month", "direction", "bytes", "pkts", "flows", "average", "95th percentile"];
+    headings.extend(more.iter().map(|(heading, _)| *heading));
+    let mut table = Table::new(&headings);
     for direction in ["in", "out"] {
         let usage = &answer[direction];
         let percentile = usage["percentile95BitsPerSecond"].as_u64();
-        table.push(vec![
+        let mut row = vec![
             Cell::Text(text(&answer["month"])),
             Cell::Text(direction.to_owned()),
             Cell::Bytes(number(&usage["bytes"])),
@@ -76,7 +146,9 @@ fn table(answer: &Value) -> Table {
             Cell::Count(number(&usage["flows"])),
             Cell::BitsPerSecond(number(&usage["averageBitsPerSecond"])),
             percentile.map_or(Cell::Gap, Cell::BitsPerSecond),
-        ]);
+        ];
+        row.extend(more.iter().map(|(_, cell)| cell.clone()));
+        table.push(row);
     }
     table
 }

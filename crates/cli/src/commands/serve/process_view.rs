@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use flow::Timestamp;
-use view::{Counter, DetailedExporter, Exporter, Losses, Status, Unknown, View};
+use view::{Counter, DetailedExporter, Exporter, Status, Unknown, View};
 
 use crate::log;
 
@@ -30,10 +29,6 @@ impl View for ProcessView {
 
     fn exporter(&self, address: IpAddr) -> Option<DetailedExporter> {
         self.0.exporter(address)
-    }
-
-    fn losses(&self, address: IpAddr, month: Timestamp) -> Option<Losses> {
-        self.0.losses(address, month)
     }
 
     fn unknown(&self) -> Vec<Unknown> {

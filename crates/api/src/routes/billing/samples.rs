@@ -1,0 +1,274 @@
+//! The 5-minute samples of a bill. A sample without traffic is a zero only if a collector ran and the exporter sent
+//! something; otherwise it is missing, and this file finds out why.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use accounting::block::{BlockError, TableSet, Tables};
+use accounting::direction::Direction;
+use accounting::field::Field;
+use accounting::five_minutes::{self, ByFirstMinute};
+use accounting::period::{Minute, Period};
+use accounting::presence;
+use accounting::range::Range;
+use accounting::zone::Zone;
+use flow::{Counters, Prefix};
+use storage::{Answers, Question};
+
+use crate::Api;
+use crate::error::Error;
+use crate::party::Party;
+
+/// The number of samples asked for together where only minutes have them: a day.
+const SAMPLES_AT_ONCE: usize = 288;
+
+/// The minutes after which every collector has stored what it counted: the longest `flushInterval`.
+const LONGEST_FLUSH: u32 = 5;
+
+/// Why a sample is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// In at least one of its minutes, no collector ran.
+    CollectorNotRunning,
+    /// A collector ran, but nothing arrived from the sender.
+    ExporterSilent,
+    /// It is no longer stored, or from before presence was stored.
+    NotKept,
+}
+
+impl Missing {
+    /// All reasons; `missing as usize` indexes it.
+    pub(super) const ALL: [Self; 3] = [Self::CollectorNotRunning, Self::ExporterSilent, Self::NotKept];
+
+    /// Its name in an answer.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::CollectorNotRunning => "collectorNotRunning",
+            Self::ExporterSilent => "exporterSilent",
+            Self::NotKept => "notKept",
+        }
+    }
+}
+
+/// Consecutive samples that are missing for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub(super) range: Range,
+    pub(super) missing: Missing,
+}
+
+/// What arrived from the sender in a sample, and what was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Losses {
+    pub(super) sample: Minute,
+    pub(super) arrived: Counters,
+    pub(super) lost: Counters,
+}
+
+/// What is stored of the samples of a range.
+#[derive(Debug, Default)]
+pub(super) struct Samples {
+    /// The first minutes of the first sample and of the one after the last.
+    pub(super) from: Minute,
+    pub(super) to: Minute,
+    /// The end of the range; the last sample may end earlier.
+    end: Minute,
+    /// Of the prefix.
+    traffic: ByFirstMinute,
+    /// The samples of which the traffic is not kept.
+    not_kept: BTreeSet<Minute>,
+    /// Of the sender: what arrived in, what was lost out.
+    exported: ByFirstMinute,
+    /// The minutes in which a collector ran.
+    ran: BTreeSet<Minute>,
+    /// Whether one ran before the first sample.
+    ran_before: bool,
+}
+
+impl Samples {
+    /// Reads the whole samples of a range, at the moment of other answers.
+    pub(super) async fn read(
+        api: &Api,
+        party: Party,
+        (sender, prefix): (IpAddr, Prefix),
+        range: Range,
+        now: Minute,
+        mut answers: Answers,
+        damaged: &mut Vec<BlockError>,
+    ) -> Result<Self, Error> {
+        let from = Minute::new(range.from.number().next_multiple_of(five_minutes::MINUTES));
+        let to = five_minutes::containing(range.to.min(now.saturating_sub(LONGEST_FLUSH))).max(from);
+        let mut samples = Self { from, to, end: range.to, ..Self::default() };
+        let tables = TableSet::of_field(Field::All).union(TableSet::of_field(Field::FiveMinutes));
+        let of = |sender, prefix| move |range| Question { range, sender, prefix, tables };
+        let traffic = of(sender, prefix);
+        let (exported, ran) = (of(sender, presence::PREFIX), of(presence::COLLECTOR, presence::PREFIX));
+
+        // Whole days, also where the range has a part of one: their blocks have all samples of the day.
+        let days: Vec<Range> = Zone::UTC.steps(Range { from, to: range.to }, Period::Day).collect();
+        let kept_since = api.kept_since(Period::Day, now);
+        let mut in_minutes = Vec::new();
+        let whole = |day: &Range| Range { to: day.to.min(now.saturating_add(1)), ..*day };
+        let questions = days.iter().flat_map(|day| [traffic, exported, ran].map(|ask| ask(whole(day))));
+        answers = answers.then(questions.collect());
+        let mut questions =
+            days.iter().flat_map(|day| [Part::Traffic, Part::Exported, Part::Ran].map(|part| (day, part)));
+        while let Some(answered) = api.read(party, &mut answers).await? {
+            for (totals, (day, part)) in answered.into_iter().zip(questions.by_ref()) {
+                damaged.extend(totals.damaged);
+                if !samples.add(part, &totals.tables) || (part == Part::Traffic && day.from < kept_since) {
+                    in_minutes.extend(samples.within(whole(day)));
+                }
+            }
+        }
+
+        let before = Range { from: Minute::EPOCH, to: from };
+        answers = answers.then(vec![of(presence::COLLECTOR, presence::PREFIX)(before)]);
+        while let Some(answered) = api.read(party, &mut answers).await? {
+            samples.ran_before |= answered.iter().any(|totals| !totals.tables.is_empty());
+        }
+
+        let kept_since = api.kept_since(Period::Minute, now);
+        let (kept, not_kept): (Vec<Minute>, Vec<Minute>) =
+            in_minutes.into_iter().partition(|first| *first >= kept_since);
+        samples.not_kept.extend(not_kept);
+        for firsts in kept.chunks(SAMPLES_AT_ONCE) {
+            let minutes = |first: Minute| Range { from: first, to: first.saturating_add(five_minutes::MINUTES) };
+            answers = answers.then(firsts.iter().map(|first| traffic(minutes(*first))).collect());
+            while let Some(answered) = api.read(party, &mut answers).await? {
+                for totals in answered {
+                    damaged.extend(totals.damaged);
+                    samples.add(Part::Traffic, &totals.tables);
+                }
+            }
+        }
+        Ok(samples)
+    }
+
+    /// Adds the answer about a part; returns whether it has all 5 minutes.
+    fn add(&mut self, part: Part, tables: &Tables) -> bool {
+        let Some(found) = five_minutes::by_first_minute(tables) else { return false };
+        match part {
+            Part::Traffic => self.traffic.extend(found),
+            Part::Exported => self.exported.extend(found),
+            Part::Ran => self.ran.extend(found.into_keys()),
+        }
+        true
+    }
+
+    /// The first minutes of all samples.
+    fn all(&self) -> impl Iterator<Item = Minute> {
+        (self.from.number()..self.to.number()).step_by(five_minutes::MINUTES as usize).map(Minute::new)
+    }
+
+    fn within(&self, range: Range) -> Vec<Minute> {
+        self.all().filter(|first| (range.from..range.to).contains(first)).collect()
+    }
+
+    /// How many there are, the missing ones included.
+    pub(super) fn expected(&self) -> u32 {
+        self.to.abs_diff(self.from) / five_minutes::MINUTES
+    }
+
+    /// The traffic of the samples that are known, in each direction.
+    pub(super) fn known(&self) -> impl Iterator<Item = [Counters; Direction::ALL.len()]> {
+        let known = self.all().filter(|first| self.missing(*first).is_none());
+        known.map(|first| self.traffic.get(&first).copied().unwrap_or_default())
+    }
+
+    /// The missing ones, in the order of time.
+    pub(super) fn gaps(&self) -> Vec<Gap> {
+        let mut gaps: Vec<Gap> = Vec::new();
+        for first in self.all() {
+            let Some(missing) = self.missing(first) else { continue };
+            let to = first.saturating_add(five_minutes::MINUTES);
+            match gaps.last_mut().filter(|gap| gap.missing == missing && gap.range.to == first) {
+                Some(gap) => gap.range.to = to,
+                None => gaps.push(Gap { range: Range { from: first, to }, missing }),
+            }
+        }
+        gaps
+    }
+
+    /// Why a sample is missing; `None` if it is known.
+    fn missing(&self, first: Minute) -> Option<Missing> {
+        if self.not_kept.contains(&first) {
+            return Some(Missing::NotKept);
+        }
+        let is_heard = self.traffic.contains_key(&first) || self.exported.contains_key(&first);
+        let mut minutes = (first.number()..first.number() + five_minutes::MINUTES).map(Minute::new);
+        if minutes.all(|minute| self.ran.contains(&minute)) {
+            return if is_heard { None } else { Some(Missing::ExporterSilent) };
+        }
+        // Before the first minute that a collector has stored, one may have run that did not.
+        let is_stored = self.ran_before || self.ran.first().is_some_and(|begun| *begun <= first);
+        match (is_stored, is_heard) {
+            (true, _) => Some(Missing::CollectorNotRunning),
+            (false, true) => None,
+            (false, false) => Some(Missing::NotKept),
+        }
+    }
+
+    /// What arrived and was lost, by sample, until the end of the range.
+    pub(super) fn losses(&self) -> impl Iterator<Item = Losses> {
+        let heard = self.exported.range(self.from..self.end.max(self.from));
+        heard.map(|(sample, [arrived, lost, ..])| Losses { sample: *sample, arrived: *arrived, lost: *lost })
+    }
+}
+
+/// What a day is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Traffic,
+    Exported,
+    Ran,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minutes(numbers: impl IntoIterator<Item = u32>) -> BTreeSet<Minute> {
+        numbers.into_iter().map(Minute::new).collect()
+    }
+
+    fn counted(firsts: &[u32]) -> ByFirstMinute {
+        let one = Counters { bytes: 300, packets: 1, flows: 1 };
+        firsts
+            .iter()
+            .map(|first| (Minute::new(*first), [one, Counters::ZERO, Counters::ZERO, Counters::ZERO]))
+            .collect()
+    }
+
+    fn shown(samples: &Samples) -> Vec<(u32, u32, &'static str)> {
+        let shown = |gap: &Gap| (gap.range.from.number(), gap.range.to.number(), gap.missing.name());
+        samples.gaps().iter().map(shown).collect()
+    }
+
+    #[test]
+    fn each_sample_is_known_or_missing_for_a_reason() {
+        let mut samples = Samples {
+            from: Minute::new(100),
+            to: Minute::new(145),
+            end: Minute::new(146),
+            traffic: counted(&[105, 110, 120]),
+            not_kept: minutes([135]),
+            exported: counted(&[105, 115, 135]),
+            ran: minutes((106..125).chain(131..145)),
+            ran_before: false,
+        };
+        // 110 has only traffic, which arrived later; 115 is a true zero. A collector began in 105, so 100 is unknown.
+        let expected = [
+            (100, 105, "notKept"),
+            (125, 135, "collectorNotRunning"),
+            (135, 140, "notKept"),
+            (140, 145, "exporterSilent"),
+        ];
+        assert_eq!(shown(&samples), expected);
+        let known: Vec<u64> = samples.known().map(|[counters, ..]| counters.bytes).collect();
+        assert_eq!((known, samples.expected()), (vec![300, 300, 0, 300], 9));
+        samples.ran_before = true;
+        assert_eq!(shown(&samples)[0], (100, 110, "collectorNotRunning"));
+        assert_eq!(samples.losses().count(), 3);
+    }
+}
