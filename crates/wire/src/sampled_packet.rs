@@ -2,8 +2,8 @@
 //! (313). Packets are usually truncated: what could be read is used.
 //!
 //! The outermost headers are those of the network and are accounted; those inside tunnels are shown, and accounted instead
-//! where the sender has that setting. Opened are GRE (with Ethernet, IP or MPLS inside), IP in IP, Ethernet in IP, VXLAN,
-//! GENEVE and GTP-U, also inside one another, to a limited depth. The frame in an MPLS pseudowire or a provider backbone
+//! where the sender has that setting. Opened are GRE (with Ethernet, IP or MPLS inside), PPTP, L2TP, IP in IP, Ethernet in
+//! IP, VXLAN, GENEVE and GTP-U, also inside one another, to a limited depth. The frame in an MPLS pseudowire or a provider backbone
 //! belongs to the outermost packet: there is no other IP header. Ignored: checksums, IPv4 options, encrypted payloads.
 //!
 //! The link layer is in `sampled_packet/link.rs`, IP and the layers above in `sampled_packet/network.rs`, tunnels in

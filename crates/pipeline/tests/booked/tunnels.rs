@@ -40,6 +40,7 @@ fn vxlan(packet: &[u8]) -> Vec<u8> {
 fn tunnelled(inner: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let ip_protocol = if inner[0] >> 4 == 4 { 4 } else { 41 };
     let ether_type = if inner[0] >> 4 == 4 { [0x08, 0x00] } else { [0x86, 0xdd] };
+    let ppp_protocol = if inner[0] >> 4 == 4 { [0x21] } else { [0x57] };
     let outer = |protocol: u8, payload: &[u8]| ipv4(ENDS, protocol, payload);
     vec![
         ("GRE", outer(GRE, &gre(inner))),
@@ -57,6 +58,11 @@ fn tunnelled(inner: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("VXLAN in IPv6", ipv6([1, 2], UDP, &vxlan(inner))),
         ("GENEVE", outer(UDP, &udp(6081, &[&[0, 0, 0x65, 0x58, 0, 0, 42, 0], &framed(inner)]))),
         ("GTP-U", outer(UDP, &gtp_u(inner))),
+        ("PPTP", {
+            let ppp = [&[0xff, 0x03, 0x00], &ppp_protocol[..], inner].concat();
+            outer(GRE, &[&[0x30, 1, 0x88, 0x0b, 0, 44, 0, 1, 0, 0, 0, 1], &ppp[..]].concat())
+        }),
+        ("L2TP", outer(UDP, &udp(1701, &[&[0, 2, 0, 1, 0, 2, 0x00], &ppp_protocol, inner]))),
         ("VXLAN in GRE", outer(GRE, &gre(&ipv4(FURTHER_ENDS, UDP, &vxlan(inner))))),
         ("GTP-U in IP in IP", outer(4, &ipv4(FURTHER_ENDS, UDP, &gtp_u(inner)))),
         ("GRE in VXLAN in GRE", {
@@ -161,6 +167,7 @@ fn where_the_packet_inside_is_cut_off_the_innermost_known_headers_count() {
         packet[6..8].copy_from_slice(&[0, 100]);
         packet
     };
+    let encrypted = [0x20, 1, 0x88, 0x0b, 0, 44, 0, 1, 0x00, 0xfd, 0x90, 0, 1, 2, 3, 4];
     let arp = ipv4(ENDS, UDP, &udp(VXLAN_PORT, &[&VXLAN, &frame(&[&[0x08, 0x06], &[0; 28]])]));
     for (name, header, prefix, octets) in [
         ("within the IP header inside", cut(ipv4(ENDS, GRE, &gre(&ip())), 21), outer, FRAME_LENGTH),
@@ -169,7 +176,7 @@ fn where_the_packet_inside_is_cut_off_the_innermost_known_headers_count() {
         ("in the third header", cut(vxlan_in_gre(&ip()), 21), further, 20 + 8 + 8 + 14 + 40),
         ("a later fragment of the tunnel", framed(&later_fragment), outer, FRAME_LENGTH),
         ("no IP inside", framed(&arp), outer, FRAME_LENGTH),
-        ("PPTP", framed(&ipv4(ENDS, GRE, &[0x30, 0x01, 0x88, 0x0b, 0, 0, 0, 0])), outer, FRAME_LENGTH),
+        ("encrypted PPTP", framed(&ipv4(ENDS, GRE, &encrypted)), outer, FRAME_LENGTH),
     ] {
         let mut collector = inner_of(prefix);
         collector.take(&sflow(ETHERNET, &header));

@@ -296,6 +296,15 @@ fn tunnels_keep_both_the_outer_and_the_inner_packet() {
     assert_tunnel(&gtp(0x32, &[0, 1, 0, 0]), "GTP-U with a sequence number");
     assert_tunnel(&gtp(0x34, &[0, 0, 0, 0x85, 1, 0x10, 0, 0]), "GTP-U with an extension header");
     assert_tunnel(&ipv4(17, &udp(6635, &joined(&[&[0, 1, 0x91, 0x40], &inside()]))), "MPLS in UDP");
+    assert_tunnel(&ipv4(143, &frame), "Ethernet in IP, as SRv6 has it");
+    let ppp = joined(&[&[0xff, 0x03, 0x00, 0x57], &inside()]);
+    assert_tunnel(&ipv4(47, &joined(&[&[0x20, 1, 0x88, 0x0b, 0, 64, 0, 7], &ppp])), "PPTP");
+    assert_tunnel(&ipv4(47, &joined(&[&[0x30, 0x81, 0x88, 0x0b, 0, 64, 0, 7], &[0; 8], &ppp])), "PPTP with numbers");
+    assert_tunnel(&ipv4(17, &udp(1701, &joined(&[&[0, 2, 0, 1, 0, 2], &ppp]))), "L2TP");
+    let with_length = joined(&[&[0x40, 2, 0, 80, 0, 1, 0, 2], &ppp[2..]]);
+    assert_tunnel(&ipv4(17, &udp(1701, &with_length)), "L2TP with its length, PPP without framing");
+    let with_all = joined(&[&[0x4a, 2, 0, 80, 0, 1, 0, 2, 0, 0, 0, 0, 0, 2, 9, 9], &ppp]);
+    assert_tunnel(&ipv4(17, &udp(1701, &with_all)), "L2TP with sequence numbers and padding");
 }
 
 #[test]
@@ -305,6 +314,8 @@ fn a_tunnel_header_that_is_not_one_stays_closed() {
     closed(&ipv4(17, &udp(4789, &joined(&[&[0; 8], &inside()]))));
     closed(&ipv4(17, &udp(2152, &joined(&[&[0x30, 1, 0, 0, 0, 0, 0, 1], &inside()]))));
     closed(&ipv4(17, &udp(2152, &joined(&[&[0x34, 255, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0x85, 0], &inside()]))));
+    closed(&ipv4(17, &udp(1701, &joined(&[&[0xc8, 2, 0, 20, 0, 1, 0, 0], &[0; 12]]))));
+    closed(&ipv4(17, &udp(1701, &joined(&[&[0, 3, 0, 0], &[0; 4], &inside()]))));
     closed(&ipv4(50, &inside()));
 }
 

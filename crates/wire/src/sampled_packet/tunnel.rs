@@ -6,6 +6,7 @@ use crate::cursor::Cursor;
 
 /// UDP destination ports of tunnels (IANA service names, and the port that Linux used for VXLAN before one was assigned).
 mod port {
+    pub(super) const L2TP: u16 = 1701;
     pub(super) const GTP_U: u16 = 2152;
     pub(super) const VXLAN: u16 = 4789;
     pub(super) const VXLAN_LINUX: u16 = 8472;
@@ -28,7 +29,7 @@ pub(super) const fn is_of_ip(number: u8) -> bool {
 
 /// Whether a UDP destination port is that of a tunnel.
 pub(super) const fn is_of_udp(destination: u16) -> bool {
-    matches!(destination, port::VXLAN | port::VXLAN_LINUX | port::GENEVE | port::GTP_U | port::MPLS)
+    matches!(destination, port::VXLAN | port::VXLAN_LINUX | port::GENEVE | port::GTP_U | port::MPLS | port::L2TP)
 }
 
 /// The inner packet after an IP protocol number.
@@ -53,23 +54,51 @@ pub(super) fn open_udp(destination: u16, octets: Cursor<'_>) -> Option<Next<'_>>
         port::VXLAN | port::VXLAN_LINUX => open_vxlan(octets),
         port::GENEVE => open_geneve(octets),
         port::GTP_U => open_gtp_u(octets),
+        port::L2TP => open_l2tp(octets),
         port::MPLS => Some(Next::Inside(Layer::Link(LinkType::Mpls, octets))),
         _ => None,
     }
 }
 
-/// RFC 2784 and RFC 2890: flags, protocol, then four octets for each of checksum, key and sequence number.
+/// RFC 2784 and RFC 2890: flags, protocol, then four octets for each of checksum, key and sequence number. PPTP has another
+/// version (RFC 2637, section 4.1): a key, and maybe a sequence and an acknowledgement number before PPP.
 fn open_gre(mut octets: Cursor<'_>) -> Option<Next<'_>> {
+    const PPP: u16 = 0x880b;
     let flags = octets.u16()?;
     let carried = octets.u16()?;
-    let version = flags & 0x7;
-    // The routing flag of RFC 1701 is followed by a list that is not in use; version 1 is PPTP.
-    if version != 0 || flags & 0x4000 != 0 {
+    let numbers = |of: &[u16]| of.iter().filter(|flag| flags & *flag != 0).count() * 4;
+    match (flags & 0x7, carried) {
+        // The routing flag of RFC 1701 is followed by a list that is not in use.
+        (0, _) if flags & 0x4000 == 0 => {
+            octets.skip(numbers(&[0x8000, 0x2000, 0x1000]))?;
+            inside_ether_type(carried, octets)
+        }
+        (1, PPP) if flags & 0x2000 != 0 => {
+            octets.skip(numbers(&[0x2000, 0x1000, 0x0080]))?;
+            Some(Next::Inside(Layer::Link(LinkType::Ppp, octets)))
+        }
+        _ => None,
+    }
+}
+
+/// L2TP version 2 (RFC 2661, section 3.1): flags, then the length if there is one, tunnel, session, sequence numbers and padding
+/// if there are any, and PPP. Control messages carry no packet.
+fn open_l2tp(mut octets: Cursor<'_>) -> Option<Next<'_>> {
+    const CONTROL: u16 = 0x8000;
+    const LENGTH: u16 = 0x4000;
+    const SEQUENCE: u16 = 0x0800;
+    const OFFSET: u16 = 0x0200;
+    let flags = octets.u16()?;
+    if flags & CONTROL != 0 || flags & 0xf != 2 {
         return None;
     }
-    let optional = [0x8000, 0x2000, 0x1000].into_iter().filter(|flag| flags & flag != 0).count();
-    octets.skip(optional * 4)?;
-    inside_ether_type(carried, octets)
+    let has = |flag: u16| usize::from(flags & flag != 0);
+    octets.skip(2 * has(LENGTH) + 4 + 4 * has(SEQUENCE))?;
+    if has(OFFSET) > 0 {
+        let padding = octets.u16()?;
+        octets.skip(padding.into())?;
+    }
+    Some(Next::Inside(Layer::Link(LinkType::Ppp, octets)))
 }
 
 /// RFC 7348: flags with the I bit, reserved, network identifier, reserved.
