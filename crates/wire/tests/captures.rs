@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use flow::Timestamp;
+use flow::sender_settings::Tunnels;
+use flow::{FlowRecord, Timestamp};
 use serde_json::{Value as Json, json};
-use wire::{Datagram, Decoded, ElementId, FieldName, Record, RecordKind, Session, SessionLimits, Value};
+use wire::{Datagram, Decoded, ElementId, FieldName, ReadOptions, Record, RecordKind, Session, SessionLimits, Value};
 
 /// Captures whose every export datagram is NetFlow or IPFIX, with what is expected of them.
 fn cases(corpus: &Path) -> Vec<(String, PathBuf, Json)> {
@@ -363,4 +364,44 @@ fn every_netflow_and_ipfix_capture_decodes_to_the_expected_numbers_and_flows() {
         }
     }
     assert!(wrong == 0, "{wrong} of {} captures differ:\n{table}", cases.len());
+}
+
+/// The flows of a capture, with these headers of packets in tunnels.
+fn flows(path: &Path, tunnels: Tunnels) -> Vec<FlowRecord> {
+    let (mut flows, mut session) = (Vec::new(), Session::new(SessionLimits::default()));
+    session.read(ReadOptions { tunnels, ..ReadOptions::default() });
+    let mut capture = capture::Capture::open(path).unwrap();
+    while let Some(udp) = capture.next().unwrap() {
+        let exporter = flow::Exporter::udp(udp.source.ip(), udp.source.port());
+        let datagram = Datagram { exporter, received: udp.received, payload: udp.payload };
+        session.decode(&datagram, &mut |record| flows.extend(record.flow));
+    }
+    flows
+}
+
+/// Frame sections of a Juniper, and records in which Ciscos repeat elements, all of SRv6. No other capture has tunnels.
+#[test]
+fn captured_packets_in_tunnels_are_read_by_the_packet_inside() {
+    const MULTIPLE: &str = "pmacct/400-IPFIXv10-BMP-CISCO-SRv6-multiple-sources-00";
+    let Some(corpus) = testing::captures() else { return };
+    let mut different = BTreeMap::new();
+    for (name, path, _) in cases(&corpus) {
+        let [outer, inner] = [Tunnels::Outer, Tunnels::Inner].map(|tunnels| flows(&path, tunnels));
+        assert_eq!(outer.len(), inner.len(), "{name}");
+        for (outer, inner) in outer.iter().zip(&inner).filter(|(outer, inner)| outer != inner) {
+            let FlowRecord { source, destination, protocol, forward, .. } = inner;
+            let shown = format!("{source} > {destination} {protocol} {}, was {}", forward.bytes, outer.protocol);
+            different.entry(name.clone()).or_insert_with(Vec::new).push(shown);
+        }
+    }
+    for (name, flows, expected) in [
+        ("akvorado/ipfix-srv6", 1, "8.8.8.8 > 213.36.140.100 1 64, was 4"),
+        ("pmacct/500-IPFIXv10-BGP-CISCO-SRv6", 4, "192.0.41.1 > 192.0.42.1 1 7316, was 4"),
+        (MULTIPLE, 38, "192.0.2.13 > 192.0.2.12 17 134624, was 4"),
+        (MULTIPLE, 38, "2001:db8::13 > 2001:db8::12 17 146644, was 41"),
+    ] {
+        let found = different.get(name).map_or(&[][..], Vec::as_slice);
+        assert_eq!((found.len(), found.iter().any(|flow| flow == expected)), (flows, true), "{name}: {found:?}");
+    }
+    assert_eq!(different.len(), 3, "{:?}", different.keys());
 }
