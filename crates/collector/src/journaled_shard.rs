@@ -39,9 +39,9 @@ impl JournaledShard {
             && fate != DatagramFate::Unregistered
         {
             let Exporter { address, port, .. } = datagram.exporter;
-            if let Some((registration, rules)) = self.shard.unstated(address, journal.statement()) {
-                journal.state(address, &terms::encode(registration, rules));
-            }
+            self.shard.unstated(address, journal.statement(), &mut |sender, registration, rules| {
+                journal.state(sender, &terms::encode(registration, rules));
+            });
             let source = SocketAddr::new(address, port);
             journal.take(datagram.received, source, received_at, datagram.payload);
         }
@@ -66,7 +66,7 @@ impl JournaledShard {
         let registered = self.shard.registered();
         let senders: BTreeSet<IpAddr> = waiting.iter().map(|(exporter, ..)| exporter.address).collect();
         for (sender, registration) in senders.iter().filter_map(|sender| registered.get_key_value(sender)) {
-            journal.state(*sender, &terms::encode(registration, self.shard.rules()));
+            journal.state(*sender, &terms::encode(Some(registration), self.shard.rules()));
         }
         journal.carry(waiting);
     }
@@ -154,15 +154,21 @@ pub fn begin(
 fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &Status) -> Result<Sealed, Unreadable> {
     let mut recovery = journal.recovery();
     let rules = *shard.rules();
-    let mut terms = FoundTerms::new(shard.registered(), rules);
+    let registered = shard.registered();
+    let mut terms = FoundTerms::new(Arc::clone(&registered), rules);
     let mut unstated = 0;
-    while let Some(found) = recovery.next_datagram()? {
+    while recovery.advance()? {
+        let Some(found) = recovery.current() else { continue };
         let exporter = Exporter::udp(found.source.ip(), found.source.port());
-        let terms = found.terms.and_then(|octets| terms.get(exporter.address, octets));
-        unstated += u64::from(terms.is_none());
-        shard.set_rules(terms.map_or(rules, |terms| terms.rules));
+        let stated = found.terms.and_then(|octets| terms.get(exporter.address, octets)).cloned();
+        unstated += u64::from(stated.is_none());
+        shard.set_rules(stated.as_ref().map_or(rules, |stated| stated.rules));
         let datagram = Datagram { exporter, received: found.received, payload: found.payload };
-        shard.take_by(&datagram, terms.map(|terms| &terms.registration));
+        shard.take_by(&datagram, &mut |address| match &stated {
+            Some(stated) if address == exporter.address => Some(Arc::clone(&stated.registration)),
+            Some(_) => terms.of_named(address, recovery.terms_of(address)),
+            None => registered.get(&address).map(Arc::clone),
+        });
     }
     let ReadCounts { segments, datagrams, torn, damaged } = recovery.counts();
     let counts = *shard.counts();

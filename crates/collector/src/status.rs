@@ -168,7 +168,7 @@ mod tests {
         }
         assert_eq!(
             status.counts().to_string(),
-            "datagrams 6 flows 90 templates 0 unregistered 2 unmatched 10 event 0 implausible 0 other_direction 0 no_ip_header 0 missing_template_sets 0 pending_sets 0 pending_decoded_sets 0 pending_expired_sets 0 corrected_sampling_rates 0 decode_errors 0 clamped_flows 0 kernel_drops 6"
+            "datagrams 6 flows 90 templates 0 unregistered 2 unmatched 10 event 0 implausible 0 other_direction 0 no_ip_header 0 unregistered_agent 0 missing_template_sets 0 pending_sets 0 pending_decoded_sets 0 pending_expired_sets 0 corrected_sampling_rates 0 decode_errors 0 clamped_flows 0 kernel_drops 6"
         );
     }
 }

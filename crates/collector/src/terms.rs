@@ -2,6 +2,9 @@
 //! and the settings that a reload can change. A start counts each datagram of an earlier run by the terms of its time, whatever
 //! is registered now.
 //!
+//! The datagrams of a relay are counted by its own terms and those of the exporters that they name. An exporter without terms
+//! was not registered.
+//!
 //! They are lines of text: a keyword, and its values.
 
 use std::collections::HashMap;
@@ -20,8 +23,12 @@ const SENDER: &str = "sender";
 const OWN: &str = "own";
 const PREFIXES: &str = "prefixes";
 
+/// The terms of an exporter that relays name and that is no longer registered.
+const UNREGISTERED: &[u8] = b"unregistered";
+
 /// The terms for the journal.
-pub(crate) fn encode(Registration { monitored, settings }: &Registration, rules: &Rules) -> Vec<u8> {
+pub(crate) fn encode(registration: Option<&Registration>, rules: &Rules) -> Vec<u8> {
+    let Some(Registration { monitored, settings }) = registration else { return UNREGISTERED.to_vec() };
     let (scale_samples, clock_limit) = (rules.scale_samples, rules.clock_limit.as_nanos());
     let mut text = format!("{SCALE_SAMPLES} {scale_samples}\n{CLOCK_LIMIT} {clock_limit}\n");
     // Writing to a string cannot fail.
@@ -120,5 +127,12 @@ impl FoundTerms {
             known.push((octets.into(), found));
         }
         known.get(position)?.1.as_ref()
+    }
+
+    /// The registration of an exporter that a relay's datagram names, by its terms; `None` if it was not registered.
+    pub(crate) fn of_named(&mut self, exporter: IpAddr, octets: Option<&[u8]>) -> Option<Arc<Registration>> {
+        let octets = octets.filter(|octets| *octets != UNREGISTERED)?;
+        let stated = self.get(exporter, octets).map(|terms| &terms.registration);
+        stated.map(Arc::clone).or_else(|| self.registered.get(&exporter).map(Arc::clone))
     }
 }

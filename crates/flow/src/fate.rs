@@ -31,6 +31,8 @@ pub enum FlowFate {
     OtherDirection,
     /// A sampled packet in which no IP header was found: encrypted, truncated, not IP, or of an unknown link layer.
     NoIpHeader,
+    /// In a datagram of a relay, and of an exporter that is not registered.
+    UnregisteredAgent,
 }
 
 /// An enumeration of fates with a count for each: see [`Tallied`].
@@ -61,8 +63,15 @@ impl Fate for DatagramFate {
 }
 
 impl Fate for FlowFate {
-    const ALL: &'static [Self] =
-        &[Self::Matched, Self::Unmatched, Self::Event, Self::Implausible, Self::OtherDirection, Self::NoIpHeader];
+    const ALL: &'static [Self] = &[
+        Self::Matched,
+        Self::Unmatched,
+        Self::Event,
+        Self::Implausible,
+        Self::OtherDirection,
+        Self::NoIpHeader,
+        Self::UnregisteredAgent,
+    ];
 
     fn index(self) -> usize {
         self as usize
@@ -76,6 +85,7 @@ impl Fate for FlowFate {
             Self::Implausible => "implausible",
             Self::OtherDirection => "other_direction",
             Self::NoIpHeader => "no_ip_header",
+            Self::UnregisteredAgent => "unregistered_agent",
         }
     }
 }
@@ -158,7 +168,7 @@ mod tests {
         assert_eq!(sum.total(), 6);
         assert_eq!(
             sum.iter().map(|(fate, _)| fate.name()).collect::<Vec<_>>(),
-            ["matched", "unmatched", "event", "implausible", "other_direction", "no_ip_header"]
+            ["matched", "unmatched", "event", "implausible", "other_direction", "no_ip_header", "unregistered_agent"]
         );
     }
 }

@@ -22,6 +22,8 @@ pub struct SenderSettings {
     pub nat_addresses: NatAddresses,
     /// `tunnels`: by which of their headers packets in tunnels are counted.
     pub tunnels: Tunnels,
+    /// `identity`: which exporter its flows are of.
+    pub identity: Identity,
 }
 
 /// A setting with a few possible values.
@@ -110,8 +112,22 @@ impl Choice for Tunnels {
     const ALL: &'static [(Self, &'static str)] = &[(Self::Outer, "outer"), (Self::Inner, "inner")];
 }
 
+/// Which exporter the flows are of that come from an address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Identity {
+    /// The one at this address.
+    #[default]
+    Source,
+    /// The one that the datagram or the record names: the address is that of a relay.
+    Agent,
+}
+
+impl Choice for Identity {
+    const ALL: &'static [(Self, &'static str)] = &[(Self::Source, "source"), (Self::Agent, "agent")];
+}
+
 /// The names of all settings.
-pub const NAMES: [&str; 5] = ["samplingRate", "flowDirection", "outCounters", "natAddresses", "tunnels"];
+pub const NAMES: [&str; 6] = ["samplingRate", "flowDirection", "outCounters", "natAddresses", "tunnels", "identity"];
 
 /// The value of `samplingRate` for which the exporter's own rate counts.
 const ANNOUNCED: &str = "announced";
@@ -150,6 +166,8 @@ pub enum Setting {
     NatAddresses(NatAddresses),
     /// `tunnels`
     Tunnels(Tunnels),
+    /// `identity`
+    Identity(Identity),
 }
 
 impl Setting {
@@ -164,6 +182,7 @@ impl Setting {
             "outCounters" => choice("outCounters", value).map(Self::OutCounters),
             "natAddresses" => choice("natAddresses", value).map(Self::NatAddresses),
             "tunnels" => choice("tunnels", value).map(Self::Tunnels),
+            "identity" => choice("identity", value).map(Self::Identity),
             _ => Err(SettingError::Unknown(name.to_owned())),
         }
     }
@@ -177,6 +196,7 @@ impl Setting {
             Self::OutCounters(_) => "outCounters",
             Self::NatAddresses(_) => "natAddresses",
             Self::Tunnels(_) => "tunnels",
+            Self::Identity(_) => "identity",
         }
     }
 
@@ -189,6 +209,7 @@ impl Setting {
             Self::OutCounters(value) => value.name().to_owned(),
             Self::NatAddresses(value) => value.name().to_owned(),
             Self::Tunnels(value) => value.name().to_owned(),
+            Self::Identity(value) => value.name().to_owned(),
         }
     }
 
@@ -223,6 +244,7 @@ impl SenderSettings {
             Setting::OutCounters(value) => self.out_counters = value,
             Setting::NatAddresses(value) => self.nat_addresses = value,
             Setting::Tunnels(value) => self.tunnels = value,
+            Setting::Identity(value) => self.identity = value,
         }
     }
 
@@ -235,6 +257,7 @@ impl SenderSettings {
             Setting::OutCounters(self.out_counters),
             Setting::NatAddresses(self.nat_addresses),
             Setting::Tunnels(self.tunnels),
+            Setting::Identity(self.identity),
         ]
     }
 
@@ -296,7 +319,7 @@ mod tests {
     fn every_setting_is_read_back_from_its_text() {
         assert_eq!(SenderSettings::default().to_string(), "");
         assert_eq!("".parse(), Ok(SenderSettings::default()));
-        let text = "samplingRate=1000 flowDirection=ingress outCounters=reverse natAddresses=inside tunnels=inner";
+        let text = "samplingRate=1000 flowDirection=ingress outCounters=reverse natAddresses=inside tunnels=inner identity=agent";
         let settings: SenderSettings = text.parse().unwrap();
         assert_eq!(settings.to_string(), text);
         assert_eq!(settings.changed().count(), NAMES.len(), "{text} leaves one of them at its default");
@@ -316,7 +339,7 @@ mod tests {
         assert_eq!(
             refused("rate=1"),
             "there is no setting 'rate' of a sender; there are samplingRate, flowDirection, outCounters, natAddresses, \
-             tunnels"
+             tunnels, identity"
         );
         assert_eq!(
             refused("samplingRate=0"),

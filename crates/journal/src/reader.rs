@@ -175,6 +175,14 @@ impl<'d> Reader<'d> {
         self.shards.get(self.current?)?.current()
     }
 
+    /// The terms of another sender than that of the current datagram: those that its shard has stated before it, else those
+    /// that another shard has stated before its own next datagram.
+    #[must_use]
+    pub fn terms_of(&self, sender: IpAddr) -> Option<&[u8]> {
+        let of_current = self.current.and_then(|shard| self.shards.get(shard));
+        of_current.into_iter().chain(&self.shards).find_map(|chain| chain.terms_of(sender))
+    }
+
     /// Advances to the next datagram of a shard; removes a shard at its end.
     fn advance_shard(&mut self, shard: usize) -> Result<(), Unreadable> {
         let Some(chain) = self.shards.get_mut(shard) else { return Ok(()) };
@@ -192,8 +200,11 @@ impl Chain {
 
     fn current(&self) -> Option<Entry<'_>> {
         let entry = self.open.as_ref()?.1.current()?;
-        let terms = self.terms.get(&entry.source.ip()).and_then(StatedTerms::complete);
-        Some(Entry { terms, ..entry })
+        Some(Entry { terms: self.terms_of(entry.source.ip()), ..entry })
+    }
+
+    fn terms_of(&self, sender: IpAddr) -> Option<&[u8]> {
+        self.terms.get(&sender).and_then(StatedTerms::complete)
     }
 
     /// `false` when there are no more datagrams.

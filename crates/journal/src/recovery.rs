@@ -1,5 +1,7 @@
 //! Recovery: reads from the journal what was not counted when the last process ended. It is a user of [`Reader`].
 
+use std::net::IpAddr;
+
 use flow::Counted;
 
 use crate::lock::locked;
@@ -48,15 +50,35 @@ impl Recovery<'_> {
     /// # Errors
     /// If a segment cannot be read; then the recovery must not be used again.
     pub fn next_datagram(&mut self) -> Result<Option<Entry<'_>>, Unreadable> {
+        Ok(if self.advance()? { self.current() } else { None })
+    }
+
+    /// Advances to the next datagram; `false` at the end.
+    ///
+    /// # Errors
+    /// As for [`next_datagram`](Self::next_datagram).
+    pub fn advance(&mut self) -> Result<bool, Unreadable> {
         while !self.reader.advance()? {
             if let Some(read) = self.reading.take() {
                 read.add_to(&mut locked(&self.journal.recovered));
             }
             self.reading = self.reader.next_flush()?;
             if self.reading.is_none() {
-                return Ok(None);
+                return Ok(false);
             }
         }
-        Ok(self.reader.current())
+        Ok(true)
+    }
+
+    /// The current datagram.
+    #[must_use]
+    pub fn current(&self) -> Option<Entry<'_>> {
+        self.reader.current()
+    }
+
+    /// [`Reader::terms_of`].
+    #[must_use]
+    pub fn terms_of(&self, sender: IpAddr) -> Option<&[u8]> {
+        self.reader.terms_of(sender)
     }
 }

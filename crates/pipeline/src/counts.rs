@@ -121,6 +121,7 @@ impl fmt::Display for Counts {
             flows(FlowFate::Implausible),
             flows(FlowFate::OtherDirection),
             flows(FlowFate::NoIpHeader),
+            flows(FlowFate::UnregisteredAgent),
             ("missing_template_sets", self.missing_template_sets),
             ("pending_sets", self.pending),
             ("pending_decoded_sets", self.pending_decoded),

@@ -1,11 +1,14 @@
 //! Statistics of one exporter since the start: counts, clock, sampling rates. They are next to the exporter's session, under the same lock, and cost a few words for each datagram. The fates of flows are counted
 //! outside of that lock.
 
+use std::net::IpAddr;
+
 use flow::{DatagramFate, Protocol, Sampling, Timestamp};
 use view::{SampledRate, Unreadable};
 use wire::{Arrivals, Decoded, Record, Unit};
 
 use crate::counts::Counts;
+use crate::exporters::Relayed;
 
 /// Number of distinct sampling rates kept for an exporter.
 const RATES_KEPT: usize = 8;
@@ -18,6 +21,8 @@ pub(crate) struct ExporterStats {
     protocols: [u64; Protocol::ALL.len()],
     pub(crate) first: Option<Timestamp>,
     pub(crate) last: Option<Timestamp>,
+    /// The relay that its last datagram or records came through.
+    pub(crate) relay: Option<IpAddr>,
     clock: Option<Clock>,
     /// Usually one.
     rates: Vec<RateSeen>,
@@ -92,11 +97,8 @@ impl ExporterStats {
         let at = datagram.received;
         self.counts.datagrams[fate] += 1;
         self.counts.note(decoded);
-        self.first.get_or_insert(at);
-        self.last = self.last.max(Some(at));
-        if let Some(count) = decoded.protocol.and_then(|protocol| self.protocols.get_mut(protocol as usize)) {
-            *count += 1;
-        }
+        self.relay = None;
+        self.hear(at, decoded.protocol);
         if let Some(error) = decoded.first_error {
             let version = datagram.payload.first_chunk().map_or(0, |octets| u16::from_be_bytes(*octets));
             let (error, offset) = (error.kind.name(), error.offset);
@@ -108,6 +110,23 @@ impl ExporterStats {
             if decoded.protocol.is_some_and(|protocol| !is_sflow(protocol)) {
                 self.clock = Some(clock);
             }
+        }
+    }
+
+    /// Notes a datagram of a relay, which is counted elsewhere.
+    pub(crate) fn note_relayed(&mut self, &Relayed { relay, received, protocol, last, .. }: &Relayed) {
+        self.relay = relay;
+        self.hear(received, Some(protocol));
+        if let Some((_, sampling)) = last.sampling() {
+            self.note_rate(sampling, received);
+        }
+    }
+
+    fn hear(&mut self, at: Timestamp, protocol: Option<Protocol>) {
+        self.first.get_or_insert(at);
+        self.last = self.last.max(Some(at));
+        if let Some(count) = protocol.and_then(|protocol| self.protocols.get_mut(protocol as usize)) {
+            *count += 1;
         }
     }
 

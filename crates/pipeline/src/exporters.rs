@@ -74,6 +74,18 @@ struct ExporterState {
     gone: bool,
 }
 
+/// A datagram of a relay, in the statistics of the relay or of an exporter that it names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relayed {
+    /// The relay; `None` in its own statistics.
+    pub(crate) relay: Option<IpAddr>,
+    pub(crate) received: Timestamp,
+    pub(crate) octets: usize,
+    pub(crate) protocol: Protocol,
+    /// Of the exporter's records.
+    pub(crate) last: LastFlow,
+}
+
 /// Sizes of the tables of all exporters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableSizes {
@@ -135,9 +147,9 @@ impl Exporters {
         }
     }
 
-    /// Notes a datagram from an unregistered address.
-    pub(crate) fn note_unknown(&self, datagram: &Datagram<'_>) {
-        self.unknown.note(datagram);
+    /// Notes a datagram from an unregistered address, or of a relay that names one.
+    pub(crate) fn note_unknown(&self, address: IpAddr, relay: Option<IpAddr>, datagram: &Datagram<'_>) {
+        self.unknown.note(address, relay, datagram);
     }
 
     /// The busiest unregistered addresses, at most 1024, the busiest first.
@@ -145,6 +157,7 @@ impl Exporters {
     pub fn unknown(&self) -> Vec<Unknown> {
         let shown = self.unknown.busiest().into_iter().map(|sender| Unknown {
             address: sender.address,
+            relay: sender.relay,
             datagrams: sender.datagrams.saturating_sub(sender.taken_over),
             last: sender.last,
             protocol: sender.protocol.map(Protocol::name),
@@ -314,6 +327,24 @@ impl Exporter {
         Some((fate, decoded))
     }
 
+    /// Notes a datagram that is counted for an exporter behind this relay, or records of it in the datagram of a relay.
+    /// `false` if it is no longer registered.
+    pub(crate) fn note_relayed(&self, relayed: &Relayed) -> bool {
+        let ExporterState { session, stats, arrivals, is_heard, gone, .. } = &mut *locked(&self.state);
+        if !*gone {
+            *is_heard = true;
+            stats.note_relayed(relayed);
+            arrivals.open(relayed.received, session);
+            arrivals.note(relayed.octets);
+        }
+        !*gone
+    }
+
+    /// Notes that its last datagram came through a relay.
+    pub(crate) fn note_relay(&self, relay: IpAddr) {
+        locked(&self.state).stats.relay = Some(relay);
+    }
+
     /// Adds the fates of flows and the number of clamped ones, and samples flows that matched no prefix.
     pub(crate) fn note(&self, fates: &Tallied<FlowFate>, clamped: u64, monitored: &Monitored, flows: &[FlowRecord]) {
         if clamped > 0 {
@@ -348,6 +379,7 @@ impl Exporter {
         }
         view::Exporter {
             address,
+            relay: stats.relay,
             protocols: stats.protocols(),
             first: stats.first,
             last: stats.last,

@@ -5,6 +5,7 @@
 //! | --- | --- | --- |
 //! | 2 admit | `admission` | the registered senders, as an immutable snapshot |
 //! | 3-5 decode, attribute, tally | `shard` | **the loop**: no allocation, no clock, no I/O |
+//! | the same, of relays | `relayed` | datagrams that are counted for the exporters that they name |
 //!
 //! | file | content |
 //! | --- | --- |
@@ -18,7 +19,7 @@
 //! | `publish` | decoded flows to open taps |
 //! | `counts`, `sealed` | the fates of datagrams and flows as numbers; the result of a cut, for the flusher |
 //!
-//! The place for an enrichment step is in `Shard::take`, between `Exporter::decode` and `Tally::book`, over the flows
+//! The place for an enrichment step is in `shard::book`, before `Tally::book`, over the flows
 //! of one datagram. Its tables would be snapshots behind an `ArcSwap`, like that of `admission`.
 //!
 //! **Invariant:** a shard never waits for a store and never reads a clock.
@@ -32,6 +33,7 @@ mod exporters;
 mod lock;
 mod publish;
 mod rate_changes;
+mod relayed;
 mod sealed;
 mod shard;
 mod unknown;

@@ -5,16 +5,17 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::period::Minute;
-use accounting::tally::{FlowTime, NameBudget, Tally, TallySettings};
+use accounting::tally::{FlowTime, Monitored, NameBudget, Tally, TallySettings};
 use arc_swap::cache::Cache;
-use flow::sender_settings::FlowDirection;
-use flow::{DatagramFate, FlowFate, FlowRecord, Sampling, SamplingSource, Tallied};
+use flow::sender_settings::{FlowDirection, Identity};
+use flow::{DatagramFate, FlowFate, FlowRecord, Sampling, SamplingSource, SenderSettings, Tallied};
 use tap::Taps;
-use wire::{Datagram, ReadOptions, Record, RecordKind, SessionLimits};
+use wire::{Datagram, Decoded, ReadOptions, Record, RecordKind, SessionLimits};
 
 use crate::admission::{Admitted, Registration, Snapshot};
 use crate::counts::Counts;
@@ -34,142 +35,121 @@ pub struct Rules {
     pub tally: TallySettings,
 }
 
-/// An exporter from which a shard has read datagrams.
-struct Met {
-    exporter: Arc<Exporter>,
-    /// By what its last datagram was counted.
-    registration: Arc<Registration>,
-    /// The number with which [`Shard::unstated`] has returned them; 0 if it has not.
+/// An exporter from which a shard has read datagrams, or records of a relay.
+pub(crate) struct Met {
+    pub(crate) exporter: Arc<Exporter>,
+    /// By what it was counted last; `None` if it was no longer registered then.
+    registration: Option<Arc<Registration>>,
+    /// The number with which [`Shard::unstated`] has shown them; 0 if it has not.
     stated: u64,
 }
 
 /// One thread's share of the work: its open counters.
 pub struct Shard {
-    rules: Rules,
     admitted: Cache<Admitted, Arc<Snapshot>>,
-    exporters: Exporters,
-    /// The exporters from which this shard has read datagrams.
-    met: HashMap<IpAddr, Met>,
-    taps: Taps,
+    counting: Counting,
+}
+
+/// What datagrams are counted with, and their counts.
+pub(crate) struct Counting {
+    pub(crate) rules: Rules,
+    pub(crate) exporters: Exporters,
+    /// The exporters from which this shard has read.
+    pub(crate) met: HashMap<IpAddr, Met>,
+    pub(crate) taps: Taps,
     /// The flows of one datagram between decoding and attribution, with the times at which they count.
     flows: Vec<FlowRecord>,
-    tally: Tally,
-    counts: Counts,
+    /// The agents that the last datagram of a relay has named, and whose registrations its counters depend on.
+    pub(crate) named: Vec<IpAddr>,
+    pub(crate) tally: Tally,
+    pub(crate) counts: Counts,
 }
 
 impl Shard {
     /// An empty shard. All shards of a process share one table of exporters.
     #[must_use]
     pub fn new(rules: Rules, admitted: Admitted, exporters: Exporters) -> Self {
-        Self {
+        let counting = Counting {
             rules,
-            admitted: Cache::new(admitted),
             exporters,
             met: HashMap::new(),
             taps: Taps::default(),
             flows: Vec::new(),
+            named: Vec::new(),
             tally: Tally::new(rules.tally),
             counts: Counts::default(),
-        }
+        };
+        Self { admitted: Cache::new(admitted), counting }
     }
 
     /// Also publishes decoded flows to open taps.
     #[must_use]
-    pub fn publishing_to(self, taps: Taps) -> Self {
-        Self { taps, ..self }
+    pub fn publishing_to(mut self, taps: Taps) -> Self {
+        self.counting.taps = taps;
+        self
     }
 
     /// Uses a budget of names that shards share.
     #[must_use]
-    pub fn sharing(self, budget: &NameBudget) -> Self {
-        Self { tally: Tally::within(self.rules.tally, budget), ..self }
+    pub fn sharing(mut self, budget: &NameBudget) -> Self {
+        self.counting.tally = Tally::within(self.counting.rules.tally, budget);
+        self
     }
 
     /// Uses other rules from now on, except for the limits of open counters.
     pub fn set_rules(&mut self, rules: Rules) {
-        self.met.values_mut().for_each(|met| met.stated = 0);
-        self.rules = Rules { tally: self.rules.tally, ..rules };
+        let counting = &mut self.counting;
+        counting.met.values_mut().for_each(|met| met.stated = 0);
+        counting.rules = Rules { tally: counting.rules.tally, ..rules };
     }
 
     /// Admits, decodes, attributes and tallies one datagram. Returns its fate.
     pub fn take(&mut self, datagram: &Datagram<'_>) -> DatagramFate {
-        self.take_by(datagram, None)
+        let Self { admitted, counting } = self;
+        let snapshot = admitted.load();
+        let Some(registration) = snapshot.get(&datagram.exporter.address) else { return counting.refuse(datagram) };
+        if registration.settings.identity == Identity::Agent {
+            return counting.take_relayed(datagram, registration, &mut |agent| snapshot.get(&agent).map(Arc::clone));
+        }
+        counting.take(datagram, registration)
     }
 
-    /// The same, by this registration instead of the present one.
-    pub fn take_by(&mut self, datagram: &Datagram<'_>, registration: Option<&Arc<Registration>>) -> DatagramFate {
-        let Self { rules, admitted, exporters, met, taps, flows, tally, counts } = self;
-        let address = datagram.exporter.address;
-        let Some(registration) = registration.or_else(|| admitted.load().get(&address)) else {
-            counts.datagrams[DatagramFate::Unregistered] += 1;
-            exporters.note_unknown(datagram);
-            return DatagramFate::Unregistered;
-        };
-        let meet = || Met { exporter: exporters.meet(address), registration: Arc::clone(registration), stated: 0 };
-        let met = met.entry(address).or_insert_with(meet);
-        if !Arc::ptr_eq(&met.registration, registration) {
-            (met.registration, met.stated) = (Arc::clone(registration), 0);
+    /// The same, by these registrations instead of the present ones.
+    pub fn take_by(
+        &mut self,
+        datagram: &Datagram<'_>,
+        registered: &mut dyn FnMut(IpAddr) -> Option<Arc<Registration>>,
+    ) -> DatagramFate {
+        let Some(registration) = registered(datagram.exporter.address) else { return self.counting.refuse(datagram) };
+        if registration.settings.identity == Identity::Agent {
+            return self.counting.take_relayed(datagram, &registration, registered);
         }
-        let Registration { monitored, settings } = &**registration;
-        let exporter = &mut met.exporter;
-        let mut fates = Tallied::default();
-        let clamped_before = counts.time_clamped;
-        flows.clear();
-        let subscribers = taps.of(address);
-        // Reading them costs every flow something, so it is done only where they are counted or a tap may filter by them.
-        let interfaces = rules.tally.fields.has_interfaces() || subscribers.is_some();
-        let read = ReadOptions {
-            interfaces,
-            out_counters: settings.out_counters,
-            nat_addresses: settings.nat_addresses,
-            tunnels: settings.tunnels,
-        };
-        let mut each = |record: &Record<'_>| {
-            if let Some(subscribers) = &subscribers {
-                publish(record, subscribers);
-            }
-            collect(record, rules, settings.flow_direction, flows, &mut fates, counts);
-        };
-        let mut visit = |record: &Record<'_>| match (settings.sampling_rate, record.flow) {
-            (Some(rate), Some(flow)) => {
-                let sampling = Sampling::of_packets(rate.get(), SamplingSource::Setting);
-                each(&Record { flow: Some(&FlowRecord { sampling, ..*flow }), ..*record });
-            }
-            _ => each(record),
-        };
-        let decoded = match exporter.decode(datagram, read, &mut visit) {
-            Some(decoded) => Some(decoded),
-            // It was removed and registered again before this shard noticed.
-            None => {
-                *exporter = exporters.meet(address);
-                exporter.decode(datagram, read, &mut visit)
-            }
-        };
-        let Some((fate, decoded)) = decoded else {
-            counts.datagrams[DatagramFate::Unregistered] += 1;
-            return DatagramFate::Unregistered;
-        };
-        // So far, `fates` contains only flows that are not booked.
-        counts.shown_records += flows.len() as u64 + fates.total();
-        let (received, displaced_before) = (Minute::of(datagram.received), tally.displaced());
-        for flow in &*flows {
-            let time = FlowTime { exported: Minute::of(flow.exported), received };
-            fates[tally.book(monitored, flow, time, rules.scale_samples)] += 1;
-        }
-        counts.time_clamped += tally.displaced() - displaced_before;
-        exporter.note(&fates, counts.time_clamped - clamped_before, monitored, flows);
-        counts.flows.merge(&fates);
-        counts.datagrams[fate] += 1;
-        counts.note(&decoded);
-        fate
+        self.counting.take(datagram, &registration)
     }
 
-    /// The registration and rules by which the last datagram of this exporter was counted, unless they were returned with
-    /// this number (from 1) before.
-    pub fn unstated(&mut self, address: IpAddr, number: u64) -> Option<(&Registration, &Rules)> {
-        let met = self.met.get_mut(&address).filter(|met| met.stated != number)?;
-        met.stated = number;
-        Some((&met.registration, &self.rules))
+    /// Calls `state` with the registration and rules by which the last datagram of this exporter was counted, unless they
+    /// were shown with this number (from 1) before; if it is a relay, also with those of the agents that the datagram named,
+    /// and with none for agents that are no longer registered.
+    pub fn unstated(
+        &mut self,
+        address: IpAddr,
+        number: u64,
+        state: &mut impl FnMut(IpAddr, Option<&Registration>, &Rules),
+    ) {
+        let Counting { met, rules, named, .. } = &mut self.counting;
+        let mut show = |address: IpAddr| {
+            let met = met.get_mut(&address)?;
+            if met.stated != number {
+                met.stated = number;
+                state(address, met.registration.as_deref(), rules);
+            }
+            met.registration.as_ref().map(|registration| registration.settings.identity)
+        };
+        if show(address) == Some(Identity::Agent) {
+            for agent in named {
+                show(*agent);
+            }
+        }
     }
 
     /// The senders that are registered now.
@@ -180,30 +160,150 @@ impl Shard {
     /// The rules by which it counts.
     #[must_use]
     pub fn rules(&self) -> &Rules {
-        &self.rules
+        &self.counting.rules
     }
 
     /// Returns the tally and continues with an empty one.
     pub fn seal(&mut self, empty: Tally) -> Tally {
         let snapshot = Arc::clone(self.admitted.load());
-        self.met.retain(|address, _| snapshot.contains_key(address));
-        self.exporters.retain(|address| snapshot.contains_key(address));
+        let Counting { met, exporters, tally, .. } = &mut self.counting;
+        met.retain(|address, _| snapshot.contains_key(address));
+        exporters.retain(|address| snapshot.contains_key(address));
         // Now, because making blocks borrows the tally and would have to clone it.
-        self.tally.merge_pending();
-        std::mem::replace(&mut self.tally, empty)
+        tally.merge_pending();
+        std::mem::replace(tally, empty)
     }
 
     /// The counts so far.
     #[must_use]
     pub fn counts(&self) -> &Counts {
-        &self.counts
+        &self.counting.counts
     }
+}
+
+impl Counting {
+    /// Counts a datagram that no registered sender has sent.
+    fn refuse(&mut self, datagram: &Datagram<'_>) -> DatagramFate {
+        self.counts.datagrams[DatagramFate::Unregistered] += 1;
+        self.exporters.note_unknown(datagram.exporter.address, None, datagram);
+        DatagramFate::Unregistered
+    }
+
+    /// Decodes, attributes and tallies a datagram of a sender.
+    pub(crate) fn take(&mut self, datagram: &Datagram<'_>, registration: &Arc<Registration>) -> DatagramFate {
+        let Self { rules, exporters, met, taps, flows, tally, counts, .. } = self;
+        let address = datagram.exporter.address;
+        let exporter = &mut meet(met, exporters, address, registration).exporter;
+        let Registration { monitored, settings } = &**registration;
+        let mut fates = Tallied::default();
+        let clamped_before = counts.time_clamped;
+        flows.clear();
+        let subscribers = taps.of(address);
+        // Reading them costs every flow something, so it is done only where they are counted or a tap may filter by them.
+        let interfaces = rules.tally.fields.has_interfaces() || subscribers.is_some();
+        let read = read_options(settings, interfaces);
+        let mut each = |record: &Record<'_>| {
+            if let Some(subscribers) = &subscribers {
+                publish(record, subscribers);
+            }
+            collect(record, rules, settings.flow_direction, flows, &mut fates, counts);
+        };
+        let mut visit = |record: &Record<'_>| match (settings.sampling_rate, record.flow) {
+            (Some(rate), Some(flow)) => {
+                each(&Record { flow: Some(&FlowRecord { sampling: stated(rate), ..*flow }), ..*record });
+            }
+            _ => each(record),
+        };
+        let Some((fate, decoded)) = decode(exporter, exporters, datagram, read, &mut visit) else {
+            counts.datagrams[DatagramFate::Unregistered] += 1;
+            return DatagramFate::Unregistered;
+        };
+        book(flows, &mut fates, Minute::of(datagram.received), monitored, rules, tally, counts);
+        exporter.note(&fates, counts.time_clamped - clamped_before, monitored, flows);
+        counts.datagrams[fate] += 1;
+        counts.note(&decoded);
+        fate
+    }
+}
+
+/// The exporter at this address, which is counted by this registration from now on.
+pub(crate) fn meet<'m>(
+    met: &'m mut HashMap<IpAddr, Met>,
+    exporters: &Exporters,
+    address: IpAddr,
+    registration: &Arc<Registration>,
+) -> &'m mut Met {
+    let new = || Met { exporter: exporters.meet(address), registration: Some(Arc::clone(registration)), stated: 0 };
+    let met = met.entry(address).or_insert_with(new);
+    if !met.registration.as_ref().is_some_and(|known| Arc::ptr_eq(known, registration)) {
+        (met.registration, met.stated) = (Some(Arc::clone(registration)), 0);
+    }
+    met
+}
+
+impl Met {
+    /// Notes that it is no longer registered.
+    pub(crate) fn forget_registration(&mut self) {
+        if self.registration.take().is_some() {
+            self.stated = 0;
+        }
+    }
+}
+
+/// How the records of a sender are read.
+pub(crate) fn read_options(settings: &SenderSettings, interfaces: bool) -> ReadOptions {
+    let SenderSettings { out_counters, nat_addresses, tunnels, .. } = *settings;
+    ReadOptions { interfaces, out_counters, nat_addresses, tunnels }
+}
+
+/// The sampling that an operator has stated.
+pub(crate) fn stated(rate: NonZeroU32) -> Sampling {
+    Sampling::of_packets(rate.get(), SamplingSource::Setting)
+}
+
+/// Decodes a datagram with the state of its exporter. `None` if that is no longer registered.
+#[inline]
+pub(crate) fn decode(
+    exporter: &mut Arc<Exporter>,
+    exporters: &Exporters,
+    datagram: &Datagram<'_>,
+    read: ReadOptions,
+    visit: &mut impl FnMut(&Record<'_>),
+) -> Option<(DatagramFate, Decoded)> {
+    let decoded = exporter.decode(datagram, read, visit);
+    if decoded.is_some() {
+        return decoded;
+    }
+    // It was removed and registered again before this shard noticed.
+    *exporter = exporters.meet(datagram.exporter.address);
+    exporter.decode(datagram, read, visit)
+}
+
+/// Attributes and tallies the flows of a datagram. Until then, `fates` contains only flows that are not booked.
+#[inline(always)]
+pub(crate) fn book(
+    flows: &[FlowRecord],
+    fates: &mut Tallied<FlowFate>,
+    received: Minute,
+    monitored: &Monitored,
+    rules: &Rules,
+    tally: &mut Tally,
+    counts: &mut Counts,
+) {
+    counts.shown_records += flows.len() as u64 + fates.total();
+    let displaced_before = tally.displaced();
+    for flow in flows {
+        let time = FlowTime { exported: Minute::of(flow.exported), received };
+        fates[tally.book(monitored, flow, time, rules.scale_samples)] += 1;
+    }
+    counts.time_clamped += tally.displaced() - displaced_before;
+    counts.flows.merge(fates);
 }
 
 /// Collects the flow of a record, or counts why there is none. A flow counts at its export time, unless the exporter's
 /// clock is too far off.
 #[inline(always)]
-fn collect(
+pub(crate) fn collect(
     record: &Record<'_>,
     rules: &Rules,
     counted: FlowDirection,

@@ -1,4 +1,4 @@
-//! The busiest unregistered addresses, in a table of fixed size.
+//! The busiest unregistered addresses, those that relays name included, in a table of fixed size.
 //!
 //! An address belongs to one of 256 sets of four. If its set is full, a new address replaces the one with the fewest
 //! datagrams and continues its count (Space-Saving in each set: Metwally et al., "Efficient Computation of Frequent and
@@ -19,11 +19,13 @@ const PLACES: usize = 4;
 /// Maximum number of addresses.
 pub(crate) const MOST: usize = SETS * PLACES;
 
-/// An unregistered address that sends datagrams.
+/// An unregistered address that sends datagrams, or that the datagrams of a relay name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UnknownSender {
     /// The address.
     pub(crate) address: IpAddr,
+    /// The relay that names it; `None` if it sends itself.
+    pub(crate) relay: Option<IpAddr>,
     /// Its datagrams; at most `taken_over` of them came from other addresses.
     pub(crate) datagrams: u64,
     /// The count of the address that it replaced; 0 if its set was not full.
@@ -54,24 +56,31 @@ impl Default for UnknownSenders {
 }
 
 impl UnknownSenders {
-    /// Counts a datagram.
-    pub(crate) fn note(&self, datagram: &Datagram<'_>) {
-        let address = datagram.exporter.address;
+    /// Counts a datagram from an address, or of a relay that names it.
+    pub(crate) fn note(&self, address: IpAddr, relay: Option<IpAddr>, datagram: &Datagram<'_>) {
+        let is_same = |known: &UnknownSender| known.address == address && known.relay == relay;
         let set = self.hasher.hash_one(address) as usize % SETS;
         let Some(set) = self.sets.get(set) else { return };
         let mut set = locked(set);
-        let place = set.iter().position(|place| place.is_some_and(|known| known.address == address));
+        let place = set.iter().position(|place| place.as_ref().is_some_and(is_same));
         // An empty place is the one with the fewest datagrams.
         let fewest = || (0..PLACES).min_by_key(|place| set.get(*place).copied().flatten().map(|known| known.datagrams));
         let Some(place) = place.or_else(fewest).and_then(|place| set.get_mut(place)) else { return };
         let known = match place {
-            Some(known) if known.address == address => known,
+            Some(known) if is_same(known) => known,
             _ => {
                 let taken_over = place.map_or(0, |other| other.datagrams);
                 let first = datagram.received;
-                let new =
-                    UnknownSender { address, datagrams: taken_over, taken_over, first, last: first, protocol: None };
-                place.insert(new)
+                let datagrams = taken_over;
+                place.insert(UnknownSender {
+                    address,
+                    relay,
+                    datagrams,
+                    taken_over,
+                    first,
+                    last: first,
+                    protocol: None,
+                })
             }
         };
         known.datagrams += 1;
@@ -108,7 +117,8 @@ mod tests {
 
     fn note(senders: &UnknownSenders, address: u32, at: u64, payload: &[u8]) {
         let exporter = Exporter::udp(Ipv4Addr::from_bits(address).into(), 1);
-        senders.note(&Datagram { exporter, received: Timestamp::from_seconds(at), payload });
+        let datagram = Datagram { exporter, received: Timestamp::from_seconds(at), payload };
+        senders.note(exporter.address, None, &datagram);
     }
 
     #[test]

@@ -15,7 +15,10 @@ pub struct Exporter {
     /// Its source address.
     #[schema(value_type = String)]
     pub address: IpAddr,
-    /// Its datagrams by protocol.
+    /// The relay that its last datagram or records came through; null if it sends them itself.
+    #[schema(value_type = Option<String>)]
+    pub relay: Option<IpAddr>,
+    /// Its datagrams by protocol; also those of a relay with records of it, and those that a relay passes on for others.
     #[serde(serialize_with = "json::numbers")]
     #[schema(value_type = std::collections::BTreeMap<String, u64>)]
     pub protocols: Vec<(&'static str, u64)>,
@@ -72,12 +75,15 @@ pub struct Rates {
     pub flows_per_second: f64,
 }
 
-/// An address that sends without being registered.
+/// An address that sends, or that a relay names, without being registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Unknown {
     /// The address.
     #[schema(value_type = String)]
     pub address: IpAddr,
+    /// The relay whose datagrams name it; null if it sends itself.
+    #[schema(value_type = Option<String>)]
+    pub relay: Option<IpAddr>,
     /// Its datagrams since it was first noticed; a lower bound.
     pub datagrams: u64,
     /// When its last datagram was received, RFC 3339.

@@ -251,10 +251,10 @@ impl Contents {
         let plan = template.plan();
         if template.kind().record_kind() == RecordKind::Options {
             Self::Options
-        } else if plan.counts() && !plan.is_addressed_by_section() {
-            if plan.reports() == Reports::New { Self::Counters } else { Self::Sums }
-        } else if plan.samples() {
+        } else if plan.is_of_packets() {
             Self::Packets
+        } else if plan.counts() {
+            if plan.reports() == Reports::New { Self::Counters } else { Self::Sums }
         } else {
             Self::Events
         }

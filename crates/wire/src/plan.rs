@@ -263,6 +263,11 @@ impl Plan {
         self.samples() && !addresses.into_iter().any(|slot| self.fills(slot))
     }
 
+    /// Whether the flows of its records are those of sampled packets, and not of other fields.
+    pub(crate) fn is_of_packets(&self) -> bool {
+        self.samples() && (self.is_addressed_by_section() || !self.counts())
+    }
+
     /// Whether records carry counters.
     pub(crate) const fn counts(&self) -> bool {
         self.fills(Slot::ForwardBytes)

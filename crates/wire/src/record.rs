@@ -2,10 +2,11 @@
 //! only on request: `netflow decode` shows all of them, but the collector counts few.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use flow::{FlowRecord, Timestamp};
 
+use crate::ambiguity::ReadOptions;
 use crate::datagram::Message;
 
 /// One record, borrowed from the datagram that carried it.
@@ -43,9 +44,30 @@ pub enum RecordKind {
 pub trait Fields {
     /// Calls the visitor with each field.
     fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>));
+
+    /// The exporter that they name as the origin of the record; `None` if they name none.
+    fn exporter(&self) -> Option<IpAddr> {
+        None
+    }
+
+    /// Fills a flow that was read from them by the default options as other options say.
+    fn fill(&self, _read: &ReadOptions, _flow: &mut FlowRecord) {}
 }
 
 impl Record<'_> {
+    /// The exporter that it names: another one than that of its message if a relay has sent it. It is in
+    /// originalExporterIPv4Address or originalExporterIPv6Address (403 and 404, RFC 7119), else in exporterIPv4Address or
+    /// exporterIPv6Address (130 and 131, RFC 5102). Only data records of NetFlow v9 and IPFIX have these.
+    #[must_use]
+    pub fn exporter(&self) -> Option<IpAddr> {
+        self.content.exporter()
+    }
+
+    /// Its flow, which was read by the default options, as other options say.
+    pub fn fill(&self, read: &ReadOptions, flow: &mut FlowRecord) {
+        self.content.fill(read, flow);
+    }
+
     /// Calls the visitor with each field of the record, in the order of the wire.
     pub fn fields(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
         self.content.visit(visitor);

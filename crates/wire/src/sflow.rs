@@ -24,6 +24,8 @@ mod structure;
 mod v4;
 mod v5;
 
+use std::net::IpAddr;
+
 use flow::Protocol;
 use flow::sender_settings::Tunnels;
 
@@ -34,6 +36,14 @@ use crate::record::Record;
 use crate::sequence_number::{Numbered, SequenceNumber};
 
 use self::header::Header;
+
+/// The agent that a datagram names as its origin: another address than its source if a relay has sent it. `None` if it names
+/// none, or is no sFlow datagram.
+#[must_use]
+pub fn agent(datagram: &Datagram<'_>) -> Option<IpAddr> {
+    let header = Header::read(datagram, &mut Cursor::new(datagram.payload)).ok()?;
+    header.agent.filter(|agent| !agent.is_unspecified())
+}
 
 /// Decodes a datagram of any version: calls `visit` with each sample and `count` with each sequence number, in the
 /// order of the wire. Of packets in tunnels, `tunnels` decides which headers count. What could not be read is in the report.

@@ -4,6 +4,8 @@
 //! and [`crate::ipfix`], its storage in [`crate::template_store`], and how records show their fields in
 //! [`crate::templated_record`].
 
+use std::net::IpAddr;
+
 use crate::booking::{self, Slot};
 use crate::cursor::{Cursor, unsigned};
 use crate::error::ErrorKind;
@@ -13,6 +15,10 @@ use crate::record::ElementId;
 use crate::sampling::Parameters;
 use crate::structured_data::RecordLayout;
 use crate::type_information;
+
+/// The elements that name the exporter of a record, in the order of precedence: where a mediator received it from, and who
+/// exported it (RFC 7119, RFC 5102).
+const EXPORTERS: [u16; 4] = [403, 404, 130, 131];
 
 /// A template, ready to read records with.
 #[derive(Clone, Debug)]
@@ -118,6 +124,19 @@ impl Template {
         let element = ElementId { enterprise: 0, id: element };
         let (_, octets) = self.fields_of(record).find(|(field, _)| field.element == element)?;
         Some(unsigned(octets))
+    }
+
+    /// The exporter that a data record names. An empty address is none.
+    pub(crate) fn exporter(&self, record: &[u8]) -> Option<IpAddr> {
+        let named = self.fields_of(record).filter_map(|(field, octets)| {
+            let place = EXPORTERS.iter().position(|id| field.element == ElementId { enterprise: 0, id: *id })?;
+            let address = match octets.len() {
+                4 => IpAddr::from(<[u8; 4]>::try_from(octets).ok()?),
+                _ => IpAddr::from(<[u8; 16]>::try_from(octets).ok()?),
+            };
+            Some((place, flow::canonical(address))).filter(|(_, address)| !address.is_unspecified())
+        });
+        named.min_by_key(|(place, _)| *place).map(|(_, address)| address)
     }
 
     /// Whether its records describe information elements (RFC 5610).

@@ -1,10 +1,17 @@
 //! The fields of a data record, listed by its template: names, values, lists, and the headers of sampled packets.
 //! Accounting reads records with [`crate::plan`] instead.
 
+use std::net::IpAddr;
+
+use flow::FlowRecord;
+
+use crate::ambiguity::{Ambiguities, ReadOptions};
 use crate::booking;
-use crate::cursor::unsigned;
+use crate::cursor::{Cursor, unsigned};
 use crate::datagram::Message;
-use crate::field_specifier::{FieldSpecifier, Numbering};
+use crate::decoded::Decoded;
+use crate::field_specifier::{FieldSpecifier, Numbering, TemplateKind};
+use crate::plan::Layout;
 use crate::ports::Ports;
 use crate::record::{ElementId, Field, FieldName, Fields, Value};
 use crate::sampled_packet::SampledPacket;
@@ -50,6 +57,24 @@ impl Fields for TemplatedRecord<'_> {
             }
             show_section(element, octets, visitor);
         }
+    }
+
+    fn exporter(&self) -> Option<IpAddr> {
+        // In options data they are about an exporting process (RFC 7011, section 4.3).
+        if self.template.kind() == TemplateKind::Data { self.template.exporter(self.octets) } else { None }
+    }
+
+    fn fill(&self, read: &ReadOptions, flow: &mut FlowRecord) {
+        let (plan, mut room) = (self.template.plan(), Layout::EMPTY);
+        let Some(reading) = plan.read(&mut Cursor::new(self.octets), &mut room) else { return };
+        // What they count was counted when the record was read.
+        let (mut ambiguities, mut report) = (Ambiguities::default(), Decoded::default());
+        if plan.is_of_packets()
+            && let Some(packet) = plan.sampled_flow(&reading, flow.exported, read.tunnels, &mut report)
+        {
+            *flow = FlowRecord { sampling: flow.sampling, ..packet };
+        }
+        ambiguities.decide(self.template, &reading, read, flow);
     }
 }
 

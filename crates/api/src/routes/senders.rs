@@ -52,6 +52,9 @@ struct SettingsView {
     /// `inner`: a packet in a tunnel counts by the innermost headers, with the length of the packet inside.
     #[serde(skip_serializing_if = "Option::is_none")]
     tunnels: Option<String>,
+    /// `agent`: this is a relay, and its flows are those of the exporters that its datagrams and records name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
 }
 
 impl From<SenderSettings> for SettingsView {
@@ -64,6 +67,7 @@ impl From<SenderSettings> for SettingsView {
                 Setting::OutCounters(_) => view.out_counters = Some(setting.value()),
                 Setting::NatAddresses(_) => view.nat_addresses = Some(setting.value()),
                 Setting::Tunnels(_) => view.tunnels = Some(setting.value()),
+                Setting::Identity(_) => view.identity = Some(setting.value()),
             }
         }
         view

@@ -62,11 +62,13 @@ fn settings_are_put_beside_prefixes_or_alone_and_shown_if_they_are_no_defaults()
     expected["flowDirection"] = json!("egress");
     expected["outCounters"] = json!("reverse");
     expected["tunnels"] = json!("inner");
-    let others = r#"{"flowDirection": "egress", "outCounters": "reverse", "samplingRate": "1000", "tunnels": "inner"}"#;
+    expected["identity"] = json!("agent");
+    let others = r#"{"flowDirection": "egress", "outCounters": "reverse", "samplingRate": "1000", "tunnels": "inner",
+        "identity": "agent"}"#;
     assert_eq!(put(others).json(), expected);
     assert_eq!(ask(server.address, "GET", "/senders", "").json(), json!([expected]));
     let defaults = r#"{"samplingRate": null, "natAddresses": "reported", "outCounters": null, "flowDirection": "both",
-        "tunnels": null}"#;
+        "tunnels": null, "identity": "source"}"#;
     let prefixes_only = json!({"ip": "172.16.1.1", "last": null, "prefixes": expected["prefixes"]});
     assert_eq!(put(defaults).json(), prefixes_only);
     for (body, reason) in [

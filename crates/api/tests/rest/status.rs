@@ -78,6 +78,7 @@ impl View for MadeUp {
     fn exporters(&self) -> Vec<Exporter> {
         vec![Exporter {
             address: "192.0.2.1".parse().unwrap(),
+            relay: None,
             protocols: vec![("netflow-v9", 7)],
             first: Some(STARTED),
             last: None,
@@ -95,7 +96,8 @@ impl View for MadeUp {
 
     fn unknown(&self) -> Vec<Unknown> {
         let address = "2001:db8::1".parse().unwrap();
-        vec![Unknown { address, datagrams: 3, last: STARTED, protocol: Some("ipfix") }]
+        let relay = Some("192.0.2.9".parse().unwrap());
+        vec![Unknown { address, relay, datagrams: 3, last: STARTED, protocol: Some("ipfix") }]
     }
 }
 
@@ -188,7 +190,7 @@ fn exporters_are_shown_with_their_statistics() {
 fn unregistered_senders_are_shown_with_commands_that_register_them() {
     let server = watched(0.0);
     let unknown = ask(server.address, "GET", "/unknown", "").json();
-    assert_eq!(unknown[0]["address"], "2001:db8::1");
+    assert_eq!((&unknown[0]["address"], &unknown[0]["relay"]), (&json!("2001:db8::1"), &json!("192.0.2.9")));
     assert_eq!((&unknown[0]["datagrams"], &unknown[0]["protocol"]), (&json!(3), &json!("ipfix")));
     assert_eq!(unknown[0]["register"]["command"], "netflow senders add 2001:db8::1 ::/0");
     let curl = unknown[0]["register"]["curl"].as_str().unwrap();

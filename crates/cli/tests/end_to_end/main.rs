@@ -40,6 +40,7 @@ mod lost_acknowledgements;
 mod metrics;
 mod output;
 mod proxy;
+mod relays;
 mod reloads;
 mod replaced;
 mod restarts;

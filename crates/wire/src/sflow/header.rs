@@ -19,7 +19,7 @@ const VERSION_LENGTH: usize = 4;
 pub(super) struct Header {
     pub(super) message: Message,
     /// The address of the agent as the header has it; `None` for an unknown one.
-    agent: Option<IpAddr>,
+    pub(super) agent: Option<IpAddr>,
     /// Milliseconds since the agent started.
     uptime: u32,
     /// Number of samples, as the header has it.

@@ -60,7 +60,7 @@ enum Action {
         /// The address of the sender
         sender: IpAddr,
         /// samplingRate (a number or announced), flowDirection (both, ingress or egress), outCounters (same or reverse),
-        /// natAddresses (reported or inside), tunnels (outer or inner)
+        /// natAddresses (reported or inside), tunnels (outer or inner), identity (source or agent)
         #[arg(required = true, value_name = "NAME=VALUE")]
         settings: Vec<Setting>,
     },

@@ -1,5 +1,6 @@
 //! Whether a router sends, and from a registered address. `traffic` examines the datagrams.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::SystemTime;
 
@@ -10,6 +11,7 @@ use serde_json::Value;
 use super::answers::{Answers, address_of, by_address};
 use super::collecting::ports;
 use super::finding::Finding;
+use super::traffic::{SHOWN, each};
 use super::{machine, traffic};
 use crate::commands::ask::{moment, number, text};
 use crate::table::duration;
@@ -53,12 +55,41 @@ pub(super) fn examine(
             moment(&heard["last"])
         )));
     }
+    findings.extend(looks_like_relay(address, registered, heard));
     traffic::examine(address, registered, heard, findings);
+}
+
+/// Its sFlow datagrams are of several agents.
+fn looks_like_relay(address: IpAddr, registered: Option<&Value>, heard: &Value) -> Option<Finding> {
+    if registered.is_some_and(|sender| sender["identity"] == "agent") {
+        return None;
+    }
+    let agents = each(&heard["streams"]).filter_map(|stream| address_of(stream, "agent"));
+    let others: BTreeSet<IpAddr> = agents.filter(|agent| *agent != address && !agent.is_unspecified()).collect();
+    if others.len() < 2 {
+        return None;
+    }
+    let shown: Vec<_> = others.iter().take(2 * SHOWN).map(ToString::to_string).collect();
+    let what = format!("this exporter looks like a relay: its sFlow datagrams name {} other agents", others.len());
+    let mut finding = Finding::new("looks_like_relay", what)
+        .about(address)
+        .evidence(format!("agents: {}", shown.join(", ")))
+        .evidence(format!("the flows of all of them are counted for {address}"));
+    for agent in others.iter().take(SHOWN) {
+        finding = finding.run(format!("netflow senders add {agent} PREFIX...  # if it is to be counted by itself"));
+    }
+    Some(
+        finding.run(format!("netflow senders set {address} identity=agent  # then only registered agents are counted")),
+    )
 }
 
 fn unknown_sender(address: IpAddr, unknown: &Value) -> Finding {
     let protocol = unknown["protocol"].as_str().unwrap_or("no known protocol");
-    Finding::new("unknown_sender", format!("{address} sends without being registered: its flows are not counted"))
+    let sends = match unknown["relay"].as_str() {
+        Some(relay) => format!("the relay {relay} sends flows of {address}, which is not registered"),
+        None => format!("{address} sends without being registered"),
+    };
+    Finding::new("unknown_sender", format!("{sends}: its flows are not counted"))
         .about(address)
         .evidence(format!(
             "{} datagrams of {protocol}, the last at {}",
