@@ -122,7 +122,7 @@ pub struct AnnouncedRate {
     /// The source port of the announcement. Rates of other ports than that of the flows count only in part: docs/protocols.md.
     pub port: u16,
     /// The part of the domain that the rate is for: `domain` (all of it), `template 259`, `interface 5`, `output interface 5`,
-    /// `line card 1`, `observation point 1`, or `scope 1` for something that records do not name.
+    /// `line card 1`, `observation point 1`, `exporter 192.0.2.1`, or `scope 1` for something that records do not name.
     pub scope: String,
     /// The sampler or selector; null when the rate applies to everything in the scope.
     pub sampler: Option<u64>,

@@ -9,7 +9,7 @@
 //! Version 1 has no ports, and its rates have none either: they count as announced before everything else. Version 2 has no
 //! rates of parts of a domain.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use flow::{Exporter, Protocol, Timestamp};
 
@@ -52,7 +52,7 @@ const ANNOUNCER: u8 = 5;
 const PART: u8 = 6;
 
 /// Parts of a domain, in the rate of one.
-const SCOPES: [fn(u64) -> Scope; 7] = [
+const SCOPES: [fn(u64) -> Scope; 8] = [
     |_| Scope::Domain,
     Scope::Other,
     |id| Scope::Template(id as u16),
@@ -60,7 +60,10 @@ const SCOPES: [fn(u64) -> Scope; 7] = [
     Scope::ObservationPoint,
     Scope::OutputInterface,
     Scope::Interface,
+    |address| Scope::Exporter(Ipv4Addr::from_bits(address as u32).into()),
 ];
+/// The part of an exporter with an IPv6 address.
+const EXPORTER_V6: u8 = 8;
 
 /// First octet of the only part that says that the exporter sends updates of connections.
 const UPDATES: u8 = 7;
@@ -128,6 +131,9 @@ fn encode_rate(Subject { scope, sampler }: Subject, rate: Rate, octets: &mut Vec
     if scope != Scope::Domain || rate.flows > 1 {
         let (kind, number) = match scope {
             Scope::Domain => (0, 0),
+            Scope::Exporter(IpAddr::V4(address)) => (7, address.to_bits().into()),
+            // The first half; the other one follows.
+            Scope::Exporter(IpAddr::V6(address)) => (EXPORTER_V6, (address.to_bits() >> 64) as u64),
             Scope::Other(number) => (1, number),
             Scope::Template(id) => (2, id.into()),
             Scope::LineCard(number) => (3, number),
@@ -137,6 +143,9 @@ fn encode_rate(Subject { scope, sampler }: Subject, rate: Rate, octets: &mut Vec
         };
         octets.extend_from_slice(&[PART, kind]);
         octets.extend_from_slice(&number.to_be_bytes());
+        if let Scope::Exporter(IpAddr::V6(address)) = scope {
+            octets.extend_from_slice(&(address.to_bits() as u64).to_be_bytes());
+        }
         octets.extend_from_slice(&rate.flows.to_be_bytes());
     }
     octets.push(if sampler.is_some() { SAMPLER } else { DOMAIN });
@@ -263,7 +272,14 @@ fn announcing(octets: &mut Cursor<'_>) -> Option<Announcer> {
 /// A part of a domain, and one of how many of its flows is reported.
 fn part(octets: &mut Cursor<'_>) -> Option<(Scope, u16)> {
     let (kind, number) = (octets.u8()?, octets.u64()?);
-    Some((SCOPES.get(usize::from(kind))?(number), octets.u16().filter(|flows| *flows > 0)?))
+    let scope = match kind {
+        EXPORTER_V6 => {
+            let address = u128::from(number) << 64 | u128::from(octets.u64()?);
+            Scope::Exporter(Ipv6Addr::from_bits(address).into())
+        }
+        kind => SCOPES.get(usize::from(kind))?(number),
+    };
+    Some((scope, octets.u16().filter(|flows| *flows > 0)?))
 }
 
 fn rate(

@@ -20,6 +20,20 @@ use crate::type_information;
 /// exported it (RFC 7119, RFC 5102).
 const EXPORTERS: [u16; 4] = [403, 404, 130, 131];
 
+/// The place of a field among them.
+fn place_of(field: &FieldSpecifier) -> Option<usize> {
+    EXPORTERS.iter().position(|id| field.element == ElementId { enterprise: 0, id: *id })
+}
+
+/// An address in a field; `None` if it is empty or of another length.
+pub(crate) fn address(octets: &[u8]) -> Option<IpAddr> {
+    let address = match octets.len() {
+        4 => IpAddr::from(<[u8; 4]>::try_from(octets).ok()?),
+        _ => IpAddr::from(<[u8; 16]>::try_from(octets).ok()?),
+    };
+    Some(flow::canonical(address)).filter(|address| !address.is_unspecified())
+}
+
 /// A template, ready to read records with.
 #[derive(Clone, Debug)]
 pub struct Template {
@@ -128,15 +142,13 @@ impl Template {
 
     /// The exporter that a data record names. An empty address is none.
     pub(crate) fn exporter(&self, record: &[u8]) -> Option<IpAddr> {
-        let named = self.fields_of(record).filter_map(|(field, octets)| {
-            let place = EXPORTERS.iter().position(|id| field.element == ElementId { enterprise: 0, id: *id })?;
-            let address = match octets.len() {
-                4 => IpAddr::from(<[u8; 4]>::try_from(octets).ok()?),
-                _ => IpAddr::from(<[u8; 16]>::try_from(octets).ok()?),
-            };
-            Some((place, flow::canonical(address))).filter(|(_, address)| !address.is_unspecified())
-        });
+        let named = self.fields_of(record).filter_map(|(field, octets)| Some((place_of(field)?, address(octets)?)));
         named.min_by_key(|(place, _)| *place).map(|(_, address)| address)
+    }
+
+    /// Whether its records have a field for an exporter.
+    pub(crate) fn names_exporter(&self) -> bool {
+        self.fields.iter().any(|field| place_of(field).is_some())
     }
 
     /// Whether its records describe information elements (RFC 5610).

@@ -71,7 +71,7 @@ fn sealed(content: &[u8]) -> Vec<u8> {
 }
 
 fn field() -> impl Strategy<Value = (ElementId, u16)> {
-    let booked = [1_u16, 2, 4, 7, 8, 10, 11, 12, 16, 27, 34, 48, 50, 82, 145, 302, 305, 306, 396, 397];
+    let booked = [1_u16, 2, 4, 7, 8, 10, 11, 12, 16, 27, 34, 48, 50, 82, 130, 131, 145, 302, 305, 306, 396, 397];
     // What counts of a sum depends on what has counted before, and that is not stored.
     let other = (1..0x8000_u16).prop_filter("a sum", |id| ![85, 86, 231, 232, 298, 299].contains(id));
     let id = prop_oneof![4 => prop::sample::select(booked.to_vec()), 1 => other];

@@ -131,7 +131,10 @@ impl Samplers {
             .collect();
         let parts: BTreeSet<Scope> = subjects()
             .map(|subject| subject.scope)
-            .filter(|scope| scope.is_place() && Place::in_part(template, Some(*scope)).scopes().any(|of| of == *scope))
+            .filter(|scope| match scope {
+                Scope::Exporter(_) => template.names_exporter(),
+                scope => scope.is_place() && Place::in_part(template, Some(*scope)).scopes().any(|of| of == *scope),
+            })
             .take(LISTED)
             .collect();
         let samplers = || samplers.iter().copied().map(Some).chain(samplers.is_empty().then_some(None));
@@ -144,6 +147,7 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Domain => f.write_str("domain"),
+            Self::Exporter(address) => write!(f, "exporter {address}"),
             Self::Other(number) => write!(f, "scope {number}"),
             Self::Template(id) => write!(f, "template {id}"),
             Self::LineCard(number) => write!(f, "line card {number}"),

@@ -40,6 +40,7 @@ enum NamedBy {
     ObservationPoint,
     LineCard,
     Template,
+    Exporter,
     Nothing,
 }
 
@@ -51,6 +52,7 @@ impl NamedBy {
             Subject { scope: Scope::ObservationPoint(_), .. } => Self::ObservationPoint,
             Subject { scope: Scope::LineCard(_), .. } => Self::LineCard,
             Subject { scope: Scope::Template(_), .. } => Self::Template,
+            Subject { scope: Scope::Exporter(_), .. } => Self::Exporter,
             Subject { scope: Scope::Domain | Scope::Other(_), .. } => Self::Nothing,
         }
     }
@@ -66,14 +68,24 @@ pub(super) struct PortRates {
     pub(super) parts: HashMap<Subject, Rate>,
     /// How many of these have each rate.
     rates: BTreeMap<(NamedBy, Rate), u32>,
-    /// How many of these are about something else than the whole domain, and how many about a place that records name.
+    /// How many of these are about something else than the whole domain, how many about a place that records name, and how
+    /// many about an exporter.
     scoped: usize,
     pub(super) places: usize,
+    pub(super) exporters: usize,
 }
 
 impl PortRates {
     pub(super) fn new(announcer: Announcer) -> Self {
-        Self { announcer, domain: None, parts: HashMap::new(), rates: BTreeMap::new(), scoped: 0, places: 0 }
+        Self {
+            announcer,
+            domain: None,
+            parts: HashMap::new(),
+            rates: BTreeMap::new(),
+            scoped: 0,
+            places: 0,
+            exporters: 0,
+        }
     }
 
     pub(super) fn get(&self, subject: Subject) -> Option<Rate> {
@@ -99,6 +111,7 @@ impl PortRates {
         if before.is_none() {
             self.scoped += usize::from(subject.scope != Scope::Domain);
             self.places += usize::from(subject.scope.is_place());
+            self.exporters += usize::from(matches!(subject.scope, Scope::Exporter(_)));
         }
         before.is_none()
     }
@@ -122,13 +135,27 @@ impl PortRates {
     ) -> Option<(Option<Subject>, Rate)> {
         for sampler in [sampler, None].into_iter().skip(usize::from(sampler.is_none())) {
             let of = |scope| self.get(Subject { scope, sampler }).map(|rate| (Some(Subject { scope, sampler }), rate));
-            let scoped = || place.scopes().chain([Scope::Template(source.template().id())]).find_map(of);
+            let template = Scope::Template(source.template().id());
+            let exporter = place.exporter.map(Scope::Exporter);
+            let scoped = || place.scopes().chain([template]).chain(exporter).find_map(of);
             let found = if self.scoped > 0 { scoped() } else { None };
-            if let Some(found) = found.or_else(|| of(Scope::Domain)) {
+            if let Some(found) = found.or_else(|| of(Scope::Domain)).or_else(|| self.of_only_exporter(sampler, place)) {
                 return Some(found);
             }
         }
         if self.parts.is_empty() { None } else { self.only_rate(source, sampler, place).map(|rate| (None, rate)) }
+    }
+
+    /// The rate of the exporters that there are statements about, for a record that names none: if all have one rate.
+    fn of_only_exporter(&self, sampler: Option<u64>, place: &Place) -> Option<(Option<Subject>, Rate)> {
+        if self.exporters == 0 || place.exporter.is_some() {
+            return None;
+        }
+        let is_of_exporter = |of: &Subject| of.sampler == sampler && matches!(of.scope, Scope::Exporter(_));
+        let mut rates = self.parts.iter().filter(|(of, _)| is_of_exporter(of));
+        let (subject, only) = rates.next()?;
+        let subject = Some(*subject).filter(|_| self.exporters == 1);
+        rates.all(|(_, rate)| rate == only).then_some((subject, *only))
     }
 
     /// The rate of everything that a record has no field to name, if there is only one.
@@ -155,6 +182,7 @@ impl PortRates {
             NamedBy::ObservationPoint => place.observation_point.is_none(),
             NamedBy::LineCard => place.line_card.is_none(),
             NamedBy::Template => false,
+            NamedBy::Exporter => place.exporter.is_none(),
             NamedBy::Nothing => true,
         };
         self.rates.keys().filter(move |(named_by, _)| may_be(*named_by)).map(|(_, rate)| *rate)

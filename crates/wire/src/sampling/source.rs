@@ -1,5 +1,7 @@
 //! The records that a rate is looked up for: the set that they are in, and the parts of the domain that they name.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use super::Scope;
 use crate::booking::Slot;
 use crate::datagram::Message;
@@ -28,6 +30,7 @@ pub(super) struct Place {
     pub(super) output: Option<u64>,
     pub(super) observation_point: Option<u64>,
     pub(super) line_card: Option<u64>,
+    pub(super) exporter: Option<IpAddr>,
 }
 
 impl SetSource<'_> {
@@ -51,6 +54,7 @@ impl Place {
             output: interface(Slot::OutputInterface).or_else(|| interface(Slot::PhysicalOutput)),
             observation_point: number(OBSERVATION_POINT_ID),
             line_card: number(LINE_CARD_ID),
+            exporter: template.exporter(reading.record()),
         }
     }
 
@@ -65,12 +69,17 @@ impl Place {
             output: elsewhere(has(Slot::OutputInterface)),
             observation_point: elsewhere(carries(OBSERVATION_POINT_ID)),
             line_card: elsewhere(carries(LINE_CARD_ID)),
+            exporter: template.names_exporter().then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
         };
         let (named, number) = match part {
             Some(Scope::Interface(index)) if place.input.is_some() => (&mut place.input, index),
             Some(Scope::Interface(index) | Scope::OutputInterface(index)) => (&mut place.output, index),
             Some(Scope::ObservationPoint(point)) => (&mut place.observation_point, point),
             Some(Scope::LineCard(card)) => (&mut place.line_card, card),
+            Some(Scope::Exporter(exporter)) => {
+                place.exporter = place.exporter.map(|_| exporter);
+                return place;
+            }
             _ => return place,
         };
         *named = named.map(|_| number);

@@ -3,11 +3,13 @@
 //! In options data it is a statement about its scope (RFC 7011, section 3.4.2.1; RFC 3954, section 6.1) and about the sampler
 //! or selector that it names; in a data record, about that record. A statement that cannot be true is [`Implausible`].
 
+use std::net::IpAddr;
+
 use super::source::{LINE_CARD_ID, OBSERVATION_POINT_ID};
 use crate::cursor::unsigned;
 use crate::field_specifier::{FieldSpecifier, Numbering};
 use crate::record::ElementId;
-use crate::template::Template;
+use crate::template::{self, Template};
 
 /// The largest rate that is believed. Routers offer up to 16,000,000 (Junos, `sampling input rate`).
 const LARGEST_RATE: u64 = 1 << 24;
@@ -38,6 +40,8 @@ pub(crate) struct Rate {
 pub enum Scope {
     /// All records of the domain: the system, the domain, its metering or exporting process.
     Domain,
+    /// The records of an exporter, of several behind a relay; all records of the domain if they name none.
+    Exporter(IpAddr),
     /// Something that records do not name, such as a cache; the number distinguishes it from others.
     Other(u64),
     /// The records of a template.
@@ -269,8 +273,9 @@ fn scope_of_v9(scope_type: u16, octets: &[u8]) -> Scope {
 /// The scopes of IPFIX: elements that name a part of the observation domain, or all of it.
 fn scope_of_ipfix(element: ElementId, octets: &[u8]) -> Scope {
     match (element.enterprise, element.id) {
-        // Addresses of the exporter, its processes.
-        (0, 130 | 131 | 143 | 144) => Scope::Domain,
+        (0, 130 | 131) => template::address(octets).map_or(Scope::Domain, Scope::Exporter),
+        // Its processes.
+        (0, 143 | 144) => Scope::Domain,
         (0, 10 | 252) => interface(octets, Scope::Interface),
         (0, 14 | 253) => interface(octets, Scope::OutputInterface),
         (0, OBSERVATION_POINT_ID) => numbered(octets, Scope::ObservationPoint),

@@ -150,6 +150,35 @@ fn the_system_the_processes_and_the_domain_are_all_records_of_the_domain() {
     assert_eq!(router.send(v9().data(&template, &[flow(&template, &[])])), packets(500));
 }
 
+/// A relay passes on what several exporters state.
+#[test]
+fn rates_of_exporters_are_those_of_the_records_that_name_them_also_after_a_restart() {
+    let (one, other, unstated) = (0xc633_6401, 0xc633_6402, 0xc633_6403);
+    let mut router = collector();
+    let [named, unnamed] = [flows(256, &[field(130, 4)]), flows(257, &[])];
+    router.send(ipfix().template(&named).template(&unnamed));
+    router.send(ipfix_options(0, &[field(130, 4)], &[(&[one], 100)]));
+    // All records are those of the only exporter, but not those that name another one.
+    assert_eq!(router.send(ipfix().data(&unnamed, &[flow(&unnamed, &[])])), packets(100));
+    assert_eq!(router.send(ipfix().data(&named, &[flow(&named, &[0])])), packets(100));
+    assert_eq!(router.send(ipfix().data(&named, &[flow(&named, &[other])])), packets(1));
+    router.send(ipfix_options(0, &[field(130, 4)], &[(&[one], 100), (&[other], 1000)]));
+    for round in ["before", "after"] {
+        for (exporter, rate) in [(one, 100), (other, 1000), (unstated, 1), (one, 100)] {
+            let added = router.send(ipfix().data(&named, &[flow(&named, &[exporter])]));
+            assert_eq!(added, packets(rate), "{round}: {exporter:x}");
+        }
+        assert_eq!(router.send(ipfix().data(&unnamed, &[flow(&unnamed, &[])])), packets(1));
+        if round == "before" {
+            router.restart();
+        }
+    }
+    // What is stated of the domain is for all others.
+    router.send(ipfix_options(0, &[field(149, 4)], &[(&[0], 10)]));
+    assert_eq!(router.send(ipfix().data(&named, &[flow(&named, &[unstated])])), packets(10));
+    assert_eq!(router.send(ipfix().data(&named, &[flow(&named, &[one])])), packets(100));
+}
+
 #[test]
 fn a_statement_may_be_about_another_domain_than_that_of_its_message() {
     let mut router = collector();
