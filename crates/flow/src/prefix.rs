@@ -75,10 +75,29 @@ impl Prefix {
         self.0.prefix_len()
     }
 
+    /// Whether it is an IPv4 prefix.
+    #[must_use]
+    pub fn is_ipv4(&self) -> bool {
+        self.address().is_ipv4()
+    }
+
+    /// Whether it is an IPv6 prefix.
+    #[must_use]
+    pub fn is_ipv6(&self) -> bool {
+        self.address().is_ipv6()
+    }
+
     /// Whether it is 0.0.0.0/0 or ::/0.
     #[must_use]
     pub fn is_default_route(&self) -> bool {
         self.length() == 0
+    }
+
+    /// The fewest prefixes that contain the same addresses.
+    #[must_use]
+    pub fn aggregated(prefixes: &[Self]) -> Vec<Self> {
+        let networks = prefixes.iter().map(|prefix| prefix.0).collect();
+        IpNet::aggregate(&networks).into_iter().map(Self).collect()
     }
 
     /// Whether the prefix contains the address. An address of the other family is never in it.

@@ -8,6 +8,7 @@
 //! - `series`: the senders and prefixes for which a writer has blocks, a partition for each writer, period and start.
 //! - `sender` (with its prefixes, what it has announced, and in other rows the numbers of changes), `writer`, `flushed`:
 //!   each in one partition.
+//! - `remark`: a remark each, a partition for each sender.
 //!
 //! Every statement is prepared and idempotent, and goes to a replica of its partition. Reads and writes are done at
 //! LOCAL_QUORUM, so that a read sees every acknowledged write. Write times of blocks come from the client and only grow, so
@@ -23,6 +24,7 @@ mod changes;
 mod connection;
 mod error;
 mod registry;
+mod remarks;
 mod schema;
 #[cfg(feature = "cassandra-tls")]
 mod tls;

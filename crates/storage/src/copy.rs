@@ -1,4 +1,4 @@
-//! Copies everything of one store into another: senders with what they announced, and of each writer its blocks and, last,
+//! Copies everything of one store into another: senders with what they announced, remarks, and of each writer its blocks and, last,
 //! its watermarks. Before these are written, readers of the target count the minutes only.
 //!
 //! Copying may be interrupted and repeated: what the target has already is not put again. Afterwards the target gives
@@ -133,6 +133,7 @@ impl<'c> Copy<'c> {
             self.target.put_templates(some).await?;
             self.copied.announced += some.len() as u64;
         }
+        self.target.put_remarks(&self.source.all_remarks().await?).await?;
         Ok(())
     }
 

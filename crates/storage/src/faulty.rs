@@ -13,8 +13,8 @@ use flow::{FlushNumber, Prefix, Setting, Timestamp};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Blocks, Flush, Progress, Registrations, Registry, Retention, Selection, Sender, Store, StoreError, WriterState,
-    Writers,
+    Blocks, Flush, Progress, Registrations, Registry, Remark, Remarks, Retention, Selection, Sender, Store, StoreError,
+    WriterState, Writers,
 };
 
 /// What becomes of a call.
@@ -40,6 +40,9 @@ pub enum Call {
     TouchSenders,
     PutTemplates,
     Templates,
+    Remarks,
+    AllRemarks,
+    PutRemarks,
     Registrations,
     PutRegistrations,
     PutBlocks,
@@ -206,6 +209,18 @@ impl<S: Store> Registry for Faulty<S> {
 
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
         self.call(Call::Templates, self.store.templates()).await
+    }
+
+    async fn remarks(&self, address: IpAddr) -> Result<Vec<Remark>, StoreError> {
+        self.call(Call::Remarks, self.store.remarks(address)).await
+    }
+
+    async fn all_remarks(&self) -> Result<Remarks, StoreError> {
+        self.call(Call::AllRemarks, self.store.all_remarks()).await
+    }
+
+    async fn put_remarks(&self, remarks: &Remarks) -> Result<(), StoreError> {
+        self.call(Call::PutRemarks, self.store.put_remarks(remarks)).await
     }
 
     async fn registrations(&self) -> Result<Registrations, StoreError> {

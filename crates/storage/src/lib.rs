@@ -22,6 +22,8 @@
 //! | [`faulty`] | a store whose calls fail as planned, for tests |
 //! | [`backup`] | a copy of the SQLite file while the collector writes to it |
 //! | [`identity`] | the identity of a collector, on its own disk |
+//! | [`remarks`] | when the counters of a sender began to mean something else |
+//! | [`last_terms`] | by which terms a collector counted each sender last, from which remarks follow |
 //! | [`known_senders`] | the registrations that a collector knows of its store on the network |
 //! | [`spool`] | flushes that a store on the network has not accepted yet |
 //!
@@ -41,11 +43,13 @@ pub mod flush;
 pub mod identity;
 pub mod kept;
 pub mod known_senders;
+pub mod last_terms;
 pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod registrations;
 pub mod registry;
+pub mod remarks;
 pub mod roll_up;
 #[cfg(test)]
 mod sample;
@@ -64,9 +68,11 @@ pub use faulty::Faulty;
 pub use flush::Flush;
 pub use identity::Identity;
 pub use kept::kept_since;
+pub use last_terms::LastTerms;
 pub use memory::Memory;
 pub use registrations::{Registration, Registrations};
 pub use registry::{Registry, Sender};
+pub use remarks::{Remark, Remarks};
 pub use sqlite::Sqlite;
 pub use store::Store;
 pub use totals::{Answers, Question, Totals, totals};

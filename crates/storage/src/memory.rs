@@ -15,10 +15,11 @@ use bytes::Bytes;
 use flow::{FlushNumber, Prefix, Setting, Timestamp};
 
 use crate::registrations::{Entry, Part, changes};
+use crate::remarks::settled;
 use crate::selection::merged;
 use crate::{
-    Blocks, Progress, Registration, Registrations, Registry, Retention, Selection, Sender, Store, StoreError,
-    WriterState, Writers,
+    Blocks, Progress, Registration, Registrations, Registry, Remark, Remarks, Retention, Selection, Sender, Store,
+    StoreError, WriterState, Writers,
 };
 
 /// A store in memory.
@@ -36,6 +37,7 @@ struct Contents {
     senders: BTreeMap<IpAddr, Registered>,
     /// Of each registration and removal so far.
     changes: BTreeMap<Entry, u64>,
+    remarks: Remarks,
     writers: BTreeMap<WriterId, WriterState>,
     flushed: BTreeMap<WriterId, FlushNumber>,
 }
@@ -192,6 +194,24 @@ impl Registry for Memory {
             registration.announcements.clone().map(|announcements| (*address, announcements))
         };
         Ok(contents.senders.iter().filter_map(known).collect())
+    }
+
+    async fn remarks(&self, address: IpAddr) -> Result<Vec<Remark>, StoreError> {
+        Ok(self.lock().remarks.get(&address).cloned().unwrap_or_default())
+    }
+
+    async fn all_remarks(&self) -> Result<Remarks, StoreError> {
+        Ok(self.lock().remarks.clone())
+    }
+
+    async fn put_remarks(&self, remarks: &Remarks) -> Result<(), StoreError> {
+        let mut contents = self.lock();
+        for (address, added) in remarks {
+            let stored = contents.remarks.entry(*address).or_default();
+            stored.extend_from_slice(added);
+            *stored = settled(std::mem::take(stored));
+        }
+        Ok(())
     }
 
     async fn registrations(&self) -> Result<Registrations, StoreError> {

@@ -13,6 +13,7 @@
 //! - `{N:senders}:changes`: hash; the same fields = the number of their registration, or minus that of their removal
 //!   (`redis/changes.rs`).
 //! - `N:templates`: hash; field `<address>` = what that sender has announced, as docs/storage.md describes it.
+//! - `N:remarks`: hash; field `<address>` = the remarks about that sender, a line each (`remarks.rs`).
 //! - `N:writers`: hash; field `<writer>` = epoch, nanoseconds of when it was seen (2^64-1: a replay), the four watermarks.
 //! - `N:flushed`: hash; field `<writer>` = epoch and sequence of its newest flush of which all blocks are there.
 //!
@@ -28,6 +29,7 @@ mod changes;
 mod connection;
 mod key;
 mod registry;
+mod remarks;
 mod writers;
 
 use std::path::PathBuf;

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use flow::{Prefix, SenderSettings, Setting, Timestamp};
 
-use crate::StoreError;
 use crate::registrations::{Part, Registrations, unnumbered};
+use crate::{Remark, Remarks, StoreError};
 
 /// A registered sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,16 @@ pub trait Registry: Send + Sync {
 
     /// What senders have announced, in no particular order.
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError>;
+
+    /// The [remarks](crate::remarks) about a sender, registered or not, the oldest first.
+    async fn remarks(&self, address: IpAddr) -> Result<Vec<Remark>, StoreError>;
+
+    /// The remarks about all senders.
+    async fn all_remarks(&self) -> Result<Remarks, StoreError>;
+
+    /// Adds remarks. What is there already is not added again; of each sender the newest
+    /// [256](crate::remarks::REMARKS_KEPT) stay.
+    async fn put_remarks(&self, remarks: &Remarks) -> Result<(), StoreError>;
 
     /// All registrations and the removals of the last [90 days](crate::registrations::REMOVALS_KEPT), with the numbers of
     /// these changes. A store on this machine's disk numbers none: it loses them only together with everything else.

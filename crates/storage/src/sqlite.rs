@@ -5,7 +5,8 @@
 //! appends; everything that is asked of blocks is one short range of it. `series` gives a sender and prefix a small
 //! number, `writer` does so for a writer and keeps its state; rows of both are never deleted. `sender` and
 //! `sender_prefix` are the registrations, `sender_templates` is what senders have announced, `identity` is the writer that
-//! this file belongs to (`identity.rs`), `known_sender` is for a store on the network (`known_senders.rs`). The view `blocks` shows all of it with times and addresses that people can read.
+//! this file belongs to (`identity.rs`), `known_sender` is for a store on the network (`known_senders.rs`), `remark` and `last_terms` are about what counters
+//! mean (`remarks.rs`, `last_terms.rs`). The view `blocks` shows all of it with times and addresses that people can read.
 //!
 //! The file is in WAL mode with `synchronous = FULL`: a commit is on disk before it is acknowledged. One connection
 //! writes, each call in one transaction; up to `READERS` others read, each call from one snapshot, and neither blocks
@@ -16,6 +17,7 @@ mod error;
 mod key;
 mod open_files;
 mod registry;
+pub(crate) mod remarks;
 mod schema;
 mod writers;
 

@@ -60,7 +60,9 @@ async fn empty() -> (Cassandra, MutexGuard<'static, ()>) {
     store.writers().await.expect("a server");
     let session = session(&SERVER).await;
     let blocks = Period::ALL.map(|period| format!("block_{}", period.name()));
-    for table in blocks.iter().map(String::as_str).chain(["interval", "series", "sender", "writer", "flushed"]) {
+    for table in
+        blocks.iter().map(String::as_str).chain(["interval", "series", "sender", "remark", "writer", "flushed"])
+    {
         let some =
             session.query_unpaged(format!("SELECT * FROM netflow.{table} LIMIT 1"), ()).await.expect("an answer");
         if some.into_rows_result().expect("rows").rows_num() > 0 {

@@ -12,7 +12,8 @@ use api::{Api, Keys, serve};
 use async_trait::async_trait;
 use flow::{Prefix, Setting, Timestamp};
 use storage::{
-    Blocks, Memory, Reason, Registry, Retention, Selection, Sender, Store, StoreError, WriterState, Writers,
+    Blocks, Memory, Reason, Registry, Remark, Remarks, Retention, Selection, Sender, Store, StoreError, WriterState,
+    Writers,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -155,6 +156,15 @@ impl Registry for Broken {
         self.fail().await
     }
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
+        self.fail().await
+    }
+    async fn remarks(&self, _: IpAddr) -> Result<Vec<Remark>, StoreError> {
+        self.fail().await
+    }
+    async fn all_remarks(&self) -> Result<Remarks, StoreError> {
+        self.fail().await
+    }
+    async fn put_remarks(&self, _: &Remarks) -> Result<(), StoreError> {
         self.fail().await
     }
 }

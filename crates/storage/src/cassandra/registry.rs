@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use flow::{Prefix, Setting, Timestamp};
 
 use super::Cassandra;
-use crate::{Registrations, Registry, Sender, StoreError};
+use crate::remarks::settled;
+use crate::{Registrations, Registry, Remark, Remarks, Sender, StoreError};
 
 /// Address, whether it is registered, prefixes, nanoseconds of its last datagram. A datagram that met a removal may
 /// leave a row that is not registered.
@@ -76,6 +77,18 @@ impl Registry for Cassandra {
             Some(parsed(&address).map(|address| (address, announcements))).filter(|_| registered == Some(true))
         });
         known.filter_map(|row| row.map(|(address, known)| Some((address, known?))).transpose()).collect()
+    }
+
+    async fn remarks(&self, address: IpAddr) -> Result<Vec<Remark>, StoreError> {
+        Ok(settled(self.remarks_about(address).await?))
+    }
+
+    async fn all_remarks(&self) -> Result<Remarks, StoreError> {
+        self.remarks_about_all().await
+    }
+
+    async fn put_remarks(&self, remarks: &Remarks) -> Result<(), StoreError> {
+        self.add_remarks(remarks).await
     }
 
     async fn registrations(&self) -> Result<Registrations, StoreError> {

@@ -86,6 +86,11 @@ fn tables() -> Vec<(String, String)> {
             "(one tinyint, writer bigint, epoch bigint, seen_nanoseconds bigint, minutes_rolled_up bigint, \
              hours_rolled_up bigint, days_rolled_up bigint, months_rolled_up bigint, PRIMARY KEY (one, writer))",
         ),
+        (
+            "remark",
+            "(sender text, milliseconds bigint, kind text, was text, became text, \
+             PRIMARY KEY (sender, milliseconds, kind, was, became))",
+        ),
         // Apart from `writer`, whose rows are changed with conditions: this one is written at every flush.
         ("flushed", "(one tinyint, writer bigint, epoch bigint, sequence bigint, PRIMARY KEY (one, writer))"),
     ];
@@ -155,6 +160,10 @@ pub(super) struct Statements {
     pub(super) touch_sender: PreparedStatement,
     pub(super) put_templates: PreparedStatement,
     pub(super) templates: PreparedStatement,
+    pub(super) remarks: PreparedStatement,
+    pub(super) all_remarks: PreparedStatement,
+    pub(super) put_remark: PreparedStatement,
+    pub(super) delete_remark: PreparedStatement,
     pub(super) writers: PreparedStatement,
     pub(super) put_writer: PreparedStatement,
     pub(super) replace_writer: PreparedStatement,
@@ -211,6 +220,16 @@ impl Statements {
             .await?,
             put_templates: of("UPDATE KEYSPACE.sender SET announcements = ? WHERE one = 0 AND address = ?").await?,
             templates: of("SELECT address, registered, announcements FROM KEYSPACE.sender WHERE one = 0").await?,
+            remarks: of("SELECT sender, milliseconds, kind, was, became FROM KEYSPACE.remark WHERE sender = ?").await?,
+            all_remarks: of("SELECT sender, milliseconds, kind, was, became FROM KEYSPACE.remark").await?,
+            put_remark: of(
+                "INSERT INTO KEYSPACE.remark (sender, milliseconds, kind, was, became) VALUES (?, ?, ?, ?, ?)",
+            )
+            .await?,
+            delete_remark: of(
+                "DELETE FROM KEYSPACE.remark WHERE sender = ? AND milliseconds = ? AND kind = ? AND was = ? AND became = ?",
+            )
+            .await?,
             writers: of(
                 "SELECT writer, epoch, seen_nanoseconds, minutes_rolled_up, hours_rolled_up, days_rolled_up, \
                  months_rolled_up FROM KEYSPACE.writer WHERE one = 0",

@@ -9,7 +9,7 @@ use flow::{Prefix, Setting, Timestamp};
 use super::Redis;
 use super::changes::parse_entry;
 use crate::registrations::Part;
-use crate::{Registrations, Registry, Sender, StoreError};
+use crate::{Registrations, Registry, Remark, Remarks, Sender, StoreError};
 
 /// Times have twenty digits, so that they compare as text; a sender without one has none.
 const TOUCH: &str = "
@@ -117,6 +117,18 @@ impl Registry for Redis {
             Err(_) => Err(StoreError::Corrupt(format!("'{address}' is no address").into())),
         };
         fields.into_iter().map(parse).collect()
+    }
+
+    async fn remarks(&self, address: IpAddr) -> Result<Vec<Remark>, StoreError> {
+        self.remarks_about(address).await
+    }
+
+    async fn all_remarks(&self) -> Result<Remarks, StoreError> {
+        self.remarks_about_all().await
+    }
+
+    async fn put_remarks(&self, remarks: &Remarks) -> Result<(), StoreError> {
+        self.add_remarks(remarks).await
     }
 
     async fn registrations(&self) -> Result<Registrations, StoreError> {

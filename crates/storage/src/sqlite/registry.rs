@@ -8,8 +8,8 @@ use flow::{Prefix, Setting, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::Sqlite;
-use crate::{Registry, Sender, StoreError};
+use super::{Sqlite, remarks};
+use crate::{Registry, Remark, Remarks, Sender, StoreError};
 
 #[async_trait]
 impl Registry for Sqlite {
@@ -52,6 +52,22 @@ impl Registry for Sqlite {
 
     async fn templates(&self) -> Result<Vec<(IpAddr, Vec<u8>)>, StoreError> {
         self.read(|connection| templates(connection, "")).await
+    }
+
+    async fn remarks(&self, address: IpAddr) -> Result<Vec<Remark>, StoreError> {
+        self.read(move |connection| remarks::of(connection, address)).await
+    }
+
+    async fn all_remarks(&self) -> Result<Remarks, StoreError> {
+        self.read(remarks::all).await
+    }
+
+    async fn put_remarks(&self, remarks: &Remarks) -> Result<(), StoreError> {
+        let remarks = remarks.clone();
+        self.write(move |connection| {
+            remarks.iter().try_for_each(|(sender, remarks)| remarks::put(connection, *sender, remarks))
+        })
+        .await
     }
 }
 

@@ -23,13 +23,14 @@ const BUSY: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 32;
 
 /// Element n brings the layout from version n to version n + 1.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
     include_str!("schema_5.sql"),
     include_str!("schema_6.sql"),
+    include_str!("schema_7.sql"),
 ];
 
 /// Opens the file for reading and writing, or makes it.
@@ -208,7 +209,7 @@ mod tests {
         open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let before = std::fs::read(&path).unwrap();
         let message = refusal(&path);
-        assert!(message.contains("version 99") && message.contains("up to 6"), "{message}");
+        assert!(message.contains("version 99") && message.contains("up to 7"), "{message}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 

@@ -24,11 +24,13 @@ use storage::{Memory, Presence, Retention, Selection, Store, StoreError, WriterS
 
 mod blocks;
 mod copying;
+mod remarks;
 mod senders;
 mod writers;
 
 pub(crate) use blocks::*;
 pub(crate) use copying::*;
+pub(crate) use remarks::*;
 pub(crate) use senders::*;
 pub(crate) use writers::*;
 
@@ -44,6 +46,9 @@ macro_rules! contract {
             a_sender_is_forgotten_with_its_prefixes
             the_last_time_of_a_sender_never_goes_back
             templates_are_remembered_until_others_come_or_the_sender_goes
+            remarks_stay_when_their_sender_goes
+            a_remark_that_comes_again_is_there_once
+            the_newest_remarks_about_a_sender_are_kept
             a_block_is_read_as_it_was_put
             a_block_put_again_is_there_once
             a_block_put_with_other_content_is_replaced

@@ -2,7 +2,7 @@
 
 use super::*;
 use flow::FlushNumber;
-use storage::{Registry, Writers};
+use storage::{Registry, Remarks, Writers};
 
 /// Two writers, of which one is rolled up over the end of a month, and two senders.
 async fn fill(store: &dyn Store) -> Outcome {
@@ -15,6 +15,7 @@ async fn fill(store: &dyn Store) -> Outcome {
         store.add_prefixes(sender, &[prefix]).await?;
         store.touch_senders(&[(sender, MINUTE.timestamp())]).await?;
         store.put_templates(&[(sender, vec![1, 2, 3])]).await?;
+        store.put_remarks(&Remarks::from([(sender, vec![remark(7, "samplingRate", "1", "9")])])).await?;
         for writer in [ADA, BOB] {
             store.put_writer(&WriterState::new(writer, 7, MINUTE.timestamp())).await?;
             for (after, sequence) in (0..4).zip(1..) {
@@ -62,5 +63,6 @@ pub(crate) async fn everything_is_copied_into_it_and_back(store: &dyn Store) -> 
     assert_eq!(back.writers().await?, original.writers().await?);
     assert_eq!(back.senders().await?, original.senders().await?);
     assert_eq!(back.templates().await?, original.templates().await?);
+    assert_eq!(back.all_remarks().await?, original.all_remarks().await?);
     Ok(())
 }
