@@ -121,7 +121,7 @@ mod tests {
             steering: udp::Steering::default(),
             reloadable,
         };
-        let mut collector = start(settings, store, None, None, writer, Arc::default()).await.unwrap();
+        let mut collector = start(settings, store, None, None, writer, Arc::default(), None).await.unwrap();
         let prepared = collector.prepare(elsewhere).unwrap();
         let (thread, changes) = channel();
         collector.socket_changes = vec![thread];

@@ -13,6 +13,7 @@
 //! | `change` | applies a reload to a running collector |
 //! | [`replay`] | drives a shard and a flusher by a capture |
 //! | [`senders`], [`restore_templates`] | reads from the store: registered senders; templates of the last run |
+//! | `remarks` | notices when the counters of a sender begin to mean something else |
 //! | `remote` | stores again the registrations that a store on the network has lost |
 //! | [`pulse`] | heartbeats of the threads |
 //! | [`status`], `flush_counts`, [`ledgers`] | all counts, and whether they balance at every flush |
@@ -36,6 +37,7 @@ mod local;
 mod lock;
 pub mod pulse;
 mod receiver;
+mod remarks;
 mod remote;
 pub mod replay;
 pub mod restore_templates;

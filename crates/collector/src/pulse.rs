@@ -101,7 +101,7 @@ mod tests {
             steering: udp::Steering::default(),
             reloadable: Reloadable { flush_interval: Duration::from_millis(50), ..reloadable() },
         };
-        let collector = start(settings, store, None, None, writer, Arc::default()).await.unwrap();
+        let collector = start(settings, store, None, None, writer, Arc::default(), None).await.unwrap();
         let pulses = collector.pulses().to_vec();
         assert_eq!(pulses.iter().map(Pulse::name).collect::<Vec<_>>(), ["receiver-0", "flusher", "senders"]);
         // The senders are read every few seconds, whatever the shards do.

@@ -5,16 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use accounting::tally::OwnNetworks;
-use pipeline::{Admission, Admitted, Registered};
+use pipeline::{Admission, Admitted, Registered, Rules};
 use storage::known_senders::KnownSenders;
 use storage::registrations::{Merged, senders};
-use storage::{Registry, Sender, Store, StoreError};
+use storage::{LastTerms, Registry, Sender, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::time::error::Elapsed;
 
 use crate::local::Local;
 use crate::lock::locked;
 use crate::pulse::Pulse;
+use crate::remarks::NotedTerms;
 use crate::remote::Remote;
 use crate::settings::Reloadable;
 use crate::status::Status;
@@ -33,6 +34,8 @@ pub struct Registrations {
     store: Arc<dyn Store>,
     /// For a store on the network.
     remote: Option<Remote>,
+    /// Without a file, nothing is noted.
+    terms: Option<NotedTerms>,
     status: Status,
 }
 
@@ -49,7 +52,34 @@ impl Registrations {
     ) -> Result<Self, StoreError> {
         let admission = load_at_start(store.as_ref(), local, own, &status).await?;
         let remote = local.map(|local| Remote::new(local.senders.clone(), status.clone()));
-        Ok(Self { admission, store, remote, status })
+        Ok(Self { admission, store, remote, terms: None, status })
+    }
+
+    /// The same, compared with the terms of an earlier run.
+    ///
+    /// # Errors
+    /// When these cannot be read.
+    pub async fn noting(self, last: Option<LastTerms>, rules: Rules) -> Result<Self, StoreError> {
+        let Some(last) = last else { return Ok(self) };
+        let terms = NotedTerms::new(last, self.remote.is_some()).await?;
+        let mut noting = Self { terms: Some(terms), ..self };
+        noting.note(rules).await;
+        Ok(noting)
+    }
+
+    /// Notes by which terms senders are counted now.
+    async fn note(&mut self, rules: Rules) {
+        if let Some(terms) = &mut self.terms {
+            terms.note(self.admission.admitted().load_full(), rules).await;
+        }
+    }
+
+    /// Stores remarks also in a store on the network.
+    async fn send_remarks(&mut self) {
+        if let Some(terms) = &mut self.terms {
+            // Too late is tried again.
+            let _ = tokio::time::timeout(PATIENCE, terms.send(self.store.as_ref())).await;
+        }
     }
 
     /// For the shards.
@@ -183,10 +213,18 @@ pub(crate) async fn keep_fresh(
     let mut reachable = true;
     loop {
         pulse.beat();
-        let own = locked(&current).own_networks.clone();
+        let (own, rules) = {
+            let current = locked(&current);
+            (current.own_networks.clone(), current.rules)
+        };
         registrations.set_own(own);
-        match pulse.during(registrations.refresh()).await {
-            Ok(()) => reachable = true,
+        let refreshed = pulse.during(registrations.refresh()).await;
+        pulse.during(registrations.note(rules)).await;
+        match refreshed {
+            Ok(()) => {
+                reachable = true;
+                pulse.during(registrations.send_remarks()).await;
+            }
             Err(error) if reachable => {
                 tracing::warn!(%error, "cannot read the registered senders, keeping those of the last read");
                 reachable = false;

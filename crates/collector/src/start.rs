@@ -11,7 +11,7 @@ use accounting::tally::{NameBudget, Tally};
 use journal::Journal;
 use pipeline::{Exporters, Shard};
 use storage::spool::Spool;
-use storage::{Store, StoreError, WriterState};
+use storage::{LastTerms, Store, StoreError, WriterState};
 use tap::Taps;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -68,7 +68,8 @@ pub struct Collector {
 
 /// Starts to receive and to count. With `local`, the store is on the network, and may be unreachable. Datagrams in `journal`
 /// are counted first; later it holds those that are not durable yet. `writer` is this collector's identity with the epoch
-/// of this start. `changed` is notified when a sender is registered, changed or removed.
+/// of this start. `changed` is notified when a sender is registered, changed or removed. `terms` are those of earlier runs: what
+/// changed since is remarked.
 ///
 /// # Errors
 /// If an address cannot be bound, or a store on this machine or the journal cannot be read.
@@ -79,11 +80,13 @@ pub async fn start(
     journal: Option<Arc<Journal>>,
     writer: WriterState,
     changed: Arc<Notify>,
+    terms: Option<LastTerms>,
 ) -> Result<Collector, StartError> {
     let budget = NameBudget::new(settings.reloadable.rules.tally.names);
     let status = Status::new(settings.threads).with_names(budget.clone());
     let own = &settings.reloadable.own_networks;
     let registrations = Registrations::load(Arc::clone(&store), local.as_ref(), own, status.clone()).await?;
+    let registrations = registrations.noting(terms, settings.reloadable.rules).await?;
     let (places, sockets): (Vec<_>, Vec<_>) = listen(&mut settings)?.into_iter().unzip();
     let Reloadable { rules, keep, .. } = settings.reloadable;
     let stop = Arc::new(AtomicBool::new(false));
@@ -107,7 +110,6 @@ pub async fn start(
     let Receiving { threads: receivers, changes: socket_changes, mut pulses, ended } =
         receive(sockets, &shards, &status, &stop)?;
     let ticks = journal.as_ref().map(|journal| tick(journal, &stop, &mut pulses)).transpose()?;
-    let is_multiplied = rules.scale_samples;
     let current = Arc::new(Mutex::new(settings.reloadable.clone()));
     let flusher = FlusherThread {
         flusher,
@@ -132,7 +134,7 @@ pub async fn start(
     let (read, notified) = (Arc::clone(&current), Arc::clone(&changed));
     let admission = tokio::spawn(keep_fresh(registrations, read, notified, pulse));
     let receiving = places.iter().map(|place| place.bound).collect();
-    let configured = Configured { receiving, spool_limit: spool_limit.clone(), is_multiplied };
+    let configured = Configured { receiving, spool_limit: spool_limit.clone(), is_multiplied: rules.scale_samples };
     let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());
     let view = Arc::new(view);
     let sampling = tokio::spawn(Arc::clone(&view).keep_sampling());

@@ -56,15 +56,15 @@ fn read_prefixes(text: &str) -> Option<Vec<Prefix>> {
 }
 
 /// Terms as the journal states them.
-struct StatedTerms {
-    prefixes: Vec<Prefix>,
-    own: OwnNetworks,
-    settings: SenderSettings,
-    rules: Rules,
+pub(crate) struct StatedTerms {
+    pub(crate) prefixes: Vec<Prefix>,
+    pub(crate) own: OwnNetworks,
+    pub(crate) settings: SenderSettings,
+    pub(crate) rules: Rules,
 }
 
 /// `None` if [`encode`] has not written this.
-fn decode(octets: &[u8], mut rules: Rules) -> Option<StatedTerms> {
+pub(crate) fn decode(octets: &[u8], mut rules: Rules) -> Option<StatedTerms> {
     let (mut prefixes, mut own, mut settings) = (None, OwnNetworks::default(), SenderSettings::default());
     for line in std::str::from_utf8(octets).ok()?.lines() {
         match line.split_once(' ').unwrap_or((line, "")) {

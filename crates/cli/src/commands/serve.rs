@@ -19,7 +19,7 @@ use anyhow::{Context, anyhow};
 use collector::{Settings, StartError, StopError};
 use flow::Timestamp;
 use journal::Journal;
-use storage::{Identity, Presence, Store, StoreError, WriterState};
+use storage::{Identity, LastTerms, Presence, Store, StoreError, WriterState};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -91,8 +91,9 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let senders_changed = Arc::new(Notify::new());
     let local = configured_store::local(config, writer.writer, is_reachable).or_exit(ExitCode::Store)?;
     let changed = Arc::clone(&senders_changed);
+    let terms = LastTerms::open(&path).or_exit(ExitCode::Store)?;
     let settings = Settings { passed: passed.datagrams, ..config.settings() };
-    let collector = collector::start(settings, Arc::clone(&store), local, Some(journal), writer, changed)
+    let collector = collector::start(settings, Arc::clone(&store), local, Some(journal), writer, changed, Some(terms))
         .await
         .map_err(start_failure)?;
     for address in collector.addresses() {

@@ -96,7 +96,7 @@ async fn a_passed_socket_stays_open() {
     let held = exporter(sender);
     let at = held.local_addr().unwrap();
     let settings = Settings { passed: vec![held.try_clone().unwrap()], ..settings(&[&at.to_string()]) };
-    let mut collector = start(settings, store, None, None, writer, Arc::default()).await.unwrap();
+    let mut collector = start(settings, store, None, None, writer, Arc::default(), None).await.unwrap();
     let (status, new) = (collector.status(), free());
     let prepared = collector.prepare(reloadable(&[new])).unwrap();
     collector.change(prepared).await;
@@ -128,7 +128,7 @@ async fn a_socket_that_cannot_be_read_does_not_keep_the_next_one_from_being_read
     let listening = settings(&at.map(|address| address.to_string()).each_ref().map(String::as_str));
     let settings = Settings { passed: vec![broken, whole], threads: 1, ..listening };
     let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
-    let collector = start(settings, shared, None, None, writer, Arc::default()).await.unwrap();
+    let collector = start(settings, shared, None, None, writer, Arc::default(), None).await.unwrap();
     let bench = Bench { store, changed: Arc::default(), collector };
     let socket = exporter(sender);
     for sent in 1..=3 {

@@ -53,7 +53,7 @@ impl Bench {
             is_reachable: true,
         };
         let (shared, changed): (Arc<dyn Store>, _) = (Arc::<Memory>::clone(&self.store), Arc::new(Notify::new()));
-        let collector = start(settings(&["127.0.0.1:0"]), shared, Some(local), None, state, Arc::clone(&changed));
+        let collector = start(settings(&["127.0.0.1:0"]), shared, Some(local), None, state, Arc::clone(&changed), None);
         Running { collector: collector.await.unwrap(), changed }
     }
 

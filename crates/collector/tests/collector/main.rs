@@ -36,6 +36,7 @@ use zerocopy::IntoBytes;
 
 mod listening;
 mod lost_registrations;
+mod remarks;
 mod templates;
 
 const MONITORED: &str = "192.0.2.0/24";
@@ -114,7 +115,7 @@ impl Bench {
             store.add_prefixes(*sender, &[MONITORED.parse().unwrap()]).await.unwrap();
         }
         let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
-        let collector = start(settings(listen), shared, None, None, writer, Arc::clone(&changed)).await.unwrap();
+        let collector = start(settings(listen), shared, None, None, writer, Arc::clone(&changed), None).await.unwrap();
         Self { store, changed, collector }
     }
 
@@ -255,7 +256,7 @@ async fn an_address_in_use_is_an_error_that_names_it() {
     let taken = first.collector.addresses()[0].to_string();
     let store: Arc<dyn Store> = Arc::new(Memory::default());
     let writer = WriterState::new(WriterId(2), 1, now());
-    let Err(error) = start(settings(&[&taken]), store, None, None, writer, Arc::default()).await else {
+    let Err(error) = start(settings(&[&taken]), store, None, None, writer, Arc::default(), None).await else {
         panic!("bound twice")
     };
     assert!(matches!(error, StartError::Listen { .. }));
@@ -274,7 +275,7 @@ async fn a_segment_that_cannot_be_read_stops_the_start_and_stays() {
         Journal::open(disk, WriterId(1), journal::Settings { sync: Sync::Interval, limit_bytes: 1 << 20 }).unwrap();
     let store: Arc<dyn Store> = Arc::new(Memory::default());
     let writer = WriterState::new(WriterId(2), 2, now());
-    let started = start(settings(&["127.0.0.1:0"]), store, None, Some(journal), writer, Arc::default());
+    let started = start(settings(&["127.0.0.1:0"]), store, None, Some(journal), writer, Arc::default(), None);
     let Err(error) = started.await else { panic!("started without what it has to count") };
     assert!(matches!(error, StartError::Journal(_)), "{error}");
     assert!(

@@ -51,7 +51,9 @@ async fn store() -> Arc<Memory> {
 async fn started(store: &Arc<Memory>, epoch: u32) -> Collector {
     let writer = WriterState::new(WriterId(1), epoch, now());
     store.put_writer(&writer).await.unwrap();
-    start(settings(&["127.0.0.1:0"]), Arc::<Memory>::clone(store), None, None, writer, Arc::default()).await.unwrap()
+    start(settings(&["127.0.0.1:0"]), Arc::<Memory>::clone(store), None, None, writer, Arc::default(), None)
+        .await
+        .unwrap()
 }
 
 /// Sends from a port of its own, so that the templates of an earlier one have to do.
