@@ -3,6 +3,7 @@
 pub(crate) mod billing;
 pub(crate) mod health;
 pub(crate) mod index;
+pub(crate) mod remarks;
 pub(crate) mod senders;
 pub(crate) mod series;
 pub(crate) mod stats;

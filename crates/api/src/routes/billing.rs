@@ -17,6 +17,7 @@ use serde::Serialize;
 use storage::{Answers, Totals};
 
 use self::samples::{Gap, Missing, Samples};
+use super::remarks::{LocalTraffic, RemarkView};
 use super::{CountersView, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
@@ -42,6 +43,8 @@ pub(crate) struct Billing {
     lost: Option<LostView>,
     /// How it was computed.
     method: String,
+    /// When in this month the meaning of the counters changed.
+    remarks: Vec<RemarkView>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -190,6 +193,10 @@ impl Local {
         Self::WORDS.iter().find(|(_, local)| *local == self).map_or("", |(word, _)| word)
     }
 
+    fn traffic(self) -> LocalTraffic {
+        if self == Self::Include { LocalTraffic::Included } else { LocalTraffic::Apart }
+    }
+
     /// What came in and what went out, of the counters in each direction.
     fn both(self, [mut r#in, mut out, in_local, out_local]: [Counters; Direction::ALL.len()]) -> [Counters; 2] {
         if self == Self::Include {
@@ -276,6 +283,7 @@ pub(crate) async fn show(
         samples: SamplesView::of(&samples, known, empty),
         lost: LostView::of(&samples),
         method: method(local, known, samples.expected()),
+        remarks: api.remarks(party, sender, prefix, begun, local.traffic()).await?,
     };
     Ok(damage_noted(billing, damaged))
 }

@@ -4,7 +4,7 @@
 use accounting::block::{TableSet, Tables};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name};
-use accounting::period::{Minute, Period};
+use accounting::period::Period;
 use accounting::range::Range;
 use accounting::zone::Zone;
 use axum::extract::State;
@@ -14,6 +14,7 @@ use serde::Serialize;
 use storage::Answers;
 use utoipa::openapi::schema::Object;
 
+use super::remarks::{LocalTraffic, RemarkView};
 use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
@@ -36,6 +37,8 @@ pub(crate) struct Series {
     /// The end of the last step.
     to: String,
     points: Vec<Point>,
+    /// When in this range the meaning of the counters changed.
+    remarks: Vec<RemarkView>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -198,16 +201,20 @@ pub(crate) async fn show(
     if points.iter().all(|point| point.counters.is_none()) {
         known.monitors(prefix)?;
     }
-    let at = |minute: Option<Minute>| question.zone.display(minute.unwrap_or_default());
+    let [first, last] = [question.steps.first(), question.steps.last()];
+    let from = first.map(|step| step.from).unwrap_or_default();
+    let range = Range { from, to: last.map_or(from, |step| step.to) };
+    let remarks = api.remarks(party, sender, prefix, range, LocalTraffic::Apart).await?;
     let series = Series {
         sender: sender.to_string(),
         prefix: prefix.to_string(),
         name: question.name.to_string(),
         step: question.step.name(),
         tz: question.zone.to_string(),
-        from: at(question.steps.first().map(|step| step.from)),
-        to: at(question.steps.last().map(|step| step.to)),
+        from: question.zone.display(range.from),
+        to: question.zone.display(range.to),
         points,
+        remarks,
     };
     let written = series.points.len() * WRITTEN_BYTES;
     api.work(party, written, move || damage_noted(series, damaged)).await

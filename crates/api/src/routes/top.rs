@@ -13,6 +13,7 @@ use serde::Serialize;
 use storage::{Answers, Totals};
 use utoipa::openapi::schema::Object;
 
+use super::remarks::{LocalTraffic, RemarkView};
 use super::{CountersView, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
@@ -43,6 +44,8 @@ pub(crate) struct Top {
     other: CountersView,
     /// Whether `other` is not zero: then values may be missing and counters may be too low.
     truncated: bool,
+    /// When in this range the meaning of the counters changed.
+    remarks: Vec<RemarkView>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -164,11 +167,12 @@ pub(crate) async fn show(
     if totals.tables.is_empty() {
         known.monitors(question.prefix)?;
     }
-    Ok(damage_noted(question.answer(sender.to_string(), &totals.tables), totals.damaged))
+    let remarks = api.remarks(party, sender, question.prefix, question.range, LocalTraffic::Apart).await?;
+    Ok(damage_noted(question.answer(sender.to_string(), &totals.tables, remarks), totals.damaged))
 }
 
 impl Question {
-    fn answer(&self, sender: String, tables: &Tables) -> Top {
+    fn answer(&self, sender: String, tables: &Tables, remarks: Vec<RemarkView>) -> Top {
         let (by, measure) = self.by;
         let mut rows: Vec<(Name, Counters)> = tables
             .rows_of(self.field)
@@ -197,6 +201,7 @@ impl Question {
             rest: Rest { names: rest.len(), counters: unlisted.into() },
             other: tables.unnamed(self.direction, self.field).into(),
             truncated: tables.is_partial(self.direction, self.field),
+            remarks,
         }
     }
 }

@@ -19,6 +19,7 @@ mod fairness;
 mod headers;
 mod openapi;
 mod ranges;
+mod remarks;
 mod senders;
 mod server;
 mod signatures;

@@ -104,7 +104,7 @@ fn the_largest_are_first_and_the_list_adds_up() {
         "total": counters(11, 2100),
         "rows": [row("srcip:192.0.2.3", 4, 900), row("srcip:192.0.2.1", 1, 500)],
         "rest": {"names": 2, "bytes": 700, "pkts": 7, "flows": 6},
-        "other": counters(0, 0), "truncated": false
+        "other": counters(0, 0), "truncated": false, "remarks": []
     });
     assert_eq!(top(&server, &format!("{BOTH}&n=2")), expected);
     let by_flows = top(&server, &format!("{BOTH}&by=flows"));
@@ -160,7 +160,8 @@ fn a_gap_is_not_zero() {
                 {"in": counters(1, 500), "out": zero, "in:local": zero, "out:local": zero}},
             {"start": "2026-03-01T11:00:00Z", "counters":
                 {"in": zero, "out": zero, "in:local": zero, "out:local": zero}},
-        ]
+        ],
+        "remarks": []
     });
     assert_eq!(answer, expected);
 }

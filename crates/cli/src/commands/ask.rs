@@ -52,6 +52,21 @@ fn ask(client: &Client, method: &str, target: &str, body: &str) -> Result<Value,
     client.ask(method, target, body)
 }
 
+/// Prints when the meaning of the counters in an answer changed: after a table, or beside the rows of a program.
+fn print_remarks(format: Format, answer: &Value) -> Result<(), Failure> {
+    let remarks = answer["remarks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut lines = remarks.iter().map(|remark| format!("remark {}: {}", text(&remark["time"]), text(&remark["text"])));
+    if format.csv {
+        lines.for_each(output::report);
+    } else if !format.json && !remarks.is_empty() {
+        output::print(|out| {
+            writeln!(out)?;
+            lines.try_for_each(|line| writeln!(out, "{line}"))
+        })?;
+    }
+    Ok(())
+}
+
 /// The three cells of counters.
 fn counters(of: &Value) -> [Cell; 3] {
     [Cell::Bytes(number(&of["bytes"])), Cell::Count(number(&of["pkts"])), Cell::Count(number(&of["flows"]))]

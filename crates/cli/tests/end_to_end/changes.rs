@@ -22,7 +22,7 @@ const DATAGRAMS: u64 = 3;
 const SENDER: &str = "/senders/127.0.0.1";
 
 /// Sends datagrams that the collector counts, and waits until they are in the journal.
-fn send(collector: &Collector, to: std::net::SocketAddr, datagram: &[u8]) {
+pub(crate) fn send(collector: &Collector, to: std::net::SocketAddr, datagram: &[u8]) {
     let from = UdpSocket::bind("127.0.0.1:0").unwrap();
     let before = collector.counter("journal_written_datagrams");
     for sent in 1..=DATAGRAMS {
@@ -31,7 +31,7 @@ fn send(collector: &Collector, to: std::net::SocketAddr, datagram: &[u8]) {
     }
 }
 
-fn prefixes(prefixes: &[&str]) -> String {
+pub(crate) fn prefixes(prefixes: &[&str]) -> String {
     let prefixes: Vec<Value> = prefixes
         .iter()
         .map(|prefix| prefix.split_once('/').unwrap())
@@ -41,7 +41,7 @@ fn prefixes(prefixes: &[&str]) -> String {
 }
 
 /// Registers or removes, and waits until that is in force.
-fn change(collector: &Collector, method: &str, body: &str) {
+pub(crate) fn change(collector: &Collector, method: &str, body: &str) {
     collector.log();
     collector.rest(method, SENDER, body);
     collector.wait_for_line("registered senders changed");

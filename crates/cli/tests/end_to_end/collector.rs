@@ -65,6 +65,11 @@ impl Collector {
     pub(crate) fn start_configured(text: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("netflow.toml"), text).unwrap();
+        Self::start_in_configured(directory)
+    }
+
+    /// Starts it in a directory with such a file.
+    pub(crate) fn start_in_configured(directory: TempDir) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
         command.args(["--config", "netflow.toml"]).stdin(Stdio::null());
         let mut collector = Self::spawn(&mut command, directory);
@@ -270,7 +275,7 @@ impl Collector {
 
     /// Queries the REST interface with the README's function.
     pub(crate) fn rest(&self, method: &str, path: &str, body: &str) -> Value {
-        let answer = self.shell(&format!("ask {method} {path} '{body}'"));
+        let answer = self.shell(&format!("ask {method} '{path}' '{body}'"));
         serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"))
     }
 }

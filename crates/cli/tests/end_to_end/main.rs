@@ -42,6 +42,7 @@ mod output;
 mod proxy;
 mod relays;
 mod reloads;
+mod remarks;
 mod replaced;
 mod restarts;
 mod restored;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use flow::Prefix;
 use serde_json::Value;
 
-use super::{ask, number, print, text};
+use super::{ask, number, print, print_remarks, text};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -47,6 +47,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     if !format.json && !format.csv {
         output::print(|out| write_basis(&answer, out))?;
     }
+    print_remarks(format, &answer)?;
     Ok(ExitCode::Success)
 }
 

@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use flow::Prefix;
 use serde_json::Value;
 
-use super::{Zone, ask, counters, number, print, text};
+use super::{Zone, ask, counters, number, print, print_remarks, text};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -73,6 +73,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let client = Client::new(&connection, config)?;
     let answer = ask(&client, "GET", &target(&format!("/top/{sender}"), &parameters), "")?;
     print(format, &answer, |answer| table(answer, format.csv))?;
+    print_remarks(format, &answer)?;
     Ok(ExitCode::Success)
 }
 
