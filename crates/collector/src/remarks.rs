@@ -56,7 +56,7 @@ impl NotedTerms {
             former.is_some_and(|former| Arc::ptr_eq(former, registration))
         };
         let changed = now.0.iter().filter(|sender| !is_noted(sender));
-        let terms = changed.map(|(sender, registration)| (*sender, encode(registration, &rules))).collect();
+        let terms = changed.map(|(sender, registration)| (*sender, encode(Some(registration), &rules))).collect();
         let time = Timestamp::from_milliseconds(Timestamp::from(SystemTime::now()).milliseconds());
         let differences = move |former: &[u8], new: &[u8]| match (decode(former, rules), decode(new, rules)) {
             (Some(former), Some(new)) => differences(&former, &new, time),
