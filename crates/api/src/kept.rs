@@ -33,6 +33,11 @@ impl Api {
 }
 
 impl Kept {
+    /// The first minute whose counters of a period are kept.
+    pub(crate) fn since(&self, period: Period) -> Minute {
+        self.0[period]
+    }
+
     /// The number of intervals that make up a range, unless some of them have expired.
     pub(crate) fn intervals(&self, range: Range, zone: &Zone) -> Result<usize, Error> {
         let cover = range.cover();

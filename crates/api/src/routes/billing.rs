@@ -8,8 +8,8 @@ use accounting::direction::Direction;
 use accounting::field::{Field, Name};
 use accounting::five_minutes;
 use accounting::period::{Interval, Minute, Period};
-use accounting::query::parse_interval;
 use accounting::range::Range;
+use accounting::zone::Zone;
 use axum::extract::State;
 use axum::response::Response;
 use flow::Counters;
@@ -21,7 +21,7 @@ use super::remarks::{LocalTraffic, RemarkView};
 use super::{CountersView, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
-use crate::parameters::documentation::{OfPrefix, OfSender};
+use crate::parameters::documentation::{OfPrefix, OfSender, OfZone};
 use crate::parameters::{Parameters, now, problem};
 use crate::party::Party;
 
@@ -32,6 +32,8 @@ pub(crate) struct Billing {
     sender: String,
     prefix: String,
     month: String,
+    /// The time zone of the month.
+    tz: String,
     /// Whether the month is over.
     complete: bool,
     /// Whether local traffic, between own networks, is in the usage: `include` or `exclude`.
@@ -117,7 +119,7 @@ struct ShareView {
 
 impl LostView {
     /// `None` when nothing arrived.
-    fn of(samples: &Samples) -> Option<Self> {
+    fn of(samples: &Samples, zone: &Zone) -> Option<Self> {
         let (mut arrived, mut lost) = (Counters::ZERO, Counters::ZERO);
         let mut worst: Option<(f64, Minute)> = None;
         let mut with_losses = 0;
@@ -134,7 +136,7 @@ impl LostView {
         (!arrived.is_zero()).then(|| Self {
             shares: shares(arrived, lost),
             samples: with_losses,
-            worst: worst.map(|(_, sample)| sample.timestamp().to_string()),
+            worst: worst.map(|(_, sample)| zone.display(sample)),
             worst_share: worst.map(|(share, _)| share),
         })
     }
@@ -155,13 +157,13 @@ fn share(lost: u64, received: u64) -> Option<f64> {
 }
 
 impl SamplesView {
-    fn of(samples: &Samples, known: usize, empty: usize) -> Self {
+    fn of(samples: &Samples, known: usize, empty: usize, zone: &Zone) -> Self {
         let gaps = samples.gaps();
         let [collector_not_running, exporter_silent, not_kept] = Missing::ALL.map(|missing| {
             let minutes: u32 = gaps.iter().filter(|gap| gap.missing == missing).map(|gap| gap.range.minutes()).sum();
             minutes / five_minutes::MINUTES
         });
-        let time = |minute: Minute| minute.timestamp().to_string();
+        let time = |minute: Minute| zone.display(minute);
         let view =
             |gap: &Gap| GapView { from: time(gap.range.from), to: time(gap.range.to), reason: gap.missing.name() };
         Self {
@@ -215,6 +217,7 @@ impl Local {
     params(
         OfSender,
         OfPrefix,
+        OfZone,
         ("month" = Option<String>, Query, description = "A month such as 2026-11; default: the current one"),
         ("local" = Option<String>, Query, description = "include (default) or exclude traffic between own networks")
     ),
@@ -226,34 +229,48 @@ pub(crate) async fn show(
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
 ) -> Result<Response, Error> {
-    parameters.only(&["prefix", "month", "local"])?;
+    parameters.only(&["prefix", "month", "tz", "local"])?;
     let local = parameters.one_of("local", &Local::WORDS)?.unwrap_or(Local::Include);
     let prefix = parameters.prefix()?;
     let now = now();
+    let zone = parameters.zone()?;
     let month = match parameters.text("month") {
-        Some(text) => parse_interval(Period::Month, text).map_err(|error| problem("month", error))?,
-        None => Interval::containing(Period::Month, now),
+        Some(text) => zone.date(Period::Month, text).map_err(|error| problem("month", error))?,
+        None => zone.containing(Period::Month, now),
     };
-    if month.start > now {
-        return Err(problem("month", format_args!("{month} has not begun")));
+    let date = zone.label(Period::Month, month.from);
+    if month.from > now {
+        return Err(problem("month", format_args!("{date} has not begun")));
     }
     let known = api.registered(sender).await?;
     let ask = |range| storage::Question { range, sender, prefix, tables: TableSet::of_field(Field::All) };
     let mut damaged = Vec::new();
-    let mut answers = Answers::to(vec![ask(month.into())]);
+    // A month of UTC is an interval; one of another zone is the sum of its 5 minutes.
+    let mut answers = Answers::to(zone.is_utc().then(|| ask(month)).into_iter().collect());
     let mut total = Totals::default();
     while let Some(part) = api.read(party, &mut answers).await? {
         total = part.into_iter().next().unwrap_or(total);
     }
     damaged.append(&mut total.damaged);
-    if total.tables.is_empty() {
+
+    let passed = Range { from: month.from, to: month.to.min(now) };
+    // The present minute has losses, but is in no sample yet.
+    let begun = Range { to: month.to.min(now.saturating_add(1)), ..passed };
+    let samples = Samples::read(&api, party, (sender, prefix), begun, now, answers, &mut damaged).await?;
+    let total = if zone.is_utc() {
+        Direction::ALL.map(|direction| total.tables.get(direction, Name::ALL).unwrap_or_default())
+    } else {
+        let days_since = api.kept(&zone).await?.since(Period::Day);
+        let first_day = Interval::containing(Period::Day, month.from).start;
+        let not_kept_at = if first_day < days_since { Some(month.from) } else { samples.first_not_kept() };
+        if let Some(missing) = not_kept_at {
+            return Err(not_kept(&date, &zone, missing));
+        }
+        samples.total(month)
+    };
+    if total.iter().all(Counters::is_zero) {
         known.monitors(prefix)?;
     }
-
-    let passed = Range { from: month.start, to: month.end().min(now) };
-    // The present minute has losses, but is in no sample yet.
-    let begun = Range { to: month.end().min(now.saturating_add(1)), ..passed };
-    let samples = Samples::read(&api, party, (sender, prefix), begun, now, answers, &mut damaged).await?;
     let mut rates = [Vec::new(), Vec::new()];
     let (mut known, mut empty) = (0, 0);
     for directions in samples.known() {
@@ -269,23 +286,32 @@ pub(crate) async fn show(
         average_bits_per_second: bits_per_second(total.bytes, passed.minutes().max(1)),
         percentile95_bits_per_second: percentile_95(rates),
     };
-    let total = Direction::ALL.map(|direction| total.tables.get(direction, Name::ALL).unwrap_or_default());
     let [r#in, out] = local.both(total);
     let [incoming, outgoing] = &mut rates;
     let billing = Billing {
         sender: sender.to_string(),
         prefix: prefix.to_string(),
-        month: month.to_string(),
-        complete: month.end() <= now,
+        month: date,
+        tz: zone.to_string(),
+        complete: month.to <= now,
         local: local.word(),
         r#in: usage(r#in, incoming),
         out: usage(out, outgoing),
-        samples: SamplesView::of(&samples, known, empty),
-        lost: LostView::of(&samples),
+        samples: SamplesView::of(&samples, known, empty, &zone),
+        lost: LostView::of(&samples, &zone),
         method: method(local, known, samples.expected()),
         remarks: api.remarks(party, sender, prefix, begun, local.traffic()).await?,
     };
     Ok(damage_noted(billing, damaged))
+}
+
+/// The refusal of a month of a zone whose 5 minutes are not kept.
+fn not_kept(month: &str, zone: &Zone, missing: Minute) -> Error {
+    Error::TooMuch(format!(
+        "{month} ({zone}) is the sum of its 5 minutes, and those of {} are not kept: request it in UTC, without tz; \
+         retention.days sets how long they are kept",
+        zone.display(missing)
+    ))
 }
 
 /// Rounded down.

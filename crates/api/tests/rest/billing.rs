@@ -9,6 +9,7 @@ use accounting::direction::Direction::{In, InLocal, Out};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
 use accounting::presence::{self, Arrived};
 use accounting::rollup::roll_up;
+use accounting::zone::Zone;
 use flow::{Counters, FlushNumber, Timestamp};
 use serde_json::{Value, json};
 use storage::roll_up::advance;
@@ -107,6 +108,105 @@ fn a_past_month_is_billed_as_computed_by_hand() {
         count(&server, WRITER, interval, PREFIX, &[(In, "all", 1, 300_000)]);
     }
     assert_eq!(billing(&server, "&month=2026-02")["in"]["percentile95BitsPerSecond"], 0);
+}
+
+/// The sum of what is counted in a range, half of the bytes of which are local.
+fn sum(from: &str, to: &str) -> u64 {
+    let [from, to] = [from, to].map(|text| minute(text).start.number());
+    (from..to).filter(|number| number.is_multiple_of(15)).map(|number| u64::from(number % 9973) * 14 + 2).sum()
+}
+
+#[test]
+fn a_month_of_a_time_zone_is_the_sum_of_its_five_minutes() {
+    let server = Server::start();
+    register(&server);
+    let [from, to] = ["2026-02-27 00:00", "2026-04-03 00:00"].map(|text| minute(text).start.number());
+    run(&server, RUN, from..to, from..to);
+    for number in (from..to).step_by(15) {
+        let interval = Interval { period: Period::Minute, start: Minute::new(number) };
+        let bytes = u64::from(number % 9973) * 7 + 1;
+        count(
+            &server,
+            WRITER,
+            interval,
+            PREFIX,
+            &[(In, "all", 1, bytes), (InLocal, "all", 1, bytes), (Out, "all", 1, 5)],
+        );
+    }
+    let in_utc = billing(&server, "&month=2026-03");
+    assert_eq!(in_utc["in"]["bytes"], sum("2026-03-01 00:00", "2026-04-01 00:00"));
+    let expire_finer = |periods: &[Period]| {
+        server.runtime.block_on(async {
+            let store: &dyn Store = server.store.as_ref();
+            let before = Minute::new(to);
+            for state in store.writers().await.unwrap() {
+                let WriterState { writer, .. } = advance(store, state, before).await.unwrap();
+                for period in periods {
+                    store.expire(writer, Retention { period: *period, before }).await.unwrap();
+                }
+            }
+        });
+    };
+    let zones = [
+        ("Etc/UTC", "2026-03-01 00:00", "2026-04-01 00:00", "+00:00", "+00:00"),
+        // 743 hours: clocks change on 29 March, and on 8 March in New York.
+        ("Europe/Berlin", "2026-02-28 23:00", "2026-03-31 22:00", "+01:00", "+02:00"),
+        ("America/New_York", "2026-03-01 05:00", "2026-04-01 04:00", "-05:00", "-04:00"),
+        ("Asia/Kathmandu", "2026-02-28 18:15", "2026-03-31 18:15", "+05:45", "+05:45"),
+        ("Australia/Lord_Howe", "2026-02-28 13:00", "2026-03-31 13:00", "+11:00", "+11:00"),
+    ];
+    // As long as days are kept.
+    for expired in [&[][..], &[Period::Minute, Period::Hour]] {
+        expire_finer(expired);
+        for (zone, from, to, first, last) in zones {
+            let answer = billing(&server, &format!("&month=2026-03&tz={zone}"));
+            assert_eq!((&answer["in"]["bytes"], &answer["tz"]), (&json!(sum(from, to)), &json!(zone)), "{zone}");
+            let minutes = minute(from).start.abs_diff(minute(to).start);
+            assert_eq!((&answer["month"], &answer["complete"]), (&json!("2026-03"), &json!(true)));
+            assert_eq!(
+                samples(&answer),
+                [u64::from(minutes / 5), u64::from(minutes / 5 - minutes / 15), 0, 0, 0],
+                "{zone}"
+            );
+            let ends = [format!("2026-03-01T00:00:00{first}"), format!("2026-04-01T00:00:00{last}")];
+            assert_eq!([&answer["samples"]["from"], &answer["samples"]["to"]], [&json!(ends[0]), &json!(ends[1])]);
+            let half = billing(&server, &format!("&month=2026-03&tz={zone}&local=exclude"));
+            assert_eq!(half["in"]["bytes"], sum(from, to) / 2);
+        }
+        let mut same = billing(&server, "&month=2026-03&tz=Etc/UTC");
+        for key in ["tz", "samples"] {
+            same[key] = in_utc[key].clone();
+        }
+        assert_eq!(same, in_utc);
+    }
+    // Settings do not show that days were deleted.
+    expire_finer(&[Period::Day]);
+    assert_eq!(billing(&server, "&month=2026-03")["in"]["bytes"], in_utc["in"]["bytes"]);
+    let path = format!("/billing/{SENDER}?prefix={PREFIX}&month=2026-03&tz=Europe/Berlin");
+    let message = ask(server.address, "GET", &path, "").refusal(422, "UNPROCESSABLE_ENTITY");
+    assert!(message.contains("those of 2026-03-01T00:00:00+01:00 are not kept"), "{message}");
+}
+
+#[test]
+fn a_month_of_a_time_zone_whose_days_are_gone_is_refused() {
+    let day = Duration::from_secs(86_400);
+    let server = Server::keeping(PerPeriod::new([Some(day), Some(day), Some(31 * day), None, None]));
+    register(&server);
+    register_prefix(&server);
+    let path = format!("/billing/{SENDER}?prefix={PREFIX}");
+    let refused = ask(server.address, "GET", &format!("{path}&month=2026-03&tz=Asia/Kolkata"), "");
+    assert_eq!(
+        refused.refusal(422, "UNPROCESSABLE_ENTITY"),
+        "2026-03 (Asia/Kolkata) is the sum of its 5 minutes, and those of 2026-03-01T00:00:00+05:30 are not kept: request \
+         it in UTC, without tz; retention.days sets how long they are kept"
+    );
+    assert_eq!(billing(&server, "&month=2026-03")["samples"]["notKept"], 31 * 288);
+    // The present month of the zone.
+    let kolkata: Zone = "Asia/Kolkata".parse().unwrap();
+    let begun = billing(&server, "&tz=Asia/Kolkata");
+    assert_eq!(begun["month"], kolkata.label(Period::Month, Minute::of(SystemTime::now().into())));
+    let refused = ask(server.address, "GET", &format!("{path}&month=9999-01&tz=Asia/Kolkata"), "");
+    assert!(refused.refusal(400, "BAD_REQUEST").contains("month: 9999-01 has not begun"));
 }
 
 /// A prefix without stored data must be registered to be billed.

@@ -102,7 +102,7 @@ fn collect_both(data: &Path, begun: Minute) {
 }
 
 #[test]
-fn a_bill_tells_gaps_from_no_traffic_and_shows_what_was_lost() {
+fn a_bill_distinguishes_gaps_from_no_traffic_and_shows_what_was_lost() {
     let now = Minute::of(SystemTime::now().into());
     let month_of = |minute| Interval::containing(Period::Month, minute);
     let month = month_of(month_of(now).start.saturating_sub(1));

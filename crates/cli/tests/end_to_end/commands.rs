@@ -167,6 +167,11 @@ fn commands_take_dates_of_a_time_zone() {
     let stats = of("stats", &[local]);
     assert_eq!(stats[prefix]["minutes"][0][local][0]["flows"].as_u64(), points.iter().find_map(flows));
 
+    let billing = of("billing", &[]);
+    assert_eq!((&billing["tz"], &billing["in"]["flows"]), (&json!("Asia/Kolkata"), &json!(counted)));
+    let shown = run(&collector, &["billing", "127.0.0.1", prefix, "--tz", "Asia/Kolkata"]);
+    assert!(shown.contains("\ntime zone: Asia/Kolkata\n"), "{shown}");
+
     let (program, url) = (env!("CARGO_BIN_EXE_netflow"), format!("http://{}", collector.serving));
     let set = format!("NETFLOW_URL={url} NETFLOW_TZ=Asia/Tokyo {program} series 127.0.0.1 {prefix} --json");
     assert_eq!(serde_json::from_str::<Value>(&collector.shell(&set)).unwrap()["tz"], "Asia/Tokyo");

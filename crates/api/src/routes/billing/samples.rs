@@ -176,6 +176,20 @@ impl Samples {
         known.map(|first| self.traffic.get(&first).copied().unwrap_or_default())
     }
 
+    /// The first of the samples whose traffic is not kept.
+    pub(super) fn first_not_kept(&self) -> Option<Minute> {
+        self.not_kept.first().copied()
+    }
+
+    /// What was counted in each direction in a range of whole samples, of those that are kept.
+    pub(super) fn total(&self, range: Range) -> [Counters; Direction::ALL.len()] {
+        let mut total = [Counters::ZERO; Direction::ALL.len()];
+        for counted in self.traffic.range(range.from..range.to).map(|(_, counted)| counted) {
+            total.iter_mut().zip(counted).for_each(|(total, counted)| total.add(*counted));
+        }
+        total
+    }
+
     /// The missing ones, in the order of time.
     pub(super) fn gaps(&self) -> Vec<Gap> {
         let mut gaps: Vec<Gap> = Vec::new();

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use flow::Prefix;
 use serde_json::Value;
 
-use super::{ask, number, print, print_remarks, text};
+use super::{Zone, ask, number, print, print_remarks, text};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -19,7 +19,7 @@ use crate::table::{Cell, Format, Table, count_of};
 Examples:
   netflow billing 192.0.2.1 172.16.1.0/24
   netflow billing 192.0.2.1 172.16.1.0/24 --month 2026-10 --csv
-  netflow billing 192.0.2.1 172.16.1.0/24 --local exclude")]
+  netflow billing 192.0.2.1 172.16.1.0/24 --local exclude --tz Europe/Berlin")]
 pub(crate) struct Arguments {
     /// The address of the sender
     sender: IpAddr,
@@ -32,6 +32,8 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "include", value_parser = ["include", "exclude"])]
     local: String,
     #[command(flatten)]
+    zone: Zone,
+    #[command(flatten)]
     format: Format,
     #[command(flatten)]
     connection: Connection,
@@ -39,9 +41,9 @@ pub(crate) struct Arguments {
 
 /// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { sender, prefix, month, local, format, connection } = arguments;
+    let Arguments { sender, prefix, month, local, zone, format, connection } = arguments;
     let client = Client::new(&connection, config)?;
-    let parameters = [("prefix", Some(prefix.to_string())), ("month", month), ("local", Some(local))];
+    let parameters = [("prefix", Some(prefix.to_string())), ("month", month), ("tz", zone.tz), ("local", Some(local))];
     let answer = ask(&client, "GET", &target(&format!("/billing/{sender}"), &parameters), "")?;
     print(format, &answer, if format.csv { rows } else { table })?;
     if !format.json && !format.csv {
@@ -55,7 +57,8 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
 fn write_basis(answer: &Value, out: &mut impl Write) -> io::Result<()> {
     let samples = &answer["samples"];
     let (count, expected) = (number(&samples["count"]), number(&samples["expected"]));
-    writeln!(out, "\n{count} of {expected} samples of 5 minutes")?;
+    writeln!(out, "\ntime zone: {}", text(&answer["tz"]))?;
+    writeln!(out, "{count} of {expected} samples of 5 minutes")?;
     let missing = REASONS.iter().map(|(key, reason)| (number(&samples[*key]), reason)).filter(|(count, _)| *count > 0);
     for (count, reason) in missing {
         writeln!(out, "{count} missing: {reason}")?;
