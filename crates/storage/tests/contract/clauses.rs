@@ -17,7 +17,7 @@ use accounting::field::{Field, Name, Value};
 use accounting::period::{Interval, Minute, Period};
 use accounting::watermarks::Watermarks;
 use flow::{Counters, FlushNumber, Prefix, Timestamp};
-use storage::check::check;
+use storage::check::{CheckEvent, check};
 use storage::copy::copy;
 use storage::roll_up::advance;
 use storage::{Memory, Presence, Retention, Selection, Store, StoreError, WriterState};
@@ -72,6 +72,7 @@ macro_rules! contract {
             many_blocks_are_put_at_once
             puts_at_the_same_time_all_arrive
             everything_is_copied_into_it_and_back
+            samples_and_presence_are_those_of_the_minutes_at_every_level
         }
     };
     ($make:path: $($clause:ident)+) => {

@@ -1,8 +1,14 @@
-//! Clauses about a store as a whole: it can be copied and checked.
+//! Clauses about a store as a whole: it can be copied and checked, and its samples are exact.
+
+use std::collections::BTreeSet;
 
 use super::*;
+use accounting::five_minutes::{self, ByFirstMinute};
+use accounting::presence::{self, Arrived};
+use accounting::range::Range;
+use accounting::rollup::lift;
 use flow::FlushNumber;
-use storage::{Registry, Remarks, Writers};
+use storage::{Answers, Question, Registry, Remarks, Writers};
 
 /// Two writers, of which one is rolled up over the end of a month, and two senders.
 async fn fill(store: &dyn Store) -> Outcome {
@@ -64,5 +70,68 @@ pub(crate) async fn everything_is_copied_into_it_and_back(store: &dyn Store) -> 
     assert_eq!(back.senders().await?, original.senders().await?);
     assert_eq!(back.templates().await?, original.templates().await?);
     assert_eq!(back.all_remarks().await?, original.all_remarks().await?);
+    Ok(())
+}
+
+/// The 5 minutes of a day.
+async fn samples(store: &dyn Store, sender: IpAddr, prefix: Prefix) -> Result<ByFirstMinute, Box<dyn Error>> {
+    let day = Interval::containing(Period::Day, MINUTE);
+    let tables = TableSet::of_field(Field::All).union(TableSet::of_field(Field::FiveMinutes));
+    let question = Question { range: Range::from(day), sender, prefix, tables };
+    let totals = Answers::to(vec![question]).all(store).await?.pop().unwrap_or_default();
+    assert_eq!(totals.damaged, []);
+    Ok(five_minutes::by_first_minute(&totals.tables).expect("all of the day"))
+}
+
+/// A flush of each of two writers with traffic, presence and a lost datagram in minutes before the end of a day, and a late one.
+pub(crate) async fn samples_and_presence_are_those_of_the_minutes_at_every_level(store: &dyn Store) -> Outcome {
+    let counted = |bytes, packets| Counters { bytes, packets, flows: 1 };
+    let before = |minutes| MINUTE.saturating_sub(minutes);
+    let (mut traffic, mut exported, mut ran) = (ByFirstMinute::new(), ByFirstMinute::new(), BTreeSet::new());
+    let mut states = [ADA, BOB].map(|writer| WriterState::new(writer, 7, MINUTE.timestamp()));
+    // How many minutes before the last one of the day; the third flush is late.
+    for (sequence, minutes) in [(1, [0, 3]), (2, [59, 61]), (3, [4, 300])] {
+        for state in &mut states {
+            store.put_writer(state).await?;
+            let number = FlushNumber { epoch: 7, sequence };
+            let minutes = minutes.map(before);
+            let of = |minute: Minute| counted(u64::from(minute.number() % 1000) * sequence, 2);
+            let arrived =
+                minutes.map(|minute| Arrived { sender: sender(1), minute, arrived: of(minute), lost: counted(0, 1) });
+            let mut blocks = presence::blocks(&arrived, &minutes.into(), state.writer, number);
+            for minute in minutes {
+                let mut tables = Tables::new();
+                tables.add(Direction::Out, Name::ALL, of(minute));
+                let interval = Interval { period: Period::Minute, start: minute };
+                blocks.extend(tables.blocks(interval, sender(1), prefix(1), state.writer, number.into()));
+                let first = five_minutes::containing(minute);
+                traffic.entry(first).or_default()[Direction::Out as usize].add(of(minute));
+                exported.entry(first).or_default()[Direction::In as usize].add(of(minute));
+                exported.entry(first).or_default()[Direction::Out as usize].add(counted(0, 1));
+                ran.insert(minute);
+            }
+            blocks.extend(lift(&blocks, state.watermarks)?);
+            store.put_blocks(&blocks).await?;
+            // The first flush is in minutes when the second is put; before the third, the day is rolled up.
+            if sequence == 2 {
+                *state = advance(store, *state, MINUTE.saturating_add(2)).await?;
+            }
+        }
+        assert_eq!(samples(store, sender(1), prefix(1)).await?, traffic);
+        assert_eq!(samples(store, sender(1), presence::PREFIX).await?, exported);
+        let minutes: BTreeSet<Minute> =
+            samples(store, presence::COLLECTOR, presence::PREFIX).await?.into_keys().collect();
+        assert_eq!(minutes, ran);
+    }
+    let mut violations = Vec::new();
+    check(store, &mut |event| {
+        violations.extend(matches!(event, CheckEvent::Violation(_)).then_some(event));
+        ControlFlow::Continue(())
+    })
+    .await?;
+    assert!(violations.is_empty(), "{violations:?}");
+    let copied = Memory::default();
+    copy(store, &copied, &mut |_, _, _| {}).await?;
+    assert_eq!(samples(&copied, sender(1), prefix(1)).await?, traffic);
     Ok(())
 }
