@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use accounting::block::AboutAll;
+use accounting::field::FieldSet;
 use accounting::five_minutes::{self, ByFirstMinute};
 use accounting::presence::{self, Arrived};
 use accounting::range::Range;
@@ -102,6 +104,7 @@ pub(crate) async fn samples_and_presence_are_those_of_the_minutes_at_every_level
             for minute in minutes {
                 let mut tables = Tables::new();
                 tables.add(Direction::Out, Name::ALL, of(minute));
+                tables.note(Direction::Out, AboutAll { complete: FieldSet::LEAST, ..AboutAll::NOTHING });
                 let interval = Interval { period: Period::Minute, start: minute };
                 blocks.extend(tables.blocks(interval, sender(1), prefix(1), state.writer, number.into()));
                 let first = five_minutes::containing(minute);
