@@ -395,6 +395,21 @@ fn neither_a_relay_nor_those_behind_it_are_silent() {
 }
 
 #[test]
+fn running_totals_of_two_exporters_are_those_of_two_flows() {
+    let fields = [(8, 4), (12, 4), (85, 4), (86, 4), (130, 4)].map(|(id, length)| FieldSpecifier::iana(id, length));
+    let template = TemplateSpec::data(256, fields);
+    let total = |exporter, octets: u32| {
+        [&INSIDE[..], &OUTSIDE, &octets.to_be_bytes(), &1_u32.to_be_bytes(), &self::octets(exporter)].concat()
+    };
+    let records = [total(ONE, 100), total(OTHER, 700), total(ONE, 150), total(OTHER, 800)];
+    for datagram in both(&template, &records) {
+        let mut collector = Collector::with_relay();
+        collector.take(RELAY, &datagram);
+        assert_eq!([ONE, OTHER].map(|sender| collector.sent(sender).bytes), [150, 800]);
+    }
+}
+
+#[test]
 fn other_protocols_name_nobody() {
     let mut collector = Collector::with_relay();
     let header = netflow_v5::Header { unix_seconds: NOW.into(), ..Default::default() };

@@ -21,7 +21,8 @@ use flow::{FlowRecord, Timestamp};
 
 use crate::booking::Slot;
 use crate::datagram::Message;
-use crate::plan::{Plan, Reading};
+use crate::plan::Reading;
+use crate::template::Template;
 
 /// How many connections of an exporter are remembered, 24 MiB at most.
 const MOST: usize = 1 << 18;
@@ -112,10 +113,11 @@ impl Connections {
     pub(crate) fn rest(
         &mut self,
         message: &Message,
-        plan: &Plan,
+        template: &Template,
         reading: &Reading<'_, '_>,
         flow: FlowRecord,
     ) -> Option<FlowRecord> {
+        let plan = template.plan();
         let report = match (plan.reports(), reading.number(Slot::FirewallEvent)) {
             (Reports::NewThenWhole, 5) => Report::Update,
             (Reports::NewThenWhole, 2) => Report::End,
@@ -125,7 +127,7 @@ impl Connections {
             }
             _ => return Some(flow),
         };
-        let key = self.key(message, plan, reading, &flow);
+        let key = self.key(message, template, reading, &flow);
         let now = second(message.received);
         if self.began == Began::Restored {
             self.began = Began::At(now);
@@ -158,10 +160,12 @@ impl Connections {
         ConnectionCounts { tracked: self.booked.len(), most: MOST, deferred: self.deferred }
     }
 
-    fn key(&self, message: &Message, plan: &Plan, reading: &Reading<'_, '_>, flow: &FlowRecord) -> Key {
-        let stream = (message.protocol as u8, message.domain, message.exporter.port);
+    fn key(&self, message: &Message, template: &Template, reading: &Reading<'_, '_>, flow: &FlowRecord) -> Key {
+        // Behind a relay there may be several exporters.
+        let exporter = template.exporter(reading.record());
+        let stream = (message.protocol as u8, message.domain, message.exporter.port, exporter);
         let id = reading.number(Slot::FlowId);
-        if plan.reports() == Reports::NewThenWhole && id != 0 {
+        if template.plan().reports() == Reports::NewThenWhole && id != 0 {
             return self.hasher.hash_one((stream, id));
         }
         let ports = (flow.source_port, flow.destination_port);

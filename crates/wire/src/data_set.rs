@@ -191,9 +191,9 @@ fn records(
         let octets = reading.record();
         let mut flow = match contents {
             Contents::Counters => plan.flow(&reading, message.exported),
-            Contents::Sums => {
-                plan.flow(&reading, message.exported).and_then(|flow| connections.rest(message, plan, &reading, flow))
-            }
+            Contents::Sums => plan
+                .flow(&reading, message.exported)
+                .and_then(|flow| connections.rest(message, template, &reading, flow)),
             Contents::Packets => plan.sampled_flow(&reading, message.exported, read.tunnels, report),
             Contents::Options => {
                 samplers.learn(ports, message, template, octets);

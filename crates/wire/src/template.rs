@@ -46,6 +46,8 @@ pub struct Template {
     sampling: Parameters,
     /// Whether its records describe information elements (RFC 5610).
     describes_elements: bool,
+    /// Whether its records have a field for an exporter.
+    names_exporter: bool,
 }
 
 impl Template {
@@ -70,7 +72,8 @@ impl Template {
         let plan = Plan::compile(&fields, unbooked).ok_or(ErrorKind::BadTemplate)?;
         let describes_elements = type_information::is_described_by(kind, numbering, &fields);
         let sampling = Parameters::locate(&fields);
-        Ok(Self { id, kind, numbering, fields, plan, sampling, describes_elements })
+        let names_exporter = fields.iter().any(|field| place_of(field).is_some());
+        Ok(Self { id, kind, numbering, fields, plan, sampling, describes_elements, names_exporter })
     }
 
     /// Whether an announcement repeats this template.
@@ -142,13 +145,16 @@ impl Template {
 
     /// The exporter that a data record names. An empty address is none.
     pub(crate) fn exporter(&self, record: &[u8]) -> Option<IpAddr> {
+        if !self.names_exporter {
+            return None;
+        }
         let named = self.fields_of(record).filter_map(|(field, octets)| Some((place_of(field)?, address(octets)?)));
         named.min_by_key(|(place, _)| *place).map(|(_, address)| address)
     }
 
     /// Whether its records have a field for an exporter.
-    pub(crate) fn names_exporter(&self) -> bool {
-        self.fields.iter().any(|field| place_of(field).is_some())
+    pub(crate) const fn names_exporter(&self) -> bool {
+        self.names_exporter
     }
 
     /// Whether its records describe information elements (RFC 5610).
