@@ -188,6 +188,15 @@ pub(crate) const FIELDS: &[(Slot, &[ElementId])] = &[
 /// A sampler and flags in one number. Its layout is not published.
 pub(crate) const FLAGS_AND_SAMPLER_ID: ElementId = iana(87);
 
+/// What names the exporter of a record, in the order of precedence: where a mediator received it from, and who exported it
+/// (RFC 7119, RFC 5102).
+const EXPORTERS: [ElementId; 4] = [iana(403), iana(404), iana(130), iana(131)];
+
+/// The place of an element among those that name an exporter.
+pub(crate) fn exporter_place(element: ElementId) -> Option<usize> {
+    EXPORTERS.iter().position(|of| *of == element)
+}
+
 /// dataLinkFrameSection, and what Cisco's NetFlow-Lite sent before it (layer2packetSectionData).
 const FRAME_SECTIONS: &[ElementId] = &[iana(315), iana(104)];
 

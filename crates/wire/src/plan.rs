@@ -28,6 +28,7 @@ pub(crate) struct Plan {
     /// The slots that the template fills, one bit each, and [`INNER_ENDS`].
     filled: u64,
     reports: Reports,
+    names_exporter: bool,
 }
 
 /// The bit of templates whose records may have the ends of a packet in a tunnel beside those of the tunnel.
@@ -211,7 +212,8 @@ impl Plan {
             segments.push(segment);
             RecordShape::Variable { segments: segments.into(), booked: booked.into() }
         };
-        Some(Self { shape, minimum_length, filled, reports })
+        let names_exporter = fields.iter().any(|field| booking::exporter_place(field.element).is_some());
+        Some(Self { shape, minimum_length, filled, reports, names_exporter })
     }
 
     /// Memory outside of the struct, in octets.
@@ -240,6 +242,11 @@ impl Plan {
     /// Whether records may have the ends of a packet in a tunnel beside those of the tunnel ([`inner_ends`]).
     pub(crate) const fn has_inner_ends(&self) -> bool {
         self.filled & INNER_ENDS != 0
+    }
+
+    /// Whether records have a field for the exporter that they are of.
+    pub(crate) const fn names_exporter(&self) -> bool {
+        self.names_exporter
     }
 
     /// How its records report connections.

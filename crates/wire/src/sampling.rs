@@ -275,7 +275,8 @@ impl Samplers {
             implausible: None,
         };
         if let Some(all) = self.domains.get(&domain_of(source.message)) {
-            let depends = |rates: &PortRates| rates.places > 0 || (rates.exporters > 0 && template.names_exporter());
+            let depends =
+                |rates: &PortRates| rates.places > 0 || (rates.exporters > 0 && template.plan().names_exporter());
             set.is_by_record |= all.iter().any(depends);
             self.look_up(source, &mut set);
         }

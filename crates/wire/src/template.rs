@@ -16,15 +16,6 @@ use crate::sampling::Parameters;
 use crate::structured_data::RecordLayout;
 use crate::type_information;
 
-/// The elements that name the exporter of a record, in the order of precedence: where a mediator received it from, and who
-/// exported it (RFC 7119, RFC 5102).
-const EXPORTERS: [u16; 4] = [403, 404, 130, 131];
-
-/// The place of a field among them.
-fn place_of(field: &FieldSpecifier) -> Option<usize> {
-    EXPORTERS.iter().position(|id| field.element == ElementId { enterprise: 0, id: *id })
-}
-
 /// An address in a field; `None` if it is empty or of another length.
 pub(crate) fn address(octets: &[u8]) -> Option<IpAddr> {
     let address = match octets.len() {
@@ -46,8 +37,6 @@ pub struct Template {
     sampling: Parameters,
     /// Whether its records describe information elements (RFC 5610).
     describes_elements: bool,
-    /// Whether its records have a field for an exporter.
-    names_exporter: bool,
 }
 
 impl Template {
@@ -72,8 +61,7 @@ impl Template {
         let plan = Plan::compile(&fields, unbooked).ok_or(ErrorKind::BadTemplate)?;
         let describes_elements = type_information::is_described_by(kind, numbering, &fields);
         let sampling = Parameters::locate(&fields);
-        let names_exporter = fields.iter().any(|field| place_of(field).is_some());
-        Ok(Self { id, kind, numbering, fields, plan, sampling, describes_elements, names_exporter })
+        Ok(Self { id, kind, numbering, fields, plan, sampling, describes_elements })
     }
 
     /// Whether an announcement repeats this template.
@@ -145,16 +133,12 @@ impl Template {
 
     /// The exporter that a data record names. An empty address is none.
     pub(crate) fn exporter(&self, record: &[u8]) -> Option<IpAddr> {
-        if !self.names_exporter {
+        if !self.plan.names_exporter() {
             return None;
         }
-        let named = self.fields_of(record).filter_map(|(field, octets)| Some((place_of(field)?, address(octets)?)));
+        let place = |field: &FieldSpecifier| booking::exporter_place(field.element);
+        let named = self.fields_of(record).filter_map(|(field, octets)| Some((place(field)?, address(octets)?)));
         named.min_by_key(|(place, _)| *place).map(|(_, address)| address)
-    }
-
-    /// Whether its records have a field for an exporter.
-    pub(crate) const fn names_exporter(&self) -> bool {
-        self.names_exporter
     }
 
     /// Whether its records describe information elements (RFC 5610).

@@ -132,7 +132,7 @@ impl Samplers {
         let parts: BTreeSet<Scope> = subjects()
             .map(|subject| subject.scope)
             .filter(|scope| match scope {
-                Scope::Exporter(_) => template.names_exporter(),
+                Scope::Exporter(_) => template.plan().names_exporter(),
                 scope => scope.is_place() && Place::in_part(template, Some(*scope)).scopes().any(|of| of == *scope),
             })
             .take(LISTED)

@@ -69,7 +69,7 @@ impl Place {
             output: elsewhere(has(Slot::OutputInterface)),
             observation_point: elsewhere(carries(OBSERVATION_POINT_ID)),
             line_card: elsewhere(carries(LINE_CARD_ID)),
-            exporter: template.names_exporter().then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+            exporter: template.plan().names_exporter().then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
         };
         let (named, number) = match part {
             Some(Scope::Interface(index)) if place.input.is_some() => (&mut place.input, index),
