@@ -313,7 +313,7 @@ impl Plan {
         let (link, octets) = reading.section()?;
         let mut headers = Headers::parse(link, octets);
         let mut length = headers.ip.map(|ip| ip.total_length)?;
-        if headers.is_tunnel()
+        if headers.is_tunnel
             && let Some(inner) = (Tunnelled { link, octets, inner_offset: None }).accounted(tunnels, report)
         {
             length = inner.length().unwrap_or(length);

@@ -84,6 +84,8 @@ pub struct Headers {
     pub tcp_flags: Option<u8>,
     /// Type and code of ICMP or ICMPv6.
     pub icmp: Option<(u8, u8)>,
+    /// Whether they are of a tunnel that can be opened, unless its content is cut off, encrypted or invalid.
+    pub is_tunnel: bool,
 }
 
 /// MAC addresses.
@@ -169,15 +171,6 @@ impl Headers {
     #[must_use]
     pub fn parse(link: LinkType, octets: &[u8]) -> Self {
         packets(Layer::Link(link, Cursor::new(octets))).next().unwrap_or_default()
-    }
-
-    /// Whether these are headers of a tunnel that can be opened, if its content is not cut off.
-    #[must_use]
-    pub fn is_tunnel(&self) -> bool {
-        let ip_opens = |ip: IpHeader| tunnel::is_of_ip(ip.protocol);
-        let udp_opens =
-            |ip: IpHeader| ip.protocol == protocol::UDP && self.ports.is_some_and(|(_, to)| tunnel::is_of_udp(to));
-        self.ip.is_some_and(|ip| ip_opens(ip) || udp_opens(ip))
     }
 
     /// Writes addresses, protocol and ports to a flow record. Returns whether there was an IP header; without one the flow

@@ -55,7 +55,7 @@ impl Innermost {
     fn of(packets: impl Iterator<Item = Headers>) -> Self {
         let mut inside = Self { headers: None, hides_another: true };
         for packet in packets {
-            inside.hides_another = packet.ip.is_none() || packet.is_tunnel();
+            inside.hides_another = packet.ip.is_none() || packet.is_tunnel;
             if packet.ip.is_some() {
                 inside.headers = Some(packet);
             }

@@ -39,6 +39,7 @@ impl Headers {
         });
         octets.skip(options)?;
         if fragment_offset != 0 {
+            self.is_tunnel = tunnel::is_of_ip(protocol);
             return None;
         }
         // Link padding after the packet is not part of it.
@@ -87,6 +88,7 @@ impl Headers {
                         ip.fragment_offset = offset;
                     }
                     if offset != 0 {
+                        self.is_tunnel = tunnel::is_of_ip(following);
                         return None;
                     }
                 }
@@ -113,6 +115,10 @@ impl Headers {
             }
             protocol::UDP => {
                 let (_, destination) = self.read_ports(&mut octets)?;
+                if !tunnel::is_of_udp(destination) {
+                    return None;
+                }
+                self.is_tunnel = true;
                 octets.skip(4)?;
                 tunnel::open_udp(destination, octets)
             }
@@ -125,7 +131,10 @@ impl Headers {
                 self.icmp = Some((kind, code));
                 None
             }
-            _ => tunnel::open_ip(number, octets),
+            _ => {
+                self.is_tunnel = tunnel::is_of_ip(number);
+                tunnel::open_ip(number, octets)
+            }
         }
     }
 

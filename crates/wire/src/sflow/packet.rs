@@ -18,15 +18,11 @@ use crate::record::{Field, Fields, RecordKind};
 use crate::sampled_packet::{Headers, LinkType, SampledPacket, Tunnelled};
 
 /// A flow record while it is built. If a structure is truncated, what was read of it is used.
-pub(super) struct Packet<'a> {
+pub(super) struct Packet {
     flow: FlowRecord,
     length_from: TakenFrom,
     addresses_from: TakenFrom,
-    /// By which headers it counts if it is in a tunnel.
-    tunnels: Tunnels,
-    /// The sampled header.
-    header: Option<(LinkType, &'a [u8])>,
-    /// Whether that is of a tunnel.
+    /// Whether the sampled header is of a tunnel.
     is_tunnel: bool,
     /// Where in the sampled header the packet inside begins, according to the agent.
     inner_offset: Option<u32>,
@@ -62,9 +58,9 @@ pub(super) enum Gateway {
     NextHopAndSegments,
 }
 
-impl<'a> Packet<'a> {
+impl Packet {
     /// A packet with its sampling rate; 0 means 1.
-    pub(super) fn new(exported: Timestamp, rate: u32, tunnels: Tunnels) -> Self {
+    pub(super) fn new(exported: Timestamp, rate: u32) -> Self {
         let mut flow = FlowRecord::empty(exported);
         flow.forward = Counters { bytes: 0, packets: 1, flows: 1 };
         flow.sampling = Sampling::of_packets(rate.max(1), SamplingSource::Record);
@@ -72,8 +68,6 @@ impl<'a> Packet<'a> {
             flow,
             length_from: TakenFrom::None,
             addresses_from: TakenFrom::None,
-            tunnels,
-            header: None,
             is_tunnel: false,
             inner_offset: None,
         }
@@ -85,26 +79,36 @@ impl<'a> Packet<'a> {
     }
 
     /// The flow, and which kind of record it makes.
-    pub(super) fn into_flow(mut self, report: &mut Decoded) -> (RecordKind, FlowRecord) {
-        if self.is_tunnel || self.inner_offset.is_some() {
-            self.enter_tunnel(report);
-        }
+    pub(super) fn into_flow(self) -> (RecordKind, FlowRecord) {
         let is_addressed = self.addresses_from > TakenFrom::None;
         (if is_addressed { RecordKind::Data } else { RecordKind::NoIpHeader }, self.flow)
     }
 
-    /// Takes what counts of a packet in a tunnel from the packet inside, if that is to count.
-    fn enter_tunnel(&mut self, report: &mut Decoded) {
-        let Some((link, octets)) = self.header else { return };
-        let tunnelled = Tunnelled { link, octets, inner_offset: self.inner_offset };
-        if let Some(inner) = tunnelled.accounted(self.tunnels, report) {
+    /// Whether it is in a tunnel, by its header or by what the agent states.
+    pub(super) fn is_in_tunnel(&self) -> bool {
+        self.is_tunnel || self.inner_offset.is_some()
+    }
+
+    /// Takes what counts from the packet inside, if that is to count. `octets` is the sampled_header once more.
+    #[cold]
+    pub(super) fn enter_tunnel(
+        &mut self,
+        mut octets: Cursor<'_>,
+        stripped: Stripped,
+        tunnels: Tunnels,
+        report: &mut Decoded,
+    ) -> Option<()> {
+        let (link, header) = sampled(&mut octets, stripped)?;
+        let tunnelled = Tunnelled { link, octets: header, inner_offset: self.inner_offset };
+        if let Some(inner) = tunnelled.accounted(tunnels, report) {
             inner.replace_outer(&mut self.flow);
             self.addresses_from = TakenFrom::Header;
         }
+        Some(())
     }
 
     /// sampled_header.
-    pub(super) fn header(&mut self, octets: &mut Cursor<'a>, stripped: Stripped) -> Option<()> {
+    pub(super) fn header(&mut self, octets: &mut Cursor<'_>, stripped: Stripped) -> Option<()> {
         let link = link_type(octets.u32()?);
         let frame_length = octets.u32()?;
         self.length(TakenFrom::Header, frame_length);
@@ -117,7 +121,7 @@ impl<'a> Packet<'a> {
             && let Some(link) = link
         {
             let headers = Headers::parse(link, header);
-            (self.header, self.is_tunnel) = (Some((link, header)), headers.is_tunnel());
+            self.is_tunnel = headers.is_tunnel;
             if headers.fill(&mut self.flow) {
                 self.addresses_from = TakenFrom::Header;
             }
@@ -215,14 +219,20 @@ pub(super) fn show_header(
     stripped: Stripped,
     visitor: &mut dyn FnMut(&Field<'_>),
 ) -> Option<()> {
+    let (link, header) = sampled(octets, stripped)?;
+    SampledPacket::parse(link, header).visit(visitor);
+    Some(())
+}
+
+/// The content of a sampled_header.
+fn sampled<'a>(octets: &mut Cursor<'a>, stripped: Stripped) -> Option<(LinkType, &'a [u8])> {
     let link = link_type(octets.u32()?)?;
     let _frame_length = octets.u32()?;
     if stripped == Stripped::Stated {
         octets.skip(4)?;
     }
     let length = structure::length(octets)?;
-    SampledPacket::parse(link, structure::opaque(octets, length)?).visit(visitor);
-    Some(())
+    Some((link, structure::opaque(octets, length)?))
 }
 
 /// header_protocol: `None` for X.25 and SMDS, which are obsolete, and for numbers that are not assigned.

@@ -91,9 +91,11 @@ fn read_flow_sample(
     let rate = whole(octets.u32())?;
     // Sample pool and drops.
     whole(octets.skip(8))?;
-    let mut packet = Packet::new(header.message.exported, rate, tunnels);
+    let mut packet = Packet::new(header.message.exported, rate);
     packet.interfaces(whole(octets.u32())?, whole(interface::v4_output(octets))?);
-    whole(match whole(octets.u32())? {
+    let format = whole(octets.u32())?;
+    let sampled = *octets;
+    whole(match format {
         HEADER => packet.header(octets, Stripped::Unstated),
         IPV4 => packet.ipv4(octets),
         IPV6 => packet.ipv6(octets),
@@ -102,7 +104,10 @@ fn read_flow_sample(
     let extended = read_extended_data(header.message.protocol, octets, &mut packet);
     count(&header.sequence_number(Numbered::FlowSamples(source), number));
     report.data += 1;
-    let (kind, flow) = packet.into_flow(report);
+    if packet.is_in_tunnel() {
+        let _ = packet.enter_tunnel(sampled, Stripped::Unstated, tunnels, report);
+    }
+    let (kind, flow) = packet.into_flow();
     visit(&Record {
         message: &header.message,
         kind,
@@ -113,7 +118,7 @@ fn read_flow_sample(
     extended
 }
 
-fn read_extended_data(protocol: Protocol, octets: &mut Cursor<'_>, packet: &mut Packet<'_>) -> Result<(), ErrorKind> {
+fn read_extended_data(protocol: Protocol, octets: &mut Cursor<'_>, packet: &mut Packet) -> Result<(), ErrorKind> {
     for _ in 0..whole(octets.u32())? {
         let format = whole(octets.u32())?;
         let structure = structure::find(extended_data(protocol), format).ok_or(ErrorKind::UnknownFormat)?;

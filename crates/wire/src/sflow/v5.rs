@@ -207,7 +207,7 @@ fn read_sample(
     let is_flow = shape.kind == RecordKind::Data;
     let rate = if is_flow { octets.u32()? } else { 0 };
     octets.skip(shape.rest_of_head)?;
-    let mut packet = Packet::new(header.message.exported, rate, tunnels);
+    let mut packet = Packet::new(header.message.exported, rate);
     if is_flow {
         packet.interfaces(shape.form.interface(&mut octets)?, shape.form.interface(&mut octets)?);
     }
@@ -223,7 +223,12 @@ fn read_sample(
     if let Err(offset) = whole {
         report.error(offset, ErrorKind::TruncatedSample);
     }
-    let (kind, flow) = packet.into_flow(report);
+    if packet.is_in_tunnel()
+        && let Some(sampled) = records.first(flow_data::SAMPLED_HEADER)
+    {
+        let _ = packet.enter_tunnel(sampled, Stripped::Stated, tunnels, report);
+    }
+    let (kind, flow) = packet.into_flow();
     *if is_flow { &mut report.data } else { &mut report.options } += 1;
     visit(&Record {
         message: &header.message,
@@ -236,7 +241,8 @@ fn read_sample(
 }
 
 /// The records that accounting uses.
-fn read_flow_record<'a>(packet: &mut Packet<'a>, format: u32, mut record: Cursor<'a>) -> Option<()> {
+#[inline(always)]
+fn read_flow_record(packet: &mut Packet, format: u32, mut record: Cursor<'_>) -> Option<()> {
     match format {
         flow_data::SAMPLED_HEADER => packet.header(&mut record, Stripped::Stated),
         flow_data::SAMPLED_ETHERNET => packet.ethernet(&mut record),
@@ -266,6 +272,14 @@ impl<'a> Records<'a> {
             visitor(format, record);
         }
         Ok(())
+    }
+
+    /// The first whole record of a format.
+    fn first(&self, wanted: u32) -> Option<Cursor<'a>> {
+        let mut octets = self.octets;
+        (0..self.count)
+            .map_while(|_| take(&mut octets))
+            .find_map(|(format, record)| (format == wanted).then_some(record))
     }
 }
 

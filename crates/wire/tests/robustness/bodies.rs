@@ -294,8 +294,8 @@ pub fn sampled_packet(input: &[u8]) {
         ip + ports + headers.link.map_or(0, |_| 12)
     };
     assert!(least(&packet.outer) + packet.inner.as_ref().map_or(0, least) <= octets.len());
-    assert!(packet.inner.is_none() || packet.outer.is_tunnel());
-    assert!(packet.innermost.is_none() || packet.inner.is_some_and(|inner| inner.is_tunnel()));
+    assert!(packet.inner.is_none() || packet.outer.is_tunnel);
+    assert!(packet.innermost.is_none() || packet.inner.is_some_and(|inner| inner.is_tunnel));
     for vlan in [outer.vlan, outer.inner_vlan].into_iter().flatten() {
         assert!(vlan < 1 << 12);
     }
