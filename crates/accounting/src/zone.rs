@@ -8,6 +8,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use flow::Timestamp;
 use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
@@ -176,6 +177,17 @@ impl Zone {
             return minute.timestamp().to_string();
         }
         timestamp(minute).display_with_offset(self.offset(minute)).to_string()
+    }
+
+    /// A time in the same form, without a fraction of a second.
+    #[must_use]
+    pub fn display_second(&self, time: Timestamp) -> String {
+        if self.is_utc() {
+            return Timestamp::from_seconds(time.seconds()).to_string();
+        }
+        let second = i64::try_from(time.seconds()).unwrap_or(i64::MAX);
+        let time = jiff::Timestamp::from_second(second).unwrap_or(jiff::Timestamp::MAX);
+        time.display_with_offset(self.0.to_offset(time)).to_string()
     }
 
     /// From the start of a date to that of the next one.

@@ -300,7 +300,7 @@ pub(crate) async fn show(
         samples: SamplesView::of(&samples, known, empty, &zone),
         lost: LostView::of(&samples, &zone),
         method: method(local, known, samples.expected()),
-        remarks: api.remarks(party, sender, prefix, begun, local.traffic()).await?,
+        remarks: api.remarks(party, sender, prefix, begun, &zone, local.traffic()).await?,
     };
     Ok(damage_noted(billing, damaged))
 }

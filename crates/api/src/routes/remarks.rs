@@ -7,7 +7,8 @@ use accounting::block::TableSet;
 use accounting::field::Field;
 use accounting::period::{Interval, Minute, Period};
 use accounting::range::Range;
-use flow::{Prefix, Timestamp};
+use accounting::zone::Zone;
+use flow::Prefix;
 use serde::Serialize;
 use storage::remarks::OWN_NETWORKS;
 use storage::{Answers, Remark};
@@ -20,7 +21,7 @@ use crate::party::Party;
 /// At that time the meaning of the counters changed.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct RemarkView {
-    /// When counting in the new way began.
+    /// When counting in the new way began, RFC 3339.
     time: String,
     /// `ownNetworks`, or the name of a setting, such as `samplingRate`.
     kind: String,
@@ -42,7 +43,7 @@ pub(crate) enum LocalTraffic {
 }
 
 impl RemarkView {
-    fn of(Remark { time, kind, was, is }: Remark, local: LocalTraffic) -> Self {
+    fn of(Remark { time, kind, was, is }: Remark, zone: &Zone, local: LocalTraffic) -> Self {
         let is_own = kind == OWN_NETWORKS;
         let affected = !is_own || local == LocalTraffic::Apart;
         let what = if is_own { "own networks" } else { &kind };
@@ -57,8 +58,7 @@ impl RemarkView {
             (false, _) => "before and after, flows are counted in different ways",
         };
         let text = format!("{what}: {change}; {effect}");
-        let time = Timestamp::from_seconds(time.seconds()).to_string();
-        Self { time, kind, was, is, affected, text }
+        Self { time: zone.display_second(time), kind, was, is, affected, text }
     }
 }
 
@@ -71,6 +71,7 @@ impl Api {
         sender: IpAddr,
         prefix: Prefix,
         range: Range,
+        zone: &Zone,
         local: LocalTraffic,
     ) -> Result<Vec<RemarkView>, Error> {
         let mut remarks = self.store.remarks(sender).await?;
@@ -98,6 +99,6 @@ impl Api {
             counted.extend(part.into_iter().map(|totals| !totals.tables.is_empty()));
         }
         let first = counted.iter().position(|is_counted| *is_counted).unwrap_or(remarks.len());
-        Ok(remarks.into_iter().skip(first).map(|remark| RemarkView::of(remark, local)).collect())
+        Ok(remarks.into_iter().skip(first).map(|remark| RemarkView::of(remark, zone, local)).collect())
     }
 }

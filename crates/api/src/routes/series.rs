@@ -204,7 +204,7 @@ pub(crate) async fn show(
     let [first, last] = [question.steps.first(), question.steps.last()];
     let from = first.map(|step| step.from).unwrap_or_default();
     let range = Range { from, to: last.map_or(from, |step| step.to) };
-    let remarks = api.remarks(party, sender, prefix, range, LocalTraffic::Apart).await?;
+    let remarks = api.remarks(party, sender, prefix, range, &question.zone, LocalTraffic::Apart).await?;
     let series = Series {
         sender: sender.to_string(),
         prefix: prefix.to_string(),

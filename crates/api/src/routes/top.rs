@@ -167,7 +167,8 @@ pub(crate) async fn show(
     if totals.tables.is_empty() {
         known.monitors(question.prefix)?;
     }
-    let remarks = api.remarks(party, sender, question.prefix, question.range, LocalTraffic::Apart).await?;
+    let remarks =
+        api.remarks(party, sender, question.prefix, question.range, &question.zone, LocalTraffic::Apart).await?;
     Ok(damage_noted(question.answer(sender.to_string(), &totals.tables, remarks), totals.damaged))
 }
 

@@ -70,6 +70,15 @@ fn answers_that_include_the_time_of_a_change_show_it() {
 }
 
 #[test]
+fn the_time_of_a_remark_is_in_the_zone_of_the_answer() {
+    let server = changed();
+    for path in ["/top?from=2026-03-01&", "/series?step=day&from=2026-03-01&", "/billing?month=2026-03&"] {
+        let shown = remarks(&server, &format!("{path}tz=Europe/Berlin"));
+        assert_eq!(shown[0]["time"], "2026-03-01T12:20:07+01:00", "{path}");
+    }
+}
+
+#[test]
 fn a_range_before_or_after_the_change_has_no_remark() {
     let server = changed();
     for range in ["from=2026-03-01T11:00Z&to=2026-03-01T11:20Z", "from=2026-03-01T11:21Z&to=2026-03-01T12:00Z"] {
