@@ -3,7 +3,7 @@
 //! program that answers by that of the host.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use wire::{Datagram, PendingBudget, SessionLimits, encode};
 
 use crate::collector::Collector;
 use crate::commands::run;
+use crate::doctor::v5;
 
 const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 5, 1));
 const PREFIX: &str = "192.0.2.0/24";
@@ -181,5 +182,27 @@ fn a_bill_distinguishes_gaps_from_no_traffic_and_shows_what_was_lost() {
     let row = lines.next().unwrap();
     assert!(row.starts_with(&expected), "{row}\n{expected}");
     assert!(row.contains(&format!("; {}/{} exporter silent; ", at(200), at(220))), "{row}");
+    collector.terminate();
+}
+
+#[test]
+fn what_arrived_and_was_lost_is_restored_after_a_kill_exactly_once() {
+    let collector = Collector::start_with(&[("NETFLOW__FLUSH_INTERVAL", "5m")]);
+    let body = r#"{"prefixes":[{"prefix":"192.0.2.0","prefixLen":24}]}"#;
+    collector.rest("PUT", "/senders/127.0.5.2", body);
+    let socket = UdpSocket::bind("127.0.5.2:0").unwrap();
+    // The records from 30 on are lost.
+    for (written, sequence) in (1..).zip([0, 60, 90]) {
+        socket.send_to(&v5(sequence, 0, 30), collector.receiving).unwrap();
+        collector.wait_until("written", || collector.counter("journal_written_datagrams") == written);
+    }
+    let path = format!("/billing/127.0.5.2?prefix={PREFIX}");
+    assert_eq!(collector.rest("GET", &path, "")["lost"], json!(null), "nothing was flushed");
+    let collector = Collector::start_in(collector.kill());
+    let shares = json!([{"unit": "records", "received": 90, "lost": 30, "share": 0.25}]);
+    collector.wait_until("restored", || collector.rest("GET", &path, "")["lost"]["shares"] == shares);
+    // It is not counted again by another start.
+    let collector = Collector::start_in(collector.terminate().0);
+    assert_eq!(collector.rest("GET", &path, "")["lost"]["shares"], shares);
     collector.terminate();
 }
