@@ -108,9 +108,11 @@ pub(crate) async fn samples_and_presence_are_those_of_the_minutes_at_every_level
                 let interval = Interval { period: Period::Minute, start: minute };
                 blocks.extend(tables.blocks(interval, sender(1), prefix(1), state.writer, number.into()));
                 let first = five_minutes::containing(minute);
-                traffic.entry(first).or_default()[Direction::Out as usize].add(of(minute));
-                exported.entry(first).or_default()[Direction::In as usize].add(of(minute));
-                exported.entry(first).or_default()[Direction::Out as usize].add(counted(0, 1));
+                let [_, out, ..] = traffic.entry(first).or_default();
+                let [received, lost, ..] = exported.entry(first).or_default();
+                out.add(of(minute));
+                received.add(of(minute));
+                lost.add(counted(0, 1));
                 ran.insert(minute);
             }
             blocks.extend(lift(&blocks, state.watermarks)?);
