@@ -11,11 +11,12 @@ use anyhow::ensure;
 use clap::Args;
 use flow::Protocol;
 use generator::Generator;
-use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind};
 use socket2::{Domain, Socket, Type};
 
 use crate::compare::{load, netflow_with_journal};
+use crate::elsewhere::give_way;
 use crate::latency::Latencies;
 use crate::loaded_collector::LoadedCollector;
 use crate::process::PATIENCE;
@@ -161,8 +162,7 @@ impl Flood {
     }
 
     fn run_thread(&self, from: Ipv4Addr, begun: Instant) {
-        // The processors are for the collector, as if these clients were on other machines.
-        let _ = nice(19);
+        give_way();
         let mut open = VecDeque::new();
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);

@@ -17,10 +17,10 @@ use anyhow::Context;
 use clap::Args;
 use flow::{Counters, FlushNumber, Protocol, Timestamp};
 use generator::Generator;
-use rustix::process::nice;
 use storage::{Blocks, WriterState, Writers};
 
 use crate::compare::{load, netflow_with_journal, three_prefixes};
+use crate::elsewhere::give_way;
 use crate::latency::Latencies;
 use crate::loaded_collector::LoadedCollector;
 use crate::program::{Client, Key, Netflow};
@@ -115,8 +115,7 @@ fn measure(collector: &LoadedCollector, generator: &mut Generator, arguments: &A
             for number in 0..arguments.connections {
                 let question = questions.get(number % questions.len()).context("no question")?;
                 thread::Builder::new().stack_size(128 << 10).spawn_scoped(scope, move || {
-                    // The processors are for the collector, as if this client were on another machine.
-                    let _ = nice(19);
+                    give_way();
                     while !stop.load(Ordering::Relaxed) {
                         // The collector may close the connection for another one.
                         let answered = answer_of(server, question).is_ok();

@@ -17,6 +17,7 @@
 
 mod attack;
 mod compare;
+mod elsewhere;
 mod exporters;
 mod growth;
 mod handshakes;

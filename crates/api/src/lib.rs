@@ -11,7 +11,7 @@
 //! | `connections` | places: which connection is closed when too many are open |
 //! | `answers` | places: the memory of answers that clients do not read |
 //! | `queues` | turns: how many requests of a key are worked on at a time |
-//! | `read_turns` | turns: concurrent reads of the store |
+//! | `work_turns`, `background` | turns of processors: reads of the store, large bodies and answers |
 //! | `headers` | headers that every answer has |
 //! | `metrics` | the collector's view in Prometheus' text format |
 //! | `store_probe` | whether the store answers, asked once a second at most |
@@ -24,6 +24,7 @@
 
 mod answers;
 mod auth;
+mod background;
 mod connections;
 mod error;
 mod headers;
@@ -35,11 +36,11 @@ mod parameters;
 mod party;
 mod places;
 mod queues;
-mod read_turns;
 mod routes;
 mod server;
 mod store_probe;
 mod turns;
+mod work_turns;
 
 use std::io;
 use std::path::Path;
@@ -86,8 +87,8 @@ pub struct Api {
     /// The octets of answers that clients have not read.
     unread: Arc<places::Places>,
     queues: Arc<queues::Queues>,
-    /// Limits concurrent reads of the store.
-    read_turns: Arc<read_turns::ReadTurns>,
+    /// Limits reads of the store and other work that takes a processor.
+    work_turns: Arc<work_turns::WorkTurns>,
     store_probe: Arc<store_probe::StoreProbe>,
     /// Latencies of requests.
     requests: Arc<metrics::Requests>,
@@ -110,7 +111,7 @@ impl Api {
             connections: connections::Connections::new(server::most_connections()),
             unread: places::Places::new(answers::UNREAD_BYTES, answers::UNREAD_BYTES_OF_STRANGERS),
             queues: Arc::default(),
-            read_turns: Arc::default(),
+            work_turns: Arc::default(),
             store_probe: Arc::default(),
             requests: Arc::default(),
             collector: None,

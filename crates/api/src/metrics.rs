@@ -30,9 +30,9 @@ pub(crate) fn encode(api: &Api, store_latency: Option<Duration>) -> Result<Strin
         None => (Status::default(), Vec::new()),
     };
     let mut registry = Registry::with_prefix("netflow");
-    let (reads, requests) = (api.read_turns.times(), api.requests.all());
+    let (reads, requests) = (api.work_turns.reads(), api.requests.all());
     let (connections, unread) = (api.connections.taken(), api.unread.taken());
-    let clients = Clients { connections, unread, waiting: api.queues.waiting() + api.read_turns.waiting() };
+    let clients = Clients { connections, unread, waiting: api.queues.waiting() + api.work_turns.waiting() };
     registry.register_collector(Box::new(Scrape { status, exporters, store_latency, clients, reads, requests }));
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry).map_err(|error| {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::Api;
@@ -26,11 +25,6 @@ const REQUESTS: Limits = Limits { all: 32, for_admins: 4, each: 4 };
 /// Those that read counters: each keeps its sums and the answer so far.
 const QUESTIONS: Limits = Limits { all: 16, for_admins: 4, each: 4 };
 
-/// Large bodies that are parsed and large answers that are written at a time: each takes a processor.
-const WORK: Limits = Limits { all: 1, for_admins: 1, each: 1 };
-/// With fewer octets, the work is done without a turn, within a fraction of a millisecond.
-const LARGE_BYTES: usize = 32 << 10;
-
 /// All queues.
 #[derive(Debug)]
 pub(crate) struct Queues {
@@ -38,7 +32,6 @@ pub(crate) struct Queues {
     bodies_of_strangers: Arc<Turns>,
     requests: Arc<Turns>,
     questions: Arc<Turns>,
-    work: Arc<Turns>,
 }
 
 impl Default for Queues {
@@ -48,7 +41,6 @@ impl Default for Queues {
             bodies_of_strangers: Turns::new(BODIES_OF_STRANGERS),
             requests: Turns::new(REQUESTS),
             questions: Turns::new(QUESTIONS),
-            work: Turns::new(WORK),
         }
     }
 }
@@ -62,32 +54,8 @@ impl Queues {
 
     /// How many requests wait in all of them.
     pub(crate) fn waiting(&self) -> usize {
-        let all = [&self.bodies, &self.bodies_of_strangers, &self.requests, &self.questions, &self.work];
+        let all = [&self.bodies, &self.bodies_of_strangers, &self.requests, &self.questions];
         all.into_iter().map(|turns| turns.waiting()).sum()
-    }
-}
-
-impl Api {
-    /// Does what takes a processor, on about this many octets: a lot of it in turn, and on a thread on which no other
-    /// request waits.
-    pub(crate) async fn work<T: Send + 'static>(
-        &self,
-        party: Party,
-        octets: usize,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Error> {
-        if octets < LARGE_BYTES {
-            return Ok(work());
-        }
-        let turn = turn(&self.queues.work, party).await?;
-        let work = move || {
-            let _turn = turn;
-            work()
-        };
-        spawn_blocking(work).await.map_err(|error| {
-            tracing::error!(%error, "a request was aborted");
-            Error::Internal
-        })
     }
 }
 

@@ -23,6 +23,9 @@ const MOST_OCTETS: usize = 1 << 20;
 /// How many octets of blocks are summed in a step: some milliseconds of work.
 const OCTETS_A_STEP: usize = 256 << 10;
 
+/// Answers that take this many steps are long ones: a step takes up to some milliseconds.
+const MANY_STEPS: usize = 8;
+
 /// How many questions a step answers at most: totals take memory even when nothing was counted.
 const ANSWERS_A_STEP: usize = 256;
 
@@ -89,6 +92,8 @@ pub struct Answers {
     part: Option<Part>,
     /// How many places are read together next.
     at_once: usize,
+    /// How many steps were taken.
+    steps: usize,
 }
 
 /// Intervals of a question with the writers whose blocks count there.
@@ -99,19 +104,25 @@ impl Answers {
     #[must_use]
     pub fn to(questions: Vec<Question>) -> Self {
         let at_once = FIRST_PLACES;
-        Self { moment: None, listed: None, questions, answered: 0, begun: None, part: None, at_once }
+        Self { moment: None, listed: None, questions, answered: 0, begun: None, part: None, at_once, steps: 0 }
     }
 
     /// The answers to further questions, about the same moment.
     #[must_use]
     pub fn then(self, questions: Vec<Question>) -> Self {
-        Self { moment: self.moment, at_once: self.at_once, ..Self::to(questions) }
+        Self { moment: self.moment, at_once: self.at_once, steps: self.steps, ..Self::to(questions) }
     }
 
     /// Whether all questions are answered, so that nothing is left to read.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.answered == self.questions.len()
+    }
+
+    /// Whether so much was read already that the rest may take long.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        self.steps >= MANY_STEPS
     }
 
     pub(crate) fn at(moment: Snapshot, questions: Vec<Question>) -> Self {
@@ -127,6 +138,7 @@ impl Answers {
         if self.is_complete() {
             return Ok(None);
         }
+        self.steps += 1;
         if self.moment.is_none() {
             self.moment = Some(Snapshot::take(store).await?);
         }
