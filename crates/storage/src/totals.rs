@@ -23,7 +23,9 @@ const MOST_OCTETS: usize = 1 << 20;
 /// How many octets of blocks are summed in a step: some milliseconds of work.
 const OCTETS_A_STEP: usize = 256 << 10;
 
-/// Answers that take this many steps are long ones: a step takes up to some milliseconds.
+/// Answers to this many questions are long ones, and so are those that have taken this many steps: a step takes up to some
+/// milliseconds.
+const MANY_QUESTIONS: usize = 64;
 const MANY_STEPS: usize = 8;
 
 /// How many questions a step answers at most: totals take memory even when nothing was counted.
@@ -119,10 +121,10 @@ impl Answers {
         self.answered == self.questions.len()
     }
 
-    /// Whether so much was read already that the rest may take long.
+    /// Whether the rest may take long.
     #[must_use]
     pub fn is_long(&self) -> bool {
-        self.steps >= MANY_STEPS
+        self.questions.len() >= MANY_QUESTIONS || self.steps >= MANY_STEPS
     }
 
     pub(crate) fn at(moment: Snapshot, questions: Vec<Question>) -> Self {
