@@ -1,5 +1,5 @@
 //! Time to decode one record of each NetFlow protocol and of IPFIX, template look-up included, in datagrams with as
-//! many records as fit into 1400 octets, as exporters send them.
+//! many records as fit into 1400 octets, as exporters send them; and what the memory of connections costs a record.
 #![expect(clippy::unwrap_used, reason = "a bench may fail")]
 
 use std::hint::black_box;
@@ -117,5 +117,68 @@ fn decode(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode);
+/// Records of one datagram.
+const RECORDS: u32 = 24;
+
+/// A template of addresses, ports and protocol with two counters.
+fn counted(id: u16, octets: u16, packets: u16) -> TemplateSpec {
+    let fields = [(8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (octets, 8), (packets, 8)];
+    TemplateSpec::data(id, fields.into_iter().map(|(id, length)| FieldSpecifier::iana(id, length)).collect::<Vec<_>>())
+}
+
+/// IPFIX messages with a record of each connection, with this count of octets and packets.
+fn connections(template: &TemplateSpec, number: u32, count: u64) -> Vec<Vec<u8>> {
+    let record = |connection: u32| {
+        let (ports, count) = ([0, 80, 4, 0], count.to_be_bytes());
+        let (source, destination) = (connection.to_be_bytes(), [192, 0, 2, 1]);
+        template.record(&[&source, &destination, &ports[..2], &ports[2..], &[6], &count, &count])
+    };
+    let message = |first: u32| {
+        let records: Vec<_> = (first..first + RECORDS).map(record).collect();
+        encode::Ipfix::new(ipfix::Header::default()).data(template, &records).finish()
+    };
+    (0..number / RECORDS).map(|number| message(number * RECORDS)).collect()
+}
+
+/// Running totals (elements 85 and 86), of which the difference counts, beside the same records with what is new (1 and 2).
+fn remember(criterion: &mut Criterion) {
+    let exporter = Exporter::udp(IpAddr::V4(Ipv4Addr::LOCALHOST), 2055);
+    let mut group = criterion.benchmark_group("connection");
+    group.throughput(Throughput::Elements(RECORDS.into()));
+    for (kind, template) in [("new", counted(256, 1, 2)), ("total", counted(257, 85, 86))] {
+        for number in [RECORDS, 24_000, 240_000] {
+            let mut session = Session::new(SessionLimits::default());
+            let datagram = |payload| Datagram { exporter, received: Timestamp::from_seconds(1), payload };
+            let announcement = encode::Ipfix::new(ipfix::Header::default()).template(&template).finish();
+            session.decode(&datagram(&announcement), &mut |_| {});
+            // A total below the last one is that of a new flow, so each record counts.
+            let messages: Vec<_> =
+                [1000, 2000].iter().flat_map(|&count| connections(&template, number, count)).collect();
+            let before = resident();
+            for message in &messages {
+                session.decode(&datagram(message), &mut |_| {});
+            }
+            println!("{kind} {number}: {} octets a connection", (resident() - before) / u64::from(number));
+            let mut next = messages.iter().cycle();
+            group.bench_function(format!("{kind} {number}"), |bencher| {
+                bencher.iter(|| {
+                    let mut counted = 0;
+                    session.decode(black_box(&datagram(next.next().unwrap())), &mut |record| {
+                        counted += u32::from(record.flow.is_some());
+                    });
+                    assert_eq!(counted, RECORDS);
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+/// Octets of the process that are in memory.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+criterion_group!(benches, decode, remember);
 criterion_main!(benches);
