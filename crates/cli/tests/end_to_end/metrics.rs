@@ -10,7 +10,8 @@ use crate::doctor::v5;
 use crate::load::register;
 
 /// They are there only where a store on the network is.
-const OF_NETWORK_STORES: [&str; 2] = ["netflow_spool_bytes", "netflow_spool_bytes_limit"];
+const OF_NETWORK_STORES: [&str; 3] =
+    ["netflow_restored_registrations_total", "netflow_spool_bytes", "netflow_spool_bytes_limit"];
 
 fn metrics(collector: &Collector) -> String {
     collector.shell(&format!("curl -sS http://{}/metrics", collector.serving))
