@@ -13,11 +13,12 @@
 //! The memory is bounded. A report of a connection for which there is no room is not booked: a later sum includes it. Only
 //! an end is always booked.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use flow::{FlowRecord, Timestamp};
+use hashbrown::HashMap;
 
 use crate::booking::Slot;
 use crate::datagram::Message;
