@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use accounting::block::{Block, WriterId};
+use accounting::block::{Block, TableSet, WriterId};
 use accounting::direction::Direction::{In, InLocal, Out};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
 use accounting::presence::{self, Arrived};
@@ -13,7 +13,7 @@ use accounting::zone::Zone;
 use flow::{Counters, FlushNumber, Timestamp};
 use serde_json::{Value, json};
 use storage::roll_up::advance;
-use storage::{Blocks, Retention, Store, WriterState, Writers};
+use storage::{Blocks, Retention, Selection, Store, WriterState, Writers};
 
 use crate::client::ask;
 use crate::server::Server;
@@ -285,6 +285,62 @@ fn samples_are_kept_when_their_minutes_and_hours_are_gone() {
         }
     });
     assert_eq!(billing(&server, "&month=2026-02"), before);
+}
+
+#[test]
+fn samples_of_a_damaged_block_are_missing_not_zero() {
+    let sender: IpAddr = SENDER.parse().unwrap();
+    let (day, prefix) = (|text| Interval { period: Period::Day, ..minute(text) }, PREFIX.parse().unwrap());
+    for keeps_minutes in [true, false] {
+        let mut keep = PerPeriod::default();
+        keep[Period::Minute] = (!keeps_minutes).then_some(Duration::from_secs(3600));
+        let server = Server::keeping(keep);
+        register(&server);
+        run(&server, RUN, february(), february());
+        let first = minute("2026-02-10 00:00").start;
+        for sample in 0..2 * 288 {
+            let interval = Interval { period: Period::Minute, start: first.saturating_add(sample * 5) };
+            count(&server, WRITER, interval, PREFIX, &[(In, "all", 1, 300_000)]);
+        }
+        let damage = |interval, prefix| {
+            let selection = Selection { interval, sender, prefix, tables: TableSet::ALL };
+            server.runtime.block_on(async {
+                let mut blocks = server.store.read_blocks(&[selection]).await.unwrap();
+                assert_eq!(blocks.len(), 1);
+                blocks[0].content.truncate(9);
+                server.store.put_blocks(&blocks).await.unwrap();
+            });
+        };
+        server.runtime.block_on(async {
+            let store: &dyn Store = server.store.as_ref();
+            for state in store.writers().await.unwrap() {
+                let before = minute("2026-03-05 00:00").start;
+                let WriterState { writer, .. } = advance(store, state, before).await.unwrap();
+                if !keeps_minutes {
+                    store.expire(writer, Retention { period: Period::Minute, before }).await.unwrap();
+                }
+            }
+        });
+        let empty = 8064 - 2 * 288;
+        assert_eq!(samples(&billing(&server, "&month=2026-02")), [8064, empty, 0, 0, 0]);
+        damage(day("2026-02-10 00:00"), prefix);
+        let midnight = "2026-02-10T00:00:00Z";
+        let (unknown, until) = if keeps_minutes {
+            damage(minute("2026-02-10 00:00"), prefix);
+            (1, "2026-02-10T00:05:00Z")
+        } else {
+            (288, "2026-02-11T00:00:00Z")
+        };
+        let answer = billing(&server, "&month=2026-02");
+        assert_eq!(samples(&answer), [8064 - unknown, empty, 0, 0, unknown]);
+        assert_eq!(gaps(&answer), [(midnight, until, "notKept")]);
+        // Without the presence of a day, traffic is known, and zeros are not.
+        for text in ["2026-02-11 00:00", "2026-02-12 00:00"] {
+            damage(day(text), presence::PREFIX);
+        }
+        let answer = billing(&server, "&month=2026-02");
+        assert_eq!(samples(&answer), [8064 - unknown - 288, empty - 288, 0, 0, unknown + 288]);
+    }
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(super) enum Missing {
     CollectorNotRunning,
     /// A collector ran, but nothing arrived from the sender.
     ExporterSilent,
-    /// It is no longer stored, or from before presence was stored.
+    /// It is no longer stored, its block is damaged, or it is from before presence was stored.
     NotKept,
 }
 
@@ -77,6 +77,8 @@ pub(super) struct Samples {
     traffic: ByFirstMinute,
     /// The samples of which the traffic is not kept.
     not_kept: BTreeSet<Minute>,
+    /// The samples of which blocks of presence are damaged.
+    presence_unsure: BTreeSet<Minute>,
     /// Of the sender: what arrived in, what was lost out.
     exported: ByFirstMinute,
     /// The minutes in which a collector ran.
@@ -115,9 +117,17 @@ impl Samples {
             days.iter().flat_map(|day| [Part::Traffic, Part::Exported, Part::Ran].map(|part| (day, part)));
         while let Some(answered) = api.read(party, &mut answers).await? {
             for (totals, (day, part)) in answered.into_iter().zip(questions.by_ref()) {
+                // Without a damaged block, both the sums and their 5 minutes may be zero.
+                let is_whole = totals.damaged.is_empty();
                 damaged.extend(totals.damaged);
-                if !samples.add(part, &totals.tables) || (part == Part::Traffic && day.from < kept_since) {
-                    in_minutes.extend(samples.within(whole(day)));
+                let has_all = samples.add(part, &totals.tables) && is_whole;
+                match part {
+                    Part::Traffic if !has_all || day.from < kept_since => in_minutes.extend(samples.within(whole(day))),
+                    Part::Exported | Part::Ran if !has_all => {
+                        let unsure = samples.within(whole(day));
+                        samples.presence_unsure.extend(unsure);
+                    }
+                    _ => {}
                 }
             }
         }
@@ -125,7 +135,7 @@ impl Samples {
         let before = Range { from: Minute::EPOCH, to: from };
         answers = answers.then(vec![of(presence::COLLECTOR, presence::PREFIX)(before)]);
         while let Some(answered) = api.read(party, &mut answers).await? {
-            samples.ran_before |= answered.iter().any(|totals| !totals.tables.is_empty());
+            samples.ran_before |= answered.iter().any(|totals| !totals.tables.is_empty() || !totals.damaged.is_empty());
         }
 
         let kept_since = api.kept_since(Period::Minute, now);
@@ -135,10 +145,14 @@ impl Samples {
         for firsts in kept.chunks(SAMPLES_AT_ONCE) {
             let minutes = |first: Minute| Range { from: first, to: first.saturating_add(five_minutes::MINUTES) };
             answers = answers.then(firsts.iter().map(|first| traffic(minutes(*first))).collect());
+            let mut firsts = firsts.iter();
             while let Some(answered) = api.read(party, &mut answers).await? {
-                for totals in answered {
+                for (totals, first) in answered.into_iter().zip(firsts.by_ref()) {
+                    let is_whole = totals.damaged.is_empty();
                     damaged.extend(totals.damaged);
-                    samples.add(Part::Traffic, &totals.tables);
+                    if !samples.add(Part::Traffic, &totals.tables) || !is_whole {
+                        samples.not_kept.insert(*first);
+                    }
                 }
             }
         }
@@ -209,6 +223,11 @@ impl Samples {
         if self.not_kept.contains(&first) {
             return Some(Missing::NotKept);
         }
+        let missing = self.missing_by_presence(first)?;
+        Some(if self.presence_unsure.contains(&first) { Missing::NotKept } else { missing })
+    }
+
+    fn missing_by_presence(&self, first: Minute) -> Option<Missing> {
         let is_heard = self.traffic.contains_key(&first) || self.exported.contains_key(&first);
         let mut minutes = (first.number()..first.number() + five_minutes::MINUTES).map(Minute::new);
         if minutes.all(|minute| self.ran.contains(&minute)) {
@@ -267,6 +286,7 @@ mod tests {
             end: Minute::new(146),
             traffic: counted(&[105, 110, 120]),
             not_kept: minutes([135]),
+            presence_unsure: BTreeSet::new(),
             exported: counted(&[105, 115, 135]),
             ran: minutes((106..125).chain(131..145)),
             ran_before: false,
@@ -284,5 +304,8 @@ mod tests {
         samples.ran_before = true;
         assert_eq!(shown(&samples)[0], (100, 110, "collectorNotRunning"));
         assert_eq!(samples.losses().count(), 3);
+        // Where presence is damaged, a reason is unknown, but traffic is not.
+        samples.presence_unsure = minutes([105, 110, 140]);
+        assert_eq!(shown(&samples).last(), Some(&(135, 145, "notKept")));
     }
 }
