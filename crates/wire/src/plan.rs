@@ -312,14 +312,14 @@ impl Plan {
     ) -> Option<FlowRecord> {
         let (link, octets) = reading.section()?;
         let mut headers = Headers::parse(link, octets);
-        let mut length = headers.ip.map(|ip| ip.total_length)?;
+        let mut length = headers.ip.map(|ip| u64::from(ip.total_length))?;
         if headers.is_tunnel
             && let Some(inner) = (Tunnelled { link, octets, inner_offset: None }).accounted(tunnels, report)
         {
-            length = inner.length().unwrap_or(length);
+            length = inner.length_within(length);
             headers = inner;
         }
-        let counters = Counters { bytes: length.into(), packets: 1, flows: 1 };
+        let counters = Counters { bytes: length, packets: 1, flows: 1 };
         let one = || FlowRecord { forward: counters, ..FlowRecord::empty(exported) };
         let mut flow = if self.counts() { self.flow(reading, exported)? } else { one() };
         headers.fill(&mut flow).then_some(flow)

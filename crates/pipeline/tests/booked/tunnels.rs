@@ -205,6 +205,19 @@ fn a_packet_inside_that_does_not_say_its_length_counts_with_that_of_the_frame() 
 }
 
 #[test]
+fn a_packet_inside_counts_no_more_octets_than_were_on_the_wire() {
+    let mut inner = ip();
+    inner[2..4].fill(0xff);
+    let packet = ipv4(ENDS, GRE, &gre(&inner));
+    let mut collector = inner_of("198.51.100.0/24");
+    collector.take(&sflow(ETHERNET, &framed(&packet)));
+    assert_eq!(collector.sent(), counters(u64::from(FRAME_LENGTH * RATE), RATE.into(), 1));
+    let mut collector = inner_of("198.51.100.0/24");
+    collector.take(&section(&TemplateSpec::data(256, []), &framed(&packet)));
+    assert_eq!(collector.sent(), counters(20 + 4 + 40, 1, 1));
+}
+
+#[test]
 fn tunnels_in_tunnels_are_followed_to_eight() {
     let nested = |tunnels: u8| {
         let ends = |depth: u8| [[10, 0, 0, depth], [10, 0, 1, depth]];

@@ -3,7 +3,7 @@
 use flow::FlowRecord;
 use flow::sender_settings::Tunnels;
 
-use super::{Headers, Layer, LinkType, Next, link, packets};
+use super::{Headers, IpHeader, Layer, LinkType, Next, link, packets};
 use crate::cursor::Cursor;
 use crate::decoded::Decoded;
 
@@ -65,14 +65,30 @@ impl Innermost {
 }
 
 impl Headers {
-    /// Octets of the packet from its IP header on, if that is there and states it.
-    pub(crate) fn length(&self) -> Option<u32> {
-        self.ip.map(|ip| ip.total_length).filter(|length| *length > 0)
+    /// Octets of the packet from its IP header on, of `sampled` octets that were on the wire. The header of a packet in a
+    /// tunnel is whatever its sender writes, and a fragment has less than it says, so more than was on the wire never counts.
+    /// Where it states no length (left to the network card; a jumbogram), what was on the wire counts.
+    pub(crate) fn length_within(&self, sampled: u64) -> u64 {
+        let stated = self.ip.filter(|ip| !ip.has_no_length()).map(|ip| ip.total_length.into());
+        match stated {
+            Some(stated) if sampled == 0 => stated,
+            Some(stated) => stated.min(sampled),
+            None => sampled,
+        }
     }
 
     /// Writes addresses, protocol, ports and length to the flow record of a packet that has these headers inside.
     pub(crate) fn replace_outer(&self, flow: &mut FlowRecord) {
         self.fill(flow);
-        flow.forward.bytes = self.length().map_or(flow.forward.bytes, u64::from);
+        flow.forward.bytes = self.length_within(flow.forward.bytes);
+    }
+}
+
+impl IpHeader {
+    /// Whether the packet is longer than its header says: IPv4 with length 0, and IPv6 with a payload length of 0 although
+    /// something follows.
+    fn has_no_length(&self) -> bool {
+        const NO_NEXT_HEADER: u8 = 59;
+        self.total_length == 0 || self.source.is_ipv6() && self.total_length == 40 && self.protocol != NO_NEXT_HEADER
     }
 }

@@ -139,7 +139,9 @@ impl PortRates {
             let exporter = place.exporter.map(Scope::Exporter);
             let scoped = || place.scopes().chain([template]).chain(exporter).find_map(of);
             let found = if self.scoped > 0 { scoped() } else { None };
-            if let Some(found) = found.or_else(|| of(Scope::Domain)).or_else(|| self.of_only_exporter(sampler, place)) {
+            // What is stated about the sender itself is about all that it sends, also of other exporters.
+            let of_sender = || if self.exporters > 0 { of(Scope::Exporter(source.message.exporter.address)) } else { None };
+            if let Some(found) = found.or_else(of_sender).or_else(|| of(Scope::Domain)).or_else(|| self.of_only_exporter(sampler, place)) {
                 return Some(found);
             }
         }

@@ -180,6 +180,22 @@ fn rates_of_exporters_are_those_of_the_records_that_name_them_also_after_a_resta
 }
 
 #[test]
+fn a_rate_of_the_sender_itself_is_that_of_all_that_it_sends() {
+    let mut router = collector();
+    let template = flows(256, &[field(130, 4)]);
+    router.send(ipfix().template(&template));
+    let IpAddr::V4(itself) = ROUTER else { panic!("an IPv4 address") };
+    let [itself, other] = [u32::from(itself), 0xc633_6401].map(u64::from);
+    router.send(ipfix_options(0, &[field(130, 4)], &[(&[itself], 1000)]));
+    for exporter in [itself, other] {
+        let added = router.send(ipfix().data(&template, &[flow(&template, &[exporter])]));
+        assert_eq!(added, packets(1000), "{exporter:x}");
+    }
+    router.send(ipfix_options(0, &[field(130, 4)], &[(&[other], 10)]));
+    assert_eq!(router.send(ipfix().data(&template, &[flow(&template, &[other])])), packets(10));
+}
+
+#[test]
 fn a_statement_may_be_about_another_domain_than_that_of_its_message() {
     let mut router = collector();
     let template = flows(256, &[]);
