@@ -1,9 +1,9 @@
-//! Threads for work that takes long. They run only while a processor has nothing else to do: threads that count, that answer
-//! or that read for short questions never wait behind them. When the processors are never free, every second piece of long
-//! work runs on the other threads, so that it ends.
+//! Threads for work that takes long and waits for nothing: summing, parsing, writing. They run only while a processor has
+//! nothing else to do: threads that count, that answer or that read for short questions never wait behind them. They hold no
+//! lock that others need, so nothing here reads the store. When the processors are never free, most of the work runs on the
+//! other threads, so that it ends.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use thread_priority::{
@@ -13,13 +13,16 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 /// A piece of work takes some milliseconds of a processor. One that took this long has waited for it.
 const STARVED: Duration = Duration::from_millis(100);
+/// For how many times as long as it took, others then run elsewhere.
+const ELSEWHERE: u32 = 10;
 
 /// The threads.
 #[derive(Debug)]
 pub(crate) struct Background {
     /// `None` when they could not be started, and at the end.
     runtime: Option<Runtime>,
-    is_starved: Arc<AtomicBool>,
+    /// Until when work runs elsewhere, because some had to wait for a processor.
+    elsewhere: Arc<Mutex<Instant>>,
 }
 
 impl Background {
@@ -28,14 +31,15 @@ impl Background {
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(threads).thread_name("background").on_thread_start(give_way).enable_all();
         let runtime = builder.build().inspect_err(|error| tracing::warn!(%error, "no threads for long work"));
-        Self { runtime: runtime.ok(), is_starved: Arc::default() }
+        Self { runtime: runtime.ok(), elsewhere: Arc::new(Mutex::new(Instant::now())) }
     }
 
     /// Where the next piece of work runs. `None` is on the threads of the caller.
     pub(crate) fn next(&self) -> Option<(Handle, Stopwatch)> {
-        let runtime = self.runtime.as_ref().filter(|_| !self.is_starved.swap(false, Ordering::Relaxed))?;
-        let stopwatch = Stopwatch { begun: Instant::now(), is_starved: Arc::clone(&self.is_starved) };
-        Some((runtime.handle().clone(), stopwatch))
+        let begun = Instant::now();
+        let is_elsewhere = begun < *self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        let runtime = self.runtime.as_ref().filter(|_| !is_elsewhere)?;
+        Some((runtime.handle().clone(), Stopwatch { begun, elsewhere: Arc::clone(&self.elsewhere) }))
     }
 }
 
@@ -52,13 +56,14 @@ impl Drop for Background {
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
     begun: Instant,
-    is_starved: Arc<AtomicBool>,
+    elsewhere: Arc<Mutex<Instant>>,
 }
 
 impl Drop for Stopwatch {
     fn drop(&mut self) {
-        if self.begun.elapsed() >= STARVED {
-            self.is_starved.store(true, Ordering::Relaxed);
+        let took = self.begun.elapsed();
+        if took >= STARVED {
+            *self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + took * ELSEWHERE;
         }
     }
 }
@@ -94,12 +99,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_work_that_was_starved_the_next_piece_runs_elsewhere() {
+    async fn after_work_that_was_starved_others_run_elsewhere_for_a_while() {
         let background = Background::of(1);
         let (_, mut stopwatch) = background.next().unwrap();
-        stopwatch.begun = Instant::now().checked_sub(STARVED).unwrap();
+        stopwatch.begun = Instant::now().checked_sub(Duration::from_secs(1000)).unwrap();
         drop(stopwatch);
-        assert!(background.next().is_none());
+        assert!(background.next().is_none() && background.next().is_none());
+        *background.elsewhere.lock().unwrap() = Instant::now();
         assert!(background.next().is_some());
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! A question takes a turn for each of its parts, and keys take turns in rotation. No key may have all turns of short
 //! questions, so that beside a single other key, whatever it asks, nobody waits. After some parts a question is a long one:
-//! it takes turns of its own, and runs in the background.
+//! it takes turns of its own, and sums in the background.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
@@ -34,6 +34,17 @@ pub(crate) struct WorkTurns {
     reads: Arc<Mutex<Durations>>,
 }
 
+/// Kinds of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    /// A part of a short question.
+    Short,
+    /// A part of a long question that reads the store.
+    LongRead,
+    /// Long, and waits for nothing.
+    OnlyComputes,
+}
+
 /// What a piece of work holds until it ends, even when its client has gone: a store may continue after its caller has gone.
 #[derive(Debug)]
 struct Held {
@@ -60,10 +71,10 @@ impl WorkTurns {
         }
     }
 
-    /// Waits for a turn. Returns the threads on which the work runs.
-    async fn turn(&self, party: Party, is_long: bool) -> Result<(Handle, Held), Error> {
-        let turn = turn(if is_long { &self.long } else { &self.short }, party).await?;
-        let background = if is_long { self.background.next() } else { None };
+    /// Waits for a turn. Returns the threads on which the work runs: in the background if it waits for nothing.
+    async fn turn(&self, party: Party, kind: Work) -> Result<(Handle, Held), Error> {
+        let turn = turn(if kind == Work::Short { &self.short } else { &self.long }, party).await?;
+        let background = if kind == Work::OnlyComputes { self.background.next() } else { None };
         Ok(match background {
             Some((threads, stopwatch)) => (threads, Held { _turn: turn, _stopwatch: Some(stopwatch) }),
             None => (Handle::current(), Held { _turn: turn, _stopwatch: None }),
@@ -74,10 +85,10 @@ impl WorkTurns {
     async fn read<T: Send + 'static>(
         &self,
         party: Party,
-        is_long: bool,
+        kind: Work,
         read: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, Error> {
-        let (threads, held) = self.turn(party, is_long).await?;
+        let (threads, held) = self.turn(party, kind).await?;
         let reads = Arc::clone(&self.reads);
         let reading = threads.spawn(async move {
             let begun = Instant::now();
@@ -113,13 +124,17 @@ impl Api {
             return Ok(None);
         }
         let store = Arc::clone(&self.store);
-        let is_long = answers.is_long();
+        let kind = match (answers.is_long(), answers.only_sums()) {
+            (false, _) => Work::Short,
+            (true, false) => Work::LongRead,
+            (true, true) => Work::OnlyComputes,
+        };
         let mut reading = std::mem::replace(answers, Answers::to(Vec::new()));
         let read = async move {
             let part = reading.next(store.as_ref()).await?;
             Ok((reading, part))
         };
-        let (rest, part) = self.work_turns.read(party, is_long, read).await?;
+        let (rest, part) = self.work_turns.read(party, kind, read).await?;
         *answers = rest;
         Ok(part)
     }
@@ -134,7 +149,7 @@ impl Api {
         if octets < LARGE_BYTES {
             return Ok(work());
         }
-        let (threads, held) = self.work_turns.turn(party, true).await?;
+        let (threads, held) = self.work_turns.turn(party, Work::OnlyComputes).await?;
         let work = move || {
             let _held = held;
             work()
@@ -177,7 +192,7 @@ mod tests {
                     running.fetch_sub(1, Ordering::Relaxed);
                     Ok(())
                 };
-                turns.read(key("a"), false, read).await.is_ok()
+                turns.read(key("a"), Work::Short, read).await.is_ok()
             });
         }
         assert!(readers.join_all().await.into_iter().all(|answered| answered));
@@ -194,7 +209,7 @@ mod tests {
             }
             let _waits = turns.short.take(key("greedy"));
             assert_eq!(turns.short.waiting(), 1);
-            turns.read(key("small"), false, async { Ok(()) }).await.unwrap();
+            turns.read(key("small"), Work::Short, async { Ok(()) }).await.unwrap();
             assert_eq!(turns.short.waiting(), 1);
         }
     }
@@ -204,7 +219,7 @@ mod tests {
         let turns = WorkTurns::with(1);
         let _long = turns.long.take(key("a")).await;
         let _waits = turns.long.take(key("b"));
-        turns.read(key("b"), false, async { Ok(()) }).await.unwrap();
+        turns.read(key("b"), Work::Short, async { Ok(()) }).await.unwrap();
         assert_eq!(turns.waiting(), 1);
     }
 
@@ -213,10 +228,10 @@ mod tests {
         let turns = Arc::new(WorkTurns::with(1));
         let holder = Arc::clone(&turns);
         let _holds =
-            tokio::spawn(async move { holder.read(key("a"), false, pending::<Result<(), _>>()).await.is_ok() });
+            tokio::spawn(async move { holder.read(key("a"), Work::Short, pending::<Result<(), _>>()).await.is_ok() });
         yield_now().await;
         let begun = tokio::time::Instant::now();
-        assert!(matches!(turns.read(key("a"), false, async { Ok(()) }).await, Err(Error::Busy(_))));
+        assert!(matches!(turns.read(key("a"), Work::Short, async { Ok(()) }).await, Err(Error::Busy(_))));
         assert_eq!(begun.elapsed().as_secs(), PATIENCE.as_secs());
     }
 
@@ -237,7 +252,7 @@ mod tests {
                     spawn_blocking(work).await.unwrap();
                     Ok(())
                 };
-                request.read(key("a"), false, read).await.is_ok()
+                request.read(key("a"), Work::Short, read).await.is_ok()
             });
             begins.recv().await.unwrap();
             request.abort();

@@ -121,10 +121,16 @@ impl Answers {
         self.answered == self.questions.len()
     }
 
-    /// Whether the rest may take long.
+    /// Whether the rest may take long. Then a step either reads or sums.
     #[must_use]
     pub fn is_long(&self) -> bool {
         self.questions.len() >= MANY_QUESTIONS || self.steps >= MANY_STEPS
+    }
+
+    /// Whether the next step only sums what was read, and does not use the store.
+    #[must_use]
+    pub fn only_sums(&self) -> bool {
+        self.part.is_some()
     }
 
     pub(crate) fn at(moment: Snapshot, questions: Vec<Question>) -> Self {
@@ -157,6 +163,10 @@ impl Answers {
                 part.read(store).await?;
                 self.at_once = if part.octets() > MOST_OCTETS { self.at_once / 2 } else { self.at_once * 2 };
                 self.at_once = self.at_once.clamp(1, MOST_PLACES);
+                if self.is_long() {
+                    self.part = Some(part);
+                    return Ok(Some(Vec::new()));
+                }
                 part
             }
         };

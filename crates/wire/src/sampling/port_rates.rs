@@ -140,8 +140,11 @@ impl PortRates {
             let scoped = || place.scopes().chain([template]).chain(exporter).find_map(of);
             let found = if self.scoped > 0 { scoped() } else { None };
             // What is stated about the sender itself is about all that it sends, also of other exporters.
-            let of_sender = || if self.exporters > 0 { of(Scope::Exporter(source.message.exporter.address)) } else { None };
-            if let Some(found) = found.or_else(of_sender).or_else(|| of(Scope::Domain)).or_else(|| self.of_only_exporter(sampler, place)) {
+            let of_sender =
+                || if self.exporters > 0 { of(Scope::Exporter(source.message.exporter.address)) } else { None };
+            if let Some(found) =
+                found.or_else(of_sender).or_else(|| of(Scope::Domain)).or_else(|| self.of_only_exporter(sampler, place))
+            {
                 return Some(found);
             }
         }
