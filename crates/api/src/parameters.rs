@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use accounting::direction::Direction;
 use accounting::period::Minute;
+use accounting::presence;
 use accounting::range::Range;
 use accounting::zone::{Zone, ZoneError};
 use axum::extract::{FromRequestParts, Query};
@@ -61,9 +62,11 @@ impl Parameters {
         self.text(name).map(|text| text.parse().map_err(|error| problem(name, error))).transpose()
     }
 
-    /// The prefix, which is required.
+    /// The prefix, which is required and can be monitored.
     pub(crate) fn prefix(&self) -> Result<Prefix, Error> {
-        self.read("prefix")?.ok_or_else(|| problem("prefix", "is missing: add prefix=172.16.1.0/24 to the query"))
+        let prefix = self.read("prefix")?;
+        let prefix = prefix.ok_or_else(|| problem("prefix", "is missing: add prefix=172.16.1.0/24 to the query"))?;
+        monitorable(prefix, JsonPath::Key(&JsonPath::Root, "prefix"))
     }
 
     /// One of several words; `None` when it is absent.
@@ -121,6 +124,14 @@ impl Parameters {
 /// The current minute.
 pub(crate) fn now() -> Minute {
     Minute::of(SystemTime::now().into())
+}
+
+/// Refuses the prefix under which presence is stored.
+pub(crate) fn monitorable(prefix: Prefix, place: JsonPath<'_>) -> Result<Prefix, Error> {
+    if prefix == presence::PREFIX {
+        return Err(place.problem(format_args!("{prefix} cannot be monitored: no packet has this address")));
+    }
+    Ok(prefix)
 }
 
 /// An error in a parameter.

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use accounting::presence;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
@@ -20,6 +19,7 @@ use crate::auth::KeySenders;
 use crate::error::Error;
 use crate::json::{Json as Document, JsonPath, Quoted, members, unknown_key};
 use crate::parameters::documentation::OfSender;
+use crate::parameters::monitorable;
 
 /// A registered sender.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -287,8 +287,5 @@ fn read_prefix(document: &Document, place: JsonPath<'_>) -> Result<Prefix, Error
         PrefixError::Length { .. } => length_place.problem(error),
         PrefixError::Form(_) | PrefixError::HostBits { .. } => address_place.problem(error),
     })?;
-    if prefix == presence::PREFIX {
-        return Err(address_place.problem(format_args!("{prefix} cannot be monitored: no packet has this address")));
-    }
-    Ok(prefix)
+    monitorable(prefix, address_place)
 }

@@ -21,8 +21,8 @@ use crate::Api;
 use crate::error::Error;
 use crate::json::{Json as Document, JsonPath, Quoted, unknown_key};
 use crate::kept::Kept;
-use crate::parameters::Parameters;
 use crate::parameters::documentation::{OfSender, OfZone};
+use crate::parameters::{Parameters, monitorable};
 use crate::party::Party;
 
 /// Prefixes, periods, dates and counters, as they were requested.
@@ -189,7 +189,7 @@ fn at_most(most: usize, of: &str, asked: usize) -> Result<(), Error> {
 
 fn read_question(text: &str, periods: &Document, zone: &Zone) -> Result<Question, Error> {
     let place = JsonPath::Key(&JsonPath::Root, text);
-    let prefix = text.parse().map_err(|error: PrefixError| place.problem(error))?;
+    let prefix = monitorable(text.parse().map_err(|error: PrefixError| place.problem(error))?, place)?;
     let periods = periods.object(place, r#"an object such as {"days":["2014-02-02"]}"#)?;
     let periods = periods.iter().map(|(key, dates)| Ok((key.clone(), read_period(key, dates, place, zone)?)));
     Ok(Question { text: text.to_owned(), prefix, periods: periods.collect::<Result<_, Error>>()? })

@@ -439,3 +439,32 @@ fn the_prefix_of_presence_is_not_monitored() {
     let refused = ask(server.address, "PUT", &format!("/senders/{SENDER}"), body).refusal(400, "BAD_REQUEST");
     assert!(refused.contains("::/128 cannot be monitored"), "{refused}");
 }
+
+#[test]
+fn presence_is_no_traffic_of_a_prefix() {
+    let server = Server::start();
+    register(&server);
+    run(&server, RUN, february(), february());
+    let at = minute("2026-02-10 00:00");
+    count(&server, WRITER, at, "::/0", &[(In, "all", 1, 300_000)]);
+    let ranges = "from=2026-02-10T00:00Z&to=2026-02-10T01:00Z";
+    let paths = [
+        format!("/billing/{SENDER}?month=2026-02&prefix="),
+        format!("/top/{SENDER}?{ranges}&prefix="),
+        format!("/series/{SENDER}?{ranges}&step=hour&prefix="),
+    ];
+    for path in paths {
+        let refused = ask(server.address, "GET", &format!("{path}::/128"), "").refusal(400, "BAD_REQUEST");
+        assert_eq!(refused, "prefix: ::/128 cannot be monitored: no packet has this address");
+        let all = ask(server.address, "GET", &format!("{path}::/0"), "");
+        assert!(all.status == 200 && all.json().to_string().contains(r#""bytes":300000,"#), "{all:?}");
+    }
+    let stats = |prefix| {
+        let question = format!(r#"{{"{prefix}":{{"days":["2026-02-10"]}}}}"#);
+        ask(server.address, "POST", &format!("/stats/{SENDER}"), &question)
+    };
+    let refused = stats("::/128").refusal(400, "BAD_REQUEST");
+    assert!(refused.contains("::/128 cannot be monitored: no packet has this address"), "{refused}");
+    let all = stats("::/0").json();
+    assert_eq!(all["::/0"]["days"][0]["2026-02-10"][0]["bytes"], 300_000, "{all}");
+}
