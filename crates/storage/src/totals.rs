@@ -137,8 +137,8 @@ impl Answers {
         Self { moment: Some(moment), ..Self::to(questions) }
     }
 
-    /// Takes a step: lists at most 16 stretches and reads at most 64 places of the store, and sums about 256 KiB of blocks. Returns the answers that are
-    /// complete with it, which may be none; `None` when there are no more.
+    /// Takes a step: lists at most 16 stretches and reads at most 64 places of the store, and sums about 256 KiB of blocks.
+    /// Returns the answers that are complete with it, which may be none; `None` when there are no more.
     ///
     /// # Errors
     /// When the store cannot be read; then the answers end.

@@ -29,7 +29,7 @@ pub(crate) static EXCLUSIONS: &[Exclusion] = &[
     row(Akvorado, "NextHop", &["ipfix-physicalinterfaces"], "both next hops are unspecified: akvorado shows that of IPv6, we compare that of IPv4"),
     row(Akvorado, "OutIf", &["sflow-local-interface"], "akvorado writes 0 for 0x3fffffff, the agent itself (sFlow v5, definition of interface); we show what was sent"),
     row(Akvorado, "SamplingRate", &["ipfix-srv6"], "0 is akvorado's word for a rate that is not known; ours is 1"),
-    row(Akvorado, "TimeReceived", &[], "a placeholder for the time of the test"),
+    row(Akvorado, "TimeReceived", &[], "the time at which the test hands the datagrams in"),
 
     row(Logstash, "@version", &[], "the version of Logstash's events"),
     row(Logstash, "flow_records", &[], "the count in the header: of the datagram, not of a record"),

@@ -192,29 +192,18 @@ fn where_the_packet_inside_is_cut_off_the_innermost_known_headers_count() {
 }
 
 #[test]
-fn a_packet_inside_that_does_not_say_its_length_counts_with_that_of_the_frame() {
-    let mut inner = ip();
-    inner[2..4].fill(0);
-    let packet = ipv4(ENDS, GRE, &gre(&inner));
-    let mut collector = inner_of("198.51.100.0/24");
-    collector.take(&sflow(ETHERNET, &framed(&packet)));
-    assert_eq!(collector.sent(), counters(u64::from(FRAME_LENGTH * RATE), RATE.into(), 1));
-    let mut collector = inner_of("198.51.100.0/24");
-    collector.take(&section(&TemplateSpec::data(256, []), &framed(&packet)));
-    assert_eq!(collector.sent(), counters(20 + 4 + 40, 1, 1));
-}
-
-#[test]
-fn a_packet_inside_counts_no_more_octets_than_were_on_the_wire() {
-    let mut inner = ip();
-    inner[2..4].fill(0xff);
-    let packet = ipv4(ENDS, GRE, &gre(&inner));
-    let mut collector = inner_of("198.51.100.0/24");
-    collector.take(&sflow(ETHERNET, &framed(&packet)));
-    assert_eq!(collector.sent(), counters(u64::from(FRAME_LENGTH * RATE), RATE.into(), 1));
-    let mut collector = inner_of("198.51.100.0/24");
-    collector.take(&section(&TemplateSpec::data(256, []), &framed(&packet)));
-    assert_eq!(collector.sent(), counters(20 + 4 + 40, 1, 1));
+fn a_packet_inside_that_states_no_length_or_more_than_was_on_the_wire_counts_with_the_latter() {
+    for stated in [0, u16::MAX] {
+        let mut inner = ip();
+        inner[2..4].copy_from_slice(&stated.to_be_bytes());
+        let packet = ipv4(ENDS, GRE, &gre(&inner));
+        let mut collector = inner_of("198.51.100.0/24");
+        collector.take(&sflow(ETHERNET, &framed(&packet)));
+        assert_eq!(collector.sent(), counters(u64::from(FRAME_LENGTH * RATE), RATE.into(), 1), "{stated}");
+        let mut collector = inner_of("198.51.100.0/24");
+        collector.take(&section(&TemplateSpec::data(256, []), &framed(&packet)));
+        assert_eq!(collector.sent(), counters(20 + 4 + 40, 1, 1), "{stated}");
+    }
 }
 
 #[test]
