@@ -112,6 +112,18 @@ impl Flusher {
         if is_published { self } else { Self { own: self.own.unread(), ..self } }
     }
 
+    /// The same, of a collector that starts now: the minutes from now on count as run, as far as the monotonic clock agrees.
+    #[must_use]
+    pub fn running_from(self, now: Timestamp) -> Self {
+        Self { run_minutes: RunMinutes::of_run(Minute::of(now), Instant::now()), ..self }
+    }
+
+    /// The same, of a replay: the minutes between flushes that are further apart than this do not count as run.
+    #[must_use]
+    pub fn replaying(self, apart: Duration) -> Self {
+        Self { run_minutes: RunMinutes::of_replay(apart), ..self }
+    }
+
     /// The same, releasing durable segments of the journal.
     #[must_use]
     pub fn releasing(self, journal: Option<Arc<Journal>>) -> Self {
@@ -183,7 +195,8 @@ impl Flusher {
         let number = FlushNumber { epoch, sequence: self.sequence };
         let mut blocks = one_flush(sealed.tallies.iter().map(|tally| tally.blocks(writer, number)));
         self.status.sealed(added_up(&sealed.tallies, &blocks));
-        let ran = self.run_minutes.until(Minute::of(now), &sealed.arrived);
+        let seen = (Minute::of(now), Instant::now());
+        let ran = self.run_minutes.until(seen, &sealed.arrived);
         blocks.extend(presence::blocks(&sealed.arrived, &ran, writer, number));
         // Queued data were carried over from the segments of this flush: once it is durable, this is their only copy.
         if let Some(journal) = &self.journal {
@@ -193,7 +206,7 @@ impl Flusher {
         let count = blocks.len();
         let counted = self.journal.as_ref().map(|journal| journal.counted_with(number)).unwrap_or_default();
         self.put(blocks, &sealed.announced, &counted, now, &mut give_up).await?;
-        self.run_minutes.are_stored(Minute::of(now));
+        self.run_minutes.are_stored(seen);
         let took = begun.elapsed();
         if let Some(journal) = &self.journal {
             journal.release(&counted);

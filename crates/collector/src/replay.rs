@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::block::WriterId;
+use accounting::five_minutes;
 use accounting::tally::{OwnNetworks, Tally, TallySettings};
 use flow::Timestamp;
 use storage::{Store, StoreError, WriterState};
@@ -19,6 +20,9 @@ use crate::status::Status;
 use pipeline::Counts;
 use pipeline::Exporters;
 use pipeline::{Rules, Sealed, Shard};
+
+/// How long a capture may have no datagrams: a sample of a bill. After more, it counts as another capture.
+const MOST_SILENCE: Duration = Duration::from_secs(60 * five_minutes::MINUTES as u64);
 
 /// A replay in progress.
 pub struct Replay {
@@ -51,7 +55,7 @@ impl Replay {
         store.put_writer(&state).await?;
         let exporters = Exporters::new(rules.session, PendingBudget::default());
         let shard = Shard::new(rules, senders::load(store.as_ref(), own_networks).await?.admitted(), exporters.clone());
-        let flusher = Flusher::new(store, state, keep, Status::new(0));
+        let flusher = Flusher::new(store, state, keep, Status::new(0)).replaying(flush_interval + MOST_SILENCE);
         Ok(Self {
             shard,
             exporters,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::SystemTime;
 
 use accounting::tally::{NameBudget, Tally};
 use journal::Journal;
@@ -99,7 +100,7 @@ pub async fn start(
     let spool = local.map(|local| local.spool);
     let spool_limit = spool.as_ref().map(Spool::limit);
     let flusher = Flusher::new(Arc::clone(&store), writer, keep, status.clone()).over(spool)?;
-    let flusher = flusher.published(is_reachable).releasing(journal.clone());
+    let flusher = flusher.published(is_reachable).releasing(journal.clone()).running_from(SystemTime::now().into());
     let shard = || {
         let shard = Shard::new(rules, registrations.admitted(), exporters.clone());
         shard.sharing(&budget).publishing_to(taps.clone())
