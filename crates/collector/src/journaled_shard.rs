@@ -182,6 +182,8 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
     status.recovered(RecoveredCounts { datagrams, torn, damaged, unstated, counts });
     let mut sealed = Sealed::new(vec![shard.seal(Tally::new(TallySettings::default()))]);
     exporters.report(&mut sealed);
+    // Nobody counted while no collector ran.
+    exporters.end_streams();
     Ok(sealed)
 }
 

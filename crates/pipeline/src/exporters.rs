@@ -205,6 +205,13 @@ impl Exporters {
         }
     }
 
+    /// Ends the export streams of all: the datagrams that follow are of another run, and what was lost between is not known.
+    pub fn end_streams(&self) {
+        for (_, exporter) in self.sorted() {
+            locked(&exporter.state).session.end_streams();
+        }
+    }
+
     /// Data queued for a template, which no tally has counted: [`Session::waiting`] of all exporters.
     #[must_use]
     pub fn waiting(&self) -> Vec<(flow::Exporter, Timestamp, Vec<u8>)> {

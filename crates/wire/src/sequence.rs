@@ -251,6 +251,12 @@ impl Sequences {
         }
     }
 
+    /// Ends all streams: the next number of each is its first one. Their sums stay.
+    pub(crate) fn end_streams(&mut self) {
+        self.streams.clear();
+        self.count = 0;
+    }
+
     /// The sums of all streams of a unit.
     pub(crate) fn arrivals(&self, unit: Unit) -> Arrivals {
         self.arrivals.get(unit as usize).copied().unwrap_or_default()

@@ -161,6 +161,11 @@ impl Session {
         self.state.sequences.iter()
     }
 
+    /// Ends all export streams: what was lost before the next number of each is not known. The sums of arrivals stay.
+    pub fn end_streams(&mut self) {
+        self.state.sequences.end_streams();
+    }
+
     /// The pending data sets, each as a datagram: its exporter, when it was received, and an export message with only this
     /// set. A session that decodes the message queues the set again, or reads it.
     #[must_use]

@@ -201,6 +201,13 @@ fn what_arrived_and_was_lost_is_restored_after_a_kill_exactly_once() {
     let collector = Collector::start_in(collector.kill());
     let shares = json!([{"unit": "records", "received": 90, "lost": 30, "share": 0.25}]);
     collector.wait_until("restored", || collector.rest("GET", &path, "")["lost"]["shares"] == shares);
+    // What was sent while no collector ran is not lost.
+    for sequence in [10_120, 10_150, 10_180] {
+        socket.send_to(&v5(sequence, 0, 30), collector.receiving).unwrap();
+    }
+    collector.wait_until("counted", || collector.rest("GET", &path, "")["lost"]["shares"][0]["received"] == 180);
+    let shares = collector.rest("GET", &path, "")["lost"]["shares"].clone();
+    assert_eq!(shares[0]["lost"], 30);
     // It is not counted again by another start.
     let collector = Collector::start_in(collector.terminate().0);
     assert_eq!(collector.rest("GET", &path, "")["lost"]["shares"], shares);
