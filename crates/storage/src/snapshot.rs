@@ -138,17 +138,43 @@ impl Listed {
         ranges: impl Iterator<Item = Range> + Clone,
     ) -> Result<Self, StoreError> {
         let mut listed = Self::of(snapshot, ranges);
-        while !listed.read_some(store).await? {}
+        while !listed.is_read() {
+            listed.read_some(store).await?;
+        }
         Ok(listed)
     }
 
-    /// Reads some stretches. Returns whether all are read.
-    pub(crate) async fn read_some(&mut self, store: &dyn Blocks) -> Result<bool, StoreError> {
-        for (writer, stretch) in self.unread.drain(..self.unread.len().min(Self::AT_ONCE)) {
+    /// Whether all stretches are read.
+    pub(crate) fn is_read(&self) -> bool {
+        self.unread.is_empty()
+    }
+
+    /// Reads some stretches.
+    pub(crate) async fn read_some(&mut self, store: &dyn Blocks) -> Result<(), StoreError> {
+        for _ in 0..Self::AT_ONCE {
+            let Some((writer, stretch)) = self.unread.pop_front() else { break };
             let intervals = store.intervals(writer, stretch.period, stretch.from, stretch.to).await?;
+            let is_empty = intervals.is_empty();
             self.stretches.entry(writer).or_default().push((stretch, intervals));
+            if is_empty {
+                self.pass_gap(store, writer, stretch).await?;
+            }
         }
-        Ok(self.unread.is_empty())
+        Ok(())
+    }
+
+    /// After a stretch without blocks: lists those behind it that have none either, however many, with one call.
+    async fn pass_gap(&mut self, store: &dyn Blocks, writer: WriterId, gap: Stretch) -> Result<(), StoreError> {
+        let follows = |(of, next): &(WriterId, Stretch)| *of == writer && next.period == gap.period;
+        // A single one is read with one call as well.
+        if !self.unread.get(1).is_some_and(follows) {
+            return Ok(());
+        }
+        let end = store.first_interval(writer, gap.period, gap.to).await?.map_or(Minute::MAX, |found| found.start);
+        let empty = self.unread.iter().take_while(|next| follows(next) && next.1.to <= end).count();
+        let empty = self.unread.drain(..empty).map(|(_, stretch)| (stretch, Vec::new()));
+        self.stretches.entry(writer).or_default().extend(empty);
+        Ok(())
     }
 
     /// The intervals whose blocks of this writer make up the range: of listed stretches those that have any.

@@ -16,6 +16,7 @@ mod blocks;
 mod error;
 mod key;
 mod open_files;
+mod pauses;
 mod registry;
 pub(crate) mod remarks;
 mod schema;

@@ -90,7 +90,7 @@ pub struct Answers {
     answered: usize,
     /// Of the next question, when its first places are summed: what they counted, and the places that are left.
     begun: Option<(Totals, Places)>,
-    /// What is read and not summed yet.
+    /// What is read or summed next.
     part: Option<Part>,
     /// How many places are read together next.
     at_once: usize,
@@ -121,16 +121,18 @@ impl Answers {
         self.answered == self.questions.len()
     }
 
-    /// Whether the rest may take long. Then a step either reads or sums.
+    /// Whether the rest may take long. Then a step either reads the store or computes.
     #[must_use]
     pub fn is_long(&self) -> bool {
         self.questions.len() >= MANY_QUESTIONS || self.steps >= MANY_STEPS
     }
 
-    /// Whether the next step only sums what was read, and does not use the store.
+    /// Whether the next step begins with a read of the store; that of a long answer is nothing else.
     #[must_use]
-    pub fn only_sums(&self) -> bool {
-        self.part.is_some()
+    pub fn reads_next(&self) -> bool {
+        self.moment.is_none()
+            || self.listed.as_ref().is_some_and(|listed| !listed.is_read())
+            || self.part.as_ref().is_some_and(|part| !part.is_read())
     }
 
     pub(crate) fn at(moment: Snapshot, questions: Vec<Question>) -> Self {
@@ -147,39 +149,57 @@ impl Answers {
             return Ok(None);
         }
         self.steps += 1;
-        if self.moment.is_none() {
-            self.moment = Some(Snapshot::take(store).await?);
-        }
-        let Some(moment) = &self.moment else { return Ok(None) };
-        let ranges = self.questions.iter().map(|question| question.range);
-        let listed = self.listed.get_or_insert_with(|| Listed::of(moment, ranges));
-        if !listed.read_some(store).await? {
-            return Ok(Some(Vec::new()));
-        }
-        let mut part = match self.part.take() {
-            Some(part) => part,
-            None => {
-                let mut part = self.next_part();
-                part.read(store).await?;
-                self.at_once = if part.octets() > MOST_OCTETS { self.at_once / 2 } else { self.at_once * 2 };
-                self.at_once = self.at_once.clamp(1, MOST_PLACES);
-                if self.is_long() {
-                    self.part = Some(part);
+        let is_long = self.is_long();
+        loop {
+            if self.reads_next() {
+                self.read(store).await?;
+                if is_long || self.reads_next() {
                     return Ok(Some(Vec::new()));
                 }
-                part
+            } else if let Some(answered) = self.compute() {
+                return Ok(Some(answered));
+            } else if is_long {
+                return Ok(Some(Vec::new()));
             }
-        };
-        let Some(moment) = &self.moment else { return Ok(None) };
+        }
+    }
+
+    /// Reads what the next computation needs, or some of it.
+    async fn read(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+        if let Some(part) = &mut self.part {
+            part.read(store).await?;
+            self.at_once = if part.octets() > MOST_OCTETS { self.at_once / 2 } else { self.at_once * 2 };
+            self.at_once = self.at_once.clamp(1, MOST_PLACES);
+        } else if let Some(listed) = &mut self.listed {
+            listed.read_some(store).await?;
+        } else {
+            self.moment = Some(Snapshot::take(store).await?);
+        }
+        Ok(())
+    }
+
+    /// Finds out what to read next, or sums what was read and returns the answers that are complete with it.
+    fn compute(&mut self) -> Option<Vec<Totals>> {
+        let moment = self.moment.as_ref()?;
+        if self.listed.is_none() {
+            self.listed = Some(Listed::of(moment, self.questions.iter().map(|question| question.range)));
+            return None;
+        }
+        let mut part = self.part.take().unwrap_or_else(|| self.next_part());
+        if !part.is_read() {
+            self.part = Some(part);
+            return None;
+        }
+        let moment = self.moment.as_ref()?;
         part.sum_some(moment);
         if part.blocks.len() > 0 {
             self.part = Some(part);
-            return Ok(Some(Vec::new()));
+            return Some(Vec::new());
         }
         let Part { mut totals, left, .. } = part;
         self.begun = left.and_then(|left| Some((totals.pop()?, left)));
         self.answered += totals.len();
-        Ok(Some(totals))
+        Some(totals)
     }
 
     /// All of them, in memory together.
@@ -232,7 +252,7 @@ struct Part {
     /// Of consecutive questions; the last one may have places left for the next part.
     totals: Vec<Totals>,
     left: Option<Places>,
-    /// What has to be read.
+    /// What is not read yet.
     places: BTreeMap<Place, TableSet>,
     /// For which totals the blocks of a writer in a place count, with the tables that are asked for.
     count_for: HashMap<(WriterId, Place), Vec<(usize, TableSet)>>,
@@ -260,12 +280,15 @@ impl Part {
         None
     }
 
+    /// Whether there is nothing left to read.
+    fn is_read(&self) -> bool {
+        self.places.is_empty()
+    }
+
     async fn read(&mut self, store: &dyn Store) -> Result<(), StoreError> {
-        if !self.places.is_empty() {
-            let select = |(&(interval, sender, prefix), &tables)| Selection { interval, sender, prefix, tables };
-            let selections: Vec<Selection> = self.places.iter().map(select).collect();
-            self.blocks = store.read_blocks(&selections).await?.into_iter();
-        }
+        let select = |((interval, sender, prefix), tables)| Selection { interval, sender, prefix, tables };
+        let selections: Vec<Selection> = std::mem::take(&mut self.places).into_iter().map(select).collect();
+        self.blocks = store.read_blocks(&selections).await?.into_iter();
         Ok(())
     }
 

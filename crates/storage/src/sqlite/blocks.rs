@@ -11,6 +11,7 @@ use flow::{FlushNumber, Prefix};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::key::{KnownSeries, Numbers, find_series, find_writer};
+use super::pauses::Pauses;
 use super::registry::parsed;
 use super::writers::{note_durable, writers};
 use super::{Sqlite, lock};
@@ -128,6 +129,7 @@ fn read(connection: &Connection, selections: &[Selection], writer: Option<Writer
          WHERE period = ?1 AND writer = ?2 AND start = ?3 AND series = ?4 AND tables & ?5 != 0",
     )?;
     let mut found = Vec::new();
+    let mut pauses = Pauses::default();
     for selection in selections {
         let Some(series) = find_series(connection, selection.sender, selection.prefix)? else { continue };
         for (id, writer) in &writers {
@@ -137,6 +139,7 @@ fn read(connection: &Connection, selections: &[Selection], writer: Option<Writer
                 .query_map((period as u8, id, start.number(), series, tables), |row| block(row, *selection, *writer))?;
             for block in rows {
                 found.push(block?);
+                pauses.between_rows();
             }
         }
     }
@@ -207,9 +210,13 @@ fn intervals(
          SELECT start FROM starts WHERE start < ?4",
     )?;
     let starts = select.query_map((period as u8, writer, from.number(), before.number()), |row| row.get(0))?;
-    Ok(starts
-        .map(|start| Ok(Interval { period, start: Minute::new(start?) }))
-        .collect::<Result<_, rusqlite::Error>>()?)
+    let mut pauses = Pauses::default();
+    let mut intervals = Vec::new();
+    for start in starts {
+        intervals.push(Interval { period, start: Minute::new(start?) });
+        pauses.between_rows();
+    }
+    Ok(intervals)
 }
 
 fn delete(connection: &Connection, keys: &[BlockKey]) -> Result<(), StoreError> {

@@ -110,6 +110,53 @@ async fn a_range_of_all_times_costs_as_few_calls_as_what_is_stored() {
     assert_eq!(store.take_read().selections, []);
 }
 
+#[tokio::test]
+async fn stretches_without_blocks_cost_few_calls_however_many_are_asked_for() {
+    let memory = Memory::default();
+    fill(&memory).await;
+    let store = Faulty::new(memory);
+    let (sender, prefix) = groups()[0];
+    let tables = TableSet::of_field(Field::All);
+    // Every other hour around the first flows, from years before them to years after them.
+    let first = Interval::containing(Period::Hour, minute(MINUTES[0]).start).start.number();
+    let hours = (0..10_000).map(|number| first - 5_000 * 120 + number * 120);
+    let ask = |from| {
+        let range = Range { from: Minute::new(from), to: Minute::new(from + 60) };
+        Question { range, sender, prefix, tables }
+    };
+    let questions: Vec<Question> = hours.map(ask).collect();
+    let together = Answers::to(questions.clone()).all(&store).await.unwrap();
+    let calls = store.take_calls();
+    assert!(calls < 100, "{calls} calls");
+    let mut counted = 0;
+    for (question, together) in questions.into_iter().zip(together).skip(4_990).take(20) {
+        let alone = in_range(&store, (sender, prefix), question.range, tables).await;
+        counted += usize::from(!alone.tables.is_empty());
+        assert_eq!(together, alone, "{}", question.range);
+    }
+    assert!(counted > 0);
+}
+
+#[test]
+fn questions_asked_together_have_the_answers_that_each_has_alone() {
+    let store = Memory::default();
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(fill(&store));
+    let range = (edge(), 1u32..200).prop_map(|(from, minutes)| Range { from, to: from.saturating_add(minutes) });
+    proptest!(ProptestConfig::with_cases(50), |(ranges in prop::collection::vec(range, 1..100))| {
+        let (sender, prefix) = groups()[0];
+        let ask = |range: &Range| Question { range: *range, sender, prefix, tables: TableSet::COUNTED };
+        runtime.block_on(async {
+            let together = Answers::to(ranges.iter().map(ask).collect()).all(&store).await.unwrap();
+            for (range, together) in ranges.iter().zip(together) {
+                let alone = in_range(&store, (sender, prefix), *range, TableSet::COUNTED).await;
+                prop_assert!(together == alone, "{range}");
+            }
+            Ok(())
+        })?;
+    });
+}
+
 /// The flush of a minute of one flow, with its copies in coarser intervals that are rolled up.
 fn one_flow(sequence: u64, at: &str, state: &WriterState) -> Flush {
     let (sender, prefix) = groups()[0];
