@@ -118,25 +118,34 @@ impl WorkTurns {
 }
 
 impl Api {
-    /// The next part of some answers to a party, in turn; `None` after the last one.
-    pub(crate) async fn read(&self, party: Party, answers: &mut Answers) -> Result<Option<Vec<Totals>>, Error> {
-        if answers.is_complete() {
-            return Ok(None);
+    /// All answers to a party, read in turns. Each is reduced, where it is summed, to what `take` keeps of it and of its number:
+    /// totals may be large, so that to drop many of them takes a processor as well.
+    pub(crate) async fn answers<T: Send + 'static>(
+        &self,
+        party: Party,
+        answers: &mut Answers,
+        take: impl Fn(usize, Totals) -> T + Send + Sync + 'static,
+    ) -> Result<Vec<T>, Error> {
+        let take = Arc::new(take);
+        let mut taken = Vec::new();
+        while !answers.is_complete() {
+            let kind = match (answers.is_long(), answers.reads_next()) {
+                (false, _) => Work::Short,
+                (true, true) => Work::LongRead,
+                (true, false) => Work::OnlyComputes,
+            };
+            let (store, take, first) = (Arc::clone(&self.store), Arc::clone(&take), taken.len());
+            let mut reading = std::mem::replace(answers, Answers::to(Vec::new()));
+            let read = async move {
+                let part = reading.next(store.as_ref()).await?.unwrap_or_default();
+                let part: Vec<T> = (first..).zip(part).map(|(number, totals)| take(number, totals)).collect();
+                Ok((reading, part))
+            };
+            let (rest, part) = self.work_turns.read(party, kind, read).await?;
+            *answers = rest;
+            taken.extend(part);
         }
-        let store = Arc::clone(&self.store);
-        let kind = match (answers.is_long(), answers.only_sums()) {
-            (false, _) => Work::Short,
-            (true, false) => Work::LongRead,
-            (true, true) => Work::OnlyComputes,
-        };
-        let mut reading = std::mem::replace(answers, Answers::to(Vec::new()));
-        let read = async move {
-            let part = reading.next(store.as_ref()).await?;
-            Ok((reading, part))
-        };
-        let (rest, part) = self.work_turns.read(party, kind, read).await?;
-        *answers = rest;
-        Ok(part)
+        Ok(taken)
     }
 
     /// Parses or writes about this many octets: many of them in turn, and on a thread on which no other request waits.

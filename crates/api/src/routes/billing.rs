@@ -244,21 +244,17 @@ pub(crate) async fn show(
     }
     let known = api.registered(sender).await?;
     let ask = |range| storage::Question { range, sender, prefix, tables: TableSet::of_field(Field::All) };
-    let mut damaged = Vec::new();
     // A month of UTC is an interval; one of another zone is the sum of its 5 minutes.
     let mut answers = Answers::to(zone.is_utc().then(|| ask(month)).into_iter().collect());
-    let mut total = Totals::default();
-    while let Some(part) = api.read(party, &mut answers).await? {
-        total = part.into_iter().next().unwrap_or(total);
-    }
-    damaged.append(&mut total.damaged);
+    let total: Vec<Totals> = api.answers(party, &mut answers, |_, total| total).await?;
+    let Totals { tables: total, mut damaged } = total.into_iter().next().unwrap_or_default();
 
     let passed = Range { from: month.from, to: month.to.min(now) };
     // The present minute has losses, but is in no sample yet.
     let begun = Range { to: month.to.min(now.saturating_add(1)), ..passed };
     let samples = Samples::read(&api, party, (sender, prefix), begun, now, answers, &mut damaged).await?;
     let total = if zone.is_utc() {
-        Direction::ALL.map(|direction| total.tables.get(direction, Name::ALL).unwrap_or_default())
+        Direction::ALL.map(|direction| total.get(direction, Name::ALL).unwrap_or_default())
     } else {
         let days_since = api.kept(&zone).await?.since(Period::Day);
         let first_day = Interval::containing(Period::Day, month.from).start;

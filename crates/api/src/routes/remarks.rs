@@ -11,7 +11,7 @@ use accounting::zone::Zone;
 use flow::Prefix;
 use serde::Serialize;
 use storage::remarks::OWN_NETWORKS;
-use storage::{Answers, Remark};
+use storage::{Answers, Remark, Totals};
 
 use crate::Api;
 use crate::error::Error;
@@ -93,11 +93,8 @@ impl Api {
             before.push(storage::Question { range: Range { from, to }, sender, prefix, tables });
             from = to;
         }
-        let mut counted = Vec::with_capacity(remarks.len());
-        let mut answers = Answers::to(before);
-        while let Some(part) = self.read(party, &mut answers).await? {
-            counted.extend(part.into_iter().map(|totals| !totals.tables.is_empty()));
-        }
+        let is_counted = |_, totals: Totals| !totals.tables.is_empty();
+        let counted = self.answers(party, &mut Answers::to(before), is_counted).await?;
         let first = counted.iter().position(|is_counted| *is_counted).unwrap_or(remarks.len());
         Ok(remarks.into_iter().skip(first).map(|remark| RemarkView::of(remark, zone, local)).collect())
     }

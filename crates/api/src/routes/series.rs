@@ -1,6 +1,8 @@
 //! `GET /series/<sender>`: one counter over time, in whole minutes, hours, days or months. A step without stored
 //! counters is a gap, not a zero.
 
+use std::sync::Arc;
+
 use accounting::block::{TableSet, Tables};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name};
@@ -11,7 +13,7 @@ use axum::extract::State;
 use axum::response::Response;
 use flow::Prefix;
 use serde::Serialize;
-use storage::Answers;
+use storage::{Answers, Totals};
 use utoipa::openapi::schema::Object;
 
 use super::remarks::{LocalTraffic, RemarkView};
@@ -127,14 +129,14 @@ impl Question {
         TableSet::of_field(self.name.field).union(TableSet::of_field(Field::All))
     }
 
-    fn point(&self, step: Range, tables: &Tables) -> Point {
+    /// `None` for a gap.
+    fn counters(&self, tables: &Tables) -> Option<Ordered<Counted>> {
         let counted = |direction: Direction| {
             let counters = tables.get(direction, self.name).unwrap_or_default().into();
             let truncated = tables.is_partial(direction, self.name.field);
             (direction.name().to_owned(), Counted { counters, truncated })
         };
-        let counters = (!tables.is_empty()).then(|| Ordered(self.directions.iter().copied().map(counted).collect()));
-        Point { start: self.zone.display(step.from), counters }
+        (!tables.is_empty()).then(|| Ordered(self.directions.iter().copied().map(counted).collect()))
     }
 }
 
@@ -183,21 +185,18 @@ pub(crate) async fn show(
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
 ) -> Result<Response, Error> {
-    let question = Question::read(&parameters)?;
+    let question = Arc::new(Question::read(&parameters)?);
     let known = api.registered(sender).await?;
     question.limit_intervals(&api).await?;
     let (prefix, tables) = (question.prefix, question.tables());
-    let mut points = Vec::with_capacity(question.steps.len());
-    let mut damaged = Vec::new();
     let ask = |step: &Range| storage::Question { range: *step, sender, prefix, tables };
     let mut answers = Answers::to(question.steps.iter().map(ask).collect());
-    let mut steps = question.steps.iter();
-    while let Some(part) = api.read(party, &mut answers).await? {
-        for (totals, step) in part.into_iter().zip(&mut steps) {
-            points.push(question.point(*step, &totals.tables));
-            damaged.extend(totals.damaged);
-        }
-    }
+    let of_points = Arc::clone(&question);
+    let counted = move |_, totals: Totals| (of_points.counters(&totals.tables), totals.damaged);
+    let answers = api.answers(party, &mut answers, counted).await?;
+    let (counters, damaged): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+    let starts = question.steps.iter().map(|step| question.zone.display(step.from));
+    let points: Vec<Point> = starts.zip(counters).map(|(start, counters)| Point { start, counters }).collect();
     if points.iter().all(|point| point.counters.is_none()) {
         known.monitors(prefix)?;
     }
@@ -217,5 +216,5 @@ pub(crate) async fn show(
         remarks,
     };
     let written = series.points.len() * WRITTEN_BYTES;
-    api.work(party, written, move || damage_noted(series, damaged)).await
+    api.work(party, written, move || damage_noted(series, damaged.concat())).await
 }

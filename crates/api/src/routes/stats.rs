@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use accounting::block::{TableSet, Tables};
 use accounting::direction::Direction;
@@ -14,7 +15,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use flow::{Counters, Prefix, PrefixError};
-use storage::Answers;
+use storage::{Answers, Totals};
 
 use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
@@ -51,7 +52,7 @@ struct Question {
 struct Date {
     text: String,
     range: Range,
-    names: Vec<(String, Name)>,
+    names: Arc<[(String, Name)]>,
 }
 
 /// Totals by prefix, date and name.
@@ -75,22 +76,21 @@ pub(crate) async fn answer(
     let kept = if zone.is_utc() { None } else { Some(api.kept(&zone).await?) };
     let questions = api.work(party, body.len(), move || read_questions(&body, &zone, kept)).await??;
     api.registered(sender).await?;
-    let mut dates = Vec::new();
+    let (mut asked, mut names) = (Vec::new(), Vec::new());
     for question in &questions {
-        dates.extend(question.periods.iter().flat_map(|(_, dates)| dates).map(|date| (question.prefix, date)));
-    }
-    let mut parts = Answers::to(dates.iter().map(|(prefix, date)| date.question(sender, *prefix)).collect());
-    let mut dates = dates.into_iter();
-    let mut answers = Vec::with_capacity(dates.len());
-    let mut damaged = Vec::new();
-    while let Some(part) = api.read(party, &mut parts).await? {
-        for (totals, (_, date)) in part.into_iter().zip(&mut dates) {
-            answers.push(counted(&totals.tables, &date.names));
-            damaged.extend(totals.damaged);
+        for (_, dates) in &question.periods {
+            asked.extend(dates.iter().map(|date| date.question(sender, question.prefix)));
+            names.extend(dates.iter().map(|date| Arc::clone(&date.names)));
         }
     }
+    let take = move |number: usize, totals: Totals| {
+        let names = names.get(number).map(Arc::as_ref).unwrap_or_default();
+        (counted(&totals.tables, names), totals.damaged)
+    };
+    let answers = api.answers(party, &mut Answers::to(asked), take).await?;
+    let (answers, damaged): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
     let written = answers.iter().map(|counted| counted.len() + 1).sum::<usize>() * WRITTEN_BYTES;
-    api.work(party, written, move || damage_noted(arrange(questions, answers), damaged)).await
+    api.work(party, written, move || damage_noted(arrange(questions, answers), damaged.concat())).await
 }
 
 /// The answers, which are in the order of the dates, under the keys of the request.
@@ -210,7 +210,7 @@ fn read_period(key: &str, dates: &Document, place: JsonPath<'_>, zone: &Zone) ->
         let place = JsonPath::Index(&place, index);
         match date {
             // A bare date means the name `all`.
-            Document::Text(text) => read.push(date_of(text, place, vec![("all".into(), Name::ALL)])?),
+            Document::Text(text) => read.push(date_of(text, place, Arc::new([("all".into(), Name::ALL)]))?),
             Document::Object(members) if !members.is_empty() => {
                 for (text, names) in members {
                     let place = JsonPath::Key(&place, text);
@@ -228,7 +228,7 @@ fn read_period(key: &str, dates: &Document, place: JsonPath<'_>, zone: &Zone) ->
     Ok(read)
 }
 
-fn read_names(names: &Document, place: JsonPath<'_>) -> Result<Vec<(String, Name)>, Error> {
+fn read_names(names: &Document, place: JsonPath<'_>) -> Result<Arc<[(String, Name)]>, Error> {
     let names = names.list(place, r#"a list of names such as ["all","proto:6"]"#)?;
     let mut seen = HashSet::with_capacity(names.len());
     let mut read = Vec::with_capacity(names.len());
@@ -241,5 +241,5 @@ fn read_names(names: &Document, place: JsonPath<'_>) -> Result<Vec<(String, Name
         }
         read.push((text.to_owned(), name));
     }
-    Ok(read)
+    Ok(read.into())
 }

@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::response::Response;
 use flow::{Counters, Prefix};
 use serde::Serialize;
-use storage::{Answers, Totals};
+use storage::Answers;
 use utoipa::openapi::schema::Object;
 
 use super::remarks::{LocalTraffic, RemarkView};
@@ -76,6 +76,8 @@ const MEASURES: [(&str, Measure); 3] =
 /// The number of rows by default, and at most.
 const ROWS: usize = 20;
 const MOST_ROWS: usize = 1000;
+/// About as long as it takes to write this many octets, a name is sorted.
+const SORTED_BYTES: usize = 16;
 /// The default range: the last hour.
 const DEFAULT_MINUTES: u32 = 60;
 
@@ -159,17 +161,16 @@ pub(crate) async fn show(
     // Including the counters of `all`, which distinguish a zero from missing counters.
     let tables = TableSet::of(question.direction, question.field).union(TableSet::of_field(Field::All));
     let ask = storage::Question { range: question.range, sender, prefix: question.prefix, tables };
-    let mut answers = Answers::to(vec![ask]);
-    let mut totals = Totals::default();
-    while let Some(part) = api.read(party, &mut answers).await? {
-        totals = part.into_iter().next().unwrap_or(totals);
-    }
+    let totals = api.answers(party, &mut Answers::to(vec![ask]), |_, totals| totals).await?;
+    let totals = totals.into_iter().next().unwrap_or_default();
     if totals.tables.is_empty() {
         known.monitors(question.prefix)?;
     }
     let remarks =
         api.remarks(party, sender, question.prefix, question.range, &question.zone, LocalTraffic::Apart).await?;
-    Ok(damage_noted(question.answer(sender.to_string(), &totals.tables, remarks), totals.damaged))
+    let sorted = totals.tables.rows_of(question.field).count() * SORTED_BYTES;
+    let answer = move || damage_noted(question.answer(sender.to_string(), &totals.tables, remarks), totals.damaged);
+    api.work(party, sorted, answer).await
 }
 
 impl Question {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use accounting::block::{BlockError, TableSet, Tables};
+use accounting::block::{BlockError, TableSet};
 use accounting::direction::Direction;
 use accounting::field::Field;
 use accounting::five_minutes::{self, ByFirstMinute};
@@ -13,7 +13,7 @@ use accounting::presence;
 use accounting::range::Range;
 use accounting::zone::Zone;
 use flow::{Counters, Prefix};
-use storage::{Answers, Question};
+use storage::{Answers, Question, Totals};
 
 use crate::Api;
 use crate::error::Error;
@@ -87,6 +87,19 @@ pub(super) struct Samples {
     ran_before: bool,
 }
 
+/// What an answer says about samples.
+struct Found {
+    /// `None` when it does not have all of them.
+    five_minutes: Option<ByFirstMinute>,
+    damaged: Vec<BlockError>,
+}
+
+impl Found {
+    fn of(_: usize, totals: Totals) -> Self {
+        Self { five_minutes: five_minutes::by_first_minute(&totals.tables), damaged: totals.damaged }
+    }
+}
+
 impl Samples {
     /// Reads the whole samples of a range, at the moment of other answers.
     pub(super) async fn read(
@@ -113,30 +126,25 @@ impl Samples {
         let whole = |day: &Range| Range { to: day.to.min(now.saturating_add(1)), ..*day };
         let questions = days.iter().flat_map(|day| [traffic, exported, ran].map(|ask| ask(whole(day))));
         answers = answers.then(questions.collect());
-        let mut questions =
-            days.iter().flat_map(|day| [Part::Traffic, Part::Exported, Part::Ran].map(|part| (day, part)));
-        while let Some(answered) = api.read(party, &mut answers).await? {
-            for (totals, (day, part)) in answered.into_iter().zip(questions.by_ref()) {
-                // Without a damaged block, both the sums and their 5 minutes may be zero.
-                let is_whole = totals.damaged.is_empty();
-                damaged.extend(totals.damaged);
-                let has_all = samples.add(part, &totals.tables) && is_whole;
-                match part {
-                    Part::Traffic if !has_all || day.from < kept_since => in_minutes.extend(samples.within(whole(day))),
-                    Part::Exported | Part::Ran if !has_all => {
-                        let unsure = samples.within(whole(day));
-                        samples.presence_unsure.extend(unsure);
-                    }
-                    _ => {}
+        let questions = days.iter().flat_map(|day| [Part::Traffic, Part::Exported, Part::Ran].map(|part| (day, part)));
+        let answered = api.answers(party, &mut answers, Found::of).await?;
+        for (found, (day, part)) in answered.into_iter().zip(questions) {
+            match (part, samples.add(part, found, damaged)) {
+                (Part::Traffic, has_all) if !has_all || day.from < kept_since => {
+                    in_minutes.extend(samples.within(whole(day)));
                 }
+                (Part::Exported | Part::Ran, false) => {
+                    let unsure = samples.within(whole(day));
+                    samples.presence_unsure.extend(unsure);
+                }
+                _ => {}
             }
         }
 
         let before = Range { from: Minute::EPOCH, to: from };
         answers = answers.then(vec![of(presence::COLLECTOR, presence::PREFIX)(before)]);
-        while let Some(answered) = api.read(party, &mut answers).await? {
-            samples.ran_before |= answered.iter().any(|totals| !totals.tables.is_empty() || !totals.damaged.is_empty());
-        }
+        let any = |_, totals: Totals| !totals.tables.is_empty() || !totals.damaged.is_empty();
+        samples.ran_before = api.answers(party, &mut answers, any).await?.contains(&true);
 
         let kept_since = api.kept_since(Period::Minute, now);
         let (kept, not_kept): (Vec<Minute>, Vec<Minute>) =
@@ -145,29 +153,27 @@ impl Samples {
         for firsts in kept.chunks(SAMPLES_AT_ONCE) {
             let minutes = |first: Minute| Range { from: first, to: first.saturating_add(five_minutes::MINUTES) };
             answers = answers.then(firsts.iter().map(|first| traffic(minutes(*first))).collect());
-            let mut firsts = firsts.iter();
-            while let Some(answered) = api.read(party, &mut answers).await? {
-                for (totals, first) in answered.into_iter().zip(firsts.by_ref()) {
-                    let is_whole = totals.damaged.is_empty();
-                    damaged.extend(totals.damaged);
-                    if !samples.add(Part::Traffic, &totals.tables) || !is_whole {
-                        samples.not_kept.insert(*first);
-                    }
+            for (found, first) in api.answers(party, &mut answers, Found::of).await?.into_iter().zip(firsts) {
+                if !samples.add(Part::Traffic, found, damaged) {
+                    samples.not_kept.insert(*first);
                 }
             }
         }
         Ok(samples)
     }
 
-    /// Adds the answer about a part; returns whether it has all 5 minutes.
-    fn add(&mut self, part: Part, tables: &Tables) -> bool {
-        let Some(found) = five_minutes::by_first_minute(tables) else { return false };
+    /// Adds what was found of a part; returns whether that has all 5 minutes.
+    fn add(&mut self, part: Part, found: Found, damaged: &mut Vec<BlockError>) -> bool {
+        // Without a damaged block, both the sums and their 5 minutes may be zero.
+        let is_whole = found.damaged.is_empty();
+        damaged.extend(found.damaged);
+        let Some(found) = found.five_minutes else { return false };
         match part {
             Part::Traffic => self.traffic.extend(found),
             Part::Exported => self.exported.extend(found),
             Part::Ran => self.ran.extend(found.into_keys()),
         }
-        true
+        is_whole
     }
 
     /// The first minutes of all samples.
