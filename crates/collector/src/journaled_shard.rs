@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use accounting::tally::{Tally, TallySettings};
 use flow::{DatagramFate, Exporter, FlushNumber, Timestamp};
-use journal::{Journal, ReadCounts, Unreadable, Writer};
+use journal::{EntryKind, Journal, ReadCounts, Unreadable, Writer};
 use pipeline::{Counts, Exporters, Rules, Sealed, Shard};
 use wire::Datagram;
 
@@ -164,7 +164,8 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
         unstated += u64::from(stated.is_none());
         shard.set_rules(stated.as_ref().map_or(rules, |stated| stated.rules));
         let datagram = Datagram { exporter, received: found.received, payload: found.payload };
-        shard.take_by(&datagram, &mut |address| match &stated {
+        let is_carried = found.kind == EntryKind::Carried;
+        shard.take_again(&datagram, is_carried, &mut |address| match &stated {
             Some(stated) if address == exporter.address => Some(Arc::clone(&stated.registration)),
             Some(_) => terms.of_named(address, recovery.terms_of(address)),
             None => registered.get(&address).map(Arc::clone),

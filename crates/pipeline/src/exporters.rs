@@ -320,7 +320,7 @@ impl Exporter {
             visit(record);
         });
         let fate = fate(&decoded);
-        if fate != DatagramFate::UnknownVersion {
+        if fate != DatagramFate::UnknownVersion && !read.is_carried {
             arrivals.note(datagram.payload.len());
         }
         *is_heard = true;

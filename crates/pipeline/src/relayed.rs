@@ -88,11 +88,11 @@ impl Counting {
         relay: &Arc<Registration>,
         registered: &mut dyn FnMut(IpAddr) -> Option<Arc<Registration>>,
     ) -> DatagramFate {
-        let Self { rules, exporters, met, taps, counts, .. } = self;
+        let Self { rules, exporters, met, taps, is_carried, counts, .. } = self;
         let address = datagram.exporter.address;
         let exporter = &mut meet(met, exporters, address, relay).exporter;
         // A tap of any exporter may filter by interfaces. Further options are those of the exporter of each record.
-        let read = ReadOptions { interfaces: true, ..ReadOptions::default() };
+        let read = ReadOptions { interfaces: true, is_carried: *is_carried, ..ReadOptions::default() };
         let mut shares = BTreeMap::new();
         let mut visit = |record: &Record<'_>| match record.kind {
             RecordKind::Data | RecordKind::NoIpHeader => {

@@ -59,6 +59,8 @@ pub(crate) struct Counting {
     pub(crate) taps: Taps,
     /// The flows of one datagram between decoding and attribution, with the times at which they count.
     flows: Vec<FlowRecord>,
+    /// Whether the present datagram was carried over in the journal: its arrival was counted before.
+    pub(crate) is_carried: bool,
     /// The agents that the last datagram of a relay has named, and whose registrations its counters depend on.
     pub(crate) named: Vec<IpAddr>,
     pub(crate) tally: Tally,
@@ -75,6 +77,7 @@ impl Shard {
             met: HashMap::new(),
             taps: Taps::default(),
             flows: Vec::new(),
+            is_carried: false,
             named: Vec::new(),
             tally: Tally::new(rules.tally),
             counts: Counts::default(),
@@ -114,12 +117,15 @@ impl Shard {
         counting.take(datagram, registration)
     }
 
-    /// The same, by these registrations instead of the present ones.
-    pub fn take_by(
+    /// The same for a datagram of an earlier run, by these registrations instead of the present ones. If it was carried
+    /// over, its arrival was counted when it was received.
+    pub fn take_again(
         &mut self,
         datagram: &Datagram<'_>,
+        is_carried: bool,
         registered: &mut dyn FnMut(IpAddr) -> Option<Arc<Registration>>,
     ) -> DatagramFate {
+        self.counting.is_carried = is_carried;
         let Some(registration) = registered(datagram.exporter.address) else { return self.counting.refuse(datagram) };
         if registration.settings.identity == Identity::Agent {
             return self.counting.take_relayed(datagram, &registration, registered);
@@ -191,7 +197,7 @@ impl Counting {
 
     /// Decodes, attributes and tallies a datagram of a sender.
     pub(crate) fn take(&mut self, datagram: &Datagram<'_>, registration: &Arc<Registration>) -> DatagramFate {
-        let Self { rules, exporters, met, taps, flows, tally, counts, .. } = self;
+        let Self { rules, exporters, met, taps, flows, is_carried, tally, counts, .. } = self;
         let address = datagram.exporter.address;
         let exporter = &mut meet(met, exporters, address, registration).exporter;
         let Registration { monitored, settings } = &**registration;
@@ -201,7 +207,7 @@ impl Counting {
         let subscribers = taps.of(address);
         // Reading them costs every flow something, so it is done only where they are counted or a tap may filter by them.
         let interfaces = rules.tally.fields.has_interfaces() || subscribers.is_some();
-        let read = read_options(settings, interfaces);
+        let read = ReadOptions { is_carried: *is_carried, ..read_options(settings, interfaces) };
         let mut each = |record: &Record<'_>| {
             if let Some(subscribers) = &subscribers {
                 publish(record, subscribers);
@@ -253,7 +259,7 @@ impl Met {
 /// How the records of a sender are read.
 pub(crate) fn read_options(settings: &SenderSettings, interfaces: bool) -> ReadOptions {
     let SenderSettings { out_counters, nat_addresses, tunnels, .. } = *settings;
-    ReadOptions { interfaces, out_counters, nat_addresses, tunnels }
+    ReadOptions { interfaces, out_counters, nat_addresses, tunnels, ..ReadOptions::default() }
 }
 
 /// The sampling that an operator has stated.

@@ -10,7 +10,7 @@ use crate::inner_ends;
 use crate::plan::{Plan, Reading};
 use crate::template::Template;
 
-/// How flow records are filled.
+/// How a datagram is read, and how its flow records are filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadOptions {
     /// Whether they get their interfaces. Reading them costs a sixth more than decoding without them.
@@ -21,6 +21,9 @@ pub struct ReadOptions {
     pub nat_addresses: NatAddresses,
     /// The headers of packets in tunnels.
     pub tunnels: Tunnels,
+    /// Whether these are queued data that were carried over: they have arrived before, and their sequence number was
+    /// followed then.
+    pub is_carried: bool,
 }
 
 impl Default for ReadOptions {
@@ -30,6 +33,7 @@ impl Default for ReadOptions {
             out_counters: OutCounters::default(),
             nat_addresses: NatAddresses::default(),
             tunnels: Tunnels::default(),
+            is_carried: false,
         }
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct ExporterState {
     pub(crate) pending: Pending,
     pub(crate) sequences: Sequences,
     pub(crate) restarts: Restarts,
-    /// How flow records are filled.
+    /// How datagrams are read.
     pub(crate) read: ReadOptions,
     /// What that has been decided for.
     pub(crate) ambiguities: Ambiguities,
@@ -74,8 +74,11 @@ impl ExporterState {
     }
 
     /// Notes the sequence number of a message that has been decoded, and how many units of its protocol it holds; `None`
-    /// when they could not be counted.
+    /// when they could not be counted. Not of data that were carried over.
     pub(crate) fn note_arrival(&mut self, message: &Message, units: Option<u32>, report: &mut Decoded) {
+        if self.read.is_carried {
+            return;
+        }
         match SessionRules::of(message.exporter.transport).sequence_gaps {
             SequenceGaps::Network => {
                 let noted = Noted {

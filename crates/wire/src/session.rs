@@ -46,7 +46,7 @@ impl Session {
         self.state.pending.set_limits(limits.pending);
     }
 
-    /// How flow records are filled from now on.
+    /// How datagrams are read from now on.
     pub const fn read(&mut self, options: ReadOptions) {
         self.state.read = options;
     }

@@ -36,6 +36,7 @@ use zerocopy::IntoBytes;
 
 mod listening;
 mod lost_registrations;
+mod recovery;
 mod remarks;
 mod templates;
 

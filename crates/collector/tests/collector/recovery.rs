@@ -1,0 +1,132 @@
+//! What a start finds in the journal, with the real shards and a real directory, flush by flush.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use accounting::block::WriterId;
+use accounting::presence::Arrived;
+use accounting::tally::{GroupId, Monitored, Tally, TallySettings};
+use collector::journaled_shard::{JournaledShard, begin, cut};
+use collector::ledgers::CutCounts;
+use collector::status::Status;
+use flow::{Exporter, FlushNumber, SenderSettings, Timestamp};
+use journal::disk::Directory;
+use journal::{Journal, Sync};
+use pipeline::{Admitted, Exporters, Registration, Sealed, Shard};
+use wire::encode::{Ipfix, NetflowV9, TemplateSpec};
+use wire::{Datagram, FieldSpecifier, PendingBudget, Session, SessionLimits, ipfix, netflow_v9};
+
+use super::rules;
+
+const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
+const NOW: u64 = 1_800_000_000;
+
+/// A run of a collector: its shards with their journal, without sockets and store.
+struct Run {
+    journal: Arc<Journal>,
+    exporters: Exporters,
+    shards: Vec<Arc<Mutex<JournaledShard>>>,
+    /// What it has found in the journal.
+    recovered: Option<Sealed>,
+    flush: FlushNumber,
+}
+
+impl Run {
+    /// Starts with what the last run has announced.
+    fn start(folder: &Path, epoch: u32, announced: &[(IpAddr, Vec<u8>)]) -> Self {
+        let settings = journal::Settings { sync: Sync::Off, limit_bytes: 1 << 20 };
+        let disk = Directory::open(folder).unwrap();
+        let journal = Journal::open(Box::new(disk), WriterId(1), settings).unwrap();
+        let monitored = Monitored::new(ROUTER, &[("192.0.2.0/24".parse().unwrap(), GroupId(0))]);
+        let registration = Registration { monitored, settings: SenderSettings::default() };
+        let admitted = Admitted::default();
+        admitted.store(Arc::new(HashMap::from([(ROUTER, Arc::new(registration))])));
+        let restored = announced.iter().map(|(router, announced)| {
+            let mut session = Session::new(SessionLimits::default());
+            session.learn(announced).unwrap();
+            (*router, session)
+        });
+        let exporters =
+            Exporters::new(SessionLimits::default(), PendingBudget::default()).restoring(restored.collect());
+        let shard = || Shard::new(rules(), Arc::clone(&admitted), exporters.clone());
+        let first = FlushNumber { epoch, sequence: 1 };
+        let (shards, recovered) = begin(&Status::new(1), Some(&journal), shard, &exporters, first).unwrap();
+        Self { journal, exporters, shards, recovered, flush: first }
+    }
+
+    fn take(&self, at: Timestamp, payload: &[u8]) {
+        let datagram = Datagram { exporter: Exporter::udp(ROUTER, 2055), received: at, payload };
+        let mut shard = self.shards.first().unwrap().lock().unwrap();
+        shard.take(&datagram, "127.0.0.1:2055".parse().unwrap());
+        shard.commit();
+    }
+
+    /// A flush that becomes durable.
+    fn flush(&mut self) -> Sealed {
+        let (empty, next) = (Tally::new(TallySettings::default()), self.flush.following());
+        let mut counted = CutCounts::default();
+        let sealed = cut(&self.shards, &self.exporters, vec![empty], Some(&self.journal), next, &mut counted);
+        self.journal.release(&self.journal.counted_with(self.flush));
+        self.flush = next;
+        sealed
+    }
+}
+
+/// Octets, datagrams and records that arrived, and what was lost.
+fn arrived(sealed: &Sealed) -> [u64; 5] {
+    let sum = |of: fn(&Arrived) -> u64| sealed.arrived.iter().map(of).sum();
+    [
+        sum(|of| of.arrived.bytes),
+        sum(|of| of.arrived.packets),
+        sum(|of| of.arrived.flows),
+        sum(|of| of.lost.packets),
+        sum(|of| of.lost.flows),
+    ]
+}
+
+#[test]
+fn queued_data_that_a_start_finds_in_the_journal_have_not_arrived_again() {
+    // Destination address and bytes.
+    let template = |id| TemplateSpec::data(id, [FieldSpecifier::iana(12, 4), FieldSpecifier::iana(1, 4)]);
+    let record = [vec![192, 0, 2, 1, 0, 0, 0, 100]];
+    for is_ipfix in [false, true] {
+        let v9 = |sequence: u32| NetflowV9::new(netflow_v9::Header { sequence: sequence.into(), ..Default::default() });
+        let message = |sequence: u32| Ipfix::new(ipfix::Header { sequence: sequence.into(), ..Default::default() });
+        let announcement = if is_ipfix {
+            message(0).template(&template(300)).finish()
+        } else {
+            v9(0).template(&template(300)).finish()
+        };
+        // Each has one record, so that both protocols number them alike.
+        let data = |sequence, id| {
+            if is_ipfix {
+                message(sequence - 1).data(&template(id), &record).finish()
+            } else {
+                v9(sequence).data(&template(id), &record).finish()
+            }
+        };
+        let at = |second| Timestamp::from_seconds(NOW + second);
+        let folder = tempfile::tempdir().unwrap();
+        let mut run = Run::start(folder.path(), 1, &[]);
+        run.take(at(0), &announcement);
+        run.take(at(1), &data(1, 300));
+        // Its template is missing.
+        run.take(at(2), &data(2, 301));
+        run.take(at(3), &data(3, 300));
+        run.take(at(4), &data(4, 300));
+        let sealed = run.flush();
+        let [.., lost_datagrams, lost_records] = arrived(&sealed);
+        assert_eq!([lost_datagrams, lost_records], [0, 0]);
+        let last = data(5, 300);
+        run.take(at(5), &last);
+        drop(run);
+
+        let run = Run::start(folder.path(), 2, &sealed.announced);
+        let octets = last.len() as u64;
+        let expected = if is_ipfix { [octets, 0, 1, 0, 0] } else { [octets, 1, 0, 0, 0] };
+        assert_eq!(arrived(run.recovered.as_ref().unwrap()), expected, "is IPFIX: {is_ipfix}");
+        assert_eq!(run.exporters.waiting().len(), 1, "it waits still");
+    }
+}
