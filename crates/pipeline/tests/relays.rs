@@ -2,6 +2,7 @@
 //! `identity=agent`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use flow::{Counters, DatagramFate, Exporter, FlowFate, FlushNumber, Prefix, Send
 use pipeline::{Admission, Exporters, Registered, Rules, Sealed, Shard};
 use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
 use wire::sflow::encode::{DatagramHeader, FlowSample, sflow_v5};
-use wire::{Datagram, FieldSpecifier, PendingBudget, SessionLimits, ipfix, netflow_v5, netflow_v9};
+use wire::{Datagram, FieldSpecifier, PendingBudget, Session, SessionLimits, ipfix, netflow_v5, netflow_v9};
 
 const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
 const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
@@ -29,6 +30,7 @@ struct Collector {
     exporters: Exporters,
     shard: Shard,
     received: u32,
+    announced: HashMap<IpAddr, Vec<u8>>,
     stored: Vec<(IpAddr, Tables)>,
 }
 
@@ -40,9 +42,10 @@ impl Collector {
             session: SessionLimits::default(),
             tally: TallySettings::default(),
         };
-        let (admission, exporters) = (Admission::default(), Exporters::new(rules.session, PendingBudget::default()));
+        let (admission, exporters) = (Admission::default(), restoring(HashMap::new()));
         let shard = Shard::new(rules, admission.admitted(), exporters.clone());
-        let mut collector = Self { admission, exporters, shard, received: 0, stored: Vec::new() };
+        let announced = HashMap::new();
+        let mut collector = Self { admission, exporters, shard, received: 0, announced, stored: Vec::new() };
         collector.register(senders);
         collector
     }
@@ -61,6 +64,21 @@ impl Collector {
         self.admission.update(&registered.collect::<Vec<_>>());
     }
 
+    /// Stops, and starts again with what its senders have announced.
+    fn restart(&mut self) {
+        let mut sealed = Sealed::new(vec![self.shard.seal(Tally::new(TallySettings::default()))]);
+        self.exporters.report(&mut sealed);
+        self.store(&sealed.tallies);
+        self.announced.extend(sealed.announced);
+        let restored = self.announced.iter().map(|(sender, announced)| {
+            let mut session = Session::new(SessionLimits::default());
+            session.learn(announced).unwrap();
+            (*sender, session)
+        });
+        self.exporters = restoring(restored.collect());
+        self.shard = Shard::new(*self.shard.rules(), self.admission.admitted(), self.exporters.clone());
+    }
+
     fn take(&mut self, from: IpAddr, payload: &[u8]) -> DatagramFate {
         self.received += 1;
         let received = Timestamp::new(NOW.into(), self.received);
@@ -74,11 +92,7 @@ impl Collector {
 
     fn counters(&mut self, sender: IpAddr, direction: Direction) -> Counters {
         let tally = self.shard.seal(Tally::new(TallySettings::default()));
-        for block in tally.blocks(WriterId(1), FlushNumber { epoch: 1, sequence: 1 }) {
-            let mut tables = Tables::new();
-            tables.merge(&block, TableSet::ALL).unwrap();
-            self.stored.push((block.key.sender, tables));
-        }
+        self.store(&[tally]);
         let of_sender = self.stored.iter().filter(|(of, _)| *of == sender);
         of_sender.filter_map(|(_, tables)| tables.get(direction, Name::ALL)).fold(Counters::ZERO, |sum, more| {
             Counters {
@@ -87,6 +101,14 @@ impl Collector {
                 flows: sum.flows + more.flows,
             }
         })
+    }
+
+    fn store(&mut self, tallies: &[Tally]) {
+        for block in tallies.iter().flat_map(|tally| tally.blocks(WriterId(1), FlushNumber { epoch: 1, sequence: 1 })) {
+            let mut tables = Tables::new();
+            tables.merge(&block, TableSet::ALL).unwrap();
+            self.stored.push((block.key.sender, tables));
+        }
     }
 
     fn flows(&self, fate: FlowFate) -> u64 {
@@ -107,6 +129,10 @@ impl Collector {
     fn unknown(&self) -> Vec<(IpAddr, Option<IpAddr>, u64)> {
         self.exporters.unknown().iter().map(|of| (of.address, of.relay, of.datagrams)).collect()
     }
+}
+
+fn restoring(sessions: HashMap<IpAddr, Session>) -> Exporters {
+    Exporters::new(SessionLimits::default(), PendingBudget::default()).restoring(sessions)
 }
 
 const fn counters(bytes: u64, packets: u64, flows: u64) -> Counters {
@@ -406,6 +432,35 @@ fn running_totals_of_two_exporters_are_those_of_two_flows() {
         let mut collector = Collector::with_relay();
         collector.take(RELAY, &datagram);
         assert_eq!([ONE, OTHER].map(|sender| collector.sent(sender).bytes), [150, 800]);
+    }
+}
+
+#[test]
+fn of_two_firewalls_behind_a_relay_only_the_one_that_sends_updates_had_counted_before_a_start() {
+    const END: u8 = 2;
+    const UPDATE: u8 = 5;
+    // Connection, ends, start, event, octets both ways, exporter.
+    let fields = [(148, 4), (8, 4), (12, 4), (152, 8), (233, 1), (231, 8), (232, 8), (130, 4)];
+    let template = TemplateSpec::data(256, fields.map(|(id, length)| FieldSpecifier::iana(id, length)));
+    let started = (u64::from(NOW) - 3600) * 1000;
+    let event = |exporter, connection: u32, event: u8, sent: u64| {
+        let counters = [sent, 0].map(u64::to_be_bytes).concat();
+        let connection = [&connection.to_be_bytes()[..], &INSIDE, &OUTSIDE, &started.to_be_bytes()].concat();
+        [&connection[..], &[event], &counters, &octets(exporter)].concat()
+    };
+    for protocol in [0, 1] {
+        let mut collector = Collector::with_relay();
+        let before = [event(ONE, 1, UPDATE, 1000), event(OTHER, 1, END, 700)];
+        collector.take(RELAY, &both(&template, &before)[protocol]);
+        collector.restart();
+        // Both connections began an hour ago: one firewall has reported the first 1000 octets of its one, the other nothing.
+        let after = [event(ONE, 1, END, 1000), event(OTHER, 2, END, 30)];
+        collector.take(RELAY, &both(&template, &after)[protocol]);
+        assert_eq!([ONE, OTHER].map(|sender| collector.sent(sender).bytes), [1000, 730]);
+        // It is remembered at the next start too.
+        collector.restart();
+        collector.take(RELAY, &both(&template, &after)[protocol]);
+        assert_eq!([ONE, OTHER].map(|sender| collector.sent(sender).bytes), [1000, 760]);
     }
 }
 

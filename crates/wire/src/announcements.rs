@@ -13,7 +13,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use flow::{Exporter, Protocol, Timestamp};
 
-use crate::connections::Connections;
 use crate::cursor::Cursor;
 use crate::datagram::Datagram;
 use crate::decoded::Decoded;
@@ -65,8 +64,10 @@ const SCOPES: [fn(u64) -> Scope; 8] = [
 /// The part of an exporter with an IPv6 address.
 const EXPORTER_V6: u8 = 8;
 
-/// First octet of the only part that says that the exporter sends updates of connections.
+/// The only octet of: the exporter that sends the datagrams sends updates of connections.
 const UPDATES: u8 = 7;
+/// First octet of: an exporter that its records name does.
+const NAMED_UPDATES: u8 = 8;
 
 /// Why announcements cannot be read. None of them is used then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -119,8 +120,9 @@ pub(crate) fn encode(state: &ExporterState) -> Vec<u8> {
         }
         encode_rate(subject, rate, &mut octets);
     }
-    if state.connections.sends_updates() {
-        octets.push(UPDATES);
+    for exporter in state.connections.updating() {
+        octets.push(if exporter.is_some() { NAMED_UPDATES } else { UPDATES });
+        octets.extend(exporter.into_iter().flat_map(mapped));
     }
     let checksum = crc32fast::hash(&octets);
     octets.extend_from_slice(&checksum.to_be_bytes());
@@ -182,6 +184,14 @@ fn unreadable_message(unreadable: &Unreadable, restarts: &Restarts) -> Vec<u8> {
     }
 }
 
+/// An address as one of IPv6 (RFC 4291, section 2.5.5.2).
+fn mapped(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
+}
+
 fn header_v9(restarts: &Restarts, domain: u32, port: u16, announced: Timestamp) -> netflow_v9::Header {
     let last = restarts.last(domain, port).unwrap_or_default();
     netflow_v9::Header {
@@ -224,7 +234,12 @@ pub(crate) fn decode(octets: &[u8], limits: SessionLimits) -> Result<ExporterSta
             }
             TEMPLATE => template(&mut cursor, &mut state),
             UPDATES if version == VERSION => {
-                state.connections = Connections::restored();
+                state.connections.restore(None);
+                Some(())
+            }
+            NAMED_UPDATES if version == VERSION => {
+                let exporter = Ipv6Addr::from(cursor.array::<16>()?);
+                state.connections.restore(Some(IpAddr::V6(exporter).to_canonical()));
                 Some(())
             }
             PORT if version != VERSION_1 => port(&mut cursor, &mut state),

@@ -6,15 +6,16 @@
 //! - **Running totals** (85, 86 and their reverse elements): each record has the sum since the flow began. A sum below the
 //!   last one is that of a new flow.
 //!
-//! The memory does not outlive the process; only whether an exporter sends updates does. After a start, the end of a
-//! connection that began earlier is not booked if it has not been updated since: its updates were booked before the start.
-//! What it has sent since its last update is not counted then.
+//! The memory does not outlive the process; only whether an exporter sends updates does, for each exporter behind a relay.
+//! After a start, the end of a connection that began earlier is not booked if it has not been updated since: its updates
+//! were booked before the start. What it has sent since its last update is not counted then.
 //!
 //! The memory is bounded. A report of a connection for which there is no room is not booked: a later sum includes it. Only
 //! an end is always booked.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use flow::{FlowRecord, Timestamp};
@@ -35,6 +36,9 @@ const IDLE: Duration = Duration::from_secs(6 * 3600);
 const UPDATE: Duration = Duration::from_secs(60);
 /// How often idle connections are looked for, if there is no room.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// Of how many exporters behind a relay it is known that they send updates.
+const MOST_UPDATING: usize = 256;
 
 /// How the records of a template report connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,21 +73,29 @@ pub(crate) struct Connections {
     hasher: RandomState,
     swept: u32,
     deferred: u64,
-    /// Whether the exporter has ever sent an update.
-    sends_updates: bool,
-    /// For an exporter that sent updates before the start: when its first report since then was received.
-    began: Began,
+    /// The exporters that send updates: the one that sends the datagrams, and those that records name.
+    updating: HashMap<Option<IpAddr>, Updating>,
+    /// How often an exporter was added to these.
+    changes: u64,
 }
 
-/// Since when connections are remembered.
+/// An exporter that sends updates.
+#[derive(Clone, Copy, Debug, Default)]
+struct Updating {
+    began: Began,
+    /// When it last reported a connection, in seconds.
+    last: u32,
+}
+
+/// Since when the connections of an exporter that sends updates are remembered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Began {
     /// Since the first one.
     #[default]
     WithTheFirst,
-    /// Since a start of which no report was received yet.
+    /// Since a start after which it has reported nothing yet.
     Restored,
-    /// Since this second.
+    /// Since its first report after a start, in this second.
     At(u32),
 }
 
@@ -128,42 +140,74 @@ impl Connections {
             }
             _ => return Some(flow),
         };
-        let key = self.key(message, template, reading, &flow);
+        // Behind a relay there may be several.
+        let exporter = template.exporter(reading.record());
+        let key = self.key(message, template, exporter, reading, &flow);
         let now = second(message.received);
-        if self.began == Began::Restored {
-            self.began = Began::At(now);
-        }
-        self.sends_updates |= report == Report::Update;
-        if report == Report::End && !self.booked.contains_key(&key) && self.was_updated_before(reading) {
+        let began = match report {
+            Report::Update | Report::End => self.note_updating(exporter, report, now),
+            Report::Total { .. } => Began::WithTheFirst,
+        };
+        if report == Report::End && !self.booked.contains_key(&key) && was_updated_before(began, reading) {
             return None;
         }
         self.note(key, report, now, flow)
     }
 
-    /// Whether a connection began so long before the start that it was updated then.
-    fn was_updated_before(&self, reading: &Reading<'_, '_>) -> bool {
-        let Began::At(second) = self.began else { return false };
-        let start = reading.number(Slot::FlowStart) / 1000;
-        start > 0 && start + UPDATE.as_secs() < second.into()
+    /// Notes whether an exporter sends updates. Returns since when its connections are remembered.
+    fn note_updating(&mut self, exporter: Option<IpAddr>, report: Report, now: u32) -> Began {
+        if let Some(Updating { began, last }) = self.updating.get_mut(&exporter) {
+            if *began == Began::Restored {
+                *began = Began::At(now);
+            }
+            *last = now;
+            return *began;
+        }
+        if report == Report::Update {
+            self.add_updating(exporter, Updating { began: Began::WithTheFirst, last: now });
+            self.changes += 1;
+        }
+        Began::WithTheFirst
     }
 
-    /// Whether the exporter has ever sent an update.
-    pub(crate) const fn sends_updates(&self) -> bool {
-        self.sends_updates
+    /// Adds an exporter that sends updates, instead of the one that has reported nothing for longest if there are too many.
+    fn add_updating(&mut self, exporter: Option<IpAddr>, updating: Updating) {
+        if self.updating.len() >= MOST_UPDATING {
+            let silent = self.updating.iter().min_by_key(|(_, updating)| updating.last).map(|(exporter, _)| *exporter);
+            silent.and_then(|silent| self.updating.remove(&silent));
+        }
+        self.updating.insert(exporter, updating);
     }
 
-    /// Those of an exporter that sent updates before a start.
-    pub(crate) fn restored() -> Self {
-        Self { sends_updates: true, began: Began::Restored, ..Self::default() }
+    /// The exporters that send updates: the one that sends the datagrams (`None`) before those that records name.
+    pub(crate) fn updating(&self) -> Vec<Option<IpAddr>> {
+        let mut exporters: Vec<_> = self.updating.keys().copied().collect();
+        exporters.sort_unstable();
+        exporters
+    }
+
+    /// How often [`updating`](Self::updating) has changed.
+    pub(crate) const fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Restores that an exporter sent updates before a start.
+    pub(crate) fn restore(&mut self, exporter: Option<IpAddr>) {
+        self.add_updating(exporter, Updating { began: Began::Restored, last: 0 });
     }
 
     pub(crate) fn counts(&self) -> ConnectionCounts {
         ConnectionCounts { tracked: self.booked.len(), most: MOST, deferred: self.deferred }
     }
 
-    fn key(&self, message: &Message, template: &Template, reading: &Reading<'_, '_>, flow: &FlowRecord) -> Key {
-        // Behind a relay there may be several exporters.
-        let exporter = template.exporter(reading.record());
+    fn key(
+        &self,
+        message: &Message,
+        template: &Template,
+        exporter: Option<IpAddr>,
+        reading: &Reading<'_, '_>,
+        flow: &FlowRecord,
+    ) -> Key {
         let stream = (message.protocol as u8, message.domain, message.exporter.port, exporter);
         let id = reading.number(Slot::FlowId);
         if template.plan().reports() == Reports::NewThenWhole && id != 0 {
@@ -226,6 +270,13 @@ impl Connections {
     }
 }
 
+/// Whether a connection of an exporter began so long before a start that it was updated then.
+fn was_updated_before(began: Began, reading: &Reading<'_, '_>) -> bool {
+    let Began::At(second) = began else { return false };
+    let start = reading.number(Slot::FlowStart) / 1000;
+    start > 0 && start + UPDATE.as_secs() < second.into()
+}
+
 fn is_older(at: u32, now: u32, age: Duration) -> bool {
     u64::from(now.saturating_sub(at)) > age.as_secs()
 }
@@ -237,4 +288,24 @@ fn second(time: Timestamp) -> u32 {
 fn each(one: [u64; 4], other: [u64; 4], of: impl Fn(u64, u64) -> u64) -> [u64; 4] {
     let mut others = other.into_iter();
     one.map(|one| of(one, others.next().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_exporters_that_send_updates_displaces_those_that_have_been_silent() {
+        let mut connections = Connections::default();
+        let named = |number: u32| Some(IpAddr::from(number.to_be_bytes()));
+        connections.restore(named(1));
+        for number in 1..10_000 {
+            connections.note_updating(None, Report::Update, number);
+            connections.note_updating(named(number % 2000 + 2), Report::Update, number);
+        }
+        let updating = connections.updating();
+        assert_eq!((updating.len(), updating[0]), (MOST_UPDATING, None));
+        assert!(!updating.contains(&named(1)));
+        assert_eq!(connections.note_updating(named(1), Report::End, 10_000), Began::WithTheFirst);
+    }
 }

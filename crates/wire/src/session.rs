@@ -135,7 +135,7 @@ impl Session {
         self.state.templates.changes()
             + self.state.samplers.changes()
             + self.state.ports.changes()
-            + u64::from(self.state.connections.sends_updates())
+            + self.state.connections.changes()
     }
 
     /// Replaces the templates and sampling rates by the [`announcements`](Self::announcements) of an earlier session, and
