@@ -17,7 +17,9 @@ use accounting::presence::Arrived;
 use accounting::tally::Monitored;
 use flow::{DatagramFate, Fate, FlowFate, FlowRecord, Protocol, SamplingSource, Tallied, Timestamp};
 use view::{DetailedExporter, Unknown};
-use wire::{ConnectionCounts, Datagram, Decoded, PendingBudget, ReadOptions, Record, Session, SessionLimits, Unit};
+use wire::{
+    Ambiguities, ConnectionCounts, Datagram, Decoded, PendingBudget, ReadOptions, Record, Session, SessionLimits, Unit,
+};
 
 use crate::arrivals_by_minute::ArrivalsByMinute;
 use crate::exporter_detail;
@@ -350,6 +352,11 @@ impl Exporter {
     /// Notes that its last datagram came through a relay.
     pub(crate) fn note_relay(&self, relay: IpAddr) {
         locked(&self.state).stats.relay = Some(relay);
+    }
+
+    /// Notes what is ambiguous in flows that are counted for it out of the datagram of a relay.
+    pub(crate) fn note_ambiguities(&self, noted: &Ambiguities) {
+        locked(&self.state).session.note_ambiguities(noted);
     }
 
     /// Adds the fates of flows and the number of clamped ones, and samples flows that matched no prefix.

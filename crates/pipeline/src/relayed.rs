@@ -15,7 +15,7 @@ use std::sync::Arc;
 use accounting::period::Minute;
 use flow::{DatagramFate, Exporter, FlowFate, FlowRecord, Protocol, Tallied};
 use tap::Tapped;
-use wire::{Datagram, ReadOptions, Record, RecordKind, sflow};
+use wire::{Ambiguities, Datagram, ReadOptions, Record, RecordKind, sflow};
 
 use crate::admission::Registration;
 use crate::counts::Counts;
@@ -34,6 +34,7 @@ struct Share {
     fates: Tallied<FlowFate>,
     clamped: u64,
     last: LastFlow,
+    ambiguities: Ambiguities,
 }
 
 impl Counting {
@@ -92,7 +93,8 @@ impl Counting {
         let address = datagram.exporter.address;
         let exporter = &mut meet(met, exporters, address, relay).exporter;
         // A tap of any exporter may filter by interfaces. Further options are those of the exporter of each record.
-        let read = ReadOptions { interfaces: true, is_carried: *is_carried, ..ReadOptions::default() };
+        let read =
+            ReadOptions { interfaces: true, is_carried: *is_carried, is_relayed: true, ..ReadOptions::default() };
         let mut shares = BTreeMap::new();
         let mut visit = |record: &Record<'_>| match record.kind {
             RecordKind::Data | RecordKind::NoIpHeader => {
@@ -139,7 +141,7 @@ impl Counting {
     }
 
     fn book_share(&mut self, exporter: IpAddr, share: Share, datagram: &Datagram<'_>, relay: &Registration) {
-        let Share { registration, flows, mut fates, clamped, .. } = share;
+        let Share { registration, flows, mut fates, clamped, ambiguities, .. } = share;
         // The flows of an exporter that is not registered have their fate already: the relay's statistics show it.
         let counted_for = if registration.is_some() { exporter } else { datagram.exporter.address };
         let monitored = &registration.as_deref().unwrap_or(relay).monitored;
@@ -148,6 +150,7 @@ impl Counting {
         book(&flows, &mut fates, Minute::of(datagram.received), monitored, rules, tally, counts);
         if let Some(met) = met.get(&counted_for) {
             met.exporter.note(&fates, counts.time_clamped - clamped_before, monitored, &flows);
+            met.exporter.note_ambiguities(&ambiguities);
         }
     }
 
@@ -177,10 +180,7 @@ impl Share {
         self.last.note(record);
         let flow = record.flow.map(|flow| {
             let mut flow = *flow;
-            let read = read_options(settings, true);
-            if read != ReadOptions::default() {
-                record.fill(&read, &mut flow);
-            }
+            self.ambiguities.merge(&record.fill(&read_options(settings, true), &mut flow));
             if let Some(rate) = settings.sampling_rate {
                 flow.sampling = stated(rate);
             }

@@ -12,6 +12,7 @@ use accounting::field::Name;
 use accounting::tally::{Tally, TallySettings};
 use flow::{Counters, DatagramFate, Exporter, FlowFate, FlushNumber, Prefix, SenderSettings, Timestamp};
 use pipeline::{Admission, Exporters, Registered, Rules, Sealed, Shard};
+use view::Ambiguities;
 use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
 use wire::sflow::encode::{DatagramHeader, FlowSample, sflow_v5};
 use wire::{Datagram, FieldSpecifier, PendingBudget, Session, SessionLimits, ipfix, netflow_v5, netflow_v9};
@@ -119,6 +120,11 @@ impl Collector {
     fn shown(&self, exporter: IpAddr, path: &str) -> u64 {
         let shown = self.exporters.all().into_iter().find(|shown| shown.address == exporter).unwrap();
         serde_json::to_value(shown).unwrap().pointer(path).unwrap().as_u64().unwrap_or_default()
+    }
+
+    /// How many flows of an exporter could mean more than one thing.
+    fn ambiguities(&self, exporter: IpAddr) -> Ambiguities {
+        self.exporters.detailed(exporter, true).unwrap().detail.ambiguities
     }
 
     fn relay_of(&self, exporter: IpAddr) -> Option<IpAddr> {
@@ -390,6 +396,32 @@ fn packets_in_tunnels_count_for_the_exporter_by_the_headers_that_it_is_set_to() 
     }
     assert_eq!(collector.sent(ONE), counters(200, 2, 2));
     assert_eq!((collector.sent(OTHER), collector.flows(FlowFate::Unmatched)), (Counters::ZERO, 2));
+    let tunnelled = Ambiguities { tunnelled: 2, ..Ambiguities::default() };
+    assert_eq!([ONE, OTHER].map(|it| collector.ambiguities(it)), [tunnelled; 2]);
+    assert_eq!(collector.ambiguities(RELAY), Ambiguities::default());
+    // The packet inside is cut off: only who counts by it does not know it.
+    let template = TemplateSpec::data(257, [FieldSpecifier::iana(315, 40), FieldSpecifier::iana(130, 4)]);
+    let records = [ONE, OTHER].map(|exporter| [&frame.concat()[..40], &octets(exporter)].concat());
+    collector.take(RELAY, &v9(0).template(&template).data(&template, &records).finish());
+    let unknown = Ambiguities { tunnelled: 3, inner_unknown: 1, ..Ambiguities::default() };
+    assert_eq!(collector.ambiguities(ONE), unknown);
+    assert_eq!(collector.ambiguities(OTHER), Ambiguities { inner_unknown: 0, ..unknown });
+}
+
+#[test]
+fn what_is_ambiguous_in_records_is_noted_for_the_exporter_that_they_name() {
+    let template = template(&[(23, 4), (24, 4), (61, 1), (226, 4), (130, 4)]);
+    let ambiguous = |exporter, side: u8| {
+        record(&[&1000_u32.to_be_bytes(), &1_u32.to_be_bytes(), &[side], &INSIDE, &octets(exporter)])
+    };
+    let records = [ambiguous(ONE, 0), ambiguous(ONE, 1), ambiguous(RELAY, 0), ambiguous(STRANGER, 1)];
+    for datagram in both(&template, &records) {
+        let mut collector = Collector::with_relay();
+        collector.take(RELAY, &datagram);
+        let of_relay = Ambiguities { ingress: 1, out_counters_differ: 1, translated: 1, ..Ambiguities::default() };
+        let of_one = Ambiguities { ingress: 1, egress: 1, out_counters_differ: 2, translated: 2, ..of_relay };
+        assert_eq!([RELAY, ONE].map(|it| collector.ambiguities(it)), [of_relay, of_one]);
+    }
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub struct Connections {
 }
 
 /// How many flows an exporter has sent since the start that could be counted in another way.
-#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ambiguities {
     /// Flows observed at ingress, as their flowDirection (61) says.

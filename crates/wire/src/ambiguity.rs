@@ -24,6 +24,8 @@ pub struct ReadOptions {
     /// Whether these are queued data that were carried over: they have arrived before, and their sequence number was
     /// followed then.
     pub is_carried: bool,
+    /// Whether records are counted for the exporters that they name: what is ambiguous in them is noted there.
+    pub is_relayed: bool,
 }
 
 impl Default for ReadOptions {
@@ -34,6 +36,7 @@ impl Default for ReadOptions {
             nat_addresses: NatAddresses::default(),
             tunnels: Tunnels::default(),
             is_carried: false,
+            is_relayed: false,
         }
     }
 }
@@ -56,6 +59,16 @@ pub struct Ambiguities {
 }
 
 impl Ambiguities {
+    /// Adds those of other flows.
+    pub fn merge(&mut self, other: &Self) {
+        self.ingress += other.ingress;
+        self.egress += other.egress;
+        self.out_counters_differ += other.out_counters_differ;
+        self.translated += other.translated;
+        self.tunnelled += other.tunnelled;
+        self.inner_unknown += other.inner_unknown;
+    }
+
     /// Notes the packets of a datagram that were in tunnels.
     pub(crate) fn note(&mut self, datagram: &Decoded) {
         self.tunnelled += u64::from(datagram.tunnelled);

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use flow::{FlowRecord, Timestamp};
 
-use crate::ambiguity::ReadOptions;
+use crate::ambiguity::{Ambiguities, ReadOptions};
 use crate::datagram::Message;
 
 /// One record, borrowed from the datagram that carried it.
@@ -50,8 +50,10 @@ pub trait Fields {
         None
     }
 
-    /// Fills a flow that was read from them by the default options as other options say.
-    fn fill(&self, _read: &ReadOptions, _flow: &mut FlowRecord) {}
+    /// Fills a flow that was read from them by the default options as other options say. Returns what of it is ambiguous.
+    fn fill(&self, _read: &ReadOptions, _flow: &mut FlowRecord) -> Ambiguities {
+        Ambiguities::default()
+    }
 }
 
 impl Record<'_> {
@@ -63,9 +65,9 @@ impl Record<'_> {
         self.content.exporter()
     }
 
-    /// Its flow, which was read by the default options, as other options say.
-    pub fn fill(&self, read: &ReadOptions, flow: &mut FlowRecord) {
-        self.content.fill(read, flow);
+    /// Fills its flow, which was read by the default options, as other options say. Returns what of it is ambiguous.
+    pub fn fill(&self, read: &ReadOptions, flow: &mut FlowRecord) -> Ambiguities {
+        self.content.fill(read, flow)
     }
 
     /// Calls the visitor with each field of the record, in the order of the wire.

@@ -63,11 +63,17 @@ impl Session {
         self.state.ambiguities
     }
 
+    /// Notes those of flows that a relay has sent for this exporter.
+    pub fn note_ambiguities(&mut self, noted: &Ambiguities) {
+        self.state.ambiguities.merge(noted);
+    }
+
     /// Decodes a datagram of this exporter and visits each record. Records of pending sets are visited when their template
     /// arrives, with the message that they came in.
     pub fn decode(&mut self, datagram: &Datagram<'_>, visit: &mut impl FnMut(&Record<'_>)) -> Decoded {
         let mut report = Decoded::default();
         let state = &mut self.state;
+        let own = state.read.is_relayed.then_some(state.ambiguities);
         state.resume(datagram.received);
         report.pending_expired = state.pending.expire(datagram.received);
         match version::protocol_of(datagram.payload) {
@@ -95,6 +101,9 @@ impl Session {
             state.ports.note(datagram.exporter.port, datagram.received);
         }
         state.ambiguities.note(&report);
+        if let Some(own) = own {
+            state.ambiguities = own;
+        }
         report
     }
 

@@ -64,17 +64,22 @@ impl Fields for TemplatedRecord<'_> {
         if self.template.kind() == TemplateKind::Data { self.template.exporter(self.octets) } else { None }
     }
 
-    fn fill(&self, read: &ReadOptions, flow: &mut FlowRecord) {
+    fn fill(&self, read: &ReadOptions, flow: &mut FlowRecord) -> Ambiguities {
         let (plan, mut room) = (self.template.plan(), Layout::EMPTY);
-        let Some(reading) = plan.read(&mut Cursor::new(self.octets), &mut room) else { return };
-        // What they count was counted when the record was read.
         let (mut ambiguities, mut report) = (Ambiguities::default(), Decoded::default());
+        // Other records mean the same by all options.
+        if !plan.is_ambiguous() && !plan.is_of_packets() {
+            return ambiguities;
+        }
+        let Some(reading) = plan.read(&mut Cursor::new(self.octets), &mut room) else { return ambiguities };
         if plan.is_of_packets()
             && let Some(packet) = plan.sampled_flow(&reading, flow.exported, read.tunnels, &mut report)
         {
             *flow = FlowRecord { sampling: flow.sampling, ..packet };
         }
+        ambiguities.note(&report);
         ambiguities.decide(self.template, &reading, read, flow);
+        ambiguities
     }
 }
 
