@@ -86,7 +86,7 @@ pub(crate) fn used_units(arrivals: [Arrivals; Unit::ALL.len()]) -> Vec<view::Arr
 }
 
 impl ExporterStats {
-    /// Notes a decoded datagram.
+    /// Notes a decoded datagram, without the sampling rate of its flows.
     pub(crate) fn note(
         &mut self,
         datagram: &wire::Datagram<'_>,
@@ -104,22 +104,18 @@ impl ExporterStats {
             let (error, offset) = (error.kind.name(), error.offset);
             self.unreadable = Some(Box::new(Unreadable { received: at, error, offset, version }));
         }
-        if let LastFlow(Some(Flow { sampling, clock, .. })) = last {
-            self.note_rate(sampling, at);
-            // An sFlow datagram has no export time.
-            if decoded.protocol.is_some_and(|protocol| !is_sflow(protocol)) {
-                self.clock = Some(clock);
-            }
+        // An sFlow datagram has no export time.
+        if let LastFlow(Some(Flow { clock, .. })) = last
+            && decoded.protocol.is_some_and(|protocol| !is_sflow(protocol))
+        {
+            self.clock = Some(clock);
         }
     }
 
     /// Notes a datagram of a relay, which is counted elsewhere.
-    pub(crate) fn note_relayed(&mut self, &Relayed { relay, received, protocol, last, .. }: &Relayed) {
+    pub(crate) fn note_relayed(&mut self, &Relayed { relay, received, protocol, .. }: &Relayed) {
         self.relay = relay;
         self.hear(received, Some(protocol));
-        if let Some((_, sampling)) = last.sampling() {
-            self.note_rate(sampling, received);
-        }
     }
 
     fn hear(&mut self, at: Timestamp, protocol: Option<Protocol>) {
@@ -130,7 +126,8 @@ impl ExporterStats {
         }
     }
 
-    fn note_rate(&mut self, sampling: Sampling, at: Timestamp) {
+    /// Notes the sampling rate of flows.
+    pub(crate) fn note_rate(&mut self, sampling: Sampling, at: Timestamp) {
         let place = self.rates.iter().position(|seen| seen.sampling == sampling);
         let new = RateSeen { sampling, last: at };
         if place.is_none() && self.rates.len() < RATES_KEPT {
@@ -202,6 +199,7 @@ mod tests {
         let mut last = LastFlow::default();
         let decoded = session.decode(&datagram, &mut |record| last.note(record));
         stats.note(&datagram, DatagramFate::Decoded, &decoded, last);
+        last.sampling().into_iter().for_each(|(_, sampling)| stats.note_rate(sampling, at));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 
 use accounting::presence::Arrived;
 use accounting::tally::Monitored;
-use flow::{DatagramFate, Fate, FlowFate, FlowRecord, Protocol, SamplingSource, Tallied, Timestamp};
+use flow::{DatagramFate, Fate, FlowFate, FlowRecord, Protocol, Sampling, SamplingSource, Tallied, Timestamp};
 use view::{DetailedExporter, Unknown};
 use wire::{
     Ambiguities, ConnectionCounts, Datagram, Decoded, PendingBudget, ReadOptions, Record, Session, SessionLimits, Unit,
@@ -84,8 +84,15 @@ pub(crate) struct Relayed {
     pub(crate) received: Timestamp,
     pub(crate) octets: usize,
     pub(crate) protocol: Protocol,
-    /// Of the exporter's records.
+}
+
+/// The records of an exporter in the datagram of a relay: those that name it, or those of the relay itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordsOf {
     pub(crate) last: LastFlow,
+    /// The port whose options data announced the sampling rate of the last one.
+    pub(crate) announced_by: Option<u16>,
+    pub(crate) ambiguities: Ambiguities,
 }
 
 /// Sizes of the tables of all exporters.
@@ -327,11 +334,12 @@ impl Exporter {
         }
         *is_heard = true;
         stats.note(datagram, fate, &decoded, last);
-        if let (Some(protocol), Some((domain, sampling))) = (decoded.protocol, last.sampling()) {
+        if !read.is_relayed
+            && let (Some(protocol), Some((domain, sampling))) = (decoded.protocol, last.sampling())
+        {
             let stream = (protocol, domain, datagram.exporter.port);
-            rate_changes.note(stream, sampling, datagram.received, || {
-                (sampling.source == SamplingSource::Options).then(|| session.rate_announcer(stream, sampling.rate))?
-            });
+            stats.note_rate(sampling, datagram.received);
+            rate_changes.note(stream, sampling, datagram.received, || announcer(session, stream, sampling));
         }
         Some((fate, decoded))
     }
@@ -354,9 +362,21 @@ impl Exporter {
         locked(&self.state).stats.relay = Some(relay);
     }
 
-    /// Notes what is ambiguous in flows that are counted for it out of the datagram of a relay.
-    pub(crate) fn note_ambiguities(&self, noted: &Ambiguities) {
-        locked(&self.state).session.note_ambiguities(noted);
+    /// Notes the records that are counted for it out of the datagram of a relay.
+    pub(crate) fn note_records(&self, datagram: &Datagram<'_>, protocol: Protocol, records: &RecordsOf) {
+        let ExporterState { session, stats, rate_changes, .. } = &mut *locked(&self.state);
+        session.note_ambiguities(&records.ambiguities);
+        if let Some((domain, sampling)) = records.last.sampling() {
+            let stream = (protocol, domain, datagram.exporter.port);
+            stats.note_rate(sampling, datagram.received);
+            rate_changes.note(stream, sampling, datagram.received, || records.announced_by);
+        }
+    }
+
+    /// The port whose options data announced the sampling rate of a flow of this relay.
+    pub(crate) fn announcer(&self, datagram: &Datagram<'_>, protocol: Protocol, last: LastFlow) -> Option<u16> {
+        let (domain, sampling) = last.sampling()?;
+        announcer(&locked(&self.state).session, (protocol, domain, datagram.exporter.port), sampling)
     }
 
     /// Adds the fates of flows and the number of clamped ones, and samples flows that matched no prefix.
@@ -408,6 +428,11 @@ impl Exporter {
         let flows = self.flows.iter().map(|count| count.load(Ordering::Relaxed)).sum();
         (locked(&self.state).stats.counts.datagrams.total(), flows)
     }
+}
+
+/// The port whose options data announced the sampling of flows in a stream; `None` if it is from elsewhere.
+fn announcer(session: &Session, stream: (Protocol, u32, u16), sampling: Sampling) -> Option<u16> {
+    (sampling.source == SamplingSource::Options).then(|| session.rate_announcer(stream, sampling.rate))?
 }
 
 fn is_monitored(monitored: &Monitored, flow: &FlowRecord) -> bool {

@@ -20,7 +20,7 @@ use wire::{Ambiguities, Datagram, ReadOptions, Record, RecordKind, sflow};
 use crate::admission::Registration;
 use crate::counts::Counts;
 use crate::exporter_stats::LastFlow;
-use crate::exporters::Relayed;
+use crate::exporters::{RecordsOf, Relayed};
 use crate::publish::publish;
 use crate::shard::{Counting, Met, Rules, book, collect, decode, meet, read_options, stated};
 
@@ -67,7 +67,7 @@ impl Counting {
         let Some(agent) = sflow::agent(datagram).filter(|agent| *agent != address) else {
             return self.take(datagram, relay);
         };
-        self.note_relayed(address, relay, &relayed(datagram, protocol, None, LastFlow::default()));
+        self.note_relayed(address, relay, &relayed(datagram, protocol, None));
         let Some(registration) = registered(agent) else {
             self.counts.datagrams[DatagramFate::Unregistered] += 1;
             self.exporters.note_unknown(agent, Some(address), datagram);
@@ -118,7 +118,7 @@ impl Counting {
             if exporter != address {
                 self.note_named(exporter, &share, datagram, protocol);
             }
-            self.book_share(exporter, share, datagram, relay);
+            self.book_share(exporter, share, datagram, protocol, relay);
         }
         fate
     }
@@ -128,7 +128,7 @@ impl Counting {
         let relay = Some(datagram.exporter.address);
         match &share.registration {
             Some(registration) => {
-                self.note_relayed(exporter, registration, &relayed(datagram, protocol, relay, share.last));
+                self.note_relayed(exporter, registration, &relayed(datagram, protocol, relay));
             }
             None => {
                 self.exporters.note_unknown(exporter, relay, datagram);
@@ -140,17 +140,26 @@ impl Counting {
         }
     }
 
-    fn book_share(&mut self, exporter: IpAddr, share: Share, datagram: &Datagram<'_>, relay: &Registration) {
-        let Share { registration, flows, mut fates, clamped, ambiguities, .. } = share;
+    fn book_share(
+        &mut self,
+        exporter: IpAddr,
+        share: Share,
+        datagram: &Datagram<'_>,
+        protocol: Protocol,
+        relay: &Registration,
+    ) {
+        let Share { registration, flows, mut fates, clamped, last, ambiguities, .. } = share;
         // The flows of an exporter that is not registered have their fate already: the relay's statistics show it.
         let counted_for = if registration.is_some() { exporter } else { datagram.exporter.address };
         let monitored = &registration.as_deref().unwrap_or(relay).monitored;
         let Self { rules, tally, counts, met, .. } = self;
         let clamped_before = counts.time_clamped - clamped;
         book(&flows, &mut fates, Minute::of(datagram.received), monitored, rules, tally, counts);
+        let announced_by = met.get(&datagram.exporter.address);
+        let announced_by = announced_by.and_then(|relay| relay.exporter.announcer(datagram, protocol, last));
         if let Some(met) = met.get(&counted_for) {
             met.exporter.note(&fates, counts.time_clamped - clamped_before, monitored, &flows);
-            met.exporter.note_ambiguities(&ambiguities);
+            met.exporter.note_records(datagram, protocol, &RecordsOf { last, announced_by, ambiguities });
         }
     }
 
@@ -165,8 +174,8 @@ impl Counting {
     }
 }
 
-fn relayed(datagram: &Datagram<'_>, protocol: Protocol, relay: Option<IpAddr>, last: LastFlow) -> Relayed {
-    Relayed { relay, received: datagram.received, octets: datagram.payload.len(), protocol, last }
+fn relayed(datagram: &Datagram<'_>, protocol: Protocol, relay: Option<IpAddr>) -> Relayed {
+    Relayed { relay, received: datagram.received, octets: datagram.payload.len(), protocol }
 }
 
 impl Share {

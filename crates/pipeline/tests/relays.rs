@@ -23,6 +23,7 @@ const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 2));
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 9));
 const INSIDE: [u8; 4] = [192, 0, 2, 7];
 const OUTSIDE: [u8; 4] = [233, 252, 0, 1];
+const PORT: u16 = 6343;
 const NOW: u32 = 1_800_000_000;
 
 /// A collector's shard. Each sender monitors 192.0.2.0/24.
@@ -83,7 +84,7 @@ impl Collector {
     fn take(&mut self, from: IpAddr, payload: &[u8]) -> DatagramFate {
         self.received += 1;
         let received = Timestamp::new(NOW.into(), self.received);
-        self.shard.take(&Datagram { exporter: Exporter::udp(from, 6343), received, payload })
+        self.shard.take(&Datagram { exporter: Exporter::udp(from, PORT), received, payload })
     }
 
     /// What a sender's prefix has sent until now.
@@ -125,6 +126,12 @@ impl Collector {
     /// How many flows of an exporter could mean more than one thing.
     fn ambiguities(&self, exporter: IpAddr) -> Ambiguities {
         self.exporters.detailed(exporter, true).unwrap().detail.ambiguities
+    }
+
+    /// The changes of an exporter's sampling rates: before, after, and the port that announced it.
+    fn rate_changes(&self, exporter: IpAddr) -> Vec<(u32, u32, Option<u16>)> {
+        let changes = self.exporters.detailed(exporter, true).unwrap().detail.sampling.changes;
+        changes.iter().map(|change| (change.before, change.after, change.announced_by)).collect()
     }
 
     fn relay_of(&self, exporter: IpAddr) -> Option<IpAddr> {
@@ -422,6 +429,34 @@ fn what_is_ambiguous_in_records_is_noted_for_the_exporter_that_they_name() {
         let of_one = Ambiguities { ingress: 1, egress: 1, out_counters_differ: 2, translated: 2, ..of_relay };
         assert_eq!([RELAY, ONE].map(|it| collector.ambiguities(it)), [of_relay, of_one]);
     }
+}
+
+#[test]
+fn rates_that_differ_by_exporter_are_no_change_and_a_change_is_that_of_the_exporter() {
+    let template = template(&[(130, 4)]);
+    let flow = |exporter| message(0).template(&template).data(&template, &[record(&[&octets(exporter)])]).finish();
+    let options = TemplateSpec::options(257, 1, [FieldSpecifier::iana(130, 4), FieldSpecifier::iana(34, 4)]);
+    let rate = |exporter, rate: u32| {
+        let record = [&octets(exporter)[..], &rate.to_be_bytes()].concat();
+        message(0).template(&options).data(&options, &[record]).finish()
+    };
+    let mut collector = Collector::with_relay();
+    collector.take(RELAY, &rate(ONE, 100));
+    collector.take(RELAY, &rate(OTHER, 1000));
+    for exporter in [ONE, OTHER] {
+        for _ in 0..40 {
+            collector.take(RELAY, &flow(exporter));
+        }
+    }
+    assert_eq!([ONE, OTHER].map(|sender| collector.sent(sender).packets), [40 * 100, 40 * 1000]);
+    for sender in [RELAY, ONE, OTHER] {
+        assert_eq!(collector.rate_changes(sender), []);
+    }
+    collector.take(RELAY, &rate(ONE, 5000));
+    collector.take(RELAY, &flow(ONE));
+    collector.take(RELAY, &flow(OTHER));
+    assert_eq!(collector.rate_changes(ONE), [(100, 5000, Some(PORT))]);
+    assert_eq!([RELAY, OTHER].map(|sender| collector.rate_changes(sender).len()), [0, 0]);
 }
 
 #[test]
