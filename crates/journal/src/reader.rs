@@ -59,7 +59,8 @@ pub struct Reader<'d> {
     carried: Option<HashMap<Identity, bool>>,
     /// What the open flush has returned of it.
     returned: Vec<Identity>,
-    /// The segments of the open flush, for each shard.
+    /// The segments of the open flush, for each shard. Those of a shard that is read to its end have terms still, which
+    /// [`terms_of`](Self::terms_of) the datagrams of other shards may be.
     shards: Vec<Chain>,
     /// The shard of the current datagram.
     current: Option<usize>,
@@ -119,7 +120,7 @@ impl<'d> Reader<'d> {
             Some(carried) => carried.extend(self.returned.drain(..).map(|identity| (identity, true))),
             None => self.carried = Some(self.carried_later()?),
         }
-        for shard in (0..self.shards.len()).rev() {
+        for shard in 0..self.shards.len() {
             self.advance_shard(shard)?;
         }
         Ok(Some(flush))
@@ -183,13 +184,10 @@ impl<'d> Reader<'d> {
         of_current.into_iter().chain(&self.shards).find_map(|chain| chain.terms_of(sender))
     }
 
-    /// Advances to the next datagram of a shard; removes a shard at its end.
+    /// Advances to the next datagram of a shard, if there is one.
     fn advance_shard(&mut self, shard: usize) -> Result<(), Unreadable> {
         let Some(chain) = self.shards.get_mut(shard) else { return Ok(()) };
-        if !chain.advance(self.disk, &mut self.counts)? {
-            self.shards.remove(shard);
-        }
-        Ok(())
+        chain.advance(self.disk, &mut self.counts)
     }
 }
 
@@ -198,6 +196,7 @@ impl Chain {
         Self { shard: first.shard, parts: [first].into(), open: None, terms: HashMap::new() }
     }
 
+    /// `None` when there are no more datagrams.
     fn current(&self) -> Option<Entry<'_>> {
         let entry = self.open.as_ref()?.1.current()?;
         Some(Entry { terms: self.terms_of(entry.source.ip()), ..entry })
@@ -207,13 +206,12 @@ impl Chain {
         self.terms.get(&sender).and_then(StatedTerms::complete)
     }
 
-    /// `false` when there are no more datagrams.
-    fn advance(&mut self, disk: &dyn Disk, counts: &mut ReadCounts) -> Result<bool, Unreadable> {
+    fn advance(&mut self, disk: &dyn Disk, counts: &mut ReadCounts) -> Result<(), Unreadable> {
         loop {
             if let Some((segment, reader)) = &mut self.open {
                 if reader.advance().map_err(|source| Unreadable { segment: *segment, source })? {
                     let Some(stated) = reader.current().filter(|entry| entry.kind == EntryKind::Terms) else {
-                        return Ok(true);
+                        return Ok(());
                     };
                     self.terms.entry(stated.source.ip()).or_default().add(stated.payload);
                     continue;
@@ -226,7 +224,7 @@ impl Chain {
                 }
                 self.open = None;
             }
-            let Some(segment) = self.parts.pop_front() else { return Ok(false) };
+            let Some(segment) = self.parts.pop_front() else { return Ok(()) };
             self.open = Some((segment, open(disk, segment)?));
             counts.segments += 1;
         }

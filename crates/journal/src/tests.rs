@@ -235,6 +235,29 @@ fn a_datagram_is_found_with_the_terms_that_were_stated_before_it_in_its_segment(
 }
 
 #[test]
+fn the_terms_that_a_shard_has_stated_are_known_after_its_last_datagram() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = "192.0.2.9".parse().unwrap();
+    let journal = journal(folder.path(), SETTINGS);
+    let mut writers = [0, 1].map(|shard| journal.writer(shard, flush(1, 1)));
+    writers[1].state(agent, b"terms");
+    take(&mut writers[1], 1, "one");
+    take(&mut writers[0], 2, "two");
+    writers.iter_mut().for_each(|writer| writer.turn(flush(1, 2)));
+    take(&mut writers[0], 3, "three");
+    writers[0].commit();
+    let mut recovery = journal.recovery();
+    let mut found = Vec::new();
+    while recovery.advance().unwrap() {
+        let payload = String::from_utf8(recovery.current().unwrap().payload.to_vec()).unwrap();
+        found.push((payload, recovery.terms_of(agent).is_some()));
+    }
+    // Each flush states them again.
+    let expected = [("one", true), ("two", true), ("three", false)];
+    assert_eq!(found, expected.map(|(payload, is_known)| (payload.to_owned(), is_known)));
+}
+
+#[test]
 fn terms_that_were_not_written_are_stated_again() {
     let folder = tempfile::tempdir().unwrap();
     let journal = journal(folder.path(), Settings { limit_bytes: 150, ..SETTINGS });

@@ -1,6 +1,5 @@
 //! What a start finds in the journal, with the real shards and a real directory, flush by flush.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -11,7 +10,7 @@ use accounting::tally::{GroupId, Monitored, Tally, TallySettings};
 use collector::journaled_shard::{JournaledShard, begin, cut};
 use collector::ledgers::CutCounts;
 use collector::status::Status;
-use flow::{Exporter, FlushNumber, SenderSettings, Timestamp};
+use flow::{Exporter, FlushNumber, Timestamp};
 use journal::disk::Directory;
 use journal::{Journal, Sync};
 use pipeline::{Admitted, Exporters, Registration, Sealed, Shard};
@@ -34,15 +33,17 @@ struct Run {
 }
 
 impl Run {
-    /// Starts with what the last run has announced.
-    fn start(folder: &Path, epoch: u32, announced: &[(IpAddr, Vec<u8>)]) -> Self {
+    /// Starts with these senders, each with its settings, and with what the last run has announced.
+    fn start(folder: &Path, epoch: u32, senders: &[(IpAddr, &str)], announced: &[(IpAddr, Vec<u8>)]) -> Self {
         let settings = journal::Settings { sync: Sync::Off, limit_bytes: 1 << 20 };
         let disk = Directory::open(folder).unwrap();
         let journal = Journal::open(Box::new(disk), WriterId(1), settings).unwrap();
-        let monitored = Monitored::new(ROUTER, &[("192.0.2.0/24".parse().unwrap(), GroupId(0))]);
-        let registration = Registration { monitored, settings: SenderSettings::default() };
+        let registered = senders.iter().zip((0..).map(GroupId)).map(|((sender, settings), id)| {
+            let monitored = Monitored::new(*sender, &[("192.0.2.0/24".parse().unwrap(), id)]);
+            (*sender, Arc::new(Registration { monitored, settings: settings.parse().unwrap() }))
+        });
         let admitted = Admitted::default();
-        admitted.store(Arc::new(HashMap::from([(ROUTER, Arc::new(registration))])));
+        admitted.store(Arc::new(registered.collect()));
         let restored = announced.iter().map(|(router, announced)| {
             let mut session = Session::new(SessionLimits::default());
             session.learn(announced).unwrap();
@@ -52,22 +53,27 @@ impl Run {
             Exporters::new(SessionLimits::default(), PendingBudget::default()).restoring(restored.collect());
         let shard = || Shard::new(rules(), Arc::clone(&admitted), exporters.clone());
         let first = FlushNumber { epoch, sequence: 1 };
-        let (shards, recovered) = begin(&Status::new(1), Some(&journal), shard, &exporters, first).unwrap();
+        let (shards, recovered) = begin(&Status::new(2), Some(&journal), shard, &exporters, first).unwrap();
         Self { journal, exporters, shards, recovered, flush: first }
     }
 
     fn take(&self, at: Timestamp, payload: &[u8]) {
+        self.take_in(0, at, payload);
+    }
+
+    fn take_in(&self, shard: usize, at: Timestamp, payload: &[u8]) {
         let datagram = Datagram { exporter: Exporter::udp(ROUTER, 2055), received: at, payload };
-        let mut shard = self.shards.first().unwrap().lock().unwrap();
+        let mut shard = self.shards.get(shard).unwrap().lock().unwrap();
         shard.take(&datagram, "127.0.0.1:2055".parse().unwrap());
         shard.commit();
     }
 
     /// A flush that becomes durable.
     fn flush(&mut self) -> Sealed {
-        let (empty, next) = (Tally::new(TallySettings::default()), self.flush.following());
+        let (empties, next) =
+            (self.shards.iter().map(|_| Tally::new(TallySettings::default())), self.flush.following());
         let mut counted = CutCounts::default();
-        let sealed = cut(&self.shards, &self.exporters, vec![empty], Some(&self.journal), next, &mut counted);
+        let sealed = cut(&self.shards, &self.exporters, empties.collect(), Some(&self.journal), next, &mut counted);
         self.journal.release(&self.journal.counted_with(self.flush));
         self.flush = next;
         sealed
@@ -109,7 +115,7 @@ fn queued_data_that_a_start_finds_in_the_journal_have_not_arrived_again() {
         };
         let at = |second| Timestamp::from_seconds(NOW + second);
         let folder = tempfile::tempdir().unwrap();
-        let mut run = Run::start(folder.path(), 1, &[]);
+        let mut run = Run::start(folder.path(), 1, &[(ROUTER, "")], &[]);
         run.take(at(0), &announcement);
         run.take(at(1), &data(1, 300));
         // Its template is missing.
@@ -123,10 +129,30 @@ fn queued_data_that_a_start_finds_in_the_journal_have_not_arrived_again() {
         run.take(at(5), &last);
         drop(run);
 
-        let run = Run::start(folder.path(), 2, &sealed.announced);
+        let run = Run::start(folder.path(), 2, &[(ROUTER, "")], &sealed.announced);
         let octets = last.len() as u64;
         let expected = if is_ipfix { [octets, 0, 1, 0, 0] } else { [octets, 1, 0, 0, 0] };
         assert_eq!(arrived(run.recovered.as_ref().unwrap()), expected, "is IPFIX: {is_ipfix}");
         assert_eq!(run.exporters.waiting().len(), 1, "it waits still");
     }
+}
+
+#[test]
+fn after_a_kill_records_of_a_relay_are_counted_by_the_terms_that_another_shard_has_stated() {
+    let agent = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
+    let fields = [(12, 4), (1, 4), (130, 4)].map(|(id, length)| FieldSpecifier::iana(id, length));
+    let template = TemplateSpec::data(256, fields);
+    let record = vec![192, 0, 2, 1, 0, 0, 0, 100, 198, 51, 100, 7];
+    let message = || Ipfix::new(ipfix::Header::default());
+    let folder = tempfile::tempdir().unwrap();
+    let senders = [(ROUTER, "identity=agent"), (agent, "")];
+    let run = Run::start(folder.path(), 1, &senders, &[]);
+    // The template is received later than the data, but its thread was faster.
+    run.take_in(0, Timestamp::new(NOW, 2), &message().template(&template).finish());
+    run.take_in(1, Timestamp::new(NOW, 1), &message().data(&template, &[record]).finish());
+    drop(run);
+    // Whatever is registered now.
+    let run = Run::start(folder.path(), 2, &senders[..1], &[]);
+    let blocks = run.recovered.unwrap().tallies.remove(0).blocks(WriterId(1), run.flush);
+    assert_eq!(blocks.iter().map(|block| block.key.sender).collect::<Vec<_>>(), [agent]);
 }
