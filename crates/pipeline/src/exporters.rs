@@ -82,13 +82,14 @@ pub(crate) struct Relayed {
     /// The relay; `None` in its own statistics.
     pub(crate) relay: Option<IpAddr>,
     pub(crate) received: Timestamp,
-    pub(crate) octets: usize,
     pub(crate) protocol: Protocol,
 }
 
 /// The records of an exporter in the datagram of a relay: those that name it, or those of the relay itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecordsOf {
+    /// Of those that name it and arrived in the datagram. The rest of that is the relay's.
+    pub(crate) octets: usize,
     pub(crate) last: LastFlow,
     /// The port whose options data announced the sampling rate of the last one.
     pub(crate) announced_by: Option<u16>,
@@ -329,7 +330,7 @@ impl Exporter {
             visit(record);
         });
         let fate = fate(&decoded);
-        if fate != DatagramFate::UnknownVersion && !read.is_carried {
+        if fate != DatagramFate::UnknownVersion && !read.is_carried && !read.is_relayed {
             arrivals.note(datagram.payload.len());
         }
         *is_heard = true;
@@ -347,14 +348,19 @@ impl Exporter {
     /// Notes a datagram that is counted for an exporter behind this relay, or records of it in the datagram of a relay.
     /// `false` if it is no longer registered.
     pub(crate) fn note_relayed(&self, relayed: &Relayed) -> bool {
-        let ExporterState { session, stats, arrivals, is_heard, gone, .. } = &mut *locked(&self.state);
+        let ExporterState { stats, is_heard, gone, .. } = &mut *locked(&self.state);
         if !*gone {
             *is_heard = true;
             stats.note_relayed(relayed);
-            arrivals.open(relayed.received, session);
-            arrivals.note(relayed.octets);
         }
         !*gone
+    }
+
+    /// Notes octets of a relay's datagram that arrived for it.
+    pub(crate) fn note_arrived(&self, received: Timestamp, octets: usize) {
+        let ExporterState { session, arrivals, .. } = &mut *locked(&self.state);
+        arrivals.open(received, session);
+        arrivals.note(octets);
     }
 
     /// Notes that its last datagram came through a relay.
@@ -364,6 +370,7 @@ impl Exporter {
 
     /// Notes the records that are counted for it out of the datagram of a relay.
     pub(crate) fn note_records(&self, datagram: &Datagram<'_>, protocol: Protocol, records: &RecordsOf) {
+        self.note_arrived(datagram.received, records.octets);
         let ExporterState { session, stats, rate_changes, .. } = &mut *locked(&self.state);
         session.note_ambiguities(&records.ambiguities);
         if let Some((domain, sampling)) = records.last.sampling() {

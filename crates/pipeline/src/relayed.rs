@@ -5,6 +5,7 @@
 //! - A message of NetFlow v9 or IPFIX is the relay's, whose templates, sampling rates and sequence numbers describe it. Each
 //!   data record is counted for the exporter that it names.
 //! - What names nobody is the relay's own.
+//! - Each octet has arrived for one exporter: that of a record for the one that it names, all others for the relay.
 //!
 //! Only what the operator has registered is counted, as for the source addresses of datagrams.
 
@@ -33,6 +34,7 @@ struct Share {
     flows: Vec<FlowRecord>,
     fates: Tallied<FlowFate>,
     clamped: u64,
+    octets: usize,
     last: LastFlow,
     ambiguities: Ambiguities,
 }
@@ -95,6 +97,8 @@ impl Counting {
         // A tap of any exporter may filter by interfaces. Further options are those of the exporter of each record.
         let read =
             ReadOptions { interfaces: true, is_carried: *is_carried, is_relayed: true, ..ReadOptions::default() };
+        // Queued data were counted for the relay when they arrived.
+        let arrives = |record: &Record<'_>| !*is_carried && record.message.received == datagram.received;
         let mut shares = BTreeMap::new();
         let mut visit = |record: &Record<'_>| match record.kind {
             RecordKind::Data | RecordKind::NoIpHeader => {
@@ -104,6 +108,9 @@ impl Counting {
                     let subscribers = registration.as_ref().and_then(|_| taps.of(named));
                     Share { registration, subscribers, ..Share::default() }
                 });
+                if share.registration.is_some() && named != address && arrives(record) {
+                    share.octets += record.length();
+                }
                 share.add(record, rules, counts);
             }
             RecordKind::Options | RecordKind::Counters | RecordKind::Drop => counts.shown_records += 1,
@@ -114,6 +121,10 @@ impl Counting {
         };
         counts.datagrams[fate] += 1;
         counts.note(&decoded);
+        if !*is_carried {
+            let octets: usize = shares.values().map(|share: &Share| share.octets).sum();
+            exporter.note_arrived(datagram.received, datagram.payload.len().saturating_sub(octets));
+        }
         for (exporter, share) in shares {
             if exporter != address {
                 self.note_named(exporter, &share, datagram, protocol);
@@ -148,7 +159,7 @@ impl Counting {
         protocol: Protocol,
         relay: &Registration,
     ) {
-        let Share { registration, flows, mut fates, clamped, last, ambiguities, .. } = share;
+        let Share { registration, flows, mut fates, clamped, octets, last, ambiguities, .. } = share;
         // The flows of an exporter that is not registered have their fate already: the relay's statistics show it.
         let counted_for = if registration.is_some() { exporter } else { datagram.exporter.address };
         let monitored = &registration.as_deref().unwrap_or(relay).monitored;
@@ -159,7 +170,7 @@ impl Counting {
         let announced_by = announced_by.and_then(|relay| relay.exporter.announcer(datagram, protocol, last));
         if let Some(met) = met.get(&counted_for) {
             met.exporter.note(&fates, counts.time_clamped - clamped_before, monitored, &flows);
-            met.exporter.note_records(datagram, protocol, &RecordsOf { last, announced_by, ambiguities });
+            met.exporter.note_records(datagram, protocol, &RecordsOf { octets, last, announced_by, ambiguities });
         }
     }
 
@@ -175,7 +186,7 @@ impl Counting {
 }
 
 fn relayed(datagram: &Datagram<'_>, protocol: Protocol, relay: Option<IpAddr>) -> Relayed {
-    Relayed { relay, received: datagram.received, octets: datagram.payload.len(), protocol }
+    Relayed { relay, received: datagram.received, protocol }
 }
 
 impl Share {

@@ -473,18 +473,37 @@ fn data_that_wait_for_the_template_of_a_relay_are_counted_for_their_exporters() 
     assert_eq!(collector.shown(RELAY, "/arrivals/0/lost"), 5);
 }
 
+/// The exporters that were heard since the last time, and the octets that arrived for each.
+fn heard(collector: &Collector) -> (Vec<IpAddr>, Vec<(IpAddr, u64)>) {
+    let mut sealed = Sealed::new(Vec::new());
+    collector.exporters.report(&mut sealed);
+    let heard = sealed.heard.iter().map(|(sender, _)| *sender).collect();
+    (heard, sealed.arrived.iter().map(|of| (of.sender, of.arrived.bytes)).collect())
+}
+
 #[test]
-fn neither_a_relay_nor_those_behind_it_are_silent() {
-    let [v9, _] = both(&template(&[(130, 4)]), &[record(&[&octets(ONE)])]);
-    for datagram in [v9, sflow(ONE, 1)] {
+fn neither_a_relay_nor_those_behind_it_are_silent_and_each_octet_has_arrived_for_one_of_them() {
+    let template = template(&[(130, 4)]);
+    let records = [ONE, OTHER, ONE, STRANGER, RELAY].map(|exporter| record(&[&octets(exporter)]));
+    for datagram in both(&template, &records) {
         let mut collector = Collector::with_relay();
         collector.take(RELAY, &datagram);
-        let mut sealed = Sealed::new(Vec::new());
-        collector.exporters.report(&mut sealed);
-        let arrived: Vec<_> = sealed.arrived.iter().map(|of| (of.sender, of.arrived.bytes > 0)).collect();
-        assert_eq!(arrived, [(ONE, true), (RELAY, true)]);
-        assert_eq!(sealed.heard.iter().map(|(sender, _)| *sender).collect::<Vec<_>>(), [ONE, RELAY]);
+        // The octets of a record are those of the exporter that it names, all others the relay's.
+        let rest = datagram.len() as u64 - 3 * 20;
+        assert_eq!(heard(&collector), (vec![ONE, OTHER, RELAY], vec![(ONE, 40), (OTHER, 20), (RELAY, rest)]));
     }
+    // Queued data are the relay's, when they arrive.
+    let mut collector = Collector::with_relay();
+    let [data, announcement] = [v9(0).data(&template, &records[..1]), v9(1).template(&template)].map(NetflowV9::finish);
+    collector.take(RELAY, &data);
+    collector.take(RELAY, &announcement);
+    assert_eq!(heard(&collector), (vec![ONE, RELAY], vec![(RELAY, (data.len() + announcement.len()) as u64)]));
+    // An sFlow datagram is the agent's.
+    let datagram = sflow(ONE, 1);
+    collector.take(RELAY, &datagram);
+    assert_eq!(heard(&collector), (vec![ONE, RELAY], vec![(ONE, datagram.len() as u64)]));
+    collector.take(RELAY, &sflow(STRANGER, 1));
+    assert_eq!(heard(&collector), (vec![RELAY], vec![]));
 }
 
 #[test]

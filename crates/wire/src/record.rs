@@ -50,6 +50,11 @@ pub trait Fields {
         None
     }
 
+    /// Their octets, where those of each record are known.
+    fn length(&self) -> usize {
+        0
+    }
+
     /// Fills a flow that was read from them by the default options as other options say. Returns what of it is ambiguous.
     fn fill(&self, _read: &ReadOptions, _flow: &mut FlowRecord) -> Ambiguities {
         Ambiguities::default()
@@ -63,6 +68,12 @@ impl Record<'_> {
     #[must_use]
     pub fn exporter(&self) -> Option<IpAddr> {
         self.content.exporter()
+    }
+
+    /// The octets of a record that a template describes; 0 for others.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.content.length()
     }
 
     /// Fills its flow, which was read by the default options, as other options say. Returns what of it is ambiguous.

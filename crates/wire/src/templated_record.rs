@@ -64,6 +64,10 @@ impl Fields for TemplatedRecord<'_> {
         if self.template.kind() == TemplateKind::Data { self.template.exporter(self.octets) } else { None }
     }
 
+    fn length(&self) -> usize {
+        self.octets.len()
+    }
+
     fn fill(&self, read: &ReadOptions, flow: &mut FlowRecord) -> Ambiguities {
         let (plan, mut room) = (self.template.plan(), Layout::EMPTY);
         let (mut ambiguities, mut report) = (Ambiguities::default(), Decoded::default());

@@ -15,6 +15,7 @@ use journal::disk::Directory;
 use journal::{Journal, Sync};
 use pipeline::{Admitted, Exporters, Registration, Sealed, Shard};
 use wire::encode::{Ipfix, NetflowV9, TemplateSpec};
+use wire::sflow::encode::{DatagramHeader, sflow_v5};
 use wire::{Datagram, FieldSpecifier, PendingBudget, Session, SessionLimits, ipfix, netflow_v9};
 
 use super::rules;
@@ -155,4 +156,28 @@ fn after_a_kill_records_of_a_relay_are_counted_by_the_terms_that_another_shard_h
     let run = Run::start(folder.path(), 2, &senders[..1], &[]);
     let blocks = run.recovered.unwrap().tallies.remove(0).blocks(WriterId(1), run.flush);
     assert_eq!(blocks.iter().map(|block| block.key.sender).collect::<Vec<_>>(), [agent]);
+}
+
+#[test]
+fn after_a_kill_the_presence_of_a_relay_and_of_those_behind_it_is_what_it_was() {
+    let [agent, stranger] = [7, 9].map(|last| IpAddr::V4(Ipv4Addr::new(198, 51, 100, last)));
+    let fields = [(12, 4), (1, 4), (130, 4)].map(|(id, length)| FieldSpecifier::iana(id, length));
+    let template = TemplateSpec::data(256, fields);
+    let records = |last| [vec![192, 0, 2, 1, 0, 0, 0, 100, 198, 51, 100, last]];
+    let message = |last| Ipfix::new(ipfix::Header::default()).template(&template).data(&template, &records(last));
+    let sflow = |agent| sflow_v5(&DatagramHeader { agent, sub_agent: 0, sequence: 1, uptime: 1 }, &[]);
+    let senders = [(ROUTER, "identity=agent"), (agent, "")];
+    let datagrams = [sflow(agent), sflow(stranger), message(7).finish(), message(9).finish()];
+    for datagrams in datagrams.iter().map(std::slice::from_ref).chain([&datagrams[..]]) {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Run::start(folder.path(), 1, &senders, &[]);
+        for (second, datagram) in (0..).zip(datagrams) {
+            run.take(Timestamp::from_seconds(NOW + second), datagram);
+        }
+        let mut before = Sealed::new(Vec::new());
+        run.exporters.report(&mut before);
+        drop(run);
+        let recovered = Run::start(folder.path(), 2, &senders, &[]).recovered;
+        assert_eq!(recovered.map_or(Vec::new(), |recovered| recovered.arrived), before.arrived);
+    }
 }
