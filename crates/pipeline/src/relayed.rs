@@ -9,7 +9,8 @@
 //!
 //! Only what the operator has registered is counted, as for the source addresses of datagrams.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -25,11 +26,12 @@ use crate::exporters::{RecordsOf, Relayed};
 use crate::publish::publish;
 use crate::shard::{Counting, Met, Rules, book, collect, decode, meet, read_options, stated};
 
-/// The records of a datagram that name one exporter.
-#[derive(Default)]
+/// How many unregistered exporters of one datagram are shown.
+const MOST_STRANGERS: usize = 64;
+
+/// The records of a datagram that are counted for one exporter.
 struct Share {
-    /// `None` if it is not registered.
-    registration: Option<Arc<Registration>>,
+    registration: Arc<Registration>,
     subscribers: Option<Tapped>,
     flows: Vec<FlowRecord>,
     fates: Tallied<FlowFate>,
@@ -37,6 +39,16 @@ struct Share {
     octets: usize,
     last: LastFlow,
     ambiguities: Ambiguities,
+}
+
+/// The records of a datagram, by exporter.
+struct Shares {
+    /// Those of the relay itself, with the fates of those that name exporters which are not registered.
+    own: Share,
+    /// Those that name others, which are registered.
+    named: BTreeMap<IpAddr, Share>,
+    /// Exporters that are named and not registered: all that were, and a few others, because a datagram can name thousands.
+    strangers: BTreeSet<IpAddr>,
 }
 
 impl Counting {
@@ -93,82 +105,68 @@ impl Counting {
     ) -> DatagramFate {
         let Self { rules, exporters, met, taps, is_carried, counts, .. } = self;
         let address = datagram.exporter.address;
-        let exporter = &mut meet(met, exporters, address, relay).exporter;
+        let mut exporter = Arc::clone(&meet(met, exporters, address, relay).exporter);
         // A tap of any exporter may filter by interfaces. Further options are those of the exporter of each record.
         let read =
             ReadOptions { interfaces: true, is_carried: *is_carried, is_relayed: true, ..ReadOptions::default() };
-        // Queued data were counted for the relay when they arrived.
-        let arrives = |record: &Record<'_>| !*is_carried && record.message.received == datagram.received;
-        let mut shares = BTreeMap::new();
+        let own = Share::of(Arc::clone(relay), taps.of(address));
+        let mut shares = Shares { own, named: BTreeMap::new(), strangers: BTreeSet::new() };
         let mut visit = |record: &Record<'_>| match record.kind {
             RecordKind::Data | RecordKind::NoIpHeader => {
-                let named = record.exporter().unwrap_or(address);
-                let share = shares.entry(named).or_insert_with(|| {
-                    let registration = if named == address { Some(Arc::clone(relay)) } else { registered(named) };
-                    let subscribers = registration.as_ref().and_then(|_| taps.of(named));
-                    Share { registration, subscribers, ..Share::default() }
-                });
-                if share.registration.is_some() && named != address && arrives(record) {
+                let named = record.exporter().filter(|named| *named != address);
+                let register = |named| registered(named).map(|found| Share::of(found, taps.of(named)));
+                let Some(share) = shares.of(named, register, met) else { return };
+                // Queued data were counted for the relay when they arrived.
+                if named.is_some() && !*is_carried && record.message.received == datagram.received {
                     share.octets += record.length();
                 }
                 share.add(record, rules, counts);
             }
             RecordKind::Options | RecordKind::Counters | RecordKind::Drop => counts.shown_records += 1,
         };
-        let Some((fate, decoded)) = decode(exporter, exporters, datagram, read, &mut visit) else {
+        let Some((fate, decoded)) = decode(&mut exporter, exporters, datagram, read, &mut visit) else {
             counts.datagrams[DatagramFate::Unregistered] += 1;
             return DatagramFate::Unregistered;
         };
         counts.datagrams[fate] += 1;
         counts.note(&decoded);
         if !*is_carried {
-            let octets: usize = shares.values().map(|share: &Share| share.octets).sum();
+            let octets: usize = shares.named.values().map(|share| share.octets).sum();
             exporter.note_arrived(datagram.received, datagram.payload.len().saturating_sub(octets));
         }
-        for (exporter, share) in shares {
-            if exporter != address {
-                self.note_named(exporter, &share, datagram, protocol);
-            }
-            self.book_share(exporter, share, datagram, protocol, relay);
+        if let Some(met) = met.get_mut(&address) {
+            met.exporter = exporter;
         }
+        self.book_shares(shares, datagram, protocol);
         fate
     }
 
-    /// Notes that a relay has named another exporter.
-    fn note_named(&mut self, exporter: IpAddr, share: &Share, datagram: &Datagram<'_>, protocol: Protocol) {
-        let relay = Some(datagram.exporter.address);
-        match &share.registration {
-            Some(registration) => {
-                self.note_relayed(exporter, registration, &relayed(datagram, protocol, relay));
-            }
-            None => {
-                self.exporters.note_unknown(exporter, relay, datagram);
-                self.met.get_mut(&exporter).into_iter().for_each(Met::forget_registration);
+    fn book_shares(&mut self, shares: Shares, datagram: &Datagram<'_>, protocol: Protocol) {
+        let Shares { own, named, strangers } = shares;
+        let relay = datagram.exporter.address;
+        for stranger in strangers {
+            self.exporters.note_unknown(stranger, Some(relay), datagram);
+            if let Some(met) = self.met.get_mut(&stranger) {
+                met.forget_registration();
+                self.named.push(stranger);
             }
         }
-        if self.met.contains_key(&exporter) {
+        for (exporter, share) in named {
+            self.note_relayed(exporter, &share.registration, &relayed(datagram, protocol, Some(relay)));
             self.named.push(exporter);
+            self.book_share(exporter, share, datagram, protocol);
         }
+        self.book_share(relay, own, datagram, protocol);
     }
 
-    fn book_share(
-        &mut self,
-        exporter: IpAddr,
-        share: Share,
-        datagram: &Datagram<'_>,
-        protocol: Protocol,
-        relay: &Registration,
-    ) {
+    fn book_share(&mut self, exporter: IpAddr, share: Share, datagram: &Datagram<'_>, protocol: Protocol) {
         let Share { registration, flows, mut fates, clamped, octets, last, ambiguities, .. } = share;
-        // The flows of an exporter that is not registered have their fate already: the relay's statistics show it.
-        let counted_for = if registration.is_some() { exporter } else { datagram.exporter.address };
-        let monitored = &registration.as_deref().unwrap_or(relay).monitored;
         let Self { rules, tally, counts, met, .. } = self;
-        let clamped_before = counts.time_clamped - clamped;
+        let (monitored, clamped_before) = (&registration.monitored, counts.time_clamped - clamped);
         book(&flows, &mut fates, Minute::of(datagram.received), monitored, rules, tally, counts);
-        let announced_by = met.get(&datagram.exporter.address);
-        let announced_by = announced_by.and_then(|relay| relay.exporter.announcer(datagram, protocol, last));
-        if let Some(met) = met.get(&counted_for) {
+        let relay = met.get(&datagram.exporter.address);
+        let announced_by = relay.and_then(|relay| relay.exporter.announcer(datagram, protocol, last));
+        if let Some(met) = met.get(&exporter) {
             met.exporter.note(&fates, counts.time_clamped - clamped_before, monitored, &flows);
             met.exporter.note_records(datagram, protocol, &RecordsOf { octets, last, announced_by, ambiguities });
         }
@@ -189,14 +187,49 @@ fn relayed(datagram: &Datagram<'_>, protocol: Protocol, relay: Option<IpAddr>) -
     Relayed { relay, received: datagram.received, protocol }
 }
 
+impl Shares {
+    /// The records of an exporter, the relay itself if none is named. `None` if that is not registered: this is the fate of the
+    /// record then.
+    fn of(
+        &mut self,
+        named: Option<IpAddr>,
+        register: impl FnOnce(IpAddr) -> Option<Share>,
+        met: &HashMap<IpAddr, Met>,
+    ) -> Option<&mut Share> {
+        let Some(named) = named else { return Some(&mut self.own) };
+        match self.named.entry(named) {
+            Entry::Occupied(known) => Some(known.into_mut()),
+            Entry::Vacant(place) => {
+                let registered = register(named).map(|share| place.insert(share));
+                if registered.is_none() {
+                    self.own.fates[FlowFate::UnregisteredAgent] += 1;
+                    if self.strangers.len() < MOST_STRANGERS || met.contains_key(&named) {
+                        self.strangers.insert(named);
+                    }
+                }
+                registered
+            }
+        }
+    }
+}
+
 impl Share {
+    fn of(registration: Arc<Registration>, subscribers: Option<Tapped>) -> Self {
+        Self {
+            registration,
+            subscribers,
+            flows: Vec::new(),
+            fates: Tallied::default(),
+            clamped: 0,
+            octets: 0,
+            last: LastFlow::default(),
+            ambiguities: Ambiguities::default(),
+        }
+    }
+
     /// Adds a record of the exporter.
     fn add(&mut self, record: &Record<'_>, rules: &Rules, counts: &mut Counts) {
-        let Some(registration) = &self.registration else {
-            self.fates[FlowFate::UnregisteredAgent] += 1;
-            return;
-        };
-        let settings = &registration.settings;
+        let settings = &self.registration.settings;
         self.last.note(record);
         let flow = record.flow.map(|flow| {
             let mut flow = *flow;

@@ -325,6 +325,31 @@ fn records_of_a_relay_are_counted_for_the_exporters_that_they_name() {
 }
 
 #[test]
+fn a_datagram_that_names_thousands_of_unregistered_exporters_costs_no_memory_for_each() {
+    let template = TemplateSpec::data(256, [FieldSpecifier::iana(130, 4), FieldSpecifier::iana(1, 1)]);
+    let named = |number: u32| [&number.to_be_bytes()[..], &[1]].concat();
+    let (first, strangers) = (0x0a00_0000, 12_000);
+    let of_one = [octets(ONE), vec![1]].concat();
+    let records: Vec<_> = (first..first + strangers).map(named).chain([named(first), of_one]).collect();
+    for datagram in both(&template, &records) {
+        let mut collector = Collector::with_relay();
+        let allocated = allocation_counter::measure(|| {
+            collector.take(RELAY, &datagram);
+        });
+        assert!(allocated.bytes_max < 256 << 10, "{allocated:?}");
+        assert_eq!(collector.flows(FlowFate::UnregisteredAgent), u64::from(strangers) + 1);
+        assert_eq!(collector.shown(ONE, "/counters/flows/unmatched"), 1);
+        let unknown = collector.unknown();
+        assert!((1..=64).contains(&unknown.len()));
+        assert!(unknown.iter().all(|(_, relay, datagrams)| (*relay, *datagrams) == (Some(RELAY), 1)));
+        // Another datagram shows others.
+        let another = IpAddr::V4(Ipv4Addr::from_bits(first + 5000));
+        collector.take(RELAY, &both(&template, &[named(first + 5000)])[0]);
+        assert!(collector.unknown().contains(&(another, Some(RELAY), 1)));
+    }
+}
+
+#[test]
 fn the_exporter_of_a_record_may_be_an_ipv6_address_or_that_which_a_mediator_received_it_from() {
     let six: IpAddr = "2001:db8::1".parse().unwrap();
     let none = [0; 16];
