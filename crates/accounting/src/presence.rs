@@ -7,6 +7,7 @@
 //! | a sender | in: arrived | octets of export datagrams | datagrams | records |
 //! | a sender | out: lost | 0 | datagrams | records |
 //! | `::` | in | 0 | 0 | 1 for a minute in which the collector ran |
+//! | `::` | out | 0 | 0 | 1 for a minute of captures, which a replay counted |
 //!
 //! Packets or flows are those of streams whose sequence numbers count datagrams or records. A minute is that of the
 //! receive time.
@@ -28,6 +29,16 @@ pub const PREFIX: Prefix = Prefix::UNSPECIFIED;
 /// The sender under which the minutes of a collector are.
 pub const COLLECTOR: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
+/// Who counted in a minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CountedBy {
+    /// A collector that ran then.
+    #[default]
+    Collector,
+    /// A replay of captures of that time. No collector may have run on the store yet.
+    Replay,
+}
+
 /// What arrived from a sender in a minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrived {
@@ -46,9 +57,15 @@ pub(crate) fn is_of_collector(key: &BlockKey) -> bool {
     key.prefix == PREFIX && key.sender == COLLECTOR
 }
 
-/// The blocks of a flush: one for each sender and minute, and one for each minute in which the collector ran.
+/// The blocks of a flush: one for each sender and minute, and one for each minute that was counted.
 #[must_use]
-pub fn blocks(arrived: &[Arrived], ran: &BTreeSet<Minute>, writer: WriterId, number: FlushNumber) -> Vec<Block> {
+pub fn blocks(
+    arrived: &[Arrived],
+    (counted, by): (&BTreeSet<Minute>, CountedBy),
+    writer: WriterId,
+    number: FlushNumber,
+) -> Vec<Block> {
+    let direction = if by == CountedBy::Collector { Direction::In } else { Direction::Out };
     let block = |sender, minute, counted: &[(Direction, Counters)]| {
         let mut tables = Tables::new();
         for (direction, counters) in counted.iter().filter(|(_, counters)| !counters.is_zero()) {
@@ -58,9 +75,9 @@ pub fn blocks(arrived: &[Arrived], ran: &BTreeSet<Minute>, writer: WriterId, num
         let interval = Interval { period: Period::Minute, start: minute };
         tables.blocks(interval, sender, PREFIX, writer, number.into())
     };
-    let of_collector = ran.iter().flat_map(|minute| {
+    let of_collector = counted.iter().flat_map(|minute| {
         let one = Counters { bytes: 0, packets: 0, flows: 1 };
-        block(COLLECTOR, *minute, &[(Direction::In, one)])
+        block(COLLECTOR, *minute, &[(direction, one)])
     });
     let of_senders = arrived.iter().flat_map(|Arrived { sender, minute, arrived, lost }| {
         block(*sender, *minute, &[(Direction::In, *arrived), (Direction::Out, *lost)])

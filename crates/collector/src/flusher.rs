@@ -197,7 +197,7 @@ impl Flusher {
         self.status.sealed(added_up(&sealed.tallies, &blocks));
         let seen = (Minute::of(now), Instant::now());
         let ran = self.run_minutes.until(seen, &sealed.arrived);
-        blocks.extend(presence::blocks(&sealed.arrived, &ran, writer, number));
+        blocks.extend(presence::blocks(&sealed.arrived, (&ran, self.run_minutes.counted_by()), writer, number));
         // Queued data were carried over from the segments of this flush: once it is durable, this is their only copy.
         if let Some(journal) = &self.journal {
             journal.sync_written();

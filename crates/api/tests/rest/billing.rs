@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use accounting::block::{Block, TableSet, WriterId};
 use accounting::direction::Direction::{In, InLocal, Out};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
-use accounting::presence::{self, Arrived};
+use accounting::presence::{self, Arrived, CountedBy};
 use accounting::rollup::roll_up;
 use accounting::zone::Zone;
 use flow::{Counters, FlushNumber, Timestamp};
@@ -35,12 +35,13 @@ fn run(server: &Server, writer: WriterId, ran: impl IntoIterator<Item = u32>, he
     let arrived = Counters { bytes: 504, packets: 0, flows: 10 };
     let heard =
         heard.into_iter().map(|minute| Arrived { sender, minute: Minute::new(minute), arrived, lost: Counters::ZERO });
-    store(server, writer, &heard.collect::<Vec<_>>(), &ran.into_iter().map(Minute::new).collect());
+    let ran = ran.into_iter().map(Minute::new).collect();
+    store(server, writer, &heard.collect::<Vec<_>>(), (&ran, CountedBy::Collector));
 }
 
 /// Stores presence, in hours as far as these have ended.
-fn store(server: &Server, writer: WriterId, arrived: &[Arrived], ran: &BTreeSet<Minute>) {
-    let blocks = presence::blocks(arrived, ran, writer, FlushNumber { epoch: 1, sequence: 1 });
+fn store(server: &Server, writer: WriterId, arrived: &[Arrived], counted: (&BTreeSet<Minute>, CountedBy)) {
+    let blocks = presence::blocks(arrived, counted, writer, FlushNumber { epoch: 1, sequence: 1 });
     let hour = |block: &Block| Interval::containing(Period::Hour, block.key.interval.start);
     let open = blocks.iter().map(|block| hour(block).start).max().unwrap();
     let mut state = WriterState::new(writer, 1, Timestamp::EPOCH);
@@ -262,6 +263,29 @@ fn a_gap_is_no_zero_and_has_its_reason_and_time() {
 }
 
 #[test]
+fn a_replay_of_captures_is_no_sign_that_a_collector_stored_when_it_ran() {
+    let server = Server::start();
+    register(&server);
+    let day = minute("2026-02-10 00:00").start.number();
+    // A collector that stores when it runs begins on the tenth; one that did not has counted before.
+    for minute in february().step_by(5) {
+        let interval = Interval { period: Period::Minute, start: Minute::new(minute) };
+        count(&server, WRITER, interval, PREFIX, &[(In, "all", 1, 300_000)]);
+    }
+    let run_and_heard: Vec<_> =
+        (day..february().end).filter(|minute| !(day + 600..day + 660).contains(minute)).collect();
+    run(&server, RUN, run_and_heard.clone(), run_and_heard);
+    assert_eq!(samples(&billing(&server, "&month=2026-02")), [8064 - 12, 0, 12, 0, 0]);
+    // Captures are replayed: of years ago, of the first day of the month, and of half of the hour without a collector.
+    let captures = [("2019-05-05 05:00", 600), ("2026-02-01 10:00", 30), ("2026-02-10 10:00", 30)];
+    for (writer, (from, minutes)) in (80..).map(WriterId).zip(captures) {
+        let captured = (0..minutes).map(|after| minute(from).start.saturating_add(after)).collect();
+        store(&server, writer, &[], (&captured, CountedBy::Replay));
+    }
+    assert_eq!(samples(&billing(&server, "&month=2026-02")), [8064 - 6, 0, 6, 0, 0]);
+}
+
+#[test]
 fn samples_are_kept_when_their_minutes_and_hours_are_gone() {
     let server = Server::start();
     register(&server);
@@ -422,7 +446,7 @@ fn the_lost_share_is_that_of_the_month_and_of_its_worst_sample() {
         heard("2026-02-09 07:31", (199, 80), (1, 20)),
         heard("2026-02-28 23:59", (0, 20), (0, 0)),
     ];
-    store(&server, RUN, &arrived, &BTreeSet::new());
+    store(&server, RUN, &arrived, (&BTreeSet::new(), CountedBy::Collector));
     let answer = billing(&server, "&month=2026-02");
     let shares = json!([
         {"unit": "datagrams", "received": 989, "lost": 11, "share": 0.011},

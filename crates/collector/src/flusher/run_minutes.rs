@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use accounting::period::Minute;
-use accounting::presence::Arrived;
+use accounting::presence::{Arrived, CountedBy};
 
 /// The most minutes that one flush adds.
 const MOST: u32 = 24 * 60;
@@ -18,6 +18,7 @@ const SLACK: Duration = Duration::from_secs(30);
 pub(super) struct RunMinutes {
     /// Of this run, without a gap.
     stored: Option<RangeInclusive<Minute>>,
+    counted_by: CountedBy,
     /// The minute of the start, if it counts as run.
     begun: Option<Minute>,
     /// The most minutes between two flushes of a run without a gap, if `seen` is absent.
@@ -28,7 +29,7 @@ pub(super) struct RunMinutes {
 
 impl Default for RunMinutes {
     fn default() -> Self {
-        Self { stored: None, begun: None, most: MOST, seen: None }
+        Self { stored: None, counted_by: CountedBy::Collector, begun: None, most: MOST, seen: None }
     }
 }
 
@@ -40,7 +41,13 @@ impl RunMinutes {
 
     /// Those of a replay: flushes that are further apart than this are of different captures.
     pub(super) fn of_replay(apart: Duration) -> Self {
-        Self { most: whole_minutes(apart).saturating_add(1).min(MOST), ..Self::default() }
+        let most = whole_minutes(apart).saturating_add(1).min(MOST);
+        Self { counted_by: CountedBy::Replay, most, ..Self::default() }
+    }
+
+    /// Whose minutes they are.
+    pub(super) const fn counted_by(&self) -> CountedBy {
+        self.counted_by
     }
 
     /// Those that are not stored yet: from the last flush until now, and those in which a datagram of this flush arrived,

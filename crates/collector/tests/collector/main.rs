@@ -10,6 +10,7 @@ use accounting::block::{TableSet, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::{Interval, Minute, Period};
+use accounting::presence;
 use accounting::tally::{OwnNetworks, Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
@@ -344,6 +345,11 @@ async fn replaying_again_replaces_and_two_stores_get_the_same_blocks() {
     let totals = totals(stores[1].as_ref(), sender, MONITORED.parse().unwrap(), year, TableSet::COUNTED).await.unwrap();
     let expected = Counters { bytes: 720_000, packets: 14_400, flows: 7200 };
     assert_eq!(totals.tables.get(Direction::In, Name::ALL), Some(expected));
+    // Its minutes are known, and are not those of a collector that ran.
+    let ran = self::totals(stores[1].as_ref(), presence::COLLECTOR, presence::PREFIX, year, TableSet::COUNTED);
+    let ran = ran.await.unwrap().tables;
+    let minutes = [Direction::In, Direction::Out].map(|direction| ran.get(direction, Name::ALL).map(|all| all.flows));
+    assert_eq!(minutes, [None, Some(120)]);
 }
 
 async fn begin(store: &Arc<Memory>) -> Replay {

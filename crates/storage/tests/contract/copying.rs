@@ -6,7 +6,7 @@ use super::*;
 use accounting::block::AboutAll;
 use accounting::field::FieldSet;
 use accounting::five_minutes::{self, ByFirstMinute};
-use accounting::presence::{self, Arrived};
+use accounting::presence::{self, Arrived, CountedBy};
 use accounting::range::Range;
 use accounting::rollup::lift;
 use flow::FlushNumber;
@@ -100,7 +100,7 @@ pub(crate) async fn samples_and_presence_are_those_of_the_minutes_at_every_level
             let of = |minute: Minute| counted(u64::from(minute.number() % 1000) * sequence, 2);
             let arrived =
                 minutes.map(|minute| Arrived { sender: sender(1), minute, arrived: of(minute), lost: counted(0, 1) });
-            let mut blocks = presence::blocks(&arrived, &minutes.into(), state.writer, number);
+            let mut blocks = presence::blocks(&arrived, (&minutes.into(), CountedBy::Collector), state.writer, number);
             for minute in minutes {
                 let mut tables = Tables::new();
                 tables.add(Direction::Out, Name::ALL, of(minute));

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use accounting::block::{BlockError, TableSet};
 use accounting::direction::Direction;
-use accounting::field::Field;
+use accounting::field::{Field, Name};
 use accounting::five_minutes::{self, ByFirstMinute};
 use accounting::period::{Minute, Period};
 use accounting::presence;
@@ -81,8 +81,10 @@ pub(super) struct Samples {
     presence_unsure: BTreeSet<Minute>,
     /// Of the sender: what arrived in, what was lost out.
     exported: ByFirstMinute,
-    /// The minutes in which a collector ran.
+    /// The minutes in which a collector ran, or which a replay counted.
     ran: BTreeSet<Minute>,
+    /// The first one in which a collector ran. Before it, one may have run that did not store this.
+    begun: Option<Minute>,
     /// Whether one ran before the first sample.
     ran_before: bool,
 }
@@ -143,8 +145,9 @@ impl Samples {
 
         let before = Range { from: Minute::EPOCH, to: from };
         answers = answers.then(vec![of(presence::COLLECTOR, presence::PREFIX)(before)]);
-        let any = |_, totals: Totals| !totals.tables.is_empty() || !totals.damaged.is_empty();
-        samples.ran_before = api.answers(party, &mut answers, any).await?.contains(&true);
+        let ran =
+            |_, totals: Totals| totals.tables.get(Direction::In, Name::ALL).is_some() || !totals.damaged.is_empty();
+        samples.ran_before = api.answers(party, &mut answers, ran).await?.contains(&true);
 
         let kept_since = api.kept_since(Period::Minute, now);
         let (kept, not_kept): (Vec<Minute>, Vec<Minute>) =
@@ -171,7 +174,11 @@ impl Samples {
         match part {
             Part::Traffic => self.traffic.extend(found),
             Part::Exported => self.exported.extend(found),
-            Part::Ran => self.ran.extend(found.into_keys()),
+            Part::Ran => {
+                let begun = found.iter().find(|(_, [ran, ..])| !ran.is_zero()).map(|(minute, _)| *minute);
+                self.begun = self.begun.into_iter().chain(begun).min();
+                self.ran.extend(found.into_keys());
+            }
         }
         is_whole
     }
@@ -239,8 +246,7 @@ impl Samples {
         if minutes.all(|minute| self.ran.contains(&minute)) {
             return if is_heard { None } else { Some(Missing::ExporterSilent) };
         }
-        // Before the first minute that a collector has stored, one may have run that did not.
-        let is_stored = self.ran_before || self.ran.first().is_some_and(|begun| *begun <= first);
+        let is_stored = self.ran_before || self.begun.is_some_and(|begun| begun <= first);
         match (is_stored, is_heard) {
             (true, _) => Some(Missing::CollectorNotRunning),
             (false, true) => None,
@@ -295,6 +301,7 @@ mod tests {
             presence_unsure: BTreeSet::new(),
             exported: counted(&[105, 115, 135]),
             ran: minutes((106..125).chain(131..145)),
+            begun: Some(Minute::new(106)),
             ran_before: false,
         };
         // 110 has only traffic, which arrived later; 115 is a true zero. A collector began in 105, so 100 is unknown.
