@@ -149,6 +149,11 @@ impl Exporters {
         Arc::clone(locked(&self.known).entry(address).or_insert_with(new))
     }
 
+    /// The exporter with this address, if it is registered or was since the last cut.
+    pub(crate) fn known(&self, address: IpAddr) -> Option<Arc<Exporter>> {
+        locked(&self.known).get(&address).map(Arc::clone)
+    }
+
     /// Sets new limits for the state of every exporter.
     pub fn set_limits(&self, limits: SessionLimits) {
         *locked(&self.limits) = limits;
@@ -269,7 +274,7 @@ impl Exporters {
     /// datagrams wait meanwhile, so lists are truncated. `None` if it is unknown.
     #[must_use]
     pub fn detailed(&self, address: IpAddr, is_multiplied: bool) -> Option<DetailedExporter> {
-        let exporter = locked(&self.known).get(&address).map(Arc::clone)?;
+        let exporter = self.known(address)?;
         let mut detail = {
             let ExporterState { session, stats, rate_changes, .. } = &*locked(&exporter.state);
             let mut detail = exporter_detail::of(stats, session, is_multiplied);

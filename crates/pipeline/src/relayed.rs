@@ -146,6 +146,10 @@ impl Counting {
         let relay = datagram.exporter.address;
         for stranger in strangers {
             self.exporters.note_unknown(stranger, Some(relay), datagram);
+            // Another shard may have stated its registration since the last cut, until which removed exporters are known.
+            if let Some(exporter) = self.exporters.known(stranger) {
+                self.met.entry(stranger).or_insert_with(|| Met::unregistered(exporter));
+            }
             if let Some(met) = self.met.get_mut(&stranger) {
                 met.forget_registration();
                 self.named.push(stranger);

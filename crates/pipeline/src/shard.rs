@@ -248,6 +248,11 @@ pub(crate) fn meet<'m>(
 }
 
 impl Met {
+    /// One that is no longer registered.
+    pub(crate) const fn unregistered(exporter: Arc<Exporter>) -> Self {
+        Self { exporter, registration: None, stated: 0 }
+    }
+
     /// Notes that it is no longer registered.
     pub(crate) fn forget_registration(&mut self) {
         if self.registration.take().is_some() {

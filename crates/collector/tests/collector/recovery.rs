@@ -4,13 +4,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use accounting::block::WriterId;
+use accounting::block::{TableSet, Tables, WriterId};
+use accounting::direction::Direction;
+use accounting::field::Name;
 use accounting::presence::Arrived;
 use accounting::tally::{GroupId, Monitored, Tally, TallySettings};
 use collector::journaled_shard::{JournaledShard, begin, cut};
 use collector::ledgers::CutCounts;
 use collector::status::Status;
-use flow::{Exporter, FlushNumber, Timestamp};
+use flow::{Counters, Exporter, FlushNumber, Timestamp};
 use journal::disk::Directory;
 use journal::{Journal, Sync};
 use pipeline::{Admitted, Exporters, Registration, Sealed, Shard};
@@ -25,6 +27,7 @@ const NOW: u64 = 1_800_000_000;
 
 /// A run of a collector: its shards with their journal, without sockets and store.
 struct Run {
+    admitted: Admitted,
     journal: Arc<Journal>,
     exporters: Exporters,
     shards: Vec<Arc<Mutex<JournaledShard>>>,
@@ -33,18 +36,23 @@ struct Run {
     flush: FlushNumber,
 }
 
+/// Registers these senders, each with its settings, and no others.
+fn register(admitted: &Admitted, senders: &[(IpAddr, &str)]) {
+    let registered = senders.iter().zip((0..).map(GroupId)).map(|((sender, settings), id)| {
+        let monitored = Monitored::new(*sender, &[("192.0.2.0/24".parse().unwrap(), id)]);
+        (*sender, Arc::new(Registration { monitored, settings: settings.parse().unwrap() }))
+    });
+    admitted.store(Arc::new(registered.collect()));
+}
+
 impl Run {
     /// Starts with these senders, each with its settings, and with what the last run has announced.
     fn start(folder: &Path, epoch: u32, senders: &[(IpAddr, &str)], announced: &[(IpAddr, Vec<u8>)]) -> Self {
         let settings = journal::Settings { sync: Sync::Off, limit_bytes: 1 << 20 };
         let disk = Directory::open(folder).unwrap();
         let journal = Journal::open(Box::new(disk), WriterId(1), settings).unwrap();
-        let registered = senders.iter().zip((0..).map(GroupId)).map(|((sender, settings), id)| {
-            let monitored = Monitored::new(*sender, &[("192.0.2.0/24".parse().unwrap(), id)]);
-            (*sender, Arc::new(Registration { monitored, settings: settings.parse().unwrap() }))
-        });
         let admitted = Admitted::default();
-        admitted.store(Arc::new(registered.collect()));
+        register(&admitted, senders);
         let restored = announced.iter().map(|(router, announced)| {
             let mut session = Session::new(SessionLimits::default());
             session.learn(announced).unwrap();
@@ -55,7 +63,7 @@ impl Run {
         let shard = || Shard::new(rules(), Arc::clone(&admitted), exporters.clone());
         let first = FlushNumber { epoch, sequence: 1 };
         let (shards, recovered) = begin(&Status::new(2), Some(&journal), shard, &exporters, first).unwrap();
-        Self { journal, exporters, shards, recovered, flush: first }
+        Self { admitted, journal, exporters, shards, recovered, flush: first }
     }
 
     fn take(&self, at: Timestamp, payload: &[u8]) {
@@ -67,6 +75,17 @@ impl Run {
         let mut shard = self.shards.get(shard).unwrap().lock().unwrap();
         shard.take(&datagram, "127.0.0.1:2055".parse().unwrap());
         shard.commit();
+    }
+
+    /// What it has found in the journal of a sender.
+    fn recovered_of(&self, sender: IpAddr) -> Counters {
+        let mut tables = Tables::new();
+        let tallies = self.recovered.iter().flat_map(|recovered| &recovered.tallies);
+        let blocks = tallies.flat_map(|tally| tally.blocks(WriterId(1), self.flush));
+        for block in blocks.filter(|block| block.key.sender == sender) {
+            tables.merge(&block, TableSet::ALL).unwrap();
+        }
+        tables.get(Direction::In, Name::ALL).unwrap_or_default()
     }
 
     /// A flush that becomes durable.
@@ -154,8 +173,25 @@ fn after_a_kill_records_of_a_relay_are_counted_by_the_terms_that_another_shard_h
     drop(run);
     // Whatever is registered now.
     let run = Run::start(folder.path(), 2, &senders[..1], &[]);
-    let blocks = run.recovered.unwrap().tallies.remove(0).blocks(WriterId(1), run.flush);
-    assert_eq!(blocks.iter().map(|block| block.key.sender).collect::<Vec<_>>(), [agent]);
+    assert_eq!(run.recovered_of(agent).flows, 1);
+}
+
+#[test]
+fn after_a_kill_records_of_an_exporter_that_was_removed_are_not_counted_by_the_terms_of_another_shard() {
+    let agent = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
+    let fields = [(12, 4), (1, 4), (130, 4)].map(|(id, length)| FieldSpecifier::iana(id, length));
+    let template = TemplateSpec::data(256, fields);
+    let record = vec![192, 0, 2, 1, 0, 0, 0, 100, 198, 51, 100, 7];
+    let message = Ipfix::new(ipfix::Header::default()).template(&template).data(&template, &[record]).finish();
+    let folder = tempfile::tempdir().unwrap();
+    let senders = [(ROUTER, "identity=agent"), (agent, "")];
+    let run = Run::start(folder.path(), 1, &senders, &[]);
+    run.take_in(0, Timestamp::new(NOW, 1), &message);
+    register(&run.admitted, &senders[..1]);
+    run.take_in(1, Timestamp::new(NOW, 2), &message);
+    drop(run);
+    let run = Run::start(folder.path(), 2, &senders, &[]);
+    assert_eq!(run.recovered_of(agent).flows, 1);
 }
 
 #[test]
