@@ -50,15 +50,27 @@ pub(crate) fn settled(mut remarks: Vec<Remark>) -> Vec<Remark> {
 
 /// Whether the same change is among those before, and nothing of it was taken back since.
 fn is_repeated(before: &[Remark], remark: &Remark) -> bool {
-    let share = |one: &str, other: &str| {
-        let mut parts = one.split(", ").filter(|part| !part.is_empty());
-        parts.any(|part| other.split(", ").any(|other| other == part))
-    };
     let of_kind = before.iter().rev().filter(|former| former.kind == remark.kind);
     let is_same = |former: &Remark| former.was == remark.was && former.is == remark.is;
     let mut decisive =
-        of_kind.filter(|former| is_same(former) || share(&former.was, &remark.is) || share(&former.is, &remark.was));
+        of_kind.filter(|former| is_same(former) || meet(&former.was, &remark.is) || meet(&former.is, &remark.was));
     decisive.next().is_some_and(is_same)
+}
+
+/// The networks of a value, or the value itself.
+fn parts(value: &str) -> impl Iterator<Item = &str> {
+    value.split(", ").filter(|part| !part.is_empty())
+}
+
+/// Whether two values have a part in common. Networks have if one is within the other, because what was added as a whole
+/// may be removed in halves; and the rest of a long list may have any.
+fn meet(one: &str, other: &str) -> bool {
+    let meet = |one: &str, other: &str| match (one.parse::<Prefix>(), other.parse::<Prefix>()) {
+        (Ok(one), Ok(other)) => one.contains(other.address()) || other.contains(one.address()),
+        (Err(_), Err(_)) => one == other,
+        _ => true,
+    };
+    parts(one).any(|one| parts(other).any(|other| meet(one, other)))
 }
 
 /// Whether own networks are of IPv6.
@@ -131,6 +143,25 @@ mod tests {
         let again = [back(4), back(5), own(6, other), own(7, other)];
         let expected = [own(1, aggregate), own(2, other), back(4), own(6, other)];
         assert_eq!(settled([first, again].concat()), expected);
+    }
+
+    #[test]
+    fn a_network_that_was_removed_in_parts_or_within_another_is_remarked_when_it_is_added_again() {
+        let own = |seconds, was, is| remark(seconds, OWN_NETWORKS, was, is);
+        for (removed, added) in [
+            // Split before, which changes nothing by itself.
+            ("10.0.0.0/9, 10.128.0.0/9", "10.0.0.0/8"),
+            ("10.128.0.0/9", "10.0.0.0/8"),
+            ("0.0.0.0/1", "10.0.0.0/8"),
+            ("2001:db8::/33", "2001:db8::/32"),
+            ("172.16.0.0/12, and 20 more", "10.0.0.0/8"),
+        ] {
+            let all = vec![own(1, "", added), own(2, removed, ""), own(3, "", added)];
+            assert_eq!(settled(all.clone()), all, "{removed}");
+        }
+        // One beside it takes nothing of it back.
+        let beside = [own(1, "", "10.0.0.0/8"), own(2, "11.0.0.0/8", ""), own(3, "", "10.0.0.0/8")];
+        assert_eq!(settled(beside.to_vec()), beside[..2]);
     }
 
     #[test]
