@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use accounting::block::{TableSet, Tables, WriterId};
@@ -12,15 +12,16 @@ use accounting::field::Name;
 use accounting::tally::{Tally, TallySettings};
 use flow::{Counters, DatagramFate, Exporter, FlowFate, FlushNumber, Prefix, SenderSettings, Timestamp};
 use pipeline::{Admission, Exporters, Registered, Rules, Sealed, Shard};
+use testing::datagrams::sflow;
 use view::Ambiguities;
 use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
-use wire::sflow::encode::{DatagramHeader, FlowSample, sflow_v5};
 use wire::{Datagram, FieldSpecifier, PendingBudget, Session, SessionLimits, ipfix, netflow_v5, netflow_v9};
 
 const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
 const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
 const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 2));
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 9));
+/// The ends of the flows, those of [`sflow`] too.
 const INSIDE: [u8; 4] = [192, 0, 2, 7];
 const OUTSIDE: [u8; 4] = [233, 252, 0, 1];
 const PORT: u16 = 6343;
@@ -152,22 +153,7 @@ const fn counters(bytes: u64, packets: u64, flows: u64) -> Counters {
     Counters { bytes, packets, flows }
 }
 
-/// An sFlow datagram of one packet of 100 octets that leaves the prefix, one of ten.
-fn sflow(agent: IpAddr, sequence: u32) -> Vec<u8> {
-    let sample = FlowSample {
-        sequence,
-        data_source: 1,
-        sampling_rate: 10,
-        input: 1,
-        output: 2,
-        source: SocketAddrV4::new(INSIDE.into(), 1000),
-        destination: SocketAddrV4::new(OUTSIDE.into(), 2000),
-        frame_length: 100,
-    };
-    sflow_v5(&DatagramHeader { agent, sub_agent: 0, sequence, uptime: 1000 * sequence }, &[sample])
-}
-
-/// The same in version 4 or 2.
+/// What [`sflow`] is in version 5, in version 4 or 2.
 fn old_sflow(version: u32, agent: IpAddr, sequence: u32) -> Vec<u8> {
     let agent = u32::from_be_bytes(octets(agent).try_into().unwrap());
     let address = |octets: [u8; 4]| u32::from_be_bytes(octets);
@@ -247,7 +233,7 @@ fn an_sflow_datagram_of_a_relay_is_counted_for_the_agent_that_it_names() {
 fn an_sflow_datagram_that_names_the_relay_or_nobody_is_its_own() {
     let mut collector = Collector::with_relay();
     collector.take(RELAY, &sflow(RELAY, 1));
-    collector.take(RELAY, &sflow(Ipv4Addr::UNSPECIFIED.into(), 1));
+    collector.take(RELAY, &sflow(Ipv4Addr::UNSPECIFIED, 1));
     assert_eq!(collector.sent(RELAY), counters(2000, 20, 2));
     assert!(collector.unknown().is_empty());
     // Truncated before and after the agent.

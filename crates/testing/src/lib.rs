@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | [`captures`](mod@captures) | where the third-party captures are |
+//! | [`datagrams`] | export datagrams that several tests send |
 //! | [`disk`] | a disk in memory for the journal, which fails and loses power as planned |
 //! | [`mutation`] | mutated datagrams and files |
 //! | [`random`] | numbers drawn from a seed |
@@ -17,6 +18,7 @@
 )]
 
 pub mod captures;
+pub mod datagrams;
 pub mod disk;
 pub mod mutation;
 pub mod random;

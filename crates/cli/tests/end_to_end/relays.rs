@@ -1,11 +1,11 @@
 //! Relays: what they send is counted for the exporters that it names, also after a kill.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
+use testing::datagrams::sflow;
 use wire::encode::{Ipfix, NetflowV9, TemplateSpec};
-use wire::sflow::encode::{DatagramHeader, FlowSample, sflow_v5};
 use wire::{FieldSpecifier, ipfix, netflow_v9};
 
 use crate::collector::Collector;
@@ -19,22 +19,6 @@ const SLOW: [(&str, &str); 1] = [("NETFLOW__FLUSH_INTERVAL", "5m")];
 
 fn now() -> u32 {
     u32::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()).unwrap()
-}
-
-/// A packet of 100 octets, one of ten.
-fn sflow(agent: Ipv4Addr, sequence: u32) -> Vec<u8> {
-    let sample = FlowSample {
-        sequence,
-        data_source: 1,
-        sampling_rate: 10,
-        input: 1,
-        output: 2,
-        source: SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 7), 1000),
-        destination: SocketAddrV4::new(Ipv4Addr::new(233, 252, 0, 1), 2000),
-        frame_length: 100,
-    };
-    let header = DatagramHeader { agent: agent.into(), sub_agent: 0, sequence, uptime: 1000 * sequence };
-    sflow_v5(&header, &[sample])
 }
 
 /// A flow of 100 octets for each exporter.
