@@ -9,42 +9,52 @@ use crate::Api;
 use crate::error::Error;
 use crate::parameters::now;
 
-/// Since when counters of each period are kept.
-#[derive(Clone, Copy)]
-pub(crate) struct Kept(PerPeriod<Minute>);
+/// What is kept of each period, for dates of a zone.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    zone: Zone,
+    /// When this was so.
+    pub(crate) now: Minute,
+    /// The first minute whose counters are kept.
+    since: PerPeriod<Minute>,
+    /// Before which minute counters have expired, under whatever retention. It is no later than `since`.
+    expired: PerPeriod<Minute>,
+}
 
 impl Api {
-    /// The first minute whose counters of a period are kept, by the settings.
-    pub(crate) fn kept_since(&self, period: Period, now: Minute) -> Minute {
-        let Some(keep) = self.keep[period] else { return Minute::EPOCH };
-        now.saturating_sub(u32::try_from(keep.as_secs() / 60).unwrap_or(u32::MAX))
-    }
-
-    /// Since when counters are kept: by the settings, and for dates of a zone also by what the store has. These need hours
-    /// of times for which only days may be left, because retention was shorter before.
+    /// What is kept now: by the settings, as far as it has not expired before, when retention was shorter.
     pub(crate) async fn kept(&self, zone: &Zone) -> Result<Kept, Error> {
+        let expired = self.store.expired().await?;
         let now = now();
-        let mut kept = PerPeriod::new(Period::ALL.map(|period| self.kept_since(period, now)));
-        for period in Period::ALL.into_iter().filter(|_| !zone.is_utc()) {
-            kept[period] = storage::kept_since(&*self.store, period, kept[period]).await?;
-        }
-        Ok(Kept(kept))
+        let since = Period::ALL.map(|period| {
+            let keep = self.keep[period].map(|keep| u32::try_from(keep.as_secs() / 60).unwrap_or(u32::MAX));
+            keep.map_or(Minute::EPOCH, |minutes| now.saturating_sub(minutes)).max(expired[period])
+        });
+        Ok(Kept { zone: zone.clone(), now, since: PerPeriod::new(since), expired })
     }
 }
 
 impl Kept {
     /// The first minute whose counters of a period are kept.
     pub(crate) fn since(&self, period: Period) -> Minute {
-        self.0[period]
+        self.since[period]
+    }
+
+    /// What counts of a date: of an interval of UTC that has expired nothing, because only flows that came late may be
+    /// left of it.
+    pub(crate) fn left_of(&self, period: Period, date: Range) -> Range {
+        let has_expired = self.zone.is_utc() && date.from < self.expired[period];
+        if has_expired { Range { to: date.from, ..date } } else { date }
     }
 
     /// The number of intervals that make up a range, unless some of them have expired.
-    pub(crate) fn intervals(&self, range: Range, zone: &Zone) -> Result<usize, Error> {
+    pub(crate) fn intervals(&self, range: Range) -> Result<usize, Error> {
         let cover = range.cover();
-        match cover.iter().find(|interval| interval.start < self.0[interval.period]) {
+        match cover.iter().find(|interval| interval.start < self.since[interval.period]) {
             None => Ok(cover.len()),
             Some(expired) => {
-                let (period, since) = (expired.period, zone.display(self.0[expired.period]));
+                let zone = &self.zone;
+                let (period, since) = (expired.period, zone.display(self.since[expired.period]));
                 let (name, coarser) = (period.name(), period.coarser().map_or("year", Period::name));
                 let (range, instead) = if zone.is_utc() {
                     ("the range".to_owned(), format!("whole {coarser}s"))

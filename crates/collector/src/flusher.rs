@@ -78,6 +78,8 @@ pub struct Flusher {
     accepted: Accepted,
     /// The newest flush that the store notes as there with all its blocks.
     noted: Option<FlushNumber>,
+    /// Whether the store has notes of what expired before this start.
+    expired_is_noted: bool,
     announcements: Announcements,
     run_minutes: RunMinutes,
     /// The registrations that the store had lost when its announcements were stored again.
@@ -99,6 +101,7 @@ impl Flusher {
             spool: None,
             accepted: Accepted::default(),
             noted: None,
+            expired_is_noted: false,
             announcements: Announcements::default(),
             run_minutes: RunMinutes::default(),
             restored: 0,
@@ -441,6 +444,10 @@ impl Flusher {
         // A lost roll-up is repeated from its finer blocks, so they must not expire before the check.
         if self.accepted.has_sums() {
             return gone.map(drop);
+        }
+        if !self.expired_is_noted {
+            storage::kept::note_expired(self.store.as_ref()).await?;
+            self.expired_is_noted = true;
         }
         self.expire(own, now).await?;
         for gone in gone? {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
-use accounting::period::{Interval, Minute, Period};
+use accounting::period::{Interval, Minute, PerPeriod, Period};
 use async_trait::async_trait;
 use flow::Prefix;
 
@@ -116,6 +116,13 @@ pub trait Blocks: Send + Sync {
 
     /// Deletes all blocks of a writer and period that start before a minute; returns how many went. Blocks that are not
     /// rolled up yet, as far as the store remembers of the writer, stay however old they are. A store that lets blocks
-    /// expire by itself may keep them until they do.
+    /// expire by itself may keep them until they do. What goes is noted for [`expired`](Self::expired).
     async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError>;
+
+    /// Before which minute blocks of each period have expired, of any writer; the epoch if none have. A sum of what is left
+    /// of them may be too low, whatever the retention is now: a longer one brings nothing back.
+    async fn expired(&self) -> Result<PerPeriod<Minute>, StoreError>;
+
+    /// Notes that blocks before these minutes have expired, beside what is noted already.
+    async fn put_expired(&self, before: PerPeriod<Minute>) -> Result<(), StoreError>;
 }

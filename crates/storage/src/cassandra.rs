@@ -6,8 +6,8 @@
 //!   each has its own life time and so its own compaction windows.
 //! - `interval`: the starts for which a writer has blocks, a partition for each writer and period.
 //! - `series`: the senders and prefixes for which a writer has blocks, a partition for each writer, period and start.
-//! - `sender` (with its prefixes, what it has announced, and in other rows the numbers of changes), `writer`, `flushed`:
-//!   each in one partition.
+//! - `sender` (with its prefixes, what it has announced, and in other rows the numbers of changes), `writer`, `flushed`,
+//!   `expired`: each in one partition.
 //! - `remark`: a remark each, a partition for each sender.
 //!
 //! Every statement is prepared and idempotent, and goes to a replica of its partition. Reads and writes are done at

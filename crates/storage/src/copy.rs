@@ -85,6 +85,8 @@ pub async fn copy(
     // Before any block is read: the journal beside the target may have segments of flushes that are copied.
     let counted = source.counted().await?;
     copy.senders().await?;
+    // What the source has lost is missing in the target.
+    target.put_expired(source.expired().await?).await?;
     // Before any block is read: what moves meanwhile is for the next copy.
     let known: HashMap<WriterId, WriterState> =
         target.writers().await?.into_iter().map(|state| (state.writer, state)).collect();

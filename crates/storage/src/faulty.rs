@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use accounting::block::{Block, BlockKey, WriterId};
-use accounting::period::{Interval, Minute, Period};
+use accounting::period::{Interval, Minute, PerPeriod, Period};
 use async_trait::async_trait;
 use flow::{FlushNumber, Prefix, Setting, Timestamp};
 use tokio::sync::Semaphore;
@@ -54,6 +54,8 @@ pub enum Call {
     Intervals,
     DeleteBlocks,
     Expire,
+    Expired,
+    PutExpired,
     ForgetWriter,
     Writers,
     PutWriter,
@@ -293,6 +295,14 @@ impl<S: Store> Blocks for Faulty<S> {
 
     async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
         self.call(Call::Expire, self.store.expire(writer, retention)).await
+    }
+
+    async fn expired(&self) -> Result<PerPeriod<Minute>, StoreError> {
+        self.call(Call::Expired, self.store.expired()).await
+    }
+
+    async fn put_expired(&self, before: PerPeriod<Minute>) -> Result<(), StoreError> {
+        self.call(Call::PutExpired, self.store.put_expired(before)).await
     }
 }
 

@@ -12,7 +12,7 @@
 //! | [`sqlite`] | the embedded store: one file |
 //! | [`redis`] | Redis: one server, a cluster or sentinels |
 //! | [`cassandra`] | Cassandra, or ScyllaDB |
-//! | [`kept`] | since when blocks of a period are there |
+//! | [`kept`] | what has expired, as far as blocks show |
 //! | [`totals`](mod@totals) | what all writers counted in ranges of time, whatever is rolled up already |
 //! | `snapshot` | one moment of a store, which all parts of an answer are about |
 //! | [`roll_up`] | sums a writer's finished periods into coarser blocks |
@@ -67,7 +67,6 @@ pub use error::{Reason, StoreError, chain};
 pub use faulty::Faulty;
 pub use flush::Flush;
 pub use identity::Identity;
-pub use kept::kept_since;
 pub use last_terms::LastTerms;
 pub use memory::Memory;
 pub use registrations::{Registration, Registrations};

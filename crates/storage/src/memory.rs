@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use accounting::block::{Block, BlockKey, WriterId};
-use accounting::period::{Interval, Minute, Period};
+use accounting::period::{Interval, Minute, PerPeriod, Period};
 use async_trait::async_trait;
 use bytes::Bytes;
 use flow::{FlushNumber, Prefix, Setting, Timestamp};
@@ -34,6 +34,7 @@ type Group = BTreeMap<BlockKey, Bytes>;
 #[derive(Clone, Debug, Default)]
 struct Contents {
     blocks: BTreeMap<Interval, BTreeMap<(IpAddr, Prefix), Group>>,
+    expired: PerPeriod<Minute>,
     senders: BTreeMap<IpAddr, Registered>,
     /// Of each registration and removal so far.
     changes: BTreeMap<Entry, u64>,
@@ -294,7 +295,23 @@ impl Blocks for Memory {
         let Retention { period, before } = retention.bounded(contents.writers.get(&writer));
         let goes =
             |key: &BlockKey| key.writer == writer && key.interval.period == period && key.interval.start < before;
+        let groups = contents.blocks.values().flat_map(BTreeMap::values);
+        let going = groups.flat_map(BTreeMap::keys).filter(|key| goes(key));
+        let end = going.map(|key| key.interval.end()).max().unwrap_or_default();
+        contents.expired[period] = end.max(contents.expired[period]);
         Ok(contents.retain(|key| !goes(key)))
+    }
+
+    async fn expired(&self) -> Result<PerPeriod<Minute>, StoreError> {
+        Ok(self.lock().expired)
+    }
+
+    async fn put_expired(&self, before: PerPeriod<Minute>) -> Result<(), StoreError> {
+        let mut contents = self.lock();
+        for (period, before) in before.iter() {
+            contents.expired[period] = contents.expired[period].max(*before);
+        }
+        Ok(())
     }
 }
 

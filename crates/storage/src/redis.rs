@@ -8,6 +8,7 @@
 //!   asks only for the values that it needs.
 //! - `N:intervals:{<writer> <period>}`: sorted set of the starts for which a writer has blocks.
 //! - `N:groups:{<writer> <period> <start>}`: set of `<sender> <prefix>` for which a writer has blocks there.
+//! - `N:expired`: hash; field `<period>` = before which minute blocks of it have expired.
 //! - `N:senders`: hash; field `<address>` = nanoseconds of its last datagram in twenty digits, or nothing; field
 //!   `<address> <prefix>` = nothing.
 //! - `{N:senders}:changes`: hash; the same fields = the number of their registration, or minus that of their removal

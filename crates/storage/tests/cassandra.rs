@@ -30,7 +30,9 @@ use scylla::client::session_builder::SessionBuilder;
 use storage::cassandra::{Cassandra, CassandraSettings, SPARE};
 use storage::registrations::{Part, senders};
 use storage::roll_up::advance;
-use storage::{Blocks, Registration, Registrations, Registry, Selection, Store, StoreError, Writers, totals};
+use storage::{
+    Blocks, Registration, Registrations, Registry, Retention, Selection, Store, StoreError, Writers, totals,
+};
 use testing::Service;
 use testing::wait::DEADLINE;
 use tokio::sync::{Mutex, MutexGuard};
@@ -60,8 +62,10 @@ async fn empty() -> (Cassandra, MutexGuard<'static, ()>) {
     store.writers().await.expect("a server");
     let session = session(&SERVER).await;
     let blocks = Period::ALL.map(|period| format!("block_{}", period.name()));
-    for table in
-        blocks.iter().map(String::as_str).chain(["interval", "series", "sender", "remark", "writer", "flushed"])
+    for table in blocks
+        .iter()
+        .map(String::as_str)
+        .chain(["interval", "series", "sender", "remark", "writer", "flushed", "expired"])
     {
         let some =
             session.query_unpaged(format!("SELECT * FROM netflow.{table} LIMIT 1"), ()).await.expect("an answer");
@@ -138,6 +142,41 @@ async fn rows_live_as_long_as_configured_and_spare_time() {
     let hour = life("hour").await.expect("an end");
     assert!((86_000..=86_400).contains(&hour), "a block that comes late lives for a day: {hour}");
     assert_eq!(life("day").await, None, "days are kept forever");
+}
+
+#[tokio::test]
+async fn what_was_written_under_a_shorter_retention_expires_under_a_longer_one() {
+    let (_, _turn) = empty().await;
+    let day = 24 * 60;
+    let keeping = |days: u32| {
+        let mut settings = settings(&SERVER);
+        settings.keep[Period::Hour] = Some(Duration::from_secs(u64::from(days * day) * 60));
+        open(settings)
+    };
+    let hours = Retention { period: Period::Hour, before: Minute::EPOCH };
+    let now = || Minute::of(std::time::SystemTime::now().into());
+    let expired = async |store: &Cassandra| store.expired().await.unwrap()[Period::Hour];
+    let begun = now();
+    for days in [2, 90] {
+        let store = keeping(days);
+        assert_eq!(store.expire(WriterId(9), hours).await.unwrap(), 0);
+        let before = begun.saturating_sub(2 * day);
+        assert!((before..=now().saturating_sub(2 * day)).contains(&expired(&store).await), "{days}");
+    }
+    // What is written from now on is kept for 90 days: these two are of a program that ran until yesterday, and of one from
+    // 80 to 60 days ago.
+    let store = keeping(90);
+    let session = session(&SERVER).await;
+    session.query_unpaged("TRUNCATE netflow.expired", ()).await.expect("an empty table");
+    let ago = |days: u32| begun.saturating_sub(days * day);
+    for (minutes_kept, until, expected) in [(30 * day, ago(60), ago(60)), (10 * day, ago(1), ago(10))] {
+        let until = i64::from(until.number());
+        let insert = format!(
+            "INSERT INTO netflow.expired (one, period, minutes_kept, written_until) VALUES (0, 1, {minutes_kept}, {until})"
+        );
+        session.query_unpaged(insert, ()).await.expect("a row");
+        assert!(expired(&store).await.abs_diff(expected) < 60, "{minutes_kept}");
+    }
 }
 
 #[tokio::test]

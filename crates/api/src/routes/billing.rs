@@ -243,22 +243,23 @@ pub(crate) async fn show(
         return Err(problem("month", format_args!("{date} has not begun")));
     }
     let known = api.registered(sender).await?;
+    let kept = api.kept(&zone).await?;
     let ask = |range| storage::Question { range, sender, prefix, tables: TableSet::of_field(Field::All) };
-    // A month of UTC is an interval; one of another zone is the sum of its 5 minutes.
-    let mut answers = Answers::to(zone.is_utc().then(|| ask(month)).into_iter().collect());
+    // A month of UTC is an interval, until it expires; one of another zone is the sum of its 5 minutes.
+    let is_interval = zone.is_utc() && month.from >= kept.since(Period::Month);
+    let mut answers = Answers::to(is_interval.then(|| ask(month)).into_iter().collect());
     let total: Vec<Totals> = api.answers(party, &mut answers, |_, total| total).await?;
     let Totals { tables: total, mut damaged } = total.into_iter().next().unwrap_or_default();
 
     let passed = Range { from: month.from, to: month.to.min(now) };
     // The present minute has losses, but is in no sample yet.
     let begun = Range { to: month.to.min(now.saturating_add(1)), ..passed };
-    let samples = Samples::read(&api, party, (sender, prefix), begun, now, answers, &mut damaged).await?;
-    let total = if zone.is_utc() {
+    let samples = Samples::read(&api, party, (sender, prefix), begun, &kept, answers, &mut damaged).await?;
+    let total = if is_interval {
         Direction::ALL.map(|direction| total.get(direction, Name::ALL).unwrap_or_default())
     } else {
-        let days_since = api.kept(&zone).await?.since(Period::Day);
         let first_day = Interval::containing(Period::Day, month.from).start;
-        let not_kept_at = if first_day < days_since { Some(month.from) } else { samples.first_not_kept() };
+        let not_kept_at = if first_day < kept.since(Period::Day) { Some(month.from) } else { samples.first_not_kept() };
         if let Some(missing) = not_kept_at {
             return Err(not_kept(&date, &zone, missing));
         }
@@ -301,13 +302,20 @@ pub(crate) async fn show(
     Ok(damage_noted(billing, damaged))
 }
 
-/// The refusal of a month of a zone whose 5 minutes are not kept.
+/// The refusal of a month that is the sum of its 5 minutes, which are not kept.
 fn not_kept(month: &str, zone: &Zone, missing: Minute) -> Error {
-    Error::TooMuch(format!(
-        "{month} ({zone}) is the sum of its 5 minutes, and those of {} are not kept: request it in UTC, without tz; \
-         retention.days sets how long they are kept",
-        zone.display(missing)
-    ))
+    let missing = zone.display(missing);
+    Error::TooMuch(if zone.is_utc() {
+        format!(
+            "{month} has expired, and so have its 5 minutes of {missing}: retention.months and retention.days set how \
+             long they are kept"
+        )
+    } else {
+        format!(
+            "{month} ({zone}) is the sum of its 5 minutes, and those of {missing} are not kept: request it in UTC, \
+             without tz; retention.days sets how long they are kept"
+        )
+    })
 }
 
 /// Rounded down.

@@ -15,7 +15,6 @@ use storage::{Answers, Remark, Totals};
 
 use crate::Api;
 use crate::error::Error;
-use crate::parameters::now;
 use crate::party::Party;
 
 /// At that time the meaning of the counters changed.
@@ -81,14 +80,14 @@ impl Api {
             return Ok(Vec::new());
         }
         // What was counted before the first remark, in its minute too, or whatever is kept of that time; then up to the next one.
-        let now = now();
+        let kept = self.kept(zone).await?;
         let mut from = range.from;
         let mut before = Vec::with_capacity(remarks.len());
         for remark in &remarks {
             let minute = Minute::of(remark.time);
             let mut around = Period::ALL.into_iter().map(|period| Interval::containing(period, minute));
-            let kept = around.find(|part| part.start >= self.kept_since(part.period, now));
-            let to = kept.map_or(range.to, |kept| kept.end()).max(from).min(range.to);
+            let left = around.find(|part| part.start >= kept.since(part.period));
+            let to = left.map_or(range.to, |left| left.end()).max(from).min(range.to);
             let tables = TableSet::of_field(Field::All);
             before.push(storage::Question { range: Range { from, to }, sender, prefix, tables });
             from = to;

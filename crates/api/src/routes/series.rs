@@ -20,6 +20,7 @@ use super::remarks::{LocalTraffic, RemarkView};
 use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
+use crate::kept::Kept;
 use crate::parameters::Parameters;
 use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, OfZone, one_of};
 use crate::party::Party;
@@ -108,14 +109,13 @@ impl Question {
 
     /// A step of UTC is one interval, or a gap when it has expired. One of another zone is made of several, and would be
     /// too low when some of them have expired.
-    async fn limit_intervals(&self, api: &Api) -> Result<(), Error> {
+    fn limit_intervals(&self, kept: &Kept) -> Result<(), Error> {
         if self.zone.is_utc() {
             return Ok(());
         }
-        let kept = api.kept(&self.zone).await?;
         let mut intervals = 0;
         for step in &self.steps {
-            intervals += kept.intervals(*step, &self.zone)?;
+            intervals += kept.intervals(*step)?;
             if intervals > MOST_STEPS {
                 let what = format_args!("intervals of UTC, of which {}s of {} are made,", self.step.name(), self.zone);
                 return Err(too_many(MOST_STEPS, what, self.step));
@@ -187,9 +187,10 @@ pub(crate) async fn show(
 ) -> Result<Response, Error> {
     let question = Arc::new(Question::read(&parameters)?);
     let known = api.registered(sender).await?;
-    question.limit_intervals(&api).await?;
+    let kept = api.kept(&question.zone).await?;
+    question.limit_intervals(&kept)?;
     let (prefix, tables) = (question.prefix, question.tables());
-    let ask = |step: &Range| storage::Question { range: *step, sender, prefix, tables };
+    let ask = |step: &Range| storage::Question { range: kept.left_of(question.step, *step), sender, prefix, tables };
     let mut answers = Answers::to(question.steps.iter().map(ask).collect());
     let of_points = Arc::clone(&question);
     let counted = move |_, totals: Totals| (of_points.counters(&totals.tables), totals.damaged);

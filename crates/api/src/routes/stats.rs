@@ -51,6 +51,7 @@ struct Question {
 /// One date with the requested names.
 struct Date {
     text: String,
+    period: Period,
     range: Range,
     names: Arc<[(String, Name)]>,
 }
@@ -73,13 +74,15 @@ pub(crate) async fn answer(
 ) -> Result<Response, Error> {
     parameters.only(&["tz"])?;
     let zone = parameters.zone()?;
-    let kept = if zone.is_utc() { None } else { Some(api.kept(&zone).await?) };
-    let questions = api.work(party, body.len(), move || read_questions(&body, &zone, kept)).await??;
+    let of_zone = zone.clone();
+    let questions = api.work(party, body.len(), move || read_questions(&body, &of_zone)).await??;
     api.registered(sender).await?;
+    let kept = api.kept(&zone).await?;
+    limit_intervals(&questions, &zone, &kept)?;
     let (mut asked, mut names) = (Vec::new(), Vec::new());
     for question in &questions {
         for (_, dates) in &question.periods {
-            asked.extend(dates.iter().map(|date| date.question(sender, question.prefix)));
+            asked.extend(dates.iter().map(|date| date.question(sender, question.prefix, &kept)));
             names.extend(dates.iter().map(|date| Arc::clone(&date.names)));
         }
     }
@@ -106,11 +109,11 @@ fn arrange(questions: Vec<Question>, answers: Vec<Vec<Counted>>) -> Answer {
 }
 
 impl Date {
-    fn question(&self, sender: IpAddr, prefix: Prefix) -> storage::Question {
+    fn question(&self, sender: IpAddr, prefix: Prefix, kept: &Kept) -> storage::Question {
         let tables = self.names.iter().map(|(_, name)| TableSet::of_field(name.field));
         // What is under no name of a field follows from the totals.
         let tables = tables.fold(TableSet::of_field(Field::All), TableSet::union);
-        storage::Question { range: self.range, sender, prefix, tables }
+        storage::Question { range: kept.left_of(self.period, self.range), sender, prefix, tables }
     }
 }
 
@@ -161,7 +164,7 @@ const PERIODS: [(&str, Period, &str); 5] = [
     ("minutes", Period::Minute, "2014-02-02 05:00"),
 ];
 
-fn read_questions(body: &[u8], zone: &Zone, kept: Option<Kept>) -> Result<Vec<Question>, Error> {
+fn read_questions(body: &[u8], zone: &Zone) -> Result<Vec<Question>, Error> {
     let document = Document::read(body, EXAMPLE)?;
     let prefixes = document.object(JsonPath::Root, &format!("an object such as {EXAMPLE}"))?;
     let questions: Vec<_> =
@@ -169,15 +172,19 @@ fn read_questions(body: &[u8], zone: &Zone, kept: Option<Kept>) -> Result<Vec<Qu
     let dates = || questions.iter().flat_map(|question| &question.periods).flat_map(|(_, dates)| dates);
     at_most(MOST_DATES, "dates", dates().count())?;
     at_most(MOST_NAMES, "names", dates().map(|date| date.names.len()).sum())?;
-    // An interval of UTC that has expired is an empty list.
-    if let Some(kept) = kept {
-        let mut intervals = 0;
-        for date in dates() {
-            intervals += kept.intervals(date.range, zone)?;
+    Ok(questions)
+}
+
+/// A date of UTC is one interval, or an empty list when it has expired.
+fn limit_intervals(questions: &[Question], zone: &Zone, kept: &Kept) -> Result<(), Error> {
+    let mut intervals = 0;
+    for date in questions.iter().flat_map(|question| &question.periods).flat_map(|(_, dates)| dates) {
+        if !zone.is_utc() {
+            intervals += kept.intervals(date.range)?;
             at_most(MOST_DATES, "intervals of UTC that make up its dates", intervals)?;
         }
     }
-    Ok(questions)
+    Ok(())
 }
 
 fn at_most(most: usize, of: &str, asked: usize) -> Result<(), Error> {
@@ -203,7 +210,7 @@ fn read_period(key: &str, dates: &Document, place: JsonPath<'_>, zone: &Zone) ->
     let dates = dates.list(place, &format!("a list of dates such as [{example:?}]"))?;
     let date_of = |text: &str, place: JsonPath<'_>, names| {
         let range = zone.date(period, text).map_err(|error| place.problem(error))?;
-        Ok::<_, Error>(Date { text: text.to_owned(), range, names })
+        Ok::<_, Error>(Date { text: text.to_owned(), period, range, names })
     };
     let mut read = Vec::with_capacity(dates.len());
     for (index, date) in dates.iter().enumerate() {

@@ -157,7 +157,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Error> {
     let question = Question::read(&parameters)?;
     let known = api.registered(sender).await?;
-    api.kept(&question.zone).await?.intervals(question.range, &question.zone)?;
+    api.kept(&question.zone).await?.intervals(question.range)?;
     // Including the counters of `all`, which distinguish a zero from missing counters.
     let tables = TableSet::of(question.direction, question.field).union(TableSet::of_field(Field::All));
     let ask = storage::Question { range: question.range, sender, prefix: question.prefix, tables };

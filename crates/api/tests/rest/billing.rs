@@ -311,6 +311,61 @@ fn samples_are_kept_when_their_minutes_and_hours_are_gone() {
     assert_eq!(billing(&server, "&month=2026-02"), before);
 }
 
+/// Rolls up until a minute, and deletes what starts before another one.
+fn expire(server: &Server, until: &str, periods: &[Period], before: &str) {
+    server.runtime.block_on(async {
+        let store: &dyn Store = server.store.as_ref();
+        for state in store.writers().await.unwrap() {
+            let WriterState { writer, .. } = advance(store, state, minute(until).start).await.unwrap();
+            for period in periods {
+                store.expire(writer, Retention { period: *period, before: minute(before).start }).await.unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn samples_that_were_deleted_under_a_shorter_retention_are_not_kept() {
+    let server = Server::start();
+    register(&server);
+    let [from, to] = ["2026-01-20 00:00", "2026-03-01 00:00"].map(|text| minute(text).start.number());
+    run(&server, RUN, from..to, from..to);
+    for number in (from..to).step_by(5) {
+        let interval = Interval { period: Period::Minute, start: Minute::new(number) };
+        count(&server, WRITER, interval, PREFIX, &[(In, "all", 1, 300_000)]);
+    }
+    let whole = billing(&server, "&month=2026-02");
+    assert_eq!(samples(&whole), [8064, 0, 0, 0, 0]);
+    expire(&server, "2026-03-05 00:00", &[Period::Minute, Period::Hour, Period::Day], "2026-02-10 00:00");
+    // A flow that came late is not all of its sample.
+    count(&server, WriterId(8), minute("2026-02-03 07:00"), PREFIX, &[(In, "all", 1, 0)]);
+    let answer = billing(&server, "&month=2026-02");
+    assert_eq!(samples(&answer), [8064 - 9 * 288, 0, 0, 0, 9 * 288]);
+    assert_eq!(gaps(&answer), [("2026-02-01T00:00:00Z", "2026-02-10T00:00:00Z", "notKept")]);
+    assert_eq!(answer["in"]["bytes"], whole["in"]["bytes"]);
+}
+
+#[test]
+fn a_month_that_has_expired_is_the_sum_of_its_five_minutes_as_long_as_these_are_kept() {
+    let server = Server::start();
+    register(&server);
+    run(&server, RUN, february(), february());
+    for minute in february().step_by(5) {
+        let interval = Interval { period: Period::Minute, start: Minute::new(minute) };
+        count(&server, WRITER, interval, PREFIX, &[(In, "all", 1, 300_000), (Out, "all", 1, 7)]);
+    }
+    let before = billing(&server, "&month=2026-02");
+    expire(&server, "2027-01-05 00:00", &[Period::Month], "2026-06-01 00:00");
+    assert_eq!(billing(&server, "&month=2026-02"), before);
+    expire(&server, "2027-01-05 00:00", &[Period::Minute, Period::Hour, Period::Day], "2026-06-01 00:00");
+    let refused = ask(server.address, "GET", &format!("/billing/{SENDER}?prefix={PREFIX}&month=2026-02"), "");
+    assert_eq!(
+        refused.refusal(422, "UNPROCESSABLE_ENTITY"),
+        "2026-02 has expired, and so have its 5 minutes of 2026-02-01T00:00:00Z: retention.months and retention.days set \
+         how long they are kept"
+    );
+}
+
 #[test]
 fn samples_of_a_damaged_block_are_missing_not_zero() {
     let sender: IpAddr = SENDER.parse().unwrap();

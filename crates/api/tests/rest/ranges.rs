@@ -2,13 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use accounting::block::Tables;
+use accounting::block::{Tables, WriterId};
 use accounting::direction::Direction::{In, InLocal, Out};
 use accounting::field::Field;
 use accounting::period::{Interval, Minute, PerPeriod, Period};
 use flow::{Counters, Timestamp};
 use serde_json::{Value, json};
-use storage::{Blocks, WriterState, Writers};
+use storage::{Blocks, Retention, WriterState, Writers};
 
 use crate::client::{Answer, ask};
 use crate::server::Server;
@@ -229,6 +229,31 @@ fn a_range_that_cuts_through_what_is_kept_as_a_whole_is_a_422() {
     assert!(message.starts_with("the range needs ") && message.contains("but minutes before 20"), "{message}");
     assert!(message.contains("use whole hours"), "{message}");
     assert_eq!(top(&server, "from=2026-03-01T10:00&to=2026-03-01T12:00")["total"], counters(1, 100));
+}
+
+/// Settings that were changed do not bring back what was deleted before, and a late flow is not all of its minute.
+#[test]
+fn minutes_that_were_deleted_under_a_shorter_retention_are_missed() {
+    let server = talkers();
+    let late = WriterId(8);
+    server.runtime.block_on(async {
+        let until = minute("2026-03-02 00:00").start;
+        storage::roll_up::advance(&*server.store, WriterState::new(WRITER, 1, Timestamp::EPOCH), until).await.unwrap();
+        let minutes = Retention { period: Period::Minute, before: minute("2026-03-01 11:00").start };
+        assert!(server.store.expire(WRITER, minutes).await.unwrap() > 0);
+    });
+    count(&server, late, minute("2026-03-01 10:59"), PREFIX, &[(In, "all", 1, 100)]);
+    let message = get(&server, &format!("/top/{SENDER}?prefix={PREFIX}&{BOTH}")).refusal(422, "UNPROCESSABLE_ENTITY");
+    let reason =
+        "the range needs the minute 2026-03-01 10:59 (UTC), but minutes before 2026-03-01T11:00:00Z have expired";
+    assert!(message.starts_with(reason), "{message}");
+    assert_eq!(top(&server, "from=2026-03-01T10:00&to=2026-03-01T12:00")["total"], counters(12, 2200));
+    let minutes =
+        series(&server, "from=2026-03-01T10:59&to=2026-03-01T11:01&step=minute&direction=in")["points"].clone();
+    assert_eq!([&minutes[0]["counters"], &minutes[1]["counters"]["in"]], [&json!(null), &counters(2, 1100)]);
+    let question = format!(r#"{{"{PREFIX}":{{"minutes":["2026-03-01 10:59"]}}}}"#);
+    let stats = ask(server.address, "POST", &format!("/stats/{SENDER}"), &question).json();
+    assert_eq!(stats, json!({ PREFIX: {"minutes": [{"2026-03-01 10:59": []}]} }));
 }
 
 #[test]

@@ -192,6 +192,12 @@ impl Blocks for Broken {
     async fn expire(&self, _: WriterId, _: Retention) -> Result<u64, StoreError> {
         self.fail().await
     }
+    async fn expired(&self) -> Result<PerPeriod<Minute>, StoreError> {
+        self.fail().await
+    }
+    async fn put_expired(&self, _: PerPeriod<Minute>) -> Result<(), StoreError> {
+        self.fail().await
+    }
 }
 
 #[async_trait]

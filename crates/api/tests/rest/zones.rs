@@ -241,6 +241,26 @@ fn hours_that_were_deleted_under_a_shorter_retention_are_missed() {
     assert_eq!(in_utc[PREFIX]["months"][0]["2026-03"][0]["bytes"], sum("2026-03-01", "2026-04-01"));
 }
 
+/// Also where the first day of all is the one that was divided.
+#[test]
+fn hours_that_were_deleted_of_a_day_of_which_others_are_left_are_missed() {
+    for (until, divided, whole) in
+        [("2026-02-27T12:00", "2026-02-27", "2026-02-28"), ("2026-03-04T12:00", "2026-03-04", "2026-03-05")]
+    {
+        let server = server("2026-02-27", "2026-04-07", true);
+        let hours = Retention { period: Period::Hour, before: minute(until) };
+        server.runtime.block_on(server.store.expire(WRITER, hours)).unwrap();
+        let days = |date: &str| stats(&server, "Europe/Berlin", &json!({"days": [date]}));
+        let message = days(divided).refusal(422, "UNPROCESSABLE_ENTITY");
+        assert!(message.contains("but hours before "), "{message}");
+        for (route, step) in [("top", ""), ("series", "&step=day")] {
+            let range = format!("from={divided}T00:00&to={whole}T00:00&tz=Europe/Berlin{step}");
+            get(&server, route, &range).refusal(422, "UNPROCESSABLE_ENTITY");
+        }
+        assert_eq!(days(whole).status, 200);
+    }
+}
+
 #[test]
 fn what_local_dates_cost_is_limited_as_others_are() {
     let server = server("2026-10-24", "2026-10-25", true);

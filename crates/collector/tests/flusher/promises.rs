@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use accounting::period::{Minute, Period};
+use accounting::block::TableSet;
+use accounting::period::{Minute, PerPeriod, Period};
 use collector::Keep;
 use storage::faulty::{Call, Fault, Faulty};
 use storage::memory::Memory;
 use storage::spool::Spool;
-use storage::{Presence, StoreError, WriterState, Writers};
+use storage::{Blocks, Presence, Selection, StoreError, WriterState, Writers};
 
 use crate::harness::{BEGIN, FlusherRun, HOUR, MINUTE, OWN};
 
@@ -124,6 +125,32 @@ async fn a_roll_up_that_a_failover_loses_is_done_again() {
     run.flush(&[20]).await;
     run.drain().await.unwrap();
     run.check(run.store.inner()).await;
+}
+
+#[tokio::test]
+async fn what_a_program_without_notes_has_deleted_is_noted_at_a_start() {
+    let mut run = begin(Keep::default()).await;
+    run.flush(&[0]).await;
+    run.drain().await.unwrap();
+    for _ in 0..3 {
+        run.now += 35 * MINUTE;
+        run.flusher.maintain(run.time()).await.unwrap();
+    }
+    let store = run.store.inner();
+    assert_eq!(store.expired().await.unwrap(), PerPeriod::default());
+    for interval in store.intervals(OWN, Period::Minute, Minute::EPOCH, Minute::MAX).await.unwrap() {
+        for (sender, prefix) in store.groups(OWN, interval).await.unwrap() {
+            let selection = Selection { interval, sender, prefix, tables: TableSet::ALL };
+            let blocks = store.read_blocks(&[selection]).await.unwrap();
+            store.delete_blocks(&blocks.iter().map(|block| block.key).collect::<Vec<_>>()).await.unwrap();
+        }
+    }
+    restart(&mut run).await;
+    run.flusher.maintain(run.time()).await.unwrap();
+    let rolled_up = run.store.writers().await.unwrap()[0].watermarks;
+    let mut expected = PerPeriod::default();
+    expected[Period::Minute] = rolled_up.get(Period::Minute).unwrap();
+    assert_eq!(run.store.inner().expired().await.unwrap(), expected);
 }
 
 #[tokio::test]

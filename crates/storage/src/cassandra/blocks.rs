@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 use accounting::block::{Block, BlockKey, Origin, TableSet, WriterId};
-use accounting::period::{Interval, Minute, Period};
+use accounting::period::{Interval, Minute, PerPeriod, Period};
 use async_trait::async_trait;
 use flow::{Prefix, Timestamp};
 
@@ -224,9 +224,34 @@ impl Blocks for Cassandra {
         Ok(())
     }
 
-    /// Nothing: blocks expire by themselves.
-    async fn expire(&self, _writer: WriterId, _retention: Retention) -> Result<u64, StoreError> {
+    /// Deletes nothing: blocks expire by themselves, after the retention by which they were written.
+    async fn expire(&self, _writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
+        if let Some(keep) = self.keep[retention.period] {
+            let now = Minute::of(SystemTime::now().into());
+            self.note_expiring(retention.period, keep.as_secs() / 60, now).await?;
+        }
         Ok(0)
+    }
+
+    async fn expired(&self) -> Result<PerPeriod<Minute>, StoreError> {
+        let statements = self.link.statements().await?;
+        let rows: Vec<(i8, i64, i64)> = self.link.rows(&statements.expired, ()).await?;
+        let now = Minute::of(SystemTime::now().into());
+        let mut expired = PerPeriod::default();
+        for row in rows {
+            let noted = expiring(row).ok_or_else(|| StoreError::Corrupt(format!("{row:?} is no retention").into()))?;
+            let (period, minutes_kept, written_until) = noted;
+            let before = written_until.min(now.saturating_sub(minutes_kept));
+            expired[period] = before.max(expired[period]);
+        }
+        Ok(expired)
+    }
+
+    async fn put_expired(&self, before: PerPeriod<Minute>) -> Result<(), StoreError> {
+        for (period, before) in before.iter() {
+            self.note_expiring(period, 0, *before).await?;
+        }
+        Ok(())
     }
 }
 
@@ -273,6 +298,15 @@ impl Cassandra {
         rows.into_iter().map(block).collect()
     }
 
+    /// Notes that blocks of a period which start before a minute are kept no longer than this. The latest minute stays.
+    async fn note_expiring(&self, period: Period, minutes: u64, before: Minute) -> Result<(), StoreError> {
+        let statements = self.link.statements().await?;
+        let (minutes, before) = (i64::try_from(minutes).unwrap_or(i64::MAX), i64::from(before.number()));
+        // The minute is also the write time, in microseconds.
+        let row = (period_number(period), minutes, before, before * 60_000_000);
+        self.link.execute(&statements.put_expired, row).await
+    }
+
     /// The places of an interval that are in both lists of the writer. They are on other nodes than the blocks, so that a
     /// failure may lose a list and keep its blocks.
     async fn listed_places(&self, writer: WriterId, interval: Interval) -> Result<Vec<(WriterId, Place)>, StoreError> {
@@ -304,6 +338,13 @@ impl Cassandra {
         self.link.execute(&statements.delete_series, row).await?;
         Ok(Some((writer, place.0)))
     }
+}
+
+/// Period, how many minutes its blocks are kept, and before which minute they start.
+fn expiring((period, minutes_kept, written_until): (i8, i64, i64)) -> Option<(Period, u32, Minute)> {
+    let period = Period::ALL.get(usize::try_from(period).ok()?)?;
+    let minutes_kept = u32::try_from(minutes_kept).unwrap_or(u32::MAX);
+    Some((*period, minutes_kept, Minute::new(written_until.try_into().ok()?)))
 }
 
 fn place(key: &BlockKey) -> Place {

@@ -91,6 +91,12 @@ fn tables() -> Vec<(String, String)> {
             "(sender text, milliseconds bigint, kind text, was text, became text, \
              PRIMARY KEY (sender, milliseconds, kind, was, became))",
         ),
+        // Rows of blocks of a period that start before `written_until` may live no longer than `minutes_kept`.
+        (
+            "expired",
+            "(one tinyint, period tinyint, minutes_kept bigint, written_until bigint, \
+             PRIMARY KEY (one, period, minutes_kept))",
+        ),
         // Apart from `writer`, whose rows are changed with conditions: this one is written at every flush.
         ("flushed", "(one tinyint, writer bigint, epoch bigint, sequence bigint, PRIMARY KEY (one, writer))"),
     ];
@@ -167,6 +173,8 @@ pub(super) struct Statements {
     pub(super) writers: PreparedStatement,
     pub(super) put_writer: PreparedStatement,
     pub(super) replace_writer: PreparedStatement,
+    pub(super) put_expired: PreparedStatement,
+    pub(super) expired: PreparedStatement,
     pub(super) put_flushed: PreparedStatement,
     pub(super) flushed: PreparedStatement,
 }
@@ -238,6 +246,12 @@ impl Statements {
             // A condition that always holds: epochs begin with 1.
             put_writer: of(&format!("{SET_WRITER} IF epoch != -1")).await?,
             replace_writer: conditional(&format!("{SET_WRITER} IF {WRITER_IS}")).await?,
+            put_expired: of(
+                "INSERT INTO KEYSPACE.expired (one, period, minutes_kept, written_until) VALUES (0, ?, ?, ?) \
+                 USING TIMESTAMP ?",
+            )
+            .await?,
+            expired: of("SELECT period, minutes_kept, written_until FROM KEYSPACE.expired WHERE one = 0").await?,
             put_flushed: of("INSERT INTO KEYSPACE.flushed (one, writer, epoch, sequence) VALUES (0, ?, ?, ?)").await?,
             flushed: of("SELECT writer, epoch, sequence FROM KEYSPACE.flushed WHERE one = 0").await?,
         })

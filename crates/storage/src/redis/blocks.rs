@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use accounting::block::{Block, BlockKey, TableSet, WriterId};
-use accounting::period::{Interval, Minute, Period};
+use accounting::period::{Interval, Minute, PerPeriod, Period};
 use async_trait::async_trait;
 use flow::Prefix;
 use redis::Pipeline;
@@ -13,6 +13,12 @@ use super::Redis;
 use super::key::{self, Place};
 use crate::selection::merged;
 use crate::{Blocks, Retention, Selection, StoreError, Writers};
+
+/// Notes a minute of a period, unless a later one is noted.
+const NOTE_EXPIRED: &str = "
+if tonumber(ARGV[2]) > tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0) then
+    redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+end";
 
 #[async_trait]
 impl Blocks for Redis {
@@ -129,7 +135,25 @@ impl Blocks for Redis {
     async fn expire(&self, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
         let known = self.writers().await?;
         let bounded = retention.bounded(known.iter().find(|state| state.writer == writer));
+        let Retention { period, before } = bounded;
+        if let Some(last) = self.listed(writer, period, Minute::EPOCH, Some(before), None).await?.pop() {
+            // First: what is interrupted is known to have expired.
+            self.note_expired(period, last.end()).await?;
+        }
         self.delete_before(writer, bounded).await
+    }
+
+    async fn expired(&self) -> Result<PerPeriod<Minute>, StoreError> {
+        let noted: BTreeMap<String, u32> = self.link.command(redis::cmd("HGETALL").arg(self.expired_key())).await?;
+        let before = |period: Period| noted.get(period.name()).copied().unwrap_or_default();
+        Ok(PerPeriod::new(Period::ALL.map(|period| Minute::new(before(period)))))
+    }
+
+    async fn put_expired(&self, before: PerPeriod<Minute>) -> Result<(), StoreError> {
+        for (period, before) in before.iter() {
+            self.note_expired(period, *before).await?;
+        }
+        Ok(())
     }
 }
 
@@ -215,6 +239,16 @@ impl Redis {
         }
         let starts: Vec<u32> = self.link.command(&command).await?;
         Ok(starts.into_iter().map(|start| Interval { period, start: Minute::new(start) }).collect())
+    }
+
+    fn expired_key(&self) -> String {
+        format!("{}:expired", self.namespace)
+    }
+
+    async fn note_expired(&self, period: Period, before: Minute) -> Result<(), StoreError> {
+        let mut command = redis::cmd("EVAL");
+        command.arg(NOTE_EXPIRED).arg(1).arg(self.expired_key());
+        self.link.command(command.arg(period.name()).arg(before.number())).await
     }
 
     /// Deletes blocks of one place; returns the writers that have none left there.

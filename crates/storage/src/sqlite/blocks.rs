@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use accounting::block::{Block, BlockKey, Origin, TableSet, WriterId};
-use accounting::period::{Interval, Minute, Period};
+use accounting::period::{Interval, Minute, PerPeriod, Period};
 use async_trait::async_trait;
 use flow::{FlushNumber, Prefix};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -84,6 +84,17 @@ impl Blocks for Sqlite {
                 return Ok(gone);
             }
         }
+    }
+
+    async fn expired(&self) -> Result<PerPeriod<Minute>, StoreError> {
+        self.read(expired).await
+    }
+
+    async fn put_expired(&self, before: PerPeriod<Minute>) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            before.iter().try_for_each(|(period, before)| note_expired(connection, period, *before))
+        })
+        .await
     }
 }
 
@@ -239,7 +250,46 @@ fn delete(connection: &Connection, keys: &[BlockKey]) -> Result<(), StoreError> 
 /// Deletes up to [`EXPIRED_AT_ONCE`] blocks; fewer mean that no more are left.
 fn expire(connection: &Connection, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
     let known = writers(connection)?;
-    delete_before(connection, writer, retention.bounded(known.iter().find(|state| state.writer == writer)))
+    let retention = retention.bounded(known.iter().find(|state| state.writer == writer));
+    if let Some(last) = last_interval(connection, writer, retention)? {
+        note_expired(connection, retention.period, last.end())?;
+    }
+    delete_before(connection, writer, retention)
+}
+
+/// The last interval of which blocks may go.
+fn last_interval(
+    connection: &Connection,
+    writer: WriterId,
+    Retention { period, before }: Retention,
+) -> Result<Option<Interval>, StoreError> {
+    let Some(writer) = find_writer(connection, writer)? else { return Ok(None) };
+    let mut select =
+        connection.prepare_cached("SELECT max(start) FROM block WHERE period = ?1 AND writer = ?2 AND start < ?3")?;
+    let start: Option<u32> = select.query_row((period as u8, writer, before.number()), |row| row.get(0))?;
+    Ok(start.map(|start| Interval { period, start: Minute::new(start) }))
+}
+
+fn note_expired(connection: &Connection, period: Period, before: Minute) -> Result<(), StoreError> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO expired (period, until) VALUES (?1, ?2)
+         ON CONFLICT (period) DO UPDATE SET until = max(until, excluded.until)",
+    )?;
+    insert.execute((period as u8, before.number()))?;
+    Ok(())
+}
+
+fn expired(connection: &Connection) -> Result<PerPeriod<Minute>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT period, until FROM expired")?;
+    let mut rows = select.query([])?;
+    let mut expired = PerPeriod::default();
+    while let Some(row) = rows.next()? {
+        let number: u8 = row.get(0)?;
+        if let Some(period) = Period::ALL.get(usize::from(number)) {
+            expired[*period] = Minute::new(row.get(1)?);
+        }
+    }
+    Ok(expired)
 }
 
 /// Deletes up to [`EXPIRED_AT_ONCE`] blocks, rolled up or not.

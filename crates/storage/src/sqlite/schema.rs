@@ -23,7 +23,7 @@ const BUSY: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 32;
 
 /// Element n brings the layout from version n to version n + 1.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
@@ -31,6 +31,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("schema_5.sql"),
     include_str!("schema_6.sql"),
     include_str!("schema_7.sql"),
+    include_str!("schema_8.sql"),
 ];
 
 /// Opens the file for reading and writing, or makes it.
@@ -209,7 +210,7 @@ mod tests {
         open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let before = std::fs::read(&path).unwrap();
         let message = refusal(&path);
-        assert!(message.contains("version 99") && message.contains("up to 7"), "{message}");
+        assert!(message.contains("version 99") && message.contains("up to 8"), "{message}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 

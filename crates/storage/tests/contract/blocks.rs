@@ -285,6 +285,42 @@ pub(crate) async fn expiry_spares_what_is_not_rolled_up(store: &dyn Store) -> Ou
     Ok(())
 }
 
+pub(crate) async fn what_has_expired_is_noted_once_and_for_all(store: &dyn Store) -> Outcome {
+    let mut expired = PerPeriod::default();
+    assert_eq!(store.expired().await?, expired);
+    let blocks = [0, 3, 9].map(|after| block(BlockKey { interval: minute(after), ..key() }));
+    store.put_blocks(&blocks).await?;
+    store.put_writer(&rolled_up(ADA, [Minute::MAX; 4])).await?;
+    let before = |after| Retention { period: Period::Minute, before: minute(after).start };
+    assert_eq!(store.expire(ADA, before(0)).await?, 0);
+    assert_eq!(store.expired().await?, expired);
+    if store.expire(ADA, before(6)).await? > 0 {
+        // Since then, there was nothing to expire.
+        expired[Period::Minute] = minute(3).end();
+        assert_eq!(store.expired().await?, expired);
+        assert_eq!(store.expire(ADA, before(1)).await?, 0);
+        assert_eq!(store.expired().await?, expired);
+        // What comes late is not all of its minute.
+        store.put_blocks(&blocks[..1]).await?;
+        assert_eq!(store.expire(ADA, before(1)).await?, 1);
+        assert_eq!(store.expired().await?, expired);
+    }
+    let mut of_another = PerPeriod::default();
+    of_another[Period::Minute] = minute(1).start;
+    of_another[Period::Year] = Minute::new(7);
+    for _ in 0..2 {
+        store.put_expired(of_another).await?;
+    }
+    for (period, before) in of_another.iter() {
+        expired[period] = expired[period].max(*before);
+    }
+    assert_eq!(store.expired().await?, expired);
+    let target = Memory::default();
+    copy(store, &target, &mut |_, _, _| ()).await?;
+    assert_eq!(target.expired().await?, expired);
+    Ok(())
+}
+
 pub(crate) async fn intervals_are_listed_between_two_minutes(store: &dyn Store) -> Outcome {
     let hour = Interval::containing(Period::Hour, MINUTE);
     let mut keys: Vec<BlockKey> =

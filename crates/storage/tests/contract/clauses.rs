@@ -14,13 +14,13 @@ use std::time::Duration;
 use accounting::block::{Block, BlockKey, Origin, TableSet, Tables, WriterId};
 use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
-use accounting::period::{Interval, Minute, Period};
+use accounting::period::{Interval, Minute, PerPeriod, Period};
 use accounting::watermarks::Watermarks;
 use flow::{Counters, FlushNumber, Prefix, Timestamp};
 use storage::check::{CheckEvent, check};
 use storage::copy::copy;
 use storage::roll_up::advance;
-use storage::{Memory, Presence, Retention, Selection, Store, StoreError, WriterState};
+use storage::{Blocks, Memory, Presence, Retention, Selection, Store, StoreError, WriterState};
 
 mod blocks;
 mod copying;
@@ -65,6 +65,7 @@ macro_rules! contract {
             deleted_blocks_are_gone_and_no_others
             expiry_spares_what_is_kept
             expiry_spares_what_is_not_rolled_up
+            what_has_expired_is_noted_once_and_for_all
             a_forgotten_writer_has_no_blocks_and_may_write_them_again
             writers_are_remembered_by_their_newest_state
             a_state_is_replaced_only_where_the_store_knows_the_former_one

@@ -17,6 +17,7 @@ use storage::{Answers, Question, Totals};
 
 use crate::Api;
 use crate::error::Error;
+use crate::kept::Kept;
 use crate::party::Party;
 
 /// The number of samples asked for together where only minutes have them: a day.
@@ -77,7 +78,7 @@ pub(super) struct Samples {
     traffic: ByFirstMinute,
     /// The samples of which the traffic is not kept.
     not_kept: BTreeSet<Minute>,
-    /// The samples of which blocks of presence are damaged.
+    /// The samples of which blocks of presence are damaged or have expired.
     presence_unsure: BTreeSet<Minute>,
     /// Of the sender: what arrived in, what was lost out.
     exported: ByFirstMinute,
@@ -109,12 +110,12 @@ impl Samples {
         party: Party,
         (sender, prefix): (IpAddr, Prefix),
         range: Range,
-        now: Minute,
+        kept: &Kept,
         mut answers: Answers,
         damaged: &mut Vec<BlockError>,
     ) -> Result<Self, Error> {
         let from = Minute::new(range.from.number().next_multiple_of(five_minutes::MINUTES));
-        let to = five_minutes::containing(range.to.min(now.saturating_sub(LONGEST_FLUSH))).max(from);
+        let to = five_minutes::containing(range.to.min(kept.now.saturating_sub(LONGEST_FLUSH))).max(from);
         let mut samples = Self { from, to, end: range.to, ..Self::default() };
         let tables = TableSet::of_field(Field::All).union(TableSet::of_field(Field::FiveMinutes));
         let of = |sender, prefix| move |range| Question { range, sender, prefix, tables };
@@ -123,23 +124,20 @@ impl Samples {
 
         // Whole days, also where the range has a part of one: their blocks have all samples of the day.
         let days: Vec<Range> = Zone::UTC.steps(Range { from, to: range.to }, Period::Day).collect();
-        let kept_since = api.kept_since(Period::Day, now);
         let mut in_minutes = Vec::new();
-        let whole = |day: &Range| Range { to: day.to.min(now.saturating_add(1)), ..*day };
+        let whole = |day: &Range| Range { to: day.to.min(kept.now.saturating_add(1)), ..*day };
         let questions = days.iter().flat_map(|day| [traffic, exported, ran].map(|ask| ask(whole(day))));
         answers = answers.then(questions.collect());
         let questions = days.iter().flat_map(|day| [Part::Traffic, Part::Exported, Part::Ran].map(|part| (day, part)));
         let answered = api.answers(party, &mut answers, Found::of).await?;
         for (found, (day, part)) in answered.into_iter().zip(questions) {
-            match (part, samples.add(part, found, damaged)) {
-                (Part::Traffic, has_all) if !has_all || day.from < kept_since => {
-                    in_minutes.extend(samples.within(whole(day)));
-                }
-                (Part::Exported | Part::Ran, false) => {
-                    let unsure = samples.within(whole(day));
-                    samples.presence_unsure.extend(unsure);
-                }
-                _ => {}
+            if samples.add(part, found, damaged) && day.from >= kept.since(Period::Day) {
+                continue;
+            }
+            let unsure = samples.within(whole(day));
+            match part {
+                Part::Traffic => in_minutes.extend(unsure),
+                Part::Exported | Part::Ran => samples.presence_unsure.extend(unsure),
             }
         }
 
@@ -149,11 +147,10 @@ impl Samples {
             |_, totals: Totals| totals.tables.get(Direction::In, Name::ALL).is_some() || !totals.damaged.is_empty();
         samples.ran_before = api.answers(party, &mut answers, ran).await?.contains(&true);
 
-        let kept_since = api.kept_since(Period::Minute, now);
-        let (kept, not_kept): (Vec<Minute>, Vec<Minute>) =
-            in_minutes.into_iter().partition(|first| *first >= kept_since);
+        let (in_minutes, not_kept): (Vec<Minute>, Vec<Minute>) =
+            in_minutes.into_iter().partition(|first| *first >= kept.since(Period::Minute));
         samples.not_kept.extend(not_kept);
-        for firsts in kept.chunks(SAMPLES_AT_ONCE) {
+        for firsts in in_minutes.chunks(SAMPLES_AT_ONCE) {
             let minutes = |first: Minute| Range { from: first, to: first.saturating_add(five_minutes::MINUTES) };
             answers = answers.then(firsts.iter().map(|first| traffic(minutes(*first))).collect());
             for (found, first) in api.answers(party, &mut answers, Found::of).await?.into_iter().zip(firsts) {
