@@ -66,7 +66,8 @@ const STEPS: [(&str, Period); 4] =
     [("minute", Period::Minute), ("hour", Period::Hour), ("day", Period::Day), ("month", Period::Month)];
 /// The default range: the last day.
 const DEFAULT_MINUTES: u32 = 24 * 60;
-/// The number of steps in an answer at most: a week of minutes, and a day of them for names in large tables.
+/// The number of steps in an answer at most, and of the intervals that are read for it: a week of minutes, and a day of them
+/// for names in large tables.
 const MOST_STEPS: usize = 7 * 24 * 60 + 1;
 const MOST_STEPS_OF_LARGE_TABLES: usize = 24 * 60 + 1;
 /// The length of a point in an answer, about.
@@ -80,6 +81,8 @@ struct Question {
     step: Period,
     zone: Zone,
     steps: Vec<Range>,
+    /// The number of steps, and of intervals of which these are made, at most.
+    most: usize,
 }
 
 impl Question {
@@ -104,6 +107,7 @@ impl Question {
             step,
             zone,
             steps,
+            most,
         })
     }
 
@@ -116,9 +120,9 @@ impl Question {
         let mut intervals = 0;
         for step in &self.steps {
             intervals += kept.intervals(*step)?;
-            if intervals > MOST_STEPS {
+            if intervals > self.most {
                 let what = format_args!("intervals of UTC, of which {}s of {} are made,", self.step.name(), self.zone);
-                return Err(too_many(MOST_STEPS, what, self.step));
+                return Err(too_many(self.most, what, self.step));
             }
         }
         Ok(())

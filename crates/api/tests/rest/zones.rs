@@ -280,6 +280,16 @@ fn what_local_dates_cost_is_limited_as_others_are() {
         "at most 10081 intervals of UTC, of which days of Europe/Berlin are made, fit into an answer: request \
          step=month, or a shorter range"
     );
+    // Names in large tables have the same limit as in UTC.
+    let of = |to: &str| {
+        get(&server, "series", &format!("name=srcip:192.0.2.1&step=day&from=2026-09-01&to={to}&tz=Europe/Berlin"))
+    };
+    assert_eq!(of("2026-10-31").status, 200);
+    let message = of("2026-11-01").refusal(422, "UNPROCESSABLE_ENTITY");
+    assert!(
+        message.starts_with("at most 1441 intervals of UTC, of which days of Europe/Berlin are made,"),
+        "{message}"
+    );
 }
 
 #[test]
