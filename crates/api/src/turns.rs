@@ -52,6 +52,8 @@ struct Line {
 pub(crate) struct Turn {
     turns: Arc<Turns>,
     party: Party,
+    /// Whether it counts among those of all parties.
+    counts_for_all: bool,
 }
 
 /// The wait for a turn. Dropping it ends the wait.
@@ -88,7 +90,7 @@ impl Turns {
         drop(table);
         for (party, granted) in granted {
             // To one that has just gone: dropping it frees the turn again.
-            let _ = granted.send(Turn { turns: Arc::clone(self), party });
+            let _ = granted.send(Turn { turns: Arc::clone(self), party, counts_for_all: true });
         }
     }
 
@@ -126,10 +128,10 @@ impl Table {
         self.tidy(party);
     }
 
-    fn give_back(&mut self, party: Party) {
+    fn give_back(&mut self, party: Party, counts_for_all: bool) {
         if let Some(line) = self.lines.get_mut(&party) {
             line.taken -= 1;
-            self.taken -= 1;
+            self.taken -= usize::from(counts_for_all);
         }
         self.tidy(party);
     }
@@ -147,9 +149,18 @@ impl Table {
     }
 }
 
+impl Turn {
+    /// From now on it is only one of its party's turns: others may have theirs beside it.
+    pub(crate) fn make_way(&mut self) {
+        if std::mem::take(&mut self.counts_for_all) {
+            self.turns.change(|table| table.taken -= 1);
+        }
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.turns.change(|table| table.give_back(self.party));
+        self.turns.change(|table| table.give_back(self.party, self.counts_for_all));
     }
 }
 
@@ -273,6 +284,24 @@ mod tests {
         let admin = Party::Admin(KeyId::of(b"admin"));
         let first = poll(&mut turns.take(admin));
         assert!(first.is_ready() && poll(&mut turns.take(admin)).is_pending());
+    }
+
+    #[test]
+    fn a_turn_that_makes_way_counts_for_its_party_alone() {
+        let turns = turns(2, 2);
+        let mut requests = Requests::of(&turns, &["a1", "a2", "a3", "b1"]);
+        assert_eq!(requests.with_turn(), ["a1", "a2"]);
+        let (_, first) = &mut requests.0[0];
+        for _ in 0..2 {
+            first.as_mut().unwrap().make_way();
+        }
+        assert_eq!(requests.with_turn(), ["a1", "a2", "b1"]);
+        requests.end("a1");
+        assert_eq!(requests.with_turn(), ["a2", "b1"], "there are two turns");
+        requests.end("b1");
+        assert_eq!(requests.with_turn(), ["a2", "a3"]);
+        drop(requests);
+        assert!(is_at_rest(&turns));
     }
 
     #[test]

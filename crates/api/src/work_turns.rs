@@ -17,7 +17,7 @@ use crate::Api;
 use crate::background::{Background, Stopwatch};
 use crate::error::Error;
 use crate::party::Party;
-use crate::queues::turn;
+use crate::queues::{Asker, turn};
 use crate::turns::{Limits, Turn, Turns};
 
 /// The turns of a key at most, however many processors there are.
@@ -118,11 +118,11 @@ impl WorkTurns {
 }
 
 impl Api {
-    /// All answers to a party, read in turns. Each is reduced, where it is summed, to what `take` keeps of it and of its number:
+    /// All answers, read in turns of the one who asks. Each is reduced, where it is summed, to what `take` keeps of it and of its number:
     /// totals may be large, so that to drop many of them takes a processor as well.
     pub(crate) async fn answers<T: Send + 'static>(
         &self,
-        party: Party,
+        asker: &Asker,
         answers: &mut Answers,
         take: impl Fn(usize, Totals) -> T + Send + Sync + 'static,
     ) -> Result<Vec<T>, Error> {
@@ -134,6 +134,9 @@ impl Api {
                 (true, true) => Work::LongRead,
                 (true, false) => Work::OnlyComputes,
             };
+            if kind != Work::Short {
+                self.queues.become_long(asker).await?;
+            }
             let (store, take, first) = (Arc::clone(&self.store), Arc::clone(&take), taken.len());
             let mut reading = std::mem::replace(answers, Answers::to(Vec::new()));
             let read = async move {
@@ -141,7 +144,7 @@ impl Api {
                 let part: Vec<T> = (first..).zip(part).map(|(number, totals)| take(number, totals)).collect();
                 Ok((reading, part))
             };
-            let (rest, part) = self.work_turns.read(party, kind, read).await?;
+            let (rest, part) = self.work_turns.read(asker.party, kind, read).await?;
             *answers = rest;
             taken.extend(part);
         }

@@ -23,7 +23,7 @@ use crate::Api;
 use crate::error::Error;
 use crate::parameters::documentation::{OfPrefix, OfSender, OfZone};
 use crate::parameters::{Parameters, now, problem};
-use crate::party::Party;
+use crate::queues::Asker;
 
 /// The usage of a prefix in a month.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -225,7 +225,7 @@ impl Local {
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
-    party: Party,
+    asker: Asker,
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
 ) -> Result<Response, Error> {
@@ -248,13 +248,13 @@ pub(crate) async fn show(
     // A month of UTC is an interval, until it expires; one of another zone is the sum of its 5 minutes.
     let is_interval = zone.is_utc() && month.from >= kept.since(Period::Month);
     let mut answers = Answers::to(is_interval.then(|| ask(month)).into_iter().collect());
-    let total: Vec<Totals> = api.answers(party, &mut answers, |_, total| total).await?;
+    let total: Vec<Totals> = api.answers(&asker, &mut answers, |_, total| total).await?;
     let Totals { tables: total, mut damaged } = total.into_iter().next().unwrap_or_default();
 
     let passed = Range { from: month.from, to: month.to.min(now) };
     // The present minute has losses, but is in no sample yet.
     let begun = Range { to: month.to.min(now.saturating_add(1)), ..passed };
-    let samples = Samples::read(&api, party, (sender, prefix), begun, &kept, answers, &mut damaged).await?;
+    let samples = Samples::read(&api, &asker, (sender, prefix), begun, &kept, answers, &mut damaged).await?;
     let total = if is_interval {
         Direction::ALL.map(|direction| total.get(direction, Name::ALL).unwrap_or_default())
     } else {
@@ -297,7 +297,7 @@ pub(crate) async fn show(
         samples: SamplesView::of(&samples, known, empty, &zone),
         lost: LostView::of(&samples, &zone),
         method: method(local, known, samples.expected()),
-        remarks: api.remarks(party, sender, prefix, begun, &zone, local.traffic()).await?,
+        remarks: api.remarks(&asker, sender, prefix, begun, &zone, local.traffic()).await?,
     };
     Ok(damage_noted(billing, damaged))
 }

@@ -15,7 +15,7 @@ use storage::{Answers, Remark, Totals};
 
 use crate::Api;
 use crate::error::Error;
-use crate::party::Party;
+use crate::queues::Asker;
 
 /// At that time the meaning of the counters changed.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -66,7 +66,7 @@ impl Api {
     /// counters in that range.
     pub(crate) async fn remarks(
         &self,
-        party: Party,
+        asker: &Asker,
         sender: IpAddr,
         prefix: Prefix,
         range: Range,
@@ -93,7 +93,7 @@ impl Api {
             from = to;
         }
         let is_counted = |_, totals: Totals| !totals.tables.is_empty();
-        let counted = self.answers(party, &mut Answers::to(before), is_counted).await?;
+        let counted = self.answers(asker, &mut Answers::to(before), is_counted).await?;
         let first = counted.iter().position(|is_counted| *is_counted).unwrap_or(remarks.len());
         Ok(remarks.into_iter().skip(first).map(|remark| RemarkView::of(remark, zone, local)).collect())
     }

@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::kept::Kept;
 use crate::parameters::Parameters;
 use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, OfZone, one_of};
-use crate::party::Party;
+use crate::queues::Asker;
 
 /// One counter over time.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -185,7 +185,7 @@ fn step_words() -> Object {
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
-    party: Party,
+    asker: Asker,
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
 ) -> Result<Response, Error> {
@@ -198,7 +198,7 @@ pub(crate) async fn show(
     let mut answers = Answers::to(question.steps.iter().map(ask).collect());
     let of_points = Arc::clone(&question);
     let counted = move |_, totals: Totals| (of_points.counters(&totals.tables), totals.damaged);
-    let answers = api.answers(party, &mut answers, counted).await?;
+    let answers = api.answers(&asker, &mut answers, counted).await?;
     let (counters, damaged): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
     let starts = question.steps.iter().map(|step| question.zone.display(step.from));
     let points: Vec<Point> = starts.zip(counters).map(|(start, counters)| Point { start, counters }).collect();
@@ -208,7 +208,7 @@ pub(crate) async fn show(
     let [first, last] = [question.steps.first(), question.steps.last()];
     let from = first.map(|step| step.from).unwrap_or_default();
     let range = Range { from, to: last.map_or(from, |step| step.to) };
-    let remarks = api.remarks(party, sender, prefix, range, &question.zone, LocalTraffic::Apart).await?;
+    let remarks = api.remarks(&asker, sender, prefix, range, &question.zone, LocalTraffic::Apart).await?;
     let series = Series {
         sender: sender.to_string(),
         prefix: prefix.to_string(),
@@ -221,5 +221,5 @@ pub(crate) async fn show(
         remarks,
     };
     let written = series.points.len() * WRITTEN_BYTES;
-    api.work(party, written, move || damage_noted(series, damaged.concat())).await
+    api.work(asker.party, written, move || damage_noted(series, damaged.concat())).await
 }

@@ -24,7 +24,7 @@ use crate::json::{Json as Document, JsonPath, Quoted, unknown_key};
 use crate::kept::Kept;
 use crate::parameters::documentation::{OfSender, OfZone};
 use crate::parameters::{Parameters, monitorable};
-use crate::party::Party;
+use crate::queues::Asker;
 
 /// Prefixes, periods, dates and counters, as they were requested.
 type Answer = Ordered<Ordered<Vec<Ordered<Vec<Counted>>>>>;
@@ -67,7 +67,7 @@ struct Date {
 )]
 pub(crate) async fn answer(
     State(api): State<Api>,
-    party: Party,
+    asker: Asker,
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
     body: Bytes,
@@ -75,7 +75,7 @@ pub(crate) async fn answer(
     parameters.only(&["tz"])?;
     let zone = parameters.zone()?;
     let of_zone = zone.clone();
-    let questions = api.work(party, body.len(), move || read_questions(&body, &of_zone)).await??;
+    let questions = api.work(asker.party, body.len(), move || read_questions(&body, &of_zone)).await??;
     api.registered(sender).await?;
     let kept = api.kept(&zone).await?;
     limit_intervals(&questions, &zone, &kept)?;
@@ -90,10 +90,10 @@ pub(crate) async fn answer(
         let names = names.get(number).map(Arc::as_ref).unwrap_or_default();
         (counted(&totals.tables, names), totals.damaged)
     };
-    let answers = api.answers(party, &mut Answers::to(asked), take).await?;
+    let answers = api.answers(&asker, &mut Answers::to(asked), take).await?;
     let (answers, damaged): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
     let written = answers.iter().map(|counted| counted.len() + 1).sum::<usize>() * WRITTEN_BYTES;
-    api.work(party, written, move || damage_noted(arrange(questions, answers), damaged.concat())).await
+    api.work(asker.party, written, move || damage_noted(arrange(questions, answers), damaged.concat())).await
 }
 
 /// The answers, which are in the order of the dates, under the keys of the request.

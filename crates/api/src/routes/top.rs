@@ -19,7 +19,7 @@ use crate::Api;
 use crate::error::Error;
 use crate::parameters::Parameters;
 use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, OfZone, one_of};
-use crate::party::Party;
+use crate::queues::Asker;
 
 /// The largest values of a field.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -151,7 +151,7 @@ fn measures() -> Object {
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
-    party: Party,
+    asker: Asker,
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
 ) -> Result<Response, Error> {
@@ -161,16 +161,16 @@ pub(crate) async fn show(
     // Including the counters of `all`, which distinguish a zero from missing counters.
     let tables = TableSet::of(question.direction, question.field).union(TableSet::of_field(Field::All));
     let ask = storage::Question { range: question.range, sender, prefix: question.prefix, tables };
-    let totals = api.answers(party, &mut Answers::to(vec![ask]), |_, totals| totals).await?;
+    let totals = api.answers(&asker, &mut Answers::to(vec![ask]), |_, totals| totals).await?;
     let totals = totals.into_iter().next().unwrap_or_default();
     if totals.tables.is_empty() {
         known.monitors(question.prefix)?;
     }
     let remarks =
-        api.remarks(party, sender, question.prefix, question.range, &question.zone, LocalTraffic::Apart).await?;
+        api.remarks(&asker, sender, question.prefix, question.range, &question.zone, LocalTraffic::Apart).await?;
     let sorted = totals.tables.rows_of(question.field).count() * SORTED_BYTES;
     let answer = move || damage_noted(question.answer(sender.to_string(), &totals.tables, remarks), totals.damaged);
-    api.work(party, sorted, answer).await
+    api.work(asker.party, sorted, answer).await
 }
 
 impl Question {

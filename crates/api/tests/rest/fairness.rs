@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use accounting::block::WriterId;
 use api::{Api, Key, Keys, MAX_CONNECTIONS, Role};
+use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::Request;
 use flow::Timestamp;
@@ -19,19 +20,22 @@ use hyper::body::Frame;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use storage::faulty::{Call, Faulty};
-use storage::{Memory, Registry, Store, WriterState, Writers};
+use storage::{Memory, Store, WriterState};
 use testing::wait::DEADLINE;
+use tokio::task::JoinHandle;
 
 use crate::client::{Answer, ask, send, sign_with};
 use crate::server::{AUTH_KEY, Broken, SIGN_KEY, Server, keys};
 
-/// A read-only key for one sender, and another one.
+const GREEDY: [&str; 4] = ["greedy-1", "greedy-2", "greedy-3", "greedy-4"];
+
+/// Read-only keys for one sender.
 fn keys_of_clients() -> Keys {
     let key = |name: &str| {
         let key = Key::new(name, &format!("{name}-auth"), &format!("{name}-sign")).unwrap();
         key.limited(Role::Read, Some(vec!["192.0.2.1".parse().unwrap()]))
     };
-    keys().with([key("greedy"), key("other")])
+    keys().with(["greedy", "other"].into_iter().chain(GREEDY).map(key))
 }
 
 fn credentials(name: &str) -> String {
@@ -96,19 +100,26 @@ fn wait_for(server: &Server, number: usize) {
     server.runtime.block_on(testing::wait::wait_for("requests wait", waits));
 }
 
+/// Registers the sender.
+async fn register(store: &dyn Store) {
+    store.add_prefixes("192.0.2.1".parse().unwrap(), &[]).await.unwrap();
+    store.put_writer(&WriterState::new(WriterId(7), 1, Timestamp::EPOCH)).await.unwrap();
+}
+
+/// A question about this many minutes, every other one: each is read on its own.
+fn minutes(number: usize) -> String {
+    let minutes: Vec<String> =
+        (0..number).map(|number| format!("2026-11-28 {:02}:{:02}", number / 30, number % 30 * 2)).collect();
+    format!(r#"{{"10.0.0.0/8":{{"minutes":{minutes:?}}}}}"#)
+}
+
 #[test]
 fn a_short_question_waits_for_no_part_of_a_key_with_a_hundred_long_ones() {
     let store = Arc::new(Faulty::new(Memory::default()));
     let server = Server::serving_to(keys_of_clients(), Arc::clone(&store) as Arc<dyn Store>);
-    server.runtime.block_on(async {
-        store.add_prefixes("192.0.2.1".parse().unwrap(), &[]).await.unwrap();
-        store.put_writer(&WriterState::new(WriterId(7), 1, Timestamp::EPOCH)).await.unwrap();
-    });
+    server.runtime.block_on(register(store.as_ref()));
     let gate_of_long = store.gate(Call::ReadBlocks);
-    // Every other minute: each is read on its own.
-    let minutes: Vec<String> =
-        (0..600).map(|number| format!("2026-11-28 {:02}:{:02}", number / 30, number % 30 * 2)).collect();
-    let long = format!(r#"{{"10.0.0.0/8":{{"minutes":{minutes:?}}}}}"#);
+    let long = minutes(600);
     let ask = |name: &'static str, body: String| {
         let address = server.address;
         std::thread::spawn(move || {
@@ -121,11 +132,46 @@ fn a_short_question_waits_for_no_part_of_a_key_with_a_hundred_long_ones() {
     // The parts that are being read never end, and other reads do.
     let gate = store.gate(Call::ReadBlocks);
     gate.add_permits(1000);
-    let short = ask("other", r#"{"10.0.0.0/8":{"minutes":["2026-11-28 00:00"]}}"#.into());
+    let short = ask("other", minutes(1));
     assert_eq!(short.join().unwrap(), 200);
     gate_of_long.close();
     gate.close();
     long.into_iter().for_each(|question| drop(question.join()));
+}
+
+/// A request of a key, in the background.
+fn asked(router: &Router, name: &str, body: Body) -> JoinHandle<u16> {
+    let signature = sign_with(&format!("{name}-sign"), format!("{name}-auth").as_bytes());
+    let request = Request::post("/stats/192.0.2.1").header("X-Io-Auth", format!("{name}-auth"));
+    let request = request.header("X-Io-Sign", signature).body(body).unwrap();
+    let router = TowerToHyperService::new(router.clone());
+    tokio::spawn(async move { router.call(request).await.unwrap().status().as_u16() })
+}
+
+/// Lets all tasks come as far as they can.
+async fn settle() {
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_question_waits_for_no_long_ones_of_its_own_key_and_four_others() {
+    let store = Arc::new(Faulty::new(Memory::default()));
+    register(store.as_ref()).await;
+    let router = Api::new(Arc::clone(&store) as Arc<dyn Store>, keys_of_clients(), Arc::default()).router();
+    // The reads of long questions never end, and other reads do.
+    let _gate_of_long = store.gate(Call::ReadBlocks);
+    let names = GREEDY.into_iter().flat_map(|name| [name; 8]).chain(["other"]);
+    let long: Vec<_> = names.map(|name| asked(&router, name, minutes(600).into())).collect();
+    settle().await;
+    store.gate(Call::ReadBlocks).add_permits(1000);
+    let begun = tokio::time::Instant::now();
+    for _ in 0..10 {
+        assert_eq!(asked(&router, "other", minutes(1).into()).await.unwrap(), 200);
+    }
+    // No time passes as long as anything can run.
+    assert!(begun.elapsed().is_zero() && long.iter().all(|long| !long.is_finished()));
 }
 
 /// A body of the largest size that counts itself when it is read.
@@ -153,18 +199,12 @@ async fn of_many_bodies_of_one_key_only_some_are_read_and_kept() {
     let ask = |name: &str, content: Bytes| {
         let read = Arc::new(AtomicUsize::new(0));
         let body = Body::new(Counted { read: Arc::clone(&read), content: Some(content) });
-        let signature = sign_with(&format!("{name}-sign"), format!("{name}-auth").as_bytes());
-        let request = Request::post("/stats/192.0.2.1").header("X-Io-Auth", format!("{name}-auth"));
-        let request = request.header("X-Io-Sign", signature).body(body).unwrap();
-        let router = TowerToHyperService::new(router.clone());
-        (read, tokio::spawn(async move { router.call(request).await.unwrap().status().as_u16() }))
+        (read, asked(&router, name, body))
     };
     let content = Bytes::from(question);
     let greedy: Vec<_> = (0..200).map(|_| ask("greedy", content.clone())).collect();
     let read = || greedy.iter().filter(|(read, _)| read.load(Ordering::Relaxed) > 0).count();
-    for _ in 0..1000 {
-        tokio::task::yield_now().await;
-    }
+    settle().await;
     assert_eq!(read(), 16);
     let (_, other) = ask("other", Bytes::from_static(b"{"));
     assert_eq!(other.await.unwrap(), 400, "another key is answered at once");

@@ -18,7 +18,7 @@ use storage::{Answers, Question, Totals};
 use crate::Api;
 use crate::error::Error;
 use crate::kept::Kept;
-use crate::party::Party;
+use crate::queues::Asker;
 
 /// The number of samples asked for together where only minutes have them: a day.
 const SAMPLES_AT_ONCE: usize = 288;
@@ -107,7 +107,7 @@ impl Samples {
     /// Reads the whole samples of a range, at the moment of other answers.
     pub(super) async fn read(
         api: &Api,
-        party: Party,
+        asker: &Asker,
         (sender, prefix): (IpAddr, Prefix),
         range: Range,
         kept: &Kept,
@@ -129,7 +129,7 @@ impl Samples {
         let questions = days.iter().flat_map(|day| [traffic, exported, ran].map(|ask| ask(whole(day))));
         answers = answers.then(questions.collect());
         let questions = days.iter().flat_map(|day| [Part::Traffic, Part::Exported, Part::Ran].map(|part| (day, part)));
-        let answered = api.answers(party, &mut answers, Found::of).await?;
+        let answered = api.answers(asker, &mut answers, Found::of).await?;
         for (found, (day, part)) in answered.into_iter().zip(questions) {
             if samples.add(part, found, damaged) && day.from >= kept.since(Period::Day) {
                 continue;
@@ -145,7 +145,7 @@ impl Samples {
         answers = answers.then(vec![of(presence::COLLECTOR, presence::PREFIX)(before)]);
         let ran =
             |_, totals: Totals| totals.tables.get(Direction::In, Name::ALL).is_some() || !totals.damaged.is_empty();
-        samples.ran_before = api.answers(party, &mut answers, ran).await?.contains(&true);
+        samples.ran_before = api.answers(asker, &mut answers, ran).await?.contains(&true);
 
         let (in_minutes, not_kept): (Vec<Minute>, Vec<Minute>) =
             in_minutes.into_iter().partition(|first| *first >= kept.since(Period::Minute));
@@ -153,7 +153,7 @@ impl Samples {
         for firsts in in_minutes.chunks(SAMPLES_AT_ONCE) {
             let minutes = |first: Minute| Range { from: first, to: first.saturating_add(five_minutes::MINUTES) };
             answers = answers.then(firsts.iter().map(|first| traffic(minutes(*first))).collect());
-            for (found, first) in api.answers(party, &mut answers, Found::of).await?.into_iter().zip(firsts) {
+            for (found, first) in api.answers(asker, &mut answers, Found::of).await?.into_iter().zip(firsts) {
                 if !samples.add(Part::Traffic, found, damaged) {
                     samples.not_kept.insert(*first);
                 }
