@@ -218,6 +218,28 @@ fn rates_of_samplers_and_domains_survive() {
     assert_eq!(rates, [512, 256, 50].map(|rate| (rate, SamplingSource::Options)));
 }
 
+#[test]
+fn the_exporters_behind_a_relay_that_send_updates_survive() {
+    let mut before = new();
+    let named = [
+        ("", 210, vec![0; 4]),
+        ("192.0.2.9", 130, vec![192, 0, 2, 9]),
+        ("2001:db8::9", 131, [&[0x20, 0x01, 0x0d, 0xb8][..], &[0; 11], &[9]].concat()),
+    ];
+    for ((_, element, exporter), id) in named.iter().zip(256..) {
+        // flowId, an update of it, its octets.
+        let fields = [iana(148, 1), iana(233, 1), iana(231, 1), iana(*element, exporter.len() as u16)];
+        let template = TemplateSpec::data(id, fields);
+        let record = [&[1, 5, 100][..], exporter].concat();
+        send(&mut before, 1, &v9(NOW, 9).template(&template).data(&template, &[record]).finish());
+    }
+    let mut after = new();
+    assert_eq!(after.learn(&before.announcements()), Ok(3));
+    let expected = named.map(|(exporter, ..)| exporter.parse::<IpAddr>().ok());
+    assert_eq!(after.state.connections.updating(), expected);
+    assert_eq!(after.announcements(), before.announcements());
+}
+
 /// As version 0.1 wrote them: samplers of a domain, and the rate of another one.
 #[test]
 fn rates_of_version_1_are_read_and_give_way_to_announced_ones() {
