@@ -97,6 +97,7 @@ soak: test-packages
 # Review the difference before you commit it.
 bless:
 	cargo run -q -p xtask -- elements
+	cargo run -q -p xtask -- columns
 	cargo run -q -- package-files target/package-files
 	cp target/package-files/netflow.toml packaging/
 	cp target/package-files/configuration.md target/package-files/openapi.json docs/

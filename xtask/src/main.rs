@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `elements` | writes the tables of information elements that are checked in under `crates/wire` |
 //! | `elements --check` | fails if these tables are out of date |
+//! | `columns` | writes `docs/columns.md` from the table of columns |
 //! | `copyright FILE` | writes the licences of all libraries in the program, for packages |
 //! | `style [DIRECTORY]` | counts the phrases that the style sheet bans, in this or another checkout |
 
@@ -14,7 +15,7 @@ mod style;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,9 +32,10 @@ fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["elements"] => elements::write(),
         ["elements", "--check"] => elements::check(),
+        ["columns"] => std::fs::write("docs/columns.md", columns::document::markdown()).context("docs/columns.md"),
         ["copyright", file] => copyright::write(Path::new(file)),
         ["style"] => style::check(Path::new(".")),
         ["style", directory] => style::check(Path::new(directory)),
-        _ => bail!("usage: cargo run -p xtask -- elements [--check] | copyright FILE | style [DIRECTORY]"),
+        _ => bail!("usage: cargo run -p xtask -- elements [--check] | columns | copyright FILE | style [DIRECTORY]"),
     }
 }
