@@ -1,6 +1,9 @@
 //! What the fixed formats (NetFlow v1 to v7) share: a record is a struct, and one table has the offset and the information
 //! element of each field. How a record becomes a flow is next to its struct.
 
+use std::marker::PhantomData;
+
+use columns::{Row, RowKind};
 use flow::FlowRecord;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
@@ -10,6 +13,7 @@ use crate::decoded::Decoded;
 use crate::error::ErrorKind;
 use crate::information_element::DataType;
 use crate::record::{ElementId, Field, FieldName, Fields, Record, RecordKind, Value};
+use crate::row_plan::RowPlan;
 use crate::value;
 
 /// A field of a fixed record.
@@ -43,6 +47,9 @@ pub(crate) trait FixedRecord: FromBytes + Immutable + KnownLayout + Unaligned {
 
     /// The flow, without its sampling rate.
     fn flow(&self, message: &Message) -> FlowRecord;
+
+    /// How records become rows.
+    fn row_plan() -> &'static RowPlan;
 }
 
 /// The header of a datagram; `None` if the datagram is shorter.
@@ -83,7 +90,7 @@ pub(crate) fn decode<R: FixedRecord>(
     for octets in octets.chunks_exact(size) {
         let Ok(record) = R::ref_from_bytes(octets) else { return };
         let flow = FlowRecord { sampling, ..record.flow(message) };
-        let content = FixedFields { octets, fields: R::FIELDS };
+        let content = FixedFields::<R> { octets, record: PhantomData, message };
         visit(&Record { message, kind: RecordKind::Data, format: None, flow: Some(&flow), content: &content });
     }
     report.data += whole as u32;
@@ -92,23 +99,34 @@ pub(crate) fn decode<R: FixedRecord>(
     }
 }
 
-/// The octets of one record, and the table that describes them.
-pub(crate) struct FixedFields<'r> {
-    pub(crate) octets: &'r [u8],
-    pub(crate) fields: &'static [FixedField],
+/// The octets of one record.
+struct FixedFields<'r, R> {
+    octets: &'r [u8],
+    message: &'r Message,
+    record: PhantomData<R>,
 }
 
-impl Fields for FixedFields<'_> {
+impl<R: FixedRecord> Fields for FixedFields<'_, R> {
     fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
-        for field in self.fields {
-            let Some(octets) = self.octets.get(field.offset..field.offset + field.length) else { continue };
-            let (name, value) = match field.meaning {
-                Meaning::Element(id) => value::decode(ElementId { enterprise: 0, id }, octets),
-                Meaning::Address(name) => (FieldName::Named(name), value::typed(DataType::Ipv4Address, octets)),
-                Meaning::Unused => continue,
-                Meaning::Named(name) => (FieldName::Named(name), Value::Unsigned(unsigned(octets))),
-            };
-            visitor(&Field { name, scope: false, value });
-        }
+        show(R::FIELDS, self.octets, visitor);
+    }
+
+    fn set_columns(&self, _has_flow: bool, row: &mut Row) -> RowKind {
+        R::row_plan().read(self.octets, self.message, row);
+        RowKind::Flow
+    }
+}
+
+/// Visits the fields of a record.
+pub(crate) fn show(fields: &[FixedField], octets: &[u8], visitor: &mut dyn FnMut(&Field<'_>)) {
+    for field in fields {
+        let Some(octets) = octets.get(field.offset..field.offset + field.length) else { continue };
+        let (name, value) = match field.meaning {
+            Meaning::Element(id) => value::decode(ElementId { enterprise: 0, id }, octets),
+            Meaning::Address(name) => (FieldName::Named(name), value::typed(DataType::Ipv4Address, octets)),
+            Meaning::Unused => continue,
+            Meaning::Named(name) => (FieldName::Named(name), Value::Unsigned(unsigned(octets))),
+        };
+        visitor(&Field { name, scope: false, value });
     }
 }

@@ -32,6 +32,7 @@
 //! | `plan` | a template compiled by that table; reading a record for accounting |
 //! | [`information_element`], [`value`], [`structured_data`] | the registry, from octets to values, lists inside fields |
 //! | `version`, [`datagram`], `field_specifier`, `sequence_number`, [`record`], [`error`], `decoded`, [`cursor`] | ground: what goes in, what comes out, and the reader that all decoders use |
+//! | `row`, `row_plan` | a record as a row of all columns; a template compiled for that |
 //! | `icmp`, [`json`] | type and code of ICMP; a record as JSON |
 //! | `message_writer` | NetFlow v9 and IPFIX messages that the collector writes |
 //! | [`encode`] | flow records to datagrams, for tests and load |
@@ -70,6 +71,8 @@ mod plan;
 mod ports;
 pub mod record;
 mod restart;
+mod row;
+mod row_plan;
 pub mod sampled_packet;
 mod sampling;
 mod sequence;
@@ -86,6 +89,8 @@ mod templated_record;
 mod type_information;
 pub mod value;
 mod version;
+
+pub use columns::Row;
 
 pub use ambiguity::{Ambiguities, ReadOptions};
 pub use announcements::AnnouncementsError;

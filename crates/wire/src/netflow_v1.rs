@@ -2,6 +2,7 @@
 //! sequence numbers. Cisco's limit of 24 records per datagram is not enforced: exporters exceed it.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
 
 use flow::{Counters, FlowRecord, Protocol, Sampling, Timestamp};
 use zerocopy::byteorder::network_endian::{U16, U32};
@@ -13,6 +14,7 @@ use crate::decoded::Decoded;
 use crate::error::ErrorKind;
 use crate::fixed_record::{self, FixedField, FixedRecord, Meaning::Element, fields};
 use crate::record::Record as Visited;
+use crate::row_plan::RowPlan;
 
 /// The header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -100,6 +102,11 @@ impl FixedRecord for Record {
             forward: Counters { bytes: u64::from(self.octets.get()), packets: u64::from(self.packets.get()), flows: 1 },
             ..FlowRecord::empty(message.exported)
         }
+    }
+
+    fn row_plan() -> &'static RowPlan {
+        static PLAN: LazyLock<RowPlan> = LazyLock::new(|| RowPlan::of_fixed(Record::FIELDS));
+        &PLAN
     }
 }
 

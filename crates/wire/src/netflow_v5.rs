@@ -1,6 +1,7 @@
 //! NetFlow version 5 (Cisco, "NetFlow Export Datagram Format", table B-3 and B-4). Fixed records of 48 octets.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
 
 use flow::{Counters, FlowRecord, Protocol, Sampling, SamplingSource, Timestamp};
 use zerocopy::byteorder::network_endian::{U16, U32};
@@ -13,6 +14,7 @@ use crate::error::ErrorKind;
 use crate::exporter_state::ExporterState;
 use crate::fixed_record::{self, FixedField, FixedRecord, Meaning::Element, fields};
 use crate::record::Record as Visited;
+use crate::row_plan::RowPlan;
 
 /// The header, which version 6 shares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -145,6 +147,11 @@ impl FixedRecord for Record {
             forward: Counters { bytes: u64::from(self.octets.get()), packets: u64::from(self.packets.get()), flows: 1 },
             ..FlowRecord::empty(message.exported)
         }
+    }
+
+    fn row_plan() -> &'static RowPlan {
+        static PLAN: LazyLock<RowPlan> = LazyLock::new(|| RowPlan::of_fixed(Record::FIELDS));
+        &PLAN
     }
 }
 

@@ -2,6 +2,7 @@
 //! that of version 5; fixed records of 52 octets. Cisco has published no description; the layout is that of flow-tools.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
 
 use flow::{Counters, FlowRecord, Protocol};
 use zerocopy::byteorder::network_endian::{U16, U32};
@@ -13,6 +14,7 @@ use crate::exporter_state::ExporterState;
 use crate::fixed_record::{FixedField, FixedRecord, Meaning::Address, Meaning::Element, Meaning::Named, fields};
 use crate::netflow_v5;
 use crate::record::Record as Visited;
+use crate::row_plan::RowPlan;
 
 pub use crate::netflow_v5::Header;
 
@@ -106,6 +108,11 @@ impl FixedRecord for Record {
             forward: Counters { bytes: u64::from(self.octets.get()), packets: u64::from(self.packets.get()), flows: 1 },
             ..FlowRecord::empty(message.exported)
         }
+    }
+
+    fn row_plan() -> &'static RowPlan {
+        static PLAN: LazyLock<RowPlan> = LazyLock::new(|| RowPlan::of_fixed(Record::FIELDS));
+        &PLAN
     }
 }
 

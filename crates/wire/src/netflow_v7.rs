@@ -2,6 +2,7 @@
 //! octets. Flags in a record mark the fields that are not valid; these are zero, and shown unchanged.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
 
 use flow::{Counters, FlowRecord, Protocol, Sampling, Timestamp};
 use zerocopy::byteorder::network_endian::{U16, U32};
@@ -14,6 +15,7 @@ use crate::error::ErrorKind;
 use crate::exporter_state::ExporterState;
 use crate::fixed_record::{self, FixedField, FixedRecord, Meaning::Address, Meaning::Element, Meaning::Named, fields};
 use crate::record::Record as Visited;
+use crate::row_plan::RowPlan;
 
 /// The header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -124,6 +126,11 @@ impl FixedRecord for Record {
             forward: Counters { bytes: u64::from(self.octets.get()), packets: u64::from(self.packets.get()), flows: 1 },
             ..FlowRecord::empty(message.exported)
         }
+    }
+
+    fn row_plan() -> &'static RowPlan {
+        static PLAN: LazyLock<RowPlan> = LazyLock::new(|| RowPlan::of_fixed(Record::FIELDS));
+        &PLAN
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::sync::LazyLock;
 
+use columns::{Row, RowKind};
 use flow::{Protocol, Timestamp};
 use zerocopy::byteorder::network_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -17,9 +18,10 @@ use crate::error::ErrorKind;
 use crate::exporter_state::ExporterState;
 use crate::field_specifier::FieldSpecifier;
 use crate::fixed_record::Meaning::{self, Address, Element, Named, Unused};
-use crate::fixed_record::{self, FixedField, FixedFields};
+use crate::fixed_record::{self, FixedField};
 use crate::plan::{Layout, Plan};
-use crate::record::{ElementId, Record, RecordKind};
+use crate::record::{ElementId, Field, Fields, Record, RecordKind};
+use crate::row_plan::RowPlan;
 
 /// The header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -174,6 +176,7 @@ const SCHEMES: [Scheme; 14] = [
 struct Compiled {
     fields: Vec<FixedField>,
     plan: Plan,
+    row_plan: RowPlan,
 }
 
 impl Compiled {
@@ -186,7 +189,8 @@ impl Compiled {
             fields.push(FixedField { offset, length, meaning });
             offset += length;
         }
-        Some(Self { fields, plan: Plan::compile(&specifiers, 0)? })
+        let row_plan = RowPlan::of_fixed(&fields);
+        Some(Self { fields, plan: Plan::compile(&specifiers, 0)?, row_plan })
     }
 }
 
@@ -253,6 +257,24 @@ pub(crate) fn decode(
     state.note_arrival(&message, Some(u32::from(header.count.get())), report);
 }
 
+/// The octets of one record, and the scheme that describes them.
+struct SchemeFields<'r> {
+    scheme: &'static Compiled,
+    octets: &'r [u8],
+    message: &'r Message,
+}
+
+impl Fields for SchemeFields<'_> {
+    fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
+        fixed_record::show(&self.scheme.fields, self.octets, visitor);
+    }
+
+    fn set_columns(&self, _has_flow: bool, row: &mut Row) -> RowKind {
+        self.scheme.row_plan.read(self.octets, self.message, row);
+        RowKind::Flow
+    }
+}
+
 fn records(
     scheme: &'static Compiled,
     header: &Header,
@@ -268,7 +290,7 @@ fn records(
             report.error(offset, ErrorKind::TruncatedRecords);
             return;
         };
-        let content = FixedFields { octets: record.rest(), fields: &scheme.fields };
+        let content = SchemeFields { scheme, octets: record.rest(), message };
         let Some(reading) = scheme.plan.read(&mut record, &mut room) else { return };
         let mut flow = scheme.plan.flow(&reading, message.exported);
         if let Some(flow) = &mut flow {

@@ -153,7 +153,7 @@ impl<'d> Reading<'_, 'd> {
     }
 
     /// The section of a sampled packet, the last one if there are several.
-    fn section(&self) -> Option<(LinkType, &'d [u8])> {
+    pub(crate) fn section(&self) -> Option<(LinkType, &'d [u8])> {
         let sections = [(Slot::FrameSection, LinkType::Ethernet), (Slot::PacketSection, LinkType::Ip)];
         let sections = sections.map(|(slot, link)| (self.layout.location(slot), link));
         let (FieldLocation { offset, length }, link) =
@@ -349,8 +349,15 @@ impl Plan {
         if self.fills(Slot::Flows) && number(Slot::Flows) > 0 {
             forward.flows = number(Slot::Flows);
         }
-        // A field that is wider than the registry allows keeps its low bits.
-        Some(FlowRecord {
+        Some(FlowRecord { forward, reverse, ..Self::ends(reading, exported) })
+    }
+
+    /// The ends of a flow or an event, without counters and interfaces. A field that is wider than the registry allows keeps
+    /// its low bits.
+    #[inline(always)]
+    pub(crate) fn ends(reading: &Reading<'_, '_>, exported: Timestamp) -> FlowRecord {
+        let number = |slot| reading.number(slot);
+        FlowRecord {
             source: reading.address(Slot::SourceIpv4, Slot::SourceIpv6),
             destination: reading.address(Slot::DestinationIpv4, Slot::DestinationIpv6),
             protocol: number(Slot::Protocol) as u8,
@@ -358,10 +365,8 @@ impl Plan {
             destination_port: number(Slot::DestinationPort) as u16,
             source_as: number(Slot::SourceAs) as u32,
             destination_as: number(Slot::DestinationAs) as u32,
-            forward,
-            reverse,
             ..FlowRecord::empty(exported)
-        })
+        }
     }
 
     /// The destination after network address translation; 0.0.0.0 if the record has none.

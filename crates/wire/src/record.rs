@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use columns::{Row, RowKind};
 use flow::{FlowRecord, Timestamp};
 
 use crate::ambiguity::{Ambiguities, ReadOptions};
@@ -48,6 +49,11 @@ pub trait Fields {
     /// The exporter that they name as the origin of the record; `None` if they name none.
     fn exporter(&self) -> Option<IpAddr> {
         None
+    }
+
+    /// Sets the columns of a row that neither the datagram nor the flow has, if there is one. Returns what it is a row of.
+    fn set_columns(&self, _has_flow: bool, _row: &mut Row) -> RowKind {
+        RowKind::Event
     }
 
     /// Their octets, where those of each record are known.

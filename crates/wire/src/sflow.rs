@@ -10,6 +10,7 @@
 //! | `flow_data`, `counter_data` | the declared structures: tables of names and types |
 //! | `interface` | input and output interface of a sample |
 //! | `packet` | the sampled packet: from a packet structure to addresses, ports and bytes |
+//! | `row` | the columns of a sample that its flow does not have |
 //! | [`encode`] | version 5 datagrams for tests and load |
 //!
 //! Bytes and packets are not multiplied by the sampling rate here, but in accounting.
@@ -20,6 +21,7 @@ mod flow_data;
 mod header;
 mod interface;
 mod packet;
+mod row;
 mod structure;
 mod v4;
 mod v5;

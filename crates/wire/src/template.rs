@@ -4,6 +4,7 @@
 //! and [`crate::ipfix`], its storage in [`crate::template_store`], and how records show their fields in
 //! [`crate::templated_record`].
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use crate::booking::{self, Slot};
@@ -12,6 +13,7 @@ use crate::error::ErrorKind;
 use crate::field_specifier::{FIRST_TEMPLATE_ID, FieldSpecifier, Numbering, TemplateKind, with_content};
 use crate::plan::Plan;
 use crate::record::ElementId;
+use crate::row_plan::RowPlan;
 use crate::sampling::Parameters;
 use crate::structured_data::RecordLayout;
 use crate::type_information;
@@ -33,6 +35,9 @@ pub struct Template {
     numbering: Numbering,
     fields: Box<[FieldSpecifier]>,
     plan: Plan,
+    /// How its records become rows: compiled when the first one is asked for. It takes no more than as much memory again as
+    /// the rest.
+    row_plan: OnceCell<Box<RowPlan>>,
     /// Where its records give a sampling rate.
     sampling: Parameters,
     /// Whether its records describe information elements (RFC 5610).
@@ -61,7 +66,7 @@ impl Template {
         let plan = Plan::compile(&fields, unbooked).ok_or(ErrorKind::BadTemplate)?;
         let describes_elements = type_information::is_described_by(kind, numbering, &fields);
         let sampling = Parameters::locate(&fields);
-        Ok(Self { id, kind, numbering, fields, plan, sampling, describes_elements })
+        Ok(Self { id, kind, numbering, fields, plan, row_plan: OnceCell::new(), sampling, describes_elements })
     }
 
     /// Whether an announcement repeats this template.
@@ -107,6 +112,11 @@ impl Template {
 
     pub(crate) const fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// How its records become rows.
+    pub(crate) fn row_plan(&self) -> &RowPlan {
+        self.row_plan.get_or_init(|| Box::new(RowPlan::of_template(&self.fields, self.plan.samples())))
     }
 
     /// Where its records give a sampling rate.

@@ -3,18 +3,21 @@
 
 use std::net::IpAddr;
 
+use columns::{Row, RowKind};
 use flow::FlowRecord;
 
 use crate::ambiguity::{Ambiguities, ReadOptions};
-use crate::booking;
+use crate::booking::{self, Slot};
 use crate::cursor::{Cursor, unsigned};
 use crate::datagram::Message;
 use crate::decoded::Decoded;
 use crate::field_specifier::{FieldSpecifier, Numbering, TemplateKind};
-use crate::plan::Layout;
+use crate::inner_ends;
+use crate::plan::{Layout, Plan};
 use crate::ports::Ports;
 use crate::record::{ElementId, Field, FieldName, Fields, Value};
-use crate::sampled_packet::SampledPacket;
+use crate::row;
+use crate::sampled_packet::{Headers, LinkType, SampledPacket, Tunnelled};
 use crate::structured_data::{self, RecordLayout};
 use crate::template::Template;
 use crate::template_store::TemplateStore;
@@ -64,6 +67,21 @@ impl Fields for TemplatedRecord<'_> {
         if self.template.kind() == TemplateKind::Data { self.template.exporter(self.octets) } else { None }
     }
 
+    fn set_columns(&self, has_flow: bool, row: &mut Row) -> RowKind {
+        let (plan, row_plan) = (self.template.plan(), self.template.row_plan());
+        if !has_flow || plan.samples() || plan.has_inner_ends() {
+            self.set_rare_columns(has_flow, row);
+        }
+        row_plan.read(self.octets, self.message, row);
+        // A running total of which nothing is new is still a flow.
+        let is_flow = has_flow || plan.counts() && !plan.fills(Slot::FirewallEvent);
+        match is_flow {
+            _ if plan.is_of_packets() => RowKind::Packet,
+            true => RowKind::Flow,
+            false => row_plan.event(),
+        }
+    }
+
     fn length(&self) -> usize {
         self.octets.len()
     }
@@ -84,6 +102,34 @@ impl Fields for TemplatedRecord<'_> {
         ambiguities.note(&report);
         ambiguities.decide(self.template, &reading, read, flow);
         ambiguities
+    }
+}
+
+impl TemplatedRecord<'_> {
+    /// The columns of records without a flow, of sections of packets, and of repeated elements.
+    fn set_rare_columns(&self, has_flow: bool, row: &mut Row) {
+        let (plan, mut room) = (self.template.plan(), Layout::EMPTY);
+        let Some(reading) = plan.read(&mut Cursor::new(self.octets), &mut room) else { return };
+        if !has_flow {
+            let mut ends = Plan::ends(&reading, self.message.exported);
+            (ends.input_interface, ends.output_interface) = plan.interfaces(&reading);
+            row::set_ends(&ends, row);
+        }
+        if plan.samples() {
+            let (link, octets) = reading.section().unwrap_or((LinkType::Ip, &[]));
+            let headers = Headers::parse(link, octets);
+            row::set_headers(&headers, row);
+            if headers.is_tunnel {
+                row::set_tunnelled(&Tunnelled { link, octets, inner_offset: None }, self.message, row);
+            }
+        }
+        if plan.has_inner_ends()
+            && let Some(ends) = inner_ends::of(self.template, self.octets)
+        {
+            let mut inner = FlowRecord::empty(self.message.exported);
+            ends.replace_outer(&mut inner);
+            row::set_inner_ends(&inner, row);
+        }
     }
 }
 

@@ -109,12 +109,12 @@ fn without_padding(octets: &[u8]) -> &[u8] {
 const NTP_TO_UNIX_SECONDS: u32 = 2_208_988_800;
 
 /// RFC 7011, section 6.1.9: in microseconds; the lowest 11 bits of the fraction are ignored.
-fn ntp_microseconds(octets: [u8; 8]) -> Option<Timestamp> {
+pub(crate) fn ntp_microseconds(octets: [u8; 8]) -> Option<Timestamp> {
     ntp(u64::from_be_bytes(octets) & !0x7ff, 1_000_000)
 }
 
 /// RFC 7011, section 6.1.10.
-fn ntp_nanoseconds(octets: [u8; 8]) -> Option<Timestamp> {
+pub(crate) fn ntp_nanoseconds(octets: [u8; 8]) -> Option<Timestamp> {
     ntp(u64::from_be_bytes(octets), 1_000_000_000)
 }
 

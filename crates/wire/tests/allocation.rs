@@ -81,3 +81,32 @@ fn a_datagram_of_any_protocol_allocates_nothing_in_steady_state() {
         assert_eq!(allocations.count_total, 0, "{name} allocates");
     }
 }
+
+#[test]
+fn rows_and_a_batch_of_them_allocate_nothing_in_steady_state() {
+    for (name, payload) in datagrams() {
+        let mut session = Session::new(SessionLimits::default());
+        let exporter = Exporter::udp(Ipv4Addr::LOCALHOST.into(), 1);
+        let mut batch = columns::Batch::new();
+        let mut fill = |second| {
+            let datagram = Datagram { exporter, received: Timestamp::from_seconds(second), payload: &payload };
+            session.decode(&datagram, &mut |record| {
+                if record.row(batch.room()) {
+                    batch.keep();
+                }
+            });
+            let rows = batch.rows();
+            // A value is looked at, for which the rows are moved to the columns.
+            batch.values(columns::Id::Bytes);
+            batch.clear();
+            rows
+        };
+        assert!(fill(1) > 0, "{name}");
+        let allocations = measure(|| {
+            for second in 2..100 {
+                fill(second);
+            }
+        });
+        assert_eq!(allocations.count_total, 0, "{name} allocates");
+    }
+}

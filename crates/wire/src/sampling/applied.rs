@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use flow::{Exporter, Protocol, SamplingSource, Timestamp};
 
-use super::{Parameters, Place, Samplers, Scope, SetSource, Subject, domain_of};
+use super::{Place, Samplers, Scope, SetSource, Subject, domain_of};
 use crate::datagram::Message;
 use crate::field_specifier::TemplateKind;
 use crate::ports::Ports;
@@ -113,7 +113,7 @@ impl Samplers {
             });
             AppliedRate { rate: Some(rate), flows, source, is_unknown, statement, ..applied(sampler, part) }
         };
-        let by_record = Some(applied(None, None)).filter(|_| !matches!(template.sampling(), Parameters::None));
+        let by_record = Some(applied(None, None)).filter(|_| !template.sampling().is_none());
         by_record.into_iter().chain(self.distinguished(&message, template).into_iter().map(found)).collect()
     }
 

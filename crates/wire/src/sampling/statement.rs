@@ -152,16 +152,10 @@ impl Parameter {
     }
 }
 
-/// Where the records of a template give a rate.
+/// Where the records of a template give a rate, if they do: at the same octets of each record, these from there on. An empty
+/// list is for those that have it after fields of variable length.
 #[derive(Clone, Debug)]
-pub(crate) enum Parameters {
-    /// Nowhere.
-    None,
-    /// At the same octets of each record: these from there on.
-    Fixed(Box<[(Parameter, u16, u16)]>),
-    /// After fields of variable length.
-    Variable,
-}
+pub(crate) struct Parameters(Option<Box<[(Parameter, u16, u16)]>>);
 
 impl Parameters {
     pub(crate) fn locate(fields: &[FieldSpecifier]) -> Self {
@@ -175,19 +169,19 @@ impl Parameters {
             offset = offset.zip(field.fixed_length()).and_then(|(offset, length)| offset.checked_add(length));
         }
         if !is_rate {
-            return Self::None;
+            return Self(None);
         }
         let fixed = located.into_iter().map(|(parameter, offset, length)| Some((parameter, offset?, length)));
-        fixed.collect::<Option<_>>().map_or(Self::Variable, Self::Fixed)
+        Self(Some(fixed.collect::<Option<_>>().unwrap_or_default()))
     }
 
     pub(crate) const fn is_none(&self) -> bool {
-        matches!(self, Self::None)
+        self.0.is_none()
     }
 
     /// Memory outside of the struct, in octets.
     pub(crate) fn heap_octets(&self) -> usize {
-        if let Self::Fixed(located) = self { size_of_val(&**located) } else { 0 }
+        self.0.as_ref().map_or(0, |located| size_of_val(&**located))
     }
 }
 
@@ -228,15 +222,14 @@ impl Statement {
 /// The rate in a data record, and whether its octets were in the wrong order ([`in_network_order`]).
 pub(crate) fn of_record(template: &Template, record: &[u8]) -> Option<(Result<Rate, Implausible>, bool)> {
     let mut values = Values::default();
-    match template.sampling() {
-        Parameters::None => return None,
-        Parameters::Fixed(located) => {
+    match template.sampling().0.as_deref()? {
+        located @ [_, ..] => {
             for &(parameter, offset, length) in located {
                 let octets = record.get(offset.into()..).and_then(|octets| octets.get(..length.into()));
                 values.note(parameter, octets.unwrap_or_default());
             }
         }
-        Parameters::Variable => {
+        [] => {
             for (field, octets) in template.fields_of(record) {
                 Parameter::of(field.element).into_iter().for_each(|parameter| values.note(parameter, octets));
             }

@@ -8,9 +8,15 @@ pub(super) const SAMPLED_HEADER: u32 = 1;
 pub(super) const SAMPLED_ETHERNET: u32 = 2;
 pub(super) const SAMPLED_IPV4: u32 = 3;
 pub(super) const SAMPLED_IPV6: u32 = 4;
+pub(super) const EXTENDED_SWITCH: u32 = 1001;
+pub(super) const EXTENDED_ROUTER: u32 = 1002;
 pub(super) const EXTENDED_GATEWAY: u32 = 1003;
+pub(super) const EXTENDED_NAT: u32 = 1007;
+pub(super) const EXTENDED_NAT_PORT: u32 = 1020;
 pub(super) const EXTENDED_DECAPSULATE_EGRESS: u32 = 1027;
 pub(super) const EXTENDED_DECAPSULATE_INGRESS: u32 = 1028;
+pub(super) const EXTENDED_VNI_EGRESS: u32 = 1029;
+pub(super) const EXTENDED_VNI_INGRESS: u32 = 1030;
 
 /// Version 5, sorted by data format.
 pub(super) const V5: &[Structure] = structures! {

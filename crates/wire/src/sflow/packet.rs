@@ -225,7 +225,7 @@ pub(super) fn show_header(
 }
 
 /// The content of a sampled_header.
-fn sampled<'a>(octets: &mut Cursor<'a>, stripped: Stripped) -> Option<(LinkType, &'a [u8])> {
+pub(super) fn sampled<'a>(octets: &mut Cursor<'a>, stripped: Stripped) -> Option<(LinkType, &'a [u8])> {
     let link = link_type(octets.u32()?)?;
     let _frame_length = octets.u32()?;
     if stripped == Stripped::Stated {

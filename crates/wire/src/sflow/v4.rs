@@ -3,13 +3,14 @@
 //!
 //! Version 2 differs in the AS path, which has no segments, and in the gateway, which has no communities.
 
+use columns::{Row, RowKind};
 use flow::Protocol;
 use flow::sender_settings::Tunnels;
 
 use super::header::Header;
 use super::packet::{Gateway, Packet, Stripped, show_header};
 use super::structure::{self, Kind, Member, Structure, members};
-use super::{counter_data, flow_data, interface};
+use super::{counter_data, flow_data, interface, row};
 use crate::cursor::Cursor;
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
@@ -50,6 +51,8 @@ const IPV4: u32 = 2;
 const IPV6: u32 = 3;
 
 /// Further structures of a flow sample (extended_information_type).
+const SWITCH: u32 = 1;
+const ROUTER: u32 = 2;
 const GATEWAY: u32 = 3;
 
 const FLOW_SAMPLE_HEAD: &[Member] = members! { flow_sample {
@@ -74,6 +77,11 @@ const COUNTERS_SAMPLE_HEAD: &[Member] = members! { counters_sample {
 /// The further structures of a version.
 fn extended_data(protocol: Protocol) -> &'static [Structure] {
     if protocol == Protocol::SflowV2 { flow_data::EXTENDED_V2 } else { flow_data::EXTENDED_V4 }
+}
+
+/// The form of the AS path in a version.
+fn gateway_form(protocol: Protocol) -> Gateway {
+    if protocol == Protocol::SflowV2 { Gateway::Flat } else { Gateway::Segments }
 }
 
 /// A sample whose packet was read is a flow, even if its further structures cannot be read.
@@ -123,9 +131,8 @@ fn read_extended_data(protocol: Protocol, octets: &mut Cursor<'_>, packet: &mut 
         let format = whole(octets.u32())?;
         let structure = structure::find(extended_data(protocol), format).ok_or(ErrorKind::UnknownFormat)?;
         if format == GATEWAY {
-            let form = if protocol == Protocol::SflowV2 { Gateway::Flat } else { Gateway::Segments };
             let mut gateway = *octets;
-            whole(packet.gateway(&mut gateway, form))?;
+            whole(packet.gateway(&mut gateway, gateway_form(protocol)))?;
         }
         whole(structure::read(structure.members, octets, &mut |_| ()))?;
     }
@@ -194,11 +201,43 @@ impl FlowSample<'_> {
         }
         Some(())
     }
+
+    /// The structures that have columns, as far as the sample can be read.
+    fn set_structures(&self, row: &mut Row) -> Option<()> {
+        let message = &self.header.message;
+        let mut octets = self.octets;
+        structure::read(FLOW_SAMPLE_HEAD, &mut octets, &mut |_| ())?;
+        let packet = structure::find(flow_data::PACKET_V4, octets.u32()?)?;
+        let mut sampled = octets;
+        structure::read(packet.members, &mut octets, &mut |_| ())?;
+        let _ = match packet.format {
+            HEADER => row::header(sampled, Stripped::Unstated, None, message, row),
+            IPV4 => row::network(&mut sampled, 4, row),
+            _ => row::network(&mut sampled, 16, row),
+        };
+        for _ in 0..octets.u32()? {
+            let structure = structure::find(extended_data(message.protocol), octets.u32()?)?;
+            let mut extended = octets;
+            let _ = match structure.format {
+                SWITCH => row::switch(&mut extended, row),
+                ROUTER => row::router(&mut extended, row),
+                GATEWAY => row::gateway(&mut extended, gateway_form(message.protocol), row),
+                _ => Some(()),
+            };
+            structure::read(structure.members, &mut octets, &mut |_| ())?;
+        }
+        Some(())
+    }
 }
 
 impl Fields for FlowSample<'_> {
     fn visit(&self, visitor: &mut dyn FnMut(&Field<'_>)) {
         let _ = self.show(visitor);
+    }
+
+    fn set_columns(&self, _has_flow: bool, row: &mut Row) -> RowKind {
+        let _ = self.set_structures(row);
+        RowKind::Packet
     }
 }
 

@@ -1,11 +1,12 @@
 //! sFlow version 5. Samples and records have a format and a length, so unknown ones are skipped.
 
+use columns::{Row, RowKind};
 use flow::sender_settings::Tunnels;
 
 use super::header::Header;
 use super::packet::{Gateway, Packet, Stripped, show_header};
 use super::structure::{self, Kind, Member, Structure, members};
-use super::{counter_data, flow_data, interface};
+use super::{counter_data, flow_data, interface, row};
 use crate::cursor::Cursor;
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
@@ -304,6 +305,56 @@ impl Fields for Sample<'_> {
                 let _ = show_header(&mut header, Stripped::Stated, visitor);
             }
         });
+    }
+
+    fn set_columns(&self, _has_flow: bool, row: &mut Row) -> RowKind {
+        let _ = self.set_structures(row);
+        RowKind::Packet
+    }
+}
+
+impl Sample<'_> {
+    /// `None` if the sample ends within its head, or within a structure; what was read of it is in the row.
+    fn set_structures(&self, row: &mut Row) -> Option<()> {
+        let mut octets = self.octets;
+        octets.skip(4)?;
+        self.shape.form.source(&mut octets)?;
+        // The rate, the rest of the head, and the interfaces.
+        octets.skip(4 + self.shape.rest_of_head)?;
+        self.shape.form.interface(&mut octets)?;
+        self.shape.form.interface(&mut octets)?;
+        let records = Records { count: octets.u32()?, octets };
+
+        let mut inner_offset = None;
+        let _ = records.each(|format, mut record| match format {
+            flow_data::EXTENDED_DECAPSULATE_EGRESS | flow_data::EXTENDED_DECAPSULATE_INGRESS => {
+                inner_offset = record.u32();
+            }
+            _ => {}
+        });
+        if let Some(header) = records.first(flow_data::SAMPLED_HEADER) {
+            let _ = row::header(header, Stripped::Stated, inner_offset, &self.header.message, row);
+        }
+        let _ = records.each(|format, record| {
+            let _ = set_structure(format, record, row);
+        });
+        Some(())
+    }
+}
+
+/// The structures that have columns.
+fn set_structure(format: u32, mut record: Cursor<'_>, row: &mut Row) -> Option<()> {
+    match format {
+        flow_data::SAMPLED_ETHERNET => row::ethernet(&mut record, row),
+        flow_data::SAMPLED_IPV4 => row::network(&mut record, 4, row),
+        flow_data::SAMPLED_IPV6 => row::network(&mut record, 16, row),
+        flow_data::EXTENDED_SWITCH => row::switch(&mut record, row),
+        flow_data::EXTENDED_ROUTER => row::router(&mut record, row),
+        flow_data::EXTENDED_GATEWAY => row::gateway(&mut record, Gateway::NextHopAndSegments, row),
+        flow_data::EXTENDED_NAT => row::nat(&mut record, row),
+        flow_data::EXTENDED_NAT_PORT => row::nat_port(&mut record, row),
+        flow_data::EXTENDED_VNI_EGRESS | flow_data::EXTENDED_VNI_INGRESS => row::vni(&mut record, row),
+        _ => Some(()),
     }
 }
 

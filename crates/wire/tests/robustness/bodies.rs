@@ -14,7 +14,7 @@ use wire::sampled_packet::{Headers, LinkType, SampledPacket};
 use wire::structured_data::{MAXIMUM_DEPTH, RecordLayout, Templates, visit_field};
 use wire::{
     Datagram, Decoded, ElementId, Field, FieldSpecifier, PendingBudget, PendingLimits, ReadOptions, Record, RecordKind,
-    Session, SessionLimits, Template, TemplateLimits, Value, json,
+    Row, Session, SessionLimits, Template, TemplateLimits, Value, json,
 };
 
 /// The assertions about a decoder.
@@ -240,6 +240,8 @@ fn visit(record: &Record<'_>, effort: &mut Effort, json: Option<&mut String>) {
         assert!(flow.sampling.rate >= 1 && flow.forward.flows >= 1);
     }
     record.fields(&mut |field| effort.fields += count_fields(field, 1));
+    let is_data = matches!(record.kind, RecordKind::Data | RecordKind::NoIpHeader);
+    assert_eq!(record.row(&mut Row::new()), is_data, "every data record is a row");
     if let Some(line) = json {
         line.clear();
         json::write_json(record, line);
