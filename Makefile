@@ -98,6 +98,7 @@ soak: test-packages
 bless:
 	cargo run -q -p xtask -- elements
 	cargo run -q -p xtask -- columns
+	cargo run -q -p xtask -- filter
 	cargo run -q -- package-files target/package-files
 	cp target/package-files/netflow.toml packaging/
 	cp target/package-files/configuration.md target/package-files/openapi.json docs/

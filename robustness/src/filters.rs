@@ -1,8 +1,7 @@
-//! Filters of `/tap`, which a client writes.
+//! Filters of flows, which a client writes.
 
-use flow::{FlowRecord, Timestamp};
-use tap::Filter;
-use tap::filter::LONGEST_BYTES;
+use columns::{Batch, Id, Row};
+use filter::{Bounds, Filter, LONGEST_BYTES, Matches};
 
 /// A filter of a query.
 pub fn filter(input: &[u8]) {
@@ -11,24 +10,42 @@ pub fn filter(input: &[u8]) {
         Ok(filter) => {
             assert!(text.len() <= LONGEST_BYTES, "{} octets were read", text.len());
             let shown = filter.to_string();
-            // Words may be longer than the operators that they replace.
-            if shown.len() <= LONGEST_BYTES {
-                assert_eq!(shown.parse().as_ref(), Ok(&filter), "{text}: {shown}");
+            // In columns it may be longer or nested deeper than in words.
+            if let Ok(read) = shown.parse::<Filter>() {
+                assert_eq!(read, filter, "{text}: {shown}");
             }
-            let _ = filter.passes(&FlowRecord::empty(Timestamp::EPOCH));
+            holds_everywhere(&filter);
         }
         Err(error) => {
-            let columns = text.chars().count().max(LONGEST_BYTES) + 1;
+            let columns = text.chars().count() + 1;
             assert!((1..=columns).contains(&error.column), "{text}: {error}");
             assert!(!error.message.is_empty(), "{text}");
+            assert!(error.pointer(text).ends_with('^'), "{text}");
         }
+    }
+}
+
+/// What holds for a row holds for a batch of it.
+fn holds_everywhere(filter: &Filter) {
+    let mut row = Row::new();
+    row.set(Id::Bytes, 1000);
+    row.set(Id::SrcPort, 53);
+    row.set_address(Id::SrcIp, [192, 0, 2, 1].into());
+    let mut batch = Batch::new();
+    batch.push(&row);
+    batch.fill();
+    let passes = filter.passes(&row);
+    assert_eq!(filter.select(&batch).count() == 1, passes, "{filter}");
+    if let Matches::None | Matches::All = filter.matches(|_| Bounds::Unknown) {
+        assert_eq!(filter.matches(|_| Bounds::Unknown) == Matches::All, passes, "{filter}");
     }
 }
 
 /// One filter of each kind.
 pub fn filters() -> Vec<Vec<u8>> {
     let deep = format!("{}udp{}", "not (".repeat(12), ")".repeat(12));
-    let texts = [
+    let examples = filter::document::EXAMPLES.iter().map(|(filter, _)| *filter);
+    let texts = examples.chain([
         "",
         "host 192.0.2.1 or src host 2001:db8::1",
         "net 172.16.1.0/24 and not dst net 2001:db8::/32",
@@ -37,6 +54,6 @@ pub fn filters() -> Vec<Vec<u8>> {
         "proto udp or proto 47 or tcp or icmp or icmp6",
         "bytes > 1000 and bytes <= 18446744073709551615 and packets = 3 and packets < 9 and packets >= 1",
         &deep,
-    ];
-    texts.map(|text| text.as_bytes().to_vec()).into()
+    ]);
+    texts.map(|text| text.as_bytes().to_vec()).collect()
 }

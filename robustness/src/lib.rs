@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | [`own_files`] | blocks, announcements of exporters, the state file, journal segments |
 //! | [`captures`] | pcap and pcapng files |
-//! | [`filters`] | flow filters of `/tap` |
+//! | [`filters`] | filters of flows |
 //! | [`requests`] | requests to the REST interface: paths, queries, credentials, bodies |
 //!
 //! A body fails by panicking. None reads a clock.

@@ -5,6 +5,7 @@
 //! | `elements` | writes the tables of information elements that are checked in under `crates/wire` |
 //! | `elements --check` | fails if these tables are out of date |
 //! | `columns` | writes `docs/columns.md` from the table of columns |
+//! | `filter` | writes `docs/filter.md` from the words of filters |
 //! | `copyright FILE` | writes the licences of all libraries in the program, for packages |
 //! | `style [DIRECTORY]` | counts the phrases that the style sheet bans, in this or another checkout |
 
@@ -33,9 +34,12 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["elements"] => elements::write(),
         ["elements", "--check"] => elements::check(),
         ["columns"] => std::fs::write("docs/columns.md", columns::document::markdown()).context("docs/columns.md"),
+        ["filter"] => std::fs::write("docs/filter.md", filter::document::markdown()).context("docs/filter.md"),
         ["copyright", file] => copyright::write(Path::new(file)),
         ["style"] => style::check(Path::new(".")),
         ["style", directory] => style::check(Path::new(directory)),
-        _ => bail!("usage: cargo run -p xtask -- elements [--check] | columns | copyright FILE | style [DIRECTORY]"),
+        _ => bail!(
+            "usage: cargo run -p xtask -- elements [--check] | columns | filter | copyright FILE | style [DIRECTORY]"
+        ),
     }
 }

@@ -10,6 +10,9 @@ use crate::column::Kind;
 use crate::row::{Columns, Row};
 use crate::table::{COUNT, Id};
 
+/// Every identifier is a column of a batch, so this is never seen.
+static NONE: Values = Values::U64(Vec::new());
+
 /// Rows, column by column.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -197,12 +200,22 @@ impl Batch {
 
     /// The values of a column.
     pub fn values(&mut self, id: Id) -> &Values {
-        // Every identifier is a column of a batch.
-        static NONE: Values = Values::U64(Vec::new());
         self.settle();
         let Some(values) = self.columns.get_mut(id as usize) else { return &NONE };
         values.fill(self.rows);
         values
+    }
+
+    /// Makes all columns readable with [`Self::filled`], until the next row.
+    pub fn fill(&mut self) {
+        self.settle();
+        self.columns.iter_mut().for_each(|values| values.fill(self.rows));
+    }
+
+    /// The values of a column of a batch that was [filled](Self::fill).
+    #[must_use]
+    pub fn filled(&self, id: Id) -> &Values {
+        self.columns.get(id as usize).unwrap_or(&NONE)
     }
 
     /// Memory in octets.
@@ -271,12 +284,16 @@ mod tests {
         assert_eq!((batch.rows(), batch.is_empty()), (5, false));
         assert_eq!(batch.values(Id::Bytes), &Values::U64(vec![0, 0, 9, 0, 0]));
         assert_eq!(batch.values(Id::Packets), &Values::U64(Vec::new()));
+        batch.push(&Row::new());
+        batch.fill();
+        assert_eq!(batch.filled(Id::Bytes), &Values::U64(vec![0, 0, 9, 0, 0, 0]));
+        assert_eq!(batch.filled(Id::Packets), &Values::U64(Vec::new()));
         let number = 0xc000_0201;
         assert_eq!(
             batch.values(Id::SrcIp),
             &Values::Addresses(Addresses {
-                v4: vec![number, 0, 0, number, 0],
-                is_v6: vec![false, false, true, false, false],
+                v4: vec![number, 0, 0, number, 0, 0],
+                is_v6: vec![false, false, true, false, false, false],
                 v6: vec![[7; 16]],
             })
         );

@@ -1,6 +1,7 @@
 //! Sends decoded flows to open taps: the fields that are counted, and a few others that users often need. Which of
-//! these exist depends on the protocol; `netflow decode` shows all fields of a record.
+//! these exist depends on the protocol; `netflow decode` shows all fields of a record. Filters see all columns.
 
+use columns::{Id, Row};
 use flow::FlowRecord;
 use tap::{Details, Tapped};
 use wire::{ElementId, Field, FieldName, Record, RecordKind, Value};
@@ -12,7 +13,11 @@ pub(crate) fn publish(record: &Record<'_>, subscribers: &Tapped) {
     // A record may contain IPv4-mapped IPv6 addresses; filters compare the canonical form.
     let (source, destination) = (flow::canonical(flow.source), flow::canonical(flow.destination));
     let flow = FlowRecord { source, destination, ..*flow };
-    subscribers.show(record.message.received, record.message.protocol, &flow, || details(record));
+    let mut row = Row::new();
+    Record { flow: Some(&flow), ..*record }.row(&mut row);
+    // Through a relay, the datagram came from another address.
+    row.set_address(Id::Exporter, subscribers.exporter());
+    subscribers.show(record.message.received, record.message.protocol, &flow, &row, || details(record));
 }
 
 fn details(record: &Record<'_>) -> Details {

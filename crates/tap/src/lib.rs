@@ -3,13 +3,13 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `filter` | the filter language |
+//! | `filter` | the filter of a subscriber |
 //! | `taps` | subscribers and their bounded queues |
 //!
-//! `wire` decodes the flows; `api` and `cli` show them.
+//! `wire` decodes the flows; the crate `filter` has the language of filters; `api` and `cli` show the flows.
 
-pub mod filter;
+mod filter;
 mod taps;
 
-pub use filter::Filter;
+pub use filter::{Filter, MOST_TESTS};
 pub use taps::{Details, Full, Seen, Tap, Tapped, Taps};

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use columns::Row;
 use flow::{FlowRecord, Protocol, Timestamp};
 
 use crate::Filter;
@@ -185,10 +186,22 @@ impl Pipe {
 }
 
 impl Tapped {
-    /// Queues a flow for the subscribers whose filters match. `details` is called once, and only when there is one.
-    pub fn show(&self, received: Timestamp, protocol: Protocol, flow: &FlowRecord, details: impl FnOnce() -> Details) {
-        let mut asked =
-            self.taps.iter().filter(|pipe| pipe.wants(self.exporter) && pipe.filter.passes(flow)).peekable();
+    /// The exporter.
+    #[must_use]
+    pub const fn exporter(&self) -> IpAddr {
+        self.exporter
+    }
+
+    /// Queues a flow for the subscribers whose filters its row matches. `details` is called once, and only when there is one.
+    pub fn show(
+        &self,
+        received: Timestamp,
+        protocol: Protocol,
+        flow: &FlowRecord,
+        row: &Row,
+        details: impl FnOnce() -> Details,
+    ) {
+        let mut asked = self.taps.iter().filter(|pipe| pipe.wants(self.exporter) && pipe.filter.passes(row)).peekable();
         if asked.peek().is_none() {
             return;
         }
@@ -243,6 +256,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use columns::Id;
     use flow::Counters;
 
     use super::*;
@@ -257,7 +271,9 @@ mod tests {
 
     fn show(taps: &Taps, exporter: IpAddr, bytes: u64) {
         if let Some(tapped) = taps.of(exporter) {
-            tapped.show(Timestamp::EPOCH, Protocol::Ipfix, &flow(bytes), Details::default);
+            let mut row = Row::new();
+            row.set(Id::Bytes, bytes);
+            tapped.show(Timestamp::EPOCH, Protocol::Ipfix, &flow(bytes), &row, Details::default);
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::{Key, Role};
+use columns::{Id, Row};
 use flow::{Counters, FlowRecord, Protocol, Timestamp};
 use serde_json::{Value, json};
 use tap::{Details, Taps};
@@ -29,7 +30,10 @@ fn show(taps: &Taps, exporter: &str, bytes: u64) {
     };
     let details = || Details { tcp_flags: Some(0x1b), input: Some(3), ..Details::default() };
     if let Some(tapped) = taps.of(exporter.parse::<IpAddr>().unwrap()) {
-        tapped.show(RECEIVED, Protocol::NetflowV9, &flow, details);
+        let mut row = Row::new();
+        row.set(Id::Bytes, bytes);
+        row.set(Id::DstPort, flow.destination_port.into());
+        tapped.show(RECEIVED, Protocol::NetflowV9, &flow, &row, details);
     }
 }
 

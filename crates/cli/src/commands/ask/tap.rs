@@ -22,9 +22,10 @@ use line::Layout;
 /// Which flows, and how many.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Filters consist of:
-  [src|dst] host ADDRESS    [src|dst] net PREFIX    [src|dst] port NUMBER    [src|dst] as NUMBER
-  proto NAME|NUMBER, tcp, udp, icmp, icmp6    inif NUMBER    outif NUMBER    bytes > NUMBER    packets > NUMBER    (also < >= <= =)
+Filters consist of words of tcpdump and nfdump; docs/filter.md has all of them:
+  [src|dst] host ADDRESS    [src|dst] net PREFIX    [src|dst] port NUMBER|NAME    [src|dst] as NUMBER
+  tcp, udp, proto NAME|NUMBER    [in|out] if NUMBER    flags SA    vlan NUMBER    tos NUMBER    duration > 10s
+  bytes > 1k    packets > NUMBER    bps > 1m    (also < >= <= = !=)    WORD in [VALUE, VALUE]
   and, or, not, parentheses
 Bytes and packets are compared as exported, not multiplied by the sampling rate.
 

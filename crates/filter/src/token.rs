@@ -1,20 +1,20 @@
-//! A filter as words, signs and parentheses, each with its column. `parser` gives them a meaning.
+//! A filter as words, signs and brackets, each with its column. `parser` gives them a meaning.
 
-use super::FilterError;
+use crate::error::FilterError;
 
 /// A word or sign, and its column.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Token<'t> {
-    pub(super) text: &'t str,
+pub(crate) struct Token<'t> {
+    pub(crate) text: &'t str,
     /// In characters, from 1.
-    pub(super) column: usize,
+    pub(crate) column: usize,
 }
 
 /// Signs, the longer one first where two begin alike.
-const SIGNS: [&str; 11] = ["(", ")", ">=", "<=", "==", ">", "<", "=", "&&", "||", "!"];
+const SIGNS: [&str; 15] = ["(", ")", "[", "]", ",", ">=", "<=", "==", "!=", ">", "<", "=", "&&", "||", "!"];
 
 /// The tokens of a text, and the column after it.
-pub(super) fn tokens(text: &str) -> Result<(Vec<Token<'_>>, usize), FilterError> {
+pub(crate) fn tokens(text: &str) -> Result<(Vec<Token<'_>>, usize), FilterError> {
     let (mut tokens, mut rest, mut column) = (Vec::new(), text, 1);
     while let Some(first) = rest.chars().next() {
         let length = if first.is_whitespace() {

@@ -1,0 +1,128 @@
+//! Filters for flows, in the words that operators know from tcpdump and nfdump. There is one language for live flows, kept
+//! flows and the REST interface; `docs/filter.md` has its words.
+//!
+//! ```text
+//! filter     = [ or ]
+//! or         = and { ( "or" | "||" ) and }
+//! and        = not { ( "and" | "&&" ) not }
+//! not        = { "not" | "!" } ( "(" or ")" | test )
+//! test       = "any" | "ipv4" | "ipv6" | protocol [ comparison ] | comparison
+//! comparison = words [ sign ] value | words "in" "[" { value [ "," ] } "]" | words [ sign ] words
+//! sign       = "=" | "==" | "!=" | ">" | "<" | ">=" | "<=" | "eq" | "ne" | "gt" | "lt" | "ge" | "le" | "is"
+//! ```
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `words` | **the words**, beyond those of the table of columns, and the names of values |
+//! | `quantity` | what is compared: columns, and values derived from them |
+//! | `value`, `ranges` | values as they are written; sets of them |
+//! | `token`, `parser`, `error` | from the text to an expression |
+//! | `expression` | the expression, and how it holds for a row |
+//! | `select` | the same for many rows, column by column |
+//! | `bounds` | what is known of many rows from the bounds of their columns |
+//! | `document` | `docs/filter.md` |
+//!
+//! A filter is read in time proportional to its length, and tested in time proportional to its tests
+//! ([`Filter::tests`]). It does not allocate when it is tested for a row.
+
+mod bounds;
+pub mod document;
+mod error;
+mod expression;
+mod parser;
+mod quantity;
+mod ranges;
+mod select;
+mod token;
+mod value;
+mod words;
+
+use std::fmt;
+use std::str::FromStr;
+
+use columns::{Columns, Id, Row};
+
+pub use bounds::{Bounds, Matches};
+pub use error::FilterError;
+pub use select::{ColumnValues, Selection};
+
+use expression::Expression;
+
+/// The longest filter, in octets: a list of about a thousand addresses.
+pub const LONGEST_BYTES: usize = 16 * 1024;
+/// How deep parentheses and negations may be nested.
+pub const DEEPEST: usize = 32;
+
+/// A condition for flows; the default is none, which every flow meets. Its text form reads as the same filter and shows what
+/// its words mean, in columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter(Option<Expression>);
+
+impl Filter {
+    /// Whether it is empty: every row matches.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether a row matches.
+    #[must_use]
+    pub fn passes(&self, row: &Row) -> bool {
+        self.0.as_ref().is_none_or(|expression| expression.holds(row))
+    }
+
+    /// The rows that match.
+    #[must_use]
+    pub fn select(&self, columns: &impl ColumnValues) -> Selection {
+        let all = || Selection::new(columns.rows(), true);
+        self.0.as_ref().map_or_else(all, |expression| expression.select(columns))
+    }
+
+    /// How many rows match of which only the bounds of columns are known: [`Matches::None`] and [`Matches::All`] are certain.
+    #[must_use]
+    pub fn matches(&self, bounds: impl Fn(Id) -> Bounds) -> Matches {
+        self.0.as_ref().map_or(Matches::All, |expression| expression.matches(&bounds))
+    }
+
+    /// The columns that it reads.
+    #[must_use]
+    pub fn columns(&self) -> Columns {
+        let mut columns = Columns::NONE;
+        self.each_test(|test| {
+            let (left, right) = test.columns();
+            left.iter().chain(right).for_each(|id| columns.add(*id));
+        });
+        columns
+    }
+
+    /// How many tests it makes of a row at most. A list is one.
+    #[must_use]
+    pub fn tests(&self) -> usize {
+        let mut tests = 0;
+        self.each_test(|_| tests += 1);
+        tests
+    }
+
+    fn each_test<'f>(&'f self, mut visitor: impl FnMut(&'f expression::Test)) {
+        if let Some(expression) = &self.0 {
+            expression.tests(&mut visitor);
+        }
+    }
+}
+
+impl FromStr for Filter {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        parser::parse(text).map(Self)
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |expression| write!(f, "{expression}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,360 @@
+//! Reads a filter. Every error gives the column, what was expected, what was found, and what may have been meant.
+
+use columns::Id;
+
+use crate::error::FilterError;
+use crate::expression::{Comparison, Expression, Test};
+use crate::quantity::{Form, Quantity};
+use crate::ranges::{AddressRange, AddressSet, Ranges};
+use crate::token::{Token, tokens};
+use crate::value::{self, Value};
+use crate::words::{CONDITIONS, LONGEST_PHRASE, PROTOCOLS, Subject, nearest, phrases};
+use crate::{DEEPEST, LONGEST_BYTES};
+
+/// The words that may follow the name of a protocol without `and`, as in tcpdump: `tcp port 80`.
+const AFTER_PROTOCOL: [&str; 6] = ["src", "dst", "host", "net", "port", "portrange"];
+
+const BEGINNINGS: &str = "a test (such as src host 192.0.2.1, net 10.0.0.0/8, port 443, tcp, bytes > 1k), not, or (";
+
+/// The expression of a text; `None` when it is empty.
+pub(crate) fn parse(text: &str) -> Result<Option<Expression>, FilterError> {
+    if text.len() > LONGEST_BYTES {
+        let message = format!("the filter is longer than {LONGEST_BYTES} octets: shorten it");
+        // Where the text is cut.
+        let column = text.char_indices().take_while(|(index, _)| *index < LONGEST_BYTES).count() + 1;
+        return Err(FilterError { column, message });
+    }
+    let (tokens, end) = tokens(text)?;
+    let mut parser = Parser { tokens: &tokens, end };
+    if tokens.is_empty() {
+        return Ok(None);
+    }
+    let expression = parser.any(0)?;
+    match parser.tokens {
+        [] => Ok(Some(expression)),
+        [next, ..] if value_begins(next.text) => {
+            Err(parser.expected("and, or, or the end (several values are a list, such as port in [80, 443])"))
+        }
+        _ => Err(parser.expected("and, or, or the end")),
+    }
+}
+
+/// Whether a token can only be a value.
+fn value_begins(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit())
+}
+
+struct Parser<'t> {
+    /// What is not read yet.
+    tokens: &'t [Token<'t>],
+    /// The column after the text.
+    end: usize,
+}
+
+/// How a subject is compared with what follows.
+#[derive(Clone, Copy)]
+enum Sign {
+    Is(Comparison),
+    Differs,
+}
+
+const SIGNS: [(&str, Sign); 14] = [
+    ("=", Sign::Is(Comparison::Equal)),
+    ("==", Sign::Is(Comparison::Equal)),
+    ("eq", Sign::Is(Comparison::Equal)),
+    ("!=", Sign::Differs),
+    ("ne", Sign::Differs),
+    (">", Sign::Is(Comparison::More)),
+    ("gt", Sign::Is(Comparison::More)),
+    ("<", Sign::Is(Comparison::Less)),
+    ("lt", Sign::Is(Comparison::Less)),
+    (">=", Sign::Is(Comparison::AtLeast)),
+    ("ge", Sign::Is(Comparison::AtLeast)),
+    ("<=", Sign::Is(Comparison::AtMost)),
+    ("le", Sign::Is(Comparison::AtMost)),
+    ("is", Sign::Is(Comparison::Equal)),
+];
+
+impl<'t> Parser<'t> {
+    fn any(&mut self, depth: usize) -> Result<Expression, FilterError> {
+        self.joined(["or", "||"], Expression::Any, |parser| parser.all(depth))
+    }
+
+    fn all(&mut self, depth: usize) -> Result<Expression, FilterError> {
+        self.joined(["and", "&&"], Expression::All, |parser| parser.not(depth))
+    }
+
+    /// Parts with one of these words between them; a single part is returned as it is.
+    fn joined(
+        &mut self,
+        words: [&str; 2],
+        join: impl FnOnce(Vec<Expression>) -> Expression,
+        mut part: impl FnMut(&mut Self) -> Result<Expression, FilterError>,
+    ) -> Result<Expression, FilterError> {
+        let first = part(self)?;
+        let mut parts = vec![first];
+        while self.take(&words) {
+            parts.push(part(self)?);
+        }
+        Ok(if let [_] = *parts { parts.remove(0) } else { join(parts) })
+    }
+
+    fn not(&mut self, depth: usize) -> Result<Expression, FilterError> {
+        if depth > DEEPEST {
+            return Err(self.complaint(format!("nested deeper than {DEEPEST}: write it flatter")));
+        }
+        if self.take(&["not", "!"]) {
+            let is_grouped = self.next_is("(");
+            return Ok(match self.not(depth + 1)? {
+                // As in nfdump: `flags S and not flags AFRPU` has none of these.
+                Expression::Test(Test::AllBits(quantity, bits)) if !is_grouped => {
+                    Expression::Test(Test::NoBits(quantity, bits))
+                }
+                inner => Expression::Not(Box::new(inner)),
+            });
+        }
+        if self.take(&["("]) {
+            let inner = self.any(depth + 1)?;
+            return if self.take(&[")"]) { Ok(inner) } else { Err(self.expected("and, or, or )")) };
+        }
+        self.test()
+    }
+
+    fn test(&mut self) -> Result<Expression, FilterError> {
+        if let Some(condition) = self.condition() {
+            return Ok(condition);
+        }
+        if let Some(protocol) = self.protocol() {
+            let qualified = AFTER_PROTOCOL.iter().any(|word| self.next_is(word));
+            return Ok(if qualified { Expression::All(vec![protocol, self.comparison()?]) } else { protocol });
+        }
+        self.comparison()
+    }
+
+    fn condition(&mut self) -> Option<Expression> {
+        let [(every, _), (ipv4, _), (ipv6, _), _] = CONDITIONS;
+        if self.take(every) {
+            return Some(Expression::All(Vec::new()));
+        }
+        let family = if self.take(ipv4) {
+            // An address that is missing is 0.0.0.0.
+            AddressRange::V4(1, u32::MAX)
+        } else if self.take(ipv6) {
+            AddressRange::V6(0, u128::MAX)
+        } else {
+            return None;
+        };
+        let of = |id| Expression::Test(Test::Address(id, AddressSet::new(vec![family])));
+        Some(Expression::Any(vec![of(Id::SrcIp), of(Id::DstIp)]))
+    }
+
+    fn protocol(&mut self) -> Option<Expression> {
+        let (_, number) = PROTOCOLS.iter().find(|(name, _)| self.next_is(name))?;
+        self.skip(1);
+        Some(Expression::Test(Test::Number(Quantity::Column(Id::Proto), Comparison::Equal.numbers(*number, *number))))
+    }
+
+    /// A word with a sign and a value, a list, or another word.
+    fn comparison(&mut self) -> Result<Expression, FilterError> {
+        let Some((subject, words)) = self.subject() else { return Err(self.no_subject()) };
+        self.skip(words);
+        let place = self.tokens;
+        let sign = SIGNS.iter().find(|(text, _)| self.next_is(text)).map(|(_, sign)| *sign);
+        if sign.is_some() {
+            self.skip(1);
+        } else if self.take(&["in"]) {
+            return self.list(subject);
+        }
+        let comparison = match sign {
+            Some(Sign::Is(comparison)) => comparison,
+            Some(Sign::Differs) | None => Comparison::Equal,
+        };
+        let is_ordered = comparison != Comparison::Equal;
+        if is_ordered && matches!(subject.quantity().form(), Form::Address | Form::Mac) {
+            self.tokens = place;
+            return Err(self.complaint("addresses have no order: use =, !=, or in [ ]".to_owned()));
+        }
+        let read = self.tokens.first().map(|token| value::read(subject.quantity(), token.text));
+        let test = match read {
+            Some(Ok(value)) => self.with_value(subject, sign, comparison, value)?,
+            _ => match self.subject() {
+                Some((other, words)) => self.with_subject(subject, comparison, other, words)?,
+                None => return Err(self.no_value(subject.quantity(), read.and_then(Result::err).flatten())),
+            },
+        };
+        Ok(if let Some(Sign::Differs) = sign { Expression::Not(Box::new(test)) } else { test })
+    }
+
+    fn with_value(
+        &mut self,
+        subject: Subject,
+        sign: Option<Sign>,
+        comparison: Comparison,
+        value: Value,
+    ) -> Result<Expression, FilterError> {
+        let tests: Vec<_> = match value {
+            Value::Numbers(0, 0) if sign.is_none() && subject.quantity().form() == Form::Flags => {
+                return Err(self.complaint("0 is no flag: use flags = 0 for no flags at all".to_owned()));
+            }
+            Value::Numbers(bits, last)
+                if sign.is_none() && subject.quantity().form() == Form::Flags && bits == last =>
+            {
+                subject.quantities().map(|quantity| Test::AllBits(quantity, bits)).collect()
+            }
+            Value::Numbers(first, last) => {
+                let is_range = first != last;
+                if is_range && comparison != Comparison::Equal {
+                    return Err(self.complaint("a range has no order: compare with a single value".to_owned()));
+                }
+                let numbers = if is_range {
+                    Ranges::new(vec![(first, last)])
+                } else {
+                    comparison.numbers(first, subject.quantity().largest())
+                };
+                subject.quantities().map(|quantity| Test::Number(quantity, numbers.clone())).collect()
+            }
+            Value::Addresses(range) => addresses(subject, &AddressSet::new(vec![range])),
+        };
+        self.skip(1);
+        Ok(any(tests))
+    }
+
+    fn with_subject(
+        &mut self,
+        left: Subject,
+        comparison: Comparison,
+        right: Subject,
+        words: usize,
+    ) -> Result<Expression, FilterError> {
+        let comparable = |form| match form {
+            Form::Flags | Form::Milliseconds => Form::Number,
+            form => form,
+        };
+        let forms = [left, right].map(|subject| comparable(subject.quantity().form()));
+        if forms[0] != forms[1] {
+            let names = [left, right].map(|subject| subject.quantity().name());
+            return Err(self.complaint(format!("{} and {} cannot be compared", names[0], names[1])));
+        }
+        let tests = left.quantities().flat_map(|left| right.quantities().map(move |right| (left, right)));
+        let tests = tests.map(|(left, right)| match (left, right) {
+            (Quantity::Column(left), Quantity::Column(right)) if forms[0] == Form::Address => {
+                Test::SameAddress(left, right)
+            }
+            _ => Test::Order(left, comparison, right),
+        });
+        let tests = tests.collect();
+        self.skip(words);
+        Ok(any(tests))
+    }
+
+    /// Values in brackets, with commas between them or without.
+    fn list(&mut self, subject: Subject) -> Result<Expression, FilterError> {
+        if !self.take(&["["]) {
+            return Err(self.expected("[ and a list of values"));
+        }
+        let (mut numbers, mut addresses_of) = (Vec::new(), Vec::new());
+        while !self.take(&["]"]) {
+            match self.tokens.first().map(|token| value::read(subject.quantity(), token.text)) {
+                Some(Ok(Value::Numbers(first, last))) => numbers.push((first, last)),
+                Some(Ok(Value::Addresses(range))) => addresses_of.push(range),
+                read => return Err(self.no_value(subject.quantity(), read.and_then(Result::err).flatten())),
+            }
+            self.skip(1);
+            self.take(&[","]);
+        }
+        if subject.quantity().form() == Form::Address {
+            return Ok(any(addresses(subject, &AddressSet::new(addresses_of))));
+        }
+        let numbers = Ranges::new(numbers);
+        Ok(any(subject.quantities().map(|quantity| Test::Number(quantity, numbers.clone())).collect()))
+    }
+
+    /// The meaning of the longest phrase that comes next, and the number of its words.
+    fn subject(&self) -> Option<(Subject, usize)> {
+        let next = self.tokens.get(..LONGEST_PHRASE).unwrap_or(self.tokens);
+        let found = phrases().filter_map(|(phrase, subject)| {
+            let mut words = 0;
+            let fits = phrase.split(' ').all(|word| {
+                words += 1;
+                next.get(words - 1).is_some_and(|token| token.text.eq_ignore_ascii_case(word))
+            });
+            fits.then_some((subject, words))
+        });
+        found.max_by_key(|(_, words)| *words)
+    }
+
+    fn no_subject(&self) -> FilterError {
+        let Some(next) = self.tokens.first() else { return self.expected(BEGINNINGS) };
+        if value_begins(next.text) {
+            return self.expected("a word such as host, net or port before the value");
+        }
+        let words = phrases().flat_map(|(phrase, _)| phrase.split(' ').next());
+        let conditions = CONDITIONS.iter().flat_map(|(names, _)| names.iter().copied());
+        let known = words.chain(conditions).chain(PROTOCOLS.iter().map(|(name, _)| *name)).chain(["not"]);
+        self.expected_or(BEGINNINGS, nearest(next.text, known))
+    }
+
+    fn no_value(&self, quantity: Quantity, reason: Option<String>) -> FilterError {
+        if let Some(reason) = reason {
+            return self.complaint(reason);
+        }
+        let meant = self.tokens.first().and_then(|next| {
+            let names = crate::words::names(quantity).iter().map(|(name, _)| *name);
+            nearest(next.text, names.chain(phrases().map(|(phrase, _)| phrase)))
+        });
+        self.expected_or(&value::expected(quantity), meant)
+    }
+
+    /// Reads the next token if it is one of these, in upper or lower case.
+    fn take(&mut self, words: &[&str]) -> bool {
+        let is_next = words.iter().any(|word| self.next_is(word));
+        if is_next {
+            self.skip(1);
+        }
+        is_next
+    }
+
+    fn next_is(&self, word: &str) -> bool {
+        self.tokens.first().is_some_and(|token| token.text.eq_ignore_ascii_case(word))
+    }
+
+    fn skip(&mut self, tokens: usize) {
+        self.tokens = self.tokens.get(tokens..).unwrap_or_default();
+    }
+
+    fn expected(&self, what: &str) -> FilterError {
+        self.expected_or(what, None)
+    }
+
+    fn expected_or(&self, what: &str, meant: Option<&str>) -> FilterError {
+        /// Of a longer word, the beginning is shown.
+        const SHOWN: usize = 40;
+        let meant = meant.map_or(String::new(), |word| format!(": did you mean {word}?"));
+        match self.tokens.first() {
+            Some(first) => {
+                let mut shown: String = first.text.chars().take(SHOWN).collect();
+                shown.push_str(if shown.len() < first.text.len() { "..." } else { "" });
+                self.complaint(format!("expected {what}, not {shown:?}{meant}"))
+            }
+            None => self.complaint(format!("expected {what}, but the filter ends")),
+        }
+    }
+
+    fn complaint(&self, message: String) -> FilterError {
+        FilterError { column: self.tokens.first().map_or(self.end, |first| first.column), message }
+    }
+}
+
+fn addresses(subject: Subject, set: &AddressSet) -> Vec<Test> {
+    let ids = subject.quantities().filter_map(|quantity| match quantity {
+        Quantity::Column(id) => Some(id),
+        _ => None,
+    });
+    ids.map(|id| Test::Address(id, set.clone())).collect()
+}
+
+/// Whether any of the tests holds.
+fn any(tests: Vec<Test>) -> Expression {
+    let mut tests: Vec<_> = tests.into_iter().map(Expression::Test).collect();
+    if let [_] = *tests { tests.remove(0) } else { Expression::Any(tests) }
+}

@@ -1,0 +1,193 @@
+//! A filter selects the same rows of a batch as one by one, and what it concludes from bounds is true: for random rows and
+//! random filters of all words.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use columns::{Batch, Id, Kind, Row};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::quantity::Form;
+use crate::words::{CONDITIONS, Names, PROTOCOLS, names, phrases};
+use crate::{Bounds, Filter, Matches};
+
+/// Few addresses, so that rows and filters meet.
+fn address() -> impl Strategy<Value = IpAddr> {
+    let v4 = [0, 1, 0x0a00_0001, 0x0a00_00ff, 0x0aff_0000, 0xc000_0201, u32::MAX].map(Ipv4Addr::from_bits);
+    let v6 = [0, 1, 0x2001_0db8 << 96, (0x2001_0db8 << 96) + 1, u128::MAX].map(Ipv6Addr::from_bits);
+    let addresses: Vec<IpAddr> = v4.map(IpAddr::from).into_iter().chain(v6.map(IpAddr::from)).collect();
+    select(addresses)
+}
+
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        10 => select(vec![0_u64, 1, 2, 3, 6, 17, 18, 24, 53, 63, 80, 255, 1000, 1500, 65_535, 1_795_960_800_000, u64::MAX]),
+        1 => any::<u64>(),
+    ]
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    let cell = (select(Id::ALL.to_vec()), number(), address());
+    proptest::collection::vec(cell, 0..40).prop_map(|cells| {
+        let mut row = Row::new();
+        for (id, number, address) in cells {
+            match id.column().kind {
+                Kind::Address => row.set_address(id, address),
+                _ => row.set(id, number),
+            }
+        }
+        row
+    })
+}
+
+/// A value as it is written; it may be too large for its column.
+fn value(form: Form, named: Names) -> BoxedStrategy<String> {
+    match form {
+        Form::Address => prop_oneof![
+            address().prop_map(|address| address.to_string()),
+            select(vec!["10/8", "10.0.0.0/24", "0.0.0.0/0", "::/0", "2001:db8::/32", "10.0.0.1-192.0.2.1", "::-::1"])
+                .prop_map(str::to_owned),
+        ]
+        .boxed(),
+        Form::Mac => number().prop_map(|number| (number & 0xffff_ffff_ffff).to_string()).boxed(),
+        Form::Flags => select(vec!["S", "SA", "X", "afrpu", "0x12", "3"]).prop_map(str::to_owned).boxed(),
+        Form::Milliseconds => select(vec!["0", "1", "500ms", "1.5s", "2h"]).prop_map(str::to_owned).boxed(),
+        Form::Time => select(vec!["0", "2026-11-29T14:00", "2026-11-29", "1"]).prop_map(str::to_owned).boxed(),
+        Form::Number => {
+            let small = select(vec![0_u64, 1, 2, 3, 6, 17, 53, 63, 80, 255, 1000]);
+            let range = (small.clone(), number()).prop_map(|(first, last)| format!("{first}-{last}"));
+            let written = prop_oneof![4 => small.prop_map(|number| number.to_string()), 1 => range];
+            if named.is_empty() {
+                written.boxed()
+            } else {
+                prop_oneof![written, select(named.to_vec()).prop_map(|(name, _)| name.to_owned())].boxed()
+            }
+        }
+    }
+}
+
+fn test() -> impl Strategy<Value = String> {
+    let all: Vec<_> = phrases().collect();
+    let comparison = select(all.clone()).prop_flat_map(|(phrase, subject)| {
+        let quantity = subject.quantity();
+        let value = || value(quantity.form(), names(quantity));
+        let sign = select(vec!["", "=", "!=", ">", "<", ">=", "<=", "eq", "ge"]);
+        prop_oneof![
+            4 => (sign, value()).prop_map(move |(sign, value)| format!("{phrase} {sign} {value}")),
+            2 => proptest::collection::vec(value(), 0..4)
+                .prop_map(move |values| format!("{phrase} in [{}]", values.join(", "))),
+        ]
+    });
+    let signs = select(vec!["=", "!=", ">", "<", ">=", "<="]);
+    let pair = (select(all.clone()), signs, select(all))
+        .prop_map(|((left, _), sign, (right, _))| format!("{left} {sign} {right}"));
+    let conditions: Vec<_> = CONDITIONS.iter().flat_map(|(names, _)| names.iter().copied()).collect();
+    let names = conditions.into_iter().chain(PROTOCOLS.map(|(name, _)| name)).filter(|name| *name != "...");
+    prop_oneof![
+        8 => comparison,
+        2 => pair,
+        1 => select(names.collect::<Vec<_>>()).prop_map(str::to_owned),
+        1 => Just("tcp dst port 80".to_owned()),
+    ]
+}
+
+/// Filters of which some tests are not valid: these are replaced.
+fn filter() -> impl Strategy<Value = Filter> {
+    let valid = test().prop_map(|text| if text.parse::<Filter>().is_ok() { text } else { "any".to_owned() });
+    let text = valid.prop_recursive(4, 12, 3, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a} and {b}")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a}||{b}")),
+            inner.clone().prop_map(|a| format!("not {a}")),
+            inner.prop_map(|a| format!("({a})")),
+        ]
+    });
+    text.prop_map(|text| text.parse().unwrap_or_else(|error| panic!("{text}: {error}")))
+}
+
+/// What is known of a column: of addresses as a file states it, where a row without an address of a family is 0 there.
+fn bounds(rows: &[Row], id: Id) -> Bounds {
+    if id.column().kind != Kind::Address {
+        let numbers = || rows.iter().map(|row| row.number(id));
+        return Bounds::Numbers(numbers().min().unwrap_or_default(), numbers().max().unwrap_or_default());
+    }
+    let v4 = || {
+        rows.iter().map(|row| match row.address(id) {
+            IpAddr::V4(address) => address.to_bits(),
+            IpAddr::V6(_) => 0,
+        })
+    };
+    let v6 = || {
+        rows.iter().filter_map(|row| match row.address(id) {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => Some(address.octets()),
+        })
+    };
+    Bounds::Addresses { v4: v4().min().zip(v4().max()), v6: v6().min().zip(v6().max()) }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_batch_is_selected_from_as_its_rows_one_by_one(
+        filter in filter(), rows in proptest::collection::vec(row(), 0..150), known in any::<u128>()
+    ) {
+        let mut batch = Batch::new();
+        rows.iter().for_each(|row| batch.push(row));
+        batch.fill();
+        let selected: Vec<_> = filter.select(&batch).iter().collect();
+        let passing: Vec<_> =
+            rows.iter().enumerate().filter(|(_, row)| filter.passes(row)).map(|(index, _)| index).collect();
+        prop_assert_eq!(&selected, &passing, "{}", filter);
+        let concluded = [
+            filter.matches(|id| bounds(&rows, id)),
+            filter.matches(|id| if known >> id as u32 & 1 != 0 { bounds(&rows, id) } else { Bounds::Unknown }),
+        ];
+        for concluded in concluded {
+            prop_assert!(concluded != Matches::None || passing.is_empty(), "{filter}");
+            prop_assert!(concluded != Matches::All || passing.len() == rows.len(), "{filter}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_single_row_of_numbers_decides(row in row(), number in number()) {
+        let filter: Filter = format!("bytes >= {number} and not (domain 3 or flags S)").parse().unwrap();
+        let expected = if filter.passes(&row) { Matches::All } else { Matches::None };
+        prop_assert_eq!(filter.matches(|id| bounds(std::slice::from_ref(&row), id)), expected);
+    }
+
+    #[test]
+    fn printing_a_filter_reads_as_the_same(filter in filter()) {
+        prop_assert_eq!(filter.to_string().parse::<Filter>().unwrap(), filter);
+    }
+
+    #[test]
+    fn only_columns_that_it_names_make_a_difference(filter in filter(), full in row()) {
+        let mut part = Row::new();
+        for id in filter.columns().iter() {
+            match id.column().kind {
+                Kind::Address => part.set_address(id, full.address(id)),
+                _ => part.set(id, full.number(id)),
+            }
+        }
+        prop_assert_eq!(filter.passes(&part), filter.passes(&full));
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,200}", words in proptest::collection::vec(
+        prop_oneof![
+            select(phrases().map(|(phrase, _)| phrase).collect::<Vec<_>>()),
+            select(vec!["(", ")", "not", "and", "or", ">", "!=", "in", "[", "]", ",", "udp", "53", "10/8", "::1", "\u{2003}"]),
+        ], 0..60)) {
+        for text in [text, words.join(" ")] {
+            match text.parse::<Filter>() {
+                Ok(filter) => prop_assert_eq!(filter.to_string().parse::<Filter>().unwrap(), filter),
+                Err(error) => {
+                    let pointer = error.pointer(&text);
+                    prop_assert!(pointer.ends_with('^') && pointer.lines().count() == 2, "{}", pointer);
+                }
+            }
+        }
+    }
+}
