@@ -171,7 +171,7 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
             None => registered.get(&address).map(Arc::clone),
         });
     }
-    let ReadCounts { segments, datagrams, torn, damaged } = recovery.counts();
+    let ReadCounts { segments, datagrams, torn, damaged, .. } = recovery.counts();
     let counts = *shard.counts();
     tracing::info!(segments, datagrams, torn, damaged = damaged.places, "recovered from the journal: {counts}");
     if unstated > 0 {
@@ -242,6 +242,10 @@ mod tests {
         }
 
         fn remove(&self, _: &str) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn rename(&self, _: &str, _: &str) -> io::Result<()> {
             Ok(())
         }
 

@@ -39,6 +39,12 @@ pub trait Disk: Debug + Send + Sync {
     /// If it does not exist, or the disk fails.
     fn remove(&self, name: &str) -> io::Result<()>;
 
+    /// Gives a file another name, in one step. A power failure may undo it until the names are synced.
+    ///
+    /// # Errors
+    /// If it does not exist, or the disk fails.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
     /// Returns when the names of all files are durable.
     ///
     /// # Errors
@@ -69,6 +75,18 @@ pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::R
             done => return done,
         }
     }
+}
+
+/// Appends all of it; after an error, a first part may be there.
+pub(crate) fn append_all(file: &dyn File, octets: &[u8]) -> io::Result<()> {
+    let mut rest = octets;
+    while !rest.is_empty() {
+        match uninterrupted(|| file.append(rest))? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => rest = rest.get(count..).unwrap_or_default(),
+        }
+    }
+    Ok(())
 }
 
 /// A directory of the file system, with files that only their owner can read.
@@ -110,6 +128,10 @@ impl Disk for Directory {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.path.join(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path.join(from), self.path.join(to))
     }
 
     fn sync_names(&self) -> io::Result<()> {

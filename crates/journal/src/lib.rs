@@ -9,6 +9,9 @@
 //! | `writer` | writing the datagrams of one shard into the segment of their flush |
 //! | `reader` | reading the flushes after a cursor, merged by receive time: the place for any further reader of the log |
 //! | `recovery` | the first user of a reader: reading everything after the newest durable flush, at a start |
+//! | `log` | durable segments that readers of the log have not read yet, and how far each reader is |
+//! | `log_reader` | a reader of the log: reading flush by flush after its cursor |
+//! | `cursor` | the cursor of a reader on the disk, with what exporters had announced |
 //!
 //! A segment is an ordinary pcap file (`capture::frame`), which tshark and nfdump read. It belongs to one flush of one
 //! writer, whose numbers are its name, and one shard. All shards switch to new segments at the cut that seals their
@@ -16,6 +19,9 @@
 //! records which flushes it counts: its own, and at a start those whose segments were recovered. At the next start, this
 //! record decides which segments are counted again, whether they were removed or not, and whichever database is beside
 //! them (`docs/reliability.md`).
+//!
+//! Without readers of the log, a segment is removed when its flush is durable. With readers, it enters the log then, until
+//! all of them have read it. The log is outside the journal's size limit, and has one of its own.
 //!
 //! Data that are queued for a template at a cut are not counted yet. They are carried over: written again into the next
 //! segment, each set as a separate message. Until the flush is durable, they are in both segments.
@@ -25,8 +31,11 @@
 //! refuses a read, the start fails, because the flush that counts the remaining segments releases all of them,
 //! including the unreadable one.
 
+mod cursor;
 pub mod disk;
 mod lock;
+mod log;
+mod log_reader;
 mod reader;
 mod recovery;
 mod segment;
@@ -41,9 +50,13 @@ use std::time::{Duration, Instant};
 
 use flow::{Counted, FlushNumber, WriterId};
 
+use crate::cursor::CursorFile;
 use crate::disk::{Disk, File, uninterrupted};
 use crate::lock::locked;
-pub use crate::reader::{ReadCounts, Reader, Unreadable};
+use crate::log::Log;
+pub use crate::log::{ForcedOut, Lag, Position};
+pub use crate::log_reader::LogReader;
+pub use crate::reader::{Identity, ReadCounts, Reader, Unreadable};
 pub use crate::recovery::Recovery;
 pub use crate::segment::{Damaged, Entry, EntryKind, SegmentName};
 pub use crate::writer::Writer;
@@ -102,7 +115,7 @@ pub struct Counts {
 /// The segments of all shards.
 #[derive(Debug)]
 pub struct Journal {
-    disk: Box<dyn Disk>,
+    disk: Arc<dyn Disk>,
     writer: WriterId,
     settings: Mutex<Settings>,
     /// All existing segments with their sizes in octets.
@@ -111,6 +124,14 @@ pub struct Journal {
     released: Mutex<Vec<Counted>>,
     /// What earlier runs left and this one has read. Its first flush counts it.
     recovered: Mutex<Vec<Counted>>,
+    /// What readers of the log have not read. Locked after `segments`.
+    log: Mutex<Log>,
+    /// Held while names of the log change on the disk.
+    tidying: Mutex<()>,
+    /// Whether the log has readers.
+    is_read: AtomicBool,
+    /// Files with cursors that were found, until the readers are known, in the order of their generations.
+    cursor_files: Mutex<Vec<CursorFile>>,
     counts: Mutex<Counts>,
     /// Segments written to since the last tick.
     unsynced: Mutex<Vec<Arc<Open>>>,
@@ -141,21 +162,31 @@ impl Journal {
     /// # Errors
     /// If the disk cannot list its files.
     pub fn open(disk: Box<dyn Disk>, writer: WriterId, settings: Settings) -> io::Result<Arc<Self>> {
-        let mut segments = BTreeMap::new();
+        let (mut segments, mut in_log, mut cursor_files) = (BTreeMap::new(), Vec::new(), Vec::new());
         for (name, octets) in uninterrupted(|| disk.list())? {
-            match SegmentName::parse(&name) {
-                Some(segment) => drop(segments.insert(segment, octets)),
-                None => tracing::warn!(name, "ignoring a file in the journal directory that is not a segment"),
+            if let Some(segment) = SegmentName::parse(&name) {
+                segments.insert(segment, octets);
+            } else if let Some(segment) = SegmentName::parse_in_log(&name) {
+                in_log.push((segment, octets));
+            } else if let Some(file) = CursorFile::parse(&name) {
+                cursor_files.push(file);
+            } else {
+                tracing::warn!(name, "ignoring a file in the journal directory that is not a segment");
             }
         }
+        cursor_files.sort_unstable();
         let counts = Counts { octets: segments.values().sum(), ..Counts::default() };
         Ok(Arc::new(Self {
-            disk,
+            disk: Arc::from(disk),
             writer,
             settings: Mutex::new(settings),
             segments: Mutex::new(segments),
             released: Mutex::default(),
             recovered: Mutex::default(),
+            log: Mutex::new(Log::of(in_log)),
+            tidying: Mutex::default(),
+            is_read: AtomicBool::new(false),
+            cursor_files: Mutex::new(cursor_files),
             counts: Mutex::new(counts),
             unsynced: Mutex::default(),
             resting: AtomicBool::new(false),
@@ -203,9 +234,15 @@ impl Journal {
         Writer::new(Arc::clone(self), shard, flush)
     }
 
-    /// The newest flush of each run that has segments here.
+    /// The newest flush of each run that has segments here, in the log, or a cursor.
     #[must_use]
     pub fn newest(&self) -> Vec<Counted> {
+        let mut newest = self.newest_unreleased();
+        locked(&self.log).newest(&mut newest);
+        newest
+    }
+
+    fn newest_unreleased(&self) -> Vec<Counted> {
         let mut newest = Vec::new();
         for segment in locked(&self.segments).keys() {
             segment.counted().add_to(&mut newest);
@@ -230,13 +267,14 @@ impl Journal {
     /// A reader of the flushes after the cursor (`None`: from the first), over the segments that exist now, including
     /// those that are open for writing.
     #[must_use]
-    pub fn reader(&self, cursor: Option<FlushNumber>) -> Reader<'_> {
+    pub fn reader(&self, cursor: Option<FlushNumber>) -> Reader {
         let segments = locked(&self.segments).keys().copied().collect::<Vec<_>>();
-        Reader::new(self.disk.as_ref(), segments.into_iter().filter(|segment| Some(segment.flush) > cursor))
+        Reader::new(Arc::clone(&self.disk), segments.into_iter().filter(|segment| Some(segment.flush) > cursor))
     }
 
-    /// Releases the segments of these flushes. They are durable, and data carried over from them were
-    /// [synced](Self::sync_written) before. Segments that cannot be removed are retried at the next call.
+    /// Releases the segments of these flushes: removes them, or puts them into the log if that has readers. They are
+    /// durable, and data carried over from them were [synced](Self::sync_written) before. Segments that cannot be removed are
+    /// retried at the next call.
     pub fn release(&self, counted: &[Counted]) {
         let all = {
             let mut all = locked(&self.released);
@@ -244,22 +282,30 @@ impl Journal {
             all.clone()
         };
         let segments = locked(&self.segments).keys().copied().collect::<Vec<_>>();
-        for segment in segments.into_iter().filter(|segment| includes(&all, segment)) {
-            match self.disk.remove(&segment.to_string()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::debug!(%segment, %error, "cannot remove a journal segment");
-                    locked(&self.counts).remove_errors += 1;
-                }
-                _ => {
-                    let octets = locked(&self.segments).remove(&segment).unwrap_or(0);
-                    let mut counts = locked(&self.counts);
-                    counts.octets = counts.octets.saturating_sub(octets);
-                }
-            }
+        let durable = segments.into_iter().filter(|segment| includes(&all, segment));
+        if self.is_read() {
+            self.log(durable);
+            self.tidy_log();
+        } else {
+            durable.for_each(|segment| self.remove(segment));
         }
-        let left = self.newest();
+        let left = self.newest_unreleased();
         for list in [&self.released, &self.recovered] {
             locked(list).retain(|counted| left.iter().any(|left| left.is_same_run(counted)));
+        }
+    }
+
+    fn remove(&self, segment: SegmentName) {
+        match self.disk.remove(&segment.to_string()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::debug!(%segment, %error, "cannot remove a journal segment");
+                locked(&self.counts).remove_errors += 1;
+            }
+            _ => {
+                let octets = locked(&self.segments).remove(&segment).unwrap_or(0);
+                let mut counts = locked(&self.counts);
+                counts.octets = counts.octets.saturating_sub(octets);
+            }
         }
     }
 

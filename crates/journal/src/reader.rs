@@ -6,9 +6,10 @@
 //!
 //! This file does not decide which flushes are durable or which segments are released.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use flow::{Counted, Timestamp};
 
@@ -23,6 +24,8 @@ pub struct ReadCounts {
     pub segments: u64,
     /// Datagrams returned.
     pub datagrams: u64,
+    /// Carried-over data skipped, because an earlier flush has returned them.
+    pub skipped: u64,
     /// Segments with an incomplete end.
     pub torn: u64,
     /// Damaged places within segments, which were skipped.
@@ -43,21 +46,22 @@ pub struct Unreadable {
 }
 
 /// A datagram, or the sets of it that were queued: no exporter has two at the same nanosecond.
-type Identity = (SocketAddr, Timestamp);
+pub type Identity = (SocketAddr, Timestamp);
 
 /// Reads the datagrams of all flushes after a cursor.
 ///
 /// Data that were queued for a template at a cut are also in the next segment, and again in the one after it if they were
 /// still queued then. A reader returns them once: those that it has returned in an earlier flush are skipped. Whether it
 /// reads that flush depends on what was released, which may be anything beside another database.
-pub struct Reader<'d> {
-    disk: &'d dyn Disk,
+pub struct Reader {
+    disk: Arc<dyn Disk>,
+    /// Whether the segments may be in the log, and may be forced out of it meanwhile.
+    is_of_log: bool,
     /// Segments of flushes not opened yet, sorted.
     segments: VecDeque<SegmentName>,
-    /// All that is carried over into a segment after the first flush, and whether an earlier flush has returned it; `None`
-    /// before the first flush.
+    /// All that is carried over into a segment, and whether an earlier flush has returned it; `None` before the first flush.
     carried: Option<HashMap<Identity, bool>>,
-    /// What the open flush has returned of it.
+    /// What the open flush has returned of it, or an earlier reader.
     returned: Vec<Identity>,
     /// The segments of the open flush, for each shard. Those of a shard that is read to its end have terms still, which
     /// [`terms_of`](Self::terms_of) the datagrams of other shards may be.
@@ -74,20 +78,34 @@ struct Chain {
     open: Option<(SegmentName, SegmentReader)>,
     /// The terms that are in force where it reads, by sender.
     terms: HashMap<IpAddr, StatedTerms>,
+    /// The notes so far.
+    notes: Vec<Box<[u8]>>,
 }
 
-impl<'d> Reader<'d> {
+impl Reader {
     /// A reader of these segments, which are sorted.
-    pub(crate) fn new(disk: &'d dyn Disk, segments: impl Iterator<Item = SegmentName>) -> Self {
+    pub(crate) fn new(disk: Arc<dyn Disk>, segments: impl IntoIterator<Item = SegmentName>) -> Self {
         Self {
             disk,
-            segments: segments.collect(),
+            is_of_log: false,
+            segments: segments.into_iter().collect(),
             carried: None,
             returned: Vec::new(),
             shards: Vec::new(),
             current: None,
             counts: ReadCounts::default(),
         }
+    }
+
+    /// A reader of a flush of the log, with the segments of some later ones. What was returned earlier is skipped.
+    pub(crate) fn of_log(disk: Arc<dyn Disk>, segments: Vec<SegmentName>, returned: HashSet<Identity>) -> Self {
+        Self { is_of_log: true, returned: returned.into_iter().collect(), ..Self::new(disk, segments) }
+    }
+
+    /// What has been returned of data that are carried over into later segments.
+    pub(crate) fn into_returned(self) -> HashSet<Identity> {
+        let before = self.carried.into_iter().flatten().filter(|(_, is_returned)| *is_returned);
+        before.map(|(identity, _)| identity).chain(self.returned).collect()
     }
 
     /// Its statistics so far.
@@ -116,27 +134,33 @@ impl<'d> Reader<'d> {
                 None => self.shards.push(Chain::new(segment)),
             }
         }
-        match &mut self.carried {
-            Some(carried) => carried.extend(self.returned.drain(..).map(|identity| (identity, true))),
-            None => self.carried = Some(self.carried_later()?),
+        let mut carried = match self.carried.take() {
+            Some(carried) => carried,
+            None => self.carried_into()?,
+        };
+        for identity in self.returned.drain(..) {
+            carried.entry(identity).and_modify(|is_returned| *is_returned = true);
         }
+        self.carried = Some(carried);
         for shard in 0..self.shards.len() {
             self.advance_shard(shard)?;
         }
         Ok(Some(flush))
     }
 
-    /// What is carried over into the segments that are not open yet. A writer writes it first.
-    fn carried_later(&self) -> Result<HashMap<Identity, bool>, Unreadable> {
+    /// What is carried over into the segments of this flush, which is opened, and of those that are not open yet. A writer
+    /// writes it first.
+    fn carried_into(&self) -> Result<HashMap<Identity, bool>, Unreadable> {
         let mut carried = HashMap::new();
-        for segment in &self.segments {
-            let mut reader = open(self.disk, *segment)?;
+        let opened = self.shards.iter().flat_map(|chain| &chain.parts);
+        for segment in opened.chain(&self.segments) {
+            let Some(mut reader) = open(self.disk.as_ref(), *segment, self.is_of_log)? else { continue };
             while reader.advance().map_err(|source| Unreadable { segment: *segment, source })? {
                 match reader.current() {
                     Some(Entry { kind: EntryKind::Carried, source, received, .. }) => {
                         carried.insert((source, received), false);
                     }
-                    Some(Entry { kind: EntryKind::Terms, .. }) => {}
+                    Some(Entry { kind: EntryKind::Terms | EntryKind::Note, .. }) => {}
                     _ => break,
                 }
             }
@@ -167,6 +191,7 @@ impl<'d> Reader<'d> {
                 self.counts.datagrams += 1;
                 return Ok(true);
             }
+            self.counts.skipped += 1;
         }
     }
 
@@ -184,16 +209,21 @@ impl<'d> Reader<'d> {
         of_current.into_iter().chain(&self.shards).find_map(|chain| chain.terms_of(sender))
     }
 
+    /// The notes in the segments of the open flush, as far as they are read.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = &[u8]> {
+        self.shards.iter().flat_map(|chain| &chain.notes).map(AsRef::as_ref)
+    }
+
     /// Advances to the next datagram of a shard, if there is one.
     fn advance_shard(&mut self, shard: usize) -> Result<(), Unreadable> {
         let Some(chain) = self.shards.get_mut(shard) else { return Ok(()) };
-        chain.advance(self.disk, &mut self.counts)
+        chain.advance(self.disk.as_ref(), self.is_of_log, &mut self.counts)
     }
 }
 
 impl Chain {
     fn new(first: SegmentName) -> Self {
-        Self { shard: first.shard, parts: [first].into(), open: None, terms: HashMap::new() }
+        Self { shard: first.shard, parts: [first].into(), open: None, terms: HashMap::new(), notes: Vec::new() }
     }
 
     /// `None` when there are no more datagrams.
@@ -206,14 +236,17 @@ impl Chain {
         self.terms.get(&sender).and_then(StatedTerms::complete)
     }
 
-    fn advance(&mut self, disk: &dyn Disk, counts: &mut ReadCounts) -> Result<(), Unreadable> {
+    fn advance(&mut self, disk: &dyn Disk, is_of_log: bool, counts: &mut ReadCounts) -> Result<(), Unreadable> {
         loop {
             if let Some((segment, reader)) = &mut self.open {
                 if reader.advance().map_err(|source| Unreadable { segment: *segment, source })? {
-                    let Some(stated) = reader.current().filter(|entry| entry.kind == EntryKind::Terms) else {
-                        return Ok(());
-                    };
-                    self.terms.entry(stated.source.ip()).or_default().add(stated.payload);
+                    match reader.current() {
+                        Some(Entry { kind: EntryKind::Terms, source, payload, .. }) => {
+                            self.terms.entry(source.ip()).or_default().add(payload);
+                        }
+                        Some(Entry { kind: EntryKind::Note, payload, .. }) => self.notes.push(payload.into()),
+                        _ => return Ok(()),
+                    }
                     continue;
                 }
                 counts.torn += u64::from(reader.is_torn());
@@ -225,14 +258,27 @@ impl Chain {
                 self.open = None;
             }
             let Some(segment) = self.parts.pop_front() else { return Ok(()) };
-            self.open = Some((segment, open(disk, segment)?));
-            counts.segments += 1;
+            if let Some(reader) = open(disk, segment, is_of_log)? {
+                self.open = Some((segment, reader));
+                counts.segments += 1;
+            }
         }
     }
 }
 
-fn open(disk: &dyn Disk, segment: SegmentName) -> Result<SegmentReader, Unreadable> {
-    let input = uninterrupted(|| disk.read(&segment.to_string()));
-    let input = input.map_err(|source| Unreadable { segment, source })?;
-    Ok(SegmentReader::new(input, segment.salt()))
+/// Opens a segment; `None` if it was forced out of the log.
+fn open(disk: &dyn Disk, segment: SegmentName, is_of_log: bool) -> Result<Option<SegmentReader>, Unreadable> {
+    let by_name = |name: &str| match uninterrupted(|| disk.read(name)) {
+        Err(error) if is_of_log && error.kind() == io::ErrorKind::NotFound => Ok(None),
+        input => input.map(Some).map_err(|source| Unreadable { segment, source }),
+    };
+    let (own, in_log) = (segment.to_string(), segment.in_log());
+    // It may get its name of the log between two tries.
+    let names: &[&str] = if is_of_log { &[&in_log, &own, &in_log] } else { &[&own] };
+    for name in names {
+        if let Some(input) = by_name(name)? {
+            return Ok(Some(SegmentReader::new(input, segment.salt())));
+        }
+    }
+    Ok(None)
 }

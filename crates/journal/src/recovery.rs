@@ -1,6 +1,7 @@
 //! Recovery: reads from the journal what was not counted when the last process ended. It is a user of [`Reader`].
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use flow::Counted;
 
@@ -12,7 +13,7 @@ use crate::{Journal, Sync, includes};
 /// Reads everything that is not counted.
 pub struct Recovery<'j> {
     journal: &'j Journal,
-    reader: Reader<'j>,
+    reader: Reader,
     /// The flush that is being read.
     reading: Option<Counted>,
 }
@@ -24,7 +25,7 @@ impl Journal {
         let released = locked(&self.released).clone();
         let segments: Vec<SegmentName> = locked(&self.segments).keys().copied().collect();
         let segments = segments.into_iter().filter(|segment| !includes(&released, segment));
-        let reader = Reader::new(self.disk.as_ref(), segments);
+        let reader = Reader::new(Arc::clone(&self.disk), segments);
         // The process that wrote a segment may not have synced it, and the segment is needed until it is flushed.
         if self.settings().sync != Sync::Off {
             let synced = reader.segments().try_for_each(|segment| self.disk.sync(&segment.to_string()));

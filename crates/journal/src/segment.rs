@@ -1,8 +1,9 @@
 //! Names and content of segments, and reading a segment: a damaged record is skipped, and costs no other.
 //!
 //! A segment is a pcap file of UDP datagrams, in checked records (`capture::frame`). Older programs wrote records without
-//! a checksum, in files with another header: these are read up to the first damaged octet. Carried-over data are marked by the destination 0.0.0.0:0, terms by
-//! 127.0.0.1:0 or [::1]:0, on which nothing is received; only [`Entry`] and [`append`] know these marks.
+//! a checksum, in files with another header: these are read up to the first damaged octet. Carried-over data are marked by
+//! the destination 0.0.0.0:0, terms by 127.0.0.1:0 or [::1]:0, and notes by terms of the sender 0.0.0.0, which none has. On
+//! these, nothing is received; only [`Entry`] and [`append`] know these marks.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -14,6 +15,9 @@ use flow::{Counted, FlushNumber, Timestamp, WriterId};
 
 /// Octets in one read.
 const READ_AT_ONCE: u64 = 256 << 10;
+
+/// What the names of files in the log begin with.
+const LOG_PREFIX: &str = "log-";
 
 /// The destination of carried-over data, whose original destination is unknown.
 const CARRIED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -27,6 +31,8 @@ pub enum EntryKind {
     Carried,
     /// It is no datagram, but (a part of) the terms by which the following datagrams of this address are counted.
     Terms,
+    /// It is no datagram, but a note for readers of the log ([`Writer::note`](crate::Writer::note)).
+    Note,
 }
 
 /// A datagram in a segment.
@@ -50,6 +56,7 @@ impl<'a> From<UdpDatagram<'a>> for Entry<'a> {
         let kind = match destination {
             at if at.port() != CARRIED.port() => EntryKind::Received(at),
             at if at.ip().is_unspecified() => EntryKind::Carried,
+            _ if source.ip().is_unspecified() => EntryKind::Note,
             _ => EntryKind::Terms,
         };
         Self { received, source, kind, payload, terms: None }
@@ -64,8 +71,10 @@ pub(crate) fn append(octets: &mut Vec<u8>, salt: u32, entry: &Entry<'_>) -> io::
     let destination = match entry.kind {
         EntryKind::Received(at) => at,
         EntryKind::Carried => CARRIED,
-        EntryKind::Terms if entry.source.is_ipv4() => SocketAddr::from((Ipv4Addr::LOCALHOST, CARRIED.port())),
-        EntryKind::Terms => SocketAddr::from((Ipv6Addr::LOCALHOST, CARRIED.port())),
+        EntryKind::Terms | EntryKind::Note if entry.source.is_ipv4() => {
+            SocketAddr::from((Ipv4Addr::LOCALHOST, CARRIED.port()))
+        }
+        EntryKind::Terms | EntryKind::Note => SocketAddr::from((Ipv6Addr::LOCALHOST, CARRIED.port())),
     };
     frame::append_checked(octets, salt, entry.received, entry.source, destination, entry.payload)
 }
@@ -99,6 +108,16 @@ impl SegmentName {
     /// Its flush, as the newest of its run.
     pub const fn counted(&self) -> Counted {
         Counted { writer: self.writer, newest: self.flush }
+    }
+
+    /// The name of its file in the log.
+    pub(crate) fn in_log(&self) -> String {
+        format!("{LOG_PREFIX}{self}")
+    }
+
+    /// Parses the name of a file in the log; `None` if it is not one that [`in_log`](Self::in_log) creates.
+    pub(crate) fn parse_in_log(name: &str) -> Option<Self> {
+        Self::parse(name.strip_prefix(LOG_PREFIX)?)
     }
 
     /// The salt of the checksums in all parts of the segment. Exporters do not know the writer. Records of another flush,

@@ -1,4 +1,5 @@
 mod damage;
+mod log;
 
 use std::fs;
 use std::net::SocketAddr;

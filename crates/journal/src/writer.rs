@@ -2,14 +2,14 @@
 //! flush that counts them.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use capture::frame;
 use flow::{Exporter, FlushNumber, Timestamp, Transport};
 
-use crate::disk::{File, uninterrupted};
+use crate::disk::append_all;
 use crate::segment::{Entry, EntryKind, SegmentName, append};
 use crate::terms::payloads;
 use crate::{Journal, Open};
@@ -62,6 +62,18 @@ impl Writer {
                 self.statement += 1;
             }
         }
+    }
+
+    /// Notes something in the current segment that readers of the log need. The next [`commit`](Self::commit) writes it, if the
+    /// journal can be written.
+    pub fn note(&mut self, note: &[u8]) {
+        if self.journal.resting.load(Ordering::Relaxed) {
+            return;
+        }
+        let (received, source) = (Timestamp::EPOCH, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        let entry = Entry { received, source, kind: EntryKind::Note, payload: note, terms: None };
+        // One that is too long for a datagram is missing: readers notice.
+        let _ = append(&mut self.octets, self.salt, &entry);
     }
 
     /// Takes a datagram of the current flush. The next [`commit`](Self::commit) writes it.
@@ -153,15 +165,4 @@ impl Writer {
         }
         self.commit();
     }
-}
-
-fn append_all(file: &dyn File, octets: &[u8]) -> io::Result<()> {
-    let mut rest = octets;
-    while !rest.is_empty() {
-        match uninterrupted(|| file.append(rest))? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            count => rest = rest.get(count..).unwrap_or_default(),
-        }
-    }
-    Ok(())
 }

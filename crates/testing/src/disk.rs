@@ -39,6 +39,8 @@ struct Platter {
     files: BTreeMap<String, Content>,
     /// Removed, and perhaps there again after a loss of power.
     removed: BTreeMap<String, Content>,
+    /// New names of files, and the old ones, which they perhaps have again after a loss of power.
+    renamed: BTreeMap<String, String>,
     plan: VecDeque<Fault>,
     /// What becomes of the call with this number, from 1, whatever is planned.
     nth: Option<(u64, Fault)>,
@@ -124,6 +126,13 @@ impl SimulatedDisk {
         for (name, content) in std::mem::take(&mut platter.removed) {
             if random.once_in(2) {
                 platter.files.insert(name, content);
+            }
+        }
+        for (new, old) in std::mem::take(&mut platter.renamed) {
+            if random.once_in(2)
+                && let Some(content) = platter.files.remove(&new)
+            {
+                platter.files.insert(old, content);
             }
         }
         platter.files.retain(|_, content| content.is_named || random.once_in(2));
@@ -223,10 +232,22 @@ impl Disk for SimulatedDisk {
         Ok(())
     }
 
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut platter = self.lock();
+        platter.fails()?;
+        let content = platter.files.remove(from).ok_or(ErrorKind::NotFound)?;
+        if content.is_named {
+            platter.renamed.insert(to.to_owned(), from.to_owned());
+        }
+        platter.files.insert(to.to_owned(), content);
+        Ok(())
+    }
+
     fn sync_names(&self) -> io::Result<()> {
         let mut platter = self.lock();
         platter.fails()?;
         platter.removed.clear();
+        platter.renamed.clear();
         platter.files.values_mut().for_each(|content| content.is_named = true);
         Ok(())
     }

@@ -1,0 +1,304 @@
+//! The cursor of a reader of the log: the last flush that it has read, and everything that exporters had announced until
+//! then. Both change in one step, which is durable when it is done.
+//!
+//! A cursor is in a file `reader-NAME-GENERATION.cursor` of the journal's directory. Its records are a length and a CRC-32
+//! (4 octets each, little-endian), and
+//!
+//! | octets | content |
+//! | --- | --- |
+//! | 1 | 1 if a flush was read, else 0 |
+//! | 4, 8, 8 | its epoch, sequence and writer |
+//! | 8, 8 | segments and octets that the reader has lost because the log was full |
+//! | 4 | number of data sets that are carried over into the next segment, and that the reader has read nevertheless |
+//! | 1, 16, 2, 8 | for each: 4 or 6, its exporter's address (IPv4: 4 octets) and port, the nanoseconds of its receipt |
+//! | 1, 16, 4, … | for each exporter: 4 or 6, its address (IPv4: 4 octets), the length of what it has announced, and that |
+//!
+//! The first record has all exporters, each further one those whose announcements have changed; no announcements remove an
+//! exporter. A crash may leave an incomplete record at the end, which does not count. A file that has grown to twice its
+//! first record is replaced by the next generation, and so is one to which a write failed. The newest file with a complete
+//! first record counts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Read};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use flow::{FlushNumber, Timestamp, WriterId};
+
+use crate::disk::{Disk, File, append_all, uninterrupted};
+use crate::log::{ForcedOut, Position};
+use crate::reader::Identity;
+
+/// A file may always grow to this size. Octets.
+const SMALL: usize = 64 << 10;
+
+/// What a cursor says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    /// The last flush that was read; `None` before the first one.
+    pub(crate) position: Option<Position>,
+    /// What the reader has lost.
+    pub(crate) forced_out: ForcedOut,
+    /// Data that are carried over after it, and that were read before it.
+    pub(crate) done: Vec<Identity>,
+    /// What exporters had announced then.
+    pub(crate) announced: BTreeMap<IpAddr, Vec<u8>>,
+}
+
+/// The name of a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CursorFile {
+    pub(crate) reader: String,
+    pub(crate) generation: u64,
+}
+
+/// A cursor and its files.
+#[derive(Debug)]
+pub(crate) struct StoredCursor {
+    /// `None` if it is not known yet where the reader begins.
+    cursor: Option<Cursor>,
+    /// The newest file.
+    name: CursorFile,
+    /// `None` if the next step has to make a file.
+    open: Option<Box<dyn File>>,
+    /// Octets of the first record and of all.
+    first: usize,
+    octets: usize,
+    /// Files that go when the next step is done.
+    replaced: Vec<String>,
+}
+
+impl fmt::Display for CursorFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "reader-{}-{}.cursor", self.reader, self.generation)
+    }
+}
+
+impl CursorFile {
+    /// Parses a file name; `None` if it is not one that `Display` creates.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (reader, generation) = name.strip_prefix("reader-")?.strip_suffix(".cursor")?.rsplit_once('-')?;
+        let file = Self { reader: reader.to_owned(), generation: generation.parse().ok()? };
+        Some(file).filter(|file| file.to_string() == name)
+    }
+
+    /// What the file says; `None` if its first record is not complete.
+    pub(crate) fn read(&self, disk: &dyn Disk) -> io::Result<Option<Cursor>> {
+        let mut octets = Vec::new();
+        // An interrupted read continues.
+        match uninterrupted(|| disk.read(&self.to_string())) {
+            Ok(mut input) => drop(input.read_to_end(&mut octets)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let (mut cursor, mut rest, mut found) = (Cursor::default(), octets.as_slice(), false);
+        while let Some(record) = next_record(&mut rest)
+            && cursor.apply(record).is_some()
+        {
+            found = true;
+        }
+        Ok(found.then_some(cursor))
+    }
+}
+
+impl StoredCursor {
+    /// A cursor that is not known yet.
+    pub(crate) fn new(reader: &str) -> Self {
+        let name = CursorFile { reader: reader.to_owned(), generation: 0 };
+        Self { cursor: None, name, open: None, first: 0, octets: 0, replaced: Vec::new() }
+    }
+
+    /// Adds what a newer file has. The next step makes another one: this one may not be durable, and what follows an
+    /// incomplete record would not be read.
+    pub(crate) fn found(&mut self, name: &CursorFile, cursor: Option<Cursor>) {
+        self.cursor = cursor.or(self.cursor.take());
+        self.replaced.push(self.name.to_string());
+        self.name.generation = name.generation;
+    }
+
+    /// What it says; `None` if that is not known yet.
+    pub(crate) fn get(&self) -> Option<&Cursor> {
+        self.cursor.as_ref()
+    }
+
+    /// Where the reader begins.
+    pub(crate) fn set(&mut self, cursor: Cursor) {
+        self.cursor = Some(cursor);
+    }
+
+    /// Stores it in a new file, if it is known.
+    pub(crate) fn store(&mut self, disk: &dyn Disk) -> io::Result<()> {
+        self.open = None;
+        if self.cursor.is_some() {
+            self.replace(disk)?;
+            self.remove_replaced(disk);
+        }
+        Ok(())
+    }
+
+    /// All its files.
+    pub(crate) fn into_files(mut self) -> Vec<String> {
+        self.replaced.push(self.name.to_string());
+        self.replaced
+    }
+
+    /// Moves on, in one durable step, which has the announcements that have changed. After an error, it may or may not have moved on the disk; the next step includes this
+    /// one.
+    pub(crate) fn advance(&mut self, disk: &dyn Disk, changed: &Cursor) -> io::Result<()> {
+        let cursor = self.cursor.get_or_insert_default();
+        (cursor.position, cursor.forced_out) = (changed.position, changed.forced_out);
+        cursor.done.clone_from(&changed.done);
+        for (exporter, octets) in &changed.announced {
+            cursor.announce(*exporter, octets);
+        }
+        // Whatever fails, what is in the open file is not relied on any more.
+        match self.open.take().filter(|_| self.octets <= SMALL.max(2 * self.first)) {
+            Some(file) => {
+                let record = changed.record();
+                append_all(file.as_ref(), &record)?;
+                file.sync()?;
+                self.octets += record.len();
+                self.open = Some(file);
+            }
+            None => self.replace(disk)?,
+        }
+        self.remove_replaced(disk);
+        Ok(())
+    }
+
+    fn remove_replaced(&mut self, disk: &dyn Disk) {
+        self.replaced.retain(|file| match disk.remove(file) {
+            Ok(()) => false,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        });
+    }
+
+    /// Makes a file with all of it.
+    fn replace(&mut self, disk: &dyn Disk) -> io::Result<()> {
+        let Some(record) = self.cursor.as_ref().map(Cursor::record) else { return Ok(()) };
+        // It may exist, complete or not.
+        self.replaced.push(self.name.to_string());
+        self.name.generation += 1;
+        let file = disk.create(&self.name.to_string())?;
+        append_all(file.as_ref(), &record)?;
+        file.sync()?;
+        disk.sync_names()?;
+        (self.first, self.octets, self.open) = (record.len(), record.len(), Some(file));
+        Ok(())
+    }
+}
+
+impl Cursor {
+    fn announce(&mut self, exporter: IpAddr, octets: &[u8]) {
+        if octets.is_empty() {
+            self.announced.remove(&exporter);
+        } else {
+            self.announced.insert(exporter, octets.to_owned());
+        }
+    }
+
+    fn record(&self) -> Vec<u8> {
+        let Self { position, forced_out: ForcedOut { segments, octets: lost }, done, announced } = self;
+        let none = Position { flush: FlushNumber { epoch: 0, sequence: 0 }, writer: WriterId(0) };
+        let Position { flush: FlushNumber { epoch, sequence }, writer } = position.unwrap_or(none);
+        let mut octets = vec![0; 8];
+        octets.push(u8::from(position.is_some()));
+        octets.extend(epoch.to_le_bytes());
+        for number in [sequence, writer.0, *segments, *lost] {
+            octets.extend(number.to_le_bytes());
+        }
+        octets.extend((done.len() as u32).to_le_bytes());
+        for (exporter, received) in done {
+            put_address(&mut octets, exporter.ip());
+            octets.extend(exporter.port().to_le_bytes());
+            octets.extend(received.nanoseconds().to_le_bytes());
+        }
+        for (exporter, announcements) in announced {
+            put_address(&mut octets, *exporter);
+            octets.extend((announcements.len() as u32).to_le_bytes());
+            octets.extend(announcements);
+        }
+        if let Some((head, content)) = octets.split_first_chunk_mut::<8>() {
+            let [length, checksum] = [content.len() as u32, crc32fast::hash(content)].map(u32::to_le_bytes);
+            head.copy_from_slice(&[length, checksum].concat());
+        }
+        octets
+    }
+
+    /// Applies the content of a record; `None` if it is not one.
+    fn apply(&mut self, mut content: &[u8]) -> Option<()> {
+        let rest = &mut content;
+        let [is_read] = take(rest)?;
+        let epoch = u32::from_le_bytes(take(rest)?);
+        let [sequence, writer, segments, octets] = [number(rest)?, number(rest)?, number(rest)?, number(rest)?];
+        let position = Position { flush: FlushNumber { epoch, sequence }, writer: WriterId(writer) };
+        self.position = (is_read == 1).then_some(position);
+        self.forced_out = ForcedOut { segments, octets };
+        self.done.clear();
+        for _ in 0..u32::from_le_bytes(take(rest)?) {
+            let exporter = SocketAddr::new(take_address(rest)?, u16::from_le_bytes(take(rest)?));
+            self.done.push((exporter, Timestamp::from_nanoseconds(number(rest)?)));
+        }
+        while !rest.is_empty() {
+            let exporter = take_address(rest)?;
+            let length = u32::from_le_bytes(take(rest)?) as usize;
+            let (announcements, after) = rest.split_at_checked(length)?;
+            self.announce(exporter, announcements);
+            *rest = after;
+        }
+        Some(())
+    }
+}
+
+/// The content of the next record; `None` if it is not complete.
+fn next_record<'o>(rest: &mut &'o [u8]) -> Option<&'o [u8]> {
+    let (length, checksum) = (u32::from_le_bytes(take(rest)?), u32::from_le_bytes(take(rest)?));
+    let (content, after) = rest.split_at_checked(length as usize)?;
+    *rest = after;
+    (crc32fast::hash(content) == checksum).then_some(content)
+}
+
+fn put_address(octets: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            octets.push(4);
+            octets.extend(address.octets());
+        }
+        IpAddr::V6(address) => {
+            octets.push(6);
+            octets.extend(address.octets());
+        }
+    }
+}
+
+fn take_address(rest: &mut &[u8]) -> Option<IpAddr> {
+    match take(rest)? {
+        [4] => Some(IpAddr::V4(Ipv4Addr::from(take::<4>(rest)?))),
+        [6] => Some(IpAddr::V6(Ipv6Addr::from(take::<16>(rest)?))),
+        _ => None,
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(*taken)
+}
+
+fn number(rest: &mut &[u8]) -> Option<u64> {
+    take(rest).map(u64::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_are_parsed() {
+        let file = CursorFile { reader: "to-kafka".to_owned(), generation: 12 };
+        assert_eq!(CursorFile::parse(&file.to_string()), Some(file));
+        for name in ["reader-x-01.cursor", "reader-x.cursor", "x-1.cursor"] {
+            assert_eq!(CursorFile::parse(name), None);
+        }
+    }
+}

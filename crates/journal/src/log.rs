@@ -1,0 +1,349 @@
+//! The log: segments of durable flushes that readers have not read yet, and how far each reader is.
+//!
+//! A segment stays until every reader is past it. If the log exceeds its limit, the oldest flush is removed, which is
+//! counted for each reader that has not read it. Segments in the log have names of their own (`log-epoch-...`): no start
+//! counts them again, whichever database is beside them. Without readers, nothing enters the log.
+//!
+//! This file decides what stays; [`log_reader`](crate::log_reader) reads it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use flow::{Counted, FlushNumber, WriterId};
+
+use crate::Journal;
+use crate::cursor::{Cursor, StoredCursor};
+use crate::lock::locked;
+use crate::log_reader::LogReader;
+use crate::segment::SegmentName;
+
+/// How many flushes after the next one a reader gets the names of: data are carried over into them. After that many crashes,
+/// one after the other, with no flush between that became durable, some copies may be lost and others not.
+const LOOK_AHEAD: usize = 8;
+
+/// A flush in the log. Positions sort in the order of the log, like the names of segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The number of the flush that its segments are named after.
+    pub flush: FlushNumber,
+    /// The collector that wrote them.
+    pub writer: WriterId,
+}
+
+impl From<SegmentName> for Position {
+    fn from(SegmentName { flush, writer, .. }: SegmentName) -> Self {
+        Self { flush, writer }
+    }
+}
+
+/// What a reader has lost because the log exceeded its limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForcedOut {
+    /// Segments.
+    pub segments: u64,
+    /// Their octets.
+    pub octets: u64,
+}
+
+/// How far a reader is behind the newest durable flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lag {
+    /// The name of the reader.
+    pub reader: &'static str,
+    /// Segments that it has not read.
+    pub segments: u64,
+    /// Their octets.
+    pub octets: u64,
+    /// How long the oldest of them has been in the log; since the start, if it was there before.
+    pub age: Duration,
+    /// What it has lost, ever.
+    pub forced_out: ForcedOut,
+}
+
+/// The state of the log.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    limit_bytes: u64,
+    octets: u64,
+    segments: BTreeMap<SegmentName, Kept>,
+    readers: Vec<Reading>,
+    /// Files to be removed.
+    leaving: Vec<String>,
+}
+
+/// A segment in the log.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    octets: u64,
+    since: Instant,
+    /// Whether it has its name of the log.
+    is_renamed: bool,
+}
+
+/// How far a reader is.
+#[derive(Debug)]
+struct Reading {
+    name: &'static str,
+    /// The last flush that it will not read again.
+    position: Option<Position>,
+    forced_out: ForcedOut,
+    /// Its cursor, until it reads.
+    cursor: Option<StoredCursor>,
+}
+
+impl Log {
+    /// The segments that are on the disk under names of the log.
+    pub(crate) fn of(segments: impl IntoIterator<Item = (SegmentName, u64)>) -> Self {
+        let mut log = Self::default();
+        segments.into_iter().for_each(|(segment, octets)| log.add(segment, octets, true));
+        log
+    }
+
+    fn add(&mut self, segment: SegmentName, octets: u64, is_renamed: bool) {
+        self.octets += octets;
+        self.segments.insert(segment, Kept { octets, since: Instant::now(), is_renamed });
+    }
+
+    fn remove(&mut self, segment: SegmentName) -> u64 {
+        let Some(Kept { octets, is_renamed, .. }) = self.segments.remove(&segment) else { return 0 };
+        self.octets -= octets;
+        self.leaving.push(if is_renamed { segment.in_log() } else { segment.to_string() });
+        octets
+    }
+
+    /// Removes what all readers have read, and then the oldest flushes beyond the limit.
+    fn trim(&mut self) {
+        let read = self.readers.iter().map(|reader| reader.position).min();
+        let is_read = |segment: &SegmentName| read.is_none_or(|read| Some(Position::from(*segment)) <= read);
+        while let Some(segment) = self.segments.keys().next().copied().filter(is_read) {
+            self.remove(segment);
+        }
+        while self.octets > self.limit_bytes
+            && let Some(oldest) = self.segments.keys().next().copied().map(Position::from)
+        {
+            while let Some(segment) = self.segments.keys().next().copied().filter(|it| Position::from(*it) == oldest) {
+                let octets = self.remove(segment);
+                for reader in self.readers.iter_mut().filter(|reader| reader.position < Some(oldest)) {
+                    reader.forced_out.segments += 1;
+                    reader.forced_out.octets += octets;
+                }
+            }
+        }
+    }
+
+    fn lags(&self) -> Vec<Lag> {
+        let lag = |Reading { name, position, forced_out, .. }: &Reading| {
+            let mut lag = Lag { reader: name, segments: 0, octets: 0, age: Duration::ZERO, forced_out: *forced_out };
+            for kept in self.after(*position).filter_map(|segment| self.segments.get(segment)) {
+                lag.segments += 1;
+                lag.octets += kept.octets;
+                lag.age = lag.age.max(kept.since.elapsed());
+            }
+            lag
+        };
+        self.readers.iter().map(lag).collect()
+    }
+
+    /// The segments after a position.
+    fn after(&self, position: Option<Position>) -> impl Iterator<Item = &SegmentName> {
+        let last = |Position { flush, writer }| SegmentName { flush, writer, shard: u16::MAX, part: u32::MAX };
+        let after = position.map_or(Bound::Unbounded, |position| Bound::Excluded(last(position)));
+        self.segments.range((after, Bound::Unbounded)).map(|(segment, _)| segment)
+    }
+
+    fn reading(&mut self, name: &str) -> Option<&mut Reading> {
+        self.readers.iter_mut().find(|reader| reader.name == name)
+    }
+
+    /// The newest flush of each run that readers know of.
+    pub(crate) fn newest(&self, newest: &mut Vec<Counted>) {
+        self.segments.keys().for_each(|segment| segment.counted().add_to(newest));
+        for Position { flush, writer } in self.readers.iter().filter_map(|reader| reader.position) {
+            Counted { writer, newest: flush }.add_to(newest);
+        }
+    }
+}
+
+/// Those of the first flushes, as many as a reader looks at.
+fn first_flushes<'s>(segments: impl Iterator<Item = &'s SegmentName>) -> impl Iterator<Item = SegmentName> {
+    let (mut flushes, mut last) = (0, None);
+    segments.copied().take_while(move |segment| {
+        let position = Position::from(*segment);
+        flushes += usize::from(last.replace(position) != Some(position));
+        flushes <= 1 + LOOK_AHEAD
+    })
+}
+
+impl Journal {
+    /// Keeps durable segments for these readers from now on, within a limit. A reader that is new starts where the last of
+    /// the others is; if there is none, at the oldest segment that is not durable yet. Readers that are not named any more are
+    /// forgotten. To be called before anything is [released](Self::release).
+    ///
+    /// # Errors
+    /// If the cursor of a reader cannot be read.
+    pub fn keep_for(&self, readers: &[&'static str], limit_bytes: u64) -> io::Result<()> {
+        let mut found: BTreeMap<String, StoredCursor> = BTreeMap::new();
+        // In the order of their generations.
+        for file in std::mem::take(&mut *locked(&self.cursor_files)) {
+            let cursor = file.read(self.disk.as_ref())?;
+            found.entry(file.reader.clone()).or_insert_with(|| StoredCursor::new(&file.reader)).found(&file, cursor);
+        }
+        let known = found.values().filter_map(StoredCursor::get);
+        let last = known.min_by_key(|cursor| cursor.position).cloned();
+        let mut log = locked(&self.log);
+        for name in readers {
+            let mut cursor = found.remove(*name).unwrap_or_else(|| StoredCursor::new(name));
+            if let Some(last) = last.clone().filter(|_| cursor.get().is_none()) {
+                cursor.set(Cursor { forced_out: ForcedOut::default(), ..last });
+            }
+            // What was found may not be durable yet, and nothing that it has read may be removed before.
+            let position = self.store(name, &mut cursor).then(|| cursor.get()?.position).flatten();
+            let forced_out = cursor.get().map(|cursor| cursor.forced_out).unwrap_or_default();
+            log.readers.push(Reading { name, position, forced_out, cursor: Some(cursor) });
+        }
+        log.leaving.extend(found.into_values().flat_map(StoredCursor::into_files));
+        log.limit_bytes = limit_bytes;
+        drop(log);
+        self.is_read.store(!readers.is_empty(), Ordering::Relaxed);
+        self.tidy_log();
+        Ok(())
+    }
+
+    /// Stores a cursor, if it is known; `false` if the disk refuses.
+    fn store(&self, reader: &str, cursor: &mut StoredCursor) -> bool {
+        let stored = cursor.store(self.disk.as_ref());
+        if let Err(error) = &stored {
+            tracing::warn!(reader, %error, "the cursor of this reader of the log cannot be stored yet");
+        }
+        stored.is_ok()
+    }
+
+    /// Applies another size limit of the log from now on.
+    pub fn set_log_limit(&self, limit_bytes: u64) {
+        locked(&self.log).limit_bytes = limit_bytes;
+    }
+
+    /// Whether there are readers.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.is_read.load(Ordering::Relaxed)
+    }
+
+    /// Size of the log, and its limit. Octets.
+    #[must_use]
+    pub fn log_bytes(&self) -> (u64, u64) {
+        let log = locked(&self.log);
+        (log.octets, log.limit_bytes)
+    }
+
+    /// How far each reader is behind.
+    #[must_use]
+    pub fn lags(&self) -> Vec<Lag> {
+        locked(&self.log).lags()
+    }
+
+    /// Gives readers without a cursor one: they begin at the oldest segment, with what exporters have announced before it.
+    /// To be called at a start, when everything durable is released.
+    pub fn begin_readers(&self, announced: impl Fn() -> BTreeMap<IpAddr, Vec<u8>>) {
+        for reader in &mut locked(&self.log).readers {
+            if let Some(cursor) = reader.cursor.as_mut().filter(|cursor| cursor.get().is_none()) {
+                cursor.set(Cursor { announced: announced(), ..Cursor::default() });
+                self.store(reader.name, cursor);
+            }
+        }
+    }
+
+    /// A reader of the log at its cursor; `None` if it is none of those that the log is [kept for](Self::keep_for), or reads
+    /// already.
+    #[must_use]
+    pub fn log_reader(self: &Arc<Self>, name: &'static str) -> Option<LogReader> {
+        let cursor = locked(&self.log).reading(name)?.cursor.take()?;
+        Some(LogReader::new(Arc::clone(self), name, cursor))
+    }
+
+    /// The segments of the next flush after a position, and of those into which its data may be carried over; empty if the
+    /// next flush is not durable yet.
+    pub(crate) fn log_after(&self, position: Option<Position>) -> Vec<SegmentName> {
+        // Both locked at once: a segment moves from one to the other.
+        let (segments, log) = (locked(&self.segments), locked(&self.log));
+        let Some(next) = log.after(position).next().copied() else { return Vec::new() };
+        // Nothing is skipped that becomes durable later.
+        if segments.range(..next).next_back().is_some_and(|(before, _)| Some(Position::from(*before)) > position) {
+            return Vec::new();
+        }
+        let mut names: Vec<SegmentName> = first_flushes(log.after(position)).collect();
+        names.extend(first_flushes(segments.range(next..).map(|(segment, _)| segment)));
+        names.sort_unstable();
+        let count = first_flushes(names.iter()).count();
+        names.truncate(count);
+        names
+    }
+
+    /// Puts durable segments into the log.
+    pub(crate) fn log(&self, durable: impl Iterator<Item = SegmentName>) {
+        let (mut segments, mut log) = (locked(&self.segments), locked(&self.log));
+        let mut moved = 0;
+        for segment in durable {
+            if let Some(octets) = segments.remove(&segment) {
+                log.add(segment, octets, false);
+                moved += octets;
+            }
+        }
+        let mut counts = locked(&self.counts);
+        counts.octets = counts.octets.saturating_sub(moved);
+    }
+
+    /// Gives segments their names of the log, and removes what has left it. What the disk refuses is tried again at the next
+    /// call.
+    pub(crate) fn tidy_log(&self) {
+        // Names and state change together.
+        let _tidying = locked(&self.tidying);
+        let (unnamed, leaving) = {
+            let mut log = locked(&self.log);
+            log.trim();
+            let unnamed = log.segments.iter().filter(|(_, kept)| !kept.is_renamed).map(|(segment, _)| *segment);
+            (unnamed.collect::<Vec<_>>(), std::mem::take(&mut log.leaving))
+        };
+        for segment in unnamed {
+            match self.disk.rename(&segment.to_string(), &segment.in_log()) {
+                Ok(()) => {
+                    if let Some(kept) = locked(&self.log).segments.get_mut(&segment) {
+                        kept.is_renamed = true;
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(%segment, %error, "cannot rename a journal segment");
+                    locked(&self.counts).remove_errors += 1;
+                }
+            }
+        }
+        for file in leaving {
+            match self.disk.remove(&file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::debug!(file, %error, "cannot remove a file of the log");
+                    locked(&self.counts).remove_errors += 1;
+                    locked(&self.log).leaving.push(file);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A reader will not read what is up to this position again.
+    pub(crate) fn moved(&self, name: &str, position: Option<Position>) {
+        if let Some(reading) = locked(&self.log).reading(name) {
+            reading.position = position;
+        }
+        self.tidy_log();
+    }
+
+    /// What a reader has lost.
+    pub(crate) fn forced_out(&self, name: &str) -> ForcedOut {
+        locked(&self.log).reading(name).map(|reading| reading.forced_out).unwrap_or_default()
+    }
+}

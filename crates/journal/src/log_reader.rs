@@ -1,0 +1,137 @@
+//! A reader of the log: reads flush by flush after its cursor, and moves the cursor when what it has read is safe where it
+//! was handed to. What it reads depends on the cursor and the segments only.
+//!
+//! Data that were queued for a template at a cut are also in the next segment. A reader that has read them skips them there;
+//! one that begins there reads them.
+
+use std::collections::HashSet;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::Journal;
+use crate::cursor::{Cursor, StoredCursor};
+use crate::log::{ForcedOut, Position};
+use crate::reader::{Identity, ReadCounts, Reader, Unreadable};
+use crate::segment::Entry;
+
+/// Reads the log after a cursor.
+pub struct LogReader {
+    journal: Arc<Journal>,
+    name: &'static str,
+    cursor: StoredCursor,
+    /// The last flush that was read to its end.
+    read: Option<Position>,
+    open: Option<(Position, Reader)>,
+    /// Data in the following segments that were read before.
+    returned: HashSet<Identity>,
+}
+
+impl LogReader {
+    pub(crate) fn new(journal: Arc<Journal>, name: &'static str, cursor: StoredCursor) -> Self {
+        let mut reader = Self { journal, name, cursor, read: None, open: None, returned: HashSet::new() };
+        reader.rewind();
+        reader
+    }
+
+    /// The name of the reader.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What exporters had announced at the cursor.
+    pub fn announced(&self) -> impl Iterator<Item = (IpAddr, &[u8])> {
+        let announced = self.cursor.get().into_iter().flat_map(|cursor| &cursor.announced);
+        announced.map(|(exporter, announced)| (*exporter, announced.as_slice()))
+    }
+
+    /// What it has lost because the log exceeded its limit.
+    #[must_use]
+    pub fn forced_out(&self) -> ForcedOut {
+        self.journal.forced_out(self.name)
+    }
+
+    /// Opens the next flush in the log; `None` while there is none. Skips the unread rest of the previous one.
+    ///
+    /// # Errors
+    /// If a segment cannot be read; then [`rewind`](Self::rewind).
+    pub fn next_flush(&mut self) -> Result<Option<Position>, Unreadable> {
+        self.close();
+        let segments = self.journal.log_after(self.read);
+        let Some(first) = segments.first().copied().map(Position::from) else { return Ok(None) };
+        let mut reader = Reader::of_log(Arc::clone(&self.journal.disk), segments, std::mem::take(&mut self.returned));
+        reader.next_flush()?;
+        self.open = Some((first, reader));
+        Ok(Some(first))
+    }
+
+    /// Advances to the next datagram of the open flush; `false` at its end.
+    ///
+    /// # Errors
+    /// As for [`next_flush`](Self::next_flush).
+    pub fn advance(&mut self) -> Result<bool, Unreadable> {
+        self.open.as_mut().map_or(Ok(false), |(_, reader)| reader.advance())
+    }
+
+    /// The current datagram.
+    #[must_use]
+    pub fn current(&self) -> Option<Entry<'_>> {
+        self.open.as_ref()?.1.current()
+    }
+
+    /// [`Reader::terms_of`].
+    #[must_use]
+    pub fn terms_of(&self, sender: IpAddr) -> Option<&[u8]> {
+        self.open.as_ref()?.1.terms_of(sender)
+    }
+
+    /// The notes in the open flush, as far as it is read. Those at the beginning of a segment are here from the start.
+    pub fn notes(&self) -> impl Iterator<Item = &[u8]> {
+        self.open.iter().flat_map(|(_, reader)| reader.notes())
+    }
+
+    /// Statistics of the open flush.
+    #[must_use]
+    pub fn counts(&self) -> ReadCounts {
+        self.open.as_ref().map(|(_, reader)| reader.counts()).unwrap_or_default()
+    }
+
+    /// Everything up to the end of the open flush is safe: it is not read again. `announced` is what exporters have newly
+    /// announced since the cursor; nothing removes an exporter. `waiting` are the data that the reader has queued: it reads them
+    /// again when they are carried over and it starts.
+    ///
+    /// # Errors
+    /// If the disk refuses. The cursor may have moved on the disk or not. It can be tried again, with what was announced
+    /// since.
+    pub fn commit(&mut self, announced: Vec<(IpAddr, Vec<u8>)>, waiting: &HashSet<Identity>) -> io::Result<()> {
+        self.close();
+        let changed = Cursor {
+            position: self.read,
+            forced_out: self.forced_out(),
+            done: self.returned.difference(waiting).copied().collect(),
+            announced: announced.into_iter().collect(),
+        };
+        self.cursor.advance(self.journal.disk.as_ref(), &changed)?;
+        self.journal.moved(self.name, self.read);
+        Ok(())
+    }
+
+    /// Goes back to the cursor: everything after it is read again, by sessions that begin with what was
+    /// [announced](Self::announced) then.
+    pub fn rewind(&mut self) {
+        self.open = None;
+        self.returned.clear();
+        if let Some(Cursor { position, done, .. }) = self.cursor.get() {
+            self.read = *position;
+            self.returned.extend(done);
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some((position, reader)) = self.open.take() {
+            self.read = Some(position);
+            self.returned = reader.into_returned();
+        }
+    }
+}

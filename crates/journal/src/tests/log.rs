@@ -1,0 +1,225 @@
+//! The log: what readers get, what stays for them, and what they lose.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
+
+use super::*;
+
+/// A journal whose log is kept for these readers.
+fn kept_for(folder: &Path, readers: &[&'static str], limit_bytes: u64) -> Arc<Journal> {
+    let journal = journal(folder, SETTINGS);
+    journal.keep_for(readers, limit_bytes).unwrap();
+    journal.begin_readers(BTreeMap::new);
+    journal
+}
+
+/// Writes a flush with these payloads, which becomes durable.
+fn flushed(journal: &Journal, writer: &mut Writer, sequence: u64, payloads: &[&str]) {
+    for (second, payload) in (sequence * 10..).zip(payloads) {
+        take(writer, second, payload);
+    }
+    writer.turn(flush(1, sequence + 1));
+    journal.release(&[up_to(1, sequence)]);
+}
+
+/// The payloads of the next flushes, with a space between, and a bar between flushes.
+fn read(reader: &mut LogReader) -> String {
+    let mut flushes = Vec::new();
+    while reader.next_flush().unwrap().is_some() {
+        let mut payloads = Vec::new();
+        while reader.advance().unwrap() {
+            payloads.push(String::from_utf8(reader.current().unwrap().payload.to_vec()).unwrap());
+        }
+        flushes.push(payloads.join(" "));
+    }
+    flushes.join("|")
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder.join("journal")).unwrap();
+    let mut names: Vec<_> = names.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn without_readers_nothing_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = kept_for(folder.path(), &[], 1 << 20);
+    flushed(&journal, &mut journal.writer(0, flush(1, 1)), 1, &["a"]);
+    assert_eq!(files(folder.path()), [""; 0]);
+    assert!(journal.log_reader("archive").is_none());
+}
+
+#[test]
+fn durable_segments_stay_until_every_reader_is_past_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = kept_for(folder.path(), &["archive", "kafka"], 1 << 20);
+    let mut writer = journal.writer(0, flush(1, 1));
+    let [mut archive, mut kafka] = ["archive", "kafka"].map(|name| journal.log_reader(name).unwrap());
+    flushed(&journal, &mut writer, 1, &["a", "b"]);
+    flushed(&journal, &mut writer, 2, &["c"]);
+    take(&mut writer, 30, "not durable");
+    writer.commit();
+    assert_eq!((journal.segments(), found(folder.path())), (1, "not durable".to_owned()));
+    assert_eq!(read(&mut archive), "a b|c");
+    assert_eq!(read(&mut archive), "");
+    archive.commit(Vec::new(), &HashSet::new()).unwrap();
+    let lags = |journal: &Journal| journal.lags().iter().map(|lag| (lag.reader, lag.segments)).collect::<Vec<_>>();
+    assert_eq!(lags(&journal), [("archive", 0), ("kafka", 2)]);
+    assert!(journal.log_bytes().0 > 0);
+    assert_eq!(read(&mut kafka), "a b|c");
+    // Until it is safe.
+    kafka.rewind();
+    assert_eq!(read(&mut kafka), "a b|c");
+    kafka.commit(Vec::new(), &HashSet::new()).unwrap();
+    assert_eq!((lags(&journal), journal.log_bytes().0), (vec![("archive", 0), ("kafka", 0)], 0));
+    assert_eq!(files(folder.path()).iter().filter(|name| name.ends_with(".pcap")).count(), 1);
+}
+
+#[test]
+fn a_restarted_reader_continues_at_its_cursor_with_what_was_announced_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let exporter: IpAddr = "2001:db8::1".parse().unwrap();
+    {
+        let journal = kept_for(folder.path(), &["archive"], 1 << 20);
+        let mut writer = journal.writer(0, flush(1, 1));
+        let mut reader = journal.log_reader("archive").unwrap();
+        assert!(journal.log_reader("archive").is_none(), "it reads already");
+        flushed(&journal, &mut writer, 1, &["a"]);
+        assert_eq!(read(&mut reader), "a");
+        reader.commit(vec![(exporter, b"template".to_vec())], &HashSet::new()).unwrap();
+        flushed(&journal, &mut writer, 2, &["b"]);
+        assert_eq!(read(&mut reader), "b");
+        // Not safe before the process ends.
+    }
+    // The database does not matter: what is in the log is not counted again.
+    assert_eq!(found(folder.path()), "");
+    let journal = kept_for(folder.path(), &["archive"], 1 << 20);
+    assert_eq!(journal.newest(), [up_to(1, 2)]);
+    let mut reader = journal.log_reader("archive").unwrap();
+    assert_eq!(reader.announced().collect::<Vec<_>>(), [(exporter, b"template".as_slice())]);
+    assert_eq!(read(&mut reader), "b");
+}
+
+#[test]
+fn a_reader_that_is_added_later_starts_where_the_last_one_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let exporter: IpAddr = "192.0.2.1".parse().unwrap();
+    {
+        let journal = kept_for(folder.path(), &["archive"], 1 << 20);
+        let mut writer = journal.writer(0, flush(1, 1));
+        let mut reader = journal.log_reader("archive").unwrap();
+        flushed(&journal, &mut writer, 1, &["a"]);
+        read(&mut reader);
+        reader.commit(vec![(exporter, b"old".to_vec())], &HashSet::new()).unwrap();
+        flushed(&journal, &mut writer, 2, &["b"]);
+    }
+    {
+        let journal = journal(folder.path(), SETTINGS);
+        journal.keep_for(&["kafka", "archive"], 1 << 20).unwrap();
+        journal.begin_readers(|| [(exporter, b"new".to_vec())].into());
+        let mut kafka = journal.log_reader("kafka").unwrap();
+        assert_eq!(kafka.announced().collect::<Vec<_>>(), [(exporter, b"old".as_slice())]);
+        assert_eq!(read(&mut kafka), "b");
+    }
+    // Without readers, the next start removes the log.
+    kept_for(folder.path(), &[], 1 << 20);
+    assert_eq!(files(folder.path()), [""; 0]);
+    // The first one starts with what is announced then.
+    let journal = journal(folder.path(), SETTINGS);
+    journal.keep_for(&["archive"], 1 << 20).unwrap();
+    journal.begin_readers(|| [(exporter, b"new".to_vec())].into());
+    drop(journal);
+    let journal = kept_for(folder.path(), &["archive"], 1 << 20);
+    let archive = journal.log_reader("archive").unwrap();
+    assert_eq!(archive.announced().collect::<Vec<_>>(), [(exporter, b"new".as_slice())]);
+}
+
+#[test]
+fn the_oldest_flush_is_forced_out_and_counted_for_each_reader_that_missed_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = kept_for(folder.path(), &["archive", "kafka"], 400);
+    let mut writer = journal.writer(0, flush(1, 1));
+    let [mut archive, mut kafka] = ["archive", "kafka"].map(|name| journal.log_reader(name).unwrap());
+    flushed(&journal, &mut writer, 1, &["a"]);
+    assert_eq!(read(&mut archive), "a");
+    archive.commit(Vec::new(), &HashSet::new()).unwrap();
+    // It is open while it is forced out, and read to its end.
+    assert!(kafka.next_flush().unwrap().is_some());
+    for sequence in 2..10 {
+        flushed(&journal, &mut writer, sequence, &[&sequence.to_string()]);
+    }
+    let (octets, limit) = journal.log_bytes();
+    assert!(octets <= limit && octets > limit / 2, "{octets}");
+    let forced_out = |journal: &Journal| journal.lags().iter().map(|lag| lag.forced_out.segments).collect::<Vec<_>>();
+    let lost = forced_out(&journal);
+    assert_eq!(lost[1], lost[0] + 1, "the first flush is not lost for the archive");
+    assert!(kafka.advance().unwrap());
+    assert_eq!(kafka.current().unwrap().payload, b"a");
+    let left = read(&mut archive);
+    assert!(left.ends_with("8|9") && !left.contains('2'), "{left}");
+    assert_eq!(read(&mut kafka), left);
+    kafka.commit(Vec::new(), &HashSet::new()).unwrap();
+    drop((archive, kafka, writer));
+    // Also after a restart.
+    let journal = kept_for(folder.path(), &["archive", "kafka"], 400);
+    assert_eq!(forced_out(&journal)[1], lost[1]);
+}
+
+#[test]
+fn carried_data_are_read_once_by_a_reader_that_runs_on_and_by_one_that_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = kept_for(folder.path(), &["runs", "starts", "ahead"], 1 << 20);
+    let mut writer = journal.writer(0, flush(1, 1));
+    take(&mut writer, 1, "waits");
+    take(&mut writer, 2, "a");
+    let source = address("192.0.2.1:4000");
+    let waiting = (Exporter::udp(source.ip(), source.port()), Timestamp::from_seconds(1), b"waits".to_vec());
+    for sequence in 1..=3 {
+        writer.turn(flush(1, sequence + 1));
+        writer.carry([waiting.clone()]);
+        journal.release(&[up_to(1, sequence)]);
+        take(&mut writer, 10 + sequence, &sequence.to_string());
+    }
+    writer.turn(flush(1, 5));
+    journal.release(&[up_to(1, 4)]);
+    assert_eq!(read(&mut journal.log_reader("runs").unwrap()), "waits a|1|2|3");
+    let mut starts = journal.log_reader("starts").unwrap();
+    let read_two = |reader: &mut LogReader, waiting: &HashSet<Identity>| {
+        for _ in 0..2 {
+            reader.next_flush().unwrap();
+            while reader.advance().unwrap() {}
+        }
+        reader.commit(Vec::new(), waiting).unwrap();
+        reader.rewind();
+    };
+    read_two(&mut starts, &[(source, waiting.1)].into());
+    assert_eq!(read(&mut starts), "waits 2|3");
+    // What it did not have to queue is not carried over for it.
+    let mut ahead = journal.log_reader("ahead").unwrap();
+    read_two(&mut ahead, &HashSet::new());
+    drop(ahead);
+    let journal = kept_for(folder.path(), &["ahead"], 1 << 20);
+    assert_eq!(read(&mut journal.log_reader("ahead").unwrap()), "2|3");
+}
+
+#[test]
+fn notes_are_shown_to_readers_of_the_log_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = kept_for(folder.path(), &["archive"], 1 << 20);
+    let mut writer = journal.writer(0, flush(1, 1));
+    writer.note(b"first");
+    take(&mut writer, 1, "a");
+    writer.note(b"last");
+    writer.commit();
+    assert_eq!(found(folder.path()), "a");
+    writer.turn(flush(1, 2));
+    journal.release(&[up_to(1, 1)]);
+    let mut reader = journal.log_reader("archive").unwrap();
+    reader.next_flush().unwrap();
+    assert_eq!(reader.notes().collect::<Vec<_>>(), [b"first"]);
+    while reader.advance().unwrap() {}
+    assert_eq!(reader.notes().collect::<Vec<_>>(), [b"first".as_slice(), b"last"]);
+    assert_eq!((reader.counts().datagrams, journal.counts().written), (1, 1));
+}
