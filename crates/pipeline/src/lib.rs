@@ -9,6 +9,7 @@
 //!
 //! | file | content |
 //! | --- | --- |
+//! | `decoder` | the records of datagrams once more, for readers of the log |
 //! | `exporters` | the table of registered exporters with their sessions, shared by all shards |
 //! | `exporter_stats` | statistics of one exporter: counts, clock, sampling rates |
 //! | `arrivals_by_minute` | what arrived from one exporter and what was lost, by minute, for the flushes |
@@ -27,6 +28,7 @@
 mod admission;
 mod arrivals_by_minute;
 mod counts;
+mod decoder;
 mod exporter_detail;
 mod exporter_stats;
 mod exporters;
@@ -41,6 +43,7 @@ mod unmatched;
 
 pub use admission::{Admission, Admitted, Registered, Registration, Snapshot};
 pub use counts::Counts;
+pub use decoder::{Decoder, Logged};
 pub use exporters::{Exporters, TableSizes};
 pub use sealed::Sealed;
 pub use shard::{Rules, Shard};

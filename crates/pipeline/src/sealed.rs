@@ -24,4 +24,9 @@ impl Sealed {
     pub const fn new(tallies: Vec<Tally>) -> Self {
         Self { tallies, heard: Vec::new(), arrived: Vec::new(), announced: Vec::new() }
     }
+
+    /// The exporters that are no longer registered: what they had announced, and what was queued of them, is gone.
+    pub fn forgotten(&self) -> impl Iterator<Item = IpAddr> {
+        self.announced.iter().filter(|(_, announced)| announced.is_empty()).map(|(exporter, _)| *exporter)
+    }
 }

@@ -1,0 +1,184 @@
+//! Decodes the datagrams of the log again, for its readers: with sessions of its own, by the registrations of their time, and
+//! without counting. It shows the same records as a shard, of relays too, for the same exporters and with the same sampling.
+//!
+//! What is to be kept of an exporter for a later start is [announced](Decoder::announced).
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use flow::sender_settings::Identity;
+use flow::{Exporter, FlowRecord, Protocol, Timestamp};
+use wire::{Datagram, PendingBudget, ReadOptions, Record, RecordKind, Session, SessionLimits, sflow};
+
+use crate::admission::Registration;
+use crate::shard::{Rules, read_options, stated};
+
+/// A record of the log, with the terms by which it was counted.
+pub struct Logged<'r> {
+    /// The exporter that it was counted for.
+    pub exporter: IpAddr,
+    /// The registration of the exporter then; `None` if it was not registered, or if the log does not have it.
+    pub registration: Option<&'r Registration>,
+    /// The settings of the collector then.
+    pub rules: &'r Rules,
+    /// The record. Its flow has the sampling rate that the registration states.
+    pub record: &'r Record<'r>,
+}
+
+/// Shows the records of datagrams.
+#[derive(Debug)]
+pub struct Decoder {
+    limits: SessionLimits,
+    waiting: PendingBudget,
+    sessions: HashMap<IpAddr, Decoding>,
+}
+
+/// The state of an exporter.
+#[derive(Debug)]
+struct Decoding {
+    session: Session,
+    /// [`Session::announcements_changed`] when they were last reported.
+    reported: u64,
+}
+
+/// Registrations by address.
+type RegisteredThen<'a> = &'a mut dyn FnMut(IpAddr) -> Option<Arc<Registration>>;
+
+impl Decoder {
+    /// A decoder without sessions.
+    #[must_use]
+    pub fn new(limits: SessionLimits) -> Self {
+        Self { limits, waiting: PendingBudget::default(), sessions: HashMap::new() }
+    }
+
+    /// Begins with what an exporter has announced. `false` if that is damaged: then its data wait for the next announcement.
+    pub fn learn(&mut self, exporter: IpAddr, announcements: &[u8]) -> bool {
+        let decoding = self.decoding(exporter);
+        let is_learnt = decoding.session.learn(announcements).is_ok();
+        decoding.reported = decoding.session.announcements_changed();
+        is_learnt
+    }
+
+    /// Forgets an exporter.
+    pub fn forget(&mut self, exporter: IpAddr) {
+        self.sessions.remove(&exporter);
+    }
+
+    /// The exporters with new announcements since the last call, with all of theirs.
+    pub fn announced(&mut self) -> Vec<(IpAddr, Vec<u8>)> {
+        let mut announced = Vec::new();
+        for (exporter, Decoding { session, reported }) in &mut self.sessions {
+            let now = session.announcements_changed();
+            if std::mem::replace(reported, now) != now {
+                announced.push((*exporter, session.announcements()));
+            }
+        }
+        announced
+    }
+
+    /// The data that are queued for a template: the exporters and times of receipt of their datagrams.
+    #[must_use]
+    pub fn waiting(&self) -> HashSet<(SocketAddr, Timestamp)> {
+        let waiting = self.sessions.values().flat_map(|decoding| decoding.session.waiting());
+        waiting.map(|(exporter, received, _)| (SocketAddr::new(exporter.address, exporter.port), received)).collect()
+    }
+
+    /// Decodes a datagram, or queued data that were carried over, and shows each of its records, also those that it releases.
+    /// `registered` has the registrations of its time. Returns the number of records.
+    pub fn decode(
+        &mut self,
+        datagram: &Datagram<'_>,
+        is_carried: bool,
+        rules: &Rules,
+        registered: RegisteredThen<'_>,
+        show: &mut dyn FnMut(&Logged<'_>),
+    ) -> u64 {
+        let address = datagram.exporter.address;
+        let registration = registered(address);
+        let is_relay =
+            registration.as_ref().is_some_and(|registration| registration.settings.identity == Identity::Agent);
+        match datagram.protocol().filter(|_| is_relay) {
+            Some(protocol) if protocol.is_sflow() => match sflow::agent(datagram).filter(|agent| *agent != address) {
+                Some(agent) => {
+                    let Some(registration) = registered(agent) else { return 0 };
+                    let exporter = Exporter { address: agent, ..datagram.exporter };
+                    self.decode_own(&Datagram { exporter, ..*datagram }, is_carried, rules, Some(&registration), show)
+                }
+                None => self.decode_own(datagram, is_carried, rules, registration.as_deref(), show),
+            },
+            Some(Protocol::NetflowV9 | Protocol::Ipfix) => self.decode_named(datagram, is_carried, rules, registered, show),
+            _ => self.decode_own(datagram, is_carried, rules, registration.as_deref(), show),
+        }
+    }
+
+    /// Decodes a datagram whose records are all of its exporter.
+    fn decode_own(
+        &mut self,
+        datagram: &Datagram<'_>,
+        is_carried: bool,
+        rules: &Rules,
+        registration: Option<&Registration>,
+        show: &mut dyn FnMut(&Logged<'_>),
+    ) -> u64 {
+        let exporter = datagram.exporter.address;
+        let settings = registration.map(|registration| registration.settings).unwrap_or_default();
+        let session = &mut self.decoding(exporter).session;
+        session.read(ReadOptions { is_carried, ..read_options(&settings, true) });
+        let mut records = 0;
+        session.decode(datagram, &mut |record| {
+            records += 1;
+            let flow = match (settings.sampling_rate, record.flow) {
+                (Some(rate), Some(flow)) => Some(FlowRecord { sampling: stated(rate), ..*flow }),
+                _ => None,
+            };
+            let record = &Record { flow: flow.as_ref().or(record.flow), ..*record };
+            show(&Logged { exporter, registration, rules, record });
+        });
+        records
+    }
+
+    /// Decodes a datagram of a relay, whose data records may name other exporters.
+    fn decode_named(
+        &mut self,
+        datagram: &Datagram<'_>,
+        is_carried: bool,
+        rules: &Rules,
+        registered: RegisteredThen<'_>,
+        show: &mut dyn FnMut(&Logged<'_>),
+    ) -> u64 {
+        let relay = datagram.exporter.address;
+        let session = &mut self.decoding(relay).session;
+        session.read(ReadOptions { interfaces: true, is_carried, is_relayed: true, ..ReadOptions::default() });
+        let mut records = 0;
+        session.decode(datagram, &mut |record| {
+            records += 1;
+            let is_data = matches!(record.kind, RecordKind::Data | RecordKind::NoIpHeader);
+            let exporter = if is_data { record.exporter().unwrap_or(relay) } else { relay };
+            let registration = registered(exporter);
+            let flow = record.flow.map(|flow| match &registration {
+                Some(registration) => as_registered(record, *flow, registration),
+                None => *flow,
+            });
+            let record = &Record { flow: flow.as_ref(), ..*record };
+            show(&Logged { exporter, registration: registration.as_deref(), rules, record });
+        });
+        records
+    }
+
+    fn decoding(&mut self, exporter: IpAddr) -> &mut Decoding {
+        let Self { limits, waiting, sessions } = self;
+        let new = || Decoding { session: Session::with_budget(*limits, waiting.clone()), reported: 0 };
+        sessions.entry(exporter).or_insert_with(new)
+    }
+}
+
+/// The flow of a record, which was read by the default options, as the registration of its exporter has it.
+fn as_registered(record: &Record<'_>, mut flow: FlowRecord, registration: &Registration) -> FlowRecord {
+    // What is ambiguous was noted when it was counted.
+    let _ = record.fill(&read_options(&registration.settings, true), &mut flow);
+    if let Some(rate) = registration.settings.sampling_rate {
+        flow.sampling = stated(rate);
+    }
+    flow
+}
