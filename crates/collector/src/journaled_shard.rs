@@ -16,6 +16,7 @@ use wire::Datagram;
 use crate::kernel_drops::ThreadDrops;
 use crate::ledgers::{CutCounts, RecoveredCounts};
 use crate::lock::locked;
+use crate::log_notes::{self, SealedSums};
 use crate::status::Status;
 use crate::terms::{self, FoundTerms};
 
@@ -60,9 +61,11 @@ impl JournaledShard {
         self.publish();
     }
 
-    /// Writes queued data into the current segment, with the terms that their senders have now.
-    fn carry(&mut self, waiting: Vec<(Exporter, Timestamp, Vec<u8>)>) {
+    /// Writes queued data into the current segment, with the terms that their senders have now. Before them, readers of the
+    /// log find which exporters are forgotten.
+    fn carry(&mut self, waiting: Vec<(Exporter, Timestamp, Vec<u8>)>, forgotten: &[IpAddr]) {
         let Some(journal) = &mut self.journal else { return };
+        log_notes::forgotten(forgotten).for_each(|note| journal.note(note.as_bytes()));
         let registered = self.shard.registered();
         let senders: BTreeSet<IpAddr> = waiting.iter().map(|(exporter, ..)| exporter.address).collect();
         for (sender, registration) in senders.iter().filter_map(|sender| registered.get_key_value(sender)) {
@@ -94,10 +97,11 @@ pub fn cut(
     next: FlushNumber,
     counted: &mut CutCounts,
 ) -> Sealed {
+    let before = *counted;
     let mut stopped: Vec<_> = shards.iter().map(|shard| locked(shard)).collect();
     let mut sealed = Sealed::new(stopped.iter_mut().zip(empties).map(|(it, empty)| it.shard.seal(empty)).collect());
     exporters.report(&mut sealed);
-    stopped.iter_mut().filter_map(|it| it.journal.as_mut()).for_each(|journal| journal.turn(next));
+    stopped.iter_mut().filter_map(|it| it.journal.as_mut()).for_each(Writer::commit);
     stopped.iter_mut().for_each(|it| it.drops.ask());
     counted.dropped = stopped.iter().map(|it| it.drops.reported()).sum();
     counted.read = stopped.iter().map(|it| it.read).sum();
@@ -107,12 +111,30 @@ pub fn cut(
         counted.shards.merge(&it.counts());
     }
     counted.journal = journal.map(Journal::counts);
+    let is_read = journal.is_some_and(Journal::is_read);
+    if is_read && let Some(first) = stopped.first_mut().and_then(|first| first.journal.as_mut()) {
+        note_sums(first, &before, counted);
+    }
+    stopped.iter_mut().filter_map(|it| it.journal.as_mut()).for_each(|journal| journal.turn(next));
     let waiting = if journal.is_some() { exporters.waiting() } else { Vec::new() };
+    let forgotten = if is_read { sealed.forgotten().collect() } else { Vec::new() };
     stopped.truncate(1);
     if let Some(first) = stopped.first_mut() {
-        first.carry(waiting);
+        first.carry(waiting, &forgotten);
     }
     sealed
+}
+
+/// Notes the sums of a flush, unless nothing is in it.
+fn note_sums(journal: &mut Writer, before: &CutCounts, now: &CutCounts) {
+    let admitted = |counts: &CutCounts| counts.journal.map_or(0, |journal| journal.written + journal.missed);
+    let sums = SealedSums {
+        datagrams: admitted(now) - admitted(before),
+        records: now.shards.shown_records - before.shards.shown_records,
+    };
+    if sums.datagrams > 0 {
+        journal.note(log_notes::sealed(sums).as_bytes());
+    }
 }
 
 /// The shards of a start, and the sealed tally of recovered datagrams.
@@ -146,7 +168,9 @@ pub fn begin(
         shards.push(JournaledShard { shard: shard(), journal, read: 0, drops: ThreadDrops::default(), published });
     }
     if let Some(first) = shards.first_mut().filter(|first| first.journal.is_some()) {
-        first.carry(exporters.waiting());
+        let sealed = recovered.iter().filter(|_| journal.is_some_and(|journal| journal.is_read()));
+        let forgotten: Vec<_> = sealed.flat_map(Sealed::forgotten).collect();
+        first.carry(exporters.waiting(), &forgotten);
     }
     Ok((shards.into_iter().map(|shard| Arc::new(Mutex::new(shard))).collect(), recovered))
 }
@@ -154,8 +178,7 @@ pub fn begin(
 fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &Status) -> Result<Sealed, Unreadable> {
     let mut recovery = journal.recovery();
     let rules = *shard.rules();
-    let registered = shard.registered();
-    let mut terms = FoundTerms::new(Arc::clone(&registered), rules);
+    let mut terms = FoundTerms::new(shard.registered(), rules);
     let mut unstated = 0;
     while recovery.advance()? {
         let Some(found) = recovery.current() else { continue };
@@ -165,10 +188,8 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
         shard.set_rules(stated.as_ref().map_or(rules, |stated| stated.rules));
         let datagram = Datagram { exporter, received: found.received, payload: found.payload };
         let is_carried = found.kind == EntryKind::Carried;
-        shard.take_again(&datagram, is_carried, &mut |address| match &stated {
-            Some(stated) if address == exporter.address => Some(Arc::clone(&stated.registration)),
-            Some(_) => terms.of_named(address, recovery.terms_of(address)),
-            None => registered.get(&address).map(Arc::clone),
+        shard.take_again(&datagram, is_carried, &mut |address| {
+            terms.registered_then(address, exporter.address, stated.as_ref(), recovery.terms_of(address))
         });
     }
     let ReadCounts { segments, datagrams, torn, damaged, .. } = recovery.counts();

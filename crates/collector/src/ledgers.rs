@@ -11,6 +11,7 @@
 //! | `blocks` | flows in the tallies, for each prefix | flows in the blocks made of them |
 //! | `journal` | datagrams admitted, and data carried over | written to the journal or missed by it |
 //! | `store` | flushes that are durable | accepted by the store, or queued in the spool |
+//! | `readers` | records that shards have shown, in flushes that readers of the log have read | records that the readers have shown |
 //!
 //! The sides are exactly equal because they are read at one moment: while the flusher holds all shards to seal them. The
 //! ledgers use counters that exist anyway and cost nothing on the hot path. `storage::check` verifies that stored blocks
@@ -19,6 +20,7 @@
 use flow::{DatagramFate, Timestamp};
 
 use crate::flush_counts::FlushCounts;
+use crate::log_records::ReaderCounts;
 use pipeline::Counts;
 use view::Ledger;
 
@@ -66,10 +68,11 @@ impl Ledgers {
         counted: &CutCounts,
         found: &RecoveredCounts,
         flushes: &FlushCounts,
+        readers: &[ReaderCounts],
         now: Timestamp,
     ) {
         self.checked = Some(now);
-        let before = std::mem::replace(&mut self.all, sides(counted, found, flushes));
+        let before = std::mem::replace(&mut self.all, sides(counted, found, flushes, readers));
         for ledger in &mut self.all {
             let before = before.iter().find(|before| before.name == ledger.name);
             ledger.violations = before.map_or(0, |before| before.violations);
@@ -87,7 +90,7 @@ impl Ledgers {
     }
 }
 
-fn sides(counted: &CutCounts, found: &RecoveredCounts, flushes: &FlushCounts) -> Vec<Ledger> {
+fn sides(counted: &CutCounts, found: &RecoveredCounts, flushes: &FlushCounts, readers: &[ReaderCounts]) -> Vec<Ledger> {
     let mut all = counted.shards;
     all.merge(&found.counts);
     let ledger = Ledger::new;
@@ -106,6 +109,12 @@ fn sides(counted: &CutCounts, found: &RecoveredCounts, flushes: &FlushCounts) ->
         let sides = ["admitted or carried over", "written or missed"];
         ledgers.push(ledger("journal", sides, admitted + journal.carried, journal.written + journal.missed));
     }
+    if !readers.is_empty() {
+        let mut all = ReaderCounts::default();
+        readers.iter().for_each(|reader| all.add(reader));
+        let (shown, read) = all.compared;
+        ledgers.push(ledger("readers", ["shown by shards", "shown by readers"], shown, read));
+    }
     ledgers
 }
 
@@ -122,7 +131,7 @@ mod tests {
         let (mut ledgers, mut counted) = (Ledgers::default(), CutCounts { read: 7, ..CutCounts::default() });
         counted.shards.datagrams[DatagramFate::Decoded] = 7;
         let mut check = |counted: &CutCounts| {
-            ledgers.check(counted, &RecoveredCounts::default(), &FlushCounts::default(), Timestamp::EPOCH);
+            ledgers.check(counted, &RecoveredCounts::default(), &FlushCounts::default(), &[], Timestamp::EPOCH);
             let off: Vec<_> = ledgers.all.iter().filter(|ledger| ledger.difference != 0).collect();
             let datagrams = ledgers.all.iter().find(|ledger| ledger.name == "datagrams");
             (off.iter().map(|off| (off.name, off.difference)).collect::<Vec<_>>(), datagrams.unwrap().violations)
@@ -160,7 +169,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             let mut ledgers = Ledgers::default();
             for _ in 0..2 {
-                ledgers.check(&counted, &RecoveredCounts::default(), &FlushCounts::default(), Timestamp::EPOCH);
+                ledgers.check(&counted, &RecoveredCounts::default(), &FlushCounts::default(), &[], Timestamp::EPOCH);
             }
         });
         let logged = String::from_utf8(locked(&log.0).clone()).unwrap();
@@ -176,7 +185,7 @@ mod tests {
         counted.shards.datagrams[DatagramFate::Damaged] = 3;
         counted.shards.datagrams[DatagramFate::Unregistered] = 2;
         counted.journal = Some(journal::Counts { written: 3, missed: 1, carried: 1, ..journal::Counts::default() });
-        let ledgers = sides(&counted, &RecoveredCounts::default(), &FlushCounts::default());
+        let ledgers = sides(&counted, &RecoveredCounts::default(), &FlushCounts::default(), &[]);
         assert!(ledgers.iter().all(|ledger| ledger.difference == 0), "{ledgers:?}");
         assert_eq!(ledgers.last().map(|ledger| (ledger.name, ledger.left)), Some(("journal", 4)));
     }

@@ -13,6 +13,8 @@
 //! | `change` | applies a reload to a running collector |
 //! | [`replay`] | drives a shard and a flusher by a capture |
 //! | [`senders`], [`restore_templates`] | reads from the store: registered senders; templates of the last run |
+//! | `log_records`, `log_notes` | the records of the log once more, for its readers, compared with what the shards have noted |
+//! | `log_consumer` | the thread of a reader of the log |
 //! | `remarks` | notices when the counters of a sender begin to mean something else |
 //! | `remote` | stores again the registrations that a store on the network has lost |
 //! | [`pulse`] | heartbeats of the threads |
@@ -35,6 +37,9 @@ pub mod ledgers;
 mod listening;
 mod local;
 mod lock;
+mod log_consumer;
+mod log_notes;
+mod log_records;
 pub mod pulse;
 mod receiver;
 mod remarks;
@@ -54,6 +59,8 @@ pub use change::Prepared;
 pub use flush_counts::FlushCounts;
 pub use keep::Keep;
 pub use local::Local;
+pub use log_consumer::LogConsumer;
+pub use log_records::{LogRecords, ReadFlush, ReaderCounts, begin_readers};
 pub use senders::STORE_PATIENCE;
 pub use settings::{Reloadable, Settings};
 pub use start::{Collector, start};

@@ -27,6 +27,8 @@ use crate::ledgers::CutCounts;
 use crate::listening::{Place, listen, per_thread};
 use crate::local::Local;
 use crate::lock::locked;
+use crate::log_consumer::{LogConsumer, ReaderThread};
+use crate::log_records::{LogRecords, begin_readers};
 use crate::pulse::Pulse;
 use crate::receiver::{Failing, ReceiverThread, SocketChange};
 use crate::restore_templates;
@@ -61,6 +63,8 @@ pub struct Collector {
     /// Syncs the journal.
     ticks: Option<JoinHandle<()>>,
     flusher: JoinHandle<Result<(), StoreError>>,
+    /// Read the log.
+    readers: Vec<JoinHandle<()>>,
     superseded: Arc<Notify>,
     admission: Task<()>,
     /// Samples the rates of the view.
@@ -93,6 +97,7 @@ pub async fn start(
     let stop = Arc::new(AtomicBool::new(false));
     let waiting = PendingBudget::default();
     let restored = restore_templates::load(store.as_ref(), local.as_ref(), rules.session, &waiting).await;
+    journal.iter().for_each(|journal| begin_readers(journal, restored.iter()));
     let exporters = Exporters::new(rules.session, waiting).restoring(restored);
     let taps = Taps::default();
     let superseded = Arc::new(Notify::new());
@@ -157,6 +162,7 @@ pub async fn start(
         pulses,
         ticks,
         flusher,
+        readers: Vec::new(),
         superseded,
         admission,
         sampling,
@@ -245,6 +251,24 @@ impl Collector {
         self.journal.clone()
     }
 
+    /// Lets a reader of the log hand its records to a consumer, on a thread of its own. The journal must be
+    /// [kept for](Journal::keep_for) this reader.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
+    pub fn read_log(&mut self, name: &'static str, consumer: Box<dyn LogConsumer>) -> Result<(), StartError> {
+        let rules = locked(&self.current).rules;
+        let journal = self.journal.as_ref();
+        let records = journal.and_then(|journal| LogRecords::open(journal, name, rules, self.status.clone()));
+        let Some(records) = records else { return Ok(()) };
+        let (stop, pulse) = (Arc::clone(&self.stop), Pulse::new(name));
+        self.pulses.push(pulse.clone());
+        self.view.watch(pulse.clone());
+        let thread = ReaderThread { name, records, consumer, stop, pulse };
+        self.readers.push(spawn(name, || thread.run())?);
+        Ok(())
+    }
+
     /// The pulses of its threads, and of the task that reads the registered senders.
     #[must_use]
     pub fn pulses(&self) -> &[Pulse] {
@@ -280,13 +304,13 @@ impl Collector {
     /// # Errors
     /// If the last flush could not be stored in time, another process has this identity, or a thread died.
     pub async fn stop(self) -> Result<(), StopError> {
-        let Self { stop, receivers, ticks, flusher, admission, sampling, taps, .. } = self;
+        let Self { stop, receivers, ticks, flusher, readers, admission, sampling, taps, .. } = self;
         taps.close();
         admission.abort();
         sampling.abort();
         stop.store(true, Ordering::Relaxed);
         tokio::task::spawn_blocking(move || {
-            for thread in receivers.into_iter().chain(ticks) {
+            for thread in receivers.into_iter().chain(ticks).chain(readers) {
                 thread.thread().unpark();
                 join(thread)?;
             }

@@ -1,5 +1,6 @@
 //! The counts of shards and flusher, and the status line.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use view::Socket;
 use crate::flush_counts::FlushCounts;
 use crate::ledgers::{CutCounts, Ledgers, RecoveredCounts};
 use crate::lock::locked;
+use crate::log_records::ReaderCounts;
 
 /// The counts of a running collector, readable at any time. A shard publishes its own after each batch.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +28,7 @@ pub struct Status {
     /// Since when the registered senders cannot be read; `None` while they can.
     senders_failing_since: Arc<Mutex<Option<Instant>>>,
     restored: Arc<AtomicU64>,
+    readers: Arc<Mutex<BTreeMap<&'static str, ReaderCounts>>>,
 }
 
 impl Status {
@@ -124,10 +127,22 @@ impl Status {
         self.restored.fetch_add(registrations, Ordering::Relaxed);
     }
 
+    /// What each reader of the log has read since the start.
+    #[must_use]
+    pub fn readers(&self) -> BTreeMap<&'static str, ReaderCounts> {
+        locked(&self.readers).clone()
+    }
+
+    /// Adds what a reader of the log has read.
+    pub(crate) fn read(&self, reader: &'static str, counts: &ReaderCounts) {
+        locked(&self.readers).entry(reader).or_default().add(counts);
+    }
+
     /// Checks the ledgers.
     pub fn check(&self, counted: &CutCounts, now: Timestamp) {
         let (found, flushes) = (*locked(&self.recovered), self.flushes());
-        locked(&self.ledgers).check(counted, &found, &flushes, now);
+        let readers = self.readers().into_values().collect::<Vec<_>>();
+        locked(&self.ledgers).check(counted, &found, &flushes, &readers, now);
     }
 
     /// Adds the sums of the tallies of a flush, and of `all` in its blocks.

@@ -129,8 +129,36 @@ impl FoundTerms {
         known.get(position)?.1.as_ref()
     }
 
+    /// The registration of an exporter for which a datagram counts: its sender, with the terms of the datagram, or one that
+    /// the datagram names, with the octets of its own terms.
+    pub(crate) fn registered_then(
+        &mut self,
+        exporter: IpAddr,
+        sender: IpAddr,
+        stated: Option<&Terms>,
+        named: Option<&[u8]>,
+    ) -> Option<Arc<Registration>> {
+        match stated {
+            Some(stated) if exporter == sender => Some(Arc::clone(&stated.registration)),
+            Some(_) => self.of_named(exporter, named),
+            None => self.registered.get(&exporter).map(Arc::clone),
+        }
+    }
+
+    /// Forgets the terms of an exporter.
+    pub(crate) fn forget(&mut self, exporter: IpAddr) {
+        self.known.remove(&exporter);
+    }
+
+    /// Forgets all but the newest two terms of each exporter: while they change, shards may have either.
+    pub(crate) fn forget_old(&mut self) {
+        for known in self.known.values_mut() {
+            known.drain(..known.len().saturating_sub(2));
+        }
+    }
+
     /// The registration of an exporter that a relay's datagram names, by its terms; `None` if it was not registered.
-    pub(crate) fn of_named(&mut self, exporter: IpAddr, octets: Option<&[u8]>) -> Option<Arc<Registration>> {
+    fn of_named(&mut self, exporter: IpAddr, octets: Option<&[u8]>) -> Option<Arc<Registration>> {
         let octets = octets.filter(|octets| *octets != UNREGISTERED)?;
         let stated = self.get(exporter, octets).map(|terms| &terms.registration);
         stated.map(Arc::clone).or_else(|| self.registered.get(&exporter).map(Arc::clone))

@@ -31,7 +31,7 @@ pub(crate) struct CollectorView {
     exporters: Exporters,
     taps: Taps,
     journal: Option<Arc<Journal>>,
-    pulses: Vec<Pulse>,
+    pulses: Mutex<Vec<Pulse>>,
     sampled: Mutex<Sampled>,
 }
 
@@ -71,7 +71,7 @@ impl CollectorView {
             exporters: exporters.clone(),
             taps: taps.clone(),
             journal,
-            pulses,
+            pulses: Mutex::new(pulses),
             sampled: Mutex::default(),
         }
     }
@@ -80,6 +80,11 @@ impl CollectorView {
     pub(crate) fn reconfigure(&self, receiving: Vec<SocketAddr>, is_multiplied: bool) {
         let mut configured = locked(&self.configured);
         (configured.receiving, configured.is_multiplied) = (receiving, is_multiplied);
+    }
+
+    /// Also shows the pulse of this thread.
+    pub(crate) fn watch(&self, pulse: Pulse) {
+        locked(&self.pulses).push(pulse);
     }
 
     /// Samples the rates of exporters. Never ends.
@@ -151,7 +156,8 @@ impl View for CollectorView {
             counters.push(Counter::plain("restored_registrations", help, restored));
         }
         let Ledgers { checked, all: ledgers } = self.status.ledgers();
-        let threads = self.pulses.iter().map(|pulse| Thread { name: pulse.name().to_owned(), silent: pulse.age() });
+        let pulses = locked(&self.pulses).clone();
+        let threads = pulses.iter().map(|pulse| Thread { name: pulse.name().to_owned(), silent: pulse.age() });
         Status {
             started: self.started,
             receiving,

@@ -1,0 +1,192 @@
+//! The records of the log, for its readers: each datagram of the next flush in the order of receipt, decoded by sessions of the
+//! reader, each record with the terms by which it was counted. It is what a recovery does after a crash, run all the time.
+//!
+//! What is shown depends on the cursor and the segments only, so that it is the same again after a crash. Each flush is
+//! compared with what the shards have noted in it.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use flow::Exporter;
+use journal::{Damaged, EntryKind, ForcedOut, Journal, LogReader, Position, ReadCounts, Unreadable};
+use pipeline::{Decoder, Logged, Rules};
+use wire::{Datagram, Session};
+
+use crate::log_notes::{Notes, SealedSums};
+use crate::status::Status;
+use crate::terms::FoundTerms;
+
+/// Reads the log.
+pub struct LogRecords {
+    log: LogReader,
+    rules: Rules,
+    decoder: Decoder,
+    terms: FoundTerms,
+    /// Exporters that were forgotten since the cursor.
+    forgotten: Vec<IpAddr>,
+    lost: ForcedOut,
+    /// Whether decoding has everything that the shards had. If something is missing, it may have been a template; and a decoder
+    /// that starts recognises restarts of exporters a little later.
+    is_sound: bool,
+    /// Since it is not sound: how many records more the shards have shown, also less than 0.
+    behind: i128,
+    /// Since the cursor.
+    counts: ReaderCounts,
+    status: Status,
+}
+
+/// What was read of a flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadFlush {
+    /// The flush.
+    pub position: Position,
+    /// Datagrams, and data that an earlier one had carried over.
+    pub datagrams: u64,
+    /// Records shown.
+    pub records: u64,
+    /// Records that were counted and could not be shown, because their datagrams are not in the log, or what they need. They may
+    /// be of earlier flushes.
+    pub missing: u64,
+}
+
+/// What a reader has read since the start, as far as its cursor is past it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReaderCounts {
+    /// Flushes.
+    pub flushes: u64,
+    /// Records.
+    pub records: u64,
+    /// Records that were counted and could not be shown.
+    pub missing: u64,
+    /// Of the flushes that are in the log completely: records that the shards have shown, and those that the reader has.
+    pub compared: (u64, u64),
+}
+
+impl ReaderCounts {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.flushes += other.flushes;
+        self.records += other.records;
+        self.missing += other.missing;
+        self.compared.0 += other.compared.0;
+        self.compared.1 += other.compared.1;
+    }
+}
+
+/// Gives the readers of the log that have no cursor yet one at which they know what exporters have announced so far. To be
+/// called at a start, before anything is counted.
+pub fn begin_readers<'s>(journal: &Journal, announced: impl Iterator<Item = (&'s IpAddr, &'s Session)> + Clone) {
+    let announcements = |(exporter, session): (&IpAddr, &Session)| (*exporter, session.announcements());
+    journal.begin_readers(|| announced.clone().map(announcements).collect());
+}
+
+impl LogRecords {
+    /// Continues at the cursor of a reader. `None` if it is none of the journal's, or reads already.
+    #[must_use]
+    pub fn open(journal: &Arc<Journal>, reader: &'static str, rules: Rules, status: Status) -> Option<Self> {
+        let log = journal.log_reader(reader)?;
+        let mut records = Self {
+            rules,
+            decoder: Decoder::new(rules.session),
+            terms: FoundTerms::new(Arc::default(), rules),
+            forgotten: Vec::new(),
+            lost: log.forced_out(),
+            is_sound: false,
+            behind: 0,
+            counts: ReaderCounts::default(),
+            log,
+            status,
+        };
+        records.rewind();
+        Some(records)
+    }
+
+    /// Goes back to the cursor: everything since the last commit is shown again.
+    pub fn rewind(&mut self) {
+        self.log.rewind();
+        self.decoder = Decoder::new(self.rules.session);
+        for (exporter, announced) in self.log.announced() {
+            if !self.decoder.learn(exporter, announced) {
+                tracing::warn!(reader = self.log.name(), %exporter, "the templates at the cursor are damaged");
+            }
+        }
+        (self.is_sound, self.behind) = (false, 0);
+        self.forgotten.clear();
+        self.counts = ReaderCounts::default();
+    }
+
+    /// Shows the records of the next flush; `None` while there is none.
+    ///
+    /// # Errors
+    /// If a segment cannot be read: then [`rewind`](Self::rewind).
+    pub fn read_flush(&mut self, show: &mut dyn FnMut(&Logged<'_>)) -> Result<Option<ReadFlush>, Unreadable> {
+        let Some(position) = self.log.next_flush()? else { return Ok(None) };
+        for exporter in Notes::read(self.log.notes()).forgotten {
+            self.decoder.forget(exporter);
+            self.terms.forget(exporter);
+            self.forgotten.push(exporter);
+        }
+        self.terms.forget_old();
+        let mut records = 0;
+        while self.log.advance()? {
+            records += self.decode(show);
+        }
+        let missing = self.compare(records);
+        let ReadCounts { datagrams, .. } = self.log.counts();
+        self.counts.add(&ReaderCounts { flushes: 1, records, missing, ..ReaderCounts::default() });
+        Ok(Some(ReadFlush { position, datagrams, records, missing }))
+    }
+
+    /// Shows the records of the current datagram.
+    fn decode(&mut self, show: &mut dyn FnMut(&Logged<'_>)) -> u64 {
+        let Self { log, decoder, terms, rules, .. } = self;
+        let Some(found) = log.current() else { return 0 };
+        let exporter = Exporter::udp(found.source.ip(), found.source.port());
+        let datagram = Datagram { exporter, received: found.received, payload: found.payload };
+        let stated = found.terms.and_then(|octets| terms.get(exporter.address, octets)).cloned();
+        let rules = stated.as_ref().map_or(*rules, |stated| stated.rules);
+        let mut registered =
+            |address| terms.registered_then(address, exporter.address, stated.as_ref(), log.terms_of(address));
+        decoder.decode(&datagram, found.kind == EntryKind::Carried, &rules, &mut registered, show)
+    }
+
+    /// Compares a flush that was read with what the shards have noted. Returns how many records are missing in it and the ones
+    /// before, once that is known.
+    fn compare(&mut self, records: u64) -> u64 {
+        let lost = std::mem::replace(&mut self.lost, self.log.forced_out());
+        self.is_sound &= lost == self.lost;
+        let ReadCounts { datagrams, skipped, torn, damaged, .. } = self.log.counts();
+        let Some(sums) = Notes::read(self.log.notes()).sums else {
+            // The collector was killed. The next start has counted what is there, perhaps by templates of another database, and
+            // without what is damaged, of which a reader that runs on may have another copy.
+            self.is_sound = false;
+            return 0;
+        };
+        let is_whole = torn == 0 && damaged == Damaged::default();
+        let is_complete = is_whole && datagrams + skipped == sums.datagrams;
+        let SealedSums { records: shown, .. } = sums;
+        if self.is_sound && is_complete {
+            self.counts.compared.0 += shown;
+            self.counts.compared.1 += records;
+            return 0;
+        }
+        self.behind += i128::from(shown) - i128::from(records);
+        // Otherwise some records that were shown here are still queued by the shards.
+        self.is_sound = is_complete && shown == records && self.behind >= 0;
+        if !self.is_sound {
+            return 0;
+        }
+        u64::try_from(std::mem::take(&mut self.behind)).unwrap_or(u64::MAX)
+    }
+
+    /// Everything that was shown is safe where it was handed to: it is not shown again.
+    ///
+    /// # Errors
+    /// If the disk refuses. Then it can be tried again, also after further flushes.
+    pub fn commit(&mut self) -> io::Result<()> {
+        let forgotten = std::mem::take(&mut self.forgotten).into_iter().map(|exporter| (exporter, Vec::new()));
+        let announced = forgotten.chain(self.decoder.announced()).collect();
+        self.status.read(self.log.name(), &std::mem::take(&mut self.counts));
+        self.log.commit(announced, &self.decoder.waiting())
+    }
+}
