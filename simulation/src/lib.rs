@@ -8,6 +8,7 @@
 //! | [`exporter`] | exporters, which send datagrams of identifiable flows |
 //! | [`terms`] | what flows are counted by: registered prefixes, and settings |
 //! | [`oracle`] | which flows must be counted, and which may be |
+//! | `readers` | readers of the log: what they have read must be what was counted |
 //! | `audit` | compares the stored counters with the oracle |
 //!
 //! The journal's disk, which fails and loses power, and the random numbers from the seed are in `testing`.
@@ -26,6 +27,7 @@ mod audit;
 pub mod exporter;
 pub mod oracle;
 mod process;
+mod readers;
 pub mod terms;
 pub mod world;
 

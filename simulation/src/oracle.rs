@@ -88,6 +88,8 @@ struct Delivered {
     is_backed_up: bool,
     /// It was on its way to the database on the network when its spool was lost.
     may_be_partial: bool,
+    /// It may be counted although it, or its terms, may not be in the log as they were.
+    may_miss_log: bool,
 }
 
 /// Where a flow is counted.
@@ -171,6 +173,7 @@ impl Oracle {
             is_stored: false,
             is_backed_up: false,
             may_be_partial: false,
+            may_miss_log: false,
         });
     }
 
@@ -227,6 +230,7 @@ impl Oracle {
     pub fn flushed(&mut self, carried: Fate) {
         for it in self.deliveries.iter_mut().filter(|it| it.fate != Fate::Uncertain) {
             if std::mem::take(&mut it.is_sealed) {
+                it.may_miss_log |= matches!(it.fate, Fate::Missed | Fate::Doubtful);
                 it.fate = Fate::Durable;
             } else if std::mem::take(&mut it.waited) {
                 it.fate = carried;
@@ -314,7 +318,7 @@ impl Oracle {
     pub fn lost_terms(&mut self, exporter: usize, at: &BTreeSet<Timestamp>) {
         let is_hit = |it: &&mut Delivered| it.received.exporter == exporter && at.contains(&it.received.at);
         for it in self.deliveries.iter_mut().filter(|it| it.fate != Fate::Durable).filter(is_hit) {
-            (it.first_terms, it.may_be_later) = (0, true);
+            (it.first_terms, it.may_be_later, it.may_miss_log) = (0, true, true);
         }
     }
 
@@ -329,6 +333,15 @@ impl Oracle {
                 it.fate = Fate::Uncertain;
             }
         }
+    }
+
+    /// Whether a flow of an exporter is in the log exactly if it is counted. If something of an exporter with templates may be
+    /// missing there, this is not known of any.
+    pub fn in_log(&self, exporter: usize, has_templates: bool) -> impl Fn(u32) -> bool {
+        let own = self.deliveries.iter().filter(move |it| it.received.exporter == exporter);
+        let unsure = own.filter(|it| it.fate == Fate::Uncertain || it.may_miss_log);
+        let unsure: Vec<Option<u32>> = unsure.map(|it| it.received.flow).collect();
+        move |flow| if has_templates { unsure.is_empty() } else { !unsure.contains(&Some(flow)) }
     }
 
     /// The expected counts of an exporter and prefix.

@@ -12,7 +12,7 @@ use collector::ledgers::CutCounts;
 use collector::restore_templates;
 use collector::senders::Registrations;
 use collector::status::Status;
-use collector::{Keep, Local};
+use collector::{Keep, Local, begin_readers};
 use flow::Timestamp;
 use journal::{Journal, Sync};
 use pipeline::Exporters;
@@ -23,6 +23,7 @@ use storage::{Identity, Presence, Store, WriterState};
 use wire::{PendingBudget, PendingLimits, SessionLimits};
 
 use crate::oracle::Fate;
+use crate::readers::{LOG_LIMIT, Reader};
 use crate::terms::Settings;
 use testing::disk::SimulatedDisk;
 
@@ -58,6 +59,7 @@ pub(crate) struct Process {
     pub(crate) missed_before: u64,
     /// Failed syncs when the flush began.
     pub(crate) syncs_failed: u64,
+    pub(crate) readers: Vec<Reader>,
     _identity: Identity,
 }
 
@@ -75,6 +77,7 @@ impl Process {
         folder: &Path,
         disk: &SimulatedDisk,
         settings: Settings,
+        readers: &[&'static str],
         now: Timestamp,
     ) -> Result<Self, Box<dyn Error>> {
         let rules = rules(settings);
@@ -83,6 +86,7 @@ impl Process {
         let writer = identity.writer();
         let kept = journal::Settings { sync: Sync::Interval, limit_bytes: 1 << 20 };
         let journal = Journal::open(Box::new(disk.clone()), writer, kept)?;
+        journal.keep_for(readers, LOG_LIMIT)?;
         journal.release(&identity.counted().unwrap());
         let is_reachable = remote != Some(Reachable(false));
         let known = if is_reachable { store.writers().await.unwrap() } else { Vec::new() };
@@ -105,6 +109,7 @@ impl Process {
             Registrations::load(Arc::clone(&store), local.as_ref(), &own, status.clone()).await.unwrap();
         let waiting = PendingBudget::default();
         let remembered = restore_templates::load(store.as_ref(), local.as_ref(), rules.session, &waiting).await;
+        begin_readers(&journal, remembered.iter());
         let exporters = Exporters::new(rules.session, waiting).restoring(remembered);
         let budget = PendingBudget::default();
         let same = restore_templates::load(store.as_ref(), local.as_ref(), rules.session, &budget).await;
@@ -116,6 +121,7 @@ impl Process {
         let shard = || Shard::new(rules, registrations.admitted(), exporters.clone());
         let (shards, recovered) = journaled_shard::begin(&status, Some(&journal), shard, &exporters, flusher.next())?;
         let sealed = recovered.map(|sealed| (sealed, Fate::written(journal.counts().missed == 0)));
+        let readers = readers.iter().map(|name| Reader::open(&journal, name, rules, &status)).collect();
         let counted = CutCounts::default();
         let empties = empties();
         Ok(Self {
@@ -134,6 +140,7 @@ impl Process {
             missed_at_cut: 0,
             missed_before: 0,
             syncs_failed: 0,
+            readers,
             _identity: identity,
         })
     }

@@ -6,6 +6,7 @@ mod crashes;
 mod damage;
 mod faults;
 mod network;
+mod reading;
 mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,7 @@ use crate::audit::audit;
 use crate::exporter::{Exporter, Meaning, Sent, Speaks};
 use crate::oracle::{Fate, Oracle, Received};
 use crate::process::{Process, Reachable, SHARDS, STATE, rules};
+use crate::readers::Target;
 use crate::terms::prefixes;
 use testing::Random;
 use testing::disk::{Fault, Killed, SimulatedDisk};
@@ -134,6 +136,15 @@ struct World {
     /// Decides what strangers send, and whether any do.
     strangers: Random,
     has_strangers: bool,
+    /// Decides when the log is read, and whether it has readers.
+    reading: Random,
+    has_readers: bool,
+    /// Whether the reader that is added later is there.
+    has_late_reader: bool,
+    /// Whether everything that was counted is in the log.
+    is_log_whole: bool,
+    /// What the readers have put away.
+    targets: BTreeMap<&'static str, Target>,
     /// Segments with flipped bits.
     flipped: BTreeSet<String>,
     exporters: Vec<Exporter>,
@@ -172,6 +183,8 @@ impl World {
         let flips_bits = flips.once_in(3);
         let mut strangers = Random::new(seed.rotate_left(24));
         let has_strangers = strangers.once_in(2);
+        let mut reading = Random::new(seed.rotate_left(8));
+        let has_readers = reading.once_in(2);
         let changes = Changes::new(seed, exporters.len());
         let mut world = Self {
             random,
@@ -190,6 +203,11 @@ impl World {
             flips_bits,
             strangers,
             has_strangers,
+            reading,
+            has_readers,
+            has_late_reader: false,
+            is_log_whole: true,
+            targets: BTreeMap::new(),
             flipped: BTreeSet::new(),
             exporters,
             late,
@@ -220,7 +238,8 @@ impl World {
         let remote = loop {
             let store = self.store();
             let remote = matches!(self.stored, Stored::Remote(_)).then(|| Reachable(!self.outages.once_in(3)));
-            match Process::start(store, remote, self.folder.path(), &self.disk, self.changes.settings, self.now).await {
+            let (settings, readers) = (self.changes.settings, self.readers());
+            match Process::start(store, remote, self.folder.path(), &self.disk, settings, readers, self.now).await {
                 Ok(process) => {
                     self.process = Some(process);
                     break remote;
@@ -294,6 +313,7 @@ impl World {
             90..94 => self.disturb_an_exporter(),
             _ => self.crash().await,
         }
+        self.read();
     }
 
     fn process(&mut self) -> &mut Process {
@@ -412,6 +432,7 @@ impl World {
         let process = self.process();
         while process.flusher.drain_one(now).await.unwrap() {}
         assert_eq!(process.journal.segments(), 0, "the journal is empty when all is durable");
+        self.read_to_the_end();
         self.audit().await;
         self.now = now.saturating_add(Duration::from_secs(400 * 86_400));
         let now = self.now;
@@ -429,6 +450,7 @@ impl World {
             for (prefix, expected) in expected.into_iter().take(if self.changes.are_made { 2 } else { 1 }) {
                 let of = (exporter.address.address, prefix);
                 let counted = audit(store.as_ref(), of, &minutes, &expected).await;
+                self.check_readers(which, of, &counted);
                 self.story.push(format!("{which} {prefix} counted: {counted:?}"));
             }
             if self.has_strangers && which == 0 {

@@ -8,6 +8,7 @@ impl World {
     pub(super) async fn crash(&mut self) {
         let power = self.random.once_in(2);
         self.story.push(if power { "the power fails".into() } else { "killed".into() });
+        self.note_misses();
         self.doubt_what_was_carried();
         let loses_database = self.loses_databases && self.losses.once_in(4) && self.may_lose_database();
         self.process = None;
@@ -60,9 +61,10 @@ impl World {
     pub(super) fn is_counted(&self) -> impl Fn(&str) -> bool + use<> {
         let counted = BackupSource::open(&self.folder.path().join(STATE)).unwrap().counted().unwrap();
         move |name| {
-            let segment = SegmentName::parse(name).unwrap();
-            let own = Counted { writer: segment.writer, newest: segment.flush };
-            counted.iter().any(|counted| counted.includes(&own))
+            SegmentName::parse(name).is_some_and(|segment| {
+                let own = Counted { writer: segment.writer, newest: segment.flush };
+                counted.iter().any(|counted| counted.includes(&own))
+            })
         }
     }
 
@@ -108,6 +110,7 @@ impl World {
     /// The process exits because of a flush.
     pub(super) async fn die(&mut self) {
         self.story.push("exits because of a flush".into());
+        self.note_misses();
         self.doubt_what_was_carried();
         self.process = None;
         self.oracle.crashed(false);

@@ -27,7 +27,10 @@ impl World {
             return;
         }
         self.disk.spare(true);
-        let segments = self.disk.list().unwrap();
+        let mut segments = self.disk.list().unwrap();
+        // The oracle does not follow damage of what is counted, and only in the log.
+        let is_counted = self.is_counted();
+        segments.retain(|(name, _)| SegmentName::parse(name).is_some() && !(self.has_readers && is_counted(name)));
         if !segments.is_empty() {
             let (segment, _) = self.flips.pick(&segments).clone();
             let mut octets = Vec::new();

@@ -92,7 +92,11 @@ impl World {
         let now = self.now;
         match self.random.below(3) {
             0 => self.exporters[which].step_clock(&mut self.random),
-            1 => self.exporters[which].reboot(now),
+            1 => {
+                self.exporters[which].reboot(now);
+                // A reader that starts recognises that a little later, like a collector that starts.
+                self.is_log_whole &= !self.exporters[which].has_templates();
+            }
             _ => self.redefine(which),
         }
         self.story.push(format!("now: {which} {:?}", self.exporters[which]));
