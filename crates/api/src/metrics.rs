@@ -14,7 +14,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use view::{Arrivals, Counter, Exporter, Histogram, Socket, Status};
+use view::{Arrivals, Counter, Exporter, Histogram, Reader, Socket, Status};
 
 use crate::Api;
 use crate::error::Error;
@@ -120,6 +120,7 @@ impl Collector for Scrape {
         self.requests(&mut encoder)?;
         self.ledgers(&mut encoder)?;
         self.sockets(&mut encoder)?;
+        self.readers(&mut encoder)?;
         self.exporters(&mut encoder)?;
         self.arrivals(&mut encoder)
     }
@@ -189,6 +190,42 @@ impl Scrape {
                     MetricType::Counter => ConstCounter::new(value(socket)).encode(encoder)?,
                     #[expect(clippy::cast_precision_loss, reason = "a queue needs no more than 53 bits")]
                     _ => ConstGauge::new(value(socket) as f64).encode(encoder)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The readers of the log: how far each lags, and what it has lost.
+    fn readers(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        type Series = (&'static str, &'static str, MetricType, fn(&Reader) -> u64);
+        if self.status.readers.is_empty() {
+            return Ok(());
+        }
+        let series: [Series; 7] = [
+            ("reader_unread_segments", "Segments that a reader has not read", MetricType::Gauge, |it| {
+                it.unread_segments
+            }),
+            ("reader_unread_bytes", "Bytes that a reader has not read", MetricType::Gauge, |it| it.unread_bytes),
+            ("reader_unread_seconds", "Age of the oldest unread segment", MetricType::Gauge, |it| it.unread_seconds),
+            ("reader_records", "Records handed on by a reader", MetricType::Counter, |it| it.records),
+            ("reader_missing_records", "Records that were not in the log", MetricType::Counter, |it| {
+                it.missing_records
+            }),
+            ("reader_forced_out_segments", "Segments lost to a reader", MetricType::Counter, |it| {
+                it.forced_out_segments
+            }),
+            ("reader_forced_out_bytes", "Bytes lost to a reader", MetricType::Counter, |it| it.forced_out_bytes),
+        ];
+        for (name, help, metric_type, value) in series {
+            let mut family = encoder.encode_descriptor(name, help, None, metric_type)?;
+            for reader in &self.status.readers {
+                let labels = [("reader", reader.name)];
+                let encoder = family.encode_family(&labels)?;
+                match metric_type {
+                    MetricType::Counter => ConstCounter::new(value(reader)).encode(encoder)?,
+                    #[expect(clippy::cast_precision_loss, reason = "a log needs no more than 53 bits")]
+                    _ => ConstGauge::new(value(reader) as f64).encode(encoder)?,
                 }
             }
         }

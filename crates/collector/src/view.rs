@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use flow::Timestamp;
-use journal::Journal;
+use journal::{Journal, Lag};
 use pipeline::{Exporters, TableSizes};
 use tap::Taps;
-use view::{Counter, DetailedExporter, Exporter, Gauge, Histogram, Rates, Status, Thread, Unknown, View};
+use view::{Counter, DetailedExporter, Exporter, Gauge, Histogram, Rates, Reader, Status, Thread, Unknown, View};
 
 use crate::flush_counts::FlushCounts;
 use crate::ledgers::{Ledgers, RecoveredCounts};
 use crate::lock::locked;
+use crate::log_records::ReaderCounts;
 use crate::pulse::Pulse;
 use crate::status;
 
@@ -167,6 +168,7 @@ impl View for CollectorView {
             sockets: self.status.sockets(),
             ledgers_checked: checked,
             ledgers,
+            readers: self.journal.iter().flat_map(|journal| readers(journal, &self.status)).collect(),
             threads: threads.collect(),
         }
     }
@@ -287,11 +289,38 @@ fn journal_gauges(journal: &Journal) -> Vec<Gauge> {
         limited("journal_bytes", "Bytes in the journal", counts.octets as f64, limit),
         gauge("journal_sync_seconds", "Duration of the last sync of the journal", counts.sync_took.as_secs_f64()),
     ];
+    if journal.is_read() {
+        let (octets, limit) = journal.log_bytes();
+        gauges.push(limited(
+            "log_bytes",
+            "Bytes in the log, which its readers have not read",
+            octets as f64,
+            limit as f64,
+        ));
+    }
     if let Some(synced) = counts.synced {
         let age = synced.elapsed().as_secs_f64();
         gauges.push(gauge("journal_sync_age_seconds", "Time since the last sync of the journal", age));
     }
     gauges
+}
+
+fn readers(journal: &Journal, status: &status::Status) -> Vec<Reader> {
+    let read = status.readers();
+    let reader = |lag: Lag| {
+        let ReaderCounts { records, missing, .. } = read.get(lag.reader).copied().unwrap_or_default();
+        Reader {
+            name: lag.reader,
+            unread_segments: lag.segments,
+            unread_bytes: lag.octets,
+            unread_seconds: lag.age.as_secs(),
+            records,
+            missing_records: missing,
+            forced_out_segments: lag.forced_out.segments,
+            forced_out_bytes: lag.forced_out.octets,
+        }
+    };
+    journal.lags().into_iter().map(reader).collect()
 }
 
 #[cfg(test)]

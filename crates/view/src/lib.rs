@@ -75,6 +75,9 @@ pub struct Status {
     pub ledgers_checked: Option<Timestamp>,
     /// The ledgers as they were then.
     pub ledgers: Vec<Ledger>,
+    /// The readers of the log; left out if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<Reader>,
     /// The threads that receive and flush; readiness only.
     #[serde(skip)]
     #[schema(ignore)]
@@ -97,6 +100,28 @@ pub struct Ledger {
     /// `left` minus `right`: 0 when the ledger balances.
     #[schema(value_type = i64)]
     pub difference: i128,
+}
+
+/// A reader of the log, which holds what was received until all of them have read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reader {
+    /// Its name.
+    pub name: &'static str,
+    /// Segments in the log that it has not finished.
+    pub unread_segments: u64,
+    /// Their size.
+    pub unread_bytes: u64,
+    /// How long the oldest of them has been in the log, since the start at most.
+    pub unread_seconds: u64,
+    /// Records that it has handed on since the start.
+    pub records: u64,
+    /// Records that were counted and that it could not hand on, since the start: the journal did not have them.
+    pub missing_records: u64,
+    /// Segments that it has lost because the log was full, since it was configured.
+    pub forced_out_segments: u64,
+    /// Their size.
+    pub forced_out_bytes: u64,
 }
 
 /// A socket that receives datagrams. Each thread has its own for each address.

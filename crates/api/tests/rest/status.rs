@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use storage::StoreError;
 use tap::Taps;
 use view::{
-    Arrivals, Counter, Detail, DetailedExporter, Exporter, Gauge, Histogram, Ledger, Rates, Socket, Status, Thread,
-    Unknown, View,
+    Arrivals, Counter, Detail, DetailedExporter, Exporter, Gauge, Histogram, Ledger, Rates, Reader, Socket, Status,
+    Thread, Unknown, View,
 };
 
 use crate::client::{ask, send};
@@ -70,6 +70,16 @@ impl View for MadeUp {
                 waiting_bytes: 2304,
                 waiting_limit: 65_536,
                 dropped: 2,
+            }],
+            readers: vec![Reader {
+                name: "archive",
+                unread_segments: 2,
+                unread_bytes: 4096,
+                unread_seconds: 12,
+                records: 300,
+                missing_records: 3,
+                forced_out_segments: 1,
+                forced_out_bytes: 2048,
             }],
             threads: vec![Thread { name: "receiver-0".into(), silent: self.silent }],
         }
@@ -149,6 +159,9 @@ fn the_status_has_all_counters_and_gauges() {
         status["sockets"],
         json!([{"address": "[::]:2055", "thread": 1, "waitingBytes": 2304, "waitingLimit": 65_536, "dropped": 2}])
     );
+    let reader = json!({"name": "archive", "unreadSegments": 2, "unreadBytes": 4096, "unreadSeconds": 12, "records": 300,
+        "missingRecords": 3, "forcedOutSegments": 1, "forcedOutBytes": 2048});
+    assert_eq!(status["readers"], json!([reader]));
     ask(server.address, "GET", "/status?verbose=1", "").refusal(400, "BAD_REQUEST");
 }
 
@@ -271,6 +284,8 @@ fn promtool_accepts_the_metrics() {
         "netflow_spool_bytes_limit 100.0",
         r#"netflow_socket_waiting_bytes{address="[::]:2055",thread="1"} 2304.0"#,
         r#"netflow_socket_drops_total{address="[::]:2055",thread="1"} 2"#,
+        r#"netflow_reader_unread_bytes{reader="archive"} 4096.0"#,
+        r#"netflow_reader_missing_records_total{reader="archive"} 3"#,
         "netflow_store_reachable 1.0",
         r#"netflow_ledger_difference{ledger="datagrams"} -2.0"#,
         r#"netflow_ledger_violations_total{ledger="datagrams"} 1"#,
