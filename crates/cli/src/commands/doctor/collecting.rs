@@ -9,15 +9,20 @@ use super::machine;
 use crate::commands::ask::{number, text};
 use crate::config::Config;
 use crate::config::unit::show_size;
+use crate::table::duration;
 
 /// The largest buffer to propose.
 const LARGEST_PROPOSED: u64 = 256 << 20;
+
+/// A reader that lags by more than this is reported. Flushes are some seconds apart.
+const MOST_UNREAD_SECONDS: u64 = 300;
 
 /// Adds its problems.
 pub(super) fn examine(answers: &Answers, config: &Config, here: bool, findings: &mut Vec<Finding>) {
     findings.extend(store(answers));
     findings.extend(registrations(answers));
     findings.extend(journal(answers, here));
+    findings.extend(readers(answers));
     findings.extend(kernel_drops(answers, config, here));
 }
 
@@ -82,6 +87,46 @@ fn journal(answers: &Answers, here: bool) -> Option<Finding> {
     )
 }
 
+/// Readers of the log that lag, and what they have lost.
+fn readers(answers: &Answers) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let limit = answers.status["gauges"]["log_bytes"]["limit"].as_f64().map_or(0, |limit| limit as usize);
+    for reader in answers.status["readers"].as_array().into_iter().flatten() {
+        let (name, of) = (text(&reader["name"]), |key: &str| number(&reader[key]));
+        let (unread, seconds) = (of("unreadBytes"), of("unreadSeconds"));
+        if seconds > MOST_UNREAD_SECONDS {
+            let what = format!("the reader `{name}` lags by {}: its target is slow, or fails", duration(seconds));
+            let finding = Finding::new("reader_lags", what)
+                .evidence(format!("{unread} bytes in {} segments of the log are unread", of("unreadSegments")))
+                .evidence(format!(
+                    "the log has room for {} (log.maxBytes); then the oldest is removed",
+                    show_size(limit)
+                ))
+                .run(format!("journalctl -u netflow | grep 'reader={name:?}'"));
+            findings.push(finding);
+        }
+        let (segments, bytes, missing) = (of("forcedOutSegments"), of("forcedOutBytes"), of("missingRecords"));
+        if segments > 0 {
+            let what = format!("the reader `{name}` has lost {bytes} bytes of datagrams: the log was full");
+            let finding = Finding::new("reader_lost", what)
+                .evidence(format!(
+                    "{segments} segments were removed before it had read them; all flows in them are counted"
+                ))
+                .run("# raise log.maxBytes in the configuration file")
+                .run("systemctl reload netflow");
+            findings.push(finding);
+        }
+        if missing > 0 {
+            let what = format!("the reader `{name}` lacks {missing} records that are counted");
+            let finding = Finding::new("reader_incomplete", what)
+                .evidence("their datagrams were not written to the journal, or were damaged or removed there")
+                .run("journalctl -u netflow | grep -e 'journal cannot be written' -e 'journal segment is damaged'");
+            findings.push(finding);
+        }
+    }
+    findings
+}
+
 /// The value of a gauge.
 fn gauge(answers: &Answers, name: &str) -> Option<f64> {
     answers.status["gauges"][name]["value"].as_f64()
@@ -127,4 +172,34 @@ fn kernel_drops(answers: &Answers, config: &Config, here: bool) -> Option<Findin
 /// The distinct ports of addresses.
 pub(super) fn ports(addresses: &[SocketAddr]) -> BTreeSet<u16> {
     addresses.iter().map(SocketAddr::port).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn readers_that_lag_or_have_lost_something_are_found() {
+        let reader = |name, seconds, lost| {
+            json!({"name": name, "unreadSegments": 3, "unreadBytes": 700, "unreadSeconds": seconds, "records": 5,
+                "missingRecords": lost, "forcedOutSegments": lost, "forcedOutBytes": lost * 100})
+        };
+        let status = json!({
+            "gauges": {"log_bytes": {"value": 700.0, "limit": 1_073_741_824.0}},
+            "readers": [reader("archive", 20, 0), reader("kafka", 3600, 2)],
+        });
+        let answers = Answers { status, senders: None, exporters: Vec::new(), unknown: Vec::new() };
+        let found = serde_json::to_value(readers(&answers)).unwrap();
+        let names = found.as_array().unwrap().iter().map(|finding| finding["finding"].as_str().unwrap());
+        assert_eq!(names.collect::<Vec<_>>(), ["reader_lags", "reader_lost", "reader_incomplete"]);
+        assert!(found.as_array().unwrap().iter().all(|it| it["what"].as_str().unwrap().contains("`kafka`")), "{found}");
+        let document = include_str!("../../../../../docs/troubleshooting.md");
+        assert!(
+            ["reader_lags", "reader_lost", "reader_incomplete"]
+                .iter()
+                .all(|name| { document.contains(&format!("\n| `{name}` | ")) })
+        );
+    }
 }
