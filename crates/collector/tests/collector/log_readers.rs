@@ -1,0 +1,139 @@
+//! Readers of the log: what they hand on is what was counted, once, whatever their target does and however often the collector
+//! is restarted.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use accounting::block::WriterId;
+use collector::{Collector, LogConsumer, ReadFlush, start};
+use flow::Counters;
+use journal::disk::Directory;
+use journal::{Journal, Sync};
+use pipeline::Logged;
+use storage::{Memory, Registry, Store, WriterState, Writers};
+use testing::wait::DEADLINE;
+
+use super::templates::{SENDER, data, packet, send, template};
+use super::{counted, datagram, now, settings};
+
+const READER: &str = "test";
+
+/// What a consumer has made durable, and how often it will fail before.
+#[derive(Debug, Default)]
+struct Target {
+    durable: Counters,
+    failures: u32,
+}
+
+/// A consumer that counts.
+#[derive(Default)]
+struct Counting {
+    taken: Counters,
+    target: Arc<Mutex<Target>>,
+}
+
+impl LogConsumer for Counting {
+    fn take(&mut self, logged: &Logged<'_>) {
+        if let (Some(registration), Some(flow)) = (logged.registration, logged.record.flow) {
+            assert_eq!((logged.exporter, registration.monitored.prefixes().len()), (SENDER, 1));
+            self.taken.add(Counters { flows: 1, ..flow.forward });
+        }
+    }
+
+    fn end_flush(&mut self, _: &ReadFlush) -> io::Result<bool> {
+        let mut target = self.target.lock().unwrap();
+        if target.failures > 0 {
+            target.failures -= 1;
+            return Err(io::Error::other("the target is full"));
+        }
+        target.durable.add(std::mem::take(&mut self.taken));
+        Ok(true)
+    }
+
+    fn rewind(&mut self) {
+        self.taken = Counters::default();
+    }
+}
+
+async fn started(store: &Arc<Memory>, folder: &Path, epoch: u32, target: &Arc<Mutex<Target>>) -> Collector {
+    let writer = WriterState::new(WriterId(1), epoch, now());
+    store.put_writer(&writer).await.unwrap();
+    let disk = Box::new(Directory::open(folder).unwrap());
+    let kept = journal::Settings { sync: Sync::Interval, limit_bytes: 1 << 20 };
+    let journal = Journal::open(disk, writer.writer, kept).unwrap();
+    journal.keep_for(&[READER], 1 << 20).unwrap();
+    let shared: Arc<dyn Store> = Arc::<Memory>::clone(store);
+    let settings = settings(&["127.0.0.1:0"]);
+    let mut collector = start(settings, shared, None, Some(journal), writer, Arc::default(), None).await.unwrap();
+    let consumer = Counting { target: Arc::clone(target), ..Counting::default() };
+    collector.read_log(READER, Box::new(consumer)).unwrap();
+    collector
+}
+
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < end, "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn flows(target: &Mutex<Target>) -> u64 {
+    target.lock().unwrap().durable.flows
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_hands_on_what_was_counted_whatever_its_target_does() {
+    let (folder, store) = (tempfile::tempdir().unwrap(), Arc::new(Memory::default()));
+    store.add_prefixes(SENDER, &["192.0.2.0/24".parse().unwrap()]).await.unwrap();
+    let target = Arc::new(Mutex::new(Target { failures: 3, ..Target::default() }));
+    let mut sent = 0;
+    for epoch in 1..=3 {
+        let collector = started(&store, folder.path(), epoch, &target).await;
+        for _ in 0..10 {
+            send(&collector, &datagram(now()));
+            sent += 1;
+        }
+        // In the first run before its template, which later runs know.
+        send(&collector, &data());
+        sent += 1;
+        if epoch == 1 {
+            let journal = collector.journal().unwrap();
+            until("the data are carried over", || journal.counts().carried > 0).await;
+            send(&collector, &packet().template(&template()).finish());
+        }
+        until("everything is read", || flows(&target) >= sent).await;
+        let is_compared = || collector.view().status().ledgers.iter().any(|ledger| ledger.name == "readers");
+        until("the ledger is compared", is_compared).await;
+        let status = collector.view().status();
+        assert!(status.ledgers.iter().all(|ledger| ledger.violations == 0), "{:?}", status.ledgers);
+        let reader = status.readers.first().unwrap();
+        assert_eq!((reader.name, reader.missing_records, reader.forced_out_segments), (READER, 0, 0));
+        collector.stop().await.unwrap();
+    }
+    let read = target.lock().unwrap().durable;
+    assert_eq!((read.flows, read), (sent, counted(store.as_ref(), SENDER).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counting_does_not_wait_for_a_reader_and_what_waits_for_it_is_shown() {
+    let (folder, store) = (tempfile::tempdir().unwrap(), Arc::new(Memory::default()));
+    store.add_prefixes(SENDER, &["192.0.2.0/24".parse().unwrap()]).await.unwrap();
+    let target = Arc::new(Mutex::new(Target { failures: u32::MAX, ..Target::default() }));
+    let collector = started(&store, folder.path(), 1, &target).await;
+    for _ in 0..5 {
+        send(&collector, &datagram(now()));
+    }
+    let status = collector.status();
+    until("everything is counted", || status.counts().flows.total() == 5).await;
+    let unread = || collector.view().status().readers.first().unwrap().unread_segments;
+    until("segments stay", || unread() > 0).await;
+    assert_eq!(flows(&target), 0);
+    target.lock().unwrap().failures = 0;
+    until("they are read", || unread() == 0 && flows(&target) == 5).await;
+    let ended = collector.journal().unwrap();
+    collector.stop().await.unwrap();
+    assert_eq!(ended.log_bytes().0, 0);
+}
