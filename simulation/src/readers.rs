@@ -23,7 +23,7 @@ pub(crate) const LOG_LIMIT: u64 = 1 << 30;
 /// The flows of a flush, by exporter and prefix.
 type Flows = BTreeMap<(IpAddr, Prefix), BTreeMap<Place, Counted>>;
 
-/// What a reader has put away.
+/// What a reader has stored.
 #[derive(Debug, Default)]
 pub(crate) struct Target {
     durable: BTreeMap<Position, Flows>,
@@ -69,7 +69,7 @@ impl Reader {
         self.taken.clear();
     }
 
-    /// Puts everything away, and then moves the cursor. What was put away before a crash that kept the cursor comes again, the
+    /// Stores everything, and then moves the cursor. What was stored before a crash that kept the cursor comes again, the
     /// same under the same name, unless something is missing in the log.
     pub(crate) fn commit(&mut self, target: &mut Target, is_log_whole: bool) -> io::Result<()> {
         for (position, flows) in self.taken.drain(..) {

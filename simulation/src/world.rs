@@ -143,7 +143,7 @@ struct World {
     has_late_reader: bool,
     /// Whether everything that was counted is in the log.
     is_log_whole: bool,
-    /// What the readers have put away.
+    /// What the readers have stored.
     targets: BTreeMap<&'static str, Target>,
     /// Segments with flipped bits.
     flipped: BTreeSet<String>,

@@ -77,7 +77,7 @@ impl ReaderThread {
         let mut taken = 0_u32;
         let read = records.read_flush(&mut |record| {
             taken = taken.wrapping_add(1);
-            if taken % 1024 == 0 {
+            if taken.is_multiple_of(1024) {
                 pulse.beat();
             }
             consumer.take(record);

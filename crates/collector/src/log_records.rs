@@ -30,7 +30,7 @@ pub struct LogRecords {
     /// that starts recognises restarts of exporters a little later.
     is_sound: bool,
     /// Since it is not sound: how many records more the shards have shown, also less than 0.
-    behind: i128,
+    lacking: i128,
     /// Since the cursor.
     counts: ReaderCounts,
     status: Status,
@@ -92,7 +92,7 @@ impl LogRecords {
             forgotten: Vec::new(),
             lost: log.forced_out(),
             is_sound: false,
-            behind: 0,
+            lacking: 0,
             counts: ReaderCounts::default(),
             log,
             status,
@@ -110,7 +110,7 @@ impl LogRecords {
                 tracing::warn!(reader = self.log.name(), %exporter, "the templates at the cursor are damaged");
             }
         }
-        (self.is_sound, self.behind) = (false, 0);
+        (self.is_sound, self.lacking) = (false, 0);
         self.forgotten.clear();
         self.counts = ReaderCounts::default();
     }
@@ -170,13 +170,13 @@ impl LogRecords {
             self.counts.compared.1 += records;
             return 0;
         }
-        self.behind += i128::from(shown) - i128::from(records);
+        self.lacking += i128::from(shown) - i128::from(records);
         // Otherwise some records that were shown here are still queued by the shards.
-        self.is_sound = is_complete && shown == records && self.behind >= 0;
+        self.is_sound = is_complete && shown == records && self.lacking >= 0;
         if !self.is_sound {
             return 0;
         }
-        u64::try_from(std::mem::take(&mut self.behind)).unwrap_or(u64::MAX)
+        u64::try_from(std::mem::take(&mut self.lacking)).unwrap_or(u64::MAX)
     }
 
     /// Everything that was shown is safe where it was handed to: it is not shown again.

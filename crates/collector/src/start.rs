@@ -137,12 +137,10 @@ pub async fn start(
     let flusher = spawn("flusher", || flusher.run(recovered))?;
     let pulse = Pulse::new("senders");
     pulses.push(pulse.clone());
-    let (read, notified) = (Arc::clone(&current), Arc::clone(&changed));
-    let admission = tokio::spawn(keep_fresh(registrations, read, notified, pulse));
+    let admission = tokio::spawn(keep_fresh(registrations, Arc::clone(&current), Arc::clone(&changed), pulse));
     let receiving = places.iter().map(|place| place.bound).collect();
     let configured = Configured { receiving, spool_limit: spool_limit.clone(), is_multiplied: rules.scale_samples };
-    let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());
-    let view = Arc::new(view);
+    let view = Arc::new(CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone()));
     let sampling = tokio::spawn(Arc::clone(&view).keep_sampling());
     Ok(Collector {
         status,

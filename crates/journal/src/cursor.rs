@@ -32,7 +32,7 @@ use crate::reader::Identity;
 /// A file may always grow to this size. Octets.
 const SMALL: usize = 64 << 10;
 
-/// What a cursor says.
+/// The content of a cursor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
     /// The last flush that was read; `None` before the first one.
@@ -82,7 +82,7 @@ impl CursorFile {
         Some(file).filter(|file| file.to_string() == name)
     }
 
-    /// What the file says; `None` if its first record is not complete.
+    /// The content of the file; `None` if its first record is not complete.
     pub(crate) fn read(&self, disk: &dyn Disk) -> io::Result<Option<Cursor>> {
         let mut octets = Vec::new();
         // An interrupted read continues.
@@ -116,7 +116,7 @@ impl StoredCursor {
         self.name.generation = name.generation;
     }
 
-    /// What it says; `None` if that is not known yet.
+    /// Its content; `None` if that is not known yet.
     pub(crate) fn get(&self) -> Option<&Cursor> {
         self.cursor.as_ref()
     }

@@ -50,7 +50,7 @@ pub struct ForcedOut {
     pub octets: u64,
 }
 
-/// How far a reader is behind the newest durable flush.
+/// How much a reader has not read of what is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lag {
     /// The name of the reader.
@@ -241,7 +241,7 @@ impl Journal {
         (log.octets, log.limit_bytes)
     }
 
-    /// How far each reader is behind.
+    /// How far each reader lags.
     #[must_use]
     pub fn lags(&self) -> Vec<Lag> {
         locked(&self.log).lags()

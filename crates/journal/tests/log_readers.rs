@@ -16,7 +16,7 @@ use testing::disk::{Fault, Killed, SimulatedDisk};
 const WRITER: WriterId = WriterId(7);
 const READER: &str = "archive";
 
-/// What a reader has read, and what it says that exporters have announced.
+/// The last flush that a reader has read, and what exporters have announced.
 type Step = (u64, BTreeMap<IpAddr, Vec<u8>>);
 
 fn number(sequence: u64) -> FlushNumber {

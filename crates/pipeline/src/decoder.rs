@@ -107,7 +107,9 @@ impl Decoder {
                 }
                 None => self.decode_own(datagram, is_carried, rules, registration.as_deref(), show),
             },
-            Some(Protocol::NetflowV9 | Protocol::Ipfix) => self.decode_named(datagram, is_carried, rules, registered, show),
+            Some(Protocol::NetflowV9 | Protocol::Ipfix) => {
+                self.decode_named(datagram, is_carried, rules, registered, show)
+            }
             _ => self.decode_own(datagram, is_carried, rules, registration.as_deref(), show),
         }
     }

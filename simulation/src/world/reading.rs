@@ -30,7 +30,7 @@ impl World {
         self.is_log_whole &= self.flipped.is_empty();
     }
 
-    /// Readers read some flushes, and put some away.
+    /// Readers read some flushes, and store some.
     pub(super) fn read(&mut self) {
         self.note_misses();
         let is_whole = self.is_log_whole;
