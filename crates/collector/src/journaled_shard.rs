@@ -16,7 +16,7 @@ use wire::Datagram;
 use crate::kernel_drops::ThreadDrops;
 use crate::ledgers::{CutCounts, RecoveredCounts};
 use crate::lock::locked;
-use crate::log_notes::{self, SealedSums};
+use crate::log_notes::{self, Notes, SealedSums};
 use crate::status::Status;
 use crate::terms::{self, FoundTerms};
 
@@ -117,12 +117,17 @@ pub fn cut(
     }
     stopped.iter_mut().filter_map(|it| it.journal.as_mut()).for_each(|journal| journal.turn(next));
     let waiting = if journal.is_some() { exporters.waiting() } else { Vec::new() };
-    let forgotten = if is_read { sealed.forgotten().collect() } else { Vec::new() };
+    let forgotten = if is_read { forgotten(&sealed, exporters) } else { Vec::new() };
     stopped.truncate(1);
     if let Some(first) = stopped.first_mut() {
         first.carry(waiting, &forgotten);
     }
     sealed
+}
+
+/// The exporters that are forgotten with a cut, and have sent nothing since: a recovery may have forgotten some earlier.
+fn forgotten(sealed: &Sealed, exporters: &Exporters) -> Vec<IpAddr> {
+    sealed.forgotten().filter(|address| !exporters.knows(*address)).collect()
 }
 
 /// Notes the sums of a flush, unless nothing is in it.
@@ -169,7 +174,7 @@ pub fn begin(
     }
     if let Some(first) = shards.first_mut().filter(|first| first.journal.is_some()) {
         let sealed = recovered.iter().filter(|_| journal.is_some_and(|journal| journal.is_read()));
-        let forgotten: Vec<_> = sealed.flat_map(Sealed::forgotten).collect();
+        let forgotten: Vec<_> = sealed.flat_map(|sealed| forgotten(sealed, exporters)).collect();
         first.carry(exporters.waiting(), &forgotten);
     }
     Ok((shards.into_iter().map(|shard| Arc::new(Mutex::new(shard))).collect(), recovered))
@@ -180,7 +185,16 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
     let rules = *shard.rules();
     let mut terms = FoundTerms::new(shard.registered(), rules);
     let mut unstated = 0;
-    while recovery.advance()? {
+    loop {
+        let is_found = recovery.advance()?;
+        // As the process that was killed did.
+        let Notes { forgotten, .. } = Notes::read(recovery.take_notes().iter().map(AsRef::as_ref));
+        if !forgotten.is_empty() {
+            shard.forget(&forgotten);
+        }
+        if !is_found {
+            break;
+        }
         let Some(found) = recovery.current() else { continue };
         let exporter = Exporter::udp(found.source.ip(), found.source.port());
         let stated = found.terms.and_then(|octets| terms.get(exporter.address, octets)).cloned();

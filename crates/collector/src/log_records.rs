@@ -9,13 +9,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow::Exporter;
-use journal::{Damaged, EntryKind, ForcedOut, Journal, LogReader, Position, ReadCounts, Unreadable};
+use journal::{Damaged, EntryKind, ForcedOut, Journal, LogReader, Position, ReadCounts, Unreadable, Waiting};
 use pipeline::{Decoder, Logged, Rules};
 use wire::{Datagram, Session};
 
 use crate::log_notes::{Notes, SealedSums};
 use crate::status::Status;
 use crate::terms::FoundTerms;
+
+/// After so many flushes that balance, what was shown early is not waited for any more.
+const MOST_BALANCED: u32 = 60;
 
 /// Reads the log.
 pub struct LogRecords {
@@ -25,12 +28,18 @@ pub struct LogRecords {
     terms: FoundTerms,
     /// Exporters that were forgotten since the cursor.
     forgotten: Vec<IpAddr>,
+    /// What was queued at the cursor, until the next flush is read.
+    queued: Vec<Waiting>,
     lost: ForcedOut,
+    /// The run of the last flush.
+    epoch: Option<u32>,
     /// Whether decoding has everything that the shards had. If something is missing, it may have been a template; and a decoder
-    /// that starts recognises restarts of exporters a little later.
+    /// that starts recognises restarts of exporters a little later, and shows early what the shards have queued.
     is_sound: bool,
     /// Since it is not sound: how many records more the shards have shown, also less than 0.
     lacking: i128,
+    /// Since it is not sound: how many flushes, one after the other, had as many records as the shards have shown.
+    balanced: u32,
     /// Since the cursor.
     counts: ReaderCounts,
     status: Status,
@@ -90,9 +99,12 @@ impl LogRecords {
             decoder: Decoder::new(rules.session),
             terms: FoundTerms::new(Arc::default(), rules),
             forgotten: Vec::new(),
+            queued: Vec::new(),
             lost: log.forced_out(),
+            epoch: None,
             is_sound: false,
             lacking: 0,
+            balanced: 0,
             counts: ReaderCounts::default(),
             log,
             status,
@@ -110,7 +122,8 @@ impl LogRecords {
                 tracing::warn!(reader = self.log.name(), %exporter, "the templates at the cursor are damaged");
             }
         }
-        (self.is_sound, self.lacking) = (false, 0);
+        (self.is_sound, self.lacking, self.balanced) = (false, 0, 0);
+        self.queued = self.log.waiting().collect();
         self.forgotten.clear();
         self.counts = ReaderCounts::default();
     }
@@ -127,14 +140,25 @@ impl LogRecords {
             self.forgotten.push(exporter);
         }
         self.terms.forget_old();
-        let mut records = 0;
+        let mut records = self.queue(show);
         while self.log.advance()? {
             records += self.decode(show);
         }
-        let missing = self.compare(records);
+        let missing = self.compare(position.flush.epoch, records);
         let ReadCounts { datagrams, .. } = self.log.counts();
         self.counts.add(&ReaderCounts { flushes: 1, records, missing, ..ReaderCounts::default() });
         Ok(Some(ReadFlush { position, datagrams, records, missing }))
+    }
+
+    /// Queues again what was queued at the cursor. If its template is known now, its records are shown.
+    fn queue(&mut self, show: &mut dyn FnMut(&Logged<'_>)) -> u64 {
+        let Self { queued, forgotten, decoder, rules, .. } = self;
+        let mut records = 0;
+        for (exporter, received, payload) in queued.drain(..).filter(|(of, ..)| !forgotten.contains(&of.address)) {
+            let datagram = Datagram { exporter, received, payload: &payload };
+            records += decoder.decode(&datagram, true, rules, &mut |_| None, show);
+        }
+        records
     }
 
     /// Shows the records of the current datagram.
@@ -152,9 +176,11 @@ impl LogRecords {
 
     /// Compares a flush that was read with what the shards have noted. Returns how many records are missing in it and the ones
     /// before, once that is known.
-    fn compare(&mut self, records: u64) -> u64 {
+    fn compare(&mut self, epoch: u32, records: u64) -> u64 {
         let lost = std::mem::replace(&mut self.lost, self.log.forced_out());
-        self.is_sound &= lost == self.lost;
+        // A start beside another database counts again what is in the journal and not in that database.
+        let is_same_run = self.epoch.replace(epoch) == Some(epoch);
+        self.is_sound &= lost == self.lost && is_same_run;
         let ReadCounts { datagrams, skipped, torn, damaged, .. } = self.log.counts();
         let Some(sums) = Notes::read(self.log.notes()).sums else {
             // The collector was killed. The next start has counted what is there, perhaps by templates of another database, and
@@ -165,18 +191,20 @@ impl LogRecords {
         let is_whole = torn == 0 && damaged == Damaged::default();
         let is_complete = is_whole && datagrams + skipped == sums.datagrams;
         let SealedSums { records: shown, .. } = sums;
-        if self.is_sound && is_complete {
+        if self.is_sound && is_complete && records <= shown {
             self.counts.compared.0 += shown;
             self.counts.compared.1 += records;
             return 0;
         }
         self.lacking += i128::from(shown) - i128::from(records);
-        // Otherwise some records that were shown here are still queued by the shards.
-        self.is_sound = is_complete && shown == records && self.lacking >= 0;
+        self.balanced = if is_complete && shown == records { self.balanced + 1 } else { 0 };
+        // Records that were shown early are still queued by the shards, but not for ever.
+        self.is_sound = self.balanced > if self.lacking < 0 { MOST_BALANCED } else { 0 };
         if !self.is_sound {
             return 0;
         }
-        u64::try_from(std::mem::take(&mut self.lacking)).unwrap_or(u64::MAX)
+        self.balanced = 0;
+        u64::try_from(std::mem::take(&mut self.lacking).max(0)).unwrap_or(u64::MAX)
     }
 
     /// Everything that was shown is safe where it was handed to: it is not shown again.
@@ -187,6 +215,7 @@ impl LogRecords {
         let forgotten = std::mem::take(&mut self.forgotten).into_iter().map(|exporter| (exporter, Vec::new()));
         let announced = forgotten.chain(self.decoder.announced()).collect();
         self.status.read(self.log.name(), &std::mem::take(&mut self.counts));
-        self.log.commit(announced, &self.decoder.waiting())
+        let waiting = self.decoder.waiting().into_iter().chain(self.queued.iter().cloned()).collect();
+        self.log.commit(announced, waiting)
     }
 }

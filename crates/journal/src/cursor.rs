@@ -1,5 +1,6 @@
-//! The cursor of a reader of the log: the last flush that it has read, and everything that exporters had announced until
-//! then. Both change in one step, which is durable when it is done.
+//! The cursor of a reader of the log: the last flush that it has read, everything that exporters had announced until then, and
+//! the data that it has queued for a template. All of it changes in one step, which is durable when it is done. Queued data are
+//! also carried over into the next segment, but a loss of power may damage that copy while the flush is not durable.
 //!
 //! A cursor is in a file `reader-NAME-GENERATION.cursor` of the journal's directory. Its records are a length and a CRC-32
 //! (4 octets each, little-endian), and
@@ -9,8 +10,8 @@
 //! | 1 | 1 if a flush was read, else 0 |
 //! | 4, 8, 8 | its epoch, sequence and writer |
 //! | 8, 8 | segments and octets that the reader has lost because the log was full |
-//! | 4 | number of data sets that are carried over into the next segment, and that the reader has read nevertheless |
-//! | 1, 16, 2, 8 | for each: 4 or 6, its exporter's address (IPv4: 4 octets) and port, the nanoseconds of its receipt |
+//! | 4 | number of data sets that are queued, or carried over into the next segment, and that the reader has read |
+//! | 1, 16, 2, 8, 4, … | for each: 4 or 6, its exporter's address (IPv4: 4 octets) and port, the nanoseconds of its receipt; 4 and its octets if it is queued, else 0 |
 //! | 1, 16, 4, … | for each exporter: 4 or 6, its address (IPv4: 4 octets), the length of what it has announced, and that |
 //!
 //! The first record has all exporters, each further one those whose announcements have changed; no announcements remove an
@@ -39,11 +40,14 @@ pub(crate) struct Cursor {
     pub(crate) position: Option<Position>,
     /// What the reader has lost.
     pub(crate) forced_out: ForcedOut,
-    /// Data that are carried over after it, and that were read before it.
-    pub(crate) done: Vec<Identity>,
+    /// Data that may be carried over after it, and that were read before it, with those that are queued for a template.
+    pub(crate) known: Vec<Known>,
     /// What exporters had announced then.
     pub(crate) announced: BTreeMap<IpAddr, Vec<u8>>,
 }
+
+/// Data that were read, and if they are queued for a template, a message of them.
+pub(crate) type Known = (Identity, Vec<u8>);
 
 /// The name of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,7 +151,7 @@ impl StoredCursor {
     pub(crate) fn advance(&mut self, disk: &dyn Disk, changed: &Cursor) -> io::Result<()> {
         let cursor = self.cursor.get_or_insert_default();
         (cursor.position, cursor.forced_out) = (changed.position, changed.forced_out);
-        cursor.done.clone_from(&changed.done);
+        cursor.known.clone_from(&changed.known);
         for (exporter, octets) in &changed.announced {
             cursor.announce(*exporter, octets);
         }
@@ -198,7 +202,7 @@ impl Cursor {
     }
 
     fn record(&self) -> Vec<u8> {
-        let Self { position, forced_out: ForcedOut { segments, octets: lost }, done, announced } = self;
+        let Self { position, forced_out: ForcedOut { segments, octets: lost }, known, announced } = self;
         let none = Position { flush: FlushNumber { epoch: 0, sequence: 0 }, writer: WriterId(0) };
         let Position { flush: FlushNumber { epoch, sequence }, writer } = position.unwrap_or(none);
         let mut octets = vec![0; 8];
@@ -207,11 +211,13 @@ impl Cursor {
         for number in [sequence, writer.0, *segments, *lost] {
             octets.extend(number.to_le_bytes());
         }
-        octets.extend((done.len() as u32).to_le_bytes());
-        for (exporter, received) in done {
+        octets.extend((known.len() as u32).to_le_bytes());
+        for ((exporter, received), message) in known {
             put_address(&mut octets, exporter.ip());
             octets.extend(exporter.port().to_le_bytes());
             octets.extend(received.nanoseconds().to_le_bytes());
+            octets.extend((message.len() as u32).to_le_bytes());
+            octets.extend(message);
         }
         for (exporter, announcements) in announced {
             put_address(&mut octets, *exporter);
@@ -234,17 +240,15 @@ impl Cursor {
         let position = Position { flush: FlushNumber { epoch, sequence }, writer: WriterId(writer) };
         self.position = (is_read == 1).then_some(position);
         self.forced_out = ForcedOut { segments, octets };
-        self.done.clear();
+        self.known.clear();
         for _ in 0..u32::from_le_bytes(take(rest)?) {
             let exporter = SocketAddr::new(take_address(rest)?, u16::from_le_bytes(take(rest)?));
-            self.done.push((exporter, Timestamp::from_nanoseconds(number(rest)?)));
+            let received = Timestamp::from_nanoseconds(number(rest)?);
+            self.known.push(((exporter, received), take_octets(rest)?.to_vec()));
         }
         while !rest.is_empty() {
             let exporter = take_address(rest)?;
-            let length = u32::from_le_bytes(take(rest)?) as usize;
-            let (announcements, after) = rest.split_at_checked(length)?;
-            self.announce(exporter, announcements);
-            *rest = after;
+            self.announce(exporter, take_octets(rest)?);
         }
         Some(())
     }
@@ -283,6 +287,14 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, after) = rest.split_first_chunk()?;
     *rest = after;
     Some(*taken)
+}
+
+/// Octets after their length.
+fn take_octets<'o>(rest: &mut &'o [u8]) -> Option<&'o [u8]> {
+    let length = u32::from_le_bytes(take(rest)?) as usize;
+    let (octets, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    Some(octets)
 }
 
 fn number(rest: &mut &[u8]) -> Option<u64> {

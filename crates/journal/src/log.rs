@@ -219,6 +219,7 @@ impl Journal {
         let stored = cursor.store(self.disk.as_ref());
         if let Err(error) = &stored {
             tracing::warn!(reader, %error, "the cursor of this reader of the log cannot be stored yet");
+            locked(&self.counts).write_errors += 1;
         }
         stored.is_ok()
     }

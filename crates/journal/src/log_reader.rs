@@ -1,19 +1,24 @@
 //! A reader of the log: reads flush by flush after its cursor, and moves the cursor when what it has read is safe where it
 //! was handed to. What it reads depends on the cursor and the segments only.
 //!
-//! Data that were queued for a template at a cut are also in the next segment. A reader that has read them skips them there;
-//! one that begins there reads them.
+//! Data that were queued for a template at a cut are also in the next segment. A reader that has read them skips them there, also
+//! after a restart: its cursor has them. One that begins there reads them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+
+use flow::{Exporter, Timestamp};
 
 use crate::Journal;
 use crate::cursor::{Cursor, StoredCursor};
 use crate::log::{ForcedOut, Position};
 use crate::reader::{Identity, ReadCounts, Reader, Unreadable};
 use crate::segment::Entry;
+
+/// A set that is queued for a template: its exporter, its time of receipt, and a message with it.
+pub type Waiting = (Exporter, Timestamp, Vec<u8>);
 
 /// Reads the log after a cursor.
 pub struct LogReader {
@@ -44,6 +49,15 @@ impl LogReader {
     pub fn announced(&self) -> impl Iterator<Item = (IpAddr, &[u8])> {
         let announced = self.cursor.get().into_iter().flat_map(|cursor| &cursor.announced);
         announced.map(|(exporter, announced)| (*exporter, announced.as_slice()))
+    }
+
+    /// The data that it had queued for a template at the cursor, each set as a message: its exporter, its time of receipt.
+    pub fn waiting(&self) -> impl Iterator<Item = Waiting> {
+        let known =
+            self.cursor.get().into_iter().flat_map(|cursor| &cursor.known).filter(|(_, message)| !message.is_empty());
+        known.map(|((exporter, received), message)| {
+            (Exporter::udp(exporter.ip(), exporter.port()), *received, message.clone())
+        })
     }
 
     /// What it has lost because the log exceeded its limit.
@@ -98,18 +112,29 @@ impl LogReader {
     }
 
     /// Everything up to the end of the open flush is safe: it is not read again. `announced` is what exporters have newly
-    /// announced since the cursor; nothing removes an exporter. `waiting` are the data that the reader has queued: it reads them
-    /// again when they are carried over and it starts.
+    /// announced since the cursor; nothing removes an exporter. `waiting` are the data that the reader has queued for a template.
     ///
     /// # Errors
     /// If the disk refuses. The cursor may have moved on the disk or not. It can be tried again, with what was announced
     /// since.
-    pub fn commit(&mut self, announced: Vec<(IpAddr, Vec<u8>)>, waiting: &HashSet<Identity>) -> io::Result<()> {
+    pub fn commit(&mut self, announced: Vec<(IpAddr, Vec<u8>)>, waiting: Vec<Waiting>) -> io::Result<()> {
         self.close();
+        let identity = |exporter: Exporter| SocketAddr::new(exporter.address, exporter.port);
+        let mut known: HashMap<Identity, Vec<u8>> = HashMap::new();
+        // Each set of a datagram is a message.
+        let mut more = Vec::new();
+        for (exporter, received, message) in waiting {
+            if let Some(other) = known.insert((identity(exporter), received), message) {
+                more.push(((identity(exporter), received), other));
+            }
+        }
+        let read = self.returned.iter().filter(|identity| !known.contains_key(identity));
+        more.extend(read.map(|identity| (*identity, Vec::new())));
+        more.extend(known);
         let changed = Cursor {
             position: self.read,
             forced_out: self.forced_out(),
-            done: self.returned.difference(waiting).copied().collect(),
+            known: more,
             announced: announced.into_iter().collect(),
         };
         self.cursor.advance(self.journal.disk.as_ref(), &changed)?;
@@ -122,9 +147,9 @@ impl LogReader {
     pub fn rewind(&mut self) {
         self.open = None;
         self.returned.clear();
-        if let Some(Cursor { position, done, .. }) = self.cursor.get() {
+        if let Some(Cursor { position, known, .. }) = self.cursor.get() {
             self.read = *position;
-            self.returned.extend(done);
+            self.returned.extend(known.iter().map(|(identity, _)| identity));
         }
     }
 

@@ -46,7 +46,7 @@ pub struct Unreadable {
 }
 
 /// A datagram, or the sets of it that were queued: no exporter has two at the same nanosecond.
-pub type Identity = (SocketAddr, Timestamp);
+pub(crate) type Identity = (SocketAddr, Timestamp);
 
 /// Reads the datagrams of all flushes after a cursor.
 ///

@@ -16,6 +16,8 @@ pub struct Recovery<'j> {
     reader: Reader,
     /// The flush that is being read.
     reading: Option<Counted>,
+    /// Notes at the beginning of flushes.
+    notes: Vec<Box<[u8]>>,
 }
 
 impl Journal {
@@ -34,7 +36,7 @@ impl Journal {
                 self.fail(&format!("sync of the segments of the last run: {error}"));
             }
         }
-        Recovery { journal: self, reader, reading: None }
+        Recovery { journal: self, reader, reading: None, notes: Vec::new() }
     }
 }
 
@@ -67,8 +69,14 @@ impl Recovery<'_> {
             if self.reading.is_none() {
                 return Ok(false);
             }
+            self.notes.extend(self.reader.notes().map(Box::from));
         }
         Ok(true)
+    }
+
+    /// The notes before the current datagram, at the beginning of its flush and of flushes without any, since the last call.
+    pub fn take_notes(&mut self) -> Vec<Box<[u8]>> {
+        std::mem::take(&mut self.notes)
     }
 
     /// The current datagram.

@@ -2,7 +2,7 @@
 //! was, with what exporters had announced there, and no cursor is older than one that was stored.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -112,7 +112,7 @@ fn run(seed: u64) {
                     false => drop(announced.insert(exporter, octets.clone())),
                 }
                 steps.push((at, announced.clone()));
-                if reader.commit(vec![(exporter, octets)], &HashSet::new()).is_ok() {
+                if reader.commit(vec![(exporter, octets)], Vec::new()).is_ok() {
                     steps.drain(..steps.len() - 1);
                 }
             }

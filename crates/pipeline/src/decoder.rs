@@ -3,8 +3,8 @@
 //!
 //! What is to be kept of an exporter for a later start is [announced](Decoder::announced).
 
-use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow::sender_settings::Identity;
@@ -77,11 +77,10 @@ impl Decoder {
         announced
     }
 
-    /// The data that are queued for a template: the exporters and times of receipt of their datagrams.
+    /// The data that are queued for a template: [`Session::waiting`] of all exporters.
     #[must_use]
-    pub fn waiting(&self) -> HashSet<(SocketAddr, Timestamp)> {
-        let waiting = self.sessions.values().flat_map(|decoding| decoding.session.waiting());
-        waiting.map(|(exporter, received, _)| (SocketAddr::new(exporter.address, exporter.port), received)).collect()
+    pub fn waiting(&self) -> Vec<(Exporter, Timestamp, Vec<u8>)> {
+        self.sessions.values().flat_map(|decoding| decoding.session.waiting()).collect()
     }
 
     /// Decodes a datagram, or queued data that were carried over, and shows each of its records, also those that it releases.

@@ -154,6 +154,12 @@ impl Exporters {
         locked(&self.known).get(&address).map(Arc::clone)
     }
 
+    /// Whether an exporter with this address is known.
+    #[must_use]
+    pub fn knows(&self, address: IpAddr) -> bool {
+        locked(&self.known).contains_key(&address)
+    }
+
     /// Sets new limits for the state of every exporter.
     pub fn set_limits(&self, limits: SessionLimits) {
         *locked(&self.limits) = limits;

@@ -158,6 +158,11 @@ impl Shard {
         }
     }
 
+    /// Forgets what these exporters have announced, and their queued data.
+    pub fn forget(&mut self, exporters: &[IpAddr]) {
+        self.counting.exporters.retain(|address| !exporters.contains(address));
+    }
+
     /// The senders that are registered now.
     pub fn registered(&mut self) -> Arc<Snapshot> {
         Arc::clone(self.admitted.load())

@@ -1,6 +1,6 @@
 //! The log: what readers get, what stays for them, and what they lose.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::*;
@@ -64,7 +64,7 @@ fn durable_segments_stay_until_every_reader_is_past_them() {
     assert_eq!((journal.segments(), found(folder.path())), (1, "not durable".to_owned()));
     assert_eq!(read(&mut archive), "a b|c");
     assert_eq!(read(&mut archive), "");
-    archive.commit(Vec::new(), &HashSet::new()).unwrap();
+    archive.commit(Vec::new(), Vec::new()).unwrap();
     let lags = |journal: &Journal| journal.lags().iter().map(|lag| (lag.reader, lag.segments)).collect::<Vec<_>>();
     assert_eq!(lags(&journal), [("archive", 0), ("kafka", 2)]);
     assert!(journal.log_bytes().0 > 0);
@@ -72,7 +72,7 @@ fn durable_segments_stay_until_every_reader_is_past_them() {
     // Until it is safe.
     kafka.rewind();
     assert_eq!(read(&mut kafka), "a b|c");
-    kafka.commit(Vec::new(), &HashSet::new()).unwrap();
+    kafka.commit(Vec::new(), Vec::new()).unwrap();
     assert_eq!((lags(&journal), journal.log_bytes().0), (vec![("archive", 0), ("kafka", 0)], 0));
     assert_eq!(files(folder.path()).iter().filter(|name| name.ends_with(".pcap")).count(), 1);
 }
@@ -88,7 +88,7 @@ fn a_restarted_reader_continues_at_its_cursor_with_what_was_announced_there() {
         assert!(journal.log_reader("archive").is_none(), "it reads already");
         flushed(&journal, &mut writer, 1, &["a"]);
         assert_eq!(read(&mut reader), "a");
-        reader.commit(vec![(exporter, b"template".to_vec())], &HashSet::new()).unwrap();
+        reader.commit(vec![(exporter, b"template".to_vec())], Vec::new()).unwrap();
         flushed(&journal, &mut writer, 2, &["b"]);
         assert_eq!(read(&mut reader), "b");
         // Not safe before the process ends.
@@ -112,7 +112,7 @@ fn a_reader_that_is_added_later_starts_where_the_last_one_is() {
         let mut reader = journal.log_reader("archive").unwrap();
         flushed(&journal, &mut writer, 1, &["a"]);
         read(&mut reader);
-        reader.commit(vec![(exporter, b"old".to_vec())], &HashSet::new()).unwrap();
+        reader.commit(vec![(exporter, b"old".to_vec())], Vec::new()).unwrap();
         flushed(&journal, &mut writer, 2, &["b"]);
     }
     {
@@ -144,7 +144,7 @@ fn the_oldest_flush_is_forced_out_and_counted_for_each_reader_that_missed_it() {
     let [mut archive, mut kafka] = ["archive", "kafka"].map(|name| journal.log_reader(name).unwrap());
     flushed(&journal, &mut writer, 1, &["a"]);
     assert_eq!(read(&mut archive), "a");
-    archive.commit(Vec::new(), &HashSet::new()).unwrap();
+    archive.commit(Vec::new(), Vec::new()).unwrap();
     // It is open while it is forced out, and read to its end.
     assert!(kafka.next_flush().unwrap().is_some());
     for sequence in 2..10 {
@@ -160,7 +160,7 @@ fn the_oldest_flush_is_forced_out_and_counted_for_each_reader_that_missed_it() {
     let left = read(&mut archive);
     assert!(left.ends_with("8|9") && !left.contains('2'), "{left}");
     assert_eq!(read(&mut kafka), left);
-    kafka.commit(Vec::new(), &HashSet::new()).unwrap();
+    kafka.commit(Vec::new(), Vec::new()).unwrap();
     drop((archive, kafka, writer));
     // Also after a restart.
     let journal = kept_for(folder.path(), &["archive", "kafka"], 400);
@@ -186,22 +186,25 @@ fn carried_data_are_read_once_by_a_reader_that_runs_on_and_by_one_that_starts() 
     journal.release(&[up_to(1, 4)]);
     assert_eq!(read(&mut journal.log_reader("runs").unwrap()), "waits a|1|2|3");
     let mut starts = journal.log_reader("starts").unwrap();
-    let read_two = |reader: &mut LogReader, waiting: &HashSet<Identity>| {
+    let read_two = |reader: &mut LogReader, waiting: &[Waiting]| {
         for _ in 0..2 {
             reader.next_flush().unwrap();
             while reader.advance().unwrap() {}
         }
-        reader.commit(Vec::new(), waiting).unwrap();
+        reader.commit(Vec::new(), waiting.to_vec()).unwrap();
         reader.rewind();
     };
-    read_two(&mut starts, &[(source, waiting.1)].into());
-    assert_eq!(read(&mut starts), "waits 2|3");
+    let two_sets = [waiting.clone(), (waiting.0, waiting.1, b"also waits".to_vec())];
+    read_two(&mut starts, &two_sets);
     // What it did not have to queue is not carried over for it.
     let mut ahead = journal.log_reader("ahead").unwrap();
-    read_two(&mut ahead, &HashSet::new());
-    drop(ahead);
-    let journal = kept_for(folder.path(), &["ahead"], 1 << 20);
-    assert_eq!(read(&mut journal.log_reader("ahead").unwrap()), "2|3");
+    read_two(&mut ahead, &[]);
+    drop((starts, ahead));
+    let journal = kept_for(folder.path(), &["starts", "ahead"], 1 << 20);
+    let [mut starts, mut ahead] = ["starts", "ahead"].map(|name| journal.log_reader(name).unwrap());
+    let queued = starts.waiting().collect::<Vec<_>>();
+    assert!(queued.len() == 2 && two_sets.iter().all(|set| queued.contains(set)), "{queued:?}");
+    assert_eq!((read(&mut starts), ahead.waiting().count(), read(&mut ahead)), ("2|3".to_owned(), 0, "2|3".to_owned()));
 }
 
 #[test]
