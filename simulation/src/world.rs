@@ -261,6 +261,8 @@ impl World {
         self.admits(if is_without_store { self.changes.known.clone() } else { self.changes.registered.clone() });
         let process = self.process();
         let (recovered, counts) = (process.sealed.is_some(), process.status.recovery().counts);
+        // A reader without a cursor of before begins with what is announced at a later start.
+        let has_cursors = process.journal.counts().write_errors == 0;
         // The start has tried to sync the segments that it found.
         let is_synced = process.journal.counts().sync_errors == 0;
         let waiting = self.waiting();
@@ -270,6 +272,7 @@ impl World {
             self.templates_may_be_lost();
         }
         self.oracle.started(&waiting);
+        self.is_log_whole &= has_cursors;
         if recovered {
             self.check_damage();
             self.oracle.synced(is_synced);
