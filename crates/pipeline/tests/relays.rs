@@ -11,7 +11,7 @@ use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::tally::{Tally, TallySettings};
 use flow::{Counters, DatagramFate, Exporter, FlowFate, FlushNumber, Prefix, SenderSettings, Timestamp};
-use pipeline::{Admission, Exporters, Registered, Rules, Sealed, Shard};
+use pipeline::{Admission, Decoder, Exporters, Registered, Rules, Sealed, Shard};
 use testing::datagrams::sflow;
 use view::Ambiguities;
 use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
@@ -35,6 +35,21 @@ struct Collector {
     received: u32,
     announced: HashMap<IpAddr, Vec<u8>>,
     stored: Vec<(IpAddr, Tables)>,
+    reader: Reader,
+}
+
+/// A reader of the log, which decodes the same datagrams later.
+struct Reader {
+    decoder: Decoder,
+    records: u64,
+    /// Flows and events of exporters that are not registered.
+    unregistered: u64,
+}
+
+impl Reader {
+    fn new() -> Self {
+        Self { decoder: Decoder::new(SessionLimits::default()), records: 0, unregistered: 0 }
+    }
 }
 
 impl Collector {
@@ -48,7 +63,8 @@ impl Collector {
         let (admission, exporters) = (Admission::default(), restoring(HashMap::new()));
         let shard = Shard::new(rules, admission.admitted(), exporters.clone());
         let announced = HashMap::new();
-        let mut collector = Self { admission, exporters, shard, received: 0, announced, stored: Vec::new() };
+        let mut collector =
+            Self { admission, exporters, shard, received: 0, announced, stored: Vec::new(), reader: Reader::new() };
         collector.register(senders);
         collector
     }
@@ -79,13 +95,40 @@ impl Collector {
             (*sender, session)
         });
         self.exporters = restoring(restored.collect());
+        self.reader = Reader::new();
+        for (sender, announced) in &self.announced {
+            assert!(self.reader.decoder.learn(*sender, announced));
+        }
         self.shard = Shard::new(*self.shard.rules(), self.admission.admitted(), self.exporters.clone());
     }
 
     fn take(&mut self, from: IpAddr, payload: &[u8]) -> DatagramFate {
         self.received += 1;
         let received = Timestamp::new(NOW.into(), self.received);
-        self.shard.take(&Datagram { exporter: Exporter::udp(from, PORT), received, payload })
+        let datagram = Datagram { exporter: Exporter::udp(from, PORT), received, payload };
+        let fate = self.shard.take(&datagram);
+        self.read(&datagram);
+        fate
+    }
+
+    /// A reader of the log shows the same records for the same exporters.
+    fn read(&mut self, datagram: &Datagram<'_>) {
+        let Self { admission, exporters, shard, reader: Reader { decoder, records, unregistered }, .. } = self;
+        let admitted = admission.admitted().load_full();
+        if !admitted.contains_key(&datagram.exporter.address) {
+            // It is not in the log.
+            return;
+        }
+        for exporter in [RELAY, ONE, OTHER, STRANGER].into_iter().filter(|exporter| !exporters.knows(*exporter)) {
+            decoder.forget(exporter);
+        }
+        let mut registered = |address| admitted.get(&address).cloned();
+        *records += decoder.decode(datagram, false, shard.rules(), &mut registered, &mut |logged| {
+            assert_eq!(logged.registration.is_some(), admitted.contains_key(&logged.exporter));
+            *unregistered += u64::from(logged.registration.is_none());
+        });
+        let counts = shard.counts();
+        assert_eq!((*records, *unregistered), (counts.shown_records, counts.flows[FlowFate::UnregisteredAgent]));
     }
 
     /// What a sender's prefix has sent until now.
