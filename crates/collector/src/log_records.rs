@@ -17,7 +17,7 @@ use crate::log_notes::{Notes, SealedSums};
 use crate::status::Status;
 use crate::terms::FoundTerms;
 
-/// After so many flushes that balance, what was shown early is not waited for any more.
+/// After this many flushes that balance, what was shown early is not waited for any more.
 const MOST_BALANCED: u32 = 60;
 
 /// Reads the log.
@@ -198,7 +198,7 @@ impl LogRecords {
         }
         self.lacking += i128::from(shown) - i128::from(records);
         self.balanced = if is_complete && shown == records { self.balanced + 1 } else { 0 };
-        // Records that were shown early are still queued by the shards, but not for ever.
+        // Records that were shown early are still queued by the shards, within a limit.
         self.is_sound = self.balanced > if self.lacking < 0 { MOST_BALANCED } else { 0 };
         if !self.is_sound {
             return 0;
