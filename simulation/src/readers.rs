@@ -51,7 +51,7 @@ impl Reader {
     /// Reads a flush, if there is one. An error of the disk sends it back to its cursor.
     pub(crate) fn read(&mut self) -> bool {
         let mut flows = Flows::new();
-        match self.records.read_flush(&mut |record| take(record, &mut flows)) {
+        match self.records.read_flush(&mut |_, record| take(record, &mut flows)) {
             Ok(Some(read)) => {
                 self.taken.push((read.position, flows));
                 true

@@ -57,10 +57,12 @@ mod view;
 
 pub use change::Prepared;
 pub use flush_counts::FlushCounts;
+pub use journal::Position;
 pub use keep::Keep;
 pub use local::Local;
 pub use log_consumer::LogConsumer;
 pub use log_records::{LogRecords, ReadFlush, ReaderCounts, begin_readers};
+pub use pipeline::Logged;
 pub use senders::STORE_PATIENCE;
 pub use settings::{Reloadable, Settings};
 pub use start::{Collector, start};

@@ -132,7 +132,7 @@ impl LogRecords {
     ///
     /// # Errors
     /// If a segment cannot be read: then [`rewind`](Self::rewind).
-    pub fn read_flush(&mut self, show: &mut dyn FnMut(&Logged<'_>)) -> Result<Option<ReadFlush>, Unreadable> {
+    pub fn read_flush(&mut self, show: &mut dyn FnMut(Position, &Logged<'_>)) -> Result<Option<ReadFlush>, Unreadable> {
         let Some(position) = self.log.next_flush()? else { return Ok(None) };
         for exporter in Notes::read(self.log.notes()).forgotten {
             self.decoder.forget(exporter);
@@ -140,9 +140,9 @@ impl LogRecords {
             self.forgotten.push(exporter);
         }
         self.terms.forget_old();
-        let mut records = self.queue(show);
+        let mut records = self.queue(&mut |record| show(position, record));
         while self.log.advance()? {
-            records += self.decode(show);
+            records += self.decode(&mut |record| show(position, record));
         }
         let missing = self.compare(position.flush.epoch, records);
         let ReadCounts { datagrams, .. } = self.log.counts();

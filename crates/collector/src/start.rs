@@ -27,7 +27,7 @@ use crate::ledgers::CutCounts;
 use crate::listening::{Place, listen, per_thread};
 use crate::local::Local;
 use crate::lock::locked;
-use crate::log_consumer::{LogConsumer, ReaderThread};
+use crate::log_consumer::{LogConsumer, ReaderThread, Readers};
 use crate::log_records::{LogRecords, begin_readers};
 use crate::pulse::Pulse;
 use crate::receiver::{Failing, ReceiverThread, SocketChange};
@@ -64,7 +64,7 @@ pub struct Collector {
     ticks: Option<JoinHandle<()>>,
     flusher: JoinHandle<Result<(), StoreError>>,
     /// Read the log.
-    readers: Vec<JoinHandle<()>>,
+    readers: Readers,
     superseded: Arc<Notify>,
     admission: Task<()>,
     /// Samples the rates of the view.
@@ -160,7 +160,7 @@ pub async fn start(
         pulses,
         ticks,
         flusher,
-        readers: Vec::new(),
+        readers: Readers::default(),
         superseded,
         admission,
         sampling,
@@ -259,11 +259,11 @@ impl Collector {
         let journal = self.journal.as_ref();
         let records = journal.and_then(|journal| LogRecords::open(journal, name, rules, self.status.clone()));
         let Some(records) = records else { return Ok(()) };
-        let (stop, pulse) = (Arc::clone(&self.stop), Pulse::new(name));
+        let (stop, pulse) = (self.readers.stopping(), Pulse::new(name));
         self.pulses.push(pulse.clone());
         self.view.watch(pulse.clone());
         let thread = ReaderThread { name, records, consumer, stop, pulse };
-        self.readers.push(spawn(name, || thread.run())?);
+        self.readers.threads.push(spawn(name, || thread.run())?);
         Ok(())
     }
 
@@ -308,11 +308,14 @@ impl Collector {
         sampling.abort();
         stop.store(true, Ordering::Relaxed);
         tokio::task::spawn_blocking(move || {
-            for thread in receivers.into_iter().chain(ticks).chain(readers) {
+            for thread in receivers.into_iter().chain(ticks) {
                 thread.thread().unpark();
                 join(thread)?;
             }
-            Ok(join(flusher)??)
+            let stored = join(flusher)?;
+            // The last flush is in the log now.
+            readers.stop()?;
+            Ok(stored?)
         })
         .await?
     }

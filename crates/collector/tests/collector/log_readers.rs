@@ -10,7 +10,7 @@ use accounting::block::WriterId;
 use collector::{Collector, LogConsumer, ReadFlush, start};
 use flow::Counters;
 use journal::disk::Directory;
-use journal::{Journal, Sync};
+use journal::{Journal, Position, Sync};
 use pipeline::Logged;
 use storage::{Memory, Registry, Store, WriterState, Writers};
 use testing::wait::DEADLINE;
@@ -35,7 +35,7 @@ struct Counting {
 }
 
 impl LogConsumer for Counting {
-    fn take(&mut self, logged: &Logged<'_>) {
+    fn take(&mut self, _: Position, logged: &Logged<'_>) {
         if let (Some(registration), Some(flow)) = (logged.registration, logged.record.flow) {
             assert_eq!((logged.exporter, registration.monitored.prefixes().len()), (SENDER, 1));
             self.taken.add(Counters { flows: 1, ..flow.forward });
