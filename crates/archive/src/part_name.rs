@@ -1,0 +1,114 @@
+//! Which rows a file has, as its path says it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use accounting::period::{Interval, Period};
+use accounting::query::parse_interval;
+use flow::{FlushNumber, WriterId};
+
+/// The suffix of a complete file.
+pub(crate) const SUFFIX: &str = ".parquet";
+/// The suffix of a file that is being written.
+pub(crate) const UNFINISHED: &str = ".parquet.tmp";
+
+/// The rows that were received in an hour and are of consecutive flushes of a run of a collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PartName {
+    /// The hour in which their datagrams were received, in UTC.
+    pub hour: Interval,
+    /// The collector.
+    pub writer: WriterId,
+    /// Its run.
+    pub epoch: u32,
+    /// The first flush.
+    pub first: u64,
+    /// The last flush.
+    pub last: u64,
+}
+
+impl PartName {
+    /// The name of the file at a path that ends in date, hour and file, if it is one of these.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let mut parts = path.iter().rev().map(|part| part.to_str());
+        let (file, hour, date) = (parts.next()??, parts.next()??, parts.next()??);
+        let hour = format!("{} {}", date.strip_prefix("date=")?, hour.strip_prefix("hour=")?);
+        let hour = parse_interval(Period::Hour, &hour).ok()?;
+        let mut numbers = file.strip_suffix(SUFFIX)?.split('-');
+        let writer = WriterId(u64::from_str_radix(numbers.next()?, 16).ok()?);
+        let epoch = numbers.next()?.parse().ok()?;
+        let (first, last) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
+        let name = Self { hour, writer, epoch, first, last };
+        // Numbers are written in one way only.
+        (numbers.next().is_none() && path.ends_with(name.path())).then_some(name)
+    }
+
+    /// The path below the folder of the archive.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        folder_of(self.hour).join(self.to_string())
+    }
+
+    /// Whether it has the rows of a flush and hour.
+    #[must_use]
+    pub fn contains(&self, hour: Interval, writer: WriterId, flush: FlushNumber) -> bool {
+        (hour, writer, flush.epoch) == (self.hour, self.writer, self.epoch)
+            && (self.first..=self.last).contains(&flush.sequence)
+    }
+}
+
+/// The name of the file.
+impl fmt::Display for PartName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { writer, epoch, first, last, .. } = self;
+        write!(f, "{writer}-{epoch}-{first}-{last}{SUFFIX}")
+    }
+}
+
+/// The folder of an hour, below that of the archive.
+pub(crate) fn folder_of(hour: Interval) -> PathBuf {
+    let text = hour.to_string();
+    let (date, hour) = text.split_once(' ').unwrap_or((&text, "00"));
+    Path::new(&format!("date={date}")).join(format!("hour={hour}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_again_in_its_path() {
+        let hour = parse_interval(Period::Hour, "2026-11-28 21").unwrap();
+        let name = PartName { hour, writer: WriterId(0xfe), epoch: 3, first: 17, last: 300 };
+        let path = name.path();
+        assert_eq!(path.to_str(), Some("date=2026-11-28/hour=21/00000000000000fe-3-17-300.parquet"));
+        assert_eq!(PartName::of(&Path::new("/flows").join(&path)), Some(name));
+        assert!(name.contains(hour, WriterId(0xfe), FlushNumber { epoch: 3, sequence: 17 }));
+        assert!(!name.contains(hour, WriterId(0xfe), FlushNumber { epoch: 4, sequence: 17 }));
+        assert!(!name.contains(hour.next(), WriterId(0xfe), FlushNumber { epoch: 3, sequence: 17 }));
+        assert!(!name.contains(hour, WriterId(0xfe), FlushNumber { epoch: 3, sequence: 301 }));
+    }
+
+    #[test]
+    fn other_files_have_no_name() {
+        let folder = "date=2026-11-28/hour=21/";
+        for other in [
+            "fe-3-17-300.parquet",
+            "00000000000000fe-3-017-300.parquet",
+            "00000000000000fe-3-17.parquet",
+            "00000000000000fe-3-17-300-4.parquet",
+            "00000000000000fe-3-17-300.parquet.tmp",
+            "00000000000000fe-3-17-99999999999999999999.parquet",
+            "all.parquet",
+        ] {
+            assert_eq!(PartName::of(Path::new(&format!("{folder}{other}"))), None, "{other}");
+        }
+        let file = "00000000000000fe-3-17-300.parquet";
+        for folder in
+            ["", "hour=21/", "date=2026-11-28/hour=24/", "date=2026-02-30/hour=21/", "date=2026-11-28/hour=1/"]
+        {
+            assert_eq!(PartName::of(Path::new(&format!("{folder}{file}"))), None, "{folder}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What is kept: files up to a number of days and octets, and not on the last part of the disk.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use accounting::period::{Interval, Minute, Period};
+
+use crate::part_name::PartName;
+
+const MINUTES_OF_A_DAY: u32 = 24 * 60;
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Days, the present one not counted.
+    pub days: u32,
+    /// Octets of files.
+    pub bytes: u64,
+    /// What is left free.
+    pub reserve: Reserve,
+}
+
+/// A file of the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What its path says.
+    pub name: PartName,
+    /// Its length.
+    pub octets: u64,
+}
+
+/// All files of the archive, the oldest hour first. Other files are no parts of it.
+///
+/// # Errors
+/// When a folder cannot be read. No folder at all is an empty archive.
+pub fn parts(folder: &Path) -> io::Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for date in entries(folder)? {
+        for hour in entries(&date)? {
+            for path in entries(&hour)? {
+                let Some(name) = PartName::of(&path) else { continue };
+                match fs::metadata(&path) {
+                    Ok(metadata) => parts.push(Part { name, octets: metadata.len() }),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+    parts.sort_unstable_by_key(|part| part.name);
+    Ok(parts)
+}
+
+/// What is in a folder; nothing in what is none.
+pub(crate) fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+impl Retention {
+    /// Deletes what is too old or too much, the oldest hour first; also what is in the way of the reserve.
+    /// Returns the files that went.
+    ///
+    /// # Errors
+    /// When a file cannot be deleted or the disk cannot be asked.
+    pub fn apply(self, folder: &Path, now: Minute) -> io::Result<Vec<Part>> {
+        let parts = parts(folder)?;
+        let today = Interval::containing(Period::Day, now).start;
+        let since = today.saturating_sub(self.days.saturating_mul(MINUTES_OF_A_DAY));
+        let mut octets: u64 = parts.iter().map(|part| part.octets).sum();
+        let mut lacking = self.reserve.lacking(folder)?;
+        let mut gone = Vec::new();
+        for part in parts {
+            if part.name.hour.end() > since && octets <= self.bytes && lacking == 0 {
+                break;
+            }
+            let path = folder.join(part.name.path());
+            fs::remove_file(&path)?;
+            octets -= part.octets;
+            lacking = lacking.saturating_sub(part.octets);
+            // Folders that have become empty; others are left.
+            for folder in path.ancestors().skip(1).take(2) {
+                if fs::remove_dir(folder).is_err() {
+                    break;
+                }
+            }
+            gone.push(part);
+        }
+        Ok(gone)
+    }
+}
+
+/// The part of the disk that is left free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reserve {
+    /// Of the disk's size.
+    pub percent: u8,
+}
+
+impl Reserve {
+    /// How many octets the disk of a folder lacks to have it free, for those who are not root.
+    ///
+    /// # Errors
+    /// When the disk cannot be asked.
+    pub fn lacking(self, folder: &Path) -> io::Result<u64> {
+        let folder = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+        let disk = rustix::fs::statvfs(folder)?;
+        let least = u128::from(disk.f_blocks) * u128::from(self.percent) / 100;
+        let lacking = least.saturating_sub(disk.f_bavail.into()) * u128::from(disk.f_frsize);
+        Ok(u64::try_from(lacking).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use accounting::query::parse_interval;
+    use flow::WriterId;
+
+    use super::*;
+
+    /// Files of 100 octets of these hours; and the folder.
+    fn archive(hours: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for hour in hours {
+            let hour = parse_interval(Period::Hour, hour).unwrap();
+            let path = folder.path().join(PartName { hour, writer: WriterId(1), epoch: 1, first: 1, last: 2 }.path());
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, [0; 100]).unwrap();
+        }
+        folder
+    }
+
+    fn hours(folder: &Path) -> Vec<String> {
+        parts(folder).unwrap().iter().map(|part| part.name.hour.to_string()).collect()
+    }
+
+    const ALL: u64 = u64::MAX;
+    const NOTHING: Reserve = Reserve { percent: 0 };
+
+    #[test]
+    fn days_that_have_passed_go_as_a_whole() {
+        let folder = archive(&["2026-11-20 23", "2026-11-21 00", "2026-11-28 10"]);
+        let now = parse_interval(Period::Minute, "2026-11-28 10:30").unwrap().start;
+        let gone = Retention { days: 7, bytes: ALL, reserve: NOTHING }.apply(folder.path(), now).unwrap();
+        assert_eq!(gone.len(), 1);
+        assert_eq!(hours(folder.path()), ["2026-11-21 00", "2026-11-28 10"]);
+        assert!(!folder.path().join("date=2026-11-20").exists());
+    }
+
+    #[test]
+    fn the_oldest_hours_go_when_there_is_too_much() {
+        let folder = archive(&["2026-11-28 08", "2026-11-28 09", "2026-11-28 10"]);
+        let stranger = folder.path().join("date=2026-11-28/hour=08/notes.txt");
+        fs::write(&stranger, "mine").unwrap();
+        let now = parse_interval(Period::Minute, "2026-11-28 10:30").unwrap().start;
+        assert_eq!(Retention { days: 7, bytes: 300, reserve: NOTHING }.apply(folder.path(), now).unwrap(), []);
+        assert_eq!(Retention { days: 7, bytes: 299, reserve: NOTHING }.apply(folder.path(), now).unwrap().len(), 1);
+        assert_eq!(hours(folder.path()), ["2026-11-28 09", "2026-11-28 10"]);
+        assert!(stranger.exists());
+    }
+
+    #[test]
+    fn everything_goes_when_the_disk_is_full_of_others() {
+        let folder = archive(&["2026-11-28 08", "2026-11-28 09", "2026-11-28 10"]);
+        let now = parse_interval(Period::Minute, "2026-11-28 10:30").unwrap().start;
+        // No disk is that free.
+        let gone =
+            Retention { days: 7, bytes: ALL, reserve: Reserve { percent: 100 } }.apply(folder.path(), now).unwrap();
+        assert_eq!(gone.len(), 3);
+    }
+
+    #[test]
+    fn an_archive_that_is_not_there_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(parts(&folder.path().join("flows")).unwrap(), []);
+        assert_eq!(NOTHING.lacking(&folder.path().join("flows")).unwrap(), 0);
+    }
+}

@@ -1,0 +1,346 @@
+//! Takes the rows of the log, flush by flush.
+//!
+//! A file ends when its hour has passed, when it is large, or when the run of the collector does; all files that are open end
+//! with the same flush. Until then nothing of them is durable, and after a crash their rows are taken from the log again.
+//! If a crash comes between the names of the files and the cursor of the reader, some rows come again that are archived:
+//! they are left out, by the names of the files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use accounting::period::{Interval, Minute, Period};
+use columns::{Id, Row};
+use flow::{FlushNumber, Timestamp, WriterId};
+
+use crate::part_name::{PartName, UNFINISHED, folder_of};
+use crate::part_writer::{PartWriter, Written};
+use crate::retention::{Reserve, entries, parts};
+
+/// The octets of a file at most, about: what has to be taken from the log again after a crash.
+const OCTETS_OF_A_PART: u64 = 256 << 20;
+/// The hours whose files are open at most. There are more only when clocks step.
+const OPEN_HOURS: usize = 4;
+/// After this many minutes, datagrams of an hour that has passed have arrived.
+const GRACE: u32 = 1;
+
+/// Writes the archive.
+pub struct Writer {
+    folder: PathBuf,
+    reserve: Reserve,
+    /// What is archived already, by hour.
+    archived: BTreeMap<Interval, Vec<PartName>>,
+    open: BTreeMap<Interval, PartWriter>,
+    /// The collector and the first flush of the files that are open.
+    first: Option<(WriterId, FlushNumber)>,
+    /// The flush whose rows come now.
+    current: (WriterId, FlushNumber),
+    /// Its hour that is archived already or open, so that a row need not ask.
+    known: Option<(Interval, bool)>,
+    /// Rows that came again and were left out.
+    repeated: u64,
+    finished: Finished,
+}
+
+/// What was archived since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Finished {
+    /// Files.
+    pub parts: u64,
+    /// Their rows.
+    pub rows: u64,
+}
+
+impl Writer {
+    /// Opens the archive in a folder; deletes the files that a crash left unfinished.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, or a file not be deleted.
+    pub fn open(folder: PathBuf, reserve: Reserve) -> io::Result<Self> {
+        remove_unfinished(&folder)?;
+        let mut archived: BTreeMap<Interval, Vec<PartName>> = BTreeMap::new();
+        for part in parts(&folder)? {
+            archived.entry(part.name.hour).or_default().push(part.name);
+        }
+        Ok(Self {
+            folder,
+            reserve,
+            archived,
+            open: BTreeMap::new(),
+            first: None,
+            current: (WriterId(0), FlushNumber { epoch: 0, sequence: 0 }),
+            known: None,
+            repeated: 0,
+            finished: Finished::default(),
+        })
+    }
+
+    /// The rows of a flush come now.
+    ///
+    /// # Errors
+    /// When the files of another run cannot be finished.
+    pub fn begin_flush(&mut self, writer: WriterId, flush: FlushNumber) -> io::Result<()> {
+        if self.first.is_some_and(|(of, first)| (of, first.epoch) != (writer, flush.epoch)) {
+            self.finish()?;
+        }
+        self.current = (writer, flush);
+        self.known = None;
+        Ok(())
+    }
+
+    /// Takes a row of the flush.
+    ///
+    /// # Errors
+    /// When it cannot be written, or the disk is too full.
+    pub fn take(&mut self, row: &Row) -> io::Result<()> {
+        let minute = Minute::of(Timestamp::from_milliseconds(row.number(Id::Received)));
+        let is_archived = match self.known {
+            Some((hour, is_archived)) if hour.contains(minute) => is_archived,
+            _ => {
+                let hour = Interval::containing(Period::Hour, minute);
+                let (writer, flush) = self.current;
+                let of_hour = self.archived.get(&hour).map_or(&[][..], Vec::as_slice);
+                let is_archived = of_hour.iter().any(|part| part.contains(hour, writer, flush));
+                self.known = Some((hour, is_archived));
+                is_archived
+            }
+        };
+        if is_archived {
+            self.repeated += 1;
+            return Ok(());
+        }
+        let Some((hour, _)) = self.known else { return Ok(()) };
+        if let Some(part) = self.open.get_mut(&hour) {
+            return part.push(row);
+        }
+        let mut part = self.begin_part(hour)?;
+        part.push(row)?;
+        self.open.insert(hour, part);
+        Ok(())
+    }
+
+    /// All rows of the flush were taken. Returns whether they are durable, and all before them.
+    ///
+    /// # Errors
+    /// When a file cannot be finished.
+    pub fn end_flush(&mut self, now: Minute) -> io::Result<bool> {
+        let octets: u64 = self.open.values().map(PartWriter::octets).sum();
+        let has_passed = |hour: &Interval| hour.end().saturating_add(GRACE) <= now;
+        if octets < OCTETS_OF_A_PART && self.open.len() <= OPEN_HOURS && !self.open.keys().any(has_passed) {
+            return Ok(self.open.is_empty());
+        }
+        self.finish()?;
+        Ok(true)
+    }
+
+    /// Ends all files with the present flush, although their hours may not have passed. Afterwards all rows are durable.
+    ///
+    /// # Errors
+    /// When a file cannot be finished.
+    pub fn finish(&mut self) -> io::Result<()> {
+        let Some((writer, first)) = self.first.take() else { return Ok(()) };
+        let (_, last) = self.current;
+        for (hour, part) in std::mem::take(&mut self.open) {
+            let name = PartName { hour, writer, epoch: first.epoch, first: first.sequence, last: last.sequence };
+            let Written { rows, .. } = part.finish(&name)?;
+            self.archived.entry(hour).or_default().push(name);
+            self.finished.parts += 1;
+            self.finished.rows += rows;
+        }
+        Ok(())
+    }
+
+    /// Forgets the rows that are not durable.
+    pub fn rewind(&mut self) {
+        self.first = None;
+        for (_, part) in std::mem::take(&mut self.open) {
+            // It is deleted at the next start at the latest.
+            let _ = part.discard();
+        }
+    }
+
+    /// What was archived since the start.
+    #[must_use]
+    pub const fn finished(&self) -> Finished {
+        self.finished
+    }
+
+    /// How many rows came again that were archived already.
+    #[must_use]
+    pub const fn repeated(&self) -> u64 {
+        self.repeated
+    }
+
+    /// The octets of the files that are open.
+    #[must_use]
+    pub fn open_octets(&self) -> u64 {
+        self.open.values().map(PartWriter::octets).sum()
+    }
+
+    fn begin_part(&mut self, hour: Interval) -> io::Result<PartWriter> {
+        let lacking = self.reserve.lacking(&self.folder)?;
+        if lacking > 0 {
+            let folder = self.folder.display();
+            let percent = self.reserve.percent;
+            let full = format!("{folder}: less than {percent} % of the disk is free, {lacking} octets are lacking");
+            return Err(io::Error::new(io::ErrorKind::StorageFull, full));
+        }
+        let (writer, flush) = self.current;
+        self.first.get_or_insert((writer, flush));
+        PartWriter::create(self.folder.join(folder_of(hour)), writer)
+    }
+}
+
+fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    for date in entries(folder)? {
+        for hour in entries(&date)? {
+            for path in entries(&hour)? {
+                let is_unfinished =
+                    path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(UNFINISHED.as_bytes()));
+                if is_unfinished {
+                    fs::remove_file(&path)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use accounting::query::parse_interval;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
+
+    use super::*;
+
+    const WRITER: WriterId = WriterId(7);
+
+    fn minute(text: &str) -> Minute {
+        parse_interval(Period::Minute, text).unwrap().start
+    }
+
+    /// A row that was received in a minute, with its number as bytes.
+    fn row(at: Minute, number: u64) -> Row {
+        let mut row = Row::new();
+        row.set(Id::Received, at.timestamp().milliseconds());
+        row.set(Id::Bytes, number);
+        row.set(Id::Packets, 1);
+        row.set(Id::Flows, 1);
+        row.set_address(Id::SrcIp, [198, 51, 100, u8::try_from(number % 256).unwrap()].into());
+        if number.is_multiple_of(3) {
+            row.set_address(Id::DstIp, std::net::Ipv6Addr::from(u128::from(number)).into());
+        }
+        row
+    }
+
+    /// Takes flushes, each with rows of these minutes; returns whether the last one was durable.
+    fn take(writer: &mut Writer, flushes: std::ops::RangeInclusive<u64>, minutes: &[Minute], now: Minute) -> bool {
+        let mut is_durable = false;
+        for sequence in flushes {
+            writer.begin_flush(WRITER, FlushNumber { epoch: 1, sequence }).unwrap();
+            for (index, minute) in (0..).zip(minutes) {
+                writer.take(&row(*minute, sequence * 100 + index)).unwrap();
+            }
+            is_durable = writer.end_flush(now).unwrap();
+        }
+        is_durable
+    }
+
+    /// The numbers of all rows, sorted.
+    fn numbers(folder: &Path) -> Vec<i64> {
+        let mut numbers = Vec::new();
+        for part in parts(folder).unwrap() {
+            let file = SerializedFileReader::new(fs::File::open(folder.join(part.name.path())).unwrap()).unwrap();
+            let hour = part.name.hour;
+            for row in file.get_row_iter(None).unwrap() {
+                let row = row.unwrap();
+                let value = |wanted: &str| row.get_column_iter().find(|(name, _)| *name == wanted).unwrap().1.clone();
+                let Field::TimestampMillis(received) = value("received") else { panic!("not a time") };
+                assert!(hour.contains(Minute::of(Timestamp::from_milliseconds(received.cast_unsigned()))));
+                let Field::ULong(bytes) = value("bytes") else { panic!("not a number") };
+                assert_eq!(value("srcip_v4"), Field::UInt(0xc633_6400 + u32::try_from(bytes % 256).unwrap()));
+                let v6 = if bytes.is_multiple_of(3) {
+                    Field::Bytes(u128::from(bytes).to_be_bytes().to_vec().into())
+                } else {
+                    Field::Null
+                };
+                assert_eq!((value("dstip_v6"), value("dstip_v4")), (v6, Field::UInt(0)));
+                numbers.push(bytes.cast_signed());
+            }
+        }
+        numbers.sort_unstable();
+        numbers
+    }
+
+    #[test]
+    fn rows_are_in_files_of_their_hour_when_it_has_passed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        let (before, after) = (minute("2026-11-28 20:59"), minute("2026-11-28 21:00"));
+        assert!(take(&mut writer, 1..=1, &[], before), "nothing is durable at once");
+        assert!(!take(&mut writer, 2..=3, &[before, before], before));
+        assert!(!take(&mut writer, 4..=4, &[before, after, before], after));
+        assert_eq!(parts(folder.path()).unwrap(), []);
+        assert!(take(&mut writer, 5..=5, &[after], minute("2026-11-28 21:01")));
+        assert_eq!(numbers(folder.path()), [200, 201, 300, 301, 400, 401, 402, 500]);
+        let names: Vec<_> =
+            parts(folder.path()).unwrap().into_iter().map(|part| (part.name.first, part.name.last)).collect();
+        assert_eq!(names, [(2, 5), (2, 5)]);
+        assert_eq!(writer.finished(), Finished { parts: 2, rows: 8 });
+    }
+
+    #[test]
+    fn rows_that_are_archived_are_left_out_when_they_come_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (before, after) = (minute("2026-11-28 20:59"), minute("2026-11-28 21:00"));
+        let later = minute("2026-11-28 22:01");
+        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        take(&mut writer, 1..=2, &[before, after], before);
+        assert!(take(&mut writer, 3..=3, &[after], later));
+        let complete = numbers(folder.path());
+        // A crash after the name of the first file and before that of the second one.
+        let second = parts(folder.path()).unwrap()[1].name;
+        fs::rename(folder.path().join(second.path()), folder.path().join(second.path()).with_extension(UNFINISHED))
+            .unwrap();
+        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        take(&mut writer, 1..=2, &[before, after], before);
+        assert!(take(&mut writer, 3..=4, &[after], later));
+        assert_eq!(writer.repeated(), 2);
+        assert_eq!(numbers(folder.path()), [&complete[..], &[400]].concat());
+    }
+
+    #[test]
+    fn what_is_not_durable_is_forgotten_and_comes_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = minute("2026-11-28 20:59");
+        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        assert!(!take(&mut writer, 1..=2, &[at], at));
+        writer.rewind();
+        assert!(take(&mut writer, 1..=3, &[at], minute("2026-11-28 21:01")));
+        assert_eq!(numbers(folder.path()), [100, 200, 300]);
+    }
+
+    #[test]
+    fn nothing_is_begun_while_the_disk_is_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = minute("2026-11-28 20:59");
+        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 100 }).unwrap();
+        writer.begin_flush(WRITER, FlushNumber { epoch: 1, sequence: 1 }).unwrap();
+        let error = writer.take(&row(at, 1)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(error.to_string().contains("less than 100 %"), "{error}");
+        assert_eq!(entries(folder.path()).unwrap(), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn files_of_a_run_end_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = minute("2026-11-28 20:59");
+        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        assert!(!take(&mut writer, 1..=2, &[at], at));
+        writer.begin_flush(WRITER, FlushNumber { epoch: 2, sequence: 1 }).unwrap();
+        assert_eq!(numbers(folder.path()), [100, 200]);
+    }
+}
