@@ -21,7 +21,7 @@ DENY = target/tools/bin/cargo-deny
 # For what only root may do: installing packages, creating a namespace.
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: run test schemathesis lint features bench soak bless deb test-deb test-image fuzz test-packages
+.PHONY: run test schemathesis test-archive lint features bench soak bless deb test-deb test-image fuzz test-packages
 
 # The cargo features of the program.
 FEATURES ?= tui
@@ -42,6 +42,18 @@ schemathesis: $(SCHEMATHESIS)
 $(SCHEMATHESIS): | test-packages
 	[ -x target/tools/bin/pip ] || python3 -m venv target/tools
 	target/tools/bin/pip install -q schemathesis
+
+# Compares the answers of a real collector with what DuckDB finds in its archive; a wheel from PyPI.
+DUCKDB = target/tools/duckdb
+
+test-archive: $(DUCKDB)
+	cargo build -q -p cli
+	tests/archive.sh target/tools/bin/python
+
+$(DUCKDB): | test-packages
+	[ -x target/tools/bin/pip ] || python3 -m venv target/tools
+	target/tools/bin/pip install -q duckdb
+	touch $@
 
 lint: $(DENY)
 	cargo fmt --all --check

@@ -78,6 +78,10 @@ pub(crate) struct Config {
     pub(crate) cassandra: Cassandra,
     /// `spool`
     pub(crate) spool: Spool,
+    /// `log`
+    pub(crate) log: Log,
+    /// `archive`
+    pub(crate) archive: Archive,
     /// `journal`
     pub(crate) journal: Journal,
     /// `dataDir`: the directory for everything on disk; created if missing.
@@ -273,6 +277,31 @@ pub(crate) struct Spool {
     pub(crate) max_bytes: usize,
 }
 
+/// The log: segments of the journal that its readers have not read yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Log {
+    /// `maxBytes`: its size limit.
+    pub(crate) max_bytes: usize,
+}
+
+/// The archive of flows, a reader of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Archive {
+    /// `enabled`: whether flows are kept.
+    pub(crate) enabled: bool,
+    /// `keep`: for how long.
+    pub(crate) keep: Duration,
+    /// `maxBytes`: its size limit.
+    pub(crate) max_bytes: usize,
+    /// `freePercent`: how much of the disk it leaves free; `None` (0 in the file) for nothing.
+    pub(crate) free_percent: Option<NonZero<usize>>,
+}
+
+impl Archive {
+    /// The name of the reader of the log.
+    pub(crate) const READER: &str = "archive";
+}
+
 impl Default for Admin {
     fn default() -> Self {
         let signature = Signatures::Compat;
@@ -334,6 +363,13 @@ impl Default for Config {
                     .to_owned(),
             },
             spool: Spool { max_bytes: 2 * 1024 * 1024 * 1024 },
+            log: Log { max_bytes: 4 * 1024 * 1024 * 1024 },
+            archive: Archive {
+                enabled: false,
+                keep: Duration::from_secs(7 * DAY),
+                max_bytes: 10 * 1024 * 1024 * 1024,
+                free_percent: NonZero::new(10),
+            },
             journal: Journal { sync: Sync::default(), max_bytes: 1024 * 1024 * 1024 },
             data_dir: PathBuf::from("data"),
             flush_interval: Duration::from_secs(10 * SECOND),
@@ -395,7 +431,7 @@ impl Config {
 impl Config {
     /// This configuration after a reload of another: keys that are not live keep their values.
     pub(crate) fn with_live_of(&self, other: Self) -> Self {
-        let Self { storage, redis, cassandra, data_dir, accounting, .. } = self.clone();
+        let Self { storage, redis, cassandra, data_dir, accounting, archive, .. } = self.clone();
         let Server { cores, steering, receive_buffer, name_memory, .. } = self.server;
         Self {
             server: Server { cores, steering, receive_buffer, name_memory, ..other.server },
@@ -404,6 +440,7 @@ impl Config {
             cassandra,
             data_dir,
             accounting,
+            archive,
             // Cassandra expires blocks by a lifetime that is set when they are written.
             retention: if storage == Storage::Cassandra { self.retention.clone() } else { other.retention },
             ..other

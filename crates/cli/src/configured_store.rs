@@ -124,7 +124,8 @@ pub(crate) fn shortest_life(config: &Config) -> Option<Duration> {
 pub(crate) fn journal(config: &Config, writer: WriterId) -> anyhow::Result<Arc<Journal>> {
     let path = config.data_dir.join(JOURNAL);
     let opened = Directory::open(&path)
-        .and_then(|directory| Journal::open(Box::new(directory), writer, config.journal_settings()));
+        .and_then(|directory| Journal::open(Box::new(directory), writer, config.journal_settings()))
+        .and_then(|journal| journal.keep_for(config.log_readers(), config.log.max_bytes as u64).map(|()| journal));
     opened.with_context(|| format!("cannot open the journal {}", path.display()))
 }
 

@@ -1,5 +1,6 @@
 //! `netflow serve`: receives, counts, and serves the REST interface until it gets a signal to stop.
 
+mod archiver;
 mod descriptors;
 mod free_memory;
 mod heartbeat;
@@ -26,8 +27,9 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 use udp::PassedSockets;
 
+use self::archiver::Archiver;
 use self::running::{Running, StatusLog};
-use crate::config::{Config, Loaded, Storage};
+use crate::config::{Archive, Config, Loaded, Storage};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::service_manager::State;
 use crate::{configured_store, log, restoration, service_manager};
@@ -93,9 +95,14 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let changed = Arc::clone(&senders_changed);
     let terms = LastTerms::open(&path).or_exit(ExitCode::Store)?;
     let settings = Settings { passed: passed.datagrams, ..config.settings() };
-    let collector = collector::start(settings, Arc::clone(&store), local, Some(journal), writer, changed, Some(terms))
-        .await
-        .map_err(start_failure)?;
+    let mut collector =
+        collector::start(settings, Arc::clone(&store), local, Some(journal), writer, changed, Some(terms))
+            .await
+            .map_err(start_failure)?;
+    if config.archive.enabled {
+        let archiver = Archiver::open(config).or_exit(ExitCode::Store)?;
+        collector.read_log(Archive::READER, Box::new(archiver)).map_err(start_failure)?;
+    }
     for address in collector.addresses() {
         tracing::info!("listening on {address}");
     }

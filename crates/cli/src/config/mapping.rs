@@ -13,9 +13,9 @@ use storage::cassandra::CassandraSettings;
 use storage::redis::RedisSettings;
 use wire::{PendingLimits, SessionLimits, TemplateLimits};
 
-use super::Config;
 #[cfg(any(feature = "cassandra", feature = "redis"))]
 use super::Secret;
+use super::{Archive, Config, DAY};
 
 /// Approximate memory of a name: 20 to 90 bytes, with the free room of its table.
 const NAME_OCTETS: usize = 64;
@@ -73,6 +73,19 @@ impl Config {
             [] => OwnNetworks::default(),
             own => OwnNetworks::stated(own),
         }
+    }
+
+    /// The names of the readers of the log.
+    pub(crate) fn log_readers(&self) -> &'static [&'static str] {
+        if self.archive.enabled { &[Archive::READER] } else { &[] }
+    }
+
+    /// What the archive keeps.
+    pub(crate) fn archive_retention(&self) -> archive::Retention {
+        let days = u32::try_from(self.archive.keep.as_secs() / DAY).unwrap_or(u32::MAX);
+        let percent = self.archive.free_percent.map_or(0, |percent| u8::try_from(percent.get()).unwrap_or(u8::MAX));
+        let reserve = archive::Reserve { percent };
+        archive::Retention { days, bytes: self.archive.max_bytes as u64, reserve }
     }
 
     /// The size limit and the sync policy of the journal.

@@ -96,6 +96,11 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
         "journal",
         "Received datagrams are kept on disk until their flows are stored, in the directory \"journal\" in dataDir. A crash of netflow loses nothing that it had read.",
     ),
+    ("log", "Datagrams that were counted and that a reader, such as the archive, has not read yet."),
+    (
+        "archive",
+        "Every flow with all its columns, in Parquet files in the directory \"flows\" in dataDir, which other programs can read.",
+    ),
 ];
 
 /// All keys in the order of the reference, grouped by section.
@@ -197,6 +202,16 @@ pub(crate) const KEYS: &[Key] = &[
         "When the journal is synced to disk, which decides what a power failure can lose: \"interval\" loses at most the last 500 ms; \"batch\" loses nothing, at the price of a sync for every few datagrams; \"off\" leaves syncing to the operating system."),
     live("journal.maxBytes", |config| ValueKind::Size(&mut config.journal.max_bytes, MIB..=1024 * GIB),
         "Size limit of the journal. Datagrams beyond it are counted, but would be lost in a crash."),
+    live("log.maxBytes", |config| ValueKind::Size(&mut config.log.max_bytes, MIB..=1024 * GIB),
+        "Size limit of the log. Beyond it the oldest segments are deleted, and what a reader has missed is counted and reported."),
+    fixed("archive.enabled", |config| ValueKind::Switch(&mut config.archive.enabled),
+        "Whether flows are kept. Flows are personal data in many countries."),
+    fixed("archive.keep", |config| ValueKind::Duration(&mut config.archive.keep, seconds(DAY, 10 * YEAR)),
+        "How long flows are kept, in whole days; the present one is kept too."),
+    fixed("archive.maxBytes", |config| ValueKind::Size(&mut config.archive.max_bytes, MIB..=1024 * 1024 * GIB),
+        "Size limit of the archive. Beyond it, the oldest hours are deleted."),
+    fixed("archive.freePercent", |config| ValueKind::Count(&mut config.archive.free_percent, 0..=90),
+        "How much of the disk the archive leaves free. When less is free, the oldest hours are deleted, and if that is not enough, nothing more is written."),
 ];
 
 /// The key with this name.

@@ -100,6 +100,11 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("spool.maxBytes", "\"1GiB\"", "1GiB"),
     ("journal.sync", "\"off\"", "off"),
     ("journal.maxBytes", "\"2GiB\"", "2GiB"),
+    ("log.maxBytes", "\"1GiB\"", "1GiB"),
+    ("archive.enabled", "true", "true"),
+    ("archive.keep", "\"30d\"", "30d"),
+    ("archive.maxBytes", "\"100GiB\"", "100GiB"),
+    ("archive.freePercent", "20", "20"),
 ];
 
 /// softflowd and others send to 2055, VPP and others to the port that IANA assigned to IPFIX.
@@ -217,7 +222,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(
         nearest("color"),
         "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [accounting], [networks], [admin], [admin.tls], [http], [netflow], \
-         [sflow], [retention], [redis], [cassandra], [spool], [journal]"
+         [sflow], [retention], [redis], [cassandra], [spool], [journal], [log], [archive]"
     );
 }
 

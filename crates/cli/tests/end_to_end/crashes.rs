@@ -25,7 +25,7 @@ use crate::load::{self, Running, flows, until_exact};
 const FLOWS_A_SECOND: u64 = 20_000;
 const FLOWS_A_DATAGRAM: u64 = 30;
 /// Two exporters, one for each of two receiving threads.
-const EXPORTERS: [&str; 2] = ["127.0.0.2", "127.0.0.3"];
+pub(crate) const EXPORTERS: [&str; 2] = ["127.0.0.2", "127.0.0.3"];
 /// How a process ends that aborts.
 const SIGABRT: i32 = 6;
 /// What may be lost of each run: the batch that a thread has in hand.
@@ -63,7 +63,7 @@ fn send(exporter: &str, to: SocketAddr, first: u64, stop: &AtomicBool, sent: &At
 }
 
 /// Octets and flows that are counted for an exporter.
-fn counted(collector: &Collector, exporter: &str) -> [u64; 2] {
+pub(crate) fn counted(collector: &Collector, exporter: &str) -> [u64; 2] {
     let year = collector.shell("date -u +%Y");
     let (path, year) = (format!("/stats/{exporter}"), year.trim());
     let answer = collector.rest("POST", &path, &format!(r#"{{"192.0.2.0/24":{{"years":["{year}"]}}}}"#));
@@ -82,9 +82,9 @@ pub(crate) fn recovered(collector: &Collector) {
 
 /// One exporter, over all runs.
 #[derive(Default)]
-struct Exporter {
+pub(crate) struct Exporter {
     /// Datagrams that are numbered so far.
-    sent: u64,
+    pub(crate) sent: u64,
     counted: [u64; 2],
 }
 
@@ -108,9 +108,9 @@ impl Exporter {
 
 /// How many datagrams an exporter has sent in a run.
 #[derive(Clone, Copy, Debug)]
-struct Sent {
+pub(crate) struct Sent {
     before_kill: u64,
-    in_all: u64,
+    pub(crate) in_all: u64,
 }
 
 /// How many datagrams may wait in the sockets of a collector, or were dropped there: as many as fit into the memory that they
@@ -147,7 +147,11 @@ fn sockets(receiving: SocketAddr) -> Vec<Socket> {
 
 /// Runs under load until the moment; returns how many datagrams each exporter has sent, and how many of all were not read
 /// by then.
-fn run_until_killed(collector: Collector, exporters: &[Exporter], moment: Duration) -> (TempDir, Vec<Sent>, u64) {
+pub(crate) fn run_until_killed(
+    collector: Collector,
+    exporters: &[Exporter],
+    moment: Duration,
+) -> (TempDir, Vec<Sent>, u64) {
     let stop = AtomicBool::new(false);
     let sent = EXPORTERS.map(|_| AtomicU64::new(0));
     let (directory, before_kill, unread) = std::thread::scope(|scope| {

@@ -15,6 +15,7 @@
     reason = "a test that cannot continue has failed"
 )]
 
+mod archive;
 mod backups;
 mod billing;
 mod changes;

@@ -56,6 +56,9 @@ impl Running {
             tracing::warn!("{warning}");
         }
         self.collector.change(prepared).await;
+        if let Some(journal) = self.collector.journal() {
+            journal.set_log_limit(config.log.max_bytes as u64);
+        }
         self.interface = interface;
         self.offers.send_replace(offer);
         if let Some(listener) = listener {

@@ -1,0 +1,102 @@
+//! The reader of the log that keeps every flow: hands rows to the archive, and deletes what is not to be kept any more.
+
+use std::io;
+use std::time::SystemTime;
+
+use accounting::period::Minute;
+use anyhow::Context;
+use archive::{Retention, Writer};
+use collector::{LogConsumer, Logged, Position, ReadFlush};
+use columns::{Id, Row};
+use flow::Timestamp;
+
+use crate::config::Config;
+
+/// The directory of the archive in dataDir.
+pub(crate) const FLOWS: &str = "flows";
+
+/// Keeps every flow.
+pub(crate) struct Archiver {
+    folder: std::path::PathBuf,
+    writer: Writer,
+    retention: Retention,
+    /// The flush whose records are taken.
+    flush: Option<Position>,
+    row: Row,
+    /// Why a record of the flush could not be taken.
+    failed: Option<io::Error>,
+    /// When it was last looked at what is not to be kept any more.
+    cleaned: Option<Minute>,
+}
+
+impl Archiver {
+    /// Opens the archive.
+    ///
+    /// # Errors
+    /// When its directory cannot be read.
+    pub(crate) fn open(config: &Config) -> anyhow::Result<Self> {
+        let folder = config.data_dir.join(FLOWS);
+        let writer = Writer::open(folder.clone(), config.archive_retention().reserve);
+        Ok(Self {
+            writer: writer.with_context(|| format!("cannot open the archive {}", folder.display()))?,
+            folder,
+            retention: config.archive_retention(),
+            flush: None,
+            row: Row::new(),
+            failed: None,
+            cleaned: None,
+        })
+    }
+
+    fn keep(&mut self, flush: Position, record: &Logged<'_>) -> io::Result<()> {
+        if self.flush != Some(flush) {
+            self.writer.begin_flush(flush.writer, flush.flush)?;
+            self.flush = Some(flush);
+        }
+        if !record.record.row(&mut self.row) {
+            return Ok(());
+        }
+        // Behind a relay, the exporter is the one that the datagram names.
+        self.row.set_address(Id::Exporter, record.exporter);
+        self.writer.take(&self.row)
+    }
+
+    /// Once a minute: to read the names of all files takes a while.
+    fn clean(&mut self, now: Minute) -> io::Result<()> {
+        if self.cleaned == Some(now) {
+            return Ok(());
+        }
+        self.cleaned = Some(now);
+        for gone in self.retention.apply(&self.folder, now)? {
+            tracing::info!("deleted {} octets of the archive: {}", gone.octets, gone.name.path().display());
+        }
+        Ok(())
+    }
+}
+
+impl LogConsumer for Archiver {
+    fn take(&mut self, flush: Position, record: &Logged<'_>) {
+        if self.failed.is_none() {
+            self.failed = self.keep(flush, record).err();
+        }
+    }
+
+    fn end_flush(&mut self, _: &ReadFlush) -> io::Result<bool> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let now = Minute::of(Timestamp::from(SystemTime::now()));
+        self.clean(now)?;
+        self.writer.end_flush(now)
+    }
+
+    fn finish(&mut self) -> io::Result<bool> {
+        self.writer.finish()?;
+        Ok(true)
+    }
+
+    fn rewind(&mut self) {
+        (self.flush, self.failed) = (None, None);
+        self.writer.rewind();
+    }
+}
