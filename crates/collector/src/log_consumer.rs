@@ -27,6 +27,14 @@ pub trait LogConsumer: Send {
     /// If it cannot be kept. Then everything that is not durable comes again, after [`rewind`](Self::rewind).
     fn end_flush(&mut self, read: &ReadFlush) -> io::Result<bool>;
 
+    /// There is nothing more to take for the moment. Returns as [`end_flush`](Self::end_flush).
+    ///
+    /// # Errors
+    /// As [`end_flush`](Self::end_flush).
+    fn idle(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
+
     /// The collector stops: nothing comes until the next start. Returns as [`end_flush`](Self::end_flush).
     ///
     /// # Errors
@@ -72,65 +80,90 @@ impl Readers {
 
 /// The thread of one reader.
 pub(crate) struct ReaderThread {
-    pub(crate) name: &'static str,
-    pub(crate) records: LogRecords,
-    pub(crate) consumer: Box<dyn LogConsumer>,
-    pub(crate) stop: Arc<AtomicBool>,
-    pub(crate) pulse: Pulse,
+    name: &'static str,
+    records: LogRecords,
+    consumer: Box<dyn LogConsumer>,
+    stop: Arc<AtomicBool>,
+    pulse: Pulse,
+    /// Whether flushes were taken since the cursor, and whether all of them are durable.
+    is_ahead: bool,
+    is_durable: bool,
+    /// How long it waits after an error.
+    pause: Option<Duration>,
 }
 
 impl ReaderThread {
+    /// A reader that has not begun.
+    pub(crate) fn new(
+        name: &'static str,
+        records: LogRecords,
+        consumer: Box<dyn LogConsumer>,
+        stop: Arc<AtomicBool>,
+        pulse: Pulse,
+    ) -> Self {
+        Self { name, records, consumer, stop, pulse, is_ahead: false, is_durable: false, pause: None }
+    }
+
     /// Reads until the collector stops. The next start continues at the cursor.
     pub(crate) fn run(mut self) {
-        let mut pause = None;
-        let mut is_due = false;
         while !self.stop.load(Ordering::Relaxed) {
             self.pulse.beat();
-            match self.read(&mut is_due) {
-                Ok(is_read) => {
-                    if pause.take().is_some() {
+            match self.read() {
+                Ok(true) => {}
+                Ok(false) => {
+                    // Not before: what failed may be behind other flushes, which are read again and again.
+                    if self.pause.take().is_some() {
                         tracing::info!(reader = self.name, "the reader of the log continues");
                     }
-                    if !is_read {
-                        thread::park_timeout(journal::TICK);
-                    }
+                    thread::park_timeout(journal::TICK);
                 }
-                Err(error) => {
-                    if pause.is_none() {
-                        tracing::error!(reader = self.name, %error, "a reader of the log cannot continue, retrying");
-                    }
-                    self.records.rewind();
-                    self.consumer.rewind();
-                    let next = pause.map_or(FIRST_PAUSE, |pause: Duration| (pause * 2).min(LONGEST_PAUSE));
-                    thread::park_timeout(*pause.insert(next));
-                }
+                Err(error) => self.wait_after(&error),
             }
         }
         // What fails now is taken again after the next start.
-        let ended = if pause.is_none() { self.finish(&mut is_due) } else { Ok(()) };
-        ended.unwrap_or_else(
-            |error| tracing::error!(reader = self.name, %error, "a reader of the log has not finished"),
-        );
+        if self.pause.is_none()
+            && let Err(error) = self.finish()
+        {
+            tracing::error!(reader = self.name, %error, "a reader of the log has not finished");
+        }
         self.pulse.end();
     }
 
+    fn wait_after(&mut self, error: &io::Error) {
+        if self.pause.is_none() {
+            tracing::error!(reader = self.name, %error, "a reader of the log cannot continue, retrying");
+        }
+        let pause = self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
+        self.pause = Some(pause);
+        thread::park_timeout(pause);
+    }
+
     /// Takes the last flushes.
-    fn finish(&mut self, is_due: &mut bool) -> io::Result<()> {
+    fn finish(&mut self) -> io::Result<()> {
         for _ in 0..LAST_FLUSHES {
-            if !self.read(is_due)? {
+            if !self.read()? {
                 break;
             }
         }
-        if self.consumer.finish()? { self.records.commit() } else { Ok(()) }
+        self.is_durable = self.consumer.finish()?;
+        self.commit()
     }
 
     /// Reads one flush; `false` if there is none.
-    fn read(&mut self, is_due: &mut bool) -> io::Result<bool> {
+    fn read(&mut self) -> io::Result<bool> {
+        // Before anything else is taken: what is durable must not come again.
+        self.commit()?;
+        let is_read = self.take_flush().inspect_err(|_| {
+            self.records.rewind();
+            self.consumer.rewind();
+            (self.is_ahead, self.is_durable) = (false, false);
+        })?;
+        self.commit()?;
+        Ok(is_read)
+    }
+
+    fn take_flush(&mut self) -> io::Result<bool> {
         let Self { records, consumer, pulse, .. } = self;
-        if *is_due {
-            records.commit()?;
-            *is_due = false;
-        }
         let mut taken = 0_u32;
         let read = records.read_flush(&mut |flush, record| {
             taken = taken.wrapping_add(1);
@@ -139,12 +172,21 @@ impl ReaderThread {
             }
             consumer.take(flush, record);
         });
-        let Some(read) = read.map_err(io::Error::other)? else { return Ok(false) };
-        *is_due = consumer.end_flush(&read)?;
-        if *is_due {
-            records.commit()?;
-            *is_due = false;
+        let read = read.map_err(io::Error::other)?;
+        self.is_ahead |= read.is_some();
+        self.is_durable = match &read {
+            Some(read) => consumer.end_flush(read)?,
+            None => consumer.idle()?,
+        };
+        Ok(read.is_some())
+    }
+
+    /// Moves the cursor, if it is behind what is durable.
+    fn commit(&mut self) -> io::Result<()> {
+        if self.is_ahead && self.is_durable {
+            self.records.commit()?;
+            (self.is_ahead, self.is_durable) = (false, false);
         }
-        Ok(true)
+        Ok(())
     }
 }

@@ -262,7 +262,7 @@ impl Collector {
         let (stop, pulse) = (self.readers.stopping(), Pulse::new(name));
         self.pulses.push(pulse.clone());
         self.view.watch(pulse.clone());
-        let thread = ReaderThread { name, records, consumer, stop, pulse };
+        let thread = ReaderThread::new(name, records, consumer, stop, pulse);
         self.readers.threads.push(spawn(name, || thread.run())?);
         Ok(())
     }
