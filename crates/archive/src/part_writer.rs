@@ -2,8 +2,9 @@
 //!
 //! A file is synced and complete before it gets its name, and its folder is synced after it.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,9 +47,11 @@ pub(crate) struct Written {
 impl PartWriter {
     /// Begins a file in a folder, which is made if it is not there.
     pub(crate) fn create(folder: PathBuf, writer: flow::WriterId) -> io::Result<Self> {
-        fs::create_dir_all(&folder)?;
+        // Flows are personal data: other users of the machine must not read them.
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         let unfinished = folder.join(format!("{writer}{UNFINISHED}"));
-        let file = SerializedFileWriter::new(File::create(&unfinished)?, schema()?, Arc::new(properties()?))?;
+        let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        let file = SerializedFileWriter::new(file, schema()?, Arc::new(properties()?))?;
         Ok(Self { folder, unfinished, file, rows: Batch::new(), written: Written::default() })
     }
 
@@ -62,6 +65,11 @@ impl PartWriter {
             flows: row.number(Id::Flows),
         });
         if self.rows.rows() >= ROWS_OF_A_GROUP { self.write_group() } else { Ok(()) }
+    }
+
+    /// The rows in the file.
+    pub(crate) const fn rows(&self) -> u64 {
+        self.written.rows
     }
 
     /// The octets in the file.
@@ -88,8 +96,13 @@ impl PartWriter {
             self.file.append_key_value_metadata(KeyValue::new(format!("netflow.{key}"), value));
         }
         self.file.into_inner()?.sync_all()?;
-        fs::rename(&self.unfinished, self.folder.join(name.to_string()))?;
-        sync_folders(&self.folder)?;
+        let named = self.folder.join(name.to_string());
+        fs::rename(&self.unfinished, &named)?;
+        if let Err(error) = sync_folders(&self.folder) {
+            // Its rows come again, and must not be there twice.
+            fs::rename(&named, &self.unfinished)?;
+            return Err(error);
+        }
         Ok(self.written)
     }
 
@@ -114,9 +127,10 @@ impl PartWriter {
     }
 }
 
-/// The folder of the hour, that of the date, and that of the archive: each may be new.
+/// The folder of the hour, that of the date, that of the archive, and the one that it is in: each of the first three may be
+/// new.
 fn sync_folders(folder: &Path) -> io::Result<()> {
-    folder.ancestors().take(3).try_for_each(|folder| File::open(folder)?.sync_all())
+    folder.ancestors().take(4).try_for_each(|folder| File::open(folder)?.sync_all())
 }
 
 fn properties() -> Result<WriterProperties, ParquetError> {

@@ -36,29 +36,46 @@ pub struct Part {
 /// When a folder cannot be read. No folder at all is an empty archive.
 pub fn parts(folder: &Path) -> io::Result<Vec<Part>> {
     let mut parts = Vec::new();
-    for date in entries(folder)? {
-        for hour in entries(&date)? {
-            for path in entries(&hour)? {
-                let Some(name) = PartName::of(&path) else { continue };
-                match fs::metadata(&path) {
-                    Ok(metadata) => parts.push(Part { name, octets: metadata.len() }),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
-                }
-            }
+    for path in files(folder)? {
+        let Some(name) = PartName::of(&path) else { continue };
+        match fs::metadata(&path) {
+            Ok(metadata) => parts.push(Part { name, octets: metadata.len() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
     parts.sort_unstable_by_key(|part| part.name);
     Ok(parts)
 }
 
-/// What is in a folder; nothing in what is none.
-pub(crate) fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    match fs::read_dir(folder) {
-        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
-        Err(error) => Err(error),
+/// What is in the folders of hours. Other folders are not looked into.
+pub(crate) fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for date in entries(folder, "date=")? {
+        for hour in entries(&date, "hour=")? {
+            files.extend(entries(&hour, "")?);
+        }
     }
+    Ok(files)
+}
+
+/// What is in a folder under a name that begins like this; nothing in what is none.
+fn entries(folder: &Path, beginning: &str) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(beginning.as_bytes()) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
 }
 
 impl Retention {
@@ -171,6 +188,15 @@ mod tests {
         let gone =
             Retention { days: 7, bytes: ALL, reserve: Reserve { percent: 100 } }.apply(folder.path(), now).unwrap();
         assert_eq!(gone.len(), 3);
+    }
+
+    #[test]
+    fn other_folders_are_not_looked_into() {
+        let folder = archive(&["2026-11-28 08"]);
+        let other = folder.path().join("lost+found/hour=08");
+        fs::create_dir_all(&other).unwrap();
+        fs::write(other.join("0000000000000001-1-1-2.parquet"), "").unwrap();
+        assert_eq!(files(folder.path()).unwrap().len(), 1);
     }
 
     #[test]

@@ -16,10 +16,12 @@ use flow::{FlushNumber, Timestamp, WriterId};
 
 use crate::part_name::{PartName, UNFINISHED, folder_of};
 use crate::part_writer::{PartWriter, Written};
-use crate::retention::{Reserve, entries, parts};
+use crate::retention::{Reserve, files, parts};
 
 /// The octets of a file at most, about: what has to be taken from the log again after a crash.
 const OCTETS_OF_A_PART: u64 = 256 << 20;
+/// The rows of a file at most, about: the log has to keep what is in no complete file.
+const ROWS_OF_A_PART: u64 = 1 << 23;
 /// The hours whose files are open at most. There are more only when clocks step.
 const OPEN_HOURS: usize = 4;
 /// After this many minutes, datagrams of an hour that has passed have arrived.
@@ -38,6 +40,8 @@ pub struct Writer {
     current: (WriterId, FlushNumber),
     /// Its hour that is archived already or open, so that a row need not ask.
     known: Option<(Interval, bool)>,
+    /// When the last row of it was received.
+    newest: Minute,
     /// Rows that came again and were left out.
     repeated: u64,
     finished: Finished,
@@ -71,6 +75,7 @@ impl Writer {
             first: None,
             current: (WriterId(0), FlushNumber { epoch: 0, sequence: 0 }),
             known: None,
+            newest: Minute::EPOCH,
             repeated: 0,
             finished: Finished::default(),
         })
@@ -86,6 +91,7 @@ impl Writer {
         }
         self.current = (writer, flush);
         self.known = None;
+        self.newest = Minute::EPOCH;
         Ok(())
     }
 
@@ -95,6 +101,7 @@ impl Writer {
     /// When it cannot be written, or the disk is too full.
     pub fn take(&mut self, row: &Row) -> io::Result<()> {
         let minute = Minute::of(Timestamp::from_milliseconds(row.number(Id::Received)));
+        self.newest = self.newest.max(minute);
         let is_archived = match self.known {
             Some((hour, is_archived)) if hour.contains(minute) => is_archived,
             _ => {
@@ -122,16 +129,31 @@ impl Writer {
 
     /// All rows of the flush were taken. Returns whether they are durable, and all before them.
     ///
+    /// Files end by the time of the rows, not of the clock: a reader that catches up would otherwise end a file with each
+    /// flush.
+    ///
     /// # Errors
     /// When a file cannot be finished.
-    pub fn end_flush(&mut self, now: Minute) -> io::Result<bool> {
-        let octets: u64 = self.open.values().map(PartWriter::octets).sum();
-        let has_passed = |hour: &Interval| hour.end().saturating_add(GRACE) <= now;
-        if octets < OCTETS_OF_A_PART && self.open.len() <= OPEN_HOURS && !self.open.keys().any(has_passed) {
-            return Ok(self.open.is_empty());
+    pub fn end_flush(&mut self) -> io::Result<bool> {
+        let sum = |of: fn(&PartWriter) -> u64| -> u64 { self.open.values().map(of).sum() };
+        let is_large = sum(PartWriter::octets) >= OCTETS_OF_A_PART || sum(PartWriter::rows) >= ROWS_OF_A_PART;
+        if is_large || self.open.len() > OPEN_HOURS {
+            self.finish().map(|()| true)
+        } else {
+            self.end_hours(self.newest)
         }
-        self.finish()?;
-        Ok(true)
+    }
+
+    /// Ends the files if the hour of one has passed at a time; to be called with the present one when there is nothing to
+    /// take. Returns whether all rows are durable.
+    ///
+    /// # Errors
+    /// When a file cannot be finished.
+    pub fn end_hours(&mut self, now: Minute) -> io::Result<bool> {
+        if self.open.keys().any(|hour| hour.end().saturating_add(GRACE) <= now) {
+            self.finish()?;
+        }
+        Ok(self.open.is_empty())
     }
 
     /// Ends all files with the present flush, although their hours may not have passed. Afterwards all rows are durable.
@@ -193,15 +215,9 @@ impl Writer {
 }
 
 fn remove_unfinished(folder: &Path) -> io::Result<()> {
-    for date in entries(folder)? {
-        for hour in entries(&date)? {
-            for path in entries(&hour)? {
-                let is_unfinished =
-                    path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(UNFINISHED.as_bytes()));
-                if is_unfinished {
-                    fs::remove_file(&path)?;
-                }
-            }
+    for path in files(folder)? {
+        if path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(UNFINISHED.as_bytes())) {
+            fs::remove_file(&path)?;
         }
     }
     Ok(())
@@ -209,6 +225,8 @@ fn remove_unfinished(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use accounting::query::parse_interval;
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::Field;
@@ -243,7 +261,7 @@ mod tests {
             for (index, minute) in (0..).zip(minutes) {
                 writer.take(&row(*minute, sequence * 100 + index)).unwrap();
             }
-            is_durable = writer.end_flush(now).unwrap();
+            is_durable = writer.end_flush().unwrap() || writer.end_hours(now).unwrap();
         }
         is_durable
     }
@@ -331,7 +349,35 @@ mod tests {
         let error = writer.take(&row(at, 1)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert!(error.to_string().contains("less than 100 %"), "{error}");
-        assert_eq!(entries(folder.path()).unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(files(folder.path()).unwrap(), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn a_reader_that_catches_up_writes_one_file_an_hour() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        for sequence in 1..=50 {
+            writer.begin_flush(WRITER, FlushNumber { epoch: 1, sequence }).unwrap();
+            writer.take(&row(minute("2026-11-20 20:10"), sequence)).unwrap();
+            assert!(!writer.end_flush().unwrap());
+        }
+        writer.begin_flush(WRITER, FlushNumber { epoch: 1, sequence: 51 }).unwrap();
+        writer.take(&row(minute("2026-11-20 21:01"), 51)).unwrap();
+        assert!(writer.end_flush().unwrap());
+        assert_eq!(parts(folder.path()).unwrap().len(), 2);
+        assert_eq!(numbers(folder.path()), (1..=51).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn other_users_cannot_read_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = minute("2026-11-28 20:59");
+        let mut writer = Writer::open(folder.path().join("flows"), Reserve { percent: 0 }).unwrap();
+        assert!(take(&mut writer, 1..=1, &[at], minute("2026-11-28 21:01")));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let file = files(&folder.path().join("flows")).unwrap().pop().unwrap();
+        assert_eq!(mode(&file), 0o600);
+        assert!(file.ancestors().skip(1).take(3).all(|folder| mode(folder) == 0o700));
     }
 
     #[test]

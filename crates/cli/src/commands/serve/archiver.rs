@@ -61,17 +61,29 @@ impl Archiver {
         self.writer.take(&self.row)
     }
 
-    /// Once a minute: to read the names of all files takes a while.
-    fn clean(&mut self, now: Minute) -> io::Result<()> {
+    /// Deletes what is not to be kept, once a minute: to read the names of all files takes a while. What cannot be deleted
+    /// stays, and keeps nothing from being archived.
+    fn clean(&mut self, now: Minute) {
         if self.cleaned == Some(now) {
-            return Ok(());
+            return;
         }
         self.cleaned = Some(now);
-        for gone in self.retention.apply(&self.folder, now)? {
-            tracing::info!("deleted {} octets of the archive: {}", gone.octets, gone.name.path().display());
+        match self.retention.apply(&self.folder, now) {
+            Ok(gone) => {
+                for gone in gone {
+                    tracing::info!("deleted {} octets of the archive: {}", gone.octets, gone.name.path().display());
+                }
+            }
+            Err(error) => {
+                let folder = self.folder.display();
+                tracing::warn!(%error, "cannot delete old flows in {folder}");
+            }
         }
-        Ok(())
     }
+}
+
+fn now() -> Minute {
+    Minute::of(Timestamp::from(SystemTime::now()))
 }
 
 impl LogConsumer for Archiver {
@@ -82,12 +94,18 @@ impl LogConsumer for Archiver {
     }
 
     fn end_flush(&mut self, _: &ReadFlush) -> io::Result<bool> {
-        if let Some(error) = self.failed.take() {
-            return Err(error);
+        // First: it makes room for what could not be written.
+        self.clean(now());
+        match self.failed.take() {
+            Some(error) => Err(error),
+            None => self.writer.end_flush(),
         }
-        let now = Minute::of(Timestamp::from(SystemTime::now()));
-        self.clean(now)?;
-        self.writer.end_flush(now)
+    }
+
+    fn idle(&mut self) -> io::Result<bool> {
+        let now = now();
+        self.clean(now);
+        self.writer.end_hours(now)
     }
 
     fn finish(&mut self) -> io::Result<bool> {
