@@ -31,8 +31,8 @@ const GRACE: u32 = 1;
 pub struct Writer {
     folder: PathBuf,
     reserve: Reserve,
-    /// What is archived already, by hour.
-    archived: BTreeMap<Interval, Vec<PartName>>,
+    /// What is archived already, by hour; `None` when it has to be looked for, because a file could not be finished.
+    archived: Option<BTreeMap<Interval, Vec<PartName>>>,
     open: BTreeMap<Interval, PartWriter>,
     /// The collector and the first flush of the files that are open.
     first: Option<(WriterId, FlushNumber)>,
@@ -63,10 +63,7 @@ impl Writer {
     /// When the folder cannot be read, or a file not be deleted.
     pub fn open(folder: PathBuf, reserve: Reserve) -> io::Result<Self> {
         remove_unfinished(&folder)?;
-        let mut archived: BTreeMap<Interval, Vec<PartName>> = BTreeMap::new();
-        for part in parts(&folder)? {
-            archived.entry(part.name.hour).or_default().push(part.name);
-        }
+        let archived = Some(archived(&folder)?);
         Ok(Self {
             folder,
             reserve,
@@ -89,6 +86,9 @@ impl Writer {
         if self.first.is_some_and(|(of, first)| (of, first.epoch) != (writer, flush.epoch)) {
             self.finish()?;
         }
+        if self.archived.is_none() {
+            self.archived = Some(archived(&self.folder)?);
+        }
         self.current = (writer, flush);
         self.known = None;
         self.newest = Minute::EPOCH;
@@ -107,8 +107,8 @@ impl Writer {
             _ => {
                 let hour = Interval::containing(Period::Hour, minute);
                 let (writer, flush) = self.current;
-                let of_hour = self.archived.get(&hour).map_or(&[][..], Vec::as_slice);
-                let is_archived = of_hour.iter().any(|part| part.contains(hour, writer, flush));
+                let of_hour = self.archived.iter().filter_map(|archived| archived.get(&hour)).flatten();
+                let is_archived = of_hour.into_iter().any(|part| part.contains(hour, writer, flush));
                 self.known = Some((hour, is_archived));
                 is_archived
             }
@@ -166,7 +166,9 @@ impl Writer {
         for (hour, part) in std::mem::take(&mut self.open) {
             let name = PartName { hour, writer, epoch: first.epoch, first: first.sequence, last: last.sequence };
             let Written { rows, .. } = part.finish(&name)?;
-            self.archived.entry(hour).or_default().push(name);
+            if let Some(archived) = &mut self.archived {
+                archived.entry(hour).or_default().push(name);
+            }
             self.finished.parts += 1;
             self.finished.rows += rows;
         }
@@ -175,6 +177,7 @@ impl Writer {
 
     /// Forgets the rows that are not durable.
     pub fn rewind(&mut self) {
+        self.archived = None;
         self.first = None;
         for (_, part) in std::mem::take(&mut self.open) {
             // It is deleted at the next start at the latest.
@@ -212,6 +215,15 @@ impl Writer {
         self.first.get_or_insert((writer, flush));
         PartWriter::create(self.folder.join(folder_of(hour)), writer)
     }
+}
+
+/// The files of the archive, by hour.
+fn archived(folder: &Path) -> io::Result<BTreeMap<Interval, Vec<PartName>>> {
+    let mut archived: BTreeMap<Interval, Vec<PartName>> = BTreeMap::new();
+    for part in parts(folder)? {
+        archived.entry(part.name.hour).or_default().push(part.name);
+    }
+    Ok(archived)
 }
 
 fn remove_unfinished(folder: &Path) -> io::Result<()> {
