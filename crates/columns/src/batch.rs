@@ -55,7 +55,9 @@ pub struct Addresses {
 }
 
 impl Values {
-    const fn new(kind: Kind) -> Self {
+    /// No values: all are 0.
+    #[must_use]
+    pub const fn new(kind: Kind) -> Self {
         match kind {
             Kind::U8 => Self::U8(Vec::new()),
             Kind::U16 => Self::U16(Vec::new()),
@@ -65,8 +67,9 @@ impl Values {
         }
     }
 
-    /// Whether all values are 0.
-    const fn is_empty(&self) -> bool {
+    /// Whether there are none: all are 0.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
         match self {
             Self::U8(values) => values.is_empty(),
             Self::U16(values) => values.is_empty(),
@@ -76,7 +79,8 @@ impl Values {
         }
     }
 
-    fn clear(&mut self) {
+    /// Removes all values and keeps the memory for others.
+    pub fn clear(&mut self) {
         match self {
             Self::U8(values) => values.clear(),
             Self::U16(values) => values.clear(),

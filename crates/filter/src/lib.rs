@@ -65,6 +65,15 @@ impl Filter {
         self.0.is_none()
     }
 
+    /// What matches this filter and another one.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self.0, other.0) {
+            (Some(left), Some(right)) => Self(Some(Expression::All(vec![left, right]))),
+            (left, right) => Self(left.or(right)),
+        }
+    }
+
     /// Whether a row matches.
     #[must_use]
     pub fn passes(&self, row: &Row) -> bool {

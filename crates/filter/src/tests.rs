@@ -163,6 +163,15 @@ proptest! {
     }
 
     #[test]
+    fn two_filters_together_match_what_both_match(one in filter(), other in filter(), row in row()) {
+        let both = one.clone().and(other.clone());
+        prop_assert_eq!(both.passes(&row), one.passes(&row) && other.passes(&row));
+        prop_assert_eq!(both.to_string().parse::<Filter>().unwrap().passes(&row), both.passes(&row));
+        prop_assert_eq!(&Filter::default().and(one.clone()), &one);
+        prop_assert_eq!(one.clone().and(Filter::default()), one);
+    }
+
+    #[test]
     fn only_columns_that_it_names_make_a_difference(filter in filter(), full in row()) {
         let mut part = Row::new();
         for id in filter.columns().iter() {
