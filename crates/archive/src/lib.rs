@@ -7,20 +7,23 @@
 //! | `part_writer` | writes a file |
 //! | [`writer`] | **takes the rows of the log**, flush by flush, and knows what is archived already |
 //! | [`retention`] | what is deleted, and when nothing more is written |
+//! | [`scan`] | **answers questions**: groups of flows, and flows one by one |
 //!
 //! The folder has `date=2026-11-28/hour=21/<writer>-<epoch>-<first flush>-<last flush>.parquet`. Date and hour are those in which
 //! a datagram was received, in UTC. A file never changes: it has the suffix `.tmp` until it is complete and synced. All rows
 //! of a flush and hour are in one file, so the names say what is archived, whatever became of the cursor of the reader.
 //!
-//! Not here: how flows are read from the log (`collector`), and questions.
+//! Not here: how flows are read from the log (`collector`), and how questions are asked (`cli`, `api`).
 
 pub mod part_name;
 mod part_writer;
 pub mod retention;
+pub mod scan;
 mod schema;
 pub mod writer;
 
 pub use part_name::PartName;
 pub use retention::{Reserve, Retention};
+pub use scan::Scan;
 pub use schema::schema;
 pub use writer::Writer;

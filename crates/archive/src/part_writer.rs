@@ -23,7 +23,7 @@ use crate::schema::schema;
 /// The rows of a group. Fewer take more octets, more take more memory.
 const ROWS_OF_A_GROUP: usize = 1 << 18;
 /// The rows at which a column is encoded and compressed: larger pages take no fewer octets.
-const ROWS_OF_A_PAGE: usize = 1 << 16;
+pub(crate) const ROWS_OF_A_PAGE: usize = 1 << 16;
 /// Compression takes most of the time that a file costs. Higher levels make files no smaller.
 const ZSTD_LEVEL: i32 = 1;
 

@@ -1,0 +1,103 @@
+//! What questions to the archive take: wall time and rows a second. The flows do not repeat;
+//! `cargo bench -p archive --bench scanning -- 10000000 2` asks an archive of 10 million in two threads.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may fail, and prints its figures")]
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use archive::scan::{Counted, GroupQuestion, Order};
+use archive::{Scan, Writer};
+use columns::Row;
+use flow::{Exporter, FlushNumber, Protocol, Timestamp, WriterId};
+use generator::{Generator, Load, Popularity};
+use wire::{Datagram, Session, SessionLimits};
+
+/// As an operator asks them: the filter, the keys, and how many groups.
+const QUESTIONS: [(&str, &[&str], usize); 8] = [
+    ("", &["srcip"], 10),
+    ("dst net 10.0.0.0/16", &["srcip"], 10),
+    ("dst net 10.0.1.0/24", &["srcip"], 10),
+    ("host 10.0.1.7", &["srcip"], 10),
+    ("dst port 443", &["srcip"], 10),
+    ("", &["srcip", "dstport"], 10),
+    ("", &["received/5m"], usize::MAX),
+    ("", &["srcip/24", "proto"], 10),
+];
+
+fn main() {
+    let mut arguments = std::env::args().filter_map(|argument| argument.parse().ok());
+    let flows: u64 = arguments.next().unwrap_or(3_000_000);
+    let threads = arguments.next().map_or(1, |threads: u64| threads as usize);
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), flows);
+    let cancelled = AtomicBool::new(false);
+    let scan = Scan { folder: folder.path(), octets: 256 << 20, threads, cancelled: &cancelled };
+    for (filter, keys, most) in QUESTIONS {
+        let question = GroupQuestion {
+            received: Timestamp::EPOCH..Timestamp::from_seconds(4_000_000_000),
+            filter: filter.parse().unwrap(),
+            keys: keys.iter().map(|key| key.parse().unwrap()).collect(),
+            distinct: Vec::new(),
+            counted: Counted::SCALED,
+            order: Order::Bytes,
+            most,
+        };
+        // The first run brings the files into memory.
+        let (mut fastest, mut answer) = (Duration::MAX, None);
+        for _ in 0..4 {
+            let begun = Instant::now();
+            answer = Some(scan.groups(&question).unwrap());
+            fastest = fastest.min(begun.elapsed());
+        }
+        let answer = answer.unwrap();
+        println!(
+            "{:?} by {}: {} ms, {:.1} M rows/s, {} rows match, {} groups, {} passes",
+            filter,
+            keys.join(","),
+            fastest.as_millis(),
+            flows as f64 / fastest.as_secs_f64() / 1e6,
+            answer.read.matched,
+            answer.groups,
+            answer.passes
+        );
+    }
+}
+
+/// Writes flows of an hour.
+fn write(folder: &Path, flows: u64) {
+    let mut load = Load {
+        protocol: Protocol::NetflowV9,
+        exporters: 4,
+        first_source: Some([127, 0, 0, 1].into()),
+        repeat: None,
+        ..Load::default()
+    };
+    load.traffic.addresses = 1_000_000;
+    load.traffic.popularity = Popularity::Zipf;
+    let mut writer = Writer::open(folder.to_owned(), archive::Reserve { percent: 0 }).unwrap();
+    let mut generator = Generator::new(load).unwrap();
+    let mut sessions: HashMap<IpAddr, Session> = HashMap::new();
+    let mut row = Row::new();
+    let mut taken = 0;
+    let mut received = Timestamp::from_seconds(1_800_000_000);
+    writer.begin_flush(WriterId(1), FlushNumber { epoch: 1, sequence: 1 }).unwrap();
+    while taken < flows {
+        received = received.saturating_add(Duration::from_millis(3));
+        let batch: Vec<_> = generator.batch(received, 64).map(|one| (one.source, one.payload.to_vec())).collect();
+        for (source, payload) in &batch {
+            let address = IpAddr::from(source.unwrap());
+            let session = sessions.entry(address).or_insert_with(|| Session::new(SessionLimits::default()));
+            let datagram = Datagram { exporter: Exporter::udp(address, 2055), received, payload };
+            session.decode(&datagram, &mut |record| {
+                if record.row(&mut row) {
+                    taken += 1;
+                    writer.take(&row).unwrap();
+                }
+            });
+        }
+    }
+    writer.finish().unwrap();
+}

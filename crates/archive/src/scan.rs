@@ -1,0 +1,160 @@
+//! Questions to the archive: which groups of flows there were, and which flows.
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `grouping` | **groups of flows**: the first ones in an order, and the exact rest |
+//! | `series` | **the first groups in steps of time** |
+//! | `rows` | **flows one by one**, the newest or the oldest first |
+//! | `key`, `amounts`, `ranking` | by what flows are grouped, what is summed, in which order groups are returned |
+//! | `work` | which files and groups of rows are read, in which threads, and what is left out |
+//! | `part`, `file_octets` | a file: whether it is what its name says, and what its statistics rule out |
+//! | `group_rows`, `column_pages` | columns of a group of rows, each decoded when it is first asked for |
+//! | `key_layout`, `group_table` | the hash table of groups, and the form in which keys are in it |
+//! | `budget` | the memory of a question |
+//!
+//! A question reads only the files of its hours, of these only the groups of rows that may match by their statistics, of these
+//! first the columns of the filter, and the others only where rows match. Its memory is limited, and it can be cancelled within
+//! a few thousand rows. It is exact: a question that does not fit is answered in passes or refused. Damaged and foreign
+//! files are never deleted; the answer names them.
+//!
+//! Not here: rows that are not in files yet, turns among questions, and how questions and answers are written.
+
+mod amounts;
+mod budget;
+mod column_pages;
+mod file_octets;
+mod group_rows;
+mod group_table;
+mod grouping;
+mod key;
+mod key_layout;
+mod part;
+mod ranking;
+mod rows;
+mod series;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use accounting::period::Minute;
+use columns::{Columns, Kind};
+use flow::Timestamp;
+
+pub use amounts::Counted;
+pub use grouping::{GroupQuestion, Groups};
+pub use key::{Key, KeyError};
+pub use ranking::{Group, Order, Sums};
+pub use rows::{MOST_ROWS, Place, RowQuestion, Rows};
+pub use series::{MOST_LINES, Series, Step};
+
+use budget::Budget;
+use work::{LeftOutParts, Selector, Work};
+
+use crate::part_name::PartName;
+use crate::part_writer::ROWS_OF_A_PAGE;
+use crate::retention::parts;
+
+/// The archive that is asked, and what a question may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Scan<'s> {
+    /// The folder of the archive.
+    pub folder: &'s Path,
+    /// The memory of a question at most, in octets, about.
+    pub octets: usize,
+    /// How many threads read; at least 1.
+    pub threads: usize,
+    /// Set by another thread, it ends the question.
+    pub cancelled: &'s AtomicBool,
+}
+
+/// What an answer is from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Read {
+    /// The files that were opened.
+    pub parts: u64,
+    /// The groups of rows that may have rows that match.
+    pub groups: u64,
+    /// The groups of rows that were not read, because their statistics rule out that a row matches.
+    pub groups_skipped: u64,
+    /// The rows of the groups that may have rows that match.
+    pub rows: u64,
+    /// Those of the rows read that match.
+    pub matched: u64,
+    /// What could not be read, and is missing in the answer.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A file, or a part of it, that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The file.
+    pub name: PartName,
+    /// The rows of it that are missing; `None` if all are.
+    pub rows: Option<Range<u64>>,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// It was cancelled.
+    #[error("the question was cancelled")]
+    Cancelled,
+    /// It does not fit into memory.
+    #[error(
+        "the answer does not fit into {} MiB of memory: ask for a shorter time, filter more, or group by fewer columns, \
+         shorter prefixes or longer steps",
+        .octets >> 20
+    )]
+    TooLarge {
+        /// The memory that there is.
+        octets: usize,
+    },
+    /// It is no question.
+    #[error("{0}")]
+    Invalid(String),
+    /// The folder of the archive cannot be read.
+    #[error("the archive cannot be read: {0}")]
+    Folder(#[from] io::Error),
+}
+
+impl<'s> Scan<'s> {
+    /// The files of the hours of a range of time, in their order.
+    fn parts(&self, received: &Range<Timestamp>) -> Result<Vec<PartName>, ScanError> {
+        if received.start >= received.end {
+            return Ok(Vec::new());
+        }
+        let first = Minute::of(received.start);
+        let is_asked = |name: &PartName| name.hour.end() > first && name.hour.start.timestamp() < received.end;
+        Ok(parts(self.folder)?.into_iter().map(|part| part.name).filter(is_asked).collect())
+    }
+
+    fn work(&self, budget: &'s Budget, selector: &'s Selector, left_out: &'s LeftOutParts) -> Work<'s> {
+        let Self { folder, cancelled, .. } = *self;
+        Work { folder, budget, selector, cancelled, left_out, threads: self.threads() }
+    }
+
+    fn threads(&self) -> usize {
+        self.threads.max(1)
+    }
+
+    fn too_large(&self) -> ScanError {
+        ScanError::TooLarge { octets: self.octets }
+    }
+}
+
+/// What a thread needs to read columns: of each, a page as it is in the file and one as it is decoded, and some thousand values.
+fn memory_of_columns(columns: Columns) -> usize {
+    let octets_of_a_value = columns.iter().map(|id| match id.column().kind {
+        Kind::U8 | Kind::U16 | Kind::U32 => 4,
+        Kind::U64 | Kind::Time | Kind::Mac => 8,
+        Kind::Address => 4 + 16 + 1,
+    });
+    octets_of_a_value.map(|octets: usize| octets * (2 * ROWS_OF_A_PAGE + group_rows::WINDOW)).sum()
+}

@@ -1,0 +1,314 @@
+//! A file of the archive that is open: whether it is what its name says, what is known of its groups of rows, and the pages of
+//! their columns.
+//!
+//! Everything that a footer states is checked before it is used, because `parquet` panics at some of what a damaged one has.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use accounting::period::Minute;
+use columns::{COLUMNS, COUNT, Id, Kind, Leaf, Physical, SCHEMA};
+use filter::Bounds;
+use flow::Timestamp;
+use parquet::basic::Type as PhysicalType;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::reader::{ChunkReader, Length, SerializedPageReader};
+use parquet::schema::types::ColumnDescriptor;
+
+use super::budget::{Budget, Exceeded, Taken};
+use super::column_pages::ColumnPages;
+use super::file_octets::FileOctets;
+use crate::part_name::PartName;
+
+/// The octets of a footer at most. One of 256 MiB of rows has a few hundred thousand.
+const LONGEST_FOOTER: u32 = 16 << 20;
+/// The rows of a group at most, four times those that `part_writer` collects.
+const MOST_ROWS_OF_A_GROUP: usize = 1 << 20;
+
+/// A file that is open.
+pub(crate) struct OpenPart<'b> {
+    pub(crate) name: PartName,
+    octets: Arc<FileOctets>,
+    metadata: ParquetMetaData,
+    /// That of the metadata.
+    _memory: Taken<'b>,
+}
+
+/// Why a file is not read.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    /// It is damaged, foreign, or gone.
+    File(String),
+    /// There is no memory for it.
+    Memory,
+}
+
+/// Where the values of a column of a file are.
+pub(crate) enum LeafValues {
+    /// All rows have this number, which is 0 also for a column that the file does not have.
+    Constant(u64),
+    /// In these pages.
+    Pages(Box<ColumnPages>),
+}
+
+/// The first column of a file for each column of the table.
+static FIRST_LEAVES: LazyLock<[usize; COUNT]> = LazyLock::new(|| {
+    let mut next = 0;
+    Id::ALL.map(|id| {
+        let first = next;
+        next += id.column().kind.leaves().len();
+        first
+    })
+});
+
+fn first_leaf(id: Id) -> usize {
+    FIRST_LEAVES.get(id as usize).copied().unwrap_or_default()
+}
+
+fn leaves() -> impl Iterator<Item = (&'static str, &'static Leaf)> {
+    COLUMNS.iter().flat_map(|column| column.kind.leaves().iter().map(|leaf| (column.name, leaf)))
+}
+
+impl<'b> OpenPart<'b> {
+    /// Opens a file and checks that it is what its name says.
+    pub(crate) fn open(folder: &Path, name: PartName, budget: &'b Budget) -> Result<Self, Unusable> {
+        let octets = FileOctets::new(File::open(folder.join(name.path()))?)?;
+        check_footer(&octets)?;
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&octets)?;
+        let memory = budget.take(metadata.memory_size())?;
+        check_name(&metadata, &name)?;
+        let file = metadata.file_metadata();
+        check_columns(file.schema_descr().columns().iter().map(|column| &**column))?;
+        let mut rows = 0;
+        for group in metadata.row_groups() {
+            check_group(group, file.schema_descr().num_columns(), octets.len())?;
+            rows += group.num_rows();
+        }
+        if rows != file.num_rows() {
+            return Err(Unusable::File("its groups have not as many rows as its footer says".to_owned()));
+        }
+        let part = Self { name, octets: Arc::new(octets), metadata, _memory: memory };
+        part.check_hour()?;
+        Ok(part)
+    }
+
+    pub(crate) fn groups(&self) -> usize {
+        self.metadata.num_row_groups()
+    }
+
+    /// The rows of a group.
+    pub(crate) fn rows(&self, group: usize) -> usize {
+        self.metadata.row_groups().get(group).map_or(0, rows_of)
+    }
+
+    /// The row of the file with which a group begins.
+    pub(crate) fn first_row(&self, group: usize) -> u64 {
+        self.metadata.row_groups().iter().take(group).map(|group| rows_of(group) as u64).sum()
+    }
+
+    /// What is known of the values of a column in a group.
+    pub(crate) fn bounds(&self, group: usize, id: Id) -> Bounds {
+        let Some(metadata) = self.metadata.row_groups().get(group) else { return Bounds::Unknown };
+        bounds(metadata, id)
+    }
+
+    /// The values of a column of numbers in a group, or the IPv4 addresses of one of addresses.
+    pub(crate) fn numbers(&self, group: usize, id: Id) -> Result<LeafValues, ParquetError> {
+        let Some(chunk) = self.chunk(group, first_leaf(id)) else { return Ok(LeafValues::Constant(0)) };
+        match number_bounds(chunk) {
+            Some((min, max)) if min == max => Ok(LeafValues::Constant(min)),
+            _ => self.pages(group, chunk, if chunk.column_type() == PhysicalType::INT64 { 8 } else { 4 }, false),
+        }
+    }
+
+    /// The IPv6 addresses of a column of addresses in a group.
+    pub(crate) fn v6(&self, group: usize, id: Id) -> Result<LeafValues, ParquetError> {
+        let Some(chunk) = self.chunk(group, first_leaf(id) + 1) else { return Ok(LeafValues::Constant(0)) };
+        if nulls(chunk) == Some(self.rows(group)) {
+            return Ok(LeafValues::Constant(0));
+        }
+        self.pages(group, chunk, 16, true)
+    }
+
+    fn chunk(&self, group: usize, leaf: usize) -> Option<&ColumnChunkMetaData> {
+        self.metadata.row_groups().get(group)?.columns().get(leaf)
+    }
+
+    fn pages(
+        &self,
+        group: usize,
+        chunk: &ColumnChunkMetaData,
+        width: usize,
+        is_optional: bool,
+    ) -> Result<LeafValues, ParquetError> {
+        let rows = self.rows(group);
+        let pages = SerializedPageReader::new(Arc::clone(&self.octets), chunk, rows, None)?;
+        Ok(LeafValues::Pages(Box::new(ColumnPages::new(pages, width, is_optional, rows))))
+    }
+
+    /// Questions choose files by their hour: rows of another one would be found or not by chance.
+    fn check_hour(&self) -> Result<(), Unusable> {
+        let minute = |milliseconds| Minute::of(Timestamp::from_milliseconds(milliseconds));
+        let is_of_hour = |group| match self.bounds(group, Id::Received) {
+            Bounds::Numbers(min, max) => self.name.hour.contains(minute(min)) && self.name.hour.contains(minute(max)),
+            _ => true,
+        };
+        if (0..self.groups()).all(is_of_hour) {
+            return Ok(());
+        }
+        Err(Unusable::File("it has rows of another hour than that of its folder".to_owned()))
+    }
+}
+
+fn check_footer(octets: &FileOctets) -> Result<(), Unusable> {
+    let end = octets.len().checked_sub(8).ok_or_else(|| Unusable::File("it is too short for a file".to_owned()))?;
+    let end = octets.get_bytes(end, 8)?;
+    match *end {
+        [a, b, c, d, b'P', b'A', b'R', b'1'] if u32::from_le_bytes([a, b, c, d]) <= LONGEST_FOOTER => Ok(()),
+        [.., b'P', b'A', b'R', b'1'] => Err(Unusable::File("its footer is too long".to_owned())),
+        _ => Err(Unusable::File("it is not a complete Parquet file".to_owned())),
+    }
+}
+
+/// A file that was renamed, or that another program wrote, has rows of other flushes than its name says.
+fn check_name(metadata: &ParquetMetaData, name: &PartName) -> Result<(), Unusable> {
+    let values = metadata.file_metadata().key_value_metadata().map_or(&[][..], Vec::as_slice);
+    let value = |wanted: &str| {
+        let found = values.iter().find(|pair| pair.key.strip_prefix("netflow.") == Some(wanted));
+        found.and_then(|pair| pair.value.as_deref())
+    };
+    let schema = value("schema").and_then(|schema| schema.parse::<u32>().ok());
+    match schema {
+        None => return Err(Unusable::File("it was not written by netflow".to_owned())),
+        Some(SCHEMA) => {}
+        Some(other) => {
+            let differ = format!("its columns are of version {other}, this program reads version {SCHEMA}");
+            return Err(Unusable::File(differ));
+        }
+    }
+    let is = |key, expected: String| value(key) == Some(expected.as_str());
+    let is_named_right = is("writer", name.writer.to_string())
+        && is("epoch", name.epoch.to_string())
+        && is("firstFlush", name.first.to_string())
+        && is("lastFlush", name.last.to_string())
+        && is("rows", metadata.file_metadata().num_rows().to_string());
+    if is_named_right {
+        Ok(())
+    } else {
+        Err(Unusable::File("its footer has other flushes or rows than its name".to_owned()))
+    }
+}
+
+/// Later versions of this program add columns at the end; a file of an earlier one has fewer.
+fn check_columns<'d>(found: impl Iterator<Item = &'d ColumnDescriptor>) -> Result<(), Unusable> {
+    for (descriptor, (name, leaf)) in found.zip(leaves()) {
+        let physical = match leaf.physical {
+            Physical::Int32 => PhysicalType::INT32,
+            Physical::Int64 => PhysicalType::INT64,
+            Physical::Fixed16 => PhysicalType::FIXED_LEN_BYTE_ARRAY,
+        };
+        let is_as_expected = descriptor.path().parts().len() == 1
+            && descriptor.name().strip_prefix(name) == Some(leaf.suffix)
+            && descriptor.physical_type() == physical
+            && (physical != PhysicalType::FIXED_LEN_BYTE_ARRAY || descriptor.type_length() == 16)
+            && descriptor.max_rep_level() == 0
+            && descriptor.max_def_level() == i16::from(leaf.optional);
+        if !is_as_expected {
+            return Err(Unusable::File(format!("its column {name}{} is missing or of another type", leaf.suffix)));
+        }
+    }
+    Ok(())
+}
+
+fn check_group(group: &RowGroupMetaData, columns: usize, length: u64) -> Result<(), Unusable> {
+    let rows = rows_of(group);
+    let is_within = |chunk: &ColumnChunkMetaData| {
+        let begin = u64::try_from(chunk.data_page_offset()).ok();
+        let octets = u64::try_from(chunk.compressed_size()).ok();
+        let end = begin.zip(octets).and_then(|(begin, octets)| begin.checked_add(octets));
+        chunk.dictionary_page_offset().is_none()
+            && chunk.num_values() == group.num_rows()
+            && end.is_some_and(|end| end <= length)
+    };
+    if (1..=MOST_ROWS_OF_A_GROUP).contains(&rows)
+        && group.columns().len() == columns
+        && group.columns().iter().take(leaves().count()).all(is_within)
+    {
+        return Ok(());
+    }
+    Err(Unusable::File("its footer is damaged, or is not as netflow writes it".to_owned()))
+}
+
+fn rows_of(group: &RowGroupMetaData) -> usize {
+    usize::try_from(group.num_rows()).unwrap_or_default()
+}
+
+fn bounds(group: &RowGroupMetaData, id: Id) -> Bounds {
+    let leaf = first_leaf(id);
+    if id.column().kind != Kind::Address {
+        let Some(chunk) = group.columns().get(leaf) else { return Bounds::Numbers(0, 0) };
+        return number_bounds(chunk).map_or(Bounds::Unknown, |(min, max)| Bounds::Numbers(min, max));
+    }
+    let (Some(v4), Some(v6)) = (group.columns().get(leaf), group.columns().get(leaf + 1)) else {
+        return Bounds::Addresses { v4: Some((0, 0)), v6: None };
+    };
+    let (Some((min, max)), Some(nulls)) = (number_bounds(v4), nulls(v6)) else { return Bounds::Unknown };
+    let (Ok(min), Ok(max)) = (u32::try_from(min), u32::try_from(max)) else { return Bounds::Unknown };
+    let v6 = if nulls == rows_of(group) {
+        None
+    } else {
+        match octet_bounds(v6) {
+            Some(bounds) => Some(bounds),
+            None => return Bounds::Unknown,
+        }
+    };
+    // Rows with an IPv6 address have 0 as IPv4 address, which widens the bounds of the others.
+    Bounds::Addresses { v4: (nulls > 0).then_some((min, max)), v6 }
+}
+
+/// The least and the greatest number. Statistics are in the order of unsigned numbers, as the columns are declared.
+fn number_bounds(chunk: &ColumnChunkMetaData) -> Option<(u64, u64)> {
+    let statistics = chunk.statistics()?;
+    let number = |octets: &[u8]| match octets.len() {
+        4 => octets.try_into().ok().map(|octets| u64::from(u32::from_le_bytes(octets))),
+        8 => octets.try_into().ok().map(u64::from_le_bytes),
+        _ => None,
+    };
+    let (min, max) = (number(statistics.min_bytes_opt()?)?, number(statistics.max_bytes_opt()?)?);
+    (min <= max).then_some((min, max))
+}
+
+fn octet_bounds(chunk: &ColumnChunkMetaData) -> Option<([u8; 16], [u8; 16])> {
+    let statistics = chunk.statistics()?;
+    let bound = |octets: &[u8]| <[u8; 16]>::try_from(octets).ok();
+    let (min, max) = (bound(statistics.min_bytes_opt()?)?, bound(statistics.max_bytes_opt()?)?);
+    (min <= max).then_some((min, max))
+}
+
+fn nulls(chunk: &ColumnChunkMetaData) -> Option<usize> {
+    usize::try_from(chunk.statistics()?.null_count_opt()?).ok()
+}
+
+impl From<io::Error> for Unusable {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::NotFound {
+            return Self::File("it was deleted after the question began".to_owned());
+        }
+        Self::File(format!("it cannot be read: {error}"))
+    }
+}
+
+impl From<ParquetError> for Unusable {
+    fn from(error: ParquetError) -> Self {
+        Self::File(error.to_string())
+    }
+}
+
+impl From<Exceeded> for Unusable {
+    fn from(Exceeded: Exceeded) -> Self {
+        Self::Memory
+    }
+}

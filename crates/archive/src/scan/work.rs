@@ -1,0 +1,256 @@
+//! The work of a question: which files and groups of rows are read at all, in which threads, and what is left out.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use columns::{Columns, Id};
+use filter::{ColumnValues, Filter, Matches};
+use flow::Timestamp;
+use parquet::errors::ParquetError;
+
+use super::budget::{Budget, Exceeded};
+use super::group_rows::GroupRows;
+use super::part::{OpenPart, Unusable};
+use super::{LeftOut, Read, ScanError};
+use crate::part_name::PartName;
+
+/// What a question reads, and with what.
+pub(crate) struct Work<'s> {
+    pub(crate) folder: &'s Path,
+    pub(crate) budget: &'s Budget,
+    pub(crate) selector: &'s Selector,
+    pub(crate) cancelled: &'s AtomicBool,
+    pub(crate) left_out: &'s LeftOutParts,
+    pub(crate) threads: usize,
+}
+
+/// Why the reading of a group of rows ends early.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    Cancelled,
+    Memory,
+    Damaged(ParquetError),
+}
+
+/// Which rows are asked for. What is known of a group of rows from its bounds is not tested again.
+pub(crate) struct Selector {
+    all: Filter,
+    time: Filter,
+    filter: Filter,
+    both: Filter,
+}
+
+/// What cannot be read: files, or groups of rows of them. A question begins again without it, because it may have added some of
+/// it already.
+#[derive(Default)]
+pub(crate) struct LeftOutParts(Mutex<BTreeMap<(PartName, Option<usize>), LeftOut>>);
+
+/// A group of rows that is to be read.
+pub(crate) struct Task<'s> {
+    pub(crate) part: Arc<OpenPart<'s>>,
+    pub(crate) group: usize,
+    pub(crate) filter: &'s Filter,
+}
+
+/// The groups of rows of files, in any order: each thread takes the next one. A file is opened when those before it are taken.
+pub(crate) struct Queue<'s> {
+    work: &'s Work<'s>,
+    state: Mutex<QueueState<'s>>,
+    matched: AtomicU64,
+}
+
+struct QueueState<'s> {
+    parts: std::slice::Iter<'s, PartName>,
+    tasks: Vec<Task<'s>>,
+    read: Read,
+    has_memory: bool,
+}
+
+impl Selector {
+    /// The rows that were received in a range of time and match a filter.
+    pub(crate) fn new(received: &Range<Timestamp>, filter: &Filter) -> Result<Self, ScanError> {
+        // Rows have whole milliseconds. No file is read for a range that is empty.
+        let whole = |time: Timestamp| time.nanoseconds().div_ceil(1_000_000);
+        let (first, end) = (whole(received.start), whole(received.end));
+        let time = format!("received {first}-{}", end.saturating_sub(1).max(first));
+        let time = time.parse::<Filter>().map_err(|error| ScanError::Invalid(format!("the range of time: {error}")))?;
+        Ok(Self { all: Filter::default(), both: time.clone().and(filter.clone()), time, filter: filter.clone() })
+    }
+
+    /// The columns that it reads at most.
+    pub(crate) fn columns(&self) -> Columns {
+        self.both.columns()
+    }
+
+    /// What has to be tested for the rows of a group; `None` if none of them can match.
+    pub(crate) fn of(&self, part: &OpenPart<'_>, group: usize) -> Option<&Filter> {
+        let bounds = |id: Id| part.bounds(group, id);
+        match (self.time.matches(bounds), self.filter.matches(bounds)) {
+            (Matches::None, _) | (_, Matches::None) => None,
+            (Matches::All, Matches::All) => Some(&self.all),
+            (Matches::All, Matches::Some) => Some(&self.filter),
+            (Matches::Some, Matches::All) => Some(&self.time),
+            (Matches::Some, Matches::Some) => Some(&self.both),
+        }
+    }
+}
+
+impl LeftOutParts {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(PartName, Option<usize>), LeftOut>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add_part(&self, name: PartName, reason: String) {
+        self.lock().insert((name, None), LeftOut { name, rows: None, reason });
+    }
+
+    pub(crate) fn add_group(&self, part: &OpenPart<'_>, group: usize, error: &ParquetError) {
+        let first = part.first_row(group);
+        let rows = Some(first..first + part.rows(group) as u64);
+        let left_out = LeftOut { name: part.name, rows, reason: error.to_string() };
+        self.lock().insert((part.name, Some(group)), left_out);
+    }
+
+    fn contains(&self, name: PartName, group: Option<usize>) -> bool {
+        self.lock().contains_key(&(name, group))
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(crate) fn all(&self) -> Vec<LeftOut> {
+        self.lock().values().cloned().collect()
+    }
+}
+
+impl<'s> Work<'s> {
+    /// The groups of rows of a file that have to be read, in their order.
+    pub(crate) fn tasks(&self, name: PartName, read: &mut Read) -> Result<Vec<Task<'s>>, Exceeded> {
+        if self.left_out.contains(name, None) {
+            return Ok(Vec::new());
+        }
+        let part = match OpenPart::open(self.folder, name, self.budget) {
+            Ok(part) => Arc::new(part),
+            Err(Unusable::Memory) => return Err(Exceeded),
+            Err(Unusable::File(reason)) => {
+                self.left_out.add_part(name, reason);
+                return Ok(Vec::new());
+            }
+        };
+        read.parts += 1;
+        let mut tasks = Vec::new();
+        for group in (0..part.groups()).filter(|group| !self.left_out.contains(name, Some(*group))) {
+            match self.selector.of(&part, group) {
+                Some(filter) => {
+                    read.groups += 1;
+                    read.rows += part.rows(group) as u64;
+                    tasks.push(Task { part: Arc::clone(&part), group, filter });
+                }
+                None => read.groups_skipped += 1,
+            }
+        }
+        Ok(tasks)
+    }
+
+    /// Runs the same work in several threads, and returns what each returns.
+    pub(crate) fn in_threads<R: Send>(&self, run: impl Fn() -> R + Sync) -> Vec<R> {
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..self.threads).map(|_| scope.spawn(&run)).collect();
+            let mut results = vec![run()];
+            for other in others {
+                match other.join() {
+                    Ok(result) => results.push(result),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            results
+        })
+    }
+
+    /// Reads a group of rows. Calls back with those that match, some thousand at a time, when the needed columns are read.
+    pub(crate) fn read(
+        &self,
+        task: &Task<'s>,
+        needed: Columns,
+        mut visit: impl FnMut(&GroupRows<'_>, &[u32]) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let mut columns = GroupRows::new(&task.part, task.group);
+        let mut rows = Vec::new();
+        while columns.rows() > 0 {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err(Stop::Cancelled);
+            }
+            let selection = task.filter.select(&columns);
+            columns.read(Columns::NONE)?;
+            if !selection.is_empty() {
+                rows.clear();
+                rows.extend(selection.iter().map(|row| row as u32));
+                columns.read(needed)?;
+                visit(&columns, &rows)?;
+            }
+            columns.advance();
+        }
+        Ok(())
+    }
+}
+
+impl<'s> Queue<'s> {
+    pub(crate) fn new(work: &'s Work<'s>, parts: &'s [PartName]) -> Self {
+        let state = QueueState { parts: parts.iter(), tasks: Vec::new(), read: Read::default(), has_memory: true };
+        Self { work, state: Mutex::new(state), matched: AtomicU64::new(0) }
+    }
+
+    /// The next group of rows.
+    pub(crate) fn next(&self) -> Result<Option<Task<'s>>, Stop> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let QueueState { parts, tasks, read, has_memory } = &mut *state;
+        loop {
+            // What one thread lacks, all lack: none of them needs to go on.
+            if !*has_memory {
+                return Err(Stop::Memory);
+            }
+            if let Some(task) = tasks.pop() {
+                return Ok(Some(task));
+            }
+            if self.work.cancelled.load(Ordering::Relaxed) {
+                return Err(Stop::Cancelled);
+            }
+            let Some(name) = parts.next() else { return Ok(None) };
+            match self.work.tasks(*name, read) {
+                Ok(found) => tasks.extend(found.into_iter().rev()),
+                Err(Exceeded) => *has_memory = false,
+            }
+        }
+    }
+
+    /// There is no memory left.
+    pub(crate) fn give_up(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).has_memory = false;
+    }
+
+    pub(crate) fn add_matched(&self, rows: usize) {
+        self.matched.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    /// What was read.
+    pub(crate) fn into_read(self) -> Read {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Read { matched: self.matched.into_inner(), ..state.read }
+    }
+}
+
+impl From<ParquetError> for Stop {
+    fn from(error: ParquetError) -> Self {
+        Self::Damaged(error)
+    }
+}
+
+impl From<Exceeded> for Stop {
+    fn from(Exceeded: Exceeded) -> Self {
+        Self::Memory
+    }
+}
