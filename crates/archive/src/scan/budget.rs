@@ -1,4 +1,4 @@
-//! The memory of a question. Whoever is about to need more asks first: a question that does not fit is refused, and the
+//! The memory of a question. Code that is about to need more asks first: a question that does not fit is refused, and the
 //! collector beside it keeps its memory.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

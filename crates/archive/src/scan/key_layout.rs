@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn values_come_back_from_both_layouts() {
+    fn values_are_the_same_after_both_layouts() {
         let batch = batch();
         let keys = [
             Key::Column(Id::DstPort),
