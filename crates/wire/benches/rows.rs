@@ -2,39 +2,17 @@
 //! records as fit into 1400 octets.
 #![expect(clippy::unwrap_used, reason = "a bench may fail")]
 
+mod exported;
+
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr};
 
 use columns::{Batch, Row};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use exported::{SAMPLES, TWENTY, samples};
 use flow::{Exporter, Timestamp};
 use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
-use wire::sflow::encode as sflow;
 use wire::{Datagram, FieldSpecifier, Session, SessionLimits, VARIABLE_LENGTH, ipfix, netflow_v5, netflow_v9};
-
-/// The twenty fields of a flow as a router of an Internet provider exports them.
-const TWENTY: &[(u16, u16)] = &[
-    (8, 4),
-    (12, 4),
-    (15, 4),
-    (10, 4),
-    (14, 4),
-    (2, 4),
-    (1, 4),
-    (22, 4),
-    (21, 4),
-    (7, 2),
-    (11, 2),
-    (6, 1),
-    (4, 1),
-    (5, 1),
-    (16, 4),
-    (17, 4),
-    (9, 1),
-    (13, 1),
-    (61, 1),
-    (48, 2),
-];
 
 /// What a router adds that exports all that it knows.
 const TWENTY_MORE: &[(u16, u16)] = &[
@@ -96,27 +74,6 @@ fn cases() -> Vec<Case> {
         templated("ipfix 20 fields and a string", with_name, 22, false),
         ("sflow-v5", None, samples(), SAMPLES),
     ]
-}
-
-/// As many samples as fit into a packet of 1500 octets.
-const SAMPLES: u32 = 13;
-
-fn samples() -> Vec<u8> {
-    let header =
-        sflow::DatagramHeader { agent: Ipv4Addr::new(192, 0, 2, 1).into(), sub_agent: 0, sequence: 1, uptime: 60_000 };
-    let samples: Vec<_> = (1..=SAMPLES)
-        .map(|sequence| sflow::FlowSample {
-            sequence,
-            sampling_rate: 1000,
-            data_source: 1,
-            input: 1,
-            output: 2,
-            source: SocketAddrV4::new(Ipv4Addr::from(0x0a00_0000 + sequence), 40_000),
-            destination: SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 7), 53),
-            frame_length: 1518,
-        })
-        .collect();
-    sflow::sflow_v5(&header, &samples)
 }
 
 /// What is done with each record.

@@ -55,7 +55,7 @@ impl<'p> GroupRows<'p> {
         self.window.clone()
     }
 
-    /// Goes on to the next rows.
+    /// Moves to the next rows.
     pub(crate) fn advance(&mut self) {
         self.window = self.window.end..self.window.end.saturating_add(WINDOW).min(self.part.rows(self.group));
         for column in &mut self.columns {

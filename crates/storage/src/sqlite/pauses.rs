@@ -4,7 +4,7 @@
 use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
-/// How long a read goes on without a pause.
+/// The longest time between two pauses of a read.
 const TURN: Duration = Duration::from_micros(200);
 
 /// The pauses of one read.
