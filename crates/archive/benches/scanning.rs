@@ -2,18 +2,16 @@
 //! `cargo bench -p archive --bench scanning -- 10000000 2` asks an archive of 10 million in two threads.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may fail, and prints its figures")]
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+mod generated;
+
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use archive::scan::{Counted, GroupQuestion, Order};
 use archive::{Scan, Writer};
-use columns::Row;
-use flow::{Exporter, FlushNumber, Protocol, Timestamp, WriterId};
-use generator::{Generator, Load, Popularity};
-use wire::{Datagram, Session, SessionLimits};
+use flow::{Protocol, Timestamp};
+use generator::{Load, Popularity};
 
 /// As an operator asks them: the filter, the keys, and how many groups.
 const QUESTIONS: [(&str, &[&str], usize); 8] = [
@@ -78,26 +76,5 @@ fn write(folder: &Path, flows: u64) {
     load.traffic.addresses = 1_000_000;
     load.traffic.popularity = Popularity::Zipf;
     let mut writer = Writer::open(folder.to_owned(), archive::Reserve { percent: 0 }).unwrap();
-    let mut generator = Generator::new(load).unwrap();
-    let mut sessions: HashMap<IpAddr, Session> = HashMap::new();
-    let mut row = Row::new();
-    let mut taken = 0;
-    let mut received = Timestamp::from_seconds(1_800_000_000);
-    writer.begin_flush(WriterId(1), FlushNumber { epoch: 1, sequence: 1 }).unwrap();
-    while taken < flows {
-        received = received.saturating_add(Duration::from_millis(3));
-        let batch: Vec<_> = generator.batch(received, 64).map(|one| (one.source, one.payload.to_vec())).collect();
-        for (source, payload) in &batch {
-            let address = IpAddr::from(source.unwrap());
-            let session = sessions.entry(address).or_insert_with(|| Session::new(SessionLimits::default()));
-            let datagram = Datagram { exporter: Exporter::udp(address, 2055), received, payload };
-            session.decode(&datagram, &mut |record| {
-                if record.row(&mut row) {
-                    taken += 1;
-                    writer.take(&row).unwrap();
-                }
-            });
-        }
-    }
-    writer.finish().unwrap();
+    generated::rows(load, flows, Some(&mut writer));
 }

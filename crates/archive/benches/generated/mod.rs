@@ -1,0 +1,53 @@
+//! Generated flows as the rows of the log, for the benchmarks.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use archive::Writer;
+use columns::Row;
+use flow::{Exporter, FlushNumber, Timestamp, WriterId};
+use generator::{Generator, Load};
+use wire::{Datagram, Session, SessionLimits};
+
+/// Makes rows of generated flows, and archives them if there is a writer. Returns the processor time of it, without that
+/// of the generator.
+pub(crate) fn rows(load: Load, flows: u64, mut writer: Option<&mut Writer>) -> Duration {
+    let mut generator = Generator::new(load).unwrap();
+    let mut sessions: HashMap<IpAddr, Session> = HashMap::new();
+    let mut row = Row::new();
+    let (mut taken, mut time) = (0, Duration::ZERO);
+    let mut received = Timestamp::from_seconds(1_800_000_000);
+    if let Some(writer) = &mut writer {
+        writer.begin_flush(WriterId(1), FlushNumber { epoch: 1, sequence: 1 }).unwrap();
+    }
+    while taken < flows {
+        received = received.saturating_add(Duration::from_millis(3));
+        let batch: Vec<_> = generator.batch(received, 64).map(|one| (one.source, one.payload.to_vec())).collect();
+        let begun = processor_time();
+        for (source, payload) in &batch {
+            let address = IpAddr::from(source.unwrap());
+            let session = sessions.entry(address).or_insert_with(|| Session::new(SessionLimits::default()));
+            let datagram = Datagram { exporter: Exporter::udp(address, 2055), received, payload };
+            session.decode(&datagram, &mut |record| {
+                if record.row(&mut row) {
+                    taken += 1;
+                    if let Some(writer) = &mut writer {
+                        writer.take(&row).unwrap();
+                    }
+                }
+            });
+        }
+        time += processor_time() - begun;
+    }
+    let begun = processor_time();
+    if let Some(writer) = writer {
+        writer.finish().unwrap();
+    }
+    time + processor_time() - begun
+}
+
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap())
+}
