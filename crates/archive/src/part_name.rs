@@ -1,4 +1,4 @@
-//! Which rows a file has, as its path says it.
+//! Which rows a file has, as its path states it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -45,7 +45,7 @@ pub(crate) struct Written {
 }
 
 impl PartWriter {
-    /// Begins a file in a folder, which is made if it is not there.
+    /// Begins a file in a folder, which is made if it is missing.
     pub(crate) fn create(folder: PathBuf, writer: flow::WriterId) -> io::Result<Self> {
         // Flows are personal data: other users of the machine must not read them.
         DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;

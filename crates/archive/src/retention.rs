@@ -24,7 +24,7 @@ pub struct Retention {
 /// A file of the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// What its path says.
+    /// What its path states.
     pub name: PartName,
     /// Its length.
     pub octets: u64,

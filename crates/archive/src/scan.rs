@@ -7,7 +7,7 @@
 //! | `rows` | **flows one by one**, the newest or the oldest first |
 //! | `key`, `amounts`, `ranking` | by what flows are grouped, what is summed, in which order groups are returned |
 //! | `work` | which files and groups of rows are read, in which threads, and what is left out |
-//! | `part`, `file_octets` | a file: whether it is what its name says, and what its statistics rule out |
+//! | `part`, `file_octets` | a file: whether it is what its name states, and what its statistics rule out |
 //! | `group_rows`, `column_pages` | columns of a group of rows, each decoded when it is first asked for |
 //! | `key_layout`, `group_table` | the hash table of groups, and the form in which keys are in it |
 //! | `budget` | the memory of a question |

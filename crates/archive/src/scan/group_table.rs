@@ -1,6 +1,6 @@
 //! The groups of a question: a hash table from the words of a key to sums.
 //!
-//! Values come from the network. The hash is seeded once a question, so that nobody can choose values that collide.
+//! Values come from the network. The hash is seeded once a question, so that no sender can choose values that collide.
 
 use std::hash::{BuildHasher, RandomState};
 

@@ -1,4 +1,4 @@
-//! A file of the archive that is open: whether it is what its name says, what is known of its groups of rows, and the pages of
+//! A file of the archive that is open: whether it is what its name states, what is known of its groups of rows, and the pages of
 //! their columns.
 //!
 //! Everything that a footer states is checked before it is used, because `parquet` panics at some of what a damaged one has.
@@ -73,7 +73,7 @@ fn leaves() -> impl Iterator<Item = (&'static str, &'static Leaf)> {
 }
 
 impl<'b> OpenPart<'b> {
-    /// Opens a file and checks that it is what its name says.
+    /// Opens a file and checks that it is what its name states.
     pub(crate) fn open(folder: &Path, name: PartName, budget: &'b Budget) -> Result<Self, Unusable> {
         let octets = FileOctets::new(File::open(folder.join(name.path()))?)?;
         check_footer(&octets)?;
@@ -88,7 +88,7 @@ impl<'b> OpenPart<'b> {
             rows += group.num_rows();
         }
         if rows != file.num_rows() {
-            return Err(Unusable::File("its groups have not as many rows as its footer says".to_owned()));
+            return Err(Unusable::File("its groups have not as many rows as its footer states".to_owned()));
         }
         let part = Self { name, octets: Arc::new(octets), metadata, _memory: memory };
         part.check_hour()?;
@@ -173,7 +173,7 @@ fn check_footer(octets: &FileOctets) -> Result<(), Unusable> {
     }
 }
 
-/// A file that was renamed, or that another program wrote, has rows of other flushes than its name says.
+/// A file that was renamed, or that another program wrote, has rows of other flushes than its name states.
 fn check_name(metadata: &ParquetMetaData, name: &PartName) -> Result<(), Unusable> {
     let values = metadata.file_metadata().key_value_metadata().map_or(&[][..], Vec::as_slice);
     let value = |wanted: &str| {

@@ -209,7 +209,7 @@ impl<'s> Queue<'s> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let QueueState { parts, tasks, read, has_memory } = &mut *state;
         loop {
-            // What one thread lacks, all lack: none of them needs to go on.
+            // What one thread lacks, all lack: each may stop.
             if !*has_memory {
                 return Err(Stop::Memory);
             }

@@ -90,7 +90,7 @@ pub(super) struct Samples {
     ran_before: bool,
 }
 
-/// What an answer says about samples.
+/// What an answer has about samples.
 struct Found {
     /// `None` when it does not have all of them.
     five_minutes: Option<ByFirstMinute>,
