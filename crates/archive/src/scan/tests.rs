@@ -18,7 +18,7 @@ use super::*;
 use crate::retention::Reserve;
 use crate::writer::Writer;
 
-static GOES_ON: AtomicBool = AtomicBool::new(false);
+static NOT_CANCELLED: AtomicBool = AtomicBool::new(false);
 
 /// An archive and its rows, in the order in which they were written.
 struct Archive {
@@ -97,7 +97,7 @@ impl Archive {
     }
 
     fn scan(&self, octets: usize, threads: usize) -> Scan<'_> {
-        Scan { folder: self.folder.path(), octets, threads, cancelled: &GOES_ON }
+        Scan { folder: self.folder.path(), octets, threads, cancelled: &NOT_CANCELLED }
     }
 
     fn groups(&self, question: &GroupQuestion) -> Groups {
@@ -377,7 +377,7 @@ fn a_cancelled_question_ends() {
 #[test]
 fn an_archive_that_is_not_there_is_empty() {
     let folder = tempfile::tempdir().unwrap();
-    let scan = Scan { folder: &folder.path().join("flows"), octets: 256 << 20, threads: 2, cancelled: &GOES_ON };
+    let scan = Scan { folder: &folder.path().join("flows"), octets: 256 << 20, threads: 2, cancelled: &NOT_CANCELLED };
     assert_eq!(scan.groups(&question("", &[])).unwrap().groups, 0);
     assert_eq!(scan.rows(&rows_of("")).unwrap().rows.len(), 0);
 }
@@ -393,7 +393,7 @@ fn foreign_and_damaged_files_are_named_and_left_out() {
         let path = folder.path().join(name.path());
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::copy(file, path).unwrap();
-        let scan = Scan { folder: folder.path(), octets: 256 << 20, threads: 1, cancelled: &GOES_ON };
+        let scan = Scan { folder: folder.path(), octets: 256 << 20, threads: 1, cancelled: &NOT_CANCELLED };
         scan.groups(&question("", &[])).unwrap().total()
     };
     let (first, second) = (of_file(&files[0]), of_file(&files[1]));
