@@ -6,6 +6,7 @@
 //! | `part_name` | which rows a file has: the hour, and from which flush to which |
 //! | `part_writer` | writes a file |
 //! | [`writer`] | **takes the rows of the log**, flush by flush, and knows what is archived already |
+//! | `chunk`, [`open_parts`] | the rows that are in no complete file yet, which the writer shares with questions |
 //! | [`retention`] | what is deleted, and when nothing more is written |
 //! | [`scan`] | **answers questions**: groups of flows, and flows one by one |
 //!
@@ -15,6 +16,8 @@
 //!
 //! Not here: how flows are read from the log (`collector`), and how questions are asked (`cli`, `api`).
 
+mod chunk;
+pub mod open_parts;
 pub mod part_name;
 mod part_writer;
 pub mod retention;
@@ -22,6 +25,7 @@ pub mod scan;
 mod schema;
 pub mod writer;
 
+pub use open_parts::{OpenParts, Reach};
 pub use part_name::PartName;
 pub use retention::{Reserve, Retention};
 pub use scan::Scan;

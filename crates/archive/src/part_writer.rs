@@ -1,4 +1,4 @@
-//! Writes a file: collects rows until they are enough for a group, and encodes them.
+//! Writes a file: collects rows until they are enough for a group, and encodes them. Questions may read it meanwhile.
 //!
 //! A file is synced and complete before it gets its name, and its folder is synced after it.
 
@@ -8,32 +8,73 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use columns::{Addresses, Batch, Id, Row, SCHEMA, Values};
-use flow::Counters;
+use accounting::period::Interval;
+use columns::{Addresses, Batch, Id, Kind, Row, SCHEMA, Values};
+use flow::{Counters, FlushNumber, WriterId};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::data_type::{ByteArray, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, RowGroupMetaDataPtr};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
-use crate::part_name::{PartName, UNFINISHED};
+use crate::chunk::{Chunk, ROWS_OF_A_CHUNK};
+use crate::open_parts::OpenPart;
+use crate::part_name::{PartName, UNFINISHED, folder_of};
 use crate::schema::schema;
 
-/// The rows of a group. Fewer take more octets, more take more memory.
-const ROWS_OF_A_GROUP: usize = 1 << 18;
 /// The rows at which a column is encoded and compressed: larger pages take no fewer octets.
 pub(crate) const ROWS_OF_A_PAGE: usize = 1 << 16;
 /// Compression takes most of the time that a file costs. Higher levels make files no smaller.
 const ZSTD_LEVEL: i32 = 1;
 
+/// How many rows are put together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// The rows that become a chunk.
+    pub(crate) chunk: usize,
+    /// The rows of chunks that become a group in the file. Fewer take more octets, more take more memory.
+    pub(crate) group: usize,
+}
+
+impl Sizes {
+    pub(crate) const USUAL: Self = Self { chunk: ROWS_OF_A_CHUNK, group: 1 << 18 };
+}
+
 /// A file that is being written.
 pub(crate) struct PartWriter {
-    folder: PathBuf,
-    unfinished: PathBuf,
+    sizes: Sizes,
+    hour: Interval,
+    writer: WriterId,
+    /// The flush of its first row.
+    first: FlushNumber,
+    unfinished: Unfinished,
     file: SerializedFileWriter<File>,
+    /// The same file, for questions.
+    read: Arc<File>,
+    /// The groups of rows that are written.
+    groups: Vec<RowGroupMetaDataPtr>,
+    /// The rows that are in no group yet: all but the last ones.
+    chunks: Vec<Chunk>,
+    /// The last ones, fewer than a chunk has.
     rows: Batch,
     written: Written,
+    /// How many rows were published.
+    published: u64,
+}
+
+/// A complete file that has no name yet.
+pub(crate) struct CompletePart {
+    unfinished: Unfinished,
+    pub(crate) name: PartName,
+    pub(crate) rows: u64,
+}
+
+/// A file that is deleted if it gets no name.
+struct Unfinished {
+    folder: PathBuf,
+    path: PathBuf,
+    is_named: bool,
 }
 
 /// What a file has.
@@ -45,18 +86,38 @@ pub(crate) struct Written {
 }
 
 impl PartWriter {
-    /// Begins a file in a folder, which is made if it is missing.
-    pub(crate) fn create(folder: PathBuf, writer: flow::WriterId) -> io::Result<Self> {
+    /// Begins the file of an hour in the archive, with a flush.
+    pub(crate) fn create(
+        archive: &Path,
+        hour: Interval,
+        writer: WriterId,
+        first: FlushNumber,
+        sizes: Sizes,
+    ) -> io::Result<Self> {
+        let folder = archive.join(folder_of(hour));
         // Flows are personal data: other users of the machine must not read them.
         DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        let unfinished = folder.join(format!("{writer}{UNFINISHED}"));
-        let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        let path = folder.join(format!("{writer}{UNFINISHED}"));
+        // A file of this name that could not be deleted may be one that a question still reads: it is not overwritten.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        let unfinished = Unfinished { folder, path, is_named: false };
+        let read = Arc::new(file.try_clone()?);
         let file = SerializedFileWriter::new(file, schema()?, Arc::new(properties()?))?;
-        Ok(Self { folder, unfinished, file, rows: Batch::new(), written: Written::default() })
+        let (groups, chunks, rows, written) = (Vec::new(), Vec::new(), Batch::new(), Written::default());
+        Ok(Self { sizes, hour, writer, first, unfinished, file, read, groups, chunks, rows, written, published: 0 })
     }
 
-    /// Adds a row.
-    pub(crate) fn push(&mut self, row: &Row) -> io::Result<()> {
+    /// Whether the flushes of a run of a collector are in it.
+    pub(crate) fn is_of(&self, writer: WriterId, epoch: u32) -> bool {
+        (self.writer, self.first.epoch) == (writer, epoch)
+    }
+
+    /// Adds a row. Returns whether it has completed a group of rows.
+    pub(crate) fn push(&mut self, row: &Row) -> io::Result<bool> {
         self.rows.push(row);
         self.written.rows += 1;
         self.written.sums.add(Counters {
@@ -64,7 +125,15 @@ impl PartWriter {
             packets: row.number(Id::Packets).saturating_add(row.number(Id::RevPackets)),
             flows: row.number(Id::Flows),
         });
-        if self.rows.rows() >= ROWS_OF_A_GROUP { self.write_group() } else { Ok(()) }
+        if self.rows.rows() < self.sizes.chunk {
+            return Ok(false);
+        }
+        self.end_chunk();
+        let is_group = self.chunks.len() * self.sizes.chunk >= self.sizes.group;
+        if is_group {
+            self.write_group()?;
+        }
+        Ok(is_group)
     }
 
     /// The rows in the file.
@@ -77,9 +146,24 @@ impl PartWriter {
         self.file.bytes_written() as u64
     }
 
-    /// Completes the file, and gives it its name: from then on it is there, also after a power failure.
-    pub(crate) fn finish(mut self, name: &PartName) -> io::Result<Written> {
+    /// What a question reads of it, under the name that it would get after a flush; `None` if nothing has changed since the last
+    /// call.
+    pub(crate) fn publish(&mut self, last: FlushNumber) -> Option<OpenPart> {
+        if std::mem::replace(&mut self.published, self.written.rows) == self.written.rows {
+            return None;
+        }
+        let mut chunks = self.chunks.clone();
+        if !self.rows.is_empty() {
+            chunks.push(Chunk::of(&mut self.rows));
+        }
+        let (file, octets, groups) = (Arc::clone(&self.read), self.octets(), self.groups.clone());
+        Some(OpenPart { name: self.name(last), file, octets, groups, chunks })
+    }
+
+    /// Completes and syncs the file after a flush.
+    pub(crate) fn complete(mut self, last: FlushNumber) -> io::Result<CompletePart> {
         self.write_group()?;
+        let name = self.name(last);
         let Written { rows, sums } = self.written;
         let numbers = [
             ("epoch", u64::from(name.epoch)),
@@ -96,34 +180,60 @@ impl PartWriter {
             self.file.append_key_value_metadata(KeyValue::new(format!("netflow.{key}"), value));
         }
         self.file.into_inner()?.sync_all()?;
-        let named = self.folder.join(name.to_string());
-        fs::rename(&self.unfinished, &named)?;
-        if let Err(error) = sync_folders(&self.folder) {
-            // Its rows come again, and must not be there twice.
-            fs::rename(&named, &self.unfinished)?;
-            return Err(error);
-        }
-        Ok(self.written)
+        Ok(CompletePart { unfinished: self.unfinished, name, rows })
     }
 
-    /// Gives up the file.
-    pub(crate) fn discard(self) -> io::Result<()> {
-        fs::remove_file(&self.unfinished)
+    fn name(&self, last: FlushNumber) -> PartName {
+        let Self { hour, writer, first, .. } = *self;
+        PartName { hour, writer, epoch: first.epoch, first: first.sequence, last: last.sequence }
+    }
+
+    fn end_chunk(&mut self) {
+        if !self.rows.is_empty() {
+            self.chunks.push(Chunk::of(&mut self.rows));
+            self.rows.clear();
+        }
     }
 
     fn write_group(&mut self) -> io::Result<()> {
-        if self.rows.is_empty() {
+        self.end_chunk();
+        if self.chunks.is_empty() {
             return Ok(());
         }
-        let rows = self.rows.rows();
         let mut group = self.file.next_row_group()?;
         let mut encoded = Encoded::default();
         for id in Id::ALL {
-            encoded.write(&mut group, self.rows.values(id), rows)?;
+            encoded.write(&mut group, &self.chunks, id)?;
         }
-        group.close()?;
-        self.rows.clear();
+        self.groups.push(group.close()?);
+        self.chunks.clear();
+        // Questions read it from the file from now on.
+        self.file.flush()
+    }
+}
+
+impl CompletePart {
+    /// Gives the file its name: from then on it is there, also after a power failure.
+    pub(crate) fn give_name(mut self) -> io::Result<()> {
+        let Unfinished { folder, path, is_named } = &mut self.unfinished;
+        let named = folder.join(self.name.to_string());
+        fs::rename(&*path, &named)?;
+        if let Err(error) = sync_folders(folder) {
+            // Its rows come again, and must not be there twice.
+            fs::rename(&named, &*path)?;
+            return Err(error);
+        }
+        *is_named = true;
         Ok(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.is_named {
+            // It is deleted at the next start at the latest.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -159,42 +269,63 @@ impl Encoded {
     fn write(
         &mut self,
         group: &mut SerializedRowGroupWriter<'_, File>,
-        values: &Values,
-        rows: usize,
+        chunks: &[Chunk],
+        id: Id,
     ) -> Result<(), ParquetError> {
-        match values {
-            Values::U8(values) => self.write_i32(group, values.iter().map(|value| i32::from(*value)), rows),
-            Values::U16(values) => self.write_i32(group, values.iter().map(|value| i32::from(*value)), rows),
-            Values::U32(values) => self.write_i32(group, values.iter().map(|value| value.cast_signed()), rows),
-            Values::U64(values) => {
+        match id.column().kind {
+            Kind::U8 | Kind::U16 | Kind::U32 => {
+                self.collect_i32(chunks, id);
+                write_column::<Int32Type>(group, &self.i32, None)
+            }
+            Kind::U64 | Kind::Time | Kind::Mac => {
                 self.i64.clear();
-                self.i64.extend(values.iter().map(|value| value.cast_signed()));
-                self.i64.resize(rows, 0);
+                for (values, rows) in values(chunks, id) {
+                    let before = self.i64.len();
+                    if let Values::U64(values) = values {
+                        self.i64.extend(values.iter().map(|value| value.cast_signed()));
+                    }
+                    self.i64.resize(before + rows, 0);
+                }
                 write_column::<Int64Type>(group, &self.i64, None)
             }
-            Values::Addresses(Addresses { v4, is_v6, v6 }) => {
-                self.write_i32(group, v4.iter().map(|value| value.cast_signed()), rows)?;
-                let mut present: Vec<i16> = is_v6.iter().map(|is_v6| i16::from(*is_v6)).collect();
-                present.resize(rows, 0);
-                let v6: Vec<_> =
-                    v6.iter().map(|address| FixedLenByteArray::from(ByteArray::from(address.to_vec()))).collect();
-                write_column::<FixedLenByteArrayType>(group, &v6, Some(&present))
+            Kind::Address => {
+                self.collect_i32(chunks, id);
+                write_column::<Int32Type>(group, &self.i32, None)?;
+                let (mut present, mut addresses): (Vec<i16>, Vec<_>) = (Vec::new(), Vec::new());
+                for (values, rows) in values(chunks, id) {
+                    let before = present.len();
+                    if let Values::Addresses(Addresses { is_v6, v6, .. }) = values {
+                        present.extend(is_v6.iter().map(|is_v6| i16::from(*is_v6)));
+                        let octets = v6.iter().map(|address| ByteArray::from(address.to_vec()));
+                        addresses.extend(octets.map(FixedLenByteArray::from));
+                    }
+                    present.resize(before + rows, 0);
+                }
+                write_column::<FixedLenByteArrayType>(group, &addresses, Some(&present))
             }
         }
     }
 
-    /// A column without values is one of zeros.
-    fn write_i32(
-        &mut self,
-        group: &mut SerializedRowGroupWriter<'_, File>,
-        values: impl Iterator<Item = i32>,
-        rows: usize,
-    ) -> Result<(), ParquetError> {
+    /// Numbers of up to 32 bits, or IPv4 addresses. A column without values is one of zeros.
+    fn collect_i32(&mut self, chunks: &[Chunk], id: Id) {
         self.i32.clear();
-        self.i32.extend(values);
-        self.i32.resize(rows, 0);
-        write_column::<Int32Type>(group, &self.i32, None)
+        for (values, rows) in values(chunks, id) {
+            let before = self.i32.len();
+            match values {
+                Values::U8(values) => self.i32.extend(values.iter().map(|value| i32::from(*value))),
+                Values::U16(values) => self.i32.extend(values.iter().map(|value| i32::from(*value))),
+                Values::U32(values) => self.i32.extend(values.iter().map(|value| value.cast_signed())),
+                Values::Addresses(Addresses { v4, .. }) => self.i32.extend(v4.iter().map(|value| value.cast_signed())),
+                Values::U64(_) => {}
+            }
+            self.i32.resize(before + rows, 0);
+        }
     }
+}
+
+/// The values of a column in each chunk, and how many rows it has.
+fn values(chunks: &[Chunk], id: Id) -> impl Iterator<Item = (&Values, usize)> {
+    chunks.iter().map(move |chunk| (chunk.values(id), chunk.rows()))
 }
 
 fn write_column<T: parquet::data_type::DataType>(

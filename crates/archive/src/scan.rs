@@ -6,6 +6,7 @@
 //! | `series` | **the first groups in steps of time** |
 //! | `rows` | **flows one by one**, the newest or the oldest first |
 //! | `key`, `amounts`, `ranking` | by what flows are grouped, what is summed, in which order groups are returned |
+//! | `sources` | the files of the question, and what is in no complete file yet |
 //! | `work` | which files and groups of rows are read, in which threads, and what is left out |
 //! | `part`, `file_octets` | a file: whether it is what its name states, and what its statistics rule out |
 //! | `group_rows`, `column_pages` | columns of a group of rows, each decoded when it is first asked for |
@@ -17,7 +18,7 @@
 //! a few thousand rows. It is exact: a question that does not fit is answered in passes or refused. Damaged and foreign
 //! files are never deleted; the answer names them.
 //!
-//! Not here: rows that are not in files yet, turns among questions, and how questions and answers are written.
+//! Not here: turns among questions, and how questions and answers are written.
 
 mod amounts;
 mod budget;
@@ -32,6 +33,7 @@ mod part;
 mod ranking;
 mod rows;
 mod series;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -39,9 +41,8 @@ mod work;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use accounting::period::Minute;
 use columns::{Columns, Kind};
 use flow::Timestamp;
 
@@ -55,15 +56,17 @@ pub use series::{MOST_LINES, Series, Step};
 use budget::Budget;
 use work::{LeftOutParts, Selector, Work};
 
+use crate::open_parts::{OpenParts, Reach};
 use crate::part_name::PartName;
 use crate::part_writer::ROWS_OF_A_PAGE;
-use crate::retention::parts;
 
 /// The archive that is asked, and what a question may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Scan<'s> {
     /// The folder of the archive.
     pub folder: &'s Path,
+    /// What the running collector has in no complete file yet; `None` if there is none.
+    pub open: Option<&'s OpenParts>,
     /// The memory of a question at most, in octets, about.
     pub octets: usize,
     /// How many threads read; at least 1.
@@ -87,6 +90,10 @@ pub struct Read {
     pub matched: u64,
     /// What could not be read, and is missing in the answer.
     pub left_out: Vec<LeftOut>,
+    /// When the oldest hour begins that has rows, of whichever collector; `None` if the archive is empty.
+    pub since: Option<Timestamp>,
+    /// How far the archive reaches; `None` if no collector runs, or if it has archived nothing yet.
+    pub reaches: Option<Reach>,
 }
 
 /// A file, or a part of it, that cannot be read.
@@ -125,14 +132,8 @@ pub enum ScanError {
 }
 
 impl<'s> Scan<'s> {
-    /// The files of the hours of a range of time, in their order.
-    fn parts(&self, received: &Range<Timestamp>) -> Result<Vec<PartName>, ScanError> {
-        if received.start >= received.end {
-            return Ok(Vec::new());
-        }
-        let first = Minute::of(received.start);
-        let is_asked = |name: &PartName| name.hour.end() > first && name.hour.start.timestamp() < received.end;
-        Ok(parts(self.folder)?.into_iter().map(|part| part.name).filter(is_asked).collect())
+    fn check_cancelled(&self) -> Result<(), ScanError> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(ScanError::Cancelled) } else { Ok(()) }
     }
 
     fn work(&self, budget: &'s Budget, selector: &'s Selector, left_out: &'s LeftOutParts) -> Work<'s> {

@@ -14,8 +14,9 @@ use accounting::period::{Interval, Minute, Period};
 use columns::{Id, Row};
 use flow::{FlushNumber, Timestamp, WriterId};
 
-use crate::part_name::{PartName, UNFINISHED, folder_of};
-use crate::part_writer::{PartWriter, Written};
+use crate::open_parts::{OpenParts, Reach};
+use crate::part_name::{PartName, UNFINISHED};
+use crate::part_writer::{PartWriter, Sizes};
 use crate::retention::{Reserve, files, parts};
 
 /// The octets of a file at most, about: what has to be taken from the log again after a crash.
@@ -34,8 +35,6 @@ pub struct Writer {
     /// What is archived already, by hour; `None` when it has to be looked for, because a file could not be finished.
     archived: Option<BTreeMap<Interval, Vec<PartName>>>,
     open: BTreeMap<Interval, PartWriter>,
-    /// The collector and the first flush of the files that are open.
-    first: Option<(WriterId, FlushNumber)>,
     /// The flush whose rows come now.
     current: (WriterId, FlushNumber),
     /// Its hour that is archived already or open, so that a row need not ask.
@@ -45,6 +44,12 @@ pub struct Writer {
     /// Rows that came again and were left out.
     repeated: u64,
     finished: Finished,
+    /// What questions read beside the complete files.
+    published: OpenParts,
+    pub(crate) sizes: Sizes,
+    /// How far everything taken reaches, and what is durable of it.
+    reach: Option<Reach>,
+    durable: Option<Reach>,
 }
 
 /// What was archived since the start.
@@ -69,12 +74,15 @@ impl Writer {
             reserve,
             archived,
             open: BTreeMap::new(),
-            first: None,
             current: (WriterId(0), FlushNumber { epoch: 0, sequence: 0 }),
             known: None,
             newest: Minute::EPOCH,
             repeated: 0,
             finished: Finished::default(),
+            published: OpenParts::default(),
+            sizes: Sizes::USUAL,
+            reach: None,
+            durable: None,
         })
     }
 
@@ -83,7 +91,7 @@ impl Writer {
     /// # Errors
     /// When the files of another run cannot be finished.
     pub fn begin_flush(&mut self, writer: WriterId, flush: FlushNumber) -> io::Result<()> {
-        if self.first.is_some_and(|(of, first)| (of, first.epoch) != (writer, flush.epoch)) {
+        if self.open.values().any(|part| !part.is_of(writer, flush.epoch)) {
             self.finish()?;
         }
         if self.archived.is_none() {
@@ -119,7 +127,11 @@ impl Writer {
         }
         let Some((hour, _)) = self.known else { return Ok(()) };
         if let Some(part) = self.open.get_mut(&hour) {
-            return part.push(row);
+            if part.push(row)? {
+                // Memory that questions share would otherwise be needed until the end of the flush.
+                self.publish();
+            }
+            return Ok(());
         }
         let mut part = self.begin_part(hour)?;
         part.push(row)?;
@@ -127,21 +139,28 @@ impl Writer {
         Ok(())
     }
 
-    /// All rows of the flush were taken. Returns whether they are durable, and all before them.
+    /// All rows of the flush were taken. Returns whether they are durable, and all before them. Questions have them from now on.
+    /// `newest` is when the last datagram of the flush was received, if it had any.
     ///
     /// Files end by the time of the rows, not of the clock: a reader that catches up would otherwise end a file with each
     /// flush.
     ///
     /// # Errors
     /// When a file cannot be finished.
-    pub fn end_flush(&mut self) -> io::Result<bool> {
+    pub fn end_flush(&mut self, newest: Option<Timestamp>) -> io::Result<bool> {
+        let (writer, flush) = self.current;
+        if let Some(received) = self.reach.map(|reach| reach.received).max(newest) {
+            self.reach = Some(Reach { writer, flush, received });
+        }
         let sum = |of: fn(&PartWriter) -> u64| -> u64 { self.open.values().map(of).sum() };
         let is_large = sum(PartWriter::octets) >= OCTETS_OF_A_PART || sum(PartWriter::rows) >= ROWS_OF_A_PART;
-        if is_large || self.open.len() > OPEN_HOURS {
+        let is_durable = if is_large || self.open.len() > OPEN_HOURS {
             self.finish().map(|()| true)
         } else {
             self.end_hours(self.newest)
-        }
+        };
+        self.publish();
+        is_durable
     }
 
     /// Ends the files if the hour of one has passed at a time; to be called with the present one when there is nothing to
@@ -161,28 +180,41 @@ impl Writer {
     /// # Errors
     /// When a file cannot be finished.
     pub fn finish(&mut self) -> io::Result<()> {
-        let Some((writer, first)) = self.first.take() else { return Ok(()) };
-        let (_, last) = self.current;
-        for (hour, part) in std::mem::take(&mut self.open) {
-            let name = PartName { hour, writer, epoch: first.epoch, first: first.sequence, last: last.sequence };
-            let Written { rows, .. } = part.finish(&name)?;
+        while let Some((hour, part)) = self.open.pop_first() {
+            let complete = part.complete(self.current.1)?;
+            let (name, rows) = (complete.name, complete.rows);
+            self.published.change(|published| published.namings += 1);
+            let named = complete.give_name();
+            self.published.change(|published| {
+                published.parts.remove(&hour);
+                published.namings += 1;
+            });
+            named?;
             if let Some(archived) = &mut self.archived {
                 archived.entry(hour).or_default().push(name);
             }
             self.finished.parts += 1;
             self.finished.rows += rows;
         }
+        self.durable = self.reach;
         Ok(())
     }
 
     /// Forgets the rows that are not durable.
     pub fn rewind(&mut self) {
         self.archived = None;
-        self.first = None;
-        for (_, part) in std::mem::take(&mut self.open) {
-            // It is deleted at the next start at the latest.
-            let _ = part.discard();
-        }
+        self.open.clear();
+        self.reach = self.durable;
+        self.published.change(|published| {
+            published.parts.clear();
+            published.reach = self.reach;
+        });
+    }
+
+    /// What questions read beside the complete files: the rows of all flushes that [have ended](Self::end_flush).
+    #[must_use]
+    pub fn open_parts(&self) -> OpenParts {
+        self.published.clone()
     }
 
     /// What was archived since the start.
@@ -203,6 +235,16 @@ impl Writer {
         self.open.values().map(PartWriter::octets).sum()
     }
 
+    fn publish(&mut self) {
+        let (_, last) = self.current;
+        let changed = self.open.iter_mut().filter_map(|(hour, part)| Some((*hour, part.publish(last)?)));
+        let changed: Vec<_> = changed.collect();
+        self.published.change(|published| {
+            published.parts.extend(changed);
+            published.reach = self.reach;
+        });
+    }
+
     fn begin_part(&mut self, hour: Interval) -> io::Result<PartWriter> {
         let lacking = self.reserve.lacking(&self.folder)?;
         if lacking > 0 {
@@ -212,8 +254,7 @@ impl Writer {
             return Err(io::Error::new(io::ErrorKind::StorageFull, full));
         }
         let (writer, flush) = self.current;
-        self.first.get_or_insert((writer, flush));
-        PartWriter::create(self.folder.join(folder_of(hour)), writer)
+        PartWriter::create(&self.folder, hour, writer, flush, self.sizes)
     }
 }
 
@@ -273,7 +314,7 @@ mod tests {
             for (index, minute) in (0..).zip(minutes) {
                 writer.take(&row(*minute, sequence * 100 + index)).unwrap();
             }
-            is_durable = writer.end_flush().unwrap() || writer.end_hours(now).unwrap();
+            is_durable = writer.end_flush(None).unwrap() || writer.end_hours(now).unwrap();
         }
         is_durable
     }
@@ -317,7 +358,7 @@ mod tests {
         assert_eq!(numbers(folder.path()), [200, 201, 300, 301, 400, 401, 402, 500]);
         let names: Vec<_> =
             parts(folder.path()).unwrap().into_iter().map(|part| (part.name.first, part.name.last)).collect();
-        assert_eq!(names, [(2, 5), (2, 5)]);
+        assert_eq!(names, [(2, 5), (4, 5)]);
         assert_eq!(writer.finished(), Finished { parts: 2, rows: 8 });
     }
 
@@ -371,11 +412,11 @@ mod tests {
         for sequence in 1..=50 {
             writer.begin_flush(WRITER, FlushNumber { epoch: 1, sequence }).unwrap();
             writer.take(&row(minute("2026-11-20 20:10"), sequence)).unwrap();
-            assert!(!writer.end_flush().unwrap());
+            assert!(!writer.end_flush(None).unwrap());
         }
         writer.begin_flush(WRITER, FlushNumber { epoch: 1, sequence: 51 }).unwrap();
         writer.take(&row(minute("2026-11-20 21:01"), 51)).unwrap();
-        assert!(writer.end_flush().unwrap());
+        assert!(writer.end_flush(None).unwrap());
         assert_eq!(parts(folder.path()).unwrap().len(), 2);
         assert_eq!(numbers(folder.path()), (1..=51).collect::<Vec<_>>());
     }

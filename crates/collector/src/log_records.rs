@@ -8,7 +8,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use flow::Exporter;
+use flow::{Exporter, Timestamp};
 use journal::{Damaged, EntryKind, ForcedOut, Journal, LogReader, Position, ReadCounts, Unreadable, Waiting};
 use pipeline::{Decoder, Logged, Rules};
 use wire::{Datagram, Session};
@@ -50,6 +50,8 @@ pub struct LogRecords {
 pub struct ReadFlush {
     /// The flush.
     pub position: Position,
+    /// When its last datagram was received; `None` if it has none.
+    pub newest: Option<Timestamp>,
     /// Datagrams, and data that an earlier one had carried over.
     pub datagrams: u64,
     /// Records shown.
@@ -141,13 +143,15 @@ impl LogRecords {
         }
         self.terms.forget_old();
         let mut records = self.queue(&mut |record| show(position, record));
+        let mut newest = None;
         while self.log.advance()? {
+            newest = newest.max(self.log.current().map(|found| found.received));
             records += self.decode(&mut |record| show(position, record));
         }
         let missing = self.compare(position.flush.epoch, records);
         let ReadCounts { datagrams, .. } = self.log.counts();
         self.counts.add(&ReaderCounts { flushes: 1, records, missing, ..ReaderCounts::default() });
-        Ok(Some(ReadFlush { position, datagrams, records, missing }))
+        Ok(Some(ReadFlush { position, newest, datagrams, records, missing }))
     }
 
     /// Queues again what was queued at the cursor. If its template is known now, its records are shown.

@@ -30,6 +30,11 @@ impl FileOctets {
         let length = file.metadata()?.len();
         Ok(Self { file: Arc::new(file), length })
     }
+
+    /// The first octets of a file that is being written.
+    pub(crate) fn of(file: Arc<File>, length: u64) -> Self {
+        Self { file, length }
+    }
 }
 
 impl Length for FileOctets {

@@ -8,15 +8,19 @@ use filter::ColumnValues;
 use parquet::errors::ParquetError;
 
 use super::column_pages::ColumnPages;
-use super::part::{LeafValues, OpenPart};
+use super::part::{LeafValues, PartFile};
+use crate::chunk::{Chunk, ROWS_OF_A_CHUNK};
 
 /// How many rows are read at a time: their columns fit into the second level of a processor's cache.
 pub(crate) const WINDOW: usize = 8192;
+const _: () = assert!(ROWS_OF_A_CHUNK <= WINDOW, "a chunk is read at a time");
 
 /// Some rows of a group.
 pub(crate) struct GroupRows<'p> {
-    part: &'p OpenPart<'p>,
+    part: &'p PartFile<'p>,
     group: usize,
+    /// The rows, if they are in memory.
+    chunk: Option<&'p Chunk>,
     window: Range<usize>,
     /// By the number of the column.
     columns: Vec<LazyColumn>,
@@ -39,7 +43,7 @@ enum Source {
 
 impl<'p> GroupRows<'p> {
     /// The first rows of a group.
-    pub(crate) fn new(part: &'p OpenPart<'p>, group: usize) -> Self {
+    pub(crate) fn new(part: &'p PartFile<'p>, group: usize) -> Self {
         let column = |id: Id| LazyColumn {
             values: OnceCell::new(),
             source: RefCell::new(Source::Unopened),
@@ -47,7 +51,7 @@ impl<'p> GroupRows<'p> {
         };
         let window = 0..WINDOW.min(part.rows(group));
         let columns = Id::ALL.into_iter().map(column).collect();
-        Self { part, group, window, columns, failure: RefCell::new(None) }
+        Self { part, group, chunk: part.chunk(group), window, columns, failure: RefCell::new(None) }
     }
 
     /// Where the rows are in the group. After the last one there are none.
@@ -149,6 +153,9 @@ impl ColumnValues for GroupRows<'_> {
 
     fn values(&self, id: Id) -> &Values {
         static NONE: Values = Values::U64(Vec::new());
+        if let Some(chunk) = self.chunk {
+            return chunk.values(id);
+        }
         self.columns.get(id as usize).map_or(&NONE, |column| column.values.get_or_init(|| self.read_column(id)))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use columns::Columns;
+use columns::{Columns, Id};
 use filter::{ColumnValues, Filter};
 use flow::Timestamp;
 use hashbrown::HashMap;
@@ -13,9 +13,9 @@ use super::group_table::{Amounts, Hashing, MOST_WORDS, Table, add};
 use super::key::Key;
 use super::key_layout::{Layout, divide};
 use super::ranking::{Group, Order, Ranking, Sums};
+use super::sources::{Source, Sources};
 use super::work::{LeftOutParts, Queue, Selector, Stop, Work};
 use super::{Read, Scan, ScanError, memory_of_columns};
-use crate::part_name::PartName;
 
 /// Groups that do not fit into memory are found in several passes, each of which has some of them. More than this many passes
 /// take longer than a better question.
@@ -92,30 +92,29 @@ impl Scan<'_> {
     /// # Errors
     /// If the question is invalid, does not fit into memory, or was cancelled, or the folder cannot be read.
     pub fn groups(&self, question: &GroupQuestion) -> Result<Groups, ScanError> {
-        let parts = self.parts(&question.received)?;
-        self.groups_in(question, &parts, &LeftOutParts::default())
+        let sources = self.sources(&question.received, question.columns())?;
+        self.groups_in(question, &sources, &LeftOutParts::default())
     }
 
     /// Groups the flows of files, without what was found before to be unreadable.
     pub(super) fn groups_in(
         &self,
         question: &GroupQuestion,
-        parts: &[PartName],
+        sources: &Sources,
         left_out: &LeftOutParts,
     ) -> Result<Groups, ScanError> {
         let plan = Plan::new(question)?;
         let selector = Selector::new(&question.received, &question.filter)?;
         let budget = Budget::new(self.octets);
-        let mut columns = plan.needed;
-        columns.add_all(selector.columns());
-        let octets = self.threads().saturating_mul(memory_of_columns(columns));
+        let octets = self.threads().saturating_mul(memory_of_columns(question.columns()));
+        let octets = octets.saturating_add(sources.octets);
         let _memory = budget.take(octets).map_err(|Exceeded| self.too_large())?;
         let work = self.work(&budget, &selector, left_out);
         let seed = Hashing::seed();
         let mut passes = 1;
         loop {
             let known = left_out.count();
-            match plan.answer(&work, parts, seed, passes) {
+            match plan.answer(&work, sources, seed, passes) {
                 // What was added of a damaged group of rows must not count.
                 Ok(_) if left_out.count() > known => {}
                 Ok(groups) => return Ok(groups),
@@ -125,6 +124,23 @@ impl Scan<'_> {
                 Err(Stop::Damaged(error)) => return Err(ScanError::Invalid(error.to_string())),
             }
         }
+    }
+}
+
+impl GroupQuestion {
+    /// The columns that it reads.
+    pub(super) fn columns(&self) -> Columns {
+        let mut columns = self.needed();
+        columns.add_all(self.filter.columns());
+        columns.add(Id::Received);
+        columns
+    }
+
+    /// The columns of rows that match.
+    fn needed(&self) -> Columns {
+        let mut needed = self.counted.columns();
+        self.keys.iter().chain(&self.distinct).for_each(|key| needed.add(key.id()));
+        needed
     }
 }
 
@@ -139,23 +155,21 @@ impl<'q> Plan<'q> {
         if question.order == Order::Distinct && question.distinct.is_empty() {
             return Err(ScanError::Invalid("the order is that of distinct values, but none are counted".to_owned()));
         }
-        let mut needed = question.counted.columns();
-        question.keys.iter().chain(&question.distinct).for_each(|key| needed.add(key.id()));
-        Ok(Self { question, narrow, wide, needed })
+        Ok(Self { question, narrow, wide, needed: question.needed() })
     }
 
     /// All groups, in passes.
-    fn answer(&self, work: &Work<'_>, parts: &[PartName], seed: u64, passes: u64) -> Result<Groups, Stop> {
+    fn answer(&self, work: &Work<'_>, sources: &Sources, seed: u64, passes: u64) -> Result<Groups, Stop> {
         let mut ranking = Ranking::new(self.question.order, self.question.most, work.budget.take(0)?);
         let mut read = Read::default();
         for pass in 0..passes {
             let hashing = Hashing { seed, pass, passes };
-            let (tables, of_pass) = self.pass(work, parts, hashing)?;
+            let (tables, of_pass) = self.pass(work, &sources.all, hashing)?;
             self.rank(&tables, work.budget, &mut ranking)?;
             // Each pass reads the same.
             read = of_pass;
         }
-        read.left_out = work.left_out.all();
+        let read = sources.read(read, work.left_out.all());
         let (rest, groups) = (ranking.rest, ranking.groups);
         Ok(Groups { first: ranking.into_groups(), rest, groups, passes, read })
     }
@@ -163,10 +177,10 @@ impl<'q> Plan<'q> {
     fn pass<'w>(
         &self,
         work: &'w Work<'w>,
-        parts: &'w [PartName],
+        sources: &'w [Source],
         hashing: Hashing,
     ) -> Result<(Tables<'w>, Read), Stop> {
-        let queue = Queue::new(work, parts);
+        let queue = Queue::new(work, sources);
         let mut all: Option<Tables<'w>> = None;
         let mut failure = None;
         for tables in work.in_threads(|| self.find(work, &queue, hashing)) {

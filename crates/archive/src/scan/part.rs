@@ -1,5 +1,5 @@
-//! A file of the archive that is open: whether it is what its name states, what is known of its groups of rows, and the pages of
-//! their columns.
+//! A file of the archive that is read: whether it is what its name states, what is known of its groups of rows, and the pages of
+//! their columns. It may be one that is being written; then some of its groups are in memory.
 //!
 //! Everything that a footer states is checked before it is used, because `parquet` panics at some of what a damaged one has.
 
@@ -14,13 +14,17 @@ use filter::Bounds;
 use flow::Timestamp;
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData, RowGroupMetaDataPtr,
+};
 use parquet::file::reader::{ChunkReader, Length, SerializedPageReader};
 use parquet::schema::types::ColumnDescriptor;
 
 use super::budget::{Budget, Exceeded, Taken};
 use super::column_pages::ColumnPages;
 use super::file_octets::FileOctets;
+use crate::chunk::Chunk;
+use crate::open_parts::OpenPart;
 use crate::part_name::PartName;
 
 /// The octets of a footer at most. One of 256 MiB of rows has a few hundred thousand.
@@ -28,13 +32,23 @@ const LONGEST_FOOTER: u32 = 16 << 20;
 /// The rows of a group at most, four times those that `part_writer` collects.
 const MOST_ROWS_OF_A_GROUP: usize = 1 << 20;
 
-/// A file that is open.
-pub(crate) struct OpenPart<'b> {
+/// A file.
+pub(crate) struct PartFile<'b> {
     pub(crate) name: PartName,
     octets: Arc<FileOctets>,
-    metadata: ParquetMetaData,
-    /// That of the metadata.
-    _memory: Taken<'b>,
+    groups: Groups,
+    /// Groups of rows that are not in the file yet, after all that are.
+    chunks: Vec<Chunk>,
+    /// That of the metadata of a complete file.
+    _memory: Option<Taken<'b>>,
+}
+
+/// The groups of rows in a file.
+enum Groups {
+    /// As the footer states them.
+    Complete(Box<ParquetMetaData>),
+    /// As they were written. There is no footer yet.
+    Written(Vec<RowGroupMetaDataPtr>),
 }
 
 /// Why a file is not read.
@@ -72,7 +86,7 @@ fn leaves() -> impl Iterator<Item = (&'static str, &'static Leaf)> {
     COLUMNS.iter().flat_map(|column| column.kind.leaves().iter().map(|leaf| (column.name, leaf)))
 }
 
-impl<'b> OpenPart<'b> {
+impl<'b> PartFile<'b> {
     /// Opens a file and checks that it is what its name states.
     pub(crate) fn open(folder: &Path, name: PartName, budget: &'b Budget) -> Result<Self, Unusable> {
         let octets = FileOctets::new(File::open(folder.join(name.path()))?)?;
@@ -90,34 +104,53 @@ impl<'b> OpenPart<'b> {
         if rows != file.num_rows() {
             return Err(Unusable::File("its groups have not as many rows as its footer states".to_owned()));
         }
-        let part = Self { name, octets: Arc::new(octets), metadata, _memory: memory };
+        let groups = Groups::Complete(Box::new(metadata));
+        let part = Self { name, octets: Arc::new(octets), groups, chunks: Vec::new(), _memory: Some(memory) };
         part.check_hour()?;
         Ok(part)
     }
 
+    /// A file that is being written.
+    pub(crate) fn unfinished(part: &OpenPart) -> Self {
+        let OpenPart { name, file, octets, groups, chunks } = part.clone();
+        let octets = Arc::new(FileOctets::of(file, octets));
+        Self { name, octets, groups: Groups::Written(groups), chunks, _memory: None }
+    }
+
     pub(crate) fn groups(&self) -> usize {
-        self.metadata.num_row_groups()
+        self.groups.count() + self.chunks.len()
     }
 
     /// The rows of a group.
     pub(crate) fn rows(&self, group: usize) -> usize {
-        self.metadata.row_groups().get(group).map_or(0, rows_of)
+        self.chunk(group).map_or_else(|| self.groups.get(group).map_or(0, rows_of), Chunk::rows)
     }
 
     /// The row of the file with which a group begins.
     pub(crate) fn first_row(&self, group: usize) -> u64 {
-        self.metadata.row_groups().iter().take(group).map(|group| rows_of(group) as u64).sum()
+        (0..group).map(|group| self.rows(group) as u64).sum()
     }
 
     /// What is known of the values of a column in a group.
     pub(crate) fn bounds(&self, group: usize, id: Id) -> Bounds {
-        let Some(metadata) = self.metadata.row_groups().get(group) else { return Bounds::Unknown };
-        bounds(metadata, id)
+        match (self.chunk(group), self.groups.get(group)) {
+            (Some(chunk), _) if id == Id::Received => {
+                let (first, last) = chunk.received();
+                Bounds::Numbers(first, last)
+            }
+            (None, Some(group)) => bounds(group, id),
+            _ => Bounds::Unknown,
+        }
+    }
+
+    /// The rows of a group that is in memory.
+    pub(crate) fn chunk(&self, group: usize) -> Option<&Chunk> {
+        self.chunks.get(group.checked_sub(self.groups.count())?)
     }
 
     /// The values of a column of numbers in a group, or the IPv4 addresses of one of addresses.
     pub(crate) fn numbers(&self, group: usize, id: Id) -> Result<LeafValues, ParquetError> {
-        let Some(chunk) = self.chunk(group, first_leaf(id)) else { return Ok(LeafValues::Constant(0)) };
+        let Some(chunk) = self.leaf(group, first_leaf(id)) else { return Ok(LeafValues::Constant(0)) };
         match number_bounds(chunk) {
             Some((min, max)) if min == max => Ok(LeafValues::Constant(min)),
             _ => self.pages(group, chunk, if chunk.column_type() == PhysicalType::INT64 { 8 } else { 4 }, false),
@@ -126,15 +159,15 @@ impl<'b> OpenPart<'b> {
 
     /// The IPv6 addresses of a column of addresses in a group.
     pub(crate) fn v6(&self, group: usize, id: Id) -> Result<LeafValues, ParquetError> {
-        let Some(chunk) = self.chunk(group, first_leaf(id) + 1) else { return Ok(LeafValues::Constant(0)) };
+        let Some(chunk) = self.leaf(group, first_leaf(id) + 1) else { return Ok(LeafValues::Constant(0)) };
         if nulls(chunk) == Some(self.rows(group)) {
             return Ok(LeafValues::Constant(0));
         }
         self.pages(group, chunk, 16, true)
     }
 
-    fn chunk(&self, group: usize, leaf: usize) -> Option<&ColumnChunkMetaData> {
-        self.metadata.row_groups().get(group)?.columns().get(leaf)
+    fn leaf(&self, group: usize, leaf: usize) -> Option<&ColumnChunkMetaData> {
+        self.groups.get(group)?.columns().get(leaf)
     }
 
     fn pages(
@@ -160,6 +193,22 @@ impl<'b> OpenPart<'b> {
             return Ok(());
         }
         Err(Unusable::File("it has rows of another hour than that of its folder".to_owned()))
+    }
+}
+
+impl Groups {
+    fn get(&self, group: usize) -> Option<&RowGroupMetaData> {
+        match self {
+            Self::Complete(metadata) => metadata.row_groups().get(group),
+            Self::Written(groups) => groups.get(group).map(AsRef::as_ref),
+        }
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::Complete(metadata) => metadata.num_row_groups(),
+            Self::Written(groups) => groups.len(),
+        }
     }
 }
 

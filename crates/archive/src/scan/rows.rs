@@ -15,11 +15,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use accounting::period::{Interval, Minute, Period};
 use columns::{Addresses, Columns, Id, Row, Values};
 use filter::{Bounds, ColumnValues, Filter};
-use flow::{Timestamp, WriterId};
+use flow::{FlushNumber, Timestamp, WriterId};
 
 use super::budget::{Budget, Exceeded};
 use super::group_rows::GroupRows;
-use super::part::OpenPart;
+use super::part::PartFile;
+use super::sources::{Source, Sources};
 use super::work::{LeftOutParts, Selector, Stop, Task, Work};
 use super::{Read, Scan, ScanError, memory_of_columns};
 use crate::part_name::PartName;
@@ -55,13 +56,17 @@ pub struct Rows {
     pub read: Read,
 }
 
-/// The place of a row among all rows. It stays the same as long as the file is there.
+/// The place of a row among all rows. It stays the same as long as the file is there, also before that is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// When it was received, in milliseconds since 1970.
     pub received: u64,
-    /// The file.
-    pub part: PartName,
+    /// The hour of the file.
+    pub hour: Interval,
+    /// The collector.
+    pub writer: WriterId,
+    /// The first flush of the file. The last one is known only when it is complete.
+    pub first: FlushNumber,
     /// The row of the file, from 0.
     pub row: u64,
 }
@@ -70,7 +75,7 @@ pub struct Place {
 struct Found<'s> {
     place: Place,
     is_newest_first: bool,
-    part: Arc<OpenPart<'s>>,
+    part: Arc<PartFile<'s>>,
     group: usize,
 }
 
@@ -90,19 +95,20 @@ impl Scan<'_> {
             return Err(ScanError::Invalid(format!("{} rows: ask for 1 to {MOST_ROWS} at a time", question.most)));
         }
         let received = question.remaining();
-        let parts = self.parts(&received)?;
         let selector = Selector::new(&received, &question.filter)?;
         let budget = Budget::new(self.octets);
         let mut columns = selector.columns();
         columns.add_all(question.columns);
+        let sources = self.sources(&received, columns)?;
         let octets = self.threads().saturating_mul(memory_of_columns(columns));
         let octets = octets.saturating_add(question.most * (size_of::<Row>() + size_of::<Found<'_>>()));
+        let octets = octets.saturating_add(sources.octets);
         let _memory = budget.take(octets).map_err(|Exceeded| self.too_large())?;
         let left_out = LeftOutParts::default();
         let work = self.work(&budget, &selector, &left_out);
         loop {
             let known = left_out.count();
-            match question.answer(&work, &parts) {
+            match question.answer(&work, &sources) {
                 // Rows of a damaged group may be among those found.
                 _ if left_out.count() > known => {}
                 Ok(rows) => return Ok(rows),
@@ -125,8 +131,8 @@ impl RowQuestion {
         }
     }
 
-    fn answer(&self, work: &Work<'_>, parts: &[PartName]) -> Result<Rows, Stop> {
-        let mut hours: Vec<&[PartName]> = parts.chunk_by(|one, next| one.hour == next.hour).collect();
+    fn answer(&self, work: &Work<'_>, sources: &Sources) -> Result<Rows, Stop> {
+        let mut hours: Vec<&[Source]> = sources.all.chunk_by(|one, next| one.name().hour == next.name().hour).collect();
         if self.is_newest_first {
             hours.reverse();
         }
@@ -145,20 +151,20 @@ impl RowQuestion {
         found.truncate(self.most);
         let rows = self.fetch(work, &found)?;
         let next = rows.last().filter(|_| has_more).map(|(place, _)| *place);
-        Ok(Rows { rows, next, read: Read { matched, left_out: work.left_out.all(), ..read } })
+        Ok(Rows { rows, next, read: sources.read(Read { matched, ..read }, work.left_out.all()) })
     }
 
     /// Adds the rows of an hour that are among the first.
     fn find_in_hour<'s>(
         &self,
         work: &Work<'s>,
-        parts: &[PartName],
+        sources: &[Source],
         read: &mut Read,
         first: &Mutex<First<'s>>,
     ) -> Result<(), Stop> {
         let mut tasks = Vec::new();
-        for part in parts {
-            tasks.extend(work.tasks(*part, read)?);
+        for source in sources {
+            tasks.extend(work.tasks(source, read)?);
         }
         tasks.sort_by_key(|task| if self.is_newest_first { u64::MAX - bounds(task).1 } else { bounds(task).0 });
         let next = AtomicUsize::new(0);
@@ -191,7 +197,7 @@ impl RowQuestion {
             let mut first = lock(first);
             for row in rows {
                 let received = times.get(*row as usize).copied().unwrap_or_default();
-                let place = Place { received, part: task.part.name, row: begin + u64::from(*row) };
+                let place = Place::of(task.part.name, received, begin + u64::from(*row));
                 if self.after.is_some_and(|after| self.order(&place, &after) != Ordering::Greater) {
                     continue;
                 }
@@ -217,7 +223,7 @@ impl RowQuestion {
     fn fetch(&self, work: &Work<'_>, found: &[Found<'_>]) -> Result<Vec<(Place, Row)>, Stop> {
         let mut groups: BTreeMap<(PartName, usize), Vec<(u64, usize)>> = BTreeMap::new();
         for (index, found) in found.iter().enumerate() {
-            groups.entry((found.place.part, found.group)).or_default().push((found.place.row, index));
+            groups.entry((found.part.name, found.group)).or_default().push((found.place.row, index));
         }
         let mut rows: Vec<(Place, Row)> = found.iter().map(|found| (found.place, Row::new())).collect();
         for ((_, group), mut wanted) in groups {
@@ -239,7 +245,7 @@ impl RowQuestion {
     fn fetch_of_group(
         &self,
         work: &Work<'_>,
-        part: &OpenPart<'_>,
+        part: &PartFile<'_>,
         group: usize,
         mut wanted: &[(u64, usize)],
         rows: &mut [(Place, Row)],
@@ -327,11 +333,18 @@ impl PartialEq for Found<'_> {
 
 impl Eq for Found<'_> {}
 
-/// The cursor of the REST interface: the time, then the hour as its first minute, the other parts of the name, and the row.
+impl Place {
+    fn of(part: PartName, received: u64, row: u64) -> Self {
+        let PartName { hour, writer, epoch, first, .. } = part;
+        Self { received, hour, writer, first: FlushNumber { epoch, sequence: first }, row }
+    }
+}
+
+/// The cursor of the REST interface: the time, then the hour as its first minute, the collector, the first flush, and the row.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PartName { hour, writer, epoch, first, last } = self.part;
-        write!(f, "{}-{}-{writer}-{epoch}-{first}-{last}-{}", self.received, hour.start.number(), self.row)
+        let Self { received, hour, writer, first: FlushNumber { epoch, sequence }, row } = self;
+        write!(f, "{received}-{}-{writer}-{epoch}-{sequence}-{row}", hour.start.number())
     }
 }
 
@@ -344,11 +357,9 @@ impl FromStr for Place {
             let received = numbers.next()?.parse().ok()?;
             let minute = Minute::new(numbers.next()?.parse().ok()?);
             let writer = WriterId(u64::from_str_radix(numbers.next()?, 16).ok()?);
-            let epoch = numbers.next()?.parse().ok()?;
-            let (first, last) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
+            let first = FlushNumber { epoch: numbers.next()?.parse().ok()?, sequence: numbers.next()?.parse().ok()? };
             let row = numbers.next()?.parse().ok()?;
-            let part = PartName { hour: Interval::containing(Period::Hour, minute), writer, epoch, first, last };
-            let place = Self { received, part, row };
+            let place = Self { received, hour: Interval::containing(Period::Hour, minute), writer, first, row };
             // Numbers are written in one way only.
             (place.to_string() == text).then_some(place)
         };

@@ -52,19 +52,21 @@ impl Scan<'_> {
             return Err(ScanError::Invalid("steps are of a column of times, and at least a millisecond".to_owned()));
         }
         let step = Key::Step(time, milliseconds);
-        let parts = self.parts(&question.received)?;
+        let mut columns = question.columns();
+        columns.add(time);
+        let sources = self.sources(&question.received, columns)?;
         let left_out = LeftOutParts::default();
         loop {
-            let groups = self.groups_in(question, &parts, &left_out)?;
+            let groups = self.groups_in(question, &sources, &left_out)?;
             let known = left_out.count();
             let in_steps = GroupQuestion { order: Order::Keys, most: usize::MAX, ..question.clone() };
             let all = GroupQuestion { keys: vec![step], ..in_steps.clone() };
-            let all = self.groups_in(&all, &parts, &left_out)?;
+            let all = self.groups_in(&all, &sources, &left_out)?;
             let mut steps: Vec<Step> = all.first.iter().filter_map(|group| Step::of(group, &groups)).collect();
             if !groups.first.is_empty() {
                 let keys = [&[step][..], &question.keys].concat();
                 let filter = question.filter.clone().and(filter_of(&question.keys, &groups.first)?);
-                let lines = self.groups_in(&GroupQuestion { keys, filter, ..in_steps }, &parts, &left_out)?;
+                let lines = self.groups_in(&GroupQuestion { keys, filter, ..in_steps }, &sources, &left_out)?;
                 lines.first.iter().for_each(|line| add_line(line, &groups, &mut steps));
             }
             // All three have to be of the same files.

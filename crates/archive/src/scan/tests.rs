@@ -1,5 +1,7 @@
 //! Questions to archives that are written here, compared with a plain loop over the rows.
 
+mod open_parts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::IpAddr;
@@ -97,7 +99,7 @@ impl Archive {
     }
 
     fn scan(&self, octets: usize, threads: usize) -> Scan<'_> {
-        Scan { folder: self.folder.path(), octets, threads, cancelled: &NOT_CANCELLED }
+        Scan { folder: self.folder.path(), open: None, octets, threads, cancelled: &NOT_CANCELLED }
     }
 
     fn groups(&self, question: &GroupQuestion) -> Groups {
@@ -127,7 +129,11 @@ impl Archive {
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        parts(self.folder.path()).unwrap().iter().map(|part| self.folder.path().join(part.name.path())).collect()
+        crate::retention::parts(self.folder.path())
+            .unwrap()
+            .iter()
+            .map(|part| self.folder.path().join(part.name.path()))
+            .collect()
     }
 }
 
@@ -349,7 +355,7 @@ fn the_newest_rows_are_found_without_reading_older_files() {
 
 #[test]
 fn a_cursor_that_is_none_is_an_error() {
-    for text in ["", "1-2-3", "1-2-0000000000000007-1-1-1-01", "x-2-0000000000000007-1-1-1-1"] {
+    for text in ["", "1-2-3", "1-2-0000000000000007-1-1-01", "x-2-0000000000000007-1-1-1"] {
         assert!(text.parse::<Place>().is_err(), "{text}");
     }
 }
@@ -376,8 +382,8 @@ fn a_cancelled_question_ends() {
 
 #[test]
 fn an_archive_that_is_not_there_is_empty() {
-    let folder = tempfile::tempdir().unwrap();
-    let scan = Scan { folder: &folder.path().join("flows"), octets: 256 << 20, threads: 2, cancelled: &NOT_CANCELLED };
+    let archive = Archive::new(0);
+    let scan = Scan { folder: &archive.folder.path().join("flows"), ..archive.scan(256 << 20, 2) };
     assert_eq!(scan.groups(&question("", &[])).unwrap().groups, 0);
     assert_eq!(scan.rows(&rows_of("")).unwrap().rows.len(), 0);
 }
@@ -393,7 +399,7 @@ fn foreign_and_damaged_files_are_named_and_left_out() {
         let path = folder.path().join(name.path());
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::copy(file, path).unwrap();
-        let scan = Scan { folder: folder.path(), octets: 256 << 20, threads: 1, cancelled: &NOT_CANCELLED };
+        let scan = Scan { folder: folder.path(), ..archive.scan(256 << 20, 1) };
         scan.groups(&question("", &[])).unwrap().total()
     };
     let (first, second) = (of_file(&files[0]), of_file(&files[1]));

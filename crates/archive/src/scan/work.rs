@@ -13,7 +13,8 @@ use parquet::errors::ParquetError;
 
 use super::budget::{Budget, Exceeded};
 use super::group_rows::GroupRows;
-use super::part::{OpenPart, Unusable};
+use super::part::{PartFile, Unusable};
+use super::sources::Source;
 use super::{LeftOut, Read, ScanError};
 use crate::part_name::PartName;
 
@@ -50,7 +51,7 @@ pub(crate) struct LeftOutParts(Mutex<BTreeMap<(PartName, Option<usize>), LeftOut
 
 /// A group of rows that is to be read.
 pub(crate) struct Task<'s> {
-    pub(crate) part: Arc<OpenPart<'s>>,
+    pub(crate) part: Arc<PartFile<'s>>,
     pub(crate) group: usize,
     pub(crate) filter: &'s Filter,
 }
@@ -63,7 +64,7 @@ pub(crate) struct Queue<'s> {
 }
 
 struct QueueState<'s> {
-    parts: std::slice::Iter<'s, PartName>,
+    sources: std::slice::Iter<'s, Source>,
     tasks: Vec<Task<'s>>,
     read: Read,
     has_memory: bool,
@@ -86,7 +87,7 @@ impl Selector {
     }
 
     /// What has to be tested for the rows of a group; `None` if none of them can match.
-    pub(crate) fn of(&self, part: &OpenPart<'_>, group: usize) -> Option<&Filter> {
+    pub(crate) fn of(&self, part: &PartFile<'_>, group: usize) -> Option<&Filter> {
         let bounds = |id: Id| part.bounds(group, id);
         match (self.time.matches(bounds), self.filter.matches(bounds)) {
             (Matches::None, _) | (_, Matches::None) => None,
@@ -107,7 +108,7 @@ impl LeftOutParts {
         self.lock().insert((name, None), LeftOut { name, rows: None, reason });
     }
 
-    pub(crate) fn add_group(&self, part: &OpenPart<'_>, group: usize, error: &ParquetError) {
+    pub(crate) fn add_group(&self, part: &PartFile<'_>, group: usize, error: &ParquetError) {
         let first = part.first_row(group);
         let rows = Some(first..first + part.rows(group) as u64);
         let left_out = LeftOut { name: part.name, rows, reason: error.to_string() };
@@ -129,11 +130,16 @@ impl LeftOutParts {
 
 impl<'s> Work<'s> {
     /// The groups of rows of a file that have to be read, in their order.
-    pub(crate) fn tasks(&self, name: PartName, read: &mut Read) -> Result<Vec<Task<'s>>, Exceeded> {
+    pub(crate) fn tasks(&self, source: &Source, read: &mut Read) -> Result<Vec<Task<'s>>, Exceeded> {
+        let name = source.name();
         if self.left_out.contains(name, None) {
             return Ok(Vec::new());
         }
-        let part = match OpenPart::open(self.folder, name, self.budget) {
+        let part = match source {
+            Source::Complete(name) => PartFile::open(self.folder, *name, self.budget),
+            Source::Open(part) => Ok(PartFile::unfinished(part)),
+        };
+        let part = match part {
             Ok(part) => Arc::new(part),
             Err(Unusable::Memory) => return Err(Exceeded),
             Err(Unusable::File(reason)) => {
@@ -199,15 +205,15 @@ impl<'s> Work<'s> {
 }
 
 impl<'s> Queue<'s> {
-    pub(crate) fn new(work: &'s Work<'s>, parts: &'s [PartName]) -> Self {
-        let state = QueueState { parts: parts.iter(), tasks: Vec::new(), read: Read::default(), has_memory: true };
+    pub(crate) fn new(work: &'s Work<'s>, sources: &'s [Source]) -> Self {
+        let state = QueueState { sources: sources.iter(), tasks: Vec::new(), read: Read::default(), has_memory: true };
         Self { work, state: Mutex::new(state), matched: AtomicU64::new(0) }
     }
 
     /// The next group of rows.
     pub(crate) fn next(&self) -> Result<Option<Task<'s>>, Stop> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let QueueState { parts, tasks, read, has_memory } = &mut *state;
+        let QueueState { sources, tasks, read, has_memory } = &mut *state;
         loop {
             // What one thread lacks, all lack: each may stop.
             if !*has_memory {
@@ -219,8 +225,8 @@ impl<'s> Queue<'s> {
             if self.work.cancelled.load(Ordering::Relaxed) {
                 return Err(Stop::Cancelled);
             }
-            let Some(name) = parts.next() else { return Ok(None) };
-            match self.work.tasks(*name, read) {
+            let Some(source) = sources.next() else { return Ok(None) };
+            match self.work.tasks(source, read) {
                 Ok(found) => tasks.extend(found.into_iter().rev()),
                 Err(Exceeded) => *has_memory = false,
             }

@@ -48,11 +48,16 @@ impl Archiver {
         })
     }
 
-    fn keep(&mut self, flush: Position, record: &Logged<'_>) -> io::Result<()> {
+    fn begin(&mut self, flush: Position) -> io::Result<()> {
         if self.flush != Some(flush) {
             self.writer.begin_flush(flush.writer, flush.flush)?;
             self.flush = Some(flush);
         }
+        Ok(())
+    }
+
+    fn keep(&mut self, flush: Position, record: &Logged<'_>) -> io::Result<()> {
+        self.begin(flush)?;
         if !record.record.row(&mut self.row) {
             return Ok(());
         }
@@ -93,13 +98,15 @@ impl LogConsumer for Archiver {
         }
     }
 
-    fn end_flush(&mut self, _: &ReadFlush) -> io::Result<bool> {
+    fn end_flush(&mut self, read: &ReadFlush) -> io::Result<bool> {
         // First: it makes room for what could not be written.
         self.clean(now());
-        match self.failed.take() {
-            Some(error) => Err(error),
-            None => self.writer.end_flush(),
+        if let Some(error) = self.failed.take() {
+            return Err(error);
         }
+        // It may have no records.
+        self.begin(read.position)?;
+        self.writer.end_flush(read.newest)
     }
 
     fn idle(&mut self) -> io::Result<bool> {
