@@ -12,19 +12,17 @@ pub(crate) const SUFFIX: &str = ".parquet";
 /// The suffix of a file that is being written.
 pub(crate) const UNFINISHED: &str = ".parquet.tmp";
 
-/// The rows that were received in an hour and are of consecutive flushes of a run of a collector.
+/// The rows that were received in an hour and are of consecutive flushes of a collector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PartName {
     /// The hour in which their datagrams were received, in UTC.
     pub hour: Interval,
     /// The collector.
     pub writer: WriterId,
-    /// Its run.
-    pub epoch: u32,
     /// The first flush.
-    pub first: u64,
-    /// The last flush.
-    pub last: u64,
+    pub first: FlushNumber,
+    /// The last flush. It is of a later run if files of several runs were joined.
+    pub last: FlushNumber,
 }
 
 impl PartName {
@@ -37,11 +35,14 @@ impl PartName {
         let hour = parse_interval(Period::Hour, &hour).ok()?;
         let mut numbers = file.strip_suffix(SUFFIX)?.split('-');
         let writer = WriterId(u64::from_str_radix(numbers.next()?, 16).ok()?);
-        let epoch = numbers.next()?.parse().ok()?;
-        let (first, last) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
-        let name = Self { hour, writer, epoch, first, last };
+        let first = FlushNumber { epoch: numbers.next()?.parse().ok()?, sequence: numbers.next()?.parse().ok()? };
+        let last = match (numbers.next()?, numbers.next()) {
+            (sequence, None) => FlushNumber { sequence: sequence.parse().ok()?, ..first },
+            (epoch, Some(sequence)) => FlushNumber { epoch: epoch.parse().ok()?, sequence: sequence.parse().ok()? },
+        };
+        let name = Self { hour, writer, first, last };
         // Numbers are written in one way only.
-        (numbers.next().is_none() && path.ends_with(name.path())).then_some(name)
+        (numbers.next().is_none() && first <= last && path.ends_with(name.path())).then_some(name)
     }
 
     /// The path below the folder of the archive.
@@ -53,16 +54,28 @@ impl PartName {
     /// Whether it has the rows of a flush and hour.
     #[must_use]
     pub fn contains(&self, hour: Interval, writer: WriterId, flush: FlushNumber) -> bool {
-        (hour, writer, flush.epoch) == (self.hour, self.writer, self.epoch)
-            && (self.first..=self.last).contains(&flush.sequence)
+        (hour, writer) == (self.hour, self.writer) && (self.first..=self.last).contains(&flush)
+    }
+
+    /// Whether all flushes of another file of the hour and collector are among its own.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self != other
+            && (self.hour, self.writer) == (other.hour, other.writer)
+            && self.first <= other.first
+            && other.last <= self.last
     }
 }
 
 /// The name of the file.
 impl fmt::Display for PartName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { writer, epoch, first, last, .. } = self;
-        write!(f, "{writer}-{epoch}-{first}-{last}{SUFFIX}")
+        let Self { writer, first, last, .. } = self;
+        write!(f, "{writer}-{}-{}-", first.epoch, first.sequence)?;
+        if last.epoch != first.epoch {
+            write!(f, "{}-", last.epoch)?;
+        }
+        write!(f, "{}{SUFFIX}", last.sequence)
     }
 }
 
@@ -77,17 +90,36 @@ pub(crate) fn folder_of(hour: Interval) -> PathBuf {
 mod tests {
     use super::*;
 
+    fn flush(epoch: u32, sequence: u64) -> FlushNumber {
+        FlushNumber { epoch, sequence }
+    }
+
     #[test]
     fn a_name_is_found_again_in_its_path() {
         let hour = parse_interval(Period::Hour, "2026-11-28 21").unwrap();
-        let name = PartName { hour, writer: WriterId(0xfe), epoch: 3, first: 17, last: 300 };
+        let name = PartName { hour, writer: WriterId(0xfe), first: flush(3, 17), last: flush(3, 300) };
         let path = name.path();
         assert_eq!(path.to_str(), Some("date=2026-11-28/hour=21/00000000000000fe-3-17-300.parquet"));
         assert_eq!(PartName::of(&Path::new("/flows").join(&path)), Some(name));
-        assert!(name.contains(hour, WriterId(0xfe), FlushNumber { epoch: 3, sequence: 17 }));
-        assert!(!name.contains(hour, WriterId(0xfe), FlushNumber { epoch: 4, sequence: 17 }));
-        assert!(!name.contains(hour.next(), WriterId(0xfe), FlushNumber { epoch: 3, sequence: 17 }));
-        assert!(!name.contains(hour, WriterId(0xfe), FlushNumber { epoch: 3, sequence: 301 }));
+        assert!(name.contains(hour, WriterId(0xfe), flush(3, 17)));
+        assert!(!name.contains(hour, WriterId(0xfe), flush(4, 17)));
+        assert!(!name.contains(hour.next(), WriterId(0xfe), flush(3, 17)));
+        assert!(!name.contains(hour, WriterId(0xfe), flush(3, 301)));
+    }
+
+    #[test]
+    fn a_joined_file_has_the_flushes_of_several_runs() {
+        let hour = parse_interval(Period::Hour, "2026-11-28 21").unwrap();
+        let joined = PartName { hour, writer: WriterId(0xfe), first: flush(3, 17), last: flush(5, 2) };
+        let path = joined.path();
+        assert_eq!(path.to_str(), Some("date=2026-11-28/hour=21/00000000000000fe-3-17-5-2.parquet"));
+        assert_eq!(PartName::of(&path), Some(joined));
+        assert!(joined.contains(hour, WriterId(0xfe), flush(4, 1000)));
+        assert!(!joined.contains(hour, WriterId(0xfe), flush(3, 16)));
+        let part = PartName { last: flush(3, 300), ..joined };
+        assert!(joined.covers(&part) && !part.covers(&joined) && !part.covers(&part));
+        assert!(!joined.covers(&PartName { writer: WriterId(1), ..part }));
+        assert!(!joined.covers(&PartName { last: flush(5, 3), ..part }));
     }
 
     #[test]
@@ -97,7 +129,10 @@ mod tests {
             "fe-3-17-300.parquet",
             "00000000000000fe-3-017-300.parquet",
             "00000000000000fe-3-17.parquet",
-            "00000000000000fe-3-17-300-4.parquet",
+            "00000000000000fe-3-17-3-300.parquet",
+            "00000000000000fe-3-17-2-300.parquet",
+            "00000000000000fe-3-17-16.parquet",
+            "00000000000000fe-3-17-4-300-4.parquet",
             "00000000000000fe-3-17-300.parquet.tmp",
             "00000000000000fe-3-17-99999999999999999999.parquet",
             "all.parquet",

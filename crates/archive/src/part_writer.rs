@@ -166,9 +166,9 @@ impl PartWriter {
         let name = self.name(last);
         let Written { rows, sums } = self.written;
         let numbers = [
-            ("epoch", u64::from(name.epoch)),
-            ("firstFlush", name.first),
-            ("lastFlush", name.last),
+            ("epoch", u64::from(name.first.epoch)),
+            ("firstFlush", name.first.sequence),
+            ("lastFlush", name.last.sequence),
             ("rows", rows),
             ("bytes", sums.bytes),
             ("packets", sums.packets),
@@ -185,7 +185,7 @@ impl PartWriter {
 
     fn name(&self, last: FlushNumber) -> PartName {
         let Self { hour, writer, first, .. } = *self;
-        PartName { hour, writer, epoch: first.epoch, first: first.sequence, last: last.sequence }
+        PartName { hour, writer, first, last }
     }
 
     fn end_chunk(&mut self) {

@@ -135,7 +135,7 @@ impl Reserve {
 #[cfg(test)]
 mod tests {
     use accounting::query::parse_interval;
-    use flow::WriterId;
+    use flow::{FlushNumber, WriterId};
 
     use super::*;
 
@@ -144,7 +144,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for hour in hours {
             let hour = parse_interval(Period::Hour, hour).unwrap();
-            let path = folder.path().join(PartName { hour, writer: WriterId(1), epoch: 1, first: 1, last: 2 }.path());
+            let flush = FlushNumber { epoch: 1, sequence: 1 };
+            let path = folder
+                .path()
+                .join(PartName { hour, writer: WriterId(1), first: flush, last: flush.following() }.path());
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, [0; 100]).unwrap();
         }

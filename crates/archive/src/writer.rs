@@ -356,8 +356,11 @@ mod tests {
         assert_eq!(parts(folder.path()).unwrap(), []);
         assert!(take(&mut writer, 5..=5, &[after], minute("2026-11-28 21:01")));
         assert_eq!(numbers(folder.path()), [200, 201, 300, 301, 400, 401, 402, 500]);
-        let names: Vec<_> =
-            parts(folder.path()).unwrap().into_iter().map(|part| (part.name.first, part.name.last)).collect();
+        let names: Vec<_> = parts(folder.path())
+            .unwrap()
+            .into_iter()
+            .map(|part| (part.name.first.sequence, part.name.last.sequence))
+            .collect();
         assert_eq!(names, [(2, 5), (4, 5)]);
         assert_eq!(writer.finished(), Finished { parts: 2, rows: 8 });
     }
@@ -380,6 +383,31 @@ mod tests {
         assert!(take(&mut writer, 3..=4, &[after], later));
         assert_eq!(writer.repeated(), 2);
         assert_eq!(numbers(folder.path()), [&complete[..], &[400]].concat());
+    }
+
+    #[test]
+    fn files_of_an_hour_have_no_flush_in_common() {
+        let folder = tempfile::tempdir().unwrap();
+        let (before, after) = (minute("2026-11-28 20:59"), minute("2026-11-28 21:00"));
+        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        take(&mut writer, 1..=3, &[before, after], after);
+        writer.finish().unwrap();
+        // A crash after the name of the first file and before that of the second one. A row of the first hour comes late.
+        let second = parts(folder.path()).unwrap()[1].name;
+        fs::remove_file(folder.path().join(second.path())).unwrap();
+        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        take(&mut writer, 1..=3, &[before, after], after);
+        assert!(take(&mut writer, 4..=4, &[before, after], minute("2026-11-28 22:01")));
+        let names = parts(folder.path()).unwrap().into_iter().map(|part| part.name.path());
+        assert_eq!(
+            names.map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+            [
+                "date=2026-11-28/hour=20/0000000000000007-1-1-3.parquet",
+                "date=2026-11-28/hour=20/0000000000000007-1-4-4.parquet",
+                "date=2026-11-28/hour=21/0000000000000007-1-1-4.parquet",
+            ]
+        );
+        assert_eq!(numbers(folder.path()), [100, 101, 200, 201, 300, 301, 400, 401]);
     }
 
     #[test]

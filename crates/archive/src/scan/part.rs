@@ -240,9 +240,10 @@ fn check_name(metadata: &ParquetMetaData, name: &PartName) -> Result<(), Unusabl
     }
     let is = |key, expected: String| value(key) == Some(expected.as_str());
     let is_named_right = is("writer", name.writer.to_string())
-        && is("epoch", name.epoch.to_string())
-        && is("firstFlush", name.first.to_string())
-        && is("lastFlush", name.last.to_string())
+        && is("epoch", name.first.epoch.to_string())
+        && is("firstFlush", name.first.sequence.to_string())
+        && value("lastEpoch").map_or(name.first.epoch.to_string(), str::to_owned) == name.last.epoch.to_string()
+        && is("lastFlush", name.last.sequence.to_string())
         && is("rows", metadata.file_metadata().num_rows().to_string());
     if is_named_right {
         Ok(())

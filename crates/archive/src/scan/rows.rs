@@ -335,8 +335,8 @@ impl Eq for Found<'_> {}
 
 impl Place {
     fn of(part: PartName, received: u64, row: u64) -> Self {
-        let PartName { hour, writer, epoch, first, .. } = part;
-        Self { received, hour, writer, first: FlushNumber { epoch, sequence: first }, row }
+        let PartName { hour, writer, first, .. } = part;
+        Self { received, hour, writer, first, row }
     }
 }
 
