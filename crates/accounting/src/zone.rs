@@ -40,6 +40,18 @@ pub struct MomentError {
     pub zone: Zone,
 }
 
+/// A text that is not a point in time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "'{text}' is not a time: write 2026-11-23T05:01:30Z, 2026-11-23T05:01, or 2026-11-23 for the start of a day ({zone})"
+)]
+pub struct TimeError {
+    /// The text.
+    pub text: String,
+    /// Of a time without an offset.
+    pub zone: Zone,
+}
+
 /// A space counts as a plus sign, which is what `+` means in a query: `Etc/GMT+5`, `+05:30`.
 impl FromStr for Zone {
     type Err = ZoneError;
@@ -116,8 +128,28 @@ impl Zone {
     /// When the text has another form or seconds, or is before 1970 or after 9999.
     pub fn moment(&self, text: &str) -> Result<Minute, MomentError> {
         let (time, zone) = time_and_zone(text).unwrap_or_else(|| (text, self.clone()));
-        let time = civil_moment(time).filter(|time| time.year() >= FIRST_YEAR);
+        let time = civil_time(time).filter(|time| time.year() >= FIRST_YEAR && time.second() == 0);
         time.map(|time| zone.first_at(time)).ok_or_else(|| MomentError { text: text.to_owned(), zone: self.clone() })
+    }
+
+    /// Parses a time as [`Self::moment`] does, also one with seconds and a fraction of them.
+    ///
+    /// # Errors
+    /// When the text has another form, or is before 1970 or after 9999.
+    pub fn time(&self, text: &str) -> Result<Timestamp, TimeError> {
+        let read = || {
+            let (time, zone) = time_and_zone(text).unwrap_or_else(|| (text, self.clone()));
+            let (whole, fraction) = time.split_once('.').map_or((time, None), |(whole, rest)| (whole, Some(rest)));
+            let nanoseconds = fraction.map_or(Some(0), |digits| nanoseconds(digits).filter(|_| whole.len() == 19))?;
+            let time = civil_time(whole).filter(|time| time.year() >= FIRST_YEAR)?;
+            let minute = time.with().second(0).build().ok()?;
+            let begin = zone.first_at(minute).timestamp();
+            // All of a minute that clocks skip is the moment at which they do.
+            let is_skipped = matches!(zone.0.to_ambiguous_timestamp(minute).offset(), AmbiguousOffset::Gap { .. });
+            let seconds = begin.seconds() + u64::from(time.second().unsigned_abs());
+            Some(if is_skipped { begin } else { Timestamp::new(seconds, nanoseconds) })
+        };
+        read().ok_or_else(|| TimeError { text: text.to_owned(), zone: self.clone() })
     }
 
     /// The local interval of this period that contains the minute, or [`Minute::LAST`] if that is earlier. Hours also end
@@ -190,6 +222,16 @@ impl Zone {
         time.display_with_offset(self.0.to_offset(time)).to_string()
     }
 
+    /// A time in the same form, with the fraction of a second that it has.
+    #[must_use]
+    pub fn display_time(&self, time: Timestamp) -> String {
+        if self.is_utc() {
+            return time.to_string();
+        }
+        let time = jiff::Timestamp::from_nanosecond(time.nanoseconds().into()).unwrap_or(jiff::Timestamp::MAX);
+        time.display_with_offset(self.0.to_offset(time)).to_string()
+    }
+
     /// From the start of a date to that of the next one.
     fn beginning_with(&self, period: Period, start: DateTime) -> Range {
         let from = self.first_at(start);
@@ -242,8 +284,8 @@ fn time_and_zone(text: &str) -> Option<(&str, Zone)> {
     (time.len() > "0000-00-00".len()).then_some((time, zone))
 }
 
-/// The civil time of a text without zone.
-fn civil_moment(text: &str) -> Option<DateTime> {
+/// The civil time of a text without zone and without a fraction of a second.
+fn civil_time(text: &str) -> Option<DateTime> {
     const SHAPE: &[u8] = b"0000-00-00T00:00:00";
     let fits = |(byte, shape): (u8, &u8)| match shape {
         b'0' => byte.is_ascii_digit(),
@@ -256,7 +298,13 @@ fn civil_moment(text: &str) -> Option<DateTime> {
     let number = |from: usize| text.get(from..from + 2).map_or(Some(0), |digits| digits.parse::<i8>().ok());
     let date = Date::new(text.get(..4)?.parse().ok()?, number(5)?, number(8)?).ok()?;
     let time = Time::new(number(11)?, number(14)?, number(17)?, 0).ok()?;
-    (time.second() == 0).then(|| DateTime::from_parts(date, time))
+    Some(DateTime::from_parts(date, time))
+}
+
+/// The nanoseconds of a fraction of a second.
+fn nanoseconds(digits: &str) -> Option<u32> {
+    let is_fraction = (1..=9).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
+    format!("{digits:0<9}").parse().ok().filter(|_| is_fraction)
 }
 
 const FIRST_YEAR: i16 = 1970;

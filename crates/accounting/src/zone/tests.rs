@@ -92,6 +92,33 @@ fn times_are_parsed_in_the_forms_of_iso_8601() {
 }
 
 #[test]
+fn a_time_may_have_seconds_and_a_fraction_of_them() {
+    let berlin = zone("Europe/Berlin");
+    for (text, expected) in [
+        ("2026-07-01", "2026-06-30T22:00:00Z"),
+        ("2026-07-01T12:00", "2026-07-01T10:00:00Z"),
+        ("2026-07-01T12:00:07", "2026-07-01T10:00:07Z"),
+        ("2026-07-01T12:00:07.25Z", "2026-07-01T12:00:07.250Z"),
+        ("2026-07-01 12:00:59.123456789+05:30", "2026-07-01T06:30:59.123456789Z"),
+        // Clocks show the first twice, and skip the second.
+        ("2026-10-25T02:30:15", "2026-10-25T00:30:15Z"),
+        ("2026-03-29T02:30:15", "2026-03-29T01:00:00Z"),
+    ] {
+        let time = berlin.time(text).unwrap();
+        assert_eq!(time.to_string(), expected, "{text}");
+        assert_eq!(Zone::UTC.time(&berlin.display_time(time)), Ok(time));
+    }
+    for text in
+        ["", "2026-07-01.5", "2026-07-01T12:00.5", "2026-07-01T12:00:07.", "2026-07-01T12:00:07.+5", "1969-01-01"]
+    {
+        let error = berlin.time(text).unwrap_err().to_string();
+        assert!(error.contains("for the start of a day (Europe/Berlin)"), "{error}");
+    }
+    let time = berlin.time("2026-07-01T12:00:07.5").unwrap();
+    assert_eq!(berlin.display_time(time), "2026-07-01T12:00:07.5+02:00");
+}
+
+#[test]
 fn an_invalid_time_is_an_error_with_the_text_and_the_form() {
     for text in [
         "",
