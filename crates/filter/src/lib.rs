@@ -38,6 +38,7 @@ mod value;
 mod words;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use columns::{Columns, Id, Row};
@@ -47,6 +48,7 @@ pub use error::FilterError;
 pub use select::{ColumnValues, Selection};
 
 use expression::Expression;
+use ranges::{AddressRange, AddressSet};
 
 /// The longest filter, in octets: a list of about a thousand addresses.
 pub const LONGEST_BYTES: usize = 16 * 1024;
@@ -72,6 +74,13 @@ impl Filter {
             (Some(left), Some(right)) => Self(Some(Expression::All(vec![left, right]))),
             (left, right) => Self(left.or(right)),
         }
+    }
+
+    /// What has one of these addresses in a column; of none, no row.
+    #[must_use]
+    pub fn with_address(id: Id, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let ranges = addresses.into_iter().filter_map(|address| AddressRange::new(address, address)).collect();
+        Self(Some(Expression::Test(expression::Test::Address(id, AddressSet::new(ranges)))))
     }
 
     /// Whether a row matches.

@@ -54,6 +54,16 @@ fn passes(filter: &str, row: &Row) -> bool {
     read.passes(row)
 }
 
+#[test]
+fn a_filter_of_addresses_takes_any_number_of_them() {
+    let addresses = || (0..10_000_u32).map(|number| std::net::Ipv4Addr::from_bits(0xc000_0200 + number).into());
+    assert!(Filter::with_address(Id::SrcIp, addresses()).passes(&flow()));
+    assert!(!Filter::with_address(Id::SrcIp, addresses().skip(2)).passes(&flow()));
+    assert!(!Filter::with_address(Id::SrcIp, []).passes(&flow()));
+    let mapped = Filter::with_address(Id::SrcIp, ["::ffff:192.0.2.1".parse().unwrap()]);
+    assert_eq!(Ok(mapped), "src ip 192.0.2.1".parse());
+}
+
 /// These are the filters that `netflow tap` has read from the beginning.
 #[test]
 fn filters_mean_what_operators_expect() {
