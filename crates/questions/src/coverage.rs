@@ -1,0 +1,96 @@
+//! What an answer was read from, and what is missing in it.
+
+use archive::scan::{LeftOut, Read};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::error::QuestionError;
+use crate::scope::Scope;
+
+/// What an answer was read from, and what is missing in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = FlowsCoverage)]
+pub struct Coverage {
+    /// From when on the archive has flows: older ones were deleted or never archived. Null if it has none.
+    pub since: Option<String>,
+    /// When the last flow was received that the answer may have; later ones are not archived yet. Null if only files were read.
+    pub reaches: Option<String>,
+    /// What could not be read and is missing in the answer.
+    pub left_out: Vec<LeftOutFile>,
+    /// What was read; absent for keys that are limited to senders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read: Option<ReadFiles>,
+}
+
+/// A file, or a part of it, that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOutFile {
+    /// The file, below the folder of the archive.
+    pub file: String,
+    /// Its first row that is missing; null if all are.
+    pub first_row: Option<u64>,
+    /// How many rows are missing; null if all are.
+    pub rows: Option<u64>,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// What was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadFiles {
+    /// Files that were opened.
+    pub files: u64,
+    /// Groups of rows in them that were read.
+    pub row_groups: u64,
+    /// Groups of rows that cannot have flows that match, by their statistics.
+    pub row_groups_skipped: u64,
+    /// The rows of the groups that were read.
+    pub rows: u64,
+}
+
+impl Coverage {
+    /// Of what was read for an answer.
+    ///
+    /// # Errors
+    /// When all of the range of the question is before what the archive has.
+    pub(crate) fn new(read: &Read, scope: &Scope) -> Result<Self, QuestionError> {
+        let text = |time| scope.zone.display_time(time);
+        if let Some(since) = read.since.filter(|since| scope.received.end <= *since) {
+            let since = text(since);
+            let message = format!("the archive has flows from {since} on: older ones were deleted, or never archived");
+            return Err(QuestionError::new("to", message));
+        }
+        let read_files = ReadFiles {
+            files: read.parts,
+            row_groups: read.groups,
+            row_groups_skipped: read.groups_skipped,
+            rows: read.rows,
+        };
+        Ok(Self {
+            since: read.since.map(text),
+            reaches: read.reaches.map(|reach| text(reach.received)),
+            left_out: read.left_out.iter().map(LeftOutFile::from).collect(),
+            read: (!scope.is_limited()).then_some(read_files),
+        })
+    }
+
+    /// Whether nothing is known to be missing in what the archive has.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.left_out.is_empty()
+    }
+}
+
+impl From<&LeftOut> for LeftOutFile {
+    fn from(LeftOut { name, rows, reason }: &LeftOut) -> Self {
+        Self {
+            file: name.path().display().to_string(),
+            first_row: rows.as_ref().map(|rows| rows.start),
+            rows: rows.as_ref().map(|rows| rows.end - rows.start),
+            reason: reason.clone(),
+        }
+    }
+}
