@@ -15,7 +15,7 @@ use crate::exporter::{OCTETS, number};
 use crate::oracle::{Counted, Expected, Place};
 
 /// How often each flow is counted, and where.
-type ByFlow = BTreeMap<Place, Counted>;
+pub(crate) type ByFlow = BTreeMap<Place, Counted>;
 
 /// Compares all stored counters of a sender and prefix in these minutes with the expected ones. Returns the counts.
 pub(crate) async fn audit(
@@ -50,7 +50,7 @@ pub(crate) async fn audit(
 }
 
 /// How often each flow is counted in the intervals of a period that contain these minutes.
-async fn counted(
+pub(crate) async fn counted(
     store: &dyn Store,
     (sender, prefix): (IpAddr, Prefix),
     minutes: &BTreeSet<Minute>,

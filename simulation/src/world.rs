@@ -8,6 +8,7 @@ mod faults;
 mod network;
 mod reading;
 mod strangers;
+mod totals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,6 +20,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use accounting::period::{Minute, Period};
 use accounting::tally::{Tally, TallySettings};
 use collector::journaled_shard;
 use flow::{Counted, Exporter as Address, Timestamp};
@@ -31,6 +33,7 @@ use tempfile::TempDir;
 use wire::Datagram;
 
 use self::changes::Changes;
+use self::totals::Totals;
 use crate::audit::audit;
 use crate::exporter::{Exporter, Meaning, Sent, Speaks};
 use crate::oracle::{Fate, Oracle, Received};
@@ -136,6 +139,7 @@ struct World {
     /// Decides what strangers send, and whether any do.
     strangers: Random,
     has_strangers: bool,
+    totals: Totals,
     /// Decides when the log is read, and whether it has readers.
     reading: Random,
     has_readers: bool,
@@ -203,6 +207,7 @@ impl World {
             flips_bits,
             strangers,
             has_strangers,
+            totals: Totals::new(seed),
             reading,
             has_readers,
             has_late_reader: false,
@@ -305,6 +310,7 @@ impl World {
             0..40 => {
                 self.deliver().await;
                 self.may_forge();
+                self.may_report_totals();
             }
             40..50 => self.tick(),
             50..62 => self.cut(),
@@ -461,5 +467,6 @@ impl World {
                 audit(store.as_ref(), (strangers::UNREGISTERED, prefix), &minutes, &BTreeMap::new()).await;
             }
         }
+        self.check_totals(store.as_ref()).await;
     }
 }

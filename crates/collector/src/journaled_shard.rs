@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use accounting::tally::{Tally, TallySettings};
 use flow::{DatagramFate, Exporter, FlushNumber, Timestamp};
 use journal::{EntryKind, Journal, ReadCounts, Unreadable, Writer};
-use pipeline::{Counts, Exporters, Rules, Sealed, Shard};
+use pipeline::{Again, Counts, Exporters, Rules, Sealed, Shard};
 use wire::Datagram;
 
 use crate::kernel_drops::ThreadDrops;
@@ -44,6 +44,7 @@ impl JournaledShard {
                 journal.state(sender, &terms::encode(registration, rules));
             });
             let source = SocketAddr::new(address, port);
+            journal.annotate(self.shard.booked());
             journal.take(datagram.received, source, received_at, datagram.payload);
         }
     }
@@ -202,7 +203,8 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
         shard.set_rules(stated.as_ref().map_or(rules, |stated| stated.rules));
         let datagram = Datagram { exporter, received: found.received, payload: found.payload };
         let is_carried = found.kind == EntryKind::Carried;
-        shard.take_again(&datagram, is_carried, &mut |address| {
+        let again = Again { datagram, is_carried, booked: found.annotation };
+        shard.take_again(&again, &mut |address| {
             terms.registered_then(address, exporter.address, stated.as_ref(), recovery.terms_of(address))
         });
     }

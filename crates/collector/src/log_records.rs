@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use flow::{Exporter, Timestamp};
 use journal::{Damaged, EntryKind, ForcedOut, Journal, LogReader, Position, ReadCounts, Unreadable, Waiting};
-use pipeline::{Decoder, Logged, Rules};
+use pipeline::{Again, Decoder, Logged, Rules};
 use wire::{Datagram, Session};
 
 use crate::log_notes::{Notes, SealedSums};
@@ -160,7 +160,8 @@ impl LogRecords {
         let mut records = 0;
         for (exporter, received, payload) in queued.drain(..).filter(|(of, ..)| !forgotten.contains(&of.address)) {
             let datagram = Datagram { exporter, received, payload: &payload };
-            records += decoder.decode(&datagram, true, rules, &mut |_| None, show);
+            let again = Again { datagram, is_carried: true, booked: &[] };
+            records += decoder.decode(&again, rules, &mut |_| None, show);
         }
         records
     }
@@ -175,7 +176,8 @@ impl LogRecords {
         let rules = stated.as_ref().map_or(*rules, |stated| stated.rules);
         let mut registered =
             |address| terms.registered_then(address, exporter.address, stated.as_ref(), log.terms_of(address));
-        decoder.decode(&datagram, found.kind == EntryKind::Carried, &rules, &mut registered, show)
+        let again = Again { datagram, is_carried: found.kind == EntryKind::Carried, booked: found.annotation };
+        decoder.decode(&again, &rules, &mut registered, show)
     }
 
     /// Compares a flush that was read with what the shards have noted. Returns how many records are missing in it and the ones

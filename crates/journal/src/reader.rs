@@ -80,6 +80,8 @@ struct Chain {
     terms: HashMap<IpAddr, StatedTerms>,
     /// The notes so far.
     notes: Vec<Box<[u8]>>,
+    /// The annotation of the current datagram.
+    annotation: Vec<u8>,
 }
 
 impl Reader {
@@ -223,13 +225,20 @@ impl Reader {
 
 impl Chain {
     fn new(first: SegmentName) -> Self {
-        Self { shard: first.shard, parts: [first].into(), open: None, terms: HashMap::new(), notes: Vec::new() }
+        Self {
+            shard: first.shard,
+            parts: [first].into(),
+            open: None,
+            terms: HashMap::new(),
+            notes: Vec::new(),
+            annotation: Vec::new(),
+        }
     }
 
     /// `None` when there are no more datagrams.
     fn current(&self) -> Option<Entry<'_>> {
         let entry = self.open.as_ref()?.1.current()?;
-        Some(Entry { terms: self.terms_of(entry.source.ip()), ..entry })
+        Some(Entry { terms: self.terms_of(entry.source.ip()), annotation: &self.annotation, ..entry })
     }
 
     fn terms_of(&self, sender: IpAddr) -> Option<&[u8]> {
@@ -237,6 +246,7 @@ impl Chain {
     }
 
     fn advance(&mut self, disk: &dyn Disk, is_of_log: bool, counts: &mut ReadCounts) -> Result<(), Unreadable> {
+        self.annotation.clear();
         loop {
             if let Some((segment, reader)) = &mut self.open {
                 if reader.advance().map_err(|source| Unreadable { segment: *segment, source })? {
@@ -245,6 +255,7 @@ impl Chain {
                             self.terms.entry(source.ip()).or_default().add(payload);
                         }
                         Some(Entry { kind: EntryKind::Note, payload, .. }) => self.notes.push(payload.into()),
+                        Some(Entry { kind: EntryKind::Annotation, payload, .. }) => self.annotation.extend(payload),
                         _ => return Ok(()),
                     }
                     continue;

@@ -2,8 +2,8 @@
 //!
 //! A segment is a pcap file of UDP datagrams, in checked records (`capture::frame`). Older programs wrote records without
 //! a checksum, in files with another header: these are read up to the first damaged octet. Carried-over data are marked by
-//! the destination 0.0.0.0:0, terms by 127.0.0.1:0 or [::1]:0, and notes by terms of the sender 0.0.0.0, which none has. On
-//! these, nothing is received; only [`Entry`] and [`append`] know these marks.
+//! the destination 0.0.0.0:0, terms by 127.0.0.1:0 or [::1]:0, notes by terms of the sender 0.0.0.0, which none has, and
+//! annotations by notes with a port. On these, nothing is received; only [`Entry`] and [`append`] know these marks.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -33,6 +33,8 @@ pub enum EntryKind {
     Terms,
     /// It is no datagram, but a note for readers of the log ([`Writer::note`](crate::Writer::note)).
     Note,
+    /// It is no datagram, but (a part of) what was noted beside the next one.
+    Annotation,
 }
 
 /// A datagram in a segment.
@@ -49,6 +51,8 @@ pub struct Entry<'a> {
     /// The terms by which it was counted, as they were [stated](crate::Writer::state); `None` if they are not in the
     /// segment.
     pub terms: Option<&'a [u8]>,
+    /// What was [noted beside it](crate::Writer::annotate).
+    pub annotation: &'a [u8],
 }
 
 impl<'a> From<UdpDatagram<'a>> for Entry<'a> {
@@ -56,10 +60,11 @@ impl<'a> From<UdpDatagram<'a>> for Entry<'a> {
         let kind = match destination {
             at if at.port() != CARRIED.port() => EntryKind::Received(at),
             at if at.ip().is_unspecified() => EntryKind::Carried,
-            _ if source.ip().is_unspecified() => EntryKind::Note,
+            _ if source.ip().is_unspecified() && source.port() == 0 => EntryKind::Note,
+            _ if source.ip().is_unspecified() => EntryKind::Annotation,
             _ => EntryKind::Terms,
         };
-        Self { received, source, kind, payload, terms: None }
+        Self { received, source, kind, payload, terms: None, annotation: &[] }
     }
 }
 
@@ -71,10 +76,12 @@ pub(crate) fn append(octets: &mut Vec<u8>, salt: u32, entry: &Entry<'_>) -> io::
     let destination = match entry.kind {
         EntryKind::Received(at) => at,
         EntryKind::Carried => CARRIED,
-        EntryKind::Terms | EntryKind::Note if entry.source.is_ipv4() => {
+        EntryKind::Terms | EntryKind::Note | EntryKind::Annotation if entry.source.is_ipv4() => {
             SocketAddr::from((Ipv4Addr::LOCALHOST, CARRIED.port()))
         }
-        EntryKind::Terms | EntryKind::Note => SocketAddr::from((Ipv6Addr::LOCALHOST, CARRIED.port())),
+        EntryKind::Terms | EntryKind::Note | EntryKind::Annotation => {
+            SocketAddr::from((Ipv6Addr::LOCALHOST, CARRIED.port()))
+        }
     };
     frame::append_checked(octets, salt, entry.received, entry.source, destination, entry.payload)
 }
@@ -111,12 +118,14 @@ impl SegmentName {
     }
 
     /// The name of its file in the log.
-    pub(crate) fn in_log(&self) -> String {
+    #[must_use]
+    pub fn in_log(&self) -> String {
         format!("{LOG_PREFIX}{self}")
     }
 
     /// Parses the name of a file in the log; `None` if it is not one that [`in_log`](Self::in_log) creates.
-    pub(crate) fn parse_in_log(name: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse_in_log(name: &str) -> Option<Self> {
         Self::parse(name.strip_prefix(LOG_PREFIX)?)
     }
 

@@ -14,6 +14,8 @@ use crate::segment::{Entry, EntryKind, SegmentName, append};
 use crate::terms::payloads;
 use crate::{Journal, Open};
 
+/// Octets of an annotation in one record.
+const LONGEST_ANNOTATION: usize = 60_000;
 /// Octets of carried-over data in one write.
 const WRITTEN_AT_ONCE: usize = 1 << 20;
 
@@ -57,7 +59,8 @@ impl Writer {
         }
         let (received, source) = (Timestamp::EPOCH, SocketAddr::new(sender, 0));
         for payload in payloads(terms) {
-            let entry = Entry { received, source, kind: EntryKind::Terms, payload: &payload, terms: None };
+            let entry =
+                Entry { received, source, kind: EntryKind::Terms, payload: &payload, terms: None, annotation: &[] };
             if append(&mut self.octets, self.salt, &entry).is_err() {
                 self.statement += 1;
             }
@@ -70,15 +73,27 @@ impl Writer {
         if self.journal.resting.load(Ordering::Relaxed) {
             return;
         }
-        let (received, source) = (Timestamp::EPOCH, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
-        let entry = Entry { received, source, kind: EntryKind::Note, payload: note, terms: None };
         // One that is too long for a datagram is missing: readers notice.
+        self.append_own(EntryKind::Note, note);
+    }
+
+    /// Notes something beside the datagram that is taken next: a reader of it [finds](Entry::annotation) it there.
+    pub fn annotate(&mut self, annotation: &[u8]) {
+        if !annotation.is_empty() && !self.journal.resting.load(Ordering::Relaxed) {
+            annotation.chunks(LONGEST_ANNOTATION).for_each(|part| self.append_own(EntryKind::Annotation, part));
+        }
+    }
+
+    fn append_own(&mut self, kind: EntryKind, payload: &[u8]) {
+        let source = SocketAddr::from((Ipv4Addr::UNSPECIFIED, u16::from(kind == EntryKind::Annotation)));
+        let entry = Entry { received: Timestamp::EPOCH, source, kind, payload, terms: None, annotation: &[] };
         let _ = append(&mut self.octets, self.salt, &entry);
     }
 
     /// Takes a datagram of the current flush. The next [`commit`](Self::commit) writes it.
     pub fn take(&mut self, received: Timestamp, source: SocketAddr, received_at: SocketAddr, payload: &[u8]) {
-        self.append(&Entry { received, source, kind: EntryKind::Received(received_at), payload, terms: None });
+        let kind = EntryKind::Received(received_at);
+        self.append(&Entry { received, source, kind, payload, terms: None, annotation: &[] });
     }
 
     fn append(&mut self, entry: &Entry<'_>) {
@@ -157,7 +172,8 @@ impl Writer {
     pub fn carry(&mut self, waiting: impl IntoIterator<Item = (Exporter, Timestamp, Vec<u8>)>) {
         for (Exporter { transport: Transport::Udp, address, port }, received, message) in waiting {
             let source = SocketAddr::new(address, port);
-            self.append(&Entry { received, source, kind: EntryKind::Carried, payload: &message, terms: None });
+            let kind = EntryKind::Carried;
+            self.append(&Entry { received, source, kind, payload: &message, terms: None, annotation: &[] });
             self.journal.carried();
             if self.octets.len() >= WRITTEN_AT_ONCE {
                 self.commit();

@@ -12,7 +12,7 @@ use flow::{Exporter, FlowRecord, Protocol, Timestamp};
 use wire::{Datagram, PendingBudget, ReadOptions, Record, RecordKind, Session, SessionLimits, sflow};
 
 use crate::admission::Registration;
-use crate::shard::{Rules, read_options, stated};
+use crate::shard::{Again, Rules, read_options, stated};
 
 /// A record of the log, with the terms by which it was counted.
 pub struct Logged<'r> {
@@ -87,12 +87,12 @@ impl Decoder {
     /// `registered` has the registrations of its time. Returns the number of records.
     pub fn decode(
         &mut self,
-        datagram: &Datagram<'_>,
-        is_carried: bool,
+        again: &Again<'_>,
         rules: &Rules,
         registered: RegisteredThen<'_>,
         show: &mut dyn FnMut(&Logged<'_>),
     ) -> u64 {
+        let datagram = &again.datagram;
         let address = datagram.exporter.address;
         let registration = registered(address);
         let is_relay =
@@ -102,22 +102,20 @@ impl Decoder {
                 Some(agent) => {
                     let Some(registration) = registered(agent) else { return 0 };
                     let exporter = Exporter { address: agent, ..datagram.exporter };
-                    self.decode_own(&Datagram { exporter, ..*datagram }, is_carried, rules, Some(&registration), show)
+                    let of_agent = Again { datagram: Datagram { exporter, ..*datagram }, ..*again };
+                    self.decode_own(&of_agent, rules, Some(&registration), show)
                 }
-                None => self.decode_own(datagram, is_carried, rules, registration.as_deref(), show),
+                None => self.decode_own(again, rules, registration.as_deref(), show),
             },
-            Some(Protocol::NetflowV9 | Protocol::Ipfix) => {
-                self.decode_named(datagram, is_carried, rules, registered, show)
-            }
-            _ => self.decode_own(datagram, is_carried, rules, registration.as_deref(), show),
+            Some(Protocol::NetflowV9 | Protocol::Ipfix) => self.decode_named(again, rules, registered, show),
+            _ => self.decode_own(again, rules, registration.as_deref(), show),
         }
     }
 
     /// Decodes a datagram whose records are all of its exporter.
     fn decode_own(
         &mut self,
-        datagram: &Datagram<'_>,
-        is_carried: bool,
+        Again { datagram, is_carried, booked }: &Again<'_>,
         rules: &Rules,
         registration: Option<&Registration>,
         show: &mut dyn FnMut(&Logged<'_>),
@@ -125,7 +123,8 @@ impl Decoder {
         let exporter = datagram.exporter.address;
         let settings = registration.map(|registration| registration.settings).unwrap_or_default();
         let session = &mut self.decoding(exporter).session;
-        session.read(ReadOptions { is_carried, ..read_options(&settings, true) });
+        session.read(ReadOptions { is_carried: *is_carried, ..read_options(&settings, true) });
+        session.book_as(booked);
         let mut records = 0;
         session.decode(datagram, &mut |record| {
             records += 1;
@@ -142,15 +141,20 @@ impl Decoder {
     /// Decodes a datagram of a relay, whose data records may name other exporters.
     fn decode_named(
         &mut self,
-        datagram: &Datagram<'_>,
-        is_carried: bool,
+        Again { datagram, is_carried, booked }: &Again<'_>,
         rules: &Rules,
         registered: RegisteredThen<'_>,
         show: &mut dyn FnMut(&Logged<'_>),
     ) -> u64 {
         let relay = datagram.exporter.address;
         let session = &mut self.decoding(relay).session;
-        session.read(ReadOptions { interfaces: true, is_carried, is_relayed: true, ..ReadOptions::default() });
+        session.read(ReadOptions {
+            interfaces: true,
+            is_carried: *is_carried,
+            is_relayed: true,
+            ..ReadOptions::default()
+        });
+        session.book_as(booked);
         let mut records = 0;
         session.decode(datagram, &mut |record| {
             records += 1;

@@ -326,6 +326,7 @@ impl Exporter {
         &self,
         datagram: &Datagram<'_>,
         read: ReadOptions,
+        booked: &mut Vec<u8>,
         visit: &mut impl FnMut(&Record<'_>),
     ) -> Option<(DatagramFate, Decoded)> {
         let mut state = locked(&self.state);
@@ -336,10 +337,12 @@ impl Exporter {
         arrivals.open(datagram.received, session);
         let mut last = LastFlow::default();
         session.read(read);
+        session.book_as(booked);
         let decoded = session.decode(datagram, &mut |record| {
             last.note(record);
             visit(record);
         });
+        session.booked().clone_into(booked);
         let fate = fate(&decoded);
         if fate != DatagramFate::UnknownVersion && !read.is_carried && !read.is_relayed {
             arrivals.note(datagram.payload.len());

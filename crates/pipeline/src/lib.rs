@@ -46,4 +46,4 @@ pub use counts::Counts;
 pub use decoder::{Decoder, Logged};
 pub use exporters::{Exporters, TableSizes};
 pub use sealed::Sealed;
-pub use shard::{Rules, Shard};
+pub use shard::{Again, Rules, Shard};

@@ -103,7 +103,7 @@ impl Counting {
         relay: &Arc<Registration>,
         registered: &mut dyn FnMut(IpAddr) -> Option<Arc<Registration>>,
     ) -> DatagramFate {
-        let Self { rules, exporters, met, taps, is_carried, counts, .. } = self;
+        let Self { rules, exporters, met, taps, is_carried, booked, counts, .. } = self;
         let address = datagram.exporter.address;
         let mut exporter = Arc::clone(&meet(met, exporters, address, relay).exporter);
         // A tap of any exporter may filter by interfaces. Further options are those of the exporter of each record.
@@ -124,7 +124,7 @@ impl Counting {
             }
             RecordKind::Options | RecordKind::Counters | RecordKind::Drop => counts.shown_records += 1,
         };
-        let Some((fate, decoded)) = decode(&mut exporter, exporters, datagram, read, &mut visit) else {
+        let Some((fate, decoded)) = decode(&mut exporter, exporters, datagram, read, booked, &mut visit) else {
             counts.datagrams[DatagramFate::Unregistered] += 1;
             return DatagramFate::Unregistered;
         };

@@ -35,6 +35,17 @@ pub struct Rules {
     pub tally: TallySettings,
 }
 
+/// A datagram that a shard has taken before.
+#[derive(Clone, Copy, Debug)]
+pub struct Again<'d> {
+    /// The datagram.
+    pub datagram: Datagram<'d>,
+    /// Whether it was carried over: its arrival was counted when it was received.
+    pub is_carried: bool,
+    /// What was [booked](Shard::booked) of it; empty if that is not known.
+    pub booked: &'d [u8],
+}
+
 /// An exporter from which a shard has read datagrams, or records of a relay.
 pub(crate) struct Met {
     pub(crate) exporter: Arc<Exporter>,
@@ -61,6 +72,8 @@ pub(crate) struct Counting {
     flows: Vec<FlowRecord>,
     /// Whether the present datagram was carried over in the journal: its arrival was counted before.
     pub(crate) is_carried: bool,
+    /// What is booked of its records with sums, and until it is decoded what was booked before ([`wire::Session::booked`]).
+    pub(crate) booked: Vec<u8>,
     /// The agents that the last datagram of a relay has named, and whose registrations its counters depend on.
     pub(crate) named: Vec<IpAddr>,
     pub(crate) tally: Tally,
@@ -78,6 +91,7 @@ impl Shard {
             taps: Taps::default(),
             flows: Vec::new(),
             is_carried: false,
+            booked: Vec::new(),
             named: Vec::new(),
             tally: Tally::new(rules.tally),
             counts: Counts::default(),
@@ -109,6 +123,7 @@ impl Shard {
     /// Admits, decodes, attributes and tallies one datagram. Returns its fate.
     pub fn take(&mut self, datagram: &Datagram<'_>) -> DatagramFate {
         let Self { admitted, counting } = self;
+        counting.booked.clear();
         let snapshot = admitted.load();
         let Some(registration) = snapshot.get(&datagram.exporter.address) else { return counting.refuse(datagram) };
         if registration.settings.identity == Identity::Agent {
@@ -117,15 +132,20 @@ impl Shard {
         counting.take(datagram, registration)
     }
 
-    /// The same for a datagram of an earlier run, by these registrations instead of the present ones. If it was carried
-    /// over, its arrival was counted when it was received.
+    /// What is booked of the last datagram, to be kept beside it: [`wire::Session::booked`].
+    #[must_use]
+    pub fn booked(&self) -> &[u8] {
+        &self.counting.booked
+    }
+
+    /// [`take`](Self::take) for a datagram of an earlier run, by these registrations instead of the present ones.
     pub fn take_again(
         &mut self,
-        datagram: &Datagram<'_>,
-        is_carried: bool,
+        Again { datagram, is_carried, booked }: &Again<'_>,
         registered: &mut dyn FnMut(IpAddr) -> Option<Arc<Registration>>,
     ) -> DatagramFate {
-        self.counting.is_carried = is_carried;
+        self.counting.is_carried = *is_carried;
+        (*booked).clone_into(&mut self.counting.booked);
         let Some(registration) = registered(datagram.exporter.address) else { return self.counting.refuse(datagram) };
         if registration.settings.identity == Identity::Agent {
             return self.counting.take_relayed(datagram, &registration, registered);
@@ -202,7 +222,7 @@ impl Counting {
 
     /// Decodes, attributes and tallies a datagram of a sender.
     pub(crate) fn take(&mut self, datagram: &Datagram<'_>, registration: &Arc<Registration>) -> DatagramFate {
-        let Self { rules, exporters, met, taps, flows, is_carried, tally, counts, .. } = self;
+        let Self { rules, exporters, met, taps, flows, is_carried, booked, tally, counts, .. } = self;
         let address = datagram.exporter.address;
         let exporter = &mut meet(met, exporters, address, registration).exporter;
         let Registration { monitored, settings } = &**registration;
@@ -225,7 +245,7 @@ impl Counting {
             }
             _ => each(record),
         };
-        let Some((fate, decoded)) = decode(exporter, exporters, datagram, read, &mut visit) else {
+        let Some((fate, decoded)) = decode(exporter, exporters, datagram, read, booked, &mut visit) else {
             counts.datagrams[DatagramFate::Unregistered] += 1;
             return DatagramFate::Unregistered;
         };
@@ -284,15 +304,16 @@ pub(crate) fn decode(
     exporters: &Exporters,
     datagram: &Datagram<'_>,
     read: ReadOptions,
+    booked: &mut Vec<u8>,
     visit: &mut impl FnMut(&Record<'_>),
 ) -> Option<(DatagramFate, Decoded)> {
-    let decoded = exporter.decode(datagram, read, visit);
+    let decoded = exporter.decode(datagram, read, booked, visit);
     if decoded.is_some() {
         return decoded;
     }
     // It was removed and registered again before this shard noticed.
     *exporter = exporters.meet(datagram.exporter.address);
-    exporter.decode(datagram, read, visit)
+    exporter.decode(datagram, read, booked, visit)
 }
 
 /// Attributes and tallies the flows of a datagram. Until then, `fates` contains only flows that are not booked.

@@ -11,7 +11,7 @@ use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::tally::{Tally, TallySettings};
 use flow::{Counters, DatagramFate, Exporter, FlowFate, FlushNumber, Prefix, SenderSettings, Timestamp};
-use pipeline::{Admission, Decoder, Exporters, Registered, Rules, Sealed, Shard};
+use pipeline::{Admission, Again, Decoder, Exporters, Registered, Rules, Sealed, Shard};
 use testing::datagrams::sflow;
 use view::Ambiguities;
 use wire::encode::{self, Ipfix, NetflowV9, TemplateSpec};
@@ -123,7 +123,8 @@ impl Collector {
             decoder.forget(exporter);
         }
         let mut registered = |address| admitted.get(&address).cloned();
-        *records += decoder.decode(datagram, false, shard.rules(), &mut registered, &mut |logged| {
+        let again = Again { datagram: *datagram, is_carried: false, booked: shard.booked() };
+        *records += decoder.decode(&again, shard.rules(), &mut registered, &mut |logged| {
             assert_eq!(logged.registration.is_some(), admitted.contains_key(&logged.exporter));
             *unregistered += u64::from(logged.registration.is_none());
         });

@@ -7,8 +7,10 @@
 //!   last one is that of a new flow.
 //!
 //! The memory does not outlive the process; only whether an exporter sends updates does, for each exporter behind a relay.
-//! After a start, the end of a connection that began earlier is not booked if it has not been updated since: its updates
-//! were booked before the start. What it has sent since its last update is not counted then.
+//! After a start, the end of a connection that began earlier is not booked: its updates were booked, some before the start.
+//! What it has sent since its last update is not counted then.
+//!
+//! Who decodes a datagram again books what was booked of it before, whatever it remembers ([`crate::booked`]).
 //!
 //! The memory is bounded. A report of a connection for which there is no room is not booked: a later sum includes it. Only
 //! an end is always booked.
@@ -21,6 +23,7 @@ use std::time::Duration;
 use flow::{FlowRecord, Timestamp};
 use hashbrown::HashMap;
 
+use crate::booked::{Booked as BookedRecords, Sums};
 use crate::booking::Slot;
 use crate::datagram::Message;
 use crate::plan::Reading;
@@ -58,7 +61,7 @@ type Key = u64;
 #[derive(Clone, Copy, Debug)]
 struct Booked {
     /// Octets and packets, then those of the other way.
-    sums: [u64; 4],
+    sums: Sums,
     /// When it was last reported, in seconds.
     last: u32,
     has_ended: bool,
@@ -77,6 +80,8 @@ pub(crate) struct Connections {
     updating: HashMap<Option<IpAddr>, Updating>,
     /// How often an exporter was added to these.
     changes: u64,
+    /// What is booked of the present datagram.
+    pub(crate) records: BookedRecords,
 }
 
 /// An exporter that sends updates.
@@ -128,7 +133,7 @@ impl Connections {
         message: &Message,
         template: &Template,
         reading: &Reading<'_, '_>,
-        flow: FlowRecord,
+        mut flow: FlowRecord,
     ) -> Option<FlowRecord> {
         let plan = template.plan();
         let report = match (plan.reports(), reading.number(Slot::FirewallEvent)) {
@@ -148,10 +153,13 @@ impl Connections {
             Report::Update | Report::End => self.note_updating(exporter, report, now),
             Report::Total { .. } => Began::WithTheFirst,
         };
-        if report == Report::End && !self.booked.contains_key(&key) && was_updated_before(began, reading) {
-            return None;
-        }
-        self.note(key, report, now, flow)
+        let said = [flow.forward.bytes, flow.forward.packets, flow.reverse.bytes, flow.reverse.packets];
+        let is_booked = report == Report::End && was_updated_before(began, reading);
+        let new = if is_booked { [0; 4] } else { self.note(key, report, now, said) };
+        let new = self.records.book(reading.record(), new);
+        [flow.forward.bytes, flow.forward.packets, flow.reverse.bytes, flow.reverse.packets] = new;
+        flow.reverse.flows = u64::from(flow.reverse.bytes != 0 || flow.reverse.packets != 0);
+        (new != [0; 4]).then_some(flow)
     }
 
     /// Notes whether an exporter sends updates. Returns since when its connections are remembered.
@@ -218,20 +226,20 @@ impl Connections {
         self.hasher.hash_one((stream, id, flow.source, flow.destination, flow.protocol, ports, start))
     }
 
-    fn note(&mut self, key: Key, report: Report, now: u32, mut flow: FlowRecord) -> Option<FlowRecord> {
+    /// Notes what a connection reports. Returns what is to be booked.
+    fn note(&mut self, key: Key, report: Report, now: u32, said: Sums) -> Sums {
         self.forget_ended(now);
         let before = self.booked.get(&key).copied();
         let has_room = before.is_some() || self.booked.len() < MOST || self.make_room(now);
         if !has_room && !matches!(report, Report::End | Report::Total { is_last: true }) {
             self.deferred += 1;
-            return None;
+            return [0; 4];
         }
-        let said = [flow.forward.bytes, flow.forward.packets, flow.reverse.bytes, flow.reverse.packets];
         let sums = before.map_or([0; 4], |before| before.sums);
         let steps_back = said.iter().zip(&sums).any(|(said, booked)| said < booked);
         let (new, sums) = match report {
             // The end included it.
-            Report::Update if before.is_some_and(|before| before.has_ended) => return None,
+            Report::Update if before.is_some_and(|before| before.has_ended) => return [0; 4],
             Report::Update => (said, each(said, sums, u64::saturating_add)),
             Report::Total { .. } if steps_back => (said, said),
             Report::End | Report::Total { .. } => (each(said, sums, u64::saturating_sub), said),
@@ -245,9 +253,7 @@ impl Connections {
                 self.ended.push_back((key, now));
             }
         }
-        [flow.forward.bytes, flow.forward.packets, flow.reverse.bytes, flow.reverse.packets] = new;
-        flow.reverse.flows = u64::from(flow.reverse.bytes != 0 || flow.reverse.packets != 0);
-        (new != [0; 4]).then_some(flow)
+        new
     }
 
     /// Forgets connections that ended some time ago.
@@ -285,7 +291,7 @@ fn second(time: Timestamp) -> u32 {
     u32::try_from(time.seconds()).unwrap_or(u32::MAX)
 }
 
-fn each(one: [u64; 4], other: [u64; 4], of: impl Fn(u64, u64) -> u64) -> [u64; 4] {
+fn each(one: Sums, other: Sums, of: impl Fn(u64, u64) -> u64) -> Sums {
     let mut others = other.into_iter();
     one.map(|one| of(one, others.next().unwrap_or_default()))
 }

@@ -42,6 +42,7 @@
 
 mod ambiguity;
 mod announcements;
+mod booked;
 mod booking;
 mod connections;
 pub mod cursor;

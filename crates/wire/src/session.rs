@@ -51,6 +51,18 @@ impl Session {
         self.state.read = options;
     }
 
+    /// What is booked of the records of the last datagram that report sums, to be kept beside it; empty if it has none.
+    #[must_use]
+    pub fn booked(&self) -> &[u8] {
+        self.state.connections.records.octets()
+    }
+
+    /// The next datagram was decoded before, and this was [booked](Self::booked) of it: it is booked again, whatever the
+    /// session knows of the connections.
+    pub fn book_as(&mut self, booked: &[u8]) {
+        self.state.connections.records.book_as(booked);
+    }
+
     /// How many connections are reported more than once.
     #[must_use]
     pub fn connections(&self) -> ConnectionCounts {
@@ -74,6 +86,7 @@ impl Session {
         let mut report = Decoded::default();
         let state = &mut self.state;
         let own = state.read.is_relayed.then_some(state.ambiguities);
+        state.connections.records.begin();
         state.resume(datagram.received);
         report.pending_expired = state.pending.expire(datagram.received);
         match version::protocol_of(datagram.payload) {
@@ -100,6 +113,7 @@ impl Session {
         if report.has_data() {
             state.ports.note(datagram.exporter.port, datagram.received);
         }
+        state.connections.records.end();
         state.ambiguities.note(&report);
         if let Some(own) = own {
             state.ambiguities = own;

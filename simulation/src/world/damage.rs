@@ -14,7 +14,8 @@ const SOURCE: usize = RECORD_HEADER + 12;
 /// A record of a segment, read by hand, because the reader is under test.
 struct JournalRecord {
     octets: Range<usize>,
-    exporter: usize,
+    /// `None` if it is of none that the oracle follows, or a note.
+    exporter: Option<usize>,
     at: Timestamp,
     /// Whether it has the terms of the exporter, which have no time, instead of a datagram.
     is_terms: bool,
@@ -52,11 +53,12 @@ impl World {
             return self.story.push("a bit of the header of a segment is flipped".into());
         };
         let JournalRecord { exporter, at, is_terms, .. } = records[hit];
-        self.story.push(format!("a bit is flipped: {exporter} terms {is_terms}, {at:?}"));
+        self.story.push(format!("a bit is flipped: {exporter:?} terms {is_terms}, {at:?}"));
+        let Some(exporter) = exporter else { return };
         if !is_terms {
             return self.oracle.damaged(exporter, at);
         }
-        let after = records[hit + 1..].iter().filter(|record| record.exporter == exporter);
+        let after = records[hit + 1..].iter().filter(|record| record.exporter == Some(exporter));
         let counted_by = after.take_while(|record| !record.is_terms).map(|record| record.at);
         self.oracle.lost_terms(exporter, &counted_by.collect());
     }
@@ -83,10 +85,13 @@ fn records(octets: &[u8]) -> Vec<JournalRecord> {
         if end > octets.len() || start + SOURCE > end {
             break;
         }
-        let Some([127, 0, 0, last]) = octets[start + SOURCE..end].first_chunk() else { break };
+        let exporter = match octets[start + SOURCE..end].first_chunk() {
+            Some([127, 0, 0, last]) => Some(usize::from(*last) - 1),
+            _ => None,
+        };
         records.push(JournalRecord {
             octets: start..end,
-            exporter: usize::from(*last) - 1,
+            exporter,
             at: Timestamp::from_seconds(seconds.into()).saturating_add(Duration::from_nanos(nanoseconds.into())),
             is_terms: seconds == 0,
         });

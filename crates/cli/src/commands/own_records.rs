@@ -15,7 +15,10 @@ pub(super) struct OwnRecords(u64);
 impl OwnRecords {
     /// Whether this is such a record and no datagram; counts it.
     pub(super) fn has(&mut self, datagram: &UdpDatagram<'_>) -> bool {
-        let is_own = matches!(Entry::from(*datagram).kind, EntryKind::Terms | EntryKind::Note);
+        let is_own = {
+            let kind = Entry::from(*datagram).kind;
+            matches!(kind, EntryKind::Terms | EntryKind::Note | EntryKind::Annotation)
+        };
         self.0 += u64::from(is_own);
         is_own
     }

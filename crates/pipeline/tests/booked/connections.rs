@@ -81,7 +81,7 @@ fn a_connection_that_was_updated_before_a_start_is_not_counted_again_by_its_end(
     after(&mut collector, &[(1, UPDATE, [1000, 400]), (2, UPDATE, [1, 1])]);
     collector.restart();
     // The first ended without an update since the start, the second had one, the third began after it.
-    let since = after(&mut collector, &[(1, END, [1000, 400]), (2, UPDATE, [2, 2])]);
+    let since = after(&mut collector, &[(1, END, [1000, 400]), (2, UPDATE, [2, 2]), (2, END, [3, 3])]);
     assert_eq!(since, [1003, 403]);
     let records = [event(3, END, u64::from(NOW) * 1000, [70, 30])];
     collector.take(&v9(0).template(&firewall()).data(&firewall(), &records).finish());
@@ -141,6 +141,67 @@ fn of_running_totals_of_both_ways_each_difference_counts() {
         collector.take(&message(sequence).template(&template).data(&template, &[record]).finish());
     }
     assert_eq!(octets(&mut collector), [300, 90]);
+}
+
+/// What a decoder shows of datagrams that were booked like this.
+fn shown(collector: &Collector, decoder: &mut Decoder, kept: &[(Vec<u8>, Vec<u8>)]) -> [u64; 2] {
+    let mut sums = [0, 0];
+    for (payload, booked) in kept {
+        let datagram =
+            Datagram { exporter: Exporter::udp(ROUTER, PORT), received: Timestamp::from_seconds(NOW.into()), payload };
+        let again = Again { datagram, is_carried: false, booked };
+        let mut registered = |_| Some(Arc::clone(&collector.registration));
+        decoder.decode(&again, collector.shard.rules(), &mut registered, &mut |logged| {
+            let flow = logged.record.flow;
+            let octets = flow.map_or([0, 0], |flow| [flow.forward.bytes, flow.reverse.bytes]);
+            sums = [sums[0] + octets[0], sums[1] + octets[1]];
+        });
+    }
+    sums
+}
+
+#[test]
+fn who_decodes_again_without_the_memory_shows_and_counts_what_was_booked() {
+    let updates = [(1, UPDATE, [1000, 400]), (2, UPDATE, [7, 7]), (1, UPDATE, [500, 0])];
+    let ends = [(1, END, [1600, 450]), (2, UPDATE, [1, 0]), (3, END, [70, 30]), (2, END, [8, 9])];
+    let totals = [[1000, 10], [1500, 14], [2500, 20]];
+    let events = |events: &[(u32, u8, [u64; 2])]| {
+        let records: Vec<_> = events.iter().map(|(of, kind, octets)| event(*of, *kind, START, *octets)).collect();
+        v9(0).template(&firewall()).data(&firewall(), &records).finish()
+    };
+    let total = |sequence, sums| {
+        message(sequence).template(&running()).data(&running(), &[total(1, 5, sums, ACTIVE_TIMEOUT)]).finish()
+    };
+    let datagrams = [events(&updates), total(0, totals[0]), events(&ends), total(1, totals[1]), total(2, totals[2])];
+    let mut collector = Collector::new();
+    let mut kept = Vec::new();
+    for payload in datagrams {
+        collector.take(&payload);
+        let booked = collector.shard.booked().to_vec();
+        kept.push((payload, booked));
+    }
+    let counted = octets(&mut collector);
+    assert_eq!(counted, [1600 + 8 + 70 + 2500, 450 + 9 + 30]);
+    for cut in 0..=kept.len() {
+        let (before, after) = kept.split_at(cut);
+        let mut decoder = Decoder::new(SessionLimits::default());
+        let first = shown(&collector, &mut decoder, before);
+        let mut decoder = Decoder::new(SessionLimits::default());
+        let rest = shown(&collector, &mut decoder, after);
+        assert_eq!([first[0] + rest[0], first[1] + rest[1]], counted, "restarted after {cut}");
+    }
+    // A recovery counts the last ones again, and continues with the sums that they had.
+    let mut recovered = Collector::new();
+    for (payload, booked) in &kept[2..] {
+        let datagram =
+            Datagram { exporter: Exporter::udp(ROUTER, PORT), received: Timestamp::from_seconds(NOW.into()), payload };
+        let registration = Arc::clone(&recovered.registration);
+        let again = Again { datagram, is_carried: false, booked };
+        recovered.shard.take_again(&again, &mut |_| Some(Arc::clone(&registration)));
+    }
+    recovered.take(&total(3, [2600, 21]));
+    let [sent, received] = octets(&mut recovered);
+    assert_eq!([sent + 1500 + 7 + 1000, received + 400 + 7], [counted[0] + 100, counted[1]]);
 }
 
 fn thousand(connections: RangeInclusive<u32>, kind: u8, octets: u64) -> Vec<Vec<u8>> {
