@@ -7,6 +7,7 @@
 //! | `part_writer` | writes a file |
 //! | [`writer`] | **takes the rows of the log**, flush by flush, and knows what is archived already |
 //! | `chunk`, [`open_parts`] | the rows that are in no complete file yet, which the writer shares with questions |
+//! | [`missing`] | a file of what is missing although it was counted |
 //! | [`retention`] | what is deleted, and when nothing more is written |
 //! | [`scan`] | **answers questions**: groups of flows, and flows one by one |
 //!
@@ -17,6 +18,7 @@
 //! Not here: how flows are read from the log (`collector`), and how questions are asked (`cli`, `api`).
 
 mod chunk;
+pub mod missing;
 pub mod open_parts;
 pub mod part_name;
 mod part_writer;
@@ -25,6 +27,7 @@ pub mod scan;
 mod schema;
 pub mod writer;
 
+pub use missing::Missing;
 pub use open_parts::{OpenParts, Reach};
 pub use part_name::PartName;
 pub use retention::{Reserve, Retention};

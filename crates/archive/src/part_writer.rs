@@ -95,8 +95,7 @@ impl PartWriter {
         sizes: Sizes,
     ) -> io::Result<Self> {
         let folder = archive.join(folder_of(hour));
-        // Flows are personal data: other users of the machine must not read them.
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        create_folder(&folder)?;
         let path = folder.join(format!("{writer}{UNFINISHED}"));
         // A file of this name that could not be deleted may be one that a question still reads: it is not overwritten.
         match fs::remove_file(&path) {
@@ -235,6 +234,12 @@ impl Drop for Unfinished {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Makes a folder and those that it is in.
+pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
+    // Flows are personal data: other users of the machine must not read them.
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// The folder of the hour, that of the date, that of the archive, and the one that it is in: each of the first three may be

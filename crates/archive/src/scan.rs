@@ -56,6 +56,7 @@ pub use series::{MOST_LINES, Series, Step};
 use budget::Budget;
 use work::{LeftOutParts, Selector, Work};
 
+use crate::missing::Missing;
 use crate::open_parts::{OpenParts, Reach};
 use crate::part_name::PartName;
 use crate::part_writer::ROWS_OF_A_PAGE;
@@ -90,6 +91,8 @@ pub struct Read {
     pub matched: u64,
     /// What could not be read, and is missing in the answer.
     pub left_out: Vec<LeftOut>,
+    /// What was counted in the time that is asked for, and is not in the archive.
+    pub missing: Vec<Missing>,
     /// When the oldest hour begins that has rows, of whichever collector; `None` if the archive is empty.
     pub since: Option<Timestamp>,
     /// How far the archive reaches; `None` if no collector runs, or if it has archived nothing yet.

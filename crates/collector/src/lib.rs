@@ -61,7 +61,7 @@ pub use journal::Position;
 pub use keep::Keep;
 pub use local::Local;
 pub use log_consumer::LogConsumer;
-pub use log_records::{LogRecords, ReadFlush, ReaderCounts, begin_readers};
+pub use log_records::{LogRecords, LostFlushes, ReadFlush, ReaderCounts, begin_readers};
 pub use pipeline::Logged;
 pub use senders::STORE_PATIENCE;
 pub use settings::{Reloadable, Settings};

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use journal::Position;
+use flow::FlushNumber;
+use journal::{Position, Unreadable};
 use pipeline::Logged;
 
 use crate::flusher::{FIRST_PAUSE, LONGEST_PAUSE};
@@ -35,7 +36,8 @@ pub trait LogConsumer: Send {
         Ok(false)
     }
 
-    /// The collector stops: nothing comes until the next start. Returns as [`end_flush`](Self::end_flush).
+    /// Nothing comes for a while: the collector stops, or the disk cannot read the next flush. Returns as
+    /// [`end_flush`](Self::end_flush).
     ///
     /// # Errors
     /// As [`end_flush`](Self::end_flush).
@@ -50,6 +52,9 @@ pub trait LogConsumer: Send {
 /// The flushes that a reader takes when the collector stops: the last one, and one that came just before. A reader that lags
 /// takes the rest after the next start.
 const LAST_FLUSHES: usize = 2;
+
+/// A flush that the disk could not read after this many tries, in half a minute, is left out.
+const MOST_TRIES: u32 = 10;
 
 /// The threads of all readers.
 #[derive(Default)]
@@ -90,6 +95,16 @@ pub(crate) struct ReaderThread {
     is_durable: bool,
     /// How long it waits after an error.
     pause: Option<Duration>,
+    unreadable: Option<UnreadableFlush>,
+}
+
+/// A flush that the disk cannot read.
+#[derive(Clone, Copy, Debug)]
+struct UnreadableFlush {
+    flush: Position,
+    /// The flush at which it was found: it may have been looked into for what is carried over.
+    found_at: Position,
+    tries: u32,
 }
 
 impl ReaderThread {
@@ -101,7 +116,7 @@ impl ReaderThread {
         stop: Arc<AtomicBool>,
         pulse: Pulse,
     ) -> Self {
-        Self { name, records, consumer, stop, pulse, is_ahead: false, is_durable: false, pause: None }
+        Self { name, records, consumer, stop, pulse, is_ahead: false, is_durable: false, pause: None, unreadable: None }
     }
 
     /// Reads until the collector stops. The next start continues at the cursor.
@@ -163,6 +178,22 @@ impl ReaderThread {
     }
 
     fn take_flush(&mut self) -> io::Result<bool> {
+        if let Some(UnreadableFlush { flush, found_at, tries }) = self.unreadable
+            && self.records.next() == Some(found_at)
+        {
+            if self.is_ahead {
+                // What comes before it is not to be read again with each try.
+                self.is_durable = self.consumer.finish()?;
+                return Ok(true);
+            }
+            if tries >= MOST_TRIES {
+                let FlushNumber { epoch, sequence } = flush.flush;
+                let reader = self.name;
+                tracing::error!(reader, epoch, sequence, "left out a flush of the log that the disk cannot read");
+                self.records.leave_out(flush);
+                self.unreadable = None;
+            }
+        }
         let Self { records, consumer, pulse, .. } = self;
         let mut taken = 0_u32;
         let read = records.read_flush(&mut |flush, record| {
@@ -172,13 +203,29 @@ impl ReaderThread {
             }
             consumer.take(flush, record);
         });
-        let read = read.map_err(io::Error::other)?;
-        self.is_ahead |= read.is_some();
+        let read = match read {
+            Ok(read) => read,
+            Err(unreadable) => {
+                self.note(&unreadable);
+                return Err(io::Error::other(unreadable));
+            }
+        };
+        if let Some(read) = &read {
+            self.is_ahead = true;
+            self.unreadable = self.unreadable.filter(|unreadable| unreadable.found_at > read.position);
+        }
         self.is_durable = match &read {
             Some(read) => consumer.end_flush(read)?,
             None => consumer.idle()?,
         };
         Ok(read.is_some())
+    }
+
+    fn note(&mut self, error: &Unreadable) {
+        let flush = Position::from(error.segment);
+        let known = self.unreadable.filter(|known| known.flush == flush);
+        let found_at = self.records.next().unwrap_or(flush);
+        self.unreadable = Some(UnreadableFlush { flush, found_at, tries: 1 + known.map_or(0, |known| known.tries) });
     }
 
     /// Moves the cursor, if it is behind what is durable.

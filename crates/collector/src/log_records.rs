@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow::{Exporter, Timestamp};
-use journal::{Damaged, EntryKind, ForcedOut, Journal, LogReader, Position, ReadCounts, Unreadable, Waiting};
+use journal::{Damaged, EntryKind, ForcedOut, Journal, LogReader, Lost, Position, ReadCounts, Unreadable, Waiting};
 use pipeline::{Again, Decoder, Logged, Rules};
 use wire::{Datagram, Session};
 
@@ -31,6 +31,9 @@ pub struct LogRecords {
     /// What was queued at the cursor, until the next flush is read.
     queued: Vec<Waiting>,
     lost: ForcedOut,
+    /// When the newest datagram that was read was received, and the newest one at the cursor; `None` after a start.
+    newest: Option<Timestamp>,
+    newest_at_cursor: Option<Timestamp>,
     /// The run of the last flush.
     epoch: Option<u32>,
     /// Whether decoding has everything that the shards had. If something is missing, it may have been a template; and a decoder
@@ -52,6 +55,10 @@ pub struct ReadFlush {
     pub position: Position,
     /// When its last datagram was received; `None` if it has none.
     pub newest: Option<Timestamp>,
+    /// When the last datagram of the flushes before was received; `None` if that is not known.
+    pub before: Option<Timestamp>,
+    /// What is missing before it, or in it.
+    pub lost: Option<LostFlushes>,
     /// Datagrams, and data that an earlier one had carried over.
     pub datagrams: u64,
     /// Records shown.
@@ -59,6 +66,17 @@ pub struct ReadFlush {
     /// Records that were counted and could not be shown, because their datagrams are not in the log, or what they need. They may
     /// be of earlier flushes.
     pub missing: u64,
+}
+
+/// Flushes that were counted and are not shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostFlushes {
+    /// Which.
+    pub flushes: Lost,
+    /// They were received after this time, and before or at the next one.
+    pub after: Timestamp,
+    /// When the first datagram after them was received.
+    pub until: Timestamp,
 }
 
 /// What a reader has read since the start, as far as its cursor is past it.
@@ -103,6 +121,8 @@ impl LogRecords {
             forgotten: Vec::new(),
             queued: Vec::new(),
             lost: log.forced_out(),
+            newest: None,
+            newest_at_cursor: None,
             epoch: None,
             is_sound: false,
             lacking: 0,
@@ -127,7 +147,18 @@ impl LogRecords {
         (self.is_sound, self.lacking, self.balanced) = (false, 0, 0);
         self.queued = self.log.waiting().collect();
         self.forgotten.clear();
+        self.newest = self.newest_at_cursor;
         self.counts = ReaderCounts::default();
+    }
+
+    /// The flush that is read next, or again after an error.
+    pub(crate) fn next(&self) -> Option<Position> {
+        self.log.next()
+    }
+
+    /// Leaves out a flush that the disk cannot read.
+    pub(crate) fn leave_out(&mut self, flush: Position) {
+        self.log.leave_out(flush);
     }
 
     /// Shows the records of the next flush; `None` while there is none.
@@ -143,15 +174,28 @@ impl LogRecords {
         }
         self.terms.forget_old();
         let mut records = self.queue(&mut |record| show(position, record));
-        let mut newest = None;
+        let (mut oldest, mut newest) = (None, None);
         while self.log.advance()? {
             newest = newest.max(self.log.current().map(|found| found.received));
+            oldest = oldest.or(newest);
             records += self.decode(&mut |record| show(position, record));
         }
+        let lost = self.lost_before(oldest);
+        let before = self.newest;
+        self.newest = self.newest.max(newest);
         let missing = self.compare(position.flush.epoch, records);
         let ReadCounts { datagrams, .. } = self.log.counts();
         self.counts.add(&ReaderCounts { flushes: 1, records, missing, ..ReaderCounts::default() });
-        Ok(Some(ReadFlush { position, newest, datagrams, records, missing }))
+        Ok(Some(ReadFlush { position, newest, before, lost, datagrams, records, missing }))
+    }
+
+    /// What is missing before the first datagram of the flush that was read.
+    fn lost_before(&self, first: Option<Timestamp>) -> Option<LostFlushes> {
+        let flushes = self.log.lost()?;
+        // The number of a run is about when it began, in seconds.
+        let began = Timestamp::from_seconds(flushes.first.flush.epoch.into());
+        let after = self.newest.unwrap_or(began);
+        Some(LostFlushes { flushes, after, until: first.unwrap_or(after).max(after) })
     }
 
     /// Queues again what was queued at the cursor. If its template is known now, its records are shown.
@@ -186,7 +230,7 @@ impl LogRecords {
         let lost = std::mem::replace(&mut self.lost, self.log.forced_out());
         // A start beside another database counts again what is in the journal and not in that database.
         let is_same_run = self.epoch.replace(epoch) == Some(epoch);
-        self.is_sound &= lost == self.lost && is_same_run;
+        self.is_sound &= lost == self.lost && self.log.lost().is_none() && is_same_run;
         let ReadCounts { datagrams, skipped, torn, damaged, .. } = self.log.counts();
         let Some(sums) = Notes::read(self.log.notes()).sums else {
             // The collector was killed. The next start has counted what is there, perhaps by templates of another database, and
@@ -222,6 +266,8 @@ impl LogRecords {
         let announced = forgotten.chain(self.decoder.announced()).collect();
         self.status.read(self.log.name(), &std::mem::take(&mut self.counts));
         let waiting = self.decoder.waiting().into_iter().chain(self.queued.iter().cloned()).collect();
-        self.log.commit(announced, waiting)
+        self.log.commit(announced, waiting)?;
+        self.newest_at_cursor = self.newest;
+        Ok(())
     }
 }

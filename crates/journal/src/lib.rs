@@ -54,7 +54,7 @@ use crate::cursor::CursorFile;
 use crate::disk::{Disk, File, uninterrupted};
 use crate::lock::locked;
 use crate::log::Log;
-pub use crate::log::{ForcedOut, Lag, Position};
+pub use crate::log::{ForcedOut, Lag, Lost, Position};
 pub use crate::log_reader::{LogReader, Waiting};
 pub use crate::reader::{ReadCounts, Reader, Unreadable};
 pub use crate::recovery::Recovery;

@@ -6,7 +6,7 @@
 //!
 //! This file decides what stays; [`log_reader`](crate::log_reader) reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::IpAddr;
 use std::ops::Bound;
@@ -25,6 +25,9 @@ use crate::segment::SegmentName;
 /// How many flushes after the next one a reader gets the names of: data are carried over into them. After that many crashes,
 /// one after the other, with no flush between that became durable, some copies may be lost and others not.
 const LOOK_AHEAD: usize = 8;
+
+/// More flushes that were forced out are noted as one.
+const MOST_REMOVED: usize = 4096;
 
 /// A flush in the log. Positions sort in the order of the log, like the names of segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +51,34 @@ pub struct ForcedOut {
     pub segments: u64,
     /// Their octets.
     pub octets: u64,
+}
+
+/// Flushes that a reader will not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The first of them.
+    pub first: Position,
+    /// The last of them.
+    pub last: Position,
+    /// Their segments.
+    pub segments: u64,
+    /// The octets of these.
+    pub octets: u64,
+    /// How many of the segments are in flushes that the disk could not read. The others were forced out of the log.
+    pub unreadable: u64,
+}
+
+impl Lost {
+    /// These flushes and others.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+            segments: self.segments + other.segments,
+            octets: self.octets + other.octets,
+            unreadable: self.unreadable + other.unreadable,
+        }
+    }
 }
 
 /// How much a reader has not read of what is durable.
@@ -92,6 +123,8 @@ struct Reading {
     /// The last flush that it will not read again.
     position: Option<Position>,
     forced_out: ForcedOut,
+    /// What was forced out after that flush, by flush. It may have read some of it, and will not again.
+    removed: VecDeque<Lost>,
     /// Its cursor, until it reads.
     cursor: Option<StoredCursor>,
 }
@@ -126,12 +159,15 @@ impl Log {
         while self.octets > self.limit_bytes
             && let Some(oldest) = self.segments.keys().next().copied().map(Position::from)
         {
+            let mut lost = Lost { first: oldest, last: oldest, segments: 0, octets: 0, unreadable: 0 };
             while let Some(segment) = self.segments.keys().next().copied().filter(|it| Position::from(*it) == oldest) {
-                let octets = self.remove(segment);
-                for reader in self.readers.iter_mut().filter(|reader| reader.position < Some(oldest)) {
-                    reader.forced_out.segments += 1;
-                    reader.forced_out.octets += octets;
-                }
+                lost.octets += self.remove(segment);
+                lost.segments += 1;
+            }
+            for reader in self.readers.iter_mut().filter(|reader| reader.position < Some(oldest)) {
+                reader.forced_out.segments += lost.segments;
+                reader.forced_out.octets += lost.octets;
+                reader.lose(lost);
             }
         }
     }
@@ -165,6 +201,17 @@ impl Log {
         self.segments.keys().for_each(|segment| segment.counted().add_to(newest));
         for Position { flush, writer } in self.readers.iter().filter_map(|reader| reader.position) {
             Counted { writer, newest: flush }.add_to(newest);
+        }
+    }
+}
+
+impl Reading {
+    fn lose(&mut self, lost: Lost) {
+        self.removed.push_back(lost);
+        if self.removed.len() > MOST_REMOVED
+            && let (Some(first), Some(second)) = (self.removed.pop_front(), self.removed.pop_front())
+        {
+            self.removed.push_front(first.and(second));
         }
     }
 }
@@ -204,7 +251,8 @@ impl Journal {
             // What was found may not be durable yet, and nothing that it has read may be removed before.
             let position = self.store(name, &mut cursor).then(|| cursor.get()?.position).flatten();
             let forced_out = cursor.get().map(|cursor| cursor.forced_out).unwrap_or_default();
-            log.readers.push(Reading { name, position, forced_out, cursor: Some(cursor) });
+            let removed = VecDeque::new();
+            log.readers.push(Reading { name, position, forced_out, removed, cursor: Some(cursor) });
         }
         log.leaving.extend(found.into_values().flat_map(StoredCursor::into_files));
         log.limit_bytes = limit_bytes;
@@ -339,8 +387,26 @@ impl Journal {
     pub(crate) fn moved(&self, name: &str, position: Option<Position>) {
         if let Some(reading) = locked(&self.log).reading(name) {
             reading.position = position;
+            reading.removed.retain(|lost| Some(lost.last) > position);
         }
         self.tidy_log();
+    }
+
+    /// What was forced out of the log between two flushes that a reader reads.
+    pub(crate) fn removed(&self, name: &str, after: Option<Position>, before: Position) -> Option<Lost> {
+        let mut log = locked(&self.log);
+        let is_between = |lost: &&Lost| Some(lost.last) > after && lost.first < before;
+        let removed = log.reading(name)?.removed.iter().filter(is_between);
+        removed.copied().reduce(Lost::and)
+    }
+
+    /// A flush in the log that a reader leaves out, because the disk cannot read it.
+    pub(crate) fn unreadable(&self, flush: Position) -> Lost {
+        let log = locked(&self.log);
+        let of_flush = log.segments.iter().filter(|(segment, _)| Position::from(**segment) == flush);
+        let (segments, octets) =
+            of_flush.fold((0, 0), |(segments, octets), (_, kept)| (segments + 1, octets + kept.octets));
+        Lost { first: flush, last: flush, segments, octets, unreadable: segments }
     }
 
     /// What a reader has lost.

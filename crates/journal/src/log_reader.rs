@@ -4,7 +4,7 @@
 //! Data that were queued for a template at a cut are also in the next segment. A reader that has read them skips them there, also
 //! after a restart: its cursor has them. One that begins there reads them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use flow::{Exporter, Timestamp};
 
 use crate::Journal;
 use crate::cursor::{Cursor, StoredCursor};
-use crate::log::{ForcedOut, Position};
+use crate::log::{ForcedOut, Lost, Position};
 use crate::reader::{Identity, ReadCounts, Reader, Unreadable};
 use crate::segment::Entry;
 
@@ -30,11 +30,19 @@ pub struct LogReader {
     open: Option<(Position, Reader)>,
     /// Data in the following segments that were read before.
     returned: HashSet<Identity>,
+    /// Flushes that the disk cannot read, and that are left out.
+    unreadable: BTreeMap<Position, Lost>,
+    /// What is missing before the open flush, and in it as far as it is read.
+    lost: Option<Lost>,
+    /// The segments of the open flush.
+    segments: u64,
 }
 
 impl LogReader {
     pub(crate) fn new(journal: Arc<Journal>, name: &'static str, cursor: StoredCursor) -> Self {
-        let mut reader = Self { journal, name, cursor, read: None, open: None, returned: HashSet::new() };
+        let (returned, unreadable) = (HashSet::new(), BTreeMap::new());
+        let (read, open, lost) = (None, None, None);
+        let mut reader = Self { journal, name, cursor, read, open, returned, unreadable, lost, segments: 0 };
         reader.rewind();
         reader
     }
@@ -66,14 +74,42 @@ impl LogReader {
         self.journal.forced_out(self.name)
     }
 
+    /// What is missing after the flush that was read before, up to the end of the open one. To be called there.
+    #[must_use]
+    pub fn lost(&self) -> Option<Lost> {
+        self.lost
+    }
+
+    /// The flush that is read next, or again after an error; `None` while there is none.
+    #[must_use]
+    pub fn next(&self) -> Option<Position> {
+        self.journal.log_after(self.read).first().copied().map(Position::from)
+    }
+
+    /// Leaves out a flush that the disk cannot read from now on. To be called after [`rewind`](Self::rewind).
+    pub fn leave_out(&mut self, flush: Position) {
+        self.unreadable.insert(flush, self.journal.unreadable(flush));
+    }
+
     /// Opens the next flush in the log; `None` while there is none. Skips the unread rest of the previous one.
     ///
     /// # Errors
     /// If a segment cannot be read; then [`rewind`](Self::rewind).
     pub fn next_flush(&mut self) -> Result<Option<Position>, Unreadable> {
         self.close();
-        let segments = self.journal.log_after(self.read);
-        let Some(first) = segments.first().copied().map(Position::from) else { return Ok(None) };
+        let (first, segments) = loop {
+            let mut segments = self.journal.log_after(self.read);
+            let Some(first) = segments.first().copied().map(Position::from) else { return Ok(None) };
+            self.lose(self.journal.removed(self.name, self.read, first));
+            if let Some(left_out) = self.unreadable.get(&first) {
+                self.lose(Some(*left_out));
+                self.read = Some(first);
+                continue;
+            }
+            segments.retain(|segment| !self.unreadable.contains_key(&Position::from(*segment)));
+            break (first, segments);
+        };
+        self.segments = segments.iter().filter(|segment| Position::from(**segment) == first).count() as u64;
         let mut reader = Reader::of_log(Arc::clone(&self.journal.disk), segments, std::mem::take(&mut self.returned));
         reader.next_flush()?;
         self.open = Some((first, reader));
@@ -85,7 +121,18 @@ impl LogReader {
     /// # Errors
     /// As for [`next_flush`](Self::next_flush).
     pub fn advance(&mut self) -> Result<bool, Unreadable> {
-        self.open.as_mut().map_or(Ok(false), |(_, reader)| reader.advance())
+        let Some((position, reader)) = &mut self.open else { return Ok(false) };
+        if reader.advance()? {
+            return Ok(true);
+        }
+        // The others were forced out before they were opened.
+        let segments = self.segments.saturating_sub(reader.counts().segments);
+        if segments > 0 {
+            self.segments = reader.counts().segments;
+            let (first, last) = (*position, *position);
+            self.lose(Some(Lost { first, last, segments, octets: 0, unreadable: 0 }));
+        }
+        Ok(false)
     }
 
     /// The current datagram.
@@ -138,6 +185,7 @@ impl LogReader {
             announced: announced.into_iter().collect(),
         };
         self.cursor.advance(self.journal.disk.as_ref(), &changed)?;
+        self.unreadable.retain(|flush, _| Some(*flush) > self.read);
         self.journal.moved(self.name, self.read);
         Ok(())
     }
@@ -145,7 +193,7 @@ impl LogReader {
     /// Goes back to the cursor: everything after it is read again, by sessions that begin with what was
     /// [announced](Self::announced) then.
     pub fn rewind(&mut self) {
-        self.open = None;
+        (self.open, self.lost) = (None, None);
         self.returned.clear();
         if let Some(Cursor { position, known, .. }) = self.cursor.get() {
             self.read = *position;
@@ -153,9 +201,13 @@ impl LogReader {
         }
     }
 
+    fn lose(&mut self, lost: Option<Lost>) {
+        self.lost = self.lost.into_iter().chain(lost).reduce(Lost::and);
+    }
+
     fn close(&mut self) {
         if let Some((position, reader)) = self.open.take() {
-            self.read = Some(position);
+            (self.read, self.lost) = (Some(position), None);
             self.returned = reader.into_returned();
         }
     }

@@ -10,6 +10,7 @@ use columns::{Columns, Id};
 use flow::Timestamp;
 
 use super::{LeftOut, Read, Scan, ScanError};
+use crate::missing::{self, Missing};
 use crate::open_parts::{OpenPart, OpenParts, Published, Reach};
 use crate::part_name::PartName;
 use crate::retention::{Part, parts};
@@ -24,6 +25,7 @@ pub(crate) struct Sources {
     pub(crate) all: Vec<Source>,
     /// The memory that open parts take for the question.
     pub(crate) octets: usize,
+    missing: Vec<Missing>,
     since: Option<Timestamp>,
     reaches: Option<Reach>,
 }
@@ -54,6 +56,7 @@ impl Scan<'_> {
         let mut sources = Sources {
             all: Vec::new(),
             octets: 0,
+            missing: missing::of(self.folder, received)?,
             since: since.map(|hour| hour.start.timestamp()),
             reaches: published.reach,
         };
@@ -105,6 +108,6 @@ impl Sources {
 
     /// What was read, and what is known of that which was not.
     pub(crate) fn read(&self, read: Read, left_out: Vec<LeftOut>) -> Read {
-        Read { left_out, since: self.since, reaches: self.reaches, ..read }
+        Read { left_out, missing: self.missing.clone(), since: self.since, reaches: self.reaches, ..read }
     }
 }

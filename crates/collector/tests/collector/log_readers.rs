@@ -1,13 +1,14 @@
 //! Readers of the log: what they hand on is what was counted, once, whatever their target does and however often the collector
 //! is restarted.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use accounting::block::WriterId;
-use collector::{Collector, LogConsumer, ReadFlush, start};
+use collector::{Collector, LogConsumer, LostFlushes, ReadFlush, start};
 use flow::Counters;
 use journal::disk::Directory;
 use journal::{Journal, Position, Sync};
@@ -20,11 +21,12 @@ use super::{counted, datagram, now, settings};
 
 const READER: &str = "test";
 
-/// What a consumer has made durable, and how often it will fail before.
+/// What a consumer has made durable, how often it will fail before, and what is missing.
 #[derive(Debug, Default)]
 struct Target {
     durable: Counters,
     failures: u32,
+    lost: Vec<LostFlushes>,
 }
 
 /// A consumer that counts.
@@ -42,13 +44,14 @@ impl LogConsumer for Counting {
         }
     }
 
-    fn end_flush(&mut self, _: &ReadFlush) -> io::Result<bool> {
+    fn end_flush(&mut self, read: &ReadFlush) -> io::Result<bool> {
         let mut target = self.target.lock().unwrap();
         if target.failures > 0 {
             target.failures -= 1;
             return Err(io::Error::other("the target is full"));
         }
         target.durable.add(std::mem::take(&mut self.taken));
+        target.lost.extend(read.lost);
         Ok(true)
     }
 
@@ -136,4 +139,43 @@ async fn counting_does_not_wait_for_a_reader_and_what_waits_for_it_is_shown() {
     let ended = collector.journal().unwrap();
     collector.stop().await.unwrap();
     assert_eq!(ended.log_bytes().0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_that_the_disk_cannot_read_costs_no_other_and_is_reported_as_lost() {
+    let (folder, store) = (tempfile::tempdir().unwrap(), Arc::new(Memory::default()));
+    store.add_prefixes(SENDER, &["192.0.2.0/24".parse().unwrap()]).await.unwrap();
+    let target = Arc::new(Mutex::new(Target { failures: u32::MAX, ..Target::default() }));
+    let collector = started(&store, folder.path(), 1, &target).await;
+    let unread = || collector.view().status().readers.first().unwrap().unread_segments;
+    let status = collector.status();
+    let begun = now();
+    for flush in 1..=4 {
+        send(&collector, &datagram(now()));
+        until("it is counted", || status.counts().flows.total() == flush).await;
+        until("it is in the log", || in_log(folder.path()).len() as u64 == flush).await;
+    }
+    let (_, segments) = in_log(folder.path()).into_iter().nth(2).unwrap();
+    std::fs::remove_file(&segments[0]).unwrap();
+    std::fs::create_dir(&segments[0]).unwrap();
+    target.lock().unwrap().failures = 0;
+    until("the others are read", || flows(&target) == 3 && unread() == 0).await;
+    collector.stop().await.unwrap();
+    let lost = target.lock().unwrap().lost.clone();
+    let [LostFlushes { flushes, after, until }] = *lost else { panic!("{lost:?}") };
+    let count = segments.len() as u64;
+    assert_eq!((flushes.first, flushes.segments, flushes.unreadable), (flushes.last, count, count));
+    assert!(begun <= after && after < until && until <= now(), "{lost:?}");
+}
+
+/// The segments of each flush in the log.
+fn in_log(folder: &Path) -> BTreeMap<u64, Vec<PathBuf>> {
+    let mut flushes: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
+    for path in std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if let Some((sequence, _)) = name.strip_prefix("log-epoch-1-flush-").and_then(|rest| rest.split_once('-')) {
+            flushes.entry(sequence.parse().unwrap()).or_default().push(path.clone());
+        }
+    }
+    flushes
 }

@@ -157,6 +157,14 @@ fn the_oldest_flush_is_forced_out_and_counted_for_each_reader_that_missed_it() {
     assert_eq!(lost[1], lost[0] + 1, "the first flush is not lost for the archive");
     assert!(kafka.advance().unwrap());
     assert_eq!(kafka.current().unwrap().payload, b"a");
+    // The reader knows which flushes are missing before the one that it reads next.
+    let left_before = archive.next_flush().unwrap().unwrap().flush.sequence;
+    assert!(archive.advance().unwrap() && !archive.advance().unwrap());
+    let missing = archive.lost().unwrap();
+    assert_eq!((missing.first.flush.sequence, missing.last.flush.sequence), (2, left_before - 1));
+    assert_eq!((missing.segments, missing.unreadable), (lost[0], 0));
+    assert!(archive.next_flush().unwrap().is_some() && archive.lost().is_none());
+    archive.rewind();
     let left = read(&mut archive);
     assert!(left.ends_with("8|9") && !left.contains('2'), "{left}");
     assert_eq!(read(&mut kafka), left);
@@ -165,6 +173,35 @@ fn the_oldest_flush_is_forced_out_and_counted_for_each_reader_that_missed_it() {
     // Also after a restart.
     let journal = kept_for(folder.path(), &["archive", "kafka"], 400);
     assert_eq!(forced_out(&journal)[1], lost[1]);
+}
+
+#[test]
+fn a_flush_that_the_disk_cannot_read_is_left_out_when_the_reader_asks_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = kept_for(folder.path(), &["archive"], 1 << 20);
+    let mut writer = journal.writer(0, flush(1, 1));
+    let mut archive = journal.log_reader("archive").unwrap();
+    for sequence in 1..=4 {
+        flushed(&journal, &mut writer, sequence, &[&sequence.to_string()]);
+    }
+    let third = files(folder.path()).into_iter().filter(|name| name.starts_with("log-")).nth(2).unwrap();
+    let path = folder.path().join("journal").join(third);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    // Also the flushes before: data may be carried over into it.
+    let unreadable = Position::from(archive.next_flush().unwrap_err().segment);
+    assert_eq!(unreadable.flush.sequence, 3);
+    archive.rewind();
+    archive.leave_out(unreadable);
+    assert_eq!(read(&mut archive), "1|2|4");
+    archive.rewind();
+    while archive.next_flush().unwrap().unwrap().flush.sequence < 4 {
+        assert_eq!(archive.lost(), None);
+    }
+    let lost = archive.lost().unwrap();
+    assert_eq!((lost.first, lost.last, lost.segments, lost.unreadable), (unreadable, unreadable, 1, 1));
+    archive.commit(Vec::new(), Vec::new()).unwrap();
+    assert_eq!(journal.log_bytes().0, 0);
 }
 
 #[test]

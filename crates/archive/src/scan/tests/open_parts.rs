@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use super::*;
+use crate::missing::{self, Reason};
 use crate::open_parts::OpenParts;
 use crate::part_writer::Sizes;
 
@@ -187,6 +188,33 @@ fn rows_that_are_not_durable_are_in_no_answer_until_they_come_again() {
     running.writer.rewind();
     let answer = rows(&running);
     assert_eq!((answer.total().rows, answer.read.reaches.unwrap().flush.sequence), (100, 1));
+}
+
+#[test]
+fn answers_state_what_was_counted_and_is_missing_in_their_time() {
+    let mut running = Running::new(1);
+    running.take(100);
+    let flush = FlushNumber { epoch: 1, sequence: 2 };
+    let lost = Missing {
+        from: time("2026-11-28 20:40"),
+        until: time("2026-11-28 20:50"),
+        writer: WRITER,
+        first: flush,
+        last: flush,
+        segments: 1,
+        octets: 1000,
+        records: 0,
+        reason: Reason::LogFull,
+    };
+    missing::note(running.archive.folder.path(), lost).unwrap();
+    for (from, until, expected) in
+        [("20:00", "20:30", vec![]), ("20:30", "20:45", vec![lost]), ("20:51", "22:00", vec![])]
+    {
+        let received = time(&format!("2026-11-28 {from}"))..time(&format!("2026-11-28 {until}"));
+        let answer = running.scan().groups(&GroupQuestion { received: received.clone(), ..question("", &[]) }).unwrap();
+        assert_eq!(answer.read.missing, expected);
+        assert_eq!(running.scan().rows(&RowQuestion { received, ..rows_of("") }).unwrap().read.missing, expected);
+    }
 }
 
 #[test]

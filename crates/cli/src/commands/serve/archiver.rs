@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use accounting::period::Minute;
 use anyhow::Context;
+use archive::missing::{self, Missing, Reason};
 use archive::{Retention, Writer};
-use collector::{LogConsumer, Logged, Position, ReadFlush};
+use collector::{LogConsumer, Logged, LostFlushes, Position, ReadFlush};
 use columns::{Id, Row};
 use flow::Timestamp;
 
@@ -66,6 +67,40 @@ impl Archiver {
         self.writer.take(&self.row)
     }
 
+    /// Notes beside the flows what is missing of them.
+    fn note(&mut self, read: &ReadFlush) -> io::Result<()> {
+        if let Some(LostFlushes { flushes, after, until }) = read.lost {
+            let is_full = flushes.unreadable < flushes.segments;
+            self.note_missing(Missing {
+                from: after,
+                until,
+                writer: flushes.first.writer,
+                first: flushes.first.flush,
+                last: flushes.last.flush,
+                segments: flushes.segments,
+                octets: flushes.octets,
+                records: 0,
+                reason: if is_full { Reason::LogFull } else { Reason::Unreadable },
+            })?;
+        }
+        let Position { writer, flush } = read.position;
+        if read.missing > 0
+            && let Some(until) = read.newest
+        {
+            let (first, last, from) = (flush, flush, read.before.unwrap_or(until));
+            let (segments, octets, records) = (0, 0, read.missing);
+            let reason = Reason::Damaged;
+            self.note_missing(Missing { from, until, writer, first, last, segments, octets, records, reason })?;
+        }
+        Ok(())
+    }
+
+    fn note_missing(&self, missing: Missing) -> io::Result<()> {
+        let (segments, records, reason) = (missing.segments, missing.records, missing.reason.name());
+        tracing::warn!(segments, records, reason, "the archive lacks flows that were counted");
+        missing::note(&self.folder, missing)
+    }
+
     /// Deletes what is not to be kept, once a minute: to read the names of all files takes a while. What cannot be deleted
     /// stays, and keeps nothing from being archived.
     fn clean(&mut self, now: Minute) {
@@ -101,6 +136,7 @@ impl LogConsumer for Archiver {
     fn end_flush(&mut self, read: &ReadFlush) -> io::Result<bool> {
         // First: it makes room for what could not be written.
         self.clean(now());
+        self.note(read)?;
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
