@@ -32,6 +32,6 @@ fn run(load: Load, flows: u64, is_archived: bool) -> (Duration, u64) {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = Writer::open(folder.path().to_owned(), archive::Reserve { percent: 0 }).unwrap();
     let time = generated::rows(load, flows, is_archived.then_some(&mut writer));
-    let octets = archive::retention::parts(folder.path()).unwrap().iter().map(|part| part.octets).sum();
+    let octets = archive::folder::parts(folder.path()).unwrap().iter().map(|part| part.octets).sum();
     (time, octets)
 }

@@ -8,7 +8,12 @@
 //! | [`writer`] | **takes the rows of the log**, flush by flush, and knows what is archived already |
 //! | `chunk`, [`open_parts`] | the rows that are in no complete file yet, which the writer shares with questions |
 //! | [`missing`] | a file of what is missing although it was counted |
+//! | [`folder`] | what is in the folder of the archive, and who may change it |
+//! | `row_file` | writes a file of chosen columns that is not of the archive |
 //! | [`retention`] | what is deleted, and when nothing more is written |
+//! | `inspection`, [`check`](mod@check) | reads files completely, and compares them with what they state |
+//! | [`compact`] | joins the files of hours that have passed |
+//! | [`status`] | what the footers state |
 //! | [`scan`] | **answers questions**: groups of flows, and flows one by one |
 //!
 //! The folder has `date=2026-11-28/hour=21/<writer>-<epoch>-<first flush>-<last flush>.parquet`. Date and hour are those in which
@@ -17,20 +22,27 @@
 //!
 //! Not here: how flows are read from the log (`collector`), and how questions are asked (`cli`, `api`).
 
+pub mod check;
 mod chunk;
+pub mod compact;
+pub mod folder;
+mod inspection;
 pub mod missing;
 pub mod open_parts;
 pub mod part_name;
 mod part_writer;
 pub mod retention;
+mod row_file;
 pub mod scan;
 mod schema;
+pub mod status;
 pub mod writer;
 
 pub use missing::Missing;
 pub use open_parts::{OpenParts, Reach};
 pub use part_name::PartName;
 pub use retention::{Reserve, Retention};
+pub use row_file::RowFile;
 pub use scan::Scan;
 pub use schema::schema;
 pub use writer::Writer;

@@ -57,13 +57,22 @@ impl PartName {
         (hour, writer) == (self.hour, self.writer) && (self.first..=self.last).contains(&flush)
     }
 
+    /// Whether both are of an hour and collector.
+    #[must_use]
+    pub fn is_of_same_hour(&self, other: &Self) -> bool {
+        (self.hour, self.writer) == (other.hour, other.writer)
+    }
+
+    /// Whether both are of an hour and collector and have flushes in common.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self != other && self.is_of_same_hour(other) && self.first <= other.last && other.first <= self.last
+    }
+
     /// Whether all flushes of another file of the hour and collector are among its own.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        self != other
-            && (self.hour, self.writer) == (other.hour, other.writer)
-            && self.first <= other.first
-            && other.last <= self.last
+        self != other && self.is_of_same_hour(other) && self.first <= other.first && other.last <= self.last
     }
 }
 
@@ -118,6 +127,8 @@ mod tests {
         assert!(!joined.contains(hour, WriterId(0xfe), flush(3, 16)));
         let part = PartName { last: flush(3, 300), ..joined };
         assert!(joined.covers(&part) && !part.covers(&joined) && !part.covers(&part));
+        assert!(joined.overlaps(&part) && part.overlaps(&joined) && !part.overlaps(&part));
+        assert!(!part.overlaps(&PartName { first: flush(3, 301), last: flush(3, 302), ..part }));
         assert!(!joined.covers(&PartName { writer: WriterId(1), ..part }));
         assert!(!joined.covers(&PartName { last: flush(5, 3), ..part }));
     }

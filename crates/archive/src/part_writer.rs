@@ -3,13 +3,14 @@
 //! A file is synced and complete before it gets its name, and its folder is synced after it.
 
 use std::fs::{self, DirBuilder, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use accounting::period::Interval;
 use columns::{Addresses, Batch, Id, Kind, Row, SCHEMA, Values};
+use crc32fast::Hasher;
 use flow::{Counters, FlushNumber, WriterId};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::data_type::{ByteArray, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type};
@@ -17,8 +18,10 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, RowGroupMetaDataPtr};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use rustix::fs::{FlockOperation, flock};
 
 use crate::chunk::{Chunk, ROWS_OF_A_CHUNK};
+use crate::folder::remove;
 use crate::open_parts::OpenPart;
 use crate::part_name::{PartName, UNFINISHED, folder_of};
 use crate::schema::schema;
@@ -26,7 +29,7 @@ use crate::schema::schema;
 /// The rows at which a column is encoded and compressed: larger pages take no fewer octets.
 pub(crate) const ROWS_OF_A_PAGE: usize = 1 << 16;
 /// Compression takes most of the time that a file costs. Higher levels make files no smaller.
-const ZSTD_LEVEL: i32 = 1;
+pub(crate) const ZSTD_LEVEL: i32 = 1;
 
 /// How many rows are put together.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +52,7 @@ pub(crate) struct PartWriter {
     /// The flush of its first row.
     first: FlushNumber,
     unfinished: Unfinished,
-    file: SerializedFileWriter<File>,
+    file: SerializedFileWriter<SummedFile>,
     /// The same file, for questions.
     read: Arc<File>,
     /// The groups of rows that are written.
@@ -61,6 +64,8 @@ pub(crate) struct PartWriter {
     written: Written,
     /// How many rows were published.
     published: u64,
+    /// The files whose rows are put together in it.
+    joined_from: Vec<PartName>,
 }
 
 /// A complete file that has no name yet.
@@ -68,6 +73,14 @@ pub(crate) struct CompletePart {
     unfinished: Unfinished,
     pub(crate) name: PartName,
     pub(crate) rows: u64,
+    /// Has the lock of a file that is joined.
+    _file: Arc<File>,
+}
+
+/// A file, and the checksum of all that was written to it.
+struct SummedFile {
+    file: File,
+    checksum: Hasher,
 }
 
 /// A file that is deleted if it gets no name.
@@ -98,16 +111,48 @@ impl PartWriter {
         create_folder(&folder)?;
         let path = folder.join(format!("{writer}{UNFINISHED}"));
         // A file of this name that could not be deleted may be one that a question still reads: it is not overwritten.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        remove(&path)?;
+        Self::begin(folder, path, (hour, writer, first), sizes)
+    }
+
+    /// Begins the file that replaces others of an hour and collector. It is locked until it has its name: a collector that
+    /// starts does not delete it.
+    pub(crate) fn join(archive: &Path, from: &[PartName]) -> io::Result<Self> {
+        let Some(PartName { hour, writer, first, .. }) = from.first().copied() else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let folder = archive.join(folder_of(hour));
+        let path = folder.join(format!("joined-{writer}{UNFINISHED}"));
+        let part = Self::begin(folder, path, (hour, writer, first), Sizes::USUAL)?;
+        flock(&part.read, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Self { joined_from: from.to_vec(), ..part })
+    }
+
+    fn begin(
+        folder: PathBuf,
+        path: PathBuf,
+        (hour, writer, first): (Interval, WriterId, FlushNumber),
+        sizes: Sizes,
+    ) -> io::Result<Self> {
         let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         let unfinished = Unfinished { folder, path, is_named: false };
         let read = Arc::new(file.try_clone()?);
-        let file = SerializedFileWriter::new(file, schema()?, Arc::new(properties()?))?;
-        let (groups, chunks, rows, written) = (Vec::new(), Vec::new(), Batch::new(), Written::default());
-        Ok(Self { sizes, hour, writer, first, unfinished, file, read, groups, chunks, rows, written, published: 0 })
+        let file = SummedFile { file, checksum: Hasher::new() };
+        Ok(Self {
+            sizes,
+            hour,
+            writer,
+            first,
+            unfinished,
+            file: SerializedFileWriter::new(file, schema()?, Arc::new(properties()?))?,
+            read,
+            groups: Vec::new(),
+            chunks: Vec::new(),
+            rows: Batch::new(),
+            written: Written::default(),
+            published: 0,
+            joined_from: Vec::new(),
+        })
     }
 
     /// Whether the flushes of a run of a collector are in it.
@@ -164,9 +209,13 @@ impl PartWriter {
         self.write_group()?;
         let name = self.name(last);
         let Written { rows, sums } = self.written;
+        self.file.flush()?;
+        let checksum = self.file.inner().checksum.clone().finalize();
+        let checksum = format!("{}-{checksum:08x}", self.file.bytes_written());
         let numbers = [
             ("epoch", u64::from(name.first.epoch)),
             ("firstFlush", name.first.sequence),
+            ("lastEpoch", u64::from(name.last.epoch)),
             ("lastFlush", name.last.sequence),
             ("rows", rows),
             ("bytes", sums.bytes),
@@ -174,12 +223,15 @@ impl PartWriter {
             ("flows", sums.flows),
             ("schema", u64::from(SCHEMA)),
         ];
+        let texts = [("writer", name.writer.to_string()), ("checksum", checksum)];
+        let joined_from: Vec<_> = self.joined_from.iter().map(ToString::to_string).collect();
+        let joined_from = (!joined_from.is_empty()).then(|| ("joinedFrom", joined_from.join(",")));
         let numbers = numbers.into_iter().map(|(key, number)| (key, number.to_string()));
-        for (key, value) in [("writer", name.writer.to_string())].into_iter().chain(numbers) {
+        for (key, value) in texts.into_iter().chain(numbers).chain(joined_from) {
             self.file.append_key_value_metadata(KeyValue::new(format!("netflow.{key}"), value));
         }
-        self.file.into_inner()?.sync_all()?;
-        Ok(CompletePart { unfinished: self.unfinished, name, rows })
+        self.file.into_inner()?.file.sync_all()?;
+        Ok(CompletePart { unfinished: self.unfinished, name, rows, _file: self.read })
     }
 
     fn name(&self, last: FlushNumber) -> PartName {
@@ -212,6 +264,11 @@ impl PartWriter {
 }
 
 impl CompletePart {
+    /// Where it is until it has its name.
+    pub(crate) fn path(&self) -> &Path {
+        &self.unfinished.path
+    }
+
     /// Gives the file its name: from then on it is there, also after a power failure.
     pub(crate) fn give_name(mut self) -> io::Result<()> {
         let Unfinished { folder, path, is_named } = &mut self.unfinished;
@@ -224,6 +281,18 @@ impl CompletePart {
         }
         *is_named = true;
         Ok(())
+    }
+}
+
+impl Write for SummedFile {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(octets)?;
+        self.checksum.update(octets.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -265,22 +334,22 @@ fn properties() -> Result<WriterProperties, ParquetError> {
 
 /// The values of a column in the types of Parquet. The memory is used again for the next one.
 #[derive(Default)]
-struct Encoded {
+pub(crate) struct Encoded {
     i32: Vec<i32>,
     i64: Vec<i64>,
 }
 
 impl Encoded {
-    fn write(
+    pub(crate) fn write<W: Write + Send>(
         &mut self,
-        group: &mut SerializedRowGroupWriter<'_, File>,
+        group: &mut SerializedRowGroupWriter<'_, W>,
         chunks: &[Chunk],
         id: Id,
     ) -> Result<(), ParquetError> {
         match id.column().kind {
             Kind::U8 | Kind::U16 | Kind::U32 => {
                 self.collect_i32(chunks, id);
-                write_column::<Int32Type>(group, &self.i32, None)
+                write_column::<Int32Type, W>(group, &self.i32, None)
             }
             Kind::U64 | Kind::Time | Kind::Mac => {
                 self.i64.clear();
@@ -291,11 +360,11 @@ impl Encoded {
                     }
                     self.i64.resize(before + rows, 0);
                 }
-                write_column::<Int64Type>(group, &self.i64, None)
+                write_column::<Int64Type, W>(group, &self.i64, None)
             }
             Kind::Address => {
                 self.collect_i32(chunks, id);
-                write_column::<Int32Type>(group, &self.i32, None)?;
+                write_column::<Int32Type, W>(group, &self.i32, None)?;
                 let (mut present, mut addresses): (Vec<i16>, Vec<_>) = (Vec::new(), Vec::new());
                 for (values, rows) in values(chunks, id) {
                     let before = present.len();
@@ -306,7 +375,7 @@ impl Encoded {
                     }
                     present.resize(before + rows, 0);
                 }
-                write_column::<FixedLenByteArrayType>(group, &addresses, Some(&present))
+                write_column::<FixedLenByteArrayType, W>(group, &addresses, Some(&present))
             }
         }
     }
@@ -333,8 +402,8 @@ fn values(chunks: &[Chunk], id: Id) -> impl Iterator<Item = (&Values, usize)> {
     chunks.iter().map(move |chunk| (chunk.values(id), chunk.rows()))
 }
 
-fn write_column<T: parquet::data_type::DataType>(
-    group: &mut SerializedRowGroupWriter<'_, File>,
+fn write_column<T: parquet::data_type::DataType, W: Write + Send>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
     values: &[T::T],
     present: Option<&[i16]>,
 ) -> Result<(), ParquetError> {

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use accounting::period::{Interval, Minute, Period};
 
-use crate::part_name::PartName;
+use crate::folder::{Contents, Part, contents};
 
 const MINUTES_OF_A_DAY: u32 = 24 * 60;
 
@@ -21,63 +21,6 @@ pub struct Retention {
     pub reserve: Reserve,
 }
 
-/// A file of the archive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
-    /// What its path states.
-    pub name: PartName,
-    /// Its length.
-    pub octets: u64,
-}
-
-/// All files of the archive, the oldest hour first. Other files are no parts of it.
-///
-/// # Errors
-/// When a folder cannot be read. No folder at all is an empty archive.
-pub fn parts(folder: &Path) -> io::Result<Vec<Part>> {
-    let mut parts = Vec::new();
-    for path in files(folder)? {
-        let Some(name) = PartName::of(&path) else { continue };
-        match fs::metadata(&path) {
-            Ok(metadata) => parts.push(Part { name, octets: metadata.len() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    parts.sort_unstable_by_key(|part| part.name);
-    Ok(parts)
-}
-
-/// What is in the folders of hours. Other folders are not looked into.
-pub(crate) fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for date in entries(folder, "date=")? {
-        for hour in entries(&date, "hour=")? {
-            files.extend(entries(&hour, "")?);
-        }
-    }
-    Ok(files)
-}
-
-/// What is in a folder under a name that begins like this; nothing in what is none.
-fn entries(folder: &Path, beginning: &str) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(error),
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(beginning.as_bytes()) {
-            found.push(entry.path());
-        }
-    }
-    Ok(found)
-}
-
 impl Retention {
     /// Deletes what is too old or too much, the oldest hour first; also what is in the way of the reserve.
     /// Returns the files that went.
@@ -85,13 +28,17 @@ impl Retention {
     /// # Errors
     /// When a file cannot be deleted or the disk cannot be asked.
     pub fn apply(self, folder: &Path, now: Minute) -> io::Result<Vec<Part>> {
-        let parts = parts(folder)?;
+        let Contents { parts, superseded, .. } = contents(folder)?;
         let today = Interval::containing(Period::Day, now).start;
         let since = today.saturating_sub(self.days.saturating_mul(MINUTES_OF_A_DAY));
         let mut octets: u64 = parts.iter().map(|part| part.octets).sum();
         let mut lacking = self.reserve.lacking(folder)?;
         let mut gone = Vec::new();
-        for part in parts {
+        // What is in a joined file, too, is about to go: it must not make others go.
+        let superseded = superseded.into_iter().map(|part| Part { octets: 0, ..part });
+        let mut all: Vec<Part> = parts.into_iter().chain(superseded).collect();
+        all.sort_unstable_by_key(|part| part.name);
+        for part in all {
             if part.name.hour.end() > since && octets <= self.bytes && lacking == 0 {
                 break;
             }
@@ -124,10 +71,19 @@ impl Reserve {
     /// # Errors
     /// When the disk cannot be asked.
     pub fn lacking(self, folder: &Path) -> io::Result<u64> {
+        self.lacking_for(folder, 0)
+    }
+
+    /// The same after some octets are written.
+    ///
+    /// # Errors
+    /// When the disk cannot be asked.
+    pub fn lacking_for(self, folder: &Path, octets: u64) -> io::Result<u64> {
         let folder = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
         let disk = rustix::fs::statvfs(folder)?;
         let least = u128::from(disk.f_blocks) * u128::from(self.percent) / 100;
-        let lacking = least.saturating_sub(disk.f_bavail.into()) * u128::from(disk.f_frsize);
+        let least = least * u128::from(disk.f_frsize) + u128::from(octets);
+        let lacking = least.saturating_sub(u128::from(disk.f_bavail) * u128::from(disk.f_frsize));
         Ok(u64::try_from(lacking).unwrap_or(u64::MAX))
     }
 }
@@ -138,6 +94,8 @@ mod tests {
     use flow::{FlushNumber, WriterId};
 
     use super::*;
+    use crate::folder::{files, parts};
+    use crate::part_name::PartName;
 
     /// Files of 100 octets of these hours; and the folder.
     fn archive(hours: &[&str]) -> tempfile::TempDir {

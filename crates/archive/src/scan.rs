@@ -5,11 +5,13 @@
 //! | `grouping` | **groups of flows**: the first ones in an order, and the exact rest |
 //! | `series` | **the first groups in steps of time** |
 //! | `rows` | **flows one by one**, the newest or the oldest first |
+//! | `each_row` | **all flows**, for exports |
 //! | `key`, `amounts`, `ranking` | by what flows are grouped, what is summed, in which order groups are returned |
 //! | `sources` | the files of the question, and what is in no complete file yet |
 //! | `work` | which files and groups of rows are read, in which threads, and what is left out |
 //! | `part`, `file_octets` | a file: whether it is what its name states, and what its statistics rule out |
 //! | `group_rows`, `column_pages` | columns of a group of rows, each decoded when it is first asked for |
+//! | `row_values` | rows of these |
 //! | `key_layout`, `group_table` | the hash table of groups, and the form in which keys are in it |
 //! | `budget` | the memory of a question |
 //!
@@ -23,6 +25,7 @@
 mod amounts;
 mod budget;
 mod column_pages;
+mod each_row;
 mod file_octets;
 mod group_rows;
 mod group_table;
@@ -31,6 +34,7 @@ mod key;
 mod key_layout;
 mod part;
 mod ranking;
+mod row_values;
 mod rows;
 mod series;
 mod sources;
@@ -53,7 +57,10 @@ pub use ranking::{Group, Order, Sums};
 pub use rows::{MOST_ROWS, Place, RowQuestion, Rows};
 pub use series::{MOST_LINES, Series, Step};
 
-use budget::Budget;
+pub(crate) use budget::Budget;
+pub(crate) use group_rows::GroupRows;
+pub(crate) use part::{PartFile, Unusable};
+pub(crate) use row_values::RowValues;
 use work::{LeftOutParts, Selector, Work};
 
 use crate::missing::Missing;

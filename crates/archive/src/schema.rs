@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use columns::{COLUMNS, Leaf, Logical, Physical};
+use columns::{Id, Leaf, Logical, Physical};
 use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as PhysicalType};
 use parquet::errors::ParquetError;
 use parquet::schema::types::{Type, TypePtr};
@@ -12,7 +12,13 @@ use parquet::schema::types::{Type, TypePtr};
 /// # Errors
 /// None for a table whose names are valid.
 pub fn schema() -> Result<TypePtr, ParquetError> {
-    let leaves = COLUMNS.iter().flat_map(|column| column.kind.leaves().iter().map(|leaf| (column.name, leaf)));
+    schema_of(&Id::ALL)
+}
+
+/// Some of them, in their order.
+pub(crate) fn schema_of(ids: &[Id]) -> Result<TypePtr, ParquetError> {
+    let columns = ids.iter().map(|id| id.column());
+    let leaves = columns.flat_map(|column| column.kind.leaves().iter().map(|leaf| (column.name, leaf)));
     let fields = leaves.map(|(name, leaf)| field(name, leaf)).collect::<Result<_, _>>()?;
     Ok(Arc::new(Type::group_type_builder("flow").with_fields(fields).build()?))
 }

@@ -6,7 +6,6 @@
 //! they are left out, by the names of the files.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,13 +13,14 @@ use accounting::period::{Interval, Minute, Period};
 use columns::{Id, Row};
 use flow::{FlushNumber, Timestamp, WriterId};
 
+use crate::folder::{keep, parts, remove_leftovers};
 use crate::open_parts::{OpenParts, Reach};
-use crate::part_name::{PartName, UNFINISHED};
+use crate::part_name::PartName;
 use crate::part_writer::{PartWriter, Sizes};
-use crate::retention::{Reserve, files, parts};
+use crate::retention::Reserve;
 
 /// The octets of a file at most, about: what has to be taken from the log again after a crash.
-const OCTETS_OF_A_PART: u64 = 256 << 20;
+pub(crate) const OCTETS_OF_A_PART: u64 = 256 << 20;
 /// The rows of a file at most, about: the log has to keep what is in no complete file.
 const ROWS_OF_A_PART: u64 = 1 << 23;
 /// The hours whose files are open at most. There are more only when clocks step.
@@ -62,12 +62,12 @@ pub struct Finished {
 }
 
 impl Writer {
-    /// Opens the archive in a folder; deletes the files that a crash left unfinished.
+    /// Opens the archive in a folder; deletes the files that a crash left unfinished, and those that were joined.
     ///
     /// # Errors
     /// When the folder cannot be read, or a file not be deleted.
     pub fn open(folder: PathBuf, reserve: Reserve) -> io::Result<Self> {
-        remove_unfinished(&folder)?;
+        remove_leftovers(&folder)?;
         let archived = Some(archived(&folder)?);
         Ok(Self {
             folder,
@@ -260,6 +260,7 @@ impl Writer {
 
 /// The files of the archive, by hour.
 fn archived(folder: &Path) -> io::Result<BTreeMap<Interval, Vec<PartName>>> {
+    let _kept = keep(folder);
     let mut archived: BTreeMap<Interval, Vec<PartName>> = BTreeMap::new();
     for part in parts(folder)? {
         archived.entry(part.name.hour).or_default().push(part.name);
@@ -267,17 +268,9 @@ fn archived(folder: &Path) -> io::Result<BTreeMap<Interval, Vec<PartName>>> {
     Ok(archived)
 }
 
-fn remove_unfinished(folder: &Path) -> io::Result<()> {
-    for path in files(folder)? {
-        if path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(UNFINISHED.as_bytes())) {
-            fs::remove_file(&path)?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use accounting::query::parse_interval;
@@ -285,6 +278,8 @@ mod tests {
     use parquet::record::Field;
 
     use super::*;
+    use crate::folder::files;
+    use crate::part_name::UNFINISHED;
 
     const WRITER: WriterId = WriterId(7);
 

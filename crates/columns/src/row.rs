@@ -27,6 +27,8 @@ const _: () = assert!(COUNT <= u128::BITS as usize);
 impl Columns {
     /// No columns.
     pub const NONE: Self = Self(0);
+    /// All columns.
+    pub const ALL: Self = Self(u128::MAX >> (u128::BITS as usize - COUNT));
 
     /// Adds a column.
     #[inline]

@@ -209,7 +209,7 @@ fn a_time_of_which_nothing_is_left_is_an_error() {
 #[test]
 fn damage_is_named() {
     let folder = archive();
-    let file = archive::retention::parts(folder.path()).unwrap()[0].name;
+    let file = archive::folder::parts(folder.path()).unwrap()[0].name;
     std::fs::write(folder.path().join(file.path()), b"PAR1 PAR1").unwrap();
     let answer = top_of(&folder, &[]);
     assert!(!answer.coverage.is_complete());

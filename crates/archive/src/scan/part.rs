@@ -29,6 +29,8 @@ use crate::part_name::PartName;
 
 /// The octets of a footer at most. One of 256 MiB of rows has a few hundred thousand.
 const LONGEST_FOOTER: u32 = 16 << 20;
+/// The octets that are read at a time when all are.
+const PIECE: u64 = 1 << 20;
 /// The rows of a group at most, four times those that `part_writer` collects.
 const MOST_ROWS_OF_A_GROUP: usize = 1 << 20;
 
@@ -39,6 +41,8 @@ pub(crate) struct PartFile<'b> {
     groups: Groups,
     /// Groups of rows that are not in the file yet, after all that are.
     chunks: Vec<Chunk>,
+    /// Whether values are read that statistics state already.
+    is_unabridged: bool,
     /// That of the metadata of a complete file.
     _memory: Option<Taken<'b>>,
 }
@@ -89,7 +93,12 @@ fn leaves() -> impl Iterator<Item = (&'static str, &'static Leaf)> {
 impl<'b> PartFile<'b> {
     /// Opens a file and checks that it is what its name states.
     pub(crate) fn open(folder: &Path, name: PartName, budget: &'b Budget) -> Result<Self, Unusable> {
-        let octets = FileOctets::new(File::open(folder.join(name.path()))?)?;
+        Self::open_at(&folder.join(name.path()), name, budget)
+    }
+
+    /// Opens a file that is to get a name.
+    pub(crate) fn open_at(path: &Path, name: PartName, budget: &'b Budget) -> Result<Self, Unusable> {
+        let octets = FileOctets::new(File::open(path)?)?;
         check_footer(&octets)?;
         let metadata = ParquetMetaDataReader::new().parse_and_finish(&octets)?;
         let memory = budget.take(metadata.memory_size())?;
@@ -105,7 +114,8 @@ impl<'b> PartFile<'b> {
             return Err(Unusable::File("its groups have not as many rows as its footer states".to_owned()));
         }
         let groups = Groups::Complete(Box::new(metadata));
-        let part = Self { name, octets: Arc::new(octets), groups, chunks: Vec::new(), _memory: Some(memory) };
+        let (octets, chunks, memory) = (Arc::new(octets), Vec::new(), Some(memory));
+        let part = Self { name, octets, groups, chunks, is_unabridged: false, _memory: memory };
         part.check_hour()?;
         Ok(part)
     }
@@ -114,7 +124,36 @@ impl<'b> PartFile<'b> {
     pub(crate) fn unfinished(part: &OpenPart) -> Self {
         let OpenPart { name, file, octets, groups, chunks } = part.clone();
         let octets = Arc::new(FileOctets::of(file, octets));
-        Self { name, octets, groups: Groups::Written(groups), chunks, _memory: None }
+        Self { name, octets, groups: Groups::Written(groups), chunks, is_unabridged: false, _memory: None }
+    }
+
+    /// All values of columns are read, also where statistics state them.
+    pub(crate) fn unabridged(self) -> Self {
+        Self { is_unabridged: true, ..self }
+    }
+
+    /// What the footer states under `netflow.` and a word.
+    pub(crate) fn value(&self, word: &str) -> Option<&str> {
+        match &self.groups {
+            Groups::Complete(metadata) => value(metadata, word),
+            Groups::Written(_) => None,
+        }
+    }
+
+    /// The names of the files that this one was joined from.
+    pub(crate) fn joined_from(&self) -> impl Iterator<Item = &str> {
+        self.value("joinedFrom").unwrap_or_default().split(',').filter(|name| !name.is_empty())
+    }
+
+    /// The first octets of the file, some at a time.
+    pub(crate) fn each_piece(&self, end: u64, mut visit: impl FnMut(&[u8])) -> Result<(), ParquetError> {
+        let mut at = 0;
+        while at < end {
+            let piece = self.octets.get_bytes(at, PIECE.min(end - at) as usize)?;
+            visit(&piece);
+            at += piece.len() as u64;
+        }
+        Ok(())
     }
 
     pub(crate) fn groups(&self) -> usize {
@@ -152,7 +191,7 @@ impl<'b> PartFile<'b> {
     pub(crate) fn numbers(&self, group: usize, id: Id) -> Result<LeafValues, ParquetError> {
         let Some(chunk) = self.leaf(group, first_leaf(id)) else { return Ok(LeafValues::Constant(0)) };
         match number_bounds(chunk) {
-            Some((min, max)) if min == max => Ok(LeafValues::Constant(min)),
+            Some((min, max)) if min == max && !self.is_unabridged => Ok(LeafValues::Constant(min)),
             _ => self.pages(group, chunk, if chunk.column_type() == PhysicalType::INT64 { 8 } else { 4 }, false),
         }
     }
@@ -160,7 +199,7 @@ impl<'b> PartFile<'b> {
     /// The IPv6 addresses of a column of addresses in a group.
     pub(crate) fn v6(&self, group: usize, id: Id) -> Result<LeafValues, ParquetError> {
         let Some(chunk) = self.leaf(group, first_leaf(id) + 1) else { return Ok(LeafValues::Constant(0)) };
-        if nulls(chunk) == Some(self.rows(group)) {
+        if nulls(chunk) == Some(self.rows(group)) && !self.is_unabridged {
             return Ok(LeafValues::Constant(0));
         }
         self.pages(group, chunk, 16, true)
@@ -222,13 +261,14 @@ fn check_footer(octets: &FileOctets) -> Result<(), Unusable> {
     }
 }
 
+fn value<'m>(metadata: &'m ParquetMetaData, word: &str) -> Option<&'m str> {
+    let values = metadata.file_metadata().key_value_metadata().map_or(&[][..], Vec::as_slice);
+    values.iter().find(|pair| pair.key.strip_prefix("netflow.") == Some(word))?.value.as_deref()
+}
+
 /// A file that was renamed, or that another program wrote, has rows of other flushes than its name states.
 fn check_name(metadata: &ParquetMetaData, name: &PartName) -> Result<(), Unusable> {
-    let values = metadata.file_metadata().key_value_metadata().map_or(&[][..], Vec::as_slice);
-    let value = |wanted: &str| {
-        let found = values.iter().find(|pair| pair.key.strip_prefix("netflow.") == Some(wanted));
-        found.and_then(|pair| pair.value.as_deref())
-    };
+    let value = |word| value(metadata, word);
     let schema = value("schema").and_then(|schema| schema.parse::<u32>().ok());
     match schema {
         None => return Err(Unusable::File("it was not written by netflow".to_owned())),
@@ -242,7 +282,7 @@ fn check_name(metadata: &ParquetMetaData, name: &PartName) -> Result<(), Unusabl
     let is_named_right = is("writer", name.writer.to_string())
         && is("epoch", name.first.epoch.to_string())
         && is("firstFlush", name.first.sequence.to_string())
-        && value("lastEpoch").map_or(name.first.epoch.to_string(), str::to_owned) == name.last.epoch.to_string()
+        && is("lastEpoch", name.last.epoch.to_string())
         && is("lastFlush", name.last.sequence.to_string())
         && is("rows", metadata.file_metadata().num_rows().to_string());
     if is_named_right {

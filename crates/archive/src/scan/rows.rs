@@ -6,20 +6,20 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use accounting::period::{Interval, Minute, Period};
-use columns::{Addresses, Columns, Id, Row, Values};
+use columns::{Columns, Id, Row, Values};
 use filter::{Bounds, ColumnValues, Filter};
 use flow::{FlushNumber, Timestamp, WriterId};
 
 use super::budget::{Budget, Exceeded};
 use super::group_rows::GroupRows;
 use super::part::PartFile;
+use super::row_values::RowValues;
 use super::sources::{Source, Sources};
 use super::work::{LeftOutParts, Selector, Stop, Task, Work};
 use super::{Read, Scan, ScanError, memory_of_columns};
@@ -262,10 +262,11 @@ impl RowQuestion {
             if !now.is_empty() {
                 columns.read(self.columns)?;
             }
+            let mut values = RowValues::new(&columns, self.columns);
             for (row, index) in now {
                 let row = row.saturating_sub(first_row + window.start as u64) as usize;
                 if let Some((_, into)) = rows.get_mut(*index) {
-                    self.columns.iter().for_each(|id| set(into, id, columns.values(id), row));
+                    values.read(row, into);
                 }
             }
             wanted = later;
@@ -292,25 +293,6 @@ fn bounds(task: &Task<'_>) -> (u64, u64) {
         Bounds::Numbers(first, last) => (first, last),
         Bounds::Unknown | Bounds::Addresses { .. } => (0, u64::MAX),
     }
-}
-
-fn set(row: &mut Row, id: Id, values: &Values, at: usize) {
-    let number = match values {
-        Values::U8(values) => values.get(at).copied().map_or(0, u64::from),
-        Values::U16(values) => values.get(at).copied().map_or(0, u64::from),
-        Values::U32(values) => values.get(at).copied().map_or(0, u64::from),
-        Values::U64(values) => values.get(at).copied().unwrap_or_default(),
-        Values::Addresses(Addresses { v4, is_v6, v6 }) => {
-            let address = if is_v6.get(at).copied().unwrap_or_default() {
-                let before = is_v6.iter().take(at).filter(|is_v6| **is_v6).count();
-                v6.get(before).map(|octets| IpAddr::from(*octets))
-            } else {
-                v4.get(at).map(|number| IpAddr::V4(Ipv4Addr::from_bits(*number)))
-            };
-            return row.set_address(id, address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
-        }
-    };
-    row.set(id, number);
 }
 
 impl Ord for Found<'_> {

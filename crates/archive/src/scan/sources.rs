@@ -1,5 +1,6 @@
 //! What a question reads: complete files, and what is in none yet. It stays the same in all passes of the question.
 
+use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
@@ -10,10 +11,10 @@ use columns::{Columns, Id};
 use flow::Timestamp;
 
 use super::{LeftOut, Read, Scan, ScanError};
+use crate::folder::{Part, keep, parts};
 use crate::missing::{self, Missing};
 use crate::open_parts::{OpenPart, OpenParts, Published, Reach};
 use crate::part_name::PartName;
-use crate::retention::{Part, parts};
 
 /// How long a question waits while a file gets its name.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -28,6 +29,8 @@ pub(crate) struct Sources {
     missing: Vec<Missing>,
     since: Option<Timestamp>,
     reaches: Option<Reach>,
+    /// Keeps files that are joined meanwhile.
+    _kept: Option<File>,
 }
 
 /// A file.
@@ -51,6 +54,7 @@ impl Source {
 impl Scan<'_> {
     /// What has rows of a range of time. Of rows in memory only these columns are kept.
     pub(crate) fn sources(&self, received: &Range<Timestamp>, columns: Columns) -> Result<Sources, ScanError> {
+        let kept = keep(self.folder);
         let (files, published) = self.snapshot()?;
         let since = files.first().map(|file| file.name.hour).into_iter().chain(published.parts.keys().copied()).min();
         let mut sources = Sources {
@@ -59,6 +63,7 @@ impl Scan<'_> {
             missing: missing::of(self.folder, received)?,
             since: since.map(|hour| hour.start.timestamp()),
             reaches: published.reach,
+            _kept: kept,
         };
         if received.start >= received.end {
             return Ok(sources);

@@ -129,7 +129,7 @@ impl Archive {
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        crate::retention::parts(self.folder.path())
+        crate::folder::parts(self.folder.path())
             .unwrap()
             .iter()
             .map(|part| self.folder.path().join(part.name.path()))

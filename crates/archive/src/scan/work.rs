@@ -109,8 +109,13 @@ impl LeftOutParts {
     }
 
     pub(crate) fn add_group(&self, part: &PartFile<'_>, group: usize, error: &ParquetError) {
+        self.add_rows(part, group, 0, error);
+    }
+
+    /// The rows of a group from one on.
+    pub(crate) fn add_rows(&self, part: &PartFile<'_>, group: usize, from: usize, error: &ParquetError) {
         let first = part.first_row(group);
-        let rows = Some(first..first + part.rows(group) as u64);
+        let rows = Some(first + from as u64..first + part.rows(group) as u64);
         let left_out = LeftOut { name: part.name, rows, reason: error.to_string() };
         self.lock().insert((part.name, Some(group)), left_out);
     }
