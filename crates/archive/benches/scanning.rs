@@ -75,6 +75,6 @@ fn write(folder: &Path, flows: u64) {
     };
     load.traffic.addresses = 1_000_000;
     load.traffic.popularity = Popularity::Zipf;
-    let mut writer = Writer::open(folder.to_owned(), archive::Reserve { percent: 0 }).unwrap();
+    let mut writer = Writer::new(folder.to_owned(), archive::Reserve { percent: 0 });
     generated::rows(load, flows, Some(&mut writer));
 }

@@ -32,7 +32,8 @@ const GRACE: u32 = 1;
 pub struct Writer {
     folder: PathBuf,
     reserve: Reserve,
-    /// What is archived already, by hour; `None` when it has to be looked for, because a file could not be finished.
+    /// What is archived already, by hour; `None` when it has to be looked for: at first, and because a file could not be
+    /// finished.
     archived: Option<BTreeMap<Interval, Vec<PartName>>>,
     open: BTreeMap<Interval, PartWriter>,
     /// The flush whose rows come now.
@@ -62,17 +63,13 @@ pub struct Finished {
 }
 
 impl Writer {
-    /// Opens the archive in a folder; deletes the files that a crash left unfinished, and those that were joined.
-    ///
-    /// # Errors
-    /// When the folder cannot be read, or a file not be deleted.
-    pub fn open(folder: PathBuf, reserve: Reserve) -> io::Result<Self> {
-        remove_leftovers(&folder)?;
-        let archived = Some(archived(&folder)?);
-        Ok(Self {
+    /// The archive in a folder, which nothing else writes. It is read before the first flush.
+    #[must_use]
+    pub fn new(folder: PathBuf, reserve: Reserve) -> Self {
+        Self {
             folder,
             reserve,
-            archived,
+            archived: None,
             open: BTreeMap::new(),
             current: (WriterId(0), FlushNumber { epoch: 0, sequence: 0 }),
             known: None,
@@ -83,20 +80,28 @@ impl Writer {
             sizes: Sizes::USUAL,
             reach: None,
             durable: None,
-        })
+        }
+    }
+
+    /// Deletes the files that a crash or an error left unfinished, and those that were joined, and looks for what is archived,
+    /// unless that is known.
+    fn look(&mut self) -> io::Result<()> {
+        if self.archived.is_none() {
+            remove_leftovers(&self.folder)?;
+            self.archived = Some(archived(&self.folder)?);
+        }
+        Ok(())
     }
 
     /// The rows of a flush come now.
     ///
     /// # Errors
-    /// When the files of another run cannot be finished.
+    /// When the folder cannot be read, an unfinished file not be deleted, or the files of another run not be finished.
     pub fn begin_flush(&mut self, writer: WriterId, flush: FlushNumber) -> io::Result<()> {
         if self.open.values().any(|part| !part.is_of(writer, flush.epoch)) {
             self.finish()?;
         }
-        if self.archived.is_none() {
-            self.archived = Some(archived(&self.folder)?);
-        }
+        self.look()?;
         self.current = (writer, flush);
         self.known = None;
         self.newest = Minute::EPOCH;
@@ -167,8 +172,9 @@ impl Writer {
     /// take. Returns whether all rows are durable.
     ///
     /// # Errors
-    /// When a file cannot be finished.
+    /// When a file cannot be finished, or as [`begin_flush`](Self::begin_flush).
     pub fn end_hours(&mut self, now: Minute) -> io::Result<bool> {
+        self.look()?;
         if self.open.keys().any(|hour| hour.end().saturating_add(GRACE) <= now) {
             self.finish()?;
         }
@@ -343,7 +349,7 @@ mod tests {
     #[test]
     fn rows_are_in_files_of_their_hour_when_it_has_passed() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 0 });
         let (before, after) = (minute("2026-11-28 20:59"), minute("2026-11-28 21:00"));
         assert!(take(&mut writer, 1..=1, &[], before), "nothing is durable at once");
         assert!(!take(&mut writer, 2..=3, &[before, before], before));
@@ -365,7 +371,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (before, after) = (minute("2026-11-28 20:59"), minute("2026-11-28 21:00"));
         let later = minute("2026-11-28 22:01");
-        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 0 });
         take(&mut writer, 1..=2, &[before, after], before);
         assert!(take(&mut writer, 3..=3, &[after], later));
         let complete = numbers(folder.path());
@@ -373,7 +379,7 @@ mod tests {
         let second = parts(folder.path()).unwrap()[1].name;
         fs::rename(folder.path().join(second.path()), folder.path().join(second.path()).with_extension(UNFINISHED))
             .unwrap();
-        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 0 });
         take(&mut writer, 1..=2, &[before, after], before);
         assert!(take(&mut writer, 3..=4, &[after], later));
         assert_eq!(writer.repeated(), 2);
@@ -384,13 +390,13 @@ mod tests {
     fn files_of_an_hour_have_no_flush_in_common() {
         let folder = tempfile::tempdir().unwrap();
         let (before, after) = (minute("2026-11-28 20:59"), minute("2026-11-28 21:00"));
-        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 0 });
         take(&mut writer, 1..=3, &[before, after], after);
         writer.finish().unwrap();
         // A crash after the name of the first file and before that of the second one. A row of the first hour comes late.
         let second = parts(folder.path()).unwrap()[1].name;
         fs::remove_file(folder.path().join(second.path())).unwrap();
-        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 0 });
         take(&mut writer, 1..=3, &[before, after], after);
         assert!(take(&mut writer, 4..=4, &[before, after], minute("2026-11-28 22:01")));
         let names = parts(folder.path()).unwrap().into_iter().map(|part| part.name.path());
@@ -409,7 +415,7 @@ mod tests {
     fn what_is_not_durable_is_forgotten_and_comes_again() {
         let folder = tempfile::tempdir().unwrap();
         let at = minute("2026-11-28 20:59");
-        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 0 });
         assert!(!take(&mut writer, 1..=2, &[at], at));
         writer.rewind();
         assert!(take(&mut writer, 1..=3, &[at], minute("2026-11-28 21:01")));
@@ -420,7 +426,7 @@ mod tests {
     fn nothing_is_begun_while_the_disk_is_full() {
         let folder = tempfile::tempdir().unwrap();
         let at = minute("2026-11-28 20:59");
-        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 100 }).unwrap();
+        let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 100 });
         writer.begin_flush(WRITER, FlushNumber { epoch: 1, sequence: 1 }).unwrap();
         let error = writer.take(&row(at, 1)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
@@ -431,7 +437,7 @@ mod tests {
     #[test]
     fn a_reader_that_catches_up_writes_one_file_an_hour() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 0 });
         for sequence in 1..=50 {
             writer.begin_flush(WRITER, FlushNumber { epoch: 1, sequence }).unwrap();
             writer.take(&row(minute("2026-11-20 20:10"), sequence)).unwrap();
@@ -448,7 +454,7 @@ mod tests {
     fn other_users_cannot_read_files() {
         let folder = tempfile::tempdir().unwrap();
         let at = minute("2026-11-28 20:59");
-        let mut writer = Writer::open(folder.path().join("flows"), Reserve { percent: 0 }).unwrap();
+        let mut writer = Writer::new(folder.path().join("flows"), Reserve { percent: 0 });
         assert!(take(&mut writer, 1..=1, &[at], minute("2026-11-28 21:01")));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         let file = files(&folder.path().join("flows")).unwrap().pop().unwrap();
@@ -460,7 +466,7 @@ mod tests {
     fn files_of_a_run_end_with_it() {
         let folder = tempfile::tempdir().unwrap();
         let at = minute("2026-11-28 20:59");
-        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 0 });
         assert!(!take(&mut writer, 1..=2, &[at], at));
         writer.begin_flush(WRITER, FlushNumber { epoch: 2, sequence: 1 }).unwrap();
         assert_eq!(numbers(folder.path()), [100, 200]);

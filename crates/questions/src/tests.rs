@@ -49,7 +49,7 @@ fn rows() -> Vec<Row> {
 
 fn archive() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+    let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 0 });
     for (sequence, rows) in (1..).zip(rows().chunks(100)) {
         writer.begin_flush(WriterId(7), FlushNumber { epoch: 1, sequence }).unwrap();
         rows.iter().for_each(|row| writer.take(row).unwrap());

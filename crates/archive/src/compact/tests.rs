@@ -40,7 +40,7 @@ fn row(at: Minute, number: u64) -> Row {
 
 /// Flushes of a run, with a row of each of these minutes, in a file an hour.
 fn run(folder: &Path, writer: u64, epoch: u32, flushes: std::ops::RangeInclusive<u64>, minutes: &[&str]) {
-    let mut archive = Writer::open(folder.to_owned(), NOTHING).unwrap();
+    let mut archive = Writer::new(folder.to_owned(), NOTHING);
     for sequence in flushes {
         archive.begin_flush(WriterId(writer), FlushNumber { epoch, sequence }).unwrap();
         for (index, at) in (0..).zip(minutes) {
@@ -188,7 +188,7 @@ fn a_collector_that_starts_meanwhile_does_not_disturb() {
     compaction(folder.path())
         .run(&mut |event| {
             if event == CompactEvent::Written {
-                Writer::open(folder.path().to_owned(), NOTHING).unwrap();
+                Writer::new(folder.path().to_owned(), NOTHING).end_hours(Minute::EPOCH).unwrap();
             }
         })
         .unwrap();
@@ -238,7 +238,7 @@ fn a_file_whose_name_alone_covers_others_replaces_none() {
     };
     let answer = scan.rows(&question).unwrap();
     assert_eq!((answer.rows.len(), answer.read.left_out.len()), (before.len(), 1));
-    Writer::open(folder.path().to_owned(), NOTHING).unwrap();
+    Writer::new(folder.path().to_owned(), NOTHING).end_hours(Minute::EPOCH).unwrap();
     assert_eq!(names(folder.path()).len(), 10, "nothing is deleted");
     let status = Status::of(folder.path()).unwrap();
     assert_eq!((status.left_out.len(), status.superseded.len()), (2, 0));

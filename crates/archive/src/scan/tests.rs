@@ -80,7 +80,7 @@ impl Archive {
         let (mut numbers, mut all) = (Numbers(7), Vec::new());
         let begin = time("2026-11-28 20:00").milliseconds();
         for of_collector in 1..=2 {
-            let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+            let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 0 });
             for index in 0..rows / 2 {
                 if index % (rows / 8).max(1) == 0 {
                     if index > 0 {
@@ -428,7 +428,7 @@ fn foreign_and_damaged_files_are_named_and_left_out() {
 fn a_damaged_page_leaves_out_its_group_of_rows_as_a_whole() {
     // Two groups of rows in the file of the first collector and hour, so that one remains.
     let archive = Archive::new(8);
-    let mut writer = Writer::open(archive.folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+    let mut writer = Writer::new(archive.folder.path().to_owned(), Reserve { percent: 0 });
     let begin = time("2026-11-28 21:00").milliseconds();
     writer.begin_flush(WriterId(3), FlushNumber { epoch: 1, sequence: 1 }).unwrap();
     let mut numbers = Numbers(11);
@@ -477,7 +477,7 @@ fn no_damage_makes_a_question_panic() {
 #[test]
 fn several_groups_of_rows_and_threads_make_the_same_answer() {
     let archive = Archive::new(8);
-    let mut writer = Writer::open(archive.folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+    let mut writer = Writer::new(archive.folder.path().to_owned(), Reserve { percent: 0 });
     writer.begin_flush(WriterId(3), FlushNumber { epoch: 1, sequence: 1 }).unwrap();
     let (mut numbers, mut rows) = (Numbers(5), archive.rows.clone());
     let begin = time("2026-11-28 21:00").milliseconds();

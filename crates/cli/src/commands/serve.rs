@@ -9,6 +9,7 @@ mod memory_limit;
 mod panic_hook;
 mod process_view;
 mod running;
+mod steady_clock;
 
 use std::io::{self, IsTerminal};
 use std::net::TcpListener as StdListener;
@@ -100,8 +101,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
             .await
             .map_err(start_failure)?;
     if config.archive.enabled {
-        let archiver = Archiver::open(config).or_exit(ExitCode::Store)?;
-        collector.read_log(Archive::READER, Box::new(archiver)).map_err(start_failure)?;
+        collector.read_log(Archive::READER, Box::new(Archiver::new(config))).map_err(start_failure)?;
     }
     for address in collector.addresses() {
         tracing::info!("listening on {address}");

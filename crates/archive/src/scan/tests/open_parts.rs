@@ -26,7 +26,7 @@ struct Running {
 impl Running {
     fn new(seed: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::open(folder.path().to_owned(), Reserve { percent: 0 }).unwrap();
+        let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 0 });
         writer.sizes = SIZES;
         let received = time("2026-11-28 20:00").milliseconds();
         let open = writer.open_parts();

@@ -1,16 +1,17 @@
 //! The reader of the log that keeps every flow: hands rows to the archive, and deletes what is not to be kept any more.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use accounting::period::Minute;
-use anyhow::Context;
 use archive::missing::{self, Missing, Reason};
 use archive::{Retention, Writer};
 use collector::{LogConsumer, Logged, LostFlushes, Position, ReadFlush};
 use columns::{Id, Row};
 use flow::Timestamp;
 
+use super::steady_clock::SteadyClock;
 use crate::config::Config;
 
 /// The directory of the archive in dataDir.
@@ -18,7 +19,7 @@ pub(crate) const FLOWS: &str = "flows";
 
 /// Keeps every flow.
 pub(crate) struct Archiver {
-    folder: std::path::PathBuf,
+    folder: PathBuf,
     writer: Writer,
     retention: Retention,
     /// The flush whose records are taken.
@@ -28,25 +29,23 @@ pub(crate) struct Archiver {
     failed: Option<io::Error>,
     /// When it was last looked at what is not to be kept any more.
     cleaned: Option<Minute>,
+    clock: SteadyClock,
 }
 
 impl Archiver {
-    /// Opens the archive.
-    ///
-    /// # Errors
-    /// When its directory cannot be read.
-    pub(crate) fn open(config: &Config) -> anyhow::Result<Self> {
+    /// The archive of these settings.
+    pub(crate) fn new(config: &Config) -> Self {
         let folder = config.data_dir.join(FLOWS);
-        let writer = Writer::open(folder.clone(), config.archive_retention().reserve);
-        Ok(Self {
-            writer: writer.with_context(|| format!("cannot open the archive {}", folder.display()))?,
+        Self {
+            writer: Writer::new(folder.clone(), config.archive_retention().reserve),
             folder,
             retention: config.archive_retention(),
             flush: None,
             row: Row::new(),
             failed: None,
             cleaned: None,
-        })
+            clock: SteadyClock::new(),
+        }
     }
 
     fn begin(&mut self, flush: Position) -> io::Result<()> {
@@ -103,7 +102,8 @@ impl Archiver {
 
     /// Deletes what is not to be kept, once a minute: to read the names of all files takes a while. What cannot be deleted
     /// stays, and keeps nothing from being archived.
-    fn clean(&mut self, now: Minute) {
+    fn clean(&mut self) {
+        let now = minute(self.clock.time());
         if self.cleaned == Some(now) {
             return;
         }
@@ -122,8 +122,8 @@ impl Archiver {
     }
 }
 
-fn now() -> Minute {
-    Minute::of(Timestamp::from(SystemTime::now()))
+fn minute(time: SystemTime) -> Minute {
+    Minute::of(Timestamp::from(time))
 }
 
 impl LogConsumer for Archiver {
@@ -135,7 +135,7 @@ impl LogConsumer for Archiver {
 
     fn end_flush(&mut self, read: &ReadFlush) -> io::Result<bool> {
         // First: it makes room for what could not be written.
-        self.clean(now());
+        self.clean();
         self.note(read)?;
         if let Some(error) = self.failed.take() {
             return Err(error);
@@ -146,9 +146,8 @@ impl LogConsumer for Archiver {
     }
 
     fn idle(&mut self) -> io::Result<bool> {
-        let now = now();
-        self.clean(now);
-        self.writer.end_hours(now)
+        self.clean();
+        self.writer.end_hours(minute(SystemTime::now()))
     }
 
     fn finish(&mut self) -> io::Result<bool> {
