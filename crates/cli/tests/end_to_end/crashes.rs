@@ -19,11 +19,11 @@ use wire::encode;
 use wire::netflow_v5::{Header, Record};
 
 use crate::collector::{Collector, PATIENCE};
-use crate::disk::{refusing_on_demand, set};
+use crate::disk::refusing_on_demand;
 use crate::load::{self, Running, flows, until_exact};
 
 const FLOWS_A_SECOND: u64 = 20_000;
-const FLOWS_A_DATAGRAM: u64 = 30;
+pub(crate) const FLOWS_A_DATAGRAM: u64 = 30;
 /// Two exporters, one for each of two receiving threads.
 pub(crate) const EXPORTERS: [&str; 2] = ["127.0.0.2", "127.0.0.3"];
 /// How a process ends that aborts.
@@ -34,6 +34,27 @@ const IN_HAND: u64 = 64;
 /// How often it is killed: CRASHES in the environment, or few enough for every change to be tested with.
 fn crashes() -> u64 {
     std::env::var("CRASHES").map_or(20, |number| number.parse().expect("CRASHES is a number"))
+}
+
+/// A datagram whose flows carry its number.
+fn datagram(number: u64) -> Vec<u8> {
+    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as u32;
+    let header = Header { unix_seconds: seconds.into(), ..Header::default() };
+    let record = Record {
+        destination: [192, 0, 2, (number % 250) as u8],
+        octets: (number as u32).into(),
+        packets: 1.into(),
+        ..Record::default()
+    };
+    encode::netflow_v5(&header, &[record; FLOWS_A_DATAGRAM as usize])
+}
+
+/// Sends as many datagrams, numbered from `first` on.
+pub(crate) fn send_some(exporter: &str, to: SocketAddr, first: u64, datagrams: u64) {
+    let socket = UdpSocket::bind((exporter, 0)).unwrap();
+    for number in first..first + datagrams {
+        socket.send_to(&datagram(number), to).unwrap();
+    }
 }
 
 /// Sends datagrams to a collector until `stop`, numbered from `first` on; counts them in `sent`.
@@ -47,16 +68,8 @@ fn send(exporter: &str, to: SocketAddr, first: u64, stop: &AtomicBool, sent: &At
             std::thread::sleep(Duration::from_micros(500));
             continue;
         }
-        let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as u32;
-        let header = Header { unix_seconds: seconds.into(), ..Header::default() };
-        let record = Record {
-            destination: [192, 0, 2, (number % 250) as u8],
-            octets: ((first + number) as u32).into(),
-            packets: 1.into(),
-            ..Record::default()
-        };
         // Refused once the collector is gone.
-        let _ = socket.send_to(&encode::netflow_v5(&header, &[record; FLOWS_A_DATAGRAM as usize]), to);
+        let _ = socket.send_to(&datagram(first + number), to);
         number += 1;
         sent.store(number, Ordering::Relaxed);
     }
@@ -215,7 +228,7 @@ fn what_was_read_is_counted_once_although_the_process_is_killed() {
 
 #[test]
 fn a_panic_of_a_receiving_thread_ends_the_process_and_costs_nothing() {
-    let (collector, control, _directory) = refusing_on_demand();
+    let (collector, refusal) = refusing_on_demand();
     load::register(&collector);
     let load = Running::start(collector.receiving, FLOWS_A_SECOND, 1);
     load::wait(Duration::from_millis(500));
@@ -223,7 +236,7 @@ fn a_panic_of_a_receiving_thread_ends_the_process_and_costs_nothing() {
     collector.wait_until("all read", || {
         collector.rest("GET", "/status", "")["counters"]["flows"]["matched"].as_u64() == Some(flows(&sent))
     });
-    set(&control, "3");
+    refusal.refuse(b'3');
     let (directory, status, log) = collector.ended();
     assert_eq!(status.signal(), Some(SIGABRT), "{status}\n{log}");
     let panic = log.lines().find(|line| line.contains("panic, aborting")).unwrap_or_else(|| panic!("{log}"));

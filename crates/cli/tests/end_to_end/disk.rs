@@ -14,6 +14,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::collector::{Collector, PATIENCE};
 use crate::load::{FLOWS_A_SECOND, Running, flows, register, sum, until_exact, wait};
@@ -22,6 +23,8 @@ use testing::Service;
 
 /// How long the disk refuses, at least.
 const REFUSING: Duration = Duration::from_secs(4);
+/// The octets of the file that `refuse.c` reads.
+const CONTROL: usize = 24;
 /// By how much the collector may grow meanwhile.
 const MOST_GROWTH: u64 = 64 << 20;
 
@@ -124,33 +127,78 @@ pub(crate) fn fill(path: &Path) {
     while file.write_all(&[0]).is_ok() {}
 }
 
-/// A collector to which the calls are refused that a byte in the file selects.
-pub(crate) fn refusing_on_demand() -> (Collector, File, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/refuse.c");
-    let (library, control) = (directory.path().join("refuse.so"), directory.path().join("control"));
-    let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-Wall", "-Werror", "-o"]).arg(&library).arg(source);
-    assert!(compiler.status().expect("cargo needs it as well").success());
-    fs::write(&control, "0").unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
-    let collector = Collector::start_as(command.env("LD_PRELOAD", library).env("REFUSE", &control));
-    (collector, File::options().write(true).open(control).unwrap(), directory)
+/// Refuses system calls to collectors, as a file says (`refuse.c`).
+pub(crate) struct Refusal {
+    directory: TempDir,
+    control: File,
 }
 
-pub(crate) fn set(control: &File, what: &str) {
-    control.write_all_at(what.as_bytes(), 0).unwrap();
+impl Refusal {
+    /// Refuses nothing yet.
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/refuse.c");
+        let mut compiler = Command::new("cc");
+        compiler
+            .args(["-shared", "-fPIC", "-Wall", "-Werror", "-o"])
+            .arg(directory.path().join("refuse.so"))
+            .arg(source);
+        assert!(compiler.status().expect("cargo needs it as well").success());
+        let control = File::options().read(true).write(true).create_new(true).open(directory.path().join("control"));
+        let refusal = Self { control: control.unwrap(), directory };
+        refusal.control.write_all_at(&[0; CONTROL], 0).unwrap();
+        refusal.refuse(b'0');
+        refusal
+    }
+
+    /// A collector to which it refuses.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
+        let path = self.directory.path();
+        command.env("LD_PRELOAD", path.join("refuse.so")).env("REFUSE", path.join("control"));
+        command
+    }
+
+    /// What it refuses from now on.
+    pub(crate) fn refuse(&self, what: u8) {
+        self.control.write_all_at(&[what], 0).unwrap();
+    }
+
+    /// What it refuses now.
+    pub(crate) fn refuses(&self) -> u8 {
+        let mut what = [0];
+        self.control.read_exact_at(&mut what, 0).unwrap();
+        what[0]
+    }
+
+    /// The n-th call for a file of the archive fails, from 1.
+    pub(crate) fn refuse_nth(&self, nth: i64) {
+        self.control.write_all_at(&nth.to_ne_bytes(), 8).unwrap();
+        self.refuse(b'4');
+    }
+
+    /// By how many seconds the clock of the archive differs from now on.
+    pub(crate) fn step_clock(&self, seconds: i64) {
+        self.control.write_all_at(&seconds.to_ne_bytes(), 16).unwrap();
+    }
+}
+
+/// A collector to which calls are refused on demand.
+pub(crate) fn refusing_on_demand() -> (Collector, Refusal) {
+    let refusal = Refusal::new();
+    (Collector::start_as(&mut refusal.command()), refusal)
 }
 
 #[test]
 fn a_disk_that_turns_read_only_costs_nothing() {
-    let (collector, control, _directory) = refusing_on_demand();
-    nothing_is_lost("disk read-only", &collector, &OF_WRITING, || set(&control, "1"), || set(&control, "0"));
+    let (collector, refusal) = refusing_on_demand();
+    nothing_is_lost("disk read-only", &collector, &OF_WRITING, || refusal.refuse(b'1'), || refusal.refuse(b'0'));
 }
 
 #[test]
 fn a_disk_that_does_not_sync_costs_nothing() {
-    let (collector, control, _directory) = refusing_on_demand();
+    let (collector, refusal) = refusing_on_demand();
     let counters = ["journal_sync_errors", "flush_retries"];
-    nothing_is_lost("disk that does not sync", &collector, &counters, || set(&control, "2"), || set(&control, "0"));
+    let (refuse, agree) = (|| refusal.refuse(b'2'), || refusal.refuse(b'0'));
+    nothing_is_lost("disk that does not sync", &collector, &counters, refuse, agree);
 }

@@ -3,12 +3,18 @@
  *   1  to write, to make, to cut or to remove files, as when it was mounted again read-only (EROFS)
  *   2  to sync (EIO)
  *   3  to read the clock in a receiving thread, once (EINVAL): Rust's library panics
- * Only regular files are refused, not pipes and sockets. */
+ *   4  a call for a file or folder of the archive, once: the n-th, as octets 8 to 15 count down (EIO)
+ *   5  to write files of the archive (ENOSPC)
+ *   6  nothing, but calls for files of the archive wait until something else is selected
+ * Only regular files are refused, not pipes and sockets. For the thread of the archive, the clock differs by the seconds in
+ * octets 16 to 23. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,29 +24,53 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile char *mode;
+static volatile struct {
+  char mode, unused[7];
+  long nth, seconds;
+} *control;
 
 __attribute__((constructor)) static void begin(void) {
   const char *path = getenv("REFUSE");
   int file = path ? open(path, O_RDWR) : -1;
   if (file >= 0) {
-    void *mapped = mmap(0, 1, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    mode = mapped == MAP_FAILED ? 0 : mapped;
+    void *mapped = mmap(0, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    control = mapped == MAP_FAILED ? 0 : mapped;
     close(file);
   }
 }
 
 static int refused(int file, char what, int error) {
   struct stat found;
-  if (!mode || *mode != what || (file >= 0 && (fstat(file, &found) || !S_ISREG(found.st_mode)))) return 0;
+  if (!control || control->mode != what || (file >= 0 && (fstat(file, &found) || !S_ISREG(found.st_mode)))) return 0;
   errno = error;
   return 1;
+}
+
+/* The same for a call for a file of the archive, by its path or descriptor. */
+static int struck(const char *path, int file, int writes) {
+  char mode = control ? control->mode : '0', link[32], name[4096];
+  if (mode < '4' || mode > '6' || (mode == '5' && !writes)) return 0;
+  if (!path) {
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    ssize_t length = readlink(link, name, sizeof name - 1);
+    if (length < 0) return 0;
+    name[length] = 0;
+    path = name;
+  }
+  if (!strstr(path, "/flows")) return 0;
+  while (control->mode == '6') usleep(10000);
+  if (mode == '4') {
+    if (__sync_sub_and_fetch(&control->nth, 1) != 0) return 0;
+    control->mode = '0';
+  }
+  errno = mode == '5' ? ENOSPC : EIO;
+  return mode != '6';
 }
 
 #define NEXT(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
 
 ssize_t write(int file, const void *from, size_t octets) {
-  return refused(file, '1', EROFS) ? -1 : NEXT(write)(file, from, octets);
+  return refused(file, '1', EROFS) || struck(0, file, 1) ? -1 : NEXT(write)(file, from, octets);
 }
 ssize_t pwrite(int file, const void *from, size_t octets, off_t at) {
   return refused(file, '1', EROFS) ? -1 : NEXT(pwrite)(file, from, octets, at);
@@ -53,10 +83,14 @@ ssize_t writev(int file, const struct iovec *from, int count) {
 }
 int ftruncate(int file, off_t length) { return refused(file, '1', EROFS) ? -1 : NEXT(ftruncate)(file, length); }
 int ftruncate64(int file, off64_t length) { return refused(file, '1', EROFS) ? -1 : NEXT(ftruncate64)(file, length); }
-int unlink(const char *path) { return refused(-1, '1', EROFS) ? -1 : NEXT(unlink)(path); }
-int rename(const char *from, const char *to) { return refused(-1, '1', EROFS) ? -1 : NEXT(rename)(from, to); }
-int fsync(int file) { return refused(file, '2', EIO) ? -1 : NEXT(fsync)(file); }
-int fdatasync(int file) { return refused(file, '2', EIO) ? -1 : NEXT(fdatasync)(file); }
+int unlink(const char *path) { return refused(-1, '1', EROFS) || struck(path, 0, 0) ? -1 : NEXT(unlink)(path); }
+int rename(const char *from, const char *to) {
+  return refused(-1, '1', EROFS) || struck(from, 0, 0) ? -1 : NEXT(rename)(from, to);
+}
+int mkdir(const char *path, mode_t rights) { return struck(path, 0, 1) ? -1 : NEXT(mkdir)(path, rights); }
+DIR *opendir(const char *path) { return struck(path, 0, 0) ? 0 : NEXT(opendir)(path); }
+int fsync(int file) { return refused(file, '2', EIO) || struck(0, file, 0) ? -1 : NEXT(fsync)(file); }
+int fdatasync(int file) { return refused(file, '2', EIO) || struck(0, file, 0) ? -1 : NEXT(fdatasync)(file); }
 
 #define OPEN(name)                                                         \
   int name(const char *path, int flags, ...) {                             \
@@ -66,6 +100,7 @@ int fdatasync(int file) { return refused(file, '2', EIO) ? -1 : NEXT(fdatasync)(
     va_end(more);                                                          \
     int writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_CREAT;       \
     if (writes && refused(-1, '1', EROFS)) return -1;                      \
+    if (struck(path, 0, writes)) return -1;                                \
     return NEXT(name)(path, flags, rights);                                \
   }
 OPEN(open)
@@ -73,10 +108,13 @@ OPEN(open64)
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
   char name[16];
-  if (mode && *mode == '3' && !prctl(PR_GET_NAME, name) && !strncmp(name, "receiver-", 9) &&
-      __sync_bool_compare_and_swap(mode, '3', '0')) {
+  if (control && control->mode == '3' && !prctl(PR_GET_NAME, name) && !strncmp(name, "receiver-", 9) &&
+      __sync_bool_compare_and_swap(&control->mode, '3', '0')) {
     errno = EINVAL;
     return -1;
   }
-  return NEXT(clock_gettime)(clock, time);
+  int result = NEXT(clock_gettime)(clock, time);
+  if (control && control->seconds && clock == CLOCK_REALTIME && !prctl(PR_GET_NAME, name) && !strcmp(name, "archive"))
+    time->tv_sec += control->seconds;
+  return result;
 }
