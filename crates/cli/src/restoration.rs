@@ -179,11 +179,19 @@ fn unfinished(data_dir: &Path) -> anyhow::Result<Option<String>> {
 /// The renames that have not been done yet, in their order.
 fn remaining(data_dir: &Path, staged: &Path, replaced: &Path) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
     let mut renames = Vec::new();
-    let segments = names(&staged.join(JOURNAL))?.into_iter().map(|name| Path::new(JOURNAL).join(name));
     // Those that are there are longer than their copies, or newer.
-    for name in segments.chain([keys::FILE_NAME, NONCES].map(PathBuf::from)) {
-        if staged.join(&name).exists() && !data_dir.join(&name).exists() {
-            renames.push((staged.join(&name), data_dir.join(&name)));
+    for name in names(&staged.join(JOURNAL))? {
+        let (staged, journal) = (staged.join(JOURNAL).join(&name), data_dir.join(JOURNAL));
+        let in_log = name.to_str().and_then(SegmentName::parse).map(|segment| journal.join(segment.in_log()));
+        if !journal.join(&name).exists() {
+            // What readers of the log have not read yet is counted once more by the restored database, and read then.
+            let from = in_log.filter(|in_log| in_log.exists()).unwrap_or(staged);
+            renames.push((from, journal.join(&name)));
+        }
+    }
+    for name in [keys::FILE_NAME, NONCES] {
+        if staged.join(name).exists() && !data_dir.join(name).exists() {
+            renames.push((staged.join(name), data_dir.join(name)));
         }
     }
     if staged.join(DATABASE).exists() {
@@ -252,8 +260,13 @@ mod tests {
         for name in ["netflow.sqlite", "keys", "nonces", "journal/2", "journal/3"] {
             write(&format!("restoring-now/{name}"), "new");
         }
+        write(&format!("journal/log-{SEGMENT}"), "old, and longer");
+        write(&format!("restoring-now/journal/{SEGMENT}"), "old");
         (folder, staged, replaced)
     }
+
+    /// It was copied before its flush ended, and the archive has not read it yet.
+    const SEGMENT: &str = "epoch-1-flush-17-writer-00c0ffee00c0ffee-shard-0-part-0.pcap";
 
     #[test]
     fn a_restore_that_is_interrupted_after_any_rename_is_finished() {
@@ -261,7 +274,7 @@ mod tests {
             let (folder, staged, replaced) = interrupted();
             remaining(folder.path(), &staged, &replaced).unwrap().len()
         };
-        assert_eq!(all, 6);
+        assert_eq!(all, 7);
         for done in 0..=all {
             let (folder, staged, replaced) = interrupted();
             let data_dir = folder.path();
@@ -282,6 +295,8 @@ mod tests {
             {
                 assert_eq!(content(name), "old", "{name}");
             }
+            assert_eq!(content(&format!("journal/{SEGMENT}")), "old, and longer");
+            assert_eq!(names(&data_dir.join(JOURNAL)).unwrap().len(), 4, "it is there once");
             assert_eq!(names(data_dir).unwrap(), ["journal", "keys", "netflow.sqlite", "nonces", "replaced-now"]);
         }
     }

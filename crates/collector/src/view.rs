@@ -318,6 +318,7 @@ fn readers(journal: &Journal, status: &status::Status) -> Vec<Reader> {
             missing_records: missing,
             forced_out_segments: lag.forced_out.segments,
             forced_out_bytes: lag.forced_out.octets,
+            lost_seconds_ago: lag.lost.map(|lost| lost.as_secs()),
         }
     };
     journal.lags().into_iter().map(reader).collect()

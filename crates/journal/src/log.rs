@@ -81,6 +81,12 @@ impl Lost {
     }
 }
 
+impl ForcedOut {
+    fn since(&self, before: &Self) -> Self {
+        Self { segments: self.segments - before.segments, octets: self.octets - before.octets }
+    }
+}
+
 /// How much a reader has not read of what is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lag {
@@ -92,8 +98,10 @@ pub struct Lag {
     pub octets: u64,
     /// How long the oldest of them has been in the log; since the start, if it was there before.
     pub age: Duration,
-    /// What it has lost, ever.
+    /// What it has lost since the start.
     pub forced_out: ForcedOut,
+    /// How long ago the last of that was; `None` if nothing was.
+    pub lost: Option<Duration>,
 }
 
 /// The state of the log.
@@ -122,9 +130,12 @@ struct Reading {
     name: &'static str,
     /// The last flush that it will not read again.
     position: Option<Position>,
+    /// Ever; before the start; and when the last of it was, if that was since the start.
     forced_out: ForcedOut,
     /// What was forced out after that flush, by flush. It may have read some of it, and will not again.
     removed: VecDeque<Lost>,
+    forced_out_before: ForcedOut,
+    lost_at: Option<Instant>,
     /// Its cursor, until it reads.
     cursor: Option<StoredCursor>,
 }
@@ -138,7 +149,13 @@ impl Log {
     }
 
     fn add(&mut self, segment: SegmentName, octets: u64, is_renamed: bool) {
-        self.octets += octets;
+        let known = self.segments.get(&segment).map_or(0, |kept| kept.octets);
+        if known > octets {
+            // A copy, which a backup made before its flush ended, was counted. The log has all of it.
+            self.leaving.push(segment.to_string());
+            return;
+        }
+        self.octets += octets - known;
         self.segments.insert(segment, Kept { octets, since: Instant::now(), is_renamed });
     }
 
@@ -168,13 +185,16 @@ impl Log {
                 reader.forced_out.segments += lost.segments;
                 reader.forced_out.octets += lost.octets;
                 reader.lose(lost);
+                reader.lost_at = Some(Instant::now());
             }
         }
     }
 
     fn lags(&self) -> Vec<Lag> {
-        let lag = |Reading { name, position, forced_out, .. }: &Reading| {
-            let mut lag = Lag { reader: name, segments: 0, octets: 0, age: Duration::ZERO, forced_out: *forced_out };
+        let lag = |Reading { name, position, forced_out, forced_out_before, lost_at, .. }: &Reading| {
+            let forced_out = forced_out.since(forced_out_before);
+            let lost = lost_at.map(|at| at.elapsed());
+            let mut lag = Lag { reader: name, segments: 0, octets: 0, age: Duration::ZERO, forced_out, lost };
             for kept in self.after(*position).filter_map(|segment| self.segments.get(segment)) {
                 lag.segments += 1;
                 lag.octets += kept.octets;
@@ -251,8 +271,15 @@ impl Journal {
             // What was found may not be durable yet, and nothing that it has read may be removed before.
             let position = self.store(name, &mut cursor).then(|| cursor.get()?.position).flatten();
             let forced_out = cursor.get().map(|cursor| cursor.forced_out).unwrap_or_default();
-            let removed = VecDeque::new();
-            log.readers.push(Reading { name, position, forced_out, removed, cursor: Some(cursor) });
+            log.readers.push(Reading {
+                name,
+                position,
+                forced_out,
+                removed: VecDeque::new(),
+                forced_out_before: forced_out,
+                lost_at: None,
+                cursor: Some(cursor),
+            });
         }
         log.leaving.extend(found.into_values().flat_map(StoredCursor::into_files));
         log.limit_bytes = limit_bytes;

@@ -118,10 +118,12 @@ pub struct Reader {
     pub records: u64,
     /// Records that were counted and that it could not hand on, since the start: the journal did not have them.
     pub missing_records: u64,
-    /// Segments that it has lost because the log was full, since it was configured.
+    /// Segments that it has lost because the log was full, since the start.
     pub forced_out_segments: u64,
     /// Their size.
     pub forced_out_bytes: u64,
+    /// How long ago it lost the last of them; null if it has lost none.
+    pub lost_seconds_ago: Option<u64>,
 }
 
 /// A socket that receives datagrams. Each thread has its own for each address.

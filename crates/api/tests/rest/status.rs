@@ -80,6 +80,7 @@ impl View for MadeUp {
                 missing_records: 3,
                 forced_out_segments: 1,
                 forced_out_bytes: 2048,
+                lost_seconds_ago: Some(60),
             }],
             threads: vec![Thread { name: "receiver-0".into(), silent: self.silent }],
         }
@@ -160,7 +161,7 @@ fn the_status_has_all_counters_and_gauges() {
         json!([{"address": "[::]:2055", "thread": 1, "waitingBytes": 2304, "waitingLimit": 65_536, "dropped": 2}])
     );
     let reader = json!({"name": "archive", "unreadSegments": 2, "unreadBytes": 4096, "unreadSeconds": 12, "records": 300,
-        "missingRecords": 3, "forcedOutSegments": 1, "forcedOutBytes": 2048});
+        "missingRecords": 3, "forcedOutSegments": 1, "forcedOutBytes": 2048, "lostSecondsAgo": 60});
     assert_eq!(status["readers"], json!([reader]));
     ask(server.address, "GET", "/status?verbose=1", "").refusal(400, "BAD_REQUEST");
 }

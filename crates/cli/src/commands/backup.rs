@@ -6,6 +6,8 @@
 //!
 //! With a store on the network, the journal is left out: its datagrams are in the store a moment later, and only the database
 //! that is left behind would know of it. A restored journal would be counted twice.
+//!
+//! The log is left out too: its datagrams are counted. Only the archive lacks those that it has not stored yet.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read};
@@ -44,7 +46,7 @@ pub(crate) struct Arguments {
 /// Makes the copy, and prints what it contains.
 pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let directory = &arguments.directory;
-    let Copied { octets, segments, others } = copy(config, directory).or_exit(ExitCode::Store)?;
+    let Copied { octets, segments, others, unread } = copy(config, directory).or_exit(ExitCode::Store)?;
     let others: String = others.iter().map(|name| format!(", {name}")).collect();
     let directory = directory.display();
     output::print_line(format_args!(
@@ -56,6 +58,11 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
             "not included: routers and counters in {store}, and datagrams that are not yet counted"
         ))?;
     }
+    if unread > 0 {
+        output::print_line(format_args!(
+            "not included: {unread} bytes of datagrams that are counted, and not archived yet"
+        ))?;
+    }
     Ok(ExitCode::Success)
 }
 
@@ -65,6 +72,8 @@ struct Copied {
     octets: u64,
     segments: usize,
     others: Vec<&'static str>,
+    /// Octets of the log, which are not.
+    unread: u64,
 }
 
 fn copy(config: &Config, directory: &Path) -> anyhow::Result<Copied> {
@@ -89,7 +98,8 @@ fn copy(config: &Config, directory: &Path) -> anyhow::Result<Copied> {
     progress.clear();
     let octets = fs::metadata(&path).with_context(|| path.display().to_string())?.len();
     draft.finish()?;
-    Ok(Copied { octets, segments: segments.len(), others })
+    let unread = octets_of_log(&config.data_dir.join(JOURNAL))?;
+    Ok(Copied { octets, segments: segments.len(), others, unread })
 }
 
 /// Everything that has been received by one moment.
@@ -126,17 +136,35 @@ impl Moment {
     }
 }
 
-/// The segments of the journal that are not counted.
-fn uncounted(journal: &Path, counted: &[Counted]) -> anyhow::Result<Vec<Segment>> {
+/// The files of the journal, and their names.
+fn files(journal: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let entries = match fs::read_dir(journal) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", journal.display())),
     };
-    let mut segments = Vec::new();
-    for entry in entries {
+    let named = |entry: std::io::Result<fs::DirEntry>| {
         let path = entry.with_context(|| format!("cannot read {}", journal.display()))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok((path, name))
+    };
+    entries.map(named).collect()
+}
+
+/// The size of the segments in the log.
+fn octets_of_log(journal: &Path) -> anyhow::Result<u64> {
+    let mut octets = 0;
+    for (path, _) in files(journal)?.into_iter().filter(|(_, name)| SegmentName::parse_in_log(name).is_some()) {
+        // It may have been read by now.
+        octets += fs::metadata(&path).map_or(0, |found| found.len());
+    }
+    Ok(octets)
+}
+
+/// The segments of the journal that are not counted.
+fn uncounted(journal: &Path, counted: &[Counted]) -> anyhow::Result<Vec<Segment>> {
+    let mut segments = Vec::new();
+    for (path, name) in files(journal)? {
         let Some(segment) = SegmentName::parse(&name) else { continue };
         if counted.iter().any(|counted| counted.includes(&segment.counted())) {
             continue;

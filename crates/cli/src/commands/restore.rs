@@ -2,7 +2,7 @@
 //! moment is in `restoration`.
 //!
 //! The journal that is there stays, because the restored database counts each segment once
-//! (docs/reliability.md). So do the keys and nonces, which may be newer than the backup.
+//! (docs/reliability.md). So does the log, for the archive to read on. So do the keys and nonces, which may be newer than the backup.
 
 use std::path::PathBuf;
 

@@ -17,6 +17,9 @@ const LARGEST_PROPOSED: u64 = 256 << 20;
 /// A reader that lags by more than this is reported. The archive ends its files after an hour.
 const MOST_UNREAD_SECONDS: u64 = 90 * 60;
 
+/// What a reader has lost is reported for this long.
+const LOST_FOR_SECONDS: u64 = 24 * 3600;
+
 /// Adds its problems.
 pub(super) fn examine(answers: &Answers, config: &Config, here: bool, findings: &mut Vec<Finding>) {
     findings.extend(store(answers));
@@ -106,9 +109,11 @@ fn readers(answers: &Answers) -> Vec<Finding> {
             findings.push(finding);
         }
         let (segments, bytes, missing) = (of("forcedOutSegments"), of("forcedOutBytes"), of("missingRecords"));
-        if segments > 0 {
+        let lost = reader["lostSecondsAgo"].as_u64().filter(|seconds| *seconds < LOST_FOR_SECONDS);
+        if let Some(seconds) = lost.filter(|_| segments > 0) {
             let what = format!("the reader `{name}` has lost {bytes} bytes of datagrams: the log was full");
             let finding = Finding::new("reader_lost", what)
+                .evidence(format!("the last of them {} ago; reported for a day", duration(seconds)))
                 .evidence(format!(
                     "{segments} segments were removed before it had read them; all flows in them are counted"
                 ))
@@ -182,13 +187,14 @@ mod tests {
 
     #[test]
     fn readers_that_lag_or_have_lost_something_are_found() {
-        let reader = |name, seconds, lost| {
+        let reader = |name, seconds, lost: u64, ago: Option<u64>| {
             json!({"name": name, "unreadSegments": 3, "unreadBytes": 700, "unreadSeconds": seconds, "records": 5,
-                "missingRecords": lost, "forcedOutSegments": lost, "forcedOutBytes": lost * 100})
+                "missingRecords": lost % 2, "forcedOutSegments": lost, "forcedOutBytes": lost * 100, "lostSecondsAgo": ago})
         };
         let status = json!({
             "gauges": {"log_bytes": {"value": 700.0, "limit": 1_073_741_824.0}},
-            "readers": [reader("archive", 20, 0), reader("kafka", 7200, 2)],
+            "readers": [reader("archive", 20, 0, None), reader("kafka", 7200, 3, Some(60)),
+                reader("syslog", 20, 2, Some(90_000))],
         });
         let answers = Answers { status, senders: None, exporters: Vec::new(), unknown: Vec::new() };
         let found = serde_json::to_value(readers(&answers)).unwrap();
