@@ -34,6 +34,11 @@ impl Background {
         Self { runtime: runtime.ok(), elsewhere: Arc::new(Mutex::new(Instant::now())) }
     }
 
+    /// Threads for work that may wait for a processor as long as others need it.
+    pub(crate) fn patient(&self) -> Handle {
+        self.runtime.as_ref().map_or_else(Handle::current, |runtime| runtime.handle().clone())
+    }
+
     /// Where the next piece of work runs. `None` is on the threads of the caller.
     pub(crate) fn next(&self) -> Option<(Handle, Stopwatch)> {
         let begun = Instant::now();

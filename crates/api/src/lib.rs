@@ -1,5 +1,5 @@
-//! The REST interface. It knows the store, a read-only view of the collector, and a `Notify` that signals a change of
-//! senders; never a socket of the collector or a shard.
+//! The REST interface. It knows the store, a read-only view of the collector, the archive of flows, and a `Notify` that
+//! signals a change of senders; never a socket of the collector or a shard.
 //!
 //! | file | what lives there |
 //! | --- | --- |
@@ -11,7 +11,8 @@
 //! | `connections` | places: which connection is closed when too many are open |
 //! | `answers` | places: the memory of answers that clients do not read |
 //! | `queues` | turns: how many requests of a key are worked on at a time |
-//! | `work_turns`, `background` | turns of processors: reads of the store, large bodies and answers |
+//! | `work_turns`, `background` | turns of processors: reads of the store and of the archive, large bodies and answers |
+//! | `flow_archive` | the archive that is asked, and questions to it |
 //! | `headers` | headers that every answer has |
 //! | `metrics` | the collector's view in Prometheus' text format |
 //! | `store_probe` | whether the store answers, asked once a second at most |
@@ -27,6 +28,7 @@ mod auth;
 mod background;
 mod connections;
 mod error;
+mod flow_archive;
 mod headers;
 mod json;
 mod kept;
@@ -61,10 +63,11 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 use view::View;
 
 pub use auth::{EmptyKey, Key, Keys, Role, Signatures, sign};
+pub use flow_archive::FlowArchive;
 pub use openapi::openapi;
 pub use server::{HEADER_LIMIT_BYTES, HEADER_TIMEOUT, MAX_CONNECTIONS, Offer, serve};
 
-use routes::{billing, health, index, senders, series, stats, status, tap, top};
+use routes::{billing, flows, health, index, senders, series, stats, status, tap, top};
 
 /// The largest body of a request; enough for about 20,000 prefixes.
 pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
@@ -94,6 +97,8 @@ pub struct Api {
     requests: Arc<metrics::Requests>,
     /// The running collector that it belongs to, with its taps; `None` where there is only a store.
     collector: Option<(Arc<dyn View>, Taps)>,
+    /// The flows that are kept; `None` where none are.
+    flow_archive: Option<FlowArchive>,
     /// Whether `/metrics` needs no credentials.
     open_metrics: bool,
 }
@@ -115,6 +120,7 @@ impl Api {
             store_probe: Arc::default(),
             requests: Arc::default(),
             collector: None,
+            flow_archive: None,
             open_metrics: true,
         }
     }
@@ -145,6 +151,12 @@ impl Api {
         Self { collector: Some((view, taps)), ..self }
     }
 
+    /// Answers questions about the flows of an archive, if there is one.
+    #[must_use]
+    pub fn answering_from(self, flow_archive: Option<FlowArchive>) -> Self {
+        Self { flow_archive, ..self }
+    }
+
     /// Requires credentials for `/metrics` too.
     #[must_use]
     pub fn with_signed_metrics(self) -> Self {
@@ -171,6 +183,11 @@ impl Api {
             .route("/series/{sender}", get(series::show))
             .route("/billing/{sender}", get(billing::show))
             .route_layer(middleware::from_fn_with_state(self.clone(), queues::questions));
+        let flows = Router::new()
+            .route("/flows", get(flows::rows))
+            .route("/flows/top", get(flows::top))
+            .route("/flows/series", get(flows::series))
+            .route_layer(middleware::from_fn_with_state(self.clone(), queues::flows));
         let requests = Router::new()
             .route("/", get(index::show))
             .route("/senders", get(senders::list))
@@ -188,6 +205,7 @@ impl Api {
             .route("/readyz", get(health::ready))
             .route("/metrics", get(health::metrics));
         questions
+            .merge(flows)
             .merge(requests)
             .merge(health)
             .fallback(routes::unknown_path)

@@ -18,6 +18,7 @@ use view::{Arrivals, Counter, Exporter, Histogram, Reader, Socket, Status};
 
 use crate::Api;
 use crate::error::Error;
+use crate::flow_archive::FlowArchive;
 use crate::places::Taken;
 
 /// The number of exporters with series of their own.
@@ -33,7 +34,8 @@ pub(crate) fn encode(api: &Api, store_latency: Option<Duration>) -> Result<Strin
     let (reads, requests) = (api.work_turns.reads(), api.requests.all());
     let (connections, unread) = (api.connections.taken(), api.unread.taken());
     let clients = Clients { connections, unread, waiting: api.queues.waiting() + api.work_turns.waiting() };
-    registry.register_collector(Box::new(Scrape { status, exporters, store_latency, clients, reads, requests }));
+    let flows = api.flow_archive.clone();
+    registry.register_collector(Box::new(Scrape { status, exporters, store_latency, clients, flows, reads, requests }));
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry).map_err(|error| {
         tracing::error!(%error, "cannot encode metrics");
@@ -56,6 +58,8 @@ struct Scrape {
     exporters: Vec<Exporter>,
     store_latency: Option<Duration>,
     clients: Clients,
+    /// The archive of flows, if there is one.
+    flows: Option<FlowArchive>,
     /// Latencies of reads of the store.
     reads: Durations,
     /// Latencies of requests, by route.
@@ -117,6 +121,13 @@ impl Collector for Scrape {
             histogram(encoder.encode_descriptor(name, help, None, MetricType::Histogram)?, durations)?;
         }
         self.clients(&mut encoder)?;
+        if let Some(flows) = &self.flows {
+            #[expect(clippy::cast_precision_loss, reason = "few are answered at a time")]
+            let running = flows.running() as f64;
+            let help = "Questions about archived flows that are being answered";
+            gauge(&mut encoder, "running_flow_questions", help, running)?;
+            counter(&mut encoder, &flows.ended())?;
+        }
         self.requests(&mut encoder)?;
         self.ledgers(&mut encoder)?;
         self.sockets(&mut encoder)?;

@@ -15,7 +15,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::error::Error;
 use crate::headers::policy_with_style;
-use crate::routes::{billing, health, index, senders, series, stats, status, tap, top};
+use crate::routes::{billing, flows, health, index, senders, series, stats, status, tap, top};
 
 /// All routes.
 #[derive(OpenApi)]
@@ -24,7 +24,7 @@ use crate::routes::{billing, health, index, senders, series, stats, status, tap,
             hexadecimal HMAC-SHA256, made with the signKey, of the authKey, of the body, or (version 2) of the whole request."),
     paths(
         index::show, senders::list, senders::show, senders::add, senders::remove, stats::answer, top::show, series::show,
-        billing::show, status::show, status::exporters, status::exporter, status::unknown, tap::show, health::alive,
+        billing::show, flows::rows, flows::top, flows::series, status::show, status::exporters, status::exporter, status::unknown, tap::show, health::alive,
         health::ready, health::metrics
     ),
     components(schemas(crate::error::Body)),

@@ -14,6 +14,7 @@ use accounting::zone::{Zone, ZoneError};
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use flow::Prefix;
+use questions::Words;
 
 use crate::Api;
 use crate::error::Error;
@@ -50,6 +51,12 @@ impl Parameters {
             }
         }
         Ok(())
+    }
+
+    /// The words of a question about flows: all but the credentials.
+    pub(crate) fn words(&self) -> Words<'_> {
+        let words = self.0.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        words.filter(|(name, _)| !CREDENTIALS.contains(name)).collect()
     }
 
     /// The text of a parameter.

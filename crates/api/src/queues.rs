@@ -4,6 +4,8 @@
 //! Only a question that has begun shows that it is a long one. From then on it takes no place that short ones need, and
 //! waits for one of the places of long ones. What has been parsed and read for it stays in memory meanwhile, so there is a
 //! limit to that too: a question of its key fewer can begin, and when too many wait, it is refused.
+//!
+//! Questions about archived flows have places of their own: they take long, and nothing else waits for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,7 @@ pub(crate) struct Queues {
     requests: Arc<Turns>,
     questions: Arc<Turns>,
     long_questions: Arc<Turns>,
+    flows: Arc<Turns>,
 }
 
 /// Who asks a question, and the place that the question has.
@@ -64,6 +67,7 @@ impl Default for Queues {
             requests: Turns::new(REQUESTS),
             questions: Turns::new(QUESTIONS),
             long_questions: Turns::new(QUESTIONS),
+            flows: Turns::new(QUESTIONS),
         }
     }
 }
@@ -95,7 +99,8 @@ impl Queues {
 
     /// How many requests wait in all of them.
     pub(crate) fn waiting(&self) -> usize {
-        let all = [&self.bodies, &self.bodies_of_strangers, &self.requests, &self.questions, &self.long_questions];
+        let Self { bodies, bodies_of_strangers, requests, questions, long_questions, flows } = self;
+        let all = [bodies, bodies_of_strangers, requests, questions, long_questions, flows];
         all.into_iter().map(|turns| turns.waiting()).sum()
     }
 }
@@ -109,6 +114,14 @@ pub(crate) async fn turn(turns: &Arc<Turns>, party: Party) -> Result<Turn, Error
 /// Passes a request on when it is its turn.
 pub(crate) async fn requests(State(api): State<Api>, party: Party, request: Request, next: Next) -> Response {
     match turn(&api.queues.requests, party).await {
+        Ok(_turn) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Passes on a question about archived flows when it is its turn.
+pub(crate) async fn flows(State(api): State<Api>, party: Party, request: Request, next: Next) -> Response {
+    match turn(&api.queues.flows, party).await {
         Ok(_turn) => next.run(request).await,
         Err(error) => error.into_response(),
     }

@@ -4,7 +4,10 @@
 //! A question takes a turn for each of its parts, and keys take turns in rotation. No key may have all turns of short
 //! questions, so that beside a single other key, whatever it asks, nobody waits. After some parts a question is a long one:
 //! it takes turns of its own, and sums in the background.
+//!
+//! A question about archived flows has one turn, in the background, until it ends.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Instant;
@@ -18,18 +21,24 @@ use crate::background::{Background, Stopwatch};
 use crate::error::Error;
 use crate::party::Party;
 use crate::queues::{Asker, turn};
-use crate::turns::{Limits, Turn, Turns};
+use crate::turns::{Limits, Turn, Turns, Waiting};
 
 /// The turns of a key at most, however many processors there are.
 const MOST_TURNS: usize = 4;
 /// Bodies and answers with fewer octets are parsed and written without a turn, within a fraction of a millisecond.
 const LARGE_BYTES: usize = 32 << 10;
 
+/// How many questions read the archive at a time. Each may take [`questions::MEMORY`].
+const SCANS: Limits = Limits { all: 2, for_admins: 0, each: 1 };
+/// The threads of such a question at most: each has memory of its own for the columns that it reads.
+const MOST_SCAN_THREADS: usize = 4;
+
 /// The turns, and how long each read took.
 #[derive(Debug)]
 pub(crate) struct WorkTurns {
     short: Arc<Turns>,
     long: Arc<Turns>,
+    scans: Arc<Turns>,
     background: Background,
     reads: Arc<Mutex<Durations>>,
 }
@@ -52,6 +61,16 @@ struct Held {
     _stopwatch: Option<Stopwatch>,
 }
 
+/// A flag that is set when this is dropped.
+#[derive(Debug, Default)]
+struct Abandoned(Arc<AtomicBool>);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Default for WorkTurns {
     /// One turn of a key for every second processor.
     fn default() -> Self {
@@ -66,6 +85,7 @@ impl WorkTurns {
         Self {
             short: Turns::new(Limits { all: each + 1, for_admins: 0, each }),
             long: Turns::new(Limits { all: each, for_admins: 0, each }),
+            scans: Turns::new(SCANS),
             background: Background::of(each),
             reads: Arc::default(),
         }
@@ -106,9 +126,34 @@ impl WorkTurns {
             .map_err(Error::from)
     }
 
+    /// Waits for a turn to read the archive.
+    pub(crate) fn scan_turn(&self, party: Party) -> Waiting {
+        self.scans.take(party)
+    }
+
+    /// Reads the archive, in the background. The work gets a flag, which is set when its request has ended before it, and how
+    /// many threads it may have. These have the priority of the one that begins them (sched(7)).
+    pub(crate) async fn scan<T: Send + 'static>(
+        &self,
+        turn: Turn,
+        scan: impl FnOnce(&AtomicBool, usize) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let abandoned = Abandoned::default();
+        let cancelled = Arc::clone(&abandoned.0);
+        let threads = available_parallelism().map_or(1, usize::from).min(MOST_SCAN_THREADS);
+        let work = move || {
+            let _turn = turn;
+            scan(&cancelled, threads)
+        };
+        self.background.patient().spawn_blocking(work).await.map_err(|error| {
+            tracing::error!(%error, "a question about flows was aborted");
+            Error::Internal
+        })
+    }
+
     /// How many requests wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.short.waiting() + self.long.waiting()
+        self.short.waiting() + self.long.waiting() + self.scans.waiting()
     }
 
     /// How long each read took.
@@ -245,6 +290,31 @@ mod tests {
         let begun = tokio::time::Instant::now();
         assert!(matches!(turns.read(key("a"), Work::Short, async { Ok(()) }).await, Err(Error::Busy(_))));
         assert_eq!(begun.elapsed().as_secs(), PATIENCE.as_secs());
+    }
+
+    #[tokio::test]
+    async fn work_on_the_archive_is_cancelled_when_its_request_has_ended() {
+        let turns = Arc::new(WorkTurns::with(1));
+        let (began, mut begins) = unbounded_channel();
+        let request = Arc::clone(&turns);
+        let request = tokio::spawn(async move {
+            let turn = request.scan_turn(key("a")).await;
+            let endless = move |cancelled: &AtomicBool, threads: usize| {
+                began.send(threads).unwrap();
+                while !cancelled.load(Ordering::Relaxed) {
+                    std::thread::yield_now();
+                }
+            };
+            request.scan(turn, endless).await.is_ok()
+        });
+        assert!(begins.recv().await.unwrap() >= 1);
+        let mut next = std::pin::pin!(turns.scan_turn(key("a")));
+        assert_eq!(turns.waiting(), 1);
+        let other = turns.scan_turn(key("b")).await;
+        request.abort();
+        let next = next.as_mut().await;
+        assert_eq!(turns.scan(next, |cancelled, _| cancelled.load(Ordering::Relaxed)).await.ok(), Some(false));
+        drop(other);
     }
 
     #[tokio::test]

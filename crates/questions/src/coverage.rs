@@ -1,5 +1,6 @@
 //! What an answer was read from, and what is missing in it.
 
+use archive::missing::Missing;
 use archive::scan::{LeftOut, Read};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,11 +17,39 @@ pub struct Coverage {
     pub since: Option<String>,
     /// When the last flow was received that the answer may have; later ones are not archived yet. Null if only files were read.
     pub reaches: Option<String>,
+    /// What was counted in the time of the question and may be missing in the answer, because it could not be archived.
+    pub missing: Vec<MissingFlows>,
     /// What could not be read and is missing in the answer.
     pub left_out: Vec<LeftOutFile>,
     /// What was read; absent for keys that are limited to senders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadFiles>,
+}
+
+/// Flows that were counted and could not be archived.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MissingFlows {
+    /// They were received after this time,
+    pub from: String,
+    /// and until this one.
+    pub until: String,
+    /// Why: `log_full`, `unreadable` or `damaged`.
+    pub reason: String,
+    /// How much is missing; absent for keys that are limited to senders.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<MissingAmount>,
+}
+
+/// How much could not be archived, of all exporters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MissingAmount {
+    /// Segments of the log.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Records that are missing beside these.
+    pub records: u64,
 }
 
 /// A file, or a part of it, that cannot be read.
@@ -72,6 +101,7 @@ impl Coverage {
         Ok(Self {
             since: read.since.map(text),
             reaches: read.reaches.map(|reach| text(reach.received)),
+            missing: read.missing.iter().map(|missing| MissingFlows::new(missing, scope)).collect(),
             left_out: read.left_out.iter().map(LeftOutFile::from).collect(),
             read: (!scope.is_limited()).then_some(read_files),
         })
@@ -80,7 +110,19 @@ impl Coverage {
     /// Whether nothing is known to be missing in what the archive has.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.left_out.is_empty()
+        self.left_out.is_empty() && self.missing.is_empty()
+    }
+}
+
+impl MissingFlows {
+    fn new(missing: &Missing, scope: &Scope) -> Self {
+        let Missing { from, until, segments, octets, records, reason, .. } = *missing;
+        Self {
+            from: scope.zone.display_time(from),
+            until: scope.zone.display_time(until),
+            reason: reason.name().to_owned(),
+            amount: (!scope.is_limited()).then_some(MissingAmount { segments, bytes: octets, records }),
+        }
     }
 }
 

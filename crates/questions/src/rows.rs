@@ -68,14 +68,13 @@ pub enum RowOrder {
 pub struct FlowRows {
     /// The question as it was understood.
     #[serde(flatten)]
-    #[schema(inline)]
     pub asked: Asked,
     /// Which come first.
     pub order: RowOrder,
     /// The columns of the rows.
     pub columns: Vec<String>,
     /// The flows: an object each, by column.
-    #[schema(value_type = Vec<std::collections::BTreeMap<String, Value>>)]
+    #[schema(value_type = Vec<std::collections::BTreeMap<String, crate::value::FlowValue>>)]
     pub rows: Vec<Record>,
     /// The cursor with which the same question continues; null if there are no more rows.
     pub next: Option<String>,

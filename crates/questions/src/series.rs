@@ -41,7 +41,6 @@ pub struct SeriesQuestion {
 pub struct FlowSeries {
     /// The question as it was understood.
     #[serde(flatten)]
-    #[schema(inline)]
     pub asked: Asked,
     /// By what flows are grouped. A length of IPv6 prefixes that was not given is there.
     pub by: Vec<String>,

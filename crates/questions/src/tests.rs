@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
+use archive::missing::{Missing, Reason, note};
 use archive::{Reserve, Scan, Writer};
 use columns::{Id, Row};
 use flow::{FlushNumber, Timestamp, WriterId};
@@ -217,6 +218,37 @@ fn damage_is_named() {
     let [left_out] = json["coverage"]["leftOut"].as_array().unwrap().as_slice() else { panic!("{json}") };
     assert_eq!(left_out["file"], file.path().display().to_string());
     assert_eq!((&left_out["rows"], answer.total.records), (&Json::Null, ROWS - 200));
+}
+
+#[test]
+fn what_could_not_be_archived_is_named_and_its_amount_is_not_for_limited_keys() {
+    let folder = archive();
+    let flush = |sequence| FlushNumber { epoch: 1, sequence };
+    let missing = Missing {
+        from: Timestamp::from_seconds(BEGIN.seconds() + 60),
+        until: Timestamp::from_seconds(BEGIN.seconds() + 70),
+        writer: WriterId(7),
+        first: flush(9),
+        last: flush(10),
+        segments: 2,
+        octets: 300,
+        records: 0,
+        reason: Reason::LogFull,
+    };
+    note(folder.path(), missing).unwrap();
+    let mut question = TopQuestion::read(&words(&[]), NOW).unwrap();
+    let answer = question.answer(&scan(&folder)).unwrap();
+    assert!(!answer.coverage.is_complete());
+    let times = json!({"from": "2026-11-29T14:01:00Z", "until": "2026-11-29T14:01:10Z", "reason": "log_full"});
+    let mut expected = times.clone();
+    expected
+        .as_object_mut()
+        .unwrap()
+        .extend(json!({"segments": 2, "bytes": 300, "records": 0}).as_object().unwrap().clone());
+    assert_eq!(json_of(&answer)["coverage"]["missing"], json!([expected]));
+    question.scope.limit_to(vec!["192.0.2.1".parse().unwrap()]);
+    assert_eq!(json_of(&question.answer(&scan(&folder)).unwrap())["coverage"]["missing"], json!([times]));
+    assert!(top_of(&folder, &[("from", "2026-11-29T14:02")]).coverage.is_complete());
 }
 
 /// What is wrong, where, and what may have been meant.

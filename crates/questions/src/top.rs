@@ -41,7 +41,6 @@ pub struct TopQuestion {
 pub struct FlowTop {
     /// The question as it was understood.
     #[serde(flatten)]
-    #[schema(inline)]
     pub asked: Asked,
     /// By what flows are grouped. A length of IPv6 prefixes that was not given is there.
     pub by: Vec<String>,
@@ -64,11 +63,10 @@ pub struct FlowTop {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FlowGroup {
     /// The values that its flows have in common.
-    #[schema(value_type = std::collections::BTreeMap<String, crate::value::Value>)]
+    #[schema(value_type = std::collections::BTreeMap<String, crate::value::FlowValue>)]
     pub key: Record,
     /// The sums of its flows.
     #[serde(flatten)]
-    #[schema(inline)]
     pub sums: FlowSums,
 }
 
@@ -79,7 +77,6 @@ pub struct FlowRest {
     pub groups: u64,
     /// Their sums.
     #[serde(flatten)]
-    #[schema(inline)]
     pub sums: FlowSums,
 }
 

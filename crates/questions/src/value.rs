@@ -23,6 +23,9 @@ pub enum Value {
     Text(String),
 }
 
+/// The name by which schemas refer to it: they take any type that is called `Value` for one of any JSON.
+pub(crate) type FlowValue = Value;
+
 /// Values by the name of their column or key, in their order: an object in JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record(pub Vec<(Cow<'static, str>, Value)>);

@@ -127,7 +127,7 @@ impl Key {
         let Some(KeySenders(senders)) = &self.senders else { return Ok(()) };
         let asked = path.trim_start_matches('/').split_once('/').and_then(|(_, sender)| sender.parse().ok());
         // These routes limit their answers.
-        if matches!(path, "/" | "/tap" | "/senders" | "/exporters")
+        if matches!(path, "/" | "/tap" | "/senders" | "/exporters" | "/flows" | "/flows/top" | "/flows/series")
             || asked.is_some_and(|sender| senders.contains(&flow::canonical(sender)))
         {
             return Ok(());
@@ -258,9 +258,18 @@ mod tests {
             assert_eq!(allowed, expected, "{role:?}");
         }
         let limited = key(Role::Admin, Some("10.0.0.1"));
-        for path in
-            ["/", "/tap", "/senders", "/exporters", "/senders/10.0.0.1", "/top/10.0.0.1", "/series/::ffff:10.0.0.1"]
-        {
+        for path in [
+            "/",
+            "/tap",
+            "/senders",
+            "/exporters",
+            "/flows",
+            "/flows/top",
+            "/flows/series",
+            "/senders/10.0.0.1",
+            "/top/10.0.0.1",
+            "/series/::ffff:10.0.0.1",
+        ] {
             assert!(may(&limited, get.clone(), path, false), "{path}");
         }
         for path in [
@@ -270,6 +279,8 @@ mod tests {
             "/unknown",
             "/status",
             "/top/10.0.0.1/x",
+            "/flows/",
+            "/flows/all",
             "//10.0.0.2",
         ] {
             assert!(!may(&limited, get.clone(), path, false), "{path}");

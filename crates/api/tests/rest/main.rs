@@ -16,6 +16,7 @@ mod client;
 mod credentials;
 mod document;
 mod fairness;
+mod flows;
 mod headers;
 mod openapi;
 mod ranges;

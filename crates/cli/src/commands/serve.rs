@@ -100,15 +100,19 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
         collector::start(settings, Arc::clone(&store), local, Some(journal), writer, changed, Some(terms))
             .await
             .map_err(start_failure)?;
+    let mut flow_archive = None;
     if config.archive.enabled {
-        collector.read_log(Archive::READER, Box::new(Archiver::new(config))).map_err(start_failure)?;
+        let archiver = Archiver::new(config);
+        flow_archive = Some(archiver.asked());
+        collector.read_log(Archive::READER, Box::new(archiver)).map_err(start_failure)?;
     }
     for address in collector.addresses() {
         tracing::info!("listening on {address}");
     }
     tracing::info!("serving {}", interface::url(config, serving));
     let interface = interface::interface(config, store, keys, senders_changed)?
-        .showing(process_view::of(collector.view()), collector.taps());
+        .showing(process_view::of(collector.view()), collector.taps())
+        .answering_from(flow_archive.clone());
     let offer = interface::offer(interface.clone(), config).or_exit(ExitCode::Config)?;
     let (offers, offered) = watch::channel(offer);
     let (listeners, moves) = mpsc::channel(1);
@@ -122,6 +126,9 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let heartbeat = tokio::spawn(heartbeat);
     let free_memory = tokio::spawn(free_memory::run());
     let served = run_until_stopped(&mut running, &mut signals, &mut server).await;
+    if let Some(flow_archive) = flow_archive {
+        flow_archive.close();
+    }
     let status = running.collector.status();
     let stored = running.collector.stop().await;
     heartbeat.abort();

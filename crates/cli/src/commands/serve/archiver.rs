@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use accounting::period::Minute;
+use api::FlowArchive;
 use archive::missing::{self, Missing, Reason};
 use archive::{Retention, Writer};
 use collector::{LogConsumer, Logged, LostFlushes, Position, ReadFlush};
@@ -46,6 +47,11 @@ impl Archiver {
             cleaned: None,
             clock: SteadyClock::new(),
         }
+    }
+
+    /// The archive, for questions.
+    pub(crate) fn asked(&self) -> FlowArchive {
+        FlowArchive::new(self.folder.clone(), self.writer.open_parts())
     }
 
     fn begin(&mut self, flush: Position) -> io::Result<()> {

@@ -1,0 +1,160 @@
+//! The archive of flows that is asked. A question reads files for seconds: it takes a turn, runs in the background while
+//! nothing else needs a processor, and ends when its client has gone.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use archive::scan::ScanError;
+use archive::{OpenParts, Scan};
+use axum::body::Bytes;
+use questions::{AnswerError, QuestionError};
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+use view::Counter;
+
+use crate::Api;
+use crate::error::Error;
+use crate::parameters::problem;
+use crate::party::Party;
+
+/// How long a question may take, its wait for a turn included: less than `ANSWER_TIMEOUT`.
+const PATIENCE: Duration = Duration::from_secs(55);
+
+/// The flows that are kept, for questions. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct FlowArchive(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    folder: PathBuf,
+    open: OpenParts,
+    closed: watch::Sender<bool>,
+    asked: Asked,
+}
+
+/// How many questions have begun, and how they ended.
+#[derive(Debug, Default)]
+struct Asked {
+    begun: AtomicU64,
+    answered: AtomicU64,
+    failed: AtomicU64,
+    cancelled: AtomicU64,
+}
+
+impl FlowArchive {
+    /// The archive in a folder, and what is in no complete file yet.
+    #[must_use]
+    pub fn new(folder: PathBuf, open: OpenParts) -> Self {
+        Self(Arc::new(Shared { folder, open, closed: watch::Sender::new(false), asked: Asked::default() }))
+    }
+
+    /// Ends all questions: the collector stops.
+    pub fn close(&self) {
+        self.0.closed.send_replace(true);
+    }
+
+    /// Answers a question: the JSON of the answer.
+    fn answer<A: Serialize>(
+        &self,
+        cancelled: &AtomicBool,
+        threads: usize,
+        answer: impl FnOnce(&Scan<'_>) -> Result<A, AnswerError>,
+    ) -> Result<Bytes, Error> {
+        let Shared { folder, open, asked, .. } = &*self.0;
+        asked.begun.fetch_add(1, Ordering::Relaxed);
+        let found = answer(&Scan { folder, open: Some(open), octets: questions::MEMORY, threads, cancelled });
+        let ended = match &found {
+            Ok(_) => &asked.answered,
+            Err(AnswerError::Scan(ScanError::Cancelled)) => &asked.cancelled,
+            Err(_) => &asked.failed,
+        };
+        ended.fetch_add(1, Ordering::Relaxed);
+        let text = serde_json::to_vec(&found?);
+        text.map(Bytes::from).map_err(|error| {
+            tracing::error!(%error, "cannot write an answer about flows");
+            Error::Internal
+        })
+    }
+
+    /// How many questions are being answered.
+    pub(crate) fn running(&self) -> u64 {
+        let Asked { begun, answered, failed, cancelled } = &self.0.asked;
+        let ended: u64 = [answered, failed, cancelled].map(|count| count.load(Ordering::Relaxed)).iter().sum();
+        begun.load(Ordering::Relaxed).saturating_sub(ended)
+    }
+
+    /// How many questions have ended.
+    pub(crate) fn ended(&self) -> Counter {
+        let Asked { answered, failed, cancelled, .. } = &self.0.asked;
+        let value = |result, count: &AtomicU64| (Some(("result", result)), count.load(Ordering::Relaxed));
+        Counter {
+            name: "flow_questions",
+            help: "Questions about archived flows that have ended",
+            values: vec![value("answered", answered), value("failed", failed), value("cancelled", cancelled)],
+        }
+    }
+}
+
+impl Api {
+    /// The JSON of the answer to a question about flows.
+    pub(crate) async fn ask_flow_archive<A: Serialize>(
+        &self,
+        party: Party,
+        answer: impl FnOnce(&Scan<'_>) -> Result<A, AnswerError> + Send + 'static,
+    ) -> Result<Bytes, Error> {
+        let archive = self.flow_archive.clone().ok_or_else(|| {
+            Error::NotFound("this collector keeps no flows: set archive.enabled = true and restart it".into())
+        })?;
+        let mut closed = archive.0.closed.subscribe();
+        let end = Instant::now() + PATIENCE;
+        let answered = async {
+            let turn = timeout_at(end, self.work_turns.scan_turn(party)).await.map_err(|_| busy())?;
+            let scan = move |cancelled: &AtomicBool, threads| archive.answer(cancelled, threads, answer);
+            timeout_at(end, self.work_turns.scan(turn, scan)).await.map_err(|_| too_long())??
+        };
+        tokio::select! {
+            answer = answered => answer,
+            _ = closed.wait_for(|closed| *closed) => Err(Error::Busy("the collector is stopping".into())),
+        }
+    }
+}
+
+fn busy() -> Error {
+    Error::Busy("too many concurrent questions about flows; retry later".into())
+}
+
+fn too_long() -> Error {
+    let seconds = PATIENCE.as_secs();
+    Error::TooMuch(format!(
+        "the answer takes longer than {seconds} seconds: ask for a shorter time or for fewer exporters, or filter more"
+    ))
+}
+
+impl From<QuestionError> for Error {
+    fn from(error: QuestionError) -> Self {
+        let QuestionError { word, column, message } = error;
+        match column {
+            Some(column) => problem(&word, format_args!("column {column}: {message}")),
+            None => problem(&word, message),
+        }
+    }
+}
+
+impl From<AnswerError> for Error {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::Question(error) => error.into(),
+            AnswerError::Scan(ScanError::TooLarge { .. }) => Self::TooMuch(error.to_string()),
+            AnswerError::Scan(ScanError::Invalid(message)) => Self::BadRequest(message),
+            // Its client has gone, or gets another answer.
+            AnswerError::Scan(ScanError::Cancelled) => Self::Busy("the question was cancelled".into()),
+            AnswerError::Scan(ScanError::Folder(_)) => {
+                tracing::error!(%error, "request failed");
+                Self::Internal
+            }
+        }
+    }
+}
