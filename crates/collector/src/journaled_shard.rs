@@ -40,9 +40,11 @@ impl JournaledShard {
             && fate != DatagramFate::Unregistered
         {
             let Exporter { address, port, .. } = datagram.exporter;
-            self.shard.unstated(address, journal.statement(), &mut |sender, registration, rules| {
-                journal.state(sender, &terms::encode(registration, rules));
-            });
+            if let Some(number) = journal.statement() {
+                self.shard.unstated(address, number, &mut |sender, registration, rules| {
+                    journal.state(sender, &terms::encode(registration, rules));
+                });
+            }
             let source = SocketAddr::new(address, port);
             journal.annotate(self.shard.booked());
             journal.take(datagram.received, source, received_at, datagram.payload);

@@ -45,15 +45,19 @@ impl Writer {
     }
 
     /// The number of the statement that the next datagrams need, from 1. It increases whenever terms that were stated may
-    /// not be where a reader of these datagrams finds them.
+    /// not be where a reader of these datagrams finds them. `None` while nothing is written: then nothing needs them.
     #[must_use]
-    pub fn statement(&self) -> u64 {
-        self.statement
+    pub fn statement(&self) -> Option<u64> {
+        (!self.is_resting()).then_some(self.statement)
+    }
+
+    fn is_resting(&self) -> bool {
+        self.journal.resting.load(Ordering::Relaxed)
     }
 
     /// States the terms by which the following datagrams of a sender are counted.
     pub fn state(&mut self, sender: IpAddr, terms: &[u8]) {
-        if self.journal.resting.load(Ordering::Relaxed) {
+        if self.is_resting() {
             self.statement += 1;
             return;
         }
@@ -70,7 +74,7 @@ impl Writer {
     /// Notes something in the current segment that readers of the log need. The next [`commit`](Self::commit) writes it, if the
     /// journal can be written.
     pub fn note(&mut self, note: &[u8]) {
-        if self.journal.resting.load(Ordering::Relaxed) {
+        if self.is_resting() {
             return;
         }
         // One that is too long for a datagram is missing: readers notice.
@@ -98,7 +102,7 @@ impl Writer {
 
     fn append(&mut self, entry: &Entry<'_>) {
         // Saves the copy and the checksum of a datagram that will not be written.
-        if self.journal.resting.load(Ordering::Relaxed) {
+        if self.is_resting() {
             self.missed += 1;
             return;
         }
@@ -113,7 +117,7 @@ impl Writer {
     pub fn commit(&mut self) {
         let datagrams = std::mem::take(&mut self.datagrams);
         let mut refused = None;
-        if self.octets.is_empty() || self.journal.resting.load(Ordering::Relaxed) {
+        if self.octets.is_empty() || self.is_resting() {
             self.missed += datagrams;
         } else if let Err(error) = self.write(datagrams) {
             self.missed += datagrams;
