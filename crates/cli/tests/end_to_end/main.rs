@@ -30,6 +30,7 @@ mod emptied_store;
 mod encryption;
 mod failover;
 mod floods;
+mod flows;
 mod full_spool;
 mod generated;
 mod journal;
