@@ -100,6 +100,8 @@ mod tests {
         let (threads, _stopwatch) = background.next().unwrap();
         assert_eq!(threads.spawn(async { policy() }).await.unwrap(), SCHED_IDLE);
         assert_eq!(threads.spawn_blocking(policy).await.unwrap(), SCHED_IDLE);
+        let begun_there = || std::thread::scope(|scope| scope.spawn(policy).join().unwrap());
+        assert_eq!(background.patient().spawn_blocking(begun_there).await.unwrap(), SCHED_IDLE);
         assert_ne!(policy(), SCHED_IDLE);
     }
 
