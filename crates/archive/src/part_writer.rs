@@ -18,6 +18,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, RowGroupMetaDataPtr};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::types::ColumnPath;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::chunk::{Chunk, ROWS_OF_A_CHUNK};
@@ -28,6 +29,10 @@ use crate::schema::schema;
 
 /// The rows at which a column is encoded and compressed: larger pages take no fewer octets.
 pub(crate) const ROWS_OF_A_PAGE: usize = 1 << 16;
+/// The columns with a Bloom filter for each group of rows: one of some hundred thousand addresses is rarely in all groups.
+const BLOOM_FILTERED: [Id; 2] = [Id::SrcIp, Id::DstIp];
+/// The share of absent addresses that a Bloom filter does not rule out.
+const FALSE_POSITIVES: f64 = 0.02;
 /// Compression takes most of the time that a file costs. Higher levels make files no smaller.
 pub(crate) const ZSTD_LEVEL: i32 = 1;
 
@@ -318,7 +323,15 @@ fn sync_folders(folder: &Path) -> io::Result<()> {
 }
 
 fn properties() -> Result<WriterProperties, ParquetError> {
-    Ok(WriterProperties::builder()
+    let mut properties = WriterProperties::builder();
+    for (id, leaf) in BLOOM_FILTERED.iter().flat_map(|id| id.column().kind.leaves().iter().map(move |leaf| (id, leaf)))
+    {
+        let column = ColumnPath::from(format!("{}{}", id.column().name, leaf.suffix));
+        properties = properties
+            .set_column_bloom_filter_fpp(column.clone(), FALSE_POSITIVES)
+            .set_column_bloom_filter_max_ndv(column, Sizes::USUAL.group as u64);
+    }
+    Ok(properties
         .set_created_by(format!("netflow {}", env!("CARGO_PKG_VERSION")))
         .set_dictionary_enabled(false)
         .set_encoding(Encoding::BYTE_STREAM_SPLIT)

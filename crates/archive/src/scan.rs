@@ -9,7 +9,7 @@
 //! | `key`, `amounts`, `ranking` | by what flows are grouped, what is summed, in which order groups are returned |
 //! | `sources` | the files of the question, and what is in no complete file yet |
 //! | `work` | which files and groups of rows are read, in which threads, and what is left out |
-//! | `part`, `file_octets` | a file: whether it is what its name states, and what its statistics rule out |
+//! | `part`, `file_octets`, `bloom_filter` | a file: whether it is what its name states, and what its statistics and Bloom filters rule out |
 //! | `group_rows`, `column_pages` | columns of a group of rows, each decoded when it is first asked for |
 //! | `row_values` | rows of these |
 //! | `key_layout`, `group_table` | the hash table of groups, and the form in which keys are in it |
@@ -23,6 +23,7 @@
 //! Not here: turns among questions, and how questions and answers are written.
 
 mod amounts;
+mod bloom_filter;
 mod budget;
 mod column_pages;
 mod each_row;

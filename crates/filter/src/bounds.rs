@@ -1,5 +1,7 @@
-//! What is known of many rows from the least and the greatest value of columns, without reading them: whether none of them
-//! can match, or all do. What is not known for sure is "some".
+//! What is known of many rows without reading them: of columns the least and the greatest value, and addresses that they do not
+//! have. It may decide that no row matches, or which tests need not be made. What is not known for sure is tested.
+
+use std::net::IpAddr;
 
 use columns::Id;
 
@@ -22,9 +24,21 @@ pub enum Bounds {
     },
 }
 
+/// What is known of many rows.
+pub trait Known {
+    /// Of the values of a column.
+    fn bounds(&self, id: Id) -> Bounds;
+
+    /// Whether a column of addresses may have an address, which is within its bounds.
+    fn may_contain(&self, id: Id, address: IpAddr) -> bool;
+}
+
+/// Of a list of more addresses, it is not asked whether a column may have them: most of the rows would be read anyway.
+const MOST_ADDRESSES: usize = 16;
+
 /// How many of many rows match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Matches {
+enum Matches {
     /// None does.
     None,
     /// It is not known: any number of them.
@@ -51,42 +65,79 @@ impl Matches {
     }
 }
 
-impl Expression {
-    pub(crate) fn matches(&self, bounds: &impl Fn(Id) -> Bounds) -> Matches {
+/// What is left of an expression for some rows.
+pub(crate) enum Left {
+    /// None of them matches.
+    None,
+    /// All do.
+    All,
+    /// Those match for which this holds.
+    Some(Expression),
+}
+
+impl Left {
+    fn not(self) -> Self {
         match self {
-            Self::Test(test) => test.matches(bounds),
-            Self::Not(inner) => inner.matches(bounds).not(),
-            Self::All(parts) => all(parts.iter().map(|part| part.matches(bounds))),
-            Self::Any(parts) => all(parts.iter().map(|part| part.matches(bounds).not())).not(),
+            Self::None => Self::All,
+            Self::All => Self::None,
+            Self::Some(expression) => Self::Some(Expression::Not(Box::new(expression))),
         }
     }
 }
 
-fn all(parts: impl Iterator<Item = Matches>) -> Matches {
-    let mut least = Matches::All;
-    for part in parts {
-        match part {
-            Matches::None => return Matches::None,
-            Matches::Some => least = Matches::Some,
-            Matches::All => {}
+impl Expression {
+    pub(crate) fn given(&self, known: &impl Known) -> Left {
+        match self {
+            Self::Test(test) => match test.matches(known) {
+                Matches::None => Left::None,
+                Matches::All => Left::All,
+                Matches::Some => Left::Some(self.clone()),
+            },
+            Self::Not(inner) => inner.given(known).not(),
+            Self::All(parts) => {
+                let mut left = Vec::new();
+                for part in parts {
+                    match part.given(known) {
+                        Left::None => return Left::None,
+                        Left::All => {}
+                        Left::Some(part) => left.push(part),
+                    }
+                }
+                one_or(left, Self::All).map_or(Left::All, Left::Some)
+            }
+            Self::Any(parts) => {
+                let mut left = Vec::new();
+                for part in parts {
+                    match part.given(known) {
+                        Left::None => {}
+                        Left::All => return Left::All,
+                        Left::Some(part) => left.push(part),
+                    }
+                }
+                one_or(left, Self::Any).map_or(Left::None, Left::Some)
+            }
         }
     }
-    least
+}
+
+fn one_or(mut parts: Vec<Expression>, several: impl Fn(Vec<Expression>) -> Expression) -> Option<Expression> {
+    if parts.len() > 1 { Some(several(parts)) } else { parts.pop() }
 }
 
 impl Test {
-    fn matches(&self, bounds: &impl Fn(Id) -> Bounds) -> Matches {
+    fn matches(&self, known: &impl Known) -> Matches {
+        let bounds = |id| known.bounds(id);
         match self {
             Self::Number(quantity, numbers) => {
-                let (min, max) = span(*quantity, bounds);
+                let (min, max) = span(*quantity, &bounds);
                 Matches::of(numbers.overlaps(min, max), numbers.covers(min, max))
             }
             // Numbers with these bits are at least as great.
-            Self::AllBits(quantity, bits) => match span(*quantity, bounds) {
+            Self::AllBits(quantity, bits) => match span(*quantity, &bounds) {
                 (min, max) if min == max => Matches::of(min & bits == *bits, true),
                 (_, max) => Matches::of(max >= *bits, false),
             },
-            Self::NoBits(quantity, bits) => match span(*quantity, bounds) {
+            Self::NoBits(quantity, bits) => match span(*quantity, &bounds) {
                 (min, max) if min == max => Matches::of(min & bits == 0, true),
                 _ => Matches::Some,
             },
@@ -97,11 +148,14 @@ impl Test {
                     let can_v6 = v6.is_some_and(|(min, max)| set.v6.overlaps(min, max));
                     let must_v4 = v4.is_none_or(|(min, max)| set.v4.covers(min, max));
                     let must_v6 = v6.is_none_or(|(min, max)| set.v6.covers(min, max));
-                    Matches::of(can_v4 || can_v6, must_v4 && must_v6)
+                    let must = must_v4 && must_v6;
+                    let may_contain = |address| known.may_contain(*id, address);
+                    let can_be = || set.few(MOST_ADDRESSES).is_none_or(|mut few| few.any(may_contain));
+                    Matches::of((can_v4 || can_v6) && (must || can_be()), must)
                 }
                 Bounds::Unknown | Bounds::Numbers(..) => Matches::Some,
             },
-            Self::Order(left, comparison, right) => order(span(*left, bounds), *comparison, span(*right, bounds)),
+            Self::Order(left, comparison, right) => order(span(*left, &bounds), *comparison, span(*right, &bounds)),
             Self::SameAddress(..) => Matches::Some,
         }
     }

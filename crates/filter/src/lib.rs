@@ -19,7 +19,7 @@
 //! | `token`, `parser`, `error` | from the text to an expression |
 //! | `expression` | the expression, and how it holds for a row |
 //! | `select` | the same for many rows, column by column |
-//! | `bounds` | what is known of many rows from the bounds of their columns |
+//! | `bounds` | what is left to be tested where something is known of many rows |
 //! | `document` | `docs/filter.md` |
 //!
 //! A filter is read in time proportional to its length, and tested in time proportional to its tests
@@ -43,10 +43,11 @@ use std::str::FromStr;
 
 use columns::{Columns, Id, Row};
 
-pub use bounds::{Bounds, Matches};
+pub use bounds::{Bounds, Known};
 pub use error::FilterError;
 pub use select::{ColumnValues, Selection};
 
+use bounds::Left;
 use expression::Expression;
 use ranges::{AddressRange, AddressSet};
 
@@ -96,10 +97,15 @@ impl Filter {
         self.0.as_ref().map_or_else(all, |expression| expression.select(columns))
     }
 
-    /// How many rows match of which only the bounds of columns are known: [`Matches::None`] and [`Matches::All`] are certain.
+    /// What is left to be tested of rows of which something is known; `None` if none of them matches.
     #[must_use]
-    pub fn matches(&self, bounds: impl Fn(Id) -> Bounds) -> Matches {
-        self.0.as_ref().map_or(Matches::All, |expression| expression.matches(&bounds))
+    pub fn given(&self, known: &impl Known) -> Option<Self> {
+        let Some(expression) = &self.0 else { return Some(Self(None)) };
+        match expression.given(known) {
+            Left::None => None,
+            Left::All => Some(Self(None)),
+            Left::Some(expression) => Some(Self(Some(expression))),
+        }
     }
 
     /// The columns that it reads.

@@ -134,6 +134,15 @@ impl AddressSet {
         Self { v4: Ranges::new(v4), v6: Ranges::new(v6) }
     }
 
+    /// The addresses, if they are at most this many and no range is among them.
+    pub(crate) fn few(&self, most: usize) -> Option<impl Iterator<Item = IpAddr>> {
+        let v4 = self.v4.0.iter().map(|(first, last)| (first == last, IpAddr::V4(Ipv4Addr::from_bits(*first))));
+        let v6 = self.v6.0.iter().map(|(first, last)| (first == last, IpAddr::V6(Ipv6Addr::from_bits(*first))));
+        let all = v4.chain(v6);
+        let is_few = self.v4.0.len() + self.v6.0.len() <= most && all.clone().all(|(is_single, _)| is_single);
+        is_few.then(|| all.map(|(_, address)| address))
+    }
+
     #[inline]
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         match address {

@@ -9,7 +9,7 @@ use proptest::sample::select;
 
 use crate::quantity::Form;
 use crate::words::{CONDITIONS, Names, PROTOCOLS, names, phrases};
-use crate::{Bounds, Filter, Matches};
+use crate::{Bounds, Filter, Known};
 
 /// Few addresses, so that rows and filters meet.
 fn address() -> impl Strategy<Value = IpAddr> {
@@ -126,6 +126,22 @@ fn bounds(rows: &[Row], id: Id) -> Bounds {
     Bounds::Addresses { v4: v4().min().zip(v4().max()), v6: v6().min().zip(v6().max()) }
 }
 
+/// What is known of rows: of these columns everything, of the others nothing.
+struct KnownOf<'r> {
+    rows: &'r [Row],
+    columns: u128,
+}
+
+impl Known for KnownOf<'_> {
+    fn bounds(&self, id: Id) -> Bounds {
+        if self.columns >> id as u32 & 1 != 0 { bounds(self.rows, id) } else { Bounds::Unknown }
+    }
+
+    fn may_contain(&self, id: Id, address: IpAddr) -> bool {
+        self.columns >> id as u32 & 1 == 0 || self.rows.iter().any(|row| row.address(id) == address)
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -140,21 +156,31 @@ proptest! {
         let passing: Vec<_> =
             rows.iter().enumerate().filter(|(_, row)| filter.passes(row)).map(|(index, _)| index).collect();
         prop_assert_eq!(&selected, &passing, "{}", filter);
-        let concluded = [
-            filter.matches(|id| bounds(&rows, id)),
-            filter.matches(|id| if known >> id as u32 & 1 != 0 { bounds(&rows, id) } else { Bounds::Unknown }),
-        ];
-        for concluded in concluded {
-            prop_assert!(concluded != Matches::None || passing.is_empty(), "{filter}");
-            prop_assert!(concluded != Matches::All || passing.len() == rows.len(), "{filter}");
+        for columns in [u128::MAX, known] {
+            let left = filter.given(&KnownOf { rows: &rows, columns });
+            let passing_left: Vec<_> = match &left {
+                None => Vec::new(),
+                Some(left) => left.select(&batch).iter().collect(),
+            };
+            prop_assert_eq!(&passing_left, &passing, "{} is {:?} of {}", columns, left, filter);
         }
     }
 
     #[test]
     fn what_is_known_of_a_single_row_of_numbers_decides(row in row(), number in number()) {
         let filter: Filter = format!("bytes >= {number} and not (domain 3 or flags S)").parse().unwrap();
-        let expected = if filter.passes(&row) { Matches::All } else { Matches::None };
-        prop_assert_eq!(filter.matches(|id| bounds(std::slice::from_ref(&row), id)), expected);
+        let expected = filter.passes(&row).then(Filter::default);
+        prop_assert_eq!(filter.given(&KnownOf { rows: std::slice::from_ref(&row), columns: u128::MAX }), expected);
+    }
+
+    #[test]
+    fn an_address_that_a_column_does_not_have_needs_no_test(row in row(), address in address(), other in address()) {
+        let known = KnownOf { rows: std::slice::from_ref(&row), columns: u128::MAX };
+        let filter: Filter = format!("src host {address} or src ip in [{address}, {other}] and proto 17").parse().unwrap();
+        let source = row.address(Id::SrcIp);
+        let left = filter.given(&known);
+        prop_assert_eq!(left.is_none(), !filter.passes(&row));
+        prop_assert!(source == address || source == other || left.is_none());
     }
 
     #[test]

@@ -214,7 +214,7 @@ fn levels_of(mut octets: &[u8], rows: usize) -> Option<Vec<bool>> {
 }
 
 /// A number of seven bits an octet, the lowest first.
-fn variable_length(octets: &mut &[u8]) -> Option<u64> {
+pub(crate) fn variable_length(octets: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..35).step_by(7) {
         let (octet, rest) = octets.split_first()?;

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -20,6 +21,7 @@ use parquet::file::metadata::{
 use parquet::file::reader::{ChunkReader, Length, SerializedPageReader};
 use parquet::schema::types::ColumnDescriptor;
 
+use super::bloom_filter;
 use super::budget::{Budget, Exceeded, Taken};
 use super::column_pages::ColumnPages;
 use super::file_octets::FileOctets;
@@ -203,6 +205,15 @@ impl<'b> PartFile<'b> {
             return Ok(LeafValues::Constant(0));
         }
         self.pages(group, chunk, 16, true)
+    }
+
+    /// Whether a group may have a row with this address, which is certain only if it has none.
+    pub(crate) fn may_contain(&self, group: usize, id: Id, address: IpAddr) -> bool {
+        let (leaf, octets) = match address {
+            IpAddr::V4(address) => (first_leaf(id), &address.to_bits().to_le_bytes()[..]),
+            IpAddr::V6(address) => (first_leaf(id) + 1, &address.octets()[..]),
+        };
+        self.leaf(group, leaf).is_none_or(|chunk| bloom_filter::may_contain(&self.octets, chunk, octets))
     }
 
     fn leaf(&self, group: usize, leaf: usize) -> Option<&ColumnChunkMetaData> {

@@ -371,6 +371,27 @@ fn files_of_other_hours_and_groups_that_cannot_match_are_not_read() {
     assert_eq!(answer.read.groups_skipped, archive.files().len() as u64);
 }
 
+/// Eight files of 100 rows, whose sources are 200 addresses.
+#[test]
+fn files_without_an_address_are_not_read_and_none_of_its_rows_is_missing() {
+    let archive = Archive::new(800);
+    let (mut skipped, mut rows) = (0, 0);
+    for last in 0..200 {
+        let (v4, v6) = (format!("198.51.{}.{last}", 100 + last % 3), format!("2001:db8:0:{last:x}::{}", last % 4));
+        for address in [v4, v6] {
+            let question = question(&format!("host {address}"), &["srcip"]);
+            let answer = archive.groups(&question);
+            assert_eq!(found(&answer), archive.expected(&question), "{address}");
+            skipped += answer.read.groups_skipped;
+            rows += answer.read.matched;
+        }
+    }
+    assert_eq!(rows, 800);
+    assert!((2300..3200).contains(&skipped), "{skipped} of {} are not read", 400 * archive.files().len());
+    let answer = archive.groups(&question("src ip in [192.0.2.1, 2001:db8::ffff]", &["srcip"]));
+    assert!(answer.read.groups_skipped >= 6, "{:?}", answer.read);
+}
+
 #[test]
 fn a_cancelled_question_ends() {
     let archive = Archive::new(4000);

@@ -1,13 +1,14 @@
 //! The work of a question: which files and groups of rows are read at all, in which threads, and what is left out.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use columns::{Columns, Id};
-use filter::{ColumnValues, Filter, Matches};
+use filter::{Bounds, ColumnValues, Filter, Known};
 use flow::Timestamp;
 use parquet::errors::ParquetError;
 
@@ -36,13 +37,8 @@ pub(crate) enum Stop {
     Damaged(ParquetError),
 }
 
-/// Which rows are asked for. What is known of a group of rows from its bounds is not tested again.
-pub(crate) struct Selector {
-    all: Filter,
-    time: Filter,
-    filter: Filter,
-    both: Filter,
-}
+/// Which rows are asked for.
+pub(crate) struct Selector(Filter);
 
 /// What cannot be read: files, or groups of rows of them. A question begins again without it, because it may have added some of
 /// it already.
@@ -53,7 +49,8 @@ pub(crate) struct LeftOutParts(Mutex<BTreeMap<(PartName, Option<usize>), LeftOut
 pub(crate) struct Task<'s> {
     pub(crate) part: Arc<PartFile<'s>>,
     pub(crate) group: usize,
-    pub(crate) filter: &'s Filter,
+    /// What is left to be tested of its rows.
+    pub(crate) filter: Filter,
 }
 
 /// The groups of rows of files, in any order: each thread takes the next one. A file is opened when those before it are taken.
@@ -78,24 +75,33 @@ impl Selector {
         let (first, end) = (whole(received.start), whole(received.end));
         let time = format!("received {first}-{}", end.saturating_sub(1).max(first));
         let time = time.parse::<Filter>().map_err(|error| ScanError::Invalid(format!("the range of time: {error}")))?;
-        Ok(Self { all: Filter::default(), both: time.clone().and(filter.clone()), time, filter: filter.clone() })
+        Ok(Self(time.and(filter.clone())))
     }
 
     /// The columns that it reads at most.
     pub(crate) fn columns(&self) -> Columns {
-        self.both.columns()
+        self.0.columns()
     }
 
     /// What has to be tested for the rows of a group; `None` if none of them can match.
-    pub(crate) fn of(&self, part: &PartFile<'_>, group: usize) -> Option<&Filter> {
-        let bounds = |id: Id| part.bounds(group, id);
-        match (self.time.matches(bounds), self.filter.matches(bounds)) {
-            (Matches::None, _) | (_, Matches::None) => None,
-            (Matches::All, Matches::All) => Some(&self.all),
-            (Matches::All, Matches::Some) => Some(&self.filter),
-            (Matches::Some, Matches::All) => Some(&self.time),
-            (Matches::Some, Matches::Some) => Some(&self.both),
-        }
+    pub(crate) fn of(&self, part: &PartFile<'_>, group: usize) -> Option<Filter> {
+        self.0.given(&KnownGroup { part, group })
+    }
+}
+
+/// What a file states about a group of rows.
+struct KnownGroup<'p> {
+    part: &'p PartFile<'p>,
+    group: usize,
+}
+
+impl Known for KnownGroup<'_> {
+    fn bounds(&self, id: Id) -> Bounds {
+        self.part.bounds(self.group, id)
+    }
+
+    fn may_contain(&self, id: Id, address: IpAddr) -> bool {
+        self.part.may_contain(self.group, id, address)
     }
 }
 
