@@ -5,7 +5,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use filter::ColumnValues;
-use hashbrown::HashTable;
+use prefetch_index::prefetch_index;
 
 use super::budget::{Budget, Exceeded, Taken};
 use super::key_layout::Layout;
@@ -15,8 +15,10 @@ pub(crate) type Amounts = [u64; 4];
 
 /// The words of a key at most.
 pub(crate) const MOST_WORDS: usize = 16;
-/// The octets of the first table.
-const FIRST_OCTETS: usize = 4096;
+/// The places of the smallest table.
+const FEWEST_PLACES: usize = 64;
+/// How many rows ahead the place of a group is prefetched.
+const PREFETCHED: usize = 12;
 /// An odd number without a pattern: the fraction of the golden ratio.
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -53,17 +55,36 @@ impl Hashing {
     }
 }
 
-/// Groups whose keys have N words.
+/// Groups whose keys have N words: a hash table in one piece, in which a group is looked for from the place of its hash on. Most
+/// groups are in no cache when a row of theirs comes, so that their places are prefetched some rows ahead.
 pub(crate) struct Groups<'b, const N: usize> {
-    table: HashTable<([u64; N], Amounts)>,
+    /// A place without rows is free. Their number is a power of two, or 0.
+    places: Vec<Place<N>>,
+    groups: usize,
     memory: Taken<'b>,
-    /// The keys of the rows that are added.
+    /// The keys and hashes of the rows that are added.
     keys: Vec<[u64; N]>,
+    hashes: Vec<u64>,
+}
+
+#[derive(Clone, Copy)]
+struct Place<const N: usize> {
+    key: [u64; N],
+    amounts: Amounts,
+}
+
+impl<const N: usize> Place<N> {
+    const FREE: Self = Self { key: [0; N], amounts: [0; 4] };
+
+    const fn is_free(&self) -> bool {
+        let [rows, ..] = self.amounts;
+        rows == 0
+    }
 }
 
 impl<'b, const N: usize> Groups<'b, N> {
     fn new(budget: &'b Budget) -> Result<Self, Exceeded> {
-        Ok(Self { table: HashTable::new(), memory: budget.take(0)?, keys: Vec::new() })
+        Ok(Self { places: Vec::new(), groups: 0, memory: budget.take(0)?, keys: Vec::new(), hashes: Vec::new() })
     }
 
     fn add_rows(
@@ -74,45 +95,78 @@ impl<'b, const N: usize> Groups<'b, N> {
         rows: &[u32],
         amounts: &[Amounts],
     ) -> Result<(), Exceeded> {
-        let mut keys = std::mem::take(&mut self.keys);
+        let (mut keys, mut hashes) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.hashes));
         layout.fill(columns, rows, &mut keys);
-        for (key, amounts) in keys.iter().zip(amounts) {
+        hashes.clear();
+        hashes.extend(keys.iter().map(|key| hashing.hash(key)));
+        for (row, ((key, hash), amounts)) in keys.iter().zip(&hashes).zip(amounts).enumerate() {
+            if let Some(later) = hashes.get(row + PREFETCHED) {
+                prefetch_index(&self.places, self.first_place(*later));
+            }
             if hashing.is_in_pass(key, layout.group_words) {
-                self.add(hashing, key, amounts)?;
+                self.add(hashing, key, *hash, amounts)?;
             }
         }
-        self.keys = keys;
+        (self.keys, self.hashes) = (keys, hashes);
         Ok(())
     }
 
     #[inline]
-    fn add(&mut self, hashing: Hashing, key: &[u64; N], amounts: &Amounts) -> Result<(), Exceeded> {
-        let hash = hashing.hash(key);
-        if let Some((_, sums)) = self.table.find_mut(hash, |(known, _)| known == key) {
-            add(sums, amounts);
-            return Ok(());
-        }
-        if self.table.len() == self.table.capacity() {
+    const fn first_place(&self, hash: u64) -> usize {
+        hash as usize & self.places.len().wrapping_sub(1)
+    }
+
+    /// The place of a group, or the free one where it belongs. There is always a free one, or no place at all.
+    #[inline]
+    fn place(&mut self, key: &[u64; N], hash: u64) -> Option<&mut Place<N>> {
+        let first = self.first_place(hash);
+        let is_found = |place: &Place<N>| place.is_free() || place.key == *key;
+        let index = match self.places.get(first..)?.iter().position(is_found) {
+            Some(after) => first + after,
+            None => self.places.iter().position(is_found)?,
+        };
+        self.places.get_mut(index)
+    }
+
+    #[inline]
+    fn add(&mut self, hashing: Hashing, key: &[u64; N], hash: u64, amounts: &Amounts) -> Result<(), Exceeded> {
+        if self.groups >= self.places.len() / 4 * 3 {
             self.grow(hashing)?;
         }
-        self.table.insert_unique(hash, (*key, *amounts), |(key, _)| hashing.hash(key));
+        let Some(place) = self.place(key, hash) else { return Ok(()) };
+        if place.is_free() {
+            *place = Place { key: *key, amounts: *amounts };
+            self.groups += 1;
+        } else {
+            add(&mut place.amounts, amounts);
+        }
         Ok(())
     }
 
     #[cold]
     fn grow(&mut self, hashing: Hashing) -> Result<(), Exceeded> {
-        let octets = self.table.allocation_size();
-        // While groups move, the old table is there beside one that is twice as large.
-        self.memory.resize(octets + (2 * octets).max(FIRST_OCTETS))?;
-        self.table.reserve(1, |(key, _)| hashing.hash(key));
-        self.memory.resize(self.table.allocation_size())
+        let (before, after) = (self.places.len(), (2 * self.places.len()).max(FEWEST_PLACES));
+        // While groups move, the old table is there beside the new one.
+        self.memory.resize((before + after) * size_of::<Place<N>>())?;
+        let old = std::mem::replace(&mut self.places, vec![Place::FREE; after]);
+        for group in old.into_iter().filter(|place| !place.is_free()) {
+            if let Some(place) = self.place(&group.key, hashing.hash(&group.key)) {
+                *place = group;
+            }
+        }
+        self.memory.resize(after * size_of::<Place<N>>())
+    }
+
+    /// All groups.
+    fn iter(&self) -> impl Iterator<Item = (&[u64; N], &Amounts)> {
+        self.places.iter().filter(|place| !place.is_free()).map(|place| (&place.key, &place.amounts))
     }
 
     fn merge(&mut self, mut other: Self, hashing: Hashing) -> Result<(), Exceeded> {
-        if other.table.len() > self.table.len() {
+        if other.groups > self.groups {
             std::mem::swap(self, &mut other);
         }
-        other.table.iter().try_for_each(|(key, amounts)| self.add(hashing, key, amounts))
+        other.iter().try_for_each(|(key, amounts)| self.add(hashing, key, hashing.hash(key), amounts))
     }
 }
 
@@ -186,12 +240,12 @@ impl<'b> Table<'b> {
     /// How many groups there are.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        each_size!(self, groups => groups.table.len())
+        each_size!(self, groups => groups.groups)
     }
 
     /// Calls back with each group.
     pub(crate) fn each(&self, mut visit: impl FnMut(&[u64], &Amounts) -> Result<(), Exceeded>) -> Result<(), Exceeded> {
-        each_size!(self, groups => groups.table.iter().try_for_each(|(key, amounts)| visit(key, amounts)))
+        each_size!(self, groups => groups.iter().try_for_each(|(key, amounts)| visit(key, amounts)))
     }
 }
 
@@ -204,7 +258,8 @@ mod tests {
     fn groups<'b>(budget: &'b Budget, keys: std::ops::Range<u64>) -> Groups<'b, 2> {
         let mut groups = Groups::new(budget).unwrap();
         for key in keys {
-            groups.add(ONE_PASS, &[key, key << 32], &[1, key, 1, 1]).unwrap();
+            let words = [key, key << 32];
+            groups.add(ONE_PASS, &words, ONE_PASS.hash(&words), &[1, key, 1, 1]).unwrap();
         }
         groups
     }
@@ -231,9 +286,10 @@ mod tests {
     fn a_table_grows_only_into_memory_that_there_is() {
         let budget = Budget::new(100_000);
         let mut groups: Groups<'_, 2> = Groups::new(&budget).unwrap();
-        let refused = (0..).find(|key| groups.add(ONE_PASS, &[*key, 0], &[1; 4]).is_err()).unwrap();
+        let mut is_refused = |key| groups.add(ONE_PASS, &[key, 0], ONE_PASS.hash(&[key, 0]), &[1; 4]).is_err();
+        let refused = (0..).find(|key| is_refused(*key)).unwrap();
         assert!((500..2000).contains(&refused), "{refused}");
-        assert!(groups.table.allocation_size() < 100_000);
+        assert!(groups.places.len() * size_of::<Place<2>>() < 100_000);
         drop(groups);
         assert!(budget.take(100_000).is_ok());
     }

@@ -21,7 +21,7 @@ use super::{Read, Scan, ScanError, memory_of_columns};
 /// take longer than a better question.
 const MOST_PASSES: u64 = 64;
 /// How many times more passes the next attempt has.
-const MORE_PASSES: u64 = 4;
+const MORE_PASSES: u64 = 2;
 
 /// Which groups are asked for.
 #[derive(Clone, Debug)]
