@@ -41,6 +41,11 @@ impl Chunk {
         chunk
     }
 
+    /// Rows of which no column has a value.
+    pub(crate) fn without_values(rows: usize) -> Self {
+        Self { rows, columns: EMPTY.clone(), received: (0, 0) }
+    }
+
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `schema` | the columns of a file, from the table of columns |
 //! | `part_name` | which rows a file has: the hour, and from which flush to which |
-//! | `part_writer` | writes a file |
+//! | `part_writer`, `empty_columns` | writes a file |
 //! | [`writer`] | **takes the rows of the log**, flush by flush, and knows what is archived already |
 //! | `chunk`, [`open_parts`] | the rows that are in no complete file yet, which the writer shares with questions |
 //! | [`missing`] | a file of what is missing although it was counted |
@@ -25,6 +25,7 @@
 pub mod check;
 mod chunk;
 pub mod compact;
+mod empty_columns;
 pub mod folder;
 mod inspection;
 pub mod missing;

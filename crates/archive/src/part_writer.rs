@@ -22,6 +22,7 @@ use parquet::schema::types::ColumnPath;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::chunk::{Chunk, ROWS_OF_A_CHUNK};
+use crate::empty_columns::EmptyColumns;
 use crate::folder::remove;
 use crate::open_parts::OpenPart;
 use crate::part_name::{PartName, UNFINISHED, folder_of};
@@ -64,6 +65,8 @@ pub(crate) struct PartWriter {
     groups: Vec<RowGroupMetaDataPtr>,
     /// The rows that are in no group yet: all but the last ones.
     chunks: Vec<Chunk>,
+    /// For groups of the usual size.
+    empty: Option<EmptyColumns>,
     /// The last ones, fewer than a chunk has.
     rows: Batch,
     written: Written,
@@ -149,10 +152,11 @@ impl PartWriter {
             writer,
             first,
             unfinished,
-            file: SerializedFileWriter::new(file, schema()?, Arc::new(properties()?))?,
+            file: SerializedFileWriter::new(file, schema()?, Arc::new(properties(&BLOOM_FILTERED)?))?,
             read,
             groups: Vec::new(),
             chunks: Vec::new(),
+            empty: None,
             rows: Batch::new(),
             written: Written::default(),
             published: 0,
@@ -256,10 +260,15 @@ impl PartWriter {
         if self.chunks.is_empty() {
             return Ok(());
         }
+        let rows = self.chunks.iter().map(Chunk::rows).sum();
+        if rows == self.sizes.group && self.empty.is_none() {
+            self.empty = Some(EmptyColumns::new(rows)?);
+        }
+        let empty = self.empty.as_ref().filter(|empty| empty.rows == rows);
         let mut group = self.file.next_row_group()?;
         let mut encoded = Encoded::default();
         for id in Id::ALL {
-            encoded.write(&mut group, &self.chunks, id)?;
+            encoded.write(&mut group, &self.chunks, id, empty)?;
         }
         self.groups.push(group.close()?);
         self.chunks.clear();
@@ -322,10 +331,10 @@ fn sync_folders(folder: &Path) -> io::Result<()> {
     folder.ancestors().take(4).try_for_each(|folder| File::open(folder)?.sync_all())
 }
 
-fn properties() -> Result<WriterProperties, ParquetError> {
+/// With Bloom filters of these columns.
+pub(crate) fn properties(filtered: &[Id]) -> Result<WriterProperties, ParquetError> {
     let mut properties = WriterProperties::builder();
-    for (id, leaf) in BLOOM_FILTERED.iter().flat_map(|id| id.column().kind.leaves().iter().map(move |leaf| (id, leaf)))
-    {
+    for (id, leaf) in filtered.iter().flat_map(|id| id.column().kind.leaves().iter().map(move |leaf| (id, leaf))) {
         let column = ColumnPath::from(format!("{}{}", id.column().name, leaf.suffix));
         properties = properties
             .set_column_bloom_filter_fpp(column.clone(), FALSE_POSITIVES)
@@ -350,21 +359,45 @@ fn properties() -> Result<WriterProperties, ParquetError> {
 pub(crate) struct Encoded {
     i32: Vec<i32>,
     i64: Vec<i64>,
+    /// How many columns of the file are written.
+    columns: usize,
 }
 
 impl Encoded {
+    /// Writes a column, which is copied if no row has a value and `empty` are those of as many rows.
     pub(crate) fn write<W: Write + Send>(
         &mut self,
         group: &mut SerializedRowGroupWriter<'_, W>,
         chunks: &[Chunk],
         id: Id,
+        empty: Option<&EmptyColumns>,
     ) -> Result<(), ParquetError> {
-        match id.column().kind {
-            Kind::U8 | Kind::U16 | Kind::U32 => {
+        let leaves = id.column().kind.leaves().len();
+        for leaf in 0..leaves {
+            match empty {
+                Some(empty) if values(chunks, id).all(|(values, _)| is_empty(values, leaf)) => {
+                    empty.append(group, self.columns)?;
+                }
+                _ => self.encode(group, chunks, id, leaf)?,
+            }
+            self.columns += 1;
+        }
+        Ok(())
+    }
+
+    fn encode<W: Write + Send>(
+        &mut self,
+        group: &mut SerializedRowGroupWriter<'_, W>,
+        chunks: &[Chunk],
+        id: Id,
+        leaf: usize,
+    ) -> Result<(), ParquetError> {
+        match (id.column().kind, leaf) {
+            (Kind::U8 | Kind::U16 | Kind::U32, _) | (Kind::Address, 0) => {
                 self.collect_i32(chunks, id);
                 write_column::<Int32Type, W>(group, &self.i32, None)
             }
-            Kind::U64 | Kind::Time | Kind::Mac => {
+            (Kind::U64 | Kind::Time | Kind::Mac, _) => {
                 self.i64.clear();
                 for (values, rows) in values(chunks, id) {
                     let before = self.i64.len();
@@ -375,9 +408,7 @@ impl Encoded {
                 }
                 write_column::<Int64Type, W>(group, &self.i64, None)
             }
-            Kind::Address => {
-                self.collect_i32(chunks, id);
-                write_column::<Int32Type, W>(group, &self.i32, None)?;
+            (Kind::Address, _) => {
                 let (mut present, mut addresses): (Vec<i16>, Vec<_>) = (Vec::new(), Vec::new());
                 for (values, rows) in values(chunks, id) {
                     let before = present.len();
@@ -413,6 +444,15 @@ impl Encoded {
 /// The values of a column in each chunk, and how many rows it has.
 fn values(chunks: &[Chunk], id: Id) -> impl Iterator<Item = (&Values, usize)> {
     chunks.iter().map(move |chunk| (chunk.values(id), chunk.rows()))
+}
+
+/// Whether no row has a value in a column of the file: of addresses, the first one is of IPv4, the second one of IPv6.
+const fn is_empty(values: &Values, leaf: usize) -> bool {
+    match values {
+        Values::Addresses(Addresses { v4, .. }) if leaf == 0 => v4.is_empty(),
+        Values::Addresses(Addresses { is_v6, .. }) => is_v6.is_empty(),
+        _ => values.is_empty(),
+    }
 }
 
 fn write_column<T: parquet::data_type::DataType, W: Write + Send>(

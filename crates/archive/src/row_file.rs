@@ -68,7 +68,7 @@ impl<W: Write + Send> RowFile<W> {
         let mut group = self.file.next_row_group()?;
         let mut encoded = Encoded::default();
         for id in &self.columns {
-            encoded.write(&mut group, &self.chunks, *id)?;
+            encoded.write(&mut group, &self.chunks, *id, None)?;
         }
         group.close()?;
         self.chunks.clear();
