@@ -10,21 +10,33 @@ use flow::{Exporter, FlushNumber, Timestamp, WriterId};
 use generator::{Generator, Load};
 use wire::{Datagram, Session, SessionLimits};
 
-/// Makes rows of generated flows, and archives them if there is a writer. Returns the processor time of it, without that
-/// of the generator.
-pub(crate) fn rows(load: Load, flows: u64, mut writer: Option<&mut Writer>) -> Duration {
+/// How often a collector flushes. Files end with a flush.
+const FLUSH: Duration = Duration::from_secs(10);
+
+/// Makes rows of generated flows that arrive at a rate, and archives them if there is a writer. Returns the processor time of it,
+/// without that of the generator.
+pub(crate) fn rows(load: Load, flows: u64, flows_a_second: u64, mut writer: Option<&mut Writer>) -> Duration {
     let mut generator = Generator::new(load).unwrap();
     let mut sessions: HashMap<IpAddr, Session> = HashMap::new();
     let mut row = Row::new();
     let (mut taken, mut time) = (0, Duration::ZERO);
     let mut received = Timestamp::from_seconds(1_800_000_000);
-    if let Some(writer) = &mut writer {
-        writer.begin_flush(WriterId(1), FlushNumber { epoch: 1, sequence: 1 }).unwrap();
-    }
+    let begun_at = received;
+    let (mut sequence, mut flush) = (0, received);
     while taken < flows {
-        received = received.saturating_add(Duration::from_millis(3));
+        received = begun_at.saturating_add(Duration::from_millis(taken * 1000 / flows_a_second));
         let batch: Vec<_> = generator.batch(received, 64).map(|one| (one.source, one.payload.to_vec())).collect();
         let begun = processor_time();
+        if received >= flush
+            && let Some(writer) = &mut writer
+        {
+            if sequence > 0 {
+                writer.end_flush(Some(received)).unwrap();
+            }
+            sequence += 1;
+            writer.begin_flush(WriterId(1), FlushNumber { epoch: 1, sequence }).unwrap();
+            flush = received.saturating_add(FLUSH);
+        }
         for (source, payload) in &batch {
             let address = IpAddr::from(source.unwrap());
             let session = sessions.entry(address).or_insert_with(|| Session::new(SessionLimits::default()));
@@ -47,7 +59,7 @@ pub(crate) fn rows(load: Load, flows: u64, mut writer: Option<&mut Writer>) -> D
     time + processor_time() - begun
 }
 
-fn processor_time() -> Duration {
+pub(crate) fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap())
 }

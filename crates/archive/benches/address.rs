@@ -1,0 +1,63 @@
+//! What a question about a single address takes over many hours: most groups of rows do not have it. 10,000 flows a second arrive;
+//! `cargo bench -p archive --bench address -- 10 2` writes files of ten hours (22 octets a flow) and asks in two threads.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may fail, and prints its figures")]
+
+mod generated;
+
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use archive::scan::{Counted, GroupQuestion, Order};
+use archive::{Scan, Writer};
+use flow::{Protocol, Timestamp};
+use generator::{Load, Popularity, Traffic};
+
+const FLOWS_A_SECOND: u64 = 10_000;
+
+/// Addresses, from one that is nowhere to one that is in every group of rows.
+const ADDRESSES: [&str; 5] = ["192.0.2.1", "10.12.34.56", "10.3.4.5", "10.0.64.7", "10.0.1.7"];
+
+fn main() {
+    let mut arguments = std::env::args().filter_map(|argument| argument.parse::<u64>().ok());
+    // A few minutes, for a run of all benchmarks.
+    let seconds = arguments.next().map_or(300, |hours| hours * 3600);
+    let threads = arguments.next().map_or(1, |threads| threads as usize);
+    let folder = tempfile::tempdir().unwrap();
+    let load = Load {
+        protocol: Protocol::NetflowV9,
+        exporters: 4,
+        first_source: Some([127, 0, 0, 1].into()),
+        repeat: None,
+        traffic: Traffic { addresses: 1_000_000, popularity: Popularity::Zipf, ..Traffic::default() },
+        ..Load::default()
+    };
+    let mut writer = Writer::new(folder.path().to_owned(), archive::Reserve { percent: 0 });
+    generated::rows(load, seconds * FLOWS_A_SECOND, FLOWS_A_SECOND, Some(&mut writer));
+    drop(writer);
+    let cancelled = AtomicBool::new(false);
+    let scan = Scan { folder: folder.path(), open: None, octets: 256 << 20, threads, cancelled: &cancelled };
+    for address in ADDRESSES {
+        let question = GroupQuestion {
+            received: Timestamp::EPOCH..Timestamp::from_seconds(4_000_000_000),
+            filter: format!("host {address}").parse().unwrap(),
+            keys: vec!["srcip".parse().unwrap(), "dstip".parse().unwrap()],
+            distinct: Vec::new(),
+            counted: Counted::SCALED,
+            order: Order::Bytes,
+            most: 10,
+        };
+        for _ in 0..3 {
+            let (begun, processor) = (Instant::now(), generated::processor_time());
+            let answer = scan.groups(&question).unwrap();
+            println!(
+                "host {address}: {} ms, processor {} ms, {} rows match, {} files, {} groups of rows read, {} skipped",
+                begun.elapsed().as_millis(),
+                (generated::processor_time() - processor).as_millis(),
+                answer.read.matched,
+                answer.read.parts,
+                answer.read.groups,
+                answer.read.groups_skipped,
+            );
+        }
+    }
+}
