@@ -78,10 +78,10 @@ features:
 	cd fuzz && CARGO_TARGET_DIR=../target cargo check -q --locked
 
 # Short micro-benchmarks; then this collector beside others and under attack, with a table of targets and results, in about
-# twelve minutes. `make bench BENCH=attack` runs one of them, BENCH="all --full" the long forms.
+# a quarter of an hour. `make bench BENCH=attack` runs one of them, BENCH="all --full" the long forms.
 BENCH ?= all
 
-bench: test-packages
+bench: test-packages $(DUCKDB)
 	cargo bench --workspace --bench '*' -- --warm-up-time=0.5 --measurement-time=1
 	cargo build --release -p cli -p bench
 	target/release/bench $(BENCH)

@@ -88,7 +88,7 @@ fn programs(only: &[String], brief: bool) -> Vec<Box<dyn Program>> {
         Box::new(netflow()),
         Box::new(netflow_with_journal()),
         Box::new(Netflow { variant: ", each flow in two prefixes", prefixes: nested, ..netflow() }),
-        Box::new(Nfcapd),
+        Box::new(Nfcapd { options: &[] }),
         Box::new(Nfacctd::ONE_KEY),
         Box::new(Nfacctd::EIGHT_FIELDS),
         Box::new(ReceiveOnly),

@@ -9,12 +9,14 @@
 //! | `run` | one load sent to one program |
 //! | `compare` | all programs, in rounds, at a moderate rate and at the highest rate without loss |
 //! | `loaded_collector` | this collector alone, with a load |
+//! | `archive` | flows kept and asked for, beside nfdump and DuckDB |
 //! | `growth`, `attack`, `exporters`, `overload`, `hostile`, `handshakes`, `idle`, `steering` | the stress scenarios |
 //! | `latency` | a client that repeats its requests |
 //! | `stop` | the end of threads beside a measurement |
 //! | `target` | targets and results |
 //! | `table` | the table of programs |
 
+mod archive;
 mod attack;
 mod compare;
 mod elsewhere;
@@ -50,10 +52,12 @@ struct Arguments {
 /// The scenarios.
 #[derive(Debug, Subcommand)]
 enum Scenario {
-    /// All scenarios in a short form; about twelve minutes
+    /// All scenarios in a short form; about a quarter of an hour
     All(All),
     /// All programs on the same load: processor time for a million flows, and the highest rate without loss
     Compare(compare::Arguments),
+    /// Flows kept, and questions about them, beside nfdump and DuckDB
+    Archive(archive::Arguments),
     /// Processor time a flow with increasing numbers of addresses and exporters
     Growth(growth::Arguments),
     /// A flood of flows from random addresses
@@ -70,6 +74,9 @@ enum Scenario {
     Steering(steering::Arguments),
     /// No traffic
     Idle(idle::Arguments),
+    /// Answers a question about kept flows: one of the compared programs
+    #[command(hide = true)]
+    Flows(archive::FlowsArguments),
     /// Receives and counts datagrams: one of the compared programs
     #[command(hide = true)]
     ReceiveOnly {
@@ -92,6 +99,7 @@ fn main() -> anyhow::Result<()> {
     let targets = match Arguments::parse().scenario {
         Scenario::All(All { full }) => all(full),
         Scenario::Compare(arguments) => compare::compare(&arguments)?,
+        Scenario::Archive(arguments) => archive::archive(&arguments)?,
         Scenario::Growth(arguments) => growth::growth(&arguments)?,
         Scenario::Attack(arguments) => attack::attack(&arguments)?,
         Scenario::Exporters(arguments) => exporters::exporters(&arguments)?,
@@ -100,6 +108,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::Handshakes(arguments) => handshakes::handshakes(&arguments)?,
         Scenario::Steering(arguments) => steering::steering(&arguments)?,
         Scenario::Idle(arguments) => idle::idle(&arguments)?,
+        Scenario::Flows(arguments) => return archive::flows(&arguments),
         Scenario::ReceiveOnly { port, file } => return program::receive_only(port, &file),
     };
     print_targets(&targets);
@@ -111,11 +120,13 @@ fn all(full: bool) -> Vec<Target> {
     let full: &[&str] = if full { &["--full"] } else { &[] };
     let sides: &[&str] = &["--rounds", "2", "--seconds", "5", "--search-seconds", "0", "--brief"];
     let rates: &[&str] = &["--protocols", "v9", "--rounds", "1", "--seconds", "0", "--brief"];
+    let kept: &[&str] = &["--flows", "3000000", "--rounds", "2"];
     type Run<'a> = &'a dyn Fn() -> anyhow::Result<Vec<Target>>;
-    let scenarios: [(&str, Run<'_>); 11] = [
+    let scenarios: [(&str, Run<'_>); 12] = [
         ("idle", &|| idle::idle(&arguments(&[]))),
         ("compare", &|| compare::compare(&arguments(sides))),
         ("rates", &|| compare::compare(&arguments(rates))),
+        ("archive", &|| archive::archive(&arguments(kept))),
         ("growth", &|| growth::growth(&arguments(&[]))),
         ("attack", &|| attack::attack(&arguments(full))),
         ("exporters", &|| exporters::exporters(&arguments(full))),

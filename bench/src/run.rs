@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use generator::{Generator, Pace, Totals, transmit};
@@ -68,10 +69,19 @@ pub(crate) fn exporters(generator: &Generator) -> Vec<Ipv4Addr> {
 
 /// Sends a load to a program. Works on a copy of the generator, so that each run starts with the first datagram.
 pub(crate) fn run(program: &dyn Program, generator: &Generator, pace: Pace) -> anyhow::Result<Outcome> {
-    let directory = tempfile::tempdir()?;
+    run_in(tempfile::tempdir()?.path(), program, generator, pace)
+}
+
+/// The same in a directory, where the program leaves its files.
+pub(crate) fn run_in(
+    directory: &Path,
+    program: &dyn Program,
+    generator: &Generator,
+    pace: Pace,
+) -> anyhow::Result<Outcome> {
     let port = free_port()?;
     let exporters = exporters(generator);
-    let mut running = program.start(&Setup { directory: directory.path(), port, exporters: &exporters })?;
+    let mut running = program.start(&Setup { directory, port, exporters: &exporters })?;
     running.process().wait_until_idle(port)?;
     let before = running.process().processor_seconds();
     let mut generator = generator.clone();

@@ -10,18 +10,29 @@ use flow::Counters;
 use super::{Finished, Program, Reported, Running, Setup, receive_buffer};
 use crate::process::{Process, sockets};
 
-pub(crate) struct Nfcapd;
+pub(crate) struct Nfcapd {
+    /// Options beside those that it needs here.
+    pub(crate) options: &'static [&'static str],
+}
 
 impl Program for Nfcapd {
     fn name(&self) -> String {
-        "nfcapd".into()
+        ["nfcapd"].iter().chain(self.options).copied().collect::<Vec<_>>().join(" ")
     }
 
     fn start(&self, setup: &Setup<'_>) -> anyhow::Result<Box<dyn Running>> {
         let files = setup.directory.join("files");
         std::fs::create_dir(&files)?;
         let mut command = Command::new("nfcapd");
-        command.args(["-b", "127.0.0.1", "-p", &setup.port.to_string(), "-B", &receive_buffer().to_string(), "-w"]);
+        command.args(self.options).args([
+            "-b",
+            "127.0.0.1",
+            "-p",
+            &setup.port.to_string(),
+            "-B",
+            &receive_buffer().to_string(),
+            "-w",
+        ]);
         let mut process = Process::start(command.arg(&files), setup.directory)?;
         process.wait_for("its socket", || sockets(setup.port).ok().filter(|sockets| sockets.count > 0))?;
         Ok(Box::new(RunningNfcapd { process, files }))
