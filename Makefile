@@ -90,14 +90,16 @@ bench: test-packages $(DUCKDB)
 SEEDS ?= 200..5000
 
 # Stores that are unreachable for a minute under load or killed together with the collector, floods of a million datagrams,
-# 200 kills, 180 backups, thousands of simulated runs, an hour of everything at once, a hostile key, also under overload,
+# 200 kills, 200 more while everything is archived, 180 backups, thousands of simulated runs, an hour of everything at once, a hostile key, also under overload,
 # and a flood of TLS handshakes; `make test` does less of the same. Prints the figures. About two hours on two cores.
-soak: test-packages
+soak: test-packages $(DUCKDB)
 	SEEDS=$(SEEDS) cargo test -p simulation -- --nocapture
 	ulimit -S -n 16384; NETFLOW_OUTAGE_SECONDS=60 cargo test -p cli --test end_to_end stores -- --nocapture
 	ulimit -S -n 16384; NETFLOW_ROUNDS=5 cargo test -p cli --test end_to_end killed_together -- --nocapture --test-threads 1
 	ulimit -S -n 16384; NETFLOW_ROUNDS=5 cargo test -p cli --test end_to_end a_ring_of_two -- --nocapture
 	CRASHES=200 cargo test -p cli --test end_to_end crashes -- --nocapture
+	ARCHIVE_KILLS=200 ARCHIVE_EVERY_CALL=1 ARCHIVE_STALL_SECONDS=30 NETFLOW_DUCKDB=$(CURDIR)/target/tools/bin/python \
+	  cargo test -p cli --test end_to_end archive:: -- --nocapture --test-threads 1
 	NETFLOW_BACKUPS=60 cargo test -p cli --test end_to_end backups -- --nocapture
 	NETFLOW_FLOOD=1000000 cargo test -p cli --test end_to_end floods -- --nocapture --test-threads 1
 	ulimit -S -n 16384; NETFLOW_SOAK_SECONDS=3600 cargo test -p cli --test end_to_end everything_at_once -- --nocapture

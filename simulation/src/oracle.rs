@@ -322,6 +322,11 @@ impl Oracle {
         }
     }
 
+    /// What was received like this may be counted, although readers of the log cannot read it, or its terms.
+    pub fn may_miss_log(&mut self, is_hit: impl Fn(&Received) -> bool) {
+        self.deliveries.iter_mut().filter(|it| is_hit(&it.received)).for_each(|it| it.may_miss_log = true);
+    }
+
     /// A process has started: it counts what is in the journal, except these flows, which are queued for their template. What
     /// it cannot decode of an exporter that is no longer registered is dropped.
     pub fn started(&mut self, waiting: &BTreeSet<(usize, u32)>) {

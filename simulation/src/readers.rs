@@ -1,6 +1,6 @@
 //! Readers of the log, and where they put what they have read: it outlives the process. A reader may lag, is killed with its
-//! process, and may be added later. At the end, each has exactly the flows that were counted, flush by flush the same as the
-//! others.
+//! process, and may be added later. It may restart with another table of columns: of the flow alone, or of rows with all
+//! columns. At the end, each has exactly the flows that were counted, flush by flush the same as the others.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +10,8 @@ use std::sync::Arc;
 use accounting::period::Minute;
 use collector::LogRecords;
 use collector::status::Status;
-use flow::{Prefix, Sampling};
+use columns::{Id, Row};
+use flow::{Counters, Prefix, Sampling};
 use journal::{Journal, Position};
 use pipeline::{Logged, Rules};
 
@@ -33,6 +34,8 @@ pub(crate) struct Target {
 pub(crate) struct Reader {
     name: &'static str,
     records: LogRecords,
+    /// What it keeps of a record; `None` if only the flow.
+    row: Option<Row>,
     taken: Vec<(Position, Flows)>,
 }
 
@@ -40,7 +43,12 @@ impl Reader {
     /// Continues at its cursor.
     pub(crate) fn open(journal: &Arc<Journal>, name: &'static str, rules: Rules, status: &Status) -> Self {
         let records = LogRecords::open(journal, name, rules, status.clone()).expect("the log is kept for it");
-        Self { name, records, taken: Vec::new() }
+        Self { name, records, row: None, taken: Vec::new() }
+    }
+
+    /// Keeps rows with all columns in this life, or flows.
+    pub(crate) fn keep_rows(&mut self, keeps_rows: bool) {
+        self.row = keeps_rows.then(Row::new);
     }
 
     /// Its name.
@@ -50,8 +58,8 @@ impl Reader {
 
     /// Reads a flush, if there is one. An error of the disk sends it back to its cursor.
     pub(crate) fn read(&mut self) -> bool {
-        let mut flows = Flows::new();
-        match self.records.read_flush(&mut |_, record| take(record, &mut flows)) {
+        let (mut flows, row) = (Flows::new(), &mut self.row);
+        match self.records.read_flush(&mut |_, record| take(record, row.as_mut(), &mut flows)) {
             Ok(Some(read)) => {
                 self.taken.push((read.position, flows));
                 true
@@ -103,8 +111,8 @@ impl Target {
     }
 }
 
-/// Counts a record where its flow was counted.
-fn take(logged: &Logged<'_>, flows: &mut Flows) {
+/// Counts a record where its flow was counted, by its row if it has one.
+fn take(logged: &Logged<'_>, row: Option<&mut Row>, flows: &mut Flows) {
     let (Some(registration), Some(flow)) = (logged.registration, logged.record.flow) else { return };
     let Rules { scale_samples, clock_limit, .. } = *logged.rules;
     if !registration.settings.flow_direction.counts(flow.observed) {
@@ -115,7 +123,16 @@ fn take(logged: &Logged<'_>, flows: &mut Flows) {
     let own = registration.monitored.own().prefixes().unwrap_or_default();
     let is_own = |address| own.iter().any(|prefix| prefix.contains(address));
     let sampling = if scale_samples { flow.sampling } else { Sampling::NONE };
-    let counters = flow.forward.scaled(sampling).expect("it is plausible");
+    let kept = match row {
+        Some(row) => {
+            assert!(logged.record.row(row), "a flow is a row");
+            assert_eq!(row.number(Id::Rate), u64::from(flow.sampling.rate));
+            let [bytes, packets, flows] = [Id::Bytes, Id::Packets, Id::Flows].map(|id| row.number(id));
+            Counters { bytes, packets, flows }
+        }
+        None => flow.forward,
+    };
+    let counters = kept.scaled(sampling).expect("it is plausible");
     assert_eq!(counters.bytes, counters.packets * u64::from(OCTETS));
     let Some(number) = number(flow.source) else { return };
     for (prefix, _) in registration.monitored.prefixes() {

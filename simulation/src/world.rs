@@ -149,7 +149,7 @@ struct World {
     is_log_whole: bool,
     /// What the readers have stored.
     targets: BTreeMap<&'static str, Target>,
-    /// Segments with flipped bits.
+    /// Segments with flipped bits that are not counted yet.
     flipped: BTreeSet<String>,
     exporters: Vec<Exporter>,
     /// Datagrams still in the network, with the index of their exporter.
@@ -245,7 +245,8 @@ impl World {
             let remote = matches!(self.stored, Stored::Remote(_)).then(|| Reachable(!self.outages.once_in(3)));
             let (settings, readers) = (self.changes.settings, self.readers());
             match Process::start(store, remote, self.folder.path(), &self.disk, settings, readers, self.now).await {
-                Ok(process) => {
+                Ok(mut process) => {
+                    process.readers.iter_mut().for_each(|reader| reader.keep_rows(self.reading.once_in(2)));
                     self.process = Some(process);
                     break remote;
                 }

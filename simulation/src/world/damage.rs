@@ -1,4 +1,5 @@
-//! A bit of the journal is flipped while the collector is down. At most the record that it hits is lost.
+//! A bit of the journal or of the log is flipped while the collector is down. At most the record that it hits is lost: in the
+//! log, for the readers only that have not read it yet.
 
 use std::io::Read;
 
@@ -29,9 +30,12 @@ impl World {
         }
         self.disk.spare(true);
         let mut segments = self.disk.list().unwrap();
-        // The oracle does not follow damage of what is counted, and only in the log.
-        let is_counted = self.is_counted();
-        segments.retain(|(name, _)| SegmentName::parse(name).is_some() && !(self.has_readers && is_counted(name)));
+        // One that is counted, and is not in the log yet: another database may count it again, a reader may read it before.
+        let (is_counted, has_readers) = (self.is_counted(), self.has_readers);
+        segments.retain(|(name, _)| match SegmentName::parse(name) {
+            Some(_) => !(has_readers && is_counted(name)),
+            None => SegmentName::parse_in_log(name).is_some(),
+        });
         if !segments.is_empty() {
             let (segment, _) = self.flips.pick(&segments).clone();
             let mut octets = Vec::new();
@@ -48,19 +52,31 @@ impl World {
 
     fn flip(&mut self, segment: &str, records: &[JournalRecord], bit: usize) {
         self.disk.flip_bit(segment, bit);
-        self.flipped.insert(segment.to_owned());
+        let is_in_log = SegmentName::parse_in_log(segment).is_some();
+        self.is_log_whole = false;
+        if !is_in_log {
+            self.flipped.insert(segment.to_owned());
+        }
         let Some(hit) = records.iter().position(|record| record.octets.contains(&(bit / 8))) else {
             return self.story.push("a bit of the header of a segment is flipped".into());
         };
         let JournalRecord { exporter, at, is_terms, .. } = records[hit];
-        self.story.push(format!("a bit is flipped: {exporter:?} terms {is_terms}, {at:?}"));
-        let Some(exporter) = exporter else { return };
-        if !is_terms {
-            return self.oracle.damaged(exporter, at);
-        }
+        self.story.push(format!("a bit is flipped, in log {is_in_log}: {exporter:?} terms {is_terms}, {at:?}"));
+        let Some(exporter) = exporter else {
+            // A reader may not learn which exporters were forgotten.
+            self.oracle.may_miss_log(|received| self.exporters[received.exporter].has_templates());
+            return;
+        };
         let after = records[hit + 1..].iter().filter(|record| record.exporter == Some(exporter));
         let counted_by = after.take_while(|record| !record.is_terms).map(|record| record.at);
-        self.oracle.lost_terms(exporter, &counted_by.collect());
+        let hit: BTreeSet<Timestamp> = if is_terms { counted_by.collect() } else { [at].into() };
+        match is_terms {
+            _ if is_in_log => {
+                self.oracle.may_miss_log(|received| received.exporter == exporter && hit.contains(&received.at));
+            }
+            true => self.oracle.lost_terms(exporter, &hit),
+            false => self.oracle.damaged(exporter, at),
+        }
     }
 
     /// Damage of segments that a start has read is reported.
