@@ -42,7 +42,7 @@ pub mod writer;
 pub use missing::Missing;
 pub use open_parts::{OpenParts, Reach};
 pub use part_name::PartName;
-pub use retention::{Reserve, Retention};
+pub use retention::{Kept, Reserve, Retention};
 pub use row_file::RowFile;
 pub use scan::Scan;
 pub use schema::schema;

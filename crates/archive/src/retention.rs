@@ -21,26 +21,49 @@ pub struct Retention {
     pub reserve: Reserve,
 }
 
+/// What has become of the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The files that went.
+    pub gone: Vec<Part>,
+    /// The number of those that stay, and their octets.
+    pub parts: u64,
+    /// Octets.
+    pub octets: u64,
+    /// The oldest hour of them.
+    pub oldest: Option<Interval>,
+    /// The octets that the disk still lacks to have its reserve free.
+    pub lacking: u64,
+}
+
 impl Retention {
+    /// From when on flows are kept at a time.
+    #[must_use]
+    pub fn since(self, now: Minute) -> Minute {
+        let today = Interval::containing(Period::Day, now).start;
+        today.saturating_sub(self.days.saturating_mul(MINUTES_OF_A_DAY))
+    }
+
     /// Deletes what is too old or too much, the oldest hour first; also what is in the way of the reserve.
-    /// Returns the files that went.
     ///
     /// # Errors
     /// When a file cannot be deleted or the disk cannot be asked.
-    pub fn apply(self, folder: &Path, now: Minute) -> io::Result<Vec<Part>> {
+    pub fn apply(self, folder: &Path, now: Minute) -> io::Result<Kept> {
         let Contents { parts, superseded, .. } = contents(folder)?;
-        let today = Interval::containing(Period::Day, now).start;
-        let since = today.saturating_sub(self.days.saturating_mul(MINUTES_OF_A_DAY));
+        let since = self.since(now);
         let mut octets: u64 = parts.iter().map(|part| part.octets).sum();
         let mut lacking = self.reserve.lacking(folder)?;
-        let mut gone = Vec::new();
         // What is in a joined file, too, is about to go: it must not make others go.
         let superseded = superseded.into_iter().map(|part| Part { octets: 0, ..part });
         let mut all: Vec<Part> = parts.into_iter().chain(superseded).collect();
         all.sort_unstable_by_key(|part| part.name);
+        let (mut gone, mut kept, mut oldest) = (Vec::new(), 0, None);
         for part in all {
-            if part.name.hour.end() > since && octets <= self.bytes && lacking == 0 {
-                break;
+            let hour = part.name.hour;
+            if kept > 0 || hour.end() > since && octets <= self.bytes && lacking == 0 {
+                oldest = oldest.or(Some(hour));
+                kept += 1;
+                continue;
             }
             let path = folder.join(part.name.path());
             fs::remove_file(&path)?;
@@ -54,7 +77,7 @@ impl Retention {
             }
             gone.push(part);
         }
-        Ok(gone)
+        Ok(Kept { gone, parts: kept, octets, oldest, lacking })
     }
 }
 
@@ -124,7 +147,7 @@ mod tests {
         let folder = archive(&["2026-11-20 23", "2026-11-21 00", "2026-11-28 10"]);
         let now = parse_interval(Period::Minute, "2026-11-28 10:30").unwrap().start;
         let gone = Retention { days: 7, bytes: ALL, reserve: NOTHING }.apply(folder.path(), now).unwrap();
-        assert_eq!(gone.len(), 1);
+        assert_eq!((gone.gone.len(), gone.parts, gone.octets), (1, 2, 200));
         assert_eq!(hours(folder.path()), ["2026-11-21 00", "2026-11-28 10"]);
         assert!(!folder.path().join("date=2026-11-20").exists());
     }
@@ -135,8 +158,11 @@ mod tests {
         let stranger = folder.path().join("date=2026-11-28/hour=08/notes.txt");
         fs::write(&stranger, "mine").unwrap();
         let now = parse_interval(Period::Minute, "2026-11-28 10:30").unwrap().start;
-        assert_eq!(Retention { days: 7, bytes: 300, reserve: NOTHING }.apply(folder.path(), now).unwrap(), []);
-        assert_eq!(Retention { days: 7, bytes: 299, reserve: NOTHING }.apply(folder.path(), now).unwrap().len(), 1);
+        assert_eq!(Retention { days: 7, bytes: 300, reserve: NOTHING }.apply(folder.path(), now).unwrap().gone, []);
+        assert_eq!(
+            Retention { days: 7, bytes: 299, reserve: NOTHING }.apply(folder.path(), now).unwrap().gone.len(),
+            1
+        );
         assert_eq!(hours(folder.path()), ["2026-11-28 09", "2026-11-28 10"]);
         assert!(stranger.exists());
     }
@@ -148,7 +174,7 @@ mod tests {
         // No disk is that free.
         let gone =
             Retention { days: 7, bytes: ALL, reserve: Reserve { percent: 100 } }.apply(folder.path(), now).unwrap();
-        assert_eq!(gone.len(), 3);
+        assert_eq!((gone.gone.len(), gone.oldest), (3, None));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use accounting::period::{Interval, Minute, Period};
 use columns::{Id, Row};
 use flow::{FlushNumber, Timestamp, WriterId};
 
-use crate::folder::{keep, parts, remove_leftovers};
+use crate::folder::{Part, keep, parts, remove_leftovers};
 use crate::open_parts::{OpenParts, Reach};
 use crate::part_name::PartName;
 use crate::part_writer::{PartWriter, Sizes};
@@ -223,6 +223,27 @@ impl Writer {
         self.published.clone()
     }
 
+    /// Forgets files that were deleted.
+    pub fn forget(&mut self, gone: &[Part]) {
+        for part in gone {
+            if let Some(archived) = &mut self.archived
+                && let Some(of_hour) = archived.get_mut(&part.name.hour)
+            {
+                of_hour.retain(|name| *name != part.name);
+                if of_hour.is_empty() {
+                    archived.remove(&part.name.hour);
+                }
+            }
+        }
+        self.known = None;
+    }
+
+    /// How far everything taken reaches.
+    #[must_use]
+    pub const fn reach(&self) -> Option<Reach> {
+        self.reach
+    }
+
     /// What was archived since the start.
     #[must_use]
     pub const fn finished(&self) -> Finished {
@@ -409,6 +430,20 @@ mod tests {
             ]
         );
         assert_eq!(numbers(folder.path()), [100, 101, 200, 201, 300, 301, 400, 401]);
+    }
+
+    #[test]
+    fn files_that_were_deleted_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 0 });
+        let (first, second) = (minute("2026-11-28 20:59"), minute("2026-11-28 21:30"));
+        take(&mut writer, 1..=1, &[first], first);
+        assert!(take(&mut writer, 2..=2, &[second], minute("2026-11-28 22:01")));
+        let gone = parts(folder.path()).unwrap().into_iter().take(1).collect::<Vec<_>>();
+        writer.forget(&gone);
+        let archived: Vec<_> =
+            writer.archived.as_ref().unwrap().values().flatten().map(|name| name.hour.start).collect();
+        assert_eq!((gone.len(), archived), (1, vec![minute("2026-11-28 21:00")]));
     }
 
     #[test]

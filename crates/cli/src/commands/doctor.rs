@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `doctor/answers.rs` | the answers of the collector, or why there are none |
 //! | `doctor/collecting.rs` | the collector as a whole: store, kernel drops |
+//! | `doctor/archive.rs` | the archive of flows |
 //! | `doctor/router.rs` | whether a router sends, and from which address |
 //! | `doctor/sampling.rs` | which sampling rate applies to which records, and what is wrong with it |
 //! | `doctor/traffic.rs` | problems of the datagrams of a router |
@@ -13,6 +14,7 @@
 #![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value indexes to null")]
 
 mod answers;
+mod archive;
 mod booking;
 mod collecting;
 mod finding;
@@ -91,6 +93,7 @@ fn examine(client: &Client, config: &Config, router: Option<IpAddr>) -> Result<R
     };
     let here = machine::is_here(client.url());
     collecting::examine(&answers, config, here, &mut report.findings);
+    archive::examine(&answers, &mut report.findings);
     let mut addresses = routers(&answers, router);
     report.left_out = addresses.len().saturating_sub(ROUTERS);
     addresses.truncate(ROUTERS);

@@ -1,5 +1,6 @@
 //! `netflow serve`: receives, counts, and serves the REST interface until it gets a signal to stop.
 
+mod archive_view;
 mod archiver;
 mod descriptors;
 mod free_memory;
@@ -100,10 +101,11 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
         collector::start(settings, Arc::clone(&store), local, Some(journal), writer, changed, Some(terms))
             .await
             .map_err(start_failure)?;
-    let mut flow_archive = None;
+    let (mut flow_archive, mut archive_view) = (None, None);
     if config.archive.enabled {
         let archiver = Archiver::new(config);
         flow_archive = Some(archiver.asked());
+        archive_view = Some(archiver.view());
         collector.read_log(Archive::READER, Box::new(archiver)).map_err(start_failure)?;
     }
     for address in collector.addresses() {
@@ -111,7 +113,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     }
     tracing::info!("serving {}", interface::url(config, serving));
     let interface = interface::interface(config, store, keys, senders_changed)?
-        .showing(process_view::of(collector.view()), collector.taps())
+        .showing(process_view::of(collector.view(), archive_view), collector.taps())
         .answering_from(flow_archive.clone());
     let offer = interface::offer(interface.clone(), config).or_exit(ExitCode::Config)?;
     let (offers, offered) = watch::channel(offer);

@@ -133,7 +133,7 @@ fn readers(answers: &Answers) -> Vec<Finding> {
 }
 
 /// The value of a gauge.
-fn gauge(answers: &Answers, name: &str) -> Option<f64> {
+pub(super) fn gauge(answers: &Answers, name: &str) -> Option<f64> {
     answers.status["gauges"][name]["value"].as_f64()
 }
 

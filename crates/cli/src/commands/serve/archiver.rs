@@ -12,6 +12,7 @@ use collector::{LogConsumer, Logged, LostFlushes, Position, ReadFlush};
 use columns::{Id, Row};
 use flow::Timestamp;
 
+use super::archive_view::ArchiveView;
 use super::steady_clock::SteadyClock;
 use crate::config::Config;
 
@@ -31,6 +32,7 @@ pub(crate) struct Archiver {
     /// When it was last looked at what is not to be kept any more.
     cleaned: Option<Minute>,
     clock: SteadyClock,
+    view: ArchiveView,
 }
 
 impl Archiver {
@@ -46,12 +48,18 @@ impl Archiver {
             failed: None,
             cleaned: None,
             clock: SteadyClock::new(),
+            view: ArchiveView::default(),
         }
     }
 
     /// The archive, for questions.
     pub(crate) fn asked(&self) -> FlowArchive {
         FlowArchive::new(self.folder.clone(), self.writer.open_parts())
+    }
+
+    /// What is shown of it.
+    pub(super) fn view(&self) -> ArchiveView {
+        self.view.clone()
     }
 
     fn begin(&mut self, flush: Position) -> io::Result<()> {
@@ -114,17 +122,47 @@ impl Archiver {
             return;
         }
         self.cleaned = Some(now);
-        match self.retention.apply(&self.folder, now) {
-            Ok(gone) => {
-                for gone in gone {
-                    tracing::info!("deleted {} octets of the archive: {}", gone.octets, gone.name.path().display());
-                }
-            }
-            Err(error) => {
-                let folder = self.folder.display();
-                tracing::warn!(%error, "cannot delete old flows in {folder}");
-            }
+        if let Err(error) = self.delete(now) {
+            let folder = self.folder.display();
+            tracing::warn!(%error, "cannot delete old flows in {folder}");
         }
+    }
+
+    fn delete(&mut self, now: Minute) -> io::Result<()> {
+        let kept = self.retention.apply(&self.folder, now)?;
+        for gone in &kept.gone {
+            tracing::info!("deleted {} octets of the archive: {}", gone.octets, gone.name.path().display());
+        }
+        self.writer.forget(&kept.gone);
+        let since = kept.oldest.map_or_else(|| self.retention.since(now), |oldest| oldest.start);
+        missing::forget(&self.folder, since.timestamp())?;
+        let losses = missing::read(&self.folder)?.len() as u64;
+        let mut shown = self.view.shown();
+        (shown.files, shown.octets, shown.limit, shown.lacking) =
+            (kept.parts, kept.octets, self.retention.bytes, kept.lacking);
+        (shown.oldest, shown.losses) = (kept.oldest.map(|oldest| oldest.start.timestamp()), losses);
+        Ok(())
+    }
+
+    /// Publishes how an attempt has ended.
+    fn show(&self, attempt: io::Result<bool>) -> io::Result<bool> {
+        let mut shown = self.view.shown();
+        shown.errors += u64::from(attempt.is_err());
+        shown.finished = self.writer.finished();
+        shown.reaches = self.writer.reach().map(|reach| reach.received);
+        attempt
+    }
+
+    fn take_flush(&mut self, read: &ReadFlush) -> io::Result<bool> {
+        // First: it makes room for what could not be written.
+        self.clean();
+        self.note(read)?;
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        // It may have no records.
+        self.begin(read.position)?;
+        self.writer.end_flush(read.newest)
     }
 }
 
@@ -140,25 +178,19 @@ impl LogConsumer for Archiver {
     }
 
     fn end_flush(&mut self, read: &ReadFlush) -> io::Result<bool> {
-        // First: it makes room for what could not be written.
-        self.clean();
-        self.note(read)?;
-        if let Some(error) = self.failed.take() {
-            return Err(error);
-        }
-        // It may have no records.
-        self.begin(read.position)?;
-        self.writer.end_flush(read.newest)
+        let taken = self.take_flush(read);
+        self.show(taken)
     }
 
     fn idle(&mut self) -> io::Result<bool> {
         self.clean();
-        self.writer.end_hours(minute(SystemTime::now()))
+        let ended = self.writer.end_hours(minute(SystemTime::now()));
+        self.show(ended)
     }
 
     fn finish(&mut self) -> io::Result<bool> {
-        self.writer.finish()?;
-        Ok(true)
+        let finished = self.writer.finish().map(|()| true);
+        self.show(finished)
     }
 
     fn rewind(&mut self) {
