@@ -78,7 +78,7 @@ pub struct Scan<'s> {
     pub open: Option<&'s OpenParts>,
     /// The memory of a question at most, in octets, about.
     pub octets: usize,
-    /// How many threads read; at least 1.
+    /// How many threads read at most; there are fewer if their columns do not fit into half of the memory.
     pub threads: usize,
     /// Set by another thread, it ends the question.
     pub cancelled: &'s AtomicBool,
@@ -147,13 +147,14 @@ impl<'s> Scan<'s> {
         if self.cancelled.load(Ordering::Relaxed) { Err(ScanError::Cancelled) } else { Ok(()) }
     }
 
-    fn work(&self, budget: &'s Budget, selector: &'s Selector, left_out: &'s LeftOutParts) -> Work<'s> {
+    fn work(&self, budget: &'s Budget, selector: &'s Selector, left_out: &'s LeftOutParts, threads: usize) -> Work<'s> {
         let Self { folder, cancelled, .. } = *self;
-        Work { folder, budget, selector, cancelled, left_out, threads: self.threads() }
+        Work { folder, budget, selector, cancelled, left_out, threads }
     }
 
-    fn threads(&self) -> usize {
-        self.threads.max(1)
+    /// How many threads read these columns: half of the memory is left for what they find.
+    fn threads(&self, columns: Columns) -> usize {
+        (self.octets / 2 / memory_of_columns(columns).max(1)).min(self.threads).max(1)
     }
 
     fn too_large(&self) -> ScanError {

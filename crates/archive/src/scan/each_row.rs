@@ -35,7 +35,7 @@ impl Scan<'_> {
         let octets = memory_of_columns(needed).saturating_add(sources.octets);
         let _memory = budget.take(octets).map_err(|Exceeded| self.too_large())?;
         let left_out = LeftOutParts::default();
-        let work = self.work(&budget, &selector, &left_out);
+        let work = self.work(&budget, &selector, &left_out, 1);
         let (mut read, mut row) = (Read::default(), Row::new());
         'sources: for source in &sources.all {
             for task in work.tasks(source, &mut read).map_err(|Exceeded| self.too_large())? {

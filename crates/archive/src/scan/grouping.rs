@@ -106,10 +106,11 @@ impl Scan<'_> {
         let plan = Plan::new(question)?;
         let selector = Selector::new(&question.received, &question.filter)?;
         let budget = Budget::new(self.octets);
-        let octets = self.threads().saturating_mul(memory_of_columns(question.columns()));
+        let threads = self.threads(question.columns());
+        let octets = threads.saturating_mul(memory_of_columns(question.columns()));
         let octets = octets.saturating_add(sources.octets);
         let _memory = budget.take(octets).map_err(|Exceeded| self.too_large())?;
-        let work = self.work(&budget, &selector, left_out);
+        let work = self.work(&budget, &selector, left_out, threads);
         let seed = Hashing::seed();
         let mut passes = 1;
         loop {

@@ -100,12 +100,13 @@ impl Scan<'_> {
         let mut columns = selector.columns();
         columns.add_all(question.columns);
         let sources = self.sources(&received, columns)?;
-        let octets = self.threads().saturating_mul(memory_of_columns(columns));
+        let threads = self.threads(columns);
+        let octets = threads.saturating_mul(memory_of_columns(columns));
         let octets = octets.saturating_add(question.most * (size_of::<Row>() + size_of::<Found<'_>>()));
         let octets = octets.saturating_add(sources.octets);
         let _memory = budget.take(octets).map_err(|Exceeded| self.too_large())?;
         let left_out = LeftOutParts::default();
-        let work = self.work(&budget, &selector, &left_out);
+        let work = self.work(&budget, &selector, &left_out, threads);
         loop {
             let known = left_out.count();
             match question.answer(&work, &sources) {

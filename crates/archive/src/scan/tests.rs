@@ -354,6 +354,17 @@ fn the_newest_rows_are_found_without_reading_older_files() {
 }
 
 #[test]
+fn a_question_has_no_more_threads_than_its_memory_allows() {
+    let archive = Archive::new(400);
+    // All columns, of which each thread needs some dozens of megabytes.
+    let answer = archive.scan(256 << 20, 64).rows(&rows_of("")).unwrap();
+    assert_eq!(answer.rows.len(), 100);
+    let keys = ["received", "srcip", "dstip", "srcport", "dstport", "start", "end"];
+    let few = archive.scan(32 << 20, 64).groups(&question("bytes > 0", &keys)).unwrap();
+    assert_eq!(found(&few), archive.expected(&question("bytes > 0", &keys)));
+}
+
+#[test]
 fn a_cursor_that_is_none_is_an_error() {
     for text in ["", "1-2-3", "1-2-0000000000000007-1-1-01", "x-2-0000000000000007-1-1-1"] {
         assert!(text.parse::<Place>().is_err(), "{text}");
