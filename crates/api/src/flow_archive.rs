@@ -158,3 +158,25 @@ impl From<AnswerError> for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use axum::response::IntoResponse;
+
+    use super::*;
+
+    #[test]
+    fn why_there_is_no_answer_decides_the_status() {
+        let wrong = QuestionError { word: "by".to_owned(), column: Some(3), message: "x".to_owned() };
+        for (error, expected) in [
+            (AnswerError::Question(wrong), StatusCode::BAD_REQUEST),
+            (ScanError::Invalid("x".to_owned()).into(), StatusCode::BAD_REQUEST),
+            (ScanError::TooLarge { octets: questions::MEMORY }.into(), StatusCode::UNPROCESSABLE_ENTITY),
+            (ScanError::Cancelled.into(), StatusCode::SERVICE_UNAVAILABLE),
+            (ScanError::Folder(std::io::ErrorKind::PermissionDenied.into()).into(), StatusCode::INTERNAL_SERVER_ERROR),
+        ] {
+            assert_eq!(Error::from(error).into_response().status(), expected);
+        }
+    }
+}

@@ -7,6 +7,8 @@ use archive::missing::{Missing, Reason, note};
 use archive::{Reserve, Scan, Writer};
 use columns::{Id, Row};
 use flow::{FlushNumber, Timestamp, WriterId};
+use proptest::prelude::*;
+use proptest::sample::select;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
@@ -338,3 +340,37 @@ fn all_columns_can_be_asked_for() {
         (Some(&Value::None), Some(&Value::None), Some(&Value::Number(0)))
     );
 }
+
+/// A text as it may be typed, right or wrong, for any word.
+fn text() -> impl Strategy<Value = String> {
+    let parts =
+        "srcip received bytes / , - : . T Z + 24 48 5m 1h 0 18446744073709551615 2026-11-29 192.0.2.1 tcp ( not \u{e4}";
+    let parts: Vec<_> = parts.split(' ').collect();
+    prop_oneof![proptest::collection::vec(select(parts), 0..8).prop_map(|parts| parts.concat()), ".{0,40}",]
+}
+
+proptest! {
+    /// Nothing that is typed makes it panic, and no error is long.
+    #[test]
+    fn any_words_are_a_question_or_an_error(
+        typed in proptest::collection::vec((select(NAMES.to_vec()), text()), 0..4)
+    ) {
+        let words: Words = typed.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let read = [
+            RowsQuestion::read(&words, NOW).map(|question| question.scope),
+            TopQuestion::read(&words, NOW).map(|question| question.scope),
+            SeriesQuestion::read(&words, NOW).map(|question| question.scope),
+        ];
+        for read in read {
+            match read {
+                Ok(scope) => prop_assert!(scope.received.start < scope.received.end),
+                Err(error) => prop_assert!(error.to_string().chars().count() < 700, "{error}"),
+            }
+        }
+    }
+}
+
+const NAMES: [&str; 16] = [
+    "filter", "exporter", "from", "to", "last", "tz", "counters", "by", "sum", "distinct", "n", "every", "columns",
+    "order", "cursor", "any",
+];
