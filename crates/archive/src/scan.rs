@@ -28,6 +28,7 @@ mod budget;
 mod column_pages;
 mod each_row;
 mod file_octets;
+mod footer;
 mod group_rows;
 mod group_table;
 mod grouping;

@@ -25,12 +25,11 @@ use super::bloom_filter;
 use super::budget::{Budget, Exceeded, Taken};
 use super::column_pages::ColumnPages;
 use super::file_octets::FileOctets;
+use super::footer;
 use crate::chunk::Chunk;
 use crate::open_parts::OpenPart;
 use crate::part_name::PartName;
 
-/// The octets of a footer at most. One of 256 MiB of rows has a few hundred thousand.
-const LONGEST_FOOTER: u32 = 16 << 20;
 /// The octets that are read at a time when all are.
 const PIECE: u64 = 1 << 20;
 /// The rows of a group at most, four times those that `part_writer` collects.
@@ -264,12 +263,14 @@ impl Groups {
 
 fn check_footer(octets: &FileOctets) -> Result<(), Unusable> {
     let end = octets.len().checked_sub(8).ok_or_else(|| Unusable::File("it is too short for a file".to_owned()))?;
-    let end = octets.get_bytes(end, 8)?;
-    match *end {
-        [a, b, c, d, b'P', b'A', b'R', b'1'] if u32::from_le_bytes([a, b, c, d]) <= LONGEST_FOOTER => Ok(()),
-        [.., b'P', b'A', b'R', b'1'] => Err(Unusable::File("its footer is too long".to_owned())),
-        _ => Err(Unusable::File("it is not a complete Parquet file".to_owned())),
-    }
+    let last = octets.get_bytes(end, 8)?;
+    let length = match *last {
+        [a, b, c, d, b'P', b'A', b'R', b'1'] => u32::from_le_bytes([a, b, c, d]),
+        _ => return Err(Unusable::File("it is not a complete Parquet file".to_owned())),
+    };
+    let begin = end.checked_sub(length.into()).filter(|_| length <= footer::LONGEST);
+    let begin = begin.ok_or_else(|| Unusable::File("its footer is too long".to_owned()))?;
+    footer::check(&octets.get_bytes(begin, length as usize)?)
 }
 
 fn value<'m>(metadata: &'m ParquetMetaData, word: &str) -> Option<&'m str> {

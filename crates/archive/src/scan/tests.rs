@@ -484,6 +484,27 @@ fn a_damaged_page_leaves_out_its_group_of_rows_as_a_whole() {
 }
 
 #[test]
+fn a_forged_schema_takes_no_memory() {
+    let archive = Archive::new(400);
+    let file = archive.files().remove(0);
+    let mut octets = fs::read(&file).unwrap();
+    let length = octets.len() - 8;
+    let length = length - u32::from_le_bytes(octets[length..length + 4].try_into().unwrap()) as usize;
+    // The root of the schema is named "flow"; the number of its columns follows.
+    let name = length + octets[length..].windows(4).position(|four| four == b"flow").unwrap();
+    assert_eq!(octets[name + 4], 1 << 4 | 5);
+    let footer_was = octets.len() - 8 - length;
+    // 2^31 - 1 columns take three octets more than those that there are.
+    octets.splice(name + 5..name + 7, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+    let end = octets.len();
+    octets[end - 8..end - 4].copy_from_slice(&(footer_was as u32 + 3).to_le_bytes());
+    fs::write(&file, octets).unwrap();
+    let answer = archive.groups(&question("", &[]));
+    let reasons: Vec<_> = answer.read.left_out.iter().map(|left_out| &left_out.reason[..]).collect();
+    assert_eq!(reasons, ["its footer is damaged, or is not as netflow writes it"]);
+}
+
+#[test]
 fn no_damage_makes_a_question_panic() {
     let archive = Archive::new(400);
     let file = archive.files().remove(0);
