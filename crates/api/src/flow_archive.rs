@@ -31,6 +31,8 @@ pub struct FlowArchive(Arc<Shared>);
 struct Shared {
     folder: PathBuf,
     open: OpenParts,
+    /// The memory of a question, in octets.
+    memory: usize,
     closed: watch::Sender<bool>,
     asked: Asked,
 }
@@ -45,10 +47,13 @@ struct Asked {
 }
 
 impl FlowArchive {
-    /// The archive in a folder, and what is in no complete file yet.
+    /// How many questions are answered at a time.
+    pub const AT_ONCE: usize = 2;
+
+    /// The archive in a folder, and what is in no complete file yet. A question takes this many octets of memory at most.
     #[must_use]
-    pub fn new(folder: PathBuf, open: OpenParts) -> Self {
-        Self(Arc::new(Shared { folder, open, closed: watch::Sender::new(false), asked: Asked::default() }))
+    pub fn new(folder: PathBuf, open: OpenParts, memory: usize) -> Self {
+        Self(Arc::new(Shared { folder, open, memory, closed: watch::Sender::new(false), asked: Asked::default() }))
     }
 
     /// Ends all questions: the collector stops.
@@ -63,9 +68,9 @@ impl FlowArchive {
         threads: usize,
         answer: impl FnOnce(&Scan<'_>) -> Result<A, AnswerError>,
     ) -> Result<Bytes, Error> {
-        let Shared { folder, open, asked, .. } = &*self.0;
+        let Shared { folder, open, memory, asked, .. } = &*self.0;
         asked.begun.fetch_add(1, Ordering::Relaxed);
-        let found = answer(&Scan { folder, open: Some(open), octets: questions::MEMORY, threads, cancelled });
+        let found = answer(&Scan { folder, open: Some(open), octets: *memory, threads, cancelled });
         let ended = match &found {
             Ok(_) => &asked.answered,
             Err(AnswerError::Scan(ScanError::Cancelled)) => &asked.cancelled,

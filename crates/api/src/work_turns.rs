@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use crate::Api;
 use crate::background::{Background, Stopwatch};
 use crate::error::Error;
+use crate::flow_archive::FlowArchive;
 use crate::party::Party;
 use crate::queues::{Asker, turn};
 use crate::turns::{Limits, Turn, Turns, Waiting};
@@ -28,8 +29,8 @@ const MOST_TURNS: usize = 4;
 /// Bodies and answers with fewer octets are parsed and written without a turn, within a fraction of a millisecond.
 const LARGE_BYTES: usize = 32 << 10;
 
-/// How many questions read the archive at a time. Each may take [`questions::MEMORY`].
-const SCANS: Limits = Limits { all: 2, for_admins: 0, each: 1 };
+/// The questions that read the archive at a time.
+const SCANS: Limits = Limits { all: FlowArchive::AT_ONCE, for_admins: 0, each: 1 };
 /// The threads of such a question at most: each has memory of its own for the columns that it reads.
 const MOST_SCAN_THREADS: usize = 4;
 

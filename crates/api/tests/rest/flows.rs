@@ -80,7 +80,7 @@ fn write(folder: &Path, rows: impl IntoIterator<Item = Row>) {
 pub(crate) fn example() -> (TempDir, FlowArchive) {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), FLOWS.iter().map(Flow::row));
-    let archive = FlowArchive::new(folder.path().to_owned(), OpenParts::default());
+    let archive = FlowArchive::new(folder.path().to_owned(), OpenParts::default(), 256 << 20);
     (folder, archive)
 }
 
@@ -271,7 +271,7 @@ fn large() -> TempDir {
 #[test]
 fn a_question_ends_when_its_client_goes_or_the_collector_stops() {
     let folder = large();
-    let archive = FlowArchive::new(folder.path().to_owned(), OpenParts::default());
+    let archive = FlowArchive::new(folder.path().to_owned(), OpenParts::default(), 256 << 20);
     let of_server = archive.clone();
     let server = Server::with(keys(), |api| api.answering_from(Some(of_server)));
     let address = server.address;

@@ -125,7 +125,7 @@ pub(crate) const KEYS: &[Key] = &[
     fixed("server.receiveBuffer", |config| ValueKind::Size(&mut config.server.receive_buffer, 64 * 1024..=GIB),
         "Receive buffer to request for each socket. The kernel grants at most net.core.rmem_max."),
     fixed("server.nameMemory", |config| ValueKind::Size(&mut config.server.name_memory, 8 * MIB..=64 * GIB),
-        "Approximate memory limit for counters not yet flushed: values such as addresses and ports, of all prefixes. Beyond it, the smallest values of the largest tables are summed as \"other\"; totals stay exact. Where the control group of the process limits memory, as in a container or with MemoryMax= of systemd, it is at most half of what that leaves beside 24 MiB."),
+        "Approximate memory limit for counters not yet flushed: values such as addresses and ports, of all prefixes. Beyond it, the smallest values of the largest tables are summed as \"other\"; totals stay exact. Where the control group of the process limits memory, as in a container or with MemoryMax= of systemd, it is at most half of what that leaves beside 24 MiB and what the archive needs."),
     fixed("accounting.fields", |config| ValueKind::Fields(&mut config.accounting.fields),
         "The fields that flows are counted by, in addition to the total, which is always counted. inif and outif are the SNMP indices of the input and output interface. Each field takes memory and disk space for its values. Traffic from the time before a field was added is part of the total, but of no value of the field: answers show it as \"other\"."),
     live("networks.own", |config| ValueKind::Prefixes(&mut config.networks.own),

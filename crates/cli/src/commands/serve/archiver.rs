@@ -13,6 +13,7 @@ use columns::{Id, Row};
 use flow::Timestamp;
 
 use super::archive_view::ArchiveView;
+use super::memory_limit::question_memory;
 use super::steady_clock::SteadyClock;
 use crate::config::Config;
 
@@ -54,7 +55,7 @@ impl Archiver {
 
     /// The archive, for questions.
     pub(crate) fn asked(&self) -> FlowArchive {
-        FlowArchive::new(self.folder.clone(), self.writer.open_parts())
+        FlowArchive::new(self.folder.clone(), self.writer.open_parts(), question_memory())
     }
 
     /// What is shown of it.

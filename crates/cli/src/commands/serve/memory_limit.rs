@@ -1,4 +1,4 @@
-//! The memory limit of the control group of this process, and what it leaves for names.
+//! The memory limit of the control group of this process, and what it leaves for names and for questions about flows.
 //!
 //! Beyond such a limit the kernel kills the process. What its journal holds is counted at the next start, which needs as
 //! much memory again: without an own limit below, the collector would be killed at every start.
@@ -6,19 +6,26 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use api::FlowArchive;
+
 use crate::config::Config;
 
 /// What a collector needs beside names: the program, SQLite, the REST interface, queued data.
 const OTHER: u64 = 24 << 20;
 /// While a flush is on its way, new names are counted beside it.
 const COPIES: u64 = 2;
+/// What the archive needs to write.
+const ARCHIVE: u64 = 100 << 20;
+/// The part of a limit that each question about archived flows may take.
+const PART_OF_A_QUESTION: u64 = 8;
 /// No limit is so low that nothing is left: few names are still better than none.
 const LEAST: u64 = 1 << 20;
 
 /// Lowers `server.nameMemory` to what the memory limit leaves for it.
 pub(super) fn lower_name_memory(config: &mut Config) {
     let Some(limit) = memory_limit(Path::new("/")) else { return };
-    let fitting = name_memory_within(limit);
+    let archive = if config.archive.enabled { archive_within(limit) } else { 0 };
+    let fitting = name_memory_within(limit.saturating_sub(archive));
     let name_memory = &mut config.server.name_memory;
     if let Ok(fitting) = usize::try_from(fitting)
         && fitting < *name_memory
@@ -32,6 +39,20 @@ pub(super) fn lower_name_memory(config: &mut Config) {
         );
         *name_memory = fitting;
     }
+}
+
+/// The memory of a question about archived flows.
+pub(super) fn question_memory() -> usize {
+    memory_limit(Path::new("/")).map_or(questions::MEMORY, question_memory_within)
+}
+
+fn question_memory_within(limit: u64) -> usize {
+    usize::try_from(limit / PART_OF_A_QUESTION).unwrap_or(usize::MAX).min(questions::MEMORY)
+}
+
+/// What the archive and all questions that are answered at a time need.
+fn archive_within(limit: u64) -> u64 {
+    ARCHIVE + (FlowArchive::AT_ONCE * question_memory_within(limit)) as u64
 }
 
 fn name_memory_within(limit: u64) -> u64 {
@@ -115,6 +136,14 @@ mod tests {
             ("sys/fs/cgroup/memory/memory.limit_in_bytes", "268435456\n"),
         ]);
         assert_eq!(memory_limit(container.path()), Some(268_435_456));
+    }
+
+    #[test]
+    fn the_archive_and_its_questions_leave_room_for_names() {
+        assert_eq!(question_memory_within(64 << 30), questions::MEMORY);
+        assert_eq!(question_memory_within(512 << 20), 64 << 20);
+        assert_eq!(archive_within(512 << 20), (100 + 2 * 64) << 20);
+        assert!(name_memory_within((1 << 30) - archive_within(1 << 30)) > 128 << 20, "the default fits");
     }
 
     #[test]
