@@ -77,6 +77,13 @@ fn overload_beside_a_hostile_key_costs_no_answer_and_no_flow_that_was_read() {
 }
 
 #[test]
+fn answers_about_kept_flows_are_those_of_other_programs() {
+    let table = output_of(&["archive", "--flows", "60000", "--rate", "20000", "--rounds", "1"]);
+    let equal = table.lines().filter(|line| line.contains("all answers are equal") && line.contains("reached"));
+    assert_eq!(equal.count(), 7, "{table}");
+}
+
+#[test]
 fn a_killed_bench_takes_its_programs_with_it() {
     let mut bench = bench(&["idle", "--seconds", "60"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let child = wait_for("a child", || children(&bench).first().copied());
