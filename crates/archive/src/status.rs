@@ -11,6 +11,7 @@ use flow::WriterId;
 use crate::check::Finding;
 use crate::folder::{Contents, contents, keep};
 use crate::inspection::{Damaged, open};
+use crate::missing::{self, Missing};
 
 /// What is in the archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Status {
     pub gaps: Vec<(Interval, Interval)>,
     /// The collectors whose flows are in the files.
     pub writers: BTreeMap<WriterId, Amount>,
+    /// What was counted and is not in the archive.
+    pub missing: Vec<Missing>,
     /// Damaged and foreign files, and what is wrong with each. Answers leave them out.
     pub left_out: Vec<Finding>,
     /// The octets of files that a collector or a compaction is writing, or left unfinished.
@@ -74,6 +77,7 @@ impl Status {
         let mut status = Self {
             superseded: superseded.iter().map(|part| part.name.path()).collect(),
             unfinished: unfinished.iter().map(|path| (below(path), octets(path))).collect(),
+            missing: missing::read(folder)?,
             left_out: foreign.iter().map(|path| Finding::foreign(below(path))).collect(),
             ..Self::default()
         };

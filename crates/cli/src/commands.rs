@@ -1,5 +1,6 @@
 //! One file and one variant for each command.
 
+pub(crate) mod archive;
 pub(crate) mod ask;
 pub(crate) mod backup;
 pub(crate) mod check_config;
@@ -44,6 +45,9 @@ pub(crate) enum Command {
     /// Check, copy or export a store
     #[command(subcommand)]
     Store(store::Command),
+    /// Show, check, compact or export the archive of flows
+    #[command(subcommand)]
+    Archive(archive::Command),
     /// Copy everything that a collector keeps on this machine into a new directory
     ///
     /// The collector may keep running. The copy contains everything that the collector had received when the command began:
@@ -76,6 +80,8 @@ pub(crate) enum Command {
     Selfcheck(ask::selfcheck::Arguments),
     /// Full-screen live view of a running collector
     Live(ask::live::Arguments),
+    /// Search archived flows, and group them
+    Flows(Box<ask::flows::Arguments>),
     /// Print the flows of a running collector as they arrive
     Tap(ask::tap::Arguments),
     /// Diagnose why a router's flows are (not) counted, and print the commands that fix it
@@ -94,6 +100,7 @@ impl Command {
             Self::Generate(arguments) => generate::run(&arguments),
             Self::Send(arguments) => send::run(&arguments),
             Self::Store(command) => command.run(&load(config)?),
+            Self::Archive(command) => command.run(&load(config)?.config),
             Self::Backup(arguments) => backup::run(&load(config)?.config, &arguments),
             Self::Restore(arguments) => restore::run(&load(config)?.config, &arguments),
             Self::Config(arguments) => config::run(&load(config)?, &arguments),
@@ -106,6 +113,7 @@ impl Command {
             Self::Billing(arguments) => ask::billing::run(&load(config)?.config, arguments),
             Self::Selfcheck(arguments) => ask::selfcheck::run(&load(config)?.config, arguments),
             Self::Live(arguments) => ask::live::run(&load(config)?.config, &arguments),
+            Self::Flows(arguments) => ask::flows::run(&load(config)?.config, &arguments),
             Self::Tap(arguments) => ask::tap::run(&load(config)?.config, arguments),
             Self::Doctor(arguments) => doctor::run(&load(config)?.config, arguments),
             Self::Curl(arguments) => ask::curl::run(&load(config)?.config, arguments),

@@ -7,6 +7,7 @@
 //! failure. Ending by SIGPIPE, as C programs do, would lose both. Every other error of standard output, such as a full
 //! disk, is a failure: a file that ends too early must not pass for a whole one.
 
+use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
 
@@ -65,9 +66,19 @@ pub(crate) fn print_line(line: impl Display) -> Result<(), Failure> {
 /// Every other error.
 pub(crate) fn outcome(written: io::Result<()>) -> Result<(), Failure> {
     match written {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if is_closed_pipe(&error) => Ok(()),
         written => written.context("cannot write to standard output").or_exit(ExitCode::Failure),
     }
+}
+
+/// Whether an error is that of a closed pipe, or has it as its cause.
+fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    let cause = match error.downcast_ref::<io::Error>() {
+        Some(error) if error.kind() == ErrorKind::BrokenPipe => return true,
+        Some(error) => error.get_ref().map(|cause| cause as &(dyn Error + 'static)),
+        None => error.source(),
+    };
+    cause.is_some_and(is_closed_pipe)
 }
 
 /// Writes a line to standard error; it is lost when that cannot be written.

@@ -15,7 +15,7 @@ pub(crate) struct Format {
 
 /// Rows with headings.
 pub(crate) struct Table {
-    headings: Vec<&'static str>,
+    headings: Vec<String>,
     rows: Vec<Vec<Cell>>,
 }
 
@@ -30,6 +30,12 @@ pub(crate) enum Cell {
     BitsPerSecond(u64),
     /// Right-aligned.
     Count(u64),
+    /// Right-aligned: a number that is no amount.
+    Number(u64),
+    /// Left-aligned: a number with a name for people.
+    Named(u64, String),
+    /// Right-aligned: a number of tenths.
+    Tenths(u64),
     /// No data.
     Gap,
 }
@@ -37,19 +43,26 @@ pub(crate) enum Cell {
 impl Cell {
     fn shown(&self) -> String {
         match self {
-            Self::Text(text) => text.clone(),
+            Self::Text(text) => printable(text),
             Self::Bytes(bytes) => scaled(*bytes, "B"),
             Self::BitsPerSecond(rate) => scaled(*rate, "bit/s"),
             Self::Count(count) => grouped(*count),
+            Self::Number(number) => number.to_string(),
+            Self::Named(_, name) => name.clone(),
+            Self::Tenths(tenths) => format!("{}.{}", grouped(tenths / 10), tenths % 10),
             Self::Gap => "-".to_owned(),
         }
     }
 
     fn plain(&self) -> String {
         match self {
-            Self::Text(text) if text.contains([',', '"', '\n']) => format!("\"{}\"", text.replace('"', "\"\"")),
-            Self::Text(text) => text.clone(),
-            Self::Bytes(number) | Self::BitsPerSecond(number) | Self::Count(number) => number.to_string(),
+            Self::Text(text) => csv_text(text),
+            Self::Tenths(tenths) => format!("{}.{}", tenths / 10, tenths % 10),
+            Self::Bytes(number)
+            | Self::BitsPerSecond(number)
+            | Self::Count(number)
+            | Self::Number(number)
+            | Self::Named(number, _) => number.to_string(),
             Self::Gap => String::new(),
         }
     }
@@ -57,8 +70,8 @@ impl Cell {
 
 impl Table {
     /// A table with these columns.
-    pub(crate) fn new(headings: &[&'static str]) -> Self {
-        Self { headings: headings.to_vec(), rows: Vec::new() }
+    pub(crate) fn new(headings: &[&str]) -> Self {
+        Self { headings: headings.iter().map(ToString::to_string).collect(), rows: Vec::new() }
     }
 
     /// Adds a row.
@@ -85,7 +98,9 @@ impl Table {
             let cells = shown.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
             cells.chain(self.headings.get(column).map(|heading| heading.len())).max().unwrap_or(0)
         };
-        let is_text = |column: usize| self.rows.iter().all(|row| matches!(row.get(column), Some(Cell::Text(_))));
+        let is_text = |column: usize| {
+            self.rows.iter().all(|row| matches!(row.get(column), Some(Cell::Text(_) | Cell::Named(..))))
+        };
         let layout: Vec<_> = (0..self.headings.len()).map(|column| (width(column), is_text(column))).collect();
         let mut line = |cells: &mut dyn Iterator<Item = &str>| {
             let mut line = String::new();
@@ -95,9 +110,33 @@ impl Table {
             }
             writeln!(out, "{}", line.trim_end())
         };
-        line(&mut self.headings.iter().copied())?;
+        line(&mut self.headings.iter().map(String::as_str))?;
         shown.iter().try_for_each(|row| line(&mut row.iter().map(String::as_str)))
     }
+}
+
+/// A text without characters that control a terminal or change the direction of what follows: anybody may have written it.
+pub(crate) fn printable(text: &str) -> String {
+    let is_control = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let mut printable = String::new();
+    for character in text.chars() {
+        if is_control(character) {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
+}
+
+/// A text as a cell of CSV. One that a spreadsheet would take for a formula begins with an apostrophe.
+pub(crate) fn csv_text(text: &str) -> String {
+    let text = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
+    let text = printable(&text);
+    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 /// The mark before a number: the largest one is where sums end, so the true sum may be larger.
@@ -198,6 +237,29 @@ mod tests {
         assert_eq!(sparkline(&[Some(0), None, Some(50), Some(100)]), "▁ ▄█");
         assert_eq!(sparkline(&[Some(u64::MAX), Some(0)]), "█▁");
         assert_eq!(sparkline(&[Some(0), Some(0)]), "▁▁");
+    }
+
+    #[test]
+    fn texts_of_strangers_neither_control_a_terminal_nor_are_formulas() {
+        assert_eq!(printable("a\x1b[2Jb\n\u{202e}c"), "a\\u{1b}[2Jb\\n\\u{202e}c");
+        assert_eq!(printable("Zürich"), "Zürich");
+        for (text, cell) in [
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\\t=1"),
+            ("\r=1", "'\\r=1"),
+            ("=HYPERLINK(\"x\",1)", "\"'=HYPERLINK(\"\"x\"\",1)\""),
+            ("2001:db8::1", "2001:db8::1"),
+        ] {
+            assert_eq!(csv_text(text), cell);
+        }
+        let mut out = Vec::new();
+        let mut table = Table::new(&["a", "b"]);
+        table.push(vec![Cell::Text("-".into()), Cell::Tenths(12_345)]);
+        table.write(true, &mut out).unwrap();
+        assert_eq!(out, b"a,b\n'-,1234.5\n");
     }
 
     #[test]

@@ -119,7 +119,8 @@ impl Scope {
     }
 
     /// What all flows of the answer match.
-    pub(crate) fn matched(&self) -> Filter {
+    #[must_use]
+    pub fn matched(&self) -> Filter {
         match &self.exporters {
             Some(exporters) => Filter::with_address(Id::Exporter, exporters.iter().copied()).and(self.filter.clone()),
             None => self.filter.clone(),

@@ -9,12 +9,14 @@
 //! | `ask/billing.rs` | what a prefix used in a month |
 //! | `ask/selfcheck.rs` | whether the ledgers balance |
 //! | `ask/live.rs` | the full-screen live view |
+//! | `ask/flows.rs` | archived flows |
 //! | `ask/tap.rs` | flows as they arrive |
 //! | `ask/curl.rs` | a signed request |
 #![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value indexes to null")]
 
 pub(crate) mod billing;
 pub(crate) mod curl;
+pub(crate) mod flows;
 pub(crate) mod live;
 pub(crate) mod selfcheck;
 pub(crate) mod senders;
@@ -70,6 +72,28 @@ fn print_remarks(format: Format, answer: &Value) -> Result<(), Failure> {
 /// The three cells of counters.
 fn counters(of: &Value) -> [Cell; 3] {
     [Cell::Bytes(number(&of["bytes"])), Cell::Count(number(&of["pkts"])), Cell::Count(number(&of["flows"]))]
+}
+
+/// The name of an IP protocol; its number if it is not a usual one.
+fn protocol_name(number: u64) -> String {
+    let name = match number {
+        1 => "icmp",
+        2 => "igmp",
+        6 => "tcp",
+        17 => "udp",
+        47 => "gre",
+        50 => "esp",
+        58 => "icmp6",
+        89 => "ospf",
+        132 => "sctp",
+        _ => return number.to_string(),
+    };
+    name.to_owned()
+}
+
+/// A letter for each flag of TCP that is set, as nfdump shows them.
+fn tcp_flags(set: u64) -> String {
+    "CEUAPRSF".chars().zip((0..8).rev()).map(|(letter, bit)| if set >> bit & 1 == 1 { letter } else { '.' }).collect()
 }
 
 /// A whole number; 0 for any other value.

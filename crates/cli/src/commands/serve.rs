@@ -1,7 +1,7 @@
 //! `netflow serve`: receives, counts, and serves the REST interface until it gets a signal to stop.
 
 mod archive_view;
-mod archiver;
+pub(crate) mod archiver;
 mod descriptors;
 mod free_memory;
 mod heartbeat;

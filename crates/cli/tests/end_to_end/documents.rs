@@ -19,7 +19,7 @@ use testing::Service;
 const OTHERS: [&str; 6] = ["tcpdump ", "sysctl ", "nft ", "softflowd ", "ovs-vsctl ", "systemctl "];
 
 /// The lines of all shell blocks of a document; a backslash at the end continues a line.
-fn lines(document: &str) -> Vec<String> {
+pub(crate) fn lines(document: &str) -> Vec<String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(document);
     let text = fs::read_to_string(path).unwrap();
     let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("\n```"));

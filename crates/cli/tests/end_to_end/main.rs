@@ -31,6 +31,7 @@ mod encryption;
 mod failover;
 mod floods;
 mod flows;
+mod flows_command;
 mod full_spool;
 mod generated;
 mod journal;

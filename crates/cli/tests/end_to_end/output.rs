@@ -16,6 +16,10 @@ use crate::thirty_flows;
 
 /// A call of each command, in this order. RECEIVING is where the collector receives.
 const CALLS: &[(&str, &[&str])] = &[
+    ("archive check", &[]),
+    ("archive compact", &[]),
+    ("archive export", &[]),
+    ("archive status", &[]),
     ("backup", &[BACKUP]),
     ("billing", &["127.0.0.1", "192.0.2.0/24"]),
     ("check-config", &[]),
@@ -23,6 +27,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ("curl", &["GET", "/status"]),
     ("decode", &["capture.pcap"]),
     ("doctor", &["192.0.2.77"]),
+    ("flows", &["--folder", "data"]),
     ("generate", &["--flows", "30", "--to", "RECEIVING"]),
     ("live", &[]),
     ("replay", &["capture.pcap"]),

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value;
 
-use super::super::{number, text};
+use super::super::{number, protocol_name, tcp_flags, text};
 use crate::table::{grouped, scaled};
 
 /// The layout of lines.
@@ -101,7 +101,7 @@ fn cells(line: &Value, amounts: &Value, arrow: &str) -> [String; COLUMNS.len()] 
         end("destination", "destinationPort"),
         grouped(number(&amounts["packets"])),
         scaled(number(&amounts["bytes"]), "B"),
-        line["tcpFlags"].as_u64().filter(|_| protocol == TCP).map_or_else(String::new, flags),
+        line["tcpFlags"].as_u64().filter(|_| protocol == TCP).map_or_else(String::new, tcp_flags),
         rest(line, flow),
     ]
 }
@@ -116,22 +116,6 @@ fn time(received: &str) -> String {
     format!("{seconds}.{milliseconds}")
 }
 
-fn protocol_name(number: u64) -> String {
-    let name = match number {
-        1 => "icmp",
-        2 => "igmp",
-        6 => "tcp",
-        17 => "udp",
-        47 => "gre",
-        50 => "esp",
-        58 => "icmp6",
-        89 => "ospf",
-        132 => "sctp",
-        _ => return number.to_string(),
-    };
-    name.to_owned()
-}
-
 /// An address, with its port where the protocol has ports.
 fn endpoint(address: &str, port: u64, protocol: u64) -> String {
     let has_ports = matches!(protocol, TCP | 17 | 33 | 132 | 136);
@@ -139,11 +123,6 @@ fn endpoint(address: &str, port: u64, protocol: u64) -> String {
         (Ok(address), Ok(port)) if has_ports => SocketAddr::new(address, port).to_string(),
         _ => address.to_owned(),
     }
-}
-
-/// A letter for each flag that is set, as nfdump shows them.
-fn flags(set: u64) -> String {
-    "CEUAPRSF".chars().zip((0..8).rev()).map(|(letter, bit)| if set >> bit & 1 == 1 { letter } else { '.' }).collect()
 }
 
 /// Type and code of ICMP, AS numbers, interfaces and sampling rate, where the record has them.
