@@ -147,6 +147,8 @@ struct World {
     has_late_reader: bool,
     /// Whether everything that was counted is in the log.
     is_log_whole: bool,
+    /// Whether no start failed to store the cursor of a reader.
+    has_cursors: bool,
     /// What the readers have stored.
     targets: BTreeMap<&'static str, Target>,
     /// Segments with flipped bits that are not counted yet.
@@ -212,6 +214,7 @@ impl World {
             has_readers,
             has_late_reader: false,
             is_log_whole: true,
+            has_cursors: true,
             targets: BTreeMap::new(),
             flipped: BTreeSet::new(),
             exporters,
@@ -267,7 +270,7 @@ impl World {
         self.admits(if is_without_store { self.changes.known.clone() } else { self.changes.registered.clone() });
         let process = self.process();
         let (recovered, counts) = (process.sealed.is_some(), process.status.recovery().counts);
-        // A reader without a cursor of before begins with what is announced at a later start.
+        // A reader without a cursor of before begins where the others are, with what is announced at a later start.
         let has_cursors = process.journal.counts().write_errors == 0;
         // The start has tried to sync the segments that it found.
         let is_synced = process.journal.counts().sync_errors == 0;
@@ -278,6 +281,7 @@ impl World {
             self.templates_may_be_lost();
         }
         self.oracle.started(&waiting);
+        self.has_cursors &= has_cursors;
         self.is_log_whole &= has_cursors;
         if recovered {
             self.check_damage();

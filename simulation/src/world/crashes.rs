@@ -15,6 +15,7 @@ impl World {
         self.disk.spare(false);
         self.plan_faults_of_a_start();
         if power {
+            self.totals.may_lack_terms |= !self.disk.is_synced();
             self.disk.lose_power(&mut self.random);
         }
         self.oracle.crashed(power);

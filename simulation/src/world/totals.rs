@@ -22,6 +22,9 @@ pub(super) struct Totals {
     packets: [u64; CONNECTIONS],
     /// When it has sent.
     minutes: BTreeSet<Minute>,
+    /// Whether the power failed when its terms may not have been on the disk: a start counts by its own, readers do not know
+    /// them.
+    pub(super) may_lack_terms: bool,
 }
 
 impl Totals {
@@ -31,6 +34,7 @@ impl Totals {
             sequence: 0,
             packets: [0; CONNECTIONS],
             minutes: BTreeSet::new(),
+            may_lack_terms: false,
         }
     }
 
@@ -78,7 +82,7 @@ impl World {
 
     /// The readers have of it what is counted, unless something is missing in the log.
     pub(super) async fn check_totals(&self, store: &dyn Store) {
-        if !self.is_log_whole || self.lost_database {
+        if !self.is_log_whole || self.lost_database || self.totals.may_lack_terms {
             return;
         }
         let [prefix, _] = prefixes();
