@@ -11,7 +11,7 @@ collector=
 trap '[ -z "$collector" ] || { kill "$collector"; wait "$collector"; } 2>/dev/null; rm -rf "$directory"' EXIT
 cd "$directory"
 export NETFLOW__NETFLOW__LISTEN=127.0.0.1:0 NETFLOW__SFLOW__LISTEN='' NETFLOW__HTTP__LISTEN=127.0.0.1:0
-export NETFLOW__ARCHIVE__ENABLED=true NETFLOW__ARCHIVE__FREE_PERCENT=0 NETFLOW__FLUSH_INTERVAL=1s
+export NETFLOW__ARCHIVE__FREE_PERCENT=0 NETFLOW__FLUSH_INTERVAL=1s
 
 start() {
   : > log

@@ -12,7 +12,7 @@ trap '[ -z "$collector" ] || { kill "$collector"; wait "$collector"; } 2>/dev/nu
 cd "$directory"
 : > log
 NETFLOW__NETFLOW__LISTEN=127.0.0.1:0 NETFLOW__SFLOW__LISTEN='' NETFLOW__HTTP__LISTEN=127.0.0.1:0 \
-  NETFLOW__ARCHIVE__ENABLED=true "$netflow" serve 2>> log &
+  "$netflow" serve 2>> log &
 collector=$!
 url=
 while [ -z "$url" ]; do

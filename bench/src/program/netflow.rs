@@ -71,6 +71,7 @@ impl Netflow {
         let mut settings = vec![
             ("NETFLOW__NETFLOW__LISTEN", format!("127.0.0.1:{}", setup.port)),
             ("NETFLOW__SFLOW__LISTEN", String::new()),
+            ("NETFLOW__ARCHIVE__ENABLED", "false".into()),
             ("NETFLOW__HTTP__LISTEN", "127.0.0.1:0".into()),
             ("NETFLOW__SERVER__RECEIVE_BUFFER", format!("{}KiB", receive_buffer() / 1024)),
             ("NETFLOW__ADMIN__AUTH_KEY", OPERATOR.auth.into()),

@@ -365,7 +365,7 @@ impl Default for Config {
             spool: Spool { max_bytes: 2 * 1024 * 1024 * 1024 },
             log: Log { max_bytes: 4 * 1024 * 1024 * 1024 },
             archive: Archive {
-                enabled: false,
+                enabled: true,
                 keep: Duration::from_secs(7 * DAY),
                 max_bytes: 10 * 1024 * 1024 * 1024,
                 free_percent: NonZero::new(10),

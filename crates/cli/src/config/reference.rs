@@ -205,7 +205,7 @@ pub(crate) const KEYS: &[Key] = &[
     live("log.maxBytes", |config| ValueKind::Size(&mut config.log.max_bytes, MIB..=1024 * GIB),
         "Size limit of the log. Beyond it the oldest segments are deleted, and what a reader has missed is counted and reported."),
     fixed("archive.enabled", |config| ValueKind::Switch(&mut config.archive.enabled),
-        "Whether flows are kept. Flows are personal data in many countries."),
+        "Whether flows are kept. Flows are personal data in many countries: set archive.keep to what you may keep."),
     fixed("archive.keep", |config| ValueKind::Duration(&mut config.archive.keep, seconds(DAY, 10 * YEAR)),
         "How long flows are kept, in whole days; the present one is kept too."),
     fixed("archive.maxBytes", |config| ValueKind::Size(&mut config.archive.max_bytes, MIB..=1024 * 1024 * GIB),

@@ -101,7 +101,7 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("journal.sync", "\"off\"", "off"),
     ("journal.maxBytes", "\"2GiB\"", "2GiB"),
     ("log.maxBytes", "\"1GiB\"", "1GiB"),
-    ("archive.enabled", "true", "true"),
+    ("archive.enabled", "false", "false"),
     ("archive.keep", "\"30d\"", "30d"),
     ("archive.maxBytes", "\"100GiB\"", "100GiB"),
     ("archive.freePercent", "20", "20"),

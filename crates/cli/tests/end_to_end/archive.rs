@@ -14,12 +14,7 @@ use tempfile::TempDir;
 use crate::collector::{Collector, PATIENCE};
 use crate::crashes::{EXPORTERS, counted};
 
-const SETTINGS: [(&str, &str); 4] = [
-    ("NETFLOW__SERVER__CORES", "2"),
-    ("NETFLOW__ARCHIVE__ENABLED", "true"),
-    ("NETFLOW__ARCHIVE__FREE_PERCENT", "0"),
-    ("NETFLOW__FLUSH_INTERVAL", "1s"),
-];
+const SETTINGS: [(&str, &str); 1] = [("NETFLOW__SERVER__CORES", "2")];
 
 /// Octets and flows of each exporter, by its address.
 type Sums = BTreeMap<u32, [u64; 2]>;

@@ -328,8 +328,13 @@ fn on_free_ports(command: &mut Command) -> &mut Command {
 
 /// The settings that all share, unless a test has set them.
 fn ready<'c>(command: &'c mut Command, directory: &TempDir) -> &'c mut Command {
-    let shared =
-        [("NETFLOW__SFLOW__LISTEN", ""), ("NETFLOW__FLUSH_INTERVAL", "1s"), ("NETFLOW__SERVER__STATUSLOG", "1s")];
+    let shared = [
+        ("NETFLOW__SFLOW__LISTEN", ""),
+        ("NETFLOW__FLUSH_INTERVAL", "1s"),
+        ("NETFLOW__SERVER__STATUSLOG", "1s"),
+        // However full the disk of the tests is.
+        ("NETFLOW__ARCHIVE__FREE_PERCENT", "0"),
+    ];
     for (name, value) in shared {
         if !command.get_envs().any(|(set, _)| set == name) {
             command.env(name, value);

@@ -12,9 +12,6 @@ use crate::collector::Collector;
 use crate::load::{self, FLOWS_A_SECOND, Running, until_exact};
 use crate::traffic::Totals;
 
-const SETTINGS: [(&str, &str); 3] =
-    [("NETFLOW__ARCHIVE__ENABLED", "true"), ("NETFLOW__ARCHIVE__FREE_PERCENT", "0"), ("NETFLOW__FLUSH_INTERVAL", "1s")];
-
 /// The answer to a question about the last hour, all of which could be read. A question gives way to everything else that needs
 /// a processor, such as other tests, and may be refused because it got too little of one.
 fn ask(collector: &Collector, path: &str) -> Value {
@@ -64,7 +61,7 @@ fn pages(collector: &Collector, order: &str, mut cursor: Option<String>) -> [u64
 
 #[test]
 fn answers_have_each_flow_once_while_flows_arrive_and_files_end() {
-    let mut collector = Collector::start_with(&SETTINGS);
+    let mut collector = Collector::start();
     load::register(&collector);
     let running = Running::start(collector.receiving, FLOWS_A_SECOND, 7);
     let mut flows = 0;
@@ -111,7 +108,7 @@ fn answers_have_each_flow_once_while_flows_arrive_and_files_end() {
         let first = ask(&collector, &format!("/flows?order={order}&n=777&columns=bytes,packets,flows"));
         let mut found = [0; 3];
         first["rows"].as_array().unwrap().iter().for_each(|row| add(&mut found, sums(row)));
-        collector = Collector::start_in_with(collector.terminate().0, &SETTINGS);
+        collector = Collector::start_in(collector.terminate().0);
         add(&mut found, pages(&collector, order, first["next"].as_str().map(str::to_owned)));
         assert_eq!(found, all, "{order}");
     }
@@ -127,7 +124,7 @@ fn a_key_limited_to_an_exporter_behind_a_relay_gets_only_its_flows() {
     std::fs::write(&file, text).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     let keys_file = [("NETFLOW__ADMIN__KEYS_FILE", file.to_str().unwrap())];
-    let collector = Collector::start_with(&[&SETTINGS[..], &keys_file].concat());
+    let collector = Collector::start_with(&keys_file);
     for (sender, settings) in [(RELAY, r#","identity":"agent""#), ("198.51.100.1", ""), ("198.51.100.2", "")] {
         let body = format!(r#"{{"prefixes":[{{"prefix":"192.0.2.0","prefixLen":24}}]{settings}}}"#);
         collector.log();
@@ -161,7 +158,7 @@ fn a_key_limited_to_an_exporter_behind_a_relay_gets_only_its_flows() {
 
 #[test]
 fn without_an_archive_the_collector_advises_to_enable_it() {
-    let collector = Collector::start();
+    let collector = Collector::start_with(&[("NETFLOW__ARCHIVE__ENABLED", "false")]);
     let answer = collector.rest("GET", "/flows/top", "");
     assert_eq!(answer["status"], "NOT_FOUND");
     assert!(answer["message"].as_str().unwrap().contains("archive.enabled = true"), "{answer}");

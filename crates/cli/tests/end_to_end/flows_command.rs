@@ -12,8 +12,6 @@ use serde_json::Value;
 use crate::collector::Collector;
 use crate::documents::lines;
 
-const SETTINGS: [(&str, &str); 3] =
-    [("NETFLOW__ARCHIVE__ENABLED", "true"), ("NETFLOW__ARCHIVE__FREE_PERCENT", "0"), ("NETFLOW__FLUSH_INTERVAL", "1s")];
 const EXPORTERS: [&str; 2] = ["127.0.0.1", "127.0.0.2"];
 
 /// Bytes, packets and flows of each exporter.
@@ -21,7 +19,7 @@ type Sums = BTreeMap<String, [u64; 3]>;
 
 /// A collector with an archive of generated flows, and what was sent.
 fn archived() -> (Collector, Sums) {
-    let collector = Collector::start_with(&SETTINGS);
+    let collector = Collector::start();
     for exporter in EXPORTERS {
         collector.rest("PUT", &format!("/senders/{exporter}"), r#"{"prefixes":[{"prefix":"0.0.0.0","prefixLen":0}]}"#);
     }

@@ -37,7 +37,7 @@ fn names(text: &str) -> BTreeSet<&str> {
 
 #[test]
 fn prometheus_reads_losses_and_durations_and_all_that_alerts_ask_for() {
-    let collector = Collector::start_with(&[("NETFLOW__ARCHIVE__ENABLED", "true")]);
+    let collector = Collector::start();
     register(&collector);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let send = |sequence: u32| {

@@ -37,13 +37,15 @@ pub(crate) struct Archiver {
 }
 
 impl Archiver {
-    /// The archive of these settings.
+    /// The archive of these settings. The log has them: who runs a collector has to know that it keeps personal data.
     pub(crate) fn new(config: &Config) -> Self {
         let folder = config.data_dir.join(FLOWS);
+        let retention = config.archive_retention();
+        tracing::info!("keeping every flow for {} days in {} (archive.keep)", retention.days, folder.display());
         Self {
-            writer: Writer::new(folder.clone(), config.archive_retention().reserve),
+            writer: Writer::new(folder.clone(), retention.reserve),
             folder,
-            retention: config.archive_retention(),
+            retention,
             flush: None,
             row: Row::new(),
             failed: None,
