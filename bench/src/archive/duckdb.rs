@@ -11,7 +11,7 @@ use crate::process::Cost;
 const SCRIPT: &str = "\
 import sys, time, duckdb
 _, threads, query = sys.argv
-duckdb.sql(f'SET threads = {threads}')
+duckdb.sql(f'SET threads = {threads}; SET enable_progress_bar = false')
 wall, processor = time.perf_counter(), time.process_time()
 rows = duckdb.sql(query).fetchall()
 print(time.process_time() - processor, time.perf_counter() - wall)
