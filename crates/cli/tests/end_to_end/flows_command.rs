@@ -219,6 +219,9 @@ fn damage_and_foreign_files_are_reported_and_nothing_is_deleted() {
         netflow(directory, &["flows", "--folder", "data/flows", "--last", "1d", "--by", "exporter", "-o", "csv"]);
     assert_eq!(code, Some(7), "{notes}");
     assert!(answer.len() < 100 && notes.contains("missing: date="), "{notes}");
+    let (exported, notes, code) = netflow(directory, &["archive", "export", "--columns", "bytes"]);
+    assert_eq!((exported.as_slice(), code), (&b"bytes\n"[..], Some(7)), "{notes}");
+    assert!(notes.contains("missing: date="), "{notes}");
     assert!(file.exists() && !sent.is_empty());
 }
 
