@@ -3,6 +3,7 @@
 mod faults;
 mod files;
 mod kills;
+mod losses;
 mod totals;
 
 use std::collections::BTreeMap;

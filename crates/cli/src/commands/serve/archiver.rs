@@ -114,7 +114,9 @@ impl Archiver {
     fn note_missing(&self, missing: Missing) -> io::Result<()> {
         let (segments, records, reason) = (missing.segments, missing.records, missing.reason.name());
         tracing::warn!(segments, records, reason, "the archive lacks flows that were counted");
-        missing::note(&self.folder, missing)
+        missing::note(&self.folder, missing)?;
+        self.view.shown().losses = missing::read(&self.folder)?.len() as u64;
+        Ok(())
     }
 
     /// Deletes what is not to be kept, once a minute: to read the names of all files takes a while. What cannot be deleted
