@@ -59,6 +59,9 @@ pub struct ReadFlush {
     pub before: Option<Timestamp>,
     /// What is missing before it, or in it.
     pub lost: Option<LostFlushes>,
+    /// Whether what was read and is not durable takes more than half of the log: then it has to become durable, else the log
+    /// loses it, which matters after a crash.
+    pub is_held_back: bool,
     /// Datagrams, and data that an earlier one had carried over.
     pub datagrams: u64,
     /// Records shown.
@@ -186,7 +189,8 @@ impl LogRecords {
         let missing = self.compare(position.flush.epoch, records);
         let ReadCounts { datagrams, .. } = self.log.counts();
         self.counts.add(&ReaderCounts { flushes: 1, records, missing, ..ReaderCounts::default() });
-        Ok(Some(ReadFlush { position, newest, before, lost, datagrams, records, missing }))
+        let is_held_back = self.log.is_held_back();
+        Ok(Some(ReadFlush { position, newest, before, lost, is_held_back, datagrams, records, missing }))
     }
 
     /// What is missing before the first datagram of the flush that was read.

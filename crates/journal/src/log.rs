@@ -427,6 +427,16 @@ impl Journal {
         removed.copied().reduce(Lost::and)
     }
 
+    /// Whether what a reader has read, up to a flush, and may read again takes more than half of the log. More of it must not be
+    /// kept back for long: it is forced out next.
+    pub(crate) fn is_held_back(&self, name: &str, read: Position) -> bool {
+        let mut log = locked(&self.log);
+        let Some(position) = log.reading(name).map(|reading| reading.position) else { return false };
+        let held_back = log.after(position).take_while(|segment| Position::from(**segment) <= read);
+        let octets: u64 = held_back.filter_map(|segment| log.segments.get(segment)).map(|kept| kept.octets).sum();
+        octets > log.limit_bytes / 2
+    }
+
     /// A flush in the log that a reader leaves out, because the disk cannot read it.
     pub(crate) fn unreadable(&self, flush: Position) -> Lost {
         let log = locked(&self.log);

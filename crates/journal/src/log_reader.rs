@@ -80,6 +80,13 @@ impl LogReader {
         self.lost
     }
 
+    /// Whether what was read since the cursor, with the open flush, takes more than half of the log: it is forced out soon if the
+    /// cursor does not move.
+    #[must_use]
+    pub fn is_held_back(&self) -> bool {
+        self.open.as_ref().is_some_and(|(flush, _)| self.journal.is_held_back(self.name, *flush))
+    }
+
     /// The flush that is read next, or again after an error; `None` while there is none.
     #[must_use]
     pub fn next(&self) -> Option<Position> {

@@ -207,6 +207,33 @@ fn a_flush_that_the_disk_cannot_read_is_left_out_when_the_reader_asks_for_it() {
 }
 
 #[test]
+fn a_reader_learns_when_what_it_may_read_again_takes_half_of_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = kept_for(folder.path(), &["archive"], 400);
+    let mut writer = journal.writer(0, flush(1, 1));
+    let mut archive = journal.log_reader("archive").unwrap();
+    let mut held_back = Vec::new();
+    for sequence in 1..=10 {
+        flushed(&journal, &mut writer, sequence, &["a"]);
+        assert_eq!(archive.next_flush().unwrap().unwrap().flush.sequence, sequence);
+        while archive.advance().unwrap() {}
+        held_back.push((journal.log_bytes().0 > 200, archive.is_held_back()));
+        if archive.is_held_back() {
+            archive.commit(Vec::new(), Vec::new()).unwrap();
+        }
+    }
+    assert!(held_back.iter().all(|(is_half, is_held_back)| is_half == is_held_back), "{held_back:?}");
+    assert!(held_back.iter().any(|(is_half, _)| *is_half), "{held_back:?}");
+    // What it has not read does not count.
+    for sequence in 11..=15 {
+        flushed(&journal, &mut writer, sequence, &["a"]);
+    }
+    assert!(journal.log_bytes().0 > 200);
+    archive.next_flush().unwrap().unwrap();
+    assert!(!archive.is_held_back());
+}
+
+#[test]
 fn carried_data_are_read_once_by_a_reader_that_runs_on_and_by_one_that_starts() {
     let folder = tempfile::tempdir().unwrap();
     let journal = kept_for(folder.path(), &["runs", "starts", "ahead"], 1 << 20);

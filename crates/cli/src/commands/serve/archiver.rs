@@ -167,7 +167,12 @@ impl Archiver {
         }
         // It may have no records.
         self.begin(read.position)?;
-        self.writer.end_flush(read.newest)
+        let is_durable = self.writer.end_flush(read.newest)?;
+        if read.is_held_back && !is_durable {
+            self.writer.finish()?;
+            return Ok(true);
+        }
+        Ok(is_durable)
     }
 }
 
