@@ -11,6 +11,7 @@ use wire::{FieldSpecifier, netflow_v9};
 use zerocopy::FromBytes;
 
 use crate::collector::Collector;
+use crate::crashes::segments;
 use crate::reloads::{free_tcp, free_udp};
 use crate::thirty_flows;
 
@@ -163,8 +164,7 @@ fn datagrams_whose_terms_are_damaged_are_counted_by_those_of_the_start_and_repor
     send(&collector, collector.receiving, &thirty_flows());
     let directory = collector.kill();
     // The terms are the first record of the segment; its header has 24 octets.
-    for segment in fs::read_dir(directory.path().join("data/journal")).unwrap() {
-        let path = segment.unwrap().path();
+    for path in segments(&directory.path().join("data/journal")) {
         let mut octets = fs::read(&path).unwrap();
         octets[24 + 50] ^= 1;
         fs::write(path, octets).unwrap();

@@ -14,6 +14,7 @@ mod booking;
 mod sampled;
 
 use crate::collector::{Collector, PATIENCE};
+use crate::crashes::segments;
 use crate::{stores, thirty_flows, thirty_flows_at};
 use testing::Service;
 
@@ -443,8 +444,7 @@ fn a_damaged_journal_is_reported() {
         collector.counter("journal_written_datagrams") > 1
     });
     let directory = collector.kill();
-    for segment in std::fs::read_dir(directory.path().join("data/journal")).unwrap() {
-        let path = segment.unwrap().path();
+    for path in segments(&directory.path().join("data/journal")) {
         let mut octets = std::fs::read(&path).unwrap();
         // The terms, after the header of the file.
         octets[24 + 50] ^= 1;

@@ -1,7 +1,6 @@
 //! What the settings of the journal do, with the real program: how often it is forced to the disk, what a kill costs then,
 //! and what happens when it is full.
 
-use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
@@ -9,6 +8,7 @@ use std::process::Command;
 use flow::Counters;
 
 use crate::collector::{Collector, PATIENCE};
+use crate::crashes::segments;
 use crate::load::{FLOWS_A_SECOND, Running, register, sum, this_year, until_exact};
 use crate::thirty_flows;
 
@@ -83,8 +83,7 @@ fn commands_that_read_captures_skip_the_own_records_of_a_segment() {
         collector.wait_until("written", || collector.counter("journal_written_datagrams") == sent);
     }
     let directory = collector.kill();
-    let journal = directory.path().join("data/journal");
-    let segments: Vec<_> = fs::read_dir(&journal).unwrap().map(|segment| segment.unwrap().path()).collect();
+    let segments = segments(&directory.path().join("data/journal"));
     let [segment] = segments.as_slice() else { panic!("{segments:?}") };
     let segment = segment.to_str().unwrap();
     let to = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -9,6 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::collector::Collector;
+use crate::crashes::segments;
 use crate::load::register;
 use crate::thirty_flows;
 
@@ -97,10 +98,10 @@ fn the_first_database_beside_the_journal_again_counts_what_it_has_not_counted() 
     let journal = directory.path().join("data/journal");
     let kept = directory.path().join("kept");
     fs::create_dir(&kept).unwrap();
-    copy_files(&journal, &kept);
+    copy_segments(&journal, &kept);
     let (directory, _) = Collector::start_in(directory).terminate();
     // The other database has counted it and released the segments; an operator has kept them, and goes back.
-    assert_eq!(fs::read_dir(&journal).unwrap().count(), 0);
+    assert!(segments(&journal).is_empty());
     remove_database(&directory);
     for suffix in ["", "-wal"] {
         let from = format!("{}{suffix}", first.display());
@@ -108,13 +109,12 @@ fn the_first_database_beside_the_journal_again_counts_what_it_has_not_counted() 
             fs::copy(from, directory.path().join(format!("data/netflow.sqlite{suffix}"))).unwrap();
         }
     }
-    copy_files(&kept, &journal);
+    copy_segments(&kept, &journal);
     assert_eq!(stored_after_starts(directory), [30 * DATAGRAMS; 4]);
 }
 
-fn copy_files(from: &Path, to: &Path) {
-    for file in fs::read_dir(from).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), to.join(file.file_name())).unwrap();
+fn copy_segments(from: &Path, to: &Path) {
+    for segment in segments(from) {
+        fs::copy(&segment, to.join(segment.file_name().unwrap())).unwrap();
     }
 }
