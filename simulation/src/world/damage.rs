@@ -102,7 +102,8 @@ fn records(octets: &[u8]) -> Vec<JournalRecord> {
             break;
         }
         let exporter = match octets[start + SOURCE..end].first_chunk() {
-            Some([127, 0, 0, last]) => Some(usize::from(*last) - 1),
+            // A flipped bit may have hit the address.
+            Some([127, 0, 0, last]) => usize::from(*last).checked_sub(1),
             _ => None,
         };
         records.push(JournalRecord {
