@@ -2,7 +2,7 @@
 //!
 //! A file that was joined from others lists them in its footer. From the moment when it has its name until the others are
 //! removed, their rows are there twice: those files are superseded and not read. Questions keep the folder as it is
-//! while they read ([`keep`]); who removes files because they were joined waits for them ([`change`]). That is a lock of the
+//! while they read (`keep`); who removes files because they were joined waits for them (`change`). That is a lock of the
 //! operating system, which ends with the process. What retention deletes is not delayed by it.
 
 use std::fs::{self, File};
