@@ -146,9 +146,14 @@ impl StoredCursor {
         self.replaced
     }
 
-    /// Moves on, in one durable step, which has the announcements that have changed. After an error, it may or may not have moved on the disk; the next step includes this
-    /// one.
-    pub(crate) fn advance(&mut self, disk: &dyn Disk, changed: &Cursor) -> io::Result<()> {
+    /// Moves on, in one durable step, which has the announcements that have changed, after something else that has to be durable
+    /// before it. After an error, it may or may not have moved on the disk; the next step includes this one.
+    pub(crate) fn advance(
+        &mut self,
+        disk: &dyn Disk,
+        changed: &Cursor,
+        before: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
         let cursor = self.cursor.get_or_insert_default();
         (cursor.position, cursor.forced_out) = (changed.position, changed.forced_out);
         cursor.known.clone_from(&changed.known);
@@ -156,7 +161,9 @@ impl StoredCursor {
             cursor.announce(*exporter, octets);
         }
         // Whatever fails, what is in the open file is not relied on any more.
-        match self.open.take().filter(|_| self.octets <= SMALL.max(2 * self.first)) {
+        let open = self.open.take().filter(|_| self.octets <= SMALL.max(2 * self.first));
+        before()?;
+        match open {
             Some(file) => {
                 let record = changed.record();
                 append_all(file.as_ref(), &record)?;

@@ -387,14 +387,15 @@ impl Journal {
         };
         for segment in unnamed {
             match self.disk.rename(&segment.to_string(), &segment.in_log()) {
-                Ok(()) => {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::debug!(%segment, %error, "cannot rename a journal segment");
+                    locked(&self.counts).remove_errors += 1;
+                }
+                // No start counts one that is gone.
+                _ => {
                     if let Some(kept) = locked(&self.log).segments.get_mut(&segment) {
                         kept.is_renamed = true;
                     }
-                }
-                Err(error) => {
-                    tracing::debug!(%segment, %error, "cannot rename a journal segment");
-                    locked(&self.counts).remove_errors += 1;
                 }
             }
         }
@@ -408,6 +409,22 @@ impl Journal {
                 _ => {}
             }
         }
+    }
+
+    /// Makes the names of the log durable up to a position, before the cursor of a reader is past it. Else a start after a loss of
+    /// power and beside another database counts these segments again, and the reader does not know that it has read what such a
+    /// start queues and carries over.
+    pub(crate) fn sync_names(&self, reader: &str, read: Option<Position>) -> io::Result<()> {
+        if locked(&self.log).reading(reader).is_some_and(|reading| reading.position == read) {
+            return Ok(());
+        }
+        self.tidy_log();
+        let is_unnamed =
+            |(segment, kept): (&SegmentName, &Kept)| !kept.is_renamed && Some(Position::from(*segment)) <= read;
+        if locked(&self.log).segments.iter().any(is_unnamed) {
+            return Err(io::Error::other("a segment of the journal cannot be renamed"));
+        }
+        self.disk.sync_names()
     }
 
     /// A reader will not read what is up to this position again.

@@ -191,7 +191,8 @@ impl LogReader {
             known: more,
             announced: announced.into_iter().collect(),
         };
-        self.cursor.advance(self.journal.disk.as_ref(), &changed)?;
+        let sync_names = || self.journal.sync_names(self.name, self.read);
+        self.cursor.advance(self.journal.disk.as_ref(), &changed, sync_names)?;
         self.unreadable.retain(|flush, _| Some(*flush) > self.read);
         self.journal.moved(self.name, self.read);
         Ok(())
