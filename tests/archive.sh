@@ -68,7 +68,8 @@ start
 until "$netflow" curl GET /status | grep -q '"unreadSegments":0'; do sleep 0.2; done
 stop TERM
 # The query of the documentation runs as it is.
-sed -n '/^```sql$/,/^```$/p' "$repository/docs/archive.md" | grep -v '^```' > query.sql
+sed -n '/^## DuckDB$/,/^## ClickHouse$/p' "$repository/docs/archive.md" | sed -n '/^```sql$/,/^```$/p' | grep -v '^```' > query.sql
+"$netflow" archive check
 "$python" - data/flows sent.*.json << 'end'
 import ipaddress, json, sys
 import duckdb
