@@ -29,7 +29,7 @@ use crate::part_name::{PartName, UNFINISHED, folder_of};
 use crate::schema::schema;
 
 /// The rows of a column that are encoded and compressed together. Their buffers stay in the caches, and are too small for the
-/// allocator to map each anew: with pages of eight times as many rows, a flow takes 0.8 octets less, and half as long again.
+/// allocator to map and unmap each: with pages of eight times as many rows, a flow takes 0.8 octets less, and half as long again.
 pub(crate) const ROWS_OF_A_PAGE: usize = 1 << 13;
 /// The columns with a Bloom filter for each group of rows: one of some hundred thousand addresses is rarely in all groups.
 const BLOOM_FILTERED: [Id; 2] = [Id::SrcIp, Id::DstIp];
