@@ -106,20 +106,22 @@ impl Scan<'_> {
         let plan = Plan::new(question)?;
         let selector = Selector::new(&question.received, &question.filter)?;
         let budget = Budget::new(self.octets);
-        let threads = self.threads(question.columns());
-        let octets = threads.saturating_mul(memory_of_columns(question.columns()));
-        let octets = octets.saturating_add(sources.octets);
-        let _memory = budget.take(octets).map_err(|Exceeded| self.too_large())?;
-        let work = self.work(&budget, &selector, left_out, threads);
         let seed = Hashing::seed();
+        let mut threads = self.threads(question.columns());
         let mut passes = 1;
         loop {
+            let octets = threads.saturating_mul(memory_of_columns(question.columns()));
+            let octets = octets.saturating_add(sources.octets);
+            let _memory = budget.take(octets).map_err(|Exceeded| self.too_large())?;
+            let work = self.work(&budget, &selector, left_out, threads);
             let known = left_out.count();
             match plan.answer(&work, sources, seed, passes) {
                 // What was added of a damaged group of rows must not count.
                 Ok(_) if left_out.count() > known => {}
                 Ok(groups) => return Ok(groups),
                 Err(Stop::Cancelled) => return Err(ScanError::Cancelled),
+                // Each thread has a table of its own, and memory to read: one thread needs fewer passes.
+                Err(Stop::Memory) if threads > 1 => threads = 1,
                 Err(Stop::Memory) if passes < MOST_PASSES => passes *= MORE_PASSES,
                 Err(Stop::Memory) => return Err(self.too_large()),
                 Err(Stop::Damaged(error)) => return Err(ScanError::Invalid(error.to_string())),

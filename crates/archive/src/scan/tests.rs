@@ -295,6 +295,17 @@ fn what_does_not_fit_is_found_in_passes_or_refused() {
 }
 
 #[test]
+fn threads_take_no_more_passes_than_one() {
+    let archive = Archive::new(200_000);
+    let question = GroupQuestion { most: 10, ..question("", &["srcip", "srcport", "dstip", "dstport"]) };
+    // As much memory as two threads need to be used.
+    let octets = 4 * memory_of_columns(question.columns());
+    let [one, two] = [1, 2].map(|threads| archive.scan(octets, threads).groups(&question).unwrap());
+    assert!(one.passes > 1, "it does not fit: {}", one.passes);
+    assert_eq!((two.passes, two.first, two.rest), (one.passes, one.first, one.rest));
+}
+
+#[test]
 fn wrong_questions_are_refused() {
     let archive = Archive::new(100);
     let many = ["srcip", "dstip", "nexthop", "natsrcip", "natdstip", "innersrcip", "innerdstip", "exporter"];
