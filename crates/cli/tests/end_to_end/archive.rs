@@ -1,5 +1,6 @@
 //! The archive has each flow that is counted once, whatever becomes of the process, of its disk and of its clock.
 
+mod clocks;
 mod faults;
 mod files;
 mod kills;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use serde_json::json;
 use tempfile::TempDir;
 use testing::Random;
 use wire::encode;
@@ -76,12 +77,15 @@ fn send(exporter: &str, to: SocketAddr, first: u64, stop: &AtomicBool, sent: &At
     }
 }
 
-/// Octets and flows that are counted for an exporter.
+/// Octets and flows that are counted for an exporter, also in years to which clocks were stepped.
 pub(crate) fn counted(collector: &Collector, exporter: &str) -> [u64; 2] {
-    let year = collector.shell("date -u +%Y");
-    let (path, year) = (format!("/stats/{exporter}"), year.trim());
-    let answer = collector.rest("POST", &path, &format!(r#"{{"192.0.2.0/24":{{"years":["{year}"]}}}}"#));
-    let rows = answer["192.0.2.0/24"]["years"][0][year].as_array().unwrap_or_else(|| panic!("{answer}"));
+    let year: u32 = collector.shell("date -u +%Y").trim().parse().unwrap();
+    let years: Vec<_> = (year - 1..year + 12).map(|year| year.to_string()).collect();
+    let question = json!({ "192.0.2.0/24": { "years": years } });
+    let answer = collector.rest("POST", &format!("/stats/{exporter}"), &question.to_string());
+    let of_years = answer["192.0.2.0/24"]["years"].as_array().unwrap_or_else(|| panic!("{answer}"));
+    let of_years = of_years.iter().map(|year| year.as_object().and_then(|year| year.values().next()).unwrap());
+    let rows: Vec<_> = of_years.flat_map(|rows| rows.as_array().unwrap()).collect();
     ["bytes", "flows"].map(|key| rows.iter().map(|row| row[key].as_u64().unwrap()).sum())
 }
 

@@ -24,7 +24,7 @@ use testing::Service;
 /// How long the disk refuses, at least.
 const REFUSING: Duration = Duration::from_secs(4);
 /// The octets of the file that `refuse.c` reads.
-const CONTROL: usize = 24;
+const CONTROL: usize = 32;
 /// By how much the collector may grow meanwhile.
 const MOST_GROWTH: u64 = 64 << 20;
 
@@ -180,6 +180,11 @@ impl Refusal {
     /// By how many seconds the clock of the archive differs from now on.
     pub(crate) fn step_clock(&self, seconds: i64) {
         self.control.write_all_at(&seconds.to_ne_bytes(), 16).unwrap();
+    }
+
+    /// By how many seconds the clock of the whole collector differs from now on.
+    pub(crate) fn step_clock_of_all(&self, seconds: i64) {
+        self.control.write_all_at(&seconds.to_ne_bytes(), 24).unwrap();
     }
 }
 

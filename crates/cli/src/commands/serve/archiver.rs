@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use accounting::period::Minute;
 use api::FlowArchive;
@@ -20,6 +20,9 @@ use crate::config::Config;
 /// The directory of the archive in dataDir.
 pub(crate) const FLOWS: &str = "flows";
 
+/// How often it is looked at what is not to be kept any more: to read the names of all files takes a while.
+const CLEANED_EVERY: Duration = Duration::from_secs(60);
+
 /// Keeps every flow.
 pub(crate) struct Archiver {
     folder: PathBuf,
@@ -31,8 +34,9 @@ pub(crate) struct Archiver {
     /// Why a record of the flush could not be taken.
     failed: Option<io::Error>,
     /// When it was last looked at what is not to be kept any more.
-    cleaned: Option<Minute>,
-    clock: SteadyClock,
+    cleaned: Option<Instant>,
+    /// `None` until the folder could be read.
+    clock: Option<SteadyClock>,
     view: ArchiveView,
 }
 
@@ -50,7 +54,7 @@ impl Archiver {
             row: Row::new(),
             failed: None,
             cleaned: None,
-            clock: SteadyClock::new(),
+            clock: None,
             view: ArchiveView::default(),
         }
     }
@@ -119,21 +123,28 @@ impl Archiver {
         Ok(())
     }
 
-    /// Deletes what is not to be kept, once a minute: to read the names of all files takes a while. What cannot be deleted
-    /// stays, and keeps nothing from being archived.
+    /// Deletes what is not to be kept. What cannot be deleted stays, and keeps nothing from being archived.
     fn clean(&mut self) {
-        let now = minute(self.clock.time());
-        if self.cleaned == Some(now) {
+        if self.cleaned.is_some_and(|cleaned| cleaned.elapsed() < CLEANED_EVERY) {
             return;
         }
-        self.cleaned = Some(now);
-        if let Err(error) = self.delete(now) {
+        self.cleaned = Some(Instant::now());
+        if let Err(error) = self.delete() {
             let folder = self.folder.display();
             tracing::warn!(%error, "cannot delete old flows in {folder}");
         }
+        if let Some(Err(error)) = self.clock.as_mut().map(SteadyClock::keep) {
+            let folder = self.folder.display();
+            tracing::warn!(%error, "cannot write in {folder} by what time old flows are deleted");
+        }
     }
 
-    fn delete(&mut self, now: Minute) -> io::Result<()> {
+    fn delete(&mut self) -> io::Result<()> {
+        let clock = match &mut self.clock {
+            Some(clock) => clock,
+            None => self.clock.insert(SteadyClock::open(&self.folder)?),
+        };
+        let now = minute(clock.time());
         let kept = self.retention.apply(&self.folder, now)?;
         for gone in &kept.gone {
             tracing::info!("deleted {} octets of the archive: {}", gone.octets, gone.name.path().display());

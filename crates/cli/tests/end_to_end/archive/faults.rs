@@ -29,9 +29,9 @@ fn stall() -> Duration {
 }
 
 /// Collectors on a disk that fails on demand, one after the other.
-struct Faulty {
-    refusal: Refusal,
-    collector: Collector,
+pub(super) struct Faulty {
+    pub(super) refusal: Refusal,
+    pub(super) collector: Collector,
     /// Datagrams of each exporter so far.
     sent: u64,
     /// Those that this run has counted.
@@ -39,7 +39,7 @@ struct Faulty {
 }
 
 impl Faulty {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let refusal = Refusal::new();
         let collector = Collector::start_as(refusal.command().envs(SETTINGS));
         register(&collector);
@@ -47,7 +47,7 @@ impl Faulty {
     }
 
     /// Sends some datagrams, and waits until they are counted.
-    fn send(&mut self) {
+    pub(super) fn send(&mut self) {
         for exporter in EXPORTERS {
             send_some(exporter, self.collector.receiving, self.sent + 1, DATAGRAMS);
         }
@@ -70,15 +70,25 @@ impl Faulty {
     }
 
     /// Stops the collector and starts another one.
-    fn restart(mut self) -> Self {
+    pub(super) fn restart(mut self) -> Self {
         let (directory, _) = self.collector.terminate();
         self.collector = Collector::start_in_as(directory, self.refusal.command().envs(SETTINGS));
         self.of_run = 0;
         self
     }
 
+    /// The same, without a command that asks about ledgers: its clock is not that of the collector.
+    pub(super) fn restart_unasked(mut self) -> Self {
+        self.collector.signal("TERM");
+        let (directory, status, log) = self.collector.ended();
+        assert!(status.success() && !log.contains("a ledger does not balance"), "{status}: {log}");
+        self.collector = Collector::start_in_as(directory, self.refusal.command().envs(SETTINGS));
+        self.of_run = 0;
+        self
+    }
+
     /// The fault is over, and everything is archived.
-    fn end(self) -> TempDir {
+    pub(super) fn end(self) -> TempDir {
         self.refusal.refuse(b'0');
         is_archived(self.collector)
     }
