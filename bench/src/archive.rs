@@ -100,7 +100,7 @@ pub(crate) fn archive(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
 }
 
 /// Flows that do not repeat, with the popularity of addresses in real networks.
-fn load() -> Load {
+pub(crate) fn load() -> Load {
     let traffic = Traffic { addresses: ADDRESSES, popularity: Popularity::Zipf, ..Traffic::default() };
     Load {
         protocol: Protocol::NetflowV9,
@@ -112,17 +112,19 @@ fn load() -> Load {
     }
 }
 
+/// The same collector with an archive.
+pub(crate) fn keeping(mut counting: Netflow) -> Netflow {
+    let kept = [("NETFLOW__ARCHIVE__ENABLED", "true"), ("NETFLOW__ARCHIVE__FREE_PERCENT", "0")];
+    counting.settings.extend(kept.map(|(key, value)| (key, value.to_owned())));
+    Netflow { variant: ", archive on", ..counting }
+}
+
 /// Sends the same flows to our collector without and with an archive, and to nfcapd.
 fn write(arguments: &Arguments, generator: &Generator) -> anyhow::Result<Written> {
     let prefixes: Vec<Prefix> = generator.load().traffic.prefixes.clone();
     let once = prefixes.len();
     let counting = Netflow { prefixes, once, ..netflow_with_journal() };
-    let kept = [("NETFLOW__ARCHIVE__ENABLED", "true"), ("NETFLOW__ARCHIVE__FREE_PERCENT", "0")];
-    let keeping = Netflow {
-        variant: ", archive on",
-        settings: kept.map(|(key, value)| (key, value.to_owned())).into(),
-        ..counting.clone()
-    };
+    let keeping = keeping(counting.clone());
     let pace = Pace { rate: Some(arguments.rate), flows: Some(arguments.flows), duration: None };
     let (nothing, archive_folder, nfcapd_folder) = (tempfile::tempdir()?, tempfile::tempdir()?, tempfile::tempdir()?);
     let run = |program: &dyn Program, folder: &TempDir| {

@@ -9,6 +9,7 @@ use generator::{Generator, Load, Pace, Traffic};
 
 use crate::program::{Netflow, Nfacctd, Nfcapd, Program, ReceiveOnly};
 use crate::run::{Outcome, run};
+use crate::search::Search;
 use crate::table::{Row, print_table};
 use crate::target::Target;
 
@@ -55,8 +56,6 @@ const NFACCTD: &str = "nfacctd, one key";
 
 /// Steps of the binary search.
 const STEPS: usize = 5;
-/// Attempts to confirm a rate, each slower than the one before, before none is reported.
-const CONFIRMATIONS: usize = 4;
 
 /// Three separate prefixes: each flow is in one of them.
 pub(crate) fn three_prefixes() -> Vec<Prefix> {
@@ -178,33 +177,14 @@ fn highest(program: &dyn Program, generator: &Generator, duration: Duration) -> 
         eprintln!("  {:>12.0} flows/s: {:.3} % counted, {} dropped", offered, 100.0 * share, outcome.drops);
         anyhow::Ok(outcome)
     };
-    // First as fast as possible: what is counted then is near the limit of the program.
     let flood = at(None)?;
-    if flood.is_right() {
-        return Ok(Some(flood));
+    let mut search = Search::below(flood.offered(), flood.share_counted(), flood.is_right(), STEPS);
+    let mut runs = vec![flood];
+    while let Some(rate) = search.next() {
+        let outcome = at(Some(rate))?;
+        search.add(outcome.offered(), outcome.is_right());
+        runs.push(outcome);
     }
-    let about = flood.offered() * flood.share_counted();
-    let (mut low, mut high) = (about * 0.25, (about * 1.25).min(flood.offered()));
-    let mut best: Option<Outcome> = None;
-    for _ in 0..STEPS {
-        let middle = (low + high) / 2.0;
-        let outcome = at(Some(middle))?;
-        if outcome.is_right() {
-            low = middle;
-            best = Some(outcome);
-        } else {
-            high = middle;
-        }
-    }
-    // A single lucky run does not prove a rate: confirm it.
-    for _ in 0..CONFIRMATIONS {
-        let outcome = at(Some(low))?;
-        if outcome.is_right() {
-            let slower = best.filter(|best| best.offered() < outcome.offered());
-            return Ok(Some(slower.unwrap_or(outcome)));
-        }
-        low *= 0.9;
-        best = None;
-    }
-    Ok(None)
+    let is_found = |run: &Outcome| run.is_right() && Some(run.offered()) == search.found();
+    Ok(runs.into_iter().find(is_found))
 }

@@ -40,8 +40,13 @@ impl LoadedCollector {
         let begun = Instant::now();
         transmit(generator, self.receiving(), pace, &mut |_| ControlFlow::Continue(()))?;
         let duration = begun.elapsed();
-        self.netflow.process.wait_until_idle(self.port)?;
+        self.wait_until_idle()?;
         Ok((generator.totals().clone(), duration))
+    }
+
+    /// Waits until everything that was sent is counted, and archived as far as it is flushed.
+    pub(crate) fn wait_until_idle(&mut self) -> anyhow::Result<()> {
+        self.netflow.process.wait_until_idle(self.port)
     }
 
     /// Sends a load while `work` runs; `None` is the highest possible rate. Returns the result of `work`.

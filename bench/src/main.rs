@@ -10,13 +10,16 @@
 //! | `compare` | all programs, in rounds, at a moderate rate and at the highest rate without loss |
 //! | `loaded_collector` | this collector alone, with a load |
 //! | `archive` | flows kept and asked for, beside nfdump and DuckDB |
+//! | `archive_load` | what the archive costs counting: the highest rate, overload, questions while flows arrive |
 //! | `growth`, `attack`, `exporters`, `overload`, `hostile`, `handshakes`, `idle`, `steering` | the stress scenarios |
+//! | `search` | the search for the highest rate without loss |
 //! | `latency` | a client that repeats its requests |
 //! | `stop` | the end of threads beside a measurement |
 //! | `target` | targets and results |
 //! | `table` | the table of programs |
 
 mod archive;
+mod archive_load;
 mod attack;
 mod compare;
 mod elsewhere;
@@ -31,6 +34,7 @@ mod overload;
 mod process;
 mod program;
 mod run;
+mod search;
 mod steering;
 mod stop;
 mod table;
@@ -58,6 +62,8 @@ enum Scenario {
     Compare(compare::Arguments),
     /// Flows kept, and questions about them, beside nfdump and DuckDB
     Archive(archive::Arguments),
+    /// What the archive costs counting: the highest rate without loss, overload, and questions while flows arrive
+    ArchiveLoad(archive_load::Arguments),
     /// Processor time a flow with increasing numbers of addresses and exporters
     Growth(growth::Arguments),
     /// A flood of flows from random addresses
@@ -100,6 +106,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::All(All { full }) => all(full),
         Scenario::Compare(arguments) => compare::compare(&arguments)?,
         Scenario::Archive(arguments) => archive::archive(&arguments)?,
+        Scenario::ArchiveLoad(arguments) => archive_load::archive_load(&arguments)?,
         Scenario::Growth(arguments) => growth::growth(&arguments)?,
         Scenario::Attack(arguments) => attack::attack(&arguments)?,
         Scenario::Exporters(arguments) => exporters::exporters(&arguments)?,
@@ -122,11 +129,12 @@ fn all(full: bool) -> Vec<Target> {
     let rates: &[&str] = &["--protocols", "v9", "--rounds", "1", "--seconds", "0", "--brief"];
     let kept: &[&str] = &["--flows", "3000000", "--rounds", "2"];
     type Run<'a> = &'a dyn Fn() -> anyhow::Result<Vec<Target>>;
-    let scenarios: [(&str, Run<'_>); 12] = [
+    let scenarios: [(&str, Run<'_>); 13] = [
         ("idle", &|| idle::idle(&arguments(&[]))),
         ("compare", &|| compare::compare(&arguments(sides))),
         ("rates", &|| compare::compare(&arguments(rates))),
         ("archive", &|| archive::archive(&arguments(kept))),
+        ("archive-load", &|| archive_load::archive_load(&arguments(&["--rounds", "1"]))),
         ("growth", &|| growth::growth(&arguments(&[]))),
         ("attack", &|| attack::attack(&arguments(full))),
         ("exporters", &|| exporters::exporters(&arguments(full))),

@@ -102,6 +102,22 @@ impl Process {
         self.family().map(processor_seconds).sum()
     }
 
+    /// Processor time of its threads with a name of this kind, which must not end. Seconds.
+    pub(crate) fn seconds_of_threads(&self, is_meant: impl Fn(&str) -> bool) -> anyhow::Result<f64> {
+        let mut nanoseconds = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let thread = thread?.path();
+            // Others may have ended.
+            let Ok(name) = fs::read_to_string(thread.join("comm")) else { continue };
+            if is_meant(name.trim()) {
+                let times = fs::read_to_string(thread.join("schedstat"))?;
+                let time = times.split_whitespace().next().and_then(|time| time.parse::<u64>().ok());
+                nanoseconds += time.context("no processor time in schedstat")?;
+            }
+        }
+        Ok(nanoseconds as f64 / 1e9)
+    }
+
     /// Sum of the peak resident memory of the program and its children. Octets.
     pub(crate) fn peak_memory(&self) -> u64 {
         self.family().map(|id| memory(id, "VmHWM:")).sum()

@@ -84,6 +84,25 @@ fn answers_about_kept_flows_are_those_of_other_programs() {
 }
 
 #[test]
+fn the_archive_costs_no_flow_and_has_all_that_were_counted() {
+    let rates = ["--exporters", "2", "--rounds", "1", "--seconds", "0.5", "--steps", "1"];
+    let questions = ["--flows", "20000", "--first-rate", "10000", "--rate", "5000", "--question-seconds", "1"];
+    let table = output_of(&[&["archive-load"], rates.as_slice(), questions.as_slice()].concat());
+    for target in [
+        "in each step it has all flows that were counted",
+        "overload: datagrams read and dropped add up to those sent",
+        "overload: all flows that were read are stored",
+        "overload: ledgers balance",
+        "overload: it has all flows that were counted, or states what is missing",
+        "questions: all flows are counted",
+        "questions: all flows are archived",
+        "questions: each answer has all flows of before",
+    ] {
+        assert!(table.lines().any(|line| line.contains(target) && line.contains("reached")), "{target}\n{table}");
+    }
+}
+
+#[test]
 fn a_killed_bench_takes_its_programs_with_it() {
     let mut bench = bench(&["idle", "--seconds", "60"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let child = wait_for("a child", || children(&bench).first().copied());

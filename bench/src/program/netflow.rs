@@ -133,6 +133,11 @@ impl RunningNetflow {
         Ok(Sqlite::open(&self.directory.join("data/netflow.sqlite"))?)
     }
 
+    /// The folder of its archive.
+    pub(crate) fn flows_folder(&self) -> PathBuf {
+        self.directory.join("data/flows")
+    }
+
     /// A counter in its status, summed over all labels.
     pub(crate) fn status_counter(&self, name: &str) -> anyhow::Result<u64> {
         let status = self.request("GET", "/status", "")?;
