@@ -12,7 +12,7 @@
 //! | `part`, `file_octets`, `bloom_filter` | a file: whether it is what its name states, and what its statistics and Bloom filters rule out |
 //! | `group_rows`, `column_pages` | columns of a group of rows, each decoded when it is first asked for |
 //! | `row_values` | rows of these |
-//! | `key_layout`, `group_table` | the hash table of groups, and the form in which keys are in it |
+//! | `shared_groups`, `group_table`, `key_layout` | the groups that several threads find, their hash tables, and the form in which keys are in these |
 //! | `budget` | the memory of a question |
 //!
 //! A question reads only the files of its hours, of these only the groups of rows that may match by their statistics, of these
@@ -39,6 +39,7 @@ mod ranking;
 mod row_values;
 mod rows;
 mod series;
+mod shared_groups;
 mod sources;
 #[cfg(test)]
 mod tests;

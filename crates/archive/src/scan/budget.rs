@@ -52,6 +52,18 @@ impl Taken<'_> {
     pub(crate) fn grow(&mut self, octets: usize) -> Result<(), Exceeded> {
         self.resize(self.octets.checked_add(octets).ok_or(Exceeded)?)
     }
+
+    /// Gives some back.
+    pub(crate) fn shrink(&mut self, octets: usize) {
+        let octets = octets.min(self.octets);
+        self.budget.used.fetch_sub(octets, Ordering::Relaxed);
+        self.octets -= octets;
+    }
+
+    /// How many are taken.
+    pub(crate) const fn octets(&self) -> usize {
+        self.octets
+    }
 }
 
 impl Drop for Taken<'_> {

@@ -1,23 +1,22 @@
-//! The groups of a question: a hash table from the words of a key to sums.
+//! A hash table of groups: from the words of a key to sums.
 //!
 //! Values come from the network. The hash is seeded once a question, so that no sender can choose values that collide.
 
 use std::hash::{BuildHasher, RandomState};
 
-use filter::ColumnValues;
+use hashbrown::HashMap;
 use prefetch_index::prefetch_index;
 
 use super::budget::{Budget, Exceeded, Taken};
-use super::key_layout::Layout;
 
 /// Rows, octets, packets and flows.
 pub(crate) type Amounts = [u64; 4];
+/// What is called with each group: the words of its key, and its sums.
+pub(crate) type Visit<'v> = dyn FnMut(&[u64], &Amounts) -> Result<(), Exceeded> + 'v;
 
-/// The words of a key at most.
-pub(crate) const MOST_WORDS: usize = 16;
 /// The places of the smallest table.
-const FEWEST_PLACES: usize = 64;
-/// How many rows ahead the place of a group is prefetched.
+const FEWEST_PLACES: usize = 16;
+/// How many groups ahead a place is prefetched.
 const PREFETCHED: usize = 12;
 /// An odd number without a pattern: the fraction of the golden ratio.
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -36,7 +35,7 @@ impl Hashing {
     }
 
     #[inline]
-    fn hash(self, words: &[u64]) -> u64 {
+    pub(crate) fn hash(self, words: &[u64]) -> u64 {
         words.iter().fold(self.seed, |hash, word| {
             // The XOR of both halves of a product: each bit depends on all bits of the word.
             let product = u128::from(hash ^ word) * u128::from(MULTIPLIER);
@@ -46,74 +45,94 @@ impl Hashing {
 
     /// A group is in one pass, with all that is counted distinctly for it.
     #[inline]
-    fn is_in_pass(self, words: &[u64], group_words: usize) -> bool {
+    pub(crate) fn is_in_pass(self, words: &[u64], group_words: usize) -> bool {
         if self.passes == 1 {
             return true;
         }
-        // The table uses the other bits.
+        // The tables use the upper bits.
         (self.hash(words.get(..group_words).unwrap_or_default()) >> 24 & 0xffff) % self.passes == self.pass
     }
 }
 
-/// Groups whose keys have N words: a hash table in one piece, in which a group is looked for from the place of its hash on. Most
-/// groups are in no cache when a row of theirs comes, so that their places are prefetched some rows ahead.
+/// Groups whose keys have N words: a hash table in one piece, in which a group is looked for from the place of its hash on. Places
+/// are in the order of hashes, and of any number, so that a table grows by half.
 pub(crate) struct Groups<'b, const N: usize> {
-    /// A place without rows is free. Their number is a power of two, or 0.
+    /// How many upper bits are the same in the hashes of all its groups.
+    same_bits: u32,
     places: Vec<Place<N>>,
     groups: usize,
+    /// What rows and flows have beyond the numbers of 32 bits in a place.
+    beyond: HashMap<[u64; N], Beyond>,
     memory: Taken<'b>,
-    /// The keys and hashes of the rows that are added.
-    keys: Vec<[u64; N]>,
-    hashes: Vec<u64>,
 }
 
+/// A group and its sums. One without rows is a free place.
 #[derive(Clone, Copy)]
-struct Place<const N: usize> {
-    key: [u64; N],
-    amounts: Amounts,
+pub(crate) struct Place<const N: usize> {
+    pub(crate) key: [u64; N],
+    bytes: u64,
+    packets: u64,
+    // In most groups these are small, and memory decides how often the files are read.
+    rows: u32,
+    flows: u32,
 }
+
+/// Rows and flows.
+type Beyond = [u64; 2];
 
 impl<const N: usize> Place<N> {
-    const FREE: Self = Self { key: [0; N], amounts: [0; 4] };
+    const FREE: Self = Self { key: [0; N], bytes: 0, packets: 0, rows: 0, flows: 0 };
 
+    #[inline]
     const fn is_free(&self) -> bool {
-        let [rows, ..] = self.amounts;
-        rows == 0
+        self.rows == 0
+    }
+
+    const fn amounts(&self) -> Amounts {
+        [self.rows as u64, self.bytes, self.packets, self.flows as u64]
+    }
+
+    /// Adds amounts, of which there is at least a row. Returns what does not fit.
+    #[inline]
+    fn add(&mut self, [rows, bytes, packets, flows]: Amounts) -> Option<Beyond> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.packets = self.packets.saturating_add(packets);
+        let rows = u64::from(self.rows).saturating_add(rows);
+        let flows = u64::from(self.flows).saturating_add(flows);
+        if let (Ok(rows), Ok(flows)) = (u32::try_from(rows), u32::try_from(flows)) {
+            (self.rows, self.flows) = (rows, flows);
+            return None;
+        }
+        // One row shows that the place is taken.
+        (self.rows, self.flows) = (1, 0);
+        Some([rows - 1, flows])
     }
 }
 
 impl<'b, const N: usize> Groups<'b, N> {
-    fn new(budget: &'b Budget) -> Result<Self, Exceeded> {
-        Ok(Self { places: Vec::new(), groups: 0, memory: budget.take(0)?, keys: Vec::new(), hashes: Vec::new() })
+    pub(crate) fn new(budget: &'b Budget, same_bits: u32) -> Result<Self, Exceeded> {
+        Ok(Self { same_bits, places: Vec::new(), groups: 0, beyond: HashMap::new(), memory: budget.take(0)? })
     }
 
-    fn add_rows(
-        &mut self,
-        hashing: Hashing,
-        layout: &Layout,
-        columns: &impl ColumnValues,
-        rows: &[u32],
-        amounts: &[Amounts],
-    ) -> Result<(), Exceeded> {
-        let (mut keys, mut hashes) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.hashes));
-        layout.fill(columns, rows, &mut keys);
-        hashes.clear();
-        hashes.extend(keys.iter().map(|key| hashing.hash(key)));
-        for (row, ((key, hash), amounts)) in keys.iter().zip(&hashes).zip(amounts).enumerate() {
-            if let Some(later) = hashes.get(row + PREFETCHED) {
-                prefetch_index(&self.places, self.first_place(*later));
-            }
-            if hashing.is_in_pass(key, layout.group_words) {
-                self.add(hashing, key, *hash, amounts)?;
-            }
-        }
-        (self.keys, self.hashes) = (keys, hashes);
-        Ok(())
+    pub(crate) const fn len(&self) -> usize {
+        self.groups
     }
 
+    /// Whether another group needs more memory first.
+    #[inline]
+    pub(crate) const fn is_full(&self) -> bool {
+        self.groups >= self.places.len() / 4 * 3
+    }
+
+    /// The octets of all places.
+    pub(crate) const fn octets(&self) -> usize {
+        self.places.len() * size_of::<Place<N>>()
+    }
+
+    /// The upper bits of the hash decide, whatever the number of places.
     #[inline]
     const fn first_place(&self, hash: u64) -> usize {
-        hash as usize & self.places.len().wrapping_sub(1)
+        (((hash << self.same_bits) as u128 * self.places.len() as u128) >> 64) as usize
     }
 
     /// The place of a group, or the free one where it belongs. There is always a free one, or no place at all.
@@ -128,45 +147,95 @@ impl<'b, const N: usize> Groups<'b, N> {
         self.places.get_mut(index)
     }
 
+    /// Adds amounts, of which there is at least a row, to a group.
     #[inline]
-    fn add(&mut self, hashing: Hashing, key: &[u64; N], hash: u64, amounts: &Amounts) -> Result<(), Exceeded> {
-        if self.groups >= self.places.len() / 4 * 3 {
+    pub(crate) fn add(
+        &mut self,
+        hashing: Hashing,
+        key: &[u64; N],
+        hash: u64,
+        amounts: Amounts,
+    ) -> Result<(), Exceeded> {
+        if self.is_full() {
             self.grow(hashing)?;
         }
         let Some(place) = self.place(key, hash) else { return Ok(()) };
-        if place.is_free() {
-            *place = Place { key: *key, amounts: *amounts };
-            self.groups += 1;
-        } else {
-            add(&mut place.amounts, amounts);
+        let is_new = place.is_free();
+        place.key = *key;
+        let beyond = place.add(amounts);
+        self.groups += usize::from(is_new);
+        beyond.map_or(Ok(()), |beyond| self.add_beyond(key, beyond))
+    }
+
+    /// Adds groups with their hashes.
+    pub(crate) fn add_all(&mut self, hashing: Hashing, groups: &[(u64, Place<N>)]) -> Result<(), Exceeded> {
+        for (index, (hash, group)) in groups.iter().enumerate() {
+            if let Some((later, _)) = groups.get(index + PREFETCHED) {
+                prefetch_index(&self.places, self.first_place(*later));
+            }
+            self.add(hashing, &group.key, *hash, group.amounts())?;
         }
         Ok(())
     }
 
     #[cold]
-    fn grow(&mut self, hashing: Hashing) -> Result<(), Exceeded> {
-        let (before, after) = (self.places.len(), (2 * self.places.len()).max(FEWEST_PLACES));
+    pub(crate) fn add_beyond(&mut self, key: &[u64; N], [rows, flows]: Beyond) -> Result<(), Exceeded> {
+        if !self.beyond.contains_key(key) {
+            // A table of hashes has up to twice the room that it needs, and twice that while it grows.
+            self.memory.grow(4 * size_of::<([u64; N], Beyond)>())?;
+        }
+        let [all_rows, all_flows] = self.beyond.entry(*key).or_default();
+        *all_rows = all_rows.saturating_add(rows);
+        *all_flows = all_flows.saturating_add(flows);
+        Ok(())
+    }
+
+    /// Makes room for half as many groups more.
+    #[cold]
+    pub(crate) fn grow(&mut self, hashing: Hashing) -> Result<(), Exceeded> {
+        let after = (self.places.len() + self.places.len() / 2).max(FEWEST_PLACES);
+        let more = (after - self.places.len()) * size_of::<Place<N>>();
+        let before = self.octets();
         // While groups move, the old table is there beside the new one.
-        self.memory.resize((before + after) * size_of::<Place<N>>())?;
+        self.memory.grow(before + more)?;
         let old = std::mem::replace(&mut self.places, vec![Place::FREE; after]);
         for group in old.into_iter().filter(|place| !place.is_free()) {
             if let Some(place) = self.place(&group.key, hashing.hash(&group.key)) {
                 *place = group;
             }
         }
-        self.memory.resize(after * size_of::<Place<N>>())
+        self.memory.shrink(before);
+        Ok(())
     }
 
-    /// All groups.
-    fn iter(&self) -> impl Iterator<Item = (&[u64; N], &Amounts)> {
-        self.places.iter().filter(|place| !place.is_free()).map(|place| (&place.key, &place.amounts))
+    /// Moves all groups to the end of a list, with their hashes and in the order of these, as far as each is at its place.
+    pub(crate) fn move_to(&mut self, hashing: Hashing, groups: &mut Vec<(u64, Place<N>)>) {
+        let taken = self.places.iter_mut().filter(|place| !place.is_free());
+        groups.extend(taken.map(|place| {
+            let group = std::mem::replace(place, Place::FREE);
+            (hashing.hash(&group.key), group)
+        }));
+        self.groups = 0;
     }
 
-    fn merge(&mut self, mut other: Self, hashing: Hashing) -> Result<(), Exceeded> {
-        if other.groups > self.groups {
-            std::mem::swap(self, &mut other);
+    /// Takes what rows and flows have beyond the places.
+    pub(crate) fn take_beyond(&mut self) -> HashMap<[u64; N], Beyond> {
+        self.memory.shrink(self.beyond.len() * 4 * size_of::<([u64; N], Beyond)>());
+        std::mem::take(&mut self.beyond)
+    }
+
+    /// Calls back with each group.
+    pub(crate) fn each(&self, visit: &mut Visit<'_>) -> Result<(), Exceeded> {
+        for place in self.places.iter().filter(|place| !place.is_free()) {
+            let mut amounts = place.amounts();
+            if !self.beyond.is_empty()
+                && let Some([rows, flows]) = self.beyond.get(&place.key)
+            {
+                add(&mut amounts, &[*rows, 0, 0, *flows]);
+            }
+            visit(&place.key, &amounts)?;
         }
-        other.iter().try_for_each(|(key, amounts)| self.add(hashing, key, hashing.hash(key), amounts))
+        Ok(())
     }
 }
 
@@ -178,120 +247,65 @@ pub(crate) fn add(sums: &mut Amounts, amounts: &Amounts) {
     }
 }
 
-/// Groups, in a table for the size of their keys.
-pub(crate) enum Table<'b> {
-    One(Groups<'b, 1>),
-    Two(Groups<'b, 2>),
-    Four(Groups<'b, 4>),
-    Eight(Groups<'b, 8>),
-    Sixteen(Groups<'b, MOST_WORDS>),
-}
-
-/// The same for each size.
-macro_rules! each_size {
-    ($table:expr, $groups:ident => $value:expr) => {
-        match $table {
-            Table::One($groups) => $value,
-            Table::Two($groups) => $value,
-            Table::Four($groups) => $value,
-            Table::Eight($groups) => $value,
-            Table::Sixteen($groups) => $value,
-        }
-    };
-}
-
-impl<'b> Table<'b> {
-    /// A table for keys of this many words, at most [`MOST_WORDS`].
-    pub(crate) fn new(words: usize, budget: &'b Budget) -> Result<Self, Exceeded> {
-        Ok(match words {
-            0..=1 => Self::One(Groups::new(budget)?),
-            2 => Self::Two(Groups::new(budget)?),
-            3..=4 => Self::Four(Groups::new(budget)?),
-            5..=8 => Self::Eight(Groups::new(budget)?),
-            _ => Self::Sixteen(Groups::new(budget)?),
-        })
-    }
-
-    /// Adds rows: the amounts are in the order of the rows.
-    pub(crate) fn add_rows(
-        &mut self,
-        hashing: Hashing,
-        layout: &Layout,
-        columns: &impl ColumnValues,
-        rows: &[u32],
-        amounts: &[Amounts],
-    ) -> Result<(), Exceeded> {
-        each_size!(self, groups => groups.add_rows(hashing, layout, columns, rows, amounts))
-    }
-
-    /// Adds the groups of another table of the same size.
-    pub(crate) fn merge(&mut self, other: Self, hashing: Hashing) -> Result<(), Exceeded> {
-        match (self, other) {
-            (Self::One(groups), Self::One(others)) => groups.merge(others, hashing),
-            (Self::Two(groups), Self::Two(others)) => groups.merge(others, hashing),
-            (Self::Four(groups), Self::Four(others)) => groups.merge(others, hashing),
-            (Self::Eight(groups), Self::Eight(others)) => groups.merge(others, hashing),
-            (Self::Sixteen(groups), Self::Sixteen(others)) => groups.merge(others, hashing),
-            // All tables of a question are made for the same keys.
-            _ => Ok(()),
-        }
-    }
-
-    /// How many groups there are.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        each_size!(self, groups => groups.groups)
-    }
-
-    /// Calls back with each group.
-    pub(crate) fn each(&self, mut visit: impl FnMut(&[u64], &Amounts) -> Result<(), Exceeded>) -> Result<(), Exceeded> {
-        each_size!(self, groups => groups.iter().try_for_each(|(key, amounts)| visit(key, amounts)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const ONE_PASS: Hashing = Hashing { seed: 17, pass: 0, passes: 1 };
 
-    fn groups<'b>(budget: &'b Budget, keys: std::ops::Range<u64>) -> Groups<'b, 2> {
-        let mut groups = Groups::new(budget).unwrap();
-        for key in keys {
-            let words = [key, key << 32];
-            groups.add(ONE_PASS, &words, ONE_PASS.hash(&words), &[1, key, 1, 1]).unwrap();
-        }
-        groups
+    fn add_to(groups: &mut Groups<'_, 2>, key: u64, amounts: Amounts) -> Result<(), Exceeded> {
+        let words = [key, key << 32];
+        groups.add(ONE_PASS, &words, ONE_PASS.hash(&words), amounts)
     }
 
-    #[test]
-    fn merged_tables_have_the_sums_of_both() {
-        let budget = Budget::new(usize::MAX);
-        let (few, many) = (groups(&budget, 0..10), groups(&budget, 5..1000));
-        let mut table = Table::Two(few);
-        table.merge(Table::Two(many), ONE_PASS).unwrap();
-        assert_eq!(table.len(), 1000);
-        let mut sums = Amounts::default();
-        table
-            .each(|words, amounts| {
-                assert_eq!(amounts[1], words[0] * amounts[0]);
-                add(&mut sums, amounts);
-                Ok(())
-            })
-            .unwrap();
-        assert_eq!(sums[0], 10 + 995);
+    fn amounts_of(groups: &Groups<'_, 2>) -> Vec<(u64, Amounts)> {
+        let mut all = Vec::new();
+        let mut visit = |words: &[u64], amounts: &Amounts| {
+            all.push((words[0], *amounts));
+            Ok(())
+        };
+        groups.each(&mut visit).unwrap();
+        all.sort_unstable();
+        all
     }
 
     #[test]
     fn a_table_grows_only_into_memory_that_there_is() {
         let budget = Budget::new(100_000);
-        let mut groups: Groups<'_, 2> = Groups::new(&budget).unwrap();
-        let mut is_refused = |key| groups.add(ONE_PASS, &[key, 0], ONE_PASS.hash(&[key, 0]), &[1; 4]).is_err();
-        let refused = (0..).find(|key| is_refused(*key)).unwrap();
+        let mut groups = Groups::new(&budget, 0).unwrap();
+        let refused = (0..).find(|key| add_to(&mut groups, *key, [1; 4]).is_err()).unwrap();
         assert!((500..2000).contains(&refused), "{refused}");
-        assert!(groups.places.len() * size_of::<Place<2>>() < 100_000);
+        assert!(groups.octets() < 100_000);
+        assert_eq!(amounts_of(&groups), (0..refused).map(|key| (key, [1; 4])).collect::<Vec<_>>());
         drop(groups);
         assert!(budget.take(100_000).is_ok());
+    }
+
+    #[test]
+    fn rows_and_flows_beyond_32_bits_are_exact() {
+        let budget = Budget::new(usize::MAX);
+        let mut groups = Groups::new(&budget, 0).unwrap();
+        let amounts = [u32::MAX.into(), 7, 1 << 40, 1];
+        let many = [1, 0, 0, u64::from(u32::MAX) << 8];
+        for _ in 0..3 {
+            add_to(&mut groups, 1, amounts).unwrap();
+            add_to(&mut groups, 2, many).unwrap();
+            add_to(&mut groups, 3, [1, 2, 3, 4]).unwrap();
+        }
+        let three = |amounts: Amounts| amounts.map(|amount| amount * 3);
+        assert_eq!(amounts_of(&groups), [(1, three(amounts)), (2, three(many)), (3, [3, 6, 9, 12])]);
+        add_to(&mut groups, 2, [1, 0, 0, u64::MAX]).unwrap();
+        assert_eq!(amounts_of(&groups)[1].1, [4, 0, 0, u64::MAX]);
+
+        let mut other = Groups::new(&budget, 0).unwrap();
+        let mut moved = Vec::new();
+        groups.move_to(ONE_PASS, &mut moved);
+        other.add_all(ONE_PASS, &moved).unwrap();
+        for (key, beyond) in groups.take_beyond() {
+            other.add_beyond(&key, beyond).unwrap();
+        }
+        assert_eq!(amounts_of(&other)[0], (1, three(amounts)));
+        assert_eq!(amounts_of(&groups), []);
     }
 
     #[test]

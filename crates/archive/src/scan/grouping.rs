@@ -9,10 +9,11 @@ use hashbrown::HashMap;
 
 use super::amounts::Counted;
 use super::budget::{Budget, Exceeded};
-use super::group_table::{Amounts, Hashing, MOST_WORDS, Table, add};
+use super::group_table::{Amounts, Hashing, add};
 use super::key::Key;
 use super::key_layout::{Layout, divide};
 use super::ranking::{Group, Order, Ranking, Sums};
+use super::shared_groups::{Gather, MOST_WORDS, SharedGroups, shared_groups};
 use super::sources::{Source, Sources};
 use super::work::{LeftOutParts, Queue, Selector, Stop, Work};
 use super::{Read, Scan, ScanError, memory_of_columns};
@@ -76,10 +77,16 @@ struct Plan<'q> {
     needed: Columns,
 }
 
-/// The groups that a thread has found.
+/// The groups that all threads have found. All values that are counted distinctly are in the wide ones.
 struct Tables<'b> {
-    narrow: Table<'b>,
-    wide: Table<'b>,
+    narrow: Box<dyn SharedGroups + 'b>,
+    wide: Box<dyn SharedGroups + 'b>,
+}
+
+/// What a thread adds to them.
+struct Gathering<'t> {
+    narrow: Box<dyn Gather + 't>,
+    wide: Box<dyn Gather + 't>,
     /// Memory for the rows that are added.
     narrow_rows: Vec<u32>,
     wide_rows: Vec<u32>,
@@ -107,7 +114,7 @@ impl Scan<'_> {
         let selector = Selector::new(&question.received, &question.filter)?;
         let budget = Budget::new(self.octets);
         let seed = Hashing::seed();
-        let mut threads = self.threads(question.columns());
+        let threads = self.threads(question.columns());
         let mut passes = 1;
         loop {
             let octets = threads.saturating_mul(memory_of_columns(question.columns()));
@@ -120,8 +127,6 @@ impl Scan<'_> {
                 Ok(_) if left_out.count() > known => {}
                 Ok(groups) => return Ok(groups),
                 Err(Stop::Cancelled) => return Err(ScanError::Cancelled),
-                // Each thread has a table of its own, and memory to read: one thread needs fewer passes.
-                Err(Stop::Memory) if threads > 1 => threads = 1,
                 Err(Stop::Memory) if passes < MOST_PASSES => passes *= MORE_PASSES,
                 Err(Stop::Memory) => return Err(self.too_large()),
                 Err(Stop::Damaged(error)) => return Err(ScanError::Invalid(error.to_string())),
@@ -184,50 +189,41 @@ impl<'q> Plan<'q> {
         hashing: Hashing,
     ) -> Result<(Tables<'w>, Read), Stop> {
         let queue = Queue::new(work, sources);
-        let mut all: Option<Tables<'w>> = None;
-        let mut failure = None;
-        for tables in work.in_threads(|| self.find(work, &queue, hashing)) {
-            match tables {
-                Err(stop) => failure = Some(stop),
-                Ok(tables) => match &mut all {
-                    None => all = Some(tables),
-                    Some(all) => all.merge(tables, hashing)?,
-                },
-            }
-        }
-        match (failure, all) {
-            (None, Some(all)) => Ok((all, queue.into_read())),
-            (Some(stop), _) => Err(stop),
-            (None, None) => Err(Stop::Cancelled),
-        }
+        let narrow = shared_groups(self.narrow.words, work.budget)?;
+        let tables = Tables { narrow, wide: shared_groups(self.wide.words, work.budget)? };
+        work.in_threads(|| self.find(work, &queue, &tables, hashing)).into_iter().collect::<Result<(), _>>()?;
+        Ok((tables, queue.into_read()))
     }
 
     /// Takes groups of rows from the queue until there are none: the work of a thread.
-    fn find<'w>(&self, work: &Work<'w>, queue: &Queue<'w>, hashing: Hashing) -> Result<Tables<'w>, Stop> {
-        let mut tables = Tables::new(self, work.budget).inspect_err(|_| queue.give_up())?;
+    fn find(&self, work: &Work<'_>, queue: &Queue<'_>, tables: &Tables<'_>, hashing: Hashing) -> Result<(), Stop> {
+        let found = self.gather(work, queue, tables, hashing);
+        if matches!(found, Err(Stop::Memory)) {
+            queue.give_up();
+        }
+        found
+    }
+
+    fn gather(&self, work: &Work<'_>, queue: &Queue<'_>, tables: &Tables<'_>, hashing: Hashing) -> Result<(), Stop> {
+        let mut gathering = Gathering::new(tables, hashing)?;
         while let Some(task) = queue.next()? {
             let found = work.read(&task, self.needed, |columns, rows| {
                 queue.add_matched(rows.len());
-                tables.add(self, hashing, columns, rows).map_err(Stop::from)
+                gathering.add(self, columns, rows).map_err(Stop::from)
             });
             match found {
-                Ok(()) => {}
                 Err(Stop::Damaged(error)) => work.left_out.add_group(&task.part, task.group, &error),
-                Err(stop) => {
-                    if matches!(stop, Stop::Memory) {
-                        queue.give_up();
-                    }
-                    return Err(stop);
-                }
+                other => other?,
             }
         }
-        Ok(tables)
+        gathering.narrow.move_groups()?;
+        Ok(gathering.wide.move_groups()?)
     }
 
     fn rank(&self, tables: &Tables<'_>, budget: &Budget, ranking: &mut Ranking<'_>) -> Result<(), Exceeded> {
         if self.question.distinct.is_empty() {
             for (table, layout) in [(&tables.narrow, &self.narrow), (&tables.wide, &self.wide)] {
-                table.each(|words, amounts| ranking.take(layout, words, Sums::new(*amounts, 0)))?;
+                table.each(&mut |words, amounts| ranking.take(layout, words, Sums::new(*amounts, 0)))?;
             }
             return Ok(());
         }
@@ -235,7 +231,7 @@ impl<'q> Plan<'q> {
         let mut groups: HashMap<Box<[u64]>, (Amounts, u64)> = HashMap::new();
         // A table of hashes has up to twice the room that it needs, and twice that while it grows.
         let octets = 4 * size_of::<(Box<[u64]>, Amounts, u64)>() + self.wide.group_words * 8 + 16;
-        tables.wide.each(|words, amounts| {
+        tables.wide.each(&mut |words, amounts| {
             let group = words.get(..self.wide.group_words).unwrap_or_default();
             if let Some((sums, distinct)) = groups.get_mut(group) {
                 add(sums, amounts);
@@ -252,24 +248,18 @@ impl<'q> Plan<'q> {
     }
 }
 
-impl<'b> Tables<'b> {
-    fn new(plan: &Plan<'_>, budget: &'b Budget) -> Result<Self, Exceeded> {
+impl<'t> Gathering<'t> {
+    fn new(tables: &'t Tables<'_>, hashing: Hashing) -> Result<Self, Exceeded> {
         Ok(Self {
-            narrow: Table::new(plan.narrow.words, budget)?,
-            wide: Table::new(plan.wide.words, budget)?,
+            narrow: tables.narrow.gather(hashing)?,
+            wide: tables.wide.gather(hashing)?,
             narrow_rows: Vec::new(),
             wide_rows: Vec::new(),
             amounts: Vec::new(),
         })
     }
 
-    fn add(
-        &mut self,
-        plan: &Plan<'_>,
-        hashing: Hashing,
-        columns: &impl ColumnValues,
-        rows: &[u32],
-    ) -> Result<(), Exceeded> {
+    fn add(&mut self, plan: &Plan<'_>, columns: &impl ColumnValues, rows: &[u32]) -> Result<(), Exceeded> {
         let Self { narrow, wide, narrow_rows, wide_rows, amounts } = self;
         if plan.question.distinct.is_empty() {
             divide(&plan.question.keys, columns, rows, narrow_rows, wide_rows);
@@ -280,15 +270,10 @@ impl<'b> Tables<'b> {
             wide_rows.extend_from_slice(rows);
         }
         let halves = [(narrow, &plan.narrow, narrow_rows), (wide, &plan.wide, wide_rows)];
-        for (table, layout, rows) in halves.into_iter().filter(|(_, _, rows)| !rows.is_empty()) {
+        for (gather, layout, rows) in halves.into_iter().filter(|(_, _, rows)| !rows.is_empty()) {
             plan.question.counted.fill(columns, rows, amounts);
-            table.add_rows(hashing, layout, columns, rows, amounts)?;
+            gather.add_rows(layout, columns, rows, amounts)?;
         }
         Ok(())
-    }
-
-    fn merge(&mut self, other: Self, hashing: Hashing) -> Result<(), Exceeded> {
-        self.narrow.merge(other.narrow, hashing)?;
-        self.wide.merge(other.wide, hashing)
     }
 }

@@ -42,7 +42,7 @@ impl Layout {
     }
 
     /// The words of rows.
-    pub(crate) fn fill<const N: usize>(&self, columns: &impl ColumnValues, rows: &[u32], words: &mut Vec<[u64; N]>) {
+    pub(crate) fn fill<const N: usize>(&self, columns: &dyn ColumnValues, rows: &[u32], words: &mut Vec<[u64; N]>) {
         words.clear();
         words.resize(rows.len(), [0; N]);
         for field in &self.fields {
