@@ -10,6 +10,7 @@
 //! | `sources` | the files of the question, and what is in no complete file yet |
 //! | `work` | which files and groups of rows are read, in which threads, and what is left out |
 //! | `part`, `file_octets`, `bloom_filter` | a file: whether it is what its name states, and what its statistics and Bloom filters rule out |
+//! | `footer`, `page_header`, `thrift` | what has to be known of a footer before it is read; the headers of pages; their form |
 //! | `group_rows`, `column_pages` | columns of a group of rows, each decoded when it is first asked for |
 //! | `row_values` | rows of these |
 //! | `shared_groups`, `group_table`, `key_layout` | the groups that several threads find, their hash tables, and the form in which keys are in these |
@@ -34,6 +35,7 @@ mod group_table;
 mod grouping;
 mod key;
 mod key_layout;
+mod page_header;
 mod part;
 mod ranking;
 mod row_values;
@@ -43,6 +45,7 @@ mod shared_groups;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod thrift;
 mod work;
 
 use std::io;

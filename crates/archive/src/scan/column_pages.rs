@@ -5,18 +5,20 @@
 //! Parquet has 32 bits for them. Every length is checked here: decoders of `parquet` panic where a page is too short.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use bytes::Bytes;
-use parquet::basic::Encoding;
-use parquet::column::page::{Page, PageReader};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::reader::SerializedPageReader;
+use zstd::bulk::Decompressor;
 
 use super::file_octets::FileOctets;
+use super::page_header::{self, PageHeader};
 
-/// The pages of a column in a group of rows, read from the first to the last one.
+/// The pages of a column in a group of rows, read from the first to the last one. Pages without rows that are asked for are not
+/// read, only their headers.
 pub(crate) struct ColumnPages {
-    pages: SerializedPageReader<FileOctets>,
+    file: Arc<FileOctets>,
+    /// What is not read yet of the column.
+    octets: Range<u64>,
     /// The octets of a value.
     width: usize,
     /// Whether rows may have none.
@@ -26,22 +28,27 @@ pub(crate) struct ColumnPages {
     page: PageValues,
     /// The row at which the page begins.
     first: usize,
+    decompressor: Option<Decompressor<'static>>,
+    /// Memory for a page as it is in the file.
+    compressed: Vec<u8>,
 }
 
 /// The values of a page.
 #[derive(Default)]
 struct PageValues {
     rows: usize,
-    /// The streams, each as long as there are values.
-    streams: Bytes,
+    /// The page, and where its streams begin. Each is as long as there are values.
+    octets: Vec<u8>,
+    begin: usize,
     values: usize,
     /// For each row whether it has a value. Empty if all have.
     present: Vec<bool>,
 }
 
 impl ColumnPages {
-    pub(crate) fn new(pages: SerializedPageReader<FileOctets>, width: usize, is_optional: bool, rows: usize) -> Self {
-        Self { pages, width, is_optional, rows, page: PageValues::default(), first: 0 }
+    pub(crate) fn new(file: Arc<FileOctets>, octets: Range<u64>, width: usize, is_optional: bool, rows: usize) -> Self {
+        let (page, compressed) = (PageValues::default(), Vec::new());
+        Self { file, octets, width, is_optional, rows, page, first: 0, decompressor: None, compressed }
     }
 
     /// Appends values of 8 bits.
@@ -113,8 +120,8 @@ impl ColumnPages {
     ) -> Result<()> {
         let mut from = rows.start;
         while from < rows.end {
-            while from >= self.first + self.page.rows {
-                self.next_page()?;
+            if from >= self.first + self.page.rows {
+                self.read_page(from)?;
             }
             let start = from.checked_sub(self.first).ok_or_else(|| damaged("rows are read in descending order"))?;
             let end = self.page.rows.min(rows.end - self.first);
@@ -124,46 +131,65 @@ impl ColumnPages {
         Ok(())
     }
 
-    /// Pages are not skipped by their headers alone: `parquet` panics there if a header is damaged.
-    fn next_page(&mut self) -> Result<()> {
-        self.first += self.page.rows;
-        // Its memory is free before the next page is read.
-        self.page = PageValues::default();
-        let page = self.pages.get_next_page()?.ok_or_else(|| damaged("a column ends too early"))?;
-        let Page::DataPage { buf, num_values, encoding, def_level_encoding, .. } = page else {
-            return Err(damaged("a page is not of the kind that netflow writes"));
-        };
-        let rows = num_values as usize;
-        if encoding != Encoding::BYTE_STREAM_SPLIT || rows == 0 || rows > self.rows.saturating_sub(self.first) {
-            return Err(damaged("a page is not as netflow writes it"));
-        }
-        let (present, streams) = if self.is_optional {
-            if def_level_encoding != Encoding::RLE {
-                return Err(damaged("the levels of a page are not as netflow writes them"));
+    /// Reads the page that has a row after those of the last one.
+    fn read_page(&mut self, row: usize) -> Result<()> {
+        self.first += std::mem::take(&mut self.page.rows);
+        loop {
+            let left = self.octets.end.saturating_sub(self.octets.start);
+            let mut header = [0; page_header::LONGEST];
+            let header = header.get_mut(..left.min(page_header::LONGEST as u64) as usize).unwrap_or_default();
+            self.file.read_at(self.octets.start, header)?;
+            let header = PageHeader::read(header)
+                .filter(|page| (page.octets as u64).saturating_add(page.compressed as u64) <= left)
+                .filter(|page| page.rows <= self.rows.saturating_sub(self.first))
+                .ok_or_else(|| {
+                    damaged("the header of a page is not as netflow writes it, or a column ends too early")
+                })?;
+            let begin = self.octets.start + header.octets as u64;
+            self.octets.start = begin + header.compressed as u64;
+            if row < self.first + header.rows {
+                return self.decode_page(begin, header);
             }
-            let length = buf.first_chunk::<4>().map_or(usize::MAX, |length| u32::from_le_bytes(*length) as usize);
-            let levels =
-                buf.get(4..).and_then(|rest| rest.get(..length)).ok_or_else(|| damaged("a page is too short"))?;
-            (
-                levels_of(levels, rows).ok_or_else(|| damaged("the levels of a page are damaged"))?,
-                buf.slice(4 + length..),
-            )
-        } else {
-            (Vec::new(), buf)
+            self.first += header.rows;
+        }
+    }
+
+    fn decode_page(&mut self, begin: u64, header: PageHeader) -> Result<()> {
+        let PageHeader { compressed, uncompressed, rows, .. } = header;
+        // Levels take less than an octet a row. No memory is reserved for what a page cannot have.
+        let most = if self.is_optional { rows * (self.width + 1) + 64 } else { rows * self.width };
+        if uncompressed > most || compressed > 2 * most + 64 {
+            return Err(damaged("a page is longer than its values"));
+        }
+        self.compressed.resize(compressed, 0);
+        self.file.read_at(begin, &mut self.compressed)?;
+        let decompressor = match &mut self.decompressor {
+            Some(decompressor) => decompressor,
+            none => none.insert(Decompressor::new()?),
         };
+        let PageValues { octets, present, .. } = &mut self.page;
+        octets.clear();
+        octets.reserve(uncompressed);
+        let length = decompressor.decompress_to_buffer(&self.compressed, octets)?;
+        present.clear();
+        let begin = if self.is_optional { 4 + levels_length(octets)? } else { 0 };
+        if self.is_optional {
+            let levels = octets.get(4..begin).unwrap_or_default();
+            *present = levels_of(levels, rows).ok_or_else(|| damaged("the levels of a page are damaged"))?;
+        }
         let values = if self.is_optional { present.iter().filter(|present| **present).count() } else { rows };
-        if streams.len() != values * self.width {
+        if length != uncompressed || length != begin + values * self.width {
             return Err(damaged("a page has not as many octets as its values"));
         }
-        self.page = PageValues { rows, streams, values, present };
+        (self.page.rows, self.page.begin, self.page.values) = (rows, begin, values);
         Ok(())
     }
 }
 
 impl PageValues {
     fn stream(&self, octet: usize, values: &Range<usize>) -> Result<&[u8]> {
-        let begin = octet * self.values;
-        self.streams
+        let begin = self.begin + octet * self.values;
+        self.octets
             .get(begin + values.start..begin + values.end)
             .ok_or_else(|| damaged("a page has not as many octets as its values"))
     }
@@ -182,6 +208,12 @@ impl PageValues {
         let halves = a.iter().zip(b).zip(c.iter().zip(d));
         Ok(halves.map(|((a, b), (c, d))| u32::from_le_bytes([*a, *b, *c, *d])))
     }
+}
+
+/// The octets of the levels, which are after their length.
+fn levels_length(octets: &[u8]) -> Result<usize> {
+    let length = octets.first_chunk::<4>().map(|length| u32::from_le_bytes(*length) as usize);
+    length.filter(|length| *length <= octets.len() - 4).ok_or_else(|| damaged("a page is too short"))
 }
 
 /// Levels of one bit, in Parquet's mixture of runs and groups of eight.
@@ -255,7 +287,7 @@ mod tests {
     #[test]
     fn octets_of_values_are_in_streams() {
         let streams: Vec<u8> = (0..4).flat_map(|octet| [octet, octet + 10, octet + 20]).collect();
-        let page = PageValues { rows: 3, streams: streams.into(), values: 3, present: Vec::new() };
+        let page = PageValues { rows: 3, octets: streams, values: 3, ..PageValues::default() };
         let numbers: Vec<u32> = page.numbers(0, &(1..3)).unwrap().collect();
         assert_eq!(numbers, [0x0d0c_0b0a, 0x1716_1514]);
         assert!(page.stream(4, &(0..1)).is_err());

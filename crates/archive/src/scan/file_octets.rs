@@ -37,6 +37,13 @@ impl FileOctets {
     }
 }
 
+impl FileOctets {
+    /// Reads from a place on.
+    pub(crate) fn read_at(&self, start: u64, into: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(into, start)
+    }
+}
+
 impl Length for FileOctets {
     fn len(&self) -> u64 {
         self.length

@@ -1,19 +1,15 @@
 //! Checks the form of a footer before `parquet` reads it: what that reserves and how deep it descends depends on numbers in the
 //! footer. A forged one could make it reserve gigabytes or exhaust the stack, which ends the process.
 //!
-//! The form is Thrift's compact protocol (github.com/apache/thrift, doc/specs/thrift-compact-protocol.md), the meaning of the
-//! fields is in parquet.thrift (github.com/apache/parquet-format).
+//! The meaning of the fields is in parquet.thrift (github.com/apache/parquet-format).
 
 use super::part::Unusable;
+use super::thrift::{I32, LIST, STRUCT, Structure};
 
 /// The octets of a footer at most. One of 256 MiB of rows has a few hundred thousand.
 pub(crate) const LONGEST: u32 = 4 << 20;
 /// The columns of all groups of rows at most. The usual ones have some thousand.
 const MOST_CHUNKS: usize = 1 << 16;
-/// The elements of all lists at most.
-const MOST_ELEMENTS: usize = 1 << 18;
-/// How deep structures are in each other at most. In a footer they are six deep.
-const DEEPEST: u8 = 8;
 
 /// Fields of the outermost structure.
 const SCHEMA: i64 = 2;
@@ -21,42 +17,27 @@ const ROW_GROUPS: i64 = 4;
 /// The field of an element of the schema that only those have that have others in them.
 const NUM_CHILDREN: i64 = 5;
 
-/// The types of values that footers have.
-const TRUE: u8 = 1;
-const FALSE: u8 = 2;
-const BYTE: u8 = 3;
-const I16: u8 = 4;
-const I32: u8 = 5;
-const I64: u8 = 6;
-const BINARY: u8 = 8;
-const LIST: u8 = 9;
-const STRUCT: u8 = 12;
-
 /// Checks that a footer is of the form that the writer gives it.
 pub(crate) fn check(octets: &[u8]) -> Result<(), Unusable> {
-    let mut footer = Footer { rest: octets, elements: 0 };
+    let mut footer = Footer(Structure::new(octets));
     footer.file().ok_or_else(|| Unusable::File("its footer is damaged, or is not as netflow writes it".to_owned()))
 }
 
-/// What is not read yet of a footer. Everything returns `None` for what is not of its form.
-struct Footer<'o> {
-    rest: &'o [u8],
-    /// The elements of all lists so far.
-    elements: usize,
-}
+/// What is not read yet of a footer.
+struct Footer<'o>(Structure<'o>);
 
 impl Footer<'_> {
     fn file(&mut self) -> Option<()> {
         let (mut columns, mut groups, mut last) = (0, 0, 0);
-        while let Some((id, of)) = self.field(last)? {
+        while let Some((id, of)) = self.0.field(last)? {
             match (id, of) {
                 (SCHEMA, LIST) => columns = self.schema()?.max(columns),
                 (ROW_GROUPS, LIST) => {
-                    let (count, of) = self.list()?;
+                    let (count, of) = self.0.list()?;
                     groups += count;
-                    (0..count).try_for_each(|_| self.skip(of, 1))?;
+                    (0..count).try_for_each(|_| self.0.skip(of, 1))?;
                 }
-                _ => self.skip(of, 0)?,
+                _ => self.0.skip(of, 0)?,
             }
             last = id;
         }
@@ -65,18 +46,18 @@ impl Footer<'_> {
 
     /// Returns how many columns there are: they are all elements but the first one, which has them in it.
     fn schema(&mut self) -> Option<usize> {
-        let (count, of) = self.list()?;
+        let (count, of) = self.0.list()?;
         let columns = count.checked_sub(1)?;
         for element in 0..count {
             let (mut children, mut last) = (0, 0);
             if of != STRUCT {
                 return None;
             }
-            while let Some((id, of)) = self.field(last)? {
+            while let Some((id, of)) = self.0.field(last)? {
                 match (id, of) {
-                    (NUM_CHILDREN, I32) => children = usize::try_from(self.integer()?).ok()?,
+                    (NUM_CHILDREN, I32) => children = usize::try_from(self.0.integer()?).ok()?,
                     (NUM_CHILDREN, _) => return None,
-                    _ => self.skip(of, 1)?,
+                    _ => self.0.skip(of, 1)?,
                 }
                 last = id;
             }
@@ -87,92 +68,12 @@ impl Footer<'_> {
         }
         Some(columns)
     }
-
-    /// The number and the type of the next field of a structure; `Some(None)` at its end.
-    fn field(&mut self, last: i64) -> Option<Option<(i64, u8)>> {
-        let header = self.octet()?;
-        let of = header & 0xf;
-        if of == 0 {
-            return Some(None);
-        }
-        let id = match header >> 4 {
-            0 => self.integer()?,
-            further => last.checked_add(further.into())?,
-        };
-        Some(Some((id, of)))
-    }
-
-    /// How many elements a list has, and their type.
-    fn list(&mut self) -> Option<(usize, u8)> {
-        let header = self.octet()?;
-        let count = match header >> 4 {
-            15 => usize::try_from(self.unsigned()?).ok()?,
-            count => count.into(),
-        };
-        // Each takes an octet at least.
-        self.elements = self.elements.checked_add(count)?;
-        (count <= self.rest.len() && self.elements <= MOST_ELEMENTS).then_some((count, header & 0xf))
-    }
-
-    fn skip(&mut self, of: u8, depth: u8) -> Option<()> {
-        match of {
-            TRUE | FALSE => Some(()),
-            BYTE => self.octet().map(|_| ()),
-            I16 | I32 | I64 => self.unsigned().map(|_| ()),
-            BINARY => {
-                let length = usize::try_from(self.unsigned()?).ok()?;
-                self.rest = self.rest.get(length..)?;
-                Some(())
-            }
-            LIST => {
-                let (count, of) = self.list()?;
-                // No list of a footer has any, and they would take no octets.
-                if matches!(of, TRUE | FALSE) && count > 0 {
-                    return None;
-                }
-                (0..count).try_for_each(|_| self.skip(of, depth.checked_add(1).filter(|depth| *depth <= DEEPEST)?))
-            }
-            STRUCT if depth < DEEPEST => {
-                let mut last = 0;
-                while let Some((id, of)) = self.field(last)? {
-                    self.skip(of, depth + 1)?;
-                    last = id;
-                }
-                Some(())
-            }
-            _ => None,
-        }
-    }
-
-    fn integer(&mut self) -> Option<i64> {
-        let number = self.unsigned()?;
-        Some((number >> 1).cast_signed() ^ -((number & 1).cast_signed()))
-    }
-
-    fn unsigned(&mut self) -> Option<u64> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let octet = self.octet()?;
-            number |= u64::from(octet & 0x7f) << shift;
-            if octet & 0x80 == 0 {
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    fn octet(&mut self) -> Option<u8> {
-        let (octet, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(*octet)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::thrift::{BINARY, END, TRUE};
     use super::*;
-
-    const END: u8 = 0;
 
     fn is_refused(footer: &[u8]) -> bool {
         check(footer).is_err()

@@ -13,17 +13,17 @@ use accounting::period::Minute;
 use columns::{COLUMNS, COUNT, Id, Kind, Leaf, Physical, SCHEMA};
 use filter::Bounds;
 use flow::Timestamp;
-use parquet::basic::Type as PhysicalType;
+use parquet::basic::{Compression, Type as PhysicalType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData, RowGroupMetaDataPtr,
 };
-use parquet::file::reader::{ChunkReader, Length, SerializedPageReader};
+use parquet::file::reader::{ChunkReader, Length};
 use parquet::schema::types::ColumnDescriptor;
 
 use super::bloom_filter;
 use super::budget::{Budget, Exceeded, Taken};
-use super::column_pages::ColumnPages;
+use super::column_pages::{ColumnPages, damaged};
 use super::file_octets::FileOctets;
 use super::footer;
 use crate::chunk::Chunk;
@@ -226,9 +226,14 @@ impl<'b> PartFile<'b> {
         width: usize,
         is_optional: bool,
     ) -> Result<LeafValues, ParquetError> {
-        let rows = self.rows(group);
-        let pages = SerializedPageReader::new(Arc::clone(&self.octets), chunk, rows, None)?;
-        Ok(LeafValues::Pages(Box::new(ColumnPages::new(pages, width, is_optional, rows))))
+        if !matches!(chunk.compression(), Compression::ZSTD(_)) {
+            return Err(damaged("a column is not compressed as netflow does it"));
+        }
+        // `check_group` has made sure that they are in the file.
+        let begin = u64::try_from(chunk.data_page_offset()).unwrap_or_default();
+        let octets = begin..begin + u64::try_from(chunk.compressed_size()).unwrap_or_default();
+        let pages = ColumnPages::new(Arc::clone(&self.octets), octets, width, is_optional, self.rows(group));
+        Ok(LeafValues::Pages(Box::new(pages)))
     }
 
     /// Questions choose files by their hour: rows of another one would be found or not by chance.
