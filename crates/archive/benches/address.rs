@@ -1,12 +1,16 @@
 //! What a question about a single address takes over many hours: most groups of rows do not have it. 10,000 flows a second arrive;
-//! `cargo bench -p archive --bench address -- 10 2` writes files of ten hours (22 octets a flow) and asks in two threads.
+//! `cargo bench -p archive --bench address -- 10 2` writes files of ten hours (16 octets a flow) and asks in two threads, then
+//! brings the rows of hosts together and asks again.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may fail, and prints its figures")]
 
 mod generated;
 
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use accounting::period::Minute;
+use archive::compact::Compaction;
 use archive::scan::{Counted, GroupQuestion, Order};
 use archive::{Scan, Writer};
 use flow::{Protocol, Timestamp};
@@ -34,8 +38,28 @@ fn main() {
     let mut writer = Writer::new(folder.path().to_owned(), archive::Reserve { percent: 0 });
     generated::rows(load, seconds * FLOWS_A_SECOND, FLOWS_A_SECOND, Some(&mut writer));
     drop(writer);
+    println!("as they were written, {} octets:", octets(folder.path()));
+    ask(folder.path(), threads);
+    let begun = generated::processor_time();
+    let now = Minute::of(Timestamp::from_seconds(4_000_000_000));
+    let reserve = archive::Reserve { percent: 0 };
+    let compacted = Compaction { folder: folder.path(), reserve, now }.run(&mut |_| {}).unwrap();
+    let seconds = (generated::processor_time() - begun).as_secs_f64();
+    println!(
+        "after compaction of {} rows in {seconds:.1} s of processor time, {} octets:",
+        compacted.rows,
+        octets(folder.path())
+    );
+    ask(folder.path(), threads);
+}
+
+fn octets(folder: &Path) -> u64 {
+    archive::folder::parts(folder).unwrap().iter().map(|part| part.octets).sum()
+}
+
+fn ask(folder: &Path, threads: usize) {
     let cancelled = AtomicBool::new(false);
-    let scan = Scan { folder: folder.path(), open: None, octets: 256 << 20, threads, cancelled: &cancelled };
+    let scan = Scan { folder, open: None, octets: 256 << 20, threads, cancelled: &cancelled };
     for address in ADDRESSES {
         let question = GroupQuestion {
             received: Timestamp::EPOCH..Timestamp::from_seconds(4_000_000_000),

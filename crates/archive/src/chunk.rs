@@ -4,6 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use columns::{Addresses, Batch, Columns, Id, Values};
+use filter::ColumnValues;
 
 /// The rows of a chunk at most.
 pub(crate) const ROWS_OF_A_CHUNK: usize = 8192;
@@ -25,20 +26,23 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    /// The same rows as in a batch, which keeps its memory.
-    pub(crate) fn of(batch: &mut Batch) -> Self {
-        batch.fill();
-        let columns = Id::ALL.into_iter().zip(EMPTY.iter()).map(|(id, empty)| {
-            let values = batch.filled(id);
-            if values.is_empty() { Arc::clone(empty) } else { Arc::new(values.clone()) }
-        });
-        let columns = columns.collect();
-        let mut chunk = Self { rows: batch.rows(), columns, received: (0, 0) };
+    /// Rows with the values of all columns.
+    pub(crate) fn new(rows: usize, values: impl Iterator<Item = Values>) -> Self {
+        let columns = values.zip(EMPTY.iter());
+        let columns =
+            columns.map(|(values, empty)| if values.is_empty() { Arc::clone(empty) } else { Arc::new(values) });
+        let mut chunk = Self { rows, columns: columns.collect(), received: (0, 0) };
         if let Values::U64(times) = chunk.values(Id::Received) {
             chunk.received =
                 times.iter().fold((u64::MAX, 0), |(first, last), time| (first.min(*time), last.max(*time)));
         }
         chunk
+    }
+
+    /// The same rows as in a batch, which keeps its memory.
+    pub(crate) fn of(batch: &mut Batch) -> Self {
+        batch.fill();
+        Self::new(batch.rows(), Id::ALL.into_iter().map(|id| batch.filled(id).clone()))
     }
 
     /// Rows of which no column has a value.
@@ -84,5 +88,15 @@ fn octets(values: &Values) -> usize {
         Values::U32(values) => values.len() * 4,
         Values::U64(values) => values.len() * 8,
         Values::Addresses(Addresses { v4, is_v6, v6 }) => v4.len() * 4 + is_v6.len() + v6.len() * 16,
+    }
+}
+
+impl ColumnValues for Chunk {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn values(&self, id: Id) -> &Values {
+        self.values(id)
     }
 }

@@ -1,9 +1,11 @@
 //! Joins the files of hours that have passed, so that an hour has one file of each collector, or more if that would be too
-//! large. It may run beside a collector and beside questions, and can be interrupted at any moment.
+//! large, and brings the rows of a host together (`row_order`). It may run beside a collector and beside questions, and can be
+//! interrupted at any moment.
 //!
 //! 1. The rows are written to a new file, which is synced and then read completely: it has to have the same rows.
-//! 2. It gets its name. From now on the files that it was joined from are superseded: it lists them in its footer.
-//! 3. These are removed, when no question reads them. After an interruption, the next run or the next start of a collector
+//! 2. It gets its name. From now on the files that it was joined from are superseded: it lists them in its footer. One that is
+//!    made of a single file has the same name and replaces it.
+//! 3. The others are removed, when no question reads them. After an interruption, the next run or the next start of a collector
 //!    does that.
 
 use std::fs;
@@ -88,7 +90,8 @@ impl Compaction<'_> {
         let has_passed = |parts: &&[Part]| parts.iter().all(|part| part.name.hour.end() <= previous);
         let hours = parts.chunk_by(|one, next| one.name.is_of_same_hour(&next.name));
         let mut compacted = Compacted::default();
-        for parts in hours.filter(has_passed).flat_map(runs) {
+        let is_left = |run: &&[Part]| matches!(run, [part] if is_joined(self.folder, part.name));
+        for parts in hours.filter(has_passed).flat_map(runs).filter(|run| !is_left(run)) {
             match self.join(parts, report) {
                 Ok((rows, octets)) => {
                     compacted.replaced += parts.len() as u64;
@@ -142,7 +145,7 @@ impl Compaction<'_> {
         let name = complete.name;
         complete.give_name()?;
         report(CompactEvent::Named(&name));
-        for part in names {
+        for part in names.iter().filter(|part| **part != name) {
             remove(&self.folder.join(part.path()))?;
             report(CompactEvent::Removed(part));
         }
@@ -172,10 +175,15 @@ fn runs(parts: &[Part]) -> Vec<&[Part]> {
             octets <= OCTETS_OF_A_PART
         };
         let (run, after) = rest.split_at(rest.iter().take_while(fits).count().max(1));
-        runs.extend((run.len() > 1).then_some(run));
+        runs.push(run);
         rest = after;
     }
     runs
+}
+
+/// Whether a file is as this makes them. One that cannot be opened is left alone: `check` names it.
+fn is_joined(folder: &Path, name: PartName) -> bool {
+    open(folder, name).map_or(true, |part| part.has_page_filters())
 }
 
 fn octets_of(parts: &[Part]) -> u64 {

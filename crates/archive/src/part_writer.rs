@@ -25,7 +25,9 @@ use crate::chunk::{Chunk, ROWS_OF_A_CHUNK};
 use crate::empty_columns::EmptyColumns;
 use crate::folder::remove;
 use crate::open_parts::OpenPart;
+use crate::page_filters::{PageFilters, filters_of};
 use crate::part_name::{PartName, UNFINISHED, folder_of};
+use crate::row_order::by_host;
 use crate::schema::schema;
 
 /// The rows of a column that are encoded and compressed together. Their buffers stay in the caches, and are too small for the
@@ -75,6 +77,8 @@ pub(crate) struct PartWriter {
     published: u64,
     /// The files whose rows are put together in it.
     joined_from: Vec<PartName>,
+    /// Of a joined file, where the filters of each group are.
+    page_filters: Vec<PageFilters>,
 }
 
 /// A complete file that has no name yet.
@@ -121,7 +125,7 @@ impl PartWriter {
         let path = folder.join(format!("{writer}{UNFINISHED}"));
         // A file of this name that could not be deleted may be one that a question still reads: it is not overwritten.
         remove(&path)?;
-        Self::begin(folder, path, (hour, writer, first), sizes)
+        Self::begin(folder, path, (hour, writer, first), sizes, &BLOOM_FILTERED)
     }
 
     /// Begins the file that replaces others of an hour and collector. It is locked until it has its name: a collector that
@@ -132,7 +136,8 @@ impl PartWriter {
         };
         let folder = archive.join(folder_of(hour));
         let path = folder.join(format!("joined-{writer}{UNFINISHED}"));
-        let part = Self::begin(folder, path, (hour, writer, first), Sizes::USUAL)?;
+        // It has filters for each page instead of for each group.
+        let part = Self::begin(folder, path, (hour, writer, first), Sizes::USUAL, &[])?;
         flock(&part.read, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Self { joined_from: from.to_vec(), ..part })
     }
@@ -142,6 +147,7 @@ impl PartWriter {
         path: PathBuf,
         (hour, writer, first): (Interval, WriterId, FlushNumber),
         sizes: Sizes,
+        filtered: &[Id],
     ) -> io::Result<Self> {
         let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         let unfinished = Unfinished { folder, path, is_named: false };
@@ -153,7 +159,7 @@ impl PartWriter {
             writer,
             first,
             unfinished,
-            file: SerializedFileWriter::new(file, schema()?, Arc::new(properties(&BLOOM_FILTERED)?))?,
+            file: SerializedFileWriter::new(file, schema()?, Arc::new(properties(filtered)?))?,
             read,
             groups: Vec::new(),
             chunks: Vec::new(),
@@ -162,6 +168,7 @@ impl PartWriter {
             written: Written::default(),
             published: 0,
             joined_from: Vec::new(),
+            page_filters: Vec::new(),
         })
     }
 
@@ -234,10 +241,14 @@ impl PartWriter {
             ("schema", u64::from(SCHEMA)),
         ];
         let texts = [("writer", name.writer.to_string()), ("checksum", checksum)];
-        let joined_from: Vec<_> = self.joined_from.iter().map(ToString::to_string).collect();
-        let joined_from = (!joined_from.is_empty()).then(|| ("joinedFrom", joined_from.join(",")));
+        // A file whose rows were only brought into another order replaces the one of its name.
+        let others = self.joined_from.iter().filter(|from| **from != name);
+        let joined_from = ("joinedFrom", joined(others.map(ToString::to_string)));
+        let page_filters = self.page_filters.iter().map(|filters| format!("{}-{}", filters.begin, filters.blocks));
+        let lists = [joined_from, ("pageFilters", joined(page_filters))];
+        let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
         let numbers = numbers.into_iter().map(|(key, number)| (key, number.to_string()));
-        for (key, value) in texts.into_iter().chain(numbers).chain(joined_from) {
+        for (key, value) in texts.into_iter().chain(numbers).chain(lists) {
             self.file.append_key_value_metadata(KeyValue::new(format!("netflow.{key}"), value));
         }
         self.file.into_inner()?.file.sync_all()?;
@@ -261,6 +272,10 @@ impl PartWriter {
         if self.chunks.is_empty() {
             return Ok(());
         }
+        let is_joined = !self.joined_from.is_empty();
+        if is_joined {
+            self.chunks = by_host(&self.chunks);
+        }
         let rows = self.chunks.iter().map(Chunk::rows).sum();
         if rows == self.sizes.group && self.empty.is_none() {
             self.empty = Some(EmptyColumns::new(rows)?);
@@ -272,6 +287,11 @@ impl PartWriter {
             encoded.write(&mut group, &self.chunks, id, empty)?;
         }
         self.groups.push(group.close()?);
+        if is_joined {
+            let (octets, blocks) = filters_of(&self.chunks);
+            self.page_filters.push(PageFilters { begin: self.file.bytes_written() as u64, blocks });
+            self.file.write_all(&octets)?;
+        }
         self.chunks.clear();
         // Questions read it from the file from now on.
         self.file.flush()
@@ -318,6 +338,10 @@ impl Drop for Unfinished {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+fn joined(texts: impl Iterator<Item = String>) -> String {
+    texts.collect::<Vec<_>>().join(",")
 }
 
 /// Makes a folder and those that it is in.

@@ -96,9 +96,9 @@ pub struct Read {
     pub parts: u64,
     /// The groups of rows that may have rows that match.
     pub groups: u64,
-    /// The groups of rows that were not read, because their statistics rule out that a row matches.
+    /// The groups of rows that were not read, because their statistics and filters rule out that a row matches.
     pub groups_skipped: u64,
-    /// The rows of the groups that may have rows that match.
+    /// The rows of the groups, and of their pages if more is known of these, that may have rows that match.
     pub rows: u64,
     /// Those of the rows read that match.
     pub matched: u64,

@@ -122,7 +122,7 @@ fn the_files_of_an_hour_are_joined_with_the_same_rows() {
     let before = rows(folder.path());
     assert_eq!((before.len(), findings(folder.path())), (24, Vec::new()));
     let compacted = compaction(folder.path()).run(&mut |_| {}).unwrap();
-    assert_eq!((compacted.replaced, compacted.joined, compacted.rows, compacted.left), (6, 2, 20, 0));
+    assert_eq!((compacted.replaced, compacted.joined, compacted.rows, compacted.left), (8, 4, 24, 0));
     assert_eq!(
         names(folder.path()),
         [
@@ -144,8 +144,9 @@ fn a_kill_at_any_step_changes_no_row() {
     // What the process leaves if it ends at a step.
     let mut left = Vec::new();
     compaction(folder.path()).run(&mut |event| left.push((format!("{event:?}"), copy_of(folder.path())))).unwrap();
-    // Three files are copied, the new one is written, verified and named, and three are removed: in each of two hours.
-    assert_eq!(left.len(), 2 * 9);
+    // Three files are copied, the new one is written, verified and named, and three are removed: in each of two hours. A file of
+    // another collector is copied, and the new one replaces it, also in two hours.
+    assert_eq!(left.len(), 2 * 9 + 2 * 4);
     let complete = names(folder.path());
     for (step, left) in &left {
         let left = left.path();
@@ -178,7 +179,8 @@ fn hours_that_a_collector_may_write_are_left_alone() {
         assert_eq!(names(folder.path()), before);
     }
     let compaction = Compaction { now: minute("2026-11-28 22:00"), ..compaction(folder.path()) };
-    assert_eq!(compaction.run(&mut |_| {}).unwrap().joined, 1);
+    let compacted = compaction.run(&mut |_| {}).unwrap();
+    assert_eq!((compacted.replaced, compacted.joined), (4, 2));
 }
 
 #[test]
@@ -211,7 +213,7 @@ fn damaged_files_are_left_as_they_are_with_their_neighbours() {
         }
     });
     let compacted = compacted.unwrap();
-    assert_eq!((compacted.joined, compacted.left, left.len()), (1, 1, 1));
+    assert_eq!((compacted.joined, compacted.left, left.len()), (3, 1, 1));
     assert!(left[0].contains("hour=21/0000000000000007-2-1-2.parquet: its octets have the checksum"), "{left:?}");
     assert!(damaged.exists());
     assert_eq!(names(folder.path()).len(), 6);
@@ -243,7 +245,7 @@ fn a_file_whose_name_alone_covers_others_replaces_none() {
     let status = Status::of(folder.path()).unwrap();
     assert_eq!((status.left_out.len(), status.superseded.len()), (2, 0));
     let compacted = compaction(folder.path()).run(&mut |_| {}).unwrap();
-    assert_eq!((compacted.joined, compacted.left), (1, 1));
+    assert_eq!((compacted.joined, compacted.left), (3, 1));
     // It states flushes of all others.
     assert_eq!(findings(folder.path()).len(), 4, "{:?}", findings(folder.path()));
 }

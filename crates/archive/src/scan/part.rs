@@ -28,12 +28,14 @@ use super::file_octets::FileOctets;
 use super::footer;
 use crate::chunk::Chunk;
 use crate::open_parts::OpenPart;
+use crate::page_filters::{MOST_PAGES, PageFilters, pages_with};
 use crate::part_name::PartName;
+use crate::part_writer::ROWS_OF_A_PAGE;
 
 /// The octets that are read at a time when all are.
 const PIECE: u64 = 1 << 20;
 /// The rows of a group at most, four times those that `part_writer` collects.
-const MOST_ROWS_OF_A_GROUP: usize = 1 << 20;
+const MOST_ROWS_OF_A_GROUP: usize = MOST_PAGES * ROWS_OF_A_PAGE;
 
 /// A file.
 pub(crate) struct PartFile<'b> {
@@ -42,6 +44,8 @@ pub(crate) struct PartFile<'b> {
     groups: Groups,
     /// Groups of rows that are not in the file yet, after all that are.
     chunks: Vec<Chunk>,
+    /// Of a joined file, the filters of each group.
+    page_filters: Vec<PageFilters>,
     /// Whether values are read that statistics state already.
     is_unabridged: bool,
     /// That of the metadata of a complete file.
@@ -114,9 +118,10 @@ impl<'b> PartFile<'b> {
         if rows != file.num_rows() {
             return Err(Unusable::File("its groups have not as many rows as its footer states".to_owned()));
         }
+        let page_filters = page_filters(&metadata)?;
         let groups = Groups::Complete(Box::new(metadata));
         let (octets, chunks, memory) = (Arc::new(octets), Vec::new(), Some(memory));
-        let part = Self { name, octets, groups, chunks, is_unabridged: false, _memory: memory };
+        let part = Self { name, octets, groups, chunks, page_filters, is_unabridged: false, _memory: memory };
         part.check_hour()?;
         Ok(part)
     }
@@ -125,7 +130,8 @@ impl<'b> PartFile<'b> {
     pub(crate) fn unfinished(part: &OpenPart) -> Self {
         let OpenPart { name, file, octets, groups, chunks } = part.clone();
         let octets = Arc::new(FileOctets::of(file, octets));
-        Self { name, octets, groups: Groups::Written(groups), chunks, is_unabridged: false, _memory: None }
+        let groups = Groups::Written(groups);
+        Self { name, octets, groups, chunks, page_filters: Vec::new(), is_unabridged: false, _memory: None }
     }
 
     /// All values of columns are read, also where statistics state them.
@@ -215,6 +221,20 @@ impl<'b> PartFile<'b> {
         self.leaf(group, leaf).is_none_or(|chunk| bloom_filter::may_contain(&self.octets, chunk, octets))
     }
 
+    /// Whether the rows of a host are together, and pages without an address are known.
+    pub(crate) fn has_page_filters(&self) -> bool {
+        !self.page_filters.is_empty()
+    }
+
+    /// The pages of a group that may have an address as source or destination: the first one is the lowest bit. `None` if that
+    /// is not known.
+    pub(crate) fn pages_with(&self, group: usize, address: IpAddr) -> Option<u128> {
+        let filters = self.page_filters.get(group)?;
+        let (begin, octets) = filters.place(address, self.rows(group).div_ceil(ROWS_OF_A_PAGE));
+        let blocks = self.octets.get_bytes(begin, octets).ok()?;
+        Some(pages_with(address, &blocks))
+    }
+
     fn leaf(&self, group: usize, leaf: usize) -> Option<&ColumnChunkMetaData> {
         self.groups.get(group)?.columns().get(leaf)
     }
@@ -276,6 +296,20 @@ fn check_footer(octets: &FileOctets) -> Result<(), Unusable> {
     let begin = end.checked_sub(length.into()).filter(|_| length <= footer::LONGEST);
     let begin = begin.ok_or_else(|| Unusable::File("its footer is too long".to_owned()))?;
     footer::check(&octets.get_bytes(begin, length as usize)?)
+}
+
+/// Where the filters of the pages of each group are; none if the file has none.
+fn page_filters(metadata: &ParquetMetaData) -> Result<Vec<PageFilters>, Unusable> {
+    let Some(stated) = value(metadata, "pageFilters") else { return Ok(Vec::new()) };
+    let read = |stated: &str| {
+        let (begin, blocks) = stated.split_once('-')?;
+        Some(PageFilters {
+            begin: begin.parse().ok()?,
+            blocks: blocks.parse().ok().filter(|blocks| *blocks <= u32::MAX.into())?,
+        })
+    };
+    let filters: Option<Vec<_>> = stated.split(',').map(read).collect();
+    filters.filter(|filters| filters.len() == metadata.num_row_groups()).ok_or_else(not_as_written)
 }
 
 fn value<'m>(metadata: &'m ParquetMetaData, word: &str) -> Option<&'m str> {
@@ -346,7 +380,11 @@ fn check_group(group: &RowGroupMetaData, columns: usize, length: u64) -> Result<
     {
         return Ok(());
     }
-    Err(Unusable::File("its footer is damaged, or is not as netflow writes it".to_owned()))
+    Err(not_as_written())
+}
+
+fn not_as_written() -> Unusable {
+    Unusable::File("its footer is damaged, or is not as netflow writes it".to_owned())
 }
 
 fn rows_of(group: &RowGroupMetaData) -> usize {

@@ -1,5 +1,6 @@
 //! The work of a question: which files and groups of rows are read at all, in which threads, and what is left out.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -13,7 +14,7 @@ use flow::Timestamp;
 use parquet::errors::ParquetError;
 
 use super::budget::{Budget, Exceeded};
-use super::group_rows::GroupRows;
+use super::group_rows::{GroupRows, WINDOW};
 use super::part::{PartFile, Unusable};
 use super::sources::Source;
 use super::{LeftOut, Read, ScanError};
@@ -51,7 +52,12 @@ pub(crate) struct Task<'s> {
     pub(crate) group: usize,
     /// What is left to be tested of its rows.
     pub(crate) filter: Filter,
+    /// The pages that may have addresses of the filter.
+    pages: AddressPages,
 }
+
+/// Addresses, and the pages of a group that may have each: the first page is the lowest bit.
+type AddressPages = Vec<(IpAddr, u128)>;
 
 /// The groups of rows of files, in any order: each thread takes the next one. A file is opened when those before it are taken.
 pub(crate) struct Queue<'s> {
@@ -83,9 +89,11 @@ impl Selector {
         self.0.columns()
     }
 
-    /// What has to be tested for the rows of a group; `None` if none of them can match.
-    pub(crate) fn of(&self, part: &PartFile<'_>, group: usize) -> Option<Filter> {
-        self.0.given(&KnownGroup { part, group })
+    /// What is to be read of a group of rows; `None` if none of them can match.
+    fn task<'s>(&self, part: &Arc<PartFile<'s>>, group: usize) -> Option<Task<'s>> {
+        let known = KnownGroup { part, group, pages: RefCell::default() };
+        let filter = self.0.given(&known)?;
+        Some(Task { part: Arc::clone(part), group, filter, pages: known.pages.into_inner() })
     }
 }
 
@@ -93,6 +101,7 @@ impl Selector {
 struct KnownGroup<'p> {
     part: &'p PartFile<'p>,
     group: usize,
+    pages: RefCell<AddressPages>,
 }
 
 impl Known for KnownGroup<'_> {
@@ -101,7 +110,50 @@ impl Known for KnownGroup<'_> {
     }
 
     fn may_contain(&self, id: Id, address: IpAddr) -> bool {
-        self.part.may_contain(self.group, id, address)
+        if !self.part.has_page_filters() || !HOSTS.contains(&id) {
+            return self.part.may_contain(self.group, id, address);
+        }
+        let mut all = self.pages.borrow_mut();
+        let known = all.iter().find(|(known, _)| *known == address).map(|(_, pages)| *pages);
+        let pages = known.or_else(|| self.part.pages_with(self.group, address)).unwrap_or(u128::MAX);
+        if known.is_none() {
+            all.push((address, pages));
+        }
+        pages != 0
+    }
+}
+
+/// The columns of the addresses that filters of pages are for.
+const HOSTS: [Id; 2] = [Id::SrcIp, Id::DstIp];
+
+/// What is known of a page of a group.
+struct KnownPage<'t> {
+    task: &'t Task<'t>,
+    page: usize,
+}
+
+impl Known for KnownPage<'_> {
+    fn bounds(&self, id: Id) -> Bounds {
+        self.task.part.bounds(self.task.group, id)
+    }
+
+    fn may_contain(&self, id: Id, address: IpAddr) -> bool {
+        let pages = self.task.pages.iter().find(|(known, _)| *known == address && HOSTS.contains(&id));
+        pages.is_none_or(|(_, pages)| pages.checked_shr(self.page as u32).unwrap_or(1) & 1 == 1)
+    }
+}
+
+impl Task<'_> {
+    /// The rows of the pages that may have rows that match.
+    fn rows(&self) -> u64 {
+        let rows = self.part.rows(self.group);
+        let pages = (0..rows).step_by(WINDOW).enumerate().filter(|(page, _)| !self.rules_out(*page));
+        pages.map(|(_, first)| WINDOW.min(rows - first) as u64).sum()
+    }
+
+    /// Whether no row can match that a page has.
+    fn rules_out(&self, page: usize) -> bool {
+        !self.pages.is_empty() && self.filter.given(&KnownPage { task: self, page }).is_none()
     }
 }
 
@@ -161,13 +213,14 @@ impl<'s> Work<'s> {
         read.parts += 1;
         let mut tasks = Vec::new();
         for group in (0..part.groups()).filter(|group| !self.left_out.contains(name, Some(*group))) {
-            match self.selector.of(&part, group) {
-                Some(filter) => {
+            let task = self.selector.task(&part, group).map(|task| (task.rows(), task));
+            match task {
+                Some((rows @ 1.., task)) => {
                     read.groups += 1;
-                    read.rows += part.rows(group) as u64;
-                    tasks.push(Task { part: Arc::clone(&part), group, filter });
+                    read.rows += rows;
+                    tasks.push(task);
                 }
-                None => read.groups_skipped += 1,
+                _ => read.groups_skipped += 1,
             }
         }
         Ok(tasks)
@@ -200,6 +253,10 @@ impl<'s> Work<'s> {
         while columns.rows() > 0 {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(Stop::Cancelled);
+            }
+            if task.rules_out(columns.window().start / WINDOW) {
+                columns.advance();
+                continue;
             }
             let selection = task.filter.select(&columns);
             columns.read(Columns::NONE)?;
