@@ -16,6 +16,8 @@ pub(crate) type Visit<'v> = dyn FnMut(&[u64], &Amounts) -> Result<(), Exceeded> 
 
 /// The places of the smallest table.
 const FEWEST_PLACES: usize = 16;
+/// From which number of places on a table grows by a quarter. Smaller ones double.
+const MANY_PLACES: usize = 4096;
 /// How many groups ahead a place is prefetched.
 const PREFETCHED: usize = 12;
 /// An odd number without a pattern: the fraction of the golden ratio.
@@ -55,7 +57,7 @@ impl Hashing {
 }
 
 /// Groups whose keys have N words: a hash table in one piece, in which a group is looked for from the place of its hash on. Places
-/// are in the order of hashes, and of any number, so that a table grows by half.
+/// are in the order of hashes and of any number, so that groups move in their order when a table grows.
 pub(crate) struct Groups<'b, const N: usize> {
     /// How many upper bits are the same in the hashes of all its groups.
     same_bits: u32,
@@ -190,14 +192,16 @@ impl<'b, const N: usize> Groups<'b, N> {
         Ok(())
     }
 
-    /// Makes room for half as many groups more.
+    /// Makes room for more groups. A large table grows in small steps, because all parts of a question's groups grow at about
+    /// the same time: otherwise they would take twice the memory at once.
     #[cold]
     pub(crate) fn grow(&mut self, hashing: Hashing) -> Result<(), Exceeded> {
-        let after = (self.places.len() + self.places.len() / 2).max(FEWEST_PLACES);
-        let more = (after - self.places.len()) * size_of::<Place<N>>();
+        let places = self.places.len();
+        let more = if places < MANY_PLACES { places } else { places / 4 };
+        let after = (places + more).max(FEWEST_PLACES);
         let before = self.octets();
         // While groups move, the old table is there beside the new one.
-        self.memory.grow(before + more)?;
+        self.memory.grow(after * size_of::<Place<N>>())?;
         let old = std::mem::replace(&mut self.places, vec![Place::FREE; after]);
         for group in old.into_iter().filter(|place| !place.is_free()) {
             if let Some(place) = self.place(&group.key, hashing.hash(&group.key)) {
