@@ -25,6 +25,9 @@ use super::work::{LeftOutParts, Selector, Stop, Task, Work};
 use super::{Read, Scan, ScanError, memory_of_columns};
 use crate::part_name::PartName;
 
+/// Rows of one millisecond would be repeated or left out.
+const JOINED: &str = "files were joined after the page before: ask for the first page again";
+
 /// The rows of an answer at most.
 pub const MOST_ROWS: usize = 10_000;
 
@@ -56,7 +59,8 @@ pub struct Rows {
     pub read: Read,
 }
 
-/// The place of a row among all rows. It stays the same as long as the file is there, also before that is complete.
+/// The place of a row among all rows. It stays the same as long as the file is there, also before that is complete, and until
+/// that is joined with others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// When it was received, in milliseconds since 1970.
@@ -69,6 +73,8 @@ pub struct Place {
     pub first: FlushNumber,
     /// The row of the file, from 0.
     pub row: u64,
+    /// Whether the rows of the file are in the order of their hosts, as those of joined files.
+    pub is_by_host: bool,
 }
 
 /// A row that may be returned. The greatest one is the last of the answer.
@@ -112,7 +118,7 @@ impl Scan<'_> {
             match question.answer(&work, &sources) {
                 // Rows of a damaged group may be among those found.
                 _ if left_out.count() > known => {}
-                Ok(rows) => return Ok(rows),
+                Ok(rows) => return rows.ok_or_else(|| ScanError::Invalid(JOINED.to_owned())),
                 Err(Stop::Cancelled) => return Err(ScanError::Cancelled),
                 Err(Stop::Memory) => return Err(self.too_large()),
                 Err(Stop::Damaged(error)) => return Err(ScanError::Invalid(error.to_string())),
@@ -132,7 +138,8 @@ impl RowQuestion {
         }
     }
 
-    fn answer(&self, work: &Work<'_>, sources: &Sources) -> Result<Rows, Stop> {
+    /// `None` if there is no place any more after which the page begins.
+    fn answer(&self, work: &Work<'_>, sources: &Sources) -> Result<Option<Rows>, Stop> {
         let mut hours: Vec<&[Source]> = sources.all.chunk_by(|one, next| one.name().hour == next.name().hour).collect();
         if self.is_newest_first {
             hours.reverse();
@@ -140,7 +147,9 @@ impl RowQuestion {
         let mut read = Read::default();
         let first = Mutex::new(First { found: BinaryHeap::new(), matched: 0 });
         for hour in hours {
-            self.find_in_hour(work, hour, &mut read, &first)?;
+            if !self.find_in_hour(work, hour, &mut read, &first)? {
+                return Ok(None);
+            }
             // Rows of other hours come after all of these.
             if lock(&first).last_of(self.most).is_some() {
                 break;
@@ -152,20 +161,23 @@ impl RowQuestion {
         found.truncate(self.most);
         let rows = self.fetch(work, &found)?;
         let next = rows.last().filter(|_| has_more).map(|(place, _)| *place);
-        Ok(Rows { rows, next, read: sources.read(Read { matched, ..read }, work.left_out.all()) })
+        Ok(Some(Rows { rows, next, read: sources.read(Read { matched, ..read }, work.left_out.all()) }))
     }
 
-    /// Adds the rows of an hour that are among the first.
+    /// Adds the rows of an hour that are among the first. Returns whether the page can begin in it.
     fn find_in_hour<'s>(
         &self,
         work: &Work<'s>,
         sources: &[Source],
         read: &mut Read,
         first: &Mutex<First<'s>>,
-    ) -> Result<(), Stop> {
+    ) -> Result<bool, Stop> {
         let mut tasks = Vec::new();
         for source in sources {
             tasks.extend(work.tasks(source, read)?);
+        }
+        if self.after.is_some_and(|after| tasks.iter().any(|task| after.is_gone_into(&task.part))) {
+            return Ok(false);
         }
         tasks.sort_by_key(|task| if self.is_newest_first { u64::MAX - bounds(task).1 } else { bounds(task).0 });
         let next = AtomicUsize::new(0);
@@ -178,7 +190,8 @@ impl RowQuestion {
             }
             Ok(())
         };
-        work.in_threads(find).into_iter().collect()
+        work.in_threads(find).into_iter().collect::<Result<(), _>>()?;
+        Ok(true)
     }
 
     fn find_in_group<'s>(&self, work: &Work<'s>, task: &Task<'s>, first: &Mutex<First<'s>>) -> Result<(), Stop> {
@@ -198,7 +211,7 @@ impl RowQuestion {
             let mut first = lock(first);
             for row in rows {
                 let received = times.get(*row as usize).copied().unwrap_or_default();
-                let place = Place::of(task.part.name, received, begin + u64::from(*row));
+                let place = Place::of(&task.part, received, begin + u64::from(*row));
                 if self.after.is_some_and(|after| self.order(&place, &after) != Ordering::Greater) {
                     continue;
                 }
@@ -317,17 +330,25 @@ impl PartialEq for Found<'_> {
 impl Eq for Found<'_> {}
 
 impl Place {
-    fn of(part: PartName, received: u64, row: u64) -> Self {
-        let PartName { hour, writer, first, .. } = part;
-        Self { received, hour, writer, first, row }
+    fn of(part: &PartFile<'_>, received: u64, row: u64) -> Self {
+        let PartName { hour, writer, first, .. } = part.name;
+        Self { received, hour, writer, first, row, is_by_host: part.has_page_filters() }
+    }
+
+    /// Whether a file has the rows of its file, in other places.
+    fn is_gone_into(&self, part: &PartFile<'_>) -> bool {
+        part.name.contains(self.hour, self.writer, self.first)
+            && (part.name.first != self.first || part.has_page_filters() != self.is_by_host)
     }
 }
 
-/// The cursor of the REST interface: the time, then the hour as its first minute, the collector, the first flush, and the row.
+/// The cursor of the REST interface: the time, then the hour as its first minute, the collector, the first flush, the row, and the
+/// order of rows.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { received, hour, writer, first: FlushNumber { epoch, sequence }, row } = self;
-        write!(f, "{received}-{}-{writer}-{epoch}-{sequence}-{row}", hour.start.number())
+        let Self { received, hour, writer, first: FlushNumber { epoch, sequence }, row, is_by_host } = self;
+        let order = u8::from(*is_by_host);
+        write!(f, "{received}-{}-{writer}-{epoch}-{sequence}-{row}-{order}", hour.start.number())
     }
 }
 
@@ -342,7 +363,9 @@ impl FromStr for Place {
             let writer = WriterId(u64::from_str_radix(numbers.next()?, 16).ok()?);
             let first = FlushNumber { epoch: numbers.next()?.parse().ok()?, sequence: numbers.next()?.parse().ok()? };
             let row = numbers.next()?.parse().ok()?;
-            let place = Self { received, hour: Interval::containing(Period::Hour, minute), writer, first, row };
+            let is_by_host = numbers.next()? == "1";
+            let hour = Interval::containing(Period::Hour, minute);
+            let place = Self { received, hour, writer, first, row, is_by_host };
             // Numbers are written in one way only.
             (place.to_string() == text).then_some(place)
         };

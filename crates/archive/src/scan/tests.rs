@@ -270,6 +270,41 @@ fn different_values_are_counted_for_each_group() {
 }
 
 #[test]
+fn pages_continue_beside_compaction_or_say_that_they_cannot() {
+    let archive = Archive::new(4000);
+    let compact = || {
+        let (folder, reserve) = (archive.folder.path(), Reserve { percent: 0 });
+        Compaction { folder, reserve, now: minute("2026-11-29 10:00") }.run(&mut |_| {}).unwrap()
+    };
+    let page = |after| {
+        let (filter, columns) = (Filter::default(), Columns::ALL);
+        let question =
+            RowQuestion { received: both_hours(), filter, is_newest_first: true, after, most: 1000, columns };
+        archive.scan(256 << 20, 1).rows(&question)
+    };
+    let (first, unjoined) = (page(None).unwrap(), page(None).unwrap().next);
+    compact();
+    assert!(page(unjoined).unwrap_err().to_string().contains("first page again"));
+    let again = page(None).unwrap();
+    assert_eq!(again.rows.len(), first.rows.len());
+    let (mut rows, mut next) = (again.rows, again.next);
+    while next.is_some() {
+        // There is nothing left to do.
+        compact();
+        let text = next.unwrap().to_string();
+        let page = page(Some(text.parse().unwrap())).unwrap();
+        rows.extend(page.rows);
+        next = page.next;
+    }
+    let values = |row: &Row| [Id::Received, Id::Bytes, Id::SrcPort, Id::Packets].map(|id| row.number(id));
+    let mut found: Vec<_> = rows.iter().map(|(_, row)| values(row)).collect();
+    let mut expected: Vec<_> = archive.rows.iter().map(values).collect();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert!(found == expected);
+}
+
+#[test]
 fn compacted_files_have_the_same_answers_and_pages_without_an_address_are_not_read() {
     let archive = Archive::new(100_000);
     let filters = FILTERS.into_iter().chain([
@@ -420,7 +455,9 @@ fn a_question_has_no_more_threads_than_its_memory_allows() {
 
 #[test]
 fn a_cursor_that_is_none_is_an_error() {
-    for text in ["", "1-2-3", "1-2-0000000000000007-1-1-01", "x-2-0000000000000007-1-1-1"] {
+    for text in
+        ["", "1-2-3", "1-2-0000000000000007-1-1-01-0", "x-2-0000000000000007-1-1-1-0", "1-2-0000000000000007-1-1-1-2"]
+    {
         assert!(text.parse::<Place>().is_err(), "{text}");
     }
 }
