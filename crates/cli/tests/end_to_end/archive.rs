@@ -3,6 +3,7 @@
 mod clocks;
 mod faults;
 mod files;
+mod full_disk;
 mod kills;
 mod losses;
 mod totals;
@@ -44,15 +45,21 @@ fn settled(mut directory: TempDir) -> Collector {
     }
 }
 
+/// What the files must have if this is counted for the exporters.
+fn expected(counted: [[u64; 2]; 2]) -> Sums {
+    let addresses = EXPORTERS.map(|exporter| exporter.parse::<Ipv4Addr>().unwrap().to_bits());
+    let expected: Sums = addresses.into_iter().zip(counted).collect();
+    assert!(expected.values().all(|[_, flows]| *flows > 0), "{expected:?}");
+    expected
+}
+
 /// Stops a collector. The files have exactly what is counted, and nothing is unfinished.
 fn is_archived(collector: Collector) -> TempDir {
     let (directory, log) = collector.terminate();
     let collector = settled(directory);
     let counted = EXPORTERS.map(|exporter| counted(&collector, exporter));
     let (directory, _) = collector.terminate();
-    let addresses = EXPORTERS.map(|exporter| exporter.parse::<Ipv4Addr>().unwrap().to_bits());
-    let expected: Sums = addresses.into_iter().zip(counted).collect();
-    assert!(expected.values().all(|[_, flows]| *flows > 0), "{expected:?}");
+    let expected = expected(counted);
     assert_eq!(files::sums(directory.path()), expected, "{log}");
     assert_eq!(files::unfinished(directory.path()), []);
     if let Some(found) = files::sums_by_duckdb(directory.path()) {

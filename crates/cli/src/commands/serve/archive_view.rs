@@ -1,6 +1,7 @@
 //! What `/status` and `/metrics` show of the archive.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use archive::writer::Finished;
 use flow::Timestamp;
@@ -29,6 +30,8 @@ pub(super) struct Shown {
     pub(super) finished: Finished,
     /// Attempts that failed.
     pub(super) errors: u64,
+    /// Since when nothing that came could be completed.
+    pub(super) failing_since: Option<Instant>,
 }
 
 impl ArchiveView {
@@ -39,7 +42,8 @@ impl ArchiveView {
     /// Adds it to the status of the collector.
     #[expect(clippy::cast_precision_loss, reason = "what is measured fits 53 bits")]
     pub(super) fn add_to(&self, status: &mut Status) {
-        let Shown { files, octets, limit, oldest, lacking, losses, reaches, finished, errors } = *self.shown();
+        let Shown { files, octets, limit, oldest, lacking, losses, reaches, finished, errors, failing_since } =
+            *self.shown();
         status.counters.extend([
             Counter::plain("archive_written_files", "Files that the archive has completed", finished.parts),
             Counter::plain("archive_written_flows", "Flows in the files that the archive has completed", finished.rows),
@@ -57,6 +61,11 @@ impl ArchiveView {
                 "archive_lacking_bytes",
                 "Bytes by which less of the disk is free than archive.freePercent; above 0, the archive begins no file",
                 lacking as f64,
+            ),
+            gauge(
+                "archive_failing_seconds",
+                "Time since which the archive cannot be written; 0 if it can",
+                failing_since.map_or(0.0, |since| since.elapsed().as_secs_f64()),
             ),
         ]);
         let seconds = |time: Timestamp| time.milliseconds() as f64 / 1000.0;

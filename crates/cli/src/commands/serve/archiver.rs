@@ -160,10 +160,18 @@ impl Archiver {
         Ok(())
     }
 
-    /// Publishes how an attempt has ended.
-    fn show(&self, attempt: io::Result<bool>) -> io::Result<bool> {
+    /// Publishes how an attempt has ended, and whether nothing is left to take. After an error, what was taken before it comes
+    /// again: only when all of that is taken, the error is over.
+    fn show(&self, attempt: io::Result<bool>, is_idle: bool) -> io::Result<bool> {
         let mut shown = self.view.shown();
-        shown.errors += u64::from(attempt.is_err());
+        match &attempt {
+            Err(_) => {
+                shown.errors += 1;
+                shown.failing_since.get_or_insert_with(Instant::now);
+            }
+            Ok(is_durable) if *is_durable || is_idle => shown.failing_since = None,
+            Ok(_) => {}
+        }
         shown.finished = self.writer.finished();
         shown.reaches = self.writer.reach().map(|reach| reach.received);
         attempt
@@ -200,18 +208,18 @@ impl LogConsumer for Archiver {
 
     fn end_flush(&mut self, read: &ReadFlush) -> io::Result<bool> {
         let taken = self.take_flush(read);
-        self.show(taken)
+        self.show(taken, false)
     }
 
     fn idle(&mut self) -> io::Result<bool> {
         self.clean();
         let ended = self.writer.end_hours(minute(SystemTime::now()));
-        self.show(ended)
+        self.show(ended, true)
     }
 
     fn finish(&mut self) -> io::Result<bool> {
         let finished = self.writer.finish().map(|()| true);
-        self.show(finished)
+        self.show(finished, true)
     }
 
     fn rewind(&mut self) {

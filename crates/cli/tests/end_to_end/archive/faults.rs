@@ -1,10 +1,12 @@
 //! The disk of the archive fails, is full or stalls, and its clock steps: counting continues, and when the fault is over
 //! everything is archived once.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::full_disk::SmallDisk;
 use super::{SETTINGS, files, is_archived, register};
 use crate::collector::Collector;
 use crate::crashes::{EXPORTERS, FLOWS_A_DATAGRAM, send_some};
@@ -13,7 +15,7 @@ use crate::disk::Refusal;
 /// Datagrams of each exporter that are sent at once.
 const DATAGRAMS: u64 = 20;
 /// An archive whose clock is ahead by this ends its files whenever nothing is left to read.
-const AHEAD: i64 = 2 * 3600;
+pub(super) const AHEAD: i64 = 2 * 3600;
 /// More calls than one file takes.
 const MOST_CALLS: i64 = 400;
 
@@ -31,19 +33,26 @@ fn stall() -> Duration {
 /// Collectors on a disk that fails on demand, one after the other.
 pub(super) struct Faulty {
     pub(super) refusal: Refusal,
+    /// Where the archive is, unless it is beside everything else.
+    pub(super) disk: Option<SmallDisk>,
     pub(super) collector: Collector,
     /// Datagrams of each exporter so far.
-    sent: u64,
+    pub(super) sent: u64,
     /// Those that this run has counted.
     of_run: u64,
 }
 
 impl Faulty {
     pub(super) fn start() -> Self {
+        Self::start_on(tempfile::tempdir().unwrap(), None)
+    }
+
+    /// Starts with the archive on a disk of its own.
+    pub(super) fn start_on(directory: TempDir, disk: Option<SmallDisk>) -> Self {
         let refusal = Refusal::new();
-        let collector = Collector::start_as(refusal.command().envs(SETTINGS));
+        let collector = Collector::start_in_as(directory, &mut command(&refusal, disk.as_ref()));
         register(&collector);
-        Self { refusal, collector, sent: 0, of_run: 0 }
+        Self { refusal, disk, collector, sent: 0, of_run: 0 }
     }
 
     /// Sends some datagrams, and waits until they are counted.
@@ -64,27 +73,27 @@ impl Faulty {
     }
 
     /// Whether all that this run has counted is in files.
-    fn has_all(&self) -> bool {
+    pub(super) fn has_all(&self) -> bool {
         let reader = &self.collector.rest("GET", "/status", "")["readers"][0];
         reader["unreadSegments"] == 0 && reader["records"].as_u64().unwrap() >= self.flows_of_run()
     }
 
     /// Stops the collector and starts another one.
-    pub(super) fn restart(mut self) -> Self {
-        let (directory, _) = self.collector.terminate();
-        self.collector = Collector::start_in_as(directory, self.refusal.command().envs(SETTINGS));
-        self.of_run = 0;
-        self
+    pub(super) fn restart(self) -> Self {
+        let Self { refusal, disk, collector, sent, .. } = self;
+        let (directory, _) = collector.terminate();
+        let collector = Collector::start_in_as(directory, &mut command(&refusal, disk.as_ref()));
+        Self { refusal, disk, collector, sent, of_run: 0 }
     }
 
     /// The same, without a command that asks about ledgers: its clock is not that of the collector.
-    pub(super) fn restart_unasked(mut self) -> Self {
-        self.collector.signal("TERM");
-        let (directory, status, log) = self.collector.ended();
+    pub(super) fn restart_unasked(self) -> Self {
+        let Self { refusal, disk, collector, sent, .. } = self;
+        collector.signal("TERM");
+        let (directory, status, log) = collector.ended();
         assert!(status.success() && !log.contains("a ledger does not balance"), "{status}: {log}");
-        self.collector = Collector::start_in_as(directory, self.refusal.command().envs(SETTINGS));
-        self.of_run = 0;
-        self
+        let collector = Collector::start_in_as(directory, &mut command(&refusal, disk.as_ref()));
+        Self { refusal, disk, collector, sent, of_run: 0 }
     }
 
     /// The fault is over, and everything is archived.
@@ -92,6 +101,15 @@ impl Faulty {
         self.refusal.refuse(b'0');
         is_archived(self.collector)
     }
+}
+
+fn command(refusal: &Refusal, disk: Option<&SmallDisk>) -> Command {
+    let mut command = refusal.command();
+    if let Some(disk) = disk {
+        command = disk.command(&command);
+    }
+    command.envs(SETTINGS);
+    command
 }
 
 #[test]
