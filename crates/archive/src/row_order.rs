@@ -21,14 +21,14 @@ pub(crate) fn by_host(chunks: &[Chunk]) -> Vec<Chunk> {
         *counts.entry(*destination).or_default() += 1;
     }
     let count = |end: &u128| counts.get(end).copied().unwrap_or_default();
-    let key = |row: u32| {
-        let (source, destination) = ends.get(row as usize).copied().unwrap_or_default();
-        let is_sent = count(&source) > count(&destination);
-        let (host, peer) = if is_sent { (source, destination) } else { (destination, source) };
+    let place = |(row, (source, destination)): (u32, &Ends)| {
+        let is_sent = count(source) > count(destination);
+        let (host, peer) = if is_sent { (*source, *destination) } else { (*destination, *source) };
         (host, is_sent, peer, row)
     };
-    let mut order: Vec<u32> = (0..ends.len() as u32).collect();
-    order.sort_unstable_by_key(|row| key(*row));
+    let mut places: Vec<_> = (0..).zip(&ends).map(place).collect();
+    places.sort_unstable();
+    let order: Vec<u32> = places.into_iter().map(|(.., row)| row).collect();
     in_order(chunks, &order)
 }
 
