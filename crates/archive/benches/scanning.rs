@@ -76,5 +76,5 @@ fn write(folder: &Path, flows: u64) {
     load.traffic.addresses = 1_000_000;
     load.traffic.popularity = Popularity::Zipf;
     let mut writer = Writer::new(folder.to_owned(), archive::Reserve { percent: 0 });
-    generated::rows(load, flows, 500_000, Some(&mut writer));
+    generated::rows(load, flows, 500_000, |_| {}, Some(&mut writer));
 }

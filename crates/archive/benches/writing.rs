@@ -31,7 +31,7 @@ fn main() {
 fn run(load: Load, flows: u64, is_archived: bool) -> (Duration, u64) {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = Writer::new(folder.path().to_owned(), archive::Reserve { percent: 0 });
-    let time = generated::rows(load, flows, 500_000, is_archived.then_some(&mut writer));
+    let time = generated::rows(load, flows, 500_000, |_| {}, is_archived.then_some(&mut writer));
     let octets = archive::folder::parts(folder.path()).unwrap().iter().map(|part| part.octets).sum();
     (time, octets)
 }

@@ -112,6 +112,15 @@ pub struct Read {
     pub reaches: Option<Reach>,
 }
 
+impl Read {
+    /// Adds what was read of some groups.
+    fn add_groups(&mut self, other: &Self) {
+        self.groups += other.groups;
+        self.groups_skipped += other.groups_skipped;
+        self.rows += other.rows;
+    }
+}
+
 /// A file, or a part of it, that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {

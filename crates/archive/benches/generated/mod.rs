@@ -14,8 +14,14 @@ use wire::{Datagram, Session, SessionLimits};
 const FLUSH: Duration = Duration::from_secs(10);
 
 /// Makes rows of generated flows that arrive at a rate, and archives them if there is a writer. Returns the processor time of it,
-/// without that of the generator.
-pub(crate) fn rows(load: Load, flows: u64, flows_a_second: u64, mut writer: Option<&mut Writer>) -> Duration {
+/// without that of the generator. Each row is changed first.
+pub(crate) fn rows(
+    load: Load,
+    flows: u64,
+    flows_a_second: u64,
+    change: impl Fn(&mut Row),
+    mut writer: Option<&mut Writer>,
+) -> Duration {
     let mut generator = Generator::new(load).unwrap();
     let mut sessions: HashMap<IpAddr, Session> = HashMap::new();
     let mut row = Row::new();
@@ -44,6 +50,7 @@ pub(crate) fn rows(load: Load, flows: u64, flows_a_second: u64, mut writer: Opti
             session.decode(&datagram, &mut |record| {
                 if record.row(&mut row) {
                     taken += 1;
+                    change(&mut row);
                     if let Some(writer) = &mut writer {
                         writer.take(&row).unwrap();
                     }

@@ -52,12 +52,9 @@ pub(crate) struct Task<'s> {
     pub(crate) group: usize,
     /// What is left to be tested of its rows.
     pub(crate) filter: Filter,
-    /// The pages that may have addresses of the filter.
-    pages: AddressPages,
+    /// The pages that may have rows that match: the first one is the lowest bit.
+    pages: u128,
 }
-
-/// Addresses, and the pages of a group that may have each: the first page is the lowest bit.
-type AddressPages = Vec<(IpAddr, u128)>;
 
 /// The groups of rows of files, in any order: each thread takes the next one. A file is opened when those before it are taken.
 pub(crate) struct Queue<'s> {
@@ -68,7 +65,8 @@ pub(crate) struct Queue<'s> {
 
 struct QueueState<'s> {
     sources: std::slice::Iter<'s, Source>,
-    tasks: Vec<Task<'s>>,
+    /// Groups of rows of the files that were opened, the next one last.
+    groups: Vec<(Arc<PartFile<'s>>, usize)>,
     read: Read,
     has_memory: bool,
 }
@@ -93,7 +91,14 @@ impl Selector {
     fn task<'s>(&self, part: &Arc<PartFile<'s>>, group: usize) -> Option<Task<'s>> {
         let known = KnownGroup { part, group, pages: RefCell::default() };
         let filter = self.0.given(&known)?;
-        Some(Task { part: Arc::clone(part), group, filter, pages: known.pages.into_inner() })
+        let addresses = known.pages.into_inner();
+        let mut pages = u128::MAX;
+        if !addresses.is_empty() {
+            let may_match = |page: &u32| filter.given(&KnownPage { part, group, addresses: &addresses, page: *page });
+            let all = 0..part.rows(group).div_ceil(WINDOW) as u32;
+            pages = all.filter(|page| may_match(page).is_some()).fold(0, |pages, page| pages | 1 << page);
+        }
+        (pages != 0).then(|| Task { part: Arc::clone(part), group, filter, pages })
     }
 }
 
@@ -101,8 +106,12 @@ impl Selector {
 struct KnownGroup<'p> {
     part: &'p PartFile<'p>,
     group: usize,
-    pages: RefCell<AddressPages>,
+    /// Addresses that were looked up, and the pages that may have each.
+    pages: RefCell<Vec<(IpAddr, u128)>>,
 }
+
+/// The columns of the addresses that filters of pages are for.
+const HOSTS: [Id; 2] = [Id::SrcIp, Id::DstIp];
 
 impl Known for KnownGroup<'_> {
     fn bounds(&self, id: Id) -> Bounds {
@@ -123,37 +132,36 @@ impl Known for KnownGroup<'_> {
     }
 }
 
-/// The columns of the addresses that filters of pages are for.
-const HOSTS: [Id; 2] = [Id::SrcIp, Id::DstIp];
-
 /// What is known of a page of a group.
-struct KnownPage<'t> {
-    task: &'t Task<'t>,
-    page: usize,
+struct KnownPage<'p> {
+    part: &'p PartFile<'p>,
+    group: usize,
+    addresses: &'p [(IpAddr, u128)],
+    page: u32,
 }
 
 impl Known for KnownPage<'_> {
     fn bounds(&self, id: Id) -> Bounds {
-        self.task.part.bounds(self.task.group, id)
+        self.part.bounds(self.group, id)
     }
 
     fn may_contain(&self, id: Id, address: IpAddr) -> bool {
-        let pages = self.task.pages.iter().find(|(known, _)| *known == address && HOSTS.contains(&id));
-        pages.is_none_or(|(_, pages)| pages.checked_shr(self.page as u32).unwrap_or(1) & 1 == 1)
+        let known = self.addresses.iter().find(|(known, _)| *known == address && HOSTS.contains(&id));
+        known.is_none_or(|(_, pages)| pages >> self.page & 1 == 1)
     }
 }
 
 impl Task<'_> {
+    /// Whether rows can match that are in the page of a row.
+    fn may_match(&self, row: usize) -> bool {
+        self.pages >> (row / WINDOW) & 1 == 1
+    }
+
     /// The rows of the pages that may have rows that match.
     fn rows(&self) -> u64 {
         let rows = self.part.rows(self.group);
-        let pages = (0..rows).step_by(WINDOW).enumerate().filter(|(page, _)| !self.rules_out(*page));
-        pages.map(|(_, first)| WINDOW.min(rows - first) as u64).sum()
-    }
-
-    /// Whether no row can match that a page has.
-    fn rules_out(&self, page: usize) -> bool {
-        !self.pages.is_empty() && self.filter.given(&KnownPage { task: self, page }).is_none()
+        let pages = (0..rows).step_by(WINDOW).filter(|first| self.may_match(*first));
+        pages.map(|first| WINDOW.min(rows - first) as u64).sum()
     }
 }
 
@@ -194,6 +202,12 @@ impl LeftOutParts {
 impl<'s> Work<'s> {
     /// The groups of rows of a file that have to be read, in their order.
     pub(crate) fn tasks(&self, source: &Source, read: &mut Read) -> Result<Vec<Task<'s>>, Exceeded> {
+        let groups = self.groups(source, read)?;
+        Ok(groups.iter().filter_map(|(part, group)| self.task(part, *group, read)).collect())
+    }
+
+    /// The groups of rows of a file.
+    fn groups(&self, source: &Source, read: &mut Read) -> Result<Vec<(Arc<PartFile<'s>>, usize)>, Exceeded> {
         let name = source.name();
         if self.left_out.contains(name, None) {
             return Ok(Vec::new());
@@ -211,19 +225,21 @@ impl<'s> Work<'s> {
             }
         };
         read.parts += 1;
-        let mut tasks = Vec::new();
-        for group in (0..part.groups()).filter(|group| !self.left_out.contains(name, Some(*group))) {
-            let task = self.selector.task(&part, group).map(|task| (task.rows(), task));
-            match task {
-                Some((rows @ 1.., task)) => {
-                    read.groups += 1;
-                    read.rows += rows;
-                    tasks.push(task);
-                }
-                _ => read.groups_skipped += 1,
+        let groups = (0..part.groups()).filter(|group| !self.left_out.contains(name, Some(*group)));
+        Ok(groups.map(|group| (Arc::clone(&part), group)).collect())
+    }
+
+    /// What is to be read of a group of rows; `None` if none of them can match.
+    fn task(&self, part: &Arc<PartFile<'s>>, group: usize, read: &mut Read) -> Option<Task<'s>> {
+        let task = self.selector.task(part, group);
+        match &task {
+            Some(task) => {
+                read.groups += 1;
+                read.rows += task.rows();
             }
+            None => read.groups_skipped += 1,
         }
-        Ok(tasks)
+        task
     }
 
     /// Runs the same work in several threads, and returns what each returns.
@@ -254,7 +270,7 @@ impl<'s> Work<'s> {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(Stop::Cancelled);
             }
-            if task.rules_out(columns.window().start / WINDOW) {
+            if !task.may_match(columns.window().start) {
                 columns.advance();
                 continue;
             }
@@ -274,36 +290,52 @@ impl<'s> Work<'s> {
 
 impl<'s> Queue<'s> {
     pub(crate) fn new(work: &'s Work<'s>, sources: &'s [Source]) -> Self {
-        let state = QueueState { sources: sources.iter(), tasks: Vec::new(), read: Read::default(), has_memory: true };
+        let state = QueueState { sources: sources.iter(), groups: Vec::new(), read: Read::default(), has_memory: true };
         Self { work, state: Mutex::new(state), matched: AtomicU64::new(0) }
     }
 
-    /// The next group of rows.
+    /// The next group of rows that has to be read.
     pub(crate) fn next(&self) -> Result<Option<Task<'s>>, Stop> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let QueueState { sources, tasks, read, has_memory } = &mut *state;
+        while let Some((part, group)) = self.next_group()? {
+            let mut read = Read::default();
+            let task = self.work.task(&part, group, &mut read);
+            self.lock().read.add_groups(&read);
+            if task.is_some() {
+                return Ok(task);
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_group(&self) -> Result<Option<(Arc<PartFile<'s>>, usize)>, Stop> {
+        let mut state = self.lock();
+        let QueueState { sources, groups, read, has_memory } = &mut *state;
         loop {
             // What one thread lacks, all lack: each may stop.
             if !*has_memory {
                 return Err(Stop::Memory);
             }
-            if let Some(task) = tasks.pop() {
-                return Ok(Some(task));
-            }
             if self.work.cancelled.load(Ordering::Relaxed) {
                 return Err(Stop::Cancelled);
             }
+            if let Some(group) = groups.pop() {
+                return Ok(Some(group));
+            }
             let Some(source) = sources.next() else { return Ok(None) };
-            match self.work.tasks(source, read) {
-                Ok(found) => tasks.extend(found.into_iter().rev()),
+            match self.work.groups(source, read) {
+                Ok(found) => groups.extend(found.into_iter().rev()),
                 Err(Exceeded) => *has_memory = false,
             }
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, QueueState<'s>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// There is no memory left.
     pub(crate) fn give_up(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).has_memory = false;
+        self.lock().has_memory = false;
     }
 
     pub(crate) fn add_matched(&self, rows: usize) {
