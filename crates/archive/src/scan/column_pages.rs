@@ -4,6 +4,7 @@
 //! on end, then the second ones, and the values of a column of 8 or 16 bits are in the first one or two streams, although
 //! Parquet has 32 bits for them. Every length is checked here: decoders of `parquet` panic where a page is too short.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -28,7 +29,6 @@ pub(crate) struct ColumnPages {
     page: PageValues,
     /// The row at which the page begins.
     first: usize,
-    decompressor: Option<Decompressor<'static>>,
     /// Memory for a page as it is in the file.
     compressed: Vec<u8>,
 }
@@ -48,7 +48,7 @@ struct PageValues {
 impl ColumnPages {
     pub(crate) fn new(file: Arc<FileOctets>, octets: Range<u64>, width: usize, is_optional: bool, rows: usize) -> Self {
         let (page, compressed) = (PageValues::default(), Vec::new());
-        Self { file, octets, width, is_optional, rows, page, first: 0, decompressor: None, compressed }
+        Self { file, octets, width, is_optional, rows, page, first: 0, compressed }
     }
 
     /// Appends values of 8 bits.
@@ -163,14 +163,10 @@ impl ColumnPages {
         }
         self.compressed.resize(compressed, 0);
         self.file.read_at(begin, &mut self.compressed)?;
-        let decompressor = match &mut self.decompressor {
-            Some(decompressor) => decompressor,
-            none => none.insert(Decompressor::new()?),
-        };
         let PageValues { octets, present, .. } = &mut self.page;
         octets.clear();
         octets.reserve(uncompressed);
-        let length = decompressor.decompress_to_buffer(&self.compressed, octets)?;
+        let length = decompress(&self.compressed, octets)?;
         present.clear();
         let begin = if self.is_optional { 4 + levels_length(octets)? } else { 0 };
         if self.is_optional {
@@ -208,6 +204,21 @@ impl PageValues {
         let halves = a.iter().zip(b).zip(c.iter().zip(d));
         Ok(halves.map(|((a, b), (c, d))| u32::from_le_bytes([*a, *b, *c, *d])))
     }
+}
+
+/// Decompresses a page into memory that is reserved for it. Returns its octets.
+fn decompress(page: &[u8], into: &mut Vec<u8>) -> Result<usize> {
+    thread_local! {
+        // A hundred thousand octets, which would be made again for each column of each group of rows.
+        static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    }
+    DECOMPRESSOR.with_borrow_mut(|decompressor| {
+        let decompressor = match decompressor {
+            Some(decompressor) => decompressor,
+            none => none.insert(Decompressor::new()?),
+        };
+        Ok(decompressor.decompress_to_buffer(page, into)?)
+    })
 }
 
 /// The octets of the levels, which are after their length.
