@@ -18,8 +18,8 @@ const _: () = assert!(ROWS_OF_A_CHUNK == ROWS_OF_A_PAGE, "a chunk becomes a page
 
 /// The octets of a block.
 const BLOCK: usize = 32;
-/// The bits for each address of a page, on average over the pages of a group: of absent addresses, some 2 % are not ruled out.
-const BITS: usize = 8;
+/// The bits for each address of a page, on average over the pages of a group: of absent addresses, about 1 % are not ruled out.
+const BITS: usize = 10;
 /// The pages of a group at most: as many as the largest group has that is read.
 pub(crate) const MOST_PAGES: usize = 128;
 /// The multipliers that choose the bits of a block.
