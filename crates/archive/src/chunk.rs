@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock};
 use columns::{Addresses, Batch, Columns, Id, Values};
 use filter::ColumnValues;
 
-/// The rows of a chunk at most.
-pub(crate) const ROWS_OF_A_CHUNK: usize = 8192;
+/// The rows of a chunk at most. Each becomes a page of every column: their buffers stay in the caches.
+pub(crate) const ROWS_OF_A_PAGE: usize = 8192;
 
 /// The columns of rows that have no values.
 static EMPTY: LazyLock<Vec<Arc<Values>>> =
@@ -43,11 +43,6 @@ impl Chunk {
     pub(crate) fn of(batch: &mut Batch) -> Self {
         batch.fill();
         Self::new(batch.rows(), Id::ALL.into_iter().map(|id| batch.filled(id).clone()))
-    }
-
-    /// Rows of which no column has a value.
-    pub(crate) fn without_values(rows: usize) -> Self {
-        Self { rows, columns: EMPTY.clone(), received: (0, 0) }
     }
 
     pub(crate) fn rows(&self) -> usize {

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `schema` | the columns of a file, from the table of columns |
 //! | `part_name` | which rows a file has: the hour, and from which flush to which |
-//! | `part_writer`, `empty_columns` | writes a file |
+//! | `part_writer`, `column_encoder` | writes a file |
 //! | [`writer`] | **takes the rows of the log**, flush by flush, and knows what is archived already |
 //! | `chunk`, [`open_parts`] | the rows that are in no complete file yet, which the writer shares with questions |
 //! | [`missing`] | a file of what is missing although it was counted |
@@ -12,7 +12,7 @@
 //! | `row_file` | writes a file of chosen columns that is not of the archive |
 //! | [`retention`] | what is deleted, and when nothing more is written |
 //! | `inspection`, [`check`](mod@check) | reads files completely, and compares them with what they state |
-//! | [`compact`] | joins the files of hours that have passed |
+//! | [`compact`], `row_order`, `page_filters` | joins the files of hours that have passed; brings the rows of hosts together, and knows which pages have an address |
 //! | [`status`] | what the footers state |
 //! | [`scan`] | **answers questions**: groups of flows, and flows one by one |
 //!
@@ -24,8 +24,8 @@
 
 pub mod check;
 mod chunk;
+mod column_encoder;
 pub mod compact;
-mod empty_columns;
 pub mod folder;
 mod inspection;
 pub mod missing;

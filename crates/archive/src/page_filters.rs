@@ -11,10 +11,7 @@ use std::net::IpAddr;
 use columns::{Addresses, Id, Values};
 use twox_hash::XxHash64;
 
-use crate::chunk::{Chunk, ROWS_OF_A_CHUNK};
-use crate::part_writer::ROWS_OF_A_PAGE;
-
-const _: () = assert!(ROWS_OF_A_CHUNK == ROWS_OF_A_PAGE, "a chunk becomes a page of each column");
+use crate::chunk::Chunk;
 
 /// The octets of a block.
 const BLOCK: usize = 32;

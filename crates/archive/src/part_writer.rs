@@ -9,20 +9,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use accounting::period::Interval;
-use columns::{Addresses, Batch, Id, Kind, Row, SCHEMA, Values};
+use columns::{Batch, Id, Row, SCHEMA};
 use crc32fast::Hasher;
 use flow::{Counters, FlushNumber, WriterId};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::data_type::{ByteArray, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type};
-use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, RowGroupMetaDataPtr};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::ColumnPath;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
 use rustix::fs::{FlockOperation, flock};
 
-use crate::chunk::{Chunk, ROWS_OF_A_CHUNK};
-use crate::empty_columns::EmptyColumns;
+use crate::chunk::{Chunk, ROWS_OF_A_PAGE};
+use crate::column_encoder::ColumnEncoder;
 use crate::folder::remove;
 use crate::open_parts::OpenPart;
 use crate::page_filters::{PageFilters, filters_of};
@@ -30,15 +26,8 @@ use crate::part_name::{PartName, UNFINISHED, folder_of};
 use crate::row_order::by_host;
 use crate::schema::schema;
 
-/// The rows of a column that are encoded and compressed together. Their buffers stay in the caches, and are too small for the
-/// allocator to map and unmap each: with pages of eight times as many rows, a flow takes 0.8 octets less, and half as long again.
-pub(crate) const ROWS_OF_A_PAGE: usize = 1 << 13;
 /// The columns with a Bloom filter for each group of rows: one of some hundred thousand addresses is rarely in all groups.
 const BLOOM_FILTERED: [Id; 2] = [Id::SrcIp, Id::DstIp];
-/// The share of absent addresses that a Bloom filter does not rule out.
-const FALSE_POSITIVES: f64 = 0.02;
-/// Compression takes most of the time that a file costs. Higher levels make files no smaller.
-pub(crate) const ZSTD_LEVEL: i32 = 1;
 
 /// How many rows are put together.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +39,7 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
-    pub(crate) const USUAL: Self = Self { chunk: ROWS_OF_A_CHUNK, group: 1 << 18 };
+    pub(crate) const USUAL: Self = Self { chunk: ROWS_OF_A_PAGE, group: 1 << 18 };
 }
 
 /// A file that is being written.
@@ -62,14 +51,13 @@ pub(crate) struct PartWriter {
     first: FlushNumber,
     unfinished: Unfinished,
     file: SerializedFileWriter<SummedFile>,
+    encoder: ColumnEncoder,
     /// The same file, for questions.
     read: Arc<File>,
     /// The groups of rows that are written.
     groups: Vec<RowGroupMetaDataPtr>,
     /// The rows that are in no group yet: all but the last ones.
     chunks: Vec<Chunk>,
-    /// For groups of the usual size.
-    empty: Option<EmptyColumns>,
     /// The last ones, fewer than a chunk has.
     rows: Batch,
     written: Written,
@@ -147,7 +135,7 @@ impl PartWriter {
         path: PathBuf,
         (hour, writer, first): (Interval, WriterId, FlushNumber),
         sizes: Sizes,
-        filtered: &[Id],
+        filtered: &'static [Id],
     ) -> io::Result<Self> {
         let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         let unfinished = Unfinished { folder, path, is_named: false };
@@ -159,11 +147,11 @@ impl PartWriter {
             writer,
             first,
             unfinished,
-            file: SerializedFileWriter::new(file, schema()?, Arc::new(properties(filtered)?))?,
+            file: SerializedFileWriter::new(file, schema()?, Arc::new(properties()))?,
+            encoder: ColumnEncoder::new(filtered)?,
             read,
             groups: Vec::new(),
             chunks: Vec::new(),
-            empty: None,
             rows: Batch::new(),
             written: Written::default(),
             published: 0,
@@ -276,16 +264,8 @@ impl PartWriter {
         if is_joined {
             self.chunks = by_host(&self.chunks);
         }
-        let rows = self.chunks.iter().map(Chunk::rows).sum();
-        if rows == self.sizes.group && self.empty.is_none() {
-            self.empty = Some(EmptyColumns::new(rows)?);
-        }
-        let empty = self.empty.as_ref().filter(|empty| empty.rows == rows);
         let mut group = self.file.next_row_group()?;
-        let mut encoded = Encoded::default();
-        for id in Id::ALL {
-            encoded.write(&mut group, &self.chunks, id, empty)?;
-        }
+        self.encoder.write(&mut group, &self.chunks)?;
         self.groups.push(group.close()?);
         if is_joined {
             let (octets, blocks) = filters_of(&self.chunks);
@@ -356,138 +336,10 @@ fn sync_folders(folder: &Path) -> io::Result<()> {
     folder.ancestors().take(4).try_for_each(|folder| File::open(folder)?.sync_all())
 }
 
-/// With Bloom filters of these columns.
-pub(crate) fn properties(filtered: &[Id]) -> Result<WriterProperties, ParquetError> {
-    let mut properties = WriterProperties::builder();
-    for (id, leaf) in filtered.iter().flat_map(|id| id.column().kind.leaves().iter().map(move |leaf| (id, leaf))) {
-        let column = ColumnPath::from(format!("{}{}", id.column().name, leaf.suffix));
-        properties = properties
-            .set_column_bloom_filter_fpp(column.clone(), FALSE_POSITIVES)
-            .set_column_bloom_filter_max_ndv(column, Sizes::USUAL.group as u64);
-    }
-    Ok(properties
+fn properties() -> WriterProperties {
+    WriterProperties::builder()
         .set_created_by(format!("netflow {}", env!("CARGO_PKG_VERSION")))
-        .set_dictionary_enabled(false)
-        .set_encoding(Encoding::BYTE_STREAM_SPLIT)
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
-        .set_data_page_row_count_limit(ROWS_OF_A_PAGE)
-        .set_data_page_size_limit(usize::MAX)
-        .set_write_batch_size(ROWS_OF_A_PAGE)
         .set_max_row_group_row_count(None)
-        .build())
-}
-
-/// The values of a column in the types of Parquet. The memory is used again for the next one.
-#[derive(Default)]
-pub(crate) struct Encoded {
-    i32: Vec<i32>,
-    i64: Vec<i64>,
-    /// How many columns of the file are written.
-    columns: usize,
-}
-
-impl Encoded {
-    /// Writes a column, which is copied if no row has a value and `empty` are those of as many rows.
-    pub(crate) fn write<W: Write + Send>(
-        &mut self,
-        group: &mut SerializedRowGroupWriter<'_, W>,
-        chunks: &[Chunk],
-        id: Id,
-        empty: Option<&EmptyColumns>,
-    ) -> Result<(), ParquetError> {
-        let leaves = id.column().kind.leaves().len();
-        for leaf in 0..leaves {
-            match empty {
-                Some(empty) if values(chunks, id).all(|(values, _)| is_empty(values, leaf)) => {
-                    empty.append(group, self.columns)?;
-                }
-                _ => self.encode(group, chunks, id, leaf)?,
-            }
-            self.columns += 1;
-        }
-        Ok(())
-    }
-
-    fn encode<W: Write + Send>(
-        &mut self,
-        group: &mut SerializedRowGroupWriter<'_, W>,
-        chunks: &[Chunk],
-        id: Id,
-        leaf: usize,
-    ) -> Result<(), ParquetError> {
-        match (id.column().kind, leaf) {
-            (Kind::U8 | Kind::U16 | Kind::U32, _) | (Kind::Address, 0) => {
-                self.collect_i32(chunks, id);
-                write_column::<Int32Type, W>(group, &self.i32, None)
-            }
-            (Kind::U64 | Kind::Time | Kind::Mac, _) => {
-                self.i64.clear();
-                for (values, rows) in values(chunks, id) {
-                    let before = self.i64.len();
-                    if let Values::U64(values) = values {
-                        self.i64.extend(values.iter().map(|value| value.cast_signed()));
-                    }
-                    self.i64.resize(before + rows, 0);
-                }
-                write_column::<Int64Type, W>(group, &self.i64, None)
-            }
-            (Kind::Address, _) => {
-                let (mut present, mut addresses): (Vec<i16>, Vec<_>) = (Vec::new(), Vec::new());
-                for (values, rows) in values(chunks, id) {
-                    let before = present.len();
-                    if let Values::Addresses(Addresses { is_v6, v6, .. }) = values {
-                        present.extend(is_v6.iter().map(|is_v6| i16::from(*is_v6)));
-                        let octets = v6.iter().map(|address| ByteArray::from(address.to_vec()));
-                        addresses.extend(octets.map(FixedLenByteArray::from));
-                    }
-                    present.resize(before + rows, 0);
-                }
-                write_column::<FixedLenByteArrayType, W>(group, &addresses, Some(&present))
-            }
-        }
-    }
-
-    /// Numbers of up to 32 bits, or IPv4 addresses. A column without values is one of zeros.
-    fn collect_i32(&mut self, chunks: &[Chunk], id: Id) {
-        self.i32.clear();
-        for (values, rows) in values(chunks, id) {
-            let before = self.i32.len();
-            match values {
-                Values::U8(values) => self.i32.extend(values.iter().map(|value| i32::from(*value))),
-                Values::U16(values) => self.i32.extend(values.iter().map(|value| i32::from(*value))),
-                Values::U32(values) => self.i32.extend(values.iter().map(|value| value.cast_signed())),
-                Values::Addresses(Addresses { v4, .. }) => self.i32.extend(v4.iter().map(|value| value.cast_signed())),
-                Values::U64(_) => {}
-            }
-            self.i32.resize(before + rows, 0);
-        }
-    }
-}
-
-/// The values of a column in each chunk, and how many rows it has.
-fn values(chunks: &[Chunk], id: Id) -> impl Iterator<Item = (&Values, usize)> {
-    chunks.iter().map(move |chunk| (chunk.values(id), chunk.rows()))
-}
-
-/// Whether no row has a value in a column of the file: of addresses, the first one is of IPv4, the second one of IPv6.
-const fn is_empty(values: &Values, leaf: usize) -> bool {
-    match values {
-        Values::Addresses(Addresses { v4, .. }) if leaf == 0 => v4.is_empty(),
-        Values::Addresses(Addresses { is_v6, .. }) => is_v6.is_empty(),
-        _ => values.is_empty(),
-    }
-}
-
-fn write_column<T: parquet::data_type::DataType, W: Write + Send>(
-    group: &mut SerializedRowGroupWriter<'_, W>,
-    values: &[T::T],
-    present: Option<&[i16]>,
-) -> Result<(), ParquetError> {
-    if let Some(mut column) = group.next_column()? {
-        column.typed::<T>().write_batch(values, present, None)?;
-        column.close()?;
-    }
-    Ok(())
+        .build()
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use columns::{Addresses, Id, Values};
 
-use crate::chunk::{Chunk, ROWS_OF_A_CHUNK};
+use crate::chunk::{Chunk, ROWS_OF_A_PAGE};
 
 /// The ends of a row: an IPv4 address as its number.
 type Ends = (u128, u128);
@@ -58,14 +58,14 @@ fn numbers(chunk: &Chunk, id: Id) -> impl Iterator<Item = u128> + '_ {
 /// Rows in another order, in chunks of the usual size.
 fn in_order(chunks: &[Chunk], order: &[u32]) -> Vec<Chunk> {
     let mut columns: Vec<_> = Id::ALL.into_iter().map(|id| column_in_order(chunks, id, order).into_iter()).collect();
-    let rows = order.chunks(ROWS_OF_A_CHUNK).map(<[u32]>::len);
+    let rows = order.chunks(ROWS_OF_A_PAGE).map(<[u32]>::len);
     rows.map(|rows| Chunk::new(rows, columns.iter_mut().filter_map(Iterator::next))).collect()
 }
 
 /// The values of a column in another order, for each chunk.
 fn column_in_order(chunks: &[Chunk], id: Id, order: &[u32]) -> Vec<Values> {
     let all = || chunks.iter().map(move |chunk| (chunk.values(id), chunk.rows()));
-    let pieces = || order.chunks(ROWS_OF_A_CHUNK);
+    let pieces = || order.chunks(ROWS_OF_A_PAGE);
     if all().all(|(values, _)| values.is_empty()) {
         return pieces().map(|_| Values::new(id.column().kind)).collect();
     }
@@ -103,7 +103,7 @@ fn addresses_in_order<'c>(chunks: impl Iterator<Item = (&'c Values, usize)>, ord
         places.push(before);
         before += u32::from(*is_v6);
     }
-    let pieces = order.chunks(ROWS_OF_A_CHUNK).map(|order| {
+    let pieces = order.chunks(ROWS_OF_A_PAGE).map(|order| {
         let mut is_v6 = picked(&all_is_v6, order);
         let of_v6 = order.iter().zip(&is_v6).filter_map(|(row, is_v6)| is_v6.then_some(*row));
         let v6: Vec<[u8; 16]> = picked(&all_v6, &picked(&places, &of_v6.collect::<Vec<_>>()));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn chunks(rows: &[Row]) -> Vec<Chunk> {
-        let pieces = rows.chunks(ROWS_OF_A_CHUNK).map(|rows| {
+        let pieces = rows.chunks(ROWS_OF_A_PAGE).map(|rows| {
             let mut batch = Batch::new();
             rows.iter().for_each(|row| batch.push(row));
             Chunk::of(&mut batch)

@@ -69,10 +69,10 @@ pub(crate) use part::{PartFile, Unusable};
 pub(crate) use row_values::RowValues;
 use work::{LeftOutParts, Selector, Work};
 
+use crate::chunk::ROWS_OF_A_PAGE;
 use crate::missing::Missing;
 use crate::open_parts::{OpenParts, Reach};
 use crate::part_name::PartName;
-use crate::part_writer::ROWS_OF_A_PAGE;
 
 /// The archive that is asked, and what a question may take.
 #[derive(Clone, Copy, Debug)]

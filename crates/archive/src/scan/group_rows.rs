@@ -9,13 +9,11 @@ use parquet::errors::ParquetError;
 
 use super::column_pages::ColumnPages;
 use super::part::{LeafValues, PartFile};
-use crate::chunk::{Chunk, ROWS_OF_A_CHUNK};
-use crate::part_writer::ROWS_OF_A_PAGE;
+use crate::chunk::{Chunk, ROWS_OF_A_PAGE};
 
 /// How many rows are read at a time: their columns fit into the second level of a processor's cache.
 pub(crate) const WINDOW: usize = 8192;
-const _: () = assert!(ROWS_OF_A_CHUNK <= WINDOW, "a chunk is read at a time");
-const _: () = assert!(ROWS_OF_A_PAGE == WINDOW, "a page that is ruled out is not read");
+const _: () = assert!(ROWS_OF_A_PAGE == WINDOW, "a chunk is read at a time, and a page that is ruled out is not");
 
 /// Some rows of a group.
 pub(crate) struct GroupRows<'p> {

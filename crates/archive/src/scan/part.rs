@@ -26,11 +26,10 @@ use super::budget::{Budget, Exceeded, Taken};
 use super::column_pages::{ColumnPages, damaged};
 use super::file_octets::FileOctets;
 use super::footer;
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, ROWS_OF_A_PAGE};
 use crate::open_parts::OpenPart;
 use crate::page_filters::{MOST_PAGES, PageFilters, pages_with};
 use crate::part_name::PartName;
-use crate::part_writer::ROWS_OF_A_PAGE;
 
 /// The octets that are read at a time when all are.
 const PIECE: u64 = 1 << 20;
