@@ -1,5 +1,6 @@
 //! Questions to archives that are written here, compared with a plain loop over the rows.
 
+mod cancelling;
 mod open_parts;
 
 use std::collections::{BTreeMap, BTreeSet};
