@@ -1,6 +1,7 @@
 //! The archive has each flow that is counted once, whatever becomes of the process, of its disk and of its clock.
 
 mod clocks;
+mod compacting;
 mod faults;
 mod files;
 mod full_disk;

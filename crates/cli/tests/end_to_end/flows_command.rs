@@ -19,13 +19,19 @@ type Sums = BTreeMap<String, [u64; 3]>;
 
 /// A collector with an archive of generated flows, and what was sent.
 fn archived() -> (Collector, Sums) {
+    archived_of(3000)
+}
+
+/// The same with this many flows.
+fn archived_of(flows: u64) -> (Collector, Sums) {
     let collector = Collector::start();
     for exporter in EXPORTERS {
         collector.rest("PUT", &format!("/senders/{exporter}"), r#"{"prefixes":[{"prefix":"0.0.0.0","prefixLen":0}]}"#);
     }
     collector.wait_for_line("senders=2");
     let to = collector.receiving.to_string();
-    let load = ["--exporters", "2", "--flows", "3000", "--rate", "3000", "--protocol", "v9", "--json"];
+    let flows_in_all = flows.to_string();
+    let load = ["--exporters", "2", "--flows", &flows_in_all, "--rate", &flows_in_all, "--protocol", "v9", "--json"];
     let (sent, errors, code) = collector.command(&[&["generate", "--to", &to][..], &load].concat());
     assert_eq!(code, Some(0), "{errors}");
     let sent: Value = serde_json::from_str(&sent).unwrap();
@@ -223,6 +229,97 @@ fn damage_and_foreign_files_are_reported_and_nothing_is_deleted() {
     assert_eq!((exported.as_slice(), code), (&b"bytes\n"[..], Some(7)), "{notes}");
     assert!(notes.contains("missing: date="), "{notes}");
     assert!(file.exists() && !sent.is_empty());
+}
+
+/// The only file of an archive.
+fn only_file(directory: &Path) -> std::path::PathBuf {
+    let inside = |path: std::path::PathBuf| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let dates = inside(directory.join("data/flows")).filter(|path| path.is_dir());
+    let files: Vec<_> = dates.flat_map(inside).flat_map(inside).collect();
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    file.clone()
+}
+
+#[test]
+fn an_export_states_which_rows_are_damaged_and_has_all_others() {
+    let (collector, sent) = archived_of(20_000);
+    let (directory, _) = collector.terminate();
+    let directory = directory.path();
+    let all: u64 = sent.values().map(|[.., flows]| flows).sum();
+    let file = only_file(directory);
+    // The second half of the pages of a column.
+    let metadata = SerializedFileReader::new(File::open(&file).unwrap()).unwrap().metadata().clone();
+    let column =
+        metadata.row_group(0).columns().iter().find(|column| column.column_path().string() == "bytes").unwrap();
+    let (begin, length) = column.byte_range();
+    let mut octets = fs::read(&file).unwrap();
+    octets[(begin + length / 2) as usize..(begin + length) as usize].fill(0xff);
+    fs::write(&file, octets).unwrap();
+    let path = file.strip_prefix(directory.join("data/flows")).unwrap().display().to_string();
+    for format in ["csv", "json", "parquet"] {
+        let arguments = ["archive", "export", "--columns", "exporter,bytes,packets,flows", "-o", format];
+        let (exported, notes, code) = netflow(directory, &arguments);
+        assert_eq!(code, Some(7), "{notes}");
+        let rows =
+            notes.split_once(&format!("netflow: missing: {path} from row ")).unwrap_or_else(|| panic!("{notes}")).1;
+        let (first, rest) = rows.split_once(" to ").unwrap();
+        let (last, _) = rest.split_once(": ").unwrap();
+        assert_eq!(last, (all - 1).to_string(), "{notes}");
+        let expected = first.parse::<u64>().unwrap();
+        assert!(0 < expected && expected < all, "{notes}");
+        let lines = String::from_utf8_lossy(&exported).lines().count() as u64;
+        match format {
+            "csv" => assert_eq!(lines, 1 + expected),
+            "json" => assert_eq!(lines, expected),
+            _ => {
+                fs::write(directory.join("part.parquet"), exported).unwrap();
+                let sums = sums_of_parquet(&directory.join("part.parquet"), "exporter_v4");
+                assert_eq!(sums.values().map(|[.., flows]| flows).sum::<u64>(), expected);
+            }
+        }
+    }
+    // An export into a file is complete as a file, and the exit code is the same.
+    let (_, notes, code) = netflow(directory, &["archive", "export", "-w", "part.csv"]);
+    assert!(code == Some(7) && notes.contains(&path), "{notes}");
+    // What does not need the column has all rows.
+    let (exported, notes, code) = netflow(directory, &["archive", "export", "--columns", "flows"]);
+    assert_eq!((code, String::from_utf8(exported).unwrap().lines().count() as u64), (Some(0), 1 + all), "{notes}");
+}
+
+#[test]
+fn texts_in_the_footer_of_a_strangers_file_are_escaped() {
+    let (collector, _) = archived();
+    let (directory, _) = collector.terminate();
+    let directory = directory.path();
+    let file = only_file(directory);
+    let mut octets = fs::read(&file).unwrap();
+    // The version of the columns, and the sum of all bytes, are texts in the footer.
+    let key = b"netflow.bytes";
+    let at = octets.windows(key.len()).rposition(|window| window == key).unwrap() + key.len();
+    // After the length.
+    octets[at + 2..at + 8].copy_from_slice(b"\x1b[2J=1");
+    fs::write(&file, &octets).unwrap();
+    let (output, errors, code) = netflow(directory, &["archive", "check"]);
+    let output = String::from_utf8(output).unwrap();
+    assert!(code == Some(7) && output.contains("footer states \\u{1b}[2J=1"), "{output}{errors}");
+    assert!(!output.contains('\x1b') && !errors.contains('\x1b'), "{output:?}{errors:?}");
+    // Whatever is left out, and why: no format passes on what a terminal obeys.
+    let key = b"netflow.schema";
+    let at = octets.windows(key.len()).rposition(|window| window == key).unwrap() + key.len();
+    octets[at + 2] = 0x1b;
+    fs::write(&file, &octets).unwrap();
+    let flows = ["flows", "--folder", "data/flows", "--last", "1d"];
+    for more in [&["-o", "table"][..], &["-o", "json"], &["-o", "csv"], &["--by", "proto", "-o", "csv"]] {
+        let (output, notes, code) = netflow(directory, &[&flows, more].concat());
+        let output = String::from_utf8(output).unwrap();
+        assert!(code == Some(7) && (output.clone() + &notes).contains("netflow"), "{more:?}: {output}{notes}");
+        assert!(!output.contains('\x1b') && !notes.contains('\x1b'), "{more:?}: {output:?}{notes:?}");
+    }
+    for command in ["status", "compact", "export"] {
+        let (output, notes, _) = netflow(directory, &["archive", command]);
+        let output = String::from_utf8(output).unwrap();
+        assert!(!output.contains('\x1b') && !notes.contains('\x1b'), "{command}: {output:?}{notes:?}");
+    }
 }
 
 #[test]

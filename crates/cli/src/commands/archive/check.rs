@@ -37,7 +37,8 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
             }
             CheckEvent::Found(Finding { path, problem }) => {
                 progress.clear();
-                let path = printable(&path.to_string_lossy());
+                // Both may have texts of the file, which anybody may have put there.
+                let (path, problem) = (printable(&path.to_string_lossy()), printable(&problem));
                 written = print(&mut output, format_args!("{path}: {problem}"));
             }
         }

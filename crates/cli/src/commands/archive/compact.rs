@@ -14,7 +14,7 @@ use crate::commands::progress::Progress;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output::Output;
-use crate::table::count_of;
+use crate::table::{count_of, printable};
 
 /// The options of `netflow archive compact`.
 #[derive(Args, Debug)]
@@ -51,7 +51,7 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
         }
         CompactEvent::Left(name, problem) => {
             progress.clear();
-            line(&mut output, format!("left as it is: {}: {problem}", name.path().display()));
+            line(&mut output, format!("left as it is: {}: {}", name.path().display(), printable(problem)));
         }
     });
     progress.clear();

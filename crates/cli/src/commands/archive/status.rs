@@ -85,7 +85,7 @@ fn write_notes(folder: &Path, status: &Status, out: &mut impl Write) -> io::Resu
         writeln!(out, "missing: received from {from} to {until}: {segments}, {records}: {}", reason.name())?;
     }
     for finding in &status.left_out {
-        writeln!(out, "left out in answers: {}: {}", path(&finding.path), finding.problem)?;
+        writeln!(out, "left out in answers: {}: {}", path(&finding.path), printable(&finding.problem))?;
     }
     for superseded in &status.superseded {
         writeln!(out, "joined already, to be removed: {}", path(superseded))?;

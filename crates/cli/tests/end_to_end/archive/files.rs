@@ -35,6 +35,12 @@ pub(super) fn unfinished(directory: &Path) -> Vec<Unfinished> {
     files(directory, "tmp").into_iter().filter_map(made).collect()
 }
 
+/// The complete ones, with the times at which they were written.
+pub(super) fn all_with_times(directory: &Path) -> Vec<(PathBuf, std::time::SystemTime)> {
+    let written = |path: PathBuf| (path.clone(), fs::metadata(path).unwrap().modified().unwrap());
+    files(directory, "parquet").into_iter().map(written).collect()
+}
+
 /// The value of a column.
 fn value<'r>(row: &'r Row, wanted: &str) -> &'r Field {
     let found = row.get_column_iter().find(|(name, _)| *name == wanted);
