@@ -59,7 +59,7 @@ const MOST_TRIES: u32 = 10;
 /// The threads of all readers.
 #[derive(Default)]
 pub(crate) struct Readers {
-    pub(crate) threads: Vec<JoinHandle<()>>,
+    pub(crate) threads: Vec<JoinHandle<ReaderThread>>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -69,7 +69,8 @@ impl Readers {
         Arc::clone(&self.stopping)
     }
 
-    /// Ends them. To be called when the last flush is in the log.
+    /// Ends them, and takes the last flushes on this thread, which does not give way: the stop waits for it. To be called when
+    /// the last flush is in the log.
     ///
     /// # Errors
     /// If one has died.
@@ -77,7 +78,7 @@ impl Readers {
         self.stopping.store(true, Ordering::Relaxed);
         for thread in self.threads {
             thread.thread().unpark();
-            join(thread)?;
+            join(thread)?.end();
         }
         Ok(())
     }
@@ -107,6 +108,17 @@ struct UnreadableFlush {
     tries: u32,
 }
 
+/// Gives this thread the lowest priority: what the kernel drops while the receiving threads wait for a processor is lost, and what
+/// a reader has not read yet is on disk. With SCHED_IDLE it would hardly run beside another busy program, and a stop waits until
+/// the flush that it reads has ended.
+fn give_way() {
+    const LOWEST: i32 = 19;
+    // nice(2) is about the calling thread only.
+    if let Err(error) = rustix::process::nice(LOWEST) {
+        tracing::debug!(%error, "a reader of the log has the priority of all other threads");
+    }
+}
+
 impl ReaderThread {
     /// A reader that has not begun.
     pub(crate) fn new(
@@ -119,8 +131,9 @@ impl ReaderThread {
         Self { name, records, consumer, stop, pulse, is_ahead: false, is_durable: false, pause: None, unreadable: None }
     }
 
-    /// Reads until the collector stops. The next start continues at the cursor.
-    pub(crate) fn run(mut self) {
+    /// Reads until the collector stops, and gives way to the threads that count.
+    pub(crate) fn run(mut self) -> Self {
+        give_way();
         while !self.stop.load(Ordering::Relaxed) {
             self.pulse.beat();
             match self.read() {
@@ -135,6 +148,11 @@ impl ReaderThread {
                 Err(error) => self.wait_after(&error),
             }
         }
+        self
+    }
+
+    /// Takes the last flushes. The next start continues at the cursor.
+    fn end(mut self) {
         // What fails now is taken again after the next start.
         if self.pause.is_none()
             && let Err(error) = self.finish()

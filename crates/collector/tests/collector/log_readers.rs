@@ -27,6 +27,15 @@ struct Target {
     durable: Counters,
     failures: u32,
     lost: Vec<LostFlushes>,
+    /// The nice value of the thread that took the first flush.
+    priority: Option<i32>,
+}
+
+/// The nice value of the calling thread: the 19th field of its stat file (proc(5)).
+fn priority() -> i32 {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+    let (_, after_name) = stat.rsplit_once(')').unwrap();
+    after_name.split_whitespace().nth(19 - 3).unwrap().parse().unwrap()
 }
 
 /// A consumer that counts.
@@ -46,6 +55,7 @@ impl LogConsumer for Counting {
 
     fn end_flush(&mut self, read: &ReadFlush) -> io::Result<bool> {
         let mut target = self.target.lock().unwrap();
+        target.priority.get_or_insert_with(priority);
         if target.failures > 0 {
             target.failures -= 1;
             return Err(io::Error::other("the target is full"));
@@ -133,7 +143,9 @@ async fn counting_does_not_wait_for_a_reader_and_what_waits_for_it_is_shown() {
     until("everything is counted", || status.counts().flows.total() == 5).await;
     let unread = || collector.view().status().readers.first().unwrap().unread_segments;
     until("segments stay", || unread() > 0).await;
-    assert_eq!(flows(&target), 0);
+    let priority = || target.lock().unwrap().priority;
+    until("the reader tries", || priority().is_some()).await;
+    assert_eq!((flows(&target), priority()), (0, Some(19)));
     target.lock().unwrap().failures = 0;
     until("they are read", || unread() == 0 && flows(&target) == 5).await;
     let ended = collector.journal().unwrap();
