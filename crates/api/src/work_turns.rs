@@ -141,7 +141,9 @@ impl WorkTurns {
     ) -> Result<T, Error> {
         let abandoned = Abandoned::default();
         let cancelled = Arc::clone(&abandoned.0);
-        let threads = available_parallelism().map_or(1, usize::from).min(MOST_SCAN_THREADS);
+        // One processor is left to the threads that receive: between two questions they would find nothing in its caches.
+        let processors = available_parallelism().map_or(1, usize::from);
+        let threads = processors.saturating_sub(1).clamp(1, MOST_SCAN_THREADS);
         let work = move || {
             let _turn = turn;
             scan(&cancelled, threads)
