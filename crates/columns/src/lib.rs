@@ -7,6 +7,7 @@
 //! | [`column`](mod@column) | the words in which the table is written |
 //! | [`row`] | the values of one record |
 //! | [`batch`] | many rows, column by column |
+//! | [`names`](mod@names) | the names of values: protocols, ports and others |
 //! | [`document`] | `docs/columns.md` |
 //!
 //! Not here: how values are read from octets, which is the matter of `wire`, and how they are stored.
@@ -17,6 +18,7 @@
 pub mod batch;
 pub mod column;
 pub mod document;
+pub mod names;
 pub mod row;
 pub mod table;
 

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use columns::COLUMNS;
+use columns::names::NAMED;
 
 use crate::quantity::{Form, Quantity};
-use crate::words::{CONDITIONS, FLAGS, NAMED, Subject, WORDS, of_column};
+use crate::words::{CONDITIONS, FLAGS, Subject, WORDS, of_column};
 use crate::{DEEPEST, LONGEST_BYTES};
 
 /// Filters and what they match. A test runs each of them.
@@ -57,8 +58,8 @@ column of a flow ([columns.md](columns.md)). Words are read in upper and lower c
 - **Counters** are as the exporter sent them, not multiplied by the sampling rate. `bytes` and `packets` are those of both
   directions of a record; `in bytes` is the first direction alone, `out bytes` the reverse.
 - **Missing values** are 0, or `0.0.0.0`: `src as 0` also matches flows of which no AS is known.
-- **Protocols:** a name such as `tcp` is a condition on its own, and needs no `and` before `src`, `dst`, `host`, `net`, `port`
-  and `portrange`.
+- **Protocols:** the usual names, such as `tcp`, are conditions on their own, and need no `and` before `src`, `dst`, `host`,
+  `net`, `port` and `portrange`. All others follow `proto`.
 - **Flags:** `flags SA` matches if both are set, whatever the others are; `not flags SA` if neither is; `flags = SA` if these
   are set and no others.
 ";
@@ -113,7 +114,7 @@ fn values(out: &mut String) {
         "\n## Values\n\n\
          | values | written as |\n| --- | --- |\n\
          | number | digits, `0x` and hexadecimal digits; with `k`, `m`, `g`, `t` (1000, 1000², ...) or `ki`, `mi`, `gi`, `ti` (1024, \
-         ...), such as `1.5m`; a range `1-1024`; a name from the table below |\n\
+         ...), such as `1.5m`; a range `1-1024`; a [name](#names-of-values) |\n\
          | duration | a number of milliseconds, or with `ms`, `s`, `m`, `h`, `d` |\n\
          | time | `2026-11-29`, `2026-11-29T14:00`, `2026-11-29T14:00:30.5Z`, always UTC; or milliseconds since 1970 |\n\
          | address | `192.0.2.1`, `2001:db8::1`; a prefix `10.0.0.0/8` or `10/8`, whose other bits are 0; a range \
@@ -122,11 +123,22 @@ fn values(out: &mut String) {
          | flags | letters in any order: {}, `X` for the first six; or a number |\n",
         letters.join(", ")
     );
-    out.push_str("\n| columns | names of values |\n| --- | --- |\n");
-    for (ids, names) in NAMED {
-        let ids: Vec<_> = ids.iter().map(|id| id.column().name).collect();
-        let names: Vec<_> = names.iter().map(|(name, number)| format!("`{name}` {number}")).collect();
-        let _ = writeln!(out, "| {} | {} |", list(&ids), names.join(", "));
+    out.push_str(
+        "\n## Names of values\n\n\
+         Counters (`dstport:https`) and answers with `names=1` ([rest.md](rest.md#names)) have the same names. If a number has\n\
+         several names, answers have the first. Protocols have the names of IANA, but for better known ones; the names of ports\n\
+         are those that operators meet.\n",
+    );
+    for named in NAMED {
+        let columns: Vec<_> = named.columns.iter().map(|id| id.column().name).collect();
+        let _ = write!(out, "\n**{}:**", list(&columns));
+        for (index, (name, number)) in named.names().all().iter().enumerate() {
+            let item = format!("{}`{name}` {number}", if index > 0 { ", " } else { " " });
+            // A line of source is as long.
+            let is_full = out.len() + item.len() - out.rfind('\n').unwrap_or_default() > 120;
+            out.push_str(&if is_full { item.replacen(", ", ",\n", 1) } else { item });
+        }
+        out.push('\n');
     }
 }
 

@@ -13,7 +13,7 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `words` | **the words**, beyond those of the table of columns, and the names of values |
+//! | `words` | **the words**, beyond those of the table of columns |
 //! | `quantity` | what is compared: columns, and values derived from them |
 //! | `value`, `ranges` | values as they are written; sets of them |
 //! | `token`, `parser`, `error` | from the text to an expression |

@@ -1,6 +1,7 @@
 //! Reads a filter. Every error gives the column, what was expected, what was found, and what may have been meant.
 
 use columns::Id;
+use names::{Names, nearest};
 
 use crate::error::FilterError;
 use crate::expression::{Comparison, Expression, Test};
@@ -8,7 +9,7 @@ use crate::quantity::{Form, Quantity};
 use crate::ranges::{AddressRange, AddressSet, Ranges};
 use crate::token::{Token, tokens};
 use crate::value::{self, Value};
-use crate::words::{CONDITIONS, LONGEST_PHRASE, PROTOCOLS, Subject, nearest, phrases};
+use crate::words::{CONDITIONS, LONGEST_PHRASE, PROTOCOLS, Subject, names_of, phrases};
 use crate::{DEEPEST, LONGEST_BYTES};
 
 /// The words that may follow the name of a protocol without `and`, as in tcpdump: `tcp port 80`.
@@ -149,9 +150,10 @@ impl<'t> Parser<'t> {
     }
 
     fn protocol(&mut self) -> Option<Expression> {
-        let (_, number) = PROTOCOLS.iter().find(|(name, _)| self.next_is(name))?;
+        let number =
+            PROTOCOLS.iter().find(|name| self.next_is(name)).and_then(|name| names::protocols().number(name))?;
         self.skip(1);
-        Some(Expression::Test(Test::Number(Quantity::Column(Id::Proto), Comparison::Equal.numbers(*number, *number))))
+        Some(Expression::Test(Test::Number(Quantity::Column(Id::Proto), Comparison::Equal.numbers(number, number))))
     }
 
     /// A word with a sign and a value, a list, or another word.
@@ -288,10 +290,14 @@ impl<'t> Parser<'t> {
         if value_begins(next.text) {
             return self.expected("a word such as host, net or port before the value");
         }
+        for (word, names) in [("port", names::ports()), ("proto", names::protocols())] {
+            if names.number(next.text).is_some() {
+                return self.expected_or(BEGINNINGS, Some(&format!("{word} {}", next.text)));
+            }
+        }
         let words = phrases().flat_map(|(phrase, _)| phrase.split(' ').next());
         let conditions = CONDITIONS.iter().flat_map(|(names, _)| names.iter().copied());
-        let known = words.chain(conditions).chain(PROTOCOLS.iter().map(|(name, _)| *name)).chain(["not"]);
-        self.expected_or(BEGINNINGS, nearest(next.text, known))
+        self.expected_or(BEGINNINGS, nearest(next.text, words.chain(conditions).chain(["not"])))
     }
 
     fn no_value(&self, quantity: Quantity, reason: Option<String>) -> FilterError {
@@ -299,7 +305,7 @@ impl<'t> Parser<'t> {
             return self.complaint(reason);
         }
         let meant = self.tokens.first().and_then(|next| {
-            let names = crate::words::names(quantity).iter().map(|(name, _)| *name);
+            let names = names_of(quantity).into_iter().flat_map(Names::all).map(|(name, _)| *name);
             nearest(next.text, names.chain(phrases().map(|(phrase, _)| phrase)))
         });
         self.expected_or(&value::expected(quantity), meant)

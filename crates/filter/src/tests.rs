@@ -4,11 +4,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use columns::{Batch, Id, Kind, Row};
+use names::Names;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::quantity::Form;
-use crate::words::{CONDITIONS, Names, PROTOCOLS, names, phrases};
+use crate::words::{CONDITIONS, names_of, phrases};
 use crate::{Bounds, Filter, Known};
 
 /// Few addresses, so that rows and filters meet.
@@ -41,7 +42,7 @@ fn row() -> impl Strategy<Value = Row> {
 }
 
 /// A value as it is written; it may be too large for its column.
-fn value(form: Form, named: Names) -> BoxedStrategy<String> {
+fn value(form: Form, named: Option<&'static Names>) -> BoxedStrategy<String> {
     match form {
         Form::Address => prop_oneof![
             address().prop_map(|address| address.to_string()),
@@ -57,10 +58,12 @@ fn value(form: Form, named: Names) -> BoxedStrategy<String> {
             let small = select(vec![0_u64, 1, 2, 3, 6, 17, 53, 63, 80, 255, 1000]);
             let range = (small.clone(), number()).prop_map(|(first, last)| format!("{first}-{last}"));
             let written = prop_oneof![4 => small.prop_map(|number| number.to_string()), 1 => range];
-            if named.is_empty() {
-                written.boxed()
-            } else {
-                prop_oneof![written, select(named.to_vec()).prop_map(|(name, _)| name.to_owned())].boxed()
+            match named {
+                None => written.boxed(),
+                Some(names) => {
+                    let name = select(names.all().to_vec()).prop_map(|(name, _)| name.to_owned());
+                    prop_oneof![written, name].boxed()
+                }
             }
         }
     }
@@ -70,7 +73,7 @@ fn test() -> impl Strategy<Value = String> {
     let all: Vec<_> = phrases().collect();
     let comparison = select(all.clone()).prop_flat_map(|(phrase, subject)| {
         let quantity = subject.quantity();
-        let value = || value(quantity.form(), names(quantity));
+        let value = || value(quantity.form(), names_of(quantity));
         let sign = select(vec!["", "=", "!=", ">", "<", ">=", "<=", "eq", "ge"]);
         prop_oneof![
             4 => (sign, value()).prop_map(move |(sign, value)| format!("{phrase} {sign} {value}")),
@@ -82,11 +85,10 @@ fn test() -> impl Strategy<Value = String> {
     let pair = (select(all.clone()), signs, select(all))
         .prop_map(|((left, _), sign, (right, _))| format!("{left} {sign} {right}"));
     let conditions: Vec<_> = CONDITIONS.iter().flat_map(|(names, _)| names.iter().copied()).collect();
-    let names = conditions.into_iter().chain(PROTOCOLS.map(|(name, _)| name)).filter(|name| *name != "...");
     prop_oneof![
         8 => comparison,
         2 => pair,
-        1 => select(names.collect::<Vec<_>>()).prop_map(str::to_owned),
+        1 => select(conditions).prop_map(str::to_owned),
         1 => Just("tcp dst port 80".to_owned()),
     ]
 }

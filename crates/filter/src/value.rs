@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::quantity::{Form, Quantity};
 use crate::ranges::AddressRange;
-use crate::words::{FLAGS, names};
+use crate::words::{FLAGS, names_of};
 
 /// A value or a range of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub(crate) fn read(quantity: Quantity, text: &str) -> Result<Value, Option<Strin
     if last > quantity.largest() { Err(None) } else { Ok(Value::Numbers(first, last)) }
 }
 
+/// The names that an error has as examples.
+const USUAL_NAMES: [&str; 13] =
+    ["tcp", "udp", "icmp", "ssh", "dns", "https", "flow", "nat", "ingress", "egress", "arp", "ipv4", "mpls"];
+
 /// What a value for this quantity looks like.
 pub(crate) fn expected(quantity: Quantity) -> String {
     let largest = quantity.largest();
@@ -38,9 +42,10 @@ pub(crate) fn expected(quantity: Quantity) -> String {
         Form::Milliseconds => "a duration such as 500ms, 10s, 5m, 2h, or a number of milliseconds".to_owned(),
         Form::Flags => "TCP flags such as SA (of FSRPAUEC, X for the first six), or a number".to_owned(),
         Form::Number => {
-            let names: Vec<_> = names(quantity).iter().map(|(name, _)| *name).take(3).collect();
-            let named =
-                if names.is_empty() { String::new() } else { format!(", or a name such as {}", names.join(", ")) };
+            let named = names_of(quantity).map_or_else(String::new, |names| {
+                let usual = names.all().iter().map(|(name, _)| *name).filter(|name| USUAL_NAMES.contains(name));
+                format!(", or a name such as {}", usual.collect::<Vec<_>>().join(", "))
+            });
             match largest {
                 u64::MAX => "a number such as 1000 or 1.5m".to_owned(),
                 _ => format!("a number from 0 to {largest}{named}"),
@@ -66,7 +71,7 @@ fn numbers(quantity: Quantity, text: &str) -> Option<(u64, u64)> {
 }
 
 fn named(quantity: Quantity, text: &str) -> Option<u64> {
-    names(quantity).iter().find_map(|(name, number)| name.eq_ignore_ascii_case(text).then_some(*number))
+    names_of(quantity)?.number(text)
 }
 
 /// Decimal digits, or hexadecimal ones after `0x`.

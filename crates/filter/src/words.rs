@@ -1,7 +1,8 @@
 //! The words of filters. Every column has its own in the table of columns; those that mean two columns, or a derived value,
-//! are here, and the names of values.
+//! are here. The names of values are those of `columns`.
 
-use columns::{COLUMNS, Id, RowKind};
+use columns::{COLUMNS, Id};
+use names::Names;
 
 use crate::quantity::Quantity;
 
@@ -109,121 +110,24 @@ pub(crate) const CONDITIONS: [(&[&str], &str); 4] = [
     (&["any"], "every flow"),
     (&["ipv4", "inet"], "an end has an IPv4 address other than 0.0.0.0"),
     (&["ipv6", "inet6"], "an end has an IPv6 address"),
-    (&["tcp", "udp", "icmp", "..."], "the protocol has this name"),
+    (&PROTOCOLS, "the protocol has this name"),
 ];
 
-/// IP protocols by name; the first name of a number is the one that is shown.
-pub(crate) const PROTOCOLS: [(&str, u64); 20] = [
-    ("icmp", 1),
-    ("igmp", 2),
-    ("ipip", 4),
-    ("tcp", 6),
-    ("egp", 8),
-    ("igp", 9),
-    ("udp", 17),
-    ("dccp", 33),
-    ("rsvp", 46),
-    ("gre", 47),
-    ("esp", 50),
-    ("ah", 51),
-    ("icmp6", 58),
-    ("icmpv6", 58),
-    ("eigrp", 88),
-    ("ospf", 89),
-    ("pim", 103),
-    ("vrrp", 112),
-    ("l2tp", 115),
-    ("sctp", 132),
-];
-
-/// Ports by the names of IANA's registry that operators type.
-pub(crate) const SERVICES: [(&str, u64); 36] = [
-    ("ftp-data", 20),
-    ("ftp", 21),
-    ("ssh", 22),
-    ("telnet", 23),
-    ("smtp", 25),
-    ("dns", 53),
-    ("bootps", 67),
-    ("bootpc", 68),
-    ("tftp", 69),
-    ("http", 80),
-    ("pop3", 110),
-    ("sunrpc", 111),
-    ("ntp", 123),
-    ("netbios-ns", 137),
-    ("netbios-ssn", 139),
-    ("imap", 143),
-    ("snmp", 161),
-    ("snmptrap", 162),
-    ("bgp", 179),
-    ("ldap", 389),
-    ("https", 443),
-    ("microsoft-ds", 445),
-    ("submissions", 465),
-    ("isakmp", 500),
-    ("syslog", 514),
-    ("submission", 587),
-    ("ldaps", 636),
-    ("domain-s", 853),
-    ("imaps", 993),
-    ("pop3s", 995),
-    ("openvpn", 1194),
-    ("radius", 1812),
-    ("mysql", 3306),
-    ("ms-wbt-server", 3389),
-    ("sip", 5060),
-    ("postgresql", 5432),
-];
-
-const DIRECTIONS: [(&str, u64); 2] = [("ingress", 1), ("egress", 2)];
-const ETHER_TYPES: [(&str, u64); 4] = [("ipv4", 0x0800), ("arp", 0x0806), ("ipv6", 0x86dd), ("mpls", 0x8847)];
-#[expect(clippy::indexing_slicing, reason = "runs at compile time, where a panic is a compile error")]
-const KINDS: [(&str, u64); RowKind::ALL.len()] = {
-    let mut names = [("", 0); RowKind::ALL.len()];
-    let mut index = 0;
-    while index < names.len() {
-        names[index] = (RowKind::ALL[index].name(), RowKind::ALL[index] as u64);
-        index += 1;
-    }
-    names
-};
-
-/// Names and their numbers.
-pub(crate) type Names = &'static [(&'static str, u64)];
-
-/// The names of values, of the columns that have some.
-pub(crate) const NAMED: [(&[Id], Names); 5] = [
-    (&[Id::Proto, Id::InnerProto], &PROTOCOLS),
-    (&[Id::SrcPort, Id::DstPort, Id::InnerSrcPort, Id::InnerDstPort, Id::NatSrcPort, Id::NatDstPort], &SERVICES),
-    (&[Id::Kind], &KINDS),
-    (&[Id::Direction], &DIRECTIONS),
-    (&[Id::EtherType], &ETHER_TYPES),
+/// Names of IP protocols that are conditions on their own. All others follow `proto`: among them are words that mean something
+/// else to many, such as `rdp`.
+pub(crate) const PROTOCOLS: [&str; 20] = [
+    "icmp", "igmp", "ipip", "tcp", "egp", "igp", "udp", "dccp", "rsvp", "gre", "esp", "ah", "icmp6", "icmpv6", "eigrp",
+    "ospf", "pim", "vrrp", "l2tp", "sctp",
 ];
 
 /// The names that values of this one have.
-pub(crate) fn names(quantity: Quantity) -> Names {
-    let Quantity::Column(id) = quantity else { return &[] };
-    NAMED.iter().find(|(ids, _)| ids.contains(&id)).map_or(&[], |(_, names)| names)
+pub(crate) fn names_of(quantity: Quantity) -> Option<&'static Names> {
+    if let Quantity::Column(id) = quantity { id.names() } else { None }
 }
 
 /// The TCP flags by their letters, as nfdump has them.
 pub(crate) const FLAGS: [(char, u64); 8] =
     [('F', 0x01), ('S', 0x02), ('R', 0x04), ('P', 0x08), ('A', 0x10), ('U', 0x20), ('E', 0x40), ('C', 0x80)];
-
-/// The word that is most like one that is unknown, if any is.
-pub(crate) fn nearest(typed: &str, words: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    /// Distances take time with the length of a word.
-    const LONGEST_TYPED: usize = 24;
-    if typed.len() > LONGEST_TYPED {
-        return None;
-    }
-    let typed = typed.to_lowercase();
-    let distances = words.map(|word| (strsim::damerau_levenshtein(&typed, word), word));
-    // Half of a short word is no likeness.
-    let likely = distances.filter(|(distance, word)| *distance <= 2 && distance * 2 < word.len().max(3));
-    likely.min_by_key(|(distance, word)| (*distance, !word.starts_with(&typed))).map(|(_, word)| word)
-}
 
 #[cfg(test)]
 mod tests {
@@ -245,10 +149,10 @@ mod tests {
 
     #[test]
     fn no_name_of_a_value_is_a_phrase_that_could_be_compared_with_it() {
-        for (ids, names) in NAMED {
-            for (name, number) in names {
+        for named in columns::names::NAMED {
+            for (name, _) in named.names().all() {
+                // A word of a phrase would be read as the value before it could be compared.
                 assert!(phrases().all(|(phrase, _)| phrase != *name), "{name}");
-                assert!(ids.iter().all(|id| *number <= id.column().kind.largest()), "{name}");
             }
         }
     }
@@ -259,14 +163,5 @@ mod tests {
             assert!(subject.quantities().all(|one| one.form() == subject.quantity().form()), "{phrase}");
             assert!(subject.quantities().all(|one| one.largest() == subject.quantity().largest()), "{phrase}");
         }
-    }
-
-    #[test]
-    fn a_word_with_a_slip_is_recognised() {
-        let words = || ["proto", "port", "srcip", "as"].into_iter();
-        assert_eq!(nearest("Prot", words()), Some("proto"));
-        assert_eq!(nearest("scrip", words()), Some("srcip"));
-        assert_eq!(nearest("x", words()), None);
-        assert_eq!(nearest(&"x".repeat(5000), words()), None);
     }
 }

@@ -211,7 +211,7 @@ fn every_example_of_the_document_matches_what_it_should() {
 fn an_error_gives_the_column_what_was_expected_and_what_was_meant() {
     let tests = "a test (such as src host 192.0.2.1, net 10.0.0.0/8, port 443, tcp, bytes > 1k), not, or (";
     let address = "an address such as 192.0.2.1 or 2001:db8::1, or a prefix such as 10.0.0.0/8";
-    let port = "a number from 0 to 65535, or a name such as ftp-data, ftp, ssh";
+    let port = "a number from 0 to 65535, or a name such as ssh, dns, https";
     for (filter, expected) in [
         ("host", format!("column 5: expected {address}, but the filter ends")),
         ("udp and host x.example", format!("column 14: expected {address}, not \"x.example\"")),
@@ -227,7 +227,7 @@ fn an_error_gives_the_column_what_was_expected_and_what_was_meant() {
         ("src udp", format!("column 5: expected {address}, not \"udp\"")),
         (
             "proto ospv",
-            "column 7: expected a number from 0 to 255, or a name such as icmp, igmp, ipip, not \"ospv\": \
+            "column 7: expected a number from 0 to 255, or a name such as icmp, tcp, udp, not \"ospv\": \
              did you mean ospf?"
                 .to_owned(),
         ),
@@ -244,6 +244,8 @@ fn an_error_gives_the_column_what_was_expected_and_what_was_meant() {
         ("udp)", "column 4: expected and, or, or the end, not \")\"".to_owned()),
         ("\u{fc}dp", format!("column 1: expected {tests}, not \"\u{fc}dp\": did you mean udp?")),
         ("udp or prot 53", format!("column 8: expected {tests}, not \"prot\": did you mean proto?")),
+        ("udp and https", format!("column 9: expected {tests}, not \"https\": did you mean port https?")),
+        ("hopopt", format!("column 1: expected {tests}, not \"hopopt\": did you mean proto hopopt?")),
         ("udp and ; true", "column 9: ';' has no meaning in a filter".to_owned()),
         ("srcip > 10.0.0.1", "column 7: addresses have no order: use =, !=, or in [ ]".to_owned()),
         ("srcip = srcport", "column 9: srcip and srcport cannot be compared".to_owned()),
