@@ -18,6 +18,7 @@
 //! | `store_probe` | whether the store answers, asked once a second at most |
 //! | `kept` | which ranges of time can be answered from what is kept |
 //! | `json` | strict reading of bodies: every error names its path |
+//! | `naming` | names beside the numbers of an answer |
 //! | `parameters` | strict reading of queries |
 //! | `openapi` | the OpenAPI 3.1 document of the interface |
 //! | `error` | errors as a client sees them |
@@ -33,6 +34,7 @@ mod headers;
 mod json;
 mod kept;
 mod metrics;
+mod naming;
 mod openapi;
 mod parameters;
 mod party;

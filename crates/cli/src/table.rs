@@ -98,8 +98,12 @@ impl Table {
             let cells = shown.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
             cells.chain(self.headings.get(column).map(|heading| heading.len())).max().unwrap_or(0)
         };
+        // A missing value has no form of its own.
         let is_text = |column: usize| {
-            self.rows.iter().all(|row| matches!(row.get(column), Some(Cell::Text(_) | Cell::Named(..))))
+            let cells = self.rows.iter().filter_map(|row| row.get(column)).filter(|cell| !matches!(cell, Cell::Gap));
+            let mut cells = cells.peekable();
+            (self.rows.is_empty() || cells.peek().is_some())
+                && cells.all(|cell| matches!(cell, Cell::Text(_) | Cell::Named(..)))
         };
         let layout: Vec<_> = (0..self.headings.len()).map(|column| (width(column), is_text(column))).collect();
         let mut line = |cells: &mut dyn Iterator<Item = &str>| {

@@ -9,6 +9,7 @@
 //! | [`top`] | **groups of flows**, the largest first |
 //! | [`series`] | **the largest groups in steps of time** |
 //! | `value` | values of columns and keys as JSON has them |
+//! | `names` | what values are called |
 //! | [`coverage`] | what an answer was read from, and what is missing in it |
 //! | `error` | what is wrong with a word, and where |
 //!
@@ -24,6 +25,7 @@
 
 pub mod coverage;
 mod error;
+mod names;
 pub mod rows;
 pub mod scope;
 pub mod series;
@@ -36,7 +38,8 @@ mod tests;
 
 pub use coverage::Coverage;
 pub use error::{AnswerError, QuestionError};
-pub use rows::{FlowRows, RowsQuestion};
+pub use names::Names;
+pub use rows::{FlowRow, FlowRows, RowsQuestion};
 pub use scope::{Asked, Scope};
 pub use series::{FlowSeries, SeriesQuestion};
 pub use top::{FlowGroup, FlowSums, FlowTop, TopQuestion};

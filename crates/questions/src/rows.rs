@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::coverage::Coverage;
 use crate::error::{AnswerError, QuestionError};
+use crate::names::{self, Names};
 use crate::scope::{Asked, Counters, Scope};
 use crate::value::{Record, Value};
 use crate::words::Words;
@@ -74,12 +75,24 @@ pub struct FlowRows {
     /// The columns of the rows.
     pub columns: Vec<String>,
     /// The flows: an object each, by column.
-    #[schema(value_type = Vec<std::collections::BTreeMap<String, crate::value::FlowValue>>)]
-    pub rows: Vec<Record>,
+    pub rows: Vec<FlowRow>,
     /// The cursor with which the same question continues; null if there are no more rows.
     pub next: Option<String>,
     /// What was read, and what is missing.
     pub coverage: Coverage,
+}
+
+/// A flow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FlowRow {
+    /// Its values, by column.
+    #[serde(flatten)]
+    #[schema(value_type = std::collections::BTreeMap<String, crate::value::FlowValue>)]
+    pub values: Record,
+    /// What these are called; only if asked for, and only those that have a name.
+    #[serde(default, skip_serializing_if = "Names::is_empty")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>, required = false)]
+    pub names: Names,
 }
 
 impl RowsQuestion {
@@ -136,6 +149,10 @@ impl RowsQuestion {
         if scope.counters == Counters::Scaled {
             self.columns.iter().filter_map(|id| rate_of(*id)).for_each(|rate| columns.add(rate));
         }
+        if scope.has_names {
+            // The name of a port depends on the protocol, which may not be asked for.
+            self.columns.iter().filter_map(|id| id.protocol_of_port()).for_each(|protocol| columns.add(protocol));
+        }
         let Rows { rows, next, read } = scan.rows(&RowQuestion {
             received: scope.received.clone(),
             filter: scope.matched(),
@@ -154,7 +171,7 @@ impl RowsQuestion {
         })
     }
 
-    fn record(&self, row: &Row) -> Record {
+    fn record(&self, row: &Row) -> FlowRow {
         let value = |id: &Id| {
             let value = match (row.value(*id), rate_of(*id)) {
                 (Stored::Number(number), Some(rate)) if self.scope.counters == Counters::Scaled => {
@@ -165,7 +182,10 @@ impl RowsQuestion {
             };
             (Cow::Borrowed(id.column().name), value)
         };
-        Record(self.columns.iter().map(value).collect())
+        FlowRow {
+            values: Record(self.columns.iter().map(value).collect()),
+            names: if self.scope.has_names { names::of_row(&self.columns, |id| row.value(id)) } else { Names::new() },
+        }
     }
 }
 

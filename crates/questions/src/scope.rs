@@ -31,6 +31,8 @@ pub struct Scope {
     pub exporters: Option<Vec<IpAddr>>,
     /// How their counters are read.
     pub counters: Counters,
+    /// Whether the answer has the names of values beside the values.
+    pub has_names: bool,
     /// Whether the answer must not show how many flows of others there are.
     is_limited: bool,
 }
@@ -78,7 +80,7 @@ impl Counters {
 
 impl Scope {
     /// The names of its words.
-    pub(crate) const WORDS: [&'static str; 7] = ["filter", "exporter", "from", "to", "last", "tz", "counters"];
+    pub(crate) const WORDS: [&'static str; 8] = ["filter", "exporter", "from", "to", "last", "tz", "counters", "names"];
 
     pub(crate) fn read(words: &Words<'_>, now: Timestamp) -> Result<Self, QuestionError> {
         let zone = words.text("tz").map_or(Ok(Zone::UTC), str::parse);
@@ -101,6 +103,7 @@ impl Scope {
             filter,
             exporters: (!exporters.is_empty()).then_some(exporters),
             counters: words.one_of("counters", &Counters::WORDS)?.unwrap_or(Counters::Scaled),
+            has_names: words.one_of("names", &[("0", false), ("1", true)])?.unwrap_or_default(),
             is_limited: false,
         })
     }

@@ -124,7 +124,7 @@ fn counters_are_multiplied_by_the_rate_unless_asked_for_as_sent() {
         let total = top_of(&folder, &asked).total;
         let sum = |name: &str| -> u64 {
             let number =
-                |row: &Record| if let Some(Value::Number(number)) = row.get(name) { *number } else { panic!() };
+                |row: &FlowRow| if let Some(Value::Number(number)) = row.values.get(name) { *number } else { panic!() };
             rows.rows.iter().map(number).sum()
         };
         assert_eq!(json_of(&rows)["counters"], counters);
@@ -145,7 +145,7 @@ fn pages_have_each_row_once_although_time_passes() {
             let asked = [&first[..], &cursor.iter().map(|next| ("cursor", next.as_str())).collect::<Vec<_>>()].concat();
             let answer = RowsQuestion::read(&words(&asked), now).unwrap().answer(&scan(&folder)).unwrap();
             assert_eq!(answer.asked.from, "2026-11-29T14:00:00Z");
-            found.extend(answer.rows.iter().map(|row| row.get("bytes").cloned().unwrap()));
+            found.extend(answer.rows.iter().map(|row| row.values.get("bytes").cloned().unwrap()));
             json_of(&answer);
             let Some(next) = answer.next else { break };
             cursor = Some(next);
@@ -179,6 +179,51 @@ fn steps_add_up_to_the_whole_time() {
     let answer = SeriesQuestion::read(&words(&[]), NOW).unwrap().answer(&scan(&folder)).unwrap();
     assert_eq!((answer.every.as_str(), answer.rows.len(), answer.steps.len()), ("5m", 1, 12));
     assert_eq!(answer.rows[0].key, Record::default());
+}
+
+#[test]
+fn values_have_names_if_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 0 });
+    writer.begin_flush(WriterId(7), FlushNumber { epoch: 1, sequence: 1 }).unwrap();
+    // Port 514 is syslog over UDP and shell over TCP. ICMP has no ports.
+    for (proto, port, bytes) in [(17, 514, 4), (6, 514, 3), (1, 514, 2), (0, 443, 1)] {
+        let mut row = Row::new();
+        row.set(Id::Received, BEGIN.milliseconds() + bytes);
+        row.set(Id::Proto, proto);
+        row.set(Id::DstPort, port);
+        row.set(Id::SrcAs, port);
+        row.set(Id::Bytes, bytes);
+        writer.take(&row).unwrap();
+    }
+    writer.finish().unwrap();
+    let names = |answer: &Json| -> Vec<Json> {
+        answer["rows"].as_array().unwrap().iter().map(|row| row["names"].clone()).collect()
+    };
+    let rows = |columns: &str| json_of(&rows_of(&folder, &[("columns", columns), ("names", "1")]));
+    let of_ports = [json!({"dstport": "syslog"}), json!({"dstport": "shell"}), Json::Null, json!({"dstport": "https"})];
+    assert_eq!(names(&rows("dstport,srcas,bytes")), of_ports);
+    let row =
+        json!({"proto": 17, "dstport": 514, "kind": 0, "names": {"proto": "udp", "dstport": "syslog", "kind": "flow"}});
+    assert_eq!(rows("proto,dstport,kind")["rows"][0], row);
+
+    let top = |by: &str, names: &str| json_of(&top_of(&folder, &[("by", by), ("names", names)]));
+    let of_groups = [
+        json!({"proto": "udp", "dstport": "syslog"}),
+        json!({"proto": "tcp", "dstport": "shell"}),
+        json!({"proto": "icmp"}),
+        json!({"proto": "hopopt", "dstport": "https"}),
+    ];
+    assert_eq!(names(&top("proto,dstport", "1")), of_groups);
+    // Without the protocol, it is the name that most mean.
+    assert_eq!(names(&top("dstport", "1")), [json!({"dstport": "syslog"}), json!({"dstport": "https"})]);
+    assert_eq!(names(&top("srcas,srcip/24", "1")), [Json::Null, Json::Null]);
+    assert_eq!(names(&top("proto,dstport", "0")), [Json::Null, Json::Null, Json::Null, Json::Null]);
+    let asked = [("by", "proto"), ("names", "1"), ("n", "1")];
+    let series = json_of(&SeriesQuestion::read(&words(&asked), NOW).unwrap().answer(&scan(&folder)).unwrap());
+    assert_eq!(names(&series), [json!({"proto": "udp"})]);
+    let error = TopQuestion::read(&words(&[("names", "yes")]), NOW).unwrap_err().to_string();
+    assert_eq!(error, "names: \"yes\" is no word for it: they are 0, 1");
 }
 
 #[test]
@@ -334,9 +379,9 @@ fn all_columns_can_be_asked_for() {
     let answer = rows_of(&archive(), &[("columns", "all"), ("n", "1"), ("tz", "+05:30")]);
     assert_eq!(answer.columns.len(), columns::COUNT);
     let row = &answer.rows[0];
-    assert_eq!(row.get("received"), Some(&Value::Text("2026-11-29T20:29:42+05:30".to_owned())));
+    assert_eq!(row.values.get("received"), Some(&Value::Text("2026-11-29T20:29:42+05:30".to_owned())));
     assert_eq!(
-        (row.get("nexthop"), row.get("start"), row.get("tos")),
+        (row.values.get("nexthop"), row.values.get("start"), row.values.get("tos")),
         (Some(&Value::None), Some(&Value::None), Some(&Value::Number(0)))
     );
 }

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::coverage::Coverage;
 use crate::error::{AnswerError, QuestionError};
+use crate::names::{self, Names};
 use crate::scope::{Asked, Scope};
 use crate::value::Record;
 use crate::words::Words;
@@ -65,6 +66,10 @@ pub struct FlowGroup {
     /// The values that its flows have in common.
     #[schema(value_type = std::collections::BTreeMap<String, crate::value::FlowValue>)]
     pub key: Record,
+    /// What these values are called; only if asked for, and only those that have a name.
+    #[serde(default, skip_serializing_if = "Names::is_empty")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>, required = false)]
+    pub names: Names,
     /// The sums of its flows.
     #[serde(flatten)]
     pub sums: FlowSums,
@@ -144,6 +149,7 @@ impl TopQuestion {
         })?;
         let of_group = |Group { keys, sums }: &Group| FlowGroup {
             key: Record::of_group(&self.keys, keys, &scope.zone),
+            names: if scope.has_names { names::of_group(&self.keys, keys) } else { Names::new() },
             sums: FlowSums { distinct: (!distinct.is_empty()).then_some(sums.distinct), ..(*sums).into() },
         };
         Ok(FlowTop {

@@ -37,6 +37,9 @@ struct OfScope {
     /// Whether bytes, packets and flows are multiplied by the sampling rate (default), or as the exporter sent them
     #[param(schema_with = counters)]
     counters: Option<String>,
+    /// 1 for the names of values beside the values, such as those of protocols and ports; default: 0
+    #[param(schema_with = zero_or_one)]
+    names: Option<String>,
 }
 
 /// The parameters of `/flows`.
@@ -92,6 +95,10 @@ struct OfSeries {
 
 fn counters() -> Object {
     one_of(["scaled", "sent"])
+}
+
+fn zero_or_one() -> Object {
+    one_of(["0", "1"])
 }
 
 fn orders() -> Object {

@@ -21,6 +21,7 @@ use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
 use crate::kept::Kept;
+use crate::naming::{NamesView, Naming, OfNaming};
 use crate::parameters::Parameters;
 use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, OfZone, one_of};
 use crate::queues::Asker;
@@ -32,6 +33,10 @@ pub(crate) struct Series {
     sender: String,
     prefix: String,
     name: String,
+    /// What its value is called, by its field; with `names=1` only, and only if it has a name.
+    #[serde(skip_serializing_if = "NamesView::is_empty")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>, required = false)]
+    names: NamesView,
     step: &'static str,
     /// The time zone of the steps.
     tz: String,
@@ -83,11 +88,12 @@ struct Question {
     steps: Vec<Range>,
     /// The number of steps, and of intervals of which these are made, at most.
     most: usize,
+    naming: Naming,
 }
 
 impl Question {
     fn read(parameters: &Parameters) -> Result<Self, Error> {
-        parameters.only(&["prefix", "name", "direction", "from", "to", "tz", "step"])?;
+        parameters.only(&["prefix", "name", "direction", "from", "to", "tz", "step", "names"])?;
         let name = parameters.read("name")?.unwrap_or(Name::ALL);
         let step = parameters.one_of("step", &STEPS)?.unwrap_or(Period::Hour);
         let zone = parameters.zone()?;
@@ -108,6 +114,7 @@ impl Question {
             zone,
             steps,
             most,
+            naming: Naming::read(parameters)?,
         })
     }
 
@@ -158,7 +165,7 @@ fn too_many(most: usize, what: std::fmt::Arguments<'_>, step: Period) -> Error {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "what is derived of it is all that is used")]
 struct OfSeries {
-    /// Counter: all, proto:6, srcip:192.0.2.1, ...
+    /// Counter: all, proto:6 or proto:tcp, srcip:192.0.2.1, ...
     name: Option<String>,
     /// Length of a step
     #[param(schema_with = step_words)]
@@ -179,7 +186,8 @@ fn step_words() -> Object {
         OfPrefix,
         OfRange,
         OfZone,
-        OfSeries
+        OfSeries,
+        OfNaming
     ),
     responses((status = 200, description = "A point for each step; null counters are a gap", body = Series))
 )]
@@ -213,6 +221,7 @@ pub(crate) async fn show(
         sender: sender.to_string(),
         prefix: prefix.to_string(),
         name: question.name.to_string(),
+        names: question.naming.of(question.name),
         step: question.step.name(),
         tz: question.zone.to_string(),
         from: question.zone.display(range.from),

@@ -22,6 +22,7 @@ use crate::Api;
 use crate::error::Error;
 use crate::json::{Json as Document, JsonPath, Quoted, unknown_key};
 use crate::kept::Kept;
+use crate::naming::{NamesView, Naming, OfNaming};
 use crate::parameters::documentation::{OfSender, OfZone};
 use crate::parameters::{Parameters, monitorable};
 use crate::queues::Asker;
@@ -33,6 +34,9 @@ type Answer = Ordered<Ordered<Vec<Ordered<Vec<Counted>>>>>;
 #[derive(serde::Serialize)]
 struct Counted {
     name: String,
+    /// With `names=1` only.
+    #[serde(skip_serializing_if = "NamesView::is_empty")]
+    names: NamesView,
     direction: &'static str,
     #[serde(flatten)]
     counters: CountersView,
@@ -61,7 +65,7 @@ struct Date {
     post,
     path = "/stats/{sender}",
     operation_id = "stats",
-    params(OfSender, OfZone),
+    params(OfSender, OfZone, OfNaming),
     request_body(content = Object, description = "Dates by period, under prefixes: {\"172.16.1.0/24\":{\"days\":[\"2014-02-02\"]}}", content_type = "application/json"),
     responses((status = 200, description = "The totals, in the order of the request", body = Object))
 )]
@@ -72,8 +76,9 @@ pub(crate) async fn answer(
     parameters: Parameters,
     body: Bytes,
 ) -> Result<Response, Error> {
-    parameters.only(&["tz"])?;
+    parameters.only(&["tz", "names"])?;
     let zone = parameters.zone()?;
+    let naming = Naming::read(&parameters)?;
     let of_zone = zone.clone();
     let questions = api.work(asker.party, body.len(), move || read_questions(&body, &of_zone)).await??;
     api.registered(sender).await?;
@@ -88,7 +93,7 @@ pub(crate) async fn answer(
     }
     let take = move |number: usize, totals: Totals| {
         let names = names.get(number).map(Arc::as_ref).unwrap_or_default();
-        (counted(&totals.tables, names), totals.damaged)
+        (counted(&totals.tables, names, naming), totals.damaged)
     };
     let answers = api.answers(&asker, &mut Answers::to(asked), take).await?;
     let (answers, damaged): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
@@ -119,16 +124,18 @@ impl Date {
 
 /// The counters of these names, in this order, each in every direction in which it was seen; after them, for each of
 /// their fields, the counters that a limit folded.
-fn counted(tables: &Tables, names: &[(String, Name)]) -> Vec<Counted> {
+fn counted(tables: &Tables, names: &[(String, Name)], naming: Naming) -> Vec<Counted> {
     let mut counted = Vec::new();
-    let mut push = |name: String, field, direction: Direction, counters: Counters| {
+    let mut push = |name: String, names, field, direction: Direction, counters: Counters| {
         let truncated = tables.is_partial(direction, field);
-        counted.push(Counted { name, direction: direction.name(), counters: counters.into(), truncated });
+        counted.push(Counted { name, names, direction: direction.name(), counters: counters.into(), truncated });
     };
     for (text, name) in names {
         for direction in Direction::ALL {
             if let Some(counters) = tables.get(direction, *name) {
-                push(text.clone(), name.field, direction, counters);
+                // With names, the number of a value is in the name of its counter, however it was written.
+                let shown = if naming == Naming::Both { name.to_string() } else { text.clone() };
+                push(shown, naming.of(*name), name.field, direction, counters);
             }
         }
     }
@@ -140,7 +147,8 @@ fn counted(tables: &Tables, names: &[(String, Name)]) -> Vec<Counted> {
     }
     for field in fields {
         for direction in Direction::ALL.into_iter().filter(|direction| tables.is_partial(*direction, field)) {
-            push(format!("{}:other", field.name()), field, direction, tables.unnamed(direction, field));
+            let other = format!("{}:other", field.name());
+            push(other, NamesView::new(), field, direction, tables.unnamed(direction, field));
         }
     }
     counted

@@ -17,6 +17,7 @@ use super::remarks::{LocalTraffic, RemarkView};
 use super::{CountersView, SenderAddress, damage_noted};
 use crate::Api;
 use crate::error::Error;
+use crate::naming::{NamesView, Naming, OfNaming};
 use crate::parameters::Parameters;
 use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, OfZone, one_of};
 use crate::queues::Asker;
@@ -51,6 +52,10 @@ pub(crate) struct Top {
 #[derive(Serialize, utoipa::ToSchema)]
 struct Row {
     name: String,
+    /// What its value is called, by its field; with `names=1` only, and only if it has a name.
+    #[serde(skip_serializing_if = "NamesView::is_empty")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>, required = false)]
+    names: NamesView,
     #[serde(flatten)]
     counters: CountersView,
 }
@@ -89,12 +94,13 @@ struct Question {
     range: Range,
     zone: Zone,
     rows: usize,
+    naming: Naming,
     by: (&'static str, Measure),
 }
 
 impl Question {
     fn read(parameters: &Parameters) -> Result<Self, Error> {
-        parameters.only(&["prefix", "field", "direction", "from", "to", "tz", "n", "by"])?;
+        parameters.only(&["prefix", "field", "direction", "from", "to", "tz", "n", "by", "names"])?;
         let zone = parameters.zone()?;
         let fields = Field::ALL.map(|field| (field.name(), field));
         let measures = MEASURES.map(|(word, measure)| (word, (word, measure)));
@@ -106,6 +112,7 @@ impl Question {
             range: parameters.range(DEFAULT_MINUTES, &zone)?,
             zone,
             rows: parameters.count("n", ROWS, MOST_ROWS)?,
+            naming: Naming::read(parameters)?,
             by: parameters.one_of("by", &measures)?.unwrap_or(bytes),
         })
     }
@@ -145,7 +152,8 @@ fn measures() -> Object {
         OfPrefix,
         OfRange,
         OfZone,
-        OfTop
+        OfTop,
+        OfNaming
     ),
     responses((status = 200, description = "The largest values, and the sum of the others", body = Top))
 )]
@@ -198,7 +206,11 @@ impl Question {
             total: tables.get(self.direction, Name::ALL).unwrap_or_default().into(),
             rows: rows
                 .into_iter()
-                .map(|(name, counters)| Row { name: name.to_string(), counters: counters.into() })
+                .map(|(name, counters)| Row {
+                    name: name.to_string(),
+                    names: self.naming.of(name),
+                    counters: counters.into(),
+                })
                 .collect(),
             rest: Rest { names: rest.len(), counters: unlisted.into() },
             other: tables.unnamed(self.direction, self.field).into(),

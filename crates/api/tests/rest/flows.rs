@@ -152,6 +152,21 @@ fn groups_add_up_to_the_total() {
 }
 
 #[test]
+fn flows_and_groups_have_names_if_asked_for() {
+    let (_folder, server) = server();
+    let rows = |query: &str| get(&server, &format!("/flows{query}&{RANGE}&n=2"))["rows"].clone();
+    let flow = |port: u64, name: &str| json!({"proto": 6, "dstport": port, "names": {"proto": "tcp", "dstport": name}});
+    assert_eq!(rows("?columns=proto,dstport&names=1"), json!([flow(22, "ssh"), flow(53, "dns")]));
+    assert_eq!(rows("?columns=dstport"), json!([{"dstport": 22}, {"dstport": 53}]));
+    for path in ["/top?sum=flows&by=dstport,srcip/24", "/series?sum=flows&by=dstport,srcip/24"] {
+        let named = rows(&format!("{path}&names=1"));
+        assert_eq!(named[0]["key"], json!({"dstport": 443, "srcip/24/48": "198.51.100.0/24"}));
+        assert_eq!(named[0]["names"], json!({"dstport": "https"}));
+        assert_eq!(rows(path)[0].get("names"), None);
+    }
+}
+
+#[test]
 fn groups_develop_in_steps_of_time() {
     let (_folder, server) = server();
     let answer = get(&server, &format!("/flows/series?{RANGE}&by=dstport&n=1&sum=flows&every=5m"));

@@ -54,6 +54,49 @@ fn talkers() -> Server {
     server
 }
 
+#[test]
+fn protocols_and_ports_have_names_if_asked_for() {
+    let server = Server::start();
+    register(&server);
+    let rows = [
+        (In, "all", 4, 400),
+        (In, "dstport:443", 2, 200),
+        (In, "dstport:514", 1, 120),
+        (In, "dstport:47111", 1, 80),
+        (In, "srcas:443", 4, 400),
+    ];
+    count(&server, WRITER, minute("2026-03-01 10:59"), PREFIX, &rows);
+    let row = |name: &str, names: Value, flows: u64, bytes: u64| {
+        let mut row = counters(flows, bytes);
+        row["name"] = json!(name);
+        if !names.is_null() {
+            row["names"] = names;
+        }
+        row
+    };
+    let answer = top(&server, &format!("{BOTH}&field=dstport&names=1"));
+    let named = [
+        row("dstport:443", json!({"dstport": "https"}), 2, 200),
+        row("dstport:514", json!({"dstport": "syslog"}), 1, 120),
+        row("dstport:47111", Value::Null, 1, 80),
+    ];
+    assert_eq!(answer["rows"], json!(named));
+    assert_eq!(answer["field"], "dstport");
+    let answer = top(&server, &format!("{BOTH}&field=dstport"));
+    assert_eq!(answer["rows"][0], row("dstport:443", Value::Null, 2, 200));
+    let answer = top(&server, &format!("{BOTH}&field=srcas&names=1"));
+    assert_eq!(answer["rows"], json!([row("srcas:443", Value::Null, 4, 400)]));
+
+    let number = series(&server, &format!("{BOTH}&name=dstport:443&step=minute"));
+    let name = series(&server, &format!("{BOTH}&name=dstport:HTTPS&step=minute"));
+    assert_eq!(number, name);
+    assert_eq!((&number["name"], number.get("names")), (&json!("dstport:443"), None));
+    let mut named = series(&server, &format!("{BOTH}&name=dstport:https&step=minute&names=1"));
+    assert_eq!(named["names"].take(), json!({"dstport": "https"}));
+    assert_eq!(named["points"], number["points"]);
+    assert_eq!(number["points"][0]["counters"]["in"], counters(2, 200));
+}
+
 const BOTH: &str = "from=2026-03-01T10:59Z&to=2026-03-01T11:01Z";
 
 /// Sums end at 2^64 - 1. The end is marked wherever it is shown, and the list still adds up in numbers that end there.
@@ -289,7 +332,11 @@ fn an_invalid_query_is_an_error_with_the_parameter_and_the_right_form() {
         ("top/172.16.1.1?prefix=10.0.0.0/8&from=noon", "from: 'noon' is not a time: write 2026-11-23T05:01Z"),
         ("top/172.16.1.1?prefix=10.0.0.0/8&from=2026-03-01&to=2026-03-01", "from: must be before to"),
         ("series/172.16.1.1?prefix=10.0.0.0/8&step=week", "step: must be one of minute, hour, day, month"),
-        ("series/172.16.1.1?prefix=10.0.0.0/8&name=proto:tcp", "name: 'proto:tcp' is not a name"),
+        (
+            "series/172.16.1.1?prefix=10.0.0.0/8&name=proto:tpc",
+            "name: 'proto:tpc' is not a name: did you mean proto:tcp?",
+        ),
+        ("series/172.16.1.1?prefix=10.0.0.0/8&names=yes", "names: must be one of 0, 1, not \"yes\""),
         ("billing/172.16.1.1?prefix=10.0.0.0/8&month=2026", "month: '2026' is not a valid month: write YYYY-MM"),
         ("billing/172.16.1.1?prefix=10.0.0.0/8&month=9999-01", "month: 9999-01 has not begun"),
         ("top/router?prefix=10.0.0.0/8", "\"router\" in the path is not an IP address"),

@@ -101,6 +101,49 @@ fn a_response_has_the_order_and_spelling_of_its_request() {
 }
 
 #[test]
+fn protocols_and_ports_have_names_in_questions_and_with_names_1_in_answers() {
+    let server = Server::start();
+    register(&server);
+    let rows = [
+        (In, "all", 3, 300),
+        (In, "proto:6", 3, 300),
+        (In, "dstport:443", 2, 200),
+        (In, "dstport:47111", 1, 100),
+        (In, "srcas:443", 3, 300),
+    ];
+    count(&server, WRITER, minute("2026-11-23 10:00"), "10.0.0.0/8", &rows);
+    let question = r#"{"10.0.0.0/8":{"minutes":[{"2026-11-23 10:00":
+        ["all","proto:TCP","dstport:https","dstport:47111","srcas:443"]}]}}"#;
+    let answer = |query: &str| {
+        let answer = ask(server.address, "POST", &format!("/stats/{SENDER}{query}"), question).json();
+        answer["10.0.0.0/8"]["minutes"][0]["2026-11-23 10:00"].clone()
+    };
+    // In the spelling of the request: nothing else changes without the parameter.
+    let as_written = [
+        entry("all", "in", 3, 300),
+        entry("proto:TCP", "in", 3, 300),
+        entry("dstport:https", "in", 2, 200),
+        entry("dstport:47111", "in", 1, 100),
+        entry("srcas:443", "in", 3, 300),
+    ];
+    assert_eq!(answer(""), json!(as_written));
+    assert_eq!(answer("?names=0"), json!(as_written));
+    let named = |name: &str, names: Value, flows: u64| {
+        let mut entry = entry(name, "in", flows, flows * 100);
+        entry["names"] = names;
+        entry
+    };
+    let with_names = [
+        entry("all", "in", 3, 300),
+        named("proto:6", json!({"proto": "tcp"}), 3),
+        named("dstport:443", json!({"dstport": "https"}), 2),
+        entry("dstport:47111", "in", 1, 100),
+        entry("srcas:443", "in", 3, 300),
+    ];
+    assert_eq!(answer("?names=1"), json!(with_names));
+}
+
+#[test]
 fn each_direction_has_its_own_entry_with_names_of_any_field() {
     let server = Server::start();
     register(&server);
@@ -255,8 +298,12 @@ fn an_invalid_request_is_an_error_with_the_place_and_the_right_form() {
             format!("{at}.years[0].2014[0]: 'proto' is not a name: write all, or one of proto, srcip"),
         ),
         (
-            r#"{"10.0.0.0/8":{"years":[{"2014":["proto:tcp"]}]}}"#,
-            format!("{at}.years[0].2014[0]: 'proto:tcp' is not a name"),
+            r#"{"10.0.0.0/8":{"years":[{"2014":["proto:tpc"]}]}}"#,
+            format!("{at}.years[0].2014[0]: 'proto:tpc' is not a name: did you mean proto:tcp?"),
+        ),
+        (
+            r#"{"10.0.0.0/8":{"years":[{"2014":["proto:6","proto:tcp"]}]}}"#,
+            format!(r#"{at}.years[0].2014[1]: duplicate name "proto:tcp""#),
         ),
         (
             r#"{"10.0.0.0/8":{"years":[{"2014":["all","all"]}]}}"#,

@@ -43,6 +43,21 @@ struct Zone {
     tz: Option<String>,
 }
 
+/// Whether programs get names; people always do.
+#[derive(clap::Args, Clone, Copy, Debug)]
+struct Naming {
+    /// Print the names of protocols and ports beside their numbers also with --json and --csv
+    #[arg(id = "naming", long = "names")]
+    names: bool,
+}
+
+impl Naming {
+    /// The parameter of a request whose answer is printed in this format.
+    fn parameter(self, format: Format) -> (&'static str, Option<String>) {
+        ("names", (self.names || !(format.json || format.csv)).then(|| "1".to_owned()))
+    }
+}
+
 /// Prints an answer in the requested format.
 fn print(format: Format, answer: &Value, table: impl FnOnce(&Value) -> Table) -> Result<(), Failure> {
     output::print(|out| if format.json { writeln!(out, "{answer}") } else { table(answer).write(format.csv, out) })
@@ -74,21 +89,23 @@ fn counters(of: &Value) -> [Cell; 3] {
     [Cell::Bytes(number(&of["bytes"])), Cell::Count(number(&of["pkts"])), Cell::Count(number(&of["flows"]))]
 }
 
-/// The name of an IP protocol; its number if it is not a usual one.
+/// The name of a counter for people, with what its value is called: `dstport:443 (https)`.
+fn named(of: &Value) -> String {
+    let name = text(&of["name"]);
+    match value_name(of) {
+        Some(value) => format!("{name} ({value})"),
+        None => name,
+    }
+}
+
+/// What the value of a counter is called.
+fn value_name(of: &Value) -> Option<&str> {
+    of["names"].as_object()?.values().next()?.as_str()
+}
+
+/// The name of an IP protocol; its number if it has none.
 fn protocol_name(number: u64) -> String {
-    let name = match number {
-        1 => "icmp",
-        2 => "igmp",
-        6 => "tcp",
-        17 => "udp",
-        47 => "gre",
-        50 => "esp",
-        58 => "icmp6",
-        89 => "ospf",
-        132 => "sctp",
-        _ => return number.to_string(),
-    };
-    name.to_owned()
+    names::protocols().name(number).map_or_else(|| number.to_string(), str::to_owned)
 }
 
 /// A letter for each flag of TCP that is set, as nfdump shows them.

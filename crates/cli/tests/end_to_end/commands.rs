@@ -53,7 +53,29 @@ fn commands_show_what_was_counted_and_agree_with_each_other() {
     assert!(shown.starts_with("name "), "{shown}");
     assert!(shown.contains("dstip:192.0.2.1") && shown.contains("\ntotal "), "{shown}");
 
+    // Flows of NetFlow v5 without a protocol count under 0.
+    let shown = run(&collector, &["top", "127.0.0.1", prefix, "--field", "proto"]);
+    let csv = run(&collector, &["top", "127.0.0.1", prefix, "--field", "proto", "--csv"]);
+    let row_of = |name: &str| format!("name,bytes,pkts,flows\n{name},{},{},{flows}\n", row[1], row[2]);
+    assert!(shown.contains("\nproto:0 (hopopt) ") && csv == row_of("proto:0"), "{shown}{csv}");
+    let named = run(&collector, &["top", "127.0.0.1", prefix, "--field", "proto", "--csv", "--names"]);
+    assert_eq!(named, row_of("proto:0,hopopt").replace("name,", "name,value_name,"));
+    let json = |more: &[&str]| {
+        let asked = [&["series", "127.0.0.1", prefix, "--name", "proto:HOPOPT", "--json"][..], more].concat();
+        serde_json::from_str::<Value>(&run(&collector, &asked)).unwrap()
+    };
+    assert_eq!((&json(&[])["name"], json(&[]).get("names")), (&json!("proto:0"), None));
+    assert_eq!(json(&["--names"])["names"], json!({"proto": "hopopt"}));
+    let shown = run(&collector, &["series", "127.0.0.1", prefix, "--name", "proto:hopopt"]);
+    assert!(shown.ends_with("\nproto:0 (hopopt)\n"), "{shown}");
+    let (_, stderr, code) = collector.command(&["series", "127.0.0.1", prefix, "--name", "proto:hopop"]);
+    assert!(code != Some(0) && stderr.contains("did you mean proto:hopopt?"), "{stderr}");
+
     let year = collector.shell("date -u +%Y").trim().to_owned();
+    let shown = run(&collector, &["stats", "127.0.0.1", prefix, &year, "--name", "proto:hopopt"]);
+    assert!(shown.contains("  proto:0 (hopopt)  in "), "{shown}");
+    let named = run(&collector, &["stats", "127.0.0.1", prefix, &year, "--name", "proto:hopopt", "--csv", "--names"]);
+    assert!(named.contains(&format!("\n{year},proto:0,hopopt,in,")), "{named}");
     let stats = run(&collector, &["stats", "127.0.0.1", prefix, &year, "--csv"]);
     assert_eq!(stats, format!("date,name,direction,bytes,pkts,flows\n{year},all,in,{},{},{flows}\n", row[1], row[2]));
 

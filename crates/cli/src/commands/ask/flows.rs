@@ -95,6 +95,9 @@ pub(crate) struct Arguments {
     /// Counters as the exporter sent them, not multiplied by the sampling rate
     #[arg(long)]
     sent: bool,
+    /// Print the names of values, such as those of protocols and ports, also with -o json, csv and parquet
+    #[arg(long)]
+    names: bool,
     /// The format of the answer
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -139,19 +142,24 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
             let answer: FlowRows =
                 source.answer(&asked, |words, now, scan| Ok(RowsQuestion::read(words, now)?.answer(scan)?))?;
             let has_columns = arguments.columns.is_some();
-            print(arguments.output, &answer, || Grid::of_rows(&answer, has_columns), notes::of_rows(&answer))
-                .map(|()| verdict(&answer.coverage))
+            print(
+                arguments.output,
+                &answer,
+                || Grid::of_rows(&answer, has_columns, asked.has_names),
+                notes::of_rows(&answer),
+            )
+            .map(|()| verdict(&answer.coverage))
         }
         Kind::Top => {
             let answer: FlowTop =
                 source.answer(&asked, |words, now, scan| Ok(TopQuestion::read(words, now)?.answer(scan)?))?;
-            print(arguments.output, &answer, || Grid::of_top(&answer), notes::of_top(&answer))
+            print(arguments.output, &answer, || Grid::of_top(&answer, asked.has_names), notes::of_top(&answer))
                 .map(|()| verdict(&answer.coverage))
         }
         Kind::Series => {
             let answer: FlowSeries =
                 source.answer(&asked, |words, now, scan| Ok(SeriesQuestion::read(words, now)?.answer(scan)?))?;
-            print(arguments.output, &answer, || Grid::of_series(&answer), notes::of_series(&answer))
+            print(arguments.output, &answer, || Grid::of_series(&answer, asked.has_names), notes::of_series(&answer))
                 .map(|()| verdict(&answer.coverage))
         }
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use flow::Prefix;
 use serde_json::Value;
 
-use super::{Zone, ask, counters, number, print, print_remarks, text};
+use super::{Naming, Zone, ask, counters, named, number, print, print_remarks, text, value_name};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -18,7 +18,7 @@ use crate::table::{Cell, Format, Table, scaled, sparkline};
 #[command(after_help = "\
 Examples:
   netflow series 192.0.2.1 172.16.1.0/24
-  netflow series 192.0.2.1 172.16.1.0/24 --name proto:17 --step minute --from 2026-11-23T05:00Z --to 2026-11-23T06:00Z
+  netflow series 192.0.2.1 172.16.1.0/24 --name proto:udp --step minute --from 2026-11-23T05:00Z --to 2026-11-23T06:00Z
   netflow series 192.0.2.1 172.16.1.0/24 --step month --from 2026-01-01 --csv
   netflow series 192.0.2.1 172.16.1.0/24 --step day --from 2026-11-01 --tz Europe/Berlin")]
 pub(crate) struct Arguments {
@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     sender: IpAddr,
     /// One of its prefixes
     prefix: Prefix,
-    /// The counter: all, or a value of a field such as proto:6 or srcip:192.0.2.1
+    /// The counter: all, or a value of a field such as proto:tcp, dstport:443 or srcip:192.0.2.1
     #[arg(long, default_value = "all")]
     name: String,
     /// Direction relative to the prefix [default: all four]
@@ -42,6 +42,8 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "hour", value_parser = ["minute", "hour", "day", "month"])]
     step: String,
     #[command(flatten)]
+    naming: Naming,
+    #[command(flatten)]
     zone: Zone,
     #[command(flatten)]
     format: Format,
@@ -51,7 +53,7 @@ pub(crate) struct Arguments {
 
 /// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { sender, prefix, name, direction, from, to, step, zone, format, connection } = arguments;
+    let Arguments { sender, prefix, name, direction, from, to, step, naming, zone, format, connection } = arguments;
     let parameters = [
         ("prefix", Some(prefix.to_string())),
         ("name", Some(name)),
@@ -60,12 +62,17 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         ("to", to),
         ("tz", zone.tz),
         ("step", Some(step)),
+        naming.parameter(format),
     ];
     let client = Client::new(&connection, config)?;
     let answer = ask(&client, "GET", &target(&format!("/series/{sender}"), &parameters), "")?;
     print(format, &answer, table)?;
     if !format.json && !format.csv {
-        output::print(|out| write!(out, "{}", charts(&answer)))?;
+        output::print(|out| {
+            write!(out, "{}", charts(&answer))?;
+            // A name in the question is shown with its number.
+            if value_name(&answer).is_some() { writeln!(out, "\n{}", named(&answer)) } else { Ok(()) }
+        })?;
     }
     print_remarks(format, &answer)?;
     Ok(ExitCode::Success)

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use flow::Prefix;
 use serde_json::{Value, json};
 
-use super::{Zone, ask, counters, print, text};
+use super::{Naming, Zone, ask, counters, named, print, text, value_name};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
@@ -17,7 +17,7 @@ use crate::table::{Cell, Format, Table};
 #[command(after_help = "\
 Examples:
   netflow stats 192.0.2.1 172.16.1.0/24 2026
-  netflow stats 192.0.2.1 172.16.1.0/24 2026-10 2026-11 --name all --name proto:6
+  netflow stats 192.0.2.1 172.16.1.0/24 2026-10 2026-11 --name all --name proto:tcp
   netflow stats 192.0.2.1 172.16.1.0/24 '2026-11-23 05' '2026-11-23 05:01'
   netflow stats 192.0.2.1 172.16.1.0/24 2026-11-23 --tz Europe/Berlin")]
 pub(crate) struct Arguments {
@@ -28,9 +28,11 @@ pub(crate) struct Arguments {
     /// A year, month, day, hour or minute: 2026, 2026-11, 2026-11-23, '2026-11-23 05', '2026-11-23 05:01'
     #[arg(required = true, value_name = "DATE")]
     dates: Vec<String>,
-    /// The counter: all, or a value of a field such as proto:6 or srcip:192.0.2.1; can be repeated
+    /// The counter: all, or a value of a field such as proto:tcp, dstport:443 or srcip:192.0.2.1; can be repeated
     #[arg(long = "name", default_value = "all", value_name = "NAME")]
     names: Vec<String>,
+    #[command(flatten)]
+    naming: Naming,
     #[command(flatten)]
     zone: Zone,
     #[command(flatten)]
@@ -41,7 +43,7 @@ pub(crate) struct Arguments {
 
 /// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { sender, prefix, dates, names, zone, format, connection } = arguments;
+    let Arguments { sender, prefix, dates, names, naming, zone, format, connection } = arguments;
     let mut periods = serde_json::Map::new();
     for date in dates {
         // The form determines the period. The collector rejects an invalid date, and shows the right form.
@@ -60,8 +62,9 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let question = json!({ prefix.to_string(): periods });
     let client = Client::new(&connection, config)?;
     let body = serde_json::to_string(&question).or_exit(ExitCode::Failure)?;
-    let answer = ask(&client, "POST", &target(&format!("/stats/{sender}"), &[("tz", zone.tz)]), &body)?;
-    print(format, &answer, table)?;
+    let parameters = [("tz", zone.tz), naming.parameter(format)];
+    let answer = ask(&client, "POST", &target(&format!("/stats/{sender}"), &parameters), &body)?;
+    print(format, &answer, |answer| table(answer, format, naming))?;
     if !format.json && rows(&answer).next().is_none() {
         output::report(format_args!(
             "no data for {prefix} at these dates; netflow senders show {sender} lists the monitored prefixes"
@@ -78,11 +81,16 @@ fn rows(answer: &Value) -> impl Iterator<Item = (&String, &Value)> {
     of_dates.flat_map(|(date, rows)| rows.as_array().into_iter().flatten().map(move |row| (date, row)))
 }
 
-fn table(answer: &Value) -> Table {
-    let mut table = Table::new(&["date", "name", "direction", "bytes", "pkts", "flows"]);
+fn table(answer: &Value, format: Format, naming: Naming) -> Table {
+    let has_value_name = format.csv && naming.names;
+    let headings = ["date", "name", "value_name", "direction", "bytes", "pkts", "flows"];
+    let has_heading = |heading: &&str| has_value_name || *heading != "value_name";
+    let mut table = Table::new(&headings.into_iter().filter(has_heading).collect::<Vec<_>>());
     for (date, row) in rows(answer) {
-        let mut cells =
-            vec![Cell::Text(date.clone()), Cell::Text(text(&row["name"])), Cell::Text(text(&row["direction"]))];
+        let name = if format.csv { text(&row["name"]) } else { named(row) };
+        let mut cells = vec![Cell::Text(date.clone()), Cell::Text(name)];
+        cells.extend(has_value_name.then(|| Cell::Text(value_name(row).unwrap_or_default().to_owned())));
+        cells.push(Cell::Text(text(&row["direction"])));
         cells.extend(counters(row));
         table.push(cells);
     }

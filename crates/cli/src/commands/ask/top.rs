@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use flow::Prefix;
 use serde_json::Value;
 
-use super::{Zone, ask, counters, number, print, print_remarks, text};
+use super::{Naming, Zone, ask, counters, named, number, print, print_remarks, text, value_name};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -45,6 +45,8 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "bytes", value_parser = ["bytes", "pkts", "flows"])]
     by: String,
     #[command(flatten)]
+    naming: Naming,
+    #[command(flatten)]
     zone: Zone,
     #[command(flatten)]
     format: Format,
@@ -59,7 +61,8 @@ fn fields() -> PossibleValuesParser {
 
 /// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { sender, prefix, field, direction, from, to, number, by, zone, format, connection } = arguments;
+    let Arguments { sender, prefix, field, direction, from, to, number, by, naming, zone, format, connection } =
+        arguments;
     let parameters = [
         ("prefix", Some(prefix.to_string())),
         ("field", Some(field)),
@@ -69,33 +72,43 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         ("tz", zone.tz),
         ("n", Some(number.to_string())),
         ("by", Some(by)),
+        naming.parameter(format),
     ];
     let client = Client::new(&connection, config)?;
     let answer = ask(&client, "GET", &target(&format!("/top/{sender}"), &parameters), "")?;
-    print(format, &answer, |answer| table(answer, format.csv))?;
+    print(format, &answer, |answer| if format.csv { rows(answer, naming) } else { table(answer) })?;
     print_remarks(format, &answer)?;
     Ok(ExitCode::Success)
 }
 
-fn table(answer: &Value, csv: bool) -> Table {
+/// For people: the rows add up to the total.
+fn table(answer: &Value) -> Table {
     let mut table = Table::new(&["name", "bytes", "pkts", "flows"]);
-    let rows = answer["rows"].as_array().into_iter().flatten();
     let mut push = |name: String, of: &Value| {
         let mut row = vec![Cell::Text(name)];
         row.extend(counters(of));
         table.push(row);
     };
-    rows.for_each(|row| push(text(&row["name"]), row));
-    // For people the rows add up to the total; programs get only the rows.
-    if !csv {
-        let rest = number(&answer["rest"]["names"]);
-        if rest > 0 {
-            push(format!("{rest} more"), &answer["rest"]);
-        }
-        if answer["truncated"] == true {
-            push("other".to_owned(), &answer["other"]);
-        }
-        push("total".to_owned(), &answer["total"]);
+    answer["rows"].as_array().into_iter().flatten().for_each(|row| push(named(row), row));
+    let rest = number(&answer["rest"]["names"]);
+    if rest > 0 {
+        push(format!("{rest} more"), &answer["rest"]);
+    }
+    if answer["truncated"] == true {
+        push("other".to_owned(), &answer["other"]);
+    }
+    push("total".to_owned(), &answer["total"]);
+    table
+}
+
+/// For programs: the rows alone.
+fn rows(answer: &Value, naming: Naming) -> Table {
+    let headings = ["name", "value_name", "bytes", "pkts", "flows"];
+    let has_heading = |heading: &&str| naming.names || *heading != "value_name";
+    let mut table = Table::new(&headings.into_iter().filter(has_heading).collect::<Vec<_>>());
+    for of in answer["rows"].as_array().into_iter().flatten() {
+        let value = naming.names.then(|| Cell::Text(value_name(of).unwrap_or_default().to_owned()));
+        table.push([Cell::Text(text(&of["name"]))].into_iter().chain(value).chain(counters(of)).collect());
     }
     table
 }

@@ -10,7 +10,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
-use questions::{FlowRows, FlowSeries, FlowSums, FlowTop, Record, Value};
+use questions::{FlowGroup, FlowRow, FlowRows, FlowSeries, FlowSums, FlowTop, Names, Record, Value};
 
 use crate::table::{Cell, Table};
 
@@ -37,6 +37,8 @@ enum Shown {
     Number,
     Protocol,
     TcpFlags,
+    /// What the value of the column before is called: a column for programs, and part of the cell before for people.
+    Name,
 }
 
 impl Column {
@@ -54,8 +56,45 @@ impl Column {
         Self { name: name.to_owned(), shown }
     }
 
+    /// Columns of flows, or keys, with those of their names.
+    fn with_names<'n>(names: impl IntoIterator<Item = &'n String>, has_names: bool) -> Vec<Self> {
+        let mut columns = Vec::new();
+        for name in names {
+            columns.push(Self::of_flows(name));
+            let column = COLUMNS.iter().find(|column| column.name == name).filter(|_| has_names);
+            if column.is_some_and(|column| column.id.names().is_some()) {
+                columns.push(Self { name: name.clone(), shown: Shown::Name });
+            }
+        }
+        columns
+    }
+
+    fn heading(&self) -> String {
+        if self.shown == Shown::Name { format!("{}_name", self.name) } else { self.name.clone() }
+    }
+
     fn is_number(&self) -> bool {
-        self.shown != Shown::Text
+        !matches!(self.shown, Shown::Text | Shown::Name)
+    }
+
+    fn value(&self, values: &Record, names: &Names) -> Value {
+        if self.shown == Shown::Name {
+            names.get(self.name.as_str()).map_or(Value::None, |name| Value::Text(name.to_string()))
+        } else {
+            values.get(&self.name).cloned().unwrap_or(Value::None)
+        }
+    }
+
+    /// A value for people, with its name if the column has names.
+    fn cell_with(&self, value: &Value, name: Option<&Value>) -> Cell {
+        match (self.shown, value, name) {
+            // The name of a protocol is known better than its number.
+            (Shown::Number, Value::Number(number), Some(Value::Text(name))) => {
+                Cell::Named(*number, format!("{number} {name}"))
+            }
+            (Shown::Number, Value::Number(number), Some(_)) => Cell::Named(*number, number.to_string()),
+            _ => self.cell(value),
+        }
     }
 
     fn cell(&self, value: &Value) -> Cell {
@@ -66,34 +105,28 @@ impl Column {
             (Shown::Count, Value::Number(number)) => Cell::Count(*number),
             (Shown::Protocol, Value::Number(number)) => Cell::Named(*number, super::super::protocol_name(*number)),
             (Shown::TcpFlags, Value::Number(number)) => Cell::Named(*number, super::super::tcp_flags(*number)),
-            (Shown::Number | Shown::Text, Value::Number(number)) => Cell::Number(*number),
+            (Shown::Number | Shown::Text | Shown::Name, Value::Number(number)) => Cell::Number(*number),
         }
     }
 }
 
 impl Grid {
     /// Flows. Of the usual columns, those without a value are left out.
-    pub(super) fn of_rows(answer: &FlowRows, has_columns: bool) -> Self {
-        let value = |record: &Record, name: &str| record.get(name).cloned().unwrap_or(Value::None);
+    pub(super) fn of_rows(answer: &FlowRows, has_columns: bool, has_names: bool) -> Self {
         let has_values = |name: &&String| {
-            let is_some = |record| !matches!(value(record, name), Value::None | Value::Number(0));
+            let is_some = |row: &FlowRow| !matches!(row.values.get(name), None | Some(Value::None | Value::Number(0)));
             has_columns || answer.rows.is_empty() || answer.rows.iter().any(is_some)
         };
-        let names: Vec<_> = answer.columns.iter().filter(has_values).collect();
-        let rows = answer.rows.iter().map(|record| names.iter().map(|name| value(record, name)).collect());
-        Self {
-            columns: names.iter().map(|name| Column::of_flows(name)).collect(),
-            rows: rows.collect(),
-            last: Vec::new(),
-        }
+        let columns = Column::with_names(answer.columns.iter().filter(has_values), has_names);
+        let row = |row: &FlowRow| columns.iter().map(|column| column.value(&row.values, &row.names)).collect();
+        Self { rows: answer.rows.iter().map(row).collect(), last: Vec::new(), columns }
     }
 
     /// Groups.
-    pub(super) fn of_top(answer: &FlowTop) -> Self {
+    pub(super) fn of_top(answer: &FlowTop, has_names: bool) -> Self {
         let has_distinct = !answer.distinct.is_empty();
-        let mut columns: Vec<_> = answer.by.iter().map(|key| Column::of_flows(key)).collect();
-        columns.extend(sum_columns(has_distinct));
-        let keys = answer.by.len();
+        let key_columns = Column::with_names(&answer.by, has_names);
+        let keys = key_columns.len();
         let last = |name: String, of: &FlowSums| {
             let mut row = vec![Value::None; keys];
             if let Some(first) = row.first_mut() {
@@ -102,40 +135,45 @@ impl Grid {
             row.into_iter().chain(sums(of, has_distinct)).collect()
         };
         let rest = (answer.rest.groups > 0).then(|| last(format!("{} more", answer.rest.groups), &answer.rest.sums));
+        let row = |group: &FlowGroup| values(&key_columns, group).chain(sums(&group.sums, has_distinct)).collect();
         Self {
-            columns,
-            rows: answer
-                .rows
-                .iter()
-                .map(|group| values(&group.key).chain(sums(&group.sums, has_distinct)).collect())
-                .collect(),
+            rows: answer.rows.iter().map(row).collect(),
+            columns: key_columns.into_iter().chain(sum_columns(has_distinct)).collect(),
             last: rest.into_iter().chain([last("total".to_owned(), &answer.total)]).collect(),
         }
     }
 
     /// A row for each step and group.
-    pub(super) fn of_series(answer: &FlowSeries) -> Self {
-        let mut columns = vec![Column { name: "start".to_owned(), shown: Shown::Text }];
-        columns.extend(answer.by.iter().map(|key| Column::of_flows(key)));
-        columns.extend(sum_columns(false));
+    pub(super) fn of_series(answer: &FlowSeries, has_names: bool) -> Self {
+        let key_columns = Column::with_names(&answer.by, has_names);
         let mut rows = Vec::new();
         for step in &answer.steps {
             for (group, of) in answer.rows.iter().zip(&step.rows).filter(|(_, of)| of.records > 0) {
                 let start = [Value::Text(step.start.clone())].into_iter();
-                rows.push(start.chain(values(&group.key)).chain(sums(of, false)).collect());
+                rows.push(start.chain(values(&key_columns, group)).chain(sums(of, false)).collect());
             }
         }
-        let total = [Value::Text("total".to_owned())].into_iter().chain(answer.by.iter().map(|_| Value::None));
-        Self { columns, rows, last: vec![total.chain(sums(&answer.total, false)).collect()] }
+        let keys = key_columns.iter().map(|_| Value::None);
+        let total =
+            [Value::Text("total".to_owned())].into_iter().chain(keys).chain(sums(&answer.total, false)).collect();
+        let start = Column { name: "start".to_owned(), shown: Shown::Text };
+        let columns = [start].into_iter().chain(key_columns).chain(sum_columns(false)).collect();
+        Self { columns, rows, last: vec![total] }
     }
 
     /// The table for people, or for CSV.
     pub(super) fn table(&self, csv: bool) -> Table {
-        let names: Vec<_> = self.columns.iter().map(|column| column.name.as_str()).collect();
-        let mut table = Table::new(&names);
+        let columns = || self.columns.iter().enumerate().filter(|(_, column)| csv || column.shown != Shown::Name);
+        let headings: Vec<_> = columns().map(|(_, column)| column.heading()).collect();
+        let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
         let last = if csv { &[][..] } else { &self.last };
         for row in self.rows.iter().chain(last) {
-            table.push(self.columns.iter().zip(row).map(|(column, value)| column.cell(value)).collect());
+            let cell = |(index, column): (usize, &Column)| {
+                let has_name = !csv && self.columns.get(index + 1).is_some_and(|next| next.shown == Shown::Name);
+                let name = if has_name { row.get(index + 1) } else { None };
+                row.get(index).map_or(Cell::Gap, |value| column.cell_with(value, name))
+            };
+            table.push(columns().map(cell).collect());
         }
         table
     }
@@ -181,13 +219,15 @@ impl Column {
         } else {
             (Physical::BYTE_ARRAY, LogicalType::String)
         };
-        let field = Type::primitive_type_builder(&self.name, physical).with_repetition(Repetition::OPTIONAL);
+        let heading = self.heading();
+        let field = Type::primitive_type_builder(&heading, physical).with_repetition(Repetition::OPTIONAL);
         Ok(Arc::new(field.with_logical_type(Some(logical)).build()?))
     }
 }
 
-fn values(record: &Record) -> impl Iterator<Item = Value> {
-    record.0.iter().map(|(_, value)| value.clone())
+/// The values of the keys of a group, and their names.
+fn values(columns: &[Column], group: &FlowGroup) -> impl Iterator<Item = Value> {
+    columns.iter().map(|column| column.value(&group.key, &group.names))
 }
 
 fn sum_columns(has_distinct: bool) -> impl Iterator<Item = Column> {
@@ -199,4 +239,76 @@ fn sum_columns(has_distinct: bool) -> impl Iterator<Item = Column> {
 fn sums(of: &FlowSums, has_distinct: bool) -> impl Iterator<Item = Value> {
     let distinct = has_distinct.then(|| of.distinct.map_or(Value::None, Value::Number));
     [of.bytes, of.packets, of.flows].into_iter().map(Value::Number).chain(distinct)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    fn answer(more: Json) -> Json {
+        let sums = json!({"records": 3, "bytes": 5000, "packets": 7, "flows": 3});
+        let mut rest = sums.clone();
+        rest["groups"] = json!(0);
+        let mut answer = json!({
+            "from": "", "to": "", "tz": "UTC", "filter": null, "exporter": null, "counters": "sent",
+            "by": ["proto", "dstport"], "sum": "bytes", "every": "5m", "order": "newest", "next": null,
+            "columns": ["proto", "dstport", "nexthop", "bytes"], "rest": rest, "total": sums,
+            "coverage": {"since": null, "reaches": null, "missing": [], "leftOut": []},
+        });
+        answer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        answer
+    }
+
+    fn group(proto: u64, port: u64, names: &Json) -> Json {
+        json!({
+            "key": {"proto": proto, "dstport": port}, "names": names,
+            "records": 1, "bytes": 1000, "packets": 2, "flows": 1,
+        })
+    }
+
+    fn written(grid: &Grid, csv: bool) -> String {
+        let mut out = Vec::new();
+        grid.table(csv).write(csv, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn names_are_part_of_a_cell_for_people_and_columns_for_programs() {
+        let rows = [group(17, 514, &json!({"proto": "udp", "dstport": "syslog"})), group(253, 47_111, &json!({}))];
+        let top = serde_json::from_value(answer(json!({ "rows": rows }))).unwrap();
+        let table = "\
+proto  dstport       bytes  packets  flows
+udp    514 syslog  1.00 kB        2      1
+253    47111       1.00 kB        2      1
+total  -           5.00 kB        7      3
+";
+        assert_eq!(written(&Grid::of_top(&top, true), false), table);
+        let csv = "proto,proto_name,dstport,dstport_name,bytes,packets,flows\n\
+                   17,udp,514,syslog,1000,2,1\n253,,47111,,1000,2,1\n";
+        assert_eq!(written(&Grid::of_top(&top, true), true), csv);
+        let csv = "proto,dstport,bytes,packets,flows\n17,514,1000,2,1\n253,47111,1000,2,1\n";
+        assert_eq!(written(&Grid::of_top(&top, false), true), csv);
+        let mut parquet = Vec::new();
+        Grid::of_top(&top, true).write_parquet(&mut parquet).unwrap();
+        assert!(parquet.windows(12).any(|window| window == b"dstport_name"));
+
+        let step = json!({"start": "2026-11-29", "rows": [top.total, top.total], "rest": top.rest.sums});
+        let series = serde_json::from_value(answer(json!({"rows": rows, "steps": [step]}))).unwrap();
+        let series = written(&Grid::of_series(&series, true), true);
+        assert!(
+            series.ends_with("\n2026-11-29,17,udp,514,syslog,5000,7,3\n2026-11-29,253,,47111,,5000,7,3\n"),
+            "{series}"
+        );
+
+        let flow = json!({"proto": 6, "dstport": 443, "nexthop": null, "bytes": 1, "names": {"dstport": "https"}});
+        let flows = serde_json::from_value(answer(json!({"rows": [flow]}))).unwrap();
+        let csv = "proto,proto_name,dstport,dstport_name,nexthop,bytes\n6,,443,https,,1\n";
+        assert_eq!(written(&Grid::of_rows(&flows, true, true), true), csv);
+        assert_eq!(
+            written(&Grid::of_rows(&flows, false, true), false),
+            "proto  dstport    bytes\ntcp    443 https    1 B\n"
+        );
+    }
 }

@@ -11,6 +11,7 @@ use super::{Arguments, Format};
 pub(super) struct Asked {
     pub(super) kind: Kind,
     pub(super) words: Vec<(&'static str, String)>,
+    pub(super) has_names: bool,
 }
 
 /// What is asked for.
@@ -126,6 +127,8 @@ pub(super) fn read(arguments: &Arguments) -> anyhow::Result<Asked> {
     let (from, to) = window.unwrap_or_else(|| (arguments.from.clone(), arguments.to.clone()));
     let filter = Some(arguments.filter.join(" ")).filter(|filter| !filter.is_empty());
     let exporter = Some(arguments.exporter.join(",")).filter(|exporter| !exporter.is_empty());
+    // People read tables.
+    let has_names = arguments.names || arguments.output == Format::Table;
     let words = [
         ("filter", filter),
         ("exporter", exporter),
@@ -142,9 +145,10 @@ pub(super) fn read(arguments: &Arguments) -> anyhow::Result<Asked> {
         ("order", arguments.order.clone()),
         ("columns", columns),
         ("cursor", arguments.cursor.clone()),
+        ("names", has_names.then(|| "1".to_owned())),
     ];
     let words = words.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
-    Ok(Asked { kind, words })
+    Ok(Asked { kind, words, has_names })
 }
 
 /// The columns and the order of `srcip/bytes`, `dstport:p/flows` or `record`.
@@ -207,7 +211,7 @@ mod tests {
             .map_err(|error| error.to_string());
         let asked = line.and_then(|line| read(&line.arguments).map_err(|error| error.to_string()));
         match asked {
-            Ok(Asked { kind, words }) => {
+            Ok(Asked { kind, words, .. }) => {
                 let words = words.iter().map(|(name, text)| format!("{name}={text}"));
                 format!("{} {}", kind.path(), words.collect::<Vec<_>>().join("&"))
             }
@@ -219,14 +223,18 @@ mod tests {
     fn options_become_words() {
         for (line, expected) in [
             ("-o json", "/flows "),
-            ("", &format!("/flows columns={IN_A_TABLE}")),
+            ("", &format!("/flows columns={IN_A_TABLE}&names=1")),
             ("-o csv --last 1h src net 10.0.0.0/8 and tcp", "/flows filter=src net 10.0.0.0/8 and tcp&last=1h"),
-            ("-n 5 --order oldest --columns all", "/flows n=5&order=oldest&columns=all"),
-            ("--by srcip,dstport --sum packets --sent", "/flows/top counters=sent&by=srcip,dstport&sum=packets"),
-            ("--every 5m", "/flows/series every=5m"),
+            ("-n 5 --order oldest --columns all", "/flows n=5&order=oldest&columns=all&names=1"),
+            (
+                "--by srcip,dstport --sum packets --sent",
+                "/flows/top counters=sent&by=srcip,dstport&sum=packets&names=1",
+            ),
+            ("-o csv --names --by proto", "/flows/top by=proto&names=1"),
+            ("--every 5m", "/flows/series every=5m&names=1"),
             (
                 "--every 5m --by proto --exporter 192.0.2.1,192.0.2.2",
-                "/flows/series exporter=192.0.2.1,192.0.2.2&by=proto&every=5m",
+                "/flows/series exporter=192.0.2.1,192.0.2.2&by=proto&every=5m&names=1",
             ),
         ] {
             assert_eq!(words(line), expected, "{line}");
@@ -236,17 +244,17 @@ mod tests {
     #[test]
     fn options_of_nfdump_mean_the_same() {
         for (line, expected) in [
-            ("-s srcip/bytes", "/flows/top by=srcip&sum=bytes&n=10"),
-            ("-s dstport", "/flows/top by=dstport&sum=flows&n=10"),
-            ("-s dstport:p/packets -n 3", "/flows/top by=proto,dstport&sum=packets&n=3"),
-            ("-s record/bytes", "/flows/top by=proto,srcip,srcport,dstip,dstport&sum=bytes&n=10"),
-            ("-A router,srcip,next", "/flows/top by=exporter,srcip,nexthop"),
+            ("-s srcip/bytes", "/flows/top by=srcip&sum=bytes&n=10&names=1"),
+            ("-s dstport", "/flows/top by=dstport&sum=flows&n=10&names=1"),
+            ("-s dstport:p/packets -n 3", "/flows/top by=proto,dstport&sum=packets&n=3&names=1"),
+            ("-s record/bytes", "/flows/top by=proto,srcip,srcport,dstip,dstport&sum=bytes&n=10&names=1"),
+            ("-A router,srcip,next", "/flows/top by=exporter,srcip,nexthop&names=1"),
             ("-c 100 -o csv port 53", "/flows filter=port 53&n=100"),
             (
                 "-o csv -t 2026/11/28.14:00:00-2026/11/28.15:00:00",
                 "/flows from=2026-11-28T14:00:00&to=2026-11-28T15:00:00",
             ),
-            ("-t 2026/11/28 -A srcip", "/flows/top from=2026-11-28T00:00:00&to=2026-11-29T00:00:00&by=srcip"),
+            ("-t 2026/11/28 -A srcip", "/flows/top from=2026-11-28T00:00:00&to=2026-11-29T00:00:00&by=srcip&names=1"),
         ] {
             assert_eq!(words(line), expected, "{line}");
         }
