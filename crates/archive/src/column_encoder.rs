@@ -142,7 +142,8 @@ impl ColumnEncoder {
         self.compressed.reserve(zstd::zstd_safe::compress_bound(self.page.len()));
         self.compressor.compress_to_buffer(&self.page, &mut self.compressed)?;
         let before = self.octets.len();
-        write_header(&mut self.octets, self.page.len(), self.compressed.len(), rows);
+        let checksum = crc32fast::hash(&self.compressed);
+        write_header(&mut self.octets, [self.page.len(), self.compressed.len(), rows], checksum);
         let header = self.octets.len() - before;
         self.octets.extend_from_slice(&self.compressed);
         Ok(header + self.page.len())
@@ -242,18 +243,20 @@ fn encode_levels(present: &[bool], rows: usize, page: &mut Vec<u8>) {
     }
 }
 
-/// The header of a page (`scan::page_header` reads it).
-fn write_header(into: &mut Vec<u8>, uncompressed: usize, compressed: usize, rows: usize) {
+/// The header of a page (`scan::page_header` reads it), with its octets before and after compression, its rows, and the CRC-32
+/// of the compressed ones.
+fn write_header(into: &mut Vec<u8>, [uncompressed, compressed, rows]: [usize; 3], checksum: u32) {
     // The next field of a structure: a number of 32 bits, a structure; and the end of one.
     const NUMBER: u8 = 0x15;
-    const STRUCTURE: u8 = 0x2c;
+    const STRUCTURE: u8 = 0x1c;
     const END: u8 = 0;
-    let number = |into: &mut Vec<u8>, number: usize| {
+    let number = |into: &mut Vec<u8>, number: i32| {
         into.push(NUMBER);
         // Signed numbers have their sign in the lowest bit.
-        write_unsigned(into, (number as u64) << 1);
+        write_unsigned(into, ((number << 1) ^ (number >> 31)).cast_unsigned().into());
     };
-    [0, uncompressed, compressed].into_iter().for_each(|value| number(into, value));
+    let [uncompressed, compressed, rows] = [uncompressed, compressed, rows].map(|number| number as i32);
+    [0, uncompressed, compressed, checksum.cast_signed()].into_iter().for_each(|value| number(into, value));
     into.push(STRUCTURE);
     // The rows, BYTE_STREAM_SPLIT, and RLE for both kinds of levels.
     [rows, 9, 3, 3].into_iter().for_each(|value| number(into, value));

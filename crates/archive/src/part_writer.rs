@@ -20,6 +20,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::chunk::{Chunk, ROWS_OF_A_PAGE};
 use crate::column_encoder::ColumnEncoder;
 use crate::folder::remove;
+use crate::footer_checksum::{self, footer_checksum};
 use crate::open_parts::OpenPart;
 use crate::page_filters::{PageFilters, filters_of};
 use crate::part_name::{PartName, UNFINISHED, folder_of};
@@ -236,9 +237,11 @@ impl PartWriter {
         let lists = [joined_from, ("pageFilters", joined(page_filters))];
         let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
         let numbers = numbers.into_iter().map(|(key, number)| (key, number.to_string()));
-        for (key, value) in texts.into_iter().chain(numbers).chain(lists) {
-            self.file.append_key_value_metadata(KeyValue::new(format!("netflow.{key}"), value));
-        }
+        let stated = texts.into_iter().chain(numbers).chain(lists);
+        let stated: Vec<_> = stated.map(|(key, value)| KeyValue::new(format!("netflow.{key}"), value)).collect();
+        let footer = footer_checksum(self.file.flushed_row_groups().iter(), stated.iter());
+        let footer = KeyValue::new(footer_checksum::KEY.to_owned(), footer);
+        stated.into_iter().chain([footer]).for_each(|stated| self.file.append_key_value_metadata(stated));
         self.file.into_inner()?.file.sync_all()?;
         Ok(CompletePart { unfinished: self.unfinished, name, rows, _file: self.read })
     }

@@ -155,7 +155,7 @@ impl ColumnPages {
     }
 
     fn decode_page(&mut self, begin: u64, header: PageHeader) -> Result<()> {
-        let PageHeader { compressed, uncompressed, rows, .. } = header;
+        let PageHeader { compressed, uncompressed, rows, checksum, .. } = header;
         // Levels take less than an octet a row. No memory is reserved for what a page cannot have.
         let most = if self.is_optional { rows * (self.width + 1) + 64 } else { rows * self.width };
         if uncompressed > most || compressed > 2 * most + 64 {
@@ -163,6 +163,9 @@ impl ColumnPages {
         }
         self.compressed.resize(compressed, 0);
         self.file.read_at(begin, &mut self.compressed)?;
+        if checksum.is_some_and(|checksum| checksum != crc32fast::hash(&self.compressed)) {
+            return Err(damaged("the octets of a page have another checksum than its header states"));
+        }
         let PageValues { octets, present, .. } = &mut self.page;
         octets.clear();
         octets.reserve(uncompressed);

@@ -8,11 +8,12 @@ use hashbrown::HashMap;
 use prefetch_index::prefetch_index;
 
 use super::budget::{Budget, Exceeded, Taken};
+use super::work::Stop;
 
 /// Rows, octets, packets and flows.
 pub(crate) type Amounts = [u64; 4];
 /// What is called with each group: the words of its key, and its sums.
-pub(crate) type Visit<'v> = dyn FnMut(&[u64], &Amounts) -> Result<(), Exceeded> + 'v;
+pub(crate) type Visit<'v> = dyn FnMut(&[u64], &Amounts) -> Result<(), Stop> + 'v;
 
 /// The places of the smallest table.
 const FEWEST_PLACES: usize = 16;
@@ -229,7 +230,7 @@ impl<'b, const N: usize> Groups<'b, N> {
     }
 
     /// Calls back with each group.
-    pub(crate) fn each(&self, visit: &mut Visit<'_>) -> Result<(), Exceeded> {
+    pub(crate) fn each(&self, visit: &mut Visit<'_>) -> Result<(), Stop> {
         for place in self.places.iter().filter(|place| !place.is_free()) {
             let mut amounts = place.amounts();
             if !self.beyond.is_empty()

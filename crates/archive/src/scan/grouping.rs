@@ -173,7 +173,7 @@ impl<'q> Plan<'q> {
         for pass in 0..passes {
             let hashing = Hashing { seed, pass, passes };
             let (tables, of_pass) = self.pass(work, &sources.all, hashing)?;
-            self.rank(&tables, work.budget, &mut ranking)?;
+            self.rank(&tables, work, &mut ranking)?;
             // Each pass reads the same.
             read = of_pass;
         }
@@ -220,18 +220,22 @@ impl<'q> Plan<'q> {
         Ok(gathering.wide.move_groups()?)
     }
 
-    fn rank(&self, tables: &Tables<'_>, budget: &Budget, ranking: &mut Ranking<'_>) -> Result<(), Exceeded> {
+    fn rank(&self, tables: &Tables<'_>, work: &Work<'_>, ranking: &mut Ranking<'_>) -> Result<(), Stop> {
         if self.question.distinct.is_empty() {
             for (table, layout) in [(&tables.narrow, &self.narrow), (&tables.wide, &self.wide)] {
-                table.each(&mut |words, amounts| ranking.take(layout, words, Sums::new(*amounts, 0)))?;
+                table.each(&mut |words, amounts| {
+                    work.check_cancelled()?;
+                    Ok(ranking.take(layout, words, Sums::new(*amounts, 0))?)
+                })?;
             }
             return Ok(());
         }
-        let mut memory = budget.take(0)?;
+        let mut memory = work.budget.take(0)?;
         let mut groups: HashMap<Box<[u64]>, (Amounts, u64)> = HashMap::new();
         // A table of hashes has up to twice the room that it needs, and twice that while it grows.
         let octets = 4 * size_of::<(Box<[u64]>, Amounts, u64)>() + self.wide.group_words * 8 + 16;
         tables.wide.each(&mut |words, amounts| {
+            work.check_cancelled()?;
             let group = words.get(..self.wide.group_words).unwrap_or_default();
             if let Some((sums, distinct)) = groups.get_mut(group) {
                 add(sums, amounts);
@@ -242,9 +246,11 @@ impl<'q> Plan<'q> {
             groups.insert(group.into(), (*amounts, 1));
             Ok(())
         })?;
-        groups.iter().try_for_each(|(words, (amounts, distinct))| {
-            ranking.take(&self.wide, words, Sums::new(*amounts, *distinct))
-        })
+        for (words, (amounts, distinct)) in &groups {
+            work.check_cancelled()?;
+            ranking.take(&self.wide, words, Sums::new(*amounts, *distinct))?;
+        }
+        Ok(())
     }
 }
 

@@ -23,26 +23,31 @@ pub(crate) struct PageHeader {
     pub(crate) uncompressed: usize,
     /// Its rows.
     pub(crate) rows: usize,
+    /// The CRC-32 of its octets.
+    pub(crate) checksum: Option<u32>,
 }
 
 impl PageHeader {
     /// Reads a header, after which there may be other octets. `None` if it is not as the writer makes it.
     pub(crate) fn read(octets: &[u8]) -> Option<Self> {
         let mut structure = Structure::new(octets);
-        let (mut of_data, mut compressed, mut uncompressed, mut rows) = (false, None, None, None);
+        let (mut of_data, mut compressed, mut uncompressed) = (false, None, None);
+        let (mut rows, mut checksum) = (None, None);
         let mut last = 0;
         while let Some((id, of)) = structure.field(last)? {
             match (id, of) {
                 (1, I32) => of_data = structure.integer()? == DATA_PAGE,
                 (2, I32) => uncompressed = usize::try_from(structure.integer()?).ok(),
                 (3, I32) => compressed = usize::try_from(structure.integer()?).ok(),
+                (4, I32) => checksum = Some(structure.integer()? as u32),
                 (5, STRUCT) => rows = Some(rows_of(&mut structure)?),
                 _ => structure.skip(of, 0)?,
             }
             last = id;
         }
         let octets = octets.len() - structure.left();
-        of_data.then_some(Self { octets, compressed: compressed?, uncompressed: uncompressed?, rows: rows? })
+        let (compressed, uncompressed, rows) = (compressed?, uncompressed?, rows?);
+        of_data.then_some(Self { octets, compressed, uncompressed, rows, checksum })
     }
 }
 
@@ -71,9 +76,16 @@ mod tests {
 
     #[test]
     fn a_header_states_the_rows_and_octets_of_its_page() {
-        let header = PageHeader { octets: 20, compressed: 80, uncompressed: 400, rows: 100 };
+        let header = PageHeader { octets: 20, compressed: 80, uncompressed: 400, rows: 100, checksum: None };
         assert_eq!(PageHeader::read(&HEADER), Some(header));
         assert_eq!(PageHeader::read(&[&HEADER[..], &[1, 2, 3]].concat()), Some(header));
+    }
+
+    #[test]
+    fn a_header_may_have_a_checksum() {
+        // -1 as a signed number.
+        let with_checksum = [&HEADER[..8], &[0x15, 1, 0x1c], &HEADER[9..]].concat();
+        assert_eq!(PageHeader::read(&with_checksum).unwrap().checksum, Some(u32::MAX));
     }
 
     #[test]

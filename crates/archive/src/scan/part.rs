@@ -27,6 +27,7 @@ use super::column_pages::{ColumnPages, damaged};
 use super::file_octets::FileOctets;
 use super::footer;
 use crate::chunk::{Chunk, ROWS_OF_A_PAGE};
+use crate::footer_checksum::footer_checksum;
 use crate::open_parts::OpenPart;
 use crate::page_filters::{MOST_PAGES, PageFilters, pages_with};
 use crate::part_name::PartName;
@@ -117,6 +118,7 @@ impl<'b> PartFile<'b> {
         if rows != file.num_rows() {
             return Err(Unusable::File("its groups have not as many rows as its footer states".to_owned()));
         }
+        check_checksum(&metadata)?;
         let page_filters = page_filters(&metadata)?;
         let groups = Groups::Complete(Box::new(metadata));
         let (octets, chunks, memory) = (Arc::new(octets), Vec::new(), Some(memory));
@@ -295,6 +297,16 @@ fn check_footer(octets: &FileOctets) -> Result<(), Unusable> {
     let begin = end.checked_sub(length.into()).filter(|_| length <= footer::LONGEST);
     let begin = begin.ok_or_else(|| Unusable::File("its footer is too long".to_owned()))?;
     footer::check(&octets.get_bytes(begin, length as usize)?)
+}
+
+/// Compares what a footer states with its checksum, if it has one.
+fn check_checksum(metadata: &ParquetMetaData) -> Result<(), Unusable> {
+    let Some(stated) = value(metadata, "footer") else { return Ok(()) };
+    let values = metadata.file_metadata().key_value_metadata().map_or(&[][..], Vec::as_slice);
+    if footer_checksum(metadata.row_groups().iter(), values.iter()) == stated {
+        return Ok(());
+    }
+    Err(Unusable::File("its footer is damaged: it has another checksum than it states".to_owned()))
 }
 
 /// Where the filters of the pages of each group are; none if the file has none.

@@ -11,6 +11,7 @@ use filter::ColumnValues;
 use super::budget::{Budget, Exceeded, Taken};
 use super::group_table::{Amounts, Groups, Hashing, Place, Visit};
 use super::key_layout::Layout;
+use super::work::Stop;
 
 /// The words of a key at most.
 pub(crate) const MOST_WORDS: usize = 16;
@@ -25,7 +26,7 @@ pub(crate) trait SharedGroups: Sync {
     fn gather(&self, hashing: Hashing) -> Result<Box<dyn Gather + '_>, Exceeded>;
 
     /// Calls back with each group.
-    fn each(&self, visit: &mut Visit<'_>) -> Result<(), Exceeded>;
+    fn each(&self, visit: &mut Visit<'_>) -> Result<(), Stop>;
 }
 
 /// What a thread adds.
@@ -95,7 +96,7 @@ impl<const N: usize> SharedGroups for Parts<'_, N> {
         Ok(Box::new(Gathered { parts: self, hashing, groups, keys: Vec::new(), moved: Vec::new(), memory }))
     }
 
-    fn each(&self, visit: &mut Visit<'_>) -> Result<(), Exceeded> {
+    fn each(&self, visit: &mut Visit<'_>) -> Result<(), Stop> {
         self.parts.iter().try_for_each(|part| part.lock().unwrap_or_else(PoisonError::into_inner).each(visit))
     }
 }

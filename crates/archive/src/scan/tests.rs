@@ -306,6 +306,36 @@ fn pages_continue_beside_compaction_or_say_that_they_cannot() {
 }
 
 #[test]
+fn no_flipped_bit_changes_an_answer_unnoticed() {
+    let archive = Archive::new(4000);
+    let questions =
+        [question("bytes > 50k", &["srcip", "proto"]), question("dst port 53 and received < 2026-11-28T20:20", &[])];
+    let ask = |question| {
+        let Groups { first, rest, read, .. } = archive.groups(question);
+        (first, rest, read.left_out.is_empty())
+    };
+    let expected: Vec<_> = questions.iter().map(ask).collect();
+    let file = archive.files().remove(0);
+    let octets = fs::read(&file).unwrap();
+    let (mut unnoticed, mut noticed) = (0, 0);
+    for place in (0..octets.len()).step_by(13) {
+        let mut damaged = octets.clone();
+        damaged[place] ^= 1 << (place % 8);
+        fs::write(&file, damaged).unwrap();
+        for (question, expected) in questions.iter().zip(&expected) {
+            let answer = ask(question);
+            if answer.2 {
+                assert_eq!(answer, *expected, "octet {place} of {}", octets.len());
+                unnoticed += 1;
+            } else {
+                noticed += 1;
+            }
+        }
+    }
+    assert!(noticed > 100 && unnoticed > 100, "{noticed} of {}", noticed + unnoticed);
+}
+
+#[test]
 fn compacted_files_have_the_same_answers_and_pages_without_an_address_are_not_read() {
     let archive = Archive::new(100_000);
     let filters = FILTERS.into_iter().chain([

@@ -242,6 +242,10 @@ impl<'s> Work<'s> {
         task
     }
 
+    pub(crate) fn check_cancelled(&self) -> Result<(), Stop> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(Stop::Cancelled) } else { Ok(()) }
+    }
+
     /// Runs the same work in several threads, and returns what each returns.
     pub(crate) fn in_threads<R: Send>(&self, run: impl Fn() -> R + Sync) -> Vec<R> {
         std::thread::scope(|scope| {
@@ -267,9 +271,7 @@ impl<'s> Work<'s> {
         let mut columns = GroupRows::new(&task.part, task.group);
         let mut rows = Vec::new();
         while columns.rows() > 0 {
-            if self.cancelled.load(Ordering::Relaxed) {
-                return Err(Stop::Cancelled);
-            }
+            self.check_cancelled()?;
             if !task.may_match(columns.window().start) {
                 columns.advance();
                 continue;
@@ -315,9 +317,7 @@ impl<'s> Queue<'s> {
             if !*has_memory {
                 return Err(Stop::Memory);
             }
-            if self.work.cancelled.load(Ordering::Relaxed) {
-                return Err(Stop::Cancelled);
-            }
+            self.work.check_cancelled()?;
             if let Some(group) = groups.pop() {
                 return Ok(Some(group));
             }
