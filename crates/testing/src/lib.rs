@@ -5,6 +5,7 @@
 //! | [`captures`](mod@captures) | where the third-party captures are |
 //! | [`datagrams`] | export datagrams that several tests send |
 //! | [`disk`] | a disk in memory for the journal, which fails and loses power as planned |
+//! | [`mmdb`] | MaxMind databases |
 //! | [`mutation`] | mutated datagrams and files |
 //! | [`random`] | numbers drawn from a seed |
 //! | [`service`] | real Redis and Cassandra servers, started for one test |
@@ -20,6 +21,7 @@
 pub mod captures;
 pub mod datagrams;
 pub mod disk;
+pub mod mmdb;
 pub mod mutation;
 pub mod random;
 pub mod service;
