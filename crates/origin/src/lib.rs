@@ -1,0 +1,50 @@
+//! Which AS and which country an address belongs to, and which file knows it.
+//!
+//! Many routers export AS 0, and none exports countries. Files have both: MaxMind databases (GeoLite2, IPinfo, DB-IP), the
+//! ranges of iptoasn.com, and lists of AS names. They are compiled into one [`Table`], which answers in some 20 ns. What it
+//! answers depends on the files only. [`Files`] reads them again when they change. Threads, timers, and the question which of
+//! a router and a file is to be believed are left to others.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | [`files`] | knows when files have changed, and reads them |
+//! | [`contents`] | recognises the kind of a file, and reads it |
+//! | `mmdb`, `text` | read each kind |
+//! | `pieces` | compiles ranges that nest or overlap into disjoint ones, and merges files |
+//! | `lookup` | finds the range of an address |
+//! | [`table`] | what is asked |
+//! | `names` | AS names |
+//! | [`limits`] | how much a file may have |
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use origin::{Contents, Table};
+//!
+//! let ranges = Contents::parse(Path::new("ip2asn.tsv"), b"192.0.2.0\t192.0.2.255\t64500\tCH\tExample\n")?;
+//! let names = Contents::parse(Path::new("names.txt"), b"64500 Example Ltd\n")?;
+//! let table = Table::new(vec![names, ranges])?;
+//! let origin = table.get([192, 0, 2, 1].into()).ok_or("unknown")?;
+//! assert_eq!((origin.asn(), table.name(64500)), (Some(64500), Some("Example Ltd")));
+//! assert_eq!(origin.country().map(|country| country.to_string()), Some("CH".to_owned()));
+//! assert_eq!(origin.asn_file().map(|file| &*table.files()[file].path), Some(Path::new("ip2asn.tsv")));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod contents;
+pub mod error;
+pub mod files;
+pub mod limits;
+mod lookup;
+mod mmdb;
+mod names;
+mod origin;
+mod pieces;
+pub mod table;
+mod text;
+
+pub use contents::{Contents, Kind, SourceFile};
+pub use error::{Error, Place};
+pub use files::Files;
+pub use origin::{Country, Origin};
+pub use table::Table;

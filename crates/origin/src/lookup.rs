@@ -1,0 +1,228 @@
+//! Finds the piece of the address space that contains an address.
+//!
+//! A table by the upper 16 bits has the pieces that start in each part of the address space. A crowded part is divided again,
+//! into about as many parts as pieces start in it, and so on. IPv4 rarely needs the second level. In IPv6, a few of the upper
+//! 16 bits have all networks (2000::/3), some of these most of them, and within them some /32 have thousands. Where no piece
+//! starts, no memory is used.
+
+use crate::origin::Origin;
+use crate::pieces::{Address, Pieces};
+
+/// The origins of all addresses of one family.
+#[derive(Clone, Debug)]
+pub(crate) struct Lookup<A> {
+    pieces: Pieces<A>,
+    /// First those of the upper bits.
+    parts: Vec<Part>,
+}
+
+/// The first level: the upper bits of an address.
+const ROOT_BITS: u32 = 16;
+/// Up to this many starts are searched; more are divided.
+const FEW: u32 = 16;
+/// Parts for each piece, beyond the first level. A table whose pieces start close to each other in many places would have 50;
+/// beyond this, a crowded part is searched in more steps.
+const PARTS_PER_PIECE: usize = 2;
+
+/// The pieces that start in a part of the address space, or how it is divided.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    /// The first piece that starts in it, but not with it; or the first part of it.
+    at: u32,
+    /// How many such pieces; or [`DIVIDED`], with how many bits select a part of it, and how many follow them.
+    count: u32,
+}
+
+/// Marks a part that is divided.
+const DIVIDED: u32 = 1 << 31;
+
+impl<A: Address> Lookup<A> {
+    pub(crate) fn new(pieces: Pieces<A>) -> Self {
+        let mut build = Build { starts: &pieces.starts, parts: Vec::new(), crowded: Vec::new() };
+        build.divide(A::default(), A::BITS - ROOT_BITS, ROOT_BITS, 0, pieces.starts.len());
+        // Each part before those of the next level, so that all have their turn before the memory is used up.
+        let limit = build.parts.len() + PARTS_PER_PIECE * pieces.starts.len();
+        let mut next = 0;
+        while let Some(crowded) = build.crowded.get(next).copied() {
+            build.subdivide(crowded, limit);
+            next += 1;
+        }
+        let mut parts = build.parts;
+        parts.shrink_to_fit();
+        let mut lookup = Self { pieces, parts };
+        lookup.pieces.starts.shrink_to_fit();
+        lookup.pieces.origins.shrink_to_fit();
+        lookup
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, address: A) -> Origin {
+        let mut index = address.part(A::BITS - ROOT_BITS, ROOT_BITS);
+        loop {
+            let Some(part) = self.parts.get(index) else { return Origin::UNKNOWN };
+            if part.count & DIVIDED == 0 {
+                let (from, count) = (part.at as usize, part.count as usize);
+                let starts = self.pieces.starts.get(from..from + count).unwrap_or_default();
+                let piece = from + starts.partition_point(|start| *start <= address);
+                return self.pieces.origins.get(piece.wrapping_sub(1)).copied().unwrap_or(Origin::UNKNOWN);
+            }
+            index = part.at as usize + address.part(part.count & 0xff, part.count >> 8 & 0xff);
+        }
+    }
+
+    /// How many pieces have an answer.
+    pub(crate) fn answers(&self) -> usize {
+        self.pieces.answers()
+    }
+
+    /// What it occupies on the heap.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.pieces.starts.capacity() * size_of::<A>()
+            + self.pieces.origins.capacity() * size_of::<Origin>()
+            + self.parts.capacity() * size_of::<Part>()
+    }
+}
+
+/// A part in which many pieces start.
+#[derive(Clone, Copy)]
+struct Crowded<A> {
+    part: usize,
+    first: A,
+    /// How many bits an address has within it.
+    bits: u32,
+}
+
+struct Build<'p, A> {
+    starts: &'p [A],
+    parts: Vec<Part>,
+    crowded: Vec<Crowded<A>>,
+}
+
+impl<A: Address> Build<'_, A> {
+    /// Appends the parts that these bits select, after `shift` others, from the first address on. Of the starts, those from
+    /// `from` to `to` are in them.
+    fn divide(&mut self, first: A, shift: u32, bits: u32, from: usize, to: usize) {
+        let mut rest = self.starts.get(from..to).unwrap_or_default();
+        let mut begun = from;
+        for index in 0..1 << bits {
+            let Some(first) = first.after(index, shift) else { break };
+            let starts_with_it = rest.partition_point(|start| *start <= first);
+            let within = match first.after(1, shift) {
+                Some(next) => rest.iter().skip(starts_with_it).take_while(|start| **start < next).count(),
+                None => rest.len() - starts_with_it,
+            };
+            begun += starts_with_it;
+            let count = u32::try_from(within).unwrap_or(DIVIDED - 1);
+            if count > FEW && shift > 0 {
+                self.crowded.push(Crowded { part: self.parts.len(), first, bits: shift });
+            }
+            self.parts.push(Part { at: u32::try_from(begun).unwrap_or(u32::MAX), count });
+            begun += within;
+            rest = rest.get(starts_with_it + within..).unwrap_or_default();
+        }
+    }
+
+    /// Divides a crowded part, unless that would take too much memory.
+    fn subdivide(&mut self, crowded: Crowded<A>, limit: usize) {
+        let next = self.parts.len();
+        let Some(part) = self.parts.get_mut(crowded.part) else { return };
+        let bits = part.count.ilog2().min(ROOT_BITS).min(crowded.bits);
+        if next + (1 << bits) > limit {
+            return;
+        }
+        let (from, to) = (part.at as usize, part.at as usize + part.count as usize);
+        let shift = crowded.bits - bits;
+        *part = Part { at: u32::try_from(next).unwrap_or(u32::MAX), count: DIVIDED | bits << 8 | shift };
+        self.divide(crowded.first, shift, bits, from, to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testing::Random;
+
+    use super::*;
+    use crate::pieces::Range;
+
+    /// Asks for the ends of all pieces and for addresses in between.
+    fn assert_found<A: Address + std::fmt::Debug>(
+        ranges: Vec<Range<A>>,
+        between: impl Iterator<Item = A>,
+    ) -> Lookup<A> {
+        let pieces = Pieces::new(ranges);
+        let lookup = Lookup::new(pieces.clone());
+        let ends = pieces.starts.iter().flat_map(|start| [Some(*start), start.next()]).flatten();
+        let befores = pieces.starts.iter().skip(1).map(|start| start.distance_from(A::default().next().unwrap()));
+        for address in ends.chain(befores).chain(between) {
+            let piece = pieces.starts.partition_point(|start| *start <= address) - 1;
+            assert_eq!(lookup.get(address), pieces.origins[piece], "{address:?}");
+        }
+        lookup
+    }
+
+    fn random_u128(random: &mut Random) -> u128 {
+        (0..4).fold(0, |number, _| number << 32 | u128::from(random.below(1 << 32)))
+    }
+
+    #[test]
+    fn random_ranges_of_ipv4_are_found() {
+        let mut random = Random::new(1);
+        for count in [0, 1, 10, 1000, 50_000] {
+            let mut ranges = Vec::new();
+            for number in 0..count {
+                let first = random.below(1 << 32) as u32;
+                let bits = 1 + random.below(28);
+                let last = first.saturating_add(random.below(1 << bits) as u32);
+                ranges.push(Range { first, last, origin: Origin::new(number % 100, None) });
+            }
+            let between: Vec<u32> = (0..10_000).map(|_| random.below(1 << 32) as u32).collect();
+            assert_found(ranges, between.into_iter());
+        }
+    }
+
+    #[test]
+    fn random_ranges_of_ipv6_are_found() {
+        let mut random = Random::new(2);
+        // Spread; all in one /16; all in one /64.
+        for common in [0, 16, 64] {
+            let mut ranges = Vec::new();
+            for number in 0..20_000 {
+                let first = (0x2001_0db8 << 96) & !(u128::MAX >> common) | random_u128(&mut random) >> common;
+                let bits = 1 + random.below(127);
+                let last = first.saturating_add(random_u128(&mut random) >> (128 - bits));
+                ranges.push(Range { first, last, origin: Origin::new(number % 100, None) });
+            }
+            let between: Vec<u128> = (0..10_000).map(|_| random_u128(&mut random)).collect();
+            assert_found(ranges, between.into_iter());
+        }
+    }
+
+    #[test]
+    fn crowded_ends_of_the_address_space_are_found() {
+        let range = |first: u128, number: u32| Range { first, last: first, origin: Origin::new(1 + number % 2, None) };
+        let low = (0..500u32).map(|number| range(number.into(), number));
+        let high = (0..500u32).map(|number| range(u128::MAX - u128::from(number), number));
+        assert_found(low.chain(high).collect(), std::iter::empty());
+        let range = |first: u32| Range { first, last: first, origin: Origin::new(1 + first % 2, None) };
+        assert_found((0..500).chain(u32::MAX - 500..=u32::MAX).map(range).collect(), std::iter::empty());
+    }
+
+    #[test]
+    fn memory_is_bounded_by_the_number_of_pieces() {
+        // A few pieces in each of many places, so close to each other that only their last bits differ.
+        let mut random = Random::new(3);
+        let mut ranges = Vec::new();
+        for _ in 0..2000 {
+            let place = random_u128(&mut random) & !0xff;
+            ranges.extend((0..10).map(|number| Range {
+                first: place + number,
+                last: place + number,
+                origin: Origin::new(1 + number as u32, None),
+            }));
+        }
+        let count = 2 * ranges.len() + 1;
+        let lookup = assert_found(ranges, std::iter::empty());
+        let most = count * (PARTS_PER_PIECE * size_of::<Part>() + size_of::<u128>() + size_of::<Origin>());
+        assert!(lookup.heap_bytes() <= most + (size_of::<Part>() << ROOT_BITS), "{}", lookup.heap_bytes());
+    }
+}
