@@ -7,6 +7,7 @@
 //! | [`own_files`] | blocks, announcements of exporters, the state file, journal segments |
 //! | [`captures`] | pcap and pcapng files |
 //! | [`filters`] | filters of flows |
+//! | [`origins`] | files of AS numbers, AS names and countries |
 //! | [`requests`] | requests to the REST interface: paths, queries, credentials, bodies |
 //!
 //! A body fails by panicking. None reads a clock.
@@ -14,6 +15,7 @@
 
 pub mod captures;
 pub mod filters;
+pub mod origins;
 pub mod own_files;
 pub mod requests;
 
@@ -36,5 +38,8 @@ pub const BODIES: &[Body] = &[
     Body { name: "journal_segment", run: own_files::journal_segment, seeds: captures::segments },
     Body { name: "capture_file", run: captures::capture_file, seeds: captures::files },
     Body { name: "filter", run: filters::filter, seeds: filters::filters },
+    Body { name: "mmdb", run: origins::mmdb, seeds: origins::databases },
+    Body { name: "as_ranges", run: origins::ranges, seeds: origins::range_files },
+    Body { name: "as_names", run: origins::names, seeds: origins::name_lists },
     Body { name: "request", run: requests::request, seeds: requests::requests },
 ];

@@ -51,6 +51,21 @@ fn changed_filters_are_read_or_refused() {
 }
 
 #[test]
+fn changed_databases_of_origins_are_read_or_refused() {
+    run_changed("mmdb");
+}
+
+#[test]
+fn changed_ranges_of_origins_are_read_or_refused() {
+    run_changed("as_ranges");
+}
+
+#[test]
+fn changed_lists_of_as_names_are_read_or_refused() {
+    run_changed("as_names");
+}
+
+#[test]
 fn changed_requests_are_answered() {
     run_changed("request");
 }
