@@ -1,9 +1,9 @@
 //! Which AS and which country an address belongs to, and which file knows it.
 //!
 //! Many routers export AS 0, and none exports countries. Files have both: MaxMind databases (GeoLite2, IPinfo, DB-IP), the
-//! ranges of iptoasn.com, and lists of AS names. They are compiled into one [`Table`], which answers in some 20 ns. What it
-//! answers depends on the files only. [`Files`] reads them again when they change. Threads, timers, and the question which of
-//! a router and a file is to be believed are left to others.
+//! ranges of iptoasn.com, and lists of AS names. They are compiled into one [`Table`], which answers in tens of
+//! nanoseconds. What it answers depends on the files only. [`Files`] reads them again when they change. Threads, timers, and
+//! the question which of a router and a file is to be believed are left to others.
 //!
 //! | file | what it does |
 //! | --- | --- |
