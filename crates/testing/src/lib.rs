@@ -2,6 +2,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
+//! | [`bmp`] | messages of BMP sessions, and a full table of routes |
 //! | [`captures`](mod@captures) | where the third-party captures are |
 //! | [`datagrams`] | export datagrams that several tests send |
 //! | [`disk`] | a disk in memory for the journal, which fails and loses power as planned |
@@ -18,6 +19,7 @@
     reason = "a test that cannot continue has failed"
 )]
 
+pub mod bmp;
 pub mod captures;
 pub mod datagrams;
 pub mod disk;

@@ -1,0 +1,7 @@
+//! From octets to answers.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod model;
+mod session;
+mod stale;
+mod support;
