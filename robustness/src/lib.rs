@@ -4,6 +4,7 @@
 //!
 //! | file | input |
 //! | --- | --- |
+//! | [`bmp_sessions`] | connections of routers that send their routes |
 //! | [`own_files`] | blocks, announcements of exporters, the state file, journal segments |
 //! | [`captures`] | pcap and pcapng files |
 //! | [`filters`] | filters of flows |
@@ -13,6 +14,7 @@
 //! A body fails by panicking. None reads a clock.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a body fails by panicking")]
 
+pub mod bmp_sessions;
 pub mod captures;
 pub mod filters;
 pub mod origins;
@@ -37,6 +39,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "state_file", run: own_files::state_file, seeds: own_files::state_files },
     Body { name: "journal_segment", run: own_files::journal_segment, seeds: captures::segments },
     Body { name: "capture_file", run: captures::capture_file, seeds: captures::files },
+    Body { name: "bmp_session", run: bmp_sessions::session, seeds: bmp_sessions::sessions },
     Body { name: "filter", run: filters::filter, seeds: filters::filters },
     Body { name: "mmdb", run: origins::mmdb, seeds: origins::databases },
     Body { name: "as_ranges", run: origins::ranges, seeds: origins::range_files },

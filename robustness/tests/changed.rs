@@ -46,6 +46,11 @@ fn changed_captures_are_read_or_refused() {
 }
 
 #[test]
+fn changed_bmp_sessions_are_read_or_refused() {
+    run_changed("bmp_session");
+}
+
+#[test]
 fn changed_filters_are_read_or_refused() {
     run_changed("filter");
 }

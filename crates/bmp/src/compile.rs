@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::family::{Address, Family, Network, first, last};
 use crate::message::Table;
-use crate::path::Path;
 use crate::paths::{PathId, Paths};
 use crate::rib::Rib;
 use crate::snapshot::{Chosen, Chunk, Snapshot};
@@ -33,11 +32,6 @@ impl<A: Address> ChangedChunks<A> {
         changed.unwrap_or_default().fill(true);
         self.is_any = true;
     }
-
-    fn all(&mut self) {
-        self.chunks.fill(true);
-        self.is_any = true;
-    }
 }
 
 /// What differs from the last snapshot.
@@ -53,11 +47,6 @@ impl Changed {
             Family::V4 => self.v4.prefix(network.first, network.length),
             Family::V6 => self.v6.prefix(network.first, network.length),
         }
-    }
-
-    pub(crate) fn all(&mut self) {
-        self.v4.all();
-        self.v6.all();
     }
 }
 
@@ -98,7 +87,7 @@ fn recompile<A: Address>(
     let mut shorter: Vec<u8> = (1..A::CHUNK_BITS).rev().collect();
     shorter.retain(|length| tables.iter().any(|(_, routes)| routes.has_length(*length)));
     // One chunk for all neighbours without prefixes of their own.
-    let mut uniform: Option<(Option<&Arc<Path>>, Arc<Chunk<A>>)> = None;
+    let mut uniform = None;
     for (number, (is_changed, chunk)) in changed.chunks.iter_mut().zip(Arc::make_mut(chunks)).enumerate() {
         if !mem::take(is_changed) {
             continue;
@@ -115,8 +104,9 @@ fn recompile<A: Address>(
         chosen.clear();
         chosen.extend(choice.choose());
         if chosen.is_empty() {
-            let shared = uniform.take_if(|(path, _)| path.map(Arc::as_ptr) == around.map(Arc::as_ptr));
-            let (_, shared) = uniform.insert(shared.unwrap_or_else(|| (around, Arc::new(Chunk::uniform(around)))));
+            let path = around.map(Arc::as_ptr);
+            let shared = uniform.take_if(|(shared, _)| *shared == path);
+            let (_, shared) = uniform.insert(shared.unwrap_or_else(|| (path, Arc::new(Chunk::uniform(around)))));
             *chunk = Arc::clone(shared);
         } else {
             *chunk = Arc::new(Chunk::compile(begin, around, &chosen));

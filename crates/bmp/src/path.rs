@@ -126,27 +126,33 @@ pub(crate) struct Scratch {
     origin: u32,
 }
 
+/// The attributes of a path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PathAttributes<'a> {
+    pub(crate) as_path: Octets<'a>,
+    /// Only if the numbers of the other have two octets.
+    pub(crate) as4_path: Option<Octets<'a>>,
+    /// The numbers of AS_PATH have two octets.
+    pub(crate) is_short: bool,
+    pub(crate) preference: u32,
+}
+
 impl Scratch {
-    /// Reads AS_PATH, whose numbers have two octets if it `is_short`, and AS4_PATH, which is then used. `local` is the AS of
-    /// routes without a path.
-    pub(crate) fn read(
-        &mut self,
-        as_path: Octets<'_>,
-        as4_path: Option<Octets<'_>>,
-        is_short: bool,
-        local: u32,
-        preference: u32,
-    ) -> Result<(), Fault> {
+    /// Reads a path that a peer of this AS has announced to the router, which is in another or in the same.
+    pub(crate) fn read(&mut self, attributes: PathAttributes<'_>, peer: u32, router: u32) -> Result<(), Fault> {
         self.words.clear();
-        read_segments(as_path, is_short, &mut self.words)?;
-        if let Some(as4_path) = as4_path.filter(|_| is_short) {
+        read_segments(attributes.as_path, attributes.is_short, &mut self.words)?;
+        if let Some(as4_path) = attributes.as4_path {
             self.four.clear();
             // RFC 7606: one that is malformed is as if it were missing.
             if read_segments(as4_path, false, &mut self.four).is_ok() {
                 self.merge();
             }
         }
-        self.preference = preference;
+        if peer != router {
+            self.strip(router);
+        }
+        self.preference = attributes.preference;
         let visible = || segments(&self.words).filter(|segment| !matches!(segment, Segment::Confederation(_)));
         let known = |asn: &u32| if NO_AS.contains(asn) { 0 } else { *asn };
         self.peer = match visible().next() {
@@ -156,9 +162,19 @@ impl Scratch {
         self.origin = match visible().last() {
             Some(Segment::Sequence(ases)) => ases.last().map_or(0, known),
             Some(_) => 0,
-            None => known(&local),
+            None => known(&peer),
         };
         Ok(())
+    }
+
+    /// FRR (seen in 8.4) puts the AS of the router before the paths that others announce, as if it announced them. Such a path
+    /// would be a loop, and cannot have been announced to the router.
+    fn strip(&mut self, router: u32) {
+        let Some(Segment::Sequence([first, others @ ..])) = segments(&self.words).next() else { return };
+        let shorter = if others.is_empty() { None } else { Some(word(SEQUENCE, others.len())) };
+        if *first == router {
+            self.words.splice(..2, shorter).for_each(drop);
+        }
     }
 
     /// RFC 6793, section 4.2.3: the leading ASes that only AS_PATH has, followed by AS4_PATH.

@@ -19,7 +19,7 @@ use crate::error::{Limited, Problem};
 use crate::family::{Family, Network};
 use crate::limits::Limits;
 use crate::message::{Peer, PeerHeader, Table};
-use crate::path::{Path, Scratch};
+use crate::path::{Path, PathAttributes, Scratch};
 use crate::paths::{PathId, Paths};
 use crate::snapshot::Snapshot;
 use crate::table::TableRoutes;
@@ -138,11 +138,9 @@ impl Rib {
 
     /// The connection of the session ended, in whatever way. Its routes are stale from now on.
     pub fn session_ended(&mut self, now: Timestamp) {
-        for table in self.tables.values_mut().filter(|table| table.is_up) {
-            table.down(now, self.limits.stale);
-        }
+        let keys: Vec<TableKey> = self.tables.keys().copied().collect();
+        keys.iter().for_each(|key| self.down(key, now));
         self.has_ignored = false;
-        self.choose_again();
         self.remove_empty();
     }
 
@@ -163,37 +161,37 @@ impl Rib {
         // Loc-RIB comes up once for each family, if there are several emulated peers (RFC 9069, section 6.1.1).
         let is_again = !peer.is_loc_rib;
         for key in tables_of(peer) {
-            let Some(table) = self.tables.get_mut(&key) else { continue };
-            if table.is_up && is_again {
-                table.down(now, self.limits.stale);
-                self.choose_again();
+            if is_again {
+                self.down(&key, now);
             }
-            self.tables.get_mut(&key).into_iter().for_each(|table| table.up(now, self.limits.stale));
+            if let Some(table) = self.tables.get_mut(&key) {
+                table.up(now, self.limits.stale);
+            }
         }
     }
 
-    /// Routes became stale, so that others may be better.
-    fn choose_again(&mut self) {
-        if self.tables.len() > 1 {
-            self.changed.all();
+    /// The routes of a table become stale, so that those of others may be better.
+    fn down(&mut self, key: &TableKey, now: Timestamp) {
+        let has_others = self.tables.len() > 1;
+        let Some(table) = self.tables.get_mut(key).filter(|table| table.is_up) else { return };
+        if has_others {
+            table.v4.iter().for_each(|(key, ..)| self.changed.v4.prefix(key.first(), key.length));
+            table.v6.iter().for_each(|(key, ..)| self.changed.v6.prefix(key.first(), key.length));
         }
+        table.down(now, self.limits.stale);
     }
 
     pub(crate) fn peer_down(&mut self, peer: Peer, now: Timestamp) -> Result<(), Problem> {
-        for key in tables_of(peer) {
-            if let Some(table) = self.tables.get_mut(&key).filter(|table| table.is_up) {
-                table.down(now, self.limits.stale);
-                self.choose_again();
-            }
-        }
+        tables_of(peer).iter().for_each(|key| self.down(key, now));
         self.remove_empty();
         if peer.is_loc_rib && self.has_ignored { Err(Problem::LocRibEnded) } else { Ok(()) }
     }
 
-    /// Applies an UPDATE of a peer that is up.
+    /// Applies an UPDATE of a peer that is up. `router` is the AS of the router.
     pub(crate) fn apply(
         &mut self,
         header: &PeerHeader,
+        router: u32,
         update: &Update<'_>,
         now: Timestamp,
     ) -> Result<Applied, ApplyError> {
@@ -205,7 +203,7 @@ impl Rib {
         }
         for networks in update.announced.into_iter().flatten().filter(|networks| !networks.is_empty()) {
             let family = networks.family();
-            let path = self.read_path(header, update)?;
+            let path = self.read_path(header, router, update)?;
             if let Some(table) = self.tables.get_mut(&key) {
                 *table.has_begun.get_mut(family) = true;
             }
@@ -251,10 +249,15 @@ impl Rib {
     }
 
     /// The path of the announced routes, which has one user: the message. `None` if it is missing or malformed.
-    fn read_path(&mut self, header: &PeerHeader, update: &Update<'_>) -> Result<Option<PathId>, Problem> {
+    fn read_path(&mut self, header: &PeerHeader, router: u32, update: &Update<'_>) -> Result<Option<PathId>, Problem> {
         let Some(as_path) = update.as_path else { return Ok(None) };
-        let (preference, as4_path) = (update.local_preference, update.as4_path);
-        if self.scratch.read(as_path, as4_path, header.has_short_paths, header.asn, preference).is_err() {
+        let read = PathAttributes {
+            as_path,
+            as4_path: update.as4_path.filter(|_| header.has_short_paths),
+            is_short: header.has_short_paths,
+            preference: update.local_preference,
+        };
+        if self.scratch.read(read, header.asn, router).is_err() {
             return Ok(None);
         }
         if let Ok(path) = self.paths.take(&self.scratch, &self.limits) {

@@ -9,7 +9,7 @@ use crate::error::{Fault, Limited, Problem, SessionError};
 use crate::family::Each;
 use crate::message::{HEADER, Header, Kind, Monitored, Peer, PeerHeader, Table};
 use crate::octets::Octets;
-use crate::open::AddPath;
+use crate::open::{AddPath, Open};
 use crate::rib::{ApplyError, Rib};
 use crate::update::Update;
 
@@ -53,12 +53,21 @@ pub struct Counts {
 pub struct Session {
     /// The beginning of a message of which the rest is missing.
     part: Vec<u8>,
-    /// The peers that are up, and for which families their prefixes have a number before them.
-    peers: BTreeMap<Peer, Each<bool>>,
+    /// The peers that are up.
+    peers: BTreeMap<Peer, UpPeer>,
     counts: Counts,
     system_name: Option<String>,
     is_terminated: bool,
     error: Option<SessionError>,
+}
+
+/// What the router and a peer that is up have agreed upon.
+#[derive(Clone, Copy, Debug, Default)]
+struct UpPeer {
+    /// For which families prefixes have the number of their path before them.
+    is_numbered: Each<bool>,
+    /// The AS of the router.
+    router: u32,
 }
 
 impl Session {
@@ -229,20 +238,20 @@ impl Session {
     ) -> Result<(), Fault> {
         // The address and port of the router, and the port of the peer.
         octets.part(20, "the addresses of the session")?;
-        let offered = AddPath::of_open(&mut octets)?;
-        let received = AddPath::of_open(&mut octets)?;
-        let mut numbered = offered.from_peer(received);
+        let offered = Open::read(&mut octets)?;
+        let received = Open::read(&mut octets)?.add_path;
+        let mut is_numbered = offered.add_path.received_from(received);
         if header.peer.is_loc_rib {
             // Both messages are the same (RFC 9069, section 4.4). Each family may come up by itself.
-            let before = self.peers.get(&header.peer).copied().unwrap_or_default();
+            let before = self.peers.get(&header.peer).copied().unwrap_or_default().is_numbered;
             let alone = received.alone();
-            numbered = Each { v4: alone.v4 || before.v4, v6: alone.v6 || before.v6 };
+            is_numbered = Each { v4: alone.v4 || before.v4, v6: alone.v6 || before.v6 };
         }
         let limit = rib.limits.tables;
         if self.peers.len() >= limit && !self.peers.contains_key(&header.peer) {
             return Err(octets.fault(Problem::TooMany { what: Limited::Tables, limit }));
         }
-        self.peers.insert(header.peer, numbered);
+        self.peers.insert(header.peer, UpPeer { is_numbered, router: offered.asn });
         self.counts.peers_up += 1;
         rib.peer_up(header.peer, now);
         Ok(())
@@ -272,14 +281,19 @@ impl Session {
             self.counts.adj_rib_out += 1;
             return Ok(());
         }
-        let Some(numbered) = self.peers.get(&header.peer).copied() else {
-            self.counts.peer_not_up += 1;
-            return Ok(());
+        let peer = match self.peers.get(&header.peer) {
+            Some(peer) => *peer,
+            // GoBGP announces no emulated peer, although RFC 9069, section 5.1, demands it.
+            None if header.peer.is_loc_rib => *self.peers.entry(header.peer).or_default(),
+            None => {
+                self.counts.peer_not_up += 1;
+                return Ok(());
+            }
         };
         let monitored = Monitored::read(version, octets)?;
-        let update = Update::read(monitored.update, monitored.add_path.map_or(numbered, AddPath::alone))?;
+        let update = Update::read(monitored.update, monitored.add_path.map_or(peer.is_numbered, AddPath::alone))?;
         self.counts.other_family += u64::from(update.has_other_family);
-        let applied = rib.apply(header, &update, now).map_err(|error| match error {
+        let applied = rib.apply(header, peer.router, &update, now).map_err(|error| match error {
             ApplyError::Fault(fault) => fault,
             ApplyError::Problem(problem) => octets.fault(problem),
         })?;

@@ -2,7 +2,7 @@
 //! shares with the one before it all chunks in which nothing has changed.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::family::{Address, last};
 use crate::path::Path;
@@ -19,12 +19,14 @@ pub struct Snapshot {
 
 impl Default for Snapshot {
     fn default() -> Self {
-        Self { v4: empty(), v6: empty() }
+        // One for all routers, as long as they have no routes.
+        static EMPTY: LazyLock<Snapshot> = LazyLock::new(|| Snapshot { v4: empty(), v6: empty() });
+        EMPTY.clone()
     }
 }
 
 fn empty<A: Address>() -> Arc<[Arc<Chunk<A>>]> {
-    vec![Arc::new(Chunk::uniform(None)); 1 << A::CHUNK_BITS].into()
+    std::iter::repeat_n(Arc::new(Chunk::uniform(None)), 1 << A::CHUNK_BITS).collect()
 }
 
 impl Snapshot {

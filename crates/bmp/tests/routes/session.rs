@@ -355,3 +355,24 @@ fn paths_without_routes_make_room_for_others() {
     router.withdraw(&PEER, &["192.0.2.0/24", "198.51.100.0/24"]);
     assert_eq!((router.rib.len(), router.rib.paths()), (0, 0));
 }
+
+#[test]
+fn the_as_of_the_router_before_a_path_that_a_peer_announced_is_ignored() {
+    let mut router = Router::with_peers(&[]);
+    let up = peer_up(&PEER, &open(64500, &[]));
+    router.send(&up);
+    router.announce(&PEER, &[64500, 64501, 7], &["192.0.2.0/24"]);
+    router.announce(&PEER, &[64501, 64500, 7], &["198.51.100.0/24"]);
+    assert_eq!(router.routes(), ["192.0.2.0/24 64501 7", "198.51.100.0/24 64501 64500 7"]);
+    let inner = Peer::new(9, 64500);
+    router.send(&peer_up(&inner, &open(64500, &[])));
+    router.announce(&inner, &[64500, 8], &["203.0.113.0/24"]);
+    assert_eq!(router.path("203.0.113.1"), "64500 8", "a peer of the same AS announces what it was announced");
+}
+
+#[test]
+fn loc_rib_needs_no_emulated_peer() {
+    let mut router = Router::with_peers(&[]);
+    router.announce(&Peer::loc_rib(64500), &[7], &["192.0.2.0/24"]);
+    assert_eq!((router.path("192.0.2.1").as_str(), router.session.peers()), ("7", 1));
+}
