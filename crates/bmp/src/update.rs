@@ -58,7 +58,7 @@ impl Iterator for Networks<'_> {
     }
 }
 
-/// What an UPDATE message says about routes.
+/// What an UPDATE message announces and withdraws.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Update<'a> {
     /// In the order in which they take effect.

@@ -106,7 +106,7 @@ pub fn initiation() -> Vec<u8> {
     message(4, b"\x00\x01\x00\x04test\x00\x02\x00\x02r1")
 }
 
-/// The last message of a session, which says that the router shuts it down.
+/// The last message of a session, because the router shuts it down.
 #[must_use]
 pub fn termination() -> Vec<u8> {
     message(5, &[0, 1, 0, 2, 0, 0])

@@ -2,7 +2,7 @@
 //!
 //! Every process has loopback addresses of its own, which follow from the number of the test's process, and ends with the
 //! test. Without the programs (Debian packages `frr`, `gobgpd`, `exabgp`) the tests fail.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod processes;
 
@@ -128,7 +128,7 @@ fn follow(kind: processes::Kind) {
     receiver.wait_for("withdrawn and changed routes", &router, |receiver| receiver.table() == expected);
     receiver.check_answers(&expected);
 
-    // The peer goes down and comes back with fewer routes.
+    // The peer goes down and is up again with fewer routes.
     let downs = receiver.session.counts().peers_down;
     drop(feeder);
     receiver.wait_for("the peer to be down", &router, |receiver| receiver.session.counts().peers_down > downs);

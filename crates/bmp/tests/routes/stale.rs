@@ -97,7 +97,7 @@ fn a_peer_that_is_up_again_without_having_been_down_has_announced_nothing_yet() 
 }
 
 #[test]
-fn routes_of_a_peer_that_never_comes_back_go_and_leave_nothing() {
+fn routes_of_a_peer_that_is_never_up_again_go_and_leave_nothing() {
     let peers: Vec<Peer> = (1..=10).map(|last| Peer::new(last, u32::from(last))).collect();
     let mut router = Router::with_peers(&peers);
     peers.iter().for_each(|peer| router.announce(peer, &[peer.asn], &["192.0.2.0/24"]));
