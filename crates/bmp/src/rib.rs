@@ -215,8 +215,7 @@ impl Rib {
             } else {
                 path.into_iter().for_each(|path| self.paths.release(path));
                 // Its earlier route, if any, is replaced by one that is not kept.
-                let count = networks.count() as u64;
-                self.withdraw(key, networks)?;
+                let count = self.withdraw(key, networks)?;
                 *if path.is_some() { &mut applied.ignored } else { &mut applied.malformed } += count;
             }
         }

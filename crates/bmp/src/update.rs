@@ -54,7 +54,15 @@ impl Iterator for Networks<'_> {
     type Item = Result<Network, Fault>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        (!self.octets.is_empty()).then(|| self.read())
+        if self.octets.is_empty() {
+            return None;
+        }
+        let network = self.read();
+        if network.is_err() {
+            // Nothing after it can be read.
+            self.octets = Octets::new(&[]);
+        }
+        Some(network)
     }
 }
 

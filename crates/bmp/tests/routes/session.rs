@@ -298,6 +298,7 @@ fn a_malformed_message_ends_the_session_with_its_place() {
         (update(&bgp(&[0, 0, 0, 3, 0x40, 2, 9])), Kind::RouteMonitoring, 74, "a path attribute is cut off"),
         (update(&bgp(&[0, 1, 33, 0, 0])), Kind::RouteMonitoring, 69, "the length of a prefix is 33, where 0 to 32"),
         (update(&bgp(&[0, 2, 32, 1, 0, 0])), Kind::RouteMonitoring, 70, "a prefix is cut off"),
+        (update(&bgp(&[0, 0, 0, 0, 24, 198, 51, 100, 99])), Kind::RouteMonitoring, 75, "the length of a prefix is 99"),
         (message(4, &[0, 1, 0]), Kind::Initiation, 8, "the information about the router is cut off"),
     ] {
         let mut router = Router::with_peers(&[PEER]);
