@@ -1,7 +1,7 @@
 //! Encodes the columns of a group of rows as Parquet has them: pages of BYTE_STREAM_SPLIT that are compressed with zstd.
 //!
 //! The writer of `parquet` does that too, but copies each value several times and takes memory for each page: a flow costs
-//! half as much again. What a file consists of besides pages is left to `parquet`.
+//! more than a third as much again. What a file consists of besides pages is left to `parquet`.
 
 use std::io::Write;
 

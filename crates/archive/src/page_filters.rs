@@ -15,7 +15,8 @@ use crate::chunk::Chunk;
 
 /// The octets of a block.
 const BLOCK: usize = 32;
-/// The bits for each address of a page, on average over the pages of a group: of absent addresses, about 1 % are not ruled out.
+/// The bits for each address of a page, on average over the pages of a group. Some pages have many more addresses than others:
+/// of absent addresses, about 4 % are not ruled out (bench `address`).
 const BITS: usize = 10;
 /// The pages of a group at most: as many as the largest group has that is read.
 pub(crate) const MOST_PAGES: usize = 128;
