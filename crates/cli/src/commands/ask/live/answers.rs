@@ -98,8 +98,11 @@ fn ask(client: &Client, question: &Question) -> Result<Answers, Failure> {
                     parameters.extend(more.iter().cloned());
                     get(&target(&format!("/{path}/{sender}"), &parameters))
                 };
-                let field =
-                    [("field", Some(traffic.field.to_owned())), ("direction", Some(traffic.direction.to_owned()))];
+                let field = [
+                    ("field", Some(traffic.field.to_owned())),
+                    ("direction", Some(traffic.direction.to_owned())),
+                    ("names", Some("1".to_owned())),
+                ];
                 answers.top = query("top", TOP, &field)?;
                 answers.series = query("series", HISTORY, &[("step", Some("minute".to_owned()))])?;
             }

@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Clear, Paragraph, Row, Table, TableState};
 use serde_json::Value;
 
-use super::super::{number, text};
+use super::super::{named, number, text};
 use super::answers::{Answers, TOP};
 use super::state::{Sort, State, arrivals, sum};
 use crate::table::{count_of, duration, grouped, scaled, sparkline};
@@ -290,7 +290,7 @@ fn largest<'t>(answers: &Answers, field: &'t str, direction: &'t str) -> Table<'
         ])
     };
     let rows = answers.top["rows"].as_array().into_iter().flatten();
-    let mut rows: Vec<_> = rows.map(|row| counters(text(&row["name"]), row)).collect();
+    let mut rows: Vec<_> = rows.map(|row| counters(named(row), row)).collect();
     rows.insert(0, counters("all".to_owned(), &answers.top["total"]).bold());
     let minutes = TOP.as_secs() / 60;
     let title = format!("{field}, {direction}, {minutes} minutes");

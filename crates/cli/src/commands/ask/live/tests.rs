@@ -149,6 +149,17 @@ fn the_list_shows_rates_and_losses_of_each_exporter() {
 }
 
 #[test]
+fn ports_are_shown_with_their_names() {
+    let mut state = open_for_a_minute();
+    press(&mut state, &[Key::Enter]);
+    let mut answers = answers(state.question(), 61);
+    answers.top["rows"][0]["name"] = json!("dstport:443");
+    answers.top["rows"][0]["names"] = json!({"dstport": "https"});
+    state.note(Ok(answers));
+    assert!(text(&state).contains("\ndstport:443 (https)  "), "{}", text(&state));
+}
+
+#[test]
 fn enter_shows_the_traffic_of_an_exporter() {
     let mut state = open_for_a_minute();
     press(&mut state, &[Key::Enter]);
