@@ -1,7 +1,7 @@
 //! What all writers together counted in ranges of time, asked for in any number of questions and read in small parts, all
 //! from one moment of the store (`snapshot`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use accounting::block::{Block, BlockError, TableSet, Tables, WriterId};
@@ -50,6 +50,8 @@ pub struct Question {
 pub struct Totals {
     /// The sums, of the tables that were asked for.
     pub tables: Tables,
+    /// The senders of which something is in the sums.
+    pub senders: BTreeSet<IpAddr>,
     /// Blocks that could not be read; the sums are without them.
     pub damaged: Vec<BlockError>,
 }
@@ -61,7 +63,10 @@ impl Totals {
         } else {
             self.tables.merge(block, tables)
         };
-        self.damaged.extend(merged.err());
+        match merged {
+            Ok(()) => drop(self.senders.insert(block.key.sender)),
+            Err(damaged) => self.damaged.push(damaged),
+        }
     }
 }
 
@@ -86,10 +91,13 @@ pub struct Answers {
     moment: Option<Snapshot>,
     listed: Option<Listed>,
     questions: Vec<Question>,
-    /// How many are answered.
+    /// How many consecutive questions have their sum as their answer.
+    summed: usize,
+    /// How many are answered, or summed in `begun`.
     answered: usize,
-    /// Of the next question, when its first places are summed: what they counted, and the places that are left.
-    begun: Option<(Totals, Places)>,
+    /// An answer to which something is missing: what was counted so far, and of the next question, when its first places
+    /// are summed, the places that are left.
+    begun: Option<(Totals, Option<Places>)>,
     /// What is read or summed next.
     part: Option<Part>,
     /// How many places are read together next.
@@ -105,14 +113,28 @@ impl Answers {
     /// Nothing is read yet.
     #[must_use]
     pub fn to(questions: Vec<Question>) -> Self {
-        let at_once = FIRST_PLACES;
-        Self { moment: None, listed: None, questions, answered: 0, begun: None, part: None, at_once, steps: 0 }
+        Self::to_sums(questions, 1)
+    }
+
+    /// The answers to each `summed` consecutive questions are added up, where blocks are summed: a sum takes the memory of one
+    /// answer. Nothing is read yet.
+    #[must_use]
+    pub fn to_sums(questions: Vec<Question>, summed: usize) -> Self {
+        let (at_once, summed) = (FIRST_PLACES, summed.max(1));
+        Self { moment: None, listed: None, questions, summed, answered: 0, begun: None, part: None, at_once, steps: 0 }
     }
 
     /// The answers to further questions, about the same moment.
     #[must_use]
     pub fn then(self, questions: Vec<Question>) -> Self {
-        Self { moment: self.moment, at_once: self.at_once, steps: self.steps, ..Self::to(questions) }
+        self.then_sums(questions, 1)
+    }
+
+    /// The sums of the answers to further questions, about the same moment.
+    #[must_use]
+    pub fn then_sums(self, questions: Vec<Question>, summed: usize) -> Self {
+        let Self { moment, at_once, steps, .. } = self;
+        Self { moment, at_once, steps, ..Self::to_sums(questions, summed) }
     }
 
     /// Whether all questions are answered, so that nothing is left to read.
@@ -196,9 +218,10 @@ impl Answers {
             self.part = Some(part);
             return Some(Vec::new());
         }
-        let Part { mut totals, left, .. } = part;
-        self.begun = left.and_then(|left| Some((totals.pop()?, left)));
-        self.answered += totals.len();
+        let Part { mut totals, left, answered, .. } = part;
+        self.answered += answered;
+        let is_between = !self.is_complete() && !self.answered.is_multiple_of(self.summed);
+        self.begun = if left.is_some() || is_between { totals.pop().map(|begun| (begun, left)) } else { None };
         Some(totals)
     }
 
@@ -219,14 +242,25 @@ impl Answers {
     fn next_part(&mut self) -> Part {
         let mut part = Part::default();
         let (Some(moment), Some(listed)) = (&self.moment, &self.listed) else { return part };
-        for question in self.questions.iter().skip(self.answered).take(ANSWERS_A_STEP) {
-            let begun = self.begun.take();
-            let (totals, places) = begun.unwrap_or_else(|| (Totals::default(), places(question, listed, moment)));
-            part.totals.push(totals);
+        for (number, question) in self.questions.iter().enumerate().skip(self.answered).take(ANSWERS_A_STEP) {
+            let left = match self.begun.take() {
+                Some((totals, left)) => {
+                    part.totals.push(totals);
+                    left
+                }
+                None => {
+                    if number.is_multiple_of(self.summed) {
+                        part.totals.push(Totals::default());
+                    }
+                    None
+                }
+            };
+            let places = left.unwrap_or_else(|| places(question, listed, moment));
             part.left = part.add(question, places, self.at_once);
             if part.left.is_some() {
                 break;
             }
+            part.answered += 1;
         }
         part
     }
@@ -251,6 +285,8 @@ type Place = (Interval, IpAddr, Prefix);
 struct Part {
     /// Of consecutive questions; the last one may have places left for the next part.
     totals: Vec<Totals>,
+    /// The number of questions of which no places are left.
+    answered: usize,
     left: Option<Places>,
     /// What is not read yet.
     places: BTreeMap<Place, TableSet>,

@@ -249,7 +249,7 @@ pub(crate) async fn show(
     let is_interval = zone.is_utc() && month.from >= kept.since(Period::Month);
     let mut answers = Answers::to(is_interval.then(|| ask(month)).into_iter().collect());
     let total: Vec<Totals> = api.answers(&asker, &mut answers, |_, total| total).await?;
-    let Totals { tables: total, mut damaged } = total.into_iter().next().unwrap_or_default();
+    let Totals { tables: total, mut damaged, .. } = total.into_iter().next().unwrap_or_default();
 
     let passed = Range { from: month.from, to: month.to.min(now) };
     // The present minute has losses, but is in no sample yet.

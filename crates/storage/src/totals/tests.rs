@@ -25,12 +25,16 @@ async fn minute_by_minute(store: &dyn Store, sender: IpAddr, prefix: Prefix, ran
     let ask = |interval: Interval| Question { range: interval.into(), sender, prefix, tables: TableSet::COUNTED };
     let mut sum = Tables::new();
     for answer in Answers::to(minutes.map(ask).collect()).all(store).await.unwrap() {
-        for (direction, name, counters) in answer.tables.rows() {
-            sum.add(direction, name, counters);
-        }
-        Direction::ALL.into_iter().for_each(|direction| sum.note(direction, answer.tables.about_all(direction)));
+        add(&mut sum, &answer.tables);
     }
     sum
+}
+
+fn add(sum: &mut Tables, tables: &Tables) {
+    for (direction, name, counters) in tables.rows() {
+        sum.add(direction, name, counters);
+    }
+    Direction::ALL.into_iter().for_each(|direction| sum.note(direction, tables.about_all(direction)));
 }
 
 /// What was counted in a range.
@@ -151,6 +155,33 @@ fn questions_asked_together_have_the_answers_that_each_has_alone() {
             for (range, together) in ranges.iter().zip(together) {
                 let alone = in_range(&store, (sender, prefix), *range, TableSet::COUNTED).await;
                 prop_assert!(together == alone, "{range}");
+            }
+            Ok(())
+        })?;
+    });
+}
+
+#[test]
+fn sums_of_answers_are_those_of_answers_asked_alone() {
+    let store = Memory::default();
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(fill(&store));
+    let range = (edge(), 1u32..200).prop_map(|(from, minutes)| Range { from, to: from.saturating_add(minutes) });
+    proptest!(ProptestConfig::with_cases(50), |(ranges in prop::collection::vec(range, 1..40), summed in 1usize..9)| {
+        let ask = |(range, (sender, prefix))| Question { range, sender, prefix, tables: TableSet::COUNTED };
+        let questions: Vec<Question> = ranges.into_iter().zip(groups().into_iter().cycle()).map(ask).collect();
+        runtime.block_on(async {
+            let sums = Answers::to_sums(questions.clone(), summed).all(&store).await.unwrap();
+            prop_assert_eq!(sums.len(), questions.len().div_ceil(summed));
+            for (questions, sum) in questions.chunks(summed).zip(sums) {
+                let mut expected = Totals::default();
+                for Question { sender, prefix, range, tables } in questions {
+                    let alone = in_range(&store, (*sender, *prefix), *range, *tables).await;
+                    prop_assert_eq!(alone.senders.contains(sender), !alone.tables.is_empty());
+                    add(&mut expected.tables, &alone.tables);
+                    expected.senders.extend(alone.senders);
+                }
+                prop_assert!(sum == expected, "{questions:?}");
             }
             Ok(())
         })?;
