@@ -221,7 +221,7 @@ fn verify_v1(
 /// Whether signatures of version 1 are accepted for this request.
 fn accept_v1(signatures: Signatures, parts: &request::Parts) -> Result<(), Error> {
     let asks = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS)
-        || parts.method == Method::POST && parts.uri.path().starts_with("/stats/");
+        || parts.method == Method::POST && keys::is_stats(parts.uri.path());
     match signatures {
         Signatures::Compat => Ok(()),
         Signatures::CompatRead if asks => Ok(()),

@@ -16,6 +16,7 @@
 //! | `headers` | headers that every answer has |
 //! | `metrics` | the collector's view in Prometheus' text format |
 //! | `store_probe` | whether the store answers, asked once a second at most |
+//! | `selected` | the senders that an answer is about: one, or a group whose counters are added up |
 //! | `kept` | which ranges of time can be answered from what is kept |
 //! | `json` | strict reading of bodies: every error names its path |
 //! | `naming` | names beside the numbers of an answer |
@@ -41,6 +42,7 @@ mod party;
 mod places;
 mod queues;
 mod routes;
+mod selected;
 mod server;
 mod store_probe;
 mod turns;
@@ -180,10 +182,14 @@ impl Api {
     pub fn router(self) -> Router {
         let compressed = DefaultPredicate::new().and(NotForContentType::const_new(tap::LINES));
         let questions = Router::new()
-            .route("/stats/{sender}", post(stats::answer))
+            .route("/stats/{sender}", post(stats::show))
             .route("/top/{sender}", get(top::show))
             .route("/series/{sender}", get(series::show))
             .route("/billing/{sender}", get(billing::show))
+            .route("/stats", post(stats::show_sum))
+            .route("/top", get(top::show_sum))
+            .route("/series", get(series::show_sum))
+            .route("/billing", get(billing::show_sum))
             .route_layer(middleware::from_fn_with_state(self.clone(), queues::questions));
         let flows = Router::new()
             .route("/flows", get(flows::rows))

@@ -23,8 +23,8 @@ use crate::routes::{billing, flows, health, index, senders, series, stats, statu
     info(title = "netflow", description = "netflow collector API; see docs/rest.md. Requests carry the authKey in X-Io-Auth, and in X-Io-Sign the \
             hexadecimal HMAC-SHA256, made with the signKey, of the authKey, of the body, or (version 2) of the whole request."),
     paths(
-        index::show, senders::list, senders::show, senders::add, senders::remove, stats::answer, top::show, series::show,
-        billing::show, flows::rows, flows::top, flows::series, status::show, status::exporters, status::exporter, status::unknown, tap::show, health::alive,
+        index::show, senders::list, senders::show, senders::add, senders::remove, stats::show, top::show, series::show,
+        billing::show, stats::show_sum, top::show_sum, series::show_sum, billing::show_sum, flows::rows, flows::top, flows::series, status::show, status::exporters, status::exporter, status::unknown, tap::show, health::alive,
         health::ready, health::metrics
     ),
     components(schemas(crate::error::Body)),

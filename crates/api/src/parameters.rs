@@ -53,6 +53,12 @@ impl Parameters {
         Ok(())
     }
 
+    /// Refuses all parameters but these, and `sender`.
+    pub(crate) fn only_of_senders(&self, known: &[&str]) -> Result<(), Error> {
+        let known: Vec<&str> = ["sender"].into_iter().chain(known.iter().copied()).collect();
+        self.only(&known)
+    }
+
     /// The words of a question about flows: all but the credentials.
     pub(crate) fn words(&self) -> Words<'_> {
         let words = self.0.iter().map(|(name, text)| (name.as_str(), text.as_str()));

@@ -21,9 +21,8 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use flow::{Counters, Prefix};
+use flow::Counters;
 use serde::ser::{Serialize, Serializer};
-use storage::Sender;
 
 use crate::Api;
 use crate::error::Error;
@@ -32,8 +31,8 @@ use crate::json::Quoted;
 /// Answers a path that is no route.
 pub(crate) async fn unknown_path(uri: Uri) -> Error {
     Error::NotFound(format!(
-        "no such path: {}; the paths are /, /senders, /senders/<address>, and /stats/<address>, /top/<address>, \
-         /series/<address>, /billing/<address>, /flows, /flows/top, /flows/series, /status, /exporters, /exporters/<address>, /unknown, /tap, /openapi.json, \
+        "no such path: {}; the paths are /, /senders, /senders/<address>, /stats/<address>, /top/<address>, \
+         /series/<address>, /billing/<address>, /stats, /top, /series, /billing, /flows, /flows/top, /flows/series, /status, /exporters, /exporters/<address>, /unknown, /tap, /openapi.json, \
          /healthz, /readyz and /metrics",
         Quoted(uri.path())
     ))
@@ -115,33 +114,4 @@ pub(crate) fn damage_noted(answer: impl Serialize, damaged: impl IntoIterator<It
         response.headers_mut().insert(DAMAGED, HeaderValue::from(keys.len()));
     }
     response
-}
-
-/// A sender that is registered.
-pub(crate) struct Registered(Sender);
-
-impl Registered {
-    /// Fails when the prefix is not monitored: for answers without counters, which are right for a monitored prefix.
-    pub(crate) fn monitors(&self, prefix: Prefix) -> Result<(), Error> {
-        const LISTED: usize = 10;
-        let Sender { address, prefixes, .. } = &self.0;
-        if prefixes.contains(&prefix) {
-            return Ok(());
-        }
-        let mut listed: Vec<_> = prefixes.iter().take(LISTED).map(ToString::to_string).collect();
-        if prefixes.len() > LISTED {
-            listed.push(format!("and {} more", prefixes.len() - LISTED));
-        }
-        let listed = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
-        Err(Error::NotFound(format!(
-            "{prefix} is not a monitored prefix of {address} and has no counters for that time; its prefixes are: {listed}"
-        )))
-    }
-}
-
-impl Api {
-    /// The sender, when it is registered.
-    pub(crate) async fn registered(&self, address: IpAddr) -> Result<Registered, Error> {
-        self.store.sender(address).await?.map(Registered).ok_or_else(|| unknown_sender(address))
-    }
 }

@@ -9,6 +9,8 @@
 //! | [`timestamp`] | points in time, nanoseconds since the Unix epoch |
 //! | [`prefix`] | monitored prefixes, strict about host bits |
 //! | [`sender_settings`] | what an operator states about one sender |
+//! | [`sender_selection`] | of which senders a question is |
+//! | [`tag`] | words by which an operator groups senders |
 //! | [`record`] | the flow record that accounting counts |
 //! | [`flush`] | writers, their flushes, and which of these are counted |
 //! | [`durations`] | how long something took, as a histogram |
@@ -21,7 +23,9 @@ pub mod flush;
 pub mod prefix;
 pub mod protocol;
 pub mod record;
+pub mod sender_selection;
 pub mod sender_settings;
+pub mod tag;
 pub mod timestamp;
 
 pub use durations::Durations;
@@ -31,5 +35,7 @@ pub use flush::{Counted, FlushNumber, WriterId};
 pub use prefix::{Prefix, PrefixError};
 pub use protocol::Protocol;
 pub use record::{Counters, FLOW_LIMIT, FlowRecord, ObservedAt, Sampling, SamplingSource};
+pub use sender_selection::{SelectionError, SenderSelection, SenderWord};
 pub use sender_settings::{SenderSettings, Setting, SettingError};
+pub use tag::{Tag, TagError};
 pub use timestamp::Timestamp;

@@ -127,6 +127,9 @@ impl<'c> Copy<'c> {
             self.target.add_prefixes(sender.address, &sender.prefixes).await?;
             let settings: Vec<_> = sender.settings.changed().collect();
             self.target.set(sender.address, &settings).await?;
+            if !sender.tags.is_empty() {
+                self.target.put_tags(sender.address, &sender.tags).await?;
+            }
             self.copied.senders += 1;
         }
         let last: Vec<_> = senders.iter().filter_map(|sender| Some((sender.address, sender.last?))).collect();

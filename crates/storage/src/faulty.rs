@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
 use async_trait::async_trait;
-use flow::{FlushNumber, Prefix, Setting, Timestamp};
+use flow::{FlushNumber, Prefix, Setting, Tag, Timestamp};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -191,6 +191,10 @@ impl<S: Store> Registry for Faulty<S> {
 
     async fn set(&self, address: IpAddr, settings: &[Setting]) -> Result<(), StoreError> {
         self.call(Call::AddPrefixes, self.store.set(address, settings)).await
+    }
+
+    async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
+        self.call(Call::AddPrefixes, self.store.put_tags(address, tags)).await
     }
 
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {

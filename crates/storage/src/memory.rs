@@ -12,9 +12,9 @@ use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
 use async_trait::async_trait;
 use bytes::Bytes;
-use flow::{FlushNumber, Prefix, Setting, Timestamp};
+use flow::{FlushNumber, Prefix, Setting, Tag, Timestamp};
 
-use crate::registrations::{Entry, Part, changes};
+use crate::registrations::{Entry, Part, changes, tag_changes};
 use crate::remarks::settled;
 use crate::selection::merged;
 use crate::{
@@ -84,6 +84,21 @@ impl Contents {
         *last = Timestamp::from(SystemTime::now()).milliseconds().max(*last + 1);
     }
 
+    /// Registers a sender, and changes its parts.
+    fn change(&mut self, address: IpAddr, change: impl FnOnce(&BTreeSet<Part>) -> BTreeMap<Part, bool>) {
+        let parts = &mut self.senders.entry(address).or_default().parts;
+        let changed = change(parts);
+        for (part, is_registered) in &changed {
+            if *is_registered {
+                parts.insert(*part)
+            } else {
+                parts.remove(part)
+            };
+        }
+        self.number((address, None));
+        changed.into_iter().for_each(|(part, _)| self.number((address, Some(part))));
+    }
+
     fn is_registered(&self, (address, part): Entry) -> bool {
         let sender = self.senders.get(&address);
         sender.is_some_and(|sender| part.is_none_or(|part| sender.parts.contains(&part)))
@@ -146,18 +161,12 @@ impl Registry for Memory {
     }
 
     async fn set(&self, address: IpAddr, settings: &[Setting]) -> Result<(), StoreError> {
-        let mut contents = self.lock();
-        let parts = &mut contents.senders.entry(address).or_default().parts;
-        let changed = changes(parts.iter(), settings);
-        for (part, is_registered) in &changed {
-            if *is_registered {
-                parts.insert(*part)
-            } else {
-                parts.remove(part)
-            };
-        }
-        contents.number((address, None));
-        changed.into_iter().for_each(|(part, _)| contents.number((address, Some(part))));
+        self.lock().change(address, |parts| changes(parts.iter(), settings));
+        Ok(())
+    }
+
+    async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
+        self.lock().change(address, |parts| tag_changes(parts.iter(), tags));
         Ok(())
     }
 

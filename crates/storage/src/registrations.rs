@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use flow::{Prefix, PrefixError, Setting, Timestamp};
+use flow::{Prefix, PrefixError, Setting, Tag, TagError, Timestamp};
 
 use crate::{Sender, StoreError};
 
@@ -23,20 +23,26 @@ pub const REMOVALS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 #[cfg(any(feature = "redis", feature = "cassandra"))]
 pub(crate) const ADOPTED: u64 = 1;
 
-/// What is registered of a sender. Shows as the prefix, or as `name=value`.
+/// What is registered of a sender. Shows as the prefix, as `name=value`, or as `tag=word`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// A monitored prefix.
     Prefix(Prefix),
     /// A setting that is not at its default.
     Setting(Setting),
+    /// A tag.
+    Tag(Tag),
 }
+
+/// How a tag begins as a part.
+pub(crate) const TAG: &str = "tag=";
 
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Prefix(prefix) => prefix.fmt(f),
             Self::Setting(setting) => setting.fmt(f),
+            Self::Tag(tag) => write!(f, "{TAG}{tag}"),
         }
     }
 }
@@ -45,7 +51,9 @@ impl FromStr for Part {
     type Err = StoreError;
 
     fn from_str(text: &str) -> Result<Self, StoreError> {
-        let part = if text.contains('=') {
+        let part = if let Some(tag) = text.strip_prefix(TAG) {
+            tag.parse().map(Self::Tag).map_err(|error: TagError| error.to_string())
+        } else if text.contains('=') {
             text.parse().map(Self::Setting).map_err(|error| error.to_string())
         } else {
             text.parse().map(Self::Prefix).map_err(|error: PrefixError| error.to_string())
@@ -85,9 +93,9 @@ pub struct Merged {
 pub struct Differences {
     /// Senders that it does not have.
     pub senders: u64,
-    /// Prefixes and settings that it does not have.
+    /// Prefixes, settings and tags that it does not have.
     pub prefixes: u64,
-    /// Senders, prefixes and settings that it has although they were removed.
+    /// Senders, prefixes, settings and tags that it has although they were removed.
     pub removed: u64,
 }
 
@@ -147,6 +155,13 @@ pub(crate) fn changes<'p>(parts: impl Iterator<Item = &'p Part>, settings: &[Set
     removed.chain(added).collect()
 }
 
+/// What new tags change in the parts of a sender.
+pub(crate) fn tag_changes<'p>(parts: impl Iterator<Item = &'p Part>, tags: &[Tag]) -> BTreeMap<Part, bool> {
+    let is_replaced = |part: &&Part| matches!(part, Part::Tag(old) if !tags.contains(old));
+    let removed = parts.filter(is_replaced).map(|part| (*part, false));
+    removed.chain(tags.iter().map(|tag| (Part::Tag(*tag), true))).collect()
+}
+
 /// The registered senders, by address, without the times of their last datagrams.
 #[must_use]
 pub fn senders(registrations: &Registrations) -> Vec<Sender> {
@@ -166,9 +181,9 @@ pub fn senders(registrations: &Registrations) -> Vec<Sender> {
 #[must_use]
 pub fn unnumbered(senders: &[Sender]) -> Registrations {
     let registration = Registration { is_registered: true, number: 0 };
-    let entries = senders.iter().flat_map(|Sender { address, prefixes, settings, .. }| {
+    let entries = senders.iter().flat_map(|Sender { address, prefixes, settings, tags, .. }| {
         let prefixes = prefixes.iter().copied().map(Part::Prefix);
-        let parts = prefixes.chain(settings.changed().map(Part::Setting));
+        let parts = prefixes.chain(settings.changed().map(Part::Setting)).chain(tags.iter().copied().map(Part::Tag));
         std::iter::once((*address, None)).chain(parts.map(|part| (*address, Some(part))))
     });
     entries.map(|entry| (entry, registration)).collect()

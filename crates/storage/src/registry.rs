@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use flow::{Prefix, SenderSettings, Setting, Timestamp};
+use flow::{Prefix, SenderSettings, Setting, Tag, Timestamp};
 
 use crate::registrations::{Part, Registrations, unnumbered};
 use crate::{Remark, Remarks, StoreError};
@@ -17,14 +17,16 @@ pub struct Sender {
     pub prefixes: Vec<Prefix>,
     /// Its settings.
     pub settings: SenderSettings,
+    /// Its tags, sorted, each once.
+    pub tags: Vec<Tag>,
     /// When its last datagram was received.
     pub last: Option<Timestamp>,
 }
 
 impl Sender {
-    /// A sender without prefixes, and with all settings at their defaults.
+    /// A sender without prefixes and tags, and with all settings at their defaults.
     pub(crate) fn new(address: IpAddr, last: Option<Timestamp>) -> Self {
-        Self { address, prefixes: Vec::new(), settings: SenderSettings::default(), last }
+        Self { address, prefixes: Vec::new(), settings: SenderSettings::default(), tags: Vec::new(), last }
     }
 
     /// Adds a part of it. Prefixes have to be sorted afterwards, unless they are added in order.
@@ -32,6 +34,11 @@ impl Sender {
         match part {
             Part::Prefix(prefix) => self.prefixes.push(prefix),
             Part::Setting(setting) => self.settings.set(setting),
+            Part::Tag(tag) => {
+                if let Err(position) = self.tags.binary_search(&tag) {
+                    self.tags.insert(position, tag);
+                }
+            }
         }
     }
 }
@@ -54,7 +61,10 @@ pub trait Registry: Send + Sync {
     /// Registers the sender unless it is registered, and changes these settings.
     async fn set(&self, address: IpAddr, settings: &[Setting]) -> Result<(), StoreError>;
 
-    /// Removes the sender with its prefixes and settings; what was counted for it stays. `false` when there is no such sender. A store on
+    /// Registers the sender unless it is registered, and replaces its tags.
+    async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError>;
+
+    /// Removes the sender with its prefixes, settings and tags; what was counted for it stays. `false` when there is no such sender. A store on
     /// this machine's disk keeps its templates until a [flush](crate::Store::put_flush) no longer needs them; others remove
     /// them.
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError>;

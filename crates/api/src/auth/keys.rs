@@ -39,6 +39,26 @@ impl Role {
     }
 }
 
+/// Routes that limit their answers to the senders of the key.
+const LIMITED: [&str; 11] = [
+    "/",
+    "/tap",
+    "/senders",
+    "/exporters",
+    "/flows",
+    "/flows/top",
+    "/flows/series",
+    "/stats",
+    "/top",
+    "/series",
+    "/billing",
+];
+
+/// Whether a POST to this path only reads.
+pub(super) fn is_stats(path: &str) -> bool {
+    path == "/stats" || path.starts_with("/stats/")
+}
+
 /// A pair of keys with its permissions. Debug output and logs never show it.
 #[derive(Clone)]
 pub struct Key {
@@ -113,7 +133,7 @@ impl Key {
     pub(crate) fn permit(&self, method: &Method, path: &str, removes_sender: bool) -> Result<(), Error> {
         let needed = match *method {
             Method::GET | Method::HEAD | Method::OPTIONS => Role::Read,
-            Method::POST if path.starts_with("/stats/") => Role::Read,
+            Method::POST if is_stats(path) => Role::Read,
             Method::DELETE if removes_sender => Role::Admin,
             _ => Role::Write,
         };
@@ -126,10 +146,7 @@ impl Key {
         }
         let Some(KeySenders(senders)) = &self.senders else { return Ok(()) };
         let asked = path.trim_start_matches('/').split_once('/').and_then(|(_, sender)| sender.parse().ok());
-        // These routes limit their answers.
-        if matches!(path, "/" | "/tap" | "/senders" | "/exporters" | "/flows" | "/flows/top" | "/flows/series")
-            || asked.is_some_and(|sender| senders.contains(&flow::canonical(sender)))
-        {
+        if LIMITED.contains(&path) || asked.is_some_and(|sender| senders.contains(&flow::canonical(sender))) {
             return Ok(());
         }
         Err(forbidden(senders))
@@ -250,7 +267,7 @@ mod tests {
             let key = key(role, None);
             let allowed = [
                 may(&key, get.clone(), "/senders", false),
-                may(&key, post.clone(), "/stats/10.0.0.1", false),
+                may(&key, post.clone(), "/stats/10.0.0.1", false) && may(&key, post.clone(), "/stats", false),
                 may(&key, put.clone(), "/senders/10.0.0.1", false),
                 may(&key, delete.clone(), "/senders/10.0.0.1", false),
                 may(&key, delete.clone(), "/senders/10.0.0.1", true),
@@ -266,12 +283,16 @@ mod tests {
             "/flows",
             "/flows/top",
             "/flows/series",
+            "/top",
+            "/series",
+            "/billing",
             "/senders/10.0.0.1",
             "/top/10.0.0.1",
             "/series/::ffff:10.0.0.1",
         ] {
             assert!(may(&limited, get.clone(), path, false), "{path}");
         }
+        assert!(may(&limited, post.clone(), "/stats", false) && !may(&limited, post.clone(), "/stats/10.0.0.2", false));
         for path in [
             "/senders/",
             "/senders/10.0.0.2",

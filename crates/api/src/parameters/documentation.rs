@@ -14,6 +14,15 @@ pub(crate) struct OfSender {
     sender: String,
 }
 
+/// The senders of a group.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct OfSenders {
+    /// all, tag:edge, or addresses; several with commas
+    #[param(example = "tag:edge,192.0.2.1")]
+    sender: String,
+}
+
 /// The prefix.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -1,5 +1,5 @@
 //! Remarks in answers about a time range: at which times in it the counters began to mean something else, because own
-//! networks or settings of the sender changed (`storage::remarks`).
+//! networks or settings of the sender changed (`storage::remarks`); and whether several senders may have counted the same flow.
 
 use std::net::IpAddr;
 
@@ -16,19 +16,26 @@ use storage::{Answers, Remark, Totals};
 use crate::Api;
 use crate::error::Error;
 use crate::queues::Asker;
+use crate::selected::Parts;
 
-/// At that time the meaning of the counters changed.
+/// At that time the meaning of the counters changed; or several senders may have counted the same flow.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct RemarkView {
-    /// When counting in the new way began, RFC 3339.
-    time: String,
-    /// `ownNetworks`, or the name of a setting, such as `samplingRate`.
+    /// In an answer about several senders: the one whose counters changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sender: Option<String>,
+    /// When counting in the new way began, RFC 3339; absent in `sameFlows`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+    /// `ownNetworks`, or the name of a setting, such as `samplingRate`; `sameFlows` when several senders counted traffic.
     kind: String,
-    /// The value before; of own networks, those that are none any more.
-    was: String,
-    /// The value since; of own networks, those that were none before.
-    is: String,
-    /// Whether the counters of this answer have another meaning before that time than after it.
+    /// The value before; of own networks, those that are none any more. Absent in `sameFlows`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    was: Option<String>,
+    /// The value since; of own networks, those that were none before. Absent in `sameFlows`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is: Option<String>,
+    /// Whether the counters of this answer have another meaning before that time than after it, or may include flows twice.
     affected: bool,
     /// The same in words.
     text: String,
@@ -41,8 +48,13 @@ pub(crate) enum LocalTraffic {
     Included,
 }
 
+/// The kind of the remark that several senders may have counted the same flow.
+const SAME_FLOWS: &str = "sameFlows";
+/// How many of these senders a remark lists.
+const LISTED: usize = 10;
+
 impl RemarkView {
-    fn of(Remark { time, kind, was, is }: Remark, zone: &Zone, local: LocalTraffic) -> Self {
+    fn of(Remark { time, kind, was, is }: Remark, sender: Option<IpAddr>, zone: &Zone, local: LocalTraffic) -> Self {
         let is_own = kind == OWN_NETWORKS;
         let affected = !is_own || local == LocalTraffic::Apart;
         let what = if is_own { "own networks" } else { &kind };
@@ -56,23 +68,60 @@ impl RemarkView {
             (true, false) => "local traffic is included here, so these amounts are not affected",
             (false, _) => "before and after, flows are counted in different ways",
         };
-        let text = format!("{what}: {change}; {effect}");
-        Self { time: zone.display_second(time), kind, was, is, affected, text }
+        let of = sender.map(|sender| format!("{sender}: ")).unwrap_or_default();
+        let text = format!("{of}{what}: {change}; {effect}");
+        let (sender, time) = (sender.map(|sender| sender.to_string()), Some(zone.display_second(time)));
+        Self { sender, time, kind, was: Some(was), is: Some(is), affected, text }
+    }
+
+    /// `None` unless several senders counted something.
+    pub(crate) fn same_flows(parts: &Parts) -> Option<Self> {
+        let mut listed: Vec<String> = parts.counted.iter().take(LISTED).map(ToString::to_string).collect();
+        let last = match parts.counted.len() {
+            0 | 1 => return None,
+            many if many > LISTED => format!("{} more", many - LISTED),
+            _ => listed.pop().unwrap_or_default(),
+        };
+        let text = format!(
+            "{} and {last} counted traffic of this prefix: a flow that passed several of them was counted by each",
+            listed.join(", ")
+        );
+        Some(Self { sender: None, time: None, kind: SAME_FLOWS.to_owned(), was: None, is: None, affected: true, text })
     }
 }
 
 impl Api {
-    /// The remarks about counters of a prefix in a range of time, the oldest first. There are none before the first
-    /// counters in that range.
+    /// The remarks about counters of a prefix in a range of time, the oldest first. About a group, the first one is that
+    /// several senders may have counted the same flow.
     pub(crate) async fn remarks(
+        &self,
+        asker: &Asker,
+        parts: &Parts,
+        (prefix, range): (Prefix, Range),
+        zone: &Zone,
+        local: LocalTraffic,
+    ) -> Result<Vec<RemarkView>, Error> {
+        let mut remarks = Vec::new();
+        for sender in &parts.senders {
+            let of_sender = self.remarks_about(asker, *sender, prefix, range, zone).await?;
+            remarks.extend(of_sender.into_iter().map(|remark| (*sender, remark)));
+        }
+        // Stable: those of one sender stay in their order.
+        remarks.sort_by_key(|(_, remark)| remark.time);
+        let view = |(sender, remark)| RemarkView::of(remark, parts.is_group.then_some(sender), zone, local);
+        let same_flows = parts.is_group.then(|| RemarkView::same_flows(parts)).flatten();
+        Ok(same_flows.into_iter().chain(remarks.into_iter().map(view)).collect())
+    }
+
+    /// Those about one sender. There are none before the first counters in the range.
+    async fn remarks_about(
         &self,
         asker: &Asker,
         sender: IpAddr,
         prefix: Prefix,
         range: Range,
         zone: &Zone,
-        local: LocalTraffic,
-    ) -> Result<Vec<RemarkView>, Error> {
+    ) -> Result<Vec<Remark>, Error> {
         let mut remarks = self.store.remarks(sender).await?;
         let (from, to) = (range.from.timestamp(), range.to.timestamp());
         remarks.retain(|remark| from < remark.time && remark.time < to && remark.concerns(prefix));
@@ -95,6 +144,6 @@ impl Api {
         let is_counted = |_, totals: Totals| !totals.tables.is_empty();
         let counted = self.answers(asker, &mut Answers::to(before), is_counted).await?;
         let first = counted.iter().position(|is_counted| *is_counted).unwrap_or(remarks.len());
-        Ok(remarks.into_iter().skip(first).map(|remark| RemarkView::of(remark, zone, local)).collect())
+        Ok(remarks.into_iter().skip(first).collect())
     }
 }

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
 use flow::sender_settings::NAMES;
-use flow::{Prefix, PrefixError, SenderSettings, Setting};
+use flow::{Prefix, PrefixError, SenderSettings, Setting, Tag, TagError};
 use serde::Serialize;
 use storage::{Sender, Store, StoreError};
 
@@ -31,6 +31,9 @@ pub(crate) struct SenderView {
     prefixes: Vec<PrefixView>,
     #[serde(flatten)]
     settings: SettingsView,
+    /// Words by which questions select it; absent without any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
 }
 
 /// The settings of a sender that are not at their defaults.
@@ -90,6 +93,7 @@ impl From<Sender> for SenderView {
             last: sender.last.map(|last| last.to_string()),
             prefixes: sender.prefixes.iter().map(view).collect(),
             settings: sender.settings.into(),
+            tags: sender.tags.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -122,13 +126,13 @@ pub(crate) async fn show(State(api): State<Api>, sender: SenderAddress) -> Resul
     stored(&api, sender.0).await
 }
 
-/// Registers a sender, adds prefixes to it, or changes its settings.
+/// Registers a sender, adds prefixes to it, or changes its settings or tags.
 #[utoipa::path(
     put,
     path = "/senders/{sender}",
     operation_id = "add_prefixes",
     params(OfSender),
-    request_body(content = Object, description = "Prefixes, such as {\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}, settings beside them, such as \"samplingRate\":1000, or both. A setting that is null has its default again.", content_type = "application/json"),
+    request_body(content = Object, description = "Prefixes, such as {\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}, settings beside them, such as \"samplingRate\":1000, or both. A setting that is null has its default again. \"tags\":[\"edge\",\"site-a\"] replaces its tags.", content_type = "application/json"),
     responses((status = 200, description = "The sender after the change", body = SenderView))
 )]
 pub(crate) async fn add(
@@ -142,10 +146,16 @@ pub(crate) async fn add(
              GET /unknown lists"
         )));
     }
-    let (prefixes, settings) = read_change(&body)?;
+    let Change { prefixes, settings, tags } = read_change(&body)?;
     change(&api, move |store| async move {
         store.add_prefixes(address, &prefixes).await?;
-        if settings.is_empty() { Ok(()) } else { store.set(address, &settings).await }
+        if !settings.is_empty() {
+            store.set(address, &settings).await?;
+        }
+        match tags {
+            Some(tags) => store.put_tags(address, &tags).await,
+            None => Ok(()),
+        }
     })
     .await?;
     stored(&api, address).await
@@ -156,7 +166,7 @@ pub(crate) async fn add(
 #[serde(untagged)]
 pub(crate) enum Remaining {
     /// The sender with its remaining prefixes.
-    Sender(SenderView),
+    Sender(Box<SenderView>),
     /// The sender was removed.
     Nothing(index::Index),
 }
@@ -186,7 +196,7 @@ pub(crate) async fn remove(
         return Err(unknown_sender(address));
     }
     let Json(sender) = stored(&api, address).await?;
-    Ok(Json(Remaining::Sender(sender)))
+    Ok(Json(Remaining::Sender(Box::new(sender))))
 }
 
 async fn stored(api: &Api, address: IpAddr) -> Result<Json<SenderView>, Error> {
@@ -222,23 +232,45 @@ where
 
 const EXAMPLE: &str = r#"{"prefixes":[{"prefix":"172.16.1.0","prefixLen":24}]}"#;
 
-/// All prefixes and settings of a body, or the first error in it.
-fn read_change(body: &[u8]) -> Result<(Vec<Prefix>, Vec<Setting>), Error> {
+/// What a body changes.
+struct Change {
+    prefixes: Vec<Prefix>,
+    settings: Vec<Setting>,
+    tags: Option<Vec<Tag>>,
+}
+
+/// Everything that a body changes, or the first error in it.
+fn read_change(body: &[u8]) -> Result<Change, Error> {
     let document = Document::read(body, EXAMPLE)?;
     let object = document.object(JsonPath::Root, &format!("an object such as {EXAMPLE}"))?;
     let is_setting = |(key, _): &(String, Document)| NAMES.contains(&key.as_str());
     let settings = object.iter().filter(|member| is_setting(member)).map(|(key, value)| read_setting(key, value));
     let settings = settings.collect::<Result<Vec<_>, _>>()?;
-    if let Some((key, _)) = object.iter().find(|member| !is_setting(member) && member.0 != "prefixes") {
-        let keys: Vec<&str> = ["prefixes"].into_iter().chain(NAMES).collect();
+    let is_list = |(key, _): &(String, Document)| matches!(key.as_str(), "prefixes" | "tags");
+    if let Some((key, _)) = object.iter().find(|member| !is_setting(member) && !is_list(member)) {
+        let keys: Vec<&str> = ["prefixes"].into_iter().chain(NAMES).chain(["tags"]).collect();
         return Err(unknown_key(JsonPath::Root, key, &keys));
     }
-    let prefixes = object.iter().find(|(key, _)| key == "prefixes");
-    match prefixes {
-        None if !settings.is_empty() => Ok((Vec::new(), settings)),
-        None => Err(JsonPath::Key(&JsonPath::Root, "prefixes").problem("is missing")),
-        Some((_, prefixes)) => Ok((prefixes_of(prefixes)?, settings)),
+    let member = |name| object.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    let tags = member("tags").map(read_tags).transpose()?;
+    match member("prefixes") {
+        None if settings.is_empty() && tags.is_none() => {
+            Err(JsonPath::Key(&JsonPath::Root, "prefixes").problem("is missing"))
+        }
+        None => Ok(Change { prefixes: Vec::new(), settings, tags }),
+        Some(prefixes) => Ok(Change { prefixes: prefixes_of(prefixes)?, settings, tags }),
     }
+}
+
+/// Tags; null is none.
+fn read_tags(tags: &Document) -> Result<Vec<Tag>, Error> {
+    let place = JsonPath::Key(&JsonPath::Root, "tags");
+    let tags = if *tags == Document::Null { &[] } else { tags.list(place, r#"a list such as ["edge","site-a"]"#)? };
+    let read = |(index, tag): (usize, &Document)| {
+        let place = JsonPath::Index(&place, index);
+        tag.text(place, r#"a tag such as "edge""#)?.parse().map_err(|error: TagError| place.problem(error))
+    };
+    tags.iter().enumerate().map(read).collect()
 }
 
 /// A setting; null is its default.

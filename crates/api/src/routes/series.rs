@@ -9,6 +9,7 @@ use accounting::field::{Field, Name};
 use accounting::period::Period;
 use accounting::range::Range;
 use accounting::zone::Zone;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use flow::Prefix;
@@ -19,18 +20,23 @@ use utoipa::openapi::schema::Object;
 use super::remarks::{LocalTraffic, RemarkView};
 use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
+use crate::auth::KeySenders;
 use crate::error::Error;
 use crate::kept::Kept;
 use crate::naming::{NamesView, Naming, OfNaming};
 use crate::parameters::Parameters;
-use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, OfZone, one_of};
+use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, OfSenders, OfZone, one_of};
 use crate::queues::Asker;
+use crate::selected::Selected;
 
 /// One counter over time.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Series {
     sender: String,
+    /// In an answer about several senders: those whose counters are added up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    senders: Option<Vec<String>>,
     prefix: String,
     name: String,
     /// What its value is called, by its field; with `names=1` only, and only if it has a name.
@@ -91,9 +97,11 @@ struct Question {
     naming: Naming,
 }
 
+/// The known parameters.
+const PARAMETERS: [&str; 8] = ["prefix", "name", "direction", "from", "to", "tz", "step", "names"];
+
 impl Question {
     fn read(parameters: &Parameters) -> Result<Self, Error> {
-        parameters.only(&["prefix", "name", "direction", "from", "to", "tz", "step", "names"])?;
         let name = parameters.read("name")?.unwrap_or(Name::ALL);
         let step = parameters.one_of("step", &STEPS)?.unwrap_or(Period::Hour);
         let zone = parameters.zone()?;
@@ -120,9 +128,9 @@ impl Question {
 
     /// A step of UTC is one interval, or a gap when it has expired. One of another zone is made of several, and would be
     /// too low when some of them have expired.
-    fn limit_intervals(&self, kept: &Kept) -> Result<(), Error> {
+    fn limit_intervals(&self, selected: &Selected, kept: &Kept) -> Result<(), Error> {
         if self.zone.is_utc() {
-            return Ok(());
+            return selected.limit(self.steps.len(), "steps", self.most);
         }
         let mut intervals = 0;
         for step in &self.steps {
@@ -132,7 +140,7 @@ impl Question {
                 return Err(too_many(self.most, what, self.step));
             }
         }
-        Ok(())
+        selected.limit(intervals, "intervals of UTC", self.most)
     }
 
     /// Including the counters of `all`, which distinguish a zero from a gap.
@@ -176,7 +184,7 @@ fn step_words() -> Object {
     one_of(STEPS.map(|(word, _)| word))
 }
 
-/// One counter over time.
+/// One counter over time, of one sender.
 #[utoipa::path(
     get,
     path = "/series/{sender}",
@@ -197,28 +205,65 @@ pub(crate) async fn show(
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
 ) -> Result<Response, Error> {
-    let question = Arc::new(Question::read(&parameters)?);
-    let known = api.registered(sender).await?;
+    parameters.only(&PARAMETERS)?;
+    let question = Question::read(&parameters)?;
+    let selected = api.registered(sender).await?;
+    answer(api, asker, selected, question).await
+}
+
+/// One counter over time, of several senders together.
+#[utoipa::path(
+    get,
+    path = "/series",
+    operation_id = "seriesOfSenders",
+    params(
+        OfSenders,
+        OfPrefix,
+        OfRange,
+        OfZone,
+        OfSeries,
+        OfNaming
+    ),
+    responses((status = 200, description = "A point for each step, with the sums; null counters are a gap", body = Series))
+)]
+pub(crate) async fn show_sum(
+    State(api): State<Api>,
+    asker: Asker,
+    limits: Option<Extension<KeySenders>>,
+    parameters: Parameters,
+) -> Result<Response, Error> {
+    parameters.only_of_senders(&PARAMETERS)?;
+    let question = Question::read(&parameters)?;
+    let selected = api.selected(&parameters, limits.as_deref()).await?;
+    answer(api, asker, selected, question).await
+}
+
+async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) -> Result<Response, Error> {
+    let question = Arc::new(question);
     let kept = api.kept(&question.zone).await?;
-    question.limit_intervals(&kept)?;
+    question.limit_intervals(&selected, &kept)?;
     let (prefix, tables) = (question.prefix, question.tables());
-    let ask = |step: &Range| storage::Question { range: kept.left_of(question.step, *step), sender, prefix, tables };
-    let mut answers = Answers::to(question.steps.iter().map(ask).collect());
+    let ranges = question.steps.iter().map(|step| kept.left_of(question.step, *step));
+    let ask = |range| selected.addresses().map(move |sender| storage::Question { range, sender, prefix, tables });
+    let mut answers = Answers::to_sums(ranges.flat_map(ask).collect(), selected.len());
     let of_points = Arc::clone(&question);
-    let counted = move |_, totals: Totals| (of_points.counters(&totals.tables), totals.damaged);
-    let answers = api.answers(&asker, &mut answers, counted).await?;
-    let (counters, damaged): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+    let sum = move |_, Totals { tables, senders, damaged }: Totals| (of_points.counters(&tables), (senders, damaged));
+    let answers = api.answers(&asker, &mut answers, sum).await?;
+    let (counters, sums): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+    let (senders, damaged): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
+    let parts = selected.parts(prefix, senders.into_iter().flatten().collect());
     let starts = question.steps.iter().map(|step| question.zone.display(step.from));
     let points: Vec<Point> = starts.zip(counters).map(|(start, counters)| Point { start, counters }).collect();
     if points.iter().all(|point| point.counters.is_none()) {
-        known.monitors(prefix)?;
+        selected.monitor(prefix)?;
     }
     let [first, last] = [question.steps.first(), question.steps.last()];
     let from = first.map(|step| step.from).unwrap_or_default();
     let range = Range { from, to: last.map_or(from, |step| step.to) };
-    let remarks = api.remarks(&asker, sender, prefix, range, &question.zone, LocalTraffic::Apart).await?;
+    let remarks = api.remarks(&asker, &parts, (prefix, range), &question.zone, LocalTraffic::Apart).await?;
     let series = Series {
-        sender: sender.to_string(),
+        sender: selected.text().to_owned(),
+        senders: parts.view(),
         prefix: prefix.to_string(),
         name: question.name.to_string(),
         names: question.naming.of(question.name),

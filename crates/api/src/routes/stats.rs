@@ -1,7 +1,7 @@
 //! `POST /stats/<ip>`: totals of the requested prefixes, dates and names, in the order and spelling of the request.
 //! [`storage::Answers`] sums the intervals.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,24 +11,40 @@ use accounting::field::{Field, Name, NameError};
 use accounting::period::Period;
 use accounting::range::Range;
 use accounting::zone::Zone;
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use flow::{Counters, Prefix, PrefixError};
 use storage::{Answers, Totals};
 
+use super::remarks::RemarkView;
 use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
+use crate::auth::KeySenders;
 use crate::error::Error;
 use crate::json::{Json as Document, JsonPath, Quoted, unknown_key};
 use crate::kept::Kept;
 use crate::naming::{NamesView, Naming, OfNaming};
-use crate::parameters::documentation::{OfSender, OfZone};
+use crate::parameters::documentation::{OfSender, OfSenders, OfZone};
 use crate::parameters::{Parameters, monitorable};
 use crate::queues::Asker;
+use crate::selected::Selected;
 
 /// Prefixes, periods, dates and counters, as they were requested.
-type Answer = Ordered<Ordered<Vec<Ordered<Vec<Counted>>>>>;
+type Answer = Ordered<Ordered<Part>>;
+
+/// What an answer has about a prefix.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Part {
+    /// The dates of a period.
+    Dates(Vec<Ordered<Vec<Counted>>>),
+    /// Of a group: those whose counters are added up.
+    Senders(Vec<String>),
+    /// Of a group.
+    Remarks(Vec<RemarkView>),
+}
 
 /// One counter.
 #[derive(serde::Serialize)]
@@ -60,7 +76,7 @@ struct Date {
     names: Arc<[(String, Name)]>,
 }
 
-/// Totals by prefix, date and name.
+/// Totals by prefix, date and name, of one sender.
 #[utoipa::path(
     post,
     path = "/stats/{sender}",
@@ -69,48 +85,115 @@ struct Date {
     request_body(content = Object, description = "Dates by period, under prefixes: {\"172.16.1.0/24\":{\"days\":[\"2014-02-02\"]}}", content_type = "application/json"),
     responses((status = 200, description = "The totals, in the order of the request", body = Object))
 )]
-pub(crate) async fn answer(
+pub(crate) async fn show(
     State(api): State<Api>,
     asker: Asker,
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
     body: Bytes,
 ) -> Result<Response, Error> {
-    parameters.only(&["tz", "names"])?;
-    let zone = parameters.zone()?;
-    let naming = Naming::read(&parameters)?;
-    let of_zone = zone.clone();
-    let questions = api.work(asker.party, body.len(), move || read_questions(&body, &of_zone)).await??;
-    api.registered(sender).await?;
+    parameters.only(&PARAMETERS)?;
+    let asked = Asked::read(&api, &asker, &parameters, body).await?;
+    let selected = api.registered(sender).await?;
+    answer(api, asker, selected, asked).await
+}
+
+/// Totals by prefix, date and name, of several senders together.
+#[utoipa::path(
+    post,
+    path = "/stats",
+    operation_id = "statsOfSenders",
+    params(OfSenders, OfZone, OfNaming),
+    request_body(content = Object, description = "Dates by period, under prefixes: {\"172.16.1.0/24\":{\"days\":[\"2014-02-02\"]}}", content_type = "application/json"),
+    responses((status = 200, description = "The sums, in the order of the request; under each prefix also `senders` and `remarks`", body = Object))
+)]
+pub(crate) async fn show_sum(
+    State(api): State<Api>,
+    asker: Asker,
+    limits: Option<Extension<KeySenders>>,
+    parameters: Parameters,
+    body: Bytes,
+) -> Result<Response, Error> {
+    parameters.only_of_senders(&PARAMETERS)?;
+    let asked = Asked::read(&api, &asker, &parameters, body).await?;
+    let selected = api.selected(&parameters, limits.as_deref()).await?;
+    answer(api, asker, selected, asked).await
+}
+
+/// The known parameters.
+const PARAMETERS: [&str; 2] = ["tz", "names"];
+
+/// The parsed request.
+struct Asked {
+    zone: Zone,
+    naming: Naming,
+    questions: Vec<Question>,
+}
+
+impl Asked {
+    async fn read(api: &Api, asker: &Asker, parameters: &Parameters, body: Bytes) -> Result<Self, Error> {
+        let zone = parameters.zone()?;
+        let naming = Naming::read(parameters)?;
+        let of_zone = zone.clone();
+        let questions = api.work(asker.party, body.len(), move || read_questions(&body, &of_zone)).await??;
+        Ok(Self { zone, naming, questions })
+    }
+}
+
+async fn answer(
+    api: Api,
+    asker: Asker,
+    selected: Selected,
+    Asked { zone, naming, questions }: Asked,
+) -> Result<Response, Error> {
     let kept = api.kept(&zone).await?;
-    limit_intervals(&questions, &zone, &kept)?;
+    limit_intervals(&questions, &selected, &zone, &kept)?;
     let (mut asked, mut names) = (Vec::new(), Vec::new());
     for question in &questions {
-        for (_, dates) in &question.periods {
-            asked.extend(dates.iter().map(|date| date.question(sender, question.prefix, &kept)));
-            names.extend(dates.iter().map(|date| Arc::clone(&date.names)));
+        for date in question.dates() {
+            asked.extend(selected.addresses().map(|sender| date.question(sender, question.prefix, &kept)));
+            names.push(Arc::clone(&date.names));
         }
     }
-    let take = move |number: usize, totals: Totals| {
+    let take = move |number: usize, Totals { tables, senders, damaged }: Totals| {
         let names = names.get(number).map(Arc::as_ref).unwrap_or_default();
-        (counted(&totals.tables, names, naming), totals.damaged)
+        ((counted(&tables, names, naming), senders), damaged)
     };
-    let answers = api.answers(&asker, &mut Answers::to(asked), take).await?;
+    let answers = api.answers(&asker, &mut Answers::to_sums(asked, selected.len()), take).await?;
     let (answers, damaged): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
-    let written = answers.iter().map(|counted| counted.len() + 1).sum::<usize>() * WRITTEN_BYTES;
-    api.work(asker.party, written, move || damage_noted(arrange(questions, answers), damaged.concat())).await
+    let written = answers.iter().map(|(counted, _)| counted.len() + 1).sum::<usize>() * WRITTEN_BYTES;
+    let write = move || damage_noted(arrange(questions, answers, &selected), damaged.concat());
+    api.work(asker.party, written, write).await
 }
 
 /// The answers, which are in the order of the dates, under the keys of the request.
-fn arrange(questions: Vec<Question>, answers: Vec<Vec<Counted>>) -> Answer {
+fn arrange(questions: Vec<Question>, answers: Vec<(Vec<Counted>, BTreeSet<IpAddr>)>, selected: &Selected) -> Answer {
     let mut answers = answers.into_iter();
-    let mut of_date = |date: Date| Ordered(vec![(date.text, answers.next().unwrap_or_default())]);
-    let mut of_period = |(key, dates): (String, Vec<Date>)| (key, dates.into_iter().map(&mut of_date).collect());
-    let of_prefix = |question: Question| {
-        let periods = question.periods.into_iter().map(&mut of_period).collect();
-        (question.text, Ordered(periods))
+    let of_prefix = |Question { text, prefix, periods }| {
+        let mut senders = BTreeSet::new();
+        let mut of_date = |date: Date| {
+            let (counted, by) = answers.next().unwrap_or_default();
+            senders.extend(by);
+            Ordered(vec![(date.text, counted)])
+        };
+        let mut of_period =
+            |(key, dates): (String, Vec<Date>)| (key, Part::Dates(dates.into_iter().map(&mut of_date).collect()));
+        let mut of_prefix: Vec<(String, Part)> = periods.into_iter().map(&mut of_period).collect();
+        if selected.is_group() {
+            let parts = selected.parts(prefix, senders);
+            of_prefix.push(("senders".to_owned(), Part::Senders(parts.view().unwrap_or_default())));
+            let remarks = RemarkView::same_flows(&parts).into_iter().collect();
+            of_prefix.push(("remarks".to_owned(), Part::Remarks(remarks)));
+        }
+        (text, Ordered(of_prefix))
     };
     Ordered(questions.into_iter().map(of_prefix).collect())
+}
+
+impl Question {
+    fn dates(&self) -> impl Iterator<Item = &Date> {
+        self.periods.iter().flat_map(|(_, dates)| dates)
+    }
 }
 
 impl Date {
@@ -177,22 +260,24 @@ fn read_questions(body: &[u8], zone: &Zone) -> Result<Vec<Question>, Error> {
     let prefixes = document.object(JsonPath::Root, &format!("an object such as {EXAMPLE}"))?;
     let questions: Vec<_> =
         prefixes.iter().map(|(text, periods)| read_question(text, periods, zone)).collect::<Result<_, _>>()?;
-    let dates = || questions.iter().flat_map(|question| &question.periods).flat_map(|(_, dates)| dates);
+    let dates = || questions.iter().flat_map(Question::dates);
     at_most(MOST_DATES, "dates", dates().count())?;
     at_most(MOST_NAMES, "names", dates().map(|date| date.names.len()).sum())?;
     Ok(questions)
 }
 
 /// A date of UTC is one interval, or an empty list when it has expired.
-fn limit_intervals(questions: &[Question], zone: &Zone, kept: &Kept) -> Result<(), Error> {
-    let mut intervals = 0;
-    for date in questions.iter().flat_map(|question| &question.periods).flat_map(|(_, dates)| dates) {
-        if !zone.is_utc() {
-            intervals += kept.intervals(date.range)?;
-            at_most(MOST_DATES, "intervals of UTC that make up its dates", intervals)?;
-        }
+fn limit_intervals(questions: &[Question], selected: &Selected, zone: &Zone, kept: &Kept) -> Result<(), Error> {
+    let dates = questions.iter().flat_map(Question::dates);
+    if zone.is_utc() {
+        return selected.limit(dates.count(), "dates", MOST_DATES);
     }
-    Ok(())
+    let mut intervals = 0;
+    for date in dates {
+        intervals += kept.intervals(date.range)?;
+        at_most(MOST_DATES, "intervals of UTC that make up its dates", intervals)?;
+    }
+    selected.limit(intervals, "intervals of UTC", MOST_DATES)
 }
 
 fn at_most(most: usize, of: &str, asked: usize) -> Result<(), Error> {

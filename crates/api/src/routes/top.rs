@@ -6,27 +6,33 @@ use accounting::direction::Direction;
 use accounting::field::{Field, Name};
 use accounting::range::Range;
 use accounting::zone::Zone;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use flow::{Counters, Prefix};
 use serde::Serialize;
-use storage::Answers;
+use storage::{Answers, Totals};
 use utoipa::openapi::schema::Object;
 
 use super::remarks::{LocalTraffic, RemarkView};
 use super::{CountersView, SenderAddress, damage_noted};
 use crate::Api;
+use crate::auth::KeySenders;
 use crate::error::Error;
 use crate::naming::{NamesView, Naming, OfNaming};
 use crate::parameters::Parameters;
-use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, OfZone, one_of};
+use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, OfSenders, OfZone, one_of};
 use crate::queues::Asker;
+use crate::selected::{Parts, Selected};
 
 /// The largest values of a field.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Top {
     sender: String,
+    /// In an answer about several senders: those whose counters are added up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    senders: Option<Vec<String>>,
     prefix: String,
     direction: &'static str,
     field: &'static str,
@@ -98,9 +104,11 @@ struct Question {
     by: (&'static str, Measure),
 }
 
+/// The known parameters.
+const PARAMETERS: [&str; 9] = ["prefix", "field", "direction", "from", "to", "tz", "n", "by", "names"];
+
 impl Question {
     fn read(parameters: &Parameters) -> Result<Self, Error> {
-        parameters.only(&["prefix", "field", "direction", "from", "to", "tz", "n", "by", "names"])?;
         let zone = parameters.zone()?;
         let fields = Field::ALL.map(|field| (field.name(), field));
         let measures = MEASURES.map(|(word, measure)| (word, (word, measure)));
@@ -142,7 +150,7 @@ fn measures() -> Object {
     one_of(MEASURES.map(|(word, _)| word))
 }
 
-/// The largest values of a field.
+/// The largest values of a field, of one sender.
 #[utoipa::path(
     get,
     path = "/top/{sender}",
@@ -163,26 +171,61 @@ pub(crate) async fn show(
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
 ) -> Result<Response, Error> {
+    parameters.only(&PARAMETERS)?;
     let question = Question::read(&parameters)?;
-    let known = api.registered(sender).await?;
-    api.kept(&question.zone).await?.intervals(question.range)?;
+    let selected = api.registered(sender).await?;
+    answer(api, asker, selected, question).await
+}
+
+/// The largest values of a field, of several senders together.
+#[utoipa::path(
+    get,
+    path = "/top",
+    operation_id = "topOfSenders",
+    params(
+        OfSenders,
+        OfPrefix,
+        OfRange,
+        OfZone,
+        OfTop,
+        OfNaming
+    ),
+    responses((status = 200, description = "The largest values of the sums, and the sum of the others", body = Top))
+)]
+pub(crate) async fn show_sum(
+    State(api): State<Api>,
+    asker: Asker,
+    limits: Option<Extension<KeySenders>>,
+    parameters: Parameters,
+) -> Result<Response, Error> {
+    parameters.only_of_senders(&PARAMETERS)?;
+    let question = Question::read(&parameters)?;
+    let selected = api.selected(&parameters, limits.as_deref()).await?;
+    answer(api, asker, selected, question).await
+}
+
+async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) -> Result<Response, Error> {
+    let Question { prefix, range, .. } = question;
+    api.kept(&question.zone).await?.intervals(range)?;
     // Including the counters of `all`, which distinguish a zero from missing counters.
     let tables = TableSet::of(question.direction, question.field).union(TableSet::of_field(Field::All));
-    let ask = storage::Question { range: question.range, sender, prefix: question.prefix, tables };
-    let totals = api.answers(&asker, &mut Answers::to(vec![ask]), |_, totals| totals).await?;
-    let totals = totals.into_iter().next().unwrap_or_default();
-    if totals.tables.is_empty() {
-        known.monitors(question.prefix)?;
+    let ask = |sender| storage::Question { range, sender, prefix, tables };
+    let mut answers = Answers::to_sums(selected.addresses().map(ask).collect(), selected.len());
+    let totals = api.answers(&asker, &mut answers, |_, totals| totals).await?;
+    let Totals { tables, senders, damaged } = totals.into_iter().next().unwrap_or_default();
+    if tables.is_empty() {
+        selected.monitor(prefix)?;
     }
-    let remarks =
-        api.remarks(&asker, sender, question.prefix, question.range, &question.zone, LocalTraffic::Apart).await?;
-    let sorted = totals.tables.rows_of(question.field).count() * SORTED_BYTES;
-    let answer = move || damage_noted(question.answer(sender.to_string(), &totals.tables, remarks), totals.damaged);
+    let parts = selected.parts(prefix, senders);
+    let remarks = api.remarks(&asker, &parts, (prefix, range), &question.zone, LocalTraffic::Apart).await?;
+    let sorted = tables.rows_of(question.field).count() * SORTED_BYTES;
+    let sender = selected.text().to_owned();
+    let answer = move || damage_noted(question.answer(sender, &parts, &tables, remarks), damaged);
     api.work(asker.party, sorted, answer).await
 }
 
 impl Question {
-    fn answer(&self, sender: String, tables: &Tables, remarks: Vec<RemarkView>) -> Top {
+    fn answer(&self, sender: String, parts: &Parts, tables: &Tables, remarks: Vec<RemarkView>) -> Top {
         let (by, measure) = self.by;
         let mut rows: Vec<(Name, Counters)> = tables
             .rows_of(self.field)
@@ -196,6 +239,7 @@ impl Question {
         rest.iter().for_each(|(_, counters)| unlisted.add(*counters));
         Top {
             sender,
+            senders: parts.view(),
             prefix: self.prefix.to_string(),
             direction: self.direction.name(),
             field: self.field.name(),

@@ -31,7 +31,18 @@ fn billing(server: &Server, parameters: &str) -> Value {
 
 /// A writer that runs in these minutes, and in which of them it receives a datagram of ten records from the sender.
 fn run(server: &Server, writer: WriterId, ran: impl IntoIterator<Item = u32>, heard: impl IntoIterator<Item = u32>) {
-    let sender: IpAddr = SENDER.parse().unwrap();
+    run_for(server, writer, SENDER, ran, heard);
+}
+
+/// The same with another sender.
+pub(crate) fn run_for(
+    server: &Server,
+    writer: WriterId,
+    sender: &str,
+    ran: impl IntoIterator<Item = u32>,
+    heard: impl IntoIterator<Item = u32>,
+) {
+    let sender: IpAddr = sender.parse().unwrap();
     let arrived = Counters { bytes: 504, packets: 0, flows: 10 };
     let heard =
         heard.into_iter().map(|minute| Arrived { sender, minute: Minute::new(minute), arrived, lost: Counters::ZERO });
@@ -58,7 +69,7 @@ fn store(server: &Server, writer: WriterId, arrived: &[Arrived], counted: (&BTre
 }
 
 /// All minutes of February.
-fn february() -> std::ops::Range<u32> {
+pub(crate) fn february() -> std::ops::Range<u32> {
     minute("2026-02-01 00:00").start.number()..minute("2026-03-01 00:00").start.number()
 }
 

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use accounting::direction::Direction::In;
 use serde_json::Value;
 
 use crate::client::shell;
 use crate::flows;
 use crate::server::{AUTH_KEY, SIGN_KEY, Server, keys};
-use crate::stats::count_the_example;
+use crate::stats::{WRITER, count_of, count_the_example, minute};
 
 /// The fenced blocks of a document: language and text.
 fn blocks(document: &str) -> Vec<(&str, &str)> {
@@ -27,6 +28,8 @@ fn the_examples_of_the_document_work_as_written() {
     let (_folder, archive) = flows::example();
     let server = Server::with(keys(), |api| api.answering_from(Some(archive)));
     count_the_example(&server);
+    let second = [(In, "all", 2, 2000), (In, "proto:6", 2, 2000)];
+    count_of(&server, WRITER, "172.16.1.2", minute("2014-02-02 05:01"), "172.16.1.0/24", &second);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rest.md");
     let document = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let blocks = blocks(&document);

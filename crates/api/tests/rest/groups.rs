@@ -228,7 +228,7 @@ fn stats_of_a_group_are_the_sums_of_each_date_and_name() {
     }
 }
 
-/// Samples in which each sender counts so many bytes in, of the first samples of February.
+/// Samples of February, by number, with the bytes that a sender counts in each.
 fn sampled(samples: &[(&str, u32, u64)]) -> Server {
     let server = Server::start();
     register(&server);

@@ -17,6 +17,7 @@ mod credentials;
 mod document;
 mod fairness;
 mod flows;
+mod groups;
 mod headers;
 mod openapi;
 mod ranges;

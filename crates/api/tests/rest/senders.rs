@@ -89,6 +89,33 @@ fn settings_are_put_beside_prefixes_or_alone_and_shown_if_they_are_no_defaults()
 }
 
 #[test]
+fn tags_are_replaced_by_those_of_a_request_and_shown_if_there_are_some() {
+    let server = Server::start();
+    let put = |body: &str| ask(server.address, "PUT", "/senders/172.16.1.1", body);
+    let prefixes = r#""prefixes":[{"prefix":"10.0.0.0","prefixLen":8}]"#;
+    let shown = |more: &str| format!(r#"{{"ip":"172.16.1.1","last":null,{prefixes}{more}}}"#);
+    let tagged = put(&format!(r#"{{"tags":["site-a","edge","edge"],"samplingRate":10,{prefixes}}}"#));
+    assert_eq!(tagged.text(), shown(r#","samplingRate":10,"tags":["edge","site-a"]"#));
+    assert!(server.was_notified());
+    assert_eq!(put(r#"{"samplingRate":null}"#).text(), shown(r#","tags":["edge","site-a"]"#));
+    assert_eq!(put(r#"{"tags":["core"]}"#).text(), shown(r#","tags":["core"]"#));
+    assert_eq!(ask(server.address, "GET", "/senders", "").text(), format!("[{}]", shown(r#","tags":["core"]"#)));
+    for (body, reason) in [
+        (r#"{"tags":["edge","a b"]}"#, "tags[1]: 'a b' is not a tag: use 1 to 32 letters, digits"),
+        (r#"{"tags":"edge"}"#, "tags: must be a list such as"),
+        (r#"{"tags":[1]}"#, "tags[0]: must be a tag such as"),
+        (r#"{"tag":["edge"]}"#, "tag: unknown key; did you mean tags?"),
+    ] {
+        let refused = put(body).refusal(400, "BAD_REQUEST");
+        assert!(refused.contains(reason), "{body}: {refused}");
+    }
+    for none in ["[]", "null"] {
+        put(r#"{"tags":["core"]}"#);
+        assert_eq!(put(&format!(r#"{{"tags":{none}}}"#)).text(), shown(""));
+    }
+}
+
+#[test]
 fn senders_lists_all_with_the_time_of_their_last_datagram() {
     let server = Server::start();
     assert_eq!(ask(server.address, "GET", "/senders", "").text(), "[]");
@@ -237,7 +264,7 @@ fn ten_thousand_prefixes_fit_into_a_request() {
 #[test]
 fn unknown_paths_and_methods_list_the_valid_ones() {
     let server = Server::start();
-    for path in ["/sender", "/senders/10.0.0.1/x", "/stats", "//", "/senders/"] {
+    for path in ["/sender", "/senders/10.0.0.1/x", "/stats/", "//", "/senders/"] {
         let message = ask(server.address, "GET", path, "").refusal(404, "NOT_FOUND");
         assert!(message.contains("/senders/<address>"), "{message}");
     }
@@ -245,6 +272,8 @@ fn unknown_paths_and_methods_list_the_valid_ones() {
         ("PATCH", "/senders/10.0.0.1", "GET,HEAD,PUT,DELETE"),
         ("POST", "/senders", "GET,HEAD"),
         ("GET", "/stats/10.0.0.1", "POST"),
+        ("GET", "/stats", "POST"),
+        ("POST", "/top", "GET,HEAD"),
         ("TRACE", "/", "GET,HEAD"),
     ] {
         let answer = ask(server.address, method, path, "");

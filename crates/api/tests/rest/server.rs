@@ -10,7 +10,7 @@ use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
 use api::{Api, Keys, serve};
 use async_trait::async_trait;
-use flow::{Prefix, Setting, Timestamp};
+use flow::{Prefix, Setting, Tag, Timestamp};
 use storage::{
     Blocks, Memory, Reason, Registry, Remark, Remarks, Retention, Selection, Sender, Store, StoreError, WriterState,
     Writers,
@@ -144,6 +144,9 @@ impl Registry for Broken {
         self.fail().await
     }
     async fn set(&self, _: IpAddr, _: &[Setting]) -> Result<(), StoreError> {
+        self.fail().await
+    }
+    async fn put_tags(&self, _: IpAddr, _: &[Tag]) -> Result<(), StoreError> {
         self.fail().await
     }
     async fn remove_sender(&self, _: IpAddr) -> Result<bool, StoreError> {

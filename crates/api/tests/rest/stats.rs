@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use accounting::block::{Tables, WriterId};
 use accounting::direction::Direction::{self, In, InLocal, Out, OutLocal};
+use accounting::field::Field;
 use accounting::period::{Interval, Period};
 use accounting::query::parse_interval;
 use accounting::watermarks::Watermarks;
@@ -26,12 +27,30 @@ pub(crate) fn count(
     prefix: &str,
     rows: &[(Direction, &str, u64, u64)],
 ) {
+    count_of(server, writer, SENDER, interval, prefix, rows);
+}
+
+/// The same of another sender. Names end with `:other` for what a limit folded.
+pub(crate) fn count_of(
+    server: &Server,
+    writer: WriterId,
+    sender: &str,
+    interval: Interval,
+    prefix: &str,
+    rows: &[(Direction, &str, u64, u64)],
+) {
     let mut tables = Tables::new();
     for (direction, name, flows, bytes) in rows {
         let counters = Counters { bytes: *bytes, packets: bytes / 100, flows: *flows };
-        tables.add(*direction, name.parse().unwrap(), counters);
+        match name.strip_suffix(":other") {
+            None => tables.add(*direction, name.parse().unwrap(), counters),
+            Some(field) => {
+                let field = Field::ALL.into_iter().find(|of| of.name() == field).unwrap();
+                tables.add_other(*direction, field, counters);
+            }
+        }
     }
-    let sender: IpAddr = SENDER.parse().unwrap();
+    let sender: IpAddr = sender.parse().unwrap();
     let blocks = tables.blocks(
         interval,
         sender,

@@ -27,13 +27,14 @@ pub(crate) mod top;
 
 use std::io::Write;
 
+use flow::SenderSelection;
 use serde_json::Value;
 
 use crate::client::Client;
 use crate::commands::progress::Waiting;
 use crate::exit_code::Failure;
 use crate::output;
-use crate::table::{Cell, Format, Table};
+use crate::table::{Cell, Format, Table, count_of};
 
 /// The time zone of a query.
 #[derive(clap::Args, Debug)]
@@ -69,10 +70,35 @@ fn ask(client: &Client, method: &str, target: &str, body: &str) -> Result<Value,
     client.ask(method, target, body)
 }
 
+/// The path of a question about these senders, and the parameter that selects them if they are a group.
+fn about(route: &str, senders: &SenderSelection) -> (String, (&'static str, Option<String>)) {
+    match senders.single() {
+        Some(address) => (format!("/{route}/{address}"), ("sender", None)),
+        None => (format!("/{route}"), ("sender", Some(senders.to_string()))),
+    }
+}
+
+/// Prints for people which senders are added up in an answer, if it is about a group.
+fn print_senders(format: Format, answer: &Value) -> Result<(), Failure> {
+    let Some(senders) = answer["senders"].as_array().filter(|_| !format.json && !format.csv) else { return Ok(()) };
+    let mut listed: Vec<String> = senders.iter().take(LISTED_SENDERS).map(text).collect();
+    if senders.len() > LISTED_SENDERS {
+        listed.push(format!("and {} more; --json lists all", senders.len() - LISTED_SENDERS));
+    }
+    let count = count_of(senders.len() as u64, "sender");
+    output::print(|out| writeln!(out, "\nsum of {count}: {}", listed.join(", ")))
+}
+
+/// How many of the senders of an answer are printed for people.
+const LISTED_SENDERS: usize = 10;
+
 /// Prints when the meaning of the counters in an answer changed: after a table, or beside the rows of a program.
 fn print_remarks(format: Format, answer: &Value) -> Result<(), Failure> {
     let remarks = answer["remarks"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut lines = remarks.iter().map(|remark| format!("remark {}: {}", text(&remark["time"]), text(&remark["text"])));
+    let mut lines = remarks.iter().map(|remark| {
+        let time = remark["time"].as_str().map(|time| format!(" {time}")).unwrap_or_default();
+        format!("remark{time}: {}", text(&remark["text"]))
+    });
     if format.csv {
         lines.for_each(output::report);
     } else if !format.json && !remarks.is_empty() {

@@ -61,7 +61,9 @@ fn commands_add_up_several_senders() {
     for (selection, expected) in
         [("all", sum), ("tag:edge", sum), ("tag:site-a,127.0.0.3", of_each[0]), ("127.0.0.2,127.0.0.3", of_each[1])]
     {
-        let top = run(&collector, &["top", selection, PREFIX, "--csv", "--field", "proto"]);
+        // With --csv, the remark is on standard error.
+        let (top, _, code) = collector.command(&["top", selection, PREFIX, "--csv", "--field", "proto"]);
+        assert_eq!(code, Some(0), "{selection}");
         let row = format!("proto:0,{},{},{expected}", expected * 100, expected * 2);
         assert_eq!(top.lines().nth(1), Some(row.as_str()), "{selection}");
         let year = collector.shell("date -u +%Y").trim().to_owned();

@@ -34,6 +34,7 @@ mod flows;
 mod flows_command;
 mod full_spool;
 mod generated;
+mod groups;
 mod journal;
 mod killed_together;
 mod live;

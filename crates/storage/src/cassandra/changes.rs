@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use flow::{Prefix, Setting, Timestamp};
+use flow::{Prefix, Setting, Tag, Timestamp};
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 
@@ -15,7 +15,7 @@ use super::Cassandra;
 use super::registry::parsed;
 use super::schema::ChangeStatements;
 use crate::StoreError;
-use crate::registrations::{ADOPTED, Entry, Part, REMOVALS_KEPT, Registration, Registrations, changes};
+use crate::registrations::{ADOPTED, Entry, Part, REMOVALS_KEPT, Registration, Registrations, changes, tag_changes};
 
 /// Follows the address in the row of the numbers.
 const CHANGES: &str = " changes";
@@ -105,10 +105,23 @@ impl Cassandra {
 
     /// Adds a sender, and changes settings of it.
     pub(super) async fn set_of(&self, sender: IpAddr, settings: &[Setting]) -> Result<(), StoreError> {
+        self.change_parts(sender, |parts| changes(parts.iter(), settings)).await
+    }
+
+    /// Adds a sender, and replaces its tags.
+    pub(super) async fn tag(&self, sender: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
+        self.change_parts(sender, |parts| tag_changes(parts.iter(), tags)).await
+    }
+
+    async fn change_parts(
+        &self,
+        sender: IpAddr,
+        change: impl Fn(&[Part]) -> BTreeMap<Part, bool> + Sync,
+    ) -> Result<(), StoreError> {
         self.change(sender, |stored| {
             let number = stored.next();
             let parts = stored.prefixes.iter().map(|part| part.parse()).collect::<Result<Vec<Part>, _>>()?;
-            let changed = changes(parts.iter(), settings).into_iter();
+            let changed = change(&parts).into_iter();
             let changed = changed.map(|(part, is_registered)| (Some(part), Registration { is_registered, number }));
             let own = (None, Registration { is_registered: true, number });
             Ok(Some(changed.chain([own]).map(|(part, registration)| ((sender, part), registration)).collect()))

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use flow::{Prefix, Setting, Timestamp};
+use flow::{Prefix, Setting, Tag, Timestamp};
 
 use super::Cassandra;
 use crate::remarks::settled;
@@ -45,6 +45,10 @@ impl Registry for Cassandra {
 
     async fn set(&self, address: IpAddr, settings: &[Setting]) -> Result<(), StoreError> {
         self.set_of(address, settings).await
+    }
+
+    async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
+        self.tag(address, tags).await
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use flow::{Prefix, Setting};
+use flow::{Prefix, Setting, Tag};
 use redis::{Cmd, Pipeline};
 
 use super::Redis;
 use crate::StoreError;
-use crate::registrations::{ADOPTED, Entry, Part, REMOVALS_KEPT, Registration, Registrations, oldest_removal};
+use crate::registrations::{ADOPTED, Entry, Part, REMOVALS_KEPT, Registration, Registrations, TAG, oldest_removal};
 
 /// How many registrations one script changes: the server does nothing else meanwhile.
 const AT_ONCE: usize = 10_000;
@@ -53,6 +53,23 @@ for i = 2, #ARGV, 2 do
         redis.call('HSET', KEYS[1], wanted, '')
         number(wanted, '')
     end
+end";
+
+/// A sender, the start of the fields of its tags, and those that it has from now on.
+const PUT_TAGS: &str = "
+redis.call('HSETNX', KEYS[1], ARGV[1], '')
+number(ARGV[1], '')
+local start, wanted = ARGV[2], {}
+for i = 3, #ARGV do wanted[ARGV[i]] = true end
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if string.sub(field, 1, #start) == start and not wanted[field] then
+        redis.call('HDEL', KEYS[1], field)
+        number(field, '-')
+    end
+end
+for i = 3, #ARGV do
+    redis.call('HSET', KEYS[1], ARGV[i], '')
+    number(ARGV[i], '')
 end";
 
 /// A sender, and prefixes of it; whether there is the sender.
@@ -121,6 +138,16 @@ impl Redis {
         for setting in settings {
             let wanted = (!setting.is_default()).then(|| field(&(sender, Some(Part::Setting(*setting)))));
             script.arg(format!("{sender} {}=", setting.name())).arg(wanted.unwrap_or_default());
+        }
+        self.link.command(&script).await
+    }
+
+    /// Adds a sender, and replaces its tags.
+    pub(super) async fn tag(&self, sender: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
+        let mut script = self.script(&format!("{NUMBER}{PUT_TAGS}"));
+        script.arg(sender.to_string()).arg(format!("{sender} {TAG}"));
+        for tag in tags {
+            script.arg(field(&(sender, Some(Part::Tag(*tag)))));
         }
         self.link.command(&script).await
     }

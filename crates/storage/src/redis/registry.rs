@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use flow::{Prefix, Setting, Timestamp};
+use flow::{Prefix, Setting, Tag, Timestamp};
 
 use super::Redis;
 use super::changes::parse_entry;
@@ -78,6 +78,10 @@ impl Registry for Redis {
 
     async fn set(&self, address: IpAddr, settings: &[Setting]) -> Result<(), StoreError> {
         self.change(address, settings).await
+    }
+
+    async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
+        self.tag(address, tags).await
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {

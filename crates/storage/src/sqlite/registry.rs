@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use flow::{Prefix, Setting, Timestamp};
+use flow::{Prefix, Setting, Tag, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Sqlite, remarks};
+use crate::registrations::TAG;
 use crate::{Registry, Remark, Remarks, Sender, StoreError};
 
 #[async_trait]
@@ -34,6 +35,11 @@ impl Registry for Sqlite {
     async fn set(&self, address: IpAddr, settings: &[Setting]) -> Result<(), StoreError> {
         let settings = settings.to_vec();
         self.write(move |connection| set(connection, address, &settings)).await
+    }
+
+    async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
+        let tags = tags.to_vec();
+        self.write(move |connection| put_tags(connection, address, &tags)).await
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
@@ -125,15 +131,33 @@ fn add_prefixes(connection: &Connection, address: IpAddr, prefixes: &[Prefix]) -
 
 fn set(connection: &Connection, address: IpAddr, settings: &[Setting]) -> Result<(), StoreError> {
     add_prefixes(connection, address, &[])?;
+    for setting in settings {
+        let value = (!setting.is_default()).then(|| setting.to_string());
+        replace(connection, address, &format!("{}=", setting.name()), value)?;
+    }
+    Ok(())
+}
+
+fn put_tags(connection: &Connection, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
+    add_prefixes(connection, address, &[])?;
+    replace(connection, address, TAG, tags.iter().map(|tag| format!("{TAG}{tag}")))
+}
+
+/// Replaces what begins in this way.
+fn replace(
+    connection: &Connection,
+    address: IpAddr,
+    start: &str,
+    values: impl IntoIterator<Item = String>,
+) -> Result<(), StoreError> {
     let address = address.to_string();
     let mut delete = connection
         .prepare_cached("DELETE FROM sender_prefix WHERE address = ?1 AND substr(prefix, 1, length(?2)) = ?2")?;
-    let mut insert = connection.prepare_cached("INSERT INTO sender_prefix (address, prefix) VALUES (?1, ?2)")?;
-    for setting in settings {
-        delete.execute((&address, format!("{}=", setting.name())))?;
-        if !setting.is_default() {
-            insert.execute((&address, setting.to_string()))?;
-        }
+    delete.execute((&address, start))?;
+    let mut insert =
+        connection.prepare_cached("INSERT OR IGNORE INTO sender_prefix (address, prefix) VALUES (?1, ?2)")?;
+    for value in values {
+        insert.execute((&address, value))?;
     }
     Ok(())
 }

@@ -43,6 +43,7 @@ macro_rules! contract {
             senders_are_listed_by_address
             prefixes_are_removed_one_by_one
             settings_are_changed_one_by_one_and_end_with_their_sender
+            tags_are_replaced_together_and_end_with_their_sender
             a_sender_is_forgotten_with_its_prefixes
             the_last_time_of_a_sender_never_goes_back
             templates_are_remembered_until_others_come_or_the_sender_goes

@@ -75,6 +75,35 @@ pub(crate) async fn settings_are_changed_one_by_one_and_end_with_their_sender(st
     Ok(())
 }
 
+pub(crate) async fn tags_are_replaced_together_and_end_with_their_sender(store: &dyn Store) -> Outcome {
+    let tags = async |address| -> Result<String, Box<dyn Error>> {
+        let tags = store.sender(address).await?.ok_or("not there")?.tags;
+        Ok(tags.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+    };
+    let put = async |address, text: &str| -> Result<(), Box<dyn Error>> {
+        let tags = text.split_whitespace().map(str::parse).collect::<Result<Vec<_>, _>>()?;
+        Ok(store.put_tags(address, &tags).await?)
+    };
+    put(sender(1), "site-a edge edge").await?;
+    put(sender(10), "core").await?;
+    store.add_prefixes(sender(1), &[prefix(1)]).await?;
+    store.set(sender(1), &["samplingRate=100".parse()?]).await?;
+    assert_eq!(tags(sender(1)).await?, "edge site-a");
+    put(sender(1), "edge Site.B").await?;
+    assert_eq!((tags(sender(1)).await?.as_str(), tags(sender(10)).await?.as_str()), ("Site.B edge", "core"));
+    for listed in store.senders().await? {
+        assert_eq!(store.sender(listed.address).await?, Some(listed));
+    }
+    put(sender(1), "").await?;
+    let untagged = store.sender(sender(1)).await?.ok_or("not there")?;
+    assert_eq!((untagged.tags.len(), untagged.prefixes.len()), (0, 1));
+    assert_eq!(untagged.settings.to_string(), "samplingRate=100");
+    store.remove_sender(sender(10)).await?;
+    store.add_prefixes(sender(10), &[]).await?;
+    assert_eq!(tags(sender(10)).await?, "");
+    Ok(())
+}
+
 pub(crate) async fn a_sender_is_forgotten_with_its_prefixes(store: &dyn Store) -> Outcome {
     assert!(!store.remove_sender(sender(1)).await?);
     store.add_prefixes(sender(1), &[prefix(1)]).await?;

@@ -27,7 +27,7 @@ const SAMPLES_AT_ONCE: usize = 288;
 const LONGEST_FLUSH: u32 = 5;
 
 /// Why a sample is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Missing {
     /// In at least one of its minutes, no collector ran.
     CollectorNotRunning,
@@ -49,13 +49,6 @@ impl Missing {
             Self::NotKept => "notKept",
         }
     }
-}
-
-/// Consecutive samples that are missing for one reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gap {
-    pub(super) range: Range,
-    pub(super) missing: Missing,
 }
 
 /// What arrived from the sender in a sample, and what was lost.
@@ -104,14 +97,14 @@ impl Found {
 }
 
 impl Samples {
-    /// Reads the whole samples of a range, at the moment of other answers.
+    /// Reads the whole samples of a range, at the moment of these answers.
     pub(super) async fn read(
         api: &Api,
         asker: &Asker,
         (sender, prefix): (IpAddr, Prefix),
         range: Range,
         kept: &Kept,
-        mut answers: Answers,
+        answers: &mut Answers,
         damaged: &mut Vec<BlockError>,
     ) -> Result<Self, Error> {
         let from = Minute::new(range.from.number().next_multiple_of(five_minutes::MINUTES));
@@ -127,9 +120,9 @@ impl Samples {
         let mut in_minutes = Vec::new();
         let whole = |day: &Range| Range { to: day.to.min(kept.now.saturating_add(1)), ..*day };
         let questions = days.iter().flat_map(|day| [traffic, exported, ran].map(|ask| ask(whole(day))));
-        answers = answers.then(questions.collect());
+        *answers = then(answers, questions.collect());
         let questions = days.iter().flat_map(|day| [Part::Traffic, Part::Exported, Part::Ran].map(|part| (day, part)));
-        let answered = api.answers(asker, &mut answers, Found::of).await?;
+        let answered = api.answers(asker, answers, Found::of).await?;
         for (found, (day, part)) in answered.into_iter().zip(questions) {
             if samples.add(part, found, damaged) && day.from >= kept.since(Period::Day) {
                 continue;
@@ -142,18 +135,18 @@ impl Samples {
         }
 
         let before = Range { from: Minute::EPOCH, to: from };
-        answers = answers.then(vec![of(presence::COLLECTOR, presence::PREFIX)(before)]);
+        *answers = then(answers, vec![of(presence::COLLECTOR, presence::PREFIX)(before)]);
         let ran =
             |_, totals: Totals| totals.tables.get(Direction::In, Name::ALL).is_some() || !totals.damaged.is_empty();
-        samples.ran_before = api.answers(asker, &mut answers, ran).await?.contains(&true);
+        samples.ran_before = api.answers(asker, answers, ran).await?.contains(&true);
 
         let (in_minutes, not_kept): (Vec<Minute>, Vec<Minute>) =
             in_minutes.into_iter().partition(|first| *first >= kept.since(Period::Minute));
         samples.not_kept.extend(not_kept);
         for firsts in in_minutes.chunks(SAMPLES_AT_ONCE) {
             let minutes = |first: Minute| Range { from: first, to: first.saturating_add(five_minutes::MINUTES) };
-            answers = answers.then(firsts.iter().map(|first| traffic(minutes(*first))).collect());
-            for (found, first) in api.answers(asker, &mut answers, Found::of).await?.into_iter().zip(firsts) {
+            *answers = then(answers, firsts.iter().map(|first| traffic(minutes(*first))).collect());
+            for (found, first) in api.answers(asker, answers, Found::of).await?.into_iter().zip(firsts) {
                 if !samples.add(Part::Traffic, found, damaged) {
                     samples.not_kept.insert(*first);
                 }
@@ -181,7 +174,7 @@ impl Samples {
     }
 
     /// The first minutes of all samples.
-    fn all(&self) -> impl Iterator<Item = Minute> {
+    pub(super) fn all(&self) -> impl Iterator<Item = Minute> {
         (self.from.number()..self.to.number()).step_by(five_minutes::MINUTES as usize).map(Minute::new)
     }
 
@@ -189,15 +182,12 @@ impl Samples {
         self.all().filter(|first| (range.from..range.to).contains(first)).collect()
     }
 
-    /// How many there are, the missing ones included.
-    pub(super) fn expected(&self) -> u32 {
-        self.to.abs_diff(self.from) / five_minutes::MINUTES
-    }
-
-    /// The traffic of the samples that are known, in each direction.
-    pub(super) fn known(&self) -> impl Iterator<Item = [Counters; Direction::ALL.len()]> {
-        let known = self.all().filter(|first| self.missing(*first).is_none());
-        known.map(|first| self.traffic.get(&first).copied().unwrap_or_default())
+    /// The traffic of a sample in each direction, or why it is missing.
+    pub(super) fn sample(&self, first: Minute) -> Result<[Counters; Direction::ALL.len()], Missing> {
+        match self.missing(first) {
+            Some(missing) => Err(missing),
+            None => Ok(self.traffic.get(&first).copied().unwrap_or_default()),
+        }
     }
 
     /// The first of the samples whose traffic is not kept.
@@ -212,20 +202,6 @@ impl Samples {
             total.iter_mut().zip(counted).for_each(|(total, counted)| total.add(*counted));
         }
         total
-    }
-
-    /// The missing ones, in the order of time.
-    pub(super) fn gaps(&self) -> Vec<Gap> {
-        let mut gaps: Vec<Gap> = Vec::new();
-        for first in self.all() {
-            let Some(missing) = self.missing(first) else { continue };
-            let to = first.saturating_add(five_minutes::MINUTES);
-            match gaps.last_mut().filter(|gap| gap.missing == missing && gap.range.to == first) {
-                Some(gap) => gap.range.to = to,
-                None => gaps.push(Gap { range: Range { from: first, to }, missing }),
-            }
-        }
-        gaps
     }
 
     /// Why a sample is missing; `None` if it is known.
@@ -258,6 +234,11 @@ impl Samples {
     }
 }
 
+/// Further questions, at the same moment.
+fn then(answers: &mut Answers, questions: Vec<Question>) -> Answers {
+    std::mem::replace(answers, Answers::to(Vec::new())).then(questions)
+}
+
 /// What a day is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
@@ -268,6 +249,7 @@ enum Part {
 
 #[cfg(test)]
 mod tests {
+    use super::super::summed::{Gap, Summed};
     use super::*;
 
     fn minutes(numbers: impl IntoIterator<Item = u32>) -> BTreeSet<Minute> {
@@ -284,7 +266,13 @@ mod tests {
 
     fn shown(samples: &Samples) -> Vec<(u32, u32, &'static str)> {
         let shown = |gap: &Gap| (gap.range.from.number(), gap.range.to.number(), gap.missing.name());
-        samples.gaps().iter().map(shown).collect()
+        summed(samples).gaps().iter().map(shown).collect()
+    }
+
+    fn summed(samples: &Samples) -> Summed {
+        let mut summed = Summed::default();
+        summed.add([192, 0, 2, 1].into(), samples);
+        summed
     }
 
     #[test]
@@ -309,8 +297,9 @@ mod tests {
             (140, 145, "exporterSilent"),
         ];
         assert_eq!(shown(&samples), expected);
-        let known: Vec<u64> = samples.known().map(|[counters, ..]| counters.bytes).collect();
-        assert_eq!((known, samples.expected()), (vec![300, 300, 0, 300], 9));
+        let one = summed(&samples);
+        let known: Vec<u64> = one.known().map(|[counters, ..]| counters.bytes).collect();
+        assert_eq!((known, one.expected()), (vec![300, 300, 0, 300], 9));
         samples.ran_before = true;
         assert_eq!(shown(&samples)[0], (100, 110, "collectorNotRunning"));
         assert_eq!(samples.losses().count(), 3);

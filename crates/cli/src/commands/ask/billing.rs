@@ -1,12 +1,11 @@
 //! `netflow billing`: what a prefix used in a month.
 
 use std::io::{self, Write};
-use std::net::IpAddr;
 
-use flow::Prefix;
+use flow::{Prefix, SenderSelection};
 use serde_json::Value;
 
-use super::{Zone, ask, number, print, print_remarks, text};
+use super::{Zone, about, ask, number, print, print_remarks, text};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -19,10 +18,11 @@ use crate::table::{Cell, Format, Table, count_of};
 Examples:
   netflow billing 192.0.2.1 172.16.1.0/24
   netflow billing 192.0.2.1 172.16.1.0/24 --month 2026-10 --csv
-  netflow billing 192.0.2.1 172.16.1.0/24 --local exclude --tz Europe/Berlin")]
+  netflow billing 192.0.2.1 172.16.1.0/24 --local exclude --tz Europe/Berlin
+  netflow billing tag:edge 172.16.1.0/24 --month 2026-10")]
 pub(crate) struct Arguments {
-    /// The address of the sender
-    sender: IpAddr,
+    /// The address of the sender; or several with commas, tag:NAME, or all: their counters are added up
+    sender: SenderSelection,
     /// One of its prefixes
     prefix: Prefix,
     /// The month, such as 2026-10 [default: the current month]
@@ -43,10 +43,18 @@ pub(crate) struct Arguments {
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { sender, prefix, month, local, zone, format, connection } = arguments;
     let client = Client::new(&connection, config)?;
-    let parameters = [("prefix", Some(prefix.to_string())), ("month", month), ("tz", zone.tz), ("local", Some(local))];
-    let answer = ask(&client, "GET", &target(&format!("/billing/{sender}"), &parameters), "")?;
+    let (path, selection) = about("billing", &sender);
+    let parameters =
+        [selection, ("prefix", Some(prefix.to_string())), ("month", month), ("tz", zone.tz), ("local", Some(local))];
+    let answer = ask(&client, "GET", &target(&path, &parameters), "")?;
     print(format, &answer, if format.csv { rows } else { table })?;
     if !format.json && !format.csv {
+        if !answer["bySender"].is_null() {
+            output::print(|out| {
+                writeln!(out)?;
+                by_sender(&answer).write(false, out)
+            })?;
+        }
         output::print(|out| write_basis(&answer, out))?;
     }
     print_remarks(format, &answer)?;
@@ -70,8 +78,33 @@ fn write_basis(answer: &Value, out: &mut impl Write) -> io::Result<()> {
     if gaps.len() > SHOWN_GAPS {
         writeln!(out, "  and {} more; --json and --csv have all of them", gaps.len() - SHOWN_GAPS)?;
     }
+    write_absent(samples, out)?;
     write_losses(&answer["lost"], out)?;
     writeln!(out, "{}", text(&answer["method"]))
+}
+
+/// Of several senders: which of them are missing in samples, and when.
+fn write_absent(samples: &Value, out: &mut impl Write) -> io::Result<()> {
+    let absent = samples["absent"].as_array().map_or(&[][..], Vec::as_slice);
+    if !absent.is_empty() {
+        writeln!(out, "{} partial: without some of the senders", number(&samples["partial"]))?;
+    }
+    for part in absent.iter().take(SHOWN_GAPS) {
+        writeln!(out, "  {} to {}: without {}", text(&part["from"]), text(&part["to"]), absent_senders(part))?;
+    }
+    if absent.len() > SHOWN_GAPS {
+        writeln!(out, "  and {} more; --json and --csv have all of them", absent.len() - SHOWN_GAPS)?;
+    }
+    Ok(())
+}
+
+fn absent_senders(part: &Value) -> String {
+    let mut senders: Vec<String> = part["senders"].as_array().into_iter().flatten().map(text).collect();
+    let more = number(&part["more"]);
+    if more > 0 {
+        senders.push(format!("{more} more"));
+    }
+    senders.join(", ")
 }
 
 fn write_losses(lost: &Value, out: &mut impl Write) -> io::Result<()> {
@@ -115,19 +148,43 @@ fn rows(answer: &Value) -> Table {
         share.map_or(Cell::Gap, |share| Cell::Text(share.to_string()))
     };
     let count = |key: &str| Cell::Count(number(&samples[key]));
-    table_with(
-        answer,
-        vec![
-            ("samples", count("count")),
-            ("expected", count("expected")),
-            ("collector not running", count("collectorNotRunning")),
-            ("exporter silent", count("exporterSilent")),
-            ("not kept", count("notKept")),
-            ("lost datagrams", lost("datagrams")),
-            ("lost records", lost("records")),
-            ("gaps", Cell::Text(gaps.join("; "))),
-        ],
-    )
+    let mut columns = vec![
+        ("samples", count("count")),
+        ("expected", count("expected")),
+        ("collector not running", count("collectorNotRunning")),
+        ("exporter silent", count("exporterSilent")),
+        ("not kept", count("notKept")),
+        ("lost datagrams", lost("datagrams")),
+        ("lost records", lost("records")),
+        ("gaps", Cell::Text(gaps.join("; "))),
+    ];
+    if let Some(absent) = samples["absent"].as_array() {
+        let absent = absent
+            .iter()
+            .map(|part| format!("{}/{} {}", text(&part["from"]), text(&part["to"]), absent_senders(part)))
+            .collect::<Vec<_>>();
+        columns.extend([("partial", count("partial")), ("absent", Cell::Text(absent.join("; ")))]);
+    }
+    table_with(answer, columns)
+}
+
+/// What each of several senders has in a bill.
+fn by_sender(answer: &Value) -> Table {
+    let mut table = Table::new(&["sender", "direction", "bytes", "average", "95th percentile", "samples"]);
+    for of in answer["bySender"].as_array().into_iter().flatten() {
+        for direction in ["in", "out"] {
+            let usage = &of[direction];
+            table.push(vec![
+                Cell::Text(text(&of["sender"])),
+                Cell::Text(direction.to_owned()),
+                Cell::Bytes(number(&usage["bytes"])),
+                Cell::BitsPerSecond(number(&usage["averageBitsPerSecond"])),
+                usage["percentile95BitsPerSecond"].as_u64().map_or(Cell::Gap, Cell::BitsPerSecond),
+                Cell::Count(number(&of["samples"]["count"])),
+            ]);
+        }
+    }
+    table
 }
 
 fn table(answer: &Value) -> Table {

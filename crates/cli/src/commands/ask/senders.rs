@@ -1,10 +1,11 @@
 //! `netflow senders`: registered senders, their prefixes and settings.
 
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use clap::Subcommand;
 use flow::sender_settings::NAMES;
-use flow::{Prefix, Setting};
+use flow::{Prefix, Setting, SettingError, Tag, TagError};
 use serde_json::{Value, json};
 
 use super::{ask, moment, number, print, text};
@@ -23,6 +24,7 @@ Examples:
   netflow senders add 192.0.2.1 172.16.1.0/24 2001:db8::/32
   netflow senders set 192.0.2.1 samplingRate=1000 flowDirection=ingress
   netflow senders set 192.0.2.1 samplingRate=announced
+  netflow senders set 192.0.2.1 tags=edge,site-a
   netflow senders remove 192.0.2.1 2001:db8::/32
   netflow senders remove 192.0.2.1 --entirely")]
 pub(crate) struct Arguments {
@@ -55,14 +57,15 @@ enum Action {
         #[arg(required = true)]
         prefixes: Vec<Prefix>,
     },
-    /// Change how a sender is counted, where its datagrams do not say; docs/protocols.md has the settings
+    /// Change how a sender is counted, where its datagrams do not say (docs/protocols.md has the settings), or its tags
     Set {
         /// The address of the sender
         sender: IpAddr,
         /// samplingRate (a number or announced), flowDirection (both, ingress or egress), outCounters (same or reverse),
-        /// natAddresses (reported or inside), tunnels (outer or inner), identity (source or agent)
+        /// natAddresses (reported or inside), tunnels (outer or inner), identity (source or agent); tags (words with
+        /// commas, by which questions select senders, or nothing)
         #[arg(required = true, value_name = "NAME=VALUE")]
-        settings: Vec<Setting>,
+        settings: Vec<Change>,
     },
     /// Remove prefixes of a sender, or the sender; stored data is kept
     #[command(
@@ -74,6 +77,49 @@ enum Action {
         #[command(flatten)]
         what: Removed,
     },
+}
+
+/// What is set.
+#[derive(Clone, Debug)]
+enum Change {
+    Setting(Setting),
+    Tags(Vec<Tag>),
+}
+
+/// Why nothing can be set.
+#[derive(Debug, thiserror::Error)]
+enum ChangeError {
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    #[error(transparent)]
+    Tag(#[from] TagError),
+    #[error("there is no setting '{0}' of a sender; there are {names}, tags", names = NAMES.join(", "))]
+    Unknown(String),
+}
+
+impl FromStr for Change {
+    type Err = ChangeError;
+
+    fn from_str(text: &str) -> Result<Self, ChangeError> {
+        match text.strip_prefix("tags=") {
+            Some("") => Ok(Self::Tags(Vec::new())),
+            Some(tags) => Ok(Self::Tags(tags.split(',').map(str::parse).collect::<Result<_, _>>()?)),
+            None => text.parse().map(Self::Setting).map_err(|error| match error {
+                SettingError::Unknown(name) => ChangeError::Unknown(name),
+                other => other.into(),
+            }),
+        }
+    }
+}
+
+impl Change {
+    /// As a member of the body of a request.
+    fn member(self) -> (String, Value) {
+        match self {
+            Self::Setting(setting) => (setting.name().to_owned(), setting.value().into()),
+            Self::Tags(tags) => ("tags".to_owned(), tags.iter().map(Tag::to_string).collect()),
+        }
+    }
 }
 
 /// Either prefixes, or the whole sender.
@@ -98,8 +144,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
             (shown, ask(&client, "PUT", &format!("/senders/{sender}"), &body(&prefixes))?)
         }
         Action::Set { sender, settings } => {
-            let members = settings.into_iter().map(|setting| (setting.name().to_owned(), setting.value().into()));
-            let body = Value::Object(members.collect()).to_string();
+            let body = Value::Object(settings.into_iter().map(Change::member).collect()).to_string();
             (shown, ask(&client, "PUT", &format!("/senders/{sender}"), &body)?)
         }
         Action::Remove { sender, what: Removed { entirely: true, .. } } => {
@@ -148,12 +193,14 @@ fn table(answer: &Value) -> Table {
     table
 }
 
-/// The settings that are not at their defaults, as `netflow senders set` takes them.
+/// The settings that are not at their defaults and the tags, as `netflow senders set` takes them.
 fn settings(sender: &Value) -> String {
     let value = |name: &str| match &sender[name] {
         Value::Null => None,
         Value::String(value) => Some(format!("{name}={value}")),
         value => Some(format!("{name}={value}")),
     };
-    NAMES.into_iter().filter_map(value).collect::<Vec<_>>().join(" ")
+    let tags: Vec<String> = sender["tags"].as_array().into_iter().flatten().map(text).collect();
+    let tags = (!tags.is_empty()).then(|| format!("tags={}", tags.join(",")));
+    NAMES.into_iter().filter_map(value).chain(tags).collect::<Vec<_>>().join(" ")
 }

@@ -1,12 +1,11 @@
 //! `netflow series`: one counter over time.
 
 use std::io::Write;
-use std::net::IpAddr;
 
-use flow::Prefix;
+use flow::{Prefix, SenderSelection};
 use serde_json::Value;
 
-use super::{Naming, Zone, ask, counters, named, number, print, print_remarks, text, value_name};
+use super::{Naming, Zone, about, ask, counters, named, number, print, print_remarks, print_senders, text, value_name};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -20,10 +19,11 @@ Examples:
   netflow series 192.0.2.1 172.16.1.0/24
   netflow series 192.0.2.1 172.16.1.0/24 --name proto:udp --step minute --from 2026-11-23T05:00Z --to 2026-11-23T06:00Z
   netflow series 192.0.2.1 172.16.1.0/24 --step month --from 2026-01-01 --csv
-  netflow series 192.0.2.1 172.16.1.0/24 --step day --from 2026-11-01 --tz Europe/Berlin")]
+  netflow series 192.0.2.1 172.16.1.0/24 --step day --from 2026-11-01 --tz Europe/Berlin
+  netflow series tag:edge 172.16.1.0/24")]
 pub(crate) struct Arguments {
-    /// The address of the sender
-    sender: IpAddr,
+    /// The address of the sender; or several with commas, tag:NAME, or all: their counters are added up
+    sender: SenderSelection,
     /// One of its prefixes
     prefix: Prefix,
     /// The counter: all, or a value of a field such as proto:tcp, dstport:443 or srcip:192.0.2.1
@@ -54,7 +54,9 @@ pub(crate) struct Arguments {
 /// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { sender, prefix, name, direction, from, to, step, naming, zone, format, connection } = arguments;
+    let (path, selection) = about("series", &sender);
     let parameters = [
+        selection,
         ("prefix", Some(prefix.to_string())),
         ("name", Some(name)),
         ("direction", direction),
@@ -65,7 +67,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         naming.parameter(format),
     ];
     let client = Client::new(&connection, config)?;
-    let answer = ask(&client, "GET", &target(&format!("/series/{sender}"), &parameters), "")?;
+    let answer = ask(&client, "GET", &target(&path, &parameters), "")?;
     print(format, &answer, table)?;
     if !format.json && !format.csv {
         output::print(|out| {
@@ -74,6 +76,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
             if value_name(&answer).is_some() { writeln!(out, "\n{}", named(&answer)) } else { Ok(()) }
         })?;
     }
+    print_senders(format, &answer)?;
     print_remarks(format, &answer)?;
     Ok(ExitCode::Success)
 }

@@ -1,11 +1,9 @@
 //! `netflow stats`: totals of one date, or of several.
 
-use std::net::IpAddr;
-
-use flow::Prefix;
+use flow::{Prefix, SenderSelection};
 use serde_json::{Value, json};
 
-use super::{Naming, Zone, ask, counters, named, print, text, value_name};
+use super::{Naming, Zone, about, ask, counters, named, print, print_remarks, print_senders, text, value_name};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
@@ -19,10 +17,11 @@ Examples:
   netflow stats 192.0.2.1 172.16.1.0/24 2026
   netflow stats 192.0.2.1 172.16.1.0/24 2026-10 2026-11 --name all --name proto:tcp
   netflow stats 192.0.2.1 172.16.1.0/24 '2026-11-23 05' '2026-11-23 05:01'
-  netflow stats 192.0.2.1 172.16.1.0/24 2026-11-23 --tz Europe/Berlin")]
+  netflow stats 192.0.2.1 172.16.1.0/24 2026-11-23 --tz Europe/Berlin
+  netflow stats all 172.16.1.0/24 2026-11")]
 pub(crate) struct Arguments {
-    /// The address of the sender
-    sender: IpAddr,
+    /// The address of the sender; or several with commas, tag:NAME, or all: their counters are added up
+    sender: SenderSelection,
     /// One of its prefixes
     prefix: Prefix,
     /// A year, month, day, hour or minute: 2026, 2026-11, 2026-11-23, '2026-11-23 05', '2026-11-23 05:01'
@@ -62,21 +61,27 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let question = json!({ prefix.to_string(): periods });
     let client = Client::new(&connection, config)?;
     let body = serde_json::to_string(&question).or_exit(ExitCode::Failure)?;
-    let parameters = [("tz", zone.tz), naming.parameter(format)];
-    let answer = ask(&client, "POST", &target(&format!("/stats/{sender}"), &parameters), &body)?;
+    let (path, selection) = about("stats", &sender);
+    let parameters = [selection, ("tz", zone.tz), naming.parameter(format)];
+    let answer = ask(&client, "POST", &target(&path, &parameters), &body)?;
     print(format, &answer, |answer| table(answer, format, naming))?;
+    let of_prefix = &answer[prefix.to_string()];
+    print_senders(format, of_prefix)?;
+    print_remarks(format, of_prefix)?;
     if !format.json && rows(&answer).next().is_none() {
+        let senders = sender.single().map_or_else(|| "senders".to_owned(), |sender| format!("senders show {sender}"));
         output::report(format_args!(
-            "no data for {prefix} at these dates; netflow senders show {sender} lists the monitored prefixes"
+            "no data for {prefix} at these dates; netflow {senders} lists the monitored prefixes"
         ));
     }
     Ok(ExitCode::Success)
 }
 
-/// Each row with its date.
+/// Each row with its date. Of several senders, a prefix also has lists that contain no dates.
 fn rows(answer: &Value) -> impl Iterator<Item = (&String, &Value)> {
     let periods = answer.as_object().into_iter().flatten().filter_map(|(_, periods)| periods.as_object());
-    let dates = periods.flatten().flat_map(|(_, dates)| dates.as_array().into_iter().flatten());
+    let dates = periods.flatten().filter(|(key, _)| !matches!(key.as_str(), "senders" | "remarks"));
+    let dates = dates.flat_map(|(_, dates)| dates.as_array().into_iter().flatten());
     let of_dates = dates.filter_map(Value::as_object).flatten();
     of_dates.flat_map(|(date, rows)| rows.as_array().into_iter().flatten().map(move |row| (date, row)))
 }

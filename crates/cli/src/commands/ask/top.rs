@@ -1,13 +1,11 @@
 //! `netflow top`: the top values of a field.
 
-use std::net::IpAddr;
-
 use accounting::field::Field;
 use clap::builder::PossibleValuesParser;
-use flow::Prefix;
+use flow::{Prefix, SenderSelection};
 use serde_json::Value;
 
-use super::{Naming, Zone, ask, counters, named, number, print, print_remarks, text, value_name};
+use super::{Naming, Zone, about, ask, counters, named, number, print, print_remarks, print_senders, text, value_name};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -20,10 +18,12 @@ Examples:
   netflow top 192.0.2.1 172.16.1.0/24
   netflow top 192.0.2.1 172.16.1.0/24 --field dstport --direction out --by flows -n 5
   netflow top 192.0.2.1 172.16.1.0/24 --from 2026-11-23 --to 2026-11-24 --csv
-  netflow top 192.0.2.1 172.16.1.0/24 --from 2026-11-23 --to 2026-11-24 --tz Europe/Berlin")]
+  netflow top 192.0.2.1 172.16.1.0/24 --from 2026-11-23 --to 2026-11-24 --tz Europe/Berlin
+  netflow top all 172.16.1.0/24 --field srcas
+  netflow top 192.0.2.1,192.0.2.2 172.16.1.0/24")]
 pub(crate) struct Arguments {
-    /// The address of the sender
-    sender: IpAddr,
+    /// The address of the sender; or several with commas, tag:NAME, or all: their counters are added up
+    sender: SenderSelection,
     /// One of its prefixes
     prefix: Prefix,
     /// Group by this field
@@ -63,7 +63,9 @@ fn fields() -> PossibleValuesParser {
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { sender, prefix, field, direction, from, to, number, by, naming, zone, format, connection } =
         arguments;
+    let (path, selection) = about("top", &sender);
     let parameters = [
+        selection,
         ("prefix", Some(prefix.to_string())),
         ("field", Some(field)),
         ("direction", Some(direction)),
@@ -75,8 +77,9 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         naming.parameter(format),
     ];
     let client = Client::new(&connection, config)?;
-    let answer = ask(&client, "GET", &target(&format!("/top/{sender}"), &parameters), "")?;
+    let answer = ask(&client, "GET", &target(&path, &parameters), "")?;
     print(format, &answer, |answer| if format.csv { rows(answer, naming) } else { table(answer) })?;
+    print_senders(format, &answer)?;
     print_remarks(format, &answer)?;
     Ok(ExitCode::Success)
 }
