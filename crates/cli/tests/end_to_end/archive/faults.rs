@@ -21,7 +21,7 @@ const MOST_CALLS: i64 = 400;
 
 /// One of how many calls at a start and a stop fails: ARCHIVE_EVERY_CALL in the environment, or few enough for every change.
 fn every() -> usize {
-    std::env::var("ARCHIVE_EVERY_CALL").map_or(13, |number| number.parse().expect("ARCHIVE_EVERY_CALL is a number"))
+    std::env::var("ARCHIVE_EVERY_CALL").map_or(2, |number| number.parse().expect("ARCHIVE_EVERY_CALL is a number"))
 }
 
 /// How long a disk stalls: ARCHIVE_STALL_SECONDS in the environment, or briefly.
