@@ -229,9 +229,13 @@ impl Rib {
         Ok(applied)
     }
 
-    /// Makes sure that the table exists.
+    /// Makes sure that the table exists and is up.
     fn table(&mut self, key: TableKey, now: Timestamp) -> Result<(), Problem> {
-        if self.tables.contains_key(&key) {
+        if let Some(table) = self.tables.get_mut(&key) {
+            // Loc-RIB may be announced after it went down, without coming up: its routes must become stale again at the end.
+            if !table.is_up {
+                table.up(now, self.limits.stale);
+            }
             return Ok(());
         }
         let limit = self.limits.tables;

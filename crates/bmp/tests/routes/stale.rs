@@ -40,6 +40,19 @@ fn routes_of_a_session_that_ended_go_after_the_limit() {
 }
 
 #[test]
+fn routes_that_follow_the_end_of_a_peer_become_stale_with_the_session() {
+    let mut router = Router::with_peers(&[PEER]);
+    router.announce(&PEER, &[1], &["192.0.2.0/24"]);
+    router.send(&peer_down(&PEER));
+    router.announce(&PEER, &[2], &["192.0.2.0/24", "198.51.100.0/24"]);
+    assert_eq!((router.rib.len(), router.rib.stale()), (2, 0));
+    router.rib.session_ended(router.now);
+    assert_eq!((router.rib.len(), router.rib.stale()), (2, 2));
+    router.pass(LIMIT);
+    assert_eq!((router.rib.len(), router.rib.paths()), (0, 0));
+}
+
+#[test]
 fn a_router_without_end_of_rib_has_the_limit_again_after_it_is_back() {
     let mut router = Router::with_peers(&[PEER]);
     router.announce(&PEER, &[1], &["192.0.2.0/24", "198.51.100.0/24"]);
