@@ -27,7 +27,12 @@ impl Collector {
     /// # Errors
     /// If an address cannot be bound, or none would remain.
     pub fn prepare(&self, wanted: Reloadable) -> Result<Prepared, StartError> {
-        let settings = Settings { passed: Vec::new(), reloadable: wanted, ..self.settings };
+        let settings = Settings {
+            passed: Vec::new(),
+            origins: self.settings.origins.clone(),
+            reloadable: wanted,
+            ..self.settings
+        };
         let listen = &settings.reloadable.listen;
         let stays = |address: &SocketAddr| self.places.iter().any(|place| place.configured.contains(address));
         let mut opened: Vec<Bound> = Vec::new();
@@ -104,6 +109,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::origins::Origins;
     use crate::settings::reloadable;
     use crate::start;
 
@@ -119,6 +125,7 @@ mod tests {
             threads: 1,
             receive_buffer: 1 << 16,
             steering: udp::Steering::default(),
+            origins: Origins::default(),
             reloadable,
         };
         let mut collector = start(settings, store, None, None, writer, Arc::default(), None).await.unwrap();

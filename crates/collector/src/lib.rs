@@ -15,6 +15,7 @@
 //! | [`senders`], [`restore_templates`] | reads from the store: registered senders; templates of the last run |
 //! | `log_records`, `log_notes` | the records of the log once more, for its readers, compared with what the shards have noted |
 //! | `log_consumer` | the thread of a reader of the log |
+//! | `origins` | the sources of AS numbers and countries that the shards look up |
 //! | `remarks` | notices when the counters of a sender begin to mean something else |
 //! | `remote` | stores again the registrations that a store on the network has lost |
 //! | [`pulse`] | heartbeats of the threads |
@@ -40,6 +41,7 @@ mod lock;
 mod log_consumer;
 mod log_notes;
 mod log_records;
+mod origins;
 pub mod pulse;
 mod receiver;
 mod remarks;
@@ -62,6 +64,7 @@ pub use keep::Keep;
 pub use local::Local;
 pub use log_consumer::LogConsumer;
 pub use log_records::{LogRecords, LostFlushes, ReadFlush, ReaderCounts, begin_readers};
+pub use origins::Origins;
 pub use pipeline::Logged;
 pub use senders::STORE_PATIENCE;
 pub use settings::{Reloadable, Settings};

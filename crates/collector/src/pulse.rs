@@ -99,6 +99,7 @@ mod tests {
             threads: 1,
             receive_buffer: 1 << 16,
             steering: udp::Steering::default(),
+            origins: crate::Origins::default(),
             reloadable: Reloadable { flush_interval: Duration::from_millis(50), ..reloadable() },
         };
         let collector = start(settings, store, None, None, writer, Arc::default(), None).await.unwrap();

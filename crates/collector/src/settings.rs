@@ -8,6 +8,7 @@ use pipeline::Rules;
 use udp::Steering;
 
 use crate::keep::Keep;
+use crate::origins::Origins;
 
 /// The settings of a start.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Settings {
     pub steering: Steering,
     /// The requested receive buffer of each socket, in octets.
     pub receive_buffer: usize,
+    /// The sources of AS numbers and countries. Their owners replace them at any time.
+    pub origins: Origins,
     /// The settings that can change later.
     pub reloadable: Reloadable,
 }

@@ -29,6 +29,7 @@ use crate::local::Local;
 use crate::lock::locked;
 use crate::log_consumer::{LogConsumer, ReaderThread, Readers};
 use crate::log_records::{LogRecords, begin_readers};
+use crate::origins::Origins;
 use crate::pulse::Pulse;
 use crate::receiver::{Failing, ReceiverThread, SocketChange};
 use crate::restore_templates;
@@ -108,7 +109,7 @@ pub async fn start(
     let flusher = flusher.published(is_reachable).releasing(journal.clone()).running_from(SystemTime::now().into());
     let shard = || {
         let shard = Shard::new(rules, registrations.admitted(), exporters.clone());
-        shard.sharing(&budget).publishing_to(taps.clone())
+        shard.sharing(&budget).publishing_to(taps.clone()).looking_up(settings.origins.published())
     };
     let (shards, recovered) = journaled_shard::begin(&status, journal.as_ref(), shard, &exporters, flusher.next())?;
     let sockets = per_thread(sockets, settings.threads);
@@ -283,6 +284,12 @@ impl Collector {
     #[must_use]
     pub fn view(&self) -> Arc<dyn view::View> {
         Arc::clone(&self.view) as _
+    }
+
+    /// The sources of AS numbers and countries, which their owners replace.
+    #[must_use]
+    pub fn origins(&self) -> Origins {
+        self.settings.origins.clone()
     }
 
     /// Taps of the decoded flows.

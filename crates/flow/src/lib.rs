@@ -5,6 +5,7 @@
 //! | file | what it names |
 //! | --- | --- |
 //! | [`exporter`] | exporters: transport, address and port; canonical addresses |
+//! | [`origin`] | where an end of a flow belongs: its country, and which source has its AS number |
 //! | [`protocol`] | the export protocols by version |
 //! | [`timestamp`] | points in time, nanoseconds since the Unix epoch |
 //! | [`prefix`] | monitored prefixes, strict about host bits |
@@ -20,6 +21,7 @@ pub mod durations;
 pub mod exporter;
 pub mod fate;
 pub mod flush;
+pub mod origin;
 pub mod prefix;
 pub mod protocol;
 pub mod record;
@@ -32,6 +34,7 @@ pub use durations::Durations;
 pub use exporter::{Exporter, Transport, canonical};
 pub use fate::{DatagramFate, Fate, FlowFate, Tallied};
 pub use flush::{Counted, FlushNumber, WriterId};
+pub use origin::{AsSource, Country};
 pub use prefix::{Prefix, PrefixError};
 pub use protocol::Protocol;
 pub use record::{Counters, FLOW_LIMIT, FlowRecord, ObservedAt, Sampling, SamplingSource};

@@ -2,8 +2,9 @@
 //!
 //! Many routers export AS 0, and none exports countries. Files have both: MaxMind databases (GeoLite2, IPinfo, DB-IP), the
 //! ranges of iptoasn.com, and lists of AS names. They are compiled into one [`Table`], which answers in tens of
-//! nanoseconds. What it answers depends on the files only. [`Files`] reads them again when they change. Threads, timers, and
-//! the question which of a router and a file is to be believed are left to others.
+//! nanoseconds. What it answers depends on the files only. [`Files`] reads them again when they change. [`Sources`] has
+//! everything that knows the AS of an address at one moment, and decides which of it counts. Threads and timers are left to
+//! others.
 //!
 //! | file | what it does |
 //! | --- | --- |
@@ -12,7 +13,9 @@
 //! | `mmdb`, `text` | read each kind |
 //! | `pieces` | compiles ranges that nest or overlap into disjoint ones, and merges files |
 //! | `lookup` | finds the range of an address |
-//! | [`table`] | what is asked |
+//! | [`table`] | what files are asked |
+//! | [`networks`] | the AS numbers of the operator's own networks |
+//! | [`order`], [`sources`] | exporter, networks, routes and files together: the AS number that counts |
 //! | `names` | AS names |
 //! | [`limits`] | how much a file may have |
 //!
@@ -38,13 +41,20 @@ pub mod limits;
 mod lookup;
 mod mmdb;
 mod names;
+pub mod networks;
+pub mod order;
 mod origin;
 mod pieces;
+pub mod sources;
 pub mod table;
 mod text;
 
 pub use contents::{Contents, Kind, SourceFile};
 pub use error::{Error, Place};
 pub use files::Files;
-pub use origin::{Country, Origin};
+pub use flow::Country;
+pub use networks::Networks;
+pub use order::{Order, OrderError, Source};
+pub use origin::Origin;
+pub use sources::{Found, OfRouter, Sources, Stated};
 pub use table::Table;

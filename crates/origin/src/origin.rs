@@ -1,6 +1,6 @@
 //! What is known of an address: its AS, its country, and which file answered.
 
-use std::fmt;
+use flow::Country;
 
 /// The AS and the country of an address, and the files that know them. Eight octets, so that a table holds it for each range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -18,7 +18,7 @@ impl Origin {
 
     /// An answer of one file, before it has a place among the files of a table. AS 0 is no answer.
     pub(crate) fn new(asn: u32, country: Option<Country>) -> Self {
-        Self { asn, country: country.map_or([0; 2], |country| country.0), ..Self::UNKNOWN }
+        Self { asn, country: country.map_or([0; 2], Country::octets), ..Self::UNKNOWN }
     }
 
     /// The number of the AS that announces the address; never 0.
@@ -31,7 +31,7 @@ impl Origin {
     /// registered.
     #[must_use]
     pub fn country(self) -> Option<Country> {
-        (self.country != [0; 2]).then_some(Country(self.country))
+        Country::of_octets(self.country)
     }
 
     /// Which file knows the AS: an index into [`Table::files`](crate::Table::files).
@@ -58,37 +58,6 @@ impl Origin {
     }
 }
 
-/// The two capital letters of a country (ISO 3166-1 alpha-2, and what registries add to it, such as `EU`).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Country([u8; 2]);
-
-impl Country {
-    /// The country with these two letters, in any case.
-    #[must_use]
-    pub fn new(letters: &str) -> Option<Self> {
-        let letters: [u8; 2] = letters.as_bytes().try_into().ok()?;
-        letters.iter().all(u8::is_ascii_alphabetic).then_some(Self(letters.map(|letter| letter.to_ascii_uppercase())))
-    }
-
-    /// The letters.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-impl fmt::Display for Country {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for Country {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,14 +65,6 @@ mod tests {
     #[test]
     fn an_origin_is_small() {
         assert_eq!(size_of::<Origin>(), 8);
-    }
-
-    #[test]
-    fn a_country_is_two_letters() {
-        assert_eq!(Country::new("ch").unwrap().as_str(), "CH");
-        for other in ["", "C", "CHE", "C1", "\u{fc}", "--"] {
-            assert_eq!(Country::new(other), None, "{other}");
-        }
     }
 
     #[test]

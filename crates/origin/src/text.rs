@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
+use flow::Country;
+
 use crate::contents::{Collected, Kind};
 use crate::error::{DOWNLOAD, Fault, Place, quoted};
-use crate::origin::{Country, Origin};
+use crate::origin::Origin;
 
 /// What to do about a line.
 const FIX: &str = "correct the line, or download the file again";

@@ -14,12 +14,14 @@ use accounting::tally::{FlowTime, Monitored, NameBudget, Tally, TallySettings};
 use arc_swap::cache::Cache;
 use flow::sender_settings::{FlowDirection, Identity};
 use flow::{DatagramFate, FlowFate, FlowRecord, Sampling, SamplingSource, SenderSettings, Tallied};
+use origin::Sources;
 use tap::Taps;
 use wire::{Datagram, Decoded, ReadOptions, Record, RecordKind, SessionLimits};
 
 use crate::admission::{Admitted, Registration, Snapshot};
 use crate::counts::Counts;
 use crate::exporters::{Exporter, Exporters};
+use crate::origins::PublishedSources;
 use crate::publish::publish;
 
 /// The settings that control counting.
@@ -68,6 +70,8 @@ pub(crate) struct Counting {
     /// The exporters from which this shard has read.
     pub(crate) met: HashMap<IpAddr, Met>,
     pub(crate) taps: Taps,
+    /// What knows the origins of flows.
+    pub(crate) sources: Cache<PublishedSources, Arc<Sources>>,
     /// The flows of one datagram between decoding and attribution, with the times at which they count.
     flows: Vec<FlowRecord>,
     /// Whether the present datagram was carried over in the journal: its arrival was counted before.
@@ -89,6 +93,7 @@ impl Shard {
             exporters,
             met: HashMap::new(),
             taps: Taps::default(),
+            sources: Cache::new(PublishedSources::default()),
             flows: Vec::new(),
             is_carried: false,
             booked: Vec::new(),
@@ -97,6 +102,13 @@ impl Shard {
             counts: Counts::default(),
         };
         Self { admitted: Cache::new(admitted), counting }
+    }
+
+    /// Looks up the origins of flows in these sources.
+    #[must_use]
+    pub fn looking_up(mut self, sources: PublishedSources) -> Self {
+        self.counting.sources = Cache::new(sources);
+        self
     }
 
     /// Also publishes decoded flows to open taps.

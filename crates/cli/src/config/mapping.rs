@@ -5,7 +5,7 @@ use std::thread;
 
 use accounting::period::PerPeriod;
 use accounting::tally::{OwnNetworks, TallySettings};
-use collector::{Keep, Reloadable, Settings};
+use collector::{Keep, Origins, Reloadable, Settings};
 use pipeline::Rules;
 #[cfg(feature = "cassandra")]
 use storage::cassandra::CassandraSettings;
@@ -28,6 +28,7 @@ impl Config {
             threads: self.threads(),
             steering: self.server.steering,
             receive_buffer: self.server.receive_buffer,
+            origins: Origins::default(),
             reloadable: self.reloadable(),
         }
     }

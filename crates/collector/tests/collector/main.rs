@@ -76,6 +76,7 @@ fn settings(listen: &[&str]) -> Settings {
         threads: 2,
         steering: udp::Steering::default(),
         receive_buffer: 1 << 20,
+        origins: collector::Origins::default(),
         reloadable: reloadable(&listen),
     }
 }

@@ -12,10 +12,10 @@
 
 use std::fmt;
 
+use flow::Country;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::origin::Country;
 use crate::text::as_number;
 
 /// A record.

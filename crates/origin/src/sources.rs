@@ -1,0 +1,324 @@
+//! All sources of origins at one moment, and which of them counts.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bmp::{Path, Snapshot};
+use flow::{AsSource, Country, canonical};
+
+use crate::networks::Networks;
+use crate::order::{Order, Source};
+use crate::table::Table;
+
+/// Everything that knows origins, at one moment. It never changes: a new value replaces it. What it answers depends on it and on
+/// the flow only.
+///
+/// Its parts are shared, so that a copy with another part costs little.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    order: Order,
+    networks: Arc<Networks>,
+    /// Of each router, in the order of their addresses.
+    routes: Arc<[(IpAddr, Arc<Snapshot>)]>,
+    files: Arc<Table>,
+    has_files: bool,
+}
+
+/// What the exporter sent of an end of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stated {
+    /// The AS number; 0 if there is none.
+    pub asn: u32,
+    /// Whether the prefix of the address has length 0: the AS is that of a default route, and not of the address.
+    pub is_by_default_route: bool,
+}
+
+/// What is found of an end of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found<'s> {
+    /// The AS number that counts; 0 if none is known.
+    pub asn: u32,
+    /// Which source has it.
+    pub from: AsSource,
+    /// The country, from files.
+    pub country: Option<Country>,
+    /// The path of the route to the address, by BMP.
+    pub path: Option<&'s Path>,
+}
+
+/// The sources for the flows of one router.
+#[derive(Clone, Copy, Debug)]
+pub struct OfRouter<'s> {
+    sources: &'s Sources,
+    routes: Option<&'s Snapshot>,
+    router: IpAddr,
+}
+
+/// Reserved for routers that do not know numbers of 32 bits (RFC 6793): the AS is unknown.
+const AS_TRANS: u32 = 23456;
+
+/// Whether an AS number is for private use (RFC 6996). Numbers for documentation count as real ones.
+#[must_use]
+pub const fn is_private(asn: u32) -> bool {
+    matches!(asn, 64512..=65534 | 4_200_000_000..=4_294_967_294)
+}
+
+impl Sources {
+    /// With another order.
+    #[must_use]
+    pub fn with_order(&self, order: Order) -> Self {
+        Self { order, ..self.clone() }
+    }
+
+    /// With other networks of the operator.
+    #[must_use]
+    pub fn with_networks(&self, networks: Arc<Networks>) -> Self {
+        Self { networks, ..self.clone() }
+    }
+
+    /// With another table of files.
+    #[must_use]
+    pub fn with_files(&self, files: Arc<Table>) -> Self {
+        let has_files = files.ranges() != (0, 0);
+        Self { files, has_files, ..self.clone() }
+    }
+
+    /// With other routes of a router; `None` if they are not known any more.
+    #[must_use]
+    pub fn with_routes(&self, router: IpAddr, routes: Option<Arc<Snapshot>>) -> Self {
+        let router = canonical(router);
+        let others = self.routes.iter().filter(|(address, _)| *address != router).cloned();
+        let mut all: Vec<_> = others.chain(routes.map(|routes| (router, routes))).collect();
+        all.sort_by_key(|(address, _)| *address);
+        Self { routes: all.into(), ..self.clone() }
+    }
+
+    /// The order in which they are believed.
+    #[must_use]
+    pub const fn order(&self) -> &Order {
+        &self.order
+    }
+
+    /// The operator's networks.
+    #[must_use]
+    pub const fn networks(&self) -> &Arc<Networks> {
+        &self.networks
+    }
+
+    /// The table of files, which also has the names of ASes.
+    #[must_use]
+    pub const fn files(&self) -> &Arc<Table> {
+        &self.files
+    }
+
+    /// The routers whose routes are known, with these.
+    #[must_use]
+    pub fn routes(&self) -> &[(IpAddr, Arc<Snapshot>)] {
+        &self.routes
+    }
+
+    /// Whether nothing is known beyond what exporters send, so that nothing has to be looked up.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.has_files && self.networks.is_empty() && self.routes.is_empty()
+    }
+
+    /// The sources for the flows of a router, which are asked for each end.
+    #[must_use]
+    pub fn of(&self, router: IpAddr) -> OfRouter<'_> {
+        let router = canonical(router);
+        let place = self.routes.binary_search_by_key(&router, |(address, _)| *address).ok();
+        let routes = place.and_then(|place| self.routes.get(place)).map(|(_, routes)| &**routes);
+        OfRouter { sources: self, routes, router }
+    }
+
+    /// The origin of an address in a flow of an exporter.
+    #[must_use]
+    pub fn origin(&self, exporter: IpAddr, address: IpAddr, stated: Stated) -> Found<'_> {
+        self.of(exporter).origin(address, stated)
+    }
+}
+
+impl<'s> OfRouter<'s> {
+    /// The origin of an address: the AS number of the first source that has one, the country from files, the path by BMP.
+    ///
+    /// An AS number of the exporter does not count if it is 0 or 23456, or that of a default route; one for private use counts
+    /// if no other source has any.
+    #[inline]
+    #[must_use]
+    pub fn origin(&self, address: IpAddr, stated: Stated) -> Found<'s> {
+        let Sources { order, networks, files, has_files, .. } = self.sources;
+        let address = canonical(address);
+        let file = if *has_files { files.get(address) } else { None };
+        let (route, by) = self.route(address);
+        let path = route.filter(|path| path.segments().next().is_some());
+        let mut found = Found { path, country: file.and_then(|file| file.country()), ..Found::default() };
+        let mut private = 0;
+        for source in order.iter() {
+            let (asn, from) = match source {
+                Source::Networks => (networks.asn(address), AsSource::Network),
+                Source::Exporter if stated.is_by_default_route => continue,
+                Source::Exporter if is_private(stated.asn) => {
+                    private = stated.asn;
+                    continue;
+                }
+                Source::Exporter => (Some(stated.asn).filter(|asn| ![0, AS_TRANS].contains(asn)), AsSource::Exporter),
+                Source::Bmp => (route.and_then(Path::origin), by),
+                Source::Files => (file.and_then(|file| file.asn()), AsSource::File),
+            };
+            if let Some(asn) = asn {
+                (found.asn, found.from) = (asn, from);
+                return found;
+            }
+        }
+        if private != 0 {
+            (found.asn, found.from) = (private, AsSource::Exporter);
+        }
+        found
+    }
+
+    /// The route to an address: the router's own, or that of the first other router that has one.
+    #[inline]
+    fn route(&self, address: IpAddr) -> (Option<&'s Path>, AsSource) {
+        if self.sources.routes.is_empty() {
+            return (None, AsSource::None);
+        }
+        if let Some(path) = self.routes.and_then(|routes| routes.longest_match(address)) {
+            return (Some(path), AsSource::Bmp);
+        }
+        let others = self.sources.routes.iter().filter(|(router, _)| *router != self.router);
+        let path = others.filter_map(|(_, routes)| routes.longest_match(address)).next();
+        (path, AsSource::OtherBmp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path as File;
+
+    use bmp::{Limits, Rib, Session};
+    use flow::Timestamp;
+    use testing::bmp::{AS_SEQUENCE, AS_SET, Peer, Update, initiation, open, peer_up, route_monitoring, segment};
+
+    use super::*;
+    use crate::contents::Contents;
+
+    const ROUTER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
+    fn table(text: &str) -> Arc<Table> {
+        Arc::new(Table::new(vec![Contents::parse(File::new("ip2asn.tsv"), text.as_bytes()).unwrap()]).unwrap())
+    }
+
+    /// The routes of a router to which a peer has announced these prefixes with these segments.
+    fn routes(announced: &[(&str, &[u8])]) -> Arc<Snapshot> {
+        let (peer, mut rib, mut session) = (Peer::new(9, 64496), Rib::new(Limits::default()), Session::new());
+        let mut messages = vec![initiation(), peer_up(&peer, &open(64497, &[]))];
+        for (prefix, path) in announced {
+            let prefix: flow::Prefix = prefix.parse().unwrap();
+            let update = Update::new().attribute(0x40, 2, path).announce(&[(prefix.address(), prefix.length())]);
+            messages.push(route_monitoring(&peer, &update.octets()));
+        }
+        for message in messages {
+            session.receive(&mut rib, &message, Timestamp::from_seconds(1_800_000_000)).unwrap();
+        }
+        rib.snapshot()
+    }
+
+    fn sources() -> Sources {
+        let own = [("198.51.100.0/25".parse().unwrap(), 64500)];
+        let path = segment(AS_SEQUENCE, &[64496, 64501]);
+        let set = [segment(AS_SEQUENCE, &[64496]), segment(AS_SET, &[64502, 64503])].concat();
+        let routes_of_router = routes(&[("198.51.100.0/24", &path), ("203.0.113.0/25", &set)]);
+        let routes_of_other = routes(&[("203.0.113.0/24", &segment(AS_SEQUENCE, &[64496, 64498, 64504]))]);
+        Sources::default()
+            .with_networks(Arc::new(Networks::new(own)))
+            .with_routes(ROUTER, Some(routes_of_router))
+            .with_routes(OTHER, Some(routes_of_other))
+            .with_files(table(
+                "198.51.0.0\t198.51.255.255\t64505\tCH\tOne\n203.0.112.0\t203.0.113.255\t64506\tDE\tTwo\n",
+            ))
+    }
+
+    const fn stated(asn: u32) -> Stated {
+        Stated { asn, is_by_default_route: false }
+    }
+
+    fn found(sources: &Sources, address: &str, stated: Stated) -> (u32, AsSource, String, String) {
+        let Found { asn, from, country, path } = sources.origin(ROUTER, address.parse().unwrap(), stated);
+        let text = |value: Option<String>| value.unwrap_or_default();
+        (asn, from, text(country.map(|country| country.to_string())), text(path.map(ToString::to_string)))
+    }
+
+    #[test]
+    fn the_first_source_that_has_a_number_counts() {
+        let sources = sources();
+        for (address, asn, expected) in [
+            ("198.51.100.1", 64499, (64500, AsSource::Network, "CH", "64496 64501")),
+            ("198.51.100.129", 64499, (64499, AsSource::Exporter, "CH", "64496 64501")),
+            ("198.51.100.129", 0, (64501, AsSource::Bmp, "CH", "64496 64501")),
+            ("::ffff:198.51.100.129", 0, (64501, AsSource::Bmp, "CH", "64496 64501")),
+            ("203.0.113.129", 0, (64504, AsSource::OtherBmp, "DE", "64496 64498 64504")),
+            ("203.0.113.1", 0, (64506, AsSource::File, "DE", "64496 {64502 64503}")),
+            ("203.0.112.1", 0, (64506, AsSource::File, "DE", "")),
+            ("192.0.2.1", 0, (0, AsSource::None, "", "")),
+            ("192.0.2.1", 3356, (3356, AsSource::Exporter, "", "")),
+            ("2001:db8::1", 0, (0, AsSource::None, "", "")),
+        ] {
+            let (asn, from, country, path) = found(&sources, address, stated(asn));
+            assert_eq!((asn, from, &*country, &*path), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_the_exporter_that_means_nothing_does_not_count() {
+        let sources = sources();
+        let by_file = |stated| found(&sources, "203.0.112.1", stated);
+        let file = (64506, AsSource::File, "DE".to_owned(), String::new());
+        for asn in [0, 23456, 64512, 65534, 4_200_000_000, 4_294_967_294] {
+            assert_eq!(by_file(stated(asn)), file, "{asn}");
+        }
+        for asn in [1, 64496, 64511, 65535, 65536, 4_199_999_999, u32::MAX] {
+            assert_eq!(by_file(stated(asn)).1, AsSource::Exporter, "{asn}");
+        }
+        assert_eq!(by_file(Stated { asn: 3356, is_by_default_route: true }), file);
+        // Nobody else has one.
+        let by_none = |stated| {
+            let (asn, from, ..) = found(&sources, "192.0.2.1", stated);
+            (asn, from)
+        };
+        assert_eq!(by_none(stated(64512)), (64512, AsSource::Exporter));
+        assert_eq!(by_none(stated(23456)), (0, AsSource::None));
+        assert_eq!(by_none(Stated { asn: 64512, is_by_default_route: true }), (0, AsSource::None));
+    }
+
+    #[test]
+    fn the_order_can_be_changed() {
+        let sources = sources();
+        let order = |sources_in_order| sources.with_order(Order::new(sources_in_order).unwrap());
+        let asn = |sources: &Sources| found(sources, "198.51.100.1", stated(64499)).0;
+        assert_eq!(asn(&order(&[Source::Files, Source::Networks])), 64505);
+        assert_eq!(asn(&order(&[Source::Bmp, Source::Files])), 64501);
+        assert_eq!(asn(&order(&[Source::Exporter])), 64499);
+        let none = order(&[]);
+        assert_eq!(found(&none, "198.51.100.1", stated(64499)), (0, AsSource::None, "CH".into(), "64496 64501".into()));
+    }
+
+    #[test]
+    fn parts_are_replaced_and_removed() {
+        let all = sources();
+        assert!(!all.is_empty());
+        assert!(Sources::default().is_empty());
+        let without = all.with_routes(ROUTER, None);
+        assert_eq!(without.routes().len(), 1);
+        assert_eq!(found(&without, "198.51.100.129", stated(0)).1, AsSource::File);
+        // Its routes were those of a router that knew nothing of this address.
+        let unknown = all.with_routes(ROUTER, Some(Arc::default()));
+        assert_eq!(found(&unknown, "203.0.113.1", stated(0)).1, AsSource::OtherBmp);
+        let nothing = all.with_routes(ROUTER, None).with_routes(OTHER, None).with_files(Arc::default());
+        assert!(nothing.with_networks(Arc::default()).is_empty());
+        let names = Contents::parse(File::new("names.txt"), b"64500 Example Ltd\n").unwrap();
+        let names = Arc::new(Table::new(vec![names]).unwrap());
+        assert!(Sources::default().with_files(names).is_empty(), "names alone are no origins");
+    }
+}
