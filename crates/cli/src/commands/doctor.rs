@@ -10,7 +10,9 @@
 //! | `doctor/sampling.rs` | which sampling rate applies to which records, and what is wrong with it |
 //! | `doctor/traffic.rs` | problems of the datagrams of a router |
 //! | `doctor/machine.rs` | sockets and firewall of this machine |
+//! | `doctor/pairing.rs` | which unregistered address may belong to which silent router |
 //! | `doctor/finding.rs` | a finding and its output |
+//! | `doctor/groups.rs` | findings that many routers share, as a table |
 #![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value indexes to null")]
 
 mod answers;
@@ -18,7 +20,9 @@ mod archive;
 mod booking;
 mod collecting;
 mod finding;
+mod groups;
 mod machine;
+mod pairing;
 mod router;
 mod sampling;
 mod traffic;
@@ -31,6 +35,7 @@ use serde_json::{Value, json};
 
 use answers::{Answers, address_of, by_address};
 use finding::{Bold, Finding};
+use pairing::Pairs;
 
 use super::ask::{moment, number};
 use crate::client::{Client, Connection};
@@ -50,10 +55,14 @@ const ROUTERS: usize = 200;
 Examples:
   netflow doctor
   netflow doctor 192.0.2.1
+  netflow doctor --all
   netflow doctor --json | jq '.findings[].finding'")]
 pub(crate) struct Arguments {
     /// A router, by the source address of its datagrams [default: every router that is registered or sends]
     router: Option<IpAddr>,
+    /// Print every finding of every router, also those that many routers share
+    #[arg(long)]
+    all: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -73,12 +82,12 @@ struct Report {
 
 /// Examines and prints; the exit code is `Findings` when there are any.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { router, json, connection } = arguments;
+    let Arguments { router, all, json, connection } = arguments;
     let client = Client::new(&connection, config)?;
     let waiting = Waiting::show("examining");
     let report = examine(&client, config, router.map(flow::canonical))?;
     drop(waiting);
-    output::print(|out| if json { report.write_json(out) } else { report.write(out) })?;
+    output::print(|out| if json { report.write_json(out) } else { report.write(all, out) })?;
     Ok(if report.findings.is_empty() { ExitCode::Success } else { ExitCode::Findings })
 }
 
@@ -97,6 +106,7 @@ fn examine(client: &Client, config: &Config, router: Option<IpAddr>) -> Result<R
     let mut addresses = routers(&answers, router);
     report.left_out = addresses.len().saturating_sub(ROUTERS);
     addresses.truncate(ROUTERS);
+    let pairs = Pairs::of(&answers);
     for address in addresses {
         let heard = if by_address(&answers.exporters, "address", address).is_some() {
             let answer = client.exchange("GET", &format!("/exporters/{address}"), "")?;
@@ -104,7 +114,7 @@ fn examine(client: &Client, config: &Config, router: Option<IpAddr>) -> Result<R
         } else {
             None
         };
-        router::examine(&answers, address, heard.as_ref(), here, &mut report.findings);
+        router::examine((&answers, &pairs), address, heard.as_ref(), here, &mut report.findings);
         report.routers.push((address, heard));
     }
     Ok(report)
@@ -133,30 +143,35 @@ impl Report {
         writeln!(out, "{report}")
     }
 
-    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    fn write(&self, all: bool, out: &mut impl Write) -> io::Result<()> {
         let bold = Bold(color::is_wanted(&io::stdout()));
         let of = |router| self.findings.iter().filter(move |finding| finding.router() == router);
         let general = of(None).count();
         let state = if general == 0 { "OK" } else { "PROBLEM" };
         writeln!(out, "{}", bold.of(&format!("collector at {}: {state}", self.url)))?;
         of(None).try_for_each(|finding| finding.write(bold, out))?;
+        let groups = groups::groups(&self.findings, all);
+        groups.iter().try_for_each(|group| group.write(bold, out))?;
+        let is_in_group = |finding: &&Finding| groups.iter().any(|group| group.is_of(finding));
         for (address, heard) in &self.routers {
-            let findings: Vec<_> = of(Some(*address)).collect();
-            writeln!(out, "\n{}", bold.of(&heading(*address, heard.as_ref(), findings.len())))?;
+            let (shared, own): (Vec<_>, Vec<_>) = of(Some(*address)).partition(is_in_group);
+            if own.is_empty() && !shared.is_empty() {
+                continue;
+            }
+            writeln!(out, "\n{}", bold.of(&heading(*address, heard.as_ref(), own.len())))?;
             let applied = heard.as_ref().map(sampling::applied).unwrap_or_default();
             applied.iter().try_for_each(|line| writeln!(out, "  sampling  {line}"))?;
-            findings.into_iter().try_for_each(|finding| finding.write(bold, out))?;
+            own.into_iter().try_for_each(|finding| finding.write(bold, out))?;
         }
         if self.left_out > 0 {
             writeln!(out, "\n{} not examined: name one", count_of(self.left_out as u64, "more router"))?;
         }
+        let problems = count_of(self.findings.len() as u64, "problem");
         match self.findings.len() {
             0 => writeln!(out, "\nno problems found"),
-            many => {
-                let problems = count_of(many as u64, "problem");
-                writeln!(out, "\n{problems} found; docs/troubleshooting.md explains each under the name in brackets")
-            }
-        }
+            _ => writeln!(out, "\n{problems} found; docs/troubleshooting.md explains each under the name in brackets"),
+        }?;
+        if groups.is_empty() { Ok(()) } else { writeln!(out, "--all prints each of them by itself") }
     }
 }
 

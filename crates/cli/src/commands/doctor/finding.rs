@@ -41,6 +41,22 @@ impl Finding {
         self
     }
 
+    pub(super) const fn name(&self) -> &'static str {
+        self.finding
+    }
+
+    pub(super) fn what(&self) -> &str {
+        &self.what
+    }
+
+    pub(super) fn all_evidence(&self) -> &[String] {
+        &self.evidence
+    }
+
+    pub(super) fn commands(&self) -> &[String] {
+        &self.run
+    }
+
     pub(super) const fn router(&self) -> Option<IpAddr> {
         self.router
     }

@@ -11,9 +11,10 @@ use serde_json::Value;
 use super::answers::{Answers, address_of, by_address};
 use super::collecting::ports;
 use super::finding::Finding;
+use super::pairing::{Pairs, prefixes_of};
 use super::traffic::{SHOWN, each};
 use super::{machine, traffic};
-use crate::commands::ask::{moment, number, text};
+use crate::commands::ask::{moment, number};
 use crate::table::duration;
 
 /// A router whose last datagram is older than this is silent.
@@ -21,7 +22,7 @@ const SILENT_SECONDS: i64 = 600;
 
 /// Adds the problems of a router; `heard` is its `GET /exporters/<address>`.
 pub(super) fn examine(
-    answers: &Answers,
+    (answers, pairs): (&Answers, &Pairs),
     address: IpAddr,
     heard: Option<&Value>,
     here: bool,
@@ -33,28 +34,24 @@ pub(super) fn examine(
     // Without the store the registered senders are unknown; but only their datagrams are decoded.
     if registered.is_none() && heard.is_none() {
         findings.push(match unknown {
-            Some(unknown) => unknown_sender(address, unknown),
+            Some(unknown) => unknown_sender((answers, pairs), address, unknown),
             None => unheard(answers, address, false, here),
         });
         return;
     }
-    let quiet = heard.is_none_or(|heard| heard["last"].is_null());
-    if quiet {
-        let other = registered.and_then(|sender| other_address(answers, address, sender));
-        findings.push(other.unwrap_or_else(|| unheard(answers, address, true, here)));
-        return;
+    if is_silent(heard) {
+        let other = registered.and_then(|sender| other_address((answers, pairs), address, sender));
+        let finding = other.unwrap_or_else(|| unheard(answers, address, true, here));
+        findings.push(match heard.and_then(|heard| Some((heard, seconds_since(&heard["last"])?))) {
+            Some((heard, seconds)) => finding.evidence(format!(
+                "its last datagram came {} ago, at {}",
+                duration(seconds.unsigned_abs()),
+                moment(&heard["last"])
+            )),
+            None => finding,
+        });
     }
-    let Some(heard) = heard else { return };
-    if let Some(seconds) = seconds_since(&heard["last"])
-        && seconds > SILENT_SECONDS
-    {
-        let silent = unheard(answers, address, true, here);
-        findings.push(silent.evidence(format!(
-            "its last datagram came {} ago, at {}",
-            duration(seconds.unsigned_abs()),
-            moment(&heard["last"])
-        )));
-    }
+    let Some(heard) = heard.filter(|heard| !heard["last"].is_null()) else { return };
     findings.extend(looks_like_relay(address, registered, heard));
     traffic::examine(address, registered, heard, findings);
 }
@@ -83,21 +80,32 @@ fn looks_like_relay(address: IpAddr, registered: Option<&Value>, heard: &Value) 
     )
 }
 
-fn unknown_sender(address: IpAddr, unknown: &Value) -> Finding {
+/// Whether nothing arrives from a registered router; `heard` is what `GET /exporters` has of it.
+pub(super) fn is_silent(heard: Option<&Value>) -> bool {
+    heard.is_none_or(|heard| seconds_since(&heard["last"]).is_none_or(|seconds| seconds > SILENT_SECONDS))
+}
+
+fn unknown_sender((answers, pairs): (&Answers, &Pairs), address: IpAddr, unknown: &Value) -> Finding {
     let protocol = unknown["protocol"].as_str().unwrap_or("no known protocol");
     let sends = match unknown["relay"].as_str() {
         Some(relay) => format!("the relay {relay} sends flows of {address}, which is not registered"),
         None => format!("{address} sends without being registered"),
     };
-    Finding::new("unknown_sender", format!("{sends}: its flows are not counted"))
-        .about(address)
-        .evidence(format!(
+    let mut finding =
+        Finding::new("unknown_sender", format!("{sends}: its flows are not counted")).about(address).evidence(format!(
             "{} datagrams of {protocol}, the last at {}",
             number(&unknown["datagrams"]),
             moment(&unknown["last"])
-        ))
-        .run(format!("netflow senders add {address} PREFIX...  # the prefixes to monitor"))
-        .run(text(&unknown["register"]["command"]) + "  # or every prefix, to begin with")
+        ));
+    for pair in pairs.of_unknown(address).take(SHOWN) {
+        let silent = pair.silent;
+        finding = finding.evidence(format!("it may be {silent}, which is registered but silent: {}", pair.why));
+        if let Some(sender) = by_address(answers.senders.as_deref().unwrap_or_default(), "ip", silent) {
+            let prefixes = prefixes_of(sender);
+            finding = finding.run(format!("netflow senders add {address} {prefixes}  # if it is {silent}"));
+        }
+    }
+    finding.run(format!("netflow senders add {address} PREFIX...  # the prefixes to monitor"))
 }
 
 /// It sends nothing.
@@ -137,40 +145,39 @@ fn unheard(answers: &Answers, address: IpAddr, registered: bool, here: bool) -> 
 }
 
 /// An unregistered address that sends instead of a silent registered router.
-fn other_address(answers: &Answers, address: IpAddr, sender: &Value) -> Option<Finding> {
-    let inner = embedded(address);
-    let is_other = |other: IpAddr| Some(other) == inner || (inner.is_none() && same_network(address, other));
-    let others = answers.unknown.iter().filter_map(|unknown| address_of(unknown, "address"));
-    let other = others.into_iter().find(|other| is_other(*other)).or(inner)?;
-    let sends = by_address(&answers.unknown, "address", other);
-    let prefixes = sender["prefixes"].as_array().into_iter().flatten();
-    let prefixes: Vec<_> =
-        prefixes.map(|prefix| format!("{}/{}", text(&prefix["prefix"]), number(&prefix["prefixLen"]))).collect();
-    let (name, what) = if inner.is_some() {
-        (
-            "embedded_address",
-            format!("{address} embeds the IPv4 address {other}: over IPv4 its datagrams come from {other}"),
-        )
-    } else {
-        (
-            "other_address",
-            format!("{address} is registered but silent; {other} in the same network sends without being registered"),
-        )
-    };
-    let mut finding = Finding::new(name, what).about(address).evidence(format!("no datagrams from {address}"));
-    if let Some(sends) = sends {
-        finding = finding.evidence(format!(
+fn other_address((answers, pairs): (&Answers, &Pairs), address: IpAddr, sender: &Value) -> Option<Finding> {
+    let prefixes = prefixes_of(sender);
+    let sends = |finding: Finding, other: IpAddr| match by_address(&answers.unknown, "address", other) {
+        Some(sends) => finding.evidence(format!(
             "{} datagrams from {other}, the last at {}",
             number(&sends["datagrams"]),
             moment(&sends["last"])
-        ));
+        )),
+        None => finding,
+    };
+    let remove = format!("netflow senders remove {address} --entirely");
+    let or_else = "# or make the router send from the registered address: export source, NAT";
+    if let Some(other) = embedded(address) {
+        let what = format!("{address} embeds the IPv4 address {other}: over IPv4 its datagrams come from {other}");
+        let finding = Finding::new("embedded_address", what).about(address);
+        let finding = sends(finding.evidence(format!("no datagrams from {address}")), other);
+        return Some(finding.run(format!("netflow senders add {other} {prefixes}")).run(remove).run(or_else));
     }
-    Some(
-        finding
-            .run(format!("netflow senders add {other} {}", prefixes.join(" ")))
-            .run(format!("netflow senders remove {address} --entirely"))
-            .run("# or make the router send from the registered address: export source, NAT"),
-    )
+    let candidates: Vec<_> = pairs.of_silent(address).collect();
+    let what = match candidates.as_slice() {
+        [] => return None,
+        [pair] => {
+            format!("{address} is registered but silent; {} sends without being registered", pair.sends)
+        }
+        many => format!("{address} is registered but silent; {} unregistered addresses may be its own", many.len()),
+    };
+    let mut finding = Finding::new("other_address", what).about(address);
+    for pair in candidates.iter().take(SHOWN) {
+        finding = sends(finding, pair.sends).evidence(format!("why {}: {}", pair.sends, pair.why));
+        let choice = if candidates.len() > 1 { "  # if it is this one" } else { "" };
+        finding = finding.run(format!("netflow senders add {} {prefixes}{choice}", pair.sends));
+    }
+    Some(finding.run(remove).run(or_else))
 }
 
 /// The IPv4 address embedded in an IPv6 address: mapped, compatible (RFC 4291, section 2.5.5), NAT64
@@ -181,15 +188,6 @@ fn embedded(address: IpAddr) -> Option<IpAddr> {
     let inner = Ipv4Addr::from_bits(u32::try_from(bits & 0xffff_ffff).ok()?);
     let has_one = matches!(bits >> 32, 0 | 0xffff | 0x0064_ff9b_0000_0000_0000_0000);
     (has_one && inner.octets().first() != Some(&0)).then_some(IpAddr::V4(inner))
-}
-
-/// Whether two addresses share a /24 or a /64.
-fn same_network(one: IpAddr, other: IpAddr) -> bool {
-    match (one, other) {
-        (IpAddr::V4(one), IpAddr::V4(other)) => one.to_bits() >> 8 == other.to_bits() >> 8,
-        (IpAddr::V6(one), IpAddr::V6(other)) => one.to_bits() >> 64 == other.to_bits() >> 64,
-        _ => false,
-    }
 }
 
 /// Seconds since a time of the collector.
@@ -212,14 +210,5 @@ mod tests {
         for plain in ["::1", "::", "2001:db8::c000:201", "192.0.2.1", "fe80::1"] {
             assert_eq!(inner(plain), None, "{plain}");
         }
-    }
-
-    #[test]
-    fn neighbours_are_of_one_network() {
-        let same = |one: &str, other: &str| same_network(one.parse().unwrap(), other.parse().unwrap());
-        assert!(same("192.0.2.1", "192.0.2.254") && same("2001:db8::1", "2001:db8::2:1"));
-        assert!(
-            !same("192.0.2.1", "192.0.3.1") && !same("2001:db8::1", "2001:db8:0:1::1") && !same("::1", "127.0.0.1")
-        );
     }
 }
