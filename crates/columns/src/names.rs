@@ -58,6 +58,12 @@ impl Id {
         NAMED.iter().find(|named| named.columns.contains(&self)).map(Named::names)
     }
 
+    /// Whether its values are AS numbers, whose names are not known here.
+    #[must_use]
+    pub const fn is_as(self) -> bool {
+        matches!(self, Self::SrcAs | Self::DstAs | Self::NextAs)
+    }
+
     /// The column with the IP protocol that a port belongs to; `None` for columns without ports.
     #[must_use]
     pub const fn protocol_of_port(self) -> Option<Self> {

@@ -5,8 +5,10 @@
 //! | --- | --- |
 //! | `protocols.txt` | **the names of IP protocols** |
 //! | `ports.txt` | **the names of ports** |
+//! | `countries.txt` | **the names of countries** |
 //! | [`table`] | names with numbers: reading, showing, proposing |
-//! | `registry` | from the files to tables |
+//! | `registry`, `countries` | from the files to tables |
+//! | `as_names` | the names of AS: a trait, because they are not known here |
 //!
 //! ```
 //! assert_eq!(names::ports().number("HTTPS"), Some(443));
@@ -17,8 +19,12 @@
 //!
 //! Not here: which columns and fields have names (`columns`, `accounting`).
 
+mod as_names;
+mod countries;
 mod registry;
 pub mod table;
 
+pub use as_names::{AsNames, NoAsNames};
+pub use countries::country;
 pub use registry::{port_over, ports, protocols};
 pub use table::{Names, nearest};

@@ -31,6 +31,8 @@ pub struct SourceFile {
     pub kind: Kind,
     /// When a MaxMind database was built, by its own statement, in seconds since the Unix epoch.
     pub built: Option<u64>,
+    /// When the file was last modified, in seconds since the Unix epoch; `None` for octets that are no file.
+    pub modified: Option<u64>,
     /// How many ranges of IPv4 addresses it answers for. Neighbours with the same answer count once.
     pub ipv4_ranges: usize,
     /// The same for IPv6.
@@ -75,7 +77,11 @@ impl Contents {
     pub(crate) fn read_with_stamp(path: &Path) -> (Option<Stamp>, Result<Self, Error>) {
         let mut stamp = None;
         let contents = read_all(path, &mut stamp).map_err(|source| Error::Unreadable { path: path.to_owned(), source });
-        (stamp, contents.and_then(|octets| Self::parse(path, &octets)))
+        let mut contents = contents.and_then(|octets| Self::parse(path, &octets));
+        if let (Ok(contents), Some(stamp)) = (&mut contents, stamp) {
+            contents.file.modified = stamp.modified();
+        }
+        (stamp, contents)
     }
 
     /// The same for octets that have been read. The path is for messages and for [`SourceFile::path`].
@@ -105,7 +111,9 @@ impl Contents {
             let fix = "use a file such as GeoLite2-ASN, GeoLite2-Country, IPinfo Lite or ip2asn";
             return Err(Fault::new(Place::Whole, "it has neither an AS number nor a country of any address", fix));
         }
-        let file = SourceFile { path: path.to_owned(), kind, built, ipv4_ranges, ipv6_ranges, names: names.len() };
+        let modified = None;
+        let file =
+            SourceFile { path: path.to_owned(), kind, built, modified, ipv4_ranges, ipv6_ranges, names: names.len() };
         Ok(Self { file, ipv4, ipv6, names })
     }
 

@@ -16,16 +16,16 @@ use crate::table::Table;
 /// ```no_run
 /// # use std::sync::Arc;
 /// let mut files = origin::Files::new(["/var/lib/netflow/GeoLite2-ASN.mmdb".into()])?;
-/// let mut table = Arc::new(files.read()?);
+/// let mut table = Arc::new(files.read().map_err(|_| "not usable")?);
 /// // Every minute:
 /// match files.read_if_changed() {
 ///     None => {}
 ///     Some(Ok(new)) => table = Arc::new(new),
-///     Some(Err(error)) => eprintln!("{error}"),
+///     Some(Err(errors)) => errors.iter().for_each(|error| eprintln!("{error}")),
 /// }
-/// # Ok::<(), origin::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Files {
     watched: Vec<Watched>,
 }
@@ -36,6 +36,19 @@ struct Watched {
     path: PathBuf,
     /// `None` if it did not exist, or has not been read.
     stamp: Option<Stamp>,
+    /// What it was when it was last looked at.
+    seen: Option<Stamp>,
+}
+
+impl Watched {
+    fn new(path: PathBuf) -> Self {
+        Self { path, stamp: None, seen: None }
+    }
+
+    /// What it is.
+    fn now(&self) -> Option<Stamp> {
+        fs::metadata(&self.path).ok().as_ref().map(Stamp::of)
+    }
 }
 
 /// What changes when a file does, or the permission to read it.
@@ -61,6 +74,13 @@ impl Stamp {
     }
 }
 
+impl Stamp {
+    /// Seconds since the Unix epoch.
+    pub(crate) fn modified(self) -> Option<u64> {
+        u64::try_from(self.modified.0).ok()
+    }
+}
+
 impl Files {
     /// These files, the most trusted first: see [`Table::new`]. Nothing is read yet.
     ///
@@ -68,7 +88,7 @@ impl Files {
     ///
     /// If there are more than [`FILES`].
     pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> Result<Self, Error> {
-        let watched: Vec<Watched> = paths.into_iter().map(|path| Watched { path, stamp: None }).collect();
+        let watched: Vec<Watched> = paths.into_iter().map(Watched::new).collect();
         match watched.get(FILES) {
             Some(file) => Err(too_many(&file.path)),
             None => Ok(Self { watched }),
@@ -79,34 +99,44 @@ impl Files {
     /// has changed if it was there.
     #[must_use]
     pub fn changed(&self) -> bool {
-        self.watched.iter().any(|file| fs::metadata(&file.path).ok().as_ref().map(Stamp::of) != file.stamp)
+        self.watched.iter().any(|file| file.now() != file.stamp)
+    }
+
+    /// Whether a file has [changed](Self::changed), and none has since the last call: half a text would be read as a whole
+    /// one while it is written.
+    #[must_use]
+    pub fn changed_and_settled(&mut self) -> bool {
+        let (mut has_changed, mut is_settled) = (false, true);
+        for file in &mut self.watched {
+            let now = file.now();
+            has_changed |= now != file.stamp;
+            is_settled &= now == file.seen;
+            file.seen = now;
+        }
+        has_changed && is_settled
     }
 
     /// Reads all files.
     ///
     /// # Errors
     ///
-    /// The first one, if a file cannot be used. There is no table of only some of the files: what was known of addresses
+    /// One for each file that cannot be used. There is no table of only some of the files: what was known of addresses
     /// would change with it. The caller keeps the table that it has.
-    pub fn read(&mut self) -> Result<Table, Error> {
-        let mut contents = Vec::new();
-        let mut first_error = None;
+    pub fn read(&mut self) -> Result<Table, Vec<Error>> {
+        let (mut contents, mut errors) = (Vec::new(), Vec::new());
         for file in &mut self.watched {
             let (stamp, read) = Contents::read_with_stamp(&file.path);
             file.stamp = stamp;
             match read {
                 Ok(read) => contents.push(read),
-                Err(error) => first_error = first_error.or(Some(error)),
+                Err(error) => errors.push(error),
             }
         }
-        match first_error {
-            Some(error) => Err(error),
-            None => Table::new(contents),
-        }
+        if errors.is_empty() { Table::new(contents).map_err(|error| vec![error]) } else { Err(errors) }
     }
 
     /// Reads all files if one has changed.
-    pub fn read_if_changed(&mut self) -> Option<Result<Table, Error>> {
+    pub fn read_if_changed(&mut self) -> Option<Result<Table, Vec<Error>>> {
         self.changed().then(|| self.read())
     }
 }

@@ -139,6 +139,12 @@ impl Sources {
     }
 }
 
+impl ::names::AsNames for Sources {
+    fn of_as(&self, asn: u32) -> Option<&str> {
+        self.files.name(asn)
+    }
+}
+
 impl<'s> OfRouter<'s> {
     /// The origin of an address: the AS number of the first source that has one, the country from files, the path by BMP.
     ///

@@ -35,6 +35,11 @@ fn found(table: &Table, address: &str) -> Option<(Answer<u32>, Answer<String>)> 
     Some(((origin.asn(), origin.asn_file()), (country, origin.country_file())))
 }
 
+fn only(errors: Vec<Error>) -> Error {
+    let [error] = errors.try_into().unwrap();
+    error
+}
+
 #[test]
 fn the_first_file_that_knows_it_answers() {
     let folder = folder();
@@ -109,7 +114,7 @@ fn a_file_that_cannot_be_used_is_reported_once_until_it_changes() {
     files.read().unwrap();
 
     fs::write(&bad, "10.0.0.0\t10.0.0\tAT\n").unwrap();
-    let error = files.read_if_changed().unwrap().unwrap_err();
+    let error = only(files.read_if_changed().unwrap().unwrap_err());
     assert!(matches!(error, Error::Unusable { .. }), "{error}");
     let expected =
         format!("{}, line 1: \"10.0.0\" is no address; correct the line, or download the file again", bad.display());
@@ -117,7 +122,7 @@ fn a_file_that_cannot_be_used_is_reported_once_until_it_changes() {
     assert!(files.read_if_changed().is_none());
 
     fs::remove_file(&bad).unwrap();
-    let error = files.read_if_changed().unwrap().unwrap_err();
+    let error = only(files.read_if_changed().unwrap().unwrap_err());
     assert!(matches!(error, Error::Unreadable { .. }) && error.to_string().starts_with(&bad.display().to_string()));
     assert!(files.read_if_changed().is_none());
 
@@ -126,9 +131,37 @@ fn a_file_that_cannot_be_used_is_reported_once_until_it_changes() {
 }
 
 #[test]
+fn every_file_that_cannot_be_used_is_reported() {
+    let folder = folder();
+    let (first, good) = (write(&folder, "1", "1.2.3\n"), write(&folder, "2", ASN));
+    let errors = Files::new([first, good, folder.path().join("3")]).unwrap().read().unwrap_err();
+    let named: Vec<_> = errors.iter().map(|error| error.path().file_name().unwrap()).collect();
+    assert_eq!(named, ["1", "3"]);
+}
+
+#[test]
+fn a_file_that_still_changes_is_not_settled() {
+    let folder = folder();
+    let path = write(&folder, "a", ASN);
+    let mut files = Files::new([path.clone()]).unwrap();
+    assert!(!files.changed_and_settled() && files.changed_and_settled());
+    files.read().unwrap();
+    assert!(!files.changed_and_settled());
+    // A text of which more and more has arrived: each part of it could be used.
+    for length in [10, 60, 61] {
+        fs::write(&path, &COUNTRY[..length]).unwrap();
+        assert!(!files.changed_and_settled());
+    }
+    assert!(files.changed_and_settled());
+    fs::remove_file(&path).unwrap();
+    assert!(!files.changed_and_settled() && files.changed_and_settled());
+    assert!(files.read().is_err() && !files.changed_and_settled());
+}
+
+#[test]
 fn what_is_no_file_is_refused_without_waiting() {
     let folder = folder();
-    let read = |path: PathBuf| Files::new([path]).unwrap().read().unwrap_err().to_string();
+    let read = |path: PathBuf| only(Files::new([path]).unwrap().read().unwrap_err()).to_string();
     assert!(read(folder.path().to_owned()).contains("not a regular file; name the file itself"));
     // A device without an end.
     assert!(read("/dev/zero".into()).contains("not a regular file"));
