@@ -1,6 +1,8 @@
 //! The view of the collector in Prometheus' text format. Names are those of [`view`] after `netflow_`. The busiest
 //! exporters have series of their own; the others show in the totals only.
 
+mod origin_files;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -132,6 +134,9 @@ impl Collector for Scrape {
         self.ledgers(&mut encoder)?;
         self.sockets(&mut encoder)?;
         self.readers(&mut encoder)?;
+        if let Some(files) = &self.status.origin_files {
+            origin_files::encode(files, &mut encoder)?;
+        }
         self.exporters(&mut encoder)?;
         self.arrivals(&mut encoder)
     }

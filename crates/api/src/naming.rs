@@ -1,18 +1,22 @@
 //! Names beside the numbers of an answer, if a request asks for them: `names=1`. They are an object, in which each name is
 //! under the field that it is a value of, so that fields of any kind can have names.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use accounting::field::Name;
+use accounting::field::{Field, Name, Value};
+use names::{AsNames, NoAsNames};
 use utoipa::IntoParams;
 use utoipa::openapi::schema::Object;
 
+use crate::Api;
 use crate::error::Error;
 use crate::parameters::Parameters;
 use crate::parameters::documentation::one_of;
 
 /// What values are called, by their fields; left out of an answer if there is nothing in it.
-pub(crate) type NamesView = BTreeMap<&'static str, &'static str>;
+pub(crate) type NamesView = BTreeMap<&'static str, Cow<'static, str>>;
 
 /// Whether an answer has names.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,7 +32,7 @@ const WORDS: [(&str, Naming); 2] = [("0", Naming::Numbers), ("1", Naming::Both)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "what is derived of it is all that is used")]
 pub(crate) struct OfNaming {
-    /// 1 for the names of protocols and ports beside their numbers; default: 0
+    /// 1 for the names of protocols, ports and AS beside their numbers; default: 0
     #[param(schema_with = words)]
     names: Option<String>,
 }
@@ -44,8 +48,27 @@ impl Naming {
     }
 
     /// What the value of a counter is called.
-    pub(crate) fn of(self, name: Name) -> NamesView {
-        let named = name.value_name().filter(|_| self == Self::Both);
-        named.map(|value| (name.field.name(), value)).into_iter().collect()
+    pub(crate) fn of(self, name: Name, of_as: &dyn AsNames) -> NamesView {
+        if self == Self::Numbers {
+            return NamesView::new();
+        }
+        let known = name.value_name().map(Cow::Borrowed);
+        let value = known.or_else(|| as_number(name).and_then(|asn| Some(Cow::Owned(of_as.of_as(asn)?.to_owned()))));
+        value.map(|value| (name.field.name(), value)).into_iter().collect()
+    }
+}
+
+/// The AS that a counter is of.
+fn as_number(name: Name) -> Option<u32> {
+    match (name.field, name.value) {
+        (Field::SourceAs | Field::DestinationAs, Value::Number(asn)) => Some(asn),
+        _ => None,
+    }
+}
+
+impl Api {
+    /// What AS are called at present.
+    pub(crate) fn as_names(&self) -> Arc<dyn AsNames> {
+        self.collector.as_ref().map_or_else(|| Arc::new(NoAsNames) as Arc<dyn AsNames>, |(view, _)| view.as_names())
     }
 }

@@ -11,12 +11,14 @@
 //! | `config/unit.rs` | durations and sizes: `10s`, `7d`, `8MiB` |
 //! | `config/source.rs` | a file or the environment to keys with values |
 //! | `config/mapping.rs` | what the collector, its journal and the stores get of it |
+//! | `config/origin_settings.rs` | who is asked for the AS of an address |
 //! | `config/error.rs` | everything that is wrong, each with its place |
 
 pub(crate) mod document;
 mod error;
 mod key;
 mod mapping;
+mod origin_settings;
 mod reference;
 mod source;
 pub(crate) mod unit;
@@ -38,6 +40,7 @@ pub(crate) use error::ConfigError;
 use flow::Prefix;
 use journal::Sync;
 pub(crate) use key::Key;
+pub(crate) use origin_settings::OriginSettings;
 pub(crate) use reference::KEYS;
 pub(crate) use source::{Origin, Origins};
 use udp::Steering;
@@ -68,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) accounting: Accounting,
     /// `networks`
     pub(crate) networks: Networks,
+    /// `origins`
+    pub(crate) origins: OriginSettings,
     /// `retention`
     pub(crate) retention: Retention,
     /// `storage`: where senders and blocks are stored.
@@ -347,6 +352,7 @@ impl Default for Config {
             },
             accounting: Accounting::default(),
             networks: Networks::default(),
+            origins: OriginSettings::default(),
             storage: Storage::Sqlite,
             redis: Redis {
                 hosts: vec!["localhost:6379".to_owned()],

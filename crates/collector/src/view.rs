@@ -169,6 +169,8 @@ impl View for CollectorView {
             ledgers_checked: checked,
             ledgers,
             readers: self.journal.iter().flat_map(|journal| readers(journal, &self.status)).collect(),
+            // Added by who reads them.
+            origin_files: None,
             threads: threads.collect(),
         }
     }

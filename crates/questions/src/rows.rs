@@ -149,7 +149,7 @@ impl RowsQuestion {
         if scope.counters == Counters::Scaled {
             self.columns.iter().filter_map(|id| rate_of(*id)).for_each(|rate| columns.add(rate));
         }
-        if scope.has_names {
+        if scope.namer.is_some() {
             // The name of a port depends on the protocol, which may not be asked for.
             self.columns.iter().filter_map(|id| id.protocol_of_port()).for_each(|protocol| columns.add(protocol));
         }
@@ -184,7 +184,7 @@ impl RowsQuestion {
         };
         FlowRow {
             values: Record(self.columns.iter().map(value).collect()),
-            names: if self.scope.has_names { names::of_row(&self.columns, |id| row.value(id)) } else { Names::new() },
+            names: names::of_row(&self.scope.namer, &self.columns, |id| row.value(id)),
         }
     }
 }

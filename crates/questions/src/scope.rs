@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
+use ::names::{AsNames, NoAsNames};
 use accounting::zone::Zone;
 use archive::scan::{Counted, Key};
 use columns::Id;
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::QuestionError;
+use crate::names::Namer;
 use crate::words::Words;
 
 /// The range of time by default: the last hour.
@@ -31,8 +34,8 @@ pub struct Scope {
     pub exporters: Option<Vec<IpAddr>>,
     /// How their counters are read.
     pub counters: Counters,
-    /// Whether the answer has the names of values beside the values.
-    pub has_names: bool,
+    /// Who knows the names of values, which are then beside the values; `None` for an answer without names.
+    pub(crate) namer: Namer,
     /// Whether the answer must not show how many flows of others there are.
     is_limited: bool,
 }
@@ -103,9 +106,17 @@ impl Scope {
             filter,
             exporters: (!exporters.is_empty()).then_some(exporters),
             counters: words.one_of("counters", &Counters::WORDS)?.unwrap_or(Counters::Scaled),
-            has_names: words.one_of("names", &[("0", false), ("1", true)])?.unwrap_or_default(),
+            namer: words
+                .one_of("names", &[("0", false), ("1", true)])?
+                .unwrap_or_default()
+                .then(|| Arc::new(NoAsNames) as _),
             is_limited: false,
         })
+    }
+
+    /// If the answer has names, those of AS are from here.
+    pub fn name_from(&mut self, of_as: impl FnOnce() -> Arc<dyn AsNames>) {
+        self.namer = self.namer.take().map(|_| of_as());
     }
 
     /// Limits the answer to flows of these exporters, of which it may name others already. It does not show what was read.

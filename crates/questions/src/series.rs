@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::coverage::Coverage;
 use crate::error::{AnswerError, QuestionError};
-use crate::names::{self, Names};
+use crate::names;
 use crate::scope::{Asked, Scope, milliseconds};
 use crate::top::{FlowGroup, FlowRest, FlowSums, SUMS, keys, name_of};
 use crate::value::Record;
@@ -110,7 +110,7 @@ impl SeriesQuestion {
         let groups = series.groups;
         let of_group = |group: &Group| FlowGroup {
             key: Record::of_group(keys, &group.keys, &scope.zone),
-            names: if scope.has_names { names::of_group(keys, &group.keys) } else { Names::new() },
+            names: names::of_group(&scope.namer, keys, &group.keys),
             sums: group.sums.into(),
         };
         let of_step = |Step { begin, first, rest }: &Step| FlowStep {

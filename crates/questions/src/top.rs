@@ -149,7 +149,7 @@ impl TopQuestion {
         })?;
         let of_group = |Group { keys, sums }: &Group| FlowGroup {
             key: Record::of_group(&self.keys, keys, &scope.zone),
-            names: if scope.has_names { names::of_group(&self.keys, keys) } else { Names::new() },
+            names: names::of_group(&scope.namer, &self.keys, keys),
             sums: FlowSums { distinct: (!distinct.is_empty()).then_some(sums.distinct), ..(*sums).into() },
         };
         Ok(FlowTop {

@@ -6,6 +6,7 @@
 //! | `lib.rs` | the collector as a whole: counters, gauges, sockets, ledgers, threads; and [`View`], through which it is asked |
 //! | `exporter.rs` | what arrived from one address |
 //! | `detail.rs` | the decoding state of one exporter |
+//! | `origins.rs` | the files with AS numbers, AS names and countries |
 //! | `json.rs` | how lists of named values become JSON objects |
 //!
 //! Nothing is counted here, and there is no clock and no I/O.
@@ -13,12 +14,15 @@
 mod detail;
 mod exporter;
 mod json;
+mod origins;
 
 use std::fmt::Debug;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use flow::{Durations, Timestamp};
+use names::{AsNames, NoAsNames};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -28,6 +32,7 @@ pub use detail::{
     UnmatchedNetwork, Unreadable,
 };
 pub use exporter::{Arrivals, Exporter, Rates, Unknown};
+pub use origins::{OriginFile, OriginFiles};
 
 /// A read-only view of a running collector. No method waits for a shard's thread or for the store.
 pub trait View: Debug + Send + Sync {
@@ -42,6 +47,11 @@ pub trait View: Debug + Send + Sync {
 
     /// Addresses that send without being registered, the busiest first.
     fn unknown(&self) -> Vec<Unknown>;
+
+    /// What AS are called at present.
+    fn as_names(&self) -> Arc<dyn AsNames> {
+        Arc::new(NoAsNames)
+    }
 }
 
 /// The collector as a whole.
@@ -78,6 +88,10 @@ pub struct Status {
     /// The readers of the log; left out if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub readers: Vec<Reader>,
+    /// The files with AS numbers, AS names and countries; left out if none are set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub origin_files: Option<OriginFiles>,
     /// The threads that receive and flush; readiness only.
     #[serde(skip)]
     #[schema(ignore)]

@@ -129,6 +129,7 @@ pub(crate) async fn rows(
 ) -> Result<Response, Error> {
     let mut question = RowsQuestion::read(&parameters.words(), now())?;
     limit(&mut question.scope, senders)?;
+    question.scope.name_from(|| api.as_names());
     api.ask_flow_archive(party, move |scan| question.answer(scan)).await.map(json)
 }
 
@@ -148,6 +149,7 @@ pub(crate) async fn top(
 ) -> Result<Response, Error> {
     let mut question = TopQuestion::read(&parameters.words(), now())?;
     limit(&mut question.scope, senders)?;
+    question.scope.name_from(|| api.as_names());
     api.ask_flow_archive(party, move |scan| question.answer(scan)).await.map(json)
 }
 
@@ -167,6 +169,7 @@ pub(crate) async fn series(
 ) -> Result<Response, Error> {
     let mut question = SeriesQuestion::read(&parameters.words(), now())?;
     limit(&mut question.scope, senders)?;
+    question.scope.name_from(|| api.as_names());
     api.ask_flow_archive(party, move |scan| question.answer(scan)).await.map(json)
 }
 

@@ -266,7 +266,7 @@ async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) 
         senders: parts.view(),
         prefix: prefix.to_string(),
         name: question.name.to_string(),
-        names: question.naming.of(question.name),
+        names: question.naming.of(question.name, &*api.as_names()),
         step: question.step.name(),
         tz: question.zone.to_string(),
         from: question.zone.display(range.from),

@@ -16,6 +16,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use flow::{Counters, Prefix, PrefixError};
+use names::AsNames;
 use storage::{Answers, Totals};
 
 use super::remarks::RemarkView;
@@ -155,9 +156,10 @@ async fn answer(
             names.push(Arc::clone(&date.names));
         }
     }
+    let of_as = api.as_names();
     let take = move |number: usize, Totals { tables, senders, damaged }: Totals| {
         let names = names.get(number).map(Arc::as_ref).unwrap_or_default();
-        ((counted(&tables, names, naming), senders), damaged)
+        ((counted(&tables, names, naming, &*of_as), senders), damaged)
     };
     let answers = api.answers(&asker, &mut Answers::to_sums(asked, selected.len()), take).await?;
     let (answers, damaged): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
@@ -207,7 +209,7 @@ impl Date {
 
 /// The counters of these names, in this order, each in every direction in which it was seen; after them, for each of
 /// their fields, the counters that a limit folded.
-fn counted(tables: &Tables, names: &[(String, Name)], naming: Naming) -> Vec<Counted> {
+fn counted(tables: &Tables, names: &[(String, Name)], naming: Naming, of_as: &dyn AsNames) -> Vec<Counted> {
     let mut counted = Vec::new();
     let mut push = |name: String, names, field, direction: Direction, counters: Counters| {
         let truncated = tables.is_partial(direction, field);
@@ -218,7 +220,7 @@ fn counted(tables: &Tables, names: &[(String, Name)], naming: Naming) -> Vec<Cou
             if let Some(counters) = tables.get(direction, *name) {
                 // With names, the number of a value is in the name of its counter, however it was written.
                 let shown = if naming == Naming::Both { name.to_string() } else { text.clone() };
-                push(shown, naming.of(*name), name.field, direction, counters);
+                push(shown, naming.of(*name, of_as), name.field, direction, counters);
             }
         }
     }

@@ -14,8 +14,9 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use flow::Counters;
+use flow::{Counters, FlowRecord};
 use hyper::body::Frame;
+use names::AsNames;
 use serde::Serialize;
 use tap::{Filter, Seen, Tap};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
@@ -24,6 +25,7 @@ use crate::Api;
 use crate::auth::KeySenders;
 use crate::connections::{Connection, Working};
 use crate::error::Error;
+use crate::naming::{Naming, OfNaming};
 use crate::parameters::Parameters;
 use crate::party::Party;
 
@@ -57,6 +59,28 @@ pub(crate) struct TapLine {
     /// The SNMP index of the output interface.
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<u32>,
+    /// What the AS of the flow are called; with `names=1` only, and only those that have a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    names: Option<NamesView>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = TapNames)]
+struct NamesView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_as: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_as: Option<String>,
+}
+
+impl NamesView {
+    /// `None` if no AS of the flow has a name.
+    fn of(flow: &FlowRecord, of_as: &dyn AsNames) -> Option<Self> {
+        let [source_as, destination_as] =
+            [flow.source_as, flow.destination_as].map(|asn| of_as.of_as(asn).map(str::to_owned));
+        (source_as.is_some() || destination_as.is_some()).then_some(Self { source_as, destination_as })
+    }
 }
 
 /// The counted part of a flow, under the names of `netflow decode`.
@@ -133,6 +157,7 @@ impl From<&Seen> for TapLine {
             tcp_flags: details.tcp_flags,
             input: details.input,
             output: details.output,
+            names: None,
         }
     }
 }
@@ -149,7 +174,8 @@ struct Missed {
     operation_id = "tap",
     params(
         ("exporter" = Option<String>, Query, description = "One exporter; default: all", example = "192.0.2.1"),
-        ("filter" = Option<String>, Query, description = "A filter such as: src net 172.16.1.0/24 and not port 53")
+        ("filter" = Option<String>, Query, description = "A filter such as: src net 172.16.1.0/24 and not port 53"),
+        OfNaming
     ),
     responses((status = 200, description = "Decoded flows, an object a line, until the client disconnects", body = TapLine, content_type = "application/x-ndjson"))
 )]
@@ -160,7 +186,8 @@ pub(crate) async fn show(
     connection: Option<Extension<Connection>>,
     parameters: Parameters,
 ) -> Result<Response, Error> {
-    parameters.only(&["exporter", "filter"])?;
+    parameters.only(&["exporter", "filter", "names"])?;
+    let named = (Naming::read(&parameters)? == Naming::Both).then(|| api.clone());
     let filter = parameters.read::<Filter>("filter")?.unwrap_or_default();
     let exporter = parameters.read::<IpAddr>("exporter")?.map(flow::canonical);
     let exporters = match (senders, exporter) {
@@ -174,13 +201,15 @@ pub(crate) async fn show(
     let mut fetches = interval(FETCH);
     fetches.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let connection = connection.map(|Extension(connection)| (connection, party));
-    let lines = Lines { tap, fetches, more: false, reported: None, connection, _working: None, ended: false };
+    let lines = Lines { tap, named, fetches, more: false, reported: None, connection, _working: None, ended: false };
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(LINES))], Body::new(lines)).into_response())
 }
 
 /// The lines as they are written.
 struct Lines {
     tap: Tap,
+    /// Who knows the names of AS, if lines have them.
+    named: Option<Api>,
     fetches: Interval,
     /// Whether more flows are queued than were fetched.
     more: bool,
@@ -223,8 +252,11 @@ impl Lines {
         self.ended = seen.is_none();
         self.more = seen.as_ref().is_some_and(|seen| seen.len() == FLOWS_AT_ONCE);
         let mut lines = Vec::new();
+        // For these lines only: a client can listen for days.
+        let of_as = self.named.as_ref().map(Api::as_names);
         for seen in seen.iter().flatten() {
-            line(&TapLine::from(seen), &mut lines);
+            let names = of_as.as_ref().and_then(|of_as| NamesView::of(&seen.flow, &**of_as));
+            line(&TapLine { names, ..TapLine::from(seen) }, &mut lines);
         }
         let (dropped, now) = (self.tap.dropped(), Instant::now());
         let known = self.reported.is_some_and(|(reported, at)| reported == dropped && now < at + SIGN_OF_LIFE);

@@ -10,6 +10,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use flow::{Counters, Prefix};
+use names::AsNames;
 use serde::Serialize;
 use storage::{Answers, Totals};
 use utoipa::openapi::schema::Object;
@@ -219,13 +220,19 @@ async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) 
     let parts = selected.parts(prefix, senders);
     let remarks = api.remarks(&asker, &parts, (prefix, range), &question.zone, LocalTraffic::Apart).await?;
     let sorted = tables.rows_of(question.field).count() * SORTED_BYTES;
-    let sender = selected.text().to_owned();
-    let answer = move || damage_noted(question.answer(sender, &parts, &tables, remarks), damaged);
+    let (sender, of_as) = (selected.text().to_owned(), api.as_names());
+    let answer = move || damage_noted(question.answer(sender, &parts, (&tables, remarks), &*of_as), damaged);
     api.work(asker.party, sorted, answer).await
 }
 
 impl Question {
-    fn answer(&self, sender: String, parts: &Parts, tables: &Tables, remarks: Vec<RemarkView>) -> Top {
+    fn answer(
+        &self,
+        sender: String,
+        parts: &Parts,
+        (tables, remarks): (&Tables, Vec<RemarkView>),
+        of_as: &dyn AsNames,
+    ) -> Top {
         let (by, measure) = self.by;
         let mut rows: Vec<(Name, Counters)> = tables
             .rows_of(self.field)
@@ -252,7 +259,7 @@ impl Question {
                 .into_iter()
                 .map(|(name, counters)| Row {
                     name: name.to_string(),
-                    names: self.naming.of(name),
+                    names: self.naming.of(name, of_as),
                     counters: counters.into(),
                 })
                 .collect(),

@@ -13,6 +13,7 @@ use storage::{Blocks, Retention, WriterState, Writers};
 use crate::client::{Answer, ask};
 use crate::server::Server;
 use crate::stats::{SENDER, WRITER, count, minute, register};
+use crate::status::{MadeUp, showing};
 
 const PREFIX: &str = "10.0.0.0/8";
 
@@ -95,6 +96,22 @@ fn protocols_and_ports_have_names_if_asked_for() {
     assert_eq!(named["names"].take(), json!({"dstport": "https"}));
     assert_eq!(named["points"], number["points"]);
     assert_eq!(number["points"][0]["counters"]["in"], counters(2, 200));
+}
+
+/// The names are those that the collector knows at present.
+#[test]
+fn an_as_has_the_name_that_the_collector_knows() {
+    let server = showing(MadeUp::default());
+    register(&server);
+    let rows = [(In, "all", 3, 300), (In, "srcas:64500", 2, 200), (In, "srcas:64501", 1, 100)];
+    count(&server, WRITER, minute("2026-03-01 10:59"), PREFIX, &rows);
+    let named = top(&server, &format!("{BOTH}&field=srcas&names=1"));
+    assert_eq!(named["rows"][0]["names"], json!({"srcas": "Example Ltd"}));
+    assert_eq!((&named["rows"][0]["name"], named["rows"][1].get("names")), (&json!("srcas:64500"), None));
+    let plain = top(&server, &format!("{BOTH}&field=srcas"));
+    assert_eq!(plain["rows"][0].get("names"), None);
+    let series = series(&server, &format!("{BOTH}&name=srcas:64500&step=minute&names=1"));
+    assert_eq!(series["names"], json!({"srcas": "Example Ltd"}));
 }
 
 const BOTH: &str = "from=2026-03-01T10:59Z&to=2026-03-01T11:01Z";

@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use flow::{DatagramFate, Durations, FlowFate, Tallied, Timestamp};
+use names::AsNames;
 use serde_json::{Value, json};
 use storage::StoreError;
 use tap::Taps;
 use view::{
-    Arrivals, Counter, Detail, DetailedExporter, Exporter, Gauge, Histogram, Ledger, Rates, Reader, Socket, Status,
-    Thread, Unknown, View,
+    Arrivals, Counter, Detail, DetailedExporter, Exporter, Gauge, Histogram, Ledger, OriginFile, OriginFiles, Rates,
+    Reader, Socket, Status, Thread, Unknown, View,
 };
 
 use crate::client::{ask, send};
@@ -82,6 +83,7 @@ impl View for MadeUp {
                 forced_out_bytes: 2048,
                 lost_seconds_ago: Some(60),
             }],
+            origin_files: Some(origin_files()),
             threads: vec![Thread { name: "receiver-0".into(), silent: self.silent }],
         }
     }
@@ -110,6 +112,43 @@ impl View for MadeUp {
         let relay = Some("192.0.2.9".parse().unwrap());
         vec![Unknown { address, relay, datagrams: 3, last: STARTED, protocol: Some("ipfix") }]
     }
+
+    fn as_names(&self) -> Arc<dyn AsNames> {
+        Arc::new(Named)
+    }
+}
+
+/// The name of one AS.
+#[derive(Debug)]
+struct Named;
+
+impl AsNames for Named {
+    fn of_as(&self, asn: u32) -> Option<&str> {
+        (asn == 64_500).then_some("Example Ltd")
+    }
+}
+
+fn origin_files() -> OriginFiles {
+    let file = |path: &str| OriginFile { path: path.to_owned(), ..OriginFile::default() };
+    let used = OriginFile {
+        kind: Some("MaxMind database GeoLite2-ASN".to_owned()),
+        modified: Some(STARTED),
+        ipv4_ranges: 7,
+        names: 3,
+        ..file("/a.mmdb")
+    };
+    let error = Some("/b, line 2: \"x\" is no address; correct the line".to_owned());
+    let failing = OriginFile { error, failing_since: Some(STARTED), ..file("/b") };
+    OriginFiles {
+        read: Some(STARTED),
+        ipv4_ranges: 7,
+        ipv6_ranges: 5,
+        names: 3,
+        bytes: 1000,
+        reads: 2,
+        failures: 1,
+        files: vec![used, failing],
+    }
 }
 
 /// One of 7 ms and one of 2 minutes.
@@ -135,7 +174,7 @@ fn watched(spooled: f64) -> Server {
     showing(MadeUp { spooled, ..MadeUp::default() })
 }
 
-fn showing(collector: MadeUp) -> Server {
+pub(crate) fn showing(collector: MadeUp) -> Server {
     Server::with(keys(), |api| api.showing(Arc::new(collector), Taps::default()))
 }
 
@@ -163,6 +202,11 @@ fn the_status_has_all_counters_and_gauges() {
     let reader = json!({"name": "archive", "unreadSegments": 2, "unreadBytes": 4096, "unreadSeconds": 12, "records": 300,
         "missingRecords": 3, "forcedOutSegments": 1, "forcedOutBytes": 2048, "lostSecondsAgo": 60});
     assert_eq!(status["readers"], json!([reader]));
+    let files = &status["originFiles"];
+    assert_eq!((&files["read"], &files["ipv4Ranges"]), (&status["started"], &json!(7)));
+    assert_eq!(files["files"][0]["kind"], "MaxMind database GeoLite2-ASN");
+    assert_eq!(files["files"][1]["error"], r#"/b, line 2: "x" is no address; correct the line"#);
+    assert_eq!(files["files"][1]["failingSince"], status["started"]);
     ask(server.address, "GET", "/status?verbose=1", "").refusal(400, "BAD_REQUEST");
 }
 
@@ -286,6 +330,14 @@ fn promtool_accepts_the_metrics() {
         r#"netflow_socket_waiting_bytes{address="[::]:2055",thread="1"} 2304.0"#,
         r#"netflow_socket_drops_total{address="[::]:2055",thread="1"} 2"#,
         r#"netflow_reader_unread_bytes{reader="archive"} 4096.0"#,
+        r#"netflow_origin_ranges{family="ipv6"} 5.0"#,
+        "netflow_origin_names 3.0",
+        "netflow_origin_bytes 1000.0",
+        "netflow_origin_read_timestamp_seconds 1764086400.0",
+        "netflow_origin_failures_total 1",
+        r#"netflow_origin_file_failing{file="/a.mmdb"} 0.0"#,
+        r#"netflow_origin_file_failing{file="/b"} 1.0"#,
+        r#"netflow_origin_file_modified_timestamp_seconds{file="/a.mmdb"} 1764086400.0"#,
         r#"netflow_reader_missing_records_total{reader="archive"} 3"#,
         "netflow_store_reachable 1.0",
         r#"netflow_ledger_difference{ledger="datagrams"} -2.0"#,

@@ -16,6 +16,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::time::{Duration, SystemTime};
 
 use holder::{Holder, Transport};
+use origin::Contents;
 
 use crate::config::{Access, Config, Loaded, Storage};
 use crate::exit_code::{ExitCode, Failure};
@@ -73,6 +74,7 @@ pub(crate) fn run(loaded: &Loaded) -> Result<ExitCode, Failure> {
     directory::check(config, &mut findings);
     check_store(config, &mut findings);
     check_certificate(config, &mut findings);
+    check_origin_files(config, &mut findings);
     check_addresses(config, &mut findings);
     findings.output.end(findings.written)?;
     match findings.first_error {
@@ -148,6 +150,26 @@ fn check_certificate(config: &Config, findings: &mut Findings) {
         Err(error) => findings.error(ExitCode::Config, &format!("{error:#}")),
     }
     tls::warnings(&config.admin.tls, SystemTime::now()).iter().for_each(|warning| findings.note(warning));
+}
+
+/// Whether the files with AS numbers can be used. A collector starts without them.
+fn check_origin_files(config: &Config, findings: &mut Findings) {
+    for path in &config.origins.files {
+        match Contents::read(path) {
+            Ok(contents) => {
+                let file = contents.file();
+                findings.ok(&format!(
+                    "origins.files: {}: {}, {} IPv4 ranges, {} IPv6 ranges, {} AS names",
+                    path.display(),
+                    file.kind,
+                    file.ipv4_ranges,
+                    file.ipv6_ranges,
+                    file.names
+                ));
+            }
+            Err(error) => findings.note(&format!("origins.files: {error}: no file is used until all can be")),
+        }
+    }
 }
 
 fn check_addresses(config: &Config, findings: &mut Findings) {

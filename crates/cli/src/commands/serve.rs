@@ -7,6 +7,8 @@ mod free_memory;
 mod heartbeat;
 mod interface;
 mod memory_limit;
+mod origin_files;
+mod origin_files_view;
 mod panic_hook;
 mod process_view;
 mod running;
@@ -16,12 +18,14 @@ use std::io::{self, IsTerminal};
 use std::net::TcpListener as StdListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow};
-use collector::{Settings, StartError, StopError};
+use api::FlowArchive;
+use collector::{Collector, Origins, Settings, StartError, StopError};
 use flow::Timestamp;
 use journal::Journal;
+use origin::Table;
 use storage::{Identity, LastTerms, Presence, Store, StoreError, WriterState};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{self, SignalKind};
@@ -29,7 +33,10 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 use udp::PassedSockets;
 
+use self::archive_view::ArchiveView;
 use self::archiver::Archiver;
+use self::origin_files::OriginFiles;
+use self::process_view::ProcessView;
 use self::running::{Running, StatusLog};
 use crate::config::{Archive, Config, Loaded, Storage};
 use crate::exit_code::{ExitCode, Failure, OrExit};
@@ -97,23 +104,24 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let changed = Arc::clone(&senders_changed);
     let terms = LastTerms::open(&path).or_exit(ExitCode::Store)?;
     let settings = Settings { passed: passed.datagrams, ..config.settings() };
+    let origin_files = read_origin_files(config, &settings.origins).or_exit(ExitCode::Failure)?;
     let mut collector =
         collector::start(settings, Arc::clone(&store), local, Some(journal), writer, changed, Some(terms))
             .await
             .map_err(start_failure)?;
-    let (mut flow_archive, mut archive_view) = (None, None);
-    if config.archive.enabled {
-        let archiver = Archiver::new(config);
-        flow_archive = Some(archiver.asked());
-        archive_view = Some(archiver.view());
-        collector.read_log(Archive::READER, Box::new(archiver)).map_err(start_failure)?;
-    }
+    let (flow_archive, archive_view) = start_archive(config, &mut collector)?.unzip();
     for address in collector.addresses() {
         tracing::info!("listening on {address}");
     }
     tracing::info!("serving {}", interface::url(config, serving));
+    let view = Arc::new(ProcessView {
+        collector: collector.view(),
+        archive: archive_view,
+        origins: collector.origins(),
+        origin_files: origin_files.view(),
+    });
     let interface = interface::interface(config, store, keys, senders_changed)?
-        .showing(process_view::of(collector.view(), archive_view), collector.taps())
+        .showing(view, collector.taps())
         .answering_from(flow_archive.clone());
     let offer = interface::offer(interface.clone(), config).or_exit(ExitCode::Config)?;
     let (offers, offered) = watch::channel(offer);
@@ -122,7 +130,8 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let mut server = tokio::spawn(api::serve(listener, moves, offered, async { drop(server_ends.await) }));
     let status_log = StatusLog::default();
     let config = config.clone();
-    let mut running = Running { file, config, collector, interface, offers, listeners, is_listener_passed, status_log };
+    let mut running =
+        Running { file, config, collector, interface, offers, listeners, is_listener_passed, status_log, origin_files };
     service_manager::notify(&State::Ready);
     let heartbeat = heartbeat::run(running.collector.pulses().to_vec(), running.collector.status());
     let heartbeat = tokio::spawn(heartbeat);
@@ -146,6 +155,30 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
         StopError::ThreadDied(_) | StopError::Runtime(_) => Failure::new(ExitCode::Failure, error),
     })?;
     served.or_exit(ExitCode::Failure)
+}
+
+/// Begins to keep flows, if they are kept; what is asked and shown of them.
+fn start_archive(config: &Config, collector: &mut Collector) -> Result<Option<(FlowArchive, ArchiveView)>, Failure> {
+    if !config.archive.enabled {
+        return Ok(None);
+    }
+    let archiver = Archiver::new(config);
+    let shown = (archiver.asked(), archiver.view());
+    collector.read_log(Archive::READER, Box::new(archiver)).map_err(start_failure)?;
+    Ok(Some(shown))
+}
+
+/// Begins to read the files with AS numbers, and waits a while until they are read: flows of the first datagrams need them.
+fn read_origin_files(config: &Config, origins: &Origins) -> io::Result<OriginFiles> {
+    /// A few times as long as the largest files take. A file on a server that does not answer must not stop counting.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let publisher = origins.clone();
+    let publish = Box::new(move |table: &Arc<Table>| publisher.set_files(table));
+    let files = OriginFiles::start(config.origins.files.clone(), publish)?;
+    if !files.wait(PATIENCE) {
+        tracing::warn!("counting begins without origins.files, which are still being read");
+    }
+    Ok(files)
 }
 
 /// How the task of the REST interface ended.

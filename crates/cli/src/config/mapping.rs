@@ -28,9 +28,16 @@ impl Config {
             threads: self.threads(),
             steering: self.server.steering,
             receive_buffer: self.server.receive_buffer,
-            origins: Origins::default(),
+            origins: self.origins(),
             reloadable: self.reloadable(),
         }
+    }
+
+    /// The sources of AS numbers, before their owners know any.
+    fn origins(&self) -> Origins {
+        let origins = Origins::default();
+        origins.set_order(self.origins.order);
+        origins
     }
 
     /// The settings that a reload can change.

@@ -77,6 +77,10 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("server", "The process as a whole."),
     ("accounting", "What flows are counted by."),
     ("networks", "The networks of the operator."),
+    (
+        "origins",
+        "AS numbers, AS names and countries of addresses. docs/origins.md describes what files can be used, and where to get them.",
+    ),
     ("admin", "Access to the REST interface. Requests carry the authKey and are signed with the signKey."),
     (
         "admin.tls",
@@ -130,6 +134,10 @@ pub(crate) const KEYS: &[Key] = &[
         "The fields that flows are counted by, in addition to the total, which is always counted. inif and outif are the SNMP indices of the input and output interface. Each field takes memory and disk space for its values. Traffic from the time before a field was added is part of the total, but of no value of the field: answers show it as \"other\"."),
     live("networks.own", |config| ValueKind::Prefixes(&mut config.networks.own),
         "Your own networks. A flow between two of their addresses is local: it counts as in:local and out:local. If empty, these are the monitored prefixes of its router, without 0.0.0.0/0 and ::/0."),
+    live("origins.files", |config| ValueKind::Paths(&mut config.origins.files, origin::limits::FILES),
+        "Files with AS numbers, AS names or countries, the most trusted first: MaxMind databases (GeoLite2, IPinfo, DB-IP), the TSV files of iptoasn.com, and lists of AS names. They are read again when they change, and at a reload. If one of them cannot be used, the collector keeps what it read last; at a start it counts without them. A relative path starts at the working directory of netflow."),
+    live("origins.order", |config| ValueKind::Order(&mut config.origins.order),
+        "Who is asked for the AS of an address, in this order, until one knows it: \"networks\" are your own, \"exporter\" is the flow itself, unless it has AS 0, AS 23456, a private AS or only a default route, \"bmp\" are the routes of the router, then those of others, and \"files\" are origins.files. What is left out is not asked."),
     live("admin.authKey", |config| ValueKind::Secret(&mut config.admin.auth_key),
         "The key that requests carry. If empty, a random key is generated at the first start and kept in the file \"keys\" in dataDir."),
     live("admin.signKey", |config| ValueKind::Secret(&mut config.admin.sign_key),

@@ -64,6 +64,8 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("server.nameMemory", "\"1GiB\"", "1GiB"),
     ("accounting.fields", "[\"proto\", \"inif\"]", "inif,proto"),
     ("networks.own", "[\"10.0.0.0/8\"]", "10.0.0.0/8"),
+    ("origins.files", "[\"/a.mmdb\", \"b c.tsv\"]", "/a.mmdb, b c.tsv"),
+    ("origins.order", "[\"files\", \"exporter\"]", "files, exporter"),
     ("admin.authKey", "\"a\"", "a"),
     ("admin.signKey", "\"s\"", "s"),
     ("admin.keysFile", "\"/k\"", "/k"),
@@ -221,7 +223,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(nearest("retention.weeks"), "the keys of [retention] are minutes, hours, days, months, years");
     assert_eq!(
         nearest("color"),
-        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [accounting], [networks], [admin], [admin.tls], [http], [netflow], \
+        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [accounting], [networks], [origins], [admin], [admin.tls], [http], [netflow], \
          [sflow], [retention], [redis], [cassandra], [spool], [journal], [log], [archive]"
     );
 }
@@ -267,6 +269,17 @@ fn an_invalid_value_is_an_error_that_names_valid_ones() {
         ("netflow.calculateSamples = \"yes\"", "1:28: netflow.calculateSamples is text; it must be true or false"),
         ("storage = \"oracle\"", "1:11: storage is \"oracle\"; it must be \"sqlite\" or \"redis\" or \"cassandra\""),
         ("dataDir = \"\"", "1:11: dataDir is empty"),
+        ("origins.files = \"x\"", "1:17: origins.files is text; it must be a list in brackets"),
+        ("origins.files = [\"x\", \"\"]", "1:23: origins.files is empty"),
+        (
+            "origins.order = [\"file\"]",
+            "1:18: origins.order is \"file\"; it must be \"networks\" or \"exporter\" or \"bmp\" or \"files\"",
+        ),
+        (
+            "origins.order = [\"bmp\", \"files\", \"bmp\"]",
+            "1:17: origins.order cannot be used: 'bmp' is named twice: name each source once",
+        ),
+        ("origins.order = []", "1:17: origins.order is empty; it must have some of networks, exporter, bmp, files"),
         ("server = 1", "1:1: server is a section: write [server] and its keys below"),
         ("[storage]\nx = 1", "1:1: storage is a table; it must be text in quotes"),
         (

@@ -3,11 +3,14 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::{Range, RangeInclusive};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use flow::{Prefix, PrefixError};
+use origin::{Order, Source};
 
 use super::unit;
+use super::value_kind::Words;
 
 /// A value and its span: byte positions in the file or variable.
 #[derive(Clone, Debug)]
@@ -175,6 +178,34 @@ impl Value {
                 (_, Err(_)) => format!("is \"{text}\"; {form}, such as \"0.0.0.0:2055\" or \"[::]:2055\""),
             })
         })
+    }
+
+    /// Paths, up to a number of them.
+    pub(super) fn paths(&self, most: usize) -> Result<Vec<PathBuf>, Misfit> {
+        let paths = self.list(|path| Ok(PathBuf::from(path.trimmed().filled_text()?)))?;
+        if paths.len() > most {
+            return Err(self.misfit(format!("has {} files; it must have at most {most}", paths.len())));
+        }
+        Ok(paths)
+    }
+
+    /// Sources of AS numbers, each once.
+    pub(super) fn order(&self) -> Result<Order, Misfit> {
+        let order = self.list(|item| item.trimmed().one_of(Source::WORDS))?;
+        if order.is_empty() {
+            return Err(
+                self.misfit(format!("is empty; it must have some of {}", Source::ALL.map(Source::name).join(", ")))
+            );
+        }
+        Order::new(&order).map_err(|error| self.misfit(format!("cannot be used: {error}")))
+    }
+
+    /// The same without spaces around the text of a variable.
+    fn trimmed(&self) -> Self {
+        match &self.content {
+            Content::Variable(text) => Self { content: Content::Variable(text.trim().to_owned()), ..self.clone() },
+            _ => self.clone(),
+        }
     }
 
     /// A list, each item read on its own.

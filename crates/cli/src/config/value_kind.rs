@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use accounting::field::{Field, FieldSet};
 use flow::Prefix;
+use origin::{Order, Source};
 
 use super::value::{Misfit, Value};
 use super::{Secret, unit};
@@ -37,6 +38,10 @@ pub(crate) enum ValueKind<'a> {
     Path(&'a mut PathBuf),
     /// A file or directory; empty is `None`.
     PathOrNone(&'a mut Option<PathBuf>),
+    /// Files, up to a number of them; may be empty.
+    Paths(&'a mut Vec<PathBuf>, usize),
+    /// Who is asked for an AS, in which order.
+    Order(&'a mut Order),
     /// An address with a port.
     Address(&'a mut SocketAddr),
     /// Addresses with ports; may be empty.
@@ -67,6 +72,8 @@ impl ValueKind<'_> {
             Self::Secret(place) => put(place, value.text_or_none().map(|text| text.map(Secret::new))),
             Self::Path(place) => put(place, value.filled_text().map(PathBuf::from)),
             Self::PathOrNone(place) => put(place, value.text_or_none().map(|text| text.map(PathBuf::from))),
+            Self::Paths(place, most) => put(place, value.paths(most)),
+            Self::Order(place) => put(place, value.order()),
             Self::Address(place) => put(place, value.address()),
             Self::Addresses(place) => put(place, value.list(Value::address)),
             Self::Hosts(place) => put(place, value.list(|host| host.filled_text().map(str::to_owned))),
@@ -94,6 +101,8 @@ impl ValueKind<'_> {
             Self::Secret(place) => place.is_none().then(|| quoted(""))?,
             Self::Path(place) => quoted(&place.to_string_lossy()),
             Self::PathOrNone(place) => quoted(&place.as_deref().unwrap_or("".as_ref()).to_string_lossy()),
+            Self::Paths(place, _) => list(place.iter().map(|path| quoted(&path.to_string_lossy())).collect()),
+            Self::Order(place) => list(place.iter().map(|source| quoted(source.name())).collect()),
             Self::Address(place) => quoted(&place.to_string()),
             Self::Addresses(place) => list(place.iter().map(|address| quoted(&address.to_string())).collect()),
             Self::Hosts(place) => list(place.iter().map(|host| quoted(host)).collect()),
@@ -119,6 +128,10 @@ impl ValueKind<'_> {
             Self::TextOrNone(_) | Self::Secret(_) => "a string; empty = unset".to_owned(),
             Self::Path(_) => "a path".to_owned(),
             Self::PathOrNone(_) => "a path; empty = unset".to_owned(),
+            Self::Paths(_, most) => format!("a list of up to {most} paths; may be empty"),
+            Self::Order(_) => {
+                format!("a list of {}", Source::ALL.map(Source::name).join(", "))
+            }
             Self::Address(_) => "<address>:<port>".to_owned(),
             Self::Addresses(_) => "a list of <address>:<port>; may be empty".to_owned(),
             Self::Hosts(_) => "a list of <host> or <host>:<port>".to_owned(),

@@ -11,6 +11,7 @@ use anyhow::anyhow;
 use serde_json::Value;
 
 use super::super::interrupt::Interrupt;
+use super::Naming;
 use crate::client::{Client, Connection, target};
 use crate::color;
 use crate::config::Config;
@@ -43,6 +44,8 @@ pub(crate) struct Arguments {
     /// Print one JSON object per line
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    naming: Naming,
     /// A filter, such as: src net 10.0.0.0/8 and not port 53
     filter: Vec<String>,
     #[command(flatten)]
@@ -56,9 +59,13 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Prints flows until the limit, a signal or the end of the collector.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { exporter, count, json, filter, connection } = arguments;
+    let Arguments { exporter, count, json, naming, filter, connection } = arguments;
     let filter = Some(filter.join(" ")).filter(|filter| !filter.is_empty());
-    let target = target("/tap", &[("exporter", exporter.map(|exporter| exporter.to_string())), ("filter", filter)]);
+    // People read lines.
+    let names = (naming.names || !json).then(|| "1".to_owned());
+    let parameters =
+        [("exporter", exporter.map(|exporter| exporter.to_string())), ("filter", filter), ("names", names)];
+    let target = target("/tap", &parameters);
     let interrupt = Interrupt::watch().or_exit(ExitCode::Failure)?;
     let lines = Client::new(&connection, config)?.lines(&target)?;
     let (sender, ahead) = sync_channel(AHEAD);

@@ -1,22 +1,25 @@
-//! The view of the collector, with what concerns the process around it: the archive, and lines that its log has lost.
+//! The view of the collector, with what concerns the process around it: the archive, the files with AS numbers, and lines that
+//! its log has lost.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use collector::Origins;
+use names::AsNames;
 use view::{Counter, DetailedExporter, Exporter, Status, Unknown, View};
 
 use super::archive_view::ArchiveView;
+use super::origin_files_view::OriginFilesView;
 use crate::log;
 
 /// The view of the process that this collector runs in.
-pub(super) fn of(collector: Arc<dyn View>, archive: Option<ArchiveView>) -> Arc<dyn View> {
-    Arc::new(ProcessView { collector, archive })
-}
-
 #[derive(Debug)]
-struct ProcessView {
-    collector: Arc<dyn View>,
-    archive: Option<ArchiveView>,
+pub(super) struct ProcessView {
+    pub(super) collector: Arc<dyn View>,
+    /// `None` if no flows are kept.
+    pub(super) archive: Option<ArchiveView>,
+    pub(super) origins: Origins,
+    pub(super) origin_files: OriginFilesView,
 }
 
 impl View for ProcessView {
@@ -27,6 +30,7 @@ impl View for ProcessView {
         if let Some(archive) = &self.archive {
             archive.add_to(&mut status);
         }
+        status.origin_files = self.origin_files.get();
         status
     }
 
@@ -40,5 +44,9 @@ impl View for ProcessView {
 
     fn unknown(&self) -> Vec<Unknown> {
         self.collector.unknown()
+    }
+
+    fn as_names(&self) -> Arc<dyn AsNames> {
+        self.origins.current()
     }
 }

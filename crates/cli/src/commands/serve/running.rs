@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::interface::{Missing, bind, bind_beside, keys, offer, url};
+use super::origin_files::OriginFiles;
 use crate::config::{Config, KEYS, Key, Storage};
 use crate::log;
 
@@ -31,6 +32,7 @@ pub(super) struct Running {
     /// Whether the service manager holds the socket of the REST interface too.
     pub(super) is_listener_passed: bool,
     pub(super) status_log: StatusLog,
+    pub(super) origin_files: OriginFiles,
 }
 
 impl Running {
@@ -56,6 +58,9 @@ impl Running {
             tracing::warn!("{warning}");
         }
         self.collector.change(prepared).await;
+        self.collector.origins().set_order(config.origins.order);
+        // Also if the setting has not changed. An error there leaves what is in use.
+        self.origin_files.read(config.origins.files.clone());
         if let Some(journal) = self.collector.journal() {
             journal.set_log_limit(config.log.max_bytes as u64);
         }

@@ -62,7 +62,7 @@ impl Column {
         for name in names {
             columns.push(Self::of_flows(name));
             let column = COLUMNS.iter().find(|column| column.name == name).filter(|_| has_names);
-            if column.is_some_and(|column| column.id.names().is_some()) {
+            if column.is_some_and(|column| column.id.names().is_some() || column.id.is_as()) {
                 columns.push(Self { name: name.clone(), shown: Shown::Name });
             }
         }
@@ -301,6 +301,16 @@ total  -           5.00 kB        7      3
             series.ends_with("\n2026-11-29,17,udp,514,syslog,5000,7,3\n2026-11-29,253,,47111,,5000,7,3\n"),
             "{series}"
         );
+
+        let mut of_as = answer(json!({"rows": [{"key": {"dstas": 64_500}, "names": {"dstas": "Example Ltd"}}]}));
+        of_as["by"] = json!(["dstas"]);
+        for (sum, value) in [("records", 1), ("bytes", 1000), ("packets", 2), ("flows", 1)] {
+            of_as["rows"][0][sum] = json!(value);
+        }
+        let of_as = serde_json::from_value(of_as).unwrap();
+        let csv = written(&Grid::of_top(&of_as, true), true);
+        assert_eq!(csv, "dstas,dstas_name,bytes,packets,flows\n64500,Example Ltd,1000,2,1\n");
+        assert!(written(&Grid::of_top(&of_as, true), false).contains("\n64500 Example Ltd  1.00 kB"));
 
         let flow = json!({"proto": 6, "dstport": 443, "nexthop": null, "bytes": 1, "names": {"dstport": "https"}});
         let flows = serde_json::from_value(answer(json!({"rows": [flow]}))).unwrap();
