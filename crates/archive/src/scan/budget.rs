@@ -59,11 +59,6 @@ impl Taken<'_> {
         self.budget.used.fetch_sub(octets, Ordering::Relaxed);
         self.octets -= octets;
     }
-
-    /// How many are taken.
-    pub(crate) const fn octets(&self) -> usize {
-        self.octets
-    }
 }
 
 impl Drop for Taken<'_> {

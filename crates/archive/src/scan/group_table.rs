@@ -80,6 +80,12 @@ pub(crate) struct Place<const N: usize> {
     flows: u32,
 }
 
+/// Groups on their way to another place, with their hashes. The list is used again and again.
+pub(crate) struct Moving<'b, const N: usize> {
+    pub(crate) groups: Vec<(u64, Place<N>)>,
+    memory: Taken<'b>,
+}
+
 /// Rows and flows.
 type Beyond = [u64; 2];
 
@@ -109,6 +115,22 @@ impl<const N: usize> Place<N> {
         // One row shows that the place is taken.
         (self.rows, self.flows) = (1, 0);
         Some([rows - 1, flows])
+    }
+}
+
+impl<'b, const N: usize> Moving<'b, N> {
+    pub(crate) fn new(budget: &'b Budget) -> Result<Self, Exceeded> {
+        Ok(Self { groups: Vec::new(), memory: budget.take(0)? })
+    }
+
+    /// Makes room for this many groups.
+    pub(crate) fn make_room(&mut self, groups: usize) -> Result<(), Exceeded> {
+        if groups > self.groups.capacity() {
+            self.memory.resize(groups * size_of::<(u64, Place<N>)>())?;
+            self.groups.clear();
+            self.groups.reserve_exact(groups);
+        }
+        Ok(())
     }
 }
 
@@ -150,18 +172,9 @@ impl<'b, const N: usize> Groups<'b, N> {
         self.places.get_mut(index)
     }
 
-    /// Adds amounts, of which there is at least a row, to a group.
+    /// Adds amounts, of which there is at least a row, to a group, for which there is [room](Self::is_full).
     #[inline]
-    pub(crate) fn add(
-        &mut self,
-        hashing: Hashing,
-        key: &[u64; N],
-        hash: u64,
-        amounts: Amounts,
-    ) -> Result<(), Exceeded> {
-        if self.is_full() {
-            self.grow(hashing)?;
-        }
+    pub(crate) fn add(&mut self, key: &[u64; N], hash: u64, amounts: Amounts) -> Result<(), Exceeded> {
         let Some(place) = self.place(key, hash) else { return Ok(()) };
         let is_new = place.is_free();
         place.key = *key;
@@ -171,12 +184,20 @@ impl<'b, const N: usize> Groups<'b, N> {
     }
 
     /// Adds groups with their hashes.
-    pub(crate) fn add_all(&mut self, hashing: Hashing, groups: &[(u64, Place<N>)]) -> Result<(), Exceeded> {
+    pub(crate) fn add_all(
+        &mut self,
+        hashing: Hashing,
+        groups: &[(u64, Place<N>)],
+        moving: &mut Moving<'_, N>,
+    ) -> Result<(), Exceeded> {
         for (index, (hash, group)) in groups.iter().enumerate() {
             if let Some((later, _)) = groups.get(index + PREFETCHED) {
                 prefetch_index(&self.places, self.first_place(*later));
             }
-            self.add(hashing, &group.key, *hash, group.amounts())?;
+            if self.is_full() {
+                self.grow(hashing, moving)?;
+            }
+            self.add(&group.key, *hash, group.amounts())?;
         }
         Ok(())
     }
@@ -195,28 +216,33 @@ impl<'b, const N: usize> Groups<'b, N> {
 
     /// Makes room for more groups. A large table grows in small steps, because all parts of a question's groups grow at about
     /// the same time: otherwise they would take twice the memory at once.
+    ///
+    /// Its groups leave the table while it grows, and not for another one: pages that the kernel has to provide take longer than
+    /// the move.
     #[cold]
-    pub(crate) fn grow(&mut self, hashing: Hashing) -> Result<(), Exceeded> {
+    pub(crate) fn grow(&mut self, hashing: Hashing, moving: &mut Moving<'_, N>) -> Result<(), Exceeded> {
         let places = self.places.len();
-        let more = if places < MANY_PLACES { places } else { places / 4 };
-        let after = (places + more).max(FEWEST_PLACES);
-        let before = self.octets();
-        // While groups move, the old table is there beside the new one.
-        self.memory.grow(after * size_of::<Place<N>>())?;
-        let old = std::mem::replace(&mut self.places, vec![Place::FREE; after]);
-        for group in old.into_iter().filter(|place| !place.is_free()) {
-            if let Some(place) = self.place(&group.key, hashing.hash(&group.key)) {
-                *place = group;
+        let more = if places < MANY_PLACES { places } else { places / 4 }.max(FEWEST_PLACES);
+        moving.make_room(self.groups)?;
+        self.memory.grow(more * size_of::<Place<N>>())?;
+        self.move_to(hashing, moving);
+        self.places.reserve_exact(more);
+        self.places.resize(places + more, Place::FREE);
+        for (hash, group) in &moving.groups {
+            if let Some(place) = self.place(&group.key, *hash) {
+                *place = *group;
             }
         }
-        self.memory.shrink(before);
+        self.groups = moving.groups.len();
         Ok(())
     }
 
-    /// Moves all groups to the end of a list, with their hashes and in the order of these, as far as each is at its place.
-    pub(crate) fn move_to(&mut self, hashing: Hashing, groups: &mut Vec<(u64, Place<N>)>) {
+    /// Moves all groups to a list that has room for them, with their hashes and in the order of these, as far as each is at its
+    /// place.
+    pub(crate) fn move_to(&mut self, hashing: Hashing, moving: &mut Moving<'_, N>) {
         let taken = self.places.iter_mut().filter(|place| !place.is_free());
-        groups.extend(taken.map(|place| {
+        moving.groups.clear();
+        moving.groups.extend(taken.map(|place| {
             let group = std::mem::replace(place, Place::FREE);
             (hashing.hash(&group.key), group)
         }));
@@ -258,9 +284,17 @@ mod tests {
 
     const ONE_PASS: Hashing = Hashing { seed: 17, pass: 0, passes: 1 };
 
-    fn add_to(groups: &mut Groups<'_, 2>, key: u64, amounts: Amounts) -> Result<(), Exceeded> {
+    fn add_to(
+        groups: &mut Groups<'_, 2>,
+        moving: &mut Moving<'_, 2>,
+        key: u64,
+        amounts: Amounts,
+    ) -> Result<(), Exceeded> {
         let words = [key, key << 32];
-        groups.add(ONE_PASS, &words, ONE_PASS.hash(&words), amounts)
+        if groups.is_full() {
+            groups.grow(ONE_PASS, moving)?;
+        }
+        groups.add(&words, ONE_PASS.hash(&words), amounts)
     }
 
     fn amounts_of(groups: &Groups<'_, 2>) -> Vec<(u64, Amounts)> {
@@ -277,35 +311,35 @@ mod tests {
     #[test]
     fn a_table_grows_only_into_memory_that_there_is() {
         let budget = Budget::new(100_000);
-        let mut groups = Groups::new(&budget, 0).unwrap();
-        let refused = (0..).find(|key| add_to(&mut groups, *key, [1; 4]).is_err()).unwrap();
+        let (mut groups, mut moving) = (Groups::new(&budget, 0).unwrap(), Moving::new(&budget).unwrap());
+        let refused = (0..).find(|key| add_to(&mut groups, &mut moving, *key, [1; 4]).is_err()).unwrap();
         assert!((500..2000).contains(&refused), "{refused}");
         assert!(groups.octets() < 100_000);
         assert_eq!(amounts_of(&groups), (0..refused).map(|key| (key, [1; 4])).collect::<Vec<_>>());
-        drop(groups);
+        drop((groups, moving));
         assert!(budget.take(100_000).is_ok());
     }
 
     #[test]
     fn rows_and_flows_beyond_32_bits_are_exact() {
         let budget = Budget::new(usize::MAX);
-        let mut groups = Groups::new(&budget, 0).unwrap();
+        let (mut groups, mut moving) = (Groups::new(&budget, 0).unwrap(), Moving::new(&budget).unwrap());
         let amounts = [u32::MAX.into(), 7, 1 << 40, 1];
         let many = [1, 0, 0, u64::from(u32::MAX) << 8];
         for _ in 0..3 {
-            add_to(&mut groups, 1, amounts).unwrap();
-            add_to(&mut groups, 2, many).unwrap();
-            add_to(&mut groups, 3, [1, 2, 3, 4]).unwrap();
+            add_to(&mut groups, &mut moving, 1, amounts).unwrap();
+            add_to(&mut groups, &mut moving, 2, many).unwrap();
+            add_to(&mut groups, &mut moving, 3, [1, 2, 3, 4]).unwrap();
         }
         let three = |amounts: Amounts| amounts.map(|amount| amount * 3);
         assert_eq!(amounts_of(&groups), [(1, three(amounts)), (2, three(many)), (3, [3, 6, 9, 12])]);
-        add_to(&mut groups, 2, [1, 0, 0, u64::MAX]).unwrap();
+        add_to(&mut groups, &mut moving, 2, [1, 0, 0, u64::MAX]).unwrap();
         assert_eq!(amounts_of(&groups)[1].1, [4, 0, 0, u64::MAX]);
 
         let mut other = Groups::new(&budget, 0).unwrap();
-        let mut moved = Vec::new();
+        let mut moved = Moving::new(&budget).unwrap();
         groups.move_to(ONE_PASS, &mut moved);
-        other.add_all(ONE_PASS, &moved).unwrap();
+        other.add_all(ONE_PASS, &moved.groups, &mut moving).unwrap();
         for (key, beyond) in groups.take_beyond() {
             other.add_beyond(&key, beyond).unwrap();
         }

@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use filter::ColumnValues;
 
-use super::budget::{Budget, Exceeded, Taken};
-use super::group_table::{Amounts, Groups, Hashing, Place, Visit};
+use super::budget::{Budget, Exceeded};
+use super::group_table::{Amounts, Groups, Hashing, Moving, Visit};
 use super::key_layout::Layout;
 use super::work::Stop;
 
@@ -68,10 +68,10 @@ struct Gathered<'p, 'b, const N: usize> {
     groups: Groups<'b, N>,
     /// The keys of the rows that are added.
     keys: Vec<[u64; N]>,
-    /// The groups that are moved.
-    moved: Vec<(u64, Place<N>)>,
-    /// Their memory.
-    memory: Taken<'b>,
+    /// The groups that go to all threads' tables.
+    moved: Moving<'b, N>,
+    /// The groups of a table that grows.
+    moving: Moving<'b, N>,
 }
 
 impl<'b, const N: usize> Parts<'b, N> {
@@ -92,8 +92,9 @@ const fn part_of(hash: u64) -> usize {
 
 impl<const N: usize> SharedGroups for Parts<'_, N> {
     fn gather(&self, hashing: Hashing) -> Result<Box<dyn Gather + '_>, Exceeded> {
-        let (groups, memory) = (Groups::new(self.budget, 0)?, self.budget.take(0)?);
-        Ok(Box::new(Gathered { parts: self, hashing, groups, keys: Vec::new(), moved: Vec::new(), memory }))
+        let groups = Groups::new(self.budget, 0)?;
+        let (moved, moving) = (Moving::new(self.budget)?, Moving::new(self.budget)?);
+        Ok(Box::new(Gathered { parts: self, hashing, groups, keys: Vec::new(), moved, moving }))
     }
 
     fn each(&self, visit: &mut Visit<'_>) -> Result<(), Stop> {
@@ -107,7 +108,7 @@ impl<const N: usize> Gathered<'_, '_, N> {
     fn make_room(&mut self) -> Result<(), Exceeded> {
         let octets = self.groups.octets();
         let may_grow = octets + octets / 2 <= GATHERED_OCTETS;
-        match may_grow.then(|| self.groups.grow(self.hashing)) {
+        match may_grow.then(|| self.groups.grow(self.hashing, &mut self.moving)) {
             Some(Ok(())) => Ok(()),
             Some(Err(Exceeded)) if octets == 0 => Err(Exceeded),
             _ => self.move_groups(),
@@ -130,7 +131,7 @@ impl<const N: usize> Gather for Gathered<'_, '_, N> {
                 if self.groups.is_full() {
                     self.make_room()?;
                 }
-                self.groups.add(hashing, key, hashing.hash(key), *amounts)?;
+                self.groups.add(key, hashing.hash(key), *amounts)?;
             }
         }
         self.keys = keys;
@@ -138,20 +139,17 @@ impl<const N: usize> Gather for Gathered<'_, '_, N> {
     }
 
     fn move_groups(&mut self) -> Result<(), Exceeded> {
-        let octets = self.groups.len() * size_of::<(u64, Place<N>)>();
-        self.memory.resize(octets.max(self.memory.octets()))?;
-        let mut moved = std::mem::take(&mut self.moved);
-        moved.clear();
-        self.groups.move_to(self.hashing, &mut moved);
-        for of_part in moved.chunk_by(|(one, _), (next, _)| part_of(*one) == part_of(*next)) {
-            let part = of_part.first().and_then(|(hash, _)| self.parts.lock(*hash));
-            part.map_or(Ok(()), |mut part| part.add_all(self.hashing, of_part))?;
+        let Self { parts, hashing, groups, moved, moving, .. } = self;
+        moved.make_room(groups.len())?;
+        groups.move_to(*hashing, moved);
+        for of_part in moved.groups.chunk_by(|(one, _), (next, _)| part_of(*one) == part_of(*next)) {
+            let part = of_part.first().and_then(|(hash, _)| parts.lock(*hash));
+            part.map_or(Ok(()), |mut part| part.add_all(*hashing, of_part, moving))?;
         }
-        for (key, beyond) in self.groups.take_beyond() {
-            let part = self.parts.lock(self.hashing.hash(&key));
+        for (key, beyond) in groups.take_beyond() {
+            let part = parts.lock(hashing.hash(&key));
             part.map_or(Ok(()), |mut part| part.add_beyond(&key, beyond))?;
         }
-        self.moved = moved;
         Ok(())
     }
 }
