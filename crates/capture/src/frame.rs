@@ -43,8 +43,8 @@ const RECORD_HEADER: usize = 16;
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 const UDP_HEADER: usize = 8;
-/// Octets of the CRC-32 of a checked record.
-const CHECKSUM: usize = 4;
+/// Octets of the CRC-32 at the end of a checked record.
+pub const CHECKSUM: usize = 4;
 
 /// Maximum length of a checked record: record header, IPv6 header, longest payload of an IP packet, checksum.
 pub const LONGEST_RECORD: usize = RECORD_HEADER + IPV6_HEADER + 65_535 + CHECKSUM;

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
 
 use capture::UdpDatagram;
 use capture::frame::{self, LONGEST_RECORD};
@@ -168,16 +169,26 @@ enum Format {
 pub(crate) struct SegmentReader {
     input: Box<dyn Read + Send>,
     octets: Vec<u8>,
-    /// Where the next record starts.
+    /// Where the current record starts.
     start: usize,
-    /// Where the one after it starts.
-    next: usize,
+    current: Option<Record>,
     input_ended: bool,
     /// `None` until the file header is read.
     format: Option<Format>,
     salt: u32,
     damaged: Damaged,
     is_torn: bool,
+}
+
+/// A record that was checked. It is asked for several times, and checking it takes longer than decoding what is in it.
+#[derive(Clone, Debug)]
+struct Record {
+    received: Timestamp,
+    source: SocketAddr,
+    destination: SocketAddr,
+    /// Where it is in the octets that were read.
+    payload: Range<usize>,
+    length: usize,
 }
 
 /// Damaged places of segments, which are skipped.
@@ -202,7 +213,7 @@ impl SegmentReader {
             input,
             octets: Vec::new(),
             start: 0,
-            next: 0,
+            current: None,
             input_ended: false,
             format: None,
             salt,
@@ -213,28 +224,29 @@ impl SegmentReader {
 
     /// Advances to the next undamaged datagram; `false` at the end.
     pub(crate) fn advance(&mut self) -> io::Result<bool> {
-        self.start = self.next;
+        self.start += self.current.take().map_or(0, |record| record.length);
         if self.format.is_none() {
             self.read_header()?;
         }
-        if self.read_record().is_none() {
+        self.current = self.read_record();
+        if self.current.is_none() {
             self.fill()?;
+            self.current = self.read_record();
         }
-        let found = match self.read_record() {
-            Some(length) => Some(length),
-            None if self.format == Some(Format::Plain) => {
-                self.is_torn = self.start < self.octets.len();
-                None
+        if self.current.is_none() {
+            match self.format {
+                Some(Format::Plain) => self.is_torn = self.start < self.octets.len(),
+                _ => self.current = self.skip_damaged()?,
             }
-            None => self.skip_damaged()?,
-        };
-        self.next = self.start + found.unwrap_or(0);
-        Ok(found.is_some())
+        }
+        Ok(self.current.is_some())
     }
 
     /// The current datagram.
     pub(crate) fn current(&self) -> Option<Entry<'_>> {
-        self.read(self.octets.get(self.start..self.next)?).map(|(datagram, _)| datagram.into())
+        let Record { received, source, destination, payload, .. } = self.current.as_ref()?;
+        let payload = self.octets.get(payload.clone())?;
+        Some(UdpDatagram { received: *received, source: *source, destination: *destination, payload }.into())
     }
 
     /// The damaged places so far.
@@ -259,8 +271,8 @@ impl SegmentReader {
         Ok(())
     }
 
-    /// Searches for the next record and returns its length; `None` at the end of the segment.
-    fn skip_damaged(&mut self) -> io::Result<Option<usize>> {
+    /// Searches for the next record; `None` at the end of the segment.
+    fn skip_damaged(&mut self) -> io::Result<Option<Record>> {
         let rest = self.octets.get(self.start..).unwrap_or_default();
         let is_whole = frame::length(rest).is_some_and(|length| length <= rest.len());
         let mut octets = 0;
@@ -268,9 +280,9 @@ impl SegmentReader {
             self.start += 1;
             octets += 1;
             self.fill()?;
-            if let Some(length) = self.read_record() {
+            if let Some(record) = self.read_record() {
                 self.damaged.merge(Damaged { places: 1, octets });
-                return Ok(Some(length));
+                return Ok(Some(record));
             }
         }
         if is_whole {
@@ -281,15 +293,17 @@ impl SegmentReader {
         Ok(None)
     }
 
-    fn read_record(&self) -> Option<usize> {
-        self.read(self.octets.get(self.start..)?).map(|(_, length)| length)
-    }
-
-    fn read<'o>(&self, octets: &'o [u8]) -> Option<(UdpDatagram<'o>, usize)> {
-        match self.format? {
-            Format::Plain => frame::read(octets),
-            Format::Checked => frame::read_checked(octets, self.salt),
-        }
+    fn read_record(&self) -> Option<Record> {
+        let octets = self.octets.get(self.start..)?;
+        let (datagram, length, trailer) = match self.format? {
+            Format::Plain => frame::read(octets).map(|(datagram, length)| (datagram, length, 0))?,
+            Format::Checked => {
+                frame::read_checked(octets, self.salt).map(|(datagram, length)| (datagram, length, frame::CHECKSUM))?
+            }
+        };
+        let UdpDatagram { received, source, destination, payload } = datagram;
+        let end = self.start + length - trailer;
+        Some(Record { received, source, destination, payload: end - payload.len()..end, length })
     }
 
     /// Reads until the longest possible record is available from the start of the current one, or the file ends.
