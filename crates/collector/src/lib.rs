@@ -31,6 +31,7 @@ mod change;
 mod flush_counts;
 pub mod flusher;
 mod flusher_thread;
+mod give_way;
 pub mod journaled_shard;
 mod keep;
 mod kernel_drops;

@@ -2,9 +2,8 @@
 //! made them durable. A consumer that is slow or fails costs disk, and neither counting nor a record.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use flow::FlushNumber;
@@ -12,7 +11,9 @@ use journal::{Position, Unreadable};
 use pipeline::Logged;
 
 use crate::flusher::{FIRST_PAUSE, LONGEST_PAUSE};
-use crate::log_records::{LogRecords, ReadFlush};
+use crate::give_way::{Step, give_way};
+use crate::lock::locked;
+use crate::log_records::{LogRecords, Part, ReadFlush};
 use crate::pulse::Pulse;
 use crate::start::join;
 use crate::stop_error::StopError;
@@ -56,16 +57,47 @@ const LAST_FLUSHES: usize = 2;
 /// A flush that the disk could not read after this many tries, in half a minute, is left out.
 const MOST_TRIES: u32 = 10;
 
+/// The records that a reader takes before it looks whether it has to stop: less than a millisecond's work, unless a file ends
+/// with them.
+const RECORDS_OF_A_PART: u64 = 1024;
+
+/// A reader that has not caught up for this long, because other programs use all processors, gets a share of them.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// The threads of all readers.
 #[derive(Default)]
 pub(crate) struct Readers {
     pub(crate) threads: Vec<JoinHandle<ReaderThread>>,
-    stopping: Arc<AtomicBool>,
+    stopping: Arc<Stopping>,
+}
+
+/// Whether readers have to end.
+#[derive(Default)]
+pub(crate) struct Stopping {
+    is_set: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Stopping {
+    fn set(&self) {
+        *locked(&self.is_set) = true;
+        self.changed.notify_all();
+    }
+
+    fn is_set(&self) -> bool {
+        *locked(&self.is_set)
+    }
+
+    /// Waits for this long, unless they have to end.
+    fn wait(&self, pause: Duration) {
+        // A poisoned lock has the same flag.
+        drop(self.changed.wait_timeout_while(locked(&self.is_set), pause, |is_set| !*is_set));
+    }
 }
 
 impl Readers {
     /// Set when they have to end.
-    pub(crate) fn stopping(&self) -> Arc<AtomicBool> {
+    pub(crate) fn stopping(&self) -> Arc<Stopping> {
         Arc::clone(&self.stopping)
     }
 
@@ -75,9 +107,8 @@ impl Readers {
     /// # Errors
     /// If one has died.
     pub(crate) fn stop(self) -> Result<(), StopError> {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.stopping.set();
         for thread in self.threads {
-            thread.thread().unpark();
             join(thread)?.end();
         }
         Ok(())
@@ -89,7 +120,7 @@ pub(crate) struct ReaderThread {
     name: &'static str,
     records: LogRecords,
     consumer: Box<dyn LogConsumer>,
-    stop: Arc<AtomicBool>,
+    stop: Arc<Stopping>,
     pulse: Pulse,
     /// Whether flushes were taken since the cursor, and whether all of them are durable.
     is_ahead: bool,
@@ -97,6 +128,16 @@ pub(crate) struct ReaderThread {
     /// How long it waits after an error.
     pause: Option<Duration>,
     unreadable: Option<UnreadableFlush>,
+}
+
+/// What a reader has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// A part of a flush, of which there is more.
+    Part,
+    /// The last part.
+    Flush,
+    Nothing,
 }
 
 /// A flush that the disk cannot read.
@@ -108,24 +149,13 @@ struct UnreadableFlush {
     tries: u32,
 }
 
-/// Gives this thread the lowest priority: what the kernel drops while the receiving threads wait for a processor is lost, and what
-/// a reader has not read yet is on disk. With SCHED_IDLE it would hardly run beside another busy program, and a stop waits until
-/// the flush that it reads has ended.
-fn give_way() {
-    const LOWEST: i32 = 19;
-    // nice(2) is about the calling thread only.
-    if let Err(error) = rustix::process::nice(LOWEST) {
-        tracing::debug!(%error, "a reader of the log has the priority of all other threads");
-    }
-}
-
 impl ReaderThread {
     /// A reader that has not begun.
     pub(crate) fn new(
         name: &'static str,
         records: LogRecords,
         consumer: Box<dyn LogConsumer>,
-        stop: Arc<AtomicBool>,
+        stop: Arc<Stopping>,
         pulse: Pulse,
     ) -> Self {
         Self { name, records, consumer, stop, pulse, is_ahead: false, is_durable: false, pause: None, unreadable: None }
@@ -133,22 +163,30 @@ impl ReaderThread {
 
     /// Reads until the collector stops, and gives way to the threads that count.
     pub(crate) fn run(mut self) -> Self {
-        give_way();
-        while !self.stop.load(Ordering::Relaxed) {
-            self.pulse.beat();
-            match self.read() {
-                Ok(true) => {}
-                Ok(false) => {
-                    // Not before: what failed may be behind other flushes, which are read again and again.
-                    if self.pause.take().is_some() {
-                        tracing::info!(reader = self.name, "the reader of the log continues");
-                    }
-                    thread::park_timeout(journal::TICK);
+        give_way(self.name, PATIENCE, &mut || self.step());
+        self
+    }
+
+    fn step(&mut self) -> Step {
+        if self.stop.is_set() {
+            return Step::End;
+        }
+        self.pulse.beat();
+        match self.read() {
+            Ok(Taken::Part | Taken::Flush) => Step::Busy,
+            Ok(Taken::Nothing) => {
+                // Not before: what failed may be behind other flushes, which are read again and again.
+                if self.pause.take().is_some() {
+                    tracing::info!(reader = self.name, "the reader of the log continues");
                 }
-                Err(error) => self.wait_after(&error),
+                self.stop.wait(journal::TICK);
+                Step::Idle
+            }
+            Err(error) => {
+                self.wait_after(&error);
+                Step::Idle
             }
         }
-        self
     }
 
     /// Takes the last flushes. The next start continues at the cursor.
@@ -168,41 +206,46 @@ impl ReaderThread {
         }
         let pause = self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
         self.pause = Some(pause);
-        thread::park_timeout(pause);
+        self.stop.wait(pause);
     }
 
-    /// Takes the last flushes.
+    /// Takes the rest of the flush that it reads, and the last ones.
     fn finish(&mut self) -> io::Result<()> {
-        for _ in 0..LAST_FLUSHES {
-            if !self.read()? {
-                break;
+        let mut left = LAST_FLUSHES + usize::from(self.records.is_within_flush());
+        while left > 0 {
+            self.pulse.beat();
+            match self.read()? {
+                Taken::Part => {}
+                Taken::Flush => left -= 1,
+                Taken::Nothing => break,
             }
         }
         self.is_durable = self.consumer.finish()?;
         self.commit()
     }
 
-    /// Reads one flush; `false` if there is none.
-    fn read(&mut self) -> io::Result<bool> {
+    /// Reads a part of a flush.
+    fn read(&mut self) -> io::Result<Taken> {
         // Before anything else is taken: what is durable must not come again.
         self.commit()?;
-        let is_read = self.take_flush().inspect_err(|_| {
+        let taken = self.take().inspect_err(|_| {
             self.records.rewind();
             self.consumer.rewind();
             (self.is_ahead, self.is_durable) = (false, false);
         })?;
         self.commit()?;
-        Ok(is_read)
+        Ok(taken)
     }
 
-    fn take_flush(&mut self) -> io::Result<bool> {
-        if let Some(UnreadableFlush { flush, found_at, tries }) = self.unreadable
+    fn take(&mut self) -> io::Result<Taken> {
+        if !self.records.is_within_flush()
+            && let Some(UnreadableFlush { flush, found_at, tries }) = self.unreadable
             && self.records.next() == Some(found_at)
         {
             if self.is_ahead {
                 // What comes before it is not to be read again with each try.
                 self.is_durable = self.consumer.finish()?;
-                return Ok(true);
+                return Ok(Taken::Flush);
             }
             if tries >= MOST_TRIES {
                 let FlushNumber { epoch, sequence } = flush.flush;
@@ -212,31 +255,25 @@ impl ReaderThread {
                 self.unreadable = None;
             }
         }
-        let Self { records, consumer, pulse, .. } = self;
-        let mut taken = 0_u32;
-        let read = records.read_flush(&mut |flush, record| {
-            taken = taken.wrapping_add(1);
-            if taken.is_multiple_of(1024) {
-                pulse.beat();
+        let Self { records, consumer, .. } = self;
+        let read = records.read_part(RECORDS_OF_A_PART, &mut |flush, record| consumer.take(flush, record));
+        let part = read.map_err(|unreadable| {
+            self.note(&unreadable);
+            io::Error::other(unreadable)
+        })?;
+        match part {
+            Some(Part::More) => Ok(Taken::Part),
+            Some(Part::Last(read)) => {
+                self.is_ahead = true;
+                self.unreadable = self.unreadable.filter(|unreadable| unreadable.found_at > read.position);
+                self.is_durable = self.consumer.end_flush(&read)?;
+                Ok(Taken::Flush)
             }
-            consumer.take(flush, record);
-        });
-        let read = match read {
-            Ok(read) => read,
-            Err(unreadable) => {
-                self.note(&unreadable);
-                return Err(io::Error::other(unreadable));
+            None => {
+                self.is_durable = self.consumer.idle()?;
+                Ok(Taken::Nothing)
             }
-        };
-        if let Some(read) = &read {
-            self.is_ahead = true;
-            self.unreadable = self.unreadable.filter(|unreadable| unreadable.found_at > read.position);
         }
-        self.is_durable = match &read {
-            Some(read) => consumer.end_flush(read)?,
-            None => consumer.idle()?,
-        };
-        Ok(read.is_some())
     }
 
     fn note(&mut self, error: &Unreadable) {

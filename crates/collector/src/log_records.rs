@@ -30,6 +30,8 @@ pub struct LogRecords {
     forgotten: Vec<IpAddr>,
     /// What was queued at the cursor, until the next flush is read.
     queued: Vec<Waiting>,
+    /// The flush of which a part was read.
+    open: Option<OpenFlush>,
     lost: ForcedOut,
     /// When the newest datagram that was read was received, and the newest one at the cursor; `None` after a start.
     newest: Option<Timestamp>,
@@ -46,6 +48,25 @@ pub struct LogRecords {
     /// Since the cursor.
     counts: ReaderCounts,
     status: Status,
+}
+
+/// What was read so far of a flush.
+#[derive(Clone, Copy, Debug)]
+struct OpenFlush {
+    position: Position,
+    records: u64,
+    /// When its first and its last datagram were received.
+    oldest: Option<Timestamp>,
+    newest: Option<Timestamp>,
+}
+
+/// A part of a flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// More of the flush follows.
+    More,
+    /// The last one.
+    Last(ReadFlush),
 }
 
 /// What was read of a flush.
@@ -123,6 +144,7 @@ impl LogRecords {
             terms: FoundTerms::new(Arc::default(), rules),
             forgotten: Vec::new(),
             queued: Vec::new(),
+            open: None,
             lost: log.forced_out(),
             newest: None,
             newest_at_cursor: None,
@@ -149,6 +171,7 @@ impl LogRecords {
         }
         (self.is_sound, self.lacking, self.balanced) = (false, 0, 0);
         self.queued = self.log.waiting().collect();
+        self.open = None;
         self.forgotten.clear();
         self.newest = self.newest_at_cursor;
         self.counts = ReaderCounts::default();
@@ -164,11 +187,54 @@ impl LogRecords {
         self.log.leave_out(flush);
     }
 
+    /// Whether a part of a flush was read.
+    pub(crate) const fn is_within_flush(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Shows the records of the next flush; `None` while there is none.
     ///
     /// # Errors
     /// If a segment cannot be read: then [`rewind`](Self::rewind).
     pub fn read_flush(&mut self, show: &mut dyn FnMut(Position, &Logged<'_>)) -> Result<Option<ReadFlush>, Unreadable> {
+        loop {
+            match self.read_part(u64::MAX, show)? {
+                Some(Part::More) => {}
+                Some(Part::Last(read)) => return Ok(Some(read)),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Shows about this many records of the present flush, or of the next one; `None` while there is none.
+    ///
+    /// # Errors
+    /// If a segment cannot be read: then [`rewind`](Self::rewind).
+    pub(crate) fn read_part(
+        &mut self,
+        about: u64,
+        show: &mut dyn FnMut(Position, &Logged<'_>),
+    ) -> Result<Option<Part>, Unreadable> {
+        let open = match self.open.take() {
+            Some(open) => Some(open),
+            None => self.open_flush(show)?,
+        };
+        let Some(mut open) = open else { return Ok(None) };
+        let end = open.records.saturating_add(about);
+        while open.records < end {
+            if !self.log.advance()? {
+                return Ok(Some(Part::Last(self.end_flush(open))));
+            }
+            open.newest = open.newest.max(self.log.current().map(|found| found.received));
+            open.oldest = open.oldest.or(open.newest);
+            open.records += self.decode(&mut |record| show(open.position, record));
+        }
+        self.open = Some(open);
+        Ok(Some(Part::More))
+    }
+
+    /// Begins with the next flush, and shows what was queued at the cursor.
+    fn open_flush(&mut self, show: &mut dyn FnMut(Position, &Logged<'_>)) -> Result<Option<OpenFlush>, Unreadable> {
         let Some(position) = self.log.next_flush()? else { return Ok(None) };
         for exporter in Notes::read(self.log.notes()).forgotten {
             self.decoder.forget(exporter);
@@ -176,13 +242,11 @@ impl LogRecords {
             self.forgotten.push(exporter);
         }
         self.terms.forget_old();
-        let mut records = self.queue(&mut |record| show(position, record));
-        let (mut oldest, mut newest) = (None, None);
-        while self.log.advance()? {
-            newest = newest.max(self.log.current().map(|found| found.received));
-            oldest = oldest.or(newest);
-            records += self.decode(&mut |record| show(position, record));
-        }
+        let records = self.queue(&mut |record| show(position, record));
+        Ok(Some(OpenFlush { position, records, oldest: None, newest: None }))
+    }
+
+    fn end_flush(&mut self, OpenFlush { position, records, oldest, newest }: OpenFlush) -> ReadFlush {
         let lost = self.lost_before(oldest);
         let before = self.newest;
         self.newest = self.newest.max(newest);
@@ -190,7 +254,7 @@ impl LogRecords {
         let ReadCounts { datagrams, .. } = self.log.counts();
         self.counts.add(&ReaderCounts { flushes: 1, records, missing, ..ReaderCounts::default() });
         let is_held_back = self.log.is_held_back();
-        Ok(Some(ReadFlush { position, newest, before, lost, is_held_back, datagrams, records, missing }))
+        ReadFlush { position, newest, before, lost, is_held_back, datagrams, records, missing }
     }
 
     /// What is missing before the first datagram of the flush that was read.

@@ -27,15 +27,15 @@ struct Target {
     durable: Counters,
     failures: u32,
     lost: Vec<LostFlushes>,
-    /// The nice value of the thread that took the first flush.
-    priority: Option<i32>,
+    /// The policy of the thread that took the first flush.
+    policy: Option<u32>,
 }
 
-/// The nice value of the calling thread: the 19th field of its stat file (proc(5)).
-fn priority() -> i32 {
+/// The policy by which the calling thread gets a processor: the 41st field of its stat file (proc(5)).
+fn policy() -> u32 {
     let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
     let (_, after_name) = stat.rsplit_once(')').unwrap();
-    after_name.split_whitespace().nth(19 - 3).unwrap().parse().unwrap()
+    after_name.split_whitespace().nth(41 - 3).unwrap().parse().unwrap()
 }
 
 /// A consumer that counts.
@@ -55,7 +55,7 @@ impl LogConsumer for Counting {
 
     fn end_flush(&mut self, read: &ReadFlush) -> io::Result<bool> {
         let mut target = self.target.lock().unwrap();
-        target.priority.get_or_insert_with(priority);
+        target.policy.get_or_insert_with(policy);
         if target.failures > 0 {
             target.failures -= 1;
             return Err(io::Error::other("the target is full"));
@@ -143,9 +143,10 @@ async fn counting_does_not_wait_for_a_reader_and_what_waits_for_it_is_shown() {
     until("everything is counted", || status.counts().flows.total() == 5).await;
     let unread = || collector.view().status().readers.first().unwrap().unread_segments;
     until("segments stay", || unread() > 0).await;
-    let priority = || target.lock().unwrap().priority;
-    until("the reader tries", || priority().is_some()).await;
-    assert_eq!((flows(&target), priority()), (0, Some(19)));
+    const SCHED_IDLE: u32 = 5;
+    let policy = || target.lock().unwrap().policy;
+    until("the reader tries", || policy().is_some()).await;
+    assert_eq!((flows(&target), policy()), (0, Some(SCHED_IDLE)));
     target.lock().unwrap().failures = 0;
     until("they are read", || unread() == 0 && flows(&target) == 5).await;
     let ended = collector.journal().unwrap();
