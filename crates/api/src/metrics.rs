@@ -248,10 +248,11 @@ impl Scrape {
         Ok(())
     }
 
-    /// The counters that exporters have in common, each with a series for every exporter.
+    /// The counters of exporters, each with a series for every exporter. All have the same in the same order, some of them more
+    /// at the end.
     fn exporters(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let Some(first) = self.exporters.first() else { return Ok(()) };
-        for Counter { name, help, .. } in &first.counters {
+        let most = self.exporters.iter().max_by_key(|exporter| exporter.counters.len());
+        for Counter { name, help, .. } in most.into_iter().flat_map(|exporter| &exporter.counters) {
             let name = format!("exporter_{name}");
             let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
             for exporter in &self.exporters {

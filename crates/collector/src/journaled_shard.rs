@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use accounting::tally::{Tally, TallySettings};
 use flow::{DatagramFate, Exporter, FlushNumber, Timestamp};
-use journal::{EntryKind, Journal, ReadCounts, Unreadable, Writer};
-use pipeline::{Again, Counts, Exporters, Rules, Sealed, Shard};
+use journal::{Annotations, EntryKind, Journal, ReadCounts, Unreadable, Writer};
+use pipeline::{Again, Booked, Counts, Exporters, Rules, Sealed, Shard};
 use wire::Datagram;
 
 use crate::kernel_drops::ThreadDrops;
@@ -46,7 +46,8 @@ impl JournaledShard {
                 });
             }
             let source = SocketAddr::new(address, port);
-            journal.annotate(self.shard.booked());
+            let Booked { sums, origins } = self.shard.booked();
+            journal.annotate([sums, origins]);
             journal.take(datagram.received, source, received_at, datagram.payload);
         }
     }
@@ -183,6 +184,11 @@ pub fn begin(
     Ok((shards.into_iter().map(|shard| Arc::new(Mutex::new(shard))).collect(), recovered))
 }
 
+/// What was noted beside a datagram.
+pub(crate) const fn booked<'d>([sums, origins]: Annotations<'d>) -> Booked<'d> {
+    Booked { sums, origins }
+}
+
 fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &Status) -> Result<Sealed, Unreadable> {
     let mut recovery = journal.recovery();
     let rules = *shard.rules();
@@ -205,7 +211,7 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
         shard.set_rules(stated.as_ref().map_or(rules, |stated| stated.rules));
         let datagram = Datagram { exporter, received: found.received, payload: found.payload };
         let is_carried = found.kind == EntryKind::Carried;
-        let again = Again { datagram, is_carried, booked: found.annotation };
+        let again = Again { datagram, is_carried, booked: booked(found.annotations) };
         shard.take_again(&again, &mut |address| {
             terms.registered_then(address, exporter.address, stated.as_ref(), recovery.terms_of(address))
         });

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use flow::{Exporter, Timestamp};
 use journal::{Damaged, EntryKind, ForcedOut, Journal, LogReader, Lost, Position, ReadCounts, Unreadable, Waiting};
-use pipeline::{Again, Decoder, Logged, Rules};
+use pipeline::{Again, Booked, Decoder, Logged, Rules};
 use wire::{Datagram, Session};
 
+use crate::journaled_shard::booked;
 use crate::log_notes::{Notes, SealedSums};
 use crate::status::Status;
 use crate::terms::FoundTerms;
@@ -272,7 +273,7 @@ impl LogRecords {
         let mut records = 0;
         for (exporter, received, payload) in queued.drain(..).filter(|(of, ..)| !forgotten.contains(&of.address)) {
             let datagram = Datagram { exporter, received, payload: &payload };
-            let again = Again { datagram, is_carried: true, booked: &[] };
+            let again = Again { datagram, is_carried: true, booked: Booked::default() };
             records += decoder.decode(&again, rules, &mut |_| None, show);
         }
         records
@@ -288,7 +289,7 @@ impl LogRecords {
         let rules = stated.as_ref().map_or(*rules, |stated| stated.rules);
         let mut registered =
             |address| terms.registered_then(address, exporter.address, stated.as_ref(), log.terms_of(address));
-        let again = Again { datagram, is_carried: found.kind == EntryKind::Carried, booked: found.annotation };
+        let again = Again { datagram, is_carried: found.kind == EntryKind::Carried, booked: booked(found.annotations) };
         decoder.decode(&again, &rules, &mut registered, show)
     }
 

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::Timestamp;
+use crate::{AsSource, Timestamp};
 
 /// One flow as the exporter reported it: counters are not yet multiplied by the sampling rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,20 @@ pub struct FlowRecord {
     pub source_as: u32,
     /// BGP AS number of the destination; 0 if not carried.
     pub destination_as: u32,
+    /// The letters of the source's country ([`Country::number`](crate::Country::number)); 0 if it was not looked up or is not
+    /// known.
+    pub source_country: u16,
+    /// The letters of the destination's country.
+    pub destination_country: u16,
+    /// Which source has the AS number of the source; none as long as it was not looked up.
+    pub source_as_from: AsSource,
+    /// Which source has the AS number of the destination.
+    pub destination_as_from: AsSource,
+    /// Whether the record states that the source is known by a default route only (prefix length 0): then its AS number is that
+    /// of a neighbour.
+    pub is_source_by_default: bool,
+    /// Whether the record states that the destination is known by a default route only.
+    pub is_destination_by_default: bool,
     /// SNMP ifIndex (RFC 2863) of the interface through which the flow entered the exporter; 0 if not carried, or if the
     /// record has no single interface. In the reverse direction of a biflow it is the output interface.
     pub input_interface: u32,
@@ -61,6 +75,12 @@ impl FlowRecord {
             destination_port: 0,
             source_as: 0,
             destination_as: 0,
+            source_country: 0,
+            destination_country: 0,
+            source_as_from: AsSource::None,
+            destination_as_from: AsSource::None,
+            is_source_by_default: false,
+            is_destination_by_default: false,
             input_interface: 0,
             output_interface: 0,
             forward: Counters::ZERO,
@@ -97,6 +117,12 @@ impl FlowRecord {
             destination_port: self.source_port,
             source_as: self.destination_as,
             destination_as: self.source_as,
+            source_country: self.destination_country,
+            destination_country: self.source_country,
+            source_as_from: self.destination_as_from,
+            destination_as_from: self.source_as_from,
+            is_source_by_default: self.is_destination_by_default,
+            is_destination_by_default: self.is_source_by_default,
             input_interface: self.output_interface,
             output_interface: self.input_interface,
             ..*self

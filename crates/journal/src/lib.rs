@@ -58,7 +58,7 @@ pub use crate::log::{ForcedOut, Lag, Lost, Position};
 pub use crate::log_reader::{LogReader, Waiting};
 pub use crate::reader::{ReadCounts, Reader, Unreadable};
 pub use crate::recovery::Recovery;
-pub use crate::segment::{Damaged, Entry, EntryKind, SegmentName};
+pub use crate::segment::{Annotations, Damaged, Entry, EntryKind, SegmentName};
 pub use crate::writer::Writer;
 
 /// The interval between calls of [`Journal::tick`]. With [`Sync::Interval`], a power failure loses at most the

@@ -80,8 +80,8 @@ struct Chain {
     terms: HashMap<IpAddr, StatedTerms>,
     /// The notes so far.
     notes: Vec<Box<[u8]>>,
-    /// The annotation of the current datagram.
-    annotation: Vec<u8>,
+    /// The annotations of the current datagram.
+    annotations: [Vec<u8>; 2],
 }
 
 impl Reader {
@@ -231,14 +231,18 @@ impl Chain {
             open: None,
             terms: HashMap::new(),
             notes: Vec::new(),
-            annotation: Vec::new(),
+            annotations: Default::default(),
         }
     }
 
     /// `None` when there are no more datagrams.
     fn current(&self) -> Option<Entry<'_>> {
         let entry = self.open.as_ref()?.1.current()?;
-        Some(Entry { terms: self.terms_of(entry.source.ip()), annotation: &self.annotation, ..entry })
+        Some(Entry {
+            terms: self.terms_of(entry.source.ip()),
+            annotations: self.annotations.each_ref().map(Vec::as_slice),
+            ..entry
+        })
     }
 
     fn terms_of(&self, sender: IpAddr) -> Option<&[u8]> {
@@ -246,7 +250,7 @@ impl Chain {
     }
 
     fn advance(&mut self, disk: &dyn Disk, is_of_log: bool, counts: &mut ReadCounts) -> Result<(), Unreadable> {
-        self.annotation.clear();
+        self.annotations.iter_mut().for_each(Vec::clear);
         loop {
             if let Some((segment, reader)) = &mut self.open {
                 if reader.advance().map_err(|source| Unreadable { segment: *segment, source })? {
@@ -255,7 +259,10 @@ impl Chain {
                             self.terms.entry(source.ip()).or_default().add(payload);
                         }
                         Some(Entry { kind: EntryKind::Note, payload, .. }) => self.notes.push(payload.into()),
-                        Some(Entry { kind: EntryKind::Annotation, payload, .. }) => self.annotation.extend(payload),
+                        Some(Entry { kind: EntryKind::Annotation(number), payload, .. }) => {
+                            let annotation = self.annotations.get_mut(usize::from(number));
+                            annotation.into_iter().for_each(|annotation| annotation.extend(payload));
+                        }
                         _ => return Ok(()),
                     }
                     continue;

@@ -3,7 +3,7 @@
 //! A segment is a pcap file of UDP datagrams, in checked records (`capture::frame`). Older programs wrote records without
 //! a checksum, in files with another header: these are read up to the first damaged octet. Carried-over data are marked by
 //! the destination 0.0.0.0:0, terms by 127.0.0.1:0 or [::1]:0, notes by terms of the sender 0.0.0.0, which none has, and
-//! annotations by notes with a port. On these, nothing is received; only [`Entry`] and [`append`] know these marks.
+//! annotations by notes with a port, which is their number. On these, nothing is received; only [`Entry`] and [`append`] know these marks.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -23,6 +23,9 @@ const LOG_PREFIX: &str = "log-";
 /// The destination of carried-over data, whose original destination is unknown.
 const CARRIED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
+/// The port of the second annotation. That of the first is 1.
+const SECOND: u16 = 2;
+
 /// The reason why a datagram is in its segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
@@ -34,9 +37,12 @@ pub enum EntryKind {
     Terms,
     /// It is no datagram, but a note for readers of the log ([`Writer::note`](crate::Writer::note)).
     Note,
-    /// It is no datagram, but (a part of) what was noted beside the next one.
-    Annotation,
+    /// It is no datagram, but (a part of) what was noted beside the next one: the annotation with this number.
+    Annotation(u8),
 }
+
+/// What may be noted beside a datagram, each empty if there is nothing.
+pub type Annotations<'a> = [&'a [u8]; 2];
 
 /// A datagram in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +59,7 @@ pub struct Entry<'a> {
     /// segment.
     pub terms: Option<&'a [u8]>,
     /// What was [noted beside it](crate::Writer::annotate).
-    pub annotation: &'a [u8],
+    pub annotations: Annotations<'a>,
 }
 
 impl<'a> From<UdpDatagram<'a>> for Entry<'a> {
@@ -62,10 +68,10 @@ impl<'a> From<UdpDatagram<'a>> for Entry<'a> {
             at if at.port() != CARRIED.port() => EntryKind::Received(at),
             at if at.ip().is_unspecified() => EntryKind::Carried,
             _ if source.ip().is_unspecified() && source.port() == 0 => EntryKind::Note,
-            _ if source.ip().is_unspecified() => EntryKind::Annotation,
+            _ if source.ip().is_unspecified() => EntryKind::Annotation(u8::from(source.port() == SECOND)),
             _ => EntryKind::Terms,
         };
-        Self { received, source, kind, payload, terms: None, annotation: &[] }
+        Self { received, source, kind, payload, terms: None, annotations: [&[]; 2] }
     }
 }
 
@@ -77,10 +83,10 @@ pub(crate) fn append(octets: &mut Vec<u8>, salt: u32, entry: &Entry<'_>) -> io::
     let destination = match entry.kind {
         EntryKind::Received(at) => at,
         EntryKind::Carried => CARRIED,
-        EntryKind::Terms | EntryKind::Note | EntryKind::Annotation if entry.source.is_ipv4() => {
+        EntryKind::Terms | EntryKind::Note | EntryKind::Annotation(_) if entry.source.is_ipv4() => {
             SocketAddr::from((Ipv4Addr::LOCALHOST, CARRIED.port()))
         }
-        EntryKind::Terms | EntryKind::Note | EntryKind::Annotation => {
+        EntryKind::Terms | EntryKind::Note | EntryKind::Annotation(_) => {
             SocketAddr::from((Ipv6Addr::LOCALHOST, CARRIED.port()))
         }
     };

@@ -10,7 +10,7 @@ use capture::frame;
 use flow::{Exporter, FlushNumber, Timestamp, Transport};
 
 use crate::disk::append_all;
-use crate::segment::{Entry, EntryKind, SegmentName, append};
+use crate::segment::{Annotations, Entry, EntryKind, SegmentName, append};
 use crate::terms::payloads;
 use crate::{Journal, Open};
 
@@ -63,8 +63,14 @@ impl Writer {
         }
         let (received, source) = (Timestamp::EPOCH, SocketAddr::new(sender, 0));
         for payload in payloads(terms) {
-            let entry =
-                Entry { received, source, kind: EntryKind::Terms, payload: &payload, terms: None, annotation: &[] };
+            let entry = Entry {
+                received,
+                source,
+                kind: EntryKind::Terms,
+                payload: &payload,
+                terms: None,
+                annotations: [&[]; 2],
+            };
             if append(&mut self.octets, self.salt, &entry).is_err() {
                 self.statement += 1;
             }
@@ -81,23 +87,30 @@ impl Writer {
         self.append_own(EntryKind::Note, note);
     }
 
-    /// Notes something beside the datagram that is taken next: a reader of it [finds](Entry::annotation) it there.
-    pub fn annotate(&mut self, annotation: &[u8]) {
-        if !annotation.is_empty() && !self.journal.resting.load(Ordering::Relaxed) {
-            annotation.chunks(LONGEST_ANNOTATION).for_each(|part| self.append_own(EntryKind::Annotation, part));
+    /// Notes something beside the datagram that is taken next: a reader of it [finds](Entry::annotations) it there.
+    pub fn annotate(&mut self, annotations: Annotations<'_>) {
+        for (annotation, number) in annotations.into_iter().zip(0..) {
+            if !annotation.is_empty() && !self.journal.resting.load(Ordering::Relaxed) {
+                let parts = annotation.chunks(LONGEST_ANNOTATION);
+                parts.for_each(|part| self.append_own(EntryKind::Annotation(number), part));
+            }
         }
     }
 
     fn append_own(&mut self, kind: EntryKind, payload: &[u8]) {
-        let source = SocketAddr::from((Ipv4Addr::UNSPECIFIED, u16::from(kind == EntryKind::Annotation)));
-        let entry = Entry { received: Timestamp::EPOCH, source, kind, payload, terms: None, annotation: &[] };
+        let port = match kind {
+            EntryKind::Annotation(number) => u16::from(number) + 1,
+            _ => 0,
+        };
+        let source = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        let entry = Entry { received: Timestamp::EPOCH, source, kind, payload, terms: None, annotations: [&[]; 2] };
         let _ = append(&mut self.octets, self.salt, &entry);
     }
 
     /// Takes a datagram of the current flush. The next [`commit`](Self::commit) writes it.
     pub fn take(&mut self, received: Timestamp, source: SocketAddr, received_at: SocketAddr, payload: &[u8]) {
         let kind = EntryKind::Received(received_at);
-        self.append(&Entry { received, source, kind, payload, terms: None, annotation: &[] });
+        self.append(&Entry { received, source, kind, payload, terms: None, annotations: [&[]; 2] });
     }
 
     fn append(&mut self, entry: &Entry<'_>) {
@@ -177,7 +190,7 @@ impl Writer {
         for (Exporter { transport: Transport::Udp, address, port }, received, message) in waiting {
             let source = SocketAddr::new(address, port);
             let kind = EntryKind::Carried;
-            self.append(&Entry { received, source, kind, payload: &message, terms: None, annotation: &[] });
+            self.append(&Entry { received, source, kind, payload: &message, terms: None, annotations: [&[]; 2] });
             self.journal.carried();
             if self.octets.len() >= WRITTEN_AT_ONCE {
                 self.commit();

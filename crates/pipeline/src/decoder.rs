@@ -12,6 +12,8 @@ use flow::{Exporter, FlowRecord, Protocol, Timestamp};
 use wire::{Datagram, PendingBudget, ReadOptions, Record, RecordKind, Session, SessionLimits, sflow};
 
 use crate::admission::Registration;
+use crate::booked_origins::{Before, mark};
+use crate::origins::is_flow;
 use crate::shard::{Again, Rules, read_options, stated};
 
 /// A record of the log, with the terms by which it was counted.
@@ -22,8 +24,10 @@ pub struct Logged<'r> {
     pub registration: Option<&'r Registration>,
     /// The settings of the collector then.
     pub rules: &'r Rules,
-    /// The record. Its flow has the sampling rate that the registration states.
+    /// The record. Its flow has the sampling rate that the registration states, and the origins by which it was counted.
     pub record: &'r Record<'r>,
+    /// The AS path to its destination, if it is known.
+    pub path: Option<&'r str>,
 }
 
 /// Shows the records of datagrams.
@@ -32,6 +36,8 @@ pub struct Decoder {
     limits: SessionLimits,
     waiting: PendingBudget,
     sessions: HashMap<IpAddr, Decoding>,
+    /// The origins of the present datagram's flows.
+    origins: Before,
 }
 
 /// The state of an exporter.
@@ -49,12 +55,12 @@ impl Decoder {
     /// A decoder without sessions.
     #[must_use]
     pub fn new(limits: SessionLimits) -> Self {
-        Self { limits, waiting: PendingBudget::default(), sessions: HashMap::new() }
+        Self { limits, waiting: PendingBudget::default(), sessions: HashMap::new(), origins: Before::default() }
     }
 
     /// Begins with what an exporter has announced. `false` if that is damaged: then its data wait for the next announcement.
     pub fn learn(&mut self, exporter: IpAddr, announcements: &[u8]) -> bool {
-        let decoding = self.decoding(exporter);
+        let (decoding, _) = self.decoding(exporter);
         let is_learnt = decoding.session.learn(announcements).is_ok();
         decoding.reported = decoding.session.announcements_changed();
         is_learnt
@@ -93,6 +99,7 @@ impl Decoder {
         show: &mut dyn FnMut(&Logged<'_>),
     ) -> u64 {
         let datagram = &again.datagram;
+        self.origins.read(again.booked.origins, mark(datagram.payload));
         let address = datagram.exporter.address;
         let registration = registered(address);
         let is_relay =
@@ -115,25 +122,26 @@ impl Decoder {
     /// Decodes a datagram whose records are all of its exporter.
     fn decode_own(
         &mut self,
-        Again { datagram, is_carried, booked }: &Again<'_>,
+        Again { datagram, is_carried, booked: before }: &Again<'_>,
         rules: &Rules,
         registration: Option<&Registration>,
         show: &mut dyn FnMut(&Logged<'_>),
     ) -> u64 {
         let exporter = datagram.exporter.address;
         let settings = registration.map(|registration| registration.settings).unwrap_or_default();
-        let session = &mut self.decoding(exporter).session;
-        session.read(ReadOptions { is_carried: *is_carried, ..read_options(&settings, true) });
-        session.book_as(booked);
+        let (Decoding { session, .. }, origins) = self.decoding(exporter);
+        session.read(ReadOptions { is_carried: *is_carried, ..read_options(&settings, true, false) });
+        session.book_as(before.sums);
         let mut records = 0;
         session.decode(datagram, &mut |record| {
             records += 1;
-            let flow = match (settings.sampling_rate, record.flow) {
-                (Some(rate), Some(flow)) => Some(FlowRecord { sampling: stated(rate), ..*flow }),
-                _ => None,
-            };
-            let record = &Record { flow: flow.as_ref().or(record.flow), ..*record };
-            show(&Logged { exporter, registration, rules, record });
+            let mut flow = record.flow.copied();
+            if let (Some(rate), Some(flow)) = (settings.sampling_rate, &mut flow) {
+                flow.sampling = stated(rate);
+            }
+            let path = booked(origins, exporter, record, flow.as_mut());
+            let record = &Record { flow: flow.as_ref(), ..*record };
+            show(&Logged { exporter, registration, rules, record, path });
         });
         records
     }
@@ -141,47 +149,58 @@ impl Decoder {
     /// Decodes a datagram of a relay, whose data records may name other exporters.
     fn decode_named(
         &mut self,
-        Again { datagram, is_carried, booked }: &Again<'_>,
+        Again { datagram, is_carried, booked: before }: &Again<'_>,
         rules: &Rules,
         registered: RegisteredThen<'_>,
         show: &mut dyn FnMut(&Logged<'_>),
     ) -> u64 {
         let relay = datagram.exporter.address;
-        let session = &mut self.decoding(relay).session;
+        let (Decoding { session, .. }, origins) = self.decoding(relay);
         session.read(ReadOptions {
             interfaces: true,
             is_carried: *is_carried,
             is_relayed: true,
             ..ReadOptions::default()
         });
-        session.book_as(booked);
+        session.book_as(before.sums);
         let mut records = 0;
         session.decode(datagram, &mut |record| {
             records += 1;
             let is_data = matches!(record.kind, RecordKind::Data | RecordKind::NoIpHeader);
             let exporter = if is_data { record.exporter().unwrap_or(relay) } else { relay };
             let registration = registered(exporter);
-            let flow = record.flow.map(|flow| match &registration {
+            let mut flow = record.flow.map(|flow| match &registration {
                 Some(registration) => as_registered(record, *flow, registration),
                 None => *flow,
             });
+            let path = booked(origins, exporter, record, flow.as_mut());
             let record = &Record { flow: flow.as_ref(), ..*record };
-            show(&Logged { exporter, registration: registration.as_deref(), rules, record });
+            show(&Logged { exporter, registration: registration.as_deref(), rules, record, path });
         });
         records
     }
 
-    fn decoding(&mut self, exporter: IpAddr) -> &mut Decoding {
-        let Self { limits, waiting, sessions } = self;
+    fn decoding(&mut self, exporter: IpAddr) -> (&mut Decoding, &mut Before) {
+        let Self { limits, waiting, sessions, origins } = self;
         let new = || Decoding { session: Session::with_budget(*limits, waiting.clone()), reported: 0 };
-        sessions.entry(exporter).or_insert_with(new)
+        (sessions.entry(exporter).or_insert_with(new), origins)
     }
+}
+
+/// Gives the flow of a record the origins that were booked. Returns the path to its destination.
+fn booked<'o>(
+    origins: &'o mut Before,
+    router: IpAddr,
+    record: &Record<'_>,
+    flow: Option<&mut FlowRecord>,
+) -> Option<&'o str> {
+    origins.set(router, flow.filter(|_| is_flow(record))?)
 }
 
 /// The flow of a record, which was read by the default options, as the registration of its exporter has it.
 fn as_registered(record: &Record<'_>, mut flow: FlowRecord, registration: &Registration) -> FlowRecord {
     // What is ambiguous was noted when it was counted.
-    let _ = record.fill(&read_options(&registration.settings, true), &mut flow);
+    let _ = record.fill(&read_options(&registration.settings, true, false), &mut flow);
     if let Some(rate) = registration.settings.sampling_rate {
         flow.sampling = stated(rate);
     }

@@ -22,6 +22,7 @@ use wire::{
 };
 
 use crate::arrivals_by_minute::ArrivalsByMinute;
+use crate::as_sources::AsSources;
 use crate::exporter_detail;
 use crate::exporter_stats::{ExporterStats, LastFlow, used_units};
 use crate::lock::locked;
@@ -59,6 +60,7 @@ pub(crate) struct Exporter {
     /// Flows whose export time was too far off, also counted without the lock.
     clamped: AtomicU64,
     unmatched: Mutex<Unmatched>,
+    as_sources: AsSources,
 }
 
 /// The state under the lock.
@@ -318,6 +320,7 @@ impl Exporter {
             flows: Default::default(),
             clamped: AtomicU64::default(),
             unmatched: Mutex::default(),
+            as_sources: AsSources::default(),
         }
     }
 
@@ -413,6 +416,11 @@ impl Exporter {
         }
     }
 
+    /// Notes from where the AS numbers of flows are, which were looked up.
+    pub(crate) fn note_origins(&self, flows: &[FlowRecord]) {
+        self.as_sources.note(flows);
+    }
+
     fn note_unmatched(&self, due: usize, monitored: &Monitored, flows: &[FlowRecord]) {
         if due == 0 {
             return;
@@ -441,7 +449,7 @@ impl Exporter {
             rates: None,
             arrivals: used_units(arrivals),
             clock_offset_seconds: stats.clock_offset_seconds(),
-            counters: counts.counters(),
+            counters: counts.counters().into_iter().chain(self.as_sources.counter()).collect(),
         }
     }
 

@@ -14,19 +14,21 @@
 //! | `exporter_stats` | statistics of one exporter: counts, clock, sampling rates |
 //! | `arrivals_by_minute` | what arrived from one exporter and what was lost, by minute, for the flushes |
 //! | `exporter_detail` | the decoding state of one exporter, for the REST interface |
+//! | `origins` | AS numbers and countries of flows: looked up, or as they were booked |
+//! | `as_sources` | from which sources the AS numbers of an exporter's flows are |
+//! | `booked_origins` | what was found of a datagram, as octets beside it |
 //! | `rate_changes` | changes of its sampling rates |
 //! | `unmatched` | a sample of the flows outside every monitored prefix |
 //! | `unknown` | the busiest unregistered addresses |
 //! | `publish` | decoded flows to open taps |
 //! | `counts`, `sealed` | the fates of datagrams and flows as numbers; the result of a cut, for the flusher |
 //!
-//! The place for an enrichment step is in `shard::book`, before `Tally::book`, over the flows
-//! of one datagram. Its tables would be snapshots behind an `ArcSwap`, like that of `admission`.
-//!
 //! **Invariant:** a shard never waits for a store and never reads a clock.
 
 mod admission;
 mod arrivals_by_minute;
+mod as_sources;
+mod booked_origins;
 mod counts;
 mod decoder;
 mod exporter_detail;
@@ -48,4 +50,4 @@ pub use decoder::{Decoder, Logged};
 pub use exporters::{Exporters, TableSizes};
 pub use origins::PublishedSources;
 pub use sealed::Sealed;
-pub use shard::{Again, Rules, Shard};
+pub use shard::{Again, Booked, Rules, Shard};

@@ -1,9 +1,175 @@
-//! The origins of flows: their AS numbers and countries.
+//! The origins of flows: their AS numbers and countries. They are looked up once, when a datagram arrives, and booked beside it
+//! ([`crate::booked_origins`]); a datagram that is decoded again has those.
+//!
+//! The flows of a datagram are looked up after all of it is decoded: no look-up waits for the answer of another, so that the
+//! memory answers several at once.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use origin::Sources;
+use arc_swap::cache::Cache;
+use flow::{AsSource, Country, FlowRecord};
+use origin::{Found, OfRouter, Sources, Stated};
+use wire::{Datagram, Record, RecordKind};
+
+use crate::booked_origins::{self, Before, Booking, Origin};
 
 /// The sources of origins of now, shared with all shards, which read them with one load for each datagram.
 pub type PublishedSources = Arc<ArcSwap<Sources>>;
+
+/// What a shard finds origins with.
+pub(crate) struct Origins {
+    pub(crate) sources: Cache<PublishedSources, Arc<Sources>>,
+    pub(crate) booking: Booking,
+    /// What was booked of the present datagram, if it was taken before.
+    pub(crate) before: Before,
+    /// Whether it was.
+    pub(crate) is_again: bool,
+}
+
+impl Origins {
+    pub(crate) fn new(sources: PublishedSources) -> Self {
+        Self { sources: Cache::new(sources), booking: Booking::default(), before: Before::default(), is_again: false }
+    }
+
+    /// Where the origins of the present datagram's flows come from, and what they are found and booked with.
+    #[inline]
+    pub(crate) fn of_datagram(&mut self) -> (From<'_>, Room<'_>) {
+        let Self { sources, booking, before, is_again } = self;
+        let from = if *is_again {
+            if before.is_empty() { From::Nowhere } else { From::Before }
+        } else {
+            let sources = sources.load();
+            if sources.is_empty() { From::Nowhere } else { From::Sources(sources) }
+        };
+        (from, Room { booking, before })
+    }
+}
+
+/// What origins are found and booked with.
+pub(crate) struct Room<'o> {
+    pub(crate) booking: &'o mut Booking,
+    pub(crate) before: &'o mut Before,
+}
+
+impl Room<'_> {
+    /// Books what was looked up of a datagram.
+    pub(crate) fn finish(&mut self, from: From<'_>, datagram: &Datagram<'_>) {
+        if from.is_looked_up() {
+            self.booking.finish(booked_origins::mark(datagram.payload));
+        }
+    }
+}
+
+/// Where the origins of a datagram's flows come from.
+#[derive(Clone, Copy)]
+pub(crate) enum From<'s> {
+    /// They are not looked up.
+    Nowhere,
+    Sources(&'s Sources),
+    /// They were booked.
+    Before,
+}
+
+impl<'s> From<'s> {
+    /// The sources, if they are looked up.
+    #[inline]
+    pub(crate) const fn sources(self) -> Option<&'s Sources> {
+        match self {
+            Self::Sources(sources) => Some(sources),
+            Self::Nowhere | Self::Before => None,
+        }
+    }
+
+    /// Whether they are looked up.
+    #[inline]
+    pub(crate) const fn is_looked_up(self) -> bool {
+        matches!(self, Self::Sources(_))
+    }
+
+    /// Whether they come from anywhere.
+    #[inline]
+    pub(crate) const fn is_known(self) -> bool {
+        !matches!(self, Self::Nowhere)
+    }
+}
+
+/// Whether a record has a flow that has origins.
+#[inline]
+pub(crate) fn is_flow(record: &Record<'_>) -> bool {
+    record.flow.is_some() && record.kind == RecordKind::Data
+}
+
+/// Finds the origins of flows of a datagram.
+#[inline]
+pub(crate) fn find_all(from: From<'_>, router: IpAddr, room: &mut Room<'_>, flows: &mut [FlowRecord]) {
+    let Room { booking, before } = room;
+    match from {
+        From::Nowhere => {}
+        From::Sources(sources) => {
+            let sources = sources.of(router);
+            flows.iter_mut().for_each(|flow| find(&sources, router, booking, flow));
+        }
+        From::Before => flows.iter_mut().for_each(|flow| {
+            before.set(router, flow);
+        }),
+    }
+}
+
+/// Finds the origins of a flow, and books them.
+#[inline]
+fn find(sources: &OfRouter<'_>, router: IpAddr, booking: &mut Booking, flow: &mut FlowRecord) {
+    let key = booked_origins::key(router, flow);
+    let [source, destination] = ends(sources, flow);
+    let source = number(booking, &Found { path: None, ..source }, flow.source_as);
+    let destination = number(booking, &destination, flow.destination_as);
+    set(flow, [source.1, destination.1]);
+    booking.flow(key, [source.0, destination.0]);
+}
+
+/// What is found of both ends of a flow.
+#[inline]
+fn ends<'s>(sources: &OfRouter<'s>, flow: &FlowRecord) -> [Found<'s>; 2] {
+    let stated = Stated { asn: flow.source_as, is_by_default_route: flow.is_source_by_default };
+    let source = sources.origin(flow.source, stated);
+    let stated = Stated { asn: flow.destination_as, is_by_default_route: flow.is_destination_by_default };
+    [source, sources.origin(flow.destination, stated)]
+}
+
+/// The number of an origin for the booking, and the origin unless it is what the exporter sent.
+#[inline]
+fn number(booking: &mut Booking, found: &Found<'_>, stated: u32) -> (u32, Option<Origin>) {
+    let Found { asn, from, country, path } = *found;
+    if asn == stated && matches!(from, AsSource::None | AsSource::Exporter) && country.is_none() && path.is_none() {
+        return (0, None);
+    }
+    let origin = origin(found);
+    (booking.number(origin, path), Some(origin))
+}
+
+#[inline]
+fn origin(found: &Found<'_>) -> Origin {
+    let Found { asn, from, country, .. } = *found;
+    let asn = if from == AsSource::Exporter { 0 } else { asn };
+    Origin { asn, from, country: country.map_or(0, Country::number), ..Origin::default() }
+}
+
+#[inline]
+fn set(flow: &mut FlowRecord, [source, destination]: [Option<Origin>; 2]) {
+    booked_origins::set(source, &mut flow.source_as, &mut flow.source_as_from, &mut flow.source_country);
+    booked_origins::set(
+        destination,
+        &mut flow.destination_as,
+        &mut flow.destination_as_from,
+        &mut flow.destination_country,
+    );
+}
+
+/// A flow with its origins, for a tap: nothing is booked. The path is that to its destination.
+pub(crate) fn shown<'s>(sources: &OfRouter<'s>, flow: &FlowRecord) -> (FlowRecord, Option<&'s bmp::Path>) {
+    let (mut flow, found) = (*flow, ends(sources, flow));
+    set(&mut flow, found.each_ref().map(|found| Some(origin(found))));
+    let [_, destination] = found;
+    (flow, destination.path)
+}

@@ -3,16 +3,21 @@
 
 use columns::{Id, Row};
 use flow::FlowRecord;
+use origin::OfRouter;
 use tap::{Details, Tapped};
 use wire::{ElementId, Field, FieldName, Record, RecordKind, Value};
 
-/// Sends the flow of a record, if it has one, to the subscribers of its exporter.
+use crate::origins::shown;
+
+/// Sends the flow of a record, if it has one, to the subscribers of its exporter: with the origins that these sources know, or
+/// those that it has.
 #[cold]
-pub(crate) fn publish(record: &Record<'_>, subscribers: &Tapped) {
+pub(crate) fn publish(record: &Record<'_>, subscribers: &Tapped, sources: Option<OfRouter<'_>>) {
     let Some(flow) = record.flow.filter(|_| record.kind != RecordKind::NoIpHeader) else { return };
     // A record may contain IPv4-mapped IPv6 addresses; filters compare the canonical form.
     let (source, destination) = (flow::canonical(flow.source), flow::canonical(flow.destination));
     let flow = FlowRecord { source, destination, ..*flow };
+    let flow = sources.map_or(flow, |sources| shown(&sources, &flow).0);
     let mut row = Row::new();
     Record { flow: Some(&flow), ..*record }.row(&mut row);
     // Through a relay, the datagram came from another address.

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use accounting::period::Minute;
-use flow::{DatagramFate, Exporter, FlowFate, FlowRecord, Protocol, Tallied};
+use flow::{DatagramFate, Exporter, FlowFate, FlowRecord, Protocol, SenderSettings, Tallied};
 use tap::Tapped;
 use wire::{Ambiguities, Datagram, ReadOptions, Record, RecordKind, sflow};
 
@@ -23,6 +23,7 @@ use crate::admission::Registration;
 use crate::counts::Counts;
 use crate::exporter_stats::LastFlow;
 use crate::exporters::{RecordsOf, Relayed};
+use crate::origins::{self, From, is_flow};
 use crate::publish::publish;
 use crate::shard::{Counting, Met, Rules, book, collect, decode, meet, read_options, stated};
 
@@ -47,6 +48,8 @@ struct Shares {
     own: Share,
     /// Those that name others, which are registered.
     named: BTreeMap<IpAddr, Share>,
+    /// Whether the origins of its flows are known.
+    is_known: bool,
     /// Exporters that are named and not registered: all that were, and a few others, because a datagram can name thousands.
     strangers: BTreeSet<IpAddr>,
 }
@@ -103,14 +106,18 @@ impl Counting {
         relay: &Arc<Registration>,
         registered: &mut dyn FnMut(IpAddr) -> Option<Arc<Registration>>,
     ) -> DatagramFate {
-        let Self { rules, exporters, met, taps, is_carried, booked, counts, .. } = self;
+        let Self { rules, exporters, met, taps, origins, is_carried, booked, counts, .. } = self;
+        let (from, mut room) = origins.of_datagram();
         let address = datagram.exporter.address;
         let mut exporter = Arc::clone(&meet(met, exporters, address, relay).exporter);
         // A tap of any exporter may filter by interfaces. Further options are those of the exporter of each record.
-        let read =
-            ReadOptions { interfaces: true, is_carried: *is_carried, is_relayed: true, ..ReadOptions::default() };
+        let read = ReadOptions {
+            is_carried: *is_carried,
+            is_relayed: true,
+            ..read_options(&SenderSettings::default(), true, from.is_looked_up())
+        };
         let own = Share::of(Arc::clone(relay), taps.of(address));
-        let mut shares = Shares { own, named: BTreeMap::new(), strangers: BTreeSet::new() };
+        let mut shares = Shares { own, named: BTreeMap::new(), is_known: from.is_known(), strangers: BTreeSet::new() };
         let mut visit = |record: &Record<'_>| match record.kind {
             RecordKind::Data | RecordKind::NoIpHeader => {
                 let named = record.exporter().filter(|named| *named != address);
@@ -120,7 +127,10 @@ impl Counting {
                 if named.is_some() && !*is_carried && record.message.received == datagram.received {
                     share.octets += record.length();
                 }
-                share.add(record, rules, counts);
+                let router = named.unwrap_or(address);
+                let mut find =
+                    |flow: &mut FlowRecord| origins::find_all(from, router, &mut room, std::slice::from_mut(flow));
+                share.add(record, rules, from, &mut find, counts);
             }
             RecordKind::Options | RecordKind::Counters | RecordKind::Drop => counts.shown_records += 1,
         };
@@ -128,6 +138,7 @@ impl Counting {
             counts.datagrams[DatagramFate::Unregistered] += 1;
             return DatagramFate::Unregistered;
         };
+        room.finish(from, datagram);
         counts.datagrams[fate] += 1;
         counts.note(&decoded);
         if !*is_carried {
@@ -142,7 +153,7 @@ impl Counting {
     }
 
     fn book_shares(&mut self, shares: Shares, datagram: &Datagram<'_>, protocol: Protocol) {
-        let Shares { own, named, strangers } = shares;
+        let Shares { own, named, is_known, strangers } = shares;
         let relay = datagram.exporter.address;
         for stranger in strangers {
             self.exporters.note_unknown(stranger, Some(relay), datagram);
@@ -158,12 +169,19 @@ impl Counting {
         for (exporter, share) in named {
             self.note_relayed(exporter, &share.registration, &relayed(datagram, protocol, Some(relay)));
             self.named.push(exporter);
-            self.book_share(exporter, share, datagram, protocol);
+            self.book_share(exporter, share, is_known, datagram, protocol);
         }
-        self.book_share(relay, own, datagram, protocol);
+        self.book_share(relay, own, is_known, datagram, protocol);
     }
 
-    fn book_share(&mut self, exporter: IpAddr, share: Share, datagram: &Datagram<'_>, protocol: Protocol) {
+    fn book_share(
+        &mut self,
+        exporter: IpAddr,
+        share: Share,
+        is_known: bool,
+        datagram: &Datagram<'_>,
+        protocol: Protocol,
+    ) {
         let Share { registration, flows, mut fates, clamped, octets, last, ambiguities, .. } = share;
         let Self { rules, tally, counts, met, .. } = self;
         let (monitored, clamped_before) = (&registration.monitored, counts.time_clamped - clamped);
@@ -172,6 +190,9 @@ impl Counting {
         let announced_by = relay.and_then(|relay| relay.exporter.announcer(datagram, protocol, last));
         if let Some(met) = met.get(&exporter) {
             met.exporter.note(&fates, counts.time_clamped - clamped_before, monitored, &flows);
+            if is_known {
+                met.exporter.note_origins(&flows);
+            }
             met.exporter.note_records(datagram, protocol, &RecordsOf { octets, last, announced_by, ambiguities });
         }
     }
@@ -232,20 +253,30 @@ impl Share {
     }
 
     /// Adds a record of the exporter.
-    fn add(&mut self, record: &Record<'_>, rules: &Rules, counts: &mut Counts) {
+    fn add(
+        &mut self,
+        record: &Record<'_>,
+        rules: &Rules,
+        from: From<'_>,
+        find: &mut dyn FnMut(&mut FlowRecord),
+        counts: &mut Counts,
+    ) {
         let settings = &self.registration.settings;
         self.last.note(record);
         let flow = record.flow.map(|flow| {
             let mut flow = *flow;
-            self.ambiguities.merge(&record.fill(&read_options(settings, true), &mut flow));
+            self.ambiguities.merge(&record.fill(&read_options(settings, true, from.is_looked_up()), &mut flow));
             if let Some(rate) = settings.sampling_rate {
                 flow.sampling = stated(rate);
+            }
+            if is_flow(record) {
+                find(&mut flow);
             }
             flow
         });
         let record = Record { flow: flow.as_ref(), ..*record };
         if let Some(subscribers) = &self.subscribers {
-            publish(&record, subscribers);
+            publish(&record, subscribers, None);
         }
         let clamped_before = counts.time_clamped;
         collect(&record, rules, settings.flow_direction, &mut self.flows, &mut self.fates, counts);

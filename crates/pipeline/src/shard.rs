@@ -14,14 +14,14 @@ use accounting::tally::{FlowTime, Monitored, NameBudget, Tally, TallySettings};
 use arc_swap::cache::Cache;
 use flow::sender_settings::{FlowDirection, Identity};
 use flow::{DatagramFate, FlowFate, FlowRecord, Sampling, SamplingSource, SenderSettings, Tallied};
-use origin::Sources;
 use tap::Taps;
 use wire::{Datagram, Decoded, ReadOptions, Record, RecordKind, SessionLimits};
 
 use crate::admission::{Admitted, Registration, Snapshot};
+use crate::booked_origins::mark;
 use crate::counts::Counts;
 use crate::exporters::{Exporter, Exporters};
-use crate::origins::PublishedSources;
+use crate::origins::{self, Origins, PublishedSources};
 use crate::publish::publish;
 
 /// The settings that control counting.
@@ -45,7 +45,16 @@ pub struct Again<'d> {
     /// Whether it was carried over: its arrival was counted when it was received.
     pub is_carried: bool,
     /// What was [booked](Shard::booked) of it; empty if that is not known.
-    pub booked: &'d [u8],
+    pub booked: Booked<'d>,
+}
+
+/// What is booked of a datagram, to be kept beside it: whoever decodes it again books the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Booked<'d> {
+    /// Of records that report sums ([`wire::Session::booked`]).
+    pub sums: &'d [u8],
+    /// The origins of its flows.
+    pub origins: &'d [u8],
 }
 
 /// An exporter from which a shard has read datagrams, or records of a relay.
@@ -70,8 +79,7 @@ pub(crate) struct Counting {
     /// The exporters from which this shard has read.
     pub(crate) met: HashMap<IpAddr, Met>,
     pub(crate) taps: Taps,
-    /// What knows the origins of flows.
-    pub(crate) sources: Cache<PublishedSources, Arc<Sources>>,
+    pub(crate) origins: Origins,
     /// The flows of one datagram between decoding and attribution, with the times at which they count.
     flows: Vec<FlowRecord>,
     /// Whether the present datagram was carried over in the journal: its arrival was counted before.
@@ -93,7 +101,7 @@ impl Shard {
             exporters,
             met: HashMap::new(),
             taps: Taps::default(),
-            sources: Cache::new(PublishedSources::default()),
+            origins: Origins::new(PublishedSources::default()),
             flows: Vec::new(),
             is_carried: false,
             booked: Vec::new(),
@@ -107,7 +115,7 @@ impl Shard {
     /// Looks up the origins of flows in these sources.
     #[must_use]
     pub fn looking_up(mut self, sources: PublishedSources) -> Self {
-        self.counting.sources = Cache::new(sources);
+        self.counting.origins = Origins::new(sources);
         self
     }
 
@@ -136,6 +144,7 @@ impl Shard {
     pub fn take(&mut self, datagram: &Datagram<'_>) -> DatagramFate {
         let Self { admitted, counting } = self;
         counting.booked.clear();
+        counting.origins.booking.clear();
         let snapshot = admitted.load();
         let Some(registration) = snapshot.get(&datagram.exporter.address) else { return counting.refuse(datagram) };
         if registration.settings.identity == Identity::Agent {
@@ -144,10 +153,10 @@ impl Shard {
         counting.take(datagram, registration)
     }
 
-    /// What is booked of the last datagram, to be kept beside it: [`wire::Session::booked`].
+    /// What is booked of the last datagram, to be kept beside it.
     #[must_use]
-    pub fn booked(&self) -> &[u8] {
-        &self.counting.booked
+    pub fn booked(&self) -> Booked<'_> {
+        Booked { sums: &self.counting.booked, origins: self.counting.origins.booking.octets() }
     }
 
     /// [`take`](Self::take) for a datagram of an earlier run, by these registrations instead of the present ones.
@@ -157,7 +166,9 @@ impl Shard {
         registered: &mut dyn FnMut(IpAddr) -> Option<Arc<Registration>>,
     ) -> DatagramFate {
         self.counting.is_carried = *is_carried;
-        (*booked).clone_into(&mut self.counting.booked);
+        booked.sums.clone_into(&mut self.counting.booked);
+        self.counting.origins.is_again = true;
+        self.counting.origins.before.read(booked.origins, mark(datagram.payload));
         let Some(registration) = registered(datagram.exporter.address) else { return self.counting.refuse(datagram) };
         if registration.settings.identity == Identity::Agent {
             return self.counting.take_relayed(datagram, &registration, registered);
@@ -234,7 +245,8 @@ impl Counting {
 
     /// Decodes, attributes and tallies a datagram of a sender.
     pub(crate) fn take(&mut self, datagram: &Datagram<'_>, registration: &Arc<Registration>) -> DatagramFate {
-        let Self { rules, exporters, met, taps, flows, is_carried, booked, tally, counts, .. } = self;
+        let Self { rules, exporters, met, taps, origins, flows, is_carried, booked, tally, counts, .. } = self;
+        let (from, mut room) = origins.of_datagram();
         let address = datagram.exporter.address;
         let exporter = &mut meet(met, exporters, address, registration).exporter;
         let Registration { monitored, settings } = &**registration;
@@ -244,10 +256,10 @@ impl Counting {
         let subscribers = taps.of(address);
         // Reading them costs every flow something, so it is done only where they are counted or a tap may filter by them.
         let interfaces = rules.tally.fields.has_interfaces() || subscribers.is_some();
-        let read = ReadOptions { is_carried: *is_carried, ..read_options(settings, interfaces) };
+        let read = ReadOptions { is_carried: *is_carried, ..read_options(settings, interfaces, from.is_looked_up()) };
         let mut each = |record: &Record<'_>| {
             if let Some(subscribers) = &subscribers {
-                publish(record, subscribers);
+                publish(record, subscribers, from.sources().map(|sources| sources.of(address)));
             }
             collect(record, rules, settings.flow_direction, flows, &mut fates, counts);
         };
@@ -261,6 +273,11 @@ impl Counting {
             counts.datagrams[DatagramFate::Unregistered] += 1;
             return DatagramFate::Unregistered;
         };
+        if from.is_known() {
+            origins::find_all(from, address, &mut room, flows);
+            room.finish(from, datagram);
+            exporter.note_origins(flows);
+        }
         book(flows, &mut fates, Minute::of(datagram.received), monitored, rules, tally, counts);
         exporter.note(&fates, counts.time_clamped - clamped_before, monitored, flows);
         counts.datagrams[fate] += 1;
@@ -299,9 +316,9 @@ impl Met {
 }
 
 /// How the records of a sender are read.
-pub(crate) fn read_options(settings: &SenderSettings, interfaces: bool) -> ReadOptions {
+pub(crate) fn read_options(settings: &SenderSettings, interfaces: bool, default_routes: bool) -> ReadOptions {
     let SenderSettings { out_counters, nat_addresses, tunnels, .. } = *settings;
-    ReadOptions { interfaces, out_counters, nat_addresses, tunnels, ..ReadOptions::default() }
+    ReadOptions { interfaces, default_routes, out_counters, nat_addresses, tunnels, ..ReadOptions::default() }
 }
 
 /// The sampling that an operator has stated.

@@ -15,6 +15,8 @@ use crate::template::Template;
 pub struct ReadOptions {
     /// Whether they get their interfaces. Reading them costs a sixth more than decoding without them.
     pub interfaces: bool,
+    /// Whether it is read if their ends are known by a default route only, which matters where AS numbers are looked up.
+    pub default_routes: bool,
     /// What the elements 23 and 24 count.
     pub out_counters: OutCounters,
     /// The addresses of translated flows.
@@ -32,6 +34,7 @@ impl Default for ReadOptions {
     fn default() -> Self {
         Self {
             interfaces: true,
+            default_routes: false,
             out_counters: OutCounters::default(),
             nat_addresses: NatAddresses::default(),
             tunnels: Tunnels::default(),
@@ -90,6 +93,9 @@ impl Ambiguities {
         }
         if read.interfaces {
             (flow.input_interface, flow.output_interface) = plan.interfaces(reading);
+        }
+        if read.default_routes {
+            (flow.is_source_by_default, flow.is_destination_by_default) = plan.by_default(reading, flow);
         }
     }
 

@@ -61,11 +61,15 @@ pub(crate) enum Slot {
     FlowId,
     FlowStart,
     FlowEndReason,
+    SourceMaskIpv4,
+    SourceMaskIpv6,
+    DestinationMaskIpv4,
+    DestinationMaskIpv6,
 }
 
 impl Slot {
     /// How many slots there are.
-    pub(crate) const COUNT: usize = Self::FlowEndReason as usize + 1;
+    pub(crate) const COUNT: usize = Self::DestinationMaskIpv6 as usize + 1;
     /// All slots, each at its number.
     pub(crate) const ALL: [Self; Self::COUNT] = [
         Self::ForwardBytes,
@@ -99,6 +103,10 @@ impl Slot {
         Self::FlowId,
         Self::FlowStart,
         Self::FlowEndReason,
+        Self::SourceMaskIpv4,
+        Self::SourceMaskIpv6,
+        Self::DestinationMaskIpv4,
+        Self::DestinationMaskIpv6,
     ];
 
     /// Whether a field of this many octets can be read into the slot: an address has one length, an unsigned integer
@@ -183,6 +191,11 @@ pub(crate) const FIELDS: &[(Slot, &[ElementId])] = &[
     // flowStartMilliseconds, Microseconds, Nanoseconds, Seconds, SysUpTime, flowStartDeltaMicroseconds.
     (Slot::FlowStart, &[iana(152), iana(154), iana(156), iana(150), iana(22), iana(158)]),
     (Slot::FlowEndReason, &[iana(136)]),
+    // The lengths of the prefixes in the routing table: an AS number of a default route is that of a neighbour.
+    (Slot::SourceMaskIpv4, &[iana(9)]),
+    (Slot::SourceMaskIpv6, &[iana(29)]),
+    (Slot::DestinationMaskIpv4, &[iana(13)]),
+    (Slot::DestinationMaskIpv6, &[iana(30)]),
 ];
 
 /// A sampler and flags in one number. Its layout is not published.

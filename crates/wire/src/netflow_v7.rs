@@ -121,6 +121,8 @@ impl FixedRecord for Record {
             destination_port: self.destination_port.get(),
             source_as: u32::from(self.source_as.get()),
             destination_as: u32::from(self.destination_as.get()),
+            is_source_by_default: self.source_prefix_length == 0,
+            is_destination_by_default: self.destination_prefix_length == 0,
             input_interface: u32::from(self.input.get()),
             output_interface: u32::from(self.output.get()),
             forward: Counters { bytes: u64::from(self.octets.get()), packets: u64::from(self.packets.get()), flows: 1 },

@@ -295,6 +295,7 @@ fn records(
         let mut flow = scheme.plan.flow(&reading, message.exported);
         if let Some(flow) = &mut flow {
             (flow.input_interface, flow.output_interface) = scheme.plan.interfaces(&reading);
+            (flow.is_source_by_default, flow.is_destination_by_default) = scheme.plan.by_default(&reading, flow);
         }
         let format = Some(u32::from(header.aggregation));
         visit(&Record { message, kind: RecordKind::Data, format, flow: flow.as_ref(), content: &content });

@@ -369,6 +369,20 @@ impl Plan {
         }
     }
 
+    /// Whether the source and the destination are known by a default route only: the record has the lengths of their prefixes,
+    /// and these are 0.
+    #[inline(always)]
+    pub(crate) fn by_default(&self, reading: &Reading<'_, '_>, flow: &FlowRecord) -> (bool, bool) {
+        let is_zero = |address: IpAddr, ipv4: Slot, ipv6: Slot| {
+            let slot = if address.is_ipv4() { ipv4 } else { ipv6 };
+            self.fills(slot) && reading.number(slot) == 0
+        };
+        (
+            is_zero(flow.source, Slot::SourceMaskIpv4, Slot::SourceMaskIpv6),
+            is_zero(flow.destination, Slot::DestinationMaskIpv4, Slot::DestinationMaskIpv6),
+        )
+    }
+
     /// The destination after network address translation; 0.0.0.0 if the record has none.
     pub(crate) fn inside_destination(&self, reading: &Reading<'_, '_>) -> IpAddr {
         reading.address(Slot::InsideDestinationIpv4, Slot::InsideDestinationIpv6)

@@ -38,6 +38,7 @@ use zerocopy::IntoBytes;
 mod listening;
 mod log_readers;
 mod lost_registrations;
+mod origins;
 mod recovery;
 mod remarks;
 mod templates;

@@ -1,5 +1,6 @@
 //! What a start finds in the journal, with the real shards and a real directory, flush by flush.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,7 @@ use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::presence::Arrived;
 use accounting::tally::{GroupId, Monitored, Tally, TallySettings};
+use collector::Origins;
 use collector::journaled_shard::{JournaledShard, begin, cut};
 use collector::ledgers::CutCounts;
 use collector::status::Status;
@@ -22,17 +24,17 @@ use wire::{Datagram, FieldSpecifier, PendingBudget, Session, SessionLimits, ipfi
 
 use super::rules;
 
-const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
-const NOW: u64 = 1_800_000_000;
+pub(crate) const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
+pub(crate) const NOW: u64 = 1_800_000_000;
 
 /// A run of a collector: its shards with their journal, without sockets and store.
-struct Run {
+pub(crate) struct Run {
     admitted: Admitted,
-    journal: Arc<Journal>,
-    exporters: Exporters,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) exporters: Exporters,
     shards: Vec<Arc<Mutex<JournaledShard>>>,
     /// What it has found in the journal.
-    recovered: Option<Sealed>,
+    pub(crate) recovered: Option<Sealed>,
     flush: FlushNumber,
 }
 
@@ -47,10 +49,31 @@ fn register(admitted: &Admitted, senders: &[(IpAddr, &str)]) {
 
 impl Run {
     /// Starts with these senders, each with its settings, and with what the last run has announced.
-    fn start(folder: &Path, epoch: u32, senders: &[(IpAddr, &str)], announced: &[(IpAddr, Vec<u8>)]) -> Self {
+    pub(crate) fn start(
+        folder: &Path,
+        epoch: u32,
+        senders: &[(IpAddr, &str)],
+        announced: &[(IpAddr, Vec<u8>)],
+    ) -> Self {
+        Self::start_with(folder, epoch, senders, announced, &Origins::default(), None)
+    }
+
+    /// Also looks up in these sources, and keeps the log for a reader.
+    pub(crate) fn start_with(
+        folder: &Path,
+        epoch: u32,
+        senders: &[(IpAddr, &str)],
+        announced: &[(IpAddr, Vec<u8>)],
+        origins: &Origins,
+        reader: Option<&'static str>,
+    ) -> Self {
         let settings = journal::Settings { sync: Sync::Off, limit_bytes: 1 << 20 };
         let disk = Directory::open(folder).unwrap();
         let journal = Journal::open(Box::new(disk), WriterId(1), settings).unwrap();
+        if let Some(reader) = reader {
+            journal.keep_for(&[reader], 1 << 20).unwrap();
+            journal.begin_readers(BTreeMap::new);
+        }
         let admitted = Admitted::default();
         register(&admitted, senders);
         let restored = announced.iter().map(|(router, announced)| {
@@ -60,17 +83,17 @@ impl Run {
         });
         let exporters =
             Exporters::new(SessionLimits::default(), PendingBudget::default()).restoring(restored.collect());
-        let shard = || Shard::new(rules(), Arc::clone(&admitted), exporters.clone());
+        let shard = || Shard::new(rules(), Arc::clone(&admitted), exporters.clone()).looking_up(origins.published());
         let first = FlushNumber { epoch, sequence: 1 };
         let (shards, recovered) = begin(&Status::new(2), Some(&journal), shard, &exporters, first).unwrap();
         Self { admitted, journal, exporters, shards, recovered, flush: first }
     }
 
-    fn take(&self, at: Timestamp, payload: &[u8]) {
+    pub(crate) fn take(&self, at: Timestamp, payload: &[u8]) {
         self.take_in(0, at, payload);
     }
 
-    fn take_in(&self, shard: usize, at: Timestamp, payload: &[u8]) {
+    pub(crate) fn take_in(&self, shard: usize, at: Timestamp, payload: &[u8]) {
         let datagram = Datagram { exporter: Exporter::udp(ROUTER, 2055), received: at, payload };
         let mut shard = self.shards.get(shard).unwrap().lock().unwrap();
         shard.take(&datagram, "127.0.0.1:2055".parse().unwrap());
@@ -89,14 +112,18 @@ impl Run {
     }
 
     /// A flush that becomes durable.
-    fn flush(&mut self) -> Sealed {
-        let (empties, next) =
-            (self.shards.iter().map(|_| Tally::new(TallySettings::default())), self.flush.following());
-        let mut counted = CutCounts::default();
-        let sealed = cut(&self.shards, &self.exporters, empties.collect(), Some(&self.journal), next, &mut counted);
+    pub(crate) fn flush(&mut self) -> Sealed {
+        let sealed = self.seal();
         self.journal.release(&self.journal.counted_with(self.flush));
-        self.flush = next;
+        self.flush = self.flush.following();
         sealed
+    }
+
+    /// A flush that does not become durable.
+    pub(crate) fn seal(&self) -> Sealed {
+        let empties = self.shards.iter().map(|_| Tally::new(TallySettings::default())).collect();
+        let (next, mut counted) = (self.flush.following(), CutCounts::default());
+        cut(&self.shards, &self.exporters, empties, Some(&self.journal), next, &mut counted)
     }
 }
 

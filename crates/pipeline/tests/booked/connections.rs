@@ -149,6 +149,7 @@ fn shown(collector: &Collector, decoder: &mut Decoder, kept: &[(Vec<u8>, Vec<u8>
     for (payload, booked) in kept {
         let datagram =
             Datagram { exporter: Exporter::udp(ROUTER, PORT), received: Timestamp::from_seconds(NOW.into()), payload };
+        let booked = Booked { sums: booked, ..Booked::default() };
         let again = Again { datagram, is_carried: false, booked };
         let mut registered = |_| Some(Arc::clone(&collector.registration));
         decoder.decode(&again, collector.shard.rules(), &mut registered, &mut |logged| {
@@ -177,7 +178,7 @@ fn who_decodes_again_without_the_memory_shows_and_counts_what_was_booked() {
     let mut kept = Vec::new();
     for payload in datagrams {
         collector.take(&payload);
-        let booked = collector.shard.booked().to_vec();
+        let booked = collector.shard.booked().sums.to_vec();
         kept.push((payload, booked));
     }
     let counted = octets(&mut collector);
@@ -196,6 +197,7 @@ fn who_decodes_again_without_the_memory_shows_and_counts_what_was_booked() {
         let datagram =
             Datagram { exporter: Exporter::udp(ROUTER, PORT), received: Timestamp::from_seconds(NOW.into()), payload };
         let registration = Arc::clone(&recovered.registration);
+        let booked = Booked { sums: booked, ..Booked::default() };
         let again = Again { datagram, is_carried: false, booked };
         recovered.shard.take_again(&again, &mut |_| Some(Arc::clone(&registration)));
     }

@@ -13,7 +13,7 @@ use accounting::field::Name;
 use accounting::tally::{GroupId, Monitored, Tally, TallySettings};
 use arc_swap::ArcSwap;
 use flow::{Counters, DatagramFate, Exporter, FlushNumber, Timestamp};
-use pipeline::{Again, Decoder, Exporters, Registration, Rules, Sealed, Shard};
+use pipeline::{Again, Booked, Decoder, Exporters, Registration, Rules, Sealed, Shard};
 use wire::encode::{Ipfix, NetflowV9, TemplateSpec};
 use wire::{Datagram, ElementId, FieldSpecifier, PendingBudget, Session, SessionLimits, ipfix, netflow_v9};
 

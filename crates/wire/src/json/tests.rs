@@ -64,8 +64,7 @@ fn a_record_shows_its_message_its_fields_and_what_accounting_sees() {
         forward: Counters { bytes: u64::MAX, packets: 5, flows: 1 },
         reverse: Counters { bytes: 8, packets: 1, flows: 1 },
         sampling: Sampling::of_packets(1000, SamplingSource::Options),
-        observed: None,
-        exported: MESSAGE.exported,
+        ..FlowRecord::empty(MESSAGE.exported)
     };
     let message = Message { uptime: Some(9), ..MESSAGE };
     let content = Sent { scope: 0, fields: &[(8, &[192, 0, 2, 7])] };

@@ -175,6 +175,14 @@ impl Packet {
         Some(())
     }
 
+    /// extended_router.
+    pub(super) fn router(&mut self, octets: &mut Cursor<'_>) -> Option<()> {
+        structure::address(octets)?;
+        self.flow.is_source_by_default = octets.u32()? == 0;
+        self.flow.is_destination_by_default = octets.u32()? == 0;
+        Some(())
+    }
+
     /// extended_gateway: the AS of the source, and the last AS of the path to the destination. If the source AS is 0, or the
     /// path is empty, the address is in the agent's own AS (routes inside an AS have no path: RFC 4271, section 5.1.2).
     pub(super) fn gateway(&mut self, octets: &mut Cursor<'_>, form: Gateway) -> Option<()> {

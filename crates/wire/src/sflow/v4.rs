@@ -130,9 +130,11 @@ fn read_extended_data(protocol: Protocol, octets: &mut Cursor<'_>, packet: &mut 
     for _ in 0..whole(octets.u32())? {
         let format = whole(octets.u32())?;
         let structure = structure::find(extended_data(protocol), format).ok_or(ErrorKind::UnknownFormat)?;
-        if format == GATEWAY {
-            let mut gateway = *octets;
-            whole(packet.gateway(&mut gateway, gateway_form(protocol)))?;
+        let mut again = *octets;
+        match format {
+            ROUTER => whole(packet.router(&mut again))?,
+            GATEWAY => whole(packet.gateway(&mut again, gateway_form(protocol)))?,
+            _ => {}
         }
         whole(structure::read(structure.members, octets, &mut |_| ()))?;
     }

@@ -249,6 +249,7 @@ fn read_flow_record(packet: &mut Packet, format: u32, mut record: Cursor<'_>) ->
         flow_data::SAMPLED_ETHERNET => packet.ethernet(&mut record),
         flow_data::SAMPLED_IPV4 => packet.ipv4(&mut record),
         flow_data::SAMPLED_IPV6 => packet.ipv6(&mut record),
+        flow_data::EXTENDED_ROUTER => packet.router(&mut record),
         flow_data::EXTENDED_GATEWAY => packet.gateway(&mut record, Gateway::NextHopAndSegments),
         flow_data::EXTENDED_DECAPSULATE_EGRESS | flow_data::EXTENDED_DECAPSULATE_INGRESS => {
             packet.inner_header(&mut record)

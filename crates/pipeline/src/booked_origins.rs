@@ -1,0 +1,602 @@
+//! What was found of the origins of a datagram's flows, as octets to be kept beside the datagram: who decodes it again later
+//! uses these, whatever tables are there then, and looks nothing up.
+//!
+//! | octets | |
+//! | --- | --- |
+//! | LEB128 | how many octets follow |
+//! | 4 | [`mark`] of the datagram, little-endian |
+//! | LEB128 | how many AS paths; for each its octets (LEB128), then the path as text |
+//! | LEB128 | how many origins; for each an octet: [`AsSource`] in the low four bits, 16 if it has a country, 32 if it has a path; then the AS (LEB128) unless it is none or the exporter's, two letters, and the number of the path (LEB128) |
+//! | the rest | for each flow its [`key`], little-endian, then the origin of its source and that of its destination (LEB128) |
+//!
+//! Origins and paths are counted from 0; a flow has the number of an origin plus 1, or 0: then its AS is what the exporter sent,
+//! and nothing else is known. Flows are found by their keys, because queued data may come in another order, or with another
+//! datagram, when datagrams of several threads are decoded again.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::ops::Range;
+
+use bmp::Path;
+use flow::{AsSource, FlowRecord};
+
+/// The longest text of a path. A longer one is left out: nobody needs it, and each datagram would have it again.
+const LONGEST_PATH: usize = 1000;
+
+const HAS_COUNTRY: u8 = 16;
+const HAS_PATH: u8 = 32;
+const SOURCE: u8 = 15;
+
+/// The bits of a number in an octet of LEB128, and the bit of those that another one follows.
+const BITS: u32 = 7;
+const MORE: u8 = 1 << BITS;
+
+/// Recognises a datagram: a note whose datagram is damaged must not be read with the next one.
+pub(crate) fn mark(payload: &[u8]) -> u32 {
+    // Every header of a protocol has its sequence number within these.
+    crc32fast::hash(payload.get(..32).unwrap_or(payload)) ^ payload.len() as u32
+}
+
+/// Recognises a flow by what its origins depend on: the router that it is of, its addresses, and what the exporter sent of them.
+#[inline]
+pub(crate) fn key(router: IpAddr, flow: &FlowRecord) -> u32 {
+    let ases = u64::from(flow.source_as) | u64::from(flow.destination_as) << 32;
+    let ends = mixed(ases ^ number(flow.source).rotate_left(32) ^ number(router)) ^ number(flow.destination);
+    (mixed(ends) >> 32) as u32
+}
+
+/// An address as a number, the same for IPv4 addresses and those that map them.
+#[inline]
+fn number(address: IpAddr) -> u64 {
+    match flow::canonical(address) {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(address) => mixed((address.to_bits() >> 64) as u64) ^ address.to_bits() as u64,
+    }
+}
+
+#[inline]
+const fn mixed(number: u64) -> u64 {
+    let product = number.wrapping_mul(MIXER);
+    product ^ product >> 32
+}
+
+/// The golden ratio, for hashes by multiplication.
+const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The origin of an end of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// 0 if it is none or that of the exporter.
+    pub(crate) asn: u32,
+    pub(crate) from: AsSource,
+    /// The number of its letters.
+    pub(crate) country: u16,
+    /// The number of its path plus 1; 0 if it has none.
+    pub(crate) path: u32,
+}
+
+/// The origins of a flow's source and destination, as numbers plus 1.
+pub(crate) type Ends = [u32; 2];
+
+/// Collects what is found of a datagram.
+#[derive(Debug)]
+pub(crate) struct Booking {
+    /// Where in `text` each path is, with the address of the path.
+    paths: Vec<(usize, Range<usize>)>,
+    text: String,
+    origins: Vec<Origin>,
+    /// For a hash of an origin its number plus 1, if it is not the same as that of another.
+    places: [u32; PLACES],
+    flows: Vec<(u32, Ends)>,
+    /// Whether a flow has an origin that is booked.
+    has_any: bool,
+    octets: Vec<u8>,
+}
+
+/// Enough for two ends of each flow of an ordinary datagram.
+const PLACES: usize = 256;
+
+impl Default for Booking {
+    fn default() -> Self {
+        Self {
+            paths: Vec::new(),
+            text: String::new(),
+            origins: Vec::new(),
+            places: [0; PLACES],
+            flows: Vec::new(),
+            has_any: false,
+            octets: Vec::new(),
+        }
+    }
+}
+
+impl Booking {
+    /// The octets of the last datagram; empty if nothing was looked up.
+    pub(crate) fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// Nothing was looked up for this datagram.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.octets.clear();
+    }
+
+    /// A flow with this key has these origins.
+    #[inline]
+    pub(crate) fn flow(&mut self, key: u32, ends: Ends) {
+        self.has_any |= ends != [0, 0];
+        self.flows.push((key, ends));
+    }
+
+    /// The number of an origin, plus 1.
+    #[inline]
+    pub(crate) fn number(&mut self, origin: Origin, path: Option<&Path>) -> u32 {
+        let origin = match path {
+            Some(path) => Origin { path: self.path(path), ..origin },
+            None => origin,
+        };
+        let place = hash(&origin);
+        let Some(known) = self.places.get_mut(place) else { return 0 };
+        if self.origins.get((*known).wrapping_sub(1) as usize) == Some(&origin) {
+            return *known;
+        }
+        self.origins.push(origin);
+        *known = self.origins.len() as u32;
+        *known
+    }
+
+    /// The number of a path plus 1. The paths of a datagram are those of one snapshot of a router.
+    fn path(&mut self, path: &Path) -> u32 {
+        let address = std::ptr::from_ref(path).addr();
+        if let Some(known) = self.paths.iter().position(|(of, _)| *of == address) {
+            return known as u32 + 1;
+        }
+        let (start, text) = (self.text.len(), path.to_string());
+        if text.len() > LONGEST_PATH {
+            return 0;
+        }
+        self.text.push_str(&text);
+        self.paths.push((address, start..self.text.len()));
+        self.paths.len() as u32
+    }
+
+    /// Makes the octets of a datagram with this mark.
+    pub(crate) fn finish(&mut self, mark: u32) {
+        self.octets.clear();
+        if std::mem::take(&mut self.has_any) {
+            self.write(mark);
+            self.origins.clear();
+            self.places.fill(0);
+            self.paths.clear();
+            self.text.clear();
+        }
+        self.flows.clear();
+    }
+
+    fn write(&mut self, mark: u32) {
+        let Self { paths, text, origins, flows, octets, .. } = self;
+        // Room for the length, in four octets of LEB128 however small it is.
+        octets.extend([0; LENGTH]);
+        octets.extend(mark.to_le_bytes());
+        put(paths.len() as u64, octets);
+        for (_, range) in paths {
+            let path = text.get(range.clone()).unwrap_or_default();
+            put(path.len() as u64, octets);
+            octets.extend(path.as_bytes());
+        }
+        put(origins.len() as u64, octets);
+        for Origin { asn, from, country, path } in origins {
+            let flags = if *country == 0 { 0 } else { HAS_COUNTRY } | if *path == 0 { 0 } else { HAS_PATH };
+            octets.push(*from as u8 | flags);
+            if has_asn(*from) {
+                put((*asn).into(), octets);
+            }
+            if *country != 0 {
+                octets.extend(country.to_be_bytes());
+            }
+            if *path != 0 {
+                put((*path - 1).into(), octets);
+            }
+        }
+        for (key, [source, destination]) in flows {
+            octets.extend(key.to_le_bytes());
+            put((*source).into(), octets);
+            put((*destination).into(), octets);
+        }
+        let mut length = octets.len() - LENGTH;
+        for (number, octet) in octets.iter_mut().take(LENGTH).enumerate() {
+            *octet = length as u8 & !MORE | if number + 1 < LENGTH { MORE } else { 0 };
+            length >>= BITS;
+        }
+    }
+}
+
+/// The octets of the length: a datagram has at most 65,535 flows, each with two origins of less than 1,100 octets.
+const LENGTH: usize = 4;
+
+#[inline]
+fn hash(origin: &Origin) -> usize {
+    let mixed = u64::from(origin.asn) | u64::from(origin.country) << 32 | (origin.from as u64) << 48;
+    let mixed = (mixed ^ u64::from(origin.path) << 52).wrapping_mul(MIXER);
+    (mixed >> (u64::BITS - PLACES.ilog2())) as usize
+}
+
+/// Whether an AS number is booked with this source. That of the exporter is in the datagram.
+const fn has_asn(from: AsSource) -> bool {
+    !matches!(from, AsSource::None | AsSource::Exporter)
+}
+
+fn put(mut number: u64, octets: &mut Vec<u8>) {
+    while number >= MORE.into() {
+        octets.push(number as u8 | MORE);
+        number >>= BITS;
+    }
+    octets.push(number as u8);
+}
+
+/// What was booked of datagrams when they were decoded before.
+#[derive(Debug, Default)]
+pub(crate) struct Before {
+    paths: Vec<String>,
+    origins: Vec<Origin>,
+    flows: Vec<Flow>,
+    /// How many have come in their order.
+    come: usize,
+    /// The places of the others, once one of them has come.
+    places: HashMap<u32, usize>,
+    others: Others,
+    /// The path to the destination of the last flow.
+    path: Option<String>,
+}
+
+/// A flow of the present datagram.
+#[derive(Debug)]
+struct Flow {
+    key: u32,
+    ends: Ends,
+    has_come: bool,
+}
+
+/// Flows that have not come with the datagram of their booking: they may come later, with another one. At most [`MOST_OTHERS`],
+/// the newest.
+#[derive(Debug, Default)]
+struct Others {
+    origins: HashMap<u32, ([Option<Origin>; 2], Option<String>)>,
+    order: VecDeque<u32>,
+}
+
+const MOST_OTHERS: usize = 65_536;
+
+impl Others {
+    fn add(&mut self, key: u32, ends: [Option<Origin>; 2], path: Option<String>) {
+        if self.origins.insert(key, (ends, path)).is_none() {
+            self.order.push_back(key);
+        }
+        if self.order.len() > MOST_OTHERS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.origins.remove(&oldest);
+        }
+    }
+}
+
+impl Before {
+    /// Reads what was booked of the next datagram, which has this mark. What is damaged is left out as a whole.
+    pub(crate) fn read(&mut self, mut octets: &[u8], mark: u32) {
+        self.keep_others();
+        // Before it may be those of datagrams that were damaged.
+        while let Some(booked) = take(&mut octets).and_then(|length| octets.split_off(..length)) {
+            let Some((of, mut booked)) = booked.split_first_chunk() else { continue };
+            if u32::from_le_bytes(*of) == mark {
+                if self.read_body(&mut booked).is_none() {
+                    self.clear();
+                }
+                return;
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.paths.clear();
+        self.origins.clear();
+        self.flows.clear();
+        self.places.clear();
+        self.come = 0;
+    }
+
+    /// Keeps what was booked of the last datagram and has not come.
+    fn keep_others(&mut self) {
+        if self.come < self.flows.len() {
+            let flows = std::mem::take(&mut self.flows);
+            for flow in flows.iter().filter(|flow| !flow.has_come) {
+                let ends = flow.ends.map(|number| self.origin(number));
+                let path = self.path_of(ends);
+                self.others.add(flow.key, ends, path);
+            }
+        }
+        self.clear();
+    }
+
+    fn read_body(&mut self, octets: &mut &[u8]) -> Option<()> {
+        for _ in 0..take(octets)? {
+            let length = take(octets)?;
+            self.paths.push(str::from_utf8(octets.split_off(..length)?).ok()?.to_owned());
+        }
+        for _ in 0..take(octets)? {
+            let flags = *octets.split_off_first()?;
+            let from = AsSource::of_number(flags & SOURCE)?;
+            let asn = if has_asn(from) { u32::try_from(take(octets)?).ok()? } else { 0 };
+            let country = if flags & HAS_COUNTRY == 0 { 0 } else { u16::from_be_bytes(*take_chunk(octets)?) };
+            let path = if flags & HAS_PATH == 0 { 0 } else { u32::try_from(take(octets)?).ok()?.checked_add(1)? };
+            self.origins.push(Origin { asn, from, country, path });
+        }
+        while !octets.is_empty() {
+            let key = u32::from_le_bytes(*take_chunk(octets)?);
+            let ends = [u32::try_from(take(octets)?).ok()?, u32::try_from(take(octets)?).ok()?];
+            self.flows.push(Flow { key, ends, has_come: false });
+        }
+        Some(())
+    }
+
+    /// Whether nothing was booked.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.flows.is_empty() && self.others.order.is_empty()
+    }
+
+    /// Gives a flow of a router the origins that were booked. Returns the path to its destination.
+    pub(crate) fn set(&mut self, router: IpAddr, flow: &mut FlowRecord) -> Option<&str> {
+        let (ends, path) = if self.is_empty() { Default::default() } else { self.find(key(router, flow)) };
+        let [source, destination] = ends;
+        set(source, &mut flow.source_as, &mut flow.source_as_from, &mut flow.source_country);
+        set(destination, &mut flow.destination_as, &mut flow.destination_as_from, &mut flow.destination_country);
+        self.path = path;
+        self.path.as_deref()
+    }
+
+    fn find(&mut self, key: u32) -> ([Option<Origin>; 2], Option<String>) {
+        if self.flows.get(self.come).is_some_and(|flow| flow.key == key) {
+            self.come += 1;
+            return self.claim(self.come - 1);
+        }
+        if self.places.is_empty() {
+            let flows = self.flows.iter().enumerate().skip(self.come);
+            self.places.extend(flows.map(|(place, flow)| (flow.key, place)));
+        }
+        match self.places.get(&key) {
+            Some(place) => self.claim(*place),
+            None => self.others.origins.get(&key).cloned().unwrap_or_default(),
+        }
+    }
+
+    fn claim(&mut self, place: usize) -> ([Option<Origin>; 2], Option<String>) {
+        let Some(flow) = self.flows.get_mut(place) else { return Default::default() };
+        flow.has_come = true;
+        let ends = flow.ends;
+        let ends = ends.map(|number| self.origin(number));
+        (ends, self.path_of(ends))
+    }
+
+    fn origin(&self, number: u32) -> Option<Origin> {
+        self.origins.get(number.checked_sub(1)? as usize).copied()
+    }
+
+    fn path_of(&self, [_, destination]: [Option<Origin>; 2]) -> Option<String> {
+        self.paths.get(destination?.path.checked_sub(1)? as usize).cloned()
+    }
+}
+
+/// Gives an end of a flow its origin; if there is none, its AS is what the exporter sent.
+#[inline]
+pub(crate) fn set(origin: Option<Origin>, asn: &mut u32, from: &mut AsSource, country: &mut u16) {
+    match origin {
+        None => *from = if *asn == 0 { AsSource::None } else { AsSource::Exporter },
+        Some(origin) => {
+            if origin.from != AsSource::Exporter {
+                *asn = origin.asn;
+            }
+            (*from, *country) = (origin.from, origin.country);
+        }
+    }
+}
+
+fn take_chunk<'o, const N: usize>(octets: &mut &'o [u8]) -> Option<&'o [u8; N]> {
+    let (chunk, rest) = octets.split_first_chunk()?;
+    *octets = rest;
+    Some(chunk)
+}
+
+fn take(octets: &mut &[u8]) -> Option<usize> {
+    let mut number = 0_u64;
+    for shift in (0..u64::BITS).step_by(BITS as usize) {
+        let octet = *octets.split_off_first()?;
+        number |= u64::from(octet & !MORE) << shift;
+        if octet & MORE == 0 {
+            return usize::try_from(number).ok();
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use flow::{Country, Timestamp};
+    use testing::Random;
+
+    use super::*;
+
+    const ROUTER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn flow(last: u8) -> FlowRecord {
+        FlowRecord {
+            source: IpAddr::from([192, 0, 2, last]),
+            destination: IpAddr::from([198, 51, 100, last]),
+            source_as: u32::from(last % 3) * 64500,
+            destination_as: 64500,
+            ..FlowRecord::empty(Timestamp::EPOCH)
+        }
+    }
+
+    fn random_origin(random: &mut Random) -> Option<Origin> {
+        let country = ["CH", "DE", "EU"].get(random.below(4) as usize).and_then(|letters| Country::new(letters));
+        let from = AsSource::ALL[random.below(6) as usize];
+        let asn = if has_asn(from) { [1, 127, 128, 64500, u32::MAX][random.below(5) as usize] } else { 0 };
+        let origin = Origin { asn, from, country: country.map_or(0, Country::number), path: 0 };
+        (random.below(5) > 0).then_some(origin)
+    }
+
+    fn with(mut flow: FlowRecord, [source, destination]: [Option<Origin>; 2]) -> FlowRecord {
+        set(source, &mut flow.source_as, &mut flow.source_as_from, &mut flow.source_country);
+        set(destination, &mut flow.destination_as, &mut flow.destination_as_from, &mut flow.destination_country);
+        flow
+    }
+
+    /// Books random origins of this many flows. Returns the flows, without and with their origins.
+    fn book(booking: &mut Booking, random: &mut Random, flows: u8, mark: u32) -> Vec<(FlowRecord, FlowRecord)> {
+        let mut booked = Vec::new();
+        for last in 0..flows {
+            let ends = [random_origin(random), random_origin(random)];
+            let numbers = ends.map(|origin| origin.map_or(0, |origin| booking.number(origin, None)));
+            booking.flow(key(ROUTER, &flow(last)), numbers);
+            booked.push((flow(last), with(flow(last), ends)));
+        }
+        booking.finish(mark);
+        booked
+    }
+
+    #[test]
+    fn flows_have_the_booked_origins_again_in_any_order() {
+        let mut random = Random::new(1);
+        let (mut booking, mut before) = (Booking::default(), Before::default());
+        for round in 0..2000 {
+            let flows = random.below(120) as u8;
+            let mut booked = book(&mut booking, &mut random, flows, 7);
+            before.read(booking.octets(), 7);
+            for _ in 0..round % 3 * 10 {
+                if let [one, other] = [0; 2].map(|_| random.below(u64::from(flows.max(1))) as usize)
+                    && flows > 0
+                {
+                    booked.swap(one, other);
+                }
+            }
+            for (mut flow, expected) in booked {
+                assert_eq!(before.set(ROUTER, &mut flow), None);
+                assert_eq!(flow, expected);
+            }
+            let mut more = flow(200);
+            before.set(ROUTER, &mut more);
+            assert_eq!(more, with(flow(200), [None, None]), "it was not booked");
+        }
+        assert!(before.others.order.is_empty());
+    }
+
+    #[test]
+    fn flows_that_come_with_a_later_datagram_have_their_origins_too() {
+        let mut random = Random::new(3);
+        let (mut booking, mut before) = (Booking::default(), Before::default());
+        let mut booked = book(&mut booking, &mut random, 50, 1);
+        before.read(booking.octets(), 1);
+        let late = booked.split_off(20);
+        let later = book(&mut booking, &mut random, 10, 2);
+        for (mut flow, expected) in booked {
+            before.set(ROUTER, &mut flow);
+            assert_eq!(flow, expected);
+        }
+        before.read(booking.octets(), 2);
+        for (mut flow, expected) in late.into_iter().chain(later) {
+            before.set(ROUTER, &mut flow);
+            assert_eq!(flow, expected);
+        }
+        let mut of_other = flow(30);
+        before.set([127, 0, 0, 2].into(), &mut of_other);
+        assert_eq!(of_other, with(flow(30), [None, None]), "it is of another router");
+    }
+
+    #[test]
+    fn the_octets_are_as_documented() {
+        let mut booking = Booking::default();
+        let ch = Country::new("CH").unwrap().number();
+        let file = booking.number(Origin { asn: 300, from: AsSource::File, country: ch, path: 0 }, None);
+        let same = booking.number(Origin { asn: 300, from: AsSource::File, country: ch, path: 0 }, None);
+        let stated = booking.number(Origin { from: AsSource::Exporter, country: ch, ..Origin::default() }, None);
+        booking.flow(0x0102_0304, [file, 0]);
+        booking.flow(5, [stated, same]);
+        booking.finish(0x0a0b_0c0d);
+        let body = [
+            &[0x0d, 0x0c, 0x0b, 0x0a, 0][..],
+            &[2, 16 | 5, 0xac, 0x02, b'C', b'H', 16 | 1, b'C', b'H'],
+            &[4, 3, 2, 1, 1, 0, 5, 0, 0, 0, 2, 1],
+        ]
+        .concat();
+        assert_eq!(booking.octets(), [&[0x80 | body.len() as u8, 0x80, 0x80, 0][..], &body].concat());
+        booking.flow(1, [0, 0]);
+        booking.finish(1);
+        assert!(booking.octets().is_empty(), "nothing is known");
+    }
+
+    #[test]
+    fn the_note_of_another_datagram_is_not_read() {
+        let mut booking = Booking::default();
+        let mut octets = Vec::new();
+        for mark in 1..4 {
+            let number = booking.number(Origin { asn: mark, from: AsSource::File, ..Origin::default() }, None);
+            booking.flow(key(ROUTER, &flow(0)), [number, 0]);
+            booking.finish(mark);
+            octets.extend(booking.octets());
+        }
+        for (mark, expected) in [(2, 2), (3, 3), (9, 0)] {
+            let mut before = Before::default();
+            before.read(&octets, mark);
+            let mut flow = flow(0);
+            before.set(ROUTER, &mut flow);
+            assert_eq!((flow.source_as, before.is_empty()), (expected, expected == 0), "{mark}");
+        }
+    }
+
+    #[test]
+    fn damaged_octets_are_left_out() {
+        let mut random = Random::new(2);
+        let mut booking = Booking::default();
+        let booked = book(&mut booking, &mut random, 40, 7);
+        let whole = booking.octets().to_vec();
+        for length in 0..whole.len() {
+            let mut before = Before::default();
+            before.read(&whole[..length], 7);
+            assert!(before.is_empty(), "{length}");
+        }
+        let mut before = Before::default();
+        for _ in 0..20_000 {
+            let mut octets = whole.clone();
+            for _ in 0..=random.below(3) {
+                let place = random.below(octets.len() as u64) as usize;
+                octets[place] = random.below(256) as u8;
+            }
+            before.read(&octets, 7);
+            for (mut flow, _) in booked.iter().copied() {
+                before.set(ROUTER, &mut flow);
+            }
+        }
+        before.read(&[0xff; 100], 7);
+        assert!(before.others.order.len() <= MOST_OTHERS);
+    }
+
+    #[test]
+    fn many_origins_fit() {
+        let mut booking = Booking::default();
+        let flow = |number: u32| FlowRecord { source: IpAddr::from(number.to_be_bytes()), ..flow(1) };
+        for round in 0..2 {
+            for asn in 1..=60_000 {
+                let number = booking.number(Origin { asn, from: AsSource::File, ..Origin::default() }, None);
+                booking.flow(key(ROUTER, &flow(asn)), [number, number]);
+            }
+            booking.finish(round);
+            let mut before = Before::default();
+            before.read(booking.octets(), round);
+            for asn in 1..=60_000 {
+                let mut flow = flow(asn);
+                before.set(ROUTER, &mut flow);
+                assert_eq!((flow.source_as, flow.destination_as), (asn, asn));
+            }
+        }
+    }
+}
