@@ -20,7 +20,7 @@ use std::ops::Range;
 use bmp::Path;
 use flow::{AsSource, FlowRecord};
 
-/// The longest text of a path. A longer one is left out: nobody needs it, and each datagram would have it again.
+/// The longest text of a path. A longer one is left out: each datagram would have it again.
 const LONGEST_PATH: usize = 1000;
 
 const HAS_COUNTRY: u8 = 16;

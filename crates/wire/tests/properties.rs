@@ -258,7 +258,10 @@ proptest! {
                 prop_assert_eq!(of(2), Some(Content::Number(packets.get().into())));
                 prop_assert_eq!(of(8), Some(Content::Address(IpAddr::from(source))));
                 prop_assert_eq!(of(11), Some(Content::Number(port.get().into())));
+                let is_zero = |id| of(id) == Some(Content::Number(0));
+                prop_assert_eq!((flow.is_source_by_default, flow.is_destination_by_default), (is_zero(9), is_zero(13)));
                 // The listing and the booking are two ways to read the same record.
+                let flow = FlowRecord { is_source_by_default: false, is_destination_by_default: false, ..flow };
                 prop_assert_eq!(Some(flow), naive(&listed, flow.exported));
             }
         }
