@@ -6,6 +6,7 @@
 //! | `doctor/answers.rs` | the answers of the collector, or why there are none |
 //! | `doctor/collecting.rs` | the collector as a whole: store, kernel drops |
 //! | `doctor/archive.rs` | the archive of flows |
+//! | `doctor/origins.rs` | files with AS numbers, and from where the AS numbers of a router are |
 //! | `doctor/router.rs` | whether a router sends, and from which address |
 //! | `doctor/sampling.rs` | which sampling rate applies to which records, and what is wrong with it |
 //! | `doctor/traffic.rs` | problems of the datagrams of a router |
@@ -22,6 +23,7 @@ mod collecting;
 mod finding;
 mod groups;
 mod machine;
+mod origins;
 mod pairing;
 mod router;
 mod sampling;
@@ -71,6 +73,7 @@ pub(crate) struct Arguments {
 }
 
 /// The result.
+#[derive(Default)]
 struct Report {
     url: String,
     findings: Vec<Finding>,
@@ -78,6 +81,8 @@ struct Report {
     routers: Vec<(IpAddr, Option<Value>)>,
     /// How many routers were not examined.
     left_out: usize,
+    /// Whether the collector has files with AS numbers.
+    has_origin_files: bool,
 }
 
 /// Examines and prints; the exit code is `Findings` when there are any.
@@ -92,7 +97,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
 }
 
 fn examine(client: &Client, config: &Config, router: Option<IpAddr>) -> Result<Report, Failure> {
-    let mut report = Report { url: client.url().to_owned(), findings: Vec::new(), routers: Vec::new(), left_out: 0 };
+    let mut report = Report { url: client.url().to_owned(), ..Report::default() };
     let answers = match Answers::gather(client, config) {
         Ok(answers) => answers,
         Err(finding) => {
@@ -103,6 +108,8 @@ fn examine(client: &Client, config: &Config, router: Option<IpAddr>) -> Result<R
     let here = machine::is_here(client.url());
     collecting::examine(&answers, config, here, &mut report.findings);
     archive::examine(&answers, &mut report.findings);
+    origins::examine(&answers, &mut report.findings);
+    report.has_origin_files = answers.status["originFiles"].is_object();
     let mut addresses = routers(&answers, router);
     report.left_out = addresses.len().saturating_sub(ROUTERS);
     addresses.truncate(ROUTERS);
@@ -161,6 +168,8 @@ impl Report {
             writeln!(out, "\n{}", bold.of(&heading(*address, heard.as_ref(), own.len())))?;
             let applied = heard.as_ref().map(sampling::applied).unwrap_or_default();
             applied.iter().try_for_each(|line| writeln!(out, "  sampling  {line}"))?;
+            let shares = heard.as_ref().and_then(|heard| origins::shares(heard, self.has_origin_files));
+            shares.iter().try_for_each(|line| writeln!(out, "  as        {line}"))?;
             own.into_iter().try_for_each(|finding| finding.write(bold, out))?;
         }
         if self.left_out > 0 {

@@ -42,6 +42,7 @@ mod load;
 mod log;
 mod lost_acknowledgements;
 mod metrics;
+mod origins;
 mod output;
 mod proxy;
 mod relays;

@@ -81,6 +81,17 @@ struct Packet {
 
 /// What must be answered: octets of the IP packets, packets, and flows (distinct five-tuples of one direction).
 pub(crate) fn expected(path: &Path) -> Totals {
+    // Software that watches an interface knows no routes, so no AS either.
+    expected_with(path, |_| 0)
+}
+
+/// All source and destination addresses.
+pub(crate) fn addresses(path: &Path) -> BTreeSet<IpAddr> {
+    packets(path).iter().flat_map(|packet| [packet.source, packet.destination]).collect()
+}
+
+/// The same with the AS numbers of addresses.
+pub(crate) fn expected_with(path: &Path, asn: impl Fn(IpAddr) -> u32) -> Totals {
     let mut totals = Totals::new();
     let mut seen = BTreeSet::new();
     let prefixes = PREFIXES.map(|prefix| prefix.parse::<Prefix>().unwrap());
@@ -94,7 +105,7 @@ pub(crate) fn expected(path: &Path) -> Totals {
         let tuple = (packet.source, packet.destination, packet.protocol, packet.source_port, packet.destination_port);
         let flows = u64::from(seen.insert(tuple));
         for (prefix, direction) in out.chain(into) {
-            for name in packet.names() {
+            for name in packet.names(&asn) {
                 let counters = totals.entry((prefix.clone(), direction.clone(), name)).or_default();
                 counters.add(Counters { bytes: packet.bytes, packets: 1, flows });
             }
@@ -104,17 +115,16 @@ pub(crate) fn expected(path: &Path) -> Totals {
 }
 
 impl Packet {
-    fn names(&self) -> [String; 8] {
+    fn names(&self, asn: impl Fn(IpAddr) -> u32) -> [String; 8] {
         [
             "all".into(),
             format!("proto:{}", self.protocol),
             format!("srcip:{}", self.source),
             format!("srcport:{}", self.source_port),
-            // Software that watches an interface knows no routes, so no AS either.
-            "srcas:0".into(),
+            format!("srcas:{}", asn(self.source)),
             format!("dstip:{}", self.destination),
             format!("dstport:{}", self.destination_port),
-            "dstas:0".into(),
+            format!("dstas:{}", asn(self.destination)),
         ]
     }
 }

@@ -133,7 +133,11 @@ fn rest(line: &Value, flow: &Value) -> String {
     }
     let [from, to] = ["sourceAs", "destinationAs"].map(|key| number(&flow[key]));
     if from != 0 || to != 0 {
-        parts.push(format!("as {from}>{to}"));
+        let named = |asn: u64, key: &str| match line["names"][key].as_str() {
+            Some(name) => format!("{asn} ({name})"),
+            None => asn.to_string(),
+        };
+        parts.push(format!("as {}>{}", named(from, "sourceAs"), named(to, "destinationAs")));
     }
     let [input, output] = ["input", "output"].map(|key| line[key].as_u64());
     if input.is_some() || output.is_some() {
@@ -178,6 +182,9 @@ mod tests {
             "12:34:56.700 192.0.2.1     tcp      198.51.100.7:50000 > 192.0.2.1:443           1,234 1.23 MB ...AP.SF as \
              64500>0 if 3>4 1:1000\n"
         );
+        let mut named = flow();
+        named["names"] = json!({"sourceAs": "Example Ltd"});
+        assert!(layout.lines(&named).ends_with(" as 64500 (Example Ltd)>0 if 3>4 1:1000\n"));
         assert_eq!(layout.lines(&json!({"dropped": 1234})), "-- 1,234 flows dropped so far --\n");
     }
 
