@@ -18,6 +18,7 @@
 //! | `store_probe` | whether the store answers, asked once a second at most |
 //! | `selected` | the senders that an answer is about: one, or a group whose counters are added up |
 //! | `kept` | which ranges of time can be answered from what is kept |
+//! | `interface_names` | names of interfaces in the time of a question, and shares of their speed |
 //! | `json` | strict reading of bodies: every error names its path |
 //! | `naming` | names beside the numbers of an answer |
 //! | `parameters` | strict reading of queries |
@@ -32,6 +33,7 @@ mod connections;
 mod error;
 mod flow_archive;
 mod headers;
+mod interface_names;
 mod json;
 mod kept;
 mod metrics;

@@ -6,20 +6,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use accounting::field::{Field, Name, Value};
+use accounting::range::Range;
 use names::{AsNames, NoAsNames};
 use utoipa::IntoParams;
 use utoipa::openapi::schema::Object;
 
 use crate::Api;
 use crate::error::Error;
+use crate::interface_names::InterfaceNames;
 use crate::parameters::Parameters;
 use crate::parameters::documentation::one_of;
+use crate::selected::Selected;
 
 /// What values are called, by their fields; left out of an answer if there is nothing in it.
 pub(crate) type NamesView = BTreeMap<&'static str, Cow<'static, str>>;
 
 /// Whether an answer has names.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Naming {
     Numbers,
     Both,
@@ -32,7 +35,7 @@ const WORDS: [(&str, Naming); 2] = [("0", Naming::Numbers), ("1", Naming::Both)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "what is derived of it is all that is used")]
 pub(crate) struct OfNaming {
-    /// 1 for the names of protocols, ports and AS beside their numbers; default: 0
+    /// 1 for the names of protocols, ports, AS and interfaces beside their numbers; default: 0
     #[param(schema_with = words)]
     names: Option<String>,
 }
@@ -48,7 +51,7 @@ impl Naming {
     }
 
     /// What the value of a counter is called.
-    pub(crate) fn of(self, name: Name, of_as: &dyn AsNames) -> NamesView {
+    fn of(self, name: Name, of_as: &dyn AsNames) -> NamesView {
         if self == Self::Numbers {
             return NamesView::new();
         }
@@ -66,7 +69,35 @@ fn as_number(name: Name) -> Option<u32> {
     }
 }
 
+/// What the values in an answer are called.
+#[derive(Clone, Debug)]
+pub(crate) struct ValueNames {
+    naming: Naming,
+    of_as: Arc<dyn AsNames>,
+    pub(crate) interfaces: InterfaceNames,
+}
+
+impl ValueNames {
+    /// What the value of a counter was called in a range of time.
+    pub(crate) fn of(&self, name: Name, range: Range) -> NamesView {
+        let mut names = self.naming.of(name, &*self.of_as);
+        self.interfaces.add(name, range, &mut names);
+        names
+    }
+}
+
 impl Api {
+    /// What values of these fields are called, in an answer about these senders.
+    pub(crate) fn value_names(
+        &self,
+        naming: Naming,
+        selected: &Selected,
+        fields: impl Iterator<Item = Field>,
+    ) -> ValueNames {
+        let interfaces = self.interface_names(naming, selected, fields);
+        ValueNames { naming, of_as: self.as_names(), interfaces }
+    }
+
     /// What AS are called at present.
     pub(crate) fn as_names(&self) -> Arc<dyn AsNames> {
         self.collector.as_ref().map_or_else(|| Arc::new(NoAsNames) as Arc<dyn AsNames>, |(view, _)| view.as_names())

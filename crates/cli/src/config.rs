@@ -10,12 +10,14 @@
 //! | `config/value.rs` | values as a file or a variable holds them, and how they become addresses, numbers, lists |
 //! | `config/unit.rs` | durations and sizes: `10s`, `7d`, `8MiB` |
 //! | `config/source.rs` | a file or the environment to keys with values |
+//! | `config/interface_settings.rs` | what interfaces of routers are called |
 //! | `config/mapping.rs` | what the collector, its journal and the stores get of it |
 //! | `config/origin_settings.rs` | who is asked for the AS of an address |
 //! | `config/error.rs` | everything that is wrong, each with its place |
 
 pub(crate) mod document;
 mod error;
+mod interface_settings;
 mod key;
 mod mapping;
 mod origin_settings;
@@ -38,6 +40,7 @@ use accounting::field::FieldSet;
 use api::Signatures;
 pub(crate) use error::ConfigError;
 use flow::Prefix;
+use interface_settings::InterfaceSettings;
 use journal::Sync;
 pub(crate) use key::Key;
 pub(crate) use origin_settings::OriginSettings;
@@ -73,6 +76,8 @@ pub(crate) struct Config {
     pub(crate) networks: Networks,
     /// `origins`
     pub(crate) origins: OriginSettings,
+    /// `interfaces`
+    pub(crate) interfaces: InterfaceSettings,
     /// `retention`
     pub(crate) retention: Retention,
     /// `storage`: where senders and blocks are stored.
@@ -353,6 +358,7 @@ impl Default for Config {
             accounting: Accounting::default(),
             networks: Networks::default(),
             origins: OriginSettings::default(),
+            interfaces: InterfaceSettings::default(),
             storage: Storage::Sqlite,
             redis: Redis {
                 hosts: vec!["localhost:6379".to_owned()],

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
+use collector::Interfaces;
 use flow::{Counted, Timestamp};
 use journal::SegmentName;
 use storage::identity;
@@ -189,7 +190,7 @@ fn remaining(data_dir: &Path, staged: &Path, replaced: &Path) -> anyhow::Result<
             renames.push((from, journal.join(&name)));
         }
     }
-    for name in [keys::FILE_NAME, NONCES] {
+    for name in [keys::FILE_NAME, NONCES, Interfaces::FILE] {
         if staged.join(name).exists() && !data_dir.join(name).exists() {
             renames.push((staged.join(name), data_dir.join(name)));
         }

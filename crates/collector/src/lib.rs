@@ -15,6 +15,7 @@
 //! | [`senders`], [`restore_templates`] | reads from the store: registered senders; templates of the last run |
 //! | `log_records`, `log_notes` | the records of the log once more, for its readers, compared with what the shards have noted |
 //! | `log_consumer` | the thread of a reader of the log |
+//! | `interfaces` | learns the names of routers' interfaces from options data, and stores them |
 //! | `origins` | the sources of AS numbers and countries that the shards look up |
 //! | `remarks` | notices when the counters of a sender begin to mean something else |
 //! | `remote` | stores again the registrations that a store on the network has lost |
@@ -32,6 +33,7 @@ mod flush_counts;
 pub mod flusher;
 mod flusher_thread;
 mod give_way;
+mod interfaces;
 pub mod journaled_shard;
 mod keep;
 mod kernel_drops;
@@ -60,6 +62,7 @@ mod view;
 
 pub use change::Prepared;
 pub use flush_counts::FlushCounts;
+pub use interfaces::Interfaces;
 pub use journal::Position;
 pub use keep::Keep;
 pub use local::Local;

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use accounting::tally::{NameBudget, Tally};
+use interfaces::Known;
 use journal::Journal;
 use pipeline::{Exporters, Shard};
 use storage::spool::Spool;
@@ -22,6 +23,7 @@ use wire::PendingBudget;
 
 use crate::flusher::Flusher;
 use crate::flusher_thread::{FlusherThread, Tries};
+use crate::interfaces::Interfaces;
 use crate::journaled_shard::{self, JournaledShard};
 use crate::ledgers::CutCounts;
 use crate::listening::{Place, listen, per_thread};
@@ -67,9 +69,8 @@ pub struct Collector {
     /// Read the log.
     readers: Readers,
     superseded: Arc<Notify>,
-    admission: Task<()>,
-    /// Samples the rates of the view.
-    sampling: Task<()>,
+    /// Read the registered senders, sample the rates of the view, and learn what interfaces are called.
+    tasks: Vec<Task<()>>,
 }
 
 /// Starts to receive and to count. With `local`, the store is on the network, and may be unreachable. Datagrams in `journal`
@@ -163,8 +164,7 @@ pub async fn start(
         flusher,
         readers: Readers::default(),
         superseded,
-        admission,
-        sampling,
+        tasks: vec![admission, sampling],
     })
 }
 
@@ -268,6 +268,17 @@ impl Collector {
         Ok(())
     }
 
+    /// Learns what the interfaces of exporters are called, and shows it.
+    pub fn learn_interfaces(&mut self, interfaces: &Interfaces) {
+        self.view.show_interfaces(interfaces);
+        self.tasks.push(tokio::spawn(interfaces.clone().keep_learning(self.exporters.clone())));
+    }
+
+    /// Replaces what the operator says that interfaces are called.
+    pub fn configure_interfaces(&self, known: &[Known]) {
+        self.view.configure_interfaces(known);
+    }
+
     /// The pulses of its threads, and of the task that reads the registered senders.
     #[must_use]
     pub fn pulses(&self) -> &[Pulse] {
@@ -309,12 +320,12 @@ impl Collector {
     /// # Errors
     /// If the last flush could not be stored in time, another process has this identity, or a thread died.
     pub async fn stop(self) -> Result<(), StopError> {
-        let Self { stop, receivers, ticks, flusher, readers, admission, sampling, taps, .. } = self;
+        let Self { stop, receivers, ticks, flusher, readers, tasks, taps, view, .. } = self;
         taps.close();
-        admission.abort();
-        sampling.abort();
+        tasks.iter().for_each(Task::abort);
         stop.store(true, Ordering::Relaxed);
         tokio::task::spawn_blocking(move || {
+            view.store_interfaces();
             for thread in receivers.into_iter().chain(ticks) {
                 thread.thread().unpark();
                 join(thread)?;

@@ -4,16 +4,20 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use flow::Timestamp;
+use interfaces::Known;
 use journal::{Journal, Lag};
-use pipeline::{Exporters, TableSizes};
+use pipeline::{Exporters, LISTED, TableSizes};
 use tap::Taps;
-use view::{Counter, DetailedExporter, Exporter, Gauge, Histogram, Rates, Reader, Status, Thread, Unknown, View};
+use view::{
+    Counter, DetailedExporter, Exporter, Gauge, Histogram, Interface, Rates, Reader, Status, Thread, Unknown, View,
+};
 
 use crate::flush_counts::FlushCounts;
+use crate::interfaces::Interfaces;
 use crate::ledgers::{Ledgers, RecoveredCounts};
 use crate::lock::locked;
 use crate::log_records::ReaderCounts;
@@ -34,6 +38,7 @@ pub(crate) struct CollectorView {
     journal: Option<Arc<Journal>>,
     pulses: Mutex<Vec<Pulse>>,
     sampled: Mutex<Sampled>,
+    interfaces: OnceLock<Interfaces>,
 }
 
 /// The displayed settings; a reload can change them.
@@ -74,6 +79,7 @@ impl CollectorView {
             journal,
             pulses: Mutex::new(pulses),
             sampled: Mutex::default(),
+            interfaces: OnceLock::new(),
         }
     }
 
@@ -86,6 +92,22 @@ impl CollectorView {
     /// Also shows the pulse of this thread.
     pub(crate) fn watch(&self, pulse: Pulse) {
         locked(&self.pulses).push(pulse);
+    }
+
+    /// Also shows what interfaces are called.
+    pub(crate) fn show_interfaces(&self, interfaces: &Interfaces) {
+        // A collector learns them in one place.
+        let _ = self.interfaces.set(interfaces.clone());
+    }
+
+    /// Replaces what the operator says that interfaces are called.
+    pub(crate) fn configure_interfaces(&self, known: &[Known]) {
+        self.interfaces.get().into_iter().for_each(|interfaces| interfaces.configure(known));
+    }
+
+    /// Stores what interfaces are called.
+    pub(crate) fn store_interfaces(&self) {
+        self.interfaces.get().into_iter().for_each(Interfaces::save);
     }
 
     /// Samples the rates of exporters. Never ends.
@@ -188,11 +210,18 @@ impl View for CollectorView {
         let is_multiplied = locked(&self.configured).is_multiplied;
         let mut found = self.exporters.detailed(address, is_multiplied)?;
         found.exporter.rates = locked(&self.sampled).rates.get(&address).copied();
+        found.detail.interfaces = self.interfaces(address);
+        found.detail.left_out.interfaces = found.detail.interfaces.len().saturating_sub(LISTED) as u64;
+        found.detail.interfaces.truncate(LISTED);
         Some(found)
     }
 
     fn unknown(&self) -> Vec<Unknown> {
         self.exporters.unknown()
+    }
+
+    fn interfaces(&self, router: IpAddr) -> Vec<Interface> {
+        self.interfaces.get().map_or_else(Vec::new, |interfaces| interfaces.of(router))
     }
 }
 

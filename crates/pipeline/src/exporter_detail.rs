@@ -9,8 +9,8 @@ use wire::{ConnectionCounts, ElementId, FieldSpecifier, KnownTemplate, Record, S
 
 use crate::exporter_stats::ExporterStats;
 
-/// Maximum length of a list.
-const LISTED: usize = 500;
+/// Maximum length of a list of an exporter's state.
+pub const LISTED: usize = 500;
 
 /// The whole detail except the unmatched flows and changes of rates, which are not part of statistics and session.
 pub(crate) fn of(stats: &ExporterStats, session: &Session, is_multiplied: bool) -> Detail {
@@ -46,6 +46,7 @@ pub(crate) fn of(stats: &ExporterStats, session: &Session, is_multiplied: bool) 
         sampling: sampling(stats, session, is_multiplied, &mut left_out),
         templates,
         options,
+        interfaces: Vec::new(),
         streams: streams.collect(),
         pending: pending.collect(),
         pending_sets: session.pending(),

@@ -8,6 +8,8 @@
 //! The REST interface reads exporters here: [`Exporters::all`], [`Exporters::detailed`]. Counting happens in
 //! [`shard`](crate::shard).
 
+mod interfaces;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +32,8 @@ use crate::rate_changes::RateChanges;
 use crate::sealed::Sealed;
 use crate::unknown::{self, UnknownSenders};
 use crate::unmatched::{self, Unmatched};
+
+pub use interfaces::StatedInterfaces;
 
 /// The table, shared by all shards and by the view of the collector.
 #[derive(Clone, Debug)]

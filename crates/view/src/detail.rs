@@ -6,7 +6,7 @@ use flow::{Prefix, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Exporter, json};
+use crate::{Exporter, Interface, json};
 
 /// One exporter with its decoding state.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -29,6 +29,8 @@ pub struct Detail {
     pub templates: Vec<Template>,
     /// Its options data: the newest record of each scope.
     pub options: Vec<OptionsRecord>,
+    /// What its interfaces are and were called, by index and time.
+    pub interfaces: Vec<Interface>,
     /// Its streams of numbered datagrams.
     pub streams: Vec<Stream>,
     /// The missing templates that data sets are queued for.
@@ -369,6 +371,8 @@ pub struct LeftOut {
     pub templates: u64,
     /// Options records.
     pub options: u64,
+    /// Interfaces.
+    pub interfaces: u64,
     /// Streams.
     pub streams: u64,
     /// Missing templates.

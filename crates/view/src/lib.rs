@@ -6,6 +6,7 @@
 //! | `lib.rs` | the collector as a whole: counters, gauges, sockets, ledgers, threads; and [`View`], through which it is asked |
 //! | `exporter.rs` | what arrived from one address |
 //! | `detail.rs` | the decoding state of one exporter |
+//! | `interface.rs` | what an interface of it is called |
 //! | `origins.rs` | the files with AS numbers, AS names and countries |
 //! | `json.rs` | how lists of named values become JSON objects |
 //!
@@ -13,6 +14,7 @@
 
 mod detail;
 mod exporter;
+mod interface;
 mod json;
 mod origins;
 
@@ -32,6 +34,7 @@ pub use detail::{
     UnmatchedNetwork, Unreadable,
 };
 pub use exporter::{Arrivals, Exporter, Rates, Unknown};
+pub use interface::Interface;
 pub use origins::{OriginFile, OriginFiles};
 
 /// A read-only view of a running collector. No method waits for a shard's thread or for the store.
@@ -47,6 +50,9 @@ pub trait View: Debug + Send + Sync {
 
     /// Addresses that send without being registered, the busiest first.
     fn unknown(&self) -> Vec<Unknown>;
+
+    /// What the interfaces of a router are and were called, by index and time.
+    fn interfaces(&self, router: IpAddr) -> Vec<Interface>;
 
     /// What AS are called at present.
     fn as_names(&self) -> Arc<dyn AsNames> {

@@ -22,6 +22,7 @@
 //! | `sampling` | sampling rates from options data |
 //! | `type_information` | names and types of elements that exporters describe (RFC 5610) |
 //! | `options` | the newest options record of each scope |
+//! | `interfaces` | names of interfaces in options records |
 //! | `pending` | data sets whose template is missing |
 //! | `sequence`, `stream` | losses by sequence numbers: the streams of an exporter, and the numbers of one |
 //! | `restart` | whether an exporter has restarted |
@@ -57,6 +58,7 @@ mod fixed_record;
 mod icmp;
 pub mod information_element;
 mod inner_ends;
+mod interfaces;
 pub mod ipfix;
 pub mod json;
 mod message_writer;
@@ -101,6 +103,7 @@ pub use decoded::Decoded;
 pub use error::{DecodeError, ErrorKind};
 pub use exporter_state::SessionLimits;
 pub use field_specifier::{FIRST_TEMPLATE_ID, FieldSpecifier, Numbering, TemplateKind, VARIABLE_LENGTH};
+pub use interfaces::StatedInterface;
 pub use pending::{PendingBudget, PendingLimits, Waiting};
 pub use record::{ElementId, Field, FieldName, Record, RecordKind, Value};
 pub use sampling::{AppliedRate, AppliedStatement, Implausible, ImplausibleRate, Sampler, Scope};

@@ -2,12 +2,15 @@
 //! applications and statistics of the exporting process (RFC 7011, section 4; RFC 7270; vendors' own) are in them. They are
 //! not interpreted here, but in `sampling` and `type_information`.
 //!
-//! **Invariant:** a record of a known scope allocates nothing while its length stays the same. No more is stored than
+//! **Invariant:** a record of a known scope allocates nothing while its length stays the same, except one of a table of
+//! interfaces whose scope is the exporter. No more is stored than
 //! [`RECORDS_KEPT`] and [`OCTETS_KEPT`] allow.
 
+use flow::Timestamp;
 use hashbrown::HashMap;
 
 use crate::datagram::Message;
+use crate::interfaces;
 use crate::template::Template;
 use crate::template_store::TemplateKey;
 
@@ -32,14 +35,23 @@ pub(crate) struct Options {
     records: usize,
     octets: usize,
     refused: u64,
+    /// How often a record was added or differed from the one before.
+    changes: u64,
+    /// When the last record was received.
+    last: Timestamp,
 }
 
 impl Options {
     /// Stores a record of an options template.
     pub(crate) fn note(&mut self, message: &Message, template: &Template, record: &[u8]) {
         let (key, scope) = (TemplateKey::of(message, template.id()), template.scope(record));
+        self.last = self.last.max(message.received);
+        // The scope of a table of interfaces may be the whole exporter.
+        let extended = interfaces::index_beside_scope(template, record).map(|index| [scope, index].concat());
+        let scope = extended.as_deref().unwrap_or(scope);
         if let Some(kept) = self.templates.get_mut(&key).and_then(|records| records.get_mut(scope)) {
             kept.message = *message;
+            self.changes += u64::from(*kept.octets != *record);
             if kept.octets.len() == record.len() {
                 kept.octets.copy_from_slice(record);
             } else if self.octets - kept.octets.len() + record.len() <= OCTETS_KEPT {
@@ -55,6 +67,7 @@ impl Options {
             return;
         }
         self.records += 1;
+        self.changes += 1;
         self.octets += record.len();
         let kept = OptionsRecord { message: *message, octets: record.into() };
         self.templates.entry(key).or_default().insert(scope.into(), kept);
@@ -73,6 +86,11 @@ impl Options {
         let mut sorted: Vec<_> = records.collect();
         sorted.sort_unstable_by_key(|(key, (scope, _))| (key.protocol, key.domain, key.id, *scope));
         sorted.into_iter().map(|(key, (_, kept))| (key.id, kept)).collect()
+    }
+
+    /// How often a record was added or differed from the one before, and when the last one was received.
+    pub(crate) const fn state(&self) -> (u64, Timestamp) {
+        (self.changes, self.last)
     }
 
     /// Records for which there was no room.

@@ -9,6 +9,7 @@ use crate::connections::ConnectionCounts;
 use crate::datagram::Datagram;
 use crate::decoded::Decoded;
 use crate::exporter_state::{ExporterState, SessionLimits};
+use crate::interfaces::{self, StatedInterface};
 use crate::pending::{PendingBudget, PendingSet, Waiting};
 use crate::record::{Record, RecordKind};
 use crate::sampling::{AppliedRate, ImplausibleRate, Sampler};
@@ -244,6 +245,23 @@ impl Session {
             visit(&Record { message, kind, format, flow: None, content: &content });
         }
         kept.len().saturating_sub(limit) as u64 + options.refused()
+    }
+
+    /// How often the options data have changed, and when the last were received.
+    #[must_use]
+    pub const fn options_state(&self) -> (u64, Timestamp) {
+        self.state.options.state()
+    }
+
+    /// The interfaces that its options data describe, the newest record of each scope, by domain and template.
+    #[must_use]
+    pub fn stated_interfaces(&self) -> Vec<StatedInterface> {
+        let ExporterState { ports, templates, options, .. } = &self.state;
+        let stated = options.sorted().into_iter().filter_map(|(id, kept)| {
+            let found = templates.find(ports, &kept.message, id)?;
+            interfaces::stated(&kept.message, found.template, &kept.octets)
+        });
+        stated.collect()
     }
 
     /// The missing templates for which data sets are pending, by domain and template.

@@ -22,6 +22,7 @@ use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::auth::KeySenders;
 use crate::error::Error;
+use crate::interface_names::InterfaceNames;
 use crate::kept::Kept;
 use crate::naming::{NamesView, Naming, OfNaming};
 use crate::parameters::Parameters;
@@ -43,6 +44,10 @@ pub(crate) struct Series {
     #[serde(skip_serializing_if = "NamesView::is_empty")]
     #[schema(value_type = std::collections::BTreeMap<String, String>, required = false)]
     names: NamesView,
+    /// With `names=1` only: what the interface was called in that time; several if that changed. Absent if it is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    interfaces: Vec<view::Interface>,
     step: &'static str,
     /// The time zone of the steps.
     tz: String,
@@ -65,12 +70,17 @@ struct Point {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct Counted {
     #[serde(flatten)]
     counters: CountersView,
     /// Present and true when a limit folded counters, so that this one may be too low.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
+    /// With `names=1` only: the rate in percent of the speed of the interface, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    percent_of_speed: Option<f64>,
 }
 
 const STEPS: [(&str, Period); 4] =
@@ -149,11 +159,12 @@ impl Question {
     }
 
     /// `None` for a gap.
-    fn counters(&self, tables: &Tables) -> Option<Ordered<Counted>> {
+    fn counters(&self, tables: &Tables, step: Range, interfaces: &InterfaceNames) -> Option<Ordered<Counted>> {
         let counted = |direction: Direction| {
-            let counters = tables.get(direction, self.name).unwrap_or_default().into();
+            let counters = tables.get(direction, self.name).unwrap_or_default();
             let truncated = tables.is_partial(direction, self.name.field);
-            (direction.name().to_owned(), Counted { counters, truncated })
+            let percent_of_speed = interfaces.percent_of_speed(self.name, step, counters.bytes);
+            (direction.name().to_owned(), Counted { counters: counters.into(), truncated, percent_of_speed })
         };
         (!tables.is_empty()).then(|| Ordered(self.directions.iter().copied().map(counted).collect()))
     }
@@ -246,8 +257,12 @@ async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) 
     let ranges = question.steps.iter().map(|step| kept.left_of(question.step, *step));
     let ask = |range| selected.addresses().map(move |sender| storage::Question { range, sender, prefix, tables });
     let mut answers = Answers::to_sums(ranges.flat_map(ask).collect(), selected.len());
-    let of_points = Arc::clone(&question);
-    let sum = move |_, Totals { tables, senders, damaged }: Totals| (of_points.counters(&tables), (senders, damaged));
+    let names = api.value_names(question.naming, &selected, [question.name.field].into_iter());
+    let (of_points, of_interface) = (Arc::clone(&question), names.interfaces.clone());
+    let sum = move |number: usize, Totals { tables, senders, damaged }: Totals| {
+        let step = of_points.steps.get(number).copied();
+        (step.and_then(|step| of_points.counters(&tables, step, &of_interface)), (senders, damaged))
+    };
     let answers = api.answers(&asker, &mut answers, sum).await?;
     let (counters, sums): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
     let (senders, damaged): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
@@ -266,7 +281,8 @@ async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) 
         senders: parts.view(),
         prefix: prefix.to_string(),
         name: question.name.to_string(),
-        names: question.naming.of(question.name, &*api.as_names()),
+        names: names.of(question.name, range),
+        interfaces: names.interfaces.listed(question.name, range),
         step: question.step.name(),
         tz: question.zone.to_string(),
         from: question.zone.display(range.from),

@@ -16,7 +16,6 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use flow::{Counters, Prefix, PrefixError};
-use names::AsNames;
 use storage::{Answers, Totals};
 
 use super::remarks::RemarkView;
@@ -24,9 +23,10 @@ use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::auth::KeySenders;
 use crate::error::Error;
+use crate::interface_names::OfInterface;
 use crate::json::{Json as Document, JsonPath, Quoted, unknown_key};
 use crate::kept::Kept;
-use crate::naming::{NamesView, Naming, OfNaming};
+use crate::naming::{NamesView, Naming, OfNaming, ValueNames};
 use crate::parameters::documentation::{OfSender, OfSenders, OfZone};
 use crate::parameters::{Parameters, monitorable};
 use crate::queues::Asker;
@@ -57,6 +57,8 @@ struct Counted {
     direction: &'static str,
     #[serde(flatten)]
     counters: CountersView,
+    #[serde(flatten)]
+    interface: OfInterface,
     /// A limit folded counters of this field and direction, so that this one may be too low. Absent otherwise.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
@@ -153,13 +155,14 @@ async fn answer(
     for question in &questions {
         for date in question.dates() {
             asked.extend(selected.addresses().map(|sender| date.question(sender, question.prefix, &kept)));
-            names.push(Arc::clone(&date.names));
+            names.push((Arc::clone(&date.names), date.range));
         }
     }
-    let of_as = api.as_names();
+    let fields = names.iter().flat_map(|(names, _)| names.iter().map(|(_, name)| name.field));
+    let value_names = api.value_names(naming, &selected, fields);
     let take = move |number: usize, Totals { tables, senders, damaged }: Totals| {
-        let names = names.get(number).map(Arc::as_ref).unwrap_or_default();
-        ((counted(&tables, names, naming, &*of_as), senders), damaged)
+        let Some((names, range)) = names.get(number) else { return Default::default() };
+        ((counted(&tables, names, naming, (&value_names, *range)), senders), damaged)
     };
     let answers = api.answers(&asker, &mut Answers::to_sums(asked, selected.len()), take).await?;
     let (answers, damaged): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
@@ -209,18 +212,25 @@ impl Date {
 
 /// The counters of these names, in this order, each in every direction in which it was seen; after them, for each of
 /// their fields, the counters that a limit folded.
-fn counted(tables: &Tables, names: &[(String, Name)], naming: Naming, of_as: &dyn AsNames) -> Vec<Counted> {
+fn counted(
+    tables: &Tables,
+    names: &[(String, Name)],
+    naming: Naming,
+    (value_names, range): (&ValueNames, Range),
+) -> Vec<Counted> {
     let mut counted = Vec::new();
-    let mut push = |name: String, names, field, direction: Direction, counters: Counters| {
+    let mut push = |name: String, names, field, direction: Direction, counters: Counters, interface| {
         let truncated = tables.is_partial(direction, field);
-        counted.push(Counted { name, names, direction: direction.name(), counters: counters.into(), truncated });
+        let direction = direction.name();
+        counted.push(Counted { name, names, direction, counters: counters.into(), interface, truncated });
     };
     for (text, name) in names {
         for direction in Direction::ALL {
             if let Some(counters) = tables.get(direction, *name) {
                 // With names, the number of a value is in the name of its counter, however it was written.
                 let shown = if naming == Naming::Both { name.to_string() } else { text.clone() };
-                push(shown, naming.of(*name, of_as), name.field, direction, counters);
+                let interface = value_names.interfaces.of(*name, range, counters.bytes);
+                push(shown, value_names.of(*name, range), name.field, direction, counters, interface);
             }
         }
     }
@@ -233,7 +243,8 @@ fn counted(tables: &Tables, names: &[(String, Name)], naming: Naming, of_as: &dy
     for field in fields {
         for direction in Direction::ALL.into_iter().filter(|direction| tables.is_partial(*direction, field)) {
             let other = format!("{}:other", field.name());
-            push(other, NamesView::new(), field, direction, tables.unnamed(direction, field));
+            let unnamed = tables.unnamed(direction, field);
+            push(other, NamesView::new(), field, direction, unnamed, OfInterface::default());
         }
     }
     counted

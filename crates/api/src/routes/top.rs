@@ -10,7 +10,6 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use flow::{Counters, Prefix};
-use names::AsNames;
 use serde::Serialize;
 use storage::{Answers, Totals};
 use utoipa::openapi::schema::Object;
@@ -20,7 +19,8 @@ use super::{CountersView, SenderAddress, damage_noted};
 use crate::Api;
 use crate::auth::KeySenders;
 use crate::error::Error;
-use crate::naming::{NamesView, Naming, OfNaming};
+use crate::interface_names::OfInterface;
+use crate::naming::{NamesView, Naming, OfNaming, ValueNames};
 use crate::parameters::Parameters;
 use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, OfSenders, OfZone, one_of};
 use crate::queues::Asker;
@@ -65,6 +65,8 @@ struct Row {
     names: NamesView,
     #[serde(flatten)]
     counters: CountersView,
+    #[serde(flatten)]
+    interface: OfInterface,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -220,8 +222,9 @@ async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) 
     let parts = selected.parts(prefix, senders);
     let remarks = api.remarks(&asker, &parts, (prefix, range), &question.zone, LocalTraffic::Apart).await?;
     let sorted = tables.rows_of(question.field).count() * SORTED_BYTES;
-    let (sender, of_as) = (selected.text().to_owned(), api.as_names());
-    let answer = move || damage_noted(question.answer(sender, &parts, (&tables, remarks), &*of_as), damaged);
+    let sender = selected.text().to_owned();
+    let names = api.value_names(question.naming, &selected, [question.field].into_iter());
+    let answer = move || damage_noted(question.answer(sender, &parts, (&tables, remarks), &names), damaged);
     api.work(asker.party, sorted, answer).await
 }
 
@@ -231,7 +234,7 @@ impl Question {
         sender: String,
         parts: &Parts,
         (tables, remarks): (&Tables, Vec<RemarkView>),
-        of_as: &dyn AsNames,
+        names: &ValueNames,
     ) -> Top {
         let (by, measure) = self.by;
         let mut rows: Vec<(Name, Counters)> = tables
@@ -255,19 +258,19 @@ impl Question {
             from: self.zone.display(self.range.from),
             to: self.zone.display(self.range.to),
             total: tables.get(self.direction, Name::ALL).unwrap_or_default().into(),
-            rows: rows
-                .into_iter()
-                .map(|(name, counters)| Row {
-                    name: name.to_string(),
-                    names: self.naming.of(name, of_as),
-                    counters: counters.into(),
-                })
-                .collect(),
+            rows: rows.into_iter().map(|(name, counters)| self.row(name, counters, names)).collect(),
             rest: Rest { names: rest.len(), counters: unlisted.into() },
             other: tables.unnamed(self.direction, self.field).into(),
             truncated: tables.is_partial(self.direction, self.field),
             remarks,
         }
+    }
+}
+
+impl Question {
+    fn row(&self, name: Name, counters: Counters, names: &ValueNames) -> Row {
+        let interface = names.interfaces.of(name, self.range, counters.bytes);
+        Row { name: name.to_string(), names: names.of(name, self.range), counters: counters.into(), interface }
     }
 }
 

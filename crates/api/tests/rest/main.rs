@@ -19,6 +19,7 @@ mod fairness;
 mod flows;
 mod groups;
 mod headers;
+mod interfaces;
 mod openapi;
 mod ranges;
 mod remarks;

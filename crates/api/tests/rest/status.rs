@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use storage::StoreError;
 use tap::Taps;
 use view::{
-    Arrivals, Counter, Detail, DetailedExporter, Exporter, Gauge, Histogram, Ledger, OriginFile, OriginFiles, Rates,
-    Reader, Socket, Status, Thread, Unknown, View,
+    Arrivals, Counter, Detail, DetailedExporter, Exporter, Gauge, Histogram, Interface, Ledger, OriginFile,
+    OriginFiles, Rates, Reader, Socket, Status, Thread, Unknown, View,
 };
 
 use crate::client::{ask, send};
@@ -25,6 +25,8 @@ pub(crate) struct MadeUp {
     pub(crate) spooled: f64,
     /// How long ago its threads last reported progress.
     pub(crate) silent: Duration,
+    /// Of every router.
+    pub(crate) interfaces: Vec<Interface>,
 }
 
 const ARRIVALS: Arrivals =
@@ -105,6 +107,10 @@ impl View for MadeUp {
     fn exporter(&self, address: IpAddr) -> Option<DetailedExporter> {
         let exporter = self.exporters().into_iter().find(|exporter| exporter.address == address)?;
         Some(DetailedExporter { exporter, detail: Detail { pending_sets: 4, ..Detail::default() } })
+    }
+
+    fn interfaces(&self, _: IpAddr) -> Vec<Interface> {
+        self.interfaces.clone()
     }
 
     fn unknown(&self) -> Vec<Unknown> {
@@ -216,7 +222,7 @@ fn exporters_are_shown_with_their_statistics() {
     let all = ask(server.address, "GET", "/exporters", "").json();
     let mut one = ask(server.address, "GET", "/exporters/::ffff:192.0.2.1", "").json();
     let detail = one.as_object_mut().unwrap();
-    for name in ["templates", "streams", "options", "pending"] {
+    for name in ["templates", "streams", "options", "interfaces", "pending"] {
         assert_eq!(detail.remove(name), Some(json!([])), "{name}");
     }
     assert_eq!(detail.remove("pendingSets"), Some(json!(4)));

@@ -34,7 +34,7 @@ use crate::client::Client;
 use crate::commands::progress::Waiting;
 use crate::exit_code::Failure;
 use crate::output;
-use crate::table::{Cell, Format, Table, count_of};
+use crate::table::{Cell, Format, Table, count_of, printable};
 
 /// The time zone of a query.
 #[derive(clap::Args, Debug)]
@@ -115,11 +115,18 @@ fn counters(of: &Value) -> [Cell; 3] {
     [Cell::Bytes(number(&of["bytes"])), Cell::Count(number(&of["pkts"])), Cell::Count(number(&of["flows"]))]
 }
 
-/// The name of a counter for people, with what its value is called: `dstport:443 (https)`.
+/// The share of the speed of an interface that a counter takes, to a tenth.
+fn percent_of_speed(of: &Value) -> Cell {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is small and positive")]
+    of["percentOfSpeed"].as_f64().map_or(Cell::Gap, |percent| Cell::Tenths((percent * 10.0).round() as u64))
+}
+
+/// The name of a counter for people, with what its value is called: `dstport:443 (https)`. Routers name their interfaces as they
+/// like.
 fn named(of: &Value) -> String {
     let name = text(&of["name"]);
     match value_name(of) {
-        Some(value) => format!("{name} ({value})"),
+        Some(value) => format!("{name} ({})", printable(value)),
         None => name,
     }
 }

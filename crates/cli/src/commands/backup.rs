@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
+use collector::Interfaces;
 use flow::Counted;
 use journal::SegmentName;
 use storage::BackupSource;
@@ -81,7 +82,7 @@ fn copy(config: &Config, directory: &Path) -> anyhow::Result<Copied> {
     let draft = Draft::begin(directory)?;
     let Moment { database, segments } = Moment::of(config)?;
     let mut others = Vec::new();
-    for name in [keys::FILE_NAME, NONCES] {
+    for name in [keys::FILE_NAME, NONCES, Interfaces::FILE] {
         if durable::copy_if_present(&config.data_dir.join(name), &draft.path.join(name))? {
             others.push(name);
         }
@@ -209,7 +210,7 @@ impl Draft {
         if fs::metadata(&path).with_context(failed)?.ino() != locked {
             bail!("another netflow backup has written {}", target.display());
         }
-        for name in [DATABASE, keys::FILE_NAME, NONCES] {
+        for name in [DATABASE, keys::FILE_NAME, NONCES, Interfaces::FILE] {
             remove(fs::remove_file(path.join(name))).with_context(failed)?;
         }
         remove(fs::remove_dir_all(path.join(JOURNAL))).with_context(failed)?;

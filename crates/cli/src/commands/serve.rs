@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow};
 use api::FlowArchive;
-use collector::{Collector, Origins, Settings, StartError, StopError};
+use collector::{Collector, Interfaces, Origins, Settings, StartError, StopError};
 use flow::Timestamp;
 use journal::Journal;
 use origin::Table;
@@ -110,6 +110,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
             .await
             .map_err(start_failure)?;
     let (flow_archive, archive_view) = start_archive(config, &mut collector)?.unzip();
+    learn_interfaces(config, &mut collector);
     for address in collector.addresses() {
         tracing::info!("listening on {address}");
     }
@@ -149,11 +150,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     if served.is_ok() {
         server_result(server.await).unwrap_or_else(|error| tracing::warn!("{error:#}"));
     }
-    stored.map_err(|error| match error {
-        StopError::Store(StoreError::Superseded(_)) => Failure::new(ExitCode::Superseded, error),
-        StopError::Store(_) => Failure::new(ExitCode::Store, error),
-        StopError::ThreadDied(_) | StopError::Runtime(_) => Failure::new(ExitCode::Failure, error),
-    })?;
+    stored.map_err(stop_failure)?;
     served.or_exit(ExitCode::Failure)
 }
 
@@ -179,6 +176,13 @@ fn read_origin_files(config: &Config, origins: &Origins) -> io::Result<OriginFil
         tracing::warn!("counting begins without origins.files, which are still being read");
     }
     Ok(files)
+}
+
+/// Learns what interfaces are called.
+fn learn_interfaces(config: &Config, collector: &mut Collector) {
+    let interfaces = Interfaces::open(config.data_dir.join(Interfaces::FILE));
+    interfaces.configure(&config.interfaces.known);
+    collector.learn_interfaces(&interfaces);
 }
 
 /// How the task of the REST interface ended.
@@ -219,6 +223,15 @@ fn not_configured(extra: &StdListener) -> anyhow::Error {
         "the service manager passed a socket for {address}, but http.listen is another address: set ListenStream= in the \
          socket unit and http.listen to the same address"
     )
+}
+
+fn stop_failure(error: StopError) -> Failure {
+    let code = match error {
+        StopError::Store(StoreError::Superseded(_)) => ExitCode::Superseded,
+        StopError::Store(_) => ExitCode::Store,
+        StopError::ThreadDied(_) | StopError::Runtime(_) => ExitCode::Failure,
+    };
+    Failure::new(code, error)
 }
 
 fn start_failure(error: StartError) -> Failure {

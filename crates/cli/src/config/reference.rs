@@ -81,6 +81,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
         "origins",
         "AS numbers, AS names and countries of addresses. docs/origins.md describes what files can be used, and where to get them.",
     ),
+    ("interfaces", "What interfaces of routers are called, by SNMP index."),
     ("admin", "Access to the REST interface. Requests carry the authKey and are signed with the signKey."),
     (
         "admin.tls",
@@ -138,6 +139,8 @@ pub(crate) const KEYS: &[Key] = &[
         "Files with AS numbers, AS names or countries, the most trusted first: MaxMind databases (GeoLite2, IPinfo, DB-IP), the TSV files of iptoasn.com, and lists of AS names. They are read again when they change, and at a reload. If one of them cannot be used, the collector keeps what it read last; at a start it counts without them. A relative path starts at the working directory of netflow."),
     live("origins.order", |config| ValueKind::Order(&mut config.origins.order),
         "Who is asked for the AS of an address, in this order, until one knows it: \"networks\" are your own, \"exporter\" is the flow itself, unless it has AS 0, AS 23456, a private AS or only a default route, \"bmp\" are the routes of the router, then those of others, and \"files\" are origins.files. What is left out is not asked."),
+    live("interfaces.known", |config| ValueKind::Interfaces(&mut config.interfaces.known),
+        "Interfaces whose name, speed or description their routers do not send in options data: router, SNMP index, name; then, if known, speed in bits a second (10G, 100M, or - if unknown) and description, such as \"192.0.2.1 5 ge-0/0/1 10G to the exchange\"."),
     live("admin.authKey", |config| ValueKind::Secret(&mut config.admin.auth_key),
         "The key that requests carry. If empty, a random key is generated at the first start and kept in the file \"keys\" in dataDir."),
     live("admin.signKey", |config| ValueKind::Secret(&mut config.admin.sign_key),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use flow::{Prefix, PrefixError};
+use interfaces::{Known, KnownError};
 use origin::{Order, Source};
 
 use super::unit;
@@ -106,6 +107,11 @@ impl Value {
     /// A prefix.
     pub(super) fn prefix(&self) -> Result<Prefix, Misfit> {
         self.text()?.trim().parse().map_err(|error: PrefixError| self.misfit(format!("is no prefix: {error}")))
+    }
+
+    /// An interface of a router.
+    pub(super) fn interface(&self) -> Result<Known, Misfit> {
+        self.text()?.parse().map_err(|error: KnownError| self.misfit(format!("is no interface: {error}")))
     }
 
     /// A whole number within a range.

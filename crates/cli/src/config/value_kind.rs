@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use accounting::field::{Field, FieldSet};
 use flow::Prefix;
+use interfaces::Known;
 use origin::{Order, Source};
 
 use super::value::{Misfit, Value};
@@ -50,6 +51,8 @@ pub(crate) enum ValueKind<'a> {
     Hosts(&'a mut Vec<String>),
     /// Prefixes; may be empty.
     Prefixes(&'a mut Vec<Prefix>),
+    /// Interfaces of routers; may be empty.
+    Interfaces(&'a mut Vec<Known>),
     /// Fields that flows are counted by.
     Fields(&'a mut FieldSet),
 }
@@ -78,6 +81,7 @@ impl ValueKind<'_> {
             Self::Addresses(place) => put(place, value.list(Value::address)),
             Self::Hosts(place) => put(place, value.list(|host| host.filled_text().map(str::to_owned))),
             Self::Prefixes(place) => put(place, value.list(Value::prefix)),
+            Self::Interfaces(place) => put(place, value.list(Value::interface)),
             Self::Fields(place) => {
                 let fields = Field::ALL.map(|field| (field.name(), field));
                 put(place, value.list(|field| field.one_of(&fields)).map(FieldSet::from_iter))
@@ -107,6 +111,7 @@ impl ValueKind<'_> {
             Self::Addresses(place) => list(place.iter().map(|address| quoted(&address.to_string())).collect()),
             Self::Hosts(place) => list(place.iter().map(|host| quoted(host)).collect()),
             Self::Prefixes(place) => list(place.iter().map(|prefix| quoted(&prefix.to_string())).collect()),
+            Self::Interfaces(place) => list(place.iter().map(|known| quoted(&known.to_string())).collect()),
             Self::Fields(place) => list(place.iter().skip(1).map(|field| quoted(field.name())).collect()),
         })
     }
@@ -136,6 +141,9 @@ impl ValueKind<'_> {
             Self::Addresses(_) => "a list of <address>:<port>; may be empty".to_owned(),
             Self::Hosts(_) => "a list of <host> or <host>:<port>".to_owned(),
             Self::Prefixes(_) => "a list of <address>/<length>; may be empty".to_owned(),
+            Self::Interfaces(_) => {
+                "a list of <router> <index> <name> [<speed>|-] [<description>]; may be empty".to_owned()
+            }
             Self::Fields(_) => {
                 let names: Vec<_> = Field::ALL.into_iter().skip(1).map(Field::name).collect();
                 format!("a list of {}", names.join(", "))

@@ -35,6 +35,7 @@ mod flows_command;
 mod full_spool;
 mod generated;
 mod groups;
+mod interfaces;
 mod journal;
 mod killed_together;
 mod live;

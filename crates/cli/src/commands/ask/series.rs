@@ -5,7 +5,10 @@ use std::io::Write;
 use flow::{Prefix, SenderSelection};
 use serde_json::Value;
 
-use super::{Naming, Zone, about, ask, counters, named, number, print, print_remarks, print_senders, text, value_name};
+use super::{
+    Naming, Zone, about, ask, counters, named, number, percent_of_speed, print, print_remarks, print_senders, text,
+    value_name,
+};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -68,7 +71,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     ];
     let client = Client::new(&connection, config)?;
     let answer = ask(&client, "GET", &target(&path, &parameters), "")?;
-    print(format, &answer, table)?;
+    print(format, &answer, |answer| table(answer, !format.csv))?;
     if !format.json && !format.csv {
         output::print(|out| {
             write!(out, "{}", charts(&answer))?;
@@ -90,12 +93,21 @@ fn directions(answer: &Value) -> Vec<&str> {
     all.into_iter().filter(|direction| counted.is_some_and(|counted| counted.contains_key(*direction))).collect()
 }
 
-fn table(answer: &Value) -> Table {
-    let mut table = Table::new(&["start", "direction", "bytes", "pkts", "flows"]);
+/// With the share of the speed of the interface, for people.
+fn table(answer: &Value, is_for_people: bool) -> Table {
+    let mut headings = vec!["start", "direction", "bytes", "pkts", "flows"];
+    let of_points = answer["points"].as_array().into_iter().flatten();
+    let mut counted =
+        of_points.filter_map(|point| point["counters"].as_object()).flat_map(|counters| counters.values());
+    let has_speed = is_for_people && counted.any(|of| !of["percentOfSpeed"].is_null());
+    headings.extend(has_speed.then_some("% of speed"));
+    let mut table = Table::new(&headings);
     for point in answer["points"].as_array().into_iter().flatten() {
         let start = text(&point["start"]);
         if point["counters"].is_null() {
-            table.push(vec![Cell::Text(start), Cell::Text(String::new()), Cell::Gap, Cell::Gap, Cell::Gap]);
+            let mut row = vec![Cell::Text(start), Cell::Text(String::new())];
+            row.resize(headings.len(), Cell::Gap);
+            table.push(row);
             continue;
         }
         for direction in directions(answer) {
@@ -106,6 +118,7 @@ fn table(answer: &Value) -> Table {
             }
             let mut row = vec![Cell::Text(start.clone()), Cell::Text(direction.to_owned())];
             row.extend(counters(of));
+            row.extend(has_speed.then(|| percent_of_speed(of)));
             table.push(row);
         }
     }

@@ -5,7 +5,10 @@ use clap::builder::PossibleValuesParser;
 use flow::{Prefix, SenderSelection};
 use serde_json::Value;
 
-use super::{Naming, Zone, about, ask, counters, named, number, print, print_remarks, print_senders, text, value_name};
+use super::{
+    Naming, Zone, about, ask, counters, named, number, percent_of_speed, print, print_remarks, print_senders, text,
+    value_name,
+};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -86,10 +89,14 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
 
 /// For people: the rows add up to the total.
 fn table(answer: &Value) -> Table {
-    let mut table = Table::new(&["name", "bytes", "pkts", "flows"]);
+    let mut headings = vec!["name", "bytes", "pkts", "flows"];
+    let has_speed = answer["rows"].as_array().into_iter().flatten().any(|row| !row["percentOfSpeed"].is_null());
+    headings.extend(has_speed.then_some("% of speed"));
+    let mut table = Table::new(&headings);
     let mut push = |name: String, of: &Value| {
         let mut row = vec![Cell::Text(name)];
         row.extend(counters(of));
+        row.extend(has_speed.then(|| percent_of_speed(of)));
         table.push(row);
     };
     answer["rows"].as_array().into_iter().flatten().for_each(|row| push(named(row), row));

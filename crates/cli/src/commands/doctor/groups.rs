@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::finding::{Bold, Finding};
 use crate::table::{Cell, Table, count_of};
 
-/// So many routers with a finding of the same kind are one table.
+/// This number of routers with a finding of the same kind are one table.
 const MANY: usize = 4;
 /// The word for the address of each router, in lines that are otherwise equal.
 const ROUTER: &str = "ROUTER";

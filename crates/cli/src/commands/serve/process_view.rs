@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use collector::Origins;
 use names::AsNames;
-use view::{Counter, DetailedExporter, Exporter, Status, Unknown, View};
+use view::{Counter, DetailedExporter, Exporter, Interface, Status, Unknown, View};
 
 use super::archive_view::ArchiveView;
 use super::origin_files_view::OriginFilesView;
@@ -44,6 +44,10 @@ impl View for ProcessView {
 
     fn unknown(&self) -> Vec<Unknown> {
         self.collector.unknown()
+    }
+
+    fn interfaces(&self, router: IpAddr) -> Vec<Interface> {
+        self.collector.interfaces(router)
     }
 
     fn as_names(&self) -> Arc<dyn AsNames> {

@@ -64,6 +64,7 @@ impl Running {
         if let Some(journal) = self.collector.journal() {
             journal.set_log_limit(config.log.max_bytes as u64);
         }
+        self.collector.configure_interfaces(&config.interfaces.known);
         self.interface = interface;
         self.offers.send_replace(offer);
         if let Some(listener) = listener {
