@@ -5,7 +5,7 @@
 //! | file | input |
 //! | --- | --- |
 //! | [`bmp_sessions`] | connections of routers that send their routes |
-//! | [`own_files`] | blocks, announcements of exporters, the state file, journal segments |
+//! | [`own_files`] | blocks, announcements of exporters, the state file, names of interfaces, journal segments |
 //! | [`captures`] | pcap and pcapng files |
 //! | [`filters`] | filters of flows |
 //! | [`origins`] | files of AS numbers, AS names and countries |
@@ -37,6 +37,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "block", run: own_files::block, seeds: own_files::blocks },
     Body { name: "announcements", run: own_files::announcements, seeds: own_files::announced },
     Body { name: "state_file", run: own_files::state_file, seeds: own_files::state_files },
+    Body { name: "interfaces_file", run: own_files::interfaces_file, seeds: own_files::interfaces_files },
     Body { name: "journal_segment", run: own_files::journal_segment, seeds: captures::segments },
     Body { name: "capture_file", run: captures::capture_file, seeds: captures::files },
     Body { name: "bmp_session", run: bmp_sessions::session, seeds: bmp_sessions::sessions },

@@ -8,6 +8,7 @@ use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
 use accounting::period::{Interval, Minute, Period};
 use flow::{Counters, Exporter, FlushNumber, Prefix, Timestamp};
+use interfaces::{Details, History, Observation, Source};
 use journal::disk::Directory;
 use journal::{Journal, SegmentName, Settings, Sync};
 use storage::spool::Spool;
@@ -94,6 +95,31 @@ pub fn announced() -> Vec<Vec<u8>> {
     let received = Timestamp::from_seconds(1_700_000_000);
     session.decode(&Datagram { exporter, received, payload: &payload }, &mut |_| {});
     vec![session.announcements(), Session::new(SessionLimits::default()).announcements()]
+}
+
+/// The file with the names of interfaces.
+pub fn interfaces_file(input: &[u8]) {
+    let (history, damaged) = interfaces::read(input);
+    let lines = input.split(|octet| *octet == b'\n').count();
+    assert!(history.len() + damaged <= lines, "each line is read or damaged");
+    let (again, damaged) = interfaces::read(interfaces::write(&history).as_bytes());
+    assert_eq!((&again, damaged), (&history, 0), "what was read can be stored again");
+    let spans: Vec<_> = history.of(SENDER).collect();
+    for pair in spans.windows(2) {
+        let [(index, one), (other_index, other)] = pair else { continue };
+        assert!(index != other_index || one.until.is_some_and(|until| until <= other.since), "spans do not overlap");
+    }
+}
+
+/// Two interfaces, one of which was renumbered.
+pub fn interfaces_files() -> Vec<Vec<u8>> {
+    let mut history = History::default();
+    for (index, second, name) in [(1, 5, "lo"), (2, 5, "ge-0/0/1"), (2, 9, "xe-1/0/0"), (2, 11, "a\n\"b\"")] {
+        let at = Timestamp::from_seconds(second);
+        let of = Observation { router: SENDER, source: Source::Options, at, booted: None };
+        history.observe(of, index, Details { name: Some(name.into()), description: None, speed: Some(1000) });
+    }
+    vec![interfaces::write(&history).into_bytes(), interfaces::write(&History::default()).into_bytes()]
 }
 
 /// A folder, in memory if possible.

@@ -36,6 +36,11 @@ fn changed_state_files_are_read_or_refused() {
 }
 
 #[test]
+fn changed_names_of_interfaces_are_read_or_damaged() {
+    run_changed("interfaces_file");
+}
+
+#[test]
 fn changed_segments_are_read_up_to_the_change() {
     run_changed("journal_segment");
 }

@@ -57,7 +57,7 @@ impl Details {
             while !text.is_char_boundary(end) {
                 end -= 1;
             }
-            text.get(..end).filter(|text| !text.is_empty()).map(str::to_owned)
+            text.get(..end).map(str::trim_end).filter(|text| !text.is_empty()).map(str::to_owned)
         };
         let (name, description) = (tidy(self.name), tidy(self.description));
         // Many routers have one text for both.
@@ -100,6 +100,9 @@ mod tests {
         let tidy = details.tidy();
         assert_eq!(tidy.name.map(|name| name.len()), Some(254));
         assert_eq!((tidy.description, tidy.speed), (None, None));
+        // What is cut is tidy, too.
+        let cut = Details { name: Some(format!("{} {}", "a".repeat(254), "b")), ..Details::default() }.tidy();
+        assert_eq!((cut.name.as_ref().map(String::len), cut.clone().tidy()), (Some(254), cut));
         let twice = Details { name: Some("eth0".into()), description: Some("eth0".into()), speed: None };
         assert_eq!(twice.tidy().description, None);
     }

@@ -55,9 +55,9 @@ struct SpanLine {
 /// If there is one that cannot be read.
 pub fn load(path: &Path) -> Result<(History, usize), FileError> {
     let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LONGEST_FILE).read_to_end(&mut text));
-    match read {
-        Ok(_) => Ok(read_octets(&text)),
+    let opened = File::open(path).and_then(|file| file.take(LONGEST_FILE).read_to_end(&mut text));
+    match opened {
+        Ok(_) => Ok(read(&text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((History::default(), 0)),
         Err(error) => Err(FileError::Read(path.display().to_string(), error)),
     }
@@ -75,7 +75,9 @@ pub fn save(path: &Path, history: &History) -> Result<(), FileError> {
     fs::rename(&draft, path).map_err(failed)
 }
 
-pub(crate) fn write(history: &History) -> String {
+/// The content of the file.
+#[must_use]
+pub fn write(history: &History) -> String {
     let mut text = format!("{HEADER}\n");
     let mut routers: Vec<_> = history.routers.iter().collect();
     routers.sort_unstable_by_key(|(router, _)| **router);
@@ -104,12 +106,9 @@ pub(crate) fn write(history: &History) -> String {
     text
 }
 
-#[cfg(test)]
-pub(crate) fn read(text: &str) -> (History, usize) {
-    read_octets(text.as_bytes())
-}
-
-fn read_octets(octets: &[u8]) -> (History, usize) {
+/// The history in the content of a file, and how many of its lines cannot be read.
+#[must_use]
+pub fn read(octets: &[u8]) -> (History, usize) {
     let (mut history, mut damaged) = (History::default(), 0);
     for line in octets.split(|octet| *octet == b'\n').filter(|line| !line.is_empty() && *line != HEADER.as_bytes()) {
         let Some((router, index, interface)) = read_line(line) else {
@@ -137,7 +136,8 @@ fn read_line(line: &[u8]) -> Option<(IpAddr, u32, Interface)> {
         [one, other] => one.until.is_some_and(|until| one.since <= until && until <= other.since),
         _ => true,
     };
-    if !spans.windows(2).all(follows) {
+    let ends = |span: &Span| span.until.is_none_or(|until| span.since <= until);
+    if !spans.windows(2).all(follows) || !spans.iter().all(ends) {
         return None;
     }
     let stated = stated.into_iter().map(|(source, details)| (source, details.tidy())).collect();
@@ -189,9 +189,11 @@ mod tests {
             )
         };
         let one = r#"{"since":5,"until":7,"source":"snmp","name":"a"}"#;
-        assert_eq!(read(&line(&format!("[{one}]"))).1, 0);
-        assert_eq!(read(&line(&format!("[{one},{one}]"))).1, 1);
-        assert_eq!(read(&line("[{}]")).1, 1);
-        assert_eq!(read(&format!("{}\n{}", HEADER, line("5"))).1, 1);
+        let damaged = |text: &str| read(text.as_bytes()).1;
+        assert_eq!(damaged(&line(&format!("[{one}]"))), 0);
+        assert_eq!(damaged(&line(&format!("[{one},{one}]"))), 1);
+        assert_eq!(damaged(&line(r#"[{"since":5,"until":4,"source":"snmp","name":"a"}]"#)), 1);
+        assert_eq!(damaged(&line("[{}]")), 1);
+        assert_eq!(damaged(&format!("{}\n{}", HEADER, line("5"))), 1);
     }
 }

@@ -16,6 +16,6 @@ mod history;
 mod known;
 
 pub use details::{Details, Source};
-pub use file::{FileError, load, save};
+pub use file::{FileError, load, read, save, write};
 pub use history::{History, MOST_INTERFACES, MOST_SPANS, Observation, Span};
 pub use known::{Known, KnownError, Speed};

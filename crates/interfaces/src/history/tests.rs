@@ -152,6 +152,6 @@ proptest! {
             }
             prop_assert!(spans.last().is_none_or(|last| last.1.is_none()));
         }
-        prop_assert_eq!(crate::file::read(&crate::file::write(&history)).0.routers, history.routers);
+        prop_assert_eq!(crate::file::read(crate::file::write(&history).as_bytes()).0.routers, history.routers);
     }
 }
