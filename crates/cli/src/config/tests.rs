@@ -66,6 +66,7 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("networks.own", "[\"10.0.0.0/8\"]", "10.0.0.0/8"),
     ("origins.files", "[\"/a.mmdb\", \"b c.tsv\"]", "/a.mmdb, b c.tsv"),
     ("origins.order", "[\"files\", \"exporter\"]", "files, exporter"),
+    ("interfaces.known", "[\"192.0.2.1 5 wan 1G to X\", \"::1 2 lo\"]", "192.0.2.1 5 wan 1G to X, ::1 2 lo"),
     ("admin.authKey", "\"a\"", "a"),
     ("admin.signKey", "\"s\"", "s"),
     ("admin.keysFile", "\"/k\"", "/k"),
@@ -223,7 +224,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(nearest("retention.weeks"), "the keys of [retention] are minutes, hours, days, months, years");
     assert_eq!(
         nearest("color"),
-        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [accounting], [networks], [origins], [admin], [admin.tls], [http], [netflow], \
+        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [accounting], [networks], [origins], [interfaces], [admin], [admin.tls], [http], [netflow], \
          [sflow], [retention], [redis], [cassandra], [spool], [journal], [log], [archive]"
     );
 }
