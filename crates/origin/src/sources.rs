@@ -162,6 +162,8 @@ impl<'s> OfRouter<'s> {
         let mut private = 0;
         for source in order.iter() {
             let (asn, from) = match source {
+                // Even an empty table would be read from memory.
+                Source::Networks if networks.is_empty() => continue,
                 Source::Networks => (networks.asn(address), AsSource::Network),
                 Source::Exporter if stated.is_by_default_route => continue,
                 Source::Exporter if is_private(stated.asn) => {

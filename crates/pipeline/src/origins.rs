@@ -109,7 +109,11 @@ pub(crate) fn find_all(from: From<'_>, router: IpAddr, room: &mut Room<'_>, flow
         From::Nowhere => {}
         From::Sources(sources) => {
             let sources = sources.of(router);
-            flows.iter_mut().for_each(|flow| find(&sources, router, booking, flow));
+            let mut found = [[Found::default(); 2]; AT_ONCE];
+            for flows in flows.chunks_mut(AT_ONCE) {
+                found.iter_mut().zip(&*flows).for_each(|(found, flow)| *found = ends(&sources, flow));
+                flows.iter_mut().zip(&found).for_each(|(flow, found)| note(router, booking, flow, found));
+            }
         }
         From::Before => flows.iter_mut().for_each(|flow| {
             before.set(router, flow);
@@ -117,13 +121,17 @@ pub(crate) fn find_all(from: From<'_>, router: IpAddr, room: &mut Room<'_>, flow
     }
 }
 
-/// Finds the origins of a flow, and books them.
+/// How many flows are looked up before the first of them is booked: nothing between the look-ups keeps the memory from
+/// answering several at once.
+const AT_ONCE: usize = 16;
+
+/// Gives a flow the origins that were found, and books them.
 #[inline]
-fn find(sources: &OfRouter<'_>, router: IpAddr, booking: &mut Booking, flow: &mut FlowRecord) {
+fn note(router: IpAddr, booking: &mut Booking, flow: &mut FlowRecord, found: &[Found<'_>; 2]) {
     let key = booked_origins::key(router, flow);
-    let [source, destination] = ends(sources, flow);
-    let source = number(booking, &Found { path: None, ..source }, flow.source_as);
-    let destination = number(booking, &destination, flow.destination_as);
+    let [source, destination] = found;
+    let source = number(booking, &Found { path: None, ..*source }, flow.source_as);
+    let destination = number(booking, destination, flow.destination_as);
     set(flow, [source.1, destination.1]);
     booking.flow(key, [source.0, destination.0]);
 }
