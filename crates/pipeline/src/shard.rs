@@ -48,7 +48,7 @@ pub struct Again<'d> {
     pub booked: Booked<'d>,
 }
 
-/// What is booked of a datagram, to be kept beside it: whoever decodes it again books the same.
+/// What is booked of a datagram, to be kept beside it; the next one to decode it books the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Booked<'d> {
     /// Of records that report sums ([`wire::Session::booked`]).
