@@ -61,15 +61,13 @@ pub(crate) enum Slot {
     FlowId,
     FlowStart,
     FlowEndReason,
-    SourceMaskIpv4,
-    SourceMaskIpv6,
-    DestinationMaskIpv4,
-    DestinationMaskIpv6,
+    SourceMask,
+    DestinationMask,
 }
 
 impl Slot {
     /// How many slots there are.
-    pub(crate) const COUNT: usize = Self::DestinationMaskIpv6 as usize + 1;
+    pub(crate) const COUNT: usize = Self::DestinationMask as usize + 1;
     /// All slots, each at its number.
     pub(crate) const ALL: [Self; Self::COUNT] = [
         Self::ForwardBytes,
@@ -103,10 +101,8 @@ impl Slot {
         Self::FlowId,
         Self::FlowStart,
         Self::FlowEndReason,
-        Self::SourceMaskIpv4,
-        Self::SourceMaskIpv6,
-        Self::DestinationMaskIpv4,
-        Self::DestinationMaskIpv6,
+        Self::SourceMask,
+        Self::DestinationMask,
     ];
 
     /// Whether a field of this many octets can be read into the slot: an address has one length, an unsigned integer
@@ -192,10 +188,9 @@ pub(crate) const FIELDS: &[(Slot, &[ElementId])] = &[
     (Slot::FlowStart, &[iana(152), iana(154), iana(156), iana(150), iana(22), iana(158)]),
     (Slot::FlowEndReason, &[iana(136)]),
     // The lengths of the prefixes in the routing table: an AS number of a default route is that of a neighbour.
-    (Slot::SourceMaskIpv4, &[iana(9)]),
-    (Slot::SourceMaskIpv6, &[iana(29)]),
-    (Slot::DestinationMaskIpv4, &[iana(13)]),
-    (Slot::DestinationMaskIpv6, &[iana(30)]),
+    // Of IPv4, else of IPv6: of templates with both, that of IPv4 flows is read.
+    (Slot::SourceMask, &[iana(9), iana(29)]),
+    (Slot::DestinationMask, &[iana(13), iana(30)]),
 ];
 
 /// A sampler and flags in one number. Its layout is not published.

@@ -23,16 +23,22 @@ use crate::sampled_packet::{Headers, LinkType, Tunnelled};
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     shape: RecordShape,
-    /// The shortest record that the template allows, in octets; 0 when it has no content at all.
-    minimum_length: u16,
-    /// The slots that the template fills, one bit each, and [`INNER_ENDS`].
-    filled: u64,
-    reports: Reports,
-    names_exporter: bool,
+    /// The slots that the template fills, one bit each; above them [`INNER_ENDS`], [`NAMES_EXPORTER`], how its records report
+    /// connections, and the shortest record. An exporter may announce thousands of templates, so these share a word.
+    facts: u64,
 }
 
 /// The bit of templates whose records may have the ends of a packet in a tunnel beside those of the tunnel.
 const INNER_ENDS: u64 = 1 << 63;
+/// The bit of templates that name the exporter of each record.
+const NAMES_EXPORTER: u64 = 1 << 62;
+/// The bits of [`Reports`] other than [`Reports::New`].
+const NEW_THEN_WHOLE: u64 = 1 << 61;
+const WHOLE: u64 = 1 << 60;
+/// From which bit on 16 have the length of the shortest record that the template allows, in octets; 0 if it has no content.
+const MINIMUM_LENGTH: u32 = 44;
+
+const _: () = assert!(Slot::COUNT <= MINIMUM_LENGTH as usize);
 
 /// How the booked fields of a record are located.
 #[derive(Clone, Debug)]
@@ -213,7 +219,15 @@ impl Plan {
             RecordShape::Variable { segments: segments.into(), booked: booked.into() }
         };
         let names_exporter = fields.iter().any(|field| booking::exporter_place(field.element).is_some());
-        Some(Self { shape, minimum_length, filled, reports, names_exporter })
+        if names_exporter {
+            filled |= NAMES_EXPORTER;
+        }
+        filled |= match reports {
+            Reports::New => 0,
+            Reports::NewThenWhole => NEW_THEN_WHOLE,
+            Reports::Whole => WHOLE,
+        };
+        Some(Self { shape, facts: filled | u64::from(minimum_length) << MINIMUM_LENGTH })
     }
 
     /// Memory outside of the struct, in octets.
@@ -226,7 +240,7 @@ impl Plan {
 
     /// The shortest record that the template allows, in octets; 0 if its records have no content.
     pub(crate) const fn minimum_length(&self) -> usize {
-        self.minimum_length as usize
+        (self.facts >> MINIMUM_LENGTH & u16::MAX as u64) as usize
     }
 
     /// Whether its records may mean more than one thing ([`crate::ambiguity`]).
@@ -236,27 +250,31 @@ impl Plan {
             | 1 << Slot::PostBytes as u32
             | 1 << Slot::InsideDestinationIpv4 as u32
             | 1 << Slot::InsideDestinationIpv6 as u32;
-        self.filled & AMBIGUOUS != 0
+        self.facts & AMBIGUOUS != 0
     }
 
     /// Whether records may have the ends of a packet in a tunnel beside those of the tunnel ([`inner_ends`]).
     pub(crate) const fn has_inner_ends(&self) -> bool {
-        self.filled & INNER_ENDS != 0
+        self.facts & INNER_ENDS != 0
     }
 
     /// Whether records have a field for the exporter that they are of.
     pub(crate) const fn names_exporter(&self) -> bool {
-        self.names_exporter
+        self.facts & NAMES_EXPORTER != 0
     }
 
     /// How its records report connections.
     pub(crate) const fn reports(&self) -> Reports {
-        self.reports
+        match self.facts & (NEW_THEN_WHOLE | WHOLE) {
+            NEW_THEN_WHOLE => Reports::NewThenWhole,
+            WHOLE => Reports::Whole,
+            _ => Reports::New,
+        }
     }
 
     /// Whether the template fills a slot.
     pub(crate) const fn fills(&self, slot: Slot) -> bool {
-        self.filled & (1_u64 << slot as u32) != 0
+        self.facts & (1_u64 << slot as u32) != 0
     }
 
     /// Whether records carry a section of a packet.
@@ -373,13 +391,14 @@ impl Plan {
     /// and these are 0.
     #[inline(always)]
     pub(crate) fn by_default(&self, reading: &Reading<'_, '_>, flow: &FlowRecord) -> (bool, bool) {
-        let is_zero = |address: IpAddr, ipv4: Slot, ipv6: Slot| {
-            let slot = if address.is_ipv4() { ipv4 } else { ipv6 };
-            self.fills(slot) && reading.number(slot) == 0
+        let is_zero = |mask, ipv4, address: IpAddr| {
+            // A template for both families has the prefix length of IPv4 here.
+            let is_of_address = address.is_ipv4() || !self.fills(ipv4);
+            self.fills(mask) && is_of_address && reading.number(mask) == 0
         };
         (
-            is_zero(flow.source, Slot::SourceMaskIpv4, Slot::SourceMaskIpv6),
-            is_zero(flow.destination, Slot::DestinationMaskIpv4, Slot::DestinationMaskIpv6),
+            is_zero(Slot::SourceMask, Slot::SourceIpv4, flow.source),
+            is_zero(Slot::DestinationMask, Slot::DestinationIpv4, flow.destination),
         )
     }
 
